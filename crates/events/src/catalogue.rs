@@ -1,0 +1,125 @@
+//! The table of all event types. A new event is one struct and one line here.
+
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::decode::{DecodeError, parse_data};
+use crate::payloads::*;
+use crate::schema::schema_for;
+
+/// Expands the table into [`EventType`], [`Payload`] and everything that has one
+/// arm per type, so that no list can fall behind another.
+macro_rules! catalogue {
+    ($( $variant:ident = $name:literal, $recipient:ident; )+) => {
+        /// The type of an event: its name and the version of its data.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum EventType {
+            $( #[doc = concat!("`", $name, "`")] $variant, )+
+        }
+
+        impl EventType {
+            /// Every type of this version of the contract.
+            pub const ALL: &'static [EventType] = &[ $( EventType::$variant, )+ ];
+
+            /// The CloudEvents `type`, such as `user.registered.v1`.
+            pub fn as_str(self) -> &'static str {
+                match self { $( EventType::$variant => $name, )+ }
+            }
+
+            /// The JSON Schema (2020-12) of this type's data.
+            pub fn schema(self) -> serde_json::Value {
+                match self { $( EventType::$variant => schema_for::<$variant>(self), )+ }
+            }
+        }
+
+        /// The data of an event: one variant per [`EventType`].
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Payload {
+            $( #[doc = concat!("`", $name, "`")] $variant($variant), )+
+        }
+
+        impl Payload {
+            /// The type that this data belongs to.
+            pub fn event_type(&self) -> EventType {
+                match self { $( Payload::$variant(_) => EventType::$variant, )+ }
+            }
+
+            /// The user the event is about.
+            pub fn user_id(&self) -> Uuid {
+                match self { $( Payload::$variant(data) => data.user_id, )+ }
+            }
+
+            /// Who is written to, for every type that can cause a mail.
+            pub fn recipient(&self) -> Option<&Recipient> {
+                match self { $( Payload::$variant(data) => recipient_of!($recipient, data), )+ }
+            }
+
+            /// Parses the data of a record of this type. Unknown fields are ignored.
+            ///
+            /// # Errors
+            /// [`DecodeError::TooLarge`], [`DecodeError::NotJson`] or
+            /// [`DecodeError::InvalidData`].
+            pub fn from_json(event_type: EventType, json: &[u8]) -> Result<Payload, DecodeError> {
+                match event_type {
+                    $( EventType::$variant => parse_data(event_type, json).map(Payload::$variant), )+
+                }
+            }
+        }
+
+        impl Serialize for Payload {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self { $( Payload::$variant(data) => data.serialize(serializer), )+ }
+            }
+        }
+
+        $(
+            impl From<$variant> for Payload {
+                fn from(data: $variant) -> Payload {
+                    Payload::$variant(data)
+                }
+            }
+        )+
+    };
+}
+
+macro_rules! recipient_of {
+    (mailed, $data:ident) => {
+        Some(&$data.recipient)
+    };
+    (silent, $data:ident) => {{
+        let _ = $data;
+        None
+    }};
+}
+
+// `mailed`: can cause a mail, so the data has a `recipient`.
+catalogue! {
+    UserRegistered = "user.registered.v1", mailed;
+    UserImported = "user.imported.v1", mailed;
+    UserEmailVerificationRequested = "user.email_verification_requested.v1", mailed;
+    UserEmailVerified = "user.email_verified.v1", silent;
+    UserLoggedIn = "user.logged_in.v1", silent;
+    UserProfileUpdated = "user.profile_updated.v1", silent;
+    UserPasswordChanged = "user.password_changed.v1", mailed;
+    UserPasswordResetRequested = "user.password_reset_requested.v1", mailed;
+    UserEmailChangeRequested = "user.email_change_requested.v1", mailed;
+    UserEmailChanged = "user.email_changed.v1", mailed;
+    UserEmailChangeUndone = "user.email_change_undone.v1", mailed;
+    UserTotpEnabled = "user.totp_enabled.v1", mailed;
+    UserTotpDisabled = "user.totp_disabled.v1", mailed;
+    UserRecoveryCodeUsed = "user.recovery_code_used.v1", mailed;
+    UserLocked = "user.locked.v1", mailed;
+    UserUnlocked = "user.unlocked.v1", silent;
+    UserSessionsEnded = "user.sessions_ended.v1", silent;
+    UserRolesChanged = "user.roles_changed.v1", silent;
+    UserDisabled = "user.disabled.v1", silent;
+    UserEnabled = "user.enabled.v1", silent;
+    UserDeleted = "user.deleted.v1", mailed;
+}
+
+impl Payload {
+    /// The record's value: compact JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("payloads have string keys and no fallible parts")
+    }
+}

@@ -1,0 +1,239 @@
+//! From a Kafka record to an event, and why a record is none.
+
+use jiff::Timestamp;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use uuid::Uuid;
+
+use crate::envelope::{MEDIA_TYPE, SPEC_VERSION};
+use crate::{Envelope, Event, EventType, Payload, SOURCE, TraceParent, UnknownType, header};
+
+/// The largest value that is decoded. Real events have less than 4 KiB.
+pub const MAX_VALUE_BYTES: usize = 256 * 1024;
+
+/// What a record turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    /// An event of this contract.
+    Event(Box<Event>),
+    /// A CloudEvent of an unknown type (its name, shortened): skip and count it.
+    UnknownType(String),
+}
+
+/// Why a record cannot be processed. Says where, never what the data was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// A header that every event has is not there.
+    #[error("the header {0} is missing")]
+    MissingHeader(&'static str),
+    /// A header says something that the contract does not allow.
+    #[error("the header {name} {problem}")]
+    InvalidHeader {
+        /// The header's name.
+        name: &'static str,
+        /// What is wrong with it, as the rest of a sentence.
+        problem: &'static str,
+    },
+    /// The event type is known, this version of it is not.
+    #[error("unsupported version of a known event type: {0}")]
+    UnsupportedVersion(String),
+    /// The record has no value.
+    #[error("the record has no value")]
+    NullValue,
+    /// The value is larger than [`MAX_VALUE_BYTES`].
+    #[error("the value has {bytes} bytes, more than {MAX_VALUE_BYTES}")]
+    TooLarge {
+        /// The value's size.
+        bytes: usize,
+    },
+    /// The value is no JSON text.
+    #[error("the value is not JSON (line {line}, column {column})")]
+    NotJson {
+        /// Where the JSON ends being one; 1 is the first line.
+        line: usize,
+        /// Where in that line; 0 where unknown.
+        column: usize,
+    },
+    /// The value is JSON, but not the data of its type.
+    #[error("the data is no {event_type}: {problem}")]
+    InvalidData {
+        /// The type that the record claims.
+        event_type: EventType,
+        /// Which member is wrong.
+        problem: String,
+    },
+    /// The record's key is not its `ce_subject`.
+    #[error("the record's key is not its ce_subject")]
+    KeyMismatch,
+    /// The data is about another user than `ce_subject`.
+    #[error("the data's userId is not the record's ce_subject")]
+    UserIdMismatch,
+}
+
+impl DecodeError {
+    /// A stable slug, the reason of the dead letter.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            DecodeError::MissingHeader(_) => "missing-header",
+            DecodeError::InvalidHeader { .. } => "invalid-header",
+            DecodeError::UnsupportedVersion(_) => "unsupported-version",
+            DecodeError::NullValue => "null-value",
+            DecodeError::TooLarge { .. } => "record-too-large",
+            DecodeError::NotJson { .. } => "not-json",
+            DecodeError::InvalidData { .. } => "invalid-data",
+            DecodeError::KeyMismatch => "key-mismatch",
+            DecodeError::UserIdMismatch => "user-id-mismatch",
+        }
+    }
+}
+
+/// Decodes a record from its headers, key and value.
+///
+/// The type is looked at before everything else, so a CloudEvent of an unknown type is
+/// [`Decoded::UnknownType`] however little else of it fits. Unknown headers and unknown
+/// members of the data are ignored; a `traceparent` that is invalid counts as none.
+///
+/// # Errors
+/// [`DecodeError`]: the record belongs among the dead letters.
+pub fn decode<'a>(
+    headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+) -> Result<Decoded, DecodeError> {
+    let headers = Headers(headers.into_iter().collect());
+    let event_type = match headers.event_type() {
+        Ok(Ok(event_type)) => event_type,
+        Ok(Err(UnknownType::Name(name))) => return Ok(Decoded::UnknownType(name)),
+        Ok(Err(UnknownType::Version(name))) => return Err(DecodeError::UnsupportedVersion(name)),
+        // A bare tombstone: that it has no value says more than that it has no headers.
+        Err(_) if value.is_none() => return Err(DecodeError::NullValue),
+        Err(error) => return Err(error),
+    };
+    let envelope = headers.envelope(event_type)?;
+    if key != Some(envelope.key().as_bytes()) {
+        return Err(DecodeError::KeyMismatch);
+    }
+    let payload = Payload::from_json(event_type, value.ok_or(DecodeError::NullValue)?)?;
+    if payload.user_id() != envelope.subject {
+        return Err(DecodeError::UserIdMismatch);
+    }
+    Ok(Decoded::Event(Box::new(Event { envelope, payload })))
+}
+
+/// The record's headers, read by their exact names.
+struct Headers<'a>(Vec<(&'a str, Option<&'a [u8]>)>);
+
+impl<'a> Headers<'a> {
+    fn event_type(&self) -> Result<Result<EventType, UnknownType>, DecodeError> {
+        if self.required(header::SPEC_VERSION)? != SPEC_VERSION {
+            return invalid(header::SPEC_VERSION, "is not 1.0");
+        }
+        Ok(EventType::parse(self.required(header::TYPE)?))
+    }
+
+    fn envelope(&self, event_type: EventType) -> Result<Envelope, DecodeError> {
+        if self.required(header::SOURCE)? != SOURCE {
+            return invalid(header::SOURCE, "is not /user-service");
+        }
+        if self.optional(header::DATA_SCHEMA)?.is_some_and(|urn| urn != event_type.data_schema()) {
+            return invalid(header::DATA_SCHEMA, "is not that of the type");
+        }
+        if !self.optional(header::CONTENT_TYPE)?.is_none_or(is_json) {
+            return invalid(header::CONTENT_TYPE, "is not application/json");
+        }
+        Ok(Envelope {
+            id: self.uuid(header::ID)?,
+            event_type,
+            subject: self.uuid(header::SUBJECT)?,
+            time: self.time()?,
+            sequence: self.sequence()?,
+            trace_parent: self.trace_parent(),
+        })
+    }
+
+    fn uuid(&self, name: &'static str) -> Result<Uuid, DecodeError> {
+        let text = self.required(name)?;
+        match Uuid::try_parse(text) {
+            Ok(id) if text.len() == uuid::fmt::Hyphenated::LENGTH => Ok(id),
+            _ => invalid(name, "is not a UUID"),
+        }
+    }
+
+    fn time(&self) -> Result<Timestamp, DecodeError> {
+        let text = self.required(header::TIME)?;
+        text.parse().or_else(|_| invalid(header::TIME, "is not an RFC 3339 time"))
+    }
+
+    fn sequence(&self) -> Result<u64, DecodeError> {
+        let text = self.required(header::SEQUENCE)?;
+        let ten_digits = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse() {
+            Ok(sequence) if ten_digits => Ok(sequence),
+            _ => invalid(header::SEQUENCE, "is not ten digits"),
+        }
+    }
+
+    fn trace_parent(&self) -> Option<TraceParent> {
+        TraceParent::parse(self.optional(header::TRACE_PARENT).ok()??)
+    }
+
+    fn required(&self, name: &'static str) -> Result<&'a str, DecodeError> {
+        self.optional(name)?.ok_or(DecodeError::MissingHeader(name))
+    }
+
+    /// A header without a value counts as missing; one given twice is refused, because
+    /// readers would differ in which of the two they believe.
+    fn optional(&self, name: &'static str) -> Result<Option<&'a str>, DecodeError> {
+        let mut values = self.0.iter().filter(|(key, _)| *key == name).map(|(_, value)| *value);
+        let value = values.next().flatten();
+        if values.next().is_some() {
+            return invalid(name, "is given more than once");
+        }
+        value.map(std::str::from_utf8).transpose().or_else(|_| invalid(name, "is not UTF-8"))
+    }
+}
+
+fn invalid<T>(name: &'static str, problem: &'static str) -> Result<T, DecodeError> {
+    Err(DecodeError::InvalidHeader { name, problem })
+}
+
+/// `application/json`, whatever its case and parameters.
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case(MEDIA_TYPE)
+}
+
+/// Parses the data of one type.
+pub(crate) fn parse_data<T: DeserializeOwned>(event_type: EventType, json: &[u8]) -> Result<T, DecodeError> {
+    if json.len() > MAX_VALUE_BYTES {
+        return Err(DecodeError::TooLarge { bytes: json.len() });
+    }
+    let text = std::str::from_utf8(json).map_err(|_| DecodeError::NotJson { line: 1, column: 0 })?;
+    // First the syntax alone: else a wrong member would hide that the text breaks off.
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| not_json(&error))?;
+
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        match error.inner() {
+            inner if inner.is_data() => DecodeError::InvalidData { event_type, problem: describe(&path, inner) },
+            inner => not_json(inner),
+        }
+    })
+}
+
+fn not_json(error: &serde_json::Error) -> DecodeError {
+    DecodeError::NotJson { line: error.line(), column: error.column() }
+}
+
+/// Names the member. Of serde's own message only `missing field` is repeated, whose
+/// name comes from our types: the others quote the data.
+fn describe(path: &str, error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match (path, missing) {
+        (".", Some(field)) => format!("{field} is missing"),
+        (_, Some(field)) => format!("{path}.{field} is missing"),
+        (".", None) => "it is no object that fits".to_owned(),
+        (_, None) => format!("{path} does not fit"),
+    }
+}

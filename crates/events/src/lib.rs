@@ -1,0 +1,25 @@
+//! The contract between the services: typed payloads, the CloudEvents envelope,
+//! topic and key rules, sealed tokens. No I/O, no clock.
+//!
+//! `docs/EVENTS.md` says the same to consumers in other languages; `schemas/` is
+//! generated from these types, `examples/` holds messages that must decode for ever.
+
+#![warn(missing_docs)]
+
+mod catalogue;
+mod decode;
+mod envelope;
+mod event_type;
+mod payloads;
+mod schema;
+pub mod sealing;
+pub mod topic;
+mod trace_parent;
+
+pub use catalogue::{EventType, Payload};
+pub use decode::{DecodeError, Decoded, MAX_VALUE_BYTES, decode};
+pub use envelope::{Envelope, Event, MAX_SEQUENCE, SOURCE, header};
+pub use event_type::UnknownType;
+pub use payloads::*;
+pub use sealing::SealedToken;
+pub use trace_parent::TraceParent;

@@ -1,0 +1,25 @@
+//! The data of every event, grouped by what it is about.
+//!
+//! JSON members are camelCase; a member that is not set is absent. The doc comments
+//! become the descriptions in `schemas/`.
+
+mod account;
+mod administration;
+mod email_address;
+mod parts;
+mod password;
+mod sessions;
+mod two_factor;
+
+pub use account::{DeletedBy, UserDeleted, UserImported, UserProfileUpdated, UserRegistered};
+pub use administration::{
+    RolesChangedBy, StatusChangedBy, UserDisabled, UserEnabled, UserLocked, UserRolesChanged, UserUnlocked,
+};
+pub use email_address::{
+    UserEmailChangeRequested, UserEmailChangeUndone, UserEmailChanged, UserEmailVerificationRequested,
+    UserEmailVerified,
+};
+pub use parts::{Recipient, TokenGrant};
+pub use password::{PasswordChangeReason, UserPasswordChanged, UserPasswordResetRequested};
+pub use sessions::{LoginMethod, SessionsEndedReason, UserLoggedIn, UserSessionsEnded};
+pub use two_factor::{UserRecoveryCodeUsed, UserTotpDisabled, UserTotpEnabled};

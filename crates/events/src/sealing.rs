@@ -1,0 +1,289 @@
+//! Tokens sealed to the one service that mails them: libsodium's sealed box
+//! (`crypto_box_seal`: X25519, XSalsa20-Poly1305).
+//!
+//! The sealed plaintext says to whom, for what and in which event the token was
+//! granted, so a box that was moved elsewhere is found out when it is opened.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use crypto_box::aead::OsRng;
+use crypto_box::aead::rand_core::RngCore as _;
+use schemars::JsonSchema;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// Bytes of a public and of a private key.
+const KEY_BYTES: usize = 32;
+
+/// A token that only the holder of the private key can read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SealedToken {
+    /// Which key it is sealed to: the first 16 hex digits of the SHA-256 of the public
+    /// key's 32 bytes.
+    #[schemars(regex(pattern = r"^[0-9a-f]{16}$"))]
+    pub kid: String,
+    /// The sealed box, base64url without padding. Opened (`crypto_box_seal_open`) it is
+    /// JSON: `token`, `to`, `purpose`, `eventId`.
+    #[serde(rename = "box")]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    pub sealed_box: String,
+}
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// Proves an address.
+    EmailVerification,
+    /// Permits to set a new password.
+    PasswordReset,
+    /// Confirms a new address.
+    EmailChange,
+    /// Takes a change of address back.
+    EmailChangeUndo,
+}
+
+/// What is inside of the box.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenPlaintext {
+    /// The token.
+    pub token: SecretString,
+    /// The only address that it may be mailed to.
+    pub to: String,
+    /// What it is good for.
+    pub purpose: Purpose,
+    /// The `ce_id` of the event that carries it.
+    pub event_id: Uuid,
+}
+
+impl TokenPlaintext {
+    fn to_json(&self) -> Zeroizing<Vec<u8>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Json<'a> {
+            token: &'a str,
+            to: &'a str,
+            purpose: Purpose,
+            event_id: Uuid,
+        }
+        let json =
+            Json { token: self.token.expose_secret(), to: &self.to, purpose: self.purpose, event_id: self.event_id };
+        // Room for all of it (escapes included): a buffer that grows leaves copies behind.
+        let room = 6 * (json.token.len() + json.to.len()) + 256;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+        serde_json::to_writer(&mut *bytes, &json).expect("strings into memory cannot fail");
+        bytes
+    }
+}
+
+impl fmt::Debug for TokenPlaintext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenPlaintext")
+            .field("purpose", &self.purpose)
+            .field("event_id", &self.event_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a text is not a key. Never quotes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not standard base64.
+    #[error("the key is not standard base64")]
+    NotBase64,
+    /// Not 32 bytes.
+    #[error("the key has {0} bytes instead of 32")]
+    Length(usize),
+    /// 32 zero bytes: sealing to them would protect nothing.
+    #[error("the key is all zeros")]
+    Zero,
+    /// A key ring needs at least one key.
+    #[error("no private key is configured")]
+    NoKey,
+}
+
+/// The key to seal to.
+#[derive(Clone)]
+pub struct PublicKey {
+    key: crypto_box::PublicKey,
+    kid: String,
+}
+
+impl PublicKey {
+    /// Reads 32 bytes in standard base64; white space around it is ignored.
+    ///
+    /// # Errors
+    /// [`KeyError`] if it is no key.
+    pub fn from_base64(text: &str) -> Result<PublicKey, KeyError> {
+        let bytes = key_bytes(text)?;
+        Ok(PublicKey::new(crypto_box::PublicKey::from_bytes(*bytes)))
+    }
+
+    fn new(key: crypto_box::PublicKey) -> PublicKey {
+        let digest = Sha256::digest(key.as_bytes());
+        PublicKey { kid: hex::encode(&digest[..8]), key }
+    }
+
+    /// Standard base64 of the 32 bytes.
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(self.key.as_bytes())
+    }
+
+    /// The key's id: the first 16 hex digits of the SHA-256 of its bytes.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Seals `plaintext`, with randomness of the operating system.
+    pub fn seal(&self, plaintext: &TokenPlaintext) -> SealedToken {
+        let sealed =
+            self.key.seal(&mut OsRng, &plaintext.to_json()).expect("the cipher takes any message of less than 256 GiB");
+        SealedToken { kid: self.kid.clone(), sealed_box: URL_SAFE_NO_PAD.encode(sealed) }
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({})", self.kid)
+    }
+}
+
+/// A key that opens what was sealed to its public half. Erased when dropped.
+pub struct PrivateKey {
+    // Bytes, not crypto_box's own type: 0.9 erases only one of its two copies.
+    bytes: Zeroizing<[u8; KEY_BYTES]>,
+    public: PublicKey,
+}
+
+impl PrivateKey {
+    /// A new key pair, with randomness of the operating system.
+    pub fn generate() -> (PrivateKey, PublicKey) {
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+        OsRng.fill_bytes(&mut *bytes);
+        let private = PrivateKey::new(bytes);
+        let public = private.public();
+        (private, public)
+    }
+
+    /// Reads 32 bytes in standard base64; white space around it is ignored.
+    ///
+    /// # Errors
+    /// [`KeyError`] if it is no key.
+    pub fn from_base64(text: &str) -> Result<PrivateKey, KeyError> {
+        Ok(PrivateKey::new(key_bytes(text)?))
+    }
+
+    fn new(bytes: Zeroizing<[u8; KEY_BYTES]>) -> PrivateKey {
+        let public = PublicKey::new(crypto_box::SecretKey::from_bytes(*bytes).public_key());
+        PrivateKey { bytes, public }
+    }
+
+    /// Standard base64 of the 32 bytes, for the key's file.
+    pub fn to_base64(&self) -> SecretString {
+        STANDARD.encode(*self.bytes).into()
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKey {
+        self.public.clone()
+    }
+
+    fn unseal(&self, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let key = crypto_box::SecretKey::from_bytes(*self.bytes);
+        key.unseal(sealed).ok().map(Zeroizing::new)
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey([redacted] of {})", self.public.kid)
+    }
+}
+
+fn key_bytes(text: &str) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyError> {
+    let decoded = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| KeyError::NotBase64)?);
+    let bytes: [u8; KEY_BYTES] = decoded.as_slice().try_into().map_err(|_| KeyError::Length(decoded.len()))?;
+    if bytes == [0; KEY_BYTES] {
+        return Err(KeyError::Zero);
+    }
+    Ok(Zeroizing::new(bytes))
+}
+
+/// Why a sealed token yields no token to mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Sealed to a key that is not in the ring. Adding the key heals it.
+    #[error("the token is sealed to an unknown key")]
+    UnknownKey,
+    /// The box was damaged, or holds something else.
+    #[error("the sealed token cannot be opened")]
+    Broken,
+    /// Genuine, but granted to another address, for another purpose or in another event.
+    #[error("the sealed token belongs to another address, purpose or event")]
+    Mismatch,
+}
+
+impl OpenError {
+    /// A stable slug, the reason of the dead letter.
+    pub fn reason(self) -> &'static str {
+        match self {
+            OpenError::UnknownKey => "sealed-unknown-key",
+            OpenError::Broken => "sealed-broken",
+            OpenError::Mismatch => "sealed-mismatch",
+        }
+    }
+}
+
+/// The private keys in use: the present one and, for a while, its predecessors.
+#[derive(Debug)]
+pub struct KeyRing(Vec<PrivateKey>);
+
+impl KeyRing {
+    /// A ring of `keys`; their order does not matter.
+    ///
+    /// # Errors
+    /// [`KeyError::NoKey`] if there is none.
+    pub fn new(keys: Vec<PrivateKey>) -> Result<KeyRing, KeyError> {
+        if keys.is_empty() { Err(KeyError::NoKey) } else { Ok(KeyRing(keys)) }
+    }
+
+    /// The ids of the keys, for the log at start.
+    pub fn kids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|key| key.public.kid())
+    }
+
+    /// Opens a token without looking at what it is bound to; to mail it, use
+    /// [`KeyRing::open_bound`].
+    ///
+    /// # Errors
+    /// [`OpenError::UnknownKey`] or [`OpenError::Broken`].
+    pub fn open(&self, token: &SealedToken) -> Result<TokenPlaintext, OpenError> {
+        let key = self.0.iter().find(|key| key.public.kid == token.kid).ok_or(OpenError::UnknownKey)?;
+        let sealed = URL_SAFE_NO_PAD.decode(&token.sealed_box).map_err(|_| OpenError::Broken)?;
+        let plaintext = key.unseal(&sealed).ok_or(OpenError::Broken)?;
+        serde_json::from_slice(&plaintext).map_err(|_| OpenError::Broken)
+    }
+
+    /// Opens a token that must have been granted to exactly this address, for this
+    /// purpose, in this event.
+    ///
+    /// # Errors
+    /// [`OpenError`]; [`OpenError::Mismatch`] if any of the three differs.
+    pub fn open_bound(
+        &self,
+        token: &SealedToken,
+        expected_to: &str,
+        purpose: Purpose,
+        event_id: Uuid,
+    ) -> Result<SecretString, OpenError> {
+        let plaintext = self.open(token)?;
+        let bound = plaintext.to == expected_to && plaintext.purpose == purpose && plaintext.event_id == event_id;
+        if bound { Ok(plaintext.token) } else { Err(OpenError::Mismatch) }
+    }
+}
