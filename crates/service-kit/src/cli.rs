@@ -1,0 +1,57 @@
+//! Pieces of the command line that both services have: `--config`, exit codes.
+
+use std::{path::PathBuf, process::ExitCode};
+
+/// The option that every command with a configuration takes.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ConfigArgs {
+    /// TOML file that overrides the built-in defaults; the environment overrides it
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// A command line that cannot be obeyed for what it says: exit code 2, as clap's own.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// Ends a command: 0 done, 1 failed, 2 usage. A failure is one line on standard
+/// error, its causes joined by colons.
+pub fn conclude(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+        }
+    }
+}
+
+/// The version of the calling package; ends in `+fail-points` where these are
+/// compiled in, so that such a binary is not released by mistake.
+#[macro_export]
+macro_rules! version {
+    () => {
+        if $crate::fail_points_compiled() {
+            concat!(env!("CARGO_PKG_VERSION"), "+fail-points")
+        } else {
+            env!("CARGO_PKG_VERSION")
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(result: anyhow::Result<()>) -> String {
+        format!("{:?}", conclude(result))
+    }
+
+    #[test]
+    fn a_failure_is_1_and_a_usage_error_2() {
+        assert_eq!(code(Ok(())), format!("{:?}", ExitCode::SUCCESS));
+        assert_eq!(code(Err(anyhow::anyhow!("no"))), format!("{:?}", ExitCode::from(1)));
+        assert_eq!(code(Err(UsageError("no such id".into()).into())), format!("{:?}", ExitCode::from(2)));
+    }
+}

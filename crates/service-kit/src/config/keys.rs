@@ -1,0 +1,163 @@
+//! The keys that there are, read from the embedded defaults.
+
+use toml::{Table, Value};
+
+use super::{ConfigError, ConfigSource, Origin, layers};
+
+/// What a value has to be, as its default is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Integer,
+    Float,
+    Boolean,
+    List,
+}
+
+impl Kind {
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Integer(_) => Self::Integer,
+            Value::Float(_) => Self::Float,
+            Value::Boolean(_) => Self::Boolean,
+            Value::Array(_) => Self::List,
+            Value::String(_) | Value::Datetime(_) | Value::Table(_) => Self::Text,
+        }
+    }
+}
+
+pub(super) struct Keys {
+    prefix: String,
+    defaults: Table,
+    /// Dotted, in the order of the defaults.
+    leaves: Vec<(String, Kind)>,
+    /// Dotted names of tables that take any key.
+    open: Vec<String>,
+    secrets: Vec<String>,
+    /// Only keys below this section are looked at.
+    section: Option<String>,
+}
+
+impl Keys {
+    pub(super) fn new(source: &ConfigSource) -> Result<Self, ConfigError> {
+        let defaults = layers::parse(source.defaults, &Origin::Defaults)?;
+        let (mut leaves, mut open) = (Vec::new(), Vec::new());
+        walk(&defaults, "", &mut leaves, &mut open);
+        Ok(Self {
+            prefix: source.prefix(),
+            defaults,
+            leaves,
+            open,
+            secrets: source.secrets.iter().map(ToString::to_string).collect(),
+            section: None,
+        })
+    }
+
+    /// Restricted to one section.
+    pub(super) fn below(mut self, section: &str) -> Self {
+        self.section = Some(format!("{section}."));
+        self
+    }
+
+    pub(super) fn wants(&self, key: &str) -> bool {
+        let section = self.section.as_deref();
+        section.is_none_or(|section| key.starts_with(section))
+    }
+
+    pub(super) fn defaults(&self) -> &Table {
+        &self.defaults
+    }
+
+    pub(super) fn leaves(&self) -> impl Iterator<Item = &str> {
+        self.leaves.iter().map(|(key, _)| key.as_str())
+    }
+
+    pub(super) fn open(&self) -> &[String] {
+        &self.open
+    }
+
+    pub(super) fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
+    pub(super) fn is_secret(&self, key: &str) -> bool {
+        self.secrets.iter().any(|secret| secret == key)
+    }
+
+    /// What the value of `key` has to be; none if there is no such key.
+    pub(super) fn kind(&self, key: &str) -> Option<Kind> {
+        if let Some((_, kind)) = self.leaves.iter().find(|(leaf, _)| leaf == key) {
+            return Some(*kind);
+        }
+        let file = key.strip_suffix("_file");
+        let known = self.is_secret(key)
+            || file.is_some_and(|secret| self.is_secret(secret))
+            || self.open_table_of(key).is_some();
+        known.then_some(Kind::Text)
+    }
+
+    /// The open table that `key` is a member of, and the member's name.
+    pub(super) fn open_table_of<'a>(&self, key: &'a str) -> Option<(&str, &'a str)> {
+        self.open.iter().find_map(|table| {
+            let member = key.strip_prefix(table.as_str())?.strip_prefix('.')?;
+            Some((table.as_str(), member))
+        })
+    }
+
+    /// The path of a key: its tables and its name, which may itself hold dots.
+    pub(super) fn path<'a>(&'a self, key: &'a str) -> Vec<&'a str> {
+        match self.open_table_of(key) {
+            Some((table, member)) => table.split('.').chain([member]).collect(),
+            None => key.split('.').collect(),
+        }
+    }
+
+    /// The key that a variable's name stands for; none if it is not for us.
+    pub(super) fn key_of(&self, variable: &str) -> Option<String> {
+        let rest = variable.strip_prefix(&self.prefix)?;
+        let key = rest.to_lowercase().replace("__", ".");
+        let Some((table, member)) = self.open_table_of(&key) else {
+            return Some(key);
+        };
+        let file = member.strip_suffix("_file").map(|name| name.replace('_', "."));
+        if let Some(name) = file
+            && self.is_secret(&format!("{table}.{name}"))
+        {
+            return Some(format!("{table}.{name}_file"));
+        }
+        Some(format!("{table}.{}", member.replace('_', ".")))
+    }
+
+    /// The variable that sets `key`.
+    pub(super) fn variable_of(&self, key: &str) -> String {
+        let path: Vec<String> =
+            self.path(key).iter().map(|part| part.replace(['.', '-'], "_").to_uppercase()).collect();
+        format!("{}{}", self.prefix, path.join("__"))
+    }
+
+    pub(super) fn unknown(&self, key: &str, origin: Origin) -> ConfigError {
+        let files = self.secrets.iter().map(|secret| format!("{secret}_file"));
+        let known = self.leaves().map(str::to_owned);
+        let known = known.chain(self.secrets.iter().cloned()).chain(files);
+        let nearest = known
+            .chain(self.open.iter().cloned())
+            .min_by_key(|candidate| strsim::damerau_levenshtein(candidate, key))
+            .unwrap_or_default();
+        let nearest = match origin {
+            Origin::Variable(_) => self.variable_of(&nearest),
+            _ => format!("`{nearest}`"),
+        };
+        ConfigError::UnknownKey { key: key.to_owned(), origin, nearest }
+    }
+}
+
+fn walk(table: &Table, prefix: &str, leaves: &mut Vec<(String, Kind)>, open: &mut Vec<String>) {
+    for (name, value) in table {
+        let key = format!("{prefix}{name}");
+        match value {
+            Value::Table(inner) if inner.is_empty() => open.push(key),
+            Value::Table(inner) => walk(inner, &format!("{key}."), leaves, open),
+            leaf => leaves.push((key, Kind::of(leaf))),
+        }
+    }
+}

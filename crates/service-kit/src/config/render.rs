@@ -1,0 +1,76 @@
+//! The effective configuration as TOML that may be shown to anybody.
+
+use toml::{Table, Value};
+
+use super::{ConfigError, keys::Keys, layers::Layers};
+
+const REDACTED: &str = "<redacted>";
+
+/// `layers` as given, for the names of secret files; `resolved` for the secrets.
+pub(super) fn effective(keys: &Keys, layers: &Layers, resolved: &Layers) -> Result<String, ConfigError> {
+    let mut root = Table::new();
+    for key in shown_keys(keys, layers) {
+        let value = if keys.is_secret(&key) {
+            let set = resolved.get(&key).is_some_and(|entry| entry.value.as_str() != Some(""));
+            Some(Value::String(if set { REDACTED } else { "" }.to_owned()))
+        } else {
+            layers.get(&key).map(|entry| entry.value.clone())
+        };
+        if let Some(value) = value {
+            put(&mut root, &keys.path(&key), value);
+        }
+    }
+    for table in keys.open() {
+        make(&mut root, &table.split('.').collect::<Vec<_>>());
+    }
+    Ok(root.to_string())
+}
+
+/// The keys of the defaults in their order; each secret, and its file where one is
+/// named, at its place.
+fn shown_keys(keys: &Keys, layers: &Layers) -> Vec<String> {
+    let mut shown: Vec<String> = Vec::new();
+    let mut show = |key: &str| {
+        if !shown.iter().any(|other| other == key) {
+            shown.push(key.to_owned());
+        }
+    };
+    for key in keys.leaves() {
+        let secret = key.strip_suffix("_file").filter(|s| keys.is_secret(s)).unwrap_or(key);
+        show(secret);
+        if keys.is_secret(secret) {
+            show(&format!("{secret}_file"));
+        }
+        show(key);
+    }
+    for secret in keys.secrets() {
+        // Members of open tables are there only if they are set.
+        if keys.open_table_of(secret).is_none() || layers.get(secret).is_some() {
+            show(secret);
+        }
+        show(&format!("{secret}_file"));
+    }
+    for table in keys.open() {
+        for member in layers.members_of(table) {
+            show(member);
+        }
+    }
+    shown
+}
+
+fn put(table: &mut Table, path: &[&str], value: Value) {
+    if let Some((name, tables)) = path.split_last() {
+        make(table, tables).insert((*name).to_owned(), value);
+    }
+}
+
+fn make<'a>(mut table: &'a mut Table, path: &[&str]) -> &'a mut Table {
+    for name in path {
+        let entry = table.entry(*name).or_insert_with(|| Value::Table(Table::new()));
+        match entry {
+            Value::Table(inner) => table = inner,
+            _ => unreachable!("a key is a value or a table, never both"),
+        }
+    }
+    table
+}

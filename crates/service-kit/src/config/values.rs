@@ -1,0 +1,101 @@
+//! How values are written: functions for `#[serde(deserialize_with = "…")]`.
+
+use std::{fmt::Display, str::FromStr, time::Duration};
+
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// `250ms`, `30s`, `1h 30m`, `7d`.
+///
+/// # Errors
+/// If it is not a duration.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(deserializer)?)
+}
+
+/// A duration; `off` or nothing for none. With `#[serde(default)]`.
+///
+/// # Errors
+/// If it is neither.
+pub fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.trim() {
+        "" | "off" => Ok(None),
+        text => parse_duration(text).map(Some),
+    }
+}
+
+fn parse_duration<E: serde::de::Error>(text: &str) -> Result<Duration, E> {
+    humantime::parse_duration(text.trim())
+        .map_err(|_| E::custom(format!("expected a duration such as 30s or 7d, got {text:?}")))
+}
+
+/// An array, or items separated by commas.
+///
+/// # Errors
+/// If an item does not parse.
+pub fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let parse = |item: &str| parse_item(item);
+    texts(deserializer)?.iter().map(|item| parse(item)).collect()
+}
+
+/// As [`list`], of secrets.
+///
+/// # Errors
+/// If it is neither an array of strings nor a string.
+pub fn secret_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SecretString>, D::Error> {
+    Ok(texts(deserializer)?.into_iter().map(SecretString::from).collect())
+}
+
+/// A value; nothing, or `""`, for none. With `#[serde(default)]`.
+///
+/// # Errors
+/// If the value does not parse.
+pub fn optional<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    match String::deserialize(deserializer)?.trim() {
+        "" => Ok(None),
+        text => parse_item(text).map(Some),
+    }
+}
+
+/// As [`optional`], of a secret.
+///
+/// # Errors
+/// If it is not a string.
+pub fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok((!text.is_empty()).then(|| text.into()))
+}
+
+/// The items of a list written with commas; spaces around them do not count.
+pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+fn parse_item<T: FromStr<Err: Display>, E: serde::de::Error>(text: &str) -> Result<T, E> {
+    text.parse().map_err(|error| E::custom(format!("{text:?}: {error}")))
+}
+
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        Items(Vec<String>),
+        Number(i64),
+    }
+    match Written::deserialize(deserializer) {
+        Ok(Written::Text(text)) => Ok(items(&text).map(str::to_owned).collect()),
+        Ok(Written::Items(items)) => Ok(items),
+        Ok(Written::Number(number)) => Ok(vec![number.to_string()]),
+        Err(_) => Err(D::Error::custom("expected a list of strings")),
+    }
+}

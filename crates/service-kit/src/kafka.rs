@@ -1,0 +1,190 @@
+//! A librdkafka configuration in which the operator chooses how to connect (TLS,
+//! SASL), and cannot switch off what our guarantees rest on.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::{Deref, DerefMut},
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError,
+    statistics::Statistics,
+};
+use serde::Deserialize;
+
+/// Set by code, always: they decide what is acknowledged, in which order, and by
+/// whom a record is read.
+const OURS: &[&str] = &[
+    "acks",
+    "allow.auto.create.topics",
+    "auto.commit.enable",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "client.id",
+    "delivery.report.only.error",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.gapless.guarantee",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "group.instance.id",
+    "group.protocol",
+    "group.protocol.type",
+    "group.remote.assignor",
+    "isolation.level",
+    "max.in.flight.requests.per.connection",
+    "offset.store.method",
+    "partition.assignment.strategy",
+    "partitioner",
+    "transactional.id",
+];
+
+/// Other names by which librdkafka knows the same property.
+const ALIASES: &[(&str, &str)] = &[
+    ("compression.codec", "compression.type"),
+    ("consume.callback.max.messages", "consume.callback.max.msgs"),
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("linger.ms", "queue.buffering.max.ms"),
+    ("max.in.flight", "max.in.flight.requests.per.connection"),
+    ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
+    ("metadata.broker.list", "bootstrap.servers"),
+    ("request.required.acks", "acks"),
+    ("retries", "message.send.max.retries"),
+    ("sasl.mechanism", "sasl.mechanisms"),
+];
+
+/// The table `[kafka.properties]`: librdkafka's own names. Its `Debug` shows no
+/// values, for passwords are among them.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Properties(pub BTreeMap<String, String>);
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Deref for Properties {
+    type Target = BTreeMap<String, String>;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Properties {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+/// The configuration of a Kafka client cannot be used. Shows no values.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaConfigError {
+    /// A property that is set by code.
+    #[error("kafka.properties: `{0}` is set by the service and cannot be configured")]
+    Ours(String),
+    /// A property that librdkafka does not know or whose value it refuses.
+    #[error("kafka.properties: `{property}` is refused: {reason}")]
+    Refused {
+        /// The name as configured.
+        property: String,
+        /// librdkafka's words; none that could quote a secret.
+        reason: String,
+    },
+}
+
+/// The client's configuration: `properties` as the operator wrote them, then `ours`.
+///
+/// # Errors
+/// If `properties` names one of `ours`, or one that our guarantees rest on, by
+/// whatever alias; or one that librdkafka refuses.
+pub fn client_config(
+    brokers: &str,
+    properties: &BTreeMap<String, String>,
+    ours: &[(&str, &str)],
+) -> Result<ClientConfig, KafkaConfigError> {
+    for name in properties.keys() {
+        let canonical = canonical(name);
+        let set_by_code = OURS.contains(&canonical) || ours.iter().any(|(our, _)| self::canonical(our) == canonical);
+        if set_by_code {
+            return Err(KafkaConfigError::Ours(name.clone()));
+        }
+    }
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+    for (name, value) in ours {
+        config.set(*name, *value);
+    }
+    config.create_native_config().map_err(|error| refused(&error))?;
+    Ok(config)
+}
+
+fn canonical(name: &str) -> &str {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    alias.map_or(name, |(_, canonical)| canonical)
+}
+
+fn refused(error: &KafkaError) -> KafkaConfigError {
+    match error {
+        KafkaError::ClientConfig(_, reason, property, value) => KafkaConfigError::Refused {
+            property: property.clone(),
+            reason: if !value.is_empty() && reason.contains(value.as_str()) && is_secret(property) {
+                "its value is not valid".to_owned()
+            } else {
+                reason.clone()
+            },
+        },
+        other => KafkaConfigError::Refused { property: String::new(), reason: other.to_string() },
+    }
+}
+
+fn is_secret(property: &str) -> bool {
+    ["password", "secret", "key", "pem", "oauthbearer", "jaas"].iter().any(|word| property.contains(word))
+}
+
+/// A client context that sends librdkafka's log to ours, under the target `librdkafka`.
+/// A context of one's own delegates to [`log`], [`log_error`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogContext;
+
+impl ClientContext for LogContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+    }
+
+    fn stats(&self, _statistics: Statistics) {}
+}
+
+impl ConsumerContext for LogContext {}
+
+/// Writes a line of librdkafka's log to ours.
+pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
+    match level {
+        Emerg | Alert | Critical | Error => {
+            tracing::error!(target: "librdkafka", facility, "{message}");
+        }
+        Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
+        Notice | Info => tracing::info!(target: "librdkafka", facility, "{message}"),
+        Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
+    }
+}
+
+/// Writes a client-wide error to our log. librdkafka goes on by itself after any of
+/// these but a fatal one, so it is a warning.
+pub fn log_error(error: &KafkaError, reason: &str) {
+    tracing::warn!(target: "librdkafka", %error, "{reason}");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,32 @@
+//! Process plumbing that both services share, and nothing about what they do: no
+//! event, topic, route, collection or retry policy is known here.
+//!
+//! | module | what it gives a service |
+//! |---|---|
+//! | [`config`] | one typed configuration from defaults, file and environment; errors that name key and origin |
+//! | [`cli`] | `--config FILE`, exit codes |
+//! | [`telemetry`] | logging: readable on a terminal, JSON otherwise |
+//! | [`lifecycle`] | signals, background tasks, the two phases of a shutdown, the panic hook |
+//! | [`ops`] | `/livez`, `/readyz`, `/metrics`, and the `healthcheck` command |
+//! | [`mongo`] | a client with our guarantees, operations under a deadline, errors that are safe to log, indexes |
+//! | [`kafka`] | a client configuration in which our guarantees cannot be overridden |
+//! | [`clock`] | time and identifiers as arguments, so that a test can choose them |
+//! | [`fail_points`] | places where a test build can be killed |
+#![warn(missing_docs)]
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod fail_points;
+pub mod kafka;
+pub mod lifecycle;
+pub mod mongo;
+pub mod ops;
+pub mod telemetry;
+
+pub use clock::{Clock, Ids};
+pub use config::{ConfigError, ConfigSource, LogConfig, MongoConfig, OpsConfig, ShutdownConfig};
+pub use fail_points::fail_points_compiled;
+pub use lifecycle::{Lifecycle, install_panic_hook};
+pub use ops::{Check, CheckState, Health};
+pub use prometheus;

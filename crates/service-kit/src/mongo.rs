@@ -1,0 +1,10 @@
+//! MongoDB as both services use it: one client with our guarantees, every operation
+//! under a deadline, errors that are safe to log, indexes from one list.
+
+mod client;
+mod error;
+mod indexes;
+
+pub use client::{MongoConfigError, client, watch, within};
+pub use error::{Cause, StoreError};
+pub use indexes::{IndexError, IndexSpec, ensure_indexes};

@@ -1,0 +1,124 @@
+//! The client: majority writes that are in the journal, majority reads, a bounded
+//! pool, and a deadline for everything.
+
+use std::{future::IntoFuture, time::Duration};
+
+use mongodb::{
+    Client,
+    bson::doc,
+    options::{Acknowledgment, ClientOptions, ConnectionString, ReadConcern, WriteConcern},
+};
+use secrecy::ExposeSecret as _;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::StoreError;
+use crate::{
+    config::MongoConfig,
+    ops::{CheckState, Health},
+};
+
+/// Connections to one server, unless the URI says `maxPoolSize`. A pool of 10, the
+/// driver's default, is full at some 50 ms of latency and 200 operations a second.
+const MAX_POOL_SIZE: u32 = 64;
+/// The check's name in `/readyz`.
+const CHECK: &str = "mongodb";
+const PING_EVERY: Duration = Duration::from_secs(1);
+const PING_DEADLINE: Duration = Duration::from_secs(2);
+
+/// `mongodb.uri` cannot be used. Never shows the URI: it holds a password.
+#[derive(Debug, thiserror::Error)]
+pub enum MongoConfigError {
+    /// Not a connection string, or its DNS records (`mongodb+srv`) cannot be had.
+    #[error("mongodb.uri: {0}")]
+    Uri(String),
+    /// A guarantee of ours that the URI would change.
+    #[error(
+        "mongodb.uri must not set {0}: writes wait for the majority and the journal, reads see what the majority has, by design"
+    )]
+    Guarantee(&'static str),
+}
+
+/// Makes the client; waits for no server. Asynchronous because `mongodb+srv` asks DNS.
+///
+/// TLS, credentials, the replica set's name and time limits come from the URI.
+///
+/// # Errors
+/// If the URI is not one, or sets a write or read concern.
+pub async fn client(config: &MongoConfig, app_name: &str) -> Result<Client, MongoConfigError> {
+    let options = options(config, app_name).await?;
+    Client::with_options(options).map_err(|error| MongoConfigError::Uri(safe(config, &error)))
+}
+
+async fn options(config: &MongoConfig, app_name: &str) -> Result<ClientOptions, MongoConfigError> {
+    let invalid = |error| MongoConfigError::Uri(safe(config, &error));
+    let uri = ConnectionString::parse(config.uri.expose_secret()).map_err(invalid)?;
+    if uri.write_concern.is_some() {
+        return Err(MongoConfigError::Guarantee("w, wtimeoutMS or journal"));
+    }
+    if uri.read_concern.is_some() {
+        return Err(MongoConfigError::Guarantee("readConcernLevel"));
+    }
+    let mut options = ClientOptions::parse(uri).await.map_err(invalid)?;
+    options.app_name = Some(app_name.to_owned());
+    options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
+    options.read_concern = Some(ReadConcern::majority());
+    options.max_pool_size.get_or_insert(MAX_POOL_SIZE);
+    options.server_selection_timeout = Some(config.operation_timeout);
+    options.connect_timeout.get_or_insert(config.operation_timeout);
+    Ok(options)
+}
+
+/// The driver's words, unless they quote the user name or the password.
+fn safe(config: &MongoConfig, error: &mongodb::error::Error) -> String {
+    let reason = error.kind.to_string();
+    let uri = config.uri.expose_secret();
+    let after_scheme = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let credentials = after_scheme.rsplit_once('@').map_or("", |(c, _)| c);
+    let quoted = credentials.split(':').any(|part| !part.is_empty() && reason.contains(part));
+    if quoted { "not a valid connection string (details not shown: they quote the credentials)".into() } else { reason }
+}
+
+/// Waits for an operation, at most for `deadline`. The driver has no time limit of
+/// its own for an answer. An operation that is given up may still take effect.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn within<T, F>(deadline: Duration, operation: F) -> Result<T, StoreError>
+where
+    F: IntoFuture<Output = mongodb::error::Result<T>>,
+{
+    match timeout(deadline, operation.into_future()).await {
+        Ok(result) => result.map_err(StoreError::from),
+        Err(_) => Err(StoreError::Timeout),
+    }
+}
+
+/// Pings the primary every second and keeps the check `mongodb` up to date, until
+/// `stop` is cancelled.
+pub async fn watch(client: Client, health: Health, stop: CancellationToken) {
+    let mut ticks = interval(PING_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let admin = client.database("admin");
+    let round = async {
+        loop {
+            ticks.tick().await;
+            let ping = admin.run_command(doc! { "ping": 1 });
+            let state = match within(PING_DEADLINE, ping).await {
+                Ok(_) => CheckState::Ok,
+                Err(error) => {
+                    tracing::debug!(%error, "mongodb does not answer");
+                    CheckState::Down
+                }
+            };
+            health.set(CHECK, state);
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = round => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

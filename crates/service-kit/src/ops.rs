@@ -1,0 +1,10 @@
+//! What operators and orchestrators ask a process: is it alive, is it ready, what
+//! does it count.
+
+mod health;
+mod probe;
+mod server;
+
+pub use health::{Check, CheckState, Health, Readiness, Status};
+pub use probe::healthcheck;
+pub use server::{OpsError, OpsServer, serve};

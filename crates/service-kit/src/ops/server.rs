@@ -1,0 +1,118 @@
+//! The ops endpoint: `/livez`, `/readyz`, `/metrics`, on its own port and its own
+//! worker, so that it answers while the public one is overloaded.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
+
+use actix_web::{
+    App, HttpResponse, HttpServer,
+    dev::ServerHandle,
+    http::header,
+    web::{self, Data},
+};
+use prometheus::{Encoder as _, Registry, TextEncoder, process_collector::ProcessCollector};
+use tokio::task::JoinHandle;
+
+use super::{Health, Status};
+use crate::config::OpsConfig;
+
+/// The ops endpoint cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("the ops endpoint cannot listen on {host}:{port}")]
+pub struct OpsError {
+    host: String,
+    port: u16,
+    #[source]
+    source: io::Error,
+}
+
+/// The running ops endpoint. Dropping it leaves it running until the runtime ends.
+#[derive(Debug)]
+pub struct OpsServer {
+    address: SocketAddr,
+    handle: ServerHandle,
+    task: JoinHandle<()>,
+}
+
+impl OpsServer {
+    /// Where it listens; tells the port where the configuration said 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Finishes the requests under way, for at most a second, and closes the port.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+        // It cannot have failed otherwise than by a panic, which ends the process.
+        let _ = self.task.await;
+    }
+}
+
+/// Starts the ops endpoint, with the metrics of `registry` and of the process.
+///
+/// # Errors
+/// If the address cannot be bound.
+///
+/// # Panics
+/// Outside a Tokio runtime.
+pub fn serve(config: &OpsConfig, health: Health, registry: Registry) -> Result<OpsServer, OpsError> {
+    // Refused only if the process's own metrics are registered already.
+    let _ = registry.register(Box::new(ProcessCollector::for_self()));
+    let unusable = |source| OpsError { host: config.host.clone(), port: config.port, source };
+    let listener = TcpListener::bind((config.host.as_str(), config.port)).map_err(unusable)?;
+    let address = listener.local_addr().map_err(unusable)?;
+    let server = HttpServer::new(move || {
+        App::new().app_data(Data::new(health.clone())).app_data(Data::new(registry.clone())).configure(routes)
+    })
+    .workers(1)
+    .disable_signals()
+    .shutdown_timeout(1)
+    .listen(listener)
+    .map_err(unusable)?
+    .run();
+    let handle = server.handle();
+    let task = tokio::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the ops endpoint has failed");
+        }
+    });
+    tracing::info!(%address, "ops endpoint listens");
+    Ok(OpsServer { address, handle, task })
+}
+
+fn routes(app: &mut web::ServiceConfig) {
+    let get_or_head = |path: &str| web::resource(path.to_owned());
+    app.service(get_or_head("/livez").route(web::get().to(livez)).route(web::head().to(livez)))
+        .service(get_or_head("/readyz").route(web::get().to(readyz)).route(web::head().to(readyz)))
+        .service(web::resource("/metrics").route(web::get().to(metrics)));
+}
+
+async fn livez() -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(serde_json::json!({ "status": "alive" }))
+}
+
+async fn readyz(health: Data<Health>) -> HttpResponse {
+    let readiness = health.report();
+    let mut response = match readiness.status {
+        Status::Ready | Status::Degraded => HttpResponse::Ok(),
+        Status::Unavailable => HttpResponse::ServiceUnavailable(),
+    };
+    response.insert_header((header::CACHE_CONTROL, "no-store")).json(readiness)
+}
+
+async fn metrics(registry: Data<Registry>) -> HttpResponse {
+    let encoder = TextEncoder::new();
+    let mut text = Vec::new();
+    match encoder.encode(&registry.gather(), &mut text) {
+        Ok(()) => HttpResponse::Ok().content_type(encoder.format_type()).body(text),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be encoded");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

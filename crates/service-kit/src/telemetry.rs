@@ -1,0 +1,103 @@
+//! Logging: lines for people on a terminal, one JSON object a line otherwise.
+
+mod json;
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Dependencies that say more at `info` than an operator wants to read.
+const NOISY: &[&str] = &[
+    "actix_http",
+    "actix_server",
+    "actix_web",
+    "h2",
+    "hickory_net",
+    "hickory_proto",
+    "hickory_resolver",
+    "hyper",
+    "lettre",
+    "librdkafka",
+    "mio",
+    "mongodb",
+    "rdkafka",
+    "rustls",
+    "tokio_util",
+];
+
+/// Sends log lines to standard error, in the format and from the level that the
+/// configuration says. Standard output belongs to the commands' results.
+///
+/// # Errors
+/// If the level is neither a level nor filter directives, or logging is set up already.
+pub fn init(config: &LogConfig) -> anyhow::Result<()> {
+    let terminal = std::io::stderr().is_terminal();
+    let human = match config.format {
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+        LogFormat::Auto => terminal,
+    };
+    let layer = if human {
+        fmt::layer().with_ansi(terminal).with_writer(std::io::stderr).boxed()
+    } else {
+        fmt::layer()
+            .fmt_fields(fmt::format::JsonFields::new())
+            .event_format(json::JsonLines)
+            .with_ansi(false)
+            .with_writer(std::io::stderr)
+            .boxed()
+    };
+    tracing_subscriber::registry()
+        .with(filter(&config.level)?)
+        .with(layer)
+        .try_init()
+        .context("logging is set up already")
+}
+
+/// `info`, or directives as `info,user_service=debug,mongodb=debug`. Noisy
+/// dependencies are capped at `warn` unless a directive names them.
+fn filter(level: &str) -> anyhow::Result<EnvFilter> {
+    let cap = match level.trim().parse::<LevelFilter>() {
+        Ok(plain) => plain.min(LevelFilter::WARN),
+        Err(_) => LevelFilter::WARN,
+    };
+    let mut directives: Vec<String> = NOISY.iter().map(|name| format!("{name}={cap}")).collect();
+    directives.push(level.trim().to_owned());
+    EnvFilter::builder()
+        .parse(directives.join(","))
+        .with_context(|| format!("log.level: `{level}` is neither a level nor filter directives"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noisy_dependencies_are_capped_unless_named() {
+        let text = filter("debug").unwrap().to_string();
+        assert!(text.contains("mongodb=warn"), "{text}");
+        assert!(text.contains("debug"), "{text}");
+        let text = filter("info,mongodb=trace").unwrap().to_string();
+        assert!(text.contains("mongodb=trace"), "{text}");
+        assert!(!text.contains("mongodb=warn"), "{text}");
+    }
+
+    #[test]
+    fn a_level_below_warn_holds_for_noisy_dependencies_too() {
+        let text = filter("error").unwrap().to_string();
+        assert!(text.contains("mongodb=error"), "{text}");
+        let text = filter("off").unwrap().to_string();
+        assert!(text.contains("mongodb=off"), "{text}");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let error = filter("info,,=what=").unwrap_err().to_string();
+        assert!(error.contains("log.level"), "{error}");
+    }
+}
