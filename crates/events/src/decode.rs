@@ -1,7 +1,11 @@
 //! From a Kafka record to an event, and why a record is none.
 
+use std::mem;
+
 use jiff::Timestamp;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::envelope::{MEDIA_TYPE, SPEC_VERSION};
@@ -203,37 +207,65 @@ fn is_json(content_type: &str) -> bool {
 }
 
 /// Parses the data of one type.
-pub(crate) fn parse_data<T: DeserializeOwned>(event_type: EventType, json: &[u8]) -> Result<T, DecodeError> {
+pub(crate) fn parse_data<T>(event_type: EventType, json: &[u8]) -> Result<T, DecodeError>
+where
+    T: DeserializeOwned + Serialize,
+{
     if json.len() > MAX_VALUE_BYTES {
         return Err(DecodeError::TooLarge { bytes: json.len() });
     }
     let text = std::str::from_utf8(json).map_err(|_| DecodeError::NotJson { line: 1, column: 0 })?;
     // First the syntax alone: else a wrong member would hide that the text breaks off.
-    serde_json::from_str::<IgnoredAny>(text).map_err(|error| not_json(&error))?;
-
+    let value: Value = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+    if !value.is_object() {
+        return Err(DecodeError::InvalidData { event_type, problem: "it is no object".to_owned() });
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let data: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        match error.inner() {
-            inner if inner.is_data() => DecodeError::InvalidData { event_type, problem: describe(&path, inner) },
-            inner => not_json(inner),
-        }
-    })
+        DecodeError::InvalidData { event_type, problem: describe(&path, error.inner()) }
+    })?;
+    let encoded = serde_json::to_value(&data).expect("payloads have string keys and no fallible parts");
+    match first_other_kind(&encoded, &value, String::new()) {
+        None => Ok(data),
+        Some(path) => Err(DecodeError::InvalidData { event_type, problem: format!("{path} does not fit") }),
+    }
 }
 
 fn not_json(error: &serde_json::Error) -> DecodeError {
     DecodeError::NotJson { line: error.line(), column: error.column() }
 }
 
-/// Names the member. Of serde's own message only `missing field` is repeated, whose
-/// name comes from our types: the others quote the data.
+/// Names the member. Of serde's own messages only those that quote nothing but our own
+/// field names are repeated.
 fn describe(path: &str, error: &serde_json::Error) -> String {
     let message = error.to_string();
-    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-    match (path, missing) {
-        (".", Some(field)) => format!("{field} is missing"),
-        (_, Some(field)) => format!("{path}.{field} is missing"),
-        (".", None) => "it is no object that fits".to_owned(),
-        (_, None) => format!("{path} does not fit"),
+    let field = |kind: &str| {
+        let name = message.strip_prefix(kind)?.strip_prefix(" field `")?.split('`').next()?;
+        Some(if path == "." { name.to_owned() } else { format!("{path}.{name}") })
+    };
+    if let Some(name) = field("missing") {
+        format!("{name} is missing")
+    } else if let Some(name) = field("duplicate") {
+        format!("{name} is given more than once")
+    } else {
+        format!("{path} does not fit")
+    }
+}
+
+/// The path of the first member that is another kind of JSON than its type is encoded
+/// to. serde is more generous than the contract: it takes an array for an object, by
+/// position, and `{"reset": null}` for `"reset"`.
+fn first_other_kind(encoded: &Value, given: &Value, path: String) -> Option<String> {
+    match (encoded, given) {
+        (Value::Object(encoded), Value::Object(given)) => encoded.iter().find_map(|(name, member)| {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            first_other_kind(member, given.get(name)?, path)
+        }),
+        (Value::Array(encoded), Value::Array(given)) => {
+            let mut items = encoded.iter().zip(given).enumerate();
+            items.find_map(|(at, (encoded, given))| first_other_kind(encoded, given, format!("{path}[{at}]")))
+        }
+        _ => (mem::discriminant(encoded) != mem::discriminant(given)).then_some(path),
     }
 }

@@ -1,0 +1,320 @@
+//! What a consumer makes of records that are not as they should be.
+
+use events::{DecodeError, Decoded, Event, MAX_VALUE_BYTES, TraceParent, decode};
+use serde_json::{Value, json};
+
+const USER: &str = "019f2b4c-7a10-7c3e-9b1d-5f2a8e6d4c31";
+const SECRET: &str = "quoted-by-nobody";
+
+/// A record, valid until a test breaks it.
+struct Record {
+    headers: Vec<(String, Option<Vec<u8>>)>,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+}
+
+impl Record {
+    fn locked() -> Record {
+        let value = json!({
+            "userId": USER,
+            "until": "2026-07-06T06:15:00Z",
+            "recipient": {"email": "ada@example.com", "displayName": "Ada"},
+        });
+        let headers = [
+            ("ce_specversion", "1.0"),
+            ("ce_id", "019f2b4c-7a11-7c3e-9b1d-5f2a8e6d4c31"),
+            ("ce_type", "user.locked.v1"),
+            ("ce_source", "/user-service"),
+            ("ce_subject", USER),
+            ("ce_time", "2026-07-06T06:00:00Z"),
+            ("ce_sequence", "0000000017"),
+            ("ce_dataschema", "urn:user-service:events:user.locked.v1"),
+            ("content-type", "application/json"),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ];
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), Some(value.as_bytes().to_vec()));
+        Record {
+            headers: headers.into_iter().map(owned).collect(),
+            key: Some(USER.into()),
+            value: Some(value.to_string().into()),
+        }
+    }
+
+    fn without(mut self, name: &str) -> Record {
+        self.headers.retain(|(header, _)| header != name);
+        self
+    }
+
+    fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Record {
+        self = self.without(name);
+        self.headers.push((name.to_owned(), Some(value.as_ref().to_vec())));
+        self
+    }
+
+    fn data(mut self, change: impl FnOnce(&mut Value)) -> Record {
+        let mut value = serde_json::from_slice(&self.value.expect("value")).expect("JSON");
+        change(&mut value);
+        self.value = Some(value.to_string().into());
+        self
+    }
+
+    fn value(mut self, value: impl AsRef<[u8]>) -> Record {
+        self.value = Some(value.as_ref().to_vec());
+        self
+    }
+
+    fn decode(&self) -> Result<Decoded, DecodeError> {
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+        decode(headers, self.key.as_deref(), self.value.as_deref())
+    }
+
+    fn event(&self) -> Event {
+        match self.decode() {
+            Ok(Decoded::Event(event)) => *event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The reason, after a look at whether the error keeps the data to itself.
+    fn reason(&self) -> &'static str {
+        let error = self.decode().expect_err("not a valid record");
+        for shown in [error.to_string(), format!("{error:?}")] {
+            for content in [SECRET, "ada@example.com", USER] {
+                assert!(!shown.contains(content), "{shown}");
+            }
+        }
+        error.reason()
+    }
+}
+
+#[test]
+fn the_record_that_the_other_tests_break_is_valid() {
+    let event = Record::locked().event();
+    assert_eq!(event.envelope.sequence, 17);
+    assert_eq!(event.envelope.subject.to_string(), USER);
+    assert_eq!(event.payload.recipient().map(|to| to.email.as_str()), Some("ada@example.com"));
+}
+
+#[test]
+fn an_unknown_type_is_told_apart_whatever_else_is_wrong() {
+    let mut record = Record::locked().with("ce_type", "user.telepathy_enabled.v1").without("ce_sequence");
+    record.key = None;
+    record.value = None;
+    assert_eq!(record.decode(), Ok(Decoded::UnknownType("user.telepathy_enabled.v1".to_owned())));
+}
+
+#[test]
+fn a_known_name_of_an_unknown_version_is_a_dead_letter() {
+    for name in ["user.locked.v7", "user.locked.v0", "user.locked"] {
+        let record = Record::locked().with("ce_type", name);
+        assert_eq!(record.decode(), Err(DecodeError::UnsupportedVersion(name.to_owned())));
+        assert_eq!(record.reason(), "unsupported-version");
+    }
+}
+
+#[test]
+fn unknown_members_and_headers_are_ignored() {
+    let expected = Record::locked().event();
+    let record = Record::locked().with("ce_partitionkey", "x").with("x-anything", [0xff, 0xfe]).data(|data| {
+        data["later"] = json!({"deep": [1, 2, {"er": null}]});
+        data["recipient"]["salutation"] = json!("Countess");
+    });
+    assert_eq!(record.event(), expected);
+}
+
+#[test]
+fn every_header_that_an_event_needs_is_missed() {
+    for name in ["ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "ce_sequence"] {
+        assert_eq!(Record::locked().without(name).reason(), "missing-header", "{name}");
+        let mut without_value = Record::locked().without(name);
+        without_value.headers.push((name.to_owned(), None));
+        assert_eq!(without_value.decode(), Err(DecodeError::MissingHeader(header_name(name))));
+        // Kafka's headers are case-sensitive.
+        let value = Record::locked().headers.iter().find(|(header, _)| header == name).cloned();
+        let value = value.expect("there").1.expect("set");
+        let other_case = Record::locked().without(name).with(&name.to_uppercase(), value);
+        assert_eq!(other_case.reason(), "missing-header", "{name}");
+    }
+}
+
+fn header_name(name: &str) -> &'static str {
+    use events::header::*;
+    let all = [SPEC_VERSION, ID, TYPE, SOURCE, SUBJECT, TIME, SEQUENCE];
+    all.into_iter().find(|known| *known == name).expect("known")
+}
+
+#[test]
+fn a_header_that_says_something_else_is_refused() {
+    for (name, value) in [
+        ("ce_specversion", "0.3"),
+        ("ce_specversion", "2.0"),
+        ("ce_id", ""),
+        ("ce_id", "17"),
+        ("ce_id", "019f2b4c7a117c3e9b1d5f2a8e6d4c31"),
+        ("ce_source", "/email-service"),
+        ("ce_subject", "ada"),
+        ("ce_time", "yesterday"),
+        ("ce_time", "2026-07-06T06:00:00"),
+        ("ce_sequence", "17"),
+        ("ce_sequence", "00000000017"),
+        ("ce_sequence", "+000000017"),
+        ("ce_sequence", "000000001x"),
+        ("ce_dataschema", "urn:user-service:events:user.locked.v2"),
+        ("content-type", "application/cloudevents+json"),
+        ("content-type", "text/plain; charset=utf-8"),
+        ("content-type", ""),
+    ] {
+        assert_eq!(Record::locked().with(name, value).reason(), "invalid-header", "{name}: {value}");
+    }
+    assert_eq!(Record::locked().with("ce_time", [0xff]).reason(), "invalid-header");
+}
+
+#[test]
+fn a_header_given_twice_is_refused() {
+    let mut record = Record::locked();
+    let id = record.headers.iter().find(|(name, _)| name == "ce_id").cloned().expect("there");
+    record.headers.push(id);
+    assert_eq!(record.reason(), "invalid-header");
+}
+
+#[test]
+fn what_an_event_can_do_without_may_be_missing() {
+    for name in ["ce_dataschema", "content-type"] {
+        assert_eq!(Record::locked().without(name).event(), Record::locked().event(), "{name}");
+    }
+    for content_type in ["application/json; charset=utf-8", "Application/JSON", "application/json ;v=1"] {
+        Record::locked().with("content-type", content_type).event();
+    }
+}
+
+#[test]
+fn a_trace_parent_that_is_invalid_counts_as_none() {
+    assert_eq!(Record::locked().with("traceparent", "garbage").event().envelope.trace_parent, None);
+    assert_eq!(Record::locked().with("traceparent", [0xff]).event().envelope.trace_parent, None);
+    let kept = Record::locked().event().envelope.trace_parent.expect("kept");
+    assert_eq!(kept, TraceParent::parse(kept.as_str()).expect("valid"));
+}
+
+#[test]
+fn a_record_without_a_value_says_so() {
+    let mut record = Record::locked();
+    record.value = None;
+    assert_eq!(record.reason(), "null-value");
+    record.headers.clear();
+    assert_eq!(record.reason(), "null-value");
+}
+
+#[test]
+fn a_value_that_is_no_json_says_so() {
+    let whole = String::from_utf8(Record::locked().value.expect("value")).expect("UTF-8");
+    for value in [
+        "".to_owned(),
+        " ".to_owned(),
+        SECRET.to_owned(),
+        whole[..whole.len() - 1].to_owned(),
+        format!("{whole}{whole}"),
+        // Wrong twice: the first wrong member must not hide that the text breaks off.
+        format!(r#"{{"userId": 17, "x": "{SECRET}""#),
+    ] {
+        assert_eq!(Record::locked().value(&value).reason(), "not-json", "{value}");
+    }
+    assert_eq!(Record::locked().value([b'"', 0xc3, 0x28, b'"']).reason(), "not-json");
+    assert_eq!(Record::locked().value([0x1f, 0x8b, 0x08, 0x00]).reason(), "not-json");
+}
+
+#[test]
+fn a_value_beyond_the_bound_is_not_even_parsed() {
+    let padded = |length: usize| {
+        let mut value = Record::locked().value.expect("value");
+        value.resize(length, b' ');
+        Record::locked().value(value)
+    };
+    padded(MAX_VALUE_BYTES).event();
+    assert_eq!(padded(MAX_VALUE_BYTES + 1).reason(), "record-too-large");
+}
+
+#[test]
+fn broken_data_names_the_member_and_quotes_nothing() {
+    for (value, problem) in [
+        (json!([SECRET]), "it is no object"),
+        (json!(SECRET), "it is no object"),
+        (json!(null), "it is no object"),
+        (json!({"userId": SECRET}), "userId does not fit"),
+        (json!({"userId": USER, "until": SECRET}), "until does not fit"),
+        (json!({"userId": USER, "until": "2026-07-06T06:15:00Z"}), "recipient is missing"),
+        (json!({"userId": USER, "recipient": {"email": [SECRET]}}), "recipient.email does not fit"),
+        (json!({"userId": USER, "recipient": {"displayName": SECRET}}), "recipient.email is missing"),
+        (
+            json!({"userId": USER, "recipient": {"email": "a@b", "locale": {"a": SECRET}}}),
+            "recipient.locale does not fit",
+        ),
+    ] {
+        let record = Record::locked().value(value.to_string());
+        assert_eq!(record.reason(), "invalid-data", "{value}");
+        let shown = record.decode().expect_err("broken").to_string();
+        assert_eq!(shown, format!("the data is no user.locked.v1: {problem}"));
+    }
+}
+
+/// A record of another type than the locked one.
+fn record_of(event_type: &str, value: &Value) -> Record {
+    let record = Record::locked().without("ce_dataschema").with("ce_type", event_type);
+    record.value(value.to_string())
+}
+
+#[test]
+fn what_serde_would_take_by_position_or_as_a_map_is_broken_data() {
+    let until = "2026-07-06T06:15:00Z";
+    for (event_type, value, problem) in [
+        ("user.locked.v1", json!([USER, until, {"email": SECRET}]), "it is no object"),
+        ("user.locked.v1", json!({"userId": USER, "until": until, "recipient": [SECRET]}), "recipient does not fit"),
+        ("user.sessions_ended.v1", json!({"userId": USER, "reason": {"reuse": null}}), "reason does not fit"),
+        (
+            "user.logged_in.v1",
+            json!({"userId": USER, "sessionId": USER, "methods": ["totp", {"password": null}]}),
+            "methods[1] does not fit",
+        ),
+    ] {
+        let record = record_of(event_type, &value);
+        assert_eq!(record.reason(), "invalid-data", "{value}");
+        let shown = record.decode().expect_err("broken").to_string();
+        assert_eq!(shown, format!("the data is no {event_type}: {problem}"));
+    }
+}
+
+#[test]
+fn an_optional_member_that_is_null_counts_as_absent() {
+    let record = Record::locked().data(|data| data["recipient"]["locale"] = Value::Null);
+    assert_eq!(record.event(), Record::locked().event());
+}
+
+#[test]
+fn a_value_outside_of_a_closed_set_is_broken_data() {
+    let of_reason = |reason| record_of("user.sessions_ended.v1", &json!({"userId": USER, "reason": reason}));
+    assert_eq!(of_reason(SECRET).reason(), "invalid-data");
+    of_reason("reuse").event();
+}
+
+#[test]
+fn a_member_given_twice_is_broken_data() {
+    let value = format!(r#"{{"userId":"{USER}","userId":"{USER}","reason":"reuse"}}"#);
+    let record = record_of("user.sessions_ended.v1", &Value::Null).value(value);
+    assert_eq!(record.reason(), "invalid-data");
+    assert!(record.decode().expect_err("twice").to_string().ends_with("userId is given more than once"));
+}
+
+#[test]
+fn a_key_that_is_not_the_subject_is_refused() {
+    for key in [None, Some(""), Some("ada"), Some("019f2b4d-0e52-7f08-8a44-1c9be7a35d20"), Some(&*USER.to_uppercase())]
+    {
+        let mut record = Record::locked();
+        record.key = key.map(Into::into);
+        assert_eq!(record.reason(), "key-mismatch", "{key:?}");
+    }
+}
+
+#[test]
+fn data_about_another_user_is_refused() {
+    let record = Record::locked().data(|data| data["userId"] = json!("019f2b4d-0e52-7f08-8a44-1c9be7a35d20"));
+    assert_eq!(record.reason(), "user-id-mismatch");
+}

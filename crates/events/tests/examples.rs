@@ -1,0 +1,153 @@
+//! Every example message ever published still decodes, and means the same.
+//!
+//! Files in `examples/` are added, never changed: they stand for records in topics.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use events::sealing::{KeyRing, PrivateKey, Purpose};
+use events::{Decoded, Event, EventType, Payload, TokenGrant, decode};
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+
+/// The key of `examples/README.md`; the boxes were sealed to it with libsodium.
+const EXAMPLE_PRIVATE_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+
+struct Example {
+    name: String,
+    directory: String,
+    json: Value,
+}
+
+impl Example {
+    fn read(path: &Path) -> Example {
+        let text = fs::read_to_string(path).expect("read");
+        Example {
+            name: path.display().to_string(),
+            directory: file_name(path.parent().expect("directory")),
+            json: serde_json::from_str(&text).expect("JSON"),
+        }
+    }
+
+    fn value(&self) -> String {
+        self.json["value"].to_string()
+    }
+
+    fn headers(&self) -> Vec<(String, String)> {
+        let headers = self.json["headers"].as_object().expect("headers");
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        headers.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    }
+
+    fn event(&self) -> Event {
+        let headers = self.headers();
+        let key = self.json["key"].as_str().expect("key");
+        let decoded = decode(
+            headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_bytes()))),
+            Some(key.as_bytes()),
+            Some(self.value().as_bytes()),
+        );
+        match decoded {
+            Ok(Decoded::Event(event)) => *event,
+            other => panic!("{}: {other:?}", self.name),
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().expect("name").to_str().expect("UTF-8").to_owned()
+}
+
+fn entries(path: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = fs::read_dir(path).expect("directory").map(|entry| entry.expect("entry").path()).collect();
+    paths.sort();
+    paths
+}
+
+fn examples() -> Vec<Example> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let directories = entries(&root).into_iter().filter(|path| path.is_dir());
+    directories.flat_map(|directory| entries(&directory)).map(|path| Example::read(&path)).collect()
+}
+
+#[test]
+fn every_example_decodes_to_its_directorys_type_and_every_type_has_one() {
+    let mut missing: Vec<_> = EventType::ALL.to_vec();
+    for example in examples() {
+        let event = example.event();
+        assert_eq!(event.envelope.event_type.as_str(), example.directory, "{}", example.name);
+        assert_eq!(event.payload.event_type(), event.envelope.event_type);
+        missing.retain(|event_type| *event_type != event.envelope.event_type);
+    }
+    assert_eq!(missing, []);
+}
+
+#[test]
+fn every_example_is_encoded_as_it_was_published() {
+    for example in examples() {
+        let event = example.event();
+        let value: Value = serde_json::from_str(&event.payload.to_json()).expect("JSON");
+        assert_eq!(value, example.json["value"], "{}", example.name);
+        assert_eq!(event.envelope.key(), example.json["key"], "{}", example.name);
+        let mut headers: Vec<_> =
+            event.envelope.headers().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut published = example.headers();
+        headers.sort();
+        published.sort();
+        assert_eq!(headers, published, "{}", example.name);
+    }
+}
+
+#[test]
+fn every_example_is_valid_by_its_schema() {
+    for example in examples() {
+        let schema = example.event().envelope.event_type.schema();
+        let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect("a schema");
+        let errors: Vec<_> = validator.iter_errors(&example.json["value"]).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", example.name);
+    }
+}
+
+/// The token of an event, its purpose, and the address it is sealed to.
+fn grant(payload: &Payload) -> Option<(&TokenGrant, Purpose, &str)> {
+    match payload {
+        Payload::UserRegistered(p) => Some((&p.verification, Purpose::EmailVerification, &p.recipient.email)),
+        Payload::UserEmailVerificationRequested(p) => {
+            Some((&p.verification, Purpose::EmailVerification, &p.recipient.email))
+        }
+        Payload::UserPasswordResetRequested(p) => Some((&p.reset, Purpose::PasswordReset, &p.recipient.email)),
+        Payload::UserEmailChangeRequested(p) => Some((&p.confirmation, Purpose::EmailChange, &p.new_email)),
+        Payload::UserEmailChanged(p) => Some((&p.undo, Purpose::EmailChangeUndo, &p.old_email)),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_boxes_that_libsodium_sealed_open_and_are_bound_to_their_event() {
+    let key = PrivateKey::from_base64(EXAMPLE_PRIVATE_KEY).expect("key");
+    let ring = KeyRing::new(vec![key]).expect("ring");
+    let mut opened = 0;
+    for example in examples() {
+        let event = example.event();
+        if let Some((grant, purpose, to)) = grant(&event.payload) {
+            let token = ring
+                .open_bound(&grant.sealed, to, purpose, event.envelope.id)
+                .unwrap_or_else(|error| panic!("{}: {error}", example.name));
+            assert_eq!(token.expose_secret().len(), 43, "256 bits in base64url");
+            opened += 1;
+        }
+    }
+    assert_eq!(opened, 6);
+}
+
+#[test]
+fn the_guide_for_consumers_names_every_type_and_shows_a_real_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = fs::read_to_string(root.join("../../docs/EVENTS.md")).expect("docs/EVENTS.md");
+    for event_type in EventType::ALL {
+        assert!(guide.contains(&format!("`{event_type}`")), "{event_type} is not in the guide");
+    }
+    let shown = guide.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
+    let example = root.join("examples/user.registered.v1/full.json");
+    assert_eq!(shown, Some(fs::read_to_string(example).expect("read").as_str()));
+}
