@@ -1,0 +1,116 @@
+//! What `up` has started in this clone: one file per running instance under `.local/run`.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result};
+use local_stack::until::until;
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+
+use crate::workspace::Workspace;
+
+/// A process that can be told from a later one with the same id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Process {
+    pub(crate) name: String,
+    pub(crate) pid: u32,
+    /// Clock ticks from the machine's start to its own.
+    started: u64,
+}
+
+impl Process {
+    /// The running process with this id.
+    pub(crate) fn observe(name: &str, pid: u32) -> Option<Self> {
+        Some(Self { name: name.to_owned(), pid, started: start_ticks(pid)? })
+    }
+
+    /// Whether it still runs, and is the same.
+    pub(crate) fn runs(&self) -> bool {
+        start_ticks(self.pid) == Some(self.started)
+    }
+
+    /// Sends a signal, if it still runs.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let (true, Some(pid)) = (self.runs(), i32::try_from(self.pid).ok().and_then(Pid::from_raw)) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Waits until it is gone.
+    pub(crate) async fn gone(&self, deadline: Duration) -> Result<()> {
+        until(&format!("the end of {} (pid {})", self.name, self.pid), deadline, async || {
+            Ok((!self.runs()).then_some(()))
+        })
+        .await
+    }
+}
+
+/// When a process started; `None` when there is none, or it is a zombie.
+fn start_ticks(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    // Fields 3 (state) and 22 (start time) of proc_pid_stat(5).
+    (fields.first() != Some(&"Z")).then(|| fields.get(19)?.parse().ok()).flatten()
+}
+
+/// One `up`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Instance {
+    pub(crate) supervisor: Process,
+    pub(crate) children: Vec<Process>,
+    pub(crate) services: bool,
+    pub(crate) ready: bool,
+}
+
+impl Instance {
+    /// Writes it down; a reader sees the old or the new one, never a half.
+    pub(crate) fn record(&self, workspace: &Workspace) -> Result<()> {
+        let path = file(workspace, self.supervisor.pid);
+        let draft = path.with_extension("draft");
+        fs::create_dir_all(directory(workspace))?;
+        fs::write(&draft, serde_json::to_vec_pretty(self)?)
+            .and_then(|()| fs::rename(&draft, &path))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Forgets it.
+    pub(crate) fn forget(&self, workspace: &Workspace) {
+        let _ = fs::remove_file(file(workspace, self.supervisor.pid));
+    }
+
+    /// The one with this supervisor, if it is written down.
+    pub(crate) fn read(workspace: &Workspace, pid: u32) -> Option<Self> {
+        serde_json::from_slice(&fs::read(file(workspace, pid)).ok()?).ok()
+    }
+
+    /// All that are written down, ended ones too.
+    pub(crate) fn all(workspace: &Workspace) -> Vec<Self> {
+        let Ok(entries) = fs::read_dir(directory(workspace)) else { return Vec::new() };
+        entries
+            .flatten()
+            .filter_map(|entry| entry.path().file_stem()?.to_str()?.parse().ok())
+            .filter_map(|pid| Self::read(workspace, pid))
+            .collect()
+    }
+}
+
+fn directory(workspace: &Workspace) -> PathBuf {
+    workspace.local().join("run")
+}
+
+fn file(workspace: &Workspace, pid: u32) -> PathBuf {
+    directory(workspace).join(format!("{pid}.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_not_taken_for_an_earlier_one_with_its_id() {
+        let mut own = Process::observe("self", std::process::id()).unwrap();
+        assert!(own.runs());
+        own.started -= 1;
+        assert!(!own.runs());
+    }
+}

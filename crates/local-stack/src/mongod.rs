@@ -1,0 +1,112 @@
+//! One `mongod`: standalone, or a replica set of one.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result};
+use bson::doc;
+
+use crate::{
+    child::{Child, ChildSpec, Output},
+    mongo_wire,
+    until::until,
+};
+
+const READY_DEADLINE: Duration = Duration::from_secs(60);
+const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How to run it.
+#[derive(Debug, Clone)]
+pub struct MongodSpec {
+    /// The program.
+    pub program: PathBuf,
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    /// Where the data is; made if missing, kept.
+    pub data: PathBuf,
+    /// Its log file.
+    pub log: PathBuf,
+    /// The name of a replica set with this one member; standalone without.
+    pub replica_set: Option<String>,
+}
+
+/// A running `mongod`.
+#[derive(Debug)]
+pub struct Mongod {
+    spec: MongodSpec,
+    child: Child,
+}
+
+impl Mongod {
+    /// Starts it and waits until it takes writes.
+    ///
+    /// # Errors
+    /// When it does not start, with the end of its log.
+    pub async fn start(spec: MongodSpec) -> Result<Self> {
+        let child = launch(&spec)?;
+        let mut mongod = Self { spec, child };
+        mongod.until_writable().await?;
+        Ok(mongod)
+    }
+
+    /// Starts it again on the same data and port, after a stop or kill.
+    ///
+    /// # Errors
+    /// As [`Mongod::start`].
+    pub async fn restart(&mut self) -> Result<()> {
+        self.child = launch(&self.spec)?;
+        self.until_writable().await
+    }
+
+    /// The connection string.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let options = self.spec.replica_set.as_ref().map(|name| format!("/?replicaSet={name}")).unwrap_or_default();
+        format!("mongodb://127.0.0.1:{}{options}", self.spec.port)
+    }
+
+    /// The process, for signals.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Clean shutdown, killed after ten seconds.
+    pub async fn stop(&mut self) {
+        self.child.stop(Duration::from_secs(10)).await;
+    }
+
+    async fn until_writable(&mut self) -> Result<()> {
+        let Self { spec, child } = self;
+        let mut initiated = spec.replica_set.is_none();
+        until("mongod", READY_DEADLINE, async || {
+            child.still_runs()?;
+            let Ok(hello) = mongo_wire::command(spec.port, doc! { "hello": 1 }, PROBE_DEADLINE).await else {
+                return Ok(None);
+            };
+            if hello.get_bool("isWritablePrimary").is_ok_and(|primary| primary) {
+                return Ok(Some(()));
+            }
+            if let (false, Some(name)) = (initiated, &spec.replica_set) {
+                let member = doc! { "_id": 0, "host": format!("127.0.0.1:{}", spec.port) };
+                let initiate = doc! { "replSetInitiate": { "_id": name, "members": [member] } };
+                // Refused where an earlier run on this data has done it: then it elects itself.
+                let _ = mongo_wire::command(spec.port, initiate, READY_DEADLINE).await;
+                initiated = true;
+            }
+            Ok(None)
+        })
+        .await
+    }
+}
+
+fn launch(spec: &MongodSpec) -> Result<Child> {
+    fs::create_dir_all(&spec.data).with_context(|| format!("cannot make {}", spec.data.display()))?;
+    let replica_set = spec.replica_set.as_ref().map(|name| format!("--replSet={name}"));
+    ChildSpec::new("mongod", &spec.program, Output::File(spec.log.clone()))
+        .arg("--dbpath")
+        .arg(&spec.data)
+        .args(["--port", &spec.port.to_string(), "--bind_ip", "127.0.0.1", "--nounixsocket"])
+        // Half of the memory by default, which is a lot for a development database.
+        .args(["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"])
+        .args(replica_set)
+        .start()
+}
