@@ -86,7 +86,7 @@ impl Parts {
     }
 }
 
-/// Where `scripts/parts` puts what it fetches; the same rule as in `scripts/parts-dir`.
+/// Where `scripts/parts` puts what it fetches; the same rule as in `scripts/environment`.
 fn fetched_directory() -> PathBuf {
     const BELOW_CACHE: &str = "user-email-services/parts";
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
