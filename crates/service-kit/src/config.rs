@@ -107,6 +107,17 @@ impl ConfigSource {
         render::effective(&keys, &layers, &resolved)
     }
 
+    /// For a test of the service: the keys of the defaults that `T` does not read, so
+    /// that the defaults promise nothing. Needs no secret.
+    ///
+    /// # Errors
+    /// If the defaults do not fit `T`.
+    pub fn unread<T: DeserializeOwned>(&self) -> Result<Vec<String>, ConfigError> {
+        let keys = Keys::new(self)?;
+        let layers = Layers::collect(&keys, None, [])?;
+        layers.without_secrets(&keys).unread::<T>(&keys)
+    }
+
     /// The variables of the process with this service's prefix.
     ///
     /// # Errors

@@ -21,7 +21,6 @@ const OURS: &[&str] = &[
     "auto.commit.enable",
     "auto.offset.reset",
     "bootstrap.servers",
-    "client.id",
     "delivery.report.only.error",
     "enable.auto.commit",
     "enable.auto.offset.store",
@@ -29,7 +28,6 @@ const OURS: &[&str] = &[
     "enable.idempotence",
     "enable.partition.eof",
     "group.id",
-    "group.instance.id",
     "group.protocol",
     "group.protocol.type",
     "group.remote.assignor",
@@ -41,10 +39,9 @@ const OURS: &[&str] = &[
     "transactional.id",
 ];
 
-/// Other names by which librdkafka knows the same property.
+/// Other names by which librdkafka knows the same property, from its own table.
 const ALIASES: &[(&str, &str)] = &[
     ("compression.codec", "compression.type"),
-    ("consume.callback.max.messages", "consume.callback.max.msgs"),
     ("delivery.timeout.ms", "message.timeout.ms"),
     ("linger.ms", "queue.buffering.max.ms"),
     ("max.in.flight", "max.in.flight.requests.per.connection"),

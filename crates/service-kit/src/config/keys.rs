@@ -1,5 +1,7 @@
 //! The keys that there are, read from the embedded defaults.
 
+use std::collections::BTreeSet;
+
 use toml::{Table, Value};
 
 use super::{ConfigError, ConfigSource, Origin, layers};
@@ -102,6 +104,19 @@ impl Keys {
             let member = key.strip_prefix(table.as_str())?.strip_prefix('.')?;
             Some((table.as_str(), member))
         })
+    }
+
+    /// The tables that there are, an outer one before its inner ones.
+    pub(super) fn tables(&self) -> BTreeSet<&str> {
+        let secrets = self.secrets.iter().map(String::as_str);
+        let closed = self.leaves().chain(secrets).filter(|key| self.open_table_of(key).is_none());
+        let tables = closed.flat_map(|key| key.match_indices('.').map(|(end, _)| &key[..end]));
+        tables.chain(self.open.iter().map(String::as_str)).collect()
+    }
+
+    /// Whether `name` is a table of the defaults.
+    pub(super) fn is_table(&self, name: &str) -> bool {
+        self.open_table_of(name).is_some() || self.tables().contains(name)
     }
 
     /// The path of a key: its tables and its name, which may itself hold dots.

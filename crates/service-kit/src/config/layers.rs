@@ -25,7 +25,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Whether it says anything: compose files pass `""` for what is not set.
-    fn is_set(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         match &self.value {
             Value::String(text) => !text.is_empty(),
             Value::Array(items) => !items.is_empty(),
@@ -127,20 +127,48 @@ impl Layers {
         keys: &Keys,
         section: &str,
     ) -> Result<T, ConfigError> {
-        let result = self.merged(keys).and_then(|merged| merged.get(section));
+        let result = self.merged(keys).and_then(|merged| {
+            let section = merged.cache.into_table()?.remove(section);
+            section.unwrap_or_default().try_deserialize()
+        });
         result.map_err(|error| self.explain(keys, section, error))
     }
 
+    /// Known keys that `T` does not read.
+    pub(super) fn unread<T: DeserializeOwned>(&self, keys: &Keys) -> Result<Vec<String>, ConfigError> {
+        let mut unread = Vec::new();
+        let result = self.merged(keys).and_then(|merged| {
+            serde_ignored::deserialize::<_, _, T>(merged.cache, |path| unread.push(path.to_string()))
+        });
+        result.map_err(|error| self.explain(keys, "", error))?;
+        Ok(unread)
+    }
+
+    /// Every secret as if it were set to nothing.
+    pub(super) fn without_secrets(mut self, keys: &Keys) -> Self {
+        let mut blank = Layer::new();
+        for secret in keys.secrets() {
+            self.0.iter_mut().for_each(|layer| drop(layer.remove(&format!("{secret}_file"))));
+            if keys.open_table_of(secret).is_none() && self.get(secret).is_none() {
+                let value = Value::String(String::new());
+                blank.insert(secret.clone(), Entry { value, origin: Origin::Defaults });
+            }
+        }
+        self.0.push(blank);
+        self
+    }
+
     fn merged(&self, keys: &Keys) -> Result<Config, config::ConfigError> {
-        let mut builder = Config::builder();
+        // Every table is there, even if nothing is set in it.
+        let mut tables = Map::new();
+        for table in keys.tables() {
+            put(&mut tables, &table.split('.').collect::<Vec<_>>(), Map::<String, Merged>::new().into());
+        }
+        let mut builder = Config::builder().add_source(Tables(tables));
         for layer in &self.0 {
             let mut root = Map::new();
-            for table in keys.open().iter().filter(|table| keys.wants(table)) {
-                put(&mut root, &table.split('.').collect::<Vec<_>>(), Map::<String, Merged>::new().into());
-            }
             for (key, entry) in layer {
-                let value = to_merged(&entry.value, &entry.origin.to_string());
-                put(&mut root, &keys.path(key), value);
+                put(&mut root, &keys.path(key), to_merged(&entry.value));
             }
             builder = builder.add_source(Tables(root));
         }
@@ -151,9 +179,8 @@ impl Layers {
     fn explain(&self, keys: &Keys, section: &str, error: config::ConfigError) -> ConfigError {
         let (path, reason, safe_reason) = take_apart(error);
         let path = match (section, path) {
-            (_, None) => section.to_owned(),
-            ("", Some(path)) => path,
-            (section, Some(path)) if path == section || path.starts_with(&format!("{section}.")) => path,
+            ("", path) => path.unwrap_or_default(),
+            (section, None) => section.to_owned(),
             (section, Some(path)) => format!("{section}.{path}"),
         };
         // `smtp.url[1]` is in `smtp.url`.
@@ -195,7 +222,11 @@ fn flatten(keys: &Keys, table: &Table, prefix: &str, origin: &Origin, layer: &mu
     for (name, value) in table {
         let key = format!("{prefix}{name}");
         match value {
-            Value::Table(inner) if keys.kind(&key).is_none() || !inner.is_empty() => {
+            // An empty table sets nothing, but its name may be a mistake.
+            Value::Table(inner) if inner.is_empty() && keys.wants(&key) && !keys.is_table(&key) => {
+                return Err(keys.unknown(&key, origin.clone()));
+            }
+            Value::Table(inner) => {
                 flatten(keys, inner, &format!("{key}."), origin, layer)?;
             }
             leaf => insert(keys, layer, key, leaf.clone(), origin)?,
@@ -297,20 +328,20 @@ fn read_secret(keys: &Keys, secret: &str, file_key: &str, file: &Entry) -> Resul
     Ok(Entry { value, origin: Origin::SecretFile(paths.into_iter().next().unwrap_or_default()) })
 }
 
-fn to_merged(value: &Value, origin: &String) -> Merged {
+fn to_merged(value: &Value) -> Merged {
     let kind = match value {
         Value::String(text) => ValueKind::String(text.clone()),
         Value::Integer(number) => ValueKind::I64(*number),
         Value::Float(number) => ValueKind::Float(*number),
         Value::Boolean(yes) => ValueKind::Boolean(*yes),
         Value::Datetime(time) => ValueKind::String(time.to_string()),
-        Value::Array(items) => ValueKind::Array(items.iter().map(|item| to_merged(item, origin)).collect()),
+        Value::Array(items) => ValueKind::Array(items.iter().map(to_merged).collect()),
         Value::Table(table) => {
             let members = table.iter();
-            ValueKind::Table(members.map(|(k, v)| (k.clone(), to_merged(v, origin))).collect())
+            ValueKind::Table(members.map(|(k, v)| (k.clone(), to_merged(v))).collect())
         }
     };
-    Merged::new(Some(origin), kind)
+    Merged::new(None, kind)
 }
 
 /// Puts a value at the end of a path, making the tables on the way.

@@ -2,17 +2,25 @@
 
 use toml::{Table, Value};
 
-use super::{ConfigError, keys::Keys, layers::Layers};
+use super::{
+    ConfigError, Origin,
+    keys::Keys,
+    layers::{Entry, Layers},
+};
 
 const REDACTED: &str = "<redacted>";
 
 /// `layers` as given, for the names of secret files; `resolved` for the secrets.
 pub(super) fn effective(keys: &Keys, layers: &Layers, resolved: &Layers) -> Result<String, ConfigError> {
     let mut root = Table::new();
-    for key in shown_keys(keys, layers) {
+    for key in shown_keys(keys, layers, resolved) {
+        let secret_of_file = key.strip_suffix("_file").filter(|secret| keys.is_secret(secret));
         let value = if keys.is_secret(&key) {
-            let set = resolved.get(&key).is_some_and(|entry| entry.value.as_str() != Some(""));
-            Some(Value::String(if set { REDACTED } else { "" }.to_owned()))
+            let shown = if is_set(resolved, &key) { REDACTED } else { "" };
+            Some(Value::from(shown))
+        } else if secret_of_file.is_some_and(|secret| !is_from_file(resolved, secret)) {
+            // Named, but something else counts.
+            layers.get(&key).map(|_| Value::from(""))
         } else {
             layers.get(&key).map(|entry| entry.value.clone())
         };
@@ -26,9 +34,17 @@ pub(super) fn effective(keys: &Keys, layers: &Layers, resolved: &Layers) -> Resu
     Ok(root.to_string())
 }
 
+fn is_set(layers: &Layers, key: &str) -> bool {
+    layers.get(key).is_some_and(Entry::is_set)
+}
+
+fn is_from_file(resolved: &Layers, secret: &str) -> bool {
+    resolved.get(secret).is_some_and(|entry| matches!(entry.origin, Origin::SecretFile(_)))
+}
+
 /// The keys of the defaults in their order; each secret, and its file where one is
 /// named, at its place.
-fn shown_keys(keys: &Keys, layers: &Layers) -> Vec<String> {
+fn shown_keys(keys: &Keys, layers: &Layers, resolved: &Layers) -> Vec<String> {
     let mut shown: Vec<String> = Vec::new();
     let mut show = |key: &str| {
         if !shown.iter().any(|other| other == key) {
@@ -45,7 +61,7 @@ fn shown_keys(keys: &Keys, layers: &Layers) -> Vec<String> {
     }
     for secret in keys.secrets() {
         // Members of open tables are there only if they are set.
-        if keys.open_table_of(secret).is_none() || layers.get(secret).is_some() {
+        if keys.open_table_of(secret).is_none() || resolved.get(secret).is_some() {
             show(secret);
         }
         show(&format!("{secret}_file"));

@@ -90,12 +90,10 @@ fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
     enum Written {
         Text(String),
         Items(Vec<String>),
-        Number(i64),
     }
     match Written::deserialize(deserializer) {
         Ok(Written::Text(text)) => Ok(items(&text).map(str::to_owned).collect()),
         Ok(Written::Items(items)) => Ok(items),
-        Ok(Written::Number(number)) => Ok(vec![number.to_string()]),
         Err(_) => Err(D::Error::custom("expected a list of strings")),
     }
 }

@@ -1,1 +1,214 @@
-//! Tests of the lifecycle.
+//! Tests of the lifecycle. What ends a process is tested in a child: this test
+//! binary again, in a role that an environment variable names.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::*;
+
+const ROLE: &str = "SERVICE_KIT_TEST_ROLE";
+const AGES: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn finish_waits_for_tasks_that_obey() {
+    let lifecycle = Lifecycle::new();
+    let (stopping, drained) = (lifecycle.stopping(), lifecycle.drained());
+    lifecycle.spawn("worker", async move {
+        stopping.cancelled().await;
+        drained.cancelled().await;
+    });
+    assert!(lifecycle.finish(AGES).await);
+    assert!(lifecycle.stopping().is_cancelled() && lifecycle.drained().is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn finish_gives_up_after_the_grace_and_names_what_was_left() {
+    let lifecycle = Lifecycle::new();
+    lifecycle.spawn("stubborn", std::future::pending());
+    lifecycle.spawn("quick", async {});
+    tokio::task::yield_now().await;
+    assert!(!lifecycle.finish(Duration::from_secs(20)).await);
+    assert_eq!(lifecycle.0.names(), ["stubborn"]);
+}
+
+#[tokio::test]
+async fn finish_without_tasks_returns_at_once() {
+    assert!(Lifecycle::new().finish(Duration::ZERO).await);
+}
+
+#[test]
+fn the_first_signal_stops_in_order() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut child = Role::start("obedient");
+        child.wait_for("ready");
+        child.send(signal);
+        assert_eq!(child.end().code(), Some(0), "{signal:?}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let mut child = Role::start("stubborn");
+        child.wait_for("ready");
+        child.send(signal);
+        child.wait_for("stopping");
+        child.send(signal);
+        assert_eq!(child.end().code(), Some(code));
+    }
+}
+
+#[test]
+fn a_panic_anywhere_ends_the_process() {
+    for role in ["panic-in-task", "panic-in-thread", "panic-in-handler"] {
+        let mut child = Role::start(role);
+        assert_eq!(child.end().code(), Some(PANICKED), "{role}");
+    }
+}
+
+#[cfg(feature = "fail-points")]
+#[test]
+fn a_fail_point_kills_the_process() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let mut child = Role::start_with("fail-point", &[("FAILPOINTS", "there=1*off->return")]);
+    child.wait_for("passed once");
+    assert_eq!(child.end().signal(), Some(Signal::KILL.as_raw()));
+}
+
+#[cfg(feature = "fail-points")]
+#[test]
+fn fail_points_that_cannot_be_understood_are_refused() {
+    let mut child = Role::start_with("fail-point", &[("FAILPOINTS", "there=explode")]);
+    assert_eq!(child.end().code(), Some(9));
+}
+
+/// This test binary in a role.
+struct Role {
+    child: Child,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Role {
+    fn start(role: &str) -> Self {
+        Self::start_with(role, &[])
+    }
+
+    fn start_with(role: &str, variables: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["lifecycle::tests::child", "--exact", "--ignored", "--nocapture"])
+            .env(ROLE, role)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, output }
+    }
+
+    fn wait_for(&mut self, word: &str) {
+        let mut line = String::new();
+        while self.output.read_line(&mut line).unwrap() > 0 {
+            if line.contains(word) {
+                return;
+            }
+            line.clear();
+        }
+        panic!("the child ended before it said {word}");
+    }
+
+    fn send(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+#[ignore = "a role of other tests, in a process of its own"]
+fn child() {
+    let Ok(role) = env::var(ROLE) else { return };
+    install_panic_hook();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    // The child ends by itself even if the code under test does not end it.
+    let code = match role.as_str() {
+        "obedient" => runtime.block_on(serve(false)),
+        "stubborn" => runtime.block_on(serve(true)),
+        "panic-in-task" => {
+            runtime.spawn(async { panic!("in a task") });
+            wait()
+        }
+        "panic-in-thread" => {
+            thread::spawn(|| panic!("in a thread"));
+            wait()
+        }
+        "panic-in-handler" => runtime.block_on(panic_in_handler()),
+        "fail-point" => pass_fail_point(),
+        other => panic!("no role {other}"),
+    };
+    process::exit(code);
+}
+
+fn wait() -> i32 {
+    thread::sleep(AGES);
+    1
+}
+
+async fn serve(stubborn: bool) -> i32 {
+    let lifecycle = Lifecycle::new();
+    lifecycle.watch_signals().unwrap();
+    let stopping = lifecycle.stopping();
+    lifecycle.spawn("worker", async move {
+        stopping.cancelled().await;
+        println!("stopping");
+        if stubborn {
+            std::future::pending::<()>().await;
+        }
+    });
+    println!("ready");
+    if tokio::time::timeout(AGES, lifecycle.stopping().cancelled()).await.is_err() {
+        return 1;
+    }
+    i32::from(!lifecycle.finish(AGES).await)
+}
+
+async fn panic_in_handler() -> i32 {
+    use actix_web::{App, HttpServer, web};
+    async fn handler() -> &'static str {
+        panic!("in a handler")
+    }
+    let app = || App::new().route("/", web::get().to(handler));
+    let server = HttpServer::new(app).workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
+    let address = server.addrs()[0];
+    tokio::spawn(server.run());
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request).await.unwrap();
+    tokio::time::sleep(AGES).await;
+    1
+}
+
+fn pass_fail_point() -> i32 {
+    if crate::fail_points::setup().is_err() {
+        return 9;
+    }
+    crate::fail_point!("there");
+    println!("passed once");
+    crate::fail_point!("there");
+    0
+}

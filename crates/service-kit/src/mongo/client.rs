@@ -6,7 +6,7 @@ use std::{future::IntoFuture, time::Duration};
 use mongodb::{
     Client,
     bson::doc,
-    options::{Acknowledgment, ClientOptions, ConnectionString, ReadConcern, WriteConcern},
+    options::{Acknowledgment, ClientOptions, ConnectionString, ReadConcern, ReadPreference, WriteConcern},
 };
 use secrecy::ExposeSecret as _;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -33,9 +33,7 @@ pub enum MongoConfigError {
     #[error("mongodb.uri: {0}")]
     Uri(String),
     /// A guarantee of ours that the URI would change.
-    #[error(
-        "mongodb.uri must not set {0}: writes wait for the majority and the journal, reads see what the majority has, by design"
-    )]
+    #[error("mongodb.uri must not set {0}: writes wait for a majority and its journal, reads are from the primary")]
     Guarantee(&'static str),
 }
 
@@ -44,7 +42,7 @@ pub enum MongoConfigError {
 /// TLS, credentials, the replica set's name and time limits come from the URI.
 ///
 /// # Errors
-/// If the URI is not one, or sets a write or read concern.
+/// If the URI is not one, or sets a write concern, a read concern or a read preference.
 pub async fn client(config: &MongoConfig, app_name: &str) -> Result<Client, MongoConfigError> {
     let options = options(config, app_name).await?;
     Client::with_options(options).map_err(|error| MongoConfigError::Uri(safe(config, &error)))
@@ -59,6 +57,9 @@ async fn options(config: &MongoConfig, app_name: &str) -> Result<ClientOptions, 
     if uri.read_concern.is_some() {
         return Err(MongoConfigError::Guarantee("readConcernLevel"));
     }
+    if uri.read_preference.as_ref().is_some_and(|preference| *preference != ReadPreference::Primary) {
+        return Err(MongoConfigError::Guarantee("readPreference"));
+    }
     let mut options = ClientOptions::parse(uri).await.map_err(invalid)?;
     options.app_name = Some(app_name.to_owned());
     options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
@@ -69,14 +70,23 @@ async fn options(config: &MongoConfig, app_name: &str) -> Result<ClientOptions, 
     Ok(options)
 }
 
-/// The driver's words, unless they quote the user name or the password.
+/// The driver's words, unless they quote a part of the URI that may be a password,
+/// which in a broken URI is any part before the options.
 fn safe(config: &MongoConfig, error: &mongodb::error::Error) -> String {
     let reason = error.kind.to_string();
-    let uri = config.uri.expose_secret();
-    let after_scheme = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-    let credentials = after_scheme.rsplit_once('@').map_or("", |(c, _)| c);
-    let quoted = credentials.split(':').any(|part| !part.is_empty() && reason.contains(part));
-    if quoted { "not a valid connection string (details not shown: they quote the credentials)".into() } else { reason }
+    let (place, options) = config.uri.expose_secret().split_once('?').unwrap_or((config.uri.expose_secret(), ""));
+    let place = place.split_once("://").map_or(place, |(_, rest)| rest);
+    let secret_options = options.split('&').filter_map(|option| {
+        let (name, value) = option.split_once('=')?;
+        let name = name.to_lowercase();
+        (name.contains("password") || name.contains("properties")).then_some(value)
+    });
+    let mut parts = place.split([':', '@', '/', ',']).chain(secret_options);
+    if parts.any(|part| !part.is_empty() && reason.contains(part)) {
+        "not a valid connection string (details are not shown: they may quote the password)".into()
+    } else {
+        reason
+    }
 }
 
 /// Waits for an operation, at most for `deadline`. The driver has no time limit of

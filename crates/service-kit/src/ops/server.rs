@@ -61,7 +61,7 @@ pub fn serve(config: &OpsConfig, health: Health, registry: Registry) -> Result<O
     // Refused only if the process's own metrics are registered already.
     let _ = registry.register(Box::new(ProcessCollector::for_self()));
     let unusable = |source| OpsError { host: config.host.clone(), port: config.port, source };
-    let listener = TcpListener::bind((config.host.as_str(), config.port)).map_err(unusable)?;
+    let listener = TcpListener::bind((config.host.trim_matches(['[', ']']), config.port)).map_err(unusable)?;
     let address = listener.local_addr().map_err(unusable)?;
     let server = HttpServer::new(move || {
         App::new().app_data(Data::new(health.clone())).app_data(Data::new(registry.clone())).configure(routes)

@@ -16,7 +16,7 @@ use tracing_subscriber::{
         format::{JsonFields, Writer},
         time::{FormatTime as _, SystemTime},
     },
-    registry::LookupSpan,
+    registry::{LookupSpan, Scope},
 };
 
 /// The names that are always ours; a field of such a name is written with a `_` behind.
@@ -36,7 +36,7 @@ where
     ) -> fmt::Result {
         let mut fields = Fields::default();
         // Outermost first: an inner span, and the event itself, override.
-        for span in context.event_scope().into_iter().flat_map(|s| s.from_root()) {
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
             if let Some(text) = span.extensions().get::<FormattedFields<JsonFields>>()
                 && let Ok(Value::Object(members)) = serde_json::from_str(text)
             {
