@@ -1,0 +1,268 @@
+//! Puts the parts together, starts them, and stops them in order. The only file that
+//! knows every part.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web};
+use anyhow::Context;
+use events::sealing::PublicKey;
+use mongodb::{Client, Database};
+use service_kit::{
+    Check, Clock, Health, Ids, Lifecycle, kafka, mongo,
+    ops::{self, OpsServer},
+    prometheus::Registry,
+};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    hashing::{HashMetrics, HashPool},
+    housekeeping::Housekeeping,
+    http::{self, HttpMetrics, RequestScope, TrustedProxies},
+    keys::{KeyEncryptionKey, SigningKeys},
+    metrics::{AccountMetrics, RelayMetrics},
+    outbox::Outbox,
+    relay::{PRODUCER_PROPERTIES, Relay, RelaySettings},
+    store::{self, SessionTimes, Store},
+    tokens::{AccessTokens, RefreshTokens},
+    usecase::{Accounts, BackgroundQueue, Rules, Writes},
+};
+
+/// A client that has not sent its head by then is disconnected.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections of one worker thread; beyond it they wait to be accepted.
+const CONNECTIONS: usize = 25_000;
+
+/// The service, listening but not yet waited for.
+pub struct Application {
+    lifecycle: Lifecycle,
+    accounts: Arc<Accounts>,
+    server: Server,
+    api_addresses: Vec<SocketAddr>,
+    ops: OpsServer,
+    background: JoinHandle<()>,
+    stop_background: CancellationToken,
+    grace: Duration,
+}
+
+impl Application {
+    /// Binds the ports and starts the background tasks. Waits neither for MongoDB nor
+    /// for Kafka: `/readyz` says when they are there.
+    ///
+    /// # Errors
+    /// A key that cannot be read, a port that is taken, a setting that a library refuses.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let lifecycle = Lifecycle::new();
+        let (clock, ids) = (Clock::system(), Ids::random());
+        let registry = Registry::new();
+        let health =
+            Health::new(&[Check { name: "mongodb", required: true }, Check { name: "kafka", required: false }]);
+        let encryption = KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
+        let sealing = read_sealing_key(&config)?;
+        let client = mongo::client(&config.mongodb, "user-service").await?;
+        let database = client.database(&config.mongodb.database);
+        let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
+        let hashes = HashPool::start(config.hashing.settings(), HashMetrics::register(&registry)?)?;
+        let signing = SigningKeys::new(
+            store.keys.clone(),
+            encryption.clone(),
+            config.keys.rotation,
+            config.auth.access_token_ttl,
+        );
+        let relay = start_relay(&config, &store, &clock, &ids, &health, &registry, &lifecycle)?;
+        let metrics = AccountMetrics::register(&registry)?;
+        let (queue, background) = BackgroundQueue::new(clock.clone(), ids.clone(), metrics.clone());
+        let (unique_ready, unique) = watch::channel(false);
+        let auth = &config.auth;
+        let accounts = Arc::new(Accounts {
+            relay,
+            hashes,
+            access_tokens: AccessTokens::new(
+                Arc::clone(&signing),
+                auth.issuer.clone(),
+                auth.audience.clone(),
+                auth.access_token_ttl,
+            ),
+            refresh_tokens: RefreshTokens::new(&encryption),
+            outbox: Outbox::new(ids.clone(), sealing),
+            background: queue,
+            keys: encryption,
+            clock: clock.clone(),
+            ids: ids.clone(),
+            rules: Rules {
+                session_times: SessionTimes {
+                    idle: auth.session_idle,
+                    max: auth.session_max,
+                    grace: auth.refresh_grace,
+                },
+                verification_ttl: auth.verification_ttl,
+                require_verified_email: auth.require_verified_email,
+                password_min_length: auth.password_min_length,
+            },
+            metrics,
+            writes: Writes::on_this_runtime(),
+            unique,
+            store: store.clone(),
+        });
+
+        // Both listeners before anything is started that would have to be stopped.
+        let scope = RequestScope {
+            clock: clock.clone(),
+            ids: ids.clone(),
+            trusted_proxies: TrustedProxies::parse(&config.http.trusted_proxies).context("http.trusted_proxies")?,
+            metrics: HttpMetrics::register(&registry)?,
+        };
+        let (server, api_addresses) = api_server(&config, Arc::clone(&accounts), scope)?;
+        let ops = ops::serve(&config.ops, health.clone(), registry)?;
+
+        lifecycle.spawn("signing-keys", signing.keep_fresh(lifecycle.drained()));
+        let retention = config.audit.retention;
+        lifecycle
+            .spawn("database", watch_database(client, database, health, unique_ready, retention, lifecycle.drained()));
+        let housekeeping = Housekeeping { store, clock, holder: ids.v4() };
+        lifecycle.spawn("housekeeping", housekeeping.run(lifecycle.drained()));
+        let stop_background = CancellationToken::new();
+        let background = tokio::spawn(background.run(Arc::clone(&accounts), stop_background.clone()));
+        Ok(Self {
+            lifecycle,
+            accounts,
+            server,
+            api_addresses,
+            ops,
+            background,
+            stop_background,
+            grace: config.shutdown.grace,
+        })
+    }
+
+    /// Serves until the first signal, then stops in order within the grace: requests,
+    /// their writes, the queues behind answers, the relay.
+    ///
+    /// # Errors
+    /// When the server fails.
+    pub async fn run(self) -> anyhow::Result<()> {
+        self.lifecycle.watch_signals()?;
+        for address in &self.api_addresses {
+            tracing::info!(%address, ops = %self.ops.address(), "listening");
+        }
+        let stopping = self.lifecycle.stopping();
+        let handle = self.server.handle();
+        let mut server = tokio::spawn(self.server);
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            ended = &mut server => ended?.context("the HTTP server has failed")?,
+        }
+        let deadline = tokio::time::Instant::now() + self.grace;
+        let intake = async {
+            handle.stop(true).await;
+            self.accounts.writes.finish().await;
+            self.stop_background.cancel();
+            let _ = self.background.await;
+        };
+        if tokio::time::timeout_at(deadline, intake).await.is_err() {
+            tracing::warn!("requests are still under way at the end of the grace");
+        }
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        self.lifecycle.finish(left).await;
+        self.accounts.hashes.shutdown();
+        self.ops.stop().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
+    let path = &config.sealing.public_key_file;
+    let hint = "`email-service keygen --out DIR` makes it";
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("sealing.public_key_file {} cannot be read; {hint}", path.display()))?;
+    PublicKey::from_base64(text.trim()).with_context(|| format!("sealing.public_key_file {}", path.display()))
+}
+
+fn start_relay(
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+    ids: &Ids,
+    health: &Health,
+    registry: &Registry,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<Relay> {
+    let client = kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?;
+    let settings = RelaySettings {
+        client,
+        topic: config.kafka.topic.clone(),
+        partitions: config.kafka.partitions,
+        sweep_interval: config.relay.sweep_interval,
+        sweep_min_age: config.relay.sweep_min_age,
+        lease: config.relay.lease,
+        holder: ids.v4(),
+    };
+    let metrics = RelayMetrics::register(registry)?;
+    let (pending, leases) = (store.pending.clone(), store.leases.clone());
+    Ok(Relay::start(settings, pending, leases, clock.clone(), health.clone(), metrics, lifecycle)?)
+}
+
+fn api_server(
+    config: &Config,
+    accounts: Arc<Accounts>,
+    scope: RequestScope,
+) -> anyhow::Result<(Server, Vec<SocketAddr>)> {
+    let accounts = web::Data::from(accounts);
+    let scope = web::Data::new(scope);
+    let (host, port) = (config.http.host.as_str(), config.http.port);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(accounts.clone())
+            .app_data(scope.clone())
+            .wrap(from_fn(http::request_context))
+            .configure(http::configure)
+    })
+    .client_request_timeout(HEAD_DEADLINE)
+    .keep_alive(KEEP_ALIVE)
+    .max_connections(CONNECTIONS)
+    // A client that goes away takes its request along, so a waiting hash is skipped.
+    .h1_allow_half_closed(false)
+    .shutdown_timeout(config.shutdown.grace.as_secs())
+    .disable_signals()
+    .bind((host, port))
+    .with_context(|| format!("the API cannot listen on {host}:{port}"))?;
+    let addresses = server.addrs();
+    Ok((server.run(), addresses))
+}
+
+/// Makes the unique indexes, lets registrations in, then builds the others and keeps
+/// the health check up to date.
+async fn watch_database(
+    client: Client,
+    database: Database,
+    health: Health,
+    unique_ready: watch::Sender<bool>,
+    audit_retention: Duration,
+    stop: CancellationToken,
+) {
+    if !ensured(&database, &store::unique(), &stop).await {
+        return;
+    }
+    unique_ready.send_replace(true);
+    let others = store::after_readiness(audit_retention);
+    tokio::join!(mongo::watch(client, health, stop.clone()), ensured(&database, &others, &stop));
+}
+
+/// Tries until the indexes are there; false if it was told to stop.
+async fn ensured(database: &Database, indexes: &[mongo::IndexSpec], stop: &CancellationToken) -> bool {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match mongo::ensure_indexes(database, indexes).await {
+            Ok(()) => return true,
+            Err(error) if error.is_transient() => tracing::debug!(%error, "indexes are not there yet"),
+            Err(error) => tracing::error!(%error, "an index cannot be made"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return false,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(2)),
+        }
+    }
+}

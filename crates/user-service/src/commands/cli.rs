@@ -1,0 +1,115 @@
+//! The commands and their options.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use service_kit::{cli::ConfigArgs, ops, telemetry};
+use uuid::Uuid;
+
+use super::{events, keygen};
+use crate::{
+    app::Application,
+    config::{Config, SOURCE},
+    http::openapi,
+};
+
+/// Registration, login, sessions and profiles over HTTP; every change is also an event
+/// on Kafka.
+#[derive(Parser)]
+#[command(name = "user-service", version = service_kit::version!())]
+pub struct Cli {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the service (the default)
+    Serve,
+    /// Prints the effective configuration, secrets redacted; exit code 1 if it is not valid
+    CheckConfig,
+    /// Asks the running service's /readyz; exit code 0 for ready and degraded
+    Healthcheck,
+    /// Prints the OpenAPI document
+    Openapi,
+    /// Makes the key-encryption key; never overwrites one
+    Keygen {
+        /// The directory that gets `encryption.key`
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Events that wait to be published
+    Events {
+        /// One JSON object a line
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: EventsCommand,
+    },
+}
+
+/// What can be done about events that wait.
+#[derive(Subcommand)]
+pub(super) enum EventsCommand {
+    /// Lists them, the longest waiting first
+    List {
+        /// Only this user's
+        #[arg(long)]
+        user: Option<Uuid>,
+        /// At most so many users
+        #[arg(long, default_value_t = 100)]
+        limit: i64,
+    },
+    /// Lets a user's events be tried at once, although the broker has refused one
+    Retry {
+        /// The user's id
+        user: Uuid,
+    },
+    /// Takes one event off the list: it is never published
+    Skip {
+        /// The user's id
+        user: Uuid,
+        /// The event's id
+        event: Uuid,
+    },
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, for the person who typed it.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    let file = cli.config.config.as_deref();
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => {
+            let config: Config = SOURCE.load(file)?;
+            config.validate()?;
+            telemetry::init(&config.log)?;
+            runtime()?.block_on(async { Application::build(config).await?.run().await })
+        }
+        Command::CheckConfig => {
+            SOURCE.load::<Config>(file)?.validate()?;
+            print!("{}", SOURCE.effective(file, SOURCE.process_env()?)?);
+            Ok(())
+        }
+        Command::Healthcheck => {
+            let config = SOURCE.load_section("ops", file)?;
+            runtime()?.block_on(ops::healthcheck(&config)).map_err(anyhow::Error::msg)
+        }
+        Command::Openapi => {
+            println!("{}", openapi::document());
+            Ok(())
+        }
+        Command::Keygen { out } => keygen::run(&out),
+        Command::Events { json, command } => {
+            let config: Config = SOURCE.load(file)?;
+            runtime()?.block_on(events::run(&config, command, json))
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

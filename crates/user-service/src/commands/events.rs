@@ -1,0 +1,72 @@
+//! `events list|retry|skip`: what the relay could not publish, and what to do about it.
+
+use anyhow::{Context, bail};
+use service_kit::mongo;
+use uuid::Uuid;
+
+use super::cli::EventsCommand;
+use crate::{
+    config::Config,
+    store::{Backlog, PendingStore, Store},
+};
+
+pub(super) async fn run(config: &Config, command: EventsCommand, json: bool) -> anyhow::Result<()> {
+    let client = mongo::client(&config.mongodb, "user-service").await?;
+    let database = client.database(&config.mongodb.database);
+    let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
+    let pending = &store.pending;
+    match command {
+        EventsCommand::List { user, limit } => list(pending, user, limit, json).await,
+        EventsCommand::Retry { user } => {
+            if !pending.unpark(user).await? {
+                bail!("no events of {user} are parked");
+            }
+            Ok(())
+        }
+        EventsCommand::Skip { user, event } => {
+            if !pending.skip(user, event).await? {
+                bail!("{event} does not wait in the list of {user}");
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn list(pending: &PendingStore, user: Option<Uuid>, limit: i64, json: bool) -> anyhow::Result<()> {
+    let backlogs = pending.list(user, limit).await.context("the pending events cannot be read")?;
+    if !json {
+        println!("{:<36}  {:<36}  {:<40}  {:>10}  {:<24}  STATE", "USER", "EVENT", "TYPE", "SEQUENCE", "SINCE");
+    }
+    for backlog in &backlogs {
+        for line in lines(backlog, json) {
+            println!("{line}");
+        }
+    }
+    Ok(())
+}
+
+/// Never the payload: it holds personal data.
+fn lines(backlog: &Backlog, json: bool) -> Vec<String> {
+    let user = Uuid::from(backlog.user);
+    let parked = backlog.parked.as_ref();
+    let line = |event: &crate::store::PendingEvent| {
+        let (id, since) = (Uuid::from(event.id), event.at.to_jiff());
+        if json {
+            serde_json::json!({
+                "userId": user,
+                "eventId": id,
+                "type": event.event_type,
+                "sequence": event.sequence,
+                "since": since,
+                "parkedUntil": parked.map(|parked| parked.until.to_jiff()),
+                "attempts": parked.map_or(0, |parked| parked.attempts),
+                "error": parked.map(|parked| &parked.error),
+            })
+            .to_string()
+        } else {
+            let state = parked.map_or_else(|| "waiting".to_owned(), |parked| format!("parked: {}", parked.error));
+            format!("{user}  {id}  {:<40}  {:>10}  {since:<24}  {state}", event.event_type, event.sequence)
+        }
+    };
+    backlog.pending_events.iter().map(line).collect()
+}

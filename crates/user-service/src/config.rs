@@ -1,0 +1,198 @@
+//! The typed configuration; `config.default.toml` is its reference.
+
+use std::{path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use service_kit::{
+    config::{ConfigSource, LogConfig, MongoConfig, OpsConfig, ShutdownConfig},
+    kafka::Properties,
+};
+
+use crate::hashing::HashingSettings;
+
+/// Where the configuration comes from: the embedded defaults, and which keys are secrets.
+pub const SOURCE: ConfigSource = ConfigSource {
+    service: "user-service",
+    defaults: include_str!("config.default.toml"),
+    secrets: &[
+        "mongodb.uri",
+        "keys.encryption_key",
+        "kafka.properties.sasl.password",
+        "kafka.properties.ssl.key.password",
+    ],
+};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Config {
+    pub http: HttpConfig,
+    pub ops: OpsConfig,
+    pub mongodb: MongoConfig,
+    pub kafka: TopicConfig,
+    pub hashing: HashingConfig,
+    pub limits: LimitsConfig,
+    pub auth: AuthConfig,
+    pub attributes: AttributesConfig,
+    pub audit: AuditConfig,
+    pub keys: KeysConfig,
+    pub sealing: SealingConfig,
+    pub relay: RelayConfig,
+    pub shutdown: ShutdownConfig,
+    pub log: LogConfig,
+}
+
+/// The public API's listener.
+#[derive(Debug, Clone, Deserialize)]
+pub struct HttpConfig {
+    pub host: String,
+    pub port: u16,
+    #[serde(deserialize_with = "service_kit::config::list")]
+    pub trusted_proxies: Vec<String>,
+    #[serde(deserialize_with = "service_kit::config::list")]
+    pub cors_allowed_origins: Vec<String>,
+}
+
+/// Kafka, and how many partitions the topic has.
+#[derive(Debug, Clone, Deserialize)]
+pub struct TopicConfig {
+    pub brokers: String,
+    pub topic: String,
+    pub properties: Properties,
+    pub partitions: i32,
+}
+
+/// Argon2id's parameters and the pool's size.
+#[derive(Debug, Clone, Deserialize)]
+pub struct HashingConfig {
+    pub memory_kib: u32,
+    pub iterations: u32,
+    pub parallelism: u32,
+    pub threads: usize,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub max_wait: Duration,
+    pub foreign_max_memory_kib: u32,
+    pub foreign_max_cost: u32,
+}
+
+impl HashingConfig {
+    /// What the pool is built from.
+    #[must_use]
+    pub fn settings(&self) -> HashingSettings {
+        HashingSettings {
+            memory_kib: self.memory_kib,
+            iterations: self.iterations,
+            parallelism: self.parallelism,
+            threads: self.threads,
+            max_wait: self.max_wait,
+            foreign_max_memory_kib: self.foreign_max_memory_kib,
+            foreign_max_cost: self.foreign_max_cost,
+        }
+    }
+}
+
+/// Throttling.
+#[derive(Debug, Clone, Deserialize)]
+pub struct LimitsConfig {
+    pub enabled: bool,
+}
+
+/// Tokens, sessions and passwords.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AuthConfig {
+    pub issuer: String,
+    pub audience: String,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub access_token_ttl: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub refresh_grace: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub session_idle: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub session_max: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub verification_ttl: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub reset_ttl: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub undo_ttl: Duration,
+    pub password_min_length: usize,
+    #[serde(deserialize_with = "service_kit::config::optional")]
+    pub breached_passwords_file: Option<PathBuf>,
+    pub require_verified_email: bool,
+    #[serde(deserialize_with = "service_kit::config::optional_duration")]
+    pub unverified_expiry: Option<Duration>,
+}
+
+/// The schema of `attributes`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AttributesConfig {
+    #[serde(deserialize_with = "service_kit::config::optional")]
+    pub schema_file: Option<PathBuf>,
+}
+
+/// How long audit entries are kept.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AuditConfig {
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub retention: Duration,
+}
+
+/// The key-encryption key, and how often signing keys change.
+#[derive(Debug, Clone, Deserialize)]
+pub struct KeysConfig {
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub rotation: Duration,
+    /// Filled from `encryption_key_file` by the loader.
+    pub encryption_key: SecretString,
+}
+
+/// The email service's public key.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SealingConfig {
+    pub public_key_file: PathBuf,
+}
+
+/// The relay's sweep and bounds.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RelayConfig {
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub sweep_interval: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub sweep_min_age: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub lease: Duration,
+    pub max_pending_per_user: usize,
+}
+
+impl Config {
+    /// What types alone cannot say.
+    ///
+    /// # Errors
+    /// Names the key and what it should be.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.kafka.partitions > 0, "kafka.partitions must be at least 1");
+        anyhow::ensure!(
+            (2..=10_000).contains(&self.relay.max_pending_per_user),
+            "relay.max_pending_per_user must be between 2 and 10000: the events are part of the user's document"
+        );
+        anyhow::ensure!(!self.relay.sweep_interval.is_zero(), "relay.sweep_interval must not be 0s");
+        anyhow::ensure!(self.relay.lease.as_secs() >= 1, "relay.lease must be at least 1s");
+        anyhow::ensure!(self.auth.access_token_ttl.as_secs() >= 1, "auth.access_token_ttl must be at least 1s");
+        anyhow::ensure!(
+            (1..=256).contains(&self.auth.password_min_length),
+            "auth.password_min_length must be between 1 and 256"
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_name_no_key_that_is_not_read() {
+        assert_eq!(SOURCE.unread::<Config>().unwrap(), Vec::<String>::new());
+    }
+}

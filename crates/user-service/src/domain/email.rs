@@ -1,0 +1,285 @@
+//! E-mail addresses: what is one, how it is shown, and when two are the same.
+
+use std::{fmt, str::FromStr};
+
+use idna::{
+    AsciiDenyList,
+    uts46::{DnsLength, Hyphens, Uts46},
+};
+use unicode_normalization::UnicodeNormalization;
+
+use super::{
+    characters::{is_disruptive, is_invisible},
+    invalid::Invalid,
+};
+
+/// RFC 5321 section 4.5.3.1.3: a path is 256 octets with its angle brackets.
+pub const MAX_BYTES: usize = 254;
+/// RFC 5321 section 4.5.3.1.1.
+const MAX_LOCAL_PART_BYTES: usize = 64;
+/// Longer input is refused unread. A Unicode domain can be longer than its A-label form.
+const MAX_INPUT_BYTES: usize = 1024;
+
+/// An address that mail can be sent to.
+///
+/// Accepted is what mail systems accept in practice: a dot-atom (RFC 5322; with UTF-8,
+/// RFC 6532) before the `@`, a host name after it, internationalised (UTS 46) or a single
+/// label such as `localhost`. Refused although the RFCs allow them: quoted local parts
+/// (`"a b"@…`), which most providers refuse too and which invite injection wherever an
+/// address is written unquoted; and address literals (`@[192.0.2.1]`), which nobody can
+/// be asked to prove that they own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Email {
+    address: String,
+    key: String,
+}
+
+impl Email {
+    /// Reads an address; white space around it is dropped.
+    ///
+    /// # Errors
+    /// `too-long`, or `not-an-address`.
+    pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        let trimmed = raw.trim();
+        if trimmed.len() > MAX_INPUT_BYTES {
+            return Err(too_long());
+        }
+        if trimmed.chars().any(|c| is_disruptive(c) || is_invisible(c)) {
+            return Err(not_an_address("An e-mail address has no spaces, line breaks or invisible characters."));
+        }
+        let (local, domain) = trimmed
+            .rsplit_once('@')
+            .ok_or_else(|| not_an_address("An e-mail address has an @ between name and domain."))?;
+        let local = local_part(local)?;
+        let (shown_domain, a_label) = host_name(domain)?;
+
+        let address = format!("{local}@{shown_domain}");
+        let key = format!("{}@{a_label}", local.to_lowercase().nfc());
+        if key.len() > MAX_BYTES || local.len() + 1 + a_label.len() > MAX_BYTES {
+            return Err(too_long());
+        }
+        // The last word is the mail library's: what it cannot parse cannot be sent.
+        lettre::Address::from_str(&address).map_err(|_| {
+            not_an_address("The part before the @ contains a character or a dot that may not be there.")
+        })?;
+        Ok(Self { address, key })
+    }
+
+    /// The address as it was typed: letter case kept, the part before the `@` in NFC, a
+    /// domain that is not ASCII in UTS 46's Unicode form.
+    ///
+    /// It can be sent to: it holds no space, quote, control or angle bracket, and
+    /// `lettre::Address` parses it. A server without SMTPUTF8 wants
+    /// [`Email::deliverable`] instead.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.address
+    }
+
+    /// The address with its domain as A-label, for `RCPT TO` and headers: pure ASCII
+    /// unless the part before the `@` is not.
+    #[must_use]
+    pub fn deliverable(&self) -> String {
+        match (self.address.rsplit_once('@'), self.key.rsplit_once('@')) {
+            (Some((local, _)), Some((_, a_label))) if !self.address.is_ascii() => format!("{local}@{a_label}"),
+            _ => self.address.clone(),
+        }
+    }
+
+    /// What uniqueness is decided on: NFC, lower case, domain as A-label; at most
+    /// [`MAX_BYTES`] bytes.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// For mails and answers. Not for logs: `{:?}` is.
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.address)
+    }
+}
+
+/// An address is personal data, and debug output ends up in logs.
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Email([REDACTED])")
+    }
+}
+
+fn local_part(typed: &str) -> Result<String, Invalid> {
+    if typed.starts_with('"') {
+        return Err(not_an_address("Addresses with a quoted name before the @ are not supported."));
+    }
+    let local: String = typed.nfc().collect();
+    if local.len() > MAX_LOCAL_PART_BYTES {
+        return Err(Invalid::new(
+            "too-long",
+            format!("The part before the @ is at most {MAX_LOCAL_PART_BYTES} bytes long."),
+        ));
+    }
+    Ok(local)
+}
+
+/// The domain as it is shown, and as DNS knows it.
+fn host_name(typed: &str) -> Result<(String, String), Invalid> {
+    let invalid = || not_an_address("The part after the @ is not a domain name.");
+    let uts46 = Uts46::new();
+    let a_label = uts46
+        .to_ascii(typed.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
+        .map_err(|_| invalid())?
+        .into_owned();
+    // No top-level domain is all digits (RFC 3696 section 2); this is an IPv4 address.
+    if a_label.rsplit('.').next().is_none_or(|label| label.bytes().all(|b| b.is_ascii_digit())) {
+        return Err(invalid());
+    }
+    if typed.is_ascii() {
+        return Ok((typed.to_owned(), a_label));
+    }
+    let (unicode, valid) = uts46.to_unicode(typed.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast);
+    valid.map_err(|_| invalid())?;
+    Ok((unicode.into_owned(), a_label))
+}
+
+fn not_an_address(detail: &str) -> Invalid {
+    Invalid::new("not-an-address", detail)
+}
+
+fn too_long() -> Invalid {
+    Invalid::new("too-long", format!("An e-mail address is at most {MAX_BYTES} bytes long."))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn code(raw: &str) -> &'static str {
+        Email::parse(raw).expect_err("it should be refused").code
+    }
+
+    #[test]
+    fn it_is_kept_as_typed_and_compared_without_case() {
+        let email = Email::parse("  Ada.Lovelace+Post@Example.ORG ").unwrap();
+        assert_eq!(email.as_str(), "Ada.Lovelace+Post@Example.ORG");
+        assert_eq!(email.deliverable(), "Ada.Lovelace+Post@Example.ORG");
+        assert_eq!(email.key(), "ada.lovelace+post@example.org");
+    }
+
+    #[test]
+    fn an_international_domain_is_the_same_address_in_both_its_forms() {
+        let unicode = Email::parse("info@Bücher.example").unwrap();
+        let ascii = Email::parse("info@xn--bcher-kva.example").unwrap();
+        assert_eq!(unicode.key(), "info@xn--bcher-kva.example");
+        assert_eq!(unicode.key(), ascii.key());
+        assert_eq!(unicode.as_str(), "info@bücher.example");
+        assert_eq!(unicode.deliverable(), "info@xn--bcher-kva.example");
+    }
+
+    #[test]
+    fn composed_and_decomposed_letters_are_the_same_address() {
+        let composed = Email::parse("J\u{F6}rg@example.org").unwrap();
+        let decomposed = Email::parse("jo\u{308}rg@example.org").unwrap();
+        assert_eq!(composed.key(), decomposed.key());
+    }
+
+    #[test]
+    fn what_mail_systems_accept_is_accepted() {
+        for raw in
+            ["root@localhost", "a@b.co", "o'brien@example.org", "x--y@ab--cd.example", "1@example.org", "用户@例え.jp"]
+        {
+            assert!(Email::parse(raw).is_ok(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for raw in [
+            "",
+            "@",
+            "a",
+            "a@",
+            "@example.org",
+            "a@@example.org",
+            "a@b@example.org",
+            "a b@example.org",
+            "a@exa mple.org",
+            ".a@example.org",
+            "a.@example.org",
+            "a..b@example.org",
+            "\"a b\"@example.org",
+            "\"a\"@example.org",
+            "a@[192.0.2.1]",
+            "a@192.0.2.1",
+            "a@[IPv6:::1]",
+            "a@-example.org",
+            "a@example-.org",
+            "a@example..org",
+            "a@example.org.",
+            "a@.example.org",
+            "a@exa_mple.org",
+            "<a@example.org>",
+            "a@example.org>",
+            "a,b@example.org",
+            "Ada <a@example.org>",
+            "a@xn--\u{FC}.example",
+            "a@example.1",
+            "a(c)@example.org",
+            "a@example.org\u{202E}x.org",
+        ] {
+            assert_eq!(code(raw), "not-an-address", "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_a_line_break_or_control_is_refused() {
+        for raw in
+            ["a@example.org\r\nBcc: b@example.org", "a\r\n@example.org", "a\0@example.org", "a\u{2028}b@example.org"]
+        {
+            assert_eq!(code(raw), "not-an-address", "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn the_lengths_of_smtp_are_kept() {
+        let local = "l".repeat(64);
+        assert!(Email::parse(&format!("{local}@example.org")).is_ok());
+        assert_eq!(code(&format!("{local}l@example.org")), "too-long");
+        // 33 two-byte letters are 66 bytes.
+        assert_eq!(code(&format!("{}@example.org", "ä".repeat(33))), "too-long");
+
+        let domain = format!("{0}.{0}.{1}.org", "d".repeat(60), "d".repeat(62));
+        assert_eq!(domain.len(), 188);
+        assert_eq!(Email::parse(&format!("{}@{domain}", "l".repeat(64))).unwrap().key().len(), 253);
+        assert_eq!(Email::parse(&format!("{}@d{domain}", "l".repeat(64))).unwrap().key().len(), 254);
+        assert_eq!(code(&format!("{}@dd{domain}", "l".repeat(64))), "too-long");
+        assert_eq!(code(&"a".repeat(100_000)), "too-long");
+    }
+
+    #[test]
+    fn debug_does_not_tell_the_address() {
+        assert_eq!(format!("{:?}", Email::parse("ada@example.org").unwrap()), "Email([REDACTED])");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_an_address_or_refused(raw in any::<String>()) {
+            let _ = Email::parse(&raw);
+        }
+
+        #[test]
+        fn every_form_of_an_accepted_address_has_the_same_key(raw in "[a-zA-Zß-öΑ-Ως0-9.+\u{300}-\u{304}]{1,12}@([a-zA-Zà-ü0-9-]{1,10}\\.){0,2}[a-zA-Zäßа-я]{2,6}") {
+            if let Ok(email) = Email::parse(&raw) {
+                for form in [email.as_str(), &email.deliverable(), email.key()] {
+                    let again = Email::parse(form).unwrap();
+                    prop_assert_eq!(again.key(), email.key());
+                }
+                let again = Email::parse(email.as_str()).unwrap();
+                prop_assert_eq!(again.as_str(), email.as_str());
+                prop_assert!(email.key().len() <= MAX_BYTES);
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The language and region a person wants to be addressed in.
+
+use super::invalid::Invalid;
+
+/// In bytes; what RFC 5646 section 4.4.1 asks every system to have room for.
+pub const MAX_BYTES: usize = 35;
+
+/// A language tag: well-formed as BCP 47 (the form of it that UTS 35 calls a Unicode
+/// locale identifier) in canonical letter case and order: `de-CH`, `zh-Hant-TW`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locale(String);
+
+impl Locale {
+    /// Reads a tag, however its letters are cased.
+    ///
+    /// # Errors
+    /// `too-long` or `not-a-language-tag`.
+    pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        if raw.len() > MAX_BYTES {
+            return Err(Invalid::new("too-long", format!("A language tag is at most {MAX_BYTES} characters long.")));
+        }
+        icu_locale_core::Locale::normalize(raw).map(|tag| Self(tag.into_owned())).map_err(|_| {
+            Invalid::new("not-a-language-tag", "This is not a language tag such as \"en\" or \"de-CH\" (BCP 47).")
+        })
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn tags_are_brought_into_canonical_form() {
+        for (raw, canonical) in [
+            ("en", "en"),
+            ("DE-ch", "de-CH"),
+            ("zh-hant-tw", "zh-Hant-TW"),
+            ("sl-rozaj-biske", "sl-biske-rozaj"),
+            ("es-419", "es-419"),
+        ] {
+            assert_eq!(Locale::parse(raw).as_ref().map(Locale::as_str), Ok(canonical), "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_tag_is_refused() {
+        for raw in ["", "e", "english language", "de-", "-de", "de_AT", "de--CH", "12", "de\n", "日本語", "../../etc"]
+        {
+            assert_eq!(Locale::parse(raw).unwrap_err().code, "not-a-language-tag", "{raw:?}");
+        }
+        assert_eq!(Locale::parse(&"de-u-ca-gregory-".repeat(9)).unwrap_err().code, "too-long");
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_again_changes_nothing(raw in "[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8}){0,4}|\\PC{0,12}") {
+            if let Ok(locale) = Locale::parse(&raw) {
+                prop_assert!(locale.as_str().len() <= MAX_BYTES);
+                prop_assert_eq!(&Locale::parse(locale.as_str()).unwrap(), &locale);
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The values the service speaks of: each is made by its `parse`, and by nothing else.
+//!
+//! Values in, values out: no clock, no I/O. A value that exists is valid, so no code
+//! behind this module checks one again.
+
+pub mod attributes;
+mod characters;
+pub mod display_name;
+pub mod email;
+pub mod idempotency_key;
+pub mod invalid;
+pub mod locale;
+pub mod login_identifier;
+pub mod one_time_token;
+pub mod password;
+pub mod timezone;
+pub mod user;
+pub mod username;
+
+pub use attributes::Attributes;
+pub use display_name::DisplayName;
+pub use email::Email;
+pub use idempotency_key::IdempotencyKey;
+pub use invalid::Invalid;
+pub use locale::Locale;
+pub use login_identifier::LoginIdentifier;
+pub use one_time_token::OneTimeToken;
+pub use password::Password;
+pub use timezone::Timezone;
+pub use user::{User, UserStatus};
+pub use username::Username;

@@ -1,0 +1,116 @@
+//! The secrets in mailed links: random, looked up by their digest only.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, Zeroizing};
+
+/// In characters of the text form.
+pub const TEXT_LENGTH: usize = 43;
+
+/// 256 random bits. The text form, base64url without padding, goes into the mail; only
+/// [`OneTimeToken::digest`] is stored.
+#[derive(Clone)]
+pub struct OneTimeToken([u8; 32]);
+
+impl OneTimeToken {
+    /// A new token from the operating system's random source.
+    #[must_use]
+    pub fn generate() -> Self {
+        let mut token = Self([0; 32]);
+        getrandom::fill(&mut token.0).expect("the operating system's random source works once it has been seeded");
+        token
+    }
+
+    /// Reads the text form; `None` for anything that [`OneTimeToken::to_text`] does not write.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != TEXT_LENGTH {
+            return None;
+        }
+        // The decoder wants room for 33 bytes before it has seen the last character.
+        let mut decoded = Zeroizing::new([0; 33]);
+        let length = URL_SAFE_NO_PAD.decode_slice(text, decoded.as_mut()).ok()?;
+        decoded.get(..length)?.try_into().ok().map(Self)
+    }
+
+    /// What the mail carries.
+    #[must_use]
+    pub fn to_text(&self) -> SecretString {
+        SecretString::from(URL_SAFE_NO_PAD.encode(self.0))
+    }
+
+    /// SHA-256, the form at rest. The token has 256 bits of entropy, so it needs neither
+    /// salt nor cost.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.0).into()
+    }
+}
+
+impl Drop for OneTimeToken {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for OneTimeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OneTimeToken([REDACTED])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn the_text_form_reads_back() {
+        let token = OneTimeToken::generate();
+        let text = token.to_text();
+        assert_eq!(text.expose_secret().len(), TEXT_LENGTH);
+        assert_eq!(OneTimeToken::parse(text.expose_secret()).unwrap().digest(), token.digest());
+    }
+
+    #[test]
+    fn no_two_tokens_are_alike() {
+        assert_ne!(OneTimeToken::generate().digest(), OneTimeToken::generate().digest());
+    }
+
+    #[test]
+    fn the_digest_is_sha_256_of_the_bytes() {
+        let zeros = OneTimeToken::parse(&"A".repeat(43)).unwrap();
+        assert_eq!(hex::encode(zeros.digest()), "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925");
+    }
+
+    #[test]
+    fn other_texts_are_no_tokens() {
+        let text = OneTimeToken::generate().to_text().expose_secret().to_owned();
+        assert!(OneTimeToken::parse("").is_none());
+        assert!(OneTimeToken::parse(&text[1..]).is_none());
+        assert!(OneTimeToken::parse(&format!("{text}=")).is_none());
+        assert!(OneTimeToken::parse(&format!("{}+", "A".repeat(42))).is_none());
+        // The last character carries four bits: with others set, it is not canonical.
+        assert!(OneTimeToken::parse(&format!("{}B", "A".repeat(42))).is_none());
+    }
+
+    #[test]
+    fn debug_does_not_tell_the_token() {
+        assert_eq!(format!("{:?}", OneTimeToken::generate()), "OneTimeToken([REDACTED])");
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_is_written_back_the_same(text in "[A-Za-z0-9_-]{43}|\\PC{43}") {
+            if let Some(token) = OneTimeToken::parse(&text) {
+                let written = token.to_text();
+                prop_assert_eq!(written.expose_secret(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! User names: which are allowed, and which look the same.
+
+use std::fmt;
+
+use icu_casemap::CaseMapper;
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+use unicode_security::{GeneralSecurityProfile, RestrictionLevel, RestrictionLevelDetection, skeleton};
+
+use super::invalid::Invalid;
+
+/// In code points of the name in NFC.
+pub const MIN_CHARS: usize = 3;
+/// In code points of the name in NFC.
+pub const MAX_CHARS: usize = 32;
+/// Longer input is refused before it is normalised.
+const MAX_INPUT_BYTES: usize = 1024;
+
+/// A name that a person chose and others see.
+///
+/// Letters (with the marks that some scripts write them with) and digits of any script
+/// that UTS 39 allows in identifiers, and `. _ -`; one script, or one of the combinations
+/// with Latin that UTS 39 calls highly restrictive (Japanese, Chinese, Korean).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Username {
+    name: String,
+    key: String,
+}
+
+impl Username {
+    /// Reads a name and brings it into NFC.
+    ///
+    /// # Errors
+    /// `too-short`, `too-long`, `invalid-character` or `mixed-scripts`.
+    pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        if raw.len() > MAX_INPUT_BYTES {
+            return Err(too_long());
+        }
+        let name: String = raw.nfc().collect();
+        match name.chars().count() {
+            0..MIN_CHARS => {
+                return Err(Invalid::new("too-short", format!("A user name has at least {MIN_CHARS} characters.")));
+            }
+            MIN_CHARS..=MAX_CHARS => {}
+            _ => return Err(too_long()),
+        }
+        if !is_well_formed(&name) {
+            return Err(Invalid::new(
+                "invalid-character",
+                "A user name consists of letters, digits, dots, underscores and hyphens.",
+            ));
+        }
+        if !name.check_restriction_level(RestrictionLevel::HighlyRestrictive) {
+            return Err(Invalid::new("mixed-scripts", "A user name does not mix letters of different alphabets."));
+        }
+        let key = key(&name);
+        Ok(Self { name, key })
+    }
+
+    /// The name as it is shown, in NFC.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// What uniqueness is decided on: names that differ only in case, in compatibility
+    /// forms, or in letters that look alike have the same key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// NFKC, case-folded, confusables skeleton (UTS 39). The fold can undo a composition, so
+/// the text is normalised again after it.
+fn key(name: &str) -> String {
+    let compatible: String = name.nfkc().collect();
+    let folded: String = CaseMapper::new().fold_string(&compatible).nfkc().collect();
+    skeleton(&folded).collect()
+}
+
+/// A mark belongs to the letter before it, so it can neither begin a name nor follow
+/// punctuation.
+fn is_well_formed(name: &str) -> bool {
+    let mut after_letter = false;
+    name.chars().all(|c| {
+        let allowed = match c {
+            '.' | '_' | '-' => true,
+            _ if is_combining_mark(c) => after_letter && c.identifier_allowed(),
+            _ => c.is_alphanumeric() && c.identifier_allowed(),
+        };
+        after_letter = !matches!(c, '.' | '_' | '-');
+        allowed
+    })
+}
+
+fn too_long() -> Invalid {
+    Invalid::new("too-long", format!("A user name has at most {MAX_CHARS} characters."))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parsed(raw: &str) -> Username {
+        Username::parse(raw).unwrap_or_else(|invalid| panic!("{raw:?}: {invalid}"))
+    }
+
+    fn code(raw: &str) -> &'static str {
+        Username::parse(raw).expect_err("it should be refused").code
+    }
+
+    #[test]
+    fn letters_digits_and_three_marks_of_punctuation_make_a_name() {
+        for raw in [
+            "ada",
+            "Ada_Lovelace-1815.x",
+            "...",
+            "-a-",
+            "josé",
+            "Ренат",
+            "山田太郎",
+            "やまだtaro",
+            "नमस्ते",
+            "مريم",
+            "123",
+        ] {
+            assert_eq!(parsed(raw).as_str(), raw);
+        }
+    }
+
+    #[test]
+    fn other_characters_are_refused() {
+        for raw in [
+            "a b c",
+            "a@b.c",
+            "ada!",
+            "ada\n",
+            "ada\u{0}",
+            "ada\u{200B}",
+            "ada\u{202E}",
+            "a/b",
+            "😀😀😀",
+            "ａｄａ",
+            "a²bc",
+            "\u{301}ada",
+            "ada-\u{301}",
+            "ada\u{2019}s",
+            " ada",
+            "<b>x",
+        ] {
+            assert_eq!(code(raw), "invalid-character", "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn the_length_is_counted_in_characters() {
+        assert_eq!(code(""), "too-short");
+        assert_eq!(code("ab"), "too-short");
+        assert_eq!(parsed(&"ж".repeat(32)).as_str().chars().count(), 32);
+        assert_eq!(code(&"ж".repeat(33)), "too-long");
+        assert_eq!(code(&"a".repeat(1_000_000)), "too-long");
+        // Three letters, each typed as letter and accent, are three characters.
+        assert_eq!(parsed("e\u{301}e\u{301}e\u{301}").as_str(), "ééé");
+    }
+
+    #[test]
+    fn names_that_differ_in_case_are_the_same() {
+        assert_eq!(parsed("Alice").key(), parsed("aLICE").key());
+        assert_eq!(parsed("STRASSE").key(), parsed("straße").key());
+        assert_eq!(parsed("ΟΔΟΣ").key(), parsed("οδος").key());
+        assert_ne!(parsed("alice").key(), parsed("alicf").key());
+    }
+
+    #[test]
+    fn names_that_look_alike_are_the_same() {
+        // All Cyrillic, with a palochka for the l.
+        assert_eq!(parsed("раура\u{4CF}").key(), parsed("paypal").key());
+        assert_eq!(parsed("modern").key(), parsed("rnodem").key());
+    }
+
+    #[test]
+    fn a_name_of_mixed_alphabets_is_refused() {
+        // Cyrillic but for the Latin l.
+        assert_eq!(code("раураl"), "mixed-scripts");
+        assert_eq!(code("ada\u{3B1}"), "mixed-scripts");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_name_or_refused(raw in any::<String>()) {
+            let _ = Username::parse(&raw);
+        }
+
+        #[test]
+        fn parsing_again_changes_nothing(raw in "[\\p{L}\\p{M}\\p{Nd}._-]{3,12}|[а-яА-Яё]{3,8}|[a-zA-ZÀ-ž0-9._\u{300}-\u{308}-]{3,16}") {
+            if let Ok(name) = Username::parse(&raw) {
+                prop_assert_eq!(&parsed(name.as_str()), &name);
+                prop_assert!(!name.key().is_empty());
+                prop_assert!(!name.key().contains('@'));
+            }
+        }
+
+        #[test]
+        fn case_never_makes_another_name(raw in "[a-zA-ZÀ-ÖØ-öø-žΑ-Ωα-ωА-Яа-я]{3,12}") {
+            if let (Ok(typed), Ok(upper)) = (Username::parse(&raw), Username::parse(&raw.to_uppercase())) {
+                prop_assert_eq!(typed.key(), upper.key());
+            }
+        }
+    }
+}

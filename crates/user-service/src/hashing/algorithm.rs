@@ -1,0 +1,295 @@
+//! What it takes to verify a password against a stored hash, algorithm by algorithm.
+//!
+//! Another algorithm is a variant of [`Check`], an arm in [`Policy::read`] and one in
+//! each of its methods; it goes to [`Lane::Single`], since its memory is not the arena's.
+
+use argon2::{
+    Algorithm, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    argon2id::{self, Arena, Inputs},
+    password_hash::PasswordHash,
+    queue::Lane,
+    settings::{HashingSettings, InvalidSetting, OUTPUT_BYTES},
+};
+use crate::domain::Password;
+
+const SALT_BYTES: usize = 16;
+
+/// How new hashes are made, and which old ones are accepted.
+pub(super) struct Policy {
+    params: Params,
+    max_memory_kib: u32,
+    max_iterations: u32,
+}
+
+/// A stored hash that no password can be checked against. Says why, without the hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error("it is not a well-formed hash string")]
+    Malformed,
+    #[error("its algorithm is not supported")]
+    UnknownAlgorithm,
+    #[error("its parameters are missing or not allowed")]
+    InvalidParameters,
+    #[error("it needs more memory or time than hashing.foreign_max_memory_kib and hashing.foreign_max_cost allow")]
+    BeyondBounds,
+}
+
+/// One verification, read from a stored hash and ready to run.
+#[derive(Clone)]
+pub(super) enum Check {
+    Argon2id { params: Params, version: Version, salt: Salt, expected: Output, lane: Lane, outdated: bool },
+}
+
+impl Policy {
+    pub(super) fn new(settings: &HashingSettings) -> Result<Self, InvalidSetting> {
+        let params = settings.params()?;
+        Ok(Self {
+            max_memory_kib: settings.foreign_max_memory_kib.max(params.m_cost()),
+            max_iterations: settings.foreign_max_cost.max(params.t_cost()),
+            params,
+        })
+    }
+
+    /// The memory in which new hashes, and stored ones of [`Lane::Shared`], are computed.
+    pub(super) fn arena(&self) -> Arena {
+        Arena::for_params(&self.params)
+    }
+
+    /// The work of a new hash; units as in [`argon2id::cost`].
+    pub(super) fn cost(&self) -> u64 {
+        argon2id::cost(&self.params)
+    }
+
+    /// A new hash under a random salt.
+    pub(super) fn hash(&self, password: &Password, arena: &mut Arena) -> PasswordHash {
+        let salt = random::<SALT_BYTES>();
+        let mut out = Zeroizing::new([0; OUTPUT_BYTES]);
+        let inputs = Inputs {
+            params: &self.params,
+            version: Version::V0x13,
+            secret: b"",
+            password: password.expose().as_bytes(),
+            salt: &salt,
+        };
+        argon2id::fill(&inputs, arena, out.as_mut())
+            .expect("the arena and the lengths fit the parameters checked at start");
+        let phc = Phc {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&self.params).expect("three numbers fit a parameter string"),
+            salt: Some(Salt::new(&salt).expect("16 bytes are a salt")),
+            hash: Some(Output::new(out.as_ref()).expect("32 bytes are an output")),
+        };
+        PasswordHash::parse(phc.to_string()).expect("a PHC string is a password hash")
+    }
+
+    /// A check that costs what one against a new hash costs and that no password passes
+    /// (but for a chance of 2^-256): the output is random.
+    pub(super) fn dummy(&self) -> Check {
+        Check::Argon2id {
+            params: self.params.clone(),
+            version: Version::V0x13,
+            salt: Salt::new(&random::<SALT_BYTES>()).expect("16 bytes are a salt"),
+            expected: Output::new(&random::<OUTPUT_BYTES>()).expect("32 bytes are an output"),
+            lane: Lane::Shared,
+            outdated: false,
+        }
+    }
+
+    /// Reads a stored hash.
+    pub(super) fn read(&self, stored: &PasswordHash) -> Result<Check, Unusable> {
+        // All formats put the algorithm's name between the first two `$`.
+        match stored.expose().split('$').nth(1) {
+            Some("argon2id") => self.read_argon2id(stored.expose()),
+            Some(_) => Err(Unusable::UnknownAlgorithm),
+            None => Err(Unusable::Malformed),
+        }
+    }
+
+    fn read_argon2id(&self, stored: &str) -> Result<Check, Unusable> {
+        let phc = Phc::new(stored).map_err(|_| Unusable::Malformed)?;
+        let params = Params::try_from(&phc).map_err(|_| Unusable::InvalidParameters)?;
+        // The specification's default, for strings from before the field existed.
+        let version =
+            phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| Unusable::InvalidParameters)?;
+        let (Some(salt), Some(expected)) = (phc.salt, phc.hash) else {
+            return Err(Unusable::InvalidParameters);
+        };
+        if salt.len() < argon2::MIN_SALT_LEN {
+            return Err(Unusable::InvalidParameters);
+        }
+        if params.m_cost() > self.max_memory_kib || params.t_cost() > self.max_iterations {
+            return Err(Unusable::BeyondBounds);
+        }
+        // What costs more than a new hash waits for the one thread that does such work,
+        // so that old hashes cannot take the pool over.
+        let fits = params.block_count() <= self.params.block_count() && argon2id::cost(&params) <= self.cost();
+        Ok(Check::Argon2id {
+            lane: if fits { Lane::Shared } else { Lane::Single },
+            outdated: version != Version::V0x13 || params != self.params || salt.len() != SALT_BYTES,
+            params,
+            version,
+            salt,
+            expected,
+        })
+    }
+}
+
+impl Check {
+    /// The work it takes; units as in [`argon2id::cost`].
+    pub(super) fn cost(&self) -> u64 {
+        match self {
+            Self::Argon2id { params, .. } => argon2id::cost(params),
+        }
+    }
+
+    pub(super) fn lane(&self) -> Lane {
+        match self {
+            Self::Argon2id { lane, .. } => *lane,
+        }
+    }
+
+    /// Whether a new hash would be made with other parameters.
+    pub(super) fn outdated(&self) -> bool {
+        match self {
+            Self::Argon2id { outdated, .. } => *outdated,
+        }
+    }
+
+    /// Computes, and compares in constant time. A check that does not fit the thread's
+    /// arena brings memory of its own; the queue runs one of those at a time.
+    pub(super) fn accepts(&self, password: &Password, arena: &mut Arena) -> bool {
+        match self {
+            Self::Argon2id { params, version, salt, expected, .. } => {
+                let inputs =
+                    Inputs { params, version: *version, secret: b"", password: password.expose().as_bytes(), salt };
+                let mut out = Zeroizing::new([0; Output::MAX_LENGTH]);
+                let out = &mut out[..expected.len()];
+                let computed = if arena.fits(params) {
+                    argon2id::fill(&inputs, arena, out)
+                } else {
+                    argon2id::fill(&inputs, &mut Arena::for_params(params), out)
+                };
+                // `Output` compares in constant time.
+                computed.is_ok() && Output::new(out).is_ok_and(|out| out == *expected)
+            }
+        }
+    }
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system's random source works once it has been seeded");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+
+    use super::*;
+
+    fn policy() -> Policy {
+        Policy::new(&HashingSettings {
+            memory_kib: 64,
+            iterations: 2,
+            parallelism: 1,
+            threads: 1,
+            max_wait: Duration::from_secs(1),
+            foreign_max_memory_kib: 128,
+            foreign_max_cost: 4,
+        })
+        .unwrap()
+    }
+
+    fn password(text: &str) -> Password {
+        Password::parse_attempt(text.to_owned()).unwrap()
+    }
+
+    fn made_by_the_crate(params: Params) -> PasswordHash {
+        let phc = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password(b"correct horse").unwrap();
+        PasswordHash::parse(phc.to_string()).unwrap()
+    }
+
+    fn params(memory_kib: u32, iterations: u32, lanes: u32) -> Params {
+        Params::new(memory_kib, iterations, lanes, Some(32)).unwrap()
+    }
+
+    #[test]
+    fn the_crate_verifies_our_hashes() {
+        let policy = policy();
+        let hash = policy.hash(&password("correct horse"), &mut policy.arena());
+        assert!(hash.expose().starts_with("$argon2id$v=19$m=64,t=2,p=1$"));
+        assert!(Argon2::default().verify_password(b"correct horse", hash.expose()).is_ok());
+        assert!(Argon2::default().verify_password(b"correct house", hash.expose()).is_err());
+    }
+
+    #[test]
+    fn every_hash_has_its_own_salt() {
+        let policy = policy();
+        let hash = || policy.hash(&password("correct horse"), &mut policy.arena()).expose().to_owned();
+        assert_ne!(hash(), hash());
+    }
+
+    #[test]
+    fn we_verify_the_crates_hashes() {
+        let policy = policy();
+        let mut arena = policy.arena();
+        for (params, lane, outdated) in [
+            (params(64, 2, 1), Lane::Shared, false),
+            (params(64, 1, 1), Lane::Shared, true),
+            (params(32, 4, 1), Lane::Shared, true),
+            (params(64, 2, 2), Lane::Shared, true),
+            (params(64, 3, 1), Lane::Single, true),
+            (params(128, 1, 1), Lane::Single, true),
+            (Params::new(64, 2, 1, Some(24)).unwrap(), Lane::Shared, true),
+        ] {
+            let check = policy.read(&made_by_the_crate(params.clone())).unwrap();
+            assert_eq!((check.lane(), check.outdated()), (lane, outdated), "{params:?}");
+            assert!(check.accepts(&password("correct horse"), &mut arena), "{params:?}");
+            assert!(!check.accepts(&password("correct house"), &mut arena), "{params:?}");
+        }
+    }
+
+    #[test]
+    fn the_dummy_costs_the_same_and_accepts_nothing() {
+        let policy = policy();
+        let real = policy.read(&made_by_the_crate(params(64, 2, 1))).unwrap();
+        let dummy = policy.dummy();
+        assert_eq!((dummy.cost(), dummy.lane()), (real.cost(), real.lane()));
+        assert_eq!(dummy.cost(), policy.cost());
+        assert!(!dummy.accepts(&password("correct horse"), &mut policy.arena()));
+    }
+
+    #[test]
+    fn an_unusable_hash_is_told_apart_without_computing() {
+        let refused = |text: &str| policy().read(&PasswordHash::from_stored(text.to_owned())).err();
+        let (salt, output) = ("AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+        for (text, reason) in [
+            (String::new(), Unusable::Malformed),
+            ("$".to_owned(), Unusable::UnknownAlgorithm),
+            (format!("$argon2id$v=19$m=64,t=2,p=1${salt}${output}$x"), Unusable::Malformed),
+            (format!("$argon2d$v=19$m=64,t=2,p=1${salt}${output}"), Unusable::UnknownAlgorithm),
+            ("$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy".to_owned(), Unusable::NotPhc),
+            ("$argon2id$v=19$m=64,t=2,p=1".to_owned(), Unusable::InvalidParameters),
+            (format!("$argon2id$v=19$m=64,t=2,p=1${salt}"), Unusable::InvalidParameters),
+            (format!("$argon2id$v=18$m=64,t=2,p=1${salt}${output}"), Unusable::InvalidParameters),
+            (format!("$argon2id$v=19$m=64,t=0,p=1${salt}${output}"), Unusable::InvalidParameters),
+            (format!("$argon2id$v=19$m=64,t=2,p=16${salt}${output}"), Unusable::InvalidParameters),
+            (format!("$argon2id$v=19$m=64,t=2,p=1$AAAA${output}"), Unusable::Malformed),
+            (format!("$argon2id$v=19$m=129,t=2,p=1${salt}${output}"), Unusable::BeyondBounds),
+            (format!("$argon2id$v=19$m=4294967295,t=2,p=1${salt}${output}"), Unusable::BeyondBounds),
+            (format!("$argon2id$v=19$m=64,t=5,p=1${salt}${output}"), Unusable::BeyondBounds),
+        ] {
+            assert_eq!(refused(&text), Some(reason), "{text}");
+        }
+        assert_eq!(refused(&format!("$argon2id$v=19$m=64,t=2,p=1${salt}${output}")), None);
+    }
+}

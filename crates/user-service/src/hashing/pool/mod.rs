@@ -1,0 +1,214 @@
+//! The hash threads, and the two things one can ask of them.
+
+mod worker;
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::oneshot, time::timeout};
+
+use self::worker::Job;
+use super::{
+    algorithm::{Check, Policy},
+    metrics::HashMetrics,
+    password_hash::PasswordHash,
+    queue::{Lane, Queue, Refused},
+    settings::{HashingSettings, InvalidSetting},
+};
+use crate::domain::Password;
+
+/// The longest that a client is told to stay away.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Fixed threads, each with its own memory. Cloning gives another handle; the threads end
+/// with [`HashPool::shutdown`], or with the last handle.
+///
+/// Memory is bounded by construction: one arena for each thread, one temporary arena of
+/// at most `foreign_max_memory_kib` in all, and a bounded queue.
+#[derive(Clone)]
+pub struct HashPool(Arc<Pool>);
+
+struct Pool {
+    queue: Arc<Queue<Job>>,
+    policy: Arc<Policy>,
+    dummy: Check,
+    metrics: HashMetrics,
+    max_wait: Duration,
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests watch the threads end"))]
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Match {
+        /// The hash was made with other parameters than a new one: make a new one.
+        outdated: bool,
+    },
+    Mismatch,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HashError {
+    /// The queue is too long. Nothing was computed.
+    #[error("too many passwords are being checked")]
+    Overloaded { retry_after: Duration },
+    /// The pool takes no more jobs, or dropped this one unanswered.
+    #[error("the hash threads are shutting down")]
+    ShuttingDown,
+    /// Only from [`PasswordHash::parse`]; [`HashPool::verify`] answers
+    /// [`Verdict::Mismatch`] for a hash that it cannot use.
+    #[error("this is not the hash of a password")]
+    Malformed,
+}
+
+/// Why the pool does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Setting(#[from] InvalidSetting),
+    #[error("a hash thread could not be started")]
+    Thread(#[source] std::io::Error),
+}
+
+impl HashPool {
+    /// Starts the threads, and measures one hash to know what a place in the queue is
+    /// worth: this blocks for as long as a hash takes.
+    ///
+    /// # Errors
+    /// For settings out of bounds, and when the system gives no thread.
+    pub fn start(settings: HashingSettings, metrics: HashMetrics) -> Result<Self, StartError> {
+        let threads = settings.thread_count()?;
+        Self::start_with(&settings, metrics, threads)
+    }
+
+    /// `running` threads of those that the settings name.
+    fn start_with(settings: &HashingSettings, metrics: HashMetrics, running: usize) -> Result<Self, StartError> {
+        let policy = Arc::new(Policy::new(settings)?);
+        let max_wait = settings.accepted_wait()?;
+        let threads = settings.thread_count()?;
+        let dummy = policy.dummy();
+        let queue =
+            Arc::new(Queue::new(threads, max_wait, nanos_per_unit(&policy, &dummy), metrics.queue_length.clone()));
+        let threads = (0..running)
+            .map(|index| worker::spawn(index, Arc::clone(&queue), Arc::clone(&policy), metrics.clone()))
+            .collect::<Result<Vec<_>, _>>()
+            .inspect_err(|_| queue.close())
+            .map_err(StartError::Thread)?;
+        tracing::info!(threads = threads.len(), memory_kib = settings.memory_kib, "hash threads started");
+        Ok(Self(Arc::new(Pool { queue, policy, dummy, metrics, max_wait, threads })))
+    }
+
+    /// A new hash: Argon2id with the current parameters, a random 16-byte salt and a
+    /// 32-byte output, as a PHC string.
+    ///
+    /// Dropping the future takes the job out of the queue.
+    ///
+    /// # Errors
+    /// [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
+    pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
+        let password = password.clone();
+        self.submit(Lane::Shared, self.0.policy.cost(), |reply| Job::Hash { password, reply }).await
+    }
+
+    /// Whether the password is the one that was hashed.
+    ///
+    /// Without a stored hash (nobody has that name) it does the same work in the same
+    /// queue against a dummy of the current parameters, and answers
+    /// [`Verdict::Mismatch`]. So it does for a stored hash that cannot be used (broken,
+    /// of an unknown algorithm, beyond the configured bounds), with a warning in the log:
+    /// its owner gets in by a password reset, and nobody else learns anything.
+    ///
+    /// Dropping the future takes the job out of the queue.
+    ///
+    /// # Errors
+    /// [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
+    pub async fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Result<Verdict, HashError> {
+        let check = stored.and_then(|stored| self.readable(stored)).unwrap_or_else(|| self.0.dummy.clone());
+        let password = password.clone();
+        self.submit(check.lane(), check.cost(), |reply| Job::Verify { password, check: Box::new(check), reply }).await
+    }
+
+    /// Ends the threads, each after the job that it is at; jobs that wait are answered
+    /// with [`HashError::ShuttingDown`]. Does not block.
+    pub fn shutdown(&self) {
+        self.0.queue.close();
+    }
+
+    fn readable(&self, stored: &PasswordHash) -> Option<Check> {
+        self.0
+            .policy
+            .read(stored)
+            .inspect_err(|reason| {
+                self.0.metrics.unusable.inc();
+                tracing::warn!(%reason, "a stored password hash cannot be used; the password counts as wrong");
+            })
+            .ok()
+    }
+
+    async fn submit<T>(
+        &self,
+        lane: Lane,
+        cost: u64,
+        job: impl FnOnce(oneshot::Sender<T>) -> Job,
+    ) -> Result<T, HashError> {
+        let (reply, mut answer) = oneshot::channel();
+        let ticket = self.0.queue.push(lane, cost, job(reply)).map_err(|refused| match refused {
+            Refused::Busy(wait) => self.overloaded(wait),
+            Refused::Closed => HashError::ShuttingDown,
+        })?;
+        let _place = Place { pool: &self.0, ticket };
+        // The expectation can be wrong, if other processes take the processor away. Who
+        // has not got a thread after twice the time gives up.
+        if let Ok(answer) = timeout(self.0.max_wait * 2, &mut answer).await {
+            return answer.map_err(|_| HashError::ShuttingDown);
+        }
+        if self.0.queue.withdraw(ticket) {
+            return Err(self.overloaded(self.0.queue.expected_wait(lane)));
+        }
+        answer.await.map_err(|_| HashError::ShuttingDown)
+    }
+
+    fn overloaded(&self, wait: Duration) -> HashError {
+        self.0.metrics.shed.inc();
+        // A header in whole seconds; to come back at once would be no relief.
+        let seconds = wait.as_secs_f64().ceil().max(1.0);
+        HashError::Overloaded { retry_after: Duration::from_secs_f64(seconds).min(MAX_RETRY_AFTER) }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// A job's place in the queue, given up when nobody waits for the answer any more.
+struct Place<'a> {
+    pool: &'a Pool,
+    ticket: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.pool.queue.withdraw(self.ticket) {
+            self.pool.metrics.abandoned.inc();
+        }
+    }
+}
+
+/// How fast this machine is, from one hash.
+fn nanos_per_unit(policy: &Policy, dummy: &Check) -> f64 {
+    let mut arena = policy.arena();
+    let nobody = Password::parse_attempt(String::new()).expect("an empty password is within the upper bounds");
+    let started = Instant::now();
+    dummy.accepts(&nobody, &mut arena);
+    started.elapsed().as_nanos() as f64 / dummy.cost() as f64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! One hash thread: takes jobs from the queue until it is closed.
+
+use std::{io, sync::Arc, thread, time::Instant};
+
+use tokio::sync::oneshot;
+
+use super::Verdict;
+use crate::{
+    domain::Password,
+    hashing::{
+        algorithm::{Check, Policy},
+        argon2id::Arena,
+        metrics::HashMetrics,
+        password_hash::PasswordHash,
+        queue::Queue,
+    },
+};
+
+/// Of the hash threads; request threads have 0 and come first.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// A request with a copy of its password, which is wiped with it.
+pub(super) enum Job {
+    Hash { password: Password, reply: oneshot::Sender<PasswordHash> },
+    Verify { password: Password, check: Box<Check>, reply: oneshot::Sender<Verdict> },
+}
+
+/// An answer on its way out. Who has gone meanwhile does not get it.
+enum Answer {
+    Hash(oneshot::Sender<PasswordHash>, PasswordHash),
+    Verdict(oneshot::Sender<Verdict>, Verdict),
+}
+
+/// Starts the thread `hash-<index>`.
+pub(super) fn spawn(
+    index: usize,
+    queue: Arc<Queue<Job>>,
+    policy: Arc<Policy>,
+    metrics: HashMetrics,
+) -> io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name(format!("hash-{index}")).spawn(move || {
+        lower_priority();
+        // Made here, so that the memory is near the core that uses it.
+        work(&queue, &policy, &metrics, &mut policy.arena());
+    })
+}
+
+fn work(queue: &Queue<Job>, policy: &Policy, metrics: &HashMetrics, arena: &mut Arena) {
+    while let Some(entry) = queue.pop() {
+        let started = Instant::now();
+        metrics.wait_seconds.observe((started - entry.queued_at).as_secs_f64());
+        let answer = entry.item.compute(policy, arena);
+        let took = started.elapsed();
+        metrics.hash_seconds.observe(took.as_secs_f64());
+        metrics.blocks.inc_by(entry.cost);
+        queue.finished(entry.lane, entry.cost, took);
+        answer.deliver();
+    }
+}
+
+impl Job {
+    fn compute(self, policy: &Policy, arena: &mut Arena) -> Answer {
+        match self {
+            Self::Hash { password, reply } => Answer::Hash(reply, policy.hash(&password, arena)),
+            Self::Verify { password, check, reply } => {
+                let verdict = if check.accepts(&password, arena) {
+                    Verdict::Match { outdated: check.outdated() }
+                } else {
+                    Verdict::Mismatch
+                };
+                Answer::Verdict(reply, verdict)
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn deliver(self) {
+        match self {
+            Self::Hash(reply, hash) => drop(reply.send(hash)),
+            Self::Verdict(reply, verdict) => drop(reply.send(verdict)),
+        }
+    }
+}
+
+/// On Linux niceness belongs to a thread, not to the process.
+#[cfg(target_os = "linux")]
+fn lower_priority() {
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+        tracing::warn!(%error, "the hash thread keeps the priority of the request threads");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lower_priority() {}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_the_hash_thread_gets_a_lower_priority() {
+        use rustix::{process::getpriority_process, thread::gettid};
+
+        let before = getpriority_process(Some(gettid())).unwrap();
+        let lowered = std::thread::spawn(|| {
+            super::lower_priority();
+            getpriority_process(Some(gettid())).unwrap()
+        });
+        assert_eq!(lowered.join().unwrap(), super::NICENESS);
+        assert_eq!(getpriority_process(Some(gettid())).unwrap(), before);
+    }
+}

@@ -1,0 +1,327 @@
+//! The bounded queue in front of the hash threads: who is next, who is turned away.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+use prometheus::IntGauge;
+
+/// Whatever the expected wait: each entry holds a password of at most a kilobyte.
+const CAPACITY: usize = 4096;
+/// Weight of the latest job in the moving average of speed.
+const SMOOTHING: f64 = 0.2;
+
+/// Which threads may take a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Any.
+    Shared,
+    /// Any, while no other thread has a job of this lane: it brings memory of its own.
+    Single,
+}
+
+/// First come, first served within the bounds. Costs are in any unit of work; how long a
+/// unit takes is learnt from the jobs that finish.
+pub(super) struct Queue<T> {
+    state: Mutex<State<T>>,
+    ready: Condvar,
+    threads: usize,
+    max_wait: Duration,
+    length: IntGauge,
+}
+
+/// A job on its way through the queue.
+pub(super) struct Entry<T> {
+    pub(super) item: T,
+    pub(super) lane: Lane,
+    pub(super) cost: u64,
+    pub(super) queued_at: Instant,
+    ticket: u64,
+}
+
+/// Why a job was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It would wait too long, probably this long.
+    Busy(Duration),
+    Closed,
+}
+
+struct State<T> {
+    shared: Line<T>,
+    single: Line<T>,
+    single_taken: bool,
+    next_ticket: u64,
+    closed: bool,
+}
+
+struct Line<T> {
+    /// In the order of their tickets.
+    entries: VecDeque<Entry<T>>,
+    cost: u64,
+    nanos_per_unit: f64,
+}
+
+impl<T> Queue<T> {
+    /// `nanos_per_unit`: the speed to assume until jobs have shown a better one.
+    pub(super) fn new(threads: usize, max_wait: Duration, nanos_per_unit: f64, length: IntGauge) -> Self {
+        let line = || Line { entries: VecDeque::new(), cost: 0, nanos_per_unit };
+        let state = State { shared: line(), single: line(), single_taken: false, next_ticket: 0, closed: false };
+        Self { state: Mutex::new(state), ready: Condvar::new(), threads, max_wait, length }
+    }
+
+    /// Takes a job, unless it would wait too long; gives its ticket for [`Queue::withdraw`].
+    pub(super) fn push(&self, lane: Lane, cost: u64, item: T) -> Result<u64, Refused> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Refused::Closed);
+        }
+        let wait = state.expected_wait(lane, self.threads);
+        if wait > self.max_wait || state.len() >= CAPACITY {
+            return Err(Refused::Busy(wait));
+        }
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.line(lane).push(Entry { item, lane, cost, queued_at: Instant::now(), ticket });
+        self.report(&state);
+        drop(state);
+        self.ready.notify_one();
+        Ok(ticket)
+    }
+
+    /// The next job for the calling thread, when there is one; `None` once the queue is
+    /// closed. Each job is to be answered by [`Queue::finished`].
+    pub(super) fn pop(&self) -> Option<Entry<T>> {
+        let mut state = self.state.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(entry) = state.take_next() {
+                self.report(&state);
+                return Some(entry);
+            }
+            self.ready.wait(&mut state);
+        }
+    }
+
+    /// Learns how long a popped job took, and lets the next one of its lane in.
+    pub(super) fn finished(&self, lane: Lane, cost: u64, took: Duration) {
+        let mut state = self.state.lock();
+        if lane == Lane::Single {
+            state.single_taken = false;
+        }
+        state.line(lane).learn(cost, took);
+        drop(state);
+        self.ready.notify_one();
+    }
+
+    /// Drops a job that still waits; `false` when a thread has it, or had it.
+    pub(super) fn withdraw(&self, ticket: u64) -> bool {
+        let mut state = self.state.lock();
+        let withdrawn = state.shared.remove(ticket).or_else(|| state.single.remove(ticket));
+        self.report(&state);
+        drop(state);
+        withdrawn.is_some()
+    }
+
+    /// Takes no more jobs, drops those that wait, and lets the threads go.
+    pub(super) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let dropped = (state.shared.clear(), state.single.clear());
+        self.report(&state);
+        drop(state);
+        drop(dropped);
+        self.ready.notify_all();
+    }
+
+    /// How long a job would wait that came now.
+    pub(super) fn expected_wait(&self, lane: Lane) -> Duration {
+        self.state.lock().expected_wait(lane, self.threads)
+    }
+
+    fn report(&self, state: &State<T>) {
+        self.length.set(i64::try_from(state.len()).unwrap_or(i64::MAX));
+    }
+}
+
+impl<T> State<T> {
+    fn line(&mut self, lane: Lane) -> &mut Line<T> {
+        match lane {
+            Lane::Shared => &mut self.shared,
+            Lane::Single => &mut self.single,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.shared.entries.len() + self.single.entries.len()
+    }
+
+    fn take_next(&mut self) -> Option<Entry<T>> {
+        let shared = self.shared.first_ticket();
+        let single = self.single.first_ticket().filter(|_| !self.single_taken);
+        if single.is_some_and(|single| shared.is_none_or(|shared| single < shared)) {
+            self.single_taken = true;
+            return self.single.pop();
+        }
+        self.shared.pop()
+    }
+
+    fn expected_wait(&self, lane: Lane, threads: usize) -> Duration {
+        let (shared, single) = (self.shared.nanos(), self.single.nanos());
+        let all = (shared + single) / threads as f64;
+        let nanos = match lane {
+            Lane::Single => single.max(all),
+            // While the single lane has work, one of the threads is busy with that.
+            Lane::Shared if threads > 1 && (self.single_taken || single > 0.0) => shared / (threads - 1) as f64,
+            Lane::Shared => all,
+        };
+        Duration::from_secs_f64(nanos / 1e9)
+    }
+}
+
+impl<T> Line<T> {
+    fn first_ticket(&self) -> Option<u64> {
+        self.entries.front().map(|entry| entry.ticket)
+    }
+
+    fn push(&mut self, entry: Entry<T>) {
+        self.cost += entry.cost;
+        self.entries.push_back(entry);
+    }
+
+    fn pop(&mut self) -> Option<Entry<T>> {
+        let entry = self.entries.pop_front()?;
+        self.cost -= entry.cost;
+        Some(entry)
+    }
+
+    fn remove(&mut self, ticket: u64) -> Option<Entry<T>> {
+        let index = self.entries.binary_search_by_key(&ticket, |entry| entry.ticket).ok()?;
+        let entry = self.entries.remove(index)?;
+        self.cost -= entry.cost;
+        Some(entry)
+    }
+
+    fn clear(&mut self) -> VecDeque<Entry<T>> {
+        self.cost = 0;
+        std::mem::take(&mut self.entries)
+    }
+
+    fn nanos(&self) -> f64 {
+        self.cost as f64 * self.nanos_per_unit
+    }
+
+    fn learn(&mut self, cost: u64, took: Duration) {
+        let latest = took.as_nanos() as f64 / cost.max(1) as f64;
+        self.nanos_per_unit += SMOOTHING * (latest - self.nanos_per_unit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, thread};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// One unit of work takes one second; nobody waits longer than three.
+    fn queue(threads: usize) -> Queue<&'static str> {
+        Queue::new(threads, 3 * SECOND, 1e9, IntGauge::new("length", "length").unwrap())
+    }
+
+    #[test]
+    fn the_first_to_come_is_the_first_served() {
+        let queue = queue(1);
+        queue.push(Lane::Shared, 1, "a").unwrap();
+        queue.push(Lane::Single, 1, "b").unwrap();
+        queue.push(Lane::Shared, 1, "c").unwrap();
+        assert_eq!(queue.length.get(), 3);
+        let order: Vec<_> = (0..3).map(|_| queue.pop().unwrap().item).collect();
+        assert_eq!(order, ["a", "b", "c"]);
+        assert_eq!(queue.length.get(), 0);
+    }
+
+    #[test]
+    fn a_job_that_would_wait_too_long_is_turned_away() {
+        let queue = queue(2);
+        for _ in 0..7 {
+            queue.push(Lane::Shared, 1, "job").unwrap();
+        }
+        // Seven seconds of work on two threads.
+        assert_eq!(queue.push(Lane::Shared, 1, "late"), Err(Refused::Busy(Duration::from_millis(3500))));
+        queue.pop().unwrap();
+        assert!(queue.push(Lane::Shared, 1, "next").is_ok());
+    }
+
+    #[test]
+    fn the_expected_wait_follows_the_speed_of_late() {
+        let queue = queue(1);
+        queue.push(Lane::Shared, 2, "job").unwrap();
+        assert_eq!(queue.expected_wait(Lane::Shared), 2 * SECOND);
+        for _ in 0..50 {
+            queue.finished(Lane::Shared, 1, SECOND / 2);
+        }
+        assert!(queue.expected_wait(Lane::Shared).abs_diff(SECOND) < SECOND / 100);
+    }
+
+    #[test]
+    fn the_length_is_bounded_even_if_hashing_takes_no_time() {
+        let queue = Queue::new(1, SECOND, 0.0, IntGauge::new("length", "length").unwrap());
+        for index in 0..CAPACITY {
+            queue.push(Lane::Shared, 1, index).unwrap();
+        }
+        assert!(matches!(queue.push(Lane::Shared, 1, CAPACITY), Err(Refused::Busy(_))));
+    }
+
+    #[test]
+    fn only_one_thread_at_a_time_has_a_job_of_the_single_lane() {
+        let queue = queue(4);
+        queue.push(Lane::Single, 1, "large 1").unwrap();
+        queue.push(Lane::Single, 1, "large 2").unwrap();
+        queue.push(Lane::Shared, 1, "small").unwrap();
+        assert_eq!(queue.pop().unwrap().item, "large 1");
+        assert_eq!(queue.pop().unwrap().item, "small");
+        queue.finished(Lane::Single, 1, SECOND);
+        assert_eq!(queue.pop().unwrap().item, "large 2");
+    }
+
+    #[test]
+    fn large_jobs_wait_for_one_another_and_not_for_all_threads() {
+        let queue = queue(4);
+        queue.push(Lane::Single, 2, "large").unwrap();
+        assert_eq!(queue.expected_wait(Lane::Single), 2 * SECOND);
+        assert_eq!(queue.expected_wait(Lane::Shared), Duration::ZERO);
+        queue.push(Lane::Shared, 6, "small").unwrap();
+        assert_eq!(queue.expected_wait(Lane::Shared), 2 * SECOND);
+    }
+
+    #[test]
+    fn a_withdrawn_job_is_gone_and_no_longer_counts() {
+        let queue = queue(1);
+        let first = queue.push(Lane::Shared, 1, "first").unwrap();
+        let second = queue.push(Lane::Shared, 2, "second").unwrap();
+        assert!(queue.withdraw(second));
+        assert!(!queue.withdraw(second));
+        assert_eq!(queue.expected_wait(Lane::Shared), SECOND);
+        assert_eq!(queue.pop().unwrap().item, "first");
+        assert!(!queue.withdraw(first));
+    }
+
+    #[test]
+    fn closing_wakes_the_threads_and_drops_what_waits() {
+        let queue = Arc::new(queue(1));
+        let waiting = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.pop().is_none()
+        });
+        queue.close();
+        assert!(waiting.join().unwrap());
+        assert_eq!(queue.push(Lane::Shared, 1, "late"), Err(Refused::Closed));
+        assert_eq!(queue.length.get(), 0);
+    }
+}

@@ -1,0 +1,127 @@
+//! What the pool is built from, and which values make sense.
+
+use std::{num::NonZero, thread, time::Duration};
+
+use argon2::Params;
+
+/// Length of the outputs that we make, in bytes.
+pub(super) const OUTPUT_BYTES: usize = 32;
+/// Nobody means more; somebody may mean bytes.
+const MAX_MEMORY_KIB: u32 = 4 * 1024 * 1024;
+/// A hash would take minutes.
+const MAX_ITERATIONS: u32 = 1000;
+/// More threads than any machine has cores.
+const MAX_THREADS: usize = 1024;
+
+/// The section `hashing` of the configuration.
+#[derive(Debug, Clone)]
+pub struct HashingSettings {
+    /// Argon2's m: KiB of memory, for each thread.
+    pub memory_kib: u32,
+    /// Argon2's t.
+    pub iterations: u32,
+    /// Argon2's p: lanes, computed one after the other on one thread.
+    pub parallelism: u32,
+    /// Threads of the pool; 0 for as many as there are cores.
+    pub threads: usize,
+    /// A job that would probably wait longer than this is refused at once.
+    pub max_wait: Duration,
+    /// The most memory that a stored hash of other parameters may ask for.
+    pub foreign_max_memory_kib: u32,
+    /// The most iterations that a stored hash of other parameters may ask for.
+    pub foreign_max_cost: u32,
+}
+
+/// A value that the pool does not start with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {expected}")]
+pub struct InvalidSetting {
+    /// The configuration's name for it, such as `hashing.memory_kib`.
+    pub key: &'static str,
+    /// What it should be.
+    pub expected: String,
+}
+
+impl HashingSettings {
+    /// The parameters of new hashes.
+    pub(super) fn params(&self) -> Result<Params, InvalidSetting> {
+        within("hashing.iterations", self.iterations, Params::MIN_T_COST, MAX_ITERATIONS)?;
+        within("hashing.parallelism", self.parallelism, Params::MIN_P_COST, MAX_MEMORY_KIB / 8)?;
+        // Argon2 wants eight blocks of 1 KiB for each lane.
+        within("hashing.memory_kib", self.memory_kib, 8 * self.parallelism, MAX_MEMORY_KIB)?;
+        Params::new(self.memory_kib, self.iterations, self.parallelism, Some(OUTPUT_BYTES)).map_err(|error| {
+            InvalidSetting {
+                key: "hashing.memory_kib, hashing.iterations, hashing.parallelism",
+                expected: error.to_string(),
+            }
+        })
+    }
+
+    pub(super) fn thread_count(&self) -> Result<usize, InvalidSetting> {
+        match self.threads {
+            0 => Ok(thread::available_parallelism().map_or(1, NonZero::get)),
+            1..=MAX_THREADS => Ok(self.threads),
+            _ => Err(InvalidSetting {
+                key: "hashing.threads",
+                expected: format!("expected 0 (all cores) to {MAX_THREADS}"),
+            }),
+        }
+    }
+
+    /// The longest expected wait that is still accepted.
+    pub(super) fn accepted_wait(&self) -> Result<Duration, InvalidSetting> {
+        if self.max_wait.is_zero() {
+            return Err(InvalidSetting {
+                key: "hashing.max_wait",
+                expected: "expected more than nothing, such as 2s".to_owned(),
+            });
+        }
+        Ok(self.max_wait)
+    }
+}
+
+fn within(key: &'static str, value: u32, least: u32, most: u32) -> Result<(), InvalidSetting> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(InvalidSetting { key, expected: format!("expected {least} to {most}, not {value}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owasp() -> HashingSettings {
+        HashingSettings {
+            memory_kib: 19 * 1024,
+            iterations: 2,
+            parallelism: 1,
+            threads: 0,
+            max_wait: Duration::from_secs(2),
+            foreign_max_memory_kib: 64 * 1024,
+            foreign_max_cost: 12,
+        }
+    }
+
+    #[test]
+    fn owasps_parameters_are_accepted() {
+        let params = owasp().params().unwrap();
+        assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (19_456, 2, 1));
+        assert!(owasp().thread_count().unwrap() >= 1);
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_by_its_name() {
+        let refused = |settings: HashingSettings| settings.params().unwrap_err().key;
+        assert_eq!(refused(HashingSettings { memory_kib: 7, ..owasp() }), "hashing.memory_kib");
+        assert_eq!(refused(HashingSettings { memory_kib: 31, parallelism: 4, ..owasp() }), "hashing.memory_kib");
+        assert_eq!(refused(HashingSettings { memory_kib: 19 * 1024 * 1024, ..owasp() }), "hashing.memory_kib");
+        assert_eq!(refused(HashingSettings { iterations: 0, ..owasp() }), "hashing.iterations");
+        assert_eq!(refused(HashingSettings { iterations: u32::MAX, ..owasp() }), "hashing.iterations");
+        assert_eq!(refused(HashingSettings { parallelism: 0, ..owasp() }), "hashing.parallelism");
+        assert_eq!(refused(HashingSettings { parallelism: u32::MAX, ..owasp() }), "hashing.parallelism");
+        let threads = HashingSettings { threads: 100_000, ..owasp() }.thread_count().unwrap_err();
+        assert_eq!(threads.to_string(), "hashing.threads: expected 0 (all cores) to 1024");
+        assert!(HashingSettings { max_wait: Duration::ZERO, ..owasp() }.accepted_wait().is_err());
+    }
+}

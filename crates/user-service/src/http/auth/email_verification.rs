@@ -1,0 +1,84 @@
+//! `POST /api/auth/email-verification` and `…/resend`.
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::Email,
+    http::{
+        json_body::JsonBody,
+        problem::{Problem, ProblemDetails},
+        request_context::RequestContext,
+        validation::Validation,
+    },
+    usecase::{self, Accounts},
+};
+
+const QUEUE_FULL_RETRY: Duration = Duration::from_secs(5);
+
+/// The token from the mail.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = EmailVerification)]
+pub(crate) struct TokenBody {
+    #[schema(value_type = String)]
+    token: SecretString,
+}
+
+/// The address that a mail is asked for.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = EmailVerificationResend)]
+pub(crate) struct EmailBody {
+    #[schema(example = "ada@example.org")]
+    email: String,
+}
+
+/// Verifies the address that the token was mailed to. A token works once.
+#[utoipa::path(post, path = "/api/auth/email-verification", tag = "e-mail", operation_id = "verifyEmail", request_body = TokenBody,
+    responses(
+        (status = 204, description = "Verified"),
+        (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 503, description = "`unavailable`", body = ProblemDetails, content_type = "application/problem+json"),
+    ))]
+pub(in crate::http) async fn post(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<TokenBody>,
+) -> Result<HttpResponse, Problem> {
+    usecase::verify_email(&accounts.into_inner(), body.token.expose_secret(), context.origin()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Asks for another verification mail. The answer does not tell whether there is such
+/// an account.
+#[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "e-mail", operation_id = "resendEmailVerification", request_body = EmailBody,
+    responses(
+        (status = 202, description = "A mail is sent if there is an account with this address that is not verified"),
+        (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 503, description = "`overloaded`", body = ProblemDetails, content_type = "application/problem+json"),
+    ))]
+#[expect(clippy::unused_async, reason = "actix wants an async handler")]
+pub(in crate::http) async fn resend(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<EmailBody>,
+) -> Result<HttpResponse, Problem> {
+    let mut found = Validation::default();
+    let email = found.check("email", Email::parse(&body.email)).ok_or_else(|| found.problem())?;
+    // Before any look-up, so that the time says nothing either.
+    if !accounts.background.request_verification(email.key().to_owned(), context.origin()) {
+        return Err(Problem::Overloaded { retry_after: QUEUE_FULL_RETRY });
+    }
+    Ok(HttpResponse::Accepted().finish())
+}

@@ -1,0 +1,10 @@
+//! `/api/auth`: sessions, and the tokens that come by mail.
+
+pub(super) mod email_verification;
+pub(super) mod login;
+pub(super) mod logout;
+pub(super) mod refresh;
+mod signed_in_body;
+pub(super) mod verify_email_page;
+
+pub(super) use signed_in_body::SignedInBody;

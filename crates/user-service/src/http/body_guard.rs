@@ -1,0 +1,202 @@
+//! A request body has a deadline, and one that is not read to its end costs its connection.
+//!
+//! actix-http reads on for a chunked body that nobody wants, without a bound in time or size, so a
+//! client that never ends its body would hold its connection for ever (actix-http 3.20,
+//! `payload_drainable`). It closes the connection instead while the body's receiver is alive when
+//! the response ends: that is why the receiver is kept inside the response.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_web::{
+    Error, HttpMessage, HttpResponse,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    error::PayloadError,
+    middleware::Next,
+    web::Bytes,
+};
+use futures_util::{Stream, StreamExt};
+use tokio::time::Sleep;
+
+/// How long a client may take to send a body, from when the first byte is wanted.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The outermost middleware, around `request_context`. A body that is late ends in
+/// `PayloadError::Io` with `TimedOut`.
+///
+/// # Errors
+/// Those of the inner service.
+pub async fn guard_body(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<GuardedResponse>, Error> {
+    guard_body_for(DEADLINE, request, next).await
+}
+
+async fn guard_body_for(
+    deadline: Duration,
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<GuardedResponse>, Error> {
+    let receiver = Receiver::take(&mut request, deadline);
+    match next.call(request).await {
+        Ok(response) => Ok(response.map_body(|_, body| GuardedResponse { body, _receiver: receiver })),
+        Err(mut error) => {
+            error.add_response_mapper(move |response| hold(response, receiver.clone()));
+            Err(error)
+        }
+    }
+}
+
+fn hold(response: HttpResponse, receiver: Option<Receiver>) -> HttpResponse {
+    response.map_body(|_, body| BoxBody::new(GuardedResponse { body, _receiver: receiver }))
+}
+
+/// The end of a request body that the server feeds.
+#[derive(Clone)]
+struct Receiver(Rc<RefCell<Payload>>);
+
+impl Receiver {
+    /// Puts a guarded stream in the place of the request's body; `None` if there is no body.
+    fn take(request: &mut ServiceRequest, deadline: Duration) -> Option<Self> {
+        let payload = request.take_payload();
+        if matches!(payload, Payload::None) {
+            return None;
+        }
+        let receiver = Self(Rc::new(RefCell::new(payload)));
+        let stream = GuardedRequest { receiver: receiver.clone(), deadline, timer: None };
+        request.set_payload(Payload::Stream { payload: Box::pin(stream) });
+        Some(receiver)
+    }
+}
+
+/// The request body as extractors see it.
+struct GuardedRequest {
+    receiver: Receiver,
+    deadline: Duration,
+    /// Starts with the first read: a handler may wait for something else before.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stream for GuardedRequest {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Poll::Ready(chunk) = self.receiver.0.borrow_mut().poll_next_unpin(cx) {
+            return Poll::Ready(chunk);
+        }
+        let deadline = self.deadline;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(deadline)));
+        timer.as_mut().poll(cx).map(|()| Some(Err(PayloadError::Io(io::ErrorKind::TimedOut.into()))))
+    }
+}
+
+/// A response that keeps the receiver of its request's body until it has been sent.
+pub struct GuardedResponse {
+    body: BoxBody,
+    _receiver: Option<Receiver>,
+}
+
+impl MessageBody for GuardedResponse {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, HttpServer, ResponseError, middleware::from_fn, web};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    use super::*;
+    use crate::http::problem::Problem;
+
+    async fn echo(body: Result<Bytes, Error>) -> HttpResponse {
+        match body {
+            Ok(body) => HttpResponse::Ok().body(body),
+            Err(error) => HttpResponse::RequestTimeout().body(error.to_string()),
+        }
+    }
+
+    async fn refuse_early<B>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+        if request.path() == "/refused-early" { Err(Problem::Forbidden.into()) } else { next.call(request).await }
+    }
+
+    /// Sends `request` and then nothing more; what comes back until the server closes.
+    async fn ask(request: String) -> String {
+        let server = HttpServer::new(|| {
+            App::new()
+                .wrap(from_fn(refuse_early))
+                .wrap(from_fn(|request, next| guard_body_for(Duration::from_millis(100), request, next)))
+                .route("/echo", web::post().to(echo))
+                .route("/refused", web::post().to(|| async { Problem::Unauthorized.error_response() }))
+                .route("/empty", web::post().to(|| async { HttpResponse::NoContent() }))
+        })
+        .workers(1)
+        .disable_signals()
+        .client_disconnect_timeout(Duration::from_millis(100))
+        .bind(("127.0.0.1", 0))
+        .unwrap();
+        let address = server.addrs()[0];
+        let server = server.run();
+        let handle = server.handle();
+        let running = actix_web::rt::spawn(server);
+
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let closed = tokio::time::timeout(Duration::from_secs(3), stream.read_to_end(&mut answer)).await;
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(closed.is_ok(), "the connection is still open after {answer}");
+        handle.stop(false).await;
+        running.await.unwrap().unwrap();
+        answer
+    }
+
+    fn chunked(path: &str, connection: &str, body: &str) -> String {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: {connection}\r\ntransfer-encoding: chunked\r\n\r\n{body}"
+        )
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_is_read_arrives_and_the_connection_stays() {
+        let two = chunked("/echo", "keep-alive", "2\r\nhi\r\n0\r\n\r\n")
+            + &chunked("/echo", "close", "3\r\nyou\r\n0\r\n\r\n");
+        let answer = ask(two).await;
+        assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{answer}");
+        assert!(answer.contains("\r\n\r\nhi") && answer.ends_with("\r\n\r\nyou"), "{answer}");
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_never_ends_is_late() {
+        let answer = ask(chunked("/echo", "keep-alive", "2\r\nhi\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("connection: close"), "{answer}");
+    }
+
+    #[actix_web::test]
+    async fn an_unread_body_without_end_closes_the_connection_after_the_answer() {
+        for (path, status) in [("/refused", "401"), ("/refused-early", "403"), ("/empty", "204"), ("/nowhere", "404")] {
+            for connection in ["keep-alive", "close"] {
+                let answer = ask(chunked(path, connection, "2\r\nhi\r\n")).await;
+                assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {connection}: {answer}");
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `GET /.well-known/jwks.json`: the public keys of access tokens (RFC 7517, RFC 8037).
+
+use actix_web::{HttpResponse, http::header, web};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+use crate::{keys::JWKS_MAX_AGE, usecase::Accounts};
+
+/// A JWK set.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JwkSet {
+    keys: Vec<Jwk>,
+}
+
+/// An Ed25519 public key.
+#[derive(Serialize, ToSchema)]
+struct Jwk {
+    /// `OKP`
+    kty: &'static str,
+    /// `Ed25519`
+    crv: &'static str,
+    /// `EdDSA`
+    alg: &'static str,
+    /// `sig`
+    #[serde(rename = "use")]
+    usage: &'static str,
+    /// The key's id: its thumbprint (RFC 7638).
+    kid: String,
+    /// The key, base64url.
+    x: String,
+}
+
+/// The keys with which access tokens can be verified.
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "keys", operation_id = "getJwks", responses(
+    (status = 200, description = "The key set", body = JwkSet),
+    (status = 503, description = "`unavailable`", body = super::problem::ProblemDetails, content_type = "application/problem+json"),
+))]
+pub(super) async fn get(accounts: web::Data<Accounts>) -> Result<HttpResponse, Problem> {
+    let published = accounts.access_tokens.published()?;
+    let keys = published
+        .into_iter()
+        .map(|key| Jwk {
+            kty: "OKP",
+            crv: "Ed25519",
+            alg: "EdDSA",
+            usage: "sig",
+            kid: key.kid,
+            x: BASE64_URL_SAFE_NO_PAD.encode(key.public.as_bytes()),
+        })
+        .collect();
+    let max_age = format!("public, max-age={}", JWKS_MAX_AGE.as_secs());
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, max_age)).json(JwkSet { keys }))
+}

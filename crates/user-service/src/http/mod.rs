@@ -1,0 +1,34 @@
+//! The public API: wire to domain on the way in, domain to wire on the way out. It
+//! calls use cases and knows nothing of what is behind them.
+
+pub mod account_pages;
+mod auth;
+pub mod bearer;
+pub mod body_guard;
+pub mod body_schema;
+pub mod client_address;
+pub mod conditional;
+pub mod extractor_errors;
+pub mod field_error;
+pub mod http_metrics;
+pub mod json_body;
+mod jwks;
+pub mod language;
+pub mod not_found;
+pub mod openapi;
+mod outcome;
+pub mod pages;
+pub mod problem;
+pub mod problem_pages;
+pub mod request_context;
+mod routes;
+mod signed_in_caller;
+mod strict_json;
+mod users;
+mod validation;
+
+pub use body_guard::guard_body;
+pub use client_address::TrustedProxies;
+pub use http_metrics::HttpMetrics;
+pub use request_context::{RequestScope, request_context};
+pub use routes::configure;

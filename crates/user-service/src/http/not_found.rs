@@ -1,0 +1,68 @@
+//! Answers for paths and methods that nothing serves, and GET routes that answer HEAD too.
+
+use actix_web::{HttpResponse, Route, guard, web};
+
+use super::problem::Problem;
+
+/// For `App::default_service(web::to(not_found))`.
+///
+/// # Errors
+/// Always `not-found`.
+pub async fn not_found() -> Result<HttpResponse, Problem> {
+    Err(Problem::NotFound)
+}
+
+/// For `web::resource(…).default_service(method_not_allowed("GET, HEAD"))`: 405 with `Allow`, to
+/// OPTIONS too.
+pub fn method_not_allowed(allow: &'static str) -> Route {
+    web::to(move || std::future::ready(Err::<HttpResponse, _>(Problem::MethodNotAllowed { allow })))
+}
+
+/// As `web::get()`, and HEAD: the server sends the same head and leaves the body out.
+pub fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{
+        App,
+        http::{Method, header},
+        test,
+    };
+
+    use super::*;
+
+    async fn hello() -> HttpResponse {
+        HttpResponse::Ok().body("hello")
+    }
+
+    fn routes(config: &mut web::ServiceConfig) {
+        config
+            .service(web::resource("/hello").route(get().to(hello)).default_service(method_not_allowed("GET, HEAD")))
+            .default_service(web::to(not_found));
+    }
+
+    #[actix_web::test]
+    async fn what_nothing_serves_is_a_problem() {
+        let app = test::init_service(App::new().configure(routes)).await;
+        for (method, path, status, allow) in [
+            (Method::GET, "/hello", 200, None),
+            (Method::HEAD, "/hello", 200, None),
+            (Method::POST, "/hello", 405, Some("GET, HEAD")),
+            (Method::OPTIONS, "/hello", 405, Some("GET, HEAD")),
+            (Method::from_bytes(b"PURGE").unwrap(), "/hello", 405, Some("GET, HEAD")),
+            (Method::GET, "/hello/", 404, None),
+            (Method::GET, "/", 404, None),
+            (Method::POST, "/%00%ff", 404, None),
+        ] {
+            let request = test::TestRequest::default().method(method.clone()).uri(path).to_request();
+            let response = test::call_service(&app, request).await;
+            assert_eq!(response.status(), status, "{method} {path}");
+            assert_eq!(response.headers().get(header::ALLOW).map(|it| it.to_str().unwrap()), allow);
+            if status != 200 {
+                assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), "application/problem+json");
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Which problem a use case's error is: the only place that decides about a status.
+
+use std::time::Duration;
+
+use super::problem::Problem;
+use crate::keys::SigningUnavailable;
+use crate::usecase::{
+    ChangePasswordError, DeleteAccountError, Failure, LoginError, NotSignedIn, RefreshError, RegisterError,
+    UpdateProfileError, VerifyEmailError,
+};
+
+/// When to try again after something was away.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            Failure::Unavailable(reason) => {
+                tracing::warn!(reason, "answered with 503");
+                Self::Unavailable { retry_after: RETRY_AFTER }
+            }
+            Failure::Internal(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<SigningUnavailable> for Problem {
+    fn from(error: SigningUnavailable) -> Self {
+        Failure::from(error).into()
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::EmailTaken => Self::EmailTaken,
+            RegisterError::UsernameTaken => Self::UsernameTaken,
+            RegisterError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+            RegisterError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::InvalidCredentials => Self::InvalidCredentials,
+            LoginError::Disabled => Self::AccountDisabled,
+            LoginError::EmailNotVerified => Self::EmailNotVerified,
+            LoginError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Invalid => Self::Unauthorized,
+            RefreshError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<NotSignedIn> for Problem {
+    fn from(error: NotSignedIn) -> Self {
+        match error {
+            NotSignedIn::Unauthorized => Self::Unauthorized,
+            NotSignedIn::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<UpdateProfileError> for Problem {
+    fn from(error: UpdateProfileError) -> Self {
+        match error {
+            UpdateProfileError::UsernameTaken => Self::UsernameTaken,
+            UpdateProfileError::PreconditionFailed => Self::PreconditionFailed,
+            UpdateProfileError::InvalidAttributes(invalid) => {
+                Self::ValidationFailed(vec![super::field_error::FieldError::body("attributes", &invalid)])
+            }
+            UpdateProfileError::Gone => Self::Unauthorized,
+            UpdateProfileError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ChangePasswordError> for Problem {
+    fn from(error: ChangePasswordError) -> Self {
+        match error {
+            ChangePasswordError::WrongPassword => Self::WrongPassword,
+            ChangePasswordError::Gone => Self::Unauthorized,
+            ChangePasswordError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<DeleteAccountError> for Problem {
+    fn from(error: DeleteAccountError) -> Self {
+        match error {
+            DeleteAccountError::WrongPassword => Self::WrongPassword,
+            DeleteAccountError::PreconditionFailed => Self::PreconditionFailed,
+            DeleteAccountError::Gone => Self::Unauthorized,
+            DeleteAccountError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<VerifyEmailError> for Problem {
+    fn from(error: VerifyEmailError) -> Self {
+        match error {
+            VerifyEmailError::TokenInvalid => Self::TokenInvalid,
+            VerifyEmailError::Failure(failure) => failure.into(),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The whole API on one screen.
+
+use actix_web::web::{self, ServiceConfig, resource};
+
+use super::{
+    auth::{email_verification, login, logout, refresh, verify_email_page},
+    extractor_errors, jwks,
+    not_found::{get, method_not_allowed, not_found},
+    openapi, problem_pages,
+    users::{delete_me, get_me, password, patch_me, register},
+};
+
+/// Registers every route.
+pub fn configure(config: &mut ServiceConfig) {
+    let not = method_not_allowed;
+    let api = web::scope("/api")
+        .service(resource("/users").route(web::post().to(register::post)).default_service(not("POST")))
+        .service(
+            resource("/users/me")
+                .route(get().to(get_me::get))
+                .route(web::patch().to(patch_me::patch))
+                .route(web::delete().to(delete_me::delete))
+                .default_service(not("GET, HEAD, PATCH, DELETE")),
+        )
+        .service(resource("/users/me/password").route(web::put().to(password::put)).default_service(not("PUT")))
+        .service(resource("/auth/login").route(web::post().to(login::post)).default_service(not("POST")))
+        .service(resource("/auth/refresh").route(web::post().to(refresh::post)).default_service(not("POST")))
+        .service(resource("/auth/logout").route(web::post().to(logout::post)).default_service(not("POST")))
+        .service(
+            resource("/auth/email-verification")
+                .route(web::post().to(email_verification::post))
+                .default_service(not("POST")),
+        )
+        .service(
+            resource("/auth/email-verification/resend")
+                .route(web::post().to(email_verification::resend))
+                .default_service(not("POST")),
+        )
+        .service(resource("/openapi.json").route(get().to(openapi::get)).default_service(not("GET, HEAD")))
+        .default_service(web::to(not_found));
+
+    config
+        .configure(extractor_errors::configure)
+        .service(api)
+        .service(resource("/.well-known/jwks.json").route(get().to(jwks::get)).default_service(not("GET, HEAD")))
+        .service(
+            resource("/verify-email")
+                .route(get().to(verify_email_page::get))
+                .route(web::post().to(verify_email_page::post))
+                .default_service(not("GET, HEAD, POST")),
+        )
+        .configure(problem_pages::configure)
+        .configure(openapi::swagger_ui)
+        .default_service(web::to(not_found));
+}

@@ -1,0 +1,184 @@
+//! JSON that means the same to everyone: no duplicate members, a bounded depth (RFC 7493).
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// How deep arrays and objects may nest; the outermost one is at depth 1.
+pub(crate) const MAX_DEPTH: usize = 32;
+
+/// Why bytes are not acceptable JSON: a sentence with line and column, without their contents.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NotJson(pub String);
+
+/// Parses `bytes` whole.
+///
+/// Numbers without a fraction become integers (`1.0` is `1`, as in JSON Schema).
+///
+/// # Errors
+/// Not UTF-8, not one JSON value, a member that occurs twice in one object, or deeper than [`MAX_DEPTH`].
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, NotJson> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| NotJson(format!("The body is not UTF-8 at byte {}.", error.valid_up_to())))?;
+    if text.trim().is_empty() {
+        return Err(NotJson("The body is empty; a JSON object is expected.".into()));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    Strict { depth: 0 }
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value))
+        // serde_json's syntax errors are fixed texts; those of this file quote nothing.
+        .map_err(|error| NotJson(format!("The body is not acceptable JSON: {error}.")))
+}
+
+/// Reads one value inside `depth` arrays and objects.
+#[derive(Clone, Copy)]
+struct Strict {
+    depth: usize,
+}
+
+impl Strict {
+    fn deeper<E: de::Error>(self) -> Result<Self, E> {
+        if self.depth == MAX_DEPTH {
+            return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")));
+        }
+        Ok(Self { depth: self.depth + 1 })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        /// Integers up to here are exact in a double.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if value.fract() == 0.0 && value.abs() <= EXACT {
+            #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
+            return Ok(Value::from(value as i64));
+        }
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(inner)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
+        let mut members = Map::new();
+        while let Some(name) = access.next_key::<String>()? {
+            if members.contains_key(&name) {
+                return Err(de::Error::custom("a member occurs twice in one object"));
+            }
+            members.insert(name, access.next_value_seed(inner)?);
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(bytes: &[u8]) -> String {
+        parse(bytes).expect_err("it should be refused").0
+    }
+
+    #[test]
+    fn json_is_read_as_it_stands() {
+        assert_eq!(
+            parse(br#" {"a":[1,-2,2.5,true,null,"\u00e9\ud83d\ude00"],"b":{}} "#).unwrap(),
+            json!({"a": [1, -2, 2.5, true, null, "é😀"], "b": {}})
+        );
+        assert_eq!(parse(b"18446744073709551615").unwrap(), json!(u64::MAX));
+        assert_eq!(parse(b"[1.0, 1e2, -0.0]").unwrap(), json!([1, 100, 0]));
+    }
+
+    #[test]
+    fn what_is_not_one_json_value_is_refused_with_its_place() {
+        for (bytes, part) in [
+            (&b""[..], "empty"),
+            (b" \r\n\t", "empty"),
+            (b"{", "line 1 column 1"),
+            (b"{\"a\":1,\n}", "line 2 column 1"),
+            (b"{} x", "trailing characters at line 1 column 4"),
+            (b"{'a':1}", "line 1 column 2"),
+            (b"nul", "line 1 column 3"),
+            (b"NaN", "line 1"),
+            (b"[1e999]", "line 1"),
+            (b"\"\\ud800\"", "line 1"),
+            (b"\"a\nb\"", "line 2"),
+            (b"{\"a\":\"\xff\"}", "not UTF-8 at byte 6"),
+            (b"\xef\xbb\xbf{}", "line 1 column 1"),
+        ] {
+            let refusal = refusal(bytes);
+            assert!(refusal.contains(part), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_occurs_twice_is_refused_at_any_depth() {
+        for body in
+            [r#"{"password":"hunter2","password":"hunter3"}"#, r#"{"a":[{"password":1,"b":2,"\u0070assword":3}]}"#]
+        {
+            let refusal = refusal(body.as_bytes());
+            assert!(refusal.contains("occurs twice") && refusal.contains("line 1 column"), "{refusal}");
+            assert!(!refusal.contains("hunter") && !refusal.contains("password"), "{refusal}");
+        }
+        parse(br#"{"a":{"x":1},"b":{"x":1}}"#).unwrap();
+    }
+
+    #[test]
+    fn thirty_two_levels_are_fine_and_one_more_is_not() {
+        let nested = |open: &str, close: &str, depth| format!("{}1{}", open.repeat(depth), close.repeat(depth));
+        for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+            parse(nested(open, close, MAX_DEPTH).as_bytes()).unwrap();
+            assert!(refusal(nested(open, close, MAX_DEPTH + 1).as_bytes()).contains("nested deeper than 32"));
+            assert!(refusal(nested(open, close, 10_000).as_bytes()).contains("nested deeper than 32"));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! `/api/users`: registration and one's own account.
+
+pub(super) mod delete_me;
+pub(super) mod get_me;
+pub(super) mod password;
+pub(super) mod patch_me;
+pub(super) mod register;
+mod user_body;
+
+pub(super) use user_body::UserBody;

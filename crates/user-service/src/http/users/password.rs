@@ -1,0 +1,61 @@
+//! `PUT /api/users/me/password`: a new password.
+
+use actix_web::{HttpResponse, web};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::Password,
+    http::{
+        json_body::JsonBody,
+        problem::{Problem, ProblemDetails},
+        request_context::RequestContext,
+        signed_in_caller::SignedInCaller,
+        validation::Validation,
+    },
+    usecase::{self, Accounts, ChangePassword},
+};
+
+/// The present password and the new one.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = PasswordChange)]
+pub(crate) struct Body {
+    #[schema(value_type = String)]
+    current_password: SecretString,
+    /// At most 256 characters and 1024 bytes.
+    #[schema(value_type = String)]
+    new_password: SecretString,
+}
+
+/// Changes the password. All other sessions end.
+#[utoipa::path(put, path = "/api/users/me/password", tag = "account", operation_id = "changePassword", security(("bearer" = [])),
+    request_body = Body,
+    responses(
+        (status = 204, description = "Changed"),
+        (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 401, description = "`unauthorized`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 503, description = "`overloaded`, `unavailable`", body = ProblemDetails, content_type = "application/problem+json"),
+    ))]
+pub(in crate::http) async fn put(
+    accounts: web::Data<Accounts>,
+    SignedInCaller(caller): SignedInCaller,
+    context: RequestContext,
+    JsonBody(body): JsonBody<Body>,
+) -> Result<HttpResponse, Problem> {
+    let mut found = Validation::default();
+    let current = Password::parse_attempt(body.current_password.expose_secret().to_owned());
+    let current = found.check("currentPassword", current);
+    let min_length = accounts.rules.password_min_length;
+    let new = Password::parse_new(body.new_password.expose_secret().to_owned(), min_length);
+    let new = found.check("newPassword", new);
+    let (Some(current), Some(new)) = (current, new) else { return Err(found.problem()) };
+    let change = ChangePassword { current, new };
+    usecase::change_password(&accounts.into_inner(), caller, change, context.origin()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,96 @@
+//! `POST /api/users`: registration.
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::UserBody;
+use crate::{
+    domain::{Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, Password, Username},
+    http::{
+        conditional::etag_header,
+        json_body::JsonBody,
+        problem::{Problem, ProblemDetails},
+        request_context::RequestContext,
+        validation::Validation,
+    },
+    usecase::{self, Accounts, Registration},
+};
+
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Registration)]
+pub(crate) struct Body {
+    /// 3 to 32 letters, digits, `.`, `_` or `-`.
+    #[schema(example = "ada")]
+    username: String,
+    #[schema(example = "ada@example.org")]
+    email: String,
+    /// At most 256 characters and 1024 bytes.
+    #[schema(value_type = String, example = "correct horse battery")]
+    password: SecretString,
+    #[schema(nullable = false, example = "Ada Lovelace")]
+    display_name: Option<String>,
+    /// A language tag (BCP 47).
+    #[schema(nullable = false, example = "en-GB")]
+    locale: Option<String>,
+    /// Anything, up to 16 KiB.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    attributes: Option<Value>,
+}
+
+/// Registers an account. The answer to the same request with the same
+/// `Idempotency-Key` is the same account.
+#[utoipa::path(post, path = "/api/users", tag = "account", operation_id = "register", request_body = Body,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters; honoured for 24 h")),
+    responses(
+        (status = 201, description = "The account", body = UserBody, headers(("Location" = String), ("ETag" = String))),
+        (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "`email-taken`, `username-taken`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "`validation-failed`, `idempotency-key-reused`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 503, description = "`overloaded`, `unavailable`", body = ProblemDetails, content_type = "application/problem+json"),
+    ))]
+pub(in crate::http) async fn post(
+    accounts: web::Data<Accounts>,
+    request: HttpRequest,
+    context: RequestContext,
+    JsonBody(body): JsonBody<Body>,
+) -> Result<HttpResponse, Problem> {
+    let registration = registration(&accounts, &request, body)?;
+    let user = usecase::register(&accounts.into_inner(), registration, context.origin()).await?;
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, "/api/users/me"))
+        .insert_header(etag_header(user.version))
+        .json(UserBody::from(user)))
+}
+
+fn registration(accounts: &Accounts, request: &HttpRequest, body: Body) -> Result<Registration, Problem> {
+    let mut found = Validation::default();
+    let username = found.check("username", Username::parse(&body.username));
+    let email = found.check("email", Email::parse(&body.email));
+    let min_length = accounts.rules.password_min_length;
+    let password = found.check("password", Password::parse_new(body.password.expose_secret().to_owned(), min_length));
+    let display_name = found.check_optional("displayName", body.display_name.as_deref().map(DisplayName::parse));
+    let locale = found.check_optional("locale", body.locale.as_deref().map(Locale::parse));
+    let attributes = found.check_optional("attributes", body.attributes.map(Attributes::parse));
+    let idempotency_key = found.check_header("Idempotency-Key", idempotency_key(request));
+    found.finish()?;
+    let (Some(username), Some(email), Some(password)) = (username, email, password) else {
+        return Err(found.problem());
+    };
+    Ok(Registration { username, email, password, display_name, locale, attributes, idempotency_key })
+}
+
+fn idempotency_key(request: &HttpRequest) -> Option<Result<IdempotencyKey, Invalid>> {
+    let mut values = request.headers().get_all("idempotency-key");
+    let value = values.next()?;
+    if values.next().is_some() {
+        return Some(Err(Invalid::new("repeated", "The header is there more than once.")));
+    }
+    Some(IdempotencyKey::parse(value.as_bytes()))
+}

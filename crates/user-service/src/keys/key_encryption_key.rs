@@ -1,0 +1,125 @@
+//! The one secret of the service: it seals private keys at rest, and purpose-bound
+//! keys are derived from it (HKDF-SHA-256, RFC 5869).
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use hkdf::Hkdf;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+const NONCE_LENGTH: usize = 24;
+
+/// 32 bytes; never printed, wiped when dropped.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct KeyEncryptionKey([u8; 32]);
+
+/// The configured text is not a key.
+#[derive(Debug, thiserror::Error)]
+#[error("keys.encryption_key must be 32 bytes in base64; `user-service keygen --out DIR` makes one")]
+pub struct InvalidKey;
+
+/// A sealed value does not open: another key, another label, or altered bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("a stored secret does not open under the configured key-encryption key")]
+pub struct Unsealable;
+
+impl KeyEncryptionKey {
+    /// Reads 32 bytes of standard base64.
+    ///
+    /// # Errors
+    /// [`InvalidKey`] for any other text; it does not repeat the text.
+    pub fn from_base64(text: &SecretString) -> Result<Self, InvalidKey> {
+        let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.expose_secret().trim()).map_err(|_| InvalidKey)?);
+        Ok(Self(bytes.as_slice().try_into().map_err(|_| InvalidKey)?))
+    }
+
+    /// A key of its own for `purpose`; the same purpose always gives the same key.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, &self.0)
+            .expand(purpose.as_bytes(), key.as_mut())
+            .expect("32 bytes are within HKDF's limit of 255 blocks");
+        key
+    }
+
+    /// Encrypts and authenticates (XChaCha20-Poly1305, random nonce in front);
+    /// `label` says what it is and must be given again to open it.
+    #[must_use]
+    pub fn seal(&self, label: &str, plaintext: &[u8]) -> Vec<u8> {
+        let mut nonce = [0; NONCE_LENGTH];
+        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+        let sealed = self
+            .cipher()
+            .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad: label.as_bytes() })
+            .expect("sealing fails only beyond 256 GiB");
+        [nonce.as_slice(), &sealed].concat()
+    }
+
+    /// The plaintext of [`Self::seal`] with the same label.
+    ///
+    /// # Errors
+    /// [`Unsealable`] when key, label or bytes differ.
+    pub fn open(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+        let (nonce, body) = sealed.split_first_chunk::<NONCE_LENGTH>().ok_or(Unsealable)?;
+        self.cipher()
+            .decrypt(&XNonce::from(*nonce), Payload { msg: body, aad: label.as_bytes() })
+            .map(Zeroizing::new)
+            .map_err(|_| Unsealable)
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&self.derive("seal/v1")[..].try_into().expect("32 bytes"))
+    }
+}
+
+impl std::fmt::Debug for KeyEncryptionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyEncryptionKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> KeyEncryptionKey {
+        KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([byte; 32]).into()).unwrap()
+    }
+
+    #[test]
+    fn what_was_sealed_opens_with_the_same_key_and_label_only() {
+        let sealed = key(1).seal("signing-key/a", b"private");
+        assert_eq!(&**key(1).open("signing-key/a", &sealed).unwrap(), b"private");
+        assert!(key(1).open("signing-key/b", &sealed).is_err());
+        assert!(key(2).open("signing-key/a", &sealed).is_err());
+        let mut altered = sealed.clone();
+        *altered.last_mut().unwrap() ^= 1;
+        assert!(key(1).open("signing-key/a", &altered).is_err());
+        assert!(key(1).open("signing-key/a", &sealed[..10]).is_err());
+    }
+
+    #[test]
+    fn each_purpose_has_a_key_of_its_own() {
+        assert_eq!(key(1).derive("a"), key(1).derive("a"));
+        assert_ne!(key(1).derive("a"), key(1).derive("b"));
+        assert_ne!(key(1).derive("a"), key(2).derive("a"));
+    }
+
+    #[test]
+    fn text_that_is_no_key_is_refused_without_being_repeated() {
+        for text in ["", "hunter2", "c2hvcnQ="] {
+            let error = KeyEncryptionKey::from_base64(&text.to_owned().into()).unwrap_err();
+            assert!(text.is_empty() || !error.to_string().contains(text));
+        }
+    }
+
+    #[test]
+    fn the_key_is_not_printed() {
+        assert_eq!(format!("{:?}", key(7)), "KeyEncryptionKey(…)");
+    }
+}

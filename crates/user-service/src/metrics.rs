@@ -1,0 +1,124 @@
+//! Every metric of the service, with its help text. Those of HTTP and of the hash pool
+//! stand beside what they measure.
+
+use jiff::Timestamp;
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
+use service_kit::prometheus;
+
+use crate::store::PendingEvent;
+
+/// What the relay counts.
+#[derive(Clone)]
+pub struct RelayMetrics {
+    pub published: IntCounter,
+    pub publish_failed: IntCounter,
+    pub settle_failed: IntCounter,
+    pub parked: IntCounter,
+    pub swept: IntCounter,
+    pub fast_path_dropped: IntCounter,
+    age: Histogram,
+}
+
+impl RelayMetrics {
+    /// Registers the relay's metrics.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let ages = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0];
+        let age = HistogramOpts::new(
+            "user_service_relay_event_age_seconds",
+            "From the change to the broker's acknowledgement of its event.",
+        );
+        Ok(Self {
+            published: counter(registry, "user_service_relay_published_total", "Events acknowledged by the brokers.")?,
+            publish_failed: counter(
+                registry,
+                "user_service_relay_publish_failed_total",
+                "Publications that failed and will be tried again.",
+            )?,
+            settle_failed: counter(
+                registry,
+                "user_service_relay_settle_failed_total",
+                "Batches of published events that could not be taken off their lists.",
+            )?,
+            parked: counter(
+                registry,
+                "user_service_relay_parked_total",
+                "Refusals of an event by the broker for itself.",
+            )?,
+            swept: counter(
+                registry,
+                "user_service_relay_swept_total",
+                "Users that the sweep found with events left behind.",
+            )?,
+            fast_path_dropped: counter(
+                registry,
+                "user_service_relay_fast_path_dropped_total",
+                "Writes that the sweep must publish because the relay's queue was full.",
+            )?,
+            age: register(registry, Histogram::with_opts(age.buckets(ages))?)?,
+        })
+    }
+
+    /// An event is in the topic.
+    pub fn observe_published(&self, now: Timestamp, event: &PendingEvent) {
+        self.published.inc();
+        self.age.observe(now.duration_since(event.at.to_jiff()).as_secs_f64().max(0.0));
+    }
+}
+
+/// What the use cases count.
+#[derive(Clone)]
+pub struct AccountMetrics {
+    pub registrations: IntCounter,
+    /// By `outcome`: success, invalid, disabled, unverified.
+    pub logins: IntCounterVec,
+    pub login_events_dropped: IntCounter,
+    pub refresh_reuse: IntCounter,
+    pub background_dropped: IntCounter,
+    pub audit_dropped: IntCounter,
+}
+
+impl AccountMetrics {
+    /// Registers the use cases' metrics.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let logins = Opts::new("user_service_logins_total", "Logins, by outcome.");
+        Ok(Self {
+            registrations: counter(registry, "user_service_registrations_total", "Accounts made.")?,
+            logins: register(registry, IntCounterVec::new(logins, &["outcome"])?)?,
+            login_events_dropped: counter(
+                registry,
+                "user_service_login_events_dropped_total",
+                "Logins without their event, because half of the user's pending list was used.",
+            )?,
+            refresh_reuse: counter(
+                registry,
+                "user_service_refresh_reuse_total",
+                "Sessions ended because an old refresh token was used.",
+            )?,
+            background_dropped: counter(
+                registry,
+                "user_service_background_dropped_total",
+                "Requests for a mail that found the queue full.",
+            )?,
+            audit_dropped: counter(
+                registry,
+                "user_service_audit_dropped_total",
+                "Audit rows without an event that were left out: queue full, bound reached, or MongoDB away.",
+            )?,
+        })
+    }
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    register(registry, IntCounter::new(name, help)?)
+}
+
+fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}

@@ -1,0 +1,5 @@
+//! What an account's change says to the world: facts become events here.
+
+mod messages;
+
+pub use messages::{Origin, Outbox};

@@ -1,0 +1,311 @@
+//! Decides who is published when: one publisher per user at a time, a bounded number
+//! of users at once, and nothing that this process is known to have published.
+
+use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use lru::LruCache;
+use rdkafka::ClientConfig;
+use service_kit::{Clock, Health, Lifecycle, fail_point};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    producer::{EventProducer, Refusal},
+    settler::Settler,
+    sweeper::Sweeper,
+    topic_watch::{TopicState, TopicWatch},
+};
+use crate::{
+    metrics::RelayMetrics,
+    store::{Acknowledged, Backlog, LeaseStore, Parked, PendingEvent, PendingStore},
+};
+
+/// Users that wait in the fast path; beyond it the sweep finds them.
+const FAST_PATH: usize = 10_000;
+/// Users that are published at once.
+const AT_ONCE: usize = 1_024;
+/// Acknowledgements that wait to be settled.
+const ACKNOWLEDGEMENTS: usize = 4_096;
+/// Users whose last published sequence is remembered, so that a list read before an
+/// event was taken off it publishes nothing twice.
+const REMEMBERED: usize = 100_000;
+
+/// What the relay is set up with.
+pub struct RelaySettings {
+    pub client: ClientConfig,
+    pub topic: String,
+    pub partitions: i32,
+    pub sweep_interval: Duration,
+    pub sweep_min_age: Duration,
+    pub lease: Duration,
+    pub holder: Uuid,
+}
+
+/// The door to the relay for those who have just written.
+#[derive(Clone)]
+pub struct Relay {
+    fast: mpsc::Sender<Backlog>,
+    metrics: RelayMetrics,
+}
+
+impl Relay {
+    /// Starts the relay's tasks under `lifecycle`: they publish until it says that
+    /// everything else has ended, then finish what is in flight.
+    ///
+    /// # Errors
+    /// When librdkafka refuses its configuration.
+    pub fn start(
+        settings: RelaySettings,
+        pending: PendingStore,
+        leases: LeaseStore,
+        clock: Clock,
+        health: Health,
+        metrics: RelayMetrics,
+        lifecycle: &Lifecycle,
+    ) -> rdkafka::error::KafkaResult<Self> {
+        let RelaySettings { client, topic, partitions, sweep_interval, sweep_min_age, lease, holder } = settings;
+        let producer = Arc::new(EventProducer::new(client.clone(), topic.clone(), partitions)?);
+        let (state_sender, state) = watch::channel(TopicState::Unreachable);
+        let (fast, fast_receiver) = mpsc::channel(FAST_PATH);
+        let (sweep, sweep_receiver) = mpsc::channel(1);
+        let (acks, acks_receiver) = mpsc::channel::<Settlement>(ACKNOWLEDGEMENTS);
+        let stop = lifecycle.drained();
+
+        let watch = TopicWatch { producer: Arc::clone(&producer), client, topic, partitions, health };
+        lifecycle.spawn("topic-watch", watch.run(state_sender, stop.clone()));
+        let settler = Settler { pending: pending.clone(), metrics: metrics.clone() };
+        lifecycle.spawn("relay-settler", settler.run(acks_receiver));
+        let sweeper = Sweeper {
+            pending: pending.clone(),
+            leases,
+            clock: clock.clone(),
+            interval: sweep_interval,
+            min_age: sweep_min_age,
+            lease,
+            holder,
+            metrics: metrics.clone(),
+        };
+        lifecycle.spawn("relay-sweeper", sweeper.run(sweep, state.clone(), stop.clone()));
+        let publisher = Publisher { producer, pending, acks, clock, metrics: metrics.clone() };
+        let dispatcher = Dispatcher {
+            publisher: Arc::new(publisher),
+            state,
+            running: HashMap::new(),
+            published: LruCache::new(NonZeroUsize::new(REMEMBERED).expect("not zero")),
+            in_flight: FuturesUnordered::new(),
+        };
+        lifecycle.spawn("relay", dispatcher.run(fast_receiver, sweep_receiver, stop));
+        Ok(Self { fast, metrics })
+    }
+
+    /// Publishes what the user has pending, soon. Never waits: when the relay is
+    /// behind, the sweep will do it.
+    pub fn offer(&self, backlog: Backlog) {
+        if !backlog.pending_events.is_empty() && self.fast.try_send(backlog).is_err() {
+            self.metrics.fast_path_dropped.inc();
+        }
+    }
+}
+
+/// A batch of the sweep; `done` is dropped when all of it was tried and settled.
+pub(super) struct Sweep {
+    pub backlogs: Vec<Backlog>,
+    pub done: oneshot::Sender<()>,
+}
+
+/// What is to be taken off a user's list, and who waits for that.
+pub(super) struct Settlement {
+    pub acknowledged: Acknowledged,
+    _waiters: Vec<Arc<Waiter>>,
+}
+
+struct Finished {
+    user: Uuid,
+    /// The last sequence that is in the topic now, if any was published.
+    up_to: Option<i64>,
+}
+
+/// A user's next turn: a list that came while the one before was being published.
+type Next = (Backlog, Source, Vec<Arc<Waiter>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Fast,
+    Sweep,
+}
+
+/// Dropped with the last user of a sweep's batch; that is the word.
+pub(super) struct Waiter {
+    _done: oneshot::Sender<()>,
+}
+
+struct Dispatcher {
+    publisher: Arc<Publisher>,
+    state: watch::Receiver<TopicState>,
+    running: HashMap<Uuid, Option<Next>>,
+    published: LruCache<Uuid, i64>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Finished>>,
+}
+
+impl Dispatcher {
+    async fn run(
+        mut self,
+        mut fast: mpsc::Receiver<Backlog>,
+        mut sweep: mpsc::Receiver<Sweep>,
+        stop: CancellationToken,
+    ) {
+        let mut sweep_open = true;
+        loop {
+            let room = self.in_flight.len() < AT_ONCE;
+            tokio::select! {
+                Some(finished) = self.in_flight.next() => self.finish(&finished),
+                Some(backlog) = fast.recv(), if room => self.take(backlog, Source::Fast, Vec::new()),
+                batch = sweep.recv(), if room && sweep_open => match batch {
+                    Some(batch) => self.take_batch(batch),
+                    None => sweep_open = false,
+                },
+                () = stop.cancelled() => break,
+            }
+        }
+        self.drain(fast).await;
+    }
+
+    /// After the last request: what is queued is published, as far as Kafka is there.
+    async fn drain(mut self, mut fast: mpsc::Receiver<Backlog>) {
+        while let Ok(backlog) = fast.try_recv() {
+            self.take(backlog, Source::Fast, Vec::new());
+        }
+        while let Some(finished) = self.in_flight.next().await {
+            self.finish(&finished);
+        }
+        let publisher = Arc::clone(&self.publisher);
+        let _ = tokio::task::spawn_blocking(move || publisher.producer.flush(Duration::from_secs(1))).await;
+    }
+
+    fn take_batch(&mut self, batch: Sweep) {
+        let waiter = Arc::new(Waiter { _done: batch.done });
+        for backlog in batch.backlogs {
+            self.take(backlog, Source::Sweep, vec![Arc::clone(&waiter)]);
+        }
+    }
+
+    fn take(&mut self, backlog: Backlog, source: Source, waiters: Vec<Arc<Waiter>>) {
+        if *self.state.borrow() != TopicState::Ready {
+            return;
+        }
+        match self.running.get_mut(&Uuid::from(backlog.user)) {
+            None => {
+                self.running.insert(Uuid::from(backlog.user), None);
+                self.start((backlog, source, waiters));
+            }
+            // Of two lists the one that reaches further says all that the other says.
+            Some(next) if next.as_ref().is_none_or(|(next, ..)| reaches(next) < reaches(&backlog)) => {
+                *next = Some((backlog, source, waiters));
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn start(&mut self, (backlog, source, waiters): Next) {
+        let up_to = self.published.get(&Uuid::from(backlog.user)).copied();
+        let publisher = Arc::clone(&self.publisher);
+        self.in_flight.push(async move { publisher.publish(backlog, up_to, source, waiters).await }.boxed());
+    }
+
+    fn finish(&mut self, finished: &Finished) {
+        if let Some(up_to) = finished.up_to {
+            self.published.put(finished.user, up_to);
+        }
+        match self.running.get_mut(&finished.user).and_then(Option::take) {
+            Some(next) => self.start(next),
+            None => drop(self.running.remove(&finished.user)),
+        }
+    }
+}
+
+fn reaches(backlog: &Backlog) -> i64 {
+    backlog.pending_events.last().map_or(0, |event| event.sequence)
+}
+
+/// Publishes one user's list.
+struct Publisher {
+    producer: Arc<EventProducer>,
+    pending: PendingStore,
+    acks: mpsc::Sender<Settlement>,
+    clock: Clock,
+    metrics: RelayMetrics,
+}
+
+impl Publisher {
+    /// In order, each after the broker's word for the one before; stops at the first
+    /// that is not taken. `up_to` is the last sequence known to be in the topic.
+    async fn publish(
+        &self,
+        backlog: Backlog,
+        up_to: Option<i64>,
+        source: Source,
+        waiters: Vec<Arc<Waiter>>,
+    ) -> Finished {
+        let user = Uuid::from(backlog.user);
+        let mut finished = Finished { user, up_to };
+        if backlog.parked.as_ref().is_some_and(|parked| self.clock.now() < parked.until.to_jiff()) {
+            return finished;
+        }
+        let total = backlog.pending_events.len();
+        let mut acknowledged: Vec<PendingEvent> = Vec::with_capacity(total);
+        for event in backlog.pending_events {
+            if finished.up_to.is_some_and(|up_to| event.sequence <= up_to) {
+                // In the topic already. The sweep finds it because its settling was lost,
+                // the fast path because its list is older than that. A tombstone goes
+                // with all of its entries at once.
+                if source == Source::Sweep || backlog.deleted_at.is_some() {
+                    acknowledged.push(event);
+                }
+                continue;
+            }
+            fail_point!("relay.before_publish");
+            match self.producer.publish(user, &event).await {
+                Ok(()) => {
+                    self.metrics.observe_published(self.clock.now(), &event);
+                    finished.up_to = Some(event.sequence);
+                    acknowledged.push(event);
+                }
+                Err(refusal) => {
+                    self.note(user, &event, refusal, backlog.parked.as_ref()).await;
+                    break;
+                }
+            }
+        }
+        fail_point!("relay.after_ack");
+        if !acknowledged.is_empty() {
+            let last_of_tombstone = backlog.deleted_at.is_some() && acknowledged.len() == total;
+            // A closed channel means that the process ends: the next one publishes again.
+            let acknowledged = Acknowledged { user, events: acknowledged, last_of_tombstone };
+            let _ = self.acks.send(Settlement { acknowledged, _waiters: waiters }).await;
+        }
+        finished
+    }
+
+    async fn note(&self, user: Uuid, event: &PendingEvent, refusal: Refusal, before: Option<&Parked>) {
+        let id = event.id;
+        match refusal {
+            Refusal::Passing(error) => {
+                self.metrics.publish_failed.inc();
+                tracing::warn!(%id, error, "an event was not published; the sweep will");
+            }
+            Refusal::Event(error) => {
+                let attempts = before.map_or(0, |parked| parked.attempts).saturating_add(1);
+                let pause = Duration::from_secs(10 << u32::try_from(attempts).unwrap_or(0).min(8));
+                let until = self.clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
+                self.metrics.parked.inc();
+                tracing::error!(%user, %id, error, attempts, "the broker refuses an event; its user's events wait");
+                let parked = Parked { until: until.into(), attempts, error };
+                if let Err(error) = self.pending.park(user, &parked).await {
+                    tracing::warn!(%error, "a user could not be parked");
+                }
+            }
+        }
+    }
+}

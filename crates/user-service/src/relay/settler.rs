@@ -1,0 +1,49 @@
+//! Takes acknowledged events off their users' lists, in batches: whatever has come in
+//! while the last batch was written.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::dispatcher::Settlement;
+use crate::{metrics::RelayMetrics, store::PendingStore};
+
+const BATCH: usize = 256;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Given up then: the sweep finds the events, and knows that they are published.
+const ATTEMPTS: u32 = 8;
+
+pub(super) struct Settler {
+    pub pending: PendingStore,
+    pub metrics: RelayMetrics,
+}
+
+impl Settler {
+    /// Ends when every sender is gone and all is settled.
+    pub(super) async fn run(self, mut acks: mpsc::Receiver<Settlement>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while acks.recv_many(&mut batch, BATCH).await > 0 {
+            self.settle(&batch).await;
+            batch.clear();
+        }
+    }
+
+    async fn settle(&self, batch: &[Settlement]) {
+        let batch: Vec<_> = batch.iter().map(|settlement| &settlement.acknowledged).collect();
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1..=ATTEMPTS {
+            match self.pending.settle(&batch).await {
+                Ok(()) => return,
+                Err(error) if attempt == ATTEMPTS => {
+                    self.metrics.settle_failed.inc();
+                    tracing::warn!(%error, "published events stay on their lists until the sweep");
+                }
+                Err(_) => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+}

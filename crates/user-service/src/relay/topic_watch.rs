@@ -1,0 +1,122 @@
+//! Watches the topic: makes it if it is missing, and says whether it has the
+//! partitions that the relay counts on. Nothing is published before that is seen.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    error::RDKafkaErrorCode,
+};
+use service_kit::{CheckState, Health};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::producer::EventProducer;
+
+const ASK_DEADLINE: Duration = Duration::from_secs(3);
+const WHILE_NOT_READY: Duration = Duration::from_millis(500);
+const WHILE_READY: Duration = Duration::from_secs(3);
+const RETENTION_MS: &str = "604800000";
+
+/// Whether the relay may publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicState {
+    /// Not seen yet, or the brokers do not answer.
+    Unreachable,
+    /// There, with another number of partitions: keys would move.
+    OtherPartitions(i32),
+    Ready,
+}
+
+/// The topic as it should be.
+pub(super) struct TopicWatch {
+    pub producer: Arc<EventProducer>,
+    pub client: ClientConfig,
+    pub topic: String,
+    pub partitions: i32,
+    pub health: Health,
+}
+
+impl TopicWatch {
+    /// Watches until `stop`; each look is told to `state` and to the health report.
+    pub(super) async fn run(self, state: watch::Sender<TopicState>, stop: CancellationToken) {
+        let watch = Arc::new(self);
+        loop {
+            let looking = Arc::clone(&watch);
+            // The question blocks its thread until the brokers answer.
+            let seen = tokio::task::spawn_blocking(move || looking.look()).await.unwrap_or(Seen::Unreachable);
+            let now = match seen {
+                Seen::Partitions(count) if count == watch.partitions => TopicState::Ready,
+                Seen::Partitions(count) => TopicState::OtherPartitions(count),
+                Seen::Missing => {
+                    watch.create().await;
+                    TopicState::Unreachable
+                }
+                Seen::Unreachable => TopicState::Unreachable,
+            };
+            watch.tell(now, &state);
+            let pause = if now == TopicState::Ready { WHILE_READY } else { WHILE_NOT_READY };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn tell(&self, now: TopicState, state: &watch::Sender<TopicState>) {
+        let before = state.send_replace(now);
+        let check = if now == TopicState::Ready { CheckState::Ok } else { CheckState::Degraded };
+        self.health.set("kafka", check);
+        if before == now {
+            return;
+        }
+        match now {
+            TopicState::Ready => tracing::info!(topic = self.topic, "the topic is ready, publishing"),
+            TopicState::Unreachable => {
+                tracing::warn!(topic = self.topic, "Kafka is not reachable; events wait in MongoDB")
+            }
+            TopicState::OtherPartitions(count) => tracing::error!(
+                topic = self.topic,
+                expected = self.partitions,
+                found = count,
+                "the topic has another number of partitions than kafka.partitions; not publishing"
+            ),
+        }
+    }
+
+    fn look(&self) -> Seen {
+        let Ok(metadata) = self.producer.metadata(&self.topic, ASK_DEADLINE) else { return Seen::Unreachable };
+        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == self.topic) else {
+            return Seen::Missing;
+        };
+        match topic.error().map(RDKafkaErrorCode::from) {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Seen::Missing,
+            Some(_) => Seen::Unreachable,
+            None => Seen::Partitions(i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)),
+        }
+    }
+
+    async fn create(&self) {
+        let admin: AdminClient<DefaultClientContext> = match self.client.create() {
+            Ok(admin) => admin,
+            Err(error) => return tracing::warn!(%error, "no Kafka admin client"),
+        };
+        let topic =
+            NewTopic::new(&self.topic, self.partitions, TopicReplication::Fixed(-1)).set("retention.ms", RETENTION_MS);
+        let options = AdminOptions::new().operation_timeout(Some(ASK_DEADLINE)).request_timeout(Some(ASK_DEADLINE));
+        match admin.create_topics([&topic], &options).await.map(|mut results| results.pop()) {
+            Ok(Some(Ok(_))) => tracing::info!(topic = self.topic, partitions = self.partitions, "created the topic"),
+            Ok(Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists)))) | Ok(None) => {}
+            Ok(Some(Err((_, code)))) => tracing::warn!(topic = self.topic, %code, "the topic could not be created"),
+            Err(error) => tracing::warn!(topic = self.topic, %error, "the topic could not be created"),
+        }
+    }
+}
+
+enum Seen {
+    Partitions(i32),
+    Missing,
+    Unreachable,
+}

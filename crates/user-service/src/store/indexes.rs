@@ -1,0 +1,47 @@
+//! Every index, in one list. A partial index with `$exists` is used by a query that
+//! names the field; with `$type` it would not be.
+
+use std::time::Duration;
+
+use bson::doc;
+use service_kit::mongo::IndexSpec;
+
+/// The index of the e-mail keys, as an error names it.
+pub const EMAIL_KEYS: &str = "emailKeys";
+/// The index of the user names' keys.
+pub const USERNAME_KEY: &str = "usernameKey";
+/// The index of the idempotency keys.
+pub const IDEMPOTENCY_KEY: &str = "idempotencyKey";
+
+/// Decide uniqueness, so they are there before the first registration.
+#[must_use]
+pub fn unique() -> Vec<IndexSpec> {
+    vec![
+        IndexSpec::new("users", EMAIL_KEYS, doc! { "emailKeys": 1 })
+            .unique()
+            .partial(doc! { "emailKeys": { "$exists": true } }),
+        IndexSpec::new("users", USERNAME_KEY, doc! { "usernameKey": 1 })
+            .unique()
+            .partial(doc! { "usernameKey": { "$exists": true } }),
+        IndexSpec::new("users", IDEMPOTENCY_KEY, doc! { "idempotency.key": 1 })
+            .unique()
+            .partial(doc! { "idempotency.key": { "$exists": true } }),
+    ]
+}
+
+/// Only make things fast, or let rows go: built while the service works already.
+#[must_use]
+pub fn after_readiness(audit_retention: Duration) -> Vec<IndexSpec> {
+    vec![
+        IndexSpec::new("users", "pending", doc! { "pendingEvents.0.at": 1 })
+            .partial(doc! { "pendingEvents.0.at": { "$exists": true } }),
+        IndexSpec::new("users", "tokens", doc! { "tokens.hash": 1 })
+            .partial(doc! { "tokens.hash": { "$exists": true } }),
+        IndexSpec::new("users", "idempotencyUntil", doc! { "idempotency.until": 1 })
+            .partial(doc! { "idempotency.until": { "$exists": true } }),
+        IndexSpec::new("sessions", "expiry", doc! { "expiresAt": 1 }).expire_after(Duration::ZERO),
+        IndexSpec::new("sessions", "user", doc! { "userId": 1 }),
+        IndexSpec::new("audit", "user", doc! { "userId": 1, "at": -1 }),
+        IndexSpec::new("audit", "retention", doc! { "at": 1 }).expire_after(audit_retention),
+    ]
+}

@@ -1,0 +1,73 @@
+//! MongoDB: the only place that knows collections, documents and filters.
+//!
+//! Every write is acknowledged by a majority and journaled (set on the client);
+//! every operation has a deadline, and one that passes it has an unknown outcome.
+
+mod audit;
+mod indexes;
+mod keys;
+mod leases;
+mod pending;
+mod session_document;
+mod sessions;
+mod user_document;
+mod users;
+
+use std::time::Duration;
+
+use bson::Document;
+use mongodb::{Collection, Database};
+use service_kit::mongo::StoreError;
+
+pub use audit::{AuditRow, AuditStore};
+pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, after_readiness, unique};
+pub use keys::{KeyStore, StoredKey, StoredKeySet};
+pub use leases::LeaseStore;
+pub use pending::{Acknowledged, Backlog, PendingStore};
+pub use session_document::SessionRow;
+pub use sessions::{Advance, SessionStore, SessionTimes};
+pub(crate) use user_document::binary;
+pub use user_document::{AuditPart, IdempotencyRecord, Parked, PendingEvent, SessionRule, TokenRecord, UserRecord};
+pub use users::{Change, Commit, DecidedOn, NewEvent, TokenChange, UserStore};
+
+/// The version of every document's shape.
+pub const SCHEMA_VERSION: i32 = 1;
+
+/// Every collection of the service.
+#[derive(Clone)]
+pub struct Store {
+    pub users: UserStore,
+    pub pending: PendingStore,
+    pub sessions: SessionStore,
+    pub audit: AuditStore,
+    pub keys: KeyStore,
+    pub leases: LeaseStore,
+}
+
+impl Store {
+    /// `deadline` bounds each operation; `max_pending` the unpublished events of a user.
+    #[must_use]
+    pub fn new(database: &Database, deadline: Duration, max_pending: usize) -> Self {
+        let handle = |name| Handle { collection: database.collection(name), deadline };
+        Self {
+            users: UserStore::new(handle("users"), max_pending),
+            pending: PendingStore::new(handle("users"), handle("sessions"), handle("audit")),
+            sessions: SessionStore::new(handle("sessions")),
+            audit: AuditStore::new(handle("audit")),
+            keys: KeyStore::new(handle("keys")),
+            leases: LeaseStore::new(handle("leases")),
+        }
+    }
+}
+
+/// A collection and the deadline of its operations.
+#[derive(Clone)]
+struct Handle {
+    collection: Collection<Document>,
+    deadline: Duration,
+}
+
+/// A document that does not fit its type: a mistake of ours, or of whoever wrote it.
+fn unfit(error: bson::error::Error) -> StoreError {
+    mongodb::error::Error::from(error).into()
+}

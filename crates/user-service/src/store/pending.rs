@@ -1,0 +1,212 @@
+//! The relay's side of `users`: which events wait, and taking away what the broker
+//! has acknowledged.
+
+use std::time::Duration;
+
+use bson::{Bson, DateTime, Document, Uuid, doc};
+use futures_util::TryStreamExt;
+use mongodb::options::ReadConcern;
+use serde::Deserialize;
+use service_kit::mongo::{StoreError, within};
+
+use super::{
+    Handle, SCHEMA_VERSION, unfit,
+    user_document::{Parked, PendingEvent},
+};
+
+/// A user's unpublished events, oldest first.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backlog {
+    #[serde(rename = "_id")]
+    pub user: Uuid,
+    /// The account is a tombstone.
+    #[serde(default)]
+    pub deleted_at: Option<DateTime>,
+    #[serde(default)]
+    pub pending_events: Vec<PendingEvent>,
+    #[serde(default)]
+    pub parked: Option<Parked>,
+}
+
+/// Events of one user that are in the topic.
+pub struct Acknowledged {
+    pub user: uuid::Uuid,
+    pub events: Vec<PendingEvent>,
+    /// The account is a tombstone and nothing else is pending.
+    pub last_of_tombstone: bool,
+}
+
+/// The pending lists, the sessions of tombstones, and the audit rows made of the lists.
+#[derive(Clone)]
+pub struct PendingStore {
+    users: Handle,
+    sessions: Handle,
+    audit: Handle,
+}
+
+impl PendingStore {
+    pub(super) fn new(users: Handle, sessions: Handle, audit: Handle) -> Self {
+        Self { users, sessions, audit }
+    }
+
+    /// Users whose oldest pending event is older than `min_age` at `now` and who are
+    /// not parked, oldest first. A majority read: what could be rolled back is not published.
+    pub async fn left_behind(
+        &self,
+        now: jiff::Timestamp,
+        min_age: Duration,
+        limit: i64,
+    ) -> Result<Vec<Backlog>, StoreError> {
+        let before = now.saturating_sub(min_age).unwrap_or(jiff::Timestamp::MIN);
+        let now = DateTime::from(now);
+        let filter = doc! {
+            "pendingEvents.0.at": { "$exists": true, "$lt": DateTime::from(before) },
+            "$or": [{ "parked": { "$exists": false } }, { "parked.until": { "$lte": now } }],
+        };
+        self.find(filter, limit).await
+    }
+
+    /// Everything that waits, for the command `events list`.
+    pub async fn list(&self, user: Option<uuid::Uuid>, limit: i64) -> Result<Vec<Backlog>, StoreError> {
+        let mut filter = doc! { "pendingEvents.0.at": { "$exists": true } };
+        if let Some(user) = user {
+            filter.insert("_id", Uuid::from(user));
+        }
+        self.find(filter, limit).await
+    }
+
+    async fn find(&self, filter: Document, limit: i64) -> Result<Vec<Backlog>, StoreError> {
+        within(self.users.deadline, async {
+            let cursor = self
+                .users
+                .collection
+                .find(filter)
+                .projection(doc! { "deletedAt": 1, "pendingEvents": 1, "parked": 1 })
+                .sort(doc! { "pendingEvents.0.at": 1 })
+                .limit(limit)
+                .read_concern(ReadConcern::majority())
+                .await?;
+            cursor.with_type::<Backlog>().try_collect().await
+        })
+        .await
+    }
+
+    /// Writes the audit rows of acknowledged events, takes the events off their lists,
+    /// and removes the tombstones whose last event is among them. May be repeated.
+    pub async fn settle(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
+        let (gone, living): (Vec<&Acknowledged>, Vec<&Acknowledged>) =
+            acknowledged.iter().copied().partition(|ack| ack.last_of_tombstone);
+        self.write_audit(&living).await?;
+        self.pull(&living).await?;
+        for tombstone in gone {
+            self.remove_tombstone(tombstone).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_audit(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
+        let updates: Vec<Document> =
+            acknowledged.iter().flat_map(|ack| ack.events.iter().map(|event| audit_upsert(ack.user, event))).collect();
+        run_updates(&self.audit, updates).await
+    }
+
+    async fn pull(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
+        let updates = acknowledged
+            .iter()
+            .map(|ack| {
+                let pull = doc! { "$pull": { "pendingEvents": { "id": { "$in": ids(&ack.events) } } }, "$unset": { "parked": "" } };
+                doc! { "q": { "_id": Uuid::from(ack.user) }, "u": pull }
+            })
+            .collect();
+        run_updates(&self.users, updates).await
+    }
+
+    /// Sessions and audit rows first, then the document, if nothing else is pending:
+    /// a crash in between leaves the tombstone, whose last entry is published again.
+    async fn remove_tombstone(&self, ack: &Acknowledged) -> Result<(), StoreError> {
+        let user = Uuid::from(ack.user);
+        within(self.sessions.deadline, async { self.sessions.collection.delete_many(doc! { "userId": user }).await })
+            .await?;
+        within(self.audit.deadline, self.audit.collection.delete_many(doc! { "userId": user })).await?;
+        let others = doc! { "$elemMatch": { "id": { "$nin": ids(&ack.events) } } };
+        let filter = doc! { "_id": user, "deletedAt": { "$exists": true }, "pendingEvents": { "$not": others } };
+        within(self.users.deadline, self.users.collection.delete_one(filter)).await?;
+        Ok(())
+    }
+
+    /// The broker refused an event of this user for itself: nothing of the user is
+    /// published before `until`.
+    pub async fn park(&self, user: uuid::Uuid, parked: &Parked) -> Result<(), StoreError> {
+        let parked = bson::serialize_to_bson(parked).map_err(unfit)?;
+        self.update(user, doc! { "$set": { "parked": parked } }).await.map(|_| ())
+    }
+
+    /// Lets a parked user's events be tried at once; false if the user is not parked.
+    pub async fn unpark(&self, user: uuid::Uuid) -> Result<bool, StoreError> {
+        self.update(user, doc! { "$unset": { "parked": "" } }).await
+    }
+
+    /// Takes one event off its list without publishing it; false if it is not there.
+    pub async fn skip(&self, user: uuid::Uuid, event: uuid::Uuid) -> Result<bool, StoreError> {
+        let entry = doc! { "id": Uuid::from(event) };
+        self.update(user, doc! { "$pull": { "pendingEvents": entry }, "$unset": { "parked": "" } }).await
+    }
+
+    async fn update(&self, user: uuid::Uuid, update: Document) -> Result<bool, StoreError> {
+        let result = within(self.users.deadline, async {
+            self.users.collection.update_one(doc! { "_id": Uuid::from(user) }, update).await
+        })
+        .await?;
+        Ok(result.modified_count == 1)
+    }
+}
+
+fn ids(events: &[PendingEvent]) -> Vec<Bson> {
+    events.iter().map(|event| Bson::from(event.id)).collect()
+}
+
+fn audit_upsert(user: uuid::Uuid, event: &PendingEvent) -> Document {
+    let mut row = doc! {
+        "schemaVersion": SCHEMA_VERSION,
+        "userId": Uuid::from(user),
+        "at": event.at,
+        "type": &event.event_type,
+        "actor": &event.audit.actor,
+    };
+    let optional = [("address", &event.audit.address), ("client", &event.audit.client)];
+    for (field, value) in optional {
+        if let Some(value) = value {
+            row.insert(field, value);
+        }
+    }
+    doc! { "q": { "_id": event.id }, "u": { "$setOnInsert": row }, "upsert": true }
+}
+
+/// Many updates in one command, each on its own (the driver's bulk write needs MongoDB 8).
+async fn run_updates(handle: &Handle, updates: Vec<Document>) -> Result<(), StoreError> {
+    if updates.is_empty() {
+        return Ok(());
+    }
+    let command = doc! {
+        "update": handle.collection.name(),
+        "updates": updates,
+        "ordered": false,
+        "writeConcern": { "w": "majority", "j": true },
+    };
+    let database = handle.collection.client().database(&handle.collection.namespace().db);
+    let answer = within(handle.deadline, database.run_command(command)).await?;
+    // Two replicas may upsert the same audit row at once: then it is there.
+    let failed = answer.get_array("writeErrors").into_iter().flatten().filter(|error| !is_duplicate(error)).count();
+    if failed > 0 {
+        return Err(mongodb::error::Error::custom(format!("{failed} updates of a batch failed")).into());
+    }
+    if answer.contains_key("writeConcernError") {
+        return Err(StoreError::Timeout);
+    }
+    Ok(())
+}
+
+fn is_duplicate(error: &Bson) -> bool {
+    error.as_document().and_then(|error| error.get_i32("code").ok()) == Some(11000)
+}

@@ -1,0 +1,29 @@
+//! One session as MongoDB has it. No token is stored: only what proves one.
+
+use bson::{Binary, DateTime, Uuid};
+use serde::{Deserialize, Serialize};
+
+/// A row of the collection `sessions`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionRow {
+    #[serde(rename = "_id")]
+    pub id: Uuid,
+    pub schema_version: i32,
+    pub user_id: Uuid,
+    /// The user's session epoch at login.
+    pub epoch: i64,
+    pub salt: Binary,
+    /// The number of the refresh token that is current.
+    pub n: i64,
+    pub created_at: DateTime,
+    /// The login, or the last refresh.
+    pub last_used_at: DateTime,
+    pub rotated_at: DateTime,
+    /// Idle or maximal lifetime, whichever is first; the row goes then.
+    pub expires_at: DateTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}

@@ -1,0 +1,130 @@
+//! The sessions: one row each, and the one update that decides about a refresh.
+
+use std::time::Duration;
+
+use bson::{Bson, Document, Uuid, doc};
+use mongodb::options::ReturnDocument;
+use service_kit::mongo::{StoreError, within};
+
+use super::{Handle, session_document::SessionRow, unfit};
+
+/// What a refresh with a genuine token did.
+pub enum Advance {
+    /// The token with this number is current now (or still: within the grace).
+    Current(Box<SessionRow>),
+    /// An older token: the session is over.
+    Reused(Box<SessionRow>),
+    /// No such session, or its time is over.
+    Gone,
+}
+
+/// How long a session lives, and the grace of the previous refresh token.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionTimes {
+    pub idle: Duration,
+    pub max: Duration,
+    pub grace: Duration,
+}
+
+/// The collection `sessions`.
+#[derive(Clone)]
+pub struct SessionStore {
+    handle: Handle,
+}
+
+impl SessionStore {
+    pub(super) fn new(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    /// Inserts a new session.
+    pub async fn insert(&self, row: &SessionRow) -> Result<(), StoreError> {
+        let document = bson::serialize_to_document(row).map_err(unfit)?;
+        within(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
+        Ok(())
+    }
+
+    /// The salt with which a session's tokens are made; it never changes.
+    pub async fn salt(&self, id: uuid::Uuid) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = within(self.handle.deadline, async {
+            self.handle.collection.find_one(doc! { "_id": Uuid::from(id) }).projection(doc! { "salt": 1 }).await
+        })
+        .await?;
+        Ok(found.and_then(|row| row.get_binary_generic("salt").ok().cloned()))
+    }
+
+    /// Decides about token `n` of a session, in one write and by the database's clock:
+    /// the current (or a later one, after a failover) makes the next current; the one
+    /// before, within the grace, changes nothing; any other ends the session.
+    pub async fn advance(&self, id: uuid::Uuid, n: i64, times: SessionTimes) -> Result<Advance, StoreError> {
+        let filter = doc! { "_id": Uuid::from(id), "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
+        let written = within(self.handle.deadline, async {
+            self.handle
+                .collection
+                .find_one_and_update(filter, advance_pipeline(n, times))
+                .return_document(ReturnDocument::After)
+                .await
+        })
+        .await?;
+        let Some(mut document) = written else { return Ok(Advance::Gone) };
+        let reused = document.remove("reused").is_some();
+        let row = bson::deserialize_from_document(document).map_err(unfit)?;
+        if !reused {
+            return Ok(Advance::Current(Box::new(row)));
+        }
+        self.delete(id).await?;
+        Ok(Advance::Reused(Box::new(row)))
+    }
+
+    /// Ends a session; false if it was not there.
+    pub async fn delete(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
+        let result = within(self.handle.deadline, async {
+            self.handle.collection.delete_one(doc! { "_id": Uuid::from(id) }).await
+        })
+        .await?;
+        Ok(result.deleted_count == 1)
+    }
+
+    /// Ends a session and returns whose it was.
+    pub async fn end(&self, id: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
+        let ended = within(self.handle.deadline, async {
+            self.handle.collection.find_one_and_delete(doc! { "_id": Uuid::from(id) }).await
+        })
+        .await?;
+        ended.map(bson::deserialize_from_document).transpose().map_err(unfit)
+    }
+}
+
+fn advance_pipeline(n: i64, times: SessionTimes) -> Vec<Document> {
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
+    let is_current = doc! { "$gte": [n, "$n"] };
+    let is_previous = doc! { "$and": [
+        { "$eq": [n + 1, "$n"] },
+        { "$lte": ["$$NOW", { "$add": ["$rotatedAt", millis(times.grace)] }] },
+    ] };
+    // Once a token was reused the session is over for every token, also if the
+    // process dies before it deletes the row.
+    let verdict = doc! { "$switch": {
+        "branches": [
+            { "case": { "$eq": [{ "$type": "$reused" }, "bool"] }, "then": "reused" },
+            { "case": is_current, "then": "next" },
+            { "case": is_previous, "then": "same" },
+        ],
+        "default": "reused",
+    } };
+    let when_next = |new: Bson, old: &str| doc! { "$cond": [{ "$eq": ["$verdict", "next"] }, new, old] };
+    let idle_end = doc! { "$add": ["$$NOW", millis(times.idle)] };
+    let max_end = doc! { "$add": ["$createdAt", millis(times.max)] };
+    let expires = doc! { "$min": [idle_end, max_end] };
+    vec![
+        doc! { "$set": { "verdict": verdict } },
+        doc! { "$set": {
+            "n": when_next(Bson::from(n + 1), "$n"),
+            "rotatedAt": when_next(Bson::from("$$NOW"), "$rotatedAt"),
+            "lastUsedAt": when_next(Bson::from("$$NOW"), "$lastUsedAt"),
+            "expiresAt": when_next(Bson::from(expires), "$expiresAt"),
+            "reused": { "$cond": [{ "$eq": ["$verdict", "reused"] }, true, "$$REMOVE"] },
+        } },
+        doc! { "$unset": "verdict" },
+    ]
+}

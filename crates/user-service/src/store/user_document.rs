@@ -1,0 +1,165 @@
+//! One user as MongoDB has it: the fields of the document and nothing else.
+
+use bson::{Binary, DateTime, Uuid, spec::BinarySubtype};
+use serde::{Deserialize, Serialize};
+use service_kit::mongo::StoreError;
+
+use crate::{
+    domain::{User, UserStatus},
+    hashing::PasswordHash,
+};
+
+/// What one account is in the collection `users`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserRecord {
+    #[serde(rename = "_id")]
+    pub id: Uuid,
+    pub schema_version: i32,
+    /// Raised by every write, by as many as it causes events.
+    pub version: i64,
+    pub username: String,
+    pub username_key: String,
+    pub email: String,
+    /// The current key first; reserved ones behind it. Unique between users.
+    pub email_keys: Vec<String>,
+    pub email_verified: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// The JSON text: a document would turn `{"$date": …}` into a date.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<String>,
+    #[serde(default)]
+    pub roles: Vec<String>,
+    pub status: UserStatus,
+    pub password_hash: String,
+    pub sessions: SessionRule,
+    #[serde(default)]
+    pub tokens: Vec<TokenRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<IdempotencyRecord>,
+    pub created_at: DateTime,
+    pub updated_at: DateTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_login_at: Option<DateTime>,
+    #[serde(default)]
+    pub pending_events: Vec<PendingEvent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parked: Option<Parked>,
+}
+
+/// Which sessions live: those of this epoch, and the one kept.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct SessionRule {
+    pub epoch: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Uuid>,
+}
+
+/// A one-time token: its SHA-256, what it is for, and the address that it is bound to.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenRecord {
+    pub hash: Binary,
+    pub purpose: String,
+    pub to: String,
+    pub expires_at: DateTime,
+}
+
+impl TokenRecord {
+    /// From the token's digest.
+    #[must_use]
+    pub fn new(digest: [u8; 32], purpose: &str, to: &str, expires_at: jiff::Timestamp) -> Self {
+        Self { hash: binary(&digest), purpose: purpose.to_owned(), to: to.to_owned(), expires_at: expires_at.into() }
+    }
+}
+
+/// A registration's `Idempotency-Key`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct IdempotencyRecord {
+    pub key: String,
+    /// HMAC of the canonical body without the password.
+    pub fingerprint: Binary,
+    pub until: DateTime,
+}
+
+/// An event that is not yet known to be in the topic.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingEvent {
+    pub id: Uuid,
+    #[serde(rename = "type")]
+    pub event_type: String,
+    pub sequence: i64,
+    pub at: DateTime,
+    /// The payload as it is published: JSON text.
+    pub data: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<String>,
+    pub audit: AuditPart,
+}
+
+/// The private part of a pending event: never published.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct AuditPart {
+    /// Who did it: `self`, `system`, or an admin's id.
+    pub actor: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+}
+
+/// The broker refused an event of this user for itself; tried again at `until`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Parked {
+    pub until: DateTime,
+    pub attempts: i32,
+    pub error: String,
+}
+
+impl UserRecord {
+    /// The domain's view.
+    #[must_use]
+    pub fn user(&self) -> User {
+        User {
+            id: self.id.into(),
+            version: self.version,
+            username: self.username.clone(),
+            email: self.email.clone(),
+            email_verified: self.email_verified,
+            display_name: self.display_name.clone(),
+            locale: self.locale.clone(),
+            timezone: self.timezone.clone(),
+            attributes: self.attributes.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            roles: self.roles.clone(),
+            status: self.status,
+            created_at: self.created_at.into(),
+            updated_at: self.updated_at.into(),
+            last_login_at: self.last_login_at.map(Into::into),
+        }
+    }
+
+    /// The stored hash, for the hash pool.
+    ///
+    /// # Errors
+    /// When what is stored is no hash: somebody else wrote it.
+    pub fn password_hash(&self) -> Result<PasswordHash, StoreError> {
+        PasswordHash::parse(self.password_hash.clone()).map_err(|error| mongodb::error::Error::custom(error).into())
+    }
+
+    /// Whether a session of this id and epoch lives, as far as the user decides it.
+    #[must_use]
+    pub fn session_lives(&self, id: uuid::Uuid, epoch: i64) -> bool {
+        epoch == self.sessions.epoch || self.sessions.keep == Some(id.into())
+    }
+}
+
+/// Bytes as MongoDB stores them.
+pub(crate) fn binary(bytes: &[u8]) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
+}

@@ -1,0 +1,299 @@
+//! The users: inserting one, finding one, and the one write that changes one.
+//!
+//! Every change goes through [`UserStore::commit`]: a single update whose filter
+//! names what was decided on, and which appends the events it causes.
+
+use bson::{Bson, DateTime, Document, Uuid, doc};
+use mongodb::options::ReturnDocument;
+use service_kit::mongo::{StoreError, within};
+
+use super::{Handle, SCHEMA_VERSION, unfit, user_document::*};
+use crate::hashing::PasswordHash;
+
+/// What a write was decided on. Where it no longer holds, nothing is written.
+pub enum DecidedOn<'a> {
+    /// The whole document as it was read.
+    Version(i64),
+    /// The password that was verified: its hash, an active account, the session epoch.
+    Credentials { hash: &'a PasswordHash, epoch: i64 },
+}
+
+/// An event before the write gives it its sequence.
+pub struct NewEvent {
+    pub id: uuid::Uuid,
+    pub event_type: events::EventType,
+    pub at: jiff::Timestamp,
+    pub data: String,
+    pub trace_parent: Option<String>,
+    pub audit: AuditPart,
+}
+
+impl NewEvent {
+    /// The entry in the pending list.
+    #[must_use]
+    pub fn pending(&self, sequence: i64) -> PendingEvent {
+        PendingEvent {
+            id: self.id.into(),
+            event_type: self.event_type.as_str().to_owned(),
+            sequence,
+            at: self.at.into(),
+            data: self.data.clone(),
+            trace_parent: self.trace_parent.clone(),
+            audit: self.audit.clone(),
+        }
+    }
+}
+
+/// How a change touches the one-time tokens.
+#[derive(Default)]
+pub enum TokenChange {
+    #[default]
+    None,
+    /// Adds one; of its purpose at most `keep` remain, the newest.
+    Add { token: TokenRecord, keep: usize },
+    /// Drops those of this purpose.
+    Drop(&'static str),
+    /// Drops all but those of this purpose.
+    DropAllBut(&'static str),
+}
+
+/// What a write changes.
+#[derive(Default)]
+pub struct Change {
+    /// Fields and their new values, verbatim (never read as expressions); null unsets.
+    pub set: Document,
+    pub tokens: TokenChange,
+    /// All sessions end, but for this one.
+    pub end_sessions: Option<Option<uuid::Uuid>>,
+    /// Nothing of the person is left but the tombstone.
+    pub bury: bool,
+    pub events: Vec<NewEvent>,
+    /// A login: not an update of the account, and its events may be left out when half
+    /// of the pending list is used.
+    pub events_optional: bool,
+    /// Written even when the pending list is full (disable, delete, logout, reset).
+    pub beyond_bound: bool,
+}
+
+/// How a commit ended, when it surely ended.
+pub enum Commit {
+    /// Written; the document as it is now.
+    Done(Box<UserRecord>),
+    /// Written; the account is a tombstone now, with these events to publish.
+    Buried(Vec<PendingEvent>),
+    /// Not what it was decided on any more: decide again.
+    Outdated,
+    /// As many events as allowed wait for Kafka.
+    PendingFull,
+}
+
+/// The collection `users`, for those who decide about accounts.
+#[derive(Clone)]
+pub struct UserStore {
+    handle: Handle,
+    max_pending: usize,
+}
+
+impl UserStore {
+    pub(super) fn new(handle: Handle, max_pending: usize) -> Self {
+        Self { handle, max_pending: max_pending.max(2) }
+    }
+
+    /// Inserts a new account with its events.
+    ///
+    /// # Errors
+    /// [`StoreError::DuplicateKey`] names the index that refused it.
+    pub async fn insert(&self, user: &UserRecord) -> Result<(), StoreError> {
+        let document = bson::serialize_to_document(user).map_err(unfit)?;
+        within(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
+        Ok(())
+    }
+
+    /// The account with this id; tombstones are nobody.
+    pub async fn by_id(&self, id: uuid::Uuid) -> Result<Option<UserRecord>, StoreError> {
+        self.find(doc! { "_id": Uuid::from(id), "deletedAt": { "$exists": false } }).await
+    }
+
+    /// The account whose current address has this key; a reserved one is nobody's.
+    pub async fn by_email_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
+        let found = self.find(doc! { "emailKeys": key }).await?;
+        Ok(found.filter(|user| user.email_keys.first().is_some_and(|current| current == key)))
+    }
+
+    /// The account with this user name's key.
+    pub async fn by_username_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
+        self.find(doc! { "usernameKey": key }).await
+    }
+
+    /// The account that holds a one-time token with this digest.
+    pub async fn by_token(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
+        self.find(doc! { "tokens.hash": binary(&digest) }).await
+    }
+
+    /// The account that a registration with this key made. Read on the primary by a
+    /// write that changes nothing, so that the answer is also acknowledged by a majority.
+    pub async fn by_idempotency_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
+        let found = within(self.handle.deadline, async {
+            self.handle
+                .collection
+                .find_one_and_update(doc! { "idempotency.key": key }, doc! { "$set": { "idempotency.key": key } })
+                .return_document(ReturnDocument::After)
+                .await
+        })
+        .await?;
+        found.map(decode).transpose()
+    }
+
+    /// Forgets the idempotency keys whose time is over.
+    pub async fn forget_idempotency_keys(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
+        let filter = doc! { "idempotency.until": { "$lt": DateTime::from(now) } };
+        let result = within(self.handle.deadline, async {
+            self.handle.collection.update_many(filter, doc! { "$unset": { "idempotency": "" } }).await
+        })
+        .await?;
+        Ok(result.modified_count)
+    }
+
+    /// Writes `change`, if what it was decided on still holds.
+    ///
+    /// # Errors
+    /// [`StoreError::DuplicateKey`] where a unique key is taken; after
+    /// [`StoreError::Timeout`] the outcome is unknown.
+    pub async fn commit(
+        &self,
+        id: uuid::Uuid,
+        decided_on: DecidedOn<'_>,
+        change: Change,
+    ) -> Result<Commit, StoreError> {
+        let mut filter = doc! { "_id": Uuid::from(id), "deletedAt": { "$exists": false } };
+        match decided_on {
+            DecidedOn::Version(version) => {
+                filter.insert("version", version);
+            }
+            DecidedOn::Credentials { hash, epoch } => {
+                filter.insert("passwordHash", hash.expose());
+                filter.insert("status", "active");
+                filter.insert("sessions.epoch", epoch);
+            }
+        }
+        let bounded = !change.events.is_empty() && !change.beyond_bound && !change.events_optional;
+        let full = format!("pendingEvents.{}", self.max_pending - change.events.len().clamp(1, self.max_pending));
+        if bounded {
+            filter.insert(&full, doc! { "$exists": false });
+        }
+        let bury = change.bury;
+        let pipeline = self.pipeline(change)?;
+        let written = within(self.handle.deadline, async {
+            self.handle.collection.find_one_and_update(filter, pipeline).return_document(ReturnDocument::After).await
+        })
+        .await?;
+        match written {
+            Some(document) if bury => Ok(Commit::Buried(decode_field(&document, "pendingEvents")?)),
+            Some(document) => Ok(Commit::Done(Box::new(decode(document)?))),
+            None if bounded && self.exists(id, &full).await? => Ok(Commit::PendingFull),
+            None => Ok(Commit::Outdated),
+        }
+    }
+
+    async fn exists(&self, id: uuid::Uuid, field: &str) -> Result<bool, StoreError> {
+        let filter = doc! { "_id": Uuid::from(id), field: { "$exists": true } };
+        let found = within(self.handle.deadline, async {
+            self.handle.collection.find_one(filter).projection(doc! { "_id": 1 }).await
+        })
+        .await?;
+        Ok(found.is_some())
+    }
+
+    async fn find(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
+        let found = within(self.handle.deadline, self.handle.collection.find_one(filter)).await?;
+        found.map(decode).transpose()
+    }
+
+    /// The change as an update pipeline: sequences are counted from the version that
+    /// the document has at that moment, and user text is wrapped in `$literal`.
+    fn pipeline(&self, change: Change) -> Result<Vec<Document>, StoreError> {
+        let raise = i64::try_from(change.events.len().max(1)).unwrap_or(i64::MAX);
+        let pending = self.pending_expression(&change)?;
+        let version = doc! { "$add": ["$version", raise] };
+        if change.bury {
+            return Ok(vec![doc! { "$replaceWith": {
+                "_id": "$_id",
+                "schemaVersion": SCHEMA_VERSION,
+                "version": version,
+                "deletedAt": "$$NOW",
+                "pendingEvents": pending,
+            } }]);
+        }
+        let mut set = doc! { "version": version, "pendingEvents": pending };
+        if !change.events_optional {
+            set.insert("updatedAt", "$$NOW");
+        }
+        for (field, value) in change.set {
+            let value = match value {
+                Bson::Null => Bson::from("$$REMOVE"),
+                value => Bson::from(doc! { "$literal": value }),
+            };
+            set.insert(field, value);
+        }
+        if let Some(keep) = change.end_sessions {
+            let keep = keep.map_or(Bson::from("$$REMOVE"), |id| Bson::from(Uuid::from(id)));
+            set.insert("sessions", doc! { "epoch": { "$add": ["$sessions.epoch", 1_i64] }, "keep": keep });
+        }
+        if let Some(tokens) = token_expression(change.tokens)? {
+            set.insert("tokens", tokens);
+        }
+        Ok(vec![doc! { "$set": set }])
+    }
+
+    fn pending_expression(&self, change: &Change) -> Result<Bson, StoreError> {
+        let present = doc! { "$ifNull": ["$pendingEvents", []] };
+        if change.events.is_empty() {
+            return Ok(present.into());
+        }
+        let mut entries = Vec::with_capacity(change.events.len());
+        for (event, ahead) in change.events.iter().zip(1_i64..) {
+            let literal = bson::serialize_to_bson(&event.pending(0)).map_err(unfit)?;
+            let sequence = doc! { "sequence": { "$add": ["$version", ahead] } };
+            entries.push(doc! { "$mergeObjects": [{ "$literal": literal }, sequence] });
+        }
+        let appended = doc! { "$concatArrays": [present.clone(), entries] };
+        if change.events_optional {
+            let half = i64::try_from(self.max_pending / 2).unwrap_or(i64::MAX);
+            let room = doc! { "$lt": [{ "$size": present.clone() }, half] };
+            return Ok(doc! { "$cond": [room, appended, present] }.into());
+        }
+        Ok(appended.into())
+    }
+}
+
+fn token_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
+    let present = doc! { "$ifNull": ["$tokens", []] };
+    let purpose_is = |operator: &str, purpose: &str| {
+        let operands = vec![Bson::from("$$this.purpose"), Bson::from(doc! { "$literal": purpose })];
+        let mut condition = Document::new();
+        condition.insert(operator, operands);
+        doc! { "$filter": { "input": present.clone(), "cond": condition } }
+    };
+    Ok(match change {
+        TokenChange::None => None,
+        TokenChange::Drop(purpose) => Some(purpose_is("$ne", purpose).into()),
+        TokenChange::DropAllBut(purpose) => Some(purpose_is("$eq", purpose).into()),
+        TokenChange::Add { token, keep } => {
+            let others = purpose_is("$ne", &token.purpose);
+            let same = purpose_is("$eq", &token.purpose);
+            let added = doc! { "$literal": bson::serialize_to_bson(&token).map_err(unfit)? };
+            let newest = i32::try_from(keep).unwrap_or(i32::MAX);
+            let kept = doc! { "$slice": [{ "$concatArrays": [same, [added]] }, -newest] };
+            Some(doc! { "$concatArrays": [others, kept] }.into())
+        }
+    })
+}
+
+fn decode(document: Document) -> Result<UserRecord, StoreError> {
+    bson::deserialize_from_document(document).map_err(unfit)
+}
+
+fn decode_field<T: serde::de::DeserializeOwned>(document: &Document, field: &str) -> Result<T, StoreError> {
+    let value = document.get(field).cloned().unwrap_or(Bson::Null);
+    bson::deserialize_from_bson(value).map_err(unfit)
+}

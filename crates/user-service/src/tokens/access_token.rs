@@ -1,0 +1,129 @@
+//! Access tokens: JWTs signed with Ed25519, with RFC 9068's claims.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use jwt_compact::{AlgorithmExt, Claims, Header, UntrustedToken, alg::Ed25519};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::keys::{PublishedKey, SigningKeys, SigningUnavailable};
+
+/// RFC 9068, section 2.1.
+const TOKEN_TYPE: &str = "at+jwt";
+
+/// What an access token says, besides `iat` and `exp`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AccessClaims {
+    pub iss: String,
+    pub aud: String,
+    /// The user's id.
+    pub sub: Uuid,
+    pub client_id: String,
+    /// The token's own id.
+    pub jti: Uuid,
+    /// The session's id.
+    pub sid: Uuid,
+    /// The user's session epoch when the session began.
+    pub epoch: i64,
+    pub roles: Vec<String>,
+}
+
+/// A signed token.
+pub struct Issued {
+    pub token: secrecy::SecretString,
+    pub expires_in: Duration,
+}
+
+/// Why a token buys nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    #[error("the access token is not valid")]
+    Invalid,
+    #[error("the access token has expired")]
+    Expired,
+}
+
+/// Signs and verifies access tokens.
+#[derive(Clone)]
+pub struct AccessTokens {
+    keys: Arc<SigningKeys>,
+    issuer: String,
+    audience: String,
+    ttl: Duration,
+}
+
+impl AccessTokens {
+    /// `ttl` is every token's lifetime.
+    #[must_use]
+    pub fn new(keys: Arc<SigningKeys>, issuer: String, audience: String, ttl: Duration) -> Self {
+        Self { keys, issuer, audience, ttl }
+    }
+
+    /// A token for a session.
+    ///
+    /// # Errors
+    /// [`SigningUnavailable`] while the key set is not fresh.
+    pub fn issue(
+        &self,
+        user: Uuid,
+        session: Uuid,
+        epoch: i64,
+        roles: &[String],
+        token_id: Uuid,
+    ) -> Result<Issued, SigningUnavailable> {
+        let key = self.keys.signing()?;
+        let claims = AccessClaims {
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
+            sub: user,
+            client_id: self.audience.clone(),
+            jti: token_id,
+            sid: session,
+            epoch,
+            roles: roles.to_vec(),
+        };
+        let header = Header::empty().with_token_type(TOKEN_TYPE).with_key_id(key.kid);
+        let expires = key.now.saturating_add(self.ttl).unwrap_or(Timestamp::MAX);
+        let mut claims = Claims::new(claims);
+        claims.issued_at = date_time(key.now);
+        claims.expiration = date_time(expires);
+        let token =
+            Ed25519.token(&header, &claims, &key.private).expect("claims of plain strings and numbers serialise");
+        Ok(Issued { token: token.into(), expires_in: self.ttl })
+    }
+
+    /// The public keys that verify the tokens.
+    ///
+    /// # Errors
+    /// [`SigningUnavailable`] before the key set was read: no token can be judged yet.
+    pub fn published(&self) -> Result<Vec<PublishedKey>, SigningUnavailable> {
+        self.keys.published().ok_or(SigningUnavailable)
+    }
+
+    /// What a genuine, current token for this audience says.
+    ///
+    /// # Errors
+    /// [`TokenError`], without a reason that helps a forger.
+    pub async fn verify(&self, text: &str) -> Result<AccessClaims, TokenError> {
+        let token = UntrustedToken::new(text).map_err(|_| TokenError::Invalid)?;
+        let typed = token.header().token_type.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
+        let kid = token.header().key_id.as_deref().filter(|_| typed).ok_or(TokenError::Invalid)?;
+        let (key, now) = self.keys.verifying(kid).await.ok_or(TokenError::Invalid)?;
+        let token = Ed25519.validator::<AccessClaims>(&key).validate(&token).map_err(|_| TokenError::Invalid)?;
+        let claims = token.claims();
+        let expires = claims.expiration.ok_or(TokenError::Invalid)?;
+        if expires.timestamp() <= now.as_second() {
+            return Err(TokenError::Expired);
+        }
+        let claims = claims.custom.clone();
+        if claims.iss != self.issuer || claims.aud != self.audience {
+            return Err(TokenError::Invalid);
+        }
+        Ok(claims)
+    }
+}
+
+fn date_time(at: Timestamp) -> Option<chrono::DateTime<chrono::Utc>> {
+    chrono::DateTime::from_timestamp(at.as_second(), 0)
+}

@@ -1,0 +1,118 @@
+//! Refresh tokens: `base64url(sessionId ‖ n ‖ HMAC-SHA-256(K, salt ‖ n))`. The row of
+//! the session holds the salt and the current n, and so no token.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::keys::KeyEncryptionKey;
+
+const ID: usize = 16;
+const NUMBER: usize = 4;
+const PROOF: usize = 32;
+/// The length of a token's text: 52 bytes in base64url.
+const TEXT: usize = 70;
+
+/// A token that was read, but of which nothing is proved yet.
+pub struct RefreshToken {
+    pub session: Uuid,
+    pub n: u32,
+    proof: [u8; PROOF],
+}
+
+impl RefreshToken {
+    /// Reads a token's text; `None` for any other string.
+    #[must_use]
+    pub fn parse(text: &SecretString) -> Option<Self> {
+        let text = text.expose_secret();
+        if text.len() != TEXT {
+            return None;
+        }
+        let bytes = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
+        let (id, rest) = bytes.split_first_chunk::<ID>()?;
+        let (n, proof) = rest.split_first_chunk::<NUMBER>()?;
+        Some(Self { session: Uuid::from_bytes(*id), n: u32::from_be_bytes(*n), proof: proof.try_into().ok()? })
+    }
+}
+
+/// Makes and proves refresh tokens with one key.
+#[derive(Clone)]
+pub struct RefreshTokens {
+    key: Zeroizing<[u8; 32]>,
+}
+
+impl RefreshTokens {
+    /// The key is derived from the key-encryption key.
+    #[must_use]
+    pub fn new(key: &KeyEncryptionKey) -> Self {
+        Self { key: key.derive("refresh-token/v1") }
+    }
+
+    /// A salt for a new session.
+    #[must_use]
+    pub fn salt() -> [u8; 16] {
+        let mut salt = [0; 16];
+        getrandom::fill(&mut salt).expect("the operating system gives random bytes");
+        salt
+    }
+
+    /// The text of token `n` of a session.
+    #[must_use]
+    pub fn issue(&self, session: Uuid, salt: &[u8], n: u32) -> SecretString {
+        let proof = self.mac(salt, n).finalize().into_bytes();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(ID + NUMBER + PROOF));
+        bytes.extend_from_slice(session.as_bytes());
+        bytes.extend_from_slice(&n.to_be_bytes());
+        bytes.extend_from_slice(&proof);
+        BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()).into()
+    }
+
+    /// Whether this service made the token for the session with this salt; in
+    /// constant time.
+    #[must_use]
+    pub fn is_genuine(&self, token: &RefreshToken, salt: &[u8]) -> bool {
+        self.mac(salt, token.n).verify_slice(&token.proof).is_ok()
+    }
+
+    fn mac(&self, salt: &[u8], n: u32) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.as_slice()).expect("HMAC takes a key of any length");
+        mac.update(salt);
+        mac.update(&n.to_be_bytes());
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(byte: u8) -> RefreshTokens {
+        use base64::prelude::BASE64_STANDARD;
+        let key = KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([byte; 32]).into()).unwrap();
+        RefreshTokens::new(&key)
+    }
+
+    #[test]
+    fn a_token_is_genuine_for_its_session_number_and_key_only() {
+        let session = Uuid::from_u128(7);
+        let text = tokens(1).issue(session, b"salt", 3);
+        let token = RefreshToken::parse(&text).unwrap();
+        assert_eq!((token.session, token.n), (session, 3));
+        assert!(tokens(1).is_genuine(&token, b"salt"));
+        assert!(!tokens(1).is_genuine(&token, b"another salt"));
+        assert!(!tokens(2).is_genuine(&token, b"salt"));
+        assert!(!tokens(1).is_genuine(&RefreshToken { n: 4, ..token }, b"salt"));
+    }
+
+    #[test]
+    fn any_other_string_is_no_token() {
+        let too_long = "A".repeat(TEXT + 1);
+        let not_base64 = "!".repeat(TEXT);
+        for text in ["", "token", "ä", &too_long, &not_base64] {
+            assert!(RefreshToken::parse(&text.to_owned().into()).is_none());
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Deleting one's account: a tombstone with the goodbye in its pending list. The relay
+//! removes it when the event is published.
+
+use std::sync::Arc;
+
+use events::DeletedBy;
+
+use super::{Accounts, Caller, DECISIONS, Failure};
+use crate::{
+    domain::Password,
+    hashing::Verdict,
+    outbox::Origin,
+    store::{Change, Commit, DecidedOn},
+};
+use service_kit::mongo::StoreError;
+
+/// The password that confirms it.
+pub struct DeleteAccount {
+    pub password: Password,
+}
+
+/// Why the account is still there.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteAccountError {
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error("the account has another version")]
+    PreconditionFailed,
+    #[error("the account is gone, or its sessions have ended")]
+    Gone,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for DeleteAccountError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Deletes the caller's account. `permits` judges the version that is decided on
+/// (`If-Match`).
+///
+/// # Errors
+/// [`DeleteAccountError`]; nothing was changed, except after an unavailable store,
+/// where the outcome is unknown.
+pub async fn delete_account(
+    accounts: &Arc<Accounts>,
+    caller: Caller,
+    delete: DeleteAccount,
+    permits: impl Fn(i64) -> bool + Send + 'static,
+    origin: Origin,
+) -> Result<(), DeleteAccountError> {
+    if !permits(caller.user.version) {
+        return Err(DeleteAccountError::PreconditionFailed);
+    }
+    let verified = caller.user.password_hash()?;
+    let verdict = accounts.hashes.verify(&delete.password, Some(&verified)).await.map_err(Failure::from)?;
+    if matches!(verdict, Verdict::Mismatch) {
+        accounts.background.note_wrong_password(caller.user.id.into(), &origin);
+        return Err(DeleteAccountError::WrongPassword);
+    }
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.bury(caller, permits, &origin).await }).await
+}
+
+impl Accounts {
+    /// On the version, so that the goodbye goes to the address of that moment.
+    async fn bury(
+        &self,
+        caller: Caller,
+        permits: impl Fn(i64) -> bool,
+        origin: &Origin,
+    ) -> Result<(), DeleteAccountError> {
+        let verified = caller.user.password_hash()?;
+        let mut user = caller.user;
+        for _ in 0..DECISIONS {
+            if !permits(user.version) {
+                return Err(DeleteAccountError::PreconditionFailed);
+            }
+            let now = self.clock.now();
+            let id = user.id.into();
+            let event = self.outbox.deleted(id, user.user().recipient(), DeletedBy::SelfService, now, origin);
+            let change = Change { bury: true, beyond_bound: true, events: vec![event], ..Change::default() };
+            if let Commit::Buried(pending) =
+                self.store.users.commit(id, DecidedOn::Version(user.version), change).await?
+            {
+                self.publish_tombstone(id, now, pending);
+                return Ok(());
+            }
+            let again = self.store.users.by_id(id).await?;
+            user = again
+                .filter(|user| {
+                    user.session_lives(caller.session, caller.epoch)
+                        && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())
+                })
+                .ok_or(DeleteAccountError::Gone)?;
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+}

@@ -1,0 +1,52 @@
+//! What can keep any use case from an answer, and is nobody's mistake.
+
+use std::time::Duration;
+
+use service_kit::mongo::StoreError;
+
+use crate::{hashing::HashError, keys::SigningUnavailable};
+
+/// Try again later, or a mistake of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// More work than the machine can do.
+    #[error("overloaded")]
+    Overloaded { retry_after: Duration },
+    /// Something that is needed is away. After a write: the outcome is unknown.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// A mistake of ours; the chain goes to the log.
+    #[error("internal error: {0}")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl Failure {
+    pub(super) fn unavailable(why: &str) -> Self {
+        Self::Unavailable(why.to_owned())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Timeout | StoreError::Unavailable(_) => Self::Unavailable(error.to_string()),
+            other => Self::Internal(other.into()),
+        }
+    }
+}
+
+impl From<HashError> for Failure {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            HashError::ShuttingDown => Self::unavailable("shutting down"),
+            other => Self::Internal(other.into()),
+        }
+    }
+}
+
+impl From<SigningUnavailable> for Failure {
+    fn from(error: SigningUnavailable) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,150 @@
+//! What the service does, one file each. A use case takes domain values, decides,
+//! writes once, and offers the events to the relay.
+
+mod background;
+mod change_password;
+mod delete_account;
+mod failure;
+mod login;
+mod logout;
+mod profile;
+mod refresh;
+mod register;
+mod sign_in;
+mod verify_email;
+mod who;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use service_kit::{Clock, Ids};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+use uuid::Uuid;
+
+pub use background::{Background, BackgroundQueue};
+pub use change_password::{ChangePassword, ChangePasswordError, change_password};
+pub use delete_account::{DeleteAccount, DeleteAccountError, delete_account};
+pub use failure::Failure;
+pub use login::{Login, LoginError, login};
+pub use logout::logout;
+pub use profile::{ProfileChange, UpdateProfileError, update_profile};
+pub use refresh::{RefreshError, refresh};
+pub use register::{RegisterError, Registration, register};
+pub use sign_in::SignedIn;
+pub use verify_email::{VerifyEmailError, request_verification, verify_email};
+pub use who::{Caller, NotSignedIn, caller};
+
+use crate::{
+    hashing::HashPool,
+    keys::KeyEncryptionKey,
+    metrics::AccountMetrics,
+    outbox::Outbox,
+    relay::Relay,
+    store::{Backlog, Commit, PendingEvent, SessionTimes, Store, UserRecord},
+    tokens::{AccessTokens, RefreshTokens},
+};
+
+/// How often a use case decides again because somebody else wrote in between.
+const DECISIONS: usize = 50;
+
+/// Everything that the use cases work with.
+pub struct Accounts {
+    pub store: Store,
+    pub relay: Relay,
+    pub hashes: HashPool,
+    pub access_tokens: AccessTokens,
+    pub refresh_tokens: RefreshTokens,
+    pub outbox: Outbox,
+    pub background: BackgroundQueue,
+    pub keys: KeyEncryptionKey,
+    pub clock: Clock,
+    pub ids: Ids,
+    pub rules: Rules,
+    pub metrics: AccountMetrics,
+    pub writes: Writes,
+    /// Whether the indexes that decide uniqueness are there.
+    pub unique: tokio::sync::watch::Receiver<bool>,
+}
+
+/// Lifetimes and rules from the configuration.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub session_times: SessionTimes,
+    pub verification_ttl: Duration,
+    pub require_verified_email: bool,
+    pub password_min_length: usize,
+}
+
+/// Runs writes to their end even if the client goes away: a handler may be dropped at
+/// any await.
+#[derive(Clone)]
+pub struct Writes {
+    runtime: tokio::runtime::Handle,
+    tasks: TaskTracker,
+}
+
+impl Writes {
+    /// Writes run on the runtime in which this is called.
+    #[must_use]
+    pub fn on_this_runtime() -> Self {
+        Self { runtime: tokio::runtime::Handle::current(), tasks: TaskTracker::new() }
+    }
+
+    /// Waits until none is under way; no new ones may come then.
+    pub async fn finish(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn to_the_end<T: Send + 'static>(&self, write: impl Future<Output = T> + Send + 'static) -> T {
+        let task = self.tasks.spawn_on(write.in_current_span(), &self.runtime);
+        task.await.expect("a write is never aborted, and a panic ends the process")
+    }
+}
+
+impl Accounts {
+    /// Fails until uniqueness can be decided: without its indexes nothing that must be
+    /// unique is written.
+    fn uniqueness_is_decided(&self) -> Result<(), Failure> {
+        if *self.unique.borrow() { Ok(()) } else { Err(Failure::unavailable("the unique indexes are not there yet")) }
+    }
+
+    /// Publishes what the write left pending.
+    fn publish(&self, user: &UserRecord) {
+        self.relay.offer(Backlog {
+            user: user.id,
+            deleted_at: None,
+            pending_events: user.pending_events.clone(),
+            parked: user.parked.clone(),
+        });
+    }
+
+    /// Publishes what a tombstone has pending.
+    fn publish_tombstone(&self, user: Uuid, now: Timestamp, pending_events: Vec<PendingEvent>) {
+        self.relay.offer(Backlog { user: user.into(), deleted_at: Some(now.into()), pending_events, parked: None });
+    }
+}
+
+/// What to do after a commit that decided about a living account.
+enum Next {
+    Done(Box<UserRecord>),
+    DecideAgain,
+}
+
+/// Sorts a commit's end; a full pending list is "later".
+fn after(commit: Commit) -> Result<Next, Failure> {
+    match commit {
+        Commit::Done(user) => Ok(Next::Done(user)),
+        Commit::Outdated => Ok(Next::DecideAgain),
+        Commit::PendingFull => Err(Failure::unavailable("this account has too many unpublished events")),
+        Commit::Buried(_) => Err(Failure::Internal(anyhow::anyhow!("buried where nothing was to be deleted"))),
+    }
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    now.saturating_add(SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+}
+
+/// Shared by every handler.
+pub type SharedAccounts = Arc<Accounts>;

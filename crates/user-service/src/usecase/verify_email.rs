@@ -1,0 +1,106 @@
+//! Verifying an address: the token from the mail, once; and asking for another one.
+
+use std::sync::Arc;
+
+use super::{Accounts, DECISIONS, Failure, Next, after, later, register::VERIFICATION};
+use crate::{
+    domain::{OneTimeToken, UserStatus},
+    outbox::Origin,
+    store::{Change, DecidedOn, TokenChange, TokenRecord, UserRecord},
+};
+use bson::doc;
+use service_kit::mongo::StoreError;
+
+/// Of one person's verification tokens so many are valid at once, the newest.
+const VALID_AT_ONCE: usize = 5;
+
+/// Why the address is not verified by this token.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyEmailError {
+    /// Unknown, used, expired, or for another address: all alike.
+    #[error("the token is not valid")]
+    TokenInvalid,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for VerifyEmailError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Uses the token up; the address counts as verified.
+///
+/// # Errors
+/// [`VerifyEmailError`]; nothing was changed, except after an unavailable store.
+pub async fn verify_email(accounts: &Arc<Accounts>, token: &str, origin: Origin) -> Result<(), VerifyEmailError> {
+    let token = OneTimeToken::parse(token).ok_or(VerifyEmailError::TokenInvalid)?;
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.use_verification(&token, &origin).await }).await
+}
+
+/// Sends another verification mail, if there is an account with this address that is
+/// not verified. Run behind the answer, which says nothing.
+///
+/// # Errors
+/// When the store is away: the request is lost, the person asks again.
+pub async fn request_verification(accounts: &Accounts, email_key: &str, origin: &Origin) -> Result<(), Failure> {
+    for _ in 0..DECISIONS {
+        let found = accounts.store.users.by_email_key(email_key).await?;
+        let Some(user) = found.filter(|user| !user.email_verified && user.status == UserStatus::Active) else {
+            return Ok(());
+        };
+        let now = accounts.clock.now();
+        let token = OneTimeToken::generate();
+        let expires_at = later(now, accounts.rules.verification_ttl);
+        let event = accounts.outbox.verification_requested(&user.user(), &token, expires_at, now, origin);
+        let token = TokenRecord::new(token.digest(), VERIFICATION, email_key, expires_at);
+        let change = Change {
+            tokens: TokenChange::Add { token, keep: VALID_AT_ONCE },
+            events: vec![event],
+            ..Change::default()
+        };
+        let commit = accounts.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
+        if let Next::Done(written) = after(commit)? {
+            accounts.publish(&written);
+            return Ok(());
+        }
+    }
+    Err(Failure::unavailable("too many writers on one account"))
+}
+
+impl Accounts {
+    async fn use_verification(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), VerifyEmailError> {
+        for _ in 0..DECISIONS {
+            let now = self.clock.now();
+            let holder = self.store.users.by_token(token.digest()).await?;
+            let user = holder.filter(|user| holds(user, token, now)).ok_or(VerifyEmailError::TokenInvalid)?;
+            let event = self.outbox.email_verified(&user.user(), now, origin);
+            let change = Change {
+                set: doc! { "emailVerified": true },
+                tokens: TokenChange::Drop(VERIFICATION),
+                events: vec![event],
+                ..Change::default()
+            };
+            let commit = self.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                return Ok(());
+            }
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+}
+
+/// Whether the account's present address may be verified by this token at `now`.
+fn holds(user: &UserRecord, token: &OneTimeToken, now: jiff::Timestamp) -> bool {
+    let digest = token.digest();
+    user.status == UserStatus::Active
+        && user.tokens.iter().any(|record| {
+            record.hash.bytes == digest
+                && record.purpose == VERIFICATION
+                && user.email_keys.first() == Some(&record.to)
+                && now < record.expires_at.to_jiff()
+        })
+}

@@ -1,0 +1,42 @@
+//! Who asks: an access token, and the account as it is now. Because the account is
+//! read anyway, "all sessions end" works on access tokens at once.
+
+use uuid::Uuid;
+
+use super::{Accounts, Failure};
+use crate::{domain::UserStatus, store::UserRecord};
+
+/// A signed-in person.
+pub struct Caller {
+    pub user: UserRecord,
+    pub session: Uuid,
+    pub epoch: i64,
+}
+
+/// Why the token is worth nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum NotSignedIn {
+    #[error("the access token is missing or not valid")]
+    Unauthorized,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+/// The account of a valid access token whose session has not been ended with all others.
+///
+/// # Errors
+/// [`NotSignedIn::Unauthorized`] too when the account is gone or disabled.
+pub async fn caller(accounts: &Accounts, token: &str) -> Result<Caller, NotSignedIn> {
+    let claims = match accounts.access_tokens.verify(token).await {
+        Ok(claims) => claims,
+        Err(_) => {
+            // Before the key set was read, nothing is known about any token.
+            accounts.access_tokens.published().map_err(Failure::from)?;
+            return Err(NotSignedIn::Unauthorized);
+        }
+    };
+    let user = accounts.store.users.by_id(claims.sub).await.map_err(Failure::from)?;
+    user.filter(|user| user.status == UserStatus::Active && user.session_lives(claims.sid, claims.epoch))
+        .map(|user| Caller { user, session: claims.sid, epoch: claims.epoch })
+        .ok_or(NotSignedIn::Unauthorized)
+}
