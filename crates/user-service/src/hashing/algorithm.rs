@@ -277,7 +277,7 @@ mod tests {
             ("$".to_owned(), Unusable::UnknownAlgorithm),
             (format!("$argon2id$v=19$m=64,t=2,p=1${salt}${output}$x"), Unusable::Malformed),
             (format!("$argon2d$v=19$m=64,t=2,p=1${salt}${output}"), Unusable::UnknownAlgorithm),
-            ("$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy".to_owned(), Unusable::NotPhc),
+            ("$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy".to_owned(), Unusable::UnknownAlgorithm),
             ("$argon2id$v=19$m=64,t=2,p=1".to_owned(), Unusable::InvalidParameters),
             (format!("$argon2id$v=19$m=64,t=2,p=1${salt}"), Unusable::InvalidParameters),
             (format!("$argon2id$v=18$m=64,t=2,p=1${salt}${output}"), Unusable::InvalidParameters),

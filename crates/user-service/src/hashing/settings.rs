@@ -14,7 +14,7 @@ const MAX_ITERATIONS: u32 = 1000;
 const MAX_THREADS: usize = 1024;
 
 /// The section `hashing` of the configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct HashingSettings {
     /// Argon2's m: KiB of memory, for each thread.
     pub memory_kib: u32,
