@@ -1,0 +1,36 @@
+//! What tests share: real parts, real binaries, scripted peers, and waiting for a condition with a deadline.
+//!
+//! A test begins with [`Stack::from_env`] (`scripts/test` has started the parts) and a [`World`] of its own:
+//! a topic, two databases, keys and addresses that no other test uses. It starts services with
+//! [`World::user_service`] and [`World::email_service`], talks to them through [`Api`], reads what they
+//! published with [`TopicReader`] and what they mailed with [`Mailbox`]. Everything here panics with a
+//! sentence instead of returning an error: in a test that is the report.
+
+mod api;
+mod eventually;
+mod mailbox;
+mod private_parts;
+mod records;
+mod scripted_smtp;
+mod secrets;
+mod service;
+mod stack;
+mod topic;
+mod world;
+
+pub use api::{Answer, Api, Person, Tokens};
+pub use eventually::{DEADLINE, eventually};
+pub use local_stack::{
+    mock_kafka::MockKafka,
+    ports::Port,
+    tcp_proxy::{Mode, TcpProxy},
+};
+pub use mailbox::{Mailbox, ReceivedMail};
+pub use private_parts::{PrivateKafka, PrivateMongod};
+pub use records::Record;
+pub use scripted_smtp::{Act, Delivery, Phase, Rule, ScriptedSmtp, SmtpSession, Step};
+pub use secrets::{Leak, leaks_in, remember_secret, search_everything, secrets_used};
+pub use service::{Service, ServiceSpec};
+pub use stack::{Kind, Stack, skipped};
+pub use topic::{TopicReader, create_topic, produce, try_create_topic};
+pub use world::World;

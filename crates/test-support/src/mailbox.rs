@@ -1,0 +1,163 @@
+//! The mails that the shared mail server has taken for one address.
+
+use std::time::Duration;
+
+use mailparse::{MailHeaderMap as _, ParsedMail};
+use reqwest::Client;
+use serde_json::Value;
+
+use crate::{DEADLINE, Stack, eventually, remember_secret};
+
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// One mail as it arrived.
+#[derive(Debug, Clone)]
+pub struct ReceivedMail {
+    /// The envelope's sender.
+    pub from: String,
+    /// The envelope's recipients.
+    pub to: Vec<String>,
+    /// The subject, decoded.
+    pub subject: String,
+    /// All headers, decoded, in order.
+    pub headers: Vec<(String, String)>,
+    /// The plain text, decoded.
+    pub text: String,
+    /// The HTML, decoded.
+    pub html: String,
+    /// Headers and body as they were sent.
+    pub raw: String,
+}
+
+impl ReceivedMail {
+    /// Reads a mail and its envelope.
+    ///
+    /// # Panics
+    /// When it is no mail.
+    #[must_use]
+    pub fn parse(from: &str, to: Vec<String>, raw: &str) -> Self {
+        let mail = mailparse::parse_mail(raw.as_bytes()).unwrap_or_else(|error| panic!("not a mail: {error}\n{raw}"));
+        Self {
+            from: from.to_owned(),
+            to,
+            subject: mail.headers.get_first_value("Subject").unwrap_or_default(),
+            headers: mail.headers.iter().map(|header| (header.get_key(), header.get_value())).collect(),
+            text: part(&mail, "text/plain"),
+            html: part(&mail, "text/html"),
+            raw: raw.to_owned(),
+        }
+    }
+
+    /// A header's value; empty when there is none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> String {
+        let header = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        header.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
+    /// The links of the text part.
+    #[must_use]
+    pub fn links(&self) -> Vec<String> {
+        let words = self.text.split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '(' | ')' | '"'));
+        words.filter(|word| word.starts_with("http://") || word.starts_with("https://")).map(str::to_owned).collect()
+    }
+
+    /// The value of `token=` in the link whose path ends in `page`, remembered as a secret of the run.
+    ///
+    /// # Panics
+    /// When there is no such link.
+    #[must_use]
+    pub fn token(&self, page: &str) -> String {
+        let marker = format!("{page}?token=");
+        let link = self.links().into_iter().find(|link| link.contains(&marker));
+        let link = link.unwrap_or_else(|| panic!("no link to {page} in\n{}", self.text));
+        let token = link.split_once("token=").map(|(_, token)| token.split('&').next().unwrap_or(token).to_owned());
+        let token = token.expect("the marker is in the link");
+        remember_secret("one-time token", &token);
+        token
+    }
+}
+
+/// The mails to one address.
+#[derive(Debug, Clone)]
+pub struct Mailbox {
+    client: Client,
+    api: String,
+    address: String,
+}
+
+impl Mailbox {
+    /// # Panics
+    /// When no HTTP client can be made.
+    #[must_use]
+    pub fn new(stack: &Stack, address: &str) -> Self {
+        let client = Client::builder().no_proxy().timeout(CALL_DEADLINE).build();
+        Self {
+            client: client.expect("a client without TLS can be made"),
+            api: stack.mail_api().to_owned(),
+            address: address.to_owned(),
+        }
+    }
+
+    /// All mails so far, oldest first.
+    ///
+    /// # Panics
+    /// When the mail server does not answer.
+    pub async fn mails(&self) -> Vec<ReceivedMail> {
+        let url = format!("{}/api/v2/search", self.api);
+        let query = [("kind", "to"), ("query", self.address.as_str()), ("limit", "250")];
+        let answer = self.client.get(url).query(&query).send().await.expect("the mail server answers");
+        let found: Value = answer.json().await.expect("the mail server answers JSON");
+        let items = found["items"].as_array().cloned().unwrap_or_default();
+        items.iter().rev().filter_map(|item| self.received(item)).collect()
+    }
+
+    /// Waits until there are at least `count` mails and returns all, oldest first.
+    ///
+    /// # Panics
+    /// When there are fewer after 30 s.
+    pub async fn until(&self, count: usize) -> Vec<ReceivedMail> {
+        self.until_within(DEADLINE, count).await
+    }
+
+    /// [`Mailbox::until`] with another deadline.
+    ///
+    /// # Panics
+    /// When there are fewer at the deadline.
+    pub async fn until_within(&self, deadline: Duration, count: usize) -> Vec<ReceivedMail> {
+        eventually(deadline, &format!("{count} mail(s) to {}", self.address), async || {
+            let mails = self.mails().await;
+            (mails.len() >= count).then_some(mails)
+        })
+        .await
+    }
+
+    /// The search matches parts of an address; the envelope decides.
+    fn received(&self, item: &Value) -> Option<ReceivedMail> {
+        let raw = &item["Raw"];
+        let to: Vec<String> = raw["To"].as_array()?.iter().filter_map(|to| Some(to.as_str()?.to_owned())).collect();
+        let ours = to.iter().any(|to| to.eq_ignore_ascii_case(&self.address));
+        ours.then(|| {
+            ReceivedMail::parse(raw["From"].as_str().unwrap_or_default(), to, raw["Data"].as_str().unwrap_or_default())
+        })
+    }
+}
+
+fn part(mail: &ParsedMail<'_>, mime_type: &str) -> String {
+    let found = mail.parts().find(|part| part.ctype.mimetype.eq_ignore_ascii_case(mime_type));
+    found.and_then(|part| part.get_body().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_of_a_link_is_found_in_the_decoded_text() {
+        let raw = "Subject: hi\r\nContent-Type: text/plain; charset=utf-8\r\n\
+            Content-Transfer-Encoding: quoted-printable\r\n\r\nOpen http://localhost:3000/verify-email?token=3Dabc-=\r\ndef_1\r\n";
+        let mail = ReceivedMail::parse("a@example.org", vec![], raw);
+        assert_eq!(mail.token("/verify-email"), "abc-def_1");
+        assert_eq!(mail.links().len(), 1);
+    }
+}

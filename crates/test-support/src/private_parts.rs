@@ -1,0 +1,224 @@
+//! A broker or a database of one test's own, for tests that take it down.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use local_stack::{
+    infra::PARTITIONS,
+    kafka::{Kafka, KafkaSpec},
+    mock_control::MockControl,
+    mock_kafka::MockKafka,
+    mongod::{Mongod, MongodSpec},
+    parts::{KafkaPart, Parts},
+    ports::Port,
+};
+
+use crate::{Kind, Stack};
+
+/// A broker that only one test uses. Real where the shared one is, embedded otherwise.
+#[derive(Debug)]
+pub struct PrivateKafka {
+    broker: Broker,
+    /// Held so that no other test takes them while the broker is down.
+    _ports: [Port; 2],
+}
+
+#[derive(Debug)]
+enum Broker {
+    Real(Box<Kafka>),
+    Embedded { mock: MockKafka, control: MockControl },
+}
+
+impl PrivateKafka {
+    /// Starts one of the same kind as the shared one.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(stack: &Stack, name: &str) -> Self {
+        must(Self::try_start(stack, name, None).await)
+    }
+
+    /// Starts one whose clients are told to come to this port, where a proxy of the test listens. Only a
+    /// real broker can do that.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_advertised(stack: &Stack, name: &str, advertised_port: u16) -> Self {
+        must(Self::try_start(stack, name, Some(advertised_port)).await)
+    }
+
+    async fn try_start(stack: &Stack, name: &str, advertised_port: Option<u16>) -> Result<Self> {
+        let ports = [Port::free()?, Port::free()?];
+        let parts = Parts::locate(stack.is_embedded())?;
+        let broker = match parts.kafka {
+            KafkaPart::Real { java, libs } => Broker::Real(Box::new(
+                Kafka::start(KafkaSpec {
+                    java,
+                    libs,
+                    port: ports[0].number(),
+                    controller_port: ports[1].number(),
+                    advertised_port,
+                    data: directory(stack, "kafka", &ports[0]),
+                    log: log(stack, &format!("kafka-{name}")),
+                })
+                .await?,
+            )),
+            KafkaPart::Embedded { .. } => {
+                let mock = MockKafka::start().await?;
+                let control = MockControl::start(ports[1].number(), &mock)?;
+                Broker::Embedded { mock, control }
+            }
+        };
+        Ok(Self { broker, _ports: ports })
+    }
+
+    /// `host:port` for clients.
+    #[must_use]
+    pub fn brokers(&self) -> String {
+        match &self.broker {
+            Broker::Real(kafka) => kafka.brokers(),
+            Broker::Embedded { mock, .. } => mock.brokers().to_owned(),
+        }
+    }
+
+    /// Which broker it is, for [`crate::World::on_brokers`].
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match &self.broker {
+            Broker::Real(_) => Kind::Real,
+            Broker::Embedded { control, .. } => Kind::Embedded { control: control.url() },
+        }
+    }
+
+    /// Makes a topic with 12 partitions.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub async fn create_topic(&self, topic: &str) {
+        crate::create_topic(&self.brokers(), &self.kind(), topic, PARTITIONS).await;
+    }
+
+    /// Takes it away: the real one is killed, the embedded one accepts nobody. Records are kept.
+    ///
+    /// # Panics
+    /// When the embedded one refuses it.
+    pub async fn down(&mut self) {
+        match &mut self.broker {
+            Broker::Real(kafka) => kafka.child().kill().await,
+            Broker::Embedded { mock, .. } => must(mock.broker_down().await),
+        }
+    }
+
+    /// Gives it back.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn up(&mut self) {
+        match &mut self.broker {
+            Broker::Real(kafka) => must(kafka.restart().await),
+            Broker::Embedded { mock, .. } => must(mock.broker_up().await),
+        }
+    }
+
+    /// SIGSTOP of a real broker: its connections hang. Whether there was one.
+    pub fn pause(&mut self) -> bool {
+        self.real().map(|kafka| kafka.child().pause()).is_some()
+    }
+
+    /// SIGCONT of a real broker. Whether there was one.
+    pub fn resume(&mut self) -> bool {
+        self.real().map(|kafka| kafka.child().resume()).is_some()
+    }
+
+    fn real(&mut self) -> Option<&mut Kafka> {
+        match &mut self.broker {
+            Broker::Real(kafka) => Some(kafka),
+            Broker::Embedded { .. } => None,
+        }
+    }
+}
+
+/// A `mongod` that only one test uses.
+#[derive(Debug)]
+pub struct PrivateMongod {
+    mongod: Mongod,
+    _port: Port,
+}
+
+impl PrivateMongod {
+    /// Starts a standalone one.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(stack: &Stack, name: &str) -> Self {
+        must(Self::try_start(stack, name, None).await)
+    }
+
+    /// Starts a replica set of one.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_replica_set(stack: &Stack, name: &str) -> Self {
+        must(Self::try_start(stack, name, Some("rs0".to_owned())).await)
+    }
+
+    async fn try_start(stack: &Stack, name: &str, replica_set: Option<String>) -> Result<Self> {
+        let port = Port::free()?;
+        let spec = MongodSpec {
+            program: Parts::locate(true)?.mongod,
+            port: port.number(),
+            data: directory(stack, "mongod", &port),
+            log: log(stack, &format!("mongod-{name}")),
+            replica_set,
+        };
+        Ok(Self { mongod: Mongod::start(spec).await?, _port: port })
+    }
+
+    /// The connection string.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        self.mongod.uri()
+    }
+
+    /// `host:port`, for a proxy in front of it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self._port.number())
+    }
+
+    /// SIGKILL; the data is kept.
+    pub async fn down(&mut self) {
+        self.mongod.child().kill().await;
+    }
+
+    /// Starts it again on its data.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn up(&mut self) {
+        must(self.mongod.restart().await);
+    }
+
+    /// SIGSTOP: connections hang.
+    pub fn pause(&mut self) {
+        self.mongod.child().pause();
+    }
+
+    /// SIGCONT.
+    pub fn resume(&mut self) {
+        self.mongod.child().resume();
+    }
+}
+
+fn directory(stack: &Stack, kind: &str, port: &Port) -> PathBuf {
+    stack.directory().join("data").join(format!("{kind}-{}-{}", std::process::id(), port.number()))
+}
+
+fn log(stack: &Stack, name: &str) -> PathBuf {
+    stack.directory().join("logs").join(format!("{name}-{}.log", std::process::id()))
+}
+
+#[track_caller]
+fn must<T>(result: Result<T>) -> T {
+    result.unwrap_or_else(|error| panic!("{error:#}"))
+}

@@ -1,0 +1,85 @@
+//! One record of a topic, with what a test asks of it.
+
+use rdkafka::{
+    Message as _,
+    message::{BorrowedMessage, Headers as _},
+};
+use serde_json::Value;
+
+/// A record as it stands in the topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The partition.
+    pub partition: i32,
+    /// The offset in it.
+    pub offset: i64,
+    /// Milliseconds since 1970, as the broker keeps it.
+    pub timestamp: Option<i64>,
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value.
+    pub value: Option<Vec<u8>>,
+    /// The headers, in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Record {
+    pub(crate) fn of(message: &BorrowedMessage<'_>) -> Self {
+        let headers = message.headers().map(|headers| {
+            headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+        });
+        Self {
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            headers: headers.unwrap_or_default(),
+        }
+    }
+
+    /// A header's value as text; empty when there is none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> String {
+        let value = self.headers.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.as_deref());
+        value.map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
+    }
+
+    /// The key as text; empty when there is none.
+    #[must_use]
+    pub fn key_text(&self) -> String {
+        self.key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default()
+    }
+
+    /// The value as JSON; null when it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        self.value.as_deref().and_then(|value| serde_json::from_slice(value).ok()).unwrap_or(Value::Null)
+    }
+
+    /// `ce_id`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.header("ce_id")
+    }
+
+    /// `ce_type`.
+    #[must_use]
+    pub fn event_type(&self) -> String {
+        self.header("ce_type")
+    }
+
+    /// `ce_sequence` as a number; 0 when it is none.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.header("ce_sequence").parse().unwrap_or(0)
+    }
+
+    /// Whether key, value or a header contains these bytes.
+    #[must_use]
+    pub fn contains(&self, bytes: &[u8]) -> bool {
+        let has = |part: &[u8]| part.windows(bytes.len().max(1)).any(|window| window == bytes);
+        let headers = self.headers.iter().filter_map(|(_, value)| value.as_deref());
+        self.key.as_deref().into_iter().chain(self.value.as_deref()).chain(headers).any(has)
+    }
+}

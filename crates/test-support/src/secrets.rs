@@ -1,0 +1,154 @@
+//! The secrets that the tests of a run have used, and the search for them where none may be (promise S1).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use bson::RawDocumentBuf;
+use futures_util::TryStreamExt as _;
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+};
+use serde_json::{Value, json};
+
+use crate::{DEADLINE, Stack, TopicReader};
+
+/// Shorter ones are found in innocent places.
+const SHORTEST: usize = 12;
+
+/// A secret in a place where it may not be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Leak {
+    /// What it is: password, refresh token, ...
+    pub secret: String,
+    /// The file, topic or collection.
+    pub place: String,
+}
+
+/// Writes down that a test uses this secret; the run's last test searches for it.
+///
+/// Outside of a run of `scripts/test` nothing is written.
+///
+/// # Panics
+/// When the run's directory cannot be written.
+pub fn remember_secret(what: &str, value: &str) {
+    let Some(directory) = env::var_os("TEST_STACK_DIR") else { return };
+    let directory = Path::new(&directory).join("secrets");
+    fs::create_dir_all(&directory).expect("the run's directory can be written");
+    // One file per process, one short write per line: nothing can interleave.
+    let path = directory.join(format!("{}.jsonl", std::process::id()));
+    let line = format!("{}\n", json!({ "what": what, "value": value }));
+    let file = fs::File::options().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the run's directory can be written");
+}
+
+/// All secrets of the run so far: the value, and what it is.
+#[must_use]
+pub fn secrets_used(stack: &Stack) -> BTreeMap<String, String> {
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
+    let text: String = files_below(&stack.directory().join("secrets")).into_iter().map(read).collect();
+    text.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|line| Some((line["value"].as_str()?.to_owned(), line["what"].as_str()?.to_owned())))
+        .filter(|(value, _)| value.len() >= SHORTEST)
+        .collect()
+}
+
+/// Which of the secrets these bytes contain.
+#[must_use]
+pub fn leaks_in(place: &str, bytes: &[u8], secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
+    let text = String::from_utf8_lossy(bytes);
+    let found = secrets.iter().filter(|(value, _)| text.contains(value.as_str()));
+    found.map(|(_, what)| Leak { secret: what.clone(), place: place.to_owned() }).collect()
+}
+
+/// Searches the services' logs, every topic and every collection of the run.
+///
+/// # Panics
+/// When one of them cannot be read.
+pub async fn search_everything(stack: &Stack) -> BTreeSet<Leak> {
+    let secrets = secrets_used(stack);
+    let mut leaks = in_logs(stack, &secrets);
+    leaks.extend(in_topics(stack, &secrets).await);
+    leaks.extend(in_collections(stack, &secrets).await);
+    leaks
+}
+
+/// The services' logs. What the mail server logs is the mails, in which tokens have to be.
+fn in_logs(stack: &Stack, secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
+    let ours = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("user-service") || name.starts_with("email-service")
+    };
+    let logs = files_below(&stack.directory().join("logs")).into_iter().filter(ours);
+    logs.flat_map(|path| leaks_in(&path.display().to_string(), &fs::read(&path).unwrap_or_default(), secrets)).collect()
+}
+
+async fn in_topics(stack: &Stack, secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
+    let mut leaks = BTreeSet::new();
+    for topic in topics(stack.brokers()).await {
+        let mut reader = TopicReader::new(stack.brokers(), &topic);
+        for record in reader.read_all().await {
+            let headers = record.headers.iter().filter_map(|(_, value)| value.clone());
+            let parts = headers.chain(record.key.clone()).chain(record.value.clone());
+            leaks.extend(parts.flat_map(|part| leaks_in(&format!("topic {topic}"), &part, secrets)));
+        }
+    }
+    leaks
+}
+
+async fn topics(brokers: &str) -> Vec<String> {
+    let brokers = brokers.to_owned();
+    let ask = move || {
+        let consumer: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", &brokers).create().expect("these settings are valid");
+        let metadata = consumer.fetch_metadata(None, DEADLINE).expect("the broker answers");
+        let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+        names.filter(|name| !name.starts_with("__")).collect()
+    };
+    tokio::task::spawn_blocking(ask).await.expect("asking for topics does not panic")
+}
+
+async fn in_collections(stack: &Stack, secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
+    let client = stack.mongodb().await;
+    let mut leaks = BTreeSet::new();
+    for database in client.list_database_names().await.expect("MongoDB answers") {
+        if ["admin", "local", "config"].contains(&database.as_str()) {
+            continue;
+        }
+        let database = client.database(&database);
+        for name in database.list_collection_names().await.expect("MongoDB answers") {
+            let place = format!("collection {}.{name}", database.name());
+            let found = database.collection::<RawDocumentBuf>(&name).find(bson::doc! {}).await;
+            let mut documents = found.expect("MongoDB answers");
+            while let Some(document) = documents.try_next().await.expect("MongoDB answers") {
+                leaks.extend(leaks_in(&place, document.as_bytes(), secrets));
+            }
+        }
+    }
+    leaks
+}
+
+/// All files in a directory and the ones below it; none when it is missing.
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let below = |path: PathBuf| if path.is_dir() { files_below(&path) } else { vec![path] };
+    entries.flatten().flat_map(|entry| below(entry.path())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_among_other_bytes_and_named_without_its_value() {
+        let secrets = BTreeMap::from([("correct horse battery".to_owned(), "password".to_owned())]);
+        let leaks = leaks_in("a log", b"\xff{\"message\":\"correct horse battery\"}", &secrets);
+        assert_eq!(leaks.into_iter().collect::<Vec<_>>(), [Leak { secret: "password".into(), place: "a log".into() }]);
+        assert!(leaks_in("a log", b"correct horse", &secrets).is_empty());
+    }
+}

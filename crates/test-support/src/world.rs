@@ -1,0 +1,246 @@
+//! What one test has for itself: a topic, two databases, a consumer group, keys, and mail addresses.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use mongodb::Database;
+
+use crate::{
+    Api, Mailbox, Person, Service, ServiceSpec, Stack, TopicReader, create_topic,
+    service::binary,
+    stack::{Kind, mongodb_client},
+};
+
+/// One test's world. The names are unique in a run; nothing needs to be cleaned up.
+#[derive(Debug, Clone)]
+pub struct World {
+    stack: Stack,
+    tag: String,
+    topic: String,
+    brokers: String,
+    mongodb_uri: String,
+    smtp_urls: String,
+    kind: Kind,
+}
+
+impl World {
+    /// A world whose topic exists already, with 12 partitions. `name` is a short word for logs and names.
+    pub async fn new(stack: &Stack, name: &str) -> Self {
+        let world = Self::without_topic(stack, name);
+        world.create_topic().await;
+        world
+    }
+
+    /// A world without its topic: the user service makes it (on the embedded broker, where it cannot,
+    /// [`World::create_topic`] has to).
+    #[must_use]
+    pub fn without_topic(stack: &Stack, name: &str) -> Self {
+        let tag = unique(name);
+        let world = Self {
+            stack: stack.clone(),
+            topic: format!("user.events.{tag}"),
+            brokers: stack.brokers.clone(),
+            mongodb_uri: stack.mongodb_uri.clone(),
+            smtp_urls: format!("smtp://{}", stack.smtp_address),
+            kind: stack.kind.clone(),
+            tag,
+        };
+        world.make_keys();
+        world
+    }
+
+    /// The same world on another broker: a private one, or through a proxy. Its topic has to be made there.
+    #[must_use]
+    pub fn on_brokers(mut self, brokers: impl Into<String>, kind: Kind) -> Self {
+        self.brokers = brokers.into();
+        self.kind = kind;
+        self
+    }
+
+    /// The same world on another MongoDB, or through a proxy.
+    #[must_use]
+    pub fn on_mongodb(mut self, uri: impl Into<String>) -> Self {
+        self.mongodb_uri = uri.into();
+        self
+    }
+
+    /// The same world with other SMTP servers: one URL, or several with commas.
+    #[must_use]
+    pub fn on_smtp(mut self, urls: impl Into<String>) -> Self {
+        self.smtp_urls = urls.into();
+        self
+    }
+
+    /// Makes the topic, with 12 partitions.
+    pub async fn create_topic(&self) {
+        create_topic(&self.brokers, &self.kind, &self.topic, 12).await;
+    }
+
+    /// The shared parts.
+    #[must_use]
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// The part of all names that makes them unique.
+    #[must_use]
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// The topic's name.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// `host:port` of the broker.
+    #[must_use]
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// Which broker it is.
+    #[must_use]
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The consumer group of the email service.
+    #[must_use]
+    pub fn group(&self) -> String {
+        format!("email-{}", self.tag)
+    }
+
+    /// The directory of the keys: `encryption.key`, `sealing.public`, `sealing.private`.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.stack.directory.join("keys").join(&self.tag)
+    }
+
+    /// The directory of the services' logs.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.stack.directory.join("logs").join(&self.tag)
+    }
+
+    /// An e-mail address that only this world uses.
+    #[must_use]
+    pub fn address(&self, local_part: &str) -> String {
+        format!("{local_part}-{}@example.org", self.tag)
+    }
+
+    /// Somebody with a user name, an address and a password of their own.
+    #[must_use]
+    pub fn person(&self, name: &str) -> Person {
+        Person::new(name, &self.tag, self.address(name))
+    }
+
+    /// The user service's database.
+    pub async fn user_database(&self) -> Database {
+        mongodb_client(&self.mongodb_uri).await.database(&self.user_database_name())
+    }
+
+    /// The email service's database.
+    pub async fn email_database(&self) -> Database {
+        mongodb_client(&self.mongodb_uri).await.database(&self.email_database_name())
+    }
+
+    /// The mails to one address, at the shared mail server.
+    #[must_use]
+    pub fn mailbox(&self, address: &str) -> Mailbox {
+        Mailbox::new(&self.stack, address)
+    }
+
+    /// Reads the topic from its beginning.
+    #[must_use]
+    pub fn topic_reader(&self) -> TopicReader {
+        TopicReader::new(&self.brokers, &self.topic)
+    }
+
+    /// A user service of this world; `start` makes it run.
+    #[must_use]
+    pub fn user_service(&self) -> ServiceSpec {
+        let keys = self.keys();
+        self.service("user-service", "USER_SERVICE")
+            .with_http()
+            .set("MONGODB__DATABASE", self.user_database_name())
+            .set("KEYS__ENCRYPTION_KEY_FILE", path(&keys.join("encryption.key")))
+            .set("SEALING__PUBLIC_KEY_FILE", path(&keys.join("sealing.public")))
+            // Tests sign in more often than anybody may; those of the limits set it back.
+            .set("LIMITS__ENABLED", "false")
+    }
+
+    /// An email service of this world; `start` makes it run.
+    #[must_use]
+    pub fn email_service(&self) -> ServiceSpec {
+        self.service("email-service", "EMAIL_SERVICE")
+            .set("MONGODB__DATABASE", self.email_database_name())
+            .set("KAFKA__GROUP", self.group())
+            .set("SMTP__URL", &self.smtp_urls)
+            .set("SEALING__PRIVATE_KEY_FILE", path(&self.keys().join("sealing.private")))
+    }
+
+    /// Both services, ready, and a client of the user service. The mails' links lead to it.
+    pub async fn start_both(&self) -> (Service, Service, Api) {
+        let user_service = self.user_service();
+        let links = user_service.base_url();
+        let (user_service, email_service) =
+            tokio::join!(user_service.start(), self.email_service().set("MAIL__LINK_BASE_URL", links).start());
+        let api = user_service.api();
+        (user_service, email_service, api)
+    }
+
+    fn service(&self, name: &'static str, prefix: &'static str) -> ServiceSpec {
+        ServiceSpec::new(name, prefix, self.logs())
+            .set("MONGODB__URI", &self.mongodb_uri)
+            .set("KAFKA__BROKERS", &self.brokers)
+            .set("KAFKA__TOPIC", &self.topic)
+            .set("LOG__FORMAT", "json")
+    }
+
+    fn user_database_name(&self) -> String {
+        format!("user-{}", self.tag)
+    }
+
+    fn email_database_name(&self) -> String {
+        format!("email-{}", self.tag)
+    }
+
+    /// By the services' own commands, as an operator does it.
+    fn make_keys(&self) {
+        let directory = self.keys();
+        fs::create_dir_all(&directory).expect("the run's directory can be written");
+        for service in ["user-service", "email-service"] {
+            let made = Command::new(binary(service))
+                .args(["keygen", "--out"])
+                .arg(&directory)
+                .stdin(Stdio::null())
+                .output()
+                .expect("the service's binary runs");
+            assert!(made.status.success(), "{service} keygen: {}", String::from_utf8_lossy(&made.stderr));
+        }
+    }
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// `name` and a suffix that no other test process and no other call has.
+fn unique(name: &str) -> String {
+    static PROCESS: OnceLock<String> = OnceLock::new();
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let process = PROCESS.get_or_init(|| {
+        let random = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("Linux has this file");
+        random.chars().filter(char::is_ascii_hexdigit).take(8).collect()
+    });
+    format!("{name}-{process}-{}", CALLS.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,101 @@
+//! The scripted SMTP server does what its rules say and writes down what reached it.
+
+use std::time::Duration;
+
+use test_support::{Act, Phase, Rule, ScriptedSmtp};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+};
+
+struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    async fn connect(server: &ScriptedSmtp) -> Self {
+        let mut client = Self { stream: BufReader::new(TcpStream::connect(server.address()).await.unwrap()) };
+        assert_eq!(client.reply().await.as_deref(), Some("220 scripted ESMTP"));
+        client
+    }
+
+    async fn say(&mut self, text: &str) -> Option<String> {
+        self.stream.get_mut().write_all(format!("{text}\r\n").as_bytes()).await.unwrap();
+        self.reply().await
+    }
+
+    /// The last line of the answer; none when the connection ends or nothing comes.
+    async fn reply(&mut self) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            let read = self.stream.read_line(&mut line);
+            let read = tokio::time::timeout(Duration::from_millis(500), read).await.ok()?.unwrap_or(0);
+            if read == 0 {
+                return None;
+            }
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return Some(line.trim_end().to_owned());
+            }
+        }
+    }
+
+    async fn mail_to(&mut self, to: &str) -> Option<String> {
+        self.say("EHLO test").await?;
+        self.say("MAIL FROM:<a@example.org>").await?;
+        let reply = self.say(&format!("RCPT TO:<{to}>")).await?;
+        if !reply.starts_with("250") {
+            return Some(reply);
+        }
+        self.say("DATA").await?;
+        self.say("Subject: hi\r\n\r\n..text\r\n.").await
+    }
+}
+
+#[tokio::test]
+async fn without_rules_every_mail_is_taken_and_written_down() {
+    let server = ScriptedSmtp::start().await;
+    let reply = Client::connect(&server).await.mail_to("b@example.org").await;
+    assert_eq!(reply.as_deref(), Some("250 2.0.0 taken"));
+    let deliveries = server.until_deliveries_to("b@example.org", 1).await;
+    assert_eq!(deliveries[0].mail.subject, "hi");
+    assert_eq!(deliveries[0].mail.text.trim(), ".text");
+    assert!(deliveries[0].accepted());
+    use Phase::{Body, Data, Dot, Ehlo, Greeting, Mail, Rcpt};
+    assert_eq!(server.sessions()[0].phases(), [Greeting, Ehlo, Mail, Rcpt, Data, Body, Dot]);
+    server.until_nobody_is_connected().await;
+}
+
+#[tokio::test]
+async fn a_rule_for_one_recipient_leaves_the_others_alone() {
+    let server = ScriptedSmtp::start().await;
+    server.rule(Rule::always(Phase::Rcpt, Act::reply("550 5.1.1 nobody")).to("b@example.org"));
+    let mut client = Client::connect(&server).await;
+    assert_eq!(client.mail_to("b@example.org").await.as_deref(), Some("550 5.1.1 nobody"));
+    assert_eq!(client.mail_to("c@example.org").await.as_deref(), Some("250 2.0.0 taken"));
+    assert!(server.deliveries_to("b@example.org").is_empty());
+}
+
+#[tokio::test]
+async fn a_mail_that_is_dropped_or_hangs_at_the_dot_has_arrived_without_an_answer() {
+    let server = ScriptedSmtp::start().await;
+    server.rule(Rule::once(Phase::Dot, Act::Drop));
+    server.rule(Rule::once(Phase::Dot, Act::Hang));
+    assert_eq!(Client::connect(&server).await.mail_to("b@example.org").await, None);
+    assert_eq!(Client::connect(&server).await.mail_to("b@example.org").await, None);
+    assert_eq!(Client::connect(&server).await.mail_to("b@example.org").await.as_deref(), Some("250 2.0.0 taken"));
+    let accepted: Vec<bool> = server.deliveries().iter().map(test_support::Delivery::accepted).collect();
+    assert_eq!(accepted, [false, false, true]);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_no_delivery() {
+    let server = ScriptedSmtp::start().await;
+    let mut client = Client::connect(&server).await;
+    for line in ["EHLO test", "MAIL FROM:<a@example.org>", "RCPT TO:<b@example.org>", "DATA"] {
+        client.say(line).await.unwrap();
+    }
+    client.stream.get_mut().write_all(b"Subject: hi\r\n").await.unwrap();
+    drop(client);
+    server.until_phase(Phase::Body, 1).await;
+    assert!(server.deliveries().is_empty());
+}
