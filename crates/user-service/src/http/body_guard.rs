@@ -4,6 +4,9 @@
 //! client that never ends its body would hold its connection for ever (actix-http 3.20,
 //! `payload_drainable`). It closes the connection instead while the body's receiver is alive when
 //! the response ends: that is why the receiver is kept inside the response.
+//!
+//! `HttpServer::client_disconnect_timeout` must stay above half a second (the default is one): its
+//! deadline is counted from a clock that ticks twice a second, and one in the past never fires.
 
 use std::{
     cell::RefCell,
@@ -146,11 +149,10 @@ mod tests {
                 .wrap(from_fn(|request, next| guard_body_for(Duration::from_millis(100), request, next)))
                 .route("/echo", web::post().to(echo))
                 .route("/refused", web::post().to(|| async { Problem::Unauthorized.error_response() }))
-                .route("/empty", web::post().to(|| async { HttpResponse::NoContent() }))
+                .route("/empty", web::post().to(|| async { HttpResponse::NoContent().finish() }))
         })
         .workers(1)
         .disable_signals()
-        .client_disconnect_timeout(Duration::from_millis(100))
         .bind(("127.0.0.1", 0))
         .unwrap();
         let address = server.addrs()[0];
