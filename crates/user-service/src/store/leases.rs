@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bson::doc;
+use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
 use super::{Handle, SCHEMA_VERSION};
@@ -22,22 +23,26 @@ impl LeaseStore {
     pub async fn hold(&self, name: &str, holder: uuid::Uuid, length: Duration) -> Result<bool, StoreError> {
         let holder = holder.to_string();
         let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX / 4);
-        let filter = doc! {
-            "_id": name,
-            "$expr": { "$or": [{ "$eq": ["$holder", &holder] }, { "$lt": ["$until", "$$NOW"] }] },
-        };
+        // `$expr` may not stand in the filter of an upsert, so the update decides.
+        let free = doc! { "$or": [{ "$eq": ["$holder", &holder] }, { "$not": [{ "$gt": ["$until", "$$NOW"] }] }] };
+        let until = doc! { "$add": ["$$NOW", millis] };
         let update = vec![doc! { "$set": {
             "schemaVersion": SCHEMA_VERSION,
-            "holder": &holder,
-            "until": { "$add": ["$$NOW", millis] },
+            "holder": { "$cond": [&free, &holder, "$holder"] },
+            "until": { "$cond": [&free, until, "$until"] },
         } }];
-        let written = within(self.handle.deadline, async {
-            self.handle.collection.update_one(filter, update).upsert(true).await
-        })
+        let written = within(
+            self.handle.deadline,
+            self.handle
+                .collection
+                .find_one_and_update(doc! { "_id": name }, update)
+                .upsert(true)
+                .return_document(ReturnDocument::After),
+        )
         .await;
         match written {
-            Ok(_) => Ok(true),
-            // Held by another: the filter does not match, and the upsert finds the name taken.
+            Ok(lease) => Ok(lease.is_some_and(|lease| lease.get_str("holder").is_ok_and(|now| now == holder))),
+            // Two upserts at once: the other was first.
             Err(StoreError::DuplicateKey { .. }) => Ok(false),
             Err(error) => Err(error),
         }
