@@ -12,9 +12,12 @@
 
 mod error;
 mod keys;
+mod kinds;
 mod layers;
 mod render;
+mod secrets;
 mod sections;
+mod typed;
 mod values;
 
 use std::{env, ffi::OsString, path::Path};

@@ -1,0 +1,87 @@
+//! Secrets: given directly, or by a file that holds them.
+
+use std::{fs, path::PathBuf};
+
+use toml::Value;
+
+use super::{
+    ConfigError, Origin,
+    keys::{Keys, Kind},
+    layers::{Entry, Layer, Layers},
+    values::items,
+};
+
+impl Layers {
+    /// Replaces every `x_file` of a secret `x` by the secret. One beats the other only
+    /// if that is a default; otherwise it would be a guess which one is meant.
+    pub(super) fn resolve_secrets(&mut self, keys: &Keys) -> Result<(), ConfigError> {
+        let mut contents = Layer::new();
+        for secret in keys.secrets() {
+            let file_key = format!("{secret}_file");
+            let file = match (self.set_in(secret), self.set_in(&file_key)) {
+                (_, None) => None,
+                (None, Some((_, file))) => Some(file),
+                (Some((direct, _)), Some((0, _))) if direct > 0 => None,
+                (Some((0, _)), Some((level, file))) if level > 0 => Some(file),
+                (Some((_, direct)), Some((_, file))) => {
+                    return Err(ConfigError::BothSet {
+                        key: secret.clone(),
+                        direct: direct.origin.clone(),
+                        file: file.origin.clone(),
+                    });
+                }
+            };
+            if let Some(file) = file {
+                let entry = read_secret(keys, secret, &file_key, file)?;
+                contents.insert(secret.clone(), entry);
+            }
+            for layer in &mut self.0 {
+                layer.remove(&file_key);
+            }
+        }
+        self.0.push(contents);
+        Ok(())
+    }
+
+    /// Every secret as if it were set to nothing.
+    pub(super) fn without_secrets(mut self, keys: &Keys) -> Self {
+        let mut blank = Layer::new();
+        for secret in keys.secrets() {
+            self.0.iter_mut().for_each(|layer| drop(layer.remove(&format!("{secret}_file"))));
+            if keys.open_table_of(secret).is_none() && self.get(secret).is_none() {
+                let value = Value::String(String::new());
+                blank.insert(secret.clone(), Entry { value, origin: Origin::Defaults });
+            }
+        }
+        self.0.push(blank);
+        self
+    }
+}
+
+fn read_secret(keys: &Keys, secret: &str, file_key: &str, file: &Entry) -> Result<Entry, ConfigError> {
+    let several = keys.kind(file_key) == Some(Kind::List) || keys.kind(secret) == Some(Kind::List);
+    let paths: Vec<PathBuf> = match &file.value {
+        Value::Array(items) => items.iter().filter_map(Value::as_str).map(PathBuf::from).collect(),
+        Value::String(text) if several => items(text).map(PathBuf::from).collect(),
+        Value::String(text) => vec![PathBuf::from(text)],
+        _ => Vec::new(),
+    };
+    let mut contents = Vec::new();
+    for path in &paths {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::SecretFile {
+            key: file_key.to_owned(),
+            origin: file.origin.clone(),
+            path: path.clone(),
+            source,
+        })?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        contents.push(text.strip_suffix('\r').unwrap_or(text).to_owned());
+    }
+    let value = if several {
+        let texts = contents.iter().flat_map(|text| items(text));
+        Value::Array(texts.map(|text| Value::String(text.to_owned())).collect())
+    } else {
+        Value::String(contents.concat())
+    };
+    Ok(Entry { value, origin: Origin::SecretFile(paths.into_iter().next().unwrap_or_default()) })
+}

@@ -1,0 +1,141 @@
+//! The layers merged, and turned into the service's type, by the `config` crate; its
+//! errors in our terms.
+
+use config::{Config, Map, Source, Value as Merged, ValueKind};
+use serde::de::DeserializeOwned;
+use toml::Value;
+
+use super::{ConfigError, keys::Keys, layers::Layers};
+
+impl Layers {
+    pub(super) fn deserialize<T: DeserializeOwned>(&self, keys: &Keys) -> Result<T, ConfigError> {
+        let result = self.merged(keys).and_then(Config::try_deserialize);
+        result.map_err(|error| self.explain(keys, "", error))
+    }
+
+    pub(super) fn deserialize_section<T: DeserializeOwned>(
+        &self,
+        keys: &Keys,
+        section: &str,
+    ) -> Result<T, ConfigError> {
+        let result = self.merged(keys).and_then(|merged| {
+            let section = merged.cache.into_table()?.remove(section);
+            section.unwrap_or_default().try_deserialize()
+        });
+        result.map_err(|error| self.explain(keys, section, error))
+    }
+
+    /// Known keys that `T` does not read.
+    pub(super) fn unread<T: DeserializeOwned>(&self, keys: &Keys) -> Result<Vec<String>, ConfigError> {
+        let mut unread = Vec::new();
+        let result = self.merged(keys).and_then(|merged| {
+            serde_ignored::deserialize::<_, _, T>(merged.cache, |path| unread.push(path.to_string()))
+        });
+        result.map_err(|error| self.explain(keys, "", error))?;
+        Ok(unread)
+    }
+
+    fn merged(&self, keys: &Keys) -> Result<Config, config::ConfigError> {
+        // Every table is there, even if nothing is set in it.
+        let mut tables = Map::new();
+        for table in keys.tables() {
+            put(&mut tables, &table.split('.').collect::<Vec<_>>(), Map::<String, Merged>::new().into());
+        }
+        let mut builder = Config::builder().add_source(Tables(tables));
+        for layer in &self.0 {
+            let mut root = Map::new();
+            for (key, entry) in layer {
+                put(&mut root, &keys.path(key), to_merged(&entry.value));
+            }
+            builder = builder.add_source(Tables(root));
+        }
+        builder.build()
+    }
+
+    /// The `config` crate's error with our key and origin, and without secrets.
+    fn explain(&self, keys: &Keys, section: &str, error: config::ConfigError) -> ConfigError {
+        let (path, reason, safe_reason) = take_apart(error);
+        let path = match (section, path) {
+            ("", path) => path.unwrap_or_default(),
+            (section, None) => section.to_owned(),
+            (section, Some(path)) => format!("{section}.{path}"),
+        };
+        // `smtp.url[1]` is in `smtp.url`.
+        let key = path.split('[').next().unwrap_or_default().to_owned();
+        match self.get(&key) {
+            None => {
+                let variable = keys.variable_of(&key);
+                let hint = if keys.is_secret(&key) { format!("{variable} or {variable}_FILE") } else { variable };
+                ConfigError::Missing { key, hint }
+            }
+            Some(entry) => ConfigError::Invalid {
+                origin: entry.origin.clone(),
+                reason: if keys.is_secret(&key) { safe_reason } else { reason },
+                key,
+            },
+        }
+    }
+}
+
+fn to_merged(value: &Value) -> Merged {
+    let kind = match value {
+        Value::String(text) => ValueKind::String(text.clone()),
+        Value::Integer(number) => ValueKind::I64(*number),
+        Value::Float(number) => ValueKind::Float(*number),
+        Value::Boolean(yes) => ValueKind::Boolean(*yes),
+        Value::Datetime(time) => ValueKind::String(time.to_string()),
+        Value::Array(items) => ValueKind::Array(items.iter().map(to_merged).collect()),
+        Value::Table(table) => {
+            let members = table.iter();
+            ValueKind::Table(members.map(|(k, v)| (k.clone(), to_merged(v))).collect())
+        }
+    };
+    Merged::new(None, kind)
+}
+
+/// Puts a value at the end of a path, making the tables on the way.
+fn put(table: &mut Map<String, Merged>, path: &[&str], value: Merged) {
+    match path {
+        [] => {}
+        [name] => {
+            table.insert((*name).to_owned(), value);
+        }
+        [name, rest @ ..] => {
+            let inner = table.entry((*name).to_owned()).or_insert_with(|| Map::<String, Merged>::new().into());
+            if let ValueKind::Table(inner) = &mut inner.kind {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// A layer as the `config` crate takes it.
+#[derive(Clone, Debug)]
+struct Tables(Map<String, Merged>);
+
+impl Source for Tables {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Merged>, config::ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// The key, the reason, and the reason without the value.
+fn take_apart(error: config::ConfigError) -> (Option<String>, String, String) {
+    use config::ConfigError::{At, NotFound, Type};
+    const HIDDEN: &str = "not valid (not shown: it is a secret)";
+    match error {
+        NotFound(key) => (Some(key), "not set".into(), HIDDEN.into()),
+        Type { unexpected, expected, key, .. } => {
+            (key, format!("expected {expected}, got {unexpected}"), format!("expected {expected}"))
+        }
+        At { error, key, .. } => {
+            let (_, reason, safe) = take_apart(*error);
+            (key, reason, safe)
+        }
+        other => (None, other.to_string(), HIDDEN.into()),
+    }
+}

@@ -1,0 +1,114 @@
+//! The store against a real server: indexes, duplicate keys, the watch.
+//!
+//! `scripts/test` starts one and says where in `TEST_MONGODB_URI`; without it these
+//! tests say that they are skipped.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::{env, time::Duration};
+
+use mongodb::{
+    Database,
+    bson::{Bson, Document, doc},
+};
+use service_kit::{
+    Check, CheckState, Health, Ids, MongoConfig,
+    mongo::{self, IndexError, IndexSpec, StoreError, ensure_indexes, within},
+};
+use tokio_util::sync::CancellationToken;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A database of this test's own; none if there is no server.
+async fn database() -> Option<Database> {
+    let Ok(uri) = env::var("TEST_MONGODB_URI") else {
+        eprintln!("SKIPPED: TEST_MONGODB_URI is not set; scripts/test sets it");
+        return None;
+    };
+    let config = MongoConfig { uri: uri.into(), database: String::new(), operation_timeout: DEADLINE };
+    let client = mongo::client(&config, "service-kit-tests").await.unwrap();
+    Some(client.database(&format!("service-kit-{}", Ids::random().v4())))
+}
+
+fn expiring(seconds: u64) -> IndexSpec {
+    IndexSpec::new("rows", "expiry", doc! { "at": 1 }).expire_after(Duration::from_secs(seconds))
+}
+
+async fn expiry_of(database: &Database) -> i64 {
+    let answer = database.run_command(doc! { "listIndexes": "rows" }).await.unwrap();
+    let indexes = answer.get_document("cursor").unwrap().get_array("firstBatch").unwrap();
+    let mut indexes = indexes.iter().filter_map(Bson::as_document);
+    let index = indexes.find(|index| index.get_str("name").is_ok_and(|name| name == "expiry")).unwrap();
+    let seconds = index.get("expireAfterSeconds").unwrap();
+    seconds.as_i64().or(seconds.as_i32().map(i64::from)).unwrap()
+}
+
+#[tokio::test]
+async fn indexes_are_made_once_and_their_expiry_follows_the_list() {
+    let Some(database) = database().await else { return };
+    let specs = |seconds| {
+        let unique = IndexSpec::new("rows", "name", doc! { "name": 1 }).unique();
+        [unique.partial(doc! { "name": { "$exists": true } }), expiring(seconds)]
+    };
+    for seconds in [60, 60, 3600] {
+        ensure_indexes(&database, &specs(seconds)).await.unwrap();
+        assert_eq!(expiry_of(&database).await, i64::try_from(seconds).unwrap());
+    }
+    let error = ensure_indexes(&database, &[expiring(3600).unique()]).await.unwrap_err();
+    assert!(matches!(error, IndexError::Conflict { collection: "rows", name: "expiry" }), "{error}");
+    assert!(!error.is_transient());
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_duplicate_key_names_its_index_whatever_the_command() {
+    let Some(database) = database().await else { return };
+    let unique = IndexSpec::new("rows", "name-unique", doc! { "name": 1 }).unique();
+    ensure_indexes(&database, &[unique]).await.unwrap();
+    let rows = database.collection::<Document>("rows");
+    let ada = || doc! { "name": "ada@example.org" };
+    rows.insert_many([ada(), doc! { "name": "bob" }]).await.unwrap();
+
+    let to_ada = || doc! { "$set": ada() };
+    let bob = || doc! { "name": "bob" };
+    for result in [
+        within(DEADLINE, rows.insert_one(ada())).await.map(drop),
+        within(DEADLINE, rows.insert_many([doc! { "name": "cy" }, ada()])).await.map(drop),
+        within(DEADLINE, rows.update_one(bob(), to_ada())).await.map(drop),
+        within(DEADLINE, rows.find_one_and_update(bob(), to_ada())).await.map(drop),
+        within(DEADLINE, rows.replace_one(bob(), ada())).await.map(drop),
+    ] {
+        let error = result.unwrap_err();
+        assert!(matches!(&error, StoreError::DuplicateKey { index } if index == "name-unique"), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("ada"), "{error:?}");
+    }
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_operation_that_takes_too_long_is_of_unknown_outcome() {
+    let Some(database) = database().await else { return };
+    let rows = database.collection::<Document>("rows");
+    rows.insert_one(doc! {}).await.unwrap();
+    let slow = rows.find_one(doc! { "$where": "sleep(2000) || true" });
+    let error = within(Duration::from_millis(100), slow).await.unwrap_err();
+    assert!(matches!(error, StoreError::Timeout), "{error:?}");
+    assert!(error.outcome_unknown());
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_watch_sees_a_server() {
+    let Some(database) = database().await else { return };
+    let health = Health::new(&[Check { name: "mongodb", required: true }]);
+    let stop = CancellationToken::new();
+    let watch = tokio::spawn(mongo::watch(database.client().clone(), health.clone(), stop.clone()));
+    let up = async {
+        while health.report().checks[0].1 != CheckState::Ok {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, up).await.expect("it is seen to be up");
+    stop.cancel();
+    watch.await.unwrap();
+}
