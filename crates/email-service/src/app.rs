@@ -1,0 +1,166 @@
+//! Puts the parts together, and takes them apart again: the only file that knows them all.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use jiff::SignedDuration;
+use mongodb::Database;
+use service_kit::{
+    Check, Clock, Health, Ids, Lifecycle,
+    mongo::{self, ensure_indexes},
+    ops::{self, OpsServer},
+};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, oneshot},
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    config::Settings,
+    ingest::{
+        batch::Writer,
+        consumer::{self, Consumer},
+        record::Reader,
+    },
+    ledger::{DeadLetters, Ledger, Suppressions, census, indexes},
+    mailer::{connection::Endpoint, connection::Patience, pool::Pool},
+    metrics::Metrics,
+    renderer::Renderer,
+    sender::{dispatcher::Dispatcher, fence::Sender, recovery},
+};
+
+/// What `/readyz` tells. Without SMTP mails wait, and nothing is lost.
+const CHECKS: &[Check] = &[
+    Check { name: "mongodb", required: true },
+    Check { name: "kafka", required: true },
+    Check { name: "smtp", required: false },
+];
+
+/// The running service.
+pub struct App {
+    lifecycle: Lifecycle,
+    health: Health,
+    ops: OpsServer,
+    consumer: oneshot::Receiver<()>,
+    grace: Duration,
+}
+
+impl App {
+    /// Starts everything. Neither MongoDB nor Kafka nor a mail server need be there: each
+    /// part waits for what it needs, and `/readyz` says what is missing.
+    ///
+    /// # Errors
+    /// For what waiting cannot heal: the configuration, the port.
+    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        let (clock, ids, lifecycle) = (Clock::system(), Ids::random(), Lifecycle::new());
+        let (health, metrics) = (Health::new(CHECKS), Metrics::new());
+        let body = settings.body_timeout();
+        let Settings { config, servers, backoff, from, link_base_url, keys } = settings;
+        let instance = instance_name(&ids);
+        let domain = from.email.domain().to_owned();
+        let keys = Arc::new(keys);
+        tracing::info!(instance, keys = ?keys.kids().collect::<Vec<_>>(), "starting");
+
+        let renderer = Renderer::new(from, link_base_url).context("mail.from, mail.link_base_url")?;
+        let kafka = consumer::client_config(&config.kafka, config.ingest.max_poll_interval, &instance)?;
+        let ops = ops::serve(&config.ops, health.clone(), metrics.registry())?;
+        lifecycle.watch_signals()?;
+
+        let client = mongo::client(&config.mongodb, "email-service").await?;
+        let database = client.database(&config.mongodb.database);
+        let deadline = config.mongodb.operation_timeout;
+        let ledger = Ledger::new(&database, deadline, instance.clone());
+        let letters = DeadLetters::new(&database, deadline);
+        let suppressions = Suppressions::new(&database, deadline);
+
+        let endpoints = servers
+            .into_iter()
+            .map(|server| Endpoint::new(server, config.smtp.hello_name.clone(), config.smtp.step_timeout));
+        let pool = Pool::new(endpoints.collect(), health.clone(), metrics.clone());
+
+        let stopping = lifecycle.stopping();
+        let wake = Arc::new(Notify::new());
+        lifecycle.spawn("mongodb watch", mongo::watch(client, health.clone(), stopping.clone()));
+        lifecycle.spawn("indexes", build_indexes(database, config.ledger.retention, lifecycle.clone()));
+        lifecycle.spawn("smtp watch", {
+            // Until the last send is over.
+            let (pool, stop) = (pool.clone(), lifecycle.drained());
+            async move { pool.watch(stop).await }
+        });
+        lifecycle
+            .spawn("recovery", recovery::run(ledger.clone(), Arc::clone(&wake), metrics.clone(), stopping.clone()));
+        lifecycle.spawn(
+            "census",
+            census::run(ledger.clone(), letters.clone(), clock.clone(), metrics.clone(), stopping.clone()),
+        );
+
+        let sender = Arc::new(Sender {
+            ledger: ledger.clone(),
+            suppressions: suppressions.clone(),
+            renderer,
+            keys: Arc::clone(&keys),
+            pool,
+            backoff,
+            patience: Patience { body, dot: config.smtp.dot_timeout },
+            lease: config.sender.lease,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            stop: stopping.clone(),
+        });
+        let dispatcher = Dispatcher::new(sender, config.sender.concurrency, Arc::clone(&wake), lifecycle.clone());
+        lifecycle.spawn("dispatcher", dispatcher.run(stopping.clone()));
+
+        let max_event_age = SignedDuration::try_from(config.mail.max_event_age).context("mail.max_event_age")?;
+        let reader = Reader::new(keys, max_event_age, domain, instance);
+        let writer = Writer { ledger, letters, suppressions, clock, metrics, wake };
+        let consumer =
+            Consumer::new(kafka, config.kafka.topic, reader, writer, health.clone(), Handle::current(), stopping)
+                .start()?;
+        Ok(Self { lifecycle, health, ops, consumer, grace: config.shutdown.grace })
+    }
+
+    /// Runs until the first signal, then stops: reading and claiming end, what is being sent
+    /// is finished, all of it within the grace. What is left is safe in the ledger.
+    pub async fn run_until_stopped(self) {
+        self.lifecycle.stopping().cancelled().await;
+        let deadline = Instant::now() + self.grace;
+        self.health.stop();
+        // An error: the thread has ended without a word, which a panic does.
+        let _ = timeout(self.grace, self.consumer).await;
+        self.lifecycle.drained().cancel();
+        self.lifecycle.finish(deadline.saturating_duration_since(Instant::now())).await;
+        let _ = timeout(Duration::from_secs(1), self.ops.stop()).await;
+        tracing::info!("stopped");
+    }
+}
+
+/// How leases and histories call this process: the host, and something that no other
+/// process on it has.
+fn instance_name(ids: &Ids) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let unique = ids.v4().simple().to_string();
+    let host = host.trim();
+    format!("{}-{}", if host.is_empty() { "email-service" } else { host }, &unique[..8])
+}
+
+/// None of the indexes is needed for correctness, so nobody waits for them.
+async fn build_indexes(database: Database, retention: Duration, lifecycle: Lifecycle) {
+    const PAUSE: Duration = Duration::from_secs(2);
+    let indexes = indexes::all(retention);
+    let stopping = lifecycle.stopping();
+    let build = async {
+        while let Err(error) = ensure_indexes(&database, &indexes).await {
+            if error.is_transient() {
+                tracing::debug!(%error, "indexes have to wait");
+            } else {
+                tracing::error!(%error, "an index cannot be had");
+            }
+            sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = stopping.cancelled() => {}
+        () = build => {}
+    }
+}

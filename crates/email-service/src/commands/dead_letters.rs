@@ -1,0 +1,168 @@
+//! `dead-letters list` and `dead-letters show`.
+
+use anyhow::bail;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bson::Binary;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Stores, line, table};
+use crate::{ledger::DeadLetter, mailer::verdict::printable};
+
+/// A dead letter as `--json` shows it; the contents only in `show`, in base64: they may be
+/// anything.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    id: &'a str,
+    state: &'a str,
+    reason: &'a str,
+    detail: &'a str,
+    topic: &'a str,
+    partition: i32,
+    offset: i64,
+    timestamp: Option<Timestamp>,
+    event_id: Option<&'a str>,
+    r#type: Option<&'a str>,
+    first_seen_at: Timestamp,
+    contents_kept: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contents: Option<Contents>,
+}
+
+#[derive(Debug, Serialize)]
+struct Contents {
+    key: Option<String>,
+    headers: Vec<Header>,
+    value: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Header {
+    name: String,
+    value: Option<String>,
+}
+
+fn base64(binary: &Option<Binary>) -> Option<String> {
+    binary.as_ref().map(|binary| STANDARD.encode(&binary.bytes))
+}
+
+impl<'a> Shown<'a> {
+    fn new(letter: &'a DeadLetter, with_contents: bool) -> Self {
+        let contents = || Contents {
+            key: base64(&letter.key),
+            headers: letter
+                .headers
+                .iter()
+                .map(|header| Header { name: header.name.clone(), value: base64(&header.value) })
+                .collect(),
+            value: base64(&letter.value),
+        };
+        Self {
+            id: &letter.id,
+            state: &letter.state,
+            reason: &letter.reason,
+            detail: &letter.detail,
+            topic: &letter.topic,
+            partition: letter.partition,
+            offset: letter.offset,
+            timestamp: letter.timestamp.and_then(|millis| Timestamp::from_millisecond(millis).ok()),
+            event_id: letter.event_id.as_deref(),
+            r#type: letter.event_type.as_deref(),
+            first_seen_at: letter.first_seen_at,
+            contents_kept: letter.contents_kept,
+            contents: with_contents.then(contents),
+        }
+    }
+}
+
+/// Which letters to list.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ListArgs {
+    /// Only letters in this state
+    #[arg(long, value_parser = ["open", "replayed", "discarded"])]
+    pub state: Option<String>,
+    /// At most so many, the newest first
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub limit: u32,
+}
+
+/// `dead-letters list`
+///
+/// # Errors
+/// If the store cannot be read.
+pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Result<()> {
+    let letters = stores.letters.list(args.state.as_deref(), i64::from(args.limit)).await?;
+    if json {
+        for letter in &letters {
+            line(serde_json::to_string(&Shown::new(letter, false))?)?;
+        }
+        return Ok(());
+    }
+    let row = |letter: &DeadLetter| {
+        [
+            letter.state.clone(),
+            letter.reason.clone(),
+            format!("{}/{}@{}", letter.topic, letter.partition, letter.offset),
+            printable(letter.event_type.as_deref().unwrap_or("-")),
+            letter.first_seen_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            letter.id.clone(),
+        ]
+    };
+    let rows: Vec<_> = letters.iter().map(row).collect();
+    table(["STATE", "REASON", "RECORD", "TYPE", "FIRST SEEN", "ID"], &rows)?;
+    Ok(())
+}
+
+/// `dead-letters show`
+///
+/// # Errors
+/// If there is no such letter, or the store cannot be read.
+pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
+    let Some(letter) = stores.letters.find(id).await? else {
+        bail!("no dead letter has the id {id}");
+    };
+    if json {
+        line(serde_json::to_string(&Shown::new(&letter, true))?)?;
+        return Ok(());
+    }
+    let text = |binary: &Option<Binary>| match binary {
+        Some(binary) => printable(&String::from_utf8_lossy(&binary.bytes)),
+        None => "-".to_owned(),
+    };
+    for (name, value) in [
+        ("id", letter.id.clone()),
+        ("state", letter.state.clone()),
+        ("reason", letter.reason.clone()),
+        ("detail", letter.detail.clone()),
+        ("record", format!("{}/{}@{}", letter.topic, letter.partition, letter.offset)),
+        ("first seen", letter.first_seen_at.to_string()),
+        ("key", text(&letter.key)),
+    ] {
+        line(format_args!("{name:<12}{value}"))?;
+    }
+    if !letter.contents_kept {
+        line("its contents were too large to be kept: they are in the topic only")?;
+    }
+    for header in &letter.headers {
+        line(format_args!("{:<12}{}: {}", "header", printable(&header.name), text(&header.value)))?;
+    }
+    line(format_args!("{:<12}{}", "value", text(&letter.value)))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::dead_letters::Record;
+
+    #[test]
+    fn contents_are_shown_in_base64_and_only_on_request() {
+        let record = Record { value: Some(b"\x1b[2J".to_vec()), ..Record::default() };
+        let letter = DeadLetter::new(record, "not-json", "no".into(), Timestamp::UNIX_EPOCH);
+        let json = serde_json::to_value(Shown::new(&letter, true)).unwrap();
+        assert_eq!(json["contents"]["value"], "G1sySg==");
+        let json = serde_json::to_value(Shown::new(&letter, false)).unwrap();
+        assert!(json.get("contents").is_none());
+    }
+}

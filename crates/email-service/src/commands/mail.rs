@@ -1,0 +1,156 @@
+//! `mail list` and `mail show`.
+
+use anyhow::bail;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Stores, line, table};
+use crate::{
+    ledger::{MailJob, State, mail_job::HistoryEntry},
+    plan::Template,
+};
+
+/// A mail as `--json` shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    id: &'a str,
+    event_id: &'a str,
+    user_id: &'a str,
+    r#type: &'a str,
+    template: Template,
+    to: &'a str,
+    state: State,
+    attempts: i64,
+    next_attempt_at: Option<Timestamp>,
+    message_id: &'a str,
+    last_reply: Option<&'a str>,
+    event_time: Timestamp,
+    expires_at: Timestamp,
+    terminal_at: Option<Timestamp>,
+    history: Vec<Step<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Step<'a> {
+    at: Timestamp,
+    from: Option<State>,
+    to: State,
+    note: Option<&'a str>,
+    by: &'a str,
+}
+
+impl<'a> From<&'a HistoryEntry> for Step<'a> {
+    fn from(entry: &'a HistoryEntry) -> Self {
+        Self { at: entry.at, from: entry.from, to: entry.to, note: entry.note.as_deref(), by: &entry.by }
+    }
+}
+
+impl<'a> From<&'a MailJob> for Shown<'a> {
+    fn from(job: &'a MailJob) -> Self {
+        Self {
+            id: &job.id,
+            event_id: &job.event_id,
+            user_id: &job.user_id,
+            r#type: &job.event_type,
+            template: job.template,
+            to: &job.to,
+            state: job.state,
+            attempts: job.attempts,
+            next_attempt_at: job.next_attempt_at,
+            message_id: &job.message_id,
+            last_reply: job.last_reply.as_deref(),
+            event_time: job.event_time,
+            expires_at: job.expires_at,
+            terminal_at: job.terminal_at,
+            history: job.history.iter().map(Step::from).collect(),
+        }
+    }
+}
+
+/// Which mails to list.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ListArgs {
+    /// Only mails in this state
+    #[arg(long)]
+    pub state: Option<State>,
+    /// Only mails of this user
+    #[arg(long, value_name = "USER_ID")]
+    pub user: Option<String>,
+    /// At most so many, the newest first
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub limit: u32,
+}
+
+/// `mail list`
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Result<()> {
+    let jobs = stores.ledger.list(args.state, args.user.as_deref(), i64::from(args.limit)).await?;
+    if json {
+        for job in &jobs {
+            line(serde_json::to_string(&Shown::from(job))?)?;
+        }
+        return Ok(());
+    }
+    let row = |job: &MailJob| {
+        [
+            job.state.to_string(),
+            job.template.to_string(),
+            job.to.clone(),
+            job.attempts.to_string(),
+            job.event_time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            job.id.clone(),
+        ]
+    };
+    let rows: Vec<_> = jobs.iter().map(row).collect();
+    table(["STATE", "TEMPLATE", "TO", "ATTEMPTS", "EVENT TIME", "ID"], &rows)?;
+    Ok(())
+}
+
+/// `mail show`
+///
+/// # Errors
+/// If there is no such mail, or the ledger cannot be read.
+pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
+    let Some(job) = stores.ledger.find(id).await? else {
+        bail!("no mail has the id {id}");
+    };
+    if json {
+        line(serde_json::to_string(&Shown::from(&job))?)?;
+        return Ok(());
+    }
+    let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.to_string());
+    for (name, value) in [
+        ("id", job.id.clone()),
+        ("state", job.state.to_string()),
+        ("template", job.template.to_string()),
+        ("to", job.to.clone()),
+        ("user", job.user_id.clone()),
+        ("event", format!("{} {}", job.event_type, job.event_id)),
+        ("event time", job.event_time.to_string()),
+        ("expires", job.expires_at.to_string()),
+        ("if unknown", job.policy.as_str().to_owned()),
+        ("attempts", job.attempts.to_string()),
+        ("next attempt", time(job.next_attempt_at)),
+        ("message id", job.message_id.clone()),
+        ("last reply", job.last_reply.clone().unwrap_or_else(|| "-".to_owned())),
+        ("over since", time(job.terminal_at)),
+    ] {
+        line(format_args!("{name:<14}{value}"))?;
+    }
+    line("")?;
+    let row = |step: &HistoryEntry| {
+        [
+            step.at.to_string(),
+            step.from.map_or("-".to_owned(), |state| state.to_string()),
+            step.to.to_string(),
+            step.by.clone(),
+            step.note.clone().unwrap_or_default(),
+        ]
+    };
+    let rows: Vec<_> = job.history.iter().map(row).collect();
+    table(["AT", "FROM", "TO", "BY", "NOTE"], &rows)?;
+    Ok(())
+}

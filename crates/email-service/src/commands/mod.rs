@@ -1,0 +1,82 @@
+//! What the binary does beside serving.
+
+pub mod dead_letters;
+pub mod keygen;
+pub mod mail;
+
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
+
+use mongodb::Database;
+use service_kit::{
+    config::{ConfigError, MongoConfig},
+    mongo,
+};
+
+use crate::{
+    config::SOURCE,
+    ledger::{DeadLetters, Ledger},
+};
+
+/// The stores that the commands read.
+pub struct Stores {
+    pub ledger: Ledger,
+    pub letters: DeadLetters,
+}
+
+impl Stores {
+    /// Only `[mongodb]` of the configuration matters.
+    ///
+    /// # Errors
+    /// If the configuration or the URI is not usable.
+    pub async fn open(file: Option<&Path>) -> anyhow::Result<Self> {
+        let config = mongodb(file)?;
+        let client = mongo::client(&config, "email-service").await?;
+        let database: Database = client.database(&config.database);
+        let deadline = config.operation_timeout;
+        Ok(Self {
+            ledger: Ledger::new(&database, deadline, "operator".to_owned()),
+            letters: DeadLetters::new(&database, deadline),
+        })
+    }
+}
+
+fn mongodb(file: Option<&Path>) -> Result<MongoConfig, ConfigError> {
+    /// The rest may be wrong, or its secrets unreadable here.
+    #[derive(serde::Deserialize)]
+    struct OnlyMongo {
+        mongodb: MongoConfig,
+    }
+    SOURCE.load::<OnlyMongo>(file).map(|config| config.mongodb)
+}
+
+/// Writes a line to standard output. A reader that has gone (`| head`) ends the command.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn line(text: impl std::fmt::Display) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{text}")
+}
+
+/// A table for people: columns as wide as they need to be, the last one as long as it is.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([header[column].chars().count()]).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut out = io::stdout().lock();
+    for row in std::iter::once(header.map(str::to_owned)).chain(rows.iter().cloned()) {
+        let mut text = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            text.push_str(&format!("{cell:width$}  "));
+        }
+        writeln!(out, "{}", text.trim_end())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,305 @@
+//! The typed configuration; `config.default.toml` is its reference.
+
+use std::{path::Path, time::Duration};
+
+use events::sealing::{KeyError, KeyRing, PrivateKey};
+use lettre::message::Mailbox;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use service_kit::{
+    config::{ConfigError, ConfigSource, LogConfig, MongoConfig, OpsConfig, ShutdownConfig},
+    kafka::Properties,
+};
+use url::Url;
+
+use crate::mailer::{backoff::Backoff, servers::Server};
+
+/// Where the configuration comes from: the embedded defaults, and which keys are secrets.
+pub const SOURCE: ConfigSource = ConfigSource {
+    service: "email-service",
+    defaults: include_str!("config.default.toml"),
+    secrets: &[
+        "mongodb.uri",
+        "smtp.url",
+        "sealing.private_key",
+        "kafka.properties.sasl.password",
+        "kafka.properties.ssl.key.password",
+    ],
+};
+
+/// Everything that can be set, as it is written.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Config {
+    pub ops: OpsConfig,
+    pub mongodb: MongoConfig,
+    pub kafka: KafkaConfig,
+    pub ingest: IngestConfig,
+    pub smtp: SmtpConfig,
+    pub sender: SenderConfig,
+    pub mail: MailConfig,
+    pub ledger: LedgerConfig,
+    pub sealing: SealingConfig,
+    pub shutdown: ShutdownConfig,
+    pub log: LogConfig,
+}
+
+/// Kafka, and who reads.
+#[derive(Debug, Clone, Deserialize)]
+pub struct KafkaConfig {
+    pub brokers: String,
+    pub topic: String,
+    pub group: String,
+    #[serde(default)]
+    pub properties: Properties,
+}
+
+/// Reading the topic.
+#[derive(Debug, Clone, Deserialize)]
+pub struct IngestConfig {
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub max_poll_interval: Duration,
+}
+
+/// The mail servers.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SmtpConfig {
+    #[serde(deserialize_with = "service_kit::config::secret_list")]
+    pub url: Vec<SecretString>,
+    #[serde(deserialize_with = "service_kit::config::optional")]
+    pub hello_name: Option<String>,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub step_timeout: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub dot_timeout: Duration,
+}
+
+/// The senders.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SenderConfig {
+    pub concurrency: usize,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub lease: Duration,
+}
+
+/// What the mails say about us, and when they are tried.
+#[derive(Debug, Clone, Deserialize)]
+pub struct MailConfig {
+    pub from: String,
+    pub link_base_url: String,
+    #[serde(deserialize_with = "service_kit::config::list")]
+    pub backoff: Vec<humantime::Duration>,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub max_event_age: Duration,
+}
+
+/// How long mails are remembered.
+#[derive(Debug, Clone, Deserialize)]
+pub struct LedgerConfig {
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub retention: Duration,
+}
+
+/// The keys that tokens are sealed to.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SealingConfig {
+    #[serde(deserialize_with = "service_kit::config::secret_list")]
+    pub private_key: Vec<SecretString>,
+}
+
+/// A value that is written well and makes no sense. Names the key, never a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("{key}: {problem}")]
+    Value { key: &'static str, problem: String },
+}
+
+impl SettingError {
+    fn value(key: &'static str, problem: impl Into<String>) -> Self {
+        Self::Value { key, problem: problem.into() }
+    }
+}
+
+/// What the configuration means: parsed, and checked against each other.
+pub struct Settings {
+    pub config: Config,
+    pub servers: Vec<Server>,
+    pub backoff: Backoff,
+    pub from: Mailbox,
+    pub link_base_url: Url,
+    pub keys: KeyRing,
+}
+
+/// Below this brokers refuse a session (`group.min.session.timeout.ms`).
+const SHORTEST_POLL_INTERVAL: Duration = Duration::from_secs(6);
+
+/// Beyond this a list of servers and a pool of connections are a mistake.
+const MOST_SENDERS: usize = 1024;
+
+impl Settings {
+    /// Loads from the defaults, `file` and the environment.
+    ///
+    /// # Errors
+    /// [`SettingError`], for the first mistake.
+    pub fn load(file: Option<&Path>) -> Result<Self, SettingError> {
+        Self::new(SOURCE.load(file)?)
+    }
+
+    /// Parses and checks `config`.
+    ///
+    /// # Errors
+    /// [`SettingError::Value`], for the first mistake.
+    pub fn new(config: Config) -> Result<Self, SettingError> {
+        check_durations(&config)?;
+        if config.kafka.topic.is_empty() || config.kafka.group.is_empty() {
+            return Err(SettingError::value("kafka", "topic and group must be named"));
+        }
+        if !(1..=MOST_SENDERS).contains(&config.sender.concurrency) {
+            return Err(SettingError::value("sender.concurrency", format!("must be 1 to {MOST_SENDERS}")));
+        }
+        let backoff = Backoff::new(config.mail.backoff.iter().map(|step| **step).collect())
+            .map_err(|problem| SettingError::value("mail.backoff", format!("needs {problem}")))?;
+        let from = config
+            .mail
+            .from
+            .parse()
+            .map_err(|_| SettingError::value("mail.from", "must be an address, or `Name <address>`"))?;
+        let link_base_url = Url::parse(&config.mail.link_base_url)
+            .map_err(|error| SettingError::value("mail.link_base_url", error.to_string()))?;
+        Ok(Self { servers: servers(&config.smtp)?, backoff, from, link_base_url, keys: keys(&config.sealing)?, config })
+    }
+
+    /// How long the body may take. With [`SmtpConfig::dot_timeout`] it ends before the
+    /// lease does, so that a mail is not taken over from a sender that is about to hear 250.
+    #[must_use]
+    pub fn body_timeout(&self) -> Duration {
+        let spare = self.config.sender.lease.saturating_sub(self.config.smtp.dot_timeout);
+        self.config.smtp.step_timeout.min(spare.mul_f64(0.8))
+    }
+}
+
+fn check_durations(config: &Config) -> Result<(), SettingError> {
+    let positive = [
+        ("mongodb.operation_timeout", config.mongodb.operation_timeout),
+        ("smtp.step_timeout", config.smtp.step_timeout),
+        ("smtp.dot_timeout", config.smtp.dot_timeout),
+        ("mail.max_event_age", config.mail.max_event_age),
+    ];
+    for (key, value) in positive {
+        if value.is_zero() {
+            return Err(SettingError::value(key, "must be longer than zero"));
+        }
+    }
+    if config.ledger.retention <= config.mail.max_event_age {
+        let problem = "must be longer than mail.max_event_age: else the topic read again would mail everybody again";
+        return Err(SettingError::value("ledger.retention", problem));
+    }
+    if config.sender.lease <= config.smtp.dot_timeout {
+        let problem = "must be longer than smtp.dot_timeout: else a mail is taken over while its sender waits";
+        return Err(SettingError::value("sender.lease", problem));
+    }
+    if config.ingest.max_poll_interval < SHORTEST_POLL_INTERVAL {
+        return Err(SettingError::value("ingest.max_poll_interval", "must be at least 6s"));
+    }
+    Ok(())
+}
+
+fn servers(smtp: &SmtpConfig) -> Result<Vec<Server>, SettingError> {
+    let mut servers = Vec::new();
+    for url in &smtp.url {
+        let listed = Server::parse_list(url.expose_secret());
+        servers.extend(listed.map_err(|error| SettingError::value("smtp.url", error.to_string()))?);
+    }
+    if servers.is_empty() {
+        return Err(SettingError::value("smtp.url", "must name a server"));
+    }
+    Ok(servers)
+}
+
+fn keys(sealing: &SealingConfig) -> Result<KeyRing, SettingError> {
+    let unusable = |error: KeyError| SettingError::value("sealing.private_key", error.to_string());
+    let keys = sealing.private_key.iter().map(|key| PrivateKey::from_base64(key.expose_secret()));
+    KeyRing::new(keys.collect::<Result<Vec<_>, _>>().map_err(unusable)?).map_err(unusable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 32 bytes that are no secret.
+    const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+    fn load(variables: &[(&str, &str)]) -> Result<Settings, SettingError> {
+        let key = [("SEALING__PRIVATE_KEY", KEY)];
+        let env = key.iter().chain(variables);
+        let env = env.map(|(name, value)| (format!("EMAIL_SERVICE__{name}"), (*value).to_owned()));
+        Settings::new(SOURCE.load_from(None, env)?)
+    }
+
+    fn problem(variables: &[(&str, &str)]) -> String {
+        match load(variables) {
+            Ok(_) => panic!("accepted: {variables:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_defaults_promise_nothing_that_is_not_read() {
+        assert_eq!(SOURCE.unread::<Config>().unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_defaults_make_sense() {
+        let settings = load(&[]).unwrap();
+        assert_eq!(settings.servers[0].to_string(), "smtp://127.0.0.1:1025");
+        assert_eq!(settings.from.email.to_string(), "no-reply@example.org");
+        let config = &settings.config;
+        assert_eq!(settings.body_timeout(), config.smtp.step_timeout);
+        assert!(config.sender.lease > settings.body_timeout() + config.smtp.dot_timeout);
+    }
+
+    #[test]
+    fn lists_are_separated_by_commas() {
+        let settings = load(&[
+            ("SMTP__URL", "smtp://a:1,smtps://u:p@b"),
+            ("MAIL__BACKOFF", "1s, 2s"),
+            ("SEALING__PRIVATE_KEY", &format!("{KEY},{KEY}")),
+        ])
+        .unwrap();
+        assert_eq!(settings.servers.len(), 2);
+        assert_eq!(settings.backoff.after(2, None, 0.5), Duration::from_secs(2));
+        assert_eq!(settings.keys.kids().count(), 2);
+    }
+
+    #[test]
+    fn a_ledger_that_forgets_before_the_topic_does_is_refused() {
+        assert!(problem(&[("LEDGER__RETENTION", "7d")]).starts_with("ledger.retention: must be longer"));
+        assert!(load(&[("LEDGER__RETENTION", "7d 1s")]).is_ok());
+    }
+
+    #[test]
+    fn the_lease_outlives_body_and_dot() {
+        assert!(problem(&[("SENDER__LEASE", "60s")]).starts_with("sender.lease"));
+        let settings = load(&[("SENDER__LEASE", "5s"), ("SMTP__DOT_TIMEOUT", "2s")]).unwrap();
+        assert!(settings.body_timeout() + settings.config.smtp.dot_timeout < settings.config.sender.lease);
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused_by_name_and_secrets_are_not_shown() {
+        for (key, value, named) in [
+            ("SENDER__CONCURRENCY", "0", "sender.concurrency"),
+            ("MAIL__FROM", "nobody", "mail.from"),
+            ("MAIL__LINK_BASE_URL", "here", "mail.link_base_url"),
+            ("MAIL__BACKOFF", "", "mail.backoff"),
+            ("SMTP__STEP_TIMEOUT", "0s", "smtp.step_timeout"),
+            ("INGEST__MAX_POLL_INTERVAL", "1s", "ingest.max_poll_interval"),
+            ("SMTP__URL", "smtp://user:hunter2@host/path", "smtp.url"),
+            ("SEALING__PRIVATE_KEY", "hunter2", "sealing.private_key"),
+        ] {
+            let problem = problem(&[(key, value)]);
+            assert!(problem.starts_with(named), "{key}: {problem}");
+            assert!(!problem.contains("hunter2"), "{problem}");
+        }
+    }
+}

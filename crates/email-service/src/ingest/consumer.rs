@@ -1,0 +1,445 @@
+//! Reads the topic, on a thread of its own: librdkafka's client must be polled whatever
+//! else happens, or the group takes its partitions away.
+//!
+//! One batch is under way at a time. While it is being written the thread goes on polling,
+//! with its partitions paused if that takes longer than a moment (MongoDB away), so
+//! memory stays bounded. Offsets are stored, and later committed by librdkafka, only after
+//! the write.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use rdkafka::{
+    ClientConfig, ClientContext, Message as _, Statistics, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{BorrowedMessage, Headers as _},
+};
+use service_kit::{CheckState, Clock, Health, fail_point, kafka};
+use tokio::{runtime::Handle, sync::oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    batch::{Batch, Writer},
+    offsets::{Assignments, Progress},
+    record::Reader,
+};
+use crate::{
+    config::KafkaConfig,
+    ledger::dead_letters::Record,
+    mailer::backoff::{chance, doubling},
+    metrics::Metrics,
+};
+
+const POLL: Duration = Duration::from_millis(100);
+/// A batch is written in milliseconds; only if it is not are the partitions paused, since
+/// that throws away what was fetched ahead.
+const WRITE_PATIENCE: Duration = Duration::from_secs(1);
+const MAX_RECORDS: usize = 500;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// After a stop, a batch that is being written is given this long.
+const LAST_CHANCE: Duration = Duration::from_secs(5);
+/// Closing a client waits for brokers that may be gone.
+const CLOSING: Duration = Duration::from_secs(5);
+/// A new client after a fatal error.
+const RECREATE_FIRST: Duration = Duration::from_secs(1);
+const RECREATE_LAST: Duration = Duration::from_secs(30);
+/// The longest session timeout that we ask for; brokers take 6 s to 30 min.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+/// The check in `/readyz`.
+const CHECK: &str = "kafka";
+
+/// Everything that reading needs.
+pub struct Consumer {
+    config: ClientConfig,
+    topic: String,
+    reader: Reader,
+    writer: Writer,
+    clock: Clock,
+    health: Health,
+    metrics: Metrics,
+    runtime: Handle,
+    stop: CancellationToken,
+}
+
+/// The configuration of the client: the operator's properties, and ours on top.
+///
+/// # Errors
+/// If a property is ours, or librdkafka refuses it.
+pub fn client_config(
+    kafka: &KafkaConfig,
+    max_poll_interval: Duration,
+    instance: &str,
+) -> Result<ClientConfig, kafka::KafkaConfigError> {
+    let poll = max_poll_interval.as_millis().to_string();
+    let session = max_poll_interval.min(SESSION_TIMEOUT).as_millis().to_string();
+    let ours: &[(&str, &str)] = &[
+        ("group.id", &kafka.group),
+        ("client.id", instance),
+        ("enable.auto.commit", "true"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "earliest"),
+        ("partition.assignment.strategy", "cooperative-sticky"),
+        ("isolation.level", "read_committed"),
+        ("allow.auto.create.topics", "false"),
+        ("max.poll.interval.ms", &poll),
+        ("session.timeout.ms", &session),
+        ("statistics.interval.ms", "1000"),
+    ];
+    // Better defaults, which the operator may change.
+    let preferred = [
+        ("auto.commit.interval.ms", "1000"),
+        // The topic may be created after we have subscribed.
+        ("topic.metadata.refresh.interval.ms", "5000"),
+        ("fetch.queue.backoff.ms", "100"),
+        ("queued.max.messages.kbytes", "16384"),
+        ("reconnect.backoff.max.ms", "2000"),
+        ("socket.keepalive.enable", "true"),
+        ("log.connection.close", "false"),
+    ];
+    let mut properties = kafka.properties.0.clone();
+    for (name, value) in preferred {
+        properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+    kafka::client_config(&kafka.brokers, &properties, ours)
+}
+
+/// Why reading with one client ended.
+enum Ended {
+    Stopped,
+    /// The client is of no more use.
+    Fatal(KafkaError),
+}
+
+impl Consumer {
+    #[must_use]
+    pub fn new(
+        config: ClientConfig,
+        topic: String,
+        reader: Reader,
+        writer: Writer,
+        health: Health,
+        runtime: Handle,
+        stop: CancellationToken,
+    ) -> Self {
+        let (clock, metrics) = (writer.clock.clone(), writer.metrics.clone());
+        Self { config, topic, reader, writer, clock, health, metrics, runtime, stop }
+    }
+
+    /// Starts the thread. The receiver tells when it has ended, after `stop`.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread.
+    pub fn start(self) -> std::io::Result<oneshot::Receiver<()>> {
+        let (done, ended) = oneshot::channel();
+        thread::Builder::new().name("kafka-consumer".to_owned()).spawn(move || {
+            self.run();
+            let _ = done.send(());
+        })?;
+        Ok(ended)
+    }
+
+    fn run(&self) {
+        let mut failures = 0;
+        while !self.stop.is_cancelled() {
+            let started = Instant::now();
+            match self.read_with_a_new_client() {
+                Ok(Ended::Stopped) => return,
+                Ok(Ended::Fatal(error)) | Err(error) => {
+                    if started.elapsed() > RECREATE_LAST {
+                        failures = 0;
+                    }
+                    failures += 1;
+                    self.health.set(CHECK, CheckState::Down);
+                    self.metrics.consumer_error("fatal");
+                    tracing::error!(%error, "the Kafka client is of no more use: making another");
+                    self.rest(doubling(failures, RECREATE_FIRST, RECREATE_LAST, chance()));
+                }
+            }
+        }
+    }
+
+    fn read_with_a_new_client(&self) -> Result<Ended, KafkaError> {
+        let context =
+            Context { assignments: Arc::default(), health: self.health.clone(), metrics: self.metrics.clone() };
+        let assignments = Arc::clone(&context.assignments);
+        let client: BaseConsumer<Context> = self.config.create_with_context(context)?;
+        client.subscribe(&[&self.topic])?;
+        let ended = self.read(&client, &assignments);
+        close(client);
+        Ok(ended)
+    }
+
+    fn read(&self, client: &BaseConsumer<Context>, assignments: &Mutex<Assignments>) -> Ended {
+        let mut read_ahead = Vec::new();
+        while !self.stop.is_cancelled() {
+            let mut taken = Taken::default();
+            for record in read_ahead.drain(..) {
+                self.take(record, &mut taken, assignments);
+            }
+            let mut wait = if taken.records == 0 { POLL } else { Duration::ZERO };
+            while let Some(polled) = client.poll(wait) {
+                wait = Duration::ZERO;
+                match polled {
+                    Ok(message) => self.take(record_of(&message), &mut taken, assignments),
+                    Err(error) => {
+                        if let Some(fatal) = self.not_read(client, &error) {
+                            return Ended::Fatal(fatal);
+                        }
+                    }
+                }
+                if taken.is_full() || self.stop.is_cancelled() {
+                    break;
+                }
+            }
+            if taken.records > 0
+                && let Some(ended) = self.write(client, assignments, taken, &mut read_ahead)
+            {
+                return ended;
+            }
+        }
+        Ended::Stopped
+    }
+
+    fn take(&self, record: Record, taken: &mut Taken, assignments: &Mutex<Assignments>) {
+        taken.records += 1;
+        taken.bytes += record.size();
+        taken.progress.read(&record.topic, record.partition, record.offset, &assignments.lock());
+        taken.batch.add(record, &self.reader, &self.clock);
+    }
+
+    /// Hands the batch over and keeps polling until it is written.
+    fn write(
+        &self,
+        client: &BaseConsumer<Context>,
+        assignments: &Mutex<Assignments>,
+        taken: Taken,
+        read_ahead: &mut Vec<Record>,
+    ) -> Option<Ended> {
+        let (done, written) = mpsc::channel();
+        let give_up = CancellationToken::new();
+        let (writer, token, batch) = (self.writer.clone(), give_up.clone(), taken.batch);
+        self.runtime.spawn(async move {
+            let _ = done.send(writer.write(batch, &token).await);
+        });
+        let mut result = written.recv_timeout(WRITE_PATIENCE);
+        if result.is_err() {
+            tracing::warn!("the ledger is slow or away: reading pauses");
+            pause(client);
+            let mut stopped_at = None;
+            while result == Err(mpsc::RecvTimeoutError::Timeout) {
+                match client.poll(POLL) {
+                    // Of a partition that was given to us just now.
+                    Some(Ok(message)) => {
+                        read_ahead.push(record_of(&message));
+                        pause(client);
+                    }
+                    Some(Err(error)) => {
+                        if let Some(fatal) = self.not_read(client, &error) {
+                            give_up.cancel();
+                            return Some(Ended::Fatal(fatal));
+                        }
+                    }
+                    None => {}
+                }
+                if self.stop.is_cancelled() && stopped_at.get_or_insert_with(Instant::now).elapsed() > LAST_CHANCE {
+                    give_up.cancel();
+                    return Some(Ended::Stopped);
+                }
+                result = written.recv_timeout(Duration::ZERO);
+            }
+            resume(client);
+        }
+        if result != Ok(true) {
+            // Only if the process ends: the runtime has dropped the write.
+            return Some(Ended::Stopped);
+        }
+        fail_point!("ingest.after_ledger_write");
+        let stored =
+            taken.progress.next_offsets(&assignments.lock()).and_then(|offsets| client.store_offsets(&offsets));
+        if let Err(error) = stored {
+            // Of a partition that went away this moment: its records are read again, and
+            // are known then.
+            tracing::debug!(%error, "offsets were not stored");
+        }
+        None
+    }
+
+    /// An error instead of a record. Most pass by themselves.
+    fn not_read(&self, client: &BaseConsumer<Context>, error: &KafkaError) -> Option<KafkaError> {
+        let code = error.rdkafka_error_code();
+        if let Some((code, reason)) = client.client().fatal_error() {
+            return Some(KafkaError::ClientCreation(format!("{code}: {reason}")));
+        }
+        match code {
+            // The topic is made by the user service, perhaps later than this.
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                self.metrics.consumer_error("no_topic");
+                tracing::info!(topic = self.topic, "the topic does not exist yet: waiting for it");
+            }
+            Some(RDKafkaErrorCode::PollExceeded) => {
+                self.metrics.consumer_error("poll_exceeded");
+                tracing::warn!("this process stood still for too long and lost its partitions: joining again");
+            }
+            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
+                self.metrics.consumer_error("brokers");
+                tracing::debug!(%error, "brokers cannot be reached");
+            }
+            _ => {
+                self.metrics.consumer_error("other");
+                tracing::warn!(%error, "the Kafka client reports an error: going on");
+            }
+        }
+        None
+    }
+
+    /// Sleeps, but not past a stop.
+    fn rest(&self, duration: Duration) {
+        let until = Instant::now() + duration;
+        while Instant::now() < until && !self.stop.is_cancelled() {
+            thread::sleep(POLL);
+        }
+    }
+}
+
+/// The records of a batch, and how far they go.
+#[derive(Default)]
+struct Taken {
+    batch: Batch,
+    progress: Progress,
+    records: usize,
+    bytes: usize,
+}
+
+impl Taken {
+    fn is_full(&self) -> bool {
+        self.records >= MAX_RECORDS || self.bytes >= MAX_BYTES
+    }
+}
+
+fn record_of(message: &BorrowedMessage<'_>) -> Record {
+    let headers = message.headers().map(|headers| {
+        let copy =
+            |header: rdkafka::message::Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
+        headers.iter().map(copy).collect()
+    });
+    Record {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp: message.timestamp().to_millis(),
+        key: message.key().map(<[u8]>::to_vec),
+        headers: headers.unwrap_or_default(),
+        value: message.payload().map(<[u8]>::to_vec),
+    }
+}
+
+/// Pauses whatever is assigned now. An error means that it is not assigned any more.
+fn pause(client: &BaseConsumer<Context>) {
+    if let Err(error) = client.assignment().and_then(|partitions| client.pause(&partitions)) {
+        tracing::debug!(%error, "partitions were not paused");
+    }
+}
+
+fn resume(client: &BaseConsumer<Context>) {
+    if let Err(error) = client.assignment().and_then(|partitions| client.resume(&partitions)) {
+        tracing::debug!(%error, "partitions were not resumed");
+    }
+}
+
+/// Leaves the group and commits what is stored. librdkafka may wait for brokers that are
+/// gone, so this happens on a thread that nobody waits for longer than a while.
+fn close(client: BaseConsumer<Context>) {
+    let (done, closed) = mpsc::channel();
+    let closing = thread::Builder::new().name("kafka-close".to_owned()).spawn(move || {
+        drop(client);
+        let _ = done.send(());
+    });
+    if closing.is_err() || closed.recv_timeout(CLOSING).is_err() {
+        tracing::warn!("the Kafka client does not close in time: leaving it behind");
+    }
+}
+
+/// Hears from librdkafka.
+struct Context {
+    assignments: Arc<Mutex<Assignments>>,
+    health: Health,
+    metrics: Metrics,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        kafka::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        kafka::log_error(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let up = statistics.brokers.values().any(|broker| broker.state == "UP");
+        self.health.set(CHECK, if up { CheckState::Ok } else { CheckState::Down });
+        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
+        self.metrics.lag(partitions.map(|partition| partition.consumer_lag_stored.max(0)).sum());
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(partitions) => tracing::info!(partitions = %shown(partitions), "partitions assigned"),
+            Rebalance::Revoke(partitions) => {
+                tracing::info!(partitions = %shown(partitions), "partitions taken away");
+                let mut assignments = self.assignments.lock();
+                for partition in partitions.elements() {
+                    assignments.taken_away(partition.topic(), partition.partition());
+                }
+            }
+            Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
+        }
+    }
+}
+
+fn shown(partitions: &TopicPartitionList) -> String {
+    let numbers: Vec<String> = partitions.elements().iter().map(|element| element.partition().to_string()).collect();
+    numbers.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kafka(properties: &[(&str, &str)]) -> KafkaConfig {
+        let properties = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        KafkaConfig {
+            brokers: "127.0.0.1:1".into(),
+            topic: "t".into(),
+            group: "g".into(),
+            properties: kafka::Properties(properties.collect()),
+        }
+    }
+
+    #[test]
+    fn the_session_is_never_longer_than_the_poll_interval() {
+        for (poll, session) in [(6, "6000"), (300, "45000")] {
+            let config = client_config(&kafka(&[]), Duration::from_secs(poll), "here").unwrap();
+            assert_eq!(config.get("session.timeout.ms"), Some(session));
+        }
+    }
+
+    #[test]
+    fn an_operator_may_tune_but_not_switch_our_guarantees_off() {
+        let tuned = kafka(&[("fetch.queue.backoff.ms", "50")]);
+        let config = client_config(&tuned, Duration::from_secs(60), "here").unwrap();
+        assert_eq!(config.get("fetch.queue.backoff.ms"), Some("50"));
+        for (name, value) in [("enable.auto.offset.store", "true"), ("auto.offset.reset", "latest"), ("group.id", "x")]
+        {
+            assert!(client_config(&kafka(&[(name, value)]), Duration::from_secs(60), "here").is_err(), "{name}");
+        }
+    }
+}

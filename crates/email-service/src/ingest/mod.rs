@@ -1,0 +1,7 @@
+//! From the topic to the ledger: each record's mails are written down, or the record is a
+//! dead letter, and only then does its offset count as read.
+
+pub mod batch;
+pub mod consumer;
+pub mod offsets;
+pub mod record;

@@ -1,0 +1,31 @@
+//! Every index of the service. None is unique: `_id` decides what is there already.
+
+use std::time::Duration;
+
+use bson::doc;
+use service_kit::mongo::IndexSpec;
+
+use super::{State, dead_letters, ledger, suppressions};
+
+/// Built after readiness: without them everything works, slowly. `retention` is how long a
+/// terminal row is kept.
+#[must_use]
+pub fn all(retention: Duration) -> Vec<IndexSpec> {
+    vec![
+        // Claims, recovery, counts, `mail list --state`.
+        IndexSpec::new(ledger::COLLECTION, "due", doc! { "state": 1, "nextAttemptAt": 1 }),
+        // Expiry of what waits.
+        IndexSpec::new(ledger::COLLECTION, "expiry", doc! { "expiresAt": 1 })
+            .partial(doc! { "state": State::Queued.as_str() }),
+        // `mail list`, `mail list --user`.
+        IndexSpec::new(ledger::COLLECTION, "user", doc! { "userId": 1, "eventTime": -1 }),
+        IndexSpec::new(ledger::COLLECTION, "newest", doc! { "eventTime": -1 }),
+        // Only terminal rows have the field.
+        IndexSpec::new(ledger::COLLECTION, "retention", doc! { "terminalAt": 1 })
+            .partial(doc! { "terminalAt": { "$exists": true } })
+            .expire_after(retention),
+        IndexSpec::new(dead_letters::COLLECTION, "newest", doc! { "firstSeenAt": -1 }),
+        IndexSpec::new(dead_letters::COLLECTION, "state", doc! { "state": 1, "firstSeenAt": -1 }),
+        IndexSpec::new(suppressions::COLLECTION, "retention", doc! { "until": 1 }).expire_after(Duration::ZERO),
+    ]
+}

@@ -1,0 +1,304 @@
+//! A row of the ledger: document and type in one.
+
+use bson::Bson;
+use events::{Event, sealing::Purpose};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{SCHEMA_VERSION, State};
+use crate::plan::{PlannedMail, Policy, Template};
+
+/// One mail: what it says, where it stands, and how it came there.
+///
+/// A token is in it only sealed. `(id, epoch)` names one claim: every claim and every
+/// recovery raises `epoch`, so a write that asks for an epoch can only be its holder's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MailJob {
+    /// `<event id>/<template>`: the same event can never be written down twice.
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub schema_version: i32,
+    pub event_id: String,
+    pub user_id: String,
+    #[serde(rename = "type")]
+    pub event_type: String,
+    pub template: Template,
+    pub to: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    pub facts: Facts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<SealedLink>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<String>,
+    #[serde(with = "bson_time")]
+    pub event_time: Timestamp,
+    /// From here on it is not sent any more.
+    #[serde(with = "bson_time")]
+    pub expires_at: Timestamp,
+    pub policy: Policy,
+    pub message_id: String,
+    pub state: State,
+    pub epoch: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// Tries that reached a server and were not undone by its own trouble.
+    pub attempts: i64,
+    /// How often an unknown delivery was sent again.
+    #[serde(default)]
+    pub resends: i64,
+    /// How often a sender disappeared while it held the mail.
+    #[serde(default)]
+    pub losses: i64,
+    #[serde(default, with = "optional_bson_time", skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_reply: Option<String>,
+    pub history: Vec<HistoryEntry>,
+    /// Set once nothing more will happen by itself; the row goes `ledger.retention` later.
+    #[serde(default, with = "optional_bson_time", skip_serializing_if = "Option::is_none")]
+    pub terminal_at: Option<Timestamp>,
+}
+
+/// What the texts may mention beside the recipient.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<u32>,
+    #[serde(default, with = "optional_bson_time", skip_serializing_if = "Option::is_none")]
+    pub locked_until: Option<Timestamp>,
+}
+
+/// The sealed token of the mail's link.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SealedLink {
+    pub kid: String,
+    #[serde(rename = "box")]
+    pub sealed_box: String,
+    pub purpose: Purpose,
+    #[serde(with = "bson_time")]
+    pub expires_at: Timestamp,
+}
+
+/// Who holds the mail, and until when by the server's clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lease {
+    pub owner: String,
+    #[serde(with = "bson_time")]
+    pub until: Timestamp,
+}
+
+/// One step of a mail's way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    #[serde(with = "bson_time")]
+    pub at: Timestamp,
+    /// Absent in the first entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<State>,
+    pub to: State,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The instance, or `operator`.
+    pub by: String,
+}
+
+/// A mail as it enters the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewMail(pub(super) MailJob);
+
+impl NewMail {
+    /// The row for one of the mails of `event`: due at once, or `expired` if it is too late
+    /// for it at `now`.
+    #[must_use]
+    pub fn new(event: &Event, mail: PlannedMail, too_late: bool, domain: &str, by: &str, now: Timestamp) -> Self {
+        let envelope = &event.envelope;
+        let (state, note) =
+            if too_late { (State::Expired, Some("too old when it was read")) } else { (State::Queued, None) };
+        let link = mail.token.map(|token| SealedLink {
+            kid: token.grant.sealed.kid,
+            sealed_box: token.grant.sealed.sealed_box,
+            purpose: token.purpose,
+            expires_at: token.grant.expires_at,
+        });
+        Self(MailJob {
+            id: format!("{}/{}", envelope.id, mail.template),
+            schema_version: SCHEMA_VERSION,
+            event_id: envelope.id.to_string(),
+            user_id: envelope.subject.to_string(),
+            event_type: envelope.event_type.to_string(),
+            template: mail.template,
+            to: mail.to,
+            display_name: mail.display_name,
+            locale: mail.locale,
+            facts: Facts {
+                username: mail.facts.username,
+                new_email: mail.facts.new_email,
+                old_email: mail.facts.old_email,
+                remaining: mail.facts.remaining,
+                locked_until: mail.facts.locked_until,
+            },
+            link,
+            trace_parent: envelope.trace_parent.as_ref().map(|parent| parent.as_str().to_owned()),
+            event_time: envelope.time,
+            expires_at: mail.expires_at,
+            policy: mail.policy,
+            message_id: format!("<{}.{}@{domain}>", envelope.id, mail.template),
+            state,
+            epoch: 0,
+            lease: None,
+            attempts: 0,
+            resends: 0,
+            losses: 0,
+            // The event's time keeps mails in order; one from a clock that is ahead must
+            // not wait for it.
+            next_attempt_at: (!too_late).then(|| envelope.time.min(now)),
+            last_reply: None,
+            history: vec![HistoryEntry {
+                at: now,
+                from: None,
+                to: state,
+                note: note.map(str::to_owned),
+                by: by.to_owned(),
+            }],
+            terminal_at: too_late.then_some(now),
+        })
+    }
+
+    /// Where it would go.
+    #[must_use]
+    pub fn to(&self) -> &str {
+        &self.0.to
+    }
+
+    #[must_use]
+    pub fn template(&self) -> Template {
+        self.0.template
+    }
+
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.0.state
+    }
+
+    /// Its address refused mail before: it is written down, and not sent.
+    pub fn suppress(&mut self, now: Timestamp) {
+        if self.0.state != State::Queued {
+            return;
+        }
+        self.0.state = State::Suppressed;
+        self.0.next_attempt_at = None;
+        self.0.terminal_at = Some(now);
+        if let Some(entry) = self.0.history.last_mut() {
+            entry.to = State::Suppressed;
+            entry.note = Some("the address refused mail before".to_owned());
+        }
+    }
+}
+
+/// Times are BSON dates: milliseconds.
+pub(crate) mod bson_time {
+    use super::{Bson, Timestamp};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        Bson::DateTime(bson::DateTime::from_jiff(*time)).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        bson::DateTime::deserialize(deserializer).map(bson::DateTime::to_jiff)
+    }
+}
+
+/// The same, where it may be absent.
+pub(crate) mod optional_bson_time {
+    use super::Timestamp;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(bson::DateTime::from_jiff).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        Ok(Option::<bson::DateTime>::deserialize(deserializer)?.map(bson::DateTime::to_jiff))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Recipient, SealedToken, TokenGrant, UserRegistered};
+    use jiff::SignedDuration;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::plan::plan;
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_900_000_000).unwrap()
+    }
+
+    fn event() -> Event {
+        let registered = UserRegistered {
+            user_id: Uuid::from_u128(1),
+            username: "ada".into(),
+            recipient: Recipient { email: "ada@example.com".into(), display_name: None, locale: None },
+            verification: TokenGrant {
+                sealed: SealedToken { kid: "kid".into(), sealed_box: "box".into() },
+                expires_at: now() + SignedDuration::from_hours(1),
+            },
+        };
+        Event::new(Uuid::from_u128(2), now() - SignedDuration::from_secs(1), 1, None, registered.into())
+    }
+
+    fn new_mail(too_late: bool) -> NewMail {
+        let planned = plan(&event(), SignedDuration::from_hours(24)).remove(0);
+        NewMail::new(&event(), planned, too_late, "example.org", "here", now())
+    }
+
+    #[test]
+    fn id_and_message_id_follow_from_the_event_alone() {
+        let NewMail(job) = new_mail(false);
+        assert_eq!(job.id, "00000000-0000-0000-0000-000000000002/welcome");
+        assert_eq!(job.message_id, "<00000000-0000-0000-0000-000000000002.welcome@example.org>");
+    }
+
+    #[test]
+    fn a_row_survives_its_way_through_bson() {
+        let NewMail(job) = new_mail(false);
+        let document = bson::serialize_to_document(&job).unwrap();
+        assert!(matches!(document.get("eventTime"), Some(Bson::DateTime(_))));
+        assert!(matches!(document.get("nextAttemptAt"), Some(Bson::DateTime(_))));
+        assert!(matches!(document.get("attempts"), Some(Bson::Int64(0))));
+        assert_eq!(document.get_str("policy").unwrap(), "resend_once");
+        assert!(!document.contains_key("terminalAt"), "TTL must not see it");
+        assert_eq!(bson::deserialize_from_document::<MailJob>(document).unwrap(), job);
+    }
+
+    #[test]
+    fn a_mail_that_comes_too_late_is_written_down_as_expired() {
+        let NewMail(job) = new_mail(true);
+        assert_eq!((job.state, job.terminal_at, job.next_attempt_at), (State::Expired, Some(now()), None));
+    }
+
+    #[test]
+    fn a_suppressed_mail_is_terminal_and_an_expired_one_stays_expired() {
+        let mut mail = new_mail(false);
+        mail.suppress(now());
+        assert_eq!((mail.0.state, mail.0.terminal_at), (State::Suppressed, Some(now())));
+        assert_eq!(mail.0.history.last().unwrap().to, State::Suppressed);
+        let mut expired = new_mail(true);
+        expired.suppress(now());
+        assert_eq!(expired.state(), State::Expired);
+    }
+}

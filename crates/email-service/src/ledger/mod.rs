@@ -1,0 +1,22 @@
+//! MongoDB: the only place that knows collections, documents and filters.
+//!
+//! Every write is acknowledged by a majority and journaled (set on the client). Leases,
+//! waits and expiry are compared by the server's clock (`$$NOW`), never by this host's.
+
+pub mod census;
+pub mod dead_letters;
+pub mod indexes;
+#[expect(clippy::module_inception, reason = "the operations of the ledger are the ledger")]
+pub mod ledger;
+pub mod mail_job;
+pub mod states;
+pub mod suppressions;
+
+pub use dead_letters::{DeadLetter, DeadLetters};
+pub use ledger::{Inserted, Ledger};
+pub use mail_job::{MailJob, NewMail, SealedLink};
+pub use states::State;
+pub use suppressions::Suppressions;
+
+/// The version of every document's shape.
+pub const SCHEMA_VERSION: i32 = 1;

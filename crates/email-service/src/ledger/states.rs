@@ -1,0 +1,140 @@
+//! The states of a mail, and which may follow which.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// Where a mail stands.
+///
+/// ```text
+///            ┌───────────────◀──────────────┐ (given back, refused for now)
+///  queued ─▶ preparing ─▶ data ─▶ sent      │
+///    │           │         ├──▶ failed      │
+///    │           └─▶ failed└──▶ unknown ────┘ (resent once, where the policy allows)
+///    └─▶ expired                 └──▶ sent  (a late 250)
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Waits for `nextAttemptAt`.
+    Queued,
+    /// A sender holds it and has not yet sent its body.
+    Preparing,
+    /// The server said 354: from here on the body may have arrived.
+    Data,
+    /// The server said 250 to the final dot.
+    Sent,
+    /// Refused for good.
+    Failed,
+    /// No longer worth sending.
+    Expired,
+    /// Its address refused mail before.
+    Suppressed,
+    /// Somebody decided that it is not to be sent.
+    Discarded,
+    /// The body may have been accepted; nobody can tell.
+    Unknown,
+}
+
+impl State {
+    pub const ALL: &'static [State] = &[
+        State::Queued,
+        State::Preparing,
+        State::Data,
+        State::Sent,
+        State::Failed,
+        State::Expired,
+        State::Suppressed,
+        State::Discarded,
+        State::Unknown,
+    ];
+
+    /// The name in the ledger.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Queued => "queued",
+            State::Preparing => "preparing",
+            State::Data => "data",
+            State::Sent => "sent",
+            State::Failed => "failed",
+            State::Expired => "expired",
+            State::Suppressed => "suppressed",
+            State::Discarded => "discarded",
+            State::Unknown => "unknown",
+        }
+    }
+
+    /// Whether nothing more happens by itself. `unknown` is terminal or not by its policy
+    /// and history: its row says so by `terminalAt`.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, State::Sent | State::Failed | State::Expired | State::Suppressed | State::Discarded)
+    }
+
+    /// The states that may follow without anybody's order.
+    #[must_use]
+    pub fn successors(self) -> &'static [State] {
+        match self {
+            State::Queued => &[State::Preparing, State::Expired],
+            State::Preparing => &[State::Data, State::Queued, State::Failed, State::Expired],
+            State::Data => &[State::Sent, State::Queued, State::Failed, State::Unknown],
+            State::Unknown => &[State::Sent, State::Failed, State::Queued],
+            State::Sent | State::Failed | State::Expired | State::Suppressed | State::Discarded => &[],
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("one of queued, preparing, data, sent, failed, expired, suppressed, discarded, unknown")]
+pub struct UnknownState;
+
+impl FromStr for State {
+    type Err = UnknownState;
+
+    fn from_str(name: &str) -> Result<Self, UnknownState> {
+        Self::ALL.iter().copied().find(|state| state.as_str() == name).ok_or(UnknownState)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_reads_back() {
+        for state in State::ALL {
+            assert_eq!(state.as_str().parse(), Ok(*state));
+        }
+    }
+
+    #[test]
+    fn nothing_follows_a_terminal_state() {
+        for state in State::ALL.iter().filter(|state| state.is_terminal()) {
+            assert!(state.successors().is_empty(), "{state}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_sent_only_from_data_and_data_is_entered_only_from_preparing() {
+        for state in State::ALL {
+            assert_eq!(state.successors().contains(&State::Data), *state == State::Preparing, "{state}");
+            let may_be_sent = matches!(state, State::Data | State::Unknown);
+            assert_eq!(state.successors().contains(&State::Sent), may_be_sent, "{state}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_accepted_never_expires() {
+        for state in [State::Data, State::Unknown] {
+            assert!(!state.successors().contains(&State::Expired), "{state}");
+        }
+    }
+}

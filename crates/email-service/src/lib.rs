@@ -1,0 +1,28 @@
+//! The e-mail service: account events become mails, each exactly once as far as SMTP allows.
+//!
+//! ```text
+//! topic ─▶ ingest ─▶ ledger (MongoDB) ─▶ sender ─▶ mail server
+//!            │                             │
+//!          plan                     renderer, mailer
+//! ```
+//!
+//! | module | its question |
+//! |---|---|
+//! | [`plan`] | which mails does an event cause? |
+//! | [`ingest`] | when does a record count as read? |
+//! | [`ledger`] | where does a mail stand, and who holds it? |
+//! | [`sender`] | what happens between the claim of a mail and its outcome? |
+//! | [`mailer`] | how do we talk SMTP, and what does a reply mean? |
+//! | [`renderer`] | what does a mail say? |
+//! | [`app`] | how do the parts come together? |
+
+pub mod app;
+pub mod commands;
+pub mod config;
+pub mod ingest;
+pub mod ledger;
+pub mod mailer;
+pub mod metrics;
+pub mod plan;
+pub mod renderer;
+pub mod sender;

@@ -1,0 +1,362 @@
+//! One SMTP connection over lettre's: a deadline on every step, and types that make it
+//! impossible to reuse a connection whose replies could be out of step.
+//!
+//! Every step takes the connection and gives it back only if the step was completed. A
+//! step that fails, takes too long or is cancelled drops it, and with it the socket:
+//! nothing (no QUIT) is ever written into a transaction of unknown state.
+
+use std::{error::Error as _, fmt, sync::Arc, time::Duration};
+
+use lettre::{
+    Address,
+    address::Envelope,
+    transport::smtp::{
+        authentication::{Credentials, Mechanism},
+        client::{AsyncSmtpConnection, TlsParameters},
+        commands::{Data, Mail, Quit, Rcpt, Rset},
+        extension::{ClientId, Extension, MailBodyParameter, MailParameter},
+        response::Response,
+    },
+};
+use secrecy::ExposeSecret as _;
+use tokio::{
+    sync::{Notify, OnceCell},
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    servers::{Encryption, Server},
+    stream::{Flags, SmtpStream},
+    verdict::{Phase, Reply, printable},
+};
+
+mod implicit_tls;
+
+/// A server, and what connecting to it needs.
+pub struct Endpoint {
+    pub server: Server,
+    /// In EHLO; none: the address of the connection.
+    hello_name: Option<String>,
+    /// The deadline of each step.
+    step: Duration,
+    tls: OnceCell<TlsParameters>,
+}
+
+/// Why there is no connection: the server's or the network's matter, never a mail's.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{step}: {problem}")]
+pub struct ConnectError {
+    /// What was being done.
+    pub step: &'static str,
+    pub problem: String,
+}
+
+/// A step was not completed: the connection is gone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{step}: {problem}")]
+pub struct Broken {
+    pub step: &'static str,
+    pub problem: String,
+}
+
+/// A connection with no transaction open.
+pub struct Connection {
+    smtp: AsyncSmtpConnection,
+    flags: Arc<Flags>,
+    step: Duration,
+    /// When it was opened.
+    pub opened: Instant,
+}
+
+/// The server has said 354 and waits for the body. Whoever drops this closes the socket
+/// without a word, so the server throws the transaction away.
+pub struct OpenTransaction {
+    connection: Connection,
+}
+
+/// How far a transaction came.
+pub enum Begun {
+    /// 354: the body may follow.
+    Open(OpenTransaction),
+    /// The server refused, or answered something that does not belong here.
+    Refused { phase: Phase, reply: Reply, connection: Connection },
+    /// The server cannot take such a mail at all.
+    Unsupported { problem: &'static str, connection: Connection },
+}
+
+impl Endpoint {
+    #[must_use]
+    pub fn new(server: Server, hello_name: Option<String>, step: Duration) -> Self {
+        Self { server, hello_name, step, tls: OnceCell::new() }
+    }
+
+    /// Connects, encrypts and logs in as the server's URL says.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; nothing of it is a mail's fault.
+    pub async fn connect(&self) -> Result<Connection, ConnectError> {
+        let server = &self.server;
+        let connected = SmtpStream::connect(&server.host, server.port, self.step).await;
+        let stream = connected.map_err(|error| failed("connect", error))?;
+        let flags = stream.flags();
+        let hello = self.hello(&stream);
+
+        let mut encrypted = server.encryption == Encryption::Implicit;
+        let mut smtp = if encrypted {
+            flags.read_in_bulk();
+            let tls = self.within("TLS", 1, implicit_tls::connect(stream, self.tls().await?)).await?;
+            self.within("greeting and EHLO", 2, AsyncSmtpConnection::connect_with_transport(Box::new(tls), &hello))
+                .await?
+        } else {
+            self.within("greeting and EHLO", 2, AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello))
+                .await?
+        };
+        match server.encryption {
+            Encryption::Required if !smtp.can_starttls() => {
+                return Err(failed("STARTTLS", "the server does not offer it; see smtp.url for tls=…"));
+            }
+            Encryption::Required | Encryption::Opportunistic if smtp.can_starttls() => {
+                let tls = self.tls().await?;
+                self.within("STARTTLS", 3, smtp.starttls(tls, &hello)).await?;
+                encrypted = true;
+            }
+            Encryption::Required | Encryption::Opportunistic | Encryption::Implicit | Encryption::None => {}
+        }
+        flags.read_in_bulk();
+        if let Some(login) = &server.login {
+            if !server.permits_login(encrypted) {
+                return Err(failed("AUTH", "the password is not sent over an unencrypted connection"));
+            }
+            let credentials = Credentials::new(login.user.clone(), login.password.expose_secret().to_owned());
+            let mechanisms = [Mechanism::Plain, Mechanism::Login];
+            self.within("AUTH", 3, smtp.auth(&mechanisms, &credentials)).await?;
+        }
+        Ok(Connection { smtp, flags, step: self.step, opened: Instant::now() })
+    }
+
+    /// EHLO's name; where none is configured the address literal that RFC 5321 asks for.
+    fn hello(&self, stream: &SmtpStream) -> ClientId {
+        match (&self.hello_name, stream.local_addr().map(|address| address.ip())) {
+            (Some(name), _) => ClientId::Domain(name.clone()),
+            (None, Ok(std::net::IpAddr::V4(ip))) => ClientId::Ipv4(ip),
+            (None, Ok(std::net::IpAddr::V6(ip))) => ClientId::Ipv6(ip),
+            (None, Err(_)) => ClientId::default(),
+        }
+    }
+
+    /// Made at first use: it reads the system's certificates.
+    async fn tls(&self) -> Result<TlsParameters, ConnectError> {
+        let make = || async {
+            let host = self.server.host.clone();
+            match tokio::task::spawn_blocking(move || TlsParameters::new(host)).await {
+                Ok(made) => made.map_err(|error| failed("TLS", error)),
+                Err(error) => Err(failed("TLS", error)),
+            }
+        };
+        self.tls.get_or_try_init(make).await.cloned()
+    }
+
+    /// `steps` commands or handshakes under their common deadline.
+    async fn within<T, E: fmt::Display>(
+        &self,
+        step: &'static str,
+        steps: u32,
+        operation: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, ConnectError> {
+        match timeout(self.step * steps, operation).await {
+            Ok(result) => result.map_err(|error| failed(step, error)),
+            Err(_) => Err(failed(step, "no answer in time")),
+        }
+    }
+}
+
+fn failed(step: &'static str, problem: impl fmt::Display) -> ConnectError {
+    ConnectError { step, problem: printable(&problem.to_string()) }
+}
+
+impl Connection {
+    /// MAIL, RCPT and DATA.
+    ///
+    /// # Errors
+    /// [`Broken`]: the mail was not accepted, and the connection is gone.
+    pub async fn begin(mut self, envelope: &Envelope, body: &[u8]) -> Result<Begun, Broken> {
+        let Some((from, to, ascii)) = addresses(envelope) else {
+            return Ok(Begun::Unsupported { problem: "the envelope has no single plain recipient", connection: self });
+        };
+        let mut parameters = Vec::new();
+        if !ascii {
+            if !self.offers(Extension::SmtpUtfEight) {
+                let problem = "the server takes no addresses with characters beyond ASCII (SMTPUTF8)";
+                return Ok(Begun::Unsupported { problem, connection: self });
+            }
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        if !body.is_ascii() {
+            if !self.offers(Extension::EightBitMime) {
+                return Ok(Begun::Unsupported { problem: "the server takes no 8BITMIME", connection: self });
+            }
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        let commands = [
+            (Phase::Mail, Mail::new(from, parameters).to_string()),
+            (Phase::Rcpt, Rcpt::new(to, Vec::new()).to_string()),
+            (Phase::Data, Data.to_string()),
+        ];
+        for (phase, command) in commands {
+            let reply = self.command(phase.as_str(), command).await?;
+            if !phase.accepts(&reply) {
+                return Ok(Begun::Refused { phase, reply, connection: self });
+            }
+        }
+        Ok(Begun::Open(OpenTransaction { connection: self }))
+    }
+
+    /// RSET: makes sure that the connection lives and that its replies are in step.
+    ///
+    /// # Errors
+    /// [`Broken`]: the connection is gone.
+    pub async fn reset(mut self) -> Result<Self, Broken> {
+        let reply = self.command("RSET", Rset.to_string()).await?;
+        if reply.code == 250 { Ok(self) } else { Err(Broken { step: "RSET", problem: reply.to_string() }) }
+    }
+
+    /// Says goodbye, for politeness; not after a DATA.
+    pub async fn quit(mut self) {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        // What the server says to it changes nothing.
+        let _ = timeout(PATIENCE, self.command("QUIT", Quit.to_string())).await;
+    }
+
+    fn offers(&self, extension: Extension) -> bool {
+        self.smtp.server_info().supports_feature(extension)
+    }
+
+    /// Sends one command and waits for its reply, whatever it says.
+    async fn command(&mut self, step: &'static str, command: String) -> Result<Reply, Broken> {
+        let answer = timeout(self.step, self.smtp.command(command)).await;
+        completed(step, answer.ok())
+    }
+}
+
+impl OpenTransaction {
+    /// Sends the body and the dot, and waits for the reply to the dot.
+    ///
+    /// # Errors
+    /// [`Broken`]: nobody knows whether the mail was accepted.
+    pub async fn deliver(mut self, body: &[u8], patience: Patience) -> Result<(Reply, Connection), Broken> {
+        let (flags, written) = (Arc::clone(&self.connection.flags), Notify::new());
+        // The second part is never there; asking for it tells that the first is written.
+        let end_of_body = std::iter::from_fn(|| {
+            flags.body_written();
+            written.notify_one();
+            None
+        });
+        let parts = std::iter::once(body).chain(end_of_body);
+        let answer = {
+            let message = self.connection.smtp.message_iter(parts);
+            tokio::pin!(message);
+            tokio::select! {
+                biased;
+                answer = &mut message => Some(answer),
+                () = written.notified() => timeout(patience.dot, message).await.ok(),
+                () = sleep(patience.body) => None,
+            }
+        };
+        Ok((completed("body and final dot", answer)?, self.connection))
+    }
+}
+
+/// How long to wait once the body is being sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For the body to be written.
+    pub body: Duration,
+    /// For the reply to the dot.
+    pub dot: Duration,
+}
+
+/// The reply to a step, if there is one that can be read; `None` is "not in time".
+fn completed(
+    step: &'static str,
+    answer: Option<Result<Response, lettre::transport::smtp::Error>>,
+) -> Result<Reply, Broken> {
+    match answer {
+        None => Err(Broken { step, problem: "no answer in time".to_owned() }),
+        Some(Ok(response)) => {
+            let text = response.message().collect::<Vec<_>>().join(" ");
+            Ok(Reply::new(response.code().into(), &text))
+        }
+        // lettre makes an error of a reply that refuses, and the text its source.
+        Some(Err(error)) => match error.status() {
+            Some(code) => {
+                let text = error.source().map(ToString::to_string).unwrap_or_default();
+                Ok(Reply::new(code.into(), &text))
+            }
+            None => Err(Broken { step, problem: printable(&error.to_string()) }),
+        },
+    }
+}
+
+/// Sender and the one recipient, their domains as A-labels, and whether both are ASCII.
+/// `None` for anything that is not one plain address: nothing of it may reach the wire.
+fn addresses(envelope: &Envelope) -> Option<(Option<Address>, Address, bool)> {
+    let [to] = envelope.to() else { return None };
+    let to = plain(to)?;
+    let from = match envelope.from() {
+        Some(from) => Some(plain(from)?),
+        None => None,
+    };
+    let is_ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
+    let ascii = is_ascii(&to) && from.as_ref().is_none_or(is_ascii);
+    Some((from, to, ascii))
+}
+
+fn plain(address: &Address) -> Option<Address> {
+    let text: &str = address.as_ref();
+    if text.chars().any(|c| c.is_control() || matches!(c, '<' | '>')) {
+        return None;
+    }
+    if address.domain().is_ascii() {
+        return Some(address.clone());
+    }
+    let domain = url::Host::parse(address.domain()).ok()?.to_string();
+    Address::new(address.user(), domain).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn envelope(to: &[&str]) -> Envelope {
+        let address = |text: &str| text.parse::<Address>().unwrap();
+        Envelope::new(Some(address("us@example.org")), to.iter().map(|to| address(to)).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_domain_becomes_its_a_label() {
+        let (_, to, ascii) = addresses(&envelope(&["ada@bücher.example"])).unwrap();
+        assert_eq!((to.to_string().as_str(), ascii), ("ada@xn--bcher-kva.example", true));
+        let (_, to, ascii) = addresses(&envelope(&["ädä@bücher.example"])).unwrap();
+        assert_eq!((to.to_string().as_str(), ascii), ("ädä@xn--bcher-kva.example", false));
+    }
+
+    #[test]
+    fn there_is_exactly_one_recipient() {
+        assert!(addresses(&envelope(&["a@example.org", "b@example.org"])).is_none());
+    }
+
+    #[test]
+    fn an_address_that_could_end_its_command_is_refused() {
+        for user in ["a\r\nRCPT TO:<eve@example.org>", "a> <b", "\"a\0\""] {
+            let hostile = Address::new_dangerous(user, "example.org");
+            let envelope = Envelope::new(None, vec![hostile]).unwrap();
+            assert!(addresses(&envelope).is_none(), "{user:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_without_an_answer_breaks_the_connection() {
+        let broken = completed("MAIL", None).unwrap_err();
+        assert_eq!(broken.to_string(), "MAIL: no answer in time");
+    }
+}

@@ -1,0 +1,259 @@
+//! `smtp.url`: the list of servers, in the order in which they are tried.
+
+use std::{fmt, net::IpAddr, str::FromStr};
+
+use secrecy::SecretString;
+use url::Url;
+
+/// How a connection comes to be encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// `smtps://`: TLS before the first byte (RFC 8314).
+    Implicit,
+    /// STARTTLS, or no mail at all.
+    Required,
+    /// STARTTLS where the server offers it.
+    Opportunistic,
+    /// Never.
+    None,
+}
+
+/// Who we are to a server that asks.
+#[derive(Debug, Clone)]
+pub struct Login {
+    pub user: String,
+    pub password: SecretString,
+}
+
+/// One server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub host: String,
+    pub port: u16,
+    pub encryption: Encryption,
+    pub login: Option<Login>,
+}
+
+/// Why a text is no server. Never quotes it: it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ServerError {
+    #[error("no server is named")]
+    Empty,
+    #[error("not a URL such as smtp://host:port or smtps://user:password@host")]
+    NotAUrl,
+    #[error("the scheme is neither smtp nor smtps")]
+    Scheme,
+    #[error("the host is missing")]
+    NoHost,
+    #[error("a path or fragment means nothing here")]
+    Path,
+    #[error("the only parameter is tls=none|opportunistic|required, and only for smtp://")]
+    Parameter,
+    #[error("user and password go together, percent-encoded UTF-8")]
+    Login,
+}
+
+impl Server {
+    /// Reads the list: URLs separated by commas (a comma inside of a password is `%2C`).
+    ///
+    /// # Errors
+    /// [`ServerError`] if it is empty or an entry is no server.
+    pub fn parse_list(list: &str) -> Result<Vec<Server>, ServerError> {
+        let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let servers = entries.map(str::parse).collect::<Result<Vec<_>, _>>()?;
+        if servers.is_empty() { Err(ServerError::Empty) } else { Ok(servers) }
+    }
+
+    /// Whether the password may go over a connection: never in clear, except to a
+    /// development server or where the operator said `tls=none`.
+    #[must_use]
+    pub fn permits_login(&self, encrypted: bool) -> bool {
+        encrypted || self.encryption == Encryption::None || is_development_host(&self.host)
+    }
+}
+
+impl FromStr for Server {
+    type Err = ServerError;
+
+    fn from_str(text: &str) -> Result<Self, ServerError> {
+        let url = Url::parse(text).map_err(|_| ServerError::NotAUrl)?;
+        let implicit = match url.scheme() {
+            "smtp" => false,
+            "smtps" => true,
+            _ => return Err(ServerError::Scheme),
+        };
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(ServerError::NoHost)?;
+        let host = percent_decoded(host).ok_or(ServerError::NoHost)?;
+        if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
+            return Err(ServerError::Path);
+        }
+        let login = login(&url)?;
+        let encryption = match (tls_parameter(&url)?, implicit) {
+            (None, true) => Encryption::Implicit,
+            (Some(_), true) => return Err(ServerError::Parameter),
+            (Some(chosen), false) => chosen,
+            (None, false) if is_development_host(&host) => Encryption::Opportunistic,
+            (None, false) => Encryption::Required,
+        };
+        let default_port = if implicit {
+            465
+        } else if login.is_some() {
+            587
+        } else {
+            25
+        };
+        let port = url.port().unwrap_or(default_port);
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Server { host, port, encryption, login })
+    }
+}
+
+/// Without the password: for logs and metrics.
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.encryption == Encryption::Implicit { "smtps" } else { "smtp" };
+        if self.host.contains(':') {
+            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{scheme}://{}:{}", self.host, self.port)
+        }
+    }
+}
+
+fn login(url: &Url) -> Result<Option<Login>, ServerError> {
+    match (url.username(), url.password()) {
+        ("", None) => Ok(None),
+        ("", Some(_)) | (_, None) => Err(ServerError::Login),
+        (user, Some(password)) => {
+            let decoded = |text| percent_decoded(text).ok_or(ServerError::Login);
+            Ok(Some(Login { user: decoded(user)?, password: decoded(password)?.into() }))
+        }
+    }
+}
+
+fn tls_parameter(url: &Url) -> Result<Option<Encryption>, ServerError> {
+    let mut chosen = None;
+    for (name, value) in url.query_pairs() {
+        let encryption = match (&*name, &*value) {
+            ("tls", "none") => Encryption::None,
+            ("tls", "opportunistic") => Encryption::Opportunistic,
+            ("tls", "required") => Encryption::Required,
+            _ => return Err(ServerError::Parameter),
+        };
+        if chosen.replace(encryption).is_some() {
+            return Err(ServerError::Parameter);
+        }
+    }
+    Ok(chosen)
+}
+
+/// A server that nobody reaches over the open Internet: loopback, a private address, a
+/// name without a dot (a compose service, a host of the local network).
+fn is_development_host(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        Err(_) => !bare.contains('.') || bare.ends_with(".localhost"),
+    }
+}
+
+/// RFC 3986, 2.1. `None` if a `%` is not followed by two hex digits, or if the result is
+/// not UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let mut digit = || char::from(rest.next()?).to_digit(16);
+            let value = digit()? * 16 + digit()?;
+            bytes.push(u8::try_from(value).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn server(url: &str) -> Server {
+        url.parse().unwrap()
+    }
+
+    fn error(url: &str) -> ServerError {
+        url.parse::<Server>().unwrap_err()
+    }
+
+    #[test]
+    fn a_list_keeps_its_order() {
+        let servers = Server::parse_list("smtp://a:1, smtps://b ,smtp://c:2,").unwrap();
+        let shown: Vec<String> = servers.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["smtp://a:1", "smtps://b:465", "smtp://c:2"]);
+        assert_eq!(Server::parse_list(" , ").unwrap_err(), ServerError::Empty);
+    }
+
+    #[test]
+    fn ports_follow_the_scheme_and_the_login() {
+        assert_eq!(server("smtp://mail.example.com").port, 25);
+        assert_eq!(server("smtp://u:p@mail.example.com").port, 587);
+        assert_eq!(server("smtps://u:p@mail.example.com").port, 465);
+        assert_eq!(server("smtps://u:p@mail.example.com:8465/").port, 8465);
+    }
+
+    #[test]
+    fn a_login_is_percent_decoded_and_never_shown() {
+        let server = server("smtps://me%40example.com:p%2Cw%25d@mail.example.com");
+        let login = server.login.as_ref().unwrap();
+        assert_eq!(login.user, "me@example.com");
+        assert_eq!(login.password.expose_secret(), "p,w%d");
+        assert!(!format!("{server} {server:?}").contains("p,w"));
+        assert_eq!(error("smtp://user@mail.example.com"), ServerError::Login);
+        assert_eq!(error("smtp://u:%zz@mail.example.com"), ServerError::Login);
+    }
+
+    #[test]
+    fn a_public_server_must_encrypt_and_a_development_server_may() {
+        let encryption = |url: &str| server(url).encryption;
+        assert_eq!(encryption("smtp://mail.example.com"), Encryption::Required);
+        assert_eq!(encryption("smtp://198.51.100.7"), Encryption::Required);
+        assert_eq!(encryption("smtps://mail.example.com"), Encryption::Implicit);
+        for host in ["localhost", "127.0.0.1", "[::1]", "mailhog", "10.1.2.3", "192.168.0.9", "[fd00::1]"] {
+            assert_eq!(encryption(&format!("smtp://{host}:1025")), Encryption::Opportunistic, "{host}");
+        }
+        assert_eq!(encryption("smtp://mail.example.com?tls=none"), Encryption::None);
+        assert_eq!(encryption("smtp://localhost?tls=required"), Encryption::Required);
+    }
+
+    #[test]
+    fn a_password_is_not_sent_in_clear_to_a_public_server() {
+        assert!(!server("smtp://u:p@mail.example.com?tls=opportunistic").permits_login(false));
+        assert!(server("smtp://u:p@mail.example.com?tls=opportunistic").permits_login(true));
+        assert!(server("smtp://u:p@mail.example.com?tls=none").permits_login(false));
+        assert!(server("smtp://u:p@mailhog").permits_login(false));
+    }
+
+    #[test]
+    fn what_is_no_server_is_refused_without_being_quoted() {
+        assert_eq!(error("mail.example.com:25"), ServerError::Scheme);
+        assert_eq!(error("secret"), ServerError::NotAUrl);
+        assert_eq!(error("http://mail.example.com"), ServerError::Scheme);
+        assert_eq!(error("smtp:///x"), ServerError::NoHost);
+        assert_eq!(error("smtp://a/b"), ServerError::Path);
+        assert_eq!(error("smtp://a?tls=maybe"), ServerError::Parameter);
+        assert_eq!(error("smtp://a?tls=none&tls=required"), ServerError::Parameter);
+        assert_eq!(error("smtps://a?tls=none"), ServerError::Parameter);
+        assert!(!error("secret").to_string().contains("secret:"));
+    }
+
+    #[test]
+    fn an_ipv6_host_is_shown_in_brackets_and_connected_to_without() {
+        let server = server("smtp://[::1]:1025");
+        assert_eq!(server.host, "::1");
+        assert_eq!(server.to_string(), "smtp://[::1]:1025");
+    }
+}

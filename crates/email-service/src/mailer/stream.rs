@@ -1,0 +1,138 @@
+//! The TCP stream under a connection: without Nagle's delay, and read byte by byte until
+//! TLS has had its chance.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use lettre::transport::smtp::client::AsyncTokioStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+
+/// What the owner of a connection and its stream tell each other.
+#[derive(Debug, Default)]
+pub struct Flags {
+    /// Whether reads may take more than one byte.
+    ///
+    /// lettre's buffer survives STARTTLS. Were it filled in large pieces, replies that an
+    /// attacker put behind the "220 ready" in clear would be taken for replies that came
+    /// through TLS. Byte by byte it never holds more than the line that was asked for.
+    bulk: AtomicBool,
+    /// The body is written: the next thing to be read is the reply to the dot.
+    body_written: AtomicBool,
+}
+
+impl Flags {
+    /// From now on reads are as large as they come.
+    pub fn read_in_bulk(&self) {
+        self.bulk.store(true, Ordering::Relaxed);
+    }
+
+    /// The body is written, and the dot follows.
+    pub fn body_written(&self) {
+        self.body_written.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A connected stream.
+pub struct SmtpStream {
+    tcp: TcpStream,
+    flags: Arc<Flags>,
+}
+
+impl SmtpStream {
+    /// Connects to the first address of `host` that answers. `deadline` is for the name's
+    /// look-up, and for each address.
+    ///
+    /// # Errors
+    /// Why the last address did not answer.
+    pub async fn connect(host: &str, port: u16, deadline: Duration) -> io::Result<SmtpStream> {
+        let timed_out = |what: &str| io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"));
+        let addresses =
+            timeout(deadline, lookup_host((host, port))).await.map_err(|_| timed_out("the look-up of the name"))??;
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in addresses {
+            match timeout(deadline, TcpStream::connect(address)).await {
+                Ok(Ok(tcp)) => {
+                    // The body and the final dot are two small writes: with Nagle the
+                    // second would wait for the delayed acknowledgement of the first.
+                    tcp.set_nodelay(true)?;
+                    return Ok(SmtpStream { tcp, flags: Arc::default() });
+                }
+                Ok(Err(error)) => last = error,
+                Err(_) => last = timed_out("the connection"),
+            }
+        }
+        Err(last)
+    }
+
+    /// Shared with the stream.
+    #[must_use]
+    pub fn flags(&self) -> Arc<Flags> {
+        Arc::clone(&self.flags)
+    }
+
+    /// Our end.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+}
+
+impl fmt::Debug for SmtpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SmtpStream").field(&self.tcp.peer_addr().ok()).finish()
+    }
+}
+
+impl AsyncTokioStream for SmtpStream {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.peer_addr()
+    }
+}
+
+impl AsyncRead for SmtpStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.flags.body_written.swap(false, Ordering::Relaxed) {
+            // The dot is on its way, its reply is not yet read.
+            service_kit::fail_point!("sender.after_body");
+        }
+        if self.flags.bulk.load(Ordering::Relaxed) {
+            return Pin::new(&mut self.tcp).poll_read(cx, buf);
+        }
+        let mut byte = [0_u8; 1];
+        let mut one = ReadBuf::new(&mut byte);
+        let polled = Pin::new(&mut self.tcp).poll_read(cx, &mut one);
+        if let Poll::Ready(Ok(())) = polled {
+            buf.put_slice(one.filled());
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for SmtpStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}

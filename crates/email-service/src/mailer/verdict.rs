@@ -1,0 +1,260 @@
+//! What an SMTP reply means for the mail, the address and the server: one table.
+
+use std::{fmt, time::Duration};
+
+/// What the reply answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    Mail,
+    Rcpt,
+    Data,
+    /// The dot that ends the body.
+    Dot,
+}
+
+impl Phase {
+    pub const ALL: &'static [Phase] = &[Phase::Mail, Phase::Rcpt, Phase::Data, Phase::Dot];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Mail => "MAIL",
+            Phase::Rcpt => "RCPT",
+            Phase::Data => "DATA",
+            Phase::Dot => "final dot",
+        }
+    }
+
+    /// Whether `reply` lets the transaction go on. For the dot only 250 means that the mail
+    /// was accepted.
+    #[must_use]
+    pub fn accepts(self, reply: &Reply) -> bool {
+        match self {
+            Phase::Mail => reply.code == 250,
+            Phase::Rcpt => matches!(reply.code, 250..=252),
+            Phase::Data => reply.code == 354,
+            Phase::Dot => reply.code == 250,
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A server's reply: its code, and its text made harmless.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub code: u16,
+    /// Printable, on one line, bounded.
+    pub text: String,
+}
+
+/// How much of a reply's text is kept, in characters.
+const MAX_TEXT: usize = 300;
+
+impl Reply {
+    /// Keeps what can be printed on one line: the text comes from outside and ends up in
+    /// the ledger and on terminals.
+    #[must_use]
+    pub fn new(code: u16, text: &str) -> Self {
+        Self { code, text: printable(text) }
+    }
+
+    /// The enhanced status code (RFC 3463) that the text begins with, where its class is
+    /// that of the reply.
+    #[must_use]
+    pub fn enhanced(&self) -> Option<(u16, u16)> {
+        let mut parts = self.text.split_whitespace().next()?.split('.');
+        let mut number = || parts.next().filter(|part| (1..=3).contains(&part.len()))?.parse::<u16>().ok();
+        let (class, subject, detail) = (number()?, number()?, number()?);
+        (parts.next().is_none() && class == self.code / 100).then_some((subject, detail))
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03} {}", self.code, self.text)
+    }
+}
+
+/// `text` without what does not print, on one line, of bounded length.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let line = words.collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !is_invisible(*c)).take(MAX_TEXT).collect()
+}
+
+/// Marks that reorder or hide what stands beside them on a terminal.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// What a reply that does not let the transaction go on means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Try again later, after the back-off and at least this.
+    Retry { at_least: Option<Duration>, close: bool },
+    /// Refused for good; `suppress`: and so will every other mail to this address be.
+    Fail { suppress: bool },
+    /// The server does not want *us*: no fault of this mail, which loses no attempt.
+    RelayTrouble,
+    /// No reply that belongs here (a 354 to RCPT, a 251 to the dot): replies and commands
+    /// are out of step, so nothing that this connection says can be believed.
+    OutOfStep,
+}
+
+/// Greylisting servers want to see us again after some minutes, not seconds.
+pub const GREYLISTING: Duration = Duration::from_secs(5 * 60);
+
+const LATER: Verdict = Verdict::Retry { at_least: None, close: false };
+
+/// Judges a `reply` that `phase` does not accept.
+#[must_use]
+pub fn judge(phase: Phase, reply: &Reply) -> Verdict {
+    let enhanced = reply.enhanced();
+    match reply.code {
+        // The service closes the connection (RFC 5321, 3.8).
+        421 => Verdict::Retry { at_least: None, close: true },
+        // "Authentication required / failed". At RCPT a 454 is about the address:
+        // Postfix says it for a relay that it denies for now.
+        530 | 534 | 535 | 538 => Verdict::RelayTrouble,
+        454 if phase == Phase::Mail => Verdict::RelayTrouble,
+        450 | 451 => Verdict::Retry { at_least: Some(GREYLISTING), close: false },
+        400..=499 => LATER,
+        // Bad sequence of commands: not this mail's fault, but this connection's state.
+        503 => Verdict::Retry { at_least: None, close: true },
+        // Mailbox full: people do empty them.
+        552 => LATER,
+        500..=599 if matches!(enhanced, Some((2, 2))) => LATER,
+        // Only the answer to RCPT speaks about the address, and only if it says 5.1.x or
+        // nothing more: 5.7.x is about us, 5.2.x and 5.4.x may pass. A misjudged one
+        // would keep every reset from its user for a month.
+        550 | 551 | 553 if phase == Phase::Rcpt && enhanced.is_none_or(|(subject, _)| subject == 1) => {
+            Verdict::Fail { suppress: true }
+        }
+        500..=599 => Verdict::Fail { suppress: false },
+        _ => Verdict::OutOfStep,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn verdict(phase: Phase, line: &str) -> Verdict {
+        let (code, text) = line.split_once(' ').unwrap_or((line, ""));
+        judge(phase, &Reply::new(code.parse().unwrap(), text))
+    }
+
+    const FAIL: Verdict = Verdict::Fail { suppress: false };
+    const FAIL_AND_SUPPRESS: Verdict = Verdict::Fail { suppress: true };
+    const IN_SOME_MINUTES: Verdict = Verdict::Retry { at_least: Some(GREYLISTING), close: false };
+    const ON_ANOTHER_CONNECTION: Verdict = Verdict::Retry { at_least: None, close: true };
+
+    #[test]
+    fn every_4xx_is_tried_again_and_greylisting_after_minutes() {
+        for phase in Phase::ALL {
+            assert_eq!(verdict(*phase, "421 4.3.2 shutting down"), ON_ANOTHER_CONNECTION);
+            assert_eq!(verdict(*phase, "450 4.2.0 greylisted"), IN_SOME_MINUTES);
+            assert_eq!(verdict(*phase, "451 try later"), IN_SOME_MINUTES);
+            assert_eq!(verdict(*phase, "452 4.3.1 no space"), LATER);
+        }
+    }
+
+    #[test]
+    fn a_full_mailbox_is_tried_again_whatever_the_code() {
+        for phase in Phase::ALL {
+            assert_eq!(verdict(*phase, "552 5.2.2 over quota"), LATER);
+            assert_eq!(verdict(*phase, "552 too much"), LATER);
+            assert_eq!(verdict(*phase, "550 5.2.2 mailbox full"), LATER);
+        }
+    }
+
+    #[test]
+    fn an_unknown_address_is_suppressed_only_in_reply_to_rcpt() {
+        for line in ["550 5.1.1 no such user", "550 no such user", "551 5.1.6 moved", "553 5.1.3 bad name"] {
+            assert_eq!(verdict(Phase::Rcpt, line), FAIL_AND_SUPPRESS, "{line}");
+            for phase in [Phase::Mail, Phase::Data, Phase::Dot] {
+                assert_eq!(verdict(phase, line), FAIL, "{line} to {phase}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_policy_refusal_never_suppresses() {
+        for phase in Phase::ALL {
+            for line in ["554 5.7.1 spam", "550 5.7.26 unauthenticated", "554 no", "550 5.4.1 denied", "501 syntax"] {
+                assert_eq!(verdict(*phase, line), FAIL, "{line} to {phase}");
+            }
+        }
+    }
+
+    #[test]
+    fn missing_authentication_is_the_relays_matter() {
+        for phase in Phase::ALL {
+            assert_eq!(verdict(*phase, "530 5.7.0 authentication required"), Verdict::RelayTrouble);
+            assert_eq!(verdict(*phase, "535 5.7.8 bad credentials"), Verdict::RelayTrouble);
+        }
+        assert_eq!(verdict(Phase::Mail, "454 4.7.0 temporary authentication failure"), Verdict::RelayTrouble);
+        assert_eq!(verdict(Phase::Rcpt, "454 4.7.1 relay access denied"), LATER);
+    }
+
+    #[test]
+    fn only_250_to_the_dot_means_accepted() {
+        for code in 200..400 {
+            let reply = Reply::new(code, "");
+            assert_eq!(Phase::Dot.accepts(&reply), code == 250);
+            assert_eq!(judge(Phase::Dot, &reply), Verdict::OutOfStep);
+        }
+    }
+
+    #[test]
+    fn a_354_belongs_to_data_alone() {
+        let reply = Reply::new(354, "go ahead");
+        for phase in Phase::ALL {
+            assert_eq!(phase.accepts(&reply), *phase == Phase::Data);
+        }
+        assert!(!Phase::Data.accepts(&Reply::new(250, "ok")));
+    }
+
+    #[test]
+    fn an_enhanced_code_counts_only_where_its_class_agrees() {
+        let enhanced = |code, text| Reply::new(code, text).enhanced();
+        assert_eq!(enhanced(550, "5.1.1 no"), Some((1, 1)));
+        assert_eq!(enhanced(550, "5.7.26 no"), Some((7, 26)));
+        assert_eq!(enhanced(550, "4.7.1 no"), None);
+        assert_eq!(enhanced(550, "5.1 no"), None);
+        assert_eq!(enhanced(550, "5.1.1.1 no"), None);
+        assert_eq!(enhanced(550, "5.1.1234 no"), None);
+        assert_eq!(enhanced(550, ""), None);
+    }
+
+    #[test]
+    fn a_replys_text_is_one_printable_line_of_bounded_length() {
+        let hostile = "5.1.1 \u{1b}[2Jgone\r\n250 \u{202e}ok\0";
+        assert_eq!(Reply::new(550, hostile).text, "5.1.1 [2Jgone 250 ok");
+        assert_eq!(Reply::new(550, &"x".repeat(9_999)).text.len(), MAX_TEXT);
+    }
+
+    proptest! {
+        #[test]
+        fn no_reply_that_refuses_is_taken_for_an_acceptance(code in 0_u16..1000, text in ".*") {
+            let reply = Reply::new(code, &text);
+            for phase in Phase::ALL {
+                if (400..600).contains(&code) {
+                    prop_assert!(!phase.accepts(&reply));
+                    prop_assert_ne!(judge(*phase, &reply), Verdict::OutOfStep);
+                }
+                if judge(*phase, &reply) == (Verdict::Fail { suppress: true }) {
+                    prop_assert_eq!(*phase, Phase::Rcpt);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The command line of the e-mail service.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+use email_service::{
+    app::App,
+    commands::{self, Stores, dead_letters, keygen, line, mail},
+    config::{SOURCE, Settings},
+    ingest::consumer,
+};
+use service_kit::{
+    OpsConfig,
+    cli::{ConfigArgs, conclude},
+    fail_points, install_panic_hook, ops, telemetry,
+};
+
+/// Reads account events from Kafka and mails the people concerned, each mail once.
+#[derive(Debug, Parser)]
+#[command(name = "email-service", version = service_kit::version!())]
+struct Cli {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print JSON, one object a line
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service (what no command means, too)
+    Serve,
+    /// Check the configuration and print it as it takes effect, without secrets
+    CheckConfig,
+    /// Ask the running service on this machine whether it is ready; exit code 0 if so
+    Healthcheck,
+    /// Make the key pair that tokens in events are sealed with
+    Keygen {
+        /// The directory for sealing.public and sealing.private; nothing is overwritten
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Look at mails
+    #[command(subcommand)]
+    Mail(MailCommand),
+    /// Look at records that could not be processed
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum MailCommand {
+    /// The newest mails
+    List(mail::ListArgs),
+    /// One mail, with its history
+    Show {
+        /// As `mail list` shows it: <event id>/<template>
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DeadLettersCommand {
+    /// The newest dead letters
+    List(dead_letters::ListArgs),
+    /// One dead letter, with the record's contents
+    Show {
+        /// As `dead-letters list` shows it
+        id: String,
+    },
+}
+
+fn main() -> ExitCode {
+    install_panic_hook();
+    let cli = Cli::parse();
+    conclude(run(cli))
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    fail_points::setup()?;
+    let file = cli.config.config.as_deref();
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => {
+            let settings = Settings::load(file)?;
+            telemetry::init(&settings.config.log)?;
+            block_on(async {
+                App::start(settings).await?.run_until_stopped().await;
+                Ok(())
+            })
+        }
+        Command::CheckConfig => {
+            let effective = SOURCE.effective(file, SOURCE.process_env()?)?;
+            let settings = Settings::load(file)?;
+            consumer::client_config(&settings.config.kafka, settings.config.ingest.max_poll_interval, "check-config")?;
+            Ok(line(effective.trim_end())?)
+        }
+        Command::Healthcheck => {
+            let config: OpsConfig = SOURCE.load_section("ops", file)?;
+            block_on(async { ops::healthcheck(&config).await.map_err(anyhow::Error::msg) })
+        }
+        Command::Keygen { out } => {
+            let kid = keygen::run(&out)?;
+            let text = format!("key {kid} written to {}", out.display());
+            Ok(line(if cli.json { serde_json::json!({ "kid": kid, "directory": out }).to_string() } else { text })?)
+        }
+        Command::Mail(command) => block_on(async {
+            let stores = Stores::open(file).await?;
+            match command {
+                MailCommand::List(args) => mail::list(&stores, &args, cli.json).await,
+                MailCommand::Show { id } => mail::show(&stores, &id, cli.json).await,
+            }
+        }),
+        Command::DeadLetters(command) => block_on(async {
+            let stores: commands::Stores = Stores::open(file).await?;
+            match command {
+                DeadLettersCommand::List(args) => dead_letters::list(&stores, &args, cli.json).await,
+                DeadLettersCommand::Show { id } => dead_letters::show(&stores, &id, cli.json).await,
+            }
+        }),
+    }
+}
+
+/// Runs to the end, and waits for nothing that is left behind: a name's look-up may hang.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}

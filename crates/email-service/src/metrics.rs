@@ -1,0 +1,271 @@
+//! Every metric of the service: names, labels, help. Both the name and what it counts are
+//! part of the contract with dashboards (docs/OPERATIONS.md).
+
+use std::time::Duration;
+
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use service_kit::prometheus;
+
+use crate::{ledger::State, plan::Template};
+
+/// Handles to the metrics. Clones share them.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    records: IntCounterVec,
+    dead_letters: IntCounterVec,
+    planned: IntCounterVec,
+    consumer_errors: IntCounterVec,
+    lag: IntGauge,
+    mails: IntCounterVec,
+    jobs: IntGaugeVec,
+    open_dead_letters: IntGauge,
+    longest_due: Gauge,
+    send: Histogram,
+    delivery: Histogram,
+    replies: IntCounterVec,
+    connections: IntCounterVec,
+    servers: IntGaugeVec,
+    recovered: IntCounterVec,
+}
+
+/// What a record turned out to be.
+#[derive(Debug, Clone, Copy)]
+pub enum RecordOutcome {
+    Mail,
+    NoMail,
+    UnknownType,
+    DeadLetter,
+}
+
+impl RecordOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            RecordOutcome::Mail => "mail",
+            RecordOutcome::NoMail => "no_mail",
+            RecordOutcome::UnknownType => "unknown_type",
+            RecordOutcome::DeadLetter => "dead_letter",
+        }
+    }
+}
+
+/// How one try to send ended.
+#[derive(Debug, Clone, Copy)]
+pub enum SendOutcome {
+    Sent,
+    Retried,
+    Failed,
+    Expired,
+    Unknown,
+    GivenBack,
+    Lost,
+}
+
+impl SendOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            SendOutcome::Sent => "sent",
+            SendOutcome::Retried => "retried",
+            SendOutcome::Failed => "failed",
+            SendOutcome::Expired => "expired",
+            SendOutcome::Unknown => "unknown",
+            SendOutcome::GivenBack => "given_back",
+            SendOutcome::Lost => "lost",
+        }
+    }
+}
+
+/// Seconds: from a relay on the same host to one that thinks for minutes.
+const SEND_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+
+/// Seconds: from at once to after an outage.
+const DELIVERY_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0, 21600.0];
+
+impl Metrics {
+    /// All metrics, registered in a registry of their own.
+    ///
+    /// # Panics
+    /// If two have the same name: a mistake that no test run survives.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let make = Make(&registry);
+        Self {
+            records: make.counters(
+                "email_records_total",
+                "Records read from the topic, by what they were.",
+                &["outcome"],
+            ),
+            dead_letters: make.counters(
+                "email_dead_letters_total",
+                "Records that could not be processed, by reason.",
+                &["reason"],
+            ),
+            planned: make.counters(
+                "email_ledger_rows_total",
+                "Rows written to the ledger, by template and first state; `known` were there already.",
+                &["template", "state"],
+            ),
+            consumer_errors: make.counters(
+                "email_consumer_errors_total",
+                "Errors of the Kafka consumer; it goes on after all but fatal ones.",
+                &["kind"],
+            ),
+            lag: make.gauge("email_consumer_lag_records", "Records in the assigned partitions that are not yet read."),
+            mails: make.counters(
+                "email_send_outcomes_total",
+                "Tries to send a mail, by how they ended.",
+                &["template", "outcome"],
+            ),
+            jobs: make.gauges("email_ledger_mails", "Mails in the ledger, by state.", &["state"]),
+            open_dead_letters: make.gauge("email_dead_letters_open", "Dead letters that wait for somebody."),
+            longest_due: make.float_gauge(
+                "email_longest_due_seconds",
+                "How long the mail that has been due longest has been due; 0 if none is.",
+            ),
+            send: make.histogram(
+                "email_send_duration_seconds",
+                "From the claim of a mail to its outcome in the ledger.",
+                SEND_BUCKETS,
+            ),
+            delivery: make.histogram(
+                "email_delivery_latency_seconds",
+                "From the event to the server's 250.",
+                DELIVERY_BUCKETS,
+            ),
+            replies: make.counters(
+                "email_smtp_refusals_total",
+                "SMTP replies that refused something, by phase and code.",
+                &["phase", "code"],
+            ),
+            connections: make.counters(
+                "email_smtp_connections_total",
+                "Attempts to connect to an SMTP server, by result.",
+                &["server", "result"],
+            ),
+            servers: make.gauges("email_smtp_up", "Whether the server takes connections.", &["server"]),
+            recovered: make.counters(
+                "email_recovered_total",
+                "Mails moved on because nobody held them any more.",
+                &["action"],
+            ),
+            registry,
+        }
+    }
+
+    /// For the ops endpoint.
+    #[must_use]
+    pub fn registry(&self) -> Registry {
+        self.registry.clone()
+    }
+
+    pub fn record(&self, outcome: RecordOutcome) {
+        self.records.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    pub fn dead_letter(&self, reason: &str) {
+        self.dead_letters.with_label_values(&[reason]).inc();
+    }
+
+    /// `state` as it was written, or `known`.
+    pub fn row(&self, template: Template, state: &str) {
+        self.planned.with_label_values(&[template.as_str(), state]).inc();
+    }
+
+    pub fn consumer_error(&self, kind: &str) {
+        self.consumer_errors.with_label_values(&[kind]).inc();
+    }
+
+    pub fn lag(&self, records: i64) {
+        self.lag.set(records);
+    }
+
+    pub fn send_outcome(&self, template: Template, outcome: SendOutcome, took: Duration) {
+        self.mails.with_label_values(&[template.as_str(), outcome.as_str()]).inc();
+        self.send.observe(took.as_secs_f64());
+    }
+
+    pub fn delivered(&self, latency: Duration) {
+        self.delivery.observe(latency.as_secs_f64());
+    }
+
+    pub fn refusal(&self, phase: &str, code: u16) {
+        self.replies.with_label_values(&[phase, &code.to_string()]).inc();
+    }
+
+    pub fn connection(&self, server: &str, succeeded: bool) {
+        self.connections.with_label_values(&[server, if succeeded { "ok" } else { "failed" }]).inc();
+    }
+
+    pub fn server_up(&self, server: &str, up: bool) {
+        self.servers.with_label_values(&[server]).set(i64::from(up));
+    }
+
+    pub fn jobs(&self, state: State, count: u64) {
+        self.jobs.with_label_values(&[state.as_str()]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub fn open_dead_letters(&self, count: u64) {
+        self.open_dead_letters.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub fn longest_due(&self, seconds: f64) {
+        self.longest_due.set(seconds);
+    }
+
+    pub fn recovered(&self, action: &str, count: u64) {
+        self.recovered.with_label_values(&[action]).inc_by(count);
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes and registers.
+struct Make<'a>(&'a Registry);
+
+impl Make<'_> {
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.register(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.register(IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.register(IntGauge::new(name, help))
+    }
+
+    fn float_gauge(&self, name: &str, help: &str) -> Gauge {
+        self.register(Gauge::new(name, help))
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+        self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
+    }
+
+    fn register<T: prometheus::core::Collector + Clone + 'static>(&self, metric: prometheus::Result<T>) -> T {
+        let metric = metric.expect("name and labels are constants that every test makes");
+        self.0.register(Box::new(metric.clone())).expect("each name is registered once");
+        metric
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_registers_and_is_ours_by_its_name() {
+        let metrics = Metrics::new();
+        metrics.record(RecordOutcome::Mail);
+        metrics.send_outcome(Template::Welcome, SendOutcome::Sent, Duration::from_millis(3));
+        let gathered = metrics.registry().gather();
+        assert!(gathered.iter().all(|family| family.name().starts_with("email_")));
+        assert!(gathered.iter().any(|family| family.name() == "email_send_duration_seconds"));
+    }
+}

@@ -1,0 +1,52 @@
+//! Moves on what nobody holds any more: ended leases, unknown deliveries, expired mails.
+//! Every instance does it; the writes decide by the server's clock.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::Notify, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ledger::{Ledger, ledger::Recovered},
+    mailer::backoff::chance,
+    metrics::Metrics,
+};
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Recovers until `stop`; wakes the senders when mails became due.
+pub async fn run(ledger: Ledger, wake: Arc<Notify>, metrics: Metrics, stop: CancellationToken) {
+    let round = async {
+        loop {
+            match ledger.recover().await {
+                Ok(recovered) => report(&recovered, &wake, &metrics),
+                Err(error) => tracing::debug!(%error, "recovery has to wait"),
+            }
+            sleep(EVERY.mul_f64(0.75 + 0.5 * chance())).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = round => {}
+    }
+}
+
+fn report(recovered: &Recovered, wake: &Notify, metrics: &Metrics) {
+    let moved = [
+        ("requeued", recovered.requeued),
+        ("unknown", recovered.unknown),
+        ("resent", recovered.resent),
+        ("held", recovered.held),
+        ("expired", recovered.expired),
+    ];
+    for (action, count) in moved {
+        if count > 0 {
+            tracing::info!(action, count, "mails that nobody held were moved on");
+            metrics.recovered(action, count);
+        }
+    }
+    if recovered.requeued + recovered.resent > 0 {
+        wake.notify_one();
+    }
+}
