@@ -1,0 +1,295 @@
+//! The texts of one language, read from its embedded file and checked to be complete.
+
+use serde::Deserialize;
+
+use super::RenderError;
+use super::date::Dates;
+use super::facts::{LinkTo, Placeholder, facts, link_to};
+use super::phrase::Phrase;
+use crate::plan::Template;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Catalogue {
+    /// BCP 47; from the file's name.
+    #[serde(skip)]
+    pub(super) tag: String,
+    /// The language's name in itself.
+    pub(super) name: String,
+    pub(super) direction: Direction,
+    pub(super) dates: Dates,
+    pub(super) common: Common,
+    mails: Mails,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Direction {
+    Ltr,
+    Rtl,
+}
+
+/// What all mails share.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Common {
+    pub(super) greeting: Phrase,
+    /// For one whose name is not known, or not fit to be shown.
+    pub(super) greeting_neutral: Phrase,
+    pub(super) link_fallback: Phrase,
+    /// Heads [`Mail::not_you`].
+    pub(super) not_you: Phrase,
+    /// Why one gets this mail, unless it has a reason of its own.
+    pub(super) reason: Phrase,
+    pub(super) automatic: Phrase,
+}
+
+/// The texts of one kind of mail.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mail {
+    pub(super) subject: Phrase,
+    /// What a mailbox shows after the subject.
+    pub(super) preheader: Phrase,
+    pub(super) heading: Phrase,
+    pub(super) paragraphs: Vec<Phrase>,
+    #[serde(default)]
+    pub(super) details: Vec<Detail>,
+    /// Present exactly in the mails that have a button.
+    pub(super) link: Option<Link>,
+    /// What to do if it was not the recipient.
+    pub(super) not_you: Phrase,
+    pub(super) reason: Option<Phrase>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Detail {
+    pub(super) label: Phrase,
+    pub(super) value: Phrase,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Link {
+    #[serde(default)]
+    pub(super) paragraphs: Vec<Phrase>,
+    pub(super) button: Phrase,
+    pub(super) expiry: Phrase,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Mails {
+    welcome: Mail,
+    verify_email: Mail,
+    password_reset: Mail,
+    password_changed: Mail,
+    email_change_confirm: Mail,
+    email_change_notice: Mail,
+    email_changed: Mail,
+    email_change_undone: Mail,
+    totp_enabled: Mail,
+    totp_disabled: Mail,
+    recovery_code_used: Mail,
+    account_locked: Mail,
+    goodbye: Mail,
+}
+
+impl Catalogue {
+    pub(super) fn parse(tag: &str, toml: &str) -> Result<Catalogue, RenderError> {
+        let refuse = |problem: String| RenderError::Catalogue { language: tag.to_owned(), problem };
+        if !is_tag(tag) {
+            return Err(refuse("the file's name is not a language tag".to_owned()));
+        }
+        let mut catalogue: Catalogue = toml::from_str(toml).map_err(|e| refuse(e.to_string()))?;
+        tag.clone_into(&mut catalogue.tag);
+        catalogue.check().map_err(refuse)?;
+        Ok(catalogue)
+    }
+
+    pub(super) fn mail(&self, template: Template) -> &Mail {
+        let mails = &self.mails;
+        match template {
+            Template::Welcome => &mails.welcome,
+            Template::VerifyEmail => &mails.verify_email,
+            Template::PasswordReset => &mails.password_reset,
+            Template::PasswordChanged => &mails.password_changed,
+            Template::EmailChangeConfirm => &mails.email_change_confirm,
+            Template::EmailChangeNotice => &mails.email_change_notice,
+            Template::EmailChanged => &mails.email_changed,
+            Template::EmailChangeUndone => &mails.email_change_undone,
+            Template::TotpEnabled => &mails.totp_enabled,
+            Template::TotpDisabled => &mails.totp_disabled,
+            Template::RecoveryCodeUsed => &mails.recovery_code_used,
+            Template::AccountLocked => &mails.account_locked,
+            Template::Goodbye => &mails.goodbye,
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.name.trim().is_empty() {
+            return Err("name is empty".to_owned());
+        }
+        self.dates.check()?;
+        self.common.check()?;
+        for &template in Template::ALL {
+            self.mail(template).check(template).map_err(|problem| format!("mails.{}.{problem}", template.as_str()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Common {
+    fn check(&self) -> Result<(), String> {
+        use Placeholder::{Name, Product, To};
+        only(&self.greeting, &[Name, Product], "common.greeting")?;
+        tells(&[&self.greeting], Name, "common.greeting")?;
+        only(&self.greeting_neutral, &[Product], "common.greeting_neutral")?;
+        only(&self.link_fallback, &[Product], "common.link_fallback")?;
+        only(&self.not_you, &[Product], "common.not_you")?;
+        only(&self.reason, &[Product, To], "common.reason")?;
+        only(&self.automatic, &[Product], "common.automatic")
+    }
+}
+
+impl Mail {
+    /// The subject and what stands out carry no text of the user; the body carries every fact.
+    fn check(&self, template: Template) -> Result<(), String> {
+        use Placeholder::{EventTime, Product, To};
+        only(&self.subject, &[Product], "subject")?;
+        only(&self.preheader, &[Product], "preheader")?;
+        only(&self.heading, &[Product], "heading")?;
+        if let Some(reason) = &self.reason {
+            only(reason, &[Product, To], "reason")?;
+        }
+        if self.paragraphs.is_empty() {
+            return Err("paragraphs: there are none".to_owned());
+        }
+        let mut known = vec![Product, To, EventTime];
+        known.extend(facts(template));
+        let mut body: Vec<&Phrase> = self.paragraphs.iter().collect();
+        body.push(&self.not_you);
+        for detail in &self.details {
+            only(&detail.label, &[Product], "details.label")?;
+            body.push(&detail.value);
+        }
+        for phrase in &body {
+            only(phrase, &known, "body")?;
+        }
+        for &fact in facts(template) {
+            tells(&body, fact, "body")?;
+        }
+        match (link_to(template), &self.link) {
+            (LinkTo::Nothing, None) => Ok(()),
+            (LinkTo::Nothing, Some(_)) => Err("link: this mail has none".to_owned()),
+            (_, None) => Err("link: it is missing".to_owned()),
+            (_, Some(link)) => link.check(known),
+        }
+    }
+}
+
+impl Link {
+    fn check(&self, mut known: Vec<Placeholder>) -> Result<(), String> {
+        known.push(Placeholder::LinkExpiresAt);
+        for phrase in &self.paragraphs {
+            only(phrase, &known, "link.paragraphs")?;
+        }
+        only(&self.button, &[Placeholder::Product], "link.button")?;
+        only(&self.expiry, &known, "link.expiry")?;
+        tells(&[&self.expiry], Placeholder::LinkExpiresAt, "link.expiry")
+    }
+}
+
+fn only(phrase: &Phrase, known: &[Placeholder], place: &str) -> Result<(), String> {
+    match phrase.placeholders().find(|used| !known.contains(used)) {
+        Some(used) => Err(format!("{place}: {{{}}} has no value here", used.as_str())),
+        None => Ok(()),
+    }
+}
+
+fn tells(phrases: &[&Phrase], fact: Placeholder, place: &str) -> Result<(), String> {
+    if phrases.iter().any(|p| p.placeholders().any(|used| used == fact)) {
+        Ok(())
+    } else {
+        Err(format!("{place}: {{{}}} is told nowhere", fact.as_str()))
+    }
+}
+
+fn is_tag(tag: &str) -> bool {
+    tag.split('-').all(|subtag| (1..=8).contains(&subtag.len()) && subtag.chars().all(|c| c.is_ascii_alphanumeric()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENGLISH: &str = include_str!("../../catalogues/en.toml");
+
+    fn problem(toml: &str) -> String {
+        match Catalogue::parse("en", toml) {
+            Ok(_) => panic!("the catalogue was accepted"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn changed(from: &str, to: &str) -> String {
+        assert!(ENGLISH.contains(from), "the test looks for {from:?}");
+        ENGLISH.replacen(from, to, 1)
+    }
+
+    #[test]
+    fn a_missing_mail_or_text_is_refused() {
+        let (before, _) = ENGLISH.split_once("[mails.goodbye]").unwrap();
+        assert!(problem(before).contains("goodbye"));
+        let subject = "subject = \"Your account was deleted\"\n";
+        assert!(problem(&changed(subject, "")).contains("subject"));
+        assert!(problem(&changed(subject, "subject = \"\"\n")).contains("empty"));
+        assert!(problem(&changed("\"October\", ", "")).contains("months"));
+    }
+
+    #[test]
+    fn a_text_that_nobody_reads_is_refused() {
+        assert!(problem(&changed("[mails.goodbye]", "[mails.goodbye]\nfooter = \"x\"")).contains("footer"));
+        assert!(problem(&format!("{ENGLISH}\n[mails.farewell]\nsubject = \"x\"")).contains("farewell"));
+    }
+
+    #[test]
+    fn a_placeholder_without_a_value_is_refused() {
+        let unknown = problem(&changed("Your {product} account was deleted", "Your {produkt} account"));
+        assert!(unknown.contains("{produkt}"), "{unknown}");
+        let elsewhere = problem(&changed("value = \"{remaining}\"", "value = \"{remaining} {locked_until}\""));
+        assert!(elsewhere.contains("mails.recovery-code-used.body: {locked_until}"), "{elsewhere}");
+    }
+
+    #[test]
+    fn a_subject_with_a_text_of_the_user_is_refused() {
+        let name = problem(&changed("subject = \"Reset your password\"", "subject = \"{name}, reset it\""));
+        assert!(name.contains("mails.password-reset.subject: {name}"), "{name}");
+        let to = problem(&changed("subject = \"Reset your password\"", "subject = \"Mail to {to}\""));
+        assert!(to.contains("mails.password-reset.subject: {to}"), "{to}");
+    }
+
+    #[test]
+    fn a_mail_that_keeps_a_fact_to_itself_is_refused() {
+        let fact = problem(&changed("value = \"{locked_until}\"", "value = \"later\""));
+        assert!(fact.contains("mails.account-locked.body: {locked_until}"), "{fact}");
+        let expiry = problem(&changed("until {link_expires_at}.", "for a while."));
+        assert!(expiry.contains("mails.welcome.link.expiry"), "{expiry}");
+    }
+
+    #[test]
+    fn a_link_too_many_or_too_few_is_refused() {
+        let link = "\n[mails.goodbye.link]\nbutton = \"x\"\nexpiry = \"{link_expires_at}\"\n";
+        assert!(problem(&format!("{ENGLISH}{link}")).contains("mails.goodbye.link"));
+        let header = "[mails.verify-email.link]\nbutton = \"Confirm email address\"\nexpiry = \"The link works once, until {link_expires_at}.\"";
+        assert!(problem(&changed(header, "")).contains("mails.verify-email.link"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_language_is_refused() {
+        for tag in ["", "en_US", "en-", "englishes1", "en.bak"] {
+            assert!(Catalogue::parse(tag, ENGLISH).is_err(), "{tag:?}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! From a mail's content to its texts, and from those to the message.
+
+use secrecy::SecretString;
+
+use super::catalogue::{Catalogue, Direction, Mail};
+use super::facts::{LinkTo, Placeholder, link_to};
+use super::layout::{Detail, Link, View};
+use super::message::{self, Parts};
+use super::phrase::{Filled, Phrase};
+use super::{ComposedMail, MailContent, RenderError, Renderer, address, name};
+
+impl Renderer {
+    /// The whole mail. The same content gives the same bytes, so a mail that is sent again is the
+    /// same mail.
+    ///
+    /// # Errors
+    /// The recipient is no address, the message id is none, or a value is missing that this
+    /// template needs.
+    pub fn compose(&self, mail: &MailContent<'_>) -> Result<ComposedMail, RenderError> {
+        let catalogue = self.catalogues.for_locale(mail.locale);
+        let to = address::normalised(mail.to)?;
+        let view = Texts::new(self, mail, catalogue).view()?;
+        let text = self.layout.text(&view)?;
+        let html = self.layout.html(&view)?;
+        let (envelope, message) = message::build(Parts {
+            from: &self.from,
+            to,
+            to_name: mail.display_name.and_then(name::cleaned),
+            subject: &view.subject,
+            date: mail.date,
+            message_id: mail.message_id,
+            language: &catalogue.tag,
+            text: &text,
+            html: &html,
+        })?;
+        Ok(ComposedMail { subject: view.subject, envelope, message, text, html })
+    }
+}
+
+/// Fills the phrases of one mail.
+struct Texts<'a> {
+    renderer: &'a Renderer,
+    mail: &'a MailContent<'a>,
+    catalogue: &'a Catalogue,
+    texts: &'a Mail,
+    greeting_name: Option<String>,
+}
+
+impl<'a> Texts<'a> {
+    fn new(renderer: &'a Renderer, mail: &'a MailContent<'a>, catalogue: &'a Catalogue) -> Self {
+        Texts {
+            renderer,
+            mail,
+            catalogue,
+            texts: catalogue.mail(mail.template),
+            greeting_name: name::for_greeting(mail.display_name, mail.username),
+        }
+    }
+
+    fn view(&self) -> Result<View, RenderError> {
+        let (texts, common) = (self.texts, &self.catalogue.common);
+        let greeting = match self.greeting_name {
+            Some(_) => &common.greeting,
+            None => &common.greeting_neutral,
+        };
+        Ok(View {
+            language: self.catalogue.tag.clone(),
+            is_rtl: self.catalogue.direction == Direction::Rtl,
+            product: self.renderer.product.clone(),
+            subject: self.fill(&texts.subject)?.plain,
+            preheader: self.fill(&texts.preheader)?.plain,
+            heading: self.fill(&texts.heading)?.plain,
+            greeting: self.fill(greeting)?,
+            paragraphs: self.fill_all(&texts.paragraphs)?,
+            details: self.details()?,
+            link: self.link()?,
+            not_you_title: self.fill(&common.not_you)?.plain,
+            not_you: self.fill(&texts.not_you)?,
+            reason: self.fill(texts.reason.as_ref().unwrap_or(&common.reason))?,
+            automatic: self.fill(&common.automatic)?.plain,
+        })
+    }
+
+    fn details(&self) -> Result<Vec<Detail>, RenderError> {
+        let fill = |detail: &super::catalogue::Detail| {
+            Ok(Detail { label: self.fill(&detail.label)?.plain, value: self.fill(&detail.value)? })
+        };
+        self.texts.details.iter().map(fill).collect()
+    }
+
+    fn link(&self) -> Result<Option<Link>, RenderError> {
+        let Some(texts) = &self.texts.link else {
+            return Ok(None);
+        };
+        let (page, token): (&str, &SecretString) = match (link_to(self.mail.template), self.mail.link_token) {
+            (LinkTo::Nothing, _) | (LinkTo::PageIfToken(_), None) => return Ok(None),
+            (LinkTo::Page(_), None) => return Err(self.missing("link_token")),
+            (LinkTo::Page(page) | LinkTo::PageIfToken(page), Some(token)) => (page, token),
+        };
+        Ok(Some(Link {
+            paragraphs: self.fill_all(&texts.paragraphs)?,
+            button: self.fill(&texts.button)?.plain,
+            url: self.renderer.links.to(page, token),
+            fallback: self.fill(&self.catalogue.common.link_fallback)?.plain,
+            expiry: self.fill(&texts.expiry)?,
+        }))
+    }
+
+    fn fill_all(&self, phrases: &[Phrase]) -> Result<Vec<Filled>, RenderError> {
+        phrases.iter().map(|phrase| self.fill(phrase)).collect()
+    }
+
+    fn fill(&self, phrase: &Phrase) -> Result<Filled, RenderError> {
+        phrase.fill(|placeholder| self.value(placeholder)).map_err(|placeholder| self.missing(placeholder.as_str()))
+    }
+
+    fn value(&self, placeholder: Placeholder) -> Option<String> {
+        let mail = self.mail;
+        let format = |at| self.catalogue.dates.format(at);
+        match placeholder {
+            Placeholder::Product => Some(self.renderer.product.clone()),
+            Placeholder::To => name::one_line(mail.to),
+            Placeholder::Name => self.greeting_name.clone(),
+            Placeholder::EventTime => Some(format(mail.event_time)),
+            Placeholder::LinkExpiresAt => mail.link_expires_at.map(format),
+            Placeholder::NewEmail => mail.new_email.and_then(name::one_line),
+            Placeholder::OldEmail => mail.old_email.and_then(name::one_line),
+            Placeholder::Remaining => mail.remaining.map(|count| count.to_string()),
+            Placeholder::LockedUntil => mail.locked_until.map(format),
+        }
+    }
+
+    fn missing(&self, value: &'static str) -> RenderError {
+        RenderError::MissingValue { template: self.mail.template.as_str(), value }
+    }
+}

@@ -1,0 +1,80 @@
+//! Points in time as the reader's language writes them, always in UTC, and saying so.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dates {
+    /// With each of [`FIELDS`] once, and the letters `UTC`.
+    format: String,
+    /// January first.
+    months: [String; 12],
+}
+
+const FIELDS: [&str; 5] = ["{day}", "{month}", "{year}", "{hour}", "{minute}"];
+
+impl Dates {
+    pub(super) fn check(&self) -> Result<(), String> {
+        for field in FIELDS {
+            if self.format.matches(field).count() != 1 {
+                return Err(format!("dates.format must contain {field} once"));
+            }
+        }
+        let literal = FIELDS.iter().fold(self.format.clone(), |rest, field| rest.replace(field, ""));
+        if literal.contains(['{', '}']) {
+            return Err("dates.format has an unknown placeholder".to_owned());
+        }
+        if !literal.contains("UTC") {
+            return Err("dates.format must name UTC".to_owned());
+        }
+        if self.months.iter().any(|month| month.trim().is_empty()) {
+            return Err("dates.months has an empty name".to_owned());
+        }
+        Ok(())
+    }
+
+    /// To the minute, in UTC.
+    pub(super) fn format(&self, at: Timestamp) -> String {
+        let at = at.to_zoned(TimeZone::UTC);
+        let month = usize::from(at.month().unsigned_abs()).saturating_sub(1);
+        self.format
+            .replace("{day}", &at.day().to_string())
+            .replace("{month}", &self.months[month])
+            .replace("{year}", &at.year().to_string())
+            .replace("{hour}", &format!("{:02}", at.hour()))
+            .replace("{minute}", &format!("{:02}", at.minute()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dates(format: &str) -> Dates {
+        Dates { format: format.to_owned(), months: std::array::from_fn(|n| format!("m{}", n + 1)) }
+    }
+
+    #[test]
+    fn first_and_last_minute_of_a_year() {
+        let dates = dates("{day} {month} {year}, {hour}:{minute} UTC");
+        let format = |at: &str| dates.format(at.parse().unwrap());
+        assert_eq!(format("2026-01-01T00:00:59Z"), "1 m1 2026, 00:00 UTC");
+        assert_eq!(format("2026-12-31T23:59:00Z"), "31 m12 2026, 23:59 UTC");
+        assert_eq!(format("2026-03-04T01:02:00+02:00"), "3 m3 2026, 23:02 UTC");
+    }
+
+    #[test]
+    fn a_format_without_a_field_or_the_time_zone_is_refused() {
+        assert!(dates("{day} {month} {year}, {hour}:{minute} UTC").check().is_ok());
+        for format in [
+            "{day} {month} {year}, {hour}:{minute}",
+            "{month} {year}, {hour}:{minute} UTC",
+            "{day} {day} {month} {year}, {hour}:{minute} UTC",
+            "{day} {month} {year}, {hour}:{minute}:{second} UTC",
+        ] {
+            assert!(dates(format).check().is_err(), "{format}");
+        }
+    }
+}

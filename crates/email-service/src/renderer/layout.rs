@@ -1,0 +1,157 @@
+//! The one layout that all mails share, as HTML and as text.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
+use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, context, escape_formatter};
+use serde::Serialize;
+
+use super::RenderError;
+use super::phrase::Filled;
+
+const HTML: &str = "mail.html";
+const TEXT: &str = "mail.txt";
+/// Columns of the text form; fits a quoted reply into 76.
+const TEXT_WIDTH: usize = 72;
+
+/// Everything that a mail says, ready to be laid out. No `Debug`: the link carries a token.
+#[derive(Serialize)]
+pub(super) struct View {
+    pub(super) language: String,
+    pub(super) is_rtl: bool,
+    pub(super) product: String,
+    pub(super) subject: String,
+    pub(super) preheader: String,
+    pub(super) heading: String,
+    pub(super) greeting: Filled,
+    pub(super) paragraphs: Vec<Filled>,
+    pub(super) details: Vec<Detail>,
+    pub(super) link: Option<Link>,
+    pub(super) not_you_title: String,
+    pub(super) not_you: Filled,
+    pub(super) reason: Filled,
+    pub(super) automatic: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct Detail {
+    pub(super) label: String,
+    pub(super) value: Filled,
+}
+
+#[derive(Serialize)]
+pub(super) struct Link {
+    pub(super) paragraphs: Vec<Filled>,
+    pub(super) button: String,
+    pub(super) url: String,
+    pub(super) fallback: String,
+    pub(super) expiry: Filled,
+}
+
+pub(super) struct Layout(Environment<'static>);
+
+impl Layout {
+    pub(super) fn new() -> Result<Layout, RenderError> {
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+            .map_err(|error| failed("syntax", &error))?;
+        let mut environment = Environment::new();
+        environment.set_syntax(syntax);
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_formatter(format_escaped);
+        environment.add_filter("wrap", wrap);
+        environment.add_template(HTML, include_str!("layout/mail.html")).map_err(|error| failed(HTML, &error))?;
+        environment.add_template(TEXT, include_str!("layout/mail.txt")).map_err(|error| failed(TEXT, &error))?;
+        Ok(Layout(environment))
+    }
+
+    /// Escaped as HTML.
+    pub(super) fn html(&self, view: &View) -> Result<String, RenderError> {
+        self.render(HTML, view)
+    }
+
+    /// Wrapped, not escaped: it is plain text.
+    pub(super) fn text(&self, view: &View) -> Result<String, RenderError> {
+        self.render(TEXT, view)
+    }
+
+    fn render(&self, layout: &'static str, view: &View) -> Result<String, RenderError> {
+        self.0
+            .get_template(layout)
+            .and_then(|template| template.render(context! { mail => Serde(view) }))
+            .map_err(|error| failed(layout, &error))
+    }
+}
+
+/// Kind and line only: an error's details may quote values.
+fn failed(layout: &'static str, error: &Error) -> RenderError {
+    RenderError::Layout { layout, problem: format!("{:?} in line {}", error.kind(), error.line().unwrap_or(0)) }
+}
+
+/// As minijinja's own, but it leaves `/` alone: links stay readable in the source.
+fn format_escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    match value.as_str() {
+        Some(text) if *state.auto_escape() == AutoEscape::Html && !value.is_safe() => {
+            out.write_str(&escaped(text)).map_err(Error::from)
+        }
+        _ => escape_formatter(out, state, value),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            _ => html.push(c),
+        }
+    }
+    html
+}
+
+/// Breaks lines at spaces; a longer word stays whole.
+#[expect(clippy::needless_pass_by_value, reason = "filters take their arguments by value")]
+fn wrap(text: String) -> String {
+    let mut lines = String::with_capacity(text.len() + 8);
+    let mut column = 0;
+    for word in text.split(' ') {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > TEXT_WIDTH {
+            lines.push('\n');
+            column = 0;
+        } else if column > 0 {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += width;
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_wrapped_at_spaces() {
+        let long = "x".repeat(100);
+        let words = format!("{} {long} end", "word ".repeat(20).trim());
+        let wrapped = wrap(words.clone());
+        assert_eq!(wrapped.replace('\n', " "), words);
+        for line in wrapped.lines() {
+            assert!(line.chars().count() <= TEXT_WIDTH || line == long, "{line:?}");
+        }
+        assert_eq!(wrap(String::new()), "");
+    }
+
+    #[test]
+    fn html_has_no_character_that_opens_anything() {
+        assert_eq!(escaped("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
+    }
+}

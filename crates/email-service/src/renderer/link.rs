@@ -1,0 +1,76 @@
+//! The links in mails: a page of the user service, and the one-time token as its query.
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::RenderError;
+
+/// Where the pages are: scheme, host, and perhaps a path that all pages are below.
+pub(super) struct LinkBase(Url);
+
+impl LinkBase {
+    pub(super) fn new(base: Url) -> Result<LinkBase, RenderError> {
+        if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
+            return Err(RenderError::LinkBase("it must begin with http:// or https://"));
+        }
+        if base.query().is_some() || base.fragment().is_some() {
+            return Err(RenderError::LinkBase("it must have no query and no fragment"));
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(RenderError::LinkBase("it must have no user and no password"));
+        }
+        Ok(LinkBase(base))
+    }
+
+    /// `<base>/<page>?token=<token>`. The answer is as secret as the token.
+    pub(super) fn to(&self, page: &str, token: &SecretString) -> String {
+        let mut url = self.0.clone();
+        url.path_segments_mut().expect("a URL with http or https has path segments").pop_if_empty().push(page);
+        url.query_pairs_mut().append_pair("token", token.expose_secret());
+        url.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(base: &str, token: &str) -> String {
+        let base = LinkBase::new(base.parse().unwrap()).unwrap();
+        base.to("verify-email", &SecretString::from(token))
+    }
+
+    #[test]
+    fn pages_are_below_the_base_with_or_without_a_slash() {
+        for (base, expected) in [
+            ("http://localhost:3000", "http://localhost:3000/verify-email?token=t0-k_n"),
+            ("http://localhost:3000/", "http://localhost:3000/verify-email?token=t0-k_n"),
+            ("https://acme.example/id", "https://acme.example/id/verify-email?token=t0-k_n"),
+            ("https://acme.example/id/", "https://acme.example/id/verify-email?token=t0-k_n"),
+        ] {
+            assert_eq!(link(base, "t0-k_n"), expected);
+        }
+    }
+
+    #[test]
+    fn a_token_cannot_add_to_the_query() {
+        assert_eq!(
+            link("http://a.example", "x&y=\"><b>#"),
+            "http://a.example/verify-email?token=x%26y%3D%22%3E%3Cb%3E%23"
+        );
+    }
+
+    #[test]
+    fn a_base_that_no_page_can_be_below_is_refused() {
+        for base in [
+            "ftp://a.example",
+            "mailto:a@a.example",
+            "https://a.example/?q",
+            "https://a.example/#f",
+            "https://user:password@a.example/",
+            "javascript:alert(1)",
+        ] {
+            assert!(LinkBase::new(base.parse().unwrap()).is_err(), "{base}");
+        }
+    }
+}

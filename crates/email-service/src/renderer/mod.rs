@@ -1,0 +1,151 @@
+//! Turns a planned mail into the bytes that go to the SMTP server, in the recipient's language.
+//!
+//! Texts live in `catalogues/<language>.toml`, the look in `layout/`. Pure: no clock, no I/O.
+
+mod address;
+mod catalogue;
+mod compose;
+mod date;
+mod facts;
+mod language;
+mod layout;
+mod link;
+mod message;
+mod name;
+mod phrase;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use lettre::address::Envelope;
+use lettre::message::Mailbox;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::plan::Template;
+use language::Catalogues;
+use layout::Layout;
+use link::LinkBase;
+
+/// Renders every kind of mail in every language. Cheap to share, never changes.
+pub struct Renderer {
+    from: Mailbox,
+    /// What the mails call the product: the display name of `from`, else its domain.
+    product: String,
+    links: LinkBase,
+    catalogues: Catalogues,
+    layout: Layout,
+}
+
+/// One mail to render. What a template has no use for is ignored; what it needs and is
+/// missing is [`RenderError::MissingValue`].
+#[derive(Debug, Clone)]
+pub struct MailContent<'a> {
+    pub template: Template,
+    /// The one recipient. An internationalised domain may be in either form.
+    pub to: &'a str,
+    /// As the user typed it: may contain anything.
+    pub display_name: Option<&'a str>,
+    /// A BCP 47 tag; the closest catalogue is chosen (RFC 4647 lookup), else English.
+    pub locale: Option<&'a str>,
+    pub username: Option<&'a str>,
+    /// The one-time token of the link; with it goes `link_expires_at`.
+    pub link_token: Option<&'a SecretString>,
+    pub link_expires_at: Option<Timestamp>,
+    pub new_email: Option<&'a str>,
+    pub old_email: Option<&'a str>,
+    /// Recovery codes left.
+    pub remaining: Option<u32>,
+    pub locked_until: Option<Timestamp>,
+    /// When that happened what the mail is about.
+    pub event_time: Timestamp,
+    /// `left@right`, with or without angle brackets.
+    pub message_id: &'a str,
+    /// The `Date` header.
+    pub date: Timestamp,
+}
+
+/// A rendered mail. `text` and `html` are what `message` carries, before encoding.
+pub struct ComposedMail {
+    pub subject: String,
+    /// Exactly one recipient; domains as A-labels.
+    pub envelope: Envelope,
+    pub message: MessageBytes,
+    pub text: String,
+    pub html: String,
+}
+
+/// Bodies carry one-time tokens, so only their sizes are shown.
+impl fmt::Debug for ComposedMail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ComposedMail")
+            .field("subject", &self.subject)
+            .field("envelope", &self.envelope)
+            .field("message", &self.message)
+            .field("text", &format_args!("<{} bytes>", self.text.len()))
+            .field("html", &format_args!("<{} bytes>", self.html.len()))
+            .finish()
+    }
+}
+
+/// A whole message (RFC 5322, CRLF line ends, not dot-stuffed). Its `Debug` shows only its size.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MessageBytes(Vec<u8>);
+
+impl MessageBytes {
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for MessageBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageBytes(<{} bytes>)", self.0.len())
+    }
+}
+
+/// Why a mail, or the renderer itself, cannot be made. Trying again does not help. No variant
+/// carries an address, a name or a token.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    #[error("the catalogue `{language}.toml` is not usable: {problem}")]
+    Catalogue { language: String, problem: String },
+    #[error("the base of links is not usable: {0}")]
+    LinkBase(&'static str),
+    #[error("the sender's address is not usable")]
+    Sender,
+    #[error("the recipient is not a mail address")]
+    Recipient,
+    #[error("the message id is not of the form left@right")]
+    MessageId,
+    #[error("the mail `{template}` needs `{value}`")]
+    MissingValue { template: &'static str, value: &'static str },
+    #[error("the layout `{layout}` failed: {problem}")]
+    Layout { layout: &'static str, problem: String },
+    #[error("the message cannot be built: {0}")]
+    Message(#[from] lettre::error::Error),
+}
+
+impl Renderer {
+    /// Checks every embedded catalogue completely, so that no mail fails later for want of a text.
+    /// Links are made below `link_base_url` (http or https, without query or fragment).
+    pub fn new(from: Mailbox, link_base_url: Url) -> Result<Renderer, RenderError> {
+        let Mailbox { name, email } = from;
+        let email = address::normalised(email.as_ref()).map_err(|_| RenderError::Sender)?;
+        let name = name.as_deref().and_then(name::cleaned);
+        Ok(Renderer {
+            product: name.clone().unwrap_or_else(|| email.domain().to_owned()),
+            from: Mailbox::new(name, email),
+            links: LinkBase::new(link_base_url)?,
+            catalogues: Catalogues::embedded()?,
+            layout: Layout::new()?,
+        })
+    }
+
+    /// The languages there are: tag and own name, ordered by tag.
+    pub fn languages(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.catalogues.iter().map(|c| (&*c.tag, &*c.name))
+    }
+}

@@ -1,0 +1,153 @@
+//! Makes names that users chose safe to show: no control characters, no reordering, no links, bounded.
+//!
+//! Anybody can register somebody else's address under any name. So a name is also what a stranger
+//! can make us say to the recipient, and must not become a message of his.
+
+/// Longer names are cut. In characters.
+const MAX_LENGTH: usize = 64;
+
+/// The name on one line, without characters that are invisible or change direction; `None` if
+/// nothing is left.
+pub(super) fn cleaned(name: &str) -> Option<String> {
+    one_line(name).map(|line| shortened(&line))
+}
+
+/// As [`cleaned`], whole. For addresses, which are bounded where they come from.
+pub(super) fn one_line(text: &str) -> Option<String> {
+    let visible: String =
+        text.chars().map(|c| if is_break(c) { ' ' } else { c }).filter(|c| !is_invisible(*c)).collect();
+    let words: Vec<&str> = visible.split_whitespace().collect();
+    let line = words.join(" ");
+    (!line.is_empty()).then_some(line)
+}
+
+/// How to address the recipient in the text: the first of the names that is fit for it, written so
+/// that no mail program makes a link of it.
+pub(super) fn for_greeting(display_name: Option<&str>, username: Option<&str>) -> Option<String> {
+    [display_name, username]
+        .into_iter()
+        .flatten()
+        .filter_map(cleaned)
+        .find(|name| !looks_like_a_link(name))
+        .map(|name| without_domains(&name))
+}
+
+fn is_break(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Bidirectional controls, zero-width characters but the joiners that scripts and emoji need,
+/// interlinear annotation, and tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{200B}'
+        | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+        | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}'
+        | '\u{E0000}'..='\u{E007F}')
+}
+
+fn shortened(line: &str) -> String {
+    let chars: Vec<char> = line.chars().collect();
+    if chars.len() <= MAX_LENGTH {
+        return line.to_owned();
+    }
+    let mut end = MAX_LENGTH - 1;
+    while end > 1 && (belongs_to_previous(chars[end]) || chars[end - 1] == '\u{200D}') {
+        end -= 1;
+    }
+    let kept: String = chars[..end].iter().collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// Combining marks of the common scripts, variation selectors, skin tones, the joiner.
+fn belongs_to_previous(c: char) -> bool {
+    matches!(c, '\u{0300}'..='\u{036F}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}'
+        | '\u{20D0}'..='\u{20FF}' | '\u{FE00}'..='\u{FE0F}' | '\u{FE20}'..='\u{FE2F}'
+        | '\u{1F3FB}'..='\u{1F3FF}' | '\u{200C}' | '\u{200D}')
+}
+
+fn looks_like_a_link(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    lower.contains(['/', '\\', '@', ':', '／', '＠', '：']) || lower.contains("www.")
+}
+
+/// `jane.doe` is a fine user name, and a domain to a mail program: a zero-width space after the dot
+/// shows the same and links nowhere. "J. R. R." and "J.R.R." stay as they are.
+fn without_domains(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
+    let mut shown = String::with_capacity(name.len());
+    for (at, &c) in chars.iter().enumerate() {
+        shown.push(c);
+        let follows_word = at > 0 && chars[at - 1].is_alphanumeric();
+        let next_letters = chars[at + 1..].iter().take(2).filter(|c| c.is_alphanumeric());
+        if matches!(c, '.' | '。' | '．' | '｡') && follows_word && next_letters.count() == 2 {
+            shown.push('\u{200B}');
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_names_stay_as_they_are() {
+        for name in [
+            "Ada Lovelace",
+            "J. R. R. Tolkien",
+            "J.R.R. Tolkien",
+            "O’Neill-Šimůnková",
+            "李小龙",
+            "محمد",
+            "👩‍💻 Grace",
+            "नरेंद्र",
+        ] {
+            assert_eq!(cleaned(name).as_deref(), Some(name));
+            assert_eq!(for_greeting(Some(name), None).as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn line_breaks_and_invisible_characters_are_gone() {
+        for (name, expected) in [
+            ("Ada\r\nBcc: eve", Some("Ada Bcc: eve")),
+            ("Ada\u{2028}\u{85}Lovelace\0", Some("Ada Lovelace")),
+            ("\u{202E}adA\u{202C}", Some("adA")),
+            ("a\u{200B}d\u{FEFF}a\u{2066}\u{E0041}", Some("ada")),
+            ("  Ada \t  L. ", Some("Ada L.")),
+            ("\u{202E}\u{200F} \u{3164}", None),
+            ("", None),
+        ] {
+            assert_eq!(cleaned(name).as_deref(), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_characters_that_belong_together() {
+        let long = cleaned(&"a".repeat(320)).unwrap();
+        assert_eq!(long.chars().count(), MAX_LENGTH);
+        assert!(long.ends_with("a…"));
+
+        let family = "👨\u{200D}👩\u{200D}👧";
+        let cut = cleaned(&format!("{}{family}", "a".repeat(MAX_LENGTH - 3))).unwrap();
+        assert_eq!(cut, format!("{}…", "a".repeat(MAX_LENGTH - 3)));
+
+        let marks = cleaned(&format!("a{}", "\u{0301}".repeat(320))).unwrap();
+        assert_eq!(marks, "a…");
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_link_is_passed_over() {
+        for name in ["Win at https://evil.example", "WWW.evil.example", "eve@evil.example", "evil.example/now"] {
+            assert_eq!(for_greeting(Some(name), Some("ada")).as_deref(), Some("ada"));
+            assert_eq!(for_greeting(Some(name), None), None);
+        }
+    }
+
+    #[test]
+    fn a_name_that_a_mail_program_takes_for_a_domain_is_broken_up() {
+        assert_eq!(for_greeting(None, Some("jane.doe")).as_deref(), Some("jane.\u{200B}doe"));
+        assert_eq!(for_greeting(Some("Go to evil.example"), None).as_deref(), Some("Go to evil.\u{200B}example"));
+    }
+}

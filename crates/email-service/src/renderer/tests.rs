@@ -1,0 +1,395 @@
+//! Every mail in every language as a snapshot, and what no mail may ever do.
+
+use std::collections::BTreeSet;
+
+use mailparse::{MailAddr, MailHeaderMap, ParsedMail};
+
+use super::*;
+
+const TOKEN: &str = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE";
+const SNAPSHOTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/renderer/snapshots");
+
+/// What a stranger may try as a display name, and what must not come of it.
+const HOSTILE_NAMES: [&str; 12] = [
+    "Ada\r\nBcc: eve@evil.example\r\n\r\nHello",
+    "Ada\nSubject: You won",
+    "\" <eve@evil.example>, \"Ada",
+    "Ada <eve@evil.example>",
+    "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "</p></td></table><a href=\"https://evil.example\">Click</a>",
+    "{{ mail.link.url }} {% raw %} {product} {link_expires_at}",
+    "\u{202E}moc.live\u{202C} \u{2066}Ada\u{200F}",
+    "👩‍👩‍👧‍👦🏳️‍🌈 Zoë \u{0301}\u{0301}\u{0301}",
+    "=?utf-8?q?=0D=0ABcc:_eve@evil.example?=",
+    "\0\u{7}\u{1b}[31m\u{85}\u{2028}\u{2029}",
+    "Congratulations! Visit www.evil.example or https://evil.example/?a=b&c=d now",
+];
+
+fn renderer() -> Renderer {
+    Renderer::new("Acme <no-reply@acme.example>".parse().unwrap(), "https://accounts.acme.example".parse().unwrap())
+        .unwrap()
+}
+
+fn at(time: &str) -> Timestamp {
+    time.parse().unwrap()
+}
+
+fn token() -> SecretString {
+    SecretString::from(TOKEN)
+}
+
+fn content(template: Template, token: &SecretString) -> MailContent<'_> {
+    MailContent {
+        template,
+        to: "ada@example.org",
+        display_name: Some("Ada Lovelace"),
+        locale: None,
+        username: Some("ada"),
+        link_token: Some(token),
+        link_expires_at: Some(at("2026-11-25T20:10:00Z")),
+        new_email: Some("ada@lovelace.example"),
+        old_email: Some("ada@example.org"),
+        remaining: Some(7),
+        locked_until: Some(at("2026-11-22T20:25:42Z")),
+        event_time: at("2026-11-22T20:10:42Z"),
+        message_id: "<0193590c-7a4e@mail.acme.example>",
+        date: at("2026-11-22T20:10:43Z"),
+    }
+}
+
+fn composed(mail: &MailContent<'_>) -> ComposedMail {
+    renderer().compose(mail).unwrap()
+}
+
+/// Headers as they are sent, then both bodies as they are read.
+fn shown(mail: &ComposedMail) -> String {
+    let message = std::str::from_utf8(mail.message.as_bytes()).unwrap();
+    let (headers, _) = message.split_once("\r\n\r\n").unwrap();
+    let headers = headers.replace("\r\n", "\n");
+    format!("{headers}\n\n====== text\n\n{}\n\n====== html\n\n{}", mail.text, mail.html)
+}
+
+fn assert_snapshot(name: &str, mail: &ComposedMail) {
+    insta::with_settings!({
+        snapshot_path => SNAPSHOTS,
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!(name, shown(mail));
+    });
+}
+
+fn snapshot_name(template: Template, language: &str) -> String {
+    format!("{}.{language}", template.as_str())
+}
+
+#[test]
+fn every_mail_in_every_language() {
+    let (renderer, token) = (renderer(), token());
+    for (language, _) in renderer.languages() {
+        for &template in Template::ALL {
+            let mut mail = content(template, &token);
+            mail.locale = Some(language);
+            assert_snapshot(&snapshot_name(template, language), &renderer.compose(&mail).unwrap());
+        }
+    }
+}
+
+#[test]
+fn an_imported_user_is_welcomed_without_a_link() {
+    let token = token();
+    let mut mail = content(Template::Welcome, &token);
+    mail.link_token = None;
+    mail.link_expires_at = None;
+    mail.display_name = None;
+    mail.username = None;
+    let mail = composed(&mail);
+    assert!(!mail.html.contains("href"));
+    assert_snapshot("welcome-imported.en", &mail);
+}
+
+#[test]
+fn a_mail_to_a_hostile_name() {
+    let token = token();
+    let mut mail = content(Template::Welcome, &token);
+    mail.display_name = Some("Ada \"<b>\r\nBcc eve\u{202E} 👩‍💻 O'Neill & Zoë evil.example");
+    assert_snapshot("welcome-hostile-name.en", &composed(&mail));
+}
+
+#[test]
+fn no_snapshot_is_left_over() {
+    let renderer = renderer();
+    let mut expected: BTreeSet<String> = renderer
+        .languages()
+        .flat_map(|(language, _)| Template::ALL.iter().map(move |&t| snapshot_name(t, language)))
+        .collect();
+    expected.extend(["welcome-imported.en", "welcome-hostile-name.en"].map(str::to_owned));
+    let left_over: Vec<String> = std::fs::read_dir(SNAPSHOTS)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|file| !file.strip_suffix(".snap").is_some_and(|name| expected.contains(name)))
+        .collect();
+    assert_eq!(left_over, Vec::<String>::new());
+}
+
+#[test]
+fn headers_and_bodies_are_what_a_mail_program_reads() {
+    let (renderer, token) = (renderer(), token());
+    for (language, _) in renderer.languages() {
+        for &template in Template::ALL {
+            let mut mail = content(template, &token);
+            mail.locale = Some(language);
+            let mail = renderer.compose(&mail).unwrap();
+            let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
+            for (name, value) in [
+                ("From", "Acme <no-reply@acme.example>"),
+                ("Subject", mail.subject.as_str()),
+                ("Date", "Sun, 22 Nov 2026 20:10:43 +0000"),
+                ("Message-ID", "<0193590c-7a4e@mail.acme.example>"),
+                ("Auto-Submitted", "auto-generated"),
+                ("X-Auto-Response-Suppress", "All"),
+                ("Content-Language", language),
+                ("MIME-Version", "1.0"),
+            ] {
+                assert_eq!(parsed.headers.get_all_values(name), [value], "{template:?}");
+            }
+            assert_eq!(recipient(&parsed), (Some("Ada Lovelace".to_owned()), "ada@example.org".to_owned()));
+            assert_eq!(parsed.ctype.mimetype, "multipart/alternative");
+            assert_bodies(&mail, &parsed);
+            assert_well_formed(mail.message.as_bytes());
+        }
+    }
+}
+
+/// The one mailbox of the one `To`.
+fn recipient(parsed: &ParsedMail<'_>) -> (Option<String>, String) {
+    let to = parsed.headers.get_all_headers("To");
+    assert_eq!(to.len(), 1);
+    let addresses = mailparse::addrparse_header(to[0]).unwrap();
+    match addresses.as_slice() {
+        [MailAddr::Single(single)] => (single.display_name.clone(), single.addr.clone()),
+        others => panic!("not one recipient: {others:?}"),
+    }
+}
+
+fn assert_bodies(mail: &ComposedMail, parsed: &ParsedMail<'_>) {
+    let parts: Vec<(&str, String)> = parsed
+        .subparts
+        .iter()
+        .map(|part| (part.ctype.mimetype.as_str(), part.get_body().unwrap().replace("\r\n", "\n")))
+        .collect();
+    let [("text/plain", text), ("text/html", html)] = parts.as_slice() else {
+        panic!("other parts than text and HTML");
+    };
+    assert_eq!(text.trim_end(), mail.text.trim_end());
+    assert_eq!(html.trim_end(), mail.html.trim_end());
+}
+
+/// ASCII, CRLF only, no line longer than 76; lettre does not fold before the address of a mailbox.
+fn assert_well_formed(message: &[u8]) {
+    let message = std::str::from_utf8(message).unwrap();
+    assert!(message.is_ascii());
+    for line in message.split("\r\n") {
+        assert!(!line.contains(['\r', '\n']), "a bare CR or LF in {line:?}");
+        let foldable = line.strip_suffix(" <ada@example.org>").unwrap_or(line);
+        assert!(foldable.len() <= 76, "{line:?}");
+    }
+}
+
+#[test]
+fn a_hostile_name_adds_no_header_no_recipient_no_element_and_no_link() {
+    let (renderer, token) = (renderer(), token());
+    let long = ["a".repeat(320), "😀".repeat(320), "<\"&'>".repeat(64), "e\u{301}".repeat(160)];
+    let names = HOSTILE_NAMES.into_iter().chain(long.iter().map(String::as_str));
+    let plain = renderer.compose(&content(Template::Welcome, &token)).unwrap();
+    for name in names {
+        let mut mail = content(Template::Welcome, &token);
+        mail.display_name = Some(name);
+        let mail = renderer.compose(&mail).unwrap();
+        let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
+
+        assert_eq!(header_names(&parsed), header_names_of(&plain), "{name:?}");
+        assert_eq!(recipient(&parsed).1, "ada@example.org", "{name:?}");
+        assert_eq!(mail.envelope, plain.envelope, "{name:?}");
+        assert_eq!(mail.subject, plain.subject, "{name:?}");
+        assert_well_formed(mail.message.as_bytes());
+        assert_bodies(&mail, &parsed);
+
+        assert_eq!(tags(&mail.html), tags(&plain.html), "{name:?}");
+        assert_eq!(links(&mail.text), links(&plain.text), "{name:?}");
+        assert_eq!(mail.text.lines().count(), plain.text.lines().count(), "{name:?}");
+        for shown in [&mail.text, &mail.html] {
+            assert!(!shown.contains("evil.example"), "{name:?}");
+            assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{name:?}");
+            assert!(!shown.contains(['\u{202E}', '\u{2066}', '\u{200F}']), "{name:?}");
+        }
+    }
+}
+
+fn header_names_of(mail: &ComposedMail) -> Vec<String> {
+    header_names(&mailparse::parse_mail(mail.message.as_bytes()).unwrap())
+}
+
+fn header_names(parsed: &ParsedMail<'_>) -> Vec<String> {
+    parsed.headers.iter().map(mailparse::MailHeader::get_key).collect()
+}
+
+/// The elements, with their attributes.
+fn tags(html: &str) -> Vec<&str> {
+    let opened = html.split('<').skip(1);
+    opened.filter_map(|rest| rest.split_once('>')).map(|(tag, _)| tag).collect()
+}
+
+fn links(text: &str) -> Vec<&str> {
+    text.split_whitespace().filter(|word| word.contains("://") || word.contains("www.")).collect()
+}
+
+#[test]
+fn a_hostile_new_address_is_only_text() {
+    let token = token();
+    let mut mail = content(Template::EmailChanged, &token);
+    let plain = composed(&mail);
+    mail.new_email = Some("\"</td><a href=x>\"@evil.example\r\n\u{202E}");
+    let mail = composed(&mail);
+    assert_eq!(tags(&mail.html), tags(&plain.html));
+    assert!(mail.text.contains("New address: \"</td><a href=x>\"@evil.example\n"));
+    assert!(mail.html.contains("&lt;/td&gt;&lt;a href=x&gt;"));
+}
+
+#[test]
+fn each_link_opens_its_page_with_the_token() {
+    let token = token();
+    for (template, page) in [
+        (Template::Welcome, "verify-email"),
+        (Template::VerifyEmail, "verify-email"),
+        (Template::PasswordReset, "reset-password"),
+        (Template::EmailChangeConfirm, "confirm-email"),
+        (Template::EmailChanged, "undo-email-change"),
+    ] {
+        let mail = composed(&content(template, &token));
+        let url = format!("https://accounts.acme.example/{page}?token={TOKEN}");
+        assert_eq!(links(&mail.text), [url.as_str()]);
+        assert_eq!(mail.html.matches(&format!("href=\"{url}\"")).count(), 2);
+    }
+}
+
+#[test]
+fn a_mail_without_a_link_does_not_carry_a_token() {
+    let token = token();
+    for &template in Template::ALL {
+        if facts::link_to(template) == facts::LinkTo::Nothing {
+            let mail = composed(&content(template, &token));
+            assert!(!mail.text.contains(TOKEN) && !mail.html.contains(TOKEN), "{template:?}");
+        }
+    }
+}
+
+#[test]
+fn debug_shows_no_token() {
+    let token = token();
+    for &template in Template::ALL {
+        let content = content(template, &token);
+        let mail = composed(&content);
+        let debug = format!("{content:?} {mail:?} {:#?} {:?}", mail, mail.message);
+        assert!(!debug.contains(&TOKEN[..12]), "{debug}");
+    }
+}
+
+#[test]
+fn what_a_mail_needs_and_lacks_is_named() {
+    let (renderer, token) = (renderer(), token());
+    let missing = |template, change: fn(&mut MailContent<'_>)| {
+        let mut mail = content(template, &token);
+        change(&mut mail);
+        match renderer.compose(&mail) {
+            Err(RenderError::MissingValue { value, .. }) => value,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(missing(Template::PasswordReset, |m| m.link_token = None), "link_token");
+    assert_eq!(missing(Template::Welcome, |m| m.link_expires_at = None), "link_expires_at");
+    assert_eq!(missing(Template::EmailChangeNotice, |m| m.new_email = None), "new_email");
+    assert_eq!(missing(Template::EmailChanged, |m| m.old_email = None), "old_email");
+    assert_eq!(missing(Template::RecoveryCodeUsed, |m| m.remaining = None), "remaining");
+    assert_eq!(missing(Template::AccountLocked, |m| m.locked_until = None), "locked_until");
+}
+
+#[test]
+fn a_mail_is_the_same_each_time_it_is_made_and_another_mail_has_another_boundary() {
+    let token = token();
+    let mut mail = content(Template::Welcome, &token);
+    let first = composed(&mail);
+    assert_eq!(first.message, composed(&mail).message);
+    mail.message_id = "other@mail.acme.example";
+    let boundary = |mail: &ComposedMail| {
+        let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
+        parsed.ctype.params["boundary"].clone()
+    };
+    assert_ne!(boundary(&first), boundary(&composed(&mail)));
+}
+
+#[test]
+fn an_internationalised_domain_is_an_a_label_on_the_wire_and_as_typed_in_the_text() {
+    let token = token();
+    let mut mail = content(Template::VerifyEmail, &token);
+    mail.to = "ada@bücher.example";
+    let mail = composed(&mail);
+    assert_eq!(mail.envelope.to()[0].to_string(), "ada@xn--bcher-kva.example");
+    assert_eq!(mail.envelope.to().len(), 1);
+    assert_eq!(mail.envelope.from().unwrap().to_string(), "no-reply@acme.example");
+    let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
+    assert_eq!(recipient(&parsed).1, "ada@xn--bcher-kva.example");
+    assert!(mail.text.contains("ada@bücher.example"));
+}
+
+#[test]
+fn who_cannot_be_reached_gets_no_mail() {
+    let token = token();
+    for to in ["", "ada", "ada@example.org, eve@evil.example", "ada@example.org\r\nBcc: eve@evil.example"] {
+        let mut mail = content(Template::Welcome, &token);
+        mail.to = to;
+        assert!(matches!(renderer().compose(&mail), Err(RenderError::Recipient)), "{to:?}");
+    }
+}
+
+#[test]
+fn the_greeting_is_by_display_name_else_username_else_neutral() {
+    let token = token();
+    for (display_name, username, greeting) in [
+        (Some("Ada Lovelace"), Some("ada"), "Hello Ada Lovelace,\n"),
+        (None, Some("ada"), "Hello ada,\n"),
+        (Some(" \u{202E} "), Some("ada"), "Hello ada,\n"),
+        (None, None, "Hello,\n"),
+        (Some("eve@evil.example"), None, "Hello,\n"),
+    ] {
+        let mut mail = content(Template::Welcome, &token);
+        (mail.display_name, mail.username) = (display_name, username);
+        let mail = composed(&mail);
+        assert!(mail.text.starts_with(greeting), "{}", mail.text);
+    }
+}
+
+#[test]
+fn without_a_name_of_its_own_the_product_is_the_senders_domain() {
+    let renderer =
+        Renderer::new("no-reply@acme.example".parse().unwrap(), "https://acme.example".parse().unwrap()).unwrap();
+    let token = token();
+    let mail = renderer.compose(&content(Template::Welcome, &token)).unwrap();
+    assert_eq!(mail.subject, "Welcome to acme.example");
+}
+
+#[test]
+fn a_language_is_added_by_adding_a_file_and_may_run_from_right_to_left() {
+    let english = include_str!("../../catalogues/en.toml");
+    let hebrew = english.replace("direction = \"ltr\"", "direction = \"rtl\"").replace("Hello {name},", "שלום {name},");
+    let files = [("en".to_owned(), Some(english)), ("he".to_owned(), Some(hebrew.as_str()))];
+    let mut renderer = renderer();
+    renderer.catalogues = Catalogues::parse(files.into_iter()).unwrap();
+    let token = token();
+    let mut mail = content(Template::Welcome, &token);
+    mail.locale = Some("he-IL");
+    let mail = renderer.compose(&mail).unwrap();
+    assert!(mail.html.contains("<html lang=\"he\" dir=\"rtl\""));
+    assert!(mail.html.contains("align=\"right\"") && !mail.html.contains("align=\"left\""));
+    assert!(mail.html.contains("שלום <bdi>Ada Lovelace</bdi>,"));
+}
