@@ -194,11 +194,13 @@ mod tests {
 
     #[actix_web::test]
     async fn an_unread_body_without_end_closes_the_connection_after_the_answer() {
-        for (path, status) in [("/refused", "401"), ("/refused-early", "403"), ("/empty", "204"), ("/nowhere", "404")] {
-            for connection in ["keep-alive", "close"] {
+        let cases = [("/refused", "401"), ("/refused-early", "403"), ("/empty", "204"), ("/nowhere", "404")];
+        let asked = cases.iter().flat_map(|(path, status)| {
+            ["keep-alive", "close"].map(|connection| async move {
                 let answer = ask(chunked(path, connection, "2\r\nhi\r\n")).await;
                 assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {connection}: {answer}");
-            }
-        }
+            })
+        });
+        futures_util::future::join_all(asked).await;
     }
 }
