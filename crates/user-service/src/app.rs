@@ -218,6 +218,7 @@ fn api_server(
             .app_data(accounts.clone())
             .app_data(scope.clone())
             .wrap(from_fn(http::request_context))
+            .wrap(from_fn(http::guard_body))
             .configure(http::configure)
     })
     .client_request_timeout(HEAD_DEADLINE)

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use service_kit::{cli::ConfigArgs, ops, telemetry};
-use uuid::Uuid;
 
 use super::{events, keygen};
 use crate::{
@@ -46,33 +45,7 @@ enum Command {
         #[arg(long, global = true)]
         json: bool,
         #[command(subcommand)]
-        command: EventsCommand,
-    },
-}
-
-/// What can be done about events that wait.
-#[derive(Subcommand)]
-pub(super) enum EventsCommand {
-    /// Lists them, the longest waiting first
-    List {
-        /// Only this user's
-        #[arg(long)]
-        user: Option<Uuid>,
-        /// At most so many users
-        #[arg(long, default_value_t = 100)]
-        limit: i64,
-    },
-    /// Lets a user's events be tried at once, although the broker has refused one
-    Retry {
-        /// The user's id
-        user: Uuid,
-    },
-    /// Takes one event off the list: it is never published
-    Skip {
-        /// The user's id
-        user: Uuid,
-        /// The event's id
-        event: Uuid,
+        command: events::EventsCommand,
     },
 }
 

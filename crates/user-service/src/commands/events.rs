@@ -1,14 +1,40 @@
 //! `events list|retry|skip`: what the relay could not publish, and what to do about it.
 
 use anyhow::{Context, bail};
+use clap::Subcommand;
 use service_kit::mongo;
 use uuid::Uuid;
 
-use super::cli::EventsCommand;
 use crate::{
     config::Config,
     store::{Backlog, PendingStore, Store},
 };
+
+/// What can be done about events that wait.
+#[derive(Subcommand)]
+pub(super) enum EventsCommand {
+    /// Lists them, the longest waiting first
+    List {
+        /// Only this user's
+        #[arg(long)]
+        user: Option<Uuid>,
+        /// At most so many users
+        #[arg(long, default_value_t = 100)]
+        limit: i64,
+    },
+    /// Lets a user's events be tried at once, although the broker has refused one
+    Retry {
+        /// The user's id
+        user: Uuid,
+    },
+    /// Takes one event off the list: it is never published
+    Skip {
+        /// The user's id
+        user: Uuid,
+        /// The event's id
+        event: Uuid,
+    },
+}
 
 pub(super) async fn run(config: &Config, command: EventsCommand, json: bool) -> anyhow::Result<()> {
     let client = mongo::client(&config.mongodb, "user-service").await?;

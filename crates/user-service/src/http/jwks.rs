@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
-use crate::{keys::JWKS_MAX_AGE, usecase::Accounts};
+use crate::{domain::key_schedule::JWKS_MAX_AGE, usecase::Accounts};
 
 /// A JWK set.
 #[derive(Serialize, ToSchema)]

@@ -2,9 +2,7 @@
 //! it protects in MongoDB.
 
 mod key_encryption_key;
-mod rotation;
 mod signing_keys;
 
 pub use key_encryption_key::{InvalidKey, KeyEncryptionKey, Unsealable};
-pub use rotation::{JWKS_MAX_AGE, KeySchedule, PUBLISH_BEFORE_SIGNING};
 pub use signing_keys::{PublishedKey, SigningKey, SigningKeys, SigningUnavailable};

@@ -11,8 +11,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{KeyEncryptionKey, KeySchedule};
-use crate::store::{KeyStore, StoredKey, StoredKeySet};
+use super::KeyEncryptionKey;
+use crate::{
+    domain::KeySchedule,
+    store::{KeyStore, StoredKey, StoredKeySet},
+};
 use service_kit::mongo::StoreError;
 
 /// Nobody signs with a set read longer ago than this: a key may have been retired.

@@ -7,7 +7,7 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnord
 use lru::LruCache;
 use rdkafka::ClientConfig;
 use service_kit::{Clock, Health, Lifecycle, fail_point};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ use super::{
     settler::Settler,
     sweeper::Sweeper,
     topic_watch::{TopicState, TopicWatch},
+    work::{Settlement, Sweep, Waiter},
 };
 use crate::{
     metrics::RelayMetrics,
@@ -109,18 +110,6 @@ impl Relay {
     }
 }
 
-/// A batch of the sweep; `done` is dropped when all of it was tried and settled.
-pub(super) struct Sweep {
-    pub backlogs: Vec<Backlog>,
-    pub done: oneshot::Sender<()>,
-}
-
-/// What is to be taken off a user's list, and who waits for that.
-pub(super) struct Settlement {
-    pub acknowledged: Acknowledged,
-    _waiters: Vec<Arc<Waiter>>,
-}
-
 struct Finished {
     user: Uuid,
     /// The last sequence that is in the topic now, if any was published.
@@ -134,11 +123,6 @@ type Next = (Backlog, Source, Vec<Arc<Waiter>>);
 enum Source {
     Fast,
     Sweep,
-}
-
-/// Dropped with the last user of a sweep's batch; that is the word.
-pub(super) struct Waiter {
-    _done: oneshot::Sender<()>,
 }
 
 struct Dispatcher {
@@ -185,7 +169,7 @@ impl Dispatcher {
     }
 
     fn take_batch(&mut self, batch: Sweep) {
-        let waiter = Arc::new(Waiter { _done: batch.done });
+        let waiter = Arc::new(Waiter::new(batch.done));
         for backlog in batch.backlogs {
             self.take(backlog, Source::Sweep, vec![Arc::clone(&waiter)]);
         }
@@ -283,7 +267,7 @@ impl Publisher {
             let last_of_tombstone = backlog.deleted_at.is_some() && acknowledged.len() == total;
             // A closed channel means that the process ends: the next one publishes again.
             let acknowledged = Acknowledged { user, events: acknowledged, last_of_tombstone };
-            let _ = self.acks.send(Settlement { acknowledged, _waiters: waiters }).await;
+            let _ = self.acks.send(Settlement::new(acknowledged, waiters)).await;
         }
         finished
     }

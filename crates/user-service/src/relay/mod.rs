@@ -11,6 +11,7 @@ mod producer;
 mod settler;
 mod sweeper;
 mod topic_watch;
+mod work;
 
 pub use dispatcher::{Relay, RelaySettings};
 pub use producer::PRODUCER_PROPERTIES;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::dispatcher::Settlement;
+use super::work::Settlement;
 use crate::{metrics::RelayMetrics, store::PendingStore};
 
 const BATCH: usize = 256;

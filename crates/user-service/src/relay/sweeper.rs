@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{dispatcher::Sweep, topic_watch::TopicState};
+use super::{topic_watch::TopicState, work::Sweep};
 use crate::{
     metrics::RelayMetrics,
     store::{LeaseStore, PendingStore},

@@ -75,7 +75,7 @@ impl TopicWatch {
         match now {
             TopicState::Ready => tracing::info!(topic = self.topic, "the topic is ready, publishing"),
             TopicState::Unreachable => {
-                tracing::warn!(topic = self.topic, "Kafka is not reachable; events wait in MongoDB")
+                tracing::warn!(topic = self.topic, "Kafka is not reachable; events wait in MongoDB");
             }
             TopicState::OtherPartitions(count) => tracing::error!(
                 topic = self.topic,

@@ -7,7 +7,7 @@ use mongodb::options::ReadConcern;
 use service_kit::mongo::{StoreError, within};
 
 use super::{Handle, SCHEMA_VERSION, user_document::binary};
-use crate::keys::{JWKS_MAX_AGE, KeySchedule, PUBLISH_BEFORE_SIGNING};
+use crate::domain::key_schedule::{JWKS_MAX_AGE, KeySchedule, PUBLISH_BEFORE_SIGNING};
 use futures_util::TryStreamExt;
 
 const ID: &str = "signing";

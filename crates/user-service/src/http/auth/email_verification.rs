@@ -68,7 +68,6 @@ pub(in crate::http) async fn post(
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 503, description = "`overloaded`", body = ProblemDetails, content_type = "application/problem+json"),
     ))]
-#[expect(clippy::unused_async, reason = "actix wants an async handler")]
 pub(in crate::http) async fn resend(
     accounts: web::Data<Accounts>,
     context: RequestContext,

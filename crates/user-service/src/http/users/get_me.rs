@@ -19,7 +19,6 @@ use crate::http::{
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 503, description = "`unavailable`", body = ProblemDetails, content_type = "application/problem+json"),
     ))]
-#[expect(clippy::unused_async, reason = "actix wants an async handler")]
 pub(in crate::http) async fn get(
     SignedInCaller(caller): SignedInCaller,
     if_none_match: IfNoneMatch,
