@@ -36,6 +36,24 @@ pub struct Ports {
     pub mail: u16,
 }
 
+impl Ports {
+    /// The ports that the services' default configuration names.
+    pub const DEFAULT: Self = Self { mongodb: 27017, kafka: 9092, kafka_side: 9093, smtp: 1025, mail: 8025 };
+
+    /// Each of them moved by the same distance, to run beside another stack.
+    #[must_use]
+    pub fn moved_by(self, offset: u16) -> Self {
+        let Self { mongodb, kafka, kafka_side, smtp, mail } = self;
+        Self {
+            mongodb: mongodb.saturating_add(offset),
+            kafka: kafka.saturating_add(offset),
+            kafka_side: kafka_side.saturating_add(offset),
+            smtp: smtp.saturating_add(offset),
+            mail: mail.saturating_add(offset),
+        }
+    }
+}
+
 /// What is to be started.
 #[derive(Debug, Clone)]
 pub struct Plan {

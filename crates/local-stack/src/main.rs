@@ -45,6 +45,9 @@ struct UpArgs {
     /// Return once everything is ready; `scripts/down` stops it.
     #[arg(long)]
     detach: bool,
+    /// Added to every default port, to run beside another stack.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=38_000))]
+    port_offset: u16,
     /// Set by `--detach` for the process that stays.
     #[arg(long, hide = true)]
     background: bool,

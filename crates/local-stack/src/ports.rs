@@ -42,7 +42,9 @@ impl Port {
         bail!("no free TCP port between {FIRST} and {}", FIRST + COUNT - 1)
     }
 
-    fn reserve(number: u16) -> Option<Self> {
+    /// Reserves this port, if nobody listens on it or has reserved it.
+    #[must_use]
+    pub fn reserve(number: u16) -> Option<Self> {
         let reservation = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
         is_free(number).then_some(Self { number, _reservation: reservation })
     }

@@ -14,22 +14,60 @@ use anyhow::{Context as _, Result, bail};
 use local_stack::{
     child::{Child, ChildSpec, Output},
     http,
+    infra::Infra,
     until::until,
 };
 
 use crate::workspace::Workspace;
 
-/// Name, port of `/readyz`, and the variable that chooses the log's format.
-const SERVICES: [(&str, u16, &str); 2] =
-    [("user-service", 3001, "USER_SERVICE__LOG__FORMAT"), ("email-service", 3002, "EMAIL_SERVICE__LOG__FORMAT")];
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 const PROBE_DEADLINE: Duration = Duration::from_secs(3);
 /// Longer than the services' own grace of 20 s.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// The ports that the services listen on by default.
-pub(crate) const PORTS: [(u16, &str); 3] =
-    [(3000, "user-service"), (3001, "user-service's ops endpoint"), (3002, "email-service's ops endpoint")];
+/// The ports that the services listen on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServicePorts {
+    pub(crate) http: u16,
+    pub(crate) user_ops: u16,
+    pub(crate) email_ops: u16,
+    offset: u16,
+}
+
+impl ServicePorts {
+    /// The default ones, moved by an offset.
+    pub(crate) fn new(offset: u16) -> Self {
+        Self { http: 3000 + offset, user_ops: 3001 + offset, email_ops: 3002 + offset, offset }
+    }
+
+    /// Each with what it is for.
+    pub(crate) fn purposes(&self) -> [(u16, &'static str); 3] {
+        [
+            (self.http, "user-service"),
+            (self.user_ops, "user-service's ops endpoint"),
+            (self.email_ops, "email-service's ops endpoint"),
+        ]
+    }
+
+    /// What a service has to be told. Nothing on the default ports: there its own defaults are right, and
+    /// what starts here is what `cargo run -p` starts.
+    fn configuration(&self, infra: &Infra) -> Vec<(&'static str, String)> {
+        if self.offset == 0 {
+            return Vec::new();
+        }
+        vec![
+            ("USER_SERVICE__HTTP__PORT", self.http.to_string()),
+            ("USER_SERVICE__OPS__PORT", self.user_ops.to_string()),
+            ("USER_SERVICE__MONGODB__URI", infra.mongodb_uri()),
+            ("USER_SERVICE__KAFKA__BROKERS", infra.brokers()),
+            ("EMAIL_SERVICE__OPS__PORT", self.email_ops.to_string()),
+            ("EMAIL_SERVICE__MONGODB__URI", infra.mongodb_uri()),
+            ("EMAIL_SERVICE__KAFKA__BROKERS", infra.brokers()),
+            ("EMAIL_SERVICE__SMTP__URL", format!("smtp://{}", infra.smtp_address())),
+            ("EMAIL_SERVICE__MAIL__LINK_BASE_URL", format!("http://localhost:{}", self.http)),
+        ]
+    }
+}
 
 /// The running services.
 pub(crate) struct Services {
@@ -38,10 +76,15 @@ pub(crate) struct Services {
 
 impl Services {
     /// Starts both and waits until both are ready. `show` also writes their logs to standard output.
-    pub(crate) async fn start(workspace: &Workspace, show: bool) -> Result<Self> {
+    pub(crate) async fn start(workspace: &Workspace, infra: &Infra, ports: ServicePorts, show: bool) -> Result<Self> {
         let mut children = Vec::new();
-        for (name, _, format) in SERVICES {
+        for (name, format) in
+            [("user-service", "USER_SERVICE__LOG__FORMAT"), ("email-service", "EMAIL_SERVICE__LOG__FORMAT")]
+        {
             let mut spec = ChildSpec::new(name, workspace.binary(name)?, Output::Pipes).directory(workspace.root());
+            for (variable, value) in ports.configuration(infra) {
+                spec = spec.env(variable, value);
+            }
             // The service writes to a pipe and would choose JSON; who reads is a person.
             if show && io::stdout().is_terminal() && std::env::var_os(format).is_none() {
                 spec = spec.env(format, "human");
@@ -51,9 +94,8 @@ impl Services {
             children.push(child);
         }
         let mut services = Self { children };
-        for (name, ops, _) in SERVICES {
-            services.until_ready(name, ops).await?;
-        }
+        services.until_ready("user-service", ports.user_ops).await?;
+        services.until_ready("email-service", ports.email_ops).await?;
         Ok(services)
     }
 

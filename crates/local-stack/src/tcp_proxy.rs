@@ -145,8 +145,10 @@ impl Acceptor {
             tokio::select! {
                 accepted = open.accept() => {
                     let Ok((client, _)) = accepted else { continue };
-                    if connections.len() < MOST_CONNECTIONS {
+                    if connections.len() < MOST_CONNECTIONS && *self.modes.borrow() != Mode::Refuse {
                         let stop = self.stop.clone();
+                        // From here on a cut is one of this connection.
+                        self.generations.mark_unchanged();
                         let connection = Connection {
                             upstream: self.upstream.clone(),
                             modes: self.modes.clone(),
@@ -171,7 +173,6 @@ struct Connection {
 
 impl Connection {
     async fn run(mut self, client: TcpStream) {
-        self.generations.mark_unchanged();
         let forward = async {
             let Ok(server) = TcpStream::connect(&self.upstream).await else { return };
             let (_, _) = (client.set_nodelay(true), server.set_nodelay(true));

@@ -20,13 +20,12 @@ use local_stack::{
 use crate::{
     UpArgs,
     instances::{Instance, Process},
-    keys, services,
-    services::Services,
+    keys,
+    services::{ServicePorts, Services},
     signals::Signals,
     workspace::Workspace,
 };
 
-const PORTS: Ports = Ports { mongodb: 27017, kafka: 9092, kafka_side: 9093, smtp: 1025, mail: 8025 };
 const PROBE_DEADLINE: Duration = Duration::from_secs(3);
 const CRASH_POLL: Duration = Duration::from_millis(200);
 const DETACH_DEADLINE: Duration = Duration::from_secs(240);
@@ -76,11 +75,13 @@ fn already_running(workspace: &Workspace, arguments: &UpArgs) -> Option<Instance
 
 async fn start(workspace: &Workspace, arguments: &UpArgs, instance: &mut Instance) -> Result<Stack> {
     let parts = Parts::locate(arguments.embedded)?;
-    let running = look_at_ports(!arguments.infra).await?;
+    let ports = Ports::DEFAULT.moved_by(arguments.port_offset);
+    let addresses = ServicePorts::new(arguments.port_offset);
+    let running = look_at_ports(ports, (!arguments.infra).then_some(addresses)).await?;
     keep_previous_logs(&workspace.logs());
     instance.record(workspace)?;
     println!("starting MongoDB, Kafka and mail ...");
-    let plan = Plan { parts, ports: PORTS, data: workspace.local().join("data"), logs: workspace.logs(), running };
+    let plan = Plan { parts, ports, data: workspace.local().join("data"), logs: workspace.logs(), running };
     let mut infra = Infra::start(&plan).await?;
     for (part, choice) in infra.choices() {
         println!("  {part:<8} {choice}");
@@ -92,10 +93,10 @@ async fn start(workspace: &Workspace, arguments: &UpArgs, instance: &mut Instanc
     } else {
         keys::ensure_keys(workspace)?;
         println!("starting user-service and email-service ...");
-        Some(Services::start(workspace, !arguments.background).await?)
+        Some(Services::start(workspace, &infra, addresses, !arguments.background).await?)
     };
     instance.children.extend(services.iter().flat_map(Services::pids).filter_map(|(n, pid)| Process::observe(n, pid)));
-    banner(workspace, &infra, arguments);
+    banner(workspace, &infra, addresses, arguments);
     instance.ready = true;
     instance.record(workspace)?;
     Ok(Stack { infra, services })
@@ -137,8 +138,8 @@ async fn crash(stack: &mut Stack) -> String {
 }
 
 /// Which parts answer already. A port that something else holds is an error that names it.
-async fn look_at_ports(with_services: bool) -> Result<Running> {
-    let Ports { mongodb, kafka, kafka_side, smtp, mail } = PORTS;
+async fn look_at_ports(ports: Ports, services: Option<ServicePorts>) -> Result<Running> {
+    let Ports { mongodb, kafka, kafka_side, smtp, mail } = ports;
     let running = Running {
         mongodb: !ports::is_free(mongodb) && mongo_wire::answers(mongodb).await,
         kafka: !ports::is_free(kafka) && probes::kafka(&format!("127.0.0.1:{kafka}"), PROBE_DEADLINE).await,
@@ -154,9 +155,7 @@ async fn look_at_ports(with_services: bool) -> Result<Running> {
     if !running.mail {
         needed.extend([(smtp, "SMTP"), (mail, "the mail page")]);
     }
-    if with_services {
-        needed.extend(services::PORTS);
-    }
+    needed.extend(services.iter().flat_map(ServicePorts::purposes));
     let taken: Vec<String> = needed.iter().filter_map(|(port, purpose)| taken(*port, purpose)).collect();
     ensure!(taken.is_empty(), "{}", taken.join("\n"));
     Ok(running)
@@ -181,7 +180,7 @@ fn keep_previous_logs(logs: &Path) {
     }
 }
 
-fn banner(workspace: &Workspace, infra: &Infra, arguments: &UpArgs) {
+fn banner(workspace: &Workspace, infra: &Infra, ports: ServicePorts, arguments: &UpArgs) {
     let until = if arguments.background { "scripts/down stops it." } else { "Ctrl-C stops all of it." };
     println!("\nReady. {until} Logs: {}\n", workspace.logs().display());
     println!("  mails          {}", infra.mail_url());
@@ -189,10 +188,12 @@ fn banner(workspace: &Workspace, infra: &Infra, arguments: &UpArgs) {
         println!("\nNow, each in a terminal of its own:\n  cargo run -p user-service\n  cargo run -p email-service\n");
         return;
     }
-    println!("  user-service   http://127.0.0.1:3000/docs   (ready: http://127.0.0.1:3001/readyz)");
-    println!("  email-service  (ready: http://127.0.0.1:3002/readyz)");
+    let ServicePorts { http, user_ops, email_ops, .. } = ports;
+    println!("  user-service   http://127.0.0.1:{http}/docs   (ready: http://127.0.0.1:{user_ops}/readyz)");
+    println!("  email-service  (ready: http://127.0.0.1:{email_ops}/readyz)");
     println!(
-        "\nTry it; a welcome mail appears at {}:\n  curl -i http://127.0.0.1:3000/api/users -H 'content-type: application/json' \\\n    \
+        "\nTry it; a welcome mail appears at {}:\n  curl -i http://127.0.0.1:{http}/api/users \\\n    \
+         -H 'content-type: application/json' \\\n    \
          -d '{{\"username\":\"ada\",\"email\":\"ada@example.org\",\"password\":\"correct horse battery staple\"}}'\n",
         infra.mail_url()
     );
@@ -211,6 +212,7 @@ pub(crate) async fn detached(arguments: &UpArgs) -> Result<ExitCode> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["up", "--background"]).current_dir(workspace.root()).env("LOCAL_STACK_ROOT", workspace.root());
     command.args(arguments.infra.then_some("--infra")).args(arguments.embedded.then_some("--embedded"));
+    command.args(["--port-offset", &arguments.port_offset.to_string()]);
     let mut child = command.stdin(Stdio::null()).stderr(out.try_clone()?).stdout(out).spawn()?;
     let mut said = File::open(&log)?;
     let ready = local_stack::until::until("the stack to be ready", DETACH_DEADLINE, async || {

@@ -91,7 +91,6 @@ impl Api {
     }
 
     /// A request to be completed by the test; send it with [`Api::send`].
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
         match &self.bearer {
@@ -141,9 +140,10 @@ impl Api {
     /// DELETE, with a JSON body if there is one.
     pub async fn delete(&self, path: &str, body: Option<&Value>) -> Answer {
         let request = self.request(Method::DELETE, path);
-        self.send(
-            body.map_or(request.try_clone().unwrap_or(request), |body| self.request(Method::DELETE, path).json(body)),
-        )
+        self.send(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
         .await
     }
 

@@ -38,7 +38,7 @@ pub struct ServiceSpec {
 }
 
 impl ServiceSpec {
-    pub(crate) fn new(name: &'static str, prefix: &'static str, logs: PathBuf) -> Self {
+    pub(crate) fn new(name: &'static str, prefix: &'static str, logs: &Path) -> Self {
         let ops = free_port();
         // Replicas of one service in one world are told apart by their ports.
         let log = logs.join(format!("{name}-{}.log", ops.number()));
@@ -95,7 +95,7 @@ impl ServiceSpec {
     #[must_use]
     pub fn replica(&self) -> Self {
         let logs = self.log.parent().map(Path::to_owned).unwrap_or_default();
-        let mut replica = Self::new(self.name, self.prefix, logs);
+        let mut replica = Self::new(self.name, self.prefix, &logs);
         if self.http.is_some() {
             replica = replica.with_http();
         }

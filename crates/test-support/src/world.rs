@@ -199,7 +199,7 @@ impl World {
     }
 
     fn service(&self, name: &'static str, prefix: &'static str) -> ServiceSpec {
-        ServiceSpec::new(name, prefix, self.logs())
+        ServiceSpec::new(name, prefix, &self.logs())
             .set("MONGODB__URI", &self.mongodb_uri)
             .set("KAFKA__BROKERS", &self.brokers)
             .set("KAFKA__TOPIC", &self.topic)

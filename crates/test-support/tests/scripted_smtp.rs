@@ -14,13 +14,14 @@ struct Client {
 
 impl Client {
     async fn connect(server: &ScriptedSmtp) -> Self {
-        let mut client = Self { stream: BufReader::new(TcpStream::connect(server.address()).await.unwrap()) };
+        let mut client =
+            Self { stream: BufReader::new(TcpStream::connect(server.address()).await.expect("it listens")) };
         assert_eq!(client.reply().await.as_deref(), Some("220 scripted ESMTP"));
         client
     }
 
     async fn say(&mut self, text: &str) -> Option<String> {
-        self.stream.get_mut().write_all(format!("{text}\r\n").as_bytes()).await.unwrap();
+        self.stream.get_mut().write_all(format!("{text}\r\n").as_bytes()).await.expect("it reads");
         self.reply().await
     }
 
