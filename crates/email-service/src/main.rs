@@ -41,6 +41,12 @@ enum Command {
         /// The directory for sealing.public and sealing.private; nothing is overwritten
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+        /// Another directory for sealing.public, out of whose reach the private half stays
+        #[arg(long, value_name = "DIR")]
+        public_out: Option<PathBuf>,
+        /// Be content with a pair that is there already
+        #[arg(long)]
+        if_missing: bool,
     },
     /// Look at mails
     #[command(subcommand)]
@@ -100,9 +106,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             let config: OpsConfig = SOURCE.load_section("ops", file)?;
             block_on(async { ops::healthcheck(&config).await.map_err(anyhow::Error::msg) })
         }
-        Command::Keygen { out } => {
-            let kid = keygen::run(&out)?;
-            let text = format!("key {kid} written to {}", out.display());
+        Command::Keygen { out, public_out, if_missing } => {
+            let files = keygen::KeyPairFiles::new(&out, public_out.as_deref());
+            let kid = if if_missing { files.make_if_missing()? } else { files.make()? };
+            let text = format!("key {kid} is in {}", out.display());
             Ok(line(if cli.json { serde_json::json!({ "kid": kid, "directory": out }).to_string() } else { text })?)
         }
         Command::Mail(command) => block_on(async {

@@ -1,39 +1,86 @@
 //! `keygen`: the key pair that tokens are sealed with.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{ErrorKind, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail};
-use events::sealing::PrivateKey;
-use secrecy::ExposeSecret as _;
+use anyhow::{Context as _, bail, ensure};
+use events::sealing::{PrivateKey, PublicKey};
+use secrecy::{ExposeSecret as _, SecretString};
 
 const PUBLIC: &str = "sealing.public";
 const PRIVATE: &str = "sealing.private";
 
-/// Writes `sealing.public` and `sealing.private` into `directory`, which is made if it is
-/// not there. Returns the key's id.
-///
-/// # Errors
-/// If one of them is there already (neither is written then), or cannot be written.
-pub fn run(directory: &Path) -> anyhow::Result<String> {
-    for name in [PRIVATE, PUBLIC] {
-        let path = directory.join(name);
-        if path.try_exists().with_context(|| path.display().to_string())? {
-            bail!("{} exists already: a key is never overwritten", path.display());
-        }
+/// Where the two halves are: in one directory, or in two, so that who reads the public
+/// one cannot reach the private one.
+#[derive(Debug)]
+pub struct KeyPairFiles {
+    private: PathBuf,
+    public: PathBuf,
+}
+
+impl KeyPairFiles {
+    /// `sealing.private` in `out`, `sealing.public` in `public_out` or else in `out`.
+    #[must_use]
+    pub fn new(out: &Path, public_out: Option<&Path>) -> Self {
+        Self { private: out.join(PRIVATE), public: public_out.unwrap_or(out).join(PUBLIC) }
     }
-    std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
-    let (private, public) = PrivateKey::generate();
-    write(&directory.join(PRIVATE), private.to_base64().expose_secret(), 0o600)?;
-    write(&directory.join(PUBLIC), &public.to_base64(), 0o644)?;
-    Ok(public.kid().to_owned())
+
+    /// Makes a key pair, and the directories if they are not there. Returns the key's id.
+    ///
+    /// # Errors
+    /// If one of the files is there already (neither is written then), or cannot be written.
+    pub fn make(&self) -> anyhow::Result<String> {
+        for path in [&self.private, &self.public] {
+            if path.try_exists().with_context(|| path.display().to_string())? {
+                bail!("{} exists already: a key is never overwritten", path.display());
+            }
+        }
+        let (private, public) = PrivateKey::generate();
+        write(&self.private, private.to_base64().expose_secret(), 0o600)?;
+        self.write_public(&public)
+    }
+
+    /// Makes a key pair unless there is one. A public half that is not there is derived
+    /// from the private one: a start that was interrupted between the two goes on.
+    ///
+    /// # Errors
+    /// If the halves that are there do not fit, only the public one is there, or a file
+    /// cannot be read or written.
+    pub fn make_if_missing(&self) -> anyhow::Result<String> {
+        let Some(text) = read(&self.private)? else { return self.make() };
+        let private = PrivateKey::from_base64(text.expose_secret())
+            .with_context(|| format!("{} is no key", self.private.display()))?;
+        let public = private.public();
+        let Some(text) = read(&self.public)? else { return self.write_public(&public) };
+        let found = PublicKey::from_base64(text.expose_secret())
+            .with_context(|| format!("{} is no key", self.public.display()))?;
+        ensure!(found.kid() == public.kid(), "{} does not belong to {}", self.public.display(), self.private.display());
+        Ok(public.kid().to_owned())
+    }
+
+    fn write_public(&self, public: &PublicKey) -> anyhow::Result<String> {
+        write(&self.public, &public.to_base64(), 0o644)?;
+        Ok(public.kid().to_owned())
+    }
+}
+
+/// The text of a file; nothing if there is none.
+fn read(path: &Path) -> anyhow::Result<Option<SecretString>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text.into())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
 }
 
 fn write(path: &Path, key: &str, mode: u32) -> anyhow::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+    }
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let mut file = match file {
         Ok(file) => file,
@@ -50,30 +97,78 @@ fn write(path: &Path, key: &str, mode: u32) -> anyhow::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use events::sealing::PublicKey;
-
     use super::*;
+
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(test: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("keygen-{test}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            Self(path)
+        }
+
+        fn read(&self, name: &str) -> String {
+            fs::read_to_string(self.0.join(name)).unwrap()
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
 
     #[test]
     fn the_pair_fits_and_only_the_owner_reads_the_private_half() {
-        let directory = std::env::temp_dir().join(format!("keygen-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&directory);
-        let kid = run(&directory).unwrap();
+        let directory = Directory::new("pair");
+        let files = KeyPairFiles::new(&directory.0, None);
+        let kid = files.make().unwrap();
 
-        let read = |name| std::fs::read_to_string(directory.join(name)).unwrap();
-        let mode = |name| std::fs::metadata(directory.join(name)).unwrap().permissions().mode() & 0o777;
-        let private = PrivateKey::from_base64(&read(PRIVATE)).unwrap();
+        let mode = |name| fs::metadata(directory.0.join(name)).unwrap().permissions().mode() & 0o777;
+        let private = PrivateKey::from_base64(&directory.read(PRIVATE)).unwrap();
         assert_eq!(private.public().kid(), kid);
-        assert_eq!(PublicKey::from_base64(&read(PUBLIC)).unwrap().kid(), kid);
+        assert_eq!(PublicKey::from_base64(&directory.read(PUBLIC)).unwrap().kid(), kid);
         assert_eq!((mode(PRIVATE), mode(PUBLIC)), (0o600, 0o644));
 
-        let before = read(PRIVATE);
-        let error = run(&directory).unwrap_err().to_string();
+        let before = directory.read(PRIVATE);
+        let error = files.make().unwrap_err().to_string();
         assert!(error.contains("never overwritten"), "{error}");
-        std::fs::remove_file(directory.join(PUBLIC)).unwrap();
-        assert!(run(&directory).is_err(), "half a pair is not completed");
-        assert_eq!(read(PRIVATE), before);
-        assert!(!directory.join(PUBLIC).exists());
-        std::fs::remove_dir_all(directory).unwrap();
+        fs::remove_file(directory.0.join(PUBLIC)).unwrap();
+        assert!(files.make().is_err(), "half a pair is not completed");
+        assert_eq!(directory.read(PRIVATE), before);
+        assert!(!directory.0.join(PUBLIC).exists());
+    }
+
+    #[test]
+    fn what_is_missing_is_made_and_what_is_there_is_kept() {
+        let directory = Directory::new("missing");
+        let (out, public_out) = (directory.0.join("private"), directory.0.join("public"));
+        let files = KeyPairFiles::new(&out, Some(&public_out));
+
+        let kid = files.make_if_missing().unwrap();
+        let (private, public) = (directory.read("private/sealing.private"), directory.read("public/sealing.public"));
+        assert!(!public_out.join(PRIVATE).exists() && !out.join(PUBLIC).exists(), "each half has its own place");
+        assert_eq!(files.make_if_missing().unwrap(), kid);
+
+        fs::remove_file(public_out.join(PUBLIC)).unwrap();
+        assert_eq!(files.make_if_missing().unwrap(), kid);
+        assert_eq!(directory.read("private/sealing.private"), private);
+        assert_eq!(directory.read("public/sealing.public"), public);
+    }
+
+    #[test]
+    fn halves_that_do_not_fit_are_refused() {
+        let directory = Directory::new("misfit");
+        let files = KeyPairFiles::new(&directory.0, None);
+        files.make().unwrap();
+        let (_, other) = PrivateKey::generate();
+        fs::write(directory.0.join(PUBLIC), other.to_base64()).unwrap();
+        let error = files.make_if_missing().unwrap_err().to_string();
+        assert!(error.contains("does not belong"), "{error}");
+
+        fs::remove_file(directory.0.join(PRIVATE)).unwrap();
+        assert!(files.make_if_missing().is_err(), "the private half is lost");
+        assert!(!directory.0.join(PRIVATE).exists());
     }
 }
