@@ -71,9 +71,9 @@ async fn a_client_does_not_wait_for_a_server() {
     client(&config("mongodb://127.0.0.1:9"), "user-service").await.unwrap();
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_operation_is_given_up_at_its_deadline() {
-    let result = within(Duration::from_secs(2), pending::<mongodb::error::Result<()>>()).await;
+    let result = within(Duration::from_millis(50), pending::<mongodb::error::Result<()>>()).await;
     let error = result.unwrap_err();
     assert!(matches!(error, StoreError::Timeout));
     assert!(error.outcome_unknown());
