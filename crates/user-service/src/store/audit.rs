@@ -7,13 +7,15 @@ use super::{Handle, SCHEMA_VERSION, user_document::AuditPart};
 
 /// Of what happens without an event, at most so many rows a user and hour.
 const AT_MOST_AN_HOUR: u64 = 20;
+/// What happens without an event.
+const WITHOUT_EVENT: [&str; 4] = ["login_failed", "password_refused", "refresh_token_reused", "logged_out"];
 
 /// Something that happened to an account and changed nothing of it.
 pub struct AuditRow {
     pub id: uuid::Uuid,
     pub user: uuid::Uuid,
     pub at: jiff::Timestamp,
-    /// E.g. `login_failed`.
+    /// One of the kinds `WITHOUT_EVENT`.
     pub kind: &'static str,
     pub part: AuditPart,
 }
@@ -29,12 +31,12 @@ impl AuditStore {
         Self { handle }
     }
 
-    /// Writes the row unless the user has had twenty of its kind in the last hour;
+    /// Writes the row unless the user has had twenty such in the last hour;
     /// false if it was left out.
     pub async fn record(&self, row: &AuditRow) -> Result<bool, StoreError> {
         let user = Uuid::from(row.user);
         let since = row.at.saturating_sub(jiff::SignedDuration::from_hours(1)).unwrap_or(jiff::Timestamp::MIN);
-        let recent = doc! { "userId": user, "at": { "$gt": DateTime::from(since) }, "type": row.kind };
+        let recent = doc! { "userId": user, "at": { "$gt": DateTime::from(since) }, "type": { "$in": &WITHOUT_EVENT[..] } };
         let count = within(self.handle.deadline, async {
             self.handle.collection.count_documents(recent).limit(AT_MOST_AN_HOUR).await
         })
