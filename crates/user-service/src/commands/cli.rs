@@ -38,6 +38,9 @@ enum Command {
         /// The directory that gets `encryption.key`
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+        /// Be content with a key that is there already
+        #[arg(long)]
+        if_missing: bool,
     },
     /// Events that wait to be published
     Events {
@@ -75,7 +78,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             println!("{}", openapi::document());
             Ok(())
         }
-        Command::Keygen { out } => keygen::run(&out),
+        Command::Keygen { out, if_missing } => keygen::run(&out, if_missing),
         Command::Events { json, command } => {
             let config: Config = SOURCE.load(file)?;
             runtime()?.block_on(events::run(&config, command, json))

@@ -13,13 +13,18 @@ use zeroize::Zeroizing;
 
 const FILE: &str = "encryption.key";
 
-/// Writes `encryption.key` into the directory, which is made if it is missing.
+/// Writes `encryption.key` into the directory, which is made if it is missing. With
+/// `if_missing` a key that is there already is what was asked for.
 ///
 /// # Errors
 /// When the file exists: a lost key cannot be had again.
-pub(super) fn run(directory: &Path) -> anyhow::Result<()> {
+pub(super) fn run(directory: &Path, if_missing: bool) -> anyhow::Result<()> {
     fs::create_dir_all(directory).with_context(|| format!("{} cannot be made", directory.display()))?;
     let path = directory.join(FILE);
+    if if_missing && path.try_exists().with_context(|| path.display().to_string())? {
+        println!("{} is there already", path.display());
+        return Ok(());
+    }
     let mut key = Zeroizing::new([0_u8; 32]);
     getrandom::fill(key.as_mut())?;
     let text = Zeroizing::new(format!("{}\n", BASE64_STANDARD.encode(key.as_slice())));
@@ -33,4 +38,28 @@ pub(super) fn run(directory: &Path) -> anyhow::Result<()> {
     file.sync_all()?;
     println!("{}", path.display());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_never_overwritten() {
+        let directory = std::env::temp_dir().join(format!("encryption-key-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&directory);
+        let path = directory.join(FILE);
+
+        run(&directory, true).unwrap();
+        let key = fs::read_to_string(&path).unwrap();
+        assert_eq!(BASE64_STANDARD.decode(key.trim_end()).unwrap().len(), 32);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+        run(&directory, true).unwrap();
+        assert!(run(&directory, false).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), key);
+        fs::remove_dir_all(directory).unwrap();
+    }
 }
