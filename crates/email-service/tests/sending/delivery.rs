@@ -1,0 +1,129 @@
+//! A mail arrives, once, and the ledger says so.
+
+use std::time::Duration;
+
+use email_service::ledger::State;
+use test_support::{Act, Phase, Rule, ScriptedSmtp};
+
+use crate::setup::{Store, send_next, way};
+
+#[tokio::test]
+async fn a_mail_is_handed_over_and_written_down() {
+    let (store, smtp) = (Store::new("delivery").await, ScriptedSmtp::start().await);
+    let id = store.queue(store.welcome("ada@example.com")).await;
+    assert_eq!(send_next(&store.sender(&[&smtp])).await, id);
+
+    let row = store.row(&id).await;
+    assert_eq!(way(&row), [State::Queued, State::Preparing, State::Data, State::Sent]);
+    assert_eq!((row.state, row.attempts, row.epoch), (State::Sent, 1, 1));
+    assert!(row.terminal_at.is_some() && row.lease.is_none() && row.next_attempt_at.is_none());
+    assert_eq!(row.last_reply.as_deref(), Some("250 2.0.0 taken"));
+
+    let [delivery] = smtp.deliveries().try_into().expect("one mail");
+    assert!(delivery.accepted());
+    assert_eq!(delivery.mail.to, ["ada@example.com"]);
+    assert_eq!(delivery.mail.from, "us@example.org");
+    assert_eq!(delivery.mail.header("Message-ID"), row.message_id);
+    assert!(delivery.mail.links().iter().any(|link| link.contains("/verify-email?token=t")));
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_after_a_reset() {
+    let (store, smtp) = (Store::new("reuse").await, ScriptedSmtp::start().await);
+    let sender = store.sender(&[&smtp]);
+    for to in ["a@example.com", "b@example.com", "c@example.com"] {
+        store.queue(store.notice(to)).await;
+        send_next(&sender).await;
+    }
+    assert_eq!(smtp.deliveries().len(), 3);
+    assert_eq!(smtp.sessions().len(), 1, "one connection for all");
+    assert_eq!(smtp.count(Phase::Rset), 2, "a reset before each reuse");
+}
+
+#[tokio::test]
+async fn a_body_line_that_begins_with_a_dot_arrives_as_it_was() {
+    // Every mail has such lines in principle; here it is enough that all of it arrives.
+    let (store, smtp) = (Store::new("dots").await, ScriptedSmtp::start().await);
+    store.queue(store.welcome("ada@example.com")).await;
+    send_next(&store.sender(&[&smtp])).await;
+    let raw = &smtp.deliveries()[0].mail.raw;
+    assert!(raw.trim_end().ends_with("--"), "the last boundary has arrived: {raw}");
+}
+
+#[tokio::test]
+async fn the_next_server_takes_over_and_no_attempt_is_lost() {
+    let store = Store::new("failover").await;
+    let (first, second) = (ScriptedSmtp::start().await, ScriptedSmtp::start().await);
+    first.rule(Rule::always(Phase::Greeting, Act::reply("554 5.3.2 no service")));
+    let id = store.queue(store.notice("ada@example.com")).await;
+    send_next(&store.sender(&[&first, &second])).await;
+    let row = store.row(&id).await;
+    assert_eq!((row.state, row.attempts), (State::Sent, 1));
+    assert_eq!((first.deliveries().len(), second.deliveries().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn without_a_server_a_mail_waits_and_loses_no_attempt() {
+    for (phase, act) in [
+        (Phase::Greeting, Act::reply("421 4.3.2 busy")),
+        (Phase::Greeting, Act::Hang),
+        (Phase::Greeting, Act::Drop),
+        (Phase::Ehlo, Act::Hang),
+        (Phase::Ehlo, Act::reply("550 5.7.1 not you")),
+    ] {
+        let (store, smtp) = (Store::new("down").await, ScriptedSmtp::start().await);
+        smtp.rule(Rule::always(phase, act.clone()));
+        let id = store.queue(store.notice("ada@example.com")).await;
+        let sender = store.sender(&[&smtp]);
+        send_next(&sender).await;
+        let row = store.row(&id).await;
+        assert_eq!((row.state, row.attempts), (State::Queued, 0), "{phase:?} {act:?}");
+
+        // The breaker keeps the next mail from the door.
+        let sessions = smtp.sessions().len();
+        assert!(sender.pool.checkout().await.is_err());
+        assert_eq!(smtp.sessions().len(), sessions);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_login_is_the_servers_matter() {
+    let (store, smtp) = (Store::new("auth").await, ScriptedSmtp::start_with(&["AUTH PLAIN LOGIN"]).await);
+    smtp.rule(Rule::once(Phase::Auth, Act::reply("535 5.7.8 bad credentials")));
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let url = format!("smtp://user:pass@{}", smtp.address());
+    let sender = store.sender_to(&url, store.ledger("sender"));
+    send_next(&sender).await;
+    let row = store.row(&id).await;
+    assert_eq!((row.state, row.attempts), (State::Queued, 0));
+    assert!(row.history.last().unwrap().note.as_ref().unwrap().contains("535"));
+    assert_eq!(smtp.count(Phase::Mail), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_must_encrypt_and_cannot_gets_no_mail() {
+    let (store, smtp) = (Store::new("starttls").await, ScriptedSmtp::start().await);
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let sender = store.sender_to(&format!("{}?tls=required", smtp.url()), store.ledger("sender"));
+    send_next(&sender).await;
+    assert_eq!(store.row(&id).await.state, State::Queued);
+    assert_eq!(smtp.count(Phase::Mail), 0);
+}
+
+#[tokio::test]
+async fn the_watch_reopens_a_server_that_is_back() {
+    let (store, smtp) = (Store::new("watch").await, ScriptedSmtp::start().await);
+    smtp.rule(Rule::always(Phase::Greeting, Act::Drop));
+    let sender = store.sender(&[&smtp]);
+    assert!(sender.pool.checkout().await.is_err());
+    let pool = sender.pool.clone();
+    let watch = tokio::spawn(async move { pool.watch(tokio_util::sync::CancellationToken::new()).await });
+    smtp.behave();
+    let available = async {
+        while sender.pool.checkout().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), available).await.expect("the server is used again");
+    watch.abort();
+}

@@ -1,0 +1,306 @@
+//! What happens around the fence: before it a mail goes back, behind it only a reply says
+//! what became of it.
+
+use std::time::Duration;
+
+use bson::doc;
+use email_service::ledger::{State, ledger::Written};
+use test_support::{Act, Mode, Phase, Rule, ScriptedSmtp, TcpProxy, eventually};
+
+use crate::setup::{FIRST_WAIT, LEASE, PATIENCE, Store, send_next, wait_of, way};
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_connection_that_breaks_before_the_fence_loses_nothing() {
+    for phase in [Phase::Mail, Phase::Rcpt, Phase::Data] {
+        for act in [Act::Hang, Act::Drop] {
+            let (store, smtp) = (Store::new("before").await, ScriptedSmtp::start().await);
+            smtp.rule(Rule::once(phase, act.clone()));
+            let id = store.queue(store.notice("ada@example.com")).await;
+            let sender = store.sender(&[&smtp]);
+            send_next(&sender).await;
+            let row = store.row(&id).await;
+            assert_eq!(way(&row), [State::Queued, State::Preparing, State::Queued], "{phase:?} {act:?}");
+            assert_eq!((row.attempts, row.epoch), (1, 2));
+            assert!(wait_of(&row, store.clock.now()) > FIRST_WAIT / 2);
+            assert_eq!(smtp.count(Phase::Body), 0);
+
+            // And the broken connection is not used again.
+            store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
+            send_next(&sender).await;
+            assert_eq!(store.row(&id).await.state, State::Sent);
+            assert_eq!(smtp.sessions().len(), 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_behind_the_fence_leaves_the_mail_unknown() {
+    for phase in [Phase::Body, Phase::Dot] {
+        for act in [Act::Hang, Act::Drop] {
+            let (store, smtp) = (Store::new("behind").await, ScriptedSmtp::start().await);
+            smtp.rule(Rule::once(phase, act.clone()));
+            let held = store.queue(store.notice("ada@example.com")).await;
+            let sender = store.sender(&[&smtp]);
+            send_next(&sender).await;
+            let row = store.row(&held).await;
+            assert_eq!(way(&row), [State::Queued, State::Preparing, State::Data, State::Unknown], "{phase:?} {act:?}");
+            assert!(row.terminal_at.is_some(), "held mails stay unknown");
+            assert!(row.next_attempt_at.is_none());
+            assert_eq!(smtp.count(Phase::Quit), 0, "nothing is said into an open DATA");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_mail_is_sent_again_once_where_its_policy_allows() {
+    let (store, smtp) = (Store::new("resend").await, ScriptedSmtp::start().await);
+    smtp.rule(Rule::times(2, Phase::Dot, Act::Drop));
+    let id = store.queue(store.welcome("ada@example.com")).await;
+    let sender = store.sender(&[&smtp]);
+    send_next(&sender).await;
+    let row = store.row(&id).await;
+    assert_eq!((row.state, row.terminal_at), (State::Unknown, None));
+    let ledger = store.ledger("recovery");
+    assert_eq!(ledger.recover().await.unwrap().resent, 0, "not at once: a late 250 may come");
+
+    store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
+    assert_eq!(ledger.recover().await.unwrap().resent, 1);
+    assert_eq!(store.row(&id).await.state, State::Queued);
+    send_next(&sender).await;
+    let row = store.row(&id).await;
+    assert_eq!(row.state, State::Unknown);
+    assert!(row.terminal_at.is_some(), "once only");
+    assert_eq!(ledger.recover().await.unwrap().resent, 0);
+    let steps: Vec<_> = row.history.iter().filter_map(|step| Some((step.from?, step.to))).collect();
+    assert_eq!(steps.iter().filter(|step| **step == (State::Unknown, State::Queued)).count(), 1);
+}
+
+#[tokio::test]
+async fn a_250_that_comes_too_late_is_never_taken_for_the_next_mails() {
+    let (store, smtp) = (Store::new("late").await, ScriptedSmtp::start().await);
+    smtp.rule(Rule::once(Phase::Dot, Act::Delay(PATIENCE.dot * 2)));
+    smtp.rule(Rule::always(Phase::Rcpt, Act::reply("550 5.1.1 nobody")).to("second@example.com"));
+    let sender = store.sender(&[&smtp]);
+    let first = store.queue(store.notice("first@example.com")).await;
+    send_next(&sender).await;
+    let second = store.queue(store.notice("second@example.com")).await;
+    send_next(&sender).await;
+    tokio::time::sleep(PATIENCE.dot * 2).await;
+    let third = store.queue(store.notice("third@example.com")).await;
+    send_next(&sender).await;
+    assert_eq!(store.row(&first).await.state, State::Unknown);
+    assert_eq!(store.row(&second).await.state, State::Failed);
+    assert_eq!(store.row(&third).await.state, State::Sent);
+}
+
+#[tokio::test]
+async fn a_mail_that_was_taken_over_before_the_fence_is_not_sent() {
+    let (store, smtp) = (Store::new("taken").await, ScriptedSmtp::start().await);
+    smtp.rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(400))));
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let sender = store.sender(&[&smtp]);
+    let sending = tokio::spawn({
+        let sender = std::sync::Arc::clone(&sender);
+        async move { send_next(&sender).await }
+    });
+    smtp.until_phase(Phase::Rcpt, 1).await;
+    store.end_lease(&id).await;
+    assert_eq!(store.ledger("other").recover().await.unwrap().requeued, 1);
+    let taken = store.ledger("other").claim(LEASE).await.unwrap().expect("due at once");
+    sending.await.unwrap();
+
+    let row = store.row(&id).await;
+    assert_eq!((row.state, row.epoch), (State::Preparing, taken.epoch), "the other one holds it");
+    smtp.until_nobody_is_connected().await;
+    assert_no_word_after_354(&smtp);
+}
+
+#[tokio::test]
+async fn a_lease_that_has_ended_bars_the_fence_even_if_nobody_took_over() {
+    let store = Store::new("ended").await;
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let ledger = store.ledger("a");
+    let job = ledger.claim(LEASE).await.unwrap().unwrap();
+    store.end_lease(&id).await;
+    assert!(!ledger.flip(&job, LEASE).await.unwrap());
+    assert_eq!(store.row(&id).await.state, State::Preparing);
+}
+
+#[tokio::test]
+async fn a_flip_that_arrives_late_finds_nothing() {
+    let store = Store::new("lateflip").await;
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let ledger = store.ledger("a");
+    let job = ledger.claim(LEASE).await.unwrap().unwrap();
+    assert_eq!(ledger.take_back(&job, "test").await.unwrap(), Written::Done);
+    assert!(!ledger.flip(&job, LEASE).await.unwrap());
+    // Nor does it after the next claim.
+    let again = ledger.claim(LEASE).await.unwrap().unwrap();
+    assert!(!ledger.flip(&job, LEASE).await.unwrap());
+    assert!(ledger.flip(&again, LEASE).await.unwrap());
+    assert_eq!(store.row(&id).await.state, State::Data);
+}
+
+/// The client closed the socket after the server's 354, and wrote nothing into it before.
+fn assert_no_word_after_354(smtp: &ScriptedSmtp) {
+    let steps: Vec<_> = smtp.sessions().into_iter().flat_map(|session| session.steps).collect();
+    let mut bodies = steps.iter().filter(|step| step.phase == Phase::Body);
+    assert!(bodies.all(|step| step.line.starts_with("0 bytes, ")), "{steps:#?}");
+    assert!(steps.iter().all(|step| step.phase != Phase::Quit), "{steps:#?}");
+}
+
+/// The answer to the flip is lost, and it may or may not have taken effect.
+async fn flip_of_unknown_outcome(mode: Mode) {
+    let (store, smtp) = (Store::new("unanswered").await, ScriptedSmtp::start().await);
+    let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
+    let proxy = TcpProxy::start(&upstream).await.unwrap();
+    smtp.rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(300))));
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let sender = store.sender_to(&smtp.url(), store.ledger_through(&proxy.address(), "sender").await);
+    let sending = tokio::spawn({
+        let sender = std::sync::Arc::clone(&sender);
+        async move { send_next(&sender).await }
+    });
+    smtp.until_phase(Phase::Rcpt, 1).await;
+    proxy.set(mode);
+    smtp.until_phase(Phase::Data, 1).await;
+    // The socket closes as soon as the flip is of unknown outcome, whatever the ledger does.
+    smtp.until_nobody_is_connected().await;
+    assert_no_word_after_354(&smtp);
+    proxy.set(Mode::Pass);
+    proxy.cut();
+    sending.await.unwrap();
+
+    let row = store.row(&id).await;
+    assert_eq!((row.state, row.attempts), (State::Queued, 0), "{mode:?}: {row:#?}");
+    assert_eq!(row.epoch, 2, "the epoch is raised, so that a late flip finds nothing");
+    send_next(&sender).await;
+    assert_eq!(store.row(&id).await.state, State::Sent);
+    assert_eq!(smtp.deliveries().len(), 1);
+}
+
+#[tokio::test]
+async fn a_flip_whose_request_is_lost_sends_nothing_and_the_mail_goes_back() {
+    flip_of_unknown_outcome(Mode::Discard).await;
+}
+
+#[tokio::test]
+async fn a_flip_whose_answer_is_lost_sends_nothing_and_the_mail_goes_back() {
+    flip_of_unknown_outcome(Mode::DiscardReplies).await;
+}
+
+#[tokio::test]
+async fn a_250_is_written_down_once_the_ledger_is_back() {
+    let (store, smtp) = (Store::new("ledgeraway").await, ScriptedSmtp::start().await);
+    let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
+    let proxy = TcpProxy::start(&upstream).await.unwrap();
+    smtp.rule(Rule::once(Phase::Dot, Act::Delay(Duration::from_millis(300))));
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let sender = store.sender_to(&smtp.url(), store.ledger_through(&proxy.address(), "sender").await);
+    let sending = tokio::spawn(async move { send_next(&sender).await });
+    smtp.until_phase(Phase::Body, 1).await;
+    proxy.set(Mode::Refuse);
+    smtp.until_phase(Phase::Dot, 1).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(store.row(&id).await.state, State::Data);
+    // Recovery gives up on it, and the 250 is written down all the same.
+    store.end_lease(&id).await;
+    assert_eq!(store.ledger("other").recover().await.unwrap().unknown, 1);
+    proxy.set(Mode::Pass);
+    sending.await.unwrap();
+    let row = store.row(&id).await;
+    assert_eq!(way(&row), [State::Queued, State::Preparing, State::Data, State::Unknown, State::Sent]);
+    assert_eq!(row.epoch, 1);
+}
+
+#[tokio::test]
+async fn a_250_does_not_touch_a_mail_that_was_queued_again_meanwhile() {
+    let store = Store::new("latesent").await;
+    let id = store.queue(store.welcome("ada@example.com")).await;
+    let ledger = store.ledger("a");
+    let job = ledger.claim(LEASE).await.unwrap().unwrap();
+    assert!(ledger.flip(&job, LEASE).await.unwrap());
+    store.end_lease(&id).await;
+    assert_eq!(ledger.recover().await.unwrap().unknown, 1);
+    store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
+    assert_eq!(ledger.recover().await.unwrap().resent, 1);
+    assert_eq!(ledger.sent(&job, "250 late").await.unwrap(), Written::Lost(Some(State::Queued)));
+    assert_eq!(store.row(&id).await.state, State::Queued);
+}
+
+#[tokio::test]
+async fn a_live_sender_keeps_its_lease() {
+    let (store, smtp) = (Store::new("renew").await, ScriptedSmtp::start().await);
+    // Three steps, each of them nearly a step's deadline.
+    for phase in [Phase::Mail, Phase::Rcpt, Phase::Data] {
+        smtp.rule(Rule::once(phase, Act::Delay(Duration::from_millis(500))));
+    }
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let mut sender = store.sender(&[&smtp]);
+    std::sync::Arc::get_mut(&mut sender).unwrap().lease = Duration::from_secs(1);
+    let sending = tokio::spawn(async move { send_next(&sender).await });
+    let other = store.ledger("other");
+    while !sending.is_finished() {
+        assert_eq!(other.recover().await.unwrap().requeued, 0, "the lease is renewed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(store.row(&id).await.state, State::Sent);
+}
+
+#[tokio::test]
+async fn a_stop_gives_back_what_has_not_reached_the_fence() {
+    let (store, smtp) = (Store::new("stop").await, ScriptedSmtp::start().await);
+    smtp.rule(Rule::always(Phase::Data, Act::Delay(Duration::from_secs(60))));
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let mut sender = store.sender(&[&smtp]);
+    let slow = std::sync::Arc::get_mut(&mut sender).unwrap();
+    slow.pool = pool_with_patience(&smtp);
+    let stop = slow.stop.clone();
+    let sending = tokio::spawn(async move { send_next(&sender).await });
+    smtp.until_phase(Phase::Rcpt, 1).await;
+    stop.cancel();
+    tokio::time::timeout(SOON, sending).await.expect("well before the step's deadline").unwrap();
+    let row = store.row(&id).await;
+    assert_eq!((row.state, row.attempts), (State::Queued, 0));
+    eventually(SOON, "the connection to close", async || {
+        smtp.sessions()
+            .iter()
+            .all(|session| session.ended || session.phases().last() == Some(&Phase::Rcpt))
+            .then_some(())
+    })
+    .await;
+}
+
+fn pool_with_patience(smtp: &ScriptedSmtp) -> email_service::mailer::pool::Pool {
+    use email_service::{
+        mailer::{connection::Endpoint, pool::Pool},
+        metrics::Metrics,
+    };
+    use service_kit::{Check, Health};
+    let endpoint = Endpoint::new(smtp.url().parse().unwrap(), None, Duration::from_secs(60));
+    Pool::new(vec![endpoint], Health::new(&[Check { name: "smtp", required: false }]), Metrics::new())
+}
+
+#[tokio::test]
+async fn an_expired_mail_is_not_sent() {
+    let (store, smtp) = (Store::new("expired").await, ScriptedSmtp::start().await);
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let sender = store.sender(&[&smtp]);
+    let mut job = sender.ledger.claim(LEASE).await.unwrap().unwrap();
+    job.expires_at = store.clock.now();
+    sender.send(&job).await;
+    assert_eq!(store.row(&id).await.state, State::Expired);
+    assert!(smtp.sessions().is_empty());
+}
+
+#[tokio::test]
+async fn a_box_that_was_moved_into_another_row_mails_nobody() {
+    let (store, smtp) = (Store::new("moved").await, ScriptedSmtp::start().await);
+    let id = store.queue(store.welcome("ada@example.com")).await;
+    store.change(&id, doc! { "to": "eve@example.com" }).await;
+    send_next(&store.sender(&[&smtp])).await;
+    assert_eq!(store.row(&id).await.state, State::Failed);
+    assert!(smtp.deliveries().is_empty());
+}

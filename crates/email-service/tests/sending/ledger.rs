@@ -1,0 +1,220 @@
+//! The ledger's operations on a real server: what is there already, recovery, indexes.
+
+use std::time::Duration;
+
+use bson::{Document, doc};
+use email_service::ledger::{
+    DeadLetter, DeadLetters, Inserted, State,
+    dead_letters::Record,
+    indexes,
+    ledger::{GivenBack, abandoned, claimable, held_for_good, overdue, resendable},
+};
+use service_kit::mongo::ensure_indexes;
+
+use crate::setup::{LEASE, Store};
+
+#[tokio::test]
+async fn a_mail_that_is_there_already_stays_as_it_is() {
+    let store = Store::new("known").await;
+    let ledger = store.ledger("a");
+    let (first, second) = (store.notice("a@example.com"), store.notice("b@example.com"));
+    assert_eq!(ledger.insert(&[first.clone()]).await.unwrap().new, 1);
+    let job = ledger.claim(LEASE).await.unwrap().unwrap();
+    let inserted = ledger.insert(&[first, second]).await.unwrap();
+    assert_eq!(inserted, Inserted { new: 1, known: 1, refused: Vec::new() });
+    assert_eq!(store.row(&job.id).await.state, State::Preparing);
+}
+
+#[tokio::test]
+async fn two_claims_never_get_the_same_mail() {
+    let store = Store::new("claims").await;
+    for n in 0..20 {
+        store.queue(store.notice(&format!("u{n}@example.com"))).await;
+    }
+    let claims = (0..40).map(|n| {
+        let ledger = store.ledger(if n % 2 == 0 { "a" } else { "b" });
+        async move { ledger.claim(LEASE).await.unwrap().map(|job| job.id) }
+    });
+    let mut claimed: Vec<String> = futures_util::future::join_all(claims).await.into_iter().flatten().collect();
+    claimed.sort();
+    claimed.dedup();
+    assert_eq!(claimed.len(), 20);
+}
+
+#[tokio::test]
+async fn the_mail_that_is_due_longest_is_claimed_first_and_what_is_not_due_is_not() {
+    let store = Store::new("order").await;
+    let later = store.queue(store.notice("later@example.com")).await;
+    let first = store.queue(store.notice("first@example.com")).await;
+    let second = store.queue(store.notice("second@example.com")).await;
+    store.change(&later, doc! { "nextAttemptAt": { "$add": ["$$NOW", 60_000_i64] } }).await;
+    store.change(&first, doc! { "nextAttemptAt": { "$subtract": ["$$NOW", 60_000_i64] } }).await;
+    let ledger = store.ledger("a");
+    assert_eq!(ledger.claim(LEASE).await.unwrap().unwrap().id, first);
+    assert_eq!(ledger.claim(LEASE).await.unwrap().unwrap().id, second);
+    assert!(ledger.claim(LEASE).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_mail_whose_sender_disappeared_is_due_at_once_and_later_the_second_time() {
+    let store = Store::new("loss").await;
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let ledger = store.ledger("a");
+    for losses in 1..=2 {
+        let job = ledger.claim(LEASE).await.unwrap().expect("due at once");
+        assert_eq!(ledger.recover().await.unwrap().requeued, 0, "the lease runs");
+        store.end_lease(&id).await;
+        assert_eq!(ledger.recover().await.unwrap().requeued, 1);
+        let row = store.row(&id).await;
+        assert_eq!((row.state, row.losses, row.attempts), (State::Queued, losses, 0));
+        assert_eq!(row.epoch, job.epoch + 1);
+        assert!(row.lease.is_none());
+    }
+    assert!(ledger.claim(LEASE).await.unwrap().is_none(), "one that takes its process down must wait");
+}
+
+#[tokio::test]
+async fn what_waits_beyond_its_end_expires_and_is_not_claimed() {
+    let store = Store::new("expiry").await;
+    let id = store.queue(store.notice("ada@example.com")).await;
+    store.change(&id, doc! { "expiresAt": "$$NOW" }).await;
+    let ledger = store.ledger("a");
+    assert!(ledger.claim(LEASE).await.unwrap().is_none());
+    assert_eq!(ledger.recover().await.unwrap().expired, 1);
+    let row = store.row(&id).await;
+    assert_eq!(row.state, State::Expired);
+    assert!(row.terminal_at.is_some() && row.next_attempt_at.is_none());
+}
+
+#[tokio::test]
+async fn an_unknown_mail_that_expires_before_its_resend_is_over() {
+    let store = Store::new("heldforgood").await;
+    let id = store.queue(store.welcome("ada@example.com")).await;
+    let ledger = store.ledger("a");
+    let job = ledger.claim(LEASE).await.unwrap().unwrap();
+    assert!(ledger.flip(&job, LEASE).await.unwrap());
+    ledger.unknown(&job, "test").await.unwrap();
+    store.change(&id, doc! { "expiresAt": "$$NOW", "nextAttemptAt": "$$NOW" }).await;
+    let recovered = ledger.recover().await.unwrap();
+    assert_eq!((recovered.held, recovered.resent), (1, 0));
+    let row = store.row(&id).await;
+    assert!(row.state == State::Unknown && row.terminal_at.is_some());
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_given_back_and_no_other() {
+    let store = Store::new("lostclaim").await;
+    store.queue(store.notice("a@example.com")).await;
+    store.queue(store.notice("b@example.com")).await;
+    store.queue(store.notice("c@example.com")).await;
+    let (ours, theirs) = (store.ledger("ours"), store.ledger("theirs"));
+    let in_hand = ours.claim(LEASE).await.unwrap().unwrap();
+    let lost = ours.claim(LEASE).await.unwrap().unwrap();
+    let other = theirs.claim(LEASE).await.unwrap().unwrap();
+    assert_eq!(ours.release_unclaimed(std::slice::from_ref(&in_hand.id)).await.unwrap(), 1);
+    assert_eq!(store.row(&lost.id).await.state, State::Queued);
+    assert_eq!(store.row(&in_hand.id).await.state, State::Preparing);
+    assert_eq!(store.row(&other.id).await.state, State::Preparing);
+    assert!(!ours.flip(&lost, LEASE).await.unwrap());
+}
+
+#[tokio::test]
+async fn history_is_bounded_but_keeps_what_concerns_unknown() {
+    let store = Store::new("history").await;
+    let id = store.queue(store.welcome("ada@example.com")).await;
+    let ledger = store.ledger("a");
+    let job = ledger.claim(LEASE).await.unwrap().unwrap();
+    assert!(ledger.flip(&job, LEASE).await.unwrap());
+    ledger.unknown(&job, "test").await.unwrap();
+    store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
+    assert_eq!(ledger.recover().await.unwrap().resent, 1);
+    let back = GivenBack { delay: Duration::ZERO, attempted: true, note: "$again", reply: Some("$reply") };
+    for _ in 0..60 {
+        let job = ledger.claim(LEASE).await.unwrap().unwrap();
+        ledger.give_back(&job, &back).await.unwrap();
+    }
+    let row = store.row(&id).await;
+    assert!(row.history.len() <= 62, "{}", row.history.len());
+    assert!(row.history.iter().any(|step| step.from == Some(State::Unknown) && step.to == State::Queued));
+    assert_eq!(row.history.last().unwrap().note.as_deref(), Some("$again"));
+    assert_eq!((row.last_reply.as_deref(), row.attempts), (Some("$reply"), 61));
+    let document = store.database.collection::<Document>("mailJobs").find_one(doc! {}).await.unwrap().unwrap();
+    assert!(matches!(document.get("attempts"), Some(bson::Bson::Int64(_))));
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_kept_once_and_stays_discarded() {
+    let store = Store::new("deadletters").await;
+    let letters = DeadLetters::new(&store.database, Duration::from_secs(2));
+    let record = Record { topic: "t".into(), offset: 1, value: Some(b"x".to_vec()), ..Record::default() };
+    let letter = DeadLetter::new(record, "not-json", "no".into(), store.clock.now());
+    letters.keep(std::slice::from_ref(&letter)).await.unwrap();
+    let collection = store.database.collection::<Document>("deadLetters");
+    collection.update_one(doc! {}, doc! { "$set": { "state": "discarded" } }).await.unwrap();
+    letters.keep(&[letter.clone(), letter.clone()]).await.unwrap();
+    assert_eq!(collection.count_documents(doc! {}).await.unwrap(), 1);
+    let kept = letters.find(&letter.id).await.unwrap().unwrap();
+    assert_eq!((kept.state.as_str(), kept.value.unwrap().bytes.as_slice()), ("discarded", b"x".as_slice()));
+    assert_eq!(letters.list(Some("discarded"), 10).await.unwrap().len(), 1);
+    assert_eq!(letters.list(Some("open"), 10).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_suppressed_address_is_known_in_every_spelling_until_it_is_not() {
+    let store = Store::new("suppressions").await;
+    let suppressions = store.suppressions();
+    suppressions.add("Ada@Example.com", "550 5.1.1 $gone", "x/welcome").await.unwrap();
+    suppressions.add("ada@example.com", "550 5.1.1 again", "x/welcome").await.unwrap();
+    let among = suppressions.among(&["ada@EXAMPLE.com", "bob@example.com"]).await.unwrap();
+    assert_eq!(among.into_iter().collect::<Vec<_>>(), ["ada@EXAMPLE.com"]);
+    let collection = store.database.collection::<Document>("suppressions");
+    collection.update_one(doc! {}, vec![doc! { "$set": { "until": "$$NOW" } }]).await.unwrap();
+    assert!(suppressions.among(&["ada@example.com"]).await.unwrap().is_empty(), "TTL need not have run");
+}
+
+#[tokio::test]
+async fn every_query_has_its_index() {
+    let store = Store::new("explain").await;
+    let retention = Duration::from_secs(86_400);
+    ensure_indexes(&store.database, &indexes::all(retention)).await.unwrap();
+    // Again, and with another retention: nothing fails.
+    ensure_indexes(&store.database, &indexes::all(retention * 2)).await.unwrap();
+    for n in 0..50 {
+        store.queue(store.notice(&format!("u{n}@example.com"))).await;
+    }
+    for (name, filter, sort, index) in [
+        ("claim", claimable(), doc! { "nextAttemptAt": 1 }, "due"),
+        ("abandoned preparing", abandoned(State::Preparing), doc! {}, "due"),
+        ("abandoned data", abandoned(State::Data), doc! {}, "due"),
+        ("resend", resendable(), doc! {}, "due"),
+        ("held", held_for_good(), doc! {}, "due"),
+        ("overdue", overdue(), doc! {}, "expiry"),
+        ("list by state", doc! { "state": "sent" }, doc! {}, "due"),
+        ("list by user", doc! { "userId": "x" }, doc! { "eventTime": -1 }, "user"),
+        ("list", doc! {}, doc! { "eventTime": -1 }, "newest"),
+    ] {
+        let find = doc! { "find": "mailJobs", "filter": filter, "sort": sort };
+        let explain = doc! { "explain": find, "verbosity": "executionStats" };
+        let plan = store.database.run_command(explain).await.unwrap();
+        let winning = format!("{}", plan.get_document("queryPlanner").unwrap().get_document("winningPlan").unwrap());
+        assert!(winning.contains(&format!("\"indexName\": \"{index}\"")), "{name}: {winning}");
+        assert!(!winning.contains("COLLSCAN"), "{name}: {winning}");
+        if name == "overdue" || name == "resend" || name.starts_with("abandoned") {
+            let examined = plan.get_document("executionStats").unwrap().get("totalKeysExamined").unwrap();
+            let examined = examined.as_i64().or(examined.as_i32().map(i64::from)).unwrap();
+            assert!(examined <= 1, "{name} examines {examined} keys of a queue that does not concern it");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_row_has_the_time_that_its_removal_counts_from_and_no_other_has() {
+    let store = Store::new("ttl").await;
+    let ids = [store.queue(store.notice("a@example.com")).await, store.queue(store.notice("b@example.com")).await];
+    let ledger = store.ledger("a");
+    let job = ledger.claim(LEASE).await.unwrap().unwrap();
+    ledger.failed(&job, "test", Some("550 no")).await.unwrap();
+    let expiring = store.database.collection::<Document>("mailJobs");
+    let terminal = expiring.count_documents(doc! { "terminalAt": { "$type": "date" } }).await.unwrap();
+    assert_eq!((ids.len(), terminal), (2, 1));
+}

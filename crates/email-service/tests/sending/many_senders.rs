@@ -1,0 +1,48 @@
+//! Several instances on one ledger: every mail arrives once.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use email_service::{
+    ledger::State,
+    sender::{dispatcher::Dispatcher, recovery},
+};
+use service_kit::Lifecycle;
+use test_support::{Act, Phase, Rule, ScriptedSmtp, eventually};
+use tokio::sync::Notify;
+
+use crate::setup::Store;
+
+const MAILS: usize = 150;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_mail_arrives_once() {
+    let (store, smtp) = (Store::new("many").await, ScriptedSmtp::start().await);
+    smtp.rule(Rule::times(20, Phase::Rcpt, Act::Drop));
+    let lifecycle = Lifecycle::new();
+    for instance in ["one", "two", "three"] {
+        let mut sender = store.sender_to(&smtp.url(), store.ledger(instance));
+        let quick = email_service::mailer::backoff::Backoff::new(vec![Duration::from_millis(50)]).unwrap();
+        Arc::get_mut(&mut sender).unwrap().backoff = quick;
+        let wake = Arc::new(Notify::new());
+        lifecycle.spawn("recovery", {
+            recovery::run(sender.ledger.clone(), Arc::clone(&wake), sender.metrics.clone(), lifecycle.stopping())
+        });
+        let dispatcher = Dispatcher::new(sender, 4, wake, lifecycle.clone());
+        lifecycle.spawn("dispatcher", dispatcher.run(lifecycle.stopping()));
+    }
+    let mails: Vec<_> = (0..MAILS).map(|n| store.welcome(&format!("user{n}@example.com"))).collect();
+    assert_eq!(store.ledger("ingest").insert(&mails).await.unwrap().new, MAILS);
+
+    let ledger = store.ledger("test");
+    eventually(Duration::from_secs(30), "all mails to be sent", async || {
+        (ledger.count(State::Sent).await.unwrap() == MAILS as u64).then_some(())
+    })
+    .await;
+    let mut arrived: HashMap<String, usize> = HashMap::new();
+    for delivery in smtp.deliveries() {
+        *arrived.entry(delivery.mail.to[0].clone()).or_default() += 1;
+    }
+    assert_eq!(arrived.len(), MAILS);
+    assert!(arrived.values().all(|count| *count == 1), "{arrived:?}");
+    assert!(lifecycle.finish(Duration::from_secs(10)).await);
+}

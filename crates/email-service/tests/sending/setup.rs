@@ -1,0 +1,186 @@
+//! What each test has: a database of its own, a scripted mail server, a sender.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use bson::{Document, doc};
+use email_service::{
+    ledger::{Ledger, MailJob, NewMail, State, Suppressions},
+    mailer::{
+        backoff::Backoff,
+        connection::{Endpoint, Patience},
+        pool::Pool,
+        servers::Server,
+    },
+    metrics::Metrics,
+    plan,
+    renderer::Renderer,
+    sender::fence::Sender,
+};
+use events::{
+    Event, Payload, Recipient, TokenGrant, UserRegistered, UserTotpEnabled,
+    sealing::{KeyRing, PrivateKey, PublicKey, Purpose, TokenPlaintext},
+};
+use jiff::{SignedDuration, Timestamp};
+use mongodb::Database;
+use service_kit::{Check, Clock, Health, Ids, MongoConfig, mongo};
+use test_support::{ScriptedSmtp, Stack};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// A sender's deadlines in these tests.
+pub(crate) const STEP: Duration = Duration::from_millis(600);
+pub(crate) const PATIENCE: Patience = Patience { body: Duration::from_millis(600), dot: Duration::from_millis(800) };
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
+pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(10);
+
+/// The database of one test.
+pub(crate) struct Store {
+    pub(crate) uri: String,
+    pub(crate) database: Database,
+    pub(crate) ids: Ids,
+    pub(crate) clock: Clock,
+    private: String,
+    public: PublicKey,
+}
+
+impl Store {
+    pub(crate) async fn new(name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let uri = Stack::from_env().mongodb_uri().to_owned();
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let database = format!("sending-{name}-{}-{count}", std::process::id());
+        let database = client(&uri).await.database(&database);
+        database.drop().await.unwrap();
+        let (private, public) = PrivateKey::generate();
+        let private = secrecy::ExposeSecret::expose_secret(&private.to_base64()).to_owned();
+        Self { uri, database, ids: Ids::random(), clock: Clock::system(), private, public }
+    }
+
+    pub(crate) fn ledger(&self, instance: &str) -> Ledger {
+        Ledger::new(&self.database, Duration::from_secs(2), instance.to_owned())
+    }
+
+    /// The same database through another address.
+    pub(crate) async fn ledger_through(&self, address: &str, instance: &str) -> Ledger {
+        let client = client(&format!("mongodb://{address}/?directConnection=true")).await;
+        Ledger::new(&client.database(self.database.name()), Duration::from_millis(700), instance.to_owned())
+    }
+
+    /// A mail whose policy is `resend_once`, with a link.
+    pub(crate) fn welcome(&self, to: &str) -> NewMail {
+        let (id, user) = (self.id(), self.id());
+        let plaintext =
+            TokenPlaintext { token: "t".into(), to: to.into(), purpose: Purpose::EmailVerification, event_id: id };
+        let verification = TokenGrant {
+            sealed: self.public.seal(&plaintext),
+            expires_at: self.clock.now() + SignedDuration::from_hours(1),
+        };
+        let registered =
+            UserRegistered { user_id: user, username: "ada".into(), recipient: recipient(to), verification };
+        self.mail_of(id, registered.into())
+    }
+
+    /// A mail whose policy is `hold`.
+    pub(crate) fn notice(&self, to: &str) -> NewMail {
+        self.mail_of(self.id(), UserTotpEnabled { user_id: self.id(), recipient: recipient(to) }.into())
+    }
+
+    fn mail_of(&self, id: Uuid, payload: Payload) -> NewMail {
+        let now = self.clock.now();
+        let event = Event::new(id, now - SignedDuration::from_secs(1), 1, None, payload);
+        let mail = plan::plan(&event, SignedDuration::from_hours(24)).remove(0);
+        NewMail::new(&event, mail, false, "example.org", "test", now)
+    }
+
+    fn id(&self) -> Uuid {
+        self.ids.v7(self.clock.now())
+    }
+
+    /// Writes `mail` down and returns its id.
+    pub(crate) async fn queue(&self, mail: NewMail) -> String {
+        let ledger = self.ledger("test");
+        assert_eq!(ledger.insert(std::slice::from_ref(&mail)).await.unwrap().new, 1);
+        let newest = ledger.list(None, None, 1_000).await.unwrap();
+        newest.into_iter().find(|job| job.to == mail.to() && job.template == mail.template()).unwrap().id
+    }
+
+    pub(crate) async fn row(&self, id: &str) -> MailJob {
+        self.ledger("test").find(id).await.unwrap().unwrap()
+    }
+
+    /// Changes a row behind the ledger's back.
+    pub(crate) async fn change(&self, id: &str, set: Document) {
+        let jobs = self.database.collection::<Document>("mailJobs");
+        let changed = jobs.update_one(doc! { "_id": id }, vec![doc! { "$set": set }]).await.unwrap();
+        assert_eq!(changed.matched_count, 1);
+    }
+
+    /// Lets the lease of a row end now.
+    pub(crate) async fn end_lease(&self, id: &str) {
+        self.change(id, doc! { "lease.until": { "$subtract": ["$$NOW", 1_i64] } }).await;
+    }
+
+    pub(crate) fn sender(&self, smtp: &[&ScriptedSmtp]) -> Arc<Sender> {
+        let urls: Vec<String> = smtp.iter().map(|server| server.url()).collect();
+        self.sender_to(&urls.join(","), self.ledger("sender"))
+    }
+
+    pub(crate) fn sender_to(&self, urls: &str, ledger: Ledger) -> Arc<Sender> {
+        let health = Health::new(&[Check { name: "smtp", required: false }]);
+        let metrics = Metrics::new();
+        let servers = Server::parse_list(urls).unwrap();
+        let endpoints = servers.into_iter().map(|server| Endpoint::new(server, None, STEP)).collect();
+        Arc::new(Sender {
+            suppressions: self.suppressions(),
+            renderer: Renderer::new("Us <us@example.org>".parse().unwrap(), "http://localhost:3000".parse().unwrap())
+                .unwrap(),
+            keys: Arc::new(KeyRing::new(vec![PrivateKey::from_base64(&self.private).unwrap()]).unwrap()),
+            pool: Pool::new(endpoints, health, metrics.clone()),
+            backoff: Backoff::new(vec![FIRST_WAIT]).unwrap(),
+            patience: PATIENCE,
+            lease: LEASE,
+            clock: self.clock.clone(),
+            metrics,
+            stop: CancellationToken::new(),
+            ledger,
+        })
+    }
+
+    pub(crate) fn suppressions(&self) -> Suppressions {
+        Suppressions::new(&self.database, Duration::from_secs(2))
+    }
+}
+
+async fn client(uri: &str) -> mongodb::Client {
+    let config =
+        MongoConfig { uri: uri.into(), database: String::new(), operation_timeout: Duration::from_millis(700) };
+    mongo::client(&config, "sending-tests").await.unwrap()
+}
+
+fn recipient(to: &str) -> Recipient {
+    Recipient { email: to.to_owned(), display_name: Some("Ada".into()), locale: None }
+}
+
+/// Claims the one mail that is due and sends it.
+pub(crate) async fn send_next(sender: &Sender) -> String {
+    let job = sender.ledger.claim(sender.lease).await.unwrap().expect("a mail is due");
+    sender.send(&job).await;
+    job.id
+}
+
+/// The states of a row's history, from the first on.
+pub(crate) fn way(job: &MailJob) -> Vec<State> {
+    job.history.iter().map(|step| step.to).collect()
+}
+
+/// Whether a row is due again later than now, and how much later.
+pub(crate) fn wait_of(job: &MailJob, now: Timestamp) -> Duration {
+    let due = job.next_attempt_at.expect("the row waits");
+    due.duration_since(now).try_into().unwrap_or_default()
+}
