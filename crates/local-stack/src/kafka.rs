@@ -38,6 +38,44 @@ pub struct KafkaSpec {
     pub data: PathBuf,
     /// Its log file.
     pub log: PathBuf,
+    /// A second listener, for TLS and a user.
+    pub secure: Option<SecureListener>,
+}
+
+/// A listener on 127.0.0.1 that wants TLS and SASL/SCRAM.
+#[derive(Debug, Clone)]
+pub struct SecureListener {
+    /// Its port.
+    pub port: u16,
+    /// The certificate and its key (PKCS#8) in one PEM file.
+    pub pem: PathBuf,
+    /// The only user.
+    pub user: String,
+    /// The user's password.
+    pub password: String,
+}
+
+impl SecureListener {
+    fn properties(&self, port: u16, controller_port: u16, advertised: u16) -> String {
+        let Self { port: secure, pem, .. } = self;
+        let pem = pem.display();
+        format!(
+            "\
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},SASL_SSL://127.0.0.1:{secure}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised},SASL_SSL://127.0.0.1:{secure}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
+sasl.enabled.mechanisms=SCRAM-SHA-256
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PEM
+ssl.keystore.location={pem}
+"
+        )
+    }
+
+    /// How the storage tool writes a user down.
+    fn credential(&self) -> String {
+        format!("SCRAM-SHA-256=[name={},password={}]", self.user, self.password)
+    }
 }
 
 /// A running broker.
@@ -109,7 +147,7 @@ fn write_properties(spec: &KafkaSpec) -> Result<PathBuf> {
     let KafkaSpec { port, controller_port, advertised_port, data, .. } = spec;
     let advertised = advertised_port.unwrap_or(*port);
     let logs = data.join("logs");
-    let text = format!(
+    let mut text = format!(
         "\
 process.roles=broker,controller
 node.id=1
@@ -139,6 +177,8 @@ num.io.threads=4
 ",
         logs = logs.display()
     );
+    // Of a property that stands twice, the later counts.
+    text.extend(spec.secure.iter().map(|secure| secure.properties(*port, *controller_port, advertised)));
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
@@ -147,6 +187,7 @@ async fn format_storage(spec: &KafkaSpec, properties: &Path) -> Result<()> {
     let mut format = java(spec, "kafka-format")
         .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
         .arg(properties)
+        .args(spec.secure.iter().flat_map(|secure| ["--add-scram".to_owned(), secure.credential()]))
         .start()?;
     let status = format.wait_within(FORMAT_DEADLINE).await.context("formatting Kafka's storage takes too long")?;
     ensure!(status.success(), "Kafka's storage could not be formatted:\n{}", format.log_tail(20));

@@ -55,6 +55,10 @@ struct UpArgs {
 
 #[derive(Args)]
 struct RunArgs {
+    /// A binary built beside this one, to be kept for the run as it is now: a build by somebody else may
+    /// replace it meanwhile. The command finds it in the directory TEST_BINARIES.
+    #[arg(long = "binary", value_name = "NAME")]
+    binaries: Vec<String>,
     /// Use the embedded broker even where Apache Kafka could run.
     #[arg(long)]
     embedded: bool,

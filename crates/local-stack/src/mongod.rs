@@ -27,6 +27,8 @@ pub struct MongodSpec {
     pub log: PathBuf,
     /// The name of a replica set with this one member; standalone without.
     pub replica_set: Option<String>,
+    /// Its certificate and key in one PEM file: then it takes TLS beside plain connections.
+    pub tls: Option<PathBuf>,
 }
 
 /// A running `mongod`.
@@ -108,5 +110,7 @@ fn launch(spec: &MongodSpec) -> Result<Child> {
         // Half of the memory by default, which is a lot for a development database.
         .args(["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"])
         .args(replica_set)
+        .args(spec.tls.iter().flat_map(|_| ["--tlsMode", "preferTLS", "--tlsCertificateKeyFile"]))
+        .args(&spec.tls)
         .start()
 }

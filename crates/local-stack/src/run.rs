@@ -33,7 +33,9 @@ const KEPT_RUNS: usize = 5;
 pub(crate) async fn run(arguments: &RunArgs) -> Result<ExitCode> {
     let mut signals = Signals::catch()?;
     descendants::adopt_orphans();
-    let directory = RunDirectory::make(&Workspace::find()?)?;
+    let workspace = Workspace::find()?;
+    let directory = RunDirectory::make(&workspace)?;
+    directory.keep_binaries(&workspace, &arguments.binaries)?;
     let outcome = tokio::select! {
         asked = signals.next() => Ok(Outcome::Stopped(asked)),
         started = start(arguments, &directory) => match started {
@@ -90,6 +92,9 @@ async fn start(arguments: &RunArgs, directory: &RunDirectory) -> Result<(Infra, 
     for (name, value) in environment(&infra, directory.path()) {
         spec = spec.env(name, value);
     }
+    if !arguments.binaries.is_empty() {
+        spec = spec.env("TEST_BINARIES", directory.binaries());
+    }
     let child = spec.start()?;
     Ok((infra, reserved, child))
 }
@@ -145,9 +150,28 @@ impl RunDirectory {
         &self.path
     }
 
+    fn binaries(&self) -> PathBuf {
+        self.path.join("bin")
+    }
+
+    /// A link costs nothing and stays what it is: a build writes a new file.
+    fn keep_binaries(&self, workspace: &Workspace, names: &[String]) -> Result<()> {
+        fs::create_dir_all(self.binaries())?;
+        for name in names {
+            let (from, to) = (workspace.binary(name)?, self.binaries().join(name));
+            fs::hard_link(&from, &to)
+                .or_else(|_other_file_system| fs::copy(&from, &to).map(drop))
+                .with_context(|| format!("cannot keep {}", from.display()))?;
+        }
+        Ok(())
+    }
+
     fn finish(&self, success: bool) {
-        let _ = fs::remove_dir_all(if success { self.path.clone() } else { self.path.join("data") });
-        if !success {
+        if success {
+            let _ = fs::remove_dir_all(&self.path);
+        } else {
+            let _ = fs::remove_dir_all(self.path.join("data"));
+            let _ = fs::remove_dir_all(self.binaries());
             eprintln!("local-stack: logs of this run are kept in {}", self.path.join("logs").display());
         }
     }

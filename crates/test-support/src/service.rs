@@ -318,11 +318,16 @@ impl Drop for Service {
     }
 }
 
-/// The binary of this name, in the target directory that this test was built into.
+/// The binary of this name: the one that `scripts/test` keeps for the run, or the one in the target
+/// directory that this test was built into.
 ///
 /// # Panics
 /// When it is not built.
 pub(crate) fn binary(name: &str) -> PathBuf {
+    let kept = env::var_os("TEST_BINARIES").map(|directory| Path::new(&directory).join(name));
+    if let Some(kept) = kept.filter(|kept| kept.is_file()) {
+        return kept;
+    }
     let own = env::current_exe().expect("the test's own path is known");
     // target/debug/deps/<test>
     let path = own.ancestors().nth(2).expect("a test is two directories deep").join(name);
