@@ -1,0 +1,353 @@
+//! Two at once: what the filters of decision 2 and the one update of decision 12 are for.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use bson::{Document, doc};
+use futures_util::future::join_all;
+use mongodb::Collection;
+use reqwest::Method;
+use serde_json::{Value, json};
+use test_support::{
+    Answer, Api, DEADLINE, Person, Record, ServiceSpec, Stack, Tokens, World, eventually, remember_secret,
+};
+
+/// Where the hash is not what is tested.
+fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
+    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
+}
+
+async fn sessions(world: &World) -> Collection<Document> {
+    world.user_database().await.collection("sessions")
+}
+
+async fn until_sessions(world: &World, count: u64) {
+    let sessions = sessions(world).await;
+    eventually(DEADLINE, &format!("{count} session rows"), async || {
+        (sessions.count_documents(doc! {}).await.expect("sessions can be counted") == count).then_some(())
+    })
+    .await;
+}
+
+async fn stored_hash(world: &World, person: &Person) -> String {
+    let users = world.user_database().await.collection::<Document>("users");
+    let user = users.find_one(doc! { "email": &person.email }).await.expect("users can be read");
+    user.and_then(|user| Some(user.get_str("passwordHash").ok()?.to_owned())).expect("the user has a hash")
+}
+
+async fn try_login(api: &Api, person: &Person) -> Answer {
+    api.post("/api/auth/login", &json!({ "identifier": person.email, "password": person.password })).await
+}
+
+async fn try_refresh(api: &Api, token: &str) -> Answer {
+    api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
+}
+
+/// The person with a new password, which is not set yet.
+fn renewed(person: &Person) -> Person {
+    let renewed = Person { password: format!("{} renewed", person.password), ..person.clone() };
+    remember_secret("password", &renewed.password);
+    renewed
+}
+
+async fn change_password(me: &Api, from: &Person, to: &Person) {
+    let body = json!({ "currentPassword": from.password, "newPassword": to.password });
+    let _ = me.put("/api/users/me/password", &body).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_login_whose_password_is_changed_while_it_waits_gets_no_session() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "latelogin").await;
+    // The second login stops between the verified hash and the write that begins the session.
+    let spec = with_cheap_hashes(world.user_service()).fail_points("login.before_commit=1*off->sleep(4000)");
+    let service = spec.start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let me = api.with_token(&api.login(&ada).await.access);
+
+    let (slow_api, old) = (api.clone(), ada.clone());
+    let waiting = tokio::spawn(async move { try_login(&slow_api, &old).await });
+    until_sessions(&world, 2).await;
+    change_password(&me, &ada, &renewed(&ada)).await;
+    assert!(!waiting.is_finished(), "the login was not slow enough for this test");
+    let late = waiting.await.expect("a login does not panic");
+    let _ = late.expect_problem(401, "invalid-credentials");
+    until_sessions(&world, 1).await;
+    let logins = world.topic_reader().read_type("user.logged_in.v1", 1).await;
+    assert_eq!(logins.len(), 1);
+    let _ = me.get("/api/users/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_rehash_never_writes_an_old_password_back() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "rehashrace").await;
+    let now = with_cheap_hashes(world.user_service());
+    let later = now.replica().set("HASHING__ITERATIONS", "2").fail_points("login.before_commit=sleep(4000)");
+    let (now, later) = tokio::join!(now.start(), later.start());
+    let (api, slow_api) = (now.api(), later.api());
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let me = api.with_token(&api.login(&ada).await.access);
+
+    let old = ada.clone();
+    let waiting = tokio::spawn(async move { try_login(&slow_api, &old).await });
+    until_sessions(&world, 2).await;
+    let new = renewed(&ada);
+    change_password(&me, &ada, &new).await;
+    let of_new = stored_hash(&world, &ada).await;
+    assert!(!waiting.is_finished(), "the login was not slow enough for this test");
+    let late = waiting.await.expect("a login does not panic");
+    let _ = late.expect_problem(401, "invalid-credentials");
+    assert_eq!(stored_hash(&world, &ada).await, of_new);
+    let _ = try_login(&api, &ada).await.expect_problem(401, "invalid-credentials");
+    api.login(&new).await;
+}
+
+#[tokio::test]
+async fn a_login_renews_a_hash_of_other_parameters() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "rehash").await;
+    let before = with_cheap_hashes(world.user_service());
+    let after = before.replica().set("HASHING__MEMORY_KIB", "128").set("HASHING__ITERATIONS", "2");
+    let (before, after) = tokio::join!(before.start(), after.start());
+    let ada = world.person("ada");
+    let _ = before.api().register(&ada).await.expect(201);
+    before.api().login(&ada).await;
+    let first = stored_hash(&world, &ada).await;
+    assert!(first.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{first}");
+    let wrong = json!({ "identifier": ada.email, "password": "not the password" });
+    let _ = after.api().post("/api/auth/login", &wrong).await.expect(401);
+    assert_eq!(stored_hash(&world, &ada).await, first);
+
+    let tokens = after.api().login(&ada).await;
+    let second = stored_hash(&world, &ada).await;
+    assert!(second.starts_with("$argon2id$v=19$m=128,t=2,p=1$"), "{second}");
+    after.api().login(&ada).await;
+    assert_eq!(stored_hash(&world, &ada).await, second);
+    // A rehash is no change of the password: nobody is signed out, nothing is told.
+    let _ = after.api().with_token(&tokens.access).get("/api/users/me").await.expect(200);
+    let mut topic = world.topic_reader();
+    topic.read_type("user.logged_in.v1", 3).await;
+    assert!(topic.records().iter().all(|record| record.event_type() != "user.password_changed.v1"));
+}
+
+#[tokio::test]
+async fn fifty_writers_on_one_account_lose_nothing() {
+    const WRITERS: usize = 50;
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "writers").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let id = api.register(&ada).await.expect(201).string("id");
+    let me = api.with_token(&api.login(&ada).await.access);
+    let before = me.get("/api/users/me").await.expect(200).json()["version"].as_u64().expect("a version");
+
+    let bodies: Vec<Value> = (0..WRITERS).map(|n| json!({ "attributes": { format!("writer{n}"): n } })).collect();
+    let answers = join_all(bodies.iter().map(|body| me.patch("/api/users/me", body))).await;
+    let versions: BTreeSet<u64> =
+        answers.into_iter().filter_map(|answer| answer.expect(200).json()["version"].as_u64()).collect();
+    let last = before + WRITERS as u64;
+    assert_eq!(versions, (before + 1..=last).collect());
+    let now = me.get("/api/users/me").await.expect(200).json();
+    assert_eq!(now["version"], last);
+    let expected: Value = (0..WRITERS).map(|n| (format!("writer{n}"), json!(n))).collect();
+    assert_eq!(now["attributes"], expected);
+
+    let mut topic = world.topic_reader();
+    topic.read_type("user.profile_updated.v1", WRITERS).await;
+    let of_ada: Vec<u64> =
+        topic.read_all().await.iter().filter(|record| record.key_text() == id).map(Record::sequence).collect();
+    assert_eq!(of_ada, (1..=last).collect::<Vec<u64>>());
+}
+
+#[tokio::test]
+async fn of_two_writers_with_the_same_etag_one_is_told() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "etag").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let me = api.with_token(&api.login(&ada).await.access);
+    let etag = me.get("/api/users/me").await.expect(200).header("etag");
+    let bodies: Vec<Value> = (0..8).map(|n| json!({ "displayName": format!("Ada {n}") })).collect();
+    let patch = |body| me.send(me.request(Method::PATCH, "/api/users/me").header("if-match", &etag).json(body));
+    let mut statuses: Vec<u16> = join_all(bodies.iter().map(patch)).await.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412]);
+}
+
+#[tokio::test]
+async fn a_refresh_from_two_tabs_or_after_a_lost_response_gets_the_current_token() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "tabs").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let first = api.login(&ada).await;
+
+    let answers = join_all((0..10).map(|_| try_refresh(&api, &first.refresh))).await;
+    let current: BTreeSet<String> = answers.iter().map(|answer| Tokens::of(answer).refresh).collect();
+    assert_eq!(current.len(), 1, "every tab has the same token");
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    let second = Tokens::of(&answers[0]);
+    assert_ne!(second.refresh, first.refresh);
+    // The response was lost: the previous token gets the current one once more.
+    let again = Tokens::of(&try_refresh(&api, &first.refresh).await.expect(200));
+    assert_eq!(again.refresh, second.refresh);
+    let _ = api.with_token(&again.access).get("/api/users/me").await.expect(200);
+
+    let third = Tokens::of(&try_refresh(&api, &second.refresh).await.expect(200));
+    let elsewhere = api.login(&ada).await;
+    // Somebody else has a token that is two behind: the session is over for everybody.
+    let _ = try_refresh(&api, &first.refresh).await.expect_problem(401, "unauthorized");
+    for token in [&third, &second, &first] {
+        let _ = try_refresh(&api, &token.refresh).await.expect_problem(401, "unauthorized");
+    }
+    let _ = try_refresh(&api, &elsewhere.refresh).await.expect(200);
+    until_sessions(&world, 1).await;
+    let audit = world.user_database().await.collection::<Document>("audit");
+    eventually(DEADLINE, "the audit row of the reuse", async || {
+        audit.find_one(doc! { "type": "refresh_token_reused" }).await.expect("audit can be read")
+    })
+    .await;
+    assert!(service.metric("user_service_refresh_reuse_total", "").await >= 1.0);
+}
+
+#[tokio::test]
+async fn the_grace_of_a_previous_refresh_token_is_not_extended_by_its_use() {
+    const GRACE: Duration = Duration::from_secs(2);
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "grace").await;
+    let service = with_cheap_hashes(world.user_service()).set("AUTH__REFRESH_GRACE", "2s").start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let first = api.login(&ada).await;
+    let before = Instant::now();
+    let second = Tokens::of(&try_refresh(&api, &first.refresh).await.expect(200));
+    let after = Instant::now();
+    let refused = eventually(DEADLINE, "the end of the grace", async || {
+        let answer = try_refresh(&api, &first.refresh).await;
+        if answer.status == 200 {
+            assert_eq!(Tokens::of(&answer).refresh, second.refresh);
+            return None;
+        }
+        Some(answer)
+    })
+    .await;
+    assert!(before.elapsed() >= GRACE, "refused after {:?}", before.elapsed());
+    assert!(after.elapsed() < GRACE + Duration::from_secs(2), "refused only after {:?}", after.elapsed());
+    let _ = refused.expect_problem(401, "unauthorized");
+    let _ = try_refresh(&api, &second.refresh).await.expect_problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_elsewhere_is_not_refreshed() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "elsewhere").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let (own, other) = (api.login(&ada).await, api.login(&ada).await);
+    let new = renewed(&ada);
+    change_password(&api.with_token(&own.access), &ada, &new).await;
+    let _ = api.with_token(&other.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
+    let _ = try_refresh(&api, &other.refresh).await.expect_problem(401, "unauthorized");
+    until_sessions(&world, 1).await;
+    // The kept session goes on over refreshes, until somebody else changes the password.
+    let kept = Tokens::of(&try_refresh(&api, &own.refresh).await.expect(200));
+    let _ = api.with_token(&kept.access).get("/api/users/me").await.expect(200);
+    let newest = api.login(&new).await;
+    change_password(&api.with_token(&newest.access), &new, &renewed(&new)).await;
+    let _ = api.with_token(&kept.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
+    let _ = try_refresh(&api, &kept.refresh).await.expect_problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn of_many_registrations_of_one_name_or_address_one_wins() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "signup").await;
+    let first = with_cheap_hashes(world.user_service());
+    let second = first.replica();
+    let (first, second) = tokio::join!(first.start(), second.start());
+    let apis = [first.api(), second.api()];
+    let register = async |people: Vec<Person>, key: Option<&str>| -> Vec<Answer> {
+        let send = |(n, person): (usize, &Person)| {
+            let api = &apis[n % 2];
+            let request = api.request(Method::POST, "/api/users").json(&person.registration());
+            let keyed = key.map(|key| request.try_clone().expect("no stream").header("idempotency-key", key));
+            api.send(keyed.unwrap_or(request))
+        };
+        join_all(people.iter().enumerate().map(send)).await
+    };
+    let ada = world.person("ada");
+
+    let with_name = |n: usize| Person { username: format!("somebody-{n}"), ..ada.clone() };
+    let answers = register((0..12).map(with_name).collect(), None).await;
+    assert_eq!(tally(&answers), [(201, String::new(), 1), (409, "email-taken".to_owned(), 11)]);
+
+    let modern = ["modern1", "MODERN1", "rnodernl", "modernl", "Modern1", "rnodern1"];
+    let with_address = |(n, name): (usize, &&str)| Person {
+        username: (*name).to_owned(),
+        email: world.address(&format!("m{n}")),
+        ..ada.clone()
+    };
+    let answers = register(modern.iter().enumerate().map(with_address).collect(), None).await;
+    assert_eq!(tally(&answers), [(201, String::new(), 1), (409, "username-taken".to_owned(), 5)]);
+
+    let grace = Person { username: "grace".to_owned(), email: world.address("grace"), ..ada.clone() };
+    let answers = register(vec![grace; 12], Some("one-key")).await;
+    assert_eq!(tally(&answers), [(201, String::new(), 12)]);
+    let ids: BTreeSet<String> = answers.iter().map(|answer| answer.string("id")).collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+
+    let users = world.user_database().await.collection::<Document>("users");
+    assert_eq!(users.count_documents(doc! {}).await.expect("users can be counted"), 3);
+    let mut topic = world.topic_reader();
+    let registered = topic.read_type("user.registered.v1", 3).await;
+    assert_eq!(registered.iter().map(Record::key_text).collect::<BTreeSet<_>>().len(), 3);
+}
+
+/// How often each status and problem came.
+fn tally(answers: &[Answer]) -> Vec<(u16, String, usize)> {
+    let kinds: BTreeSet<(u16, String)> = answers.iter().map(|answer| (answer.status, answer.problem())).collect();
+    let count =
+        |kind: &(u16, String)| answers.iter().filter(|answer| (answer.status, answer.problem()) == *kind).count();
+    kinds.iter().map(|kind| (kind.0, kind.1.clone(), count(kind))).collect()
+}
+
+#[tokio::test]
+async fn more_logins_than_the_hash_pool_can_do_are_refused_at_once() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "overload").await;
+    let spec = world.user_service().set("HASHING__THREADS", "1").set("HASHING__ITERATIONS", "8");
+    let service = spec.set("HASHING__MAX_WAIT", "400ms").start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+
+    let started = Instant::now();
+    let answers = join_all((0..60).map(|_| try_login(&api, &ada))).await;
+    let took = started.elapsed();
+    let done = answers.iter().filter(|answer| answer.status == 200).count();
+    let shed: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 200).collect();
+    assert!(done > 0 && !shed.is_empty(), "{done} of 60 in {took:?}");
+    for answer in shed {
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "overloaded"), "{}", answer.text);
+        let retry_after: u64 = answer.header("retry-after").parse().expect("Retry-After in seconds");
+        assert!((1..=60).contains(&retry_after), "{retry_after}");
+    }
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    // It has recovered by itself.
+    eventually(DEADLINE, "a login after the rush", async || (try_login(&api, &ada).await.status == 200).then_some(()))
+        .await;
+}
