@@ -1,0 +1,120 @@
+//! Writes events into the topic as the user service would, without one.
+
+use std::{fs, time::Duration};
+
+use events::{
+    Event, PasswordChangeReason, Payload, Recipient, TokenGrant, UserPasswordChanged, UserRegistered,
+    sealing::{PublicKey, Purpose, SealedToken, TokenPlaintext},
+    topic::{DEFAULT_PARTITIONS, partition_of},
+};
+use jiff::Timestamp;
+use service_kit::{Clock, Ids};
+use test_support::{World, produce, remember_secret};
+use uuid::Uuid;
+
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Makes events of one world, and publishes them.
+pub struct Author {
+    world: World,
+    key: PublicKey,
+    ids: Ids,
+    clock: Clock,
+}
+
+impl Author {
+    /// # Panics
+    /// When the world's public key cannot be read.
+    #[must_use]
+    pub fn new(world: &World) -> Self {
+        let text = fs::read_to_string(world.keys().join("sealing.public")).expect("the world has made its keys");
+        let key = PublicKey::from_base64(&text).expect("keygen makes keys that can be read");
+        Self { world: world.clone(), key, ids: Ids::random(), clock: Clock::system() }
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A registration: its welcome is sent again once if its delivery is unknown.
+    #[must_use]
+    pub fn welcome(&self, to: &str) -> Event {
+        self.welcome_for(to, A_DAY)
+    }
+
+    /// A registration whose link, and so its welcome, ends so soon.
+    #[must_use]
+    pub fn welcome_for(&self, to: &str, lifetime: Duration) -> Event {
+        let id = self.id();
+        self.registered(id, to, self.seal(id, to), lifetime, self.now())
+    }
+
+    /// A registration that happened so long ago.
+    #[must_use]
+    pub fn welcome_from(&self, to: &str, age: Duration) -> Event {
+        let id = self.id();
+        self.registered(id, to, self.seal(id, to), A_DAY, self.now() - age)
+    }
+
+    /// A registration with a sealed token that somebody else was granted.
+    #[must_use]
+    pub fn welcome_with_the_box_of(&self, to: &str, other: &Event) -> Event {
+        let Payload::UserRegistered(other) = &other.payload else { panic!("not a registration") };
+        self.registered(self.id(), to, other.verification.sealed.clone(), A_DAY, self.now())
+    }
+
+    /// A change of password: its notice is held if its delivery is unknown.
+    #[must_use]
+    pub fn notice(&self, to: &str) -> Event {
+        let (reason, recipient) = (PasswordChangeReason::Change, recipient(to));
+        let changed = UserPasswordChanged { user_id: self.id(), reason, recipient };
+        Event::new(self.id(), self.now(), 2, None, changed.into())
+    }
+
+    /// Publishes it where its key belongs.
+    pub async fn publish(&self, event: &Event) {
+        let partition = partition_of(event.envelope.key().as_bytes(), DEFAULT_PARTITIONS);
+        self.publish_to(partition, event).await;
+    }
+
+    /// Publishes it to this partition.
+    pub async fn publish_to(&self, partition: i32, event: &Event) {
+        let headers = event.envelope.headers();
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.publish_raw(partition, &event.envelope.key(), Some(event.payload.to_json().as_bytes()), &headers).await;
+    }
+
+    /// Publishes anything.
+    pub async fn publish_raw(&self, partition: i32, key: &str, value: Option<&[u8]>, headers: &[(&str, &str)]) {
+        let (brokers, topic) = (self.world.brokers(), self.world.topic());
+        produce(brokers, topic, Some(partition), Some(key.as_bytes()), value, headers).await;
+    }
+
+    fn id(&self) -> Uuid {
+        self.ids.v7(self.now())
+    }
+
+    fn seal(&self, event_id: Uuid, to: &str) -> SealedToken {
+        let token = format!("{}{}", self.ids.v4().simple(), self.ids.v4().simple());
+        remember_secret("one-time token", &token);
+        let purpose = Purpose::EmailVerification;
+        self.key.seal(&TokenPlaintext { token: token.into(), to: to.to_owned(), purpose, event_id })
+    }
+
+    fn registered(&self, id: Uuid, to: &str, sealed: SealedToken, lifetime: Duration, time: Timestamp) -> Event {
+        let user_id = self.id();
+        let registered = UserRegistered {
+            user_id,
+            username: format!("u-{}", &user_id.simple().to_string()[20..]),
+            recipient: recipient(to),
+            verification: TokenGrant { sealed, expires_at: self.now() + lifetime },
+        };
+        Event::new(id, time, 1, None, registered.into())
+    }
+}
+
+fn recipient(to: &str) -> Recipient {
+    Recipient { email: to.to_owned(), display_name: None, locale: None }
+}

@@ -1,0 +1,202 @@
+//! What the email service's collections say, and the promises about them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bson::{DateTime, Document, doc};
+use futures_util::TryStreamExt as _;
+use mongodb::{Collection, Database};
+use serde::{Deserialize, de::DeserializeOwned};
+use test_support::{Delivery, Record, World, eventually};
+
+use crate::offsets;
+
+/// The types whose events ask for a mail.
+const MAILING: [&str; 4] =
+    ["user.registered.v1", "user.email_verification_requested.v1", "user.password_changed.v1", "user.deleted.v1"];
+
+/// A row of the ledger.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mail {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub event_id: String,
+    pub template: String,
+    pub to: String,
+    pub policy: String,
+    pub message_id: String,
+    pub state: String,
+    pub attempts: i64,
+    pub next_attempt_at: Option<DateTime>,
+    pub last_reply: Option<String>,
+    pub terminal_at: Option<DateTime>,
+    pub history: Vec<Step>,
+}
+
+/// A step of a mail's history.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Step {
+    pub at: DateTime,
+    pub from: Option<String>,
+    pub to: String,
+    pub note: Option<String>,
+}
+
+/// A dead letter, without its contents.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Letter {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub state: String,
+    pub reason: String,
+    pub partition: i32,
+    pub offset: i64,
+}
+
+impl Mail {
+    /// How often its history has this step.
+    #[must_use]
+    pub fn steps(&self, from: &str, to: &str) -> usize {
+        self.history.iter().filter(|step| step.from.as_deref() == Some(from) && step.to == to).count()
+    }
+
+    /// Whether nothing more happens to it by itself.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.terminal_at.is_some()
+    }
+
+    /// From its last step to its next attempt.
+    #[must_use]
+    pub fn pause(&self) -> Duration {
+        let last = self.history.last().map_or(0, |step| step.at.timestamp_millis());
+        let next = self.next_attempt_at.map_or(0, DateTime::timestamp_millis);
+        Duration::from_millis(u64::try_from(next - last).unwrap_or(0))
+    }
+
+    /// The deliveries of this mail that the server has taken, or may have.
+    #[must_use]
+    pub fn handovers(&self, deliveries: &[Delivery]) -> usize {
+        let ours = deliveries.iter().filter(|delivery| delivery.mail.header("Message-ID") == self.message_id);
+        ours.filter(|delivery| delivery.reply.is_none() || delivery.accepted()).count()
+    }
+
+    /// I5: handed over once, or once more for each `unknown -> queued`, which only the policy
+    /// `resend_once` allows, and once.
+    ///
+    /// # Panics
+    /// When it is not so.
+    pub fn assert_handed_over_as_allowed(&self, deliveries: &[Delivery]) {
+        let resent = self.steps("unknown", "queued");
+        let allowed = usize::from(self.policy == "resend_once");
+        assert!(resent <= allowed, "resent {resent} times under {}: {self:#?}", self.policy);
+        let handovers = self.handovers(deliveries);
+        assert!(handovers <= 1 + resent, "handed over {handovers} times: {self:#?}");
+        if self.state == "sent" {
+            let accepted = deliveries.iter().any(|d| d.accepted() && d.mail.header("Message-ID") == self.message_id);
+            assert!(accepted, "`sent` without a 250: {self:#?}");
+        }
+    }
+}
+
+/// The collections of one world's email service.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    world: World,
+    database: Database,
+}
+
+impl Ledger {
+    pub async fn of(world: &World) -> Self {
+        Self { world: world.clone(), database: world.email_database().await }
+    }
+
+    /// All mails.
+    pub async fn mails(&self) -> Vec<Mail> {
+        self.read("mailJobs", doc! {}).await
+    }
+
+    /// The mails to one address, oldest first.
+    pub async fn mails_to(&self, address: &str) -> Vec<Mail> {
+        self.read("mailJobs", doc! { "to": address }).await
+    }
+
+    /// All dead letters.
+    pub async fn letters(&self) -> Vec<Letter> {
+        self.read("deadLetters", doc! {}).await
+    }
+
+    /// Whether an address gets no mail any more.
+    pub async fn is_suppressed(&self, address: &str) -> bool {
+        let rows: Vec<Document> = self.read("suppressions", doc! { "_id": address }).await;
+        !rows.is_empty()
+    }
+
+    /// Waits until the one mail to an address is as asked.
+    ///
+    /// # Panics
+    /// When it is not by the deadline; with the mail.
+    pub async fn until(&self, address: &str, what: &str, within: Duration, holds: impl Fn(&Mail) -> bool) -> Mail {
+        let mut last = Vec::new();
+        let wait = tokio::time::timeout(within, async {
+            loop {
+                last = self.mails_to(address).await;
+                if let [mail] = last.as_slice()
+                    && holds(mail)
+                {
+                    return mail.clone();
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let found = wait.await;
+        found.unwrap_or_else(|_| panic!("the mail to {address} is not {what} within {within:?}: {last:#?}"))
+    }
+
+    /// [`Ledger::until`] for a state.
+    pub async fn until_state(&self, address: &str, state: &str, within: Duration) -> Mail {
+        self.until(address, state, within, |mail| mail.state == state).await
+    }
+
+    /// Waits until the whole topic is read and every mail is over: from here on nothing more is sent.
+    ///
+    /// # Panics
+    /// When it is not so by the deadline.
+    pub async fn until_quiet(&self, within: Duration) -> Vec<Mail> {
+        offsets::until_read_to_the_end(&self.world, within).await;
+        eventually(within, "every mail's end", async || {
+            let mails = self.mails().await;
+            mails.iter().all(Mail::is_over).then_some(mails)
+        })
+        .await
+    }
+
+    /// I9: for every committed offset all earlier records that ask for a mail are in the ledger, and those
+    /// that cannot be processed among the dead letters.
+    ///
+    /// # Panics
+    /// When one is not.
+    pub async fn assert_has_all_that_is_committed(&self) {
+        let committed = offsets::committed(&self.world).await;
+        let rows: BTreeMap<String, Mail> =
+            self.mails().await.into_iter().map(|mail| (mail.event_id.clone(), mail)).collect();
+        let letters = self.letters().await;
+        let dead = |record: &Record| {
+            letters.iter().any(|letter| (letter.partition, letter.offset) == (record.partition, record.offset))
+        };
+        let mut reader = self.world.topic_reader();
+        let asks = |record: &&Record| MAILING.contains(&record.event_type().as_str());
+        for record in reader.read_all().await.iter().filter(asks) {
+            let passed = committed.get(&record.partition).is_some_and(|next| record.offset < *next);
+            let kept = rows.contains_key(&record.id()) || dead(record);
+            assert!(!passed || kept, "committed and not in the ledger: {record:?}");
+        }
+    }
+
+    async fn read<T: DeserializeOwned + Send + Sync + Unpin>(&self, collection: &str, filter: Document) -> Vec<T> {
+        let collection: Collection<T> = self.database.collection(collection);
+        let found = collection.find(filter).sort(doc! { "_id": 1 }).await.expect("MongoDB answers");
+        found.try_collect().await.expect("the documents are as they should be")
+    }
+}

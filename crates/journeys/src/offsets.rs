@@ -1,0 +1,92 @@
+//! The committed offsets of a world's consumer group: read, waited for, and set back.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use events::topic::DEFAULT_PARTITIONS;
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
+};
+use test_support::{World, eventually};
+
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The next offset to read of each partition that the group has committed.
+///
+/// # Panics
+/// When the broker does not answer.
+pub async fn committed(world: &World) -> BTreeMap<i32, i64> {
+    try_committed(world).await.expect("the broker answers")
+}
+
+/// Waits until the group has committed the end of every partition.
+///
+/// # Panics
+/// When it has not by the deadline.
+pub async fn until_read_to_the_end(world: &World, within: Duration) {
+    eventually(within, "the end of the topic as committed offset", async || {
+        let (committed, ends) = (try_committed(world).await?, ends(world).await?);
+        let read = |(partition, end): (&i32, &i64)| *end == 0 || committed.get(partition) == Some(end);
+        ends.iter().all(read).then_some(())
+    })
+    .await;
+}
+
+/// Sets the group back to the beginning of the topic. Nobody may be in the group.
+///
+/// # Panics
+/// When the broker refuses it for 30 s.
+pub async fn rewind(world: &World) {
+    eventually(test_support::DEADLINE, "the group's offsets at the beginning", async || {
+        with_group(world, |consumer, topic| {
+            let mut list = TopicPartitionList::new();
+            for partition in 0..DEFAULT_PARTITIONS {
+                list.add_partition_offset(topic, partition, Offset::Offset(0)).ok()?;
+            }
+            consumer.commit(&list, CommitMode::Sync).ok()
+        })
+        .await
+    })
+    .await;
+}
+
+async fn try_committed(world: &World) -> Option<BTreeMap<i32, i64>> {
+    with_group(world, |consumer, topic| {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(topic, 0, DEFAULT_PARTITIONS - 1);
+        let committed = consumer.committed_offsets(list, CALL_DEADLINE).ok()?;
+        let next = |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset() {
+            Offset::Offset(next) => Some((element.partition(), next)),
+            _ => None,
+        };
+        Some(committed.elements().into_iter().filter_map(next).collect())
+    })
+    .await
+}
+
+async fn ends(world: &World) -> Option<BTreeMap<i32, i64>> {
+    with_group(world, |consumer, topic| {
+        let end = |partition| Some((partition, consumer.fetch_watermarks(topic, partition, CALL_DEADLINE).ok()?.1));
+        (0..DEFAULT_PARTITIONS).map(end).collect()
+    })
+    .await
+}
+
+/// With a consumer that is not a member of the group.
+async fn with_group<T: Send + 'static>(
+    world: &World,
+    work: impl FnOnce(&BaseConsumer, &str) -> Option<T> + Send + 'static,
+) -> Option<T> {
+    let (brokers, group, topic) = (world.brokers().to_owned(), world.group(), world.topic().to_owned());
+    let ask = move || {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &brokers)
+            .set("group.id", &group)
+            .set("enable.auto.commit", "false")
+            .set("allow.auto.create.topics", "false")
+            .create()
+            .expect("these settings are valid");
+        work(&consumer, &topic)
+    };
+    tokio::task::spawn_blocking(ask).await.expect("asking for offsets does not panic")
+}
