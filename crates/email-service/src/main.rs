@@ -1,6 +1,6 @@
 //! The command line of the e-mail service.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use email_service::{
@@ -11,7 +11,7 @@ use email_service::{
 };
 use service_kit::{
     OpsConfig,
-    cli::{ConfigArgs, conclude},
+    cli::{ConfigArgs, block_on, conclude},
     fail_points, install_panic_hook, ops, telemetry,
 };
 
@@ -127,12 +127,4 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             }
         }),
     }
-}
-
-/// Runs to the end, and waits for nothing that is left behind: a name's look-up may hang.
-fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(future);
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    result
 }

@@ -27,6 +27,19 @@ pub fn conclude(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
+/// Runs a service or a command to its end on a runtime of its own, and leaves that as it is: taken apart,
+/// the tasks of MongoDB's driver go one by one, and one that misses another panics, which would turn a
+/// clean end into exit code 101. A look-up of a name that hangs is not waited for either.
+///
+/// # Errors
+/// Those of `future`, or when there is no runtime to be had.
+pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(future);
+    std::mem::forget(runtime);
+    result
+}
+
 /// The version of the calling package; ends in `+fail-points` where these are
 /// compiled in, so that such a binary is not released by mistake.
 #[macro_export]

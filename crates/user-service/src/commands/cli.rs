@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use service_kit::{cli::ConfigArgs, ops, telemetry};
+use service_kit::{
+    cli::{ConfigArgs, block_on},
+    ops, telemetry,
+};
 
 use super::{events, keygen};
 use crate::{
@@ -63,7 +66,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             let config: Config = SOURCE.load(file)?;
             config.validate()?;
             telemetry::init(&config.log)?;
-            runtime()?.block_on(async { Application::build(config).await?.run().await })
+            block_on(async { Application::build(config).await?.run().await })
         }
         Command::CheckConfig => {
             SOURCE.load::<Config>(file)?.validate()?;
@@ -72,7 +75,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Healthcheck => {
             let config = SOURCE.load_section("ops", file)?;
-            runtime()?.block_on(ops::healthcheck(&config)).map_err(anyhow::Error::msg)
+            block_on(async { ops::healthcheck(&config).await.map_err(anyhow::Error::msg) })
         }
         Command::Openapi => {
             println!("{}", openapi::document());
@@ -81,11 +84,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Keygen { out, if_missing } => keygen::run(&out, if_missing),
         Command::Events { json, command } => {
             let config: Config = SOURCE.load(file)?;
-            runtime()?.block_on(events::run(&config, command, json))
+            block_on(events::run(&config, command, json))
         }
     }
-}
-
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
