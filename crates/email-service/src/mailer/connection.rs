@@ -32,6 +32,10 @@ use super::{
 
 mod implicit_tls;
 
+/// A process that was stopped finds all its deadlines over before it hears what came
+/// meanwhile: one more look, at what is there already.
+const LAST_LOOK: Duration = Duration::from_millis(100);
+
 /// A server, and what connecting to it needs.
 pub struct Endpoint {
     pub server: Server,
@@ -258,7 +262,10 @@ impl OpenTransaction {
             tokio::select! {
                 biased;
                 answer = &mut message => Some(answer),
-                () = written.notified() => timeout(patience.dot, message).await.ok(),
+                () = written.notified() => match timeout(patience.dot, message.as_mut()).await {
+                    Ok(answer) => Some(answer),
+                    Err(_) => timeout(LAST_LOOK, message).await.ok(),
+                },
                 () = sleep(patience.body) => None,
             }
         };
