@@ -145,8 +145,13 @@ async fn poison_is_kept_once_with_its_reason_and_harms_no_neighbour_even_when_al
 
     // The whole topic once more, from its beginning.
     service.terminate().await;
-    offsets::rewind(&world).await;
-    service.restart().await;
+    if world.stack().is_embedded() {
+        // It lets nobody but members commit; a group without offsets begins there too.
+        service.restart_with(|spec| spec.set("KAFKA__GROUP", format!("{}-again", world.group()))).await;
+    } else {
+        offsets::rewind(&world).await;
+        service.restart().await;
+    }
     let again = read(&service).await;
     assert_eq!(again.len(), good);
     assert_eq!(smtp.deliveries().len(), good, "somebody was mailed again");
