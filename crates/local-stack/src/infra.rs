@@ -232,6 +232,7 @@ async fn start_mongod(plan: &Plan) -> Result<Option<Mongod>> {
         data: plan.data.join("mongodb"),
         log: plan.logs.join("mongod.log"),
         replica_set: None,
+        tls: None,
     };
     Mongod::start(spec).await.map(Some)
 }
@@ -250,6 +251,7 @@ async fn start_broker(plan: &Plan) -> Result<Broker> {
                 advertised_port: None,
                 data: plan.data.join("kafka"),
                 log: plan.logs.join("kafka.log"),
+                secure: None,
             };
             Ok(Broker::Real(Box::new(Kafka::start(spec).await?)))
         }

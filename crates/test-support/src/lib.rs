@@ -21,6 +21,7 @@ mod world;
 pub use api::{Answer, Api, Person, Tokens};
 pub use eventually::{DEADLINE, eventually};
 pub use local_stack::{
+    kafka::SecureListener,
     mock_kafka::MockKafka,
     ports::Port,
     tcp_proxy::{Mode, TcpProxy},

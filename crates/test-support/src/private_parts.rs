@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use local_stack::{
     infra::PARTITIONS,
-    kafka::{Kafka, KafkaSpec},
+    kafka::{Kafka, KafkaSpec, SecureListener},
     mock_control::MockControl,
     mock_kafka::MockKafka,
     mongod::{Mongod, MongodSpec},
@@ -35,7 +35,15 @@ impl PrivateKafka {
     /// # Panics
     /// When it does not start.
     pub async fn start(stack: &Stack, name: &str) -> Self {
-        must(Self::try_start(stack, name, None).await)
+        must(Self::try_start(stack, name, None, None).await)
+    }
+
+    /// Starts one that has a second listener for TLS and SASL/SCRAM. Only a real broker can do that.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_secure(stack: &Stack, name: &str, secure: SecureListener) -> Self {
+        must(Self::try_start(stack, name, None, Some(secure)).await)
     }
 
     /// Starts one whose clients are told to come to this port, where a proxy of the test listens. Only a
@@ -44,10 +52,15 @@ impl PrivateKafka {
     /// # Panics
     /// When it does not start.
     pub async fn start_advertised(stack: &Stack, name: &str, advertised_port: u16) -> Self {
-        must(Self::try_start(stack, name, Some(advertised_port)).await)
+        must(Self::try_start(stack, name, Some(advertised_port), None).await)
     }
 
-    async fn try_start(stack: &Stack, name: &str, advertised_port: Option<u16>) -> Result<Self> {
+    async fn try_start(
+        stack: &Stack,
+        name: &str,
+        advertised_port: Option<u16>,
+        secure: Option<SecureListener>,
+    ) -> Result<Self> {
         let ports = [Port::free()?, Port::free()?];
         let parts = Parts::locate(stack.is_embedded())?;
         let broker = match parts.kafka {
@@ -60,6 +73,7 @@ impl PrivateKafka {
                     advertised_port,
                     data: directory(stack, "kafka", &ports[0]),
                     log: log(stack, &format!("kafka-{name}")),
+                    secure,
                 })
                 .await?,
             )),
@@ -151,7 +165,15 @@ impl PrivateMongod {
     /// # Panics
     /// When it does not start.
     pub async fn start(stack: &Stack, name: &str) -> Self {
-        must(Self::try_start(stack, name, None).await)
+        must(Self::try_start(stack, name, None, None).await)
+    }
+
+    /// Starts one that takes TLS too; `pem` holds its certificate and key.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_with_tls(stack: &Stack, name: &str, pem: PathBuf) -> Self {
+        must(Self::try_start(stack, name, None, Some(pem)).await)
     }
 
     /// Starts a replica set of one.
@@ -159,10 +181,10 @@ impl PrivateMongod {
     /// # Panics
     /// When it does not start.
     pub async fn start_replica_set(stack: &Stack, name: &str) -> Self {
-        must(Self::try_start(stack, name, Some("rs0".to_owned())).await)
+        must(Self::try_start(stack, name, Some("rs0".to_owned()), None).await)
     }
 
-    async fn try_start(stack: &Stack, name: &str, replica_set: Option<String>) -> Result<Self> {
+    async fn try_start(stack: &Stack, name: &str, replica_set: Option<String>, tls: Option<PathBuf>) -> Result<Self> {
         let port = Port::free()?;
         let spec = MongodSpec {
             program: Parts::locate(true)?.mongod,
@@ -170,6 +192,7 @@ impl PrivateMongod {
             data: directory(stack, "mongod", &port),
             log: log(stack, &format!("mongod-{name}")),
             replica_set,
+            tls,
         };
         Ok(Self { mongod: Mongod::start(spec).await?, _port: port })
     }

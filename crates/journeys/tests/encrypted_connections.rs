@@ -1,0 +1,91 @@
+//! MongoDB over TLS, and Kafka over TLS with SASL/SCRAM: both services, configured only by
+//! the connection string and librdkafka's properties.
+
+use std::{fs, path::PathBuf};
+
+use test_support::{Port, PrivateKafka, PrivateMongod, SecureListener, ServiceSpec, Stack, World, skipped};
+
+/// A certificate authority and a server certificate for this host, in files.
+struct Certificates {
+    authority: PathBuf,
+    server: PathBuf,
+}
+
+impl Certificates {
+    fn make(stack: &Stack, name: &str) -> Self {
+        let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        authority.distinguished_name.push(rcgen::DnType::CommonName, "test authority");
+        let authority_key = rcgen::KeyPair::generate().unwrap();
+        let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+        let issuer = rcgen::Issuer::new(authority, authority_key);
+
+        let hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let server_key = rcgen::KeyPair::generate().unwrap();
+        let server = rcgen::CertificateParams::new(hosts).unwrap().signed_by(&server_key, &issuer).unwrap();
+
+        let directory = stack.directory().join("certificates").join(name);
+        fs::create_dir_all(&directory).unwrap();
+        let files = Self { authority: directory.join("authority.pem"), server: directory.join("server.pem") };
+        fs::write(&files.authority, &authority_pem).unwrap();
+        // Kafka wants the whole chain; MongoDB does not mind it.
+        let server = format!("{}{}{authority_pem}", server_key.serialize_pem(), server.pem());
+        fs::write(&files.server, server).unwrap();
+        files
+    }
+}
+
+/// Both services start, and a registration becomes a mail.
+async fn a_registration_becomes_a_mail(world: &World, secured: impl Fn(ServiceSpec) -> ServiceSpec) {
+    let user_service = secured(world.user_service()).start().await;
+    let _email_service = secured(world.email_service()).start().await;
+    let person = world.person("ada");
+    let _ = user_service.api().register(&person).await.expect(201);
+    world.mailbox(&person.email).until(1).await;
+    assert_eq!(user_service.check("kafka").await, "ok");
+}
+
+#[tokio::test]
+async fn both_services_work_over_tls_to_mongodb_and_refuse_a_stranger_s_certificate() {
+    let stack = Stack::from_env();
+    let (ours, strangers) = (Certificates::make(&stack, "mongodb"), Certificates::make(&stack, "stranger"));
+    let mongod = PrivateMongod::start_with_tls(&stack, "tls", ours.server).await;
+    let uri = |authority: &PathBuf| format!("mongodb://{}/?tls=true&tlsCAFile={}", mongod.address(), authority.display());
+    let world = World::new(&stack, "mongodb-tls").await;
+
+    let secured = |spec: ServiceSpec| spec.set("MONGODB__URI", uri(&ours.authority));
+    a_registration_becomes_a_mail(&world, secured).await;
+
+    let deceived = world.user_service().set("MONGODB__URI", uri(&strangers.authority)).start_unready().await;
+    assert_eq!(deceived.check("mongodb").await, "down");
+}
+
+#[tokio::test]
+async fn both_services_work_over_tls_to_kafka_with_scram() {
+    let stack = Stack::from_env();
+    if stack.is_embedded() {
+        return skipped("both_services_work_over_tls_to_kafka_with_scram", "the embedded broker has no TLS");
+    }
+    let certificates = Certificates::make(&stack, "kafka");
+    let port = Port::free().unwrap();
+    let secure = SecureListener {
+        port: port.number(),
+        pem: certificates.server,
+        user: "services".to_owned(),
+        password: "only-the-services-know".to_owned(),
+    };
+    let password = secure.password.clone();
+    let kafka = PrivateKafka::start_secure(&stack, "scram", secure).await;
+    let world = World::without_topic(&stack, "kafka-tls").on_brokers(kafka.brokers(), kafka.kind());
+    let brokers = format!("127.0.0.1:{}", port.number());
+
+    a_registration_becomes_a_mail(&world, |spec| {
+        spec.set("KAFKA__BROKERS", brokers.clone())
+            .set("KAFKA__PROPERTIES__SECURITY_PROTOCOL", "SASL_SSL")
+            .set("KAFKA__PROPERTIES__SASL_MECHANISM", "SCRAM-SHA-256")
+            .set("KAFKA__PROPERTIES__SASL_USERNAME", "services")
+            .set("KAFKA__PROPERTIES__SASL_PASSWORD", password.clone())
+            .set("KAFKA__PROPERTIES__SSL_CA_LOCATION", certificates.authority.display().to_string())
+    })
+    .await;
+}
