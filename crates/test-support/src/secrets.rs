@@ -5,20 +5,25 @@ use std::{
     env, fs,
     io::Write as _,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use bson::RawDocumentBuf;
 use futures_util::TryStreamExt as _;
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
 };
 use serde_json::{Value, json};
 
-use crate::{DEADLINE, Stack, TopicReader};
+use crate::{DEADLINE, Record, Stack};
 
 /// Shorter ones are found in innocent places.
 const SHORTEST: usize = 12;
+/// For all topics together.
+const TOPICS_DEADLINE: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(200);
 
 /// A secret in a place where it may not be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,29 +93,54 @@ fn in_logs(stack: &Stack, secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> 
     logs.flat_map(|path| leaks_in(&path.display().to_string(), &fs::read(&path).unwrap_or_default(), secrets)).collect()
 }
 
+/// One consumer reads all topics: a run has hundreds of them.
 async fn in_topics(stack: &Stack, secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
-    let mut leaks = BTreeSet::new();
-    for topic in topics(stack.brokers()).await {
-        let mut reader = TopicReader::new(stack.brokers(), &topic);
-        for record in reader.read_all().await {
-            let headers = record.headers.iter().filter_map(|(_, value)| value.clone());
-            let parts = headers.chain(record.key.clone()).chain(record.value.clone());
-            leaks.extend(parts.flat_map(|part| leaks_in(&format!("topic {topic}"), &part, secrets)));
+    let (brokers, secrets) = (stack.brokers().to_owned(), secrets.clone());
+    let search = move || {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &brokers)
+            // Demanded by the library, never used: partitions are assigned, offsets not stored.
+            .set("group.id", "secret-search")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "50")
+            .create()
+            .expect("these settings are valid");
+        let mut unread = assign_everything(&consumer);
+        let mut leaks = BTreeSet::new();
+        let end = Instant::now() + TOPICS_DEADLINE;
+        while unread > 0 {
+            assert!(Instant::now() < end, "{unread} partitions were not read to their end within {TOPICS_DEADLINE:?}");
+            match consumer.poll(POLL) {
+                Some(Ok(message)) => {
+                    let place = format!("topic {}", message.topic());
+                    let record = Record::of(&message);
+                    let headers = record.headers.into_iter().filter_map(|(_, value)| value);
+                    let parts = headers.chain(record.key).chain(record.value);
+                    leaks.extend(parts.flat_map(|part| leaks_in(&place, &part, &secrets)));
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => unread -= 1,
+                // Errors of a connection come up here; the next poll tries again.
+                Some(Err(_)) | None => {}
+            }
         }
-    }
-    leaks
+        leaks
+    };
+    tokio::task::spawn_blocking(search).await.unwrap_or_else(|panicked| panic!("reading the topics: {panicked}"))
 }
 
-async fn topics(brokers: &str) -> Vec<String> {
-    let brokers = brokers.to_owned();
-    let ask = move || {
-        let consumer: BaseConsumer =
-            ClientConfig::new().set("bootstrap.servers", &brokers).create().expect("these settings are valid");
-        let metadata = consumer.fetch_metadata(None, DEADLINE).expect("the broker answers");
-        let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
-        names.filter(|name| !name.starts_with("__")).collect()
-    };
-    tokio::task::spawn_blocking(ask).await.expect("asking for topics does not panic")
+/// Assigns every partition of every topic from its beginning; how many.
+fn assign_everything(consumer: &BaseConsumer) -> usize {
+    let metadata = consumer.fetch_metadata(None, DEADLINE).expect("the broker answers");
+    let mut assignment = TopicPartitionList::new();
+    for topic in metadata.topics().iter().filter(|topic| !topic.name().starts_with("__")) {
+        for partition in topic.partitions() {
+            let added = assignment.add_partition_offset(topic.name(), partition.id(), Offset::Beginning);
+            added.expect("the beginning is a valid offset");
+        }
+    }
+    consumer.assign(&assignment).expect("the partitions exist");
+    assignment.count()
 }
 
 async fn in_collections(stack: &Stack, secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
