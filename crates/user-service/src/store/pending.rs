@@ -147,10 +147,17 @@ impl PendingStore {
         self.update(user, doc! { "$unset": { "parked": "" } }).await
     }
 
-    /// Takes one event off its list without publishing it; false if it is not there.
+    /// Takes one event off its list without publishing it, as if it were published: its
+    /// audit row is written, a tombstone goes with its last entry. False if it is not
+    /// there; nothing changes then.
     pub async fn skip(&self, user: uuid::Uuid, event: uuid::Uuid) -> Result<bool, StoreError> {
-        let entry = doc! { "id": Uuid::from(event) };
-        self.update(user, doc! { "$pull": { "pendingEvents": entry }, "$unset": { "parked": "" } }).await
+        let waiting = doc! { "_id": Uuid::from(user), "pendingEvents.id": Uuid::from(event) };
+        let Some(backlog) = self.find(waiting, 1).await?.pop() else { return Ok(false) };
+        let last_of_tombstone = backlog.deleted_at.is_some() && backlog.pending_events.len() == 1;
+        let skipped = |entry: &PendingEvent| uuid::Uuid::from(entry.id) == event;
+        let events = backlog.pending_events.into_iter().filter(skipped).collect();
+        self.settle(&[&Acknowledged { user, events, last_of_tombstone }]).await?;
+        Ok(true)
     }
 
     async fn update(&self, user: uuid::Uuid, update: Document) -> Result<bool, StoreError> {
