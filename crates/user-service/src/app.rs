@@ -8,7 +8,7 @@ use anyhow::Context;
 use events::sealing::PublicKey;
 use mongodb::{Client, Database};
 use service_kit::{
-    Check, Clock, Health, Ids, Lifecycle, kafka, mongo,
+    Check, CheckState, Clock, Health, Ids, Lifecycle, kafka, mongo,
     ops::{self, OpsServer},
     prometheus::Registry,
 };
@@ -59,6 +59,8 @@ impl Application {
         let registry = Registry::new();
         let health =
             Health::new(&[Check { name: "mongodb", required: true }, Check { name: "kafka", required: false }]);
+        // Not seen yet is no more than late: events wait in MongoDB.
+        health.set("kafka", CheckState::Degraded);
         let encryption = KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
         let sealing = read_sealing_key(&config)?;
         let client = mongo::client(&config.mongodb, "user-service").await?;
@@ -171,6 +173,22 @@ impl Application {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Whether the service would start with this configuration, as far as that can be told
+/// without a server: every value is judged by the part that uses it.
+///
+/// # Errors
+/// As [`Application::build`], but for ports.
+pub async fn check(config: &Config) -> anyhow::Result<()> {
+    config.validate()?;
+    config.hashing.settings().validate()?;
+    KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
+    read_sealing_key(config)?;
+    TrustedProxies::parse(&config.http.trusted_proxies).context("http.trusted_proxies")?;
+    kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?;
+    mongo::client(&config.mongodb, "user-service").await?;
+    Ok(())
 }
 
 fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {

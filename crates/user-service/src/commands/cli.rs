@@ -10,7 +10,7 @@ use service_kit::{
 
 use super::{events, keygen};
 use crate::{
-    app::Application,
+    app::{self, Application},
     config::{Config, SOURCE},
     http::openapi,
 };
@@ -69,7 +69,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             block_on(async { Application::build(config).await?.run().await })
         }
         Command::CheckConfig => {
-            SOURCE.load::<Config>(file)?.validate()?;
+            let config: Config = SOURCE.load(file)?;
+            block_on(app::check(&config))?;
             print!("{}", SOURCE.effective(file, SOURCE.process_env()?)?);
             Ok(())
         }

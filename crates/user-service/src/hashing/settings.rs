@@ -43,6 +43,17 @@ pub struct InvalidSetting {
 }
 
 impl HashingSettings {
+    /// Whether the pool would start with these.
+    ///
+    /// # Errors
+    /// The first value that makes no sense.
+    pub fn validate(&self) -> Result<(), InvalidSetting> {
+        self.params()?;
+        self.thread_count()?;
+        self.accepted_wait()?;
+        Ok(())
+    }
+
     /// The parameters of new hashes.
     pub(super) fn params(&self) -> Result<Params, InvalidSetting> {
         within("hashing.iterations", self.iterations, Params::MIN_T_COST, MAX_ITERATIONS)?;
