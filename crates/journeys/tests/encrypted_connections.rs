@@ -50,7 +50,8 @@ async fn both_services_work_over_tls_to_mongodb_and_refuse_a_stranger_s_certific
     let stack = Stack::from_env();
     let (ours, strangers) = (Certificates::make(&stack, "mongodb"), Certificates::make(&stack, "stranger"));
     let mongod = PrivateMongod::start_with_tls(&stack, "tls", ours.server).await;
-    let uri = |authority: &PathBuf| format!("mongodb://{}/?tls=true&tlsCAFile={}", mongod.address(), authority.display());
+    let uri =
+        |authority: &PathBuf| format!("mongodb://{}/?tls=true&tlsCAFile={}", mongod.address(), authority.display());
     let world = World::new(&stack, "mongodb-tls").await;
 
     let secured = |spec: ServiceSpec| spec.set("MONGODB__URI", uri(&ours.authority));

@@ -36,7 +36,8 @@ impl AuditStore {
     pub async fn record(&self, row: &AuditRow) -> Result<bool, StoreError> {
         let user = Uuid::from(row.user);
         let since = row.at.saturating_sub(jiff::SignedDuration::from_hours(1)).unwrap_or(jiff::Timestamp::MIN);
-        let recent = doc! { "userId": user, "at": { "$gt": DateTime::from(since) }, "type": { "$in": &WITHOUT_EVENT[..] } };
+        let recent =
+            doc! { "userId": user, "at": { "$gt": DateTime::from(since) }, "type": { "$in": &WITHOUT_EVENT[..] } };
         let count = within(self.handle.deadline, async {
             self.handle.collection.count_documents(recent).limit(AT_MOST_AN_HOUR).await
         })
