@@ -78,6 +78,8 @@ async fn start(workspace: &Workspace, arguments: &UpArgs, instance: &mut Instanc
     let ports = Ports::DEFAULT.moved_by(arguments.port_offset);
     let addresses = ServicePorts::new(arguments.port_offset);
     let running = look_at_ports(ports, (!arguments.infra).then_some(addresses)).await?;
+    // Without the services too: `cargo run -p user-service` looks for them where these are.
+    keys::ensure_keys(workspace)?;
     keep_previous_logs(&workspace.logs());
     instance.record(workspace)?;
     println!("starting MongoDB, Kafka and mail ...");
@@ -91,7 +93,6 @@ async fn start(workspace: &Workspace, arguments: &UpArgs, instance: &mut Instanc
     let services = if arguments.infra {
         None
     } else {
-        keys::ensure_keys(workspace)?;
         println!("starting user-service and email-service ...");
         Some(Services::start(workspace, &infra, addresses, !arguments.background).await?)
     };

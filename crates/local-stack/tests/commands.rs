@@ -24,8 +24,15 @@ struct Clone {
 }
 
 impl Clone {
+    /// With keys, whatever they are: to make them the services would have to be built.
     fn new() -> Self {
-        Self { root: tempfile::tempdir().expect("a temporary directory") }
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let keys = root.path().join(".local/keys");
+        fs::create_dir_all(&keys).expect("a temporary directory");
+        for name in ["encryption.key", "sealing.public", "sealing.private"] {
+            fs::write(keys.join(name), "").expect("a new file");
+        }
+        Self { root }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -208,6 +215,20 @@ fn a_detached_stack_is_found_by_a_second_up_and_stopped_by_down() {
     assert!(down.status.success());
     all_gone(&pids);
     assert!(String::from_utf8_lossy(&clone.output(&["down"]).stdout).contains("nothing of this clone runs"));
+}
+
+#[test]
+fn a_missing_key_that_cannot_be_made_is_an_error_before_anything_starts() {
+    let clone = Clone::new();
+    fs::remove_file(clone.path(".local/keys/encryption.key")).expect("it was made");
+    // A directory in its place: no program can write it.
+    fs::create_dir(clone.path(".local/keys/encryption.key")).expect("a new name");
+    let offset = Offset::free();
+    let output = clone.output(&["up", "--infra", "--embedded", "--port-offset", &offset.text()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("user-service"), "{said}");
+    assert!(!clone.path(".local/data").exists());
 }
 
 #[test]
