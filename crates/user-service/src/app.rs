@@ -119,10 +119,10 @@ impl Application {
         let (server, api_addresses) = api_server(&config, Arc::clone(&accounts), scope)?;
         let ops = ops::serve(&config.ops, health.clone(), registry)?;
 
-        lifecycle.spawn("signing-keys", signing.keep_fresh(lifecycle.drained()));
+        lifecycle.spawn("signing-keys", Arc::clone(&signing).keep_fresh(lifecycle.drained()));
         let retention = config.audit.retention;
-        lifecycle
-            .spawn("database", watch_database(client, database, health, unique_ready, retention, lifecycle.drained()));
+        let (ready, stop) = (Ready { unique: unique_ready, signing }, lifecycle.drained());
+        lifecycle.spawn("database", watch_database(client, database, health, ready, retention, stop));
         let housekeeping = Housekeeping { store, clock, holder: ids.v4() };
         lifecycle.spawn("housekeeping", housekeeping.run(lifecycle.drained()));
         let stop_background = CancellationToken::new();
@@ -252,20 +252,30 @@ fn api_server(
     Ok((server.run(), addresses))
 }
 
-/// Makes the unique indexes, lets registrations in, then builds the others and keeps
-/// the health check up to date.
+/// What the service is not ready without, besides the connection.
+struct Ready {
+    unique: watch::Sender<bool>,
+    signing: Arc<SigningKeys>,
+}
+
+/// Makes the unique indexes, lets registrations in, waits for the signing keys, then
+/// builds the other indexes and keeps the health check up to date.
 async fn watch_database(
     client: Client,
     database: Database,
     health: Health,
-    unique_ready: watch::Sender<bool>,
+    ready: Ready,
     audit_retention: Duration,
     stop: CancellationToken,
 ) {
     if !ensured(&database, &store::unique(), &stop).await {
         return;
     }
-    unique_ready.send_replace(true);
+    ready.unique.send_replace(true);
+    tokio::select! {
+        () = ready.signing.read_once() => {}
+        () = stop.cancelled() => return,
+    }
     let others = store::after_readiness(audit_retention);
     tokio::join!(mongo::watch(client, health, stop.clone()), ensured(&database, &others, &stop));
 }

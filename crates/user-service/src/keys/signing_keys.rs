@@ -72,6 +72,8 @@ pub struct SigningKeys {
     token_ttl: SignedDuration,
     current: ArcSwapOption<KeySet>,
     reload: Mutex<Option<Instant>>,
+    /// Cancelled when a set was read for the first time.
+    read_once: CancellationToken,
 }
 
 impl SigningKeys {
@@ -86,6 +88,7 @@ impl SigningKeys {
             token_ttl: signed(token_ttl),
             current: ArcSwapOption::empty(),
             reload: Mutex::new(None),
+            read_once: CancellationToken::new(),
         })
     }
 
@@ -105,6 +108,11 @@ impl SigningKeys {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    /// Waits until the set was read for the first time: before that nobody can sign in.
+    pub async fn read_once(&self) {
+        self.read_once.cancelled().await;
     }
 
     /// The key that signs at this moment.
@@ -168,6 +176,7 @@ impl SigningKeys {
             // Counted from the question: the answer's server time is never ahead.
             let set = KeySet { keys, server_time: stored.now, read_at: asked };
             self.current.store(Some(Arc::new(set)));
+            self.read_once.cancel();
             return Ok(());
         }
     }
