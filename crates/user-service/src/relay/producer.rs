@@ -11,6 +11,7 @@ use rdkafka::{
     metadata::Metadata,
     producer::{FutureProducer, FutureRecord, Producer},
 };
+use service_kit::kafka::LogContext;
 use uuid::Uuid;
 
 use crate::store::PendingEvent;
@@ -38,17 +39,20 @@ pub(super) enum Refusal {
     Passing(String),
 }
 
+/// librdkafka's log goes to ours.
+type Producing = FutureProducer<LogContext>;
+
 /// The producer; made again after a fatal error.
 pub(super) struct EventProducer {
     config: ClientConfig,
     topic: String,
     partitions: i32,
-    current: ArcSwap<FutureProducer>,
+    current: ArcSwap<Producing>,
 }
 
 impl EventProducer {
     pub(super) fn new(config: ClientConfig, topic: String, partitions: i32) -> KafkaResult<Self> {
-        let current = ArcSwap::from_pointee(config.create()?);
+        let current = ArcSwap::from_pointee(config.create_with_context(LogContext)?);
         Ok(Self { config, topic, partitions, current })
     }
 
@@ -78,7 +82,7 @@ impl EventProducer {
         self.current.load_full().flush(deadline)
     }
 
-    fn judge(&self, used: &Arc<FutureProducer>, error: &KafkaError) -> Refusal {
+    fn judge(&self, used: &Arc<Producing>, error: &KafkaError) -> Refusal {
         if used.client().fatal_error().is_some() {
             self.replace(used);
         }
@@ -97,8 +101,8 @@ impl EventProducer {
     }
 
     /// A fatal error (idempotence lost) never heals: the next one starts afresh.
-    fn replace(&self, broken: &Arc<FutureProducer>) {
-        match self.config.create::<FutureProducer>() {
+    fn replace(&self, broken: &Arc<Producing>) {
+        match self.config.create_with_context::<_, Producing>(LogContext) {
             Ok(fresh) => {
                 let before = self.current.compare_and_swap(broken, Arc::new(fresh));
                 if Arc::ptr_eq(&before, broken) {

@@ -6,10 +6,9 @@ use std::{sync::Arc, time::Duration};
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
     error::RDKafkaErrorCode,
 };
-use service_kit::{CheckState, Health};
+use service_kit::{CheckState, Health, kafka::LogContext};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -99,7 +98,7 @@ impl TopicWatch {
     }
 
     async fn create(&self) {
-        let admin: AdminClient<DefaultClientContext> = match self.client.create() {
+        let admin: AdminClient<LogContext> = match self.client.create_with_context(LogContext) {
             Ok(admin) => admin,
             Err(error) => return tracing::warn!(%error, "no Kafka admin client"),
         };
