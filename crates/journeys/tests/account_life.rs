@@ -34,7 +34,7 @@ async fn an_account_lives_from_its_registration_to_its_goodbye() {
 
     let mailbox = world.mailbox(&ada.email);
     let welcome = mailbox.until(1).await.remove(0);
-    assert_eq!(welcome.to, [ada.email.clone()]);
+    assert_eq!(welcome.to, std::slice::from_ref(&ada.email));
     assert!(welcome.subject.starts_with("Welcome to "), "{}", welcome.subject);
     assert_eq!(welcome.header("auto-submitted"), "auto-generated");
     let job = ledger_row(&world, &record.id()).await;
