@@ -232,20 +232,16 @@ impl Pool {
     async fn connection_to(&self, slot: &Slot) -> Result<Connection, ConnectError> {
         while let Some(connection) = slot.take_idle(Instant::now()) {
             if let Ok(connection) = connection.reset().await {
-                slot.state.lock().breaker.seen = Some(Instant::now());
+                // As good a sign of life as a new connection: it closes the breaker too.
+                if slot.heard(true) {
+                    tracing::info!(server = %slot.name, "the mail server answers");
+                    self.report();
+                }
                 return Ok(connection);
             }
         }
         let connected = slot.endpoint.connect().await;
-        let changed = {
-            let mut state = slot.state.lock();
-            let before = (state.breaker.lets_through(), state.breaker.seen.is_some());
-            match &connected {
-                Ok(_) => state.breaker.connected(Instant::now()),
-                Err(_) => state.breaker.failed(Instant::now(), chance()),
-            }
-            before != (state.breaker.lets_through(), state.breaker.seen.is_some())
-        };
+        let changed = slot.heard(connected.is_ok());
         self.0.metrics.connection(&slot.name, connected.is_ok());
         self.0.metrics.server_up(&slot.name, connected.is_ok());
         match &connected {
@@ -274,6 +270,18 @@ impl Pool {
 }
 
 impl Slot {
+    /// The server answered, or did not take a connection; true if that is news.
+    fn heard(&self, answers: bool) -> bool {
+        let mut state = self.state.lock();
+        let before = (state.breaker.lets_through(), state.breaker.seen.is_some());
+        if answers {
+            state.breaker.connected(Instant::now());
+        } else {
+            state.breaker.failed(Instant::now(), chance());
+        }
+        before != (state.breaker.lets_through(), state.breaker.seen.is_some())
+    }
+
     fn take_idle(&self, now: Instant) -> Option<Connection> {
         self.drop_idle(now);
         // The one that was used last: the others may grow old and go.

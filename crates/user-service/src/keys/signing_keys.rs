@@ -25,9 +25,10 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// An unknown key id makes us look again, but not more often than this.
 const RELOAD_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
-/// No fresh key set: MongoDB has not been reached for too long.
+/// No fresh key set: MongoDB has not been reached for too long, or the keys in it were
+/// sealed with another key-encryption key.
 #[derive(Debug, thiserror::Error)]
-#[error("no signing key is at hand: the key set has not been read for five minutes")]
+#[error("no signing key is at hand: none was read in the last five minutes that opens under keys.encryption_key")]
 pub struct SigningUnavailable;
 
 /// The key that signs now.
@@ -72,7 +73,7 @@ pub struct SigningKeys {
     token_ttl: SignedDuration,
     current: ArcSwapOption<KeySet>,
     reload: Mutex<Option<Instant>>,
-    /// Cancelled when a set was read for the first time.
+    /// Cancelled when a set was read for the first time in which a key signs.
     read_once: CancellationToken,
 }
 
@@ -110,7 +111,7 @@ impl SigningKeys {
         }
     }
 
-    /// Waits until the set was read for the first time: before that nobody can sign in.
+    /// Waits until a set was read in which a key signs: before that nobody can sign in.
     pub async fn read_once(&self) {
         self.read_once.cancelled().await;
     }
@@ -176,7 +177,10 @@ impl SigningKeys {
             // Counted from the question: the answer's server time is never ahead.
             let set = KeySet { keys, server_time: stored.now, read_at: asked };
             self.current.store(Some(Arc::new(set)));
-            self.read_once.cancel();
+            match self.signing() {
+                Ok(_) => self.read_once.cancel(),
+                Err(error) => tracing::error!(%error, "nobody can sign in"),
+            }
             return Ok(());
         }
     }
