@@ -18,11 +18,7 @@ use tokio::{
 
 use crate::{
     config::Settings,
-    ingest::{
-        batch::Writer,
-        consumer::{self, Consumer},
-        record::Reader,
-    },
+    ingest::{batch::Writer, client, consumer::Consumer, record::Reader},
     ledger::{DeadLetters, Ledger, Suppressions, census, indexes},
     mailer::{connection::Endpoint, connection::Patience, pool::Pool},
     metrics::Metrics,
@@ -63,7 +59,7 @@ impl App {
         tracing::info!(instance, keys = ?keys.kids().collect::<Vec<_>>(), "starting");
 
         let renderer = Renderer::new(from, link_base_url).context("mail.from, mail.link_base_url")?;
-        let kafka = consumer::client_config(&config.kafka, config.ingest.max_poll_interval, &instance)?;
+        let kafka = client::client_config(&config.kafka, config.ingest.max_poll_interval, &instance)?;
         let ops = ops::serve(&config.ops, health.clone(), metrics.registry())?;
         lifecycle.watch_signals()?;
 

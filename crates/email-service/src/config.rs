@@ -158,6 +158,11 @@ impl Settings {
         if !(1..=MOST_SENDERS).contains(&config.sender.concurrency) {
             return Err(SettingError::value("sender.concurrency", format!("must be 1 to {MOST_SENDERS}")));
         }
+        if let Some(name) = &config.smtp.hello_name
+            && url::Host::parse(name).is_err()
+        {
+            return Err(SettingError::value("smtp.hello_name", "must be a host name"));
+        }
         let backoff = Backoff::new(config.mail.backoff.iter().map(|step| **step).collect())
             .map_err(|problem| SettingError::value("mail.backoff", format!("needs {problem}")))?;
         let from = config
@@ -293,6 +298,7 @@ mod tests {
             ("MAIL__LINK_BASE_URL", "here", "mail.link_base_url"),
             ("MAIL__BACKOFF", "", "mail.backoff"),
             ("SMTP__STEP_TIMEOUT", "0s", "smtp.step_timeout"),
+            ("SMTP__HELLO_NAME", "mail example.org", "smtp.hello_name"),
             ("INGEST__MAX_POLL_INTERVAL", "1s", "ingest.max_poll_interval"),
             ("SMTP__URL", "smtp://user:hunter2@host/path", "smtp.url"),
             ("SEALING__PRIVATE_KEY", "hunter2", "sealing.private_key"),

@@ -7,7 +7,7 @@ use email_service::{
     app::App,
     commands::{self, Stores, dead_letters, keygen, line, mail},
     config::{SOURCE, Settings},
-    ingest::consumer,
+    ingest::client,
 };
 use service_kit::{
     OpsConfig,
@@ -99,7 +99,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::CheckConfig => {
             let effective = SOURCE.effective(file, SOURCE.process_env()?)?;
             let settings = Settings::load(file)?;
-            consumer::client_config(&settings.config.kafka, settings.config.ingest.max_poll_interval, "check-config")?;
+            client::client_config(&settings.config.kafka, settings.config.ingest.max_poll_interval, "check-config")?;
             Ok(line(effective.trim_end())?)
         }
         Command::Healthcheck => {

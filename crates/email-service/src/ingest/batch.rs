@@ -1,7 +1,7 @@
 //! Records that were read together, and how they become durable: all of them, or none
 //! counts as read.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use service_kit::{Clock, mongo::StoreError};
 use tokio::{sync::Notify, time::sleep};
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::record::{Decision, Reader};
 use crate::{
-    ledger::{DeadLetter, DeadLetters, Ledger, NewMail, Suppressions, dead_letters::Record},
+    ledger::{DeadLetter, DeadLetters, Inserted, Ledger, NewMail, Suppressions, dead_letters::Record},
     mailer::backoff::{chance, doubling},
     metrics::{Metrics, RecordOutcome},
 };
@@ -117,17 +117,25 @@ impl Writer {
         self.letters.keep(&batch.letters).await?;
 
         // From here on the batch is safe.
-        if inserted.known > 0 {
-            tracing::info!(known = inserted.known, "records read again: their mails are in the ledger already");
+        if !inserted.known.is_empty() {
+            tracing::info!(known = inserted.known.len(), "records read again: their mails are in the ledger already");
         }
-        for (index, row) in rows.iter().enumerate() {
-            if !inserted.refused.iter().any(|(refused, _)| *refused == index) {
-                self.metrics.row(row.template(), row.state().as_str());
-            }
-        }
+        self.count(&rows, &inserted);
         if inserted.new > 0 {
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    fn count(&self, rows: &[NewMail], inserted: &Inserted) {
+        let known: HashSet<usize> = inserted.known.iter().copied().collect();
+        let refused: HashSet<usize> = inserted.refused.iter().map(|(index, _)| *index).collect();
+        for (index, row) in rows.iter().enumerate() {
+            if known.contains(&index) {
+                self.metrics.row(row.template(), "known");
+            } else if !refused.contains(&index) {
+                self.metrics.row(row.template(), row.state().as_str());
+            }
+        }
     }
 }

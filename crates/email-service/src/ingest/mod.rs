@@ -2,6 +2,7 @@
 //! dead letter, and only then does its offset count as read.
 
 pub mod batch;
+pub mod client;
 pub mod consumer;
 pub mod offsets;
 pub mod record;

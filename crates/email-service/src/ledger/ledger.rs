@@ -3,32 +3,19 @@
 
 use std::time::Duration;
 
-use bson::{Bson, Document, doc};
+use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
-use mongodb::{
-    Collection, Database,
-    error::{ErrorKind, InsertManyError},
-    options::ReturnDocument,
-};
+use mongodb::{Collection, Database, error::ErrorKind, options::ReturnDocument};
 use service_kit::mongo::{StoreError, within};
 
-use super::{MailJob, NewMail, State};
+use super::{
+    Inserted, MailJob, NewMail, State,
+    filters::{abandoned, claimable, held, held_for_good, overdue, resendable},
+    step::{end, from_now, literal, requeued_fields, resent_fields, step, terminal, unknown_fields},
+};
 
 /// The collection.
 pub const COLLECTION: &str = "mailJobs";
-
-/// After this an unknown delivery is sent again, where its policy allows: time for a late
-/// 250 to be written down first.
-pub const RESEND_AFTER: Duration = Duration::from_secs(10);
-
-/// How many steps of history are kept beside those that concern `unknown`.
-const HISTORY: i32 = 60;
-
-/// A mail whose sender disappeared is due at once the first time, then this much later
-/// with each time: one that takes its process down must not do so in a circle.
-const PAUSE_AFTER_LOSS: Duration = Duration::from_secs(30);
-
-const DUPLICATE_KEY: i32 = 11000;
 
 /// Handle to the ledger. Clones share the connection pool.
 #[derive(Clone)]
@@ -37,17 +24,6 @@ pub struct Ledger {
     documents: Collection<Document>,
     deadline: Duration,
     instance: String,
-}
-
-/// What became of a batch of new mails.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Inserted {
-    /// Written now.
-    pub new: usize,
-    /// Was there already: a record read again.
-    pub known: usize,
-    /// Positions of those that the store refuses for themselves, with its error code.
-    pub refused: Vec<(usize, i32)>,
 }
 
 /// What became of a write that only a holder may do.
@@ -109,7 +85,7 @@ impl Ledger {
             Err(_) => Err(StoreError::Timeout),
             Ok(Ok(_)) => Ok(Inserted { new: mails.len(), ..Inserted::default() }),
             Ok(Err(error)) => match error.kind.as_ref() {
-                ErrorKind::InsertMany(failure) => match sorted_out(failure, mails.len()) {
+                ErrorKind::InsertMany(failure) => match Inserted::sorted_out(failure, mails.len()) {
                     Some(inserted) => Ok(inserted),
                     None => Err(error.into()),
                 },
@@ -253,7 +229,12 @@ impl Ledger {
     /// [`StoreError`]: the rest is done the next time.
     pub async fn recover(&self) -> Result<Recovered, StoreError> {
         Ok(Recovered {
-            requeued: self.move_all(abandoned(State::Preparing), self.requeue_abandoned()).await?,
+            requeued: self
+                .move_all(
+                    abandoned(State::Preparing),
+                    self.step(State::Queued, Some("the sender disappeared before the fence"), requeued_fields()),
+                )
+                .await?,
             unknown: self
                 .move_all(
                     abandoned(State::Data),
@@ -261,7 +242,12 @@ impl Ledger {
                 )
                 .await?,
             held: self.move_all(held_for_good(), vec![doc! { "$set": end() }]).await?,
-            resent: self.move_all(resendable(), self.resend()).await?,
+            resent: self
+                .move_all(
+                    resendable(),
+                    self.step(State::Queued, Some("sent again, as its policy allows once"), resent_fields()),
+                )
+                .await?,
             expired: self.move_all(overdue(), self.step(State::Expired, None, terminal(None, false))).await?,
         })
     }
@@ -325,10 +311,12 @@ impl Ledger {
         }
         let now = self.find(&job.id).await?;
         let epoch = if raised { job.epoch + 1 } else { job.epoch };
-        Ok(match now {
-            Some(row) if row.state == to && row.epoch == epoch => Written::Done,
-            row => Written::Lost(row.map(|row| row.state)),
-        })
+        match now {
+            Some(row) if row.state == to && row.epoch == epoch => Ok(Written::Done),
+            // The primary says otherwise, and the majority does not know it yet: ask again.
+            Some(row) if row.epoch == job.epoch && from.contains(&row.state) => Err(StoreError::Timeout),
+            row => Ok(Written::Lost(row.map(|row| row.state))),
+        }
     }
 
     async fn move_all(&self, filter: Document, update: Vec<Document>) -> Result<u64, StoreError> {
@@ -336,208 +324,7 @@ impl Ledger {
         Ok(result.modified_count)
     }
 
-    fn requeue_abandoned(&self) -> Vec<Document> {
-        let millis = millis(PAUSE_AFTER_LOSS);
-        let pause = doc! { "$multiply": [millis, { "$min": [{ "$ifNull": ["$losses", 0_i64] }, 20_i64] }] };
-        let fields = doc! {
-            "epoch": { "$add": ["$epoch", 1_i64] },
-            "lease": "$$REMOVE",
-            "losses": { "$add": [{ "$ifNull": ["$losses", 0_i64] }, 1_i64] },
-            "nextAttemptAt": { "$add": ["$$NOW", pause] },
-        };
-        self.step(State::Queued, Some("the sender disappeared before the fence"), fields)
-    }
-
-    fn resend(&self) -> Vec<Document> {
-        let fields = doc! {
-            "epoch": { "$add": ["$epoch", 1_i64] },
-            "resends": { "$add": [{ "$ifNull": ["$resends", 0_i64] }, 1_i64] },
-            "nextAttemptAt": "$$NOW",
-        };
-        self.step(State::Queued, Some("sent again, as its policy allows once"), fields)
-    }
-
-    /// One step: the state, `fields`, and the entry of history.
     fn step(&self, to: State, note: Option<&str>, fields: Document) -> Vec<Document> {
-        let mut entry = doc! { "at": "$$NOW", "from": "$state", "to": to.as_str(), "by": literal(&self.instance) };
-        if let Some(note) = note {
-            entry.insert("note", literal(note));
-        }
-        let mut set = doc! { "state": to.as_str(), "history": bounded_history(entry) };
-        set.extend(fields);
-        vec![doc! { "$set": set }]
-    }
-}
-
-/// The claim's filter.
-pub fn claimable() -> Document {
-    doc! {
-        "state": State::Queued.as_str(),
-        "$expr": { "$and": [
-            { "$lte": ["$nextAttemptAt", "$$NOW"] },
-            { "$gt": ["$expiresAt", "$$NOW"] },
-        ] },
-    }
-}
-
-/// Held by a sender whose lease has ended.
-pub fn abandoned(state: State) -> Document {
-    doc! { "state": state.as_str(), "$expr": { "$lte": ["$lease.until", "$$NOW"] } }
-}
-
-/// Unknown, and to be sent again now.
-pub fn resendable() -> Document {
-    doc! {
-        "state": State::Unknown.as_str(),
-        // A terminal one has no such time; without this, `$expr` would take "none" for early.
-        "nextAttemptAt": { "$gt": bson::DateTime::from_millis(0) },
-        "$expr": { "$and": [
-            { "$lte": ["$nextAttemptAt", "$$NOW"] },
-            { "$gt": ["$expiresAt", "$$NOW"] },
-        ] },
-    }
-}
-
-/// Unknown, was to be sent again, and has expired meanwhile.
-pub fn held_for_good() -> Document {
-    doc! {
-        "state": State::Unknown.as_str(),
-        "nextAttemptAt": { "$gt": bson::DateTime::from_millis(0) },
-        "$expr": { "$lte": ["$expiresAt", "$$NOW"] },
-    }
-}
-
-/// Waits, and is no longer worth it.
-pub fn overdue() -> Document {
-    doc! { "state": State::Queued.as_str(), "$expr": { "$lte": ["$expiresAt", "$$NOW"] } }
-}
-
-/// Only the claim that `job` is, and only in these states.
-fn held(job: &MailJob, states: &[State]) -> Document {
-    let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
-    doc! { "_id": &job.id, "epoch": job.epoch, "state": { "$in": states } }
-}
-
-/// The fields of a row that nothing more happens to.
-fn end() -> Document {
-    doc! { "terminalAt": "$$NOW", "lease": "$$REMOVE", "nextAttemptAt": "$$REMOVE" }
-}
-
-fn terminal(reply: Option<&str>, attempted: bool) -> Document {
-    let mut fields = end();
-    if attempted {
-        fields.insert("attempts", doc! { "$add": ["$attempts", 1_i64] });
-    }
-    if let Some(reply) = reply {
-        fields.insert("lastReply", literal(reply));
-    }
-    fields
-}
-
-/// `unknown` waits for its resend, or is terminal: under `hold`, after its one resend, and
-/// once the mail has expired. The epoch stays: a late 250 still finds it.
-fn unknown_fields() -> Document {
-    let may_resend = doc! { "$and": [
-        { "$eq": ["$policy", "resend_once"] },
-        { "$eq": [{ "$ifNull": ["$resends", 0_i64] }, 0_i64] },
-        { "$gt": ["$expiresAt", "$$NOW"] },
-    ] };
-    doc! {
-        "lease": "$$REMOVE",
-        "nextAttemptAt": { "$cond": [may_resend.clone(), from_now(RESEND_AFTER), "$$REMOVE"] },
-        "terminalAt": { "$cond": [may_resend, "$$REMOVE", "$$NOW"] },
-    }
-}
-
-/// The history with `entry` at its end. Beyond its bound old steps go, but never one that
-/// concerns `unknown`: those say why a mail may have been sent twice.
-fn bounded_history(entry: Document) -> Bson {
-    let all = doc! { "$concatArrays": ["$history", [entry]] };
-    let unknown = |field: &str| doc! { "$eq": [format!("$$step.{field}"), State::Unknown.as_str()] };
-    let older = doc! { "$slice": ["$$all", { "$subtract": [{ "$size": "$$all" }, HISTORY] }] };
-    let kept = doc! { "$filter": {
-        "input": older, "as": "step", "cond": { "$or": [unknown("from"), unknown("to")] },
-    } };
-    doc! { "$let": {
-        "vars": { "all": all },
-        "in": { "$cond": [
-            { "$lte": [{ "$size": "$$all" }, HISTORY] },
-            "$$all",
-            { "$concatArrays": [kept, { "$slice": ["$$all", -HISTORY] }] },
-        ] },
-    } }
-    .into()
-}
-
-/// A text as it is: in a pipeline a string that begins with `$` would name a field.
-fn literal(text: &str) -> Document {
-    doc! { "$literal": text }
-}
-
-fn from_now(duration: Duration) -> Document {
-    doc! { "$add": ["$$NOW", millis(duration)] }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
-}
-
-/// Which mails of a batch were there already and which the store refuses for themselves;
-/// none of it if the batch as a whole has to be tried again.
-fn sorted_out(failure: &InsertManyError, total: usize) -> Option<Inserted> {
-    if failure.write_concern_error.is_some() {
-        return None;
-    }
-    let mut inserted = Inserted::default();
-    for error in failure.write_errors.as_deref().unwrap_or_default() {
-        if error.code != DUPLICATE_KEY {
-            inserted.refused.push((error.index, error.code));
-        } else if error.message.contains(" index: _id_ ") {
-            inserted.known += 1;
-        } else {
-            // Another unique index, which we do not have: not "already in the ledger".
-            return None;
-        }
-    }
-    inserted.new = total.checked_sub(inserted.known + inserted.refused.len())?;
-    Some(inserted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn failure(errors: &[(usize, i32, &str)], concern: bool) -> InsertManyError {
-        let errors: Vec<Document> = errors
-            .iter()
-            .map(|(index, code, message)| doc! { "index": i64::try_from(*index).unwrap(), "code": code, "errmsg": message })
-            .collect();
-        let concern = concern.then(|| doc! { "code": 64, "codeName": "WriteConcernTimeout", "errmsg": "waiting" });
-        bson::deserialize_from_document(doc! { "writeErrors": errors, "writeConcernError": concern }).unwrap()
-    }
-
-    const KNOWN: &str = "E11000 duplicate key error collection: db.mailJobs index: _id_ dup key: { _id: \"x\" }";
-
-    #[test]
-    fn a_row_that_is_there_already_is_known() {
-        let inserted = sorted_out(&failure(&[(0, DUPLICATE_KEY, KNOWN)], false), 3).unwrap();
-        assert_eq!(inserted, Inserted { new: 2, known: 1, refused: Vec::new() });
-    }
-
-    #[test]
-    fn a_row_that_the_store_refuses_is_told_apart() {
-        let inserted = sorted_out(&failure(&[(0, DUPLICATE_KEY, KNOWN), (2, 10334, "too large")], false), 3).unwrap();
-        assert_eq!(inserted, Inserted { new: 1, known: 1, refused: vec![(2, 10334)] });
-    }
-
-    #[test]
-    fn nothing_is_known_to_be_safe_without_the_majority() {
-        assert_eq!(sorted_out(&failure(&[(0, DUPLICATE_KEY, KNOWN)], true), 1), None);
-    }
-
-    #[test]
-    fn a_duplicate_of_another_index_is_no_known_row() {
-        let other = KNOWN.replace("_id_", "someIndex_1");
-        assert_eq!(sorted_out(&failure(&[(0, DUPLICATE_KEY, &other)], false), 1), None);
+        step(&self.instance, to, note, fields)
     }
 }

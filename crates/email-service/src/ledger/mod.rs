@@ -5,15 +5,19 @@
 
 pub mod census;
 pub mod dead_letters;
+pub mod filters;
 pub mod indexes;
+pub mod inserted;
 #[expect(clippy::module_inception, reason = "the operations of the ledger are the ledger")]
 pub mod ledger;
 pub mod mail_job;
 pub mod states;
+mod step;
 pub mod suppressions;
 
 pub use dead_letters::{DeadLetter, DeadLetters};
-pub use ledger::{Inserted, Ledger};
+pub use inserted::Inserted;
+pub use ledger::Ledger;
 pub use mail_job::{MailJob, NewMail, SealedLink};
 pub use states::State;
 pub use suppressions::Suppressions;

@@ -9,6 +9,7 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::fence::Sender;
 use crate::{
@@ -100,11 +101,13 @@ impl Dispatcher {
     fn start(&self, job: MailJob, permit: OwnedSemaphorePermit) {
         let (sender, in_hand) = (Arc::clone(&self.sender), Arc::clone(&self.in_hand));
         in_hand.lock().insert(job.id.clone());
-        self.lifecycle.spawn("send", async move {
+        let span = tracing::info_span!("mail", id = job.id, traceparent = job.trace_parent);
+        let send = async move {
             sender.send(&job).await;
             in_hand.lock().remove(&job.id);
             drop(permit);
-        });
+        };
+        self.lifecycle.spawn("send", send.instrument(span));
     }
 
     /// The answer to a claim may be lost, and the mail with it for the length of a lease:

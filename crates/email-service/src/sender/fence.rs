@@ -187,7 +187,7 @@ impl Sender {
             Ok(true) if flip_sent.elapsed() < self.lease => {}
             Ok(false) => {
                 drop(transaction);
-                tracing::warn!(mail = job.id, "the mail was taken over before the fence: not sent here");
+                tracing::warn!("the mail was taken over before the fence: not sent here");
                 return SendOutcome::Lost;
             }
             Ok(true) => {
@@ -196,7 +196,7 @@ impl Sender {
             }
             Err(error) => {
                 drop(transaction);
-                tracing::warn!(mail = job.id, %error, "the fence is of unknown outcome: not sent now");
+                tracing::warn!(%error, "the fence is of unknown outcome: not sent now");
                 return self.take_back(job, flip_sent, "the ledger did not answer at the fence").await;
             }
         }
@@ -213,7 +213,7 @@ impl Sender {
             }
             Err(broken) => {
                 let note = format!("no reply to the body: {broken}");
-                tracing::warn!(mail = job.id, note, "nobody knows whether the mail was accepted");
+                tracing::warn!(note, "nobody knows whether the mail was accepted");
                 self.settled(job, SendOutcome::Unknown, || self.ledger.unknown(job, &note)).await
             }
         }
@@ -226,7 +226,7 @@ impl Sender {
         while flip_sent.elapsed() < self.lease {
             match self.ledger.take_back(job, note).await {
                 Ok(_) => return SendOutcome::GivenBack,
-                Err(error) => failures = self.pause_after(job, &error, failures).await,
+                Err(error) => failures = self.pause_after(&error, failures).await,
             }
         }
         SendOutcome::Lost
@@ -239,6 +239,7 @@ impl Sender {
             let latency = self.clock.now().duration_since(job.event_time);
             self.metrics.delivered(latency.try_into().unwrap_or_default());
             let text = reply.to_string();
+            tracing::info!(template = %job.template, reply = text, "the mail was accepted");
             return self.settled(job, SendOutcome::Sent, || self.ledger.sent(job, &text)).await;
         }
         match judge(Phase::Dot, &reply) {
@@ -275,7 +276,7 @@ impl Sender {
         self.metrics.refusal(phase.as_str(), reply.code);
         let note = format!("reply to {phase}: {reply}");
         let text = reply.to_string();
-        tracing::info!(mail = job.id, note, ?verdict, "the server refused");
+        tracing::info!(note, ?verdict, "the server refused");
         match verdict {
             Verdict::Retry { at_least, close: _ } => self.retry(job, &note, Some(&text), at_least).await,
             // Replies are out of step, and the body is not sent: another connection.
@@ -308,14 +309,14 @@ impl Sender {
     }
 
     async fn fail(&self, job: &MailJob, note: &str, reply: Option<&str>) -> SendOutcome {
-        tracing::warn!(mail = job.id, note, "the mail has failed");
+        tracing::warn!(note, "the mail has failed");
         self.settled(job, SendOutcome::Failed, || self.ledger.failed(job, note, reply)).await
     }
 
     async fn suppress(&self, job: &MailJob, reply: &str) {
         let mut failures = 0;
         while let Err(error) = self.suppressions.add(&job.to, reply, &job.id).await {
-            failures = self.pause_after(job, &error, failures).await;
+            failures = self.pause_after(&error, failures).await;
         }
     }
 
@@ -339,14 +340,14 @@ impl Sender {
                     );
                     return SendOutcome::Lost;
                 }
-                Err(error) => failures = self.pause_after(job, &error, failures).await,
+                Err(error) => failures = self.pause_after(&error, failures).await,
             }
         }
     }
 
-    async fn pause_after(&self, job: &MailJob, error: &StoreError, failures: u32) -> u32 {
+    async fn pause_after(&self, error: &StoreError, failures: u32) -> u32 {
         if failures == 0 {
-            tracing::warn!(mail = job.id, %error, "the ledger does not answer: trying on");
+            tracing::warn!(%error, "the ledger does not answer: trying on");
         }
         let failures = failures.saturating_add(1);
         sleep(doubling(failures, Duration::from_millis(50), Duration::from_secs(1), chance())).await;
@@ -360,7 +361,7 @@ impl Sender {
             match self.ledger.renew(job, self.lease).await {
                 Ok(true) => {}
                 Ok(false) => std::future::pending().await,
-                Err(error) => tracing::warn!(mail = job.id, %error, "the lease could not be renewed"),
+                Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
             }
         }
     }

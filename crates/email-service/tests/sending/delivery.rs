@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use email_service::ledger::State;
-use test_support::{Act, Phase, Rule, ScriptedSmtp};
+use service_kit::CheckState;
+use test_support::{Act, Phase, Rule, ScriptedSmtp, eventually};
+use tokio_util::sync::CancellationToken;
 
-use crate::setup::{Store, send_next, way};
+use crate::setup::{STEP, Store, send_next, way};
 
 #[tokio::test]
 async fn a_mail_is_handed_over_and_written_down() {
@@ -111,19 +113,30 @@ async fn a_server_that_must_encrypt_and_cannot_gets_no_mail() {
 }
 
 #[tokio::test]
-async fn the_watch_reopens_a_server_that_is_back() {
-    let (store, smtp) = (Store::new("watch").await, ScriptedSmtp::start().await);
-    smtp.rule(Rule::always(Phase::Greeting, Act::Drop));
-    let sender = store.sender(&[&smtp]);
-    assert!(sender.pool.checkout().await.is_err());
-    let pool = sender.pool.clone();
-    let watch = tokio::spawn(async move { pool.watch(tokio_util::sync::CancellationToken::new()).await });
-    smtp.behave();
-    let available = async {
-        while sender.pool.checkout().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+async fn an_idle_service_notices_when_its_server_goes_and_comes_back() {
+    let smtp = ScriptedSmtp::start().await;
+    let (pool, health) = Store::pool(&smtp, STEP);
+    let stop = CancellationToken::new();
+    let watch = tokio::spawn({
+        let (pool, stop) = (pool.clone(), stop.clone());
+        async move { pool.watch(stop).await }
+    });
+    let until = async |state: CheckState| {
+        let what = format!("smtp: {state:?}");
+        eventually(Duration::from_secs(15), &what, async || {
+            (health.report().checks == [("smtp", state)]).then_some(())
+        })
+        .await;
     };
-    tokio::time::timeout(Duration::from_secs(10), available).await.expect("the server is used again");
-    watch.abort();
+    until(CheckState::Ok).await;
+    smtp.rule(Rule::always(Phase::Rset, Act::Drop));
+    smtp.rule(Rule::always(Phase::Greeting, Act::Drop));
+    until(CheckState::Down).await;
+    assert!(pool.checkout().await.is_err());
+    smtp.behave();
+    until(CheckState::Ok).await;
+    pool.available().await;
+    assert!(pool.checkout().await.is_ok());
+    stop.cancel();
+    watch.await.unwrap();
 }

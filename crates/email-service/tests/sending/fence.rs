@@ -256,7 +256,7 @@ async fn a_stop_gives_back_what_has_not_reached_the_fence() {
     let id = store.queue(store.notice("ada@example.com")).await;
     let mut sender = store.sender(&[&smtp]);
     let slow = std::sync::Arc::get_mut(&mut sender).unwrap();
-    slow.pool = pool_with_patience(&smtp);
+    slow.pool = Store::pool(&smtp, Duration::from_secs(60)).0;
     let stop = slow.stop.clone();
     let sending = tokio::spawn(async move { send_next(&sender).await });
     smtp.until_phase(Phase::Rcpt, 1).await;
@@ -271,16 +271,6 @@ async fn a_stop_gives_back_what_has_not_reached_the_fence() {
             .then_some(())
     })
     .await;
-}
-
-fn pool_with_patience(smtp: &ScriptedSmtp) -> email_service::mailer::pool::Pool {
-    use email_service::{
-        mailer::{connection::Endpoint, pool::Pool},
-        metrics::Metrics,
-    };
-    use service_kit::{Check, Health};
-    let endpoint = Endpoint::new(smtp.url().parse().unwrap(), None, Duration::from_secs(60));
-    Pool::new(vec![endpoint], Health::new(&[Check { name: "smtp", required: false }]), Metrics::new())
 }
 
 #[tokio::test]

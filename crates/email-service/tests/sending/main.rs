@@ -1,5 +1,7 @@
 //! Ledger and fence against a real MongoDB and an SMTP server that misbehaves.
 
+#![expect(clippy::unwrap_used, reason = "what a test's helper cannot have fails the test")]
+
 mod delivery;
 mod fence;
 mod ledger;

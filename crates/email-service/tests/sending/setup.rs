@@ -152,6 +152,13 @@ impl Store {
         })
     }
 
+    /// A pool of one server, and the health that it reports to.
+    pub(crate) fn pool(smtp: &ScriptedSmtp, step: Duration) -> (Pool, Health) {
+        let health = Health::new(&[Check { name: "smtp", required: false }]);
+        let endpoint = Endpoint::new(smtp.url().parse().unwrap(), None, step);
+        (Pool::new(vec![endpoint], health.clone(), Metrics::new()), health)
+    }
+
     pub(crate) fn suppressions(&self) -> Suppressions {
         Suppressions::new(&self.database, Duration::from_secs(2))
     }

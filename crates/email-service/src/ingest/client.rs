@@ -1,0 +1,162 @@
+//! librdkafka's client: its configuration, what it tells us, and how it is closed.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use rdkafka::{
+    ClientConfig, ClientContext, Statistics, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, ConsumerContext, Rebalance},
+    error::KafkaError,
+};
+use service_kit::{CheckState, Health, kafka};
+
+use super::offsets::Assignments;
+use crate::{config::KafkaConfig, metrics::Metrics};
+
+/// Closing a client waits for brokers that may be gone.
+const CLOSING: Duration = Duration::from_secs(5);
+/// The longest session timeout that we ask for; brokers take 6 s to 30 min.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+/// The check in `/readyz`.
+pub(super) const CHECK: &str = "kafka";
+
+/// The configuration of the client: the operator's properties, and ours on top.
+///
+/// # Errors
+/// If a property is ours, or librdkafka refuses it.
+pub fn client_config(
+    kafka: &KafkaConfig,
+    max_poll_interval: Duration,
+    instance: &str,
+) -> Result<ClientConfig, kafka::KafkaConfigError> {
+    let poll = max_poll_interval.as_millis().to_string();
+    let session = max_poll_interval.min(SESSION_TIMEOUT).as_millis().to_string();
+    let ours: &[(&str, &str)] = &[
+        ("group.id", &kafka.group),
+        ("client.id", instance),
+        ("enable.auto.commit", "true"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "earliest"),
+        ("partition.assignment.strategy", "cooperative-sticky"),
+        ("isolation.level", "read_committed"),
+        ("allow.auto.create.topics", "false"),
+        ("max.poll.interval.ms", &poll),
+        ("session.timeout.ms", &session),
+        ("statistics.interval.ms", "1000"),
+    ];
+    // Better defaults, which the operator may change.
+    let preferred = [
+        ("auto.commit.interval.ms", "1000"),
+        // The topic may be created after we have subscribed.
+        ("topic.metadata.refresh.interval.ms", "5000"),
+        ("fetch.queue.backoff.ms", "100"),
+        ("queued.max.messages.kbytes", "16384"),
+        ("reconnect.backoff.max.ms", "2000"),
+        // A broker that stands still is given up after this, instead of a minute.
+        ("socket.timeout.ms", "10000"),
+        ("socket.keepalive.enable", "true"),
+        ("log.connection.close", "false"),
+    ];
+    let mut properties = kafka.properties.0.clone();
+    for (name, value) in preferred {
+        properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+    kafka::client_config(&kafka.brokers, &properties, ours)
+}
+
+/// Hears from librdkafka.
+pub(super) struct Context {
+    pub(super) assignments: Arc<Mutex<Assignments>>,
+    pub(super) health: Health,
+    pub(super) metrics: Metrics,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        kafka::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        kafka::log_error(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let up = statistics.brokers.values().any(|broker| broker.state == "UP");
+        self.health.set(CHECK, if up { CheckState::Ok } else { CheckState::Down });
+        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
+        self.metrics.lag(partitions.map(|partition| partition.consumer_lag_stored.max(0)).sum());
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(partitions) => tracing::info!(partitions = %shown(partitions), "partitions assigned"),
+            Rebalance::Revoke(partitions) => {
+                tracing::info!(partitions = %shown(partitions), "partitions taken away");
+                let mut assignments = self.assignments.lock();
+                for partition in partitions.elements() {
+                    assignments.taken_away(partition.topic(), partition.partition());
+                }
+            }
+            Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
+        }
+    }
+}
+
+fn shown(partitions: &TopicPartitionList) -> String {
+    let numbers: Vec<String> = partitions.elements().iter().map(|element| element.partition().to_string()).collect();
+    numbers.join(",")
+}
+
+/// Leaves the group and commits what is stored. librdkafka may wait for brokers that are
+/// gone, so this happens on a thread that nobody waits for longer than a while.
+pub(super) fn close(client: BaseConsumer<Context>) {
+    let (done, closed) = mpsc::channel();
+    let closing = thread::Builder::new().name("kafka-close".to_owned()).spawn(move || {
+        drop(client);
+        let _ = done.send(());
+    });
+    if closing.is_err() || closed.recv_timeout(CLOSING).is_err() {
+        tracing::warn!("the Kafka client does not close in time: leaving it behind");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kafka(properties: &[(&str, &str)]) -> KafkaConfig {
+        let properties = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        KafkaConfig {
+            brokers: "127.0.0.1:1".into(),
+            topic: "t".into(),
+            group: "g".into(),
+            properties: kafka::Properties(properties.collect()),
+        }
+    }
+
+    #[test]
+    fn the_session_is_never_longer_than_the_poll_interval() {
+        for (poll, session) in [(6, "6000"), (300, "45000")] {
+            let config = client_config(&kafka(&[]), Duration::from_secs(poll), "here").unwrap();
+            assert_eq!(config.get("session.timeout.ms"), Some(session));
+        }
+    }
+
+    #[test]
+    fn an_operator_may_tune_but_not_switch_our_guarantees_off() {
+        let tuned = kafka(&[("fetch.queue.backoff.ms", "50")]);
+        let config = client_config(&tuned, Duration::from_secs(60), "here").unwrap();
+        assert_eq!(config.get("fetch.queue.backoff.ms"), Some("50"));
+        for (name, value) in [("enable.auto.offset.store", "true"), ("auto.offset.reset", "latest"), ("group.id", "x")]
+        {
+            assert!(client_config(&kafka(&[(name, value)]), Duration::from_secs(60), "here").is_err(), "{name}");
+        }
+    }
+}
