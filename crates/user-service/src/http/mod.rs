@@ -20,6 +20,7 @@ mod outcome;
 pub mod pages;
 pub mod problem;
 pub mod problem_pages;
+mod refusals;
 pub mod request_context;
 mod routes;
 mod signed_in_caller;

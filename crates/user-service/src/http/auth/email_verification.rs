@@ -12,6 +12,7 @@ use crate::{
     http::{
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
+        refusals::{BodyRefused, TryLater},
         request_context::RequestContext,
         validation::Validation,
     },
@@ -46,7 +47,7 @@ pub(crate) struct EmailBody {
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`", body = ProblemDetails, content_type = "application/problem+json"),
+        TryLater,
     ))]
 pub(in crate::http) async fn post(
     accounts: web::Data<Accounts>,
@@ -62,11 +63,7 @@ pub(in crate::http) async fn post(
 #[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "e-mail", operation_id = "resendEmailVerification", request_body = EmailBody,
     responses(
         (status = 202, description = "A mail is sent if there is an account with this address that is not verified"),
-        (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, description = "`overloaded`", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, TryLater,
     ))]
 pub(in crate::http) async fn resend(
     accounts: web::Data<Accounts>,

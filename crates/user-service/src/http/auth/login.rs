@@ -11,6 +11,7 @@ use crate::{
     http::{
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
+        refusals::{BodyRefused, TryLater},
         request_context::RequestContext,
         validation::Validation,
     },
@@ -33,13 +34,9 @@ pub(crate) struct Body {
 #[utoipa::path(post, path = "/api/auth/login", tag = "session", operation_id = "login", request_body = Body,
     responses(
         (status = 200, description = "Tokens and the account", body = SignedInBody),
-        (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 401, description = "`invalid-credentials`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 403, description = "`account-disabled`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, description = "`overloaded`, `unavailable`", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, TryLater,
     ))]
 pub(in crate::http) async fn post(
     accounts: web::Data<Accounts>,

@@ -10,6 +10,7 @@ use crate::{
     http::{
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
+        refusals::{BodyRefused, TryLater},
         request_context::RequestContext,
     },
     usecase::{self, Accounts},
@@ -28,12 +29,8 @@ pub(crate) struct Body {
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "session", operation_id = "refresh", request_body = Body,
     responses(
         (status = 200, description = "Tokens and the account", body = SignedInBody),
-        (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 401, description = "`unauthorized`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, TryLater,
     ))]
 pub(in crate::http) async fn post(
     accounts: web::Data<Accounts>,

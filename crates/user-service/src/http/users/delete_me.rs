@@ -11,6 +11,7 @@ use crate::{
         conditional::IfMatch,
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
+        refusals::{BodyRefused, NotSignedIn, TryLater},
         request_context::RequestContext,
         signed_in_caller::SignedInCaller,
         validation::Validation,
@@ -34,14 +35,9 @@ pub(crate) struct Body {
     params(("If-Match" = Option<String>, Header, description = "The ETag that it was decided on")),
     responses(
         (status = 204, description = "Deleted"),
-        (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 401, description = "`unauthorized`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, description = "`overloaded`, `unavailable`", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, NotSignedIn, TryLater,
     ))]
 pub(in crate::http) async fn delete(
     accounts: web::Data<Accounts>,

@@ -6,6 +6,7 @@ use super::UserBody;
 use crate::http::{
     conditional::{IfNoneMatch, etag_header, not_modified},
     problem::{Problem, ProblemDetails},
+    refusals::{NotSignedIn, TryLater},
     signed_in_caller::SignedInCaller,
 };
 
@@ -15,9 +16,8 @@ use crate::http::{
     responses(
         (status = 200, description = "The account", body = UserBody, headers(("ETag" = String))),
         (status = 304, description = "Not changed since"),
-        (status = 401, description = "`unauthorized`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`", body = ProblemDetails, content_type = "application/problem+json"),
+        NotSignedIn, TryLater,
     ))]
 pub(in crate::http) async fn get(
     SignedInCaller(caller): SignedInCaller,

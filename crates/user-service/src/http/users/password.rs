@@ -10,6 +10,7 @@ use crate::{
     http::{
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
+        refusals::{BodyRefused, NotSignedIn, TryLater},
         request_context::RequestContext,
         signed_in_caller::SignedInCaller,
         validation::Validation,
@@ -34,13 +35,8 @@ pub(crate) struct Body {
     request_body = Body,
     responses(
         (status = 204, description = "Changed"),
-        (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 401, description = "`unauthorized`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, description = "`overloaded`, `unavailable`", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, NotSignedIn, TryLater,
     ))]
 pub(in crate::http) async fn put(
     accounts: web::Data<Accounts>,

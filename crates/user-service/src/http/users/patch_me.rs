@@ -12,6 +12,7 @@ use crate::{
         conditional::{IfMatch, etag_header},
         json_body::{MergePatchBody, double_option},
         problem::{Problem, ProblemDetails},
+        refusals::{BodyRefused, NotSignedIn, TryLater},
         request_context::RequestContext,
         signed_in_caller::SignedInCaller,
         validation::Validation,
@@ -48,14 +49,9 @@ pub(crate) struct Body {
     params(("If-Match" = Option<String>, Header, description = "The ETag that the change was decided on")),
     responses(
         (status = 200, description = "The account as it is now", body = UserBody, headers(("ETag" = String))),
-        (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 401, description = "`unauthorized`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`username-taken`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, NotSignedIn, TryLater,
     ))]
 pub(in crate::http) async fn patch(
     accounts: web::Data<Accounts>,

@@ -1,0 +1,41 @@
+//! The refusals that many operations share, for their documentation.
+
+use utoipa::IntoResponses;
+
+use super::problem::ProblemDetails;
+
+/// Of every operation that reads a body.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its derived documentation is used")]
+pub(super) enum BodyRefused {
+    /// `malformed-body`
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(ProblemDetails),
+    /// `body-too-large`
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemDetails),
+    /// `unsupported-media-type`
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedMediaType(ProblemDetails),
+    /// `validation-failed`
+    #[response(status = 422, content_type = "application/problem+json")]
+    Invalid(ProblemDetails),
+}
+
+/// Of every operation: too much to do, or a part of the system is away.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its derived documentation is used")]
+pub(super) enum TryLater {
+    /// `overloaded`, `unavailable`
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemDetails),
+}
+
+/// Of every operation that wants an access token.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its derived documentation is used")]
+pub(super) enum NotSignedIn {
+    /// `unauthorized`
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(ProblemDetails),
+}
