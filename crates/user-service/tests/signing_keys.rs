@@ -1,0 +1,116 @@
+//! The signing keys over their whole life, on a real MongoDB. Time passes by moving the
+//! stored times back: what counts is the distance to the database's clock.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bson::{DateTime, Document, doc};
+use mongodb::Database;
+use test_support::Stack;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use user_service::{
+    keys::{KeyEncryptionKey, SigningKeys},
+    store::Store,
+};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+/// A replica that has just read the keys; none if it finds no key that signs.
+async fn replica(database: &Database, secret: u8, ttl: Duration) -> Option<Arc<SigningKeys>> {
+    let store = Store::new(database, DEADLINE, 100).keys;
+    let encryption = KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([secret; 32]).into()).unwrap();
+    let keys = SigningKeys::new(store, encryption, Duration::from_secs(30 * 24 * 3600), ttl);
+    let stop = CancellationToken::new();
+    let fresh = tokio::spawn(Arc::clone(&keys).keep_fresh(stop.clone()));
+    let patience = if secret == OURS { DEADLINE } else { Duration::from_secs(1) };
+    let read = timeout(patience, keys.read_once()).await;
+    stop.cancel();
+    fresh.await.unwrap();
+    read.ok().map(|()| keys)
+}
+
+const OURS: u8 = 1;
+const TTL: Duration = Duration::from_secs(15 * 60);
+
+async fn ours(database: &Database) -> Arc<SigningKeys> {
+    replica(database, OURS, TTL).await.expect("a key signs")
+}
+
+fn published(keys: &SigningKeys) -> Vec<String> {
+    keys.published().unwrap().into_iter().map(|key| key.kid).collect()
+}
+
+async fn stored(database: &Database) -> Vec<Document> {
+    let set = database.collection::<Document>("keys").find_one(doc! {}).await.unwrap().expect("there is a key set");
+    set.get_array("keys").unwrap().iter().map(|key| key.as_document().unwrap().clone()).collect()
+}
+
+/// As if so many milliseconds had passed.
+async fn pass(database: &Database, millis: i64) {
+    let back = |field: &str| doc! { "$cond": [{ "$eq": [{ "$type": field }, "missing"] }, "$$REMOVE", { "$subtract": [field, millis] }] };
+    let times = doc! { "signFrom": back("$$this.signFrom"), "signUntil": back("$$this.signUntil") };
+    let moved = doc! { "$map": { "input": "$keys", "in": { "$mergeObjects": ["$$this", times] } } };
+    let update = vec![doc! { "$set": { "keys": moved } }];
+    database.collection::<Document>("keys").update_one(doc! {}, update).await.unwrap();
+}
+
+async fn database(name: &str) -> Database {
+    let database = Stack::from_env().mongodb().await.database(&format!("signing-keys-{name}-{}", std::process::id()));
+    database.drop().await.unwrap();
+    database
+}
+
+#[tokio::test]
+async fn a_key_signs_is_succeeded_and_goes_when_none_of_its_tokens_can_be_valid() {
+    let database = database("life").await;
+    let (one, other) = tokio::join!(ours(&database), ours(&database));
+    let first = one.signing().unwrap().kid;
+    assert_eq!(other.signing().unwrap().kid, first, "two replicas that start at once make one key");
+    assert_eq!(published(&one), [first.clone()]);
+
+    pass(&database, 31 * DAY).await;
+    let rotated = ours(&database).await;
+    let second = published(&rotated).pop().unwrap();
+    assert_eq!(published(&rotated), [first.clone(), second.clone()]);
+    assert_eq!(rotated.signing().unwrap().kid, first, "the next key is public before it signs");
+    let keys = stored(&database).await;
+    assert_eq!(keys[0].get_datetime("signUntil").unwrap(), keys[1].get_datetime("signFrom").unwrap());
+    let lead = keys[1].get_datetime("signFrom").unwrap().timestamp_millis() - DateTime::now().timestamp_millis();
+    assert!((9 * MINUTE..=10 * MINUTE).contains(&lead), "{lead} ms");
+
+    pass(&database, 11 * MINUTE).await;
+    let succeeded = ours(&database).await;
+    assert_eq!(succeeded.signing().unwrap().kid, second);
+    assert!(succeeded.verifying(&first).await.is_some(), "what the first key signed is still good");
+
+    // End of signing + 5 min + 15 min of life + 1 min.
+    pass(&database, 19 * MINUTE).await;
+    assert_eq!(published(&*ours(&database).await).len(), 2);
+    pass(&database, 2 * MINUTE).await;
+    let alone = ours(&database).await;
+    assert_eq!(published(&alone), [second]);
+    assert!(alone.verifying(&first).await.is_none());
+}
+
+#[tokio::test]
+async fn a_key_stays_longer_when_tokens_live_longer() {
+    let database = database("longer").await;
+    ours(&database).await;
+    replica(&database, OURS, Duration::from_secs(3600)).await.unwrap();
+    assert_eq!(stored(&database).await[0].get_i64("longestTtlMs").unwrap(), 60 * MINUTE);
+    // Back to shorter ones: those that were signed meanwhile are still out there.
+    ours(&database).await;
+    assert_eq!(stored(&database).await[0].get_i64("longestTtlMs").unwrap(), 60 * MINUTE);
+}
+
+#[tokio::test]
+async fn with_another_key_encryption_key_nobody_gets_ready_and_nothing_changes() {
+    let database = database("stranger").await;
+    ours(&database).await;
+    let before = stored(&database).await;
+    assert!(replica(&database, 2, TTL).await.is_none());
+    assert_eq!(stored(&database).await, before);
+}
