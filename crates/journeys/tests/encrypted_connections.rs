@@ -1,6 +1,8 @@
 //! MongoDB over TLS, and Kafka over TLS with SASL/SCRAM: both services, configured only by
 //! the connection string and librdkafka's properties.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use std::{fs, path::PathBuf};
 
 use test_support::{Port, PrivateKafka, PrivateMongod, SecureListener, ServiceSpec, Stack, World, skipped};
