@@ -1,5 +1,6 @@
 //! The signing keys over their whole life, on a real MongoDB. Time passes by moving the
 //! stored times back: what counts is the distance to the database's clock.
+#![expect(clippy::unwrap_used, reason = "a test: what fails to unwrap fails the test")]
 
 use std::{sync::Arc, time::Duration};
 
