@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
+    domain::PasswordPolicy,
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
     http::{self, HttpMetrics, RequestScope, TrustedProxies},
@@ -101,8 +102,8 @@ impl Application {
                 },
                 verification_ttl: auth.verification_ttl,
                 require_verified_email: auth.require_verified_email,
-                password_min_length: auth.password_min_length,
             },
+            passwords: PasswordPolicy::new(auth.password_min_length),
             metrics,
             writes: Writes::on_this_runtime(),
             unique,

@@ -27,7 +27,7 @@ use super::{
     http_metrics::{HttpMetrics, method_label},
     problem::Problem,
 };
-use crate::outbox::Origin;
+use crate::outbox::{Actor, Origin};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -73,6 +73,7 @@ impl RequestContext {
     #[must_use]
     pub fn origin(&self) -> Origin {
         Origin {
+            actor: Actor::Person,
             address: Some(self.client_address.to_string()),
             client: self.user_agent.clone(),
             trace_parent: Some(self.trace_parent.clone()),

@@ -1,5 +1,7 @@
 //! Which event a fact becomes: the only file that builds payloads.
 
+use std::fmt;
+
 use events::{
     DeletedBy, LoginMethod, PasswordChangeReason, Payload, Recipient, TokenGrant, TraceParent, UserDeleted,
     UserEmailVerificationRequested, UserEmailVerified, UserLoggedIn, UserPasswordChanged, UserProfileUpdated,
@@ -15,19 +17,62 @@ use crate::{
     store::{AuditPart, NewEvent},
 };
 
+/// Who does something to an account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Actor {
+    /// The person whose account it is.
+    #[default]
+    Person,
+    Admin(Uuid),
+    /// Somebody with a shell on the service's machine.
+    Operator,
+    /// The service, by its configuration.
+    System,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person => f.write_str("self"),
+            Self::Admin(id) => write!(f, "{id}"),
+            Self::Operator => f.write_str("operator"),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
 /// Where a request came from: for the audit log and the trace, never for the topic.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
+    pub actor: Actor,
     pub address: Option<String>,
     pub client: Option<String>,
     pub trace_parent: Option<TraceParent>,
 }
 
 impl Origin {
-    /// The audit part of something that the person did.
+    /// The same request, made by an admin for somebody else's account.
     #[must_use]
-    pub fn by_self(&self) -> AuditPart {
-        AuditPart { actor: "self".to_owned(), address: self.address.clone(), client: self.client.clone() }
+    pub fn by_admin(self, admin: Uuid) -> Self {
+        Self { actor: Actor::Admin(admin), ..self }
+    }
+
+    /// What the service does by itself.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { actor: Actor::System, ..Self::default() }
+    }
+
+    /// What somebody does on the command line.
+    #[must_use]
+    pub fn operator() -> Self {
+        Self { actor: Actor::Operator, ..Self::default() }
+    }
+
+    /// The private part of the pending entry.
+    #[must_use]
+    pub fn audit_part(&self) -> AuditPart {
+        AuditPart { actor: self.actor.to_string(), address: self.address.clone(), client: self.client.clone() }
     }
 }
 
@@ -157,6 +202,6 @@ fn event(id: Uuid, at: Timestamp, origin: &Origin, payload: &Payload) -> NewEven
         at,
         data: payload.to_json(),
         trace_parent: origin.trace_parent.as_ref().map(|parent| parent.as_str().to_owned()),
-        audit: origin.by_self(),
+        audit: origin.audit_part(),
     }
 }

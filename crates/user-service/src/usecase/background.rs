@@ -79,7 +79,7 @@ impl BackgroundQueue {
 
     fn note(&self, user: Uuid, kind: &'static str, origin: &Origin) {
         let at = self.clock.now();
-        let row = AuditRow { id: self.ids.v7(at), user, at, kind, part: origin.by_self() };
+        let row = AuditRow { id: self.ids.v7(at), user, at, kind, part: origin.audit_part() };
         if self.audit.try_send(row).is_err() {
             self.metrics.audit_dropped.inc();
         }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bson::doc;
 use events::PasswordChangeReason;
 
-use super::{Accounts, Caller, Failure, Next, after};
+use super::{Accounts, Caller, Failure, Next, after, reauthenticate::Reauthentication};
 use crate::{
     domain::Password,
-    hashing::{PasswordHash, Verdict},
+    hashing::PasswordHash,
     outbox::Origin,
     store::{Change, DecidedOn, TokenChange},
 };
@@ -35,6 +35,15 @@ pub enum ChangePasswordError {
     Failure(#[from] Failure),
 }
 
+impl From<Reauthentication> for ChangePasswordError {
+    fn from(error: Reauthentication) -> Self {
+        match error {
+            Reauthentication::WrongPassword => Self::WrongPassword,
+            Reauthentication::Failure(failure) => Self::Failure(failure),
+        }
+    }
+}
+
 impl From<StoreError> for ChangePasswordError {
     fn from(error: StoreError) -> Self {
         Self::Failure(error.into())
@@ -52,12 +61,7 @@ pub async fn change_password(
     change: ChangePassword,
     origin: Origin,
 ) -> Result<(), ChangePasswordError> {
-    let verified = caller.user.password_hash()?;
-    let verdict = accounts.hashes.verify(&change.current, Some(&verified)).await.map_err(Failure::from)?;
-    if matches!(verdict, Verdict::Mismatch) {
-        accounts.background.note_wrong_password(caller.user.id.into(), &origin);
-        return Err(ChangePasswordError::WrongPassword);
-    }
+    let verified = accounts.reauthenticate(&caller, &change.current, &origin).await?;
     let new = accounts.hashes.hash(&change.new).await.map_err(Failure::from)?;
     let this = Arc::clone(accounts);
     accounts.writes.to_the_end(async move { this.replace_password(&caller, &verified, &new, &origin).await }).await

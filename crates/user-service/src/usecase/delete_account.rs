@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use events::DeletedBy;
 
-use super::{Accounts, Caller, DECISIONS, Failure};
+use super::{Accounts, Caller, DECISIONS, Failure, reauthenticate::Reauthentication};
 use crate::{
     domain::Password,
-    hashing::Verdict,
+    hashing::PasswordHash,
     outbox::Origin,
     store::{Change, Commit, DecidedOn},
 };
@@ -30,6 +30,15 @@ pub enum DeleteAccountError {
     Gone,
     #[error(transparent)]
     Failure(#[from] Failure),
+}
+
+impl From<Reauthentication> for DeleteAccountError {
+    fn from(error: Reauthentication) -> Self {
+        match error {
+            Reauthentication::WrongPassword => Self::WrongPassword,
+            Reauthentication::Failure(failure) => Self::Failure(failure),
+        }
+    }
 }
 
 impl From<StoreError> for DeleteAccountError {
@@ -54,14 +63,9 @@ pub async fn delete_account(
     if !permits(caller.user.version) {
         return Err(DeleteAccountError::PreconditionFailed);
     }
-    let verified = caller.user.password_hash()?;
-    let verdict = accounts.hashes.verify(&delete.password, Some(&verified)).await.map_err(Failure::from)?;
-    if matches!(verdict, Verdict::Mismatch) {
-        accounts.background.note_wrong_password(caller.user.id.into(), &origin);
-        return Err(DeleteAccountError::WrongPassword);
-    }
+    let verified = accounts.reauthenticate(&caller, &delete.password, &origin).await?;
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.bury(caller, permits, &origin).await }).await
+    accounts.writes.to_the_end(async move { this.bury(caller, &verified, permits, &origin).await }).await
 }
 
 impl Accounts {
@@ -69,10 +73,10 @@ impl Accounts {
     async fn bury(
         &self,
         caller: Caller,
+        verified: &PasswordHash,
         permits: impl Fn(i64) -> bool,
         origin: &Origin,
     ) -> Result<(), DeleteAccountError> {
-        let verified = caller.user.password_hash()?;
         let mut user = caller.user;
         for _ in 0..DECISIONS {
             if !permits(user.version) {

@@ -8,6 +8,7 @@ mod failure;
 mod login;
 mod logout;
 mod profile;
+mod reauthenticate;
 mod refresh;
 mod register;
 mod sign_in;
@@ -36,6 +37,7 @@ pub use verify_email::{VerifyEmailError, request_verification, verify_email};
 pub use who::{Caller, NotSignedIn, caller};
 
 use crate::{
+    domain::PasswordPolicy,
     hashing::HashPool,
     keys::KeyEncryptionKey,
     metrics::AccountMetrics,
@@ -61,6 +63,7 @@ pub struct Accounts {
     pub clock: Clock,
     pub ids: Ids,
     pub rules: Rules,
+    pub passwords: PasswordPolicy,
     pub metrics: AccountMetrics,
     pub writes: Writes,
     /// Whether the indexes that decide uniqueness are there.
@@ -73,7 +76,6 @@ pub struct Rules {
     pub session_times: SessionTimes,
     pub verification_ttl: Duration,
     pub require_verified_email: bool,
-    pub password_min_length: usize,
 }
 
 /// Runs writes to their end even if the client goes away: a handler may be dropped at

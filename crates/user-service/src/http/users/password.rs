@@ -47,8 +47,7 @@ pub(in crate::http) async fn put(
     let mut found = Validation::default();
     let current = Password::parse_attempt(body.current_password.expose_secret().to_owned());
     let current = found.check("currentPassword", current);
-    let min_length = accounts.rules.password_min_length;
-    let new = Password::parse_new(body.new_password.expose_secret().to_owned(), min_length);
+    let new = accounts.passwords.accept(&body.new_password, &caller.user.own_words());
     let new = found.check("newPassword", new);
     let (Some(current), Some(new)) = (current, new) else { return Err(found.problem()) };
     let change = ChangePassword { current, new };

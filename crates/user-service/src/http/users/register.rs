@@ -1,14 +1,14 @@
 //! `POST /api/users`: registration.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::UserBody;
 use crate::{
-    domain::{Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, Password, Username},
+    domain::{Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, Username},
     http::{
         conditional::etag_header,
         json_body::JsonBody,
@@ -74,8 +74,9 @@ fn registration(accounts: &Accounts, request: &HttpRequest, body: Body) -> Resul
     let mut found = Validation::default();
     let username = found.check("username", Username::parse(&body.username));
     let email = found.check("email", Email::parse(&body.email));
-    let min_length = accounts.rules.password_min_length;
-    let password = found.check("password", Password::parse_new(body.password.expose_secret().to_owned(), min_length));
+    let own = [Some(body.username.as_str()), Some(body.email.as_str()), body.display_name.as_deref()];
+    let own: Vec<&str> = own.into_iter().flatten().collect();
+    let password = found.check("password", accounts.passwords.accept(&body.password, &own));
     let display_name = found.check_optional("displayName", body.display_name.as_deref().map(DisplayName::parse));
     let locale = found.check_optional("locale", body.locale.as_deref().map(Locale::parse));
     let attributes = found.check_optional("attributes", body.attributes.map(Attributes::parse));
