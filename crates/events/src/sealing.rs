@@ -48,6 +48,18 @@ pub enum Purpose {
     EmailChangeUndo,
 }
 
+impl Purpose {
+    /// The name in the sealed plaintext, and wherever tokens are kept.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Purpose::EmailVerification => "email-verification",
+            Purpose::PasswordReset => "password-reset",
+            Purpose::EmailChange => "email-change",
+            Purpose::EmailChangeUndo => "email-change-undo",
+        }
+    }
+}
+
 /// What is inside of the box.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]

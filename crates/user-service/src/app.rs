@@ -101,6 +101,7 @@ impl Application {
                     grace: auth.refresh_grace,
                 },
                 verification_ttl: auth.verification_ttl,
+                reset_ttl: auth.reset_ttl,
                 require_verified_email: auth.require_verified_email,
             },
             passwords: PasswordPolicy::new(auth.password_min_length),

@@ -28,6 +28,8 @@ use super::{auth, jwks, users};
         auth::logout::post,
         auth::email_verification::post,
         auth::email_verification::resend,
+        auth::password_reset::post,
+        auth::password_reset::confirm,
         jwks::get,
     ),
     modifiers(&Bearer),
@@ -35,6 +37,7 @@ use super::{auth, jwks, users};
         (name = "account", description = "Registration and one's own account"),
         (name = "session", description = "Login, refresh, logout"),
         (name = "e-mail", description = "Verification of the address"),
+        (name = "password", description = "Reset of a forgotten password"),
         (name = "keys", description = "Verification of access tokens by others"),
     ),
 )]

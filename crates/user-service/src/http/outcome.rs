@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::problem::Problem;
+use super::{field_error::FieldError, problem::Problem};
 use crate::keys::SigningUnavailable;
 use crate::usecase::{
     ChangePasswordError, DeleteAccountError, Failure, LoginError, NotSignedIn, RefreshError, RegisterError,
-    UpdateProfileError, VerifyEmailError,
+    ResetPasswordError, UpdateProfileError, VerifyEmailError,
 };
 
 /// When to try again after something was away.
@@ -77,7 +77,7 @@ impl From<UpdateProfileError> for Problem {
             UpdateProfileError::UsernameTaken => Self::UsernameTaken,
             UpdateProfileError::PreconditionFailed => Self::PreconditionFailed,
             UpdateProfileError::InvalidAttributes(invalid) => {
-                Self::ValidationFailed(vec![super::field_error::FieldError::body("attributes", &invalid)])
+                Self::ValidationFailed(vec![FieldError::body("attributes", &invalid)])
             }
             UpdateProfileError::Gone => Self::Unauthorized,
             UpdateProfileError::Failure(failure) => failure.into(),
@@ -111,6 +111,18 @@ impl From<VerifyEmailError> for Problem {
         match error {
             VerifyEmailError::TokenInvalid => Self::TokenInvalid,
             VerifyEmailError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ResetPasswordError> for Problem {
+    fn from(error: ResetPasswordError) -> Self {
+        match error {
+            ResetPasswordError::TokenInvalid => Self::TokenInvalid,
+            ResetPasswordError::PasswordRefused(invalid) => {
+                Self::ValidationFailed(vec![FieldError::body("newPassword", &invalid)])
+            }
+            ResetPasswordError::Failure(failure) => failure.into(),
         }
     }
 }

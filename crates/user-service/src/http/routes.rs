@@ -3,7 +3,7 @@
 use actix_web::web::{self, ServiceConfig, resource};
 
 use super::{
-    auth::{email_verification, login, logout, refresh, verify_email_page},
+    auth::{email_verification, login, logout, password_reset, refresh, verify_email_page},
     extractor_errors, jwks,
     not_found::{get, method_not_allowed, not_found},
     openapi, problem_pages,
@@ -34,6 +34,14 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(
             resource("/auth/email-verification/resend")
                 .route(web::post().to(email_verification::resend))
+                .default_service(not("POST")),
+        )
+        .service(
+            resource("/auth/password-reset").route(web::post().to(password_reset::post)).default_service(not("POST")),
+        )
+        .service(
+            resource("/auth/password-reset/confirm")
+                .route(web::post().to(password_reset::confirm))
                 .default_service(not("POST")),
         )
         .service(resource("/openapi.json").route(get().to(openapi::get)).default_service(not("GET, HEAD")))

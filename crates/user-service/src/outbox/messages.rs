@@ -4,8 +4,8 @@ use std::fmt;
 
 use events::{
     DeletedBy, LoginMethod, PasswordChangeReason, Payload, Recipient, TokenGrant, TraceParent, UserDeleted,
-    UserEmailVerificationRequested, UserEmailVerified, UserLoggedIn, UserPasswordChanged, UserProfileUpdated,
-    UserRegistered,
+    UserEmailVerificationRequested, UserEmailVerified, UserLoggedIn, UserPasswordChanged, UserPasswordResetRequested,
+    UserProfileUpdated, UserRegistered,
     sealing::{PublicKey, Purpose, TokenPlaintext},
 };
 use jiff::Timestamp;
@@ -166,6 +166,22 @@ impl Outbox {
     ) -> NewEvent {
         let payload = UserPasswordChanged { user_id: user.id, reason, recipient: user.recipient() };
         event(self.ids.v7(now), now, origin, &Payload::UserPasswordChanged(payload))
+    }
+
+    /// A link that sets a new password was asked for.
+    #[must_use]
+    pub fn reset_requested(
+        &self,
+        user: &User,
+        token: &OneTimeToken,
+        expires_at: Timestamp,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> NewEvent {
+        let id = self.ids.v7(now);
+        let reset = self.grant(id, token, &user.email, Purpose::PasswordReset, expires_at);
+        let payload = UserPasswordResetRequested { user_id: user.id, recipient: user.recipient(), reset };
+        event(id, now, origin, &Payload::UserPasswordResetRequested(payload))
     }
 
     /// The account is gone.

@@ -1,6 +1,7 @@
 //! One user as MongoDB has it: the fields of the document and nothing else.
 
 use bson::{Binary, DateTime, Uuid, spec::BinarySubtype};
+use events::sealing::Purpose;
 use serde::{Deserialize, Serialize};
 use service_kit::mongo::StoreError;
 
@@ -65,7 +66,8 @@ pub struct SessionRule {
 #[serde(rename_all = "camelCase")]
 pub struct TokenRecord {
     pub hash: Binary,
-    pub purpose: String,
+    pub purpose: Purpose,
+    /// The key of the address that it was mailed to.
     pub to: String,
     pub expires_at: DateTime,
 }
@@ -73,8 +75,8 @@ pub struct TokenRecord {
 impl TokenRecord {
     /// From the token's digest.
     #[must_use]
-    pub fn new(digest: [u8; 32], purpose: &str, to: &str, expires_at: jiff::Timestamp) -> Self {
-        Self { hash: binary(&digest), purpose: purpose.to_owned(), to: to.to_owned(), expires_at: expires_at.into() }
+    pub fn new(digest: [u8; 32], purpose: Purpose, to: &str, expires_at: jiff::Timestamp) -> Self {
+        Self { hash: binary(&digest), purpose, to: to.to_owned(), expires_at: expires_at.into() }
     }
 }
 

@@ -4,6 +4,7 @@
 //! names what was decided on, and which appends the events it causes.
 
 use bson::{Bson, DateTime, Document, Uuid, doc};
+use events::sealing::Purpose;
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
@@ -52,9 +53,9 @@ pub enum TokenChange {
     /// Adds one; of its purpose at most `keep` remain, the newest.
     Add { token: TokenRecord, keep: usize },
     /// Drops those of this purpose.
-    Drop(&'static str),
+    Drop(Purpose),
     /// Drops all but those of this purpose.
-    DropAllBut(&'static str),
+    DropAllBut(Purpose),
 }
 
 /// What a write changes.
@@ -268,8 +269,8 @@ impl UserStore {
 
 fn token_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
     let present = doc! { "$ifNull": ["$tokens", []] };
-    let purpose_is = |operator: &str, purpose: &str| {
-        let operands = vec![Bson::from("$$this.purpose"), Bson::from(doc! { "$literal": purpose })];
+    let purpose_is = |operator: &str, purpose: Purpose| {
+        let operands = vec![Bson::from("$$this.purpose"), Bson::from(doc! { "$literal": purpose.as_str() })];
         let mut condition = Document::new();
         condition.insert(operator, operands);
         doc! { "$filter": { "input": present.clone(), "cond": condition } }
@@ -279,8 +280,8 @@ fn token_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
         TokenChange::Drop(purpose) => Some(purpose_is("$ne", purpose).into()),
         TokenChange::DropAllBut(purpose) => Some(purpose_is("$eq", purpose).into()),
         TokenChange::Add { token, keep } => {
-            let others = purpose_is("$ne", &token.purpose);
-            let same = purpose_is("$eq", &token.purpose);
+            let others = purpose_is("$ne", token.purpose);
+            let same = purpose_is("$eq", token.purpose);
             let added = doc! { "$literal": bson::serialize_to_bson(&token).map_err(unfit)? };
             let newest = i32::try_from(keep).unwrap_or(i32::MAX);
             let kept = doc! { "$slice": [{ "$concatArrays": [same, [added]] }, -newest] };

@@ -1,14 +1,14 @@
 //! What is done after the answer, from bounded queues: mails that were asked for (the
 //! answer says nothing, neither does its time), and audit rows of what has no event.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use events::TraceParent;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{Accounts, request_verification};
+use super::{Accounts, Failure, request_reset, request_verification};
 use crate::{
     metrics::AccountMetrics,
     outbox::Origin,
@@ -18,9 +18,21 @@ use service_kit::{Clock, Ids};
 
 const MAIL_REQUESTS: usize = 1_000;
 const AUDIT_ROWS: usize = 1_000;
+/// When to ask again after the queue was full.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A mail that somebody asked for.
-struct VerificationRequest {
+/// What somebody asked a mail for.
+#[derive(Debug, Clone, Copy)]
+pub enum RequestedMail {
+    /// Another link that verifies the address.
+    Verification,
+    /// A link that sets a new password.
+    Reset,
+}
+
+/// A mail that somebody asked for, and the address they typed.
+struct MailRequest {
+    mail: RequestedMail,
     email_key: String,
     origin: Origin,
 }
@@ -28,7 +40,7 @@ struct VerificationRequest {
 /// The queues' entrance.
 #[derive(Clone)]
 pub struct BackgroundQueue {
-    mails: mpsc::Sender<VerificationRequest>,
+    mails: mpsc::Sender<MailRequest>,
     audit: mpsc::Sender<AuditRow>,
     clock: Clock,
     ids: Ids,
@@ -37,7 +49,7 @@ pub struct BackgroundQueue {
 
 /// The queues' other end.
 pub struct Background {
-    mails: mpsc::Receiver<VerificationRequest>,
+    mails: mpsc::Receiver<MailRequest>,
     audit: mpsc::Receiver<AuditRow>,
 }
 
@@ -51,14 +63,16 @@ impl BackgroundQueue {
         (queue, Background { mails: mails_receiver, audit: audit_receiver })
     }
 
-    /// Asks for another verification mail; false when the queue is full.
-    #[must_use]
-    pub fn request_verification(&self, email_key: String, origin: Origin) -> bool {
-        let queued = self.mails.try_send(VerificationRequest { email_key, origin }).is_ok();
-        if !queued {
+    /// Asks for a mail to this address. Nothing is looked up here, so that neither the
+    /// answer nor its time says whether there is an account.
+    ///
+    /// # Errors
+    /// [`Failure::Overloaded`] when the queue is full, for everybody alike.
+    pub fn request_mail(&self, mail: RequestedMail, email_key: String, origin: Origin) -> Result<(), Failure> {
+        self.mails.try_send(MailRequest { mail, email_key, origin }).map_err(|_| {
             self.metrics.background_dropped.inc();
-        }
-        queued
+            Failure::Overloaded { retry_after: RETRY_AFTER }
+        })
     }
 
     pub(super) fn note_failed_login(&self, user: Uuid, origin: &Origin) {
@@ -109,12 +123,18 @@ impl Background {
     }
 }
 
-async fn serve(accounts: &Accounts, request: VerificationRequest) {
-    let trace = request.origin.trace_parent.as_ref().map(TraceParent::as_str).unwrap_or_default();
-    let span = tracing::info_span!("verification_request", trace_parent = trace);
-    let served = request_verification(accounts, &request.email_key, &request.origin).instrument(span);
-    if let Err(error) = served.await {
-        tracing::warn!(%error, "a verification mail that was asked for was not sent");
+async fn serve(accounts: &Accounts, request: MailRequest) {
+    let MailRequest { mail, email_key, origin } = request;
+    let trace = origin.trace_parent.as_ref().map(TraceParent::as_str).unwrap_or_default();
+    let span = tracing::info_span!("mail_request", ?mail, trace_parent = trace);
+    let served = async {
+        match mail {
+            RequestedMail::Verification => request_verification(accounts, &email_key, &origin).await,
+            RequestedMail::Reset => request_reset(accounts, &email_key, &origin).await,
+        }
+    };
+    if let Err(error) = served.instrument(span).await {
+        tracing::warn!(?mail, %error, "a mail that was asked for was not sent");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bson::doc;
-use events::PasswordChangeReason;
+use events::{PasswordChangeReason, sealing::Purpose};
 
 use super::{Accounts, Caller, Failure, Next, after, reauthenticate::Reauthentication};
 use crate::{
@@ -14,9 +14,6 @@ use crate::{
     store::{Change, DecidedOn, TokenChange},
 };
 use service_kit::mongo::StoreError;
-
-/// The one-time token that outlives a change of the password.
-pub(super) const UNDO: &str = "email-change-undo";
 
 /// The present password and the new one.
 pub struct ChangePassword {
@@ -80,7 +77,7 @@ impl Accounts {
         let event = self.outbox.password_changed(&user.user(), reason, self.clock.now(), origin);
         let change = Change {
             set: doc! { "passwordHash": new.expose() },
-            tokens: TokenChange::DropAllBut(UNDO),
+            tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
             end_sessions: Some(Some(caller.session)),
             events: vec![event],
             ..Change::default()

@@ -7,10 +7,12 @@ mod delete_account;
 mod failure;
 mod login;
 mod logout;
+mod one_time_tokens;
 mod profile;
 mod reauthenticate;
 mod refresh;
 mod register;
+mod reset_password;
 mod sign_in;
 mod verify_email;
 mod who;
@@ -23,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use uuid::Uuid;
 
-pub use background::{Background, BackgroundQueue};
+pub use background::{Background, BackgroundQueue, RequestedMail};
 pub use change_password::{ChangePassword, ChangePasswordError, change_password};
 pub use delete_account::{DeleteAccount, DeleteAccountError, delete_account};
 pub use failure::Failure;
@@ -32,6 +34,7 @@ pub use logout::logout;
 pub use profile::{ProfileChange, UpdateProfileError, update_profile};
 pub use refresh::{RefreshError, refresh};
 pub use register::{RegisterError, Registration, register};
+pub use reset_password::{ResetPasswordError, request_reset, reset_password};
 pub use sign_in::SignedIn;
 pub use verify_email::{VerifyEmailError, request_verification, verify_email};
 pub use who::{Caller, NotSignedIn, caller};
@@ -75,6 +78,7 @@ pub struct Accounts {
 pub struct Rules {
     pub session_times: SessionTimes,
     pub verification_ttl: Duration,
+    pub reset_ttl: Duration,
     pub require_verified_email: bool,
 }
 

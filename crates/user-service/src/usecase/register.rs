@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use events::sealing::Purpose;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
@@ -23,8 +24,6 @@ use service_kit::{fail_point, mongo::StoreError};
 
 /// How long an `Idempotency-Key` is honoured.
 const IDEMPOTENCY: Duration = Duration::from_secs(24 * 60 * 60);
-/// What a one-time token that verifies an address is stored as.
-pub(super) const VERIFICATION: &str = "email-verification";
 
 /// What somebody registers with.
 pub struct Registration {
@@ -150,7 +149,7 @@ impl Accounts {
             status: UserStatus::Active,
             password_hash: hash.expose().to_owned(),
             sessions: SessionRule { epoch: 1, keep: None },
-            tokens: vec![TokenRecord::new(token.digest(), VERIFICATION, email.key(), expires_at)],
+            tokens: vec![TokenRecord::new(token.digest(), Purpose::EmailVerification, email.key(), expires_at)],
             idempotency: registration.idempotency_key.as_ref().map(|key| IdempotencyRecord {
                 key: key.as_str().to_owned(),
                 fingerprint: binary(&self.fingerprint(registration)),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Accounts, DECISIONS, Failure, Next, after, later, register::VERIFICATION};
+use super::{Accounts, DECISIONS, Failure, Next, after, later};
 use crate::{
     domain::{OneTimeToken, UserStatus},
     outbox::Origin,
-    store::{Change, DecidedOn, TokenChange, TokenRecord, UserRecord},
+    store::{Change, DecidedOn, TokenChange, TokenRecord},
 };
 use bson::doc;
+use events::sealing::Purpose;
 use service_kit::mongo::StoreError;
 
 /// Of one person's verification tokens so many are valid at once, the newest.
@@ -55,7 +56,7 @@ pub async fn request_verification(accounts: &Accounts, email_key: &str, origin: 
         let token = OneTimeToken::generate();
         let expires_at = later(now, accounts.rules.verification_ttl);
         let event = accounts.outbox.verification_requested(&user.user(), &token, expires_at, now, origin);
-        let token = TokenRecord::new(token.digest(), VERIFICATION, email_key, expires_at);
+        let token = TokenRecord::new(token.digest(), Purpose::EmailVerification, email_key, expires_at);
         let change = Change {
             tokens: TokenChange::Add { token, keep: VALID_AT_ONCE },
             events: vec![event],
@@ -74,12 +75,12 @@ impl Accounts {
     async fn use_verification(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), VerifyEmailError> {
         for _ in 0..DECISIONS {
             let now = self.clock.now();
-            let holder = self.store.users.by_token(token.digest()).await?;
-            let user = holder.filter(|user| holds(user, token, now)).ok_or(VerifyEmailError::TokenInvalid)?;
+            let holder = self.holder_of(token, Purpose::EmailVerification, now).await?;
+            let (user, _) = holder.ok_or(VerifyEmailError::TokenInvalid)?;
             let event = self.outbox.email_verified(&user.user(), now, origin);
             let change = Change {
                 set: doc! { "emailVerified": true },
-                tokens: TokenChange::Drop(VERIFICATION),
+                tokens: TokenChange::Drop(Purpose::EmailVerification),
                 events: vec![event],
                 ..Change::default()
             };
@@ -91,16 +92,4 @@ impl Accounts {
         }
         Err(Failure::unavailable("too many writers on one account").into())
     }
-}
-
-/// Whether the account's present address may be verified by this token at `now`.
-fn holds(user: &UserRecord, token: &OneTimeToken, now: jiff::Timestamp) -> bool {
-    let digest = token.digest();
-    user.status == UserStatus::Active
-        && user.tokens.iter().any(|record| {
-            record.hash.bytes == digest
-                && record.purpose == VERIFICATION
-                && user.email_keys.first() == Some(&record.to)
-                && now < record.expires_at.to_jiff()
-        })
 }

@@ -1,7 +1,5 @@
 //! `POST /api/auth/email-verification` and `…/resend`.
 
-use std::time::Duration;
-
 use actix_web::{HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -16,10 +14,8 @@ use crate::{
         request_context::RequestContext,
         validation::Validation,
     },
-    usecase::{self, Accounts},
+    usecase::{self, Accounts, RequestedMail},
 };
-
-const QUEUE_FULL_RETRY: Duration = Duration::from_secs(5);
 
 /// The token from the mail.
 #[derive(Deserialize, ToSchema)]
@@ -73,8 +69,6 @@ pub(in crate::http) async fn resend(
     let mut found = Validation::default();
     let email = found.check("email", Email::parse(&body.email)).ok_or_else(|| found.problem())?;
     // Before any look-up, so that the time says nothing either.
-    if !accounts.background.request_verification(email.key().to_owned(), context.origin()) {
-        return Err(Problem::Overloaded { retry_after: QUEUE_FULL_RETRY });
-    }
+    accounts.background.request_mail(RequestedMail::Verification, email.key().to_owned(), context.origin())?;
     Ok(HttpResponse::Accepted().finish())
 }

@@ -3,6 +3,7 @@
 pub(super) mod email_verification;
 pub(super) mod login;
 pub(super) mod logout;
+pub(super) mod password_reset;
 pub(super) mod refresh;
 mod signed_in_body;
 pub(super) mod verify_email_page;

@@ -1,0 +1,80 @@
+//! `POST /api/auth/password-reset` and `…/confirm`.
+
+use actix_web::{HttpResponse, web};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::Email,
+    http::{
+        json_body::JsonBody,
+        problem::{Problem, ProblemDetails},
+        refusals::{BodyRefused, TryLater},
+        request_context::RequestContext,
+        validation::Validation,
+    },
+    usecase::{self, Accounts, RequestedMail},
+};
+
+/// The address of the account whose password is forgotten.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = PasswordReset)]
+pub(crate) struct EmailBody {
+    #[schema(example = "ada@example.org")]
+    email: String,
+}
+
+/// The token from the mail and the new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = PasswordResetConfirmation)]
+pub(crate) struct ConfirmBody {
+    #[schema(value_type = String)]
+    token: SecretString,
+    /// At most 256 characters and 1024 bytes.
+    #[schema(value_type = String)]
+    new_password: SecretString,
+}
+
+/// Asks for a mail with a link that sets a new password. The answer does not tell whether
+/// there is such an account.
+#[utoipa::path(post, path = "/api/auth/password-reset", tag = "password", operation_id = "requestPasswordReset", request_body = EmailBody,
+    responses(
+        (status = 202, description = "A mail is sent if there is an account with this address"),
+        BodyRefused, TryLater,
+    ))]
+pub(in crate::http) async fn post(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<EmailBody>,
+) -> Result<HttpResponse, Problem> {
+    let mut found = Validation::default();
+    let email = found.check("email", Email::parse(&body.email)).ok_or_else(|| found.problem())?;
+    // Before any look-up, so that the time says nothing either.
+    accounts.background.request_mail(RequestedMail::Reset, email.key().to_owned(), context.origin())?;
+    Ok(HttpResponse::Accepted().finish())
+}
+
+/// Sets a new password. All sessions end, all other links that were mailed die (but for
+/// those that undo a change of the address), and the address counts as verified. A
+/// password that is refused does not use the token up.
+#[utoipa::path(post, path = "/api/auth/password-reset/confirm", tag = "password", operation_id = "confirmPasswordReset", request_body = ConfirmBody,
+    responses(
+        (status = 204, description = "Changed"),
+        (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        TryLater,
+    ))]
+pub(in crate::http) async fn confirm(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<ConfirmBody>,
+) -> Result<HttpResponse, Problem> {
+    let token = body.token.expose_secret();
+    usecase::reset_password(&accounts.into_inner(), token, &body.new_password, context.origin()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

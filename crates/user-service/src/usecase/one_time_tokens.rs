@@ -1,0 +1,42 @@
+//! Who holds a one-time token, and whether it is good for what it is used for: the one
+//! door for all purposes.
+
+use events::sealing::Purpose;
+use jiff::Timestamp;
+use service_kit::mongo::StoreError;
+
+use super::Accounts;
+use crate::{
+    domain::{OneTimeToken, UserStatus},
+    store::{TokenRecord, UserRecord},
+};
+
+impl Accounts {
+    /// The account that may use this token for `purpose` at `now`, and the token as it is
+    /// stored. Unknown, used, expired, for something else: all alike, none.
+    pub(super) async fn holder_of(
+        &self,
+        token: &OneTimeToken,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<Option<(UserRecord, TokenRecord)>, StoreError> {
+        let digest = token.digest();
+        let found = self.store.users.by_token(digest).await?;
+        Ok(found.and_then(|user| {
+            let record = valid(&user, digest, purpose, now)?.clone();
+            Some((user, record))
+        }))
+    }
+}
+
+/// The stored token, if an active account may use it for `purpose` at `now`.
+fn valid(user: &UserRecord, digest: [u8; 32], purpose: Purpose, now: Timestamp) -> Option<&TokenRecord> {
+    let record = user.tokens.iter().find(|record| record.hash.bytes == digest)?;
+    let bound = match purpose {
+        // Proof of the present address, and of no other.
+        Purpose::EmailVerification | Purpose::PasswordReset => user.email_keys.first() == Some(&record.to),
+        Purpose::EmailChange | Purpose::EmailChangeUndo => true,
+    };
+    let usable = user.status == UserStatus::Active && record.purpose == purpose && now < record.expires_at.to_jiff();
+    (usable && bound).then_some(record)
+}

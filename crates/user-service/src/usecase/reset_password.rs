@@ -1,0 +1,122 @@
+//! A forgotten password: the link is asked for behind the answer, and its token sets a
+//! new one. Whoever uses it has the mailbox, so the address counts as verified; all
+//! sessions end.
+
+use std::sync::Arc;
+
+use bson::doc;
+use events::{PasswordChangeReason, sealing::Purpose};
+use secrecy::SecretString;
+use service_kit::mongo::StoreError;
+
+use super::{Accounts, DECISIONS, Failure, Next, after, later};
+use crate::{
+    domain::{Invalid, OneTimeToken, UserStatus},
+    hashing::PasswordHash,
+    outbox::Origin,
+    store::{Change, DecidedOn, TokenChange, TokenRecord},
+};
+
+/// Of one person's reset tokens so many are valid at once, the newest.
+const VALID_AT_ONCE: usize = 5;
+
+/// Why the password is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetPasswordError {
+    /// Unknown, used, expired, or for another address: all alike.
+    #[error("the token is not valid")]
+    TokenInvalid,
+    /// The token is good, and still is.
+    #[error("the new password may not be chosen")]
+    PasswordRefused(Invalid),
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for ResetPasswordError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Sends a reset mail, if there is an active account with this current address. Run
+/// behind the answer, which says nothing.
+///
+/// # Errors
+/// When the store is away: the request is lost, the person asks again.
+pub async fn request_reset(accounts: &Accounts, email_key: &str, origin: &Origin) -> Result<(), Failure> {
+    for _ in 0..DECISIONS {
+        let found = accounts.store.users.by_email_key(email_key).await?;
+        let Some(user) = found.filter(|user| user.status == UserStatus::Active) else { return Ok(()) };
+        let now = accounts.clock.now();
+        let token = OneTimeToken::generate();
+        let expires_at = later(now, accounts.rules.reset_ttl);
+        let event = accounts.outbox.reset_requested(&user.user(), &token, expires_at, now, origin);
+        let token = TokenRecord::new(token.digest(), Purpose::PasswordReset, email_key, expires_at);
+        let change = Change {
+            tokens: TokenChange::Add { token, keep: VALID_AT_ONCE },
+            events: vec![event],
+            ..Change::default()
+        };
+        let commit = accounts.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
+        if let Next::Done(written) = after(commit)? {
+            accounts.publish(&written);
+            return Ok(());
+        }
+    }
+    Err(Failure::unavailable("too many writers on one account"))
+}
+
+/// Sets the new password and uses the token up. The password is judged before it is
+/// hashed, and after the token: one that is refused uses nothing up, and only who holds
+/// a token learns of it.
+///
+/// # Errors
+/// [`ResetPasswordError`]; nothing was changed, except after an unavailable store,
+/// where the outcome is unknown.
+pub async fn reset_password(
+    accounts: &Arc<Accounts>,
+    token: &str,
+    new: &SecretString,
+    origin: Origin,
+) -> Result<(), ResetPasswordError> {
+    let token = OneTimeToken::parse(token).ok_or(ResetPasswordError::TokenInvalid)?;
+    let holder = accounts.holder_of(&token, Purpose::PasswordReset, accounts.clock.now()).await?;
+    let (user, _) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
+    let new = accounts.passwords.accept(new, &user.own_words()).map_err(ResetPasswordError::PasswordRefused)?;
+    let hash = accounts.hashes.hash(&new).await.map_err(Failure::from)?;
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.use_reset(&token, &hash, &origin).await }).await
+}
+
+impl Accounts {
+    async fn use_reset(
+        &self,
+        token: &OneTimeToken,
+        new: &PasswordHash,
+        origin: &Origin,
+    ) -> Result<(), ResetPasswordError> {
+        for _ in 0..DECISIONS {
+            let now = self.clock.now();
+            let holder = self.holder_of(token, Purpose::PasswordReset, now).await?;
+            let (record, _) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
+            let user = record.user();
+            let verified = (!user.email_verified).then(|| self.outbox.email_verified(&user, now, origin));
+            let changed = self.outbox.password_changed(&user, PasswordChangeReason::Reset, now, origin);
+            let change = Change {
+                set: doc! { "passwordHash": new.expose(), "emailVerified": true },
+                tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
+                end_sessions: Some(None),
+                beyond_bound: true,
+                events: verified.into_iter().chain([changed]).collect(),
+                ..Change::default()
+            };
+            let commit = self.store.users.commit(user.id, DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                return Ok(());
+            }
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+}
