@@ -7,7 +7,11 @@ use actix_web::{
 };
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+    openapi::{
+        HeaderBuilder, Object, RefOr, Type,
+        path::{Operation, ParameterIn},
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
 };
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -32,7 +36,7 @@ use super::{auth, jwks, users};
         auth::password_reset::confirm,
         jwks::get,
     ),
-    modifiers(&Bearer),
+    modifiers(&Bearer, &RequestHeaders, &AnswerHeaders),
     tags(
         (name = "account", description = "Registration and one's own account"),
         (name = "session", description = "Login, refresh, logout"),
@@ -51,6 +55,63 @@ impl Modify for Bearer {
         scheme.bearer_format = Some("JWT".to_owned());
         document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }
+}
+
+/// The grammar of the header fields that requests may carry.
+struct RequestHeaders;
+
+/// An entity tag (RFC 9110, section 8.8.3), and `*` or a list of them.
+const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
+/// Bare, or a string of structured fields (RFC 9651) without escapes.
+const IDEMPOTENCY_KEY: &str = r#"^([!#-\[\]-~][!-\[\]-~]{0,126}|"[!#-\[\]-~]{1,128}")$"#;
+
+impl Modify for RequestHeaders {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let parameters = operations(document).flat_map(|operation| operation.parameters.iter_mut().flatten());
+        for parameter in parameters {
+            let RefOr::T(parameter) = parameter else { continue };
+            if !matches!(parameter.parameter_in, ParameterIn::Header) {
+                continue;
+            }
+            let pattern = match parameter.name.as_str() {
+                "If-Match" | "If-None-Match" => ENTITY_TAGS,
+                "Idempotency-Key" => IDEMPOTENCY_KEY,
+                _ => continue,
+            };
+            let schema = Object::builder().schema_type(Type::String).pattern(Some(pattern));
+            parameter.schema = Some(schema.into());
+        }
+    }
+}
+
+/// The header fields that answers carry because of their status.
+struct AnswerHeaders;
+
+impl Modify for AnswerHeaders {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for operation in operations(document) {
+            for (status, response) in &mut operation.responses.responses {
+                let RefOr::T(response) = response else { continue };
+                let mut declare = |name: &str, schema_type: Type, description: &str| {
+                    let schema = Object::builder().schema_type(schema_type);
+                    let header = HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build();
+                    response.headers.insert(name.to_owned(), header.into());
+                };
+                declare("x-request-id", Type::String, "What to look for in the log");
+                match status.as_str() {
+                    "401" => declare("WWW-Authenticate", Type::String, "RFC 6750"),
+                    "429" | "503" => declare("Retry-After", Type::Integer, "Seconds"),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+fn operations(document: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = &mut Operation> {
+    document.paths.paths.values_mut().flat_map(|item| {
+        [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+    })
 }
 
 /// The document as JSON, as the command `openapi` prints it.

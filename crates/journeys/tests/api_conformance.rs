@@ -1,0 +1,44 @@
+//! The service does what its OpenAPI document says: schemathesis tries it out, with what fits
+//! the document and with what does not.
+//!
+//! Needs schemathesis, which `scripts/check-api` fetches; without it there is nothing to run.
+
+use std::{env, path::Path, process::Stdio, time::Duration};
+
+use test_support::{Stack, World};
+use tokio::{process::Command, time::timeout};
+
+const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/api_conformance.toml");
+const DEADLINE: Duration = Duration::from_secs(600);
+
+#[tokio::test]
+#[ignore = "needs schemathesis: run scripts/check-api"]
+async fn schemathesis_finds_nothing() {
+    let schemathesis = env::var("SCHEMATHESIS").expect("scripts/check-api says where it is");
+    let examples = env::var("EXAMPLES").unwrap_or_else(|_| "20".to_owned());
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "conformance").await;
+    let service = world.user_service().start().await;
+    let api = service.api();
+    let admin = world.person("admin");
+    let _ = api.register(&admin).await.expect(201);
+    let granted = service.spec().command(&["grant-role", &admin.email, "admin"]).await;
+    assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
+    let token = api.login(&admin).await.access;
+
+    let run = Command::new(schemathesis)
+        .arg("--config-file")
+        .arg(CONFIGURATION)
+        .args(["run", "--no-color", "--max-examples", &examples])
+        .args(["--header", &format!("Authorization: Bearer {token}")])
+        .arg(format!("{}/api/openapi.json", service.base_url()))
+        // It keeps notes where it runs.
+        .current_dir(world.logs().parent().unwrap_or(Path::new(".")))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let run = timeout(DEADLINE, run).await.expect("it ends in time").expect("schemathesis runs");
+    let report = String::from_utf8_lossy(&run.stdout);
+    println!("{report}");
+    assert!(run.status.success(), "{report}{}", String::from_utf8_lossy(&run.stderr));
+}
