@@ -17,6 +17,12 @@ impl PasswordPolicy {
         Self { min_length }
     }
 
+    /// In code points.
+    #[must_use]
+    pub fn min_length(&self) -> usize {
+        self.min_length
+    }
+
     /// Takes a password that somebody chooses. `own` are the words that are theirs:
     /// user name, address, display name.
     ///

@@ -1,4 +1,5 @@
-//! The pages behind the links in mails: their texts in each language, and the forms.
+//! The pages behind the links in mails: forms, and what became of them. Looking at a
+//! form consumes nothing, so a mail scanner that follows links does no harm.
 
 use actix_web::{
     HttpResponse,
@@ -9,97 +10,145 @@ use actix_web::{
 };
 
 use super::{
+    account_texts::Texts,
     language::Language,
     pages::{Escaped, Page},
 };
+use crate::domain::Invalid;
 
 /// After how many seconds a page may be tried again when a part of the service is away.
 const RETRY_AFTER_SECONDS: u16 = 5;
 
-/// Every sentence of these pages.
-struct Texts {
-    verify_title: &'static str,
-    verify_text: &'static str,
-    verify_button: &'static str,
-    verified_title: &'static str,
-    verified_text: &'static str,
-    refused_title: &'static str,
-    refused_text: &'static str,
-    unavailable_title: &'static str,
-    unavailable_text: &'static str,
-}
-
-const ENGLISH: Texts = Texts {
-    verify_title: "Confirm your e-mail address",
-    verify_text: "Press the button to confirm that this e-mail address is yours.",
-    verify_button: "Confirm the address",
-    verified_title: "Your e-mail address is confirmed",
-    verified_text: "Thank you. You can close this page.",
-    refused_title: "This link does not work any more",
-    refused_text: "It has been used, it has expired, or it is not complete. If your address is not confirmed yet, ask for a new link.",
-    unavailable_title: "Please try again in a moment",
-    unavailable_text: "Something we need is not available right now. The link in your mail stays valid.",
-};
-
-const GERMAN: Texts = Texts {
-    verify_title: "E-Mail-Adresse bestätigen",
-    verify_text: "Mit der Schaltfläche bestätigen Sie, dass diese E-Mail-Adresse Ihnen gehört.",
-    verify_button: "Adresse bestätigen",
-    verified_title: "Ihre E-Mail-Adresse ist bestätigt",
-    verified_text: "Vielen Dank. Sie können diese Seite schließen.",
-    refused_title: "Dieser Link gilt nicht mehr",
-    refused_text: "Er wurde schon benutzt, ist abgelaufen oder unvollständig. Falls Ihre Adresse noch nicht bestätigt ist, fordern Sie bitte einen neuen Link an.",
-    unavailable_title: "Bitte versuchen Sie es gleich noch einmal",
-    unavailable_text: "Etwas, das wir brauchen, ist gerade nicht verfügbar. Der Link in Ihrer E-Mail bleibt gültig.",
-};
-
-fn texts(language: Language) -> &'static Texts {
-    match language {
-        Language::English => &ENGLISH,
-        Language::German => &GERMAN,
-    }
-}
-
-/// GET `/verify-email?token=`: one button that posts the token. Looking at it consumes nothing, so
-/// a mail scanner that follows links does no harm.
+/// GET `/verify-email?token=`
 #[must_use]
 pub fn verify_email_page(token: &str, language: Language) -> HttpResponse {
-    let texts = texts(language);
-    let body = format!(
-        "<p>{}</p>\n\
-         <form method=\"post\" action=\"/verify-email\">\n\
-         <input type=\"hidden\" name=\"token\" value=\"{}\">\n\
-         <button type=\"submit\">{}</button>\n\
-         </form>",
-        Escaped(texts.verify_text),
-        Escaped(token),
-        Escaped(texts.verify_button),
-    );
+    let texts = Texts::of(language);
+    let body = button("/verify-email", token, texts.verify_text, texts.verify_button);
     Page { status: StatusCode::OK, language, title: texts.verify_title, body }.into_response()
 }
 
 /// The address is confirmed.
 #[must_use]
 pub fn email_verified_page(language: Language) -> HttpResponse {
-    let texts = texts(language);
+    let texts = Texts::of(language);
     message(StatusCode::OK, language, texts.verified_title, texts.verified_text)
+}
+
+/// GET `/reset-password?token=`, and again with the reason when a password was refused:
+/// the token is kept in the form, the password is not.
+#[must_use]
+pub fn reset_password_page(
+    token: &str,
+    min_length: usize,
+    refused: Option<&Invalid>,
+    language: Language,
+) -> HttpResponse {
+    let texts = Texts::of(language);
+    let (status, error) = match refused {
+        None => (StatusCode::OK, String::new()),
+        Some(invalid) => {
+            let reason = match texts.password_reason(invalid.code, min_length) {
+                Some(reason) => Escaped(&reason).to_string(),
+                None => format!("<span lang=\"en\">{}</span>", Escaped(&invalid.detail)),
+            };
+            let sentence = Escaped(texts.password_refused);
+            let error = format!("<p class=\"error\" id=\"error\" role=\"alert\">{sentence} {reason}</p>\n");
+            (StatusCode::UNPROCESSABLE_ENTITY, error)
+        }
+    };
+    let described = if refused.is_some() { "error hint\" aria-invalid=\"true" } else { "hint" };
+    let body = format!(
+        "<p>{text}</p>\n\
+         <form method=\"post\" action=\"/reset-password\">\n\
+         <input type=\"hidden\" name=\"token\" value=\"{token}\">\n\
+         <label for=\"password\">{label}</label>\n\
+         <input type=\"password\" id=\"password\" name=\"newPassword\" autocomplete=\"new-password\" required aria-describedby=\"{described}\">\n\
+         <p class=\"soft\" id=\"hint\">{hint}</p>\n\
+         {error}\
+         <button type=\"submit\">{button}</button>\n\
+         </form>",
+        text = Escaped(texts.reset_text),
+        token = Escaped(token),
+        label = Escaped(texts.reset_label),
+        hint = Escaped(&texts.password_hint(min_length)),
+        button = Escaped(texts.reset_button),
+    );
+    Page { status, language, title: texts.reset_title, body }.into_response()
+}
+
+/// The password is set.
+#[must_use]
+pub fn password_reset_page(language: Language) -> HttpResponse {
+    let texts = Texts::of(language);
+    message(StatusCode::OK, language, texts.reset_done_title, texts.reset_done_text)
+}
+
+/// GET `/confirm-email?token=`
+#[must_use]
+pub fn confirm_email_page(token: &str, language: Language) -> HttpResponse {
+    let texts = Texts::of(language);
+    let body = button("/confirm-email", token, texts.change_text, texts.change_button);
+    Page { status: StatusCode::OK, language, title: texts.change_title, body }.into_response()
+}
+
+/// The account has the new address.
+#[must_use]
+pub fn email_changed_page(language: Language) -> HttpResponse {
+    let texts = Texts::of(language);
+    message(StatusCode::OK, language, texts.changed_title, texts.changed_text)
+}
+
+/// Somebody else has the new address by now.
+#[must_use]
+pub fn email_taken_page(language: Language) -> HttpResponse {
+    let texts = Texts::of(language);
+    message(StatusCode::CONFLICT, language, texts.taken_title, texts.taken_text)
+}
+
+/// GET `/undo-email-change?token=`
+#[must_use]
+pub fn undo_email_change_page(token: &str, language: Language) -> HttpResponse {
+    let texts = Texts::of(language);
+    let body = button("/undo-email-change", token, texts.undo_text, texts.undo_button);
+    Page { status: StatusCode::OK, language, title: texts.undo_title, body }.into_response()
+}
+
+/// The old address is in force again.
+#[must_use]
+pub fn email_change_undone_page(language: Language) -> HttpResponse {
+    let texts = Texts::of(language);
+    message(StatusCode::OK, language, texts.undone_title, texts.undone_text)
 }
 
 /// The token is unknown, used, expired or missing: all alike.
 #[must_use]
 pub fn link_refused_page(language: Language) -> HttpResponse {
-    let texts = texts(language);
+    let texts = Texts::of(language);
     message(StatusCode::BAD_REQUEST, language, texts.refused_title, texts.refused_text)
 }
 
 /// A part of the service is away; nothing was consumed.
 #[must_use]
 pub fn try_again_page(language: Language) -> HttpResponse {
-    let texts = texts(language);
+    let texts = Texts::of(language);
     let mut response =
         message(StatusCode::SERVICE_UNAVAILABLE, language, texts.unavailable_title, texts.unavailable_text);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
     response
+}
+
+/// One button that posts the token to the page's own path.
+fn button(path: &str, token: &str, text: &str, label: &str) -> String {
+    format!(
+        "<p>{}</p>\n\
+         <form method=\"post\" action=\"{path}\">\n\
+         <input type=\"hidden\" name=\"token\" value=\"{}\">\n\
+         <button type=\"submit\">{}</button>\n\
+         </form>",
+        Escaped(text),
+        Escaped(token),
+        Escaped(label),
+    )
 }
 
 fn message(status: StatusCode, language: Language, title: &str, text: &str) -> HttpResponse {
@@ -116,39 +165,86 @@ mod tests {
         String::from_utf8(response.into_body().try_into_bytes().unwrap().to_vec()).unwrap()
     }
 
+    /// Every page with a form, and its path.
+    fn forms(token: &str, language: Language) -> [(&'static str, HttpResponse); 4] {
+        [
+            ("/verify-email", verify_email_page(token, language)),
+            ("/reset-password", reset_password_page(token, 8, None, language)),
+            ("/confirm-email", confirm_email_page(token, language)),
+            ("/undo-email-change", undo_email_change_page(token, language)),
+        ]
+    }
+
     #[test]
-    fn the_form_posts_the_token_to_its_own_path() {
-        let html = html(verify_email_page("abc_-123", Language::English));
-        assert!(html.contains(r#"<form method="post" action="/verify-email">"#), "{html}");
-        assert!(html.contains(r#"<input type="hidden" name="token" value="abc_-123">"#), "{html}");
-        assert_eq!(html.matches("<button").count(), 1);
+    fn each_form_posts_the_token_to_its_own_path() {
+        for (path, page) in forms("abc_-123", Language::English) {
+            let html = html(page);
+            assert!(html.contains(&format!(r#"<form method="post" action="{path}">"#)), "{html}");
+            assert!(html.contains(r#"<input type="hidden" name="token" value="abc_-123">"#), "{html}");
+            assert_eq!(html.matches("<button").count(), 1);
+        }
     }
 
     #[test]
     fn a_hostile_token_stays_inside_its_attribute() {
-        let html = html(verify_email_page(r#""><script>alert('x')</script>&"#, Language::English));
-        assert!(!html.contains("<script"), "{html}");
-        assert!(html.contains(r#"value="&quot;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;">"#), "{html}");
+        for (_, page) in forms(r#""><script>alert('x')</script>&"#, Language::English) {
+            let html = html(page);
+            assert!(!html.contains("<script"), "{html}");
+            let escaped = r#"value="&quot;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;">"#;
+            assert!(html.contains(escaped), "{html}");
+        }
+    }
+
+    #[test]
+    fn a_refused_password_is_explained_where_it_was_typed_and_the_token_kept() {
+        let too_short = Invalid { code: "too-short", detail: "A password has at least 12 characters.".into() };
+        let page = reset_password_page("abc", 12, Some(&too_short), Language::German);
+        assert_eq!(page.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let german = html(page);
+        assert!(
+            german.contains("role=\"alert\">Bitte wählen Sie ein anderes Passwort. Es braucht mindestens 12"),
+            "{german}"
+        );
+        assert!(german.contains(r#"name="token" value="abc""#) && german.contains("aria-invalid=\"true\""), "{german}");
+
+        // A reason that the language has no sentence for.
+        let other = Invalid { code: "unheard-of", detail: "Not <this> one.".into() };
+        let german = html(reset_password_page("abc", 12, Some(&other), Language::German));
+        assert!(german.contains("<span lang=\"en\">Not &lt;this&gt; one.</span>"), "{german}");
+    }
+
+    #[test]
+    fn a_browser_knows_that_the_password_is_a_new_one() {
+        let page = html(reset_password_page("abc", 8, None, Language::English));
+        assert!(page.contains(r#"autocomplete="new-password" required"#), "{page}");
+        assert!(page.contains("At least 8 characters") && !page.contains("alert"), "{page}");
     }
 
     #[test]
     fn each_page_exists_in_each_language_with_its_status() {
-        for (language, words) in [
-            (Language::English, ["Confirm your e-mail address", "is confirmed", "does not work any more", "try again"]),
-            (Language::German, ["E-Mail-Adresse bestätigen", "ist bestätigt", "gilt nicht mehr", "noch einmal"]),
-        ] {
+        for language in [Language::English, Language::German] {
             let pages = [
                 (verify_email_page("t", language), 200),
                 (email_verified_page(language), 200),
+                (reset_password_page("t", 8, None, language), 200),
+                (password_reset_page(language), 200),
+                (confirm_email_page("t", language), 200),
+                (email_changed_page(language), 200),
+                (email_taken_page(language), 409),
+                (undo_email_change_page("t", language), 200),
+                (email_change_undone_page(language), 200),
                 (link_refused_page(language), 400),
                 (try_again_page(language), 503),
             ];
-            for ((page, status), word) in pages.into_iter().zip(words) {
+            let mut titles = std::collections::BTreeSet::new();
+            for (page, status) in pages {
                 assert_eq!(page.status(), status);
                 assert_eq!(page.headers().contains_key(header::RETRY_AFTER), status == 503);
                 let html = html(page);
-                assert!(html.contains(word) && html.contains(&format!("lang=\"{}\"", language.tag())), "{html}");
+                assert!(html.contains(&format!("lang=\"{}\"", language.tag())) && !html.contains("{min}"), "{html}");
+                titles.insert(html.split_once("<h1>").unwrap().1.split_once("</h1>").unwrap().0.to_owned());
             }
+            assert_eq!(titles.len(), 11, "{titles:?}");
         }
     }
 }

@@ -11,7 +11,8 @@ use super::{
     problem::{FieldError, Problem},
 };
 
-/// The most bytes a page's form may post: a token and a button.
+/// The most bytes a page's form may post: a token and a password, each byte of which is
+/// three in the form.
 pub const MAX_FORM_BYTES: usize = 8 * 1024;
 
 /// Registers the error handlers and bounds, once, for the whole application.

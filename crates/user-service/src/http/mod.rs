@@ -2,6 +2,7 @@
 //! calls use cases and knows nothing of what is behind them.
 
 pub mod account_pages;
+mod account_texts;
 mod auth;
 pub mod bearer;
 pub mod body_guard;

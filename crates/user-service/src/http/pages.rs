@@ -88,8 +88,8 @@ impl fmt::Display for Escaped<'_> {
 
 /// The one style sheet; the policy allows it by its hash and nothing else.
 const STYLE: &str = "\
-:root{color-scheme:light dark;--text:#1c2024;--soft:#5a626b;--page:#f5f6f7;--card:#fff;--line:#d9dde1;--accent:#0a58ca;--on-accent:#fff}\
-@media(prefers-color-scheme:dark){:root{--text:#e8eaed;--soft:#a7afb8;--page:#14171a;--card:#1d2125;--line:#343a40;--accent:#8ab4f8;--on-accent:#10151c}}\
+:root{color-scheme:light dark;--text:#1c2024;--soft:#5a626b;--page:#f5f6f7;--card:#fff;--line:#d9dde1;--accent:#0a58ca;--on-accent:#fff;--error:#b3261e}\
+@media(prefers-color-scheme:dark){:root{--text:#e8eaed;--soft:#a7afb8;--page:#14171a;--card:#1d2125;--line:#343a40;--accent:#8ab4f8;--on-accent:#10151c;--error:#f2b8b5}}\
 *{box-sizing:border-box}\
 body{margin:0;padding:1.5rem 1rem;background:var(--page);color:var(--text);font:1rem/1.55 system-ui,sans-serif;overflow-wrap:anywhere}\
 main{max-width:40rem;margin:4vh auto;padding:1.5rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem}\
@@ -100,6 +100,9 @@ a{color:var(--accent)}\
 code,pre{font:.875rem/1.5 ui-monospace,monospace}\
 pre{padding:1rem;background:var(--page);border:1px solid var(--line);border-radius:.5rem;overflow-x:auto;white-space:pre-wrap}\
 .soft{color:var(--soft)}\
+.error{color:var(--error);font-weight:600}\
+label{display:block;margin:0 0 .35rem;font-weight:600}\
+input[type=password]{width:100%;min-height:2.75rem;margin:0 0 .5rem;padding:.5rem .75rem;border:1px solid var(--soft);border-radius:.5rem;background:var(--page);color:var(--text);font:inherit}\
 button{min-height:2.75rem;padding:.6rem 1.4rem;border:0;border-radius:.5rem;background:var(--accent);color:var(--on-accent);font:inherit;font-weight:600;cursor:pointer}\
 :focus-visible{outline:3px solid var(--accent);outline-offset:3px}\
 ";

@@ -3,7 +3,7 @@
 use actix_web::web::{self, ServiceConfig, resource};
 
 use super::{
-    auth::{email_verification, login, logout, password_reset, refresh, verify_email_page},
+    auth::{email_verification, login, logout, password_reset, refresh, reset_password_page, verify_email_page},
     extractor_errors, jwks,
     not_found::{get, method_not_allowed, not_found},
     openapi, problem_pages,
@@ -55,6 +55,12 @@ pub fn configure(config: &mut ServiceConfig) {
             resource("/verify-email")
                 .route(get().to(verify_email_page::get))
                 .route(web::post().to(verify_email_page::post))
+                .default_service(not("GET, HEAD, POST")),
+        )
+        .service(
+            resource("/reset-password")
+                .route(get().to(reset_password_page::get))
+                .route(web::post().to(reset_password_page::post))
                 .default_service(not("GET, HEAD, POST")),
         )
         .configure(problem_pages::configure)

@@ -1,11 +1,14 @@
 //! `/api/auth`: sessions, and the tokens that come by mail.
 
 pub(super) mod email_verification;
+mod link;
 pub(super) mod login;
 pub(super) mod logout;
 pub(super) mod password_reset;
 pub(super) mod refresh;
+pub(super) mod reset_password_page;
 mod signed_in_body;
 pub(super) mod verify_email_page;
 
+pub(super) use link::Link;
 pub(super) use signed_in_body::SignedInBody;

@@ -2,8 +2,8 @@
 //! GET uses nothing up: mail scanners follow links.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
 
+use super::Link;
 use crate::{
     http::{
         account_pages::{email_verified_page, link_refused_page, try_again_page, verify_email_page},
@@ -12,12 +12,6 @@ use crate::{
     },
     usecase::{self, Accounts, VerifyEmailError},
 };
-
-/// The token, from the link or from the form.
-#[derive(Deserialize)]
-pub(crate) struct Link {
-    token: String,
-}
 
 pub(in crate::http) async fn get(request: HttpRequest, link: Option<web::Query<Link>>) -> HttpResponse {
     let language = Language::from_headers(request.headers());
