@@ -17,8 +17,8 @@ const EXPECTED: &[(&str, &str)] = &[
     ("users", "IXSCAN { idempotency.until: 1 }"),
     ("users", "IXSCAN { tokens.hash: 1 }"),
     ("users", "IXSCAN { pendingEvents.0.at: 1 }"),
-    ("sessions", "IXSCAN { userId: 1 }"),
-    ("audit", "IXSCAN { userId: 1, at: -1 }"),
+    ("sessions", "IXSCAN { userId: 1, createdAt: -1, _id: -1 }"),
+    ("audit", "IXSCAN { userId: 1, at: -1, _id: -1 }"),
 ];
 
 #[tokio::test]

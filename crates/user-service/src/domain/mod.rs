@@ -5,6 +5,7 @@
 
 pub mod attributes;
 mod characters;
+pub mod device;
 pub mod display_name;
 pub mod email;
 pub mod idempotency_key;
@@ -15,11 +16,13 @@ pub mod login_identifier;
 pub mod one_time_token;
 pub mod password;
 pub mod password_policy;
+pub mod place;
 pub mod timezone;
 pub mod user;
 pub mod username;
 
 pub use attributes::Attributes;
+pub use device::device;
 pub use display_name::DisplayName;
 pub use email::Email;
 pub use idempotency_key::IdempotencyKey;
@@ -30,6 +33,7 @@ pub use login_identifier::LoginIdentifier;
 pub use one_time_token::OneTimeToken;
 pub use password::Password;
 pub use password_policy::PasswordPolicy;
+pub use place::Place;
 pub use timezone::Timezone;
 pub use user::{User, UserStatus};
 pub use username::Username;

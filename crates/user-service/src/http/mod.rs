@@ -20,6 +20,7 @@ pub mod openapi;
 mod outcome;
 pub mod pages;
 mod paging;
+mod path_id;
 pub mod problem;
 pub mod problem_pages;
 mod query;

@@ -27,6 +27,9 @@ use super::{auth, jwks, users};
         users::patch_me::patch,
         users::delete_me::delete,
         users::password::put,
+        users::sessions::get,
+        users::sessions::delete_others,
+        users::sessions::delete_one,
         auth::login::post,
         auth::refresh::post,
         auth::logout::post,
@@ -39,7 +42,7 @@ use super::{auth, jwks, users};
     modifiers(&Bearer, &RequestHeaders, &AnswerHeaders),
     tags(
         (name = "account", description = "Registration and one's own account"),
-        (name = "session", description = "Login, refresh, logout"),
+        (name = "session", description = "Login, refresh, logout, and which sessions there are"),
         (name = "e-mail", description = "Verification of the address"),
         (name = "password", description = "Reset of a forgotten password"),
         (name = "keys", description = "Verification of access tokens by others"),

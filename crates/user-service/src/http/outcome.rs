@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{field_error::FieldError, problem::Problem};
 use crate::keys::SigningUnavailable;
 use crate::usecase::{
-    ChangePasswordError, DeleteAccountError, Failure, LoginError, NotSignedIn, RefreshError, RegisterError,
-    ResetPasswordError, UpdateProfileError, VerifyEmailError,
+    ChangePasswordError, DeleteAccountError, EndSessionError, EndSessionsError, Failure, LoginError, NotSignedIn,
+    RefreshError, RegisterError, ResetPasswordError, UpdateProfileError, VerifyEmailError,
 };
 
 /// When to try again after something was away.
@@ -123,6 +123,24 @@ impl From<ResetPasswordError> for Problem {
                 Self::ValidationFailed(vec![FieldError::body("newPassword", &invalid)])
             }
             ResetPasswordError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<EndSessionsError> for Problem {
+    fn from(error: EndSessionsError) -> Self {
+        match error {
+            EndSessionsError::Gone => Self::Unauthorized,
+            EndSessionsError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<EndSessionError> for Problem {
+    fn from(error: EndSessionError) -> Self {
+        match error {
+            EndSessionError::NotFound => Self::NotFound,
+            EndSessionError::Failure(failure) => failure.into(),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     extractor_errors, jwks,
     not_found::{get, method_not_allowed, not_found},
     openapi, problem_pages,
-    users::{delete_me, get_me, password, patch_me, register},
+    users::{delete_me, get_me, password, patch_me, register, sessions},
 };
 
 /// Registers every route.
@@ -23,6 +23,17 @@ pub fn configure(config: &mut ServiceConfig) {
                 .default_service(not("GET, HEAD, PATCH, DELETE")),
         )
         .service(resource("/users/me/password").route(web::put().to(password::put)).default_service(not("PUT")))
+        .service(
+            resource("/users/me/sessions")
+                .route(get().to(sessions::get))
+                .route(web::delete().to(sessions::delete_others))
+                .default_service(not("GET, HEAD, DELETE")),
+        )
+        .service(
+            resource("/users/me/sessions/{id}")
+                .route(web::delete().to(sessions::delete_one))
+                .default_service(not("DELETE")),
+        )
         .service(resource("/auth/login").route(web::post().to(login::post)).default_service(not("POST")))
         .service(resource("/auth/refresh").route(web::post().to(refresh::post)).default_service(not("POST")))
         .service(resource("/auth/logout").route(web::post().to(logout::post)).default_service(not("POST")))

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use events::{
-    DeletedBy, LoginMethod, PasswordChangeReason, Payload, Recipient, TokenGrant, TraceParent, UserDeleted,
-    UserEmailVerificationRequested, UserEmailVerified, UserLoggedIn, UserPasswordChanged, UserPasswordResetRequested,
-    UserProfileUpdated, UserRegistered,
+    DeletedBy, LoginMethod, PasswordChangeReason, Payload, Recipient, SessionsEndedReason, TokenGrant, TraceParent,
+    UserDeleted, UserEmailVerificationRequested, UserEmailVerified, UserLoggedIn, UserPasswordChanged,
+    UserPasswordResetRequested, UserProfileUpdated, UserRegistered, UserSessionsEnded,
     sealing::{PublicKey, Purpose, TokenPlaintext},
 };
 use jiff::Timestamp;
@@ -182,6 +182,13 @@ impl Outbox {
         let reset = self.grant(id, token, &user.email, Purpose::PasswordReset, expires_at);
         let payload = UserPasswordResetRequested { user_id: user.id, recipient: user.recipient(), reset };
         event(id, now, origin, &Payload::UserPasswordResetRequested(payload))
+    }
+
+    /// Sessions ended, by nothing that other events tell.
+    #[must_use]
+    pub fn sessions_ended(&self, user: Uuid, reason: SessionsEndedReason, now: Timestamp, origin: &Origin) -> NewEvent {
+        let payload = UserSessionsEnded { user_id: user, reason };
+        event(self.ids.v7(now), now, origin, &Payload::UserSessionsEnded(payload))
     }
 
     /// The account is gone.

@@ -15,7 +15,7 @@ mod users;
 
 use std::time::Duration;
 
-use bson::Document;
+use bson::{DateTime, Document, Uuid, doc};
 use mongodb::{Collection, Database};
 use service_kit::mongo::StoreError;
 
@@ -70,4 +70,10 @@ struct Handle {
 /// A document that does not fit its type: a mistake of ours, or of whoever wrote it.
 fn unfit(error: bson::error::Error) -> StoreError {
     mongodb::error::Error::from(error).into()
+}
+
+/// The rows behind a place in a list that is newest first, by this field and then by id.
+fn behind(place: crate::domain::Place, time: &str) -> Document {
+    let at = DateTime::from_millis(place.at);
+    doc! { "$or": [{ time: { "$lt": at } }, { time: at, "_id": { "$lt": Uuid::from(place.id) } }] }
 }

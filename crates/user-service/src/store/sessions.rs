@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use bson::{Bson, Document, Uuid, doc};
+use futures_util::TryStreamExt;
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
-use super::{Handle, session_document::SessionRow, unfit};
+use super::{Handle, behind, session_document::SessionRow, unfit, user_document::SessionRule};
+use crate::domain::Place;
 
 /// What a refresh with a genuine token did.
 pub enum Advance {
@@ -74,6 +76,69 @@ impl SessionStore {
         }
         self.delete(id).await?;
         Ok(Advance::Reused(Box::new(row)))
+    }
+
+    /// A user's living sessions behind `after`, newest first: at most `limit`, and never
+    /// the one `without`.
+    pub async fn living(
+        &self,
+        user: uuid::Uuid,
+        rule: SessionRule,
+        after: Place,
+        without: Option<uuid::Uuid>,
+        limit: i64,
+    ) -> Result<Vec<SessionRow>, StoreError> {
+        let mut lives = vec![doc! { "epoch": rule.epoch }];
+        lives.extend(rule.keep.map(|id| doc! { "_id": id }));
+        let mut all = vec![doc! { "$or": lives }, behind(after, "createdAt")];
+        all.extend(without.map(|id| doc! { "_id": { "$ne": Uuid::from(id) } }));
+        let filter = doc! {
+            "userId": Uuid::from(user),
+            "reused": { "$exists": false },
+            "$expr": { "$lt": ["$$NOW", "$expiresAt"] },
+            "$and": all,
+        };
+        self.newest(filter, limit).await
+    }
+
+    /// Every row of a user behind `after`, newest first, also of sessions that have ended.
+    pub async fn stored(&self, user: uuid::Uuid, after: Place, limit: i64) -> Result<Vec<SessionRow>, StoreError> {
+        let mut filter = behind(after, "createdAt");
+        filter.insert("userId", Uuid::from(user));
+        self.newest(filter, limit).await
+    }
+
+    async fn newest(&self, filter: Document, limit: i64) -> Result<Vec<SessionRow>, StoreError> {
+        within(self.handle.deadline, async {
+            let newest = doc! { "createdAt": -1, "_id": -1 };
+            let cursor = self.handle.collection.find(filter).sort(newest).limit(limit).await?;
+            cursor.with_type::<SessionRow>().try_collect().await
+        })
+        .await
+    }
+
+    /// One row of a user.
+    pub async fn of_user(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
+        let filter = doc! { "_id": Uuid::from(id), "userId": Uuid::from(user) };
+        let found = within(self.handle.deadline, self.handle.collection.find_one(filter)).await?;
+        found.map(bson::deserialize_from_document).transpose().map_err(unfit)
+    }
+
+    /// Ends a session of a user and returns its row.
+    pub async fn end_of_user(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
+        let filter = doc! { "_id": Uuid::from(id), "userId": Uuid::from(user) };
+        let ended = within(self.handle.deadline, self.handle.collection.find_one_and_delete(filter)).await?;
+        ended.map(bson::deserialize_from_document).transpose().map_err(unfit)
+    }
+
+    /// Removes the rows of sessions that ended because the user's epoch was raised.
+    pub async fn forget_ended(&self, user: uuid::Uuid, rule: SessionRule) -> Result<(), StoreError> {
+        let mut filter = doc! { "userId": Uuid::from(user), "epoch": { "$lt": rule.epoch } };
+        if let Some(keep) = rule.keep {
+            filter.insert("_id", doc! { "$ne": keep });
+        }
+        within(self.handle.deadline, self.handle.collection.delete_many(filter)).await?;
+        Ok(())
     }
 
     /// Ends a session; false if it was not there.

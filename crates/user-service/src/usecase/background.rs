@@ -91,6 +91,10 @@ impl BackgroundQueue {
         self.note(user, "logged_out", origin);
     }
 
+    pub(super) fn note_ended_session(&self, user: Uuid, origin: &Origin) {
+        self.note(user, "session_ended", origin);
+    }
+
     fn note(&self, user: Uuid, kind: &'static str, origin: &Origin) {
         let at = self.clock.now();
         let row = AuditRow { id: self.ids.v7(at), user, at, kind, part: origin.audit_part() };

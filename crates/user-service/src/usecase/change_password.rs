@@ -89,6 +89,7 @@ impl Accounts {
         match after(commit)? {
             Next::Done(written) => {
                 self.publish(&written);
+                self.forget_ended_sessions(&written).await;
                 Ok(())
             }
             // Another password, disabled, or all sessions ended: none of which this

@@ -13,6 +13,7 @@ mod reauthenticate;
 mod refresh;
 mod register;
 mod reset_password;
+mod sessions;
 mod sign_in;
 mod verify_email;
 mod who;
@@ -35,6 +36,9 @@ pub use profile::{ProfileChange, UpdateProfileError, update_profile};
 pub use refresh::{RefreshError, refresh};
 pub use register::{RegisterError, Registration, register};
 pub use reset_password::{ResetPasswordError, request_reset, reset_password};
+pub use sessions::{
+    EndSessionError, EndSessionsError, ListedSession, SessionPage, end_other_sessions, end_session, list_sessions,
+};
 pub use sign_in::SignedIn;
 pub use verify_email::{VerifyEmailError, request_verification, verify_email};
 pub use who::{Caller, NotSignedIn, caller};

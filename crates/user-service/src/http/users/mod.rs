@@ -5,6 +5,7 @@ pub(super) mod get_me;
 pub(super) mod password;
 pub(super) mod patch_me;
 pub(super) mod register;
+pub(super) mod sessions;
 mod user_body;
 
 pub(super) use user_body::UserBody;
