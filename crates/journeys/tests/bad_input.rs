@@ -26,6 +26,11 @@ const BODIES: &[(&str, &str)] = &[
     ("PATCH", "/api/users/me"),
     ("DELETE", "/api/users/me"),
     ("PUT", "/api/users/me/password"),
+    ("POST", "/api/auth/login/totp"),
+    ("POST", "/api/users/me/totp"),
+    ("POST", "/api/users/me/totp/confirm"),
+    ("DELETE", "/api/users/me/totp"),
+    ("POST", "/api/users/me/totp/recovery-codes"),
 ];
 
 /// One request, and how it is refused.
@@ -124,6 +129,11 @@ impl Table {
         const STRINGS: &[(&str, &str, &[&str])] = &[
             ("POST", "/api/users", &["#/username", "#/email", "#/password"]),
             ("POST", "/api/auth/login", &["#/identifier", "#/password"]),
+            ("POST", "/api/auth/login/totp", &["#/mfaToken", "#/code"]),
+            ("POST", "/api/users/me/totp", &["#/password"]),
+            ("POST", "/api/users/me/totp/confirm", &["#/code"]),
+            ("DELETE", "/api/users/me/totp", &["#/password", "#/code"]),
+            ("POST", "/api/users/me/totp/recovery-codes", &["#/password", "#/code"]),
             ("POST", "/api/auth/refresh", &["#/refreshToken"]),
             ("POST", "/api/auth/logout", &["#/refreshToken"]),
             ("POST", "/api/auth/email-verification", &["#/token"]),
@@ -292,6 +302,9 @@ impl Table {
         for token in ["", "x", "ä", unknown.as_str(), verification_used, &"A".repeat(5000)] {
             let request = self.request("POST", "/api/auth/email-verification").json(&json!({ "token": token }));
             self.add("a token that is none", request, 400, "token-invalid");
+            let second = json!({ "mfaToken": token, "code": "123456" });
+            let request = self.request("POST", "/api/auth/login/totp").json(&second);
+            self.add("an mfaToken that is none", request, 400, "token-invalid");
         }
         for token in ["", "x", unknown.as_str(), &"A".repeat(5000)] {
             let request = self.request("POST", "/api/auth/refresh").json(&json!({ "refreshToken": token }));
@@ -305,6 +318,9 @@ impl Table {
         bad.push(("the refresh token", tokens.refresh.clone()));
         for (method, path, body) in [
             ("GET", "/api/users/me", None),
+            ("GET", "/api/users/me/totp", None),
+            ("POST", "/api/users/me/totp", Some(json!({ "password": self.person.password }))),
+            ("POST", "/api/users/me/totp/confirm", Some(json!({ "code": "123456" }))),
             ("PATCH", "/api/users/me", Some(json!({ "displayName": "Mallory" }))),
             ("DELETE", "/api/users/me", Some(json!({ "password": self.person.password }))),
             (
@@ -352,6 +368,10 @@ impl Table {
             ("OPTIONS", "/api/users/me"),
             ("PATCH", "/api/users/me/password"),
             ("GET", "/api/auth/login"),
+            ("GET", "/api/auth/login/totp"),
+            ("PUT", "/api/users/me/totp"),
+            ("GET", "/api/users/me/totp/confirm"),
+            ("DELETE", "/api/users/me/totp/recovery-codes"),
             ("DELETE", "/api/auth/refresh"),
             ("GET", "/api/auth/logout"),
             ("GET", "/api/auth/email-verification"),

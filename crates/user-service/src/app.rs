@@ -26,7 +26,7 @@ use crate::{
     outbox::Outbox,
     relay::{PRODUCER_PROPERTIES, Relay, RelaySettings},
     store::{self, SessionTimes, Store},
-    tokens::{AccessTokens, RefreshTokens},
+    tokens::{AccessTokens, MfaTokens, RefreshTokens},
     usecase::{Accounts, BackgroundQueue, Rules, Writes},
 };
 
@@ -89,6 +89,7 @@ impl Application {
                 auth.access_token_ttl,
             ),
             refresh_tokens: RefreshTokens::new(&encryption),
+            mfa_tokens: MfaTokens::new(&encryption, auth.mfa_token_ttl),
             outbox: Outbox::new(ids.clone(), sealing),
             background: queue,
             keys: encryption,
@@ -103,6 +104,7 @@ impl Application {
                 verification_ttl: auth.verification_ttl,
                 reset_ttl: auth.reset_ttl,
                 require_verified_email: auth.require_verified_email,
+                totp_issuer: auth.totp_issuer(),
             },
             passwords: PasswordPolicy::new(auth.password_min_length),
             metrics,

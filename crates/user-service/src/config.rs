@@ -116,12 +116,31 @@ pub struct AuthConfig {
     pub reset_ttl: Duration,
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub undo_ttl: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub mfa_token_ttl: Duration,
+    #[serde(deserialize_with = "service_kit::config::optional")]
+    pub totp_issuer: Option<String>,
     pub password_min_length: usize,
     #[serde(deserialize_with = "service_kit::config::optional")]
     pub breached_passwords_file: Option<PathBuf>,
     pub require_verified_email: bool,
     #[serde(deserialize_with = "service_kit::config::optional_duration")]
     pub unverified_expiry: Option<Duration>,
+}
+
+impl AuthConfig {
+    /// What authenticators show above the code: a name, or the host of the issuer.
+    #[must_use]
+    pub fn totp_issuer(&self) -> String {
+        totp_issuer(self.totp_issuer.as_deref(), &self.issuer).to_owned()
+    }
+}
+
+fn totp_issuer<'a>(name: Option<&'a str>, issuer: &'a str) -> &'a str {
+    name.unwrap_or_else(|| {
+        let behind_scheme = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
+        behind_scheme.split([':', '/']).next().unwrap_or_default()
+    })
 }
 
 /// The schema of `attributes`.
@@ -179,6 +198,9 @@ impl Config {
         anyhow::ensure!(!self.relay.sweep_interval.is_zero(), "relay.sweep_interval must not be 0s");
         anyhow::ensure!(self.relay.lease.as_secs() >= 1, "relay.lease must be at least 1s");
         anyhow::ensure!(self.auth.access_token_ttl.as_secs() >= 1, "auth.access_token_ttl must be at least 1s");
+        anyhow::ensure!(self.auth.mfa_token_ttl.as_secs() >= 1, "auth.mfa_token_ttl must be at least 1s");
+        let named = self.auth.totp_issuer.as_ref();
+        anyhow::ensure!(named.is_none_or(|name| !name.contains(':')), "auth.totp_issuer must not contain a colon");
         anyhow::ensure!(
             (1..=256).contains(&self.auth.password_min_length),
             "auth.password_min_length must be between 1 and 256"
@@ -194,5 +216,18 @@ mod tests {
     #[test]
     fn the_defaults_name_no_key_that_is_not_read() {
         assert_eq!(SOURCE.unread::<Config>().unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn authenticators_show_the_configured_name_or_the_host_of_the_issuer() {
+        for (name, issuer, shown) in [
+            (None, "http://localhost:3000", "localhost"),
+            (None, "https://id.example.org/", "id.example.org"),
+            (None, "https://id.example.org/auth", "id.example.org"),
+            (None, "acme", "acme"),
+            (Some("Acme Corp"), "https://id.example.org", "Acme Corp"),
+        ] {
+            assert_eq!(totp_issuer(name, issuer), shown, "{issuer}");
+        }
     }
 }

@@ -72,7 +72,7 @@ impl RelayMetrics {
 #[derive(Clone)]
 pub struct AccountMetrics {
     pub registrations: IntCounter,
-    /// By `outcome`: success, invalid, disabled, unverified.
+    /// By `outcome`: success, invalid, disabled, unverified, mfa_required, mfa_token_invalid, failure.
     pub logins: IntCounterVec,
     pub login_events_dropped: IntCounter,
     pub refresh_reuse: IntCounter,

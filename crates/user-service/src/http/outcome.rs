@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::{field_error::FieldError, problem::Problem};
 use crate::keys::SigningUnavailable;
 use crate::usecase::{
-    ChangePasswordError, DeleteAccountError, EndSessionError, EndSessionsError, Failure, LoginError, NotSignedIn,
-    RefreshError, RegisterError, ResetPasswordError, UpdateProfileError, VerifyEmailError,
+    ChangePasswordError, DeleteAccountError, EndSessionError, EndSessionsError, Failure, LoginError, LoginTotpError,
+    NotSignedIn, RefreshError, RegisterError, ResetPasswordError, SecondFactorError, UpdateProfileError,
+    VerifyEmailError,
 };
 
 /// When to try again after something was away.
@@ -48,7 +49,34 @@ impl From<LoginError> for Problem {
             LoginError::InvalidCredentials => Self::InvalidCredentials,
             LoginError::Disabled => Self::AccountDisabled,
             LoginError::EmailNotVerified => Self::EmailNotVerified,
+            LoginError::MfaRequired(mfa_token) => Self::MfaRequired { mfa_token },
             LoginError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<LoginTotpError> for Problem {
+    fn from(error: LoginTotpError) -> Self {
+        match error {
+            LoginTotpError::TokenInvalid => Self::TokenInvalid,
+            LoginTotpError::WrongCode => Self::InvalidCredentials,
+            LoginTotpError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<SecondFactorError> for Problem {
+    fn from(error: SecondFactorError) -> Self {
+        match error {
+            SecondFactorError::WrongPassword => Self::WrongPassword,
+            SecondFactorError::WrongCode => Self::WrongCode,
+            SecondFactorError::AlreadyOn => Self::Conflict("The second factor is on. Remove it first."),
+            SecondFactorError::NotStarted => {
+                Self::Conflict("No second factor is being set up, or it took too long. Start again.")
+            }
+            SecondFactorError::NotOn => Self::Conflict("The account has no second factor."),
+            SecondFactorError::Gone => Self::Unauthorized,
+            SecondFactorError::Failure(failure) => failure.into(),
         }
     }
 }

@@ -3,11 +3,13 @@
 use actix_web::web::{self, ServiceConfig, resource};
 
 use super::{
-    auth::{email_verification, login, logout, password_reset, refresh, reset_password_page, verify_email_page},
+    auth::{
+        email_verification, login, login_totp, logout, password_reset, refresh, reset_password_page, verify_email_page,
+    },
     extractor_errors, jwks,
     not_found::{get, method_not_allowed, not_found},
     openapi, problem_pages,
-    users::{delete_me, get_me, password, patch_me, register, sessions},
+    users::{delete_me, get_me, password, patch_me, register, sessions, totp},
 };
 
 /// Registers every route.
@@ -34,7 +36,23 @@ pub fn configure(config: &mut ServiceConfig) {
                 .route(web::delete().to(sessions::delete_one))
                 .default_service(not("DELETE")),
         )
+        .service(
+            resource("/users/me/totp")
+                .route(get().to(totp::status::get))
+                .route(web::post().to(totp::start::post))
+                .route(web::delete().to(totp::remove::delete))
+                .default_service(not("GET, HEAD, POST, DELETE")),
+        )
+        .service(
+            resource("/users/me/totp/confirm").route(web::post().to(totp::confirm::post)).default_service(not("POST")),
+        )
+        .service(
+            resource("/users/me/totp/recovery-codes")
+                .route(web::post().to(totp::recovery_codes::post))
+                .default_service(not("POST")),
+        )
         .service(resource("/auth/login").route(web::post().to(login::post)).default_service(not("POST")))
+        .service(resource("/auth/login/totp").route(web::post().to(login_totp::post)).default_service(not("POST")))
         .service(resource("/auth/refresh").route(web::post().to(refresh::post)).default_service(not("POST")))
         .service(resource("/auth/logout").route(web::post().to(logout::post)).default_service(not("POST")))
         .service(

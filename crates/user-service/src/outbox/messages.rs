@@ -5,7 +5,8 @@ use std::fmt;
 use events::{
     DeletedBy, LoginMethod, PasswordChangeReason, Payload, Recipient, SessionsEndedReason, TokenGrant, TraceParent,
     UserDeleted, UserEmailVerificationRequested, UserEmailVerified, UserLoggedIn, UserPasswordChanged,
-    UserPasswordResetRequested, UserProfileUpdated, UserRegistered, UserSessionsEnded,
+    UserPasswordResetRequested, UserProfileUpdated, UserRecoveryCodeUsed, UserRegistered, UserSessionsEnded,
+    UserTotpDisabled, UserTotpEnabled,
     sealing::{PublicKey, Purpose, TokenPlaintext},
 };
 use jiff::Timestamp;
@@ -189,6 +190,28 @@ impl Outbox {
     pub fn sessions_ended(&self, user: Uuid, reason: SessionsEndedReason, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserSessionsEnded { user_id: user, reason };
         event(self.ids.v7(now), now, origin, &Payload::UserSessionsEnded(payload))
+    }
+
+    /// The second factor is on.
+    #[must_use]
+    pub fn totp_enabled(&self, user: &User, now: Timestamp, origin: &Origin) -> NewEvent {
+        let payload = UserTotpEnabled { user_id: user.id, recipient: user.recipient() };
+        event(self.ids.v7(now), now, origin, &Payload::UserTotpEnabled(payload))
+    }
+
+    /// The second factor is off.
+    #[must_use]
+    pub fn totp_disabled(&self, user: &User, now: Timestamp, origin: &Origin) -> NewEvent {
+        let payload = UserTotpDisabled { user_id: user.id, recipient: user.recipient() };
+        event(self.ids.v7(now), now, origin, &Payload::UserTotpDisabled(payload))
+    }
+
+    /// A recovery code stood in for the authenticator; `remaining` are left.
+    #[must_use]
+    pub fn recovery_code_used(&self, user: &User, remaining: usize, now: Timestamp, origin: &Origin) -> NewEvent {
+        let remaining = u32::try_from(remaining).unwrap_or(u32::MAX);
+        let payload = UserRecoveryCodeUsed { user_id: user.id, remaining, recipient: user.recipient() };
+        event(self.ids.v7(now), now, origin, &Payload::UserRecoveryCodeUsed(payload))
     }
 
     /// The account is gone.

@@ -8,8 +8,15 @@ use super::{Handle, SCHEMA_VERSION, user_document::AuditPart};
 /// Of what happens without an event, at most so many rows a user and hour.
 const AT_MOST_AN_HOUR: u64 = 20;
 /// What happens without an event.
-const WITHOUT_EVENT: [&str; 5] =
-    ["login_failed", "password_refused", "refresh_token_reused", "logged_out", "session_ended"];
+const WITHOUT_EVENT: [&str; 7] = [
+    "login_failed",
+    "password_refused",
+    "refresh_token_reused",
+    "logged_out",
+    "session_ended",
+    "code_refused",
+    "recovery_codes_renewed",
+];
 
 /// Something that happened to an account and changed nothing of it.
 pub struct AuditRow {

@@ -27,8 +27,11 @@ pub use pending::{Acknowledged, Backlog, PendingStore};
 pub use session_document::SessionRow;
 pub use sessions::{Advance, SessionStore, SessionTimes};
 pub(crate) use user_document::binary;
-pub use user_document::{AuditPart, IdempotencyRecord, Parked, PendingEvent, SessionRule, TokenRecord, UserRecord};
-pub use users::{Change, Commit, DecidedOn, NewEvent, TokenChange, UserStore};
+pub use user_document::{
+    AuditPart, IdempotencyRecord, Parked, PendingEvent, SessionRule, TokenRecord, TotpRecord, TotpSetup, UsedToken,
+    UserRecord,
+};
+pub use users::{Change, Commit, DecidedOn, NewEvent, TokenChange, TotpChange, UserStore};
 
 /// The version of every document's shape.
 pub const SCHEMA_VERSION: i32 = 1;

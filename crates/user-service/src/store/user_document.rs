@@ -43,6 +43,12 @@ pub struct UserRecord {
     pub tokens: Vec<TokenRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<IdempotencyRecord>,
+    /// The second factor, when it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp: Option<TotpRecord>,
+    /// A second factor that is not confirmed yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp_setup: Option<TotpSetup>,
     pub created_at: DateTime,
     pub updated_at: DateTime,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +84,52 @@ impl TokenRecord {
     pub fn new(digest: [u8; 32], purpose: Purpose, to: &str, expires_at: jiff::Timestamp) -> Self {
         Self { hash: binary(&digest), purpose, to: to.to_owned(), expires_at: expires_at.into() }
     }
+}
+
+/// A confirmed second factor. It is only ever written as a whole, decided on the version.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TotpRecord {
+    /// Sealed with the key-encryption key, bound to the user's id.
+    pub secret: Binary,
+    pub enabled_at: DateTime,
+    /// The time step of the last code that was accepted: none of it or before it is again.
+    pub last_step: i64,
+    /// Keyed hashes of the recovery codes that are left.
+    pub recovery_codes: Vec<Binary>,
+    /// The tokens between password and second factor that were used and have not expired.
+    #[serde(default)]
+    pub used_tokens: Vec<UsedToken>,
+}
+
+impl TotpRecord {
+    /// Of which no code was accepted yet, without recovery codes.
+    #[must_use]
+    pub fn unused(setup: &TotpSetup, now: jiff::Timestamp) -> Self {
+        Self {
+            secret: setup.secret.clone(),
+            enabled_at: now.into(),
+            last_step: 0,
+            recovery_codes: Vec::new(),
+            used_tokens: Vec::new(),
+        }
+    }
+}
+
+/// A token of which a login was made.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct UsedToken {
+    pub id: Uuid,
+    pub until: DateTime,
+}
+
+/// A second factor that somebody has begun to set up.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TotpSetup {
+    /// Sealed as [`TotpRecord::secret`].
+    pub secret: Binary,
+    pub expires_at: DateTime,
 }
 
 /// A registration's `Idempotency-Key`.

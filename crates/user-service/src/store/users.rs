@@ -17,6 +17,8 @@ pub enum DecidedOn<'a> {
     Version(i64),
     /// The password that was verified: its hash, an active account, the session epoch.
     Credentials { hash: &'a PasswordHash, epoch: i64 },
+    /// The same, and that the account has no second factor.
+    PasswordAlone { hash: &'a PasswordHash, epoch: i64 },
 }
 
 /// An event before the write gives it its sequence.
@@ -58,12 +60,26 @@ pub enum TokenChange {
     DropAllBut(Purpose),
 }
 
+/// How a change touches the second factor.
+#[derive(Default)]
+pub enum TotpChange {
+    #[default]
+    None,
+    /// Begins a set-up; one that was begun before is replaced.
+    SetUp(TotpSetup),
+    /// It is on, and this is its state; the set-up is over.
+    On(TotpRecord),
+    /// It is off.
+    Off,
+}
+
 /// What a write changes.
 #[derive(Default)]
 pub struct Change {
     /// Fields and their new values, verbatim (never read as expressions); null unsets.
     pub set: Document,
     pub tokens: TokenChange,
+    pub totp: TotpChange,
     /// All sessions end, but for this one.
     pub end_sessions: Option<Option<uuid::Uuid>>,
     /// Nothing of the person is left but the tombstone.
@@ -171,10 +187,10 @@ impl UserStore {
             DecidedOn::Version(version) => {
                 filter.insert("version", version);
             }
-            DecidedOn::Credentials { hash, epoch } => {
-                filter.insert("passwordHash", hash.expose());
-                filter.insert("status", "active");
-                filter.insert("sessions.epoch", epoch);
+            DecidedOn::Credentials { hash, epoch } => filter.extend(credentials(hash, epoch)),
+            DecidedOn::PasswordAlone { hash, epoch } => {
+                filter.extend(credentials(hash, epoch));
+                filter.insert("totp", doc! { "$exists": false });
             }
         }
         let bounded = !change.events.is_empty() && !change.beyond_bound && !change.events_optional;
@@ -243,6 +259,7 @@ impl UserStore {
         if let Some(tokens) = token_expression(change.tokens)? {
             set.insert("tokens", tokens);
         }
+        set.extend(totp_expressions(change.totp)?);
         Ok(vec![doc! { "$set": set }])
     }
 
@@ -265,6 +282,22 @@ impl UserStore {
         }
         Ok(appended.into())
     }
+}
+
+fn credentials(hash: &PasswordHash, epoch: i64) -> Document {
+    doc! { "passwordHash": hash.expose(), "status": "active", "sessions.epoch": epoch }
+}
+
+fn totp_expressions(change: TotpChange) -> Result<Document, StoreError> {
+    let literal = |value: bson::error::Result<Bson>| Ok::<_, StoreError>(doc! { "$literal": value.map_err(unfit)? });
+    Ok(match change {
+        TotpChange::None => doc! {},
+        TotpChange::SetUp(setup) => doc! { "totpSetup": literal(bson::serialize_to_bson(&setup))? },
+        TotpChange::On(totp) => {
+            doc! { "totp": literal(bson::serialize_to_bson(&totp))?, "totpSetup": "$$REMOVE" }
+        }
+        TotpChange::Off => doc! { "totp": "$$REMOVE", "totpSetup": "$$REMOVE" },
+    })
 }
 
 fn token_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {

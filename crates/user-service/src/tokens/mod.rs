@@ -1,7 +1,10 @@
-//! The tokens that a client holds: access tokens (JWT) and refresh tokens.
+//! The tokens that a client holds: access tokens (JWT), refresh tokens, and the one
+//! between the password and the second factor.
 
 mod access_token;
+mod mfa_token;
 mod refresh_token;
 
 pub use access_token::{AccessClaims, AccessTokens, Issued, TokenError};
+pub use mfa_token::{MfaBinding, MfaToken, MfaTokens};
 pub use refresh_token::{RefreshToken, RefreshTokens};

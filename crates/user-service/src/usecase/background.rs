@@ -83,6 +83,14 @@ impl BackgroundQueue {
         self.note(user, "password_refused", origin);
     }
 
+    pub(super) fn note_refused_code(&self, user: Uuid, origin: &Origin) {
+        self.note(user, "code_refused", origin);
+    }
+
+    pub(super) fn note_renewed_recovery_codes(&self, user: Uuid, origin: &Origin) {
+        self.note(user, "recovery_codes_renewed", origin);
+    }
+
     pub(super) fn note_reuse(&self, user: Uuid, origin: &Origin) {
         self.note(user, "refresh_token_reused", origin);
     }

@@ -1,22 +1,21 @@
-//! Login. The password is verified first; the session row is written; the commit
-//! point is the user write, whose filter names the hash that was verified. So a
-//! password that was changed meanwhile buys no session.
+//! Login. The password is verified first; the write that begins the session names the
+//! hash that was verified, so a password that was changed meanwhile buys no session. An
+//! account with a second factor gets a token instead, for `login_totp`.
 
 use std::sync::Arc;
 
-use bson::doc;
+use bson::{Document, doc};
 use events::LoginMethod;
-use uuid::Uuid;
+use secrecy::SecretString;
 
-use super::{Accounts, Failure, SignedIn, later};
+use super::{Accounts, Failure, Next, SignedIn, after, begin_session::Beginning};
 use crate::{
     domain::{LoginIdentifier, Password, UserStatus},
     hashing::{PasswordHash, Verdict},
     outbox::Origin,
-    store::{Change, Commit, DecidedOn, SCHEMA_VERSION, SessionRow, UserRecord, binary},
-    tokens::RefreshTokens,
+    store::{Change, DecidedOn, TotpChange, UserRecord},
 };
-use service_kit::{fail_point, mongo::StoreError};
+use service_kit::mongo::StoreError;
 
 /// What somebody logs in with.
 pub struct Login {
@@ -34,6 +33,9 @@ pub enum LoginError {
     Disabled,
     #[error("the e-mail address is not verified")]
     EmailNotVerified,
+    /// The password is right; the token stands for it where the second factor is given.
+    #[error("a second factor is required")]
+    MfaRequired(SecretString),
     #[error(transparent)]
     Failure(#[from] Failure),
 }
@@ -60,6 +62,7 @@ pub async fn login(accounts: &Arc<Accounts>, login: Login, origin: Origin) -> Re
         Err(LoginError::InvalidCredentials) => "invalid",
         Err(LoginError::Disabled) => "disabled",
         Err(LoginError::EmailNotVerified) => "unverified",
+        Err(LoginError::MfaRequired(_)) => "mfa_required",
         Err(LoginError::Failure(_)) => "failure",
     };
     accounts.metrics.logins.with_label_values(&[outcome]).inc();
@@ -89,7 +92,7 @@ async fn attempt(accounts: &Arc<Accounts>, login: &Login, origin: &Origin) -> Re
         };
         let this = Arc::clone(accounts);
         let origin = origin.clone();
-        let begun = accounts.writes.to_the_end(async move { this.begin(&user, &hash, renewed, &origin).await });
+        let begun = accounts.writes.to_the_end(async move { this.enter(&user, &hash, renewed, &origin).await });
         if let Some(signed_in) = begun.await? {
             return Ok(signed_in);
         }
@@ -105,66 +108,54 @@ impl Accounts {
         }
     }
 
-    /// The session row, then the commit; none if what was verified no longer holds.
-    async fn begin(
+    /// What the right password gets: a session, or the question for the second factor.
+    /// None if what was verified no longer holds.
+    async fn enter(
         &self,
         user: &UserRecord,
         verified: &PasswordHash,
         renewed: Option<PasswordHash>,
         origin: &Origin,
     ) -> Result<Option<SignedIn>, LoginError> {
-        let now = self.clock.now();
-        let session: Uuid = self.ids.v4();
-        let salt = RefreshTokens::salt();
-        let epoch = user.sessions.epoch;
-        let times = self.rules.session_times;
-        // Signed before the commit: without a signing key there is no session either.
-        self.access_tokens.issue(user.id.into(), session, epoch, &[], session).map_err(Failure::from)?;
-        self.store
-            .sessions
-            .insert(&SessionRow {
-                id: session.into(),
-                schema_version: SCHEMA_VERSION,
-                user_id: user.id,
-                epoch,
-                salt: binary(&salt),
-                n: 1,
-                created_at: now.into(),
-                last_used_at: now.into(),
-                rotated_at: now.into(),
-                expires_at: later(now, times.idle.min(times.max)).into(),
-                device: origin.client.clone(),
-                address: origin.address.clone(),
-            })
-            .await?;
-        fail_point!("login.before_commit");
-
-        let mut set = doc! { "lastLoginAt": bson::DateTime::from(now) };
-        if let Some(renewed) = renewed {
-            set.insert("passwordHash", renewed.expose());
+        if let Some(totp) = &user.totp {
+            return match renewed {
+                None => Err(LoginError::MfaRequired(self.mfa_token(user, totp))),
+                Some(renewed) => self.renew_and_ask(user, verified, &renewed).await,
+            };
         }
-        let event = self.outbox.logged_in(user.id.into(), session, vec![LoginMethod::Password], now, origin);
-        let event_id = event.id;
-        let change = Change { set, events: vec![event], events_optional: true, ..Change::default() };
-        let decided_on = DecidedOn::Credentials { hash: verified, epoch };
-        let written = match self.store.users.commit(user.id.into(), decided_on, change).await {
-            Ok(Commit::Done(written)) => written,
-            Ok(_) => {
-                self.store.sessions.delete(session).await?;
-                return Ok(None);
-            }
-            Err(error) => {
-                // One of unknown outcome leaves the row: the session may have begun.
-                if !error.outcome_unknown() {
-                    let _ = self.store.sessions.delete(session).await;
-                }
-                return Err(error.into());
-            }
+        let beginning = Beginning {
+            user,
+            decided_on: DecidedOn::PasswordAlone { hash: verified, epoch: user.sessions.epoch },
+            methods: vec![LoginMethod::Password],
+            set: renewed.as_ref().map(new_hash).unwrap_or_default(),
+            totp: TotpChange::None,
+            indispensable: Vec::new(),
         };
-        if !written.pending_events.iter().any(|pending| uuid::Uuid::from(pending.id) == event_id) {
-            self.metrics.login_events_dropped.inc();
-        }
-        self.publish(&written);
-        Ok(Some(self.sign_in(&written, session, epoch, &salt, 1)?))
+        Ok(self.begin_session(beginning, origin).await?)
     }
+
+    /// An outdated hash is renewed in a write of its own: where the login is completed the
+    /// password is not at hand. The token is bound to the hash, so to the new one.
+    async fn renew_and_ask(
+        &self,
+        user: &UserRecord,
+        verified: &PasswordHash,
+        renewed: &PasswordHash,
+    ) -> Result<Option<SignedIn>, LoginError> {
+        let decided_on = DecidedOn::Credentials { hash: verified, epoch: user.sessions.epoch };
+        // Not an update of the account.
+        let change = Change { set: new_hash(renewed), events_optional: true, ..Change::default() };
+        let Next::Done(written) = after(self.store.users.commit(user.id.into(), decided_on, change).await?)? else {
+            return Ok(None);
+        };
+        match &written.totp {
+            Some(totp) => Err(LoginError::MfaRequired(self.mfa_token(&written, totp))),
+            // Turned off meanwhile.
+            None => Ok(None),
+        }
+    }
+}
+
+fn new_hash(renewed: &PasswordHash) -> Document {
+    doc! { "passwordHash": renewed.expose() }
 }

@@ -2,10 +2,12 @@
 //! writes once, and offers the events to the relay.
 
 mod background;
+mod begin_session;
 mod change_password;
 mod delete_account;
 mod failure;
 mod login;
+mod login_totp;
 mod logout;
 mod one_time_tokens;
 mod profile;
@@ -13,8 +15,11 @@ mod reauthenticate;
 mod refresh;
 mod register;
 mod reset_password;
+mod second_factor;
 mod sessions;
 mod sign_in;
+mod totp_change;
+mod totp_setup;
 mod verify_email;
 mod who;
 
@@ -31,15 +36,19 @@ pub use change_password::{ChangePassword, ChangePasswordError, change_password};
 pub use delete_account::{DeleteAccount, DeleteAccountError, delete_account};
 pub use failure::Failure;
 pub use login::{Login, LoginError, login};
+pub use login_totp::{LoginTotpError, login_totp};
 pub use logout::logout;
 pub use profile::{ProfileChange, UpdateProfileError, update_profile};
 pub use refresh::{RefreshError, refresh};
 pub use register::{RegisterError, Registration, register};
 pub use reset_password::{ResetPasswordError, request_reset, reset_password};
+pub use second_factor::SecondFactorError;
 pub use sessions::{
     EndSessionError, EndSessionsError, ListedSession, SessionPage, end_other_sessions, end_session, list_sessions,
 };
 pub use sign_in::SignedIn;
+pub use totp_change::{BothFactors, remove_totp, renew_recovery_codes};
+pub use totp_setup::{TotpStarted, confirm_totp, start_totp};
 pub use verify_email::{VerifyEmailError, request_verification, verify_email};
 pub use who::{Caller, NotSignedIn, caller};
 
@@ -51,7 +60,7 @@ use crate::{
     outbox::Outbox,
     relay::Relay,
     store::{Backlog, Commit, PendingEvent, SessionTimes, Store, UserRecord},
-    tokens::{AccessTokens, RefreshTokens},
+    tokens::{AccessTokens, MfaTokens, RefreshTokens},
 };
 
 /// How often a use case decides again because somebody else wrote in between.
@@ -64,6 +73,7 @@ pub struct Accounts {
     pub hashes: HashPool,
     pub access_tokens: AccessTokens,
     pub refresh_tokens: RefreshTokens,
+    pub mfa_tokens: MfaTokens,
     pub outbox: Outbox,
     pub background: BackgroundQueue,
     pub keys: KeyEncryptionKey,
@@ -84,6 +94,8 @@ pub struct Rules {
     pub verification_ttl: Duration,
     pub reset_ttl: Duration,
     pub require_verified_email: bool,
+    /// What authenticators show above the code.
+    pub totp_issuer: String,
 }
 
 /// Runs writes to their end even if the client goes away: a handler may be dropped at

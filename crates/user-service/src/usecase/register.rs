@@ -155,6 +155,8 @@ impl Accounts {
                 fingerprint: binary(&self.fingerprint(registration)),
                 until: later(now, IDEMPOTENCY).into(),
             }),
+            totp: None,
+            totp_setup: None,
             created_at: now.into(),
             updated_at: now.into(),
             last_login_at: None,

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{Accounts, Failure};
 use crate::{domain::UserStatus, store::UserRecord};
+use service_kit::mongo::StoreError;
 
 /// A signed-in person.
 pub struct Caller {
@@ -22,6 +23,20 @@ pub enum NotSignedIn {
     Failure(#[from] Failure),
 }
 
+impl Accounts {
+    /// The same caller with the account as it is now; nobody if the session has ended
+    /// with all others meanwhile.
+    pub(super) async fn again(&self, caller: Caller) -> Result<Option<Caller>, StoreError> {
+        let user = self.store.users.by_id(caller.user.id.into()).await?;
+        let living = user.filter(|user| is_signed_in(user, caller.session, caller.epoch));
+        Ok(living.map(|user| Caller { user, ..caller }))
+    }
+}
+
+fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
+    user.status == UserStatus::Active && user.session_lives(session, epoch)
+}
+
 /// The account of a valid access token whose session has not been ended with all others.
 ///
 /// # Errors
@@ -36,7 +51,7 @@ pub async fn caller(accounts: &Accounts, token: &str) -> Result<Caller, NotSigne
         }
     };
     let user = accounts.store.users.by_id(claims.sub).await.map_err(Failure::from)?;
-    user.filter(|user| user.status == UserStatus::Active && user.session_lives(claims.sid, claims.epoch))
+    user.filter(|user| is_signed_in(user, claims.sid, claims.epoch))
         .map(|user| Caller { user, session: claims.sid, epoch: claims.epoch })
         .ok_or(NotSignedIn::Unauthorized)
 }

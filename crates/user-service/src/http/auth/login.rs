@@ -34,7 +34,7 @@ pub(crate) struct Body {
 #[utoipa::path(post, path = "/api/auth/login", tag = "session", operation_id = "login", request_body = Body,
     responses(
         (status = 200, description = "Tokens and the account", body = SignedInBody),
-        (status = 401, description = "`invalid-credentials`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 401, description = "`invalid-credentials`; `mfa-required` with `mfaToken` for `/api/auth/login/totp`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 403, description = "`account-disabled`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
         BodyRefused, TryLater,
     ))]

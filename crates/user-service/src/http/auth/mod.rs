@@ -3,6 +3,7 @@
 pub(super) mod email_verification;
 mod link;
 pub(super) mod login;
+pub(super) mod login_totp;
 pub(super) mod logout;
 pub(super) mod password_reset;
 pub(super) mod refresh;

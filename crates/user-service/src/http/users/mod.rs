@@ -6,6 +6,7 @@ pub(super) mod password;
 pub(super) mod patch_me;
 pub(super) mod register;
 pub(super) mod sessions;
+pub(super) mod totp;
 mod user_body;
 
 pub(super) use user_body::UserBody;

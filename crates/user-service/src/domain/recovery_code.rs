@@ -1,0 +1,129 @@
+//! Recovery codes: what gets somebody in, once each, who has lost the authenticator.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// How many somebody gets.
+pub const COUNT: usize = 10;
+/// 80 random bits: nobody guesses them, so no costly hash is needed at rest.
+const BYTES: usize = 10;
+/// Characters of five bits each.
+const CHARACTERS: usize = BYTES * 8 / 5;
+/// Characters of one group as people read it.
+const GROUP: usize = 4;
+/// Crockford's base 32: digits and letters but I, L, O (read as 1 and 0) and U.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// 80 random bits. Wiped when dropped, never printed.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct RecoveryCode([u8; BYTES]);
+
+impl RecoveryCode {
+    /// A new code from the operating system's random source.
+    #[must_use]
+    pub fn generate() -> Self {
+        let mut code = Self([0; BYTES]);
+        getrandom::fill(&mut code.0).expect("the operating system's random source works once it has been seeded");
+        code
+    }
+
+    /// Reads sixteen characters without dashes; `None` for anything else. Upper and lower
+    /// case are the same, and so are the letters that look like digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != CHARACTERS {
+            return None;
+        }
+        let mut bits = 0_u128;
+        for character in text.bytes() {
+            let plain = match character.to_ascii_uppercase() {
+                b'O' => b'0',
+                b'I' | b'L' => b'1',
+                other => other,
+            };
+            let value = ALPHABET.iter().position(|known| *known == plain)?;
+            bits = bits << 5 | u128::try_from(value).ok()?;
+        }
+        bits.to_be_bytes().last_chunk().copied().map(Self)
+    }
+
+    /// `XXXX-XXXX-XXXX-XXXX`, to be shown once.
+    #[must_use]
+    pub fn to_text(&self) -> SecretString {
+        let bits = self.0.iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
+        let mut text = String::with_capacity(CHARACTERS + CHARACTERS / GROUP);
+        for place in 0..CHARACTERS {
+            if place > 0 && place % GROUP == 0 {
+                text.push('-');
+            }
+            let five = (bits >> (5 * (CHARACTERS - 1 - place))) & 31;
+            text.push(char::from(ALPHABET[usize::try_from(five).unwrap_or_default()]));
+        }
+        text.into()
+    }
+
+    /// The bytes, to be hashed.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RecoveryCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecoveryCode([REDACTED])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn shown(code: &RecoveryCode) -> String {
+        code.to_text().expose_secret().to_owned()
+    }
+
+    #[test]
+    fn a_code_is_four_groups_of_four() {
+        assert_eq!(shown(&RecoveryCode([0; 10])), "0000-0000-0000-0000");
+        assert_eq!(shown(&RecoveryCode([255; 10])), "ZZZZ-ZZZZ-ZZZZ-ZZZZ");
+        let counted = RecoveryCode([0, 0, 0, 0, 0, 0, 0, 0, 0x04, 0x23]);
+        assert_eq!(shown(&counted), "0000-0000-0000-0113");
+    }
+
+    #[test]
+    fn case_and_letters_that_look_like_digits_do_not_matter() {
+        let code = RecoveryCode::parse("01ABCDEFGHJKMNPQ").unwrap();
+        for text in ["01abcdefghjkmnpq", "OIABCDEFGHJKMNPQ", "olabcdefghjkmnpq"] {
+            assert_eq!(RecoveryCode::parse(text).unwrap().expose(), code.expose(), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_codes() {
+        for text in ["", "01ABCDEFGHJKMNP", "01ABCDEFGHJKMNPQR", "01ABCDEFGHJKMNPU", "01ABCDEFGHJKMN-Q", "ÄÄÄÄÄÄÄÄ"]
+        {
+            assert!(RecoveryCode::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_two_codes_are_alike_and_none_is_printed() {
+        assert_ne!(RecoveryCode::generate().expose(), RecoveryCode::generate().expose());
+        assert_eq!(format!("{:?}", RecoveryCode([7; 10])), "RecoveryCode([REDACTED])");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(bytes: [u8; 10]) {
+            let text = shown(&RecoveryCode(bytes)).replace('-', "");
+            let read = RecoveryCode::parse(&text).unwrap();
+            prop_assert_eq!(read.expose(), bytes);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Time-based one-time passwords (RFC 6238) as authenticator apps make them: HMAC-SHA-1,
+//! six digits, steps of 30 s. One step of drift either way is allowed for.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use subtle::ConstantTimeEq;
+use totp_rs::{Builder, Totp, TotpError};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// RFC 4226, section 4, recommends 160 bits.
+const SECRET_BYTES: usize = 20;
+/// The length of a code.
+pub const DIGITS: usize = 6;
+/// In seconds.
+const STEP: i64 = 30;
+/// RFC 6238, section 5.2, recommends at most one step for what the network takes and
+/// clocks differ.
+const DRIFT: i64 = 1;
+
+/// What the service and one authenticator share. Wiped when dropped, never printed.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct TotpSecret([u8; SECRET_BYTES]);
+
+impl TotpSecret {
+    /// A new secret from the operating system's random source.
+    #[must_use]
+    pub fn generate() -> Self {
+        let mut secret = Self([0; SECRET_BYTES]);
+        getrandom::fill(&mut secret.0).expect("the operating system's random source works once it has been seeded");
+        secret
+    }
+
+    /// The bytes that [`Self::expose`] gave.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The bytes, to be sealed.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Base32 without padding (RFC 4648), for people who type it.
+    #[must_use]
+    pub fn to_base32(&self) -> SecretString {
+        self.totp().secret().to_base32().into()
+    }
+
+    /// The URI that authenticators read from a QR code. `issuer` is shown above the code,
+    /// `account` tells several of one issuer apart.
+    ///
+    /// # Errors
+    /// When one of them contains a colon, or there is no account.
+    pub fn otpauth_uri(&self, issuer: &str, account: &str) -> Result<SecretString, TotpError> {
+        let totp = Builder::new().with_secret(self.0).with_issuer(Some(issuer)).with_account_name(account).build()?;
+        totp.to_url().map(SecretString::from)
+    }
+
+    /// The step whose code this is, if that step is near `now` and later than `after`:
+    /// the last one of which a code was accepted. Every step is compared, in constant time.
+    #[must_use]
+    pub fn step_of(&self, code: &TotpCode, now: Timestamp, after: i64) -> Option<i64> {
+        let totp = self.totp();
+        let present = now.as_second().max(0) / STEP;
+        let mut found = None;
+        for step in present - DRIFT..=present + DRIFT {
+            let Ok(begins) = u64::try_from(step * STEP) else { continue };
+            let expected = Zeroizing::new(totp.generate(begins).to_string());
+            let same = bool::from(expected.as_bytes().ct_eq(&code.0));
+            if same && step > after {
+                found = found.or(Some(step));
+            }
+        }
+        found
+    }
+
+    fn totp(&self) -> Totp {
+        // The builder's defaults: SHA-1, six digits, 30 s.
+        Builder::new().with_secret(self.0).build().expect("160 bits are enough for a secret")
+    }
+}
+
+impl fmt::Debug for TotpSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TotpSecret([REDACTED])")
+    }
+}
+
+/// Six digits that somebody typed.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct TotpCode([u8; DIGITS]);
+
+impl TotpCode {
+    /// Six ASCII digits; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: [u8; DIGITS] = text.as_bytes().try_into().ok()?;
+        digits.iter().all(u8::is_ascii_digit).then_some(Self(digits))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    /// The secret of RFC 6238's appendix B for SHA-1.
+    fn secret() -> TotpSecret {
+        TotpSecret::from_bytes(b"12345678901234567890").unwrap()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn code(text: &str) -> TotpCode {
+        TotpCode::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_codes_are_those_of_rfc_6238_appendix_b() {
+        // The appendix has eight digits; six are the last six of them.
+        for (second, eight_digits) in [
+            (59, "94287082"),
+            (1_111_111_109, "07081804"),
+            (1_111_111_111, "14050471"),
+            (1_234_567_890, "89005924"),
+            (2_000_000_000, "69279037"),
+            (20_000_000_000, "65353130"),
+        ] {
+            let found = secret().step_of(&code(&eight_digits[2..]), at(second), 0);
+            assert_eq!(found, Some(second / 30), "at {second}");
+        }
+    }
+
+    #[test]
+    fn one_step_of_drift_is_allowed_either_way_and_no_more() {
+        let now = 1_111_111_111;
+        let step = now / 30;
+        let of = |step: i64| secret().totp().generate(u64::try_from(step * 30).unwrap()).to_string();
+        for (distance, accepted) in [(-2, false), (-1, true), (0, true), (1, true), (2, false)] {
+            let found = secret().step_of(&code(&of(step + distance)), at(now), 0);
+            assert_eq!(found, accepted.then_some(step + distance), "{distance} steps away");
+        }
+    }
+
+    #[test]
+    fn no_code_is_accepted_of_a_step_that_was_used_or_came_before_it() {
+        let now = 1_111_111_111;
+        let step = now / 30;
+        let present = code("050471");
+        assert_eq!(secret().step_of(&present, at(now), step - 1), Some(step));
+        assert_eq!(secret().step_of(&present, at(now), step), None);
+        assert_eq!(secret().step_of(&present, at(now), step + 1), None);
+    }
+
+    #[test]
+    fn the_first_seconds_of_1970_have_no_step_before_them() {
+        assert_eq!(secret().step_of(&code("000000"), at(-5), -10), None);
+        // RFC 4226, appendix D: the codes of counters 0 and 1.
+        assert_eq!(secret().step_of(&code("755224"), at(0), -1), Some(0));
+        assert_eq!(secret().step_of(&code("287082"), at(0), -1), Some(1));
+    }
+
+    #[test]
+    fn only_six_ascii_digits_are_a_code() {
+        for text in ["", "12345", "1234567", "12345a", "+12345", "１２３４５６", " 12345"] {
+            assert!(TotpCode::parse(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_uri_names_issuer_account_and_secret_as_authenticators_expect_them() {
+        let uri = secret().otpauth_uri("Acme Corp", "ada@example.org").unwrap();
+        let read = Totp::from_url(uri.expose_secret()).unwrap();
+        assert_eq!(read.issuer(), Some("Acme Corp"));
+        assert_eq!(read.account_name(), "ada@example.org");
+        assert_eq!(read.secret().as_bytes(), b"12345678901234567890");
+        assert_eq!((read.digits(), read.step(), read.algorithm()), (6, 30, totp_rs::Algorithm::SHA1));
+        let base32 = secret().to_base32();
+        assert_eq!(base32.expose_secret(), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        assert!(uri.expose_secret().contains(base32.expose_secret()));
+        assert!(secret().otpauth_uri("a:b", "ada@example.org").is_err());
+    }
+
+    #[test]
+    fn no_two_secrets_are_alike_and_none_is_printed() {
+        assert_ne!(TotpSecret::generate().expose(), TotpSecret::generate().expose());
+        assert_eq!(format!("{:?}", secret()), "TotpSecret([REDACTED])");
+    }
+}

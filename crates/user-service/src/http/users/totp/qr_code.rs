@@ -1,0 +1,82 @@
+//! A text as a QR code in SVG: dark on light with its quiet zone, one rectangle and one
+//! path, no script. Fit for an `<img>`.
+
+use qrcode::{QrCode, render::svg, types::QrError};
+use secrecy::{ExposeSecret, SecretString};
+
+/// Pixels of one module at the size that the SVG gives itself.
+const MODULE: u32 = 4;
+
+/// Draws it.
+///
+/// # Errors
+/// When the text is longer than a QR code can be (2.3 KB).
+pub(super) fn svg(text: &SecretString) -> Result<SecretString, QrError> {
+    let code = QrCode::new(text.expose_secret())?;
+    let drawn = code.render::<svg::Color<'_>>().quiet_zone(true).module_dimensions(MODULE, MODULE).build();
+    Ok(drawn.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use qrcode::Color;
+
+    use super::*;
+
+    const TEXT: &str = "otpauth://totp/Acme:ada%40example.org?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Acme";
+
+    fn drawn(text: &str) -> String {
+        svg(&text.to_owned().into()).unwrap().expose_secret().to_owned()
+    }
+
+    /// Whether the path fills the module, `border` of them being the quiet zone.
+    fn dark_modules(svg: &str, width: usize, border: usize) -> Vec<bool> {
+        let path = svg.split("d=\"").nth(1).unwrap().split('"').next().unwrap();
+        let size = width + 2 * border;
+        let mut dark = vec![false; size * size];
+        // Each rectangle is `M{left} {top}h{width}v{height}H{left}V{top}`.
+        for rectangle in path.split('M').skip(1) {
+            let numbers: Vec<usize> = rectangle
+                .split(|c: char| !c.is_ascii_digit())
+                .filter(|part| !part.is_empty())
+                .map(|part| part.parse::<usize>().unwrap() / MODULE as usize)
+                .collect();
+            let [left, top, wide, high, ..] = numbers[..] else { panic!("{rectangle}") };
+            for y in top..top + high {
+                dark[y * size + left..y * size + left + wide].fill(true);
+            }
+        }
+        dark
+    }
+
+    #[test]
+    fn the_drawing_is_the_matrix_with_four_light_modules_around_it() {
+        let code = QrCode::new(TEXT).unwrap();
+        let (width, border) = (code.width(), 4);
+        let modules = dark_modules(&drawn(TEXT), width, border);
+        let size = width + 2 * border;
+        for y in 0..size {
+            for x in 0..size {
+                let inside = (border..border + width).contains(&x) && (border..border + width).contains(&y);
+                let expected = inside && code[(x - border.min(x), y - border.min(y))] == Color::Dark;
+                assert_eq!(modules[y * size + x], expected, "module {x}, {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_dark_on_light_without_script_or_links() {
+        let svg = drawn(TEXT);
+        assert!(svg.contains(r##"fill="#fff""##) && svg.contains(r##"fill="#000""##), "{svg}");
+        assert!(svg.ends_with("</svg>"));
+        for foreign in ["script", "href", "url(", "<image", "secret", "on="] {
+            assert!(!svg.contains(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn the_longest_uri_there_can_be_still_fits() {
+        let longest = format!("otpauth://totp/{}", "x".repeat(3 * (254 + 2 * 253)));
+        assert!(drawn(&longest).len() > 1_000);
+    }
+}

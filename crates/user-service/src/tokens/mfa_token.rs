@@ -1,0 +1,177 @@
+//! The token between the password and the second factor. Nothing is stored for it: it is
+//! `id ‖ user ‖ expiry ‖ HMAC-SHA-256(K, …)`, and what it is bound to goes into the HMAC,
+//! so that it dies with the password, the sessions or the authenticator that it was for.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::keys::KeyEncryptionKey;
+
+const ID: usize = 16;
+const EXPIRY: usize = 8;
+const PROOF: usize = 32;
+/// The length of a token's text: 72 bytes in base64url.
+const TEXT: usize = 96;
+
+/// A token that was read, but of which nothing is proved yet.
+pub struct MfaToken {
+    /// Each login has its own: the way to know a token that was used.
+    pub id: Uuid,
+    pub user: Uuid,
+    pub expires_at: Timestamp,
+    proof: [u8; PROOF],
+}
+
+/// What must be as it was when the password was verified.
+pub struct MfaBinding<'a> {
+    pub user: Uuid,
+    pub epoch: i64,
+    /// The hash that the password was verified against.
+    pub password_hash: &'a str,
+    /// The authenticator's secret, sealed as it is stored.
+    pub totp_secret: &'a [u8],
+}
+
+impl MfaToken {
+    /// Reads a token's text; `None` for any other string.
+    #[must_use]
+    pub fn parse(text: &SecretString) -> Option<Self> {
+        let text = text.expose_secret();
+        if text.len() != TEXT {
+            return None;
+        }
+        let bytes = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
+        let (id, rest) = bytes.split_first_chunk::<ID>()?;
+        let (user, rest) = rest.split_first_chunk::<ID>()?;
+        let (expiry, proof) = rest.split_first_chunk::<EXPIRY>()?;
+        Some(Self {
+            id: Uuid::from_bytes(*id),
+            user: Uuid::from_bytes(*user),
+            expires_at: Timestamp::from_second(i64::from_be_bytes(*expiry)).ok()?,
+            proof: proof.try_into().ok()?,
+        })
+    }
+}
+
+/// Makes and proves these tokens with one key.
+#[derive(Clone)]
+pub struct MfaTokens {
+    key: Zeroizing<[u8; 32]>,
+    ttl: Duration,
+}
+
+impl MfaTokens {
+    /// The key is derived from the key-encryption key.
+    #[must_use]
+    pub fn new(key: &KeyEncryptionKey, ttl: Duration) -> Self {
+        Self { key: key.derive("mfa-token/v1"), ttl }
+    }
+
+    /// The text of a token for who has given the right password at `now`.
+    #[must_use]
+    pub fn issue(&self, id: Uuid, binding: &MfaBinding<'_>, now: Timestamp) -> SecretString {
+        let ttl = SignedDuration::try_from(self.ttl).unwrap_or(SignedDuration::MAX);
+        let expires_at = now.saturating_add(ttl).unwrap_or(Timestamp::MAX);
+        let proof = self.mac(id, expires_at, binding).finalize().into_bytes();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(ID + ID + EXPIRY + PROOF));
+        bytes.extend_from_slice(id.as_bytes());
+        bytes.extend_from_slice(binding.user.as_bytes());
+        bytes.extend_from_slice(&expires_at.as_second().to_be_bytes());
+        bytes.extend_from_slice(&proof);
+        BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()).into()
+    }
+
+    /// Whether this service made the token for what is so now, and it has not expired; in
+    /// constant time. Whether it was used is not known here.
+    #[must_use]
+    pub fn is_valid(&self, token: &MfaToken, binding: &MfaBinding<'_>, now: Timestamp) -> bool {
+        self.mac(token.id, token.expires_at, binding).verify_slice(&token.proof).is_ok()
+            && token.user == binding.user
+            && now < token.expires_at
+    }
+
+    fn mac(&self, id: Uuid, expires_at: Timestamp, binding: &MfaBinding<'_>) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.as_slice()).expect("HMAC takes a key of any length");
+        mac.update(id.as_bytes());
+        mac.update(binding.user.as_bytes());
+        mac.update(&expires_at.as_second().to_be_bytes());
+        mac.update(&binding.epoch.to_be_bytes());
+        // Of any length, so with its length in front.
+        mac.update(&u64::try_from(binding.password_hash.len()).unwrap_or(u64::MAX).to_be_bytes());
+        mac.update(binding.password_hash.as_bytes());
+        mac.update(binding.totp_secret);
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USER: Uuid = Uuid::from_u128(7);
+
+    fn tokens(byte: u8) -> MfaTokens {
+        use base64::prelude::BASE64_STANDARD;
+        let key = KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([byte; 32]).into()).unwrap();
+        MfaTokens::new(&key, Duration::from_secs(300))
+    }
+
+    fn binding() -> MfaBinding<'static> {
+        MfaBinding { user: USER, epoch: 3, password_hash: "$argon2id$1", totp_secret: b"sealed" }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_valid_until_it_expires() {
+        let text = tokens(1).issue(Uuid::from_u128(1), &binding(), at(1_000));
+        assert_eq!(text.expose_secret().len(), TEXT);
+        let token = MfaToken::parse(&text).unwrap();
+        assert_eq!((token.id, token.user, token.expires_at), (Uuid::from_u128(1), USER, at(1_300)));
+        assert!(tokens(1).is_valid(&token, &binding(), at(1_299)));
+        assert!(!tokens(1).is_valid(&token, &binding(), at(1_300)));
+        assert!(!tokens(2).is_valid(&token, &binding(), at(1_000)));
+    }
+
+    #[test]
+    fn a_token_dies_with_what_it_is_bound_to() {
+        let text = tokens(1).issue(Uuid::from_u128(1), &binding(), at(1_000));
+        let token = MfaToken::parse(&text).unwrap();
+        for other in [
+            MfaBinding { user: Uuid::from_u128(8), ..binding() },
+            MfaBinding { epoch: 4, ..binding() },
+            MfaBinding { password_hash: "$argon2id$2", ..binding() },
+            MfaBinding { totp_secret: b"another", ..binding() },
+            // The same bytes, divided elsewhere.
+            MfaBinding { password_hash: "$argon2id$1s", totp_secret: b"ealed", ..binding() },
+        ] {
+            assert!(!tokens(1).is_valid(&token, &other, at(1_000)));
+        }
+    }
+
+    #[test]
+    fn nobody_gives_a_token_more_time_or_another_id() {
+        let text = tokens(1).issue(Uuid::from_u128(1), &binding(), at(1_000));
+        let read = || MfaToken::parse(&text).unwrap();
+        assert!(!tokens(1).is_valid(&MfaToken { expires_at: at(9_000), ..read() }, &binding(), at(1_000)));
+        assert!(!tokens(1).is_valid(&MfaToken { id: Uuid::from_u128(2), ..read() }, &binding(), at(1_000)));
+    }
+
+    #[test]
+    fn any_other_string_is_no_token() {
+        let too_long = "A".repeat(TEXT + 1);
+        let not_base64 = "!".repeat(TEXT);
+        for text in ["", "token", "ä", &too_long, &not_base64] {
+            assert!(MfaToken::parse(&text.to_owned().into()).is_none());
+        }
+    }
+}
