@@ -1,10 +1,9 @@
 //! The second factor from its set-up to its removal: codes computed as an authenticator
 //! computes them, recovery codes, and what two at once may not do.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use bson::{Document, RawDocumentBuf, Uuid, doc};
 use serde_json::{Value, json};
+use service_kit::Clock;
 use test_support::{
     Answer, Api, DEADLINE, Person, Record, ServiceSpec, Stack, Tokens, World, eventually, remember_secret,
 };
@@ -46,7 +45,7 @@ impl Authenticator {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs()
+    Clock::system().now().as_second().try_into().expect("it is after 1970")
 }
 
 /// Waits for the first half of a time step: a test that speaks of steps is done before
@@ -262,7 +261,7 @@ async fn it_is_stored_only_sealed_and_hashed(
 }
 
 async fn recovery_codes_get_in_once_each(world: &World, api: &Api, person: &Person, codes: &[String]) {
-    Tokens::of(&whole_login(api, person, &codes[0]).await.expect(200));
+    let _ = Tokens::of(&whole_login(api, person, &codes[0]).await.expect(200));
     let again = whole_login(api, person, &codes[0]).await;
     let _ = again.expect_problem(401, "invalid-credentials");
     let typed = codes[7].replace('-', " ").to_lowercase();
