@@ -19,7 +19,11 @@ const MAX_INPUT_BYTES: usize = 4 * MAX_BYTES;
 /// for one normalisation, before hashing; accents and full-width letters are typed in
 /// several ways). Wiped when dropped, and never printed.
 #[derive(Clone)]
-pub struct Password(SecretString);
+pub struct Password {
+    normal: SecretString,
+    /// As it was typed, where that differs.
+    typed: Option<SecretString>,
+}
 
 impl Password {
     /// A password that somebody chooses. `min_length` counts code points.
@@ -53,13 +57,20 @@ impl Password {
             }
             normal.push(c);
         }
-        Ok(Self(SecretString::from(normal.as_str())))
+        let typed = (*raw != *normal).then(|| SecretString::from(raw.as_str()));
+        Ok(Self { normal: SecretString::from(normal.as_str()), typed })
     }
 
     /// The normal form, for the hash alone.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.normal.expose_secret()
+    }
+
+    /// As it was typed, for hashes of systems that do not normalise.
+    #[must_use]
+    pub fn as_typed(&self) -> &str {
+        self.typed.as_ref().unwrap_or(&self.normal).expose_secret()
     }
 }
 
@@ -88,6 +99,8 @@ mod tests {
         let composed = Password::parse_new("Gr\u{FC}\u{DF}e aus K\u{F6}ln".into(), 8).unwrap();
         let decomposed = Password::parse_attempt("Gru\u{308}\u{DF}e aus Ko\u{308}ln".into()).unwrap();
         assert_eq!(composed.expose(), decomposed.expose());
+        assert_eq!(composed.as_typed(), composed.expose());
+        assert_eq!(decomposed.as_typed(), "Gru\u{308}\u{DF}e aus Ko\u{308}ln");
         let full_width = Password::parse_attempt("ｐａｓｓｗｏｒｄ".into()).unwrap();
         assert_eq!(full_width.expose(), "password");
     }

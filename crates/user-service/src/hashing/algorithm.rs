@@ -1,7 +1,7 @@
 //! What it takes to verify a password against a stored hash, algorithm by algorithm.
 //!
-//! Another algorithm is a variant of [`Check`], an arm in [`Policy::read`] and one in
-//! each of its methods; it goes to [`Lane::Single`], since its memory is not the arena's.
+//! Hashes of other systems are in `foreign`; they go to [`Lane::Single`], since their
+//! memory is not the arena's.
 
 use argon2::{
     Algorithm, Params, Version,
@@ -11,9 +11,11 @@ use zeroize::Zeroizing;
 
 use super::{
     argon2id::{self, Arena, Inputs},
+    foreign::Foreign,
     password_hash::PasswordHash,
     queue::Lane,
     settings::{HashingSettings, InvalidSetting, OUTPUT_BYTES},
+    unusable::Unusable,
 };
 use crate::domain::Password;
 
@@ -22,35 +24,32 @@ const SALT_BYTES: usize = 16;
 /// How new hashes are made, and which old ones are accepted.
 pub(super) struct Policy {
     params: Params,
-    max_memory_kib: u32,
-    max_iterations: u32,
-}
-
-/// A stored hash that no password can be checked against. Says why, without the hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unusable {
-    #[error("it is not a well-formed hash string")]
-    Malformed,
-    #[error("its algorithm is not supported")]
-    UnknownAlgorithm,
-    #[error("its parameters are missing or not allowed")]
-    InvalidParameters,
-    #[error("it needs more memory or time than hashing.foreign_max_memory_kib and hashing.foreign_max_cost allow")]
-    BeyondBounds,
+    max_memory_kib: u64,
+    /// In units of [`argon2id::cost`].
+    max_cost: u64,
 }
 
 /// One verification, read from a stored hash and ready to run.
 #[derive(Clone)]
 pub(super) enum Check {
-    Argon2id { params: Params, version: Version, salt: Salt, expected: Output, lane: Lane, outdated: bool },
+    Argon2 {
+        algorithm: Algorithm,
+        params: Params,
+        version: Version,
+        salt: Salt,
+        expected: Output,
+        lane: Lane,
+        outdated: bool,
+    },
+    Foreign(Foreign),
 }
 
 impl Policy {
     pub(super) fn new(settings: &HashingSettings) -> Result<Self, InvalidSetting> {
         let params = settings.params()?;
         Ok(Self {
-            max_memory_kib: settings.foreign_max_memory_kib.max(params.m_cost()),
-            max_iterations: settings.foreign_max_cost.max(params.t_cost()),
+            max_memory_kib: settings.foreign_max_memory_kib.max(params.m_cost()).into(),
+            max_cost: settings.foreign_cost().max(argon2id::cost(&params)),
             params,
         })
     }
@@ -70,6 +69,7 @@ impl Policy {
         let salt = random::<SALT_BYTES>();
         let mut out = Zeroizing::new([0; OUTPUT_BYTES]);
         let inputs = Inputs {
+            algorithm: Algorithm::Argon2id,
             params: &self.params,
             version: Version::V0x13,
             secret: b"",
@@ -78,12 +78,22 @@ impl Policy {
         };
         argon2id::fill(&inputs, arena, out.as_mut())
             .expect("the arena and the lengths fit the parameters checked at start");
+        self.text(&salt, &out)
+    }
+
+    /// A random hash: no password has it (but for a chance of 2^-256), and nobody can
+    /// tell it from one that a password has.
+    pub(super) fn of_no_password(&self) -> PasswordHash {
+        self.text(&random::<SALT_BYTES>(), &random::<OUTPUT_BYTES>())
+    }
+
+    fn text(&self, salt: &[u8; SALT_BYTES], out: &[u8; OUTPUT_BYTES]) -> PasswordHash {
         let phc = Phc {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
             params: ParamsString::try_from(&self.params).expect("three numbers fit a parameter string"),
-            salt: Some(Salt::new(&salt).expect("16 bytes are a salt")),
-            hash: Some(Output::new(out.as_ref()).expect("32 bytes are an output")),
+            salt: Some(Salt::new(salt).expect("16 bytes are a salt")),
+            hash: Some(Output::new(out).expect("32 bytes are an output")),
         };
         PasswordHash::parse(phc.to_string()).expect("a PHC string is a password hash")
     }
@@ -91,7 +101,8 @@ impl Policy {
     /// A check that costs what one against a new hash costs and that no password passes
     /// (but for a chance of 2^-256): the output is random.
     pub(super) fn dummy(&self) -> Check {
-        Check::Argon2id {
+        Check::Argon2 {
+            algorithm: Algorithm::Argon2id,
             params: self.params.clone(),
             version: Version::V0x13,
             salt: Salt::new(&random::<SALT_BYTES>()).expect("16 bytes are a salt"),
@@ -105,13 +116,22 @@ impl Policy {
     pub(super) fn read(&self, stored: &PasswordHash) -> Result<Check, Unusable> {
         // All formats put the algorithm's name between the first two `$`.
         match stored.expose().split('$').nth(1) {
-            Some("argon2id") => self.read_argon2id(stored.expose()),
-            Some(_) => Err(Unusable::UnknownAlgorithm),
+            Some("argon2id") => self.read_argon2(Algorithm::Argon2id, stored.expose()),
+            Some("argon2i") => self.read_argon2(Algorithm::Argon2i, stored.expose()),
+            Some(name) => {
+                let foreign = Foreign::read(name, stored.expose())?;
+                self.bounded(foreign.memory_kib(), foreign.cost())?;
+                Ok(Check::Foreign(foreign))
+            }
             None => Err(Unusable::Malformed),
         }
     }
 
-    fn read_argon2id(&self, stored: &str) -> Result<Check, Unusable> {
+    fn bounded(&self, memory_kib: u64, cost: u64) -> Result<(), Unusable> {
+        if memory_kib > self.max_memory_kib || cost > self.max_cost { Err(Unusable::BeyondBounds) } else { Ok(()) }
+    }
+
+    fn read_argon2(&self, algorithm: Algorithm, stored: &str) -> Result<Check, Unusable> {
         let phc = Phc::new(stored).map_err(|_| Unusable::Malformed)?;
         let params = Params::try_from(&phc).map_err(|_| Unusable::InvalidParameters)?;
         // The specification's default, for strings from before the field existed.
@@ -123,15 +143,15 @@ impl Policy {
         if salt.len() < argon2::MIN_SALT_LEN {
             return Err(Unusable::InvalidParameters);
         }
-        if params.m_cost() > self.max_memory_kib || params.t_cost() > self.max_iterations {
-            return Err(Unusable::BeyondBounds);
-        }
+        self.bounded(params.m_cost().into(), argon2id::cost(&params))?;
         // What costs more than a new hash waits for the one thread that does such work,
         // so that old hashes cannot take the pool over.
+        let ours = algorithm == Algorithm::Argon2id;
         let fits = params.block_count() <= self.params.block_count() && argon2id::cost(&params) <= self.cost();
-        Ok(Check::Argon2id {
-            lane: if fits { Lane::Shared } else { Lane::Single },
-            outdated: version != Version::V0x13 || params != self.params || salt.len() != SALT_BYTES,
+        Ok(Check::Argon2 {
+            lane: if ours && fits { Lane::Shared } else { Lane::Single },
+            outdated: !ours || version != Version::V0x13 || params != self.params || salt.len() != SALT_BYTES,
+            algorithm,
             params,
             version,
             salt,
@@ -144,20 +164,24 @@ impl Check {
     /// The work it takes; units as in [`argon2id::cost`].
     pub(super) fn cost(&self) -> u64 {
         match self {
-            Self::Argon2id { params, .. } => argon2id::cost(params),
+            Self::Argon2 { params, .. } => argon2id::cost(params),
+            Self::Foreign(foreign) => foreign.cost(),
         }
     }
 
     pub(super) fn lane(&self) -> Lane {
         match self {
-            Self::Argon2id { lane, .. } => *lane,
+            Self::Argon2 { lane, .. } => *lane,
+            Self::Foreign(_) => Lane::Single,
         }
     }
 
-    /// Whether a new hash would be made with other parameters.
-    pub(super) fn outdated(&self) -> bool {
+    /// Whether a new hash of this password, which was accepted, is to replace this one.
+    pub(super) fn outdated(&self, accepted: &Password) -> bool {
         match self {
-            Self::Argon2id { outdated, .. } => *outdated,
+            Self::Argon2 { outdated, .. } => *outdated,
+            // What was not compared may be a slip of the finger.
+            Self::Foreign(foreign) => foreign.compares_all_of(accepted.as_typed().as_bytes()),
         }
     }
 
@@ -165,20 +189,28 @@ impl Check {
     /// arena brings memory of its own; the queue runs one of those at a time.
     pub(super) fn accepts(&self, password: &Password, arena: &mut Arena) -> bool {
         match self {
-            Self::Argon2id { params, version, salt, expected, .. } => {
-                let inputs =
-                    Inputs { params, version: *version, secret: b"", password: password.expose().as_bytes(), salt };
-                let mut out = Zeroizing::new([0; Output::MAX_LENGTH]);
-                let out = &mut out[..expected.len()];
-                let computed = if arena.fits(params) {
-                    argon2id::fill(&inputs, arena, out)
-                } else {
-                    argon2id::fill(&inputs, &mut Arena::for_params(params), out)
-                };
-                // `Output` compares in constant time.
-                computed.is_ok() && Output::new(out).is_ok_and(|out| out == *expected)
+            Self::Argon2 { outdated, .. } => {
+                // An outdated hash may be another system's, and those hash what was typed.
+                let (normal, typed) = (password.expose(), password.as_typed());
+                self.fits(normal, arena) || (*outdated && typed != normal && self.fits(typed, arena))
             }
+            Self::Foreign(foreign) => foreign.accepts(password.as_typed().as_bytes()),
         }
+    }
+
+    fn fits(&self, password: &str, arena: &mut Arena) -> bool {
+        let Self::Argon2 { algorithm, params, version, salt, expected, .. } = self else { return false };
+        let password = password.as_bytes();
+        let inputs = Inputs { algorithm: *algorithm, params, version: *version, secret: b"", password, salt };
+        let mut out = Zeroizing::new([0; Output::MAX_LENGTH]);
+        let out = &mut out[..expected.len()];
+        let computed = if arena.fits(params) {
+            argon2id::fill(&inputs, arena, out)
+        } else {
+            argon2id::fill(&inputs, &mut Arena::for_params(params), out)
+        };
+        // `Output` compares in constant time.
+        computed.is_ok() && Output::new(out).is_ok_and(|out| out == *expected)
     }
 }
 
@@ -252,7 +284,7 @@ mod tests {
             (Params::new(64, 2, 1, Some(24)).unwrap(), Lane::Shared, true),
         ] {
             let check = policy.read(&made_by_the_crate(params.clone())).unwrap();
-            assert_eq!((check.lane(), check.outdated()), (lane, outdated), "{params:?}");
+            assert_eq!((check.lane(), check.outdated(&password("correct horse"))), (lane, outdated), "{params:?}");
             assert!(check.accepts(&password("correct horse"), &mut arena), "{params:?}");
             assert!(!check.accepts(&password("correct house"), &mut arena), "{params:?}");
         }
@@ -277,7 +309,8 @@ mod tests {
             ("$".to_owned(), Unusable::UnknownAlgorithm),
             (format!("$argon2id$v=19$m=64,t=2,p=1${salt}${output}$x"), Unusable::Malformed),
             (format!("$argon2d$v=19$m=64,t=2,p=1${salt}${output}"), Unusable::UnknownAlgorithm),
-            ("$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy".to_owned(), Unusable::UnknownAlgorithm),
+            (format!("$argon2u$v=19$m=64,t=2,p=1${salt}${output}"), Unusable::UnknownAlgorithm),
+            ("$2b$05$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy".to_owned(), Unusable::BeyondBounds),
             ("$argon2id$v=19$m=64,t=2,p=1".to_owned(), Unusable::InvalidParameters),
             (format!("$argon2id$v=19$m=64,t=2,p=1${salt}"), Unusable::InvalidParameters),
             (format!("$argon2id$v=18$m=64,t=2,p=1${salt}${output}"), Unusable::InvalidParameters),
@@ -286,7 +319,7 @@ mod tests {
             (format!("$argon2id$v=19$m=64,t=2,p=1$AAAA${output}"), Unusable::Malformed),
             (format!("$argon2id$v=19$m=129,t=2,p=1${salt}${output}"), Unusable::BeyondBounds),
             (format!("$argon2id$v=19$m=4294967295,t=2,p=1${salt}${output}"), Unusable::BeyondBounds),
-            (format!("$argon2id$v=19$m=64,t=5,p=1${salt}${output}"), Unusable::BeyondBounds),
+            (format!("$argon2id$v=19$m=64,t=17,p=1${salt}${output}"), Unusable::BeyondBounds),
         ] {
             assert_eq!(refused(&text), Some(reason), "{text}");
         }

@@ -28,6 +28,8 @@ impl Drop for Arena {
 /// What a hash is computed from. Keyed hashing's secret is empty throughout this service;
 /// it is here because RFC 9106's test vectors have one.
 pub(super) struct Inputs<'a> {
+    /// Argon2i is here for hashes of other systems.
+    pub(super) algorithm: Algorithm,
     pub(super) params: &'a Params,
     pub(super) version: Version,
     pub(super) secret: &'a [u8],
@@ -41,7 +43,7 @@ pub(super) struct Inputs<'a> {
 /// When salt, secret or output have a length that Argon2 does not allow, or the arena is
 /// too small for the parameters.
 pub(super) fn fill(inputs: &Inputs<'_>, arena: &mut Arena, out: &mut [u8]) -> argon2::Result<()> {
-    Argon2::new_with_secret(inputs.secret, Algorithm::Argon2id, inputs.version, inputs.params.clone())?
+    Argon2::new_with_secret(inputs.secret, inputs.algorithm, inputs.version, inputs.params.clone())?
         .hash_password_into_with_memory(inputs.password, inputs.salt, out, &mut arena.0[..])
 }
 
@@ -68,8 +70,14 @@ mod tests {
             .data(AssociatedData::new(&[4; 12]).unwrap())
             .build()
             .unwrap();
-        let inputs =
-            Inputs { params: &params, version: Version::V0x13, secret: &[3; 8], password: &[1; 32], salt: &[2; 16] };
+        let inputs = Inputs {
+            algorithm: Algorithm::Argon2id,
+            params: &params,
+            version: Version::V0x13,
+            secret: &[3; 8],
+            password: &[1; 32],
+            salt: &[2; 16],
+        };
         let mut tag = [0; 32];
         fill(&inputs, &mut Arena::for_params(&params), &mut tag).unwrap();
         assert_eq!(hex::encode(tag), "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659");
@@ -81,7 +89,14 @@ mod tests {
         let large = Params::new(16, 1, 1, None).unwrap();
         let arena = &mut Arena::for_params(&small);
         assert!(arena.fits(&small) && !arena.fits(&large));
-        let inputs = Inputs { params: &large, version: Version::V0x13, secret: b"", password: b"p", salt: &[0; 16] };
+        let inputs = Inputs {
+            algorithm: Algorithm::Argon2id,
+            params: &large,
+            version: Version::V0x13,
+            secret: b"",
+            password: b"p",
+            salt: &[0; 16],
+        };
         assert_eq!(fill(&inputs, arena, &mut [0; 32]), Err(argon2::Error::MemoryTooLittle));
     }
 
@@ -98,7 +113,7 @@ mod tests {
             Argon2::new(Algorithm::Argon2id, version, params.clone()).hash_password_into(&password, &salt, &mut expected).unwrap();
 
             let mut arena = Arena(vec![Block::new(); 256]);
-            let inputs = Inputs { params: &params, version, secret: b"", password: &password, salt: &salt };
+            let inputs = Inputs { algorithm: Algorithm::Argon2id, params: &params, version, secret: b"", password: &password, salt: &salt };
             for _ in 0..2 {
                 let mut out = vec![0; length];
                 fill(&inputs, &mut arena, &mut out).unwrap();

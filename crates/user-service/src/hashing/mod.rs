@@ -2,18 +2,24 @@
 //! bounded queue that sheds load before it costs anybody their time.
 //!
 //! `pool` is what the rest of the service sees; `queue` decides who waits and who is
-//! turned away; `algorithm` says what a stored hash takes to verify, and is where another
-//! algorithm is added; `argon2id` is the one door to the block function.
+//! turned away; `algorithm` says what a stored hash takes to verify; `argon2id` is the one
+//! door to the block function; `foreign` knows the hashes of other systems, and `takeover`
+//! is how they come in.
 
 mod algorithm;
 mod argon2id;
+mod foreign;
 mod metrics;
 mod password_hash;
 mod pool;
 mod queue;
 mod settings;
+mod takeover;
+mod unusable;
 
 pub use metrics::HashMetrics;
 pub use password_hash::PasswordHash;
 pub use pool::{HashError, HashPool, StartError, Verdict};
 pub use settings::{HashingSettings, InvalidSetting};
+pub use takeover::ForeignHashes;
+pub use unusable::Unusable;

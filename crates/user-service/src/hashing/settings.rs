@@ -10,6 +10,8 @@ pub(super) const OUTPUT_BYTES: usize = 32;
 const MAX_MEMORY_KIB: u32 = 4 * 1024 * 1024;
 /// A hash would take minutes.
 const MAX_ITERATIONS: u32 = 1000;
+/// bcrypt knows no other.
+const MAX_FOREIGN_COST: u32 = 31;
 /// More threads than any machine has cores.
 const MAX_THREADS: usize = 1024;
 
@@ -28,7 +30,8 @@ pub struct HashingSettings {
     pub max_wait: Duration,
     /// The most memory that a stored hash of other parameters may ask for.
     pub foreign_max_memory_kib: u32,
-    /// The most iterations that a stored hash of other parameters may ask for.
+    /// The most work that a stored hash of other parameters may ask for: as much as
+    /// bcrypt of this cost, and so a power of two.
     pub foreign_max_cost: u32,
 }
 
@@ -49,6 +52,7 @@ impl HashingSettings {
     /// The first value that makes no sense.
     pub fn validate(&self) -> Result<(), InvalidSetting> {
         self.params()?;
+        within("hashing.foreign_max_cost", self.foreign_max_cost, 4, MAX_FOREIGN_COST)?;
         self.thread_count()?;
         self.accepted_wait()?;
         Ok(())
@@ -77,6 +81,12 @@ impl HashingSettings {
                 expected: format!("expected 0 (all cores) to {MAX_THREADS}"),
             }),
         }
+    }
+
+    /// `foreign_max_cost` in blocks of Argon2 times passes: bcrypt's rounds take as long
+    /// as 64 each.
+    pub(super) fn foreign_cost(&self) -> u64 {
+        64 << self.foreign_max_cost.min(MAX_FOREIGN_COST)
     }
 
     /// The longest expected wait that is still accepted.
@@ -133,6 +143,8 @@ mod tests {
         assert_eq!(refused(HashingSettings { parallelism: u32::MAX, ..owasp() }), "hashing.parallelism");
         let threads = HashingSettings { threads: 100_000, ..owasp() }.thread_count().unwrap_err();
         assert_eq!(threads.to_string(), "hashing.threads: expected 0 (all cores) to 1024");
+        let cost = HashingSettings { foreign_max_cost: 32, ..owasp() }.validate().unwrap_err();
+        assert_eq!(cost.to_string(), "hashing.foreign_max_cost: expected 4 to 31, not 32");
         assert!(HashingSettings { max_wait: Duration::ZERO, ..owasp() }.accepted_wait().is_err());
     }
 }

@@ -65,7 +65,7 @@ impl Job {
             Self::Hash { password, reply } => Answer::Hash(reply, policy.hash(&password, arena)),
             Self::Verify { password, check, reply } => {
                 let verdict = if check.accepts(&password, arena) {
-                    Verdict::Match { outdated: check.outdated() }
+                    Verdict::Match { outdated: check.outdated(&password) }
                 } else {
                     Verdict::Mismatch
                 };

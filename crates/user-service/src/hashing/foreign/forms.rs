@@ -1,0 +1,124 @@
+//! The forms in which other systems write a password hash, each brought into the one in
+//! which it is stored. Whether it may cost as much is decided elsewhere.
+
+use super::{
+    Foreign,
+    bcrypt::Bcrypt,
+    pbkdf2::{Pbkdf2, Prf},
+    phc::{self, Phc},
+    salted_sha::{Place, SaltedSha, Sha},
+    scrypt::{Scrypt, Work},
+};
+use crate::hashing::unusable::Unusable;
+
+/// Known well enough to say its name, and refused: too weak, or hardly met.
+const REFUSED: &[(&str, &str)] = &[
+    ("argon2d", "Argon2d"),
+    ("2x", "bcrypt with the mistake of 2011 ($2x$)"),
+    ("2", "bcrypt's first form ($2$)"),
+    ("bcrypt-sha256", "passlib's bcrypt_sha256"),
+    ("1", "md5-crypt"),
+    ("apr1", "md5-crypt"),
+    ("5", "sha256-crypt"),
+    ("6", "sha512-crypt"),
+    ("7", "scrypt in crypt(3)'s form"),
+    ("y", "yescrypt"),
+    ("gy", "gost-yescrypt"),
+    ("md5", "MD5"),
+    ("unsalted_md5", "MD5"),
+    ("unsalted_sha1", "SHA-1 without salt"),
+    ("crypt", "DES-crypt"),
+];
+
+/// The stored form of `text`.
+pub(in crate::hashing) fn canonical(text: &str) -> Result<String, Unusable> {
+    if text.starts_with('$') {
+        return self_describing(text);
+    }
+    if let Some((scheme, rest)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        return with_scheme(scheme, rest);
+    }
+    match text.split_once('$') {
+        Some((name, rest)) => django(name, rest),
+        None => Err(Unusable::Malformed),
+    }
+}
+
+/// `$…$`: PHC strings, bcrypt, passlib, Supabase's form of Firebase's hashes.
+fn self_describing(text: &str) -> Result<String, Unusable> {
+    let name = text.split('$').nth(1).ok_or(Unusable::Malformed)?;
+    let passlib = match name {
+        // As they are: the PHC strings of Argon2 are read where ours are.
+        "argon2id" | "argon2i" => return Ok(text.to_owned()),
+        "pbkdf2" | "pbkdf2-sha1" => Some(Prf::Sha1),
+        "pbkdf2-sha256" => Some(Prf::Sha256),
+        "pbkdf2-sha512" => Some(Prf::Sha512),
+        _ => None,
+    };
+    if let Some(prf) = passlib {
+        let phc = Phc::split(text)?;
+        if let Ok(iterations) = phc.whole_params().parse() {
+            return Pbkdf2::new(prf, iterations, phc.salt, phc.hash).map(|hash| Foreign::Pbkdf2(hash).text());
+        }
+    }
+    refused(name)?;
+    Foreign::read(name, text).map(|hash| hash.text())
+}
+
+/// `{SCHEME}…`: LDAP's, and the prefix that Spring Security writes.
+fn with_scheme(scheme: &str, rest: &str) -> Result<String, Unusable> {
+    let sha = match scheme.to_ascii_uppercase().as_str() {
+        "SSHA" => Sha::One,
+        "SSHA256" => Sha::Two256,
+        "SSHA512" => Sha::Two512,
+        "BCRYPT" | "CRYPT" | "ARGON2" if rest.starts_with('$') => return self_describing(rest),
+        "CRYPT" => return Err(Unusable::Refused("DES-crypt")),
+        "MD5" | "SMD5" => return Err(Unusable::Refused("MD5")),
+        "SHA" | "SHA256" | "SHA512" => return Err(Unusable::Refused("SHA without salt")),
+        _ => return Err(Unusable::UnknownAlgorithm),
+    };
+    let bytes = phc::decode(rest)?;
+    let (digest, salt) = bytes.split_at_checked(sha.output()).ok_or(Unusable::Malformed)?;
+    let hash = SaltedSha::new(sha, Place::After, salt.to_vec(), digest.to_vec())?;
+    Ok(Foreign::SaltedSha(hash).text())
+}
+
+/// Django's `algorithm$…`: its salts are text, used as it stands.
+fn django(name: &str, rest: &str) -> Result<String, Unusable> {
+    let parts: Vec<&str> = rest.split('$').collect();
+    let number = |text: &str| text.parse::<u32>().map_err(|_| Unusable::InvalidParameters);
+    let hash = match (name, parts.as_slice()) {
+        ("pbkdf2_sha256" | "pbkdf2_sha1", [iterations, salt, hash]) => {
+            let prf = if name == "pbkdf2_sha1" { Prf::Sha1 } else { Prf::Sha256 };
+            Foreign::Pbkdf2(Pbkdf2::new(prf, number(iterations)?, salt.as_bytes().to_vec(), phc::decode(hash)?)?)
+        }
+        ("scrypt", [n, salt, r, p, hash]) => {
+            let n = number(n)?;
+            if !n.is_power_of_two() {
+                return Err(Unusable::InvalidParameters);
+            }
+            let work = Work::new(n.ilog2(), number(r)?, number(p)?)?;
+            Foreign::Scrypt(Scrypt::new(work, salt.as_bytes().to_vec(), phc::decode(hash)?)?)
+        }
+        ("bcrypt", _) => Foreign::Bcrypt(Bcrypt::new(rest, false)?),
+        ("bcrypt_sha256", _) => Foreign::Bcrypt(Bcrypt::new(rest, true)?),
+        ("argon2", _) => return self_describing(&format!("${rest}")),
+        ("sha1", [salt, hash]) => {
+            let digest = hex::decode(hash).map_err(|_| Unusable::Malformed)?;
+            Foreign::SaltedSha(SaltedSha::new(Sha::One, Place::Before, salt.as_bytes().to_vec(), digest)?)
+        }
+        ("pbkdf2_sha256" | "pbkdf2_sha1" | "scrypt" | "sha1", _) => return Err(Unusable::Malformed),
+        _ => {
+            refused(name)?;
+            return Err(Unusable::UnknownAlgorithm);
+        }
+    };
+    Ok(hash.text())
+}
+
+fn refused(name: &str) -> Result<(), Unusable> {
+    match REFUSED.iter().find(|(refused, _)| *refused == name) {
+        Some((_, known_as)) => Err(Unusable::Refused(known_as)),
+        None => Ok(()),
+    }
+}

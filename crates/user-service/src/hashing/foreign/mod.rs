@@ -1,0 +1,98 @@
+//! Hashes that other systems made: each is verified until its owner's first login, and
+//! then replaced by one of ours.
+//!
+//! A file for each algorithm: the one form in which it is stored, its cost, its check.
+//! `forms` and `keycloak` read the forms in which other systems write it.
+
+mod bcrypt;
+mod firebase_scrypt;
+mod forms;
+mod keycloak;
+mod pbkdf2;
+mod phc;
+mod salted_sha;
+mod scrypt;
+
+pub(super) use forms::canonical;
+pub(super) use keycloak::canonical as canonical_of_keycloak;
+
+use self::{bcrypt::Bcrypt, firebase_scrypt::FirebaseScrypt, pbkdf2::Pbkdf2, salted_sha::SaltedSha, scrypt::Scrypt};
+use super::unusable::Unusable;
+
+/// One foreign hash, ready to be checked.
+#[derive(Clone)]
+pub(super) enum Foreign {
+    Bcrypt(Bcrypt),
+    Scrypt(Scrypt),
+    FirebaseScrypt(FirebaseScrypt),
+    Pbkdf2(Pbkdf2),
+    SaltedSha(SaltedSha),
+}
+
+impl Foreign {
+    /// Reads the form in which it is stored; `name` is what stands between its first two `$`.
+    pub(super) fn read(name: &str, stored: &str) -> Result<Self, Unusable> {
+        match name {
+            "2a" | "2b" | "2y" | bcrypt::OF_SHA256 => Bcrypt::read(stored).map(Self::Bcrypt),
+            "scrypt" => Scrypt::read(stored).map(Self::Scrypt),
+            "fbscrypt" => FirebaseScrypt::read(stored).map(Self::FirebaseScrypt),
+            _ if name.starts_with("pbkdf2-") => Pbkdf2::read(stored).map(Self::Pbkdf2),
+            _ if name.starts_with("salted-") => SaltedSha::read(stored).map(Self::SaltedSha),
+            _ => Err(Unusable::UnknownAlgorithm),
+        }
+    }
+
+    /// The form in which it is stored.
+    fn text(&self) -> String {
+        match self {
+            Self::Bcrypt(hash) => hash.text(),
+            Self::Scrypt(hash) => hash.text(),
+            Self::FirebaseScrypt(hash) => hash.text(),
+            Self::Pbkdf2(hash) => hash.text(),
+            Self::SaltedSha(hash) => hash.text(),
+        }
+    }
+
+    /// The work of a check, in Argon2 blocks of 1 KiB times passes: about as long as
+    /// those take on the same processor.
+    pub(super) fn cost(&self) -> u64 {
+        match self {
+            Self::Bcrypt(hash) => hash.cost(),
+            Self::Scrypt(hash) => hash.cost(),
+            Self::FirebaseScrypt(hash) => hash.cost(),
+            Self::Pbkdf2(hash) => hash.cost(),
+            Self::SaltedSha(_) => 1,
+        }
+    }
+
+    /// The memory that a check allocates.
+    pub(super) fn memory_kib(&self) -> u64 {
+        match self {
+            Self::Bcrypt(_) | Self::Pbkdf2(_) | Self::SaltedSha(_) => 8,
+            Self::Scrypt(hash) => hash.memory_kib(),
+            Self::FirebaseScrypt(hash) => hash.memory_kib(),
+        }
+    }
+
+    /// Computes, and compares in constant time. Other systems hash a password as it was typed.
+    pub(super) fn accepts(&self, typed: &[u8]) -> bool {
+        match self {
+            Self::Bcrypt(hash) => hash.accepts(typed),
+            Self::Scrypt(hash) => hash.accepts(typed),
+            Self::FirebaseScrypt(hash) => hash.accepts(typed),
+            Self::Pbkdf2(hash) => hash.accepts(typed),
+            Self::SaltedSha(hash) => hash.accepts(typed),
+        }
+    }
+
+    /// Whether the whole of this password was compared, so that it may replace the hash.
+    pub(super) fn compares_all_of(&self, typed: &[u8]) -> bool {
+        match self {
+            Self::Bcrypt(hash) => hash.compares_all_of(typed),
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

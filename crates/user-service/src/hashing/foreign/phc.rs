@@ -1,0 +1,63 @@
+//! `$name$key=value,…$salt$hash`: taking such a string apart, and putting one together.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
+
+use crate::hashing::unusable::Unusable;
+
+/// Longest salt, key or hash in bytes; ours and everybody's are shorter.
+const MAX_BYTES: usize = 128;
+
+/// The parts of a string in the form of the Password Hashing Competition.
+pub(super) struct Phc<'a> {
+    pub(super) name: &'a str,
+    params: &'a str,
+    pub(super) salt: Vec<u8>,
+    pub(super) hash: Vec<u8>,
+}
+
+impl<'a> Phc<'a> {
+    pub(super) fn split(text: &'a str) -> Result<Self, Unusable> {
+        let mut parts = text.split('$');
+        let (Some(""), Some(name), Some(params), Some(salt), Some(hash), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Unusable::Malformed);
+        };
+        Ok(Self { name, params, salt: decode(salt)?, hash: decode(hash)? })
+    }
+
+    /// What stands between name and salt, where it is no list of parameters.
+    pub(super) fn whole_params(&self) -> &'a str {
+        self.params
+    }
+
+    pub(super) fn param(&self, key: &str) -> Option<&'a str> {
+        let mut all = self.params.split(',').filter_map(|param| param.split_once('='));
+        all.find_map(|(name, value)| (name == key).then_some(value))
+    }
+
+    /// A parameter that has to be there and is a number.
+    pub(super) fn number(&self, key: &str) -> Result<u32, Unusable> {
+        self.param(key).and_then(|value| value.parse().ok()).ok_or(Unusable::InvalidParameters)
+    }
+}
+
+/// Base64 as it is found in hashes: of the standard alphabet, the one for URLs or
+/// passlib's (`.` for `+`), with padding or without.
+pub(super) fn decode(text: &str) -> Result<Vec<u8>, Unusable> {
+    let standard: String = text
+        .trim_end_matches('=')
+        .chars()
+        .map(|c| match c {
+            '-' | '.' => '+',
+            '_' => '/',
+            c => c,
+        })
+        .collect();
+    let bytes = BASE64_STANDARD_NO_PAD.decode(standard).map_err(|_| Unusable::Malformed)?;
+    if bytes.len() > MAX_BYTES { Err(Unusable::Malformed) } else { Ok(bytes) }
+}
+
+pub(super) fn encode(bytes: &[u8]) -> String {
+    BASE64_STANDARD_NO_PAD.encode(bytes)
+}

@@ -1,0 +1,88 @@
+//! scrypt (RFC 7914): `$scrypt$ln=16,r=8,p=1$salt$hash`.
+
+use scrypt::Params;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use super::phc::{self, Phc};
+use crate::hashing::unusable::Unusable;
+
+/// Bytes of the shortest and the longest hash.
+const LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
+
+/// N (as its logarithm), r and p, within bounds in which nothing overflows.
+#[derive(Clone, Copy)]
+pub(super) struct Work {
+    pub(super) log_n: u8,
+    pub(super) r: u32,
+    pub(super) p: u32,
+}
+
+impl Work {
+    pub(super) fn new(log_n: u32, r: u32, p: u32) -> Result<Self, Unusable> {
+        match (log_n, r, p) {
+            (1..=31, 1..=64, 1..=64) => {
+                Ok(Self { log_n: u8::try_from(log_n).map_err(|_| Unusable::InvalidParameters)?, r, p })
+            }
+            _ => Err(Unusable::InvalidParameters),
+        }
+    }
+
+    /// A block of 128·r bytes is mixed 2·N·p times; of 1 KiB that takes as long as two
+    /// of Argon2's.
+    pub(super) fn cost(self) -> u64 {
+        ((u64::from(self.r) * u64::from(self.p)) << self.log_n) / 2
+    }
+
+    /// N blocks; the p that are mixed one after the other are less than a MiB.
+    pub(super) fn memory_kib(self) -> u64 {
+        (u64::from(self.r) << self.log_n).div_ceil(8)
+    }
+
+    /// Fills `out`, whose length is part of the computation.
+    pub(super) fn compute(self, typed: &[u8], salt: &[u8], out: &mut [u8]) -> bool {
+        let Ok(params) = Params::new(self.log_n, self.r, self.p) else { return false };
+        scrypt::scrypt(typed, salt, &params, out).is_ok()
+    }
+}
+
+#[derive(Clone)]
+pub(in crate::hashing) struct Scrypt {
+    work: Work,
+    salt: Vec<u8>,
+    expected: Vec<u8>,
+}
+
+impl Scrypt {
+    pub(super) fn read(stored: &str) -> Result<Self, Unusable> {
+        let phc = Phc::split(stored)?;
+        let work = Work::new(phc.number("ln")?, phc.number("r")?, phc.number("p")?)?;
+        Self::new(work, phc.salt, phc.hash)
+    }
+
+    pub(super) fn new(work: Work, salt: Vec<u8>, expected: Vec<u8>) -> Result<Self, Unusable> {
+        if !LENGTHS.contains(&expected.len()) || salt.is_empty() {
+            return Err(Unusable::InvalidParameters);
+        }
+        Ok(Self { work, salt, expected })
+    }
+
+    pub(super) fn text(&self) -> String {
+        let Work { log_n, r, p } = self.work;
+        let (salt, hash) = (phc::encode(&self.salt), phc::encode(&self.expected));
+        format!("$scrypt$ln={log_n},r={r},p={p}${salt}${hash}")
+    }
+
+    pub(super) fn cost(&self) -> u64 {
+        self.work.cost()
+    }
+
+    pub(super) fn memory_kib(&self) -> u64 {
+        self.work.memory_kib()
+    }
+
+    pub(super) fn accepts(&self, typed: &[u8]) -> bool {
+        let mut out = Zeroizing::new(vec![0; self.expected.len()]);
+        self.work.compute(typed, &self.salt, &mut out) && bool::from(out.ct_eq(&self.expected))
+    }
+}

@@ -1,0 +1,51 @@
+//! Taking hashes over from other systems: what the import asks.
+
+use serde_json::Value;
+
+use super::{
+    algorithm::Policy,
+    foreign,
+    password_hash::PasswordHash,
+    settings::{HashingSettings, InvalidSetting},
+    unusable::Unusable,
+};
+
+/// Reads hashes of other systems, within the configured bounds.
+pub struct ForeignHashes(Policy);
+
+impl ForeignHashes {
+    /// # Errors
+    /// As [`HashingSettings::validate`].
+    pub fn new(settings: &HashingSettings) -> Result<Self, InvalidSetting> {
+        settings.validate()?;
+        Policy::new(settings).map(Self)
+    }
+
+    /// A hash in any of the forms that are understood, in the form in which it is stored:
+    /// a password can be checked against it.
+    ///
+    /// # Errors
+    /// [`Unusable`], which never shows the hash.
+    pub fn read(&self, text: &str) -> Result<PasswordHash, Unusable> {
+        self.within_bounds(foreign::canonical(text)?)
+    }
+
+    /// As [`ForeignHashes::read`], of a credential in Keycloak's export.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_keycloak(&self, credential: &Value) -> Result<PasswordHash, Unusable> {
+        self.within_bounds(foreign::canonical_of_keycloak(credential)?)
+    }
+
+    /// A hash that no password fits and that looks, and costs to check, as any new one.
+    #[must_use]
+    pub fn of_no_password(&self) -> PasswordHash {
+        self.0.of_no_password()
+    }
+
+    fn within_bounds(&self, canonical: String) -> Result<PasswordHash, Unusable> {
+        let hash = PasswordHash::parse(canonical).map_err(|_| Unusable::Malformed)?;
+        self.0.read(&hash).map(|_| hash)
+    }
+}
