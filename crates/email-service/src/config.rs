@@ -92,6 +92,22 @@ pub struct MailConfig {
     pub max_event_age: Duration,
 }
 
+impl MailConfig {
+    /// Who the mails are from, and what their links begin with.
+    ///
+    /// # Errors
+    /// [`SettingError::Value`], if one of them is not what it should be.
+    pub fn sender(&self) -> Result<(Mailbox, Url), SettingError> {
+        let from = self
+            .from
+            .parse()
+            .map_err(|_| SettingError::value("mail.from", "must be an address, or `Name <address>`"))?;
+        let link_base_url = Url::parse(&self.link_base_url)
+            .map_err(|error| SettingError::value("mail.link_base_url", error.to_string()))?;
+        Ok((from, link_base_url))
+    }
+}
+
 /// How long mails are remembered.
 #[derive(Debug, Clone, Deserialize)]
 pub struct LedgerConfig {
@@ -165,13 +181,7 @@ impl Settings {
         }
         let backoff = Backoff::new(config.mail.backoff.iter().map(|step| **step).collect())
             .map_err(|problem| SettingError::value("mail.backoff", format!("needs {problem}")))?;
-        let from = config
-            .mail
-            .from
-            .parse()
-            .map_err(|_| SettingError::value("mail.from", "must be an address, or `Name <address>`"))?;
-        let link_base_url = Url::parse(&config.mail.link_base_url)
-            .map_err(|error| SettingError::value("mail.link_base_url", error.to_string()))?;
+        let (from, link_base_url) = config.mail.sender()?;
         Ok(Self { servers: servers(&config.smtp)?, backoff, from, link_base_url, keys: keys(&config.sealing)?, config })
     }
 

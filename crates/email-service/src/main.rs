@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use email_service::{
     app::App,
-    commands::{self, Stores, dead_letters, keygen, line, mail},
+    commands::{self, Stores, dead_letters, keygen, line, mail, preview},
     config::{SOURCE, Settings},
     ingest::client,
 };
@@ -47,6 +47,15 @@ enum Command {
         /// Be content with a pair that is there already
         #[arg(long)]
         if_missing: bool,
+    },
+    /// Write every mail in every language, with example data, to one HTML page
+    ///
+    /// Made by the code that makes the mails that are sent. Needs no database, no Kafka and no
+    /// key; of the configuration only [mail] matters, for the sender's name and the links.
+    Preview {
+        /// The directory for index.html; a page of this command is replaced, nothing else is
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
     },
     /// Look at mails
     #[command(subcommand)]
@@ -111,6 +120,18 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             let kid = if if_missing { files.make_if_missing()? } else { files.make()? };
             let text = format!("key {kid} is in {}", out.display());
             Ok(line(if cli.json { serde_json::json!({ "kid": kid, "directory": out }).to_string() } else { text })?)
+        }
+        Command::Preview { out } => {
+            let written = preview::write(&out, &SOURCE.load_section("mail", file)?)?;
+            if cli.json {
+                return Ok(line(serde_json::to_string(&written)?)?);
+            }
+            Ok(line(format!(
+                "{} mails in {} languages are in {}",
+                written.mails,
+                written.languages,
+                written.file.display()
+            ))?)
         }
         Command::Mail(command) => block_on(async {
             let stores = Stores::open(file).await?;

@@ -3,6 +3,7 @@
 pub mod dead_letters;
 pub mod keygen;
 pub mod mail;
+pub mod preview;
 
 use std::{
     io::{self, Write as _},

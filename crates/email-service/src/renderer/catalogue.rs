@@ -6,6 +6,7 @@ use super::RenderError;
 use super::date::Dates;
 use super::facts::{LinkTo, Placeholder, facts, link_to};
 use super::phrase::Phrase;
+use super::plural::Plurals;
 use crate::plan::Template;
 
 #[derive(Deserialize)]
@@ -17,6 +18,9 @@ pub(super) struct Catalogue {
     /// The language's name in itself.
     pub(super) name: String,
     pub(super) direction: Direction,
+    /// Font families that show the script better than those of Latin; before them in the list.
+    #[serde(default)]
+    pub(super) fonts: Vec<String>,
     pub(super) dates: Dates,
     pub(super) common: Common,
     mails: Mails,
@@ -33,6 +37,8 @@ pub(super) enum Direction {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Common {
+    /// What follows a label in plain text, with the space after it.
+    pub(super) colon: String,
     pub(super) greeting: Phrase,
     /// For one whose name is not known, or not fit to be shown.
     pub(super) greeting_neutral: Phrase,
@@ -104,8 +110,14 @@ impl Catalogue {
         }
         let mut catalogue: Catalogue = toml::from_str(toml).map_err(|e| refuse(e.to_string()))?;
         tag.clone_into(&mut catalogue.tag);
-        catalogue.check().map_err(refuse)?;
+        let plurals = catalogue.plurals()?;
+        catalogue.check(&plurals).map_err(refuse)?;
         Ok(catalogue)
+    }
+
+    pub(super) fn plurals(&self) -> Result<Plurals, RenderError> {
+        Plurals::of_language(&self.tag)
+            .map_err(|problem| RenderError::Catalogue { language: self.tag.clone(), problem })
     }
 
     pub(super) fn mail(&self, template: Template) -> &Mail {
@@ -127,14 +139,21 @@ impl Catalogue {
         }
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, plurals: &Plurals) -> Result<(), String> {
         if self.name.trim().is_empty() {
             return Err("name is empty".to_owned());
+        }
+        // They stand unquoted in a style attribute.
+        let is_family = |c: char| c.is_ascii_alphanumeric() || c == ' ' || c == '-';
+        if let Some(family) = self.fonts.iter().find(|family| family.is_empty() || !family.chars().all(is_family)) {
+            return Err(format!("fonts: {family:?} is no name of a font family"));
         }
         self.dates.check()?;
         self.common.check()?;
         for &template in Template::ALL {
-            self.mail(template).check(template).map_err(|problem| format!("mails.{}.{problem}", template.as_str()))?;
+            self.mail(template)
+                .check(template, plurals)
+                .map_err(|problem| format!("mails.{}.{problem}", template.as_str()))?;
         }
         Ok(())
     }
@@ -143,6 +162,9 @@ impl Catalogue {
 impl Common {
     fn check(&self) -> Result<(), String> {
         use Placeholder::{Name, Product, To};
+        if self.colon.trim().is_empty() || self.colon.chars().any(char::is_control) {
+            return Err("common.colon: it is empty, or contains a control character".to_owned());
+        }
         only(&self.greeting, &[Name, Product], "common.greeting")?;
         tells(&[&self.greeting], Name, "common.greeting")?;
         only(&self.greeting_neutral, &[Product], "common.greeting_neutral")?;
@@ -155,7 +177,7 @@ impl Common {
 
 impl Mail {
     /// The subject and what stands out carry no text of the user; the body carries every fact.
-    fn check(&self, template: Template) -> Result<(), String> {
+    fn check(&self, template: Template, plurals: &Plurals) -> Result<(), String> {
         use Placeholder::{EventTime, Product, To};
         only(&self.subject, &[Product], "subject")?;
         only(&self.preheader, &[Product], "preheader")?;
@@ -176,6 +198,7 @@ impl Mail {
         }
         for phrase in &body {
             only(phrase, &known, "body")?;
+            phrase.check_forms(plurals).map_err(|problem| format!("body: {problem}"))?;
         }
         for &fact in facts(template) {
             tells(&body, fact, "body")?;
@@ -258,7 +281,7 @@ mod tests {
     fn a_placeholder_without_a_value_is_refused() {
         let unknown = problem(&changed("Your {product} account was deleted", "Your {produkt} account"));
         assert!(unknown.contains("{produkt}"), "{unknown}");
-        let elsewhere = problem(&changed("value = \"{remaining}\"", "value = \"{remaining} {locked_until}\""));
+        let elsewhere = problem(&changed("other = \"{remaining} codes\"", "other = \"{remaining} {locked_until}\""));
         assert!(elsewhere.contains("mails.recovery-code-used.body: {locked_until}"), "{elsewhere}");
     }
 
@@ -276,6 +299,22 @@ mod tests {
         assert!(fact.contains("mails.account-locked.body: {locked_until}"), "{fact}");
         let expiry = problem(&changed("until {link_expires_at}.", "for a while."));
         assert!(expiry.contains("mails.welcome.link.expiry"), "{expiry}");
+    }
+
+    #[test]
+    fn a_plural_form_too_few_and_a_number_out_of_place_are_refused() {
+        let form = problem(&changed("one = \"{remaining} code\", ", ""));
+        assert!(form.contains("mails.recovery-code-used.body: there is no form for 1"), "{form}");
+        let place =
+            problem(&changed("subject = \"A recovery code was used to sign in\"", "subject = { other = \"x\" }"));
+        assert!(place.contains("mails.recovery-code-used.subject: {remaining}"), "{place}");
+    }
+
+    #[test]
+    fn a_font_that_would_end_the_style_is_refused() {
+        let direction = "direction = \"ltr\"";
+        assert!(problem(&changed(direction, &format!("{direction}\nfonts = [\"x;color:red\"]"))).contains("fonts"));
+        assert!(problem(&changed("colon = \": \"", "colon = \" \"")).contains("common.colon"));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::catalogue::{Catalogue, Direction, Mail};
 use super::facts::{LinkTo, Placeholder, link_to};
 use super::layout::{Detail, Link, View};
 use super::message::{self, Parts};
-use super::phrase::{Filled, Phrase};
+use super::phrase::{Filled, Phrase, Reader};
+use super::plural::Plurals;
 use super::{ComposedMail, MailContent, RenderError, Renderer, address, name};
 
 impl Renderer {
@@ -19,7 +20,7 @@ impl Renderer {
     pub fn compose(&self, mail: &MailContent<'_>) -> Result<ComposedMail, RenderError> {
         let catalogue = self.catalogues.for_locale(mail.locale);
         let to = address::normalised(mail.to)?;
-        let view = Texts::new(self, mail, catalogue).view()?;
+        let view = Texts::new(self, mail, catalogue)?.view()?;
         let text = self.layout.text(&view)?;
         let html = self.layout.html(&view)?;
         let (envelope, message) = message::build(Parts {
@@ -44,17 +45,19 @@ struct Texts<'a> {
     catalogue: &'a Catalogue,
     texts: &'a Mail,
     greeting_name: Option<String>,
+    plurals: Plurals,
 }
 
 impl<'a> Texts<'a> {
-    fn new(renderer: &'a Renderer, mail: &'a MailContent<'a>, catalogue: &'a Catalogue) -> Self {
-        Texts {
+    fn new(renderer: &'a Renderer, mail: &'a MailContent<'a>, catalogue: &'a Catalogue) -> Result<Self, RenderError> {
+        Ok(Texts {
             renderer,
             mail,
             catalogue,
             texts: catalogue.mail(mail.template),
             greeting_name: name::for_greeting(mail.display_name, mail.username),
-        }
+            plurals: catalogue.plurals()?,
+        })
     }
 
     fn view(&self) -> Result<View, RenderError> {
@@ -65,11 +68,14 @@ impl<'a> Texts<'a> {
         };
         Ok(View {
             language: self.catalogue.tag.clone(),
-            is_rtl: self.catalogue.direction == Direction::Rtl,
+            is_rtl: self.is_rtl(),
+            fonts: self.catalogue.fonts.iter().map(|family| format!("{family},")).collect(),
+            colon: common.colon.clone(),
+            colon_at_end: common.colon.trim_end().to_owned(),
             product: self.renderer.product.clone(),
             subject: self.fill(&texts.subject)?.plain,
             preheader: self.fill(&texts.preheader)?.plain,
-            heading: self.fill(&texts.heading)?.plain,
+            heading: self.fill(&texts.heading)?,
             greeting: self.fill(greeting)?,
             paragraphs: self.fill_all(&texts.paragraphs)?,
             details: self.details()?,
@@ -111,7 +117,14 @@ impl<'a> Texts<'a> {
     }
 
     fn fill(&self, phrase: &Phrase) -> Result<Filled, RenderError> {
-        phrase.fill(|placeholder| self.value(placeholder)).map_err(|placeholder| self.missing(placeholder.as_str()))
+        let reader = Reader { is_rtl: self.is_rtl(), plurals: &self.plurals, count: self.mail.remaining };
+        phrase
+            .fill(&reader, |placeholder| self.value(placeholder))
+            .map_err(|placeholder| self.missing(placeholder.as_str()))
+    }
+
+    fn is_rtl(&self) -> bool {
+        self.catalogue.direction == Direction::Rtl
     }
 
     fn value(&self, placeholder: Placeholder) -> Option<String> {

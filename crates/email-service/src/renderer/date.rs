@@ -11,6 +11,8 @@ pub(super) struct Dates {
     format: String,
     /// January first.
     months: [String; 12],
+    /// How the first day of a month is written, if not `1`: French says "1er mars 2026".
+    first_day: Option<String>,
 }
 
 const FIELDS: [&str; 5] = ["{day}", "{month}", "{year}", "{hour}", "{minute}"];
@@ -32,15 +34,23 @@ impl Dates {
         if self.months.iter().any(|month| month.trim().is_empty()) {
             return Err("dates.months has an empty name".to_owned());
         }
+        if self.first_day.as_ref().is_some_and(|day| day.trim().is_empty() || day.contains(['{', '}'])) {
+            return Err("dates.first_day is not usable".to_owned());
+        }
         Ok(())
     }
 
+    /// In digits as everywhere else in a mail (0 to 9, in Arabic too): those of its links and codes.
     /// To the minute, in UTC.
     pub(super) fn format(&self, at: Timestamp) -> String {
         let at = at.to_zoned(TimeZone::UTC);
         let month = usize::from(at.month().unsigned_abs()).saturating_sub(1);
+        let day = match (&self.first_day, at.day()) {
+            (Some(first), 1) => first.clone(),
+            (_, day) => day.to_string(),
+        };
         self.format
-            .replace("{day}", &at.day().to_string())
+            .replace("{day}", &day)
             .replace("{month}", &self.months[month])
             .replace("{year}", &at.year().to_string())
             .replace("{hour}", &format!("{:02}", at.hour()))
@@ -53,7 +63,17 @@ mod tests {
     use super::*;
 
     fn dates(format: &str) -> Dates {
-        Dates { format: format.to_owned(), months: std::array::from_fn(|n| format!("m{}", n + 1)) }
+        Dates { format: format.to_owned(), months: std::array::from_fn(|n| format!("m{}", n + 1)), first_day: None }
+    }
+
+    #[test]
+    fn the_first_of_a_month_may_be_written_otherwise() {
+        let dates =
+            Dates { first_day: Some("1er".to_owned()), ..dates("{day} {month} {year} à {hour}:{minute} (UTC)") };
+        assert!(dates.check().is_ok());
+        assert_eq!(dates.format("2026-03-01T01:11:00Z".parse().unwrap()), "1er m3 2026 à 01:11 (UTC)");
+        assert_eq!(dates.format("2026-03-11T01:01:00Z".parse().unwrap()), "11 m3 2026 à 01:01 (UTC)");
+        assert!(Dates { first_day: Some(String::new()), ..dates }.check().is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What each kind of mail is about: the values that it must tell, and the page its button opens.
 
+use super::bidi::Runs;
 use crate::plan::Template;
 use Placeholder as P;
 
@@ -18,6 +19,9 @@ pub(super) enum Placeholder {
 }
 
 impl Placeholder {
+    /// The one number there is: it chooses among the plural forms of a text.
+    pub(super) const COUNT: P = P::Remaining;
+
     const ALL: [P; 9] = [
         P::Product,
         P::To,
@@ -41,6 +45,15 @@ impl Placeholder {
             P::OldEmail => "old_email",
             P::Remaining => "remaining",
             P::LockedUntil => "locked_until",
+        }
+    }
+
+    pub(super) fn runs(self) -> Runs {
+        match self {
+            P::To | P::NewEmail | P::OldEmail => Runs::LeftToRight,
+            P::Product | P::Name | P::EventTime | P::LinkExpiresAt | P::Remaining | P::LockedUntil => {
+                Runs::AsItsLetters
+            }
         }
     }
 

@@ -5,8 +5,8 @@ use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, context, escape_formatter};
 use serde::Serialize;
 
-use super::RenderError;
 use super::phrase::Filled;
+use super::{RenderError, lines};
 
 const HTML: &str = "mail.html";
 const TEXT: &str = "mail.txt";
@@ -18,10 +18,15 @@ const TEXT_WIDTH: usize = 72;
 pub(super) struct View {
     pub(super) language: String,
     pub(super) is_rtl: bool,
+    /// Families for the language's script, each followed by a comma; may be empty.
+    pub(super) fonts: String,
+    /// Between a label and its value in the text form, and after a label that ends its line.
+    pub(super) colon: String,
+    pub(super) colon_at_end: String,
     pub(super) product: String,
     pub(super) subject: String,
     pub(super) preheader: String,
-    pub(super) heading: String,
+    pub(super) heading: Filled,
     pub(super) greeting: Filled,
     pub(super) paragraphs: Vec<Filled>,
     pub(super) details: Vec<Detail>,
@@ -114,41 +119,14 @@ fn escaped(text: &str) -> String {
     html
 }
 
-/// Breaks lines at spaces; a longer word stays whole.
 #[expect(clippy::needless_pass_by_value, reason = "filters take their arguments by value")]
 fn wrap(text: String) -> String {
-    let mut lines = String::with_capacity(text.len() + 8);
-    let mut column = 0;
-    for word in text.split(' ') {
-        let width = word.chars().count();
-        if column > 0 && column + 1 + width > TEXT_WIDTH {
-            lines.push('\n');
-            column = 0;
-        } else if column > 0 {
-            lines.push(' ');
-            column += 1;
-        }
-        lines.push_str(word);
-        column += width;
-    }
-    lines
+    lines::wrapped(&text, TEXT_WIDTH)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_is_wrapped_at_spaces() {
-        let long = "x".repeat(100);
-        let words = format!("{} {long} end", "word ".repeat(20).trim());
-        let wrapped = wrap(words.clone());
-        assert_eq!(wrapped.replace('\n', " "), words);
-        for line in wrapped.lines() {
-            assert!(line.chars().count() <= TEXT_WIDTH || line == long, "{line:?}");
-        }
-        assert_eq!(wrap(String::new()), "");
-    }
 
     #[test]
     fn html_has_no_character_that_opens_anything() {

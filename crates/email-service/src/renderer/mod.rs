@@ -3,16 +3,19 @@
 //! Texts live in `catalogues/<language>.toml`, the look in `layout/`. Pure: no clock, no I/O.
 
 mod address;
+mod bidi;
 mod catalogue;
 mod compose;
 mod date;
 mod facts;
 mod language;
 mod layout;
+mod lines;
 mod link;
 mod message;
 mod name;
 mod phrase;
+mod plural;
 #[cfg(test)]
 mod tests;
 
@@ -142,6 +145,11 @@ impl Renderer {
             catalogues: Catalogues::embedded()?,
             layout: Layout::new()?,
         })
+    }
+
+    /// What the mails call the product.
+    pub fn product(&self) -> &str {
+        &self.product
     }
 
     /// The languages there are: tag and own name, ordered by tag.

@@ -1,13 +1,29 @@
 //! A text of a catalogue, with placeholders in braces, read once and filled per mail.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::bidi::{self, Runs};
 use super::facts::Placeholder;
+use super::plural::{Form, Plurals};
+
+/// Numbers up to this one must have their form; above it, `other` will do.
+const HIGHEST_COUNT_CHECKED: u32 = 1000;
 
 /// A text such as `Welcome to {product}`: not empty, on one line, known placeholders only.
+///
+/// Or one text for each plural form of [`Placeholder::COUNT`]:
+/// `{ one = "{remaining} code", other = "{remaining} codes" }`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub(super) struct Phrase(Vec<Piece>);
+#[serde(try_from = "Written")]
+pub(super) struct Phrase(Forms);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Forms {
+    Always(Vec<Piece>),
+    ByCount(Vec<(Form, Vec<Piece>)>),
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
@@ -15,12 +31,28 @@ enum Piece {
     Value(Placeholder),
 }
 
+/// A phrase as the file has it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Forms(BTreeMap<String, String>),
+}
+
+/// What the text of a filled phrase depends on beside its values.
+pub(super) struct Reader<'a> {
+    pub(super) is_rtl: bool,
+    pub(super) plurals: &'a Plurals,
+    /// The value of [`Placeholder::COUNT`].
+    pub(super) count: Option<u32>,
+}
+
 /// A filled phrase. Neither form is HTML: the layout escapes.
 #[derive(Clone, Serialize)]
 pub(super) struct Filled {
+    /// Values that could reorder the sentence are isolated by control characters.
     pub(super) plain: String,
-    /// The same in pieces, so that the layout can isolate values: a name in a right-to-left
-    /// script must not reorder the sentence around it.
+    /// The same in pieces, so that the layout can isolate values by elements.
     segments: Vec<Segment>,
 }
 
@@ -28,53 +60,125 @@ pub(super) struct Filled {
 struct Segment {
     text: String,
     is_value: bool,
+    is_ltr: bool,
 }
 
 impl Phrase {
-    pub(super) fn parse(text: &str) -> Result<Phrase, String> {
-        if text.trim().is_empty() || text.trim() != text {
-            return Err(format!("{text:?} is empty, or has space around it"));
+    fn by_count(written: &BTreeMap<String, String>) -> Result<Phrase, String> {
+        let mut forms = Vec::with_capacity(written.len());
+        for (name, text) in written {
+            let form = Form::parse(name).ok_or_else(|| format!("{name:?} is no plural form"))?;
+            forms.push((form, pieces(text)?));
         }
-        if text.chars().any(char::is_control) {
-            return Err(format!("{text:?} contains a line break or control character"));
+        if forms.iter().all(|(form, _)| *form != Form::OTHER) {
+            return Err("the plural form \"other\" is missing".to_owned());
         }
-        let mut pieces = Vec::new();
-        let mut rest = text;
-        while let Some(brace) = rest.find(['{', '}']) {
-            let (literal, from_brace) = rest.split_at(brace);
-            let Some((name, after)) = from_brace.strip_prefix('{').and_then(|inside| inside.split_once('}')) else {
-                return Err(format!("{text:?} has an unpaired brace"));
-            };
-            let placeholder =
-                Placeholder::parse(name).ok_or_else(|| format!("{text:?} has the unknown placeholder {{{name}}}"))?;
-            push_literal(&mut pieces, literal);
-            pieces.push(Piece::Value(placeholder));
-            rest = after;
-        }
-        push_literal(&mut pieces, rest);
-        Ok(Phrase(pieces))
+        Ok(Phrase(Forms::ByCount(forms)))
     }
 
+    /// All that are named, in whichever form; the number that chooses the form is one of them.
     pub(super) fn placeholders(&self) -> impl Iterator<Item = Placeholder> {
-        self.0.iter().filter_map(|piece| match piece {
-            Piece::Value(placeholder) => Some(*placeholder),
-            Piece::Literal(_) => None,
-        })
+        let (forms, count): (Vec<&Vec<Piece>>, _) = match &self.0 {
+            Forms::Always(pieces) => (vec![pieces], None),
+            Forms::ByCount(forms) => (forms.iter().map(|(_, pieces)| pieces).collect(), Some(Placeholder::COUNT)),
+        };
+        forms.into_iter().flatten().filter_map(Piece::placeholder).chain(count)
+    }
+
+    /// Every number has its form, and no form keeps the number to itself that stands for several.
+    pub(super) fn check_forms(&self, plurals: &Plurals) -> Result<(), String> {
+        let Forms::ByCount(forms) = &self.0 else { return Ok(()) };
+        let mut numbers = vec![0; forms.len()];
+        for count in 0..=HIGHEST_COUNT_CHECKED {
+            let at = chosen(forms, count, plurals)
+                .ok_or_else(|| format!("there is no form for {count}: {:?}", plurals.category(count)))?;
+            numbers[at] += 1;
+        }
+        for ((form, pieces), numbers) in forms.iter().zip(numbers) {
+            if let Form::Category(category) = form
+                && !plurals.has(*category)
+            {
+                return Err(format!("the language has no plural form {category:?}"));
+            }
+            let tells = pieces.iter().any(|piece| piece.placeholder() == Some(Placeholder::COUNT));
+            if numbers != 1 && !tells {
+                return Err(format!("the form {form:?} must tell {{{}}}", Placeholder::COUNT.as_str()));
+            }
+        }
+        Ok(())
     }
 
     /// Values are inserted as they are and never read again for placeholders. The error is the
-    /// placeholder for which `value` has none.
-    pub(super) fn fill(&self, value: impl Fn(Placeholder) -> Option<String>) -> Result<Filled, Placeholder> {
-        let mut segments = Vec::with_capacity(self.0.len());
-        for piece in &self.0 {
-            segments.push(match piece {
-                Piece::Literal(text) => Segment { text: text.clone(), is_value: false },
-                Piece::Value(placeholder) => Segment { text: value(*placeholder).ok_or(*placeholder)?, is_value: true },
+    /// placeholder for which there is no value.
+    pub(super) fn fill(
+        &self,
+        reader: &Reader<'_>,
+        value: impl Fn(Placeholder) -> Option<String>,
+    ) -> Result<Filled, Placeholder> {
+        let pieces = match &self.0 {
+            Forms::Always(pieces) => pieces,
+            Forms::ByCount(forms) => {
+                let count = reader.count.ok_or(Placeholder::COUNT)?;
+                let is_other = |(form, _): &(Form, _)| *form == Form::OTHER;
+                let at = chosen(forms, count, reader.plurals).or_else(|| forms.iter().position(is_other));
+                &forms[at.expect("a phrase by count has the form `other`")].1
+            }
+        };
+        let mut filled = Filled { plain: String::new(), segments: Vec::with_capacity(pieces.len()) };
+        for piece in pieces {
+            filled.segments.push(match piece {
+                Piece::Literal(text) => {
+                    filled.plain.push_str(text);
+                    Segment { text: text.clone(), is_value: false, is_ltr: false }
+                }
+                Piece::Value(placeholder) => {
+                    let text = value(*placeholder).ok_or(*placeholder)?;
+                    filled.plain.push_str(&bidi::isolated(&text, placeholder.runs(), reader.is_rtl));
+                    Segment { text, is_value: true, is_ltr: placeholder.runs() == Runs::LeftToRight }
+                }
             });
         }
-        let plain = segments.iter().map(|s| s.text.as_str()).collect();
-        Ok(Filled { plain, segments })
+        Ok(filled)
     }
+}
+
+impl Piece {
+    fn placeholder(&self) -> Option<Placeholder> {
+        match self {
+            Piece::Value(placeholder) => Some(*placeholder),
+            Piece::Literal(_) => None,
+        }
+    }
+}
+
+/// The place of the form for exactly this number, else of that for its category.
+fn chosen<T>(forms: &[(Form, T)], count: u32, plurals: &Plurals) -> Option<usize> {
+    let place = |wanted: Form| forms.iter().position(|(form, _)| *form == wanted);
+    place(Form::Exactly(count)).or_else(|| place(Form::Category(plurals.category(count))))
+}
+
+fn pieces(text: &str) -> Result<Vec<Piece>, String> {
+    if text.trim().is_empty() || text.trim() != text {
+        return Err(format!("{text:?} is empty, or has space around it"));
+    }
+    if text.chars().any(|c| c.is_control() || bidi::depth(c) != 0) {
+        return Err(format!("{text:?} contains a line break or control character"));
+    }
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(brace) = rest.find(['{', '}']) {
+        let (literal, from_brace) = rest.split_at(brace);
+        let Some((name, after)) = from_brace.strip_prefix('{').and_then(|inside| inside.split_once('}')) else {
+            return Err(format!("{text:?} has an unpaired brace"));
+        };
+        let placeholder =
+            Placeholder::parse(name).ok_or_else(|| format!("{text:?} has the unknown placeholder {{{name}}}"))?;
+        push_literal(&mut pieces, literal);
+        pieces.push(Piece::Value(placeholder));
+        rest = after;
+    }
+    push_literal(&mut pieces, rest);
+    Ok(pieces)
 }
 
 fn push_literal(pieces: &mut Vec<Piece>, text: &str) {
@@ -83,11 +187,14 @@ fn push_literal(pieces: &mut Vec<Piece>, text: &str) {
     }
 }
 
-impl TryFrom<String> for Phrase {
+impl TryFrom<Written> for Phrase {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Phrase, String> {
-        Phrase::parse(&text)
+    fn try_from(written: Written) -> Result<Phrase, String> {
+        match written {
+            Written::Text(text) => pieces(&text).map(|pieces| Phrase(Forms::Always(pieces))),
+            Written::Forms(forms) => Phrase::by_count(&forms),
+        }
     }
 }
 
@@ -95,29 +202,82 @@ impl TryFrom<String> for Phrase {
 mod tests {
     use super::*;
 
+    fn phrase(text: &str) -> Phrase {
+        Phrase::try_from(Written::Text(text.to_owned())).unwrap()
+    }
+
+    fn by_count(forms: &[(&str, &str)]) -> Result<Phrase, String> {
+        let forms = forms.iter().map(|(form, text)| ((*form).to_owned(), (*text).to_owned())).collect();
+        Phrase::try_from(Written::Forms(forms))
+    }
+
+    fn filled(phrase: &Phrase, is_rtl: bool, value: &str) -> String {
+        let plurals = Plurals::of_language("en").unwrap();
+        let reader = Reader { is_rtl, plurals: &plurals, count: None };
+        phrase.fill(&reader, |_| Some(value.to_owned())).ok().unwrap().plain
+    }
+
     #[test]
     fn values_are_filled_in_and_not_read_again() {
-        let phrase = Phrase::parse("Hello {name}, welcome to {product}!").unwrap();
-        let filled = phrase
-            .fill(|p| match p {
-                Placeholder::Name => Some("{product}".to_owned()),
-                _ => Some("Acme".to_owned()),
-            })
-            .ok()
-            .unwrap();
-        assert_eq!(filled.plain, "Hello {product}, welcome to Acme!");
+        assert_eq!(filled(&phrase("Hello {name}, {name}!"), false, "{product}"), "Hello {product}, {product}!");
+    }
+
+    #[test]
+    fn a_value_is_isolated_in_a_text_that_runs_the_other_way() {
+        assert_eq!(filled(&phrase("مرحبا {name}!"), true, "Ada"), "مرحبا \u{2068}Ada\u{2069}!");
+        assert_eq!(filled(&phrase("{to} هنا"), true, "a@b.c"), "\u{2066}a@b.c\u{2069} هنا");
+        assert_eq!(filled(&phrase("Hello {name}!"), false, "محمد"), "Hello \u{2068}محمد\u{2069}!");
     }
 
     #[test]
     fn a_value_that_is_not_there_is_named() {
-        let phrase = Phrase::parse("until {locked_until}").unwrap();
-        assert_eq!(phrase.fill(|_| None).err(), Some(Placeholder::LockedUntil));
+        let plurals = Plurals::of_language("en").unwrap();
+        let reader = Reader { is_rtl: false, plurals: &plurals, count: None };
+        assert_eq!(phrase("until {locked_until}").fill(&reader, |_| None).err(), Some(Placeholder::LockedUntil));
+        let counted = by_count(&[("other", "many")]).unwrap();
+        assert_eq!(counted.fill(&reader, |_| None).err(), Some(Placeholder::Remaining));
     }
 
     #[test]
     fn a_phrase_with_a_mistake_is_refused() {
-        for text in ["", " ", " x", "x ", "a\nb", "{nmae}", "{name", "name}", "{}", "{{name}}", "{ name }"] {
-            assert!(Phrase::parse(text).is_err(), "{text:?}");
+        for text in ["", " ", " x", "x ", "a\nb", "{nmae}", "{name", "name}", "{}", "{{name}}", "{ name }", "\u{2068}x"]
+        {
+            assert!(Phrase::try_from(Written::Text(text.to_owned())).is_err(), "{text:?}");
         }
+        assert!(by_count(&[("one", "{remaining} code")]).is_err(), "without `other`");
+        assert!(by_count(&[("some", "x"), ("other", "x")]).is_err(), "no such form");
+    }
+
+    #[test]
+    fn the_number_chooses_the_form() {
+        let phrase = by_count(&[("=0", "none"), ("one", "{remaining} code"), ("other", "{remaining} codes")]).unwrap();
+        let plurals = Plurals::of_language("en").unwrap();
+        for (count, expected) in [(0, "none"), (1, "1 code"), (2, "2 codes"), (2_000_000, "2000000 codes")] {
+            let reader = Reader { is_rtl: false, plurals: &plurals, count: Some(count) };
+            assert_eq!(phrase.fill(&reader, |_| Some(count.to_string())).ok().unwrap().plain, expected);
+        }
+    }
+
+    #[test]
+    fn every_form_of_the_language_must_be_there_and_no_other() {
+        let problem = |tag: &str, forms: &[(&str, &str)]| {
+            by_count(forms).unwrap().check_forms(&Plurals::of_language(tag).unwrap()).err().unwrap_or_default()
+        };
+        let arabic = [
+            ("=0", "لا شيء"),
+            ("one", "رمز واحد"),
+            ("two", "رمزان"),
+            ("few", "{remaining} رموز"),
+            ("many", "{remaining} رمزًا"),
+            ("other", "{remaining} رمز"),
+        ];
+        assert_eq!(problem("ar", &arabic), "");
+        assert!(problem("ar", &arabic[1..]).contains("no form for 0"));
+        assert!(problem("en", &arabic).contains("no plural form"));
+        assert!(problem("en", &[("other", "{remaining} codes")]).contains("no form for 1"));
+        assert!(problem("en", &[("one", "one"), ("other", "many")]).contains("must tell {remaining}"));
+        // French says "0 code", so this form stands for two numbers.
+        assert!(problem("fr", &[("one", "un code"), ("other", "{remaining} codes")]).contains("must tell"));
+        assert_eq!(problem("ja", &[("other", "{remaining}個")]), "");
     }
 }

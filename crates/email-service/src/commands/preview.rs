@@ -1,0 +1,238 @@
+//! `preview`: every mail in every language on one page, to look at before it is sent.
+//!
+//! Made by the renderer that the senders use, with example data. Needs no database, no Kafka, no
+//! network and no key; the page asks for nothing from elsewhere either.
+
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use jiff::{SignedDuration, Timestamp};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use secrecy::SecretString;
+use serde::Serialize;
+
+use crate::{
+    config::MailConfig,
+    plan::Template,
+    renderer::{MailContent, Renderer},
+};
+
+const FILE: &str = "index.html";
+/// Near the beginning of every page of ours, and by it we know them again.
+const MARK: &str = r#"<meta name="generator" content="email-service preview">"#;
+const HOW_NEAR: u64 = 1024;
+
+/// Anybody sees that this opens nothing.
+const TOKEN: &str = "EXAMPLE-NOT-A-REAL-TOKEN-EXAMPLE-NOT-A-REAL";
+/// The page is the same each time it is made: 22 November 2026, 20:10:42 UTC.
+const NOW: i64 = 1_795_378_242;
+
+/// What was written.
+#[derive(Debug, Serialize)]
+pub struct Preview {
+    pub file: PathBuf,
+    pub mails: usize,
+    pub languages: usize,
+}
+
+#[derive(Serialize)]
+struct Page {
+    product: String,
+    languages: Vec<Language>,
+    templates: Vec<Mails>,
+}
+
+#[derive(Serialize)]
+struct Language {
+    tag: String,
+    name: String,
+}
+
+/// A kind of mail, in every language.
+#[derive(Serialize)]
+struct Mails {
+    name: &'static str,
+    mails: Vec<Mail>,
+}
+
+#[derive(Serialize)]
+struct Mail {
+    language: String,
+    subject: String,
+    html: String,
+    text: String,
+    bytes: usize,
+}
+
+/// Writes `index.html` in this directory, which is made if it is not there. A page that this
+/// command wrote before is replaced, and nothing else is.
+///
+/// # Errors
+/// If the sender or the base of links is not usable, an `index.html` of another origin is there, or
+/// nothing can be written there.
+pub fn write(out: &Path, config: &MailConfig) -> anyhow::Result<Preview> {
+    let (from, link_base_url) = config.sender()?;
+    let renderer = Renderer::new(from, link_base_url)?;
+    let page = page(&renderer)?;
+    let file = out.join(FILE);
+    replace(&file, html(&page)?.as_bytes())?;
+    let mails = page.templates.iter().map(|template| template.mails.len()).sum();
+    Ok(Preview { file, mails, languages: page.languages.len() })
+}
+
+fn page(renderer: &Renderer) -> anyhow::Result<Page> {
+    let languages: Vec<Language> =
+        renderer.languages().map(|(tag, name)| Language { tag: tag.to_owned(), name: name.to_owned() }).collect();
+    let mut templates = Vec::with_capacity(Template::ALL.len());
+    for &template in Template::ALL {
+        let mails = languages.iter().map(|language| mail(renderer, template, &language.tag));
+        templates.push(Mails { name: template.as_str(), mails: mails.collect::<anyhow::Result<_>>()? });
+    }
+    Ok(Page { product: renderer.product().to_owned(), languages, templates })
+}
+
+fn mail(renderer: &Renderer, template: Template, language: &str) -> anyhow::Result<Mail> {
+    let token = SecretString::from(TOKEN);
+    let now = Timestamp::from_second(NOW)?;
+    let composed = renderer.compose(&MailContent {
+        template,
+        to: "ada@example.org",
+        display_name: Some("Ada Lovelace"),
+        locale: Some(language),
+        username: Some("ada"),
+        link_token: Some(&token),
+        link_expires_at: Some(now + SignedDuration::from_hours(72)),
+        new_email: Some("ada@lovelace.example"),
+        old_email: Some("ada@example.org"),
+        remaining: Some(7),
+        locked_until: Some(now + SignedDuration::from_mins(15)),
+        event_time: now,
+        message_id: "example@preview.invalid",
+        date: now,
+    })?;
+    Ok(Mail {
+        language: language.to_owned(),
+        subject: composed.subject,
+        html: composed.html,
+        text: composed.text,
+        bytes: composed.message.as_bytes().len(),
+    })
+}
+
+fn html(page: &Page) -> anyhow::Result<String> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_template(FILE, include_str!("preview.html"))?;
+    Ok(environment.get_template(FILE)?.render(page)?)
+}
+
+/// Whole or not at all.
+fn replace(file: &Path, html: &[u8]) -> anyhow::Result<()> {
+    if !is_ours(file).with_context(|| file.display().to_string())? {
+        bail!("{} was not written by this command: it stays as it is", file.display());
+    }
+    let directory = file.parent().unwrap_or(Path::new("."));
+    let unfinished = directory.join(format!(".{FILE}.{}", std::process::id()));
+    let written = fs::create_dir_all(directory)
+        .and_then(|()| File::create_new(&unfinished))
+        .and_then(|mut file| file.write_all(html))
+        .and_then(|()| fs::rename(&unfinished, file));
+    if written.is_err() {
+        let _ = fs::remove_file(&unfinished);
+    }
+    written.with_context(|| file.display().to_string())
+}
+
+/// Whether the file may be replaced: it is a page of ours, or there is none.
+fn is_ours(file: &Path) -> io::Result<bool> {
+    let mut beginning = Vec::new();
+    match File::open(file) {
+        Ok(file) => file.take(HOW_NEAR).read_to_end(&mut beginning)?,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound) => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    Ok(String::from_utf8_lossy(&beginning).contains(MARK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SOURCE;
+
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(test: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("preview-{test}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            Self(path)
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn config(from: &str) -> MailConfig {
+        let mut config: MailConfig = SOURCE.load_section_from("mail", None, Vec::new()).unwrap();
+        from.clone_into(&mut config.from);
+        config
+    }
+
+    #[test]
+    fn every_mail_in_every_language_is_on_the_page_and_nothing_comes_from_elsewhere() {
+        let directory = Directory::new("all");
+        let preview = write(&directory.0.join("deep/er"), &config("A & <B> <no-reply@example.org>")).unwrap();
+        assert_eq!((preview.mails, preview.languages), (13 * 6, 6));
+        assert_eq!(preview.file, directory.0.join("deep/er/index.html"));
+
+        let html = fs::read_to_string(&preview.file).unwrap();
+        for &template in Template::ALL {
+            for language in ["ar", "de", "en", "es", "fr", "ja"] {
+                let id = format!("{template}.{language}");
+                assert!(html.contains(&format!("id=\"{id}\"")) && html.contains(&format!("href=\"#{id}\"")), "{id}");
+            }
+        }
+        assert_eq!(html.matches("<iframe ").count(), preview.mails);
+        assert_eq!(html.matches("<iframe sandbox=\"\" ").count(), preview.mails);
+        for wanted in ["<script", "<img", "<link", " src=", "@import", "url("] {
+            assert!(!html.contains(wanted), "{wanted}");
+        }
+        assert!(html.contains("<title>Mails of A &amp; &lt;B&gt;</title>"));
+        assert!(html.contains(TOKEN));
+        assert_eq!(fs::read_dir(directory.0.join("deep/er")).unwrap().count(), 1, "nothing else is left there");
+    }
+
+    #[test]
+    fn a_page_of_ours_is_replaced_and_a_file_of_somebody_else_is_not() {
+        let directory = Directory::new("again");
+        let file = write(&directory.0, &config("One <a@example.org>")).unwrap().file;
+        let first = fs::read(&file).unwrap();
+        assert!(write(&directory.0, &config("Two <a@example.org>")).is_ok());
+        assert_ne!(fs::read(&file).unwrap(), first);
+        write(&directory.0, &config("One <a@example.org>")).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), first, "the same page each time");
+
+        fs::write(&file, "<p>my own page</p>").unwrap();
+        let error = write(&directory.0, &config("One <a@example.org>")).unwrap_err().to_string();
+        assert!(error.contains("stays as it is"), "{error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "<p>my own page</p>");
+    }
+
+    #[test]
+    fn what_cannot_be_written_or_sent_from_is_an_error() {
+        let directory = Directory::new("errors");
+        fs::write(&directory.0, "a file, not a directory").unwrap();
+        assert!(write(&directory.0, &config("One <a@example.org>")).is_err());
+        fs::remove_file(&directory.0).unwrap();
+        assert!(write(&directory.0, &config("nobody")).is_err());
+        assert!(!directory.0.exists(), "nothing is made for nothing");
+    }
+}

@@ -1,0 +1,86 @@
+//! Breaks the lines of the text part, in every script: at spaces, and between the characters of
+//! scripts that write without spaces where UAX #14 allows it (never before 。 or after 「).
+
+use icu_segmenter::{LineSegmenter, options::LineBreakOptions};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use super::bidi;
+
+/// No line is wider than `columns`, unless it is one word: an address, a link. What is isolated
+/// (see [`bidi`]) is one word too, since an isolate does not reach beyond its line.
+pub(super) fn wrapped(text: &str, columns: usize) -> String {
+    let mut lines = String::with_capacity(text.len() + 8);
+    let (mut column, mut spaces) = (0, 0);
+    for piece in pieces(text) {
+        let word = piece.trim_end_matches(' ');
+        if column > 0 && column + spaces + word.width() > columns {
+            lines.push('\n');
+            column = 0;
+        } else {
+            lines.extend(std::iter::repeat_n(' ', spaces));
+            column += spaces;
+        }
+        lines.push_str(word);
+        column += word.width();
+        spaces = piece.len() - word.len();
+    }
+    lines
+}
+
+/// What stays on one line, each with the spaces that follow it.
+fn pieces(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let (mut from, mut seen, mut depth) = (0, 0, 0);
+    for at in LineSegmenter::new_for_non_complex_scripts(LineBreakOptions::default()).segment_str(text) {
+        depth += text[seen..at].chars().map(bidi::depth).sum::<i32>();
+        seen = at;
+        let is_break = depth == 0 && is_between_words(&text[from..at], &text[at..]);
+        if at > from && (is_break || at == text.len()) {
+            pieces.push(&text[from..at]);
+            from = at;
+        }
+    }
+    pieces
+}
+
+/// UAX #14 breaks at hyphens, too, and within addresses: both are left whole.
+fn is_between_words(before: &str, after: &str) -> bool {
+    let is_wide = |c: char| c.width() == Some(2);
+    before.ends_with(' ')
+        || before.chars().next_back().is_some_and(is_wide)
+        || after.chars().next().is_some_and(is_wide)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_wrapped_at_spaces() {
+        let long = "x".repeat(100);
+        let words = format!("{} {long} end", "well-known e-mail to a.b-c@example.org ".repeat(5).trim());
+        let wrapped = wrapped(&words, 40);
+        assert_eq!(wrapped.replace('\n', " "), words);
+        for line in wrapped.lines() {
+            assert!(line.chars().count() <= 40 || line == long, "{line:?}");
+        }
+        assert_eq!(super::wrapped("", 40), "");
+    }
+
+    #[test]
+    fn a_no_break_space_does_not_break() {
+        assert_eq!(wrapped("mot\u{202F}; mot\u{A0}: fin", 5), "mot\u{202F};\nmot\u{A0}:\nfin");
+    }
+
+    #[test]
+    fn japanese_is_wrapped_between_characters_but_no_line_begins_with_a_full_stop() {
+        assert_eq!(wrapped("パスワードが変更されました。", 12), "パスワードが\n変更されまし\nた。");
+        assert_eq!(wrapped("変更しました。次", 12), "変更しまし\nた。次");
+        assert_eq!(wrapped("「Acme」のアカウント", 8), "「Acme」\nのアカウ\nント");
+    }
+
+    #[test]
+    fn what_is_isolated_stays_on_one_line() {
+        assert_eq!(wrapped("مرحبا \u{2068}Ada Lovelace\u{2069} هنا", 10), "مرحبا\n\u{2068}Ada Lovelace\u{2069}\nهنا");
+    }
+}

@@ -1,0 +1,75 @@
+//! Which form of a text goes with a number, by the plural rules of CLDR.
+
+use icu_locale_core::Locale;
+use icu_plurals::{PluralCategory, PluralRules};
+
+/// The rules of one language.
+pub(super) struct Plurals(PluralRules);
+
+/// When a form is taken. The exact number comes first, then the category.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Exactly(u32),
+    Category(PluralCategory),
+}
+
+impl Plurals {
+    /// A language that CLDR does not know has one form for all numbers.
+    pub(super) fn of_language(tag: &str) -> Result<Plurals, String> {
+        let locale: Locale = tag.parse().map_err(|_| "the tag is not of BCP 47".to_owned())?;
+        let rules = PluralRules::try_new_cardinal((&locale).into()).map_err(|error| error.to_string())?;
+        Ok(Plurals(rules))
+    }
+
+    pub(super) fn category(&self, count: u32) -> PluralCategory {
+        self.0.category_for(count)
+    }
+
+    pub(super) fn has(&self, category: PluralCategory) -> bool {
+        self.0.categories().any(|it| it == category)
+    }
+}
+
+impl Form {
+    pub(super) const OTHER: Form = Form::Category(PluralCategory::Other);
+
+    /// `one`, `few` and so on, or `=0` for an exact number.
+    pub(super) fn parse(name: &str) -> Option<Form> {
+        match name.strip_prefix('=') {
+            Some(number) => number.parse().ok().map(Form::Exactly),
+            None => PluralCategory::get_for_cldr_string(name).map(Form::Category),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PluralCategory::{Few, Many, One, Other, Two, Zero};
+
+    #[test]
+    fn numbers_are_counted_as_each_language_does() {
+        for (tag, expected) in [
+            ("en", [Other, One, Other, Other, Other, Other, Other]),
+            ("fr", [One, One, Other, Other, Other, Other, Other]),
+            ("ja", [Other; 7]),
+            ("ar", [Zero, One, Two, Few, Few, Many, Other]),
+            ("ar-EG", [Zero, One, Two, Few, Few, Many, Other]),
+            ("tlh", [Other; 7]),
+        ] {
+            let plurals = Plurals::of_language(tag).unwrap();
+            assert_eq!([0, 1, 2, 3, 10, 11, 100].map(|count| plurals.category(count)), expected, "{tag}");
+        }
+        assert!(Plurals::of_language("not a tag").is_err());
+    }
+
+    #[test]
+    fn forms_have_the_names_of_cldr() {
+        assert_eq!(Form::parse("other"), Some(Form::OTHER));
+        assert_eq!(Form::parse("few"), Some(Form::Category(Few)));
+        assert_eq!(Form::parse("=0"), Some(Form::Exactly(0)));
+        for name in ["", "=", "=-1", "0", "several", "One"] {
+            assert_eq!(Form::parse(name), None, "{name:?}");
+        }
+    }
+}

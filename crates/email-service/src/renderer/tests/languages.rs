@@ -1,0 +1,333 @@
+//! The catalogues against each other, the habits of each language, and those that run from right to left.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use toml::{Table, Value};
+
+use super::*;
+
+const CATALOGUES: [(&str, &str); 6] = [
+    ("ar", include_str!("../../../catalogues/ar.toml")),
+    ("de", include_str!("../../../catalogues/de.toml")),
+    ("en", include_str!("../../../catalogues/en.toml")),
+    ("es", include_str!("../../../catalogues/es.toml")),
+    ("fr", include_str!("../../../catalogues/fr.toml")),
+    ("ja", include_str!("../../../catalogues/ja.toml")),
+];
+
+/// Each text by its key; the forms of a plural are one text.
+fn texts(toml: &str) -> BTreeMap<String, String> {
+    fn collect(key: &str, value: &Value, texts: &mut BTreeMap<String, String>) {
+        let is_plural = |table: &Table| table.contains_key("other");
+        match value {
+            Value::Table(table) if !is_plural(table) => {
+                for (name, value) in table {
+                    collect(&format!("{key}.{name}"), value, texts);
+                }
+            }
+            Value::Table(forms) => {
+                let forms: Vec<&str> = forms.values().filter_map(Value::as_str).collect();
+                texts.insert(key.to_owned(), forms.join(" / "));
+            }
+            Value::Array(values) => {
+                for (at, value) in values.iter().enumerate() {
+                    collect(&format!("{key}.{at}"), value, texts);
+                }
+            }
+            text => {
+                texts.insert(key.to_owned(), text.as_str().unwrap().to_owned());
+            }
+        }
+    }
+    let mut texts = BTreeMap::new();
+    let table: Table = toml.parse().unwrap();
+    for part in ["common", "mails"] {
+        collect(part, &table[part], &mut texts);
+    }
+    texts
+}
+
+fn placeholders(text: &str) -> BTreeSet<&str> {
+    text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
+}
+
+fn all_texts(language: &str) -> Vec<String> {
+    let (_, toml) = CATALOGUES.iter().find(|(tag, _)| *tag == language).unwrap();
+    texts(toml).into_values().collect()
+}
+
+#[test]
+fn there_are_the_six_languages() {
+    let renderer = renderer();
+    let languages: Vec<(&str, &str)> = renderer.languages().collect();
+    let expected = [
+        ("ar", "العربية"),
+        ("de", "Deutsch"),
+        ("en", "English"),
+        ("es", "Español"),
+        ("fr", "Français"),
+        ("ja", "日本語"),
+    ];
+    assert_eq!(languages, expected);
+}
+
+#[test]
+fn every_catalogue_has_the_keys_of_english_and_names_the_same_values() {
+    let english = texts(CATALOGUES[2].1);
+    for (language, toml) in CATALOGUES {
+        let translated = texts(toml);
+        assert_eq!(translated.keys().collect::<Vec<_>>(), english.keys().collect::<Vec<_>>(), "{language}");
+        for (key, text) in &translated {
+            assert_eq!(placeholders(text), placeholders(&english[key]), "{language}: {key}");
+        }
+    }
+}
+
+#[test]
+fn nothing_was_left_in_english() {
+    let english: BTreeSet<String> = all_texts("en").into_iter().filter(|text| text.contains(' ')).collect();
+    for language in ["ar", "de", "es", "fr", "ja"] {
+        let left: Vec<String> = all_texts(language).into_iter().filter(|text| english.contains(text)).collect();
+        assert!(left.iter().all(|text| text == ": "), "{language}: {left:?}");
+    }
+}
+
+#[test]
+fn a_recipient_reads_the_language_that_is_closest() {
+    let (renderer, token) = (renderer(), token());
+    for (locale, expected) in [
+        ("fr-CA", "fr"),
+        ("fr-Latn-FR", "fr"),
+        ("es-419", "es"),
+        ("es_MX", "es"),
+        ("ja-JP", "ja"),
+        ("ja-JP-u-ca-japanese", "ja"),
+        ("ar-EG", "ar"),
+        ("AR", "ar"),
+        ("ar-SA-u-nu-arab", "ar"),
+        ("de-AT", "de"),
+        ("pt-BR", "en"),
+        ("arz", "en"),
+        ("jam", "en"),
+        ("", "en"),
+    ] {
+        let mut mail = content(Template::Welcome, &token);
+        mail.locale = Some(locale);
+        let html = renderer.compose(&mail).unwrap().html;
+        assert!(html.contains(&format!("<html lang=\"{expected}\"")), "{locale}");
+    }
+}
+
+#[test]
+fn french_has_its_no_break_spaces_and_its_apostrophes() {
+    for text in all_texts("fr") {
+        let chars: Vec<char> = text.chars().collect();
+        for (at, c) in chars.iter().enumerate() {
+            let before = at.checked_sub(1).map(|at| chars[at]);
+            match c {
+                ';' | '!' | '?' => assert_eq!(before, Some('\u{202F}'), "{text}"),
+                ':' => assert_eq!(before, Some('\u{A0}'), "{text}"),
+                '\'' | '"' => panic!("{text}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn spanish_opens_its_questions_and_exclamations() {
+    for text in all_texts("es") {
+        assert_eq!(text.matches('?').count(), text.matches('¿').count(), "{text}");
+        assert_eq!(text.matches('!').count(), text.matches('¡').count(), "{text}");
+        // Only usted.
+        let words = text.to_lowercase();
+        assert!(
+            !words.split(|c: char| !c.is_alphabetic()).any(|word| ["tu", "tus", "ti", "tú"].contains(&word)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn japanese_has_its_own_punctuation_and_no_spaces() {
+    for text in all_texts("ja") {
+        let text = text.replace(" / ", "");
+        assert!(!text.contains([',', '.', '?', '!', '(', ')', ';', ':']), "{text}");
+        assert!(text == "{name} 様" || !text.contains(' '), "{text}");
+    }
+}
+
+#[test]
+fn arabic_has_its_own_punctuation_and_western_digits() {
+    for text in all_texts("ar") {
+        assert!(!text.contains([',', ';', '?']), "{text}");
+        assert!(!text.chars().any(|c| matches!(c, '\u{0660}'..='\u{0669}' | '\u{06F0}'..='\u{06F9}')), "{text}");
+    }
+}
+
+#[test]
+fn points_in_time_are_written_as_in_each_language() {
+    for (language, expected) in [
+        ("ar", "1 مارس 2026، الساعة 08:05 (UTC)"),
+        ("de", "1. März 2026, 08:05 Uhr (UTC)"),
+        ("en", "1 March 2026, 08:05 UTC"),
+        ("es", "1 de marzo de 2026, 08:05 (UTC)"),
+        ("fr", "1er mars 2026 à 08:05 (UTC)"),
+        ("ja", "2026年3月1日 08:05（UTC）"),
+    ] {
+        let token = token();
+        let mut mail = content(Template::PasswordChanged, &token);
+        (mail.locale, mail.event_time) = (Some(language), at("2026-03-01T09:05:59+01:00"));
+        let html = composed(&mail).html;
+        assert!(html.contains(&format!("<bdi>{expected}</bdi>")), "{language}: {html}");
+    }
+}
+
+#[test]
+fn codes_are_counted_as_each_language_counts() {
+    let (renderer, token) = (renderer(), token());
+    for (language, expected) in [
+        ("ar", ["لا شيء", "رمز واحد", "رمزان", "3 رموز", "11 رمزًا", "100 رمز"]),
+        ("de", ["keiner", "1 Code", "2 Codes", "3 Codes", "11 Codes", "100 Codes"]),
+        ("en", ["none", "1 code", "2 codes", "3 codes", "11 codes", "100 codes"]),
+        ("es", ["ninguno", "1 código", "2 códigos", "3 códigos", "11 códigos", "100 códigos"]),
+        ("fr", ["aucun", "1 code", "2 codes", "3 codes", "11 codes", "100 codes"]),
+        ("ja", ["なし", "1個", "2個", "3個", "11個", "100個"]),
+    ] {
+        for (remaining, expected) in [0, 1, 2, 3, 11, 100].into_iter().zip(expected) {
+            let mut mail = content(Template::RecoveryCodeUsed, &token);
+            (mail.locale, mail.remaining) = (Some(language), Some(remaining));
+            let text = renderer.compose(&mail).unwrap().text;
+            assert!(text.lines().any(|line| line.ends_with(&format!("{}{expected}", colon(language)))), "{text}");
+        }
+    }
+}
+
+fn colon(language: &str) -> &'static str {
+    match language {
+        "fr" => "\u{A0}: ",
+        "ja" => "：",
+        _ => ": ",
+    }
+}
+
+#[test]
+fn subjects_and_names_are_encoded_words_that_each_decode_alone() {
+    let (renderer, token) = (renderer(), token());
+    for (language, name) in [("ja", "山田太郎".repeat(16)), ("ar", "محمد عبد الرحمن ".repeat(4))] {
+        let mut encoded = 0;
+        for &template in Template::ALL {
+            let mut mail = content(template, &token);
+            (mail.locale, mail.display_name) = (Some(language), Some(name.as_str()));
+            let mail = renderer.compose(&mail).unwrap();
+            assert_well_formed(mail.message.as_bytes());
+            let message = std::str::from_utf8(mail.message.as_bytes()).unwrap();
+            let (headers, _) = message.split_once("\r\n\r\n").unwrap();
+            for word in headers.split_whitespace().filter(|word| word.starts_with("=?")) {
+                // RFC 2047, sections 2 and 5: at most 75 characters, whole characters in each.
+                assert!(word.len() <= 75, "{word}");
+                let base64 = word.strip_prefix("=?utf-8?b?").and_then(|rest| rest.strip_suffix("?=")).unwrap();
+                assert!(String::from_utf8(BASE64_STANDARD.decode(base64).unwrap()).is_ok(), "{word}");
+                encoded += 1;
+            }
+            let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
+            assert_eq!(parsed.headers.get_all_values("Subject"), [mail.subject.as_str()]);
+            assert_eq!(recipient(&parsed).0.unwrap(), name::cleaned(&name).unwrap());
+        }
+        assert!(encoded > 2 * Template::ALL.len(), "subjects and names were encoded");
+    }
+}
+
+#[test]
+fn no_line_of_a_text_is_too_wide_in_any_script() {
+    use unicode_width::UnicodeWidthStr as _;
+    let (renderer, token) = (renderer(), token());
+    for (language, _) in renderer.languages() {
+        for &template in Template::ALL {
+            let mut mail = content(template, &token);
+            mail.locale = Some(language);
+            let text = renderer.compose(&mail).unwrap().text;
+            for line in text.lines().filter(|line| !line.contains("://")) {
+                assert!(line.width() <= 76, "{language}: {line}");
+                assert!(!line.starts_with(['。', '、', '」', '）', 'ー', '，']), "{line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn arabic_runs_from_right_to_left_and_what_is_latin_in_it_does_not() {
+    let (renderer, token) = (renderer(), token());
+    for &template in Template::ALL {
+        let mut mail = content(template, &token);
+        mail.locale = Some("ar-EG");
+        let ComposedMail { html, text, subject, .. } = renderer.compose(&mail).unwrap();
+        assert!(html.contains("<html lang=\"ar\" dir=\"rtl\"") && html.contains("<body class=\"page\" dir=\"rtl\""));
+        assert!(html.contains("role=\"article\"") && html.contains("lang=\"ar\" dir=\"rtl\">"));
+        assert!(html.contains("align=\"right\"") && !html.contains("align=\"left\""));
+        // Arabic letters join: they are not moved closer to each other.
+        assert!(!html.contains("letter-spacing"));
+        // Columns of a table run as the table says.
+        assert_eq!(html.matches("class=\"panel\"").count(), html.matches("class=\"panel\" dir=\"rtl\"").count());
+
+        assert_eq!(
+            html.matches("ada@example.org").count(),
+            html.matches("<bdi dir=\"ltr\">ada@example.org</bdi>").count()
+        );
+        assert!(html.contains("مرحبًا <bdi>Ada Lovelace</bdi>،"));
+        assert!(text.starts_with("مرحبًا \u{2068}Ada Lovelace\u{2069}،\n"));
+        assert_eq!(text.matches("ada@example.org").count(), text.matches("\u{2066}ada@example.org\u{2069}").count());
+        assert_eq!(subject.contains("Acme"), subject.contains("\u{2068}Acme\u{2069}"));
+        // An isolate ends where its line does.
+        for line in text.lines() {
+            assert_eq!(line.chars().map(bidi::depth).sum::<i32>(), 0, "{line:?}");
+        }
+        if let Some(link) = links(&text).first() {
+            assert!(text.lines().any(|line| line == *link), "a link is alone on its line");
+            assert!(html.contains("<a class=\"link\" dir=\"ltr\""));
+        }
+    }
+}
+
+#[test]
+fn a_language_from_left_to_right_needs_no_control_characters() {
+    let (renderer, token) = (renderer(), token());
+    for language in ["de", "en", "es", "fr", "ja"] {
+        for &template in Template::ALL {
+            let mut mail = content(template, &token);
+            mail.locale = Some(language);
+            let mail = renderer.compose(&mail).unwrap();
+            assert!(direction_controls(&format!("{}{}{}", mail.subject, mail.text, mail.html)).is_empty());
+            assert!(mail.html.contains(&format!("<html lang=\"{language}\" dir=\"ltr\"")));
+        }
+    }
+}
+
+#[test]
+fn japanese_has_fonts_and_line_breaks_of_its_own() {
+    let token = token();
+    let mut mail = content(Template::Welcome, &token);
+    assert!(!composed(&mail).html.contains("line-break"));
+    mail.locale = Some("ja-JP");
+    let mail = composed(&mail);
+    assert!(mail.html.contains("line-break: strict") && mail.html.contains("font-family:Hiragino Sans,"));
+    assert!(mail.text.starts_with("Ada Lovelace 様\n"));
+}
+
+#[test]
+fn a_language_is_added_by_adding_a_file() {
+    let english = include_str!("../../../catalogues/en.toml");
+    let hebrew = english.replace("direction = \"ltr\"", "direction = \"rtl\"").replace("Hello {name},", "שלום {name},");
+    // Hebrew has a dual.
+    let hebrew = hebrew.replace("one = \"{remaining} code\",", "one = \"{remaining} code\", two = \"two codes\",");
+    let files = [("en".to_owned(), Some(english)), ("he".to_owned(), Some(hebrew.as_str()))];
+    let mut renderer = renderer();
+    renderer.catalogues = Catalogues::parse(files.into_iter()).unwrap();
+    let token = token();
+    let mut mail = content(Template::Welcome, &token);
+    mail.locale = Some("he-IL");
+    let mail = renderer.compose(&mail).unwrap();
+    assert!(mail.html.contains("<html lang=\"he\" dir=\"rtl\""));
+    assert!(mail.html.contains("שלום <bdi>Ada Lovelace</bdi>,"));
+}

@@ -1,0 +1,87 @@
+//! Every mail in every language as it was last approved: one file of a language's headers and
+//! texts, for those who read it, and one of its HTML.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/renderer/snapshots");
+
+fn assert_snapshot(name: &str, shown: &str) {
+    insta::with_settings!({
+        snapshot_path => FOLDER,
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!(name, shown);
+    });
+}
+
+/// Headers as they are sent, then the text as it is read.
+fn headers_and_text(mail: &ComposedMail) -> String {
+    let message = std::str::from_utf8(mail.message.as_bytes()).unwrap();
+    let (headers, _) = message.split_once("\r\n\r\n").unwrap();
+    format!("{}\n\n{}\n\n\n", headers.replace("\r\n", "\n"), mail.text.trim_end())
+}
+
+#[test]
+fn every_mail_in_every_language() {
+    let (renderer, token) = (renderer(), token());
+    for (language, _) in renderer.languages() {
+        let (mut texts, mut html) = (String::new(), String::new());
+        for &template in Template::ALL {
+            let mut mail = content(template, &token);
+            mail.locale = Some(language);
+            let mail = renderer.compose(&mail).unwrap();
+            let title = format!("====== {template}: {}\n\n", mail.subject);
+            texts.push_str(&format!("{title}{}", headers_and_text(&mail)));
+            html.push_str(&format!("{title}{}\n\n\n", mail.html));
+        }
+        assert_snapshot(&format!("{language}.texts"), &texts);
+        assert_snapshot(&format!("{language}.html"), &html);
+    }
+}
+
+#[test]
+fn an_imported_user_is_welcomed_without_a_link() {
+    let (renderer, token) = (renderer(), token());
+    let mut shown = String::new();
+    for (language, _) in renderer.languages() {
+        let mut mail = content(Template::Welcome, &token);
+        mail.locale = Some(language);
+        (mail.link_token, mail.link_expires_at) = (None, None);
+        (mail.display_name, mail.username) = (None, None);
+        let mail = renderer.compose(&mail).unwrap();
+        assert!(!mail.html.contains("href"));
+        shown.push_str(&format!("====== {language}\n\n{}", headers_and_text(&mail)));
+    }
+    assert_snapshot("welcome-imported", &shown);
+}
+
+#[test]
+fn a_mail_to_a_hostile_name_at_a_hostile_address() {
+    let (renderer, token) = (renderer(), token());
+    let mut shown = String::new();
+    for (language, _) in renderer.languages() {
+        let mut mail = content(Template::EmailChanged, &token);
+        mail.locale = Some(language);
+        mail.display_name = Some("Ada \"<b>\r\nBcc eve\u{202E} 👩‍💻 O'Neill & محمد Zoë evil.example");
+        mail.new_email = Some("\"</td><a href=x>محمد\"@\u{202E}evil.example\r\n");
+        let mail = renderer.compose(&mail).unwrap();
+        shown.push_str(&format!("====== {language}\n\n{}", headers_and_text(&mail)));
+        if ["en", "ar"].contains(&language) {
+            shown.push_str(&format!("{}\n\n\n", mail.html));
+        }
+    }
+    assert_snapshot("hostile", &shown);
+}
+
+#[test]
+fn no_snapshot_is_left_over() {
+    let renderer = renderer();
+    let languages = renderer.languages().flat_map(|(tag, _)| [format!("{tag}.texts.snap"), format!("{tag}.html.snap")]);
+    let expected: BTreeSet<String> =
+        languages.chain(["welcome-imported.snap", "hostile.snap"].map(str::to_owned)).collect();
+    let found = std::fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(found.collect::<BTreeSet<_>>(), expected);
+}
