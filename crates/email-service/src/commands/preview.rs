@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
+use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -128,7 +129,7 @@ fn html(page: &Page) -> anyhow::Result<String> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template(FILE, include_str!("preview.html"))?;
-    Ok(environment.get_template(FILE)?.render(page)?)
+    Ok(environment.get_template(FILE)?.render(Serde(page))?)
 }
 
 /// Whole or not at all.
@@ -189,7 +190,7 @@ mod tests {
     #[test]
     fn every_mail_in_every_language_is_on_the_page_and_nothing_comes_from_elsewhere() {
         let directory = Directory::new("all");
-        let preview = write(&directory.0.join("deep/er"), &config("A & <B> <no-reply@example.org>")).unwrap();
+        let preview = write(&directory.0.join("deep/er"), &config("\"A & <B>\" <no-reply@example.org>")).unwrap();
         assert_eq!((preview.mails, preview.languages), (13 * 6, 6));
         assert_eq!(preview.file, directory.0.join("deep/er/index.html"));
 
