@@ -27,7 +27,7 @@ use crate::{
     relay::{PRODUCER_PROPERTIES, Relay, RelaySettings},
     store::{self, SessionTimes, Store},
     tokens::{AccessTokens, MfaTokens, RefreshTokens},
-    usecase::{Accounts, BackgroundQueue, Rules, Writes},
+    usecase::{Accounts, BackgroundQueue, Limits, Rules, Throttle, Writes},
 };
 
 /// A client that has not sent its head by then is disconnected.
@@ -92,6 +92,7 @@ impl Application {
             mfa_tokens: MfaTokens::new(&encryption, auth.mfa_token_ttl),
             outbox: Outbox::new(ids.clone(), sealing),
             background: queue,
+            throttle: Throttle::new(store.throttles.clone(), &encryption, limits(&config), metrics.clone()),
             keys: encryption,
             clock: clock.clone(),
             ids: ids.clone(),
@@ -129,6 +130,8 @@ impl Application {
         lifecycle.spawn("database", watch_database(client, database, health, ready, retention, stop));
         let housekeeping = Housekeeping { store, clock, holder: ids.v4() };
         lifecycle.spawn("housekeeping", housekeeping.run(lifecycle.drained()));
+        let (this, stop) = (Arc::clone(&accounts), lifecycle.drained());
+        lifecycle.spawn("throttle", async move { this.throttle.keep_small(stop).await });
         let stop_background = CancellationToken::new();
         let background = tokio::spawn(background.run(Arc::clone(&accounts), stop_background.clone()));
         Ok(Self {
@@ -195,6 +198,20 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        enabled: limits.enabled,
+        login_free_failures: limits.login_free_failures,
+        account_free_failures: limits.account_free_failures,
+        login_first_wait: limits.login_first_wait,
+        login_max_wait: limits.login_max_wait,
+        mails_per_address: limits.mails_per_address,
+        requests_per_network: limits.requests_per_network,
+        registrations_per_network: limits.registrations_per_network,
+    }
+}
+
 fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
     let path = &config.sealing.public_key_file;
     let hint = "`email-service keygen --out DIR` makes it";
@@ -239,6 +256,7 @@ fn api_server(
         App::new()
             .app_data(accounts.clone())
             .app_data(scope.clone())
+            .wrap(from_fn(http::rate_limit_headers))
             .wrap(from_fn(http::request_context))
             .wrap(from_fn(http::guard_body))
             .configure(http::configure)

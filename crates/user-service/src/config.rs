@@ -95,6 +95,36 @@ impl HashingConfig {
 #[derive(Debug, Clone, Deserialize)]
 pub struct LimitsConfig {
     pub enabled: bool,
+    pub login_free_failures: u32,
+    pub account_free_failures: u32,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub login_first_wait: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub login_max_wait: Duration,
+    pub mails_per_address: u32,
+    pub requests_per_network: u32,
+    pub registrations_per_network: u32,
+}
+
+impl LimitsConfig {
+    fn validate(&self) -> anyhow::Result<()> {
+        for (key, value) in [
+            ("login_free_failures", self.login_free_failures),
+            ("account_free_failures", self.account_free_failures),
+            ("mails_per_address", self.mails_per_address),
+            ("requests_per_network", self.requests_per_network),
+            ("registrations_per_network", self.registrations_per_network),
+        ] {
+            anyhow::ensure!((1..=1_000_000).contains(&value), "limits.{key} must be between 1 and 1000000");
+        }
+        let day = Duration::from_secs(24 * 60 * 60);
+        anyhow::ensure!(
+            !self.login_first_wait.is_zero() && self.login_first_wait <= self.login_max_wait,
+            "limits.login_first_wait must not be 0s, nor longer than limits.login_max_wait"
+        );
+        anyhow::ensure!(self.login_max_wait <= day, "limits.login_max_wait must be at most 1day");
+        Ok(())
+    }
 }
 
 /// Tokens, sessions and passwords.
@@ -205,6 +235,7 @@ impl Config {
             (1..=256).contains(&self.auth.password_min_length),
             "auth.password_min_length must be between 1 and 256"
         );
+        self.limits.validate()?;
         Ok(())
     }
 }

@@ -72,12 +72,14 @@ impl RelayMetrics {
 #[derive(Clone)]
 pub struct AccountMetrics {
     pub registrations: IntCounter,
-    /// By `outcome`: success, invalid, disabled, unverified, mfa_required, mfa_token_invalid, failure.
+    /// By `outcome`: success, invalid, disabled, unverified, mfa_required, mfa_token_invalid, throttled, failure.
     pub logins: IntCounterVec,
     pub login_events_dropped: IntCounter,
     pub refresh_reuse: IntCounter,
     pub background_dropped: IntCounter,
     pub audit_dropped: IntCounter,
+    /// By `scope`: who or what was held.
+    pub throttled: IntCounterVec,
 }
 
 impl AccountMetrics {
@@ -86,6 +88,7 @@ impl AccountMetrics {
     /// # Errors
     /// When a name is taken.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let throttled = Opts::new("user_service_throttled_total", "Requests answered with 429, by what was held.");
         let logins = Opts::new("user_service_logins_total", "Logins, by outcome.");
         Ok(Self {
             registrations: counter(registry, "user_service_registrations_total", "Accounts made.")?,
@@ -103,13 +106,14 @@ impl AccountMetrics {
             background_dropped: counter(
                 registry,
                 "user_service_background_dropped_total",
-                "Requests for a mail that found the queue full.",
+                "Mails asked for, and notices of an attack, that found the queue full.",
             )?,
             audit_dropped: counter(
                 registry,
                 "user_service_audit_dropped_total",
                 "Audit rows without an event that were left out: queue full, bound reached, or MongoDB away.",
             )?,
+            throttled: register(registry, IntCounterVec::new(throttled, &["scope"])?)?,
         })
     }
 }

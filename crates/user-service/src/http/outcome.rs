@@ -17,6 +17,7 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            Failure::RateLimited { retry_after } => Self::RateLimited { retry_after },
             Failure::Unavailable(reason) => {
                 tracing::warn!(reason, "answered with 503");
                 Self::Unavailable { retry_after: RETRY_AFTER }

@@ -31,6 +31,15 @@ pub(super) enum TryLater {
     Unavailable(ProblemDetails),
 }
 
+/// Of every operation that guards a secret or sends a mail.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its derived documentation is used")]
+pub(super) enum Throttled {
+    /// `rate-limited`; every answer of this operation has `RateLimit-Policy` and `RateLimit`
+    #[response(status = 429, content_type = "application/problem+json")]
+    RateLimited(ProblemDetails),
+}
+
 /// Of every operation that wants an access token.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]

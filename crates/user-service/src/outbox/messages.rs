@@ -4,9 +4,9 @@ use std::fmt;
 
 use events::{
     DeletedBy, LoginMethod, PasswordChangeReason, Payload, Recipient, SessionsEndedReason, TokenGrant, TraceParent,
-    UserDeleted, UserEmailVerificationRequested, UserEmailVerified, UserLoggedIn, UserPasswordChanged,
+    UserDeleted, UserEmailVerificationRequested, UserEmailVerified, UserLocked, UserLoggedIn, UserPasswordChanged,
     UserPasswordResetRequested, UserProfileUpdated, UserRecoveryCodeUsed, UserRegistered, UserSessionsEnded,
-    UserTotpDisabled, UserTotpEnabled,
+    UserTotpDisabled, UserTotpEnabled, UserUnlocked,
     sealing::{PublicKey, Purpose, TokenPlaintext},
 };
 use jiff::Timestamp;
@@ -212,6 +212,19 @@ impl Outbox {
         let remaining = u32::try_from(remaining).unwrap_or(u32::MAX);
         let payload = UserRecoveryCodeUsed { user_id: user.id, remaining, recipient: user.recipient() };
         event(self.ids.v7(now), now, origin, &Payload::UserRecoveryCodeUsed(payload))
+    }
+
+    /// The account is under attack; networks it does not know are held.
+    #[must_use]
+    pub fn locked(&self, user: &User, until: Timestamp, now: Timestamp, origin: &Origin) -> NewEvent {
+        let payload = UserLocked { user_id: user.id, until, recipient: user.recipient() };
+        event(self.ids.v7(now), now, origin, &Payload::UserLocked(payload))
+    }
+
+    /// The lock ended early.
+    #[must_use]
+    pub fn unlocked(&self, user: Uuid, now: Timestamp, origin: &Origin) -> NewEvent {
+        event(self.ids.v7(now), now, origin, &Payload::UserUnlocked(UserUnlocked { user_id: user }))
     }
 
     /// The account is gone.

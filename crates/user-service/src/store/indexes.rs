@@ -40,6 +40,7 @@ pub fn after_readiness(audit_retention: Duration) -> Vec<IndexSpec> {
         IndexSpec::new("users", "idempotencyUntil", doc! { "idempotency.until": 1 })
             .partial(doc! { "idempotency.until": { "$exists": true } }),
         IndexSpec::new("sessions", "expiry", doc! { "expiresAt": 1 }).expire_after(Duration::ZERO),
+        IndexSpec::new("throttles", "expiry", doc! { "expiresAt": 1 }).expire_after(Duration::ZERO),
         IndexSpec::new("sessions", "newest", doc! { "userId": 1, "createdAt": -1, "_id": -1 }),
         IndexSpec::new("audit", "newest", doc! { "userId": 1, "at": -1, "_id": -1 }),
         IndexSpec::new("audit", "retention", doc! { "at": 1 }).expire_after(audit_retention),

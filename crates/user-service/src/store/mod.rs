@@ -10,6 +10,7 @@ mod leases;
 mod pending;
 mod session_document;
 mod sessions;
+mod throttles;
 mod user_document;
 mod users;
 
@@ -26,10 +27,11 @@ pub use leases::LeaseStore;
 pub use pending::{Acknowledged, Backlog, PendingStore};
 pub use session_document::SessionRow;
 pub use sessions::{Advance, SessionStore, SessionTimes};
+pub use throttles::{ThrottleKey, ThrottleRule, ThrottleStore, Throttled};
 pub(crate) use user_document::binary;
 pub use user_document::{
-    AuditPart, IdempotencyRecord, Parked, PendingEvent, SessionRule, TokenRecord, TotpRecord, TotpSetup, UsedToken,
-    UserRecord,
+    AuditPart, IdempotencyRecord, KnownNetwork, Parked, PendingEvent, SessionRule, TokenRecord, TotpRecord, TotpSetup,
+    UsedToken, UserRecord,
 };
 pub use users::{Change, Commit, DecidedOn, NewEvent, TokenChange, TotpChange, UserStore};
 
@@ -45,6 +47,7 @@ pub struct Store {
     pub audit: AuditStore,
     pub keys: KeyStore,
     pub leases: LeaseStore,
+    pub throttles: ThrottleStore,
 }
 
 impl Store {
@@ -59,6 +62,7 @@ impl Store {
             audit: AuditStore::new(handle("audit")),
             keys: KeyStore::new(handle("keys")),
             leases: LeaseStore::new(handle("leases")),
+            throttles: ThrottleStore::new(&handle("throttles"), database),
         }
     }
 }

@@ -53,6 +53,13 @@ pub struct UserRecord {
     pub updated_at: DateTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_login_at: Option<DateTime>,
+    /// Where successful logins came from, the latest first; at most eight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_networks: Vec<KnownNetwork>,
+    /// The account was under attack, and its owner was told; what holds the attacker is
+    /// in `throttles`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked_until: Option<DateTime>,
     #[serde(default)]
     pub pending_events: Vec<PendingEvent>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,6 +137,14 @@ pub struct TotpSetup {
     /// Sealed as [`TotpRecord::secret`].
     pub secret: Binary,
     pub expires_at: DateTime,
+}
+
+/// A network that somebody logged in from: a keyed hash, bound to the user.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KnownNetwork {
+    pub network: Binary,
+    pub last_seen: DateTime,
 }
 
 /// A registration's `Idempotency-Key`.

@@ -9,7 +9,10 @@ use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
 use super::{Handle, SCHEMA_VERSION, unfit, user_document::*};
-use crate::hashing::PasswordHash;
+use crate::{
+    domain::network::{KNOWN_FOR, KNOWN_NETWORKS},
+    hashing::PasswordHash,
+};
 
 /// What a write was decided on. Where it no longer holds, nothing is written.
 pub enum DecidedOn<'a> {
@@ -80,6 +83,8 @@ pub struct Change {
     pub set: Document,
     pub tokens: TokenChange,
     pub totp: TotpChange,
+    /// A login came from there: it becomes the first of the known networks.
+    pub seen_network: Option<KnownNetwork>,
     /// All sessions end, but for this one.
     pub end_sessions: Option<Option<uuid::Uuid>>,
     /// Nothing of the person is left but the tombstone.
@@ -256,6 +261,9 @@ impl UserStore {
             let keep = keep.map_or(Bson::from("$$REMOVE"), |id| Bson::from(Uuid::from(id)));
             set.insert("sessions", doc! { "epoch": { "$add": ["$sessions.epoch", 1_i64] }, "keep": keep });
         }
+        if let Some(seen) = change.seen_network {
+            set.insert("knownNetworks", networks_expression(&seen)?);
+        }
         if let Some(tokens) = token_expression(change.tokens)? {
             set.insert("tokens", tokens);
         }
@@ -321,6 +329,18 @@ fn token_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
             Some(doc! { "$concatArrays": [others, kept] }.into())
         }
     })
+}
+
+/// This one first, then the others that are not too old.
+fn networks_expression(seen: &KnownNetwork) -> Result<Bson, StoreError> {
+    let age = i64::try_from(KNOWN_FOR.as_millis()).unwrap_or(i64::MAX);
+    let known = i32::try_from(KNOWN_NETWORKS).unwrap_or(i32::MAX);
+    let others = doc! { "$filter": { "input": { "$ifNull": ["$knownNetworks", []] }, "cond": { "$and": [
+        { "$ne": ["$$this.network", { "$literal": &seen.network }] },
+        { "$gt": ["$$this.lastSeen", { "$subtract": ["$$NOW", age] }] },
+    ] } } };
+    let seen = doc! { "$literal": bson::serialize_to_bson(seen).map_err(unfit)? };
+    Ok(doc! { "$slice": [{ "$concatArrays": [[seen], others] }, known] }.into())
 }
 
 fn decode(document: Document) -> Result<UserRecord, StoreError> {

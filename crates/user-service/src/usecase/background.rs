@@ -1,5 +1,6 @@
 //! What is done after the answer, from bounded queues: mails that were asked for (the
-//! answer says nothing, neither does its time), and audit rows of what has no event.
+//! answer says nothing, neither does its time), notices of an attack, and audit rows of
+//! what has no event.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +9,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{Accounts, Failure, request_reset, request_verification};
+use super::{Accounts, Failure, lock::UnderAttack, request_reset, request_verification};
 use crate::{
     metrics::AccountMetrics,
     outbox::Origin,
@@ -20,6 +21,7 @@ const MAIL_REQUESTS: usize = 1_000;
 const AUDIT_ROWS: usize = 1_000;
 /// When to ask again after the queue was full.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+const ATTACKS: usize = 100;
 
 /// What somebody asked a mail for.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +43,7 @@ struct MailRequest {
 #[derive(Clone)]
 pub struct BackgroundQueue {
     mails: mpsc::Sender<MailRequest>,
+    attacks: mpsc::Sender<UnderAttack>,
     audit: mpsc::Sender<AuditRow>,
     clock: Clock,
     ids: Ids,
@@ -50,6 +53,7 @@ pub struct BackgroundQueue {
 /// The queues' other end.
 pub struct Background {
     mails: mpsc::Receiver<MailRequest>,
+    attacks: mpsc::Receiver<UnderAttack>,
     audit: mpsc::Receiver<AuditRow>,
 }
 
@@ -58,9 +62,10 @@ impl BackgroundQueue {
     #[must_use]
     pub fn new(clock: Clock, ids: Ids, metrics: AccountMetrics) -> (Self, Background) {
         let (mails, mails_receiver) = mpsc::channel(MAIL_REQUESTS);
+        let (attacks, attacks_receiver) = mpsc::channel(ATTACKS);
         let (audit, audit_receiver) = mpsc::channel(AUDIT_ROWS);
-        let queue = Self { mails, audit, clock, ids, metrics };
-        (queue, Background { mails: mails_receiver, audit: audit_receiver })
+        let queue = Self { mails, attacks, audit, clock, ids, metrics };
+        (queue, Background { mails: mails_receiver, attacks: attacks_receiver, audit: audit_receiver })
     }
 
     /// Asks for a mail to this address. Nothing is looked up here, so that neither the
@@ -68,11 +73,19 @@ impl BackgroundQueue {
     ///
     /// # Errors
     /// [`Failure::Overloaded`] when the queue is full, for everybody alike.
-    pub fn request_mail(&self, mail: RequestedMail, email_key: String, origin: Origin) -> Result<(), Failure> {
+    pub(super) fn request_mail(&self, mail: RequestedMail, email_key: String, origin: Origin) -> Result<(), Failure> {
         self.mails.try_send(MailRequest { mail, email_key, origin }).map_err(|_| {
             self.metrics.background_dropped.inc();
             Failure::Overloaded { retry_after: RETRY_AFTER }
         })
+    }
+
+    /// Somebody guesses an account's password. Lost when the queue is full: the next
+    /// attempt says it again.
+    pub(super) fn tell_attack(&self, attack: UnderAttack) {
+        if self.attacks.try_send(attack).is_err() {
+            self.metrics.background_dropped.inc();
+        }
     }
 
     pub(super) fn note_failed_login(&self, user: Uuid, origin: &Origin) {
@@ -120,14 +133,19 @@ impl Background {
         loop {
             tokio::select! {
                 Some(request) = self.mails.recv() => serve(&accounts, request).await,
+                Some(attack) = self.attacks.recv() => tell(&accounts, attack).await,
                 Some(row) = self.audit.recv() => write(&audit, &row, &accounts.metrics).await,
                 () = stop.cancelled() => break,
             }
         }
         self.mails.close();
+        self.attacks.close();
         self.audit.close();
         while let Some(request) = self.mails.recv().await {
             serve(&accounts, request).await;
+        }
+        while let Some(attack) = self.attacks.recv().await {
+            tell(&accounts, attack).await;
         }
         while let Some(row) = self.audit.recv().await {
             write(&audit, &row, &accounts.metrics).await;
@@ -147,6 +165,12 @@ async fn serve(accounts: &Accounts, request: MailRequest) {
     };
     if let Err(error) = served.instrument(span).await {
         tracing::warn!(?mail, %error, "a mail that was asked for was not sent");
+    }
+}
+
+async fn tell(accounts: &Accounts, attack: UnderAttack) {
+    if let Err(error) = accounts.tell_attack(attack).await {
+        tracing::warn!(%error, "an account is under attack, and its owner was not told yet");
     }
 }
 

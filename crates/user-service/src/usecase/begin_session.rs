@@ -72,7 +72,8 @@ impl Accounts {
         let events_optional = beginning.indispensable.is_empty();
         let mut events = beginning.indispensable;
         events.push(event);
-        let change = Change { set, totp: beginning.totp, events, events_optional, ..Change::default() };
+        let seen_network = Some(self.throttle.seen(user.id.into(), origin, now));
+        let change = Change { set, totp: beginning.totp, seen_network, events, events_optional, ..Change::default() };
         let ended = match self.store.users.commit(user.id.into(), beginning.decided_on, change).await {
             Ok(commit) => after(commit),
             Err(error) => {

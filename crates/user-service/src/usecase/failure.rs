@@ -12,6 +12,9 @@ pub enum Failure {
     /// More work than the machine can do.
     #[error("overloaded")]
     Overloaded { retry_after: Duration },
+    /// Too many of these, from there or for that.
+    #[error("rate limited")]
+    RateLimited { retry_after: Duration },
     /// Something that is needed is away. After a write: the outcome is unknown.
     #[error("unavailable: {0}")]
     Unavailable(String),

@@ -8,7 +8,7 @@ use bson::{Document, doc};
 use events::LoginMethod;
 use secrecy::SecretString;
 
-use super::{Accounts, Failure, Next, SignedIn, after, begin_session::Beginning};
+use super::{Accounts, Failure, Next, SignedIn, after, begin_session::Beginning, lock::UnderAttack};
 use crate::{
     domain::{LoginIdentifier, Password, UserStatus},
     hashing::{PasswordHash, Verdict},
@@ -63,6 +63,7 @@ pub async fn login(accounts: &Arc<Accounts>, login: Login, origin: Origin) -> Re
         Err(LoginError::Disabled) => "disabled",
         Err(LoginError::EmailNotVerified) => "unverified",
         Err(LoginError::MfaRequired(_)) => "mfa_required",
+        Err(LoginError::Failure(Failure::RateLimited { .. })) => "throttled",
         Err(LoginError::Failure(_)) => "failure",
     };
     accounts.metrics.logins.with_label_values(&[outcome]).inc();
@@ -70,8 +71,34 @@ pub async fn login(accounts: &Arc<Accounts>, login: Login, origin: Origin) -> Re
 }
 
 async fn attempt(accounts: &Arc<Accounts>, login: &Login, origin: &Origin) -> Result<SignedIn, LoginError> {
+    accounts.throttle.request(origin).await?;
+    let found = accounts.find(&login.identifier).await?;
+    let user = found.as_ref().map(|user| user.id);
+    // Before the hash: who is held costs none.
+    let charged = accounts.throttle.login(&login.identifier, found.as_ref(), origin, accounts.clock.now()).await?;
+    let judged = judge(accounts, login, found, origin).await;
+    match &judged {
+        Ok(_) | Err(LoginError::Disabled | LoginError::EmailNotVerified | LoginError::MfaRequired(_)) => {
+            accounts.throttle.was_right(&charged).await;
+        }
+        Err(LoginError::InvalidCredentials) => {
+            if let (Some(user), Some(until)) = (user, charged.under_attack()) {
+                accounts.background.tell_attack(UnderAttack { user: user.into(), until, origin: origin.clone() });
+            }
+        }
+        Err(LoginError::Failure(_)) => accounts.throttle.was_not_judged(&charged).await,
+    }
+    judged
+}
+
+/// Verifies the password, and begins the session.
+async fn judge(
+    accounts: &Arc<Accounts>,
+    login: &Login,
+    mut found: Option<UserRecord>,
+    origin: &Origin,
+) -> Result<SignedIn, LoginError> {
     for _ in 0..VERIFICATIONS {
-        let found = accounts.find(&login.identifier).await?;
         let hash = found.as_ref().map(UserRecord::password_hash).transpose()?;
         // An unknown user costs the same hash.
         let verdict = accounts.hashes.verify(&login.password, hash.as_ref()).await.map_err(Failure::from)?;
@@ -96,6 +123,7 @@ async fn attempt(accounts: &Arc<Accounts>, login: &Login, origin: &Origin) -> Re
         if let Some(signed_in) = begun.await? {
             return Ok(signed_in);
         }
+        found = accounts.find(&login.identifier).await?;
     }
     Err(LoginError::InvalidCredentials)
 }

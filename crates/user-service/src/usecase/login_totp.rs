@@ -64,12 +64,14 @@ pub async fn login_totp(
     code: SecretString,
     origin: Origin,
 ) -> Result<SignedIn, LoginTotpError> {
+    accounts.throttle.request(&origin).await?;
     let this = Arc::clone(accounts);
     let result = accounts.writes.to_the_end(async move { this.complete(&token, &code, &origin).await }).await;
     let outcome = match &result {
         Ok(_) => "success",
         Err(LoginTotpError::TokenInvalid) => "mfa_token_invalid",
         Err(LoginTotpError::WrongCode) => "invalid",
+        Err(LoginTotpError::Failure(Failure::RateLimited { .. })) => "throttled",
         Err(LoginTotpError::Failure(_)) => "failure",
     };
     accounts.metrics.logins.with_label_values(&[outcome]).inc();

@@ -6,6 +6,7 @@ mod begin_session;
 mod change_password;
 mod delete_account;
 mod failure;
+mod lock;
 mod login;
 mod login_totp;
 mod logout;
@@ -14,12 +15,15 @@ mod profile;
 mod reauthenticate;
 mod refresh;
 mod register;
+mod request_mail;
 mod reset_password;
 mod second_factor;
 mod sessions;
 mod sign_in;
+mod throttle;
 mod totp_change;
 mod totp_setup;
+mod unlock;
 mod verify_email;
 mod who;
 
@@ -41,14 +45,17 @@ pub use logout::logout;
 pub use profile::{ProfileChange, UpdateProfileError, update_profile};
 pub use refresh::{RefreshError, refresh};
 pub use register::{RegisterError, Registration, register};
+pub use request_mail::request_mail;
 pub use reset_password::{ResetPasswordError, request_reset, reset_password};
 pub use second_factor::SecondFactorError;
 pub use sessions::{
     EndSessionError, EndSessionsError, ListedSession, SessionPage, end_other_sessions, end_session, list_sessions,
 };
 pub use sign_in::SignedIn;
+pub use throttle::{Limits, Standing, Throttle, with_standing};
 pub use totp_change::{BothFactors, remove_totp, renew_recovery_codes};
 pub use totp_setup::{TotpStarted, confirm_totp, start_totp};
+pub use unlock::{UnlockError, unlock};
 pub use verify_email::{VerifyEmailError, request_verification, verify_email};
 pub use who::{Caller, NotSignedIn, caller};
 
@@ -81,6 +88,7 @@ pub struct Accounts {
     pub ids: Ids,
     pub rules: Rules,
     pub passwords: PasswordPolicy,
+    pub throttle: Throttle,
     pub metrics: AccountMetrics,
     pub writes: Writes,
     /// Whether the indexes that decide uniqueness are there.
@@ -120,8 +128,10 @@ impl Writes {
     }
 
     async fn to_the_end<T: Send + 'static>(&self, write: impl Future<Output = T> + Send + 'static) -> T {
-        let task = self.tasks.spawn_on(write.in_current_span(), &self.runtime);
-        task.await.expect("a write is never aborted, and a panic ends the process")
+        let task = self.tasks.spawn_on(with_standing(write).in_current_span(), &self.runtime);
+        let (output, standing) = task.await.expect("a write is never aborted, and a panic ends the process");
+        standing.into_iter().for_each(throttle::tell);
+        output
     }
 }
 

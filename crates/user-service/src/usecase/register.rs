@@ -65,6 +65,7 @@ pub async fn register(
     registration: Registration,
     origin: Origin,
 ) -> Result<User, RegisterError> {
+    accounts.throttle.registration(&origin).await?;
     accounts.uniqueness_is_decided()?;
     let hash = accounts.hashes.hash(&registration.password).await.map_err(Failure::from)?;
     let this = Arc::clone(accounts);
@@ -160,6 +161,8 @@ impl Accounts {
             created_at: now.into(),
             updated_at: now.into(),
             last_login_at: None,
+            known_networks: Vec::new(),
+            locked_until: None,
             pending_events: Vec::new(),
             parked: None,
         };

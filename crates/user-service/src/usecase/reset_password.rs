@@ -80,6 +80,7 @@ pub async fn reset_password(
     new: &SecretString,
     origin: Origin,
 ) -> Result<(), ResetPasswordError> {
+    accounts.throttle.request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(ResetPasswordError::TokenInvalid)?;
     let holder = accounts.holder_of(&token, Purpose::PasswordReset, accounts.clock.now()).await?;
     let (user, _) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
@@ -107,6 +108,8 @@ impl Accounts {
                 set: doc! { "passwordHash": new.expose(), "emailVerified": true },
                 tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
                 end_sessions: Some(None),
+                // Who holds the mailbox gets in from there, also while the account is under attack.
+                seen_network: Some(self.throttle.seen(user.id, origin, now)),
                 beyond_bound: true,
                 events: verified.into_iter().chain([changed]).collect(),
                 ..Change::default()

@@ -36,6 +36,7 @@ impl From<StoreError> for VerifyEmailError {
 /// # Errors
 /// [`VerifyEmailError`]; nothing was changed, except after an unavailable store.
 pub async fn verify_email(accounts: &Arc<Accounts>, token: &str, origin: Origin) -> Result<(), VerifyEmailError> {
+    accounts.throttle.request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(VerifyEmailError::TokenInvalid)?;
     let this = Arc::clone(accounts);
     accounts.writes.to_the_end(async move { this.use_verification(&token, &origin).await }).await

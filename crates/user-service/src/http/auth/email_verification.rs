@@ -10,7 +10,7 @@ use crate::{
     http::{
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
-        refusals::{BodyRefused, TryLater},
+        refusals::{BodyRefused, Throttled, TryLater},
         request_context::RequestContext,
         validation::Validation,
     },
@@ -43,7 +43,7 @@ pub(crate) struct EmailBody {
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        TryLater,
+        Throttled, TryLater,
     ))]
 pub(in crate::http) async fn post(
     accounts: web::Data<Accounts>,
@@ -59,7 +59,7 @@ pub(in crate::http) async fn post(
 #[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "e-mail", operation_id = "resendEmailVerification", request_body = EmailBody,
     responses(
         (status = 202, description = "A mail is sent if there is an account with this address that is not verified"),
-        BodyRefused, TryLater,
+        BodyRefused, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn resend(
     accounts: web::Data<Accounts>,
@@ -68,7 +68,6 @@ pub(in crate::http) async fn resend(
 ) -> Result<HttpResponse, Problem> {
     let mut found = Validation::default();
     let email = found.check("email", Email::parse(&body.email)).ok_or_else(|| found.problem())?;
-    // Before any look-up, so that the time says nothing either.
-    accounts.background.request_mail(RequestedMail::Verification, email.key().to_owned(), context.origin())?;
+    usecase::request_mail(&accounts, RequestedMail::Verification, &email, context.origin()).await?;
     Ok(HttpResponse::Accepted().finish())
 }

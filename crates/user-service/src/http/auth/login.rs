@@ -11,7 +11,7 @@ use crate::{
     http::{
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
-        refusals::{BodyRefused, TryLater},
+        refusals::{BodyRefused, Throttled, TryLater},
         request_context::RequestContext,
         validation::Validation,
     },
@@ -36,7 +36,7 @@ pub(crate) struct Body {
         (status = 200, description = "Tokens and the account", body = SignedInBody),
         (status = 401, description = "`invalid-credentials`; `mfa-required` with `mfaToken` for `/api/auth/login/totp`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 403, description = "`account-disabled`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, TryLater,
+        BodyRefused, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn post(
     accounts: web::Data<Accounts>,

@@ -10,7 +10,7 @@ use crate::{
     http::{
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
-        refusals::TryLater,
+        refusals::{Throttled, TryLater},
         request_context::RequestContext,
     },
     usecase::{self, Accounts},
@@ -38,7 +38,7 @@ pub(crate) struct Body {
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        TryLater,
+        Throttled, TryLater,
     ))]
 pub(in crate::http) async fn post(
     accounts: web::Data<Accounts>,

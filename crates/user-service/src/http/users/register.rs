@@ -13,7 +13,7 @@ use crate::{
         conditional::etag_header,
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
-        refusals::TryLater,
+        refusals::{Throttled, TryLater},
         request_context::RequestContext,
         validation::Validation,
     },
@@ -54,7 +54,7 @@ pub(crate) struct Body {
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`, `idempotency-key-reused`", body = ProblemDetails, content_type = "application/problem+json"),
-        TryLater,
+        Throttled, TryLater,
     ))]
 pub(in crate::http) async fn post(
     accounts: web::Data<Accounts>,

@@ -1,0 +1,72 @@
+//! What a throttle is stored under: keyed hashes, so that a copy of the database tells
+//! nobody who tried to log in, as whom, from where.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::{keys::KeyEncryptionKey, store::ThrottleKey};
+
+/// HMAC-SHA-256 under a key of its own, cut to 128 bits.
+pub(super) struct KeyedHash(Zeroizing<[u8; 32]>);
+
+impl KeyedHash {
+    /// Under a key derived from the key-encryption key.
+    #[must_use]
+    pub(super) fn new(keys: &KeyEncryptionKey) -> Self {
+        Self(keys.derive("throttle/v1"))
+    }
+
+    /// Of these parts, in this order; where one ends and the next begins counts.
+    #[must_use]
+    pub(super) fn of(&self, parts: &[&[u8]]) -> [u8; 16] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice()).expect("HMAC takes a key of any length");
+        for part in parts {
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part);
+        }
+        let digest: [u8; 32] = mac.finalize().into_bytes().into();
+        let mut cut = [0; 16];
+        cut.copy_from_slice(&digest[..16]);
+        cut
+    }
+
+    /// The row of a subject as a whole.
+    #[must_use]
+    pub(super) fn whole(&self, scope: &str, subject: &[u8]) -> ThrottleKey {
+        ThrottleKey { subject: self.of(&[scope.as_bytes(), subject]), part: [0; 16] }
+    }
+
+    /// The row of one part of a subject, such as a network.
+    #[must_use]
+    pub(super) fn part(&self, scope: &str, subject: &[u8], part: &[u8]) -> ThrottleKey {
+        ThrottleKey { part: self.of(&[scope.as_bytes(), subject, part]), ..self.whole(scope, subject) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+
+    use super::*;
+
+    fn hash(byte: u8) -> KeyedHash {
+        KeyedHash::new(&KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([byte; 32]).into()).unwrap())
+    }
+
+    #[test]
+    fn the_rows_of_a_subject_share_their_first_half_and_nothing_else() {
+        let (whole, part) = (hash(1).whole("login", b"ada"), hash(1).part("login", b"ada", b"net"));
+        assert_eq!(whole.subject, part.subject);
+        assert_ne!(whole.part, part.part);
+        assert_ne!(part.part, hash(1).part("login", b"ada", b"ten").part);
+        assert_ne!(whole.subject, hash(1).whole("login", b"eve").subject);
+        assert_ne!(whole.subject, hash(1).whole("reset", b"ada").subject);
+        assert_ne!(whole.subject, hash(2).whole("login", b"ada").subject);
+    }
+
+    #[test]
+    fn where_a_part_ends_counts() {
+        assert_ne!(hash(1).of(&[b"ab", b"c"]), hash(1).of(&[b"a", b"bc"]));
+    }
+}

@@ -1,0 +1,296 @@
+//! Throttling that cannot lock the victim out. Each attempt is charged before it is
+//! judged, so that no burst outruns the count; what turns out right is taken back.
+//!
+//! Whether an account exists changes nothing: an identifier is charged, not a user.
+
+mod first_line;
+mod keyed_hash;
+mod standing;
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub(super) use self::standing::tell;
+pub use self::standing::{Standing, with_standing};
+use self::{first_line::FirstLine, keyed_hash::KeyedHash};
+use super::{Failure, RequestedMail, later};
+use crate::{
+    domain::{LoginIdentifier, Network, network::KNOWN_FOR},
+    keys::KeyEncryptionKey,
+    metrics::AccountMetrics,
+    outbox::Origin,
+    store::{KnownNetwork, ThrottleKey, ThrottleRule, ThrottleStore, UserRecord, binary},
+};
+use service_kit::mongo::StoreError;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// An account under attack is held for a quarter of the longest wait at first.
+const ACCOUNT_FIRST: u32 = 4;
+/// The process's own line lets through so many times the shared quota.
+const FIRST_LINE: u32 = 2;
+
+/// The rows of one login identifier: as a whole, and for each network.
+const LOGIN: &str = "login";
+/// What is remembered of a user's networks.
+const KNOWN: &str = "known-network";
+
+/// The numbers, from the configuration.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub enabled: bool,
+    pub login_free_failures: u32,
+    pub account_free_failures: u32,
+    pub login_first_wait: Duration,
+    pub login_max_wait: Duration,
+    /// An hour, for each kind of mail.
+    pub mails_per_address: u32,
+    /// A minute.
+    pub requests_per_network: u32,
+    /// An hour.
+    pub registrations_per_network: u32,
+}
+
+/// A rule, what clients call it, and what the metric calls it.
+#[derive(Debug, Clone, Copy)]
+struct Policy {
+    name: &'static str,
+    scope: &'static str,
+    rule: ThrottleRule,
+}
+
+/// Each kind of mail has a quota of its own: whoever uses one up for somebody else has
+/// only had that mail sent.
+const fn mails(mail: RequestedMail) -> &'static str {
+    match mail {
+        RequestedMail::Verification => "mail/verification",
+        RequestedMail::Reset => "mail/reset",
+    }
+}
+
+/// An attempt that was let in and charged. What it turns out to be has to be said.
+#[must_use]
+pub struct Attempt {
+    /// Charged, and forgotten when the secret was right.
+    own: Option<ThrottleKey>,
+    policy: Policy,
+    /// Charged over all unknown networks.
+    account: Option<ThrottleKey>,
+    under_attack: Option<Timestamp>,
+}
+
+impl Attempt {
+    /// If this attempt is wrong, the account is under attack, and held until then.
+    #[must_use]
+    pub fn under_attack(&self) -> Option<Timestamp> {
+        self.under_attack
+    }
+}
+
+/// Judges attempts by the rows in the database.
+pub struct Throttle {
+    store: ThrottleStore,
+    hash: KeyedHash,
+    first_line: FirstLine,
+    limits: Limits,
+    metrics: AccountMetrics,
+}
+
+impl Throttle {
+    /// With these numbers; the rows are named by hashes under a key derived from `keys`.
+    #[must_use]
+    pub fn new(store: ThrottleStore, keys: &KeyEncryptionKey, limits: Limits, metrics: AccountMetrics) -> Self {
+        let first_line = FirstLine::new(limits.requests_per_network.saturating_mul(FIRST_LINE));
+        Self { store, hash: KeyedHash::new(keys), first_line, limits, metrics }
+    }
+
+    /// Keeps the process's own line small, until `stop`.
+    pub async fn keep_small(&self, stop: CancellationToken) {
+        self.first_line.forget_idle(stop).await;
+    }
+
+    /// One request from this network to an endpoint that guards a secret.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is away.
+    pub async fn request(&self, origin: &Origin) -> Result<(), Failure> {
+        if !self.limits.enabled {
+            return Ok(());
+        }
+        let network = Network::throttled(address(origin));
+        let policy = self.rate("network", self.limits.requests_per_network, MINUTE);
+        if let Err(retry_after) = self.first_line.pass(network) {
+            self.metrics.throttled.with_label_values(&["first_line"]).inc();
+            tell(Standing { remaining: 0, reset: retry_after, ..Standing::untouched(&policy) });
+            return Err(Failure::RateLimited { retry_after });
+        }
+        self.charge(&policy, self.hash.whole("network", &network.to_bytes())).await
+    }
+
+    /// A registration from this network.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is away.
+    pub async fn registration(&self, origin: &Origin) -> Result<(), Failure> {
+        if !self.limits.enabled {
+            return Ok(());
+        }
+        self.request(origin).await?;
+        let network = Network::throttled(address(origin)).to_bytes();
+        let policy = self.rate("registration", self.limits.registrations_per_network, HOUR);
+        self.charge(&policy, self.hash.whole("registration", &network)).await
+    }
+
+    /// A mail to this address, whether or not somebody has it.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is away.
+    pub async fn mail(&self, mail: RequestedMail, email_key: &str, origin: &Origin) -> Result<(), Failure> {
+        if !self.limits.enabled {
+            return Ok(());
+        }
+        self.request(origin).await?;
+        let policy = self.rate("mail", self.limits.mails_per_address, HOUR);
+        self.charge(&policy, self.hash.whole(mails(mail), email_key.as_bytes())).await
+    }
+
+    /// A password for this identifier. `user` is whose it is, if it is anybody's: from a
+    /// network that this account has logged in from, only its own failures hold it.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is away.
+    pub async fn login(
+        &self,
+        identifier: &LoginIdentifier,
+        user: Option<&UserRecord>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Attempt, Failure> {
+        let own = Policy { name: "login", scope: "login", rule: self.backoff(self.limits.login_free_failures) };
+        let mut attempt = Attempt { own: None, policy: own, account: None, under_attack: None };
+        if !self.limits.enabled {
+            return Ok(attempt);
+        }
+        let subject = identifier.key().as_bytes();
+        let network = Network::throttled(address(origin)).to_bytes();
+        let key = self.hash.part(LOGIN, subject, &network);
+        self.charge(&own, key).await?;
+        attempt.own = Some(key);
+
+        let free = self.limits.account_free_failures;
+        let longest = self.limits.login_max_wait;
+        let rule = ThrottleRule::Backoff { free, first: longest / ACCOUNT_FIRST, longest };
+        let account = Policy { name: "login", scope: "account", rule };
+        let key = self.hash.whole(LOGIN, subject);
+        if user.is_some_and(|user| self.knows(user, origin, now)) {
+            // As much work as for a stranger, so that the time does not tell.
+            self.store.look(key, rule).await?;
+            return Ok(attempt);
+        }
+        let row = self.store.charge(key, rule).await?;
+        if row.held {
+            // Not this network's failure.
+            self.give_back(&attempt).await;
+            return Err(self.refused(&account, Standing::new(&account, &row)));
+        }
+        attempt.account = Some(key);
+        attempt.under_attack = (row.wait > Duration::ZERO).then(|| later(row.now, row.wait));
+        Ok(attempt)
+    }
+
+    /// The secret was right: this network's failures are forgotten.
+    pub async fn was_right(&self, attempt: &Attempt) {
+        let forgotten = async {
+            if let Some(own) = attempt.own {
+                self.store.forget(own).await?;
+                tell(Standing::untouched(&attempt.policy));
+            }
+            if let Some(account) = attempt.account {
+                self.store.take_back(account).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = forgotten.await {
+            tracing::debug!(%error, "an attempt that was right is still charged");
+        }
+    }
+
+    /// Nobody has looked at the secret.
+    pub async fn was_not_judged(&self, attempt: &Attempt) {
+        self.give_back(attempt).await;
+    }
+
+    /// The network of a successful login, to be remembered with the user.
+    #[must_use]
+    pub fn seen(&self, user: Uuid, origin: &Origin, now: Timestamp) -> KnownNetwork {
+        KnownNetwork { network: binary(&self.remembered(user, origin)), last_seen: now.into() }
+    }
+
+    /// Forgets what is held against this account; whether there was anything.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn release(&self, user: &UserRecord) -> Result<bool, StoreError> {
+        let mut rows = 0;
+        for key in user.email_keys.first().into_iter().chain([&user.username_key]) {
+            rows += self.store.forget_subject(self.hash.whole(LOGIN, key.as_bytes()).subject).await?;
+        }
+        Ok(rows > 0)
+    }
+
+    fn knows(&self, user: &UserRecord, origin: &Origin, now: Timestamp) -> bool {
+        let here = self.remembered(user.id.into(), origin);
+        user.known_networks
+            .iter()
+            .any(|known| known.network.bytes == here && now < later(known.last_seen.to_jiff(), KNOWN_FOR))
+    }
+
+    /// Bound to the user: the same network of two accounts looks different.
+    fn remembered(&self, user: Uuid, origin: &Origin) -> [u8; 16] {
+        let network = Network::remembered(address(origin)).to_bytes();
+        self.hash.of(&[KNOWN.as_bytes(), user.as_bytes(), &network])
+    }
+
+    async fn charge(&self, policy: &Policy, key: ThrottleKey) -> Result<(), Failure> {
+        let row = self.store.charge(key, policy.rule).await?;
+        let standing = Standing::new(policy, &row);
+        if row.held {
+            return Err(self.refused(policy, standing));
+        }
+        tell(standing);
+        Ok(())
+    }
+
+    fn refused(&self, policy: &Policy, standing: Standing) -> Failure {
+        self.metrics.throttled.with_label_values(&[policy.scope]).inc();
+        tell(standing);
+        Failure::RateLimited { retry_after: standing.reset }
+    }
+
+    async fn give_back(&self, attempt: &Attempt) {
+        for key in [attempt.own, attempt.account].into_iter().flatten() {
+            if let Err(error) = self.store.take_back(key).await {
+                tracing::debug!(%error, "an attempt that was not judged is still charged");
+            }
+        }
+    }
+
+    fn backoff(&self, free: u32) -> ThrottleRule {
+        ThrottleRule::Backoff { free, first: self.limits.login_first_wait, longest: self.limits.login_max_wait }
+    }
+
+    fn rate(&self, name: &'static str, quota: u32, window: Duration) -> Policy {
+        Policy { name, scope: name, rule: ThrottleRule::Rate { quota, window } }
+    }
+}
+
+fn address(origin: &Origin) -> IpAddr {
+    let address = origin.address.as_deref().and_then(|address| address.parse().ok());
+    address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
