@@ -1,0 +1,419 @@
+//! Throttling that holds whoever guesses and not whose account it is, and that tells nobody which accounts exist.
+
+use std::net::Ipv4Addr;
+
+use bson::{DateTime, Document, doc, spec::BinarySubtype};
+use futures_util::{TryStreamExt as _, future::join_all};
+use reqwest::Method;
+use serde_json::{Value, json};
+use test_support::{Answer, Api, DEADLINE, Mode, Person, ServiceSpec, Stack, TcpProxy, World, eventually};
+
+const LOGIN: &str = "/api/auth/login";
+const RESEND: &str = "/api/auth/email-verification/resend";
+/// No attempt of a test lasts so long.
+const TOLERANCE: u64 = 20;
+
+/// Limits on, networks played by `X-Forwarded-For`, waits so long that none ends by chance, hashes that cost nothing.
+fn throttled(world: &World) -> ServiceSpec {
+    let spec = world.user_service().set("LIMITS__ENABLED", "true").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
+    let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
+    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
+}
+
+async fn from(api: &Api, address: &str, path: &str, body: &Value) -> Answer {
+    api.send(api.request(Method::POST, path).header("x-forwarded-for", address).json(body)).await
+}
+
+/// A login with a password that nobody has.
+async fn guess(api: &Api, address: &str, identifier: &str) -> Answer {
+    from(api, address, LOGIN, &json!({ "identifier": identifier, "password": "a guess of a password" })).await
+}
+
+async fn sign_in(api: &Api, address: &str, person: &Person) -> Answer {
+    from(api, address, LOGIN, &json!({ "identifier": person.email, "password": person.password })).await
+}
+
+/// Everything of an answer that could tell something, but for the seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Said {
+    status: u16,
+    problem: String,
+    detail: String,
+    policy: String,
+    remaining: String,
+    headers: Vec<String>,
+}
+
+fn said(answer: &Answer) -> Said {
+    let limit = answer.header("ratelimit");
+    let mut headers: Vec<String> = answer.headers.keys().map(|name| name.as_str().to_owned()).collect();
+    headers.sort();
+    Said {
+        status: answer.status,
+        problem: answer.problem(),
+        detail: answer.string("detail"),
+        policy: answer.header("ratelimit-policy"),
+        remaining: limit.rsplit_once(";t=").map(|(rest, _)| rest.to_owned()).unwrap_or_default(),
+        headers,
+    }
+}
+
+/// The `t` of `RateLimit`, which a refusal repeats as `Retry-After`.
+fn seconds(answer: &Answer) -> u64 {
+    let limit = answer.header("ratelimit");
+    let seconds = limit.rsplit_once(";t=").and_then(|(_, t)| t.parse().ok()).expect("RateLimit has a time");
+    if answer.status == 429 {
+        assert_eq!(answer.header("retry-after"), format!("{seconds}"));
+    }
+    seconds
+}
+
+fn assert_about(seconds: u64, expected: u64) {
+    assert!((expected.saturating_sub(TOLERANCE)..=expected).contains(&seconds), "{seconds} is not about {expected}");
+}
+
+async fn rows(world: &World) -> Vec<Document> {
+    let rows = world.user_database().await.collection::<Document>("throttles");
+    rows.find(doc! {}).await.expect("throttles can be read").try_collect().await.expect("throttles can be read")
+}
+
+#[tokio::test]
+async fn an_unknown_identifier_is_held_exactly_as_a_known_one() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "held").await;
+    let service = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+
+    let nobody = (world.address("nobody"), "nobody-at-all".to_owned());
+    let identifiers = [&ada.email, &nobody.0, &ada.username, &nobody.1];
+    let mut stories = Vec::new();
+    for (identifier, address) in
+        identifiers.into_iter().zip(["198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4"])
+    {
+        let mut story = Vec::new();
+        for attempt in 1..=5 {
+            let answer = guess(&api, address, identifier).await;
+            let expected = match attempt {
+                1 | 2 => 3600 * attempt,
+                _ => 600,
+            };
+            assert_about(seconds(&answer), expected);
+            story.push(said(&answer));
+        }
+        stories.push(story);
+    }
+    let statuses: Vec<(u16, &str)> = stories[0].iter().map(|it| (it.status, it.remaining.as_str())).collect();
+    let left = ["\"login\";r=2", "\"login\";r=1", "\"login\";r=0", "\"login\";r=0", "\"login\";r=0"];
+    assert_eq!(statuses, [401, 401, 401, 429, 429].into_iter().zip(left).collect::<Vec<_>>());
+    assert!(stories[0].iter().all(|it| it.policy == "\"login\";q=3;w=10800"), "{:?}", stories[0]);
+    assert_eq!(stories[0][4].problem, "rate-limited");
+    assert!(stories.iter().all(|story| *story == stories[0]), "{stories:#?}");
+    assert!(service.metric("user_service_throttled_total", "scope=\"login\"").await >= 8.0);
+    assert!(service.metric("user_service_logins_total", "outcome=\"throttled\"").await >= 8.0);
+
+    // The right password from there is held too: else the answer would be a way to guess.
+    let held = sign_in(&api, "198.51.100.1", &ada).await.expect_problem(429, "rate-limited");
+    assert_about(seconds(&held), 600);
+    // From elsewhere it is not, and what is right is not charged.
+    for _ in 0..10 {
+        let answer = sign_in(&api, "192.0.2.1", &ada).await.expect(200);
+        assert_eq!(answer.header("ratelimit"), "\"login\";r=3;t=0");
+    }
+
+    let rows = rows(&world).await;
+    let text = format!("{rows:?}");
+    for secret in [ada.email.as_str(), &ada.username, &nobody.0, &nobody.1, "198.51.100", "192.0.2"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+    assert!(rows.len() >= 8, "{text}");
+    let now = DateTime::now();
+    for row in &rows {
+        let id = row.get("_id").and_then(|id| match id {
+            bson::Bson::Binary(id) => Some(id),
+            _ => None,
+        });
+        assert!(id.is_some_and(|id| id.subtype == BinarySubtype::Generic && id.bytes.len() == 32), "{row}");
+        assert_eq!(row.get_i32("schemaVersion").ok(), Some(1));
+        // What says no more than no row may go at once.
+        let charged = row.get_f64("level").is_ok_and(|level| level > 0.0);
+        assert!(row.get_datetime("expiresAt").is_ok_and(|at| *at > now || !charged), "{row}");
+    }
+    let database = world.user_database().await;
+    eventually(DEADLINE, "the index that lets rows go", async || {
+        let indexes = database.run_command(doc! { "listIndexes": "throttles" }).await.ok()?;
+        let indexes = indexes.get_document("cursor").ok()?.get_array("firstBatch").ok()?.clone();
+        let expiry = |index: &Document| {
+            index.get("expireAfterSeconds").is_some()
+                && index.get_document("key").is_ok_and(|key| key.contains_key("expiresAt"))
+        };
+        indexes.iter().filter_map(bson::Bson::as_document).any(expiry).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_burst_of_guesses_does_not_outrun_the_count() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "burst").await;
+    let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3");
+    let replica = spec.replica();
+    let (one, other) = tokio::join!(spec.start(), replica.start());
+    let ada = world.person("ada");
+    let _ = from(&one.api(), "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+
+    // Both replicas see the same rows.
+    let apis = [one.api(), other.api()];
+    let guesses = (0..40).map(|n| guess(&apis[n % 2], "198.51.100.1", &ada.email));
+    let answers = join_all(guesses).await;
+    let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((of(401), of(429)), (3, 37), "{:?}", answers.iter().map(|it| it.status).collect::<Vec<_>>());
+    for api in &apis {
+        let _ = sign_in(api, "198.51.100.1", &ada).await.expect_problem(429, "rate-limited");
+    }
+}
+
+#[tokio::test]
+async fn the_owner_gets_in_from_a_known_network_while_an_attack_is_held() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "victim").await;
+    let spec = throttled(&world).set("LIMITS__ACCOUNT_FREE_FAILURES", "4");
+    let (service, _emails) = tokio::join!(spec.start(), world.email_service().start());
+    let api = service.api();
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let nobody = world.address("nobody");
+    for person in [&ada, &eve] {
+        let _ = from(&api, "203.0.113.1", "/api/users", &person.registration()).await.expect(201);
+    }
+    let _ = sign_in(&api, "203.0.113.7", &ada).await.expect(200);
+    let _ = sign_in(&api, "2001:db8:7:700::1", &ada).await.expect(200);
+    let networks = known_networks(&world, &ada).await;
+    assert_eq!(networks.len(), 2);
+
+    // Each from an address that has never tried before: nobody's own failures hold it.
+    let attack = async |identifier: &str| {
+        let mut story = Vec::new();
+        for last in 1..=8 {
+            let address = Ipv4Addr::new(198, 51, 100, last).to_string();
+            let answer = guess(&api, &address, identifier).await;
+            assert!(seconds(&answer) > 0);
+            story.push(said(&answer));
+        }
+        story
+    };
+    let story = attack(&ada.email).await;
+    let statuses: Vec<u16> = story.iter().map(|it| it.status).collect();
+    assert_eq!(statuses, [401, 401, 401, 401, 429, 429, 429, 429]);
+    assert_eq!(attack(&nobody).await, story, "an identifier of nobody");
+
+    // From strange networks not even the right password; from its own networks, and their neighbourhood, it does.
+    let _ = sign_in(&api, "192.0.2.1", &ada).await.expect_problem(429, "rate-limited");
+    for known in ["203.0.113.7", "203.0.113.200", "2001:db8:7:7ff::2"] {
+        let answer = sign_in(&api, known, &ada).await.expect(200);
+        assert_eq!(answer.header("ratelimit"), "\"login\";r=5;t=0", "{known}");
+    }
+    let _ = sign_in(&api, "2001:db8:7:800::1", &ada).await.expect_problem(429, "rate-limited");
+    // There, too, guessing is held: by that network's own failures.
+    for _ in 0..5 {
+        let _ = guess(&api, "203.0.113.66", &ada.email).await.expect(401);
+    }
+    let _ = guess(&api, "203.0.113.66", &ada.email).await.expect(429);
+    let _ = sign_in(&api, "203.0.113.7", &ada).await.expect(200);
+    // Somebody else's account is not touched.
+    let _ = sign_in(&api, "198.51.100.1", &eve).await.expect(200);
+
+    let mut topic = world.topic_reader();
+    let locked = topic.read_type("user.locked.v1", 1).await.remove(0);
+    let until: jiff::Timestamp = locked.json()["until"].as_str().expect("until is text").parse().expect("a time");
+    let about = until.as_millisecond() - DateTime::now().timestamp_millis();
+    assert!((13 * 60_000..=15 * 60_000).contains(&about), "a quarter of an hour: {about}");
+    let mailbox = world.mailbox(&ada.email);
+    let mails = mailbox.until(2).await;
+    assert!(mails.iter().any(|mail| mail.subject.contains("locked")), "{mails:?}");
+
+    // The attack goes on, over another name of the account too; it has been told.
+    attack(&ada.email).await;
+    assert_eq!(attack(&ada.username).await, story, "the username is another identifier");
+    let _ = sign_in(&api, "203.0.113.7", &ada).await.expect(200);
+    topic.read_type("user.logged_in.v1", 8).await;
+    let records = topic.read_all().await;
+    assert_eq!(records.iter().filter(|record| record.event_type() == "user.locked.v1").count(), 1);
+    assert_eq!(known_networks(&world, &ada).await.len(), 2);
+}
+
+async fn known_networks(world: &World, person: &Person) -> Vec<Document> {
+    let users = world.user_database().await.collection::<Document>("users");
+    let user = users.find_one(doc! { "email": &person.email }).await.expect("users can be read").expect("it is there");
+    let known = user.get_array("knownNetworks").expect("networks are remembered");
+    known.iter().filter_map(bson::Bson::as_document).cloned().collect()
+}
+
+#[tokio::test]
+async fn at_most_eight_networks_are_remembered_for_thirty_days() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "networks").await;
+    let service = throttled(&world).set("LIMITS__ACCOUNT_FREE_FAILURES", "1").start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    for third in 1..=10 {
+        let _ = sign_in(&api, &format!("10.0.{third}.1"), &ada).await.expect(200);
+    }
+    assert_eq!(known_networks(&world, &ada).await.len(), 8);
+    let held = guess(&api, "198.51.100.1", &ada.email).await.expect(401);
+    assert_eq!(held.header("ratelimit"), "\"login\";r=4;t=3600");
+    let _ = sign_in(&api, "10.0.2.1", &ada).await.expect(429);
+    let _ = sign_in(&api, "10.0.3.1", &ada).await.expect(200);
+
+    let users = world.user_database().await.collection::<Document>("users");
+    let old = DateTime::from_millis(DateTime::now().timestamp_millis() - 30 * 24 * 60 * 60 * 1000 - 1000);
+    let older = doc! { "$set": { "knownNetworks.$[].lastSeen": old } };
+    let _ = users.update_one(doc! { "email": &ada.email }, older).await.expect("a user can be changed");
+    let _ = sign_in(&api, "10.0.3.1", &ada).await.expect(429);
+}
+
+#[tokio::test]
+async fn an_ipv6_network_is_one_client_and_the_wait_ends() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "six").await;
+    let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2").set("LIMITS__LOGIN_FIRST_WAIT", "1s");
+    let service = spec.start().await;
+    let api = service.api();
+    let nobody = world.address("nobody");
+    let _ = guess(&api, "2001:db8:0:1201::1", &nobody).await.expect(401);
+    let _ = guess(&api, "2001:db8:0:1202::2", &nobody).await.expect(401);
+    let held = guess(&api, "2001:db8:0:1203::3", &nobody).await.expect(429);
+    assert_eq!(held.header("retry-after"), "1");
+    let _ = guess(&api, "2001:db8:0:1301::1", &nobody).await.expect(401);
+
+    let until_free = async || {
+        eventually(DEADLINE, "the wait to end", async || {
+            let answer = guess(&api, "2001:db8:0:1204::4", &nobody).await;
+            (answer.status == 401).then_some(answer)
+        })
+        .await
+    };
+    let first = until_free().await;
+    assert_eq!(first.header("ratelimit"), "\"login\";r=0;t=2");
+    assert_eq!(until_free().await.header("ratelimit"), "\"login\";r=0;t=4");
+}
+
+#[tokio::test]
+async fn without_a_trusted_proxy_nobody_chooses_a_network() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "noproxy").await;
+    let spec = throttled(&world).set("HTTP__TRUSTED_PROXIES", "").set("LIMITS__LOGIN_FREE_FAILURES", "2");
+    let service = spec.start().await;
+    let api = service.api();
+    let nobody = world.address("nobody");
+    for (address, status) in [("198.51.100.1", 401), ("198.51.100.2", 401), ("198.51.100.3", 429)] {
+        let _ = guess(&api, address, &nobody).await.expect(status);
+    }
+}
+
+#[tokio::test]
+async fn requests_and_registrations_of_a_network_are_counted() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "quota").await;
+    let spec = throttled(&world).set("LIMITS__REQUESTS_PER_NETWORK", "6").set("LIMITS__REGISTRATIONS_PER_NETWORK", "2");
+    let service = spec.start().await;
+    let api = service.api();
+    let register =
+        async |name: &str, address: &str| from(&api, address, "/api/users", &world.person(name).registration()).await;
+    let first = register("one", "203.0.113.1").await.expect(201);
+    assert_eq!(first.header("ratelimit-policy"), "\"registration\";q=2;w=3600");
+    let _ = register("two", "203.0.113.1").await.expect(201);
+    let third = register("three", "203.0.113.1").await.expect_problem(429, "rate-limited");
+    assert_about(seconds(&third), 1800);
+    let _ = register("three", "203.0.113.2").await.expect(201);
+
+    // Whatever they are for: every request to an endpoint that guards a secret counts.
+    let token = json!({ "token": "A".repeat(43) });
+    let confirm = async || from(&api, "198.51.100.9", "/api/auth/email-verification", &token).await;
+    for left in (3..6).rev() {
+        let answer = confirm().await.expect_problem(400, "token-invalid");
+        assert!(answer.header("ratelimit").starts_with(&format!("\"network\";r={left};")), "{:?}", answer.headers);
+    }
+    for n in 0..3 {
+        let _ = guess(&api, "198.51.100.9", &world.address(&format!("nobody{n}"))).await.expect(401);
+    }
+    let over = confirm().await.expect_problem(429, "rate-limited");
+    assert_eq!(over.header("ratelimit-policy"), "\"network\";q=6;w=60");
+    assert_about(seconds(&over), 10);
+    // A flood is turned away without asking the database.
+    let flood = join_all((0..30).map(|_| confirm())).await;
+    assert!(flood.iter().all(|answer| answer.status == 429 || answer.status == 400));
+    assert!(service.metric("user_service_throttled_total", "scope=\"first_line\"").await >= 1.0);
+    assert!(service.metric("user_service_throttled_total", "scope=\"network\"").await >= 1.0);
+    let _ = guess(&api, "198.51.100.10", &world.address("nobody")).await.expect(401);
+}
+
+#[tokio::test]
+async fn mails_to_an_address_are_counted_whether_or_not_somebody_has_it() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "mails").await;
+    let service = throttled(&world).set("LIMITS__MAILS_PER_ADDRESS", "2").start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let mut stories = Vec::new();
+    for email in [&ada.email, &world.address("nobody")] {
+        let mut story = Vec::new();
+        for last in 1..=4 {
+            // From other networks: it is the address that is protected.
+            let answer = from(&api, &format!("198.51.100.{last}"), RESEND, &json!({ "email": email })).await;
+            assert!(seconds(&answer) > 0);
+            story.push(said(&answer));
+        }
+        stories.push(story);
+    }
+    assert_eq!(stories[0].iter().map(|it| it.status).collect::<Vec<_>>(), [202, 202, 429, 429]);
+    assert_eq!(stories[0], stories[1]);
+    assert_eq!(stories[0][0].policy, "\"mail\";q=2;w=3600");
+
+    let mut topic = world.topic_reader();
+    topic.read_type("user.email_verification_requested.v1", 2).await;
+    // A later event of the same user: nothing more was queued before it.
+    let _ = sign_in(&api, "203.0.113.1", &ada).await.expect(200);
+    topic.read_type("user.logged_in.v1", 1).await;
+    let requested = |it: &&test_support::Record| it.event_type() == "user.email_verification_requested.v1";
+    assert_eq!(topic.read_all().await.iter().filter(requested).count(), 2);
+}
+
+#[tokio::test]
+async fn a_throttle_that_cannot_be_read_lets_nobody_in() {
+    let stack = Stack::from_env();
+    let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
+    let proxy = TcpProxy::start(upstream).await.expect("a proxy can be had");
+    let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
+    let world = World::new(&stack, "away").await.on_mongodb(uri);
+    let service = throttled(&world).start().await;
+    let api = service.api();
+    let nobody = world.address("nobody");
+    let _ = guess(&api, "198.51.100.1", &nobody).await.expect(401);
+    proxy.set(Mode::Refuse);
+    let away = guess(&api, "198.51.100.1", &nobody).await.expect_problem(503, "unavailable");
+    assert!(!away.header("retry-after").is_empty());
+    let resend = from(&api, "198.51.100.1", RESEND, &json!({ "email": nobody })).await;
+    let _ = resend.expect_problem(503, "unavailable");
+    proxy.set(Mode::Pass);
+    eventually(DEADLINE, "logins to be judged again", async || {
+        (guess(&api, "198.51.100.2", &nobody).await.status == 401).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn limits_that_are_off_say_nothing_and_hold_nobody() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "off").await;
+    let service =
+        throttled(&world).set("LIMITS__ENABLED", "false").set("LIMITS__LOGIN_FREE_FAILURES", "1").start().await;
+    let api = service.api();
+    for _ in 0..4 {
+        let answer = guess(&api, "198.51.100.1", &world.address("nobody")).await.expect(401);
+        assert!(answer.headers.get("ratelimit").is_none() && answer.headers.get("ratelimit-policy").is_none());
+    }
+    assert!(rows(&world).await.is_empty());
+}
