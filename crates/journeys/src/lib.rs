@@ -1,5 +1,6 @@
 //! What the journeys share beyond `test-support`: they know the contract, which it does not.
 
+pub mod administrators;
 pub mod author;
 pub mod ledger;
 pub mod offsets;

@@ -1,5 +1,6 @@
 //! What nobody waits for: keys of idempotent registrations are forgotten after their
-//! time. One replica at a time does it.
+//! time, admins whom a crash has left out of the list are put back. One replica at a time
+//! does it.
 
 use std::time::Duration;
 
@@ -37,6 +38,10 @@ impl Housekeeping {
         if self.store.leases.hold(LEASE, self.holder, EVERY).await? {
             let forgotten = self.store.users.forget_idempotency_keys(self.clock.now()).await?;
             tracing::debug!(forgotten, "idempotency keys");
+            let admitted = self.store.admins.readmit_all().await?;
+            if admitted > 0 {
+                tracing::info!(admitted, "admins put back into the list of admins");
+            }
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("http", &["domain", "keys", "outbox", "usecase"]),
     ("housekeeping", &["store"]),
     ("config", &["hashing"]),
-    ("commands", &["app", "config", "http", "store"]),
+    ("commands", &["app", "config", "domain", "http", "store", "usecase"]),
 ];
 
 #[test]

@@ -8,7 +8,7 @@ use service_kit::{
     ops, telemetry,
 };
 
-use super::{events, keygen};
+use super::{events, grant_role, keygen};
 use crate::{
     app::{self, Application},
     config::{Config, SOURCE},
@@ -45,6 +45,8 @@ enum Command {
         #[arg(long)]
         if_missing: bool,
     },
+    /// Gives an account a role: so the first administrator is made
+    GrantRole(grant_role::GrantRole),
     /// Events that wait to be published
     Events {
         /// One JSON object a line
@@ -83,6 +85,10 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Keygen { out, if_missing } => keygen::run(&out, if_missing),
+        Command::GrantRole(typed) => {
+            let config: Config = SOURCE.load(file)?;
+            block_on(grant_role::run(&config, typed))
+        }
         Command::Events { json, command } => {
             let config: Config = SOURCE.load(file)?;
             block_on(events::run(&config, command, json))

@@ -2,6 +2,7 @@
 
 mod cli;
 mod events;
+mod grant_role;
 mod keygen;
 
 pub use cli::{Cli, run};

@@ -108,6 +108,25 @@ impl fmt::Debug for Email {
     }
 }
 
+/// What the keys of all addresses begin with that begin as this text does. Of the domain
+/// each label is taken as it would stand in a key, if it can be one.
+pub(super) fn key_prefix(typed: &str) -> String {
+    let (local, domain) = typed.rsplit_once('@').map_or((typed, None), |(local, domain)| (local, Some(domain)));
+    let mut prefix: String = local.to_lowercase().nfc().collect();
+    if let Some(domain) = domain {
+        let labels: Vec<String> = domain.split('.').map(label_prefix).collect();
+        prefix.push('@');
+        prefix.push_str(&labels.join("."));
+    }
+    prefix
+}
+
+fn label_prefix(typed: &str) -> String {
+    let a_label =
+        Uts46::new().to_ascii(typed.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Ignore);
+    a_label.map_or_else(|_| typed.to_lowercase(), std::borrow::Cow::into_owned)
+}
+
 fn local_part(typed: &str) -> Result<String, Invalid> {
     if typed.starts_with('"') {
         return Err(not_an_address("Addresses with a quoted name before the @ are not supported."));

@@ -84,6 +84,12 @@ fn key(name: &str) -> String {
     skeleton(&folded).collect()
 }
 
+/// What the keys of all names begin with that begin as this text does. Letters that look
+/// alike are not told apart, so a few others may begin so too.
+pub(super) fn key_prefix(typed: &str) -> String {
+    key(&typed.nfc().collect::<String>())
+}
+
 /// A mark belongs to the letter before it, so it can neither begin a name nor follow
 /// punctuation.
 fn is_well_formed(name: &str) -> bool {

@@ -3,6 +3,7 @@
 
 pub mod account_pages;
 mod account_texts;
+mod admin;
 mod auth;
 pub mod bearer;
 pub mod body_guard;
@@ -28,6 +29,7 @@ mod rate_limit;
 mod refusals;
 pub mod request_context;
 mod routes;
+mod signed_in_admin;
 mod signed_in_caller;
 mod strict_json;
 mod users;

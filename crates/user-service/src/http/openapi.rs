@@ -15,7 +15,7 @@ use utoipa::{
 };
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{auth, jwks, users};
+use super::{admin, auth, jwks, users};
 
 /// The document.
 #[derive(OpenApi)]
@@ -43,6 +43,13 @@ use super::{auth, jwks, users};
         auth::email_verification::resend,
         auth::password_reset::post,
         auth::password_reset::confirm,
+        admin::list_users::get,
+        admin::get_user::get,
+        admin::patch_user::patch,
+        admin::delete_user::delete,
+        admin::disable::post,
+        admin::enable::post,
+        admin::logout::post,
         jwks::get,
     ),
     modifiers(&Bearer, &RequestHeaders, &AnswerHeaders),
@@ -52,6 +59,7 @@ use super::{auth, jwks, users};
         (name = "e-mail", description = "Verification of the address"),
         (name = "password", description = "Reset of a forgotten password"),
         (name = "second factor", description = "TOTP (RFC 6238) and recovery codes"),
+        (name = "administration", description = "Accounts of others; needs the role `admin`"),
         (name = "keys", description = "Verification of access tokens by others"),
     ),
 )]

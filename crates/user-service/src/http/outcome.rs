@@ -5,13 +5,15 @@ use std::time::Duration;
 use super::{field_error::FieldError, problem::Problem};
 use crate::keys::SigningUnavailable;
 use crate::usecase::{
-    ChangePasswordError, DeleteAccountError, EndSessionError, EndSessionsError, Failure, LoginError, LoginTotpError,
-    NotSignedIn, RefreshError, RegisterError, ResetPasswordError, SecondFactorError, UpdateProfileError,
-    VerifyEmailError,
+    ActError, ChangePasswordError, DeleteAccountError, EndSessionError, EndSessionsError, Failure, LoginError,
+    LoginTotpError, NotSignedIn, RefreshError, RegisterError, ResetPasswordError, SecondFactorError,
+    UpdateProfileError, VerifyEmailError,
 };
 
 /// When to try again after something was away.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// Why the only administrator stays one.
+const LAST_ADMIN: &str = "This is the only administrator. Make somebody else one first.";
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
@@ -109,6 +111,8 @@ impl From<UpdateProfileError> for Problem {
                 Self::ValidationFailed(vec![FieldError::body("attributes", &invalid)])
             }
             UpdateProfileError::Gone => Self::Unauthorized,
+            UpdateProfileError::NotFound => Self::NotFound,
+            UpdateProfileError::LastAdmin => Self::Conflict(LAST_ADMIN),
             UpdateProfileError::Failure(failure) => failure.into(),
         }
     }
@@ -129,8 +133,20 @@ impl From<DeleteAccountError> for Problem {
         match error {
             DeleteAccountError::WrongPassword => Self::WrongPassword,
             DeleteAccountError::PreconditionFailed => Self::PreconditionFailed,
+            DeleteAccountError::LastAdmin => Self::Conflict(LAST_ADMIN),
             DeleteAccountError::Gone => Self::Unauthorized,
             DeleteAccountError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ActError> for Problem {
+    fn from(error: ActError) -> Self {
+        match error {
+            ActError::NotFound => Self::NotFound,
+            ActError::PreconditionFailed => Self::PreconditionFailed,
+            ActError::LastAdmin => Self::Conflict(LAST_ADMIN),
+            ActError::Failure(failure) => failure.into(),
         }
     }
 }

@@ -48,3 +48,30 @@ pub(super) enum NotSignedIn {
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthorized(ProblemDetails),
 }
+
+/// Of every operation for administrators.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its derived documentation is used")]
+pub(super) enum Forbidden {
+    /// `forbidden`
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemDetails),
+}
+
+/// Of every operation on the account of somebody else.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its derived documentation is used")]
+pub(super) enum NoSuchUser {
+    /// `not-found`
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(ProblemDetails),
+}
+
+/// Of every operation that may take an administrator away.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its derived documentation is used")]
+pub(super) enum LastAdmin {
+    /// `conflict`: the last administrator
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(ProblemDetails),
+}

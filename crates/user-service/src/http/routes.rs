@@ -3,6 +3,7 @@
 use actix_web::web::{self, ServiceConfig, resource};
 
 use super::{
+    admin::{delete_user, disable, enable, get_user, list_users, logout as logout_user, patch_user},
     auth::{
         email_verification, login, login_totp, logout, password_reset, refresh, reset_password_page, verify_email_page,
     },
@@ -72,6 +73,21 @@ pub fn configure(config: &mut ServiceConfig) {
             resource("/auth/password-reset/confirm")
                 .route(web::post().to(password_reset::confirm))
                 .default_service(not("POST")),
+        )
+        .service(resource("/admin/users").route(get().to(list_users::get)).default_service(not("GET, HEAD")))
+        .service(
+            resource("/admin/users/{id}")
+                .route(get().to(get_user::get))
+                .route(web::patch().to(patch_user::patch))
+                .route(web::delete().to(delete_user::delete))
+                .default_service(not("GET, HEAD, PATCH, DELETE")),
+        )
+        .service(
+            resource("/admin/users/{id}/disable").route(web::post().to(disable::post)).default_service(not("POST")),
+        )
+        .service(resource("/admin/users/{id}/enable").route(web::post().to(enable::post)).default_service(not("POST")))
+        .service(
+            resource("/admin/users/{id}/logout").route(web::post().to(logout_user::post)).default_service(not("POST")),
         )
         .service(resource("/openapi.json").route(get().to(openapi::get)).default_service(not("GET, HEAD")))
         .default_service(web::to(not_found));

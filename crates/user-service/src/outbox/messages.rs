@@ -3,10 +3,11 @@
 use std::fmt;
 
 use events::{
-    DeletedBy, LoginMethod, PasswordChangeReason, Payload, Recipient, SessionsEndedReason, TokenGrant, TraceParent,
-    UserDeleted, UserEmailVerificationRequested, UserEmailVerified, UserLocked, UserLoggedIn, UserPasswordChanged,
-    UserPasswordResetRequested, UserProfileUpdated, UserRecoveryCodeUsed, UserRegistered, UserSessionsEnded,
-    UserTotpDisabled, UserTotpEnabled, UserUnlocked,
+    DeletedBy, LoginMethod, PasswordChangeReason, Payload, Recipient, RolesChangedBy, SessionsEndedReason,
+    StatusChangedBy, TokenGrant, TraceParent, UserDeleted, UserDisabled, UserEmailVerificationRequested,
+    UserEmailVerified, UserEnabled, UserLocked, UserLoggedIn, UserPasswordChanged, UserPasswordResetRequested,
+    UserProfileUpdated, UserRecoveryCodeUsed, UserRegistered, UserRolesChanged, UserSessionsEnded, UserTotpDisabled,
+    UserTotpEnabled, UserUnlocked,
     sealing::{PublicKey, Purpose, TokenPlaintext},
 };
 use jiff::Timestamp;
@@ -227,6 +228,20 @@ impl Outbox {
         event(self.ids.v7(now), now, origin, &Payload::UserUnlocked(UserUnlocked { user_id: user }))
     }
 
+    /// An admin has disabled the account.
+    #[must_use]
+    pub fn disabled(&self, user: Uuid, now: Timestamp, origin: &Origin) -> NewEvent {
+        let payload = UserDisabled { user_id: user, by: StatusChangedBy::Admin };
+        event(self.ids.v7(now), now, origin, &Payload::UserDisabled(payload))
+    }
+
+    /// An admin has enabled the account again.
+    #[must_use]
+    pub fn enabled(&self, user: Uuid, now: Timestamp, origin: &Origin) -> NewEvent {
+        let payload = UserEnabled { user_id: user, by: StatusChangedBy::Admin };
+        event(self.ids.v7(now), now, origin, &Payload::UserEnabled(payload))
+    }
+
     /// The account is gone.
     #[must_use]
     pub fn deleted(
@@ -252,6 +267,15 @@ impl Outbox {
         let plaintext = TokenPlaintext { token: token.to_text(), to: to.to_owned(), purpose, event_id };
         TokenGrant { sealed: self.sealing.seal(&plaintext), expires_at }
     }
+}
+
+/// The account has these roles now. No method of [`Outbox`]: the command line, which does
+/// it too, has no key to seal with.
+#[must_use]
+pub fn roles_changed(ids: &Ids, user: Uuid, roles: &[String], now: Timestamp, origin: &Origin) -> NewEvent {
+    let by = if origin.actor == Actor::Operator { RolesChangedBy::Operator } else { RolesChangedBy::Admin };
+    let payload = UserRolesChanged { user_id: user, roles: roles.to_vec(), by };
+    event(ids.v7(now), now, origin, &Payload::UserRolesChanged(payload))
 }
 
 fn event(id: Uuid, at: Timestamp, origin: &Origin, payload: &Payload) -> NewEvent {

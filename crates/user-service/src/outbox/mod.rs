@@ -2,4 +2,4 @@
 
 mod messages;
 
-pub use messages::{Actor, Origin, Outbox};
+pub use messages::{Actor, Origin, Outbox, roles_changed};

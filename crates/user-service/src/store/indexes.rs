@@ -12,6 +12,10 @@ pub const EMAIL_KEYS: &str = "emailKeys";
 pub const USERNAME_KEY: &str = "usernameKey";
 /// The index of the idempotency keys.
 pub const IDEMPOTENCY_KEY: &str = "idempotencyKey";
+/// The indexes of the lists of accounts.
+pub(super) const ID_BY_STATUS: &str = "statusId";
+pub(super) const EMAIL_BY_STATUS: &str = "statusEmail";
+pub(super) const USERNAME_BY_STATUS: &str = "statusUsername";
 
 /// Decide uniqueness, so they are there before the first registration.
 #[must_use]
@@ -39,6 +43,14 @@ pub fn after_readiness(audit_retention: Duration) -> Vec<IndexSpec> {
             .partial(doc! { "tokens.hash": { "$exists": true } }),
         IndexSpec::new("users", "idempotencyUntil", doc! { "idempotency.until": 1 })
             .partial(doc! { "idempotency.until": { "$exists": true } }),
+        // Lists and searches: the order of each page. Tombstones have no status.
+        IndexSpec::new("users", ID_BY_STATUS, doc! { "status": 1, "_id": -1 })
+            .partial(doc! { "status": { "$exists": true } }),
+        IndexSpec::new("users", EMAIL_BY_STATUS, doc! { "status": 1, "emailKeys.0": 1 })
+            .partial(doc! { "status": { "$exists": true } }),
+        IndexSpec::new("users", USERNAME_BY_STATUS, doc! { "status": 1, "usernameKey": 1 })
+            .partial(doc! { "status": { "$exists": true } }),
+        IndexSpec::new("users", "roles", doc! { "roles": 1 }).partial(doc! { "roles.0": { "$exists": true } }),
         IndexSpec::new("sessions", "expiry", doc! { "expiresAt": 1 }).expire_after(Duration::ZERO),
         IndexSpec::new("throttles", "expiry", doc! { "expiresAt": 1 }).expire_after(Duration::ZERO),
         IndexSpec::new("sessions", "newest", doc! { "userId": 1, "createdAt": -1, "_id": -1 }),

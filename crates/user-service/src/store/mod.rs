@@ -3,6 +3,7 @@
 //! Every write is acknowledged by a majority and journaled (set on the client);
 //! every operation has a deadline, and one that passes it has an unknown outcome.
 
+mod admins;
 mod audit;
 mod indexes;
 mod keys;
@@ -12,6 +13,7 @@ mod session_document;
 mod sessions;
 mod throttles;
 mod user_document;
+mod user_search;
 mod users;
 
 use std::time::Duration;
@@ -20,6 +22,7 @@ use bson::{DateTime, Document, Uuid, doc};
 use mongodb::{Collection, Database};
 use service_kit::mongo::StoreError;
 
+pub use admins::{AdminStore, Admission, Leaving};
 pub use audit::{AuditRow, AuditStore};
 pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, after_readiness, unique};
 pub use keys::{KeyStore, StoredKey, StoredKeySet};
@@ -33,6 +36,7 @@ pub use user_document::{
     AuditPart, IdempotencyRecord, KnownNetwork, Parked, PendingEvent, SessionRule, TokenRecord, TotpRecord, TotpSetup,
     UsedToken, UserRecord,
 };
+pub use user_search::UserPage;
 pub use users::{Change, Commit, DecidedOn, NewEvent, TokenChange, TotpChange, UserStore};
 
 /// The version of every document's shape.
@@ -45,6 +49,7 @@ pub struct Store {
     pub pending: PendingStore,
     pub sessions: SessionStore,
     pub audit: AuditStore,
+    pub admins: AdminStore,
     pub keys: KeyStore,
     pub leases: LeaseStore,
     pub throttles: ThrottleStore,
@@ -55,8 +60,10 @@ impl Store {
     #[must_use]
     pub fn new(database: &Database, deadline: Duration, max_pending: usize) -> Self {
         let handle = |name| Handle { collection: database.collection(name), deadline };
+        let users = UserStore::new(handle("users"), max_pending);
         Self {
-            users: UserStore::new(handle("users"), max_pending),
+            admins: AdminStore::new(handle("admins"), users.clone()),
+            users,
             pending: PendingStore::new(handle("users"), handle("sessions"), handle("audit")),
             sessions: SessionStore::new(handle("sessions")),
             audit: AuditStore::new(handle("audit")),

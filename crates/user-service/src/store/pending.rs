@@ -1,7 +1,7 @@
 //! The relay's side of `users`: which events wait, and taking away what the broker
 //! has acknowledged.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bson::{Bson, DateTime, Document, Uuid, doc};
 use futures_util::TryStreamExt;
@@ -11,7 +11,7 @@ use service_kit::mongo::{StoreError, within};
 
 use super::{
     Handle, SCHEMA_VERSION, unfit,
-    user_document::{Parked, PendingEvent},
+    user_document::{AuditPart, Parked, PendingEvent},
 };
 
 /// A user's unpublished events, oldest first.
@@ -97,6 +97,8 @@ impl PendingStore {
     pub async fn settle(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
         let (gone, living): (Vec<&Acknowledged>, Vec<&Acknowledged>) =
             acknowledged.iter().copied().partition(|ack| ack.last_of_tombstone);
+        // Of a tombstone nothing is kept but what its admin did.
+        self.write_audit_of_admins(acknowledged).await?;
         self.write_audit(&living).await?;
         self.pull(&living).await?;
         for tombstone in gone {
@@ -109,6 +111,30 @@ impl PendingStore {
         let updates: Vec<Document> =
             acknowledged.iter().flat_map(|ack| ack.events.iter().map(|event| audit_upsert(ack.user, event))).collect();
         run_updates(&self.audit, updates).await
+    }
+
+    /// The act of an admin is in the admin's log too, with the id of the other account.
+    async fn write_audit_of_admins(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
+        let events = acknowledged.iter().flat_map(|ack| ack.events.iter().map(|event| (ack.user, event)));
+        let acts: Vec<_> = events.filter_map(|(user, event)| Some((event.admin(user)?, user, event))).collect();
+        if acts.is_empty() {
+            return Ok(());
+        }
+        // An admin who is gone since then has no log any more.
+        let living = self.living(acts.iter().map(|(admin, ..)| *admin).collect()).await?;
+        let acts = acts.into_iter().filter(|(admin, ..)| living.contains(admin));
+        run_updates(&self.audit, acts.map(|(admin, target, event)| admin_upsert(admin, target, event)).collect()).await
+    }
+
+    async fn living(&self, users: BTreeSet<uuid::Uuid>) -> Result<BTreeSet<uuid::Uuid>, StoreError> {
+        let ids: Vec<Bson> = users.into_iter().map(|id| Bson::from(Uuid::from(id))).collect();
+        let filter = doc! { "_id": { "$in": ids }, "deletedAt": { "$exists": false } };
+        let found: Vec<Backlog> = within(self.users.deadline, async {
+            let cursor = self.users.collection.find(filter).projection(doc! { "_id": 1 }).await?;
+            cursor.with_type::<Backlog>().try_collect().await
+        })
+        .await?;
+        Ok(found.into_iter().map(|user| user.user.into()).collect())
     }
 
     async fn pull(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
@@ -174,20 +200,36 @@ fn ids(events: &[PendingEvent]) -> Vec<Bson> {
 }
 
 fn audit_upsert(user: uuid::Uuid, event: &PendingEvent) -> Document {
+    upsert(event.id, audit_row(user, event, &event.audit_of(user)))
+}
+
+/// The id is the event's own, made into another: the row is written once.
+fn admin_upsert(admin: uuid::Uuid, target: uuid::Uuid, event: &PendingEvent) -> Document {
+    let id = uuid::Uuid::new_v5(&event.id.into(), b"admin");
+    let mut row = audit_row(admin, event, &AuditPart { actor: "self".to_owned(), ..event.audit.clone() });
+    row.insert("target", Uuid::from(target));
+    upsert(id.into(), row)
+}
+
+fn audit_row(user: uuid::Uuid, event: &PendingEvent, part: &AuditPart) -> Document {
     let mut row = doc! {
         "schemaVersion": SCHEMA_VERSION,
         "userId": Uuid::from(user),
         "at": event.at,
         "type": &event.event_type,
-        "actor": &event.audit.actor,
+        "actor": &part.actor,
     };
-    let optional = [("address", &event.audit.address), ("client", &event.audit.client)];
+    let optional = [("address", &part.address), ("client", &part.client)];
     for (field, value) in optional {
         if let Some(value) = value {
             row.insert(field, value);
         }
     }
-    doc! { "q": { "_id": event.id }, "u": { "$setOnInsert": row }, "upsert": true }
+    row
+}
+
+fn upsert(id: Uuid, row: Document) -> Document {
+    doc! { "q": { "_id": id }, "u": { "$setOnInsert": row }, "upsert": true }
 }
 
 /// Many updates in one command, each on its own (the driver's bulk write needs MongoDB 8).

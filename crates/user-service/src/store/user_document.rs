@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use service_kit::mongo::StoreError;
 
 use crate::{
-    domain::{User, UserStatus},
+    domain::{User, UserStatus, role},
     hashing::PasswordHash,
 };
 
@@ -183,6 +183,24 @@ pub struct AuditPart {
     pub client: Option<String>,
 }
 
+impl PendingEvent {
+    /// The admin who did it to the account of somebody else, `user`.
+    #[must_use]
+    pub fn admin(&self, user: uuid::Uuid) -> Option<uuid::Uuid> {
+        uuid::Uuid::try_parse(&self.audit.actor).ok().filter(|admin| *admin != user)
+    }
+
+    /// What the log of `user` holds of it: of an admin no more than the id. Address and
+    /// client are the admin's, and are in the admin's own log.
+    #[must_use]
+    pub fn audit_of(&self, user: uuid::Uuid) -> AuditPart {
+        match self.admin(user) {
+            Some(_) => AuditPart { actor: self.audit.actor.clone(), ..AuditPart::default() },
+            None => self.audit.clone(),
+        }
+    }
+}
+
 /// The broker refused an event of this user for itself; tried again at `until`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Parked {
@@ -228,6 +246,12 @@ impl UserRecord {
     /// When what is stored is no hash: somebody else wrote it.
     pub fn password_hash(&self) -> Result<PasswordHash, StoreError> {
         PasswordHash::parse(self.password_hash.clone()).map_err(|error| mongodb::error::Error::custom(error).into())
+    }
+
+    /// Whether the account administrates: it has the role and may be used.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.status == UserStatus::Active && role::administrate(&self.roles)
     }
 
     /// Whether a session of this id and epoch lives, as far as the user decides it.

@@ -112,7 +112,7 @@ pub enum Commit {
 /// The collection `users`, for those who decide about accounts.
 #[derive(Clone)]
 pub struct UserStore {
-    handle: Handle,
+    pub(super) handle: Handle,
     max_pending: usize,
 }
 

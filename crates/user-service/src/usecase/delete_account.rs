@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use events::DeletedBy;
 
-use super::{Accounts, Caller, DECISIONS, Failure, reauthenticate::Reauthentication};
+use super::{Accounts, Caller, DECISIONS, Failure, administration::AdminWriteError, reauthenticate::Reauthentication};
 use crate::{
     domain::Password,
     hashing::PasswordHash,
     outbox::Origin,
-    store::{Change, Commit, DecidedOn},
+    store::{Change, Commit},
 };
 use service_kit::mongo::StoreError;
 
@@ -26,6 +26,8 @@ pub enum DeleteAccountError {
     WrongPassword,
     #[error("the account has another version")]
     PreconditionFailed,
+    #[error("the last administrator")]
+    LastAdmin,
     #[error("the account is gone, or its sessions have ended")]
     Gone,
     #[error(transparent)]
@@ -44,6 +46,15 @@ impl From<Reauthentication> for DeleteAccountError {
 impl From<StoreError> for DeleteAccountError {
     fn from(error: StoreError) -> Self {
         Self::Failure(error.into())
+    }
+}
+
+impl From<AdminWriteError> for DeleteAccountError {
+    fn from(error: AdminWriteError) -> Self {
+        match error {
+            AdminWriteError::LastAdmin => Self::LastAdmin,
+            AdminWriteError::Store(error) => error.into(),
+        }
     }
 }
 
@@ -86,9 +97,7 @@ impl Accounts {
             let id = user.id.into();
             let event = self.outbox.deleted(id, user.user().recipient(), DeletedBy::SelfService, now, origin);
             let change = Change { bury: true, beyond_bound: true, events: vec![event], ..Change::default() };
-            if let Commit::Buried(pending) =
-                self.store.users.commit(id, DecidedOn::Version(user.version), change).await?
-            {
+            if let Commit::Buried(pending) = self.commit_as_admin(&user, false, change).await? {
                 self.publish_tombstone(id, now, pending);
                 return Ok(());
             }

@@ -1,6 +1,7 @@
 //! What the service does, one file each. A use case takes domain values, decides,
 //! writes once, and offers the events to the relay.
 
+mod administration;
 mod background;
 mod begin_session;
 mod change_password;
@@ -35,6 +36,10 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use uuid::Uuid;
 
+pub use administration::{
+    ActError, FoundUsers, GrantRoleError, Granted, delete_user, disable_user, enable_user, end_sessions, find_user,
+    find_users, grant_role,
+};
 pub use background::{Background, BackgroundQueue, RequestedMail};
 pub use change_password::{ChangePassword, ChangePasswordError, change_password};
 pub use delete_account::{DeleteAccount, DeleteAccountError, delete_account};
@@ -42,7 +47,7 @@ pub use failure::Failure;
 pub use login::{Login, LoginError, login};
 pub use login_totp::{LoginTotpError, login_totp};
 pub use logout::logout;
-pub use profile::{ProfileChange, UpdateProfileError, update_profile};
+pub use profile::{ProfileChange, UpdateProfileError, edit_user, update_profile};
 pub use refresh::{RefreshError, refresh};
 pub use register::{RegisterError, Registration, register};
 pub use request_mail::request_mail;

@@ -1,18 +1,20 @@
-//! Changes of the profile: members of a merge patch (RFC 7396), decided on the version
-//! that was read and decided again when somebody else wrote.
+//! Changes of the profile, by the person or by an admin: members of a merge patch
+//! (RFC 7396), decided on the version that was read and decided again when somebody else
+//! wrote. An admin's may also change the roles, in the same write.
 
 use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
 use serde_json::{Map, Value};
 
-use super::{Accounts, Caller, DECISIONS, Failure, Next, after};
+use super::{Accounts, Caller, DECISIONS, Failure, Next, administration::AdminWriteError, after};
 use crate::{
-    domain::{Attributes, DisplayName, Invalid, Locale, Timezone, User, Username},
-    outbox::Origin,
-    store::{Change, DecidedOn, USERNAME_KEY, UserRecord},
+    domain::{Attributes, DisplayName, Invalid, Locale, Roles, Timezone, User, UserStatus, Username},
+    outbox::{Origin, roles_changed},
+    store::{Change, USERNAME_KEY, UserRecord},
 };
 use service_kit::mongo::StoreError;
+use uuid::Uuid;
 
 /// New values; the outer `None` leaves a member as it is, the inner one clears it.
 #[derive(Default)]
@@ -34,8 +36,14 @@ pub enum UpdateProfileError {
     PreconditionFailed,
     #[error("the attributes would not be valid")]
     InvalidAttributes(Invalid),
+    /// Of the person who asks.
     #[error("the account is gone")]
     Gone,
+    /// Of the admin who asks.
+    #[error("there is no such account")]
+    NotFound,
+    #[error("the last administrator")]
+    LastAdmin,
     #[error(transparent)]
     Failure(#[from] Failure),
 }
@@ -46,7 +54,14 @@ impl From<StoreError> for UpdateProfileError {
     }
 }
 
-/// Writes the new values. `permits` judges the version that is decided on (`If-Match`).
+/// Who changes a profile, and so what has to hold of the account when it is read again.
+enum Editor {
+    Person { session: Uuid, epoch: i64 },
+    Admin { roles: Option<Roles> },
+}
+
+/// Writes the new values of one's own account. `permits` judges the version that is
+/// decided on (`If-Match`).
 ///
 /// # Errors
 /// [`UpdateProfileError`]; nothing was changed, except after an unavailable store,
@@ -59,47 +74,94 @@ pub async fn update_profile(
     origin: Origin,
 ) -> Result<User, UpdateProfileError> {
     accounts.uniqueness_is_decided()?;
+    let editor = Editor::Person { session: caller.session, epoch: caller.epoch };
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.patch(caller, &change, permits, &origin).await }).await
+    let patch = async move { this.patch(caller.user, &editor, &change, permits, &origin).await };
+    accounts.writes.to_the_end(patch).await
+}
+
+/// As [`update_profile`], by an admin, for the account with this id; `roles` replaces
+/// all that it has.
+///
+/// # Errors
+/// As [`update_profile`]; also [`UpdateProfileError::LastAdmin`].
+pub async fn edit_user(
+    accounts: &Arc<Accounts>,
+    id: Uuid,
+    change: ProfileChange,
+    roles: Option<Roles>,
+    permits: impl Fn(i64) -> bool + Send + 'static,
+    origin: Origin,
+) -> Result<User, UpdateProfileError> {
+    accounts.uniqueness_is_decided()?;
+    let editor = Editor::Admin { roles };
+    let this = Arc::clone(accounts);
+    let patch = async move {
+        let user = this.store.users.by_id(id).await?.ok_or(UpdateProfileError::NotFound)?;
+        this.patch(user, &editor, &change, permits, &origin).await
+    };
+    accounts.writes.to_the_end(patch).await
 }
 
 impl Accounts {
     async fn patch(
         &self,
-        caller: Caller,
+        mut user: UserRecord,
+        editor: &Editor,
         change: &ProfileChange,
         permits: impl Fn(i64) -> bool,
         origin: &Origin,
     ) -> Result<User, UpdateProfileError> {
-        let mut user = caller.user;
         for _ in 0..DECISIONS {
             if !permits(user.version) {
                 return Err(UpdateProfileError::PreconditionFailed);
             }
-            let (set, changed) = differences(&user, change).map_err(UpdateProfileError::InvalidAttributes)?;
-            if changed.is_empty() {
+            let id = user.id.into();
+            let (mut set, changed) = differences(&user, change).map_err(UpdateProfileError::InvalidAttributes)?;
+            let now = self.clock.now();
+            let mut events = Vec::new();
+            if !changed.is_empty() {
+                events.push(self.outbox.profile_updated(id, changed, now, origin));
+            }
+            let mut admin_after = user.is_admin();
+            if let Editor::Admin { roles: Some(roles) } = editor
+                && roles.as_slice() != user.roles
+            {
+                set.insert("roles", roles.as_slice());
+                admin_after = user.status == UserStatus::Active && roles.administrate();
+                events.push(roles_changed(&self.ids, id, roles.as_slice(), now, origin));
+            }
+            if events.is_empty() {
                 return Ok(user.user());
             }
-            let event = self.outbox.profile_updated(user.id.into(), changed, self.clock.now(), origin);
-            let write = Change { set, events: vec![event], ..Change::default() };
-            let decided_on = DecidedOn::Version(user.version);
-            let commit = match self.store.users.commit(user.id.into(), decided_on, write).await {
+            let write = Change { set, events, ..Change::default() };
+            let commit = match self.commit_as_admin(&user, admin_after, write).await {
                 Ok(commit) => commit,
-                Err(StoreError::DuplicateKey { index }) if index == USERNAME_KEY => {
+                Err(AdminWriteError::LastAdmin) => return Err(UpdateProfileError::LastAdmin),
+                Err(AdminWriteError::Store(StoreError::DuplicateKey { index })) if index == USERNAME_KEY => {
                     return Err(UpdateProfileError::UsernameTaken);
                 }
-                Err(error) => return Err(error.into()),
+                Err(AdminWriteError::Store(error)) => return Err(error.into()),
             };
             if let Next::Done(written) = after(commit)? {
                 self.publish(&written);
                 return Ok(written.user());
             }
-            let again = self.store.users.by_id(user.id.into()).await?;
-            user = again
-                .filter(|user| user.session_lives(caller.session, caller.epoch))
-                .ok_or(UpdateProfileError::Gone)?;
+            user = editor.still(self.store.users.by_id(id).await?)?;
         }
         Err(Failure::unavailable("too many writers on one account").into())
+    }
+}
+
+impl Editor {
+    /// The account as it is now, if it may still be changed.
+    fn still(&self, user: Option<UserRecord>) -> Result<UserRecord, UpdateProfileError> {
+        match self {
+            Self::Person { session, epoch } => {
+                user.filter(|user| user.session_lives(*session, *epoch)).ok_or(UpdateProfileError::Gone)
+            }
+            Self::Admin { .. } => user.ok_or(UpdateProfileError::NotFound),
+        }
     }
 }
 

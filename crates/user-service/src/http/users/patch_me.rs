@@ -27,20 +27,20 @@ use crate::{
 pub(crate) struct Body {
     /// Cannot be cleared.
     #[schema(nullable = false)]
-    username: Option<String>,
+    pub(in crate::http) username: Option<String>,
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<String>)]
-    display_name: Option<Option<String>>,
+    pub(in crate::http) display_name: Option<Option<String>>,
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<String>)]
-    locale: Option<Option<String>>,
+    pub(in crate::http) locale: Option<Option<String>>,
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<String>)]
-    timezone: Option<Option<String>>,
+    pub(in crate::http) timezone: Option<Option<String>>,
     /// Merged into what is there.
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<Object>)]
-    attributes: Option<Option<Map<String, Value>>>,
+    pub(in crate::http) attributes: Option<Option<Map<String, Value>>>,
 }
 
 /// Changes the account of the access token.
@@ -60,24 +60,24 @@ pub(in crate::http) async fn patch(
     context: RequestContext,
     MergePatchBody(body): MergePatchBody<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let change = profile_change(body)?;
+    let mut found = Validation::default();
+    let change = profile_change(body, &mut found);
+    found.finish()?;
     let permits = move |version| if_match.allows(version);
     let user = usecase::update_profile(&accounts.into_inner(), caller, change, permits, context.origin()).await?;
     Ok(HttpResponse::Ok().insert_header(etag_header(user.version)).json(UserBody::from(user)))
 }
 
-fn profile_change(body: Body) -> Result<ProfileChange, Problem> {
-    let mut found = Validation::default();
-    let change = ProfileChange {
+/// The change that the members mean; mistakes are noted.
+pub(in crate::http) fn profile_change(body: Body, found: &mut Validation) -> ProfileChange {
+    ProfileChange {
         username: found.check_optional("username", body.username.as_deref().map(Username::parse)),
         display_name: found
             .check_optional("displayName", body.display_name.map(|new| parse_or_clear(new, DisplayName::parse))),
         locale: found.check_optional("locale", body.locale.map(|new| parse_or_clear(new, Locale::parse))),
         timezone: found.check_optional("timezone", body.timezone.map(|new| parse_or_clear(new, Timezone::parse))),
         attributes: body.attributes,
-    };
-    found.finish()?;
-    Ok(change)
+    }
 }
 
 fn parse_or_clear<T>(new: Option<String>, parse: impl Fn(&str) -> Result<T, Invalid>) -> Result<Option<T>, Invalid> {

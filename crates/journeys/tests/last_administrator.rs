@@ -1,0 +1,193 @@
+//! There always is an administrator left, whoever removes whom, and wherever the service is killed.
+
+use bson::{Bson, Document, Uuid, doc};
+use futures_util::future::join_all;
+use journeys::administrators::{Admin, admin};
+use serde_json::json;
+use test_support::{DEADLINE, ServiceSpec, Stack, World};
+
+/// Where the hash is not what is tested.
+fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
+    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
+}
+
+/// The ids in the one document, which never are other than admins', and never none.
+async fn listed(world: &World) -> Vec<Uuid> {
+    let database = world.user_database().await;
+    let list = database.collection::<Document>("admins").find_one(doc! {}).await.expect("admins can be read");
+    let list = list.expect("there is a list");
+    let ids: Vec<Uuid> = list.get_array("ids").expect("ids").iter().filter_map(uuid_of).collect();
+    for id in &ids {
+        let user = database.collection::<Document>("users").find_one(doc! { "_id": id }).await;
+        let user = user.expect("users can be read").expect("who is listed is there");
+        assert_eq!(user.get("status"), Some(&Bson::from("active")), "{user}");
+        let roles = user.get_array("roles").expect("roles");
+        assert!(roles.contains(&Bson::from("admin")), "{id} is listed with {roles:?}");
+    }
+    ids
+}
+
+fn uuid_of(value: &Bson) -> Option<Uuid> {
+    bson::deserialize_from_bson(value.clone()).ok()
+}
+
+fn uuid(text: &str) -> Uuid {
+    Uuid::parse_str(text).expect("an id is a UUID")
+}
+
+#[tokio::test]
+async fn the_last_administrator_stays_in_all_four_ways() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "lastadmin").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = admin(&world, &service, "ada").await;
+    let own = |below: &str| Admin::path(&ada.id, below);
+    let password = json!({ "password": ada.person.password });
+    let etag = ada.api.get("/api/users/me").await.header("etag");
+
+    let nobody_else = async || {
+        let _ = ada.api.patch(&own(""), &json!({ "roles": ["x"] })).await.expect_problem(409, "conflict");
+        let _ = ada
+            .api
+            .patch(&own(""), &json!({ "roles": null, "displayName": "A" }))
+            .await
+            .expect_problem(409, "conflict");
+        let _ = ada.api.post(&own("/disable"), &json!({})).await.expect_problem(409, "conflict");
+        let _ = ada.api.delete(&own(""), None).await.expect_problem(409, "conflict");
+        let _ = ada.api.delete("/api/users/me", Some(&password)).await.expect_problem(409, "conflict");
+    };
+    nobody_else().await;
+    assert_eq!(ada.api.get("/api/users/me").await.header("etag"), etag, "a refusal changes nothing");
+    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    // What takes no right away is nobody's business but hers.
+    let _ = ada.api.patch(&own(""), &json!({ "roles": ["admin", "x"] })).await.expect(200);
+    let _ = ada.api.post(&own("/enable"), &json!({})).await.expect(204);
+
+    // Somebody with the role whose account is disabled does not count.
+    let eve = admin(&world, &service, "eve").await;
+    let _ = ada.api.post(&Admin::path(&eve.id, "/disable"), &json!({})).await.expect(204);
+    nobody_else().await;
+    let _ = ada.api.patch(&Admin::path(&eve.id, ""), &json!({ "displayName": "Eve" })).await.expect(200);
+    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    let _ = ada.api.post(&Admin::path(&eve.id, "/enable"), &json!({})).await.expect(204);
+    assert_eq!(listed(&world).await.len(), 2);
+
+    // Of two each may go, in every way; then the other stays.
+    let wrong = json!({ "password": "not the password" });
+    let _ = ada.api.delete("/api/users/me", Some(&wrong)).await.expect_problem(403, "wrong-password");
+    // Refused for another reason: she is still counted.
+    let taken = json!({ "roles": [], "username": eve.person.username });
+    let _ = ada.api.patch(&own(""), &taken).await.expect_problem(409, "username-taken");
+    assert_eq!(listed(&world).await.len(), 2);
+    assert_eq!(ada.set_roles(&ada.id, &[]).await, 200);
+    let _ = ada.api.get(&own("")).await.expect_problem(403, "forbidden");
+    let eves = json!({ "password": eve.person.password });
+    let back = api.with_token(&api.login(&eve.person).await.access);
+    let _ = back.delete("/api/users/me", Some(&eves)).await.expect_problem(409, "conflict");
+    let _ = back.patch(&own(""), &json!({ "roles": ["admin"] })).await.expect(200);
+    let _ = back.delete("/api/users/me", Some(&eves)).await.expect(204);
+    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    nobody_else().await;
+}
+
+#[tokio::test]
+async fn two_administrators_who_remove_each_other_at_once_do_not_both_succeed() {
+    const ROUNDS: usize = 50;
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "mutual").await;
+    let first = with_cheap_hashes(world.user_service());
+    let second = first.replica();
+    let (first, second) = tokio::join!(first.start(), second.start());
+    let (mut ada, mut eve) = (admin(&world, &first, "ada").await, admin(&world, &first, "eve").await);
+    let mut won = [0, 0];
+    for round in 0..ROUNDS {
+        // Every other round over two replicas; by all ways but deletion, which cannot be undone.
+        let eve_api = if round % 2 == 0 { eve.api.clone() } else { second.api().with_token(&eve.tokens.access) };
+        let remove = async |api: &test_support::Api, id: &str, disable: bool| {
+            if disable {
+                api.post(&Admin::path(id, "/disable"), &json!({})).await
+            } else {
+                api.patch(&Admin::path(id, ""), &json!({ "roles": [] })).await
+            }
+        };
+        let (by_ada, by_eve) =
+            tokio::join!(remove(&ada.api, &eve.id, round % 4 == 1), remove(&eve_api, &ada.id, round % 4 == 2));
+        let done = [by_ada.status / 100 == 2, by_eve.status / 100 == 2];
+        // The slower one is refused as the last, or is none any more.
+        assert_eq!(done.iter().filter(|done| **done).count(), 1, "{} {}", by_ada.text, by_eve.text);
+        let loser = if done[0] { &by_eve } else { &by_ada };
+        assert!([401, 403, 409].contains(&loser.status), "{}", loser.text);
+        assert_eq!(listed(&world).await.len(), 1);
+        won[usize::from(done[1])] += 1;
+        let (winner, other) = if done[0] { (&ada, &eve) } else { (&eve, &ada) };
+        assert_eq!(winner.set_roles(&other.id, &["admin"]).await, 200);
+        let _ = winner.api.post(&Admin::path(&other.id, "/enable"), &json!({})).await.expect(204);
+        assert_eq!(listed(&world).await.len(), 2);
+        // Sessions of whoever was disabled are over.
+        for admin in [&mut ada, &mut eve] {
+            admin.tokens = first.api().login(&admin.person).await;
+            admin.api = first.api().with_token(&admin.tokens.access);
+        }
+    }
+    println!("of {ROUNDS} rounds ada won {}, eve {}", won[0], won[1]);
+}
+
+#[tokio::test]
+async fn of_many_administrators_who_all_go_at_once_one_is_left() {
+    const MANY: usize = 8;
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "exodus").await;
+    let first = with_cheap_hashes(world.user_service());
+    let second = first.replica();
+    let (first, second) = tokio::join!(first.start(), second.start());
+    let mut admins = Vec::new();
+    for n in 0..MANY {
+        admins.push(admin(&world, &first, &format!("admin{n}")).await);
+    }
+    assert_eq!(listed(&world).await.len(), MANY);
+    let leave = async |(n, admin): (usize, &Admin)| {
+        let service = if n % 2 == 0 { &first } else { &second };
+        let api = service.api().with_token(&admin.tokens.access);
+        match n % 4 {
+            0 => api.patch(&Admin::path(&admin.id, ""), &json!({ "roles": [] })).await,
+            1 => api.post(&Admin::path(&admin.id, "/disable"), &json!({})).await,
+            2 => api.delete(&Admin::path(&admin.id, ""), None).await,
+            _ => api.delete("/api/users/me", Some(&json!({ "password": admin.person.password }))).await,
+        }
+    };
+    let answers = join_all(admins.iter().enumerate().map(leave)).await;
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status / 100 != 2).collect();
+    assert_eq!(refused.len(), 1, "{answers:#?}");
+    assert_eq!((refused[0].status, refused[0].problem().as_str()), (409, "conflict"));
+    assert_eq!(listed(&world).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_crash_in_the_middle_of_a_removal_leaves_both_and_is_mended() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "admincrash").await;
+    let spec = with_cheap_hashes(world.user_service()).fail_points("admins.after_pull=return");
+    let mut service = spec.start().await;
+    let (ada, eve) = (admin(&world, &service, "ada").await, admin(&world, &service, "eve").await);
+    let request = ada.api.request(reqwest::Method::PATCH, &Admin::path(&eve.id, ""));
+    let lost = ada.api.try_send(request.json(&json!({ "roles": [] }))).await;
+    assert!(lost.is_err(), "{lost:?}");
+    service.until_end(DEADLINE).await;
+    service.restart_with(ServiceSpec::without_fail_points).await;
+
+    // Both still are, one is not counted: so the other cannot go.
+    let _ = eve.api.get("/api/admin/users").await.expect(200);
+    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    let _ = eve.api.patch(&Admin::path(&ada.id, ""), &json!({ "roles": [] })).await.expect_problem(409, "conflict");
+    // The uncounted one can: somebody else is left.
+    let again = service.spec().command(&["grant-role", &eve.person.email, "admin"]).await;
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    assert_eq!(listed(&world).await.len(), 2);
+    assert_eq!(eve.set_roles(&ada.id, &[]).await, 200);
+    assert_eq!(listed(&world).await, [uuid(&eve.id)]);
+    // The removal that the crash stopped can be done now, by somebody who may.
+    let _ = eve.api.patch(&Admin::path(&ada.id, ""), &json!({ "roles": ["admin"] })).await.expect(200);
+    assert_eq!(ada.set_roles(&eve.id, &[]).await, 200);
+    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+}

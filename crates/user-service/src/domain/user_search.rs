@@ -1,0 +1,152 @@
+//! What an administrator looks for among the accounts, and a place in what is found.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{email, invalid::Invalid, user::UserStatus, username};
+
+/// In characters of what was typed.
+pub const MAX_CHARS: usize = 254;
+
+/// The beginning of an e-mail address or of a user name, brought into the form of the keys.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SearchText {
+    email: String,
+    username: Option<String>,
+}
+
+impl SearchText {
+    /// Reads what was typed; none where that is nothing.
+    ///
+    /// # Errors
+    /// `too-long`.
+    pub fn parse(raw: &str) -> Result<Option<Self>, Invalid> {
+        if raw.chars().count() > MAX_CHARS {
+            return Err(Invalid::new("too-long", format!("At most {MAX_CHARS} characters are searched for.")));
+        }
+        let typed = raw.trim();
+        // No user name has an @.
+        let username = (!typed.contains('@')).then(|| username::key_prefix(typed));
+        Ok((!typed.is_empty()).then(|| Self { email: email::key_prefix(typed), username }))
+    }
+
+    /// What the key of a current address begins with.
+    #[must_use]
+    pub fn email(&self) -> &str {
+        &self.email
+    }
+
+    /// What the key of a user name begins with; none if no user name can.
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        self.username.as_deref()
+    }
+}
+
+/// Personal data.
+impl std::fmt::Debug for SearchText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SearchText([REDACTED])")
+    }
+}
+
+/// Which accounts are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct UserSearch {
+    pub text: Option<SearchText>,
+    pub status: Option<UserStatus>,
+}
+
+/// The place of an account in a list. Without a text the newest is first; with one the
+/// order is that of the keys by which the accounts were found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UserPlace {
+    Id(Uuid),
+    Key(String),
+}
+
+impl UserPlace {
+    /// Whether it is a place in the list of this search.
+    #[must_use]
+    pub fn fits(&self, search: &UserSearch) -> bool {
+        matches!(self, Self::Key(_)) == search.text.is_some()
+    }
+}
+
+/// The first text behind all that begin with this one, in the order of code points; none
+/// if there is no such text.
+#[must_use]
+pub fn behind_prefix(prefix: &str) -> Option<String> {
+    let mut characters: Vec<char> = prefix.chars().collect();
+    while let Some(last) = characters.pop() {
+        // The range of characters steps over the surrogates.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            characters.push(next);
+            return Some(characters.into_iter().collect());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Email, Username};
+
+    fn text(raw: &str) -> SearchText {
+        SearchText::parse(raw).unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_beginning_of_a_key_is_found_however_it_was_typed() {
+        for (typed, address) in [
+            ("ADA", "ada@example.org"),
+            ("Ada.Lovelace@", "ada.lovelace@example.org"),
+            ("ada@EXAM", "Ada@Example.org"),
+            ("ada@example.", "ada@example.org"),
+            ("jose\u{301}", "josé@example.org"),
+            ("max@bücher", "max@bücher.example"),
+            ("max@Bücher.exa", "max@bücher.example"),
+            (" ada@example.org ", "ada@example.org"),
+        ] {
+            let key = Email::parse(address).unwrap().key().to_owned();
+            assert!(key.starts_with(text(typed).email()), "{typed}: {} in {key}", text(typed).email());
+        }
+        for (typed, name) in
+            [("AD", "ada"), ("mod", "modern"), ("jose\u{301}", "josé77"), ("ＡＤ", "ada"), ("山田", "山田太郎")]
+        {
+            let key = Username::parse(name).unwrap().key().to_owned();
+            let search = text(typed);
+            let prefix = search.username().unwrap();
+            assert!(key.starts_with(prefix), "{typed}: {prefix} in {key}");
+        }
+        assert_eq!(text("ada@").username(), None);
+    }
+
+    #[test]
+    fn nothing_typed_is_no_search_and_too_much_is_refused() {
+        assert_eq!(SearchText::parse(""), Ok(None));
+        assert_eq!(SearchText::parse("  "), Ok(None));
+        assert!(SearchText::parse(&"x".repeat(254)).is_ok());
+        assert_eq!(SearchText::parse(&"x".repeat(255)).unwrap_err().code, "too-long");
+    }
+
+    #[test]
+    fn the_end_of_a_prefix_is_right_behind_it() {
+        for (prefix, behind) in [
+            ("ada", Some("adb")),
+            ("a.*", Some("a.+")),
+            ("\u{D7FF}", Some("\u{E000}")),
+            ("a\u{10FFFF}", Some("b")),
+            ("\u{10FFFF}", None),
+            ("", None),
+        ] {
+            assert_eq!(behind_prefix(prefix).as_deref(), behind, "{prefix:?}");
+        }
+        let behind = behind_prefix("ada").unwrap();
+        for inside in ["ada", "ada\u{10FFFF}", "adaz"] {
+            assert!(inside >= "ada" && inside < behind.as_str());
+        }
+    }
+}

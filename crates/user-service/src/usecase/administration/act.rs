@@ -1,0 +1,73 @@
+//! What every act of an admin on an account has in common: it is decided on the account
+//! as it was read, written once, and decided again when somebody else wrote in between.
+
+use service_kit::mongo::StoreError;
+use uuid::Uuid;
+
+use super::AdminWriteError;
+use crate::{
+    store::{Change, Commit, UserRecord},
+    usecase::{Accounts, DECISIONS, Failure, Next, after},
+};
+
+/// Why the account is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    #[error("there is no such account")]
+    NotFound,
+    #[error("the account has another version")]
+    PreconditionFailed,
+    #[error("the last administrator")]
+    LastAdmin,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for ActError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+impl From<AdminWriteError> for ActError {
+    fn from(error: AdminWriteError) -> Self {
+        match error {
+            AdminWriteError::LastAdmin => Self::LastAdmin,
+            AdminWriteError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// What an act comes to on the account as it is.
+pub(super) struct Decision {
+    pub change: Change,
+    /// Whether the account is an admin's afterwards.
+    pub admin_after: bool,
+}
+
+impl Accounts {
+    /// `decide` returns none where the account is already as it should be.
+    pub(super) async fn act(
+        &self,
+        id: Uuid,
+        decide: impl Fn(&UserRecord) -> Result<Option<Decision>, ActError>,
+    ) -> Result<(), ActError> {
+        for _ in 0..DECISIONS {
+            let user = self.store.users.by_id(id).await?.ok_or(ActError::NotFound)?;
+            let Some(Decision { change, admin_after }) = decide(&user)? else { return Ok(()) };
+            match self.commit_as_admin(&user, admin_after, change).await? {
+                Commit::Buried(pending) => {
+                    self.publish_tombstone(id, self.clock.now(), pending);
+                    return Ok(());
+                }
+                commit => {
+                    if let Next::Done(written) = after(commit)? {
+                        self.publish(&written);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+}

@@ -1,0 +1,31 @@
+//! Ending all sessions of an account.
+
+use std::sync::Arc;
+
+use events::SessionsEndedReason;
+use uuid::Uuid;
+
+use super::{ActError, act::Decision};
+use crate::{
+    outbox::Origin,
+    store::{Change, UserRecord},
+    usecase::Accounts,
+};
+
+/// Signs the person out everywhere, access tokens included.
+///
+/// # Errors
+/// [`ActError`]; nothing was changed, except after an unavailable store.
+pub async fn end_sessions(accounts: &Arc<Accounts>, id: Uuid, origin: Origin) -> Result<(), ActError> {
+    let this = Arc::clone(accounts);
+    let act = async move {
+        let decide = |user: &UserRecord| {
+            let event = this.outbox.sessions_ended(id, SessionsEndedReason::Admin, this.clock.now(), &origin);
+            let change =
+                Change { end_sessions: Some(None), events: vec![event], beyond_bound: true, ..Change::default() };
+            Ok(Some(Decision { change, admin_after: user.is_admin() }))
+        };
+        this.act(id, decide).await
+    };
+    accounts.writes.to_the_end(act).await
+}

@@ -1,0 +1,74 @@
+//! A role, given from the command line: how the first administrator comes to be. Works
+//! on the store alone; a running service publishes the event.
+
+use bson::doc;
+use service_kit::{Clock, Ids, mongo::StoreError};
+use uuid::Uuid;
+
+use crate::{
+    domain::{Email, Invalid, Role, Roles, UserStatus},
+    outbox::{Origin, roles_changed},
+    store::{Change, DecidedOn, Store},
+    usecase::{DECISIONS, Failure, Next, after},
+};
+
+/// What was done.
+#[derive(Debug)]
+pub struct Granted {
+    pub user: Uuid,
+    pub roles: Vec<String>,
+    /// False if the account had the role before.
+    pub changed: bool,
+}
+
+/// Why the account has no other role than before.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantRoleError {
+    #[error("no account has this e-mail address")]
+    UnknownAddress,
+    #[error("{0}")]
+    TooMany(Invalid),
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for GrantRoleError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Gives the account with this current address the role. May be repeated; that also puts
+/// an admin back among the admins whom a crash has left out.
+///
+/// # Errors
+/// [`GrantRoleError`]. After an unavailable store the role may have been given: repeat it.
+pub async fn grant_role(
+    store: &Store,
+    clock: &Clock,
+    ids: &Ids,
+    email: &Email,
+    role: &Role,
+) -> Result<Granted, GrantRoleError> {
+    for _ in 0..DECISIONS {
+        let user = store.users.by_email_key(email.key()).await?.ok_or(GrantRoleError::UnknownAddress)?;
+        let id = user.id.into();
+        if user.roles.iter().any(|has| has == role.as_str()) {
+            store.admins.readmit(id).await?;
+            return Ok(Granted { user: id, roles: user.roles, changed: false });
+        }
+        let roles = Roles::with_added(&user.roles, role).map_err(GrantRoleError::TooMany)?;
+        let becomes_admin = !user.is_admin() && user.status == UserStatus::Active && roles.administrate();
+        let admission = if becomes_admin { Some(store.admins.admission().await?) } else { None };
+        let event = roles_changed(ids, id, roles.as_slice(), clock.now(), &Origin::operator());
+        let change = Change { set: doc! { "roles": roles.as_slice() }, events: vec![event], ..Change::default() };
+        let commit = store.users.commit(id, DecidedOn::Version(user.version), change).await?;
+        if let Next::Done(written) = after(commit)? {
+            if let Some(admission) = admission {
+                store.admins.admit(id, admission).await?;
+            }
+            return Ok(Granted { user: id, roles: written.roles, changed: true });
+        }
+    }
+    Err(Failure::unavailable("too many writers on one account").into())
+}
