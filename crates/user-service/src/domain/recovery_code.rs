@@ -7,16 +7,16 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// How many somebody gets.
 pub const COUNT: usize = 10;
-/// 80 random bits: nobody guesses them, so no costly hash is needed at rest.
-const BYTES: usize = 10;
+/// 120 random bits: from 112 on no costly hash is needed at rest (OWASP ASVS 5.0, 6.5.2).
+const BYTES: usize = 15;
 /// Characters of five bits each.
 const CHARACTERS: usize = BYTES * 8 / 5;
 /// Characters of one group as people read it.
-const GROUP: usize = 4;
+const GROUP: usize = 6;
 /// Crockford's base 32: digits and letters but I, L, O (read as 1 and 0) and U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// 80 random bits. Wiped when dropped, never printed.
+/// 120 random bits. Wiped when dropped, never printed.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct RecoveryCode([u8; BYTES]);
 
@@ -29,7 +29,7 @@ impl RecoveryCode {
         code
     }
 
-    /// Reads sixteen characters without dashes; `None` for anything else. Upper and lower
+    /// Reads 24 characters without dashes; `None` for anything else. Upper and lower
     /// case are the same, and so are the letters that look like digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -49,7 +49,7 @@ impl RecoveryCode {
         bits.to_be_bytes().last_chunk().copied().map(Self)
     }
 
-    /// `XXXX-XXXX-XXXX-XXXX`, to be shown once.
+    /// `XXXXXX-XXXXXX-XXXXXX-XXXXXX`, to be shown once.
     #[must_use]
     pub fn to_text(&self) -> SecretString {
         let bits = self.0.iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
@@ -89,25 +89,31 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_four_groups_of_four() {
-        assert_eq!(shown(&RecoveryCode([0; 10])), "0000-0000-0000-0000");
-        assert_eq!(shown(&RecoveryCode([255; 10])), "ZZZZ-ZZZZ-ZZZZ-ZZZZ");
-        let counted = RecoveryCode([0, 0, 0, 0, 0, 0, 0, 0, 0x04, 0x23]);
-        assert_eq!(shown(&counted), "0000-0000-0000-0113");
+    fn a_code_is_four_groups_of_six() {
+        assert_eq!(shown(&RecoveryCode([0; 15])), "000000-000000-000000-000000");
+        assert_eq!(shown(&RecoveryCode([255; 15])), "ZZZZZZ-ZZZZZZ-ZZZZZZ-ZZZZZZ");
+        let counted = RecoveryCode([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x04, 0x23]);
+        assert_eq!(shown(&counted), "000000-000000-000000-000113");
     }
 
     #[test]
     fn case_and_letters_that_look_like_digits_do_not_matter() {
-        let code = RecoveryCode::parse("01ABCDEFGHJKMNPQ").unwrap();
-        for text in ["01abcdefghjkmnpq", "OIABCDEFGHJKMNPQ", "olabcdefghjkmnpq"] {
+        let code = RecoveryCode::parse("01ABCDEFGHJKMNPQRSTVWXYZ").unwrap();
+        for text in ["01abcdefghjkmnpqrstvwxyz", "OIABCDEFGHJKMNPQRSTVWXYZ", "olabcdefghjkmnpqrstvwxyz"] {
             assert_eq!(RecoveryCode::parse(text).unwrap().expose(), code.expose(), "{text}");
         }
     }
 
     #[test]
     fn other_texts_are_no_codes() {
-        for text in ["", "01ABCDEFGHJKMNP", "01ABCDEFGHJKMNPQR", "01ABCDEFGHJKMNPU", "01ABCDEFGHJKMN-Q", "ÄÄÄÄÄÄÄÄ"]
-        {
+        for text in [
+            "",
+            "01ABCDEFGHJKMNPQRSTVWXY",
+            "01ABCDEFGHJKMNPQRSTVWXYZ0",
+            "01ABCDEFGHJKMNPQRSTVWXYU",
+            "01ABCDEFGHJKMNPQRSTVWX-Z",
+            "ÄÄÄÄÄÄÄÄÄÄÄÄ",
+        ] {
             assert!(RecoveryCode::parse(text).is_none(), "{text}");
         }
     }
@@ -115,12 +121,12 @@ mod tests {
     #[test]
     fn no_two_codes_are_alike_and_none_is_printed() {
         assert_ne!(RecoveryCode::generate().expose(), RecoveryCode::generate().expose());
-        assert_eq!(format!("{:?}", RecoveryCode([7; 10])), "RecoveryCode([REDACTED])");
+        assert_eq!(format!("{:?}", RecoveryCode([7; 15])), "RecoveryCode([REDACTED])");
     }
 
     proptest! {
         #[test]
-        fn what_is_shown_reads_back(bytes: [u8; 10]) {
+        fn what_is_shown_reads_back(bytes: [u8; 15]) {
             let text = shown(&RecoveryCode(bytes)).replace('-', "");
             let read = RecoveryCode::parse(&text).unwrap();
             prop_assert_eq!(read.expose(), bytes);

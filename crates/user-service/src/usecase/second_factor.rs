@@ -129,7 +129,7 @@ impl Accounts {
         (codes.iter().map(RecoveryCode::to_text).collect(), digests)
     }
 
-    /// A recovery code at rest. It has 80 random bits, so no hash needs to be slow to keep
+    /// A recovery code at rest. It has 120 random bits, so no hash needs to be slow to keep
     /// one from being guessed. The key keeps a copy of the database from being searched
     /// for any of the codes of all accounts at once, and the user's id keeps whoever has
     /// the key too from searching more than one account at a time.
