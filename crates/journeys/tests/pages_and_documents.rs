@@ -165,6 +165,11 @@ async fn every_page_is_private_and_runs_no_script() {
     let german = api.send(german).await.expect(200);
     assert!(german.text.contains("lang=\"de\"") && german.text.contains("bestätigen"), "{}", german.text);
     assert_eq!(german.header("content-language"), "de");
+    let arabic = api.request(Method::GET, "/reset-password?token=abc").header("accept-language", "ar-EG, en;q=0.5");
+    let arabic = api.send(arabic).await.expect(200);
+    assert!(arabic.text.contains("<html lang=\"ar\" dir=\"rtl\">"), "{}", arabic.text);
+    assert_eq!(arabic.header("content-language"), "ar");
+    assert_is_a_safe_page(&arabic);
 
     let post = |body: &'static str, media_type: &'static str| {
         api.send(api.request(Method::POST, "/verify-email").header("content-type", media_type).body(body))

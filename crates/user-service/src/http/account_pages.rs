@@ -49,10 +49,10 @@ pub fn reset_password_page(
         Some(invalid) => {
             let reason = match texts.password_reason(invalid.code, min_length) {
                 Some(reason) => Escaped(&reason).to_string(),
-                None => format!("<span lang=\"en\">{}</span>", Escaped(&invalid.detail)),
+                None => format!("<span lang=\"en\" dir=\"ltr\">{}</span>", Escaped(&invalid.detail)),
             };
             let sentence = Escaped(texts.password_refused);
-            let error = format!("<p class=\"error\" id=\"error\" role=\"alert\">{sentence} {reason}</p>\n");
+            let error = format!("<p class=\"error\" id=\"error\" role=\"alert\">{sentence}<br>{reason}</p>\n");
             (StatusCode::UNPROCESSABLE_ENTITY, error)
         }
     };
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(page.status(), StatusCode::UNPROCESSABLE_ENTITY);
         let german = html(page);
         assert!(
-            german.contains("role=\"alert\">Bitte wählen Sie ein anderes Passwort. Es braucht mindestens 12"),
+            german.contains("role=\"alert\">Bitte wählen Sie ein anderes Passwort.<br>Es braucht mindestens 12"),
             "{german}"
         );
         assert!(german.contains(r#"name="token" value="abc""#) && german.contains("aria-invalid=\"true\""), "{german}");
@@ -210,7 +210,7 @@ mod tests {
         // A reason that the language has no sentence for.
         let other = Invalid { code: "unheard-of", detail: "Not <this> one.".into() };
         let german = html(reset_password_page("abc", 12, Some(&other), Language::German));
-        assert!(german.contains("<span lang=\"en\">Not &lt;this&gt; one.</span>"), "{german}");
+        assert!(german.contains("<span lang=\"en\" dir=\"ltr\">Not &lt;this&gt; one.</span>"), "{german}");
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn each_page_exists_in_each_language_with_its_status() {
-        for language in [Language::English, Language::German] {
+        for &language in Language::ALL {
             let pages = [
                 (verify_email_page("t", language), 200),
                 (email_verified_page(language), 200),
@@ -241,7 +241,9 @@ mod tests {
                 assert_eq!(page.status(), status);
                 assert_eq!(page.headers().contains_key(header::RETRY_AFTER), status == 503);
                 let html = html(page);
-                assert!(html.contains(&format!("lang=\"{}\"", language.tag())) && !html.contains("{min}"), "{html}");
+                let direction = if language == Language::Arabic { " dir=\"rtl\"" } else { "" };
+                let opening = format!("<html lang=\"{}\"{direction}>", language.tag());
+                assert!(html.contains(&opening) && !html.contains("{min}"), "{html}");
                 titles.insert(html.split_once("<h1>").unwrap().1.split_once("</h1>").unwrap().0.to_owned());
             }
             assert_eq!(titles.len(), 11, "{titles:?}");

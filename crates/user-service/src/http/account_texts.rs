@@ -1,6 +1,11 @@
 //! Every sentence of the pages behind the links in mails: one table for each language.
 //! Adding a language is adding its table.
 
+mod arabic;
+mod french;
+mod japanese;
+mod spanish;
+
 use super::language::Language;
 
 /// The texts of all pages in one language.
@@ -51,6 +56,10 @@ impl Texts {
         match language {
             Language::English => &ENGLISH,
             Language::German => &GERMAN,
+            Language::French => &french::TEXTS,
+            Language::Spanish => &spanish::TEXTS,
+            Language::Japanese => &japanese::TEXTS,
+            Language::Arabic => &arabic::TEXTS,
         }
     }
 
@@ -149,3 +158,122 @@ const GERMAN: Texts = Texts {
     unavailable_title: "Bitte versuchen Sie es gleich noch einmal",
     unavailable_text: "Etwas, das wir brauchen, ist gerade nicht verfügbar. Der Link in Ihrer E-Mail bleibt gültig.",
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Texts {
+        /// Every sentence, the reasons last.
+        fn all(&self) -> Vec<&'static str> {
+            let Texts {
+                verify_title,
+                verify_text,
+                verify_button,
+                verified_title,
+                verified_text,
+                reset_title,
+                reset_text,
+                reset_label,
+                reset_hint,
+                reset_button,
+                reset_done_title,
+                reset_done_text,
+                password_refused,
+                password_reasons,
+                change_title,
+                change_text,
+                change_button,
+                changed_title,
+                changed_text,
+                taken_title,
+                taken_text,
+                undo_title,
+                undo_text,
+                undo_button,
+                undone_title,
+                undone_text,
+                refused_title,
+                refused_text,
+                unavailable_title,
+                unavailable_text,
+            } = *self;
+            let mut all = vec![
+                verify_title,
+                verify_text,
+                verify_button,
+                verified_title,
+                verified_text,
+                reset_title,
+                reset_text,
+                reset_label,
+                reset_hint,
+                reset_button,
+                reset_done_title,
+                reset_done_text,
+                password_refused,
+                change_title,
+                change_text,
+                change_button,
+                changed_title,
+                changed_text,
+                taken_title,
+                taken_text,
+                undo_title,
+                undo_text,
+                undo_button,
+                undone_title,
+                undone_text,
+                refused_title,
+                refused_text,
+                unavailable_title,
+                unavailable_text,
+            ];
+            all.extend(password_reasons.iter().map(|(_, text)| *text));
+            all
+        }
+    }
+
+    #[test]
+    fn every_language_knows_the_reasons_that_english_knows_and_says_how_long() {
+        for language in Language::ALL {
+            let texts = Texts::of(*language);
+            for (code, english) in Texts::of(Language::English).password_reasons {
+                let reason = texts.password_reason(code, 12).unwrap_or_else(|| panic!("{language:?}: {code}"));
+                assert_eq!(reason.contains("12"), english.contains("{min}"), "{language:?}: {code}");
+            }
+            assert!(texts.password_hint(12).contains("12"), "{language:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_was_left_in_english_and_no_sentence_is_empty() {
+        let english = Texts::of(Language::English).all();
+        for language in Language::ALL.iter().filter(|language| **language != Language::English) {
+            for text in Texts::of(*language).all() {
+                assert!(!text.is_empty() && text.trim() == text && !english.contains(&text), "{language:?}: {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_language_has_its_punctuation() {
+        for text in Texts::of(Language::French).all() {
+            let chars: Vec<char> = text.chars().collect();
+            for (at, c) in chars.iter().enumerate().skip(1) {
+                match c {
+                    ':' => assert_eq!(chars[at - 1], '\u{A0}', "{text}"),
+                    ';' | '!' | '?' => assert_eq!(chars[at - 1], '\u{202F}', "{text}"),
+                    _ => {}
+                }
+            }
+            assert!(!text.contains('\''), "{text}");
+        }
+        for text in Texts::of(Language::Japanese).all() {
+            assert!(!text.contains([' ', ',', '.', ':', '!', '?']), "{text}");
+        }
+        for text in Texts::of(Language::Arabic).all() {
+            assert!(!text.contains([',', ';', '?']), "{text}");
+        }
+    }
+}

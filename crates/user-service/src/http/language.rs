@@ -8,10 +8,21 @@ pub enum Language {
     #[default]
     English,
     German,
+    French,
+    Spanish,
+    Japanese,
+    Arabic,
 }
 
 impl Language {
-    const ALL: &'static [Language] = &[Language::English, Language::German];
+    pub(super) const ALL: &'static [Language] = &[
+        Language::English,
+        Language::German,
+        Language::French,
+        Language::Spanish,
+        Language::Japanese,
+        Language::Arabic,
+    ];
 
     /// The BCP 47 tag, as `lang` in HTML.
     #[must_use]
@@ -19,7 +30,17 @@ impl Language {
         match self {
             Self::English => "en",
             Self::German => "de",
+            Self::French => "fr",
+            Self::Spanish => "es",
+            Self::Japanese => "ja",
+            Self::Arabic => "ar",
         }
+    }
+
+    /// Whether it is written from right to left.
+    #[must_use]
+    pub const fn is_rtl(self) -> bool {
+        matches!(self, Self::Arabic)
     }
 
     /// The reader's first choice among ours; English if there is none.
@@ -71,8 +92,13 @@ mod tests {
             ("de", "de"),
             ("de-AT", "de"),
             ("DE-Latn-DE-1996", "de"),
-            ("fr, de;q=0.5", "de"),
-            ("fr;q=0.9, en;q=0.4, de;q=0.8", "de"),
+            ("pt, de;q=0.5", "de"),
+            ("pt;q=0.9, en;q=0.4, de;q=0.8", "de"),
+            ("fr-CA, en;q=0.9", "fr"),
+            ("es-419,es;q=0.9", "es"),
+            ("ja-JP", "ja"),
+            ("ar-EG,ar;q=0.9,en-US;q=0.8", "ar"),
+            ("arz, pt", "en"),
             ("en-GB,de;q=0.9", "en"),
             ("en, de", "en"),
             ("de, en", "de"),

@@ -41,7 +41,7 @@ impl Page<'_> {
     fn html(&self) -> String {
         format!(
             "<!doctype html>\n\
-             <html lang=\"{language}\">\n\
+             <html lang=\"{language}\"{direction}>\n\
              <head>\n\
              <meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -58,6 +58,7 @@ impl Page<'_> {
              </body>\n\
              </html>\n",
             language = self.language.tag(),
+            direction = if self.language.is_rtl() { " dir=\"rtl\"" } else { "" },
             title = Escaped(self.title),
             body = self.body,
         )
