@@ -104,6 +104,7 @@ impl Application {
                 },
                 verification_ttl: auth.verification_ttl,
                 reset_ttl: auth.reset_ttl,
+                undo_ttl: auth.undo_ttl,
                 require_verified_email: auth.require_verified_email,
                 totp_issuer: auth.totp_issuer(),
             },

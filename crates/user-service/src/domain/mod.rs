@@ -3,6 +3,7 @@
 //! Values in, values out: no clock, no I/O. A value that exists is valid, so no code
 //! behind this module checks one again.
 
+pub mod addresses;
 pub mod attributes;
 mod characters;
 pub mod device;
@@ -27,6 +28,7 @@ pub mod user;
 pub mod user_search;
 pub mod username;
 
+pub use addresses::{Addresses, MAX_RESERVED, Reservation};
 pub use attributes::Attributes;
 pub use device::device;
 pub use display_name::DisplayName;

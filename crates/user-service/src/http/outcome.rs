@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::{field_error::FieldError, problem::Problem};
+use crate::domain::Invalid;
 use crate::keys::SigningUnavailable;
 use crate::usecase::{
-    ActError, ChangePasswordError, DeleteAccountError, EndSessionError, EndSessionsError, Failure, LoginError,
-    LoginTotpError, NotSignedIn, RefreshError, RegisterError, ResetPasswordError, SecondFactorError,
-    UpdateProfileError, VerifyEmailError,
+    ActError, ChangeEmailError, ChangePasswordError, ConfirmEmailError, DeleteAccountError, EndSessionError,
+    EndSessionsError, Failure, LoginError, LoginTotpError, NotSignedIn, RefreshError, RegisterError,
+    ResetPasswordError, SecondFactorError, UndoEmailChangeError, UpdateProfileError, VerifyEmailError,
 };
 
 /// When to try again after something was away.
@@ -186,6 +187,42 @@ impl From<EndSessionError> for Problem {
         match error {
             EndSessionError::NotFound => Self::NotFound,
             EndSessionError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ChangeEmailError> for Problem {
+    fn from(error: ChangeEmailError) -> Self {
+        match error {
+            ChangeEmailError::Unchanged => {
+                let unchanged = Invalid { code: "unchanged", detail: "It is the account's address already.".into() };
+                Self::ValidationFailed(vec![FieldError::body("newEmail", &unchanged)])
+            }
+            ChangeEmailError::WrongPassword => Self::WrongPassword,
+            ChangeEmailError::TooManyChanges => Self::Conflict(
+                "The address was changed so often that no more earlier addresses can be kept. Try again in some days.",
+            ),
+            ChangeEmailError::Gone => Self::Unauthorized,
+            ChangeEmailError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ConfirmEmailError> for Problem {
+    fn from(error: ConfirmEmailError) -> Self {
+        match error {
+            ConfirmEmailError::TokenInvalid => Self::TokenInvalid,
+            ConfirmEmailError::EmailTaken => Self::EmailTaken,
+            ConfirmEmailError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<UndoEmailChangeError> for Problem {
+    fn from(error: UndoEmailChangeError) -> Self {
+        match error {
+            UndoEmailChangeError::TokenInvalid => Self::TokenInvalid,
+            UndoEmailChangeError::Failure(failure) => failure.into(),
         }
     }
 }

@@ -5,12 +5,13 @@ use actix_web::web::{self, ServiceConfig, resource};
 use super::{
     admin::{delete_user, disable, enable, get_user, list_users, logout as logout_user, patch_user},
     auth::{
-        email_verification, login, login_totp, logout, password_reset, refresh, reset_password_page, verify_email_page,
+        confirm_email_page, email_change, email_verification, login, login_totp, logout, password_reset, refresh,
+        reset_password_page, undo_email_change_page, verify_email_page,
     },
     extractor_errors, jwks,
     not_found::{get, method_not_allowed, not_found},
     openapi, problem_pages,
-    users::{delete_me, get_me, password, patch_me, register, sessions, totp},
+    users::{delete_me, email, get_me, password, patch_me, register, sessions, totp},
 };
 
 /// Registers every route.
@@ -52,6 +53,7 @@ pub fn configure(config: &mut ServiceConfig) {
                 .route(web::post().to(totp::recovery_codes::post))
                 .default_service(not("POST")),
         )
+        .service(resource("/users/me/email").route(web::put().to(email::put)).default_service(not("PUT")))
         .service(resource("/auth/login").route(web::post().to(login::post)).default_service(not("POST")))
         .service(resource("/auth/login/totp").route(web::post().to(login_totp::post)).default_service(not("POST")))
         .service(resource("/auth/refresh").route(web::post().to(refresh::post)).default_service(not("POST")))
@@ -89,6 +91,14 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(
             resource("/admin/users/{id}/logout").route(web::post().to(logout_user::post)).default_service(not("POST")),
         )
+        .service(
+            resource("/auth/email-change/confirm")
+                .route(web::post().to(email_change::confirm))
+                .default_service(not("POST")),
+        )
+        .service(
+            resource("/auth/email-change/undo").route(web::post().to(email_change::undo)).default_service(not("POST")),
+        )
         .service(resource("/openapi.json").route(get().to(openapi::get)).default_service(not("GET, HEAD")))
         .default_service(web::to(not_found));
 
@@ -106,6 +116,18 @@ pub fn configure(config: &mut ServiceConfig) {
             resource("/reset-password")
                 .route(get().to(reset_password_page::get))
                 .route(web::post().to(reset_password_page::post))
+                .default_service(not("GET, HEAD, POST")),
+        )
+        .service(
+            resource("/confirm-email")
+                .route(get().to(confirm_email_page::get))
+                .route(web::post().to(confirm_email_page::post))
+                .default_service(not("GET, HEAD, POST")),
+        )
+        .service(
+            resource("/undo-email-change")
+                .route(get().to(undo_email_change_page::get))
+                .route(web::post().to(undo_email_change_page::post))
                 .default_service(not("GET, HEAD, POST")),
         )
         .configure(problem_pages::configure)

@@ -4,10 +4,11 @@ use std::fmt;
 
 use events::{
     DeletedBy, LoginMethod, PasswordChangeReason, Payload, Recipient, RolesChangedBy, SessionsEndedReason,
-    StatusChangedBy, TokenGrant, TraceParent, UserDeleted, UserDisabled, UserEmailVerificationRequested,
-    UserEmailVerified, UserEnabled, UserLocked, UserLoggedIn, UserPasswordChanged, UserPasswordResetRequested,
-    UserProfileUpdated, UserRecoveryCodeUsed, UserRegistered, UserRolesChanged, UserSessionsEnded, UserTotpDisabled,
-    UserTotpEnabled, UserUnlocked,
+    StatusChangedBy, TokenGrant, TraceParent, UserDeleted, UserDisabled, UserEmailChangeRequested,
+    UserEmailChangeUndone, UserEmailChanged, UserEmailVerificationRequested, UserEmailVerified, UserEnabled,
+    UserLocked, UserLoggedIn, UserPasswordChanged, UserPasswordResetRequested, UserProfileUpdated,
+    UserRecoveryCodeUsed, UserRegistered, UserRolesChanged, UserSessionsEnded, UserTotpDisabled, UserTotpEnabled,
+    UserUnlocked,
     sealing::{PublicKey, Purpose, TokenPlaintext},
 };
 use jiff::Timestamp;
@@ -168,6 +169,58 @@ impl Outbox {
     ) -> NewEvent {
         let payload = UserPasswordChanged { user_id: user.id, reason, recipient: user.recipient() };
         event(self.ids.v7(now), now, origin, &Payload::UserPasswordChanged(payload))
+    }
+
+    /// Another address was asked for; the present one is told.
+    #[must_use]
+    pub fn email_change_requested(
+        &self,
+        user: &User,
+        new_email: &str,
+        token: &OneTimeToken,
+        expires_at: Timestamp,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> NewEvent {
+        let id = self.ids.v7(now);
+        let confirmation = self.grant(id, token, new_email, Purpose::EmailChange, expires_at);
+        let payload = UserEmailChangeRequested {
+            user_id: user.id,
+            new_email: new_email.to_owned(),
+            recipient: user.recipient(),
+            confirmation,
+        };
+        event(id, now, origin, &Payload::UserEmailChangeRequested(payload))
+    }
+
+    /// The address is another; `user` is as before, and the address of before is told.
+    #[must_use]
+    pub fn email_changed(
+        &self,
+        user: &User,
+        new_email: &str,
+        undo: &OneTimeToken,
+        expires_at: Timestamp,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> NewEvent {
+        let id = self.ids.v7(now);
+        let undo = self.grant(id, undo, &user.email, Purpose::EmailChangeUndo, expires_at);
+        let payload = UserEmailChanged {
+            user_id: user.id,
+            old_email: user.email.clone(),
+            new_email: new_email.to_owned(),
+            recipient: user.recipient(),
+            undo,
+        };
+        event(id, now, origin, &Payload::UserEmailChanged(payload))
+    }
+
+    /// A change of the address was taken back; `user` is as it is now.
+    #[must_use]
+    pub fn email_change_undone(&self, user: &User, now: Timestamp, origin: &Origin) -> NewEvent {
+        let payload = UserEmailChangeUndone { user_id: user.id, recipient: user.recipient() };
+        event(self.ids.v7(now), now, origin, &Payload::UserEmailChangeUndone(payload))
     }
 
     /// A link that sets a new password was asked for.

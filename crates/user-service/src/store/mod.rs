@@ -9,6 +9,7 @@ mod indexes;
 mod keys;
 mod leases;
 mod pending;
+mod reservations;
 mod session_document;
 mod sessions;
 mod throttles;
@@ -33,8 +34,8 @@ pub use sessions::{Advance, SessionStore, SessionTimes};
 pub use throttles::{ThrottleKey, ThrottleRule, ThrottleStore, Throttled};
 pub(crate) use user_document::binary;
 pub use user_document::{
-    AuditPart, IdempotencyRecord, KnownNetwork, Parked, PendingEvent, SessionRule, TokenRecord, TotpRecord, TotpSetup,
-    UsedToken, UserRecord,
+    AuditPart, IdempotencyRecord, KnownNetwork, Parked, PendingEvent, ReservedAddress, SessionRule, TokenRecord,
+    TotpRecord, TotpSetup, UsedToken, UserRecord,
 };
 pub use user_search::UserPage;
 pub use users::{Change, Commit, DecidedOn, NewEvent, TokenChange, TotpChange, UserStore};

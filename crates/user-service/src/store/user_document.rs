@@ -1,12 +1,12 @@
 //! One user as MongoDB has it: the fields of the document and nothing else.
 
-use bson::{Binary, DateTime, Uuid, spec::BinarySubtype};
+use bson::{Binary, DateTime, Document, Uuid, doc, spec::BinarySubtype};
 use events::sealing::Purpose;
 use serde::{Deserialize, Serialize};
 use service_kit::mongo::StoreError;
 
 use crate::{
-    domain::{User, UserStatus, role},
+    domain::{Addresses, Reservation, User, UserStatus, role},
     hashing::PasswordHash,
 };
 
@@ -24,6 +24,9 @@ pub struct UserRecord {
     pub email: String,
     /// The current key first; reserved ones behind it. Unique between users.
     pub email_keys: Vec<String>,
+    /// Earlier addresses that are kept for a while, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reserved: Vec<ReservedAddress>,
     pub email_verified: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
@@ -82,14 +85,44 @@ pub struct TokenRecord {
     pub purpose: Purpose,
     /// The key of the address that it was mailed to.
     pub to: String,
+    /// That address as it was typed, where using the token makes it the account's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     pub expires_at: DateTime,
+}
+
+/// An address that a change left behind: nobody else gets it before `until`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ReservedAddress {
+    pub key: String,
+    pub until: DateTime,
+}
+
+impl ReservedAddress {
+    /// As the document has it.
+    #[must_use]
+    pub fn document(reservation: &Reservation) -> Document {
+        doc! { "key": &reservation.key, "until": DateTime::from(reservation.until) }
+    }
 }
 
 impl TokenRecord {
     /// From the token's digest.
     #[must_use]
     pub fn new(digest: [u8; 32], purpose: Purpose, to: &str, expires_at: jiff::Timestamp) -> Self {
-        Self { hash: binary(&digest), purpose, to: to.to_owned(), expires_at: expires_at.into() }
+        Self { hash: binary(&digest), purpose, to: to.to_owned(), address: None, expires_at: expires_at.into() }
+    }
+
+    /// With the address that using it makes the account's.
+    #[must_use]
+    pub fn with_address(self, address: &str) -> Self {
+        Self { address: Some(address.to_owned()), ..self }
+    }
+
+    /// Of an undo token: the reservation that it was made with.
+    #[must_use]
+    pub fn reservation(&self) -> Reservation {
+        Reservation { key: self.to.clone(), until: self.expires_at.into() }
     }
 }
 
@@ -228,6 +261,16 @@ impl UserRecord {
             created_at: self.created_at.into(),
             updated_at: self.updated_at.into(),
             last_login_at: self.last_login_at.map(Into::into),
+        }
+    }
+
+    /// The account's addresses.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        let reservation = |it: &ReservedAddress| Reservation { key: it.key.clone(), until: it.until.into() };
+        Addresses {
+            current: self.email_keys.first().cloned().unwrap_or_default(),
+            reserved: self.reserved.iter().map(reservation).collect(),
         }
     }
 

@@ -61,6 +61,8 @@ pub enum TokenChange {
     Drop(Purpose),
     /// Drops all but those of this purpose.
     DropAllBut(Purpose),
+    /// These and no others; for who decided on the version.
+    Replace(Vec<TokenRecord>),
 }
 
 /// How a change touches the second factor.
@@ -93,7 +95,7 @@ pub struct Change {
     /// A login: not an update of the account, and its events may be left out when half
     /// of the pending list is used.
     pub events_optional: bool,
-    /// Written even when the pending list is full (disable, delete, logout, reset).
+    /// Written even when the pending list is full (disable, delete, logout, reset, undo).
     pub beyond_bound: bool,
 }
 
@@ -320,6 +322,9 @@ fn token_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
         TokenChange::None => None,
         TokenChange::Drop(purpose) => Some(purpose_is("$ne", purpose).into()),
         TokenChange::DropAllBut(purpose) => Some(purpose_is("$eq", purpose).into()),
+        TokenChange::Replace(tokens) => {
+            Some(doc! { "$literal": bson::serialize_to_bson(&tokens).map_err(unfit)? }.into())
+        }
         TokenChange::Add { token, keep } => {
             let others = purpose_is("$ne", token.purpose);
             let same = purpose_is("$eq", token.purpose);

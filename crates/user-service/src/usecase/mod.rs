@@ -4,6 +4,7 @@
 mod administration;
 mod background;
 mod begin_session;
+mod change_email;
 mod change_password;
 mod delete_account;
 mod failure;
@@ -24,6 +25,7 @@ mod sign_in;
 mod throttle;
 mod totp_change;
 mod totp_setup;
+mod undo_email_change;
 mod unlock;
 mod verify_email;
 mod who;
@@ -41,6 +43,7 @@ pub use administration::{
     find_users, grant_role,
 };
 pub use background::{Background, BackgroundQueue, RequestedMail};
+pub use change_email::{ChangeEmail, ChangeEmailError, ConfirmEmailError, change_email, confirm_email_change};
 pub use change_password::{ChangePassword, ChangePasswordError, change_password};
 pub use delete_account::{DeleteAccount, DeleteAccountError, delete_account};
 pub use failure::Failure;
@@ -60,6 +63,7 @@ pub use sign_in::SignedIn;
 pub use throttle::{Limits, Standing, Throttle, with_standing};
 pub use totp_change::{BothFactors, remove_totp, renew_recovery_codes};
 pub use totp_setup::{TotpStarted, confirm_totp, start_totp};
+pub use undo_email_change::{UndoEmailChangeError, undo_email_change};
 pub use unlock::{UnlockError, unlock};
 pub use verify_email::{VerifyEmailError, request_verification, verify_email};
 pub use who::{Caller, NotSignedIn, caller};
@@ -106,6 +110,7 @@ pub struct Rules {
     pub session_times: SessionTimes,
     pub verification_ttl: Duration,
     pub reset_ttl: Duration,
+    pub undo_ttl: Duration,
     pub require_verified_email: bool,
     /// What authenticators show above the code.
     pub totp_issuer: String,

@@ -35,7 +35,9 @@ fn valid(user: &UserRecord, digest: [u8; 32], purpose: Purpose, now: Timestamp) 
     let bound = match purpose {
         // Proof of the present address, and of no other.
         Purpose::EmailVerification | Purpose::PasswordReset => user.email_keys.first() == Some(&record.to),
-        Purpose::EmailChange | Purpose::EmailChangeUndo => true,
+        Purpose::EmailChange => user.email_keys.first() != Some(&record.to),
+        // The reservation decides.
+        Purpose::EmailChangeUndo => true,
     };
     let usable = user.status == UserStatus::Active && record.purpose == purpose && now < record.expires_at.to_jiff();
     (usable && bound).then_some(record)

@@ -79,9 +79,8 @@ impl Accounts {
         hash: &PasswordHash,
         origin: &Origin,
     ) -> Result<User, RegisterError> {
-        let mut tries = 0;
+        let (mut freed, mut again) = (false, false);
         loop {
-            tries += 1;
             let record = self.new_record(&registration, hash, origin);
             let index = match self.store.users.insert(&record).await {
                 Ok(()) => {
@@ -99,10 +98,15 @@ impl Accounts {
                 return Ok(user);
             }
             match index.as_str() {
-                EMAIL_KEYS => return Err(RegisterError::EmailTaken),
+                EMAIL_KEYS => {
+                    freed = !freed && self.store.users.free_address(registration.email.key(), self.clock.now()).await?;
+                    if !freed {
+                        return Err(RegisterError::EmailTaken);
+                    }
+                }
                 USERNAME_KEY => return Err(RegisterError::UsernameTaken),
                 // The holder of the key was deleted in between: the key is free.
-                IDEMPOTENCY_KEY if tries == 1 => {}
+                IDEMPOTENCY_KEY if !again => again = true,
                 other => return Err(Failure::Internal(anyhow::anyhow!("a duplicate in index {other}")).into()),
             }
         }
@@ -141,6 +145,7 @@ impl Accounts {
             username_key: registration.username.key().to_owned(),
             email: email.as_str().to_owned(),
             email_keys: vec![email.key().to_owned()],
+            reserved: Vec::new(),
             email_verified: false,
             display_name: registration.display_name.as_ref().map(|name| name.as_str().to_owned()),
             locale: registration.locale.as_ref().map(|locale| locale.as_str().to_owned()),

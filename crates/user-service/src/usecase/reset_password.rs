@@ -117,6 +117,7 @@ impl Accounts {
             let commit = self.store.users.commit(user.id, DecidedOn::Version(user.version), change).await?;
             if let Next::Done(written) = after(commit)? {
                 self.publish(&written);
+                self.forget_ended_sessions(&written).await;
                 return Ok(());
             }
         }

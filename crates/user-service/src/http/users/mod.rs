@@ -1,6 +1,7 @@
 //! `/api/users`: registration and one's own account.
 
 pub(super) mod delete_me;
+pub(super) mod email;
 pub(super) mod get_me;
 pub(super) mod password;
 pub(super) mod patch_me;

@@ -152,12 +152,24 @@ impl Throttle {
     /// # Errors
     /// [`Failure::RateLimited`], or the database is away.
     pub async fn mail(&self, mail: RequestedMail, email_key: &str, origin: &Origin) -> Result<(), Failure> {
+        self.mail_to(mails(mail), email_key, origin).await
+    }
+
+    /// A confirmation to an address that somebody says is theirs.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is away.
+    pub async fn new_address(&self, email_key: &str, origin: &Origin) -> Result<(), Failure> {
+        self.mail_to("mail/new-address", email_key, origin).await
+    }
+
+    async fn mail_to(&self, kind: &'static str, email_key: &str, origin: &Origin) -> Result<(), Failure> {
         if !self.limits.enabled {
             return Ok(());
         }
         self.request(origin).await?;
         let policy = self.rate("mail", self.limits.mails_per_address, HOUR);
-        self.charge(&policy, self.hash.whole(mails(mail), email_key.as_bytes())).await
+        self.charge(&policy, self.hash.whole(kind, email_key.as_bytes())).await
     }
 
     /// A password for this identifier. `user` is whose it is, if it is anybody's: from a

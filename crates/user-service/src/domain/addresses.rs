@@ -1,0 +1,154 @@
+//! The addresses of one account: the current one, and those that a change left behind.
+//! They stay the account's for a while, so that the change can be taken back.
+
+use jiff::Timestamp;
+
+/// So many addresses are kept at most: nobody collects addresses by changing theirs.
+pub const MAX_RESERVED: usize = 10;
+
+/// An address that was the account's, and is kept for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    pub key: String,
+    pub until: Timestamp,
+}
+
+/// The keys of one account's addresses. They are a history: what is behind in
+/// `reserved` was left later. An address that was left and taken up again is there as
+/// often as it was left, and may be the current one too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    pub current: String,
+    /// Oldest first.
+    pub reserved: Vec<Reservation>,
+}
+
+impl Addresses {
+    /// How many are kept at `now`.
+    #[must_use]
+    pub fn reserved_at(&self, now: Timestamp) -> usize {
+        self.reserved.iter().filter(|reservation| now < reservation.until).count()
+    }
+
+    /// After a change to `new` at `now`: the address that was current is kept `until`.
+    #[must_use]
+    pub fn changed(mut self, new: &str, until: Timestamp, now: Timestamp) -> Self {
+        self.forget(now);
+        let key = std::mem::replace(&mut self.current, new.to_owned());
+        self.reserved.push(Reservation { key, until });
+        self
+    }
+
+    /// After the change that left this address was taken back at `now`, and with it all
+    /// that came after: whoever made the first made those. What was left before is kept
+    /// as it was, so that an undo of the later cannot stand in the way of the earlier.
+    /// `None` when the address is not kept any more.
+    #[must_use]
+    pub fn restored(mut self, left: &Reservation, now: Timestamp) -> Option<Self> {
+        self.forget(now);
+        let place = self.reserved.iter().position(|reservation| reservation == left)?;
+        self.reserved.truncate(place);
+        self.current.clone_from(&left.key);
+        Some(self)
+    }
+
+    /// Whether this address is kept, by this very reservation.
+    #[must_use]
+    pub fn keeps(&self, reservation: &Reservation) -> bool {
+        self.reserved.contains(reservation)
+    }
+
+    /// Every key once, the current one first.
+    #[must_use]
+    pub fn keys(&self) -> Vec<&str> {
+        let mut keys = vec![self.current.as_str()];
+        for reservation in &self.reserved {
+            if !keys.contains(&reservation.key.as_str()) {
+                keys.push(&reservation.key);
+            }
+        }
+        keys
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        self.reserved.retain(|reservation| now < reservation.until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day)
+    }
+
+    fn of(current: &str) -> Addresses {
+        Addresses { current: current.to_owned(), reserved: Vec::new() }
+    }
+
+    fn left(key: &str, until: i64) -> Reservation {
+        Reservation { key: key.to_owned(), until: at(until) }
+    }
+
+    #[test]
+    fn what_a_change_leaves_behind_stays_the_accounts_for_a_while() {
+        let changed = of("a").changed("b", at(7), at(0));
+        assert_eq!(changed.keys(), ["b", "a"]);
+        assert!(changed.keeps(&left("a", 7)));
+        assert_eq!((changed.reserved_at(at(6)), changed.reserved_at(at(7))), (1, 0));
+        // The next change forgets what is over.
+        let later = changed.changed("c", at(15), at(8));
+        assert_eq!(later.keys(), ["c", "b"]);
+    }
+
+    #[test]
+    fn an_undo_within_its_time_brings_the_address_back_once() {
+        let changed = of("a").changed("b", at(7), at(0));
+        assert_eq!(changed.clone().restored(&left("a", 7), at(6)), Some(of("a")));
+        assert_eq!(changed.clone().restored(&left("a", 7), at(7)), None);
+        assert_eq!(changed.clone().restored(&left("b", 7), at(6)), None);
+        assert_eq!(of("a").restored(&left("a", 7), at(6)), None);
+    }
+
+    #[test]
+    fn the_undo_of_the_first_change_takes_back_the_second_too() {
+        let twice = of("a").changed("b", at(7), at(0)).changed("c", at(8), at(1));
+        assert_eq!(twice.keys(), ["c", "a", "b"]);
+        let restored = twice.restored(&left("a", 7), at(2)).unwrap();
+        assert_eq!(restored, of("a"));
+        assert!(!restored.keeps(&left("b", 8)));
+    }
+
+    #[test]
+    fn the_undo_of_the_second_change_leaves_the_first_one_undoable() {
+        let twice = of("a").changed("b", at(7), at(0)).changed("c", at(8), at(1));
+        let restored = twice.restored(&left("b", 8), at(2)).unwrap();
+        assert_eq!(restored.keys(), ["b", "a"]);
+        assert_eq!(restored.restored(&left("a", 7), at(3)), Some(of("a")));
+    }
+
+    #[test]
+    fn going_back_by_a_change_does_not_give_the_address_away() {
+        // b belongs to an intruder; the owner of a confirmed the way back.
+        let back = of("a").changed("b", at(7), at(0)).changed("a", at(8), at(1));
+        assert_eq!(back.keys(), ["a", "b"]);
+        // The intruder undoes that ...
+        let undone = back.clone().restored(&left("b", 8), at(2)).unwrap();
+        assert_eq!(undone.keys(), ["b", "a"]);
+        // ... and the owner undoes the intruder's change still, before or after it.
+        assert_eq!(undone.restored(&left("a", 7), at(3)), Some(of("a")));
+        assert_eq!(back.restored(&left("a", 7), at(3)), Some(of("a")));
+    }
+
+    #[test]
+    fn an_address_that_was_left_twice_is_kept_twice_and_is_one_key() {
+        let again = of("a").changed("b", at(7), at(0)).changed("a", at(8), at(1)).changed("c", at(9), at(2));
+        assert_eq!(again.keys(), ["c", "a", "b"]);
+        let one_back = again.restored(&left("a", 9), at(3)).unwrap();
+        assert_eq!(one_back.keys(), ["a", "b"]);
+        assert!(one_back.keeps(&left("a", 7)) && one_back.keeps(&left("b", 8)));
+    }
+}
