@@ -1,7 +1,7 @@
 //! Puts the parts together, starts them, and stops them in order. The only file that
 //! knows every part.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZero, path::PathBuf, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web};
 use anyhow::Context;
@@ -16,6 +16,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    breached_passwords::BreachedPasswords,
     config::Config,
     domain::PasswordPolicy,
     hashing::{HashMetrics, HashPool},
@@ -27,7 +28,7 @@ use crate::{
     relay::{PRODUCER_PROPERTIES, Relay, RelaySettings},
     store::{self, SessionTimes, Store},
     tokens::{AccessTokens, MfaTokens, RefreshTokens},
-    usecase::{Accounts, BackgroundQueue, Limits, Rules, Throttle, Writes},
+    usecase::{Accounts, BackgroundQueue, Limits, Passwords, Rules, Throttle, Writes},
 };
 
 /// A client that has not sent its head by then is disconnected.
@@ -108,7 +109,7 @@ impl Application {
                 require_verified_email: auth.require_verified_email,
                 totp_issuer: auth.totp_issuer(),
             },
-            passwords: PasswordPolicy::new(auth.password_min_length),
+            passwords: password_rules(&config)?,
             metrics,
             writes: Writes::on_this_runtime(),
             unique,
@@ -194,6 +195,7 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
     read_sealing_key(config)?;
     TrustedProxies::parse(&config.http.trusted_proxies).context("http.trusted_proxies")?;
+    password_rules(config)?;
     kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?;
     mongo::client(&config.mongodb, "user-service").await?;
     Ok(())
@@ -219,6 +221,18 @@ fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("sealing.public_key_file {} cannot be read; {hint}", path.display()))?;
     PublicKey::from_base64(text.trim()).with_context(|| format!("sealing.public_key_file {}", path.display()))
+}
+
+/// The rules for new passwords; opens and checks the list of breached ones.
+fn password_rules(config: &Config) -> anyhow::Result<Passwords> {
+    let auth = &config.auth;
+    let policy = PasswordPolicy::new(auth.password_min_length, &[auth.issuer_host(), &auth.totp_issuer()]);
+    let open = |path: &PathBuf| {
+        BreachedPasswords::open(path).with_context(|| format!("auth.breached_passwords_file {}", path.display()))
+    };
+    let breached = auth.breached_passwords_file.as_ref().map(open).transpose()?;
+    let judges = std::thread::available_parallelism().map_or(1, NonZero::get);
+    Ok(Passwords::new(policy, breached, judges, config.hashing.max_wait))
 }
 
 fn start_relay(

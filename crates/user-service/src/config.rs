@@ -164,13 +164,21 @@ impl AuthConfig {
     pub fn totp_issuer(&self) -> String {
         totp_issuer(self.totp_issuer.as_deref(), &self.issuer).to_owned()
     }
+
+    /// The host in `issuer`, or all of it where that is no URL.
+    #[must_use]
+    pub fn issuer_host(&self) -> &str {
+        host_of(&self.issuer)
+    }
 }
 
 fn totp_issuer<'a>(name: Option<&'a str>, issuer: &'a str) -> &'a str {
-    name.unwrap_or_else(|| {
-        let behind_scheme = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
-        behind_scheme.split([':', '/']).next().unwrap_or_default()
-    })
+    name.unwrap_or_else(|| host_of(issuer))
+}
+
+fn host_of(issuer: &str) -> &str {
+    let behind_scheme = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
+    behind_scheme.split([':', '/']).next().unwrap_or_default()
 }
 
 /// The schema of `attributes`.

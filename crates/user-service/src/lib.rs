@@ -5,6 +5,7 @@
 //! publishes what the store holds. `app` is the only file that knows every part.
 
 pub mod app;
+pub mod breached_passwords;
 pub mod commands;
 pub mod config;
 pub mod domain;

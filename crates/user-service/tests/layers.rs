@@ -11,6 +11,7 @@ use std::{
 /// A layer, and the layers that it may import besides itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("breached_passwords", &["domain"]),
     ("hashing", &["domain"]),
     ("store", &["domain", "hashing"]),
     ("keys", &["domain", "store"]),
@@ -18,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tokens", &["keys"]),
     ("outbox", &["domain", "store"]),
     ("relay", &["metrics", "store"]),
-    ("usecase", &["domain", "hashing", "keys", "metrics", "outbox", "relay", "store", "tokens"]),
+    ("usecase", &["breached_passwords", "domain", "hashing", "keys", "metrics", "outbox", "relay", "store", "tokens"]),
     ("http", &["domain", "keys", "outbox", "usecase"]),
     ("housekeeping", &["store"]),
     ("config", &["hashing"]),

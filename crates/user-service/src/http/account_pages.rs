@@ -34,29 +34,24 @@ pub fn email_verified_page(language: Language) -> HttpResponse {
     message(StatusCode::OK, language, texts.verified_title, texts.verified_text)
 }
 
-/// GET `/reset-password?token=`, and again with the reason when a password was refused:
+/// GET `/reset-password?token=`, and again with the reasons when a password was refused:
 /// the token is kept in the form, the password is not.
 #[must_use]
-pub fn reset_password_page(
-    token: &str,
-    min_length: usize,
-    refused: Option<&Invalid>,
-    language: Language,
-) -> HttpResponse {
+pub fn reset_password_page(token: &str, min_length: usize, refused: &[Invalid], language: Language) -> HttpResponse {
     let texts = Texts::of(language);
-    let (status, error) = match refused {
-        None => (StatusCode::OK, String::new()),
-        Some(invalid) => {
-            let reason = match texts.password_reason(invalid.code, min_length) {
-                Some(reason) => Escaped(&reason).to_string(),
-                None => format!("<span lang=\"en\" dir=\"ltr\">{}</span>", Escaped(&invalid.detail)),
-            };
-            let sentence = Escaped(texts.password_refused);
-            let error = format!("<p class=\"error\" id=\"error\" role=\"alert\">{sentence}<br>{reason}</p>\n");
-            (StatusCode::UNPROCESSABLE_ENTITY, error)
-        }
+    let (status, error) = if refused.is_empty() {
+        (StatusCode::OK, String::new())
+    } else {
+        let reason = |invalid: &Invalid| match texts.password_reason(invalid.code, min_length) {
+            Some(reason) => Escaped(&reason).to_string(),
+            None => format!("<span lang=\"en\" dir=\"ltr\">{}</span>", Escaped(&invalid.detail)),
+        };
+        let reasons = refused.iter().map(reason).collect::<Vec<_>>().join("<br>");
+        let sentence = Escaped(texts.password_refused);
+        let error = format!("<p class=\"error\" id=\"error\" role=\"alert\">{sentence}<br>{reasons}</p>\n");
+        (StatusCode::UNPROCESSABLE_ENTITY, error)
     };
-    let described = if refused.is_some() { "error hint\" aria-invalid=\"true" } else { "hint" };
+    let described = if refused.is_empty() { "hint" } else { "error hint\" aria-invalid=\"true" };
     let body = format!(
         "<p>{text}</p>\n\
          <form method=\"post\" action=\"/reset-password\">\n\
@@ -169,7 +164,7 @@ mod tests {
     fn forms(token: &str, language: Language) -> [(&'static str, HttpResponse); 4] {
         [
             ("/verify-email", verify_email_page(token, language)),
-            ("/reset-password", reset_password_page(token, 8, None, language)),
+            ("/reset-password", reset_password_page(token, 8, &[], language)),
             ("/confirm-email", confirm_email_page(token, language)),
             ("/undo-email-change", undo_email_change_page(token, language)),
         ]
@@ -198,7 +193,7 @@ mod tests {
     #[test]
     fn a_refused_password_is_explained_where_it_was_typed_and_the_token_kept() {
         let too_short = Invalid { code: "too-short", detail: "A password has at least 12 characters.".into() };
-        let page = reset_password_page("abc", 12, Some(&too_short), Language::German);
+        let page = reset_password_page("abc", 12, &[too_short], Language::German);
         assert_eq!(page.status(), StatusCode::UNPROCESSABLE_ENTITY);
         let german = html(page);
         assert!(
@@ -209,13 +204,13 @@ mod tests {
 
         // A reason that the language has no sentence for.
         let other = Invalid { code: "unheard-of", detail: "Not <this> one.".into() };
-        let german = html(reset_password_page("abc", 12, Some(&other), Language::German));
+        let german = html(reset_password_page("abc", 12, &[other], Language::German));
         assert!(german.contains("<span lang=\"en\" dir=\"ltr\">Not &lt;this&gt; one.</span>"), "{german}");
     }
 
     #[test]
     fn a_browser_knows_that_the_password_is_a_new_one() {
-        let page = html(reset_password_page("abc", 8, None, Language::English));
+        let page = html(reset_password_page("abc", 8, &[], Language::English));
         assert!(page.contains(r#"autocomplete="new-password" required"#), "{page}");
         assert!(page.contains("At least 8 characters") && !page.contains("alert"), "{page}");
     }
@@ -226,7 +221,7 @@ mod tests {
             let pages = [
                 (verify_email_page("t", language), 200),
                 (email_verified_page(language), 200),
-                (reset_password_page("t", 8, None, language), 200),
+                (reset_password_page("t", 8, &[], language), 200),
                 (password_reset_page(language), 200),
                 (confirm_email_page("t", language), 200),
                 (email_changed_page(language), 200),

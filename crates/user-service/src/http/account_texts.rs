@@ -97,6 +97,9 @@ const ENGLISH: Texts = Texts {
     password_reasons: &[
         ("too-short", "It needs at least {min} characters."),
         ("too-long", "It is too long: at most 256 characters."),
+        ("common", "This one is among the first that somebody would try: take several words, or random characters."),
+        ("contains-own-words", "This one is little more than your name, your address, or the name of this service."),
+        ("breached", "This one is on a list of passwords that have become known."),
     ],
 
     change_title: "Confirm your new e-mail address",
@@ -137,6 +140,12 @@ const GERMAN: Texts = Texts {
     password_reasons: &[
         ("too-short", "Es braucht mindestens {min} Zeichen."),
         ("too-long", "Es ist zu lang: höchstens 256 Zeichen."),
+        (
+            "common",
+            "Dieses gehört zu den ersten, die jemand versuchen würde: nehmen Sie mehrere Wörter oder zufällige Zeichen.",
+        ),
+        ("contains-own-words", "Dieses ist wenig mehr als Ihr Name, Ihre Adresse oder der Name dieses Dienstes."),
+        ("breached", "Dieses steht auf einer Liste bekannt gewordener Passwörter."),
     ],
 
     change_title: "Neue E-Mail-Adresse bestätigen",

@@ -165,8 +165,8 @@ impl From<ResetPasswordError> for Problem {
     fn from(error: ResetPasswordError) -> Self {
         match error {
             ResetPasswordError::TokenInvalid => Self::TokenInvalid,
-            ResetPasswordError::PasswordRefused(invalid) => {
-                Self::ValidationFailed(vec![FieldError::body("newPassword", &invalid)])
+            ResetPasswordError::PasswordRefused(reasons) => {
+                Self::ValidationFailed(reasons.iter().map(|invalid| FieldError::body("newPassword", invalid)).collect())
             }
             ResetPasswordError::Failure(failure) => failure.into(),
         }

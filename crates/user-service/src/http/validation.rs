@@ -13,6 +13,12 @@ impl Validation {
         parsed.map_err(|invalid| self.0.push(FieldError::body(member, &invalid))).ok()
     }
 
+    /// As [`Self::check`], for a value against which several things may speak.
+    pub(super) fn check_all<T>(&mut self, member: &str, parsed: Result<T, Vec<Invalid>>) -> Option<T> {
+        let note = |found: Vec<Invalid>| self.0.extend(found.iter().map(|invalid| FieldError::body(member, invalid)));
+        parsed.map_err(note).ok()
+    }
+
     /// As [`Self::check`], for a member that may be missing.
     pub(super) fn check_optional<T>(&mut self, member: &str, parsed: Option<Result<T, Invalid>>) -> Option<T> {
         parsed.and_then(|parsed| self.check(member, parsed))

@@ -12,6 +12,7 @@ mod lock;
 mod login;
 mod login_totp;
 mod logout;
+mod new_password;
 mod one_time_tokens;
 mod profile;
 mod reauthenticate;
@@ -50,6 +51,7 @@ pub use failure::Failure;
 pub use login::{Login, LoginError, login};
 pub use login_totp::{LoginTotpError, login_totp};
 pub use logout::logout;
+pub use new_password::Passwords;
 pub use profile::{ProfileChange, UpdateProfileError, edit_user, update_profile};
 pub use refresh::{RefreshError, refresh};
 pub use register::{RegisterError, Registration, register};
@@ -69,7 +71,6 @@ pub use verify_email::{VerifyEmailError, request_verification, verify_email};
 pub use who::{Caller, NotSignedIn, caller};
 
 use crate::{
-    domain::PasswordPolicy,
     hashing::HashPool,
     keys::KeyEncryptionKey,
     metrics::AccountMetrics,
@@ -96,7 +97,7 @@ pub struct Accounts {
     pub clock: Clock,
     pub ids: Ids,
     pub rules: Rules,
-    pub passwords: PasswordPolicy,
+    pub passwords: Passwords,
     pub throttle: Throttle,
     pub metrics: AccountMetrics,
     pub writes: Writes,

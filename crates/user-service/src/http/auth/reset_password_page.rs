@@ -30,7 +30,7 @@ pub(in crate::http) async fn get(
 ) -> HttpResponse {
     let language = Language::from_headers(request.headers());
     match link {
-        Some(link) => reset_password_page(&link.token, accounts.passwords.min_length(), None, language),
+        Some(link) => reset_password_page(&link.token, accounts.passwords.min_length(), &[], language),
         None => link_refused_page(language),
     }
 }
@@ -47,8 +47,8 @@ pub(in crate::http) async fn post(
     match usecase::reset_password(&accounts, &form.token, &form.new_password, context.origin()).await {
         Ok(()) => password_reset_page(language),
         Err(ResetPasswordError::TokenInvalid) => link_refused_page(language),
-        Err(ResetPasswordError::PasswordRefused(invalid)) => {
-            reset_password_page(&form.token, accounts.passwords.min_length(), Some(&invalid), language)
+        Err(ResetPasswordError::PasswordRefused(reasons)) => {
+            reset_password_page(&form.token, accounts.passwords.min_length(), &reasons, language)
         }
         Err(ResetPasswordError::Failure(failure)) => {
             tracing::warn!(error = %failure, "a password could not be reset");

@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Body {
     #[schema(value_type = String)]
     current_password: SecretString,
-    /// At most 256 characters and 1024 bytes.
+    /// At least 8 characters (or as configured), at most 256 and 1024 bytes; not a common, breached or personal one.
     #[schema(value_type = String)]
     new_password: SecretString,
 }
@@ -47,8 +47,8 @@ pub(in crate::http) async fn put(
     let mut found = Validation::default();
     let current = Password::parse_attempt(body.current_password.expose_secret().to_owned());
     let current = found.check("currentPassword", current);
-    let new = accounts.passwords.accept(&body.new_password, &caller.user.own_words());
-    let new = found.check("newPassword", new);
+    let new = accounts.passwords.accept(&body.new_password, &caller.user.own_words()).await?;
+    let new = found.check_all("newPassword", new);
     let (Some(current), Some(new)) = (current, new) else { return Err(found.problem()) };
     let change = ChangePassword { current, new };
     usecase::change_password(&accounts.into_inner(), caller, change, context.origin()).await?;

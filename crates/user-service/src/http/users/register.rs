@@ -30,7 +30,7 @@ pub(crate) struct Body {
     username: String,
     #[schema(example = "ada@example.org")]
     email: String,
-    /// At most 256 characters and 1024 bytes.
+    /// At least 8 characters (or as configured), at most 256 and 1024 bytes; not a common, breached or personal one.
     #[schema(value_type = String, example = "correct horse battery")]
     password: SecretString,
     #[schema(nullable = false, example = "Ada Lovelace")]
@@ -62,7 +62,7 @@ pub(in crate::http) async fn post(
     context: RequestContext,
     JsonBody(body): JsonBody<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let registration = registration(&accounts, &request, body)?;
+    let registration = registration(&accounts, &request, body).await?;
     let user = usecase::register(&accounts.into_inner(), registration, context.origin()).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, "/api/users/me"))
@@ -70,13 +70,13 @@ pub(in crate::http) async fn post(
         .json(UserBody::from(user)))
 }
 
-fn registration(accounts: &Accounts, request: &HttpRequest, body: Body) -> Result<Registration, Problem> {
+async fn registration(accounts: &Accounts, request: &HttpRequest, body: Body) -> Result<Registration, Problem> {
     let mut found = Validation::default();
     let username = found.check("username", Username::parse(&body.username));
     let email = found.check("email", Email::parse(&body.email));
     let own = [Some(body.username.as_str()), Some(body.email.as_str()), body.display_name.as_deref()];
     let own: Vec<&str> = own.into_iter().flatten().collect();
-    let password = found.check("password", accounts.passwords.accept(&body.password, &own));
+    let password = found.check_all("password", accounts.passwords.accept(&body.password, &own).await?);
     let display_name = found.check_optional("displayName", body.display_name.as_deref().map(DisplayName::parse));
     let locale = found.check_optional("locale", body.locale.as_deref().map(Locale::parse));
     let attributes = found.check_optional("attributes", body.attributes.map(Attributes::parse));

@@ -1,0 +1,171 @@
+//! Which passwords may be chosen, at every place where one is: with the reasons, all at once, and
+//! never with the password.
+
+use std::{fs, path::Path, process::Output};
+
+use serde_json::{Value, json};
+use sha1::{Digest as _, Sha1};
+use test_support::{Answer, Person, Stack, World, remember_secret};
+
+/// The codes for one member, in the order of the answer.
+fn codes(answer: Answer, member: &str) -> Vec<String> {
+    let body = answer.expect_problem(422, "validation-failed").json();
+    let errors = body["errors"].as_array().cloned().unwrap_or_default();
+    assert!(errors.iter().all(|error| error["pointer"] == format!("#/{member}")), "{body}");
+    errors.iter().map(|error| error["code"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+fn with(person: &Person, member: &str, value: &str) -> Value {
+    let mut body = person.registration();
+    body[member] = json!(value);
+    body
+}
+
+#[tokio::test]
+async fn a_password_is_refused_with_every_reason_wherever_it_is_chosen() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "choice").await;
+    let service = world.user_service().set("AUTH__ISSUER", "https://accounts.acme.example/").start().await;
+    let api = service.api();
+    let ada = Person {
+        username: "Countess1815".to_owned(),
+        email: world.address("ada.lovelace"),
+        password: "purple engines weave".to_owned(),
+    };
+    let mut registration = ada.registration();
+    registration["displayName"] = json!("Augusta King-Noel");
+
+    let refused: [(&str, &[&str]); 13] = [
+        ("hx7#Lq2", &["too-short"]),
+        (&"wx7#Lq2!".repeat(33), &["too-long"]),
+        ("password", &["common"]),
+        ("P@$$w0rd1", &["common"]),
+        ("qwertyuiop", &["common"]),
+        ("aaaaaaaaaaaaaaaa", &["common"]),
+        ("Countess1815", &["contains-own-words"]),
+        ("c0unt3ss", &["common", "contains-own-words"]),
+        ("lovelaceada1980", &["contains-own-words"]),
+        ("sseTnuoc-5181", &["contains-own-words"]),
+        ("AugustaKing!", &["contains-own-words"]),
+        ("acme-accounts", &["contains-own-words"]),
+        (&ada.email, &["contains-own-words"]),
+    ];
+    for (password, expected) in refused {
+        let mut body = registration.clone();
+        body["password"] = json!(password);
+        let answer = api.post("/api/users", &body).await;
+        assert!(password == "password" || !answer.text.contains(password), "{}", answer.text);
+        assert_eq!(codes(answer, "password"), expected, "{password}");
+    }
+    // Nothing was refused for what it is not: no kinds of characters are asked for, and a name is no
+    // harm in a password that is more than it.
+    let _ = api.post("/api/users", &registration).await.expect(201);
+    let me = api.with_token(&api.login(&ada).await.access);
+    let change = |new: &str| json!({ "currentPassword": ada.password, "newPassword": new });
+    for (password, expected) in refused {
+        let answer = me.put("/api/users/me/password", &change(password)).await;
+        assert_eq!(codes(answer, "newPassword"), expected, "{password}");
+    }
+    let fine = "ada likes 紫 engines that weave";
+    remember_secret("password", fine);
+    let _ = me.put("/api/users/me/password", &change(fine)).await.expect(204);
+    // Full-width letters are the same password: it is normalised once.
+    let typed = Person { password: "ａｄａ likes 紫 engines that weave".to_owned(), ..ada.clone() };
+    api.login(&typed).await;
+}
+
+#[tokio::test]
+async fn the_least_length_is_configured_and_counted_in_characters() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "length").await;
+    let service = world.user_service().set("AUTH__PASSWORD_MIN_LENGTH", "15").start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let fourteen = "äöü quick wren";
+    assert_eq!(codes(api.post("/api/users", &with(&ada, "password", fourteen)).await, "password"), ["too-short"]);
+    let _ = api.post("/api/users", &with(&ada, "password", "äöü quick wrens")).await.expect(201);
+}
+
+fn sha1(password: &str) -> [u8; 20] {
+    Sha1::digest(password.as_bytes()).into()
+}
+
+fn hex(hash: &[u8; 20]) -> String {
+    hash.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+fn sorted_hashes(known: &[&str]) -> Vec<[u8; 20]> {
+    let filler = (0..5000).map(|n| sha1(&format!("somebody's password {n}")));
+    let mut hashes: Vec<_> = filler.chain(known.iter().map(|password| sha1(password))).collect();
+    hashes.sort_unstable();
+    hashes
+}
+
+#[tokio::test]
+async fn a_password_that_has_become_known_is_refused() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "breach").await;
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let breached = ["violet kettle drum", "Grüße aus dem Süden", "password"];
+    let hashes = sorted_hashes(&breached);
+    let text: String = hashes.iter().map(|hash| format!("{}:{}\r\n", hex(hash), 7)).collect();
+    for (file, contents) in [("pwned.txt", text.into_bytes()), ("pwned.bin", hashes.concat())] {
+        let path = directory.path().join(file);
+        fs::write(&path, contents).expect("the list can be written");
+        let service = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", shown(&path)).start().await;
+        let api = service.api();
+        let person = world.person(file.trim_start_matches("pwned."));
+        for (password, expected) in [
+            ("violet kettle drum", &["breached"][..]),
+            ("ｖｉｏｌｅｔ ｋｅｔｔｌｅ ｄｒｕｍ", &["breached"]),
+            ("Grüße aus dem Süden", &["breached"]),
+            ("password", &["common", "breached"]),
+        ] {
+            let answer = api.post("/api/users", &with(&person, "password", password)).await;
+            assert_eq!(codes(answer, "password"), expected, "{file}: {password}");
+        }
+        let _ = api.post("/api/users", &person.registration()).await.expect(201);
+        // One that was chosen before it became known still signs in.
+        api.login(&person).await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_used_is_told_before_the_service_starts() {
+    let stack = Stack::from_env();
+    let world = World::without_topic(&stack, "list");
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let hashes = sorted_hashes(&[]);
+    let lines: Vec<String> = hashes.iter().map(|hash| format!("{}:1", hex(hash))).collect();
+    let mut unsorted = lines.clone();
+    unsorted.reverse();
+    for (name, contents, expected) in [
+        ("missing", None, "cannot be read"),
+        ("empty", Some(String::new()), "empty"),
+        ("words", Some("password\nletmein\n".to_owned()), "40 hexadecimal digits"),
+        ("unsorted", Some(unsorted.join("\n")), "not sorted"),
+        ("cut-off", Some(lines.join("\n")[..70_000].to_owned()), "no line of 40"),
+    ] {
+        let path = directory.path().join(name);
+        if let Some(contents) = contents {
+            fs::write(&path, contents).expect("the list can be written");
+        }
+        let spec = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", shown(&path));
+        for command in ["check-config", "serve"] {
+            let Output { status, stderr, .. } = spec.command(&[command]).await;
+            let error = String::from_utf8_lossy(&stderr);
+            assert_eq!(status.code(), Some(1), "{command} with {name}: {error}");
+            for part in ["auth.breached_passwords_file", expected, name] {
+                assert!(error.contains(part), "{command} with {name}: {error}");
+            }
+        }
+    }
+    let path = directory.path().join("good");
+    fs::write(&path, lines.join("\n")).expect("the list can be written");
+    let good = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", shown(&path)).command(&["check-config"]).await;
+    assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,334 @@
+//! A file of the SHA-1 hashes of breached passwords, sorted, in which one is found by
+//! some forty small reads. Nothing is asked outside of the machine.
+//!
+//! Two forms, told apart by the contents:
+//!
+//! - text, as "Have I Been Pwned" has it: a line for each hash of 40 hexadecimal digits,
+//!   with or without `:COUNT` behind them, ended by LF or CRLF;
+//! - binary: nothing but hashes of 20 bytes.
+//!
+//! The file is read, not mapped: one that somebody truncates under a mapping ends the
+//! process with SIGBUS, and a mapping needs `unsafe`. Here it is an error of one request.
+//! A new list is put in place by renaming it over the old one and starting again; until
+//! then the old one is read.
+
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
+
+use sha1::{Digest, Sha1};
+
+use crate::domain::Password;
+
+/// Of a SHA-1 hash, in bytes.
+const HASH: usize = 20;
+/// Its length in hexadecimal digits.
+const HEX: usize = 2 * HASH;
+/// A line has 40 digits, a colon, a count of up to 20 digits, CR and LF.
+const MAX_LINE: usize = HEX + 1 + 20 + 2;
+/// Places that are looked at when the file is opened.
+const SAMPLES: u64 = 512;
+
+/// The open file.
+#[derive(Debug)]
+pub struct BreachedPasswords {
+    file: File,
+    /// In bytes, when it was opened.
+    length: u64,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Binary,
+}
+
+/// Why a file is no list of breached passwords.
+#[derive(Debug, thiserror::Error)]
+pub enum BreachedPasswordsError {
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("it is no file")]
+    NoFile,
+    #[error("it is empty")]
+    Empty,
+    #[error(
+        "it is neither text with a SHA-1 hash of 40 hexadecimal digits at the start of each line, nor binary records of 20 bytes"
+    )]
+    NoHashes,
+    #[error("at byte {0} there is no line of 40 hexadecimal digits, with or without a colon and a count")]
+    BrokenLine(u64),
+    #[error("it is not sorted by hash: see byte {0}")]
+    NotSorted(u64),
+}
+
+impl BreachedPasswords {
+    /// Opens the file, and looks at some hundred places of it.
+    ///
+    /// # Errors
+    /// When it cannot be read, has another form, or is not sorted where it was looked at.
+    pub fn open(path: &Path) -> Result<Self, BreachedPasswordsError> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(BreachedPasswordsError::NoFile);
+        }
+        let length = metadata.len();
+        if length == 0 {
+            return Err(BreachedPasswordsError::Empty);
+        }
+        let mut list = Self { file, length, form: Form::Text };
+        list.form = list.recognise()?;
+        list.check_samples()?;
+        Ok(list)
+    }
+
+    /// Whether the list has this password. Blocks: it reads from the disk.
+    ///
+    /// # Errors
+    /// When the file can no longer be read, or has changed under us.
+    pub fn contains(&self, password: &Password) -> Result<bool, BreachedPasswordsError> {
+        self.has(Sha1::digest(password.expose().as_bytes()).into())
+    }
+
+    fn has(&self, wanted: [u8; HASH]) -> Result<bool, BreachedPasswordsError> {
+        // A record that starts in low..high may be the one.
+        let (mut low, mut high) = (0, self.length);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let Some((start, hash)) = self.first_from(middle)?.filter(|(start, _)| *start < high) else {
+                high = middle;
+                continue;
+            };
+            match hash.cmp(&wanted) {
+                std::cmp::Ordering::Equal => return Ok(true),
+                std::cmp::Ordering::Less => low = start + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Ok(false)
+    }
+
+    /// The first record that starts at `place` or behind it, and where.
+    fn first_from(&self, place: u64) -> Result<Option<(u64, [u8; HASH])>, BreachedPasswordsError> {
+        match self.form {
+            Form::Binary => {
+                let start = place.next_multiple_of(HASH as u64);
+                if start >= self.length {
+                    return Ok(None);
+                }
+                let mut hash = [0; HASH];
+                self.file.read_exact_at(&mut hash, start)?;
+                Ok(Some((start, hash)))
+            }
+            Form::Text => self.first_line_from(place),
+        }
+    }
+
+    fn first_line_from(&self, place: u64) -> Result<Option<(u64, [u8; HASH])>, BreachedPasswordsError> {
+        // The byte before tells whether a line starts at the very place.
+        let from = place.saturating_sub(1);
+        let mut buffer = [0; 1 + 2 * MAX_LINE];
+        let read = self.read_at_most(&mut buffer, from)?;
+        let bytes = &buffer[..read];
+        let start = if place == 0 {
+            0
+        } else {
+            match bytes.iter().position(|byte| *byte == b'\n') {
+                Some(end) => end + 1,
+                // The last line has no end of line.
+                None if from + read as u64 >= self.length => return Ok(None),
+                None => return Err(BreachedPasswordsError::BrokenLine(from)),
+            }
+        };
+        let line = &bytes[start..];
+        let start = from + start as u64;
+        if line.is_empty() && start >= self.length {
+            return Ok(None);
+        }
+        let hash = hash_of_line(line).ok_or(BreachedPasswordsError::BrokenLine(start))?;
+        Ok(Some((start, hash)))
+    }
+
+    fn read_at_most(&self, buffer: &mut [u8], from: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while read < buffer.len() {
+            match self.file.read_at(&mut buffer[read..], from + read as u64) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn recognise(&self) -> Result<Form, BreachedPasswordsError> {
+        let mut buffer = [0; MAX_LINE];
+        let read = self.read_at_most(&mut buffer, 0)?;
+        if hash_of_line(&buffer[..read]).is_some() {
+            Ok(Form::Text)
+        } else if self.length.is_multiple_of(HASH as u64) && !buffer[..read].is_ascii() {
+            Ok(Form::Binary)
+        } else {
+            Err(BreachedPasswordsError::NoHashes)
+        }
+    }
+
+    /// Form and order at places all over the file, the last record among them.
+    fn check_samples(&self) -> Result<(), BreachedPasswordsError> {
+        let last = self.length.saturating_sub(if self.form == Form::Text { MAX_LINE as u64 } else { HASH as u64 });
+        let step = (self.length / SAMPLES).max(1);
+        let places = (0..SAMPLES).map(|sample| sample * step).take_while(|place| *place < last);
+        let mut before: Option<(u64, [u8; HASH])> = None;
+        let mut next = Some(0);
+        for place in places.chain([last]) {
+            next = Some(place);
+            let Some((start, hash)) = self.first_from(place)? else { break };
+            if before.is_some_and(|(earlier, smaller)| earlier < start && smaller >= hash) {
+                return Err(BreachedPasswordsError::NotSorted(start));
+            }
+            before = Some((start, hash));
+        }
+        // To the end, record by record: a list that was cut off ends in half a line.
+        while let Some((start, hash)) = next.map_or(Ok(None), |place| self.first_from(place))? {
+            if before.is_some_and(|(earlier, smaller)| earlier < start && smaller >= hash) {
+                return Err(BreachedPasswordsError::NotSorted(start));
+            }
+            before = Some((start, hash));
+            next = Some(start + 1);
+        }
+        Ok(())
+    }
+}
+
+/// The hash at the start of a line; `None` for anything that is not such a line.
+fn hash_of_line(bytes: &[u8]) -> Option<[u8; HASH]> {
+    let (digits, rest) = bytes.split_at_checked(HEX)?;
+    let mut hash = [0; HASH];
+    hex::decode_to_slice(digits, &mut hash).ok()?;
+    let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+    let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+    let counted = line.strip_prefix(b":").is_some_and(|count| count.iter().all(u8::is_ascii_digit));
+    (line.is_empty() || counted).then_some(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use super::*;
+
+    fn hash(word: &str) -> [u8; HASH] {
+        Sha1::digest(word.as_bytes()).into()
+    }
+
+    fn sorted(words: &[String]) -> Vec<[u8; HASH]> {
+        let mut hashes: Vec<_> = words.iter().map(|word| hash(word)).collect();
+        hashes.sort_unstable();
+        hashes
+    }
+
+    fn words(count: usize) -> Vec<String> {
+        (0..count).map(|n| format!("breached {n}")).collect()
+    }
+
+    /// The file goes with the guard.
+    struct Scratch(PathBuf);
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    fn scratch(name: &str, contents: impl AsRef<[u8]>) -> Scratch {
+        let path = std::env::temp_dir().join(format!("breached-{name}-{}", std::process::id()));
+        fs::write(&path, contents).unwrap();
+        Scratch(path)
+    }
+
+    fn text(hashes: &[[u8; HASH]], line: impl Fn(usize, String) -> String) -> String {
+        hashes.iter().enumerate().map(|(n, hash)| line(n, hex::encode(hash))).collect()
+    }
+
+    fn finds_exactly(list: &BreachedPasswords, words: &[String]) {
+        for word in words {
+            assert!(list.has(hash(word)).unwrap(), "{word}");
+        }
+        for n in 0..200 {
+            assert!(!list.has(hash(&format!("fine {n}"))).unwrap());
+        }
+        for edge in [[0; HASH], [255; HASH]] {
+            assert!(!list.has(edge).unwrap());
+        }
+    }
+
+    #[test]
+    fn every_hash_is_found_in_every_form_and_no_other() {
+        for count in [1, 2, 3, 7, 1000] {
+            let words = words(count);
+            let hashes = sorted(&words);
+            let forms: [(&str, Vec<u8>); 6] = [
+                ("lf", text(&hashes, |_, hex| format!("{hex}\n")).into()),
+                ("crlf", text(&hashes, |_, hex| format!("{}\r\n", hex.to_uppercase())).into()),
+                ("counts", text(&hashes, |n, hex| format!("{}:{}\r\n", hex.to_uppercase(), n * n * n)).into()),
+                (
+                    "mixed",
+                    text(
+                        &hashes,
+                        |n, hex| if n % 2 == 0 { format!("{hex}\n") } else { format!("{}:1\n", hex.to_uppercase()) },
+                    )
+                    .into(),
+                ),
+                ("no-last-end", text(&hashes, |_, hex| format!("{hex}:3\n")).trim_end().to_owned().into()),
+                ("binary", hashes.concat()),
+            ];
+            for (name, contents) in forms {
+                let file = scratch(&format!("{name}-{count}"), contents);
+                finds_exactly(&BreachedPasswords::open(&file.0).unwrap(), &words);
+            }
+        }
+    }
+
+    #[test]
+    fn the_password_is_hashed_in_its_normal_form() {
+        let file = scratch("normal", hex::encode(hash("password")));
+        let list = BreachedPasswords::open(&file.0).unwrap();
+        assert!(list.contains(&Password::parse_attempt("ｐａｓｓｗｏｒｄ".into()).unwrap()).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_sorted_list_is_refused_when_it_is_opened() {
+        let hashes = sorted(&words(500));
+        let good = text(&hashes, |_, hex| format!("{hex}:1\n"));
+        let mut reversed = hashes.clone();
+        reversed.reverse();
+        let cases: [(&str, Vec<u8>, &str); 8] = [
+            ("empty", Vec::new(), "empty"),
+            ("words", b"password\n123456\n".to_vec(), "neither"),
+            ("ntlm", b"8846F7EAEE8FB117AD06BDD830B7586C:5\n".to_vec(), "neither"),
+            ("unsorted", text(&reversed, |_, hex| format!("{hex}\n")).into(), "not sorted"),
+            ("unsorted-binary", reversed.concat(), "not sorted"),
+            ("cut-off", good[..good.len() - 20].into(), "no line of 40"),
+            ("cut-off-binary", hashes.concat()[..1990].into(), "neither"),
+            ("other-lines", format!("{good}# the end\n").into(), "no line of 40"),
+        ];
+        for (name, contents, expected) in cases {
+            let file = scratch(name, contents);
+            let error = BreachedPasswords::open(&file.0).unwrap_err().to_string();
+            assert!(error.contains(expected), "{name}: {error}");
+        }
+        assert!(BreachedPasswords::open(Path::new("/")).unwrap_err().to_string().contains("no file"));
+        assert!(BreachedPasswords::open(Path::new("/nowhere")).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_while_it_is_used_is_an_error_and_not_the_end() {
+        let words = words(1000);
+        let hashes = sorted(&words);
+        let file = scratch("shrinks", text(&hashes, |_, hex| format!("{hex}\n")));
+        let list = BreachedPasswords::open(&file.0).unwrap();
+        File::options().write(true).open(&file.0).unwrap().set_len(100).unwrap();
+        assert!(list.has(hashes[999]).is_err());
+    }
+}

@@ -1,0 +1,82 @@
+//! A password that somebody chooses: the one door for it, whatever the occasion.
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+
+use super::Failure;
+use crate::{
+    breached_passwords::BreachedPasswords,
+    domain::{Invalid, OwnWords, Password, PasswordPolicy},
+};
+
+/// When to try again after too many chose at once.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The rules for new passwords, and the list of breached ones if there is one.
+#[derive(Clone)]
+pub struct Passwords(Arc<Parts>);
+
+struct Parts {
+    policy: PasswordPolicy,
+    breached: Option<BreachedPasswords>,
+    /// How many are judged at a time: each takes a core for some milliseconds.
+    judges: Arc<Semaphore>,
+    max_wait: Duration,
+}
+
+impl Passwords {
+    /// `judges` passwords are judged at a time; who would wait for longer than
+    /// `max_wait` is refused.
+    #[must_use]
+    pub fn new(policy: PasswordPolicy, breached: Option<BreachedPasswords>, judges: usize, max_wait: Duration) -> Self {
+        Self(Arc::new(Parts { policy, breached, judges: Arc::new(Semaphore::new(judges.max(1))), max_wait }))
+    }
+
+    /// The least length of a new password, in code points.
+    #[must_use]
+    pub fn min_length(&self) -> usize {
+        self.0.policy.min_length()
+    }
+
+    /// Takes a password that somebody chooses, or says everything that speaks against
+    /// it. `own` are texts that are theirs: user name, address, display name. The work is
+    /// done on a thread that serves no requests.
+    ///
+    /// # Errors
+    /// [`Failure`] if it cannot be decided now: too many at once, or the list of breached
+    /// passwords cannot be read.
+    pub async fn accept(&self, chosen: &SecretString, own: &[&str]) -> Result<Result<Password, Vec<Invalid>>, Failure> {
+        let password = match self.0.policy.normal_form(chosen) {
+            Ok(password) => password,
+            Err(invalid) => return Ok(Err(vec![invalid])),
+        };
+        let judge = tokio::time::timeout(self.0.max_wait, Arc::clone(&self.0.judges).acquire_owned()).await;
+        let judge = judge.map_err(|_| Failure::Overloaded { retry_after: RETRY_AFTER })?;
+        let own: Vec<String> = own.iter().map(|text| (*text).to_owned()).collect();
+        let parts = Arc::clone(&self.0);
+        let judged = tokio::task::spawn_blocking(move || {
+            let _judge = judge.expect("the semaphore is never closed");
+            parts.judge(password, &own)
+        });
+        judged.await.expect("it is never aborted, and a panic ends the process")
+    }
+}
+
+impl Parts {
+    fn judge(&self, password: Password, own: &[String]) -> Result<Result<Password, Vec<Invalid>>, Failure> {
+        let own = OwnWords::of(own.iter().map(String::as_str));
+        let mut objections = self.policy.objections(&password, &own);
+        if let Some(list) = &self.breached {
+            let found = list.contains(&password);
+            if found.map_err(|error| Failure::Unavailable(format!("the list of breached passwords: {error}")))? {
+                objections.push(Invalid::new(
+                    "breached",
+                    "This password is on a list of passwords that have become known. Take another, here and wherever you use it.",
+                ));
+            }
+        }
+        Ok(if objections.is_empty() { Ok(password) } else { Err(objections) })
+    }
+}
