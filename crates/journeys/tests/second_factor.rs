@@ -174,7 +174,7 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     let used = authenticator.code();
     let confirmed = confirm(&me, &used).await.expect(200);
     let codes = recovery_codes(&confirmed);
-    assert!(codes.iter().all(|code| code.len() == 19 && code.split('-').count() == 4), "four groups of four");
+    assert!(codes.iter().all(|code| code.len() == 27 && code.split('-').count() == 4), "four groups of six");
     let _ = confirm(&me, &authenticator.code_in(1)).await.expect_problem(409, "conflict");
     let _ = me.post("/api/users/me/totp", &body).await.expect_problem(409, "conflict");
     let on = status(&me).await;
@@ -435,6 +435,28 @@ async fn the_token_between_the_factors_dies_with_its_use_the_password_the_factor
     })
     .await;
     invalid(&token, &fresh[0]).await;
+}
+
+#[tokio::test]
+async fn a_reset_of_the_password_does_not_get_around_the_second_factor() {
+    let world = World::new(&Stack::from_env(), "totpreset").await;
+    let (_users, _emails, api) = world.start_both().await;
+    let (ada, _me, authenticator, _codes) = somebody(&world, &api, "ada").await;
+    let before = mfa_token(&api, &ada).await;
+    let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
+    let mailbox = world.mailbox(&ada.email);
+    let link = eventually(DEADLINE, "the mail with the link", async || {
+        let mails = mailbox.mails().await;
+        mails.iter().find(|mail| mail.subject == "Reset your password").map(|mail| mail.token("/reset-password"))
+    })
+    .await;
+    let renewed = Person { password: format!("{} forgotten", ada.password), ..ada.clone() };
+    remember_secret("password", &renewed.password);
+    let body = json!({ "token": link, "newPassword": renewed.password });
+    let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
+    let _ = second_step(&api, &before, &authenticator.code()).await.expect_problem(400, "token-invalid");
+    let _ = whole_login(&api, &renewed, &authenticator.wrong_code()).await.expect_problem(401, "invalid-credentials");
+    let _ = whole_login(&api, &renewed, &authenticator.code()).await.expect(200);
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ impl BothFactorsBody {
 #[schema(as = RecoveryCodes)]
 pub(in crate::http) struct RecoveryCodesBody {
     /// Each gets the person in once without the authenticator.
-    #[schema(min_items = 10, max_items = 10, example = json!(["7KQ2-XN4D-0HVT-93ZB"]))]
+    #[schema(min_items = 10, max_items = 10, example = json!(["7KQ2XN-4D0HVT-93ZBE1-MCS8GW"]))]
     recovery_codes: Vec<String>,
 }
 
