@@ -120,7 +120,7 @@ async fn administration_is_for_administrators_only() {
         (Method::DELETE, own.clone()),
     ]
     .into_iter()
-    .chain(["/disable", "/enable", "/logout"].map(|act| (Method::POST, format!("{own}{act}"))))
+    .chain(["/disable", "/enable", "/unlock", "/logout"].map(|act| (Method::POST, format!("{own}{act}"))))
     .collect();
     for (method, path) in &all {
         let send = |client: &Api| {
@@ -140,9 +140,15 @@ async fn administration_is_for_administrators_only() {
     let nobody = uuid::Uuid::from_u128(7).to_string();
     for id in [nobody.as_str(), "me", "0", "%20", &nobody.replace('-', "")] {
         let path = Admin::path(id, "");
-        for (method, below) in
-            [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/disable"), ("POST", "/enable"), ("POST", "/logout")]
-        {
+        for (method, below) in [
+            ("GET", ""),
+            ("PATCH", ""),
+            ("DELETE", ""),
+            ("POST", "/disable"),
+            ("POST", "/enable"),
+            ("POST", "/unlock"),
+            ("POST", "/logout"),
+        ] {
             let method = Method::from_bytes(method.as_bytes()).expect("a method");
             let request = ada.api.request(method.clone(), &format!("{path}{below}"));
             let request = if method == Method::PATCH { request.json(&json!({})) } else { request };
@@ -484,4 +490,43 @@ async fn an_admins_act_is_possible_however_many_events_wait_for_kafka() {
     // A tombstone that waits for Kafka is in no list.
     assert_eq!(root.pages("").await.concat(), [root.id.as_str()]);
     remember_secret("password", &bob.password);
+}
+
+#[tokio::test]
+async fn an_administrator_unlocks_an_account_that_is_under_attack() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "unlock").await;
+    let spec = with_cheap_hashes(world.user_service()).set("LIMITS__ENABLED", "true");
+    let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
+    let service = spec.set("HTTP__TRUSTED_PROXIES", "127.0.0.1").start().await;
+    let api = service.api();
+    let root = admin(&world, &service, "root").await;
+    let ada = world.person("ada");
+    let id = api.register(&ada).await.expect(201).string("id");
+    let login = async |network: usize, password: &str| {
+        let request = api.request(Method::POST, "/api/auth/login");
+        let request = request.header("x-forwarded-for", format!("198.51.{network}.1"));
+        api.send(request.json(&json!({ "identifier": ada.email, "password": password }))).await
+    };
+    let unlock = async || {
+        let _ = root.api.send(root.api.request(Method::POST, &Admin::path(&id, "/unlock"))).await.expect(204);
+    };
+    // Nothing is held: nothing happens.
+    unlock().await;
+    let mut tries = 0;
+    while login(tries, "a guess of a password").await.status != 429 {
+        tries += 1;
+        assert!(tries < 200, "the account is never held");
+    }
+    let _ = login(250, &ada.password).await.expect_problem(429, "rate-limited");
+    let mut topic = world.topic_reader();
+    topic.read_type("user.locked.v1", 1).await;
+    unlock().await;
+    let _ = login(251, &ada.password).await.expect(200);
+    let unlocked = topic.read_type("user.unlocked.v1", 1).await;
+    assert_eq!(unlocked.iter().map(Record::json).collect::<Vec<_>>(), [json!({ "userId": id })]);
+    unlock().await;
+    let row = audit(&world, &id, "user.unlocked.v1", 1).await.remove(0);
+    assert_eq!(text(&row, "actor"), root.id);
+    assert_eq!(audit(&world, &root.id, "user.unlocked.v1", 1).await.len(), 1, "what changes nothing is no act");
 }

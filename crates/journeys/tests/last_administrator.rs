@@ -1,10 +1,15 @@
 //! There always is an administrator left, whoever removes whom, and wherever the service is killed.
 
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 use bson::{Bson, Document, Uuid, doc};
 use futures_util::future::join_all;
 use journeys::administrators::{Admin, admin};
 use serde_json::json;
-use test_support::{DEADLINE, ServiceSpec, Stack, World};
+use test_support::{Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World};
 
 /// Where the hash is not what is tested.
 fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
@@ -104,7 +109,7 @@ async fn two_administrators_who_remove_each_other_at_once_do_not_both_succeed() 
     for round in 0..ROUNDS {
         // Every other round over two replicas; by all ways but deletion, which cannot be undone.
         let eve_api = if round % 2 == 0 { eve.api.clone() } else { second.api().with_token(&eve.tokens.access) };
-        let remove = async |api: &test_support::Api, id: &str, disable: bool| {
+        let remove = async |api: &Api, id: &str, disable: bool| {
             if disable {
                 api.post(&Admin::path(id, "/disable"), &json!({})).await
             } else {
@@ -161,6 +166,123 @@ async fn of_many_administrators_who_all_go_at_once_one_is_left() {
     assert_eq!(refused.len(), 1, "{answers:#?}");
     assert_eq!((refused[0].status, refused[0].problem().as_str()), (409, "conflict"));
     assert_eq!(listed(&world).await.len(), 1);
+}
+
+/// Whatever four administrators, an operator and two replicas do to each other's roles and accounts at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_melee_nobody_is_listed_who_is_no_administrator_and_never_is_there_none() {
+    const LONG: Duration = Duration::from_secs(12);
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "melee").await;
+    let first = with_cheap_hashes(world.user_service());
+    let second = first.replica();
+    let (first, second) = tokio::join!(first.start(), second.start());
+    let mut admins = Vec::new();
+    for name in ["ada", "bea", "cyn", "dot"] {
+        admins.push(admin(&world, &first, name).await);
+    }
+    let end = Instant::now() + LONG;
+    let people: Arc<Vec<(String, Person)>> =
+        Arc::new(admins.iter().map(|admin| (admin.id.clone(), admin.person.clone())).collect());
+    let mut tasks = Vec::new();
+    for (n, admin) in admins.iter().cloned().enumerate() {
+        let service = if n % 2 == 0 { first.api() } else { second.api() };
+        tasks.push(tokio::spawn(quarrel(service, admin, Arc::clone(&people), n as u64, end)));
+    }
+    let operator = async {
+        let mut done = 0;
+        while Instant::now() < end {
+            let (_, person) = &people[done % people.len()];
+            let granted = first.spec().command(&["grant-role", &person.email, "admin"]).await;
+            assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
+            done += 1;
+        }
+    };
+    let watch = async {
+        while Instant::now() < end {
+            nobody_is_listed_wrongly(&world).await;
+        }
+    };
+    tokio::join!(operator, watch);
+    let mut done = [0; 2];
+    for task in tasks {
+        let counts = task.await.expect("a quarrel does not panic");
+        done = [done[0] + counts[0], done[1] + counts[1]];
+    }
+    println!("{} removals were done, {} refused", done[0], done[1]);
+    assert!(done[0] > 20, "too little happened");
+    // When all is quiet an administrator is there, and everybody else can be put back.
+    let left = listed(&world).await;
+    assert!(!left.is_empty());
+    for (_, person) in people.iter() {
+        let again = first.spec().command(&["grant-role", &person.email, "admin"]).await;
+        assert!(again.status.success());
+    }
+    let users = world.user_database().await.collection::<Document>("users");
+    let active = users.count_documents(doc! { "status": "active", "roles": "admin" }).await;
+    assert_eq!(u64::try_from(listed(&world).await.len()).ok(), active.ok());
+}
+
+/// Takes and gives roles, disables and enables, at random; how many removals were done, and refused.
+async fn quarrel(
+    service: Api,
+    mut admin: Admin,
+    people: Arc<Vec<(String, Person)>>,
+    seed: u64,
+    end: Instant,
+) -> [usize; 2] {
+    let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random >> 33).unwrap_or(0) % below
+    };
+    let mut counts = [0; 2];
+    admin.api = service.with_token(&admin.tokens.access);
+    while Instant::now() < end {
+        let (id, _) = &people[next(people.len())];
+        let what = next(6);
+        let answer = match what {
+            0 | 1 => admin.api.patch(&Admin::path(id, ""), &json!({ "roles": [] })).await,
+            2 => admin.api.post(&Admin::path(id, "/disable"), &json!({})).await,
+            3 | 4 => admin.api.patch(&Admin::path(id, ""), &json!({ "roles": ["admin"] })).await,
+            _ => admin.api.post(&Admin::path(id, "/enable"), &json!({})).await,
+        };
+        match (answer.status, answer.problem().as_str()) {
+            (200 | 204, _) if what < 3 => counts[0] += 1,
+            (409, "conflict") if what < 3 => counts[1] += 1,
+            // No administrator at the moment, or somebody who was disabled.
+            (200 | 204, _) | (403, "forbidden") => {}
+            (401, "unauthorized") => {
+                let credentials = json!({ "identifier": admin.person.email, "password": admin.person.password });
+                let login = service.post("/api/auth/login", &credentials).await;
+                if login.status == 200 {
+                    admin.tokens = Tokens::of(&login);
+                    admin.api = service.with_token(&admin.tokens.access);
+                } else {
+                    assert_eq!(login.problem(), "account-disabled", "{}", login.text);
+                }
+            }
+            _ => panic!("{} {}", answer.status, answer.text),
+        }
+    }
+    counts
+}
+
+/// Between two equal states of the list: who is in it is an administrator.
+async fn nobody_is_listed_wrongly(world: &World) {
+    let database = world.user_database().await;
+    let admins = database.collection::<Document>("admins");
+    let read = async || admins.find_one(doc! {}).await.expect("admins can be read").expect("there is a list");
+    let before = read().await;
+    let ids = before.get_array("ids").expect("ids").clone();
+    assert!(!ids.is_empty(), "nobody is left");
+    let rightly = doc! { "_id": { "$in": &ids }, "status": "active", "roles": "admin" };
+    let count = database.collection::<Document>("users").count_documents(rightly).await.expect("users can be counted");
+    if read().await == before {
+        assert_eq!(u64::try_from(ids.len()).ok(), Some(count), "{before}");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bson::{Bson, DateTime, Document, doc};
 use futures_util::TryStreamExt as _;
+use journeys::administrators::admin;
 use mongodb::Database;
 use reqwest::Method;
 use serde_json::json;
@@ -17,6 +18,9 @@ const EXPECTED: &[(&str, &str)] = &[
     ("users", "IXSCAN { idempotency.until: 1 }"),
     ("users", "IXSCAN { tokens.hash: 1 }"),
     ("users", "IXSCAN { pendingEvents.0.at: 1 }"),
+    ("users", "IXSCAN { status: 1, _id: -1 }"),
+    ("users", "IXSCAN { status: 1, emailKeys.0: 1 }"),
+    ("users", "IXSCAN { status: 1, usernameKey: 1 }"),
     ("sessions", "IXSCAN { userId: 1, createdAt: -1, _id: -1 }"),
     ("audit", "IXSCAN { userId: 1, at: -1, _id: -1 }"),
 ];
@@ -29,9 +33,10 @@ async fn every_query_of_an_accounts_life_uses_its_index() {
     let service = spec.start().await;
     let database = world.user_database().await;
     until_all_indexes_are_there(&database).await;
+    let root = admin(&world, &service, "root").await;
     watch(&database).await;
 
-    live(&world, &service.api(), &database).await;
+    live(&world, &service.api(), &root.api, &database).await;
     let seen = eventually(DEADLINE, "every kind of query", async || {
         let seen = plans(&database).await;
         let missing = EXPECTED.iter().any(|(collection, plan)| !seen.iter().any(|it| it.is(collection, plan)));
@@ -112,7 +117,7 @@ async fn watch(database: &Database) {
 }
 
 /// Everything that can happen to an account.
-async fn live(world: &World, api: &Api, database: &Database) {
+async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
     let ada = world.person("ada");
     let register =
         || api.send(api.request(Method::POST, "/api/users").header("idempotency-key", "k").json(&ada.registration()));
@@ -144,9 +149,13 @@ async fn live(world: &World, api: &Api, database: &Database) {
     let other = api.login(&Person { username: "ada-renamed".to_owned(), ..renewed.clone() }).await;
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": other.refresh })).await.expect(204);
     let _ = Tokens::of(&refreshed);
+    for query in ["", "?status=disabled", "?query=ad", "?query=ad&status=active", "?query=ada%40"] {
+        let _ = admin.get(&format!("/api/admin/users{query}")).await.expect(200);
+    }
     let _ = me.delete("/api/users/me", Some(&json!({ "password": renewed.password }))).await.expect(204);
     eventually(DEADLINE, "the tombstone to go", async || {
-        (users.count_documents(doc! {}).await.expect("users can be counted") == 0).then_some(())
+        // The admin stays.
+        (users.count_documents(doc! {}).await.expect("users can be counted") == 1).then_some(())
     })
     .await;
 }

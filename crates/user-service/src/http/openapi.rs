@@ -50,6 +50,7 @@ use super::{admin, auth, jwks, users};
         admin::delete_user::delete,
         admin::disable::post,
         admin::enable::post,
+        admin::unlock::post,
         admin::logout::post,
         auth::email_change::confirm,
         auth::email_change::undo,

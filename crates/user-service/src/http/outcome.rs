@@ -8,7 +8,7 @@ use crate::keys::SigningUnavailable;
 use crate::usecase::{
     ActError, ChangeEmailError, ChangePasswordError, ConfirmEmailError, DeleteAccountError, EndSessionError,
     EndSessionsError, Failure, LoginError, LoginTotpError, NotSignedIn, RefreshError, RegisterError,
-    ResetPasswordError, SecondFactorError, UndoEmailChangeError, UpdateProfileError, VerifyEmailError,
+    ResetPasswordError, SecondFactorError, UndoEmailChangeError, UnlockError, UpdateProfileError, VerifyEmailError,
 };
 
 /// When to try again after something was away.
@@ -148,6 +148,15 @@ impl From<ActError> for Problem {
             ActError::PreconditionFailed => Self::PreconditionFailed,
             ActError::LastAdmin => Self::Conflict(LAST_ADMIN),
             ActError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<UnlockError> for Problem {
+    fn from(error: UnlockError) -> Self {
+        match error {
+            UnlockError::NotFound => Self::NotFound,
+            UnlockError::Failure(failure) => failure.into(),
         }
     }
 }

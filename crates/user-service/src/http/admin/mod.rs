@@ -7,3 +7,4 @@ pub(super) mod get_user;
 pub(super) mod list_users;
 pub(super) mod logout;
 pub(super) mod patch_user;
+pub(super) mod unlock;

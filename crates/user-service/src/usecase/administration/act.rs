@@ -55,6 +55,7 @@ impl Accounts {
         for _ in 0..DECISIONS {
             let user = self.store.users.by_id(id).await?.ok_or(ActError::NotFound)?;
             let Some(Decision { change, admin_after }) = decide(&user)? else { return Ok(()) };
+            let ends_sessions = change.end_sessions.is_some();
             match self.commit_as_admin(&user, admin_after, change).await? {
                 Commit::Buried(pending) => {
                     self.publish_tombstone(id, self.clock.now(), pending);
@@ -63,6 +64,9 @@ impl Accounts {
                 commit => {
                     if let Next::Done(written) = after(commit)? {
                         self.publish(&written);
+                        if ends_sessions {
+                            self.forget_ended_sessions(&written).await;
+                        }
                         return Ok(());
                     }
                 }
