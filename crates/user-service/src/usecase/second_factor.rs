@@ -9,11 +9,11 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{Accounts, Caller, DECISIONS, Failure, Next, after, reauthenticate::Reauthentication};
+use super::{Accounts, Failure, reauthenticate::Reauthentication};
 use crate::{
     domain::{RecoveryCode, SecondFactorCode, TotpSecret, recovery_code},
     outbox::Origin,
-    store::{Change, DecidedOn, TotpRecord, UserRecord, binary},
+    store::{TotpRecord, binary},
 };
 use service_kit::mongo::StoreError;
 
@@ -108,26 +108,6 @@ impl Accounts {
                 Err(CodeRefused::Wrong)
             }
         }
-    }
-
-    /// Writes what `decide` makes of the caller's account, and decides again when somebody
-    /// else wrote meanwhile: so what was judged is what is replaced.
-    pub(super) async fn change_second_factor(
-        &self,
-        mut caller: Caller,
-        decide: impl Fn(&UserRecord) -> Result<Change, SecondFactorError>,
-    ) -> Result<(), SecondFactorError> {
-        for _ in 0..DECISIONS {
-            let user = &caller.user;
-            let decided_on = DecidedOn::Version(user.version);
-            let commit = self.store.users.commit(user.id.into(), decided_on, decide(user)?).await?;
-            if let Next::Done(written) = after(commit)? {
-                self.publish(&written);
-                return Ok(());
-            }
-            caller = self.again(caller).await?.ok_or(SecondFactorError::Gone)?;
-        }
-        Err(Failure::unavailable("too many writers on one account").into())
     }
 
     /// The secret as it is stored: sealed, and of use in this account only.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::{Accounts, Caller, SecondFactorError};
+use super::{Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after};
 use crate::{
     domain::Password,
     outbox::Origin,
-    store::{Change, TotpChange, TotpRecord, UserRecord},
+    store::{Change, DecidedOn, TotpChange, TotpRecord, UserRecord},
 };
 
 /// Both factors of somebody who is signed in.
@@ -63,10 +63,10 @@ pub async fn renew_recovery_codes(
 /// Writes what `change` makes of the account and of its second factor without the code.
 async fn change_totp(
     accounts: &Arc<Accounts>,
-    caller: Caller,
+    mut caller: Caller,
     proof: BothFactors,
     origin: Origin,
-    change: impl Fn(&UserRecord, TotpRecord) -> Change + Send + Sync + 'static,
+    change: impl Fn(&UserRecord, TotpRecord) -> Change + Send + 'static,
 ) -> Result<(), SecondFactorError> {
     if caller.user.totp.is_none() {
         return Err(SecondFactorError::NotOn);
@@ -74,15 +74,22 @@ async fn change_totp(
     let verified = accounts.reauthenticate(&caller, &proof.password, &origin).await?;
     let this = Arc::clone(accounts);
     let write = async move {
-        let decide = |user: &UserRecord| {
+        for _ in 0..DECISIONS {
+            let user = &caller.user;
             if user.password_hash != verified.expose() {
                 return Err(SecondFactorError::Gone);
             }
             let totp = user.totp.as_ref().ok_or(SecondFactorError::NotOn)?;
             let accepted = this.second_factor(user.id.into(), totp, &proof.code, &origin)?;
-            Ok(change(user, accepted.totp))
-        };
-        this.change_second_factor(caller, decide).await
+            let change = change(user, accepted.totp);
+            let commit = this.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                this.publish(&written);
+                return Ok(());
+            }
+            caller = this.again(caller).await?.ok_or(SecondFactorError::Gone)?;
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
     };
     accounts.writes.to_the_end(write).await
 }

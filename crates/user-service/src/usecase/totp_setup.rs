@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 
-use super::{Accounts, Caller, Failure, Next, SecondFactorError, after, later};
+use super::{Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, later};
 use crate::{
     domain::{Password, TotpSecret},
     hashing::PasswordHash,
     outbox::Origin,
-    store::{Change, DecidedOn, TotpChange, TotpRecord, TotpSetup, UserRecord},
+    store::{Change, DecidedOn, TotpChange, TotpRecord, TotpSetup},
 };
 
 /// A set-up that is not confirmed by then is forgotten.
@@ -83,13 +83,14 @@ impl Accounts {
 
     async fn turn_totp_on(
         &self,
-        caller: Caller,
+        mut caller: Caller,
         code: &SecretString,
         origin: &Origin,
     ) -> Result<Vec<SecretString>, SecondFactorError> {
         let id = caller.user.id.into();
         let (shown, recovery_codes) = self.new_recovery_codes(id);
-        let decide = |user: &UserRecord| {
+        for _ in 0..DECISIONS {
+            let user = &caller.user;
             if user.totp.is_some() {
                 return Err(SecondFactorError::AlreadyOn);
             }
@@ -99,10 +100,18 @@ impl Accounts {
             // The code counts as used: a login wants the next one.
             let accepted = self.second_factor(id, &TotpRecord::unused(setup, now), code, origin)?;
             let totp = TotpRecord { recovery_codes: recovery_codes.clone(), ..accepted.totp };
-            let events = vec![self.outbox.totp_enabled(&user.user(), now, origin)];
-            Ok(Change { totp: TotpChange::On(totp), events, ..Change::default() })
-        };
-        self.change_second_factor(caller, decide).await?;
-        Ok(shown)
+            let change = Change {
+                totp: TotpChange::On(totp),
+                events: vec![self.outbox.totp_enabled(&user.user(), now, origin)],
+                ..Change::default()
+            };
+            let commit = self.store.users.commit(id, DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                return Ok(shown);
+            }
+            caller = self.again(caller).await?.ok_or(SecondFactorError::Gone)?;
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
     }
 }
