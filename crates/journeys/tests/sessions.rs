@@ -35,6 +35,11 @@ fn ids(items: &[Value]) -> Vec<String> {
     items.iter().map(|item| item["id"].as_str().expect("a session has an id").to_owned()).collect()
 }
 
+/// Not as texts: these leave out zeros at the end of the fraction.
+fn time(value: &Value) -> jiff::Timestamp {
+    value.as_str().and_then(|text| text.parse().ok()).expect("a time")
+}
+
 fn current(items: &[Value]) -> Vec<String> {
     ids(&items.iter().filter(|item| item["current"] == true).cloned().collect::<Vec<_>>())
 }
@@ -67,7 +72,7 @@ async fn a_person_sees_their_sessions_and_ends_one_of_them() {
     // A refresh is a use.
     let phone = Tokens::of(&refresh(&api, &phone.refresh).await.expect(200));
     let used = listed(&me).await[1].clone();
-    assert!(used["lastUsedAt"].as_str() > used["createdAt"].as_str(), "{used}");
+    assert!(time(&used["lastUsedAt"]) > time(&used["createdAt"]), "{used}");
 
     // Others' sessions, unknown ones and what is no id are all alike.
     let id_of_eve = ids(&listed(&api.with_token(&of_eve.access)).await).remove(0);
@@ -157,7 +162,7 @@ async fn a_long_list_comes_in_pages_and_the_one_that_asks_is_in_the_first() {
             let page = me.get(&path).await.expect(200);
             let items = page.json()["items"].as_array().cloned().expect("a page has items");
             assert!(items.len() <= limit && (pages > 0 || current(&items).len() == 1), "{items:#?}");
-            assert!(items.is_sorted_by_key(|item| std::cmp::Reverse(item["createdAt"].as_str().map(str::to_owned))));
+            assert!(items.is_sorted_by_key(|item| std::cmp::Reverse(time(&item["createdAt"]))));
             all.extend(items);
             pages += 1;
             let Some(cursor) = page.json()["nextCursor"].as_str().map(str::to_owned) else {

@@ -130,7 +130,8 @@ impl Application {
         let retention = config.audit.retention;
         let (ready, stop) = (Ready { unique: unique_ready, signing }, lifecycle.drained());
         lifecycle.spawn("database", watch_database(client, database, health, ready, retention, stop));
-        let housekeeping = Housekeeping { store, clock, holder: ids.v4() };
+        let (holder, unverified_expiry) = (ids.v4(), config.auth.unverified_expiry);
+        let housekeeping = Housekeeping { accounts: Arc::clone(&accounts), holder, unverified_expiry };
         lifecycle.spawn("housekeeping", housekeeping.run(lifecycle.drained()));
         let (this, stop) = (Arc::clone(&accounts), lifecycle.drained());
         lifecycle.spawn("throttle", async move { this.throttle.keep_small(stop).await });

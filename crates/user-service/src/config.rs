@@ -244,6 +244,10 @@ impl Config {
             "auth.password_min_length must be between 1 and 256"
         );
         self.limits.validate()?;
+        anyhow::ensure!(
+            self.auth.unverified_expiry.is_none_or(|expiry| expiry.as_secs() >= 1),
+            "auth.unverified_expiry must be at least 1s, or \"off\""
+        );
         Ok(())
     }
 }

@@ -80,6 +80,7 @@ pub struct AccountMetrics {
     pub audit_dropped: IntCounter,
     /// By `scope`: who or what was held.
     pub throttled: IntCounterVec,
+    pub unverified_expired: IntCounter,
 }
 
 impl AccountMetrics {
@@ -114,6 +115,11 @@ impl AccountMetrics {
                 "Audit rows without an event that were left out: queue full, bound reached, or MongoDB away.",
             )?,
             throttled: register(registry, IntCounterVec::new(throttled, &["scope"])?)?,
+            unverified_expired: counter(
+                registry,
+                "user_service_unverified_expired_total",
+                "Accounts deleted because their address was never verified.",
+            )?,
         })
     }
 }

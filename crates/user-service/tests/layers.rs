@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("relay", &["metrics", "store"]),
     ("usecase", &["breached_passwords", "domain", "hashing", "keys", "metrics", "outbox", "relay", "store", "tokens"]),
     ("http", &["domain", "keys", "outbox", "usecase"]),
-    ("housekeeping", &["store"]),
+    ("housekeeping", &["usecase"]),
     ("config", &["hashing"]),
     ("commands", &["app", "config", "domain", "http", "store", "usecase"]),
 ];

@@ -4,6 +4,7 @@
 pub mod account_pages;
 mod account_texts;
 mod admin;
+mod audit_body;
 mod auth;
 pub mod bearer;
 pub mod body_guard;

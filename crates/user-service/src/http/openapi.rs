@@ -36,6 +36,8 @@ use super::{admin, auth, jwks, users};
         users::totp::remove::delete,
         users::totp::recovery_codes::post,
         users::email::put,
+        users::audit::get,
+        users::export::get,
         auth::login::post,
         auth::login_totp::post,
         auth::refresh::post,

@@ -11,7 +11,7 @@ use super::{
     extractor_errors, jwks,
     not_found::{get, method_not_allowed, not_found},
     openapi, problem_pages,
-    users::{delete_me, email, get_me, password, patch_me, register, sessions, totp},
+    users::{audit, delete_me, email, export, get_me, password, patch_me, register, sessions, totp},
 };
 
 /// Registers every route.
@@ -54,6 +54,8 @@ pub fn configure(config: &mut ServiceConfig) {
                 .default_service(not("POST")),
         )
         .service(resource("/users/me/email").route(web::put().to(email::put)).default_service(not("PUT")))
+        .service(resource("/users/me/export").route(get().to(export::get)).default_service(not("GET, HEAD")))
+        .service(resource("/users/me/audit").route(get().to(audit::get)).default_service(not("GET, HEAD")))
         .service(resource("/auth/login").route(web::post().to(login::post)).default_service(not("POST")))
         .service(resource("/auth/login/totp").route(web::post().to(login_totp::post)).default_service(not("POST")))
         .service(resource("/auth/refresh").route(web::post().to(refresh::post)).default_service(not("POST")))

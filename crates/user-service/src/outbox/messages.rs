@@ -33,6 +33,18 @@ pub enum Actor {
     System,
 }
 
+impl Actor {
+    /// Reads what `Display` wrote.
+    #[must_use]
+    pub fn of(stored: &str) -> Self {
+        match stored {
+            "self" => Self::Person,
+            "operator" => Self::Operator,
+            other => Uuid::try_parse(other).map_or(Self::System, Self::Admin),
+        }
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -339,5 +351,17 @@ fn event(id: Uuid, at: Timestamp, origin: &Origin, payload: &Payload) -> NewEven
         data: payload.to_json(),
         trace_parent: origin.trace_parent.as_ref().map(|parent| parent.as_str().to_owned()),
         audit: origin.audit_part(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_reads_back_as_it_was_written() {
+        for actor in [Actor::Person, Actor::Admin(Uuid::max()), Actor::Operator, Actor::System] {
+            assert_eq!(Actor::of(&actor.to_string()), actor);
+        }
     }
 }

@@ -1,9 +1,16 @@
-//! What has no event (failed logins, ended sessions), straight into `audit`.
+//! The audit log: what has no event (failed logins, ended sessions) straight into it,
+//! and all of it out again. What has an event comes in with it (`pending`).
 
 use bson::{DateTime, Uuid, doc};
+use futures_util::TryStreamExt;
+use serde::Deserialize;
 use service_kit::mongo::{StoreError, within};
 
-use super::{Handle, SCHEMA_VERSION, user_document::AuditPart};
+use super::{
+    Handle, SCHEMA_VERSION, behind,
+    user_document::{AuditPart, PendingEvent},
+};
+use crate::domain::Place;
 
 /// Of what happens without an event, at most so many rows a user and hour.
 const AT_MOST_AN_HOUR: u64 = 20;
@@ -26,6 +33,38 @@ pub struct AuditRow {
     /// One of the kinds `WITHOUT_EVENT`.
     pub kind: &'static str,
     pub part: AuditPart,
+}
+
+/// An entry as it is read.
+#[derive(Clone, Deserialize)]
+pub struct AuditEntry {
+    #[serde(rename = "_id")]
+    pub id: Uuid,
+    pub at: DateTime,
+    /// The event's type, or one of the kinds `WITHOUT_EVENT`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub actor: String,
+    pub address: Option<String>,
+    pub client: Option<String>,
+    /// Whose account it was done to, in the entry of an admin.
+    pub target: Option<Uuid>,
+}
+
+impl AuditEntry {
+    /// An event of `user` that is not published yet is an entry already.
+    #[must_use]
+    pub fn pending(user: uuid::Uuid, event: &PendingEvent) -> Self {
+        let AuditPart { actor, address, client } = event.audit_of(user);
+        let (id, at, kind) = (event.id, event.at, event.event_type.clone());
+        Self { id, at, kind, actor, address, client, target: None }
+    }
+
+    /// Its place in the list, which is newest first.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { at: self.at.timestamp_millis(), id: self.id.into() }
+    }
 }
 
 /// The collection `audit`.
@@ -68,5 +107,22 @@ impl AuditStore {
         }
         within(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
         Ok(true)
+    }
+
+    /// Takes a row away again: its account is gone.
+    pub async fn remove(&self, id: uuid::Uuid) -> Result<(), StoreError> {
+        within(self.handle.deadline, self.handle.collection.delete_one(doc! { "_id": Uuid::from(id) })).await?;
+        Ok(())
+    }
+
+    /// A user's rows behind `after`, newest first.
+    pub async fn page(&self, user: uuid::Uuid, after: Place, limit: i64) -> Result<Vec<AuditEntry>, StoreError> {
+        let mut filter = behind(after, "at");
+        filter.insert("userId", Uuid::from(user));
+        within(self.handle.deadline, async {
+            let cursor = self.handle.collection.find(filter).sort(doc! { "at": -1, "_id": -1 }).limit(limit).await?;
+            cursor.with_type::<AuditEntry>().try_collect().await
+        })
+        .await
     }
 }

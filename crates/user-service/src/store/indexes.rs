@@ -53,6 +53,7 @@ pub fn after_readiness(audit_retention: Duration) -> Vec<IndexSpec> {
         IndexSpec::new("users", USERNAME_BY_STATUS, doc! { "status": 1, "usernameKey": 1 })
             .partial(doc! { "status": { "$exists": true } }),
         IndexSpec::new("users", "roles", doc! { "roles": 1 }).partial(doc! { "roles.0": { "$exists": true } }),
+        IndexSpec::new("users", "unverified", doc! { "createdAt": 1 }).partial(doc! { "emailVerified": false }),
         IndexSpec::new("sessions", "expiry", doc! { "expiresAt": 1 }).expire_after(Duration::ZERO),
         IndexSpec::new("throttles", "expiry", doc! { "expiresAt": 1 }).expire_after(Duration::ZERO),
         IndexSpec::new("sessions", "newest", doc! { "userId": 1, "createdAt": -1, "_id": -1 }),

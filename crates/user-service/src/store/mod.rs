@@ -24,7 +24,7 @@ use mongodb::{Collection, Database};
 use service_kit::mongo::StoreError;
 
 pub use admins::{AdminStore, Admission, Leaving};
-pub use audit::{AuditRow, AuditStore};
+pub use audit::{AuditEntry, AuditRow, AuditStore};
 pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, after_readiness, unique};
 pub use keys::{KeyStore, StoredKey, StoredKeySet};
 pub use leases::LeaseStore;

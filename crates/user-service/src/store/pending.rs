@@ -100,7 +100,9 @@ impl PendingStore {
         // Of a tombstone nothing is kept but what its admin did.
         self.write_audit_of_admins(acknowledged).await?;
         self.write_audit(&living).await?;
-        self.pull(&living).await?;
+        if self.pull(&living).await? < living.len() {
+            self.forget_the_gone(&living).await?;
+        }
         for tombstone in gone {
             self.remove_tombstone(tombstone).await?;
         }
@@ -110,7 +112,7 @@ impl PendingStore {
     async fn write_audit(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
         let updates: Vec<Document> =
             acknowledged.iter().flat_map(|ack| ack.events.iter().map(|event| audit_upsert(ack.user, event))).collect();
-        run_updates(&self.audit, updates).await
+        run_updates(&self.audit, updates).await.map(|_| ())
     }
 
     /// The act of an admin is in the admin's log too, with the id of the other account.
@@ -120,10 +122,23 @@ impl PendingStore {
         if acts.is_empty() {
             return Ok(());
         }
-        // An admin who is gone since then has no log any more.
-        let living = self.living(acts.iter().map(|(admin, ..)| *admin).collect()).await?;
-        let acts = acts.into_iter().filter(|(admin, ..)| living.contains(admin));
-        run_updates(&self.audit, acts.map(|(admin, target, event)| admin_upsert(admin, target, event)).collect()).await
+        // Written first and looked up after it, as all that may come after a clean-up:
+        // an admin who is gone since then has no log any more.
+        let admins = acts.iter().map(|(admin, ..)| *admin).collect();
+        let upserts = acts.iter().map(|(admin, target, event)| admin_upsert(*admin, *target, event)).collect();
+        run_updates(&self.audit, upserts).await?;
+        let living = self.living(admins).await?;
+        let gone = acts.iter().filter(|(admin, ..)| !living.contains(admin));
+        self.forget(gone.map(|(.., event)| admin_row_id(event).into()).collect()).await
+    }
+
+    async fn forget(&self, rows: Vec<Bson>) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let these = doc! { "_id": { "$in": rows } };
+        within(self.audit.deadline, self.audit.collection.delete_many(these)).await?;
+        Ok(())
     }
 
     async fn living(&self, users: BTreeSet<uuid::Uuid>) -> Result<BTreeSet<uuid::Uuid>, StoreError> {
@@ -137,7 +152,8 @@ impl PendingStore {
         Ok(found.into_iter().map(|user| user.user.into()).collect())
     }
 
-    async fn pull(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
+    /// How many of the lists are still there.
+    async fn pull(&self, acknowledged: &[&Acknowledged]) -> Result<usize, StoreError> {
         let updates = acknowledged
             .iter()
             .map(|ack| {
@@ -148,16 +164,31 @@ impl PendingStore {
         run_updates(&self.users, updates).await
     }
 
+    /// Of users who were deleted while their events were published (another replica has
+    /// published the goodbye): their audit rows came after the tombstone's clean-up.
+    async fn forget_the_gone(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
+        let living = self.living(acknowledged.iter().map(|ack| ack.user).collect()).await?;
+        let gone = acknowledged.iter().filter(|ack| !living.contains(&ack.user));
+        self.forget(gone.flat_map(|ack| ids(&ack.events)).collect()).await
+    }
+
     /// Sessions and audit rows first, then the document, if nothing else is pending:
     /// a crash in between leaves the tombstone, whose last entry is published again.
+    /// And what was written meanwhile, by somebody who still saw the document; who
+    /// writes later does not see it any more and takes the row away again.
     async fn remove_tombstone(&self, ack: &Acknowledged) -> Result<(), StoreError> {
         let user = Uuid::from(ack.user);
-        within(self.sessions.deadline, async { self.sessions.collection.delete_many(doc! { "userId": user }).await })
-            .await?;
-        within(self.audit.deadline, self.audit.collection.delete_many(doc! { "userId": user })).await?;
+        self.remove_rows(user).await?;
         let others = doc! { "$elemMatch": { "id": { "$nin": ids(&ack.events) } } };
         let filter = doc! { "_id": user, "deletedAt": { "$exists": true }, "pendingEvents": { "$not": others } };
         within(self.users.deadline, self.users.collection.delete_one(filter)).await?;
+        self.remove_rows(user).await
+    }
+
+    async fn remove_rows(&self, user: Uuid) -> Result<(), StoreError> {
+        let of_user = || doc! { "userId": user };
+        within(self.sessions.deadline, self.sessions.collection.delete_many(of_user())).await?;
+        within(self.audit.deadline, self.audit.collection.delete_many(of_user())).await?;
         Ok(())
     }
 
@@ -205,10 +236,13 @@ fn audit_upsert(user: uuid::Uuid, event: &PendingEvent) -> Document {
 
 /// The id is the event's own, made into another: the row is written once.
 fn admin_upsert(admin: uuid::Uuid, target: uuid::Uuid, event: &PendingEvent) -> Document {
-    let id = uuid::Uuid::new_v5(&event.id.into(), b"admin");
     let mut row = audit_row(admin, event, &AuditPart { actor: "self".to_owned(), ..event.audit.clone() });
     row.insert("target", Uuid::from(target));
-    upsert(id.into(), row)
+    upsert(admin_row_id(event), row)
+}
+
+fn admin_row_id(event: &PendingEvent) -> Uuid {
+    uuid::Uuid::new_v5(&event.id.into(), b"admin").into()
 }
 
 fn audit_row(user: uuid::Uuid, event: &PendingEvent, part: &AuditPart) -> Document {
@@ -233,9 +267,10 @@ fn upsert(id: Uuid, row: Document) -> Document {
 }
 
 /// Many updates in one command, each on its own (the driver's bulk write needs MongoDB 8).
-async fn run_updates(handle: &Handle, updates: Vec<Document>) -> Result<(), StoreError> {
+/// How many documents they matched.
+async fn run_updates(handle: &Handle, updates: Vec<Document>) -> Result<usize, StoreError> {
     if updates.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let command = doc! {
         "update": handle.collection.name(),
@@ -253,7 +288,7 @@ async fn run_updates(handle: &Handle, updates: Vec<Document>) -> Result<(), Stor
     if answer.contains_key("writeConcernError") {
         return Err(StoreError::Timeout);
     }
-    Ok(())
+    Ok(answer.get_i32("n").ok().and_then(|matched| usize::try_from(matched).ok()).unwrap_or(0))
 }
 
 fn is_duplicate(error: &Bson) -> bool {

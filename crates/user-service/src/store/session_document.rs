@@ -3,6 +3,8 @@
 use bson::{Binary, DateTime, Uuid};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::Place;
+
 /// A row of the collection `sessions`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -26,4 +28,12 @@ pub struct SessionRow {
     pub device: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+}
+
+impl SessionRow {
+    /// Its place in a list that is newest first.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { at: self.created_at.timestamp_millis(), id: self.id.into() }
+    }
 }

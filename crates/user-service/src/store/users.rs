@@ -5,12 +5,16 @@
 
 use bson::{Bson, DateTime, Document, Uuid, doc};
 use events::sealing::Purpose;
+use futures_util::TryStreamExt;
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
 use super::{Handle, SCHEMA_VERSION, unfit, user_document::*};
 use crate::{
-    domain::network::{KNOWN_FOR, KNOWN_NETWORKS},
+    domain::{
+        network::{KNOWN_FOR, KNOWN_NETWORKS},
+        role::ADMIN,
+    },
     hashing::PasswordHash,
 };
 
@@ -138,6 +142,16 @@ impl UserStore {
         self.find(doc! { "_id": Uuid::from(id), "deletedAt": { "$exists": false } }).await
     }
 
+    /// Whether there is an account with this id; tombstones are none.
+    pub async fn lives(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
+        let filter = doc! { "_id": Uuid::from(id), "deletedAt": { "$exists": false } };
+        let found = within(self.handle.deadline, async {
+            self.handle.collection.find_one(filter).projection(doc! { "_id": 1 }).await
+        })
+        .await?;
+        Ok(found.is_some())
+    }
+
     /// The account whose current address has this key; a reserved one is nobody's.
     pub async fn by_email_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
         let found = self.find(doc! { "emailKeys": key }).await?;
@@ -176,6 +190,23 @@ impl UserStore {
         })
         .await?;
         Ok(result.modified_count)
+    }
+
+    /// Active accounts made before `before` whose address was never verified, the oldest
+    /// first; no admins.
+    pub async fn unverified_before(&self, before: jiff::Timestamp, limit: i64) -> Result<Vec<UserRecord>, StoreError> {
+        let filter = doc! {
+            // Repeats the filter of the partial index.
+            "emailVerified": false,
+            "createdAt": { "$lt": DateTime::from(before) },
+            "status": "active",
+            "roles": { "$ne": ADMIN },
+        };
+        within(self.handle.deadline, async {
+            let cursor = self.handle.collection.find(filter).sort(doc! { "createdAt": 1 }).limit(limit).await?;
+            cursor.with_type::<UserRecord>().try_collect().await
+        })
+        .await
     }
 
     /// Writes `change`, if what it was decided on still holds.

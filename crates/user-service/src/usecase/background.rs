@@ -13,9 +13,9 @@ use super::{Accounts, Failure, lock::UnderAttack, request_reset, request_verific
 use crate::{
     metrics::AccountMetrics,
     outbox::Origin,
-    store::{AuditRow, AuditStore},
+    store::{AuditRow, Store},
 };
-use service_kit::{Clock, Ids};
+use service_kit::{Clock, Ids, fail_point};
 
 const MAIL_REQUESTS: usize = 1_000;
 const AUDIT_ROWS: usize = 1_000;
@@ -129,12 +129,11 @@ impl Background {
     /// Works until every sender is gone and the queues are empty: `accounts` holds one,
     /// so close the queues with `stop` first.
     pub async fn run(mut self, accounts: Arc<Accounts>, stop: tokio_util::sync::CancellationToken) {
-        let audit = accounts.store.audit.clone();
         loop {
             tokio::select! {
                 Some(request) = self.mails.recv() => serve(&accounts, request).await,
                 Some(attack) = self.attacks.recv() => tell(&accounts, attack).await,
-                Some(row) = self.audit.recv() => write(&audit, &row, &accounts.metrics).await,
+                Some(row) = self.audit.recv() => write(&accounts, &row).await,
                 () = stop.cancelled() => break,
             }
         }
@@ -148,7 +147,7 @@ impl Background {
             tell(&accounts, attack).await;
         }
         while let Some(row) = self.audit.recv().await {
-            write(&audit, &row, &accounts.metrics).await;
+            write(&accounts, &row).await;
         }
     }
 }
@@ -174,8 +173,20 @@ async fn tell(accounts: &Accounts, attack: UnderAttack) {
     }
 }
 
-async fn write(audit: &AuditStore, row: &AuditRow, metrics: &AccountMetrics) {
-    if !matches!(audit.record(row).await, Ok(true)) {
-        metrics.audit_dropped.inc();
+/// The row, unless its account is gone by then. Written first and looked up after it:
+/// what is written before the account goes is removed with it.
+async fn write(accounts: &Accounts, row: &AuditRow) {
+    fail_point!("audit.before_write");
+    let Store { audit, users, .. } = &accounts.store;
+    let written = audit.record(row).await;
+    if !matches!(written, Ok(true)) {
+        accounts.metrics.audit_dropped.inc();
+    }
+    let may_be_there = !matches!(written, Ok(false));
+    if may_be_there
+        && matches!(users.lives(row.user).await, Ok(false))
+        && let Err(error) = audit.remove(row.id).await
+    {
+        tracing::warn!(%error, "an audit row of a deleted account stays until its retention ends");
     }
 }

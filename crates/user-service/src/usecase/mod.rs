@@ -2,11 +2,14 @@
 //! writes once, and offers the events to the relay.
 
 mod administration;
+mod audit_log;
 mod background;
 mod begin_session;
 mod change_email;
 mod change_password;
 mod delete_account;
+mod expire_unverified;
+mod export;
 mod failure;
 mod lock;
 mod login;
@@ -43,10 +46,16 @@ pub use administration::{
     ActError, FoundUsers, GrantRoleError, Granted, delete_user, disable_user, enable_user, end_sessions, find_user,
     find_users, grant_role,
 };
+pub use audit_log::{AuditLogEntry, AuditPage, audit_log};
 pub use background::{Background, BackgroundQueue, RequestedMail};
 pub use change_email::{ChangeEmail, ChangeEmailError, ConfirmEmailError, change_email, confirm_email_change};
 pub use change_password::{ChangePassword, ChangePasswordError, change_password};
 pub use delete_account::{DeleteAccount, DeleteAccountError, delete_account};
+pub use expire_unverified::{Expiry, expire_unverified};
+pub use export::{
+    ExportedFactor, ExportedKey, ExportedSession, ExportedToken, PersonalData, WaitingEvent, export_audit,
+    export_sessions, personal_data,
+};
 pub use failure::Failure;
 pub use login::{Login, LoginError, login};
 pub use login_totp::{LoginTotpError, login_totp};

@@ -94,14 +94,10 @@ pub async fn list_sessions(
     let room = size - usize::from(missing.is_some());
     let more = rows.len() > room;
     rows.truncate(room);
-    let next = more.then(|| rows.last().map_or(Place::NEWEST, place));
+    let next = more.then(|| rows.last().map_or(Place::NEWEST, SessionRow::place));
     rows.extend(missing);
     let items = rows.into_iter().map(|row| listed(row, caller.session)).collect();
     Ok(SessionPage { items, next })
-}
-
-fn place(row: &SessionRow) -> Place {
-    Place { at: row.created_at.timestamp_millis(), id: row.id.into() }
 }
 
 fn listed(row: SessionRow, current: Uuid) -> ListedSession {

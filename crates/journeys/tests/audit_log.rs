@@ -1,0 +1,159 @@
+//! What happened to an account, as its person reads it: in order, whole, and bounded.
+
+use std::collections::BTreeSet;
+
+use bson::{Document, doc};
+use reqwest::{Method, header};
+use serde_json::{Value, json};
+use test_support::{Api, DEADLINE, Person, ServiceSpec, Stack, World, eventually};
+
+/// Where the hash is not what is tested.
+fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
+    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
+}
+
+async fn wrong_login(api: &Api, person: &Person) {
+    let wrong = json!({ "identifier": person.email, "password": "not the password" });
+    let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, "Guesser/1.0");
+    let _ = api.send(request.json(&wrong)).await.expect_problem(401, "invalid-credentials");
+}
+
+fn items(page: &Value) -> Vec<Value> {
+    page["items"].as_array().cloned().expect("a page has items")
+}
+
+fn types(items: &[Value]) -> Vec<&str> {
+    items.iter().map(|item| item["type"].as_str().expect("an entry has its type")).collect()
+}
+
+/// The whole log, in pages of this size.
+async fn whole(me: &Api, limit: usize) -> Vec<Value> {
+    let (mut path, mut all) = (format!("/api/users/me/audit?limit={limit}"), Vec::new());
+    loop {
+        let page = me.get(&path).await.expect(200);
+        let more = items(&page.json());
+        assert!(more.len() <= limit);
+        all.extend(more);
+        let Some(cursor) = page.json()["nextCursor"].as_str().map(str::to_owned) else {
+            assert_eq!(page.header("link"), "");
+            return all;
+        };
+        path = format!("/api/users/me/audit?limit={limit}&cursor={cursor}");
+        assert_eq!(page.header("link"), format!("<{path}>; rel=\"next\""));
+    }
+}
+
+/// Waits until so many entries are there: those without an event come behind the answer.
+async fn until_entries(me: &Api, count: usize) -> Vec<Value> {
+    eventually(DEADLINE, &format!("{count} audit entries"), async || {
+        let all = whole(me, 100).await;
+        (all.len() >= count).then_some(all)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_person_reads_what_happened_to_their_account() {
+    let world = World::new(&Stack::from_env(), "audit").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let _ = api.get("/api/users/me/audit").await.expect_problem(401, "unauthorized");
+    for person in [&ada, &eve] {
+        let _ = api.register(person).await.expect(201);
+    }
+    let tokens = api.login(&ada).await;
+    let me = api.with_token(&tokens.access);
+    let of_eve = api.with_token(&api.login(&eve).await.access);
+    wrong_login(&api, &ada).await;
+    until_entries(&me, 3).await;
+    let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
+    let _ = me.delete("/api/users/me", Some(&json!({ "password": "not hers" }))).await.expect(403);
+    let all = until_entries(&me, 5).await;
+
+    let happened =
+        ["password_refused", "user.profile_updated.v1", "login_failed", "user.logged_in.v1", "user.registered.v1"];
+    assert_eq!(types(&all), happened);
+    let members: BTreeSet<&str> = all[0].as_object().expect("an object").keys().map(String::as_str).collect();
+    let expected = ["id", "at", "type", "actor", "actorId", "address", "client", "targetId"];
+    assert_eq!(members, BTreeSet::from(expected));
+    for entry in &all {
+        assert_eq!(
+            (&entry["actor"], &entry["actorId"], &entry["targetId"]),
+            (&json!("self"), &Value::Null, &Value::Null)
+        );
+        assert_eq!(entry["address"], "127.0.0.1");
+    }
+    assert_eq!(all[2]["client"], "Guesser/1.0");
+    assert_eq!(types(&whole(&of_eve, 100).await), ["user.logged_in.v1", "user.registered.v1"]);
+    for limit in [1, 2, 3, 5] {
+        assert_eq!(whole(&me, limit).await, all, "limit {limit}");
+    }
+    for wrong in ["limit=0", "limit=101", "cursor=AAAA", "user=x"] {
+        let _ = me.get(&format!("/api/users/me/audit?{wrong}")).await.expect_problem(422, "validation-failed");
+    }
+    // The same when everything is published, and nothing is left on the account.
+    let users = world.user_database().await.collection::<Document>("users");
+    eventually(DEADLINE, "the last event to be published", async || {
+        let waiting = doc! { "pendingEvents.0": { "$exists": true } };
+        (users.count_documents(waiting).await.expect("users can be counted") == 0).then_some(())
+    })
+    .await;
+    assert_eq!(whole(&me, 2).await, all);
+}
+
+#[tokio::test]
+async fn what_is_not_published_yet_is_in_the_log_in_its_place_and_once() {
+    let world = World::new(&Stack::from_env(), "auditpending").await;
+    // Nothing listens there.
+    let mut service = with_cheap_hashes(world.user_service()).set("KAFKA__BROKERS", "127.0.0.1:9").start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let me = api.with_token(&api.login(&ada).await.access);
+    for (round, name) in ["one", "two", "three"].iter().enumerate() {
+        wrong_login(&api, &ada).await;
+        until_entries(&me, 2 * round + 3).await;
+        let _ = me.patch("/api/users/me", &json!({ "displayName": name })).await.expect(200);
+    }
+    let waiting = whole(&me, 100).await;
+    let mut expected = ["user.profile_updated.v1", "login_failed"].repeat(3);
+    expected.extend(["user.logged_in.v1", "user.registered.v1"]);
+    assert_eq!(types(&waiting), expected);
+    for limit in 1..=8 {
+        assert_eq!(whole(&me, limit).await, waiting, "limit {limit}");
+    }
+    let rows = world.user_database().await.collection::<Document>("audit");
+    assert_eq!(rows.count_documents(doc! {}).await.expect("the log can be counted"), 3);
+
+    assert_eq!(service.terminate().await.code(), Some(0));
+    service.restart_with(|spec| spec.set("KAFKA__BROKERS", world.brokers())).await;
+    // While the relay moves them from the account to the log, none is missing and none is double.
+    eventually(DEADLINE, "all of it published", async || {
+        assert_eq!(whole(&me, 3).await, waiting);
+        (rows.count_documents(doc! {}).await.expect("the log can be counted") == 8).then_some(())
+    })
+    .await;
+    assert_eq!(whole(&me, 3).await, waiting);
+}
+
+#[tokio::test]
+async fn guesses_fill_a_log_with_twenty_entries_an_hour_and_the_rest_is_counted() {
+    let world = World::new(&Stack::from_env(), "guesses").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    for _ in 0..25 {
+        wrong_login(&api, &ada).await;
+    }
+    eventually(DEADLINE, "five entries left out", async || {
+        (service.metric("user_service_audit_dropped_total", "").await >= 5.0).then_some(())
+    })
+    .await;
+    let me = api.with_token(&api.login(&ada).await.access);
+    let all = whole(&me, 100).await;
+    assert_eq!(types(&all).into_iter().filter(|kind| *kind == "login_failed").count(), 20);
+    // What has an event is never left out for them.
+    assert_eq!(types(&all)[0], "user.logged_in.v1");
+}

@@ -1,0 +1,204 @@
+//! A deleted account leaves nothing: after a rich life, and when something is written
+//! about it at the worst of moments.
+
+use std::time::{Duration, Instant};
+
+use bson::{Document, RawDocumentBuf, doc};
+use futures_util::TryStreamExt as _;
+use reqwest::{Method, header};
+use serde_json::json;
+use test_support::{Answer, Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World, eventually, remember_secret};
+use uuid::Uuid;
+
+/// Where the hash is not what is tested.
+fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
+    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
+}
+
+async fn register(api: &Api, person: &Person) -> Uuid {
+    let id = api.register(person).await.expect(201).string("id");
+    Uuid::parse_str(&id).expect("an id is a UUID")
+}
+
+async fn wrong_login(api: &Api, person: &Person) {
+    let wrong = json!({ "identifier": person.email, "password": "not the password" });
+    let _ = api.post("/api/auth/login", &wrong).await.expect_problem(401, "invalid-credentials");
+}
+
+async fn delete(me: &Api, person: &Person) {
+    let _ = me.delete("/api/users/me", Some(&json!({ "password": person.password }))).await.expect(204);
+}
+
+async fn until_the_tombstone_is_gone(world: &World, id: Uuid) {
+    let users = world.user_database().await.collection::<Document>("users");
+    eventually(DEADLINE, "the tombstone to go", async || {
+        let left = users.count_documents(doc! { "_id": bson::Uuid::from(id) }).await.expect("users can be counted");
+        (left == 0).then_some(())
+    })
+    .await;
+}
+
+async fn audit_rows(world: &World, id: Uuid) -> u64 {
+    let audit = world.user_database().await.collection::<Document>("audit");
+    audit.count_documents(doc! { "userId": bson::Uuid::from(id) }).await.expect("the log can be counted")
+}
+
+/// Where one of these is, in all collections of the user service.
+async fn traces(world: &World, of: &[(&str, &[u8])]) -> Vec<String> {
+    let database = world.user_database().await;
+    let mut found = Vec::new();
+    for name in database.list_collection_names().await.expect("MongoDB answers") {
+        let collection = database.collection::<RawDocumentBuf>(&name);
+        let mut documents = collection.find(doc! {}).await.expect("it can be read");
+        while let Some(document) = documents.try_next().await.expect("it can be read") {
+            let has = |needle: &[u8]| document.as_bytes().windows(needle.len()).any(|window| window == needle);
+            found.extend(of.iter().filter(|(_, needle)| has(needle)).map(|(what, _)| format!("{what} in {name}")));
+        }
+    }
+    found
+}
+
+/// Everything that leaves something behind; the person as they are at the end of it.
+async fn live_richly(world: &World, api: &Api, ada: &Person) -> (Api, Person) {
+    let mut body = ada.registration();
+    body["displayName"] = json!("Augusta Ada King");
+    body["attributes"] = json!({ "team": "analytical-engine" });
+    let register = api.request(Method::POST, "/api/users").header("idempotency-key", "a-rich-life");
+    let _ = api.send(register.json(&body)).await.expect(201);
+    let token = world.mailbox(&ada.email).until(1).await.remove(0).token("/verify-email");
+    wrong_login(api, ada).await;
+    let credentials = json!({ "identifier": ada.email, "password": ada.password });
+    let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, "Difference-Engine/2");
+    let first = Tokens::of(&api.send(request.json(&credentials)).await.expect(200));
+    let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": ada.email })).await.expect(202);
+    world.mailbox(&ada.email).until(2).await;
+    let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
+    let _ = api.post("/api/auth/refresh", &json!({ "refreshToken": first.refresh })).await.expect(200);
+    let me = api.with_token(&first.access);
+    let _ = me.patch("/api/users/me", &json!({ "timezone": "Europe/London" })).await.expect(200);
+    let out = api.login(ada).await;
+    let _ = api.post("/api/auth/logout", &json!({ "refreshToken": out.refresh })).await.expect(204);
+    api.login(ada).await;
+    let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
+    let renewed = Person { password: format!("{} renewed", ada.password), ..ada.clone() };
+    remember_secret("password", &renewed.password);
+    let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
+    let _ = me.put("/api/users/me/password", &change).await.expect(204);
+    let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
+    api.login(&renewed).await;
+    (me, renewed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_deleted_account_is_left_once_its_goodbye_is_published() {
+    let world = World::new(&Stack::from_env(), "deletion").await;
+    let (users, _emails) = tokio::join!(with_cheap_hashes(world.user_service()).start(), world.email_service().start());
+    let api = users.api();
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let id_of_eve = register(&api, &eve).await;
+    api.login(&eve).await;
+    let (me, ada) = live_richly(&world, &api, &ada).await;
+    let id = me.get("/api/users/me").await.expect(200).string("id");
+    let id = Uuid::parse_str(&id).expect("an id is a UUID");
+    let as_text = id.to_string();
+    let of_ada: [(&str, &[u8]); 8] = [
+        ("the id", id.as_bytes()),
+        ("the id", as_text.as_bytes()),
+        ("the address", ada.email.as_bytes()),
+        ("the user name", ada.username.as_bytes()),
+        ("the display name", b"Augusta Ada King"),
+        ("an attribute", b"analytical-engine"),
+        ("a user agent", b"Difference-Engine/2"),
+        ("the idempotency key", b"a-rich-life"),
+    ];
+    let before = traces(&world, &of_ada).await;
+    for place in ["users", "sessions", "audit"] {
+        assert!(before.contains(&format!("the id in {place}")), "{before:?}");
+    }
+    assert!(before.contains(&"a user agent in audit".to_owned()), "{before:?}");
+
+    // The last note about her is on its way when she goes.
+    wrong_login(&api, &ada).await;
+    delete(&me, &ada).await;
+    let goodbye = world.topic_reader().read_type("user.deleted.v1", 1).await.remove(0);
+    assert_eq!(goodbye.key_text(), as_text);
+    until_the_tombstone_is_gone(&world, id).await;
+    eventually(DEADLINE, "her last trace to go", async || traces(&world, &of_ada).await.is_empty().then_some(())).await;
+    // The search would have found somebody who is still there.
+    let of_eve = traces(&world, &[("eve", id_of_eve.as_bytes())]).await;
+    for place in ["users", "sessions", "audit"] {
+        assert!(of_eve.contains(&format!("eve in {place}")), "{of_eve:?}");
+    }
+}
+
+/// How long the late one stops. Its own requests may fail meanwhile: a thread is held.
+const LATE: &str = "1*sleep(8000)";
+const LATE_BY: Duration = Duration::from_secs(8);
+
+/// Asks until it is answered as expected.
+async fn until_answered(status: u16, mut ask: impl AsyncFnMut() -> Answer) {
+    let answered = async || (ask().await.status == status).then_some(());
+    eventually(DEADLINE, &format!("an answer with {status}"), answered).await;
+}
+
+#[tokio::test]
+async fn a_note_that_is_written_after_the_account_is_gone_goes_too() {
+    let world = World::new(&Stack::from_env(), "latenote").await;
+    let prompt = with_cheap_hashes(world.user_service());
+    // Stops before it writes the first note.
+    let late = prompt.replica().fail_points(&format!("audit.before_write={LATE}"));
+    let (prompt, late) = tokio::join!(prompt.start(), late.start());
+    let api = prompt.api();
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let id = register(&api, &ada).await;
+    let id_of_eve = register(&api, &eve).await;
+    let me = api.with_token(&api.login(&ada).await.access);
+    let noted = Instant::now();
+    wrong_login(&late.api(), &ada).await;
+    delete(&me, &ada).await;
+    until_the_tombstone_is_gone(&world, id).await;
+    assert_eq!(audit_rows(&world, id).await, 0);
+    assert!(noted.elapsed() < LATE_BY, "the note was not late enough for this test");
+
+    // Notes are written one after the other.
+    let wrong = json!({ "identifier": eve.email, "password": "not the password" });
+    let late = late.api();
+    until_answered(401, async || late.post("/api/auth/login", &wrong).await).await;
+    let failed = doc! { "userId": bson::Uuid::from(id_of_eve), "type": "login_failed" };
+    let audit = world.user_database().await.collection::<Document>("audit");
+    eventually(DEADLINE, "the note behind it", async || {
+        let noted = audit.count_documents(failed.clone()).await.expect("the log can be counted");
+        (noted > 0).then_some(())
+    })
+    .await;
+    assert_eq!(audit_rows(&world, id).await, 0);
+}
+
+#[tokio::test]
+async fn a_replica_that_settles_after_the_account_is_gone_leaves_no_row() {
+    let world = World::new(&Stack::from_env(), "latesettler").await;
+    // The sweep would settle for the late one.
+    let prompt = with_cheap_hashes(world.user_service()).set("RELAY__SWEEP_MIN_AGE", "60s");
+    // Stops between the broker's word for ada's registration and its audit row.
+    let late = prompt.replica().fail_points(&format!("relay.after_ack={LATE}"));
+    let (prompt, late) = tokio::join!(prompt.start(), late.start());
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let published = Instant::now();
+    let id = register(&late.api(), &ada).await;
+    world.topic_reader().read_type("user.registered.v1", 1).await;
+    let me = prompt.api().with_token(&prompt.api().login(&ada).await.access);
+    delete(&me, &ada).await;
+    until_the_tombstone_is_gone(&world, id).await;
+    assert!(published.elapsed() < LATE_BY, "the replica was not late enough for this test");
+
+    let late = late.api();
+    let again = || late.request(Method::POST, "/api/users").header("idempotency-key", "eve").json(&eve.registration());
+    until_answered(201, async || late.send(again()).await).await;
+    let users = world.user_database().await.collection::<Document>("users");
+    eventually(DEADLINE, "the settling of what came later", async || {
+        let settled = doc! { "email": &eve.email, "pendingEvents.0": { "$exists": false } };
+        (users.count_documents(settled).await.expect("users can be counted") == 1).then_some(())
+    })
+    .await;
+    eventually(DEADLINE, "no row of who is gone", async || (audit_rows(&world, id).await == 0).then_some(())).await;
+}

@@ -1,0 +1,335 @@
+//! What a person gets who asks for everything that is stored about them: it is compared
+//! with what is stored, field by field.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bson::{Binary, Bson, DateTime, Document, Uuid, doc, spec::BinarySubtype};
+use futures_util::TryStreamExt as _;
+use mongodb::{Collection, Database};
+use reqwest::{Method, header};
+use serde_json::{Value, json};
+use test_support::{Api, DEADLINE, Person, ServiceSpec, Stack, World, eventually};
+
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
+
+/// What becomes of a stored field.
+enum Fate {
+    /// It stands there in the export; `*` is every element of a list.
+    Exported(&'static str),
+    /// It does not, for this reason.
+    Withheld(&'static str),
+}
+use Fate::{Exported, Withheld};
+
+const OURS: &str = "says how the service keeps the document, and nothing of the person";
+const SECRET: &str = "a secret, or what one can be tried against";
+
+/// Every field that may be stored about a person. One that is not here fails the test:
+/// export it, or write down why not.
+const FIELDS: &[(&str, &str, Fate)] = &[
+    ("users", "_id", Exported("/account/id")),
+    ("users", "schemaVersion", Withheld(OURS)),
+    ("users", "version", Exported("/account/version")),
+    ("users", "username", Exported("/account/username")),
+    ("users", "usernameKey", Exported("/usernameKey")),
+    ("users", "email", Exported("/account/email")),
+    ("users", "emailKeys.*", Exported("/emailKeys/*")),
+    ("users", "reserved.*.key", Exported("/reservedAddresses/*/key")),
+    ("users", "reserved.*.until", Exported("/reservedAddresses/*/until")),
+    ("users", "emailVerified", Exported("/account/emailVerified")),
+    ("users", "displayName", Exported("/account/displayName")),
+    ("users", "locale", Exported("/account/locale")),
+    ("users", "timezone", Exported("/account/timezone")),
+    ("users", "attributes", Exported("/account/attributes")),
+    ("users", "roles.*", Exported("/account/roles/*")),
+    ("users", "status", Exported("/account/status")),
+    ("users", "passwordHash", Withheld(SECRET)),
+    ("users", "sessions.epoch", Withheld(OURS)),
+    ("users", "sessions.keep", Withheld(OURS)),
+    ("users", "tokens.*.hash", Withheld(SECRET)),
+    ("users", "tokens.*.purpose", Exported("/oneTimeTokens/*/purpose")),
+    ("users", "tokens.*.to", Exported("/oneTimeTokens/*/addressKey")),
+    ("users", "tokens.*.address", Exported("/oneTimeTokens/*/address")),
+    ("users", "tokens.*.expiresAt", Exported("/oneTimeTokens/*/expiresAt")),
+    ("users", "idempotency.key", Exported("/idempotencyKey/key")),
+    ("users", "idempotency.fingerprint", Withheld("a keyed hash of what is in the account")),
+    ("users", "idempotency.until", Exported("/idempotencyKey/until")),
+    ("users", "totp.secret", Withheld(SECRET)),
+    ("users", "totp.enabledAt", Exported("/secondFactor/enabledAt")),
+    ("users", "totp.lastStep", Withheld(SECRET)),
+    ("users", "totp.recoveryCodes.*", Withheld(SECRET)),
+    ("users", "totp.usedTokens.*.id", Withheld(OURS)),
+    ("users", "totp.usedTokens.*.until", Withheld(OURS)),
+    ("users", "totpSetup.secret", Withheld(SECRET)),
+    ("users", "totpSetup.expiresAt", Exported("/secondFactorSetupUntil")),
+    ("users", "knownNetworks.*.network", Withheld("a keyed hash, which says nothing without the key")),
+    ("users", "knownNetworks.*.lastSeen", Exported("/knownNetworks/*/lastSeen")),
+    ("users", "lockedUntil", Exported("/lockedUntil")),
+    ("users", "createdAt", Exported("/account/createdAt")),
+    ("users", "updatedAt", Exported("/account/updatedAt")),
+    ("users", "lastLoginAt", Exported("/account/lastLoginAt")),
+    ("users", "pendingEvents.*.id", Exported("/pendingEvents/*/id")),
+    ("users", "pendingEvents.*.type", Exported("/pendingEvents/*/type")),
+    ("users", "pendingEvents.*.at", Exported("/pendingEvents/*/at")),
+    ("users", "pendingEvents.*.sequence", Withheld(OURS)),
+    ("users", "pendingEvents.*.data", Withheld("repeats what the account says; a sealed token in it is a secret")),
+    ("users", "pendingEvents.*.traceParent", Withheld(OURS)),
+    ("users", "pendingEvents.*.audit.actor", Exported("/audit/*/actor")),
+    ("users", "pendingEvents.*.audit.address", Exported("/audit/*/address")),
+    ("users", "pendingEvents.*.audit.client", Exported("/audit/*/client")),
+    ("users", "parked.until", Withheld(OURS)),
+    ("users", "parked.attempts", Withheld(OURS)),
+    ("users", "parked.error", Withheld(OURS)),
+    ("sessions", "_id", Exported("/sessions/*/id")),
+    ("sessions", "schemaVersion", Withheld(OURS)),
+    ("sessions", "userId", Exported("/account/id")),
+    ("sessions", "epoch", Withheld(OURS)),
+    ("sessions", "salt", Withheld(SECRET)),
+    ("sessions", "n", Withheld(OURS)),
+    ("sessions", "createdAt", Exported("/sessions/*/createdAt")),
+    ("sessions", "lastUsedAt", Exported("/sessions/*/lastUsedAt")),
+    ("sessions", "rotatedAt", Exported("/sessions/*/rotatedAt")),
+    ("sessions", "expiresAt", Exported("/sessions/*/expiresAt")),
+    ("sessions", "device", Exported("/sessions/*/userAgent")),
+    ("sessions", "address", Exported("/sessions/*/address")),
+    ("audit", "_id", Exported("/audit/*/id")),
+    ("audit", "schemaVersion", Withheld(OURS)),
+    ("audit", "userId", Exported("/account/id")),
+    ("audit", "at", Exported("/audit/*/at")),
+    ("audit", "type", Exported("/audit/*/type")),
+    ("audit", "actor", Exported("/audit/*/actor")),
+    ("audit", "address", Exported("/audit/*/address")),
+    ("audit", "client", Exported("/audit/*/client")),
+    ("audit", "target", Exported("/audit/*/targetId")),
+];
+
+/// Where the hash is not what is tested.
+fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
+    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
+}
+
+async fn login(api: &Api, person: &Person) -> Api {
+    let credentials = json!({ "identifier": person.email, "password": person.password });
+    let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, FIREFOX);
+    let tokens = test_support::Tokens::of(&api.send(request.json(&credentials)).await.expect(200));
+    api.with_token(&tokens.access)
+}
+
+/// Everything that can be stored about somebody.
+async fn live_richly(api: &Api, ada: &Person) -> Api {
+    let mut body = ada.registration();
+    body["displayName"] = json!("Ada Lovelace");
+    body["locale"] = json!("en-GB");
+    body["attributes"] = json!({ "team": "engine" });
+    let register = api.request(Method::POST, "/api/users").header("idempotency-key", "ada-registers");
+    let _ = api.send(register.json(&body)).await.expect(201);
+    let wrong = json!({ "identifier": ada.email, "password": "not the password" });
+    let _ = api.post("/api/auth/login", &wrong).await.expect(401);
+    login(api, ada).await;
+    let me = login(api, ada).await;
+    let _ = me.patch("/api/users/me", &json!({ "timezone": "Europe/London" })).await.expect(200);
+    // The rule of the sessions has a kept one now.
+    let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
+    let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
+    login(api, ada).await;
+    me
+}
+
+async fn rows(database: &Database, collection: &str, filter: Document) -> Vec<Document> {
+    let collection: Collection<Document> = database.collection(collection);
+    collection.find(filter).await.expect("it can be read").try_collect().await.expect("it can be read")
+}
+
+/// Every value of a document with its path; elements of a list are `*`.
+fn leaves(path: &str, value: &Bson, found: &mut Vec<(String, Bson)>) {
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        Bson::Document(document) => document.iter().for_each(|(name, value)| leaves(&below(name), value, found)),
+        Bson::Array(elements) => elements.iter().for_each(|element| leaves(&below("*"), element, found)),
+        value => found.push((path.to_owned(), value.clone())),
+    }
+}
+
+/// What stands in the export at a pointer, `*` being every element.
+fn at<'a>(value: &'a Value, pointer: &str) -> Vec<&'a Value> {
+    match pointer.split_once("/*") {
+        None => value.pointer(pointer).into_iter().collect(),
+        Some((list, rest)) => {
+            let elements = value.pointer(list).and_then(Value::as_array).into_iter().flatten();
+            elements.flat_map(|element| at(element, rest)).collect()
+        }
+    }
+}
+
+/// A stored value as JSON shows it.
+fn shown(value: &Bson) -> Value {
+    match value {
+        Bson::String(text) => json!(text),
+        Bson::Boolean(yes) => json!(yes),
+        Bson::Int32(number) => json!(number),
+        Bson::Int64(number) => json!(number),
+        Bson::DateTime(time) => json!(time.to_jiff().to_string()),
+        Bson::Binary(binary) => json!(binary.to_uuid().map(|id| id.to_string()).unwrap_or_default()),
+        other => panic!("a field of a type that this test does not know: {other}"),
+    }
+}
+
+#[tokio::test]
+async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
+    let world = World::new(&Stack::from_env(), "export").await;
+    let mut service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let _ = api.get("/api/users/me/export").await.expect_problem(401, "unauthorized");
+    let _ = api.register(&eve).await.expect(201);
+    let me = live_richly(&api, &ada).await;
+    let database = world.user_database().await;
+    let users = database.collection::<Document>("users");
+    eventually(DEADLINE, "a reset token, and everything published", async || {
+        let settled = doc! {
+            "email": &ada.email, "tokens.purpose": "password-reset", "pendingEvents.0": { "$exists": false },
+        };
+        users.find_one(settled).await.expect("users can be read")
+    })
+    .await;
+    // From here on events wait on the account.
+    assert_eq!(service.terminate().await.code(), Some(0));
+    service.restart_with(|spec| spec.set("KAFKA__BROKERS", "127.0.0.1:9")).await;
+    let patch = me.request(Method::PATCH, "/api/users/me").header(header::USER_AGENT, FIREFOX);
+    let _ = me.send(patch.json(&json!({ "displayName": "Ada King" }))).await.expect(200);
+    // What it takes an admin, an attacker, an app with codes or a change of address to make,
+    // the database makes here.
+    let (now, bytes) = (DateTime::now(), |byte: u8| Binary { subtype: BinarySubtype::Generic, bytes: vec![byte; 32] });
+    let more = doc! {
+        "roles": ["auditor"],
+        "lockedUntil": now,
+        "reserved": [{ "key": "ada-before@example.org", "until": now }],
+        "totp": {
+            "secret": bytes(1), "enabledAt": now, "lastStep": 58_000_000_i64, "recoveryCodes": [bytes(2), bytes(3)],
+            "usedTokens": [{ "id": Uuid::new(), "until": now }],
+        },
+        "totpSetup": { "secret": bytes(4), "expiresAt": now },
+    };
+    let token = doc! {
+        "hash": bytes(5), "purpose": "email-change", "to": "ada-later@example.org", "address": "Ada-Later@example.org",
+        "expiresAt": now,
+    };
+    let more = doc! { "$set": more, "$push": { "tokens": token } };
+    let _ = users.update_one(doc! { "email": &ada.email }, more).await.expect("users can be changed");
+    let of_ada = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("she is there");
+    let act = doc! {
+        "_id": Uuid::new(), "schemaVersion": 1, "userId": of_ada["_id"].clone(), "at": now, "type": "user.disabled.v1",
+        "actor": "self", "target": Uuid::new(),
+    };
+    let _ = database.collection::<Document>("audit").insert_one(act).await.expect("a row can be written");
+
+    let answer = me.get("/api/users/me/export").await.expect(200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("content-disposition"), "attachment; filename=\"my-account.json\"");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let export = answer.json();
+    assert_eq!(export["secondFactor"]["recoveryCodesLeft"], 2);
+    assert_eq!(export["account"], me.get("/api/users/me").await.json());
+    assert_eq!(export["audit"], me.get("/api/users/me/audit?limit=100").await.json()["items"]);
+    assert!(!answer.text.contains(&eve.email) && !answer.text.contains(&eve.username));
+
+    let user = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("she is there");
+    let id = user.get("_id").cloned().expect("a user has an id");
+    let stored = [
+        ("users", vec![user.clone()]),
+        ("sessions", rows(&database, "sessions", doc! { "userId": id.clone() }).await),
+        ("audit", rows(&database, "audit", doc! { "userId": id }).await),
+    ];
+    let fates: BTreeMap<(&str, &str), &Fate> =
+        FIELDS.iter().map(|(collection, path, fate)| ((*collection, *path), fate)).collect();
+    let (mut mistakes, mut seen) = (Vec::new(), BTreeSet::new());
+    for (collection, documents) in &stored {
+        assert!(!documents.is_empty(), "nothing of hers is in {collection}");
+        for document in documents {
+            let mut found = Vec::new();
+            leaves("", &Bson::from(document.clone()), &mut found);
+            for (path, value) in found {
+                let _ = seen.insert((*collection, path.clone()));
+                match fates.get(&(*collection, path.as_str())) {
+                    None => mistakes.push(format!("{collection}.{path} is stored, neither exported nor withheld")),
+                    Some(Withheld(reason)) => assert!(!reason.is_empty()),
+                    Some(Exported(pointer)) => {
+                        let wanted = match path.as_str() {
+                            "attributes" => {
+                                serde_json::from_str(value.as_str().unwrap_or_default()).unwrap_or_default()
+                            }
+                            _ => shown(&value),
+                        };
+                        if !at(&export, pointer).contains(&&wanted) {
+                            mistakes.push(format!("{collection}.{path} is not at {pointer}"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(mistakes.is_empty(), "{mistakes:#?}");
+    let unseen = |(collection, path): &(&str, &str)| !seen.contains(&(*collection, (*path).to_owned()));
+    let exported = fates.iter().filter(|(_, fate)| matches!(fate, Exported(_)));
+    let untested: Vec<_> = exported.map(|(field, _)| *field).filter(unseen).collect();
+    assert!(untested.is_empty(), "this life left nothing in {untested:?}");
+
+    // No secret in any of the usual forms.
+    let mut secrets = vec![user.get_str("passwordHash").expect("a user has a hash").to_owned()];
+    let binaries = stored.iter().flat_map(|(_, documents)| documents).flat_map(|document| {
+        let mut found = Vec::new();
+        leaves("", &Bson::from(document.clone()), &mut found);
+        found
+    });
+    for (path, value) in binaries {
+        let secret = ["hash", "salt", "secret", "recoveryCodes.*", "network"].iter().any(|name| path.ends_with(name));
+        if let (Bson::Binary(binary), true) = (&value, secret) {
+            secrets.push(BASE64_STANDARD.encode(&binary.bytes).trim_end_matches('=').to_owned());
+            secrets.push(binary.bytes.iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+    }
+    assert!(secrets.len() >= 15, "{secrets:?}");
+    for secret in secrets {
+        assert!(!answer.text.contains(&secret), "{secret} is in the export");
+    }
+}
+
+#[tokio::test]
+async fn a_long_history_is_exported_whole() {
+    let world = World::new(&Stack::from_env(), "longexport").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let id = Uuid::parse_str(api.register(&ada).await.expect(201).string("id")).expect("an id is a UUID");
+    let me = login(&api, &ada).await;
+    let database = world.user_database().await;
+    let at = |n: i64| DateTime::from_millis(1_700_000_000_000 + n / 3);
+    // Many in the same millisecond: the order goes on by id.
+    let audit = (0..3_001_i64).map(|n| {
+        doc! { "_id": Uuid::new(), "schemaVersion": 1, "userId": id, "at": at(n), "type": "login_failed", "actor": "self" }
+    });
+    let audit: Vec<Document> = audit.collect();
+    let _ = database.collection::<Document>("audit").insert_many(&audit).await.expect("rows can be written");
+    let mut session = rows(&database, "sessions", doc! { "userId": id }).await.remove(0);
+    let sessions: Vec<Document> = (0..450_i64)
+        .map(|n| {
+            session.insert("_id", Uuid::new());
+            session.insert("epoch", 0_i64);
+            session.insert("createdAt", at(n));
+            session.clone()
+        })
+        .collect();
+    let _ = database.collection::<Document>("sessions").insert_many(&sessions).await.expect("rows can be written");
+
+    let export = me.get("/api/users/me/export").await.expect(200).json();
+    for (list, written) in [("audit", &audit), ("sessions", &sessions)] {
+        let exported = export[list].as_array().cloned().unwrap_or_default();
+        let ids: BTreeSet<&str> = exported.iter().filter_map(|row| row["id"].as_str()).collect();
+        assert_eq!(ids.len(), exported.len(), "{list}");
+        let all = written.iter().all(|row| ids.contains(shown(&row["_id"]).as_str().unwrap_or_default()));
+        assert!(all && exported.len() > written.len(), "{list}: {} of {}", exported.len(), written.len());
+    }
+    let ended = export["sessions"].as_array().into_iter().flatten().filter(|session| session["ended"] == true);
+    assert_eq!(ended.count(), 450);
+}

@@ -1,0 +1,125 @@
+//! Accounts whose address was never verified go after their time, where that is configured.
+
+use std::time::{Duration, Instant};
+
+use bson::{Document, doc};
+use futures_util::TryStreamExt as _;
+use mongodb::Collection;
+use serde_json::json;
+use test_support::{Api, DEADLINE, Person, ServiceSpec, Stack, World, eventually};
+
+/// Where the hash is not what is tested.
+fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
+    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
+}
+
+async fn users(world: &World) -> Collection<Document> {
+    world.user_database().await.collection("users")
+}
+
+async fn set(world: &World, person: &Person, fields: Document) {
+    let changed = users(world).await.update_one(doc! { "email": &person.email }, doc! { "$set": fields }).await;
+    assert_eq!(changed.expect("users can be changed").matched_count, 1);
+}
+
+async fn is_there(world: &World, person: &Person) -> bool {
+    let found = users(world).await.count_documents(doc! { "email": &person.email }).await;
+    found.expect("users can be counted") == 1
+}
+
+async fn until_gone(world: &World, person: &Person) {
+    eventually(DEADLINE, &format!("{} to expire", person.username), async || {
+        (!is_there(world, person).await).then_some(())
+    })
+    .await;
+}
+
+async fn verify(world: &World, api: &Api, person: &Person) {
+    let token = world.mailbox(&person.email).until(1).await.remove(0).token("/verify-email");
+    let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
+}
+
+#[tokio::test]
+async fn who_never_verified_goes_and_everybody_else_stays() {
+    let world = World::new(&Stack::from_env(), "expiry").await;
+    let (mut service, _emails) =
+        tokio::join!(with_cheap_hashes(world.user_service()).start(), world.email_service().start());
+    let api = service.api();
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (root, shut_out) = (world.person("root"), world.person("shutout"));
+    let id = api.register(&ada).await.expect(201).string("id");
+    for person in [&eve, &root, &shut_out] {
+        let _ = api.register(person).await.expect(201);
+    }
+    let me = api.with_token(&api.login(&ada).await.access);
+    verify(&world, &api, &eve).await;
+    set(&world, &root, doc! { "roles": ["admin"] }).await;
+    set(&world, &shut_out, doc! { "status": "disabled" }).await;
+    assert_eq!(service.metric("user_service_unverified_expired_total", "").await, 0.0);
+
+    // Off by default; now all four are old enough at once.
+    assert_eq!(service.terminate().await.code(), Some(0));
+    let database = world.user_database().await;
+    let room = doc! { "create": "system.profile", "capped": true, "size": 16 * 1024 * 1024 };
+    let _ = database.run_command(room).await.expect("a capped collection can be made");
+    let _ = database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
+    service.restart_with(|spec| spec.set("AUTH__UNVERIFIED_EXPIRY", "3s")).await;
+    until_gone(&world, &ada).await;
+    let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
+
+    let mut topic = world.topic_reader();
+    let goodbye = topic.read_type("user.deleted.v1", 1).await.remove(0);
+    assert_eq!((goodbye.key_text(), &goodbye.json()["by"]), (id, &json!("admin")));
+    let mails = world.mailbox(&ada.email).until(2).await;
+    assert!(mails.iter().any(|mail| mail.subject == "Your account was deleted"), "{mails:?}");
+
+    // Somebody who comes later goes later: the others have been passed over by then.
+    let late = world.person("late");
+    let _ = api.register(&late).await.expect(201);
+    until_gone(&world, &late).await;
+    for person in [&eve, &root, &shut_out] {
+        assert!(is_there(&world, person).await, "{} is gone", person.username);
+    }
+    assert_eq!(service.metric("user_service_unverified_expired_total", "").await, 2.0);
+    // Name and address are free.
+    let _ = api.register(&ada).await.expect(201);
+
+    let asked = doc! { "appName": "user-service", "command.filter.emailVerified": false };
+    let plans: Vec<Document> = database
+        .collection("system.profile")
+        .find(asked)
+        .await
+        .expect("the profile can be read")
+        .try_collect()
+        .await
+        .expect("the profile can be read");
+    assert!(!plans.is_empty());
+    for plan in plans {
+        assert_eq!(plan.get_str("planSummary").ok(), Some("IXSCAN { createdAt: 1 }"), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_verification_at_the_last_moment_wins() {
+    let world = World::new(&Stack::from_env(), "lastmoment").await;
+    let spec = with_cheap_hashes(world.user_service());
+    // Stops once between the look at the account and the write that deletes it.
+    let keeper = spec.replica().set("AUTH__UNVERIFIED_EXPIRY", "2s").fail_points("expiry.before_commit=1*sleep(10000)");
+    let (service, _keeper, _emails) = tokio::join!(spec.start(), keeper.start(), world.email_service().start());
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let registered = Instant::now();
+    world.mailbox(&ada.email).until(1).await;
+    // She was found two to three seconds after she came; the write waits since then.
+    eventually(DEADLINE, "the moment before the end", async || {
+        (registered.elapsed() > Duration::from_secs(6)).then_some(())
+    })
+    .await;
+    verify(&world, &api, &ada).await;
+    let late = world.person("late");
+    let _ = api.register(&late).await.expect(201);
+    until_gone(&world, &late).await;
+    assert!(is_there(&world, &ada).await);
+    api.login(&ada).await;
+}

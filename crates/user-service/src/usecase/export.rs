@@ -1,0 +1,242 @@
+//! Everything that is stored about a person, for that person. What the account has is
+//! in one value; sessions and audit log come in parts, so that memory stays bounded
+//! however long they are.
+
+use std::sync::Arc;
+
+use futures_util::{Stream, stream};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{Accounts, AuditLogEntry, Failure, audit_log};
+use crate::{
+    domain::{Place, User, device},
+    store::{
+        IdempotencyRecord, KnownNetwork, PendingEvent, ReservedAddress, SessionRow, TokenRecord, TotpRecord, TotpSetup,
+        UserRecord,
+    },
+};
+
+/// Rows that are in memory at once.
+const AT_ONCE: u32 = 200;
+
+/// What the account's own document holds.
+pub struct PersonalData {
+    pub user: User,
+    /// The keys by which addresses are told apart: the current one first.
+    pub email_keys: Vec<String>,
+    /// The key by which user names are told apart.
+    pub username_key: String,
+    /// Earlier addresses that are kept for a while.
+    pub reserved: Vec<ExportedKey>,
+    pub tokens: Vec<ExportedToken>,
+    pub idempotency_key: Option<ExportedKey>,
+    pub second_factor: Option<ExportedFactor>,
+    /// Until when a second factor that was begun can be confirmed.
+    pub second_factor_setup_until: Option<Timestamp>,
+    /// When each of the known networks was last seen, the latest first.
+    pub known_networks: Vec<Timestamp>,
+    /// The owner was told of an attack that lasts until then.
+    pub locked_until: Option<Timestamp>,
+    pub waiting: Vec<WaitingEvent>,
+}
+
+/// A one-time token that is out; never its digest.
+pub struct ExportedToken {
+    pub purpose: &'static str,
+    /// The form of the address that it was mailed to.
+    pub address_key: String,
+    /// The address as it was typed, where the token makes it the account's.
+    pub address: Option<String>,
+    pub expires_at: Timestamp,
+}
+
+/// A key and how long it is kept: the registration's `Idempotency-Key`, an address.
+pub struct ExportedKey {
+    pub key: String,
+    pub until: Timestamp,
+}
+
+/// The second factor; never its secret, nor a recovery code.
+pub struct ExportedFactor {
+    pub enabled_at: Timestamp,
+    pub recovery_codes_left: usize,
+}
+
+/// An event that is not published yet; the audit log has more of it.
+pub struct WaitingEvent {
+    pub id: Uuid,
+    pub event_type: String,
+    pub at: Timestamp,
+}
+
+/// A row of `sessions`, also of a session that has ended.
+pub struct ExportedSession {
+    pub id: Uuid,
+    pub device: Option<String>,
+    pub user_agent: Option<String>,
+    pub address: Option<String>,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+    pub rotated_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// Nothing can be done with it any more.
+    pub ended: bool,
+}
+
+/// What the account's document holds of the person. Every field is named here, so that
+/// a new one has to be exported or left out on purpose.
+#[must_use]
+pub fn personal_data(record: &UserRecord) -> PersonalData {
+    let UserRecord {
+        // In `user`.
+        id: _,
+        version: _,
+        username: _,
+        email: _,
+        email_verified: _,
+        display_name: _,
+        locale: _,
+        timezone: _,
+        attributes: _,
+        roles: _,
+        status: _,
+        created_at: _,
+        updated_at: _,
+        last_login_at: _,
+        // Of the service, not of the person.
+        schema_version: _,
+        sessions: _,
+        parked: _,
+        // A secret's.
+        password_hash: _,
+        username_key,
+        email_keys,
+        reserved,
+        tokens,
+        idempotency,
+        totp,
+        totp_setup,
+        known_networks,
+        locked_until,
+        pending_events,
+    } = record;
+    PersonalData {
+        user: record.user(),
+        email_keys: email_keys.clone(),
+        username_key: username_key.clone(),
+        reserved: reserved.iter().map(reservation).collect(),
+        tokens: tokens.iter().map(token).collect(),
+        idempotency_key: idempotency.as_ref().map(idempotency_key),
+        second_factor: totp.as_ref().map(second_factor),
+        second_factor_setup_until: totp_setup.as_ref().map(setup_until),
+        known_networks: known_networks.iter().map(last_seen).collect(),
+        locked_until: locked_until.map(Into::into),
+        waiting: pending_events.iter().map(waiting).collect(),
+    }
+}
+
+fn token(record: &TokenRecord) -> ExportedToken {
+    let TokenRecord { hash: _, purpose, to, address, expires_at } = record;
+    ExportedToken {
+        purpose: purpose.as_str(),
+        address_key: to.clone(),
+        address: address.clone(),
+        expires_at: expires_at.to_jiff(),
+    }
+}
+
+fn reservation(address: &ReservedAddress) -> ExportedKey {
+    let ReservedAddress { key, until } = address;
+    ExportedKey { key: key.clone(), until: until.to_jiff() }
+}
+
+fn idempotency_key(record: &IdempotencyRecord) -> ExportedKey {
+    let IdempotencyRecord { key, fingerprint: _, until } = record;
+    ExportedKey { key: key.clone(), until: until.to_jiff() }
+}
+
+fn second_factor(record: &TotpRecord) -> ExportedFactor {
+    // The last step and the used tokens keep a code and a login from being repeated.
+    let TotpRecord { secret: _, enabled_at, last_step: _, recovery_codes, used_tokens: _ } = record;
+    ExportedFactor { enabled_at: enabled_at.to_jiff(), recovery_codes_left: recovery_codes.len() }
+}
+
+fn setup_until(setup: &TotpSetup) -> Timestamp {
+    let TotpSetup { secret: _, expires_at } = setup;
+    expires_at.to_jiff()
+}
+
+fn last_seen(known: &KnownNetwork) -> Timestamp {
+    let KnownNetwork { network: _, last_seen } = known;
+    last_seen.to_jiff()
+}
+
+fn waiting(event: &PendingEvent) -> WaitingEvent {
+    // The payload repeats what the account says; the audit part is in the audit log.
+    let PendingEvent { id, event_type, at, sequence: _, data: _, trace_parent: _, audit: _ } = event;
+    WaitingEvent { id: (*id).into(), event_type: event_type.clone(), at: at.to_jiff() }
+}
+
+fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSession {
+    let SessionRow {
+        id,
+        epoch,
+        created_at,
+        last_used_at,
+        rotated_at,
+        expires_at,
+        device: user_agent,
+        address,
+        schema_version: _,
+        user_id: _,
+        // With the key of the service they prove a refresh token.
+        salt: _,
+        n: _,
+    } = row;
+    ExportedSession {
+        id: id.into(),
+        device: user_agent.as_deref().and_then(device),
+        user_agent,
+        address,
+        created_at: created_at.into(),
+        last_used_at: last_used_at.into(),
+        rotated_at: rotated_at.into(),
+        expires_at: expires_at.into(),
+        ended: !user.session_lives(id.into(), epoch) || expires_at.to_jiff() <= now,
+    }
+}
+
+/// Every session row of the account, newest first.
+pub fn export_sessions(
+    accounts: Arc<Accounts>,
+    user: Arc<UserRecord>,
+) -> impl Stream<Item = Result<Vec<ExportedSession>, Failure>> {
+    let limit = i64::from(AT_ONCE);
+    stream::try_unfold(Some(Place::NEWEST), move |from| {
+        let (accounts, user) = (Arc::clone(&accounts), Arc::clone(&user));
+        async move {
+            let Some(from) = from else { return Ok(None) };
+            let rows = accounts.store.sessions.stored(user.id.into(), from, limit).await?;
+            let whole = i64::try_from(rows.len()) == Ok(limit);
+            let next = rows.last().filter(|_| whole).map(SessionRow::place);
+            let now = accounts.clock.now();
+            Ok(Some((rows.into_iter().map(|row| session(row, &user, now)).collect(), next)))
+        }
+    })
+}
+
+/// The account's whole audit log, newest first.
+pub fn export_audit(
+    accounts: Arc<Accounts>,
+    user: Arc<UserRecord>,
+) -> impl Stream<Item = Result<Vec<AuditLogEntry>, Failure>> {
+    stream::try_unfold(Some(Place::NEWEST), move |from| {
+        let (accounts, user) = (Arc::clone(&accounts), Arc::clone(&user));
+        async move {
+            let Some(from) = from else { return Ok(None) };
+            let page = audit_log(&accounts, &user, AT_ONCE, Some(from)).await?;
+            Ok(Some((page.items, page.next)))
+        }
+    })
+}
