@@ -156,11 +156,19 @@ async fn every_page_is_private_and_runs_no_script() {
     assert_is_a_safe_page(&index);
 
     let hostile = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
-    let page = api.get(&format!("/verify-email?token={hostile}")).await.expect(200);
-    assert!(!page.text.contains("<script"), "{}", page.text);
-    assert_is_a_safe_page(&page);
-    let nothing = api.get("/verify-email").await.expect(400);
-    assert_is_a_safe_page(&nothing);
+    for path in ["/verify-email", "/reset-password", "/confirm-email", "/undo-email-change"] {
+        let page = api.get(&format!("{path}?token={hostile}")).await.expect(200);
+        assert!(!page.text.contains("<script"), "{}", page.text);
+        assert!(page.text.contains(&format!("action=\"{path}\"")), "{}", page.text);
+        assert_is_a_safe_page(&page);
+        let nothing = api.get(path).await.expect(400);
+        assert_is_a_safe_page(&nothing);
+        let form = "application/x-www-form-urlencoded";
+        for body in ["token=abc&newPassword=long+enough", "", "other=1"] {
+            let request = api.request(Method::POST, path).header("content-type", form).body(body);
+            assert_is_a_safe_page(&api.send(request).await.expect(400));
+        }
+    }
     let german = api.request(Method::GET, "/verify-email?token=abc").header("accept-language", "de-AT, en;q=0.5");
     let german = api.send(german).await.expect(200);
     assert!(german.text.contains("lang=\"de\"") && german.text.contains("bestätigen"), "{}", german.text);

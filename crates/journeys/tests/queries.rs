@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bson::{Bson, DateTime, Document, doc};
 use futures_util::TryStreamExt as _;
 use journeys::administrators::admin;
-use mongodb::Database;
+use mongodb::{Collection, Database};
 use reqwest::Method;
 use serde_json::json;
 use test_support::{Api, DEADLINE, Person, Stack, Tokens, World, eventually};
@@ -16,6 +16,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("users", "IXSCAN { usernameKey: 1 }"),
     ("users", "IXSCAN { idempotency.key: 1 }"),
     ("users", "IXSCAN { idempotency.until: 1 }"),
+    ("users", "IXSCAN { reserved.until: 1 }"),
     ("users", "IXSCAN { tokens.hash: 1 }"),
     ("users", "IXSCAN { pendingEvents.0.at: 1 }"),
     ("users", "IXSCAN { status: 1, _id: -1 }"),
@@ -30,13 +31,16 @@ async fn every_query_of_an_accounts_life_uses_its_index() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "plans").await;
     let spec = world.user_service().set("RELAY__SWEEP_MIN_AGE", "0s").set("RELAY__SWEEP_INTERVAL", "100ms");
-    let service = spec.start().await;
+    let mut service = spec.start().await;
     let database = world.user_database().await;
     until_all_indexes_are_there(&database).await;
     let root = admin(&world, &service, "root").await;
     watch(&database).await;
 
     live(&world, &service.api(), &root.api, &database).await;
+    // Housekeeping has its first turn soon after a start.
+    assert_eq!(service.terminate().await.code(), Some(0));
+    service.restart().await;
     let seen = eventually(DEADLINE, "every kind of query", async || {
         let seen = plans(&database).await;
         let missing = EXPECTED.iter().any(|(collection, plan)| !seen.iter().any(|it| it.is(collection, plan)));
@@ -142,6 +146,10 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
     let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": ada.email })).await.expect(202);
     let token = json!({ "token": "A".repeat(43) });
     let _ = api.post("/api/auth/email-verification", &token).await.expect_problem(400, "token-invalid");
+    let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
+    let reset = json!({ "token": "A".repeat(43), "newPassword": "long enough, and nobody's" });
+    let _ = api.post("/api/auth/password-reset/confirm", &reset).await.expect_problem(400, "token-invalid");
+    an_address_that_was_left_is_taken(world, api, &ada, &me, &users).await;
     let renewed = Person { password: format!("{} renewed", ada.password), ..ada.clone() };
     test_support::remember_secret("password", &renewed.password);
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
@@ -158,6 +166,26 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
         (users.count_documents(doc! {}).await.expect("users can be counted") == 1).then_some(())
     })
     .await;
+}
+
+/// By somebody who registers with it after its time; they are gone again at the end.
+async fn an_address_that_was_left_is_taken(
+    world: &World,
+    api: &Api,
+    holder: &Person,
+    me: &Api,
+    users: &Collection<Document>,
+) {
+    let change = json!({ "newEmail": world.address("elsewhere"), "password": holder.password });
+    let _ = me.put("/api/users/me/email", &change).await.expect(202);
+    let late = world.person("late");
+    let kept = doc! { "key": &late.email, "until": DateTime::from_millis(0) };
+    let left =
+        doc! { "$push": { "emailKeys": &late.email }, "$set": { "reserved": [kept] }, "$inc": { "version": 1_i64 } };
+    let _ = users.update_one(doc! { "email": &holder.email }, left).await.expect("the user can be changed");
+    let _ = api.register(&late).await.expect(201);
+    let lates = api.with_token(&api.login(&late).await.access);
+    let _ = lates.delete("/api/users/me", Some(&json!({ "password": late.password }))).await.expect(204);
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
