@@ -13,11 +13,9 @@ use super::{
     account_texts::Texts,
     language::Language,
     pages::{Escaped, Page},
+    problem::Problem,
 };
-use crate::domain::Invalid;
-
-/// After how many seconds a page may be tried again when a part of the service is away.
-const RETRY_AFTER_SECONDS: u16 = 5;
+use crate::{domain::Invalid, usecase::Failure};
 
 /// GET `/verify-email?token=`
 #[must_use]
@@ -122,13 +120,19 @@ pub fn link_refused_page(language: Language) -> HttpResponse {
     message(StatusCode::BAD_REQUEST, language, texts.refused_title, texts.refused_text)
 }
 
-/// A part of the service is away; nothing was consumed.
+/// Nothing was consumed: a part of the service is away, or too much was asked of it.
 #[must_use]
-pub fn try_again_page(language: Language) -> HttpResponse {
+pub fn try_again_page(failure: Failure, language: Language) -> HttpResponse {
     let texts = Texts::of(language);
-    let mut response =
-        message(StatusCode::SERVICE_UNAVAILABLE, language, texts.unavailable_title, texts.unavailable_text);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+    let problem = Problem::from(failure);
+    let text = match problem {
+        Problem::RateLimited { .. } => texts.throttled_text,
+        _ => texts.unavailable_text,
+    };
+    let mut response = message(problem.status(), language, texts.unavailable_title, text);
+    if let Some(seconds) = problem.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     response
 }
 
@@ -152,6 +156,8 @@ fn message(status: StatusCode, language: Language, title: &str, text: &str) -> H
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use actix_web::body::MessageBody;
 
     use super::*;
@@ -229,12 +235,13 @@ mod tests {
                 (undo_email_change_page("t", language), 200),
                 (email_change_undone_page(language), 200),
                 (link_refused_page(language), 400),
-                (try_again_page(language), 503),
+                (try_again_page(Failure::Unavailable("MongoDB".to_owned()), language), 503),
+                (try_again_page(Failure::RateLimited { retry_after: Duration::from_secs(7) }, language), 429),
             ];
             let mut titles = std::collections::BTreeSet::new();
             for (page, status) in pages {
                 assert_eq!(page.status(), status);
-                assert_eq!(page.headers().contains_key(header::RETRY_AFTER), status == 503);
+                assert_eq!(page.headers().contains_key(header::RETRY_AFTER), status == 503 || status == 429);
                 let html = html(page);
                 let direction = if language == Language::Arabic { " dir=\"rtl\"" } else { "" };
                 let opening = format!("<html lang=\"{}\"{direction}>", language.tag());

@@ -47,6 +47,7 @@ pub(super) struct Texts {
     pub refused_title: &'static str,
     pub refused_text: &'static str,
     pub unavailable_title: &'static str,
+    pub throttled_text: &'static str,
     pub unavailable_text: &'static str,
 }
 
@@ -119,6 +120,7 @@ const ENGLISH: Texts = Texts {
     refused_title: "This link does not work any more",
     refused_text: "It has been used, it has expired, or it is not complete. If you still need it, ask for a new one.",
     unavailable_title: "Please try again in a moment",
+    throttled_text: "Too many requests came from your network. The link in your mail stays valid.",
     unavailable_text: "Something we need is not available right now. The link in your mail stays valid.",
 };
 
@@ -165,6 +167,7 @@ const GERMAN: Texts = Texts {
     refused_title: "Dieser Link gilt nicht mehr",
     refused_text: "Er wurde schon benutzt, ist abgelaufen oder unvollständig. Falls Sie ihn noch brauchen, fordern Sie bitte einen neuen an.",
     unavailable_title: "Bitte versuchen Sie es gleich noch einmal",
+    throttled_text: "Aus Ihrem Netz kamen zu viele Anfragen. Der Link in Ihrer E-Mail bleibt gültig.",
     unavailable_text: "Etwas, das wir brauchen, ist gerade nicht verfügbar. Der Link in Ihrer E-Mail bleibt gültig.",
 };
 
@@ -205,6 +208,7 @@ mod tests {
                 refused_title,
                 refused_text,
                 unavailable_title,
+                throttled_text,
                 unavailable_text,
             } = *self;
             let mut all = vec![
@@ -236,6 +240,7 @@ mod tests {
                 refused_title,
                 refused_text,
                 unavailable_title,
+                throttled_text,
                 unavailable_text,
             ];
             all.extend(password_reasons.iter().map(|(_, text)| *text));

@@ -238,10 +238,17 @@ impl Problem {
             Self::TokenMissing | Self::InvalidCredentials | Self::MfaRequired { .. } => {
                 Some((header::WWW_AUTHENTICATE, r#"Bearer realm="user-service""#.to_owned()))
             }
+            Self::MethodNotAllowed { allow } => Some((header::ALLOW, (*allow).to_owned())),
+            _ => self.retry_after().map(|seconds| (header::RETRY_AFTER, seconds.to_string())),
+        }
+    }
+
+    /// In how many seconds it may be tried again.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        match self {
             Self::RateLimited { retry_after }
             | Self::Overloaded { retry_after }
-            | Self::Unavailable { retry_after } => Some((header::RETRY_AFTER, whole_seconds(*retry_after).to_string())),
-            Self::MethodNotAllowed { allow } => Some((header::ALLOW, (*allow).to_owned())),
+            | Self::Unavailable { retry_after } => Some(whole_seconds(*retry_after)),
             _ => None,
         }
     }

@@ -45,5 +45,6 @@ pub(super) const TEXTS: Texts = Texts {
     refused_title: "Ce lien ne fonctionne plus",
     refused_text: "Il a déjà servi, il a expiré ou il est incomplet. Si vous en avez encore besoin, demandez-en un nouveau.",
     unavailable_title: "Veuillez réessayer dans un instant",
+    throttled_text: "Trop de demandes sont venues de votre réseau. Le lien de votre e-mail reste valable.",
     unavailable_text: "Un élément dont nous avons besoin n’est pas disponible pour le moment. Le lien de votre e-mail reste valable.",
 };

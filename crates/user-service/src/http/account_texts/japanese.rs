@@ -45,5 +45,6 @@ pub(super) const TEXTS: Texts = Texts {
     refused_title: "このリンクは使えなくなりました",
     refused_text: "すでに使われたか、期限が切れたか、リンクが途中で切れています。まだ必要な場合は、新しいリンクをお申し込みください。",
     unavailable_title: "しばらくしてからもう一度お試しください",
+    throttled_text: "お使いのネットワークからのリクエストが多すぎます。メールのリンクは引き続き有効です。",
     unavailable_text: "必要な機能が今は利用できません。メールのリンクは引き続き有効です。",
 };

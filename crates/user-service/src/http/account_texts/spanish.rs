@@ -42,5 +42,6 @@ pub(super) const TEXTS: Texts = Texts {
     refused_title: "Este enlace ya no funciona",
     refused_text: "Ya se ha utilizado, ha caducado o está incompleto. Si todavía lo necesita, solicite uno nuevo.",
     unavailable_title: "Inténtelo de nuevo dentro de un momento",
+    throttled_text: "Han llegado demasiadas solicitudes desde su red. El enlace de su correo sigue siendo válido.",
     unavailable_text: "Algo que necesitamos no está disponible ahora mismo. El enlace de su correo sigue siendo válido.",
 };

@@ -32,9 +32,6 @@ pub(in crate::http) async fn post(
         Ok(()) => email_changed_page(language),
         Err(ConfirmEmailError::TokenInvalid) => link_refused_page(language),
         Err(ConfirmEmailError::EmailTaken) => email_taken_page(language),
-        Err(ConfirmEmailError::Failure(failure)) => {
-            tracing::warn!(error = %failure, "an address could not be changed");
-            try_again_page(language)
-        }
+        Err(ConfirmEmailError::Failure(failure)) => try_again_page(failure, language),
     }
 }

@@ -50,9 +50,6 @@ pub(in crate::http) async fn post(
         Err(ResetPasswordError::PasswordRefused(reasons)) => {
             reset_password_page(&form.token, accounts.passwords.min_length(), &reasons, language)
         }
-        Err(ResetPasswordError::Failure(failure)) => {
-            tracing::warn!(error = %failure, "a password could not be reset");
-            try_again_page(language)
-        }
+        Err(ResetPasswordError::Failure(failure)) => try_again_page(failure, language),
     }
 }

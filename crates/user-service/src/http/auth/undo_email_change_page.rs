@@ -32,9 +32,6 @@ pub(in crate::http) async fn post(
     match usecase::undo_email_change(&accounts.into_inner(), &form.token, context.origin()).await {
         Ok(()) => email_change_undone_page(language),
         Err(UndoEmailChangeError::TokenInvalid) => link_refused_page(language),
-        Err(UndoEmailChangeError::Failure(failure)) => {
-            tracing::warn!(error = %failure, "a change of an address could not be undone");
-            try_again_page(language)
-        }
+        Err(UndoEmailChangeError::Failure(failure)) => try_again_page(failure, language),
     }
 }

@@ -32,9 +32,6 @@ pub(in crate::http) async fn post(
     match usecase::verify_email(&accounts.into_inner(), &form.token, context.origin()).await {
         Ok(()) => email_verified_page(language),
         Err(VerifyEmailError::TokenInvalid) => link_refused_page(language),
-        Err(VerifyEmailError::Failure(failure)) => {
-            tracing::warn!(error = %failure, "an address could not be verified");
-            try_again_page(language)
-        }
+        Err(VerifyEmailError::Failure(failure)) => try_again_page(failure, language),
     }
 }
