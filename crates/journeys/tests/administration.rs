@@ -118,6 +118,7 @@ async fn administration_is_for_administrators_only() {
         (Method::GET, own.clone()),
         (Method::PATCH, own.clone()),
         (Method::DELETE, own.clone()),
+        (Method::GET, format!("{own}/audit")),
     ]
     .into_iter()
     .chain(["/disable", "/enable", "/unlock", "/logout"].map(|act| (Method::POST, format!("{own}{act}"))))
@@ -369,6 +370,8 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
         assert_eq!(text(&row, "address"), "127.0.0.1", "{row}");
     }
 
+    both_logs_are_read(&root, &api.with_token(&tokens.access), &id).await;
+
     let stale = root.api.request(Method::DELETE, &path("")).header(header::IF_MATCH, "\"1\"");
     let _ = root.api.send(stale).await.expect_problem(412, "precondition-failed");
     let etag = root.api.get(&path("")).await.header("etag");
@@ -394,6 +397,41 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     assert_eq!(acts.expect("audit can be counted"), 6, "profile, roles, sessions, disabled, enabled, deleted");
     let deleted = audit(&world, &root.id, "user.deleted.v1", 1).await.remove(0);
     assert_eq!(deleted.get("target"), Some(&uuid(&id).into()), "{deleted}");
+}
+
+/// By an administrator: the account's log and their own; by the person: theirs. Page by page it is the same.
+async fn both_logs_are_read(root: &Admin, person: &Api, id: &str) {
+    let path = Admin::path(id, "/audit");
+    let of_account = root.api.get(&format!("{path}?limit=100")).await.expect(200).json()["items"].clone();
+    let disabled = entry(&of_account, "user.disabled.v1");
+    assert_eq!((&disabled["actor"], &disabled["actorId"]), (&json!("admin"), &json!(root.id)));
+    assert_eq!((&disabled["address"], &disabled["targetId"]), (&Value::Null, &Value::Null));
+    assert_eq!(entry(&of_account, "user.registered.v1")["actor"], "self");
+    let by_person = person.get("/api/users/me/audit?limit=100").await.expect(200).json()["items"].clone();
+    assert_eq!(by_person, of_account);
+
+    let own = root.api.get("/api/users/me/audit?limit=100").await.expect(200).json()["items"].clone();
+    let act = entry(&own, "user.disabled.v1");
+    assert_eq!((&act["actor"], &act["targetId"], &act["address"]), (&json!("self"), &json!(id), &json!("127.0.0.1")));
+    assert_eq!(act["at"], disabled["at"]);
+
+    let mut paged = Vec::new();
+    let mut next = format!("{path}?limit=3");
+    while !next.is_empty() {
+        let page = root.api.get(&next).await.expect(200);
+        paged.extend(page.json()["items"].as_array().expect("items").clone());
+        let link = page.header("link");
+        next = link.trim_start_matches('<').split_once('>').map(|(path, _)| path.to_owned()).unwrap_or_default();
+    }
+    assert_eq!(Value::Array(paged), of_account);
+    for query in ["limit=0", "cursor=x", "query=x"] {
+        let _ = root.api.get(&format!("{path}?{query}")).await.expect_problem(422, "validation-failed");
+    }
+}
+
+fn entry(items: &Value, kind: &str) -> Value {
+    let found = items.as_array().into_iter().flatten().find(|item| item["type"] == kind);
+    found.unwrap_or_else(|| panic!("no {kind} in {items:#}")).clone()
 }
 
 async fn the_account_is_changed_under_its_etag(root: &Admin, id: &str) {

@@ -53,6 +53,7 @@ use super::{admin, auth, jwks, users};
         admin::disable::post,
         admin::enable::post,
         admin::unlock::post,
+        admin::audit::get,
         admin::logout::post,
         auth::email_change::confirm,
         auth::email_change::undo,

@@ -3,7 +3,10 @@
 use actix_web::web::{self, ServiceConfig, resource};
 
 use super::{
-    admin::{delete_user, disable, enable, get_user, list_users, logout as logout_user, patch_user, unlock},
+    admin::{
+        audit as audit_of_user, delete_user, disable, enable, get_user, list_users, logout as logout_user, patch_user,
+        unlock,
+    },
     auth::{
         confirm_email_page, email_change, email_verification, login, login_totp, logout, password_reset, refresh,
         reset_password_page, undo_email_change_page, verify_email_page,
@@ -90,6 +93,9 @@ pub fn configure(config: &mut ServiceConfig) {
             resource("/admin/users/{id}/disable").route(web::post().to(disable::post)).default_service(not("POST")),
         )
         .service(resource("/admin/users/{id}/enable").route(web::post().to(enable::post)).default_service(not("POST")))
+        .service(
+            resource("/admin/users/{id}/audit").route(get().to(audit_of_user::get)).default_service(not("GET, HEAD")),
+        )
         .service(resource("/admin/users/{id}/unlock").route(web::post().to(unlock::post)).default_service(not("POST")))
         .service(
             resource("/admin/users/{id}/logout").route(web::post().to(logout_user::post)).default_service(not("POST")),

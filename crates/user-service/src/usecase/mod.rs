@@ -43,8 +43,8 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 pub use administration::{
-    ActError, FoundUsers, GrantRoleError, Granted, delete_user, disable_user, enable_user, end_sessions, find_user,
-    find_users, grant_role,
+    ActError, FoundUsers, GrantRoleError, Granted, audit_log_of, delete_user, disable_user, enable_user, end_sessions,
+    find_user, find_users, grant_role,
 };
 pub use audit_log::{AuditLogEntry, AuditPage, audit_log};
 pub use background::{Background, BackgroundQueue, RequestedMail};

@@ -1,5 +1,6 @@
 //! `/api/admin`: accounts of others, for administrators.
 
+pub(super) mod audit;
 pub(super) mod delete_user;
 pub(super) mod disable;
 pub(super) mod enable;

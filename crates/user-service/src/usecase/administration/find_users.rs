@@ -1,11 +1,11 @@
-//! Looking accounts up: one by its id, many by page.
+//! Looking accounts up: one by its id, many by page, and what happened to one.
 
 use uuid::Uuid;
 
 use crate::{
-    domain::{User, UserPlace, UserSearch},
+    domain::{Place, User, UserPlace, UserSearch},
     store::UserRecord,
-    usecase::{Accounts, Failure},
+    usecase::{Accounts, AuditPage, Failure, audit_log},
 };
 
 /// A page of accounts, and the place behind which the next one begins.
@@ -36,4 +36,19 @@ pub async fn find_users(
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let page = accounts.store.users.page(search, after, limit).await?;
     Ok(FoundUsers { users: page.users.iter().map(UserRecord::user).collect(), next: page.next })
+}
+
+/// At most `limit` entries of an account's audit log behind `after`; none if there is no
+/// such account.
+///
+/// # Errors
+/// When the store is away.
+pub async fn audit_log_of(
+    accounts: &Accounts,
+    id: Uuid,
+    limit: u32,
+    after: Option<Place>,
+) -> Result<Option<AuditPage>, Failure> {
+    let Some(user) = accounts.store.users.by_id(id).await? else { return Ok(None) };
+    audit_log(accounts, &user, limit, after).await.map(Some)
 }

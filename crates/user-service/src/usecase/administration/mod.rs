@@ -12,7 +12,7 @@ mod status;
 pub use act::ActError;
 pub use delete_user::delete_user;
 pub use end_sessions::end_sessions;
-pub use find_users::{FoundUsers, find_user, find_users};
+pub use find_users::{FoundUsers, audit_log_of, find_user, find_users};
 pub use grant_role::{GrantRoleError, Granted, grant_role};
 pub(super) use last_admin::AdminWriteError;
 pub use status::{disable_user, enable_user};
