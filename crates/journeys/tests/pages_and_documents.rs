@@ -8,11 +8,18 @@ use test_support::{Answer, Api, Service, Stack, World};
 
 /// What this release serves of section 4.3 of the contract.
 const OPERATIONS: &[(&str, &str)] = &[
+    ("get", "/.well-known/jwks.json"),
     ("post", "/api/users"),
     ("get", "/api/users/me"),
     ("patch", "/api/users/me"),
     ("delete", "/api/users/me"),
     ("put", "/api/users/me/password"),
+    ("put", "/api/users/me/email"),
+    ("get", "/api/users/me/sessions"),
+    ("delete", "/api/users/me/sessions"),
+    ("delete", "/api/users/me/sessions/{id}"),
+    ("get", "/api/users/me/export"),
+    ("get", "/api/users/me/audit"),
     ("get", "/api/users/me/totp"),
     ("post", "/api/users/me/totp"),
     ("post", "/api/users/me/totp/confirm"),
@@ -24,7 +31,19 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("post", "/api/auth/logout"),
     ("post", "/api/auth/email-verification"),
     ("post", "/api/auth/email-verification/resend"),
-    ("get", "/.well-known/jwks.json"),
+    ("post", "/api/auth/password-reset"),
+    ("post", "/api/auth/password-reset/confirm"),
+    ("post", "/api/auth/email-change/confirm"),
+    ("post", "/api/auth/email-change/undo"),
+    ("get", "/api/admin/users"),
+    ("get", "/api/admin/users/{id}"),
+    ("patch", "/api/admin/users/{id}"),
+    ("delete", "/api/admin/users/{id}"),
+    ("get", "/api/admin/users/{id}/audit"),
+    ("post", "/api/admin/users/{id}/disable"),
+    ("post", "/api/admin/users/{id}/enable"),
+    ("post", "/api/admin/users/{id}/unlock"),
+    ("post", "/api/admin/users/{id}/logout"),
 ];
 
 const SLUGS: &[&str] = &[
@@ -119,7 +138,7 @@ fn every_operation_is_documented(document: &Value) {
         for (status, response) in refusals {
             assert!(response["content"]["application/problem+json"].is_object(), "{method} {path} {status}");
         }
-        let needs_token = path.starts_with("/api/users/me");
+        let needs_token = path.starts_with("/api/users/me") || path.starts_with("/api/admin/");
         assert_eq!(operation.get("security").is_some(), needs_token, "{method} {path}");
         let logs_in = path.starts_with("/api/auth/login") || path.ends_with("refresh");
         assert_eq!(responses.contains_key("401"), needs_token || logs_in, "{method} {path}");

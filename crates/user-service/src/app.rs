@@ -21,7 +21,7 @@ use crate::{
     domain::PasswordPolicy,
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
-    http::{self, HttpMetrics, RequestScope, TrustedProxies},
+    http::{self, AllowedOrigins, HttpMetrics, RequestScope, TrustedProxies},
     keys::{KeyEncryptionKey, SigningKeys},
     metrics::{AccountMetrics, RelayMetrics},
     outbox::Outbox,
@@ -196,6 +196,7 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
     read_sealing_key(config)?;
     TrustedProxies::parse(&config.http.trusted_proxies).context("http.trusted_proxies")?;
+    allowed_origins(config)?;
     password_rules(config)?;
     kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?;
     mongo::client(&config.mongodb, "user-service").await?;
@@ -236,6 +237,10 @@ fn password_rules(config: &Config) -> anyhow::Result<Passwords> {
     Ok(Passwords::new(policy, breached, judges, config.hashing.max_wait))
 }
 
+fn allowed_origins(config: &Config) -> anyhow::Result<AllowedOrigins> {
+    AllowedOrigins::parse(&config.http.cors_allowed_origins).context("http.cors_allowed_origins")
+}
+
 fn start_relay(
     config: &Config,
     store: &Store,
@@ -267,11 +272,13 @@ fn api_server(
 ) -> anyhow::Result<(Server, Vec<SocketAddr>)> {
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
+    let origins = allowed_origins(config)?;
     let (host, port) = (config.http.host.as_str(), config.http.port);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(accounts.clone())
             .app_data(scope.clone())
+            .wrap(origins.middleware())
             .wrap(from_fn(http::rate_limit_headers))
             .wrap(from_fn(http::request_context))
             .wrap(from_fn(http::guard_body))

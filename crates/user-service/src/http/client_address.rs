@@ -54,6 +54,20 @@ impl TrustedProxies {
         }
     }
 
+    /// Whether the client came over TLS, as the trusted proxy next to us says in
+    /// `X-Forwarded-Proto` or `Forwarded`; the last entry is that proxy's own.
+    #[must_use]
+    pub fn came_over_tls(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        if !self.contains(peer.to_canonical()) {
+            return false;
+        }
+        let listed = joined(headers, &header::X_FORWARDED_PROTO);
+        let by_list = listed.and_then(|list| list.rsplit(',').next().map(|last| last.trim().to_ascii_lowercase()));
+        let standard = joined(headers, &header::FORWARDED);
+        let by_standard = standard.and_then(|list| parameter(list.rsplit(',').next()?, "proto"));
+        [by_list, by_standard].into_iter().flatten().map(|scheme| scheme == "https").reduce(|a, b| a && b) == Some(true)
+    }
+
     fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }
@@ -113,14 +127,18 @@ fn forwarded_for(headers: &HeaderMap) -> Option<Vec<Option<IpAddr>>> {
 
 /// The `for` of each element of all `Forwarded` lines, nearest last; `None` without the header.
 fn forwarded(headers: &HeaderMap) -> Option<Vec<Option<IpAddr>>> {
-    let of_element = |element: &str| {
-        element.split(';').find_map(|pair| {
-            let (name, value) = pair.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("for").then(|| node(value.trim().trim_matches('"')))?
-        })
-    };
+    let of_element = |element: &str| node(&parameter(element, "for")?);
     // Neither an address nor a port contains a comma or a semicolon, quoted or not.
     joined(headers, &header::FORWARDED).map(|list| list.split(',').map(of_element).collect())
+}
+
+/// A parameter of one element of `Forwarded`, in lower case.
+fn parameter(element: &str, wanted: &str) -> Option<String> {
+    element.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        let value = value.trim().trim_matches('"').to_ascii_lowercase();
+        name.trim().eq_ignore_ascii_case(wanted).then_some(value)
+    })
 }
 
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
@@ -149,6 +167,30 @@ mod tests {
         let proxies = TrustedProxies::parse(["10.0.0.0/8", "fd00::/8", "192.0.2.7"]).unwrap();
         let request = lines.iter().fold(TestRequest::get(), |it, line| it.append_header(*line));
         proxies.client_address(peer.parse().unwrap(), request.to_http_request().headers()).to_string()
+    }
+
+    #[test]
+    fn tls_is_what_the_trusted_proxy_says_and_nobody_else() {
+        let over_tls = |peer: &str, lines: &[(&str, &str)]| {
+            let request = lines.iter().fold(TestRequest::get(), |it, line| it.append_header(*line)).to_http_request();
+            let proxies = TrustedProxies::parse(["10.0.0.0/8"]).unwrap();
+            proxies.came_over_tls(peer.parse().unwrap(), request.headers())
+        };
+        let proto = "x-forwarded-proto";
+        for lines in [
+            &[(proto, "https")][..],
+            &[(proto, "http, HTTPS")],
+            &[("forwarded", "for=192.0.2.1;proto=https")],
+            &[("forwarded", "proto=http, for=192.0.2.1;Proto=\"https\"")],
+        ] {
+            assert!(over_tls("10.1.2.3", lines), "{lines:?}");
+            assert!(!over_tls("192.0.2.1", lines), "{lines:?}");
+        }
+        for lines in
+            [&[][..], &[(proto, "http")], &[(proto, "https, http")], &[(proto, "https"), ("forwarded", "proto=http")]]
+        {
+            assert!(!over_tls("10.1.2.3", lines), "{lines:?}");
+        }
     }
 
     #[test]

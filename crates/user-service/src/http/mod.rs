@@ -11,6 +11,7 @@ pub mod body_guard;
 pub mod body_schema;
 pub mod client_address;
 pub mod conditional;
+pub mod cross_origin;
 pub mod extractor_errors;
 pub mod field_error;
 pub mod http_metrics;
@@ -38,6 +39,7 @@ mod validation;
 
 pub use body_guard::guard_body;
 pub use client_address::TrustedProxies;
+pub use cross_origin::AllowedOrigins;
 pub use http_metrics::HttpMetrics;
 pub use rate_limit::rate_limit_headers;
 pub use request_context::{RequestScope, request_context};

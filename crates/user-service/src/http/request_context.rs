@@ -6,6 +6,7 @@ use std::{
     time::Instant,
 };
 
+use actix_cors::CorsError;
 use actix_web::{
     Error, FromRequest, HttpMessage, HttpRequest, HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
@@ -33,6 +34,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const MAX_REQUEST_ID: usize = 128;
 const MAX_USER_AGENT_CHARS: usize = 256;
+/// A year (RFC 6797). Other hosts of the domain are not ours to decide about.
+const HSTS: &str = "max-age=31536000";
 /// The route of a path that nothing serves: the path itself is the client's invention.
 const NO_ROUTE: &str = "unmatched";
 
@@ -130,7 +133,9 @@ pub async fn request_context<B: MessageBody + 'static>(
     let request_id = context.request_id.clone();
     let route = request.match_pattern().unwrap_or_else(|| NO_ROUTE.to_owned());
     let method = method_label(request.method());
-    let stamp = Stamp::new(&request_id, request.path());
+    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip());
+    let over_tls = scope.trusted_proxies.came_over_tls(peer, request.headers());
+    let stamp = Stamp::new(&request_id, request.path(), over_tls);
     let span = tracing::info_span!("request", request_id, method, route);
     let observation =
         Observation { metrics: scope.metrics.clone(), method, route, started: Instant::now(), done: false };
@@ -182,6 +187,10 @@ fn as_problem(error: Error) -> Error {
 }
 
 fn replacement(error: &Error) -> Problem {
+    // A preflight that asks for what is not allowed.
+    if error.as_error::<CorsError>().is_some() {
+        return Problem::Forbidden;
+    }
     let status = error.as_response_error().status_code();
     if status.is_server_error() {
         tracing::error!(%error, "the request failed");
@@ -193,19 +202,24 @@ fn replacement(error: &Error) -> Problem {
 struct Stamp {
     request_id: HeaderValue,
     is_api: bool,
+    over_tls: bool,
 }
 
 impl Stamp {
-    fn new(request_id: &str, path: &str) -> Self {
+    fn new(request_id: &str, path: &str, over_tls: bool) -> Self {
         Self {
             request_id: HeaderValue::from_str(request_id).expect("a request id is visible ASCII"),
             is_api: path == "/api" || path.starts_with("/api/"),
+            over_tls,
         }
     }
 
     fn mark(&self, headers: &mut HeaderMap) {
         headers.insert(REQUEST_ID, self.request_id.clone());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if self.over_tls {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+        }
         if self.is_api && !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }

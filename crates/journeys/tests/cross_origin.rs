@@ -1,0 +1,131 @@
+//! Calls from browsers on other origins, and what a browser is told about TLS.
+
+use reqwest::Method;
+use serde_json::json;
+use test_support::{Answer, Api, Stack, World};
+
+const APP: &str = "https://app.example.org";
+const STRANGER: &str = "https://evil.example";
+
+async fn from(api: &Api, origin: &str, method: Method, path: &str) -> Answer {
+    api.send(api.request(method, path).header("origin", origin)).await
+}
+
+async fn preflight(api: &Api, origin: &str, path: &str, method: &str, headers: &str) -> Answer {
+    let request = api.request(Method::OPTIONS, path).header("origin", origin);
+    let request = request.header("access-control-request-method", method);
+    api.send(request.header("access-control-request-headers", headers)).await
+}
+
+fn names(answer: &Answer, header: &str) -> Vec<String> {
+    let mut names: Vec<String> =
+        answer.header(header).split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "cors").await;
+    let spec = world.user_service().set("HTTP__CORS_ALLOWED_ORIGINS", format!("http://localhost:5173,{APP}"));
+    let service = spec.start().await;
+    let api = service.api();
+
+    // Before the browser shows a token: the preflight has none.
+    let asked = preflight(&api, APP, "/api/users/me", "PATCH", "authorization,content-type,if-match").await.expect(200);
+    assert_eq!(asked.header("access-control-allow-origin"), APP);
+    assert!(names(&asked, "access-control-allow-methods").contains(&"patch".to_owned()), "{:?}", asked.headers);
+    for header in ["authorization", "content-type", "if-match", "if-none-match", "idempotency-key"] {
+        assert!(names(&asked, "access-control-allow-headers").contains(&header.to_owned()), "{header}");
+    }
+    assert_eq!(asked.header("access-control-max-age"), "3600");
+    assert!(!asked.header("x-request-id").is_empty());
+    assert!(asked.header("access-control-allow-credentials").is_empty(), "tokens are no cookies");
+
+    let ada = world.person("ada");
+    let request = api.request(Method::POST, "/api/users").header("origin", APP).json(&ada.registration());
+    let registered = api.send(request).await.expect(201);
+    assert_eq!(registered.header("access-control-allow-origin"), APP);
+    let readable = [
+        "etag",
+        "link",
+        "location",
+        "ratelimit",
+        "ratelimit-policy",
+        "retry-after",
+        "www-authenticate",
+        "x-request-id",
+    ];
+    assert_eq!(names(&registered, "access-control-expose-headers"), readable);
+    assert!(names(&registered, "vary").contains(&"origin".to_owned()));
+
+    // A refusal that the browser hides from its application would be a riddle.
+    for (method, path, status) in [
+        (Method::GET, "/api/users/me", 401),
+        (Method::GET, "/api/nowhere", 404),
+        (Method::POST, "/api/users/me", 405),
+        (Method::POST, "/api/auth/login", 400),
+        (Method::GET, "/.well-known/jwks.json", 200),
+    ] {
+        let answer = from(&api, APP, method, path).await.expect(status);
+        assert_eq!(answer.header("access-control-allow-origin"), APP, "{path}");
+    }
+    let large = api.request(Method::POST, "/api/auth/login").header("origin", APP);
+    let large = api.send(large.json(&json!({ "identifier": "x".repeat(70_000), "password": "" }))).await;
+    assert_eq!(large.expect(413).header("access-control-allow-origin"), APP);
+}
+
+#[tokio::test]
+async fn any_other_origin_is_served_without_a_word_that_its_browser_would_need() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "cors-other").await;
+    let service = world.user_service().set("HTTP__CORS_ALLOWED_ORIGINS", APP).start().await;
+    let api = service.api();
+
+    for origin in [STRANGER, "null", "https://app.example.org.evil.example", "http://app.example.org"] {
+        let answer = from(&api, origin, Method::GET, "/.well-known/jwks.json").await.expect(200);
+        assert!(answer.header("access-control-allow-origin").is_empty(), "{origin}");
+        let refused = preflight(&api, origin, "/api/users/me", "GET", "authorization").await;
+        let refused = refused.expect_problem(403, "forbidden");
+        assert!(refused.header("access-control-allow-origin").is_empty(), "{origin}");
+    }
+    let odd = preflight(&api, APP, "/api/users/me", "GET", "x-anything").await.expect_problem(403, "forbidden");
+    assert!(odd.header("access-control-allow-headers").is_empty());
+    // Pages are for people: no script of another origin has to read one.
+    let page = from(&api, APP, Method::GET, "/problems").await.expect(200);
+    assert!(page.header("access-control-allow-origin").is_empty());
+
+    let closed = world.user_service().start().await;
+    let answer = from(&closed.api(), APP, Method::GET, "/.well-known/jwks.json").await.expect(200);
+    assert!(answer.header("access-control-allow-origin").is_empty(), "no origin by default");
+    let asked = preflight(&closed.api(), APP, "/api/users/me", "GET", "authorization").await;
+    let _ = asked.expect_problem(405, "method-not-allowed");
+}
+
+#[tokio::test]
+async fn what_is_no_origin_stops_the_start() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "cors-config").await;
+    for origins in ["*", "https://app.example.org/", "app.example.org"] {
+        let checked = world.user_service().set("HTTP__CORS_ALLOWED_ORIGINS", origins).command(&["check-config"]).await;
+        assert_eq!(checked.status.code(), Some(1), "{origins}");
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(said.contains("http.cors_allowed_origins") && said.contains("origin"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn behind_tls_browsers_are_told_to_stay_there() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "hsts").await;
+    let behind_proxy = world.user_service().set("HTTP__TRUSTED_PROXIES", "127.0.0.1").start().await;
+    let alone = world.user_service().start().await;
+    let said = async |api: Api, scheme: &str| {
+        let request = api.request(Method::GET, "/problems").header("x-forwarded-proto", scheme);
+        api.send(request).await.expect(200).header("strict-transport-security")
+    };
+    assert_eq!(said(behind_proxy.api(), "https").await, "max-age=31536000");
+    assert_eq!(said(behind_proxy.api(), "http").await, "");
+    assert_eq!(said(alone.api(), "https").await, "", "anybody can write that header");
+}

@@ -1,0 +1,103 @@
+//! Calls from browsers on other origins (CORS, the Fetch standard): who may, what they
+//! may send, and what they may read. The API only; no page and no documentation.
+
+use actix_cors::Cors;
+use actix_web::{
+    http::{Method, header},
+    middleware::Condition,
+};
+use url::Url;
+
+/// How long a browser may remember the answer to a preflight, in seconds.
+const MAX_AGE: usize = 3600;
+
+/// The origins from which the API may be called. None by default.
+#[derive(Debug, Clone, Default)]
+pub struct AllowedOrigins(Vec<String>);
+
+/// An entry of the list that is no origin.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not an origin such as https://app.example.org: scheme, host and port, and nothing behind them")]
+pub struct InvalidOrigin(String);
+
+impl AllowedOrigins {
+    /// From origins as browsers write them. `*` is refused: whoever wants every origin
+    /// can have it from a proxy, knowingly.
+    ///
+    /// # Errors
+    /// The first entry that is no origin.
+    pub fn parse<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self, InvalidOrigin> {
+        let origin = |entry: S| {
+            let text = entry.as_ref().trim();
+            let is_origin = Url::parse(text).is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
+            });
+            if is_origin { Ok(text.to_owned()) } else { Err(InvalidOrigin(text.to_owned())) }
+        };
+        entries.into_iter().map(origin).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The middleware, to be put inside of `request_context`. Without an origin it is not
+    /// there at all.
+    #[must_use]
+    pub fn middleware(&self) -> Condition<Cors> {
+        let origins = self.0.clone();
+        let allowed = move |origin: &header::HeaderValue, request: &actix_web::dev::RequestHead| {
+            let path = request.uri.path();
+            let api = path.starts_with("/api/") || path.starts_with("/.well-known/");
+            api && origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes())
+        };
+        let cors = Cors::default()
+            .allowed_origin_fn(allowed)
+            .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+            .allowed_headers([
+                "authorization",
+                "content-type",
+                "if-match",
+                "if-none-match",
+                "idempotency-key",
+                "x-request-id",
+                "traceparent",
+            ])
+            .expose_headers([
+                "etag",
+                "link",
+                "location",
+                "ratelimit",
+                "ratelimit-policy",
+                "retry-after",
+                "www-authenticate",
+                "x-request-id",
+            ])
+            .max_age(MAX_AGE);
+        Condition::new(!self.0.is_empty(), cors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port_as_browsers_write_them() {
+        for origin in ["https://app.example.org", "http://localhost:5173", "https://xn--bcher-kva.example"] {
+            assert!(AllowedOrigins::parse([origin]).is_ok(), "{origin}");
+        }
+        for other in [
+            "*",
+            "null",
+            "",
+            "app.example.org",
+            "https://app.example.org/",
+            "https://app.example.org/path",
+            "https://App.example.org",
+            "https://app.example.org:443",
+            "https://user@app.example.org",
+            "ftp://app.example.org",
+            "https://*.example.org",
+        ] {
+            let refused = AllowedOrigins::parse([other]).unwrap_err();
+            assert_eq!(refused, InvalidOrigin(other.to_owned()));
+        }
+    }
+}
