@@ -4,7 +4,7 @@ use actix_web::http::header::{self, HeaderMap};
 
 use super::problem::Problem;
 
-/// The longest token that is looked at; ours have less than 1 KiB.
+/// The longest token that is looked at; ours have less than 3 KiB, with every role there can be.
 pub const MAX_TOKEN_BYTES: usize = 4 * 1024;
 
 /// The token of the one `Authorization: Bearer …` header.
