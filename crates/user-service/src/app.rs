@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     breached_passwords::BreachedPasswords,
     config::Config,
-    domain::PasswordPolicy,
+    domain::{AttributeRules, PasswordPolicy},
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
     http::{self, AllowedOrigins, HttpMetrics, RequestScope, TrustedProxies},
@@ -110,6 +110,7 @@ impl Application {
                 totp_issuer: auth.totp_issuer(),
             },
             passwords: password_rules(&config)?,
+            attributes: attribute_rules(&config)?,
             metrics,
             writes: Writes::on_this_runtime(),
             unique,
@@ -198,6 +199,7 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     TrustedProxies::parse(&config.http.trusted_proxies).context("http.trusted_proxies")?;
     allowed_origins(config)?;
     password_rules(config)?;
+    attribute_rules(config)?;
     kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?;
     mongo::client(&config.mongodb, "user-service").await?;
     Ok(())
@@ -239,6 +241,14 @@ fn password_rules(config: &Config) -> anyhow::Result<Passwords> {
 
 fn allowed_origins(config: &Config) -> anyhow::Result<AllowedOrigins> {
     AllowedOrigins::parse(&config.http.cors_allowed_origins).context("http.cors_allowed_origins")
+}
+
+/// What every user's attributes have to match.
+fn attribute_rules(config: &Config) -> anyhow::Result<AttributeRules> {
+    let Some(path) = &config.attributes.schema_file else { return Ok(AttributeRules::default()) };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("attributes.schema_file {} cannot be read", path.display()))?;
+    AttributeRules::parse(&text).with_context(|| format!("attributes.schema_file {}", path.display()))
 }
 
 fn start_relay(

@@ -4,6 +4,7 @@
 //! behind this module checks one again.
 
 pub mod addresses;
+pub mod attribute_rules;
 pub mod attributes;
 mod characters;
 pub mod device;
@@ -15,6 +16,7 @@ pub mod invalid;
 pub mod key_schedule;
 pub mod locale;
 pub mod login_identifier;
+pub mod misfit;
 pub mod network;
 pub mod one_time_token;
 pub mod own_words;
@@ -31,6 +33,7 @@ pub mod user_search;
 pub mod username;
 
 pub use addresses::{Addresses, MAX_RESERVED, Reservation};
+pub use attribute_rules::{AttributeRules, Writer};
 pub use attributes::Attributes;
 pub use device::device;
 pub use display_name::DisplayName;
@@ -40,6 +43,7 @@ pub use invalid::Invalid;
 pub use key_schedule::KeySchedule;
 pub use locale::Locale;
 pub use login_identifier::LoginIdentifier;
+pub use misfit::Misfit;
 pub use network::Network;
 pub use one_time_token::OneTimeToken;
 pub use own_words::OwnWords;

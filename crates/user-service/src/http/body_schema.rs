@@ -6,11 +6,7 @@ use std::{
     sync::LazyLock,
 };
 
-use jsonschema::{
-    ValidationError, Validator,
-    error::{TypeKind, ValidationErrorKind},
-    paths::{Location, LocationSegment},
-};
+use jsonschema::Validator;
 use parking_lot::RwLock;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -19,11 +15,7 @@ use super::{
     field_error::{FieldError, pointer},
     problem::Problem,
 };
-
-/// How many mistakes are reported; a body of nothing but unknown members has thousands.
-const MAX_ERRORS: usize = 100;
-/// An unknown member with a longer name is reported at its object, so that the answer stays small.
-const MAX_NAME: usize = 128;
+use crate::domain::misfit::{Misfit, misfits};
 
 /// One compiled validator per body type, for the life of the process.
 static VALIDATORS: LazyLock<RwLock<HashMap<TypeId, &'static Validator>>> = LazyLock::new(RwLock::default);
@@ -34,16 +26,12 @@ static VALIDATORS: LazyLock<RwLock<HashMap<TypeId, &'static Validator>>> = LazyL
 /// # Errors
 /// `validation-failed` with all mistakes, ordered by place; `internal` if `T`'s schema is not one.
 pub fn check<T: ToSchema + 'static>(value: &Value) -> Result<(), Problem> {
-    let mut errors = Vec::new();
-    for error in validator_of::<T>()?.iter_errors(value) {
-        describe(&error, &mut errors);
-    }
-    if errors.is_empty() {
+    let misfits = misfits(validator_of::<T>()?, value);
+    if misfits.is_empty() {
         return Ok(());
     }
-    errors.sort_by(|a, b| (&a.location, a.code).cmp(&(&b.location, b.code)));
-    errors.truncate(MAX_ERRORS);
-    Err(Problem::ValidationFailed(errors))
+    let error = |it: Misfit| FieldError::at(pointer(&it.path), it.invalid.code, it.invalid.detail);
+    Err(Problem::ValidationFailed(misfits.into_iter().map(error).collect()))
 }
 
 fn validator_of<T: ToSchema + 'static>() -> Result<&'static Validator, Problem> {
@@ -72,98 +60,10 @@ fn compile<T: ToSchema>() -> anyhow::Result<Validator> {
     Ok(jsonschema::draft202012::new(&schema)?)
 }
 
-/// Translates one error of the validator; none of the sentences contains the value.
-fn describe(error: &ValidationError<'_>, errors: &mut Vec<FieldError>) {
-    use ValidationErrorKind as Kind;
-
-    let place = error.instance_path();
-    let mut report = |code, detail: String| errors.push(FieldError::at(at(place, None), code, detail));
-    match error.kind() {
-        Kind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            errors.push(FieldError::at(at(place, Some(name)), "missing", "This member is required."));
-        }
-        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            errors.extend(unexpected.iter().take(MAX_ERRORS).map(|name| unknown(place, name)));
-        }
-        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => alternatives(place, context, errors),
-        Kind::Type { kind } => report("wrong-type", format!("It must be {}.", type_names(kind))),
-        Kind::MinLength { limit } => report("out-of-range", format!("It must have at least {limit} characters.")),
-        Kind::MaxLength { limit } => report("out-of-range", format!("It must have at most {limit} characters.")),
-        Kind::MinItems { limit } => report("out-of-range", format!("It must have at least {limit} items.")),
-        Kind::MaxItems { limit } => report("out-of-range", format!("It must have at most {limit} items.")),
-        Kind::MinProperties { limit } => report("out-of-range", format!("It must have at least {limit} members.")),
-        Kind::MaxProperties { limit } => report("out-of-range", format!("It must have at most {limit} members.")),
-        Kind::Minimum { limit } => report("out-of-range", format!("It must be {limit} or more.")),
-        Kind::Maximum { limit } => report("out-of-range", format!("It must be {limit} or less.")),
-        Kind::ExclusiveMinimum { limit } => report("out-of-range", format!("It must be more than {limit}.")),
-        Kind::ExclusiveMaximum { limit } => report("out-of-range", format!("It must be less than {limit}.")),
-        Kind::Enum { options } => report("invalid", format!("It must be one of {options}.")),
-        Kind::Constant { expected_value } => report("invalid", format!("It must be {expected_value}.")),
-        Kind::Pattern { pattern } => report("invalid", format!("It must match {pattern}.")),
-        Kind::UniqueItems => report("invalid", "Its items must differ from each other.".into()),
-        _ => report("invalid", "It does not fit the schema of this request.".into()),
-    }
-}
-
-/// Of several alternatives (`null` or an object, say), the mistakes of the one that was meant: the
-/// only one whose type fits.
-fn alternatives(place: &Location, branches: &[Vec<ValidationError<'static>>], errors: &mut Vec<FieldError>) {
-    let wrong_type = |error: &ValidationError<'_>| {
-        error.instance_path() == place && matches!(error.kind(), ValidationErrorKind::Type { .. })
-    };
-    let mut fitting = branches.iter().filter(|branch| !branch.iter().any(wrong_type));
-    match (fitting.next(), fitting.next()) {
-        (Some(meant), None) => meant.iter().for_each(|error| describe(error, errors)),
-        (None, _) => errors.push(FieldError::at(at(place, None), "wrong-type", "It has a wrong type.")),
-        (Some(_), Some(_)) => {
-            errors.push(FieldError::at(at(place, None), "invalid", "It fits none of the allowed forms."));
-        }
-    }
-}
-
-fn unknown(place: &Location, name: &str) -> FieldError {
-    if name.len() > MAX_NAME {
-        return FieldError::at(at(place, None), "unknown", "It has a member with a very long name that is not known.");
-    }
-    FieldError::at(at(place, Some(name)), "unknown", "This member is not known.")
-}
-
-fn at(place: &Location, member: Option<&str>) -> String {
-    let segments = place.segments().map(|segment| match segment {
-        LocationSegment::Property(name) => name.into_owned(),
-        LocationSegment::Index(index) => index.to_string(),
-    });
-    pointer(segments.chain(member.map(ToOwned::to_owned)))
-}
-
-fn type_names(kind: &TypeKind) -> String {
-    let name = |it: jsonschema::JsonType| match it {
-        jsonschema::JsonType::Array => "an array",
-        jsonschema::JsonType::Boolean => "true or false",
-        jsonschema::JsonType::Integer => "an integer",
-        jsonschema::JsonType::Null => "null",
-        jsonschema::JsonType::Number => "a number",
-        jsonschema::JsonType::Object => "an object",
-        jsonschema::JsonType::String => "a string",
-    };
-    match kind {
-        TypeKind::Single(it) => name(*it).to_owned(),
-        // `null` reads best at the end, and sorts first.
-        TypeKind::Multiple(set) => {
-            let mut names: Vec<_> = set.iter().map(name).collect();
-            if names.first() == Some(&"null") {
-                names.rotate_left(1);
-            }
-            names.join(" or ")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::field_error::Location as Place;
+    use crate::{domain::misfit::MAX_MISFITS, http::field_error::Location as Place};
 
     #[derive(ToSchema)]
     #[schema(rename_all = "camelCase")]
@@ -287,6 +187,6 @@ mod tests {
     #[test]
     fn the_number_of_reported_mistakes_is_bounded() {
         let value: serde_json::Map<_, _> = (0..5000).map(|n| (format!("m{n}"), json!(1))).collect();
-        assert_eq!(mistakes(&value.into()).len(), MAX_ERRORS);
+        assert_eq!(mistakes(&value.into()).len(), MAX_MISFITS);
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::Invalid;
+use crate::domain::{Invalid, Misfit};
 
 /// One entry of `errors` in a `validation-failed` problem.
 ///
@@ -36,6 +36,13 @@ impl FieldError {
     #[must_use]
     pub fn body(member: &str, invalid: &Invalid) -> Self {
         Self::at(pointer([member]), invalid.code, invalid.detail.as_str())
+    }
+
+    /// A mistake inside of the body's top-level `member`.
+    #[must_use]
+    pub fn within(member: &str, misfit: &Misfit) -> Self {
+        let path = [member].into_iter().chain(misfit.path.iter().map(String::as_str));
+        Self::at(pointer(path), misfit.invalid.code, misfit.invalid.detail.as_str())
     }
 
     /// A mistake at a place in the body; `pointer` is what [`pointer`] makes.

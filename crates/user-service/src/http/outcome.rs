@@ -108,8 +108,8 @@ impl From<UpdateProfileError> for Problem {
         match error {
             UpdateProfileError::UsernameTaken => Self::UsernameTaken,
             UpdateProfileError::PreconditionFailed => Self::PreconditionFailed,
-            UpdateProfileError::InvalidAttributes(invalid) => {
-                Self::ValidationFailed(vec![FieldError::body("attributes", &invalid)])
+            UpdateProfileError::InvalidAttributes(misfits) => {
+                Self::ValidationFailed(misfits.iter().map(|misfit| FieldError::within("attributes", misfit)).collect())
             }
             UpdateProfileError::Gone => Self::Unauthorized,
             UpdateProfileError::NotFound => Self::NotFound,

@@ -1,7 +1,7 @@
 //! Collects what is wrong with a body, so that the client hears of all of it at once.
 
 use super::{field_error::FieldError, problem::Problem};
-use crate::domain::Invalid;
+use crate::domain::{Invalid, Misfit};
 
 /// The mistakes found so far.
 #[derive(Default)]
@@ -16,6 +16,12 @@ impl Validation {
     /// As [`Self::check`], for a value against which several things may speak.
     pub(super) fn check_all<T>(&mut self, member: &str, parsed: Result<T, Vec<Invalid>>) -> Option<T> {
         let note = |found: Vec<Invalid>| self.0.extend(found.iter().map(|invalid| FieldError::body(member, invalid)));
+        parsed.map_err(note).ok()
+    }
+
+    /// As [`Self::check`], for a value with parts of its own.
+    pub(super) fn check_within<T>(&mut self, member: &str, parsed: Result<T, Vec<Misfit>>) -> Option<T> {
+        let note = |found: Vec<Misfit>| self.0.extend(found.iter().map(|misfit| FieldError::within(member, misfit)));
         parsed.map_err(note).ok()
     }
 

@@ -80,6 +80,7 @@ pub use verify_email::{VerifyEmailError, request_verification, verify_email};
 pub use who::{Caller, NotSignedIn, caller};
 
 use crate::{
+    domain::AttributeRules,
     hashing::HashPool,
     keys::KeyEncryptionKey,
     metrics::AccountMetrics,
@@ -107,6 +108,7 @@ pub struct Accounts {
     pub ids: Ids,
     pub rules: Rules,
     pub passwords: Passwords,
+    pub attributes: AttributeRules,
     pub throttle: Throttle,
     pub metrics: AccountMetrics,
     pub writes: Writes,

@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 
 use super::{Accounts, Caller, DECISIONS, Failure, Next, administration::AdminWriteError, after};
 use crate::{
-    domain::{Attributes, DisplayName, Invalid, Locale, Roles, Timezone, User, UserStatus, Username},
+    domain::{
+        AttributeRules, Attributes, DisplayName, Locale, Misfit, Roles, Timezone, User, UserStatus, Username, Writer,
+    },
     outbox::{Origin, roles_changed},
     store::{Change, USERNAME_KEY, UserRecord},
 };
@@ -35,7 +37,7 @@ pub enum UpdateProfileError {
     #[error("the account has another version")]
     PreconditionFailed,
     #[error("the attributes would not be valid")]
-    InvalidAttributes(Invalid),
+    InvalidAttributes(Vec<Misfit>),
     /// Of the person who asks.
     #[error("the account is gone")]
     Gone,
@@ -117,7 +119,8 @@ impl Accounts {
                 return Err(UpdateProfileError::PreconditionFailed);
             }
             let id = user.id.into();
-            let (mut set, changed) = differences(&user, change).map_err(UpdateProfileError::InvalidAttributes)?;
+            let (mut set, changed) = differences(&user, change, &self.attributes, editor.writer())
+                .map_err(UpdateProfileError::InvalidAttributes)?;
             let now = self.clock.now();
             let mut events = Vec::new();
             if !changed.is_empty() {
@@ -154,6 +157,13 @@ impl Accounts {
 }
 
 impl Editor {
+    fn writer(&self) -> Writer {
+        match self {
+            Self::Person { .. } => Writer::Person,
+            Self::Admin { .. } => Writer::Admin,
+        }
+    }
+
     /// The account as it is now, if it may still be changed.
     fn still(&self, user: Option<UserRecord>) -> Result<UserRecord, UpdateProfileError> {
         match self {
@@ -166,7 +176,12 @@ impl Editor {
 }
 
 /// The fields to write, and the members' names as the event tells them.
-fn differences(user: &UserRecord, change: &ProfileChange) -> Result<(Document, Vec<String>), Invalid> {
+fn differences(
+    user: &UserRecord,
+    change: &ProfileChange,
+    rules: &AttributeRules,
+    writer: Writer,
+) -> Result<(Document, Vec<String>), Vec<Misfit>> {
     let mut set = Document::new();
     let mut changed = Vec::new();
     if let Some(username) = &change.username
@@ -193,10 +208,8 @@ fn differences(user: &UserRecord, change: &ProfileChange) -> Result<(Document, V
         }
     }
     if let Some(patch) = &change.attributes {
-        let new = match patch {
-            None => None,
-            Some(patch) => Some(stored_attributes(user).merged(patch)?.to_json()),
-        };
+        let new = rules.changed(&stored_attributes(user), patch.as_ref(), writer)?;
+        let new = new.as_ref().map(Attributes::to_json);
         if new != user.attributes {
             set.insert("attributes", new.map_or(Bson::Null, Bson::from));
             changed.push("attributes".to_owned());

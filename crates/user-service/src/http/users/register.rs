@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::UserBody;
 use crate::{
-    domain::{Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, Username},
+    domain::{DisplayName, Email, IdempotencyKey, Invalid, Locale, Username, Writer},
     http::{
         conditional::etag_header,
         json_body::JsonBody,
@@ -38,7 +38,7 @@ pub(crate) struct Body {
     /// A language tag (BCP 47).
     #[schema(nullable = false, example = "en-GB")]
     locale: Option<String>,
-    /// Anything, up to 16 KiB.
+    /// Anything, up to 16 KiB, that the configured schema allows.
     #[schema(nullable = false, value_type = Option<Object>)]
     attributes: Option<Value>,
 }
@@ -79,7 +79,8 @@ async fn registration(accounts: &Accounts, request: &HttpRequest, body: Body) ->
     let password = found.check_all("password", accounts.passwords.accept(&body.password, &own).await?);
     let display_name = found.check_optional("displayName", body.display_name.as_deref().map(DisplayName::parse));
     let locale = found.check_optional("locale", body.locale.as_deref().map(Locale::parse));
-    let attributes = found.check_optional("attributes", body.attributes.map(Attributes::parse));
+    let attributes =
+        found.check_within("attributes", accounts.attributes.first(body.attributes, Writer::Person)).flatten();
     let idempotency_key = found.check_header("Idempotency-Key", idempotency_key(request));
     found.finish()?;
     let (Some(username), Some(email), Some(password)) = (username, email, password) else {

@@ -1,0 +1,186 @@
+//! Attributes that match the operator's schema: at registration, in one's profile, by an admin; and
+//! those that only admins write.
+
+use std::{fs, path::Path};
+
+use reqwest::{Method, header::IF_MATCH};
+use serde_json::{Value, json};
+use test_support::{Answer, Api, Person, Service, Stack, World};
+
+fn schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {
+            "team": { "type": "string", "pattern": "^[a-z]{2,20}$" },
+            "languages": { "type": "array", "items": { "type": "string" }, "maxItems": 3 },
+            "plan": { "enum": ["free", "pro"], "x-admin-only": true },
+            "billing": {
+                "type": "object",
+                "properties": {
+                    "country": { "type": "string", "minLength": 2, "maxLength": 2 },
+                    "limit": { "type": "integer", "minimum": 0, "x-admin-only": true }
+                }
+            }
+        },
+        "required": ["team"],
+        "additionalProperties": false
+    })
+}
+
+fn write(directory: &Path, name: &str, text: &str) -> String {
+    let path = directory.join(name);
+    fs::write(&path, text).expect("the schema can be written");
+    path.display().to_string()
+}
+
+/// Place and code of each mistake.
+fn mistakes(answer: Answer) -> Vec<(String, String)> {
+    let body = answer.expect_problem(422, "validation-failed").json();
+    let text = |error: &Value, member: &str| error[member].as_str().unwrap_or_default().to_owned();
+    let errors = body["errors"].as_array().cloned().unwrap_or_default();
+    errors.iter().map(|error| (text(error, "pointer"), text(error, "code"))).collect()
+}
+
+fn expected(mistakes: &[(&str, &str)]) -> Vec<(String, String)> {
+    mistakes.iter().map(|(place, code)| ((*place).to_owned(), (*code).to_owned())).collect()
+}
+
+fn registration(person: &Person, attributes: Value) -> Value {
+    let mut body = person.registration();
+    body["attributes"] = attributes;
+    body
+}
+
+async fn admin(world: &World, service: &Service, api: &Api) -> Api {
+    let person = world.person("admin");
+    let _ = api.post("/api/users", &registration(&person, json!({ "team": "ops" }))).await.expect(201);
+    let granted = service.spec().command(&["grant-role", &person.email, "admin"]).await;
+    assert_eq!(granted.status.code(), Some(0), "{}", String::from_utf8_lossy(&granted.stderr));
+    api.with_token(&api.login(&person).await.access)
+}
+
+#[tokio::test]
+async fn attributes_match_the_schema_whoever_writes_them() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "attrs").await;
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let file = write(directory.path(), "attributes.json", &schema().to_string());
+    let service = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+
+    for (attributes, wrong) in [
+        (json!({}), &[("#/attributes/team", "missing")][..]),
+        (json!({ "team": "A Team" }), &[("#/attributes/team", "invalid")]),
+        (
+            json!({ "languages": ["en", 7], "billing": { "country": "Britain" }, "a/b": 1 }),
+            &[
+                ("#/attributes/a~1b", "unknown"),
+                ("#/attributes/billing/country", "out-of-range"),
+                ("#/attributes/languages/1", "wrong-type"),
+                ("#/attributes/team", "missing"),
+            ],
+        ),
+        (
+            json!({ "team": "core", "plan": "pro", "billing": { "limit": null } }),
+            &[("#/attributes/billing/limit", "admin-only"), ("#/attributes/plan", "admin-only")],
+        ),
+    ] {
+        let answer = api.post("/api/users", &registration(&ada, attributes)).await;
+        assert!(!answer.text.contains("A Team") && !answer.text.contains("Britain"), "{}", answer.text);
+        assert_eq!(mistakes(answer), expected(wrong));
+    }
+    // Nothing is judged as an empty object.
+    assert_eq!(mistakes(api.register(&ada).await), expected(&[("#/attributes/team", "missing")]));
+    let several = json!({ "username": "x", "email": "y", "password": "password", "attributes": { "team": 1 } });
+    let places = [
+        ("#/username", "too-short"),
+        ("#/email", "not-an-address"),
+        ("#/password", "common"),
+        ("#/attributes/team", "wrong-type"),
+    ];
+    assert_eq!(mistakes(api.post("/api/users", &several).await), expected(&places));
+
+    let own = json!({ "team": "core", "billing": { "country": "GB" } });
+    let id = api.post("/api/users", &registration(&ada, own.clone())).await.expect(201).string("id");
+    let me = api.with_token(&api.login(&ada).await.access);
+    let patch = async |attributes: Value| me.patch("/api/users/me", &json!({ "attributes": attributes })).await;
+    assert_eq!(mistakes(patch(json!({ "team": null })).await), expected(&[("#/attributes/team", "missing")]));
+    assert_eq!(mistakes(patch(json!({ "plan": "pro" })).await), expected(&[("#/attributes/plan", "admin-only")]));
+    assert_eq!(mistakes(patch(Value::Null).await), expected(&[("#/attributes/team", "missing")]));
+    let seen = me.get("/api/users/me").await.expect(200);
+    assert_eq!(seen.json()["attributes"], own, "a refused change changes nothing");
+
+    let admin = admin(&world, &service, &api).await;
+    let path = format!("/api/admin/users/{id}");
+    let refused = admin.patch(&path, &json!({ "attributes": { "plan": "gold" } })).await;
+    assert_eq!(mistakes(refused), expected(&[("#/attributes/plan", "invalid")]));
+    let change = json!({ "attributes": { "plan": "pro", "billing": { "limit": 7 } } });
+    let changed = admin.patch(&path, &change).await.expect(200);
+    let all = json!({ "team": "core", "plan": "pro", "billing": { "country": "GB", "limit": 7 } });
+    assert_eq!(changed.json()["attributes"], all);
+
+    // The person changes the rest, and takes away nothing that is not theirs.
+    let without = patch(json!({ "billing": null, "team": "web" })).await.expect(200);
+    assert_eq!(without.json()["attributes"], json!({ "team": "web", "plan": "pro", "billing": { "limit": 7 } }));
+    let way = patch(json!({ "billing": [] })).await;
+    assert_eq!(mistakes(way), expected(&[("#/attributes/billing", "admin-only")]));
+    // Other members are changed also where the attributes would not fit any more.
+    let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_person_who_takes_all_away_keeps_what_is_for_admins() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "attrnull").await;
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let text = json!({ "properties": { "plan": { "type": "string", "x-admin-only": true } } }).to_string();
+    let file = write(directory.path(), "attributes.json", &text);
+    let service = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).start().await;
+    let api = service.api();
+    let admin = admin(&world, &service, &api).await;
+    let ada = world.person("ada");
+    let id = api.post("/api/users", &registration(&ada, json!({ "free": 1 }))).await.expect(201).string("id");
+    let path = format!("/api/admin/users/{id}");
+    let _ = admin.patch(&path, &json!({ "attributes": { "plan": "pro" } })).await.expect(200);
+
+    let me = api.with_token(&api.login(&ada).await.access);
+    let clear = json!({ "attributes": null });
+    let cleared = me.patch("/api/users/me", &clear).await.expect(200);
+    assert_eq!(cleared.json()["attributes"], json!({ "plan": "pro" }));
+    let again = me.request(Method::PATCH, "/api/users/me").header(IF_MATCH, cleared.header("etag")).json(&clear);
+    let again = me.send(again).await.expect(200);
+    assert_eq!(again.header("etag"), cleared.header("etag"), "nothing changed");
+    let cleared = admin.patch(&path, &clear).await.expect(200);
+    assert_eq!(cleared.json()["attributes"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_schema_that_cannot_be_used_is_told_before_the_service_starts() {
+    let stack = Stack::from_env();
+    let world = World::without_topic(&stack, "schema");
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    for (name, text, part) in [
+        ("no-json", "{", "not JSON"),
+        ("no-schema", r#"{"type": "objekt"}"#, "cannot be used"),
+        ("remote", r#"{"$ref": "http://127.0.0.1:9/schema.json"}"#, "cannot be used"),
+        ("file", r#"{"$ref": "file:///etc/passwd"}"#, "cannot be used"),
+        ("pattern", r#"{"properties": {"a": {"pattern": "(a+)+\\1"}}}"#, "cannot be used"),
+        ("mark", r#"{"items": {"x-admin-only": true}}"#, "no effect"),
+    ] {
+        let file = write(directory.path(), name, text);
+        let spec = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file);
+        for command in ["check-config", "serve"] {
+            let refused = spec.command(&[command]).await;
+            let error = String::from_utf8_lossy(&refused.stderr);
+            assert_eq!(refused.status.code(), Some(1), "{command} with {name}: {error}");
+            assert!(error.contains("attributes.schema_file") && error.contains(part), "{command} with {name}: {error}");
+        }
+    }
+    let missing = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", "/nowhere.json").command(&["check-config"]).await;
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("/nowhere.json cannot be read"));
+    let file = write(directory.path(), "good", &schema().to_string());
+    let good = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).command(&["check-config"]).await;
+    assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
+}

@@ -1,0 +1,141 @@
+//! A mistake at a place in a JSON value, and the mistakes that a JSON Schema finds. None of
+//! their sentences contains a value.
+
+use jsonschema::{
+    ValidationError, Validator,
+    error::{TypeKind, ValidationErrorKind},
+    paths::{Location, LocationSegment},
+};
+use serde_json::Value;
+
+use super::Invalid;
+
+/// How many mistakes are reported; a value of nothing but unknown members has thousands.
+pub const MAX_MISFITS: usize = 100;
+/// An unknown member with a longer name is reported at its object, so that the answer stays small.
+const MAX_NAME: usize = 128;
+/// What a schema allows is not listed when it is longer.
+const MAX_LISTED: usize = 200;
+
+/// A mistake and its place: the names and indices that lead to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    pub path: Vec<String>,
+    pub invalid: Invalid,
+}
+
+impl Misfit {
+    pub(super) fn new(path: Vec<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { path, invalid: Invalid::new(code, detail) }
+    }
+}
+
+/// All mistakes of `value`, up to [`MAX_MISFITS`], ordered by place.
+#[must_use]
+pub fn misfits(validator: &Validator, value: &Value) -> Vec<Misfit> {
+    let mut found = Vec::new();
+    for error in validator.iter_errors(value) {
+        describe(&error, &mut found);
+    }
+    found.sort_by(|a, b| (&a.path, a.invalid.code).cmp(&(&b.path, b.invalid.code)));
+    found.truncate(MAX_MISFITS);
+    found
+}
+
+fn describe(error: &ValidationError<'_>, found: &mut Vec<Misfit>) {
+    use ValidationErrorKind as Kind;
+
+    let place = error.instance_path();
+    let mut report = |code, detail: String| found.push(Misfit::new(path(place, None), code, detail));
+    match error.kind() {
+        Kind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            found.push(Misfit::new(path(place, Some(name)), "missing", "This member is required."));
+        }
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            found.extend(unexpected.iter().take(MAX_MISFITS).map(|name| unknown(place, name)));
+        }
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => alternatives(place, context, found),
+        Kind::Type { kind } => report("wrong-type", format!("It must be {}.", type_names(kind))),
+        Kind::MinLength { limit } => report("out-of-range", format!("It must have at least {limit} characters.")),
+        Kind::MaxLength { limit } => report("out-of-range", format!("It must have at most {limit} characters.")),
+        Kind::MinItems { limit } => report("out-of-range", format!("It must have at least {limit} items.")),
+        Kind::MaxItems { limit } => report("out-of-range", format!("It must have at most {limit} items.")),
+        Kind::MinProperties { limit } => report("out-of-range", format!("It must have at least {limit} members.")),
+        Kind::MaxProperties { limit } => report("out-of-range", format!("It must have at most {limit} members.")),
+        Kind::Minimum { limit } => report("out-of-range", format!("It must be {limit} or more.")),
+        Kind::Maximum { limit } => report("out-of-range", format!("It must be {limit} or less.")),
+        Kind::ExclusiveMinimum { limit } => report("out-of-range", format!("It must be more than {limit}.")),
+        Kind::ExclusiveMaximum { limit } => report("out-of-range", format!("It must be less than {limit}.")),
+        Kind::Enum { options } => report("invalid", listed("It must be one of", &options.to_string())),
+        Kind::Constant { expected_value } => report("invalid", listed("It must be", &expected_value.to_string())),
+        Kind::Pattern { pattern } => report("invalid", listed("It must match", pattern)),
+        Kind::Format { format } => report("invalid", listed("It must have the format", format)),
+        Kind::UniqueItems => report("invalid", "Its items must differ from each other.".into()),
+        Kind::FalseSchema => report("unknown", "This member is not known.".into()),
+        _ => report("invalid", "It does not fit the schema.".into()),
+    }
+}
+
+fn listed(sentence: &str, allowed: &str) -> String {
+    if allowed.len() > MAX_LISTED {
+        format!("{sentence} what the schema allows.")
+    } else {
+        format!("{sentence} {allowed}.")
+    }
+}
+
+/// Of several alternatives (`null` or an object, say), the mistakes of the one that was meant: the
+/// only one whose type fits.
+fn alternatives(place: &Location, branches: &[Vec<ValidationError<'static>>], found: &mut Vec<Misfit>) {
+    let wrong_type = |error: &ValidationError<'_>| {
+        error.instance_path() == place && matches!(error.kind(), ValidationErrorKind::Type { .. })
+    };
+    let mut fitting = branches.iter().filter(|branch| !branch.iter().any(wrong_type));
+    match (fitting.next(), fitting.next()) {
+        (Some(meant), None) => meant.iter().for_each(|error| describe(error, found)),
+        (None, _) => found.push(Misfit::new(path(place, None), "wrong-type", "It has a wrong type.")),
+        (Some(_), Some(_)) => {
+            found.push(Misfit::new(path(place, None), "invalid", "It fits none of the allowed forms."));
+        }
+    }
+}
+
+fn unknown(place: &Location, name: &str) -> Misfit {
+    if name.len() > MAX_NAME {
+        let detail = "It has a member with a very long name that is not known.";
+        return Misfit::new(path(place, None), "unknown", detail);
+    }
+    Misfit::new(path(place, Some(name)), "unknown", "This member is not known.")
+}
+
+fn path(place: &Location, member: Option<&str>) -> Vec<String> {
+    let segments = place.segments().map(|segment| match segment {
+        LocationSegment::Property(name) => name.into_owned(),
+        LocationSegment::Index(index) => index.to_string(),
+    });
+    segments.chain(member.map(ToOwned::to_owned)).collect()
+}
+
+fn type_names(kind: &TypeKind) -> String {
+    let name = |it: jsonschema::JsonType| match it {
+        jsonschema::JsonType::Array => "an array",
+        jsonschema::JsonType::Boolean => "true or false",
+        jsonschema::JsonType::Integer => "an integer",
+        jsonschema::JsonType::Null => "null",
+        jsonschema::JsonType::Number => "a number",
+        jsonschema::JsonType::Object => "an object",
+        jsonschema::JsonType::String => "a string",
+    };
+    match kind {
+        TypeKind::Single(it) => name(*it).to_owned(),
+        // `null` reads best at the end, and sorts first.
+        TypeKind::Multiple(set) => {
+            let mut names: Vec<_> = set.iter().map(name).collect();
+            if names.first() == Some(&"null") {
+                names.rotate_left(1);
+            }
+            names.join(" or ")
+        }
+    }
+}
