@@ -298,7 +298,7 @@ mod tests {
         shown(rules().first(Some(given), by))
     }
 
-    fn changed(stored: Value, patch: Value, by: Writer) -> Result<Value, Vec<(String, &'static str)>> {
+    fn changed(stored: Value, patch: &Value, by: Writer) -> Result<Value, Vec<(String, &'static str)>> {
         shown(rules().changed(&attributes(stored), patch.as_object(), by))
     }
 
@@ -331,27 +331,27 @@ mod tests {
             let given = json!({ "plan": value, "billing": { "limit": 7 } });
             let expected = at(&[("billing/limit", "admin-only"), ("plan", "admin-only")]);
             assert_eq!(first(given.clone(), Writer::Person), expected);
-            assert_eq!(changed(json!({ "plan": "pro" }), given, Writer::Person), expected);
+            assert_eq!(changed(json!({ "plan": "pro" }), &given, Writer::Person), expected);
         }
         let given = json!({ "plan": "pro", "billing": { "limit": 7 } });
         assert_eq!(first(given.clone(), Writer::Admin), Ok(given.clone()));
-        assert_eq!(changed(json!({}), given.clone(), Writer::Admin), Ok(given));
+        assert_eq!(changed(json!({}), &given, Writer::Admin), Ok(given));
     }
 
     #[test]
     fn what_is_for_admins_stays_when_a_person_takes_away_all_around_it() {
         let stored = json!({ "nickname": "ada", "plan": "pro", "billing": { "country": "GB", "limit": 7 } });
         let left = json!({ "plan": "pro", "billing": { "limit": 7 } });
-        assert_eq!(changed(stored.clone(), Value::Null, Writer::Person), Ok(left));
-        assert_eq!(changed(stored.clone(), Value::Null, Writer::Admin), Ok(Value::Null));
+        assert_eq!(changed(stored.clone(), &Value::Null, Writer::Person), Ok(left));
+        assert_eq!(changed(stored.clone(), &Value::Null, Writer::Admin), Ok(Value::Null));
         let without = json!({ "nickname": "ada", "plan": "pro", "billing": { "limit": 7 } });
-        assert_eq!(changed(stored.clone(), json!({ "billing": null }), Writer::Person), Ok(without));
+        assert_eq!(changed(stored.clone(), &json!({ "billing": null }), Writer::Person), Ok(without));
         let other = json!({ "billing": "none" });
-        assert_eq!(changed(stored.clone(), other, Writer::Person), at(&[("billing", "admin-only")]));
+        assert_eq!(changed(stored.clone(), &other, Writer::Person), at(&[("billing", "admin-only")]));
         let country = json!({ "billing": { "country": null } });
         let kept = json!({ "nickname": "ada", "plan": "pro", "billing": { "limit": 7 } });
-        assert_eq!(changed(stored, country, Writer::Person), Ok(kept));
-        assert_eq!(changed(json!({ "nickname": "ada" }), Value::Null, Writer::Person), Ok(Value::Null));
+        assert_eq!(changed(stored, &country, Writer::Person), Ok(kept));
+        assert_eq!(changed(json!({ "nickname": "ada" }), &Value::Null, Writer::Person), Ok(Value::Null));
     }
 
     #[test]
