@@ -5,6 +5,7 @@
 
 mod admins;
 mod audit;
+mod decoy;
 mod indexes;
 mod keys;
 mod leases;

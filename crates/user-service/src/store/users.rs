@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
-use super::{Handle, SCHEMA_VERSION, unfit, user_document::*};
+use super::{Handle, SCHEMA_VERSION, decoy, unfit, user_document::*};
 use crate::{
     domain::{
         network::{KNOWN_FOR, KNOWN_NETWORKS},
@@ -158,9 +158,30 @@ impl UserStore {
         Ok(found.filter(|user| user.email_keys.first().is_some_and(|current| current == key)))
     }
 
-    /// The account with this user name's key.
-    pub async fn by_username_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
-        self.find(doc! { "usernameKey": key }).await
+    /// As [`by_email_key`](Self::by_email_key), for a login: see [`Self::to_log_in`].
+    pub async fn to_log_in_by_email_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
+        let found = self.to_log_in(doc! { "emailKeys": key }).await?;
+        Ok(found.filter(|user| user.email_keys.first().is_some_and(|current| current == key)))
+    }
+
+    /// The account with this user name's key, for a login: see [`Self::to_log_in`].
+    pub async fn to_log_in_by_username_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
+        self.to_log_in(doc! { "usernameKey": key }).await
+    }
+
+    /// An account without what makes some larger than others (attributes, tokens, events,
+    /// keys). Where there is none a decoy is read, so that both take as long.
+    async fn to_log_in(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
+        let found = within(self.handle.deadline, async {
+            self.handle.collection.find_one(filter).projection(decoy::left_out()).await
+        })
+        .await?;
+        let (document, is_decoy) = match found {
+            Some(document) => (document, false),
+            None => (decoy::read()?, true),
+        };
+        let user = std::hint::black_box(decode(document)?);
+        Ok(Some(user).filter(|_| !is_decoy))
     }
 
     /// The account that holds a one-time token with this digest.

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use events::TraceParent;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -19,6 +20,9 @@ use service_kit::{Clock, Ids, fail_point};
 
 const MAIL_REQUESTS: usize = 1_000;
 const AUDIT_ROWS: usize = 1_000;
+/// So many are written together, so long after the first of them.
+const NOTES: usize = 100;
+const NOTED_AFTER: Duration = Duration::from_millis(50);
 /// When to ask again after the queue was full.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 const ATTACKS: usize = 100;
@@ -126,29 +130,56 @@ impl BackgroundQueue {
 }
 
 impl Background {
-    /// Works until every sender is gone and the queues are empty: `accounts` holds one,
-    /// so close the queues with `stop` first.
-    pub async fn run(mut self, accounts: Arc<Accounts>, stop: tokio_util::sync::CancellationToken) {
-        loop {
-            tokio::select! {
-                Some(request) = self.mails.recv() => serve(&accounts, request).await,
-                Some(attack) = self.attacks.recv() => tell(&accounts, attack).await,
-                Some(row) = self.audit.recv() => write(&accounts, &row).await,
-                () = stop.cancelled() => break,
-            }
+    /// Works until `stop`, and then until the queues are empty.
+    pub async fn run(self, accounts: Arc<Accounts>, stop: CancellationToken) {
+        let Self { mails, attacks, audit } = self;
+        tokio::join!(answer_requests(mails, attacks, &accounts, &stop), write_notes(audit, &accounts, &stop));
+    }
+}
+
+async fn answer_requests(
+    mut mails: mpsc::Receiver<MailRequest>,
+    mut attacks: mpsc::Receiver<UnderAttack>,
+    accounts: &Accounts,
+    stop: &CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            Some(request) = mails.recv() => serve(accounts, request).await,
+            Some(attack) = attacks.recv() => tell(accounts, attack).await,
+            () = stop.cancelled() => break,
         }
-        self.mails.close();
-        self.attacks.close();
-        self.audit.close();
-        while let Some(request) = self.mails.recv().await {
-            serve(&accounts, request).await;
+    }
+    mails.close();
+    attacks.close();
+    while let Some(request) = mails.recv().await {
+        serve(accounts, request).await;
+    }
+    while let Some(attack) = attacks.recv().await {
+        tell(accounts, attack).await;
+    }
+}
+
+/// Not at once: the work would slow down the answer that it belongs to, and so tell that
+/// there is something to be noted.
+async fn write_notes(mut audit: mpsc::Receiver<AuditRow>, accounts: &Accounts, stop: &CancellationToken) {
+    let mut batch = Vec::with_capacity(NOTES);
+    loop {
+        tokio::select! {
+            _ = audit.recv_many(&mut batch, NOTES) => {}
+            () = stop.cancelled() => break,
         }
-        while let Some(attack) = self.attacks.recv().await {
-            tell(&accounts, attack).await;
+        tokio::select! {
+            () = tokio::time::sleep(NOTED_AFTER) => {}
+            () = stop.cancelled() => {}
         }
-        while let Some(row) = self.audit.recv().await {
-            write(&accounts, &row).await;
+        for row in batch.drain(..) {
+            write(accounts, &row).await;
         }
+    }
+    audit.close();
+    while let Some(row) = audit.recv().await {
+        write(accounts, &row).await;
     }
 }
 

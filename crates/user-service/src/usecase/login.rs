@@ -131,8 +131,8 @@ async fn judge(
 impl Accounts {
     async fn find(&self, identifier: &LoginIdentifier) -> Result<Option<UserRecord>, StoreError> {
         match identifier {
-            LoginIdentifier::Email(key) => self.store.users.by_email_key(key).await,
-            LoginIdentifier::Username(key) => self.store.users.by_username_key(key).await,
+            LoginIdentifier::Email(key) => self.store.users.to_log_in_by_email_key(key).await,
+            LoginIdentifier::Username(key) => self.store.users.to_log_in_by_username_key(key).await,
         }
     }
 

@@ -35,6 +35,8 @@ struct Pool {
     queue: Arc<Queue<Job>>,
     policy: Arc<Policy>,
     dummy: Check,
+    /// A hash in its stored form, of no password: it is read as any other.
+    nobodys: PasswordHash,
     metrics: HashMetrics,
     max_wait: Duration,
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests watch the threads end"))]
@@ -100,7 +102,8 @@ impl HashPool {
             .inspect_err(|_| queue.close())
             .map_err(StartError::Thread)?;
         tracing::info!(threads = threads.len(), memory_kib = settings.memory_kib, "hash threads started");
-        Ok(Self(Arc::new(Pool { queue, policy, dummy, metrics, max_wait, threads })))
+        let nobodys = policy.of_no_password();
+        Ok(Self(Arc::new(Pool { queue, policy, dummy, nobodys, metrics, max_wait, threads })))
     }
 
     /// A new hash: Argon2id with the current parameters, a random 16-byte salt and a
@@ -128,7 +131,8 @@ impl HashPool {
     /// # Errors
     /// [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
     pub async fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Result<Verdict, HashError> {
-        let check = stored.and_then(|stored| self.readable(stored)).unwrap_or_else(|| self.0.dummy.clone());
+        let stored = stored.unwrap_or(&self.0.nobodys);
+        let check = self.readable(stored).unwrap_or_else(|| self.0.dummy.clone());
         let password = password.clone();
         self.submit(check.lane(), check.cost(), |reply| Job::Verify { password, check: Box::new(check), reply }).await
     }

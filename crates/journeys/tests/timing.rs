@@ -1,0 +1,210 @@
+//! Whether the time of an answer tells if an account exists (promise S2): login, reset
+//! and resend are asked for accounts that exist and for ones that do not, in turns, and
+//! the medians are compared.
+//!
+//! The measure is the noise of this machine in this run. In each experiment the first
+//! two kinds of request are the same: the floor is what the medians of two groups of
+//! such equal requests differ by, in 99 of 100 random divisions. A kind of request whose
+//! median is further than `FACTOR` floors from theirs tells something. A busy machine
+//! gets more samples before that is said.
+
+use std::time::{Duration, Instant};
+
+use bson::{Document, doc};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use test_support::{Api, Stack, World};
+
+/// A floor is passed by one comparison of equal requests in a hundred, three floors by
+/// practically none. What this test has found before was ten: an account's document took
+/// 2 ms to be read, by a build without optimisation, and nobody's took none.
+const FACTOR: f64 = 3.0;
+/// Samples of each kind in the first attempt; each further attempt doubles what there is.
+const SAMPLES: usize = 100;
+const ATTEMPTS: u32 = 4;
+/// Until what goes on behind an answer (audit rows, mails that were asked for) is done.
+const PAUSE: Duration = Duration::from_millis(8);
+const DIVISIONS: usize = 2_000;
+
+/// Requests of one kind.
+struct Kind {
+    name: &'static str,
+    path: &'static str,
+    body: Value,
+    status: u16,
+    /// Microseconds from the request to the end of the answer.
+    samples: Vec<f64>,
+}
+
+impl Kind {
+    fn new(name: &'static str, path: &'static str, body: Value, status: u16) -> Self {
+        Self { name, path, body, status, samples: Vec::new() }
+    }
+
+    fn request(&self, api: &Api) -> RequestBuilder {
+        api.request(Method::POST, self.path).json(&self.body)
+    }
+}
+
+/// Numbers that are the same in every run (xorshift).
+struct Shuffle(u64);
+
+impl Shuffle {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap_or_default() % bound
+    }
+
+    fn shuffle<T>(&mut self, all: &mut [T]) {
+        for at in (1..all.len()).rev() {
+            all.swap(at, self.below(at + 1));
+        }
+    }
+}
+
+fn median(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
+}
+
+/// What the medians of two groups of equal requests differ by, in 99 of 100 divisions.
+fn floor(equal: &[f64], shuffle: &mut Shuffle) -> f64 {
+    let mut all = equal.to_vec();
+    let mut differences: Vec<f64> = (0..DIVISIONS)
+        .map(|_| {
+            shuffle.shuffle(&mut all);
+            let (one, other) = all.split_at(all.len() / 2);
+            (median(one) - median(other)).abs()
+        })
+        .collect();
+    differences.sort_by(f64::total_cmp);
+    differences[DIVISIONS * 99 / 100]
+}
+
+struct Verdict {
+    /// Of the equal requests.
+    median: f64,
+    floor: f64,
+    /// The others, and how far they are from it.
+    others: Vec<(&'static str, f64)>,
+}
+
+impl Verdict {
+    fn of(kinds: &[Kind], shuffle: &mut Shuffle) -> Self {
+        let equal = [kinds[0].samples.clone(), kinds[1].samples.clone()].concat();
+        let (middle, floor) = (median(&equal), floor(&equal, shuffle));
+        let others = kinds[2..].iter().map(|kind| (kind.name, median(&kind.samples) - middle)).collect();
+        Self { median: middle, floor, others }
+    }
+
+    /// The smallest difference that is taken for one.
+    fn bound(&self) -> f64 {
+        FACTOR * self.floor
+    }
+
+    fn tells(&self) -> bool {
+        self.others.iter().any(|(_, difference)| difference.abs() > self.bound())
+    }
+}
+
+/// One request of each kind in turn, in another order each time.
+async fn sample(api: &Api, kinds: &mut [Kind], rounds: usize, keep: bool, shuffle: &mut Shuffle) {
+    let mut order: Vec<usize> = (0..kinds.len()).collect();
+    for _ in 0..rounds {
+        shuffle.shuffle(&mut order);
+        for &at in &order {
+            let kind = &mut kinds[at];
+            let request = kind.request(api);
+            let asked = Instant::now();
+            let answer = api.send(request).await;
+            let took = asked.elapsed();
+            assert_eq!(answer.status, kind.status, "{}: {}", kind.name, answer.text);
+            if keep {
+                kind.samples.push(took.as_secs_f64() * 1e6);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Measures until nothing is told, or that something is has been said `ATTEMPTS` times.
+/// `without_work` is the median of requests that are answered without the work that must
+/// not be left out: if that could be, it must be more than the bound.
+async fn experiment(api: &Api, what: &str, mut kinds: Vec<Kind>, without_work: Option<f64>) -> Verdict {
+    let mut shuffle = Shuffle(0x9e37_79b9_7f4a_7c15);
+    // Until plans, pools and caches are warm, and the bound of audit rows is reached.
+    sample(api, &mut kinds, 25, false, &mut shuffle).await;
+    let mut report = String::new();
+    for _ in 0..ATTEMPTS {
+        let more = kinds[0].samples.len().max(SAMPLES);
+        sample(api, &mut kinds, more, true, &mut shuffle).await;
+        let verdict = Verdict::of(&kinds, &mut shuffle);
+        let (count, median, floor) = (kinds[0].samples.len(), verdict.median, verdict.floor);
+        report += &format!("{what}: {count} of each, median {median:.0} µs, floor {floor:.0} µs");
+        for (name, difference) in &verdict.others {
+            report += &format!(", {name} {difference:+.0} µs");
+        }
+        report += "\n";
+        let would_be_seen = without_work.is_none_or(|without| verdict.bound() < verdict.median - without);
+        if !verdict.tells() && would_be_seen {
+            print!("{report}");
+            return verdict;
+        }
+    }
+    panic!("the time of an answer tells something, or this machine is too busy to see that it does not:\n{report}");
+}
+
+#[tokio::test]
+async fn the_time_of_an_answer_does_not_tell_whether_an_account_exists() {
+    let world = World::new(&Stack::from_env(), "timing").await;
+    // Cheap, and the same for all.
+    let spec = world.user_service().set("HASHING__MEMORY_KIB", "4096").set("HASHING__ITERATIONS", "1");
+    let service = spec.start().await;
+    let api = service.api();
+    // Names, and so bodies, of one length.
+    let (known, barred, nobody) = (world.person("known"), world.person("shuts"), world.person("ghost"));
+    for person in [&known, &barred] {
+        let _ = api.register(person).await.expect(201);
+    }
+    api.login(&known).await;
+    let users = world.user_database().await.collection::<Document>("users");
+    let disabled = doc! { "$set": { "status": "disabled" } };
+    let _ = users.update_one(doc! { "email": &barred.email }, disabled).await.expect("users can be changed");
+
+    let ask = |path, who: [(&'static str, &str); 4]| {
+        who.map(|(name, email)| Kind::new(name, path, json!({ "email": email }), 202)).into()
+    };
+    let everybody = [
+        ("unknown", nobody.email.as_str()),
+        ("unknown again", &nobody.email),
+        ("known", &known.email),
+        ("disabled", &barred.email),
+    ];
+    let reset = experiment(&api, "reset", ask("/api/auth/password-reset", everybody), None).await;
+    experiment(&api, "resend", ask("/api/auth/email-verification/resend", everybody), None).await;
+    let login = |(name, identifier): (&'static str, &str)| {
+        let body = json!({ "identifier": identifier, "password": "not the password" });
+        Kind::new(name, "/api/auth/login", body, 401)
+    };
+    let mut logins: Vec<Kind> = everybody.into_iter().map(login).collect();
+    logins.push(login(("known, by user name", &known.username)));
+    experiment(&api, "login", logins, Some(reset.median)).await;
+}
+
+#[test]
+fn equal_requests_are_told_apart_by_nothing_and_others_by_what_they_differ() {
+    let mut shuffle = Shuffle(7);
+    let mut around = |middle: f64| -> Vec<f64> {
+        (0..200).map(|_| middle + f64::from(u32::try_from(shuffle.below(400)).unwrap_or_default()) - 200.0).collect()
+    };
+    let kind = |name, samples| Kind { samples, ..Kind::new(name, "/", Value::Null, 200) };
+    let equal = [kind("one", around(5_000.0)), kind("other", around(5_000.0)), kind("like them", around(5_000.0))];
+    let verdict = Verdict::of(&equal, &mut Shuffle(9));
+    assert!(!verdict.tells() && verdict.floor > 0.0, "{} {:?}", verdict.floor, verdict.others);
+    let slower = [kind("one", around(5_000.0)), kind("other", around(5_000.0)), kind("slower", around(5_300.0))];
+    assert!(Verdict::of(&slower, &mut Shuffle(9)).tells());
+}

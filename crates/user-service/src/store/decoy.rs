@@ -1,0 +1,59 @@
+//! An account that nobody has. It is read where a login names nobody, so that the time
+//! does not tell whether there is somebody: reading a document takes longer than none.
+
+use std::sync::LazyLock;
+
+use bson::{DateTime, Document, Uuid, doc};
+use service_kit::mongo::StoreError;
+
+use super::{SCHEMA_VERSION, binary, unfit};
+
+/// As it comes from the database.
+static DECOY: LazyLock<Vec<u8>> = LazyLock::new(|| document().to_vec().expect("a document of plain values is BSON"));
+
+/// The fields that a login does not need, and that make one account larger than another.
+pub(super) fn left_out() -> Document {
+    doc! { "attributes": 0, "tokens": 0, "pendingEvents": 0, "idempotency": 0, "reserved": 0, "totpSetup": 0 }
+}
+
+/// The document, read from its bytes each time.
+pub(super) fn read() -> Result<Document, StoreError> {
+    bson::deserialize_from_slice(&DECOY).map_err(unfit)
+}
+
+/// Somebody who has logged in before, as most people have.
+fn document() -> Document {
+    let (id, then) = (Uuid::from_bytes([0; 16]), DateTime::from_millis(0));
+    doc! {
+        "_id": id,
+        "schemaVersion": SCHEMA_VERSION,
+        "version": 3_i64,
+        "username": "nobody.in.particular",
+        "usernameKey": "nobody.in.particular",
+        "email": "nobody.in.particular@example.org",
+        "emailKeys": ["nobody.in.particular@example.org"],
+        "emailVerified": true,
+        "displayName": "Nobody in Particular",
+        "roles": [],
+        "status": "active",
+        "passwordHash": format!("$argon2id$v=19$m=19456,t=2,p=1${}${}", "A".repeat(22), "A".repeat(43)),
+        "sessions": { "epoch": 1_i64 },
+        "createdAt": then,
+        "updatedAt": then,
+        "lastLoginAt": then,
+        "knownNetworks": [{ "network": binary(&[0; 32]), "lastSeen": then }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::UserRecord;
+
+    #[test]
+    fn the_decoy_is_read_as_any_account_is() {
+        let user: UserRecord = bson::deserialize_from_document(read().unwrap()).unwrap();
+        assert!(user.password_hash().is_ok() && user.known_networks.len() == 1);
+        assert!(left_out().keys().all(|field| !read().unwrap().contains_key(field)));
+    }
+}
