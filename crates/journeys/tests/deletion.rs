@@ -182,6 +182,11 @@ async fn a_replica_that_settles_after_the_account_is_gone_leaves_no_row() {
     // Stops between the broker's word for ada's registration and its audit row.
     let late = prompt.replica().fail_points(&format!("relay.after_ack={LATE}"));
     let (prompt, late) = tokio::join!(prompt.start(), late.start());
+    // Before that nothing is published, and here no sweep makes up for it.
+    for replica in [&prompt, &late] {
+        let connected = async || (replica.check("kafka").await == "ok").then_some(());
+        eventually(DEADLINE, "the connection to Kafka", connected).await;
+    }
     let (ada, eve) = (world.person("ada"), world.person("eve"));
     let published = Instant::now();
     let id = register(&late.api(), &ada).await;
