@@ -3,9 +3,13 @@
 use actix_web::{HttpResponse, http::header, web};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::problem::Problem;
+use super::{
+    conditional::{IfNoneMatch, etag_header},
+    problem::Problem,
+};
 use crate::{domain::key_schedule::JWKS_MAX_AGE, usecase::Accounts};
 
 /// A JWK set.
@@ -33,13 +37,17 @@ struct Jwk {
 }
 
 /// The keys with which access tokens can be verified.
-#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "keys", operation_id = "getJwks", responses(
-    (status = 200, description = "The key set", body = JwkSet),
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "keys", operation_id = "getJwks",
+    params(("If-None-Match" = Option<String>, Header, description = "ETags that the client has")),
+    responses(
+    (status = 200, description = "The key set", body = JwkSet, headers(("ETag" = String))),
+    (status = 304, description = "Not changed since"),
+    (status = 422, description = "`validation-failed`", body = super::problem::ProblemDetails, content_type = "application/problem+json"),
     (status = 503, description = "`unavailable`", body = super::problem::ProblemDetails, content_type = "application/problem+json"),
 ))]
-pub(super) async fn get(accounts: web::Data<Accounts>) -> Result<HttpResponse, Problem> {
+pub(super) async fn get(accounts: web::Data<Accounts>, if_none_match: IfNoneMatch) -> Result<HttpResponse, Problem> {
     let published = accounts.access_tokens.published()?;
-    let keys = published
+    let keys: Vec<Jwk> = published
         .into_iter()
         .map(|key| Jwk {
             kty: "OKP",
@@ -51,5 +59,14 @@ pub(super) async fn get(accounts: web::Data<Accounts>) -> Result<HttpResponse, P
         })
         .collect();
     let max_age = format!("public, max-age={}", JWKS_MAX_AGE.as_secs());
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, max_age)).json(JwkSet { keys }))
+    let version = version_of(&keys);
+    let mut answer = if if_none_match.has(&version) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    answer.insert_header((header::CACHE_CONTROL, max_age)).insert_header(etag_header(&version));
+    Ok(if if_none_match.has(&version) { answer.finish() } else { answer.json(JwkSet { keys }) })
+}
+
+/// The same for the same keys in the same order: an id is its key's thumbprint.
+fn version_of(keys: &[Jwk]) -> String {
+    let ids: Vec<&str> = keys.iter().map(|key| key.kid.as_str()).collect();
+    hex::encode(&Sha256::digest(ids.join(" "))[..16])
 }

@@ -123,6 +123,7 @@ impl From<ChangePasswordError> for Problem {
     fn from(error: ChangePasswordError) -> Self {
         match error {
             ChangePasswordError::WrongPassword => Self::WrongPassword,
+            ChangePasswordError::PreconditionFailed => Self::PreconditionFailed,
             ChangePasswordError::Gone => Self::Unauthorized,
             ChangePasswordError::Failure(failure) => failure.into(),
         }

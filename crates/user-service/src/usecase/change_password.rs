@@ -1,14 +1,14 @@
-//! A new password: the present one is verified, and the write names its hash. All
-//! other sessions end in the same write; the one that asks is kept.
+//! A new password: the present one is verified, and the write is decided on the version
+//! that still has it. All other sessions end in the same write; the one that asks is kept.
 
 use std::sync::Arc;
 
 use bson::doc;
 use events::{PasswordChangeReason, sealing::Purpose};
 
-use super::{Accounts, Caller, Failure, Next, after, reauthenticate::Reauthentication};
+use super::{Accounts, Caller, DECISIONS, Failure, Next, after, reauthenticate::Reauthentication};
 use crate::{
-    domain::Password,
+    domain::{Password, UserStatus},
     hashing::PasswordHash,
     outbox::Origin,
     store::{Change, DecidedOn, TokenChange},
@@ -26,6 +26,8 @@ pub struct ChangePassword {
 pub enum ChangePasswordError {
     #[error("the password is wrong")]
     WrongPassword,
+    #[error("the account has another version")]
+    PreconditionFailed,
     #[error("the account is gone, or its sessions have ended")]
     Gone,
     #[error(transparent)]
@@ -47,7 +49,8 @@ impl From<StoreError> for ChangePasswordError {
     }
 }
 
-/// Changes the password of the caller.
+/// Changes the password of the caller. `permits` judges the version that is decided on
+/// (`If-Match`).
 ///
 /// # Errors
 /// [`ChangePasswordError`]; nothing was changed, except after an unavailable store,
@@ -56,45 +59,62 @@ pub async fn change_password(
     accounts: &Arc<Accounts>,
     caller: Caller,
     change: ChangePassword,
+    permits: impl Fn(i64) -> bool + Send + 'static,
     origin: Origin,
 ) -> Result<(), ChangePasswordError> {
+    if !permits(caller.user.version) {
+        return Err(ChangePasswordError::PreconditionFailed);
+    }
     let verified = accounts.reauthenticate(&caller, &change.current, &origin).await?;
     let new = accounts.hashes.hash(&change.new).await.map_err(Failure::from)?;
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.replace_password(&caller, &verified, &new, &origin).await }).await
+    accounts
+        .writes
+        .to_the_end(async move { this.replace_password(caller, &verified, &new, permits, &origin).await })
+        .await
 }
 
 impl Accounts {
     async fn replace_password(
         &self,
-        caller: &Caller,
+        caller: Caller,
         verified: &PasswordHash,
         new: &PasswordHash,
+        permits: impl Fn(i64) -> bool,
         origin: &Origin,
     ) -> Result<(), ChangePasswordError> {
-        let user = &caller.user;
-        let reason = PasswordChangeReason::Change;
-        let event = self.outbox.password_changed(&user.user(), reason, self.clock.now(), origin);
-        let change = Change {
-            set: doc! { "passwordHash": new.expose() },
-            tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
-            end_sessions: Some(Some(caller.session)),
-            events: vec![event],
-            ..Change::default()
-        };
-        // The hash that was verified, not the version: a login in between is no reason
-        // to ask for the password again.
-        let decided_on = DecidedOn::Credentials { hash: verified, epoch: user.sessions.epoch };
-        let commit = self.store.users.commit(user.id.into(), decided_on, change).await?;
-        match after(commit)? {
-            Next::Done(written) => {
+        let mut user = caller.user;
+        for _ in 0..DECISIONS {
+            if !permits(user.version) {
+                return Err(ChangePasswordError::PreconditionFailed);
+            }
+            let reason = PasswordChangeReason::Change;
+            let event = self.outbox.password_changed(&user.user(), reason, self.clock.now(), origin);
+            let change = Change {
+                set: doc! { "passwordHash": new.expose() },
+                tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
+                end_sessions: Some(Some(caller.session)),
+                events: vec![event],
+                ..Change::default()
+            };
+            let commit = self.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
                 self.publish(&written);
                 self.forget_ended_sessions(&written).await;
-                Ok(())
+                return Ok(());
             }
-            // Another password, disabled, or all sessions ended: none of which this
-            // caller may decide about any more.
-            Next::DecideAgain => Err(ChangePasswordError::Gone),
+            // A login in between is no reason to ask for the password again. Another
+            // password, disabled, or all sessions ended: none of which this caller may
+            // decide about any more.
+            let again = self.store.users.by_id(user.id.into()).await?;
+            user = again
+                .filter(|user| {
+                    user.status == UserStatus::Active
+                        && user.session_lives(caller.session, caller.epoch)
+                        && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())
+                })
+                .ok_or(ChangePasswordError::Gone)?;
         }
+        Err(Failure::unavailable("too many writers on one account").into())
     }
 }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     domain::Password,
     http::{
+        conditional::IfMatch,
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
         refusals::{BodyRefused, NotSignedIn, TryLater},
@@ -33,14 +34,17 @@ pub(crate) struct Body {
 /// Changes the password. All other sessions end.
 #[utoipa::path(put, path = "/api/users/me/password", tag = "account", operation_id = "changePassword", security(("bearer" = [])),
     request_body = Body,
+    params(("If-Match" = Option<String>, Header, description = "The ETag that it was decided on")),
     responses(
         (status = 204, description = "Changed"),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
         BodyRefused, NotSignedIn, TryLater,
     ))]
 pub(in crate::http) async fn put(
     accounts: web::Data<Accounts>,
     SignedInCaller(caller): SignedInCaller,
+    if_match: IfMatch,
     context: RequestContext,
     JsonBody(body): JsonBody<Body>,
 ) -> Result<HttpResponse, Problem> {
@@ -51,6 +55,7 @@ pub(in crate::http) async fn put(
     let new = found.check_all("newPassword", new);
     let (Some(current), Some(new)) = (current, new) else { return Err(found.problem()) };
     let change = ChangePassword { current, new };
-    usecase::change_password(&accounts.into_inner(), caller, change, context.origin()).await?;
+    let permits = move |version| if_match.allows(version);
+    usecase::change_password(&accounts.into_inner(), caller, change, permits, context.origin()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

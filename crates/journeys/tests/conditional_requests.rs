@@ -1,0 +1,93 @@
+//! Requests that hold only for the version that the client has seen.
+
+use reqwest::{
+    Method,
+    header::{IF_MATCH, IF_NONE_MATCH},
+};
+use serde_json::{Value, json};
+use test_support::{Answer, Api, Person, Stack, World, remember_secret};
+
+async fn with(api: &Api, method: Method, path: &str, condition: (&str, &str), body: Option<&Value>) -> Answer {
+    let request = api.request(method, path).header(condition.0, condition.1);
+    api.send(match body {
+        Some(body) => request.json(body),
+        None => request,
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_change_is_made_on_the_version_that_was_seen_or_not_at_all() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "ifmatch").await;
+    let service = world.user_service().start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let stale = api.register(&ada).await.expect(201).header("etag");
+    let me = api.with_token(&api.login(&ada).await.access);
+    let seen = me.get("/api/users/me").await.expect(200).header("etag");
+    assert_ne!(seen, stale, "the login is a new version");
+
+    let renewed = Person { password: format!("{} renewed", ada.password), ..ada.clone() };
+    remember_secret("password", &renewed.password);
+    let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
+    let weak = format!("W/{seen}");
+    for tag in [stale.as_str(), &weak, "\"0\", \"x\""] {
+        let path = "/api/users/me/password";
+        let refused = with(&me, Method::PUT, path, (IF_MATCH.as_str(), tag), Some(&change)).await;
+        let _ = refused.expect_problem(412, "precondition-failed");
+    }
+    let broken = with(&me, Method::PUT, "/api/users/me/password", (IF_MATCH.as_str(), "7"), Some(&change)).await;
+    let broken = broken.expect_problem(422, "validation-failed").json();
+    assert_eq!(broken["errors"][0]["header"], "If-Match");
+    api.login(&ada).await;
+
+    let seen = me.get("/api/users/me").await.expect(200).header("etag");
+    let right = with(&me, Method::PUT, "/api/users/me/password", (IF_MATCH.as_str(), &seen), Some(&change)).await;
+    let _ = right.expect(204);
+    let any = json!({ "currentPassword": renewed.password, "newPassword": renewed.password });
+    let _ = with(&me, Method::PUT, "/api/users/me/password", (IF_MATCH.as_str(), "*"), Some(&any)).await.expect(204);
+
+    let confirmed = json!({ "password": renewed.password });
+    let late = with(&me, Method::DELETE, "/api/users/me", (IF_MATCH.as_str(), &seen), Some(&confirmed)).await;
+    let _ = late.expect_problem(412, "precondition-failed");
+    let now = me.get("/api/users/me").await.expect(200).header("etag");
+    let gone = with(&me, Method::DELETE, "/api/users/me", (IF_MATCH.as_str(), &now), Some(&confirmed)).await;
+    let _ = gone.expect(204);
+    // Of an account that is gone the token is worth nothing, whatever version it names.
+    for condition in [(IF_MATCH.as_str(), now.as_str()), (IF_MATCH.as_str(), "*")] {
+        let patch = json!({ "displayName": "Ada" });
+        let late = with(&me, Method::PATCH, "/api/users/me", condition, Some(&patch)).await;
+        let _ = late.expect_problem(401, "unauthorized");
+    }
+}
+
+#[tokio::test]
+async fn what_the_client_has_is_not_sent_again() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "ifnone").await;
+    let service = world.user_service().start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let me = api.with_token(&api.login(&ada).await.access);
+    for (client, path) in [(&me, "/api/users/me"), (&api, "/.well-known/jwks.json")] {
+        let first = client.get(path).await.expect(200);
+        let tag = first.header("etag");
+        assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2, "{path}: {tag}");
+        let list = format!("\"other\", W/{tag}");
+        for method in [Method::GET, Method::HEAD] {
+            for condition in [tag.as_str(), &list, "*"] {
+                let same =
+                    with(client, method.clone(), path, (IF_NONE_MATCH.as_str(), condition), None).await.expect(304);
+                assert_eq!(same.header("etag"), tag, "{path}");
+                assert_eq!(same.header("cache-control"), first.header("cache-control"), "{path}");
+                assert!(same.text.is_empty(), "{path}");
+            }
+            let other =
+                with(client, method.clone(), path, (IF_NONE_MATCH.as_str(), "\"other\""), None).await.expect(200);
+            assert_eq!(other.header("etag"), tag, "{path}");
+            assert_eq!(other.text.is_empty(), method == Method::HEAD, "{path}");
+        }
+    }
+}
