@@ -66,6 +66,9 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("users", "knownNetworks.*.network", Withheld("a keyed hash, which says nothing without the key")),
     ("users", "knownNetworks.*.lastSeen", Exported("/knownNetworks/*/lastSeen")),
     ("users", "lockedUntil", Exported("/lockedUntil")),
+    ("users", "imported.at", Exported("/importedAt")),
+    ("users", "imported.import", Withheld(OURS)),
+    ("users", "imported.line", Withheld(OURS)),
     ("users", "createdAt", Exported("/account/createdAt")),
     ("users", "updatedAt", Exported("/account/updatedAt")),
     ("users", "lastLoginAt", Exported("/account/lastLoginAt")),
@@ -204,6 +207,7 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     let more = doc! {
         "roles": ["auditor"],
         "lockedUntil": now,
+        "imported": { "import": "0123456789abcdef0123456789abcdef", "line": 7_i64, "at": now },
         "reserved": [{ "key": "ada-before@example.org", "until": now }],
         "totp": {
             "secret": bytes(1), "enabledAt": now, "lastStep": 58_000_000_i64, "recoveryCodes": [bytes(2), bytes(3)],

@@ -8,10 +8,11 @@ use journeys::administrators::admin;
 use mongodb::{Collection, Database};
 use reqwest::Method;
 use serde_json::json;
-use test_support::{Api, DEADLINE, Person, Stack, Tokens, World, eventually};
+use test_support::{Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World, eventually};
 
 /// The plans that have to be seen: collection and the profiler's summary.
 const EXPECTED: &[(&str, &str)] = &[
+    ("users", "IXSCAN { _id: 1 }"),
     ("users", "IXSCAN { emailKeys: 1 }"),
     ("users", "IXSCAN { usernameKey: 1 }"),
     ("users", "IXSCAN { idempotency.key: 1 }"),
@@ -38,6 +39,7 @@ async fn every_query_of_an_accounts_life_uses_its_index() {
     watch(&database).await;
 
     live(&world, &service.api(), &root.api, &database).await;
+    import_and_export(&world, service.spec()).await;
     // Housekeeping has its first turn soon after a start.
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
@@ -118,6 +120,17 @@ async fn watch(database: &Database) {
     let room = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
     database.run_command(room).await.expect("a capped collection can be made");
     database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
+}
+
+/// All users at once, with a line whose address is taken.
+async fn import_and_export(world: &World, service: &ServiceSpec) {
+    let line = |name: &str| json!({ "username": name, "email": world.address("twice") });
+    let lines = format!("{}\n{}\n", line("twice"), line("thrice"));
+    for (arguments, code) in [(&["import", "-", "--dry-run"][..], 1), (&["import", "-"][..], 1), (&["export"][..], 0)] {
+        let arguments: Vec<&str> = ["users"].into_iter().chain(arguments.iter().copied()).collect();
+        let output = service.command_with_input(&arguments, lines.clone().into()).await;
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
 }
 
 /// Everything that can happen to an account.

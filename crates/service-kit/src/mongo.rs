@@ -6,5 +6,5 @@ mod error;
 mod indexes;
 
 pub use client::{MongoConfigError, client, watch, within};
-pub use error::{Cause, StoreError};
+pub use error::{Cause, StoreError, duplicates_in};
 pub use indexes::{IndexError, IndexSpec, ensure_indexes};

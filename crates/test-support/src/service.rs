@@ -140,12 +140,28 @@ impl ServiceSpec {
     /// # Panics
     /// When it cannot be run.
     pub async fn command(&self, arguments: &[&str]) -> CommandOutput {
+        self.command_with_input(arguments, Vec::new()).await
+    }
+
+    /// The same, with something to read on its standard input.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    pub async fn command_with_input(&self, arguments: &[&str], input: Vec<u8>) -> CommandOutput {
         let mut command = Command::new(binary(self.name));
-        command.args(arguments).envs(&self.variables).stdin(Stdio::null());
-        tokio::task::spawn_blocking(move || command.output())
-            .await
-            .expect("a command does not panic")
-            .expect("the service's binary runs")
+        command.args(arguments).envs(&self.variables);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let run = move || {
+            let mut child = command.spawn()?;
+            let mut stdin = child.stdin.take().expect("it was asked for");
+            // A command that ends without reading all of it closes the pipe.
+            let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+            let output = child.wait_with_output();
+            writer.join().expect("writing does not panic");
+            output
+        };
+        let output = tokio::task::spawn_blocking(run).await.expect("a command does not panic");
+        output.expect("the service's binary runs")
     }
 
     fn child(&self) -> Child {

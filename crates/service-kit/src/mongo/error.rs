@@ -165,6 +165,15 @@ fn several<'a>(mut writes: impl Iterator<Item = (i32, &'a str)>, concern: Option
     }
 }
 
+/// Of an unordered `insert_many`: the places of the documents that were refused because a
+/// key is taken, if that is all that went wrong. The others are written.
+pub fn duplicates_in(error: &Error) -> Option<Vec<usize>> {
+    let ErrorKind::InsertMany(many) = error.kind.as_ref() else { return None };
+    let writes = many.write_errors.as_deref().unwrap_or_default();
+    let only = many.write_concern_error.is_none() && writes.iter().all(|write| write.code == DUPLICATE_KEY);
+    only.then(|| writes.iter().map(|write| write.index).collect())
+}
+
 /// The index that E11000 names: `… index: NAME dup key: { … }`, with ` collation: …`
 /// before `dup key` where the index has one. What the user sent comes after it, so
 /// the first match is the server's own.

@@ -8,7 +8,7 @@ use service_kit::{
     ops, telemetry,
 };
 
-use super::{events, grant_role, keygen};
+use super::{events, grant_role, keygen, users};
 use crate::{
     app::{self, Application},
     config::{Config, SOURCE},
@@ -55,6 +55,14 @@ enum Command {
         #[command(subcommand)]
         command: events::EventsCommand,
     },
+    /// All users at once
+    Users {
+        /// One JSON object a line
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: users::UsersCommand,
+    },
 }
 
 /// Does what the command line says.
@@ -92,6 +100,10 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Events { json, command } => {
             let config: Config = SOURCE.load(file)?;
             block_on(events::run(&config, command, json))
+        }
+        Command::Users { json, command } => {
+            let config: Config = SOURCE.load(file)?;
+            block_on(users::run(&config, command, json))
         }
     }
 }

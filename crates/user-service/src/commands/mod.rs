@@ -4,5 +4,6 @@ mod cli;
 mod events;
 mod grant_role;
 mod keygen;
+mod users;
 
 pub use cli::{Cli, run};

@@ -22,6 +22,7 @@ use crate::domain::Password;
 const SALT_BYTES: usize = 16;
 
 /// How new hashes are made, and which old ones are accepted.
+#[derive(Clone)]
 pub(super) struct Policy {
     params: Params,
     max_memory_kib: u64,

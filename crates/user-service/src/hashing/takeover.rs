@@ -11,6 +11,7 @@ use super::{
 };
 
 /// Reads hashes of other systems, within the configured bounds.
+#[derive(Clone)]
 pub struct ForeignHashes(Policy);
 
 impl ForeignHashes {

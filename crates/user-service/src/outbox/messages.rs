@@ -6,7 +6,7 @@ use events::{
     DeletedBy, LoginMethod, PasswordChangeReason, Payload, Recipient, RolesChangedBy, SessionsEndedReason,
     StatusChangedBy, TokenGrant, TraceParent, UserDeleted, UserDisabled, UserEmailChangeRequested,
     UserEmailChangeUndone, UserEmailChanged, UserEmailVerificationRequested, UserEmailVerified, UserEnabled,
-    UserLocked, UserLoggedIn, UserPasswordChanged, UserPasswordResetRequested, UserProfileUpdated,
+    UserImported, UserLocked, UserLoggedIn, UserPasswordChanged, UserPasswordResetRequested, UserProfileUpdated,
     UserRecoveryCodeUsed, UserRegistered, UserRolesChanged, UserSessionsEnded, UserTotpDisabled, UserTotpEnabled,
     UserUnlocked,
     sealing::{PublicKey, Purpose, TokenPlaintext},
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{OneTimeToken, User},
-    store::{AuditPart, NewEvent},
+    store::{AuditPart, NewEvent, UserRecord},
 };
 
 /// Who does something to an account.
@@ -124,6 +124,18 @@ impl Outbox {
             verification,
         };
         event(id, now, origin, &Payload::UserRegistered(payload))
+    }
+
+    /// An account was taken over from another system. Needs no key: nothing is sealed.
+    #[must_use]
+    pub fn imported(ids: &Ids, user: &UserRecord, welcome: bool, now: Timestamp, origin: &Origin) -> NewEvent {
+        let recipient = Recipient {
+            email: user.email.clone(),
+            display_name: user.display_name.clone(),
+            locale: user.locale.clone(),
+        };
+        let payload = UserImported { user_id: user.id.into(), username: user.username.clone(), welcome, recipient };
+        event(ids.v7(now), now, origin, &Payload::UserImported(payload))
     }
 
     /// A new verification token was asked for.

@@ -5,6 +5,7 @@
 
 mod admins;
 mod audit;
+mod bulk;
 mod decoy;
 mod indexes;
 mod keys;
@@ -26,6 +27,7 @@ use service_kit::mongo::StoreError;
 
 pub use admins::{AdminStore, Admission, Leaving};
 pub use audit::{AuditEntry, AuditRow, AuditStore};
+pub use bulk::{BulkStore, Holder, ImportRecord};
 pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, after_readiness, unique};
 pub use keys::{KeyStore, StoredKey, StoredKeySet};
 pub use leases::LeaseStore;
@@ -35,8 +37,8 @@ pub use sessions::{Advance, SessionStore, SessionTimes};
 pub use throttles::{ThrottleKey, ThrottleRule, ThrottleStore, Throttled};
 pub(crate) use user_document::binary;
 pub use user_document::{
-    AuditPart, IdempotencyRecord, KnownNetwork, Parked, PendingEvent, ReservedAddress, SessionRule, TokenRecord,
-    TotpRecord, TotpSetup, UsedToken, UserRecord,
+    AuditPart, IdempotencyRecord, ImportedFrom, KnownNetwork, Parked, PendingEvent, ReservedAddress, SessionRule,
+    TokenRecord, TotpRecord, TotpSetup, UsedToken, UserRecord,
 };
 pub use user_search::UserPage;
 pub use users::{Change, Commit, DecidedOn, NewEvent, TokenChange, TotpChange, UserStore};
@@ -48,6 +50,7 @@ pub const SCHEMA_VERSION: i32 = 1;
 #[derive(Clone)]
 pub struct Store {
     pub users: UserStore,
+    pub bulk: BulkStore,
     pub pending: PendingStore,
     pub sessions: SessionStore,
     pub audit: AuditStore,
@@ -66,6 +69,7 @@ impl Store {
         Self {
             admins: AdminStore::new(handle("admins"), users.clone()),
             users,
+            bulk: BulkStore::new(&handle("users"), handle("imports")),
             pending: PendingStore::new(handle("users"), handle("sessions"), handle("audit")),
             sessions: SessionStore::new(handle("sessions")),
             audit: AuditStore::new(handle("audit")),

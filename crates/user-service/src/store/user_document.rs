@@ -52,6 +52,9 @@ pub struct UserRecord {
     /// A second factor that is not confirmed yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub totp_setup: Option<TotpSetup>,
+    /// The file that the account came in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportedFrom>,
     pub created_at: DateTime,
     pub updated_at: DateTime,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,6 +70,16 @@ pub struct UserRecord {
     pub pending_events: Vec<PendingEvent>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parked: Option<Parked>,
+}
+
+/// A line of an imported file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImportedFrom {
+    /// The id in `imports`.
+    pub import: String,
+    /// Counted from one.
+    pub line: i64,
+    pub at: DateTime,
 }
 
 /// Which sessions live: those of this epoch, and the one kept.

@@ -220,6 +220,8 @@ impl UserStore {
             // Repeats the filter of the partial index.
             "emailVerified": false,
             "createdAt": { "$lt": DateTime::from(before) },
+            // Whoever was taken over from another system has had no link before that.
+            "imported.at": { "$not": { "$gte": DateTime::from(before) } },
             "status": "active",
             "roles": { "$ne": ADMIN },
         };

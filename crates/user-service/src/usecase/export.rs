@@ -38,6 +38,8 @@ pub struct PersonalData {
     pub known_networks: Vec<Timestamp>,
     /// The owner was told of an attack that lasts until then.
     pub locked_until: Option<Timestamp>,
+    /// When the account was taken over from another system.
+    pub imported_at: Option<Timestamp>,
     pub waiting: Vec<WaitingEvent>,
 }
 
@@ -119,6 +121,7 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         totp_setup,
         known_networks,
         locked_until,
+        imported,
         pending_events,
     } = record;
     PersonalData {
@@ -132,6 +135,7 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         second_factor_setup_until: totp_setup.as_ref().map(setup_until),
         known_networks: known_networks.iter().map(last_seen).collect(),
         locked_until: locked_until.map(Into::into),
+        imported_at: imported.as_ref().map(|imported| imported.at.to_jiff()),
         waiting: pending_events.iter().map(waiting).collect(),
     }
 }

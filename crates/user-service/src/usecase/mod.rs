@@ -10,7 +10,9 @@ mod change_password;
 mod delete_account;
 mod expire_unverified;
 mod export;
+mod export_users;
 mod failure;
+mod import_users;
 mod lock;
 mod login;
 mod login_totp;
@@ -56,7 +58,11 @@ pub use export::{
     ExportedFactor, ExportedKey, ExportedSession, ExportedToken, PersonalData, WaitingEvent, export_audit,
     export_sessions, personal_data,
 };
+pub use export_users::{ExportError, Exported, export_users};
 pub use failure::Failure;
+pub use import_users::{
+    Import, ImportError, Importer, Mistake, Progress, RefusedLine, Running, Step, begin as begin_import, fingerprint,
+};
 pub use login::{Login, LoginError, login};
 pub use login_totp::{LoginTotpError, login_totp};
 pub use logout::logout;

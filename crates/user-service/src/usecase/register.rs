@@ -163,6 +163,7 @@ impl Accounts {
             }),
             totp: None,
             totp_setup: None,
+            imported: None,
             created_at: now.into(),
             updated_at: now.into(),
             last_login_at: None,

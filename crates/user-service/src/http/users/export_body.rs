@@ -45,6 +45,9 @@ pub(crate) struct ExportHead {
     /// Somebody guessed at the account's password, and its owner was told.
     #[schema(value_type = Option<String>, format = DateTime)]
     locked_until: Option<Timestamp>,
+    /// When the account was taken over from another system, if it was.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    imported_at: Option<Timestamp>,
     /// Events that are not published yet.
     pending_events: Vec<WaitingEventBody>,
 }
@@ -136,6 +139,7 @@ impl ExportHead {
             second_factor_setup_until: data.second_factor_setup_until,
             known_networks: data.known_networks.into_iter().map(|last_seen| NetworkBody { last_seen }).collect(),
             locked_until: data.locked_until,
+            imported_at: data.imported_at,
             pending_events: data.waiting.into_iter().map(WaitingEventBody::from).collect(),
         }
     }

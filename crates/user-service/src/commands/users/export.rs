@@ -1,0 +1,64 @@
+//! `users export`: everybody as JSON lines.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, BufWriter, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::progress;
+use crate::{
+    store::Store,
+    usecase::{self, Exported},
+};
+
+/// The file is a new one; what is left of it after a failure is removed.
+pub(super) async fn run(store: &Store, out: Option<&Path>, with_hashes: bool, json: bool) -> anyhow::Result<()> {
+    let bar = progress(None);
+    let notice = |users: u64| {
+        bar.set_message(format!("{users} users"));
+        bar.tick();
+    };
+    let exported = match out {
+        None => {
+            let mut out = BufWriter::new(io::stdout());
+            usecase::export_users(&store.bulk, with_hashes, &mut out, notice).await
+        }
+        Some(path) => {
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            let mut out = BufWriter::new(file.with_context(|| format!("{} is not written", path.display()))?);
+            let exported = usecase::export_users(&store.bulk, with_hashes, &mut out, notice).await;
+            let synced = exported
+                .and_then(|exported| out.get_ref().sync_all().map(|()| exported).map_err(usecase::ExportError::Write));
+            if synced.is_err() {
+                let _ = fs::remove_file(path);
+            }
+            synced
+        }
+    };
+    bar.finish_and_clear();
+    let exported = exported?;
+    tell(exported, out, with_hashes, json)
+}
+
+/// Standard output belongs to the users, unless they are in a file.
+fn tell(exported: Exported, out: Option<&Path>, with_hashes: bool, json: bool) -> anyhow::Result<()> {
+    let Exported { users, second_factors } = exported;
+    if json {
+        let words = json!({ "users": users, "secondFactors": second_factors, "hashes": with_hashes });
+        match out {
+            Some(_) => writeln!(io::stdout(), "{words}")?,
+            None => writeln!(io::stderr(), "{words}")?,
+        }
+        return Ok(());
+    }
+    eprintln!("{users} users exported");
+    if second_factors > 0 {
+        eprintln!("{second_factors} of them have a second factor, which is not exported");
+    }
+    Ok(())
+}

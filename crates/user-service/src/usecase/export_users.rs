@@ -1,0 +1,98 @@
+//! Export of all users, in the form that the import reads: one JSON object a line, in the
+//! order of the ids. Not a snapshot: who changes meanwhile is there once, old or new.
+
+use std::io;
+
+use serde::Serialize;
+
+use crate::store::{BulkStore, UserRecord};
+use service_kit::mongo::StoreError;
+
+/// Accounts that are in memory at once.
+const PAGE: i64 = 500;
+
+/// Why an export does not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error("the export cannot be written")]
+    Write(#[source] io::Error),
+    #[error("the database is away")]
+    Store(#[from] StoreError),
+}
+
+/// What was written.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Exported {
+    pub users: u64,
+    /// Of them: with a second factor, which stays behind.
+    pub second_factors: u64,
+}
+
+/// Writes everybody. `notice` is told how many are written so far.
+///
+/// # Errors
+/// [`ExportError`].
+pub async fn export_users(
+    store: &BulkStore,
+    with_hashes: bool,
+    out: &mut impl io::Write,
+    mut notice: impl FnMut(u64),
+) -> Result<Exported, ExportError> {
+    let (mut exported, mut last) = (Exported::default(), None);
+    loop {
+        let page = store.page(last, PAGE).await?;
+        for user in &page {
+            let line = serde_json::to_vec(&ExportedUser::of(user, with_hashes)).map_err(io::Error::from);
+            line.and_then(|line| out.write_all(&line))
+                .and_then(|()| out.write_all(b"\n"))
+                .map_err(ExportError::Write)?;
+            exported.users += 1;
+            exported.second_factors += u64::from(user.totp.is_some());
+        }
+        notice(exported.users);
+        match page.last() {
+            Some(user) => last = Some(user.id.into()),
+            None => return out.flush().map(|()| exported).map_err(ExportError::Write),
+        }
+    }
+}
+
+/// One line; the names are those of the API.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExportedUser<'a> {
+    id: uuid::Uuid,
+    username: &'a str,
+    email: &'a str,
+    email_verified: bool,
+    display_name: Option<&'a str>,
+    locale: Option<&'a str>,
+    timezone: Option<&'a str>,
+    attributes: Option<serde_json::Value>,
+    roles: &'a [String],
+    status: &'static str,
+    created_at: jiff::Timestamp,
+    last_login_at: Option<jiff::Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_hash: Option<&'a str>,
+}
+
+impl<'a> ExportedUser<'a> {
+    fn of(user: &'a UserRecord, with_hashes: bool) -> Self {
+        Self {
+            id: user.id.into(),
+            username: &user.username,
+            email: &user.email,
+            email_verified: user.email_verified,
+            display_name: user.display_name.as_deref(),
+            locale: user.locale.as_deref(),
+            timezone: user.timezone.as_deref(),
+            attributes: user.attributes.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            roles: &user.roles,
+            status: user.status.as_str(),
+            created_at: user.created_at.to_jiff(),
+            last_login_at: user.last_login_at.map(bson::DateTime::to_jiff),
+            password_hash: with_hashes.then_some(user.password_hash.as_str()),
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! One line of an import becomes an account, by the rules that hold for everybody.
+
+use bson::DateTime;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::{
+    lines::{Line, MAX_LINE_BYTES},
+    members::{Members, Mistake},
+};
+use crate::{
+    domain::{Attributes, DisplayName, Email, Invalid, Locale, Roles, Timezone, UserStatus, Username},
+    hashing::{ForeignHashes, PasswordHash, Unusable},
+    outbox::{Origin, Outbox},
+    store::{ImportedFrom, SCHEMA_VERSION, SessionRule, UserRecord},
+};
+use service_kit::Ids;
+
+/// Clocks of two systems differ, and nobody is created a day from now.
+const SKEW: SignedDuration = SignedDuration::from_hours(24);
+
+/// What all lines of one import have in common.
+pub(super) struct Accounts {
+    pub(super) hashes: ForeignHashes,
+    pub(super) ids: Ids,
+    /// The import's id.
+    pub(super) import: String,
+    /// Whether each gets a welcome mail, and whether there may be admins.
+    pub(super) welcome: bool,
+    pub(super) admins: bool,
+    /// When the import began: the accounts' time of creation, where a line names none.
+    pub(super) began: Timestamp,
+}
+
+impl Accounts {
+    /// The account of a line, ready to be inserted: with its event, under an id that is
+    /// the same each time the file is read.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the line.
+    pub(super) fn read(&self, line: &Line, now: Timestamp) -> Result<UserRecord, Vec<Mistake>> {
+        let text = line.text.as_deref().ok_or_else(|| {
+            vec![Mistake::whole("too-long", format!("A line is at most {MAX_LINE_BYTES} bytes long."))]
+        })?;
+        let mut members = Members::parse(text).map_err(|mistake| vec![mistake])?;
+        let id = members.parsed("id", parse_id);
+        let username = members.required("username", Username::parse);
+        let email = members.required("email", Email::parse);
+        let email_verified = members.flag("emailVerified").unwrap_or(false);
+        let display_name = members.parsed("displayName", DisplayName::parse);
+        let locale = members.parsed("locale", Locale::parse);
+        let timezone = members.parsed("timezone", Timezone::parse);
+        let attributes = members.take("attributes").map(Attributes::parse);
+        let attributes = attributes.and_then(|parsed| members.check("attributes", parsed));
+        let roles = self.roles(&mut members);
+        let status = members.parsed("status", parse_status).unwrap_or(UserStatus::Active);
+        let created_at = members.parsed("createdAt", |text| parse_time(text, now)).unwrap_or(self.began);
+        let last_login_at = members.parsed("lastLoginAt", |text| parse_time(text, now));
+        let hash = self.password_hash(&mut members);
+        let mistakes = members.mistakes();
+        let (Some(username), Some(email), Some(hash), []) = (username, email, hash, mistakes.as_slice()) else {
+            return Err(mistakes);
+        };
+        let id = id.unwrap_or_else(|| self.derived_id(line.number, created_at));
+        let mut record = UserRecord {
+            id: id.into(),
+            schema_version: SCHEMA_VERSION,
+            version: 1,
+            username: username.as_str().to_owned(),
+            username_key: username.key().to_owned(),
+            email: email.as_str().to_owned(),
+            email_keys: vec![email.key().to_owned()],
+            reserved: Vec::new(),
+            email_verified,
+            display_name: display_name.map(|name| name.as_str().to_owned()),
+            locale: locale.map(|locale| locale.as_str().to_owned()),
+            timezone: timezone.map(|timezone| timezone.as_str().to_owned()),
+            attributes: attributes.map(|attributes| attributes.to_json()),
+            roles,
+            status,
+            password_hash: hash.expose().to_owned(),
+            sessions: SessionRule { epoch: 1, keep: None },
+            tokens: Vec::new(),
+            idempotency: None,
+            totp: None,
+            totp_setup: None,
+            imported: Some(ImportedFrom {
+                import: self.import.clone(),
+                line: i64::try_from(line.number).unwrap_or(i64::MAX),
+                at: now.into(),
+            }),
+            created_at: created_at.into(),
+            updated_at: now.into(),
+            last_login_at: last_login_at.map(DateTime::from),
+            known_networks: Vec::new(),
+            locked_until: None,
+            pending_events: Vec::new(),
+            parked: None,
+        };
+        let event = Outbox::imported(&self.ids, &record, self.welcome, now, &Origin::operator());
+        record.pending_events = vec![event.pending(1)];
+        Ok(record)
+    }
+
+    /// Whether an account was made of this line.
+    pub(super) fn made(&self, line: u64, origin: &ImportedFrom) -> bool {
+        origin.import == self.import && u64::try_from(origin.line) == Ok(line)
+    }
+
+    /// A UUIDv7 of the time of creation whose random part is a digest of file and line:
+    /// who has not got the file cannot guess it.
+    pub(super) fn derived_id(&self, line: u64, created_at: Timestamp) -> Uuid {
+        let digest = Sha256::new().chain_update(&self.import).chain_update(line.to_be_bytes()).finalize();
+        let mut random = [0; 10];
+        random.copy_from_slice(&digest[..10]);
+        let millis = u64::try_from(created_at.as_millisecond()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+
+    /// A hash in one of the two members, or one that no password fits.
+    fn password_hash(&self, members: &mut Members) -> Option<PasswordHash> {
+        let credential = members.take("credential");
+        let read = match (members.take("passwordHash"), credential) {
+            (None, None) => return Some(self.hashes.of_no_password()),
+            (Some(_), Some(_)) => {
+                members.note("credential", "conflict", "There is a passwordHash already.");
+                return None;
+            }
+            (Some(Value::String(text)), None) => ("passwordHash", self.hashes.read(&text)),
+            (Some(_), None) => return members.wrong_type("passwordHash", "a string"),
+            (None, Some(credential)) => ("credential", self.hashes.read_keycloak(&credential)),
+        };
+        let (name, read) = read;
+        read.map_err(|reason| members.note(name, reason.code(), why(&reason))).ok()
+    }
+
+    fn roles(&self, members: &mut Members) -> Vec<String> {
+        let names = match members.take("roles") {
+            None => return Vec::new(),
+            Some(Value::Array(names)) => names,
+            Some(_) => return members.wrong_type("roles", "a list of strings").unwrap_or_default(),
+        };
+        let Some(names) = names.iter().map(Value::as_str).collect::<Option<Vec<&str>>>() else {
+            return members.wrong_type("roles", "a list of strings").unwrap_or_default();
+        };
+        match members.check("roles", Roles::parse(names)) {
+            Some(roles) if roles.administrate() && !self.admins => {
+                members.note("roles", "not-allowed", "Admins are imported with --admins only.");
+                Vec::new()
+            }
+            Some(roles) => roles.as_slice().to_vec(),
+            None => Vec::new(),
+        }
+    }
+}
+
+fn why(reason: &Unusable) -> String {
+    let reason = reason.to_string();
+    let mut letters = reason.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+fn parse_id(text: &str) -> Result<Uuid, Invalid> {
+    let id = Uuid::try_parse(text).ok().filter(|id| !id.is_nil() && !id.is_max());
+    id.ok_or_else(|| Invalid::new("not-a-uuid", "An id is a UUID."))
+}
+
+fn parse_status(text: &str) -> Result<UserStatus, Invalid> {
+    let known = [UserStatus::Active, UserStatus::Disabled];
+    let found = known.into_iter().find(|status| status.as_str() == text);
+    found.ok_or_else(|| Invalid::new("unknown-status", "A status is active or disabled."))
+}
+
+fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
+    let time: Timestamp = text.parse().map_err(|_| {
+        Invalid::new("not-a-time", "This is not a time as RFC 3339 writes it, such as 2024-02-29T12:00:00Z.")
+    })?;
+    if time > now.saturating_add(SKEW).unwrap_or(Timestamp::MAX) {
+        return Err(Invalid::new("in-the-future", "This time has not come yet."));
+    }
+    Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+    use service_kit::Clock;
+
+    use super::*;
+    use crate::hashing::HashingSettings;
+
+    fn accounts() -> Accounts {
+        let settings = HashingSettings {
+            memory_kib: 64,
+            iterations: 1,
+            parallelism: 1,
+            threads: 1,
+            max_wait: Duration::from_secs(1),
+            foreign_max_memory_kib: 1024,
+            foreign_max_cost: 6,
+        };
+        Accounts {
+            hashes: ForeignHashes::new(&settings).unwrap(),
+            ids: Ids::sequence(1),
+            import: "0123456789abcdef0123456789abcdef".into(),
+            welcome: false,
+            admins: false,
+            began: Clock::manual().now(),
+        }
+    }
+
+    fn read(line: &str) -> Result<UserRecord, Vec<Mistake>> {
+        accounts().read(&Line { number: 7, text: Some(line.into()) }, Clock::manual().now())
+    }
+
+    fn mistakes(line: &Value) -> Vec<(String, &'static str)> {
+        let found = read(&line.to_string()).err().unwrap_or_default();
+        found.into_iter().map(|mistake| (mistake.pointer, mistake.code)).collect()
+    }
+
+    #[test]
+    fn a_line_with_everything_becomes_an_account() {
+        let id = "018f2f3e-7c4b-4f5a-8d3e-000000000001";
+        let line = json!({
+            "id": id, "username": "Ada", "email": "Ada@Example.org", "emailVerified": true,
+            "displayName": "Ada Lovelace", "locale": "EN-gb", "timezone": "europe/london",
+            "attributes": { "plan": "pro" }, "roles": ["writer"], "status": "disabled",
+            "createdAt": "2020-02-29T12:00:00+01:00", "lastLoginAt": "2021-01-01T00:00:00Z",
+            "passwordHash": "$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y",
+        });
+        let user = read(&line.to_string()).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+        assert_eq!(Uuid::from(user.id).to_string(), id);
+        assert_eq!((user.username.as_str(), user.username_key.as_str()), ("Ada", "ada"));
+        assert_eq!(user.email_keys, ["ada@example.org"]);
+        assert!(user.email_verified && user.status == UserStatus::Disabled);
+        assert_eq!(user.locale.as_deref(), Some("en-GB"));
+        assert_eq!(user.timezone.as_deref(), Some("Europe/London"));
+        assert_eq!(user.attributes.as_deref(), Some(r#"{"plan":"pro"}"#));
+        assert_eq!(user.roles, ["writer"]);
+        assert_eq!(user.created_at.to_jiff().to_string(), "2020-02-29T11:00:00Z");
+        assert!(user.password_hash.starts_with("$2b$04$"));
+        assert_eq!(user.pending_events.len(), 1);
+        let event = &user.pending_events[0];
+        assert_eq!((event.event_type.as_str(), event.sequence), ("user.imported.v1", 1));
+        assert_eq!(event.audit.actor, "operator");
+        let data: Value = serde_json::from_str(&event.data).unwrap();
+        assert_eq!(data["welcome"], false);
+        assert_eq!(data["recipient"]["email"], "Ada@Example.org");
+    }
+
+    #[test]
+    fn without_a_hash_no_password_fits_and_nobody_sees_it() {
+        let user = read(r#"{"username":"ada","email":"ada@example.org","passwordHash":null}"#).unwrap();
+        assert!(user.password_hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
+    }
+
+    #[test]
+    fn the_same_line_has_the_same_id_and_another_has_not() {
+        let accounts = accounts();
+        let id = accounts.derived_id(7, accounts.began);
+        assert_eq!(id, accounts.derived_id(7, accounts.began));
+        assert_ne!(id, accounts.derived_id(8, accounts.began));
+        assert_eq!(id.get_version_num(), 7);
+        let other = Accounts { import: "f".repeat(32), ..self::accounts() };
+        assert_ne!(id, other.derived_id(7, other.began));
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let line = json!({
+            "id": "7", "username": "a", "email": "nobody", "emailVerified": "yes", "displayName": "", "locale": "english",
+            "timezone": "Mars/Olympus", "attributes": [], "roles": ["admin"], "status": "gone",
+            "createdAt": "yesterday", "lastLoginAt": "2999-01-01T00:00:00Z", "passwordHash": "hunter2", "password": "x",
+        });
+        let mut expected = [
+            ("#/id", "not-a-uuid"),
+            ("#/username", "too-short"),
+            ("#/email", "not-an-address"),
+            ("#/emailVerified", "wrong-type"),
+            ("#/displayName", "too-short"),
+            ("#/locale", "not-a-language-tag"),
+            ("#/timezone", "not-a-time-zone"),
+            ("#/attributes", "not-an-object"),
+            ("#/roles", "not-allowed"),
+            ("#/status", "unknown-status"),
+            ("#/createdAt", "not-a-time"),
+            ("#/lastLoginAt", "in-the-future"),
+            ("#/passwordHash", "not-a-hash"),
+            ("#/password", "unknown"),
+        ]
+        .map(|(pointer, code)| (pointer.to_owned(), code));
+        let mut found = mistakes(&line);
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_without_being_shown() {
+        for line in ["{", "\"hunter2-hunter2\"", "[1]", "\u{feff}{}", "{\"username\":\"ada\"} {}"] {
+            let found = read(line).err().unwrap_or_default();
+            assert_eq!((found.len(), found[0].code, found[0].pointer.as_str()), (1, "malformed-line", "#"), "{line}");
+            assert!(!found[0].detail.contains("hunter2"), "{}", found[0].detail);
+        }
+        let not_utf8 = accounts().read(&Line { number: 1, text: Some(b"{\"a\":\"\xff\"}".to_vec()) }, Timestamp::MAX);
+        assert_eq!(not_utf8.err().unwrap_or_default()[0].code, "malformed-line");
+        let too_long = accounts().read(&Line { number: 1, text: None }, Timestamp::MAX);
+        assert_eq!(too_long.err().unwrap_or_default()[0].code, "too-long");
+    }
+
+    #[test]
+    fn what_is_missing_or_there_twice_is_named() {
+        assert_eq!(mistakes(&json!({})), [("#/username".into(), "missing"), ("#/email".into(), "missing")]);
+        let twice = r#"{"username":"ada","email":"ada@example.org","email":"eve@example.org"}"#;
+        assert_eq!(read(twice).err().unwrap_or_default()[0].code, "repeated");
+        let both = json!({ "username": "ada", "email": "ada@example.org", "passwordHash": "x", "credential": {} });
+        assert_eq!(mistakes(&both), [("#/credential".into(), "conflict")]);
+    }
+
+    #[test]
+    fn a_hash_that_costs_too_much_refuses_the_line() {
+        let with =
+            |hash: &str| mistakes(&json!({ "username": "ada", "email": "ada@example.org", "passwordHash": hash }));
+        let refused = |code| [("#/passwordHash".to_owned(), code)];
+        assert_eq!(with("$2b$12$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y"), refused("beyond-bounds"));
+        assert_eq!(with("md5$salt$80fef0aa4805d23838480e040ce0f027"), refused("unsupported-hash"));
+    }
+}

@@ -1,0 +1,147 @@
+//! The file's lines, in blocks: read on a thread of its own, each line bounded, the file not.
+
+use std::{
+    io::{self, BufRead, BufReader, Read},
+    thread,
+};
+
+use tokio::sync::mpsc;
+
+/// Longer lines are refused. Attributes are at most 16 KiB, and JSON may write each of
+/// their characters as six.
+pub(super) const MAX_LINE_BYTES: usize = 128 * 1024;
+/// Of a block, whichever comes first.
+const BLOCK_LINES: usize = 1_000;
+const BLOCK_BYTES: usize = 4 * 1024 * 1024;
+/// Blocks that wait to be taken.
+const WAITING: usize = 2;
+
+/// Some lines that follow each other.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) lines: Vec<Line>,
+    /// The number of its last line, and where the next one begins, counted in bytes.
+    pub(super) last_line: u64,
+    pub(super) end: u64,
+}
+
+/// One line that is not blank, or was too long to be kept.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Counted from one.
+    pub(super) number: u64,
+    pub(super) text: Option<Vec<u8>>,
+}
+
+/// Starts the thread. `at` is where `source` stands: the lines and bytes before it.
+pub(super) fn read(source: Box<dyn Read + Send>, at: (u64, u64)) -> mpsc::Receiver<io::Result<Block>> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    thread::spawn(move || {
+        let mut blocks = Blocks { source: BufReader::with_capacity(256 * 1024, source), line: at.0, byte: at.1 };
+        while let Some(block) = blocks.next().transpose() {
+            let failed = block.is_err();
+            if sender.blocking_send(block).is_err() || failed {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+struct Blocks<R> {
+    source: R,
+    line: u64,
+    byte: u64,
+}
+
+impl<R: BufRead> Blocks<R> {
+    fn next(&mut self) -> io::Result<Option<Block>> {
+        let (mut lines, mut held, begin) = (Vec::new(), 0, self.line);
+        while self.line - begin < BLOCK_LINES as u64 && held < BLOCK_BYTES {
+            let mut text = Vec::new();
+            let length = read_line(&mut self.source, &mut text)?;
+            if length == 0 {
+                break;
+            }
+            self.line += 1;
+            self.byte += length;
+            // As some editors begin a file.
+            if self.line == 1 && text.starts_with(b"\xef\xbb\xbf") {
+                text.drain(..3);
+            }
+            let whole = length <= MAX_LINE_BYTES as u64;
+            if !whole || !text.trim_ascii().is_empty() {
+                held += text.len();
+                lines.push(Line { number: self.line, text: whole.then_some(text) });
+            }
+        }
+        Ok((self.line > begin).then_some(Block { lines, last_line: self.line, end: self.byte }))
+    }
+}
+
+/// Reads to the end of a line and keeps as much of it as a line may have; its length
+/// with the line break, 0 at the end.
+fn read_line(source: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<u64> {
+    let mut length = 0;
+    loop {
+        let read = match source.fill_buf() {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let (part, ends) = match read.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (&read[..=at], true),
+            None => (read, read.is_empty()),
+        };
+        let room = MAX_LINE_BYTES.saturating_sub(text.len());
+        text.extend_from_slice(&part[..part.len().min(room)]);
+        let used = part.len();
+        length += used as u64;
+        source.consume(used);
+        if ends {
+            return Ok(length);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocks(text: &[u8]) -> Vec<Block> {
+        let mut blocks = Blocks { source: BufReader::with_capacity(7, text), line: 0, byte: 0 };
+        std::iter::from_fn(|| blocks.next().unwrap()).collect()
+    }
+
+    fn numbers(block: &Block) -> Vec<u64> {
+        block.lines.iter().map(|line| line.number).collect()
+    }
+
+    #[test]
+    fn blank_lines_count_and_are_left_out() {
+        let [block] = blocks(b"\xef\xbb\xbfone\n\n \r\nfour\r\nfive").try_into().unwrap();
+        assert_eq!(numbers(&block), [1, 4, 5]);
+        assert_eq!(block.lines[0].text.as_deref(), Some(&b"one\n"[..]));
+        assert_eq!((block.last_line, block.end), (5, 21));
+        assert!(blocks(b"").is_empty());
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_not_kept_and_ends_where_it_ends() {
+        let mut text = vec![b'x'; 3 * MAX_LINE_BYTES];
+        text.extend_from_slice(b"\nnext\n");
+        let [block] = blocks(&text).try_into().unwrap();
+        assert!(block.lines[0].text.is_none());
+        assert_eq!(block.lines[1].text.as_deref(), Some(&b"next\n"[..]));
+        assert_eq!(block.end, text.len() as u64);
+        let longest = vec![b'x'; MAX_LINE_BYTES];
+        assert!(blocks(&longest)[0].lines[0].text.is_some());
+    }
+
+    #[test]
+    fn a_block_has_a_bound() {
+        let blocks = blocks(&b"a\n".repeat(2 * BLOCK_LINES + 1));
+        assert_eq!(blocks.iter().map(|block| block.last_line).collect::<Vec<_>>(), [1000, 2000, 2001]);
+        assert_eq!(blocks[1].end, 4000);
+    }
+}

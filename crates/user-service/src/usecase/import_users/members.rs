@@ -1,0 +1,143 @@
+//! One line as JSON: its members taken one by one, and everything that is wrong with them.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::{Map, Value};
+
+use crate::domain::Invalid;
+
+/// Something that is wrong with a line. Never repeats a value: it may be a hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mistake {
+    /// A JSON Pointer as a URI fragment: `#/email`; `#` is the line as a whole.
+    pub pointer: String,
+    /// Stable and kebab-case, for programs.
+    pub code: &'static str,
+    /// One sentence, for people.
+    pub detail: String,
+}
+
+impl Mistake {
+    pub(super) fn whole(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { pointer: "#".to_owned(), code, detail: detail.into() }
+    }
+
+    pub(super) fn member(name: &str, code: &'static str, detail: impl Into<String>) -> Self {
+        // Only names that we know, and unknown ones cut short; RFC 6901's own characters escaped.
+        let name: String = name.chars().take(64).collect();
+        let pointer = format!("#/{}", name.replace('~', "~0").replace('/', "~1"));
+        Self { pointer, code, detail: detail.into() }
+    }
+}
+
+/// The members that nobody has taken yet, and the mistakes so far.
+pub(super) struct Members {
+    left: Map<String, Value>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Members {
+    /// # Errors
+    /// Not UTF-8, not JSON, not an object.
+    pub(super) fn parse(line: &[u8]) -> Result<Self, Mistake> {
+        let unread = |error: &serde_json::Error| {
+            let what = if error.is_data() { "is no JSON object" } else { "is not JSON" };
+            Mistake::whole("malformed-line", format!("The line {what} (at byte {}).", error.column()))
+        };
+        let Object { members, repeated } = serde_json::from_slice(line).map_err(|error| unread(&error))?;
+        let twice = |name: &String| Mistake::member(name, "repeated", "The member is there more than once.");
+        Ok(Self { left: members, mistakes: repeated.iter().map(twice).collect() })
+    }
+
+    /// The member's value; `null` is as good as none.
+    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+        self.left.remove(name).filter(|value| !value.is_null())
+    }
+
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => Some(text),
+            _ => self.wrong_type(name, "a string"),
+        }
+    }
+
+    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.take(name)? {
+            Value::Bool(flag) => Some(flag),
+            _ => self.wrong_type(name, "true or false"),
+        }
+    }
+
+    /// The value, or its mistake noted.
+    pub(super) fn check<T>(&mut self, name: &str, parsed: Result<T, Invalid>) -> Option<T> {
+        parsed.map_err(|invalid| self.mistakes.push(Mistake::member(name, invalid.code, invalid.detail))).ok()
+    }
+
+    /// A text that is parsed, if it is there.
+    pub(super) fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Option<T> {
+        let text = self.text(name)?;
+        self.check(name, parse(&text))
+    }
+
+    /// A text that has to be there.
+    pub(super) fn required<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Option<T> {
+        if self.left.get(name).is_none_or(Value::is_null) {
+            self.left.remove(name);
+            self.note(name, "missing", "The member is missing.");
+            return None;
+        }
+        self.parsed(name, parse)
+    }
+
+    pub(super) fn note(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
+        self.mistakes.push(Mistake::member(name, code, detail));
+    }
+
+    pub(super) fn wrong_type<T>(&mut self, name: &str, expected: &str) -> Option<T> {
+        self.note(name, "wrong-type", format!("Expected {expected}."));
+        None
+    }
+
+    /// All mistakes; what nobody has taken is one.
+    pub(super) fn mistakes(mut self) -> Vec<Mistake> {
+        for name in self.left.keys() {
+            self.mistakes.push(Mistake::member(name, "unknown", "There is no such member."));
+        }
+        self.mistakes
+    }
+}
+
+/// An object, and the names that are in it more than once.
+struct Object {
+    members: Map<String, Value>,
+    repeated: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut access: A) -> Result<Object, A::Error> {
+                let mut object = Object { members: Map::new(), repeated: Vec::new() };
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if object.members.contains_key(&name) {
+                        object.repeated.push(name);
+                    } else {
+                        object.members.insert(name, value);
+                    }
+                }
+                Ok(object)
+            }
+        }
+
+        deserializer.deserialize_map(Visitor)
+    }
+}
