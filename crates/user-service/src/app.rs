@@ -244,7 +244,7 @@ fn allowed_origins(config: &Config) -> anyhow::Result<AllowedOrigins> {
 }
 
 /// What every user's attributes have to match.
-fn attribute_rules(config: &Config) -> anyhow::Result<AttributeRules> {
+pub fn attribute_rules(config: &Config) -> anyhow::Result<AttributeRules> {
     let Some(path) = &config.attributes.schema_file else { return Ok(AttributeRules::default()) };
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("attributes.schema_file {} cannot be read", path.display()))?;

@@ -13,6 +13,7 @@ use service_kit::{Clock, Ids, cli::UsageError, mongo};
 
 use super::{progress, report::Report};
 use crate::{
+    app,
     config::Config,
     store::{self, Store},
     usecase::{self, Import, Importer, Progress},
@@ -59,7 +60,8 @@ pub(super) async fn run(config: &Config, database: &Database, store: Store, want
         admins: wanted.admins,
         again: wanted.again,
     };
-    let importer = Importer::new(store, &config.hashing.settings(), clock.clone(), ids)?;
+    let attributes = app::attribute_rules(config)?;
+    let importer = Importer::new(store, &config.hashing.settings(), attributes, clock.clone(), ids)?;
     let started = clock.now();
     let (running, standing) = usecase::begin_import(importer, import).await?;
     let (after, bytes) = match standing {

@@ -1,5 +1,7 @@
 //! One line of an import becomes an account, by the rules that hold for everybody.
 
+use std::sync::Arc;
+
 use bson::DateTime;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -11,7 +13,7 @@ use super::{
     members::{Members, Mistake},
 };
 use crate::{
-    domain::{Attributes, DisplayName, Email, Invalid, Locale, Roles, Timezone, UserStatus, Username},
+    domain::{AttributeRules, DisplayName, Email, Invalid, Locale, Roles, Timezone, UserStatus, Username, Writer},
     hashing::{ForeignHashes, PasswordHash, Unusable},
     outbox::{Origin, Outbox},
     store::{ImportedFrom, SCHEMA_VERSION, SessionRule, UserRecord},
@@ -24,6 +26,7 @@ const SKEW: SignedDuration = SignedDuration::from_hours(24);
 /// What all lines of one import have in common.
 pub(super) struct Accounts {
     pub(super) hashes: ForeignHashes,
+    pub(super) attributes: Arc<AttributeRules>,
     pub(super) ids: Ids,
     /// The import's id.
     pub(super) import: String,
@@ -52,8 +55,8 @@ impl Accounts {
         let display_name = members.parsed("displayName", DisplayName::parse);
         let locale = members.parsed("locale", Locale::parse);
         let timezone = members.parsed("timezone", Timezone::parse);
-        let attributes = members.take("attributes").map(Attributes::parse);
-        let attributes = attributes.and_then(|parsed| members.check("attributes", parsed));
+        let attributes = self.attributes.first(members.take("attributes"), Writer::Admin);
+        let attributes = members.fitting("attributes", attributes).flatten();
         let roles = self.roles(&mut members);
         let status = members.parsed("status", parse_status).unwrap_or(UserStatus::Active);
         let created_at = members.parsed("createdAt", |text| parse_time(text, now)).unwrap_or(self.began);
@@ -206,6 +209,7 @@ mod tests {
         };
         Accounts {
             hashes: ForeignHashes::new(&settings).unwrap(),
+            attributes: Arc::default(),
             ids: Ids::sequence(1),
             import: "0123456789abcdef0123456789abcdef".into(),
             welcome: false,
@@ -320,6 +324,21 @@ mod tests {
         assert_eq!(read(twice).err().unwrap_or_default()[0].code, "repeated");
         let both = json!({ "username": "ada", "email": "ada@example.org", "passwordHash": "x", "credential": {} });
         assert_eq!(mistakes(&both), [("#/credential".into(), "conflict")]);
+    }
+
+    #[test]
+    fn attributes_match_the_operator_s_schema() {
+        let schema = r#"{"properties":{"plan":{"enum":["free","pro"]},"a/b":{"type":"integer"}},"required":["plan"]}"#;
+        let accounts = Accounts { attributes: Arc::new(AttributeRules::parse(schema).unwrap()), ..accounts() };
+        let codes = |attributes: Value| {
+            let line = json!({ "username": "ada", "email": "ada@example.org", "attributes": attributes }).to_string();
+            let found = accounts.read(&Line { number: 1, text: Some(line.into()) }, Timestamp::MAX);
+            let found = found.err().unwrap_or_default().into_iter();
+            found.map(|mistake| (mistake.pointer, mistake.code)).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(json!({ "plan": "pro", "a/b": 1 })), []);
+        assert_eq!(codes(Value::Null), [("#/attributes/plan".to_owned(), "missing")]);
+        assert_eq!(codes(json!({ "plan": "pro", "a/b": "x" })), [("#/attributes/a~1b".to_owned(), "wrong-type")]);
     }
 
     #[test]

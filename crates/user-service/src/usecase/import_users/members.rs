@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
-use crate::domain::Invalid;
+use crate::domain::{Invalid, Misfit, pointer};
 
 /// Something that is wrong with a line. Never repeats a value: it may be a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,10 +24,15 @@ impl Mistake {
     }
 
     pub(super) fn member(name: &str, code: &'static str, detail: impl Into<String>) -> Self {
-        // Only names that we know, and unknown ones cut short; RFC 6901's own characters escaped.
+        // Names that we know, and unknown ones cut short.
         let name: String = name.chars().take(64).collect();
-        let pointer = format!("#/{}", name.replace('~', "~0").replace('/', "~1"));
-        Self { pointer, code, detail: detail.into() }
+        Self { pointer: pointer([name]), code, detail: detail.into() }
+    }
+
+    /// At a place within a member.
+    fn within(name: &str, misfit: Misfit) -> Self {
+        let path = [name].into_iter().chain(misfit.path.iter().map(String::as_str));
+        Self { pointer: pointer(path), code: misfit.invalid.code, detail: misfit.invalid.detail }
     }
 }
 
@@ -72,6 +77,12 @@ impl Members {
     /// The value, or its mistake noted.
     pub(super) fn check<T>(&mut self, name: &str, parsed: Result<T, Invalid>) -> Option<T> {
         parsed.map_err(|invalid| self.mistakes.push(Mistake::member(name, invalid.code, invalid.detail))).ok()
+    }
+
+    /// As [`Members::check`], for a value that is judged as a whole.
+    pub(super) fn fitting<T>(&mut self, name: &str, judged: Result<T, Vec<Misfit>>) -> Option<T> {
+        let misfits = judged.map_err(|misfits| misfits.into_iter().map(|misfit| Mistake::within(name, misfit)));
+        misfits.map_err(|mistakes| self.mistakes.extend(mistakes)).ok()
     }
 
     /// A text that is parsed, if it is there.

@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::{account::Accounts, block::Decided, seen::Seen};
 use crate::{
+    domain::AttributeRules,
     hashing::{ForeignHashes, HashingSettings, InvalidSetting},
     store::{ImportRecord, Store},
 };
@@ -30,6 +31,7 @@ pub use members::Mistake;
 pub struct Importer {
     pub store: Store,
     pub hashes: ForeignHashes,
+    pub attributes: Arc<AttributeRules>,
     pub clock: Clock,
     pub ids: Ids,
 }
@@ -37,8 +39,14 @@ pub struct Importer {
 impl Importer {
     /// # Errors
     /// For bounds on hashes that make no sense.
-    pub fn new(store: Store, settings: &HashingSettings, clock: Clock, ids: Ids) -> Result<Self, InvalidSetting> {
-        Ok(Self { store, hashes: ForeignHashes::new(settings)?, clock, ids })
+    pub fn new(
+        store: Store,
+        settings: &HashingSettings,
+        attributes: AttributeRules,
+        clock: Clock,
+        ids: Ids,
+    ) -> Result<Self, InvalidSetting> {
+        Ok(Self { store, hashes: ForeignHashes::new(settings)?, attributes: Arc::new(attributes), clock, ids })
     }
 }
 
@@ -162,6 +170,7 @@ pub async fn begin(importer: Importer, import: Import) -> Result<(Running, Progr
     }
     let accounts = Accounts {
         hashes: importer.hashes.clone(),
+        attributes: Arc::clone(&importer.attributes),
         ids: importer.ids.clone(),
         import: record.id.clone(),
         welcome: import.welcome,
