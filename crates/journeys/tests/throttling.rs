@@ -7,8 +7,9 @@ use futures_util::{TryStreamExt as _, future::join_all};
 use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::{
-    Answer, Api, DEADLINE, Mode, Person, ServiceSpec, Stack, TcpProxy, World, eventually, remember_secret,
+    Answer, Api, DEADLINE, Mode, Person, ServiceSpec, Stack, TcpProxy, Tokens, World, eventually, remember_secret,
 };
+use totp_rs::Totp;
 
 const LOGIN: &str = "/api/auth/login";
 const RESEND: &str = "/api/auth/email-verification/resend";
@@ -269,6 +270,91 @@ async fn known_networks(world: &World, person: &Person) -> Vec<Document> {
     let user = users.find_one(doc! { "email": &person.email }).await.expect("users can be read").expect("it is there");
     let known = user.get_array("knownNetworks").expect("networks are remembered");
     known.iter().filter_map(bson::Bson::as_document).cloned().collect()
+}
+
+/// An authenticator for this account, and the code that it shows now.
+async fn turn_totp_on(api: &Api, person: &Person, token: &str) -> Totp {
+    let me = api.with_token(token);
+    let started = me.post("/api/users/me/totp", &json!({ "password": person.password })).await.expect(200);
+    let totp = Totp::from_url(started.string("otpauthUri")).expect("an authenticator reads the URI");
+    let confirmed = me.post("/api/users/me/totp/confirm", &json!({ "code": code(&totp, 0) })).await.expect(200);
+    for code in confirmed.json()["recoveryCodes"].as_array().into_iter().flatten() {
+        remember_secret("recovery code", code.as_str().unwrap_or_default());
+    }
+    totp
+}
+
+/// Of so many steps of half a minute from now.
+fn code(totp: &Totp, steps: u64) -> String {
+    let now = u64::try_from(
+        jiff::Timestamp::from_millisecond(DateTime::now().timestamp_millis()).expect("a time").as_second(),
+    );
+    totp.generate(now.expect("after 1970") + 30 * steps).to_string()
+}
+
+#[tokio::test]
+async fn codes_are_guessed_as_slowly_as_passwords() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "codes").await;
+    let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").set("LIMITS__ACCOUNT_FREE_FAILURES", "5");
+    let service = spec.start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let tokens = Tokens::of(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
+    let totp = turn_totp_on(&api, &ada, &tokens.access).await;
+
+    // Whoever has the password is held at the code, however often they log in.
+    let second_step = async |address: &str, code: &str| {
+        let first = sign_in(&api, address, &ada).await.expect_problem(401, "mfa-required");
+        let token = first.string("mfaToken");
+        remember_secret("mfa token", &token);
+        from(&api, address, "/api/auth/login/totp", &json!({ "mfaToken": token, "code": code })).await
+    };
+    for left in (0..3).rev() {
+        let answer = second_step("198.51.100.1", "abc-def").await.expect_problem(401, "invalid-credentials");
+        assert!(answer.header("ratelimit").starts_with(&format!("\"code\";r={left};")), "{:?}", answer.headers);
+    }
+    let held = second_step("198.51.100.1", &code(&totp, 1)).await.expect_problem(429, "rate-limited");
+    assert_about(seconds(&held), 600);
+    for _ in 0..2 {
+        let _ = second_step("198.51.100.2", "abc-def").await.expect(401);
+    }
+    let held = second_step("198.51.100.3", &code(&totp, 1)).await.expect_problem(429, "rate-limited");
+    assert_about(seconds(&held), 900);
+    // The owner is not kept out, and is told: somebody has the password.
+    let entered = second_step("203.0.113.7", &code(&totp, 1)).await.expect(200);
+    assert_eq!(entered.header("ratelimit"), "\"code\";r=3;t=0");
+    let _ = Tokens::of(&entered);
+    world.topic_reader().read_type("user.locked.v1", 1).await;
+    assert!(service.metric("user_service_throttled_total", "scope=\"code\"").await >= 1.0);
+    assert!(service.metric("user_service_throttled_total", "scope=\"account\"").await >= 1.0);
+}
+
+#[tokio::test]
+async fn a_stolen_session_does_not_guess_the_password_and_keeps_nobody_else_out() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "again").await;
+    let service = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let stolen = api.with_token(&api.login(&ada).await.access);
+    let own = api.with_token(&api.login(&ada).await.access);
+
+    let body =
+        |current: &str| json!({ "currentPassword": current, "newPassword": format!("{} changed", ada.password) });
+    remember_secret("password", &format!("{} changed", ada.password));
+    let path = "/api/users/me/password";
+    for left in (0..3).rev() {
+        let answer = stolen.put(path, &body("a guess of a password")).await.expect_problem(403, "wrong-password");
+        assert!(answer.header("ratelimit").starts_with(&format!("\"password\";r={left};")), "{:?}", answer.headers);
+    }
+    let held = stolen.put(path, &body(&ada.password)).await.expect_problem(429, "rate-limited");
+    assert_about(seconds(&held), 600);
+    let delete = stolen.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await;
+    let _ = delete.expect_problem(429, "rate-limited");
+    let _ = own.put(path, &body(&ada.password)).await.expect(204);
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl Accounts {
             let now = self.clock.now();
             let user = self.store.users.by_id(token.user).await?.ok_or(LoginTotpError::TokenInvalid)?;
             let totp = self.of_token(&user, &token, now).ok_or(LoginTotpError::TokenInvalid)?;
-            let accepted = self.second_factor(token.user, totp, code, origin)?;
+            let accepted = self.second_factor(&user, totp, code, origin).await?;
             let beginning = self.with_second_factor(&user, &token, accepted, now, origin)?;
             if let Some(signed_in) = self.begin_session(beginning, origin).await? {
                 return Ok(signed_in);

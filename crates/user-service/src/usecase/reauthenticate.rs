@@ -26,8 +26,19 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<PasswordHash, Reauthentication> {
         let stored = caller.user.password_hash().map_err(Failure::from)?;
-        match self.hashes.verify(password, Some(&stored)).await.map_err(Failure::from)? {
-            Verdict::Match { .. } => Ok(stored),
+        let charged = self.throttle.password(caller.user.id.into(), caller.session).await?;
+        let verdict = match self.hashes.verify(password, Some(&stored)).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                self.throttle.was_not_judged(&charged).await;
+                return Err(Failure::from(error).into());
+            }
+        };
+        match verdict {
+            Verdict::Match { .. } => {
+                self.throttle.was_right(&charged).await;
+                Ok(stored)
+            }
             Verdict::Mismatch => {
                 self.background.note_wrong_password(caller.user.id.into(), origin);
                 Err(Reauthentication::WrongPassword)

@@ -9,11 +9,11 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{Accounts, Failure, reauthenticate::Reauthentication};
+use super::{Accounts, Failure, lock::UnderAttack, reauthenticate::Reauthentication};
 use crate::{
     domain::{RecoveryCode, SecondFactorCode, TotpSecret, recovery_code},
     outbox::Origin,
-    store::{TotpRecord, binary},
+    store::{TotpRecord, UserRecord, binary},
 };
 use service_kit::mongo::StoreError;
 
@@ -78,14 +78,31 @@ pub(super) struct AcceptedCode {
 
 impl Accounts {
     /// Judges a code of this account against the state of its second factor. Every code
-    /// is judged here, and nowhere else.
-    pub(super) fn second_factor(
+    /// is judged here, and nowhere else; before, it is charged.
+    pub(super) async fn second_factor(
         &self,
-        user: Uuid,
+        user: &UserRecord,
         totp: &TotpRecord,
         code: &SecretString,
         origin: &Origin,
     ) -> Result<AcceptedCode, CodeRefused> {
+        let id = user.id.into();
+        let charged = self.throttle.code(user, origin, self.clock.now()).await?;
+        let judged = self.judge(id, totp, code);
+        match &judged {
+            Ok(_) => self.throttle.was_right(&charged).await,
+            Err(CodeRefused::Wrong) => {
+                self.background.note_refused_code(id, origin);
+                if let Some(until) = charged.under_attack() {
+                    self.background.tell_attack(UnderAttack { user: id, until, origin: origin.clone() });
+                }
+            }
+            Err(CodeRefused::Failure(_)) => self.throttle.was_not_judged(&charged).await,
+        }
+        judged
+    }
+
+    fn judge(&self, user: Uuid, totp: &TotpRecord, code: &SecretString) -> Result<AcceptedCode, CodeRefused> {
         let accepted = match SecondFactorCode::parse(code.expose_secret()) {
             Some(SecondFactorCode::Totp(code)) => {
                 let secret = self.open_totp_secret(user, &totp.secret)?;
@@ -101,13 +118,7 @@ impl Accounts {
             }
             None => None,
         };
-        match accepted {
-            Some((totp, method)) => Ok(AcceptedCode { totp, method }),
-            None => {
-                self.background.note_refused_code(user, origin);
-                Err(CodeRefused::Wrong)
-            }
-        }
+        accepted.map(|(totp, method)| AcceptedCode { totp, method }).ok_or(CodeRefused::Wrong)
     }
 
     /// The secret as it is stored: sealed, and of use in this account only.

@@ -80,7 +80,7 @@ async fn change_totp(
                 return Err(SecondFactorError::Gone);
             }
             let totp = user.totp.as_ref().ok_or(SecondFactorError::NotOn)?;
-            let accepted = this.second_factor(user.id.into(), totp, &proof.code, &origin)?;
+            let accepted = this.second_factor(user, totp, &proof.code, &origin).await?;
             let change = change(user, accepted.totp);
             let commit = this.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
             if let Next::Done(written) = after(commit)? {

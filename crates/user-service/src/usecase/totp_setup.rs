@@ -98,7 +98,7 @@ impl Accounts {
             let setup = user.totp_setup.as_ref().filter(|setup| now < setup.expires_at.to_jiff());
             let setup = setup.ok_or(SecondFactorError::NotStarted)?;
             // The code counts as used: a login wants the next one.
-            let accepted = self.second_factor(id, &TotpRecord::unused(setup, now), code, origin)?;
+            let accepted = self.second_factor(user, &TotpRecord::unused(setup, now), code, origin).await?;
             let totp = TotpRecord { recovery_codes: recovery_codes.clone(), ..accepted.totp };
             let change = Change {
                 totp: TotpChange::On(totp),

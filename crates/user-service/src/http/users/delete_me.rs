@@ -11,7 +11,7 @@ use crate::{
         conditional::IfMatch,
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
-        refusals::{BodyRefused, NotSignedIn, TryLater},
+        refusals::{BodyRefused, NotSignedIn, Throttled, TryLater},
         request_context::RequestContext,
         signed_in_caller::SignedInCaller,
         validation::Validation,
@@ -37,7 +37,7 @@ pub(crate) struct Body {
         (status = 204, description = "Deleted"),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, TryLater,
+        BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn delete(
     accounts: web::Data<Accounts>,

@@ -38,6 +38,10 @@ const FIRST_LINE: u32 = 2;
 
 /// The rows of one login identifier: as a whole, and for each network.
 const LOGIN: &str = "login";
+/// The same of one user's second factor.
+const CODE: &str = "code";
+/// The rows of one user's password asked again: for each session.
+const PASSWORD: &str = "password";
 /// What is remembered of a user's networks.
 const KNOWN: &str = "known-network";
 
@@ -184,22 +188,59 @@ impl Throttle {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Attempt, Failure> {
-        let own = Policy { name: "login", scope: "login", rule: self.backoff(self.limits.login_free_failures) };
+        self.guess(LOGIN, identifier.key().as_bytes(), user, origin, now).await
+    }
+
+    /// A code of this user's second factor, held as a login is: whoever has the password
+    /// cannot keep its owner out by wrong codes either.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is away.
+    pub async fn code(&self, user: &UserRecord, origin: &Origin, now: Timestamp) -> Result<Attempt, Failure> {
+        self.guess(CODE, &user.id.bytes(), Some(user), origin, now).await
+    }
+
+    /// The password of somebody who is signed in. Held is the session: whoever has stolen
+    /// it does not keep the others out.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is away.
+    pub async fn password(&self, user: Uuid, session: Uuid) -> Result<Attempt, Failure> {
+        let own = self.own(PASSWORD);
+        let key = self.hash.part(PASSWORD, user.as_bytes(), session.as_bytes());
+        let mut attempt = Attempt { own: None, policy: own, account: None, under_attack: None };
+        if self.limits.enabled {
+            self.charge(&own, key).await?;
+            attempt.own = Some(key);
+        }
+        Ok(attempt)
+    }
+
+    /// A guess of a secret of `subject`: the failures of this network count, and those of
+    /// all networks that the user, if there is one, has not logged in from.
+    async fn guess(
+        &self,
+        scope: &'static str,
+        subject: &[u8],
+        user: Option<&UserRecord>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Attempt, Failure> {
+        let own = self.own(scope);
         let mut attempt = Attempt { own: None, policy: own, account: None, under_attack: None };
         if !self.limits.enabled {
             return Ok(attempt);
         }
-        let subject = identifier.key().as_bytes();
         let network = Network::throttled(address(origin)).to_bytes();
-        let key = self.hash.part(LOGIN, subject, &network);
+        let key = self.hash.part(scope, subject, &network);
         self.charge(&own, key).await?;
         attempt.own = Some(key);
 
         let free = self.limits.account_free_failures;
         let longest = self.limits.login_max_wait;
         let rule = ThrottleRule::Backoff { free, first: longest / ACCOUNT_FIRST, longest };
-        let account = Policy { name: "login", scope: "account", rule };
-        let key = self.hash.whole(LOGIN, subject);
+        let account = Policy { name: scope, scope: "account", rule };
+        let key = self.hash.whole(scope, subject);
         if user.is_some_and(|user| self.knows(user, origin, now)) {
             // As much work as for a stranger, so that the time does not tell.
             self.store.look(key, rule).await?;
@@ -249,7 +290,11 @@ impl Throttle {
     /// # Errors
     /// When the database is away.
     pub async fn release(&self, user: &UserRecord) -> Result<bool, StoreError> {
+        let id = user.id.bytes();
         let mut rows = 0;
+        for scope in [CODE, PASSWORD] {
+            rows += self.store.forget_subject(self.hash.whole(scope, &id).subject).await?;
+        }
         for key in user.email_keys.first().into_iter().chain([&user.username_key]) {
             rows += self.store.forget_subject(self.hash.whole(LOGIN, key.as_bytes()).subject).await?;
         }
@@ -293,8 +338,10 @@ impl Throttle {
         }
     }
 
-    fn backoff(&self, free: u32) -> ThrottleRule {
-        ThrottleRule::Backoff { free, first: self.limits.login_first_wait, longest: self.limits.login_max_wait }
+    /// What holds one network, or one session.
+    fn own(&self, name: &'static str) -> Policy {
+        let Limits { login_free_failures: free, login_first_wait: first, login_max_wait: longest, .. } = self.limits;
+        Policy { name, scope: name, rule: ThrottleRule::Backoff { free, first, longest } }
     }
 
     fn rate(&self, name: &'static str, quota: u32, window: Duration) -> Policy {

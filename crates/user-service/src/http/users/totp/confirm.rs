@@ -10,7 +10,7 @@ use crate::{
     http::{
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
-        refusals::{BodyRefused, NotSignedIn, TryLater},
+        refusals::{BodyRefused, NotSignedIn, Throttled, TryLater},
         request_context::RequestContext,
         signed_in_caller::SignedInCaller,
     },
@@ -34,7 +34,7 @@ pub(crate) struct Body {
         (status = 200, description = "It is on; these get the person in without the authenticator", body = RecoveryCodesBody),
         (status = 403, description = "`wrong-code`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`conflict`: not started, expired, or on already", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, TryLater,
+        BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn post(
     accounts: web::Data<Accounts>,

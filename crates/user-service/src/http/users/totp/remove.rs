@@ -7,7 +7,7 @@ use crate::{
     http::{
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
-        refusals::{BodyRefused, NotSignedIn, TryLater},
+        refusals::{BodyRefused, NotSignedIn, Throttled, TryLater},
         request_context::RequestContext,
         signed_in_caller::SignedInCaller,
     },
@@ -21,7 +21,7 @@ use crate::{
         (status = 204, description = "Off"),
         (status = 403, description = "`wrong-password`, `wrong-code`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`conflict`: it is not on", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, TryLater,
+        BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn delete(
     accounts: web::Data<Accounts>,

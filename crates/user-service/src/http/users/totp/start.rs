@@ -11,7 +11,7 @@ use crate::{
     http::{
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
-        refusals::{BodyRefused, NotSignedIn, TryLater},
+        refusals::{BodyRefused, NotSignedIn, Throttled, TryLater},
         request_context::RequestContext,
         signed_in_caller::SignedInCaller,
         validation::Validation,
@@ -51,7 +51,7 @@ pub(crate) struct Started {
         (status = 200, description = "The secret, in three forms", body = Started),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`conflict`: it is on already", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, TryLater,
+        BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn post(
     accounts: web::Data<Accounts>,
