@@ -23,6 +23,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("users", "IXSCAN { status: 1, _id: -1 }"),
     ("users", "IXSCAN { status: 1, emailKeys.0: 1 }"),
     ("users", "IXSCAN { status: 1, usernameKey: 1 }"),
+    ("throttles", "IDHACK"),
     ("sessions", "IXSCAN { userId: 1, createdAt: -1, _id: -1 }"),
     ("audit", "IXSCAN { userId: 1, at: -1, _id: -1 }"),
 ];
@@ -32,7 +33,7 @@ async fn every_query_of_an_accounts_life_uses_its_index() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "plans").await;
     let spec = world.user_service().set("RELAY__SWEEP_MIN_AGE", "0s").set("RELAY__SWEEP_INTERVAL", "100ms");
-    let mut service = spec.start().await;
+    let mut service = spec.set("LIMITS__ENABLED", "true").start().await;
     let database = world.user_database().await;
     until_all_indexes_are_there(&database).await;
     let root = admin(&world, &service, "root").await;

@@ -248,6 +248,40 @@ async fn the_owner_gets_in_from_a_known_network_while_an_attack_is_held() {
     let records = topic.read_all().await;
     assert_eq!(records.iter().filter(|record| record.event_type() == "user.locked.v1").count(), 1);
     assert_eq!(known_networks(&world, &ada).await.len(), 3);
+
+    // An administrator ends it: everybody may try again, everywhere.
+    let granted = service.spec().command(&["grant-role", &eve.email, "admin"]).await;
+    assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
+    let admin = api.with_token(&Tokens::of(&sign_in(&api, "198.51.100.1", &eve).await.expect(200)).access);
+    let (id, path) = (locked.key_text(), format!("/api/admin/users/{}/unlock", locked.key_text()));
+    assert!(locked_until(&world, &ada).await.is_some());
+    for _ in 0..2 {
+        let _ = admin.send(admin.request(Method::POST, &path)).await.expect(204);
+    }
+    assert!(locked_until(&world, &ada).await.is_none());
+    for address in ["192.0.2.77", "203.0.113.66"] {
+        let _ = guess(&api, address, &ada.email).await.expect(401);
+        let _ = sign_in(&api, address, &ada).await.expect(200);
+    }
+    let _ = guess(&api, "198.51.100.8", &nobody).await.expect(429);
+    let unlocked = topic.read_type("user.unlocked.v1", 1).await.remove(0);
+    assert_eq!(unlocked.key_text(), id);
+    // The second time nothing was held. And the next attack is a new one.
+    assert_eq!(attack(&ada.username).await, story);
+    topic.read_type("user.locked.v1", 2).await;
+    let records = topic.read_all().await;
+    assert_eq!(records.iter().filter(|record| record.event_type() == "user.unlocked.v1").count(), 1);
+    for unknown in ["0190d3f0-0000-7000-8000-000000000000", "nobody"] {
+        let path = format!("/api/admin/users/{unknown}/unlock");
+        let _ = admin.send(admin.request(Method::POST, &path)).await.expect_problem(404, "not-found");
+    }
+    let _ = api.send(api.request(Method::POST, &path)).await.expect_problem(401, "unauthorized");
+}
+
+async fn locked_until(world: &World, person: &Person) -> Option<DateTime> {
+    let users = world.user_database().await.collection::<Document>("users");
+    let user = users.find_one(doc! { "email": &person.email }).await.expect("users can be read").expect("it is there");
+    user.get_datetime("lockedUntil").ok().copied()
 }
 
 /// The link from the mail, used from there.

@@ -133,28 +133,41 @@ impl Background {
     /// Works until `stop`, and then until the queues are empty.
     pub async fn run(self, accounts: Arc<Accounts>, stop: CancellationToken) {
         let Self { mails, attacks, audit } = self;
-        tokio::join!(answer_requests(mails, attacks, &accounts, &stop), write_notes(audit, &accounts, &stop));
+        tokio::join!(
+            answer_requests(mails, &accounts, &stop),
+            tell_attacks(attacks, &accounts, &stop),
+            write_notes(audit, &accounts, &stop),
+        );
     }
 }
 
-async fn answer_requests(
-    mut mails: mpsc::Receiver<MailRequest>,
-    mut attacks: mpsc::Receiver<UnderAttack>,
-    accounts: &Accounts,
-    stop: &CancellationToken,
-) {
+async fn answer_requests(mut mails: mpsc::Receiver<MailRequest>, accounts: &Accounts, stop: &CancellationToken) {
     loop {
         tokio::select! {
             Some(request) = mails.recv() => serve(accounts, request).await,
-            Some(attack) = attacks.recv() => tell(accounts, attack).await,
             () = stop.cancelled() => break,
         }
     }
     mails.close();
-    attacks.close();
     while let Some(request) = mails.recv().await {
         serve(accounts, request).await;
     }
+}
+
+/// Not at once, for the reason that notes wait too.
+async fn tell_attacks(mut attacks: mpsc::Receiver<UnderAttack>, accounts: &Accounts, stop: &CancellationToken) {
+    loop {
+        let attack = tokio::select! {
+            Some(attack) = attacks.recv() => attack,
+            () = stop.cancelled() => break,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(NOTED_AFTER) => {}
+            () = stop.cancelled() => {}
+        }
+        tell(accounts, attack).await;
+    }
+    attacks.close();
     while let Some(attack) = attacks.recv().await {
         tell(accounts, attack).await;
     }

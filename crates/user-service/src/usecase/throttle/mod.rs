@@ -241,7 +241,7 @@ impl Throttle {
         let rule = ThrottleRule::Backoff { free, first: longest / ACCOUNT_FIRST, longest };
         let account = Policy { name: scope, scope: "account", rule };
         let key = self.hash.whole(scope, subject);
-        if user.is_some_and(|user| self.knows(user, origin, now)) {
+        if self.knows(user, origin, now) {
             // As much work as for a stranger, so that the time does not tell.
             self.store.look(key, rule).await?;
             return Ok(attempt);
@@ -301,10 +301,11 @@ impl Throttle {
         Ok(rows > 0)
     }
 
-    fn knows(&self, user: &UserRecord, origin: &Origin, now: Timestamp) -> bool {
-        let here = self.remembered(user.id.into(), origin);
-        user.known_networks
-            .iter()
+    /// Where there is no user there is as much to compute.
+    fn knows(&self, user: Option<&UserRecord>, origin: &Origin, now: Timestamp) -> bool {
+        let here = self.remembered(user.map_or(Uuid::nil(), |user| user.id.into()), origin);
+        user.into_iter()
+            .flat_map(|user| &user.known_networks)
             .any(|known| known.network.bytes == here && now < later(known.last_seen.to_jiff(), KNOWN_FOR))
     }
 
