@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aho_corasick::AhoCorasick;
 use bson::RawDocumentBuf;
 use futures_util::TryStreamExt as _;
 use rdkafka::{
@@ -66,9 +67,28 @@ pub fn secrets_used(stack: &Stack) -> BTreeMap<String, String> {
 /// Which of the secrets these bytes contain.
 #[must_use]
 pub fn leaks_in(place: &str, bytes: &[u8], secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
-    let text = String::from_utf8_lossy(bytes);
-    let found = secrets.iter().filter(|(value, _)| text.contains(value.as_str()));
-    found.map(|(_, what)| Leak { secret: what.clone(), place: place.to_owned() }).collect()
+    Search::of(secrets).leaks_in(place, bytes)
+}
+
+/// A search for all secrets of a run in one pass: a run has thousands of them, and more
+/// places to look at.
+#[derive(Clone)]
+struct Search {
+    values: AhoCorasick,
+    /// What each is, in the order of `values`.
+    what: Vec<String>,
+}
+
+impl Search {
+    fn of(secrets: &BTreeMap<String, String>) -> Self {
+        let values = AhoCorasick::new(secrets.keys()).expect("some thousand short texts are within its limits");
+        Self { values, what: secrets.values().cloned().collect() }
+    }
+
+    fn leaks_in(&self, place: &str, bytes: &[u8]) -> BTreeSet<Leak> {
+        let found = self.values.find_overlapping_iter(bytes).map(|hit| &self.what[hit.pattern().as_usize()]);
+        found.map(|what| Leak { secret: what.clone(), place: place.to_owned() }).collect()
+    }
 }
 
 /// Searches the services' logs, every topic and every collection of the run.
@@ -76,7 +96,7 @@ pub fn leaks_in(place: &str, bytes: &[u8], secrets: &BTreeMap<String, String>) -
 /// # Panics
 /// When one of them cannot be read.
 pub async fn search_everything(stack: &Stack) -> BTreeSet<Leak> {
-    let secrets = secrets_used(stack);
+    let secrets = Search::of(&secrets_used(stack));
     let mut leaks = in_logs(stack, &secrets);
     leaks.extend(in_topics(stack, &secrets).await);
     leaks.extend(in_collections(stack, &secrets).await);
@@ -84,17 +104,17 @@ pub async fn search_everything(stack: &Stack) -> BTreeSet<Leak> {
 }
 
 /// The services' logs. What the mail server logs is the mails, in which tokens have to be.
-fn in_logs(stack: &Stack, secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
+fn in_logs(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
     let ours = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.starts_with("user-service") || name.starts_with("email-service")
     };
     let logs = files_below(&stack.directory().join("logs")).into_iter().filter(ours);
-    logs.flat_map(|path| leaks_in(&path.display().to_string(), &fs::read(&path).unwrap_or_default(), secrets)).collect()
+    logs.flat_map(|path| secrets.leaks_in(&path.display().to_string(), &fs::read(&path).unwrap_or_default())).collect()
 }
 
 /// One consumer reads all topics: a run has hundreds of them.
-async fn in_topics(stack: &Stack, secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
+async fn in_topics(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
     let (brokers, secrets) = (stack.brokers().to_owned(), secrets.clone());
     let search = move || {
         let consumer: BaseConsumer = ClientConfig::new()
@@ -117,7 +137,7 @@ async fn in_topics(stack: &Stack, secrets: &BTreeMap<String, String>) -> BTreeSe
                     let record = Record::of(&message);
                     let headers = record.headers.into_iter().filter_map(|(_, value)| value);
                     let parts = headers.chain(record.key).chain(record.value);
-                    leaks.extend(parts.flat_map(|part| leaks_in(&place, &part, &secrets)));
+                    leaks.extend(parts.flat_map(|part| secrets.leaks_in(&place, &part)));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => unread -= 1,
                 // Errors of a connection come up here; the next poll tries again.
@@ -143,7 +163,7 @@ fn assign_everything(consumer: &BaseConsumer) -> usize {
     assignment.count()
 }
 
-async fn in_collections(stack: &Stack, secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
+async fn in_collections(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
     let client = stack.mongodb().await;
     let mut leaks = BTreeSet::new();
     for database in client.list_database_names().await.expect("MongoDB answers") {
@@ -156,7 +176,7 @@ async fn in_collections(stack: &Stack, secrets: &BTreeMap<String, String>) -> BT
             let found = database.collection::<RawDocumentBuf>(&name).find(bson::doc! {}).await;
             let mut documents = found.expect("MongoDB answers");
             while let Some(document) = documents.try_next().await.expect("MongoDB answers") {
-                leaks.extend(leaks_in(&place, document.as_bytes(), secrets));
+                leaks.extend(secrets.leaks_in(&place, document.as_bytes()));
             }
         }
     }

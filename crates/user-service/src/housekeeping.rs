@@ -27,7 +27,8 @@ pub struct Housekeeping {
 
 impl Housekeeping {
     /// Every ten minutes, or four times in the time after which accounts expire, until
-    /// `stop`; the lease goes to the next replica then.
+    /// `stop`. The lease is given back after each turn: a replica that looks more often
+    /// does not wait for one that does not.
     pub async fn run(self, stop: CancellationToken) {
         let every = interval(self.unverified_expiry);
         let mut pause = FIRST.min(every);
@@ -39,9 +40,9 @@ impl Housekeeping {
             if let Err(error) = self.once(every, &stop).await {
                 tracing::warn!(%error, "housekeeping waits for its next turn");
             }
-        }
-        if let Err(error) = self.accounts.store.leases.release(LEASE, self.holder).await {
-            tracing::debug!(%error, "the lease ends by itself");
+            if let Err(error) = self.accounts.store.leases.release(LEASE, self.holder).await {
+                tracing::debug!(%error, "the lease ends by itself");
+            }
         }
     }
 

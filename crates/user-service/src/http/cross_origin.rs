@@ -30,7 +30,9 @@ impl AllowedOrigins {
         let origin = |entry: S| {
             let text = entry.as_ref().trim();
             let is_origin = Url::parse(text).is_ok_and(|url| {
-                matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
+                matches!(url.scheme(), "http" | "https")
+                    && url.origin().ascii_serialization() == text
+                    && !text.contains('*')
             });
             if is_origin { Ok(text.to_owned()) } else { Err(InvalidOrigin(text.to_owned())) }
         };
