@@ -76,6 +76,8 @@ pub(super) async fn decide(
         if left.is_empty() {
             break;
         }
+        // An address that was kept for somebody's undo is free once its time is over.
+        with_patience(|| importer.store.users.free_addresses(now)).await?;
         let doubtful: Vec<&UserRecord> = left.iter().map(|at| &users[*at]).collect();
         let held = Held::by(with_patience(|| importer.store.bulk.holders(&doubtful)).await?);
         left.retain(|at| match held.judge(&accounts, lines[*at], &users[*at]) {

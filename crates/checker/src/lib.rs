@@ -1,0 +1,12 @@
+//! Judges what was recorded of a run: what clients asked and were answered, the whole
+//! topic, the collections, and everything that the SMTP server saw. No I/O: whoever ran
+//! the system fills a [`History`], and [`check`] says which promises it kept.
+//!
+//! It knows the contract from `docs/EVENTS.md` and the `events` crate, and nothing of the
+//! services' code: a mistake that a service and its judge share would be found by neither.
+
+#![warn(missing_docs)]
+
+mod history;
+
+pub use history::*;

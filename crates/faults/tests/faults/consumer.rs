@@ -1,0 +1,1 @@
+//! The consumer: killed, stopped, rebalanced, poisoned, replayed.

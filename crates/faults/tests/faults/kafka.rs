@@ -1,0 +1,1 @@
+//! The broker: away, unwilling, changed under load.

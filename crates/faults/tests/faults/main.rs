@@ -1,0 +1,8 @@
+//! The fault matrix: each fault is injected into real processes or real protocol peers, and the
+//! recorded history is judged by the checker. A test's name begins with the number of its fault.
+
+mod consumer;
+mod kafka;
+mod mongodb;
+mod smtp;
+mod user_service;

@@ -1,0 +1,1 @@
+//! MongoDB: away, stopped, slow, full.

@@ -1,0 +1,1 @@
+//! Mail servers and senders: silent, late, refusing, killed.

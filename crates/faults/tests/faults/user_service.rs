@@ -1,0 +1,1 @@
+//! The user service: killed, stopped, raced against itself.
