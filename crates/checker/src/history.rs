@@ -45,7 +45,8 @@ pub struct Operation {
     /// What was asked.
     pub action: Action,
     /// The account that it was about, as far as anybody knew in the end: the id that the
-    /// answer named, or the one that the client was logged in as.
+    /// answer named, or the one that the client was logged in as. The nil UUID where the
+    /// request named an address that no account has ever had.
     pub user: Option<Uuid>,
     /// When the request was sent.
     pub invoked: Timestamp,
@@ -277,7 +278,8 @@ pub struct Text {
     pub text: String,
 }
 
-/// What a run was set up to stay within. A promise without its limit is not checked.
+/// What a run was set up to stay within. A promise without its limit is not checked; a flag
+/// takes back what cannot be asked of such a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// I6: addresses that are meant to fail; every other mail is accepted within
@@ -291,6 +293,16 @@ pub struct Limits {
     pub descriptors: Option<u64>,
     /// I7: milliseconds that an accepted request may take.
     pub latency_ms: Option<u64>,
+    /// `relay.max_pending_per_user`, where it is not the usual 100: from half of it on logins
+    /// succeed without their event.
+    pub max_pending: Option<u64>,
+    /// No email service ran: nothing is said about mails, dead letters and offsets.
+    pub no_email_service: bool,
+    /// No user service ran: whatever is in the topic was written by the test.
+    pub no_user_service: bool,
+    /// The topic was made anew during the run: the earlier records are gone, so nothing is
+    /// said about what ought to be in it.
+    pub topic_replaced: bool,
 }
 
 impl std::fmt::Debug for Secret {

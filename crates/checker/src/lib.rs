@@ -7,6 +7,20 @@
 
 #![warn(missing_docs)]
 
+mod effects;
 mod history;
+mod mails;
+mod promises;
+mod reading;
+mod report;
+mod show;
 
 pub use history::*;
+pub use promises::Promise;
+pub use report::{Report, Violation};
+
+/// Judges a history by every promise.
+#[must_use]
+pub fn check(history: &History) -> Report {
+    Report::of(promises::ALL.iter().map(|promise| (*promise, promise.violations(history))))
+}

@@ -73,23 +73,29 @@ impl Author {
         Event::new(self.id(), self.now(), 2, None, changed.into())
     }
 
-    /// Publishes it where its key belongs.
-    pub async fn publish(&self, event: &Event) {
+    /// Publishes it where its key belongs. Returns partition and offset.
+    pub async fn publish(&self, event: &Event) -> (i32, i64) {
         let partition = partition_of(event.envelope.key().as_bytes(), DEFAULT_PARTITIONS);
-        self.publish_to(partition, event).await;
+        self.publish_to(partition, event).await
     }
 
-    /// Publishes it to this partition.
-    pub async fn publish_to(&self, partition: i32, event: &Event) {
+    /// Publishes it to this partition. Returns partition and offset.
+    pub async fn publish_to(&self, partition: i32, event: &Event) -> (i32, i64) {
         let headers = event.envelope.headers();
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        self.publish_raw(partition, &event.envelope.key(), Some(event.payload.to_json().as_bytes()), &headers).await;
+        self.publish_raw(partition, &event.envelope.key(), Some(event.payload.to_json().as_bytes()), &headers).await
     }
 
-    /// Publishes anything.
-    pub async fn publish_raw(&self, partition: i32, key: &str, value: Option<&[u8]>, headers: &[(&str, &str)]) {
+    /// Publishes anything. Returns partition and offset.
+    pub async fn publish_raw(
+        &self,
+        partition: i32,
+        key: &str,
+        value: Option<&[u8]>,
+        headers: &[(&str, &str)],
+    ) -> (i32, i64) {
         let (brokers, topic) = (self.world.brokers(), self.world.topic());
-        produce(brokers, topic, Some(partition), Some(key.as_bytes()), value, headers).await;
+        produce(brokers, topic, Some(partition), Some(key.as_bytes()), value, headers).await
     }
 
     fn id(&self) -> Uuid {

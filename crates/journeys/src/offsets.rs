@@ -32,6 +32,19 @@ pub async fn until_read_to_the_end(world: &World, within: Duration) {
     .await;
 }
 
+/// Where the group has not committed the end of the topic; none if it has everywhere.
+pub async fn behind(world: &World) -> Option<String> {
+    let Some((committed, ends)) = try_committed(world).await.zip(ends(world).await) else {
+        return Some("the broker does not say how far the topic is read".to_owned());
+    };
+    let unread = |(partition, end): (&i32, &i64)| {
+        let next = committed.get(partition).copied().unwrap_or(0);
+        (next < *end).then(|| format!("partition {partition} is read to {next} of {end}"))
+    };
+    let unread: Vec<String> = ends.iter().filter_map(unread).collect();
+    (!unread.is_empty()).then(|| unread.join(", "))
+}
+
 /// Sets the group back to the beginning of the topic. Nobody may be in the group.
 ///
 /// # Panics

@@ -29,7 +29,7 @@ pub use local_stack::{
 pub use mailbox::{Mailbox, ReceivedMail};
 pub use private_parts::{PrivateKafka, PrivateMongod};
 pub use records::Record;
-pub use scripted_smtp::{Act, Delivery, Phase, Rule, ScriptedSmtp, SmtpSession, Step};
+pub use scripted_smtp::{Act, Delivery, Phase, Rule, ScriptedSmtp, SmtpSession, SmtpTransaction, Step};
 pub use secrets::{Leak, leaks_in, remember_secret, search_everything, secrets_used};
 pub use service::{Service, ServiceSpec};
 pub use stack::{Kind, Stack, skipped};

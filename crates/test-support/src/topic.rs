@@ -55,7 +55,7 @@ pub async fn try_create_topic(brokers: &str, kind: &Kind, topic: &str, partition
     Ok(())
 }
 
-/// Writes one record, to a given partition or where the key says.
+/// Writes one record, to a given partition or where the key says. Returns its partition and offset.
 ///
 /// # Panics
 /// When the broker does not take it.
@@ -66,7 +66,7 @@ pub async fn produce(
     key: Option<&[u8]>,
     value: Option<&[u8]>,
     headers: &[(&str, &str)],
-) {
+) -> (i32, i64) {
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("partitioner", "murmur2_random")
@@ -82,8 +82,9 @@ pub async fn produce(
     record.partition = partition;
     record.key = key;
     record.payload = value;
-    if let Err((error, _)) = producer.send(record, DEADLINE).await {
-        panic!("the record was not taken: {error}");
+    match producer.send(record, DEADLINE).await {
+        Ok(delivery) => (delivery.partition, delivery.offset),
+        Err((error, _)) => panic!("the record was not taken: {error}"),
     }
 }
 

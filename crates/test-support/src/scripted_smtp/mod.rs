@@ -4,7 +4,7 @@ mod session;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use local_stack::ports::Port;
@@ -150,10 +150,26 @@ impl Delivery {
     }
 }
 
+/// A mail transaction from its MAIL command on, however it went on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SmtpTransaction {
+    /// The number of its connection, from 0.
+    pub session: usize,
+    /// The recipients that were asked for, refused ones too.
+    pub to: Vec<String>,
+    /// The header `Message-ID`, if the dot arrived.
+    pub message_id: Option<String>,
+    /// When the dot arrived; none if it never did.
+    pub dot_at: Option<SystemTime>,
+    /// The first line of the answer to the dot; none when it was never written.
+    pub reply: Option<String>,
+}
+
 #[derive(Debug, Default)]
 struct State {
     rules: Vec<Rule>,
     sessions: Vec<SmtpSession>,
+    transactions: Vec<SmtpTransaction>,
     deliveries: Vec<Delivery>,
 }
 
@@ -172,6 +188,13 @@ impl Shared {
         let rule = state.rules.iter_mut().find(|rule| rule.applies(phase, recipients))?;
         rule.left = rule.left.map(|left| left - 1);
         Some(rule.act.clone())
+    }
+
+    /// The transaction that a session is in; nothing happens before its MAIL.
+    fn in_transaction(&self, session: usize, change: impl FnOnce(&mut SmtpTransaction)) {
+        if let Some(last) = self.state().transactions.iter_mut().rev().find(|last| last.session == session) {
+            change(last);
+        }
     }
 }
 
@@ -231,6 +254,12 @@ impl ScriptedSmtp {
     #[must_use]
     pub fn sessions(&self) -> Vec<SmtpSession> {
         self.shared.state().sessions.clone()
+    }
+
+    /// All mail transactions so far, in the order of their MAIL commands.
+    #[must_use]
+    pub fn transactions(&self) -> Vec<SmtpTransaction> {
+        self.shared.state().transactions.clone()
     }
 
     /// All mails whose final dot arrived.

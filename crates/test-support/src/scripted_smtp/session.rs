@@ -1,6 +1,6 @@
 //! One connection to the scripted SMTP server.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, bail, ensure};
 use tokio::{
@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Act, Delivery, Phase, Shared, SmtpSession, Step};
+use super::{Act, Delivery, Phase, Shared, SmtpSession, SmtpTransaction, Step};
 use crate::mailbox::ReceivedMail;
 
 /// A forgotten connection ends after this.
@@ -64,6 +64,8 @@ impl Session {
                 "MAIL" => {
                     self.from = path(&line);
                     self.to.clear();
+                    let transaction = SmtpTransaction { session: self.number, ..SmtpTransaction::default() };
+                    self.shared.state().transactions.push(transaction);
                     self.answer(Phase::Mail, &line, "250 2.1.0 ok").await?;
                 }
                 "RCPT" => self.recipient(&line).await?,
@@ -104,6 +106,7 @@ impl Session {
 
     async fn recipient(&mut self, line: &str) -> Result<()> {
         self.to.push(path(line));
+        self.shared.in_transaction(self.number, |ours| ours.to.push(path(line)));
         let accepted = self.answer(Phase::Rcpt, line, "250 2.1.5 ok").await?.starts_with('2');
         if !accepted {
             self.to.pop();
@@ -154,12 +157,17 @@ impl Session {
 
     async fn dot(&mut self, data: &str) -> Result<()> {
         let mail = ReceivedMail::parse(&self.from, self.to.clone(), data);
+        self.shared.in_transaction(self.number, |ours| {
+            ours.message_id = Some(mail.header("Message-ID")).filter(|id| !id.is_empty());
+            ours.dot_at = Some(now());
+        });
         let place = {
             let mut state = self.shared.state();
             state.deliveries.push(Delivery { session: self.number, mail, reply: None });
             state.deliveries.len() - 1
         };
         let reply = self.answer(Phase::Dot, ".", "250 2.0.0 taken").await?;
+        self.shared.in_transaction(self.number, |ours| ours.reply = Some(reply.clone()));
         self.shared.state().deliveries[place].reply = Some(reply);
         self.to.clear();
         Ok(())
@@ -206,6 +214,11 @@ impl Session {
         ensure!(read > 0 && line.ends_with(b"\n"), "the client has hung up");
         Ok(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a peer of the services has the host's clock")]
+fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// The address between the angle brackets.
