@@ -67,6 +67,7 @@ async fn measure(directory: &Path, users: usize) -> Result<Vec<(Sample, Sample)>
         log: directory.join("mongod.log"),
         replica_set: Some("import-rate".to_owned()),
         tls: None,
+        entrance: Vec::new(),
     };
     let mut mongod = Mongod::start(spec).await?;
     let (uri, pid) = (mongod.uri(), mongod.child().pid());

@@ -266,6 +266,7 @@ impl Server {
             log: directory.join("mongod.log"),
             replica_set: Some("outbox-cost".to_owned()),
             tls: None,
+            entrance: Vec::new(),
         };
         let mut mongod = Mongod::start(spec).await?;
         let pid = mongod.child().pid();

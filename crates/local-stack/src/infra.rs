@@ -233,6 +233,7 @@ async fn start_mongod(plan: &Plan) -> Result<Option<Mongod>> {
         log: plan.logs.join("mongod.log"),
         replica_set: None,
         tls: None,
+        entrance: Vec::new(),
     };
     Mongod::start(spec).await.map(Some)
 }

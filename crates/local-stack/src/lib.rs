@@ -18,5 +18,6 @@ pub mod mongod;
 pub mod parts;
 pub mod ports;
 pub mod probes;
+pub mod small_disk;
 pub mod tcp_proxy;
 pub mod until;

@@ -13,6 +13,7 @@ use crate::{
 
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+const SMALL_JOURNAL: &str = "log=(enabled=true,remove=true,path=journal,compressor=snappy,file_max=2MB)";
 
 /// How to run it.
 #[derive(Debug, Clone)]
@@ -29,6 +30,9 @@ pub struct MongodSpec {
     pub replica_set: Option<String>,
     /// Its certificate and key in one PEM file: then it takes TLS beside plain connections.
     pub tls: Option<PathBuf>,
+    /// What it is started through where its data is on a [`SmallDisk`](crate::small_disk::SmallDisk);
+    /// its journal is small then too.
+    pub entrance: Vec<String>,
 }
 
 /// A running `mongod`.
@@ -103,7 +107,16 @@ impl Mongod {
 fn launch(spec: &MongodSpec) -> Result<Child> {
     fs::create_dir_all(&spec.data).with_context(|| format!("cannot make {}", spec.data.display()))?;
     let replica_set = spec.replica_set.as_ref().map(|name| format!("--replSet={name}"));
-    ChildSpec::new("mongod", &spec.program, Output::File(spec.log.clone()))
+    let output = Output::File(spec.log.clone());
+    let started = match spec.entrance.split_first() {
+        None => ChildSpec::new("mongod", &spec.program, output),
+        Some((program, arguments)) => ChildSpec::new("mongod", program, output)
+            .args(arguments)
+            .arg(&spec.program)
+            // 100 MB by default. The other members are what mongod itself sets.
+            .args(["--wiredTigerEngineConfigString", SMALL_JOURNAL]),
+    };
+    started
         .arg("--dbpath")
         .arg(&spec.data)
         .args(["--port", &spec.port.to_string(), "--bind_ip", "127.0.0.1", "--nounixsocket"])

@@ -9,6 +9,7 @@
 mod api;
 mod eventually;
 mod mailbox;
+mod partitions;
 mod private_parts;
 mod records;
 mod scripted_smtp;
@@ -27,6 +28,7 @@ pub use local_stack::{
     tcp_proxy::{Mode, TcpProxy},
 };
 pub use mailbox::{Mailbox, ReceivedMail};
+pub use partitions::add_partitions;
 pub use private_parts::{PrivateKafka, PrivateMongod};
 pub use records::Record;
 pub use scripted_smtp::{Act, Delivery, Phase, Rule, ScriptedSmtp, SmtpSession, SmtpTransaction, Step};

@@ -11,6 +11,7 @@ use local_stack::{
     mongod::{Mongod, MongodSpec},
     parts::{KafkaPart, Parts},
     ports::Port,
+    small_disk::SmallDisk,
 };
 
 use crate::{Kind, Stack};
@@ -55,6 +56,19 @@ impl PrivateKafka {
         must(Self::try_start(stack, name, Some(advertised_port), None).await)
     }
 
+    /// Starts an embedded one whatever the shared one is, for errors that only it can be told to answer with.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_embedded() -> Self {
+        must(Self::try_start_embedded().await)
+    }
+
+    async fn try_start_embedded() -> Result<Self> {
+        let ports = [Port::free()?, Port::free()?];
+        Ok(Self { broker: embedded(&ports[1]).await?, _ports: ports })
+    }
+
     async fn try_start(
         stack: &Stack,
         name: &str,
@@ -77,13 +91,21 @@ impl PrivateKafka {
                 })
                 .await?,
             )),
-            KafkaPart::Embedded { .. } => {
-                let mock = MockKafka::start().await?;
-                let control = MockControl::start(ports[1].number(), &mock)?;
-                Broker::Embedded { mock, control }
-            }
+            KafkaPart::Embedded { .. } => embedded(&ports[1]).await?,
         };
         Ok(Self { broker, _ports: ports })
+    }
+
+    /// The embedded broker, to be told what to answer.
+    ///
+    /// # Panics
+    /// When it is a real one.
+    #[must_use]
+    pub fn mock(&self) -> &MockKafka {
+        match &self.broker {
+            Broker::Embedded { mock, .. } => mock,
+            Broker::Real(_) => panic!("a real broker answers as it sees fit"),
+        }
     }
 
     /// `host:port` for clients.
@@ -152,10 +174,18 @@ impl PrivateKafka {
     }
 }
 
+async fn embedded(control: &Port) -> Result<Broker> {
+    let mock = MockKafka::start().await?;
+    let control = MockControl::start(control.number(), &mock)?;
+    Ok(Broker::Embedded { mock, control })
+}
+
 /// A `mongod` that only one test uses.
 #[derive(Debug)]
 pub struct PrivateMongod {
     mongod: Mongod,
+    /// Dropped after it.
+    disk: Option<SmallDisk>,
     _port: Port,
 }
 
@@ -165,7 +195,21 @@ impl PrivateMongod {
     /// # Panics
     /// When it does not start.
     pub async fn start(stack: &Stack, name: &str) -> Self {
-        must(Self::try_start(stack, name, None, None).await)
+        must(Self::try_start(stack, name, None, None, None).await)
+    }
+
+    /// Starts a standalone one whose data is on a file system of so many megabytes.
+    ///
+    /// # Errors
+    /// Why this machine has no such file system.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_on_small_disk(stack: &Stack, name: &str, megabytes: u32) -> Result<Self, String> {
+        let port = must(Port::free());
+        let (place, log) = (directory(stack, "disk", &port), log(stack, &format!("disk-{name}")));
+        let disk = SmallDisk::mount(&place, megabytes, &log).await.map_err(|error| format!("{error:#}"))?;
+        Ok(must(Self::try_start(stack, name, None, None, Some((disk, place))).await))
     }
 
     /// Starts one that takes TLS too; `pem` holds its certificate and key.
@@ -173,7 +217,7 @@ impl PrivateMongod {
     /// # Panics
     /// When it does not start.
     pub async fn start_with_tls(stack: &Stack, name: &str, pem: PathBuf) -> Self {
-        must(Self::try_start(stack, name, None, Some(pem)).await)
+        must(Self::try_start(stack, name, None, Some(pem), None).await)
     }
 
     /// Starts a replica set of one.
@@ -181,20 +225,28 @@ impl PrivateMongod {
     /// # Panics
     /// When it does not start.
     pub async fn start_replica_set(stack: &Stack, name: &str) -> Self {
-        must(Self::try_start(stack, name, Some("rs0".to_owned()), None).await)
+        must(Self::try_start(stack, name, Some("rs0".to_owned()), None, None).await)
     }
 
-    async fn try_start(stack: &Stack, name: &str, replica_set: Option<String>, tls: Option<PathBuf>) -> Result<Self> {
+    async fn try_start(
+        stack: &Stack,
+        name: &str,
+        replica_set: Option<String>,
+        tls: Option<PathBuf>,
+        disk: Option<(SmallDisk, PathBuf)>,
+    ) -> Result<Self> {
         let port = Port::free()?;
+        let (disk, data) = disk.unzip();
         let spec = MongodSpec {
             program: Parts::locate(true)?.mongod,
             port: port.number(),
-            data: directory(stack, "mongod", &port),
+            data: data.unwrap_or_else(|| directory(stack, "mongod", &port)),
             log: log(stack, &format!("mongod-{name}")),
             replica_set,
             tls,
+            entrance: disk.as_ref().map(SmallDisk::entrance).unwrap_or_default(),
         };
-        Ok(Self { mongod: Mongod::start(spec).await?, _port: port })
+        Ok(Self { mongod: Mongod::start(spec).await?, disk, _port: port })
     }
 
     /// The connection string.
@@ -220,6 +272,31 @@ impl PrivateMongod {
     /// When it does not start.
     pub async fn up(&mut self) {
         must(self.mongod.restart().await);
+    }
+
+    /// Whether it still runs: it ends by itself when it cannot write its journal.
+    pub fn runs(&mut self) -> bool {
+        self.mongod.child().exited().is_none()
+    }
+
+    /// Takes all space that is left on its small disk.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn fill_disk(&self) {
+        self.small_disk().fill().expect("the small disk can be written");
+    }
+
+    /// Gives that space back.
+    ///
+    /// # Panics
+    /// When it was not taken.
+    pub fn free_disk(&self) {
+        self.small_disk().free().expect("the small disk was filled");
+    }
+
+    fn small_disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("it was started on a small disk")
     }
 
     /// SIGSTOP: connections hang.
