@@ -1,4 +1,4 @@
-//! I2: no event is published for a change that was not made.
+//! I2: no event is published, and no mail sent, for a change that was not made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,8 @@ use uuid::Uuid;
 use crate::{
     History, Operation, Violation,
     effects::{effects, happens_by_itself, happens_once, may_have_happened},
-    reading::{Said, decode, first_occurrences, is_ours},
+    mails::{asked_for, row_id},
+    reading::{Said, all_events, decode, first_occurrences, is_ours},
     show,
 };
 
@@ -18,6 +19,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     found.extend(without_account(history, &events));
     found.extend(beyond_the_version(history, &events));
     found.extend(unexplained(history, &events));
+    found.extend(unasked_mails(history));
     found
 }
 
@@ -47,6 +49,18 @@ fn beyond_the_version<'a>(history: &'a History, events: &'a [Said<'a>]) -> impl 
         let evidence = [show::record(said.record), show::user(user)];
         Some(Violation::new("an event whose sequence the stored account has not reached", evidence))
     })
+}
+
+/// Mails that no event in the topic asked for.
+fn unasked_mails(history: &History) -> Vec<Violation> {
+    if history.limits.topic_replaced || history.limits.no_email_service {
+        return Vec::new();
+    }
+    let rows =
+        |said: &Said<'_>| asked_for(&said.event).iter().map(|name| row_id(&said.event, name)).collect::<Vec<_>>();
+    let asked: BTreeSet<String> = all_events(history).iter().flat_map(rows).collect();
+    let unasked = history.mails.iter().filter(|mail| !asked.contains(&mail.id));
+    unasked.map(|mail| Violation::new("a mail that no event asked for", [show::mail(mail)])).collect()
 }
 
 /// More events than requests that may have caused them.
