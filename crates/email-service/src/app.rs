@@ -17,9 +17,10 @@ use tokio::{
 };
 
 use crate::{
+    census,
     config::Settings,
     ingest::{batch::Writer, client, consumer::Consumer, record::Reader},
-    ledger::{DeadLetters, Ledger, Suppressions, census, indexes},
+    ledger::{DeadLetters, Ledger, Suppressions, indexes},
     mailer::{connection::Endpoint, connection::Patience, pool::Pool},
     metrics::Metrics,
     renderer::Renderer,

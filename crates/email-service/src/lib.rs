@@ -17,12 +17,14 @@
 //! | [`app`] | how do the parts come together? |
 
 pub mod app;
+pub mod census;
 pub mod commands;
 pub mod config;
 pub mod ingest;
 pub mod ledger;
 pub mod mailer;
 pub mod metrics;
+pub mod pause;
 pub mod plan;
 pub mod renderer;
 pub mod sender;

@@ -5,7 +5,13 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use email_service::{
     app::App,
-    commands::{self, Stores, dead_letters, keygen, line, mail, preview},
+    commands::{
+        dead_letters::{self, DeadLettersCommand},
+        keygen, line,
+        mail::{self, MailCommand},
+        preview,
+        suppressions::{self, SuppressionsCommand},
+    },
     config::{SOURCE, Settings},
     ingest::client,
 };
@@ -57,34 +63,15 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Look at mails
+    /// Look at mails, put them back into the queue, decide unknown ones
     #[command(subcommand)]
     Mail(MailCommand),
-    /// Look at records that could not be processed
+    /// Look at records that could not be processed, replay or discard them
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
-}
-
-#[derive(Debug, Subcommand)]
-enum MailCommand {
-    /// The newest mails
-    List(mail::ListArgs),
-    /// One mail, with its history
-    Show {
-        /// As `mail list` shows it: <event id>/<template>
-        id: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum DeadLettersCommand {
-    /// The newest dead letters
-    List(dead_letters::ListArgs),
-    /// One dead letter, with the record's contents
-    Show {
-        /// As `dead-letters list` shows it
-        id: String,
-    },
+    /// Look at addresses that refused mail, and let them have it again
+    #[command(subcommand)]
+    Suppressions(SuppressionsCommand),
 }
 
 fn main() -> ExitCode {
@@ -133,19 +120,20 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 written.file.display()
             ))?)
         }
-        Command::Mail(command) => block_on(async {
-            let stores = Stores::open(file).await?;
-            match command {
-                MailCommand::List(args) => mail::list(&stores, &args, cli.json).await,
-                MailCommand::Show { id } => mail::show(&stores, &id, cli.json).await,
-            }
-        }),
-        Command::DeadLetters(command) => block_on(async {
-            let stores: commands::Stores = Stores::open(file).await?;
-            match command {
-                DeadLettersCommand::List(args) => dead_letters::list(&stores, &args, cli.json).await,
-                DeadLettersCommand::Show { id } => dead_letters::show(&stores, &id, cli.json).await,
-            }
-        }),
+        Command::Mail(command) => block_on(mail::run(file, command, cli.json)),
+        Command::DeadLetters(command) => block_on(dead_letters::run(file, command, cli.json)),
+        Command::Suppressions(command) => block_on(suppressions::run(file, command, cli.json)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_makes_sense_as_a_whole() {
+        Cli::command().debug_assert();
     }
 }

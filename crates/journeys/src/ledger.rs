@@ -40,6 +40,7 @@ pub struct Step {
     pub from: Option<String>,
     pub to: String,
     pub note: Option<String>,
+    pub by: String,
 }
 
 /// A dead letter, without its contents.

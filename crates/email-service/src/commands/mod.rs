@@ -1,30 +1,43 @@
 //! What the binary does beside serving.
 
+pub mod act;
 pub mod dead_letters;
 pub mod keygen;
 pub mod mail;
+pub mod moment;
+mod operator;
 pub mod preview;
+pub mod suppressions;
 
 use std::{
     io::{self, Write as _},
     path::Path,
+    time::Duration,
 };
 
 use mongodb::Database;
 use service_kit::{
+    Clock,
     config::{ConfigError, MongoConfig},
     mongo,
 };
 
 use crate::{
     config::SOURCE,
-    ledger::{DeadLetters, Ledger},
+    ledger::{DeadLetters, Ledger, Suppressions},
 };
 
-/// The stores that the commands read.
+/// Nobody waits for a command as a client waits for an answer: it may read much.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The stores that the commands work on.
 pub struct Stores {
     pub ledger: Ledger,
     pub letters: DeadLetters,
+    pub suppressions: Suppressions,
+    pub clock: Clock,
+    /// What histories call whoever runs the command.
+    pub operator: String,
 }
 
 impl Stores {
@@ -36,10 +49,14 @@ impl Stores {
         let config = mongodb(file)?;
         let client = mongo::client(&config, "email-service").await?;
         let database: Database = client.database(&config.database);
-        let deadline = config.operation_timeout;
+        let deadline = config.operation_timeout.max(PATIENCE);
+        let operator = operator::name();
         Ok(Self {
-            ledger: Ledger::new(&database, deadline, "operator".to_owned()),
+            ledger: Ledger::new(&database, deadline, operator.clone()),
             letters: DeadLetters::new(&database, deadline),
+            suppressions: Suppressions::new(&database, deadline),
+            clock: Clock::system(),
+            operator,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Records that were read together, and how they become durable: all of them, or none
 //! counts as read.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use service_kit::{Clock, mongo::StoreError};
 use tokio::{sync::Notify, time::sleep};
@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::record::{Decision, Reader};
 use crate::{
-    ledger::{DeadLetter, DeadLetters, Inserted, Ledger, NewMail, Suppressions, dead_letters::Record},
-    mailer::backoff::{chance, doubling},
+    ledger::{DeadLetter, DeadLetters, Ledger, NewMail, Record, State, Suppressions},
     metrics::{Metrics, RecordOutcome},
+    pause::{chance, doubling},
 };
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -21,9 +21,9 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub struct Batch {
     /// Each with the record it comes from.
-    mails: Vec<(NewMail, Arc<Record>)>,
-    letters: Vec<DeadLetter>,
-    outcomes: Vec<RecordOutcome>,
+    pub(super) mails: Vec<(NewMail, Arc<Record>)>,
+    pub(super) letters: Vec<DeadLetter>,
+    pub(super) outcomes: Vec<RecordOutcome>,
 }
 
 impl Batch {
@@ -43,10 +43,40 @@ impl Batch {
             }
             Decision::Dead { reason, detail } => {
                 self.outcomes.push(RecordOutcome::DeadLetter);
-                self.letters.push(DeadLetter::new(record, reason, detail, now));
+                self.letters.push(DeadLetter::new(record, reason, detail, reader.instance(), now));
             }
         }
     }
+}
+
+/// What became of a mail that a record asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is in the ledger now, in this state.
+    New(State),
+    /// It was there already, and stays as it is.
+    Known,
+    /// The ledger refuses it for itself.
+    Refused,
+}
+
+impl Fate {
+    /// The name in metrics; none for a mail that is not in the ledger.
+    fn as_str(self) -> Option<&'static str> {
+        match self {
+            Fate::New(state) => Some(state.as_str()),
+            Fate::Known => Some("known"),
+            Fate::Refused => None,
+        }
+    }
+}
+
+/// What the ledger said to the mails of a batch.
+pub(super) struct Admitted {
+    /// One for each mail, in their order.
+    pub(super) fates: Vec<Fate>,
+    /// The records whose mails were refused.
+    pub(super) refused: Vec<DeadLetter>,
 }
 
 /// Writes batches. Clones share the connections.
@@ -64,11 +94,11 @@ pub struct Writer {
 impl Writer {
     /// Writes until everything of `batch` is on a majority of the servers. False: `stop` came
     /// first, and nothing of it may count as read.
-    pub async fn write(&self, mut batch: Batch, stop: &CancellationToken) -> bool {
+    pub async fn write(&self, batch: Batch, stop: &CancellationToken) -> bool {
         let mut failures = 0;
-        loop {
-            match self.try_write(&mut batch).await {
-                Ok(()) => break,
+        let refused = loop {
+            match self.try_write(&batch).await {
+                Ok(refused) => break refused,
                 Err(error) => {
                     if failures == 0 {
                         tracing::warn!(%error, "records cannot be written down: trying on");
@@ -80,11 +110,11 @@ impl Writer {
                 () = stop.cancelled() => return false,
                 () = sleep(doubling(failures, FIRST_RETRY, LAST_RETRY, chance())) => {}
             }
-        }
+        };
         for outcome in &batch.outcomes {
             self.metrics.record(*outcome);
         }
-        for letter in &batch.letters {
+        for letter in batch.letters.iter().chain(&refused) {
             let (reason, detail) = (&letter.reason, &letter.detail);
             tracing::warn!(
                 reason,
@@ -99,8 +129,32 @@ impl Writer {
         true
     }
 
-    /// One try; safe to repeat, because ids follow from the records alone.
-    async fn try_write(&self, batch: &mut Batch) -> Result<(), StoreError> {
+    /// One try; safe to repeat, because ids follow from the records alone. Returns the letters
+    /// of those records whose mails the ledger refuses.
+    async fn try_write(&self, batch: &Batch) -> Result<Vec<DeadLetter>, StoreError> {
+        let Admitted { fates, refused } = self.admit(batch).await?;
+        self.letters.keep(&batch.letters).await?;
+        self.letters.keep(&refused).await?;
+
+        // From here on the batch is safe.
+        let known = fates.iter().filter(|fate| **fate == Fate::Known).count();
+        if known > 0 {
+            tracing::info!(known, "records read again: their mails are in the ledger already");
+        }
+        for ((mail, _), fate) in batch.mails.iter().zip(&fates) {
+            if let Some(name) = fate.as_str() {
+                self.metrics.row(mail.template(), name);
+            }
+        }
+        if fates.contains(&Fate::New(State::Queued)) {
+            self.wake.notify_one();
+        }
+        Ok(refused)
+    }
+
+    /// The one door to the ledger, for records that are read and for letters that are replayed.
+    /// A mail has the id that follows from its event, so none gets in twice.
+    pub(super) async fn admit(&self, batch: &Batch) -> Result<Admitted, StoreError> {
         let addresses: Vec<&str> = batch.mails.iter().map(|(mail, _)| mail.to()).collect();
         let suppressed = self.suppressions.among(&addresses).await?;
         let mut rows: Vec<NewMail> = batch.mails.iter().map(|(mail, _)| mail.clone()).collect();
@@ -109,33 +163,19 @@ impl Writer {
             row.suppress(now);
         }
         let inserted = self.ledger.insert(&rows).await?;
+
+        let mut fates: Vec<Fate> = rows.iter().map(|row| Fate::New(row.state())).collect();
+        for index in &inserted.known {
+            fates[*index] = Fate::Known;
+        }
+        let mut refused = Vec::new();
         for (index, code) in &inserted.refused {
-            let Some((mail, record)) = batch.mails.get(*index) else { continue };
+            let (mail, record) = &batch.mails[*index];
+            fates[*index] = Fate::Refused;
             let detail = format!("the ledger refuses the mail {} (error {code})", mail.template());
-            batch.letters.push(DeadLetter::new((**record).clone(), "ledger-refused", detail, now));
+            let letter = DeadLetter::new((**record).clone(), "ledger-refused", detail, self.ledger.instance(), now);
+            refused.push(letter);
         }
-        self.letters.keep(&batch.letters).await?;
-
-        // From here on the batch is safe.
-        if !inserted.known.is_empty() {
-            tracing::info!(known = inserted.known.len(), "records read again: their mails are in the ledger already");
-        }
-        self.count(&rows, &inserted);
-        if inserted.new > 0 {
-            self.wake.notify_one();
-        }
-        Ok(())
-    }
-
-    fn count(&self, rows: &[NewMail], inserted: &Inserted) {
-        let known: HashSet<usize> = inserted.known.iter().copied().collect();
-        let refused: HashSet<usize> = inserted.refused.iter().map(|(index, _)| *index).collect();
-        for (index, row) in rows.iter().enumerate() {
-            if known.contains(&index) {
-                self.metrics.row(row.template(), "known");
-            } else if !refused.contains(&index) {
-                self.metrics.row(row.template(), row.state().as_str());
-            }
-        }
+        Ok(Admitted { fates, refused })
     }
 }

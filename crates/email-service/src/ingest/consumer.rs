@@ -30,9 +30,9 @@ use super::{
     record::Reader,
 };
 use crate::{
-    ledger::dead_letters::Record,
-    mailer::backoff::{chance, doubling},
+    ledger::Record,
     metrics::Metrics,
+    pause::{chance, doubling},
 };
 
 const POLL: Duration = Duration::from_millis(100);

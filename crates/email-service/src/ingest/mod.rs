@@ -6,3 +6,4 @@ pub mod client;
 pub mod consumer;
 pub mod offsets;
 pub mod record;
+pub mod replay;

@@ -6,7 +6,7 @@ use events::{Decoded, Event, sealing::KeyRing};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    ledger::{NewMail, dead_letters::Record},
+    ledger::{NewMail, Record},
     plan::{PlannedMail, plan},
 };
 
@@ -36,6 +36,12 @@ impl Reader {
     #[must_use]
     pub fn new(keys: Arc<KeyRing>, max_event_age: SignedDuration, domain: String, instance: String) -> Self {
         Self { keys, max_event_age, domain, instance }
+    }
+
+    /// How histories call this process.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
     }
 
     /// Decides at `now`.

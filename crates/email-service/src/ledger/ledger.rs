@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
-use mongodb::{Collection, Database, error::ErrorKind, options::ReturnDocument};
+use mongodb::{
+    Collection, Database,
+    action::{Action as _, Find},
+    error::ErrorKind,
+    options::ReturnDocument,
+};
 use service_kit::mongo::{StoreError, within};
 
 use super::{
-    Inserted, MailJob, NewMail, State,
+    Inserted, MailFilter, MailJob, NewMail, State,
     filters::{abandoned, claimable, held, held_for_good, overdue, resendable},
     step::{end, from_now, literal, requeued_fields, resent_fields, step, terminal, unknown_fields},
 };
@@ -21,8 +26,8 @@ pub const COLLECTION: &str = "mailJobs";
 #[derive(Clone)]
 pub struct Ledger {
     jobs: Collection<MailJob>,
-    documents: Collection<Document>,
-    deadline: Duration,
+    pub(super) documents: Collection<Document>,
+    pub(super) deadline: Duration,
     instance: String,
 }
 
@@ -260,20 +265,15 @@ impl Ledger {
         within(self.deadline, self.jobs.find_one(doc! { "_id": id })).await
     }
 
-    /// The newest mails first, of that state and user where given.
+    /// The mails of the newest events first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn list(&self, state: Option<State>, user: Option<&str>, limit: i64) -> Result<Vec<MailJob>, StoreError> {
-        let mut filter = Document::new();
-        if let Some(state) = state {
-            filter.insert("state", state.as_str());
-        }
-        if let Some(user) = user {
-            filter.insert("userId", user);
-        }
-        let list =
-            async { self.jobs.find(filter).sort(doc! { "eventTime": -1 }).limit(limit).await?.try_collect().await };
+    pub async fn list(&self, filter: &MailFilter, limit: i64) -> Result<Vec<MailJob>, StoreError> {
+        let list = async {
+            let find = self.jobs.find(filter.document()).sort(doc! { "eventTime": -1 }).limit(limit);
+            find.optional(filter.collation(), Find::collation).await?.try_collect().await
+        };
         within(self.deadline, list).await
     }
 

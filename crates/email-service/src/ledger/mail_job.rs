@@ -110,7 +110,7 @@ pub struct HistoryEntry {
     pub to: State,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// The instance, or `operator`.
+    /// The instance, or `operator <login>@<host>`.
     pub by: String,
 }
 
@@ -174,6 +174,12 @@ impl NewMail {
             }],
             terminal_at: too_late.then_some(now),
         })
+    }
+
+    /// The row's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.id
     }
 
     /// Where it would go.

@@ -3,7 +3,7 @@
 //! Every write is acknowledged by a majority and journaled (set on the client). Leases,
 //! waits and expiry are compared by the server's clock (`$$NOW`), never by this host's.
 
-pub mod census;
+pub mod dead_letter;
 pub mod dead_letters;
 pub mod filters;
 pub mod indexes;
@@ -11,16 +11,21 @@ pub mod inserted;
 #[expect(clippy::module_inception, reason = "the operations of the ledger are the ledger")]
 pub mod ledger;
 pub mod mail_job;
+mod orders;
+mod selection;
 pub mod states;
 mod step;
 pub mod suppressions;
 
-pub use dead_letters::{DeadLetter, DeadLetters};
+pub use dead_letter::{DeadLetter, LetterState, Record};
+pub use dead_letters::{DeadLetters, LetterFilter};
 pub use inserted::Inserted;
 pub use ledger::Ledger;
 pub use mail_job::{MailJob, NewMail, SealedLink};
+pub use orders::{Carried, Order, Refused, Seen};
+pub use selection::MailFilter;
 pub use states::State;
-pub use suppressions::Suppressions;
+pub use suppressions::{Suppression, Suppressions};
 
 /// The version of every document's shape.
 pub const SCHEMA_VERSION: i32 = 1;

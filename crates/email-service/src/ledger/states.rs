@@ -85,6 +85,21 @@ impl State {
     }
 }
 
+impl State {
+    /// The states that may follow by an operator's order, and never by themselves. What a
+    /// sender holds is nobody else's, and what has expired stays so: its link is dead or its
+    /// news is old, and whoever needs it asks again.
+    #[must_use]
+    pub fn successors_by_order(self) -> &'static [State] {
+        match self {
+            State::Queued => &[State::Queued, State::Discarded],
+            State::Unknown => &[State::Queued, State::Sent, State::Failed, State::Discarded],
+            State::Failed | State::Suppressed | State::Discarded | State::Sent => &[State::Queued],
+            State::Preparing | State::Data | State::Expired => &[],
+        }
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -128,6 +143,17 @@ mod tests {
             assert_eq!(state.successors().contains(&State::Data), *state == State::Preparing, "{state}");
             let may_be_sent = matches!(state, State::Data | State::Unknown);
             assert_eq!(state.successors().contains(&State::Sent), may_be_sent, "{state}");
+        }
+    }
+
+    #[test]
+    fn no_order_touches_what_a_sender_holds() {
+        for state in State::ALL {
+            let held = matches!(state, State::Preparing | State::Data);
+            assert!(!held || state.successors_by_order().is_empty(), "{state}");
+            for next in state.successors_by_order() {
+                assert!(!matches!(next, State::Preparing | State::Data | State::Unknown | State::Expired), "{next}");
+            }
         }
     }
 

@@ -50,6 +50,26 @@ pub(super) fn resent_fields() -> Document {
     }
 }
 
+/// Back to `queued` by an operator's order, due at once. `second`: the server may have taken
+/// it already, so it counts as its resend, and the policy adds none.
+pub(super) fn put_back_fields(second: bool) -> Document {
+    let mut fields = resent_fields();
+    fields.insert("lease", "$$REMOVE");
+    fields.insert("terminalAt", "$$REMOVE");
+    fields.insert("losses", 0_i64);
+    if !second {
+        fields.remove("resends");
+    }
+    fields
+}
+
+/// The end by an operator's order. The epoch rises: whoever held the mail finds it no more.
+pub(super) fn resolved_fields() -> Document {
+    let mut fields = end();
+    fields.insert("epoch", doc! { "$add": ["$epoch", 1_i64] });
+    fields
+}
+
 /// The fields of a row that nothing more happens to.
 pub(super) fn end() -> Document {
     doc! { "terminalAt": "$$NOW", "lease": "$$REMOVE", "nextAttemptAt": "$$REMOVE" }
@@ -99,6 +119,14 @@ fn bounded_history(entry: Document) -> Bson {
         ] },
     } }
     .into()
+}
+
+/// The history of a dead letter with `entry` at its end: the first entry, and the newest.
+pub(super) fn bounded_letter_history(entry: Document) -> Bson {
+    let all = doc! { "$concatArrays": [{ "$ifNull": ["$history", []] }, [entry]] };
+    let kept = doc! { "$concatArrays": [{ "$slice": ["$$all", 1] }, { "$slice": ["$$all", -HISTORY] }] };
+    let short = doc! { "$lte": [{ "$size": "$$all" }, HISTORY] };
+    doc! { "$let": { "vars": { "all": all }, "in": { "$cond": [short, "$$all", kept] } } }.into()
 }
 
 /// A text as it is: in a pipeline a string that begins with `$` would name a field.

@@ -4,16 +4,34 @@ use std::{collections::HashSet, time::Duration};
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
 use mongodb::{Collection, Database};
+use serde::Deserialize;
 use service_kit::mongo::{StoreError, within};
 
-use super::SCHEMA_VERSION;
+use super::{SCHEMA_VERSION, mail_job::bson_time};
 
 /// The collection.
 pub const COLLECTION: &str = "suppressions";
 
 /// How long an address is left alone.
 pub const DURATION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// An address that is left alone.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Suppression {
+    /// In the form in which addresses are compared.
+    #[serde(rename = "_id")]
+    pub address: String,
+    /// What the server said.
+    pub reply: String,
+    /// The mail that it said it to.
+    pub mail: String,
+    #[serde(with = "bson_time")]
+    pub at: Timestamp,
+    #[serde(with = "bson_time")]
+    pub until: Timestamp,
+}
 
 /// Handle to the suppressions.
 #[derive(Clone)]
@@ -67,6 +85,29 @@ impl Suppressions {
             .filter_map(|document| document.get_str("_id").ok().map(str::to_owned))
             .collect();
         Ok(addresses.iter().copied().filter(|address| found.contains(&key(address))).collect())
+    }
+
+    /// Those that hold, the longest first; of `address` alone where it is given.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(&self, address: Option<&str>, limit: i64) -> Result<Vec<Suppression>, StoreError> {
+        let mut filter = doc! { "$expr": { "$gt": ["$until", "$$NOW"] } };
+        if let Some(address) = address {
+            filter.insert("_id", key(address));
+        }
+        let rows = self.documents.clone_with_type::<Suppression>();
+        let find = async { rows.find(filter).sort(doc! { "until": -1 }).limit(limit).await?.try_collect().await };
+        within(self.deadline, find).await
+    }
+
+    /// Lets `address` have mail again. False: it was not left alone.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it may be done.
+    pub async fn remove(&self, address: &str) -> Result<bool, StoreError> {
+        let delete = self.documents.delete_one(doc! { "_id": key(address) });
+        Ok(within(self.deadline, delete).await?.deleted_count == 1)
     }
 }
 

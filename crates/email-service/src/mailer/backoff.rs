@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub use crate::pause::{chance, doubling};
+
 /// The waits after the first, second, … attempt; the last one repeats.
 #[derive(Debug, Clone)]
 pub struct Backoff {
@@ -38,21 +40,6 @@ impl Backoff {
             None => jittered,
         }
     }
-}
-
-/// Doubles from `first` to `most` with each failure in a row (counted from 1), plus up to
-/// a fifth by `chance`: for what is tried again until it works, such as a connection.
-#[must_use]
-pub fn doubling(failures: u32, first: Duration, most: Duration, chance: f64) -> Duration {
-    let factor = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-    first.saturating_mul(factor).min(most).mul_f64(1.0 + JITTER * chance.clamp(0.0, 1.0))
-}
-
-/// Uniform in 0..1, from the operating system: nothing here needs reproducible chance.
-#[must_use]
-pub fn chance() -> f64 {
-    let bits = getrandom::u32().unwrap_or(u32::MAX / 2);
-    f64::from(bits) / (f64::from(u32::MAX) + 1.0)
 }
 
 #[cfg(test)]
@@ -96,14 +83,5 @@ mod tests {
     fn no_steps_and_zero_steps_are_refused() {
         assert!(Backoff::new(Vec::new()).is_err());
         assert!(Backoff::new(vec![seconds(1), Duration::ZERO]).is_err());
-    }
-
-    #[test]
-    fn doubling_stops_at_its_bound() {
-        let wait = |failures| doubling(failures, seconds(1), seconds(10), 0.0);
-        assert_eq!(wait(1), seconds(1));
-        assert_eq!(wait(3), seconds(4));
-        assert_eq!(wait(5), seconds(10));
-        assert_eq!(wait(u32::MAX), seconds(10));
     }
 }

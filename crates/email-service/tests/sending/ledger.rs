@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use email_service::ledger::{
-    DeadLetter, DeadLetters, Inserted, State,
-    dead_letters::Record,
+    DeadLetter, DeadLetters, Inserted, LetterFilter, LetterState, Record, State,
     filters::{abandoned, claimable, held_for_good, overdue, resendable},
     indexes,
     ledger::GivenBack,
@@ -148,16 +147,19 @@ async fn a_dead_letter_is_kept_once_and_stays_discarded() {
     let store = Store::new("deadletters").await;
     let letters = DeadLetters::new(&store.database, Duration::from_secs(2));
     let record = Record { topic: "t".into(), offset: 1, value: Some(b"x".to_vec()), ..Record::default() };
-    let letter = DeadLetter::new(record, "not-json", "no".into(), store.clock.now());
+    let letter = DeadLetter::new(record, "not-json", "no".into(), "here", store.clock.now());
     letters.keep(std::slice::from_ref(&letter)).await.unwrap();
     let collection = store.database.collection::<Document>("deadLetters");
     collection.update_one(doc! {}, doc! { "$set": { "state": "discarded" } }).await.unwrap();
     letters.keep(&[letter.clone(), letter.clone()]).await.unwrap();
     assert_eq!(collection.count_documents(doc! {}).await.unwrap(), 1);
     let kept = letters.find(&letter.id).await.unwrap().unwrap();
-    assert_eq!((kept.state.as_str(), kept.value.unwrap().bytes.as_slice()), ("discarded", b"x".as_slice()));
-    assert_eq!(letters.list(Some("discarded"), 10).await.unwrap().len(), 1);
-    assert_eq!(letters.list(Some("open"), 10).await.unwrap().len(), 0);
+    assert_eq!((kept.state, kept.value.unwrap().bytes.as_slice()), (LetterState::Discarded, b"x".as_slice()));
+    for (state, count) in [(LetterState::Discarded, 1), (LetterState::Open, 0)] {
+        let filter = LetterFilter { states: vec![state], ..LetterFilter::default() };
+        assert_eq!(letters.list(&filter, true, 10).await.unwrap().len(), count);
+        assert_eq!(letters.count(&filter).await.unwrap(), count as u64);
+    }
 }
 
 #[tokio::test]
@@ -192,9 +194,14 @@ async fn every_query_has_its_index() {
         ("overdue", overdue(), doc! {}, "expiry"),
         ("list by state", doc! { "state": "sent" }, doc! {}, "due"),
         ("list by user", doc! { "userId": "x" }, doc! { "eventTime": -1 }, "user"),
+        ("list by address", doc! { "to": "U1@example.com" }, doc! { "eventTime": -1 }, "to"),
+        ("list by event", doc! { "_id": { "$gte": "x/", "$lt": "x0" } }, doc! {}, "_id_"),
         ("list", doc! {}, doc! { "eventTime": -1 }, "newest"),
     ] {
-        let find = doc! { "find": "mailJobs", "filter": filter, "sort": sort };
+        let mut find = doc! { "find": "mailJobs", "filter": filter, "sort": sort };
+        if name == "list by address" {
+            find.insert("collation", doc! { "locale": "en", "strength": 2 });
+        }
         let explain = doc! { "explain": find, "verbosity": "executionStats" };
         let plan = store.database.run_command(explain).await.unwrap();
         let winning = format!("{}", plan.get_document("queryPlanner").unwrap().get_document("winningPlan").unwrap());

@@ -6,5 +6,6 @@ mod delivery;
 mod fence;
 mod ledger;
 mod many_senders;
+mod orders;
 mod replies;
 mod setup;

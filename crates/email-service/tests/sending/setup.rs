@@ -10,7 +10,7 @@ use std::{
 
 use bson::{Document, doc};
 use email_service::{
-    ledger::{Ledger, MailJob, NewMail, State, Suppressions},
+    ledger::{Ledger, MailFilter, MailJob, NewMail, State, Suppressions},
     mailer::{
         backoff::Backoff,
         connection::{Endpoint, Patience},
@@ -106,7 +106,7 @@ impl Store {
     pub(crate) async fn queue(&self, mail: NewMail) -> String {
         let ledger = self.ledger("test");
         assert_eq!(ledger.insert(std::slice::from_ref(&mail)).await.unwrap().new, 1);
-        let newest = ledger.list(None, None, 1_000).await.unwrap();
+        let newest = ledger.list(&MailFilter::default(), 1_000).await.unwrap();
         newest.into_iter().find(|job| job.to == mail.to() && job.template == mail.template()).unwrap().id
     }
 

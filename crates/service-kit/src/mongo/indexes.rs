@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use mongodb::{
     Database, IndexModel,
     bson::{Document, doc},
-    options::IndexOptions,
+    options::{Collation, IndexOptions},
 };
 
 use super::{StoreError, within};
@@ -32,12 +32,14 @@ pub struct IndexSpec {
     pub partial: Option<Document>,
     /// A document goes this long after the time in the (one) indexed field.
     pub expire_after: Option<Duration>,
+    /// How texts in it are compared; a query that is to use it has to say the same.
+    pub collation: Option<Collation>,
 }
 
 impl IndexSpec {
     /// A plain index.
     pub fn new(collection: &'static str, name: &'static str, keys: Document) -> Self {
-        Self { collection, name, keys, unique: false, partial: None, expire_after: None }
+        Self { collection, name, keys, unique: false, partial: None, expire_after: None, collation: None }
     }
 
     /// Refuses a second document with the same key.
@@ -58,12 +60,19 @@ impl IndexSpec {
         self
     }
 
+    /// Compares texts in another way than byte by byte.
+    pub fn collation(mut self, collation: Collation) -> Self {
+        self.collation = Some(collation);
+        self
+    }
+
     fn model(&self) -> IndexModel {
         let options = IndexOptions::builder()
             .name(self.name.to_owned())
             .unique(self.unique.then_some(true))
             .partial_filter_expression(self.partial.clone())
             .expire_after(self.expire_after)
+            .collation(self.collation.clone())
             .build();
         IndexModel::builder().keys(self.keys.clone()).options(options).build()
     }

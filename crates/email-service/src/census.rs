@@ -6,8 +6,11 @@ use service_kit::{Clock, mongo::StoreError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{DeadLetters, Ledger, State};
-use crate::{mailer::backoff::chance, metrics::Metrics};
+use crate::{
+    ledger::{DeadLetters, Ledger, State},
+    metrics::Metrics,
+    pause::chance,
+};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(15);

@@ -4,10 +4,11 @@ use anyhow::bail;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Stores, line, table};
+use super::filter::FilterArgs;
 use crate::{
+    commands::{Stores, line, table},
     ledger::{MailJob, State, mail_job::HistoryEntry},
-    plan::Template,
+    plan::{Policy, Template},
 };
 
 /// A mail as `--json` shows it.
@@ -25,6 +26,8 @@ struct Shown<'a> {
     next_attempt_at: Option<Timestamp>,
     message_id: &'a str,
     last_reply: Option<&'a str>,
+    policy: Policy,
+    epoch: i64,
     event_time: Timestamp,
     expires_at: Timestamp,
     terminal_at: Option<Timestamp>,
@@ -60,6 +63,8 @@ impl<'a> From<&'a MailJob> for Shown<'a> {
             next_attempt_at: job.next_attempt_at,
             message_id: &job.message_id,
             last_reply: job.last_reply.as_deref(),
+            policy: job.policy,
+            epoch: job.epoch,
             event_time: job.event_time,
             expires_at: job.expires_at,
             terminal_at: job.terminal_at,
@@ -71,12 +76,8 @@ impl<'a> From<&'a MailJob> for Shown<'a> {
 /// Which mails to list.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ListArgs {
-    /// Only mails in this state
-    #[arg(long)]
-    pub state: Option<State>,
-    /// Only mails of this user
-    #[arg(long, value_name = "USER_ID")]
-    pub user: Option<String>,
+    #[command(flatten)]
+    pub filter: FilterArgs,
     /// At most so many, the newest first
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub limit: u32,
@@ -87,7 +88,7 @@ pub struct ListArgs {
 /// # Errors
 /// If the ledger cannot be read.
 pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Result<()> {
-    let jobs = stores.ledger.list(args.state, args.user.as_deref(), i64::from(args.limit)).await?;
+    let jobs = stores.ledger.list(&args.filter.at(stores.clock.now()), i64::from(args.limit)).await?;
     if json {
         for job in &jobs {
             line(serde_json::to_string(&Shown::from(job))?)?;

@@ -6,8 +6,12 @@ use bson::Binary;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Stores, line, table};
-use crate::{ledger::DeadLetter, mailer::verdict::printable};
+use super::filter::FilterArgs;
+use crate::{
+    commands::{Stores, line, table},
+    ledger::{DeadLetter, LetterState, dead_letter::LetterStep},
+    mailer::verdict::printable,
+};
 
 /// A dead letter as `--json` shows it; the contents only in `show`, in base64: they may be
 /// anything.
@@ -15,7 +19,7 @@ use crate::{ledger::DeadLetter, mailer::verdict::printable};
 #[serde(rename_all = "camelCase")]
 struct Shown<'a> {
     id: &'a str,
-    state: &'a str,
+    state: LetterState,
     reason: &'a str,
     detail: &'a str,
     topic: &'a str,
@@ -25,9 +29,28 @@ struct Shown<'a> {
     event_id: Option<&'a str>,
     r#type: Option<&'a str>,
     first_seen_at: Timestamp,
+    settled_at: Option<Timestamp>,
     contents_kept: bool,
+    history: Vec<Step<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contents: Option<Contents>,
+}
+
+#[derive(Debug, Serialize)]
+struct Step<'a> {
+    at: Timestamp,
+    from: Option<LetterState>,
+    to: LetterState,
+    reason: Option<&'a str>,
+    note: Option<&'a str>,
+    by: &'a str,
+}
+
+impl<'a> From<&'a LetterStep> for Step<'a> {
+    fn from(step: &'a LetterStep) -> Self {
+        let (reason, note) = (step.reason.as_deref(), step.note.as_deref());
+        Self { at: step.at, from: step.from, to: step.to, reason, note, by: &step.by }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -60,7 +83,7 @@ impl<'a> Shown<'a> {
         };
         Self {
             id: &letter.id,
-            state: &letter.state,
+            state: letter.state,
             reason: &letter.reason,
             detail: &letter.detail,
             topic: &letter.topic,
@@ -70,7 +93,9 @@ impl<'a> Shown<'a> {
             event_id: letter.event_id.as_deref(),
             r#type: letter.event_type.as_deref(),
             first_seen_at: letter.first_seen_at,
+            settled_at: letter.settled_at,
             contents_kept: letter.contents_kept,
+            history: letter.history.iter().map(Step::from).collect(),
             contents: with_contents.then(contents),
         }
     }
@@ -79,9 +104,8 @@ impl<'a> Shown<'a> {
 /// Which letters to list.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ListArgs {
-    /// Only letters in this state
-    #[arg(long, value_parser = ["open", "replayed", "discarded"])]
-    pub state: Option<String>,
+    #[command(flatten)]
+    pub filter: FilterArgs,
     /// At most so many, the newest first
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub limit: u32,
@@ -92,7 +116,7 @@ pub struct ListArgs {
 /// # Errors
 /// If the store cannot be read.
 pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Result<()> {
-    let letters = stores.letters.list(args.state.as_deref(), i64::from(args.limit)).await?;
+    let letters = stores.letters.list(&args.filter.at(stores.clock.now()), true, i64::from(args.limit)).await?;
     if json {
         for letter in &letters {
             line(serde_json::to_string(&Shown::new(letter, false))?)?;
@@ -101,7 +125,7 @@ pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Resul
     }
     let row = |letter: &DeadLetter| {
         [
-            letter.state.clone(),
+            letter.state.to_string(),
             letter.reason.clone(),
             format!("{}/{}@{}", letter.topic, letter.partition, letter.offset),
             printable(letter.event_type.as_deref().unwrap_or("-")),
@@ -132,7 +156,7 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
     };
     for (name, value) in [
         ("id", letter.id.clone()),
-        ("state", letter.state.clone()),
+        ("state", letter.state.to_string()),
         ("reason", letter.reason.clone()),
         ("detail", letter.detail.clone()),
         ("record", format!("{}/{}@{}", letter.topic, letter.partition, letter.offset)),
@@ -148,18 +172,31 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
         line(format_args!("{:<12}{}: {}", "header", printable(&header.name), text(&header.value)))?;
     }
     line(format_args!("{:<12}{}", "value", text(&letter.value)))?;
+    line("")?;
+    let row = |step: &LetterStep| {
+        [
+            step.at.to_string(),
+            step.from.map_or("-".to_owned(), |state| state.to_string()),
+            step.to.to_string(),
+            step.reason.clone().unwrap_or("-".to_owned()),
+            step.by.clone(),
+            step.note.clone().unwrap_or_default(),
+        ]
+    };
+    let rows: Vec<_> = letter.history.iter().map(row).collect();
+    table(["AT", "FROM", "TO", "REASON", "BY", "NOTE"], &rows)?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::dead_letters::Record;
+    use crate::ledger::Record;
 
     #[test]
     fn contents_are_shown_in_base64_and_only_on_request() {
         let record = Record { value: Some(b"\x1b[2J".to_vec()), ..Record::default() };
-        let letter = DeadLetter::new(record, "not-json", "no".into(), Timestamp::UNIX_EPOCH);
+        let letter = DeadLetter::new(record, "not-json", "no".into(), "here", Timestamp::UNIX_EPOCH);
         let json = serde_json::to_value(Shown::new(&letter, true)).unwrap();
         assert_eq!(json["contents"]["value"], "G1sySg==");
         let json = serde_json::to_value(Shown::new(&letter, false)).unwrap();

@@ -1,0 +1,92 @@
+//! `suppressions list|remove`: addresses that refused mail for good, and get none for a month.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Stores, act::Report, line, table};
+use crate::{ledger::Suppression, mailer::verdict::printable};
+
+/// What can be done with suppressed addresses.
+#[derive(Debug, Subcommand)]
+pub enum SuppressionsCommand {
+    /// The addresses that get no mail, the newest first
+    List {
+        /// Only this address, in any spelling that reaches the same mailbox
+        #[arg(long, value_name = "ADDRESS")]
+        to: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
+    /// Let addresses have mail again
+    ///
+    /// From the next event on. A mail that was suppressed meanwhile stays so:
+    /// `mail requeue --state suppressed --to ADDRESS` sends it.
+    Remove {
+        /// In any spelling that reaches the same mailbox
+        #[arg(value_name = "ADDRESS", required = true)]
+        addresses: Vec<String>,
+        /// Say what would happen, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// A suppression as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    address: &'a str,
+    reply: &'a str,
+    mail: &'a str,
+    at: Timestamp,
+    until: Timestamp,
+}
+
+/// Does it.
+///
+/// # Errors
+/// If the store does not answer, or an address was not suppressed.
+pub async fn run(file: Option<&Path>, command: SuppressionsCommand, json: bool) -> anyhow::Result<()> {
+    let stores = Stores::open(file).await?;
+    match command {
+        SuppressionsCommand::List { to, limit } => list(&stores, to.as_deref(), limit, json).await,
+        SuppressionsCommand::Remove { addresses, dry_run } => remove(&stores, &addresses, dry_run, json).await,
+    }
+}
+
+async fn list(stores: &Stores, to: Option<&str>, limit: u32, json: bool) -> anyhow::Result<()> {
+    let rows = stores.suppressions.list(to, i64::from(limit)).await?;
+    if json {
+        for Suppression { address, reply, mail, at, until } in &rows {
+            line(serde_json::to_string(&Shown { address, reply, mail, at: *at, until: *until })?)?;
+        }
+        return Ok(());
+    }
+    let time = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let row = |row: &Suppression| {
+        [printable(&row.address), time(row.at), time(row.until), row.mail.clone(), printable(&row.reply)]
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    table(["ADDRESS", "SINCE", "UNTIL", "MAIL", "REPLY"], &rows)?;
+    Ok(())
+}
+
+async fn remove(stores: &Stores, addresses: &[String], dry_run: bool, json: bool) -> anyhow::Result<()> {
+    let mut report = Report::default();
+    for address in addresses {
+        let there = if dry_run {
+            !stores.suppressions.list(Some(address), 1).await?.is_empty()
+        } else {
+            stores.suppressions.remove(address).await?
+        };
+        if there {
+            report.done(dry_run, address, (Some("suppressed"), None), None);
+        } else {
+            report.left(address, None, "it is not suppressed");
+        }
+    }
+    report.conclude(json)
+}

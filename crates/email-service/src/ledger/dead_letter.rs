@@ -1,0 +1,317 @@
+//! A dead letter: the document, and the record that it keeps.
+
+use std::{fmt, str::FromStr};
+
+use bson::{Binary, spec::BinarySubtype};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    SCHEMA_VERSION,
+    mail_job::{bson_time, optional_bson_time},
+};
+
+/// Beyond this a record is kept without its contents: a document holds 16 MiB.
+const MAX_KEPT: usize = 12 * 1024 * 1024;
+
+/// Where a dead letter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LetterState {
+    /// Waits for somebody.
+    Open,
+    /// Its record went through the door again, and was processed.
+    Replayed,
+    /// Somebody decided that it is not to be processed.
+    Discarded,
+}
+
+impl LetterState {
+    pub const ALL: &'static [LetterState] = &[LetterState::Open, LetterState::Replayed, LetterState::Discarded];
+
+    /// The name in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LetterState::Open => "open",
+            LetterState::Replayed => "replayed",
+            LetterState::Discarded => "discarded",
+        }
+    }
+}
+
+impl fmt::Display for LetterState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no state of a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("one of open, replayed, discarded")]
+pub struct UnknownLetterState;
+
+impl FromStr for LetterState {
+    type Err = UnknownLetterState;
+
+    fn from_str(name: &str) -> Result<Self, UnknownLetterState> {
+        Self::ALL.iter().copied().find(|state| state.as_str() == name).ok_or(UnknownLetterState)
+    }
+}
+
+/// A record, and why it could not be processed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// SHA-256 of topic, partition, offset, record timestamp and value: the same record is
+    /// kept once, and a new topic of the same name starts afresh.
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub schema_version: i32,
+    pub state: LetterState,
+    /// A stable slug: the newest reason.
+    pub reason: String,
+    /// A sentence that quotes nothing of the record's data.
+    pub detail: String,
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    /// The record's own timestamp, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Binary>,
+    #[serde(default)]
+    pub headers: Vec<DeadHeader>,
+    /// None for a record without a value; see `contents_kept`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Binary>,
+    /// False: key, headers and value were too large to be kept, and are in the topic only.
+    pub contents_kept: bool,
+    #[serde(with = "bson_time")]
+    pub first_seen_at: Timestamp,
+    /// Oldest first. Empty in letters of a version that kept none.
+    #[serde(default)]
+    pub history: Vec<LetterStep>,
+    /// Set once somebody has decided; the letter goes `ledger.retention` later.
+    #[serde(default, with = "optional_bson_time", skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<Timestamp>,
+}
+
+/// One step of a letter's way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LetterStep {
+    #[serde(with = "bson_time")]
+    pub at: Timestamp,
+    /// Absent in the first entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<LetterState>,
+    pub to: LetterState,
+    /// Why it could not be processed, as of this step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The instance, or the operator.
+    pub by: String,
+}
+
+/// A header of the record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeadHeader {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Binary>,
+}
+
+/// Where a record stands in the topic, and its contents.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    /// In milliseconds; none on a topic without timestamps.
+    pub timestamp: Option<i64>,
+    pub key: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    pub value: Option<Vec<u8>>,
+}
+
+impl Record {
+    /// Bytes of its contents.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + length(value)).sum();
+        length(&self.key) + headers + length(&self.value)
+    }
+
+    /// The text of a header that is there once and is UTF-8; its first characters.
+    fn header(&self, wanted: &str) -> Option<String> {
+        const SHOWN: usize = 100;
+        let value = self.headers.iter().find(|(name, _)| name == wanted)?.1.as_deref()?;
+        let text = std::str::from_utf8(value).ok()?;
+        Some(text.chars().filter(|c| !c.is_control()).take(SHOWN).collect())
+    }
+
+    /// The id of its dead letter.
+    #[must_use]
+    pub fn dead_letter_id(&self) -> String {
+        let mut digest = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            digest.update((bytes.len() as u64).to_be_bytes());
+            digest.update(bytes);
+        };
+        part(self.topic.as_bytes());
+        part(&self.partition.to_be_bytes());
+        part(&self.offset.to_be_bytes());
+        part(&self.timestamp.unwrap_or(-1).to_be_bytes());
+        match &self.value {
+            Some(value) => part(value),
+            None => part(b"\0none"),
+        }
+        hex::encode(digest.finalize())
+    }
+}
+
+impl DeadLetter {
+    /// The dead letter of `record`, found at `now` by the instance `by`.
+    #[must_use]
+    pub fn new(record: Record, reason: &str, detail: String, by: &str, now: Timestamp) -> Self {
+        let binary = |bytes| Binary { subtype: BinarySubtype::Generic, bytes };
+        let kept = record.size() <= MAX_KEPT;
+        Self {
+            id: record.dead_letter_id(),
+            schema_version: SCHEMA_VERSION,
+            state: LetterState::Open,
+            reason: reason.to_owned(),
+            detail,
+            event_id: record.header(events::header::ID),
+            event_type: record.header(events::header::TYPE),
+            topic: record.topic,
+            partition: record.partition,
+            offset: record.offset,
+            timestamp: record.timestamp,
+            key: record.key.filter(|_| kept).map(binary),
+            headers: if kept {
+                record.headers.into_iter().map(|(name, value)| DeadHeader { name, value: value.map(binary) }).collect()
+            } else {
+                Vec::new()
+            },
+            value: record.value.filter(|_| kept).map(binary),
+            contents_kept: kept,
+            first_seen_at: now,
+            history: vec![LetterStep {
+                at: now,
+                from: None,
+                to: LetterState::Open,
+                reason: Some(reason.to_owned()),
+                note: None,
+                by: by.to_owned(),
+            }],
+            settled_at: None,
+        }
+    }
+
+    /// The record as it was read from the topic. `None`: it was too large to be kept.
+    #[must_use]
+    pub fn record(&self) -> Option<Record> {
+        let bytes = |binary: &Option<Binary>| binary.as_ref().map(|binary| binary.bytes.clone());
+        self.contents_kept.then(|| Record {
+            topic: self.topic.clone(),
+            partition: self.partition,
+            offset: self.offset,
+            timestamp: self.timestamp,
+            key: bytes(&self.key),
+            headers: self.headers.iter().map(|header| (header.name.clone(), bytes(&header.value))).collect(),
+            value: bytes(&self.value),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            topic: "t".into(),
+            partition: 3,
+            offset: 7,
+            timestamp: Some(1),
+            key: Some(b"k".to_vec()),
+            headers: vec![("ce_id".into(), Some(b"i\nd".to_vec()))],
+            value: Some(b"v".to_vec()),
+        }
+    }
+
+    fn letter(record: Record) -> DeadLetter {
+        DeadLetter::new(record, "not-json", "no".into(), "here", Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn the_same_record_has_the_same_id_and_any_difference_another() {
+        let id = record().dead_letter_id();
+        assert_eq!(id, record().dead_letter_id());
+        let mut others = Vec::new();
+        others.push(Record { topic: "u".into(), ..record() });
+        others.push(Record { partition: 4, ..record() });
+        others.push(Record { offset: 8, ..record() });
+        others.push(Record { timestamp: Some(2), ..record() });
+        others.push(Record { timestamp: None, ..record() });
+        others.push(Record { value: Some(b"w".to_vec()), ..record() });
+        others.push(Record { value: None, ..record() });
+        for other in others {
+            assert_ne!(other.dead_letter_id(), id, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_letter_survives_its_way_through_bson() {
+        let letter = letter(record());
+        let document = bson::serialize_to_document(&letter).unwrap();
+        assert_eq!(document.get_str("eventId").unwrap(), "id");
+        assert_eq!(bson::deserialize_from_document::<DeadLetter>(document).unwrap(), letter);
+    }
+
+    #[test]
+    fn the_record_of_a_letter_is_the_one_that_was_read() {
+        let empty = Record { key: None, value: None, headers: vec![("h".into(), None)], ..record() };
+        for read in [record(), empty, Record::default()] {
+            let kept = letter(read.clone());
+            let document = bson::serialize_to_document(&kept).unwrap();
+            let back: DeadLetter = bson::deserialize_from_document(document).unwrap();
+            assert_eq!(back.record(), Some(read.clone()));
+            assert_eq!(back.record().unwrap().dead_letter_id(), back.id);
+        }
+    }
+
+    #[test]
+    fn a_letter_of_a_version_without_history_is_read() {
+        let mut document = bson::serialize_to_document(&letter(record())).unwrap();
+        document.remove("history");
+        assert_eq!(bson::deserialize_from_document::<DeadLetter>(document).unwrap().history, []);
+    }
+
+    #[test]
+    fn every_state_reads_back() {
+        for state in LetterState::ALL {
+            assert_eq!(state.as_str().parse(), Ok(*state));
+        }
+    }
+
+    #[test]
+    fn a_record_that_no_document_can_hold_is_kept_without_its_contents() {
+        let large = Record { value: Some(vec![0; MAX_KEPT + 1]), ..record() };
+        let id = large.dead_letter_id();
+        let letter = letter(large);
+        assert!(!letter.contents_kept && letter.value.is_none() && letter.headers.is_empty());
+        assert_eq!((letter.id.clone(), letter.record()), (id, None));
+        assert!(bson::serialize_to_vec(&letter).unwrap().len() < 1_000);
+    }
+}

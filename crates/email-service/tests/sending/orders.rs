@@ -1,0 +1,184 @@
+//! An operator's orders on a real server, while others move the same mails.
+
+use std::time::Duration;
+
+use bson::doc;
+use email_service::ledger::{
+    Carried, DeadLetter, DeadLetters, Ledger, LetterState, MailFilter, Order, Record, Seen, State,
+    dead_letters::Decided, ledger::Written,
+};
+
+use crate::setup::{LEASE, Store};
+
+const REQUEUE: Order = Order::Requeue { again: false };
+
+async fn seen(ledger: &Ledger, id: &str) -> Seen {
+    ledger.look_at(&[id.to_owned()]).await.unwrap().remove(0)
+}
+
+/// Lets the mail fail, as its sender would.
+async fn fail(ledger: &Ledger) {
+    let job = ledger.claim(LEASE).await.unwrap().unwrap();
+    assert_eq!(ledger.failed(&job, "test", Some("554 no")).await.unwrap(), Written::Done);
+}
+
+#[tokio::test]
+async fn an_order_finds_nothing_once_the_mail_has_moved_even_if_it_looks_the_same() {
+    let store = Store::new("stale").await;
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let (operator, senders) = (store.ledger("operator a@h"), store.ledger("s"));
+    fail(&senders).await;
+    let stale = seen(&operator, &id).await;
+
+    // Another operator was quicker, a sender has it, and it fails once more.
+    assert_eq!(operator.carry_out(REQUEUE, &stale, None).await.unwrap(), Carried::Out);
+    assert_eq!(operator.carry_out(REQUEUE, &stale, None).await.unwrap(), Carried::Changed(Some(State::Queued)));
+    let job = senders.claim(LEASE).await.unwrap().expect("it is due at once");
+    assert_eq!(operator.carry_out(REQUEUE, &stale, None).await.unwrap(), Carried::Changed(Some(State::Preparing)));
+    assert!(senders.flip(&job, LEASE).await.unwrap(), "the sender holds it, whatever is ordered");
+    assert_eq!(senders.failed(&job, "test", None).await.unwrap(), Written::Done);
+    assert_eq!(operator.carry_out(REQUEUE, &stale, None).await.unwrap(), Carried::Changed(Some(State::Failed)));
+    assert_eq!(store.row(&id).await.epoch, job.epoch, "nothing was written");
+
+    let fresh = seen(&operator, &id).await;
+    assert_eq!(operator.carry_out(REQUEUE, &fresh, None).await.unwrap(), Carried::Out);
+    let row = store.row(&id).await;
+    assert_eq!((row.state, row.epoch, row.terminal_at, row.losses), (State::Queued, job.epoch + 1, None, 0));
+}
+
+#[tokio::test]
+async fn a_sender_that_comes_late_finds_nothing_after_an_order() {
+    let store = Store::new("late").await;
+    let (operator, sender) = (store.ledger("operator a@h"), store.ledger("s"));
+    for order in [REQUEUE, Order::Resolve(State::Failed)] {
+        let id = store.queue(store.notice(&format!("{}@example.com", order.to()))).await;
+        let job = sender.claim(LEASE).await.unwrap().unwrap();
+        assert!(sender.flip(&job, LEASE).await.unwrap());
+        sender.unknown(&job, "no reply").await.unwrap();
+        let unknown = seen(&operator, &id).await;
+        assert!(unknown.may_have_arrived());
+        assert_eq!(operator.carry_out(order, &unknown, Some("note")).await.unwrap(), Carried::Out);
+        assert_eq!(sender.sent(&job, "250 late").await.unwrap(), Written::Lost(Some(order.to())));
+        assert!(!sender.flip(&job, LEASE).await.unwrap() && !sender.renew(&job, LEASE).await.unwrap());
+        assert_eq!(store.row(&id).await.epoch, job.epoch + 1);
+        store.change(&id, doc! { "state": "discarded" }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_resend_by_hand_is_the_one_that_the_policy_allows() {
+    let store = Store::new("once").await;
+    let id = store.queue(store.welcome("ada@example.com")).await;
+    let (operator, sender) = (store.ledger("operator a@h"), store.ledger("s"));
+    for by_hand in [true, false] {
+        let job = sender.claim(LEASE).await.unwrap().unwrap();
+        assert!(sender.flip(&job, LEASE).await.unwrap());
+        sender.unknown(&job, "no reply").await.unwrap();
+        if by_hand {
+            let unknown = seen(&operator, &id).await;
+            assert_eq!(operator.carry_out(REQUEUE, &unknown, None).await.unwrap(), Carried::Out);
+        }
+    }
+    let row = store.row(&id).await;
+    assert_eq!((row.state, row.resends, row.next_attempt_at), (State::Unknown, 1, None), "no resend by itself");
+    assert!(row.terminal_at.is_some());
+}
+
+#[tokio::test]
+async fn recovery_and_an_order_never_both_move_an_unknown_mail() {
+    let store = Store::new("recovery").await;
+    let id = store.queue(store.welcome("ada@example.com")).await;
+    let (operator, sender) = (store.ledger("operator a@h"), store.ledger("s"));
+    let job = sender.claim(LEASE).await.unwrap().unwrap();
+    assert!(sender.flip(&job, LEASE).await.unwrap());
+    sender.unknown(&job, "no reply").await.unwrap();
+    store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
+    let unknown = seen(&operator, &id).await;
+    let (recovered, ordered) = tokio::join!(sender.recover(), operator.carry_out(REQUEUE, &unknown, None));
+    let moves = recovered.unwrap().resent + u64::from(ordered.unwrap() == Carried::Out);
+    assert_eq!(moves, 1);
+    let row = store.row(&id).await;
+    let resends = row.history.iter().filter(|step| step.from == Some(State::Unknown)).count();
+    assert_eq!((resends, row.resends, row.epoch), (1, 1, job.epoch + 1));
+}
+
+#[tokio::test]
+async fn many_operators_and_senders_at_once_hand_each_mail_over_once_for_each_order() {
+    let store = Store::new("crowd").await;
+    let mut ids = Vec::new();
+    for n in 0..10 {
+        ids.push(store.queue(store.notice(&format!("u{n}@example.com"))).await);
+        fail(&store.ledger("s")).await;
+    }
+    let failed = MailFilter { states: vec![State::Failed], ..MailFilter::default() };
+    let operators = (0..4).map(|n| {
+        let (ledger, failed) = (store.ledger(&format!("operator {n}@h")), failed.clone());
+        async move {
+            let mut carried = 0;
+            for seen in ledger.select(&failed, 100).await.unwrap() {
+                carried += u64::from(ledger.carry_out(REQUEUE, &seen, None).await.unwrap() == Carried::Out);
+            }
+            carried
+        }
+    });
+    let senders = (0..2).map(|n| {
+        let ledger = store.ledger(&format!("s{n}"));
+        async move {
+            let mut sent = 0;
+            for _ in 0..40 {
+                match ledger.claim(LEASE).await.unwrap() {
+                    Some(job) => {
+                        assert!(ledger.flip(&job, LEASE).await.unwrap(), "an order has taken what a sender holds");
+                        assert_eq!(ledger.sent(&job, "250 ok").await.unwrap(), Written::Done);
+                        sent += 1;
+                    }
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+            sent
+        }
+    });
+    let (carried, sent): (Vec<u64>, Vec<u64>) =
+        tokio::join!(futures_util::future::join_all(operators), futures_util::future::join_all(senders));
+    assert_eq!(carried.iter().sum::<u64>(), 10, "each mail was put back by one of them");
+    let queued = store.ledger("s").count(State::Queued).await.unwrap();
+    assert_eq!(sent.iter().sum::<u64>() + queued, 10);
+}
+
+#[tokio::test]
+async fn a_letter_is_decided_once_and_its_history_tells_it() {
+    let store = Store::new("decided").await;
+    let letters = DeadLetters::new(&store.database, Duration::from_secs(2));
+    let record = Record { topic: "t".into(), value: Some(b"x".to_vec()), ..Record::default() };
+    let letter = DeadLetter::new(record, "not-json", "no".into(), "here", store.clock.now());
+    letters.keep(std::slice::from_ref(&letter)).await.unwrap();
+    let open = Decided {
+        id: &letter.id,
+        seen: LetterState::Open,
+        to: LetterState::Open,
+        reason: Some(("invalid-data", "$no")),
+        by: "operator a@h",
+        note: Some("$note"),
+    };
+    for _ in 0..70 {
+        assert!(letters.decide(&open).await.unwrap());
+    }
+    let discard = Decided { to: LetterState::Discarded, reason: None, ..open };
+    assert!(letters.decide(&discard).await.unwrap());
+    assert!(!letters.decide(&discard).await.unwrap(), "it is not open any more");
+    letters.keep(std::slice::from_ref(&letter)).await.unwrap();
+    let kept = letters.find(&letter.id).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.state, kept.reason.as_str(), kept.detail.as_str()),
+        (LetterState::Discarded, "invalid-data", "$no")
+    );
+    assert!(kept.settled_at.is_some(), "its retention counts from now");
+    let (first, last) = (kept.history.first().unwrap(), kept.history.last().unwrap());
+    assert!(kept.history.len() <= 61, "{}", kept.history.len());
+    assert_eq!((first.from, first.reason.as_deref(), first.by.as_str()), (None, Some("not-json"), "here"));
+    assert_eq!(
+        (last.from, last.to, last.by.as_str()),
+        (Some(LetterState::Open), LetterState::Discarded, "operator a@h")
+    );
+    assert_eq!(last.note.as_deref(), Some("$note"));
+}
