@@ -42,7 +42,7 @@ impl Scene {
 
     /// Runs a command: its lines, its exit code, and what it said to people.
     async fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::new(self.spec.command(&[arguments, &["--json"]].concat()).await)
+        Ran::new(&self.spec.command(&[arguments, &["--json"]].concat()).await)
     }
 }
 
@@ -55,7 +55,7 @@ struct Ran {
 }
 
 impl Ran {
-    fn new(output: Output) -> Self {
+    fn new(output: &Output) -> Self {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let lines = text.lines().map(|line| serde_json::from_str(line).expect("each line is a JSON object")).collect();
         Self { lines, code: output.status.code(), said: String::from_utf8_lossy(&output.stderr).into_owned() }
@@ -311,8 +311,9 @@ async fn a_replayed_letter_goes_through_the_door_of_new_records_and_mails_nobody
     let found = scene.run(&["dead-letters", "list", "--reason", "sealed-unknown-key", "--state", "open"]).await;
     let ids: Vec<String> = found.lines.iter().rev().map(|letter| text(letter, "id").to_owned()).collect();
     let [first, second] = ids.as_slice() else { panic!("{found:#?}") };
-    let early =
-        Ran::new(wrong.command(&["dead-letters", "replay", "--reason", "sealed-unknown-key", "--yes", "--json"]).await);
+    let early = Ran::new(
+        &wrong.command(&["dead-letters", "replay", "--reason", "sealed-unknown-key", "--yes", "--json"]).await,
+    );
     assert_eq!((early.code, early.outcomes()[0].1), (Some(1), "left"), "{early:?}");
     assert!(early.detail(first).starts_with("sealed-unknown-key"), "{early:?}");
     let shown = scene.run(&["dead-letters", "show", first]).await;

@@ -170,12 +170,14 @@ fn run_removes_its_directory_after_a_success() {
 fn ctrl_c_ends_a_run_with_everything_below_it() {
     let clone = Clone::new();
     let report = clone.path("report").display().to_string();
-    // Deaf to Ctrl-C itself: the command is given its grace, then killed by the second one.
-    let deaf = "trap '' INT; while :; do sleep 0.1; done";
+    // Hears Ctrl-C and goes on: the command is given its grace, then killed by the second one.
+    let deaf = r#"trap ': >"$1.heard"' INT; : >"$1.deaf"; while :; do sleep 0.1; done"#;
     let mut run = clone.spawn(&["run", "--embedded", "--", "bash", "-c", REPORT, "bash", &report, deaf]);
     let lines = clone.lines_of("report", 5);
+    // A signal before its trap is set would end it.
+    wait("a command that is deaf", || clone.path("report.deaf").exists().then_some(()));
     signal(run.id(), Signal::INT);
-    thread::sleep(Duration::from_millis(300));
+    wait("the first Ctrl-C at the command", || clone.path("report.heard").exists().then_some(()));
     signal(run.id(), Signal::INT);
     assert_eq!(ended(&mut run).code(), Some(130));
     all_gone(&pids(&lines));

@@ -8,6 +8,7 @@
 
 mod api;
 mod eventually;
+mod layers;
 mod mailbox;
 mod partitions;
 mod private_parts;
@@ -21,6 +22,7 @@ mod world;
 
 pub use api::{Answer, Api, Person, Tokens};
 pub use eventually::{DEADLINE, eventually};
+pub use layers::{Layer, assert_every_module_is_a_layer, assert_layers};
 pub use local_stack::{
     kafka::SecureListener,
     mock_kafka::MockKafka,

@@ -1,0 +1,110 @@
+//! The shape of a crate: each layer imports only what is to its right.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A module of a crate, and the modules that it may import besides itself.
+pub type Layer = (&'static str, &'static [&'static str]);
+
+/// Fails on a file of a layer that imports what its layer may not, and on a layer without files.
+///
+/// # Panics
+/// With every file that imports what it may not, or when the source in `source` cannot be read.
+pub fn assert_layers(source: &Path, layers: &[Layer]) {
+    let mut wrong = Vec::new();
+    for (layer, allowed) in layers {
+        let files = rust_files(source, layer);
+        assert!(!files.is_empty(), "no files in layer {layer}");
+        for file in files {
+            let text = fs::read_to_string(&file).expect("the source can be read");
+            for imported in imports(&text) {
+                if imported != *layer && !allowed.contains(&imported.as_str()) {
+                    let name = file.strip_prefix(source).unwrap_or(&file).display();
+                    wrong.push(format!("{name} imports {imported}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Fails on a module of the crate that is neither a layer nor one of `above` them.
+///
+/// # Panics
+/// With the module, or when `lib.rs` in `source` cannot be read.
+pub fn assert_every_module_is_a_layer(source: &Path, layers: &[Layer], above: &[&str]) {
+    let text = fs::read_to_string(source.join("lib.rs")).expect("the source can be read");
+    for module in text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
+        let known = above.contains(&module) || layers.iter().any(|(layer, _)| *layer == module);
+        assert!(known, "{module} has no layer");
+    }
+}
+
+fn rust_files(source: &Path, layer: &str) -> Vec<PathBuf> {
+    let mut found: Vec<_> = Some(source.join(format!("{layer}.rs"))).into_iter().filter(|file| file.exists()).collect();
+    let mut folders = vec![source.join(layer)];
+    while let Some(folder) = folders.pop() {
+        for entry in
+            fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("the source can be read").path())
+        {
+            if entry.is_dir() {
+                folders.push(entry);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                found.push(entry);
+            }
+        }
+    }
+    found
+}
+
+/// The modules of the crate that a file names: `crate::x` and each head in `crate::{…}`.
+fn imports(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (at, _) in text.match_indices("crate::") {
+        let rest = &text[at + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            found.extend(heads(group));
+        } else {
+            found.insert(identifier(rest));
+        }
+    }
+    found.retain(|name| name.starts_with(|first: char| first.is_ascii_lowercase()));
+    found
+}
+
+fn heads(group: &str) -> Vec<String> {
+    let (mut depth, mut heads, mut head) = (0, Vec::new(), true);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => head = true,
+            _ if head && depth == 0 && !c.is_whitespace() => {
+                heads.push(identifier(&group[at..]));
+                head = false;
+            }
+            _ => {}
+        }
+    }
+    heads
+}
+
+fn identifier(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_is_found_in_every_form() {
+        let text = "use crate::store::Users;\nuse crate::{\n    domain::{A, B},\n    http::x,\n};\nlet x = crate::relay::go();";
+        let expected = ["domain", "http", "relay", "store"].map(str::to_owned);
+        assert_eq!(imports(text), BTreeSet::from(expected));
+    }
+}
