@@ -67,7 +67,7 @@ pub(crate) fn effects(action: Action) -> Vec<Effect> {
         Action::Unlock => vec![maybe(UserUnlocked)],
         Action::SetRoles => vec![once(UserRolesChanged), maybe(UserProfileUpdated)],
         // An old refresh token ends its session, which is a note and no event.
-        Action::Refresh | Action::Logout | Action::Read | Action::Invalid => Vec::new(),
+        Action::Refresh | Action::Logout | Action::Read | Action::StartTotp | Action::Invalid => Vec::new(),
     }
 }
 

@@ -93,6 +93,8 @@ pub enum Action {
     ConfirmEmailChange,
     /// `POST /api/auth/email-change/undo`
     UndoEmailChange,
+    /// `POST /api/users/me/totp`
+    StartTotp,
     /// `POST /api/users/me/totp/confirm`
     EnableTotp,
     /// `DELETE /api/users/me/totp`

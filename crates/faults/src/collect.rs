@@ -64,7 +64,9 @@ fn record(read: &test_support::Record, foreign: &Foreign) -> Record {
         key: read.key.clone(),
         value: read.value.clone(),
         headers: read.headers.clone(),
-        foreign: foreign.places.contains(&(read.partition, read.offset)) || foreign.events.contains(&read.id()),
+        foreign: foreign.places.contains(&(read.partition, read.offset))
+            || foreign.events.contains(&read.id())
+            || read.key.as_ref().is_some_and(|key| foreign.keys.contains(key)),
     }
 }
 

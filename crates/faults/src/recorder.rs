@@ -40,6 +40,7 @@ pub(crate) struct Asked {
 pub(crate) struct Foreign {
     pub places: BTreeSet<(i32, i64)>,
     pub events: BTreeSet<String>,
+    pub keys: BTreeSet<Vec<u8>>,
 }
 
 impl Default for Recorder {
@@ -86,6 +87,11 @@ impl Recorder {
     /// Every record with this `ce_id` was written by the test.
     pub fn foreign_event(&self, id: Uuid) {
         self.state().foreign.events.insert(id.to_string());
+    }
+
+    /// Every record with this key was written by the test.
+    pub fn foreign_key(&self, key: &[u8]) {
+        self.state().foreign.keys.insert(key.to_vec());
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {

@@ -117,6 +117,12 @@ impl PrivateKafka {
         }
     }
 
+    /// `host:port` where a real one listens, for a proxy in front of it.
+    #[must_use]
+    pub fn listener(&self) -> String {
+        format!("127.0.0.1:{}", self._ports[0].number())
+    }
+
     /// Which broker it is, for [`crate::World::on_brokers`].
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -304,10 +304,18 @@ impl Service {
     /// # Panics
     /// As [`Service::restart`].
     pub async fn restart_with(&mut self, change: impl FnOnce(ServiceSpec) -> ServiceSpec) {
+        self.relaunch_with(change);
+        self.until_ready().await;
+    }
+
+    /// Starts it again after its end, with a changed configuration, and waits for nothing.
+    ///
+    /// # Panics
+    /// When it still runs.
+    pub fn relaunch_with(&mut self, change: impl FnOnce(ServiceSpec) -> ServiceSpec) {
         assert!(!self.runs(), "{} still runs", self.spec.name);
         self.spec = change(self.spec.clone());
         self.child = self.spec.child();
-        self.until_ready().await;
     }
 
     async fn until_status(&mut self, path: &str, what: &str) {

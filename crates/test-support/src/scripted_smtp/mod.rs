@@ -268,6 +268,12 @@ impl ScriptedSmtp {
         self.shared.state().deliveries.clone()
     }
 
+    /// The latest delivery that is as asked.
+    #[must_use]
+    pub fn latest(&self, is_as_asked: impl Fn(&Delivery) -> bool) -> Option<Delivery> {
+        self.shared.state().deliveries.iter().rfind(|delivery| is_as_asked(delivery)).cloned()
+    }
+
     /// The deliveries to one address.
     #[must_use]
     pub fn deliveries_to(&self, address: &str) -> Vec<Delivery> {

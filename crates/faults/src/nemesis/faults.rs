@@ -1,0 +1,155 @@
+//! Each fault done and undone.
+
+use std::time::Duration;
+
+use test_support::{Mode, Rule, Service, ServiceSpec, TcpProxy};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    cast::{Cast, Kin},
+    poison,
+    schedule::{Fault, Harm, Planned},
+};
+
+/// Injects a fault, waits as long as it lasts, and heals. False where this machine has no
+/// such part (a broker that can be stopped).
+pub(crate) async fn inflict(cast: &Cast, planned: &Planned, nth: usize) -> bool {
+    let lasts = planned.lasts;
+    match &planned.fault {
+        Fault::Kill(kin, n) => {
+            let mut service = replica(cast, *kin, *n).lock().await;
+            service.kill9().await;
+            sleep(lasts).await;
+            start_again(&mut service);
+        }
+        Fault::Stop(kin, n) => {
+            let mut service = replica(cast, *kin, *n).lock().await;
+            service.pause();
+            sleep(lasts).await;
+            service.resume();
+        }
+        Fault::Terminate(kin, n) => {
+            let mut service = replica(cast, *kin, *n).lock().await;
+            service.terminate().await;
+            sleep(lasts).await;
+            start_again(&mut service);
+        }
+        Fault::FailPoint(kin, n, place, times) => {
+            let mut service = replica(cast, *kin, *n).lock().await;
+            kill_itself_at(&mut service, place, *times, lasts).await;
+        }
+        Fault::Rebalance(more) => rebalance(cast, *more, lasts).await,
+        Fault::MongodKilled => {
+            let mut mongod = cast.mongod.lock().await;
+            mongod.down().await;
+            sleep(lasts).await;
+            mongod.up().await;
+        }
+        Fault::MongodStopped => {
+            let mut mongod = cast.mongod.lock().await;
+            mongod.pause();
+            sleep(lasts).await;
+            mongod.resume();
+        }
+        Fault::BrokerKilled => {
+            let mut kafka = cast.kafka.lock().await;
+            kafka.down().await;
+            sleep(lasts).await;
+            kafka.up().await;
+        }
+        Fault::BrokerStopped => {
+            let mut kafka = cast.kafka.lock().await;
+            if !kafka.pause() {
+                return false;
+            }
+            sleep(lasts).await;
+            kafka.resume();
+        }
+        Fault::Edge(edge, harm) => {
+            let Some(proxy) = cast.edges.get(edge) else { return false };
+            harm_connections(proxy, *harm, lasts).await;
+        }
+        Fault::Smtp(phase, act) => {
+            cast.run.smtp.rule(Rule::always(*phase, act.clone()));
+            sleep(lasts).await;
+            cast.run.smtp.behave();
+        }
+        Fault::Poison(kind) => poison::publish(cast, *kind, nth).await,
+    }
+    true
+}
+
+fn replica(cast: &Cast, kin: Kin, n: usize) -> &Mutex<Service> {
+    cast.services(kin).get(n).expect("the schedule knows how many there are")
+}
+
+/// Does not wait for it to be ready: what it needs may be down.
+fn start_again(service: &mut Service) {
+    service.relaunch_with(ServiceSpec::without_fail_points);
+}
+
+/// A new process that dies at a place, if it gets there in time; and one after it that does not.
+async fn kill_itself_at(service: &mut Service, place: &str, times: u32, lasts: Duration) {
+    service.kill9().await;
+    service.relaunch_with(|spec| spec.fail_points(&format!("{place}={times}*off->return")));
+    let end = async {
+        while service.runs() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if timeout(lasts, end).await.is_err() {
+        service.kill9().await;
+    }
+    start_again(service);
+}
+
+async fn rebalance(cast: &Cast, more: usize, lasts: Duration) {
+    let mut services: Vec<Service> = (0..more).map(|_| cast.email.replica().launch()).collect();
+    sleep(lasts).await;
+    for service in &mut services {
+        service.terminate().await;
+    }
+}
+
+async fn harm_connections(proxy: &TcpProxy, harm: Harm, lasts: Duration) {
+    match harm {
+        Harm::Cut => {
+            proxy.cut();
+            return;
+        }
+        Harm::HalfOpen => {
+            proxy.half_open();
+            return;
+        }
+        Harm::Refuse => proxy.set(Mode::Refuse),
+        Harm::BlackHole => proxy.set(Mode::Discard),
+        Harm::LoseReplies => proxy.set(Mode::DiscardReplies),
+        Harm::Hold => proxy.set(Mode::Hold),
+        Harm::Slow(milliseconds) => proxy.set(Mode::Slow(Duration::from_millis(milliseconds))),
+    }
+    sleep(lasts).await;
+    proxy.set(Mode::Pass);
+    if matches!(harm, Harm::BlackHole | Harm::LoseReplies) {
+        // TCP loses no bytes from the middle of a stream.
+        proxy.cut();
+    }
+}
+
+/// Everybody runs and is ready, however the faults ended.
+pub(crate) async fn heal(cast: &Cast) {
+    for proxy in cast.edges.values() {
+        proxy.set(Mode::Pass);
+        proxy.cut();
+    }
+    cast.run.smtp.behave();
+    for service in cast.users.iter().chain(&cast.emails) {
+        let mut service = service.lock().await;
+        if !service.runs() {
+            start_again(&mut service);
+        }
+        service.until_ready().await;
+    }
+}

@@ -1,0 +1,48 @@
+//! Records that cannot be processed, written into the topic as nobody should.
+
+use events::Event;
+use journeys::author::Author;
+use test_support::produce;
+
+use crate::cast::Cast;
+
+/// Writes one of [`crate::schedule::POISONS`] kinds. `nth` makes its key unique.
+pub(crate) async fn publish(cast: &Cast, kind: usize, nth: usize) {
+    let (world, recorder) = (&cast.run.world, &cast.run.recorder);
+    let author = Author::new(world);
+    let address = |name: &str| world.address(&format!("{name}{nth}"));
+    let event = author.welcome(&address("poison"));
+    let key = event.envelope.key();
+    recorder.foreign_key(key.as_bytes());
+    let mut headers = texts(&event);
+    let mut value = Some(event.payload.to_json().into_bytes());
+    match kind {
+        0 => value = Some(b"this is not JSON".to_vec()),
+        1 => headers.retain(|(name, _)| *name != "ce_id"),
+        2 => set(&mut headers, "ce_type", "user.registered.v9"),
+        3 => value = None,
+        4 => value = Some(vec![b' '; 300 * 1024]),
+        // Of another user than the key says.
+        5 => set(&mut headers, "ce_subject", "00000000-0000-4000-8000-000000000000"),
+        // A token that was sealed for somebody else.
+        _ => {
+            let other = author.welcome(&address("victim"));
+            let moved = author.welcome_with_the_box_of(&address("thief"), &other);
+            recorder.foreign_key(moved.envelope.key().as_bytes());
+            author.publish(&moved).await;
+            return;
+        }
+    }
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    produce(world.brokers(), world.topic(), None, Some(key.as_bytes()), value.as_deref(), &headers).await;
+}
+
+fn texts(event: &Event) -> Vec<(&'static str, String)> {
+    event.envelope.headers()
+}
+
+fn set(headers: &mut [(&'static str, String)], wanted: &str, value: &str) {
+    for (_, old) in headers.iter_mut().filter(|(name, _)| *name == wanted) {
+        value.clone_into(old);
+    }
+}
