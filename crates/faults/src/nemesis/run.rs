@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use checker::{History, Report};
 use faults::{collect, try_settle};
 use futures_util::future::join_all;
-use rand::{RngCore as _, SeedableRng as _};
+use service_kit::Ids;
 use test_support::Stack;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -65,10 +65,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     Ok(clean)
 }
 
-/// Another one each time.
+/// Another one each time, short enough to be typed again.
 fn any_seed() -> u64 {
-    // Short enough to be typed again.
-    u64::from(rand_chacha::ChaCha8Rng::from_os_rng().next_u32())
+    Ids::random().v4().as_u64_pair().0 >> 32
 }
 
 /// Every fault at its time; returns those that this machine could do.

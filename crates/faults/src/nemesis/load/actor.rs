@@ -16,7 +16,7 @@ use crate::cast::Cast;
 /// Between two requests, in milliseconds.
 const PAUSE: std::ops::Range<u64> = 40..200;
 /// For a mail that may never come.
-const MAIL: Duration = Duration::from_secs(4);
+const MAIL: Duration = Duration::from_secs(6);
 
 pub(crate) struct Actor {
     pub(super) cast: Arc<Cast>,
@@ -24,6 +24,8 @@ pub(crate) struct Actor {
     number: u64,
     /// Names that were given out.
     names: u64,
+    /// One-time tokens of this life that were given out.
+    pub(super) used: Vec<String>,
     pub(super) client: Client,
     pub(super) admin: Client,
 }
@@ -33,7 +35,7 @@ impl Actor {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let api = somewhere(&cast, &mut random);
         let (client, admin) = (cast.run.recorder.client(api.clone()), cast.run.recorder.client(api));
-        Self { cast, random, number, names: 0, client, admin }
+        Self { cast, random, number, names: 0, used: Vec::new(), client, admin }
     }
 
     /// A name, password or key that nobody else has.
@@ -51,15 +53,22 @@ impl Actor {
     }
 
     /// The token of the newest mail to an address that links to this page, if one comes soon.
-    pub(super) async fn mailed_token(&self, address: &str, page: &str) -> Option<String> {
+    /// Each is given out once.
+    pub(super) async fn mailed_token(&mut self, address: &str, page: &str) -> Option<String> {
         let link = format!("{page}?token=");
         let end = Instant::now() + MAIL;
         loop {
             let ours = |to: &String| to.eq_ignore_ascii_case(address);
             let smtp = &self.cast.run.smtp;
-            let found = smtp.latest(|seen| seen.mail.to.iter().any(ours) && seen.mail.text.contains(&link));
+            let found = smtp.latest(|seen| {
+                let text = &seen.mail.text;
+                let used = || self.used.iter().any(|token| text.contains(token));
+                seen.mail.to.iter().any(ours) && text.contains(&link) && !used()
+            });
             if let Some(found) = found {
-                return Some(found.mail.token(page));
+                let token = found.mail.token(page);
+                self.used.push(token.clone());
+                return Some(token);
             }
             if Instant::now() >= end {
                 return None;

@@ -22,6 +22,7 @@ impl Actor {
     /// One life, from its registration on.
     pub(crate) async fn live(&mut self, stop: &CancellationToken) {
         let Some(mut account) = self.register().await else { return };
+        self.used.clear();
         for _ in 0..self.random.random_range(ACTS) {
             if stop.is_cancelled() || !account.is_lived {
                 break;
@@ -92,7 +93,7 @@ impl Actor {
     }
 
     async fn verify(&mut self, account: &mut Account) {
-        if self.random.random_bool(0.3) {
+        if self.random.random_bool(0.6) {
             self.client.resend_verification(&account.person.email).await;
         }
         if let Some(token) = self.mailed_token(&account.person.email, "/verify-email").await {
