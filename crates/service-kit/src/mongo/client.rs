@@ -6,7 +6,10 @@ use std::{future::IntoFuture, time::Duration};
 use mongodb::{
     Client,
     bson::doc,
-    options::{Acknowledgment, ClientOptions, ConnectionString, ReadConcern, ReadPreference, WriteConcern},
+    options::{
+        Acknowledgment, ClientOptions, ConnectionString, ReadConcern, ReadPreference, ServerMonitoringMode,
+        WriteConcern,
+    },
 };
 use secrecy::ExposeSecret as _;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -21,6 +24,12 @@ use crate::{
 /// Connections to one server, unless the URI says `maxPoolSize`. A pool of 10, the
 /// driver's default, is full at some 50 ms of latency and 200 operations a second.
 const MAX_POOL_SIZE: u32 = 64;
+/// How often the driver asks each server for its state, unless the URI says
+/// `heartbeatFrequencyMS`: one question after the other, not a stream of answers, which are
+/// missed only after its 10 s. The driver has no deadline for the handshake of a connection,
+/// and makes two at a time: where two of them hang, nobody gets a connection until a question
+/// without an answer ends them.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The check's name in `/readyz`.
 const CHECK: &str = "mongodb";
 const PING_EVERY: Duration = Duration::from_secs(1);
@@ -67,6 +76,8 @@ async fn options(config: &MongoConfig, app_name: &str) -> Result<ClientOptions, 
     options.max_pool_size.get_or_insert(MAX_POOL_SIZE);
     options.server_selection_timeout = Some(config.operation_timeout);
     options.connect_timeout.get_or_insert(config.operation_timeout);
+    options.heartbeat_freq.get_or_insert(HEARTBEAT);
+    options.server_monitoring_mode.get_or_insert(ServerMonitoringMode::Poll);
     Ok(options)
 }
 

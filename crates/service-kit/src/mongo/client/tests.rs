@@ -24,6 +24,8 @@ async fn the_guarantees_are_set() {
     assert_eq!(options.max_pool_size, Some(64));
     assert_eq!(options.server_selection_timeout, Some(Duration::from_secs(2)));
     assert_eq!(options.connect_timeout, Some(Duration::from_secs(2)));
+    assert_eq!(options.heartbeat_freq, Some(Duration::from_secs(1)));
+    assert!(matches!(options.server_monitoring_mode, Some(ServerMonitoringMode::Poll)));
     assert_eq!(options.app_name.as_deref(), Some("user-service"));
     assert_eq!(options.repl_set_name.as_deref(), Some("rs0"));
 }
@@ -36,6 +38,8 @@ async fn a_uri_that_says_otherwise_is_refused() {
         assert!(!error.to_string().contains("hunter2"));
     }
     assert!(parse("mongodb://h/?readPreference=primary&maxPoolSize=5").await.is_ok());
+    let calmer = parse("mongodb://h/?heartbeatFrequencyMS=10000").await.unwrap();
+    assert_eq!(calmer.heartbeat_freq, Some(Duration::from_secs(10)));
 }
 
 #[tokio::test]
