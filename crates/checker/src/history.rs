@@ -298,6 +298,9 @@ pub struct Limits {
     /// `relay.max_pending_per_user`, where it is not the usual 100: from half of it on logins
     /// succeed without their event.
     pub max_pending: Option<u64>,
+    /// How many partitions the topic had, one number after the other, where it is not the usual
+    /// 12: a key belongs where one of them says.
+    pub partitions: Vec<i32>,
     /// No email service ran: nothing is said about mails, dead letters and offsets.
     pub no_email_service: bool,
     /// No user service ran: whatever is in the topic was written by the test.

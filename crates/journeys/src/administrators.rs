@@ -1,5 +1,6 @@
 //! Administrators as a journey needs them: made by the command, signed in.
 
+use bson::{Bson, Document, Uuid, doc};
 use serde_json::Value;
 use test_support::{Api, Person, Service, Tokens, World};
 
@@ -67,4 +68,27 @@ impl Admin {
 pub fn ids(page: &Value) -> Vec<String> {
     let items = page["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().filter_map(|user| Some(user["id"].as_str()?.to_owned())).collect()
+}
+
+/// The ids in the one document that counts administrators, who never are none.
+///
+/// # Panics
+/// When one of them is no active administrator.
+pub async fn listed(world: &World) -> Vec<Uuid> {
+    let database = world.user_database().await;
+    let list = database.collection::<Document>("admins").find_one(doc! {}).await.expect("admins can be read");
+    let list = list.expect("there is a list");
+    let ids: Vec<Uuid> = list.get_array("ids").expect("ids").iter().filter_map(uuid_of).collect();
+    for id in &ids {
+        let user = database.collection::<Document>("users").find_one(doc! { "_id": id }).await;
+        let user = user.expect("users can be read").expect("who is listed is there");
+        assert_eq!(user.get("status"), Some(&Bson::from("active")), "{user}");
+        let roles = user.get_array("roles").expect("roles");
+        assert!(roles.contains(&Bson::from("admin")), "{id} is listed with {roles:?}");
+    }
+    ids
+}
+
+fn uuid_of(value: &Bson) -> Option<Uuid> {
+    bson::deserialize_from_bson(value.clone()).ok()
 }

@@ -2,6 +2,7 @@
 
 pub mod administrators;
 pub mod author;
+pub mod large_event;
 pub mod ledger;
 pub mod offsets;
 pub mod topic_order;

@@ -5,35 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bson::{Bson, Document, Uuid, doc};
+use bson::{Document, Uuid, doc};
 use futures_util::future::join_all;
-use journeys::administrators::{Admin, admin};
+use journeys::administrators::{Admin, admin, listed};
 use serde_json::json;
 use test_support::{Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World};
 
 /// Where the hash is not what is tested.
 fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
     spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
-
-/// The ids in the one document, which never are other than admins', and never none.
-async fn listed(world: &World) -> Vec<Uuid> {
-    let database = world.user_database().await;
-    let list = database.collection::<Document>("admins").find_one(doc! {}).await.expect("admins can be read");
-    let list = list.expect("there is a list");
-    let ids: Vec<Uuid> = list.get_array("ids").expect("ids").iter().filter_map(uuid_of).collect();
-    for id in &ids {
-        let user = database.collection::<Document>("users").find_one(doc! { "_id": id }).await;
-        let user = user.expect("users can be read").expect("who is listed is there");
-        assert_eq!(user.get("status"), Some(&Bson::from("active")), "{user}");
-        let roles = user.get_array("roles").expect("roles");
-        assert!(roles.contains(&Bson::from("admin")), "{id} is listed with {roles:?}");
-    }
-    ids
-}
-
-fn uuid_of(value: &Bson) -> Option<Uuid> {
-    bson::deserialize_from_bson(value.clone()).ok()
 }
 
 fn uuid(text: &str) -> Uuid {
@@ -94,48 +74,6 @@ async fn the_last_administrator_stays_in_all_four_ways() {
     let _ = back.delete("/api/users/me", Some(&eves)).await.expect(204);
     assert_eq!(listed(&world).await, [uuid(&ada.id)]);
     nobody_else().await;
-}
-
-#[tokio::test]
-async fn two_administrators_who_remove_each_other_at_once_do_not_both_succeed() {
-    const ROUNDS: usize = 50;
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "mutual").await;
-    let first = with_cheap_hashes(world.user_service());
-    let second = first.replica();
-    let (first, second) = tokio::join!(first.start(), second.start());
-    let (mut ada, mut eve) = (admin(&world, &first, "ada").await, admin(&world, &first, "eve").await);
-    let mut won = [0, 0];
-    for round in 0..ROUNDS {
-        // Every other round over two replicas; by all ways but deletion, which cannot be undone.
-        let eve_api = if round % 2 == 0 { eve.api.clone() } else { second.api().with_token(&eve.tokens.access) };
-        let remove = async |api: &Api, id: &str, disable: bool| {
-            if disable {
-                api.post(&Admin::path(id, "/disable"), &json!({})).await
-            } else {
-                api.patch(&Admin::path(id, ""), &json!({ "roles": [] })).await
-            }
-        };
-        let (by_ada, by_eve) =
-            tokio::join!(remove(&ada.api, &eve.id, round % 4 == 1), remove(&eve_api, &ada.id, round % 4 == 2));
-        let done = [by_ada.status / 100 == 2, by_eve.status / 100 == 2];
-        // The slower one is refused as the last, or is none any more.
-        assert_eq!(done.iter().filter(|done| **done).count(), 1, "{} {}", by_ada.text, by_eve.text);
-        let loser = if done[0] { &by_eve } else { &by_ada };
-        assert!([401, 403, 409].contains(&loser.status), "{}", loser.text);
-        assert_eq!(listed(&world).await.len(), 1);
-        won[usize::from(done[1])] += 1;
-        let (winner, other) = if done[0] { (&ada, &eve) } else { (&eve, &ada) };
-        assert_eq!(winner.set_roles(&other.id, &["admin"]).await, 200);
-        let _ = winner.api.post(&Admin::path(&other.id, "/enable"), &json!({})).await.expect(204);
-        assert_eq!(listed(&world).await.len(), 2);
-        // Sessions of whoever was disabled are over.
-        for admin in [&mut ada, &mut eve] {
-            admin.tokens = first.api().login(&admin.person).await;
-            admin.api = first.api().with_token(&admin.tokens.access);
-        }
-    }
-    println!("of {ROUNDS} rounds ada won {}, eve {}", won[0], won[1]);
 }
 
 #[tokio::test]

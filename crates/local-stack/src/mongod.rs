@@ -13,7 +13,7 @@ use crate::{
 
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
-const SMALL_JOURNAL: &str = "log=(enabled=true,remove=true,path=journal,compressor=snappy,file_max=2MB)";
+const SMALL_JOURNAL: &str = "log=(enabled=true,remove=true,path=journal,compressor=snappy,file_max=512KB)";
 
 /// How to run it.
 #[derive(Debug, Clone)]

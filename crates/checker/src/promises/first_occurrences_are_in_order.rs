@@ -7,7 +7,7 @@ use events::topic::{DEFAULT_PARTITIONS, partition_of};
 use uuid::Uuid;
 
 use crate::{
-    History, Violation,
+    History, Record, Violation,
     reading::{Said, all_events, is_ours},
     show,
 };
@@ -18,9 +18,9 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     let mut found = Vec::new();
     for said in all_events(history).into_iter().filter(|said| is_ours(history, said.record)) {
         let record = said.record;
-        let wanted = partition_of(record.key.as_deref().unwrap_or_default(), DEFAULT_PARTITIONS);
-        if record.partition != wanted {
-            let what = format!("a record in another partition than {wanted}, where its key belongs");
+        let wanted = homes(history, record);
+        if !wanted.contains(&record.partition) {
+            let what = format!("a record in another partition than {wanted:?}, where its key belongs");
             found.push(Violation::new(what, [show::record(record)]));
         }
         if let Some(before) = first.get(&said.id()) {
@@ -40,4 +40,12 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// The partitions that a record's key has belonged to.
+fn homes(history: &History, record: &Record) -> Vec<i32> {
+    let key = record.key.as_deref().unwrap_or_default();
+    let usual = [DEFAULT_PARTITIONS];
+    let counts = if history.limits.partitions.is_empty() { &usual[..] } else { &history.limits.partitions };
+    counts.iter().map(|count| partition_of(key, *count)).collect()
 }

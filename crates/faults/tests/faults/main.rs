@@ -4,5 +4,6 @@
 mod consumer;
 mod kafka;
 mod mongodb;
+mod setup;
 mod smtp;
 mod user_service;

@@ -1,1 +1,0 @@
-//! The broker: away, unwilling, changed under load.

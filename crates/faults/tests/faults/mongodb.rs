@@ -1,1 +1,0 @@
-//! MongoDB: away, stopped, slow, full.

@@ -1,0 +1,4 @@
+//! MongoDB away, stopped, slow, and without space.
+
+mod away;
+mod full_disk;

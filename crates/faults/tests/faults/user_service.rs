@@ -1,1 +1,0 @@
-//! The user service: killed, stopped, raced against itself.

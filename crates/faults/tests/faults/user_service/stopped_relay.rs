@@ -1,0 +1,56 @@
+//! Fault 3. A replica that is stopped while it publishes, for longer than its lease, with another beside it.
+
+use faults::{Client, judge};
+use test_support::{DEADLINE, Person};
+
+use crate::setup::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_none() {
+    const PEOPLE: usize = 3;
+    let run = run("stopped").await;
+    // The first list that it is about to publish is held; the others wait behind it.
+    let first = brisk(run.world.user_service()).fail_points("relay.before_publish=1*sleep(4000)->off");
+    let second = brisk(run.world.user_service());
+    let emails = impatient(run.world.email_service());
+    let (mut first, second, _emails) = tokio::join!(first.start(), second.start(), emails.start());
+    let mut members: Vec<(Client, Person)> = Vec::new();
+    for n in 0..PEOPLE {
+        let (mut client, person) = (client(&run, &first), run.world.person(&format!("p{n}")));
+        assert_status(&client.register(&person, None).await, 201);
+        members.push((client, person));
+    }
+    first.pause();
+    assert!(run.world.topic_reader().read_all().await.is_empty(), "the first replica was not held long enough");
+
+    // The second takes the lease when it has run out, and publishes what the first has read and not published.
+    until_nothing_is_pending(&run.world).await;
+    for (client, person) in &mut members {
+        client.use_api(second.api());
+        assert_status(&client.login(person).await, 200);
+        assert_status(&client.update_profile("While it was stopped").await, 200);
+    }
+    until_nothing_is_pending(&run.world).await;
+
+    // The first goes on where it was: with lists that were read before all that.
+    first.resume();
+    for round in 0..4 {
+        for (client, _) in &mut members {
+            client.use_api(if round % 2 == 0 { first.api() } else { second.api() });
+            assert_status(&client.update_profile(&format!("Change {round}")).await, 200);
+        }
+    }
+    let held = async || {
+        let mut reader = run.world.topic_reader();
+        let read = reader.read_all().await;
+        let registered = read.iter().filter(|record| record.event_type() == "user.registered.v1").count();
+        (registered >= 2 * PEOPLE).then_some(())
+    };
+    test_support::eventually(DEADLINE, "the events that the first replica held, again", held).await;
+    let history = judge(&run, DEADLINE).await;
+    assert_eq!(history.mails.len(), PEOPLE);
+    for (client, person) in &members {
+        assert_eq!(types_of(&history, client.user().expect("signed in")).len(), 3 + 4);
+        assert_eq!(mails_to(&run, &person.email), 1);
+    }
+}
