@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rdkafka::{
     ClientConfig, ClientContext, Statistics, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, ConsumerContext, Rebalance},
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance},
     error::KafkaError,
 };
 use service_kit::{CheckState, Health, kafka};
@@ -105,6 +105,16 @@ impl ConsumerContext for Context {
                 }
             }
             Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
+        }
+    }
+
+    /// librdkafka remembers that a partition was paused while it was somebody else's. One
+    /// that comes back would never be read again: what paused it has passed without it.
+    fn post_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(partitions) = rebalance
+            && let Err(error) = client.resume(partitions)
+        {
+            tracing::warn!(%error, "partitions that came back cannot be read on");
         }
     }
 }
