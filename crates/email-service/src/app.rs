@@ -99,6 +99,7 @@ impl App {
             keys: Arc::clone(&keys),
             pool,
             backoff,
+            greylisting_pause: config.mail.greylisting_pause,
             patience: Patience { body, dot: config.smtp.dot_timeout },
             lease: config.sender.lease,
             clock: clock.clone(),

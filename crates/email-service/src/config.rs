@@ -89,6 +89,8 @@ pub struct MailConfig {
     #[serde(deserialize_with = "service_kit::config::list")]
     pub backoff: Vec<humantime::Duration>,
     #[serde(deserialize_with = "service_kit::config::duration")]
+    pub greylisting_pause: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
     pub max_event_age: Duration,
 }
 

@@ -33,9 +33,11 @@ pub use mailbox::{Mailbox, ReceivedMail};
 pub use partitions::add_partitions;
 pub use private_parts::{PrivateKafka, PrivateMongod};
 pub use records::Record;
-pub use scripted_smtp::{Act, Delivery, Phase, Rule, ScriptedSmtp, SmtpSession, SmtpTransaction, Step};
+pub use scripted_smtp::{
+    Act, Delivery, Phase, Rule, ScriptedSmtp, SmtpKind, SmtpSession, SmtpTls, SmtpTransaction, Step,
+};
 pub use secrets::{Leak, leaks_in, remember_secret, search_everything, secrets_used};
 pub use service::{Service, ServiceSpec};
 pub use stack::{Kind, Stack, skipped};
-pub use topic::{TopicReader, create_topic, produce, try_create_topic};
+pub use topic::{Producer, TopicReader, create_topic, delete_topic, produce, try_create_topic};
 pub use world::World;

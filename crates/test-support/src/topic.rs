@@ -55,7 +55,68 @@ pub async fn try_create_topic(brokers: &str, kind: &Kind, topic: &str, partition
     Ok(())
 }
 
-/// Writes one record, to a given partition or where the key says. Returns its partition and offset.
+/// Takes a topic away, with all that is in it. Only a real broker can.
+///
+/// # Panics
+/// When it does not.
+pub async fn delete_topic(brokers: &str, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("these settings are valid");
+    let options = AdminOptions::new().operation_timeout(Some(CALL_DEADLINE)).request_timeout(Some(CALL_DEADLINE));
+    let deleted = admin.delete_topics(&[topic], &options).await.expect("the broker answers");
+    assert!(deleted.iter().all(Result::is_ok), "{topic} was not deleted: {deleted:?}");
+}
+
+/// Writes records, one connection for all of them. Clones share it.
+#[derive(Clone)]
+pub struct Producer(FutureProducer);
+
+impl Producer {
+    /// A producer to these brokers; they need not be there yet.
+    ///
+    /// # Panics
+    /// When librdkafka gives none.
+    #[must_use]
+    pub fn new(brokers: &str) -> Self {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("partitioner", "murmur2_random")
+            .set("allow.auto.create.topics", "false")
+            .set("message.timeout.ms", DEADLINE.as_millis().to_string())
+            // As large as the broker takes.
+            .set("message.max.bytes", "1048588")
+            .create();
+        Self(producer.expect("these settings are valid"))
+    }
+
+    /// Writes one record, to a given partition or where the key says. Returns partition and offset.
+    ///
+    /// # Panics
+    /// When the broker does not take it.
+    pub async fn produce(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &str)],
+    ) -> (i32, i64) {
+        let mut all = OwnedHeaders::new();
+        for (name, value) in headers {
+            all = all.insert(Header { key: name, value: Some(*value) });
+        }
+        let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).headers(all);
+        record.partition = partition;
+        record.key = key;
+        record.payload = value;
+        match self.0.send(record, DEADLINE).await {
+            Ok(delivery) => (delivery.partition, delivery.offset),
+            Err((error, _)) => panic!("the record was not taken: {error}"),
+        }
+    }
+}
+
+/// Writes one record, to a given partition or where the key says. Returns partition and offset.
 ///
 /// # Panics
 /// When the broker does not take it.
@@ -67,25 +128,7 @@ pub async fn produce(
     value: Option<&[u8]>,
     headers: &[(&str, &str)],
 ) -> (i32, i64) {
-    let producer: FutureProducer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("partitioner", "murmur2_random")
-        .set("allow.auto.create.topics", "false")
-        .set("message.timeout.ms", DEADLINE.as_millis().to_string())
-        .create()
-        .expect("these settings are valid");
-    let mut all = OwnedHeaders::new();
-    for (name, value) in headers {
-        all = all.insert(Header { key: name, value: Some(*value) });
-    }
-    let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).headers(all);
-    record.partition = partition;
-    record.key = key;
-    record.payload = value;
-    match producer.send(record, DEADLINE).await {
-        Ok(delivery) => (delivery.partition, delivery.offset),
-        Err((error, _)) => panic!("the record was not taken: {error}"),
-    }
+    Producer::new(brokers).produce(topic, partition, key, value, headers).await
 }
 
 /// Reads a topic from its beginning, with a consumer of its own and without a group.

@@ -5,26 +5,26 @@
 //! step that fails, takes too long or is cancelled drops it, and with it the socket:
 //! nothing (no QUIT) is ever written into a transaction of unknown state.
 
-use std::{error::Error as _, fmt, sync::Arc, time::Duration};
+use std::{error::Error as _, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use lettre::{
     Address,
     address::Envelope,
     transport::smtp::{
-        authentication::{Credentials, Mechanism},
         client::{AsyncSmtpConnection, TlsParameters},
-        commands::{Data, Mail, Quit, Rcpt, Rset},
-        extension::{ClientId, Extension, MailBodyParameter, MailParameter},
+        commands::{Data, Ehlo, Mail, Quit, Rcpt, Rset},
+        extension::{ClientId, MailBodyParameter, MailParameter},
         response::Response,
     },
 };
-use secrecy::ExposeSecret as _;
 use tokio::{
     sync::{Notify, OnceCell},
     time::{Instant, sleep, timeout},
 };
 
 use super::{
+    login,
+    offers::{Offers, SizeLimit},
     servers::{Encryption, Server},
     stream::{Flags, SmtpStream},
     verdict::{Phase, Reply, printable},
@@ -35,6 +35,9 @@ mod implicit_tls;
 /// A process that was stopped finds all its deadlines over before it hears what came
 /// meanwhile: one more look, at what is there already.
 const LAST_LOOK: Duration = Duration::from_millis(100);
+
+/// lettre ends every mail with a line end of its own.
+const LAST_LINE_END: usize = 2;
 
 /// A server, and what connecting to it needs.
 pub struct Endpoint {
@@ -66,6 +69,7 @@ pub struct Broken {
 /// A connection with no transaction open.
 pub struct Connection {
     smtp: AsyncSmtpConnection,
+    offers: Offers,
     flags: Arc<Flags>,
     step: Duration,
     /// When it was opened.
@@ -84,8 +88,8 @@ pub enum Begun {
     Open(OpenTransaction),
     /// The server refused, or answered something that does not belong here.
     Refused { phase: Phase, reply: Reply, connection: Connection },
-    /// The server cannot take such a mail at all.
-    Unsupported { problem: &'static str, connection: Connection },
+    /// This server cannot take such a mail, and was not asked to. Another one may.
+    Unsupported { problem: String, connection: Connection },
 }
 
 impl Endpoint {
@@ -104,6 +108,7 @@ impl Endpoint {
         let stream = connected.map_err(|error| failed("connect", error))?;
         let flags = stream.flags();
         let hello = self.hello(&stream);
+        let peer = stream.peer_ip();
 
         let mut encrypted = server.encryption == Encryption::Implicit;
         let mut smtp = if encrypted {
@@ -127,15 +132,21 @@ impl Endpoint {
             Encryption::Required | Encryption::Opportunistic | Encryption::Implicit | Encryption::None => {}
         }
         flags.read_in_bulk();
+        let offers = self.offers(&mut smtp, &hello).await?;
         if let Some(login) = &server.login {
-            if !server.permits_login(encrypted) {
+            if !may_log_in(encrypted, peer) {
                 return Err(failed("AUTH", "the password is not sent over an unencrypted connection"));
             }
-            let credentials = Credentials::new(login.user.clone(), login.password.expose_secret().to_owned());
-            let mechanisms = [Mechanism::Plain, Mechanism::Login];
-            self.within("AUTH", 3, smtp.auth(&mechanisms, &credentials)).await?;
+            self.within("AUTH", 3, login::log_in(&mut smtp, &offers, login)).await?;
         }
-        Ok(Connection { smtp, flags, step: self.step, opened: Instant::now() })
+        Ok(Connection { smtp, offers, flags, step: self.step, opened: Instant::now() })
+    }
+
+    /// Asks once more: lettre forgets the extensions that it does not use itself, and what
+    /// was said before TLS does not count.
+    async fn offers(&self, smtp: &mut AsyncSmtpConnection, hello: &ClientId) -> Result<Offers, ConnectError> {
+        let reply = self.within("EHLO", 1, smtp.command(Ehlo::new(hello.clone()))).await?;
+        Ok(Offers::of(&reply))
     }
 
     /// EHLO's name; where none is configured the address literal that RFC 5321 asks for.
@@ -185,22 +196,13 @@ impl Connection {
     /// [`Broken`]: the mail was not accepted, and the connection is gone.
     pub async fn begin(mut self, envelope: &Envelope, body: &[u8]) -> Result<Begun, Broken> {
         let Some((from, to, ascii)) = addresses(envelope) else {
-            return Ok(Begun::Unsupported { problem: "the envelope has no single plain recipient", connection: self });
+            let problem = "the envelope has no single plain recipient".to_owned();
+            return Ok(Begun::Unsupported { problem, connection: self });
         };
-        let mut parameters = Vec::new();
-        if !ascii {
-            if !self.offers(Extension::SmtpUtfEight) {
-                let problem = "the server takes no addresses with characters beyond ASCII (SMTPUTF8)";
-                return Ok(Begun::Unsupported { problem, connection: self });
-            }
-            parameters.push(MailParameter::SmtpUtfEight);
-        }
-        if !body.is_ascii() {
-            if !self.offers(Extension::EightBitMime) {
-                return Ok(Begun::Unsupported { problem: "the server takes no 8BITMIME", connection: self });
-            }
-            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
-        }
+        let parameters = match self.parameters(ascii, body) {
+            Ok(parameters) => parameters,
+            Err(problem) => return Ok(Begun::Unsupported { problem, connection: self }),
+        };
         let commands = [
             (Phase::Mail, Mail::new(from, parameters).to_string()),
             (Phase::Rcpt, Rcpt::new(to, Vec::new()).to_string()),
@@ -231,8 +233,31 @@ impl Connection {
         let _ = timeout(PATIENCE, self.command("QUIT", Quit.to_string())).await;
     }
 
-    fn offers(&self, extension: Extension) -> bool {
-        self.smtp.server_info().supports_feature(extension)
+    /// What MAIL has to say about such a mail, or why this server cannot take it.
+    fn parameters(&self, ascii: bool, body: &[u8]) -> Result<Vec<MailParameter>, String> {
+        let mut parameters = Vec::new();
+        // As RFC 1870 counts: without the dot, and without the dots that are doubled.
+        let size = body.len() + LAST_LINE_END;
+        match self.offers.size {
+            SizeLimit::Bytes(most) if u64::try_from(size).is_ok_and(|size| size > most) => {
+                return Err(format!("the mail has {size} bytes, and the server takes {most} (SIZE)"));
+            }
+            SizeLimit::Bytes(_) | SizeLimit::Open => parameters.push(MailParameter::Size(size)),
+            SizeLimit::Unknown => {}
+        }
+        if !body.is_ascii() {
+            if !self.offers.eight_bit_mime {
+                return Err("the server takes no 8BITMIME".to_owned());
+            }
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        if !ascii {
+            if !self.offers.smtp_utf8 {
+                return Err("the server takes no addresses with characters beyond ASCII (SMTPUTF8)".to_owned());
+            }
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        Ok(parameters)
     }
 
     /// Sends one command and waits for its reply, whatever it says.
@@ -289,19 +314,34 @@ fn completed(
 ) -> Result<Reply, Broken> {
     match answer {
         None => Err(Broken { step, problem: "no answer in time".to_owned() }),
-        Some(Ok(response)) => {
+        Some(answer) => read_reply(answer).map_err(|error| Broken { step, problem: printable(&error.to_string()) }),
+    }
+}
+
+/// A reply is one, whatever it says: lettre makes an error of those that refuse, and the
+/// text its source.
+pub(super) fn read_reply(
+    answer: Result<Response, lettre::transport::smtp::Error>,
+) -> Result<Reply, lettre::transport::smtp::Error> {
+    match answer {
+        Ok(response) => {
             let text = response.message().collect::<Vec<_>>().join(" ");
             Ok(Reply::new(response.code().into(), &text))
         }
-        // lettre makes an error of a reply that refuses, and the text its source.
-        Some(Err(error)) => match error.status() {
+        Err(error) => match error.status() {
             Some(code) => {
                 let text = error.source().map(ToString::to_string).unwrap_or_default();
                 Ok(Reply::new(code.into(), &text))
             }
-            None => Err(Broken { step, problem: printable(&error.to_string()) }),
+            None => Err(error),
         },
     }
+}
+
+/// A password goes over TLS, or stays on this machine. What counts is where the connection
+/// leads, not what the name in the URL looks like.
+fn may_log_in(encrypted: bool, peer: Option<IpAddr>) -> bool {
+    encrypted || peer.is_some_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// Sender and the one recipient, their domains as A-labels, and whether both are ASCII.
@@ -359,6 +399,18 @@ mod tests {
             let envelope = Envelope::new(None, vec![hostile]).unwrap();
             assert!(addresses(&envelope).is_none(), "{user:?}");
         }
+    }
+
+    #[test]
+    fn a_password_leaves_this_machine_only_encrypted() {
+        let may = |encrypted, ip: &str| may_log_in(encrypted, Some(ip.parse().unwrap()));
+        for near in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(may(false, near), "{near}");
+        }
+        for far in ["192.0.2.7", "10.1.2.3", "fd00::1", "fe80::1", "::ffff:192.0.2.7"] {
+            assert!(!may(false, far) && may(true, far), "{far}");
+        }
+        assert!(!may_log_in(false, None));
     }
 
     #[test]

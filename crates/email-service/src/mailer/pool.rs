@@ -1,9 +1,10 @@
 //! The connections that are open, and which servers take any.
 //!
 //! A connection is taken out, used, and put back only after a complete transaction; it is
-//! reset before it is used again. A server that cannot be reached, or does not want us,
-//! is left alone for a while (circuit breaker) and tried again by [`Pool::watch`], not at
-//! the cost of a mail.
+//! reset before it is used again. A server that cannot be reached, does not want us, or
+//! breaks off mail after mail is left alone for a while (its [`Breaker`]) and tried again
+//! by [`Pool::watch`], not at the cost of a mail. Mails go to the first server of the list
+//! that is not left alone, so they go back to it as soon as it is well.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +17,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    backoff::{chance, doubling},
+    backoff::chance,
+    breaker::Breaker,
     connection::{ConnectError, Connection, Endpoint},
 };
 use crate::metrics::Metrics;
@@ -28,11 +30,6 @@ const IDLE_LIMIT: Duration = Duration::from_secs(30);
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 /// The first server in use is asked this often when no mail tells how it is.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LAST_RETRY: Duration = Duration::from_secs(10);
-/// One mail that the server refuses for reasons of its own is not yet a closed door.
-const REFUSALS_IN_A_ROW: u32 = 3;
-const LONGEST_REFUSAL: Duration = Duration::from_secs(60);
 /// How often the watch looks around.
 const TICK: Duration = Duration::from_millis(250);
 /// The check in `/readyz`.
@@ -67,23 +64,18 @@ struct Idle {
     since: Instant,
 }
 
-/// Whether a server is tried.
-#[derive(Debug, Default)]
-struct Breaker {
-    /// Left alone until then.
-    tripped_until: Option<Instant>,
-    /// Connections that failed, in a row.
-    failures: u32,
-    /// Mails refused for no fault of theirs, in a row.
-    refusals: u32,
-    /// The last sign of life.
-    seen: Option<Instant>,
-}
-
-/// A connection from the pool, and which server it goes to.
+/// A connection from the pool, and the turn that it was taken for.
 pub struct Checkout {
     pub connection: Connection,
-    pub server: ServerId,
+    pub turn: Turn,
+}
+
+/// One mail's turn with a server. What the server made of it is said here; a turn that is
+/// dropped without a word says nothing about the server.
+pub struct Turn {
+    pool: Pool,
+    server: ServerId,
+    on_trial: bool,
 }
 
 /// Names a server of the list.
@@ -95,34 +87,6 @@ pub struct ServerId(usize);
 #[error("no mail server takes connections: {0}")]
 pub struct Unavailable(String);
 
-impl Breaker {
-    fn lets_through(&self) -> bool {
-        self.tripped_until.is_none()
-    }
-
-    /// A connection was made.
-    fn connected(&mut self, now: Instant) {
-        self.failures = 0;
-        self.tripped_until = None;
-        self.seen = Some(now);
-    }
-
-    fn failed(&mut self, now: Instant, chance: f64) {
-        self.failures = self.failures.saturating_add(1);
-        self.seen = None;
-        self.tripped_until = Some(now + doubling(self.failures, FIRST_RETRY, LAST_RETRY, chance));
-    }
-
-    /// The server refused us, in the transaction of a mail; `sure`: at MAIL, where nothing
-    /// of the mail but its sender is known.
-    fn refused(&mut self, sure: bool, now: Instant, chance: f64) {
-        self.refusals = self.refusals.saturating_add(1);
-        if sure || self.refusals >= REFUSALS_IN_A_ROW {
-            self.tripped_until = Some(now + doubling(self.refusals, FIRST_RETRY, LONGEST_REFUSAL, chance));
-        }
-    }
-}
-
 impl Pool {
     #[must_use]
     pub fn new(endpoints: Vec<Endpoint>, health: Health, metrics: Metrics) -> Self {
@@ -133,51 +97,33 @@ impl Pool {
         Self(Arc::new(Inner { slots, health, metrics, usable: Notify::new() }))
     }
 
-    /// A connection that is ready for MAIL, to the first server that takes one.
+    /// How many servers are in the list.
+    #[must_use]
+    pub fn servers(&self) -> usize {
+        self.0.slots.len()
+    }
+
+    /// A connection that is ready for MAIL, to the first server that takes one and is none
+    /// of `but`.
     ///
     /// # Errors
     /// [`Unavailable`], if none does.
-    pub async fn checkout(&self) -> Result<Checkout, Unavailable> {
+    pub async fn checkout(&self, but: &[ServerId]) -> Result<Checkout, Unavailable> {
         let mut problem = "all were tried a moment ago".to_owned();
         for (index, slot) in self.0.slots.iter().enumerate() {
-            if !slot.state.lock().breaker.lets_through() {
-                continue;
-            }
+            let server = ServerId(index);
+            let Some(turn) = (!but.contains(&server)).then(|| self.turn(server)).flatten() else { continue };
             match self.connection_to(slot).await {
-                Ok(connection) => return Ok(Checkout { connection, server: ServerId(index) }),
+                Ok(connection) => return Ok(Checkout { connection, turn }),
                 Err(error) => problem = error.to_string(),
             }
         }
         Err(Unavailable(problem))
     }
 
-    /// After a complete transaction.
-    pub fn put_back(&self, checkout: Checkout) {
-        let slot = &self.0.slots[checkout.server.0];
-        let now = Instant::now();
-        let mut state = slot.state.lock();
-        state.breaker.seen = Some(now);
-        state.idle.push(Idle { connection: checkout.connection, since: now });
-    }
-
-    /// A mail was accepted: whatever the server refused before was not about us.
-    pub fn accepted(&self, server: ServerId) {
-        self.0.slots[server.0].state.lock().breaker.refusals = 0;
-    }
-
-    /// The server refused us, in the transaction of a mail that is not at fault; `sure` as
-    /// said at MAIL.
-    pub fn refused(&self, server: ServerId, sure: bool) {
-        let slot = &self.0.slots[server.0];
-        let mut state = slot.state.lock();
-        state.breaker.refused(sure, Instant::now(), chance());
-        if !state.breaker.lets_through() {
-            state.idle.clear();
-            drop(state);
-            tracing::warn!(server = %slot.name, "the mail server refuses us: it is left alone for a while");
-            self.0.metrics.server_up(&slot.name, false);
-            self.report();
-        }
+    fn turn(&self, server: ServerId) -> Option<Turn> {
+        let mut state = self.0.slots[server.0].state.lock();
+        state.breaker.lets_through().then(|| Turn { pool: self.clone(), server, on_trial: state.breaker.give() })
     }
 
     /// Waits until a server takes connections, or may.
@@ -218,10 +164,10 @@ impl Pool {
     fn wants_probe(&self, index: usize, now: Instant) -> bool {
         let state = self.0.slots[index].state.lock();
         let breaker = &state.breaker;
-        match breaker.tripped_until {
+        match breaker.tripped_until() {
             Some(until) => until <= now,
             None => {
-                let unheard = breaker.seen.is_none_or(|seen| now.duration_since(seen) >= PROBE_EVERY);
+                let unheard = breaker.seen().is_none_or(|seen| now.duration_since(seen) >= PROBE_EVERY);
                 drop(state);
                 unheard && self.first_usable() == Some(index)
             }
@@ -257,9 +203,9 @@ impl Pool {
     }
 
     fn report(&self) {
-        let up = self.first_usable().is_some_and(|index| self.0.slots[index].state.lock().breaker.seen.is_some());
+        let up = self.0.slots.iter().any(|slot| slot.state.lock().breaker.takes_connections());
         self.0.health.set(CHECK, if up { CheckState::Ok } else { CheckState::Down });
-        if up {
+        if self.first_usable().is_some() {
             self.0.usable.notify_waiters();
         }
     }
@@ -269,17 +215,78 @@ impl Pool {
     }
 }
 
+impl Turn {
+    /// Which server it is with.
+    #[must_use]
+    pub fn server(&self) -> ServerId {
+        self.server
+    }
+
+    /// The connection was not used.
+    pub fn unused(&self, connection: Connection) {
+        self.slot().state.lock().idle.push(Idle { connection, since: Instant::now() });
+    }
+
+    /// After a complete transaction, whatever was said of the mail.
+    pub fn put_back(&self, connection: Connection) {
+        let now = Instant::now();
+        let mut state = self.slot().state.lock();
+        state.breaker.answered(now);
+        state.idle.push(Idle { connection, since: now });
+    }
+
+    /// The mail was accepted.
+    pub fn accepted(&self) {
+        self.slot().state.lock().breaker.accepted();
+    }
+
+    /// The server refused us, and the mail is not at fault; `sure` as said at MAIL.
+    pub fn refused(&self, mail: &str, sure: bool) {
+        let tripped = self.slot().state.lock().breaker.refused(mail, sure, Instant::now(), chance());
+        self.leave_alone(tripped, "the mail server refuses us: it is left alone for a while");
+    }
+
+    /// The connection broke, or no answer came in time.
+    pub fn broke(&self, mail: &str) {
+        let tripped = self.slot().state.lock().breaker.broke(mail, Instant::now(), chance());
+        self.leave_alone(tripped, "the mail server breaks off mail after mail: it is left alone for a while");
+    }
+
+    fn leave_alone(&self, tripped: bool, why: &'static str) {
+        if tripped {
+            let slot = self.slot();
+            slot.state.lock().idle.clear();
+            tracing::warn!(server = %slot.name, "{why}");
+            self.pool.0.metrics.server_up(&slot.name, false);
+            self.pool.report();
+        }
+    }
+
+    fn slot(&self) -> &Slot {
+        &self.pool.0.slots[self.server.0]
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.on_trial {
+            self.slot().state.lock().breaker.tried();
+            self.pool.report();
+        }
+    }
+}
+
 impl Slot {
     /// The server answered, or did not take a connection; true if that is news.
     fn heard(&self, answers: bool) -> bool {
         let mut state = self.state.lock();
-        let before = (state.breaker.lets_through(), state.breaker.seen.is_some());
+        let before = (state.breaker.lets_through(), state.breaker.seen().is_some());
         if answers {
             state.breaker.connected(Instant::now());
         } else {
             state.breaker.failed(Instant::now(), chance());
         }
-        before != (state.breaker.lets_through(), state.breaker.seen.is_some())
+        before != (state.breaker.lets_through(), state.breaker.seen().is_some())
     }
 
     fn take_idle(&self, now: Instant) -> Option<Connection> {
@@ -299,53 +306,5 @@ impl Slot {
         for idle in stale {
             tokio::spawn(idle.connection.quit());
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_that_cannot_be_reached_is_left_alone_for_longer_and_longer() {
-        let mut breaker = Breaker::default();
-        let now = Instant::now();
-        let mut waits = Vec::new();
-        for _ in 0..8 {
-            breaker.failed(now, 0.0);
-            waits.push(breaker.tripped_until.unwrap() - now);
-        }
-        assert_eq!(waits[0], FIRST_RETRY);
-        assert!(waits.is_sorted());
-        assert_eq!(waits.last(), Some(&LAST_RETRY));
-        breaker.connected(now);
-        assert!(breaker.lets_through());
-        breaker.failed(now, 0.0);
-        assert_eq!(breaker.tripped_until.unwrap() - now, FIRST_RETRY);
-    }
-
-    #[test]
-    fn one_refused_mail_closes_no_door_but_several_in_a_row_or_a_sure_one_do() {
-        let now = Instant::now();
-        let mut breaker = Breaker::default();
-        breaker.refused(false, now, 0.0);
-        breaker.refused(false, now, 0.0);
-        assert!(breaker.lets_through());
-        breaker.refused(false, now, 0.0);
-        assert!(!breaker.lets_through());
-
-        let mut breaker = Breaker::default();
-        breaker.refused(true, now, 0.0);
-        assert!(!breaker.lets_through());
-    }
-
-    #[test]
-    fn a_connection_alone_does_not_make_refusals_forgotten() {
-        let now = Instant::now();
-        let mut breaker = Breaker::default();
-        breaker.refused(true, now, 0.0);
-        breaker.connected(now);
-        breaker.refused(true, now, 0.0);
-        assert_eq!(breaker.tripped_until.unwrap() - now, FIRST_RETRY * 2);
     }
 }

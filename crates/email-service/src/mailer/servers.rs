@@ -51,6 +51,8 @@ pub enum ServerError {
     Parameter,
     #[error("user and password go together, percent-encoded UTF-8")]
     Login,
+    #[error("a password is never sent in clear over a network: tls=none is for servers without a login")]
+    ClearLogin,
 }
 
 impl Server {
@@ -62,13 +64,6 @@ impl Server {
         let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let servers = entries.map(str::parse).collect::<Result<Vec<_>, _>>()?;
         if servers.is_empty() { Err(ServerError::Empty) } else { Ok(servers) }
-    }
-
-    /// Whether the password may go over a connection: never in clear, except to a
-    /// development server or where the operator said `tls=none`.
-    #[must_use]
-    pub fn permits_login(&self, encrypted: bool) -> bool {
-        encrypted || self.encryption == Encryption::None || is_development_host(&self.host)
     }
 }
 
@@ -92,9 +87,12 @@ impl FromStr for Server {
             (None, true) => Encryption::Implicit,
             (Some(_), true) => return Err(ServerError::Parameter),
             (Some(chosen), false) => chosen,
-            (None, false) if is_development_host(&host) => Encryption::Opportunistic,
+            (None, false) if is_loopback(&host) => Encryption::Opportunistic,
             (None, false) => Encryption::Required,
         };
+        if encryption == Encryption::None && login.is_some() && !is_loopback(&host) {
+            return Err(ServerError::ClearLogin);
+        }
         let default_port = if implicit {
             465
         } else if login.is_some() {
@@ -147,14 +145,13 @@ fn tls_parameter(url: &Url) -> Result<Option<Encryption>, ServerError> {
     Ok(chosen)
 }
 
-/// A server that nobody reaches over the open Internet: loopback, a private address, a
-/// name without a dot (a compose service, a host of the local network).
-fn is_development_host(host: &str) -> bool {
+/// Whether the host is this machine, by its name or its address. Everything else is a
+/// network, whoever owns it.
+fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {
-        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-        Err(_) => !bare.contains('.') || bare.ends_with(".localhost"),
+        Ok(ip) => ip.to_canonical().is_loopback(),
+        Err(_) => bare == "localhost" || bare.ends_with(".localhost"),
     }
 }
 
@@ -217,24 +214,25 @@ mod tests {
     }
 
     #[test]
-    fn a_public_server_must_encrypt_and_a_development_server_may() {
+    fn every_server_beyond_this_machine_must_encrypt_unless_the_operator_says_otherwise() {
         let encryption = |url: &str| server(url).encryption;
-        assert_eq!(encryption("smtp://mail.example.com"), Encryption::Required);
-        assert_eq!(encryption("smtp://198.51.100.7"), Encryption::Required);
+        for host in ["mail.example.com", "198.51.100.7", "mailhog", "10.1.2.3", "192.168.0.9", "[fd00::1]"] {
+            assert_eq!(encryption(&format!("smtp://{host}:1025")), Encryption::Required, "{host}");
+        }
         assert_eq!(encryption("smtps://mail.example.com"), Encryption::Implicit);
-        for host in ["localhost", "127.0.0.1", "[::1]", "mailhog", "10.1.2.3", "192.168.0.9", "[fd00::1]"] {
+        for host in ["localhost", "mail.localhost", "127.0.0.1", "127.1.2.3", "[::1]", "[::ffff:127.0.0.1]"] {
             assert_eq!(encryption(&format!("smtp://{host}:1025")), Encryption::Opportunistic, "{host}");
         }
-        assert_eq!(encryption("smtp://mail.example.com?tls=none"), Encryption::None);
+        assert_eq!(encryption("smtp://mailhog:1025?tls=none"), Encryption::None);
         assert_eq!(encryption("smtp://localhost?tls=required"), Encryption::Required);
     }
 
     #[test]
-    fn a_password_is_not_sent_in_clear_to_a_public_server() {
-        assert!(!server("smtp://u:p@mail.example.com?tls=opportunistic").permits_login(false));
-        assert!(server("smtp://u:p@mail.example.com?tls=opportunistic").permits_login(true));
-        assert!(server("smtp://u:p@mail.example.com?tls=none").permits_login(false));
-        assert!(server("smtp://u:p@mailhog").permits_login(false));
+    fn a_login_in_clear_over_a_network_is_refused_at_once() {
+        assert_eq!(error("smtp://u:p@mail.example.com?tls=none"), ServerError::ClearLogin);
+        assert_eq!(error("smtp://u:p@10.1.2.3?tls=none"), ServerError::ClearLogin);
+        assert_eq!(server("smtp://u:p@localhost?tls=none").encryption, Encryption::None);
+        assert_eq!(server("smtp://u:p@mail.example.com").encryption, Encryption::Required);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::{
     fmt, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc,
@@ -81,6 +81,12 @@ impl SmtpStream {
     #[must_use]
     pub fn flags(&self) -> Arc<Flags> {
         Arc::clone(&self.flags)
+    }
+
+    /// Where it leads.
+    #[must_use]
+    pub fn peer_ip(&self) -> Option<IpAddr> {
+        self.tcp.peer_addr().ok().map(|address| address.ip())
     }
 
     /// Our end.

@@ -1,6 +1,6 @@
 //! What an SMTP reply means for the mail, the address and the server: one table.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 /// What the reply answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,8 +96,8 @@ fn is_invisible(c: char) -> bool {
 /// What a reply that does not let the transaction go on means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Try again later, after the back-off and at least this.
-    Retry { at_least: Option<Duration>, close: bool },
+    /// Try again later; `greylisted`: not before the pause that such servers ask for.
+    Retry { greylisted: bool, close: bool },
     /// Refused for good; `suppress`: and so will every other mail to this address be.
     Fail { suppress: bool },
     /// The server does not want *us*: no fault of this mail, which loses no attempt.
@@ -107,10 +107,7 @@ pub enum Verdict {
     OutOfStep,
 }
 
-/// Greylisting servers want to see us again after some minutes, not seconds.
-pub const GREYLISTING: Duration = Duration::from_secs(5 * 60);
-
-const LATER: Verdict = Verdict::Retry { at_least: None, close: false };
+const LATER: Verdict = Verdict::Retry { greylisted: false, close: false };
 
 /// Judges a `reply` that `phase` does not accept.
 #[must_use]
@@ -118,15 +115,16 @@ pub fn judge(phase: Phase, reply: &Reply) -> Verdict {
     let enhanced = reply.enhanced();
     match reply.code {
         // The service closes the connection (RFC 5321, 3.8).
-        421 => Verdict::Retry { at_least: None, close: true },
+        421 => Verdict::Retry { greylisted: false, close: true },
         // "Authentication required / failed". At RCPT a 454 is about the address:
         // Postfix says it for a relay that it denies for now.
         530 | 534 | 535 | 538 => Verdict::RelayTrouble,
         454 if phase == Phase::Mail => Verdict::RelayTrouble,
-        450 | 451 => Verdict::Retry { at_least: Some(GREYLISTING), close: false },
+        // Greylisting servers want to see us again after some minutes, not seconds.
+        450 | 451 => Verdict::Retry { greylisted: true, close: false },
         400..=499 => LATER,
         // Bad sequence of commands: not this mail's fault, but this connection's state.
-        503 => Verdict::Retry { at_least: None, close: true },
+        503 => Verdict::Retry { greylisted: false, close: true },
         // Mailbox full: people do empty them.
         552 => LATER,
         500..=599 if matches!(enhanced, Some((2, 2))) => LATER,
@@ -154,8 +152,8 @@ mod tests {
 
     const FAIL: Verdict = Verdict::Fail { suppress: false };
     const FAIL_AND_SUPPRESS: Verdict = Verdict::Fail { suppress: true };
-    const IN_SOME_MINUTES: Verdict = Verdict::Retry { at_least: Some(GREYLISTING), close: false };
-    const ON_ANOTHER_CONNECTION: Verdict = Verdict::Retry { at_least: None, close: true };
+    const IN_SOME_MINUTES: Verdict = Verdict::Retry { greylisted: true, close: false };
+    const ON_ANOTHER_CONNECTION: Verdict = Verdict::Retry { greylisted: false, close: true };
 
     #[test]
     fn every_4xx_is_tried_again_and_greylisting_after_minutes() {

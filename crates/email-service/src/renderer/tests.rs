@@ -3,7 +3,10 @@
 mod languages;
 mod snapshots;
 
+use std::sync::LazyLock;
+
 use mailparse::{MailAddr, MailHeaderMap, ParsedMail};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -159,6 +162,86 @@ fn a_hostile_name_adds_no_header_no_recipient_no_element_and_no_link_in_any_lang
             }
             assert_eq!(direction_controls(&mail.text), direction_controls(&plain.text), "{name:?} in {language}");
             assert_eq!(direction_controls(&mail.html), direction_controls(&plain.html), "{name:?} in {language}");
+        }
+    }
+}
+
+/// Text as nobody types it: anything, and the pieces that attacks are made of.
+fn hostile_text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "\\PC{0,12}",
+        any::<char>().prop_map(String::from),
+        prop::sample::select(vec![
+            "\r\n",
+            "\n",
+            "\r",
+            "\0",
+            "Bcc: eve@evil.example",
+            "\r\n.\r\n",
+            "<script>",
+            "</td>",
+            "\"",
+            "'",
+            "&",
+            "<",
+            ">",
+            "{{ mail.text }}",
+            "{% raw %}",
+            "{product}",
+            "\u{202E}",
+            "\u{2066}",
+            "\u{200F}",
+            "=?utf-8?q?=0D=0A?=",
+            "@",
+            "https://evil.example",
+            "www.evil.example",
+            "👩‍👩‍👧‍👦",
+            "e\u{301}",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn whatever_users_call_themselves_a_mail_has_one_recipient_our_headers_and_our_elements(
+        display_name in hostile_text(),
+        username in hostile_text(),
+        locale in hostile_text(),
+        new_email in hostile_text(),
+        old_email in hostile_text(),
+        template in prop::sample::select(Template::ALL),
+    ) {
+        static RENDERER: LazyLock<Renderer> = LazyLock::new(renderer);
+        let (renderer, token) = (&*RENDERER, token());
+        let plain = renderer.compose(&content(template, &token)).unwrap();
+        let mut hostile = content(template, &token);
+        hostile.display_name = Some(&display_name);
+        hostile.username = Some(&username);
+        hostile.locale = Some(&locale);
+        hostile.new_email = Some(&new_email);
+        hostile.old_email = Some(&old_email);
+        // A change of address that speaks of none is no mail at all.
+        let Ok(mail) = renderer.compose(&hostile) else { return Ok(()) };
+        let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
+        prop_assert_eq!(header_names(&parsed), header_names_of(&plain));
+        prop_assert_eq!(recipient(&parsed).1, "ada@example.org");
+        prop_assert_eq!(&mail.envelope, &plain.envelope);
+        assert_well_formed(mail.message.as_bytes());
+        assert_bodies(&mail, &parsed);
+        // Attributes may differ with the language. A greeting without a name isolates none.
+        let elements = |mail: &ComposedMail| -> Vec<String> {
+            let names = tags(&mail.html).into_iter().map(|tag| tag.split(' ').next().unwrap_or_default().to_owned());
+            names.filter(|name| name.trim_start_matches('/') != "bdi").collect()
+        };
+        prop_assert_eq!(elements(&mail), elements(&plain));
+        let hrefs = |mail: &ComposedMail| mail.html.matches("href=").count();
+        prop_assert_eq!(hrefs(&mail), hrefs(&plain));
+        for shown in [&mail.text, &mail.html] {
+            prop_assert!(!shown.chars().any(|c| c.is_control() && c != '\n'));
         }
     }
 }

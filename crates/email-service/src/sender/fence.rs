@@ -29,7 +29,7 @@ use crate::{
     mailer::{
         backoff::{Backoff, chance, doubling},
         connection::{Begun, OpenTransaction, Patience},
-        pool::{Checkout, Pool, ServerId},
+        pool::{Checkout, Pool, Turn},
         verdict::{Phase, Reply, Verdict, judge},
     },
     metrics::{Metrics, SendOutcome},
@@ -51,6 +51,8 @@ pub struct Sender {
     pub keys: Arc<KeyRing>,
     pub pool: Pool,
     pub backoff: Backoff,
+    /// After a 450 or 451 a mail waits at least this long.
+    pub greylisting_pause: Duration,
     pub patience: Patience,
     pub lease: Duration,
     pub clock: Clock,
@@ -61,9 +63,11 @@ pub struct Sender {
 /// Why a mail did not reach the fence.
 enum NotOpened {
     /// The server answered, but not what lets the transaction go on.
-    Refused { phase: Phase, reply: Reply, server: ServerId },
-    /// This mail cannot be sent through this server.
-    Unsupported(&'static str),
+    Refused { phase: Phase, reply: Reply, turn: Turn },
+    /// No server of the list can take such a mail; why the last one cannot.
+    Unsupported(String),
+    /// Those servers that could be asked cannot take it; others are away.
+    Waits(String),
     /// The connection broke, or a step took too long.
     Broken(String),
     /// No server takes connections.
@@ -103,11 +107,11 @@ impl Sender {
         };
         let opened = tokio::select! {
             biased;
-            opened = self.open(&mail) => opened,
+            opened = self.open(job, &mail) => opened,
             () = self.last_chance() => Err(NotOpened::Stopping),
         };
         match opened {
-            Ok((transaction, server)) => self.cross(job, &mail, transaction, server).await,
+            Ok((transaction, turn)) => self.cross(job, &mail, transaction, turn).await,
             Err(why) => self.not_opened(job, why).await,
         }
     }
@@ -149,33 +153,43 @@ impl Sender {
 
     /// Up to the server's 354. May be dropped at any point: the socket closes, and the
     /// server has no mail.
-    async fn open(&self, mail: &ComposedMail) -> Result<(OpenTransaction, ServerId), NotOpened> {
-        let Checkout { connection, server } =
-            self.pool.checkout().await.map_err(|unavailable| NotOpened::NoServer(unavailable.to_string()))?;
-        match connection.begin(&mail.envelope, mail.message.as_bytes()).await {
-            Ok(Begun::Open(transaction)) => Ok((transaction, server)),
-            Ok(Begun::Refused { phase, reply, connection }) => {
-                if !closes(judge(phase, &reply)) {
-                    self.pool.put_back(Checkout { connection, server });
+    async fn open(&self, job: &MailJob, mail: &ComposedMail) -> Result<(OpenTransaction, Turn), NotOpened> {
+        let mut unable = Vec::new();
+        let mut why = None;
+        loop {
+            let Checkout { connection, turn } = match (self.pool.checkout(&unable).await, why) {
+                (Ok(checkout), _) => checkout,
+                (Err(unavailable), None) => return Err(NotOpened::NoServer(unavailable.to_string())),
+                (Err(_), Some(problem)) if unable.len() == self.pool.servers() => {
+                    return Err(NotOpened::Unsupported(problem));
                 }
-                Err(NotOpened::Refused { phase, reply, server })
+                (Err(unavailable), Some(problem)) => {
+                    return Err(NotOpened::Waits(format!("{problem}; {unavailable}")));
+                }
+            };
+            match connection.begin(&mail.envelope, mail.message.as_bytes()).await {
+                Ok(Begun::Open(transaction)) => return Ok((transaction, turn)),
+                Ok(Begun::Refused { phase, reply, connection }) => {
+                    if !closes(judge(phase, &reply)) {
+                        turn.put_back(connection);
+                    }
+                    return Err(NotOpened::Refused { phase, reply, turn });
+                }
+                Ok(Begun::Unsupported { problem, connection }) => {
+                    unable.push(turn.server());
+                    turn.unused(connection);
+                    why = Some(problem);
+                }
+                Err(broken) => {
+                    turn.broke(&job.id);
+                    return Err(NotOpened::Broken(broken.to_string()));
+                }
             }
-            Ok(Begun::Unsupported { problem, connection }) => {
-                self.pool.put_back(Checkout { connection, server });
-                Err(NotOpened::Unsupported(problem))
-            }
-            Err(broken) => Err(NotOpened::Broken(broken.to_string())),
         }
     }
 
     /// The fence, and what lies behind it. Never cancelled.
-    async fn cross(
-        &self,
-        job: &MailJob,
-        mail: &ComposedMail,
-        transaction: OpenTransaction,
-        server: ServerId,
-    ) -> SendOutcome {
+    async fn cross(&self, job: &MailJob, mail: &ComposedMail, transaction: OpenTransaction, turn: Turn) -> SendOutcome {
         if job.expires_at <= self.clock.now() {
             drop(transaction);
             return self.settled(job, SendOutcome::Expired, || self.ledger.expired(job)).await;
@@ -207,11 +221,13 @@ impl Sender {
                 if !Phase::Dot.accepts(&reply) && closes(judge(Phase::Dot, &reply)) {
                     drop(connection);
                 } else {
-                    self.pool.put_back(Checkout { connection, server });
+                    turn.put_back(connection);
                 }
-                self.answered(job, reply, server).await
+                self.answered(job, reply, turn).await
             }
             Err(broken) => {
+                turn.broke(&job.id);
+                drop(turn);
                 let note = format!("no reply to the body: {broken}");
                 tracing::warn!(note, "nobody knows whether the mail was accepted");
                 self.settled(job, SendOutcome::Unknown, || self.ledger.unknown(job, &note)).await
@@ -233,9 +249,10 @@ impl Sender {
     }
 
     /// The server's word on the body.
-    async fn answered(&self, job: &MailJob, reply: Reply, server: ServerId) -> SendOutcome {
+    async fn answered(&self, job: &MailJob, reply: Reply, turn: Turn) -> SendOutcome {
         if Phase::Dot.accepts(&reply) {
-            self.pool.accepted(server);
+            turn.accepted();
+            drop(turn);
             let latency = self.clock.now().duration_since(job.event_time);
             self.metrics.delivered(latency.try_into().unwrap_or_default());
             let text = reply.to_string();
@@ -244,41 +261,46 @@ impl Sender {
         }
         match judge(Phase::Dot, &reply) {
             Verdict::OutOfStep => {
+                turn.broke(&job.id);
+                drop(turn);
                 let note = format!("the reply to the body is none: {reply}");
                 self.settled(job, SendOutcome::Unknown, || self.ledger.unknown(job, &note)).await
             }
-            verdict => self.refused(job, Phase::Dot, &reply, verdict, server).await,
+            verdict => self.refused(job, Phase::Dot, &reply, verdict, turn).await,
         }
     }
 
     async fn not_opened(&self, job: &MailJob, why: NotOpened) -> SendOutcome {
         match why {
-            NotOpened::Refused { phase, reply, server } => {
+            NotOpened::Refused { phase, reply, turn } => {
                 let verdict = judge(phase, &reply);
-                self.refused(job, phase, &reply, verdict, server).await
+                self.refused(job, phase, &reply, verdict, turn).await
             }
-            NotOpened::Unsupported(problem) => self.fail(job, problem, None).await,
-            NotOpened::Broken(problem) => self.retry(job, &problem, None, None).await,
+            NotOpened::Unsupported(problem) => self.fail(job, &problem, None).await,
+            NotOpened::Waits(problem) | NotOpened::Broken(problem) => self.retry(job, &problem, None, None).await,
             NotOpened::NoServer(problem) => self.give_back(job, AFTER_NO_SERVER, &problem, None).await,
             NotOpened::Stopping => self.give_back(job, Duration::ZERO, "the service stops", None).await,
         }
     }
 
     /// A refusal that is certain: the server has no mail.
-    async fn refused(
-        &self,
-        job: &MailJob,
-        phase: Phase,
-        reply: &Reply,
-        verdict: Verdict,
-        server: ServerId,
-    ) -> SendOutcome {
+    async fn refused(&self, job: &MailJob, phase: Phase, reply: &Reply, verdict: Verdict, turn: Turn) -> SendOutcome {
         self.metrics.refusal(phase.as_str(), reply.code);
         let note = format!("reply to {phase}: {reply}");
         let text = reply.to_string();
         tracing::info!(note, ?verdict, "the server refused");
         match verdict {
-            Verdict::Retry { at_least, close: _ } => self.retry(job, &note, Some(&text), at_least).await,
+            Verdict::RelayTrouble => turn.refused(&job.id, phase == Phase::Mail),
+            Verdict::OutOfStep => turn.broke(&job.id),
+            Verdict::Retry { .. } | Verdict::Fail { .. } => {}
+        }
+        // The next mail's turn need not wait for the ledger.
+        drop(turn);
+        match verdict {
+            Verdict::Retry { greylisted, close: _ } => {
+                let at_least = greylisted.then_some(self.greylisting_pause);
+                self.retry(job, &note, Some(&text), at_least).await
+            }
             // Replies are out of step, and the body is not sent: another connection.
             Verdict::OutOfStep => self.retry(job, &note, Some(&text), None).await,
             Verdict::Fail { suppress } => {
@@ -288,9 +310,7 @@ impl Sender {
                 self.fail(job, &note, Some(&text)).await
             }
             Verdict::RelayTrouble => {
-                let sure = phase == Phase::Mail;
-                self.pool.refused(server, sure);
-                let delay = if sure { AFTER_NO_SERVER } else { AFTER_RELAY_TROUBLE };
+                let delay = if phase == Phase::Mail { AFTER_NO_SERVER } else { AFTER_RELAY_TROUBLE };
                 self.give_back(job, delay, &note, Some(&text)).await
             }
         }

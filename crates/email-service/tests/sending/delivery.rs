@@ -83,7 +83,7 @@ async fn without_a_server_a_mail_waits_and_loses_no_attempt() {
 
         // The breaker keeps the next mail from the door.
         let sessions = smtp.sessions().len();
-        assert!(sender.pool.checkout().await.is_err());
+        assert!(sender.pool.checkout(&[]).await.is_err());
         assert_eq!(smtp.sessions().len(), sessions);
     }
 }
@@ -132,11 +132,11 @@ async fn an_idle_service_notices_when_its_server_goes_and_comes_back() {
     smtp.rule(Rule::always(Phase::Rset, Act::Drop));
     smtp.rule(Rule::always(Phase::Greeting, Act::Drop));
     until(CheckState::Down).await;
-    assert!(pool.checkout().await.is_err());
+    assert!(pool.checkout(&[]).await.is_err());
     smtp.behave();
     until(CheckState::Ok).await;
     pool.available().await;
-    assert!(pool.checkout().await.is_ok());
+    assert!(pool.checkout(&[]).await.is_ok());
     stop.cancel();
     watch.await.unwrap();
 }

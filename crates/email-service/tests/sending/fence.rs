@@ -7,51 +7,9 @@ use bson::doc;
 use email_service::ledger::{State, ledger::Written};
 use test_support::{Act, Mode, Phase, Rule, ScriptedSmtp, TcpProxy, eventually};
 
-use crate::setup::{FIRST_WAIT, LEASE, PATIENCE, Store, send_next, wait_of, way};
+use crate::setup::{LEASE, Store, send_next, way};
 
 const SOON: Duration = Duration::from_secs(10);
-
-#[tokio::test]
-async fn a_connection_that_breaks_before_the_fence_loses_nothing() {
-    for phase in [Phase::Mail, Phase::Rcpt, Phase::Data] {
-        for act in [Act::Hang, Act::Drop] {
-            let (store, smtp) = (Store::new("before").await, ScriptedSmtp::start().await);
-            smtp.rule(Rule::once(phase, act.clone()));
-            let id = store.queue(store.notice("ada@example.com")).await;
-            let sender = store.sender(&[&smtp]);
-            send_next(&sender).await;
-            let row = store.row(&id).await;
-            assert_eq!(way(&row), [State::Queued, State::Preparing, State::Queued], "{phase:?} {act:?}");
-            assert_eq!((row.attempts, row.epoch), (1, 2));
-            assert!(wait_of(&row, store.clock.now()) > FIRST_WAIT / 2);
-            assert_eq!(smtp.count(Phase::Body), 0);
-
-            // And the broken connection is not used again.
-            store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
-            send_next(&sender).await;
-            assert_eq!(store.row(&id).await.state, State::Sent);
-            assert_eq!(smtp.sessions().len(), 2);
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_connection_that_breaks_behind_the_fence_leaves_the_mail_unknown() {
-    for phase in [Phase::Body, Phase::Dot] {
-        for act in [Act::Hang, Act::Drop] {
-            let (store, smtp) = (Store::new("behind").await, ScriptedSmtp::start().await);
-            smtp.rule(Rule::once(phase, act.clone()));
-            let held = store.queue(store.notice("ada@example.com")).await;
-            let sender = store.sender(&[&smtp]);
-            send_next(&sender).await;
-            let row = store.row(&held).await;
-            assert_eq!(way(&row), [State::Queued, State::Preparing, State::Data, State::Unknown], "{phase:?} {act:?}");
-            assert!(row.terminal_at.is_some(), "held mails stay unknown");
-            assert!(row.next_attempt_at.is_none());
-            assert_eq!(smtp.count(Phase::Quit), 0, "nothing is said into an open DATA");
-        }
-    }
-}
 
 #[tokio::test]
 async fn an_unknown_mail_is_sent_again_once_where_its_policy_allows() {
@@ -75,24 +33,6 @@ async fn an_unknown_mail_is_sent_again_once_where_its_policy_allows() {
     assert_eq!(ledger.recover().await.unwrap().resent, 0);
     let steps: Vec<_> = row.history.iter().filter_map(|step| Some((step.from?, step.to))).collect();
     assert_eq!(steps.iter().filter(|step| **step == (State::Unknown, State::Queued)).count(), 1);
-}
-
-#[tokio::test]
-async fn a_250_that_comes_too_late_is_never_taken_for_the_next_mails() {
-    let (store, smtp) = (Store::new("late").await, ScriptedSmtp::start().await);
-    smtp.rule(Rule::once(Phase::Dot, Act::Delay(PATIENCE.dot * 2)));
-    smtp.rule(Rule::always(Phase::Rcpt, Act::reply("550 5.1.1 nobody")).to("second@example.com"));
-    let sender = store.sender(&[&smtp]);
-    let first = store.queue(store.notice("first@example.com")).await;
-    send_next(&sender).await;
-    let second = store.queue(store.notice("second@example.com")).await;
-    send_next(&sender).await;
-    tokio::time::sleep(PATIENCE.dot * 2).await;
-    let third = store.queue(store.notice("third@example.com")).await;
-    send_next(&sender).await;
-    assert_eq!(store.row(&first).await.state, State::Unknown);
-    assert_eq!(store.row(&second).await.state, State::Failed);
-    assert_eq!(store.row(&third).await.state, State::Sent);
 }
 
 #[tokio::test]

@@ -7,5 +7,5 @@ mod fence;
 mod ledger;
 mod many_senders;
 mod orders;
-mod replies;
+mod servers;
 mod setup;

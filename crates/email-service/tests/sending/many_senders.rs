@@ -23,6 +23,8 @@ async fn every_mail_arrives_once() {
         let mut sender = store.sender_to(&smtp.url(), store.ledger(instance));
         let quick = email_service::mailer::backoff::Backoff::new(vec![Duration::from_millis(50)]).unwrap();
         Arc::get_mut(&mut sender).unwrap().backoff = quick;
+        let (pool, stop) = (sender.pool.clone(), lifecycle.stopping());
+        lifecycle.spawn("smtp watch", async move { pool.watch(stop).await });
         let wake = Arc::new(Notify::new());
         lifecycle.spawn("recovery", {
             recovery::run(sender.ledger.clone(), Arc::clone(&wake), sender.metrics.clone(), lifecycle.stopping())

@@ -26,7 +26,7 @@ use events::{
     Event, Payload, Recipient, TokenGrant, UserRegistered, UserTotpEnabled,
     sealing::{KeyRing, PrivateKey, PublicKey, Purpose, TokenPlaintext},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use mongodb::Database;
 use service_kit::{Check, Clock, Health, Ids, MongoConfig, mongo};
 use test_support::{ScriptedSmtp, Stack};
@@ -38,6 +38,7 @@ pub(crate) const STEP: Duration = Duration::from_millis(600);
 pub(crate) const PATIENCE: Patience = Patience { body: Duration::from_millis(600), dot: Duration::from_millis(800) };
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const GREYLISTING: Duration = Duration::from_secs(5 * 60);
 
 /// The database of one test.
 pub(crate) struct Store {
@@ -143,6 +144,7 @@ impl Store {
             keys: Arc::new(KeyRing::new(vec![PrivateKey::from_base64(&self.private).unwrap()]).unwrap()),
             pool: Pool::new(endpoints, health, metrics.clone()),
             backoff: Backoff::new(vec![FIRST_WAIT]).unwrap(),
+            greylisting_pause: GREYLISTING,
             patience: PATIENCE,
             lease: LEASE,
             clock: self.clock.clone(),
@@ -184,10 +186,4 @@ pub(crate) async fn send_next(sender: &Sender) -> String {
 /// The states of a row's history, from the first on.
 pub(crate) fn way(job: &MailJob) -> Vec<State> {
     job.history.iter().map(|step| step.to).collect()
-}
-
-/// Whether a row is due again later than now, and how much later.
-pub(crate) fn wait_of(job: &MailJob, now: Timestamp) -> Duration {
-    let due = job.next_attempt_at.expect("the row waits");
-    due.duration_since(now).try_into().unwrap_or_default()
 }

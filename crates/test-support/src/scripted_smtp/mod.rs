@@ -1,8 +1,10 @@
 //! An SMTP server that misbehaves as a test says, and writes down everything that reaches it.
 
+mod kind;
 mod session;
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -10,6 +12,8 @@ use std::{
 use local_stack::ports::Port;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+pub use kind::{SmtpKind, SmtpTls};
 
 use crate::{DEADLINE, eventually, mailbox::ReceivedMail};
 
@@ -20,7 +24,9 @@ pub enum Phase {
     Greeting,
     /// EHLO or HELO.
     Ehlo,
-    /// AUTH.
+    /// STARTTLS.
+    StartTls,
+    /// AUTH; for LOGIN the reply to the password.
     Auth,
     /// MAIL FROM.
     Mail,
@@ -43,8 +49,12 @@ pub enum Phase {
 /// What happens there instead of the usual answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
-    /// This answer, for example `451 4.7.1 try later`.
+    /// This answer, for example `451 4.7.1 try later`; more lines with CR LF between them.
     Reply(String),
+    /// These bytes instead of a reply, with nothing added; the session goes on.
+    Raw(Vec<u8>),
+    /// The beginning of a reply without its line end, and then no more; the connection stays open.
+    Half(String),
     /// No answer; the connection stays open.
     Hang,
     /// The connection is closed.
@@ -121,6 +131,8 @@ pub struct SmtpSession {
     pub steps: Vec<Step>,
     /// Whether the connection has ended.
     pub ended: bool,
+    /// Whether it was encrypted in the end.
+    pub encrypted: bool,
 }
 
 impl SmtpSession {
@@ -201,7 +213,9 @@ impl Shared {
 /// The running server. Dropping it closes everything.
 #[derive(Debug)]
 pub struct ScriptedSmtp {
-    port: Port,
+    address: SocketAddr,
+    _port: Port,
+    scheme: &'static str,
     shared: Shared,
     stop: CancellationToken,
 }
@@ -220,24 +234,41 @@ impl ScriptedSmtp {
     /// # Panics
     /// When it cannot listen.
     pub async fn start_with(extensions: &[&str]) -> Self {
-        let port = Port::free().unwrap_or_else(|error| panic!("{error:#}"));
-        let listener = TcpListener::bind(("127.0.0.1", port.number())).await.expect("a reserved port is free");
-        let (shared, stop) = (Shared::default(), CancellationToken::new());
-        let extensions = extensions.iter().map(|&extension| extension.to_owned()).collect();
-        tokio::spawn(session::serve(listener, shared.clone(), extensions, stop.clone()));
-        Self { port, shared, stop }
+        let mut kind = SmtpKind::default();
+        kind.extensions.extend(extensions.iter().map(|&extension| extension.to_owned()));
+        Self::start_as(kind).await
     }
 
-    /// `host:port`.
+    /// A server of another kind.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub async fn start_as(kind: SmtpKind) -> Self {
+        let port = Port::free().unwrap_or_else(|error| panic!("{error:#}"));
+        let address = SocketAddr::new(kind.host, port.number());
+        let listener = TcpListener::bind(address).await.expect("a reserved port is free");
+        let (shared, stop) = (Shared::default(), CancellationToken::new());
+        let scheme = if kind.is_implicit() { "smtps" } else { "smtp" };
+        tokio::spawn(session::serve(listener, shared.clone(), Arc::new(kind), stop.clone()));
+        Self { address, _port: port, scheme, shared, stop }
+    }
+
+    /// `host:port`; an IPv6 address in brackets.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port.number())
+        self.address.to_string()
     }
 
-    /// `smtp://host:port`.
+    /// The number of the port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// `smtp://host:port`, or `smtps://host:port`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("smtp://{}", self.address())
+        format!("{}://{}", self.scheme, self.address())
     }
 
     /// Adds a rule; of several that apply the oldest with uses left wins.

@@ -1,24 +1,26 @@
 //! One connection to the scripted SMTP server.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Result, bail, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::sync::CancellationToken;
 
-use super::{Act, Delivery, Phase, Shared, SmtpSession, SmtpTransaction, Step};
+use super::{Act, Delivery, Phase, Shared, SmtpKind, SmtpSession, SmtpTransaction, Step};
 use crate::mailbox::ReceivedMail;
 
 /// A forgotten connection ends after this.
 const LIFETIME: Duration = Duration::from_secs(600);
 
-pub(super) async fn serve(listener: TcpListener, shared: Shared, extensions: Vec<String>, stop: CancellationToken) {
+pub(super) async fn serve(listener: TcpListener, shared: Shared, kind: Arc<SmtpKind>, stop: CancellationToken) {
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let Ok((stream, _)) = accepted else { continue };
         let number = {
@@ -26,9 +28,9 @@ pub(super) async fn serve(listener: TcpListener, shared: Shared, extensions: Vec
             state.sessions.push(SmtpSession::default());
             state.sessions.len() - 1
         };
-        let (shared, extensions, stop) = (shared.clone(), extensions.clone(), stop.clone());
+        let (shared, kind, stop) = (shared.clone(), Arc::clone(&kind), stop.clone());
         tokio::spawn(async move {
-            let mut session = Session::new(stream, shared.clone(), number, extensions);
+            let mut session = Session::new(stream, shared.clone(), number, kind);
             // An error is the end of the connection, which is written down in any case.
             let _ = stop.run_until_cancelled(tokio::time::timeout(LIFETIME, session.run())).await;
             shared.state().sessions[number].ended = true;
@@ -36,30 +38,38 @@ pub(super) async fn serve(listener: TcpListener, shared: Shared, extensions: Vec
     }
 }
 
+/// In clear or encrypted.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 struct Session {
-    read: BufReader<OwnedReadHalf>,
-    write: OwnedWriteHalf,
+    stream: BufReader<Box<dyn Stream>>,
     shared: Shared,
     number: usize,
-    extensions: Vec<String>,
+    kind: Arc<SmtpKind>,
+    encrypted: bool,
     from: String,
     to: Vec<String>,
 }
 
 impl Session {
-    fn new(stream: TcpStream, shared: Shared, number: usize, extensions: Vec<String>) -> Self {
+    fn new(stream: TcpStream, shared: Shared, number: usize, kind: Arc<SmtpKind>) -> Self {
         let _ = stream.set_nodelay(true);
-        let (read, write) = stream.into_split();
-        Self { read: BufReader::new(read), write, shared, number, extensions, from: String::new(), to: Vec::new() }
+        let stream = BufReader::new(Box::new(stream) as Box<dyn Stream>);
+        Self { stream, shared, number, kind, encrypted: false, from: String::new(), to: Vec::new() }
     }
 
     async fn run(&mut self) -> Result<()> {
+        if let Some((certificate, true)) = self.kind.tls.clone() {
+            self.encrypt(certificate).await?;
+        }
         self.answer(Phase::Greeting, "", "220 scripted ESMTP").await?;
         loop {
             let line = self.line().await?;
             let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
             match verb.as_str() {
                 "EHLO" | "HELO" => self.hello(&line).await?,
+                "STARTTLS" => self.starttls(&line).await?,
                 "AUTH" => self.auth(&line).await?,
                 "MAIL" => {
                     self.from = path(&line);
@@ -79,14 +89,17 @@ impl Session {
                     self.answer(Phase::Quit, &line, "221 2.0.0 bye").await?;
                     return Ok(());
                 }
-                _ => self.write.write_all(b"500 5.5.1 unknown command\r\n").await?,
+                _ => self.send(b"500 5.5.1 unknown command\r\n").await?,
             }
         }
     }
 
     async fn hello(&mut self, line: &str) -> Result<()> {
-        let mut all = vec!["scripted".to_owned(), "8BITMIME".to_owned(), "SMTPUTF8".to_owned()];
-        all.extend(self.extensions.iter().cloned());
+        let mut all = vec!["scripted".to_owned()];
+        all.extend(self.kind.extensions.iter().cloned());
+        if self.kind.tls.is_some() && !self.encrypted {
+            all.push("STARTTLS".to_owned());
+        }
         let last = all.len() - 1;
         let lines: Vec<String> =
             all.iter().enumerate().map(|(n, word)| format!("250{}{word}", if n == last { ' ' } else { '-' })).collect();
@@ -94,14 +107,48 @@ impl Session {
         Ok(())
     }
 
-    async fn auth(&mut self, line: &str) -> Result<()> {
-        // `AUTH PLAIN` alone asks for a challenge first; the credentials are not written down.
-        if line.split_whitespace().count() < 3 {
-            self.write.write_all(b"334 \r\n").await?;
-            self.line().await?;
+    async fn starttls(&mut self, line: &str) -> Result<()> {
+        let Some((certificate, _)) = self.kind.tls.clone().filter(|_| !self.encrypted) else {
+            return self.send(b"502 5.5.1 no TLS here\r\n").await;
+        };
+        if self.answer(Phase::StartTls, line, "220 2.0.0 go on").await?.starts_with("220") {
+            self.encrypt(certificate).await?;
         }
-        self.answer(Phase::Auth, "AUTH", "235 2.7.0 ok").await?;
         Ok(())
+    }
+
+    async fn encrypt(&mut self, certificate: Arc<ServerConfig>) -> Result<()> {
+        let nobody: Box<dyn Stream> = Box::new(tokio::io::duplex(1).0);
+        let clear = std::mem::replace(&mut self.stream, BufReader::new(nobody)).into_inner();
+        let encrypted = TlsAcceptor::from(certificate).accept(clear).await?;
+        self.stream = BufReader::new(Box::new(encrypted));
+        self.encrypted = true;
+        self.shared.state().sessions[self.number].encrypted = true;
+        Ok(())
+    }
+
+    /// The credentials are compared and not written down.
+    async fn auth(&mut self, line: &str) -> Result<()> {
+        let mut words = line.split_whitespace().skip(1);
+        let mechanism = words.next().unwrap_or_default().to_ascii_uppercase();
+        let given = match (mechanism.as_str(), words.next()) {
+            ("PLAIN", Some(response)) => decoded(response),
+            ("PLAIN", None) => decoded(&self.challenge("").await?),
+            ("LOGIN", None) => {
+                let user = decoded(&self.challenge("Username:").await?);
+                format!("\0{user}\0{}", decoded(&self.challenge("Password:").await?))
+            }
+            _ => return self.send(b"504 5.5.4 not that one\r\n").await,
+        };
+        let welcome = self.kind.login.as_ref().is_none_or(|(user, password)| given == format!("\0{user}\0{password}"));
+        let usual = if welcome { "235 2.7.0 ok" } else { "535 5.7.8 authentication failed" };
+        self.answer(Phase::Auth, &format!("AUTH {mechanism}"), usual).await?;
+        Ok(())
+    }
+
+    async fn challenge(&mut self, question: &str) -> Result<String> {
+        self.send(format!("334 {}\r\n", STANDARD.encode(question)).as_bytes()).await?;
+        self.line().await
     }
 
     async fn recipient(&mut self, line: &str) -> Result<()> {
@@ -147,7 +194,8 @@ impl Session {
                 tokio::time::sleep(delay).await;
                 Ok(())
             }
-            Some(Act::Reply(reply)) => Ok(self.write.write_all(format!("{reply}\r\n").as_bytes()).await?),
+            Some(Act::Reply(reply)) => self.send(format!("{reply}\r\n").as_bytes()).await,
+            Some(Act::Raw(bytes)) => self.send(&bytes).await,
             Some(act) => {
                 self.write_down(Phase::Body, "begun".to_owned(), None);
                 self.misbehave(&act).await
@@ -178,6 +226,12 @@ impl Session {
         let reply = match self.shared.act(phase, &self.to) {
             None => usual.to_owned(),
             Some(Act::Reply(reply)) => reply,
+            Some(Act::Raw(bytes)) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                self.write_down(phase, line.to_owned(), Some(text.clone()));
+                self.send(&bytes).await?;
+                return Ok(text);
+            }
             Some(Act::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
                 usual.to_owned()
@@ -191,15 +245,24 @@ impl Session {
         let first = reply.lines().next().unwrap_or_default().to_owned();
         // Before it is sent: who has seen the answer finds it in the transcript.
         self.write_down(phase, line.to_owned(), Some(first.clone()));
-        self.write.write_all(format!("{reply}\r\n").as_bytes()).await?;
+        self.send(format!("{reply}\r\n").as_bytes()).await?;
         Ok(first)
     }
 
+    async fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stream.write_all(bytes).await?;
+        // TLS keeps back what is not flushed.
+        Ok(self.stream.flush().await?)
+    }
+
     async fn misbehave(&mut self, act: &Act) -> Result<()> {
-        if *act == Act::Hang {
+        if let Act::Half(text) = act {
+            self.send(text.as_bytes()).await?;
+        }
+        if matches!(act, Act::Hang | Act::Half(_)) {
             // Until the client goes; what it still says is read and ignored.
             let mut ignored = [0_u8; 4096];
-            while self.read.read(&mut ignored).await? > 0 {}
+            while self.stream.read(&mut ignored).await? > 0 {}
         }
         bail!("the connection ends here")
     }
@@ -210,15 +273,20 @@ impl Session {
 
     async fn line(&mut self) -> Result<String> {
         let mut line = Vec::new();
-        let read = self.read.read_until(b'\n', &mut line).await?;
+        let read = self.stream.read_until(b'\n', &mut line).await?;
         ensure!(read > 0 && line.ends_with(b"\n"), "the client has hung up");
         Ok(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a peer of the services has the host's clock")]
-fn now() -> SystemTime {
+pub(super) fn now() -> SystemTime {
     SystemTime::now()
+}
+
+/// Base64 as text; what is none matches no login.
+fn decoded(text: &str) -> String {
+    STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| "\u{fffd}".to_owned())
 }
 
 /// The address between the angle brackets.

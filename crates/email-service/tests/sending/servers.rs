@@ -1,0 +1,281 @@
+//! Several servers, servers that misbehave mail after mail, and what a server offers.
+
+use std::{sync::Arc, time::Duration};
+
+use email_service::{
+    ledger::State,
+    sender::{dispatcher::Dispatcher, fence::Sender},
+};
+use service_kit::Lifecycle;
+use test_support::{Act, Phase, Rule, ScriptedSmtp, SmtpKind, eventually, remember_secret, skipped};
+use tokio::sync::Notify;
+
+use crate::setup::{Store, send_next};
+
+/// A server that is well again is asked within this: the longest pause with its jitter, and a tick.
+const ASKED_AGAIN: Duration = Duration::from_secs(13);
+
+/// The senders and the watch over the servers, until it is dropped.
+struct Running(Lifecycle);
+
+impl Running {
+    fn start(sender: Arc<Sender>) -> Self {
+        let lifecycle = Lifecycle::new();
+        let pool = sender.pool.clone();
+        let stop = lifecycle.stopping();
+        lifecycle.spawn("smtp watch", async move { pool.watch(stop).await });
+        let dispatcher = Dispatcher::new(sender, 4, Arc::new(Notify::new()), lifecycle.clone());
+        lifecycle.spawn("dispatcher", dispatcher.run(lifecycle.stopping()));
+        Self(lifecycle)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.stopping().cancel();
+    }
+}
+
+async fn until_state(store: &Store, id: &str, state: State, within: Duration) {
+    eventually(within, &format!("a mail to be {state:?}"), async || (store.row(id).await.state == state).then_some(()))
+        .await;
+}
+
+#[tokio::test]
+async fn mails_go_back_to_the_first_server_when_it_is_well_again() {
+    let store = Store::new("failback").await;
+    let (first, second) = (ScriptedSmtp::start().await, ScriptedSmtp::start().await);
+    let _running = Running::start(store.sender(&[&first, &second]));
+    first.rule(Rule::always(Phase::Greeting, Act::reply("421 4.3.2 not now")));
+    first.rule(Rule::always(Phase::Rset, Act::Drop));
+    for n in 0..6 {
+        let id = store.queue(store.notice(&format!("away{n}@example.com"))).await;
+        until_state(&store, &id, State::Sent, ASKED_AGAIN).await;
+        assert_eq!(store.row(&id).await.attempts, 1);
+    }
+    assert_eq!((first.deliveries().len(), second.deliveries().len()), (0, 6));
+
+    first.behave();
+    eventually(ASKED_AGAIN, "a mail at the first server", async || {
+        let id = store.queue(store.notice(&format!("back{}@example.com", first.sessions().len()))).await;
+        until_state(&store, &id, State::Sent, ASKED_AGAIN).await;
+        (!first.deliveries().is_empty()).then_some(())
+    })
+    .await;
+    // And from then on all of them.
+    let at_second = second.deliveries().len();
+    for n in 0..3 {
+        let id = store.queue(store.notice(&format!("again{n}@example.com"))).await;
+        until_state(&store, &id, State::Sent, ASKED_AGAIN).await;
+    }
+    assert_eq!(second.deliveries().len(), at_second);
+}
+
+#[tokio::test]
+async fn a_server_that_breaks_off_mail_after_mail_is_left_alone_and_the_next_one_takes_over() {
+    for (phase, act) in [(Phase::Mail, Act::Hang), (Phase::Rcpt, Act::Drop), (Phase::Dot, Act::Drop)] {
+        let store = Store::new("breaksoff").await;
+        let (first, second) = (ScriptedSmtp::start().await, ScriptedSmtp::start().await);
+        first.rule(Rule::always(phase, act.clone()));
+        let sender = store.sender(&[&first, &second]);
+        for n in 0..6 {
+            store.queue(store.notice(&format!("user{n}@example.com"))).await;
+            send_next(&sender).await;
+        }
+        let spoilt = first.sessions().len();
+        assert_eq!((spoilt, second.deliveries().len()), (3, 3), "{act:?} at {phase:?}: three in a row are enough");
+        assert!(sender.pool.checkout(&[]).await.is_ok());
+        assert_eq!(first.sessions().len(), spoilt);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_spoilt_mails_gets_them_one_at_a_time_until_one_goes_well() {
+    let (store, smtp) = (Store::new("probation").await, ScriptedSmtp::start().await);
+    // Were it not left alone, all of these would be unknown, and held.
+    smtp.rule(Rule::always(Phase::Dot, Act::Drop));
+    let mut mails = Vec::new();
+    for n in 0..20 {
+        mails.push(store.queue(store.notice(&format!("user{n}@example.com"))).await);
+    }
+    let _running = Running::start(store.sender(&[&smtp]));
+    eventually(ASKED_AGAIN, "two mails on trial", async || (smtp.count(Phase::Dot) >= 6).then_some(())).await;
+    let unknown = store.ledger("test").count(State::Unknown).await.unwrap();
+    assert!(unknown <= 8, "{unknown} mails for a server that is known to be broken");
+
+    smtp.behave();
+    for id in &mails {
+        eventually(ASKED_AGAIN, "every mail's end", async || {
+            matches!(store.row(id).await.state, State::Sent | State::Unknown).then_some(())
+        })
+        .await;
+    }
+    let unknown = store.ledger("test").count(State::Unknown).await.unwrap();
+    assert!(unknown <= 8, "{unknown} mails are unknown");
+    assert_eq!(store.ledger("test").count(State::Sent).await.unwrap(), 20 - unknown);
+}
+
+#[tokio::test]
+async fn a_mail_beyond_one_servers_size_goes_through_another_and_is_not_offered_to_the_first() {
+    let store = Store::new("size").await;
+    let (small, large) = (
+        ScriptedSmtp::start_as(SmtpKind::offering(&["SIZE 1000"])).await,
+        ScriptedSmtp::start_as(SmtpKind::offering(&["size 10000000"])).await,
+    );
+    let id = store.queue(store.welcome("ada@example.com")).await;
+    send_next(&store.sender(&[&small, &large])).await;
+    assert_eq!(store.row(&id).await.state, State::Sent);
+    assert_eq!((small.count(Phase::Mail), large.deliveries().len()), (0, 1));
+    // RFC 1870: what MAIL announces is what arrives.
+    let raw = large.deliveries()[0].mail.raw.len();
+    let steps: Vec<_> = large.sessions().into_iter().flat_map(|session| session.steps).collect();
+    let mail = steps.iter().find(|step| step.phase == Phase::Mail).expect("there was a mail");
+    assert!(mail.line.ends_with(&format!(" SIZE={raw}")), "{} for {raw} bytes", mail.line);
+}
+
+#[tokio::test]
+async fn a_mail_that_no_server_can_take_fails_with_the_reason_and_is_not_offered() {
+    for (offered, to, reason) in [
+        ("SIZE 1000", "ada@example.com", "and the server takes 1000 (SIZE)"),
+        ("8BITMIME", "ädä@example.com", "SMTPUTF8"),
+    ] {
+        let store = Store::new("cannot").await;
+        let servers = [
+            ScriptedSmtp::start_as(SmtpKind::offering(&[offered])).await,
+            ScriptedSmtp::start_as(SmtpKind::offering(&[offered])).await,
+        ];
+        let id = store.queue(store.welcome(to)).await;
+        let sender = store.sender(&[&servers[0], &servers[1]]);
+        send_next(&sender).await;
+        let row = store.row(&id).await;
+        assert_eq!(row.state, State::Failed, "{row:#?}");
+        assert!(row.history.last().unwrap().note.as_ref().unwrap().contains(reason), "{row:#?}");
+        assert!(servers.iter().all(|server| server.count(Phase::Mail) == 0));
+        // The servers are as good as before.
+        assert!(sender.pool.checkout(&[]).await.is_ok());
+
+        // While one of them is away nobody knows what it would take.
+        let id = store.queue(store.notice(to)).await;
+        servers[1].rule(Rule::always(Phase::Rset, Act::Drop));
+        servers[1].rule(Rule::always(Phase::Greeting, Act::Drop));
+        send_next(&sender).await;
+        assert_eq!(store.row(&id).await.state, State::Queued);
+    }
+}
+
+#[tokio::test]
+async fn smtputf8_and_8bitmime_are_asked_for_only_where_they_are_needed() {
+    let (store, smtp) = (Store::new("utf8").await, ScriptedSmtp::start().await);
+    let sender = store.sender(&[&smtp]);
+    for to in ["ada@example.com", "ada@bücher.example", "ädä@bücher.example"] {
+        let id = store.queue(store.notice(to)).await;
+        send_next(&sender).await;
+        assert_eq!(store.row(&id).await.state, State::Sent, "{to}");
+    }
+    let steps: Vec<_> = smtp.sessions().into_iter().flat_map(|session| session.steps).collect();
+    let lines = |phase| steps.iter().filter(|step| step.phase == phase).map(|step| step.line.as_str()).collect();
+    let mails: Vec<&str> = lines(Phase::Mail);
+    assert_eq!(mails[0], "MAIL FROM:<us@example.org>");
+    assert_eq!(mails[1], "MAIL FROM:<us@example.org>");
+    assert!(mails[2].ends_with(" SMTPUTF8"), "{}", mails[2]);
+    let recipients: Vec<&str> = lines(Phase::Rcpt);
+    assert_eq!(recipients[1], "RCPT TO:<ada@xn--bcher-kva.example>");
+    assert_eq!(recipients[2], "RCPT TO:<ädä@xn--bcher-kva.example>");
+    for (delivery, mail) in smtp.deliveries().iter().zip(&mails) {
+        assert_eq!(delivery.mail.raw.is_ascii(), !mail.contains("BODY=8BITMIME"), "{mail}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_by_plain_or_by_login_as_the_server_offers() {
+    let password = "pass word, with % and @";
+    remember_secret("smtp password", password);
+    for (offered, mechanism) in [
+        ("AUTH LOGIN", "AUTH LOGIN"),
+        ("auth cram-md5 login", "AUTH LOGIN"),
+        ("AUTH PLAIN", "AUTH PLAIN"),
+        ("AUTH LOGIN PLAIN", "AUTH PLAIN"),
+    ] {
+        let store = Store::new("login").await;
+        let mut kind = SmtpKind::offering(&[offered]);
+        kind.login = Some(("mailer".to_owned(), password.to_owned()));
+        let smtp = ScriptedSmtp::start_as(kind).await;
+        let id = store.queue(store.notice("ada@example.com")).await;
+        let url = format!("smtp://mailer:pass%20word%2C%20with%20%25%20and%20%40@{}", smtp.address());
+        send_next(&store.sender_to(&url, store.ledger("sender"))).await;
+        assert_eq!(store.row(&id).await.state, State::Sent, "{offered}");
+        let step = smtp.sessions()[0].steps.iter().find(|step| step.phase == Phase::Auth).cloned();
+        assert_eq!(step.unwrap().line, mechanism, "{offered}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_offers_no_login_that_we_know_or_takes_ours_for_wrong_gets_no_mail() {
+    for (offered, said) in [("AUTH CRAM-MD5", "neither PLAIN nor LOGIN"), ("AUTH LOGIN", "535"), ("AUTH PLAIN", "535")]
+    {
+        let store = Store::new("wronglogin").await;
+        let mut kind = SmtpKind::offering(&[offered]);
+        kind.login = Some(("mailer".to_owned(), "another".to_owned()));
+        let smtp = ScriptedSmtp::start_as(kind).await;
+        let id = store.queue(store.notice("ada@example.com")).await;
+        let url = format!("smtp://mailer:ours@{}", smtp.address());
+        send_next(&store.sender_to(&url, store.ledger("sender"))).await;
+        let row = store.row(&id).await;
+        assert_eq!((row.state, row.attempts, smtp.count(Phase::Mail)), (State::Queued, 0, 0), "{offered}");
+        let note = row.history.last().unwrap().note.clone().unwrap();
+        assert!(note.contains(said) && !note.contains("ours"), "{note}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_on_ipv6_gets_its_mail_and_hears_our_address() {
+    let host = std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+    if std::net::TcpListener::bind((host, 0)).is_err() {
+        skipped("a_server_on_ipv6_gets_its_mail_and_hears_our_address", "this machine has no IPv6");
+        return;
+    }
+    let store = Store::new("ipv6").await;
+    let smtp = ScriptedSmtp::start_as(SmtpKind { host, ..SmtpKind::default() }).await;
+    assert!(smtp.url().starts_with("smtp://[::1]:"));
+    let id = store.queue(store.notice("ada@example.com")).await;
+    send_next(&store.sender(&[&smtp])).await;
+    assert_eq!(store.row(&id).await.state, State::Sent);
+    let hello = smtp.sessions()[0].steps.iter().find(|step| step.phase == Phase::Ehlo).cloned();
+    assert_eq!(hello.unwrap().line, "EHLO [IPv6:::1]");
+}
+
+#[tokio::test]
+async fn a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_offers_nothing_better() {
+    let Some(host) = an_address_of_this_machine_that_is_no_loopback() else {
+        skipped(
+            "a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_offers_nothing_better",
+            "this machine has loopback only",
+        );
+        return;
+    };
+    let mut kind = SmtpKind::offering(&["AUTH PLAIN LOGIN"]);
+    kind.host = host;
+    let smtp = ScriptedSmtp::start_as(kind).await;
+    // What an attacker leaves of a server's offer when he strips STARTTLS from it.
+    for parameter in ["", "?tls=required", "?tls=opportunistic"] {
+        let store = Store::new("stripped").await;
+        let id = store.queue(store.notice("ada@example.com")).await;
+        let url = format!("smtp://mailer:password@{}{parameter}", smtp.address());
+        send_next(&store.sender_to(&url, store.ledger("sender"))).await;
+        assert_eq!(store.row(&id).await.state, State::Queued, "{parameter}");
+        assert_eq!((smtp.count(Phase::Auth), smtp.count(Phase::Mail)), (0, 0), "{parameter}");
+    }
+    // Without a login it is the operator's choice.
+    let store = Store::new("inclear").await;
+    let id = store.queue(store.notice("ada@example.com")).await;
+    send_next(&store.sender_to(&format!("{}?tls=none", smtp.url()), store.ledger("sender"))).await;
+    assert_eq!(store.row(&id).await.state, State::Sent);
+}
+
+/// By which this machine would reach others; no packet is sent.
+fn an_address_of_this_machine_that_is_no_loopback() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("198.51.100.1:9").ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
+}
