@@ -3,7 +3,7 @@
 
 use events::{Event, Payload};
 
-use crate::{History, Mail, Step, Transaction};
+use crate::{History, Mail, Transaction};
 
 /// The names of the mails that an event asks for.
 pub(crate) fn asked_for(event: &Event) -> &'static [&'static str] {
@@ -45,14 +45,6 @@ pub(crate) fn row_id(event: &Event, template: &str) -> String {
 
 /// The states in which a mail may end.
 pub(crate) const TERMINAL: [&str; 6] = ["sent", "failed", "expired", "suppressed", "discarded", "unknown"];
-
-/// How the history begins the name of a person who uses the commands.
-const OPERATOR: &str = "operator";
-
-/// Whether a person took this step, by a command.
-pub(crate) fn is_by_operator(step: &Step) -> bool {
-    step.by.starts_with(OPERATOR)
-}
 
 /// The mail transactions of one mail.
 pub(crate) fn transactions<'a>(history: &'a History, mail: &Mail) -> Vec<&'a Transaction> {

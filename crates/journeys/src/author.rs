@@ -3,13 +3,14 @@
 use std::{fs, time::Duration};
 
 use events::{
-    Event, PasswordChangeReason, Payload, Recipient, TokenGrant, UserPasswordChanged, UserRegistered,
+    Event, PasswordChangeReason, Payload, Recipient, TokenGrant, UserEmailChangeRequested, UserEmailChanged,
+    UserPasswordChanged, UserRegistered,
     sealing::{PublicKey, Purpose, SealedToken, TokenPlaintext},
     topic::{DEFAULT_PARTITIONS, partition_of},
 };
 use jiff::Timestamp;
 use service_kit::{Clock, Ids};
-use test_support::{World, produce, remember_secret};
+use test_support::{Producer, World, remember_secret};
 use uuid::Uuid;
 
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -17,6 +18,7 @@ const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Makes events of one world, and publishes them.
 pub struct Author {
     world: World,
+    producer: Producer,
     key: PublicKey,
     ids: Ids,
     clock: Clock,
@@ -29,7 +31,8 @@ impl Author {
     pub fn new(world: &World) -> Self {
         let text = fs::read_to_string(world.keys().join("sealing.public")).expect("the world has made its keys");
         let key = PublicKey::from_base64(&text).expect("keygen makes keys that can be read");
-        Self { world: world.clone(), key, ids: Ids::random(), clock: Clock::system() }
+        let producer = Producer::new(world.brokers());
+        Self { world: world.clone(), producer, key, ids: Ids::random(), clock: Clock::system() }
     }
 
     /// The time now.
@@ -48,14 +51,14 @@ impl Author {
     #[must_use]
     pub fn welcome_for(&self, to: &str, lifetime: Duration) -> Event {
         let id = self.id();
-        self.registered(id, to, self.seal(id, to), lifetime, self.now())
+        self.registered(id, to, self.verification(id, to), lifetime, self.now())
     }
 
     /// A registration that happened so long ago.
     #[must_use]
     pub fn welcome_from(&self, to: &str, age: Duration) -> Event {
         let id = self.id();
-        self.registered(id, to, self.seal(id, to), A_DAY, self.now() - age)
+        self.registered(id, to, self.verification(id, to), A_DAY, self.now() - age)
     }
 
     /// A registration with a sealed token that somebody else was granted.
@@ -71,6 +74,39 @@ impl Author {
         let (reason, recipient) = (PasswordChangeReason::Change, recipient(to));
         let changed = UserPasswordChanged { user_id: self.id(), reason, recipient };
         Event::new(self.id(), self.now(), 2, None, changed.into())
+    }
+
+    /// A registration of somebody who calls himself as he likes.
+    #[must_use]
+    pub fn welcome_of(&self, username: &str, recipient: Recipient) -> Event {
+        let id = self.id();
+        let sealed = self.verification(id, &recipient.email);
+        let verification = TokenGrant { sealed, expires_at: self.now() + A_DAY };
+        let registered = UserRegistered { user_id: self.id(), username: username.to_owned(), recipient, verification };
+        Event::new(id, self.now(), 1, None, registered.into())
+    }
+
+    /// A change of address that waits for its confirmation: one mail to each of the two.
+    #[must_use]
+    pub fn email_change_requested(&self, new_email: &str, recipient: Recipient) -> Event {
+        let id = self.id();
+        let sealed = self.seal(id, new_email, Purpose::EmailChange);
+        let confirmation = TokenGrant { sealed, expires_at: self.now() + A_DAY };
+        let new_email = new_email.to_owned();
+        let requested = UserEmailChangeRequested { user_id: self.id(), new_email, recipient, confirmation };
+        Event::new(id, self.now(), 2, None, requested.into())
+    }
+
+    /// A change of address that has happened.
+    #[must_use]
+    pub fn email_changed(&self, new_email: &str, recipient: Recipient) -> Event {
+        let id = self.id();
+        let old_email = recipient.email.clone();
+        let sealed = self.seal(id, &old_email, Purpose::EmailChangeUndo);
+        let undo = TokenGrant { sealed, expires_at: self.now() + A_DAY };
+        let changed =
+            UserEmailChanged { user_id: self.id(), old_email, new_email: new_email.to_owned(), recipient, undo };
+        Event::new(id, self.now(), 3, None, changed.into())
     }
 
     /// Publishes it where its key belongs. Returns partition and offset.
@@ -94,18 +130,20 @@ impl Author {
         value: Option<&[u8]>,
         headers: &[(&str, &str)],
     ) -> (i32, i64) {
-        let (brokers, topic) = (self.world.brokers(), self.world.topic());
-        produce(brokers, topic, Some(partition), Some(key.as_bytes()), value, headers).await
+        self.producer.produce(self.world.topic(), Some(partition), Some(key.as_bytes()), value, headers).await
     }
 
     fn id(&self) -> Uuid {
         self.ids.v7(self.now())
     }
 
-    fn seal(&self, event_id: Uuid, to: &str) -> SealedToken {
+    fn verification(&self, event_id: Uuid, to: &str) -> SealedToken {
+        self.seal(event_id, to, Purpose::EmailVerification)
+    }
+
+    fn seal(&self, event_id: Uuid, to: &str, purpose: Purpose) -> SealedToken {
         let token = format!("{}{}", self.ids.v4().simple(), self.ids.v4().simple());
         remember_secret("one-time token", &token);
-        let purpose = Purpose::EmailVerification;
         self.key.seal(&TokenPlaintext { token: token.into(), to: to.to_owned(), purpose, event_id })
     }
 

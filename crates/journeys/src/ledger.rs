@@ -62,6 +62,12 @@ impl Mail {
         self.history.iter().filter(|step| step.from.as_deref() == Some(from) && step.to == to).count()
     }
 
+    /// The states that it was in, from the first on.
+    #[must_use]
+    pub fn states(&self) -> Vec<&str> {
+        self.history.iter().map(|step| step.to.as_str()).collect()
+    }
+
     /// Whether nothing more happens to it by itself.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -193,6 +199,13 @@ impl Ledger {
             let kept = rows.contains_key(&record.id()) || dead(record);
             assert!(!passed || kept, "committed and not in the ledger: {record:?}");
         }
+    }
+
+    /// Ends the pause of every mail that waits, behind the service's back.
+    pub async fn make_all_due(&self) {
+        let mails: Collection<Document> = self.database.collection("mailJobs");
+        let due = vec![doc! { "$set": { "nextAttemptAt": "$$NOW" } }];
+        mails.update_many(doc! { "state": "queued" }, due).await.expect("MongoDB answers");
     }
 
     async fn read<T: DeserializeOwned + Send + Sync + Unpin>(&self, collection: &str, filter: Document) -> Vec<T> {

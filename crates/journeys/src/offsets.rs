@@ -1,6 +1,9 @@
 //! The committed offsets of a world's consumer group: read, waited for, and set back.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use events::topic::DEFAULT_PARTITIONS;
 use rdkafka::{
@@ -43,6 +46,27 @@ pub async fn behind(world: &World) -> Option<String> {
     };
     let unread: Vec<String> = ends.iter().filter_map(unread).collect();
     (!unread.is_empty()).then(|| unread.join(", "))
+}
+
+/// The members of the group, as the broker names them: a member that left and came back has another
+/// name. Only a real broker says.
+pub async fn members(world: &World) -> Option<BTreeSet<String>> {
+    let group = world.group();
+    with_group(world, move |consumer, _| {
+        let groups = consumer.fetch_group_list(Some(&group), CALL_DEADLINE).ok()?;
+        let members = groups.groups().first()?.members().iter().map(|member| member.id().to_owned()).collect();
+        Some(members)
+    })
+    .await
+}
+
+/// Whether the broker knows the topic; none if it does not answer.
+pub async fn topic_exists(world: &World) -> Option<bool> {
+    with_group(world, |consumer, topic| {
+        let metadata = consumer.fetch_metadata(None, CALL_DEADLINE).ok()?;
+        Some(metadata.topics().iter().any(|known| known.name() == topic))
+    })
+    .await
 }
 
 /// Sets the group back to the beginning of the topic. Nobody may be in the group.

@@ -1,82 +1,21 @@
-//! Reading the topic: poison harms nobody else and is kept once, and reading again mails nobody again
-//! (I6, I8, I9). What operators see of it with the commands.
+//! Reading the topic, and what operators see of it with the commands. Poison and replays are in the fault
+//! matrix (crates/faults).
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    process::Output,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, process::Output, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use events::Event;
-use journeys::{
-    author::Author,
-    ledger::{Ledger, Letter},
-    offsets,
-};
+use journeys::{author::Author, ledger::Ledger, offsets};
 use serde_json::Value;
-use test_support::{Act, DEADLINE, Phase, Rule, ScriptedSmtp, ServiceSpec, Stack, World, eventually};
+use test_support::{Act, DEADLINE, Phase, Rule, ScriptedSmtp, ServiceSpec, Stack, World};
 
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-type Headers = Vec<(&'static str, String)>;
-
-/// A record that cannot be processed: its reason as a dead letter, headers, key and value.
-struct Poison {
-    reason: &'static str,
-    headers: Headers,
-    key: String,
-    value: Option<Vec<u8>>,
-}
-
-impl Poison {
-    /// A good event's record, spoilt.
-    fn new(reason: &'static str, good: &Event, spoil: impl FnOnce(&mut Self)) -> Self {
-        let (headers, key) = (good.envelope.headers(), good.envelope.key());
-        let mut poison = Self { reason, headers, key, value: Some(good.payload.to_json().into_bytes()) };
-        spoil(&mut poison);
-        poison
-    }
-
-    fn set(&mut self, name: &str, value: &str) {
-        let header = self.headers.iter_mut().find(|(header, _)| *header == name).expect("every event has it");
-        header.1 = value.to_owned();
-    }
-}
-
-fn poisons(author: &Author, world: &World, victims: &Event) -> Vec<Poison> {
-    let good = || author.notice(&world.address("poisoned"));
-    vec![
-        Poison::new("not-json", &good(), |poison| poison.value = Some(b"{\"userId\": ".to_vec())),
-        Poison::new("not-json", &good(), |poison| poison.value = Some(vec![0xff, 0xfe])),
-        Poison::new("invalid-data", &good(), |poison| poison.value = Some(b"{}".to_vec())),
-        Poison::new("null-value", &good(), |poison| poison.value = None),
-        Poison::new("missing-header", &good(), |poison| poison.headers.clear()),
-        Poison::new("missing-header", &good(), |poison| poison.headers.retain(|(name, _)| *name != "ce_id")),
-        Poison::new("unsupported-version", &good(), |poison| poison.set("ce_type", "user.password_changed.v9")),
-        Poison::new("invalid-header", &good(), |poison| poison.set("ce_subject", &"x".repeat(900_000))),
-        Poison::new("key-mismatch", &good(), |poison| poison.key = "somebody else".to_owned()),
-        // The attacker's own address, with the link that was meant for the victim.
-        Poison::new("sealed-mismatch", &author.welcome_with_the_box_of(&world.address("thief"), victims), |_| {}),
-        // The victim's address, in an event that was never made.
-        Poison::new("sealed-mismatch", &author.welcome_with_the_box_of(&world.address("victim"), victims), |_| {}),
-    ]
-}
-
-async fn publish_raw(author: &Author, poison: &Poison) {
-    let headers: Vec<(&str, &str)> = poison.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    // All in one partition: each one is everybody's neighbour.
-    author.publish_raw(0, &poison.key, poison.value.as_deref(), &headers).await;
-}
-
-fn reasons(letters: &[Letter]) -> BTreeMap<String, usize> {
-    let mut reasons = BTreeMap::new();
-    for letter in letters {
-        *reasons.entry(letter.reason.clone()).or_default() += 1;
-    }
-    reasons
+/// A good event's record whose value is cut off, in partition 0.
+async fn publish_cut_off(author: &Author, event: &Event) {
+    let headers = event.envelope.headers();
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    author.publish_raw(0, &event.envelope.key(), Some(b"{"), &headers).await;
 }
 
 fn json_lines(output: &Output) -> Vec<Value> {
@@ -92,71 +31,6 @@ fn members(value: &Value) -> BTreeSet<&str> {
 fn assert_has(value: &Value, names: &[&str]) {
     let missing: Vec<&&str> = names.iter().filter(|name| !members(value).contains(**name)).collect();
     assert!(missing.is_empty(), "{missing:?} missing in {value:#}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn poison_is_kept_once_with_its_reason_and_harms_no_neighbour_even_when_all_is_read_again() {
-    let smtp = ScriptedSmtp::start().await;
-    let world = World::new(&Stack::from_env(), "poison").await.on_smtp(smtp.url());
-    let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
-    let victims = author.welcome(&world.address("victim"));
-    author.publish_to(0, &victims).await;
-    let mut good = 1;
-    let poisons = poisons(&author, &world, &victims);
-    for poison in &poisons {
-        publish_raw(&author, poison).await;
-        author.publish_to(0, &author.notice(&world.address(&format!("neighbour{good}")))).await;
-        good += 1;
-    }
-    // Neither harms: a type of the future, and a header that nobody reads, however large.
-    let unknown = Poison::new("", &author.notice(&world.address("nobody")), |p| p.set("ce_type", "order.placed.v1"));
-    publish_raw(&author, &unknown).await;
-    let large = Poison::new("", &author.notice(&world.address("large")), |poison| {
-        poison.headers.push(("x-large", "y".repeat(500_000)));
-    });
-    publish_raw(&author, &large).await;
-    good += 1;
-    let records = good + poisons.len() + 1;
-
-    let mut service = world.email_service().start().await;
-    let read = async |service: &test_support::Service| {
-        eventually(DEADLINE, "every record read", async || {
-            (service.metric("email_records_total", "").await >= records as f64).then_some(())
-        })
-        .await;
-        ledger.until_quiet(DEADLINE).await
-    };
-    let mails = read(&service).await;
-    assert_eq!(service.metric("email_records_total", "outcome=\"unknown_type\"").await, 1.0);
-    assert_eq!(mails.len(), good);
-    assert!(mails.iter().all(|mail| mail.state == "sent"), "{mails:#?}");
-    assert_eq!(smtp.deliveries().len(), good);
-    assert!(smtp.deliveries_to(&world.address("thief")).is_empty());
-    assert_eq!(smtp.deliveries_to(&world.address("victim")).len(), 1);
-    let letters = ledger.letters().await;
-    let mut expected = BTreeMap::new();
-    for poison in &poisons {
-        *expected.entry(poison.reason.to_owned()).or_default() += 1;
-    }
-    assert_eq!(reasons(&letters), expected);
-    let places: BTreeSet<(i32, i64)> = letters.iter().map(|letter| (letter.partition, letter.offset)).collect();
-    assert_eq!(places.len(), letters.len(), "a record is kept twice");
-    ledger.assert_has_all_that_is_committed().await;
-
-    // The whole topic once more, from its beginning.
-    service.terminate().await;
-    if world.stack().is_embedded() {
-        // It lets nobody but members commit; a group without offsets begins there too.
-        service.restart_with(|spec| spec.set("KAFKA__GROUP", format!("{}-again", world.group()))).await;
-    } else {
-        offsets::rewind(&world).await;
-        service.restart().await;
-    }
-    let again = read(&service).await;
-    assert_eq!(again.len(), good);
-    assert_eq!(smtp.deliveries().len(), good, "somebody was mailed again");
-    let ids = |letters: &[Letter]| letters.iter().map(|letter| letter.id.clone()).collect::<Vec<_>>();
-    assert_eq!(ids(&ledger.letters().await), ids(&letters));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,8 +58,8 @@ async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
     let event = author.welcome(&ada);
     author.publish_to(0, &event).await;
     author.publish_to(0, &author.notice(&grace)).await;
-    let poison = Poison::new("not-json", &author.notice(&ada), |poison| poison.value = Some(b"{".to_vec()));
-    publish_raw(&author, &poison).await;
+    let poison = author.notice(&ada);
+    publish_cut_off(&author, &poison).await;
     let service = world.email_service().start().await;
     ledger.until_state(&ada, "sent", DEADLINE).await;
     ledger.until(&grace, "tried", DEADLINE, |mail| mail.attempts == 1).await;
@@ -243,7 +117,7 @@ async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
     let id = letter["id"].as_str().expect("a text");
     let shown = json_lines(&spec.command(&["dead-letters", "show", id, "--json"]).await);
     assert_eq!(shown[0]["contents"]["value"], STANDARD.encode("{"));
-    assert_eq!(shown[0]["contents"]["key"], STANDARD.encode(&poison.key));
+    assert_eq!(shown[0]["contents"]["key"], STANDARD.encode(poison.envelope.key()));
 
     for (arguments, code) in [
         (["mail", "show", "nothing"].as_slice(), 1),

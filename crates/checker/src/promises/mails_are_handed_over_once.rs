@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 
 use crate::{
     History, Mail, Step, Violation,
-    mails::{is_by_operator, is_handover, resends_allowed, transactions},
+    mails::{is_handover, resends_allowed, transactions},
     show,
 };
+
+/// How the history calls a person who uses the commands.
+const OPERATOR: &str = "operator";
 
 pub(super) fn violations(history: &History) -> Vec<Violation> {
     let mut found: Vec<Violation> = history.mails.iter().filter_map(|mail| judge(history, mail)).collect();
@@ -25,7 +28,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
 
 fn judge(history: &History, mail: &Mail) -> Option<Violation> {
     let again = |by_operator: bool| {
-        let back = move |step: &&Step| step.to == "queued" && is_by_operator(step) == by_operator;
+        let back = move |step: &&Step| step.to == "queued" && step.by.starts_with(OPERATOR) == by_operator;
         mail.history.iter().filter(back)
     };
     let resent = again(false).filter(|step| step.from.as_deref() == Some("unknown")).count();

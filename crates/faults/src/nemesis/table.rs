@@ -13,14 +13,14 @@ const HEAD: &str = "\
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
-/// Writes the run's row; one of the same seed is replaced, the others stay. A file without
-/// the markers gets them at its end.
+/// Writes the run's row; one of the same seed is replaced, the others stay.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// When the file cannot be read or written, or lacks the markers.
 pub(crate) fn update(path: &Path, summary: &Summary) -> Result<()> {
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let updated = with_row(&text, summary.seed, &row(summary));
+    let updated = updated.with_context(|| format!("{} has no {BEGIN} and {END}", path.display()))?;
     fs::write(path, updated).with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -42,14 +42,14 @@ fn row(summary: &Summary) -> String {
     format!("| {} | {} |", summary.seed, figures.join(" | "))
 }
 
-fn with_row(text: &str, seed: u64, row: &str) -> String {
-    let marked = text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?)));
-    let (before, (table, after)) = marked.unwrap_or((text, ("", "\n")));
+fn with_row(text: &str, seed: u64, row: &str) -> Option<String> {
+    let (before, rest) = text.split_once(BEGIN)?;
+    let (table, after) = rest.split_once(END)?;
     let seed_of = |line: &str| line.split('|').nth(1)?.trim().parse::<u64>().ok();
     let mut rows: BTreeMap<u64, &str> = table.lines().filter_map(|line| Some((seed_of(line)?, line))).collect();
     rows.insert(seed, row);
     let rows: Vec<&str> = rows.into_values().collect();
-    format!("{before}{BEGIN}\n\n{HEAD}{}\n\n{END}{after}", rows.join("\n"))
+    Some(format!("{before}{BEGIN}\n\n{HEAD}{}\n\n{END}{after}", rows.join("\n")))
 }
 
 #[cfg(test)]
@@ -59,14 +59,14 @@ mod tests {
     #[test]
     fn rows_gather_by_seed_and_the_text_around_them_stays() {
         let empty = format!("before\n{BEGIN}\n{END}\nafter\n");
-        let one = with_row(&empty, 7, "| 7 | old |");
-        let two = with_row(&one, 3, "| 3 | x |");
-        let three = with_row(&two, 7, "| 7 | new |");
+        let one = with_row(&empty, 7, "| 7 | old |").unwrap();
+        let two = with_row(&one, 3, "| 3 | x |").unwrap();
+        let three = with_row(&two, 7, "| 7 | new |").unwrap();
         assert_eq!(three, format!("before\n{BEGIN}\n\n{HEAD}| 3 | x |\n| 7 | new |\n\n{END}\nafter\n"));
     }
 
     #[test]
-    fn a_file_without_markers_gets_them_at_its_end() {
-        assert_eq!(with_row("text\n", 1, "| 1 |"), format!("text\n{BEGIN}\n\n{HEAD}| 1 |\n\n{END}\n"));
+    fn a_file_without_markers_is_left_alone() {
+        assert_eq!(with_row("text", 1, "| 1 |"), None);
     }
 }

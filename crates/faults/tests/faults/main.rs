@@ -3,6 +3,7 @@
 
 mod consumer;
 mod kafka;
+mod mail_scene;
 mod mongodb;
 mod setup;
 mod smtp;

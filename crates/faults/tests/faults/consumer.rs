@@ -1,1 +1,0 @@
-//! The consumer: killed, stopped, rebalanced, poisoned, replayed.

@@ -1,1 +1,0 @@
-//! Mail servers and senders: silent, late, refusing, killed.
