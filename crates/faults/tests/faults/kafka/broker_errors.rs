@@ -53,12 +53,22 @@ async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_
     lives.push(live(&run, &service, "passing").await);
     until_nothing_is_pending(&run.world).await;
 
-    // What librdkafka gives up at once: the sweep comes back to it. The events behind it have to wait for it.
+    // What librdkafka gives up at once, and for a while for the whole topic: the sweep comes back to it.
     let before = failed().await;
     answer_produce_with(mock, &[RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 3]).await;
     lives.push(live(&run, &service, "refused").await);
     until_nothing_is_pending(&run.world).await;
     assert!(failed().await >= before + 3.0, "nothing was refused");
+
+    // One event in the middle of a list: while the first is under way the others gather behind it, then the
+    // second is refused, once. The third must not be published before it.
+    let before = failed().await;
+    mock.delay(Duration::from_secs(2)).await.expect("the mock runs");
+    lives.push(live(&run, &service, "gathered").await);
+    answer_produce_with(mock, &[RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP]).await;
+    mock.delay(Duration::ZERO).await.expect("the mock runs");
+    until_nothing_is_pending(&run.world).await;
+    assert!(failed().await >= before + 1.0, "nothing was refused");
 
     // The connection is closed in place of an answer, and the record is not kept.
     answer_produce_with(mock, &[RD_KAFKA_RESP_ERR__TRANSPORT; 2]).await;
