@@ -37,6 +37,8 @@ async fn fault_04_a_reply_to_the_insert_that_is_lost_makes_one_account_and_one_e
     // Nobody knows: the service does not say that it failed, nor that it did not.
     assert_unavailable(&first, asked);
     assert_status(&client.register(&person, Some("one-key")).await, 201);
+    // Nobody has offered the event to the relay.
+    until_nothing_is_pending(&run.world).await;
     assert_status(&client.login(&person).await, 200);
     // Without its key it is somebody else's request.
     assert_problem(&client.register(&person, None).await, 409, "email-taken");
