@@ -11,9 +11,7 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
     let run = run("stopped").await;
     // The first list that it is about to publish is held; the others wait behind it.
     let first = brisk(run.world.user_service()).fail_points("relay.before_publish=1*sleep(4000)->off");
-    let second = brisk(run.world.user_service());
-    let emails = impatient(run.world.email_service());
-    let (mut first, second, _emails) = tokio::join!(first.start(), second.start(), emails.start());
+    let (mut first, _emails) = tokio::join!(first.start(), impatient(run.world.email_service()).start());
     let mut members: Vec<(Client, Person)> = Vec::new();
     for n in 0..PEOPLE {
         let (mut client, person) = (client(&run, &first), run.world.person(&format!("p{n}")));
@@ -23,7 +21,8 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
     first.pause();
     assert!(run.world.topic_reader().read_all().await.is_empty(), "the first replica was not held long enough");
 
-    // The second takes the lease when it has run out, and publishes what the first has read and not published.
+    // Another takes the lease when it has run out, and publishes what the first has read and not published.
+    let second = brisk(run.world.user_service()).start().await;
     until_nothing_is_pending(&run.world).await;
     for (client, person) in &mut members {
         client.use_api(second.api());
