@@ -5,6 +5,9 @@ use std::fmt;
 
 use crate::Promise;
 
+/// So much of what shows a violation is printed.
+const SHOWN: usize = 40;
+
 /// One way in which a history breaks a promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -84,8 +87,11 @@ impl fmt::Display for Report {
             };
             writeln!(f, "{promise}  BROKEN {count} ×: {}", promise.sentence())?;
             writeln!(f, "      first: {}", first.what)?;
-            for line in first.evidence.iter().flat_map(|item| item.lines()) {
+            for line in first.evidence.iter().take(SHOWN).flat_map(|item| item.lines()) {
                 writeln!(f, "        {line}")?;
+            }
+            if first.evidence.len() > SHOWN {
+                writeln!(f, "        and {} more", first.evidence.len() - SHOWN)?;
             }
         }
         Ok(())

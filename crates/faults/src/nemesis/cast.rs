@@ -24,6 +24,16 @@ pub(crate) enum Kin {
     Email,
 }
 
+impl Kin {
+    /// Its replicas' way to MongoDB.
+    pub(crate) fn mongodb(self) -> Edge {
+        match self {
+            Self::User => Edge::UserMongo,
+            Self::Email => Edge::EmailMongo,
+        }
+    }
+}
+
 /// A connection that a proxy stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Edge {

@@ -37,6 +37,15 @@ pub(crate) async fn inflict(cast: &Cast, planned: &Planned, nth: usize) -> bool 
             sleep(lasts).await;
             start_again(&mut service);
         }
+        Fault::TerminateCutOff(kin, n) => {
+            let mut service = replica(cast, *kin, *n).lock().await;
+            let Some(proxy) = cast.edges.get(&kin.mongodb()) else { return false };
+            proxy.set(Mode::Refuse);
+            sleep(lasts).await;
+            service.terminate().await;
+            proxy.set(Mode::Pass);
+            start_again(&mut service);
+        }
         Fault::FailPoint(kin, n, place, times) => {
             let mut service = replica(cast, *kin, *n).lock().await;
             kill_itself_at(&mut service, place, *times, lasts).await;

@@ -44,6 +44,8 @@ pub(crate) enum Fault {
     Stop(Kin, usize),
     /// SIGTERM, and a new start at its end.
     Terminate(Kin, usize),
+    /// SIGTERM while its MongoDB is away, and a new start at its end.
+    TerminateCutOff(Kin, usize),
     /// Started anew so that it kills itself when it gets to a place for the n-th time.
     FailPoint(Kin, usize, &'static str, u32),
     /// So many more replicas of the email service come and go.
@@ -99,6 +101,8 @@ impl Fault {
             Self::Stop(Kin::Email, _) => "email-service stopped",
             Self::Terminate(Kin::User, _) => "user-service terminated",
             Self::Terminate(Kin::Email, _) => "email-service terminated",
+            Self::TerminateCutOff(Kin::User, _) => "user-service terminated without MongoDB",
+            Self::TerminateCutOff(Kin::Email, _) => "email-service terminated without MongoDB",
             Self::FailPoint(_, _, place, _) => place,
             Self::Rebalance(_) => "email-service replicas added",
             Self::MongodKilled => "mongod killed",
@@ -120,6 +124,7 @@ impl Fault {
             Self::Kill(kin, n) | Self::Stop(kin, n) | Self::Terminate(kin, n) | Self::FailPoint(kin, n, ..) => {
                 vec![Subject::Replica(*kin, *n)]
             }
+            Self::TerminateCutOff(kin, n) => vec![Subject::Replica(*kin, *n), Subject::Edge(kin.mongodb())],
             Self::Rebalance(_) => vec![Subject::MoreReplicas],
             Self::MongodKilled | Self::MongodStopped => vec![Subject::Mongod],
             Self::BrokerKilled | Self::BrokerStopped => vec![Subject::Broker],
@@ -166,9 +171,10 @@ fn fault(random: &mut ChaCha8Rng) -> Fault {
     let kin = if random.random_bool(0.5) { Kin::User } else { Kin::Email };
     let replica = random.random_range(0..REPLICAS);
     match random.random_range(0..100_u32) {
-        0..10 => Fault::Kill(kin, replica),
-        10..20 => Fault::Stop(kin, replica),
-        20..26 => Fault::Terminate(kin, replica),
+        0..9 => Fault::Kill(kin, replica),
+        9..17 => Fault::Stop(kin, replica),
+        17..21 => Fault::Terminate(kin, replica),
+        21..26 => Fault::TerminateCutOff(kin, replica),
         26..42 => {
             let points: &[&'static str] = if kin == Kin::User { &USER_POINTS } else { &EMAIL_POINTS };
             let place = points.get(random.random_range(0..points.len())).copied().unwrap_or("relay.after_ack");
@@ -235,7 +241,7 @@ mod tests {
     fn ten_minutes_have_a_fault_of_every_kind_and_all_are_over_at_the_end() {
         let planned = schedule(1, LENGTH);
         let kinds: std::collections::BTreeSet<&str> = planned.iter().map(|planned| planned.fault.kind()).collect();
-        assert_eq!(kinds.len(), 28, "{kinds:?}");
+        assert_eq!(kinds.len(), 30, "{kinds:?}");
         assert!(planned.iter().all(|planned| planned.at + planned.lasts <= LENGTH));
     }
 
