@@ -100,3 +100,15 @@ async fn a_body_that_breaks_off_is_no_delivery() {
     server.until_phase(Phase::Body, 1).await;
     assert!(server.deliveries().is_empty());
 }
+
+#[tokio::test]
+async fn a_mail_that_is_refused_within_its_body_gets_no_second_answer() {
+    let server = ScriptedSmtp::start().await;
+    server.rule(Rule::once(Phase::Body, Act::reply("452 4.2.2 full")));
+    let mut client = Client::connect(&server).await;
+    assert_eq!(client.mail_to("b@example.org").await.as_deref(), Some("452 4.2.2 full"));
+    assert_eq!(client.reply().await, None);
+    let replies: Vec<_> = server.transactions().into_iter().map(|seen| seen.reply).collect();
+    assert_eq!(replies, [Some("452 4.2.2 full".to_owned())]);
+    assert!(!server.deliveries()[0].accepted());
+}

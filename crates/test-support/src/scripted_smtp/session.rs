@@ -168,13 +168,14 @@ impl Session {
         }
         let mut data = String::new();
         let mut first = true;
+        let mut early = None;
         loop {
             let Ok(line) = self.line().await else {
                 self.write_down(Phase::Body, format!("{} bytes, then the client was gone", data.len()), None);
                 bail!("the client has hung up within the mail");
             };
             if std::mem::take(&mut first) {
-                self.begin_body().await?;
+                early = self.begin_body().await?;
             }
             if line == "." {
                 break;
@@ -183,27 +184,36 @@ impl Session {
             data.push_str("\r\n");
         }
         self.write_down(Phase::Body, format!("{} bytes", data.len()), None);
-        self.dot(&data).await
+        self.dot(&data, early).await
     }
 
-    /// A rule for the body lets the connection hang, drop or wait at its first line.
-    async fn begin_body(&mut self) -> Result<()> {
+    /// A rule for the body lets the connection hang, drop or wait at its first line. A reply
+    /// there is the answer to the mail: the rest is read and thrown away.
+    async fn begin_body(&mut self) -> Result<Option<String>> {
         match self.shared.act(Phase::Body, &self.to) {
-            None => Ok(()),
+            None => Ok(None),
             Some(Act::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
-                Ok(())
+                Ok(None)
             }
-            Some(Act::Reply(reply)) => self.send(format!("{reply}\r\n").as_bytes()).await,
-            Some(Act::Raw(bytes)) => self.send(&bytes).await,
+            Some(Act::Reply(reply)) => {
+                self.send(format!("{reply}\r\n").as_bytes()).await?;
+                Ok(Some(reply.lines().next().unwrap_or_default().to_owned()))
+            }
+            Some(Act::Raw(bytes)) => {
+                self.send(&bytes).await?;
+                Ok(None)
+            }
             Some(act) => {
                 self.write_down(Phase::Body, "begun".to_owned(), None);
-                self.misbehave(&act).await
+                self.misbehave(&act).await?;
+                Ok(None)
             }
         }
     }
 
-    async fn dot(&mut self, data: &str) -> Result<()> {
+    /// `early` is the answer if it was given before the dot.
+    async fn dot(&mut self, data: &str, early: Option<String>) -> Result<()> {
         let mail = ReceivedMail::parse(&self.from, self.to.clone(), data);
         self.shared.in_transaction(self.number, |ours| {
             ours.message_id = Some(mail.header("Message-ID")).filter(|id| !id.is_empty());
@@ -214,7 +224,10 @@ impl Session {
             state.deliveries.push(Delivery { session: self.number, mail, reply: None });
             state.deliveries.len() - 1
         };
-        let reply = self.answer(Phase::Dot, ".", "250 2.0.0 taken").await?;
+        let reply = match early {
+            Some(reply) => reply,
+            None => self.answer(Phase::Dot, ".", "250 2.0.0 taken").await?,
+        };
         self.shared.in_transaction(self.number, |ours| ours.reply = Some(reply.clone()));
         self.shared.state().deliveries[place].reply = Some(reply);
         self.to.clear();
