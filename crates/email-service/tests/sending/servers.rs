@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use email_service::{
     ledger::State,
+    mailer::pool::Checkout,
     sender::{dispatcher::Dispatcher, fence::Sender},
 };
 use service_kit::Lifecycle;
@@ -113,6 +114,36 @@ async fn a_server_that_spoilt_mails_gets_them_one_at_a_time_until_one_goes_well(
     let unknown = store.ledger("test").count(State::Unknown).await.unwrap();
     assert!(unknown <= 8, "{unknown} mails are unknown");
     assert_eq!(store.ledger("test").count(State::Sent).await.unwrap(), 20 - unknown);
+}
+
+#[tokio::test]
+async fn a_server_on_probation_is_given_to_one_mail_at_a_time() {
+    let (store, smtp) = (Store::new("trial").await, ScriptedSmtp::start().await);
+    smtp.rule(Rule::times(3, Phase::Rcpt, Act::Drop));
+    let sender = store.sender(&[&smtp]);
+    for n in 0..3 {
+        store.queue(store.notice(&format!("user{n}@example.com"))).await;
+        send_next(&sender).await;
+    }
+    assert!(sender.pool.checkout(&[]).await.is_err(), "left alone");
+    let pool = sender.pool.clone();
+    let watch = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.watch(tokio_util::sync::CancellationToken::new()).await }
+    });
+    tokio::time::timeout(ASKED_AGAIN, pool.available()).await.expect("asked again");
+
+    let Checkout { connection, turn } = pool.checkout(&[]).await.unwrap();
+    assert!(pool.checkout(&[]).await.is_err(), "one is on trial");
+    turn.unused(connection);
+    drop(turn);
+    let Checkout { connection, turn } = pool.checkout(&[]).await.unwrap();
+    assert!(pool.checkout(&[]).await.is_err(), "the one before has shown nothing");
+    turn.put_back(connection);
+    drop(turn);
+    let (one, other) = (pool.checkout(&[]).await, pool.checkout(&[]).await);
+    assert!(one.is_ok() && other.is_ok(), "one went well");
+    watch.abort();
 }
 
 #[tokio::test]

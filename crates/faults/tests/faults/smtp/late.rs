@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use journeys::ledger::Mail;
-use test_support::{Act, DEADLINE, Phase, Rule};
+use test_support::{Act, DEADLINE, Phase, Rule, Step};
 
 use crate::mail_scene::Scene;
 
@@ -36,10 +36,28 @@ async fn fault_17_the_250_arrives_after_our_timeout_and_no_reply_is_taken_for_th
             .flatten()
             .collect();
         assert!(phase != Phase::Dot || sessions[0] != sessions[1], "the connection was used again");
+        assert_nothing_was_said_after(&scene, &slow, phase);
     }
     // And one that is taken follows on all of them.
     let next = scene.notice("next").await;
     let mail = scene.ledger.until_state(&next, "sent", DEADLINE).await;
     assert_eq!((mail.attempts, scene.smtp().deliveries_to(&next).len()), (1, 1));
     scene.judge().await;
+}
+
+/// In the session in which the reply came too late, not even a RSET: its answer would be the
+/// late one.
+fn assert_nothing_was_said_after(scene: &Scene, slow: &str, phase: Phase) {
+    // At MAIL the server had not yet heard whose mail it was.
+    if phase == Phase::Mail {
+        return;
+    }
+    let sessions = scene.smtp().sessions();
+    let first = sessions.iter().find_map(|session| {
+        let place = session.steps.iter().position(|step| step.phase == Phase::Rcpt && step.line.contains(slow))?;
+        Some(&session.steps[place..])
+    });
+    let steps = first.expect("the slow mail's recipient was named");
+    let more = |step: &&Step| matches!(step.phase, Phase::Rset | Phase::Mail | Phase::Quit | Phase::Noop);
+    assert_eq!(steps.iter().find(more), None, "said into a connection whose replies are late at {phase:?}");
 }
