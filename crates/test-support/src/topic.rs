@@ -101,6 +101,22 @@ impl Producer {
         value: Option<&[u8]>,
         headers: &[(&str, &str)],
     ) -> (i32, i64) {
+        let produced = self.try_produce(topic, partition, key, value, headers).await;
+        produced.unwrap_or_else(|error| panic!("the record was not taken: {error}"))
+    }
+
+    /// Writes one record, to a given partition or where the key says. Returns partition and offset.
+    ///
+    /// # Errors
+    /// When the broker does not confirm it within 30 s; it may be in the topic all the same.
+    pub async fn try_produce(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &str)],
+    ) -> Result<(i32, i64)> {
         let mut all = OwnedHeaders::new();
         for (name, value) in headers {
             all = all.insert(Header { key: name, value: Some(*value) });
@@ -110,8 +126,8 @@ impl Producer {
         record.key = key;
         record.payload = value;
         match self.0.send(record, DEADLINE).await {
-            Ok(delivery) => (delivery.partition, delivery.offset),
-            Err((error, _)) => panic!("the record was not taken: {error}"),
+            Ok(delivery) => Ok((delivery.partition, delivery.offset)),
+            Err((error, _)) => Err(error.into()),
         }
     }
 }
