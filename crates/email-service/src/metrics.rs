@@ -17,6 +17,7 @@ pub struct Metrics {
     planned: IntCounterVec,
     consumer_errors: IntCounterVec,
     lag: IntGauge,
+    lag_seconds: Gauge,
     mails: IntCounterVec,
     jobs: IntGaugeVec,
     open_dead_letters: IntGauge,
@@ -111,7 +112,14 @@ impl Metrics {
                 "Errors of the Kafka consumer; it goes on after all but fatal ones.",
                 &["kind"],
             ),
-            lag: make.gauge("email_consumer_lag_records", "Records in the assigned partitions that are not yet read."),
+            lag: make.gauge(
+                "email_consumer_lag_records",
+                "Records in the assigned partitions that are not yet in the ledger.",
+            ),
+            lag_seconds: make.float_gauge(
+                "email_consumer_lag_seconds",
+                "Age of the oldest record in the assigned partitions that is not yet in the ledger; 0 if there is none.",
+            ),
             mails: make.counters(
                 "email_send_outcomes_total",
                 "Tries to send a mail, by how they ended.",
@@ -176,8 +184,10 @@ impl Metrics {
         self.consumer_errors.with_label_values(&[kind]).inc();
     }
 
-    pub fn lag(&self, records: i64) {
+    /// How far reading is behind: records, and the age of the oldest in seconds.
+    pub fn lag(&self, records: i64, seconds: f64) {
         self.lag.set(records);
+        self.lag_seconds.set(seconds);
     }
 
     pub fn send_outcome(&self, template: Template, outcome: SendOutcome, took: Duration) {

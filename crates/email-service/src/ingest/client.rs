@@ -13,9 +13,12 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance},
     error::KafkaError,
 };
-use service_kit::{CheckState, Health, kafka};
+use service_kit::{CheckState, Clock, Health, kafka};
 
-use super::offsets::Assignments;
+use super::{
+    lag::{Behind, Lag, unread},
+    offsets::Assignments,
+};
 use crate::{config::KafkaConfig, metrics::Metrics};
 
 /// Closing a client waits for brokers that may be gone.
@@ -72,6 +75,8 @@ pub fn client_config(
 /// Hears from librdkafka.
 pub(super) struct Context {
     pub(super) assignments: Arc<Mutex<Assignments>>,
+    pub(super) lag: Arc<Mutex<Lag>>,
+    pub(super) clock: Clock,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
 }
@@ -88,20 +93,30 @@ impl ClientContext for Context {
     fn stats(&self, statistics: Statistics) {
         let up = statistics.brokers.values().any(|broker| broker.state == "UP");
         self.health.set(CHECK, if up { CheckState::Ok } else { CheckState::Down });
-        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
-        self.metrics.lag(partitions.map(|partition| partition.consumer_lag_stored.max(0)).sum());
+        let unread = |topic: &str, partition: i32| {
+            statistics.topics.get(topic).and_then(|topic| topic.partitions.get(&partition)).map_or(0, unread)
+        };
+        let Behind { records, seconds } = self.lag.lock().measure(unread, self.clock.now());
+        self.metrics.lag(records, seconds);
     }
 }
 
 impl ConsumerContext for Context {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
-            Rebalance::Assign(partitions) => tracing::info!(partitions = %shown(partitions), "partitions assigned"),
+            Rebalance::Assign(partitions) => {
+                tracing::info!(partitions = %shown(partitions), "partitions assigned");
+                let (mut lag, now) = (self.lag.lock(), self.clock.now());
+                for partition in partitions.elements() {
+                    lag.assigned(partition.topic(), partition.partition(), now);
+                }
+            }
             Rebalance::Revoke(partitions) => {
                 tracing::info!(partitions = %shown(partitions), "partitions taken away");
-                let mut assignments = self.assignments.lock();
+                let (mut assignments, mut lag) = (self.assignments.lock(), self.lag.lock());
                 for partition in partitions.elements() {
                     assignments.taken_away(partition.topic(), partition.partition());
+                    lag.taken_away(partition.topic(), partition.partition());
                 }
             }
             Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),

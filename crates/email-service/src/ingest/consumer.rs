@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use rdkafka::{
     ClientConfig, Message as _,
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     batch::{Batch, Writer},
     client::{CHECK, Context, close},
+    lag::Lag,
     offsets::{Assignments, Progress},
     record::Reader,
 };
@@ -57,6 +59,12 @@ pub struct Consumer {
     metrics: Metrics,
     runtime: Handle,
     stop: CancellationToken,
+}
+
+/// What one client's callbacks and the reading of it share.
+struct Shared {
+    assignments: Arc<Mutex<Assignments>>,
+    lag: Arc<Mutex<Lag>>,
 }
 
 /// Why reading with one client ended.
@@ -115,28 +123,33 @@ impl Consumer {
     }
 
     fn read_with_a_new_client(&self) -> Result<Ended, KafkaError> {
-        let context =
-            Context { assignments: Arc::default(), health: self.health.clone(), metrics: self.metrics.clone() };
-        let assignments = Arc::clone(&context.assignments);
+        let context = Context {
+            assignments: Arc::default(),
+            lag: Arc::default(),
+            clock: self.clock.clone(),
+            health: self.health.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let shared = Shared { assignments: Arc::clone(&context.assignments), lag: Arc::clone(&context.lag) };
         let client: BaseConsumer<Context> = self.config.create_with_context(context)?;
         client.subscribe(&[&self.topic])?;
-        let ended = self.read(&client, &assignments);
+        let ended = self.read(&client, &shared);
         close(client);
         Ok(ended)
     }
 
-    fn read(&self, client: &BaseConsumer<Context>, assignments: &Mutex<Assignments>) -> Ended {
+    fn read(&self, client: &BaseConsumer<Context>, shared: &Shared) -> Ended {
         let mut read_ahead = Vec::new();
         while !self.stop.is_cancelled() {
             let mut taken = Taken::default();
             for record in read_ahead.drain(..) {
-                self.take(record, &mut taken, assignments);
+                self.take(record, &mut taken, shared);
             }
             let mut wait = if taken.records == 0 { POLL } else { Duration::ZERO };
             while let Some(polled) = client.poll(wait) {
                 wait = Duration::ZERO;
                 match polled {
-                    Ok(message) => self.take(record_of(&message), &mut taken, assignments),
+                    Ok(message) => self.take(record_of(&message), &mut taken, shared),
                     Err(error) => {
                         if let Some(fatal) = self.not_read(client, &error) {
                             return Ended::Fatal(fatal);
@@ -148,7 +161,7 @@ impl Consumer {
                 }
             }
             if taken.records > 0
-                && let Some(ended) = self.write(client, assignments, taken, &mut read_ahead)
+                && let Some(ended) = self.write(client, shared, taken, &mut read_ahead)
             {
                 return ended;
             }
@@ -156,10 +169,13 @@ impl Consumer {
         Ended::Stopped
     }
 
-    fn take(&self, record: Record, taken: &mut Taken, assignments: &Mutex<Assignments>) {
+    fn take(&self, record: Record, taken: &mut Taken, shared: &Shared) {
+        // On a topic without timestamps: when it came to us.
+        let written = record.timestamp.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        shared.lag.lock().read(&record.topic, record.partition, written.unwrap_or_else(|| self.clock.now()));
         taken.records += 1;
         taken.bytes += record.size();
-        taken.progress.read(&record.topic, record.partition, record.offset, &assignments.lock());
+        taken.progress.read(&record.topic, record.partition, record.offset, &shared.assignments.lock());
         taken.batch.add(record, &self.reader, &self.clock);
     }
 
@@ -167,7 +183,7 @@ impl Consumer {
     fn write(
         &self,
         client: &BaseConsumer<Context>,
-        assignments: &Mutex<Assignments>,
+        shared: &Shared,
         taken: Taken,
         read_ahead: &mut Vec<Record>,
     ) -> Option<Ended> {
@@ -209,9 +225,10 @@ impl Consumer {
             // Only if the process ends: the runtime has dropped the write.
             return Some(Ended::Stopped);
         }
+        shared.lag.lock().all_safe();
         fail_point!("ingest.after_ledger_write");
         let stored =
-            taken.progress.next_offsets(&assignments.lock()).and_then(|offsets| client.store_offsets(&offsets));
+            taken.progress.next_offsets(&shared.assignments.lock()).and_then(|offsets| client.store_offsets(&offsets));
         if let Err(error) = stored {
             // Of a partition that went away this moment: its records are read again, and
             // are known then.

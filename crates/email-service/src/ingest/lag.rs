@@ -1,0 +1,192 @@
+//! How far reading is behind, in records and in seconds.
+//!
+//! A record is unread until it is safe in the ledger. Of each assigned partition this knows
+//! when the oldest unread record was written into the topic: exactly, while it is in hand and
+//! cannot be written down; otherwise not before the newest record that is safe, nor before the
+//! last moment at which nothing was unread. So the age is never told too low, but for a
+//! partition that has just come to us: it counts from then, until a record of it is read.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use rdkafka::statistics;
+
+/// The assigned partitions.
+#[derive(Debug, Default)]
+pub struct Lag {
+    partitions: HashMap<(String, i32), Standing>,
+}
+
+/// How far one partition is read.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    /// What was written before this is safe, or was there before the partition came to us.
+    safe_until: Timestamp,
+    /// When the oldest and the newest record were written that are read and not yet safe.
+    in_hand: Option<(Timestamp, Timestamp)>,
+}
+
+/// How far reading is behind, over all assigned partitions.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct Behind {
+    /// Together.
+    pub records: i64,
+    /// Of the partition that is furthest behind; 0 if nothing is unread.
+    pub seconds: f64,
+}
+
+impl Lag {
+    /// The partition is ours from `now` on.
+    pub fn assigned(&mut self, topic: &str, partition: i32, now: Timestamp) {
+        let fresh = Standing { safe_until: now, in_hand: None };
+        self.partitions.entry((topic.to_owned(), partition)).or_insert(fresh);
+    }
+
+    /// The partition is somebody else's.
+    pub fn taken_away(&mut self, topic: &str, partition: i32) {
+        self.partitions.remove(&(topic.to_owned(), partition));
+    }
+
+    /// A record that was written into the topic at `written` is in hand.
+    pub fn read(&mut self, topic: &str, partition: i32, written: Timestamp) {
+        let Some(standing) = self.partitions.get_mut(&(topic.to_owned(), partition)) else { return };
+        let (oldest, newest) = standing.in_hand.unwrap_or((written, written));
+        standing.in_hand = Some((oldest.min(written), newest.max(written)));
+    }
+
+    /// Everything that is in hand is in the ledger.
+    pub fn all_safe(&mut self) {
+        for standing in self.partitions.values_mut() {
+            if let Some((_, newest)) = standing.in_hand.take() {
+                standing.safe_until = newest;
+            }
+        }
+    }
+
+    /// Where reading stands at `now`. `unread` tells how many records of a partition are not
+    /// read, as far as the broker has said.
+    pub fn measure(&mut self, unread: impl Fn(&str, i32) -> i64, now: Timestamp) -> Behind {
+        let mut behind = Behind::default();
+        for ((topic, partition), standing) in &mut self.partitions {
+            let records = unread(topic, *partition).max(i64::from(standing.in_hand.is_some()));
+            if records == 0 {
+                standing.safe_until = standing.safe_until.max(now);
+                continue;
+            }
+            let oldest = standing.in_hand.map_or(standing.safe_until, |(oldest, _)| oldest);
+            let age = now.duration_since(oldest).as_secs_f64().max(0.0);
+            behind = Behind { records: behind.records + records, seconds: behind.seconds.max(age) };
+        }
+        behind
+    }
+}
+
+/// How many records of a partition are not yet read, as librdkafka knows it: up to the end
+/// that a reader may see, from what is stored for the commit, else from what is committed,
+/// else from the beginning.
+#[must_use]
+pub fn unread(partition: &statistics::Partition) -> i64 {
+    let known = |offset: i64| (offset >= 0).then_some(offset);
+    let end = known(partition.ls_offset).or(known(partition.hi_offset));
+    let next = known(partition.stored_offset).or(known(partition.committed_offset)).or(known(partition.lo_offset));
+    match (end, next) {
+        (Some(end), Some(next)) => (end - next).max(0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_900_000_000 + second).unwrap()
+    }
+
+    /// Partition 0 of `t`, assigned at 0 and drained then.
+    fn drained() -> Lag {
+        let mut lag = Lag::default();
+        lag.assigned("t", 0, at(0));
+        lag
+    }
+
+    fn behind(records: i64, seconds: f64) -> Behind {
+        Behind { records, seconds }
+    }
+
+    #[test]
+    fn nothing_unread_is_no_lag_however_old_the_last_record_is() {
+        let mut lag = drained();
+        lag.read("t", 0, at(1));
+        lag.all_safe();
+        assert_eq!(lag.measure(|_, _| 0, at(1_000)), behind(0, 0.0));
+        // After days of silence a record arrives: it is no older than the last look.
+        assert_eq!(lag.measure(|_, _| 1, at(1_001)), behind(1, 1.0));
+    }
+
+    #[test]
+    fn while_a_record_cannot_be_written_down_its_age_is_told_exactly_and_rises() {
+        let mut lag = drained();
+        assert_eq!(lag.measure(|_, _| 0, at(10)), behind(0, 0.0));
+        lag.read("t", 0, at(12));
+        lag.read("t", 0, at(14));
+        assert_eq!(lag.measure(|_, _| 2, at(15)), behind(2, 3.0));
+        assert_eq!(lag.measure(|_, _| 2, at(60)), behind(2, 48.0));
+        lag.all_safe();
+        assert_eq!(lag.measure(|_, _| 5, at(60)), behind(5, 46.0), "not written before what is safe");
+        assert_eq!(lag.measure(|_, _| 0, at(61)), behind(0, 0.0));
+    }
+
+    #[test]
+    fn what_is_in_hand_is_unread_even_if_the_broker_has_not_said_so() {
+        let mut lag = drained();
+        lag.read("t", 0, at(5));
+        assert_eq!(lag.measure(|_, _| 0, at(7)), behind(1, 2.0));
+    }
+
+    #[test]
+    fn records_add_up_and_the_oldest_partition_counts() {
+        let mut lag = drained();
+        lag.assigned("t", 1, at(0));
+        lag.read("t", 0, at(3));
+        lag.read("t", 1, at(8));
+        assert_eq!(lag.measure(|_, partition| i64::from(partition) + 1, at(10)), behind(3, 7.0));
+        lag.taken_away("t", 0);
+        assert_eq!(lag.measure(|_, _| 2, at(10)), behind(2, 2.0), "what is somebody else's is not counted");
+        lag.read("t", 0, at(3));
+        assert_eq!(lag.measure(|_, _| 2, at(10)), behind(2, 2.0));
+    }
+
+    #[test]
+    fn a_partition_that_is_ours_already_keeps_its_standing_and_a_clock_ahead_is_no_lag() {
+        let mut lag = drained();
+        lag.assigned("t", 0, at(50));
+        assert_eq!(lag.measure(|_, _| 1, at(60)), behind(1, 60.0));
+        lag.read("t", 0, at(90));
+        assert_eq!(lag.measure(|_, _| 1, at(60)), behind(1, 0.0));
+    }
+
+    #[test]
+    fn unread_counts_from_what_is_stored_then_committed_then_from_the_beginning() {
+        let partition = |stored, committed, lo, end| statistics::Partition {
+            stored_offset: stored,
+            committed_offset: committed,
+            lo_offset: lo,
+            ls_offset: end,
+            hi_offset: end,
+            ..statistics::Partition::default()
+        };
+        const NONE: i64 = -1001;
+        for (partition, expected) in [
+            (partition(7, 5, 0, 10), 3),
+            (partition(NONE, 5, 0, 10), 5),
+            (partition(NONE, NONE, 2, 10), 8),
+            (partition(NONE, NONE, NONE, 10), 0),
+            (partition(NONE, NONE, NONE, NONE), 0),
+            // The end is of an earlier answer than what is stored.
+            (partition(10, 9, 0, 9), 0),
+        ] {
+            assert_eq!(unread(&partition), expected, "{partition:?}");
+        }
+    }
+}
