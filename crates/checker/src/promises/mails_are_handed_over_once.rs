@@ -28,7 +28,10 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
 
 fn judge(history: &History, mail: &Mail) -> Option<Violation> {
     let again = |by_operator: bool| {
-        let back = move |step: &&Step| step.to == "queued" && step.by.starts_with(OPERATOR) == by_operator;
+        // Without a state before it is the first entry, of a dead letter that was replayed.
+        let back = move |step: &&Step| {
+            step.from.is_some() && step.to == "queued" && step.by.starts_with(OPERATOR) == by_operator
+        };
         mail.history.iter().filter(back)
     };
     let resent = again(false).filter(|step| step.from.as_deref() == Some("unknown")).count();

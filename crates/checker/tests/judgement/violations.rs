@@ -215,6 +215,19 @@ fn a_notice_that_the_service_sends_again_breaks_i5_and_one_that_an_operator_does
 }
 
 #[test]
+fn a_mail_of_a_letter_that_an_operator_replayed_is_handed_over_once_as_any_other() {
+    let mut history = scene().history();
+    let first = &mut history.mails[0].history[0];
+    assert_eq!((first.from.as_deref(), first.to.as_str()), (None, "queued"));
+    first.by = "operator ada@host".into();
+    check(&history).assert();
+    let of_it = |seen: &&checker::Transaction| seen.message_id.as_ref() == Some(&history.mails[0].message_id);
+    let again = history.smtp.iter().find(of_it).cloned().expect("it was sent");
+    history.smtp.push(again);
+    breaks_only(Promise::I5, "handed over 2 times", &history);
+}
+
+#[test]
 fn a_mail_of_nobody_breaks_i5() {
     let mut history = scene().history();
     let mut stray = history.smtp[0].clone();

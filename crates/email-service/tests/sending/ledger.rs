@@ -226,3 +226,21 @@ async fn a_terminal_row_has_the_time_that_its_removal_counts_from_and_no_other_h
     let terminal = expiring.count_documents(doc! { "terminalAt": { "$type": "date" } }).await.unwrap();
     assert_eq!((ids.len(), terminal), (2, 1));
 }
+
+#[tokio::test]
+async fn what_operators_list_beside_mails_has_its_index_too() {
+    let store = Store::new("explain-letters").await;
+    ensure_indexes(&store.database, &indexes::all(Duration::from_secs(86_400))).await.unwrap();
+    let newest = doc! { "firstSeenAt": -1 };
+    for (collection, filter, sort, index) in [
+        ("deadLetters", doc! { "state": "open" }, newest.clone(), "state"),
+        ("deadLetters", doc! { "state": "open", "reason": "not-json" }, newest.clone(), "state"),
+        ("deadLetters", doc! { "reason": "not-json" }, newest, "newest"),
+        ("suppressions", doc! {}, doc! { "until": -1 }, "retention"),
+    ] {
+        let find = doc! { "find": collection, "filter": filter.clone(), "sort": sort };
+        let plan = store.database.run_command(doc! { "explain": find }).await.unwrap();
+        let winning = format!("{}", plan.get_document("queryPlanner").unwrap().get_document("winningPlan").unwrap());
+        assert!(winning.contains(&format!("\"indexName\": \"{index}\"")), "{collection} {filter}: {winning}");
+    }
+}
