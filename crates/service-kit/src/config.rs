@@ -146,4 +146,6 @@ impl ConfigSource {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -323,6 +323,31 @@ mod tests {
     }
 
     #[test]
+    fn any_file_is_a_list_in_which_searches_end_or_is_refused() {
+        let hashes = sorted(&words(20));
+        let lists = [
+            text(&hashes, |_, hex| format!("{hex}\n")).into_bytes(),
+            text(&hashes, |n, hex| format!("{}:{n}\r\n", hex.to_uppercase())).into_bytes(),
+            hashes.concat(),
+            vec![0xff; 40],
+            vec![b'0'; 40],
+            b"\n".repeat(100),
+        ];
+        let name = std::cell::Cell::new(0);
+        corpus::Corpus::of("lists made by the test", lists).holds_for_bytes(|contents| {
+            name.set(name.get() + 1);
+            let file = scratch(&format!("any-{}", name.get()), contents);
+            if let Ok(list) = BreachedPasswords::open(&file.0) {
+                // True, false or an error of the file; never a panic, never without end.
+                for hash in [[0; HASH], [255; HASH], hashes[0], hashes[19]] {
+                    let _ = list.has(hash);
+                }
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
     fn a_file_that_is_cut_off_while_it_is_used_is_an_error_and_not_the_end() {
         let words = words(1000);
         let hashes = sorted(&words);

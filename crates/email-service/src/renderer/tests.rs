@@ -1,6 +1,7 @@
 //! What every mail does, and what no mail may ever do.
 
 mod languages;
+mod properties;
 mod snapshots;
 
 use std::sync::LazyLock;

@@ -36,7 +36,7 @@ format = "auto"
 level = "info"
 "#;
 
-const SOURCE: ConfigSource = ConfigSource {
+pub(super) const SOURCE: ConfigSource = ConfigSource {
     service: "user-service",
     defaults: DEFAULTS,
     secrets: &[
@@ -49,7 +49,7 @@ const SOURCE: ConfigSource = ConfigSource {
 };
 
 #[derive(Debug, Deserialize)]
-struct Settings {
+pub(super) struct Settings {
     http: Http,
     auth: Auth,
     mongodb: Mongo,
@@ -110,14 +110,14 @@ struct Kafka {
 }
 
 /// A directory, and files in it.
-struct Files(tempfile::TempDir);
+pub(super) struct Files(tempfile::TempDir);
 
 impl Files {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.path().join(name);
         std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
         path

@@ -24,6 +24,8 @@ pub mod password;
 pub mod password_policy;
 pub mod place;
 mod pointer;
+#[cfg(test)]
+mod properties;
 pub mod recovery_code;
 pub mod role;
 pub mod second_factor_code;

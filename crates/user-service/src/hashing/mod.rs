@@ -12,6 +12,8 @@ mod foreign;
 mod metrics;
 mod password_hash;
 mod pool;
+#[cfg(test)]
+mod properties;
 mod queue;
 mod settings;
 mod takeover;

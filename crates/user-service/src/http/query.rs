@@ -34,7 +34,7 @@ impl Query {
         self.0.get(name).map(String::as_str)
     }
 
-    fn parse(query: &str) -> Result<Self, Problem> {
+    pub(super) fn parse(query: &str) -> Result<Self, Problem> {
         let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| {
             Problem::ValidationFailed(vec![FieldError::parameter("", "malformed", "The query cannot be read.")])
         })?;

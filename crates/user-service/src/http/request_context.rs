@@ -264,7 +264,7 @@ fn millis(duration: std::time::Duration) -> u64 {
 }
 
 /// One header of 1 to 128 characters that can go into a log and a header without a second thought.
-fn sane_request_id(headers: &HeaderMap) -> Option<String> {
+pub(super) fn sane_request_id(headers: &HeaderMap) -> Option<String> {
     let mut lines = headers.get_all(REQUEST_ID);
     let id = lines.next().filter(|_| lines.next().is_none())?.to_str().ok()?;
     let sane = (1..=MAX_REQUEST_ID).contains(&id.len())
@@ -272,7 +272,7 @@ fn sane_request_id(headers: &HeaderMap) -> Option<String> {
     sane.then(|| id.to_owned())
 }
 
-fn user_agent(headers: &HeaderMap) -> Option<String> {
+pub(super) fn user_agent(headers: &HeaderMap) -> Option<String> {
     let raw = String::from_utf8_lossy(headers.get(header::USER_AGENT)?.as_bytes()).into_owned();
     let visible: String = raw.chars().filter(|it| !it.is_control()).take(MAX_USER_AGENT_CHARS).collect();
     let visible = visible.trim();

@@ -13,7 +13,7 @@ use crate::keys::{PublishedKey, SigningKeys, SigningUnavailable};
 const TOKEN_TYPE: &str = "at+jwt";
 
 /// What an access token says, besides `iat` and `exp`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
     pub iss: String,
     pub aud: String,
@@ -106,22 +106,36 @@ impl AccessTokens {
     /// # Errors
     /// [`TokenError`], without a reason that helps a forger.
     pub async fn verify(&self, text: &str) -> Result<AccessClaims, TokenError> {
-        let token = UntrustedToken::new(text).map_err(|_| TokenError::Invalid)?;
-        let typed = token.header().token_type.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
-        let kid = token.header().key_id.as_deref().filter(|_| typed).ok_or(TokenError::Invalid)?;
+        let token = claimed(text)?;
+        let kid = token.header().key_id.as_deref().ok_or(TokenError::Invalid)?;
         let (key, now) = self.keys.verifying(kid).await.ok_or(TokenError::Invalid)?;
-        let token = Ed25519.validator::<AccessClaims>(&key).validate(&token).map_err(|_| TokenError::Invalid)?;
-        let claims = token.claims();
-        let expires = claims.expiration.ok_or(TokenError::Invalid)?;
-        if expires.timestamp() <= now.as_second() {
-            return Err(TokenError::Expired);
-        }
-        let claims = claims.custom.clone();
+        let claims = judged(&token, &key, now)?;
         if claims.iss != self.issuer || claims.aud != self.audience {
             return Err(TokenError::Invalid);
         }
         Ok(claims)
     }
+}
+
+/// A text in the form of an access token. Nothing that it says is to be believed yet.
+pub(super) fn claimed(text: &str) -> Result<UntrustedToken<'_>, TokenError> {
+    let token = UntrustedToken::new(text).map_err(|_| TokenError::Invalid)?;
+    let typed = token.header().token_type.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
+    if typed { Ok(token) } else { Err(TokenError::Invalid) }
+}
+
+/// What it says, signed with this key and not expired.
+pub(super) fn judged(
+    token: &UntrustedToken<'_>,
+    key: &ed25519_dalek::VerifyingKey,
+    now: Timestamp,
+) -> Result<AccessClaims, TokenError> {
+    let token = Ed25519.validator::<AccessClaims>(key).validate(token).map_err(|_| TokenError::Invalid)?;
+    let expires = token.claims().expiration.ok_or(TokenError::Invalid)?;
+    if expires.timestamp() <= now.as_second() {
+        return Err(TokenError::Expired);
+    }
+    Ok(token.claims().custom.clone())
 }
 
 fn date_time(at: Timestamp) -> Option<chrono::DateTime<chrono::Utc>> {

@@ -3,6 +3,8 @@
 
 mod access_token;
 mod mfa_token;
+#[cfg(test)]
+mod properties;
 mod refresh_token;
 
 pub use access_token::{AccessClaims, AccessTokens, Issued, TokenError};

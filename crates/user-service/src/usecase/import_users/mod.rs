@@ -9,6 +9,8 @@ mod account;
 mod block;
 mod lines;
 mod members;
+#[cfg(test)]
+mod properties;
 mod seen;
 
 use std::{io, io::Read, num::NonZero, sync::Arc, thread};

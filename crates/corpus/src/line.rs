@@ -1,0 +1,109 @@
+//! How an input is written in one line.
+
+/// The longest input that `\(n|…)` may stand for.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// The input that a line stands for. A backslash begins an escape: `\n`, `\r`, `\t`, `\0`, `\\`, `\'`,
+/// `\"`, `\xff`, and `\(1000|ab)` for a thousand times `ab`. All else is itself.
+///
+/// # Errors
+/// What is wrong with the line.
+pub fn unescaped(line: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let (mut input, mut rest) = (Vec::with_capacity(line.len()), line);
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        if *first != b'\\' {
+            input.push(*first);
+            continue;
+        }
+        let (escape, behind) = rest.split_first().ok_or("a backslash at the end")?;
+        rest = behind;
+        match escape {
+            b'n' => input.push(b'\n'),
+            b'r' => input.push(b'\r'),
+            b't' => input.push(b'\t'),
+            b'0' => input.push(0),
+            b'\\' | b'\'' | b'"' => input.push(*escape),
+            b'x' => {
+                let (digits, behind) = rest.split_at_checked(2).ok_or("\\x without two digits")?;
+                let digits = std::str::from_utf8(digits).map_err(|_| "\\x without two digits")?;
+                input.push(u8::from_str_radix(digits, 16).map_err(|_| "\\x without two digits")?);
+                rest = behind;
+            }
+            b'(' => {
+                let end = rest.iter().position(|byte| *byte == b')').ok_or("a repetition without its end")?;
+                let (times, part) = repetition(&rest[..end]).ok_or("a repetition that is no \\(n|part)")?;
+                if times.saturating_mul(part.len()) > MAX_BYTES {
+                    return Err("a repetition that is too long");
+                }
+                input.extend(part.repeat(times));
+                rest = &rest[end + 1..];
+            }
+            _ => return Err("an escape that there is not"),
+        }
+    }
+    Ok(input)
+}
+
+/// The line that stands for an input.
+#[must_use]
+pub fn escaped(input: &[u8]) -> String {
+    let mut line = String::with_capacity(input.len());
+    let push = |line: &mut String, text: &str| {
+        for c in text.chars() {
+            match c {
+                '\\' => line.push_str("\\\\"),
+                '\n' => line.push_str("\\n"),
+                '\r' => line.push_str("\\r"),
+                '\t' => line.push_str("\\t"),
+                '#' if line.is_empty() => line.push_str("\\x23"),
+                // What an editor would not show stands as its bytes.
+                c if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{feff}') => {
+                    for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                        line.push_str(&format!("\\x{byte:02x}"));
+                    }
+                }
+                c => line.push(c),
+            }
+        }
+    };
+    for chunk in input.utf8_chunks() {
+        push(&mut line, chunk.valid());
+        for byte in chunk.invalid() {
+            line.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    line
+}
+
+fn repetition(text: &[u8]) -> Option<(usize, Vec<u8>)> {
+    let bar = text.iter().position(|byte| *byte == b'|')?;
+    let times = std::str::from_utf8(&text[..bar]).ok()?.parse().ok()?;
+    Some((times, unescaped(&text[bar + 1..]).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_line_is_refused() {
+        for line in ["\\", "\\q", "\\x4", "\\xzz", "\\(3", "\\(3x)", "\\(x|y)", "\\(9999999|ab)"] {
+            assert!(unescaped(line.as_bytes()).is_err(), "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_input_has_its_line(input in any::<Vec<u8>>(), text in any::<String>()) {
+            for input in [input.as_slice(), text.as_bytes()] {
+                let line = escaped(input);
+                prop_assert!(!line.contains('\n') && !line.starts_with("# "));
+                let again = unescaped(line.as_bytes());
+                prop_assert_eq!(again.as_deref(), Ok(input));
+            }
+        }
+    }
+}

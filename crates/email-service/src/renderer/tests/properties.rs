@@ -1,0 +1,57 @@
+//! What holds of every mail, whatever a user chose and wherever it stands.
+
+use corpus::{Held, corpus};
+use proptest::prelude::*;
+
+use super::*;
+
+/// A mail is larger than its texts by what a name and an address may add.
+const LARGEST: usize = 256 * 1024;
+
+fn held(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -> Held {
+    match renderer.compose(mail) {
+        Ok(composed) => {
+            let bytes = composed.message.as_bytes();
+            prop_assert!(bytes.len() < LARGEST, "{} bytes", bytes.len());
+            // A local part beyond ASCII goes to servers with SMTPUTF8 only.
+            if composed.envelope.to().iter().all(|to| AsRef::<str>::as_ref(to).is_ascii()) {
+                assert_well_formed(bytes);
+            }
+            let parsed = mailparse::parse_mail(bytes).expect("a mail");
+            let plain = renderer.compose(&content(mail.template, &token())).expect("the plain mail");
+            prop_assert_eq!(header_names(&parsed), header_names_of(&plain));
+            prop_assert_eq!(composed.envelope.to().len(), 1);
+            prop_assert!(!composed.subject.chars().any(char::is_control));
+            prop_assert!(!composed.text.chars().any(|c| c.is_control() && c != '\n'));
+            // However the text is broken into lines, elements and links are the layout's.
+            prop_assert_eq!(composed.html.matches("<a ").count(), plain.html.matches("<a ").count());
+            prop_assert!(!composed.html.to_lowercase().contains("<script"));
+        }
+        Err(error) => {
+            let shown = format!("{error} {error:?}");
+            prop_assert!(chosen.len() < 12 || !shown.contains(chosen), "{}", shown);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn whatever_was_chosen_a_mail_is_one_mail_to_one_recipient() {
+    let (renderer, token) = (renderer(), token());
+    let count = std::cell::Cell::new(0);
+    corpus!("name").holds_for_text(|chosen| {
+        count.set(count.get() + 1);
+        let template = Template::ALL[count.get() % Template::ALL.len()];
+        let plain = content(template, &token);
+        for mail in [
+            MailContent { display_name: Some(chosen), username: Some(chosen), ..plain.clone() },
+            MailContent { new_email: Some(chosen), old_email: Some(chosen), ..plain.clone() },
+            MailContent { to: chosen, ..plain.clone() },
+            MailContent { locale: Some(chosen), ..plain.clone() },
+            MailContent { message_id: chosen, ..plain },
+        ] {
+            held(&renderer, &mail, chosen)?;
+        }
+        Ok(())
+    });
+}

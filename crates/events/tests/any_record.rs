@@ -1,0 +1,240 @@
+//! Whatever is written into the topic: a record is an event, of an unknown type, or a dead letter
+//! with a short reason that repeats nothing of the data.
+
+use std::{fs, path::Path};
+
+use corpus::{Corpus, Held, corpus};
+use events::{
+    DecodeError, Decoded, EventType, MAX_VALUE_BYTES, SealedToken, TraceParent, decode,
+    sealing::{KeyRing, PrivateKey, PublicKey},
+};
+use proptest::{prelude::*, sample::Index};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+
+/// The longest reason that goes into a dead letter and a log line.
+const LONGEST_REASON: usize = 1024;
+/// Stands in the data, never in a reason.
+const SECRET: &str = "s3cr3t-t0k3n";
+
+/// A record as it lies in the topic.
+#[derive(Debug, Clone)]
+struct Record {
+    headers: Vec<(String, Vec<u8>)>,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+}
+
+impl Record {
+    fn decoded(&self) -> Result<Decoded, DecodeError> {
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice())));
+        decode(headers, self.key.as_deref(), self.value.as_deref())
+    }
+
+    /// What holds of every record.
+    fn judged(&self) -> Held {
+        match self.decoded() {
+            Ok(Decoded::Event(event)) => {
+                prop_assert!(self.value.as_ref().is_some_and(|value| value.len() <= MAX_VALUE_BYTES));
+                let headers = event.envelope.headers();
+                let value = event.payload.to_json();
+                let again = decode(
+                    headers.iter().map(|(name, value)| (*name, Some(value.as_bytes()))),
+                    Some(event.envelope.key().as_bytes()),
+                    Some(value.as_bytes()),
+                );
+                prop_assert_eq!(again, Ok(Decoded::Event(event)), "what is encoded decodes to the same");
+            }
+            Ok(Decoded::UnknownType(name)) => prop_assert!(name.len() <= LONGEST_REASON),
+            Err(error) => {
+                let (reason, debug) = (error.to_string(), format!("{error:?}"));
+                prop_assert!(reason.len() <= LONGEST_REASON, "{} bytes: {:.80}", reason.len(), reason);
+                prop_assert!(!reason.contains(SECRET) && !debug.contains(SECRET), "the reason repeats the data");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The golden examples as records.
+fn examples() -> Vec<Record> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let entries = |path: &Path| fs::read_dir(path).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<_> = entries(&root).filter(|path| path.is_dir()).flat_map(|path| entries(&path)).collect();
+    files.sort();
+    let record = |path: &std::path::PathBuf| {
+        let json: Value = serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON");
+        let headers = json["headers"].as_object().expect("headers");
+        let bytes = |value: &Value| value.as_str().expect("text").as_bytes().to_vec();
+        Record {
+            headers: headers.iter().map(|(name, value)| (name.clone(), bytes(value))).collect(),
+            key: Some(bytes(&json["key"])),
+            value: Some(json["value"].to_string().into_bytes()),
+        }
+    };
+    files.iter().map(record).collect()
+}
+
+fn an_example() -> impl Strategy<Value = Record> {
+    prop::sample::select(examples())
+}
+
+/// Everything that can stand in the place of a member of the data.
+fn other_member() -> impl Strategy<Value = Value> {
+    prop::sample::select(vec![
+        Value::Null,
+        json!(true),
+        json!(-1),
+        json!(u64::MAX),
+        json!(1e300),
+        json!(""),
+        json!(SECRET),
+        json!(format!("{SECRET}@example.org\r\nBcc: eve@example.org")),
+        json!(SECRET.repeat(2000)),
+        json!([SECRET]),
+        json!({ SECRET: SECRET }),
+        json!("2026-02-30T00:00:00Z"),
+        json!("00000000-0000-0000-0000-000000000000"),
+    ])
+}
+
+/// The places of all values in a document, the whole of it first.
+fn places(value: &Value, at: String, found: &mut Vec<String>) {
+    found.push(at.clone());
+    match value {
+        Value::Object(members) => members.iter().for_each(|(name, value)| places(value, format!("{at}/{name}"), found)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, value)| places(value, format!("{at}/{n}"), found));
+        }
+        _ => {}
+    }
+}
+
+fn with_another_member(mut record: Record, place: Index, other: Value) -> Record {
+    let value = record.value.as_deref().expect("an example has a value");
+    let mut data: Value = serde_json::from_slice(value).expect("an example's value is JSON");
+    let mut found = Vec::new();
+    places(&data, String::new(), &mut found);
+    *data.pointer_mut(place.get(&found[..]).as_str()).expect("the place was found") = other;
+    record.value = Some(data.to_string().into_bytes());
+    record
+}
+
+proptest! {
+    #[test]
+    fn any_member_of_the_data_may_be_anything(
+        record in an_example(), place in any::<Index>(), other in other_member(),
+    ) {
+        with_another_member(record, place, other).judged()?;
+    }
+
+    #[test]
+    fn any_header_may_be_anything(
+        record in an_example(), at in any::<Index>(), name in prop::option::of("\\PC{0,20}"),
+        value in corpus!("headers").bytes(), twice in any::<bool>(),
+    ) {
+        let mut record = record;
+        let at = at.index(record.headers.len());
+        let name = name.unwrap_or_else(|| record.headers[at].0.clone());
+        if twice {
+            record.headers.insert(at, (name, value));
+        } else {
+            record.headers[at] = (name, value);
+        }
+        record.judged()?;
+    }
+
+    #[test]
+    fn headers_key_and_value_may_be_anything(
+        headers in prop::collection::vec(("[a-z_]{0,15}|ce_type|ce_id|ce_specversion", corpus!("headers").bytes()), 0..15),
+        key in prop::option::of(any::<Vec<u8>>()), value in prop::option::of(corpus!("values").bytes()),
+    ) {
+        Record { headers, key, value }.judged()?;
+    }
+}
+
+#[test]
+fn the_value_of_any_type_may_be_any_bytes() {
+    let examples = examples();
+    let values = examples.iter().filter_map(|record| record.value.clone());
+    let corpus = Corpus::of("examples/", values.chain(corpus!("values").cases().map(<[u8]>::to_vec)));
+    corpus.holds_for_bytes(|value| {
+        // Not all of them for each: one of the types, by the input.
+        let chosen = value.len() % examples.len();
+        let near = (0..4).map(|step| &examples[(chosen + step) % examples.len()]);
+        near.into_iter().try_for_each(|record| Record { value: Some(value.to_vec()), ..record.clone() }.judged())
+    });
+}
+
+#[test]
+fn a_value_that_is_too_large_is_not_parsed() {
+    let record = Record { value: Some(vec![b'['; MAX_VALUE_BYTES + 1]), ..examples()[0].clone() };
+    assert_eq!(record.decoded(), Err(DecodeError::TooLarge { bytes: MAX_VALUE_BYTES + 1 }));
+}
+
+#[test]
+fn a_type_is_known_by_its_exact_name_only() {
+    corpus!("headers").holds_for_text(|text| {
+        match EventType::parse(text) {
+            Ok(event_type) => prop_assert_eq!(event_type.as_str(), text),
+            Err(unknown) => {
+                let shown = format!("{unknown:?}");
+                prop_assert!(shown.len() <= LONGEST_REASON);
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_trace_parent_that_is_read_is_written_the_same() {
+    corpus!("headers").holds_for_text(|text| {
+        if let Some(read) = TraceParent::parse(text) {
+            prop_assert_eq!(TraceParent::parse(read.as_str()), Some(read.clone()));
+            prop_assert_eq!(read.as_str().len(), 55);
+            prop_assert_eq!(read.as_str()[2..].as_bytes(), &text.as_bytes()[2..55]);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_text_is_a_key_that_is_written_the_same_or_is_refused_unquoted() {
+    corpus!("keys").holds_for_text(|text| {
+        match PublicKey::from_base64(text) {
+            Ok(key) => {
+                prop_assert_eq!(key.to_base64(), text.trim());
+                prop_assert_eq!(key.kid().len(), 16);
+            }
+            Err(error) => prop_assert!(error.to_string().len() < 200),
+        }
+        match PrivateKey::from_base64(text) {
+            Ok(key) => {
+                let written = key.to_base64();
+                prop_assert_eq!(written.expose_secret(), text.trim());
+                let debug = format!("{key:?}");
+                prop_assert!(!debug.contains(text.trim()), "the key is shown");
+            }
+            Err(error) => {
+                let shown = format!("{error} {error:?}");
+                prop_assert!(text.trim().len() < 12 || !shown.contains(text.trim()), "the key is shown: {}", shown);
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_box_that_nobody_sealed_is_not_opened() {
+    let (private, public) = PrivateKey::generate();
+    let kid = public.kid().to_owned();
+    let ring = KeyRing::new(vec![private]).expect("one key is a ring");
+    corpus!("keys").holds_for_text(|text| {
+        for kid in [kid.as_str(), text] {
+            let token: SealedToken = serde_json::from_value(json!({ "kid": kid, "box": text })).expect("two texts");
+            let refused = ring.open(&token);
+            prop_assert!(refused.is_err());
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,98 @@
+//! What holds of every configuration: it can be used, or the error names the key, and never the
+//! value of a secret.
+
+use corpus::{Held, corpus};
+use proptest::prelude::*;
+
+use super::{
+    ConfigError,
+    tests::{Files, SOURCE, Settings},
+};
+
+/// Stands in the place of secrets, never in a message about them.
+const SECRET: &str = "s3cr3t-p4ss";
+
+/// The key that an error is about, if it is about one.
+fn key(error: &ConfigError) -> Option<&str> {
+    match error {
+        ConfigError::UnknownKey { key, .. }
+        | ConfigError::WrongType { key, .. }
+        | ConfigError::Invalid { key, .. }
+        | ConfigError::Missing { key, .. }
+        | ConfigError::BothSet { key, .. }
+        | ConfigError::SecretFile { key, .. } => Some(key),
+        ConfigError::File { .. } | ConfigError::Syntax { .. } | ConfigError::NotUnicode { .. } => None,
+    }
+}
+
+/// A message may repeat what is no secret: the value of another key, or the name of an unknown one.
+fn keeps_secrets(error: &ConfigError) -> Held {
+    let message = format!("{error} {error:?}");
+    let about_a_secret = key(error).is_none_or(|key| SOURCE.secrets.contains(&key));
+    prop_assert!(!about_a_secret || !message.contains(SECRET), "{}", message);
+    Ok(())
+}
+
+#[test]
+fn any_file_is_a_configuration_or_an_error_without_secrets() {
+    let files = Files::new();
+    corpus!("toml").holds_for_text(|text| {
+        let file = files.file("service.toml", text);
+        if let Err(error) = SOURCE.load_from::<Settings>(Some(&file), []) {
+            keeps_secrets(&error)?;
+            prop_assert!(matches!(error, ConfigError::Syntax { .. }) || key(&error).is_some(), "{}", error);
+        }
+        match SOURCE.effective(Some(&file), []) {
+            Ok(shown) => prop_assert!(!shown.contains(SECRET) || !text.contains("uri ="), "{}", shown),
+            Err(error) => keeps_secrets(&error)?,
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn any_value_of_any_variable_is_taken_or_refused_by_the_name_of_its_key() {
+    const KEYS: [&str; 12] = [
+        "http.port",
+        "http.host",
+        "http.trusted_proxies",
+        "auth.access_token_ttl",
+        "auth.unverified_expiry",
+        "auth.breached_passwords_file",
+        "auth.require_verified_email",
+        "auth.factor",
+        "log.format",
+        "smtp.url",
+        "keys.encryption_key",
+        "mongodb.uri",
+    ];
+    corpus!("value").holds_for_text(|value| {
+        for key_set in KEYS {
+            let secret = SOURCE.secrets.contains(&key_set);
+            let value = if secret { format!("{value}{SECRET}") } else { value.to_owned() };
+            let variable = format!("USER_SERVICE__{}", key_set.to_uppercase().replace('.', "__"));
+            let env = [(variable.clone(), value)];
+            if let Err(error) = SOURCE.load_from::<Settings>(None, env.clone()) {
+                keeps_secrets(&error)?;
+                prop_assert_eq!(key(&error), Some(key_set), "{}", error);
+                prop_assert!(error.to_string().contains(&variable), "{}", error);
+            }
+            if let Ok(shown) = SOURCE.effective(None, env) {
+                prop_assert!(!shown.contains(SECRET), "{}", shown);
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn any_variable_with_the_prefix_is_known_or_refused() {
+    corpus!("value").holds_for_text(|name| {
+        let variable = format!("USER_SERVICE__{name}");
+        if let Err(error) = SOURCE.load_from::<Settings>(None, [(variable, SECRET.to_owned())]) {
+            prop_assert!(matches!(error, ConfigError::UnknownKey { .. }), "{}", error);
+            prop_assert!(!error.to_string().contains(SECRET), "{}", error);
+        }
+        Ok(())
+    });
+}

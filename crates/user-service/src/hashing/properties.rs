@@ -1,0 +1,90 @@
+//! What holds of every text in the place of a password hash: it is refused, or its check costs no
+//! more memory and time than the configuration allows.
+
+use std::time::Duration;
+
+use corpus::{Held, corpus};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{ForeignHashes, HashingSettings, PasswordHash, algorithm::Policy, argon2id};
+use crate::domain::Password;
+
+const MAX_MEMORY_KIB: u32 = 64;
+/// Of the cheapest check that there is of the corpus, times some; well below what ten seconds do.
+const MAX_COST: u32 = 6;
+
+fn settings() -> HashingSettings {
+    HashingSettings {
+        memory_kib: 64,
+        iterations: 1,
+        parallelism: 1,
+        threads: 1,
+        max_wait: Duration::from_secs(1),
+        foreign_max_memory_kib: MAX_MEMORY_KIB,
+        foreign_max_cost: MAX_COST,
+    }
+}
+
+/// A stored hash that can be checked costs what it says, within the bounds.
+fn bounded(policy: &Policy, stored: &PasswordHash, password: &Password) -> Held {
+    let Ok(check) = policy.read(stored) else { return Ok(()) };
+    let most = settings().foreign_cost().max(argon2id::cost(&settings().params().expect("they are valid")));
+    prop_assert!(check.cost() <= most, "cost {} of at most {most}", check.cost());
+    // What it would allocate was bounded by `read`; a check of the cheapest kind is made here.
+    if check.cost() <= 256 {
+        prop_assert!(!check.accepts(password, &mut policy.arena()), "no password was hashed");
+    }
+    Ok(())
+}
+
+#[test]
+fn any_stored_text_costs_at_most_what_is_configured() {
+    let policy = Policy::new(&settings()).expect("they are valid");
+    let password = Password::parse_attempt("not the password".to_owned()).expect("it is short");
+    corpus!("hash").holds_for_text(|text| bounded(&policy, &PasswordHash::from_stored(text.to_owned()), &password));
+}
+
+#[test]
+fn what_an_import_takes_over_is_read_again_and_costs_no_more() {
+    let foreign = ForeignHashes::new(&settings()).expect("they are valid");
+    let policy = Policy::new(&settings()).expect("they are valid");
+    let password = Password::parse_attempt("not the password".to_owned()).expect("it is short");
+    corpus!("hash").holds_for_text(|text| {
+        match foreign.read(text) {
+            Ok(hash) => {
+                prop_assert!(hash.expose().len() <= 512);
+                let again = foreign.read(hash.expose());
+                prop_assert_eq!(again.as_ref().map(PasswordHash::expose), Ok(hash.expose()), "the stored form is one");
+                prop_assert!(policy.read(&hash).is_ok(), "what was taken over can be checked");
+                bounded(&policy, &hash, &password)?;
+            }
+            Err(why) => {
+                let shown = format!("{why} {why:?} {}", why.code());
+                prop_assert!(text.len() < 20 || !shown.contains(text), "the hash is shown: {}", shown);
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_credential_of_keycloak_may_hold_anything() {
+    let foreign = ForeignHashes::new(&settings()).expect("they are valid");
+    corpus!("hash").holds_for_text(|text| {
+        for credential in [
+            json!(text),
+            json!({ "secretData": text, "credentialData": text }),
+            json!({ "secretData": { "value": text, "salt": text },
+                "credentialData": { "hashIterations": 1, "algorithm": "pbkdf2-sha256" } }),
+            json!({ "secretData": { "value": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "salt": "c2FsdHNhbHRzYWx0" },
+                "credentialData": { "hashIterations": 1, "algorithm": "argon2", "additionalParameters":
+                    { "type": ["id"], "version": ["1.3"], "memory": [text], "parallelism": [text], "hashLength": [text] } } }),
+        ] {
+            if let Ok(hash) = foreign.read_keycloak(&credential) {
+                prop_assert!(hash.expose().len() <= 512);
+            }
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,90 @@
+//! What holds of the texts in the place of tokens: only what this service made is one, and no
+//! change to it is another.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use corpus::{Corpus, Held, corpus};
+use ed25519_dalek::SigningKey;
+use jiff::Timestamp;
+use jwt_compact::{AlgorithmExt, Claims, Header, alg::Ed25519};
+use proptest::prelude::*;
+use secrecy::{ExposeSecret as _, SecretString};
+use uuid::Uuid;
+
+use super::{
+    access_token::{claimed, judged},
+    *,
+};
+use crate::keys::KeyEncryptionKey;
+
+const SESSION: Uuid = Uuid::from_u128(7);
+const SALT: &[u8] = b"0123456789abcdef";
+
+fn encryption() -> KeyEncryptionKey {
+    KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([7; 32]).into()).expect("32 bytes")
+}
+
+/// The corpus of tokens, and genuine ones to be changed.
+fn with(genuine: &SecretString) -> Corpus {
+    let genuine = std::iter::repeat_n(genuine.expose_secret().as_bytes().to_vec(), 20);
+    Corpus::of("corpus/token and a genuine one", genuine.chain(corpus!("token").cases().map(<[u8]>::to_vec)))
+}
+
+#[test]
+fn a_refresh_token_is_the_one_that_was_made_or_none() {
+    let tokens = RefreshTokens::new(&encryption());
+    let genuine = tokens.issue(SESSION, SALT, 3);
+    with(&genuine).holds_for_text(|text| {
+        let Some(token) = RefreshToken::parse(&text.to_owned().into()) else { return Ok(()) };
+        let same = text == genuine.expose_secret();
+        prop_assert_eq!(tokens.is_genuine(&token, SALT) && token.session == SESSION, same);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_mfa_token_is_the_one_that_was_made_or_none() {
+    let tokens = MfaTokens::new(&encryption(), Duration::from_secs(300));
+    let binding = MfaBinding { user: SESSION, epoch: 1, password_hash: "$argon2id$", totp_secret: b"sealed" };
+    let now = Timestamp::from_second(1_000).expect("a time");
+    let genuine = tokens.issue(Uuid::from_u128(1), &binding, now);
+    with(&genuine).holds_for_text(|text| {
+        let Some(token) = MfaToken::parse(&text.to_owned().into()) else { return Ok(()) };
+        prop_assert_eq!(tokens.is_valid(&token, &binding, now), text == genuine.expose_secret());
+        Ok(())
+    });
+}
+
+#[test]
+fn an_access_token_says_what_was_signed_or_nothing() {
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let now = Timestamp::from_second(1_800_000_000).expect("a time");
+    let said = AccessClaims {
+        iss: "http://localhost:3000".into(),
+        aud: "user-service".into(),
+        sub: SESSION,
+        client_id: "user-service".into(),
+        jti: Uuid::from_u128(1),
+        sid: Uuid::from_u128(2),
+        epoch: 1,
+        roles: vec!["admin".into()],
+    };
+    let genuine = |typ: &str, alive: i64| -> SecretString {
+        let mut claims = Claims::new(said.clone());
+        claims.expiration = chrono::DateTime::from_timestamp(now.as_second() + alive, 0);
+        let header = Header::empty().with_token_type(typ).with_key_id("k");
+        Ed25519.token(&header, &claims, &key).expect("claims serialise").into()
+    };
+    let read = |text: &str| judged(&claimed(text)?, &key.verifying_key(), now);
+    let accepted = genuine("at+jwt", 60);
+    assert_eq!(read(accepted.expose_secret()).ok().as_ref(), Some(&said));
+    assert!(matches!(read(genuine("at+jwt", 0).expose_secret()), Err(TokenError::Expired)));
+    assert!(read(genuine("JWT", 60).expose_secret()).is_err(), "an ID token is no access token");
+    with(&accepted).holds_for_text(|text| -> Held {
+        if let Ok(claims) = read(text) {
+            prop_assert_eq!(&claims, &said);
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,89 @@
+//! What holds of every file of an import: it is read in bounded pieces, and each of its lines is
+//! an account by the rules for everybody, or refused without its values.
+
+use std::{io::Cursor, sync::Arc, time::Duration};
+
+use corpus::corpus;
+use proptest::prelude::*;
+
+use super::{
+    account::Accounts,
+    lines::{self, Line, MAX_LINE_BYTES},
+};
+use crate::{
+    domain::{Email, Username},
+    hashing::{ForeignHashes, HashingSettings},
+};
+use service_kit::{Clock, Ids};
+
+/// Stands in lines of the corpus, never in what is said about them.
+const SECRET: &str = "s3cr3t-p4ss";
+const LONGEST_DETAIL: usize = 400;
+
+fn accounts() -> Accounts {
+    let settings = HashingSettings {
+        memory_kib: 64,
+        iterations: 1,
+        parallelism: 1,
+        threads: 1,
+        max_wait: Duration::from_secs(1),
+        foreign_max_memory_kib: 1024,
+        foreign_max_cost: 6,
+    };
+    Accounts {
+        hashes: ForeignHashes::new(&settings).expect("they are valid"),
+        attributes: Arc::default(),
+        ids: Ids::sequence(1),
+        import: "0123456789abcdef0123456789abcdef".into(),
+        welcome: true,
+        admins: false,
+        began: Clock::manual().now(),
+    }
+}
+
+#[test]
+fn any_line_is_an_account_or_refused_without_its_values() {
+    let (accounts, now) = (accounts(), Clock::manual().now());
+    corpus!("json").holds_for_bytes(|bytes| {
+        match accounts.read(&Line { number: 1, text: Some(bytes.to_vec()) }, now) {
+            Ok(user) => {
+                let (name, email) = (Username::parse(&user.username), Email::parse(&user.email));
+                prop_assert_eq!(name.as_ref().map(Username::key), Ok(&*user.username_key));
+                prop_assert_eq!(email.as_ref().map(Email::key), Ok(&*user.email_keys[0]));
+                prop_assert!(user.password_hash.len() <= 512 && user.roles.len() <= 64);
+                prop_assert_eq!(user.pending_events.len(), 1);
+            }
+            Err(mistakes) => {
+                prop_assert!(!mistakes.is_empty());
+                for mistake in mistakes {
+                    let shown = format!("{mistake:?}");
+                    prop_assert!(!shown.contains(SECRET), "{}", shown);
+                    prop_assert!(mistake.detail.len() <= LONGEST_DETAIL && mistake.pointer.len() <= 1024, "{}", shown);
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn any_file_is_all_its_lines_in_bounded_pieces() {
+    corpus!("json").holds_for_bytes(|file| {
+        let mut blocks = lines::read(Box::new(Cursor::new(file.to_vec())), (0, 0));
+        let (mut end, mut last) = (0, 0);
+        while let Some(block) = blocks.blocking_recv() {
+            let block = block.expect("memory can be read");
+            prop_assert!(block.lines.len() <= 1_000 && block.end > end && block.last_line > last);
+            for line in &block.lines {
+                prop_assert!(line.number > last && line.number <= block.last_line);
+                prop_assert!(line.text.as_ref().is_none_or(|text| text.len() <= MAX_LINE_BYTES));
+            }
+            (end, last) = (block.end, block.last_line);
+        }
+        prop_assert_eq!(end, file.len() as u64);
+        let breaks = file.iter().filter(|byte| **byte == b'\n').count();
+        let rest = file.last().is_some_and(|byte| *byte != b'\n');
+        prop_assert_eq!(last, (breaks + usize::from(rest)) as u64);
+        Ok(())
+    });
+}
