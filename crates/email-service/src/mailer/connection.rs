@@ -139,6 +139,7 @@ impl Endpoint {
             }
             self.within("AUTH", 3, login::log_in(&mut smtp, &offers, login)).await?;
         }
+        flags.connected();
         Ok(Connection { smtp, offers, flags, step: self.step, opened: Instant::now() })
     }
 

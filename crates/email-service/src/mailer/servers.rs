@@ -249,6 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn any_text_is_a_list_of_servers_or_refused_and_no_password_is_shown() {
+        corpus::corpus!("smtp_url").holds_for_text(|text| {
+            let shown = match Server::parse_list(text) {
+                Ok(servers) => {
+                    proptest::prop_assert!(servers.iter().all(|server| !server.host.is_empty()));
+                    format!("{servers:?}")
+                }
+                Err(error) => format!("{error} {error:?}"),
+            };
+            proptest::prop_assert!(!shown.contains("s3cr3t"), "{}", shown);
+            Ok(())
+        });
+    }
+
+    #[test]
     fn an_ipv6_host_is_shown_in_brackets_and_connected_to_without() {
         let server = server("smtp://[::1]:1025");
         assert_eq!(server.host, "::1");

@@ -20,6 +20,16 @@ use tokio::{
     time::timeout,
 };
 
+/// The most that a server may say before we speak again, while a connection is made: a
+/// greeting, the reply to EHLO, its part of a TLS handshake.
+const MAX_SAID_AT_FIRST: usize = 64 * 1024;
+/// The same of a reply later on; RFC 5321 has lines of 512 octets.
+const MAX_SAID: usize = 8 * 1024;
+/// The lines of it. lettre looks at a reply's length only at the end of a line, and parses
+/// all of it again with each line: ten thousand of them would take seconds, in which no
+/// deadline is looked at. (Encrypted, one octet in 256 counts as the end of a line.)
+const MAX_LINES: usize = 256;
+
 /// What the owner of a connection and its stream tell each other.
 #[derive(Debug, Default)]
 pub struct Flags {
@@ -31,12 +41,19 @@ pub struct Flags {
     bulk: AtomicBool,
     /// The body is written: the next thing to be read is the reply to the dot.
     body_written: AtomicBool,
+    /// There was a greeting, and all that goes before mails.
+    connected: AtomicBool,
 }
 
 impl Flags {
     /// From now on reads are as large as they come.
     pub fn read_in_bulk(&self) {
         self.bulk.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on the server has only replies to say.
+    pub fn connected(&self) {
+        self.connected.store(true, Ordering::Relaxed);
     }
 
     /// The body is written, and the dot follows.
@@ -49,6 +66,9 @@ impl Flags {
 pub struct SmtpStream {
     tcp: TcpStream,
     flags: Arc<Flags>,
+    /// Bytes and lines read since we wrote.
+    said: usize,
+    lines: usize,
 }
 
 impl SmtpStream {
@@ -68,7 +88,7 @@ impl SmtpStream {
                     // The body and the final dot are two small writes: with Nagle the
                     // second would wait for the delayed acknowledgement of the first.
                     tcp.set_nodelay(true)?;
-                    return Ok(SmtpStream { tcp, flags: Arc::default() });
+                    return Ok(SmtpStream { tcp, flags: Arc::default(), said: 0, lines: 0 });
                 }
                 Ok(Err(error)) => last = error,
                 Err(_) => last = timed_out("the connection"),
@@ -116,21 +136,33 @@ impl AsyncRead for SmtpStream {
             // The dot is on its way, its reply is not yet read.
             service_kit::fail_point!("sender.after_body");
         }
-        if self.flags.bulk.load(Ordering::Relaxed) {
-            return Pin::new(&mut self.tcp).poll_read(cx, buf);
+        let most = if self.flags.connected.load(Ordering::Relaxed) { MAX_SAID } else { MAX_SAID_AT_FIRST };
+        if self.said >= most || self.lines >= MAX_LINES {
+            let problem = "the server talks without end";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, problem)));
         }
-        let mut byte = [0_u8; 1];
-        let mut one = ReadBuf::new(&mut byte);
-        let polled = Pin::new(&mut self.tcp).poll_read(cx, &mut one);
-        if let Poll::Ready(Ok(())) = polled {
-            buf.put_slice(one.filled());
-        }
+        let before = buf.filled().len();
+        let polled = if self.flags.bulk.load(Ordering::Relaxed) {
+            Pin::new(&mut self.tcp).poll_read(cx, buf)
+        } else {
+            let mut byte = [0_u8; 1];
+            let mut one = ReadBuf::new(&mut byte);
+            let polled = Pin::new(&mut self.tcp).poll_read(cx, &mut one);
+            if let Poll::Ready(Ok(())) = polled {
+                buf.put_slice(one.filled());
+            }
+            polled
+        };
+        let read = &buf.filled()[before..];
+        self.said += read.len();
+        self.lines += read.iter().filter(|byte| **byte == b'\n').count();
         polled
     }
 }
 
 impl AsyncWrite for SmtpStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        (self.said, self.lines) = (0, 0);
         Pin::new(&mut self.tcp).poll_write(cx, buf)
     }
 

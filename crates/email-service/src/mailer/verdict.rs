@@ -83,9 +83,11 @@ impl fmt::Display for Reply {
 /// `text` without what does not print, on one line, of bounded length.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+    let words = visible.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
-    line.chars().filter(|c| !is_invisible(*c)).take(MAX_TEXT).collect()
+    let shortened: String = line.chars().take(MAX_TEXT).collect();
+    shortened.trim_end().to_owned()
 }
 
 /// Marks that reorder or hide what stands beside them on a terminal.
@@ -238,6 +240,22 @@ mod tests {
         let hostile = "5.1.1 \u{1b}[2Jgone\r\n250 \u{202e}ok\0";
         assert_eq!(Reply::new(550, hostile).text, "5.1.1 [2Jgone 250 ok");
         assert_eq!(Reply::new(550, &"x".repeat(9_999)).text.len(), MAX_TEXT);
+    }
+
+    #[test]
+    fn whatever_a_server_says_is_one_short_line_with_a_verdict() {
+        corpus::corpus!("smtp_replies").holds_for_text(|text| {
+            let shown = printable(text);
+            prop_assert!(shown.chars().count() <= MAX_TEXT && !shown.chars().any(char::is_control));
+            prop_assert_eq!(printable(&shown), shown.as_str());
+            for code in [0, 250, 354, 421, 450, 550, 999] {
+                let reply = Reply::new(code, text);
+                for phase in Phase::ALL {
+                    let _ = (judge(*phase, &reply), phase.accepts(&reply), reply.enhanced());
+                }
+            }
+            Ok(())
+        });
     }
 
     proptest! {

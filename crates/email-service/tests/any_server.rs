@@ -1,0 +1,160 @@
+//! Mail servers that say anything: a transaction ends by its deadlines, nothing panics, memory is
+//! bounded, and only a 250 to the dot is an accepted mail.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use corpus::{Held, corpus};
+use email_service::mailer::{
+    connection::{Begun, Endpoint, Patience},
+    servers::Server,
+    verdict::{Phase, Reply},
+};
+use lettre::address::Envelope;
+use proptest::{prelude::*, test_runner::TestRunner};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    runtime::Runtime,
+    time::timeout,
+};
+
+const STEP: Duration = Duration::from_millis(300);
+/// Connect, greeting and EHLO, three commands, body and dot, RSET; and a machine that does other things.
+const LONGEST: Duration = Duration::from_secs(20);
+/// A conversation in which everything is in order.
+const IN_ORDER: [&str; 6] = [
+    "220 mail.example.org ESMTP\r\n",
+    "250-mail.example.org\r\n250-SMTPUTF8\r\n250 8BITMIME\r\n",
+    "250 OK\r\n",
+    "250 OK\r\n",
+    "354 go on\r\n",
+    "250 2.0.0 accepted\r\n",
+];
+
+/// What a whole transaction came to: the reply to the dot, if it came so far.
+async fn transaction(port: u16) -> Result<Option<Reply>, String> {
+    let server: Server = format!("smtp://127.0.0.1:{port}?tls=none").parse().expect("a URL");
+    let endpoint = Endpoint::new(server, None, STEP);
+    let connection = endpoint.connect().await.map_err(|error| error.to_string())?;
+    let address = |text: &str| text.parse().expect("an address");
+    let envelope =
+        Envelope::new(Some(address("us@example.org")), vec![address("ada@example.org")]).expect("an envelope");
+    let body = b"Subject: x\r\n\r\nText\r\n";
+    match connection.begin(&envelope, body).await.map_err(|error| error.to_string())? {
+        Begun::Open(open) => {
+            let patience = Patience { body: STEP, dot: STEP };
+            let (reply, connection) = open.deliver(body, patience).await.map_err(|error| error.to_string())?;
+            let _ = connection.reset().await;
+            Ok(Some(reply))
+        }
+        Begun::Refused { .. } | Begun::Unsupported { .. } => Ok(None),
+    }
+}
+
+/// Says one reply after each thing that is sent to it; then closes, or is silent.
+async fn say(mut peer: TcpStream, replies: Vec<Vec<u8>>, closes: bool) {
+    let mut heard = [0; 4096];
+    for reply in replies {
+        // A reply that is not complete is answered by nothing: the next one follows soon.
+        let wait = if closes { Duration::from_millis(5) } else { LONGEST };
+        if peer.write_all(&reply).await.is_err()
+            || matches!(timeout(wait, peer.read(&mut heard)).await, Ok(Ok(0) | Err(_)))
+        {
+            return;
+        }
+    }
+    if !closes {
+        while matches!(peer.read(&mut heard).await, Ok(1..)) {}
+    }
+}
+
+/// A transaction with a server that says this.
+fn with_replies(runtime: &Runtime, replies: Vec<Vec<u8>>, closes: bool) -> Result<Option<Reply>, String> {
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let server = tokio::spawn(async move {
+            if let Ok((peer, _)) = listener.accept().await {
+                say(peer, replies, closes).await;
+            }
+        });
+        let ended = timeout(LONGEST, transaction(port)).await;
+        server.abort();
+        ended.expect("every step has a deadline")
+    })
+}
+
+#[test]
+fn a_server_may_say_anything_at_any_time() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let replies = corpus!("smtp_replies");
+    let holds = |in_order: usize, odd: Vec<Vec<u8>>| -> Held {
+        let said = IN_ORDER[..in_order].iter().map(|reply| reply.as_bytes().to_vec());
+        if let Ok(Some(reply)) = with_replies(&runtime, said.chain(odd).collect(), true) {
+            // What was taken for the answer to the dot is a reply of its own, however odd.
+            prop_assert!(reply.text.chars().count() <= 300 && reply.code < 1000);
+            prop_assert_eq!(Phase::Dot.accepts(&reply), reply.code == 250);
+        }
+        Ok(())
+    };
+    for odd in replies.cases() {
+        for in_order in 0..=IN_ORDER.len() {
+            holds(in_order, vec![odd.to_vec()]).expect("the property holds for the corpus");
+        }
+    }
+    let inputs = (0..=IN_ORDER.len(), prop::collection::vec(replies.bytes(), 0..4));
+    TestRunner::default()
+        .run(&inputs, |(in_order, odd)| holds(in_order, odd))
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn a_server_that_falls_silent_is_left_at_the_deadline_of_the_step() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    for in_order in 0..IN_ORDER.len() {
+        let replies = IN_ORDER[..in_order].iter().map(|reply| reply.as_bytes().to_vec()).collect();
+        let started = Instant::now();
+        let ended = with_replies(&runtime, replies, false);
+        assert!(ended.is_err(), "{in_order}: {ended:?}");
+        assert!(started.elapsed() >= STEP, "{in_order}");
+    }
+}
+
+#[test]
+fn a_server_that_talks_without_end_is_cut_off_before_it_fills_the_memory() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    for endless in [&b"220 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"[..], b"220-xxxxxxxxxxxxxxxx\r\n", b"\r\n"] {
+        for in_order in [0, 1, 3, 5] {
+            let (said, taken) = runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+                let port = listener.local_addr().expect("bound").port();
+                let taken = Arc::new(AtomicUsize::new(0));
+                let count = Arc::clone(&taken);
+                let server = tokio::spawn(async move {
+                    let Ok((mut peer, _)) = listener.accept().await else { return };
+                    let mut heard = [0; 4096];
+                    for reply in &IN_ORDER[..in_order] {
+                        let _ = peer.write_all(reply.as_bytes()).await;
+                        let _ = peer.read(&mut heard).await;
+                    }
+                    let piece = endless.repeat(1000);
+                    while peer.write_all(&piece).await.is_ok() {
+                        count.fetch_add(piece.len(), Ordering::Relaxed);
+                    }
+                });
+                let ended = timeout(LONGEST, transaction(port)).await.expect("every step has a deadline");
+                let _ = timeout(LONGEST, server).await.expect("the connection was closed");
+                (ended, taken.load(Ordering::Relaxed))
+            });
+            assert!(said.is_err(), "{said:?}");
+            // What fits into the sockets' own buffers, and little more.
+            assert!(taken < 16 * 1024 * 1024, "{taken} bytes were taken after {in_order} replies");
+        }
+    }
+}
