@@ -7,7 +7,7 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnord
 use lru::LruCache;
 use rdkafka::ClientConfig;
 use service_kit::{Clock, Health, Lifecycle, fail_point};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -25,6 +25,9 @@ use crate::{
 
 /// Users that wait in the fast path; beyond it the sweep finds them.
 const FAST_PATH: usize = 10_000;
+/// Events of all lists of the fast path that wait or are being published: each list is all
+/// that its user has pending, and some have a hundred.
+const FAST_PATH_EVENTS: usize = 20_000;
 /// Users that are published at once.
 const AT_ONCE: usize = 1_024;
 /// Acknowledgements that wait to be settled.
@@ -47,8 +50,15 @@ pub struct RelaySettings {
 /// The door to the relay for those who have just written.
 #[derive(Clone)]
 pub struct Relay {
-    fast: mpsc::Sender<Backlog>,
+    fast: mpsc::Sender<Offered>,
+    room: Arc<Semaphore>,
     metrics: RelayMetrics,
+}
+
+/// A list with its share of the memory for lists, which it has until it was published.
+struct Offered {
+    backlog: Backlog,
+    room: OwnedSemaphorePermit,
 }
 
 impl Relay {
@@ -98,13 +108,18 @@ impl Relay {
             in_flight: FuturesUnordered::new(),
         };
         lifecycle.spawn("relay", dispatcher.run(fast_receiver, sweep_receiver, stop));
-        Ok(Self { fast, metrics })
+        Ok(Self { fast, room: Arc::new(Semaphore::new(FAST_PATH_EVENTS)), metrics })
     }
 
     /// Publishes what the user has pending, soon. Never waits: when the relay is
     /// behind, the sweep will do it.
     pub fn offer(&self, backlog: Backlog) {
-        if !backlog.pending_events.is_empty() && self.fast.try_send(backlog).is_err() {
+        if backlog.pending_events.is_empty() {
+            return;
+        }
+        let events = u32::try_from(backlog.pending_events.len()).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(events);
+        if !room.is_ok_and(|room| self.fast.try_send(Offered { backlog, room }).is_ok()) {
             self.metrics.fast_path_dropped.inc();
         }
     }
@@ -119,9 +134,11 @@ struct Finished {
 /// A user's next turn: a list that came while the one before was being published.
 type Next = (Backlog, Source, Vec<Arc<Waiter>>);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
-    Fast,
+    Fast {
+        _room: OwnedSemaphorePermit,
+    },
+    /// One batch at a time.
     Sweep,
 }
 
@@ -136,7 +153,7 @@ struct Dispatcher {
 impl Dispatcher {
     async fn run(
         mut self,
-        mut fast: mpsc::Receiver<Backlog>,
+        mut fast: mpsc::Receiver<Offered>,
         mut sweep: mpsc::Receiver<Sweep>,
         stop: CancellationToken,
     ) {
@@ -145,7 +162,7 @@ impl Dispatcher {
             let room = self.in_flight.len() < AT_ONCE;
             tokio::select! {
                 Some(finished) = self.in_flight.next() => self.finish(&finished),
-                Some(backlog) = fast.recv(), if room => self.take(backlog, Source::Fast, Vec::new()),
+                Some(offered) = fast.recv(), if room => self.take_offered(offered),
                 batch = sweep.recv(), if room && sweep_open => match batch {
                     Some(batch) => self.take_batch(batch),
                     None => sweep_open = false,
@@ -157,15 +174,19 @@ impl Dispatcher {
     }
 
     /// After the last request: what is queued is published, as far as Kafka is there.
-    async fn drain(mut self, mut fast: mpsc::Receiver<Backlog>) {
-        while let Ok(backlog) = fast.try_recv() {
-            self.take(backlog, Source::Fast, Vec::new());
+    async fn drain(mut self, mut fast: mpsc::Receiver<Offered>) {
+        while let Ok(offered) = fast.try_recv() {
+            self.take_offered(offered);
         }
         while let Some(finished) = self.in_flight.next().await {
             self.finish(&finished);
         }
         let publisher = Arc::clone(&self.publisher);
         let _ = tokio::task::spawn_blocking(move || publisher.producer.flush(Duration::from_secs(1))).await;
+    }
+
+    fn take_offered(&mut self, Offered { backlog, room }: Offered) {
+        self.take(backlog, Source::Fast { _room: room }, Vec::new());
     }
 
     fn take_batch(&mut self, batch: Sweep) {
@@ -244,7 +265,7 @@ impl Publisher {
                 // In the topic already. The sweep finds it because its settling was lost,
                 // the fast path because its list is older than that. A tombstone goes
                 // with all of its entries at once.
-                if source == Source::Sweep || backlog.deleted_at.is_some() {
+                if matches!(source, Source::Sweep) || backlog.deleted_at.is_some() {
                     acknowledged.push(event);
                 }
                 continue;
@@ -290,6 +311,46 @@ impl Publisher {
                     tracing::warn!(%error, "a user could not be parked");
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::DateTime;
+    use service_kit::prometheus::Registry;
+
+    use super::*;
+    use crate::store::AuditPart;
+
+    fn backlog(events: usize) -> Backlog {
+        let event = |sequence| PendingEvent {
+            id: Uuid::nil().into(),
+            event_type: "user.logged_in.v1".to_owned(),
+            sequence,
+            at: DateTime::from_millis(0),
+            data: "{}".to_owned(),
+            trace_parent: None,
+            audit: AuditPart::default(),
+        };
+        let pending_events = (1..).take(events).map(event).collect();
+        Backlog { user: Uuid::nil().into(), deleted_at: None, pending_events, parked: None }
+    }
+
+    #[test]
+    fn the_fast_path_is_bounded_in_users_and_in_events() {
+        for (each, expected) in [(1, FAST_PATH), (100, FAST_PATH_EVENTS / 100)] {
+            let metrics = RelayMetrics::register(&Registry::new()).unwrap();
+            let (fast, mut offered) = mpsc::channel(FAST_PATH);
+            let relay = Relay { fast, room: Arc::new(Semaphore::new(FAST_PATH_EVENTS)), metrics };
+            for _ in 0..expected + 5 {
+                relay.offer(backlog(each));
+            }
+            assert_eq!((offered.len(), relay.metrics.fast_path_dropped.get()), (expected, 5));
+            // Whoever was published makes room.
+            drop(offered.try_recv());
+            relay.offer(backlog(each));
+            assert_eq!((offered.len(), relay.metrics.fast_path_dropped.get()), (expected, 5));
         }
     }
 }

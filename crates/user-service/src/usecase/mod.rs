@@ -40,6 +40,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use service_kit::{Clock, Ids};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -134,19 +135,24 @@ pub struct Rules {
     pub totp_issuer: String,
 }
 
+/// Writes under way. They outlive their clients, whose number would bound them otherwise.
+const WRITES: usize = 4096;
+
 /// Runs writes to their end even if the client goes away: a handler may be dropped at
 /// any await.
 #[derive(Clone)]
 pub struct Writes {
     runtime: tokio::runtime::Handle,
     tasks: TaskTracker,
+    room: Arc<Semaphore>,
 }
 
 impl Writes {
     /// Writes run on the runtime in which this is called.
     #[must_use]
     pub fn on_this_runtime() -> Self {
-        Self { runtime: tokio::runtime::Handle::current(), tasks: TaskTracker::new() }
+        let room = Arc::new(Semaphore::new(WRITES));
+        Self { runtime: tokio::runtime::Handle::current(), tasks: TaskTracker::new(), room }
     }
 
     /// Waits until none is under way; no new ones may come then.
@@ -156,7 +162,14 @@ impl Writes {
     }
 
     async fn to_the_end<T: Send + 'static>(&self, write: impl Future<Output = T> + Send + 'static) -> T {
-        let task = self.tasks.spawn_on(with_standing(write).in_current_span(), &self.runtime);
+        // Not for long: each write has the deadlines of its operations. Who goes away here has
+        // written nothing.
+        let room = Arc::clone(&self.room).acquire_owned().await;
+        let write = async move {
+            let _room = room.expect("the semaphore is never closed");
+            with_standing(write).await
+        };
+        let task = self.tasks.spawn_on(write.in_current_span(), &self.runtime);
         let (output, standing) = task.await.expect("a write is never aborted, and a panic ends the process");
         standing.into_iter().for_each(throttle::tell);
         output
