@@ -7,6 +7,7 @@
 //! | [`cli`] | `--config FILE`, exit codes |
 //! | [`telemetry`] | logging: readable on a terminal, JSON otherwise |
 //! | [`lifecycle`] | signals, background tasks, the two phases of a shutdown, the panic hook |
+//! | [`http_server`] | bounds of an HTTP server: connections, and the time that a slow one may stay |
 //! | [`ops`] | `/livez`, `/readyz`, `/metrics`, and the `healthcheck` command |
 //! | [`mongo`] | a client with our guarantees, operations under a deadline, errors that are safe to log, indexes |
 //! | [`kafka`] | a client configuration in which our guarantees cannot be overridden |
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod fail_points;
+pub mod http_server;
 pub mod kafka;
 pub mod lifecycle;
 pub mod mongo;

@@ -13,7 +13,6 @@ use crate::config::{LogConfig, LogFormat};
 
 /// Dependencies that say more at `info` than an operator wants to read.
 const NOISY: &[&str] = &[
-    "actix_http",
     "actix_server",
     "actix_web",
     "h2",
@@ -29,6 +28,10 @@ const NOISY: &[&str] = &[
     "rustls",
     "tokio_util",
 ];
+
+/// What clients do wrong is an error to it, at a line for each of their connections. Silent,
+/// unless a directive names it.
+const OF_CLIENTS: &str = "actix_http";
 
 /// Sends log lines to standard error, in the format and from the level that the
 /// configuration says. Standard output belongs to the commands' results.
@@ -60,13 +63,16 @@ pub fn init(config: &LogConfig) -> anyhow::Result<()> {
 }
 
 /// `info`, or directives as `info,user_service=debug,mongodb=debug`. Noisy
-/// dependencies are capped at `warn` unless a directive names them.
+/// dependencies are capped at `warn`, and `actix_http` is silent, unless a directive names them.
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     let cap = match level.trim().parse::<LevelFilter>() {
         Ok(plain) => plain.min(LevelFilter::WARN),
         Err(_) => LevelFilter::WARN,
     };
     let mut directives: Vec<String> = NOISY.iter().map(|name| format!("{name}={cap}")).collect();
+    if !level.contains(OF_CLIENTS) {
+        directives.push(format!("{OF_CLIENTS}=off"));
+    }
     directives.push(level.trim().to_owned());
     EnvFilter::builder()
         .parse(directives.join(","))
@@ -85,6 +91,12 @@ mod tests {
         let text = filter("info,mongodb=trace").unwrap().to_string();
         assert!(text.contains("mongodb=trace"), "{text}");
         assert!(!text.contains("mongodb=warn"), "{text}");
+    }
+
+    #[test]
+    fn what_strangers_send_is_not_our_error() {
+        assert!(filter("info").unwrap().to_string().contains("actix_http=off"));
+        assert!(!filter("info,actix_http=debug").unwrap().to_string().contains("off"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::Context;
 use events::sealing::PublicKey;
 use mongodb::{Client, Database};
 use service_kit::{
-    Check, CheckState, Clock, Health, Ids, Lifecycle, kafka, mongo,
+    Check, CheckState, Clock, Health, Ids, Lifecycle, http_server, kafka, mongo,
     ops::{self, OpsServer},
     prometheus::Registry,
 };
@@ -21,7 +21,7 @@ use crate::{
     domain::{AttributeRules, PasswordPolicy},
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
-    http::{self, AllowedOrigins, HttpMetrics, RequestScope, TrustedProxies},
+    http::{self, AllowedOrigins, BoundedAnswers, HttpMetrics, RequestScope, TrustedProxies},
     keys::{KeyEncryptionKey, SigningKeys},
     metrics::{AccountMetrics, RelayMetrics},
     outbox::Outbox,
@@ -30,12 +30,6 @@ use crate::{
     tokens::{AccessTokens, MfaTokens, RefreshTokens},
     usecase::{Accounts, BackgroundQueue, Limits, Passwords, Rules, Throttle, Writes},
 };
-
-/// A client that has not sent its head by then is disconnected.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Connections of one worker thread; beyond it they wait to be accepted.
-const CONNECTIONS: usize = 25_000;
 
 /// The service, listening but not yet waited for.
 pub struct Application {
@@ -283,20 +277,29 @@ fn api_server(
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
     let origins = allowed_origins(config)?;
-    let (host, port) = (config.http.host.as_str(), config.http.port);
+    let http = &config.http;
+    let (host, port, request_timeout) = (http.host.as_str(), http.port, http.request_timeout);
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let connections = http_server::most_connections(http.max_connections);
+    let answers = BoundedAnswers::default();
     let server = HttpServer::new(move || {
+        let answers = answers.clone();
         App::new()
             .app_data(accounts.clone())
             .app_data(scope.clone())
+            .wrap(from_fn(move |request, next| answers.clone().hold(request, next)))
             .wrap(origins.middleware())
             .wrap(from_fn(http::rate_limit_headers))
             .wrap(from_fn(http::request_context))
-            .wrap(from_fn(http::guard_body))
+            .wrap(from_fn(move |request, next| http_server::guard_body(request_timeout, request, next)))
             .configure(http::configure)
     })
-    .client_request_timeout(HEAD_DEADLINE)
-    .keep_alive(KEEP_ALIVE)
-    .max_connections(CONNECTIONS)
+    .workers(workers)
+    // Of each worker.
+    .max_connections((connections / workers).max(1))
+    .client_request_timeout(request_timeout)
+    .keep_alive(http.keep_alive)
+    .on_connect(http_server::prepared(http.unread_timeout))
     // A client that goes away takes its request along, so a waiting hash is skipped.
     .h1_allow_half_closed(false)
     .shutdown_timeout(config.shutdown.grace.as_secs())

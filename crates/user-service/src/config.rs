@@ -51,6 +51,31 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<String>,
     #[serde(deserialize_with = "service_kit::config::list")]
     pub cors_allowed_origins: Vec<String>,
+    pub max_connections: usize,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub request_timeout: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub unread_timeout: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
+    pub keep_alive: Duration,
+}
+
+impl HttpConfig {
+    fn validate(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            (1..=1_000_000).contains(&self.max_connections),
+            "http.max_connections must be between 1 and 1000000"
+        );
+        let bounds = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
+        for (key, value) in [
+            ("request_timeout", self.request_timeout),
+            ("unread_timeout", self.unread_timeout),
+            ("keep_alive", self.keep_alive),
+        ] {
+            anyhow::ensure!(bounds.contains(&value), "http.{key} must be between 1s and 1h");
+        }
+        Ok(())
+    }
 }
 
 /// Kafka, and how many partitions the topic has.
@@ -228,6 +253,7 @@ impl Config {
     /// # Errors
     /// Names the key and what it should be.
     pub fn validate(&self) -> anyhow::Result<()> {
+        self.http.validate()?;
         anyhow::ensure!(self.kafka.partitions > 0, "kafka.partitions must be at least 1");
         anyhow::ensure!(
             (2..=10_000).contains(&self.relay.max_pending_per_user),

@@ -4,19 +4,29 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    time::Duration,
 };
 
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::ServerHandle,
     http::header,
+    middleware::from_fn,
     web::{self, Data},
 };
 use prometheus::{Encoder as _, Registry, TextEncoder, process_collector::ProcessCollector};
 use tokio::task::JoinHandle;
 
 use super::{Health, Status};
-use crate::config::OpsConfig;
+use crate::{
+    config::OpsConfig,
+    http_server::{guard_body, prepared},
+};
+
+/// Probes and scrapers are few.
+const CONNECTIONS: usize = 256;
+/// For a head, for a body that nobody wants, between requests, and without reading an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The ops endpoint cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +74,17 @@ pub fn serve(config: &OpsConfig, health: Health, registry: Registry) -> Result<O
     let listener = TcpListener::bind((config.host.trim_matches(['[', ']']), config.port)).map_err(unusable)?;
     let address = listener.local_addr().map_err(unusable)?;
     let server = HttpServer::new(move || {
-        App::new().app_data(Data::new(health.clone())).app_data(Data::new(registry.clone())).configure(routes)
+        App::new()
+            .app_data(Data::new(health.clone()))
+            .app_data(Data::new(registry.clone()))
+            .wrap(from_fn(|request, next| guard_body(PATIENCE, request, next)))
+            .configure(routes)
     })
     .workers(1)
+    .max_connections(CONNECTIONS)
+    .client_request_timeout(PATIENCE)
+    .keep_alive(PATIENCE)
+    .on_connect(prepared(PATIENCE))
     .disable_signals()
     .shutdown_timeout(1)
     .listen(listener)

@@ -82,7 +82,7 @@ enum Declared {
 }
 
 /// Checks the headers now, and returns the future that reads the body up to [`MAX_BODY_BYTES`]. Its
-/// deadline is set by `body_guard`.
+/// deadline is set by `service_kit::http_server::guard_body`.
 fn read(
     request: &HttpRequest,
     payload: &mut Payload,

@@ -7,8 +7,8 @@ mod admin;
 mod audit_body;
 mod auth;
 pub mod bearer;
-pub mod body_guard;
 pub mod body_schema;
+pub mod bounded_answers;
 pub mod client_address;
 pub mod conditional;
 pub mod cross_origin;
@@ -26,6 +26,8 @@ mod paging;
 mod path_id;
 pub mod problem;
 pub mod problem_pages;
+#[cfg(test)]
+mod properties;
 mod query;
 mod rate_limit;
 mod refusals;
@@ -37,7 +39,7 @@ mod strict_json;
 mod users;
 mod validation;
 
-pub use body_guard::guard_body;
+pub use bounded_answers::BoundedAnswers;
 pub use client_address::TrustedProxies;
 pub use cross_origin::AllowedOrigins;
 pub use http_metrics::HttpMetrics;

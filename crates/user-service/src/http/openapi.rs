@@ -1,9 +1,11 @@
 //! OpenAPI 3.1, generated from the handlers, and Swagger UI for it under `/docs`.
 
+use std::sync::OnceLock;
+
 use actix_web::{
     HttpResponse,
     http::header,
-    web::{self, ServiceConfig},
+    web::{self, Bytes, ServiceConfig},
 };
 use utoipa::{
     Modify, OpenApi,
@@ -150,7 +152,10 @@ pub fn document() -> String {
 
 /// `GET /api/openapi.json`
 pub(super) async fn get() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(document())
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    // It never changes, and takes milliseconds to make.
+    let document = DOCUMENT.get_or_init(|| document().into());
+    HttpResponse::Ok().content_type("application/json").body(document.clone())
 }
 
 /// Swagger UI, from the binary itself.

@@ -28,22 +28,12 @@ use actix_web::{
 use futures_util::{Stream, StreamExt};
 use tokio::time::Sleep;
 
-/// How long a client may take to send a body, from when the first byte is wanted.
-const DEADLINE: Duration = Duration::from_secs(10);
-
-/// The outermost middleware, around `request_context`. A body that is late ends in
-/// `PayloadError::Io` with `TimedOut`.
+/// The outermost middleware. `deadline` is how long a client may take to send a body, from
+/// when the first byte is wanted; one that is late ends in `PayloadError::Io` with `TimedOut`.
 ///
 /// # Errors
 /// Those of the inner service.
 pub async fn guard_body(
-    request: ServiceRequest,
-    next: Next<BoxBody>,
-) -> Result<ServiceResponse<GuardedResponse>, Error> {
-    guard_body_for(DEADLINE, request, next).await
-}
-
-async fn guard_body_for(
     deadline: Duration,
     mut request: ServiceRequest,
     next: Next<BoxBody>,
@@ -121,14 +111,13 @@ impl MessageBody for GuardedResponse {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::{App, HttpServer, ResponseError, middleware::from_fn, web};
+    use actix_web::{App, HttpServer, error::ErrorForbidden, middleware::from_fn, web};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
     };
 
     use super::*;
-    use crate::http::problem::Problem;
 
     async fn echo(body: Result<Bytes, Error>) -> HttpResponse {
         match body {
@@ -138,7 +127,7 @@ mod tests {
     }
 
     async fn refuse_early<B>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
-        if request.path() == "/refused-early" { Err(Problem::Forbidden.into()) } else { next.call(request).await }
+        if request.path() == "/refused-early" { Err(ErrorForbidden("no")) } else { next.call(request).await }
     }
 
     /// Sends `request` and then nothing more; what comes back until the server closes.
@@ -146,9 +135,9 @@ mod tests {
         let server = HttpServer::new(|| {
             App::new()
                 .wrap(from_fn(refuse_early))
-                .wrap(from_fn(|request, next| guard_body_for(Duration::from_millis(100), request, next)))
+                .wrap(from_fn(|request, next| guard_body(Duration::from_millis(100), request, next)))
                 .route("/echo", web::post().to(echo))
-                .route("/refused", web::post().to(|| async { Problem::Unauthorized.error_response() }))
+                .route("/refused", web::post().to(|| async { HttpResponse::Unauthorized().finish() }))
                 .route("/empty", web::post().to(|| async { HttpResponse::NoContent().finish() }))
         })
         .workers(1)

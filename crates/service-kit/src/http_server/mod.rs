@@ -1,0 +1,8 @@
+//! What keeps an HTTP server bounded: how many connections there are, and how long one that
+//! sends or takes nothing may stay.
+
+mod body_guard;
+mod connections;
+
+pub use body_guard::{GuardedResponse, guard_body};
+pub use connections::{most_connections, prepared};
