@@ -1,0 +1,167 @@
+//! Ten times as many logins and registrations as there is time to hash for.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use test_support::{Answer, Api, DEADLINE, Person, Service, Stack, World, eventually};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
+
+use crate::process::{Usage, alone, chosen, percentile};
+
+const MAX_WAIT: Duration = Duration::from_millis(500);
+/// Enough to keep one hash thread busy.
+const SATURATING: usize = 6;
+const SATURATION: Duration = Duration::from_secs(3);
+const CONNECTIONS: usize = 300;
+/// How much more is asked for than can be done.
+const TIMES: u32 = 10;
+
+/// What one client was answered, and how soon.
+#[derive(Debug, Default)]
+struct Tally {
+    accepted: Vec<Duration>,
+    refused: Vec<Duration>,
+    others: Vec<String>,
+}
+
+impl Tally {
+    fn count(&mut self, answer: &Answer, took: Duration) {
+        match answer.status {
+            200 | 201 => self.accepted.push(took),
+            503 if answer.problem() == "overloaded"
+                && answer.header("retry-after").parse().is_ok_and(|s: u32| s > 0) =>
+            {
+                self.refused.push(took);
+            }
+            status => self.others.push(format!("{status} {}", answer.text)),
+        }
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        self.accepted.extend(other.accepted);
+        self.refused.extend(other.refused);
+        self.others.extend(other.others);
+        self
+    }
+
+    fn sorted(mut self) -> Self {
+        self.accepted.sort_unstable();
+        self.refused.sort_unstable();
+        self
+    }
+}
+
+/// Logs in, or registers somebody else at each fifth time, until told to stop; with `pace`
+/// between the beginnings of two requests.
+async fn client(
+    api: Api,
+    number: usize,
+    person: Person,
+    world: World,
+    pace: Duration,
+    stop: watch::Receiver<bool>,
+) -> Tally {
+    let mut tally = Tally::default();
+    // Not all at the same moment.
+    sleep(pace.mul_f64(number as f64 / CONNECTIONS as f64)).await;
+    for turn in 0.. {
+        if *stop.borrow() {
+            break;
+        }
+        let started = Instant::now();
+        let answer = if turn % 5 == 4 {
+            api.register(&world.person(&format!("o{number}x{turn}"))).await
+        } else {
+            let credentials = json!({ "identifier": person.email, "password": person.password });
+            api.post("/api/auth/login", &credentials).await
+        };
+        let took = started.elapsed();
+        tally.count(&answer, took);
+        sleep(pace.saturating_sub(took)).await;
+    }
+    tally
+}
+
+/// So many clients for so long; what all of them were answered, and what the service held meanwhile.
+async fn load(
+    service: &Service,
+    world: &World,
+    clients: usize,
+    pace: Duration,
+    length: Duration,
+) -> (Tally, Vec<Usage>) {
+    let (told, stop) = watch::channel(false);
+    let mut running = JoinSet::new();
+    for number in 0..clients {
+        let person = world.person("regular");
+        running.spawn(client(service.api(), number, person, world.clone(), pace, stop.clone()));
+    }
+    let until = Instant::now() + length;
+    let mut held = Vec::new();
+    while Instant::now() < until {
+        sleep(Duration::from_millis(200)).await;
+        held.push(Usage::of(service.pid()));
+        assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port does not answer");
+    }
+    told.send_replace(true);
+    let tallies = running.join_all().await;
+    (tallies.into_iter().fold(Tally::default(), Tally::and).sorted(), held)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_times_the_capacity_is_refused_quickly_and_what_is_accepted_is_served_as_ever() {
+    let _alone = alone().await;
+    let world = World::new(&Stack::from_env(), "overload").await;
+    let spec = world.user_service().set("HASHING__THREADS", "1").set("HASHING__MAX_WAIT", "500ms");
+    // Hashes that are slow even on a good machine, so that ten times as many are few requests.
+    let service = spec.set("HASHING__MEMORY_KIB", "32768").set("HASHING__ITERATIONS", "2").start().await;
+    let _ = service.api().register(&world.person("regular")).await.expect(201);
+
+    let (saturated, before) = load(&service, &world, SATURATING, Duration::ZERO, SATURATION).await;
+    assert!(saturated.others.is_empty(), "{:?}", saturated.others.first());
+    let capacity = saturated.accepted.len() as f64 / SATURATION.as_secs_f64();
+    let (usual, before) = (percentile(&saturated.accepted, 95), *before.last().expect("it was measured"));
+    // Warm as well: all threads and connections to the database that there will be.
+    let length = Duration::from_secs(chosen("OVERLOAD_SECONDS", 8));
+    let pace = Duration::from_secs_f64(CONNECTIONS as f64 / (capacity * f64::from(TIMES)));
+    let (overloaded, held) = load(&service, &world, CONNECTIONS, pace, length).await;
+
+    let goodput = overloaded.accepted.len() as f64 / length.as_secs_f64();
+    let (accepted, refused) = (&overloaded.accepted, &overloaded.refused);
+    println!(
+        "capacity {capacity:.1}/s, usual p95 {usual:?}; offered {:.1}/s for {length:?}: served {goodput:.1}/s, accepted \
+         p50 {:?} p95 {:?}, refused {} p50 {:?} p95 {:?}",
+        (accepted.len() + refused.len()) as f64 / length.as_secs_f64(),
+        percentile(accepted, 50),
+        percentile(accepted, 95),
+        refused.len(),
+        percentile(refused, 50),
+        percentile(refused, 95),
+    );
+    assert!(overloaded.others.is_empty(), "{} of {:?}", overloaded.others.len(), overloaded.others.first());
+    assert!(refused.len() > 3 * accepted.len(), "{} refused, {} accepted", refused.len(), accepted.len());
+    assert!(goodput > 0.6 * capacity, "{goodput:.1}/s of {capacity:.1}/s");
+    let bound = 2 * MAX_WAIT + 4 * usual;
+    assert!(percentile(accepted, 95) < bound, "{:?} of at most {bound:?}", percentile(accepted, 95));
+    assert!(percentile(refused, 50) < usual, "{:?}, a login takes {usual:?}", percentile(refused, 50));
+    assert!(percentile(refused, 95) < bound, "{:?} of at most {bound:?}", percentile(refused, 95));
+
+    let (early, late) = held.split_at(held.len() / 3);
+    let most = |held: &[Usage], of: fn(&Usage) -> u64| held.iter().map(of).max().unwrap_or_default();
+    let (first, last) = (most(early, |usage| usage.resident_kib), most(late, |usage| usage.resident_kib));
+    println!("resident {} KiB before, {first} KiB early, {last} KiB late; {before:?}", before.resident_kib);
+    assert!(last < first + first / 5 + 16 * 1024, "resident grew from {first} to {last} KiB");
+    let descriptors = held.iter().map(|usage| usage.descriptors).max().unwrap_or_default();
+    assert!(descriptors <= before.descriptors + CONNECTIONS + 100, "{descriptors}, {} before", before.descriptors);
+    let threads = most(&held, |usage| usage.threads);
+    assert!(threads <= before.threads + 16, "{threads} threads, {} before", before.threads);
+
+    // Over at once: what waited has been served, and the next one is.
+    eventually(DEADLINE, "an empty queue", async || {
+        (service.metric("user_service_hash_queue_length", "").await == 0.0).then_some(())
+    })
+    .await;
+    let started = Instant::now();
+    let _ = service.api().login(&world.person("regular")).await;
+    assert!(started.elapsed() < bound, "{:?} after it", started.elapsed());
+}
