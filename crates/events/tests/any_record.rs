@@ -99,12 +99,14 @@ fn other_member() -> impl Strategy<Value = Value> {
 }
 
 /// The places of all values in a document, the whole of it first.
-fn places(value: &Value, at: String, found: &mut Vec<String>) {
-    found.push(at.clone());
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
     match value {
-        Value::Object(members) => members.iter().for_each(|(name, value)| places(value, format!("{at}/{name}"), found)),
+        Value::Object(members) => {
+            members.iter().for_each(|(name, value)| places(value, &format!("{at}/{name}"), found));
+        }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, value)| places(value, format!("{at}/{n}"), found));
+            items.iter().enumerate().for_each(|(n, value)| places(value, &format!("{at}/{n}"), found));
         }
         _ => {}
     }
@@ -114,7 +116,7 @@ fn with_another_member(mut record: Record, place: Index, other: Value) -> Record
     let value = record.value.as_deref().expect("an example has a value");
     let mut data: Value = serde_json::from_slice(value).expect("an example's value is JSON");
     let mut found = Vec::new();
-    places(&data, String::new(), &mut found);
+    places(&data, "", &mut found);
     *data.pointer_mut(place.get(&found[..]).as_str()).expect("the place was found") = other;
     record.value = Some(data.to_string().into_bytes());
     record
@@ -192,7 +194,7 @@ fn a_trace_parent_that_is_read_is_written_the_same() {
         if let Some(read) = TraceParent::parse(text) {
             prop_assert_eq!(TraceParent::parse(read.as_str()), Some(read.clone()));
             prop_assert_eq!(read.as_str().len(), 55);
-            prop_assert_eq!(read.as_str()[2..].as_bytes(), &text.as_bytes()[2..55]);
+            prop_assert_eq!(&read.as_str().as_bytes()[2..], &text.as_bytes()[2..55]);
         }
         Ok(())
     });

@@ -34,7 +34,7 @@ const LONGEST_PROBLEM: usize = 16 * 1024;
 const SECRET: &str = "s3cr3t-p4ss";
 
 /// One or two lines of a header, as far as a client can send them.
-fn headers(name: HeaderName, value: &[u8]) -> HeaderMap {
+fn headers(name: &HeaderName, value: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in value.splitn(2, |byte| *byte == b'\n') {
         if let Ok(value) = HeaderValue::from_bytes(line) {
@@ -60,7 +60,7 @@ fn a_stranger_never_chooses_the_address_and_a_proxy_only_among_those_it_names() 
     let proxy: IpAddr = Ipv4Addr::new(10, 1, 2, 3).into();
     corpus!("header").holds_for_bytes(|value| {
         for name in [header::X_FORWARDED_FOR, header::FORWARDED] {
-            let headers = headers(name, value);
+            let headers = headers(&name, value);
             prop_assert_eq!(proxies.client_address(stranger, &headers), stranger);
             let client = proxies.client_address(proxy, &headers);
             prop_assert_eq!(client, client.to_canonical());
@@ -98,11 +98,11 @@ fn a_configured_proxy_or_origin_is_one_or_refused_by_its_name() {
 #[test]
 fn a_condition_is_a_list_of_tags_or_refused() {
     corpus!("header").holds_for_bytes(|value| {
-        match IfMatch::from_headers(&headers(header::IF_MATCH, value)) {
+        match IfMatch::from_headers(&headers(&header::IF_MATCH, value)) {
             Ok(condition) => prop_assert_eq!(condition.allows(7), condition.check(7).is_ok()),
             Err(problem) => refused(&problem)?,
         }
-        if let Err(problem) = IfNoneMatch::from_headers(&headers(header::IF_NONE_MATCH, value)) {
+        if let Err(problem) = IfNoneMatch::from_headers(&headers(&header::IF_NONE_MATCH, value)) {
             refused(&problem)?;
         }
         Ok(())
@@ -112,7 +112,7 @@ fn a_condition_is_a_list_of_tags_or_refused() {
 #[test]
 fn a_language_is_one_of_ours() {
     corpus!("header").holds_for_bytes(|value| {
-        let language = Language::from_headers(&headers(header::ACCEPT_LANGUAGE, value));
+        let language = Language::from_headers(&headers(&header::ACCEPT_LANGUAGE, value));
         prop_assert!(Language::ALL.contains(&language));
         Ok(())
     });
@@ -121,7 +121,7 @@ fn a_language_is_one_of_ours() {
 #[test]
 fn a_bearer_token_is_short_and_of_its_letters() {
     corpus!("header").holds_for_bytes(|value| {
-        let headers = headers(header::AUTHORIZATION, value);
+        let headers = headers(&header::AUTHORIZATION, value);
         match bearer_token(&headers) {
             Ok(token) => {
                 prop_assert!((1..=MAX_TOKEN_BYTES).contains(&token.len()));
@@ -136,10 +136,10 @@ fn a_bearer_token_is_short_and_of_its_letters() {
 #[test]
 fn what_goes_into_logs_and_sessions_is_short_and_printable() {
     corpus!("header").holds_for_bytes(|value| {
-        if let Some(agent) = request_context::user_agent(&headers(header::USER_AGENT, value)) {
+        if let Some(agent) = request_context::user_agent(&headers(&header::USER_AGENT, value)) {
             prop_assert!((1..=256).contains(&agent.chars().count()) && !agent.chars().any(char::is_control));
         }
-        let id = request_context::sane_request_id(&headers(HeaderName::from_static("x-request-id"), value));
+        let id = request_context::sane_request_id(&headers(&HeaderName::from_static("x-request-id"), value));
         if let Some(id) = id {
             prop_assert!((1..=128).contains(&id.len()) && HeaderValue::from_str(&id).is_ok());
         }
@@ -200,7 +200,7 @@ proptest! {
 
     #[test]
     fn a_version_is_its_own_tag(version in any::<i64>(), other in any::<i64>()) {
-        let condition = IfMatch::from_headers(&headers(header::IF_MATCH, etag(version).as_bytes())).expect("a tag");
+        let condition = IfMatch::from_headers(&headers(&header::IF_MATCH, etag(version).as_bytes())).expect("a tag");
         prop_assert!(condition.allows(version));
         prop_assert_eq!(condition.allows(other), other == version);
     }
@@ -259,7 +259,7 @@ fn any_content_type_or_encoding_is_known_or_refused() {
     corpus!("header").holds_for_bytes(|value| {
         for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LENGTH] {
             let mut request = TestRequest::post().set_payload("{}");
-            for (name, value) in headers(name.clone(), value).iter() {
+            for (name, value) in headers(&name, value).iter() {
                 request = request.append_header((name.clone(), value.clone()));
             }
             let (request, mut payload) = request.to_http_parts();
