@@ -7,7 +7,8 @@ use super::RenderError;
 /// The address with its domain in ASCII (RFC 5890) and lower case. The local part stays as it is:
 /// one outside ASCII needs a server with SMTPUTF8.
 pub(super) fn normalised(address: &str) -> Result<Address, RenderError> {
-    if address.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    // Ours are at most 254 bytes as A-labels; no line of a mail may have more than 998.
+    if address.len() > 512 || address.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(RenderError::Recipient);
     }
     let (local, domain) = address.rsplit_once('@').ok_or(RenderError::Recipient)?;

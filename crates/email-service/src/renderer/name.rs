@@ -5,15 +5,21 @@
 
 /// Longer names are cut. In characters.
 const MAX_LENGTH: usize = 64;
+/// The same of addresses; RFC 5321 has 64 octets before the @ and 255 behind it.
+const MAX_ADDRESS: usize = 320;
 
 /// The name on one line, without characters that are invisible or change direction; `None` if
 /// nothing is left.
 pub(super) fn cleaned(name: &str) -> Option<String> {
-    one_line(name).map(|line| shortened(&line))
+    visible_line(name).map(|line| shortened(&line, MAX_LENGTH))
 }
 
-/// As [`cleaned`], whole. For addresses, which are bounded where they come from.
+/// As [`cleaned`], for addresses: whole if they can be one.
 pub(super) fn one_line(text: &str) -> Option<String> {
+    visible_line(text).map(|line| shortened(&line, MAX_ADDRESS))
+}
+
+fn visible_line(text: &str) -> Option<String> {
     let visible: String =
         text.chars().map(|c| if is_break(c) { ' ' } else { c }).filter(|c| !is_invisible(*c)).collect();
     let words: Vec<&str> = visible.split_whitespace().collect();
@@ -46,12 +52,12 @@ fn is_invisible(c: char) -> bool {
         | '\u{E0000}'..='\u{E007F}')
 }
 
-fn shortened(line: &str) -> String {
+fn shortened(line: &str, most: usize) -> String {
     let chars: Vec<char> = line.chars().collect();
-    if chars.len() <= MAX_LENGTH {
+    if chars.len() <= most {
         return line.to_owned();
     }
-    let mut end = MAX_LENGTH - 1;
+    let mut end = most - 1;
     while end > 1 && (belongs_to_previous(chars[end]) || chars[end - 1] == '\u{200D}') {
         end -= 1;
     }

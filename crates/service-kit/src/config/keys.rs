@@ -154,9 +154,11 @@ impl Keys {
         let files = self.secrets.iter().map(|secret| format!("{secret}_file"));
         let known = self.leaves().map(str::to_owned);
         let known = known.chain(self.secrets.iter().cloned()).chain(files);
+        // No key is as long, and the comparison takes the product of the lengths.
+        let begin: String = key.chars().take(128).collect();
         let nearest = known
             .chain(self.open.iter().cloned())
-            .min_by_key(|candidate| strsim::damerau_levenshtein(candidate, key))
+            .min_by_key(|candidate| strsim::damerau_levenshtein(candidate, &begin))
             .unwrap_or_default();
         let nearest = match origin {
             Origin::Variable(_) => self.variable_of(&nearest),
