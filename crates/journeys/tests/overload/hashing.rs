@@ -15,6 +15,8 @@ const SATURATION: Duration = Duration::from_secs(3);
 const CONNECTIONS: usize = 300;
 /// How much more is asked for than can be done.
 const TIMES: u32 = 10;
+/// How often to try on a machine that becomes faster or slower while it is measured.
+const TRIES: u32 = 4;
 
 /// What one client was answered, and how soon.
 #[derive(Debug, Default)]
@@ -108,6 +110,40 @@ async fn load(
     (tallies.into_iter().fold(Tally::default(), Tally::and).sorted(), held)
 }
 
+/// A time of saturation, and the overload after it.
+struct Measured {
+    /// Logins and registrations a second at saturation, and the 95th percentile of their time.
+    capacity: f64,
+    usual: Duration,
+    before: Usage,
+    overloaded: Tally,
+    held: Vec<Usage>,
+    length: Duration,
+}
+
+/// Overload is a multiple of what the machine could do just before; where it can do another
+/// amount just after, because it has other work, that is no measure, and it is taken again.
+async fn measured(service: &Service, world: &World) -> Measured {
+    let mut tried = 0;
+    loop {
+        let (saturated, before) = load(service, world, SATURATING, Duration::ZERO, SATURATION).await;
+        assert!(saturated.others.is_empty(), "{:?}", saturated.others.first());
+        let capacity = saturated.accepted.len().max(1) as f64 / SATURATION.as_secs_f64();
+        let (usual, before) = (percentile(&saturated.accepted, 95), *before.last().expect("it was measured"));
+        // Warm as well: all threads and connections to the database that there will be.
+        let length = Duration::from_secs(chosen("OVERLOAD_SECONDS", 8));
+        let pace = Duration::from_secs_f64(CONNECTIONS as f64 / (capacity * f64::from(TIMES)));
+        let (overloaded, held) = load(service, world, CONNECTIONS, pace, length).await;
+        let (after, _) = load(service, world, SATURATING, Duration::ZERO, SATURATION).await;
+        let change = after.accepted.len() as f64 / SATURATION.as_secs_f64() / capacity;
+        tried += 1;
+        if (0.7..1.4).contains(&change) || tried == TRIES {
+            return Measured { capacity, usual, before, overloaded, held, length };
+        }
+        println!("the machine does {change:.2} of what it did before: measured again");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_times_the_capacity_is_refused_quickly_and_what_is_accepted_is_served_as_ever() {
     let _alone = alone().await;
@@ -117,15 +153,7 @@ async fn ten_times_the_capacity_is_refused_quickly_and_what_is_accepted_is_serve
     let service = spec.set("HASHING__MEMORY_KIB", "32768").set("HASHING__ITERATIONS", "2").start().await;
     let _ = service.api().register(&world.person("regular")).await.expect(201);
 
-    let (saturated, before) = load(&service, &world, SATURATING, Duration::ZERO, SATURATION).await;
-    assert!(saturated.others.is_empty(), "{:?}", saturated.others.first());
-    let capacity = saturated.accepted.len() as f64 / SATURATION.as_secs_f64();
-    let (usual, before) = (percentile(&saturated.accepted, 95), *before.last().expect("it was measured"));
-    // Warm as well: all threads and connections to the database that there will be.
-    let length = Duration::from_secs(chosen("OVERLOAD_SECONDS", 8));
-    let pace = Duration::from_secs_f64(CONNECTIONS as f64 / (capacity * f64::from(TIMES)));
-    let (overloaded, held) = load(&service, &world, CONNECTIONS, pace, length).await;
-
+    let Measured { capacity, usual, before, overloaded, held, length } = measured(&service, &world).await;
     let goodput = overloaded.accepted.len() as f64 / length.as_secs_f64();
     let (accepted, refused) = (&overloaded.accepted, &overloaded.refused);
     println!(
