@@ -1,6 +1,9 @@
 //! Ten times as many logins and registrations as there is time to hash for.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use test_support::{Answer, Api, DEADLINE, Person, Service, Stack, World, eventually};
@@ -15,8 +18,11 @@ const SATURATION: Duration = Duration::from_secs(3);
 const CONNECTIONS: usize = 300;
 /// How much more is asked for than can be done.
 const TIMES: u32 = 10;
-/// How often to try on a machine that becomes faster or slower while it is measured.
-const TRIES: u32 = 4;
+/// How often to measure on a machine that becomes faster or slower meanwhile.
+const TRIES: usize = 4;
+
+/// How many have been registered: nobody twice.
+static REGISTERED: AtomicUsize = AtomicUsize::new(0);
 
 /// What one client was answered, and how soon.
 #[derive(Debug, Default)]
@@ -72,7 +78,8 @@ async fn client(
         }
         let started = Instant::now();
         let answer = if turn % 5 == 4 {
-            api.register(&world.person(&format!("o{number}x{turn}"))).await
+            let name = format!("new{}", REGISTERED.fetch_add(1, Ordering::Relaxed));
+            api.register(&world.person(&name)).await
         } else {
             let credentials = json!({ "identifier": person.email, "password": person.password });
             api.post("/api/auth/login", &credentials).await
@@ -121,26 +128,79 @@ struct Measured {
     length: Duration,
 }
 
-/// Overload is a multiple of what the machine could do just before; where it can do another
-/// amount just after, because it has other work, that is no measure, and it is taken again.
-async fn measured(service: &Service, world: &World) -> Measured {
-    let mut tried = 0;
-    loop {
+impl Measured {
+    async fn take(service: &Service, world: &World) -> Self {
+        // Warms up as well: all threads and connections to the database that there will be.
         let (saturated, before) = load(service, world, SATURATING, Duration::ZERO, SATURATION).await;
         assert!(saturated.others.is_empty(), "{:?}", saturated.others.first());
         let capacity = saturated.accepted.len().max(1) as f64 / SATURATION.as_secs_f64();
         let (usual, before) = (percentile(&saturated.accepted, 95), *before.last().expect("it was measured"));
-        // Warm as well: all threads and connections to the database that there will be.
         let length = Duration::from_secs(chosen("OVERLOAD_SECONDS", 8));
         let pace = Duration::from_secs_f64(CONNECTIONS as f64 / (capacity * f64::from(TIMES)));
         let (overloaded, held) = load(service, world, CONNECTIONS, pace, length).await;
-        let (after, _) = load(service, world, SATURATING, Duration::ZERO, SATURATION).await;
-        let change = after.accepted.len() as f64 / SATURATION.as_secs_f64() / capacity;
-        tried += 1;
-        if (0.7..1.4).contains(&change) || tried == TRIES {
-            return Measured { capacity, usual, before, overloaded, held, length };
+        Self { capacity, usual, before, overloaded, held, length }
+    }
+
+    fn goodput(&self) -> f64 {
+        self.overloaded.accepted.len() as f64 / self.length.as_secs_f64()
+    }
+
+    /// Longer than the queue's bound allows on a machine that does what it did just before.
+    fn bound(&self) -> Duration {
+        2 * MAX_WAIT + 4 * self.usual
+    }
+
+    /// What is not as it should be, or the machine has become slower since `capacity` was taken.
+    fn complaint(&self) -> Option<String> {
+        let (accepted, refused) = (&self.overloaded.accepted, &self.overloaded.refused);
+        let (capacity, goodput, usual, bound) = (self.capacity, self.goodput(), self.usual, self.bound());
+        if refused.len() <= 3 * accepted.len() {
+            return Some(format!("{} refused, {} accepted", refused.len(), accepted.len()));
         }
-        println!("the machine does {change:.2} of what it did before: measured again");
+        if goodput <= 0.6 * capacity {
+            return Some(format!("served {goodput:.1}/s of {capacity:.1}/s"));
+        }
+        let (late, quick, slow) = (percentile(accepted, 95), percentile(refused, 50), percentile(refused, 95));
+        if late >= bound || slow >= bound {
+            return Some(format!("accepted in {late:?}, refused in {slow:?}, of at most {bound:?}"));
+        }
+        (quick >= usual).then(|| format!("refused in {quick:?}, a login takes {usual:?}"))
+    }
+
+    /// True on any machine at any time.
+    fn assert_bounded(&self) {
+        let Self { overloaded, before, held, .. } = self;
+        assert!(overloaded.others.is_empty(), "{} of {:?}", overloaded.others.len(), overloaded.others.first());
+        let (early, late) = held.split_at(held.len() / 3);
+        let most = |held: &[Usage], of: fn(&Usage) -> u64| held.iter().map(of).max().unwrap_or_default();
+        let (first, last) = (most(early, |usage| usage.resident_kib), most(late, |usage| usage.resident_kib));
+        println!("resident {} KiB before, {first} KiB early, {last} KiB late; {before:?}", before.resident_kib);
+        assert!(last < first + first / 5 + 16 * 1024, "resident grew from {first} to {last} KiB");
+        let descriptors = held.iter().map(|usage| usage.descriptors).max().unwrap_or_default();
+        assert!(descriptors <= before.descriptors + CONNECTIONS + 100, "{descriptors}, {} before", before.descriptors);
+        let threads = most(held, |usage| usage.threads);
+        assert!(threads <= before.threads + 16, "{threads} threads, {} before", before.threads);
+    }
+}
+
+impl std::fmt::Display for Measured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (accepted, refused) = (&self.overloaded.accepted, &self.overloaded.refused);
+        write!(
+            f,
+            "capacity {:.1}/s, usual p95 {:?}; offered {:.1}/s for {:?}: served {:.1}/s, accepted p50 {:?} p95 {:?}, \
+             refused {} p50 {:?} p95 {:?}",
+            self.capacity,
+            self.usual,
+            (accepted.len() + refused.len()) as f64 / self.length.as_secs_f64(),
+            self.length,
+            self.goodput(),
+            percentile(accepted, 50),
+            percentile(accepted, 95),
+            refused.len(),
+            percentile(refused, 50),
+            percentile(refused, 95),
+        )
     }
 }
 
@@ -153,36 +213,17 @@ async fn ten_times_the_capacity_is_refused_quickly_and_what_is_accepted_is_serve
     let service = spec.set("HASHING__MEMORY_KIB", "32768").set("HASHING__ITERATIONS", "2").start().await;
     let _ = service.api().register(&world.person("regular")).await.expect(201);
 
-    let Measured { capacity, usual, before, overloaded, held, length } = measured(&service, &world).await;
-    let goodput = overloaded.accepted.len() as f64 / length.as_secs_f64();
-    let (accepted, refused) = (&overloaded.accepted, &overloaded.refused);
-    println!(
-        "capacity {capacity:.1}/s, usual p95 {usual:?}; offered {:.1}/s for {length:?}: served {goodput:.1}/s, accepted \
-         p50 {:?} p95 {:?}, refused {} p50 {:?} p95 {:?}",
-        (accepted.len() + refused.len()) as f64 / length.as_secs_f64(),
-        percentile(accepted, 50),
-        percentile(accepted, 95),
-        refused.len(),
-        percentile(refused, 50),
-        percentile(refused, 95),
-    );
-    assert!(overloaded.others.is_empty(), "{} of {:?}", overloaded.others.len(), overloaded.others.first());
-    assert!(refused.len() > 3 * accepted.len(), "{} refused, {} accepted", refused.len(), accepted.len());
-    assert!(goodput > 0.6 * capacity, "{goodput:.1}/s of {capacity:.1}/s");
-    let bound = 2 * MAX_WAIT + 4 * usual;
-    assert!(percentile(accepted, 95) < bound, "{:?} of at most {bound:?}", percentile(accepted, 95));
-    assert!(percentile(refused, 50) < usual, "{:?}, a login takes {usual:?}", percentile(refused, 50));
-    assert!(percentile(refused, 95) < bound, "{:?} of at most {bound:?}", percentile(refused, 95));
-
-    let (early, late) = held.split_at(held.len() / 3);
-    let most = |held: &[Usage], of: fn(&Usage) -> u64| held.iter().map(of).max().unwrap_or_default();
-    let (first, last) = (most(early, |usage| usage.resident_kib), most(late, |usage| usage.resident_kib));
-    println!("resident {} KiB before, {first} KiB early, {last} KiB late; {before:?}", before.resident_kib);
-    assert!(last < first + first / 5 + 16 * 1024, "resident grew from {first} to {last} KiB");
-    let descriptors = held.iter().map(|usage| usage.descriptors).max().unwrap_or_default();
-    assert!(descriptors <= before.descriptors + CONNECTIONS + 100, "{descriptors}, {} before", before.descriptors);
-    let threads = most(&held, |usage| usage.threads);
-    assert!(threads <= before.threads + 16, "{threads} threads, {} before", before.threads);
+    // A service that serves less under overload, or later, does so each time; a machine that
+    // has other work for a while does not.
+    let mut complaints = Vec::new();
+    let measured = loop {
+        let measured = Measured::take(&service, &world).await;
+        println!("{measured}");
+        measured.assert_bounded();
+        let Some(complaint) = measured.complaint() else { break measured };
+        complaints.push(complaint);
+        assert!(complaints.len() < TRIES, "each time: {complaints:?}");
+    };
 
     // Over at once: what waited has been served, and the next one is.
     eventually(DEADLINE, "an empty queue", async || {
@@ -191,5 +232,6 @@ async fn ten_times_the_capacity_is_refused_quickly_and_what_is_accepted_is_serve
     .await;
     let started = Instant::now();
     let _ = service.api().login(&world.person("regular")).await;
-    assert!(started.elapsed() < bound, "{:?} after it", started.elapsed());
+    let (took, bound) = (started.elapsed(), measured.bound());
+    assert!(took < bound, "{took:?} after it");
 }

@@ -75,13 +75,7 @@ impl<T> Queue<T> {
     /// Takes a job, unless it would wait too long; gives its ticket for [`Queue::withdraw`].
     pub(super) fn push(&self, lane: Lane, cost: u64, item: T) -> Result<u64, Refused> {
         let mut state = self.state.lock();
-        if state.closed {
-            return Err(Refused::Closed);
-        }
-        let wait = state.expected_wait(lane, self.threads);
-        if wait > self.max_wait || state.len() >= CAPACITY {
-            return Err(Refused::Busy(wait));
-        }
+        self.admits(&state, lane)?;
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         state.line(lane).push(Entry { item, lane, cost, queued_at: Instant::now(), ticket });
@@ -89,6 +83,22 @@ impl<T> Queue<T> {
         drop(state);
         self.ready.notify_one();
         Ok(ticket)
+    }
+
+    /// Whether a job that came now would be taken.
+    pub(super) fn admit(&self, lane: Lane) -> Result<(), Refused> {
+        self.admits(&self.state.lock(), lane)
+    }
+
+    fn admits(&self, state: &State<T>, lane: Lane) -> Result<(), Refused> {
+        if state.closed {
+            return Err(Refused::Closed);
+        }
+        let wait = state.expected_wait(lane, self.threads);
+        if wait > self.max_wait || state.len() >= CAPACITY {
+            return Err(Refused::Busy(wait));
+        }
+        Ok(())
     }
 
     /// The next job for the calling thread, when there is one; `None` once the queue is
@@ -253,8 +263,11 @@ mod tests {
             queue.push(Lane::Shared, 1, "job").unwrap();
         }
         // Seven seconds of work on two threads.
-        assert_eq!(queue.push(Lane::Shared, 1, "late"), Err(Refused::Busy(Duration::from_millis(3500))));
+        let refused = Refused::Busy(Duration::from_millis(3500));
+        assert_eq!(queue.admit(Lane::Shared), Err(refused));
+        assert_eq!(queue.push(Lane::Shared, 1, "late"), Err(refused));
         queue.pop().unwrap();
+        assert_eq!(queue.admit(Lane::Shared), Ok(()));
         assert!(queue.push(Lane::Shared, 1, "next").is_ok());
     }
 
@@ -321,6 +334,7 @@ mod tests {
         });
         queue.close();
         assert!(waiting.join().unwrap());
+        assert_eq!(queue.admit(Lane::Shared), Err(Refused::Closed));
         assert_eq!(queue.push(Lane::Shared, 1, "late"), Err(Refused::Closed));
         assert_eq!(queue.length.get(), 0);
     }

@@ -71,6 +71,7 @@ pub async fn login(accounts: &Arc<Accounts>, login: Login, origin: Origin) -> Re
 }
 
 async fn attempt(accounts: &Arc<Accounts>, login: &Login, origin: &Origin) -> Result<SignedIn, LoginError> {
+    accounts.hashes.admit().map_err(Failure::from)?;
     accounts.throttle.request(origin).await?;
     let found = accounts.find(&login.identifier).await?;
     let user = found.as_ref().map(|user| user.id);

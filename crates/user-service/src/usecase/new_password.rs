@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
-use super::Failure;
+use super::{Accounts, Failure};
 use crate::{
     breached_passwords::BreachedPasswords,
     domain::{Invalid, OwnWords, Password, PasswordPolicy},
@@ -40,14 +40,7 @@ impl Passwords {
         self.0.policy.min_length()
     }
 
-    /// Takes a password that somebody chooses, or says everything that speaks against
-    /// it. `own` are texts that are theirs: user name, address, display name. The work is
-    /// done on a thread that serves no requests.
-    ///
-    /// # Errors
-    /// [`Failure`] if it cannot be decided now: too many at once, or the list of breached
-    /// passwords cannot be read.
-    pub async fn accept(&self, chosen: &SecretString, own: &[&str]) -> Result<Result<Password, Vec<Invalid>>, Failure> {
+    async fn accept(&self, chosen: &SecretString, own: &[&str]) -> Result<Result<Password, Vec<Invalid>>, Failure> {
         let password = match self.0.policy.normal_form(chosen) {
             Ok(password) => password,
             Err(invalid) => return Ok(Err(vec![invalid])),
@@ -61,6 +54,25 @@ impl Passwords {
             parts.judge(password, &own)
         });
         judged.await.expect("it is never aborted, and a panic ends the process")
+    }
+}
+
+impl Accounts {
+    /// Takes a password that somebody chooses, or says everything that speaks against
+    /// it. `own` are texts that are theirs: user name, address, display name. The work is
+    /// done on a thread that serves no requests.
+    ///
+    /// # Errors
+    /// [`Failure`] if it cannot be decided now: too many at once, or the list of breached
+    /// passwords cannot be read.
+    pub async fn accept_password(
+        &self,
+        chosen: &SecretString,
+        own: &[&str],
+    ) -> Result<Result<Password, Vec<Invalid>>, Failure> {
+        // What could not be hashed afterwards need not be judged.
+        self.hashes.admit()?;
+        self.passwords.accept(chosen, own).await
     }
 }
 

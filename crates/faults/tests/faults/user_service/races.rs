@@ -10,7 +10,7 @@ use journeys::administrators::listed;
 use mongodb::Collection;
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{DEADLINE, Person, Service, World, eventually, remember_secret};
+use test_support::{DEADLINE, Person, Service, ServiceSpec, World, eventually, remember_secret};
 use uuid::Uuid;
 
 use crate::setup::*;
@@ -79,15 +79,21 @@ async fn fault_05_fifty_writers_on_one_account_lose_nothing() {
     assert_eq!(history.users[0].version, last);
 }
 
+/// A replica whose logins stop between the verified hash and the write that begins the session.
+/// A replica, because a fail point holds a thread on which others would wait as well.
+fn slow_logins(spec: &ServiceSpec) -> ServiceSpec {
+    spec.replica().fail_points("login.before_commit=sleep(4000)")
+}
+
 #[tokio::test]
 async fn fault_24_a_login_whose_password_is_changed_while_it_waits_gets_no_session() {
     let run = run_without_mails("latelogin").await;
-    // The second login stops between the verified hash and the write that begins the session.
-    let spec = brisk(run.world.user_service()).fail_points("login.before_commit=1*off->sleep(3000)");
-    let service = spec.start().await;
-    let (mut me, mut ada) = member(&run, &service, "ada").await;
+    let now = brisk(run.world.user_service());
+    let later = slow_logins(&now);
+    let (now, later) = tokio::join!(now.start(), later.start());
+    let (mut me, mut ada) = member(&run, &now, "ada").await;
 
-    let (mut late, old) = (client(&run, &service), ada.clone());
+    let (mut late, old) = (client(&run, &later), ada.clone());
     let waiting = tokio::spawn(async move { late.login(&old).await });
     until_sessions(&run.world, 2).await;
     let new = renewed(&ada).password;
@@ -104,7 +110,7 @@ async fn fault_24_a_login_whose_password_is_changed_while_it_waits_gets_no_sessi
 async fn fault_24_a_rehash_while_the_password_is_changed_never_writes_the_old_one_back() {
     let run = run_without_mails("rehashrace").await;
     let now = brisk(run.world.user_service());
-    let later = now.replica().set("HASHING__ITERATIONS", "2").fail_points("login.before_commit=sleep(3000)");
+    let later = slow_logins(&now).set("HASHING__ITERATIONS", "2");
     let (now, later) = tokio::join!(now.start(), later.start());
     let (mut me, mut ada) = member(&run, &now, "ada").await;
 
@@ -132,7 +138,7 @@ struct Admin {
 async fn admin(run: &Run, service: &Service, name: &str) -> Admin {
     let (mut client, person) = (client(run, service), run.world.person(name));
     assert_status(&client.register(&person, None).await, 201);
-    let granted = service.spec().clone().without_fail_points().command(&["grant-role", &person.email, "admin"]).await;
+    let granted = service.spec().command(&["grant-role", &person.email, "admin"]).await;
     assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
     assert_status(&client.login(&person).await, 200);
     let id = client.user().expect("it is signed in");
@@ -154,10 +160,11 @@ impl Admin {
 #[tokio::test]
 async fn fault_24_a_login_whose_account_is_disabled_while_it_waits_gets_no_session() {
     let run = run_without_mails("disabled").await;
-    let spec = brisk(run.world.user_service()).fail_points("login.before_commit=1*off->sleep(3000)");
-    let service = spec.start().await;
-    let mut admin = admin(&run, &service, "admin").await;
-    let (mut late, ada) = (client(&run, &service), run.world.person("ada"));
+    let now = brisk(run.world.user_service());
+    let later = slow_logins(&now);
+    let (now, later) = tokio::join!(now.start(), later.start());
+    let mut admin = admin(&run, &now, "admin").await;
+    let (mut late, ada) = (client(&run, &later), run.world.person("ada"));
     assert_status(&late.register(&ada, None).await, 201);
     let id = late.user().expect("she is registered");
 

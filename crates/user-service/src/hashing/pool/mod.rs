@@ -106,6 +106,16 @@ impl HashPool {
         Ok(Self(Arc::new(Pool { queue, policy, dummy, nobodys, metrics, max_wait, threads })))
     }
 
+    /// Whether a password could be hashed now. Asked first of all, so that what would be
+    /// refused at the queue costs nothing before it: under overload the processor
+    /// belongs to those who are served.
+    ///
+    /// # Errors
+    /// [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
+    pub fn admit(&self) -> Result<(), HashError> {
+        self.0.queue.admit(Lane::Shared).map_err(|refused| self.refused(refused))
+    }
+
     /// A new hash: Argon2id with the current parameters, a random 16-byte salt and a
     /// 32-byte output, as a PHC string.
     ///
@@ -161,10 +171,7 @@ impl HashPool {
         job: impl FnOnce(oneshot::Sender<T>) -> Job,
     ) -> Result<T, HashError> {
         let (reply, mut answer) = oneshot::channel();
-        let ticket = self.0.queue.push(lane, cost, job(reply)).map_err(|refused| match refused {
-            Refused::Busy(wait) => self.overloaded(wait),
-            Refused::Closed => HashError::ShuttingDown,
-        })?;
+        let ticket = self.0.queue.push(lane, cost, job(reply)).map_err(|refused| self.refused(refused))?;
         let _place = Place { pool: &self.0, ticket };
         // The expectation can be wrong, if other processes take the processor away. Who
         // has not got a thread after twice the time gives up.
@@ -175,6 +182,13 @@ impl HashPool {
             return Err(self.overloaded(self.0.queue.expected_wait(lane)));
         }
         answer.await.map_err(|_| HashError::ShuttingDown)
+    }
+
+    fn refused(&self, refused: Refused) -> HashError {
+        match refused {
+            Refused::Busy(wait) => self.overloaded(wait),
+            Refused::Closed => HashError::ShuttingDown,
+        }
     }
 
     fn overloaded(&self, wait: Duration) -> HashError {

@@ -51,7 +51,7 @@ pub(in crate::http) async fn put(
     let mut found = Validation::default();
     let current = Password::parse_attempt(body.current_password.expose_secret().to_owned());
     let current = found.check("currentPassword", current);
-    let new = accounts.passwords.accept(&body.new_password, &caller.user.own_words()).await?;
+    let new = accounts.accept_password(&body.new_password, &caller.user.own_words()).await?;
     let new = found.check_all("newPassword", new);
     let (Some(current), Some(new)) = (current, new) else { return Err(found.problem()) };
     let change = ChangePassword { current, new };

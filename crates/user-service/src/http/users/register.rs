@@ -76,7 +76,7 @@ async fn registration(accounts: &Accounts, request: &HttpRequest, body: Body) ->
     let email = found.check("email", Email::parse(&body.email));
     let own = [Some(body.username.as_str()), Some(body.email.as_str()), body.display_name.as_deref()];
     let own: Vec<&str> = own.into_iter().flatten().collect();
-    let password = found.check_all("password", accounts.passwords.accept(&body.password, &own).await?);
+    let password = found.check_all("password", accounts.accept_password(&body.password, &own).await?);
     let display_name = found.check_optional("displayName", body.display_name.as_deref().map(DisplayName::parse));
     let locale = found.check_optional("locale", body.locale.as_deref().map(Locale::parse));
     let attributes =
