@@ -1,0 +1,156 @@
+//! Hashes a second of this crate and of the `argon2` crate (docs/adr/0010).
+//!
+//! ```sh
+//! cargo run --release -p argon2-simd --example compare [THREADS [SECONDS]]
+//! ```
+//!
+//! With OWASP's parameters, all threads at once, each with memory of its own. The ways
+//! take turns of half a second, SECONDS (10) in all for each, so that a change of the
+//! machine's speed meets all of them. A ratio is the median of the ratios within a turn,
+//! of processor time: what else runs on the machine takes the time of day only.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2_simd::{Arena, Implementation, Inputs, hash_into, hash_into_portably};
+
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const TURN: Duration = Duration::from_millis(500);
+const PASSWORD: &[u8] = b"correct horse battery staple";
+const SALT: &[u8] = b"0123456789abcdef";
+
+const WAYS: [(&str, fn(&mut Memory)); 4] = [
+    ("argon2, memory for each hash", |memory| {
+        argon2(&memory.params).hash_password_into(PASSWORD, SALT, &mut memory.out).expect("it is allowed");
+    }),
+    ("argon2, memory used again", |memory| {
+        argon2(&memory.params)
+            .hash_password_into_with_memory(PASSWORD, SALT, &mut memory.out, &mut memory.blocks[..])
+            .expect("it fits");
+    }),
+    ("argon2, in our arena", |memory| {
+        hash_into_portably(&inputs(&memory.params), &mut memory.arena, &mut memory.out).expect("it fits");
+    }),
+    ("ours", |memory| hash_into(&inputs(&memory.params), &mut memory.arena, &mut memory.out).expect("it fits")),
+];
+
+/// What a thread computes in and into.
+struct Memory {
+    params: Params,
+    blocks: Vec<Block>,
+    arena: Arena,
+    out: [u8; 32],
+}
+
+/// Hashes a second of all threads together, and for each second of processor time.
+#[derive(Clone, Copy)]
+struct Rate {
+    wall: f64,
+    cpu: f64,
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |otherwise: usize| {
+        arguments.next().map_or(otherwise, |text| text.parse().expect("arguments: [THREADS [SECONDS]]"))
+    };
+    let threads = number(thread::available_parallelism().map_or(1, usize::from));
+    let turns = number(10) * 2;
+
+    let mut memory: Vec<Memory> = thread::scope(|scope| {
+        let made: Vec<_> = (0..threads).map(|_| scope.spawn(memory)).collect();
+        made.into_iter().map(|thread| thread.join().expect("it has memory")).collect()
+    });
+    let mut rates = vec![Vec::with_capacity(turns); WAYS.len()];
+    // The first turn of each only warms up.
+    for turn in 0..=turns {
+        for ((_, hash), rates) in WAYS.iter().zip(&mut rates) {
+            let rate = rate(&mut memory, *hash);
+            if turn > 0 {
+                rates.push(rate);
+            }
+        }
+    }
+
+    println!("Argon2id, {MEMORY_KIB} KiB, t={PASSES}, p=1; ours is {}", Implementation::of_this_machine());
+    println!("{threads} threads, {turns} turns of {TURN:?}; median [least to most]");
+    println!("{:<30} {:>24} {:>24} {:>10} {:>10}", "", "hashes/s", "hashes/s of CPU time", "x first", "x second");
+    for ((name, _), of_way) in WAYS.iter().zip(&rates) {
+        let ratio = |to: &[Rate]| median(of_way.iter().zip(to).map(|(ours, theirs)| ours.cpu / theirs.cpu).collect());
+        println!(
+            "{name:<30} {:>24} {:>24} {:>10.2} {:>10.2}",
+            spread(of_way, |rate| rate.wall),
+            spread(of_way, |rate| rate.cpu),
+            ratio(&rates[0]),
+            ratio(&rates[1]),
+        );
+    }
+}
+
+fn memory() -> Memory {
+    let params = Params::new(MEMORY_KIB, PASSES, 1, Some(32)).expect("they are allowed");
+    let blocks = vec![Block::new(); params.block_count()];
+    Memory { arena: Arena::for_params(&params), params, blocks, out: [0; 32] }
+}
+
+fn argon2(params: &Params) -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+}
+
+fn inputs(params: &Params) -> Inputs<'_> {
+    Inputs {
+        algorithm: Algorithm::Argon2id,
+        params,
+        version: Version::V0x13,
+        secret: b"",
+        password: PASSWORD,
+        salt: SALT,
+    }
+}
+
+/// One turn.
+fn rate(memory: &mut [Memory], hash: fn(&mut Memory)) -> Rate {
+    let of_threads: Vec<Rate> = thread::scope(|scope| {
+        let running: Vec<_> = memory.iter_mut().map(|memory| scope.spawn(|| rate_of_thread(memory, hash))).collect();
+        running.into_iter().map(|thread| thread.join().expect("it hashes")).collect()
+    });
+    Rate {
+        wall: of_threads.iter().map(|rate| rate.wall).sum(),
+        cpu: of_threads.iter().map(|rate| rate.cpu).sum::<f64>() / of_threads.len() as f64,
+    }
+}
+
+fn rate_of_thread(memory: &mut Memory, hash: fn(&mut Memory)) -> Rate {
+    let (started, cpu_before) = (Instant::now(), cpu_seconds());
+    let mut hashes = 0.0;
+    while started.elapsed() < TURN {
+        hash(memory);
+        hashes += 1.0;
+    }
+    Rate { wall: hashes / started.elapsed().as_secs_f64(), cpu: hashes / (cpu_seconds() - cpu_before) }
+}
+
+/// Time that this thread has had of a processor, where Linux tells it.
+fn cpu_seconds() -> f64 {
+    let nanoseconds = fs::read_to_string("/proc/thread-self/schedstat").ok().and_then(|text| {
+        let (first, _) = text.split_once(' ')?;
+        first.parse::<f64>().ok()
+    });
+    nanoseconds.map_or(f64::NAN, |nanoseconds| nanoseconds / 1e9)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn spread(rates: &[Rate], of: impl Fn(&Rate) -> f64) -> String {
+    let values: Vec<f64> = rates.iter().map(of).collect();
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(0.0, f64::max);
+    format!("{:.1} [{least:.1} to {most:.1}]", median(values))
+}

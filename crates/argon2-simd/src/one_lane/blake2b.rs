@@ -1,0 +1,103 @@
+//! H0, from which everything begins, and H', the hash of any length (RFC 9106 sections
+//! 3.2, step 1, and 3.3), made of BLAKE2b without a key (RFC 7693).
+
+use argon2::Block;
+use blake2::{
+    Blake2bVarCore,
+    digest::{
+        block_api::{UpdateCore, VariableOutputCore},
+        block_buffer::LazyBuffer,
+    },
+};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::Inputs;
+
+/// The longest that BLAKE2b is, in bytes.
+const LONGEST: usize = 64;
+
+/// H0 of these inputs, for an output of this many bytes. Their lengths are checked.
+pub(super) fn h0(inputs: &Inputs<'_>, output_len: usize) -> Zeroizing<[u8; LONGEST]> {
+    let Inputs { algorithm, params, version, secret, password, salt } = *inputs;
+    let mut h0 = Zeroizing::new([0; LONGEST]);
+    blake2b(
+        &[
+            &params.p_cost().to_le_bytes(),
+            &length(output_len),
+            &params.m_cost().to_le_bytes(),
+            &params.t_cost().to_le_bytes(),
+            &u32::from(version).to_le_bytes(),
+            &(algorithm as u32).to_le_bytes(),
+            &length(password.len()),
+            password,
+            &length(salt.len()),
+            salt,
+            &length(secret.len()),
+            secret,
+            &length(params.data().len()),
+            params.data(),
+        ],
+        h0.as_mut(),
+    );
+    h0
+}
+
+/// Block 0 or 1 of the only lane: H' of H0, the block's and the lane's number.
+pub(super) fn first_block(h0: &[u8; LONGEST], number: u32, block: &mut Block) {
+    let mut bytes = Zeroizing::new([0; Block::SIZE]);
+    h_prime(&[h0, &number.to_le_bytes(), &0_u32.to_le_bytes()], bytes.as_mut());
+    for (word, bytes) in block.as_mut().iter_mut().zip(bytes.as_chunks().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+}
+
+/// The hash: H' of the last block.
+pub(super) fn output(last: &Block, out: &mut [u8]) {
+    let mut bytes = Zeroizing::new([0; Block::SIZE]);
+    for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(last.as_ref()) {
+        *bytes = word.to_le_bytes();
+    }
+    h_prime(&[bytes.as_ref()], out);
+}
+
+/// H' of the parts one after another, as long as `out`, which is not empty.
+fn h_prime(parts: &[&[u8]], out: &mut [u8]) {
+    let length = length(out.len());
+    let parts_with_length = [&[&length[..]], parts].concat();
+    if out.len() <= LONGEST {
+        return blake2b(&parts_with_length, out);
+    }
+    // Digests of digests: of each the first half goes out, of the last one all.
+    let mut digest = Zeroizing::new([0; LONGEST]);
+    blake2b(&parts_with_length, digest.as_mut());
+    let mut rest = out;
+    loop {
+        let (half, after) = rest.split_at_mut(LONGEST / 2);
+        half.copy_from_slice(&digest[..LONGEST / 2]);
+        rest = after;
+        let previous = digest.clone();
+        if rest.len() <= LONGEST {
+            return blake2b(&[previous.as_ref()], rest);
+        }
+        blake2b(&[previous.as_ref()], digest.as_mut());
+    }
+}
+
+/// BLAKE2b of the parts one after another, 1 to 64 bytes long, which is part of the
+/// computation.
+fn blake2b(parts: &[&[u8]], out: &mut [u8]) {
+    let mut state = Blake2bVarCore::new(out.len()).expect("1 to 64 bytes are an output of BLAKE2b");
+    let mut buffer = LazyBuffer::default();
+    for part in parts {
+        buffer.digest_blocks(part, |blocks| state.update_blocks(blocks));
+    }
+    let mut digest = Default::default();
+    state.finalize_variable_core(&mut buffer, &mut digest);
+    out.copy_from_slice(&digest[..out.len()]);
+    digest.as_mut_slice().zeroize();
+}
+
+/// LE32 of a length that is not longer than Argon2 allows, which is 2^32 - 1 for all of them.
+fn length(bytes: usize) -> [u8; 4] {
+    u32::try_from(bytes).expect("lengths are checked before").to_le_bytes()
+}

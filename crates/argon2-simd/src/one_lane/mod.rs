@@ -1,0 +1,137 @@
+//! Argon2id of version 0x13 with one lane (RFC 9106 section 3.2).
+//!
+//! # Why blocks are asked for ahead
+//!
+//! A block refers to one that is somewhere in the arena, most likely not in the core's
+//! caches. In the first half of the first pass all addresses are known beforehand. After
+//! that the first word of each block names what the next one refers to (section
+//! 3.4.1.1). G knows that word after a quarter of its last step (see [`avx2`]), and the
+//! next block is on its way while the rest is computed. A prefetch changes nothing but
+//! the time: a wrong address would be a slower hash of the same value.
+
+mod avx2;
+mod blake2b;
+mod indexing;
+
+use argon2::{Algorithm, Block};
+use zeroize::Zeroize;
+
+pub(crate) use self::avx2::Avx2;
+use self::indexing::Segment;
+use crate::Inputs;
+
+/// Computes the hash in all of these blocks. The inputs are checked, and are for this.
+pub(crate) fn hash(avx2: Avx2, inputs: &Inputs<'_>, blocks: &mut [Block], out: &mut [u8]) {
+    let h0 = blake2b::h0(inputs, out.len());
+    for (number, block) in (0..2).zip(&mut *blocks) {
+        blake2b::first_block(&h0, number, block);
+    }
+    let passes = inputs.params.t_cost();
+    let mut lane = Lane { avx2, blocks, scratch: Block::new() };
+    for segment in Segment::all(passes, lane.blocks.len()) {
+        if segment.is_data_independent() {
+            lane.fill_by_counter(segment, passes);
+        } else {
+            lane.fill_by_contents(segment);
+        }
+    }
+    blake2b::output(lane.blocks.last().expect("a lane has eight blocks at least"), out);
+}
+
+struct Lane<'a> {
+    avx2: Avx2,
+    blocks: &'a mut [Block],
+    /// Where G keeps what it has half done.
+    scratch: Block,
+}
+
+impl Lane<'_> {
+    /// Argon2i's way: the addresses are words of blocks made from a counter (section 3.4.1.2).
+    fn fill_by_counter(&mut self, segment: Segment, passes: u32) {
+        let mut addresses = Addresses::new(segment, self.blocks.len(), passes);
+        for index in segment.blocks() {
+            let random = addresses.of(index, self);
+            if let Some(next) = addresses.next_of(index)
+                && index + 1 < segment.blocks().end
+            {
+                avx2::prefetch(self.blocks.as_ptr(), segment.reference(index + 1, next));
+            }
+            self.fill(segment, index, segment.reference(index, random), |_| {});
+        }
+    }
+
+    /// Argon2d's way: the address is the first word of the block before (section 3.4.1.1).
+    fn fill_by_contents(&mut self, segment: Segment) {
+        let blocks = self.blocks.as_ptr();
+        let mut random = self.blocks[segment.previous(0)].as_ref()[0];
+        for index in segment.blocks() {
+            self.fill(segment, index, segment.reference(index, random), |first_word| {
+                random = first_word;
+                if index + 1 < segment.blocks().end {
+                    avx2::prefetch(blocks, segment.reference(index + 1, first_word));
+                }
+            });
+        }
+    }
+
+    /// One block: G of the one before and the one referred to, in later passes added to
+    /// what is there. `first_word` is told the new block's as soon as it is known.
+    fn fill(&mut self, segment: Segment, index: usize, reference: usize, first_word: impl FnOnce(u64)) {
+        let places = [segment.place(index), segment.previous(index), reference];
+        let [target, previous, reference] =
+            self.blocks.get_disjoint_mut(places).expect("the three are different blocks of the lane");
+        if segment.pass() == 0 {
+            self.avx2.compress::<false>(target, previous, reference, &mut self.scratch, first_word);
+        } else {
+            self.avx2.compress::<true>(target, previous, reference, &mut self.scratch, first_word);
+        }
+    }
+}
+
+impl Drop for Lane<'_> {
+    fn drop(&mut self) {
+        self.scratch.zeroize();
+    }
+}
+
+/// The pseudo-random words of a segment that is filled by a counter. They are no secret.
+struct Addresses {
+    /// Z of section 3.4.1.2, with the counter in its seventh word.
+    input: Block,
+    words: Block,
+}
+
+impl Addresses {
+    const IN_A_BLOCK: usize = Block::SIZE / 8;
+
+    fn new(segment: Segment, blocks: usize, passes: u32) -> Self {
+        let mut input = Block::new();
+        let z = [
+            segment.pass().into(),
+            0,
+            segment.slice() as u64,
+            blocks as u64,
+            passes.into(),
+            Algorithm::Argon2id as u64,
+        ];
+        input.as_mut()[..z.len()].copy_from_slice(&z);
+        Self { input, words: Block::new() }
+    }
+
+    /// For the segment's block of this index, asked for one after another.
+    fn of(&mut self, index: usize, lane: &mut Lane<'_>) -> u64 {
+        // Blocks 0 and 1 of the lane are not filled, but have had their words.
+        if index.is_multiple_of(Self::IN_A_BLOCK) || self.input.as_ref()[6] == 0 {
+            self.input.as_mut()[6] += 1;
+            let (zero, mut once) = (Block::new(), Block::new());
+            lane.avx2.compress::<false>(&mut once, &zero, &self.input, &mut lane.scratch, |_| {});
+            lane.avx2.compress::<false>(&mut self.words, &zero, &once, &mut lane.scratch, |_| {});
+        }
+        self.words.as_ref()[index % Self::IN_A_BLOCK]
+    }
+
+    /// For the block after this one, if it is known already.
+    fn next_of(&self, index: usize) -> Option<u64> {
+        self.words.as_ref().get(index % Self::IN_A_BLOCK + 1).copied()
+    }
+}

@@ -1,0 +1,150 @@
+//! Whatever the inputs: the hash is the `argon2` crate's, computed with memory of its own.
+
+use argon2::{Algorithm, Argon2, AssociatedData, Params, ParamsBuilder, Version};
+use argon2_simd::{Arena, Implementation, Inputs, hash_into, hash_into_portably};
+use proptest::{collection::vec, prelude::*};
+
+/// The arena's size, in blocks. What it holds is from the case before.
+const ROOM: u32 = 300;
+
+/// Everything that a hash depends on.
+#[derive(Debug)]
+struct Case {
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+    secret: Vec<u8>,
+    password: Vec<u8>,
+    salt: Vec<u8>,
+    output_len: usize,
+}
+
+impl Case {
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            algorithm: self.algorithm,
+            params: &self.params,
+            version: self.version,
+            secret: &self.secret,
+            password: &self.password,
+            salt: &self.salt,
+        }
+    }
+
+    fn by_the_crate(&self) -> Vec<u8> {
+        let mut out = vec![0; self.output_len];
+        Argon2::new_with_secret(&self.secret, self.algorithm, self.version, self.params.clone())
+            .unwrap()
+            .hash_password_into(&self.password, &self.salt, &mut out)
+            .unwrap();
+        out
+    }
+}
+
+/// Not divisible by four as often as chance has it, and the smallest as often as all others.
+fn memory_kib(lanes: u32) -> impl Strategy<Value = u32> {
+    prop_oneof![Just(8 * lanes), 8 * lanes..=ROOM]
+}
+
+fn bytes(lengths: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
+    vec(any::<u8>(), lengths)
+}
+
+/// Around the borders of BLAKE2b's blocks, which are 128 bytes.
+fn password() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![Just(Vec::new()), bytes(1..64), bytes(64..300), bytes(4_000..5_000)]
+}
+
+fn case(
+    algorithm: impl Strategy<Value = Algorithm>,
+    version: impl Strategy<Value = Version>,
+    lanes: impl Strategy<Value = u32>,
+) -> impl Strategy<Value = Case> {
+    let params =
+        (lanes.prop_flat_map(|lanes| (memory_kib(lanes), Just(lanes))), 1_u32..=4, bytes(0..33), any::<bool>());
+    // H' has three forms: of up to 64 bytes, of up to 96, and longer.
+    let output_len = prop_oneof![4_usize..=64, 65_usize..=96, 97_usize..400];
+    let texts = (prop_oneof![Just(Vec::new()), bytes(1..100)], password(), bytes(8..100));
+    (algorithm, version, params, texts, output_len).prop_map(|(algorithm, version, params, texts, output_len)| {
+        let ((memory_kib, lanes), passes, data, fixed) = params;
+        let (secret, password, salt) = texts;
+        let mut builder = ParamsBuilder::new();
+        builder.m_cost(memory_kib).t_cost(passes).p_cost(lanes).data(AssociatedData::new(&data).unwrap());
+        if fixed {
+            builder.output_len(output_len);
+        }
+        Case { algorithm, version, params: builder.build().unwrap(), secret, password, salt, output_len }
+    })
+}
+
+fn cases() -> ProptestConfig {
+    if cfg!(miri) {
+        // An interpreter is some thousand times slower, and has no files to write to.
+        ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4) }
+    } else {
+        ProptestConfig::default()
+    }
+}
+
+/// One arena for all cases of a property: too large, and dirty.
+fn arena() -> std::sync::Mutex<Arena> {
+    std::sync::Mutex::new(Arena::for_params(&Params::new(ROOM, 1, 1, None).unwrap()))
+}
+
+fn say_what_is_tested() {
+    if Implementation::of_this_machine() == Implementation::Portable {
+        eprintln!("SKIPPED: no AVX2 here, so the portable implementation is compared with itself");
+    }
+}
+
+#[test]
+fn argon2id_with_one_lane_is_equal() {
+    say_what_is_tested();
+    let arena = arena();
+    proptest!(cases(), |(case in case(Just(Algorithm::Argon2id), Just(Version::V0x13), Just(1)))| {
+        let arena = &mut *arena.lock().unwrap();
+        let expected = case.by_the_crate();
+        for compute in [hash_into, hash_into_portably] {
+            let mut out = vec![0; case.output_len];
+            compute(&case.inputs(), arena, &mut out).unwrap();
+            prop_assert_eq!(&out, &expected);
+        }
+    });
+}
+
+#[test]
+fn everything_else_is_equal() {
+    let arena = arena();
+    let algorithms = || prop_oneof![Just(Algorithm::Argon2d), Just(Algorithm::Argon2i), Just(Algorithm::Argon2id)];
+    let versions = || prop_oneof![Just(Version::V0x10), Just(Version::V0x13)];
+    proptest!(cases(), |(case in case(algorithms(), versions(), 1_u32..=4))| {
+        let arena = &mut *arena.lock().unwrap();
+        let expected = case.by_the_crate();
+        for compute in [hash_into, hash_into_portably] {
+            let mut out = vec![0; case.output_len];
+            compute(&case.inputs(), arena, &mut out).unwrap();
+            prop_assert_eq!(&out, &expected);
+        }
+    });
+}
+
+/// In huge pages, with segments of many address blocks.
+#[test]
+#[cfg_attr(miri, ignore = "the interpreter does not know madvise")]
+fn large_memory_is_equal() {
+    say_what_is_tested();
+    for memory_kib in [2_047, 2_048, 2_051, 19_456] {
+        let case = Case {
+            algorithm: Algorithm::Argon2id,
+            version: Version::V0x13,
+            params: Params::new(memory_kib, 2, 1, Some(32)).unwrap(),
+            secret: Vec::new(),
+            password: b"correct horse battery staple".to_vec(),
+            salt: b"0123456789abcdef".to_vec(),
+            output_len: 32,
+        };
+        let mut out = [0; 32];
+        hash_into(&case.inputs(), &mut Arena::for_params(&case.params), &mut out).unwrap();
+        assert_eq!(out[..], case.by_the_crate(), "{memory_kib} KiB");
+    }
+}

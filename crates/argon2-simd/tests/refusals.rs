@@ -1,0 +1,111 @@
+//! What is refused, with the `argon2` crate's errors, and without a trace in the output.
+
+use argon2::{Algorithm, Argon2, Block, Error, MAX_PWD_LEN, Params, Result, Version};
+use argon2_simd::{Arena, Inputs, hash_into, hash_into_portably};
+
+const UNTOUCHED: u8 = 0xA5;
+
+struct Attempt<'a> {
+    params: Params,
+    arena_kib: u32,
+    secret: &'a [u8],
+    password: &'a [u8],
+    salt: &'a [u8],
+    output_len: usize,
+}
+
+impl Default for Attempt<'_> {
+    fn default() -> Self {
+        Self {
+            params: Params::new(16, 1, 1, None).unwrap(),
+            arena_kib: 16,
+            secret: b"",
+            password: b"password",
+            salt: b"somesalt",
+            output_len: 32,
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// By both ways and by the crate, which have to agree.
+    fn outcome(&self) -> Result<()> {
+        let inputs = Inputs {
+            algorithm: Algorithm::Argon2id,
+            params: &self.params,
+            version: Version::V0x13,
+            secret: self.secret,
+            password: self.password,
+            salt: self.salt,
+        };
+        let by_the_crate =
+            Argon2::new_with_secret(self.secret, Algorithm::Argon2id, Version::V0x13, self.params.clone()).and_then(
+                |argon2| {
+                    let mut memory = vec![Block::new(); self.arena_kib as usize];
+                    let mut out = vec![0; self.output_len];
+                    argon2.hash_password_into_with_memory(self.password, self.salt, &mut out, &mut memory[..])
+                },
+            );
+        for compute in [hash_into, hash_into_portably] {
+            let mut arena = Arena::for_params(&Params::new(self.arena_kib, 1, 1, None).unwrap());
+            assert_eq!(arena.fits(&self.params), self.params.block_count() <= self.arena_kib as usize);
+            let mut out = vec![UNTOUCHED; self.output_len];
+            let outcome = compute(&inputs, &mut arena, &mut out);
+            assert_eq!(outcome, by_the_crate);
+            assert_eq!(outcome.is_err(), out.iter().all(|byte| *byte == UNTOUCHED), "{outcome:?}");
+        }
+        by_the_crate
+    }
+}
+
+#[test]
+fn lengths_out_of_bounds_are_refused() {
+    let fixed = |output_len| Params::new(16, 1, 1, Some(output_len)).unwrap();
+    for (attempt, error) in [
+        (Attempt { salt: b"7 bytes", ..Attempt::default() }, Error::SaltTooShort),
+        (Attempt { salt: b"", ..Attempt::default() }, Error::SaltTooShort),
+        (Attempt { output_len: 3, ..Attempt::default() }, Error::OutputTooShort),
+        (Attempt { params: fixed(32), output_len: 31, ..Attempt::default() }, Error::OutputTooShort),
+        (Attempt { params: fixed(32), output_len: 33, ..Attempt::default() }, Error::OutputTooLong),
+        // The first one counts, as in the crate.
+        (Attempt { salt: b"", output_len: 3, arena_kib: 8, ..Attempt::default() }, Error::OutputTooShort),
+        (Attempt { salt: b"", arena_kib: 8, ..Attempt::default() }, Error::SaltTooShort),
+    ] {
+        assert_eq!(attempt.outcome(), Err(error));
+    }
+}
+
+#[test]
+fn lengths_at_the_bounds_are_computed() {
+    for attempt in [
+        Attempt { password: b"", salt: b"8 bytes!", ..Attempt::default() },
+        Attempt { output_len: 4, ..Attempt::default() },
+        Attempt { params: Params::new(16, 1, 1, Some(32)).unwrap(), ..Attempt::default() },
+        // Rounded down to the arena's 16 blocks.
+        Attempt { params: Params::new(19, 1, 1, None).unwrap(), ..Attempt::default() },
+    ] {
+        assert_eq!(attempt.outcome(), Ok(()));
+    }
+}
+
+#[test]
+fn an_arena_that_is_too_small_is_refused() {
+    for memory_kib in [20, 32, 19_456] {
+        let attempt = Attempt { params: Params::new(memory_kib, 1, 1, None).unwrap(), ..Attempt::default() };
+        assert_eq!(attempt.outcome(), Err(Error::MemoryTooLittle));
+    }
+}
+
+/// 4 GiB of zeros that nobody reads, and so are not there.
+#[test]
+#[cfg(all(target_pointer_width = "64", not(miri)))]
+fn texts_of_four_gibibytes_are_refused() {
+    let zeros = vec![0; MAX_PWD_LEN + 1];
+    for (attempt, error) in [
+        (Attempt { secret: &zeros, ..Attempt::default() }, Error::SecretTooLong),
+        (Attempt { password: &zeros, ..Attempt::default() }, Error::PwdTooLong),
+        (Attempt { salt: &zeros, ..Attempt::default() }, Error::SaltTooLong),
+    ] {
+        assert_eq!(attempt.outcome(), Err(error));
+    }
+}
