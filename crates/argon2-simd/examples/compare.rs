@@ -23,7 +23,9 @@ const TURN: Duration = Duration::from_millis(500);
 const PASSWORD: &[u8] = b"correct horse battery staple";
 const SALT: &[u8] = b"0123456789abcdef";
 
-const WAYS: [(&str, fn(&mut Memory)); 4] = [
+type Way = (&'static str, fn(&mut Memory));
+
+const WAYS: [Way; 4] = [
     ("argon2, memory for each hash", |memory| {
         argon2(&memory.params).hash_password_into(PASSWORD, SALT, &mut memory.out).expect("it is allowed");
     }),

@@ -34,9 +34,8 @@ impl Case {
     fn by_the_crate(&self) -> Vec<u8> {
         let mut out = vec![0; self.output_len];
         Argon2::new_with_secret(&self.secret, self.algorithm, self.version, self.params.clone())
-            .unwrap()
-            .hash_password_into(&self.password, &self.salt, &mut out)
-            .unwrap();
+            .and_then(|argon2| argon2.hash_password_into(&self.password, &self.salt, &mut out))
+            .expect("it is allowed");
         out
     }
 }
@@ -69,11 +68,19 @@ fn case(
         let ((memory_kib, lanes), passes, data, fixed) = params;
         let (secret, password, salt) = texts;
         let mut builder = ParamsBuilder::new();
-        builder.m_cost(memory_kib).t_cost(passes).p_cost(lanes).data(AssociatedData::new(&data).unwrap());
+        builder.m_cost(memory_kib).t_cost(passes).p_cost(lanes).data(AssociatedData::new(&data).expect("at most 32"));
         if fixed {
             builder.output_len(output_len);
         }
-        Case { algorithm, version, params: builder.build().unwrap(), secret, password, salt, output_len }
+        Case {
+            algorithm,
+            version,
+            params: builder.build().expect("they are allowed"),
+            secret,
+            password,
+            salt,
+            output_len,
+        }
     })
 }
 
@@ -88,7 +95,7 @@ fn cases() -> ProptestConfig {
 
 /// One arena for all cases of a property: too large, and dirty.
 fn arena() -> std::sync::Mutex<Arena> {
-    std::sync::Mutex::new(Arena::for_params(&Params::new(ROOM, 1, 1, None).unwrap()))
+    std::sync::Mutex::new(Arena::for_params(&Params::new(ROOM, 1, 1, None).expect("they are allowed")))
 }
 
 fn say_what_is_tested() {

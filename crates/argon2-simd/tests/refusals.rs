@@ -17,7 +17,7 @@ struct Attempt<'a> {
 impl Default for Attempt<'_> {
     fn default() -> Self {
         Self {
-            params: Params::new(16, 1, 1, None).unwrap(),
+            params: Params::new(16, 1, 1, None).expect("they are allowed"),
             arena_kib: 16,
             secret: b"",
             password: b"password",
@@ -47,7 +47,7 @@ impl Attempt<'_> {
                 },
             );
         for compute in [hash_into, hash_into_portably] {
-            let mut arena = Arena::for_params(&Params::new(self.arena_kib, 1, 1, None).unwrap());
+            let mut arena = Arena::for_params(&Params::new(self.arena_kib, 1, 1, None).expect("they are allowed"));
             assert_eq!(arena.fits(&self.params), self.params.block_count() <= self.arena_kib as usize);
             let mut out = vec![UNTOUCHED; self.output_len];
             let outcome = compute(&inputs, &mut arena, &mut out);

@@ -1,13 +1,39 @@
-//! The compression function G (RFC 9106 section 3.5) and its permutation P (section 3.6),
-//! which is BLAKE2b's round with a multiplication in its additions (BlaMka: Lyra2's, and
-//! section 3.6's GB), in AVX2 instructions.
+//! The compression function G (RFC 9106 section 3.5) and its permutation P (section 3.6)
+//! in AVX2 instructions.
+//!
+//! P is BLAKE2b's round without message words and with a product in each addition
+//! (BlaMka, of the Lyra2 and Argon2 papers; GB in section 3.6). A vector holds four words,
+//! so one of each a, b, c, d is a whole GB step of P.
+//!
+//! # What buys what
+//!
+//! - **Four at once.** The steps of GB depend on each other: multiply (3 cycles), add, add,
+//!   XOR, rotate, and again. One P alone leaves most of the core idle. G applies P to eight
+//!   rows and then to eight columns, which are independent of each other: four rows, or two
+//!   vectors of two columns each, take every step together. It is written step by step for
+//!   all four, because the compiler keeps that order, and the processor's window is too
+//!   short to find it by itself. (It takes some spills: 16 registers are the four's state.)
+//! - **Two columns in a vector.** A column's words are pairs 128 bytes apart; a vector holds the
+//!   pairs of two neighbours, one in each half, so columns need no transposition, and the
+//!   diagonals of section 3.6 are a shift by one word across two vectors (`vpalignr`).
+//! - **Feed-forward in the target.** G ends with an XOR of the state and what it began with,
+//!   R. There are no registers for R; it is written where the result will be, in later
+//!   passes added (XOR) to what is there (section 3.2, step 6), and the result is added to
+//!   that. So R is neither computed twice nor kept elsewhere. This is correct because the
+//!   target is neither of the two sources: [`Avx2::compress`] has it by reference alone.
+//! - **The first word half a step early.** The first word is in the first column, so it is known
+//!   before the last four columns are computed.
 
 use std::arch::x86_64::*;
 
 use argon2::Block;
 
-/// Four words of a block: half a register file's line of 16.
+/// The words of a vector.
 type Words = [u64; 4];
+/// The vectors of a row: words 0 to 3 (a), 4 to 7 (b), 8 to 11 (c), 12 to 15 (d) of P's 16.
+type Row = [Words; 4];
+/// One of a, b, c, d of four independent applications of P.
+type Four = [__m256i; 4];
 
 /// The proof that the processor has AVX2: only detection makes one.
 #[derive(Clone, Copy)]
@@ -31,7 +57,7 @@ impl Avx2 {
         first_word: impl FnOnce(u64),
     ) {
         // SAFETY: `self` exists, so the processor has AVX2.
-        unsafe { compress::<ADD>(vectors_mut(target), vectors(x), vectors(y), vectors_mut(scratch), first_word) }
+        unsafe { compress::<ADD>(rows_mut(target), rows(x), rows(y), rows_mut(scratch), first_word) }
     }
 }
 
@@ -49,99 +75,153 @@ pub(super) fn prefetch(blocks: *const Block, index: usize) {
 
 #[target_feature(enable = "avx2")]
 fn compress<const ADD: bool>(
-    target: &mut [Words; 32],
-    x: &[Words; 32],
-    y: &[Words; 32],
-    scratch: &mut [Words; 32],
+    target: &mut [Row; 8],
+    x: &[Row; 8],
+    y: &[Row; 8],
+    scratch: &mut [Row; 8],
     first_word: impl FnOnce(u64),
 ) {
-    for row in [0, 8, 16, 24] {
-        let mut r: [__m256i; 8] = [_mm256_setzero_si256(); 8];
-        for i in 0..8 {
-            r[i] = _mm256_xor_si256(load(&x[row + i]), load(&y[row + i]));
-            let feed = if ADD { _mm256_xor_si256(r[i], load(&target[row + i])) } else { r[i] };
-            store(&mut target[row + i], feed);
-        }
-        let [mut a, mut b, mut c, mut d] = [[r[0], r[4]], [r[1], r[5]], [r[2], r[6]], [r[3], r[7]]];
-        gb(&mut a, &mut b, &mut c, &mut d);
-        for i in 0..2 {
-            b[i] = _mm256_permute4x64_epi64::<0b00_11_10_01>(b[i]);
-            c[i] = _mm256_permute4x64_epi64::<0b01_00_11_10>(c[i]);
-            d[i] = _mm256_permute4x64_epi64::<0b10_01_00_11>(d[i]);
-        }
-        gb(&mut a, &mut b, &mut c, &mut d);
-        for i in 0..2 {
-            b[i] = _mm256_permute4x64_epi64::<0b10_01_00_11>(b[i]);
-            c[i] = _mm256_permute4x64_epi64::<0b01_00_11_10>(c[i]);
-            d[i] = _mm256_permute4x64_epi64::<0b00_11_10_01>(d[i]);
-        }
-        for i in 0..2 {
-            store(&mut scratch[row + 4 * i], a[i]);
-            store(&mut scratch[row + 4 * i + 1], b[i]);
-            store(&mut scratch[row + 4 * i + 2], c[i]);
-            store(&mut scratch[row + 4 * i + 3], d[i]);
+    let targets = target.as_chunks_mut().0.iter_mut();
+    let scratches = scratch.as_chunks_mut().0.iter_mut();
+    for (((target, scratch), x), y) in targets.zip(scratches).zip(x.as_chunks().0).zip(y.as_chunks().0) {
+        permute_rows::<ADD>(target, x, y, scratch);
+    }
+    permute_columns::<0>(target, scratch);
+    first_word(target[0][0][0]);
+    permute_columns::<2>(target, scratch);
+}
+
+/// R, which is x + y (XOR), goes into the target, P of its rows into the scratch block.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn permute_rows<const ADD: bool>(target: &mut [Row; 4], x: &[Row; 4], y: &[Row; 4], scratch: &mut [Row; 4]) {
+    let mut parts = [[_mm256_setzero_si256(); 4]; 4];
+    for row in 0..4 {
+        for part in 0..4 {
+            let r = _mm256_xor_si256(load(&x[row][part]), load(&y[row][part]));
+            let before = &mut target[row][part];
+            store(before, if ADD { _mm256_xor_si256(r, load(before)) } else { r });
+            parts[part][row] = r;
         }
     }
-    let mut first_word = Some(first_word);
-    for column in 0..4 {
-        let s = |row: usize| load(&scratch[4 * row + column]);
-        let [mut a, mut b, mut c, mut d] = [[s(0), s(1)], [s(2), s(3)], [s(4), s(5)], [s(6), s(7)]];
-        gb(&mut a, &mut b, &mut c, &mut d);
-        b = [_mm256_alignr_epi8::<8>(b[1], b[0]), _mm256_alignr_epi8::<8>(b[0], b[1])];
-        c = [c[1], c[0]];
-        d = [_mm256_alignr_epi8::<8>(d[0], d[1]), _mm256_alignr_epi8::<8>(d[1], d[0])];
-        gb(&mut a, &mut b, &mut c, &mut d);
-        b = [_mm256_alignr_epi8::<8>(b[0], b[1]), _mm256_alignr_epi8::<8>(b[1], b[0])];
-        c = [c[1], c[0]];
-        d = [_mm256_alignr_epi8::<8>(d[1], d[0]), _mm256_alignr_epi8::<8>(d[0], d[1])];
-        let rows = [a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]];
-        for (row, q) in rows.into_iter().enumerate() {
-            let words = &mut target[4 * row + column];
-            let word = _mm256_xor_si256(q, load(words));
-            store(words, word);
-            if let Some(first_word) = first_word.take() {
-                first_word(_mm256_extract_epi64::<0>(word).cast_unsigned());
-            }
+    let [a, b, c, d] = &mut parts;
+    gb(a, b, c, d);
+    // To the diagonals, and back.
+    for row in 0..4 {
+        b[row] = _mm256_permute4x64_epi64::<0b00_11_10_01>(b[row]);
+        c[row] = _mm256_permute4x64_epi64::<0b01_00_11_10>(c[row]);
+        d[row] = _mm256_permute4x64_epi64::<0b10_01_00_11>(d[row]);
+    }
+    gb(a, b, c, d);
+    for row in 0..4 {
+        b[row] = _mm256_permute4x64_epi64::<0b10_01_00_11>(b[row]);
+        c[row] = _mm256_permute4x64_epi64::<0b01_00_11_10>(c[row]);
+        d[row] = _mm256_permute4x64_epi64::<0b00_11_10_01>(d[row]);
+    }
+    for row in 0..4 {
+        for part in 0..4 {
+            store(&mut scratch[row][part], parts[part][row]);
         }
+    }
+}
+
+/// P of the columns in the vectors FIRST and FIRST + 1 of each row, added to the target.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn permute_columns<const FIRST: usize>(target: &mut [Row; 8], scratch: &[Row; 8]) {
+    let mut parts = [[_mm256_setzero_si256(); 4]; 4];
+    // a is of the first two rows, b of the next two: two vectors of either column.
+    for column in 0..2 {
+        for row in 0..8 {
+            parts[row / 2][2 * column + row % 2] = load(&scratch[row][FIRST + column]);
+        }
+    }
+    let [a, b, c, d] = &mut parts;
+    gb(a, b, c, d);
+    for low in [0, 2] {
+        let high = low + 1;
+        (b[low], b[high]) = (_mm256_alignr_epi8::<8>(b[high], b[low]), _mm256_alignr_epi8::<8>(b[low], b[high]));
+        (c[low], c[high]) = (c[high], c[low]);
+        (d[low], d[high]) = (_mm256_alignr_epi8::<8>(d[low], d[high]), _mm256_alignr_epi8::<8>(d[high], d[low]));
+    }
+    gb(a, b, c, d);
+    for low in [0, 2] {
+        let high = low + 1;
+        (b[low], b[high]) = (_mm256_alignr_epi8::<8>(b[low], b[high]), _mm256_alignr_epi8::<8>(b[high], b[low]));
+        (c[low], c[high]) = (c[high], c[low]);
+        (d[low], d[high]) = (_mm256_alignr_epi8::<8>(d[high], d[low]), _mm256_alignr_epi8::<8>(d[low], d[high]));
+    }
+    for column in 0..2 {
+        for row in 0..8 {
+            let r = &mut target[row][FIRST + column];
+            store(r, _mm256_xor_si256(parts[row / 2][2 * column + row % 2], load(r)));
+        }
+    }
+}
+
+/// GB of section 3.6, sixteen times.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn gb(a: &mut Four, b: &mut Four, c: &mut Four, d: &mut Four) {
+    // Rotations to the right by whole bytes are shuffles of them.
+    let by_24 = _mm256_broadcastsi128_si256(_mm_setr_epi8(3, 4, 5, 6, 7, 0, 1, 2, 11, 12, 13, 14, 15, 8, 9, 10));
+    let by_16 = _mm256_broadcastsi128_si256(_mm_setr_epi8(2, 3, 4, 5, 6, 7, 0, 1, 10, 11, 12, 13, 14, 15, 8, 9));
+    add_with_product(a, b);
+    xor(d, a);
+    for d in &mut *d {
+        *d = _mm256_shuffle_epi32::<0b10_11_00_01>(*d);
+    }
+    add_with_product(c, d);
+    xor(b, c);
+    for b in &mut *b {
+        *b = _mm256_shuffle_epi8(*b, by_24);
+    }
+    add_with_product(a, b);
+    xor(d, a);
+    for d in &mut *d {
+        *d = _mm256_shuffle_epi8(*d, by_16);
+    }
+    add_with_product(c, d);
+    xor(b, c);
+    // By 63 to the right is by 1 to the left.
+    for b in &mut *b {
+        *b = _mm256_or_si256(_mm256_srli_epi64::<63>(*b), _mm256_add_epi64(*b, *b));
+    }
+}
+
+/// x becomes x + y + 2 * low half of x * low half of y, modulo 2^64, in each word.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_with_product(x: &mut Four, y: &Four) {
+    let mut product = *x;
+    for (product, y) in product.iter_mut().zip(y) {
+        *product = _mm256_mul_epu32(*product, *y);
+    }
+    for (x, y) in x.iter_mut().zip(y) {
+        *x = _mm256_add_epi64(*x, *y);
+    }
+    for product in &mut product {
+        *product = _mm256_add_epi64(*product, *product);
+    }
+    for (x, product) in x.iter_mut().zip(product) {
+        *x = _mm256_add_epi64(*x, product);
     }
 }
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn gb(a: &mut [__m256i; 2], b: &mut [__m256i; 2], c: &mut [__m256i; 2], d: &mut [__m256i; 2]) {
-    let rotate24 = _mm256_setr_epi8(
-        3, 4, 5, 6, 7, 0, 1, 2, 11, 12, 13, 14, 15, 8, 9, 10, 3, 4, 5, 6, 7, 0, 1, 2, 11, 12, 13, 14, 15, 8, 9, 10,
-    );
-    let rotate16 = _mm256_setr_epi8(
-        2, 3, 4, 5, 6, 7, 0, 1, 10, 11, 12, 13, 14, 15, 8, 9, 2, 3, 4, 5, 6, 7, 0, 1, 10, 11, 12, 13, 14, 15, 8, 9,
-    );
-    for i in 0..2 {
-        a[i] = add_with_product(a[i], b[i]);
-        d[i] = _mm256_shuffle_epi32::<0b10_11_00_01>(_mm256_xor_si256(d[i], a[i]));
-        c[i] = add_with_product(c[i], d[i]);
-        b[i] = _mm256_shuffle_epi8(_mm256_xor_si256(b[i], c[i]), rotate24);
-        a[i] = add_with_product(a[i], b[i]);
-        d[i] = _mm256_shuffle_epi8(_mm256_xor_si256(d[i], a[i]), rotate16);
-        c[i] = add_with_product(c[i], d[i]);
-        let x = _mm256_xor_si256(b[i], c[i]);
-        b[i] = _mm256_xor_si256(_mm256_srli_epi64::<63>(x), _mm256_add_epi64(x, x));
+fn xor(x: &mut Four, y: &Four) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x = _mm256_xor_si256(*x, *y);
     }
 }
 
-/// x + y + 2 * low half of x * low half of y, modulo 2^64, in each word.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn add_with_product(x: __m256i, y: __m256i) -> __m256i {
-    let product = _mm256_mul_epu32(x, y);
-    _mm256_add_epi64(_mm256_add_epi64(x, y), _mm256_add_epi64(product, product))
+fn rows(block: &Block) -> &[Row; 8] {
+    block.as_ref().as_chunks().0.as_chunks().0.try_into().expect("a block is 128 words")
 }
 
-fn vectors(block: &Block) -> &[Words; 32] {
-    block.as_ref().as_chunks().0.try_into().expect("a block is 128 words")
-}
-
-fn vectors_mut(block: &mut Block) -> &mut [Words; 32] {
-    block.as_mut().as_chunks_mut().0.try_into().expect("a block is 128 words")
+fn rows_mut(block: &mut Block) -> &mut [Row; 8] {
+    block.as_mut().as_chunks_mut().0.as_chunks_mut().0.try_into().expect("a block is 128 words")
 }
 
 #[target_feature(enable = "avx2")]

@@ -7,10 +7,11 @@ use argon2::{
     Algorithm, Params, Version,
     password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt},
 };
+use argon2_simd::{Arena, Inputs, hash_into};
 use zeroize::Zeroizing;
 
 use super::{
-    argon2id::{self, Arena, Inputs},
+    cost::cost,
     foreign::Foreign,
     password_hash::PasswordHash,
     queue::Lane,
@@ -26,7 +27,7 @@ const SALT_BYTES: usize = 16;
 pub(super) struct Policy {
     params: Params,
     max_memory_kib: u64,
-    /// In units of [`argon2id::cost`].
+    /// In units of [`cost`].
     max_cost: u64,
 }
 
@@ -50,7 +51,7 @@ impl Policy {
         let params = settings.params()?;
         Ok(Self {
             max_memory_kib: settings.foreign_max_memory_kib.max(params.m_cost()).into(),
-            max_cost: settings.foreign_cost().max(argon2id::cost(&params)),
+            max_cost: settings.foreign_cost().max(cost(&params)),
             params,
         })
     }
@@ -60,9 +61,9 @@ impl Policy {
         Arena::for_params(&self.params)
     }
 
-    /// The work of a new hash; units as in [`argon2id::cost`].
+    /// The work of a new hash; units as in [`cost`].
     pub(super) fn cost(&self) -> u64 {
-        argon2id::cost(&self.params)
+        cost(&self.params)
     }
 
     /// A new hash under a random salt.
@@ -77,8 +78,7 @@ impl Policy {
             password: password.expose().as_bytes(),
             salt: &salt,
         };
-        argon2id::fill(&inputs, arena, out.as_mut())
-            .expect("the arena and the lengths fit the parameters checked at start");
+        hash_into(&inputs, arena, out.as_mut()).expect("the arena and the lengths fit the parameters checked at start");
         self.text(&salt, &out)
     }
 
@@ -144,11 +144,11 @@ impl Policy {
         if salt.len() < argon2::MIN_SALT_LEN {
             return Err(Unusable::InvalidParameters);
         }
-        self.bounded(params.m_cost().into(), argon2id::cost(&params))?;
+        self.bounded(params.m_cost().into(), cost(&params))?;
         // What costs more than a new hash waits for the one thread that does such work,
         // so that old hashes cannot take the pool over.
         let ours = algorithm == Algorithm::Argon2id;
-        let fits = params.block_count() <= self.params.block_count() && argon2id::cost(&params) <= self.cost();
+        let fits = params.block_count() <= self.params.block_count() && cost(&params) <= self.cost();
         Ok(Check::Argon2 {
             lane: if ours && fits { Lane::Shared } else { Lane::Single },
             outdated: !ours || version != Version::V0x13 || params != self.params || salt.len() != SALT_BYTES,
@@ -162,10 +162,10 @@ impl Policy {
 }
 
 impl Check {
-    /// The work it takes; units as in [`argon2id::cost`].
+    /// The work it takes; units as in [`cost`].
     pub(super) fn cost(&self) -> u64 {
         match self {
-            Self::Argon2 { params, .. } => argon2id::cost(params),
+            Self::Argon2 { params, .. } => cost(params),
             Self::Foreign(foreign) => foreign.cost(),
         }
     }
@@ -206,9 +206,9 @@ impl Check {
         let mut out = Zeroizing::new([0; Output::MAX_LENGTH]);
         let out = &mut out[..expected.len()];
         let computed = if arena.fits(params) {
-            argon2id::fill(&inputs, arena, out)
+            hash_into(&inputs, arena, out)
         } else {
-            argon2id::fill(&inputs, &mut Arena::for_params(params), out)
+            hash_into(&inputs, &mut Arena::for_params(params), out)
         };
         // `Output` compares in constant time.
         computed.is_ok() && Output::new(out).is_ok_and(|out| out == *expected)

@@ -2,12 +2,11 @@
 //! bounded queue that sheds load before it costs anybody their time.
 //!
 //! `pool` is what the rest of the service sees; `queue` decides who waits and who is
-//! turned away; `algorithm` says what a stored hash takes to verify; `argon2id` is the one
-//! door to the block function; `foreign` knows the hashes of other systems, and `takeover`
-//! is how they come in.
+//! turned away; `algorithm` says what a stored hash takes to verify; `cost` is the unit of
+//! that; `foreign` knows the hashes of other systems, and `takeover` is how they come in.
 
 mod algorithm;
-mod argon2id;
+mod cost;
 mod foreign;
 mod metrics;
 mod password_hash;

@@ -7,7 +7,7 @@ use corpus::{Held, corpus};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{ForeignHashes, HashingSettings, PasswordHash, algorithm::Policy, argon2id};
+use super::{ForeignHashes, HashingSettings, PasswordHash, algorithm::Policy, cost::cost};
 use crate::domain::Password;
 
 const MAX_MEMORY_KIB: u32 = 64;
@@ -29,7 +29,7 @@ fn settings() -> HashingSettings {
 /// A stored hash that can be checked costs what it says, within the bounds.
 fn bounded(policy: &Policy, stored: &PasswordHash, password: &Password) -> Held {
     let Ok(check) = policy.read(stored) else { return Ok(()) };
-    let most = settings().foreign_cost().max(argon2id::cost(&settings().params().expect("they are valid")));
+    let most = settings().foreign_cost().max(cost(&settings().params().expect("they are valid")));
     prop_assert!(check.cost() <= most, "cost {} of at most {most}", check.cost());
     // What it would allocate was bounded by `read`; a check of the cheapest kind is made here.
     if check.cost() <= 256 {

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use argon2_simd::Implementation;
 use tokio::{sync::oneshot, time::timeout};
 
 use self::worker::Job;
@@ -101,7 +102,12 @@ impl HashPool {
             .collect::<Result<Vec<_>, _>>()
             .inspect_err(|_| queue.close())
             .map_err(StartError::Thread)?;
-        tracing::info!(threads = threads.len(), memory_kib = settings.memory_kib, "hash threads started");
+        tracing::info!(
+            threads = threads.len(),
+            memory_kib = settings.memory_kib,
+            implementation = %Implementation::of_this_machine(),
+            "hash threads started"
+        );
         let nobodys = policy.of_no_password();
         Ok(Self(Arc::new(Pool { queue, policy, dummy, nobodys, metrics, max_wait, threads })))
     }

@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, thread, time::Instant};
 
+use argon2_simd::Arena;
 use tokio::sync::oneshot;
 
 use super::Verdict;
@@ -9,7 +10,6 @@ use crate::{
     domain::Password,
     hashing::{
         algorithm::{Check, Policy},
-        argon2id::Arena,
         metrics::HashMetrics,
         password_hash::PasswordHash,
         queue::Queue,

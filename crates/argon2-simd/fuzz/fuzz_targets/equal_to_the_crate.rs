@@ -1,0 +1,62 @@
+//! Whatever the inputs, allowed or not: the outcome is the `argon2` crate's, computed
+//! with memory of its own. The arena is too large, and dirty.
+
+#![no_main]
+
+use std::cell::RefCell;
+
+use argon2::{Algorithm, Argon2, AssociatedData, Block, Params, ParamsBuilder, Version};
+use argon2_simd::{Arena, Inputs, hash_into};
+use libfuzzer_sys::{arbitrary::Arbitrary, fuzz_target};
+
+/// The arena's size, in blocks; a third as much again is tried.
+const ROOM: u32 = 192;
+
+#[derive(Arbitrary, Debug)]
+struct Case<'a> {
+    algorithm: u8,
+    old_version: bool,
+    memory_kib: u8,
+    passes: u8,
+    lanes: u8,
+    data: &'a [u8],
+    fixed: bool,
+    output_len: u8,
+    secret: &'a [u8],
+    salt: &'a [u8],
+    password: &'a [u8],
+}
+
+thread_local! {
+    static ARENA: RefCell<Arena> = RefCell::new(Arena::for_params(&Params::new(ROOM, 1, 1, None).expect("it is allowed")));
+}
+
+fuzz_target!(|case: Case<'_>| {
+    // Mostly what is computed here and not by the crate.
+    let algorithm = match case.algorithm {
+        0..8 => Algorithm::Argon2d,
+        8..16 => Algorithm::Argon2i,
+        _ => Algorithm::Argon2id,
+    };
+    let version = if case.old_version && case.algorithm < 32 { Version::V0x10 } else { Version::V0x13 };
+    let lanes = if case.lanes < 16 { u32::from(case.lanes) } else { 1 };
+    let mut params = ParamsBuilder::new();
+    params.m_cost(case.memory_kib.into()).t_cost((case.passes % 6).into()).p_cost(lanes);
+    if case.fixed {
+        params.output_len(case.output_len.into());
+    }
+    let Ok(data) = AssociatedData::new(case.data) else { return };
+    let Ok(params) = params.data(data).build() else { return };
+
+    let mut expected = vec![0; case.output_len.into()];
+    let by_the_crate = Argon2::new_with_secret(case.secret, algorithm, version, params.clone()).and_then(|argon2| {
+        let mut memory = vec![Block::new(); ROOM as usize];
+        argon2.hash_password_into_with_memory(case.password, case.salt, &mut expected, &mut memory[..])
+    });
+    let inputs =
+        Inputs { algorithm, params: &params, version, secret: case.secret, password: case.password, salt: case.salt };
+    let mut out = vec![0; case.output_len.into()];
+    let outcome = ARENA.with_borrow_mut(|arena| hash_into(&inputs, arena, &mut out));
+    assert_eq!(outcome, by_the_crate);
+    assert_eq!(out, expected);
+});

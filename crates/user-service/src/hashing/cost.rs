@@ -1,0 +1,8 @@
+//! How much work a hash is, so that the queue can compare different ones.
+
+use argon2::Params;
+
+/// Blocks times passes.
+pub(super) fn cost(params: &Params) -> u64 {
+    params.block_count() as u64 * u64::from(params.t_cost())
+}
