@@ -84,15 +84,6 @@ fn case(
     })
 }
 
-fn cases() -> ProptestConfig {
-    if cfg!(miri) {
-        // An interpreter is some thousand times slower, and has no files to write to.
-        ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4) }
-    } else {
-        ProptestConfig::default()
-    }
-}
-
 /// One arena for all cases of a property: too large, and dirty.
 fn arena() -> std::sync::Mutex<Arena> {
     std::sync::Mutex::new(Arena::for_params(&Params::new(ROOM, 1, 1, None).expect("they are allowed")))
@@ -108,7 +99,7 @@ fn say_what_is_tested() {
 fn argon2id_with_one_lane_is_equal() {
     say_what_is_tested();
     let arena = arena();
-    proptest!(cases(), |(case in case(Just(Algorithm::Argon2id), Just(Version::V0x13), Just(1)))| {
+    proptest!(|(case in case(Just(Algorithm::Argon2id), Just(Version::V0x13), Just(1)))| {
         let arena = &mut *arena.lock().unwrap();
         let expected = case.by_the_crate();
         for compute in [hash_into, hash_into_portably] {
@@ -124,7 +115,7 @@ fn everything_else_is_equal() {
     let arena = arena();
     let algorithms = || prop_oneof![Just(Algorithm::Argon2d), Just(Algorithm::Argon2i), Just(Algorithm::Argon2id)];
     let versions = || prop_oneof![Just(Version::V0x10), Just(Version::V0x13)];
-    proptest!(cases(), |(case in case(algorithms(), versions(), 1_u32..=4))| {
+    proptest!(|(case in case(algorithms(), versions(), 1_u32..=4))| {
         let arena = &mut *arena.lock().unwrap();
         let expected = case.by_the_crate();
         for compute in [hash_into, hash_into_portably] {

@@ -7,7 +7,10 @@ use std::cell::RefCell;
 
 use argon2::{Algorithm, Argon2, AssociatedData, Block, Params, ParamsBuilder, Version};
 use argon2_simd::{Arena, Inputs, hash_into};
-use libfuzzer_sys::{arbitrary::Arbitrary, fuzz_target};
+use libfuzzer_sys::{
+    arbitrary::{self, Arbitrary},
+    fuzz_target,
+};
 
 /// The arena's size, in blocks; a third as much again is tried.
 const ROOM: u32 = 192;

@@ -7,22 +7,23 @@
 //!
 //! # What buys what
 //!
-//! - **Four at once.** The steps of GB depend on each other: multiply (3 cycles), add, add,
-//!   XOR, rotate, and again. One P alone leaves most of the core idle. G applies P to eight
-//!   rows and then to eight columns, which are independent of each other: four rows, or two
-//!   vectors of two columns each, take every step together. It is written step by step for
-//!   all four, because the compiler keeps that order, and the processor's window is too
-//!   short to find it by itself. (It takes some spills: 16 registers are the four's state.)
-//! - **Two columns in a vector.** A column's words are pairs 128 bytes apart; a vector holds the
-//!   pairs of two neighbours, one in each half, so columns need no transposition, and the
-//!   diagonals of section 3.6 are a shift by one word across two vectors (`vpalignr`).
+//! - **Several at once.** The steps of GB depend on each other: multiply (3 cycles), add,
+//!   add, XOR, rotate, and again. One P alone leaves most of the core idle. G applies P to
+//!   eight rows and then to eight columns, which are independent of each other: so three
+//!   rows (3 + 3 + 2), or the columns of two vectors, take every step together. It is written
+//!   step by step for all of them because the compiler keeps that order; the processor's
+//!   window is too short to find it by itself. Three are what 16 registers hold: four
+//!   need the stack, and gain only on a core that nobody shares.
+//! - **Two columns in a vector.** A column's words are pairs, 128 bytes apart; a vector holds
+//!   the pairs of two neighbours, one in each half. So columns need no transposition, and
+//!   going to the diagonals is a shift by one word over two vectors (`vpalignr`).
 //! - **Feed-forward in the target.** G ends with an XOR of the state and what it began with,
-//!   R. There are no registers for R; it is written where the result will be, in later
+//!   R. There are no registers for R: it is written where the result will be, in later
 //!   passes added (XOR) to what is there (section 3.2, step 6), and the result is added to
-//!   that. So R is neither computed twice nor kept elsewhere. This is correct because the
-//!   target is neither of the two sources: [`Avx2::compress`] has it by reference alone.
-//! - **The first word half a step early.** The first word is in the first column, so it is known
-//!   before the last four columns are computed.
+//!   that. So R is neither computed twice nor kept elsewhere. It is correct because the
+//!   target is none of the sources: [`Avx2::compress`] has it by a reference of its own.
+//! - **The first word early.** It is in the first column, so it is known when three quarters
+//!   of the columns are still to be computed.
 
 use std::arch::x86_64::*;
 
@@ -32,9 +33,6 @@ use argon2::Block;
 type Words = [u64; 4];
 /// The vectors of a row: words 0 to 3 (a), 4 to 7 (b), 8 to 11 (c), 12 to 15 (d) of P's 16.
 type Row = [Words; 4];
-/// One of a, b, c, d of four independent applications of P.
-type Four = [__m256i; 4];
-
 /// The proof that the processor has AVX2: only detection makes one.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
@@ -81,88 +79,84 @@ fn compress<const ADD: bool>(
     scratch: &mut [Row; 8],
     first_word: impl FnOnce(u64),
 ) {
-    let targets = target.as_chunks_mut().0.iter_mut();
-    let scratches = scratch.as_chunks_mut().0.iter_mut();
-    for (((target, scratch), x), y) in targets.zip(scratches).zip(x.as_chunks().0).zip(y.as_chunks().0) {
-        permute_rows::<ADD>(target, x, y, scratch);
-    }
+    permute_rows::<ADD, 0, 3>(target, x, y, scratch);
+    permute_rows::<ADD, 3, 3>(target, x, y, scratch);
+    permute_rows::<ADD, 6, 2>(target, x, y, scratch);
     permute_columns::<0>(target, scratch);
     first_word(target[0][0][0]);
+    permute_columns::<1>(target, scratch);
     permute_columns::<2>(target, scratch);
+    permute_columns::<3>(target, scratch);
 }
 
-/// R, which is x + y (XOR), goes into the target, P of its rows into the scratch block.
+/// For N rows from FIRST on: R, which is x + y (XOR), goes into the target, P of it into
+/// the scratch block.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn permute_rows<const ADD: bool>(target: &mut [Row; 4], x: &[Row; 4], y: &[Row; 4], scratch: &mut [Row; 4]) {
-    let mut parts = [[_mm256_setzero_si256(); 4]; 4];
-    for row in 0..4 {
-        for part in 0..4 {
-            let r = _mm256_xor_si256(load(&x[row][part]), load(&y[row][part]));
-            let before = &mut target[row][part];
-            store(before, if ADD { _mm256_xor_si256(r, load(before)) } else { r });
-            parts[part][row] = r;
+fn permute_rows<const ADD: bool, const FIRST: usize, const N: usize>(
+    target: &mut [Row; 8],
+    x: &[Row; 8],
+    y: &[Row; 8],
+    scratch: &mut [Row; 8],
+) {
+    let mut parts = [[_mm256_setzero_si256(); N]; 4];
+    for (part, vectors) in parts.iter_mut().enumerate() {
+        for (row, vector) in (FIRST..).zip(vectors) {
+            *vector = _mm256_xor_si256(load(&x[row][part]), load(&y[row][part]));
+            let place = &mut target[row][part];
+            store(place, if ADD { _mm256_xor_si256(*vector, load(place)) } else { *vector });
         }
     }
     let [a, b, c, d] = &mut parts;
     gb(a, b, c, d);
     // To the diagonals, and back.
-    for row in 0..4 {
+    for row in 0..N {
         b[row] = _mm256_permute4x64_epi64::<0b00_11_10_01>(b[row]);
         c[row] = _mm256_permute4x64_epi64::<0b01_00_11_10>(c[row]);
         d[row] = _mm256_permute4x64_epi64::<0b10_01_00_11>(d[row]);
     }
     gb(a, b, c, d);
-    for row in 0..4 {
+    for row in 0..N {
         b[row] = _mm256_permute4x64_epi64::<0b10_01_00_11>(b[row]);
         c[row] = _mm256_permute4x64_epi64::<0b01_00_11_10>(c[row]);
         d[row] = _mm256_permute4x64_epi64::<0b00_11_10_01>(d[row]);
     }
-    for row in 0..4 {
-        for part in 0..4 {
-            store(&mut scratch[row][part], parts[part][row]);
+    for (part, vectors) in parts.into_iter().enumerate() {
+        for (row, vector) in (FIRST..).zip(vectors) {
+            store(&mut scratch[row][part], vector);
         }
     }
 }
 
-/// P of the columns in the vectors FIRST and FIRST + 1 of each row, added to the target.
+/// P of the two columns in this vector of each row, added to the target.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn permute_columns<const FIRST: usize>(target: &mut [Row; 8], scratch: &[Row; 8]) {
-    let mut parts = [[_mm256_setzero_si256(); 4]; 4];
-    // a is of the first two rows, b of the next two: two vectors of either column.
-    for column in 0..2 {
-        for row in 0..8 {
-            parts[row / 2][2 * column + row % 2] = load(&scratch[row][FIRST + column]);
-        }
+fn permute_columns<const VECTOR: usize>(target: &mut [Row; 8], scratch: &[Row; 8]) {
+    let mut parts = [[_mm256_setzero_si256(); 2]; 4];
+    // a is of the first two rows, b of the next two.
+    for (part, rows) in parts.as_flattened_mut().iter_mut().zip(scratch) {
+        *part = load(&rows[VECTOR]);
     }
     let [a, b, c, d] = &mut parts;
     gb(a, b, c, d);
-    for low in [0, 2] {
-        let high = low + 1;
-        (b[low], b[high]) = (_mm256_alignr_epi8::<8>(b[high], b[low]), _mm256_alignr_epi8::<8>(b[low], b[high]));
-        (c[low], c[high]) = (c[high], c[low]);
-        (d[low], d[high]) = (_mm256_alignr_epi8::<8>(d[low], d[high]), _mm256_alignr_epi8::<8>(d[high], d[low]));
-    }
+    // To the diagonals, and back.
+    *b = [_mm256_alignr_epi8::<8>(b[1], b[0]), _mm256_alignr_epi8::<8>(b[0], b[1])];
+    *c = [c[1], c[0]];
+    *d = [_mm256_alignr_epi8::<8>(d[0], d[1]), _mm256_alignr_epi8::<8>(d[1], d[0])];
     gb(a, b, c, d);
-    for low in [0, 2] {
-        let high = low + 1;
-        (b[low], b[high]) = (_mm256_alignr_epi8::<8>(b[low], b[high]), _mm256_alignr_epi8::<8>(b[high], b[low]));
-        (c[low], c[high]) = (c[high], c[low]);
-        (d[low], d[high]) = (_mm256_alignr_epi8::<8>(d[high], d[low]), _mm256_alignr_epi8::<8>(d[low], d[high]));
-    }
-    for column in 0..2 {
-        for row in 0..8 {
-            let r = &mut target[row][FIRST + column];
-            store(r, _mm256_xor_si256(parts[row / 2][2 * column + row % 2], load(r)));
-        }
+    *b = [_mm256_alignr_epi8::<8>(b[0], b[1]), _mm256_alignr_epi8::<8>(b[1], b[0])];
+    *c = [c[1], c[0]];
+    *d = [_mm256_alignr_epi8::<8>(d[1], d[0]), _mm256_alignr_epi8::<8>(d[0], d[1])];
+    for (part, rows) in parts.as_flattened().iter().zip(target) {
+        let place = &mut rows[VECTOR];
+        store(place, _mm256_xor_si256(*part, load(place)));
     }
 }
 
-/// GB of section 3.6, sixteen times.
+/// GB of section 3.6 on four words of each of N applications of P.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn gb(a: &mut Four, b: &mut Four, c: &mut Four, d: &mut Four) {
+fn gb<const N: usize>(a: &mut [__m256i; N], b: &mut [__m256i; N], c: &mut [__m256i; N], d: &mut [__m256i; N]) {
     // Rotations to the right by whole bytes are shuffles of them.
     let by_24 = _mm256_broadcastsi128_si256(_mm_setr_epi8(3, 4, 5, 6, 7, 0, 1, 2, 11, 12, 13, 14, 15, 8, 9, 10));
     let by_16 = _mm256_broadcastsi128_si256(_mm_setr_epi8(2, 3, 4, 5, 6, 7, 0, 1, 10, 11, 12, 13, 14, 15, 8, 9));
@@ -192,7 +186,7 @@ fn gb(a: &mut Four, b: &mut Four, c: &mut Four, d: &mut Four) {
 /// x becomes x + y + 2 * low half of x * low half of y, modulo 2^64, in each word.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn add_with_product(x: &mut Four, y: &Four) {
+fn add_with_product<const N: usize>(x: &mut [__m256i; N], y: &[__m256i; N]) {
     let mut product = *x;
     for (product, y) in product.iter_mut().zip(y) {
         *product = _mm256_mul_epu32(*product, *y);
@@ -210,7 +204,7 @@ fn add_with_product(x: &mut Four, y: &Four) {
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn xor(x: &mut Four, y: &Four) {
+fn xor<const N: usize>(x: &mut [__m256i; N], y: &[__m256i; N]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x = _mm256_xor_si256(*x, *y);
     }
