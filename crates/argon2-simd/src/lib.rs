@@ -19,7 +19,7 @@
 //! place that is not known before the one before it is nearly done. The figures are in
 //! docs/adr/0010-argon2-simd.md; each trick is explained where it is:
 //!
-//! - P on four words at a time, of two rows or two pairs of columns at once: `one_lane::avx2`.
+//! - P on four words at a time, of three rows or two columns at once: `one_lane::avx2`.
 //! - The block that the next call refers to is asked for as soon as the word is known that
 //!   names it: `one_lane`.
 //! - Memory that is mapped once, in huge pages: `arena`.
@@ -37,9 +37,9 @@
 //! # Secrets
 //!
 //! H0, the digests of H', the bytes of the first and last blocks, the block that G works
-//! in and BLAKE2b's state are wiped after each hash; the arena when it is dropped. What
-//! the compiler keeps in registers, and spills of them to the stack, cannot be wiped from
-//! here.
+//! in, BLAKE2b's state and its buffer are wiped after each hash; the arena when it is
+//! dropped. What cannot be wiped from here: registers, what the compiler spills of them
+//! to the stack, and the block that BLAKE2b's own round works on.
 
 mod arena;
 mod lengths;

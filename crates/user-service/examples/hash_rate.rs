@@ -1,14 +1,14 @@
-//! How many password hashes a core computes, and what the pool's arena saves
-//! (docs/adr/0004).
+//! How many password hashes a core computes: what the pool's arena and our own block
+//! function save (docs/adr/0004, 0010), and what the pool costs.
 //!
 //! ```sh
 //! cargo run -p user-service --example hash_rate
 //! ```
 //!
-//! The same computation three ways: with memory allocated for each hash, with one arena
-//! used again, and through the pool with one thread. Interleaved rounds, medians, on the
+//! The same computation four ways: by the `argon2` crate with memory allocated for each
+//! hash, and with memory used again; by `argon2-simd`; through the pool with one thread. Interleaved rounds, medians, on the
 //! process's own clock (its processor time) too: what else runs on the machine does not
-//! count there. The dev profile optimises argon2, so no release build is needed.
+//! count there. The dev profile optimises both crates, so no release build is needed.
 
 use std::{
     fs,
@@ -17,6 +17,7 @@ use std::{
 
 use anyhow::Result;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2_simd::{Arena, Implementation, Inputs, hash_into};
 use service_kit::prometheus::Registry;
 use user_service::{
     domain::Password,
@@ -28,6 +29,8 @@ const ROUNDS: usize = 7;
 /// OWASP's parameters, the service's defaults.
 const MEMORY_KIB: u32 = 19_456;
 const ITERATIONS: u32 = 2;
+const PASSWORD: &str = "correct horse battery staple";
+const SALT: [u8; 16] = [7; 16];
 
 /// Hashes a second, by the wall clock and by processor time.
 #[derive(Clone, Copy)]
@@ -36,39 +39,46 @@ struct Rate {
     cpu: f64,
 }
 
+const WAYS: [&str; 4] =
+    ["argon2, memory for each hash", "argon2, memory used again", "argon2-simd", "the pool, one thread"];
+
 fn main() -> Result<()> {
-    let argon2 = Argon2::new(
-        Algorithm::Argon2id,
-        Version::V0x13,
-        Params::new(MEMORY_KIB, ITERATIONS, 1, Some(32)).map_err(anyhow::Error::msg)?,
-    );
-    let mut arena = vec![Block::new(); argon2.params().block_count()];
+    let params = Params::new(MEMORY_KIB, ITERATIONS, 1, Some(32)).map_err(anyhow::Error::msg)?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let mut blocks = vec![Block::new(); params.block_count()];
+    let mut arena = Arena::for_params(&params);
+    let inputs = Inputs {
+        algorithm: Algorithm::Argon2id,
+        params: &params,
+        version: Version::V0x13,
+        secret: b"",
+        password: PASSWORD.as_bytes(),
+        salt: &SALT,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let pool = HashPool::start(settings(), HashMetrics::register(&Registry::new())?)?;
-    let password =
-        Password::parse_attempt("correct horse battery staple".to_owned()).map_err(|e| anyhow::anyhow!(e.detail))?;
+    let password = Password::parse_attempt(PASSWORD.to_owned()).map_err(|e| anyhow::anyhow!(e.detail))?;
 
-    let mut rates: [Vec<Rate>; 3] = Default::default();
+    let mut rates: [Vec<Rate>; 4] = Default::default();
     for round in 0..=ROUNDS {
         let mut out = [0; 32];
-        let fresh = rate(|| argon2.hash_password_into(b"correct horse battery staple", &[7; 16], &mut out))?;
-        let reused = rate(|| {
-            argon2.hash_password_into_with_memory(b"correct horse battery staple", &[7; 16], &mut out, &mut arena[..])
-        })?;
+        let fresh = rate(|| argon2.hash_password_into(PASSWORD.as_bytes(), &SALT, &mut out))?;
+        let reused =
+            rate(|| argon2.hash_password_into_with_memory(PASSWORD.as_bytes(), &SALT, &mut out, &mut blocks[..]))?;
+        let ours = rate(|| hash_into(&inputs, &mut arena, &mut out))?;
         let pooled = rate(|| runtime.block_on(pool.hash(&password)).map(drop))?;
         // The first round warms up.
         if round > 0 {
-            for (rates, rate) in rates.iter_mut().zip([fresh, reused, pooled]) {
+            for (rates, rate) in rates.iter_mut().zip([fresh, reused, ours, pooled]) {
                 rates.push(rate);
             }
         }
     }
     let mut report =
         format!("Argon2id, {MEMORY_KIB} KiB, t={ITERATIONS}, p=1, one thread: hashes/s (median of {ROUNDS} rounds)\n");
+    report += &format!("argon2-simd is {}\n", Implementation::of_this_machine());
     report += &format!("{:<34} {:>10} {:>14}\n", "", "wall", "of CPU time");
-    for (name, rates) in
-        ["memory allocated for each hash", "one arena, used again", "the pool, one thread"].iter().zip(&rates)
-    {
+    for (name, rates) in WAYS.iter().zip(&rates) {
         let (wall, cpu) = (median(rates, |rate| rate.wall), median(rates, |rate| rate.cpu));
         report += &format!("{name:<34} {wall:>10.1} {cpu:>14.1}\n");
     }
