@@ -10,10 +10,10 @@
 //! - **Several at once.** The steps of GB depend on each other: multiply (3 cycles), add,
 //!   add, XOR, rotate, and again. One P alone leaves most of the core idle. G applies P to
 //!   eight rows and then to eight columns, which are independent of each other: so three
-//!   rows (3 + 3 + 2), or the columns of two vectors, take every step together. It is written
-//!   step by step for all of them because the compiler keeps that order; the processor's
-//!   window is too short to find it by itself. Three are what 16 registers hold: four
-//!   need the stack, and gain only on a core that nobody shares.
+//!   rows (3 + 3 + 2), or two columns, take every step together. It is written step by
+//!   step for all of them because the compiler keeps that order; the processor's window is
+//!   too short to find it by itself. Three are what 16 registers hold: four need the
+//!   stack, and gain only on a core that nobody shares.
 //! - **Two columns in a vector.** A column's words are pairs, 128 bytes apart; a vector holds
 //!   the pairs of two neighbours, one in each half. So columns need no transposition, and
 //!   going to the diagonals is a shift by one word over two vectors (`vpalignr`).
@@ -33,6 +33,7 @@ use argon2::Block;
 type Words = [u64; 4];
 /// The vectors of a row: words 0 to 3 (a), 4 to 7 (b), 8 to 11 (c), 12 to 15 (d) of P's 16.
 type Row = [Words; 4];
+
 /// The proof that the processor has AVX2: only detection makes one.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
