@@ -7,13 +7,16 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bson::{DateTime, Document, doc};
 use mongodb::Database;
-use test_support::Stack;
+use secrecy::ExposeSecret as _;
+use test_support::{Stack, eventually};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use user_service::{
     keys::{KeyEncryptionKey, SigningKeys},
     store::Store,
+    tokens::{AccessTokens, TokenError},
 };
+use uuid::Uuid;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const MINUTE: i64 = 60_000;
@@ -114,4 +117,37 @@ async fn with_another_key_encryption_key_nobody_gets_ready_and_nothing_changes()
     let before = stored(&database).await;
     assert!(replica(&database, 2, TTL).await.is_none());
     assert_eq!(stored(&database).await, before);
+}
+
+/// That its signature was verified once is remembered; whether it still counts is not.
+#[tokio::test]
+async fn a_token_that_was_verified_before_ends_with_its_time_and_with_its_key() {
+    let database = database("verified").await;
+    let keys = ours(&database).await;
+    let tokens = |ttl| AccessTokens::new(Arc::clone(&keys), "issuer".into(), "audience".into(), ttl);
+    let id = Uuid::from_u128(1);
+    let (brief, long) = (tokens(Duration::from_secs(2)), tokens(TTL));
+    let token = |tokens: &AccessTokens| tokens.issue(id, id, 1, &[], id).unwrap().token.expose_secret().to_owned();
+
+    let ends = token(&brief);
+    assert_eq!(brief.verify(&ends).await.unwrap().sub, id);
+    eventually(DEADLINE, "the end of its time", async || {
+        matches!(brief.verify(&ends).await, Err(TokenError::Expired)).then_some(())
+    })
+    .await;
+
+    let stays = token(&long);
+    let verified = long.verify(&stays).await.unwrap();
+    assert_eq!(long.verify(&stays).await.unwrap(), verified);
+    for days in [31, 1] {
+        pass(&database, days * DAY).await;
+        // Makes the successor, then prunes.
+        ours(&database).await;
+    }
+    eventually(DEADLINE, "the end of its key", async || {
+        // An unknown key has the set read again.
+        assert!(keys.verifying("unknown").await.is_none());
+        matches!(long.verify(&stays).await, Err(TokenError::Invalid)).then_some(())
+    })
+    .await;
 }

@@ -7,6 +7,7 @@ use jwt_compact::{AlgorithmExt, Claims, Header, UntrustedToken, alg::Ed25519};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::genuine_tokens::GenuineTokens;
 use crate::keys::{PublishedKey, SigningKeys, SigningUnavailable};
 
 /// RFC 9068, section 2.1.
@@ -35,6 +36,15 @@ pub struct Issued {
     pub expires_in: Duration,
 }
 
+/// A token that was signed with our key `kid`.
+#[derive(Debug, Clone)]
+pub(super) struct Genuine {
+    pub(super) kid: String,
+    pub(super) claims: Arc<AccessClaims>,
+    /// Seconds since 1970.
+    pub(super) expires: i64,
+}
+
 /// Why a token buys nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
@@ -51,13 +61,14 @@ pub struct AccessTokens {
     issuer: String,
     audience: String,
     ttl: Duration,
+    known: Arc<GenuineTokens>,
 }
 
 impl AccessTokens {
     /// `ttl` is every token's lifetime.
     #[must_use]
     pub fn new(keys: Arc<SigningKeys>, issuer: String, audience: String, ttl: Duration) -> Self {
-        Self { keys, issuer, audience, ttl }
+        Self { keys, issuer, audience, ttl, known: Arc::new(GenuineTokens::new()) }
     }
 
     /// A token for a session.
@@ -105,15 +116,28 @@ impl AccessTokens {
     ///
     /// # Errors
     /// [`TokenError`], without a reason that helps a forger.
-    pub async fn verify(&self, text: &str) -> Result<AccessClaims, TokenError> {
+    pub async fn verify(&self, text: &str) -> Result<Arc<AccessClaims>, TokenError> {
+        if let Some(known) = self.known.get(text) {
+            let (_, now) = self.keys.verifying(&known.kid).await.ok_or(TokenError::Invalid)?;
+            return known.still(now);
+        }
         let token = claimed(text)?;
         let kid = token.header().key_id.as_deref().ok_or(TokenError::Invalid)?;
         let (key, now) = self.keys.verifying(kid).await.ok_or(TokenError::Invalid)?;
-        let claims = judged(&token, &key, now)?;
-        if claims.iss != self.issuer || claims.aud != self.audience {
+        let genuine = signed(&token, kid, &key)?;
+        if genuine.claims.iss != self.issuer || genuine.claims.aud != self.audience {
             return Err(TokenError::Invalid);
         }
+        let claims = genuine.still(now)?;
+        self.known.remember(text, &genuine);
         Ok(claims)
+    }
+}
+
+impl Genuine {
+    /// What it says, if it has not expired.
+    pub(super) fn still(&self, now: Timestamp) -> Result<Arc<AccessClaims>, TokenError> {
+        if self.expires <= now.as_second() { Err(TokenError::Expired) } else { Ok(Arc::clone(&self.claims)) }
     }
 }
 
@@ -124,18 +148,15 @@ pub(super) fn claimed(text: &str) -> Result<UntrustedToken<'_>, TokenError> {
     if typed { Ok(token) } else { Err(TokenError::Invalid) }
 }
 
-/// What it says, signed with this key and not expired.
-pub(super) fn judged(
+/// What it says, if it was signed with this key.
+pub(super) fn signed(
     token: &UntrustedToken<'_>,
+    kid: &str,
     key: &ed25519_dalek::VerifyingKey,
-    now: Timestamp,
-) -> Result<AccessClaims, TokenError> {
+) -> Result<Genuine, TokenError> {
     let token = Ed25519.validator::<AccessClaims>(key).validate(token).map_err(|_| TokenError::Invalid)?;
-    let expires = token.claims().expiration.ok_or(TokenError::Invalid)?;
-    if expires.timestamp() <= now.as_second() {
-        return Err(TokenError::Expired);
-    }
-    Ok(token.claims().custom.clone())
+    let expires = token.claims().expiration.ok_or(TokenError::Invalid)?.timestamp();
+    Ok(Genuine { kid: kid.to_owned(), claims: Arc::new(token.claims().custom.clone()), expires })
 }
 
 fn date_time(at: Timestamp) -> Option<chrono::DateTime<chrono::Utc>> {

@@ -2,6 +2,7 @@
 //! between the password and the second factor.
 
 mod access_token;
+mod genuine_tokens;
 mod mfa_token;
 #[cfg(test)]
 mod properties;

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
 use super::{
-    access_token::{claimed, judged},
+    access_token::{claimed, signed},
     *,
 };
 use crate::keys::KeyEncryptionKey;
@@ -76,14 +76,14 @@ fn an_access_token_says_what_was_signed_or_nothing() {
         let header = Header::empty().with_token_type(typ).with_key_id("k");
         Ed25519.token(&header, &claims, &key).expect("claims serialise").into()
     };
-    let read = |text: &str| judged(&claimed(text)?, &key.verifying_key(), now);
+    let read = |text: &str| signed(&claimed(text)?, "k", &key.verifying_key())?.still(now);
     let accepted = genuine("at+jwt", 60);
-    assert_eq!(read(accepted.expose_secret()).ok().as_ref(), Some(&said));
+    assert_eq!(read(accepted.expose_secret()).ok().as_deref(), Some(&said));
     assert!(matches!(read(genuine("at+jwt", 0).expose_secret()), Err(TokenError::Expired)));
     assert!(read(genuine("JWT", 60).expose_secret()).is_err(), "an ID token is no access token");
     with(&accepted).holds_for_text(|text| -> Held {
         if let Ok(claims) = read(text) {
-            prop_assert_eq!(&claims, &said);
+            prop_assert_eq!(&*claims, &said);
         }
         Ok(())
     });
