@@ -1,0 +1,106 @@
+//! How often a request, its event and its mail go to MongoDB, counted by the database's profiler: a change
+//! that adds a way there has to say so here.
+
+use bson::{Document, doc};
+use futures_util::TryStreamExt as _;
+use mongodb::Database;
+use serde_json::json;
+use test_support::{DEADLINE, Stack, World, eventually};
+
+/// What goes on by itself, and is not a request's.
+const BACKGROUND: [&str; 3] = ["leases", "keys", "suppressions"];
+
+#[tokio::test]
+async fn a_request_goes_to_mongodb_no_more_often_than_it_has_to() {
+    let world = World::new(&Stack::from_env(), "roundtrips").await;
+    let spec = world.user_service().set("LIMITS__ENABLED", "true").set("RELAY__SWEEP_INTERVAL", "10m");
+    let service = spec.set("HASHING__MEMORY_KIB", "8").set("HASHING__ITERATIONS", "1").start().await;
+    let (api, database) = (service.api(), world.user_database().await);
+    let counted = Counted::begin(database, "user-service", ("audit", "retention")).await;
+
+    let mut seen = Vec::new();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    seen.push(("registration", counted.until_published().await));
+    let tokens = api.login(&ada).await;
+    seen.push(("first login", counted.until_published().await));
+    let _ = api.login(&ada).await;
+    seen.push(("login from a known network", counted.until_published().await));
+    let me = api.with_token(&tokens.access);
+    let _ = me.get("/api/users/me").await.expect(200);
+    seen.push(("profile", counted.until_published().await));
+    let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
+    seen.push(("change of the profile", counted.until_published().await));
+    let _ = api.post("/api/auth/refresh", &json!({ "refreshToken": tokens.refresh })).await.expect(200);
+    seen.push(("refresh", counted.until_published().await));
+    // What is behind the write of `users` is the relay's: an event is published between them.
+    let expected = [
+        ("registration", "throttles findAndModify, throttles findAndModify, users insert, audit update, users update"),
+        (
+            "first login",
+            "throttles findAndModify, users find, throttles findAndModify, throttles findAndModify, sessions insert, \
+             users findAndModify, throttles remove, throttles update, audit update, users update",
+        ),
+        (
+            "login from a known network",
+            "throttles findAndModify, users find, throttles findAndModify, throttles findAndModify, sessions insert, \
+             users findAndModify, throttles remove, audit update, users update",
+        ),
+        ("profile", "users find"),
+        ("change of the profile", "users find, users findAndModify, audit update, users update"),
+        ("refresh", "sessions find, sessions findAndModify, users find"),
+    ];
+    let seen: Vec<_> = seen.iter().map(|(what, commands)| (*what, commands.join(", "))).collect();
+    let seen: Vec<_> = seen.iter().map(|(what, commands)| (*what, commands.as_str())).collect();
+    assert_eq!(seen, expected);
+}
+
+/// The commands that one service sends to its database.
+struct Counted {
+    database: Database,
+    service: &'static str,
+}
+
+impl Counted {
+    /// Waits for the index that is built last, so that nothing of the start is counted.
+    async fn begin(database: Database, service: &'static str, (collection, index): (&str, &str)) -> Self {
+        eventually(DEADLINE, "the last index", async || {
+            let names = database.collection::<Document>(collection).list_index_names().await.unwrap_or_default();
+            names.iter().any(|name| name == index).then_some(())
+        })
+        .await;
+        let room = doc! { "create": "system.profile", "capped": true, "size": 16 * 1024 * 1024 };
+        database.run_command(room).await.expect("a capped collection can be made");
+        database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
+        Self { database, service }
+    }
+
+    /// What was sent since the last call until no event of anybody waits, in order.
+    async fn until_published(&self) -> Vec<String> {
+        let users = self.database.collection::<Document>("users");
+        eventually(DEADLINE, "all events to be published", async || {
+            let waiting = users.find_one(doc! { "pendingEvents.0": { "$exists": true } }).await;
+            waiting.expect("users can be read").is_none().then_some(())
+        })
+        .await;
+        self.database.run_command(doc! { "profile": 0 }).await.expect("the profiler can be switched off");
+        let profile = self.database.collection::<Document>("system.profile");
+        let rows = profile.find(doc! { "appName": self.service }).sort(doc! { "$natural": 1 });
+        let rows: Vec<Document> =
+            rows.await.expect("the profile can be read").try_collect().await.expect("the profile can be read");
+        profile.drop().await.expect("the profile can be dropped");
+        self.database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
+        rows.iter().filter_map(command).collect()
+    }
+}
+
+/// `users find`; none of what goes on by itself.
+fn command(row: &Document) -> Option<String> {
+    let collection = row.get_str("ns").ok()?.split_once('.')?.1;
+    let name = match row.get_str("op").ok()? {
+        "query" => "find",
+        "command" => row.get_document("command").ok()?.keys().next()?,
+        other => other,
+    };
+    (!BACKGROUND.contains(&collection)).then(|| format!("{collection} {name}"))
+}
