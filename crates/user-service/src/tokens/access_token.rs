@@ -71,6 +71,14 @@ impl AccessTokens {
         Self { keys, issuer, audience, ttl, known: Arc::new(GenuineTokens::new()) }
     }
 
+    /// Whether a token could be signed now.
+    ///
+    /// # Errors
+    /// [`SigningUnavailable`] while the key set is not fresh.
+    pub fn can_issue(&self) -> Result<(), SigningUnavailable> {
+        self.keys.signing().map(drop)
+    }
+
     /// A token for a session.
     ///
     /// # Errors

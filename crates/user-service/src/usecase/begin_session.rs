@@ -44,8 +44,8 @@ impl Accounts {
         let salt = RefreshTokens::salt();
         let epoch = user.sessions.epoch;
         let times = self.rules.session_times;
-        // Signed before the commit: without a signing key there is no session either.
-        self.access_tokens.issue(user.id.into(), session, epoch, &[], session)?;
+        // Asked before the commit: without a signing key there is no session either.
+        self.access_tokens.can_issue()?;
         self.store
             .sessions
             .insert(&SessionRow {
