@@ -183,6 +183,11 @@ impl Infra {
         children
     }
 
+    /// The process ids of the parts that are processes, by their names.
+    pub fn pids(&mut self) -> Vec<(String, u32)> {
+        self.children().into_iter().map(|child| (child.name().to_owned(), child.pid())).collect()
+    }
+
     /// A part that has ended by itself: its name, how, and the end of its log.
     pub fn ended(&mut self) -> Option<(String, ExitStatus, String)> {
         self.children().into_iter().find_map(|child| {

@@ -83,7 +83,7 @@ async fn start(arguments: &RunArgs, directory: &RunDirectory) -> Result<(Infra, 
         logs: directory.path().join("logs"),
         running: Running::default(),
     };
-    let infra = Infra::start(&plan).await?;
+    let mut infra = Infra::start(&plan).await?;
     for (part, choice) in infra.choices() {
         eprintln!("local-stack: {part:<8} {choice}");
     }
@@ -92,6 +92,9 @@ async fn start(arguments: &RunArgs, directory: &RunDirectory) -> Result<(Infra, 
     for (name, value) in environment(&infra, directory.path()) {
         spec = spec.env(name, value);
     }
+    // Who takes processor time is to be told apart.
+    let pids: Vec<String> = infra.pids().into_iter().map(|(name, pid)| format!("{name}={pid}")).collect();
+    spec = spec.env("TEST_PIDS", pids.join(","));
     if !arguments.binaries.is_empty() {
         spec = spec.env("TEST_BINARIES", directory.binaries());
     }

@@ -29,6 +29,7 @@ pub struct Stack {
     pub(crate) smtp_address: String,
     pub(crate) mail_api: String,
     pub(crate) directory: PathBuf,
+    pids: String,
 }
 
 impl Stack {
@@ -48,6 +49,7 @@ impl Stack {
             smtp_address: variable("TEST_SMTP_ADDRESS"),
             mail_api: variable("TEST_MAIL_API"),
             directory: PathBuf::from(variable("TEST_STACK_DIR")),
+            pids: variable("TEST_PIDS"),
         }
     }
 
@@ -91,6 +93,13 @@ impl Stack {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The process id of a shared part (`mongod`, `Kafka`, `MailHog`), if it is a process.
+    #[must_use]
+    pub fn pid(&self, name: &str) -> Option<u32> {
+        let named = self.pids.split(',').find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
+        named.and_then(|pid| pid.parse().ok())
     }
 
     /// A client of the shared MongoDB. Each test makes its own: a client belongs to the test's runtime.

@@ -1,0 +1,79 @@
+//! One keep-alive connection, one request after the other: what a client costs at least.
+
+use anyhow::{Context as _, Result, ensure};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    Method, Request, StatusCode,
+    body::Bytes,
+    client::conn::http1::{SendRequest, handshake},
+    header,
+};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// A connection to `host:port`.
+pub(crate) struct Connection {
+    authority: String,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+/// What a connection sends. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) token: Option<String>,
+    pub(crate) body: Bytes,
+}
+
+impl Ask {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self { method: Method::GET, path: path.into(), token: None, body: Bytes::new() }
+    }
+
+    pub(crate) fn post(path: impl Into<String>, body: &Value) -> Self {
+        Self { method: Method::POST, path: path.into(), token: None, body: body.to_string().into() }
+    }
+
+    #[must_use]
+    pub(crate) fn with_token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+}
+
+impl Connection {
+    /// Of a base URL such as `http://127.0.0.1:3000`.
+    pub(crate) async fn open(base_url: &str) -> Result<Self> {
+        let authority = base_url.trim_start_matches("http://").to_owned();
+        let stream = TcpStream::connect(&authority).await.with_context(|| authority.clone())?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        // It ends with the sender.
+        tokio::spawn(connection);
+        Ok(Self { authority, sender })
+    }
+
+    pub(crate) async fn send(&mut self, ask: &Ask) -> Result<(StatusCode, Bytes)> {
+        let mut request = Request::builder().method(&ask.method).uri(&ask.path).header(header::HOST, &self.authority);
+        if !ask.body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if let Some(token) = &ask.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Full::new(ask.body.clone()))?;
+        self.sender.ready().await?;
+        let answer = self.sender.send_request(request).await?;
+        let status = answer.status();
+        Ok((status, answer.into_body().collect().await?.to_bytes()))
+    }
+
+    /// Sends, and reads what has to be an answer of this status.
+    pub(crate) async fn expect(&mut self, ask: &Ask, status: StatusCode) -> Result<Value> {
+        let (answered, body) = self.send(ask).await?;
+        ensure!(answered == status, "{} {}: {answered} {}", ask.method, ask.path, String::from_utf8_lossy(&body));
+        if body.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&body)?) }
+    }
+}

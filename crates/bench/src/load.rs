@@ -1,0 +1,126 @@
+//! Many connections at once, each with one request at a time.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use hyper::StatusCode;
+use tokio::task::JoinSet;
+
+use crate::{
+    http_client::{Ask, Connection},
+    sampling::percentile,
+};
+
+/// How hard to press.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) connections: usize,
+    pub(crate) length: Duration,
+    /// Between the beginnings of two requests of one connection; zero: at once.
+    pub(crate) pace: Duration,
+}
+
+/// What was answered: how often, and how soon.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    took: BTreeMap<StatusCode, Vec<Duration>>,
+    length: Duration,
+}
+
+impl Load {
+    /// As fast as answers come.
+    pub(crate) fn saturating(connections: usize, length: Duration) -> Self {
+        Self { connections, length, pace: Duration::ZERO }
+    }
+
+    /// So many requests a second over all connections, if answers come as fast.
+    pub(crate) fn at_rate(connections: usize, rate: f64, length: Duration) -> Self {
+        Self { connections, length, pace: Duration::from_secs_f64(connections as f64 / rate) }
+    }
+
+    /// Each connection asks `ask(connection, turn)` until the time is over; an answer that comes
+    /// later does not count.
+    pub(crate) async fn run(
+        self,
+        base_url: &str,
+        ask: impl Fn(usize, usize) -> Ask + Send + Sync + 'static,
+    ) -> Result<Tally> {
+        let ask = Arc::new(ask);
+        let mut connections = Vec::with_capacity(self.connections);
+        for _ in 0..self.connections {
+            connections.push(Connection::open(base_url).await?);
+        }
+        let end = Instant::now() + self.length;
+        let mut running = JoinSet::new();
+        for (number, connection) in connections.into_iter().enumerate() {
+            running.spawn(self.drive(connection, number, Arc::clone(&ask), end));
+        }
+        let mut all = Tally { took: BTreeMap::new(), length: self.length };
+        while let Some(one) = running.join_next().await {
+            for (status, took) in one?? {
+                all.took.entry(status).or_default().extend(took);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn drive(
+        self,
+        mut connection: Connection,
+        number: usize,
+        ask: Arc<impl Fn(usize, usize) -> Ask + Send + Sync>,
+        end: Instant,
+    ) -> Result<BTreeMap<StatusCode, Vec<Duration>>> {
+        let mut took: BTreeMap<StatusCode, Vec<Duration>> = BTreeMap::new();
+        // Not all at the same moment.
+        tokio::time::sleep(self.pace.mul_f64(number as f64 / self.connections as f64)).await;
+        for turn in 0.. {
+            let begun = Instant::now();
+            if begun >= end {
+                break;
+            }
+            let (status, _) = connection.send(&ask(number, turn)).await?;
+            let needed = begun.elapsed();
+            if Instant::now() >= end {
+                break;
+            }
+            took.entry(status).or_default().push(needed);
+            if !self.pace.is_zero() {
+                tokio::time::sleep(self.pace.saturating_sub(needed)).await;
+            }
+        }
+        Ok(took)
+    }
+}
+
+impl Tally {
+    /// Answers of this status a second.
+    pub(crate) fn rate(&self, status: StatusCode) -> f64 {
+        self.durations(status).len() as f64 / self.length.as_secs_f64()
+    }
+
+    pub(crate) fn percentile(&self, status: StatusCode, percent: f64) -> Duration {
+        percentile(self.durations(status), percent)
+    }
+
+    pub(crate) fn durations(&self, status: StatusCode) -> &[Duration] {
+        self.took.get(&status).map_or(&[], Vec::as_slice)
+    }
+
+    /// # Errors
+    /// When there was an answer of any other status.
+    pub(crate) fn only(self, allowed: &[StatusCode]) -> Result<Self> {
+        let other = self.took.iter().find(|(status, _)| !allowed.contains(status));
+        anyhow::ensure!(
+            other.is_none(),
+            "{} answers of {}",
+            other.map_or(0, |o| o.1.len()),
+            other.map_or("", |o| o.0.as_str())
+        );
+        Ok(self)
+    }
+}

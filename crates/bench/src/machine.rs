@@ -1,0 +1,45 @@
+//! What machine this is, and which commit was measured.
+
+use std::{fs, process::Command};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+/// Where and of what the figures are.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Machine {
+    pub(crate) machine: String,
+    pub(crate) commit: String,
+}
+
+pub(crate) fn describe() -> Result<Machine> {
+    let cpus = fs::read_to_string("/proc/cpuinfo")?;
+    let model = field(&cpus, "model name").unwrap_or("unknown processor");
+    let memory = fs::read_to_string("/proc/meminfo")?;
+    let kib: u64 = field(&memory, "MemTotal").and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let cores = std::thread::available_parallelism()?;
+    let simd = if field(&cpus, "flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "avx2")) {
+        "AVX2"
+    } else {
+        "no AVX2"
+    };
+    let machine = format!("{model}, {cores} cores, {simd}, {} GiB, Linux {}", kib.div_ceil(1024 * 1024), kernel.trim());
+    Ok(Machine { machine, commit: commit()? })
+}
+
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim())
+}
+
+/// Of the work tree, and whether it was changed since.
+fn commit() -> Result<String> {
+    let run = |arguments: &[&str]| -> Result<String> {
+        let output = Command::new("git").args(arguments).output().context("git")?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = run(&["rev-parse", "--short=12", "HEAD"])?;
+    let changed = !run(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    Ok(if changed { format!("{commit}+changes") } else { commit })
+}

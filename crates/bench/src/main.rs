@@ -1,0 +1,81 @@
+//! Everything that is said about speed, measured: what the services do next to what the
+//! same machine could do at most, taken in turns in the same run. Machines are noisy;
+//! ratios of neighbours are less so.
+
+mod context;
+mod http_client;
+mod load;
+mod machine;
+mod processes;
+mod report;
+mod rows;
+mod sampling;
+mod smtp_sink;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{context::Context, report::Report};
+
+/// Measures the services next to the limits of this machine.
+#[derive(Parser)]
+#[command(name = "scripts/bench")]
+pub(crate) struct Arguments {
+    /// A few seconds a row: whether the benchmark works, not how fast anything is.
+    #[arg(long)]
+    quick: bool,
+    /// Only these groups of rows.
+    #[arg(long, value_name = "GROUP", num_args = 1..)]
+    only: Vec<rows::Group>,
+    /// Where `results.json` goes.
+    #[arg(long, value_name = "FILE", default_value = "target/bench/results.json")]
+    results: PathBuf,
+    /// Writes the table into this Markdown file, between the markers `<!-- bench:begin -->`
+    /// and `<!-- bench:end -->`, and the plots into `images/` beside it.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// Parts that are processes of their own, so that their processor time is told apart.
+#[derive(Subcommand)]
+enum Part {
+    /// A mail server that takes everything and tells when.
+    #[command(hide = true)]
+    SmtpSink {
+        #[arg(long)]
+        port: u16,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(Part::SmtpSink { port }) = arguments.part {
+        return smtp_sink::serve(port).await;
+    }
+    let context = Context::new(arguments.quick)?;
+    let mut report = Report::new(machine::describe()?, arguments.quick);
+    for group in rows::chosen(&arguments.only) {
+        eprintln!("-- {group}");
+        report.extend(group.measure(&context).await?);
+    }
+    print!("{report}");
+    report.write_json(&arguments.results)?;
+    if let Some(path) = &arguments.report {
+        report.write_markdown(path)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What processes take: processor time and memory, as the kernel counts them.
+
+use std::{collections::BTreeMap, fs, time::Instant};
+
+use anyhow::{Context as _, Result};
+
+/// The kernel's unit of processor time in `/proc`, on every architecture of Linux that is in use.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Processes by the name that the report calls them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Processes(Vec<(&'static str, u32)>);
+
+impl Processes {
+    pub(crate) fn with(mut self, name: &'static str, pid: u32) -> Self {
+        self.0.push((name, pid));
+        self
+    }
+
+    /// Begins to count.
+    pub(crate) fn watch(&self) -> Result<Watch<'_>> {
+        Ok(Watch { processes: self, since: Instant::now(), before: self.times()? })
+    }
+
+    /// Seconds of processor time so far.
+    fn times(&self) -> Result<BTreeMap<&'static str, f64>> {
+        let mut times = BTreeMap::new();
+        for &(name, pid) in &self.0 {
+            *times.entry(name).or_default() += processor_seconds(pid)?;
+        }
+        Ok(times)
+    }
+}
+
+/// A time in which processor time is counted.
+pub(crate) struct Watch<'a> {
+    processes: &'a Processes,
+    since: Instant,
+    before: BTreeMap<&'static str, f64>,
+}
+
+impl Watch<'_> {
+    /// What each took since then: its share of all cores.
+    pub(crate) fn shares(&self, cores: usize) -> Result<BTreeMap<&'static str, f64>> {
+        let all = self.since.elapsed().as_secs_f64() * cores as f64;
+        Ok(self.seconds()?.into_iter().map(|(name, seconds)| (name, seconds / all)).collect())
+    }
+
+    /// Seconds of processor time that each took since then.
+    pub(crate) fn seconds(&self) -> Result<BTreeMap<&'static str, f64>> {
+        let after = self.processes.times()?;
+        Ok(after.into_iter().map(|(name, time)| (name, time - self.before.get(name).copied().unwrap_or(0.0))).collect())
+    }
+}
+
+/// User and system time of a process with all its threads.
+fn processor_seconds(pid: u32) -> Result<f64> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| path.clone())?;
+    // The name in parentheses may hold anything; the numbers begin behind it (proc(5)).
+    let (_, numbers) = stat.rsplit_once(')').with_context(|| path.clone())?;
+    let mut numbers = numbers.split_ascii_whitespace().skip(11).map(str::parse::<f64>);
+    let (Some(Ok(user)), Some(Ok(system))) = (numbers.next(), numbers.next()) else {
+        anyhow::bail!("{path} is not as proc(5) says");
+    };
+    Ok((user + system) / TICKS_PER_SECOND)
+}
+
+/// Resident memory of a process in MiB.
+pub(crate) fn resident_mib(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS")?;
+    Ok(kib / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_process_takes_processor_time_and_memory() {
+        let own = std::process::id();
+        let processes = Processes::default().with("own", own);
+        let watch = processes.watch().unwrap();
+        while watch.seconds().unwrap()["own"] == 0.0 {
+            std::hint::black_box((0..100_000).sum::<u64>());
+        }
+        assert!(watch.shares(1).unwrap()["own"] > 0.0);
+        assert!(resident_mib(own).unwrap() > 0.5);
+    }
+}

@@ -1,0 +1,76 @@
+//! Plots as SVG.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use plotters::prelude::*;
+
+const SIZE: (u32, u32) = (760, 420);
+/// Told apart by people who do not tell red from green (Okabe and Ito).
+const COLOURS: [RGBColor; 5] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+];
+
+/// Lines over a common axis.
+pub(crate) struct Plot {
+    /// The file's name without its ending.
+    pub(crate) file: &'static str,
+    pub(crate) title: String,
+    pub(crate) x: &'static str,
+    pub(crate) y: &'static str,
+    pub(crate) x_logarithmic: bool,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// One line: its name and its points.
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+impl Plot {
+    pub(crate) fn write(&self, directory: &Path) -> Result<()> {
+        let path = directory.join(self.file).with_extension("svg");
+        self.draw(&path).map_err(|error| anyhow!("cannot draw {}: {error}", path.display()))
+    }
+
+    fn draw(&self, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+        let all = || self.lines.iter().flat_map(|line| &line.points);
+        let (from, to) = all().fold((f64::MAX, f64::MIN), |(from, to), point| (from.min(point.0), to.max(point.0)));
+        let top = all().fold(0.0, |top: f64, point| top.max(point.1)) * 1.1;
+        let area = SVGBackend::new(path, SIZE).into_drawing_area();
+        area.fill(&WHITE)?;
+        let mut chart = ChartBuilder::on(&area);
+        chart.caption(&self.title, ("sans-serif", 18)).margin(12).x_label_area_size(42).y_label_area_size(64);
+        // Two types of chart, for the two scales.
+        if self.x_logarithmic {
+            let mut chart = chart.build_cartesian_2d((from..to).log_scale(), 0.0..top)?;
+            chart.configure_mesh().x_desc(self.x).y_desc(self.y).light_line_style(WHITE).draw()?;
+            for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
+                let drawn = chart
+                    .draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)).point_size(3))?;
+                drawn
+                    .label(&line.name)
+                    .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+            }
+            chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK).draw()?;
+        } else {
+            let mut chart = chart.build_cartesian_2d(0.0..to, 0.0..top)?;
+            chart.configure_mesh().x_desc(self.x).y_desc(self.y).light_line_style(WHITE).draw()?;
+            for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
+                let drawn = chart
+                    .draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)).point_size(3))?;
+                drawn
+                    .label(&line.name)
+                    .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+            }
+            chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK).draw()?;
+        }
+        area.present()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,40 @@
+//! The groups of rows, in the order of the table.
+
+mod hashing;
+mod passwords;
+
+use std::fmt;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::{context::Context, report::Findings};
+
+/// What is measured together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Group {
+    /// Hashes a second, bare.
+    Hashing,
+    /// Registrations and logins, saturated and overloaded.
+    Passwords,
+}
+
+impl Group {
+    pub(crate) async fn measure(self, context: &Context) -> Result<Findings> {
+        match self {
+            Self::Hashing => hashing::measure(context),
+            Self::Passwords => passwords::measure(context).await,
+        }
+    }
+}
+
+/// All of them, or those that were asked for.
+pub(crate) fn chosen(only: &[Group]) -> Vec<Group> {
+    Group::value_variants().iter().copied().filter(|group| only.is_empty() || only.contains(group)).collect()
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
+    }
+}

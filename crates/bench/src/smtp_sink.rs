@@ -1,0 +1,151 @@
+//! A mail server that takes everything and keeps nothing: the least that a mail server
+//! can cost. It tells on its standard output, in one line a mail, for whom and when
+//! (nanoseconds of the machine's monotonic clock) it accepted it.
+
+use std::{io::Write as _, process::Stdio};
+
+use anyhow::{Context as _, Result};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+    sync::mpsc,
+};
+
+/// Nanoseconds of a clock that all processes of this machine share.
+pub(crate) fn monotonic_nanos() -> i128 {
+    let now = clock_gettime(ClockId::Monotonic);
+    i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
+}
+
+/// A mail that the sink accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    pub(crate) recipient: String,
+    pub(crate) at_nanos: i128,
+}
+
+/// The sink as a process of its own.
+pub(crate) struct SmtpSink {
+    child: Child,
+    port: u16,
+    accepted: mpsc::UnboundedReceiver<Accepted>,
+}
+
+impl SmtpSink {
+    pub(crate) async fn start() -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["smtp-sink", "--port", "0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut lines = BufReader::new(child.stdout.take().context("its output is a pipe")?).lines();
+        let port = lines.next_line().await?.context("the sink has ended")?.parse()?;
+        let (tell, accepted) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let Some((recipient, at)) = line.split_once(' ') else { continue };
+                let Ok(at_nanos) = at.parse() else { continue };
+                if tell.send(Accepted { recipient: recipient.to_owned(), at_nanos }).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { child, port, accepted })
+    }
+
+    pub(crate) fn pid(&self) -> Result<u32> {
+        self.child.id().context("the sink has ended")
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("smtp://{}?tls=none", self.address())
+    }
+
+    /// The next mail that it accepts.
+    pub(crate) async fn next(&mut self) -> Result<Accepted> {
+        self.accepted.recv().await.context("the sink has ended")
+    }
+}
+
+/// Serves until it is killed; the first line tells the port.
+pub(crate) async fn serve(port: u16) -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    tell(&listener.local_addr()?.port().to_string());
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(async move {
+            // A client that hangs up has had enough.
+            let _ = converse(stream).await;
+        });
+    }
+}
+
+async fn converse(stream: TcpStream) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let (mut read, mut line, mut recipient) = (BufReader::new(read), String::new(), String::new());
+    write.write_all(b"220 sink\r\n").await?;
+    loop {
+        line.clear();
+        if read.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
+        let reply: &[u8] = match verb.as_str() {
+            "EHLO" => b"250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n",
+            "RCPT" => {
+                recipient = between(&line, '<', '>').to_owned();
+                b"250 ok\r\n"
+            }
+            "DATA" => {
+                write.write_all(b"354 go on\r\n").await?;
+                until_the_dot(&mut read, &mut line).await?;
+                tell(&format!("{recipient} {}", monotonic_nanos()));
+                b"250 taken\r\n"
+            }
+            "QUIT" => {
+                write.write_all(b"221 bye\r\n").await?;
+                return Ok(());
+            }
+            _ => b"250 ok\r\n",
+        };
+        write.write_all(reply).await?;
+    }
+}
+
+async fn until_the_dot(read: &mut (impl AsyncBufReadExt + Unpin), line: &mut String) -> std::io::Result<()> {
+    loop {
+        line.clear();
+        if read.read_line(line).await? == 0 || line == ".\r\n" {
+            return Ok(());
+        }
+    }
+}
+
+fn between(line: &str, open: char, close: char) -> &str {
+    let inner = line.split_once(open).map_or("", |(_, rest)| rest);
+    inner.split_once(close).map_or("", |(inner, _)| inner)
+}
+
+/// One line in one write; a reader that has gone is no loss.
+fn tell(line: &str) {
+    let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_what_is_between_the_brackets() {
+        assert_eq!(between("RCPT TO:<ada@example.org> NOTIFY=NEVER\r\n", '<', '>'), "ada@example.org");
+        assert_eq!(between("RCPT TO:\r\n", '<', '>'), "");
+    }
+}
