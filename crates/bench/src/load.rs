@@ -76,8 +76,9 @@ impl Load {
         end: Instant,
     ) -> Result<BTreeMap<StatusCode, Vec<Duration>>> {
         let mut took: BTreeMap<StatusCode, Vec<Duration>> = BTreeMap::new();
-        // Not all at the same moment.
-        tokio::time::sleep(self.pace.mul_f64(number as f64 / self.connections as f64)).await;
+        // Not all at the same moment, and nobody beyond the end.
+        let pause = |wanted: Duration| tokio::time::sleep(wanted.min(end.saturating_duration_since(Instant::now())));
+        pause(self.pace.mul_f64(number as f64 / self.connections as f64)).await;
         for turn in 0.. {
             let begun = Instant::now();
             if begun >= end {
@@ -90,7 +91,7 @@ impl Load {
             }
             took.entry(status).or_default().push(needed);
             if !self.pace.is_zero() {
-                tokio::time::sleep(self.pace.saturating_sub(needed)).await;
+                pause(self.pace.saturating_sub(needed)).await;
             }
         }
         Ok(took)

@@ -2,6 +2,9 @@
 //! same machine could do at most, taken in turns in the same run. Machines are noisy;
 //! ratios of neighbours are less so.
 
+mod arrivals;
+mod bare_server;
+mod closed_loop;
 mod context;
 mod http_client;
 mod load;
@@ -48,6 +51,14 @@ enum Part {
         #[arg(long)]
         port: u16,
     },
+    /// A handler that does nothing but read a user.
+    #[command(hide = true)]
+    BareServer {
+        #[arg(long)]
+        uri: String,
+        #[arg(long)]
+        database: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -63,8 +74,10 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    if let Some(Part::SmtpSink { port }) = arguments.part {
-        return smtp_sink::serve(port).await;
+    match &arguments.part {
+        Some(Part::SmtpSink { port }) => return smtp_sink::serve(*port).await,
+        Some(Part::BareServer { uri, database }) => return bare_server::serve(uri, database).await,
+        None => {}
     }
     let context = Context::new(arguments.quick)?;
     let mut report = Report::new(machine::describe()?, arguments.quick);

@@ -54,11 +54,28 @@ impl Watch<'_> {
 }
 
 /// User and system time of a process with all its threads.
-fn processor_seconds(pid: u32) -> Result<f64> {
-    let path = format!("/proc/{pid}/stat");
-    let stat = fs::read_to_string(&path).with_context(|| path.clone())?;
+pub(crate) fn processor_seconds(pid: u32) -> Result<f64> {
+    seconds_in(&format!("/proc/{pid}/stat"))
+}
+
+/// User and system time of those threads of a process that are there now and whose names begin so.
+pub(crate) fn thread_seconds(pid: u32, name: &str) -> Result<f64> {
+    let mut seconds = 0.0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = task?.path();
+        // A thread may end between the listing and the reading.
+        let Ok(own) = fs::read_to_string(task.join("comm")) else { continue };
+        if own.starts_with(name) {
+            seconds += seconds_in(&task.join("stat").display().to_string())?;
+        }
+    }
+    Ok(seconds)
+}
+
+fn seconds_in(path: &str) -> Result<f64> {
+    let stat = fs::read_to_string(path).with_context(|| path.to_owned())?;
     // The name in parentheses may hold anything; the numbers begin behind it (proc(5)).
-    let (_, numbers) = stat.rsplit_once(')').with_context(|| path.clone())?;
+    let (_, numbers) = stat.rsplit_once(')').with_context(|| path.to_owned())?;
     let mut numbers = numbers.split_ascii_whitespace().skip(11).map(str::parse::<f64>);
     let (Some(Ok(user)), Some(Ok(system))) = (numbers.next(), numbers.next()) else {
         anyhow::bail!("{path} is not as proc(5) says");
@@ -88,5 +105,24 @@ mod tests {
         }
         assert!(watch.shares(1).unwrap()["own"] > 0.0);
         assert!(resident_mib(own).unwrap() > 0.5);
+    }
+
+    #[test]
+    fn the_time_of_a_thread_is_told_apart_by_its_name() {
+        let (busy, stop) = std::sync::mpsc::channel::<()>();
+        let work = move || {
+            while stop.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                std::hint::black_box((0..100_000).sum::<u64>());
+            }
+        };
+        let thread = std::thread::Builder::new().name("busy-0".to_owned()).spawn(work).unwrap();
+        let own = std::process::id();
+        while thread_seconds(own, "busy-").unwrap() == 0.0 {
+            std::thread::yield_now();
+        }
+        assert!(thread_seconds(own, "busy-").unwrap() <= processor_seconds(own).unwrap());
+        assert_eq!(thread_seconds(own, "nobody-").unwrap(), 0.0);
+        drop(busy);
+        thread.join().unwrap();
     }
 }

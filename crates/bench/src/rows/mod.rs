@@ -1,7 +1,11 @@
 //! The groups of rows, in the order of the table.
 
 mod hashing;
+mod latency;
+mod members;
 mod passwords;
+mod reads;
+mod refresh;
 
 use std::fmt;
 
@@ -17,6 +21,12 @@ pub(crate) enum Group {
     Hashing,
     /// Registrations and logins, saturated and overloaded.
     Passwords,
+    /// Reads of one's own account, saturated and beside logins.
+    Reads,
+    /// Refreshes of sessions, saturated.
+    Refresh,
+    /// Logins at parts and multiples of the saturating load.
+    Latency,
 }
 
 impl Group {
@@ -24,6 +34,9 @@ impl Group {
         match self {
             Self::Hashing => hashing::measure(context),
             Self::Passwords => passwords::measure(context).await,
+            Self::Reads => reads::measure(context).await,
+            Self::Refresh => refresh::measure(context).await,
+            Self::Latency => latency::measure(context).await,
         }
     }
 }

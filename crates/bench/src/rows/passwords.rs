@@ -24,7 +24,7 @@ use crate::{
 const ROUND: Duration = Duration::from_secs(8);
 const HASH_ROUND: Duration = Duration::from_secs(2);
 /// Enough to keep every hash thread busy, and few enough that nobody is refused.
-const CONNECTIONS_PER_CORE: usize = 8;
+pub(super) const CONNECTIONS_PER_CORE: usize = 8;
 const OVERLOADED_CONNECTIONS: usize = 200;
 const OVERLOAD: f64 = 4.0;
 
@@ -156,16 +156,16 @@ fn rows_of(kind: Kind, rounds: &[Round]) -> Vec<Row> {
     ]
 }
 
-fn login_of(person: &Person) -> Ask {
+pub(super) fn login_of(person: &Person) -> Ask {
     Ask::post("/api/auth/login", &json!({ "identifier": person.email, "password": person.password }))
 }
 
-fn registration_of(person: &Person) -> Ask {
+pub(super) fn registration_of(person: &Person) -> Ask {
     let body = json!({ "username": person.username, "email": person.email, "password": person.password });
     Ask::post("/api/users", &body)
 }
 
-fn newcomer(world: &World) -> Person {
+pub(super) fn newcomer(world: &World) -> Person {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     world.person(&format!("new{}", COUNT.fetch_add(1, Ordering::Relaxed)))
 }

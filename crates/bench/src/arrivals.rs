@@ -1,0 +1,87 @@
+//! Requests that come whether or not earlier ones have been answered, as from people who do
+//! not know of each other: at random times of a given rate (a Poisson process). A service
+//! that becomes slow is not spared, as it is by clients that wait for their answers.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use hyper::StatusCode;
+use rand::{RngCore as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use tokio::{sync::Mutex, task::JoinSet};
+
+use crate::http_client::{Ask, Connection};
+
+/// The same times in every run.
+const SEED: u64 = 1;
+
+/// Sends `asks` one after the other, again and again, at `rate` a second for `length`, over
+/// as many connections as it takes, and waits for every answer. How long each took from the moment at which it was due.
+///
+/// # Errors
+/// When a connection cannot be made or breaks.
+pub(crate) async fn send(
+    base_url: &str,
+    asks: &[Ask],
+    rate: f64,
+    length: Duration,
+) -> Result<Vec<(StatusCode, Duration)>> {
+    let idle = Arc::new(Mutex::new(Vec::new()));
+    let mut running = JoinSet::new();
+    let begun = Instant::now();
+    for (due, ask) in moments(rate, length).into_iter().zip(asks.iter().cycle()) {
+        let due = begun + due;
+        tokio::time::sleep_until(due.into()).await;
+        let (idle, base_url, ask) = (Arc::clone(&idle), base_url.to_owned(), ask.clone());
+        running.spawn(async move {
+            // Not in the `match`: the lock would be held meanwhile.
+            let kept = idle.lock().await.pop();
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => Connection::open(&base_url).await?,
+            };
+            let (status, _) = connection.send(&ask).await?;
+            let took = due.elapsed();
+            idle.lock().await.push(connection);
+            anyhow::Ok((status, took))
+        });
+    }
+    let mut answers = Vec::with_capacity(running.len());
+    while let Some(answer) = running.join_next().await {
+        answers.push(answer??);
+    }
+    Ok(answers)
+}
+
+/// When requests come, from the beginning on.
+fn moments(rate: f64, length: Duration) -> Vec<Duration> {
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    let mut at = 0.0;
+    let gaps = std::iter::from_fn(move || {
+        // In (0, 1]; the gaps of a Poisson process are exponentially distributed.
+        let uniform = (f64::from(random.next_u32()) + 1.0) / (f64::from(u32::MAX) + 1.0);
+        at -= uniform.ln() / rate;
+        Some(Duration::from_secs_f64(at))
+    });
+    gaps.take_while(|at| *at < length).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_come_at_the_rate_and_not_evenly() {
+        let moments = moments(100.0, Duration::from_secs(100));
+        // Of ten thousand; the standard deviation is a hundred.
+        assert!((9_600..10_400).contains(&moments.len()), "{}", moments.len());
+        assert!(moments.is_sorted());
+        let gaps: Vec<f64> = moments.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+        // Of an exponential distribution 1 - 1/e are shorter than the mean.
+        let short = gaps.iter().filter(|gap| **gap < 0.01).count() as f64 / gaps.len() as f64;
+        assert!((0.60..0.66).contains(&short), "{short}");
+    }
+}

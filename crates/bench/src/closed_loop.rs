@@ -1,0 +1,72 @@
+//! Workers that each do one thing after the other, and carry something from one to the next.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use tokio::task::JoinSet;
+
+/// Each worker takes one step after the other until the time is over; a step that ends later
+/// does not count. How many steps a second all took together, and the workers as they are then.
+///
+/// # Errors
+/// The first that a step gives.
+pub(crate) async fn rate<W, F>(
+    workers: Vec<W>,
+    length: Duration,
+    step: impl Fn(W) -> F + Send + Sync + 'static,
+) -> Result<(f64, Vec<W>)>
+where
+    W: Send + 'static,
+    F: Future<Output = Result<W>> + Send,
+{
+    let step = Arc::new(step);
+    let end = Instant::now() + length;
+    let mut running = JoinSet::new();
+    for mut worker in workers {
+        let step = Arc::clone(&step);
+        running.spawn(async move {
+            let mut done = 0_u32;
+            while Instant::now() < end {
+                worker = step(worker).await?;
+                done += u32::from(Instant::now() < end);
+            }
+            anyhow::Ok((worker, done))
+        });
+    }
+    let (mut workers, mut steps) = (Vec::new(), 0);
+    while let Some(one) = running.join_next().await {
+        let (worker, done) = one??;
+        workers.push(worker);
+        steps += done;
+    }
+    Ok((f64::from(steps) / length.as_secs_f64(), workers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn workers_carry_on_from_step_to_step() {
+        let step = async |worker: u32| {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Ok(worker + 1)
+        };
+        let (rate, workers) = rate(vec![0_u32; 2], Duration::from_millis(50), step).await.unwrap();
+        assert_eq!(workers.len(), 2);
+        assert!(workers.iter().all(|&steps| steps > 0), "{workers:?}");
+        // The last step of each may have ended late.
+        let counted = (rate * 0.05).round() as u32;
+        let taken: u32 = workers.iter().sum();
+        assert!((taken - 2..=taken).contains(&counted), "{counted} of {taken}");
+    }
+
+    #[tokio::test]
+    async fn a_step_that_fails_ends_all() {
+        let step = async |_: u32| anyhow::bail!("it does not work");
+        assert!(rate(vec![0_u32; 2], Duration::from_secs(60), step).await.is_err());
+    }
+}

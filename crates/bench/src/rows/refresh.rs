@@ -1,0 +1,165 @@
+//! `POST /api/auth/refresh` next to its operations in MongoDB alone.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use bson::{Bson, Document, RawDocumentBuf, Uuid, doc};
+use futures_util::TryStreamExt as _;
+use hyper::{StatusCode, body::Bytes};
+use mongodb::{Collection, Database, options::ReturnDocument};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::members::{Member, sign_up};
+use crate::{
+    bare_server::driver,
+    closed_loop,
+    context::{Context, user_service},
+    http_client::{Ask, Connection},
+    report::{Findings, Goal, Row},
+    sampling::Pair,
+};
+
+const CONNECTIONS: usize = 32;
+const ROUND: Duration = Duration::from_secs(3);
+
+/// As the service's defaults have them, in milliseconds.
+const IDLE: i64 = 30 * 24 * 60 * 60 * 1000;
+const LONGEST: i64 = 90 * 24 * 60 * 60 * 1000;
+const GRACE: i64 = 30_000;
+
+pub(super) async fn measure(context: &Context) -> Result<Findings> {
+    let world = context.world("refresh").await;
+    let service = user_service(&world).start().await;
+    let members = sign_up(&service.base_url(), &world, CONNECTIONS).await?;
+    let database = driver(world.stack().mongodb_uri()).await?.database(world.user_database().await.name());
+    let length = context.length(ROUND);
+
+    let (mut rotations, mut sessions) = (Vec::new(), sessions(&database).await?);
+    for member in members {
+        rotations.push(Rotation::begin(&service.base_url(), member).await?);
+    }
+    let (mut rounds, mut commands) = (Vec::new(), Vec::new());
+    for _ in 0..context.rounds() {
+        let before = commands_of(&database).await?;
+        let (ours, limit);
+        (ours, rotations) = closed_loop::rate(rotations, length, Rotation::next).await?;
+        commands.push((commands_of(&database).await? - before) / (ours * length.as_secs_f64()));
+        (limit, sessions) = closed_loop::rate(sessions, length, Session::next).await?;
+        rounds.push((ours, limit));
+    }
+    let commands = crate::sampling::Sample::of(&commands).median;
+    let name = format!("refresh, {CONNECTIONS} connections / its operations alone");
+    let row = Row::pair(name, "1/s", &Pair::of(&rounds), Goal::Ratio(0.8)).note(format!(
+        "find_one, find_one_and_update, find_one by the driver; mongod counted {commands:.1} such commands a refresh of ours"
+    ));
+    Ok(vec![row].into())
+}
+
+/// A client that refreshes its own session.
+struct Rotation {
+    connection: Connection,
+    refresh_token: String,
+}
+
+/// What a client keeps of the answer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Refreshed<'a> {
+    refresh_token: &'a str,
+}
+
+impl Rotation {
+    async fn begin(base_url: &str, member: Member) -> Result<Self> {
+        Ok(Self { connection: Connection::open(base_url).await?, refresh_token: member.refresh_token })
+    }
+
+    async fn next(mut self) -> Result<Self> {
+        let ask = Ask::post("/api/auth/refresh", &json!({ "refreshToken": self.refresh_token }));
+        let (status, body): (StatusCode, Bytes) = self.connection.send(&ask).await?;
+        anyhow::ensure!(status == StatusCode::OK, "refresh: {status} {}", String::from_utf8_lossy(&body));
+        self.refresh_token = serde_json::from_slice::<Refreshed<'_>>(&body)?.refresh_token.to_owned();
+        Ok(self)
+    }
+}
+
+/// A session of which nobody has a token; it is only written as if.
+struct Session {
+    sessions: Collection<RawDocumentBuf>,
+    users: Collection<RawDocumentBuf>,
+    id: Bson,
+    user: Bson,
+    n: i64,
+}
+
+/// As many as there are, each the copy of one.
+async fn sessions(database: &Database) -> Result<Vec<Session>> {
+    let rows: Collection<Document> = database.collection("sessions");
+    let mut copies: Vec<Document> = rows.find(doc! {}).await?.try_collect().await?;
+    for row in &mut copies {
+        row.insert("_id", Uuid::new());
+    }
+    rows.insert_many(&copies).await?;
+    let session = |row: &Document| {
+        anyhow::Ok(Session {
+            sessions: database.collection("sessions"),
+            users: database.collection("users"),
+            id: row.get("_id").context("_id")?.clone(),
+            user: row.get("userId").context("a session's userId")?.clone(),
+            n: row.get_i64("n").context("a session's n")?,
+        })
+    };
+    copies.iter().map(session).collect()
+}
+
+impl Session {
+    /// What the service does, in crates/user-service/src/usecase/refresh.rs.
+    async fn next(mut self) -> Result<Self> {
+        let by_id = doc! { "_id": &self.id };
+        self.sessions.find_one(by_id).projection(doc! { "salt": 1 }).await?.context("the session has gone")?;
+        let living = doc! { "_id": &self.id, "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
+        let advance = self.sessions.find_one_and_update(living, advance(self.n));
+        advance.return_document(ReturnDocument::After).await?.context("the session has ended")?;
+        let account = doc! { "_id": &self.user, "deletedAt": { "$exists": false } };
+        self.users.find_one(account).await?.context("the user has gone")?;
+        self.n += 1;
+        Ok(self)
+    }
+}
+
+/// The same pipeline as the service's, in crates/user-service/src/store/sessions.rs.
+fn advance(n: i64) -> Vec<Document> {
+    let is_previous = doc! { "$and": [
+        { "$eq": [n + 1, "$n"] },
+        { "$lte": ["$$NOW", { "$add": ["$rotatedAt", GRACE] }] },
+    ] };
+    let verdict = doc! { "$switch": {
+        "branches": [
+            { "case": { "$eq": [{ "$type": "$reused" }, "bool"] }, "then": "reused" },
+            { "case": { "$gte": [n, "$n"] }, "then": "next" },
+            { "case": is_previous, "then": "same" },
+        ],
+        "default": "reused",
+    } };
+    let when_next = |new: Bson, old: &str| doc! { "$cond": [{ "$eq": ["$verdict", "next"] }, new, old] };
+    let expires = doc! { "$min": [{ "$add": ["$$NOW", IDLE] }, { "$add": ["$createdAt", LONGEST] }] };
+    vec![
+        doc! { "$set": { "verdict": verdict } },
+        doc! { "$set": {
+            "n": when_next(Bson::from(n + 1), "$n"),
+            "rotatedAt": when_next(Bson::from("$$NOW"), "$rotatedAt"),
+            "lastUsedAt": when_next(Bson::from("$$NOW"), "$lastUsedAt"),
+            "expiresAt": when_next(Bson::from(expires), "$expiresAt"),
+            "reused": { "$cond": [{ "$eq": ["$verdict", "reused"] }, true, "$$REMOVE"] },
+        } },
+        doc! { "$unset": "verdict" },
+    ]
+}
+
+/// How many commands of the kinds that a refresh consists of the server has carried out.
+async fn commands_of(database: &Database) -> Result<f64> {
+    let status = database.run_command(doc! { "serverStatus": 1 }).await?;
+    let commands = status.get_document("metrics")?.get_document("commands")?;
+    let total = |name: &str| -> Result<f64> { Ok(commands.get_document(name)?.get_i64("total")? as f64) };
+    Ok(total("find")? + total("findAndModify")?)
+}
