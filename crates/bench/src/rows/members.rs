@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use hyper::StatusCode;
 use serde_json::Value;
-use test_support::World;
-use tokio::task::JoinSet;
+use test_support::{Person, World};
 
 use super::passwords::{CONNECTIONS_PER_CORE, login_of, newcomer, registration_of};
 use crate::{
@@ -14,6 +14,9 @@ use crate::{
     http_client::{Ask, Connection},
     load::{Load, Tally},
 };
+
+/// Registrations at the same time: nobody has to be refused.
+const AT_ONCE: usize = 16;
 
 /// Somebody with an account and a session.
 #[derive(Debug, Clone)]
@@ -33,28 +36,22 @@ impl Member {
 
 /// So many of them, at the service with this address.
 pub(super) async fn sign_up(base_url: &str, world: &World, count: usize) -> Result<Vec<Member>> {
-    let mut running = JoinSet::new();
-    for _ in 0..count {
-        let (base_url, person) = (base_url.to_owned(), newcomer(world));
-        running.spawn(async move {
-            let mut connection = Connection::open(&base_url).await?;
-            connection.expect(&registration_of(&person), StatusCode::CREATED).await?;
-            let login = login_of(&person);
-            let answer = connection.expect(&login, StatusCode::OK).await?;
-            let text = |value: &Value| value.as_str().map(str::to_owned).context("a login's answer lacks a member");
-            anyhow::Ok(Member {
-                id: text(&answer["user"]["id"])?,
-                access_token: text(&answer["accessToken"])?,
-                refresh_token: text(&answer["refreshToken"])?,
-                login,
-            })
-        });
-    }
-    let mut members = Vec::with_capacity(count);
-    while let Some(member) = running.join_next().await {
-        members.push(member??);
-    }
-    Ok(members)
+    let members = (0..count).map(|_| sign_up_one(base_url, newcomer(world)));
+    futures_util::stream::iter(members).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+async fn sign_up_one(base_url: &str, person: Person) -> Result<Member> {
+    let mut connection = Connection::open(base_url).await?;
+    connection.expect(&registration_of(&person), StatusCode::CREATED).await?;
+    let login = login_of(&person);
+    let answer = connection.expect(&login, StatusCode::OK).await?;
+    let text = |value: &Value| value.as_str().map(str::to_owned).context("a login's answer lacks a member");
+    Ok(Member {
+        id: text(&answer["user"]["id"])?,
+        access_token: text(&answer["accessToken"])?,
+        refresh_token: text(&answer["refreshToken"])?,
+        login,
+    })
 }
 
 /// These people log in again and again, so many at a time that every hash thread is busy.

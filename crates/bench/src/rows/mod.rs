@@ -1,9 +1,11 @@
 //! The groups of rows, in the order of the table.
 
+mod footprint;
 mod hashing;
 mod latency;
 mod members;
 mod passwords;
+mod processor;
 mod reads;
 mod refresh;
 
@@ -27,6 +29,10 @@ pub(crate) enum Group {
     Refresh,
     /// Logins at parts and multiples of the saturating load.
     Latency,
+    /// Processor time of a request, and what it is spent on.
+    Processor,
+    /// Memory, time to start, and size.
+    Footprint,
 }
 
 impl Group {
@@ -37,6 +43,8 @@ impl Group {
             Self::Reads => reads::measure(context).await,
             Self::Refresh => refresh::measure(context).await,
             Self::Latency => latency::measure(context).await,
+            Self::Processor => processor::measure(context).await,
+            Self::Footprint => footprint::measure(context).await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /api/users/me`: next to a bare handler, and while all cores are busy with hashes.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use hyper::StatusCode;
@@ -13,7 +13,7 @@ use crate::{
     load::{Load, Tally},
     processes::Processes,
     report::{Findings, Goal, Row},
-    sampling::{Pair, Sample, millis},
+    sampling::{Pair, Sample, interleaved, millis},
 };
 
 const CONNECTIONS: usize = 32;
@@ -97,20 +97,18 @@ async fn calm_row(context: &Context, base_url: &str, members: &[Member]) -> Resu
         let p99 = tally.only(&[StatusCode::OK])?.percentile(StatusCode::OK, 99.0);
         anyhow::Ok(millis(p99))
     };
-    let mut rounds = Vec::new();
-    for _ in 0..context.rounds() {
-        let idle = read().await?;
-        let logins = saturating_logins(context, base_url, members, length);
-        let (loaded, logins) = tokio::join!(read(), logins);
+    let beside_logins = async || {
+        let (loaded, logins) = tokio::join!(read(), saturating_logins(context, base_url, members, length));
         logins?.only(&[StatusCode::OK])?;
-        rounds.push((loaded?, idle));
-    }
+        loaded
+    };
+    let pair = interleaved(context.rounds(), beside_logins, read).await?;
     let name = format!("GET me at {CALM_RATE}/s: p99 beside saturating logins / alone");
-    Ok(Row::pair(name, "ms", &Pair::of(&rounds), Goal::AtMostTimes(5.0)))
+    Ok(Row::pair(name, "ms", &pair, Goal::AtMostTimes(5.0)))
 }
 
 /// Of each process, for one of so many requests.
-fn micros_each(seconds: &std::collections::BTreeMap<&'static str, f64>, requests: usize) -> Vec<(&'static str, f64)> {
+fn micros_each(seconds: &BTreeMap<&'static str, f64>, requests: usize) -> Vec<(&'static str, f64)> {
     seconds.iter().map(|(name, seconds)| (*name, seconds * 1e6 / requests.max(1) as f64)).collect()
 }
 

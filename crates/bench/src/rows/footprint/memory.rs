@@ -1,0 +1,127 @@
+//! Resident memory: idle, and the highest that is seen under full load. The hash arenas are
+//! allocated and touched at start; how large they are is configured, so they are told apart.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use hyper::StatusCode;
+use test_support::Service;
+use tokio::time::timeout;
+
+use crate::{
+    context::{Context, user_service},
+    http_client::Ask,
+    load::Load,
+    processes::resident_mib,
+    report::{Goal, Row},
+    rows::{
+        hashing::MEMORY_KIB,
+        members::{Member, saturating_logins, sign_up},
+    },
+    sampling::Sample,
+    smtp_sink::SmtpSink,
+};
+
+const ROUNDS: usize = 2;
+/// After the last request and mail.
+const SETTLING: Duration = Duration::from_secs(3);
+const LOAD: Duration = Duration::from_secs(5);
+const READERS: usize = 32;
+/// Their mails wait for the email service, and come at once.
+const REGISTRATIONS: usize = 200;
+const SAMPLE_EVERY: Duration = Duration::from_millis(20);
+const MAIL_DEADLINE: Duration = Duration::from_secs(60);
+
+const IDLE_GOAL: f64 = 25.0;
+const LOADED_GOAL: f64 = 60.0;
+
+/// MB of each service, the user service's without its arenas.
+struct Round {
+    user_idle: f64,
+    user_loaded: f64,
+    email_idle: f64,
+    email_loaded: f64,
+}
+
+pub(super) async fn rows(context: &Context) -> Result<Vec<Row>> {
+    let mut rounds = Vec::new();
+    for _ in 0..context.rounds().min(ROUNDS) {
+        rounds.push(round(context).await?);
+    }
+    let row = |service: &str, when: &str, value: fn(&Round) -> f64, goal: f64| {
+        let sample = Sample::of(&rounds.iter().map(value).collect::<Vec<_>>());
+        Row::value(format!("resident memory of {service}, {when}"), "MB", sample, Goal::AtMost(goal))
+    };
+    let arenas = format!("without its hash arenas of {:.0} MB", arenas(context));
+    let mails = format!("{} mails at once", context.count(REGISTRATIONS));
+    Ok(vec![
+        row("user-service", "idle", |round| round.user_idle, IDLE_GOAL).note(arenas.clone()),
+        row("user-service", "logins and reads", |round| round.user_loaded, LOADED_GOAL).note(arenas),
+        row("email-service", "idle", |round| round.email_idle, IDLE_GOAL),
+        row("email-service", "many mails", |round| round.email_loaded, LOADED_GOAL).note(mails),
+    ])
+}
+
+async fn round(context: &Context) -> Result<Round> {
+    let mut sink = SmtpSink::start().await?;
+    let world = context.world("memory").await.on_smtp(sink.url());
+    let (user, mut email) = tokio::join!(user_service(&world).start(), world.email_service().start());
+    let arenas = arenas(context);
+
+    sign_up(&user.base_url(), &world, 1).await?;
+    mails(&mut sink, 1).await?;
+    tokio::time::sleep(context.length(SETTLING)).await;
+    let (user_idle, email_idle) = (megabytes(&user)? - arenas, megabytes(&email)?);
+
+    email.pause();
+    let registrations = context.count(REGISTRATIONS);
+    let members = sign_up(&user.base_url(), &world, registrations).await?;
+    let user_loaded = highest(&user, press(context, &user, &members)).await? - arenas;
+    email.resume();
+    let email_loaded = highest(&email, mails(&mut sink, registrations)).await?;
+    Ok(Round { user_idle, user_loaded, email_idle, email_loaded })
+}
+
+/// Logins on every hash thread, and reads as fast as they are answered.
+async fn press(context: &Context, service: &Service, members: &[Member]) -> Result<()> {
+    let (length, base_url) = (context.length(LOAD), service.base_url());
+    let asks: Vec<Ask> = members.iter().map(Member::get_me).collect();
+    let reads = Load::saturating(READERS, length);
+    let reads = reads.run(&base_url, move |connection, turn| asks[(connection + turn) % asks.len()].clone());
+    let (logins, reads) = tokio::join!(saturating_logins(context, &base_url, members, length), reads);
+    logins?.only(&[StatusCode::OK])?;
+    reads?.only(&[StatusCode::OK])?;
+    Ok(())
+}
+
+/// The next so many that the mail server takes.
+async fn mails(sink: &mut SmtpSink, count: usize) -> Result<()> {
+    let taken = async {
+        for _ in 0..count {
+            sink.next().await?;
+        }
+        Ok(())
+    };
+    timeout(MAIL_DEADLINE, taken).await.context("the mails were not sent in time")?
+}
+
+/// MB of the service at its most while something happens.
+async fn highest(service: &Service, happening: impl Future<Output = Result<()>>) -> Result<f64> {
+    let mut happening = std::pin::pin!(happening);
+    let mut most = megabytes(service)?;
+    loop {
+        tokio::select! {
+            ended = &mut happening => return ended.map(|()| most),
+            () = tokio::time::sleep(SAMPLE_EVERY) => most = most.max(megabytes(service)?),
+        }
+    }
+}
+
+fn megabytes(service: &Service) -> Result<f64> {
+    Ok(resident_mib(service.pid())? * 1_048_576.0 / 1e6)
+}
+
+/// MB of the user service's hash arenas: one for each core.
+fn arenas(context: &Context) -> f64 {
+    context.cores() as f64 * f64::from(MEMORY_KIB) * 1024.0 / 1e6
+}

@@ -1,0 +1,94 @@
+//! Bytes on disk: the program as it is delivered, and its image.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{
+    report::{Goal, Row},
+    sampling::Sample,
+};
+
+const PROGRAM_GOAL: f64 = 20.0;
+const IMAGE_GOAL: f64 = 30.0;
+/// What the Dockerfile copies beside program and libraries; all else has a few bytes.
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+pub(super) fn rows() -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for service in ["user-service", "email-service"] {
+        let binary = std::env::current_exe()?.with_file_name(service);
+        let program = stripped_bytes(&binary)?;
+        rows.push(row(format!("program of {service}"), program, PROGRAM_GOAL).note("release, stripped"));
+        rows.push(match image_bytes(service) {
+            Some(bytes) => {
+                row(format!("image of {service}"), bytes, IMAGE_GOAL).note(format!("docker image `{service}`"))
+            }
+            None => {
+                let files = files_beside(&binary)?;
+                row(format!("files of {service}'s image"), program + bytes_of(&files)?, IMAGE_GOAL).note(format!(
+                    "no image `{service}` here, so not measured: the program and what the Dockerfile copies beside it, \
+                     {} files of this machine",
+                    files.len()
+                ))
+            }
+        });
+    }
+    Ok(rows)
+}
+
+fn row(measure: String, bytes: u64, goal: f64) -> Row {
+    Row::value(measure, "MB", Sample::of(&[bytes as f64 / 1e6]), Goal::AtMost(goal))
+}
+
+/// The benchmark's own build keeps the symbols, for profiles; what is delivered has none.
+fn stripped_bytes(binary: &Path) -> Result<u64> {
+    let stripped = binary.with_extension("stripped");
+    let ended = Command::new("strip").arg("-o").args([&stripped, binary]).status().context("strip")?;
+    ensure!(ended.success(), "strip {}: {ended}", binary.display());
+    let bytes = fs::metadata(&stripped)?.len();
+    fs::remove_file(&stripped)?;
+    Ok(bytes)
+}
+
+/// Of an image on this machine; `None` where there is none, or no Docker.
+fn image_bytes(name: &str) -> Option<u64> {
+    let output = Command::new("docker").args(["image", "inspect", "--format", "{{.Size}}", name]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().parse().ok())?
+}
+
+fn files_beside(binary: &Path) -> Result<Vec<PathBuf>> {
+    let output = Command::new("ldd").arg(binary).output().context("ldd")?;
+    ensure!(output.status.success(), "ldd {}: {}", binary.display(), output.status);
+    let mut files = libraries(&String::from_utf8_lossy(&output.stdout));
+    files.insert(CERTIFICATES.into());
+    Ok(files.into_iter().filter(|file| file.is_file()).collect())
+}
+
+/// The paths in what `ldd` prints.
+fn libraries(printed: &str) -> BTreeSet<PathBuf> {
+    printed.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
+}
+
+fn bytes_of(files: &[PathBuf]) -> Result<u64> {
+    files.iter().map(|file| Ok(fs::metadata(file)?.len())).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_the_paths_that_ldd_names() {
+        let printed = "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibm.so.6 => /lib/x86_64-linux-gnu/libm.so.6 (0x00007f1e)\n\
+                       \t/lib64/ld-linux-x86-64.so.2 (0x00007f1f)\n";
+        let expected = ["/lib/x86_64-linux-gnu/libm.so.6", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from);
+        assert_eq!(libraries(printed), BTreeSet::from(expected));
+        assert_eq!(libraries("\tstatically linked\n"), BTreeSet::new());
+    }
+}
