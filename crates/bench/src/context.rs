@@ -62,8 +62,8 @@ pub(crate) fn user_service(world: &World) -> ServiceSpec {
     world
         .user_service()
         .set("LIMITS__ENABLED", "true")
-        .set("LIMITS__REQUESTS_PER_NETWORK", "1000000000")
-        .set("LIMITS__REGISTRATIONS_PER_NETWORK", "1000000000")
+        .set("LIMITS__REQUESTS_PER_NETWORK", "1000000")
+        .set("LIMITS__REGISTRATIONS_PER_NETWORK", "1000000")
         .set("LIMITS__LOGIN_FREE_FAILURES", "1000000")
         .set("LIMITS__ACCOUNT_FREE_FAILURES", "1000000")
 }
