@@ -257,8 +257,11 @@ impl Frame {
         if symbol.starts_with("rd_kafka_") || symbol.starts_with("rd_") {
             return Some(Purpose::Kafka);
         }
-        crates_in(symbol)
-            .find_map(|name| CRATES.iter().find(|(_, crates)| crates.contains(&name)).map(|(purpose, _)| *purpose))
+        let purpose_of = |name| CRATES.iter().find(|(_, crates)| crates.contains(&name)).map(|(purpose, _)| *purpose);
+        let purpose = crates_in(symbol).find_map(purpose_of)?;
+        // Derived code works for the format that calls it.
+        let derived = purpose == Purpose::Service && crates_in(symbol).any(|name| name == "serde_core");
+        (!derived).then_some(purpose)
     }
 }
 
@@ -324,6 +327,8 @@ actix-rt|system
         assert_eq!(of(&["core::ops::function::FnOnce::call_once", "std::sys::backtrace::x"]), Purpose::Other);
         let carried = "<tracing::instrument::Instrumented<user_service::http::answer> as core::future::Future>::poll";
         assert_eq!(of(&[carried]), Purpose::Service);
+        let derived = "user_service::store::_::<impl serde_core::de::Deserialize for user_service::store::User>::x";
+        assert_eq!(of(&[derived, "bson::de::raw::RawDeserializer::deserialize_hint"]), Purpose::Database);
         assert_eq!(of(&["sha2::sha256::compress256", "user_service::tokens::verify"]), Purpose::Crypto);
     }
 
