@@ -5,6 +5,7 @@
 mod arrivals;
 mod bare_server;
 mod closed_loop;
+mod commands;
 mod context;
 mod http_client;
 mod load;

@@ -13,11 +13,11 @@ use serde_json::json;
 use super::members::{Member, sign_up};
 use crate::{
     bare_server::driver,
-    closed_loop,
+    closed_loop, commands,
     context::{Context, user_service},
     http_client::{Ask, Connection},
     report::{Findings, Goal, Row},
-    sampling::Pair,
+    sampling::{Pair, Sample},
 };
 
 const CONNECTIONS: usize = 32;
@@ -39,19 +39,19 @@ pub(super) async fn measure(context: &Context) -> Result<Findings> {
     for member in members {
         rotations.push(Rotation::begin(&service.base_url(), member).await?);
     }
-    let (mut rounds, mut commands) = (Vec::new(), Vec::new());
+    let (mut rounds, mut counts) = (Vec::new(), Vec::new());
     for _ in 0..context.rounds() {
-        let before = commands_of(&database).await?;
+        let before = commands::carried_out(&database).await?;
         let (ours, limit);
         (ours, rotations) = closed_loop::rate(rotations, length, Rotation::next).await?;
-        commands.push((commands_of(&database).await? - before) / (ours * length.as_secs_f64()));
+        counts.push((commands::carried_out(&database).await? - before) / (ours * length.as_secs_f64()));
         (limit, sessions) = closed_loop::rate(sessions, length, Session::next).await?;
         rounds.push((ours, limit));
     }
-    let commands = crate::sampling::Sample::of(&commands).median;
+    let commands = Sample::of(&counts).median;
     let name = format!("refresh, {CONNECTIONS} connections / its operations alone");
     let row = Row::pair(name, "1/s", &Pair::of(&rounds), Goal::Ratio(0.8)).note(format!(
-        "find_one, find_one_and_update, find_one by the driver; mongod counted {commands:.1} such commands a refresh of ours"
+        "find_one, find_one_and_update, find_one by the driver; mongod counted {commands:.1} commands a refresh of ours"
     ));
     Ok(vec![row].into())
 }
@@ -154,12 +154,4 @@ fn advance(n: i64) -> Vec<Document> {
         } },
         doc! { "$unset": "verdict" },
     ]
-}
-
-/// How many commands of the kinds that a refresh consists of the server has carried out.
-async fn commands_of(database: &Database) -> Result<f64> {
-    let status = database.run_command(doc! { "serverStatus": 1 }).await?;
-    let commands = status.get_document("metrics")?.get_document("commands")?;
-    let total = |name: &str| -> Result<f64> { Ok(commands.get_document(name)?.get_i64("total")? as f64) };
-    Ok(total("find")? + total("findAndModify")?)
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use hyper::StatusCode;
+use mongodb::Database;
 use test_support::Service;
 
 use super::members::{Member, saturating_logins, sign_up};
 use crate::{
+    commands,
     context::{Context, user_service},
     http_client::Ask,
     load::Load,
@@ -38,17 +40,21 @@ pub(super) async fn measure(context: &Context) -> Result<Findings> {
     let world = context.world("processor").await;
     let service = user_service(&world).start().await;
     let members = sign_up(&service.base_url(), &world, MEMBERS).await?;
+    let database = world.user_database().await;
     let mut rows = Vec::new();
     for kind in [Kind::Reads, Kind::Logins] {
-        let mut micros = Vec::new();
+        let (mut micros, mut counts) = (Vec::new(), Vec::new());
         for _ in 0..context.rounds().min(ROUNDS) {
-            let before = (answered(&service).await, outside_the_hashes(service.pid())?);
+            let before = Spent::by(&service, &database).await?;
             kind.press(context, &service, &members, ROUND).await?;
-            let took = outside_the_hashes(service.pid())? - before.1;
-            micros.push(took * 1e6 / (answered(&service).await - before.0));
+            let after = Spent::by(&service, &database).await?;
+            let requests = after.requests - before.requests;
+            micros.push((after.seconds - before.seconds) * 1e6 / requests);
+            counts.push((after.commands - before.commands) / requests);
         }
         let row = Row::value(kind.measure(), "µs", Sample::of(&micros), Goal::None);
-        rows.push(row.note(shares(context, kind, &service, &members).await?));
+        let shares = shares(context, kind, &service, &members).await?;
+        rows.push(row.note(format!("{shares}; {:.1} commands to MongoDB", Sample::of(&counts).median)));
     }
     Ok(rows.into())
 }
@@ -84,14 +90,24 @@ impl Kind {
     }
 }
 
-/// Requests that the service has answered so far, also those that nobody waited for.
-async fn answered(service: &Service) -> f64 {
-    service.metric("http_requests_total", r#"status="2xx""#).await
+/// What the service has done so far.
+struct Spent {
+    /// Answered, also those that nobody waited for.
+    requests: f64,
+    /// Of processor time, with its relay but without its hashes.
+    seconds: f64,
+    /// Of mongod, for whomever; nobody else asks meanwhile.
+    commands: f64,
 }
 
-/// Seconds of processor time of the service so far, with its relay but without its hashes.
-fn outside_the_hashes(pid: u32) -> Result<f64> {
-    Ok(processor_seconds(pid)? - thread_seconds(pid, HASH_THREADS)?)
+impl Spent {
+    async fn by(service: &Service, database: &Database) -> Result<Self> {
+        Ok(Self {
+            requests: service.metric("http_requests_total", r#"status="2xx""#).await,
+            seconds: processor_seconds(service.pid())? - thread_seconds(service.pid(), HASH_THREADS)?,
+            commands: commands::carried_out(database).await?,
+        })
+    }
 }
 
 /// The largest shares of the processor time; why there are none, where `perf` does not work.
