@@ -55,13 +55,12 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(1)).await;
             Ok(worker + 1)
         };
-        let (rate, workers) = rate(vec![0_u32; 2], Duration::from_millis(50), step).await.unwrap();
+        let (rate, workers) = rate(vec![0_u32; 2], Duration::from_millis(500), step).await.unwrap();
         assert_eq!(workers.len(), 2);
-        assert!(workers.iter().all(|&steps| steps > 0), "{workers:?}");
+        let (taken, counted): (u32, _) = (workers.iter().sum(), (rate * 0.5).round() as u32);
+        assert!(taken > 0);
         // The last step of each may have ended late.
-        let counted = (rate * 0.05).round() as u32;
-        let taken: u32 = workers.iter().sum();
-        assert!((taken - 2..=taken).contains(&counted), "{counted} of {taken}");
+        assert!(counted <= taken && taken - counted <= 2, "{counted} of {taken}");
     }
 
     #[tokio::test]
