@@ -15,11 +15,17 @@ pub(crate) struct Context {
     stack: Stack,
     quick: bool,
     cores: usize,
+    users: usize,
 }
 
 impl Context {
-    pub(crate) fn new(quick: bool) -> Result<Self> {
-        Ok(Self { stack: Stack::from_env(), quick, cores: std::thread::available_parallelism()?.get() })
+    /// `users`: of the largest database.
+    pub(crate) fn new(quick: bool, users: usize) -> Result<Self> {
+        Ok(Self { stack: Stack::from_env(), quick, cores: std::thread::available_parallelism()?.get(), users })
+    }
+
+    pub(crate) fn users(&self) -> usize {
+        self.count(self.users)
     }
 
     pub(crate) fn quick(&self) -> bool {

@@ -36,6 +36,10 @@ impl Ask {
         Self { method: Method::POST, path: path.into(), token: None, body: body.to_string().into() }
     }
 
+    pub(crate) fn patch(path: impl Into<String>, body: &Value) -> Self {
+        Self { method: Method::PATCH, ..Self::post(path, body) }
+    }
+
     #[must_use]
     pub(crate) fn with_token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());

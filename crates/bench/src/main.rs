@@ -7,14 +7,19 @@ mod bare_server;
 mod closed_loop;
 mod commands;
 mod context;
+mod database;
 mod http_client;
+mod kafka;
+mod limits;
 mod load;
 mod machine;
+mod people;
 mod processes;
 mod report;
 mod rows;
 mod sampling;
 mod smtp_sink;
+mod turns;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -32,6 +37,9 @@ pub(crate) struct Arguments {
     /// Only these groups of rows.
     #[arg(long, value_name = "GROUP", num_args = 1..)]
     only: Vec<rows::Group>,
+    /// Of the largest database whose requests are measured.
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
+    users: usize,
     /// Where `results.json` goes.
     #[arg(long, value_name = "FILE", default_value = "target/bench/results.json")]
     results: PathBuf,
@@ -80,7 +88,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Part::BareServer { uri, database }) => return bare_server::serve(uri, database).await,
         None => {}
     }
-    let context = Context::new(arguments.quick)?;
+    let context = Context::new(arguments.quick, arguments.users)?;
     let mut report = Report::new(machine::describe()?, arguments.quick);
     for group in rows::chosen(&arguments.only) {
         eprintln!("-- {group}");

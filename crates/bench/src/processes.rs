@@ -1,6 +1,10 @@
 //! What processes take: processor time and memory, as the kernel counts them.
 
-use std::{collections::BTreeMap, fs, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 
@@ -81,6 +85,18 @@ fn seconds_in(path: &str) -> Result<f64> {
         anyhow::bail!("{path} is not as proc(5) says");
     };
     Ok((user + system) / TICKS_PER_SECOND)
+}
+
+/// Processor time of all threads that a process has now, to the nanosecond where
+/// `/proc/<pid>/stat` counts hundredths of a second.
+pub(crate) fn run_time(pid: u32) -> Result<Duration> {
+    let mut nanos = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end meanwhile.
+        let Ok(times) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        nanos += times.split(' ').next().context("schedstat")?.parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanos))
 }
 
 /// Resident memory of a process in MiB.

@@ -1,13 +1,18 @@
 //! The groups of rows, in the order of the table.
 
 mod footprint;
+mod growth;
 mod hashing;
+mod ingest;
 mod latency;
+mod mail_latency;
 mod members;
 mod passwords;
 mod processor;
 mod reads;
 mod refresh;
+mod relay;
+mod sending;
 
 use std::fmt;
 
@@ -23,16 +28,26 @@ pub(crate) enum Group {
     Hashing,
     /// Registrations and logins, saturated and overloaded.
     Passwords,
+    /// Logins at parts and multiples of the saturating load.
+    Latency,
     /// Reads of one's own account, saturated and beside logins.
     Reads,
     /// Refreshes of sessions, saturated.
     Refresh,
-    /// Logins at parts and multiples of the saturating load.
-    Latency,
-    /// Processor time of a request, and what it is spent on.
-    Processor,
+    /// Events that waited for Kafka.
+    Relay,
+    /// From the answer to a registration to the accepted mail.
+    MailLatency,
+    /// From the ledger to the mail server.
+    Sending,
+    /// From the topic to the ledger.
+    Ingest,
     /// Memory, time to start, and size.
     Footprint,
+    /// What a request costs with ever more users.
+    Growth,
+    /// Processor time of a request, and what it is spent on.
+    Processor,
 }
 
 impl Group {
@@ -40,11 +55,16 @@ impl Group {
         match self {
             Self::Hashing => hashing::measure(context),
             Self::Passwords => passwords::measure(context).await,
+            Self::Latency => latency::measure(context).await,
             Self::Reads => reads::measure(context).await,
             Self::Refresh => refresh::measure(context).await,
-            Self::Latency => latency::measure(context).await,
-            Self::Processor => processor::measure(context).await,
+            Self::Relay => relay::measure(context).await,
+            Self::MailLatency => mail_latency::measure(context).await,
+            Self::Sending => sending::measure(context).await,
+            Self::Ingest => ingest::measure(context).await,
             Self::Footprint => footprint::measure(context).await,
+            Self::Growth => growth::measure(context).await,
+            Self::Processor => processor::measure(context).await,
         }
     }
 }

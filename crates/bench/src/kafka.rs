@@ -1,0 +1,96 @@
+//! librdkafka without a service around it, set up as the user service sets it up.
+
+use std::collections::VecDeque;
+
+use anyhow::{Context as _, Result, anyhow};
+use events::{Envelope, Event};
+use rdkafka::{
+    ClientConfig,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{DeliveryFuture, FutureProducer, FutureRecord},
+};
+
+/// Of every topic of the benchmark.
+pub(crate) const PARTITIONS: i32 = 12;
+
+/// A record as the contract wants it.
+pub(crate) struct Record {
+    key: String,
+    partition: i32,
+    value: String,
+    headers: OwnedHeaders,
+}
+
+impl Record {
+    pub(crate) fn of(event: &Event) -> Self {
+        Self::new(&event.envelope, event.payload.to_json())
+    }
+
+    pub(crate) fn new(envelope: &Envelope, value: String) -> Self {
+        let key = envelope.key();
+        let headers = envelope.headers().into_iter();
+        let headers = headers
+            .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value.as_bytes()) }));
+        let partition = events::topic::partition_of(key.as_bytes(), PARTITIONS);
+        Self { key, partition, value, headers }
+    }
+}
+
+/// An idempotent producer, `acks=all`.
+pub(crate) struct Producer(FutureProducer);
+
+impl Producer {
+    pub(crate) fn new(brokers: &str) -> Result<Self> {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("allow.auto.create.topics", "false")
+            .set("linger.ms", "0")
+            .set("compression.type", "lz4")
+            .set("queue.buffering.max.kbytes", "65536")
+            .set("socket.nagle.disable", "true")
+            .create()?;
+        Ok(Self(producer))
+    }
+
+    /// One, until the brokers have it.
+    pub(crate) async fn send(&self, topic: &str, record: &Record) -> Result<()> {
+        let delivery = self.enqueue(topic, record).map_err(|error| anyhow!(error))?;
+        confirmed(delivery).await
+    }
+
+    /// All of them, as many under way as librdkafka takes, until the brokers have them.
+    pub(crate) async fn send_all(&self, topic: &str, records: &[Record]) -> Result<()> {
+        let mut under_way = VecDeque::new();
+        for record in records {
+            loop {
+                match self.enqueue(topic, record) {
+                    Ok(delivery) => break under_way.push_back(delivery),
+                    Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
+                        confirmed(under_way.pop_front().context("the queue is full of nothing")?).await?;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        for delivery in under_way {
+            confirmed(delivery).await?;
+        }
+        Ok(())
+    }
+
+    fn enqueue(&self, topic: &str, record: &Record) -> Result<DeliveryFuture, KafkaError> {
+        let message = FutureRecord::to(topic)
+            .partition(record.partition)
+            .key(&record.key)
+            .payload(&record.value)
+            .headers(record.headers.clone());
+        self.0.send_result(message).map_err(|(error, _)| error)
+    }
+}
+
+async fn confirmed(delivery: DeliveryFuture) -> Result<()> {
+    delivery.await.context("the producer is gone")?.map(drop).map_err(|(error, _)| error.into())
+}

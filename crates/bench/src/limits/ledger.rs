@@ -1,0 +1,142 @@
+//! The email service's reads and writes of its ledger.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use bson::{Document, doc};
+use mongodb::{Collection, Database, options::ReturnDocument};
+
+const INSTANCE: &str = "limit-0a1b2c3d";
+const LEASE: Duration = Duration::from_secs(90);
+/// Steps of history that the service keeps.
+const HISTORY: i32 = 60;
+
+/// The mails of a database, written to as the service does it.
+#[derive(Clone)]
+pub(crate) struct Ledger {
+    rows: Collection<Document>,
+    suppressions: Collection<Document>,
+}
+
+impl Ledger {
+    pub(crate) fn new(database: &Database) -> Self {
+        Self { rows: database.collection("mailJobs"), suppressions: database.collection("suppressions") }
+    }
+
+    pub(crate) fn rows(&self) -> &Collection<Document> {
+        &self.rows
+    }
+
+    /// Which of these addresses are left alone: none.
+    pub(crate) async fn suppressed(&self, addresses: &[&str]) -> Result<()> {
+        let filter = doc! { "_id": { "$in": addresses }, "$expr": { "$gt": ["$until", "$$NOW"] } };
+        let mut found = self.suppressions.find(filter).projection(doc! { "_id": 1 }).await?;
+        anyhow::ensure!(!found.advance().await?, "nobody is left alone here");
+        Ok(())
+    }
+
+    /// Writes new mails down; those that are there already stay as they are.
+    pub(crate) async fn insert(&self, rows: &[Document]) -> Result<()> {
+        use mongodb::error::ErrorKind::InsertMany;
+        match self.rows.insert_many(rows).ordered(false).await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.kind.as_ref() {
+                InsertMany(failure) if failure.write_concern_error.is_none() => Ok(()),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Takes the mail that is due longest.
+    pub(crate) async fn claim(&self) -> Result<Option<Document>> {
+        let claimable = doc! {
+            "state": "queued",
+            "$expr": { "$and": [{ "$lte": ["$nextAttemptAt", "$$NOW"] }, { "$gt": ["$expiresAt", "$$NOW"] }] },
+        };
+        let taken = doc! {
+            "epoch": { "$add": ["$epoch", 1_i64] },
+            "lease": { "owner": { "$literal": INSTANCE }, "until": lease_end() },
+        };
+        let claim = self.rows.find_one_and_update(claimable, step("preparing", None, taken));
+        let claim = claim.sort(doc! { "nextAttemptAt": 1 }).return_document(ReturnDocument::After);
+        Ok(claim.await?)
+    }
+
+    /// The fence: `preparing -> data`.
+    pub(crate) async fn flip(&self, row: &Document) -> Result<()> {
+        let mut filter = held(row, &["preparing"])?;
+        filter.insert("$expr", doc! { "$gt": ["$lease.until", "$$NOW"] });
+        self.move_on(filter, step("data", None, doc! { "lease.until": lease_end() })).await
+    }
+
+    /// `data -> sent`.
+    pub(crate) async fn sent(&self, row: &Document) -> Result<()> {
+        let reply = "250 taken";
+        let end = doc! {
+            "terminalAt": "$$NOW",
+            "lease": "$$REMOVE",
+            "nextAttemptAt": "$$REMOVE",
+            "attempts": { "$add": ["$attempts", 1_i64] },
+            "lastReply": { "$literal": reply },
+        };
+        self.move_on(held(row, &["data", "unknown"])?, step("sent", Some(reply), end)).await
+    }
+
+    async fn move_on(&self, filter: Document, update: Vec<Document>) -> Result<()> {
+        let moved = self.rows.update_one(filter, update).await?;
+        anyhow::ensure!(moved.matched_count == 1, "nobody else takes the mail");
+        Ok(())
+    }
+}
+
+/// A row as it was when it was new.
+pub(crate) fn as_new(mut row: Document) -> Result<Document> {
+    for field in ["terminalAt", "lease", "lastReply"] {
+        row.remove(field);
+    }
+    let due = row.get("eventTime").cloned().context("the time of the event")?;
+    row.insert("state", "queued");
+    row.insert("nextAttemptAt", due);
+    for counter in ["epoch", "attempts", "resends", "losses"] {
+        row.insert(counter, 0_i64);
+    }
+    row.get_array_mut("history")?.truncate(1);
+    Ok(row)
+}
+
+fn held(row: &Document, states: &[&str]) -> Result<Document> {
+    let (id, epoch) = (row.get("_id").context("an id")?, row.get("epoch").context("an epoch")?);
+    Ok(doc! { "_id": id, "epoch": epoch, "state": { "$in": states } })
+}
+
+fn lease_end() -> Document {
+    doc! { "$add": ["$$NOW", LEASE.as_millis() as i64] }
+}
+
+/// A change of state with its entry of history, as the service writes it.
+fn step(to: &str, note: Option<&str>, fields: Document) -> Vec<Document> {
+    let mut entry = doc! { "at": "$$NOW", "from": "$state", "to": to, "by": { "$literal": INSTANCE } };
+    if let Some(note) = note {
+        entry.insert("note", doc! { "$literal": note });
+    }
+    let mut set = doc! { "state": to, "history": bounded_history(entry) };
+    set.extend(fields);
+    vec![doc! { "$set": set }]
+}
+
+fn bounded_history(entry: Document) -> Document {
+    let all = doc! { "$concatArrays": ["$history", [entry]] };
+    let unknown = |field: &str| doc! { "$eq": [format!("$$step.{field}"), "unknown"] };
+    let older = doc! { "$slice": ["$$all", { "$subtract": [{ "$size": "$$all" }, HISTORY] }] };
+    let kept = doc! { "$filter": {
+        "input": older, "as": "step", "cond": { "$or": [unknown("from"), unknown("to")] },
+    } };
+    doc! { "$let": {
+        "vars": { "all": all },
+        "in": { "$cond": [
+            { "$lte": [{ "$size": "$$all" }, HISTORY] },
+            "$$all",
+            { "$concatArrays": [kept, { "$slice": ["$$all", -HISTORY] }] },
+        ] },
+    } }
+}

@@ -1,0 +1,139 @@
+//! Events of people who do not exist, made as the user service makes them.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use events::{
+    Event, LoginMethod, PasswordChangeReason, Payload, Recipient, TokenGrant, TraceParent, UserEmailVerified,
+    UserLoggedIn, UserPasswordChanged, UserPasswordResetRequested, UserProfileUpdated, UserRegistered,
+    sealing::{PublicKey, Purpose, TokenPlaintext},
+};
+use jiff::SignedDuration;
+use service_kit::{Clock, Ids};
+use uuid::Uuid;
+
+/// Makes events; tokens in them are sealed to the email service of one world.
+pub(crate) struct People {
+    sealing: PublicKey,
+    ids: Ids,
+    clock: Clock,
+}
+
+/// Of a hundred events of an ordinary day: most are logins; every fourth causes a mail.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Registers,
+    VerifiesAddress,
+    LogsIn,
+    ChangesProfile,
+    ChangesPassword,
+    AsksForReset,
+}
+
+const A_HUNDRED: [(Deed, usize); 6] = [
+    (Deed::LogsIn, 55),
+    (Deed::Registers, 18),
+    (Deed::VerifiesAddress, 12),
+    (Deed::ChangesProfile, 8),
+    (Deed::AsksForReset, 4),
+    (Deed::ChangesPassword, 3),
+];
+
+impl Deed {
+    /// Spread evenly: 37 and 100 have no common divisor.
+    fn of(number: usize) -> Self {
+        let mut place = number * 37 % 100;
+        for (deed, share) in A_HUNDRED {
+            if place < share {
+                return deed;
+            }
+            place -= share;
+        }
+        Self::LogsIn
+    }
+}
+
+/// Of that mix.
+pub(crate) const MAILS_PER_EVENT: f64 = 0.25;
+
+/// What of a hundred events the mix consists of, for a remark.
+pub(crate) fn mix() -> &'static str {
+    "of 100: 55 logins, 18 registrations, 12 verified addresses, 8 changed profiles, 4 resets asked for, 3 changed \
+     passwords; 25 mails"
+}
+
+impl People {
+    /// `keys` is the directory of a world's keys.
+    pub(crate) fn new(keys: &Path) -> Result<Self> {
+        let key = std::fs::read_to_string(keys.join("sealing.public")).context("the sealing key")?;
+        let sealing = PublicKey::from_base64(&key).map_err(|error| anyhow!("the sealing key: {error}"))?;
+        Ok(Self { sealing, ids: Ids::random(), clock: Clock::system() })
+    }
+
+    /// Somebody registers.
+    pub(crate) fn registration(&self, number: usize) -> Event {
+        self.event(number, Deed::Registers)
+    }
+
+    /// One event of an ordinary day.
+    pub(crate) fn event_of_a_day(&self, number: usize) -> Event {
+        self.event(number, Deed::of(number))
+    }
+
+    fn event(&self, number: usize, deed: Deed) -> Event {
+        let now = self.clock.now();
+        let (id, user_id) = (self.ids.v7(now), self.ids.v7(now));
+        let username = format!("person{number}");
+        let recipient = Recipient {
+            email: format!("{username}@example.org"),
+            display_name: Some("Ada Lovelace".to_owned()),
+            locale: Some("en-GB".to_owned()),
+        };
+        let payload: Payload = match deed {
+            Deed::Registers => {
+                let verification = self.grant(id, &recipient.email, Purpose::EmailVerification);
+                UserRegistered { user_id, username, recipient, verification }.into()
+            }
+            Deed::VerifiesAddress => UserEmailVerified { user_id, email: recipient.email }.into(),
+            Deed::LogsIn => {
+                UserLoggedIn { user_id, session_id: self.ids.v4(), methods: vec![LoginMethod::Password] }.into()
+            }
+            Deed::ChangesProfile => UserProfileUpdated { user_id, changed: vec!["displayName".to_owned()] }.into(),
+            Deed::ChangesPassword => {
+                UserPasswordChanged { user_id, reason: PasswordChangeReason::Change, recipient }.into()
+            }
+            Deed::AsksForReset => {
+                let reset = self.grant(id, &recipient.email, Purpose::PasswordReset);
+                UserPasswordResetRequested { user_id, recipient, reset }.into()
+            }
+        };
+        let trace = TraceParent::generate([(number % 255) as u8 + 1; 24]);
+        Event::new(id, now, 1, Some(trace), payload)
+    }
+
+    fn grant(&self, event: Uuid, to: &str, purpose: Purpose) -> TokenGrant {
+        let token = BASE64_URL_SAFE_NO_PAD.encode([self.ids.v4().into_bytes(), self.ids.v4().into_bytes()].concat());
+        let plaintext = TokenPlaintext { token: token.into(), to: to.to_owned(), purpose, event_id: event };
+        TokenGrant {
+            sealed: self.sealing.seal(&plaintext),
+            expires_at: self.clock.now().saturating_add(SignedDuration::from_hours(72)).unwrap_or(jiff::Timestamp::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_what_the_remark_says() {
+        for (deed, share) in A_HUNDRED {
+            let found = (0..100).filter(|number| format!("{:?}", Deed::of(*number)) == format!("{deed:?}")).count();
+            assert_eq!(found, share, "{deed:?}");
+        }
+        let mails = |deed: &Deed| matches!(deed, Deed::Registers | Deed::AsksForReset | Deed::ChangesPassword);
+        let mails: usize = A_HUNDRED.iter().filter(|(deed, _)| mails(deed)).map(|(_, share)| share).sum();
+        assert_eq!(mails as f64 / 100.0, MAILS_PER_EVENT);
+    }
+}

@@ -1,0 +1,45 @@
+//! The kinds of requests whose cost is compared.
+
+use std::fmt;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Registration,
+    Login,
+    Refresh,
+    Profile,
+    Change,
+    FirstPage,
+    MiddlePage,
+    Search,
+}
+
+impl Kind {
+    /// In an order in which each has what it needs: who has logged in can refresh.
+    pub(super) const ALL: [Self; 8] = [
+        Self::Registration,
+        Self::Login,
+        Self::Refresh,
+        Self::Profile,
+        Self::Change,
+        Self::FirstPage,
+        Self::MiddlePage,
+        Self::Search,
+    ];
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Registration => "registration",
+            Self::Login => "login",
+            Self::Refresh => "refresh",
+            Self::Profile => "GET me",
+            Self::Change => "PATCH me",
+            Self::FirstPage => "list, first page",
+            Self::MiddlePage => "list, a page in the middle",
+            Self::Search => "search by e-mail prefix",
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! Bulk inserts of the rows that the service has written, as many together as it has.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use bson::{Document, doc};
+use futures_util::TryStreamExt as _;
+use mongodb::{Collection, Database};
+
+use crate::{
+    database,
+    limits::ledger::{Ledger, as_new},
+    people::MAILS_PER_EVENT,
+};
+
+/// Records of one batch of the service.
+const BATCH: f64 = 500.0;
+
+/// The service's rows, and equal ones in another database.
+pub(super) struct Rows {
+    ours: Collection<Document>,
+    equal: Ledger,
+    copied: u64,
+}
+
+impl Rows {
+    /// Once the service has its indexes.
+    pub(super) async fn new(ours: &Database, equal: &Database) -> Result<Self> {
+        let (ours, equal) = (ours.collection("mailJobs"), Ledger::new(equal));
+        database::until_indexed(&ours, "retention").await?;
+        database::index_like(equal.rows(), &ours).await?;
+        Ok(Self { ours, equal, copied: 0 })
+    }
+
+    /// Inserts what the service has written since the last time. Events a second.
+    pub(super) async fn catch_up(&mut self) -> Result<f64> {
+        let find = self.ours.find(doc! {}).hint(mongodb::options::Hint::Keys(doc! { "$natural": 1 }));
+        let rows: Vec<Document> = find.skip(self.copied).await?.try_collect().await?;
+        let rows = rows.into_iter().map(as_new).collect::<Result<Vec<_>>>()?;
+        self.copied += rows.len() as u64;
+        let begun = Instant::now();
+        for batch in rows.chunks(batch()) {
+            self.equal.insert(batch).await?;
+        }
+        Ok(rows.len() as f64 / MAILS_PER_EVENT / begun.elapsed().as_secs_f64())
+    }
+
+    /// Inserts what is there already, for so long. Events a second.
+    pub(super) async fn insert_again(&self, length: Duration) -> Result<f64> {
+        let rows: Vec<Document> = self.ours.find(doc! {}).await?.try_collect().await?;
+        let rows = rows.into_iter().map(as_new).collect::<Result<Vec<_>>>()?;
+        let (begun, mut done) = (Instant::now(), 0);
+        for batch in rows.chunks(batch()).cycle() {
+            self.equal.insert(batch).await?;
+            done += batch.len();
+            if begun.elapsed() >= length {
+                break;
+            }
+        }
+        Ok(done as f64 / MAILS_PER_EVENT / begun.elapsed().as_secs_f64())
+    }
+}
+
+fn batch() -> usize {
+    (BATCH * MAILS_PER_EVENT) as usize
+}

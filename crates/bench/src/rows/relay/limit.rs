@@ -1,0 +1,90 @@
+//! The relay's reads and writes of MongoDB, and nothing else: one sweep after the other, what
+//! it finds is settled at once.
+
+use anyhow::{Context as _, Result};
+use bson::{Bson, Document, doc};
+use futures_util::TryStreamExt as _;
+use mongodb::{Collection, Database, options::ReturnDocument};
+use service_kit::Clock;
+
+use crate::database::update_each;
+
+/// Users of one sweep, and lists that are settled together, as the service has them.
+const SWEEP: i64 = 500;
+const SETTLED_AT_ONCE: usize = 256;
+const LEASE_MILLIS: i64 = 15_000;
+
+/// Until nothing waits.
+pub(super) async fn drain(database: &Database) -> Result<()> {
+    let (users, audit) = (database.collection("users"), database.collection("audit"));
+    loop {
+        hold_lease(&database.collection("leases")).await?;
+        let found = left_behind(&users).await?;
+        for lists in found.chunks(SETTLED_AT_ONCE) {
+            settle(&users, &audit, lists).await?;
+        }
+        if found.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+async fn hold_lease(leases: &Collection<Document>) -> Result<()> {
+    let holder = "limit";
+    let free = doc! { "$or": [{ "$eq": ["$holder", holder] }, { "$not": [{ "$gt": ["$until", "$$NOW"] }] }] };
+    let until = doc! { "$add": ["$$NOW", LEASE_MILLIS] };
+    let update = vec![doc! { "$set": {
+        "schemaVersion": 1,
+        "holder": { "$cond": [&free, holder, "$holder"] },
+        "until": { "$cond": [&free, until, "$until"] },
+    } }];
+    let hold = leases.find_one_and_update(doc! { "_id": "relay.sweep" }, update);
+    hold.upsert(true).return_document(ReturnDocument::After).await?;
+    Ok(())
+}
+
+async fn left_behind(users: &Collection<Document>) -> Result<Vec<Document>> {
+    let now = Clock::system().now();
+    let filter = doc! {
+        "pendingEvents.0.at": { "$exists": true, "$lt": bson::DateTime::from(now) },
+        "$or": [{ "parked": { "$exists": false } }, { "parked.until": { "$lte": bson::DateTime::from(now) } }],
+    };
+    let find = users.find(filter).projection(doc! { "deletedAt": 1, "pendingEvents": 1, "parked": 1 });
+    Ok(find.sort(doc! { "pendingEvents.0.at": 1 }).limit(SWEEP).await?.try_collect().await?)
+}
+
+/// The audit rows first, then the lists.
+async fn settle(users: &Collection<Document>, audit: &Collection<Document>, lists: &[Document]) -> Result<()> {
+    let (mut rows, mut pulls) = (Vec::new(), Vec::new());
+    for list in lists {
+        let user = list.get("_id").context("an id")?;
+        let events = list.get_array("pendingEvents")?.iter().filter_map(Bson::as_document);
+        let mut ids = Vec::new();
+        for event in events {
+            let id = event.get("id").context("an id")?;
+            rows.push(doc! { "q": { "_id": id }, "u": { "$setOnInsert": audit_row(user, event)? }, "upsert": true });
+            ids.push(id.clone());
+        }
+        let pull = doc! { "$pull": { "pendingEvents": { "id": { "$in": ids } } }, "$unset": { "parked": "" } };
+        pulls.push(doc! { "q": { "_id": user }, "u": pull });
+    }
+    update_each(audit, rows).await?;
+    update_each(users, pulls).await
+}
+
+fn audit_row(user: &Bson, event: &Document) -> Result<Document> {
+    let part = event.get_document("audit")?;
+    let mut row = doc! {
+        "schemaVersion": 1,
+        "userId": user,
+        "at": event.get("at"),
+        "type": event.get("type"),
+        "actor": part.get("actor"),
+    };
+    for field in ["address", "client"] {
+        if let Some(value) = part.get(field) {
+            row.insert(field, value);
+        }
+    }
+    Ok(row)
+}

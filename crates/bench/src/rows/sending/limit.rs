@@ -1,0 +1,61 @@
+//! All of a mail's life in the ledger without the mail: claimed, fenced, sent.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use bson::Document;
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::limits::ledger::Ledger;
+
+/// Each of so many workers claims for itself. Mails a second.
+pub(super) async fn each_claims(ledger: &Ledger, workers: usize, length: Duration) -> Result<f64> {
+    let begun = Instant::now();
+    let mut working = JoinSet::new();
+    for _ in 0..workers {
+        let ledger = ledger.clone();
+        working.spawn(async move {
+            let mut sent = 0;
+            while begun.elapsed() < length {
+                let Some(row) = ledger.claim().await? else { break };
+                settle(&ledger, row).await?;
+                sent += 1;
+            }
+            anyhow::Ok(sent)
+        });
+    }
+    rate(working, begun).await
+}
+
+/// One claims for all, while no more than so many are under way. Mails a second.
+pub(super) async fn one_claims(ledger: &Ledger, workers: usize, length: Duration) -> Result<f64> {
+    let (begun, free) = (Instant::now(), Arc::new(Semaphore::new(workers)));
+    let mut working = JoinSet::new();
+    while begun.elapsed() < length {
+        let place = Arc::clone(&free).acquire_owned().await?;
+        let Some(row) = ledger.claim().await? else { break };
+        let ledger = ledger.clone();
+        working.spawn(async move {
+            settle(&ledger, row).await?;
+            drop(place);
+            anyhow::Ok(1)
+        });
+    }
+    rate(working, begun).await
+}
+
+async fn settle(ledger: &Ledger, row: Document) -> Result<()> {
+    ledger.flip(&row).await?;
+    ledger.sent(&row).await
+}
+
+async fn rate(mut working: JoinSet<Result<usize>>, begun: Instant) -> Result<f64> {
+    let mut sent = 0;
+    while let Some(worker) = working.join_next().await {
+        sent += worker??;
+    }
+    Ok(sent as f64 / begun.elapsed().as_secs_f64())
+}
