@@ -7,12 +7,15 @@ use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (760, 420);
 /// Told apart by people who do not tell red from green (Okabe and Ito).
-const COLOURS: [RGBColor; 5] = [
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
     RGBColor(86, 180, 233),
+    RGBColor(230, 159, 0),
+    RGBColor(0, 0, 0),
+    RGBColor(128, 128, 128),
 ];
 
 /// Lines over a common axis.

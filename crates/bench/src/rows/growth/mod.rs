@@ -6,6 +6,8 @@ mod population;
 mod subject;
 
 use anyhow::{Context as _, Result};
+use bson::doc;
+use mongodb::Client;
 
 use self::{kinds::Kind, subject::Subject};
 use crate::{
@@ -41,14 +43,9 @@ struct Measured {
 pub(super) async fn measure(context: &Context) -> Result<Findings> {
     let largest = context.users();
     let sizes = [largest.div_ceil(STEP * STEP), largest.div_ceil(STEP * STEP), largest.div_ceil(STEP), largest];
-    let mut subjects = Vec::new();
-    for (number, size) in sizes.into_iter().enumerate() {
-        let world = context.world(&format!("growth{number}")).await;
-        subjects.push(Subject::new(&world, size).await?);
-    }
-    let client = database::client(subjects[SMALL].world().stack().mongodb_uri()).await?;
+    let client = database::client(context.world("growth").await.stack().mongodb_uri()).await?;
     database::set_cache(&client, CACHE_MIB).await?;
-    let measured = rounds(context, &mut subjects).await;
+    let measured = rounds(context, &client, &sizes).await;
     database::set_cache(&client, DEFAULT_CACHE_MIB).await?;
     let measured = measured?;
     let mut rows: Vec<Row> = measured.iter().map(Measured::row).collect();
@@ -57,7 +54,14 @@ pub(super) async fn measure(context: &Context) -> Result<Findings> {
 }
 
 /// Round by round all kinds; the order of the databases changes with each.
-async fn rounds(context: &Context, subjects: &mut [Subject]) -> Result<Vec<Measured>> {
+async fn rounds(context: &Context, client: &Client, sizes: &[usize]) -> Result<Vec<Measured>> {
+    let mut subjects = Vec::new();
+    for size in sizes {
+        let world = context.world("growth").await;
+        subjects.push(Subject::new(&world, *size).await?);
+    }
+    // Nothing of the set-up is left to be written.
+    client.database("admin").run_command(doc! { "fsync": 1 }).await?;
     let mut measured: Vec<Measured> =
         Kind::ALL.iter().map(|&kind| Measured { kind, latency: Vec::new(), processor: Vec::new() }).collect();
     let rounds = if context.quick() { 1 } else { ROUNDS };
@@ -108,7 +112,8 @@ fn pair(rounds: &[Vec<f64>], which: usize) -> Pair {
 fn allowed(twins: &Pair) -> f64 {
     let Sample { low, high, .. } = twins.ratio;
     // Which of the twins is first is chance.
-    SLOPE.max(high).max(1.0 / low)
+    let noise = high.max(1.0 / low);
+    SLOPE.max((noise * 100.0).ceil() / 100.0)
 }
 
 fn range(pair: &Pair) -> String {

@@ -30,7 +30,6 @@ const MODEL: usize = 9_876_543_210;
 
 /// A service to ask.
 pub(super) struct Subject {
-    world: World,
     service: Service,
     connection: Connection,
     population: Population,
@@ -68,21 +67,7 @@ impl Subject {
         let admin = text(&admin, "accessToken")?;
         let password = person.password;
         let dice = Dice(0x9e37_79b9_7f4a_7c15);
-        Ok(Self {
-            world: world.clone(),
-            service,
-            connection,
-            population,
-            password,
-            admin,
-            tokens: Vec::new(),
-            newcomers: 0,
-            dice,
-        })
-    }
-
-    pub(super) fn world(&self) -> &World {
-        &self.world
+        Ok(Self { service, connection, population, password, admin, tokens: Vec::new(), newcomers: 0, dice })
     }
 
     /// So many requests, one after the other: how long each took, and the milliseconds of

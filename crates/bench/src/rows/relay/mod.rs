@@ -19,7 +19,7 @@ use crate::{
     processes::Processes,
     report::{Findings, Goal, Row},
     sampling::{Pair, Sample},
-    turns::cost_of_each,
+    turns::{Counter, cost_of_each},
 };
 
 /// Of each round.
@@ -28,9 +28,9 @@ const EVENTS: usize = 25_000;
 const ROUNDS: usize = 2;
 /// How many events each user has waiting.
 const LISTS: [usize; 2] = [1, 5];
-/// How often it is asked whether anything waits still: while events are published, and at the end.
-const LOOK: Duration = Duration::from_millis(50);
-const LAST_LOOK: Duration = Duration::from_millis(5);
+/// How often it is asked at the end whether anything waits still.
+const LOOK: Duration = Duration::from_millis(5);
+const PUBLISHED: Counter = Counter { metric: "user_service_relay_published_total", labels: "" };
 
 /// What a round measured, in events a second.
 struct Round {
@@ -94,6 +94,7 @@ impl Bench {
     async fn round(&mut self, people: &[Document]) -> Result<Round> {
         let records = waiting::records(people)?;
         let events = records.len() as f64;
+        let published = PUBLISHED.read(&self.service).await;
         // It stands still until all of it is there.
         self.service.pause();
         for database in [&self.ours, &self.equal] {
@@ -103,7 +104,9 @@ impl Bench {
         let commands = database::commands(self.ours.client()).await?;
         let (watch, begun) = (self.processes.watch()?, Instant::now());
         self.service.resume();
-        self.until_drained(events).await?;
+        // MongoDB is asked only towards the end.
+        PUBLISHED.until(&self.service, published + events * 0.95).await;
+        self.until_none_waits().await?;
         let ours = events / begun.elapsed().as_secs_f64();
         let seconds = watch.seconds()?;
         self.service.pause();
@@ -116,20 +119,15 @@ impl Bench {
         let begun = Instant::now();
         self.producer.send_all(&self.bare_topic, &records).await?;
         let produced = events / begun.elapsed().as_secs_f64();
+        self.service.resume();
         Ok(Round { ours, limit, produced, cost: cost_of_each(&seconds, &commands, events) })
     }
 
-    /// Until nothing waits any more. MongoDB is asked only towards the end.
-    async fn until_drained(&self, events: f64) -> Result<()> {
-        const PUBLISHED: &str = "user_service_relay_published_total";
-        let before = self.service.metric(PUBLISHED, "").await;
-        while self.service.metric(PUBLISHED, "").await < before + events * 0.9 {
-            tokio::time::sleep(LOOK).await;
-        }
+    async fn until_none_waits(&self) -> Result<()> {
         let users: Collection<Document> = self.ours.collection("users");
         let waits = doc! { "pendingEvents.0.at": { "$exists": true } };
         while users.find_one(waits.clone()).projection(doc! { "_id": 1 }).await?.is_some() {
-            tokio::time::sleep(LAST_LOOK).await;
+            tokio::time::sleep(LOOK).await;
         }
         Ok(())
     }

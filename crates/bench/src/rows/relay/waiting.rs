@@ -48,7 +48,8 @@ impl Waiting {
             connection.expect(&change, StatusCode::OK).await?;
         }
         let users: Collection<Document> = world.user_database().await.collection("users");
-        database::until_indexed(&users, "pending").await?;
+        // The last that is built.
+        database::until_indexed(&world.user_database().await.collection("audit"), "retention").await?;
         service.kill9().await;
         let model = users.find_one_and_delete(doc! {}).await?.context("the account")?;
         Ok(Self { model, ids: Ids::random(), clock: Clock::system() })
