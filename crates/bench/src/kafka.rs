@@ -1,18 +1,27 @@
 //! librdkafka without a service around it, set up as the user service sets it up.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, anyhow};
 use events::{Envelope, Event};
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
     producer::{DeliveryFuture, FutureProducer, FutureRecord},
 };
+use tokio::sync::mpsc;
 
 /// Of every topic of the benchmark.
 pub(crate) const PARTITIONS: i32 = 12;
+
+/// How long a reader waits for a record at a time.
+const POLL: Duration = Duration::from_millis(100);
 
 /// A record as the contract wants it.
 pub(crate) struct Record {
@@ -93,4 +102,40 @@ impl Producer {
 
 async fn confirmed(delivery: DeliveryFuture) -> Result<()> {
     delivery.await.context("the producer is gone")?.map(drop).map_err(|(error, _)| error.into())
+}
+
+/// Tells when records come out of a topic, by a thread of its own, as the email service reads.
+pub(crate) struct Arrivals(mpsc::UnboundedReceiver<Instant>);
+
+impl Arrivals {
+    /// Of what is produced from now on.
+    pub(crate) fn of(brokers: &str, topic: &str) -> Result<Self> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("group.id", topic)
+            .set("enable.auto.commit", "false")
+            .set("isolation.level", "read_committed")
+            .set("fetch.queue.backoff.ms", "100")
+            .create()?;
+        let mut partitions = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            partitions.add_partition_offset(topic, partition, Offset::Beginning)?;
+        }
+        consumer.assign(&partitions)?;
+        let (tell, arrivals) = mpsc::unbounded_channel();
+        thread::spawn(move || {
+            // Ends with whoever listens.
+            while !tell.is_closed() {
+                if let Some(Ok(_)) = consumer.poll(POLL) {
+                    let _ = tell.send(Instant::now());
+                }
+            }
+        });
+        Ok(Self(arrivals))
+    }
+
+    /// When the next record came.
+    pub(crate) async fn next(&mut self) -> Result<Instant> {
+        self.0.recv().await.context("nobody reads")
+    }
 }

@@ -12,7 +12,7 @@ use test_support::World;
 
 use crate::{
     database,
-    kafka::{PARTITIONS, Producer, Record},
+    kafka::{Arrivals, PARTITIONS, Producer, Record},
     limits::{
         ledger::{Ledger, as_new},
         smtp::Smtp,
@@ -24,7 +24,7 @@ use crate::{
 /// On the way of every mail, in its order.
 const ON_THE_WAY: [&str; 5] = ["produce, acks=all", "insert into the ledger", "claim", "fence", "SMTP conversation"];
 /// Part of the work, and not of the sum: beside the way, or behind the acceptance.
-const BESIDE: [&str; 2] = ["look-up of suppressions", "note that it was sent"];
+const BESIDE: [&str; 3] = ["produced until a consumer has it", "look-up of suppressions", "note that it was sent"];
 
 /// About as long as a welcome mail.
 const BODY_LINES: usize = 80;
@@ -33,6 +33,7 @@ const BODY_LINES: usize = 80;
 pub(super) struct Parts {
     producer: Producer,
     topic: String,
+    arrivals: Arrivals,
     people: People,
     ledger: Ledger,
     model: Document,
@@ -57,6 +58,7 @@ impl Parts {
         test_support::create_topic(world.brokers(), world.kind(), &topic, PARTITIONS).await;
         Ok(Self {
             producer: Producer::new(world.brokers())?,
+            arrivals: Arrivals::of(world.brokers(), &topic)?,
             topic,
             people: People::new(&world.keys())?,
             ledger,
@@ -80,10 +82,11 @@ impl Parts {
         self.count += 1;
         let record = Record::of(&self.people.registration(self.count));
         let [produce, insert, claim, fence, smtp] = ON_THE_WAY;
-        let [suppressed, sent] = BESIDE;
+        let [consumed, suppressed, sent] = BESIDE;
         let begun = Instant::now();
         self.producer.send(&self.topic, &record).await?;
         taken.add(produce, begun);
+        taken.0.entry(consumed).or_default().push(self.arrivals.next().await?.duration_since(begun));
 
         let begun = Instant::now();
         self.ledger.suppressed(&["somebody@example.org"]).await?;
