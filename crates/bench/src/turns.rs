@@ -12,8 +12,9 @@ use test_support::Service;
 
 use crate::{database, processes::Processes};
 
-/// After it was stopped a service has answers to take that came meanwhile.
-const WARM_UP: Duration = Duration::from_millis(200);
+/// After it was stopped a service has answers to take that came meanwhile: of a turn, this part
+/// does not count.
+const WARM_UP: f64 = 0.1;
 
 /// What a service has done so far, by one of its metrics.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +60,7 @@ impl Turns<'_> {
     /// One turn of a service that stands still (SIGSTOP), before and after it.
     pub(crate) async fn take(&self, service: &mut Service) -> Result<Turn> {
         service.resume();
-        tokio::time::sleep(WARM_UP).await;
+        tokio::time::sleep(self.length.mul_f64(WARM_UP)).await;
         let processes = self.processes.clone().with("service", service.pid());
         let (watch, commands) = (processes.watch()?, database::commands(self.client).await?);
         let (before, since) = (self.counter.read(service).await, Instant::now());
