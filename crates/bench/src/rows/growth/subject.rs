@@ -1,4 +1,4 @@
-//! One user service with its database of so many users, and one connection to it.
+//! One user service with its database of so many users, asked over one connection at a time.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,6 @@ const MODEL: usize = 9_876_543_210;
 /// A service to ask.
 pub(super) struct Subject {
     service: Service,
-    connection: Connection,
     population: Population,
     password: String,
     admin: String,
@@ -63,11 +62,12 @@ impl Subject {
         service.pause();
         let population = Population::settle(&database, &person.username, size).await?;
         service.resume();
+        let mut connection = Connection::open(&service.base_url()).await?;
         let admin = connection.expect(&login, StatusCode::OK).await?;
         let admin = text(&admin, "accessToken")?;
         let password = person.password;
         let dice = Dice(0x9e37_79b9_7f4a_7c15);
-        Ok(Self { service, connection, population, password, admin, tokens: Vec::new(), newcomers: 0, dice })
+        Ok(Self { service, population, password, admin, tokens: Vec::new(), newcomers: 0, dice })
     }
 
     /// So many requests, one after the other: how long each took, and the milliseconds of
@@ -76,13 +76,15 @@ impl Subject {
         if kind == Kind::Login {
             self.tokens.clear();
         }
+        // One that is idle while the others are asked would be closed.
+        let mut connection = Connection::open(&self.service.base_url()).await?;
         let before = run_time(self.service.pid())?;
         let mut took = Vec::with_capacity(count);
         for turn in 0..count {
             let ask = self.next(kind, turn)?;
             let expected = if kind == Kind::Registration { StatusCode::CREATED } else { StatusCode::OK };
             let begun = Instant::now();
-            let (status, body) = self.connection.send(&ask).await?;
+            let (status, body) = connection.send(&ask).await?;
             took.push(begun.elapsed());
             ensure!(status == expected, "{kind}: {status} {}", String::from_utf8_lossy(&body));
             if kind == Kind::Login {

@@ -87,7 +87,7 @@ fn row_of(each: usize, rounds: &[Round]) -> Result<Row> {
     let last = rounds.last().context("no round was measured")?;
     let name = if each == 1 { "one event a user".to_owned() } else { format!("{each} events a user") };
     let row = Row::pair(format!("relay after an outage, {name} / its MongoDB"), "1/s", &pair, Goal::Ratio(0.8));
-    Ok(row.note(last.cost.clone()))
+    Ok(row.note(format!("{EVENTS} events waiting in each of {} rounds; {}", rounds.len(), last.cost)))
 }
 
 impl Bench {
