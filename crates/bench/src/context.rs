@@ -62,11 +62,12 @@ impl Context {
     }
 }
 
-/// The user service as it is delivered. Limits are counted as ever and never reached: all
-/// load comes from one address.
+/// The user service as it is delivered, behind a proxy: people have addresses of their own.
+/// Limits are counted as ever and never reached.
 pub(crate) fn user_service(world: &World) -> ServiceSpec {
     world
         .user_service()
+        .set("HTTP__TRUSTED_PROXIES", "127.0.0.1")
         .set("LIMITS__ENABLED", "true")
         .set("LIMITS__REQUESTS_PER_NETWORK", "1000000")
         .set("LIMITS__REGISTRATIONS_PER_NETWORK", "1000000")

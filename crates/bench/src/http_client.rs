@@ -1,5 +1,7 @@
 //! One keep-alive connection, one request after the other: what a client costs at least.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context as _, Result, ensure};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
@@ -24,16 +26,18 @@ pub(crate) struct Ask {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) token: Option<String>,
+    /// The address that it comes from, as a proxy tells it; our own without.
+    pub(crate) from: Option<Ipv4Addr>,
     pub(crate) body: Bytes,
 }
 
 impl Ask {
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), token: None, body: Bytes::new() }
+        Self { method: Method::GET, path: path.into(), token: None, from: None, body: Bytes::new() }
     }
 
     pub(crate) fn post(path: impl Into<String>, body: &Value) -> Self {
-        Self { method: Method::POST, path: path.into(), token: None, body: body.to_string().into() }
+        Self { method: Method::POST, path: path.into(), token: None, from: None, body: body.to_string().into() }
     }
 
     pub(crate) fn patch(path: impl Into<String>, body: &Value) -> Self {
@@ -43,6 +47,12 @@ impl Ask {
     #[must_use]
     pub(crate) fn with_token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn from(mut self, address: Ipv4Addr) -> Self {
+        self.from = Some(address);
         self
     }
 }
@@ -66,6 +76,9 @@ impl Connection {
         }
         if let Some(token) = &ask.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(address) = ask.from {
+            request = request.header("x-forwarded-for", address.to_string());
         }
         let request = request.body(Full::new(ask.body.clone()))?;
         self.sender.ready().await?;

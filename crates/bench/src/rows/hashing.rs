@@ -7,9 +7,11 @@ use std::{
 
 use anyhow::Result;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2_simd::{Arena, Implementation, Inputs, hash_into};
 
 use crate::{
     context::Context,
+    limits::argon2_reference,
     report::{Findings, Goal, Row},
     sampling::Pair,
 };
@@ -22,30 +24,53 @@ const ROUND: Duration = Duration::from_secs(2);
 const PASSWORD: &[u8] = b"correct horse battery staple";
 const SALT: &[u8] = b"0123456789abcdef";
 
+type Way = fn(usize, Duration) -> f64;
+
+/// What ours is measured next to.
+const OTHERS: [(&str, Way, Goal); 3] = [
+    ("crate, fresh memory", crate_fresh, Goal::Ratio(3.0)),
+    ("crate, arena", crate_arena, Goal::Ratio(1.9)),
+    ("C reference for this processor", c_reference, Goal::None),
+];
+
 pub(super) fn measure(context: &Context) -> Result<Findings> {
-    let length = context.length(ROUND);
-    let (mut of_fresh, mut of_arena) = (Vec::new(), Vec::new());
+    let (cores, length) = (context.cores(), context.length(ROUND));
+    let mut rounds = OTHERS.map(|_| Vec::new());
     for _ in 0..context.rounds() {
-        let ours = hashes_per_second(context.cores(), length);
-        of_fresh.push((ours, crate_fresh(context.cores(), length)));
-        of_arena.push((ours, crate_arena(context.cores(), length)));
+        for ((_, other, _), rounds) in OTHERS.iter().zip(&mut rounds) {
+            rounds.push((hashes_per_second(cores, length), other(cores, length)));
+        }
     }
-    let rows = vec![
-        Row::pair(
-            "hashes, all cores: argon2-simd / crate, fresh memory",
-            "1/s",
-            &Pair::of(&of_fresh),
-            Goal::Ratio(3.0),
-        ),
-        Row::pair("hashes, all cores: argon2-simd / crate, arena", "1/s", &Pair::of(&of_arena), Goal::Ratio(1.9)),
-    ];
-    Ok(rows.into())
+    let rows = OTHERS.iter().zip(&rounds).map(|((name, _, goal), rounds)| {
+        Row::pair(format!("hashes, all cores: argon2-simd / {name}"), "1/s", &Pair::of(rounds), *goal)
+            .note(format!("argon2-simd is {} here", Implementation::of_this_machine()))
+    });
+    Ok(rows.collect::<Vec<_>>().into())
 }
 
 /// The hash limit: what a login cannot be faster than.
 pub(crate) fn hashes_per_second(threads: usize, length: Duration) -> f64 {
-    // Until argon2-simd is there.
-    crate_arena(threads, length)
+    rate(threads, length, || {
+        let params = params();
+        let mut arena = Arena::for_params(&params);
+        move || {
+            let inputs = Inputs {
+                algorithm: Algorithm::Argon2id,
+                version: Version::V0x13,
+                params: &params,
+                secret: &[],
+                password: PASSWORD,
+                salt: SALT,
+            };
+            hash_into(&inputs, &mut arena, &mut [0; 32]).expect("the parameters are valid");
+        }
+    })
+}
+
+fn c_reference(threads: usize, length: Duration) -> f64 {
+    rate(threads, length, || {
+        || argon2_reference::hash_into(PASSWORD, SALT, MEMORY_KIB, ITERATIONS, &mut [0; 32])
+    })
 }
 
 fn crate_fresh(threads: usize, length: Duration) -> f64 {
@@ -67,8 +92,11 @@ fn crate_arena(threads: usize, length: Duration) -> f64 {
 }
 
 fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, ITERATIONS, 1, Some(32)).expect("the parameters are valid");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params())
+}
+
+fn params() -> Params {
+    Params::new(MEMORY_KIB, ITERATIONS, 1, Some(32)).expect("the parameters are valid")
 }
 
 /// How often a second all threads together do what `make` makes on each of them.

@@ -1,6 +1,8 @@
 //! Registrations and logins: all of a service's work, of which the hash is the most.
 
 use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    net::Ipv4Addr,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -10,10 +12,13 @@ use hyper::StatusCode;
 use serde_json::json;
 use test_support::{Person, World};
 
-use super::hashing::hashes_per_second;
+use super::{
+    hashing::hashes_per_second,
+    members::{Member, sign_up},
+};
 use crate::{
     context::{Context, user_service},
-    http_client::{Ask, Connection},
+    http_client::Ask,
     load::{Load, Tally},
     processes::Processes,
     report::{Findings, Goal, Row},
@@ -25,6 +30,8 @@ const ROUND: Duration = Duration::from_secs(8);
 const HASH_ROUND: Duration = Duration::from_secs(2);
 /// Enough to keep every hash thread busy, and few enough that nobody is refused.
 pub(super) const CONNECTIONS_PER_CORE: usize = 8;
+/// They log in one after the other.
+const MEMBERS: usize = 256;
 const OVERLOADED_CONNECTIONS: usize = 200;
 const OVERLOAD: f64 = 4.0;
 
@@ -51,11 +58,11 @@ impl Kind {
     }
 
     /// What a connection sends next.
-    fn asks(self, world: &World, member: &Person) -> impl Fn(usize, usize) -> Ask + Send + Sync + 'static {
-        let (world, login) = (world.clone(), login_of(member));
-        move |_, _| match self {
+    fn asks(self, world: &World, members: &[Member]) -> impl Fn(usize, usize) -> Ask + Send + Sync + 'static {
+        let (world, members) = (world.clone(), members.to_vec());
+        move |connection, turn| match self {
             Self::Registrations => registration_of(&newcomer(&world)),
-            Self::Logins => login.clone(),
+            Self::Logins => members[(connection + turn) % members.len()].login.clone(),
         }
     }
 }
@@ -75,14 +82,13 @@ pub(super) async fn measure(context: &Context) -> Result<Findings> {
     let world = context.world("passwords").await.on_smtp(sink.url());
     let (service, _emails) = tokio::join!(user_service(&world).start(), world.email_service().start());
     let others = context.parts().with("mail server", sink.pid()?).with("load client", std::process::id());
-    let member = world.person("member");
-    Connection::open(&service.base_url()).await?.expect(&registration_of(&member), StatusCode::CREATED).await?;
+    let members = sign_up(&service.base_url(), &world, MEMBERS).await?;
 
     let mut rows = Vec::new();
     for kind in [Kind::Registrations, Kind::Logins] {
         let mut rounds = Vec::new();
         for _ in 0..context.rounds() {
-            rounds.push(round(context, &service.base_url(), kind, &world, &member, &others).await?);
+            rounds.push(round(context, &service.base_url(), kind, &world, &members, &others).await?);
         }
         rows.extend(rows_of(kind, &rounds));
     }
@@ -94,18 +100,18 @@ async fn round(
     base_url: &str,
     kind: Kind,
     world: &World,
-    member: &Person,
+    members: &[Member],
     others: &Processes,
 ) -> Result<Round> {
     let length = context.length(ROUND);
     let hash_limit = hashes_per_second(context.cores(), context.length(HASH_ROUND));
     let saturating = Load::saturating(CONNECTIONS_PER_CORE * context.cores(), length);
     let watch = others.watch()?;
-    let saturated = saturating.run(base_url, kind.asks(world, member)).await?.only(&[kind.accepted()])?;
+    let saturated = saturating.run(base_url, kind.asks(world, members)).await?.only(&[kind.accepted()])?;
     let others = watch.shares(context.cores())?.values().sum();
     let rate = saturated.rate(kind.accepted());
     let overload = Load::at_rate(OVERLOADED_CONNECTIONS, OVERLOAD * rate, length);
-    let overloaded: Tally = overload.run(base_url, kind.asks(world, member)).await?;
+    let overloaded: Tally = overload.run(base_url, kind.asks(world, members)).await?;
     let overloaded = overloaded.only(&[kind.accepted(), StatusCode::SERVICE_UNAVAILABLE])?;
     Ok(Round {
         rate,
@@ -157,12 +163,21 @@ fn rows_of(kind: Kind, rounds: &[Round]) -> Vec<Row> {
 }
 
 pub(super) fn login_of(person: &Person) -> Ask {
-    Ask::post("/api/auth/login", &json!({ "identifier": person.email, "password": person.password }))
+    let body = json!({ "identifier": person.email, "password": person.password });
+    Ask::post("/api/auth/login", &body).from(address_of(person))
 }
 
 pub(super) fn registration_of(person: &Person) -> Ask {
     let body = json!({ "username": person.username, "email": person.email, "password": person.password });
-    Ask::post("/api/users", &body)
+    Ask::post("/api/users", &body).from(address_of(person))
+}
+
+/// Always the same, and nearly always another one than other people's.
+fn address_of(person: &Person) -> Ipv4Addr {
+    let mut hasher = DefaultHasher::new();
+    person.username.hash(&mut hasher);
+    let [_, b, c, d, ..] = hasher.finish().to_be_bytes();
+    Ipv4Addr::new(10, b, c, d)
 }
 
 pub(super) fn newcomer(world: &World) -> Person {

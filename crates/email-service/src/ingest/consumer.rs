@@ -1,10 +1,10 @@
 //! Reads the topic, on a thread of its own: librdkafka's client must be polled whatever
 //! else happens, or the group takes its partitions away.
 //!
-//! One batch is under way at a time. While it is being written the thread goes on polling,
-//! with its partitions paused if that takes longer than a moment (MongoDB away), so
-//! memory stays bounded. Offsets are stored, and later committed by librdkafka, only after
-//! the write.
+//! While one batch is being written the next one is read and decoded, and no more than that:
+//! if the write takes longer than a moment (MongoDB away) the thread goes on polling with its
+//! partitions paused, so memory stays bounded. Offsets are stored, and later committed by
+//! librdkafka, only after the write, and in the order of the batches.
 
 use std::{
     sync::{Arc, mpsc},
@@ -139,34 +139,54 @@ impl Consumer {
     }
 
     fn read(&self, client: &BaseConsumer<Context>, shared: &Shared) -> Ended {
-        let mut read_ahead = Vec::new();
-        while !self.stop.is_cancelled() {
-            let mut taken = Taken::default();
-            for record in read_ahead.drain(..) {
-                self.take(record, &mut taken, shared);
-            }
-            let mut wait = if taken.records == 0 { POLL } else { Duration::ZERO };
-            while let Some(polled) = client.poll(wait) {
-                wait = Duration::ZERO;
-                match polled {
-                    Ok(message) => self.take(record_of(&message), &mut taken, shared),
-                    Err(error) => {
-                        if let Some(fatal) = self.not_read(client, &error) {
-                            return Ended::Fatal(fatal);
-                        }
-                    }
-                }
-                if taken.is_full() || self.stop.is_cancelled() {
-                    break;
-                }
-            }
-            if taken.records > 0
-                && let Some(ended) = self.write(client, shared, taken, &mut read_ahead)
+        let (mut read_ahead, mut under_way) = (Vec::new(), None);
+        loop {
+            // While a batch is being written the next one is read, but not waited for.
+            let wait = if under_way.is_none() { POLL } else { Duration::ZERO };
+            let taken = match self.gather(client, shared, &mut read_ahead, wait) {
+                Ok(taken) => taken,
+                Err(fatal) => return Ended::Fatal(fatal),
+            };
+            if let Some(write) = under_way.take()
+                && let Some(ended) = self.finish(client, shared, write, &mut read_ahead)
             {
                 return ended;
             }
+            if taken.records > 0 {
+                under_way = Some(self.begin(taken, shared));
+            } else if self.stop.is_cancelled() {
+                return Ended::Stopped;
+            }
         }
-        Ended::Stopped
+    }
+
+    /// What is there to be read, up to a batch. Waits so long for the first record.
+    fn gather(
+        &self,
+        client: &BaseConsumer<Context>,
+        shared: &Shared,
+        read_ahead: &mut Vec<Record>,
+        mut wait: Duration,
+    ) -> Result<Taken, KafkaError> {
+        let mut taken = Taken::default();
+        if self.stop.is_cancelled() {
+            return Ok(taken);
+        }
+        for record in read_ahead.drain(..) {
+            self.take(record, &mut taken, shared);
+            wait = Duration::ZERO;
+        }
+        while let Some(polled) = client.poll(wait) {
+            wait = Duration::ZERO;
+            match polled {
+                Ok(message) => self.take(record_of(&message), &mut taken, shared),
+                Err(error) => self.not_read(client, &error)?,
+            }
+            if taken.is_full() || self.stop.is_cancelled() {
+                break;
+            }
+        }
+        Ok(taken)
     }
 
     fn take(&self, record: Record, taken: &mut Taken, shared: &Shared) {
@@ -179,21 +199,28 @@ impl Consumer {
         taken.batch.add(record, &self.reader, &self.clock);
     }
 
-    /// Hands the batch over and keeps polling until it is written.
-    fn write(
-        &self,
-        client: &BaseConsumer<Context>,
-        shared: &Shared,
-        taken: Taken,
-        read_ahead: &mut Vec<Record>,
-    ) -> Option<Ended> {
+    /// Hands a batch over.
+    fn begin(&self, taken: Taken, shared: &Shared) -> UnderWay {
+        shared.lag.lock().handed_over();
         let (done, written) = mpsc::channel();
         let give_up = CancellationToken::new();
         let (writer, token, batch) = (self.writer.clone(), give_up.clone(), taken.batch);
         self.runtime.spawn(async move {
             let _ = done.send(writer.write(batch, &token).await);
         });
-        let mut result = written.recv_timeout(WRITE_PATIENCE);
+        UnderWay { progress: taken.progress, begun: Instant::now(), written, give_up }
+    }
+
+    /// Keeps polling until a batch is written, and stores its offsets.
+    fn finish(
+        &self,
+        client: &BaseConsumer<Context>,
+        shared: &Shared,
+        write: UnderWay,
+        read_ahead: &mut Vec<Record>,
+    ) -> Option<Ended> {
+        let UnderWay { progress, begun, written, give_up } = write;
+        let mut result = written.recv_timeout(WRITE_PATIENCE.saturating_sub(begun.elapsed()));
         if result.is_err() {
             tracing::warn!("the ledger is slow or away: reading pauses");
             pause(client);
@@ -206,7 +233,7 @@ impl Consumer {
                         pause(client);
                     }
                     Some(Err(error)) => {
-                        if let Some(fatal) = self.not_read(client, &error) {
+                        if let Err(fatal) = self.not_read(client, &error) {
                             give_up.cancel();
                             return Some(Ended::Fatal(fatal));
                         }
@@ -225,10 +252,10 @@ impl Consumer {
             // Only if the process ends: the runtime has dropped the write.
             return Some(Ended::Stopped);
         }
-        shared.lag.lock().all_safe();
+        shared.lag.lock().safe();
         fail_point!("ingest.after_ledger_write");
         let stored =
-            taken.progress.next_offsets(&shared.assignments.lock()).and_then(|offsets| client.store_offsets(&offsets));
+            progress.next_offsets(&shared.assignments.lock()).and_then(|offsets| client.store_offsets(&offsets));
         if let Err(error) = stored {
             // Of a partition that went away this moment: its records are read again, and
             // are known then.
@@ -238,10 +265,13 @@ impl Consumer {
     }
 
     /// An error instead of a record. Most pass by themselves.
-    fn not_read(&self, client: &BaseConsumer<Context>, error: &KafkaError) -> Option<KafkaError> {
+    ///
+    /// # Errors
+    /// What makes the client of no more use.
+    fn not_read(&self, client: &BaseConsumer<Context>, error: &KafkaError) -> Result<(), KafkaError> {
         let code = error.rdkafka_error_code();
         if let Some((code, reason)) = client.client().fatal_error() {
-            return Some(KafkaError::ClientCreation(format!("{code}: {reason}")));
+            return Err(KafkaError::ClientCreation(format!("{code}: {reason}")));
         }
         match code {
             // The topic is made by the user service, perhaps later than this.
@@ -262,7 +292,7 @@ impl Consumer {
                 tracing::warn!(%error, "the Kafka client reports an error: going on");
             }
         }
-        None
+        Ok(())
     }
 
     /// Sleeps, but not past a stop.
@@ -272,6 +302,15 @@ impl Consumer {
             thread::sleep(POLL);
         }
     }
+}
+
+/// A batch that is being written.
+struct UnderWay {
+    progress: Progress,
+    begun: Instant,
+    /// Whether all of it is safe.
+    written: mpsc::Receiver<bool>,
+    give_up: CancellationToken,
 }
 
 /// The records of a batch, and how far they go.

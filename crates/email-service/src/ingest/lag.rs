@@ -22,8 +22,24 @@ pub struct Lag {
 struct Standing {
     /// What was written before this is safe, or was there before the partition came to us.
     safe_until: Timestamp,
-    /// When the oldest and the newest record were written that are read and not yet safe.
-    in_hand: Option<(Timestamp, Timestamp)>,
+    /// Of the batch that is being written down.
+    under_way: Option<Span>,
+    /// Of what is read and waits for that.
+    read: Option<Span>,
+}
+
+/// When the oldest and the newest of some records were written into the topic.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    oldest: Timestamp,
+    newest: Timestamp,
+}
+
+impl Standing {
+    /// The oldest record that is read and not yet safe.
+    fn oldest_in_hand(&self) -> Option<Timestamp> {
+        self.under_way.into_iter().chain(self.read).map(|span| span.oldest).min()
+    }
 }
 
 /// How far reading is behind, over all assigned partitions.
@@ -38,7 +54,7 @@ pub struct Behind {
 impl Lag {
     /// The partition is ours from `now` on.
     pub fn assigned(&mut self, topic: &str, partition: i32, now: Timestamp) {
-        let fresh = Standing { safe_until: now, in_hand: None };
+        let fresh = Standing { safe_until: now, under_way: None, read: None };
         self.partitions.entry((topic.to_owned(), partition)).or_insert(fresh);
     }
 
@@ -50,15 +66,22 @@ impl Lag {
     /// A record that was written into the topic at `written` is in hand.
     pub fn read(&mut self, topic: &str, partition: i32, written: Timestamp) {
         let Some(standing) = self.partitions.get_mut(&(topic.to_owned(), partition)) else { return };
-        let (oldest, newest) = standing.in_hand.unwrap_or((written, written));
-        standing.in_hand = Some((oldest.min(written), newest.max(written)));
+        let span = standing.read.get_or_insert(Span { oldest: written, newest: written });
+        *span = Span { oldest: span.oldest.min(written), newest: span.newest.max(written) };
     }
 
-    /// Everything that is in hand is in the ledger.
-    pub fn all_safe(&mut self) {
+    /// Everything that is read is being written down now.
+    pub fn handed_over(&mut self) {
         for standing in self.partitions.values_mut() {
-            if let Some((_, newest)) = standing.in_hand.take() {
-                standing.safe_until = newest;
+            standing.under_way = standing.read.take();
+        }
+    }
+
+    /// Everything that was handed over is in the ledger.
+    pub fn safe(&mut self) {
+        for standing in self.partitions.values_mut() {
+            if let Some(span) = standing.under_way.take() {
+                standing.safe_until = span.newest;
             }
         }
     }
@@ -68,12 +91,13 @@ impl Lag {
     pub fn measure(&mut self, unread: impl Fn(&str, i32) -> i64, now: Timestamp) -> Behind {
         let mut behind = Behind::default();
         for ((topic, partition), standing) in &mut self.partitions {
-            let records = unread(topic, *partition).max(i64::from(standing.in_hand.is_some()));
+            let in_hand = standing.oldest_in_hand();
+            let records = unread(topic, *partition).max(i64::from(in_hand.is_some()));
             if records == 0 {
                 standing.safe_until = standing.safe_until.max(now);
                 continue;
             }
-            let oldest = standing.in_hand.map_or(standing.safe_until, |(oldest, _)| oldest);
+            let oldest = in_hand.unwrap_or(standing.safe_until);
             let age = now.duration_since(oldest).as_secs_f64().max(0.0);
             behind = Behind { records: behind.records + records, seconds: behind.seconds.max(age) };
         }
@@ -118,7 +142,8 @@ mod tests {
     fn nothing_unread_is_no_lag_however_old_the_last_record_is() {
         let mut lag = drained();
         lag.read("t", 0, at(1));
-        lag.all_safe();
+        lag.handed_over();
+        lag.safe();
         assert_eq!(lag.measure(|_, _| 0, at(1_000)), behind(0, 0.0));
         // After days of silence a record arrives: it is no older than the last look.
         assert_eq!(lag.measure(|_, _| 1, at(1_001)), behind(1, 1.0));
@@ -131,10 +156,25 @@ mod tests {
         lag.read("t", 0, at(12));
         lag.read("t", 0, at(14));
         assert_eq!(lag.measure(|_, _| 2, at(15)), behind(2, 3.0));
+        lag.handed_over();
         assert_eq!(lag.measure(|_, _| 2, at(60)), behind(2, 48.0));
-        lag.all_safe();
+        lag.safe();
         assert_eq!(lag.measure(|_, _| 5, at(60)), behind(5, 46.0), "not written before what is safe");
         assert_eq!(lag.measure(|_, _| 0, at(61)), behind(0, 0.0));
+    }
+
+    #[test]
+    fn what_was_read_while_a_batch_was_written_down_is_not_safe_with_it() {
+        let mut lag = drained();
+        lag.read("t", 0, at(12));
+        lag.handed_over();
+        lag.read("t", 0, at(14));
+        assert_eq!(lag.measure(|_, _| 2, at(20)), behind(2, 8.0));
+        lag.safe();
+        assert_eq!(lag.measure(|_, _| 1, at(20)), behind(1, 6.0));
+        lag.handed_over();
+        lag.safe();
+        assert_eq!(lag.measure(|_, _| 0, at(20)), behind(0, 0.0));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 use futures_util::TryStreamExt as _;
 use mongodb::{
     Collection, Database,
@@ -104,16 +104,46 @@ impl Ledger {
     /// # Errors
     /// [`StoreError`]: a mail may have been taken; its lease will end.
     pub async fn claim(&self, lease: Duration) -> Result<Option<MailJob>, StoreError> {
-        let taken = doc! {
-            "epoch": { "$add": ["$epoch", 1_i64] },
-            "lease": { "owner": literal(&self.instance), "until": from_now(lease) },
-        };
         let claim = self
             .jobs
-            .find_one_and_update(claimable(), self.step(State::Preparing, None, taken))
+            .find_one_and_update(claimable(), self.taken(lease))
             .sort(doc! { "nextAttemptAt": 1 })
             .return_document(ReturnDocument::After);
         within(self.deadline, claim).await
+    }
+
+    /// Takes up to `most` of the mails that are due longest: two reads and one write, however
+    /// many there are. Fewer than there are due if others claim at the same time.
+    ///
+    /// # Errors
+    /// [`StoreError`]: mails may have been taken; call [`Ledger::release_unclaimed`].
+    pub async fn claim_several(&self, most: usize, lease: Duration) -> Result<Vec<MailJob>, StoreError> {
+        let due = self.documents.find(claimable()).sort(doc! { "nextAttemptAt": 1 }).projection(doc! { "_id": 1 });
+        let due = due.limit(i64::try_from(most).unwrap_or(i64::MAX));
+        let due: Vec<Document> = within(self.deadline, async { due.await?.try_collect().await }).await?;
+        let ids: Vec<Bson> = due.into_iter().filter_map(|mut row| row.remove("_id")).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut still = claimable();
+        still.insert("_id", doc! { "$in": &ids });
+        self.move_all(still, self.taken(lease)).await?;
+        // Of those that were due a moment ago, the ones in our name are ours by this write, or
+        // by an earlier one whose answer was lost.
+        let ours = doc! {
+            "_id": { "$in": ids },
+            "state": State::Preparing.as_str(),
+            "lease.owner": &self.instance,
+        };
+        within(self.deadline, async { self.jobs.find(ours).await?.try_collect().await }).await
+    }
+
+    fn taken(&self, lease: Duration) -> Vec<Document> {
+        let fields = doc! {
+            "epoch": { "$add": ["$epoch", 1_i64] },
+            "lease": { "owner": literal(&self.instance), "until": from_now(lease) },
+        };
+        self.step(State::Preparing, None, fields)
     }
 
     /// Gives back what this process holds without knowing it: a claim whose answer never

@@ -42,6 +42,54 @@ async fn two_claims_never_get_the_same_mail() {
 }
 
 #[tokio::test]
+async fn mails_that_are_claimed_together_are_claimed_once() {
+    let store = Store::new("together").await;
+    for n in 0..20 {
+        store.queue(store.notice(&format!("u{n}@example.com"))).await;
+    }
+    let claims = (0..8).map(|n| {
+        let ledger = store.ledger(&format!("sender {n}"));
+        async move { ledger.claim_several(5, LEASE).await.unwrap() }
+    });
+    let mut claimed: Vec<_> = futures_util::future::join_all(claims).await.into_iter().flatten().collect();
+    let last = store.ledger("last");
+    loop {
+        let rest = last.claim_several(5, LEASE).await.unwrap();
+        assert!(rest.len() <= 5);
+        if rest.is_empty() {
+            break;
+        }
+        claimed.extend(rest);
+    }
+    assert!(claimed.iter().all(|job| job.state == State::Preparing && job.epoch == 1));
+    let mut ids: Vec<&str> = claimed.iter().map(|job| job.id.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((ids.len(), claimed.len()), (20, 20));
+}
+
+#[tokio::test]
+async fn of_several_those_that_are_due_longest_are_claimed_and_what_is_not_due_is_not() {
+    let store = Store::new("longest").await;
+    let later = store.queue(store.notice("later@example.com")).await;
+    let mut due = Vec::new();
+    for minutes in 1..=4_i64 {
+        let id = store.queue(store.notice(&format!("{minutes}@example.com"))).await;
+        store.change(&id, doc! { "nextAttemptAt": { "$subtract": ["$$NOW", minutes * 60_000] } }).await;
+        due.push(id);
+    }
+    store.change(&later, doc! { "nextAttemptAt": { "$add": ["$$NOW", 60_000_i64] } }).await;
+    let ledger = store.ledger("a");
+    let mut ids: Vec<String> = ledger.claim_several(3, LEASE).await.unwrap().into_iter().map(|job| job.id).collect();
+    ids.sort();
+    let mut longest = due.split_off(1);
+    longest.sort();
+    assert_eq!(ids, longest);
+    assert_eq!(ledger.claim_several(3, LEASE).await.unwrap().len(), 1);
+    assert!(ledger.claim_several(3, LEASE).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn the_mail_that_is_due_longest_is_claimed_first_and_what_is_not_due_is_not() {
     let store = Store::new("order").await;
     let later = store.queue(store.notice("later@example.com")).await;

@@ -1,8 +1,12 @@
 //! Finds what the fast path left behind: after a crash, an outage, or a full queue.
 //! One sweeper at a time, by a lease on the database's clock.
+//!
+//! A sweep goes through all of it, oldest first, in batches: while one is published, the
+//! next one is read. Users whose events cannot be published now delay nobody behind them.
 
 use std::time::Duration;
 
+use bson::DateTime;
 use service_kit::{Clock, mongo::StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -11,7 +15,7 @@ use uuid::Uuid;
 use super::{topic_watch::TopicState, work::Sweep};
 use crate::{
     metrics::RelayMetrics,
-    store::{LeaseStore, PendingStore},
+    store::{Backlog, LeaseStore, PendingStore},
 };
 
 const LEASE: &str = "relay.sweep";
@@ -38,15 +42,8 @@ impl Sweeper {
     ) {
         let mut failures: u32 = 0;
         while !stop.is_cancelled() {
-            let ready = *state.borrow() == TopicState::Ready;
-            let swept = if ready { self.sweep(&sweeps, &stop).await } else { Ok(false) };
-            let pause = match swept {
-                // A whole batch: there is more.
-                Ok(true) => {
-                    failures = 0;
-                    continue;
-                }
-                Ok(false) => {
+            let pause = match self.sweep(&sweeps, &state, &stop).await {
+                Ok(()) => {
                     failures = 0;
                     self.interval
                 }
@@ -66,29 +63,47 @@ impl Sweeper {
         }
     }
 
-    /// One batch; true if it was a whole one of which something was published.
-    async fn sweep(&self, sweeps: &mpsc::Sender<Sweep>, stop: &CancellationToken) -> Result<bool, StoreError> {
-        if !self.leases.hold(LEASE, self.holder, self.lease).await? {
-            return Ok(false);
+    /// Everything that was left behind until now.
+    async fn sweep(
+        &self,
+        sweeps: &mpsc::Sender<Sweep>,
+        state: &watch::Receiver<TopicState>,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let (mut from, mut before) = (DateTime::MIN, None);
+        while *state.borrow() == TopicState::Ready && !stop.is_cancelled() {
+            if !self.leases.hold(LEASE, self.holder, self.lease).await? {
+                break;
+            }
+            let backlogs = self.pending.left_behind(self.clock.now(), self.min_age, from, BATCH).await?;
+            let Some(last) = backlogs.last().and_then(Backlog::since) else { break };
+            let whole = i64::try_from(backlogs.len()).unwrap_or(i64::MAX) == BATCH;
+            self.metrics.swept.inc_by(u64::try_from(backlogs.len()).unwrap_or(u64::MAX));
+            let (done, tried) = oneshot::channel();
+            if sweeps.send_timeout(Sweep { backlogs, done }, self.lease / 3).await.is_err() {
+                break;
+            }
+            if let Some(before) = before.replace(tried) {
+                self.until_tried(before, stop).await;
+            }
+            // One that begins where it ends would be found again.
+            if !whole || last == from {
+                break;
+            }
+            from = last;
         }
-        let backlogs = self.pending.left_behind(self.clock.now(), self.min_age, BATCH).await?;
-        if backlogs.is_empty() {
-            return Ok(false);
+        if let Some(last) = before {
+            self.until_tried(last, stop).await;
         }
-        let found = backlogs.len();
-        self.metrics.swept.inc_by(u64::try_from(found).unwrap_or(u64::MAX));
-        let published = self.metrics.published.get();
-        let (done, tried) = oneshot::channel();
-        if sweeps.send(Sweep { backlogs, done }).await.is_err() {
-            return Ok(false);
-        }
-        // All of it was tried and settled, or the lease needs renewal.
+        Ok(())
+    }
+
+    /// All of a batch was tried and settled, or the lease needs renewal.
+    async fn until_tried(&self, tried: oneshot::Receiver<()>, stop: &CancellationToken) {
         tokio::select! {
             _ = tried => {}
             () = tokio::time::sleep(self.lease / 3) => {}
             () = stop.cancelled() => {}
         }
-        let whole = i64::try_from(found).unwrap_or(i64::MAX) == BATCH;
-        Ok(whole && self.metrics.published.get() > published)
     }
 }

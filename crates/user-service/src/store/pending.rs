@@ -29,6 +29,14 @@ pub struct Backlog {
     pub parked: Option<Parked>,
 }
 
+impl Backlog {
+    /// When the oldest of them was written.
+    #[must_use]
+    pub fn since(&self) -> Option<DateTime> {
+        self.pending_events.first().map(|event| event.at)
+    }
+}
+
 /// Events of one user that are in the topic.
 pub struct Acknowledged {
     pub user: uuid::Uuid,
@@ -50,18 +58,20 @@ impl PendingStore {
         Self { users, sessions, audit }
     }
 
-    /// Users whose oldest pending event is older than `min_age` at `now` and who are
-    /// not parked, oldest first. A majority read: what could be rolled back is not published.
+    /// Users whose oldest pending event is older than `min_age` at `now`, but not older than
+    /// `from`, and who are not parked, oldest first. A majority read: what could be rolled
+    /// back is not published.
     pub async fn left_behind(
         &self,
         now: jiff::Timestamp,
         min_age: Duration,
+        from: DateTime,
         limit: i64,
     ) -> Result<Vec<Backlog>, StoreError> {
         let before = now.saturating_sub(min_age).unwrap_or(jiff::Timestamp::MIN);
         let now = DateTime::from(now);
         let filter = doc! {
-            "pendingEvents.0.at": { "$exists": true, "$lt": DateTime::from(before) },
+            "pendingEvents.0.at": { "$exists": true, "$gte": from, "$lt": DateTime::from(before) },
             "$or": [{ "parked": { "$exists": false } }, { "parked.until": { "$lte": now } }],
         };
         self.find(filter, limit).await
