@@ -4,7 +4,9 @@
 mod client;
 mod error;
 mod indexes;
+mod per_worker;
 
 pub use client::{MongoConfigError, client, watch, within};
 pub use error::{Cause, StoreError, duplicates_in};
 pub use indexes::{IndexError, IndexSpec, ensure_indexes};
+pub use per_worker::{CollectionHere, WorkerClients};

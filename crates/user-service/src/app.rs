@@ -8,7 +8,7 @@ use anyhow::Context;
 use events::sealing::PublicKey;
 use mongodb::{Client, Database};
 use service_kit::{
-    Check, CheckState, Clock, Health, Ids, Lifecycle, http_server, kafka, mongo,
+    Check, CheckState, Clock, Health, Ids, Lifecycle, http_server, kafka, mongo::{self, WorkerClients},
     ops::{self, OpsServer},
     prometheus::Registry,
 };
@@ -60,6 +60,7 @@ impl Application {
         let encryption = KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
         let sealing = read_sealing_key(&config)?;
         let client = mongo::client(&config.mongodb, "user-service").await?;
+        let of_workers = WorkerClients::new(&config.mongodb, "user-service").await?;
         let database = client.database(&config.mongodb.database);
         let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
         let hashes = HashPool::start(config.hashing.settings(), HashMetrics::register(&registry)?)?;
@@ -118,7 +119,7 @@ impl Application {
             trusted_proxies: TrustedProxies::parse(&config.http.trusted_proxies).context("http.trusted_proxies")?,
             metrics: HttpMetrics::register(&registry)?,
         };
-        let (server, api_addresses) = api_server(&config, Arc::clone(&accounts), scope)?;
+        let (server, api_addresses) = api_server(&config, Arc::clone(&accounts), scope, of_workers)?;
         let ops = ops::serve(&config.ops, health.clone(), registry)?;
 
         lifecycle.spawn("signing-keys", Arc::clone(&signing).keep_fresh(lifecycle.drained()));
@@ -273,6 +274,7 @@ fn api_server(
     config: &Config,
     accounts: Arc<Accounts>,
     scope: RequestScope,
+    of_workers: WorkerClients,
 ) -> anyhow::Result<(Server, Vec<SocketAddr>)> {
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
@@ -283,6 +285,7 @@ fn api_server(
     let connections = http_server::most_connections(http.max_connections);
     let answers = BoundedAnswers::default();
     let server = HttpServer::new(move || {
+        of_workers.enter();
         let answers = answers.clone();
         App::new()
             .app_data(accounts.clone())

@@ -57,7 +57,7 @@ pub async fn client(config: &MongoConfig, app_name: &str) -> Result<Client, Mong
     Client::with_options(options).map_err(|error| MongoConfigError::Uri(safe(config, &error)))
 }
 
-async fn options(config: &MongoConfig, app_name: &str) -> Result<ClientOptions, MongoConfigError> {
+pub(super) async fn options(config: &MongoConfig, app_name: &str) -> Result<ClientOptions, MongoConfigError> {
     let invalid = |error| MongoConfigError::Uri(safe(config, &error));
     let uri = ConnectionString::parse(config.uri.expose_secret()).map_err(invalid)?;
     if uri.write_concern.is_some() {

@@ -22,8 +22,8 @@ mod users;
 use std::time::Duration;
 
 use bson::{DateTime, Document, Uuid, doc};
-use mongodb::{Collection, Database};
-use service_kit::mongo::StoreError;
+use mongodb::{Database, options::CollectionOptions};
+use service_kit::mongo::{CollectionHere, StoreError};
 
 pub use admins::{AdminStore, Admission, Leaving};
 pub use audit::{AuditEntry, AuditRow, AuditStore};
@@ -64,7 +64,10 @@ impl Store {
     /// `deadline` bounds each operation; `max_pending` the unpublished events of a user.
     #[must_use]
     pub fn new(database: &Database, deadline: Duration, max_pending: usize) -> Self {
-        let handle = |name| Handle { collection: database.collection(name), deadline };
+        let handle = |name| Handle {
+            collection: CollectionHere::new(database, name, CollectionOptions::default()),
+            deadline,
+        };
         let users = UserStore::new(handle("users"), max_pending);
         Self {
             admins: AdminStore::new(handle("admins"), users.clone()),
@@ -83,7 +86,7 @@ impl Store {
 /// A collection and the deadline of its operations.
 #[derive(Clone)]
 struct Handle {
-    collection: Collection<Document>,
+    collection: CollectionHere<Document>,
     deadline: Duration,
 }
 

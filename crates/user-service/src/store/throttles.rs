@@ -7,12 +7,9 @@
 use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
-use mongodb::{
-    Collection,
-    options::{Acknowledgment, CollectionOptions, ReturnDocument, WriteConcern},
-};
+use mongodb::options::{Acknowledgment, CollectionOptions, ReturnDocument, WriteConcern};
 use serde::Deserialize;
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{CollectionHere, StoreError, within};
 
 use super::{Handle, SCHEMA_VERSION, binary, unfit};
 
@@ -91,7 +88,7 @@ struct Row {
 /// The collection `throttles`.
 #[derive(Clone)]
 pub struct ThrottleStore {
-    collection: Collection<Document>,
+    collection: CollectionHere<Document>,
     deadline: Duration,
 }
 
@@ -99,7 +96,7 @@ impl ThrottleStore {
     pub(super) fn new(handle: &Handle, database: &mongodb::Database) -> Self {
         let concern = WriteConcern::builder().w(Acknowledgment::Nodes(1)).journal(false).build();
         let options = CollectionOptions::builder().write_concern(concern).build();
-        let collection = database.collection_with_options(handle.collection.name(), options);
+        let collection = CollectionHere::new(database, handle.collection.name(), options);
         Self { collection, deadline: handle.deadline }
     }
 
