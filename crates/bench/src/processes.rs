@@ -11,6 +11,9 @@ use anyhow::{Context as _, Result};
 /// The kernel's unit of processor time in `/proc`, on every architecture of Linux that is in use.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// The user service's hash threads, by the beginning of their names; their time is the hashes'.
+pub(crate) const HASH_THREADS: &str = "hash-";
+
 /// Processes by the name that the report calls them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Processes(Vec<(&'static str, u32)>);

@@ -1,6 +1,7 @@
 //! Registrations and logins: all of a service's work, of which the hash is the most.
 
 use std::{
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     net::Ipv4Addr,
     sync::atomic::{AtomicUsize, Ordering},
@@ -20,7 +21,7 @@ use crate::{
     context::{Context, user_service},
     http_client::Ask,
     load::{Load, Tally},
-    processes::Processes,
+    processes::{HASH_THREADS, Processes, thread_seconds},
     report::{Findings, Goal, Row},
     sampling::{Pair, Sample, millis},
     smtp_sink::SmtpSink,
@@ -32,6 +33,8 @@ const HASH_ROUND: Duration = Duration::from_secs(2);
 pub(super) const CONNECTIONS_PER_CORE: usize = 8;
 /// They log in one after the other.
 const MEMBERS: usize = 256;
+/// The user service's time that is not its hash threads'.
+const BESIDES: &str = "user-service besides";
 const OVERLOADED_CONNECTIONS: usize = 200;
 const OVERLOAD: f64 = 4.0;
 
@@ -71,8 +74,11 @@ impl Kind {
 struct Round {
     rate: f64,
     hash_limit: f64,
+    cores: f64,
     /// Of mongod, Kafka, the mail server and the load client: of all cores.
     others: f64,
+    /// Milliseconds of processor time for each that came through.
+    spent: BTreeMap<&'static str, f64>,
     overloaded_rate: f64,
     refused_p95: Duration,
 }
@@ -80,15 +86,19 @@ struct Round {
 pub(super) async fn measure(context: &Context) -> Result<Findings> {
     let sink = SmtpSink::start().await?;
     let world = context.world("passwords").await.on_smtp(sink.url());
-    let (service, _emails) = tokio::join!(user_service(&world).start(), world.email_service().start());
-    let others = context.parts().with("mail server", sink.pid()?).with("load client", std::process::id());
+    let (service, emails) = tokio::join!(user_service(&world).start(), world.email_service().start());
+    let processes = Taking {
+        service: service.pid(),
+        ours: Processes::default().with(BESIDES, service.pid()).with("email-service", emails.pid()),
+        others: context.parts().with("mail server", sink.pid()?).with("load client", std::process::id()),
+    };
     let members = sign_up(&service.base_url(), &world, MEMBERS).await?;
 
     let mut rows = Vec::new();
     for kind in [Kind::Registrations, Kind::Logins] {
         let mut rounds = Vec::new();
         for _ in 0..context.rounds() {
-            rounds.push(round(context, &service.base_url(), kind, &world, &members, &others).await?);
+            rounds.push(round(context, &service.base_url(), kind, &world, &members, &processes).await?);
         }
         rows.extend(rows_of(kind, &rounds));
     }
@@ -101,22 +111,32 @@ async fn round(
     kind: Kind,
     world: &World,
     members: &[Member],
-    others: &Processes,
+    processes: &Taking,
 ) -> Result<Round> {
     let length = context.length(ROUND);
     let hash_limit = hashes_per_second(context.cores(), context.length(HASH_ROUND));
     let saturating = Load::saturating(CONNECTIONS_PER_CORE * context.cores(), length);
-    let watch = others.watch()?;
+    let (ours, others) = (processes.ours.watch()?, processes.others.watch()?);
+    let hashing = thread_seconds(processes.service, HASH_THREADS)?;
     let saturated = saturating.run(base_url, kind.asks(world, members)).await?.only(&[kind.accepted()])?;
-    let others = watch.shares(context.cores())?.values().sum();
+    let mut spent = ours.seconds()?;
+    spent.extend(others.seconds()?);
+    let hashing = thread_seconds(processes.service, HASH_THREADS)? - hashing;
+    spent.entry(BESIDES).and_modify(|all| *all -= hashing);
+    spent.insert("hash", hashing);
+    let others = others.shares(context.cores())?.values().sum();
     let rate = saturated.rate(kind.accepted());
+    let done = rate * length.as_secs_f64();
+    spent.values_mut().for_each(|seconds| *seconds *= 1e3 / done);
     let overload = Load::at_rate(OVERLOADED_CONNECTIONS, OVERLOAD * rate, length);
     let overloaded: Tally = overload.run(base_url, kind.asks(world, members)).await?;
     let overloaded = overloaded.only(&[kind.accepted(), StatusCode::SERVICE_UNAVAILABLE])?;
     Ok(Round {
         rate,
         hash_limit,
+        cores: context.cores() as f64,
         others,
+        spent,
         overloaded_rate: overloaded.rate(kind.accepted()),
         refused_p95: overloaded.percentile(StatusCode::SERVICE_UNAVAILABLE, 95.0),
     })
@@ -140,7 +160,11 @@ fn rows_of(kind: Kind, rounds: &[Round]) -> Vec<Row> {
             &pair(|round| round.hash_limit * (1.0 - round.others), |round| round.rate),
             Goal::Ratio(0.95),
         )
-        .note(format!("mongod, Kafka, the mail server and the load client took {:.0} %", others.median * 100.0)),
+        .note(format!(
+            "mongod, Kafka, the mail server and the load client took {:.0} %; {}",
+            others.median * 100.0,
+            spent_on_each(rounds)
+        )),
         Row::pair(
             format!("{name}, saturated / hash limit"),
             "1/s",
@@ -160,6 +184,27 @@ fn rows_of(kind: Kind, rounds: &[Round]) -> Vec<Row> {
             Goal::AtMost(50.0),
         ),
     ]
+}
+
+/// Who takes processor time.
+struct Taking {
+    service: u32,
+    ours: Processes,
+    others: Processes,
+}
+
+/// `hash 10.2 (alone 9.8), mongod 3.1`: medians over the rounds, the largest first.
+fn spent_on_each(rounds: &[Round]) -> String {
+    let median = |of: &dyn Fn(&Round) -> f64| Sample::of(&rounds.iter().map(of).collect::<Vec<_>>()).median;
+    let names = rounds.first().into_iter().flat_map(|round| round.spent.keys());
+    let mut spent: Vec<_> = names.map(|name| (*name, median(&|round| round.spent[name]))).collect();
+    spent.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let alone = median(&|round| 1e3 * round.cores / round.hash_limit);
+    let texts = spent.iter().map(|(name, millis)| match *name {
+        "hash" => format!("hash {millis:.1} (alone {alone:.1})"),
+        name => format!("{name} {millis:.2}"),
+    });
+    format!("each takes of the processors, in ms: {}", texts.collect::<Vec<_>>().join(", "))
 }
 
 pub(super) fn login_of(person: &Person) -> Ask {

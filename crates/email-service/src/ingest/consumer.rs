@@ -45,6 +45,8 @@ const MAX_RECORDS: usize = 500;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// After a stop, a batch that is being written is given this long.
 const LAST_CHANCE: Duration = Duration::from_secs(5);
+/// The brokers are asked once whether they are there, and have so long for the answer.
+const FIRST_WORD: Duration = Duration::from_millis(500);
 /// A new client after a fatal error.
 const RECREATE_FIRST: Duration = Duration::from_secs(1);
 const RECREATE_LAST: Duration = Duration::from_secs(30);
@@ -133,6 +135,10 @@ impl Consumer {
         let shared = Shared { assignments: Arc::clone(&context.assignments), lag: Arc::clone(&context.lag) };
         let client: BaseConsumer<Context> = self.config.create_with_context(context)?;
         client.subscribe(&[&self.topic])?;
+        // The first statistics, which say so from then on, come after a second.
+        if client.fetch_metadata(Some(&self.topic), FIRST_WORD).is_ok() {
+            self.health.set(CHECK, CheckState::Ok);
+        }
         let ended = self.read(&client, &shared);
         close(client);
         Ok(ended)

@@ -16,7 +16,7 @@ use crate::{
     context::{Context, user_service},
     http_client::Ask,
     load::Load,
-    processes::{processor_seconds, thread_seconds},
+    processes::{HASH_THREADS, processor_seconds, thread_seconds},
     report::{Findings, Goal, Row},
     sampling::Sample,
 };
@@ -25,8 +25,6 @@ const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(4);
 const PROFILED: Duration = Duration::from_secs(5);
 const MEMBERS: usize = 32;
-/// The service's hash threads; their time is the hashes'.
-const HASH_THREADS: &str = "hash-";
 const SHARES: usize = 5;
 
 /// What is asked for.
