@@ -220,16 +220,22 @@ where
     if !value.is_object() {
         return Err(DecodeError::InvalidData { event_type, problem: "it is no object".to_owned() });
     }
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let data: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        DecodeError::InvalidData { event_type, problem: describe(&path, error.inner()) }
-    })?;
+    let data: T = serde_json::from_str(text).map_err(|_| unfit::<T>(event_type, text))?;
     let encoded = serde_json::to_value(&data).expect("payloads have string keys and no fallible parts");
-    match first_other_kind(&encoded, &value, String::new()) {
+    match first_other_kind(&encoded, &value) {
         None => Ok(data),
         Some(path) => Err(DecodeError::InvalidData { event_type, problem: format!("{path} does not fit") }),
     }
+}
+
+/// What of the data does not fit its type: read once more, slower, for its place.
+fn unfit<T: DeserializeOwned>(event_type: EventType, text: &str) -> DecodeError {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let problem = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) => describe(&error.path().to_string(), error.inner()),
+        Ok(_) => "it does not fit".to_owned(),
+    };
+    DecodeError::InvalidData { event_type, problem }
 }
 
 fn not_json(error: &serde_json::Error) -> DecodeError {
@@ -256,16 +262,23 @@ fn describe(path: &str, error: &serde_json::Error) -> String {
 /// The path of the first member that is another kind of JSON than its type is encoded
 /// to. serde is more generous than the contract: it takes an array for an object, by
 /// position, and `{"reset": null}` for `"reset"`.
-fn first_other_kind(encoded: &Value, given: &Value, path: String) -> Option<String> {
+fn first_other_kind(encoded: &Value, given: &Value) -> Option<String> {
     match (encoded, given) {
         (Value::Object(encoded), Value::Object(given)) => encoded.iter().find_map(|(name, member)| {
-            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            first_other_kind(member, given.get(name)?, path)
+            let inner = first_other_kind(member, given.get(name)?)?;
+            Some(format!("{name}{}", below(&inner)))
         }),
         (Value::Array(encoded), Value::Array(given)) => {
             let mut items = encoded.iter().zip(given).enumerate();
-            items.find_map(|(at, (encoded, given))| first_other_kind(encoded, given, format!("{path}[{at}]")))
+            items.find_map(|(at, (encoded, given))| {
+                Some(format!("[{at}]{}", below(&first_other_kind(encoded, given)?)))
+            })
         }
-        _ => (mem::discriminant(encoded) != mem::discriminant(given)).then_some(path),
+        _ => (mem::discriminant(encoded) != mem::discriminant(given)).then(String::new),
     }
+}
+
+/// A path as it goes on behind the name of what holds it.
+fn below(path: &str) -> String {
+    if path.is_empty() || path.starts_with('[') { path.to_owned() } else { format!(".{path}") }
 }
