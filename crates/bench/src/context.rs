@@ -52,7 +52,7 @@ impl Context {
 
     /// mongod and Kafka, if it is a process (the embedded one's work is not told apart).
     pub(crate) fn parts(&self) -> Processes {
-        let known = ["mongod", "Kafka"].into_iter().filter_map(|name| Some((name, self.stack.pid(name)?)));
+        let known = ["mongod", "kafka"].into_iter().filter_map(|name| Some((name, self.stack.pid(name)?)));
         known.fold(Processes::default(), |processes, (name, pid)| processes.with(name, pid))
     }
 

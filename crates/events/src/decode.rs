@@ -270,9 +270,8 @@ fn first_other_kind(encoded: &Value, given: &Value) -> Option<String> {
         }),
         (Value::Array(encoded), Value::Array(given)) => {
             let mut items = encoded.iter().zip(given).enumerate();
-            items.find_map(|(at, (encoded, given))| {
-                Some(format!("[{at}]{}", below(&first_other_kind(encoded, given)?)))
-            })
+            items
+                .find_map(|(at, (encoded, given))| Some(format!("[{at}]{}", below(&first_other_kind(encoded, given)?))))
         }
         _ => (mem::discriminant(encoded) != mem::discriminant(given)).then(String::new),
     }

@@ -8,7 +8,8 @@ use anyhow::Context;
 use events::sealing::PublicKey;
 use mongodb::{Client, Database};
 use service_kit::{
-    Check, CheckState, Clock, Health, Ids, Lifecycle, http_server, kafka, mongo::{self, WorkerClients},
+    Check, CheckState, Clock, Health, Ids, Lifecycle, http_server, kafka,
+    mongo::{self, WorkerClients},
     ops::{self, OpsServer},
     prometheus::Registry,
 };

@@ -68,9 +68,7 @@ pub(crate) fn hashes_per_second(threads: usize, length: Duration) -> f64 {
 }
 
 fn c_reference(threads: usize, length: Duration) -> f64 {
-    rate(threads, length, || {
-        || argon2_reference::hash_into(PASSWORD, SALT, MEMORY_KIB, ITERATIONS, &mut [0; 32])
-    })
+    rate(threads, length, || || argon2_reference::hash_into(PASSWORD, SALT, MEMORY_KIB, ITERATIONS, &mut [0; 32]))
 }
 
 fn crate_fresh(threads: usize, length: Duration) -> f64 {

@@ -33,6 +33,8 @@ const HASH_ROUND: Duration = Duration::from_secs(2);
 pub(super) const CONNECTIONS_PER_CORE: usize = 8;
 /// They log in one after the other.
 const MEMBERS: usize = 256;
+/// What newcomers choose, with a number behind it.
+const PASSPHRASE: &str = "otter kiosk gravel";
 /// The user service's time that is not its hash threads'.
 const BESIDES: &str = "user-service besides";
 const OVERLOADED_CONNECTIONS: usize = 200;
@@ -227,5 +229,9 @@ fn address_of(person: &Person) -> Ipv4Addr {
 
 pub(super) fn newcomer(world: &World) -> Person {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
-    world.person(&format!("new{}", COUNT.fetch_add(1, Ordering::Relaxed)))
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    // The tests' passwords name the world they belong to, and are twice as long as people's:
+    // what judging one costs grows with the square of that.
+    let password = format!("{PASSPHRASE} {number}");
+    Person { password, ..world.person(&format!("new{number}")) }
 }

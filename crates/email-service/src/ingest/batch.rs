@@ -1,8 +1,9 @@
 //! Records that were read together, and how they become durable: all of them, or none
 //! counts as read.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZero, panic::resume_unwind, sync::Arc, thread, time::Duration};
 
+use jiff::Timestamp;
 use service_kit::{Clock, mongo::StoreError};
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,8 @@ use crate::{
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
+/// Records, for which another thread is worth its start.
+const LEAST_OF_A_THREAD: usize = 64;
 
 /// What the records of a batch ask for.
 #[derive(Default)]
@@ -27,10 +30,20 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Adds a record.
-    pub fn add(&mut self, record: Record, reader: &Reader, clock: &Clock) {
-        let now = clock.now();
-        match reader.decide(&record, now) {
+    /// What these records ask for at `now`. Many are decided on all processors: most of the
+    /// work is opening sealed tokens.
+    #[must_use]
+    pub fn of(records: Vec<Record>, reader: &Reader, now: Timestamp) -> Self {
+        let mut batch = Self::default();
+        let decisions = decisions(&records, reader, now);
+        for (record, decision) in records.into_iter().zip(decisions) {
+            batch.add(record, decision, reader.instance(), now);
+        }
+        batch
+    }
+
+    fn add(&mut self, record: Record, decision: Decision, instance: &str, now: Timestamp) {
+        match decision {
             Decision::Mails(mails) => {
                 self.outcomes.push(RecordOutcome::Mail);
                 let record = Arc::new(record);
@@ -43,10 +56,34 @@ impl Batch {
             }
             Decision::Dead { reason, detail } => {
                 self.outcomes.push(RecordOutcome::DeadLetter);
-                self.letters.push(DeadLetter::new(record, reason, detail, reader.instance(), now));
+                self.letters.push(DeadLetter::new(record, reason, detail, instance, now));
             }
         }
     }
+}
+
+/// In the order of the records.
+fn decisions(records: &[Record], reader: &Reader, now: Timestamp) -> Vec<Decision> {
+    let decide = |part: &[Record]| -> Vec<Decision> { part.iter().map(|record| reader.decide(record, now)).collect() };
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let parts = processors.min(records.len() / LEAST_OF_A_THREAD).max(1);
+    let (own, others) = records.split_at(records.len() / parts);
+    let decide = &decide;
+    thread::scope(|scope| {
+        let begin = |part| {
+            (part, thread::Builder::new().name("decisions".to_owned()).spawn_scoped(scope, move || decide(part)))
+        };
+        let others: Vec<_> = others.chunks(others.len().div_ceil(parts).max(1)).map(begin).collect();
+        let mut decisions = decide(own);
+        for (part, thread) in others {
+            decisions.extend(match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                // The system gives no thread.
+                Err(_) => decide(part),
+            });
+        }
+        decisions
+    })
 }
 
 /// What became of a mail that a record asks for.
@@ -94,10 +131,10 @@ pub struct Writer {
 impl Writer {
     /// Writes until everything of `batch` is on a majority of the servers. False: `stop` came
     /// first, and nothing of it may count as read.
-    pub async fn write(&self, batch: Batch, stop: &CancellationToken) -> bool {
+    pub async fn write(&self, mut batch: Batch, stop: &CancellationToken) -> bool {
         let mut failures = 0;
         let refused = loop {
-            match self.try_write(&batch).await {
+            match self.try_write(&mut batch).await {
                 Ok(refused) => break refused,
                 Err(error) => {
                     if failures == 0 {
@@ -131,7 +168,7 @@ impl Writer {
 
     /// One try; safe to repeat, because ids follow from the records alone. Returns the letters
     /// of those records whose mails the ledger refuses.
-    async fn try_write(&self, batch: &Batch) -> Result<Vec<DeadLetter>, StoreError> {
+    async fn try_write(&self, batch: &mut Batch) -> Result<Vec<DeadLetter>, StoreError> {
         let Admitted { fates, refused } = self.admit(batch).await?;
         self.letters.keep(&batch.letters).await?;
         self.letters.keep(&refused).await?;
@@ -154,17 +191,17 @@ impl Writer {
 
     /// The one door to the ledger, for records that are read and for letters that are replayed.
     /// A mail has the id that follows from its event, so none gets in twice.
-    pub(super) async fn admit(&self, batch: &Batch) -> Result<Admitted, StoreError> {
+    pub(super) async fn admit(&self, batch: &mut Batch) -> Result<Admitted, StoreError> {
         let addresses: Vec<&str> = batch.mails.iter().map(|(mail, _)| mail.to()).collect();
         let suppressed = self.suppressions.among(&addresses).await?;
-        let mut rows: Vec<NewMail> = batch.mails.iter().map(|(mail, _)| mail.clone()).collect();
         let now = self.clock.now();
-        for row in rows.iter_mut().filter(|row| suppressed.contains(row.to())) {
-            row.suppress(now);
+        let suppressed: Vec<bool> = addresses.iter().map(|address| suppressed.contains(*address)).collect();
+        for ((mail, _), _) in batch.mails.iter_mut().zip(suppressed).filter(|(_, suppressed)| *suppressed) {
+            mail.suppress(now);
         }
-        let inserted = self.ledger.insert(&rows).await?;
+        let inserted = self.ledger.insert(batch.mails.iter().map(|(mail, _)| mail)).await?;
 
-        let mut fates: Vec<Fate> = rows.iter().map(|row| Fate::New(row.state())).collect();
+        let mut fates: Vec<Fate> = batch.mails.iter().map(|(mail, _)| Fate::New(mail.state())).collect();
         for index in &inserted.known {
             fates[*index] = Fate::Known;
         }

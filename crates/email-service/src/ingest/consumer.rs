@@ -175,34 +175,37 @@ impl Consumer {
         mut wait: Duration,
     ) -> Result<Taken, KafkaError> {
         let mut taken = Taken::default();
+        let mut records = Vec::new();
         if self.stop.is_cancelled() {
             return Ok(taken);
         }
         for record in read_ahead.drain(..) {
-            self.take(record, &mut taken, shared);
+            records.push(self.take(record, &mut taken, shared));
             wait = Duration::ZERO;
         }
         while let Some(polled) = client.poll(wait) {
             wait = Duration::ZERO;
             match polled {
-                Ok(message) => self.take(record_of(&message), &mut taken, shared),
+                Ok(message) => records.push(self.take(record_of(&message), &mut taken, shared)),
                 Err(error) => self.not_read(client, &error)?,
             }
             if taken.is_full() || self.stop.is_cancelled() {
                 break;
             }
         }
+        taken.batch = Batch::of(records, &self.reader, self.clock.now());
         Ok(taken)
     }
 
-    fn take(&self, record: Record, taken: &mut Taken, shared: &Shared) {
+    /// Counts a record in.
+    fn take(&self, record: Record, taken: &mut Taken, shared: &Shared) -> Record {
         // On a topic without timestamps: when it came to us.
         let written = record.timestamp.and_then(|millis| Timestamp::from_millisecond(millis).ok());
         shared.lag.lock().read(&record.topic, record.partition, written.unwrap_or_else(|| self.clock.now()));
         taken.records += 1;
         taken.bytes += record.size();
         taken.progress.read(&record.topic, record.partition, record.offset, &shared.assignments.lock());
-        taken.batch.add(record, &self.reader, &self.clock);
+        record
     }
 
     /// Hands a batch over.

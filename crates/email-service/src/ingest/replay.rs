@@ -75,11 +75,11 @@ impl Writer {
         reader: &Reader,
         note: Option<&str>,
     ) -> Result<(Again, bool), StoreError> {
-        let batch = self.one(record, reader);
+        let mut batch = self.one(record, reader);
         let again = match without_mails(&batch) {
             Some(again) => again,
             None => {
-                let admitted = self.admit(&batch).await?;
+                let admitted = self.admit(&mut batch).await?;
                 match admitted.refused.into_iter().next() {
                     Some(DeadLetter { reason, detail, .. }) => Again::Dead { reason, detail },
                     None => {
@@ -100,9 +100,7 @@ impl Writer {
     }
 
     fn one(&self, record: Record, reader: &Reader) -> Batch {
-        let mut batch = Batch::default();
-        batch.add(record, reader, &self.clock);
-        batch
+        Batch::of(vec![record], reader, self.clock.now())
     }
 }
 

@@ -79,18 +79,22 @@ impl Ledger {
     ///
     /// # Errors
     /// [`StoreError`]: some may be written. Trying again is safe.
-    pub async fn insert(&self, mails: &[NewMail]) -> Result<Inserted, StoreError> {
-        if mails.is_empty() {
+    pub async fn insert<'a>(
+        &self,
+        mails: impl ExactSizeIterator<Item = &'a NewMail> + Send,
+    ) -> Result<Inserted, StoreError> {
+        let asked = mails.len();
+        if asked == 0 {
             return Ok(Inserted::default());
         }
-        let rows = mails.iter().map(|NewMail(job)| job);
+        let rows = mails.map(|NewMail(job)| job);
         // Not `within`: which of the writes failed, and why, is in the driver's own error.
         let insert = self.jobs.insert_many(rows).ordered(false);
         match tokio::time::timeout(self.deadline, insert.into_future()).await {
             Err(_) => Err(StoreError::Timeout),
-            Ok(Ok(_)) => Ok(Inserted { new: mails.len(), ..Inserted::default() }),
+            Ok(Ok(_)) => Ok(Inserted { new: asked, ..Inserted::default() }),
             Ok(Err(error)) => match error.kind.as_ref() {
-                ErrorKind::InsertMany(failure) => match Inserted::sorted_out(failure, mails.len()) {
+                ErrorKind::InsertMany(failure) => match Inserted::sorted_out(failure, asked) {
                     Some(inserted) => Ok(inserted),
                     None => Err(error.into()),
                 },

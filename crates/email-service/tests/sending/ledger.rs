@@ -18,9 +18,9 @@ async fn a_mail_that_is_there_already_stays_as_it_is() {
     let store = Store::new("known").await;
     let ledger = store.ledger("a");
     let (first, second) = (store.notice("a@example.com"), store.notice("b@example.com"));
-    assert_eq!(ledger.insert(std::slice::from_ref(&first)).await.unwrap().new, 1);
+    assert_eq!(ledger.insert([&first].into_iter()).await.unwrap().new, 1);
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    let inserted = ledger.insert(&[first, second]).await.unwrap();
+    let inserted = ledger.insert([&first, &second].into_iter()).await.unwrap();
     assert_eq!(inserted, Inserted { new: 1, known: vec![0], refused: Vec::new() });
     assert_eq!(store.row(&job.id).await.state, State::Preparing);
 }

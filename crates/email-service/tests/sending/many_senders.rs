@@ -33,7 +33,7 @@ async fn every_mail_arrives_once() {
         lifecycle.spawn("dispatcher", dispatcher.run(lifecycle.stopping()));
     }
     let mails: Vec<_> = (0..MAILS).map(|n| store.welcome(&format!("user{n}@example.com"))).collect();
-    assert_eq!(store.ledger("ingest").insert(&mails).await.unwrap().new, MAILS);
+    assert_eq!(store.ledger("ingest").insert(mails.iter()).await.unwrap().new, MAILS);
 
     let ledger = store.ledger("test");
     eventually(Duration::from_secs(30), "all mails to be sent", async || {

@@ -106,7 +106,7 @@ impl Store {
     /// Writes `mail` down and returns its id.
     pub(crate) async fn queue(&self, mail: NewMail) -> String {
         let ledger = self.ledger("test");
-        assert_eq!(ledger.insert(std::slice::from_ref(&mail)).await.unwrap().new, 1);
+        assert_eq!(ledger.insert([&mail].into_iter()).await.unwrap().new, 1);
         let newest = ledger.list(&MailFilter::default(), 1_000).await.unwrap();
         newest.into_iter().find(|job| job.to == mail.to() && job.template == mail.template()).unwrap().id
     }

@@ -23,7 +23,7 @@ impl PasswordPolicy {
     #[must_use]
     pub fn new(min_length: usize, service: &[&str]) -> Self {
         // The dictionaries are made at their first use, which is no request.
-        withstands("x");
+        withstands("x", MIN_WITHSTANDS);
         Self { min_length, service: OwnWords::of(service.iter().copied()) }
     }
 
@@ -46,14 +46,14 @@ impl PasswordPolicy {
     #[must_use]
     pub fn objections(&self, password: &Password, own: &OwnWords) -> Vec<Invalid> {
         let mut objections = Vec::new();
-        if withstands(password.expose()) < MIN_WITHSTANDS {
+        if !withstands(password.expose(), MIN_WITHSTANDS) {
             objections.push(Invalid::new(
                 "common",
                 "This password is among the first that somebody would try. Take several words, or random characters.",
             ));
         }
         let rest = own.and(&self.service).rest_of(password.expose());
-        if rest.is_some_and(|rest| withstands(&rest) < MIN_WITHSTANDS) {
+        if rest.is_some_and(|rest| !withstands(&rest, MIN_WITHSTANDS)) {
             objections.push(Invalid::new(
                 "contains-own-words",
                 "This password is little more than your name, your address, or the name of this service.",

@@ -20,7 +20,7 @@ mod unusable;
 
 pub use metrics::HashMetrics;
 pub use password_hash::PasswordHash;
-pub use pool::{HashError, HashPool, StartError, Verdict};
+pub use pool::{Admission, HashError, HashPool, StartError, Verdict};
 pub use settings::{HashingSettings, InvalidSetting};
 pub use takeover::ForeignHashes;
 pub use unusable::Unusable;

@@ -53,8 +53,16 @@ struct State<T> {
     shared: Line<T>,
     single: Line<T>,
     single_taken: bool,
+    /// Of those who were let in and whose jobs are still to come, in the shared lane.
+    reserved: Reserved,
     next_ticket: u64,
     closed: bool,
+}
+
+#[derive(Default)]
+struct Reserved {
+    jobs: usize,
+    cost: u64,
 }
 
 struct Line<T> {
@@ -68,7 +76,9 @@ impl<T> Queue<T> {
     /// `nanos_per_unit`: the speed to assume until jobs have shown a better one.
     pub(super) fn new(threads: usize, max_wait: Duration, nanos_per_unit: f64, length: IntGauge) -> Self {
         let line = || Line { entries: VecDeque::new(), cost: 0, nanos_per_unit };
-        let state = State { shared: line(), single: line(), single_taken: false, next_ticket: 0, closed: false };
+        let (shared, single) = (line(), line());
+        let state =
+            State { shared, single, single_taken: false, reserved: Reserved::default(), next_ticket: 0, closed: false };
         Self { state: Mutex::new(state), ready: Condvar::new(), threads, max_wait, length }
     }
 
@@ -85,9 +95,21 @@ impl<T> Queue<T> {
         Ok(ticket)
     }
 
-    /// Whether a job that came now would be taken.
-    pub(super) fn admit(&self, lane: Lane) -> Result<(), Refused> {
-        self.admits(&self.state.lock(), lane)
+    /// Lets somebody in whose job is still to come: from now on it counts as if it waited
+    /// in the shared lane, until [`Queue::release`]. So no more are let in than can be served.
+    pub(super) fn reserve(&self, cost: u64) -> Result<(), Refused> {
+        let mut state = self.state.lock();
+        self.admits(&state, Lane::Shared)?;
+        state.reserved.jobs += 1;
+        state.reserved.cost += cost;
+        Ok(())
+    }
+
+    /// What was reserved is pushed now, or will not come.
+    pub(super) fn release(&self, cost: u64) {
+        let mut state = self.state.lock();
+        state.reserved.jobs -= 1;
+        state.reserved.cost -= cost;
     }
 
     fn admits(&self, state: &State<T>, lane: Lane) -> Result<(), Refused> {
@@ -95,7 +117,7 @@ impl<T> Queue<T> {
             return Err(Refused::Closed);
         }
         let wait = state.expected_wait(lane, self.threads);
-        if wait > self.max_wait || state.len() >= CAPACITY {
+        if wait > self.max_wait || state.len() + state.reserved.jobs >= CAPACITY {
             return Err(Refused::Busy(wait));
         }
         Ok(())
@@ -181,7 +203,7 @@ impl<T> State<T> {
     }
 
     fn expected_wait(&self, lane: Lane, threads: usize) -> Duration {
-        let (shared, single) = (self.shared.nanos(), self.single.nanos());
+        let (shared, single) = (self.shared.nanos_with(self.reserved.cost), self.single.nanos_with(0));
         let all = (shared + single) / threads as f64;
         let nanos = match lane {
             Lane::Single => single.max(all),
@@ -221,8 +243,9 @@ impl<T> Line<T> {
         std::mem::take(&mut self.entries)
     }
 
-    fn nanos(&self) -> f64 {
-        self.cost as f64 * self.nanos_per_unit
+    /// Of the jobs that wait, and of so much more.
+    fn nanos_with(&self, more: u64) -> f64 {
+        (self.cost + more) as f64 * self.nanos_per_unit
     }
 
     fn learn(&mut self, cost: u64, took: Duration) {
@@ -264,11 +287,27 @@ mod tests {
         }
         // Seven seconds of work on two threads.
         let refused = Refused::Busy(Duration::from_millis(3500));
-        assert_eq!(queue.admit(Lane::Shared), Err(refused));
+        assert_eq!(queue.reserve(1), Err(refused));
         assert_eq!(queue.push(Lane::Shared, 1, "late"), Err(refused));
         queue.pop().unwrap();
-        assert_eq!(queue.admit(Lane::Shared), Ok(()));
         assert!(queue.push(Lane::Shared, 1, "next").is_ok());
+    }
+
+    #[test]
+    fn no_more_are_let_in_than_can_be_served_when_their_jobs_arrive() {
+        let queue = queue(2);
+        for _ in 0..7 {
+            queue.reserve(1).unwrap();
+        }
+        let refused = Refused::Busy(Duration::from_millis(3500));
+        assert_eq!(queue.reserve(1), Err(refused));
+        assert_eq!(queue.push(Lane::Shared, 1, "not expected"), Err(refused));
+        queue.release(1);
+        assert!(queue.push(Lane::Shared, 1, "expected").is_ok());
+        assert_eq!(queue.reserve(1), Err(refused));
+        // This one does not come.
+        queue.release(1);
+        assert_eq!(queue.reserve(1), Ok(()));
     }
 
     #[test]
@@ -334,7 +373,7 @@ mod tests {
         });
         queue.close();
         assert!(waiting.join().unwrap());
-        assert_eq!(queue.admit(Lane::Shared), Err(Refused::Closed));
+        assert_eq!(queue.reserve(1), Err(Refused::Closed));
         assert_eq!(queue.push(Lane::Shared, 1, "late"), Err(Refused::Closed));
         assert_eq!(queue.length.get(), 0);
     }

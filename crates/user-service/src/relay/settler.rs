@@ -1,5 +1,5 @@
-//! Takes acknowledged events off their users' lists, in batches: whatever has come in
-//! while the last batch was written.
+//! Takes acknowledged events off their users' lists, in batches: at once what comes after a
+//! pause, and then whatever has come in while the last batch was written, and a little longer.
 
 use std::time::Duration;
 
@@ -9,6 +9,11 @@ use super::work::Settlement;
 use crate::{metrics::RelayMetrics, store::PendingStore};
 
 const BATCH: usize = 256;
+/// After a small batch the next one gathers for so long. Nobody waits for it: the events are
+/// in the topic.
+const GATHER: Duration = Duration::from_millis(50);
+/// As many together are worth the way to MongoDB at once.
+const ENOUGH: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Given up then: the sweep finds the events, and knows that they are published.
@@ -25,6 +30,9 @@ impl Settler {
         let mut batch = Vec::with_capacity(BATCH);
         while acks.recv_many(&mut batch, BATCH).await > 0 {
             self.settle(&batch).await;
+            if batch.len() < ENOUGH && acks.len() < ENOUGH {
+                tokio::time::sleep(GATHER).await;
+            }
             batch.clear();
         }
     }

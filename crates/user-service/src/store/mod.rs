@@ -64,10 +64,8 @@ impl Store {
     /// `deadline` bounds each operation; `max_pending` the unpublished events of a user.
     #[must_use]
     pub fn new(database: &Database, deadline: Duration, max_pending: usize) -> Self {
-        let handle = |name| Handle {
-            collection: CollectionHere::new(database, name, CollectionOptions::default()),
-            deadline,
-        };
+        let handle =
+            |name| Handle { collection: CollectionHere::new(database, name, CollectionOptions::default()), deadline };
         let users = UserStore::new(handle("users"), max_pending);
         Self {
             admins: AdminStore::new(handle("admins"), users.clone()),

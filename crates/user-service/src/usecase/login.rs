@@ -71,12 +71,14 @@ pub async fn login(accounts: &Arc<Accounts>, login: Login, origin: Origin) -> Re
 }
 
 async fn attempt(accounts: &Arc<Accounts>, login: &Login, origin: &Origin) -> Result<SignedIn, LoginError> {
-    accounts.hashes.admit().map_err(Failure::from)?;
+    let admission = accounts.hashes.admit().map_err(Failure::from)?;
     accounts.throttle.request(origin).await?;
     let found = accounts.find(&login.identifier).await?;
     let user = found.as_ref().map(|user| user.id);
     // Before the hash: who is held costs none.
     let charged = accounts.throttle.login(&login.identifier, found.as_ref(), origin, accounts.clock.now()).await?;
+    // Now the hash is asked for.
+    drop(admission);
     let judged = judge(accounts, login, found, origin).await;
     match &judged {
         Ok(_) | Err(LoginError::Disabled | LoginError::EmailNotVerified | LoginError::MfaRequired(_)) => {

@@ -71,7 +71,7 @@ impl Accounts {
         own: &[&str],
     ) -> Result<Result<Password, Vec<Invalid>>, Failure> {
         // What could not be hashed afterwards need not be judged.
-        self.hashes.admit()?;
+        let _admission = self.hashes.admit()?;
         self.passwords.accept(chosen, own).await
     }
 }

@@ -112,14 +112,16 @@ impl HashPool {
         Ok(Self(Arc::new(Pool { queue, policy, dummy, nobodys, metrics, max_wait, threads })))
     }
 
-    /// Whether a password could be hashed now. Asked first of all, so that what would be
-    /// refused at the queue costs nothing before it: under overload the processor
-    /// belongs to those who are served.
+    /// Lets a password in that is to be hashed or verified soon. Asked first of all, so that
+    /// what would be refused at the queue costs nothing before it: under overload the
+    /// processor belongs to those who are served.
     ///
     /// # Errors
     /// [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
-    pub fn admit(&self) -> Result<(), HashError> {
-        self.0.queue.admit(Lane::Shared).map_err(|refused| self.refused(refused))
+    pub fn admit(&self) -> Result<Admission, HashError> {
+        let cost = self.0.policy.cost();
+        self.0.queue.reserve(cost).map_err(|refused| self.refused(refused))?;
+        Ok(Admission { pool: Arc::clone(&self.0), cost })
     }
 
     /// A new hash: Argon2id with the current parameters, a random 16-byte salt and a
@@ -208,6 +210,20 @@ impl HashPool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.queue.close();
+    }
+}
+
+/// Somebody was let in: one job counts as waiting, so that what is let in after it is what
+/// can be served besides. To be dropped when the job is handed over, or is not to come.
+#[must_use]
+pub struct Admission {
+    pool: Arc<Pool>,
+    cost: u64,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.pool.queue.release(self.cost);
     }
 }
 
