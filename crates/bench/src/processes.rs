@@ -104,9 +104,18 @@ pub(crate) fn run_time(pid: u32) -> Result<Duration> {
 
 /// Resident memory of a process in MiB.
 pub(crate) fn resident_mib(pid: u32) -> Result<f64> {
+    memory_mib(pid, "VmRSS:")
+}
+
+/// What of it are pages of files: its program and libraries.
+pub(crate) fn resident_file_mib(pid: u32) -> Result<f64> {
+    memory_mib(pid, "RssFile:")
+}
+
+fn memory_mib(pid: u32, field: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).with_context(|| format!("no {field}"))?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse().context("memory")?;
     Ok(kib / 1024.0)
 }
 
@@ -123,7 +132,7 @@ mod tests {
             std::hint::black_box((0..100_000).sum::<u64>());
         }
         assert!(watch.shares(1).unwrap()["own"] > 0.0);
-        assert!(resident_mib(own).unwrap() > 0.5);
+        assert!(resident_mib(own).unwrap() > resident_file_mib(own).unwrap());
     }
 
     #[test]

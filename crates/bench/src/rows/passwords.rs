@@ -82,6 +82,7 @@ struct Round {
     /// Milliseconds of processor time for each that came through.
     spent: BTreeMap<&'static str, f64>,
     overloaded_rate: f64,
+    refused_rate: f64,
     refused_p95: Duration,
 }
 
@@ -140,6 +141,7 @@ async fn round(
         others,
         spent,
         overloaded_rate: overloaded.rate(kind.accepted()),
+        refused_rate: overloaded.rate(StatusCode::SERVICE_UNAVAILABLE),
         refused_p95: overloaded.percentile(StatusCode::SERVICE_UNAVAILABLE, 95.0),
     })
 }
@@ -150,6 +152,7 @@ fn rows_of(kind: Kind, rounds: &[Round]) -> Vec<Row> {
         Pair::of(&rounds.iter().map(|round| (ours(round), limit(round))).collect::<Vec<_>>())
     };
     let refused: Vec<f64> = rounds.iter().map(|round| millis(round.refused_p95)).collect();
+    let refused_rate = Sample::of(&rounds.iter().map(|round| round.refused_rate).collect::<Vec<_>>());
     let others = Sample::of(&rounds.iter().map(|round| round.others).collect::<Vec<_>>());
     let raw = match kind {
         Kind::Registrations => 0.70,
@@ -172,13 +175,18 @@ fn rows_of(kind: Kind, rounds: &[Round]) -> Vec<Row> {
             "1/s",
             &pair(|round| round.hash_limit, |round| round.rate),
             Goal::Ratio(raw),
-        ),
+        )
+        .note("who takes the rest: the row above"),
         Row::pair(
             format!("{name} at 4 times the load / saturated"),
             "1/s",
             &pair(|round| round.rate, |round| round.overloaded_rate),
             Goal::Ratio(1.0),
-        ),
+        )
+        .note(format!(
+            "{:.0} others a second are refused, and their answers take processor time too",
+            refused_rate.median
+        )),
         Row::value(
             format!("{name} at 4 times the load: refused in, p95"),
             "ms",

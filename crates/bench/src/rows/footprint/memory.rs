@@ -12,7 +12,7 @@ use crate::{
     context::{Context, user_service},
     http_client::Ask,
     load::Load,
-    processes::resident_mib,
+    processes::{resident_file_mib, resident_mib},
     report::{Goal, Row},
     rows::{
         hashing::MEMORY_KIB,
@@ -38,6 +38,7 @@ const LOADED_GOAL: f64 = 60.0;
 /// MB of each service, the user service's without its arenas.
 struct Round {
     user_idle: f64,
+    user_program: f64,
     user_loaded: f64,
     email_idle: f64,
     email_loaded: f64,
@@ -53,9 +54,11 @@ pub(super) async fn rows(context: &Context) -> Result<Vec<Row>> {
         Row::value(format!("resident memory of {service}, {when}"), "MB", sample, Goal::AtMost(goal))
     };
     let arenas = format!("without its hash arenas of {:.0} MB", arenas(context));
+    let program = Sample::of(&rounds.iter().map(|round| round.user_program).collect::<Vec<_>>()).median;
+    let idle = format!("{arenas}; {program:.1} MB are pages of the program and its libraries, which replicas share");
     let mails = format!("{} mails at once", context.count(REGISTRATIONS));
     Ok(vec![
-        row("user-service", "idle", |round| round.user_idle, IDLE_GOAL).note(arenas.clone()),
+        row("user-service", "idle", |round| round.user_idle, IDLE_GOAL).note(idle),
         row("user-service", "logins and reads", |round| round.user_loaded, LOADED_GOAL).note(arenas),
         row("email-service", "idle", |round| round.email_idle, IDLE_GOAL),
         row("email-service", "many mails", |round| round.email_loaded, LOADED_GOAL).note(mails),
@@ -72,6 +75,7 @@ async fn round(context: &Context) -> Result<Round> {
     mails(&mut sink, 1).await?;
     tokio::time::sleep(context.length(SETTLING)).await;
     let (user_idle, email_idle) = (megabytes(&user)? - arenas, megabytes(&email)?);
+    let user_program = in_mb(resident_file_mib(user.pid())?);
 
     email.pause();
     let registrations = context.count(REGISTRATIONS);
@@ -79,7 +83,7 @@ async fn round(context: &Context) -> Result<Round> {
     let user_loaded = highest(&user, press(context, &user, &members)).await? - arenas;
     email.resume();
     let email_loaded = highest(&email, mails(&mut sink, registrations)).await?;
-    Ok(Round { user_idle, user_loaded, email_idle, email_loaded })
+    Ok(Round { user_idle, user_program, user_loaded, email_idle, email_loaded })
 }
 
 /// Logins on every hash thread, and reads as fast as they are answered. These come first, and
@@ -119,7 +123,11 @@ async fn highest(service: &Service, happening: impl Future<Output = Result<()>>)
 }
 
 fn megabytes(service: &Service) -> Result<f64> {
-    Ok(resident_mib(service.pid())? * 1_048_576.0 / 1e6)
+    Ok(in_mb(resident_mib(service.pid())?))
+}
+
+fn in_mb(mib: f64) -> f64 {
+    mib * 1_048_576.0 / 1e6
 }
 
 /// MB of the user service's hash arenas: one for each core.

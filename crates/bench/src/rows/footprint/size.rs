@@ -1,6 +1,7 @@
 //! Bytes on disk: the program as it is delivered, and its image.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
@@ -16,6 +17,7 @@ use crate::{
 
 const PROGRAM_GOAL: f64 = 20.0;
 const IMAGE_GOAL: f64 = 30.0;
+const LARGEST: usize = 4;
 /// What the Dockerfile copies beside program and libraries; all else has a few bytes.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -24,7 +26,11 @@ pub(super) fn rows() -> Result<Vec<Row>> {
     for service in ["user-service", "email-service"] {
         let binary = std::env::current_exe()?.with_file_name(service);
         let program = stripped_bytes(&binary)?;
-        rows.push(row(format!("program of {service}"), program, PROGRAM_GOAL).note("release, stripped"));
+        let parts = sections(&binary)?;
+        rows.push(
+            row(format!("program of {service}"), program, PROGRAM_GOAL)
+                .note(format!("release, stripped; MB of its largest sections: {parts}")),
+        );
         rows.push(match image_bytes(service) {
             Some(bytes) => {
                 row(format!("image of {service}"), bytes, IMAGE_GOAL).note(format!("docker image `{service}`"))
@@ -47,6 +53,22 @@ fn row(measure: String, bytes: u64, goal: f64) -> Row {
 }
 
 /// The benchmark's own build keeps the symbols, for profiles; what is delivered has none.
+/// `.text 16.2, .rodata 5.6`: the largest sections that are loaded, as binutils' `size` tells them.
+fn sections(binary: &Path) -> Result<String> {
+    let told = Command::new("size").arg("-A").arg(binary).output().context("size")?;
+    let mut sections: Vec<(String, u64)> = String::from_utf8(told.stdout)?.lines().filter_map(loaded).collect();
+    sections.sort_by_key(|(_, bytes)| Reverse(*bytes));
+    let texts = sections.iter().take(LARGEST).map(|(name, bytes)| format!("{name} {:.1}", *bytes as f64 / 1e6));
+    Ok(texts.collect::<Vec<_>>().join(", "))
+}
+
+/// A section of a line `name size address`; one that is not loaded has address 0.
+fn loaded(line: &str) -> Option<(String, u64)> {
+    let mut words = line.split_ascii_whitespace();
+    let (name, bytes, address) = (words.next()?, words.next()?.parse().ok()?, words.next()?);
+    (name.starts_with('.') && address != "0").then(|| (name.to_owned(), bytes))
+}
+
 fn stripped_bytes(binary: &Path) -> Result<u64> {
     let stripped = binary.with_extension("stripped");
     let ended = Command::new("strip").arg("-o").args([&stripped, binary]).status().context("strip")?;
