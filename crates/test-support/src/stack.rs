@@ -95,7 +95,7 @@ impl Stack {
         &self.directory
     }
 
-    /// The process id of a shared part (`mongod`, `Kafka`, `MailHog`), if it is a process.
+    /// The process id of a shared part (`mongod`, `kafka`), if it is a process.
     #[must_use]
     pub fn pid(&self, name: &str) -> Option<u32> {
         let named = self.pids.split(',').find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));

@@ -44,15 +44,29 @@ impl Plot {
     fn draw(&self, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
         let all = || self.lines.iter().flat_map(|line| &line.points);
         let (from, to) = all().fold((f64::MAX, f64::MIN), |(from, to), point| (from.min(point.0), to.max(point.0)));
-        let top = all().fold(0.0, |top: f64, point| top.max(point.1)) * 1.1;
+        // The legend has the upper left corner, where lines that grow are not; others leave room for it.
+        let room = if self.x_logarithmic { 1.8 } else { 1.1 };
+        let top = all().fold(0.0, |top: f64, point| top.max(point.1)) * room;
+        let whole = |x: &f64| format!("{x:.0}");
         let area = SVGBackend::new(path, SIZE).into_drawing_area();
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&area);
-        chart.caption(&self.title, ("sans-serif", 18)).margin(12).x_label_area_size(42).y_label_area_size(64);
+        chart
+            .caption(&self.title, ("sans-serif", 18))
+            .margin(12)
+            .margin_right(36)
+            .x_label_area_size(42)
+            .y_label_area_size(64);
         // Two types of chart, for the two scales.
         if self.x_logarithmic {
             let mut chart = chart.build_cartesian_2d((from..to).log_scale(), 0.0..top)?;
-            chart.configure_mesh().x_desc(self.x).y_desc(self.y).light_line_style(WHITE).draw()?;
+            chart
+                .configure_mesh()
+                .x_desc(self.x)
+                .y_desc(self.y)
+                .x_label_formatter(&whole)
+                .light_line_style(WHITE)
+                .draw()?;
             for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
                 let drawn = chart
                     .draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)).point_size(3))?;
@@ -60,10 +74,21 @@ impl Plot {
                     .label(&line.name)
                     .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
             }
-            chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK).draw()?;
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::UpperLeft)
+                .background_style(WHITE.mix(0.8))
+                .border_style(BLACK)
+                .draw()?;
         } else {
             let mut chart = chart.build_cartesian_2d(0.0..to, 0.0..top)?;
-            chart.configure_mesh().x_desc(self.x).y_desc(self.y).light_line_style(WHITE).draw()?;
+            chart
+                .configure_mesh()
+                .x_desc(self.x)
+                .y_desc(self.y)
+                .x_label_formatter(&whole)
+                .light_line_style(WHITE)
+                .draw()?;
             for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
                 let drawn = chart
                     .draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)).point_size(3))?;
@@ -71,7 +96,12 @@ impl Plot {
                     .label(&line.name)
                     .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
             }
-            chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK).draw()?;
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::UpperLeft)
+                .background_style(WHITE.mix(0.8))
+                .border_style(BLACK)
+                .draw()?;
         }
         area.present()?;
         Ok(())
