@@ -3,7 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use plotters::prelude::*;
+use plotters::{
+    coord::ranged1d::{Ranged, ValueFormatter},
+    coord::types::RangedCoordf64,
+    prelude::*,
+};
 
 const SIZE: (u32, u32) = (760, 420);
 /// Told apart by people who do not tell red from green (Okabe and Ito).
@@ -47,7 +51,6 @@ impl Plot {
         // The legend has the upper left corner, where lines that grow are not; others leave room for it.
         let room = if self.x_logarithmic { 1.8 } else { 1.1 };
         let top = all().fold(0.0, |top: f64, point| top.max(point.1)) * room;
-        let whole = |x: &f64| format!("{x:.0}");
         let area = SVGBackend::new(path, SIZE).into_drawing_area();
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&area);
@@ -59,51 +62,33 @@ impl Plot {
             .y_label_area_size(64);
         // Two types of chart, for the two scales.
         if self.x_logarithmic {
-            let mut chart = chart.build_cartesian_2d((from..to).log_scale(), 0.0..top)?;
-            chart
-                .configure_mesh()
-                .x_desc(self.x)
-                .y_desc(self.y)
-                .x_label_formatter(&whole)
-                .light_line_style(WHITE)
-                .draw()?;
-            for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
-                let drawn = chart
-                    .draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)).point_size(3))?;
-                drawn
-                    .label(&line.name)
-                    .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
-            }
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft)
-                .background_style(WHITE.mix(0.8))
-                .border_style(BLACK)
-                .draw()?;
+            self.draw_lines(chart.build_cartesian_2d((from..to).log_scale(), 0.0..top)?)?;
         } else {
-            let mut chart = chart.build_cartesian_2d(0.0..to, 0.0..top)?;
-            chart
-                .configure_mesh()
-                .x_desc(self.x)
-                .y_desc(self.y)
-                .x_label_formatter(&whole)
-                .light_line_style(WHITE)
-                .draw()?;
-            for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
-                let drawn = chart
-                    .draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)).point_size(3))?;
-                drawn
-                    .label(&line.name)
-                    .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
-            }
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft)
-                .background_style(WHITE.mix(0.8))
-                .border_style(BLACK)
-                .draw()?;
+            self.draw_lines(chart.build_cartesian_2d(0.0..to, 0.0..top)?)?;
         }
         area.present()?;
+        Ok(())
+    }
+
+    fn draw_lines<'a, X>(
+        &self,
+        mut chart: ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, RangedCoordf64>>,
+    ) -> Result<(), Box<dyn std::error::Error>>
+    where
+        X: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    {
+        let whole = |x: &f64| format!("{x:.0}");
+        let mut mesh = chart.configure_mesh();
+        mesh.x_desc(self.x).y_desc(self.y).x_label_formatter(&whole).light_line_style(WHITE).draw()?;
+        for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
+            let points = line.points.iter().copied();
+            chart
+                .draw_series(LineSeries::new(points, colour.stroke_width(2)).point_size(3))?
+                .label(&line.name)
+                .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+        }
+        let mut legend = chart.configure_series_labels();
+        legend.position(SeriesLabelPosition::UpperLeft).background_style(WHITE.mix(0.8)).border_style(BLACK).draw()?;
         Ok(())
     }
 }
