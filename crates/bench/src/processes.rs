@@ -132,6 +132,7 @@ mod tests {
             std::hint::black_box((0..100_000).sum::<u64>());
         }
         assert!(watch.shares(1).unwrap()["own"] > 0.0);
+        assert!(resident_mib(own).unwrap() > 0.5);
         assert!(resident_mib(own).unwrap() > resident_file_mib(own).unwrap());
     }
 

@@ -174,7 +174,7 @@ fn acknowledged(history: &History) -> Vec<String> {
 /// document is gone, so that its version says nothing.
 fn may_have_another_event(history: &History, user: &str) -> bool {
     let unclear = |outcome: &Outcome| match outcome {
-        Outcome::Answered(answer) => answer.status >= 500,
+        Outcome::Answered(answer) => answer.status >= 500 && answer.problem.as_deref() != Some("overloaded"),
         Outcome::Unknown { .. } => true,
     };
     let of_theirs = |operation: &&checker::Operation| operation.user.is_none_or(|id| id.to_string() == user);

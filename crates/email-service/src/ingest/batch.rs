@@ -66,14 +66,15 @@ impl Batch {
 fn decisions(records: &[Record], reader: &Reader, now: Timestamp) -> Vec<Decision> {
     let decide = |part: &[Record]| -> Vec<Decision> { part.iter().map(|record| reader.decide(record, now)).collect() };
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    let parts = processors.min(records.len() / LEAST_OF_A_THREAD).max(1);
-    let (own, others) = records.split_at(records.len() / parts);
+    let threads = processors.min(records.len() / LEAST_OF_A_THREAD).max(1);
+    let mut parts = records.chunks(records.len().div_ceil(threads).max(1));
+    let own = parts.next().unwrap_or_default();
     let decide = &decide;
     thread::scope(|scope| {
         let begin = |part| {
             (part, thread::Builder::new().name("decisions".to_owned()).spawn_scoped(scope, move || decide(part)))
         };
-        let others: Vec<_> = others.chunks(others.len().div_ceil(parts).max(1)).map(begin).collect();
+        let others: Vec<_> = parts.map(begin).collect();
         let mut decisions = decide(own);
         for (part, thread) in others {
             decisions.extend(match thread {
@@ -214,5 +215,32 @@ impl Writer {
             refused.push(letter);
         }
         Ok(Admitted { fates, refused })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events::sealing::{KeyRing, PrivateKey};
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn however_many_threads_decide_each_record_gets_its_own_decision() {
+        let keys = Arc::new(KeyRing::new(vec![PrivateKey::generate().0]).unwrap());
+        let reader = Reader::new(keys, SignedDuration::from_hours(1), "example.org".into(), "here".into());
+        for count in [0, 1, LEAST_OF_A_THREAD, 2 * LEAST_OF_A_THREAD + 1, 500] {
+            // Not in step with any division into parts.
+            let empty = |n: usize| n % 3 == 1 || n % 7 == 1;
+            let record = |n: usize| {
+                let value = (!empty(n)).then(|| b"no JSON".to_vec());
+                Record { offset: i64::try_from(n).unwrap(), value, ..Record::default() }
+            };
+            let batch = Batch::of((0..count).map(record).collect(), &reader, Timestamp::UNIX_EPOCH);
+            let found: Vec<_> =
+                batch.letters.iter().map(|letter| (letter.offset, letter.reason == "null-value")).collect();
+            let expected: Vec<_> = (0..count).map(|n| (i64::try_from(n).unwrap(), empty(n))).collect();
+            assert_eq!(found, expected);
+        }
     }
 }

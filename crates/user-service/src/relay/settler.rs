@@ -9,8 +9,8 @@ use super::work::Settlement;
 use crate::{metrics::RelayMetrics, store::PendingStore};
 
 const BATCH: usize = 256;
-/// After a small batch the next one gathers for so long. Nobody waits for it: the events are
-/// in the topic.
+/// After a small batch the next one gathers for so long. No request waits for it, and the events
+/// are in the topic; what comes so late are their rows of the audit log, and the end of a sweep.
 const GATHER: Duration = Duration::from_millis(50);
 /// As many together are worth the way to MongoDB at once.
 const ENOUGH: usize = 64;

@@ -139,7 +139,7 @@ impl UserStore {
     }
 
     /// The account with this id; tombstones are nobody. They are told apart here, because
-    /// MongoDB plans a query for more than an id: a fifth of what the query costs it.
+    /// MongoDB plans a query for more than an id.
     pub async fn by_id(&self, id: uuid::Uuid) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
         let found = within(self.handle.deadline, users.find_one(doc! { "_id": Uuid::from(id) })).await?;
