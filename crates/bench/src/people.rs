@@ -101,7 +101,7 @@ impl People {
             }
             Deed::ChangesProfile => UserProfileUpdated { user_id, changed: vec!["displayName".to_owned()] }.into(),
             Deed::ChangesPassword => {
-                UserPasswordChanged { user_id, reason: PasswordChangeReason::Change, recipient }.into()
+                UserPasswordChanged { user_id, reason: PasswordChangeReason::Change, recipient, undo: None }.into()
             }
             Deed::AsksForReset => {
                 let reset = self.grant(id, &recipient.email, Purpose::PasswordReset);

@@ -22,6 +22,10 @@ pub(crate) fn asked_for(event: &Event) -> &'static [&'static str] {
         Payload::UserLocked(_) => &["account-locked"],
         Payload::UserDeleted(_) => &["goodbye"],
         Payload::UserImported(_)
+        | Payload::UserRegistrationAttempted(_)
+        | Payload::UserDisowned(_)
+        | Payload::UserRecoveryCodesRenewed(_)
+        | Payload::UserChangeUndone(_)
         | Payload::UserEmailVerified(_)
         | Payload::UserLoggedIn(_)
         | Payload::UserProfileUpdated(_)

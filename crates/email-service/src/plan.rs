@@ -253,6 +253,10 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         )],
         Payload::UserDeleted(data) => vec![plain(Template::Goodbye, &data.recipient, nothing_to_mention())],
         Payload::UserImported(_)
+        | Payload::UserRegistrationAttempted(_)
+        | Payload::UserDisowned(_)
+        | Payload::UserRecoveryCodesRenewed(_)
+        | Payload::UserChangeUndone(_)
         | Payload::UserEmailVerified(_)
         | Payload::UserLoggedIn(_)
         | Payload::UserProfileUpdated(_)
@@ -327,6 +331,7 @@ mod tests {
             new_email: "ada@new.example".into(),
             recipient: recipient(),
             confirmation: grant(at(60)),
+            username: None,
         });
         let [confirmation, notice] = mails.as_slice() else { panic!("{mails:?}") };
         assert_eq!(confirmation.template, Template::EmailChangeConfirm);

@@ -95,6 +95,8 @@ macro_rules! recipient_of {
 // `mailed`: can cause a mail, so the data has a `recipient`.
 catalogue! {
     UserRegistered = "user.registered.v1", mailed;
+    UserRegistrationAttempted = "user.registration_attempted.v1", mailed;
+    UserDisowned = "user.disowned.v1", silent;
     UserImported = "user.imported.v1", mailed;
     UserEmailVerificationRequested = "user.email_verification_requested.v1", mailed;
     UserEmailVerified = "user.email_verified.v1", silent;
@@ -108,6 +110,8 @@ catalogue! {
     UserTotpEnabled = "user.totp_enabled.v1", mailed;
     UserTotpDisabled = "user.totp_disabled.v1", mailed;
     UserRecoveryCodeUsed = "user.recovery_code_used.v1", mailed;
+    UserRecoveryCodesRenewed = "user.recovery_codes_renewed.v1", mailed;
+    UserChangeUndone = "user.change_undone.v1", mailed;
     UserLocked = "user.locked.v1", mailed;
     UserUnlocked = "user.unlocked.v1", silent;
     UserSessionsEnded = "user.sessions_ended.v1", silent;

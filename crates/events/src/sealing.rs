@@ -49,6 +49,12 @@ pub enum Purpose {
     EmailChange,
     /// Takes a change of address back.
     EmailChangeUndo,
+    /// Makes a changed password unusable, and starts a reset.
+    PasswordChangeUndo,
+    /// Turns TOTP off that was turned on.
+    TotpUndo,
+    /// Voids new recovery codes.
+    RecoveryCodesUndo,
 }
 
 impl Purpose {
@@ -59,6 +65,9 @@ impl Purpose {
             Purpose::PasswordReset => "password-reset",
             Purpose::EmailChange => "email-change",
             Purpose::EmailChangeUndo => "email-change-undo",
+            Purpose::PasswordChangeUndo => "password-change-undo",
+            Purpose::TotpUndo => "totp-undo",
+            Purpose::RecoveryCodesUndo => "recovery-codes-undo",
         }
     }
 }

@@ -118,6 +118,16 @@ fn grant(payload: &Payload) -> Option<(&TokenGrant, Purpose, &str)> {
         Payload::UserPasswordResetRequested(p) => Some((&p.reset, Purpose::PasswordReset, &p.recipient.email)),
         Payload::UserEmailChangeRequested(p) => Some((&p.confirmation, Purpose::EmailChange, &p.new_email)),
         Payload::UserEmailChanged(p) => Some((&p.undo, Purpose::EmailChangeUndo, &p.old_email)),
+        Payload::UserRegistrationAttempted(p) => Some((&p.reset, Purpose::PasswordReset, &p.recipient.email)),
+        Payload::UserPasswordChanged(p) => {
+            p.undo.as_ref().map(|undo| (undo, Purpose::PasswordChangeUndo, p.recipient.email.as_str()))
+        }
+        Payload::UserTotpEnabled(p) => {
+            p.undo.as_ref().map(|undo| (undo, Purpose::TotpUndo, p.recipient.email.as_str()))
+        }
+        Payload::UserRecoveryCodesRenewed(p) => {
+            p.undo.as_ref().map(|undo| (undo, Purpose::RecoveryCodesUndo, p.recipient.email.as_str()))
+        }
         _ => None,
     }
 }
@@ -137,7 +147,7 @@ fn the_boxes_that_libsodium_sealed_open_and_are_bound_to_their_event() {
             opened += 1;
         }
     }
-    assert_eq!(opened, 6);
+    assert_eq!(opened, 11);
 }
 
 #[test]

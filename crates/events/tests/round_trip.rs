@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use events::*;
 use jiff::Timestamp;
-use proptest::prelude::*;
+use proptest::{option, prelude::*};
 use uuid::Uuid;
 
 /// Times of the years 1970 to 2200, with nanoseconds.
@@ -24,7 +24,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn recipient() -> impl Strategy<Value = Recipient> {
-    (text(), proptest::option::of(text()), proptest::option::of(text()))
+    (text(), option::of(text()), option::of(text()))
         .prop_map(|(email, display_name, locale)| Recipient { email, display_name, locale })
 }
 
@@ -77,16 +77,18 @@ fn payload_of(event_type: EventType) -> BoxedStrategy<Payload> {
         }
         EventType::UserPasswordChanged => {
             let reason = prop_oneof![Just(PasswordChangeReason::Change), Just(PasswordChangeReason::Reset)];
-            (user_id, reason, recipient())
-                .prop_map(|(user_id, reason, recipient)| UserPasswordChanged { user_id, reason, recipient }.into())
+            (user_id, reason, recipient(), option::of(grant()))
+                .prop_map(|(user_id, reason, recipient, undo)| {
+                    UserPasswordChanged { user_id, reason, recipient, undo }.into()
+                })
                 .boxed()
         }
         EventType::UserPasswordResetRequested => (user_id, recipient(), grant())
             .prop_map(|(user_id, recipient, reset)| UserPasswordResetRequested { user_id, recipient, reset }.into())
             .boxed(),
-        EventType::UserEmailChangeRequested => (user_id, text(), recipient(), grant())
-            .prop_map(|(user_id, new_email, recipient, confirmation)| {
-                UserEmailChangeRequested { user_id, new_email, recipient, confirmation }.into()
+        EventType::UserEmailChangeRequested => (user_id, text(), recipient(), grant(), option::of(text()))
+            .prop_map(|(user_id, new_email, recipient, confirmation, username)| {
+                UserEmailChangeRequested { user_id, new_email, recipient, confirmation, username }.into()
             })
             .boxed(),
         EventType::UserEmailChanged => (user_id, text(), text(), recipient(), grant())
@@ -97,11 +99,35 @@ fn payload_of(event_type: EventType) -> BoxedStrategy<Payload> {
         EventType::UserEmailChangeUndone => (user_id, recipient())
             .prop_map(|(user_id, recipient)| UserEmailChangeUndone { user_id, recipient }.into())
             .boxed(),
-        EventType::UserTotpEnabled => (user_id, recipient())
-            .prop_map(|(user_id, recipient)| UserTotpEnabled { user_id, recipient }.into())
+        EventType::UserTotpEnabled => (user_id, recipient(), option::of(grant()))
+            .prop_map(|(user_id, recipient, undo)| UserTotpEnabled { user_id, recipient, undo }.into())
             .boxed(),
-        EventType::UserTotpDisabled => (user_id, recipient())
-            .prop_map(|(user_id, recipient)| UserTotpDisabled { user_id, recipient }.into())
+        EventType::UserTotpDisabled => {
+            let by = prop_oneof![
+                Just(TotpDisabledBy::Admin),
+                Just(TotpDisabledBy::Operator),
+                Just(TotpDisabledBy::Mailbox)
+            ];
+            (user_id, recipient(), option::of(by))
+                .prop_map(|(user_id, recipient, by)| UserTotpDisabled { user_id, recipient, by }.into())
+                .boxed()
+        }
+        EventType::UserRecoveryCodesRenewed => (user_id, recipient(), option::of(grant()))
+            .prop_map(|(user_id, recipient, undo)| UserRecoveryCodesRenewed { user_id, recipient, undo }.into())
+            .boxed(),
+        EventType::UserChangeUndone => {
+            let change = prop_oneof![
+                Just(UndoneChange::Password),
+                Just(UndoneChange::Totp),
+                Just(UndoneChange::RecoveryCodes)
+            ];
+            (user_id, change, recipient())
+                .prop_map(|(user_id, change, recipient)| UserChangeUndone { user_id, change, recipient }.into())
+                .boxed()
+        }
+        EventType::UserDisowned => user_id.prop_map(|user_id| UserDisowned { user_id }.into()).boxed(),
+        EventType::UserRegistrationAttempted => (user_id, recipient(), grant())
+            .prop_map(|(user_id, recipient, reset)| UserRegistrationAttempted { user_id, recipient, reset }.into())
             .boxed(),
         EventType::UserRecoveryCodeUsed => (user_id, any::<u32>(), recipient())
             .prop_map(|(user_id, remaining, recipient)| UserRecoveryCodeUsed { user_id, remaining, recipient }.into())
@@ -136,7 +162,7 @@ fn payload_of(event_type: EventType) -> BoxedStrategy<Payload> {
 
 fn event() -> impl Strategy<Value = Event> {
     let payload = proptest::sample::select(EventType::ALL).prop_flat_map(payload_of);
-    let trace_parent = proptest::option::of(any::<[u8; 24]>().prop_map(TraceParent::generate));
+    let trace_parent = option::of(any::<[u8; 24]>().prop_map(TraceParent::generate));
     (id(), time(), 0..=MAX_SEQUENCE, trace_parent, payload)
         .prop_map(|(id, time, sequence, trace_parent, payload)| Event::new(id, time, sequence, trace_parent, payload))
 }

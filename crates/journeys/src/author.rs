@@ -72,7 +72,7 @@ impl Author {
     #[must_use]
     pub fn notice(&self, to: &str) -> Event {
         let (reason, recipient) = (PasswordChangeReason::Change, recipient(to));
-        let changed = UserPasswordChanged { user_id: self.id(), reason, recipient };
+        let changed = UserPasswordChanged { user_id: self.id(), reason, recipient, undo: None };
         Event::new(self.id(), self.now(), 2, None, changed.into())
     }
 
@@ -93,7 +93,7 @@ impl Author {
         let sealed = self.seal(id, new_email, Purpose::EmailChange);
         let confirmation = TokenGrant { sealed, expires_at: self.now() + A_DAY };
         let new_email = new_email.to_owned();
-        let requested = UserEmailChangeRequested { user_id: self.id(), new_email, recipient, confirmation };
+        let requested = UserEmailChangeRequested { user_id: self.id(), new_email, recipient, confirmation, username: None };
         Event::new(id, self.now(), 2, None, requested.into())
     }
 

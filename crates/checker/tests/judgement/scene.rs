@@ -103,13 +103,13 @@ impl Scene {
 
     pub(crate) fn change_password(&mut self, user: Uuid, end: End) {
         let reason = PasswordChangeReason::Change;
-        let payload = UserPasswordChanged { user_id: user, reason, recipient: recipient(user) };
+        let payload = UserPasswordChanged { user_id: user, reason, recipient: recipient(user), undo: None };
         self.step(Action::ChangePassword, 204, user, payload.into(), end);
     }
 
     pub(crate) fn request_email_change(&mut self, user: Uuid, end: End) {
         let (new_email, confirmation) = (format!("new-{user}@example.org"), self.grant());
-        let payload = UserEmailChangeRequested { user_id: user, new_email, recipient: recipient(user), confirmation };
+        let payload = UserEmailChangeRequested { user_id: user, new_email, recipient: recipient(user), confirmation, username: None };
         self.step(Action::RequestEmailChange, 202, user, payload.into(), end);
     }
 

@@ -192,6 +192,7 @@ mod tests {
                 new_email: "new@example.com".into(),
                 recipient: recipient(),
                 confirmation: sealed(&public, to, Purpose::EmailChange, EVENT),
+                username: None,
             }
             .into()
         };

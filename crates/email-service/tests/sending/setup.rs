@@ -89,7 +89,7 @@ impl Store {
 
     /// A mail whose policy is `hold`.
     pub(crate) fn notice(&self, to: &str) -> NewMail {
-        self.mail_of(self.id(), UserTotpEnabled { user_id: self.id(), recipient: recipient(to) }.into())
+        self.mail_of(self.id(), UserTotpEnabled { user_id: self.id(), recipient: recipient(to), undo: None }.into())
     }
 
     fn mail_of(&self, id: Uuid, payload: Payload) -> NewMail {

@@ -20,6 +20,55 @@ pub struct UserRegistered {
     pub verification: TokenGrant,
 }
 
+/// A client tried to register with the address of this account, while the service hides
+/// which addresses have an account. Causes a mail that tells the owner, with a reset link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserRegistrationAttempted {
+    /// The user who has the address, as in `ce_subject` and the key.
+    pub user_id: Uuid,
+    /// The owner of the address.
+    pub recipient: Recipient,
+    /// Permits to set a new password; sealed to the recipient's address.
+    pub reset: TokenGrant,
+}
+
+/// The owner of the mailbox said, by the verification link, that the account is not
+/// theirs: its password is unusable, and its second factors and sessions are gone. The
+/// account stays unverified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserDisowned {
+    /// The user, as in `ce_subject` and the key.
+    pub user_id: Uuid,
+}
+
+/// Which change an undo link took back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UndoneChange {
+    /// A change of the password: the present password is unusable, and a reset was started.
+    Password,
+    /// TOTP that was turned on: it is off again.
+    Totp,
+    /// New recovery codes: they are void.
+    RecoveryCodes,
+}
+
+/// The owner of the mailbox took a change back by the link in its notice. All sessions
+/// ended. Causes a notice. A change of address that was taken back is
+/// `user.email_change_undone.v1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserChangeUndone {
+    /// The user, as in `ce_subject` and the key.
+    pub user_id: Uuid,
+    /// What was taken back.
+    pub change: UndoneChange,
+    /// The recipient of the notice.
+    pub recipient: Recipient,
+}
+
 /// An account was taken over from another system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -41,6 +41,10 @@ pub struct UserEmailChangeRequested {
     pub recipient: Recipient,
     /// Confirms the change; sealed to `newEmail`.
     pub confirmation: TokenGrant,
+    /// The username of the account, which the confirmation names. Absent in events of
+    /// earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
 }
 
 /// The address changed. Causes a notice with the undo link to the old address.

@@ -11,7 +11,10 @@ mod password;
 mod sessions;
 mod two_factor;
 
-pub use account::{DeletedBy, UserDeleted, UserImported, UserProfileUpdated, UserRegistered};
+pub use account::{
+    DeletedBy, UndoneChange, UserChangeUndone, UserDeleted, UserDisowned, UserImported, UserProfileUpdated,
+    UserRegistered, UserRegistrationAttempted,
+};
 pub use administration::{
     RolesChangedBy, StatusChangedBy, UserDisabled, UserEnabled, UserLocked, UserRolesChanged, UserUnlocked,
 };
@@ -22,4 +25,6 @@ pub use email_address::{
 pub use parts::{Recipient, TokenGrant};
 pub use password::{PasswordChangeReason, UserPasswordChanged, UserPasswordResetRequested};
 pub use sessions::{LoginMethod, SessionsEndedReason, UserLoggedIn, UserSessionsEnded};
-pub use two_factor::{UserRecoveryCodeUsed, UserTotpDisabled, UserTotpEnabled};
+pub use two_factor::{
+    TotpDisabledBy, UserRecoveryCodeUsed, UserRecoveryCodesRenewed, UserTotpDisabled, UserTotpEnabled,
+};

@@ -16,7 +16,7 @@ pub enum PasswordChangeReason {
     Reset,
 }
 
-/// The password changed. Causes a notice.
+/// The password changed. Causes a notice, with the undo link if there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserPasswordChanged {
@@ -24,8 +24,12 @@ pub struct UserPasswordChanged {
     pub user_id: Uuid,
     /// How.
     pub reason: PasswordChangeReason,
-    /// Whom the notice goes to.
+    /// The recipient of the notice.
     pub recipient: Recipient,
+    /// Makes the password unusable and starts a reset; sealed to the recipient's address.
+    /// Absent after a reset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<TokenGrant>,
 }
 
 /// A password reset was asked for. Causes the mail with the reset link.

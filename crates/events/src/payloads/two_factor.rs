@@ -4,16 +4,32 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Recipient;
+use super::{Recipient, TokenGrant};
 
-/// The person turned TOTP on. Causes a notice.
+/// The user turned TOTP on. Causes a notice, with the undo link if there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserTotpEnabled {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// Whom the notice goes to.
+    /// The recipient of the notice.
     pub recipient: Recipient,
+    /// Turns TOTP off again; sealed to the recipient's address. Absent if the account had
+    /// a second factor shortly before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<TokenGrant>,
+}
+
+/// Who turned TOTP off, if it was not the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TotpDisabledBy {
+    /// An administrator, through the API.
+    Admin,
+    /// The operator of the service, from its command line.
+    Operator,
+    /// The owner of the mailbox, who proved it for the first time or undid the change.
+    Mailbox,
 }
 
 /// TOTP was turned off. Causes a notice.
@@ -22,8 +38,25 @@ pub struct UserTotpEnabled {
 pub struct UserTotpDisabled {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// Whom the notice goes to.
+    /// The recipient of the notice.
     pub recipient: Recipient,
+    /// Who turned it off; absent if it was the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<TotpDisabledBy>,
+}
+
+/// The user got a new set of recovery codes; all earlier codes are void. Causes a notice,
+/// with the undo link if there is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserRecoveryCodesRenewed {
+    /// The user, as in `ce_subject` and the key.
+    pub user_id: Uuid,
+    /// The recipient of the notice.
+    pub recipient: Recipient,
+    /// Voids the new codes; sealed to the recipient's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<TokenGrant>,
 }
 
 /// A recovery code stood in for TOTP. Causes a notice.

@@ -191,7 +191,7 @@ impl Outbox {
         now: Timestamp,
         origin: &Origin,
     ) -> NewEvent {
-        let payload = UserPasswordChanged { user_id: user.id, reason, recipient: user.recipient() };
+        let payload = UserPasswordChanged { user_id: user.id, reason, recipient: user.recipient(), undo: None };
         event(self.ids.v7(now), now, origin, &Payload::UserPasswordChanged(payload))
     }
 
@@ -213,6 +213,7 @@ impl Outbox {
             new_email: new_email.to_owned(),
             recipient: user.recipient(),
             confirmation,
+            username: Some(user.username.clone()),
         };
         event(id, now, origin, &Payload::UserEmailChangeRequested(payload))
     }
@@ -273,14 +274,14 @@ impl Outbox {
     /// The second factor is on.
     #[must_use]
     pub fn totp_enabled(&self, user: &User, now: Timestamp, origin: &Origin) -> NewEvent {
-        let payload = UserTotpEnabled { user_id: user.id, recipient: user.recipient() };
+        let payload = UserTotpEnabled { user_id: user.id, recipient: user.recipient(), undo: None };
         event(self.ids.v7(now), now, origin, &Payload::UserTotpEnabled(payload))
     }
 
     /// The second factor is off.
     #[must_use]
     pub fn totp_disabled(&self, user: &User, now: Timestamp, origin: &Origin) -> NewEvent {
-        let payload = UserTotpDisabled { user_id: user.id, recipient: user.recipient() };
+        let payload = UserTotpDisabled { user_id: user.id, recipient: user.recipient(), by: None };
         event(self.ids.v7(now), now, origin, &Payload::UserTotpDisabled(payload))
     }
 
