@@ -37,10 +37,7 @@ fn valid(user: &UserRecord, digest: [u8; 32], purpose: Purpose, now: Timestamp) 
         Purpose::EmailVerification | Purpose::PasswordReset => user.email_keys.first() == Some(&record.to),
         Purpose::EmailChange => user.email_keys.first() != Some(&record.to),
         // The reservation decides.
-        Purpose::EmailChangeUndo
-        | Purpose::PasswordChangeUndo
-        | Purpose::TotpUndo
-        | Purpose::RecoveryCodesUndo => true,
+        Purpose::EmailChangeUndo | Purpose::PasswordChangeUndo | Purpose::TotpUndo | Purpose::RecoveryCodesUndo => true,
     };
     let usable = user.status == UserStatus::Active && record.purpose == purpose && now < record.expires_at.to_jiff();
     (usable && bound).then_some(record)
