@@ -1,8 +1,8 @@
-//! Fail points: named places at which a test build can be killed or delayed.
+//! Fail points: named places at which a test build can be killed, delayed, or made to panic.
 //!
 //! `FAILPOINTS="name=return"` kills the process with SIGKILL when it reaches the
 //! place, `name=3*off->return` at the fourth time, `name=sleep(500)` holds the
-//! thread for 500 ms; several are joined by `;`. Without the feature
+//! thread for 500 ms, `name=1*panic(why)->off` panics once; several are joined by `;`. Without the feature
 //! `fail-points` a place is an empty function, and the variable means nothing.
 
 /// Marks a place: `service_kit::fail_point!("relay-before-publish")`.

@@ -6,7 +6,8 @@
 //! | [`config`] | one typed configuration from defaults, file and environment; errors that name key and origin |
 //! | [`cli`] | `--config FILE`, exit codes |
 //! | [`telemetry`] | logging: readable on a terminal, JSON otherwise |
-//! | [`lifecycle`] | signals, background tasks, the two phases of a shutdown, the panic hook |
+//! | [`lifecycle`] | signals, background tasks, the two phases of a shutdown |
+//! | [`panics`] | the panic hook, and boundaries that keep a panic at the request, record or mail that caused it |
 //! | [`http_server`] | bounds of an HTTP server: connections, and the time that a slow one may stay |
 //! | [`ops`] | `/livez`, `/readyz`, `/metrics`, and the `healthcheck` command |
 //! | [`mongo`] | a client with our guarantees, operations under a deadline, errors that are safe to log, indexes |
@@ -24,11 +25,13 @@ pub mod kafka;
 pub mod lifecycle;
 pub mod mongo;
 pub mod ops;
+pub mod panics;
 pub mod telemetry;
 
 pub use clock::{Clock, Ids};
 pub use config::{ConfigError, ConfigSource, LogConfig, MongoConfig, OpsConfig, ShutdownConfig};
 pub use fail_points::fail_points_compiled;
-pub use lifecycle::{Lifecycle, install_panic_hook};
+pub use lifecycle::Lifecycle;
 pub use ops::{Check, CheckState, Health};
+pub use panics::install_panic_hook;
 pub use prometheus;

@@ -1,4 +1,4 @@
-//! How a process ends: signals, the phases of a shutdown, background tasks, panics.
+//! How a process ends: signals, the phases of a shutdown, background tasks.
 //!
 //! 1. The first SIGTERM or SIGINT cancels [`Lifecycle::stopping`]: intake ends
 //!    (listeners, consumers), what is under way goes on.
@@ -6,14 +6,12 @@
 //!    background workers finish what is queued and return.
 //! 3. [`Lifecycle::finish`] waits for them, up to the grace.
 //!
-//! A second signal ends the process at once.
+//! A second signal ends the process at once. A panic in one of the tasks does too: see [`crate::panics`].
 
 use std::{
     collections::BTreeMap,
     future::Future,
-    io,
-    panic::PanicHookInfo,
-    process,
+    io, process,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -27,33 +25,6 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
-
-/// Exit code of a process that panicked, the one of a panic in `main`.
-const PANICKED: i32 = 101;
-
-/// From now on a panic in any thread or task is logged once and ends the process
-/// with exit code 101: a process that lost one of its parts must not look alive.
-/// Call it before any thread is started.
-pub fn install_panic_hook() {
-    std::panic::set_hook(Box::new(|panic| {
-        report(panic);
-        process::exit(PANICKED);
-    }));
-}
-
-fn report(panic: &PanicHookInfo<'_>) {
-    let message = panic.payload_as_str().unwrap_or("(no message)");
-    let location = panic.location().map(ToString::to_string).unwrap_or_default();
-    let thread = std::thread::current().name().unwrap_or("?").to_owned();
-    if tracing::dispatcher::has_been_set() {
-        let backtrace = std::backtrace::Backtrace::capture();
-        let backtrace = matches!(backtrace.status(), std::backtrace::BacktraceStatus::Captured)
-            .then(|| tracing::field::display(backtrace));
-        tracing::error!(location, thread, backtrace, "panic: {message}");
-    } else {
-        eprintln!("panic in thread {thread} at {location}: {message}");
-    }
-}
 
 /// The phases of a shutdown, and the tasks that it waits for. Clones share it.
 #[derive(Clone, Debug, Default)]

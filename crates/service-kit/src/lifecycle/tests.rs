@@ -11,6 +11,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
+use crate::panics::{PANICKED, catch, catch_future, install_panic_hook};
 
 const ROLE: &str = "SERVICE_KIT_TEST_ROLE";
 const AGES: Duration = Duration::from_secs(60);
@@ -72,6 +73,34 @@ fn a_panic_anywhere_ends_the_process() {
     }
 }
 
+/// What a panic says in these tests: a string that must not be logged.
+const SAID: &str = "correct-horse-battery-staple";
+
+#[test]
+fn a_panic_within_a_boundary_is_logged_without_its_message_and_the_process_goes_on() {
+    for role in ["caught", "caught-without-a-log"] {
+        let mut child = Role::start_with(role, &[]);
+        let log = child.log();
+        assert_eq!(child.end().code(), Some(0), "{role}: {log}");
+        // In a thread, in a task that has waited, and in one that another task joins.
+        assert!(log.matches("lifecycle/tests.rs").count() >= 3, "{role}: {log}");
+        assert!(log.contains("lifecycle::tests::panic_with_a_secret"), "{role}: no function is named: {log}");
+        assert!(!log.contains(SAID), "{role}: {log}");
+    }
+}
+
+#[test]
+fn a_panic_that_ends_the_process_is_logged_without_its_message() {
+    for role in ["unguarded", "unguarded-without-a-log"] {
+        let mut child = Role::start_with(role, &[]);
+        let log = child.log();
+        assert_eq!(child.end().code(), Some(PANICKED), "{role}: {log}");
+        assert!(log.contains("lifecycle/tests.rs") && log.contains("the process ends"), "{role}: {log}");
+        assert!(log.contains("lifecycle::tests::panic_with_a_secret"), "{role}: no function is named: {log}");
+        assert!(!log.contains(SAID), "{role}: {log}");
+    }
+}
+
 #[cfg(feature = "fail-points")]
 #[test]
 fn a_fail_point_kills_the_process() {
@@ -105,7 +134,7 @@ impl Role {
             .env(ROLE, role)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
@@ -129,6 +158,11 @@ impl Role {
 
     fn end(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
+    }
+
+    /// What it writes to standard error until its end.
+    fn log(&mut self) -> String {
+        std::io::read_to_string(self.child.stderr.take().unwrap()).unwrap()
     }
 }
 
@@ -158,6 +192,10 @@ fn child() {
             wait()
         }
         "panic-in-handler" => runtime.block_on(panic_in_handler()),
+        "caught" => with_log(|| runtime.block_on(panic_within_boundaries())),
+        "caught-without-a-log" => runtime.block_on(panic_within_boundaries()),
+        "unguarded" => with_log(panic_with_a_secret),
+        "unguarded-without-a-log" => panic_with_a_secret(),
         "fail-point" => pass_fail_point(),
         other => panic!("no role {other}"),
     };
@@ -167,6 +205,31 @@ fn child() {
 fn wait() -> i32 {
     thread::sleep(AGES);
     1
+}
+
+fn with_log(role: impl FnOnce() -> i32) -> i32 {
+    let log = crate::LogConfig { level: "info".to_owned(), format: crate::config::LogFormat::Json };
+    crate::telemetry::init(&log).unwrap();
+    role()
+}
+
+#[inline(never)]
+fn panic_with_a_secret() -> i32 {
+    let quoted = SAID.to_owned();
+    panic!("{quoted}")
+}
+
+async fn panic_within_boundaries() -> i32 {
+    assert!(catch("thread", panic_with_a_secret).is_err());
+    let waits = async {
+        tokio::task::yield_now().await;
+        panic_with_a_secret()
+    };
+    assert!(catch_future("task", waits).await.is_err());
+    let joined = tokio::spawn(catch_future("joined", async { panic_with_a_secret() }));
+    assert!(joined.await.is_ok_and(|caught| caught.is_err()));
+    println!("still here");
+    0
 }
 
 async fn serve(stubborn: bool) -> i32 {

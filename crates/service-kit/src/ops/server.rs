@@ -8,10 +8,12 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpResponse, HttpServer,
-    dev::ServerHandle,
+    App, Error, HttpResponse, HttpServer,
+    body::MessageBody,
+    dev::{ServerHandle, ServiceRequest, ServiceResponse},
+    error::ErrorInternalServerError,
     http::header,
-    middleware::from_fn,
+    middleware::{Next, from_fn},
     web::{self, Data},
 };
 use prometheus::{Encoder as _, Registry, TextEncoder, process_collector::ProcessCollector};
@@ -21,6 +23,7 @@ use super::{Health, Status};
 use crate::{
     config::OpsConfig,
     http_server::{guard_body, prepared},
+    panics,
 };
 
 /// Probes and scrapers are few.
@@ -55,7 +58,7 @@ impl OpsServer {
     /// Finishes the requests under way, for at most a second, and closes the port.
     pub async fn stop(self) {
         self.handle.stop(true).await;
-        // It cannot have failed otherwise than by a panic, which ends the process.
+        // Its only error is a panic, after which this code does not run.
         let _ = self.task.await;
     }
 }
@@ -78,6 +81,7 @@ pub fn serve(config: &OpsConfig, health: Health, registry: Registry) -> Result<O
             .app_data(Data::new(health.clone()))
             .app_data(Data::new(registry.clone()))
             .wrap(from_fn(|request, next| guard_body(PATIENCE, request, next)))
+            .wrap(from_fn(catch_panics))
             .configure(routes)
     })
     .workers(1)
@@ -98,6 +102,12 @@ pub fn serve(config: &OpsConfig, health: Health, registry: Registry) -> Result<O
     });
     tracing::info!(%address, "ops endpoint listens");
     Ok(OpsServer { address, handle, task })
+}
+
+/// A panic of a handler or of a middleware further in is that request's 500.
+async fn catch_panics<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+    let answer = panics::catch_future("ops", async { next.call(request).await }).await;
+    answer.unwrap_or_else(|_| Err(ErrorInternalServerError("internal error")))
 }
 
 fn routes(app: &mut web::ServiceConfig) {

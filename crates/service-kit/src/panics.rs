@@ -1,0 +1,223 @@
+//! Panics: one hook that logs them without their message, and boundaries that keep one where it happened.
+//!
+//! [`catch`] and [`catch_future`] stand around the handling of one request, one record or one mail. A panic
+//! inside is that one's failure, is counted, and the process goes on. A panic anywhere else ends the process
+//! with exit code 101: a process that lost one of its parts must not look alive.
+//!
+//! The log has the place and the backtrace. It never has the message: messages quote the strings that the
+//! code failed on, and those may be secrets. For the same reason nothing else may show a panic's payload,
+//! which the `Display` of tokio's `JoinError` does.
+
+use std::{
+    any::Any,
+    backtrace::Backtrace,
+    cell::{Cell, RefCell},
+    fmt,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind},
+    pin::pin,
+    process,
+    sync::OnceLock,
+};
+
+use futures_util::FutureExt as _;
+use prometheus::{IntCounterVec, Opts, Registry};
+
+/// Exit code of a process that ended by a panic, the one of a panic in `main`.
+pub(crate) const PANICKED: i32 = 101;
+/// The longest backtrace in the log, in bytes.
+const MAX_BACKTRACE: usize = 16 * 1024;
+
+thread_local! {
+    /// The place of the innermost boundary on this thread.
+    static BOUNDARY: Cell<Option<&'static str>> = const { Cell::new(None) };
+    /// Where the last panic within a boundary happened, from the hook to the boundary.
+    static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+static COUNTER: OnceLock<IntCounterVec> = OnceLock::new();
+
+/// Installs the hook of the process: a panic in any thread or task is logged once, and ends the process with
+/// exit code 101 unless it happens within a boundary. Call it before any thread is started.
+pub fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|panic| {
+        let boundary = BOUNDARY.get();
+        report(panic, boundary);
+        if boundary.is_none() {
+            process::exit(PANICKED);
+        }
+    }));
+}
+
+fn report(panic: &PanicHookInfo<'_>, boundary: Option<&'static str>) {
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    let backtrace = shortened(Backtrace::force_capture().to_string());
+    let thread = std::thread::current().name().unwrap_or("?").to_owned();
+    match boundary {
+        Some(_) if !tracing::dispatcher::has_been_set() => {
+            eprintln!("panic in thread {thread} at {location}\n{backtrace}");
+        }
+        Some(place) => tracing::error!(location, thread, place, backtrace, "panic: what was being handled has failed"),
+        None if tracing::dispatcher::has_been_set() => {
+            tracing::error!(location, thread, backtrace, "panic: the process ends");
+        }
+        None => eprintln!("panic in thread {thread} at {location}: the process ends\n{backtrace}"),
+    }
+    LOCATION.set(Some(location));
+}
+
+/// The first frames, which are the ones nearest to the panic.
+fn shortened(mut backtrace: String) -> String {
+    if backtrace.len() > MAX_BACKTRACE {
+        backtrace.truncate(backtrace.floor_char_boundary(MAX_BACKTRACE));
+        backtrace.push_str(" …");
+    }
+    backtrace
+}
+
+/// A panic that a boundary has caught. It knows where it happened, and not what it said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Panicked {
+    location: Option<String>,
+}
+
+impl Panicked {
+    /// After the hook, on the thread of the panic.
+    fn new(place: &'static str, payload: Box<dyn Any + Send>) -> Self {
+        drop(payload);
+        if let Some(counter) = COUNTER.get() {
+            counter.with_label_values(&[place]).inc();
+        }
+        Self { location: LOCATION.take() }
+    }
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.location {
+            Some(location) => write!(f, "a defect of the program: panic at {location}"),
+            None => f.write_str("a defect of the program: panic"),
+        }
+    }
+}
+
+impl std::error::Error for Panicked {}
+
+/// A boundary on the current thread, until it is dropped.
+struct Boundary {
+    outer: Option<&'static str>,
+}
+
+impl Boundary {
+    fn around(place: &'static str) -> Self {
+        Self { outer: BOUNDARY.replace(Some(place)) }
+    }
+}
+
+impl Drop for Boundary {
+    fn drop(&mut self) {
+        BOUNDARY.set(self.outer);
+    }
+}
+
+/// Runs `work` within a boundary. `place` is the label of the metric.
+///
+/// What `work` was changing may be left in any state: hand in what is thrown away after a panic, or what
+/// cannot be left half changed.
+///
+/// # Errors
+/// [`Panicked`].
+pub fn catch<T>(place: &'static str, work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    let _boundary = Boundary::around(place);
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Panicked::new(place, payload))
+}
+
+/// Runs `work` within a boundary, as [`catch`] does. Tasks and threads that it starts are outside of it.
+///
+/// # Errors
+/// [`Panicked`].
+pub async fn catch_future<T>(place: &'static str, work: impl Future<Output = T>) -> Result<T, Panicked> {
+    let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
+    let result = poll_fn(|context| {
+        let _boundary = Boundary::around(place);
+        work.as_mut().poll(context)
+    });
+    result.await.map_err(|payload| Panicked::new(place, payload))
+}
+
+/// Registers the counter of caught panics under `name`, with the label `place`, at 0 for each of `places`.
+/// There is one counter in a process, which has the name of the first call.
+///
+/// # Errors
+/// When the name is taken in `registry`, or is no name of a metric.
+pub fn register(registry: &Registry, name: &str, places: &[&str]) -> prometheus::Result<()> {
+    let help = "Panics that failed one request, record or mail and not the process, by place.";
+    let new = IntCounterVec::new(Opts::new(name, help), &["place"])?;
+    let counter = COUNTER.get_or_init(|| new);
+    for place in places {
+        counter.with_label_values(&[*place]);
+    }
+    registry.register(Box::new(counter.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_that_does_not_quote_it() {
+        let secret = "hunter2";
+        let caught = catch("test", || assert!(secret.is_empty(), "{secret}"));
+        let error = caught.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(secret));
+        assert_eq!(catch("test", || 7), Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_future_that_panics_after_it_has_waited_is_caught() {
+        let work = async {
+            tokio::task::yield_now().await;
+            assert!(BOUNDARY.get().is_some());
+            panic!("of the test")
+        };
+        let caught: Result<(), Panicked> = catch_future("test", work).await;
+        assert!(caught.is_err());
+        assert_eq!(BOUNDARY.get(), None);
+    }
+
+    #[tokio::test]
+    async fn the_boundary_is_there_only_while_its_own_future_runs() {
+        let mut waiting = pin!(catch_future("test", std::future::pending::<()>()));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        assert_eq!(BOUNDARY.get(), None);
+    }
+
+    #[test]
+    fn after_an_inner_boundary_the_outer_one_is_there_again() {
+        let seen = catch("outer", || {
+            let inner = catch("inner", || BOUNDARY.get());
+            (inner, BOUNDARY.get())
+        });
+        assert_eq!(seen, Ok((Ok(Some("inner")), Some("outer"))));
+    }
+
+    #[test]
+    fn panics_are_counted_by_place() {
+        let registry = Registry::new();
+        register(&registry, "test_panics_total", &["one", "other"]).unwrap();
+        let _ = catch("one", || panic!("of the test"));
+        let family = registry.gather().into_iter().find(|family| family.name() == "test_panics_total").unwrap();
+        let count = |place: &str| {
+            let metric = family.get_metric().iter().find(|it| it.get_label()[0].value() == place);
+            metric.map(|it| it.get_counter().get_value())
+        };
+        assert_eq!((count("one"), count("other")), (Some(1.0), Some(0.0)));
+    }
+
+    #[test]
+    fn a_backtrace_in_the_log_is_bounded() {
+        let long = shortened("ä".repeat(MAX_BACKTRACE));
+        assert!(long.len() < MAX_BACKTRACE + 10 && long.ends_with('…'));
+        assert_eq!(shortened("short".to_owned()), "short");
+    }
+}
