@@ -11,7 +11,7 @@ use std::{
 use argon2_simd::Implementation;
 use tokio::{sync::oneshot, time::timeout};
 
-use self::worker::Job;
+use self::worker::{Job, Reply};
 use super::{
     algorithm::{Check, Policy},
     metrics::HashMetrics,
@@ -63,6 +63,9 @@ pub enum HashError {
     /// The pool takes no more jobs, or dropped this one unanswered.
     #[error("the hash threads are shutting down")]
     ShuttingDown,
+    /// The computation panicked; the log has the place.
+    #[error("the password could not be hashed or verified")]
+    Failed,
     /// Only from [`PasswordHash::parse`]; [`HashPool::verify`] answers
     /// [`Verdict::Mismatch`] for a hash that it cannot use.
     #[error("this is not the hash of a password")]
@@ -130,7 +133,7 @@ impl HashPool {
     /// Dropping the future takes the job out of the queue.
     ///
     /// # Errors
-    /// [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
+    /// [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
         let password = password.clone();
         self.submit(Lane::Shared, self.0.policy.cost(), |reply| Job::Hash { password, reply }).await
@@ -147,7 +150,7 @@ impl HashPool {
     /// Dropping the future takes the job out of the queue.
     ///
     /// # Errors
-    /// [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
+    /// [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
     pub async fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Result<Verdict, HashError> {
         let stored = stored.unwrap_or(&self.0.nobodys);
         let check = self.readable(stored).unwrap_or_else(|| self.0.dummy.clone());
@@ -172,24 +175,19 @@ impl HashPool {
             .ok()
     }
 
-    async fn submit<T>(
-        &self,
-        lane: Lane,
-        cost: u64,
-        job: impl FnOnce(oneshot::Sender<T>) -> Job,
-    ) -> Result<T, HashError> {
+    async fn submit<T>(&self, lane: Lane, cost: u64, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, HashError> {
         let (reply, mut answer) = oneshot::channel();
         let ticket = self.0.queue.push(lane, cost, job(reply)).map_err(|refused| self.refused(refused))?;
         let _place = Place { pool: &self.0, ticket };
         // The expectation can be wrong, if other processes take the processor away. Who
         // has not got a thread after twice the time gives up.
         if let Ok(answer) = timeout(self.0.max_wait * 2, &mut answer).await {
-            return answer.map_err(|_| HashError::ShuttingDown);
+            return answer.unwrap_or(Err(HashError::ShuttingDown));
         }
         if self.0.queue.withdraw(ticket) {
             return Err(self.overloaded(self.0.queue.expected_wait(lane)));
         }
-        answer.await.map_err(|_| HashError::ShuttingDown)
+        answer.await.unwrap_or(Err(HashError::ShuttingDown))
     }
 
     fn refused(&self, refused: Refused) -> HashError {

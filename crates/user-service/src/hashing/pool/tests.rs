@@ -188,6 +188,18 @@ async fn many_at_once_are_all_answered_rightly() {
     assert_eq!(verdicts.len(), 64);
 }
 
+#[tokio::test]
+async fn a_panic_in_a_hash_thread_is_the_failure_of_its_request_and_the_thread_goes_on() {
+    let pool = HashPool::start(HashingSettings { threads: 1, ..settings() }, metrics()).unwrap();
+    let hash = pool.hash(&password("correct horse")).await.unwrap();
+    for _ in 0..3 {
+        let failed = pool.submit(Lane::Single, 1, |reply| Job::Panic { reply }).await;
+        assert_eq!(failed.unwrap_err(), HashError::Failed);
+        let verdict = pool.verify(&password("correct horse"), Some(&hash)).await.unwrap();
+        assert_eq!(verdict, Verdict::Match { outdated: false });
+    }
+}
+
 #[test]
 fn settings_out_of_bounds_are_refused() {
     let refused = HashPool::start(HashingSettings { memory_kib: 4, ..settings() }, metrics()).err().unwrap();

@@ -3,9 +3,10 @@
 use std::{io, sync::Arc, thread, time::Instant};
 
 use argon2_simd::Arena;
+use service_kit::{fail_point, panics};
 use tokio::sync::oneshot;
 
-use super::Verdict;
+use super::{HashError, Verdict};
 use crate::{
     domain::Password,
     hashing::{
@@ -22,14 +23,27 @@ const NICENESS: i32 = 10;
 
 /// A request with a copy of its password, which is wiped with it.
 pub(super) enum Job {
-    Hash { password: Password, reply: oneshot::Sender<PasswordHash> },
-    Verify { password: Password, check: Box<Check>, reply: oneshot::Sender<Verdict> },
+    Hash {
+        password: Password,
+        reply: Reply<PasswordHash>,
+    },
+    Verify {
+        password: Password,
+        check: Box<Check>,
+        reply: Reply<Verdict>,
+    },
+    #[cfg(test)]
+    Panic {
+        reply: Reply<Verdict>,
+    },
 }
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, HashError>>;
 
 /// An answer on its way out. Who has gone meanwhile does not get it.
 enum Answer {
-    Hash(oneshot::Sender<PasswordHash>, PasswordHash),
-    Verdict(oneshot::Sender<Verdict>, Verdict),
+    Hash(Reply<PasswordHash>, Result<PasswordHash, HashError>),
+    Verdict(Reply<Verdict>, Result<Verdict, HashError>),
 }
 
 /// Starts the thread `hash-<index>`.
@@ -55,27 +69,48 @@ fn work(queue: &Queue<Job>, policy: &Policy, metrics: &HashMetrics, arena: &mut 
         metrics.hash_seconds.observe(took.as_secs_f64());
         metrics.blocks.inc_by(entry.cost);
         queue.finished(entry.lane, entry.cost, took);
+        if answer.has_failed() {
+            // A panic leaves the memory in any state.
+            *arena = policy.arena();
+        }
         answer.deliver();
     }
+}
+
+/// The result of one job: its panic, which is logged and counted, is not the end of the thread.
+fn computed<T>(job: impl FnOnce() -> T) -> Result<T, HashError> {
+    let result = panics::catch("hash", || {
+        fail_point!("hash.compute");
+        job()
+    });
+    result.map_err(|_| HashError::Failed)
 }
 
 impl Job {
     fn compute(self, policy: &Policy, arena: &mut Arena) -> Answer {
         match self {
-            Self::Hash { password, reply } => Answer::Hash(reply, policy.hash(&password, arena)),
+            Self::Hash { password, reply } => Answer::Hash(reply, computed(|| policy.hash(&password, arena))),
             Self::Verify { password, check, reply } => {
-                let verdict = if check.accepts(&password, arena) {
-                    Verdict::Match { outdated: check.outdated(&password) }
-                } else {
-                    Verdict::Mismatch
-                };
+                let verdict = computed(|| {
+                    if check.accepts(&password, arena) {
+                        Verdict::Match { outdated: check.outdated(&password) }
+                    } else {
+                        Verdict::Mismatch
+                    }
+                });
                 Answer::Verdict(reply, verdict)
             }
+            #[cfg(test)]
+            Self::Panic { reply } => Answer::Verdict(reply, computed(|| panic!("in a hash thread"))),
         }
     }
 }
 
 impl Answer {
+    fn has_failed(&self) -> bool {
+        matches!(self, Self::Hash(_, Err(_)) | Self::Verdict(_, Err(_)))
+    }
+
     fn deliver(self) {
         match self {
             Self::Hash(reply, hash) => drop(reply.send(hash)),
