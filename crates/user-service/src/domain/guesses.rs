@@ -1,6 +1,7 @@
 //! How many guesses a password withstands, by zxcvbn: common passwords, words, names,
 //! keyboard walks, dates, sequences and repetitions, also reversed and with look-alikes.
 
+use service_kit::panics::{self, Panicked};
 use zeroize::Zeroizing;
 use zxcvbn::zxcvbn;
 
@@ -13,17 +14,22 @@ const WINDOW: usize = 32;
 /// A text longer than a window is as strong as the stronger one of its ends, so what
 /// is long and not just repetition is never called weak for its first words. The second
 /// end is looked at only if the first one does not suffice.
-pub(super) fn withstands(text: &str, log10: f64) -> bool {
+///
+/// # Errors
+/// [`Panicked`] when zxcvbn cannot judge it: its arithmetic leaves the range of its numbers on walks over a
+/// keypad with 28 turns and more, for one. It is compiled with checks of overflow in every profile, so that
+/// it says so and does not estimate nonsense.
+pub(super) fn withstands(text: &str, log10: f64) -> Result<bool, Panicked> {
     let mut folded: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().map(look_alike).collect());
     // A window over a repetition may cut it in the middle, which would look like more.
     let period = period_of(&folded);
     folded.truncate(2 * period);
     let enough = |window: &[char]| {
         let window: Zeroizing<String> = Zeroizing::new(window.iter().collect());
-        guesses(&window) >= log10
+        panics::catch("password_policy", || guesses(&window) >= log10)
     };
     let beyond_head = folded.len().saturating_sub(WINDOW);
-    enough(&folded[..folded.len() - beyond_head]) || (beyond_head > 0 && enough(&folded[beyond_head..]))
+    Ok(enough(&folded[..folded.len() - beyond_head])? || (beyond_head > 0 && enough(&folded[beyond_head..])?))
 }
 
 /// After how many characters the text begins again; its length if it does not.
@@ -56,7 +62,22 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::*;
+    /// A text that zxcvbn can judge.
+    fn withstands(text: &str, log10: f64) -> bool {
+        super::withstands(text, log10).unwrap()
+    }
+
+    /// 31 turns on a keypad.
+    const WALK: &str = "15142626352358657848636353535362";
+
+    #[test]
+    fn a_walk_that_leaves_the_range_of_the_estimate_is_not_judged_whatever_follows() {
+        for text in [WALK.to_owned(), format!("{WALK}{WALK}x"), format!("{WALK}hx7#Lq2!hx7#Lq2!")] {
+            assert!(super::withstands(&text, 6.0).is_err(), "{text}");
+        }
+        // What is short of 28 turns can be judged.
+        assert!(super::withstands(&WALK[..27], 6.0).is_ok());
+    }
 
     #[test]
     fn what_everybody_chooses_is_guessed_at_once() {
@@ -93,12 +114,12 @@ mod tests {
     }
 
     proptest! {
-        /// A panic would end the process.
+        /// What cannot be judged is an error, and never a panic.
         #[test]
         fn no_text_is_too_odd(any in any::<String>(), odd in "[0-9aA@$!|(\\[./ -]{0,40}", other in "\\PC{0,40}") {
             for text in [any, odd, other] {
-                prop_assert!(withstands(&text, 0.0));
-                prop_assert!(!withstands(&text, f64::INFINITY));
+                prop_assert!(super::withstands(&text, 0.0).unwrap_or(true));
+                prop_assert!(!super::withstands(&text, f64::INFINITY).unwrap_or(false));
             }
         }
     }

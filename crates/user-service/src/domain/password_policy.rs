@@ -23,7 +23,7 @@ impl PasswordPolicy {
     #[must_use]
     pub fn new(min_length: usize, service: &[&str]) -> Self {
         // The dictionaries are made at their first use, which is no request.
-        withstands("x", MIN_WITHSTANDS);
+        let _ = withstands("x", MIN_WITHSTANDS);
         Self { min_length, service: OwnWords::of(service.iter().copied()) }
     }
 
@@ -46,25 +46,42 @@ impl PasswordPolicy {
     #[must_use]
     pub fn objections(&self, password: &Password, own: &OwnWords) -> Vec<Invalid> {
         let mut objections = Vec::new();
-        if !withstands(password.expose(), MIN_WITHSTANDS) {
-            objections.push(Invalid::new(
+        match withstands(password.expose(), MIN_WITHSTANDS) {
+            Ok(true) => {}
+            Ok(false) => objections.push(Invalid::new(
                 "common",
                 "This password is among the first that somebody would try. Take several words, or random characters.",
-            ));
+            )),
+            Err(_) => objections.push(Self::strength_unknown()),
         }
         let rest = own.and(&self.service).rest_of(password.expose());
-        if rest.is_some_and(|rest| !withstands(&rest, MIN_WITHSTANDS)) {
-            objections.push(Invalid::new(
+        match rest.map_or(Ok(true), |rest| withstands(&rest, MIN_WITHSTANDS)) {
+            Ok(true) => {}
+            Ok(false) => objections.push(Invalid::new(
                 "contains-own-words",
                 "This password is little more than your name, your address, or the name of this service.",
-            ));
+            )),
+            Err(_) if objections.is_empty() => objections.push(Self::strength_unknown()),
+            Err(_) => {}
         }
         objections
+    }
+
+    /// The objection to a password whose strength could not be estimated: it is refused, and not accepted
+    /// unseen.
+    #[must_use]
+    pub fn strength_unknown() -> Invalid {
+        Invalid::new(
+            "strength-unknown",
+            "The strength of this password could not be estimated. Choose another one, for example several words.",
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn codes(password: &str) -> Vec<&'static str> {
@@ -114,6 +131,13 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_judged_is_refused() {
+        // A walk over a keypad with 31 turns: its estimate is out of zxcvbn's range.
+        assert_eq!(codes("15142626352358657848636353535362"), ["strength-unknown"]);
+        assert_eq!(codes("lovelace15142626352358657848636353535362"), ["strength-unknown"]);
+    }
+
+    #[test]
     fn several_reasons_are_given_together() {
         assert_eq!(codes("countess"), ["common", "contains-own-words"]);
     }
@@ -125,5 +149,104 @@ mod tests {
         for objection in policy.objections(&password, &OwnWords::of(["lovelace"])) {
             assert!(!objection.detail.contains("lovelace"), "{}", objection.detail);
         }
+    }
+
+    /// The keys of a phone's keypad next to each key, and those of a row of a keyboard.
+    const KEYPAD: [&str; 10] = ["8", "245", "13456", "256", "12578", "12346789", "23589", "458", "45679", "568"];
+    const LEET: &[(char, &[char])] = &[
+        ('a', &['4', '@']),
+        ('c', &['(', '{', '[', '<']),
+        ('e', &['3']),
+        ('i', &['1', '!', '|']),
+        ('l', &['1', '|', '7']),
+        ('o', &['0']),
+        ('s', &['$', '5']),
+        ('t', &['+', '7']),
+        ('z', &['2']),
+    ];
+
+    /// A walk from key to neighbouring key, with a turn at almost every step.
+    fn keypad_walk() -> impl Strategy<Value = String> {
+        (0..10_usize, prop::collection::vec(any::<prop::sample::Index>(), 7..80)).prop_map(|(start, steps)| {
+            let mut key = start;
+            let walk = steps.iter().map(|step| {
+                let next = KEYPAD[key].as_bytes();
+                key = usize::from(next[step.index(next.len())] - b'0');
+                char::from(b'0' + u8::try_from(key).unwrap())
+            });
+            walk.collect()
+        })
+    }
+
+    fn keyboard_walk() -> impl Strategy<Value = String> {
+        let rows = prop::sample::select(vec!["`1234567890-=", "qwertyuiop[]", "asdfghjkl;'", "zxcvbnm,./"]);
+        let walk = (rows, any::<usize>(), prop::collection::vec(any::<(bool, bool)>(), 8..80));
+        walk.prop_map(|(row, start, steps)| {
+            let keys: Vec<char> = row.chars().collect();
+            let mut at = start % keys.len();
+            let walk = steps.iter().map(|(right, shift)| {
+                at = if *right { (at + 1).min(keys.len() - 1) } else { at.saturating_sub(1) };
+                if *shift { keys[at].to_ascii_uppercase() } else { keys[at] }
+            });
+            walk.collect()
+        })
+    }
+
+    fn dates() -> impl Strategy<Value = String> {
+        let date = (0..=9999_u32, 0..=99_u32, 0..=99_u32, prop::sample::select(vec!["", "-", "/", ".", " ", "_"]));
+        prop::collection::vec(date, 1..12).prop_map(|dates| {
+            dates.iter().map(|(year, month, day, between)| format!("{year}{between}{month}{between}{day}")).collect()
+        })
+    }
+
+    fn repeats() -> impl Strategy<Value = String> {
+        ("[a-z0-9!]{1,9}", 2..200_usize, "\\PC{0,3}").prop_map(|(part, times, end)| part.repeat(times) + &end)
+    }
+
+    fn leet() -> impl Strategy<Value = String> {
+        let words =
+            prop::collection::vec(prop::sample::select(vec!["password", "lovelace", "solstice", "zeal"]), 1..20);
+        (words, prop::collection::vec(any::<prop::sample::Index>(), 200)).prop_map(|(words, choices)| {
+            let one = |(c, choice): (char, &prop::sample::Index)| {
+                let signs = LEET.iter().find(|(letter, _)| *letter == c).map_or(&[][..], |(_, signs)| signs);
+                *signs.get(choice.index(signs.len() + 1)).unwrap_or(&c)
+            };
+            words.concat().chars().zip(choices.iter().cycle()).map(one).collect()
+        })
+    }
+
+    proptest! {
+        // In a build with checks of overflow: whatever zxcvbn cannot count is refused, and nothing panics.
+        #[test]
+        fn a_password_of_any_shape_is_judged_or_refused(
+            text in prop_oneof![keypad_walk(), keyboard_walk(), dates(), repeats(), leet()],
+            own in prop_oneof![Just(String::new()), "[0-9]{1,8}", "[a-z]{1,12}"],
+        ) {
+            let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
+            let text: String = text.chars().take(256).collect();
+            let Ok(password) = policy.normal_form(&SecretString::from(text)) else { return Ok(()) };
+            for objection in policy.objections(&password, &OwnWords::of([own.as_str()])) {
+                let known = ["common", "contains-own-words", "strength-unknown"];
+                prop_assert!(known.contains(&objection.code), "{}", objection.code);
+            }
+        }
+    }
+
+    #[test]
+    fn passwords_like_those_of_the_corpus_are_judged_or_refused() {
+        let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
+        corpus::corpus!("password").holds_for_text(|typed| {
+            let Ok(password) = policy.normal_form(&SecretString::from(typed)) else { return Ok(()) };
+            for objection in policy.objections(&password, &OwnWords::of(["1514"])) {
+                prop_assert!(typed.len() < 40 || !objection.detail.contains(typed), "{}", objection.detail);
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn the_build_of_the_tests_checks_for_overflow() {
+        let most = std::hint::black_box(u64::MAX);
+        assert!(service_kit::panics::catch("test", || most + 1).is_err());
     }
 }

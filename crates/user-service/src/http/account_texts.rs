@@ -101,6 +101,7 @@ const ENGLISH: Texts = Texts {
         ("common", "This one is among the first that somebody would try: take several words, or random characters."),
         ("contains-own-words", "This one is little more than your name, your address, or the name of this service."),
         ("breached", "This one is on a list of passwords that have become known."),
+        ("strength-unknown", "The strength of this one could not be estimated: take several words."),
     ],
 
     change_title: "Confirm your new e-mail address",
@@ -148,6 +149,7 @@ const GERMAN: Texts = Texts {
         ),
         ("contains-own-words", "Dieses ist wenig mehr als Ihr Name, Ihre Adresse oder der Name dieses Dienstes."),
         ("breached", "Dieses steht auf einer Liste bekannt gewordener Passwörter."),
+        ("strength-unknown", "Die Stärke von diesem ließ sich nicht einschätzen: nehmen Sie mehrere Wörter."),
     ],
 
     change_title: "Neue E-Mail-Adresse bestätigen",

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
+use service_kit::{fail_point, panics};
 use tokio::sync::Semaphore;
 
 use super::{Accounts, Failure};
@@ -51,9 +52,14 @@ impl Passwords {
         let parts = Arc::clone(&self.0);
         let judged = tokio::task::spawn_blocking(move || {
             let _judge = judge.expect("the semaphore is never closed");
-            parts.judge(password, &own)
+            panics::catch("password_policy", || {
+                fail_point!("password.judge");
+                parts.judge(password, &own)
+            })
         });
-        judged.await.expect("it is never aborted, and a panic ends the process")
+        // The only error of the task is that its runtime ends.
+        let judged = judged.await.map_err(|_| Failure::unavailable("shutting down"))?;
+        judged.unwrap_or_else(|_| Ok(Err(vec![PasswordPolicy::strength_unknown()])))
     }
 }
 

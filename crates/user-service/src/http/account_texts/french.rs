@@ -26,6 +26,7 @@ pub(super) const TEXTS: Texts = Texts {
         ),
         ("contains-own-words", "Celui-ci n’est guère plus que votre nom, votre adresse ou le nom de ce service."),
         ("breached", "Celui-ci figure sur une liste de mots de passe dévoilés."),
+        ("strength-unknown", "La solidité de celui-ci n’a pas pu être estimée : prenez plusieurs mots."),
     ],
 
     change_title: "Confirmez votre nouvelle adresse e-mail",

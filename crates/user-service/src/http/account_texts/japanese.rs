@@ -26,6 +26,7 @@ pub(super) const TEXTS: Texts = Texts {
         ),
         ("contains-own-words", "お名前、アドレス、またはこのサービスの名前とほとんど変わりません。"),
         ("breached", "流出したパスワードの一覧に載っています。"),
+        ("strength-unknown", "強度を判定できませんでした。複数の単語を組み合わせてください。"),
     ],
 
     change_title: "新しいメールアドレスの確認",

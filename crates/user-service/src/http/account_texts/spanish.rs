@@ -23,6 +23,7 @@ pub(super) const TEXTS: Texts = Texts {
         ("common", "Esta es de las primeras que alguien probaría: use varias palabras o caracteres al azar."),
         ("contains-own-words", "Esta es poco más que su nombre, su dirección o el nombre de este servicio."),
         ("breached", "Esta figura en una lista de contraseñas que se han hecho públicas."),
+        ("strength-unknown", "No se ha podido estimar la seguridad de esta: use varias palabras."),
     ],
 
     change_title: "Confirme su nueva dirección de correo electrónico",
