@@ -11,6 +11,7 @@ use service_kit::{
     Check, CheckState, Clock, Health, Ids, Lifecycle, http_server, kafka,
     mongo::{self, WorkerClients},
     ops::{self, OpsServer},
+    panics,
     prometheus::Registry,
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -24,7 +25,7 @@ use crate::{
     housekeeping::Housekeeping,
     http::{self, AllowedOrigins, BoundedAnswers, HttpMetrics, RequestScope, TrustedProxies},
     keys::{KeyEncryptionKey, SigningKeys},
-    metrics::{AccountMetrics, RelayMetrics},
+    metrics::{AccountMetrics, PANICS, RelayMetrics},
     outbox::Outbox,
     relay::{PRODUCER_PROPERTIES, Relay, RelaySettings},
     store::{self, SessionTimes, Store},
@@ -73,6 +74,7 @@ impl Application {
         );
         let relay = start_relay(&config, &store, &clock, &ids, &health, &registry, &lifecycle)?;
         let metrics = AccountMetrics::register(&registry)?;
+        panics::register(&registry, PANICS.0, PANICS.1)?;
         let (queue, background) = BackgroundQueue::new(clock.clone(), ids.clone(), metrics.clone());
         let (unique_ready, unique) = watch::channel(false);
         let auth = &config.auth;
@@ -161,7 +163,11 @@ impl Application {
         let mut server = tokio::spawn(self.server);
         tokio::select! {
             () = stopping.cancelled() => {}
-            ended = &mut server => ended?.context("the HTTP server has failed")?,
+            // Not the error of the join, which would quote a panic.
+            ended = &mut server => match ended {
+                Ok(ended) => ended.context("the HTTP server has failed")?,
+                Err(_) => anyhow::bail!("the task of the HTTP server has ended"),
+            },
         }
         let deadline = tokio::time::Instant::now() + self.grace;
         let intake = async {
@@ -296,6 +302,7 @@ fn api_server(
             .wrap(from_fn(http::rate_limit_headers))
             .wrap(from_fn(http::request_context))
             .wrap(from_fn(move |request, next| http_server::guard_body(request_timeout, request, next)))
+            .wrap(from_fn(http::catch_panics))
             .configure(http::configure)
     })
     .workers(workers)

@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use service_kit::panics;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -37,7 +38,8 @@ impl Housekeeping {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(pause) => pause = every,
             }
-            if let Err(error) = self.once(every, &stop).await {
+            let turn = panics::catch_future("housekeeping", self.once(every, &stop)).await;
+            if let Err(error) = turn.unwrap_or_else(|panicked| Err(Failure::Internal(panicked.into()))) {
                 tracing::warn!(%error, "housekeeping waits for its next turn");
             }
             if let Err(error) = self.accounts.store.leases.release(LEASE, self.holder).await {

@@ -7,6 +7,12 @@ use service_kit::prometheus;
 
 use crate::store::PendingEvent;
 
+/// The counter of caught panics, and the places where they are caught.
+pub const PANICS: (&str, &[&str]) = (
+    "user_service_panics_total",
+    &["request", "write", "hash", "password_policy", "relay", "background", "housekeeping", "import", "ops"],
+);
+
 /// What the relay counts.
 #[derive(Clone)]
 pub struct RelayMetrics {

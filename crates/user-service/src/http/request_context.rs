@@ -26,6 +26,7 @@ use super::{
     client_address::TrustedProxies,
     extractor_errors::foreign_problem,
     http_metrics::{HttpMetrics, method_label},
+    panic_boundary,
     problem::Problem,
 };
 use crate::outbox::{Actor, Origin};
@@ -117,11 +118,11 @@ impl FromRequest for RequestContext {
     }
 }
 
-/// The outermost middleware: `App::wrap(middleware::from_fn(request_context))` with a
+/// The middleware around every request: `App::wrap(middleware::from_fn(request_context))` with a
 /// `web::Data<RequestScope>`.
 ///
 /// # Errors
-/// Those of the inner service, as problems and with the headers of every response.
+/// Those of the inner service, as problems and with the headers of every response; `internal` if it panics.
 pub async fn request_context<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -150,7 +151,7 @@ async fn answer<B: MessageBody + 'static>(
     stamp: Stamp,
     mut observation: Observation,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match next.call(request).await {
+    match panic_boundary::answer(request, next).await {
         Ok(response) => {
             let mut response = speak_problems(response.map_into_boxed_body());
             stamp.mark(response.headers_mut());

@@ -45,9 +45,15 @@ async fn slow() -> HttpResponse {
     HttpResponse::Ok().finish()
 }
 
+async fn defective() -> HttpResponse {
+    let quoted = String::from("hunter2");
+    panic!("{quoted}")
+}
+
 async fn refuse<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
     match request.path() {
         "/api/guarded" => Err(Problem::Forbidden.into()),
+        "/api/defective-guard" => panic!("hunter2"),
         "/api/guarded-foreign" => Err(actix_web::error::ErrorInternalServerError("hunter2")),
         _ => next.call(request).await,
     }
@@ -65,6 +71,7 @@ macro_rules! app {
                 .route("/api/leaky", web::get().to(leaky))
                 .route("/api/cached", web::get().to(cached))
                 .route("/api/slow", web::get().to(slow))
+                .route("/api/defective", web::get().to(defective))
                 .route("/page", web::get().to(|| async { "page" }))
                 .default_service(web::to(not_found)),
         )
@@ -100,6 +107,8 @@ async fn every_response_has_its_headers() {
         ("/api/leaky", 500, Some("no-store")),
         ("/api/guarded", 403, Some("no-store")),
         ("/api/guarded-foreign", 500, Some("no-store")),
+        ("/api/defective", 500, Some("no-store")),
+        ("/api/defective-guard", 500, Some("no-store")),
         ("/api/nowhere", 404, Some("no-store")),
         ("/page", 200, None),
     ] {
@@ -131,6 +140,36 @@ async fn an_error_that_is_not_ours_becomes_a_problem_without_its_text() {
         let body = text(response).await;
         assert!(body.contains("/problems/internal") && !body.contains("hunter2"), "{body}");
     }
+}
+
+#[actix_web::test]
+async fn a_panic_of_a_handler_or_a_middleware_is_its_requests_problem_and_counts_as_a_500() {
+    let registry = Registry::new();
+    let metrics = HttpMetrics::register(&registry).unwrap();
+    let app = app!(RequestScope { metrics, ..scope() });
+    for path in ["/api/defective", "/api/defective-guard"] {
+        let response = call!(app, get(path));
+        assert_eq!(response.status(), 500, "{path}");
+        assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), "application/problem+json");
+        let body = text(response).await;
+        assert!(body.contains("/problems/internal") && !body.contains("hunter2"), "{body}");
+    }
+    assert_eq!(call!(app, get("/page")).status(), 200);
+    let report = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    let counted = r#"http_requests_total{method="GET",route="/api/defective",status="5xx"} 1"#;
+    assert!(report.contains(counted), "{report}");
+}
+
+#[actix_web::test]
+async fn a_panic_outside_of_the_request_context_is_its_requests_problem_too() {
+    async fn defective<B: MessageBody>(_: ServiceRequest, _: Next<B>) -> Result<ServiceResponse<B>, Error> {
+        panic!("hunter2")
+    }
+    let app = App::new().wrap(from_fn(defective)).wrap(from_fn(crate::http::catch_panics));
+    let app = test::init_service(app.route("/page", web::get().to(|| async { "page" }))).await;
+    let response = call!(app, get("/page"));
+    assert_eq!(response.status(), 500);
+    assert!(text(response).await.contains("/problems/internal"));
 }
 
 #[actix_web::test]

@@ -6,7 +6,10 @@ use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, time::Duration};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use lru::LruCache;
 use rdkafka::ClientConfig;
-use service_kit::{Clock, Health, Lifecycle, fail_point};
+use service_kit::{
+    Clock, Health, Lifecycle, fail_point,
+    panics::{self, Panicked},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -35,6 +38,9 @@ const ACKNOWLEDGEMENTS: usize = 4_096;
 /// Users whose last published sequence is remembered, so that a list read before an
 /// event was taken off it publishes nothing twice.
 const REMEMBERED: usize = 100_000;
+
+/// The label of the metric of caught panics.
+pub(super) const PLACE: &str = "relay";
 
 /// What the relay is set up with.
 pub struct RelaySettings {
@@ -216,7 +222,7 @@ impl Dispatcher {
     fn start(&mut self, (backlog, source, waiters): Next) {
         let up_to = self.published.get(&Uuid::from(backlog.user)).copied();
         let publisher = Arc::clone(&self.publisher);
-        self.in_flight.push(async move { publisher.publish(backlog, up_to, source, waiters).await }.boxed());
+        self.in_flight.push(async move { publisher.publish_or_park(backlog, up_to, source, waiters).await }.boxed());
     }
 
     fn finish(&mut self, finished: &Finished) {
@@ -244,6 +250,26 @@ struct Publisher {
 }
 
 impl Publisher {
+    /// A user whose list cannot be published without a panic is parked: the same events would do it again,
+    /// in every replica.
+    async fn publish_or_park(
+        &self,
+        backlog: Backlog,
+        up_to: Option<i64>,
+        source: Source,
+        waiters: Vec<Arc<Waiter>>,
+    ) -> Finished {
+        let (user, parked) = (Uuid::from(backlog.user), backlog.parked.clone());
+        let published = panics::catch_future(PLACE, self.publish(backlog, up_to, source, waiters)).await;
+        match published {
+            Ok(finished) => finished,
+            Err(panicked) => {
+                self.park(user, None, panicked.to_string(), parked.as_ref()).await;
+                Finished { user, up_to }
+            }
+        }
+    }
+
     /// In order, each after the broker's word for the one before; stops at the first
     /// that is not taken. `up_to` is the last sequence known to be in the topic.
     async fn publish(
@@ -270,8 +296,11 @@ impl Publisher {
                 }
                 continue;
             }
-            fail_point!("relay.before_publish");
-            match self.producer.publish(user, &event).await {
+            let published = panics::catch_future(PLACE, async {
+                fail_point!("relay.before_publish");
+                self.producer.publish(user, &event).await
+            });
+            match published.await.unwrap_or_else(|panicked: Panicked| Err(Refusal::Event(panicked.to_string()))) {
                 Ok(()) => {
                     self.metrics.observe_published(self.clock.now(), &event);
                     finished.up_to = Some(event.sequence);
@@ -301,16 +330,21 @@ impl Publisher {
                 tracing::warn!(%id, error, "an event was not published; the sweep will");
             }
             Refusal::Event(error) => {
-                let attempts = before.map_or(0, |parked| parked.attempts).saturating_add(1);
-                let pause = Duration::from_secs(10 << u32::try_from(attempts).unwrap_or(0).min(8));
-                let until = self.clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
-                self.metrics.parked.inc();
-                tracing::error!(%user, %id, error, attempts, "the broker refuses an event; its user's events wait");
-                let parked = Parked { until: until.into(), attempts, error };
-                if let Err(error) = self.pending.park(user, &parked).await {
-                    tracing::warn!(%error, "a user could not be parked");
-                }
+                self.park(user, Some(id.into()), error, before).await;
             }
+        }
+    }
+
+    /// `event` is the one that cannot be published, if that is known.
+    async fn park(&self, user: Uuid, event: Option<Uuid>, error: String, before: Option<&Parked>) {
+        let attempts = before.map_or(0, |parked| parked.attempts).saturating_add(1);
+        let pause = Duration::from_secs(10 << u32::try_from(attempts).unwrap_or(0).min(8));
+        let until = self.clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
+        self.metrics.parked.inc();
+        tracing::error!(%user, ?event, error, attempts, "an event cannot be published; its user's events wait");
+        let parked = Parked { until: until.into(), attempts, error };
+        if let Err(error) = self.pending.park(user, &parked).await {
+            tracing::warn!(%error, "a user could not be parked");
         }
     }
 }

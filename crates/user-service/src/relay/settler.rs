@@ -3,10 +3,14 @@
 
 use std::time::Duration;
 
+use service_kit::{fail_point, panics};
 use tokio::sync::mpsc;
 
-use super::work::Settlement;
-use crate::{metrics::RelayMetrics, store::PendingStore};
+use super::{dispatcher::PLACE, work::Settlement};
+use crate::{
+    metrics::RelayMetrics,
+    store::{Acknowledged, PendingStore},
+};
 
 const BATCH: usize = 256;
 /// After a small batch the next one gathers for so long. No request waits for it, and the events
@@ -29,7 +33,7 @@ impl Settler {
     pub(super) async fn run(self, mut acks: mpsc::Receiver<Settlement>) {
         let mut batch = Vec::with_capacity(BATCH);
         while acks.recv_many(&mut batch, BATCH).await > 0 {
-            self.settle(&batch).await;
+            self.settle_all(&batch).await;
             if batch.len() < ENOUGH && acks.len() < ENOUGH {
                 tokio::time::sleep(GATHER).await;
             }
@@ -37,11 +41,25 @@ impl Settler {
         }
     }
 
-    async fn settle(&self, batch: &[Settlement]) {
+    /// A panic leaves only the events of its own user to the sweep: then each user is settled alone. What
+    /// was settled before it is settled again, which changes nothing.
+    async fn settle_all(&self, batch: &[Settlement]) {
         let batch: Vec<_> = batch.iter().map(|settlement| &settlement.acknowledged).collect();
+        if panics::catch_future(PLACE, self.settle(&batch)).await.is_ok() {
+            return;
+        }
+        for one in batch {
+            if panics::catch_future(PLACE, self.settle(&[one])).await.is_err() {
+                self.metrics.settle_failed.inc();
+            }
+        }
+    }
+
+    async fn settle(&self, batch: &[&Acknowledged]) {
+        fail_point!("relay.before_settle");
         let mut pause = FIRST_PAUSE;
         for attempt in 1..=ATTEMPTS {
-            match self.pending.settle(&batch).await {
+            match self.pending.settle(batch).await {
                 Ok(()) => return,
                 Err(error) if attempt == ATTEMPTS => {
                     self.metrics.settle_failed.inc();

@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use bson::DateTime;
-use service_kit::{Clock, mongo::StoreError};
+use service_kit::{Clock, mongo::StoreError, panics};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{topic_watch::TopicState, work::Sweep};
+use super::{dispatcher::PLACE, topic_watch::TopicState, work::Sweep};
 use crate::{
     metrics::RelayMetrics,
     store::{Backlog, LeaseStore, PendingStore},
@@ -42,14 +42,21 @@ impl Sweeper {
     ) {
         let mut failures: u32 = 0;
         while !stop.is_cancelled() {
-            let pause = match self.sweep(&sweeps, &state, &stop).await {
-                Ok(()) => {
+            // A panic is that sweep's: its cause may be one user, and others wait for the next sweep.
+            let swept = panics::catch_future(PLACE, self.sweep(&sweeps, &state, &stop)).await;
+            let failure = match swept {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(panicked) => Some(panicked.to_string()),
+            };
+            let pause = match failure {
+                None => {
                     failures = 0;
                     self.interval
                 }
-                Err(error) => {
+                Some(error) => {
                     failures = failures.saturating_add(1);
-                    tracing::warn!(%error, "the sweep could not read what is pending");
+                    tracing::warn!(error, "the sweep could not read what is pending");
                     (self.interval * 2_u32.pow(failures.min(6))).min(LONGEST_PAUSE)
                 }
             };

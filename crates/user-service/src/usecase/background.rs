@@ -16,7 +16,7 @@ use crate::{
     outbox::Origin,
     store::{AuditRow, Store},
 };
-use service_kit::{Clock, Ids, fail_point};
+use service_kit::{Clock, Ids, fail_point, panics};
 
 const MAIL_REQUESTS: usize = 1_000;
 const AUDIT_ROWS: usize = 1_000;
@@ -144,13 +144,13 @@ impl Background {
 async fn answer_requests(mut mails: mpsc::Receiver<MailRequest>, accounts: &Accounts, stop: &CancellationToken) {
     loop {
         tokio::select! {
-            Some(request) = mails.recv() => serve(accounts, request).await,
+            Some(request) = mails.recv() => alone(serve(accounts, request)).await,
             () = stop.cancelled() => break,
         }
     }
     mails.close();
     while let Some(request) = mails.recv().await {
-        serve(accounts, request).await;
+        alone(serve(accounts, request)).await;
     }
 }
 
@@ -165,11 +165,11 @@ async fn tell_attacks(mut attacks: mpsc::Receiver<UnderAttack>, accounts: &Accou
             () = tokio::time::sleep(NOTED_AFTER) => {}
             () = stop.cancelled() => {}
         }
-        tell(accounts, attack).await;
+        alone(tell(accounts, attack)).await;
     }
     attacks.close();
     while let Some(attack) = attacks.recv().await {
-        tell(accounts, attack).await;
+        alone(tell(accounts, attack)).await;
     }
 }
 
@@ -187,13 +187,18 @@ async fn write_notes(mut audit: mpsc::Receiver<AuditRow>, accounts: &Accounts, s
             () = stop.cancelled() => {}
         }
         for row in batch.drain(..) {
-            write(accounts, &row).await;
+            alone(write(accounts, &row)).await;
         }
     }
     audit.close();
     while let Some(row) = audit.recv().await {
-        write(accounts, &row).await;
+        alone(write(accounts, &row)).await;
     }
+}
+
+/// Handles one item: its panic, which is logged and counted, is the end of that item only.
+async fn alone(item: impl Future<Output = ()>) {
+    let _ = panics::catch_future("background", item).await;
 }
 
 async fn serve(accounts: &Accounts, request: MailRequest) {

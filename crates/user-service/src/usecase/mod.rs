@@ -39,7 +39,7 @@ mod who;
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use service_kit::{Clock, Ids};
+use service_kit::{Clock, Ids, panics};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -161,16 +161,23 @@ impl Writes {
         self.tasks.wait().await;
     }
 
-    async fn to_the_end<T: Send + 'static>(&self, write: impl Future<Output = T> + Send + 'static) -> T {
+    /// A panic of the write is a failure of who asked for it; what it has written by then stays.
+    async fn to_the_end<T, E>(&self, write: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Failure> + Send + 'static,
+    {
         // Not for long: each write has the deadlines of its operations. Who goes away here has
         // written nothing.
         let room = Arc::clone(&self.room).acquire_owned().await;
         let write = async move {
             let _room = room.expect("the semaphore is never closed");
-            with_standing(write).await
+            panics::catch_future("write", with_standing(write)).await
         };
         let task = self.tasks.spawn_on(write.in_current_span(), &self.runtime);
-        let (output, standing) = task.await.expect("a write is never aborted, and a panic ends the process");
+        // The other error of a task is that its runtime ends.
+        let written = task.await.map_err(|_| Failure::unavailable("shutting down"))?;
+        let (output, standing) = written.map_err(|panicked| Failure::Internal(panicked.into()))?;
         standing.into_iter().for_each(throttle::tell);
         output
     }

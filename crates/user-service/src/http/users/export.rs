@@ -15,6 +15,7 @@ use super::export_body::{ExportBody, ExportHead, ExportedSessionBody};
 use crate::{
     http::{
         audit_body::AuditEntryBody,
+        panic_boundary::catch_panics_of_body,
         problem::Problem,
         refusals::{NotSignedIn, TryLater},
         signed_in_caller::SignedInCaller,
@@ -46,6 +47,7 @@ pub(in crate::http) async fn get(
         .chain(elements(audit.map_ok(bodies::<_, AuditEntryBody>)))
         .chain(text("]}\n".to_owned()))
         .inspect_err(|error| tracing::warn!(%error, "an export broke off"));
+    let body = catch_panics_of_body(body);
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"my-account.json\""))

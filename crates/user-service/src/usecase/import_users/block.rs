@@ -11,11 +11,13 @@ use super::{
     seen::{Keys, keys_of},
 };
 use crate::store::{Holder, UserRecord};
-use service_kit::mongo::StoreError;
+use service_kit::{fail_point, mongo::StoreError, panics};
 
 /// How often a block is tried while the database is away, and the first pause between.
 const TRIES: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(250);
+/// Of a line at which the code panicked.
+const NOT_PROCESSED: &str = "This line meets a defect of the program, whose log has the place.";
 
 /// A block whose lines are decided; in a dry run also what a later line may not have again.
 #[derive(Default)]
@@ -37,14 +39,18 @@ pub(super) async fn decide(
     let read = tokio::task::spawn_blocking(move || {
         let (mut users, mut refused) = (Vec::with_capacity(block.lines.len()), Vec::new());
         for line in block.lines {
-            match reader.read(&line, now) {
+            let read = panics::catch("import", || {
+                fail_point!("import.read_line");
+                reader.read(&line, now)
+            });
+            match read.unwrap_or_else(|_| Err(vec![Mistake::whole("processing-failed", NOT_PROCESSED)])) {
                 Ok(user) => users.push((line.number, user)),
                 Err(errors) => refused.push(RefusedLine { line: line.number, errors }),
             }
         }
         (users, refused)
     });
-    let (users, refused) = read.await.expect("a panic ends the process, and nobody aborts the task");
+    let (users, refused) = read.await.expect("the task is not aborted, and a panic outside of a line ends the process");
     decided.step.refused = refused;
     let lines: Vec<u64> = users.iter().map(|(line, _)| *line).collect();
     let users: Vec<UserRecord> = users.into_iter().map(|(_, user)| user).collect();

@@ -203,7 +203,7 @@ impl Running {
                 let block = block.map_err(ImportError::Read)?;
                 block::decide(importer, accounts, block, dry_run).await
             });
-            async move { task.await.expect("a panic ends the process, and nobody aborts the task") }
+            async move { task.await.expect("the task is not aborted, and its panic ends the process") }
         });
         // In the order of the file, although they are under way together.
         let mut decided = decided.buffered(at_once());
