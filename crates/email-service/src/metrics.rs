@@ -4,9 +4,12 @@
 use std::time::Duration;
 
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
-use service_kit::prometheus;
+use service_kit::{panics, prometheus};
 
 use crate::{ledger::State, plan::Template};
+
+/// The counter of caught panics, and the places where they are caught.
+const PANICS: (&str, &[&str]) = ("email_panics_total", &["record", "mail", "ops"]);
 
 /// Handles to the metrics. Clones share them.
 #[derive(Clone)]
@@ -90,6 +93,7 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
+        panics::register(&registry, PANICS.0, PANICS.1).expect("it is the first of the registry");
         let make = Make(&registry);
         Self {
             records: make.counters(

@@ -1,7 +1,7 @@
 //! Records that were read together, and how they become durable: all of them, or none
 //! counts as read.
 
-use std::{num::NonZero, panic::resume_unwind, sync::Arc, thread, time::Duration};
+use std::{num::NonZero, sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
 use service_kit::{Clock, mongo::StoreError};
@@ -78,7 +78,8 @@ fn decisions(records: &[Record], reader: &Reader, now: Timestamp) -> Vec<Decisio
         let mut decisions = decide(own);
         for (part, thread) in others {
             decisions.extend(match thread {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                // A panic outside of one record's decision has ended the process.
+                Ok(thread) => thread.join().unwrap_or_else(|_| decide(part)),
                 // The system gives no thread.
                 Err(_) => decide(part),
             });

@@ -18,9 +18,9 @@ use rdkafka::{
     ClientConfig, Message as _,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{BorrowedMessage, Headers as _},
+    message::{BorrowedHeaders, BorrowedMessage, Headers as _},
 };
-use service_kit::{CheckState, Clock, Health, fail_point};
+use service_kit::{CheckState, Clock, Health, fail_point, panics};
 use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +43,8 @@ const POLL: Duration = Duration::from_millis(100);
 const WRITE_PATIENCE: Duration = Duration::from_secs(1);
 const MAX_RECORDS: usize = 500;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Headers of one record whose names cannot be read; what follows them is left out too.
+const MAX_UNREADABLE: u32 = 4;
 /// After a stop, a batch that is being written is given this long.
 const LAST_CHANCE: Duration = Duration::from_secs(5);
 /// The brokers are asked once whether they are there, and have so long for the answer.
@@ -338,11 +340,7 @@ impl Taken {
 }
 
 fn record_of(message: &BorrowedMessage<'_>) -> Record {
-    let headers = message.headers().map(|headers| {
-        let copy =
-            |header: rdkafka::message::Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
-        headers.iter().map(copy).collect()
-    });
+    let headers = message.headers().map(headers_of);
     Record {
         topic: message.topic().to_owned(),
         partition: message.partition(),
@@ -352,6 +350,22 @@ fn record_of(message: &BorrowedMessage<'_>) -> Record {
         headers: headers.unwrap_or_default(),
         value: message.payload().map(<[u8]>::to_vec),
     }
+}
+
+/// A header whose name is not UTF-8 is left out: rdkafka panics at it, and none of ours has such a name.
+fn headers_of(headers: &BorrowedHeaders) -> Vec<(String, Option<Vec<u8>>)> {
+    let (mut read, mut unreadable) = (Vec::new(), 0);
+    for index in 0..headers.count() {
+        match panics::catch("record", || headers.try_get(index)) {
+            Ok(header) => read.extend(header.map(|it| (it.key.to_owned(), it.value.map(<[u8]>::to_vec)))),
+            Err(_) => unreadable += 1,
+        }
+        // Each costs a backtrace: a record made of them is not to hold up its neighbours.
+        if unreadable == MAX_UNREADABLE {
+            break;
+        }
+    }
+    read
 }
 
 /// Pauses whatever is assigned now. An error means that it is not assigned any more.

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use events::{Decoded, Event, sealing::KeyRing};
 use jiff::{SignedDuration, Timestamp};
+use service_kit::{fail_point, panics};
 
 use crate::{
     ledger::{NewMail, Record},
     plan::{PlannedMail, plan},
 };
+
+/// The reason of a record at which the code panicked: a defect of the program, not of the record.
+pub const PROCESSING_FAILED: &str = "processing-failed";
 
 /// What a record asks for.
 #[derive(Debug, PartialEq)]
@@ -44,9 +48,17 @@ impl Reader {
         &self.instance
     }
 
-    /// Decides at `now`.
+    /// Decides at `now`. A panic is this record's end only.
     #[must_use]
     pub fn decide(&self, record: &Record, now: Timestamp) -> Decision {
+        let decided = panics::catch("record", || {
+            fail_point!("ingest.decide");
+            self.decide_record(record, now)
+        });
+        decided.unwrap_or_else(|panicked| Decision::Dead { reason: PROCESSING_FAILED, detail: panicked.to_string() })
+    }
+
+    fn decide_record(&self, record: &Record, now: Timestamp) -> Decision {
         let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
         match events::decode(headers, record.key.as_deref(), record.value.as_deref()) {
             Ok(Decoded::Event(event)) => self.decide_event(&event, now),

@@ -166,7 +166,8 @@ impl Endpoint {
             let host = self.server.host.clone();
             match tokio::task::spawn_blocking(move || TlsParameters::new(host)).await {
                 Ok(made) => made.map_err(|error| failed("TLS", error)),
-                Err(error) => Err(failed("TLS", error)),
+                // Not the error of the join, which would quote a panic.
+                Err(_) => Err(failed("TLS", "the certificates could not be read")),
             }
         };
         self.tls.get_or_try_init(make).await.cloned()

@@ -10,14 +10,24 @@
 //! the two stands one compare-and-set: no byte of the body is written unless the row is
 //! known to say `data` under our epoch.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use events::{
     SealedToken,
     sealing::{KeyRing, OpenError},
 };
 use secrecy::SecretString;
-use service_kit::{Clock, fail_point, mongo::StoreError};
+use service_kit::{
+    Clock, fail_point,
+    mongo::StoreError,
+    panics::{self, Panicked},
+};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +52,9 @@ const LAST_CHANCE: Duration = Duration::from_secs(2);
 const AFTER_RELAY_TROUBLE: Duration = Duration::from_secs(30);
 /// A mail that met no server comes back after this; the breaker keeps it longer.
 const AFTER_NO_SERVER: Duration = Duration::from_secs(1);
+
+/// The label of the metric of caught panics.
+const PLACE: &str = "mail";
 
 /// What sending needs. Shared by all sends.
 pub struct Sender {
@@ -85,18 +98,45 @@ enum NotComposed {
 }
 
 impl Sender {
-    /// Sends `job`, which the caller has claimed, and writes down what became of it.
+    /// Sends `job`, which the caller has claimed, and writes down what became of it. A panic is the
+    /// failure of this mail only.
     pub async fn send(&self, job: &MailJob) {
         let started = Instant::now();
-        let outcome = tokio::select! {
-            biased;
-            outcome = self.deliver(job) => outcome,
-            () = self.keep_lease(job) => SendOutcome::Lost,
+        let at_fence = AtomicBool::new(false);
+        let sent = panics::catch_future(PLACE, self.hold(job, self.deliver(job, &at_fence))).await;
+        let outcome = match sent {
+            Ok(outcome) => outcome,
+            Err(panicked) => {
+                let failed = self.panicked(job, at_fence.into_inner(), &panicked);
+                // Otherwise the lease ends, and recovery moves the mail on.
+                panics::catch_future(PLACE, self.hold(job, failed)).await.unwrap_or(SendOutcome::Lost)
+            }
         };
         self.metrics.send_outcome(job.template, outcome, started.elapsed());
     }
 
-    async fn deliver(&self, job: &MailJob) -> SendOutcome {
+    /// Keeps the lease while the work on a mail lasts.
+    async fn hold(&self, job: &MailJob, work: impl Future<Output = SendOutcome>) -> SendOutcome {
+        tokio::select! {
+            biased;
+            outcome = work => outcome,
+            () = self.keep_lease(job) => SendOutcome::Lost,
+        }
+    }
+
+    /// Before the fence the mail has failed. From the fence on it may have been accepted. If the row does not
+    /// say `data` the flip itself has panicked: no byte of the body was written, and recovery queues the mail.
+    async fn panicked(&self, job: &MailJob, at_fence: bool, panicked: &Panicked) -> SendOutcome {
+        let note = panicked.to_string();
+        if !at_fence {
+            return self.fail(job, &note, None).await;
+        }
+        tracing::warn!(note, "it is not known whether the mail was accepted");
+        self.settled(job, SendOutcome::Unknown, || self.ledger.unknown(job, &note)).await
+    }
+
+    async fn deliver(&self, job: &MailJob, at_fence: &AtomicBool) -> SendOutcome {
+        fail_point!("sender.before_compose");
         if job.expires_at <= self.clock.now() {
             return self.settled(job, SendOutcome::Expired, || self.ledger.expired(job)).await;
         }
@@ -111,7 +151,7 @@ impl Sender {
             () = self.last_chance() => Err(NotOpened::Stopping),
         };
         match opened {
-            Ok((transaction, turn)) => self.cross(job, &mail, transaction, turn).await,
+            Ok((transaction, turn)) => self.cross(job, &mail, transaction, turn, at_fence).await,
             Err(why) => self.not_opened(job, why).await,
         }
     }
@@ -189,13 +229,21 @@ impl Sender {
     }
 
     /// The fence, and what lies behind it. Never cancelled.
-    async fn cross(&self, job: &MailJob, mail: &ComposedMail, transaction: OpenTransaction, turn: Turn) -> SendOutcome {
+    async fn cross(
+        &self,
+        job: &MailJob,
+        mail: &ComposedMail,
+        transaction: OpenTransaction,
+        turn: Turn,
+        at_fence: &AtomicBool,
+    ) -> SendOutcome {
         if job.expires_at <= self.clock.now() {
             drop(transaction);
             return self.settled(job, SendOutcome::Expired, || self.ledger.expired(job)).await;
         }
         fail_point!("sender.before_flip");
         let flip_sent = Instant::now();
+        at_fence.store(true, Ordering::Relaxed);
         match self.ledger.flip(job, self.lease).await {
             // A process that slept since then may have been given up already.
             Ok(true) if flip_sent.elapsed() < self.lease => {}
