@@ -308,6 +308,9 @@ pub struct Limits {
     /// The topic was made anew during the run: the earlier records are gone, so nothing is
     /// said about what ought to be in it.
     pub topic_replaced: bool,
+    /// The code was made to panic: a good record may be a dead letter for that reason.
+    #[serde(default)]
+    pub panics: bool,
 }
 
 impl std::fmt::Debug for Secret {

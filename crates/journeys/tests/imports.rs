@@ -281,6 +281,23 @@ fn said_by(output: &Output) -> (Option<i32>, bool, bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_line_at_which_the_code_panics_is_refused_and_the_others_are_imported() {
+    const SAID: &str = "what-the-panic-of-an-import-says";
+    let world = World::new(&Stack::from_env(), "line-panic").await;
+    let files = Files::new();
+    let file = files.write("users.ndjson", &["ann", "bob", "cyd"].map(|name| line(&world, name)));
+    let spec = world.user_service().fail_points(&format!("import.read_line=1*off->1*panic({SAID})->off"));
+    let output = spec.command(&["users", "import", &file, "--json"]).await;
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("panic in thread") && !error.contains(SAID), "{error}");
+    let lines = objects(&said(&output, 1));
+    let [refused, done] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((&refused["line"], &refused["errors"][0]["code"]), (&json!(2), &json!("processing-failed")));
+    assert_eq!((&done["imported"], &done["refused"]), (&json!(2), &json!(1)));
+    assert_eq!(documents(&world, "users").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_is_killed_goes_on_and_nobody_is_there_twice() {
     const PEOPLE: usize = 4_500;
     let stack = Stack::from_env();

@@ -299,6 +299,14 @@ fn a_good_record_among_the_dead_letters_breaks_i8() {
     breaks_only(Promise::I8, "a record that can be processed is a dead letter", &history);
     history.dead_letters.last_mut().unwrap().reason = "sealed-mismatch".into();
     check(&history).assert();
+    // The program's own failure is one too, unless the run is made to panic.
+    history.dead_letters.last_mut().unwrap().reason = "processing-failed".into();
+    breaks_only(Promise::I8, "a record that can be processed is a dead letter", &history);
+    history.limits.panics = true;
+    check(&history).assert();
+    let again = history.dead_letters.last().unwrap().clone();
+    history.dead_letters.push(again);
+    breaks_only(Promise::I8, "a record that can be processed is a dead letter", &history);
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod consumer;
 mod kafka;
 mod mail_scene;
 mod mongodb;
+mod panics;
+mod raw_record;
 mod setup;
 mod smtp;
 mod user_service;

@@ -1,0 +1,114 @@
+//! One record written with Kafka's own protocol: rdkafka cannot write what it cannot read.
+
+use std::time::Duration;
+
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+};
+use test_support::{DEADLINE, eventually};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// A header by its bytes.
+pub(crate) type RawHeader<'a> = (&'a [u8], &'a [u8]);
+
+/// Writes a record into a partition.
+///
+/// # Panics
+/// When the broker does not take it.
+pub(crate) async fn write(
+    brokers: &str,
+    topic: &str,
+    partition: i32,
+    key: &[u8],
+    value: &[u8],
+    headers: &[RawHeader<'_>],
+) {
+    let batch = batch(key, value, headers);
+    let mut request = Vec::new();
+    // Produce, version 3, correlation 1, no client id, no transaction, acks of all, 10 s, one topic.
+    put(&mut request, &[&0_i16.to_be_bytes(), &3_i16.to_be_bytes(), &1_i32.to_be_bytes(), &(-1_i16).to_be_bytes()]);
+    put(&mut request, &[&(-1_i16).to_be_bytes(), &(-1_i16).to_be_bytes(), &10_000_i32.to_be_bytes()]);
+    put(&mut request, &[&1_i32.to_be_bytes(), &i16::try_from(topic.len()).expect("short").to_be_bytes()]);
+    put(&mut request, &[topic.as_bytes(), &1_i32.to_be_bytes(), &partition.to_be_bytes(), &length(&batch), &batch]);
+
+    let leader = eventually(DEADLINE, "the partition's leader", async || leader(brokers, topic, partition)).await;
+    let mut broker = TcpStream::connect(leader).await.expect("the broker listens");
+    broker.write_all(&length(&request)).await.expect("the broker reads");
+    broker.write_all(&request).await.expect("the broker reads");
+    let size = broker.read_i32().await.expect("the broker answers");
+    let mut answer = vec![0; usize::try_from(size).expect("a size")];
+    broker.read_exact(&mut answer).await.expect("the broker answers");
+    // Correlation, one topic with its name, one partition with its number; then the error.
+    let error = 4 + 4 + 2 + topic.len() + 4 + 4;
+    assert_eq!(&answer[error..error + 2], [0, 0], "the broker refuses the record: {answer:?}");
+}
+
+/// Where the partition's leader listens. Blocks its thread for a moment.
+fn leader(brokers: &str, topic: &str, partition: i32) -> Option<(String, u16)> {
+    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers).create().ok()?;
+    let metadata = client.fetch_metadata(Some(topic), Duration::from_secs(2)).ok()?;
+    let leader = metadata.topics().first()?.partitions().iter().find(|it| it.id() == partition)?.leader();
+    let broker = metadata.brokers().iter().find(|broker| broker.id() == leader)?;
+    Some((broker.host().to_owned(), u16::try_from(broker.port()).ok()?))
+}
+
+/// A batch of one record, in the format of version 2.
+fn batch(key: &[u8], value: &[u8], headers: &[RawHeader<'_>]) -> Vec<u8> {
+    let mut record = vec![0, 0, 0];
+    for part in [key, value] {
+        varint(&mut record, part.len());
+        record.extend_from_slice(part);
+    }
+    varint(&mut record, headers.len());
+    for part in headers.iter().flat_map(|(name, value)| [*name, *value]) {
+        varint(&mut record, part.len());
+        record.extend_from_slice(part);
+    }
+    let now = service_kit::Clock::system().now().as_millisecond().to_be_bytes();
+    let mut checked = Vec::new();
+    // Attributes, last offset, first and last timestamp, no idempotent producer, one record.
+    put(&mut checked, &[&0_i16.to_be_bytes(), &0_i32.to_be_bytes(), &now, &now]);
+    put(&mut checked, &[&(-1_i64).to_be_bytes(), &(-1_i16).to_be_bytes(), &(-1_i32).to_be_bytes()]);
+    put(&mut checked, &[&1_i32.to_be_bytes()]);
+    varint(&mut checked, record.len());
+    checked.extend_from_slice(&record);
+
+    let mut rest = Vec::new();
+    // The leader's epoch, the version.
+    put(&mut rest, &[&(-1_i32).to_be_bytes(), &[2], &crc32c(&checked).to_be_bytes(), &checked]);
+    let mut batch = Vec::new();
+    put(&mut batch, &[&0_i64.to_be_bytes(), &length(&rest), &rest]);
+    batch
+}
+
+fn put(bytes: &mut Vec<u8>, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+}
+
+fn length(bytes: &[u8]) -> [u8; 4] {
+    i32::try_from(bytes.len()).expect("short").to_be_bytes()
+}
+
+/// Zigzag, and seven bits a byte.
+fn varint(bytes: &mut Vec<u8>, number: usize) {
+    let mut left = number * 2;
+    while left >= 0x80 {
+        bytes.push(u8::try_from(left & 0x7f).expect("seven bits") | 0x80);
+        left >>= 7;
+    }
+    bytes.push(u8::try_from(left).expect("seven bits"));
+}
+
+fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}
+
+#[test]
+fn the_checksum_is_crc32c() {
+    assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+}
