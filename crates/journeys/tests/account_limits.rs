@@ -9,7 +9,7 @@ use test_support::{Answer, Api, Person, ServiceSpec, Stack, Tokens, World, remem
 
 const EMAIL: &str = "/api/users/me/email";
 
-/// Limits on, networks played by `X-Forwarded-For`, waits so long that none ends by chance, cheap hashes.
+/// Switches the limits on, with networks told by `X-Forwarded-For`, waits too long to end by chance, and cheap hashes.
 fn limited(world: &World) -> ServiceSpec {
     let spec = world.user_service().set("LIMITS__ENABLED", "true").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
     let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
@@ -25,8 +25,8 @@ async fn sign_in(api: &Api, address: &str, person: &Person) -> Answer {
     from(api, address, "/api/auth/login", &body).await
 }
 
-/// A signed-in client; the account is registered from a network of its own.
-async fn somebody(world: &World, api: &Api, name: &str, network: u8) -> (Person, Api) {
+/// Registers a user from a network of its own and returns the signed-in client.
+async fn signed_in_user(world: &World, api: &Api, name: &str, network: u8) -> (Person, Api) {
     let person = world.person(name);
     let address = format!("203.0.113.{network}");
     let _ = from(api, &address, "/api/users", &person.registration()).await.expect(201);
@@ -44,8 +44,8 @@ async fn changes_of_a_profile_are_limited_and_ending_sessions_is_not() {
     let spec = limited(&world).set("LIMITS__PROFILE_CHANGES_PER_ACCOUNT", "6");
     let service = spec.set("LIMITS__USERNAME_CHANGES_PER_ACCOUNT", "2").start().await;
     let api = service.api();
-    let (ada, me) = somebody(&world, &api, "ada", 1).await;
-    let (eve, eves) = somebody(&world, &api, "eve", 2).await;
+    let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
+    let (eve, eves) = signed_in_user(&world, &api, "eve", 2).await;
     let path = "/api/users/me";
 
     let rename = async |name: String| me.patch(path, &json!({ "username": name })).await;
@@ -87,7 +87,7 @@ async fn changes_of_password_and_second_factor_are_limited_for_each_account() {
     let spec = limited(&world).set("LIMITS__PASSWORD_CHANGES_PER_ACCOUNT", "2");
     let service = spec.set("LIMITS__SECOND_FACTOR_CHANGES_PER_ACCOUNT", "2").start().await;
     let api = service.api();
-    let (ada, me) = somebody(&world, &api, "ada", 1).await;
+    let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
     let start = async |password: &str| me.post("/api/users/me/totp", &json!({ "password": password })).await;
     let change = async |current: &str, new: &str| {
         remember_secret("password", new);
@@ -117,8 +117,8 @@ async fn one_account_cannot_send_mails_to_others_by_changes_of_its_address() {
     let world = World::new(&Stack::from_env(), "bomb").await;
     let service = limited(&world).start().await;
     let api = service.api();
-    let (ada, me) = somebody(&world, &api, "ada", 1).await;
-    let (eve, eves) = somebody(&world, &api, "eve", 2).await;
+    let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
+    let (eve, eves) = signed_in_user(&world, &api, "eve", 2).await;
     let ask = async |me: &Api, person: &Person, new: &str, from: u8| {
         let request = me.request(Method::PUT, EMAIL).header("x-forwarded-for", format!("198.51.100.{from}"));
         me.send(request.json(&json!({ "newEmail": new, "password": person.password }))).await
@@ -134,7 +134,7 @@ async fn one_account_cannot_send_mails_to_others_by_changes_of_its_address() {
     assert_eq!(policy(&held), "\"email-change\";q=5;w=3600");
 
     // The mailbox is protected from several accounts, whatever follows the plus.
-    let (bob, bobs) = somebody(&world, &api, "bob", 3).await;
+    let (bob, bobs) = signed_in_user(&world, &api, "bob", 3).await;
     let tagged = |n: u8| {
         let address = world.address("one");
         let (local, domain) = address.split_once('@').expect("an address has an @");

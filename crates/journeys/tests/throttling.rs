@@ -643,7 +643,7 @@ async fn a_known_network_has_one_count_of_wrong_codes_for_all_of_its_addresses_a
         from(&api, address, "/api/auth/login/totp", &json!({ "mfaToken": token, "code": code })).await
     };
 
-    // Somebody in the neighbourhood has the password, and an address for each guess.
+    // An attacker in the neighbourhood has the password, and an address for each guess.
     for last in 101..104 {
         let _ = second_step(&format!("203.0.113.{last}"), "abc-def").await.expect_problem(401, "invalid-credentials");
     }
@@ -677,13 +677,13 @@ async fn only_the_named_header_says_where_a_client_comes_from() {
         let (one, two) = (world.address(&format!("one-{header}")), world.address(&format!("two-{header}")));
         let mut statuses = Vec::new();
         for last in 1..=4 {
-            // What the client makes up beside what the proxy says.
+            // The client invents a header beside the one that the proxy sets.
             let invented = if other == "forwarded" { format!("for=192.0.2.{last}") } else { format!("192.0.2.{last}") };
             let headers = [(header, "198.51.100.1".to_owned()), (other, invented)];
             statuses.push(guess_with(&api, headers, &one).await);
         }
         assert_eq!(statuses, [401, 401, 429, 429], "{header}");
-        // Nor does it make the proxy's own address count, which is everybody's.
+        // An invented header does not make the proxy's own address count either: all clients share that one.
         for last in 1..=4 {
             let headers = [(header, format!("198.51.100.{last}")), (other, "for=192.0.2.1".to_owned())];
             assert_eq!(guess_with(&api, headers, &two).await, 401, "{header}");

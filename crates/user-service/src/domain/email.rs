@@ -93,8 +93,8 @@ impl Email {
         &self.key
     }
 
-    /// The key of the mailbox that mail to this address most likely ends in: the key without `+tag`. It decides how
-    /// many mails are sent, never whether two addresses are the same.
+    /// Returns the key of the mailbox that mail to this address most likely ends in: the key without `+tag`. It decides
+    /// how many mails are sent, never whether two addresses are the same.
     #[must_use]
     pub fn mailbox(&self) -> String {
         let (local, domain) = self.key.rsplit_once('@').unwrap_or((&self.key, ""));

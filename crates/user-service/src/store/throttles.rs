@@ -130,7 +130,7 @@ impl ThrottleStore {
         Ok(within(self.deadline, self.collection.delete_many(filter)).await?.deleted_count)
     }
 
-    /// Leaves a mark that counts nothing, for so long by the database's clock.
+    /// Writes a mark that counts nothing and lives for `lives`, by the database's clock.
     pub async fn mark(&self, key: ThrottleKey, epoch: i64, lives: Duration) -> Result<(), StoreError> {
         let expires = doc! { "$add": ["$$NOW", millis(lives)] };
         let fields = doc! { "schemaVersion": SCHEMA_VERSION, "epoch": epoch, "level": 0.0, "at": "$$NOW" };
@@ -140,7 +140,7 @@ impl ThrottleStore {
         Ok(())
     }
 
-    /// Whether the subject has a mark of this epoch, or the one `kept`, whose time is not over; not counting `without`.
+    /// Returns whether the subject has a living mark of this epoch, or the mark `kept`; `without` does not count.
     pub async fn is_marked(
         &self,
         subject: [u8; 16],
@@ -174,7 +174,7 @@ impl ThrottleStore {
     }
 }
 
-/// The ids of all rows of a subject.
+/// Returns the range of the ids of all rows of a subject.
 fn of_subject(subject: [u8; 16]) -> Document {
     let id = |part| ThrottleKey { subject, part }.id();
     doc! { "$gte": id([0; 16]), "$lte": id([0xff; 16]) }

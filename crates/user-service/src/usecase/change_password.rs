@@ -80,8 +80,8 @@ pub async fn change_password(
 }
 
 impl Accounts {
-    /// The hash that the present password was verified against, and that of the new one. A new password that is
-    /// refused counts as an attempt of this session, because judging it is work.
+    /// Returns the hash that the present password was verified against, and the hash of the new one. A new password that
+    /// is refused counts as an attempt of this session, because judging it is work.
     async fn judge_change(
         &self,
         caller: &Caller,

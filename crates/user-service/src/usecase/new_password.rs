@@ -40,7 +40,7 @@ impl Passwords {
         self.0.policy.min_length()
     }
 
-    /// The normal form of what somebody chooses, if it has a possible length: cheap, so it is asked before any limit.
+    /// Returns the normal form of a new password, if it has a possible length: cheap, so it comes before any limit.
     ///
     /// # Errors
     /// `too-short` or `too-long`.
@@ -63,7 +63,7 @@ impl Passwords {
 
 impl Accounts {
     /// Takes a password that somebody chooses, or says everything that speaks against
-    /// it. `own` are texts that are theirs, of bounded length: user name, address, display
+    /// it. `own` are texts that are theirs, of bounded length: username, address, display
     /// name, as they were parsed. The work takes milliseconds, so it comes after the rate
     /// limit, on a thread that serves no requests.
     ///

@@ -21,14 +21,14 @@ pub enum Reauthentication {
     Failure(#[from] Failure),
 }
 
-/// Who asks for a password to be verified: from where, and for which account.
+/// Returns who asks for a password to be verified: the network, and the account.
 pub(super) fn requester(user: Option<&UserRecord>, origin: &Origin) -> Requester {
     Requester { network: network(origin), account: user.map(|user| user.id.into()) }
 }
 
 impl Accounts {
-    /// As [`reauthenticate`](Self::reauthenticate), for a change that is limited for each account. What does not pass
-    /// the password is no change, so that a stolen session uses nothing up.
+    /// Verifies the password as [`reauthenticate`](Self::reauthenticate) does, for a change that is limited for each
+    /// account. A wrong password takes the charge back, so that a stolen session uses nothing up.
     pub(super) async fn reauthenticate_for(
         &self,
         write: AccountWrite,
@@ -52,7 +52,7 @@ impl Accounts {
         self.verify_charged(caller, password, &charged, origin).await
     }
 
-    /// As [`reauthenticate`](Self::reauthenticate), for an attempt that was charged already.
+    /// Verifies the password of an attempt that was charged already.
     pub(super) async fn verify_charged(
         &self,
         caller: &Caller,

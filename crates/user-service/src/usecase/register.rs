@@ -27,7 +27,7 @@ use service_kit::{fail_point, mongo::StoreError};
 /// How long an `Idempotency-Key` is honoured.
 const IDEMPOTENCY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What somebody registers with: of bounded length, and not judged yet by the rules for passwords and attributes.
+/// A registration whose syntax is right: all parts have bounded lengths. The rules for passwords and attributes have not judged it yet.
 pub struct Registration {
     pub username: Username,
     pub email: Email,
@@ -81,14 +81,14 @@ pub async fn register(
         Err(RegisterError::UsernameTaken | RegisterError::IdempotencyKeyReused) => {
             accounts.throttle.no_mail(&charged).await;
         }
-        // Whoever is told to choose another password has not registered yet.
+        // Nothing was registered: the user is told to choose another password, or to try again.
         Err(RegisterError::Refused { .. } | RegisterError::Failure(_)) => accounts.throttle.take_back(&charged).await,
         Ok(_) | Err(RegisterError::EmailTaken) => {}
     }
     registered
 }
 
-/// What is work, and so comes after the limits: the rules for passwords and attributes, then the hash.
+/// Does what is expensive, and so comes after the limits: the rules for passwords and attributes, then the hash.
 async fn judge_and_insert(
     accounts: &Arc<Accounts>,
     mut registration: Registration,
@@ -151,8 +151,8 @@ impl Accounts {
         }
     }
 
-    /// The account that the same request made before. A replay verifies a password, so it is charged and held as a
-    /// login is: else it would be a way to guess.
+    /// Returns the account that the same request made before. A replay verifies a password, so it is charged and held as
+    /// a login is: otherwise it would be a way to guess.
     async fn replayed(&self, registration: &Registration, origin: &Origin) -> Result<Option<User>, RegisterError> {
         let Some(key) = &registration.idempotency_key else { return Ok(None) };
         let Some(holder) = self.holder_of_key(key, registration).await? else { return Ok(None) };
@@ -189,7 +189,7 @@ impl Accounts {
         }
     }
 
-    /// The account that was registered under this key. The release before stored keys as they were sent, for all
+    /// Returns the account that was registered under this key. The release before stored keys as they were sent, for all
     /// clients together: such a key counts only for the same address or the same request. They are gone 24 h after
     /// the last replica of that release.
     async fn holder_of_key(
@@ -209,8 +209,8 @@ impl Accounts {
         }))
     }
 
-    /// What a key is stored as: bound to the address, because clients do not know of one another's keys, and a keyed
-    /// hash, because a key may be anything.
+    /// Returns the stored form of a key: bound to the address, because clients do not know each other's keys, and hashed
+    /// under a key, because it may be anything.
     fn stored_key(&self, key: &IdempotencyKey, email: &Email) -> String {
         let derived = self.keys.derive("idempotency-key/v1");
         let mut mac = Hmac::<Sha256>::new_from_slice(derived.as_slice()).expect("HMAC takes a key of any length");

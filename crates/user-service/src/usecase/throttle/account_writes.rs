@@ -10,7 +10,7 @@ use crate::{store::ThrottleKey, usecase::Failure};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A kind of change, with a quota of its own for each account.
+/// A kind of change; each kind has a quota of its own for each account.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::usecase) enum AccountWrite {
     Profile,
@@ -24,7 +24,7 @@ pub(in crate::usecase) enum AccountWrite {
 }
 
 impl Throttle {
-    /// Changes of this account. To be charged before the work and taken back if it comes to nothing.
+    /// Charges changes to this account. The caller charges them before the work and takes them back if nothing changes.
     ///
     /// # Errors
     /// [`Failure::RateLimited`], or the database is away.

@@ -12,8 +12,8 @@ use crate::store::{SessionRow, SessionRule, ThrottleKey};
 const ENDED: &str = "ended-session";
 
 impl Throttle {
-    /// Remembers one for as long as its access tokens can live. If that cannot be written the session has ended all
-    /// the same.
+    /// Remembers an ended session for as long as its access tokens can live. If that cannot be written the session has
+    /// ended all the same.
     pub(in crate::usecase) async fn remember_ended_session(&self, ended: &SessionRow, access_token_ttl: Duration) {
         let key = self.ended(ended.user_id.into(), ended.id.into());
         if let Err(error) = self.store.mark(key, ended.epoch, access_token_ttl).await {
@@ -21,7 +21,7 @@ impl Throttle {
         }
     }
 
-    /// Whether an access token of a session that has ended may still be good, but for the session `without`.
+    /// Returns whether an access token of an ended session, other than `without`, may still be valid.
     pub(in crate::usecase) async fn session_ended_lately(
         &self,
         user: Uuid,

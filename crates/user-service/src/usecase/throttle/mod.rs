@@ -40,8 +40,8 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const ACCOUNT_FIRST: u32 = 4;
 /// The process's own line lets through so many times the shared quota.
 const FIRST_LINE: u32 = 2;
-/// As [`FIRST_LINE`], for refresh and logout: whoever is signed in refreshes several times an hour, and many people
-/// can share one address.
+/// As [`FIRST_LINE`], for refresh and logout: each signed-in user refreshes several times an hour, and many users can
+/// share one address.
 const SESSION_LINE: u32 = 5;
 
 /// The rows of one login identifier: as a whole, and for each network.
@@ -96,7 +96,7 @@ const fn mails(mail: RequestedMail) -> &'static str {
     }
 }
 
-/// What a request was charged for before it did anything. What came to nothing is taken back.
+/// The rows that a request was charged to before it did anything. If it does nothing, they are taken back.
 #[must_use]
 #[derive(Default)]
 pub struct Charged {
@@ -148,7 +148,7 @@ impl Throttle {
         tokio::join!(self.first_line.forget_idle(stop.clone()), self.session_line.forget_idle(stop));
     }
 
-    /// One request from this network, judged in this process alone: for the pages behind mailed links.
+    /// Lets one request of this network pass, judged in this process alone: for the pages behind mailed links.
     ///
     /// # Errors
     /// [`Failure::RateLimited`].
@@ -156,8 +156,8 @@ impl Throttle {
         self.pass(&self.first_line, &self.requests(), origin)
     }
 
-    /// As [`local_request`](Self::local_request), for refresh and logout. They have a quota of their own, so that a
-    /// flood of either kind leaves the other one alone.
+    /// Lets a refresh or a logout pass, judged in this process alone. They have a quota of their own, so that a flood
+    /// of them holds no login, and a flood of logins none of them.
     ///
     /// # Errors
     /// [`Failure::RateLimited`].
@@ -186,7 +186,7 @@ impl Throttle {
         Ok(())
     }
 
-    /// A registration from this network, and the mail that it sends.
+    /// Charges a registration to its network, and its mail to the mailbox.
     ///
     /// # Errors
     /// [`Failure::RateLimited`], or the database is away.
@@ -207,7 +207,7 @@ impl Throttle {
         Ok(())
     }
 
-    /// A confirmation to an address that this user says is theirs.
+    /// Charges a request for another address to the account, and its mail to the mailbox.
     ///
     /// # Errors
     /// [`Failure::RateLimited`], or the database is away.
@@ -216,14 +216,14 @@ impl Throttle {
         self.request_with(origin, &[mail, self.write_row(AccountWrite::Email, user)]).await
     }
 
-    /// The row of the mailbox: addresses that differ in a `+tag` share it.
+    /// Returns the row of the mailbox: addresses that differ in a `+tag` share it.
     fn mail_row(&self, kind: &'static str, email: &Email) -> (Policy, ThrottleKey) {
         let policy = self.rate("mail", self.limits.mails_per_address, HOUR);
         (policy, self.hash.whole(kind, email.mailbox().as_bytes()))
     }
 
-    /// One request from this network, and these rows besides, asked all at once. The request stays charged, whatever
-    /// becomes of it.
+    /// Charges one request to its network, and these rows, all at once. The request stays charged, whatever becomes of
+    /// it.
     async fn request_with(&self, origin: &Origin, rows: &[(Policy, ThrottleKey)]) -> Result<Charged, Failure> {
         if !self.limits.enabled {
             return Ok(Charged::default());
@@ -262,17 +262,17 @@ impl Throttle {
         Err(failure)
     }
 
-    /// What was charged came to nothing.
+    /// Takes back what was charged for something that was not done.
     pub async fn take_back(&self, charged: &Charged) {
         self.take_back_all(charged.others.iter().copied()).await;
     }
 
-    /// What was charged sent no mail; the rest of it counts.
+    /// Takes back what was charged to the mailbox, because no mail is sent; the rest stays charged.
     pub async fn no_mail(&self, charged: &Charged) {
         self.take_back_all(charged.mail).await;
     }
 
-    /// The result, after what was charged for it is taken back if there is none.
+    /// Returns the result; if it is an error, takes back what was charged for it.
     pub async fn or_take_back<T, E>(&self, charged: &Charged, result: Result<T, E>) -> Result<T, E> {
         if result.is_err() {
             self.take_back(charged).await;
@@ -345,7 +345,7 @@ impl Throttle {
             return Ok(attempt);
         }
         let known = self.knows(user, origin, now);
-        // Whoever guesses codes has the password, so a known neighbourhood has one count for all of its addresses.
+        // An attacker who guesses codes has the password, so a known network has one count for all of its addresses.
         let network = match scope {
             CODE if known => Network::remembered(address(origin)),
             _ => Network::throttled(address(origin)),
@@ -461,7 +461,7 @@ impl Throttle {
         Policy { name, scope: name, rule: ThrottleRule::Backoff { free, first, longest } }
     }
 
-    /// All requests of a network to what guards a secret.
+    /// Returns the policy for all requests of a network to what guards a secret.
     fn requests(&self) -> Policy {
         self.rate("network", self.limits.requests_per_network, MINUTE)
     }
@@ -477,7 +477,7 @@ impl Charged {
     }
 }
 
-/// Where a request comes from, as coarse as throttles tell clients apart.
+/// Returns the network that a request comes from, as coarse as throttles tell clients apart.
 pub(super) fn network(origin: &Origin) -> Network {
     Network::throttled(address(origin))
 }

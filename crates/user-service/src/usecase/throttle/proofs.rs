@@ -16,7 +16,7 @@ const CODES: u32 = 5;
 /// A charge is forgotten after so long. No proof lives longer, so within its life none is.
 const FORGOTTEN_IN: Duration = Duration::from_secs(60 * 60);
 
-/// Something that is completed by a code.
+/// A step that a code completes.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::usecase) enum Proof<'a> {
     /// The token of a login in two steps, by its id.
@@ -30,8 +30,8 @@ pub(in crate::usecase) enum Proof<'a> {
 pub(in crate::usecase) struct BorneCode(ThrottleKey);
 
 impl Throttle {
-    /// One more code for this proof; none if it has borne all that it may. Charged before the code is judged, so that
-    /// codes sent at once do not outrun the count.
+    /// Charges one more code to this proof; returns `None` if it has borne all that it may. The code is charged before it
+    /// is judged, so that codes sent at once do not outrun the count.
     ///
     /// # Errors
     /// When the database is away.
@@ -45,7 +45,7 @@ impl Throttle {
         Ok((!row.held).then_some(BorneCode(key)))
     }
 
-    /// The code was not judged.
+    /// Takes back a code that was not judged.
     pub(in crate::usecase) async fn was_not_borne(&self, code: Option<BorneCode>) {
         self.take_back_all(code.map(|code| code.0)).await;
     }
