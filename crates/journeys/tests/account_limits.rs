@@ -1,11 +1,13 @@
 //! Limits that belong to an account or to a mailbox, wherever the requests come from: changes by a signed-in user,
 //! mails to one mailbox, and registrations that are sent again.
 
+use std::time::Duration;
+
 use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{Answer, Api, Person, ServiceSpec, Stack, Tokens, World, remember_secret};
+use test_support::{Answer, Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World, eventually, remember_secret};
 
 const EMAIL: &str = "/api/users/me/email";
 
@@ -146,6 +148,27 @@ async fn one_account_cannot_send_mails_to_others_by_changes_of_its_address() {
         statuses.push(ask(client, person, &tagged(n), n).await.status);
     }
     assert_eq!(statuses, [202, 202, 202, 202, 202, 429, 429]);
+}
+
+#[tokio::test]
+async fn a_stolen_session_uses_nothing_up_by_requests_that_it_breaks_off() {
+    let world = World::new(&Stack::from_env(), "brokenoff").await;
+    // A hash that takes long enough to go away meanwhile.
+    let spec = limited(&world).set("HASHING__MEMORY_KIB", "65536").set("HASHING__ITERATIONS", "6");
+    let service = spec.set("HASHING__THREADS", "1").set("HASHING__MAX_WAIT", "30s").start().await;
+    let api = service.api();
+    let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
+    let stolen = api.with_token(&Tokens::of(&sign_in(&api, "203.0.113.1", &ada).await.expect(200)).access);
+    let body = |password: &str| json!({ "newEmail": world.address("other"), "password": password });
+    for _ in 0..5 {
+        let request = stolen.request(Method::PUT, EMAIL).timeout(Duration::from_millis(30));
+        let broken_off = stolen.try_send(request.json(&body("not the password"))).await;
+        assert!(broken_off.is_err_and(|error| error.is_timeout()), "the hash was too fast");
+    }
+    eventually(DEADLINE, "the owner's change", async || {
+        (me.put(EMAIL, &body(&ada.password)).await.status == 202).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

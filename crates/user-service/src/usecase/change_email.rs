@@ -86,8 +86,8 @@ pub async fn change_email(
         return Err(ChangeEmailError::Unchanged);
     }
     let charged = accounts.throttle.new_address(caller.user.id.into(), &change.new, &origin).await?;
-    let verified = accounts.reauthenticate(&caller, &change.password, &origin).await;
-    let verified = accounts.throttle.or_take_back(&charged, verified).await?;
+    let proof = accounts.reauthenticate(&caller, &change.password, &origin);
+    let verified = accounts.throttle.unless_proven(charged, proof).await?;
     let this = Arc::clone(accounts);
     accounts
         .writes

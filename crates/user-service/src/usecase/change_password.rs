@@ -70,8 +70,8 @@ pub async fn change_password(
         return Err(ChangePasswordError::PreconditionFailed);
     }
     let charged = accounts.throttle.account_writes(&[AccountWrite::Password], caller.user.id.into()).await?;
-    let judged = accounts.judge_change(&caller, change, &origin).await;
-    let (verified, new) = accounts.throttle.or_take_back(&charged, judged).await?;
+    let proof = accounts.judge_change(&caller, change, &origin);
+    let (verified, new) = accounts.throttle.unless_proven(charged, proof).await?;
     let this = Arc::clone(accounts);
     accounts
         .writes

@@ -37,8 +37,7 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<PasswordHash, Reauthentication> {
         let charged = self.throttle.account_writes(&[write], caller.user.id.into()).await?;
-        let verified = self.reauthenticate(caller, password, origin).await;
-        self.throttle.or_take_back(&charged, verified).await
+        self.throttle.unless_proven(charged, self.reauthenticate(caller, password, origin)).await
     }
 
     /// The stored hash that the password was verified against: what a write decides on.

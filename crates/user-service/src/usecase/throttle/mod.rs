@@ -280,12 +280,24 @@ impl Throttle {
         result
     }
 
-    async fn take_back_all(&self, keys: impl IntoIterator<Item = ThrottleKey>) {
-        for taken in join_all(keys.into_iter().map(|key| self.store.take_back(key))).await {
-            if let Err(error) = taken {
-                tracing::debug!(%error, "what came to nothing is still charged");
-            }
+    /// Returns what `proof` comes to; if that is an error, or the client goes away meanwhile, takes back what was
+    /// charged. `proof` writes nothing.
+    pub async fn unless_proven<T, E>(
+        &self,
+        charged: Charged,
+        proof: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut unproven = Unproven { store: &self.store, charged };
+        let result = proof.await;
+        if result.is_err() {
+            self.take_back(&unproven.charged).await;
         }
+        unproven.charged = Charged::default();
+        result
+    }
+
+    async fn take_back_all(&self, keys: impl IntoIterator<Item = ThrottleKey>) {
+        take_back_all(&self.store, keys).await;
     }
 
     /// A password for this identifier. `user` is whose it is, if it is anybody's: from a
@@ -468,6 +480,33 @@ impl Throttle {
 
     fn rate(&self, name: &'static str, quota: u32, window: Duration) -> Policy {
         Policy { name, scope: name, rule: ThrottleRule::Rate { quota, window } }
+    }
+}
+
+/// What was charged for a change whose proof is still to come.
+struct Unproven<'a> {
+    store: &'a ThrottleStore,
+    charged: Charged,
+}
+
+impl Drop for Unproven<'_> {
+    fn drop(&mut self) {
+        let keys = std::mem::take(&mut self.charged.others);
+        // The client went away. Else a stolen session could use up its owner's quota by requests that it breaks off.
+        if !keys.is_empty()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let store = self.store.clone();
+            runtime.spawn(async move { take_back_all(&store, keys).await });
+        }
+    }
+}
+
+async fn take_back_all(store: &ThrottleStore, keys: impl IntoIterator<Item = ThrottleKey>) {
+    for taken in join_all(keys.into_iter().map(|key| store.take_back(key))).await {
+        if let Err(error) = taken {
+            tracing::debug!(%error, "what came to nothing is still charged");
+        }
     }
 }
 
