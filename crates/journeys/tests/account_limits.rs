@@ -154,14 +154,14 @@ async fn one_account_cannot_send_mails_to_others_by_changes_of_its_address() {
 async fn a_stolen_session_uses_nothing_up_by_requests_that_it_breaks_off() {
     let world = World::new(&Stack::from_env(), "brokenoff").await;
     // A hash that takes long enough to go away meanwhile.
-    let spec = limited(&world).set("HASHING__MEMORY_KIB", "65536").set("HASHING__ITERATIONS", "6");
+    let spec = limited(&world).set("HASHING__MEMORY_KIB", "65536").set("HASHING__ITERATIONS", "12");
     let service = spec.set("HASHING__THREADS", "1").set("HASHING__MAX_WAIT", "30s").start().await;
     let api = service.api();
     let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
     let stolen = api.with_token(&Tokens::of(&sign_in(&api, "203.0.113.1", &ada).await.expect(200)).access);
     let body = |password: &str| json!({ "newEmail": world.address("other"), "password": password });
     for _ in 0..5 {
-        let request = stolen.request(Method::PUT, EMAIL).timeout(Duration::from_millis(30));
+        let request = stolen.request(Method::PUT, EMAIL).timeout(Duration::from_millis(60));
         let broken_off = stolen.try_send(request.json(&body("not the password"))).await;
         assert!(broken_off.is_err_and(|error| error.is_timeout()), "the hash was too fast");
     }
