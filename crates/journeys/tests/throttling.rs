@@ -635,6 +635,9 @@ async fn a_known_network_has_one_count_of_wrong_codes_for_all_of_its_addresses_a
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     let tokens = Tokens::of(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
     let _ = sign_in(&api, "2001:db8:7:700::1", &ada).await.expect(200);
+    let users = world.user_database().await.collection::<Document>("users");
+    let verified = doc! { "$set": { "emailVerified": true } };
+    let _ = users.update_one(doc! { "email": &ada.email }, verified).await.expect("a user can be changed");
     let totp = turn_totp_on(&api, &ada, &tokens.access).await;
     let second_step = async |address: &str, code: &str| {
         let first = sign_in(&api, address, &ada).await.expect_problem(401, "mfa-required");
