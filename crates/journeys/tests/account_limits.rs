@@ -132,8 +132,7 @@ async fn one_account_cannot_send_mails_to_others_by_changes_of_its_address() {
     let guesser = Person { password: "not the password".to_owned(), ..ada.clone() };
     let _ = ask(&me, &guesser, &world.address("victim"), 1).await.expect_problem(403, "wrong-password");
     for n in 1..=5 {
-        let answer = ask(&me, &ada, &world.address(&format!("victim{n}")), n).await.expect(202);
-        assert_eq!(policy(&answer), "\"email-change\";q=5;w=3600");
+        let _ = ask(&me, &ada, &world.address(&format!("victim{n}")), n).await.expect(202);
     }
     let held = ask(&me, &ada, &world.address("victim6"), 6).await.expect_problem(429, "rate-limited");
     assert_eq!(policy(&held), "\"email-change\";q=5;w=3600");
