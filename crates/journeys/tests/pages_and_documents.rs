@@ -302,6 +302,8 @@ async fn the_configuration_is_checked_and_shown_without_secrets() {
         ("HTTP__PROT", "1", "HTTP__PORT"),
         ("RELAY__SWEEP_INTERVALL", "1s", "SWEEP_INTERVAL"),
         ("HTTP__PORT", "a lot", "HTTP__PORT"),
+        ("HTTP__CLIENT_ADDRESS_HEADER", "authorization", "http.client_address_header"),
+        ("HTTP__CLIENT_ADDRESS_HEADER", "x forwarded for", "http.client_address_header"),
         ("AUTH__ACCESS_TOKEN_TTL", "soon", "AUTH__ACCESS_TOKEN_TTL"),
         ("KAFKA__PROPERTIES__ENABLE_IDEMPOTENCE", "false", "enable.idempotence"),
         ("MONGODB__URI", "mongodb://root:hunter2hunter2@h/?w=1", "mongodb.uri"),

@@ -24,6 +24,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("users", "IXSCAN { status: 1, emailKeys.0: 1 }"),
     ("users", "IXSCAN { status: 1, usernameKey: 1 }"),
     ("throttles", "IDHACK"),
+    ("throttles", "IXSCAN { _id: 1 }"),
     ("sessions", "IXSCAN { userId: 1, createdAt: -1, _id: -1 }"),
     ("audit", "IXSCAN { userId: 1, at: -1, _id: -1 }"),
 ];
@@ -171,6 +172,7 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
     let other = api.login(&Person { username: "ada-renamed".to_owned(), ..renewed.clone() }).await;
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": other.refresh })).await.expect(204);
     let _ = Tokens::of(&refreshed);
+    let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
     for query in ["", "?status=disabled", "?query=ad", "?query=ad&status=active", "?query=ada%40"] {
         let _ = admin.get(&format!("/api/admin/users{query}")).await.expect(200);
     }

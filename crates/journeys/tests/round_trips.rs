@@ -35,7 +35,12 @@ async fn a_request_goes_to_mongodb_no_more_often_than_it_has_to() {
     seen.push(("refresh", counted.until_published().await));
     // By name: the relay's two, `audit update` and `users update`, come between the request's.
     let expected = [
-        ("registration", "audit update, throttles findAndModify, throttles findAndModify, users insert, users update"),
+        // The network, the mailbox and the network's registrations: asked at once.
+        (
+            "registration",
+            "audit update, throttles findAndModify, throttles findAndModify, throttles findAndModify, users insert, \
+             users update",
+        ),
         (
             "first login",
             "audit update, sessions insert, throttles findAndModify, throttles findAndModify, throttles findAndModify, \
@@ -47,7 +52,10 @@ async fn a_request_goes_to_mongodb_no_more_often_than_it_has_to() {
              throttles remove, users find, users findAndModify, users update",
         ),
         ("profile", "users find"),
-        ("change of the profile", "audit update, users find, users findAndModify, users update"),
+        (
+            "change of the profile",
+            "audit update, throttles findAndModify, users find, users findAndModify, users update",
+        ),
         ("refresh", "sessions find, sessions findAndModify, users find"),
     ];
     let seen: Vec<_> = seen.iter().map(|(what, commands)| (*what, commands.join(", "))).collect();

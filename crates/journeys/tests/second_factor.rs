@@ -2,6 +2,7 @@
 //! computes them, recovery codes, and what two at once may not do.
 
 use bson::{Document, RawDocumentBuf, Uuid, doc};
+use futures_util::future::join_all;
 use journeys::topic_order::first_occurrences;
 use serde_json::{Value, json};
 use service_kit::Clock;
@@ -436,13 +437,58 @@ async fn the_token_between_the_factors_dies_with_its_use_the_password_the_factor
     // Its time is over.
     service.kill9().await;
     service.restart_with(|spec| spec.set("AUTH__MFA_TOKEN_TTL", "1s")).await;
-    let token = mfa_token(&api, &renewed).await;
-    eventually(DEADLINE, "the end of a second", async || {
-        let answer = second_step(&api, &token, "000000").await;
-        (answer.status == 400 && answer.problem() == "token-invalid").then_some(())
-    })
-    .await;
+    let (token, issued) = (mfa_token(&api, &renewed).await, now());
+    eventually(DEADLINE, "the end of a second", async || (now() > issued + 1).then_some(())).await;
     invalid(&token, &fresh[0]).await;
+}
+
+#[tokio::test]
+async fn the_token_of_a_login_bears_five_codes_whatever_the_limits_say() {
+    let world = World::new(&Stack::from_env(), "fivecodes").await;
+    // Limits are off, as in most tests; the count holds over replicas.
+    let spec = with_cheap_hashes(world.user_service());
+    let replica = spec.replica();
+    let (service, other) = tokio::join!(spec.start(), replica.start());
+    let apis = [service.api(), other.api()];
+    let (ada, _me, authenticator, codes) = somebody(&world, &apis[0], "ada").await;
+    let token = mfa_token(&apis[0], &ada).await;
+    for attempt in 0..5 {
+        let answer = second_step(&apis[attempt % 2], &token, &authenticator.wrong_code()).await;
+        let _ = answer.expect_problem(401, "invalid-credentials");
+    }
+    for code in [authenticator.wrong_code(), authenticator.code(), codes[0].clone()] {
+        for api in &apis {
+            let _ = second_step(api, &token, &code).await.expect_problem(400, "token-invalid");
+        }
+    }
+    // Also when they come at once.
+    let token = mfa_token(&apis[0], &ada).await;
+    let wrong = authenticator.wrong_code();
+    let answers = join_all((0..20).map(|n| second_step(&apis[n % 2], &token, &wrong))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 5);
+    // A new login gives a new token, and nothing was used up.
+    let token = mfa_token(&apis[1], &ada).await;
+    let _ = Tokens::of(&second_step(&apis[1], &token, &codes[0]).await.expect(200));
+}
+
+#[tokio::test]
+async fn a_set_up_bears_five_codes_whatever_the_limits_say() {
+    let world = World::new(&Stack::from_env(), "fivesetup").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let users = world.user_database().await.collection::<Document>("users");
+    let verified = doc! { "$set": { "emailVerified": true } };
+    let _ = users.update_one(doc! { "email": &ada.email }, verified).await.expect("users can be written");
+    let me = api.with_token(&api.login(&ada).await.access);
+    let authenticator = start(&me, &ada).await;
+    for _ in 0..5 {
+        let _ = confirm(&me, &authenticator.wrong_code()).await.expect_problem(403, "wrong-code");
+    }
+    let _ = confirm(&me, &authenticator.code()).await.expect_problem(409, "conflict");
+    let again = start(&me, &ada).await;
+    recovery_codes(&confirm(&me, &again.code()).await.expect(200));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bson::{Document, doc};
+use journeys::administrators::admin;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 use test_support::{Answer, Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World, eventually};
@@ -141,6 +142,61 @@ async fn ending_all_others_ends_their_access_tokens_at_once_and_keeps_the_one_th
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
     let _ = me.delete("/api/users/me/sessions", None).await.expect_problem(401, "unauthorized");
     assert_eq!(listed(&api.with_token(&later.access)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn where_no_session_is_to_be_ended_nothing_is_written() {
+    let world = World::new(&Stack::from_env(), "noothers").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let (api, root) = (service.api(), admin(&world, &service, "root").await);
+    let ada = world.person("ada");
+    let id = api.register(&ada).await.expect(201).string("id");
+    let logout_by_admin = async || {
+        let path = format!("/api/admin/users/{id}/logout");
+        let _ = root.api.post(&path, &json!({})).await.expect(204);
+    };
+    let version = async || {
+        let users = world.user_database().await.collection::<Document>("users");
+        let user = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("it is there");
+        user.get_i64("version").expect("a user has a version")
+    };
+    let registered = version().await;
+    logout_by_admin().await;
+    assert_eq!(version().await, registered);
+
+    let own = api.login(&ada).await;
+    let me = api.with_token(&own.access);
+    let before = version().await;
+    for _ in 0..3 {
+        let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
+    }
+    assert_eq!(version().await, before);
+
+    // A session that ended by itself is in no list, and its access token lives on: that is something to end.
+    let other = api.login(&ada).await;
+    let _ = api.post("/api/auth/logout", &json!({ "refreshToken": other.refresh })).await.expect(204);
+    let _ = api.with_token(&other.access).get("/api/users/me").await.expect(200);
+    let before = version().await;
+    for _ in 0..2 {
+        let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
+        assert_eq!(version().await, before + 1, "once");
+    }
+    let _ = api.with_token(&other.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
+    let _ = me.get("/api/users/me").await.expect(200);
+    // The kept one, too, after it has ended by itself.
+    let _ = api.post("/api/auth/logout", &json!({ "refreshToken": own.refresh })).await.expect(204);
+    logout_by_admin().await;
+    let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
+    logout_by_admin().await;
+    assert_eq!(version().await, before + 2);
+
+    let mut topic = world.topic_reader();
+    topic.read_type("user.sessions_ended.v1", 2).await;
+    // A later event: nothing more was published before it.
+    api.login(&ada).await;
+    topic.read_type("user.logged_in.v1", 4).await;
+    let ended = topic.read_all().await.iter().filter(|it| it.event_type() == "user.sessions_ended.v1").count();
+    assert_eq!(ended, 2);
 }
 
 #[tokio::test]

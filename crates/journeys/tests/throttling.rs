@@ -565,3 +565,169 @@ async fn limits_that_are_off_say_nothing_and_hold_nobody() {
     }
     assert!(rows(&world).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_registration_is_counted_before_its_password_is_judged() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "order").await;
+    let spec = throttled(&world).set("LIMITS__REQUESTS_PER_NETWORK", "3").set("LIMITS__REGISTRATIONS_PER_NETWORK", "1");
+    let service = spec.set("LIMITS__MAILS_PER_ADDRESS", "1").start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let with = |member: &str, value: &str| {
+        let mut body = ada.registration();
+        body[member] = json!(value);
+        body
+    };
+    let codes = |answer: Answer| {
+        let answer = answer.expect_problem(422, "validation-failed").json();
+        let errors = answer["errors"].as_array().cloned().unwrap_or_default();
+        errors.iter().map(|it| format!("{} {}", it["pointer"], it["code"]).replace('"', "")).collect::<Vec<_>>()
+    };
+    // What is too long is refused for that alone: nothing is made of it, and no password is judged by it.
+    let mut long = with("displayName", &"Ada Lovelace ".repeat(4000));
+    long["password"] = json!("password");
+    for _ in 0..4 {
+        let answer = from(&api, "203.0.113.1", "/api/users", &long).await;
+        assert!(answer.headers.get("ratelimit").is_none(), "{:?}", answer.headers);
+        assert_eq!(codes(answer), ["#/displayName too-long"]);
+    }
+    // Each refused password is a request, but no registration and no mail.
+    for _ in 0..3 {
+        let answer = from(&api, "203.0.113.1", "/api/users", &with("password", "password")).await;
+        assert_eq!(codes(answer), ["#/password common"]);
+    }
+    let over = from(&api, "203.0.113.1", "/api/users", &with("password", "password")).await;
+    let over = over.expect_problem(429, "rate-limited");
+    assert_eq!(over.header("ratelimit-policy"), "\"network\";q=3;w=60");
+    let _ = from(&api, "203.0.113.2", "/api/users", &ada.registration()).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_change_of_the_password_is_charged_before_the_new_one_is_judged() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "orderchange").await;
+    let service = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2").start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let me = api.with_token(&api.login(&ada).await.access);
+    let change = async |new: &str| {
+        me.put("/api/users/me/password", &json!({ "currentPassword": ada.password, "newPassword": new })).await
+    };
+    for _ in 0..3 {
+        let _ = change("short").await.expect_problem(422, "validation-failed");
+    }
+    for _ in 0..2 {
+        let _ = change("password").await.expect_problem(422, "validation-failed");
+    }
+    let _ = change("password").await.expect_problem(429, "rate-limited");
+}
+
+#[tokio::test]
+async fn a_known_network_has_one_count_of_wrong_codes_for_all_of_its_addresses_and_the_owner_is_told() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "neighbours").await;
+    let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").set("LIMITS__ACCOUNT_FREE_FAILURES", "4");
+    let service = spec.start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let tokens = Tokens::of(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
+    let _ = sign_in(&api, "2001:db8:7:700::1", &ada).await.expect(200);
+    let users = world.user_database().await.collection::<Document>("users");
+    let verified = doc! { "$set": { "emailVerified": true } };
+    let _ = users.update_one(doc! { "email": &ada.email }, verified).await.expect("a user can be changed");
+    let totp = turn_totp_on(&api, &ada, &tokens.access).await;
+    let second_step = async |address: &str, code: &str| {
+        let first = sign_in(&api, address, &ada).await.expect_problem(401, "mfa-required");
+        let token = first.string("mfaToken");
+        remember_secret("mfa token", &token);
+        from(&api, address, "/api/auth/login/totp", &json!({ "mfaToken": token, "code": code })).await
+    };
+
+    // An attacker in the neighbourhood has the password, and an address for each guess.
+    for last in 101..104 {
+        let _ = second_step(&format!("203.0.113.{last}"), "abc-def").await.expect_problem(401, "invalid-credentials");
+    }
+    let held = second_step("203.0.113.104", &code(&totp, 1)).await.expect_problem(429, "rate-limited");
+    assert_about(seconds(&held), 600);
+    // With the fourth wrong code of all known networks together the owner is told.
+    let _ = second_step("2001:db8:7:7ff::2", "abc-def").await.expect_problem(401, "invalid-credentials");
+    world.topic_reader().read_type("user.locked.v1", 1).await;
+    // The account's row is full, and holds strangers, not the owner's other network.
+    let _ = second_step("192.0.2.1", &code(&totp, 1)).await.expect_problem(429, "rate-limited");
+    let _ = Tokens::of(&second_step("2001:db8:7:700::3", &code(&totp, 1)).await.expect(200));
+}
+
+#[tokio::test]
+async fn only_the_named_header_says_where_a_client_comes_from() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "header").await;
+    let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2");
+    let named = spec.replica().set("HTTP__CLIENT_ADDRESS_HEADER", "CF-Connecting-IP");
+    let (service, named) = tokio::join!(spec.start(), named.start());
+    let guess_with = async |api: &Api, headers: [(&'static str, String); 2], nobody: &str| {
+        let mut request = api.request(Method::POST, LOGIN);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        api.send(request.json(&json!({ "identifier": nobody, "password": "a guess of a password" }))).await.status
+    };
+    for (api, header, other) in
+        [(service.api(), "x-forwarded-for", "forwarded"), (named.api(), "cf-connecting-ip", "x-forwarded-for")]
+    {
+        let (one, two) = (world.address(&format!("one-{header}")), world.address(&format!("two-{header}")));
+        let mut statuses = Vec::new();
+        for last in 1..=4 {
+            // The client invents a header beside the one that the proxy sets.
+            let invented = if other == "forwarded" { format!("for=192.0.2.{last}") } else { format!("192.0.2.{last}") };
+            let headers = [(header, "198.51.100.1".to_owned()), (other, invented)];
+            statuses.push(guess_with(&api, headers, &one).await);
+        }
+        assert_eq!(statuses, [401, 401, 429, 429], "{header}");
+        // An invented header does not make the proxy's own address count either: all clients share that one.
+        for last in 1..=4 {
+            let headers = [(header, format!("198.51.100.{last}")), (other, "for=192.0.2.1".to_owned())];
+            assert_eq!(guess_with(&api, headers, &two).await, 401, "{header}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_refreshes_and_of_pages_is_turned_away_in_the_process() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "flood").await;
+    let service = throttled(&world).set("LIMITS__REQUESTS_PER_NETWORK", "2").start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let tokens = Tokens::of(&sign_in(&api, "203.0.113.2", &ada).await.expect(200));
+    let refresh = json!({ "refreshToken": tokens.refresh });
+
+    // Ten a minute: five times the quota of requests.
+    let flood = join_all((0..30).map(|_| from(&api, "198.51.100.1", "/api/auth/refresh", &refresh))).await;
+    let of = |status: u16| flood.iter().filter(|answer| answer.status == status).count();
+    assert!(of(429) >= 15 && of(200) + of(401) >= 10, "{:?}", flood.iter().map(|it| it.status).collect::<Vec<_>>());
+    let refused = flood.iter().find(|answer| answer.status == 429).expect("one was refused");
+    assert_eq!(
+        (refused.problem(), refused.header("ratelimit-policy")),
+        ("rate-limited".into(), "\"session\";q=10;w=60".into())
+    );
+    assert!(seconds(refused) > 0);
+    let _ = from(&api, "198.51.100.1", "/api/auth/logout", &refresh).await.expect_problem(429, "rate-limited");
+    // The flood holds neither logins from there, nor refreshes from elsewhere.
+    let _ = guess(&api, "198.51.100.1", &world.address("nobody")).await.expect(401);
+    let _ = from(&api, "198.51.100.2", "/api/auth/logout", &refresh).await.expect(204);
+
+    for path in ["/verify-email", "/reset-password", "/confirm-email", "/undo-email-change"] {
+        let page = async |address: &str| {
+            let request = api.request(Method::GET, &format!("{path}?token={}", "A".repeat(43)));
+            api.send(request.header("x-forwarded-for", address)).await
+        };
+        let address = format!("198.51.100.{}", 10 + path.len());
+        let statuses: Vec<u16> = join_all((0..12).map(|_| page(&address))).await.iter().map(|it| it.status).collect();
+        assert!(statuses.iter().filter(|status| **status == 429).count() >= 4, "{path}: {statuses:?}");
+        assert!(statuses.iter().filter(|status| **status != 429).count() >= 4, "{path}: {statuses:?}");
+    }
+}

@@ -23,7 +23,7 @@ use crate::{
     domain::{AttributeRules, PasswordPolicy},
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
-    http::{self, AllowedOrigins, BoundedAnswers, HttpMetrics, RequestScope, TrustedProxies},
+    http::{self, AllowedOrigins, BoundedAnswers, ClientAddressHeader, HttpMetrics, RequestScope, TrustedProxies},
     keys::{KeyEncryptionKey, SigningKeys},
     metrics::{AccountMetrics, PANICS, RelayMetrics},
     outbox::Outbox,
@@ -119,7 +119,7 @@ impl Application {
         let scope = RequestScope {
             clock: clock.clone(),
             ids: ids.clone(),
-            trusted_proxies: TrustedProxies::parse(&config.http.trusted_proxies).context("http.trusted_proxies")?,
+            trusted_proxies: trusted_proxies(&config)?,
             metrics: HttpMetrics::register(&registry)?,
         };
         let (server, api_addresses) = api_server(&config, Arc::clone(&accounts), scope, of_workers)?;
@@ -198,7 +198,7 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     config.hashing.settings().validate()?;
     KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
     read_sealing_key(config)?;
-    TrustedProxies::parse(&config.http.trusted_proxies).context("http.trusted_proxies")?;
+    trusted_proxies(config)?;
     allowed_origins(config)?;
     password_rules(config)?;
     attribute_rules(config)?;
@@ -218,6 +218,11 @@ fn limits(config: &Config) -> Limits {
         mails_per_address: limits.mails_per_address,
         requests_per_network: limits.requests_per_network,
         registrations_per_network: limits.registrations_per_network,
+        profile_changes_per_account: limits.profile_changes_per_account,
+        username_changes_per_account: limits.username_changes_per_account,
+        email_changes_per_account: limits.email_changes_per_account,
+        password_changes_per_account: limits.password_changes_per_account,
+        second_factor_changes_per_account: limits.second_factor_changes_per_account,
     }
 }
 
@@ -239,6 +244,13 @@ fn password_rules(config: &Config) -> anyhow::Result<Passwords> {
     let breached = auth.breached_passwords_file.as_ref().map(open).transpose()?;
     let judges = std::thread::available_parallelism().map_or(1, NonZero::get);
     Ok(Passwords::new(policy, breached, judges, config.hashing.max_wait))
+}
+
+/// The proxies that are believed, and the header in which they name the client's address.
+fn trusted_proxies(config: &Config) -> anyhow::Result<TrustedProxies> {
+    let http = &config.http;
+    let header: ClientAddressHeader = http.client_address_header.parse().context("http.client_address_header")?;
+    Ok(TrustedProxies::parse(&http.trusted_proxies).context("http.trusted_proxies")?.with_header(header))
 }
 
 fn allowed_origins(config: &Config) -> anyhow::Result<AllowedOrigins> {

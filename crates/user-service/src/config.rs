@@ -49,6 +49,7 @@ pub struct HttpConfig {
     pub port: u16,
     #[serde(deserialize_with = "service_kit::config::list")]
     pub trusted_proxies: Vec<String>,
+    pub client_address_header: String,
     #[serde(deserialize_with = "service_kit::config::list")]
     pub cors_allowed_origins: Vec<String>,
     pub max_connections: usize,
@@ -129,6 +130,11 @@ pub struct LimitsConfig {
     pub mails_per_address: u32,
     pub requests_per_network: u32,
     pub registrations_per_network: u32,
+    pub profile_changes_per_account: u32,
+    pub username_changes_per_account: u32,
+    pub email_changes_per_account: u32,
+    pub password_changes_per_account: u32,
+    pub second_factor_changes_per_account: u32,
 }
 
 impl LimitsConfig {
@@ -139,6 +145,11 @@ impl LimitsConfig {
             ("mails_per_address", self.mails_per_address),
             ("requests_per_network", self.requests_per_network),
             ("registrations_per_network", self.registrations_per_network),
+            ("profile_changes_per_account", self.profile_changes_per_account),
+            ("username_changes_per_account", self.username_changes_per_account),
+            ("email_changes_per_account", self.email_changes_per_account),
+            ("password_changes_per_account", self.password_changes_per_account),
+            ("second_factor_changes_per_account", self.second_factor_changes_per_account),
         ] {
             anyhow::ensure!((1..=1_000_000).contains(&value), "limits.{key} must be between 1 and 1000000");
         }
@@ -262,7 +273,12 @@ impl Config {
         anyhow::ensure!(!self.relay.sweep_interval.is_zero(), "relay.sweep_interval must not be 0s");
         anyhow::ensure!(self.relay.lease.as_secs() >= 1, "relay.lease must be at least 1s");
         anyhow::ensure!(self.auth.access_token_ttl.as_secs() >= 1, "auth.access_token_ttl must be at least 1s");
-        anyhow::ensure!(self.auth.mfa_token_ttl.as_secs() >= 1, "auth.mfa_token_ttl must be at least 1s");
+        // The codes that one token bears are counted for an hour.
+        let hour = Duration::from_secs(60 * 60);
+        anyhow::ensure!(
+            (Duration::from_secs(1)..=hour).contains(&self.auth.mfa_token_ttl),
+            "auth.mfa_token_ttl must be between 1s and 1h"
+        );
         let named = self.auth.totp_issuer.as_ref();
         anyhow::ensure!(named.is_none_or(|name| !name.contains(':')), "auth.totp_issuer must not contain a colon");
         anyhow::ensure!(

@@ -95,7 +95,14 @@ impl AttributeRules {
     /// # Errors
     /// Every mistake with its place.
     pub fn first(&self, given: Option<Value>, by: Writer) -> Result<Option<Attributes>, Vec<Misfit>> {
-        let given = given.map(Attributes::parse).transpose().map_err(whole)?;
+        self.check_first(given.map(Attributes::parse).transpose().map_err(whole)?, by)
+    }
+
+    /// As [`first`](Self::first), for attributes that are known to be within their bounds: the part that is work.
+    ///
+    /// # Errors
+    /// Every mistake with its place.
+    pub fn check_first(&self, given: Option<Attributes>, by: Writer) -> Result<Option<Attributes>, Vec<Misfit>> {
         if by == Writer::Person
             && let Some(given) = &given
         {

@@ -92,6 +92,16 @@ impl Email {
     pub fn key(&self) -> &str {
         &self.key
     }
+
+    /// Returns the key of the mailbox that mail to this address most likely ends in: the key without `+tag`. It decides
+    /// how many mails are sent, never whether two addresses are the same.
+    #[must_use]
+    pub fn mailbox(&self) -> String {
+        let (local, domain) = self.key.rsplit_once('@').unwrap_or((&self.key, ""));
+        // What begins with `+` has no other name.
+        let name = local.split_once('+').map_or(local, |(name, _)| if name.is_empty() { local } else { name });
+        format!("{name}@{domain}")
+    }
 }
 
 /// For mails and answers. Not for logs: `{:?}` is.
@@ -185,6 +195,20 @@ mod tests {
         assert_eq!(email.as_str(), "Ada.Lovelace+Post@Example.ORG");
         assert_eq!(email.deliverable(), "Ada.Lovelace+Post@Example.ORG");
         assert_eq!(email.key(), "ada.lovelace+post@example.org");
+    }
+
+    #[test]
+    fn addresses_that_differ_in_a_tag_are_one_mailbox() {
+        let mailbox = |raw: &str| Email::parse(raw).unwrap().mailbox();
+        for raw in
+            ["Ada+1@example.org", "ada+2@example.org", "ada+@example.org", "ada+1+2@example.org", "ADA@Example.org"]
+        {
+            assert_eq!(mailbox(raw), "ada@example.org", "{raw}");
+        }
+        assert_ne!(mailbox("ada.l@example.org"), mailbox("ada@example.org"));
+        assert_ne!(mailbox("ada@example.org"), mailbox("ada@example.net"));
+        // Nothing is left before the tag: these are no one's aliases.
+        assert_ne!(mailbox("+1@example.org"), mailbox("+2@example.org"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod unusable;
 pub use metrics::HashMetrics;
 pub use password_hash::PasswordHash;
 pub use pool::{Admission, HashError, HashPool, StartError, Verdict};
+pub use queue::Requester;
 pub use settings::{HashingSettings, InvalidSetting};
 pub use takeover::ForeignHashes;
 pub use unusable::Unusable;

@@ -7,9 +7,16 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 use prometheus::IntGauge;
+use uuid::Uuid;
+
+use crate::domain::Network;
 
 /// Whatever the expected wait: each entry holds a password of at most a kilobyte.
 const CAPACITY: usize = 4096;
+/// What one network, and one account, may have waiting in the single lane: two checks, or one expensive one.
+const MAX_WAITING_WEIGHT: u32 = 2;
+/// A check that probably takes more than this part of the longest wait is expensive.
+const EXPENSIVE_PART: u32 = 4;
 /// Weight of the latest job in the moving average of speed.
 const SMOOTHING: f64 = 0.2;
 
@@ -20,6 +27,14 @@ pub(super) enum Lane {
     Shared,
     /// Any, while no other thread has a job of this lane: it brings memory of its own.
     Single,
+}
+
+/// Who asks for a check, so that neither this network nor this account can fill the single lane for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Requester {
+    pub network: Network,
+    /// Whose stored hash it is, if the account exists.
+    pub account: Option<Uuid>,
 }
 
 /// First come, first served within the bounds. Costs are in any unit of work; how long a
@@ -38,6 +53,7 @@ pub(super) struct Entry<T> {
     pub(super) lane: Lane,
     pub(super) cost: u64,
     pub(super) queued_at: Instant,
+    requester: Option<Requester>,
     ticket: u64,
 }
 
@@ -82,13 +98,19 @@ impl<T> Queue<T> {
         Self { state: Mutex::new(state), ready: Condvar::new(), threads, max_wait, length }
     }
 
-    /// Takes a job, unless it would wait too long; gives its ticket for [`Queue::withdraw`].
-    pub(super) fn push(&self, lane: Lane, cost: u64, item: T) -> Result<u64, Refused> {
+    /// Takes a job, unless it would wait too long, or its requester has as much waiting in the single lane as one may
+    /// have; gives its ticket for [`Queue::withdraw`].
+    pub(super) fn push(&self, lane: Lane, cost: u64, requester: Option<Requester>, item: T) -> Result<u64, Refused> {
         let mut state = self.state.lock();
         self.admits(&state, lane)?;
+        if let (Lane::Single, Some(requester)) = (lane, requester)
+            && !state.single.has_room_for(requester, cost, self.max_wait)
+        {
+            return Err(Refused::Busy(state.expected_wait(lane, self.threads)));
+        }
         let ticket = state.next_ticket;
         state.next_ticket += 1;
-        state.line(lane).push(Entry { item, lane, cost, queued_at: Instant::now(), ticket });
+        state.line(lane).push(Entry { item, lane, cost, queued_at: Instant::now(), requester, ticket });
         self.report(&state);
         drop(state);
         self.ready.notify_one();
@@ -220,6 +242,24 @@ impl<T> Line<T> {
         self.entries.front().map(|entry| entry.ticket)
     }
 
+    /// Whether the jobs of this network, and those of this account, leave room for one of this cost.
+    fn has_room_for(&self, requester: Requester, cost: u64, max_wait: Duration) -> bool {
+        let waiting = |by: &dyn Fn(Requester) -> bool| -> u32 {
+            let theirs = self.entries.iter().filter(|entry| entry.requester.is_some_and(by));
+            theirs.map(|entry| self.weight(entry.cost, max_wait)).sum()
+        };
+        let room = MAX_WAITING_WEIGHT - self.weight(cost, max_wait);
+        let of_network = waiting(&|other| other.network == requester.network);
+        let of_account = waiting(&|other| requester.account.is_some() && other.account == requester.account);
+        of_network.max(of_account) <= room
+    }
+
+    /// How much of a requester's share a job takes.
+    fn weight(&self, cost: u64, max_wait: Duration) -> u32 {
+        let expensive = cost as f64 * self.nanos_per_unit > (max_wait / EXPENSIVE_PART).as_nanos() as f64;
+        if expensive { MAX_WAITING_WEIGHT } else { 1 }
+    }
+
     fn push(&mut self, entry: Entry<T>) {
         self.cost += entry.cost;
         self.entries.push_back(entry);
@@ -270,9 +310,9 @@ mod tests {
     #[test]
     fn the_first_to_come_is_the_first_served() {
         let queue = queue(1);
-        queue.push(Lane::Shared, 1, "a").unwrap();
-        queue.push(Lane::Single, 1, "b").unwrap();
-        queue.push(Lane::Shared, 1, "c").unwrap();
+        queue.push(Lane::Shared, 1, None, "a").unwrap();
+        queue.push(Lane::Single, 1, None, "b").unwrap();
+        queue.push(Lane::Shared, 1, None, "c").unwrap();
         assert_eq!(queue.length.get(), 3);
         let order: Vec<_> = (0..3).map(|_| queue.pop().unwrap().item).collect();
         assert_eq!(order, ["a", "b", "c"]);
@@ -283,14 +323,14 @@ mod tests {
     fn a_job_that_would_wait_too_long_is_turned_away() {
         let queue = queue(2);
         for _ in 0..7 {
-            queue.push(Lane::Shared, 1, "job").unwrap();
+            queue.push(Lane::Shared, 1, None, "job").unwrap();
         }
         // Seven seconds of work on two threads.
         let refused = Refused::Busy(Duration::from_millis(3500));
         assert_eq!(queue.reserve(1), Err(refused));
-        assert_eq!(queue.push(Lane::Shared, 1, "late"), Err(refused));
+        assert_eq!(queue.push(Lane::Shared, 1, None, "late"), Err(refused));
         queue.pop().unwrap();
-        assert!(queue.push(Lane::Shared, 1, "next").is_ok());
+        assert!(queue.push(Lane::Shared, 1, None, "next").is_ok());
     }
 
     #[test]
@@ -301,9 +341,9 @@ mod tests {
         }
         let refused = Refused::Busy(Duration::from_millis(3500));
         assert_eq!(queue.reserve(1), Err(refused));
-        assert_eq!(queue.push(Lane::Shared, 1, "not expected"), Err(refused));
+        assert_eq!(queue.push(Lane::Shared, 1, None, "not expected"), Err(refused));
         queue.release(1);
-        assert!(queue.push(Lane::Shared, 1, "expected").is_ok());
+        assert!(queue.push(Lane::Shared, 1, None, "expected").is_ok());
         assert_eq!(queue.reserve(1), Err(refused));
         // This one does not come.
         queue.release(1);
@@ -313,7 +353,7 @@ mod tests {
     #[test]
     fn the_expected_wait_follows_the_speed_of_late() {
         let queue = queue(1);
-        queue.push(Lane::Shared, 2, "job").unwrap();
+        queue.push(Lane::Shared, 2, None, "job").unwrap();
         assert_eq!(queue.expected_wait(Lane::Shared), 2 * SECOND);
         for _ in 0..50 {
             queue.finished(Lane::Shared, 1, SECOND / 2);
@@ -325,17 +365,17 @@ mod tests {
     fn the_length_is_bounded_even_if_hashing_takes_no_time() {
         let queue = Queue::new(1, SECOND, 0.0, IntGauge::new("length", "length").unwrap());
         for index in 0..CAPACITY {
-            queue.push(Lane::Shared, 1, index).unwrap();
+            queue.push(Lane::Shared, 1, None, index).unwrap();
         }
-        assert!(matches!(queue.push(Lane::Shared, 1, CAPACITY), Err(Refused::Busy(_))));
+        assert!(matches!(queue.push(Lane::Shared, 1, None, CAPACITY), Err(Refused::Busy(_))));
     }
 
     #[test]
     fn only_one_thread_at_a_time_has_a_job_of_the_single_lane() {
         let queue = queue(4);
-        queue.push(Lane::Single, 1, "large 1").unwrap();
-        queue.push(Lane::Single, 1, "large 2").unwrap();
-        queue.push(Lane::Shared, 1, "small").unwrap();
+        queue.push(Lane::Single, 1, None, "large 1").unwrap();
+        queue.push(Lane::Single, 1, None, "large 2").unwrap();
+        queue.push(Lane::Shared, 1, None, "small").unwrap();
         assert_eq!(queue.pop().unwrap().item, "large 1");
         assert_eq!(queue.pop().unwrap().item, "small");
         queue.finished(Lane::Single, 1, SECOND);
@@ -345,18 +385,69 @@ mod tests {
     #[test]
     fn large_jobs_wait_for_one_another_and_not_for_all_threads() {
         let queue = queue(4);
-        queue.push(Lane::Single, 2, "large").unwrap();
+        queue.push(Lane::Single, 2, None, "large").unwrap();
         assert_eq!(queue.expected_wait(Lane::Single), 2 * SECOND);
         assert_eq!(queue.expected_wait(Lane::Shared), Duration::ZERO);
-        queue.push(Lane::Shared, 6, "small").unwrap();
+        queue.push(Lane::Shared, 6, None, "small").unwrap();
         assert_eq!(queue.expected_wait(Lane::Shared), 2 * SECOND);
+    }
+
+    fn requester(network: &str, account: u128) -> Option<Requester> {
+        let network = Network::throttled(network.parse().unwrap());
+        Some(Requester { network, account: Some(Uuid::from_u128(account)) })
+    }
+
+    /// A queue in which one unit of work is far below a quarter of the longest wait.
+    fn patient_queue() -> Queue<&'static str> {
+        Queue::new(4, 100 * SECOND, 1e9, IntGauge::new("length", "length").unwrap())
+    }
+
+    #[test]
+    fn a_network_has_two_waiting_in_the_single_lane_and_leaves_the_rest_to_others() {
+        let queue = patient_queue();
+        for account in 0..2 {
+            queue.push(Lane::Single, 1, requester("198.51.100.1", account), "attacker").unwrap();
+        }
+        let refused = queue.push(Lane::Single, 1, requester("198.51.100.1", 2), "attacker");
+        assert_eq!(refused, Err(Refused::Busy(2 * SECOND)));
+        queue.push(Lane::Single, 1, requester("198.51.100.2", 3), "other").unwrap();
+        // Jobs in the shared lane are not counted.
+        for _ in 0..5 {
+            queue.push(Lane::Shared, 1, requester("198.51.100.1", 4), "own hash").unwrap();
+        }
+        // A check that a thread has taken waits no longer.
+        assert_eq!(queue.pop().unwrap().item, "attacker");
+        queue.push(Lane::Single, 1, requester("198.51.100.1", 2), "attacker").unwrap();
+    }
+
+    #[test]
+    fn an_account_has_two_waiting_in_the_single_lane_from_however_many_networks() {
+        let queue = patient_queue();
+        queue.push(Lane::Single, 1, requester("198.51.100.1", 7), "attacked").unwrap();
+        let second = queue.push(Lane::Single, 1, requester("198.51.100.2", 7), "attacked").unwrap();
+        assert!(queue.push(Lane::Single, 1, requester("198.51.100.3", 7), "attacked").is_err());
+        queue.push(Lane::Single, 1, requester("198.51.100.3", 8), "other").unwrap();
+        assert!(queue.withdraw(second));
+        queue.push(Lane::Single, 1, requester("198.51.100.4", 7), "attacked").unwrap();
+    }
+
+    #[test]
+    fn an_expensive_check_takes_the_whole_share_of_its_network() {
+        // More than a quarter of the longest wait.
+        const EXPENSIVE: u64 = 26;
+        let queue = patient_queue();
+        queue.push(Lane::Single, EXPENSIVE, requester("198.51.100.1", 1), "expensive").unwrap();
+        assert!(queue.push(Lane::Single, 1, requester("198.51.100.1", 2), "cheap").is_err());
+        queue.push(Lane::Single, 1, requester("198.51.100.2", 3), "cheap").unwrap();
+        assert!(queue.push(Lane::Single, EXPENSIVE, requester("198.51.100.2", 4), "expensive").is_err());
+        queue.push(Lane::Single, EXPENSIVE, requester("198.51.100.3", 5), "expensive").unwrap();
     }
 
     #[test]
     fn a_withdrawn_job_is_gone_and_no_longer_counts() {
         let queue = queue(1);
-        let first = queue.push(Lane::Shared, 1, "first").unwrap();
-        let second = queue.push(Lane::Shared, 2, "second").unwrap();
+        let first = queue.push(Lane::Shared, 1, None, "first").unwrap();
+        let second = queue.push(Lane::Shared, 2, None, "second").unwrap();
         assert!(queue.withdraw(second));
         assert!(!queue.withdraw(second));
         assert_eq!(queue.expected_wait(Lane::Shared), SECOND);
@@ -374,7 +465,7 @@ mod tests {
         queue.close();
         assert!(waiting.join().unwrap());
         assert_eq!(queue.reserve(1), Err(Refused::Closed));
-        assert_eq!(queue.push(Lane::Shared, 1, "late"), Err(Refused::Closed));
+        assert_eq!(queue.push(Lane::Shared, 1, None, "late"), Err(Refused::Closed));
         assert_eq!(queue.length.get(), 0);
     }
 }

@@ -1,25 +1,86 @@
-//! Whose address a request has when proxies stand between: only what a trusted proxy says counts.
+//! Which address a client has when proxies stand between: one header, named by the operator, read from trusted
+//! proxies only.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, str::FromStr};
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
-/// More hops than this are nobody's real path.
+/// No real proxy chain is longer.
 const MAX_HOPS: usize = 32;
+/// Headers that mean something else in every request; naming one of them is a mistake.
+const NEVER_AN_ADDRESS: [&str; 20] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "host",
+    "if-match",
+    "if-none-match",
+    "origin",
+    "referer",
+    "transfer-encoding",
+    "user-agent",
+    "via",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+];
 
-/// The networks whose word about a client's address is believed. None by default.
+/// The networks whose word about a client's address is believed (none by default), and the header in which they
+/// say it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<Network>);
+pub struct TrustedProxies {
+    networks: Vec<Network>,
+    header: ClientAddressHeader,
+}
+
+/// The one header that is read for the client's address. All others are the client's own words, because a proxy
+/// passes on what it does not write.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ClientAddressHeader {
+    /// A list of addresses; the scheme is in `X-Forwarded-Proto`.
+    #[default]
+    XForwardedFor,
+    /// RFC 7239: a list of elements with `for` and `proto`.
+    Forwarded,
+    /// A header that holds one address, such as `CF-Connecting-IP`; the scheme is in `X-Forwarded-Proto`.
+    Single(HeaderName),
+}
 
 /// An entry of the list of trusted proxies that is no address or network.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is neither an IP address nor a network such as 10.0.0.0/8")]
 pub struct InvalidProxy(String);
 
+/// A text that does not name a header with a client's address.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is no header that holds a client's address, such as x-forwarded-for, forwarded or x-real-ip")]
+pub struct InvalidHeader(String);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Network {
     base: IpAddr,
     prefix: u32,
+}
+
+impl FromStr for ClientAddressHeader {
+    type Err = InvalidHeader;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHeader> {
+        let invalid = || InvalidHeader(text.to_owned());
+        let name = HeaderName::from_str(text.trim()).map_err(|_| invalid())?;
+        match name.as_str() {
+            "x-forwarded-for" => Ok(Self::XForwardedFor),
+            "forwarded" => Ok(Self::Forwarded),
+            other if NEVER_AN_ADDRESS.contains(&other) => Err(invalid()),
+            _ => Ok(Self::Single(name)),
+        }
+    }
 }
 
 impl TrustedProxies {
@@ -28,55 +89,60 @@ impl TrustedProxies {
     /// # Errors
     /// The first entry that is neither.
     pub fn parse<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self, InvalidProxy> {
-        entries
-            .into_iter()
-            .map(|entry| Network::parse(entry.as_ref()).ok_or_else(|| InvalidProxy(entry.as_ref().to_owned())))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let parsed = |entry: S| Network::parse(entry.as_ref()).ok_or_else(|| InvalidProxy(entry.as_ref().to_owned()));
+        let networks = entries.into_iter().map(parsed).collect::<Result<_, _>>()?;
+        Ok(Self { networks, header: ClientAddressHeader::default() })
     }
 
-    /// The client's address: the peer's, unless the peer is a trusted proxy; then the rightmost
-    /// address in `X-Forwarded-For`, or `Forwarded` (RFC 7239), that is not one.
-    ///
-    /// A proxy writes one of the two headers and passes the other on. When both are there and
-    /// disagree, one may be the client's invention, and the peer's address is the answer.
+    /// The same proxies, which tell the client's address in `header`.
+    #[must_use]
+    pub fn with_header(self, header: ClientAddressHeader) -> Self {
+        Self { header, ..self }
+    }
+
+    /// The client's address: the peer's, unless the peer is a trusted proxy; then what the configured header says:
+    /// of a list the rightmost address that is no trusted proxy. A header that is missing, broken, or repeated where
+    /// one address is expected, says nothing, and the peer's address is the answer.
     #[must_use]
     pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.contains(peer) {
             return peer;
         }
-        let by_list = self.walk(peer, forwarded_for(headers));
-        let by_standard = self.walk(peer, forwarded(headers));
-        match (by_list, by_standard) {
-            (Some(a), Some(b)) if a != b => peer,
-            (a, b) => a.or(b).unwrap_or(peer),
+        match &self.header {
+            ClientAddressHeader::XForwardedFor => self.walk(peer, forwarded_for(headers)),
+            ClientAddressHeader::Forwarded => self.walk(peer, forwarded(headers)),
+            ClientAddressHeader::Single(name) => single(headers, name).unwrap_or(peer),
         }
     }
 
-    /// Whether the client came over TLS, as the trusted proxy next to us says in
-    /// `X-Forwarded-Proto` or `Forwarded`; the last entry is that proxy's own.
+    /// Whether the client came over TLS, as the trusted proxy next to us says in the header that belongs to the one
+    /// with the address: `proto` of `Forwarded`, else `X-Forwarded-Proto`; the last entry is that proxy's own.
     #[must_use]
     pub fn came_over_tls(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         if !self.contains(peer.to_canonical()) {
             return false;
         }
-        let listed = joined(headers, &header::X_FORWARDED_PROTO);
-        let by_list = listed.and_then(|list| list.rsplit(',').next().map(|last| last.trim().to_ascii_lowercase()));
-        let standard = joined(headers, &header::FORWARDED);
-        let by_standard = standard.and_then(|list| parameter(list.rsplit(',').next()?, "proto"));
-        [by_list, by_standard].into_iter().flatten().map(|scheme| scheme == "https").reduce(|a, b| a && b) == Some(true)
+        let name = match self.header {
+            ClientAddressHeader::Forwarded => header::FORWARDED,
+            ClientAddressHeader::XForwardedFor | ClientAddressHeader::Single(_) => header::X_FORWARDED_PROTO,
+        };
+        let Some(list) = joined(headers, &name) else { return false };
+        let last = list.rsplit(',').next().unwrap_or_default();
+        match self.header {
+            ClientAddressHeader::Forwarded => parameter(last, "proto").is_some_and(|proto| proto == "https"),
+            _ => last.trim().eq_ignore_ascii_case("https"),
+        }
     }
 
     fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(address))
+        self.networks.iter().any(|network| network.contains(address))
     }
 
-    /// From the nearest hop outwards, as long as the one who reports is trusted. `None` without
-    /// the header.
-    fn walk(&self, peer: IpAddr, hops: Option<Vec<Option<IpAddr>>>) -> Option<IpAddr> {
+    /// From the nearest hop outwards, as long as the one who reports is trusted.
+    fn walk(&self, peer: IpAddr, hops: Vec<Option<IpAddr>>) -> IpAddr {
         let mut nearest = peer;
-        for hop in hops?.into_iter().rev().take(MAX_HOPS) {
+        for hop in hops.into_iter().rev().take(MAX_HOPS) {
             // An obfuscated or broken entry: the last proxy that is known stands for the client.
             let Some(hop) = hop else { break };
             nearest = hop;
@@ -84,7 +150,7 @@ impl TrustedProxies {
                 break;
             }
         }
-        Some(nearest)
+        nearest
     }
 }
 
@@ -120,16 +186,23 @@ fn bits(address: IpAddr) -> (u128, u32) {
     }
 }
 
-/// The hops of all `X-Forwarded-For` lines, nearest last; `None` without the header.
-fn forwarded_for(headers: &HeaderMap) -> Option<Vec<Option<IpAddr>>> {
-    joined(headers, &header::X_FORWARDED_FOR).map(|list| list.split(',').map(node).collect())
+/// The hops of all `X-Forwarded-For` lines, nearest last.
+fn forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    joined(headers, &header::X_FORWARDED_FOR).map_or_else(Vec::new, |list| list.split(',').map(node).collect())
 }
 
-/// The `for` of each element of all `Forwarded` lines, nearest last; `None` without the header.
-fn forwarded(headers: &HeaderMap) -> Option<Vec<Option<IpAddr>>> {
+/// The `for` of each element of all `Forwarded` lines, nearest last.
+fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let of_element = |element: &str| node(&parameter(element, "for")?);
     // Neither an address nor a port contains a comma or a semicolon, quoted or not.
-    joined(headers, &header::FORWARDED).map(|list| list.split(',').map(of_element).collect())
+    joined(headers, &header::FORWARDED).map_or_else(Vec::new, |list| list.split(',').map(of_element).collect())
+}
+
+/// The address in a header that holds one.
+fn single(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
+    let mut lines = headers.get_all(name);
+    let only = lines.next().filter(|_| lines.next().is_none())?;
+    node(only.to_str().ok()?)
 }
 
 /// A parameter of one element of `Forwarded`, in lower case.
@@ -164,39 +237,55 @@ mod tests {
     use super::*;
 
     fn client(peer: &str, lines: &[(&str, &str)]) -> String {
+        client_in("x-forwarded-for", peer, lines)
+    }
+
+    fn client_in(header: &str, peer: &str, lines: &[(&str, &str)]) -> String {
         let proxies = TrustedProxies::parse(["10.0.0.0/8", "fd00::/8", "192.0.2.7"]).unwrap();
+        let proxies = proxies.with_header(header.parse().unwrap());
         let request = lines.iter().fold(TestRequest::get(), |it, line| it.append_header(*line));
         proxies.client_address(peer.parse().unwrap(), request.to_http_request().headers()).to_string()
     }
 
     #[test]
-    fn tls_is_what_the_trusted_proxy_says_and_nobody_else() {
-        let over_tls = |peer: &str, lines: &[(&str, &str)]| {
+    fn only_the_trusted_proxy_says_that_the_client_came_over_tls_and_in_the_family_of_the_configured_header() {
+        let over_tls = |named: &str, peer: &str, lines: &[(&str, &str)]| {
             let request = lines.iter().fold(TestRequest::get(), |it, line| it.append_header(*line)).to_http_request();
-            let proxies = TrustedProxies::parse(["10.0.0.0/8"]).unwrap();
+            let proxies = TrustedProxies::parse(["10.0.0.0/8"]).unwrap().with_header(named.parse().unwrap());
             proxies.came_over_tls(peer.parse().unwrap(), request.headers())
         };
-        let proto = "x-forwarded-proto";
-        for lines in [
-            &[(proto, "https")][..],
-            &[(proto, "http, HTTPS")],
-            &[("forwarded", "for=192.0.2.1;proto=https")],
-            &[("forwarded", "proto=http, for=192.0.2.1;Proto=\"https\"")],
+        let (proto, standard) = (("x-forwarded-proto", "https"), ("forwarded", "for=192.0.2.1;proto=https"));
+        for (named, lines) in [
+            ("x-forwarded-for", &[proto][..]),
+            ("x-forwarded-for", &[("x-forwarded-proto", "http, HTTPS")]),
+            ("x-forwarded-for", &[proto, ("forwarded", "proto=http")]),
+            ("x-real-ip", &[proto]),
+            ("forwarded", &[standard]),
+            ("forwarded", &[("forwarded", "proto=http, for=192.0.2.1;Proto=\"https\"")]),
+            ("forwarded", &[standard, ("x-forwarded-proto", "http")]),
         ] {
-            assert!(over_tls("10.1.2.3", lines), "{lines:?}");
-            assert!(!over_tls("192.0.2.1", lines), "{lines:?}");
+            assert!(over_tls(named, "10.1.2.3", lines), "{named}: {lines:?}");
+            assert!(!over_tls(named, "192.0.2.1", lines), "{named}: {lines:?}");
         }
-        for lines in
-            [&[][..], &[(proto, "http")], &[(proto, "https, http")], &[(proto, "https"), ("forwarded", "proto=http")]]
-        {
-            assert!(!over_tls("10.1.2.3", lines), "{lines:?}");
+        for (named, lines) in [
+            ("x-forwarded-for", &[][..]),
+            ("x-forwarded-for", &[("x-forwarded-proto", "http")]),
+            ("x-forwarded-for", &[("x-forwarded-proto", "https, http")]),
+            // The client's own words.
+            ("x-forwarded-for", &[standard]),
+            ("cf-connecting-ip", &[standard]),
+            ("forwarded", &[proto]),
+            ("forwarded", &[("forwarded", "proto=https, for=192.0.2.1")]),
+        ] {
+            assert!(!over_tls(named, "10.1.2.3", lines), "{named}: {lines:?}");
         }
     }
 
     #[test]
     fn a_stranger_is_not_believed() {
         assert_eq!(client("203.0.113.9", &[("x-forwarded-for", "198.51.100.1")]), "203.0.113.9");
-        assert_eq!(client("203.0.113.9", &[("forwarded", "for=198.51.100.1")]), "203.0.113.9");
+        assert_eq!(client_in("forwarded", "203.0.113.9", &[("forwarded", "for=198.51.100.1")]), "203.0.113.9");
+        assert_eq!(client_in("x-real-ip", "203.0.113.9", &[("x-real-ip", "198.51.100.1")]), "203.0.113.9");
         assert_eq!(client("::ffff:203.0.113.9", &[]), "203.0.113.9");
     }
 
@@ -215,20 +304,56 @@ mod tests {
             (&[("x-forwarded-for", "198.51.100.1, unknown, 10.9.9.9")], "10.9.9.9"),
             (&[("x-forwarded-for", "<script>")], "10.1.2.3"),
             (&[("x-forwarded-for", "")], "10.1.2.3"),
-            (&[("forwarded", "for=6.6.6.6, FOR=\"[2001:db8::1]:80\";proto=https, for=10.9.9.9")], "2001:db8::1"),
-            (&[("forwarded", "proto=https;by=10.0.0.1")], "10.1.2.3"),
-            (&[("forwarded", "for=_hidden")], "10.1.2.3"),
         ] {
             assert_eq!(client("10.1.2.3", lines), expected, "{lines:?}");
+        }
+        for (line, expected) in [
+            ("for=6.6.6.6, FOR=\"[2001:db8::1]:80\";proto=https, for=10.9.9.9", "2001:db8::1"),
+            ("proto=https;by=10.0.0.1", "10.1.2.3"),
+            ("for=_hidden", "10.1.2.3"),
+        ] {
+            assert_eq!(client_in("forwarded", "10.1.2.3", &[("forwarded", line)]), expected, "{line}");
         }
     }
 
     #[test]
-    fn two_headers_that_disagree_are_both_ignored() {
-        let agreeing = [("x-forwarded-for", "198.51.100.1"), ("forwarded", "for=198.51.100.1")];
-        let disagreeing = [("x-forwarded-for", "198.51.100.1"), ("forwarded", "for=6.6.6.6")];
-        assert_eq!(client("10.1.2.3", &agreeing), "198.51.100.1");
-        assert_eq!(client("10.1.2.3", &disagreeing), "10.1.2.3");
+    fn only_the_configured_header_is_read_whatever_else_the_client_sends() {
+        let all = [
+            ("x-forwarded-for", "6.6.6.6, 198.51.100.1"),
+            ("forwarded", "for=6.6.6.6, for=198.51.100.2"),
+            ("x-real-ip", "198.51.100.3"),
+            ("cf-connecting-ip", "2001:db8::4"),
+        ];
+        for (named, expected) in [
+            ("x-forwarded-for", "198.51.100.1"),
+            ("Forwarded", "198.51.100.2"),
+            ("X-Real-IP", "198.51.100.3"),
+            (" cf-connecting-ip ", "2001:db8::4"),
+            ("true-client-ip", "10.1.2.3"),
+        ] {
+            assert_eq!(client_in(named, "10.1.2.3", &all), expected, "{named}");
+        }
+    }
+
+    #[test]
+    fn a_header_for_one_address_holds_one_address() {
+        let of = |lines: &[(&str, &str)]| client_in("x-real-ip", "10.1.2.3", lines);
+        assert_eq!(of(&[("x-real-ip", " ::ffff:198.51.100.1 ")]), "198.51.100.1");
+        // A trusted proxy is one, too, when it asks itself.
+        assert_eq!(of(&[("x-real-ip", "10.9.9.9")]), "10.9.9.9");
+        for broken in ["", "unknown", "6.6.6.6, 198.51.100.1", "<script>"] {
+            assert_eq!(of(&[("x-real-ip", broken)]), "10.1.2.3", "{broken}");
+        }
+        assert_eq!(of(&[("x-real-ip", "6.6.6.6"), ("x-real-ip", "198.51.100.1")]), "10.1.2.3");
+    }
+
+    #[test]
+    fn a_name_that_is_no_header_with_an_address_is_refused_by_name() {
+        for name in
+            ["", "x forwarded for", "x-forwarded-for,forwarded", "host", "Authorization", "X-Forwarded-Proto", "ä"]
+        {
+            assert_eq!(name.parse::<ClientAddressHeader>(), Err(InvalidHeader(name.to_owned())));
+        }
     }
 
     #[test]

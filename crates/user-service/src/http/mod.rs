@@ -41,7 +41,7 @@ mod users;
 mod validation;
 
 pub use bounded_answers::BoundedAnswers;
-pub use client_address::TrustedProxies;
+pub use client_address::{ClientAddressHeader, TrustedProxies};
 pub use cross_origin::AllowedOrigins;
 pub use http_metrics::HttpMetrics;
 pub use panic_boundary::catch_panics;

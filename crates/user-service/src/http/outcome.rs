@@ -39,6 +39,11 @@ impl From<SigningUnavailable> for Problem {
 impl From<RegisterError> for Problem {
     fn from(error: RegisterError) -> Self {
         match error {
+            RegisterError::Refused { password, attributes } => {
+                let password = password.iter().map(|invalid| FieldError::body("password", invalid));
+                let attributes = attributes.iter().map(|misfit| FieldError::within("attributes", misfit));
+                Self::ValidationFailed(password.chain(attributes).collect())
+            }
             RegisterError::EmailTaken => Self::EmailTaken,
             RegisterError::UsernameTaken => Self::UsernameTaken,
             RegisterError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
@@ -123,6 +128,9 @@ impl From<ChangePasswordError> for Problem {
     fn from(error: ChangePasswordError) -> Self {
         match error {
             ChangePasswordError::WrongPassword => Self::WrongPassword,
+            ChangePasswordError::PasswordRefused(reasons) => {
+                Self::ValidationFailed(reasons.iter().map(|invalid| FieldError::body("newPassword", invalid)).collect())
+            }
             ChangePasswordError::PreconditionFailed => Self::PreconditionFailed,
             ChangePasswordError::Gone => Self::Unauthorized,
             ChangePasswordError::Failure(failure) => failure.into(),

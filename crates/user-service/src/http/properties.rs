@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{
     bearer::{MAX_TOKEN_BYTES, bearer_token},
     body_schema,
-    client_address::TrustedProxies,
+    client_address::{ClientAddressHeader, TrustedProxies},
     conditional::{IfMatch, IfNoneMatch, etag},
     cross_origin::AllowedOrigins,
     json_body::{JsonBody, MAX_BODY_BYTES},
@@ -58,21 +58,29 @@ fn a_stranger_never_chooses_the_address_and_a_proxy_only_among_those_it_names() 
     let proxies = TrustedProxies::parse(["10.0.0.0/8", "fd00::/8"]).expect("two networks");
     let stranger: IpAddr = Ipv4Addr::new(203, 0, 113, 9).into();
     let proxy: IpAddr = Ipv4Addr::new(10, 1, 2, 3).into();
+    let real_ip = HeaderName::from_static("x-real-ip");
     corpus!("header").holds_for_bytes(|value| {
-        for name in [header::X_FORWARDED_FOR, header::FORWARDED] {
+        let own = IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7));
+        for (name, configured, line) in [
+            (header::X_FORWARDED_FOR, ClientAddressHeader::XForwardedFor, "2001:db8::7"),
+            (header::FORWARDED, ClientAddressHeader::Forwarded, "for=\"[2001:db8::7]\""),
+            (real_ip.clone(), ClientAddressHeader::Single(real_ip.clone()), "2001:db8::7"),
+        ] {
+            let list = name != real_ip;
+            let proxies = proxies.clone().with_header(configured);
             let headers = headers(&name, value);
             prop_assert_eq!(proxies.client_address(stranger, &headers), stranger);
             let client = proxies.client_address(proxy, &headers);
             prop_assert_eq!(client, client.to_canonical());
             let _ = proxies.came_over_tls(proxy, &headers);
             prop_assert!(!proxies.came_over_tls(stranger, &headers));
-            // The hop that the proxy itself adds is the client, whatever stood before it.
+            // The hop that the proxy itself adds is the client, whatever stood before it. Where one address is
+            // expected, a second one means that neither is believed.
             let mut behind = headers.clone();
-            let (own, line) = (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7), "2001:db8::7");
-            let line = if behind.contains_key(header::FORWARDED) { format!("for=\"[{line}]\"") } else { line.into() };
-            let name = if line.starts_with("for") { header::FORWARDED } else { header::X_FORWARDED_FOR };
-            behind.append(name, HeaderValue::from_str(&line).expect("ASCII"));
-            prop_assert_eq!(proxies.client_address(proxy, &behind), IpAddr::from(own));
+            behind.append(name.clone(), HeaderValue::from_str(line).expect("ASCII"));
+            let alone = behind.get_all(&name).count() == 1;
+            let expected = if list || alone { own } else { proxy };
+            prop_assert_eq!(proxies.client_address(proxy, &behind), expected);
         }
         Ok(())
     });

@@ -40,6 +40,15 @@ pub(super) enum Throttled {
     RateLimited(ProblemDetails),
 }
 
+/// Of an operation that turns away a network that floods this process.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its derived documentation is used")]
+pub(super) enum FloodRefused {
+    /// `rate-limited`, with `RateLimit-Policy` and `RateLimit`
+    #[response(status = 429, content_type = "application/problem+json")]
+    RateLimited(ProblemDetails),
+}
+
 /// Of every operation that wants an access token.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]

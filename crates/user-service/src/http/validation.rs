@@ -1,7 +1,7 @@
 //! Collects what is wrong with a body, so that the client hears of all of it at once.
 
 use super::{field_error::FieldError, problem::Problem};
-use crate::domain::{Invalid, Misfit};
+use crate::domain::Invalid;
 
 /// The mistakes found so far.
 #[derive(Default)]
@@ -11,18 +11,6 @@ impl Validation {
     /// The value, or its mistake noted under the member's name.
     pub(super) fn check<T>(&mut self, member: &str, parsed: Result<T, Invalid>) -> Option<T> {
         parsed.map_err(|invalid| self.0.push(FieldError::body(member, &invalid))).ok()
-    }
-
-    /// As [`Self::check`], for a value against which several things may speak.
-    pub(super) fn check_all<T>(&mut self, member: &str, parsed: Result<T, Vec<Invalid>>) -> Option<T> {
-        let note = |found: Vec<Invalid>| self.0.extend(found.iter().map(|invalid| FieldError::body(member, invalid)));
-        parsed.map_err(note).ok()
-    }
-
-    /// As [`Self::check`], for a value with parts of its own.
-    pub(super) fn check_within<T>(&mut self, member: &str, parsed: Result<T, Vec<Misfit>>) -> Option<T> {
-        let note = |found: Vec<Misfit>| self.0.extend(found.iter().map(|misfit| FieldError::within(member, misfit)));
-        parsed.map_err(note).ok()
     }
 
     /// As [`Self::check`], for a member that may be missing.

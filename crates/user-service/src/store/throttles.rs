@@ -126,10 +126,34 @@ impl ThrottleStore {
 
     /// Forgets every row of a subject; how many there were.
     pub async fn forget_subject(&self, subject: [u8; 16]) -> Result<u64, StoreError> {
-        let first = ThrottleKey { subject, part: [0; 16] }.id();
-        let last = ThrottleKey { subject, part: [0xff; 16] }.id();
-        let filter = doc! { "_id": { "$gte": first, "$lte": last } };
+        let filter = doc! { "_id": of_subject(subject) };
         Ok(within(self.deadline, self.collection.delete_many(filter)).await?.deleted_count)
+    }
+
+    /// Writes a mark that counts nothing and lives for `lives`, by the database's clock.
+    pub async fn mark(&self, key: ThrottleKey, epoch: i64, lives: Duration) -> Result<(), StoreError> {
+        let expires = doc! { "$add": ["$$NOW", millis(lives)] };
+        let fields = doc! { "schemaVersion": SCHEMA_VERSION, "epoch": epoch, "level": 0.0, "at": "$$NOW" };
+        let marks = vec![doc! { "$set": fields }, doc! { "$set": { "expiresAt": expires } }];
+        let update = self.collection.update_one(doc! { "_id": key.id() }, marks).upsert(true);
+        within(self.deadline, update).await?;
+        Ok(())
+    }
+
+    /// Returns whether the subject has a living mark of this epoch, or the mark `kept`; `without` does not count.
+    pub async fn is_marked(
+        &self,
+        subject: [u8; 16],
+        epoch: i64,
+        kept: Option<ThrottleKey>,
+        without: Option<ThrottleKey>,
+    ) -> Result<bool, StoreError> {
+        let mut counts = vec![doc! { "epoch": epoch }];
+        counts.extend(kept.map(|key| doc! { "_id": key.id() }));
+        let mut all = vec![doc! { "_id": of_subject(subject) }, doc! { "$or": counts }];
+        all.extend(without.map(|key| doc! { "_id": { "$ne": key.id() } }));
+        let filter = doc! { "$and": all, "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
+        Ok(within(self.deadline, self.collection.find_one(filter)).await?.is_some())
     }
 
     async fn update(&self, key: ThrottleKey, rule: ThrottleRule, by: i32) -> Result<Throttled, StoreError> {
@@ -148,6 +172,12 @@ impl ThrottleStore {
             }
         }
     }
+}
+
+/// Returns the range of the ids of all rows of a subject.
+fn of_subject(subject: [u8; 16]) -> Document {
+    let id = |part| ThrottleKey { subject, part }.id();
+    doc! { "$gte": id([0; 16]), "$lte": id([0xff; 16]) }
 }
 
 fn judged(document: Document, rule: ThrottleRule) -> Result<Throttled, StoreError> {

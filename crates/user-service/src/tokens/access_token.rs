@@ -71,6 +71,12 @@ impl AccessTokens {
         Self { keys, issuer, audience, ttl, known: Arc::new(GenuineTokens::new()) }
     }
 
+    /// Every token's lifetime.
+    #[must_use]
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
     /// Whether a token could be signed now.
     ///
     /// # Errors

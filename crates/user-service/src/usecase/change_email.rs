@@ -85,8 +85,9 @@ pub async fn change_email(
     if caller.user.email_keys.first().is_some_and(|current| current == change.new.key()) {
         return Err(ChangeEmailError::Unchanged);
     }
-    let verified = accounts.reauthenticate(&caller, &change.password, &origin).await?;
-    accounts.throttle.new_address(change.new.key(), &origin).await?;
+    let charged = accounts.throttle.new_address(caller.user.id.into(), &change.new, &origin).await?;
+    let proof = accounts.reauthenticate(&caller, &change.password, &origin);
+    let verified = accounts.throttle.unless_proven(charged, proof).await?;
     let this = Arc::clone(accounts);
     accounts
         .writes

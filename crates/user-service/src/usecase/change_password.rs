@@ -6,16 +6,18 @@ use std::sync::Arc;
 use bson::doc;
 use events::{PasswordChangeReason, sealing::Purpose};
 
-use super::{Accounts, Caller, DECISIONS, Failure, Next, after, reauthenticate::Reauthentication};
+use super::{
+    Accounts, Caller, DECISIONS, Failure, Next, after, reauthenticate::Reauthentication, throttle::AccountWrite,
+};
 use crate::{
-    domain::{Password, UserStatus},
+    domain::{Invalid, Password, UserStatus},
     hashing::PasswordHash,
     outbox::Origin,
     store::{Change, DecidedOn, TokenChange},
 };
 use service_kit::mongo::StoreError;
 
-/// The present password and the new one.
+/// The present password and the new one, which is not judged yet.
 pub struct ChangePassword {
     pub current: Password,
     pub new: Password,
@@ -26,6 +28,8 @@ pub struct ChangePassword {
 pub enum ChangePasswordError {
     #[error("the password is wrong")]
     WrongPassword,
+    #[error("the new password may not be chosen")]
+    PasswordRefused(Vec<Invalid>),
     #[error("the account has another version")]
     PreconditionFailed,
     #[error("the account is gone, or its sessions have ended")]
@@ -65,8 +69,9 @@ pub async fn change_password(
     if !permits(caller.user.version) {
         return Err(ChangePasswordError::PreconditionFailed);
     }
-    let verified = accounts.reauthenticate(&caller, &change.current, &origin).await?;
-    let new = accounts.hashes.hash(&change.new).await.map_err(Failure::from)?;
+    let charged = accounts.throttle.account_writes(&[AccountWrite::Password], caller.user.id.into()).await?;
+    let proof = accounts.judge_change(&caller, change, &origin);
+    let (verified, new) = accounts.throttle.unless_proven(charged, proof).await?;
     let this = Arc::clone(accounts);
     accounts
         .writes
@@ -75,6 +80,27 @@ pub async fn change_password(
 }
 
 impl Accounts {
+    /// Returns the hash that the present password was verified against, and the hash of the new one. A new password that
+    /// is refused counts as an attempt of this session, because judging it is work.
+    async fn judge_change(
+        &self,
+        caller: &Caller,
+        change: ChangePassword,
+        origin: &Origin,
+    ) -> Result<(PasswordHash, PasswordHash), ChangePasswordError> {
+        let attempt = self.throttle.password(caller.user.id.into(), caller.session).await?;
+        let accepted = match self.accept_password(change.new, &caller.user.own_words()).await {
+            Ok(accepted) => accepted,
+            Err(failure) => {
+                self.throttle.was_not_judged(&attempt).await;
+                return Err(failure.into());
+            }
+        };
+        let new = accepted.map_err(ChangePasswordError::PasswordRefused)?;
+        let verified = self.verify_charged(caller, &change.current, &attempt, origin).await?;
+        Ok((verified, self.hashes.hash(&new).await.map_err(Failure::from)?))
+    }
+
     async fn replace_password(
         &self,
         caller: Caller,

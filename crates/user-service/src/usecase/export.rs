@@ -30,7 +30,8 @@ pub struct PersonalData {
     /// Earlier addresses that are kept for a while.
     pub reserved: Vec<ExportedKey>,
     pub tokens: Vec<ExportedToken>,
-    pub idempotency_key: Option<ExportedKey>,
+    /// Until when the registration's `Idempotency-Key` is honoured. What is stored of the key is a keyed hash.
+    pub idempotency_key_until: Option<Timestamp>,
     pub second_factor: Option<ExportedFactor>,
     /// Until when a second factor that was begun can be confirmed.
     pub second_factor_setup_until: Option<Timestamp>,
@@ -53,7 +54,7 @@ pub struct ExportedToken {
     pub expires_at: Timestamp,
 }
 
-/// A key and how long it is kept: the registration's `Idempotency-Key`, an address.
+/// The form of an address and how long it is kept.
 pub struct ExportedKey {
     pub key: String,
     pub until: Timestamp,
@@ -130,7 +131,7 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         username_key: username_key.clone(),
         reserved: reserved.iter().map(reservation).collect(),
         tokens: tokens.iter().map(token).collect(),
-        idempotency_key: idempotency.as_ref().map(idempotency_key),
+        idempotency_key_until: idempotency.as_ref().map(key_until),
         second_factor: totp.as_ref().map(second_factor),
         second_factor_setup_until: totp_setup.as_ref().map(setup_until),
         known_networks: known_networks.iter().map(last_seen).collect(),
@@ -155,9 +156,10 @@ fn reservation(address: &ReservedAddress) -> ExportedKey {
     ExportedKey { key: key.clone(), until: until.to_jiff() }
 }
 
-fn idempotency_key(record: &IdempotencyRecord) -> ExportedKey {
-    let IdempotencyRecord { key, fingerprint: _, until } = record;
-    ExportedKey { key: key.clone(), until: until.to_jiff() }
+fn key_until(record: &IdempotencyRecord) -> Timestamp {
+    // Both are keyed hashes: the key's tells nothing, and the fingerprint is of what the account says.
+    let IdempotencyRecord { key: _, fingerprint: _, until } = record;
+    until.to_jiff()
 }
 
 fn second_factor(record: &TotpRecord) -> ExportedFactor {

@@ -8,7 +8,9 @@ use bson::{Document, doc};
 use events::LoginMethod;
 use secrecy::SecretString;
 
-use super::{Accounts, Failure, Next, SignedIn, after, begin_session::Beginning, lock::UnderAttack};
+use super::{
+    Accounts, Failure, Next, SignedIn, after, begin_session::Beginning, lock::UnderAttack, reauthenticate::requester,
+};
 use crate::{
     domain::{LoginIdentifier, Password, UserStatus},
     hashing::{PasswordHash, Verdict},
@@ -104,7 +106,11 @@ async fn judge(
     for _ in 0..VERIFICATIONS {
         let hash = found.as_ref().map(UserRecord::password_hash).transpose()?;
         // An unknown user costs the same hash.
-        let verdict = accounts.hashes.verify(&login.password, hash.as_ref()).await.map_err(Failure::from)?;
+        let verdict = accounts
+            .hashes
+            .verify(&login.password, hash.as_ref(), requester(found.as_ref(), origin))
+            .await
+            .map_err(Failure::from)?;
         let (Some(user), Some(hash)) = (found, hash) else { return Err(LoginError::InvalidCredentials) };
         let Verdict::Match { outdated } = verdict else {
             accounts.background.note_failed_login(user.id.into(), origin);

@@ -12,6 +12,7 @@ use super::{
     Accounts, DECISIONS, Failure, SignedIn,
     begin_session::Beginning,
     second_factor::{AcceptedCode, CodeRefused},
+    throttle::Proof,
 };
 use crate::{
     domain::UserStatus,
@@ -91,11 +92,23 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<SignedIn, LoginTotpError> {
         let token = MfaToken::parse(token).ok_or(LoginTotpError::TokenInvalid)?;
+        let mut borne = None;
         for _ in 0..DECISIONS {
             let now = self.clock.now();
             let user = self.store.users.by_id(token.user).await?.ok_or(LoginTotpError::TokenInvalid)?;
             let totp = self.of_token(&user, &token, now).ok_or(LoginTotpError::TokenInvalid)?;
-            let accepted = self.second_factor(&user, totp, code, origin).await?;
+            // Once for the code of this request, however often it is judged.
+            if borne.is_none() {
+                let code = self.throttle.bear_code(Proof::MfaToken(token.id)).await?;
+                borne = Some(code.ok_or(LoginTotpError::TokenInvalid)?);
+            }
+            let accepted = match self.second_factor(&user, totp, code, origin).await {
+                Err(CodeRefused::Failure(failure)) => {
+                    self.throttle.was_not_borne(borne).await;
+                    return Err(failure.into());
+                }
+                judged => judged?,
+            };
             let beginning = self.with_second_factor(&user, &token, accepted, now, origin)?;
             if let Some(signed_in) = self.begin_session(beginning, origin).await? {
                 return Ok(signed_in);

@@ -41,11 +41,15 @@ impl Passwords {
         self.0.policy.min_length()
     }
 
-    async fn accept(&self, chosen: &SecretString, own: &[&str]) -> Result<Result<Password, Vec<Invalid>>, Failure> {
-        let password = match self.0.policy.normal_form(chosen) {
-            Ok(password) => password,
-            Err(invalid) => return Ok(Err(vec![invalid])),
-        };
+    /// Returns the normal form of a new password, if it has a possible length: cheap, so it comes before any limit.
+    ///
+    /// # Errors
+    /// `too-short` or `too-long`.
+    pub fn normal_form(&self, chosen: &SecretString) -> Result<Password, Invalid> {
+        self.0.policy.normal_form(chosen)
+    }
+
+    async fn accept(&self, password: Password, own: &[&str]) -> Result<Result<Password, Vec<Invalid>>, Failure> {
         let judge = tokio::time::timeout(self.0.max_wait, Arc::clone(&self.0.judges).acquire_owned()).await;
         let judge = judge.map_err(|_| Failure::Overloaded { retry_after: RETRY_AFTER })?;
         let own: Vec<String> = own.iter().map(|text| (*text).to_owned()).collect();
@@ -65,15 +69,16 @@ impl Passwords {
 
 impl Accounts {
     /// Takes a password that somebody chooses, or says everything that speaks against
-    /// it. `own` are texts that are theirs: user name, address, display name. The work is
-    /// done on a thread that serves no requests.
+    /// it. `own` are texts that are theirs, of bounded length: username, address, display
+    /// name, as they were parsed. The work takes milliseconds, so it comes after the rate
+    /// limit, on a thread that serves no requests.
     ///
     /// # Errors
     /// [`Failure`] if it cannot be decided now: too many at once, or the list of breached
     /// passwords cannot be read.
     pub async fn accept_password(
         &self,
-        chosen: &SecretString,
+        chosen: Password,
         own: &[&str],
     ) -> Result<Result<Password, Vec<Invalid>>, Failure> {
         // What could not be hashed afterwards need not be judged.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bson::{Bson, Document, doc};
 use serde_json::{Map, Value};
 
-use super::{Accounts, Caller, DECISIONS, Failure, Next, administration::AdminWriteError, after};
+use super::{
+    Accounts, Caller, DECISIONS, Failure, Next, administration::AdminWriteError, after, throttle::AccountWrite,
+};
 use crate::{
     domain::{
         AttributeRules, Attributes, DisplayName, Locale, Misfit, Roles, Timezone, User, UserStatus, Username, Writer,
@@ -76,10 +78,21 @@ pub async fn update_profile(
     origin: Origin,
 ) -> Result<User, UpdateProfileError> {
     accounts.uniqueness_is_decided()?;
+    if !permits(caller.user.version) {
+        return Err(UpdateProfileError::PreconditionFailed);
+    }
+    let renames = change.username.as_ref().is_some_and(|new| new.as_str() != caller.user.username);
+    let renaming: &[AccountWrite] = if renames { &[AccountWrite::Username] } else { &[] };
+    let id = caller.user.id.into();
+    // Before the attributes are judged by their schema.
+    let charged = accounts.throttle.account_writes(&[AccountWrite::Profile], id).await?;
+    let renamed = accounts.throttle.account_writes(renaming, id).await;
+    let renamed = accounts.throttle.or_take_back(&charged, renamed).await?;
     let editor = Editor::Person { session: caller.session, epoch: caller.epoch };
     let this = Arc::clone(accounts);
     let patch = async move { this.patch(caller.user, &editor, &change, permits, &origin).await };
-    accounts.writes.to_the_end(patch).await
+    let patched = accounts.writes.to_the_end(patch).await;
+    accounts.throttle.or_take_back(&renamed, patched).await
 }
 
 /// As [`update_profile`], by an admin, for the account with this id; `roles` replaces

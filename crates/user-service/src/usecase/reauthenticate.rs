@@ -1,11 +1,15 @@
 //! The password of somebody who is signed in, asked for once more before what cannot
 //! be taken back. The one door for it.
 
-use super::{Accounts, Caller, Failure};
+use super::{
+    Accounts, Caller, Failure,
+    throttle::{AccountWrite, Attempt, network},
+};
 use crate::{
     domain::Password,
-    hashing::{PasswordHash, Verdict},
+    hashing::{PasswordHash, Requester, Verdict},
     outbox::Origin,
+    store::UserRecord,
 };
 
 /// Why it is not believed.
@@ -17,7 +21,25 @@ pub enum Reauthentication {
     Failure(#[from] Failure),
 }
 
+/// Returns who asks for a password to be verified: the network, and the account.
+pub(super) fn requester(user: Option<&UserRecord>, origin: &Origin) -> Requester {
+    Requester { network: network(origin), account: user.map(|user| user.id.into()) }
+}
+
 impl Accounts {
+    /// Verifies the password as [`reauthenticate`](Self::reauthenticate) does, for a change that is limited for each
+    /// account. A wrong password takes the charge back, so that a stolen session uses nothing up.
+    pub(super) async fn reauthenticate_for(
+        &self,
+        write: AccountWrite,
+        caller: &Caller,
+        password: &Password,
+        origin: &Origin,
+    ) -> Result<PasswordHash, Reauthentication> {
+        let charged = self.throttle.account_writes(&[write], caller.user.id.into()).await?;
+        self.throttle.unless_proven(charged, self.reauthenticate(caller, password, origin)).await
+    }
+
     /// The stored hash that the password was verified against: what a write decides on.
     pub(super) async fn reauthenticate(
         &self,
@@ -25,18 +47,30 @@ impl Accounts {
         password: &Password,
         origin: &Origin,
     ) -> Result<PasswordHash, Reauthentication> {
-        let stored = caller.user.password_hash().map_err(Failure::from)?;
         let charged = self.throttle.password(caller.user.id.into(), caller.session).await?;
-        let verdict = match self.hashes.verify(password, Some(&stored)).await {
+        self.verify_charged(caller, password, &charged, origin).await
+    }
+
+    /// Verifies the password of an attempt that was charged already.
+    pub(super) async fn verify_charged(
+        &self,
+        caller: &Caller,
+        password: &Password,
+        charged: &Attempt,
+        origin: &Origin,
+    ) -> Result<PasswordHash, Reauthentication> {
+        let stored = caller.user.password_hash().map_err(Failure::from)?;
+        let requester = requester(Some(&caller.user), origin);
+        let verdict = match self.hashes.verify(password, Some(&stored), requester).await {
             Ok(verdict) => verdict,
             Err(error) => {
-                self.throttle.was_not_judged(&charged).await;
+                self.throttle.was_not_judged(charged).await;
                 return Err(Failure::from(error).into());
             }
         };
         match verdict {
             Verdict::Match { .. } => {
-                self.throttle.was_right(&charged).await;
+                self.throttle.was_right(charged).await;
                 Ok(stored)
             }
             Verdict::Mismatch => {

@@ -38,6 +38,7 @@ impl From<StoreError> for RefreshError {
 /// old genuine one also ends its session.
 pub async fn refresh(accounts: &Arc<Accounts>, token: &SecretString, origin: Origin) -> Result<SignedIn, RefreshError> {
     let token = RefreshToken::parse(token).ok_or(RefreshError::Invalid)?;
+    accounts.throttle.session_request(&origin)?;
     let salt = accounts.store.sessions.salt(token.session).await?.ok_or(RefreshError::Invalid)?;
     if !accounts.refresh_tokens.is_genuine(&token, &salt) {
         return Err(RefreshError::Invalid);
@@ -54,6 +55,7 @@ impl Accounts {
             Advance::Reused(row) => {
                 self.metrics.refresh_reuse.inc();
                 tracing::warn!(user = %row.user_id, session = %row.id, "an old refresh token was used: session ended");
+                self.throttle.remember_ended_session(&row, self.access_tokens.ttl()).await;
                 self.background.note_reuse(row.user_id.into(), origin);
                 Err(RefreshError::Invalid)
             }

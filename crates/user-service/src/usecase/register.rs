@@ -3,15 +3,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use events::sealing::Purpose;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use super::{Accounts, Failure, later};
+use super::{Accounts, Failure, later, lock::UnderAttack, reauthenticate::requester};
 use crate::{
     domain::{
-        Attributes, DisplayName, Email, IdempotencyKey, Locale, OneTimeToken, Password, User, UserStatus, Username,
+        Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, LoginIdentifier, Misfit, OneTimeToken,
+        Password, User, UserStatus, Username, Writer,
     },
     hashing::{PasswordHash, Verdict},
     outbox::Origin,
@@ -25,7 +27,7 @@ use service_kit::{fail_point, mongo::StoreError};
 /// How long an `Idempotency-Key` is honoured.
 const IDEMPOTENCY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What somebody registers with.
+/// A registration whose syntax is right: all parts have bounded lengths. The rules for passwords and attributes have not judged it yet.
 pub struct Registration {
     pub username: Username,
     pub email: Email,
@@ -39,6 +41,8 @@ pub struct Registration {
 /// Why there is no new account.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
+    #[error("the password or the attributes may not be chosen")]
+    Refused { password: Vec<Invalid>, attributes: Vec<Misfit> },
     #[error("the e-mail address is taken")]
     EmailTaken,
     #[error("the user name is taken")]
@@ -65,8 +69,43 @@ pub async fn register(
     registration: Registration,
     origin: Origin,
 ) -> Result<User, RegisterError> {
-    accounts.throttle.registration(&origin).await?;
     accounts.uniqueness_is_decided()?;
+    let begun = accounts.clock.now();
+    let charged = accounts.throttle.registration(&registration.email, &origin).await?;
+    let registered = judge_and_insert(accounts, registration, origin).await;
+    match &registered {
+        // The account was there already.
+        Ok(user) if user.created_at.as_millisecond() < begun.as_millisecond() => {
+            accounts.throttle.no_mail(&charged).await;
+        }
+        Err(RegisterError::UsernameTaken | RegisterError::IdempotencyKeyReused) => {
+            accounts.throttle.no_mail(&charged).await;
+        }
+        // Nothing was registered: the user is told to choose another password, or to try again.
+        Err(RegisterError::Refused { .. } | RegisterError::Failure(_)) => accounts.throttle.take_back(&charged).await,
+        Ok(_) | Err(RegisterError::EmailTaken) => {}
+    }
+    registered
+}
+
+/// Does what is expensive, and so comes after the limits: the rules for passwords and attributes, then the hash.
+async fn judge_and_insert(
+    accounts: &Arc<Accounts>,
+    mut registration: Registration,
+    origin: Origin,
+) -> Result<User, RegisterError> {
+    let display_name = registration.display_name.as_ref().map(DisplayName::as_str);
+    let own = [Some(registration.username.as_str()), Some(registration.email.as_str()), display_name];
+    let own: Vec<&str> = own.into_iter().flatten().collect();
+    let password = accounts.accept_password(registration.password.clone(), &own).await?;
+    let attributes = accounts.attributes.check_first(registration.attributes.take(), Writer::Person);
+    match (password, attributes) {
+        (Ok(password), Ok(attributes)) => (registration.password, registration.attributes) = (password, attributes),
+        (password, attributes) => {
+            let (password, attributes) = (password.err().unwrap_or_default(), attributes.err().unwrap_or_default());
+            return Err(RegisterError::Refused { password, attributes });
+        }
+    }
     let hash = accounts.hashes.hash(&registration.password).await.map_err(Failure::from)?;
     let this = Arc::clone(accounts);
     accounts.writes.to_the_end(async move { this.insert(registration, &hash, &origin).await }).await
@@ -94,7 +133,7 @@ impl Accounts {
             };
             // Of several duplicates the error names only one: the same request, sent
             // again, is recognised first.
-            if let Some(user) = self.replayed(&registration).await? {
+            if let Some(user) = self.replayed(&registration, origin).await? {
                 return Ok(user);
             }
             match index.as_str() {
@@ -112,9 +151,11 @@ impl Accounts {
         }
     }
 
-    async fn replayed(&self, registration: &Registration) -> Result<Option<User>, RegisterError> {
+    /// Returns the account that the same request made before. A replay verifies a password, so it is charged and held as
+    /// a login is: otherwise it would be a way to guess.
+    async fn replayed(&self, registration: &Registration, origin: &Origin) -> Result<Option<User>, RegisterError> {
         let Some(key) = &registration.idempotency_key else { return Ok(None) };
-        let Some(holder) = self.store.users.by_idempotency_key(key.as_str()).await? else { return Ok(None) };
+        let Some(holder) = self.holder_of_key(key, registration).await? else { return Ok(None) };
         let now = self.clock.now();
         let record = holder.idempotency.as_ref().filter(|record| now < record.until.to_jiff());
         let Some(record) = record else {
@@ -124,11 +165,60 @@ impl Accounts {
         if record.fingerprint.bytes != self.fingerprint(registration) {
             return Err(RegisterError::IdempotencyKeyReused);
         }
-        let verdict = self.hashes.verify(&registration.password, Some(&holder.password_hash()?)).await;
-        match verdict.map_err(Failure::from)? {
-            Verdict::Match { .. } => Ok(Some(holder.user())),
-            Verdict::Mismatch => Err(RegisterError::IdempotencyKeyReused),
+        let identifier = LoginIdentifier::Email(registration.email.key().to_owned());
+        let charged = self.throttle.login(&identifier, Some(&holder), origin, now).await?;
+        let hash = holder.password_hash()?;
+        let requester = requester(Some(&holder), origin);
+        match self.hashes.verify(&registration.password, Some(&hash), requester).await {
+            Ok(Verdict::Match { .. }) => {
+                self.throttle.was_right(&charged).await;
+                Ok(Some(holder.user()))
+            }
+            Ok(Verdict::Mismatch) => {
+                let user = holder.id.into();
+                self.background.note_failed_login(user, origin);
+                if let Some(until) = charged.under_attack() {
+                    self.background.tell_attack(UnderAttack { user, until, origin: origin.clone() });
+                }
+                Err(RegisterError::IdempotencyKeyReused)
+            }
+            Err(error) => {
+                self.throttle.was_not_judged(&charged).await;
+                Err(Failure::from(error).into())
+            }
         }
+    }
+
+    /// Returns the account that was registered under this key. The release before stored keys as they were sent, for all
+    /// clients together: such a key counts only for the same address or the same request. They are gone 24 h after
+    /// the last replica of that release.
+    async fn holder_of_key(
+        &self,
+        key: &IdempotencyKey,
+        registration: &Registration,
+    ) -> Result<Option<UserRecord>, StoreError> {
+        let users = &self.store.users;
+        if let Some(holder) = users.by_idempotency_key(&self.stored_key(key, &registration.email)).await? {
+            return Ok(Some(holder));
+        }
+        let found = users.by_idempotency_key(key.as_str()).await?;
+        let fingerprint = self.fingerprint(registration);
+        Ok(found.filter(|user| {
+            user.email_keys.first().is_some_and(|current| current == registration.email.key())
+                || user.idempotency.as_ref().is_some_and(|record| record.fingerprint.bytes == fingerprint)
+        }))
+    }
+
+    /// Returns the stored form of a key: bound to the address, because clients do not know each other's keys, and hashed
+    /// under a key, because it may be anything.
+    fn stored_key(&self, key: &IdempotencyKey, email: &Email) -> String {
+        let derived = self.keys.derive("idempotency-key/v1");
+        let mut mac = Hmac::<Sha256>::new_from_slice(derived.as_slice()).expect("HMAC takes a key of any length");
+        // No key holds a line feed, so it is clear where the address begins.
+        for part in [key.as_str(), "\n", email.key()] {
+            mac.update(part.as_bytes());
+        }
+        BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
     }
 
     fn new_record(&self, registration: &Registration, hash: &PasswordHash, origin: &Origin) -> UserRecord {
@@ -157,7 +247,7 @@ impl Accounts {
             sessions: SessionRule { epoch: 1, keep: None },
             tokens: vec![TokenRecord::new(token.digest(), Purpose::EmailVerification, email.key(), expires_at)],
             idempotency: registration.idempotency_key.as_ref().map(|key| IdempotencyRecord {
-                key: key.as_str().to_owned(),
+                key: self.stored_key(key, email),
                 fingerprint: binary(&self.fingerprint(registration)),
                 until: later(now, IDEMPOTENCY).into(),
             }),

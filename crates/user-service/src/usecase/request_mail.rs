@@ -14,6 +14,6 @@ pub async fn request_mail(
     email: &Email,
     origin: Origin,
 ) -> Result<(), Failure> {
-    accounts.throttle.mail(mail, email.key(), &origin).await?;
+    accounts.throttle.mail(mail, email, &origin).await?;
     accounts.background.request_mail(mail, email.key().to_owned(), origin)
 }

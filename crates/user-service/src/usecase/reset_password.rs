@@ -84,7 +84,9 @@ pub async fn reset_password(
     let token = OneTimeToken::parse(token).ok_or(ResetPasswordError::TokenInvalid)?;
     let holder = accounts.holder_of(&token, Purpose::PasswordReset, accounts.clock.now()).await?;
     let (user, _) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
-    let new = accounts.accept_password(new, &user.own_words()).await?.map_err(ResetPasswordError::PasswordRefused)?;
+    let refused = ResetPasswordError::PasswordRefused;
+    let new = accounts.passwords.normal_form(new).map_err(|invalid| refused(vec![invalid]))?;
+    let new = accounts.accept_password(new, &user.own_words()).await?.map_err(refused)?;
     let hash = accounts.hashes.hash(&new).await.map_err(Failure::from)?;
     let this = Arc::clone(accounts);
     accounts.writes.to_the_end(async move { this.use_reset(&token, &hash, &origin).await }).await

@@ -112,7 +112,8 @@ fn listed(row: SessionRow, current: Uuid) -> ListedSession {
 }
 
 /// Ends all sessions of the caller but the one that asks: one write, so that access
-/// tokens of the others end at once too.
+/// tokens of the others end at once too. Never refused for being asked often; where there
+/// is nothing to end nothing is written.
 ///
 /// # Errors
 /// [`EndSessionsError`]; after an unavailable store the outcome is unknown.
@@ -143,6 +144,9 @@ pub async fn end_session(
 impl Accounts {
     async fn end_others(&self, caller: Caller, origin: &Origin) -> Result<(), EndSessionsError> {
         let mut user = caller.user;
+        if !self.has_sessions(&user, Some(caller.session)).await? {
+            return Ok(());
+        }
         for _ in 0..DECISIONS {
             let id = user.id.into();
             let event = self.outbox.sessions_ended(id, SessionsEndedReason::User, self.clock.now(), origin);
@@ -169,9 +173,20 @@ impl Accounts {
         let ended = self.store.sessions.end_of_user(id, user.id.into()).await?;
         // The row of a session that had ended with others was not in the list.
         let lived = ended.filter(|row| user.session_lives(row.id.into(), row.epoch));
-        lived.ok_or(EndSessionError::NotFound)?;
+        let row = lived.ok_or(EndSessionError::NotFound)?;
+        self.throttle.remember_ended_session(&row, self.access_tokens.ttl()).await;
         self.background.note_ended_session(user.id.into(), origin);
         Ok(())
+    }
+
+    /// Whether the account has a living session besides `without`, or an access token of one that has ended by itself.
+    pub(super) async fn has_sessions(&self, user: &UserRecord, without: Option<Uuid>) -> Result<bool, StoreError> {
+        let id = user.id.into();
+        let (living, lately) = tokio::join!(
+            self.store.sessions.living(id, user.sessions, Place::NEWEST, without, 1),
+            self.throttle.session_ended_lately(id, user.sessions, without),
+        );
+        Ok(!living?.is_empty() || lately?)
     }
 
     /// Removes the rows of sessions that the write has ended. They are worth nothing

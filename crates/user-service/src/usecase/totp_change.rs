@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::{Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after};
+use super::{Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, throttle::AccountWrite};
 use crate::{
     domain::Password,
     outbox::Origin,
@@ -71,7 +71,8 @@ async fn change_totp(
     if caller.user.totp.is_none() {
         return Err(SecondFactorError::NotOn);
     }
-    let verified = accounts.reauthenticate(&caller, &proof.password, &origin).await?;
+    let write = AccountWrite::SecondFactor;
+    let verified = accounts.reauthenticate_for(write, &caller, &proof.password, &origin).await?;
     let this = Arc::clone(accounts);
     let write = async move {
         for _ in 0..DECISIONS {

@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 
-use super::{Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, later};
+use super::{
+    Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, later,
+    second_factor::CodeRefused,
+    throttle::{AccountWrite, Proof},
+};
 use crate::{
     domain::{Password, TotpSecret},
     hashing::PasswordHash,
@@ -37,7 +41,7 @@ pub async fn start_totp(
     if caller.user.totp.is_some() {
         return Err(SecondFactorError::AlreadyOn);
     }
-    let verified = accounts.reauthenticate(&caller, &password, &origin).await?;
+    let verified = accounts.reauthenticate_for(AccountWrite::SecondFactor, &caller, &password, &origin).await?;
     let this = Arc::clone(accounts);
     accounts.writes.to_the_end(async move { this.set_up_totp(caller, &verified).await }).await
 }
@@ -89,6 +93,7 @@ impl Accounts {
     ) -> Result<Vec<SecretString>, SecondFactorError> {
         let id = caller.user.id.into();
         let (shown, recovery_codes) = self.new_recovery_codes(id);
+        let mut borne = None;
         for _ in 0..DECISIONS {
             let user = &caller.user;
             if user.totp.is_some() {
@@ -97,8 +102,19 @@ impl Accounts {
             let now = self.clock.now();
             let setup = user.totp_setup.as_ref().filter(|setup| now < setup.expires_at.to_jiff());
             let setup = setup.ok_or(SecondFactorError::NotStarted)?;
+            // Once for the code of this request, however often it is judged.
+            if borne.is_none() {
+                let code = self.throttle.bear_code(Proof::TotpSetup(&setup.secret.bytes)).await?;
+                borne = Some(code.ok_or(SecondFactorError::NotStarted)?);
+            }
             // The code counts as used: a login wants the next one.
-            let accepted = self.second_factor(user, &TotpRecord::unused(setup, now), code, origin).await?;
+            let accepted = match self.second_factor(user, &TotpRecord::unused(setup, now), code, origin).await {
+                Err(CodeRefused::Failure(failure)) => {
+                    self.throttle.was_not_borne(borne).await;
+                    return Err(failure.into());
+                }
+                judged => judged?,
+            };
             let totp = TotpRecord { recovery_codes: recovery_codes.clone(), ..accepted.totp };
             let change = Change {
                 totp: TotpChange::On(totp),

@@ -16,7 +16,7 @@ use super::{
     algorithm::{Check, Policy},
     metrics::HashMetrics,
     password_hash::PasswordHash,
-    queue::{Lane, Queue, Refused},
+    queue::{Lane, Queue, Refused, Requester},
     settings::{HashingSettings, InvalidSetting},
 };
 use crate::domain::Password;
@@ -136,7 +136,7 @@ impl HashPool {
     /// [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
         let password = password.clone();
-        self.submit(Lane::Shared, self.0.policy.cost(), |reply| Job::Hash { password, reply }).await
+        self.submit(Lane::Shared, self.0.policy.cost(), None, |reply| Job::Hash { password, reply }).await
     }
 
     /// Whether the password is the one that was hashed.
@@ -147,15 +147,24 @@ impl HashPool {
     /// of an unknown algorithm, beyond the configured bounds), with a warning in the log:
     /// its owner gets in by a password reset, and nobody else learns anything.
     ///
+    /// A check that does not fit the threads' own memory waits for one of them; of these, `requester` has at most two
+    /// waiting, or one expensive one.
+    ///
     /// Dropping the future takes the job out of the queue.
     ///
     /// # Errors
     /// [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
-    pub async fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Result<Verdict, HashError> {
+    pub async fn verify(
+        &self,
+        password: &Password,
+        stored: Option<&PasswordHash>,
+        requester: Requester,
+    ) -> Result<Verdict, HashError> {
         let stored = stored.unwrap_or(&self.0.nobodys);
         let check = self.readable(stored).unwrap_or_else(|| self.0.dummy.clone());
         let password = password.clone();
-        self.submit(check.lane(), check.cost(), |reply| Job::Verify { password, check: Box::new(check), reply }).await
+        let (lane, cost) = (check.lane(), check.cost());
+        self.submit(lane, cost, Some(requester), |reply| Job::Verify { password, check: Box::new(check), reply }).await
     }
 
     /// Ends the threads, each after the job that it is at; jobs that wait are answered
@@ -175,9 +184,15 @@ impl HashPool {
             .ok()
     }
 
-    async fn submit<T>(&self, lane: Lane, cost: u64, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, HashError> {
+    async fn submit<T>(
+        &self,
+        lane: Lane,
+        cost: u64,
+        requester: Option<Requester>,
+        job: impl FnOnce(Reply<T>) -> Job,
+    ) -> Result<T, HashError> {
         let (reply, mut answer) = oneshot::channel();
-        let ticket = self.0.queue.push(lane, cost, job(reply)).map_err(|refused| self.refused(refused))?;
+        let ticket = self.0.queue.push(lane, cost, requester, job(reply)).map_err(|refused| self.refused(refused))?;
         let _place = Place { pool: &self.0, ticket };
         // The expectation can be wrong, if other processes take the processor away. Who
         // has not got a thread after twice the time gives up.

@@ -1,11 +1,18 @@
 //! The pool as a whole, with little memory.
 
-use std::{future::Future, pin::pin, task::Poll};
+use std::{
+    future::Future,
+    net::Ipv4Addr,
+    pin::pin,
+    sync::atomic::{AtomicU32, Ordering},
+    task::Poll,
+};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use prometheus::Registry;
 
 use super::*;
+use crate::domain::Network;
 
 const NO_THREADS: usize = 0;
 
@@ -33,6 +40,13 @@ fn password(text: &str) -> Password {
     Password::parse_attempt(text.to_owned()).unwrap()
 }
 
+/// Each call is another one, as far as the shares of the single lane are concerned.
+fn requester() -> Requester {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let address = Ipv4Addr::from(CALLS.fetch_add(1, Ordering::Relaxed));
+    Requester { network: Network::throttled(address.into()), account: None }
+}
+
 fn made_by_the_crate(memory_kib: u32, iterations: u32) -> PasswordHash {
     let params = Params::new(memory_kib, iterations, 1, None).unwrap();
     let phc = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password(b"correct horse").unwrap();
@@ -53,9 +67,9 @@ async fn a_hash_verifies_and_only_with_its_password() {
     let pool = started();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     assert!(Argon2::default().verify_password(b"correct horse", hash.expose()).is_ok());
-    let verdict = pool.verify(&password("correct horse"), Some(&hash)).await.unwrap();
+    let verdict = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
     assert_eq!(verdict, Verdict::Match { outdated: false });
-    assert_eq!(pool.verify(&password("correct house"), Some(&hash)).await.unwrap(), Verdict::Mismatch);
+    assert_eq!(pool.verify(&password("correct house"), Some(&hash), requester()).await.unwrap(), Verdict::Mismatch);
 }
 
 #[tokio::test]
@@ -63,9 +77,12 @@ async fn a_hash_of_other_parameters_is_outdated() {
     let pool = started();
     for (memory_kib, iterations) in [(64, 1), (32, 2), (128, 1), (256, 4)] {
         let stored = made_by_the_crate(memory_kib, iterations);
-        let verdict = pool.verify(&password("correct horse"), Some(&stored)).await.unwrap();
+        let verdict = pool.verify(&password("correct horse"), Some(&stored), requester()).await.unwrap();
         assert_eq!(verdict, Verdict::Match { outdated: true }, "m={memory_kib} t={iterations}");
-        assert_eq!(pool.verify(&password("correct house"), Some(&stored)).await.unwrap(), Verdict::Mismatch);
+        assert_eq!(
+            pool.verify(&password("correct house"), Some(&stored), requester()).await.unwrap(),
+            Verdict::Mismatch
+        );
     }
 }
 
@@ -76,7 +93,7 @@ async fn an_unknown_user_costs_what_a_known_one_costs() {
     let mut costs = Vec::new();
     for stored in [Some(&hash), None, Some(&PasswordHash::from_stored("no hash at all".into()))] {
         let before = (pool.0.metrics.hash_seconds.get_sample_count(), pool.0.metrics.blocks.get());
-        let verdict = pool.verify(&password("correct house"), stored).await.unwrap();
+        let verdict = pool.verify(&password("correct house"), stored, requester()).await.unwrap();
         assert_eq!(verdict, Verdict::Mismatch);
         let after = (pool.0.metrics.hash_seconds.get_sample_count(), pool.0.metrics.blocks.get());
         costs.push((after.0 - before.0, after.1 - before.1));
@@ -89,7 +106,10 @@ async fn an_unknown_user_costs_what_a_known_one_costs() {
 async fn a_hash_beyond_the_bounds_matches_nothing() {
     let pool = started();
     for stored in [made_by_the_crate(257, 1), made_by_the_crate(8, 129)] {
-        assert_eq!(pool.verify(&password("correct horse"), Some(&stored)).await.unwrap(), Verdict::Mismatch);
+        assert_eq!(
+            pool.verify(&password("correct horse"), Some(&stored), requester()).await.unwrap(),
+            Verdict::Mismatch
+        );
     }
     assert_eq!(pool.0.metrics.unusable.get(), 2);
 }
@@ -125,7 +145,7 @@ async fn overload_is_shed_with_a_time_to_come_back() {
     let secret = password("correct horse");
     let (reply, _nobody) = oneshot::channel();
     let first = Job::Hash { password: secret.clone(), reply };
-    pool.0.queue.push(Lane::Shared, pool.0.policy.cost(), first).unwrap();
+    pool.0.queue.push(Lane::Shared, pool.0.policy.cost(), None, first).unwrap();
     let second = pool.hash(&secret).await;
     assert_eq!(second.unwrap_err(), HashError::Overloaded { retry_after: Duration::from_secs(1) });
     assert_eq!(pool.0.metrics.shed.get(), 1);
@@ -136,7 +156,7 @@ async fn who_gets_no_thread_in_twice_the_accepted_time_gives_up() {
     let hasty = HashingSettings { max_wait: Duration::from_millis(20), ..settings() };
     let pool = HashPool::start_with(&hasty, metrics(), NO_THREADS).unwrap();
     let started = Instant::now();
-    let answer = pool.verify(&password("correct horse"), None).await;
+    let answer = pool.verify(&password("correct horse"), None, requester()).await;
     assert!(matches!(answer, Err(HashError::Overloaded { .. })));
     assert!(started.elapsed() >= 2 * hasty.max_wait);
     assert_eq!((pool.0.metrics.shed.get(), pool.0.metrics.abandoned.get()), (1, 0));
@@ -181,7 +201,7 @@ async fn many_at_once_are_all_answered_rightly() {
         let right = index % 3 != 0;
         let typed = password(if right { "correct horse" } else { "correct house" });
         let stored = if index % 2 == 0 { hash } else { large };
-        let verdict = pool.verify(&typed, Some(stored)).await.unwrap();
+        let verdict = pool.verify(&typed, Some(stored), requester()).await.unwrap();
         assert_eq!(verdict == Verdict::Mismatch, !right, "{index}");
     }))
     .await;

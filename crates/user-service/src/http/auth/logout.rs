@@ -7,7 +7,7 @@ use crate::{
     http::{
         json_body::JsonBody,
         problem::Problem,
-        refusals::{BodyRefused, TryLater},
+        refusals::{BodyRefused, FloodRefused, TryLater},
         request_context::RequestContext,
     },
     usecase::{self, Accounts},
@@ -17,7 +17,7 @@ use crate::{
 #[utoipa::path(post, path = "/api/auth/logout", tag = "session", operation_id = "logout", request_body = Body,
     responses(
         (status = 204, description = "The session is over, if there was one"),
-        BodyRefused, TryLater,
+        BodyRefused, FloodRefused, TryLater,
     ))]
 pub(in crate::http) async fn post(
     accounts: web::Data<Accounts>,

@@ -10,7 +10,7 @@ use crate::{
     http::{
         json_body::JsonBody,
         problem::{Problem, ProblemDetails},
-        refusals::{BodyRefused, TryLater},
+        refusals::{BodyRefused, FloodRefused, TryLater},
         request_context::RequestContext,
     },
     usecase::{self, Accounts},
@@ -30,7 +30,7 @@ pub(crate) struct Body {
     responses(
         (status = 200, description = "Tokens and the account", body = SignedInBody),
         (status = 401, description = "`unauthorized`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, TryLater,
+        BodyRefused, FloodRefused, TryLater,
     ))]
 pub(in crate::http) async fn post(
     accounts: web::Data<Accounts>,

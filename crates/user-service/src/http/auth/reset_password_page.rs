@@ -26,9 +26,13 @@ pub(crate) struct NewPassword {
 pub(in crate::http) async fn get(
     accounts: web::Data<Accounts>,
     request: HttpRequest,
+    context: RequestContext,
     link: Option<web::Query<Link>>,
 ) -> HttpResponse {
     let language = Language::from_headers(request.headers());
+    if let Err(failure) = accounts.throttle.local_request(&context.origin()) {
+        return try_again_page(failure, language);
+    }
     match link {
         Some(link) => reset_password_page(&link.token, accounts.passwords.min_length(), &[], language),
         None => link_refused_page(language),

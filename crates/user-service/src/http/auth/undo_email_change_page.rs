@@ -13,8 +13,16 @@ use crate::{
     usecase::{self, Accounts, UndoEmailChangeError},
 };
 
-pub(in crate::http) async fn get(request: HttpRequest, link: Option<web::Query<Link>>) -> HttpResponse {
+pub(in crate::http) async fn get(
+    accounts: web::Data<Accounts>,
+    request: HttpRequest,
+    context: RequestContext,
+    link: Option<web::Query<Link>>,
+) -> HttpResponse {
     let language = Language::from_headers(request.headers());
+    if let Err(failure) = accounts.throttle.local_request(&context.origin()) {
+        return try_again_page(failure, language);
+    }
     match link {
         Some(link) => undo_email_change_page(&link.token, language),
         None => link_refused_page(language),

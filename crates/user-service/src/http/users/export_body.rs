@@ -35,7 +35,9 @@ pub(crate) struct ExportHead {
     /// Earlier addresses that nobody else gets yet.
     reserved_addresses: Vec<KeyBody>,
     one_time_tokens: Vec<TokenBody>,
-    idempotency_key: Option<KeyBody>,
+    /// Until when the registration's `Idempotency-Key` is honoured: it is stored as a keyed hash.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    idempotency_key_until: Option<Timestamp>,
     second_factor: Option<FactorBody>,
     /// Until when a second factor that was begun can be confirmed.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -66,7 +68,7 @@ pub(crate) struct TokenBody {
     expires_at: Timestamp,
 }
 
-/// A key that is kept for a while: the registration's `Idempotency-Key`, the form of an address.
+/// The form of an address that is kept for a while.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ExportedKey)]
 pub(crate) struct KeyBody {
@@ -134,7 +136,7 @@ impl ExportHead {
             username_key: data.username_key,
             reserved_addresses: data.reserved.into_iter().map(KeyBody::from).collect(),
             one_time_tokens: data.tokens.into_iter().map(TokenBody::from).collect(),
-            idempotency_key: data.idempotency_key.map(KeyBody::from),
+            idempotency_key_until: data.idempotency_key_until,
             second_factor: data.second_factor.map(FactorBody::from),
             second_factor_setup_until: data.second_factor_setup_until,
             known_networks: data.known_networks.into_iter().map(|last_seen| NetworkBody { last_seen }).collect(),

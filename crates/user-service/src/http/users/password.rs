@@ -51,8 +51,7 @@ pub(in crate::http) async fn put(
     let mut found = Validation::default();
     let current = Password::parse_attempt(body.current_password.expose_secret().to_owned());
     let current = found.check("currentPassword", current);
-    let new = accounts.accept_password(&body.new_password, &caller.user.own_words()).await?;
-    let new = found.check_all("newPassword", new);
+    let new = found.check("newPassword", accounts.passwords.normal_form(&body.new_password));
     let (Some(current), Some(new)) = (current, new) else { return Err(found.problem()) };
     let change = ChangePassword { current, new };
     let permits = move |version| if_match.allows(version);

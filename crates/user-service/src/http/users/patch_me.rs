@@ -12,7 +12,7 @@ use crate::{
         conditional::{IfMatch, etag_header},
         json_body::{MergePatchBody, double_option},
         problem::{Problem, ProblemDetails},
-        refusals::{BodyRefused, NotSignedIn, TryLater},
+        refusals::{BodyRefused, NotSignedIn, Throttled, TryLater},
         request_context::RequestContext,
         signed_in_caller::SignedInCaller,
         validation::Validation,
@@ -51,7 +51,7 @@ pub(crate) struct Body {
         (status = 200, description = "The account as it is now", body = UserBody, headers(("ETag" = String))),
         (status = 409, description = "`username-taken`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, TryLater,
+        BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn patch(
     accounts: web::Data<Accounts>,

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::UserBody;
 use crate::{
-    domain::{DisplayName, Email, IdempotencyKey, Invalid, Locale, Username, Writer},
+    domain::{Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, Username},
     http::{
         conditional::etag_header,
         json_body::JsonBody,
@@ -62,7 +62,7 @@ pub(in crate::http) async fn post(
     context: RequestContext,
     JsonBody(body): JsonBody<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let registration = registration(&accounts, &request, body).await?;
+    let registration = registration(&accounts, &request, body)?;
     let user = usecase::register(&accounts.into_inner(), registration, context.origin()).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, "/api/users/me"))
@@ -70,17 +70,15 @@ pub(in crate::http) async fn post(
         .json(UserBody::from(user)))
 }
 
-async fn registration(accounts: &Accounts, request: &HttpRequest, body: Body) -> Result<Registration, Problem> {
+/// What can be told of the body at once and cheaply. The rules for passwords and attributes come after the limits.
+fn registration(accounts: &Accounts, request: &HttpRequest, body: Body) -> Result<Registration, Problem> {
     let mut found = Validation::default();
     let username = found.check("username", Username::parse(&body.username));
     let email = found.check("email", Email::parse(&body.email));
-    let own = [Some(body.username.as_str()), Some(body.email.as_str()), body.display_name.as_deref()];
-    let own: Vec<&str> = own.into_iter().flatten().collect();
-    let password = found.check_all("password", accounts.accept_password(&body.password, &own).await?);
+    let password = found.check("password", accounts.passwords.normal_form(&body.password));
     let display_name = found.check_optional("displayName", body.display_name.as_deref().map(DisplayName::parse));
     let locale = found.check_optional("locale", body.locale.as_deref().map(Locale::parse));
-    let attributes =
-        found.check_within("attributes", accounts.attributes.first(body.attributes, Writer::Person)).flatten();
+    let attributes = found.check_optional("attributes", body.attributes.map(Attributes::parse));
     let idempotency_key = found.check_header("Idempotency-Key", idempotency_key(request));
     found.finish()?;
     let (Some(username), Some(email), Some(password)) = (username, email, password) else {

@@ -1,0 +1,39 @@
+//! Which sessions have ended by themselves lately. Their rows are gone, and their access tokens live on for some
+//! minutes: so "end all sessions" still has something to end, although no session is listed.
+
+use std::time::Duration;
+
+use service_kit::mongo::StoreError;
+use uuid::Uuid;
+
+use super::Throttle;
+use crate::store::{SessionRow, SessionRule, ThrottleKey};
+
+const ENDED: &str = "ended-session";
+
+impl Throttle {
+    /// Remembers an ended session for as long as its access tokens can live. If that cannot be written the session has
+    /// ended all the same.
+    pub(in crate::usecase) async fn remember_ended_session(&self, ended: &SessionRow, access_token_ttl: Duration) {
+        let key = self.ended(ended.user_id.into(), ended.id.into());
+        if let Err(error) = self.store.mark(key, ended.epoch, access_token_ttl).await {
+            tracing::debug!(%error, "it is not remembered that a session has ended");
+        }
+    }
+
+    /// Returns whether an access token of an ended session, other than `without`, may still be valid.
+    pub(in crate::usecase) async fn session_ended_lately(
+        &self,
+        user: Uuid,
+        rule: SessionRule,
+        without: Option<Uuid>,
+    ) -> Result<bool, StoreError> {
+        let subject = self.hash.whole(ENDED, user.as_bytes()).subject;
+        let (kept, without) = (rule.keep.map(|id| self.ended(user, id.into())), without.map(|id| self.ended(user, id)));
+        self.store.is_marked(subject, rule.epoch, kept, without).await
+    }
+
+    fn ended(&self, user: Uuid, session: Uuid) -> ThrottleKey {
+        self.hash.part(ENDED, user.as_bytes(), session.as_bytes())
+    }
+}
