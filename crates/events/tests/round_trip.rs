@@ -24,8 +24,11 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn recipient() -> impl Strategy<Value = Recipient> {
-    (text(), option::of(text()), option::of(text()))
-        .prop_map(|(email, display_name, locale)| Recipient { email, display_name, locale })
+    (text(), option::of(text()), option::of(text())).prop_map(|(email, display_name, locale)| Recipient {
+        email,
+        display_name,
+        locale,
+    })
 }
 
 fn grant() -> impl Strategy<Value = TokenGrant> {
@@ -103,11 +106,8 @@ fn payload_of(event_type: EventType) -> BoxedStrategy<Payload> {
             .prop_map(|(user_id, recipient, undo)| UserTotpEnabled { user_id, recipient, undo }.into())
             .boxed(),
         EventType::UserTotpDisabled => {
-            let by = prop_oneof![
-                Just(TotpDisabledBy::Admin),
-                Just(TotpDisabledBy::Operator),
-                Just(TotpDisabledBy::Mailbox)
-            ];
+            let by =
+                prop_oneof![Just(TotpDisabledBy::Admin), Just(TotpDisabledBy::Operator), Just(TotpDisabledBy::Mailbox)];
             (user_id, recipient(), option::of(by))
                 .prop_map(|(user_id, recipient, by)| UserTotpDisabled { user_id, recipient, by }.into())
                 .boxed()
@@ -116,11 +116,8 @@ fn payload_of(event_type: EventType) -> BoxedStrategy<Payload> {
             .prop_map(|(user_id, recipient, undo)| UserRecoveryCodesRenewed { user_id, recipient, undo }.into())
             .boxed(),
         EventType::UserChangeUndone => {
-            let change = prop_oneof![
-                Just(UndoneChange::Password),
-                Just(UndoneChange::Totp),
-                Just(UndoneChange::RecoveryCodes)
-            ];
+            let change =
+                prop_oneof![Just(UndoneChange::Password), Just(UndoneChange::Totp), Just(UndoneChange::RecoveryCodes)];
             (user_id, change, recipient())
                 .prop_map(|(user_id, change, recipient)| UserChangeUndone { user_id, change, recipient }.into())
                 .boxed()

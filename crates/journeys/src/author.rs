@@ -93,7 +93,8 @@ impl Author {
         let sealed = self.seal(id, new_email, Purpose::EmailChange);
         let confirmation = TokenGrant { sealed, expires_at: self.now() + A_DAY };
         let new_email = new_email.to_owned();
-        let requested = UserEmailChangeRequested { user_id: self.id(), new_email, recipient, confirmation, username: None };
+        let requested =
+            UserEmailChangeRequested { user_id: self.id(), new_email, recipient, confirmation, username: None };
         Event::new(id, self.now(), 2, None, requested.into())
     }
 

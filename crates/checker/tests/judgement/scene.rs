@@ -109,7 +109,13 @@ impl Scene {
 
     pub(crate) fn request_email_change(&mut self, user: Uuid, end: End) {
         let (new_email, confirmation) = (format!("new-{user}@example.org"), self.grant());
-        let payload = UserEmailChangeRequested { user_id: user, new_email, recipient: recipient(user), confirmation, username: None };
+        let payload = UserEmailChangeRequested {
+            user_id: user,
+            new_email,
+            recipient: recipient(user),
+            confirmation,
+            username: None,
+        };
         self.step(Action::RequestEmailChange, 202, user, payload.into(), end);
     }
 
