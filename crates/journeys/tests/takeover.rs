@@ -1,12 +1,11 @@
 //! The owner of the mailbox owns the account: a thief changes what they like, and the links in
 //! the notices bring the account back.
 
-use bson::{Binary, Bson, DateTime, Document, doc, spec::BinarySubtype};
+use bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
 use futures_util::future::join_all;
 use journeys::{sealed_tokens::SealedTokens, verified::verify_address};
-use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{Answer, Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World, eventually, remember_secret};
+use test_support::{Answer, Api, Person, ServiceSpec, Stack, Tokens, World, remember_secret};
 use totp_rs::Totp;
 
 const REGISTERED: &str = "user.registered.v1";
@@ -160,7 +159,7 @@ async fn steal(world: &World, api: &Api, mails: &mut SealedTokens, owner: &Perso
     }
     // Owners cannot get in by themselves: that is what the links are for.
     let _ = try_login(api, &owner.email, &owner.password).await.expect(401);
-    assert_eq!(stored(world, &thief.email).await.get("totp").is_some(), true);
+    assert!(stored(world, &thief.email).await.get("totp").is_some());
     Stolen { tokens, thief }
 }
 
