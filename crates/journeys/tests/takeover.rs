@@ -307,7 +307,7 @@ async fn a_mailbox_alone_does_not_get_past_a_factor_that_is_older_than_the_links
     let second = api.post("/api/auth/login/totp", &json!({ "mfaToken": mfa, "code": fresh[0] })).await;
     let _ = second.expect_problem(401, "invalid-credentials");
     let totp = stored(&world, &ada.email).await.get_document("totp").expect("it is on").clone();
-    assert_eq!(totp.get_array("recoveryCodes").map(Vec::len), Ok(0));
+    assert_eq!(totp.get_array("recoveryCodes").map(Vec::len).ok(), Some(0));
 }
 
 #[tokio::test]
@@ -505,8 +505,8 @@ async fn a_disowned_account_stays_closed_until_a_reset_takes_it_over() {
     let _ = confirm.expect_problem(400, "token-invalid");
     let _ = undo(&api, PASSWORD_CHANGED, &link).await.expect_problem(400, "token-invalid");
     let user = stored(&world, &victim.email).await;
-    assert_eq!(user.get_bool("emailVerified"), Ok(false));
-    assert_eq!(user.get_array("tokens").map(Vec::len), Ok(0));
+    assert_eq!(user.get_bool("emailVerified").ok(), Some(false));
+    assert_eq!(user.get_array("tokens").map(Vec::len).ok(), Some(0));
     for gone in ["totp", "totpSetup", "undoTokens", "secondFactorSince"] {
         assert!(user.get(gone).is_none(), "{gone} in {user}");
     }
