@@ -51,13 +51,22 @@ pub(crate) fn effects(action: Action) -> Vec<Effect> {
         Action::UpdateProfile => vec![always(UserProfileUpdated)],
         Action::ChangePassword => vec![always(UserPasswordChanged)],
         Action::RequestReset => vec![maybe(UserPasswordResetRequested)],
-        Action::ConfirmReset => vec![always(UserPasswordChanged), maybe(UserEmailVerified)],
+        // The first proof of the mailbox removes a second factor.
+        Action::ConfirmReset => {
+            vec![always(UserPasswordChanged), maybe(UserEmailVerified), maybe(UserTotpDisabled)]
+        }
         Action::ResendVerification => vec![maybe(UserEmailVerificationRequested)],
         Action::VerifyEmail => vec![always(UserEmailVerified)],
         Action::RequestEmailChange => vec![always(UserEmailChangeRequested)],
         Action::ConfirmEmailChange => vec![always(UserEmailChanged)],
         Action::UndoEmailChange => {
-            vec![always(UserEmailChangeUndone), always(UserSessionsEnded), always(UserPasswordResetRequested)]
+            vec![
+                always(UserEmailChangeUndone),
+                always(UserSessionsEnded),
+                always(UserPasswordResetRequested),
+                // Of a factor that was added after the change.
+                maybe(UserTotpDisabled),
+            ]
         }
         Action::EnableTotp => vec![always(UserTotpEnabled)],
         Action::DisableTotp => vec![always(UserTotpDisabled)],

@@ -5,4 +5,6 @@ pub mod author;
 pub mod large_event;
 pub mod ledger;
 pub mod offsets;
+pub mod sealed_tokens;
 pub mod topic_order;
+pub mod verified;

@@ -52,6 +52,11 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("users", "tokens.*.to", Exported("/oneTimeTokens/*/addressKey")),
     ("users", "tokens.*.address", Exported("/oneTimeTokens/*/address")),
     ("users", "tokens.*.expiresAt", Exported("/oneTimeTokens/*/expiresAt")),
+    ("users", "tokens.*.issuedAt", Withheld("when the address changed, which the audit log says")),
+    ("users", "undoTokens.*.hash", Withheld(SECRET)),
+    ("users", "undoTokens.*.purpose", Exported("/oneTimeTokens/*/purpose")),
+    ("users", "undoTokens.*.to", Exported("/oneTimeTokens/*/addressKey")),
+    ("users", "undoTokens.*.expiresAt", Exported("/oneTimeTokens/*/expiresAt")),
     ("users", "idempotency.key", Withheld("a keyed hash, which says nothing without the key")),
     ("users", "idempotency.fingerprint", Withheld("a keyed hash of what is in the account")),
     ("users", "idempotency.until", Exported("/idempotencyKeyUntil")),
@@ -63,6 +68,8 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("users", "totp.usedTokens.*.until", Withheld(OURS)),
     ("users", "totpSetup.secret", Withheld(SECRET)),
     ("users", "totpSetup.expiresAt", Exported("/secondFactorSetupUntil")),
+    ("users", "secondFactorSince", Exported("/secondFactorSince")),
+    ("users", "secondFactorOffAt", Exported("/secondFactorOffAt")),
     ("users", "knownNetworks.*.network", Withheld("a keyed hash, which says nothing without the key")),
     ("users", "knownNetworks.*.lastSeen", Exported("/knownNetworks/*/lastSeen")),
     ("users", "lockedUntil", Exported("/lockedUntil")),
@@ -214,6 +221,11 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
             "usedTokens": [{ "id": Uuid::new(), "until": now }],
         },
         "totpSetup": { "secret": bytes(4), "expiresAt": now },
+        "secondFactorSince": now,
+        "secondFactorOffAt": now,
+        "undoTokens": [{
+            "hash": bytes(6), "purpose": "totp-undo", "to": "ada-earlier@example.org", "expiresAt": now,
+        }],
     };
     let token = doc! {
         "hash": bytes(5), "purpose": "email-change", "to": "ada-later@example.org", "address": "Ada-Later@example.org",

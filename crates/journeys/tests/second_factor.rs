@@ -3,7 +3,7 @@
 
 use bson::{Document, RawDocumentBuf, Uuid, doc};
 use futures_util::future::join_all;
-use journeys::topic_order::first_occurrences;
+use journeys::{topic_order::first_occurrences, verified::verify_address};
 use serde_json::{Value, json};
 use service_kit::Clock;
 use test_support::{
@@ -99,6 +99,7 @@ fn recovery_codes(answer: &Answer) -> Vec<String> {
 async fn somebody(world: &World, api: &Api, name: &str) -> (Person, Api, Authenticator, Vec<String>) {
     let person = world.person(name);
     let _ = api.register(&person).await.expect(201);
+    verify_address(world, &person).await;
     let me = api.with_token(&api.login(&person).await.access);
     let authenticator = start(&me, &person).await;
     let codes = recovery_codes(&confirm(&me, &authenticator.code()).await.expect(200));
@@ -146,6 +147,7 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     let ada = world.person("ada");
     let mut topic = world.topic_reader();
     let _ = api.register(&ada).await.expect(201);
+    verify_address(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
 
     assert_eq!(status(&me).await, json!({ "enabled": false, "enabledAt": null, "recoveryCodesLeft": null }));
@@ -520,6 +522,7 @@ async fn a_set_up_is_forgotten_after_its_time() {
     let api = service.api();
     let ada = world.person("ada");
     let _ = api.register(&ada).await.expect(201);
+    verify_address(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let authenticator = start(&me, &ada).await;
     let setup = user_document(&world, &ada).await.get_document("totpSetup").expect("it is stored").clone();
@@ -547,6 +550,7 @@ async fn a_login_by_password_that_waits_while_the_second_factor_is_turned_on_get
     let api = now.api();
     let ada = world.person("ada");
     let _ = api.register(&ada).await.expect(201);
+    verify_address(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let authenticator = start(&me, &ada).await;
 

@@ -58,6 +58,22 @@ impl Addresses {
         self.reserved.contains(reservation)
     }
 
+    /// Whether the address with this key is the account's at `now`: current, or kept for it.
+    #[must_use]
+    pub fn belongs(&self, key: &str, now: Timestamp) -> bool {
+        self.current == key || self.reserved.iter().any(|kept| kept.key == key && now < kept.until)
+    }
+
+    /// The reservation by which an address is kept that was current when a link to it was
+    /// issued: the first that outlasts the link, as reservations and links live equally long.
+    #[must_use]
+    pub fn left_after(&self, key: &str, link_expires_at: Timestamp, now: Timestamp) -> Option<&Reservation> {
+        let mut kept = self.reserved.iter().filter(|kept| kept.key == key && now < kept.until);
+        let first = kept.clone().find(|kept| link_expires_at <= kept.until);
+        // The lifetime may have been configured anew in between.
+        first.or_else(|| kept.next_back())
+    }
+
     /// Every key once, the current one first.
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {
@@ -141,6 +157,24 @@ mod tests {
         // ... and the owner undoes the intruder's change still, before or after it.
         assert_eq!(undone.restored(&left("a", 7), at(3)), Some(of("a")));
         assert_eq!(back.restored(&left("a", 7), at(3)), Some(of("a")));
+    }
+
+    #[test]
+    fn a_kept_address_is_the_accounts_until_its_time_is_over() {
+        let changed = of("a").changed("b", at(7), at(0));
+        assert!(changed.belongs("b", at(9)) && changed.belongs("a", at(6)));
+        assert!(!changed.belongs("a", at(7)) && !changed.belongs("c", at(0)));
+    }
+
+    #[test]
+    fn a_link_belongs_to_the_reservation_that_followed_it() {
+        // Left on day 0, taken up again on day 1, left again on day 3.
+        let addresses = of("a").changed("b", at(7), at(0)).changed("a", at(8), at(1)).changed("c", at(10), at(3));
+        assert_eq!(addresses.left_after("a", at(9), at(4)), Some(&left("a", 10)), "issued on day 2");
+        assert_eq!(addresses.left_after("a", at(6), at(4)), Some(&left("a", 7)), "issued before day 0");
+        assert_eq!(addresses.left_after("a", at(30), at(4)), Some(&left("a", 10)), "links lived longer then");
+        assert_eq!(addresses.left_after("a", at(9), at(10)), None);
+        assert_eq!(addresses.left_after("d", at(9), at(4)), None);
     }
 
     #[test]

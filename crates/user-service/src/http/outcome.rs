@@ -80,6 +80,7 @@ impl From<SecondFactorError> for Problem {
             SecondFactorError::WrongPassword => Self::WrongPassword,
             SecondFactorError::WrongCode => Self::WrongCode,
             SecondFactorError::AlreadyOn => Self::Conflict("The second factor is on. Remove it first."),
+            SecondFactorError::EmailNotVerified => Self::EmailNotVerified,
             SecondFactorError::NotStarted => {
                 Self::Conflict("No second factor is being set up, or it took too long. Start again.")
             }

@@ -100,7 +100,7 @@ fn explanation(problem_type: ProblemType) -> Explanation {
             ("The credentials are right, and an administrator has disabled the account.", "Ask an administrator.")
         }
         ProblemType::EmailNotVerified => (
-            "The credentials are right, and this service wants the e-mail address to be confirmed before the first login.",
+            "The credentials are right, and the email address must be confirmed first: before a second factor is set up, and before the first login where this service wants that.",
             "Follow the link in the welcome mail, or ask for a new one with POST /api/auth/email-verification/resend.",
         ),
         ProblemType::Forbidden => (

@@ -4,10 +4,11 @@ use std::fmt;
 
 use events::{
     DeletedBy, LoginMethod, PasswordChangeReason, Payload, Recipient, RolesChangedBy, SessionsEndedReason,
-    StatusChangedBy, TokenGrant, TraceParent, UserDeleted, UserDisabled, UserEmailChangeRequested,
-    UserEmailChangeUndone, UserEmailChanged, UserEmailVerificationRequested, UserEmailVerified, UserEnabled,
-    UserImported, UserLocked, UserLoggedIn, UserPasswordChanged, UserPasswordResetRequested, UserProfileUpdated,
-    UserRecoveryCodeUsed, UserRegistered, UserRolesChanged, UserSessionsEnded, UserTotpDisabled, UserTotpEnabled,
+    StatusChangedBy, TokenGrant, TotpDisabledBy, TraceParent, UndoneChange, UserChangeUndone, UserDeleted,
+    UserDisabled, UserDisowned, UserEmailChangeRequested, UserEmailChangeUndone, UserEmailChanged,
+    UserEmailVerificationRequested, UserEmailVerified, UserEnabled, UserImported, UserLocked, UserLoggedIn,
+    UserPasswordChanged, UserPasswordResetRequested, UserProfileUpdated, UserRecoveryCodeUsed,
+    UserRecoveryCodesRenewed, UserRegistered, UserRolesChanged, UserSessionsEnded, UserTotpDisabled, UserTotpEnabled,
     UserUnlocked,
     sealing::{PublicKey, Purpose, TokenPlaintext},
 };
@@ -182,17 +183,20 @@ impl Outbox {
         event(self.ids.v7(now), now, origin, &Payload::UserProfileUpdated(payload))
     }
 
-    /// The password is another.
+    /// The password is another; `undo` is the token that takes it back, and until when.
     #[must_use]
     pub fn password_changed(
         &self,
         user: &User,
         reason: PasswordChangeReason,
+        undo: Option<(&OneTimeToken, Timestamp)>,
         now: Timestamp,
         origin: &Origin,
     ) -> NewEvent {
-        let payload = UserPasswordChanged { user_id: user.id, reason, recipient: user.recipient(), undo: None };
-        event(self.ids.v7(now), now, origin, &Payload::UserPasswordChanged(payload))
+        let id = self.ids.v7(now);
+        let undo = self.grant_undo(id, undo, user, Purpose::PasswordChangeUndo);
+        let payload = UserPasswordChanged { user_id: user.id, reason, recipient: user.recipient(), undo };
+        event(id, now, origin, &Payload::UserPasswordChanged(payload))
     }
 
     /// Another address was asked for; the present one is told.
@@ -271,18 +275,54 @@ impl Outbox {
         event(self.ids.v7(now), now, origin, &Payload::UserSessionsEnded(payload))
     }
 
-    /// The second factor is on.
+    /// The second factor is on; `undo` is the token that turns it off, and until when.
     #[must_use]
-    pub fn totp_enabled(&self, user: &User, now: Timestamp, origin: &Origin) -> NewEvent {
-        let payload = UserTotpEnabled { user_id: user.id, recipient: user.recipient(), undo: None };
-        event(self.ids.v7(now), now, origin, &Payload::UserTotpEnabled(payload))
+    pub fn totp_enabled(
+        &self,
+        user: &User,
+        undo: Option<(&OneTimeToken, Timestamp)>,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> NewEvent {
+        let id = self.ids.v7(now);
+        let undo = self.grant_undo(id, undo, user, Purpose::TotpUndo);
+        let payload = UserTotpEnabled { user_id: user.id, recipient: user.recipient(), undo };
+        event(id, now, origin, &Payload::UserTotpEnabled(payload))
     }
 
-    /// The second factor is off.
+    /// The second factor is off, by the user if `by` does not say otherwise.
     #[must_use]
-    pub fn totp_disabled(&self, user: &User, now: Timestamp, origin: &Origin) -> NewEvent {
-        let payload = UserTotpDisabled { user_id: user.id, recipient: user.recipient(), by: None };
+    pub fn totp_disabled(&self, user: &User, by: Option<TotpDisabledBy>, now: Timestamp, origin: &Origin) -> NewEvent {
+        let payload = UserTotpDisabled { user_id: user.id, recipient: user.recipient(), by };
         event(self.ids.v7(now), now, origin, &Payload::UserTotpDisabled(payload))
+    }
+
+    /// There are new recovery codes; `undo` is the token that voids them, and until when.
+    #[must_use]
+    pub fn recovery_codes_renewed(
+        &self,
+        user: &User,
+        undo: Option<(&OneTimeToken, Timestamp)>,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> NewEvent {
+        let id = self.ids.v7(now);
+        let undo = self.grant_undo(id, undo, user, Purpose::RecoveryCodesUndo);
+        let payload = UserRecoveryCodesRenewed { user_id: user.id, recipient: user.recipient(), undo };
+        event(id, now, origin, &Payload::UserRecoveryCodesRenewed(payload))
+    }
+
+    /// A change was taken back by the link in its notice; `user` is as it is now.
+    #[must_use]
+    pub fn change_undone(&self, user: &User, change: UndoneChange, now: Timestamp, origin: &Origin) -> NewEvent {
+        let payload = UserChangeUndone { user_id: user.id, change, recipient: user.recipient() };
+        event(self.ids.v7(now), now, origin, &Payload::UserChangeUndone(payload))
+    }
+
+    /// The owner of the mailbox said that the account is not theirs.
+    #[must_use]
+    pub fn disowned(&self, user: Uuid, now: Timestamp, origin: &Origin) -> NewEvent {
+        event(self.ids.v7(now), now, origin, &Payload::UserDisowned(UserDisowned { user_id: user }))
     }
 
     /// A recovery code stood in for the authenticator; `remaining` are left.
@@ -332,6 +372,16 @@ impl Outbox {
     ) -> NewEvent {
         let payload = UserDeleted { user_id: user, by, recipient };
         event(self.ids.v7(now), now, origin, &Payload::UserDeleted(payload))
+    }
+
+    fn grant_undo(
+        &self,
+        event_id: Uuid,
+        undo: Option<(&OneTimeToken, Timestamp)>,
+        user: &User,
+        purpose: Purpose,
+    ) -> Option<TokenGrant> {
+        undo.map(|(token, expires_at)| self.grant(event_id, token, &user.email, purpose, expires_at))
     }
 
     fn grant(

@@ -13,7 +13,15 @@ static DECOY: LazyLock<RawDocumentBuf> =
 
 /// The fields that a login does not need, and that make one account larger than another.
 pub(super) fn left_out() -> Document {
-    doc! { "attributes": 0, "tokens": 0, "pendingEvents": 0, "idempotency": 0, "reserved": 0, "totpSetup": 0 }
+    doc! {
+        "attributes": 0,
+        "tokens": 0,
+        "undoTokens": 0,
+        "pendingEvents": 0,
+        "idempotency": 0,
+        "reserved": 0,
+        "totpSetup": 0,
+    }
 }
 
 /// The document, in memory of its own as if it had come just now.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use service_kit::mongo::StoreError;
 
 use crate::{
-    domain::{Addresses, Reservation, User, UserStatus, role},
+    domain::{Addresses, FactorTimes, Reservation, UndoLink, User, UserStatus, role},
     hashing::PasswordHash,
 };
 
@@ -52,6 +52,15 @@ pub struct UserRecord {
     /// A second factor that is not confirmed yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub totp_setup: Option<TotpSetup>,
+    /// Since when the account has its second factor, as an undo counts it; see `domain::undo`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_factor_since: Option<DateTime>,
+    /// When the second factor was turned off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_factor_off_at: Option<DateTime>,
+    /// Undo links, oldest first; not among `tokens`, whose purposes the release before reads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo_tokens: Vec<UndoTokenRecord>,
     /// The file that the account came in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportedFrom>,
@@ -102,6 +111,32 @@ pub struct TokenRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     pub expires_at: DateTime,
+    /// When it was issued, where that matters: with a change of address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<DateTime>,
+}
+
+/// A link that takes back a change of the password, of TOTP or of the recovery codes.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UndoTokenRecord {
+    /// The SHA-256 of the token.
+    pub hash: Binary,
+    pub purpose: Purpose,
+    /// The key of the address that it was mailed to.
+    pub to: String,
+    pub expires_at: DateTime,
+}
+
+impl From<&UndoLink> for UndoTokenRecord {
+    fn from(link: &UndoLink) -> Self {
+        Self {
+            hash: binary(&link.digest),
+            purpose: link.purpose,
+            to: link.to.clone(),
+            expires_at: link.expires_at.into(),
+        }
+    }
 }
 
 /// An address that a change left behind: nobody else gets it before `until`.
@@ -123,7 +158,20 @@ impl TokenRecord {
     /// From the token's digest.
     #[must_use]
     pub fn new(digest: [u8; 32], purpose: Purpose, to: &str, expires_at: jiff::Timestamp) -> Self {
-        Self { hash: binary(&digest), purpose, to: to.to_owned(), address: None, expires_at: expires_at.into() }
+        Self {
+            hash: binary(&digest),
+            purpose,
+            to: to.to_owned(),
+            address: None,
+            expires_at: expires_at.into(),
+            issued_at: None,
+        }
+    }
+
+    /// With the time at which it was issued.
+    #[must_use]
+    pub fn with_issued_at(self, issued_at: jiff::Timestamp) -> Self {
+        Self { issued_at: Some(issued_at.into()), ..self }
     }
 
     /// With the address that using it makes the account's.
@@ -285,6 +333,37 @@ impl UserRecord {
             current: self.email_keys.first().cloned().unwrap_or_default(),
             reserved: self.reserved.iter().map(reservation).collect(),
         }
+    }
+
+    /// The undo links, oldest first.
+    #[must_use]
+    pub fn undo_links(&self) -> Vec<UndoLink> {
+        let link = |record: &UndoTokenRecord| {
+            Some(UndoLink {
+                digest: record.hash.bytes.as_slice().try_into().ok()?,
+                purpose: record.purpose,
+                to: record.to.clone(),
+                expires_at: record.expires_at.into(),
+            })
+        };
+        self.undo_tokens.iter().filter_map(link).collect()
+    }
+
+    /// When the second factor was turned on and off, as an undo counts it.
+    #[must_use]
+    pub fn factor_times(&self) -> FactorTimes {
+        FactorTimes {
+            since: self.second_factor_since.map(Into::into),
+            off_at: self.second_factor_off_at.map(Into::into),
+        }
+    }
+
+    /// Since when the account has the second factor that is on.
+    #[must_use]
+    pub fn factor_since(&self) -> Option<jiff::Timestamp> {
+        // Releases before did not write the one, but the other.
+        let since = self.totp.as_ref().map(|totp| self.second_factor_since.unwrap_or(totp.enabled_at));
+        since.map(Into::into)
     }
 
     /// Words that are this person's, and no password of theirs.

@@ -79,8 +79,11 @@ pub enum TotpChange {
     SetUp(TotpSetup),
     /// It is on, and this is its state; the set-up is over.
     On(TotpRecord),
-    /// It is off.
+    /// It is off, and was on until now.
     Off,
+    /// It is gone, with its set-up, as if the account had never had one: the owner of the
+    /// mailbox said that it was not theirs.
+    Forget,
 }
 
 /// What a write changes.
@@ -190,6 +193,11 @@ impl UserStore {
     /// The account that holds a one-time token with this digest.
     pub async fn by_token(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
         self.find(doc! { "tokens.hash": binary(&digest) }).await
+    }
+
+    /// The account that holds an undo link with this digest.
+    pub async fn by_undo_token(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
+        self.find(doc! { "undoTokens.hash": binary(&digest) }).await
     }
 
     /// The account that a registration with this key made. Read on the primary by a
@@ -370,7 +378,18 @@ fn totp_expressions(change: TotpChange) -> Result<Document, StoreError> {
         TotpChange::On(totp) => {
             doc! { "totp": literal(bson::serialize_to_bson(&totp))?, "totpSetup": "$$REMOVE" }
         }
-        TotpChange::Off => doc! { "totp": "$$REMOVE", "totpSetup": "$$REMOVE" },
+        TotpChange::Off => doc! {
+            "totp": "$$REMOVE",
+            "totpSetup": "$$REMOVE",
+            "secondFactorSince": { "$ifNull": ["$secondFactorSince", "$totp.enabledAt"] },
+            "secondFactorOffAt": "$$NOW",
+        },
+        TotpChange::Forget => doc! {
+            "totp": "$$REMOVE",
+            "totpSetup": "$$REMOVE",
+            "secondFactorSince": "$$REMOVE",
+            "secondFactorOffAt": "$$REMOVE",
+        },
     })
 }
 

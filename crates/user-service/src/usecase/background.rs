@@ -104,10 +104,6 @@ impl BackgroundQueue {
         self.note(user, "code_refused", origin);
     }
 
-    pub(super) fn note_renewed_recovery_codes(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "recovery_codes_renewed", origin);
-    }
-
     pub(super) fn note_reuse(&self, user: Uuid, origin: &Origin) {
         self.note(user, "refresh_token_reused", origin);
     }

@@ -163,14 +163,16 @@ impl Accounts {
             let holder = self.holder_of(token, Purpose::EmailChange, now).await?;
             let (record, spent) = holder.ok_or(ConfirmEmailError::TokenInvalid)?;
             let new = spent.address.as_deref().ok_or(ConfirmEmailError::TokenInvalid)?;
-            let (user, old) = (record.user(), record.addresses());
+            let (user, old, factor_since) = (record.user(), record.addresses(), record.factor_since());
             let until = later(now, self.rules.undo_ttl);
             let undo = OneTimeToken::generate();
             let event = self.outbox.email_changed(&user, new, &undo, until, now, origin);
             let undo = TokenRecord::new(undo.digest(), Purpose::EmailChangeUndo, &old.current, until);
             let addresses = old.changed(&spent.to, until, now);
             let mut tokens = undo_tokens(record.tokens, &addresses);
-            tokens.push(undo.with_address(&user.email));
+            // Not before a factor that was there already, even if the clocks of two replicas differ.
+            let changed_at = factor_since.map_or(now, |since| now.max(since));
+            tokens.push(undo.with_address(&user.email).with_issued_at(changed_at));
             let change = Change {
                 set: address_fields(new, &addresses),
                 tokens: TokenChange::Replace(tokens),

@@ -8,6 +8,7 @@ use events::{PasswordChangeReason, sealing::Purpose};
 
 use super::{
     Accounts, Caller, DECISIONS, Failure, Next, after, reauthenticate::Reauthentication, throttle::AccountWrite,
+    undo_link::NewUndoLink,
 };
 use crate::{
     domain::{Invalid, Password, UserStatus},
@@ -114,10 +115,15 @@ impl Accounts {
             if !permits(user.version) {
                 return Err(ChangePasswordError::PreconditionFailed);
             }
+            let now = self.clock.now();
+            let undo = self.new_undo_link(&user, Purpose::PasswordChangeUndo, now);
+            let granted = undo.as_ref().map(NewUndoLink::granted);
             let reason = PasswordChangeReason::Change;
-            let event = self.outbox.password_changed(&user.user(), reason, self.clock.now(), origin);
+            let event = self.outbox.password_changed(&user.user(), reason, granted, now, origin);
+            let mut set = doc! { "passwordHash": new.expose() };
+            set.extend(undo.as_ref().map(NewUndoLink::fields).unwrap_or_default());
             let change = Change {
-                set: doc! { "passwordHash": new.expose() },
+                set,
                 tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
                 end_sessions: Some(Some(caller.session)),
                 events: vec![event],

@@ -13,7 +13,7 @@ use crate::{
     domain::{Place, User, device},
     store::{
         IdempotencyRecord, KnownNetwork, PendingEvent, ReservedAddress, SessionRow, TokenRecord, TotpRecord, TotpSetup,
-        UserRecord,
+        UndoTokenRecord, UserRecord,
     },
 };
 
@@ -35,6 +35,10 @@ pub struct PersonalData {
     pub second_factor: Option<ExportedFactor>,
     /// Until when a second factor that was begun can be confirmed.
     pub second_factor_setup_until: Option<Timestamp>,
+    /// Since when the account has a second factor, as an undo counts it.
+    pub second_factor_since: Option<Timestamp>,
+    /// When the second factor was turned off.
+    pub second_factor_off_at: Option<Timestamp>,
     /// When each of the known networks was last seen, the latest first.
     pub known_networks: Vec<Timestamp>,
     /// The owner was told of an attack that lasts until then.
@@ -120,6 +124,9 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         idempotency,
         totp,
         totp_setup,
+        second_factor_since,
+        second_factor_off_at,
+        undo_tokens,
         known_networks,
         locked_until,
         imported,
@@ -130,10 +137,12 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         email_keys: email_keys.clone(),
         username_key: username_key.clone(),
         reserved: reserved.iter().map(reservation).collect(),
-        tokens: tokens.iter().map(token).collect(),
+        tokens: tokens.iter().map(token).chain(undo_tokens.iter().map(undo_token)).collect(),
         idempotency_key_until: idempotency.as_ref().map(key_until),
         second_factor: totp.as_ref().map(second_factor),
         second_factor_setup_until: totp_setup.as_ref().map(setup_until),
+        second_factor_since: second_factor_since.map(Into::into),
+        second_factor_off_at: second_factor_off_at.map(Into::into),
         known_networks: known_networks.iter().map(last_seen).collect(),
         locked_until: locked_until.map(Into::into),
         imported_at: imported.as_ref().map(|imported| imported.at.to_jiff()),
@@ -142,11 +151,22 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
 }
 
 fn token(record: &TokenRecord) -> ExportedToken {
-    let TokenRecord { hash: _, purpose, to, address, expires_at } = record;
+    // When it was issued is when the address changed: the audit log has that.
+    let TokenRecord { hash: _, purpose, to, address, expires_at, issued_at: _ } = record;
     ExportedToken {
         purpose: purpose.as_str(),
         address_key: to.clone(),
         address: address.clone(),
+        expires_at: expires_at.to_jiff(),
+    }
+}
+
+fn undo_token(record: &UndoTokenRecord) -> ExportedToken {
+    let UndoTokenRecord { hash: _, purpose, to, expires_at } = record;
+    ExportedToken {
+        purpose: purpose.as_str(),
+        address_key: to.clone(),
+        address: None,
         expires_at: expires_at.to_jiff(),
     }
 }

@@ -1,11 +1,12 @@
 //! A forgotten password: the link is asked for behind the answer, and its token sets a
 //! new one. Whoever uses it has the mailbox, so the address counts as verified; all
-//! sessions end.
+//! sessions end. If that is the first proof of the mailbox, the second factor goes too:
+//! it was turned on without one.
 
 use std::sync::Arc;
 
 use bson::doc;
-use events::{PasswordChangeReason, sealing::Purpose};
+use events::{PasswordChangeReason, TotpDisabledBy, sealing::Purpose};
 use secrecy::SecretString;
 use service_kit::mongo::StoreError;
 
@@ -14,7 +15,7 @@ use crate::{
     domain::{Invalid, OneTimeToken, UserStatus},
     hashing::PasswordHash,
     outbox::Origin,
-    store::{Change, DecidedOn, TokenChange, TokenRecord},
+    store::{Change, DecidedOn, TokenChange, TokenRecord, TotpChange},
 };
 
 /// Of one person's reset tokens so many are valid at once, the newest.
@@ -105,15 +106,21 @@ impl Accounts {
             let (record, _) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
             let user = record.user();
             let verified = (!user.email_verified).then(|| self.outbox.email_verified(&user, now, origin));
-            let changed = self.outbox.password_changed(&user, PasswordChangeReason::Reset, now, origin);
+            let changed = self.outbox.password_changed(&user, PasswordChangeReason::Reset, None, now, origin);
+            // The first proof of the mailbox: a second factor was set up without one.
+            let totp = if user.email_verified { TotpChange::None } else { TotpChange::Forget };
+            let factor_goes = !user.email_verified && record.totp.is_some();
+            let by = Some(TotpDisabledBy::Mailbox);
+            let totp_disabled = factor_goes.then(|| self.outbox.totp_disabled(&user, by, now, origin));
             let change = Change {
                 set: doc! { "passwordHash": new.expose(), "emailVerified": true },
                 tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
+                totp,
                 end_sessions: Some(None),
                 // Who holds the mailbox gets in from there, also while the account is under attack.
                 seen_network: Some(self.throttle.seen(user.id, origin, now)),
                 beyond_bound: true,
-                events: verified.into_iter().chain([changed]).collect(),
+                events: verified.into_iter().chain([changed]).chain(totp_disabled).collect(),
                 ..Change::default()
             };
             let commit = self.store.users.commit(user.id, DecidedOn::Version(user.version), change).await?;

@@ -26,6 +26,8 @@ pub enum SecondFactorError {
     WrongCode,
     #[error("the second factor is on")]
     AlreadyOn,
+    #[error("the email address is not verified")]
+    EmailNotVerified,
     #[error("no set-up was started, or it has expired")]
     NotStarted,
     #[error("the second factor is off")]

@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
+use events::sealing::Purpose;
 use secrecy::SecretString;
 
-use super::{Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, throttle::AccountWrite};
+use super::{
+    Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, throttle::AccountWrite, undo_link::NewUndoLink,
+};
 use crate::{
     domain::Password,
     outbox::Origin,
@@ -33,7 +36,7 @@ pub async fn remove_totp(
     let author = origin.clone();
     let off = move |user: &UserRecord, _: TotpRecord| Change {
         totp: TotpChange::Off,
-        events: vec![this.outbox.totp_disabled(&user.user(), this.clock.now(), &author)],
+        events: vec![this.outbox.totp_disabled(&user.user(), None, this.clock.now(), &author)],
         ..Change::default()
     };
     change_totp(accounts, caller, proof, origin, off).await
@@ -51,12 +54,20 @@ pub async fn renew_recovery_codes(
 ) -> Result<Vec<SecretString>, SecondFactorError> {
     let id = caller.user.id.into();
     let (shown, recovery_codes) = accounts.new_recovery_codes(id);
-    let renewed = move |_: &UserRecord, totp: TotpRecord| Change {
-        totp: TotpChange::On(TotpRecord { recovery_codes: recovery_codes.clone(), ..totp }),
-        ..Change::default()
+    let this = Arc::clone(accounts);
+    let author = origin.clone();
+    let renewed = move |user: &UserRecord, totp: TotpRecord| {
+        let now = this.clock.now();
+        let undo = this.new_undo_link(user, Purpose::RecoveryCodesUndo, now);
+        let granted = undo.as_ref().map(NewUndoLink::granted);
+        Change {
+            set: undo.as_ref().map(NewUndoLink::fields).unwrap_or_default(),
+            totp: TotpChange::On(TotpRecord { recovery_codes: recovery_codes.clone(), ..totp }),
+            events: vec![this.outbox.recovery_codes_renewed(&user.user(), granted, now, &author)],
+            ..Change::default()
+        }
     };
-    change_totp(accounts, caller, proof, origin.clone(), renewed).await?;
-    accounts.background.note_renewed_recovery_codes(id, &origin);
+    change_totp(accounts, caller, proof, origin, renewed).await?;
     Ok(shown)
 }
 

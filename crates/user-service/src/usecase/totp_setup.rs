@@ -1,14 +1,18 @@
 //! Turning the second factor on: a secret for the authenticator, then a code of it as the
-//! proof that it got there. Only then do logins ask for one.
+//! proof that it got there. Only then do logins ask for one. The address must be verified:
+//! otherwise an account could be kept from the owner of its mailbox.
 
 use std::{sync::Arc, time::Duration};
 
+use bson::{Bson, DateTime, doc};
+use events::sealing::Purpose;
 use secrecy::SecretString;
 
 use super::{
     Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, later,
     second_factor::CodeRefused,
     throttle::{AccountWrite, Proof},
+    undo_link::NewUndoLink,
 };
 use crate::{
     domain::{Password, TotpSecret},
@@ -40,6 +44,9 @@ pub async fn start_totp(
 ) -> Result<TotpStarted, SecondFactorError> {
     if caller.user.totp.is_some() {
         return Err(SecondFactorError::AlreadyOn);
+    }
+    if !caller.user.email_verified {
+        return Err(SecondFactorError::EmailNotVerified);
     }
     let verified = accounts.reauthenticate_for(AccountWrite::SecondFactor, &caller, &password, &origin).await?;
     let this = Arc::clone(accounts);
@@ -99,6 +106,9 @@ impl Accounts {
             if user.totp.is_some() {
                 return Err(SecondFactorError::AlreadyOn);
             }
+            if !user.email_verified {
+                return Err(SecondFactorError::EmailNotVerified);
+            }
             let now = self.clock.now();
             let setup = user.totp_setup.as_ref().filter(|setup| now < setup.expires_at.to_jiff());
             let setup = setup.ok_or(SecondFactorError::NotStarted)?;
@@ -116,9 +126,20 @@ impl Accounts {
                 judged => judged?,
             };
             let totp = TotpRecord { recovery_codes: recovery_codes.clone(), ..accepted.totp };
+            let changes = user.tokens.iter().filter(|token| token.purpose == Purpose::EmailChangeUndo);
+            let changes = changes.map(|token| self.left_at(user, &token.reservation()));
+            let turned_on = user.factor_times().turned_on(now, self.rules.undo_ttl, changes);
+            let undo = turned_on.is_new.then(|| self.new_undo_link(user, Purpose::TotpUndo, now)).flatten();
+            let mut set = doc! {
+                "secondFactorSince": DateTime::from(turned_on.since),
+                "secondFactorOffAt": Bson::Null,
+            };
+            set.extend(undo.as_ref().map(NewUndoLink::fields).unwrap_or_default());
+            let granted = undo.as_ref().map(NewUndoLink::granted);
             let change = Change {
+                set,
                 totp: TotpChange::On(totp),
-                events: vec![self.outbox.totp_enabled(&user.user(), now, origin)],
+                events: vec![self.outbox.totp_enabled(&user.user(), granted, now, origin)],
                 ..Change::default()
             };
             let commit = self.store.users.commit(id, DecidedOn::Version(user.version), change).await?;

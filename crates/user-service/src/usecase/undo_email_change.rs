@@ -1,21 +1,17 @@
-//! Taking a change of the address back, by the link that the old address got. Whoever
-//! changed it may know the password and be signed in: so all sessions end, and a reset
-//! begins, in the same write.
+//! Taking a change of the address back, by the link that the old address got. The attacker
+//! may know the password, be signed in, and have added a second factor since: so all sessions
+//! end, the password is unusable, the factor goes, and a reset begins, in the same write.
 
 use std::sync::Arc;
 
-use events::{SessionsEndedReason, sealing::Purpose};
+use events::sealing::Purpose;
 use service_kit::mongo::StoreError;
 
-use super::{
-    Accounts, DECISIONS, Failure, Next, after,
-    change_email::{address_fields, undo_tokens},
-    later,
-};
+use super::{Accounts, DECISIONS, Failure, Next, after};
 use crate::{
-    domain::{OneTimeToken, User},
+    domain::{OneTimeToken, undo},
     outbox::Origin,
-    store::{Change, DecidedOn, TokenChange, TokenRecord},
+    store::DecidedOn,
 };
 
 /// Why the address is as it was.
@@ -55,31 +51,14 @@ impl Accounts {
             let now = self.clock.now();
             let holder = self.holder_of(token, Purpose::EmailChangeUndo, now).await?;
             let (record, spent) = holder.ok_or(UndoEmailChangeError::TokenInvalid)?;
-            let old = spent.address.clone().ok_or(UndoEmailChangeError::TokenInvalid)?;
-            let restored = record.addresses().restored(&spent.reservation(), now);
-            let addresses = restored.ok_or(UndoEmailChangeError::TokenInvalid)?;
-            // Every mail from here on goes to the address that is in force again.
-            let user = User { email: old, ..record.user() };
-            let reset = OneTimeToken::generate();
-            let expires_at = later(now, self.rules.reset_ttl);
-            let events = vec![
-                self.outbox.email_change_undone(&user, now, origin),
-                self.outbox.sessions_ended(user.id, SessionsEndedReason::EmailChangeUndone, now, origin),
-                self.outbox.reset_requested(&user, &reset, expires_at, now, origin),
-            ];
-            // Undo links of changes that were made before this one stay: else whoever
-            // has the account could void the owner's by a change and its undo.
-            let mut tokens = undo_tokens(record.tokens, &addresses);
-            tokens.push(TokenRecord::new(reset.digest(), Purpose::PasswordReset, &addresses.current, expires_at));
-            let change = Change {
-                set: address_fields(&user.email, &addresses),
-                tokens: TokenChange::Replace(tokens),
-                end_sessions: Some(None),
-                beyond_bound: true,
-                events,
-                ..Change::default()
-            };
-            let commit = self.store.users.commit(user.id, DecidedOn::Version(user.version), change).await?;
+            let left = spent.reservation();
+            let changed_at = self.left_at(&record, &left);
+            let undo = undo::undo_address(record.addresses(), &left, changed_at, record.factor_since(), now);
+            let undo = undo.ok_or(UndoEmailChangeError::TokenInvalid)?;
+            let (id, version) = (record.id.into(), record.version);
+            // Its own event is among those of any undo that restores an address.
+            let change = self.undoing(record, undo, token.digest(), |_| None, now, origin);
+            let commit = self.store.users.commit(id, DecidedOn::Version(version), change).await?;
             if let Next::Done(written) = after(commit)? {
                 self.publish(&written);
                 self.forget_ended_sessions(&written).await;

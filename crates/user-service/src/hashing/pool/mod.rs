@@ -139,6 +139,12 @@ impl HashPool {
         self.submit(Lane::Shared, self.0.policy.cost(), None, |reply| Job::Hash { password, reply }).await
     }
 
+    /// A hash that no password fits and that looks, and costs to check, as any new one.
+    #[must_use]
+    pub fn of_no_password(&self) -> PasswordHash {
+        self.0.policy.of_no_password()
+    }
+
     /// Whether the password is the one that was hashed.
     ///
     /// Without a stored hash (nobody has that name) it does the same work in the same

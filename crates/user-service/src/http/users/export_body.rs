@@ -42,6 +42,12 @@ pub(crate) struct ExportHead {
     /// Until when a second factor that was begun can be confirmed.
     #[schema(value_type = Option<String>, format = DateTime)]
     second_factor_setup_until: Option<Timestamp>,
+    /// Since when the account has a second factor, as the links that undo a change count it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    second_factor_since: Option<Timestamp>,
+    /// When the second factor was turned off.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    second_factor_off_at: Option<Timestamp>,
     /// Networks of successful logins, the latest first: stored as keyed hashes, which tell nobody more.
     known_networks: Vec<NetworkBody>,
     /// Somebody guessed at the account's password, and its owner was told.
@@ -139,6 +145,8 @@ impl ExportHead {
             idempotency_key_until: data.idempotency_key_until,
             second_factor: data.second_factor.map(FactorBody::from),
             second_factor_setup_until: data.second_factor_setup_until,
+            second_factor_since: data.second_factor_since,
+            second_factor_off_at: data.second_factor_off_at,
             known_networks: data.known_networks.into_iter().map(|last_seen| NetworkBody { last_seen }).collect(),
             locked_until: data.locked_until,
             imported_at: data.imported_at,

@@ -89,6 +89,9 @@ impl Accounts {
             idempotency: None,
             totp: None,
             totp_setup: None,
+            second_factor_since: None,
+            second_factor_off_at: None,
+            undo_tokens: Vec::new(),
             imported: Some(ImportedFrom {
                 import: self.import.clone(),
                 line: i64::try_from(line.number).unwrap_or(i64::MAX),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     account::Account,
-    actor::{Actor, succeeded, unclear},
+    actor::{Actor, problem, succeeded, unclear},
     authenticator::Authenticator,
 };
 
@@ -142,6 +142,8 @@ impl Actor {
         account.is_lived = !unclear(&outcome);
         if succeeded(&outcome) {
             account.person.email = old;
+            // No password fits any more.
+            self.reset(account).await;
         }
     }
 
@@ -162,7 +164,11 @@ impl Actor {
             return;
         }
         let request = self.client.request(Method::POST, "/api/users/me/totp").json(&json!({ "password": password }));
-        if !succeeded(&self.client.send(Action::StartTotp, None, request).await) {
+        let outcome = self.client.send(Action::StartTotp, None, request).await;
+        if problem(&outcome) == Some("email-not-verified") {
+            return self.verify(account).await;
+        }
+        if !succeeded(&outcome) {
             return;
         }
         let Some(mut second) = self.client.last().and_then(Authenticator::of) else { return };

@@ -32,7 +32,7 @@ pub(crate) struct Body {
     security(("bearer" = [])), request_body = Body,
     responses(
         (status = 200, description = "It is on; these get the person in without the authenticator", body = RecoveryCodesBody),
-        (status = 403, description = "`wrong-code`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`wrong-code`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`conflict`: not started, expired, or on already", body = ProblemDetails, content_type = "application/problem+json"),
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]

@@ -49,7 +49,7 @@ pub(crate) struct Started {
     security(("bearer" = [])), request_body = Body,
     responses(
         (status = 200, description = "The secret, in three forms", body = Started),
-        (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`wrong-password`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`conflict`: it is on already", body = ProblemDetails, content_type = "application/problem+json"),
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
