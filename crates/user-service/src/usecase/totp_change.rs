@@ -7,7 +7,8 @@ use events::sealing::Purpose;
 use secrecy::SecretString;
 
 use super::{
-    Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, throttle::AccountWrite, undo_link::NewUndoLink,
+    Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, throttle::AccountWrite,
+    undo_link::NewUndoLink,
 };
 use crate::{
     domain::Password,
