@@ -213,9 +213,9 @@ async fn a_panic_in_a_hash_thread_is_the_failure_of_its_request_and_the_thread_g
     let pool = HashPool::start(HashingSettings { threads: 1, ..settings() }, metrics()).unwrap();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     for _ in 0..3 {
-        let failed = pool.submit(Lane::Single, 1, |reply| Job::Panic { reply }).await;
+        let failed = pool.submit(Lane::Single, 1, None, |reply| Job::Panic { reply }).await;
         assert_eq!(failed.unwrap_err(), HashError::Failed);
-        let verdict = pool.verify(&password("correct horse"), Some(&hash)).await.unwrap();
+        let verdict = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
         assert_eq!(verdict, Verdict::Match { outdated: false });
     }
 }
