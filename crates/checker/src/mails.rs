@@ -21,11 +21,11 @@ pub(crate) fn asked_for(event: &Event) -> &'static [&'static str] {
         Payload::UserRecoveryCodeUsed(_) => &["recovery-code-used"],
         Payload::UserLocked(_) => &["account-locked"],
         Payload::UserDeleted(_) => &["goodbye"],
+        Payload::UserRegistrationAttempted(_) => &["registration-attempted"],
+        Payload::UserRecoveryCodesRenewed(_) => &["recovery-codes-renewed"],
+        Payload::UserChangeUndone(_) => &["change-undone"],
         Payload::UserImported(_)
-        | Payload::UserRegistrationAttempted(_)
         | Payload::UserDisowned(_)
-        | Payload::UserRecoveryCodesRenewed(_)
-        | Payload::UserChangeUndone(_)
         | Payload::UserEmailVerified(_)
         | Payload::UserLoggedIn(_)
         | Payload::UserProfileUpdated(_)
@@ -39,7 +39,9 @@ pub(crate) fn asked_for(event: &Event) -> &'static [&'static str] {
 
 /// How often the service itself may send a mail again whose delivery is unknown.
 pub(crate) fn resends_allowed(template: &str) -> usize {
-    usize::from(["welcome", "verify-email", "password-reset", "email-change-confirm"].contains(&template))
+    const RESENT: [&str; 5] =
+        ["welcome", "verify-email", "registration-attempted", "password-reset", "email-change-confirm"];
+    usize::from(RESENT.contains(&template))
 }
 
 /// The id of the row for one of an event's mails.

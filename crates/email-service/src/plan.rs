@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use events::{Event, Payload, Recipient, TokenGrant, sealing::Purpose};
+use events::{Event, Payload, Recipient, TokenGrant, TotpDisabledBy, UndoneChange, sealing::Purpose};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Template {
     Welcome,
     VerifyEmail,
+    RegistrationAttempted,
     PasswordReset,
     PasswordChanged,
     EmailChangeConfirm,
@@ -21,6 +22,8 @@ pub enum Template {
     TotpEnabled,
     TotpDisabled,
     RecoveryCodeUsed,
+    RecoveryCodesRenewed,
+    ChangeUndone,
     AccountLocked,
     Goodbye,
 }
@@ -30,6 +33,7 @@ impl Template {
     pub const ALL: &'static [Template] = &[
         Template::Welcome,
         Template::VerifyEmail,
+        Template::RegistrationAttempted,
         Template::PasswordReset,
         Template::PasswordChanged,
         Template::EmailChangeConfirm,
@@ -39,6 +43,8 @@ impl Template {
         Template::TotpEnabled,
         Template::TotpDisabled,
         Template::RecoveryCodeUsed,
+        Template::RecoveryCodesRenewed,
+        Template::ChangeUndone,
         Template::AccountLocked,
         Template::Goodbye,
     ];
@@ -49,6 +55,7 @@ impl Template {
         match self {
             Template::Welcome => "welcome",
             Template::VerifyEmail => "verify-email",
+            Template::RegistrationAttempted => "registration-attempted",
             Template::PasswordReset => "password-reset",
             Template::PasswordChanged => "password-changed",
             Template::EmailChangeConfirm => "email-change-confirm",
@@ -58,6 +65,8 @@ impl Template {
             Template::TotpEnabled => "totp-enabled",
             Template::TotpDisabled => "totp-disabled",
             Template::RecoveryCodeUsed => "recovery-code-used",
+            Template::RecoveryCodesRenewed => "recovery-codes-renewed",
+            Template::ChangeUndone => "change-undone",
             Template::AccountLocked => "account-locked",
             Template::Goodbye => "goodbye",
         }
@@ -68,9 +77,11 @@ impl Template {
     #[must_use]
     pub fn policy(self) -> Policy {
         match self {
-            Template::Welcome | Template::VerifyEmail | Template::PasswordReset | Template::EmailChangeConfirm => {
-                Policy::ResendOnce
-            }
+            Template::Welcome
+            | Template::VerifyEmail
+            | Template::RegistrationAttempted
+            | Template::PasswordReset
+            | Template::EmailChangeConfirm => Policy::ResendOnce,
             Template::PasswordChanged
             | Template::EmailChangeNotice
             | Template::EmailChanged
@@ -78,9 +89,22 @@ impl Template {
             | Template::TotpEnabled
             | Template::TotpDisabled
             | Template::RecoveryCodeUsed
+            | Template::RecoveryCodesRenewed
+            | Template::ChangeUndone
             | Template::AccountLocked
             | Template::Goodbye => Policy::Hold,
         }
+    }
+
+    /// Whether a mail of this kind may call the recipient by the display name of the account. One
+    /// to an address that is not verified may not: its text would be the registrant's, and its
+    /// reader a stranger.
+    #[must_use]
+    pub fn names_recipient(self) -> bool {
+        !matches!(
+            self,
+            Template::Welcome | Template::VerifyEmail | Template::RegistrationAttempted | Template::EmailChangeConfirm
+        )
     }
 }
 
@@ -139,6 +163,10 @@ pub struct Facts {
     pub old_email: Option<String>,
     pub remaining: Option<u32>,
     pub locked_until: Option<Timestamp>,
+    /// Who turned TOTP off, if it was not the user.
+    pub totp_disabled_by: Option<TotpDisabledBy>,
+    /// Which change an undo link took back.
+    pub undone_change: Option<UndoneChange>,
 }
 
 /// One mail that an event asks for.
@@ -163,7 +191,7 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
     let plain = |template: Template, to: &Recipient, facts: Facts| PlannedMail {
         template,
         to: to.email.clone(),
-        display_name: to.display_name.clone(),
+        display_name: to.display_name.clone().filter(|_| template.names_recipient()),
         locale: to.locale.clone(),
         token: None,
         facts,
@@ -175,20 +203,30 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         expires_at: grant.expires_at,
         ..plain(template, to, facts)
     };
+    // A notice of a change that can be undone, if there is a grant.
+    let undoable = |template: Template, to: &Recipient, undo: Option<&TokenGrant>, purpose: Purpose| match undo {
+        Some(grant) => linked(template, to, Facts::default(), grant, purpose),
+        None => plain(template, to, Facts::default()),
+    };
     let nothing_to_mention = Facts::default;
 
     match &event.payload {
         Payload::UserRegistered(data) => vec![linked(
             Template::Welcome,
             &data.recipient,
-            Facts { username: Some(data.username.clone()), ..Facts::default() },
+            nothing_to_mention(),
             &data.verification,
             Purpose::EmailVerification,
         )],
-        Payload::UserImported(data) if data.welcome => vec![plain(
-            Template::Welcome,
+        Payload::UserImported(data) if data.welcome => {
+            vec![plain(Template::Welcome, &data.recipient, nothing_to_mention())]
+        }
+        Payload::UserRegistrationAttempted(data) => vec![linked(
+            Template::RegistrationAttempted,
             &data.recipient,
-            Facts { username: Some(data.username.clone()), ..Facts::default() },
+            nothing_to_mention(),
+            &data.reset,
+            Purpose::PasswordReset,
         )],
         Payload::UserEmailVerificationRequested(data) => vec![linked(
             Template::VerifyEmail,
@@ -198,7 +236,8 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
             Purpose::EmailVerification,
         )],
         Payload::UserPasswordChanged(data) => {
-            vec![plain(Template::PasswordChanged, &data.recipient, nothing_to_mention())]
+            let undo = data.undo.as_ref();
+            vec![undoable(Template::PasswordChanged, &data.recipient, undo, Purpose::PasswordChangeUndo)]
         }
         Payload::UserPasswordResetRequested(data) => vec![linked(
             Template::PasswordReset,
@@ -218,7 +257,7 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
                 linked(
                     Template::EmailChangeConfirm,
                     &new_address,
-                    facts.clone(),
+                    Facts { username: data.username.clone(), ..facts.clone() },
                     &data.confirmation,
                     Purpose::EmailChange,
                 ),
@@ -239,8 +278,23 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         Payload::UserEmailChangeUndone(data) => {
             vec![plain(Template::EmailChangeUndone, &data.recipient, nothing_to_mention())]
         }
-        Payload::UserTotpEnabled(data) => vec![plain(Template::TotpEnabled, &data.recipient, nothing_to_mention())],
-        Payload::UserTotpDisabled(data) => vec![plain(Template::TotpDisabled, &data.recipient, nothing_to_mention())],
+        Payload::UserTotpEnabled(data) => {
+            vec![undoable(Template::TotpEnabled, &data.recipient, data.undo.as_ref(), Purpose::TotpUndo)]
+        }
+        Payload::UserTotpDisabled(data) => vec![plain(
+            Template::TotpDisabled,
+            &data.recipient,
+            Facts { totp_disabled_by: data.by, ..Facts::default() },
+        )],
+        Payload::UserRecoveryCodesRenewed(data) => {
+            let undo = data.undo.as_ref();
+            vec![undoable(Template::RecoveryCodesRenewed, &data.recipient, undo, Purpose::RecoveryCodesUndo)]
+        }
+        Payload::UserChangeUndone(data) => vec![plain(
+            Template::ChangeUndone,
+            &data.recipient,
+            Facts { undone_change: Some(data.change), ..Facts::default() },
+        )],
         Payload::UserRecoveryCodeUsed(data) => vec![plain(
             Template::RecoveryCodeUsed,
             &data.recipient,
@@ -253,10 +307,7 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         )],
         Payload::UserDeleted(data) => vec![plain(Template::Goodbye, &data.recipient, nothing_to_mention())],
         Payload::UserImported(_)
-        | Payload::UserRegistrationAttempted(_)
         | Payload::UserDisowned(_)
-        | Payload::UserRecoveryCodesRenewed(_)
-        | Payload::UserChangeUndone(_)
         | Payload::UserEmailVerified(_)
         | Payload::UserLoggedIn(_)
         | Payload::UserProfileUpdated(_)
@@ -271,8 +322,10 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
 #[cfg(test)]
 mod tests {
     use events::{
-        DeletedBy, SealedToken, UserDeleted, UserEmailChangeRequested, UserEmailChanged, UserImported, UserLocked,
-        UserRecoveryCodeUsed, UserRegistered, UserUnlocked,
+        DeletedBy, PasswordChangeReason, SealedToken, UserChangeUndone, UserDeleted, UserDisowned,
+        UserEmailChangeRequested, UserEmailChanged, UserImported, UserLocked, UserPasswordChanged,
+        UserRecoveryCodeUsed, UserRecoveryCodesRenewed, UserRegistered, UserRegistrationAttempted, UserTotpDisabled,
+        UserTotpEnabled, UserUnlocked,
     };
     use uuid::Uuid;
 
@@ -308,7 +361,7 @@ mod tests {
         let [mail] = mails.as_slice() else { panic!("{mails:?}") };
         assert_eq!(mail.template, Template::Welcome);
         assert_eq!((mail.to.as_str(), mail.locale.as_deref()), ("ada@example.com", Some("de")));
-        assert_eq!(mail.facts.username.as_deref(), Some("ada"));
+        assert_eq!((&mail.display_name, &mail.facts), (&None, &Facts::default()), "nothing that the registrant chose");
         assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(Purpose::EmailVerification));
         assert_eq!((mail.expires_at, mail.policy), (at(90), Policy::ResendOnce));
     }
@@ -331,13 +384,15 @@ mod tests {
             new_email: "ada@new.example".into(),
             recipient: recipient(),
             confirmation: grant(at(60)),
-            username: None,
+            username: Some("ada".into()),
         });
         let [confirmation, notice] = mails.as_slice() else { panic!("{mails:?}") };
         assert_eq!(confirmation.template, Template::EmailChangeConfirm);
         assert_eq!(confirmation.to, "ada@new.example");
         assert_eq!(confirmation.token.as_ref().map(|token| token.purpose), Some(Purpose::EmailChange));
+        assert_eq!((&confirmation.display_name, confirmation.facts.username.as_deref()), (&None, Some("ada")));
         assert_eq!((notice.template, notice.to.as_str()), (Template::EmailChangeNotice, "ada@example.com"));
+        assert_eq!((notice.display_name.as_deref(), &notice.facts.username), (Some("Ada"), &None));
         assert!(notice.token.is_none(), "the old address must not get the link");
         assert_eq!(notice.policy, Policy::Hold);
     }
@@ -355,6 +410,59 @@ mod tests {
         assert_eq!(mails[0].to, "ada@example.com");
         assert_eq!(mails[0].facts.new_email.as_deref(), Some("ada@new.example"));
         assert_eq!(mails[0].token.as_ref().map(|token| token.purpose), Some(Purpose::EmailChangeUndo));
+    }
+
+    #[test]
+    fn a_notice_has_the_undo_link_of_its_event_and_expires_with_it() {
+        let undo = || Some(grant(at(60)));
+        let changed = |undo, reason| UserPasswordChanged { user_id: USER, reason, recipient: recipient(), undo };
+        let renewed = |undo| UserRecoveryCodesRenewed { user_id: USER, recipient: recipient(), undo };
+        let enabled = |undo| UserTotpEnabled { user_id: USER, recipient: recipient(), undo };
+        let with: [(Vec<PlannedMail>, _, _); 3] = [
+            (
+                planned(changed(undo(), PasswordChangeReason::Change)),
+                Template::PasswordChanged,
+                Purpose::PasswordChangeUndo,
+            ),
+            (planned(enabled(undo())), Template::TotpEnabled, Purpose::TotpUndo),
+            (planned(renewed(undo())), Template::RecoveryCodesRenewed, Purpose::RecoveryCodesUndo),
+        ];
+        for (mails, template, purpose) in with {
+            let [mail] = mails.as_slice() else { panic!("{mails:?}") };
+            assert_eq!(mail.template, template);
+            assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(purpose));
+            assert_eq!((mail.expires_at, mail.policy), (at(60), Policy::Hold));
+        }
+        let without =
+            [planned(changed(None, PasswordChangeReason::Reset)), planned(enabled(None)), planned(renewed(None))];
+        for mails in without {
+            assert_eq!((mails.len(), &mails[0].token, mails[0].expires_at), (1, &None, at(0) + WEEK));
+        }
+    }
+
+    #[test]
+    fn an_undone_change_and_a_factor_that_another_turned_off_say_which_and_who() {
+        for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes] {
+            let mails = planned(UserChangeUndone { user_id: USER, change, recipient: recipient() });
+            let [mail] = mails.as_slice() else { panic!("{mails:?}") };
+            assert_eq!((mail.template, mail.facts.undone_change), (Template::ChangeUndone, Some(change)));
+            assert_eq!((&mail.token, mail.policy), (&None, Policy::Hold));
+        }
+        for by in [None, Some(TotpDisabledBy::Admin), Some(TotpDisabledBy::Operator), Some(TotpDisabledBy::Mailbox)] {
+            let mails = planned(UserTotpDisabled { user_id: USER, recipient: recipient(), by });
+            assert_eq!((mails.len(), mails[0].facts.totp_disabled_by), (1, by));
+        }
+    }
+
+    #[test]
+    fn an_attempted_registration_is_told_to_the_owner_with_a_reset_link() {
+        let attempted = UserRegistrationAttempted { user_id: USER, recipient: recipient(), reset: grant(at(60)) };
+        let mails = planned(attempted);
+        let [mail] = mails.as_slice() else { panic!("{mails:?}") };
+        assert_eq!((mail.template, mail.to.as_str()), (Template::RegistrationAttempted, "ada@example.com"));
+        assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(Purpose::PasswordReset));
+        assert_eq!((mail.expires_at, mail.policy, &mail.display_name), (at(60), Policy::ResendOnce, &None));
+        assert!(planned(UserDisowned { user_id: USER }).is_empty());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::{
     config::MailConfig,
     plan::Template,
-    renderer::{MailContent, Renderer},
+    renderer::{Case, MailContent, Renderer, cases},
 };
 
 const FILE: &str = "index.html";
@@ -53,10 +53,10 @@ struct Language {
     name: String,
 }
 
-/// A kind of mail, in every language.
+/// A kind of mail in one of its cases, in every language.
 #[derive(Serialize)]
 struct Mails {
-    name: &'static str,
+    name: String,
     mails: Vec<Mail>,
 }
 
@@ -90,16 +90,19 @@ fn page(renderer: &Renderer) -> anyhow::Result<Page> {
         renderer.languages().map(|(tag, name)| Language { tag: tag.to_owned(), name: name.to_owned() }).collect();
     let mut templates = Vec::with_capacity(Template::ALL.len());
     for &template in Template::ALL {
-        let mails = languages.iter().map(|language| mail(renderer, template, &language.tag));
-        templates.push(Mails { name: template.as_str(), mails: mails.collect::<anyhow::Result<_>>()? });
+        for case in [None].into_iter().chain(cases(template).iter().copied().map(Some)) {
+            let name = case.map_or(template.to_string(), |case| format!("{template}.{}", case.as_str()));
+            let mails = languages.iter().map(|language| mail(renderer, template, case, &language.tag));
+            templates.push(Mails { name, mails: mails.collect::<anyhow::Result<_>>()? });
+        }
     }
     Ok(Page { product: renderer.product().to_owned(), languages, templates })
 }
 
-fn mail(renderer: &Renderer, template: Template, language: &str) -> anyhow::Result<Mail> {
+fn mail(renderer: &Renderer, template: Template, case: Option<Case>, language: &str) -> anyhow::Result<Mail> {
     let token = SecretString::from(TOKEN);
     let now = Timestamp::from_second(NOW)?;
-    let composed = renderer.compose(&MailContent {
+    let content = MailContent {
         template,
         to: "ada@example.org",
         display_name: Some("Ada Lovelace"),
@@ -111,10 +114,13 @@ fn mail(renderer: &Renderer, template: Template, language: &str) -> anyhow::Resu
         old_email: Some("ada@example.org"),
         remaining: Some(7),
         locked_until: Some(now + SignedDuration::from_mins(15)),
+        totp_disabled_by: None,
+        undone_change: None,
         event_time: now,
         message_id: "example@preview.invalid",
         date: now,
-    })?;
+    };
+    let composed = renderer.compose(&content.in_case(case))?;
     Ok(Mail {
         language: language.to_owned(),
         subject: composed.subject,
@@ -191,11 +197,12 @@ mod tests {
     fn every_mail_in_every_language_is_on_the_page_and_nothing_comes_from_elsewhere() {
         let directory = Directory::new("all");
         let preview = write(&directory.0.join("deep/er"), &config("\"A & <B>\" <no-reply@example.org>")).unwrap();
-        assert_eq!((preview.mails, preview.languages), (13 * 6, 6));
+        assert_eq!((preview.mails, preview.languages), ((16 + 9) * 6, 6));
         assert_eq!(preview.file, directory.0.join("deep/er/index.html"));
 
         let html = fs::read_to_string(&preview.file).unwrap();
-        for &template in Template::ALL {
+        let undone = ["change-undone.password", "totp-disabled.by-mailbox", "password-changed.undo"];
+        for template in Template::ALL.iter().map(|template| template.as_str()).chain(undone) {
             for language in ["ar", "de", "en", "es", "fr", "ja"] {
                 let id = format!("{template}.{language}");
                 assert!(html.contains(&format!("id=\"{id}\"")) && html.contains(&format!("href=\"#{id}\"")), "{id}");

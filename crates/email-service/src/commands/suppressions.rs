@@ -14,7 +14,7 @@ use crate::{ledger::Suppression, mailer::verdict::printable};
 pub enum SuppressionsCommand {
     /// The addresses that get no mail, the newest first
     List {
-        /// Only this address, in any spelling that reaches the same mailbox
+        /// Only this address, in upper or lower case
         #[arg(long, value_name = "ADDRESS")]
         to: Option<String>,
         /// At most so many
@@ -26,7 +26,7 @@ pub enum SuppressionsCommand {
     /// From the next event on. A mail that was suppressed meanwhile stays so:
     /// `mail requeue --state suppressed --to ADDRESS` sends it.
     Remove {
-        /// In any spelling that reaches the same mailbox
+        /// In upper or lower case
         #[arg(value_name = "ADDRESS", required = true)]
         addresses: Vec<String>,
         /// Say what would happen, and change nothing

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures_util::TryStreamExt as _;
 use mongodb::{
     Collection, Database,
@@ -30,6 +30,11 @@ pub struct Ledger {
     pub(super) deadline: Duration,
     instance: String,
 }
+
+/// A mail that this release cannot read is due again after this: for a replica that can.
+const UNREADABLE_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// Unreadable mails that a claim puts aside before it says that there is none.
+const MOST_PUT_ASIDE: usize = 100;
 
 /// What became of a write that only a holder may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,14 +111,20 @@ impl Ledger {
     /// Takes the mail that is due longest, if any: `queued -> preparing`.
     ///
     /// # Errors
-    /// [`StoreError`]: a mail may have been taken; its lease will end.
+    /// [`StoreError`]: a mail may have been taken; call [`Ledger::release_unclaimed`].
     pub async fn claim(&self, lease: Duration) -> Result<Option<MailJob>, StoreError> {
-        let claim = self
-            .jobs
-            .find_one_and_update(claimable(), self.taken(lease))
-            .sort(doc! { "nextAttemptAt": 1 })
-            .return_document(ReturnDocument::After);
-        within(self.deadline, claim).await
+        for _ in 0..MOST_PUT_ASIDE {
+            let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
+            let claim = rows
+                .find_one_and_update(claimable(), self.taken(lease))
+                .sort(doc! { "nextAttemptAt": 1 })
+                .return_document(ReturnDocument::After);
+            let Some(row) = within(self.deadline, claim).await? else { return Ok(None) };
+            if let Some(job) = self.readable(vec![row]).await.pop() {
+                return Ok(Some(job));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes up to `most` of the mails that are due longest: two reads and one write, however
@@ -139,7 +150,40 @@ impl Ledger {
             "state": State::Preparing.as_str(),
             "lease.owner": &self.instance,
         };
-        within(self.deadline, async { self.jobs.find(ours).await?.try_collect().await }).await
+        let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
+        let claimed: Vec<RawDocumentBuf> =
+            within(self.deadline, async { rows.find(ours).await?.try_collect().await }).await?;
+        Ok(self.readable(claimed).await)
+    }
+
+    /// Those of the claimed rows that this release can read. A newer one may have written kinds of
+    /// mail that this one does not know: they are put aside, and keep no other from being sent.
+    async fn readable(&self, rows: Vec<RawDocumentBuf>) -> Vec<MailJob> {
+        let (mut jobs, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+        for row in rows {
+            match bson::deserialize_from_slice(row.as_bytes()) {
+                Ok(job) => jobs.push(job),
+                Err(_) => unreadable.extend(row.get_str("_id").ok().map(str::to_owned)),
+            }
+        }
+        if !unreadable.is_empty() {
+            tracing::warn!(mails = ?unreadable, "this release cannot read these mails: they are left to another one");
+            let filter = doc! {
+                "_id": { "$in": unreadable },
+                "state": State::Preparing.as_str(),
+                "lease.owner": &self.instance,
+            };
+            let note = Some("this release cannot read it: left to another one");
+            let fields = doc! {
+                "epoch": { "$add": ["$epoch", 1_i64] },
+                "lease": "$$REMOVE",
+                "nextAttemptAt": from_now(UNREADABLE_PAUSE),
+            };
+            if let Err(error) = self.move_all(filter, self.step(State::Queued, note, fields)).await {
+                tracing::warn!(%error, "they are due again when their lease has ended");
+            }
+        }
+        jobs
     }
 
     fn taken(&self, lease: Duration) -> Vec<Document> {

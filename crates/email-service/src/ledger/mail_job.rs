@@ -1,7 +1,7 @@
 //! A row of the ledger: document and type in one.
 
 use bson::Bson;
-use events::{Event, sealing::Purpose};
+use events::{Event, TotpDisabledBy, UndoneChange, sealing::Purpose};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,10 @@ pub struct Facts {
     pub remaining: Option<u32>,
     #[serde(default, with = "optional_bson_time", skip_serializing_if = "Option::is_none")]
     pub locked_until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totp_disabled_by: Option<TotpDisabledBy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_change: Option<UndoneChange>,
 }
 
 /// The sealed token of the mail's link.
@@ -148,6 +152,8 @@ impl NewMail {
                 old_email: mail.facts.old_email,
                 remaining: mail.facts.remaining,
                 locked_until: mail.facts.locked_until,
+                totp_disabled_by: mail.facts.totp_disabled_by,
+                undone_change: mail.facts.undone_change,
             },
             link,
             trace_parent: envelope.trace_parent.as_ref().map(|parent| parent.as_str().to_owned()),

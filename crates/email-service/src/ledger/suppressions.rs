@@ -1,18 +1,30 @@
 //! Addresses that refused mail for good. They get none for a month.
+//!
+//! An address is suppressed as it was sent: the domain in whatever spelling, the local part in
+//! that one, because only its server knows whether another case is another mailbox (RFC 5321,
+//! 2.4). So a refusal of `VICTIM@…`, which anyone can cause, keeps no mail from `victim@…`.
+//! Rows without `caseSensitive` are of an earlier release, which wrote the local part in lower
+//! case: they count for every spelling, until they end.
 
 use std::{collections::HashSet, time::Duration};
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
-use mongodb::{Collection, Database};
+use mongodb::{
+    Collection, Database,
+    action::{Action as _, Find},
+};
 use serde::Deserialize;
 use service_kit::mongo::{StoreError, within};
 
-use super::{SCHEMA_VERSION, mail_job::bson_time};
+use super::{SCHEMA_VERSION, mail_job::bson_time, selection::ignoring_case};
 
 /// The collection.
 pub const COLLECTION: &str = "suppressions";
+
+/// Marks rows whose local part is as it was sent.
+const CASE_SENSITIVE: &str = "caseSensitive";
 
 /// How long an address is left alone.
 pub const DURATION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -20,7 +32,7 @@ pub const DURATION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// An address that is left alone.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Suppression {
-    /// In the form in which addresses are compared.
+    /// Its domain as A-label in lower case.
     #[serde(rename = "_id")]
     pub address: String,
     /// What the server said.
@@ -54,6 +66,7 @@ impl Suppressions {
         let months = i64::try_from(DURATION.as_millis()).unwrap_or(i64::MAX);
         let update = vec![doc! { "$set": {
             "schemaVersion": SCHEMA_VERSION,
+            CASE_SENSITIVE: true,
             "reply": { "$literal": reply },
             "mail": { "$literal": mail },
             "at": "$$NOW",
@@ -75,19 +88,25 @@ impl Suppressions {
         if addresses.is_empty() {
             return Ok(HashSet::new());
         }
-        let keys: Vec<String> = addresses.iter().map(|address| key(address)).collect();
-        let filter = doc! { "_id": { "$in": keys }, "$expr": { "$gt": ["$until", "$$NOW"] } };
-        let find =
-            async { self.documents.find(filter).projection(doc! { "_id": 1 }).await?.try_collect::<Vec<_>>().await };
-        let found: HashSet<String> = within(self.deadline, find)
-            .await?
-            .iter()
-            .filter_map(|document| document.get_str("_id").ok().map(str::to_owned))
-            .collect();
-        Ok(addresses.iter().copied().filter(|address| found.contains(&key(address))).collect())
+        let (keys, folded): (Vec<String>, Vec<String>) =
+            addresses.iter().map(|address| (key(address), folded_key(address))).unzip();
+        let filter = doc! {
+            "$or": [{ "_id": { "$in": keys } }, { "_id": { "$in": folded }, CASE_SENSITIVE: { "$exists": false } }],
+            "$expr": { "$gt": ["$until", "$$NOW"] },
+        };
+        let projection = doc! { "_id": 1, CASE_SENSITIVE: 1 };
+        let find = async { self.documents.find(filter).projection(projection).await?.try_collect::<Vec<_>>().await };
+        let (mut exact, mut in_any_case) = (HashSet::new(), HashSet::new());
+        for row in within(self.deadline, find).await? {
+            let set = if row.contains_key(CASE_SENSITIVE) { &mut exact } else { &mut in_any_case };
+            set.extend(row.get_str("_id").ok().map(str::to_owned));
+        }
+        let is_suppressed = |address: &str| exact.contains(&key(address)) || in_any_case.contains(&folded_key(address));
+        Ok(addresses.iter().copied().filter(|address| is_suppressed(address)).collect())
     }
 
-    /// Those that hold, the longest first; of `address` alone where it is given.
+    /// Those that hold, the longest first; of `address` alone, in upper or lower case, where it is
+    /// given.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -97,29 +116,37 @@ impl Suppressions {
             filter.insert("_id", key(address));
         }
         let rows = self.documents.clone_with_type::<Suppression>();
-        let find = async { rows.find(filter).sort(doc! { "until": -1 }).limit(limit).await?.try_collect().await };
+        let find = rows.find(filter).sort(doc! { "until": -1 }).limit(limit);
+        let find = find.optional(address.map(|_| ignoring_case()), Find::collation);
+        let find = async { find.await?.try_collect().await };
         within(self.deadline, find).await
     }
 
-    /// Lets `address` have mail again. False: it was not left alone.
+    /// Lets `address` have mail again, in upper or lower case: an operator has it by telephone.
+    /// False: it was not left alone.
     ///
     /// # Errors
     /// [`StoreError`]: it may be done.
     pub async fn remove(&self, address: &str) -> Result<bool, StoreError> {
-        let delete = self.documents.delete_one(doc! { "_id": key(address) });
-        Ok(within(self.deadline, delete).await?.deleted_count == 1)
+        let delete = self.documents.delete_many(doc! { "_id": key(address) }).collation(ignoring_case());
+        Ok(within(self.deadline, delete).await?.deleted_count > 0)
     }
 }
 
-/// One key for all ways to write an address that reach the same mailbox in practice: lower
-/// case, the domain as A-label.
+/// The address as it was sent, its domain as A-label in lower case.
 fn key(address: &str) -> String {
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let domain = match url::Host::parse(domain) {
         Ok(host) => host.to_string(),
         Err(_) => domain.to_lowercase(),
     };
-    format!("{}@{domain}", local.to_lowercase())
+    format!("{local}@{domain}")
+}
+
+/// The key of an earlier release: the local part in lower case, too.
+fn folded_key(address: &str) -> String {
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    key(&format!("{}@{domain}", local.to_lowercase()))
 }
 
 #[cfg(test)]
@@ -127,10 +154,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_of_one_mailbox_share_a_key() {
-        assert_eq!(key("Ada@Example.COM"), "ada@example.com");
-        assert_eq!(key("ada@bücher.example"), key("ada@xn--bcher-kva.example"));
-        assert_eq!(key("\"a@b\"@example.com"), "\"a@b\"@example.com");
-        assert_ne!(key("ada+x@example.com"), key("ada@example.com"));
+    fn a_key_has_the_local_part_as_it_was_sent_and_one_form_of_the_domain() {
+        assert_eq!(key("Ada@Example.COM"), "Ada@example.com");
+        assert_eq!(key("ada@Bücher.example"), key("ada@xn--bcher-kva.example"));
+        assert_eq!(key("\"a@B\"@example.com"), "\"a@B\"@example.com");
+        for other in ["ADA@example.com", "ada+x@example.com", "a.da@example.com"] {
+            assert_ne!(key(other), key("ada@example.com"));
+        }
+        assert_eq!(folded_key("\"a@B\"@Example.com"), "\"a@b\"@example.com");
     }
 }

@@ -17,13 +17,14 @@ use lettre::{
         response::Response,
     },
 };
+use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, OnceCell},
     time::{Instant, sleep, timeout},
 };
 
 use super::{
-    login,
+    login::{self, Mechanism, NotLoggedIn},
     offers::{Offers, SizeLimit},
     servers::{Encryption, Server},
     stream::{Flags, SmtpStream},
@@ -47,6 +48,21 @@ pub struct Endpoint {
     /// The deadline of each step.
     step: Duration,
     tls: OnceCell<TlsParameters>,
+    /// How it let us in last.
+    mechanism: Mutex<Option<Mechanism>>,
+}
+
+/// Why an attempt to connect came to nothing.
+enum NotConnected {
+    Failed(ConnectError),
+    /// The server hung up on the login, and may take one of these on another connection.
+    HungUp(ConnectError, Vec<Mechanism>),
+}
+
+impl From<ConnectError> for NotConnected {
+    fn from(error: ConnectError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// Why there is no connection: the server's or the network's matter, never a mail's.
@@ -95,7 +111,7 @@ pub enum Begun {
 impl Endpoint {
     #[must_use]
     pub fn new(server: Server, hello_name: Option<String>, step: Duration) -> Self {
-        Self { server, hello_name, step, tls: OnceCell::new() }
+        Self { server, hello_name, step, tls: OnceCell::new(), mechanism: Mutex::default() }
     }
 
     /// Connects, encrypts and logs in as the server's URL says.
@@ -103,6 +119,21 @@ impl Endpoint {
     /// # Errors
     /// [`ConnectError`]; nothing of it is a mail's fault.
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
+        let left = match self.attempt(None).await {
+            Ok(connection) => return Ok(connection),
+            Err(NotConnected::Failed(error)) => return Err(error),
+            Err(NotConnected::HungUp(error, left)) => {
+                tracing::debug!(server = %self.server, %error, "another connection for another login");
+                left
+            }
+        };
+        self.attempt(Some(&left)).await.map_err(|error| match error {
+            NotConnected::Failed(error) | NotConnected::HungUp(error, _) => error,
+        })
+    }
+
+    /// One connection. `only`: the mechanisms by which to log in.
+    async fn attempt(&self, only: Option<&[Mechanism]>) -> Result<Connection, NotConnected> {
         let server = &self.server;
         let connected = SmtpStream::connect(&server.host, server.port, self.step).await;
         let stream = connected.map_err(|error| failed("connect", error))?;
@@ -122,7 +153,7 @@ impl Endpoint {
         };
         match server.encryption {
             Encryption::Required if !smtp.can_starttls() => {
-                return Err(failed("STARTTLS", "the server does not offer it; see smtp.url for tls=…"));
+                return Err(failed("STARTTLS", "the server does not offer it; see smtp.url for tls=…").into());
             }
             Encryption::Required | Encryption::Opportunistic if smtp.can_starttls() => {
                 let tls = self.tls().await?;
@@ -135,9 +166,19 @@ impl Endpoint {
         let offers = self.offers(&mut smtp, &hello).await?;
         if let Some(login) = &server.login {
             if !may_log_in(encrypted, peer) {
-                return Err(failed("AUTH", "the password is not sent over an unencrypted connection"));
+                return Err(failed("AUTH", "the password is not sent over an unencrypted connection").into());
             }
-            self.within("AUTH", 3, login::log_in(&mut smtp, &offers, login)).await?;
+            let mut mechanisms = login::offered(&offers, *self.mechanism.lock());
+            if let Some(only) = only {
+                mechanisms.retain(|mechanism| only.contains(mechanism));
+            }
+            match login::log_in(&mut smtp, &mechanisms, login, self.step).await {
+                Ok(mechanism) => *self.mechanism.lock() = Some(mechanism),
+                Err(NotLoggedIn::Refused(problem)) => return Err(failed("AUTH", problem).into()),
+                Err(NotLoggedIn::HungUp { problem, left }) => {
+                    return Err(NotConnected::HungUp(failed("AUTH", problem), left));
+                }
+            }
         }
         flags.connected();
         Ok(Connection { smtp, offers, flags, step: self.step, opened: Instant::now() })

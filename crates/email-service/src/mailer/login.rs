@@ -1,15 +1,18 @@
-//! AUTH: PLAIN, or LOGIN where that is all that is offered (RFC 4954, RFC 4616).
+//! AUTH: PLAIN and LOGIN (RFC 4954, RFC 4616). Some servers offer both and take only one, so the
+//! other is tried after a refusal, and what a server took is tried first from then on.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
 
 use super::{connection::read_reply, offers::Offers, servers::Login, verdict::Reply};
 
 const SUCCEEDED: u16 = 235;
 const GO_ON: u16 = 334;
+const CLOSING: u16 = 421;
 
 /// A line that nobody may read but the server.
 struct SecretLine(SecretString);
@@ -31,33 +34,110 @@ impl fmt::Display for SecretLine {
     }
 }
 
-/// Logs in.
-///
-/// # Errors
-/// What the server said, without anything of the login in it. The connection is of no more
-/// use then.
-pub(super) async fn log_in(smtp: &mut AsyncSmtpConnection, offers: &Offers, login: &Login) -> Result<(), String> {
-    let password = login.password.expose_secret();
-    let reply = if offers.auth_plain {
-        let response = STANDARD.encode(format!("\0{}\0{password}", login.user));
-        said(smtp, SecretLine::new(format!("AUTH PLAIN {response}"))).await?
-    } else if offers.auth_login {
-        // Servers word the two questions as they like, and ask them in this order.
-        let mut reply = said(smtp, SecretLine::new("AUTH LOGIN".to_owned())).await?;
-        for answer in [login.user.as_str(), password] {
-            if reply.code == GO_ON {
-                reply = said(smtp, SecretLine::encoded(answer)).await?;
-            }
-        }
-        reply
-    } else {
-        return Err("the server offers neither PLAIN nor LOGIN".to_owned());
-    };
-    if reply.code == SUCCEEDED { Ok(()) } else { Err(without(login, &reply)) }
+/// A mechanism that we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mechanism {
+    Plain,
+    Login,
 }
 
-async fn said(smtp: &mut AsyncSmtpConnection, line: SecretLine) -> Result<Reply, String> {
-    let answer = smtp.command(line).await;
+impl Mechanism {
+    fn as_str(self) -> &'static str {
+        match self {
+            Mechanism::Plain => "PLAIN",
+            Mechanism::Login => "LOGIN",
+        }
+    }
+}
+
+/// Those that the server offers, in the order in which they are tried: first the one that it took
+/// last.
+pub(super) fn offered(offers: &Offers, taken: Option<Mechanism>) -> Vec<Mechanism> {
+    let all = [(Mechanism::Plain, offers.auth_plain), (Mechanism::Login, offers.auth_login)];
+    let mut offered: Vec<_> = all.into_iter().filter_map(|(mechanism, offered)| offered.then_some(mechanism)).collect();
+    offered.sort_by_key(|mechanism| Some(*mechanism) != taken);
+    offered
+}
+
+/// Why there is no login. The connection is of no more use then.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotLoggedIn {
+    /// What the server said, without anything of the login in it.
+    Refused(String),
+    /// It refused one mechanism, and then did not answer the next: these are worth another
+    /// connection.
+    HungUp { problem: String, left: Vec<Mechanism> },
+}
+
+/// Logs in by the first of `mechanisms` that the server takes, and returns it. Each is tried once.
+///
+/// # Errors
+/// [`NotLoggedIn`].
+pub(super) async fn log_in(
+    smtp: &mut AsyncSmtpConnection,
+    mechanisms: &[Mechanism],
+    login: &Login,
+    step: Duration,
+) -> Result<Mechanism, NotLoggedIn> {
+    let mut refusals: Vec<String> = Vec::new();
+    for (tried, &mechanism) in mechanisms.iter().enumerate() {
+        let problem = match attempt(smtp, mechanism, login, step).await {
+            Ok(reply) if reply.code == SUCCEEDED => return Ok(mechanism),
+            Ok(reply) if reply.code != CLOSING => {
+                refusals.push(format!("{}: {}", mechanism.as_str(), without(login, &reply)));
+                if is_of_mechanism(reply.code) {
+                    continue;
+                }
+                break;
+            }
+            Ok(reply) => without(login, &reply),
+            Err(problem) => problem,
+        };
+        refusals.push(format!("{}: {problem}", mechanism.as_str()));
+        if tried > 0 {
+            return Err(NotLoggedIn::HungUp { problem: refusals.join("; "), left: mechanisms[tried..].to_vec() });
+        }
+        break;
+    }
+    if refusals.is_empty() {
+        refusals.push("the server offers neither PLAIN nor LOGIN".to_owned());
+    }
+    Err(NotLoggedIn::Refused(refusals.join("; ")))
+}
+
+/// Whether another mechanism may do better: 504 (not that one), 534 (too weak), and 535 too, by
+/// which some servers say the same. Not for now (4xx), and not where TLS is wanted first.
+fn is_of_mechanism(code: u16) -> bool {
+    matches!(code, 500..=599) && !matches!(code, 530 | 538)
+}
+
+async fn attempt(
+    smtp: &mut AsyncSmtpConnection,
+    mechanism: Mechanism,
+    login: &Login,
+    step: Duration,
+) -> Result<Reply, String> {
+    let password = login.password.expose_secret();
+    match mechanism {
+        Mechanism::Plain => {
+            let response = STANDARD.encode(format!("\0{}\0{password}", login.user));
+            said(smtp, SecretLine::new(format!("AUTH PLAIN {response}")), step).await
+        }
+        Mechanism::Login => {
+            // Servers word the two questions as they like, and ask them in this order.
+            let mut reply = said(smtp, SecretLine::new("AUTH LOGIN".to_owned()), step).await?;
+            for answer in [login.user.as_str(), password] {
+                if reply.code == GO_ON {
+                    reply = said(smtp, SecretLine::encoded(answer), step).await?;
+                }
+            }
+            Ok(reply)
+        }
+    }
+}
+
+async fn said(smtp: &mut AsyncSmtpConnection, line: SecretLine, step: Duration) -> Result<Reply, String> {
+    let answer = timeout(step, smtp.command(line)).await.map_err(|_| "no answer in time".to_owned())?;
     read_reply(answer).map_err(|error| error.to_string())
 }
 
@@ -83,6 +163,30 @@ mod tests {
         assert_eq!(shown("5.7.8 bad credentials"), "535 5.7.8 bad credentials");
         for text in ["no hunter2 here", "bad command aHVudGVyMg==", "AUTH PLAIN AG1haWxlcgBodW50ZXIy"] {
             assert_eq!(shown(text), "535 (the text repeats the login)", "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_took_last_is_tried_first() {
+        use Mechanism::{Login, Plain};
+        let offers = |auth_plain, auth_login| Offers { auth_plain, auth_login, ..Offers::default() };
+        let both = offers(true, true);
+        for taken in [None, Some(Plain)] {
+            assert_eq!(offered(&both, taken), [Plain, Login]);
+        }
+        assert_eq!(offered(&both, Some(Login)), [Login, Plain]);
+        assert_eq!(offered(&offers(true, false), Some(Login)), [Plain], "what is not offered is not tried");
+        assert_eq!(offered(&offers(false, true), None), [Login]);
+        assert!(offered(&offers(false, false), Some(Plain)).is_empty());
+    }
+
+    #[test]
+    fn only_a_refusal_for_good_lets_another_mechanism_be_tried() {
+        for code in [500, 501, 502, 503, 504, 534, 535, 550, 554] {
+            assert!(is_of_mechanism(code), "{code}");
+        }
+        for code in [235, 334, 421, 432, 454, 530, 538] {
+            assert!(!is_of_mechanism(code), "{code}");
         }
     }
 }

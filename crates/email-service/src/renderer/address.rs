@@ -20,6 +20,24 @@ pub(super) fn normalised(address: &str) -> Result<Address, RenderError> {
     Address::new(local, domain).map_err(|_| RenderError::Recipient)
 }
 
+/// What a reader who need not be the owner may learn of an address: `a•••@e•••.com`. The owner
+/// recognises it; how long it is, and all but two characters and the top-level domain, stay hidden.
+pub(super) fn masked(address: &str) -> String {
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    let (domain, _) = idna::domain_to_unicode(domain.trim_end_matches('.'));
+    let is_name = |label: &str| {
+        (1..=63).contains(&label.chars().count()) && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+    };
+    let top = domain.rsplit_once('.').map(|(_, top)| top);
+    let top = top.filter(|top| is_name(top) && !top.starts_with(|c: char| c.is_numeric()));
+    format!("{}•••@{}•••{}{}", first(local), first(&domain), top.map_or("", |_| "."), top.unwrap_or_default())
+}
+
+/// The first character, if it is a letter or a digit that stands alone.
+fn first(text: &str) -> String {
+    text.chars().next().filter(|c| c.is_alphanumeric()).map(String::from).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +51,12 @@ mod tests {
             ("ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
             ("ädä@example.org", "ädä@example.org"),
             ("ada@[192.0.2.1]", "ada@[192.0.2.1]"),
+            // What the user service accepts.
+            ("root@localhost", "root@localhost"),
+            ("o'brien+x_{y}@example.org", "o'brien+x_{y}@example.org"),
+            ("x--y@ab--cd.example", "x--y@ab--cd.example"),
+            ("a@example.0x1", "a@example.0x1"),
+            ("用户@例え.jp", "用户@xn--r8jz45g.jp"),
         ] {
             assert_eq!(normalised(given).unwrap().to_string(), expected);
         }
@@ -54,5 +78,45 @@ mod tests {
         ] {
             assert!(normalised(given).is_err(), "{given:?}");
         }
+    }
+
+    #[test]
+    fn a_masked_address_tells_two_characters_and_the_top_level_domain() {
+        for (address, expected) in [
+            ("ada.lovelace@example.com", "a•••@e•••.com"),
+            ("ada.lovelace@mail.example.co.uk", "a•••@m•••.uk"),
+            ("a@b.c", "a•••@b•••.c"),
+            ("7@x.example", "7•••@x•••.example"),
+            ("ada@localhost", "a•••@l•••"),
+            ("ada@bücher.example", "a•••@b•••.example"),
+            ("ada@xn--bcher-kva.example", "a•••@b•••.example"),
+            ("李@例え.テスト", "李•••@例•••.テスト"),
+            ("ada@example.com.", "a•••@e•••.com"),
+        ] {
+            assert_eq!(masked(address), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_or_broken_address_is_masked_to_nothing_that_says_anything() {
+        for (address, expected) in [
+            ("", "•••@•••"),
+            ("@", "•••@•••"),
+            ("ada", "a•••@•••"),
+            ("@@", "•••@•••"),
+            ("\"<b> x\"@example.com", "•••@e•••.com"),
+            ("\r\nBcc: eve@evil.example", "•••@e•••.example"),
+            ("\u{202E}ada@\u{202E}evil.example", "•••@•••.example"),
+            ("\u{301}a@example.com", "•••@e•••.com"),
+            ("ada@[192.0.2.1]", "a•••@•••"),
+            ("ada@192.0.2.1", "a•••@1•••"),
+            ("ada@x.<script>", "a•••@x•••"),
+            ("ada@x.com/?visit=evil.example/now", "a•••@x•••"),
+            ("ada@x.\u{202E}moc", "a•••@x•••"),
+        ] {
+            assert_eq!(masked(address), expected, "{address:?}");
+        }
+        let long = masked(&format!("{}@{}.{}", "a".repeat(500), "b".repeat(500), "c".repeat(500)));
+        assert_eq!(long, "a•••@b•••");
     }
 }

@@ -1,10 +1,12 @@
 //! The texts of one language, read from its embedded file and checked to be complete.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::RenderError;
 use super::date::Dates;
-use super::facts::{LinkTo, Placeholder, facts, link_to};
+use super::facts::{Case, LinkTo, Placeholder, cases, facts, link_to};
 use super::phrase::Phrase;
 use super::plural::Plurals;
 use crate::plan::Template;
@@ -53,19 +55,46 @@ pub(super) struct Common {
 /// The texts of one kind of mail.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Mail {
-    pub(super) subject: Phrase,
+struct Mail {
+    subject: Phrase,
     /// What a mailbox shows after the subject.
-    pub(super) preheader: Phrase,
-    pub(super) heading: Phrase,
-    pub(super) paragraphs: Vec<Phrase>,
+    preheader: Phrase,
+    heading: Phrase,
+    paragraphs: Vec<Phrase>,
     #[serde(default)]
-    pub(super) details: Vec<Detail>,
+    details: Vec<Detail>,
     /// Present exactly in the mails that have a button.
-    pub(super) link: Option<Link>,
+    link: Option<Link>,
     /// What to do if it was not the recipient.
-    pub(super) not_you: Phrase,
-    pub(super) reason: Option<Phrase>,
+    not_you: Phrase,
+    reason: Option<Phrase>,
+    /// Exactly one for each of the kind's [`cases`], by its name.
+    #[serde(default)]
+    when: BTreeMap<String, When>,
+}
+
+/// The texts that stand in for the usual ones in one case.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct When {
+    subject: Option<Phrase>,
+    preheader: Option<Phrase>,
+    heading: Option<Phrase>,
+    paragraphs: Option<Vec<Phrase>>,
+    not_you: Option<Phrase>,
+}
+
+/// The texts of one mail: those of its case, and the usual ones for the rest.
+#[derive(Clone, Copy)]
+pub(super) struct MailTexts<'a> {
+    pub(super) subject: &'a Phrase,
+    pub(super) preheader: &'a Phrase,
+    pub(super) heading: &'a Phrase,
+    pub(super) paragraphs: &'a [Phrase],
+    pub(super) details: &'a [Detail],
+    pub(super) link: Option<&'a Link>,
+    pub(super) not_you: &'a Phrase,
+    pub(super) reason: Option<&'a Phrase>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +118,7 @@ pub(super) struct Link {
 struct Mails {
     welcome: Mail,
     verify_email: Mail,
+    registration_attempted: Mail,
     password_reset: Mail,
     password_changed: Mail,
     email_change_confirm: Mail,
@@ -98,6 +128,8 @@ struct Mails {
     totp_enabled: Mail,
     totp_disabled: Mail,
     recovery_code_used: Mail,
+    recovery_codes_renewed: Mail,
+    change_undone: Mail,
     account_locked: Mail,
     goodbye: Mail,
 }
@@ -120,11 +152,17 @@ impl Catalogue {
             .map_err(|problem| RenderError::Catalogue { language: self.tag.clone(), problem })
     }
 
-    pub(super) fn mail(&self, template: Template) -> &Mail {
+    /// The texts of a mail of this kind in this case.
+    pub(super) fn texts(&self, template: Template, case: Option<Case>) -> MailTexts<'_> {
+        self.mail(template).texts(case)
+    }
+
+    fn mail(&self, template: Template) -> &Mail {
         let mails = &self.mails;
         match template {
             Template::Welcome => &mails.welcome,
             Template::VerifyEmail => &mails.verify_email,
+            Template::RegistrationAttempted => &mails.registration_attempted,
             Template::PasswordReset => &mails.password_reset,
             Template::PasswordChanged => &mails.password_changed,
             Template::EmailChangeConfirm => &mails.email_change_confirm,
@@ -134,6 +172,8 @@ impl Catalogue {
             Template::TotpEnabled => &mails.totp_enabled,
             Template::TotpDisabled => &mails.totp_disabled,
             Template::RecoveryCodeUsed => &mails.recovery_code_used,
+            Template::RecoveryCodesRenewed => &mails.recovery_codes_renewed,
+            Template::ChangeUndone => &mails.change_undone,
             Template::AccountLocked => &mails.account_locked,
             Template::Goodbye => &mails.goodbye,
         }
@@ -176,23 +216,57 @@ impl Common {
 }
 
 impl Mail {
-    /// The subject and what stands out carry no text of the user; the body carries every fact.
+    fn texts(&self, case: Option<Case>) -> MailTexts<'_> {
+        let when = case.and_then(|case| self.when.get(case.as_str()));
+        MailTexts {
+            subject: when.and_then(|when| when.subject.as_ref()).unwrap_or(&self.subject),
+            preheader: when.and_then(|when| when.preheader.as_ref()).unwrap_or(&self.preheader),
+            heading: when.and_then(|when| when.heading.as_ref()).unwrap_or(&self.heading),
+            paragraphs: when.and_then(|when| when.paragraphs.as_ref()).unwrap_or(&self.paragraphs),
+            details: &self.details,
+            link: self.link.as_ref(),
+            not_you: when.and_then(|when| when.not_you.as_ref()).unwrap_or(&self.not_you),
+            reason: self.reason.as_ref(),
+        }
+    }
+
     fn check(&self, template: Template, plurals: &Plurals) -> Result<(), String> {
+        let cases = cases(template);
+        if let Some(unknown) = self.when.keys().find(|name| cases.iter().all(|case| case.as_str() != *name)) {
+            return Err(format!("when.{unknown}: this mail has no such case"));
+        }
+        if let Some(missing) = cases.iter().find(|case| !self.when.contains_key(case.as_str())) {
+            return Err(format!("when.{}: it is missing", missing.as_str()));
+        }
+        self.texts(None).check(template, None, plurals)?;
+        for case in cases {
+            self.texts(Some(*case))
+                .check(template, Some(*case), plurals)
+                .map_err(|problem| format!("when.{}.{problem}", case.as_str()))?;
+        }
+        Ok(())
+    }
+}
+
+impl MailTexts<'_> {
+    /// The subject and what stands out carry no text of the user; the body carries every fact.
+    fn check(&self, template: Template, case: Option<Case>, plurals: &Plurals) -> Result<(), String> {
         use Placeholder::{EventTime, Product, To};
-        only(&self.subject, &[Product], "subject")?;
-        only(&self.preheader, &[Product], "preheader")?;
-        only(&self.heading, &[Product], "heading")?;
-        if let Some(reason) = &self.reason {
+        only(self.subject, &[Product], "subject")?;
+        only(self.preheader, &[Product], "preheader")?;
+        only(self.heading, &[Product], "heading")?;
+        if let Some(reason) = self.reason {
             only(reason, &[Product, To], "reason")?;
         }
         if self.paragraphs.is_empty() {
             return Err("paragraphs: there are none".to_owned());
         }
+        let facts = facts(template, case);
         let mut known = vec![Product, To, EventTime];
-        known.extend(facts(template));
+        known.extend(facts);
         let mut body: Vec<&Phrase> = self.paragraphs.iter().collect();
-        body.push(&self.not_you);
-        for detail in &self.details {
+        body.push(self.not_you);
+        for detail in self.details {
             only(&detail.label, &[Product], "details.label")?;
             body.push(&detail.value);
         }
@@ -200,10 +274,10 @@ impl Mail {
             only(phrase, &known, "body")?;
             phrase.check_forms(plurals).map_err(|problem| format!("body: {problem}"))?;
         }
-        for &fact in facts(template) {
+        for &fact in facts {
             tells(&body, fact, "body")?;
         }
-        match (link_to(template), &self.link) {
+        match (link_to(template), self.link) {
             (LinkTo::Nothing, None) => Ok(()),
             (LinkTo::Nothing, Some(_)) => Err("link: this mail has none".to_owned()),
             (_, None) => Err("link: it is missing".to_owned()),
@@ -323,6 +397,20 @@ mod tests {
         assert!(problem(&format!("{ENGLISH}{link}")).contains("mails.goodbye.link"));
         let header = "[mails.verify-email.link]\nbutton = \"Confirm email address\"\nexpiry = \"The link works once, until {link_expires_at}.\"";
         assert!(problem(&changed(header, "")).contains("mails.verify-email.link"));
+    }
+
+    #[test]
+    fn a_case_too_many_or_too_few_or_without_its_fact_is_refused() {
+        let header = "[mails.totp-disabled.when.by-mailbox]";
+        assert!(problem(&changed(header, "[mails.totp-disabled.when.by-nobody]")).contains("when.by-nobody"));
+        let (before, from) = ENGLISH.split_once(header).unwrap();
+        let (_, after) = from.split_once("\n[").unwrap();
+        let missing = problem(&format!("{before}[{after}"));
+        assert!(missing.contains("mails.totp-disabled.when.by-mailbox: it is missing"), "{missing}");
+        let fact = problem(&changed("account {username}", "account"));
+        assert!(fact.contains("mails.email-change-confirm.when.named.body: {username}"), "{fact}");
+        let usual = problem(&changed("an account at {product} whose", "the account {username} whose"));
+        assert!(usual.contains("mails.email-change-confirm.body: {username}"), "{usual}");
     }
 
     #[test]

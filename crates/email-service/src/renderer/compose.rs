@@ -2,8 +2,8 @@
 
 use secrecy::SecretString;
 
-use super::catalogue::{Catalogue, Direction, Mail};
-use super::facts::{LinkTo, Placeholder, link_to};
+use super::catalogue::{Catalogue, Direction, MailTexts};
+use super::facts::{LinkTo, Placeholder, case_of, link_to};
 use super::layout::{Detail, Link, View};
 use super::message::{self, Parts};
 use super::phrase::{Filled, Phrase, Reader};
@@ -20,13 +20,15 @@ impl Renderer {
     pub fn compose(&self, mail: &MailContent<'_>) -> Result<ComposedMail, RenderError> {
         let catalogue = self.catalogues.for_locale(mail.locale);
         let to = address::normalised(mail.to)?;
-        let view = Texts::new(self, mail, catalogue)?.view()?;
+        // Rows of earlier releases have one for every kind of mail.
+        let display_name = mail.display_name.filter(|_| mail.template.names_recipient());
+        let view = Texts::new(self, mail, catalogue, display_name)?.view()?;
         let text = self.layout.text(&view)?;
         let html = self.layout.html(&view)?;
         let (envelope, message) = message::build(Parts {
             from: &self.from,
             to,
-            to_name: mail.display_name.and_then(name::cleaned),
+            to_name: display_name.and_then(name::cleaned),
             subject: &view.subject,
             date: mail.date,
             message_id: mail.message_id,
@@ -43,19 +45,24 @@ struct Texts<'a> {
     renderer: &'a Renderer,
     mail: &'a MailContent<'a>,
     catalogue: &'a Catalogue,
-    texts: &'a Mail,
+    texts: MailTexts<'a>,
     greeting_name: Option<String>,
     plurals: Plurals,
 }
 
 impl<'a> Texts<'a> {
-    fn new(renderer: &'a Renderer, mail: &'a MailContent<'a>, catalogue: &'a Catalogue) -> Result<Self, RenderError> {
+    fn new(
+        renderer: &'a Renderer,
+        mail: &'a MailContent<'a>,
+        catalogue: &'a Catalogue,
+        display_name: Option<&str>,
+    ) -> Result<Self, RenderError> {
         Ok(Texts {
             renderer,
             mail,
             catalogue,
-            texts: catalogue.mail(mail.template),
-            greeting_name: name::for_greeting(mail.display_name, mail.username),
+            texts: catalogue.texts(mail.template, case_of(mail)),
+            greeting_name: name::in_text(display_name),
             plurals: catalogue.plurals()?,
         })
     }
@@ -73,16 +80,16 @@ impl<'a> Texts<'a> {
             colon: common.colon.clone(),
             colon_at_end: common.colon.trim_end().to_owned(),
             product: self.renderer.product.clone(),
-            subject: self.fill(&texts.subject)?.plain,
-            preheader: self.fill(&texts.preheader)?.plain,
-            heading: self.fill(&texts.heading)?,
+            subject: self.fill(texts.subject)?.plain,
+            preheader: self.fill(texts.preheader)?.plain,
+            heading: self.fill(texts.heading)?,
             greeting: self.fill(greeting)?,
-            paragraphs: self.fill_all(&texts.paragraphs)?,
+            paragraphs: self.fill_all(texts.paragraphs)?,
             details: self.details()?,
             link: self.link()?,
             not_you_title: self.fill(&common.not_you)?.plain,
-            not_you: self.fill(&texts.not_you)?,
-            reason: self.fill(texts.reason.as_ref().unwrap_or(&common.reason))?,
+            not_you: self.fill(texts.not_you)?,
+            reason: self.fill(texts.reason.unwrap_or(&common.reason))?,
             automatic: self.fill(&common.automatic)?.plain,
         })
     }
@@ -95,7 +102,7 @@ impl<'a> Texts<'a> {
     }
 
     fn link(&self) -> Result<Option<Link>, RenderError> {
-        let Some(texts) = &self.texts.link else {
+        let Some(texts) = self.texts.link else {
             return Ok(None);
         };
         let (page, token): (&str, &SecretString) = match (link_to(self.mail.template), self.mail.link_token) {
@@ -138,6 +145,8 @@ impl<'a> Texts<'a> {
             Placeholder::LinkExpiresAt => mail.link_expires_at.map(format),
             Placeholder::NewEmail => mail.new_email.and_then(name::one_line),
             Placeholder::OldEmail => mail.old_email.and_then(name::one_line),
+            Placeholder::MaskedEmail => mail.old_email.map(address::masked),
+            Placeholder::Username => name::in_text(mail.username),
             Placeholder::Remaining => mail.remaining.map(|count| count.to_string()),
             Placeholder::LockedUntil => mail.locked_until.map(format),
         }

@@ -11,6 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::{MessageBytes, RenderError};
 
+/// The longest line with an encoded word (RFC 2047, 2); RFC 5322 recommends 78 at most for others.
+const LINE: usize = 76;
+/// The longest line that there may be (RFC 5322, 2.1.1).
+const MAX_LINE: usize = 998;
+
 pub(super) struct Parts<'a> {
     pub(super) from: &'a Mailbox,
     pub(super) to: Address,
@@ -44,20 +49,71 @@ pub(super) fn build(parts: Parts<'_>) -> Result<(Envelope, MessageBytes), Render
         .raw_header(header("X-Auto-Response-Suppress", "All"))
         .raw_header(header("Content-Language", parts.language))
         .multipart(alternatives)?;
-    Ok((envelope, MessageBytes(message.formatted())))
+    Ok((envelope, MessageBytes(folded(&message.formatted()))))
 }
 
-/// Quoted-printable whatever the text: short lines, and readable in the source.
+/// A text as it is where that may be sent, else as base64: either way a link stands unbroken and
+/// unchanged in what the mail program decodes. Quoted-printable breaks it, and writes `=3D` for
+/// `=`, which programs and filters undo differently well.
 fn part(content_type: ContentType, text: &str) -> SinglePart {
-    let encoding = ContentTransferEncoding::QuotedPrintable;
-    // Not `expect`: it would print the refused text, token and all.
-    let Ok(body) = Body::new_with_encoding(text.to_owned(), encoding) else {
-        unreachable!("quoted-printable takes any text");
+    let lines = text.replace('\n', "\r\n");
+    let body = if is_seven_bit(text) {
+        Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        // Not `expect`: it would print the refused text, token and all.
+        let Ok(body) = Body::new_with_encoding(lines.into_bytes(), ContentTransferEncoding::Base64) else {
+            unreachable!("base64 takes any text");
+        };
+        body
     };
     SinglePart::builder().content_type(content_type).body(body)
 }
 
-/// The same for the same mail. `=_` cannot occur in quoted-printable, so no text can close a part.
+/// What RFC 5322, 2.1.1 and RFC 2045, 2.7 allow without an encoding.
+fn is_seven_bit(text: &str) -> bool {
+    text.is_ascii() && !text.contains(['\0', '\r']) && text.split('\n').all(|line| line.len() <= MAX_LINE)
+}
+
+/// The message with no header line longer than [`LINE`] that has a space to be broken at: lettre
+/// never breaks before the address of a mailbox. Unfolded (RFC 5322, 2.2.3) the headers are the
+/// same: only line breaks before spaces are added.
+fn folded(message: &[u8]) -> Vec<u8> {
+    let end = message.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(message.len());
+    let (headers, rest) = message.split_at(end);
+    let mut folded = Vec::with_capacity(message.len() + 16);
+    for (number, mut line) in headers.split(|byte| *byte == b'\n').enumerate() {
+        if number > 0 {
+            folded.push(b'\n');
+        }
+        while let Some(at) = fold(line) {
+            folded.extend_from_slice(&line[..at]);
+            folded.extend_from_slice(b"\r\n");
+            line = &line[at..];
+        }
+        folded.extend_from_slice(line);
+    }
+    folded.extend_from_slice(rest);
+    folded
+}
+
+/// Where to break this line, if it is too long: before the last space that leaves a line short
+/// enough, else before the first. The name of a header does not stand alone on its line.
+fn fold(line: &[u8]) -> Option<usize> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() <= LINE {
+        return None;
+    }
+    let start = match line.first() {
+        Some(b' ') => 0,
+        _ => line.iter().position(|byte| *byte == b':')? + 1,
+    };
+    let word = start + line[start..].iter().position(|byte| *byte != b' ')?;
+    let mut spaces = (word..line.len()).filter(|at| line[*at] == b' ' && line[at - 1] != b' ');
+    let first = spaces.next()?;
+    Some(spaces.take_while(|at| *at <= LINE).last().unwrap_or(first))
+}
+
+/// The same for the same mail. `=_` occurs neither in base64 nor in a text of ours.
 fn boundary(message_id: &str) -> String {
     let digest = hex::encode(Sha256::digest(message_id));
     format!("=_{}", &digest[..32])
@@ -80,6 +136,8 @@ fn checked_message_id(given: &str) -> Result<String, RenderError> {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+
     use super::*;
 
     #[test]
@@ -88,6 +146,64 @@ mod tests {
         assert_eq!(checked_message_id("<a.1@mail.example>").unwrap(), "<a.1@mail.example>");
         for given in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b\r\nBcc: x", "<a@b", "a@b> <c@d"] {
             assert!(checked_message_id(given).is_err(), "{given:?}");
+        }
+    }
+
+    fn encoded(text: &str) -> (String, String) {
+        let part = part(ContentType::TEXT_PLAIN, text);
+        let formatted = String::from_utf8(part.formatted()).unwrap();
+        let (headers, body) = formatted.split_once("\r\n\r\n").unwrap();
+        let encoding = headers.split_once("Content-Transfer-Encoding: ").unwrap().1.lines().next().unwrap();
+        (encoding.to_owned(), body.to_owned())
+    }
+
+    #[test]
+    fn a_text_in_ascii_goes_as_it_is_and_any_other_as_base64() {
+        let link = format!("https://accounts.acme.example/reset-password?token={}", "x".repeat(43));
+        let (encoding, body) = encoded(&format!("Open\n{link}\n\nBye"));
+        assert_eq!((encoding.as_str(), body.trim_end()), ("7bit", format!("Open\r\n{link}\r\n\r\nBye").as_str()));
+
+        for (text, expected) in [
+            ("x".repeat(998), "7bit"),
+            ("x".repeat(999), "base64"),
+            (format!("Don\u{2019}t\n{link}"), "base64"),
+            ("a\rb".to_owned(), "base64"),
+            ("a\0b".to_owned(), "base64"),
+        ] {
+            let (encoding, body) = encoded(&text);
+            assert_eq!(encoding, expected, "{text:?}");
+            if expected == "base64" {
+                let decoded = BASE64_STANDARD.decode(body.replace("\r\n", "")).unwrap();
+                assert_eq!(String::from_utf8(decoded).unwrap(), text.replace('\n', "\r\n"));
+                assert!(body.lines().all(|line| line.len() <= 76));
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_header_line_is_broken_before_a_space_and_unfolds_to_itself() {
+        let address = format!("<{}@{}.example>", "a".repeat(60), "b".repeat(60));
+        let encoded = format!("=?utf-8?b?{}?=", "QQ".repeat(30));
+        for header in [
+            format!("To: {encoded} {address}"),
+            format!("To: {address}"),
+            format!("To: \"{}\" {address}", "Ada Lovelace ".repeat(20).trim()),
+            format!("To: {} {address}", "x".repeat(80)),
+            format!("Subject:  {}", "word  ".repeat(40).trim()),
+            format!("Message-ID: <{}@mail.example>", "i".repeat(150)),
+            "X: ".to_owned() + &" ".repeat(90),
+            "no header at all ".repeat(9),
+            "Date: short".to_owned(),
+        ] {
+            let message = format!("A: b\r\n{header}\r\nC: d\r\n\r\nbody {}", "as it is ".repeat(20));
+            let folded = String::from_utf8(folded(message.as_bytes())).unwrap();
+            assert_eq!(folded.replace("\r\n ", " "), message, "{header}");
+            let (headers, _) = folded.split_once("\r\n\r\n").unwrap();
+            for line in headers.split("\r\n").filter(|line| line.len() > LINE && line.contains(':')) {
+                let value = line.split_once(':').unwrap().1.trim_start();
+                assert!(!value.contains(' ') || header.starts_with("no"), "{line:?} could be broken");
+            }
+            assert!(headers.split("\r\n").all(|line| !line.trim().is_empty() && !line.ends_with(':')));
         }
     }
 }

@@ -21,6 +21,7 @@ mod tests;
 
 use std::fmt;
 
+use events::{TotpDisabledBy, UndoneChange};
 use jiff::Timestamp;
 use lettre::address::Envelope;
 use lettre::message::Mailbox;
@@ -28,6 +29,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::plan::Template;
+pub use facts::{Case, cases};
 use language::Catalogues;
 use layout::Layout;
 use link::LinkBase;
@@ -49,10 +51,12 @@ pub struct MailContent<'a> {
     pub template: Template,
     /// The one recipient. An internationalised domain may be in either form.
     pub to: &'a str,
-    /// As the user typed it: may contain anything.
+    /// As the user typed it: may contain anything. Left out where the address need not be the
+    /// user's: see [`Template::names_recipient`].
     pub display_name: Option<&'a str>,
     /// A BCP 47 tag; the closest catalogue is chosen (RFC 4647 lookup), else English.
     pub locale: Option<&'a str>,
+    /// Told in the confirmation of a new address only.
     pub username: Option<&'a str>,
     /// The one-time token of the link; with it goes `link_expires_at`.
     pub link_token: Option<&'a SecretString>,
@@ -62,6 +66,9 @@ pub struct MailContent<'a> {
     /// Recovery codes left.
     pub remaining: Option<u32>,
     pub locked_until: Option<Timestamp>,
+    /// Who turned TOTP off, if it was not the user.
+    pub totp_disabled_by: Option<TotpDisabledBy>,
+    pub undone_change: Option<UndoneChange>,
     /// When that happened what the mail is about.
     pub event_time: Timestamp,
     /// `left@right`, with or without angle brackets.

@@ -27,15 +27,10 @@ fn visible_line(text: &str) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// How to address the recipient in the text: the first of the names that is fit for it, written so
-/// that no mail program makes a link of it.
-pub(super) fn for_greeting(display_name: Option<&str>, username: Option<&str>) -> Option<String> {
-    [display_name, username]
-        .into_iter()
-        .flatten()
-        .filter_map(cleaned)
-        .find(|name| !looks_like_a_link(name))
-        .map(|name| without_domains(&name))
+/// The name as it may stand in a text, written so that no mail program makes a link of it; `None`
+/// if there is none, or if it is not fit for that.
+pub(super) fn in_text(name: Option<&str>) -> Option<String> {
+    name.and_then(cleaned).filter(|name| !looks_like_a_link(name)).map(|name| without_domains(&name))
 }
 
 fn is_break(c: char) -> bool {
@@ -110,7 +105,7 @@ mod tests {
             "नरेंद्र",
         ] {
             assert_eq!(cleaned(name).as_deref(), Some(name));
-            assert_eq!(for_greeting(Some(name), None).as_deref(), Some(name));
+            assert_eq!(in_text(Some(name)).as_deref(), Some(name));
         }
     }
 
@@ -146,14 +141,14 @@ mod tests {
     #[test]
     fn a_name_that_looks_like_a_link_is_passed_over() {
         for name in ["Win at https://evil.example", "WWW.evil.example", "eve@evil.example", "evil.example/now"] {
-            assert_eq!(for_greeting(Some(name), Some("ada")).as_deref(), Some("ada"));
-            assert_eq!(for_greeting(Some(name), None), None);
+            assert_eq!(in_text(Some(name)), None);
         }
     }
 
     #[test]
     fn a_name_that_a_mail_program_takes_for_a_domain_is_broken_up() {
-        assert_eq!(for_greeting(None, Some("jane.doe")).as_deref(), Some("jane.\u{200B}doe"));
-        assert_eq!(for_greeting(Some("Go to evil.example"), None).as_deref(), Some("Go to evil.\u{200B}example"));
+        assert_eq!(in_text(Some("jane.doe")).as_deref(), Some("jane.\u{200B}doe"));
+        assert_eq!(in_text(Some("Go to evil.example")).as_deref(), Some("Go to evil.\u{200B}example"));
+        assert_eq!(in_text(None), None);
     }
 }

@@ -171,6 +171,8 @@ impl Sender {
             old_email: job.facts.old_email.as_deref(),
             remaining: job.facts.remaining,
             locked_until: job.facts.locked_until,
+            totp_disabled_by: job.facts.totp_disabled_by,
+            undone_change: job.facts.undone_change,
             event_time: job.event_time,
             message_id: &job.message_id,
             date: self.clock.now(),

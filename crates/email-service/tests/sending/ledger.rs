@@ -1,6 +1,6 @@
 //! The ledger's operations on a real server: what is there already, recovery, indexes.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use bson::{Document, doc};
 use email_service::ledger::{
@@ -167,6 +167,47 @@ async fn a_claim_whose_answer_was_lost_is_given_back_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_mail_of_a_kind_that_only_a_newer_release_knows_keeps_no_other_from_being_sent() {
+    let store = Store::new("newer").await;
+    let mut newer = Vec::new();
+    for (at, (field, value)) in
+        [("template", "sent-by-a-newer-release"), ("link.purpose", "newer-undo"), ("facts.undoneChange", "newer")]
+            .into_iter()
+            .enumerate()
+    {
+        let id = store.queue(store.welcome(&format!("newer-{at}@example.com"))).await;
+        store.change(&id, doc! { field: value, "nextAttemptAt": { "$subtract": ["$$NOW", 60_000_i64] } }).await;
+        newer.push(id);
+    }
+    let known = store.queue(store.notice("ada@example.com")).await;
+    let ledger = store.ledger("a");
+    assert_eq!(ledger.claim(LEASE).await.unwrap().map(|job| job.id), Some(known));
+    assert!(ledger.claim(LEASE).await.unwrap().is_none());
+
+    // The same if many are claimed together.
+    store
+        .database
+        .collection::<Document>("mailJobs")
+        .update_many(
+            doc! { "state": "queued" },
+            vec![doc! { "$set": {
+                "nextAttemptAt": "$$NOW",
+            } }],
+        )
+        .await
+        .unwrap();
+    let known = store.queue(store.notice("bob@example.com")).await;
+    let claimed = ledger.claim_several(10, LEASE).await.unwrap();
+    assert_eq!(claimed.into_iter().map(|job| job.id).collect::<Vec<_>>(), [known]);
+    for id in newer {
+        let row =
+            store.database.collection::<Document>("mailJobs").find_one(doc! { "_id": id }).await.unwrap().unwrap();
+        assert_eq!((row.get_str("state").unwrap(), row.get_i64("attempts").unwrap()), ("queued", 0));
+        assert!(row.get("lease").is_none() && row.get_datetime("nextAttemptAt").unwrap().to_jiff() > store.clock.now());
+    }
+}
+
+#[tokio::test]
 async fn history_is_bounded_but_keeps_what_concerns_unknown() {
     let store = Store::new("history").await;
     let id = store.queue(store.welcome("ada@example.com")).await;
@@ -211,16 +252,49 @@ async fn a_dead_letter_is_kept_once_and_stays_discarded() {
 }
 
 #[tokio::test]
-async fn a_suppressed_address_is_known_in_every_spelling_until_it_is_not() {
+async fn an_address_is_suppressed_as_it_was_sent_and_its_domain_in_every_spelling() {
     let store = Store::new("suppressions").await;
     let suppressions = store.suppressions();
-    suppressions.add("Ada@Example.com", "550 5.1.1 $gone", "x/welcome").await.unwrap();
-    suppressions.add("ada@example.com", "550 5.1.1 again", "x/welcome").await.unwrap();
-    let among = suppressions.among(&["ada@EXAMPLE.com", "bob@example.com"]).await.unwrap();
-    assert_eq!(among.into_iter().collect::<Vec<_>>(), ["ada@EXAMPLE.com"]);
+    suppressions.add("VICTIM@Bücher.example", "550 5.1.1 $gone", "x/welcome").await.unwrap();
+    suppressions.add("VICTIM@bücher.example", "550 5.1.1 again", "x/welcome").await.unwrap();
+    let other = ["victim@bücher.example", "Victim@bücher.example", "bob@bücher.example", "VICTIM@other.example"];
+    let same = ["VICTIM@BÜCHER.example", "VICTIM@xn--bcher-kva.EXAMPLE"];
+    let asked: Vec<&str> = other.into_iter().chain(same).collect();
+    assert_eq!(suppressions.among(&asked).await.unwrap(), HashSet::from(same));
+    // An operator who has the address by telephone finds it.
+    assert_eq!(suppressions.list(Some("victim@bücher.example"), 9).await.unwrap().len(), 1);
+    assert!(suppressions.remove("victim@BÜCHER.example").await.unwrap());
+    assert!(suppressions.among(&same).await.unwrap().is_empty());
+    assert!(!suppressions.remove("victim@bücher.example").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_suppression_ends_by_the_clock_of_the_database() {
+    let store = Store::new("suppressions").await;
+    let suppressions = store.suppressions();
+    suppressions.add("ada@example.com", "550 5.1.1 gone", "x/welcome").await.unwrap();
+    assert_eq!(suppressions.among(&["ada@example.com"]).await.unwrap().len(), 1);
     let collection = store.database.collection::<Document>("suppressions");
     collection.update_one(doc! {}, vec![doc! { "$set": { "until": "$$NOW" } }]).await.unwrap();
     assert!(suppressions.among(&["ada@example.com"]).await.unwrap().is_empty(), "TTL need not have run");
+}
+
+#[tokio::test]
+async fn a_suppression_of_an_earlier_release_counts_for_every_spelling_until_it_ends() {
+    let store = Store::new("suppressions").await;
+    let suppressions = store.suppressions();
+    let collection = store.database.collection::<Document>("suppressions");
+    let until = bson::DateTime::from_jiff(store.clock.now() + jiff::SignedDuration::from_hours(1));
+    let row = doc! { "_id": "gone@example.com", "schemaVersion": 1, "reply": "550", "mail": "x", "at": until, "until": until };
+    collection.insert_one(row).await.unwrap();
+    // A row of this release beside it counts only as it is.
+    suppressions.add("here@example.com", "550 5.1.1 gone", "x/welcome").await.unwrap();
+    let asked = ["gone@example.com", "GONE@Example.com", "here@example.com", "HERE@example.com"];
+    let expected = HashSet::from(["gone@example.com", "GONE@Example.com", "here@example.com"]);
+    assert_eq!(suppressions.among(&asked).await.unwrap(), expected);
+    assert_eq!(suppressions.list(None, 9).await.unwrap().len(), 2);
+    assert!(suppressions.remove("GONE@example.com").await.unwrap());
+    assert!(suppressions.among(&asked[..2]).await.unwrap().is_empty());
 }
 
 #[tokio::test]

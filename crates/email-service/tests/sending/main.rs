@@ -5,6 +5,7 @@
 mod delivery;
 mod fence;
 mod ledger;
+mod lost_claims;
 mod many_senders;
 mod orders;
 mod servers;

@@ -17,10 +17,10 @@ use crate::setup::{Store, send_next};
 const ASKED_AGAIN: Duration = Duration::from_secs(13);
 
 /// The senders and the watch over the servers, until it is dropped.
-struct Running(Lifecycle);
+pub(crate) struct Running(Lifecycle);
 
 impl Running {
-    fn start(sender: Arc<Sender>) -> Self {
+    pub(crate) fn start(sender: Arc<Sender>) -> Self {
         let lifecycle = Lifecycle::new();
         let pool = sender.pool.clone();
         let stop = lifecycle.stopping();
@@ -37,7 +37,7 @@ impl Drop for Running {
     }
 }
 
-async fn until_state(store: &Store, id: &str, state: State, within: Duration) {
+pub(crate) async fn until_state(store: &Store, id: &str, state: State, within: Duration) {
     eventually(within, &format!("a mail to be {state:?}"), async || (store.row(id).await.state == state).then_some(()))
         .await;
 }
@@ -237,6 +237,80 @@ async fn a_login_is_by_plain_or_by_login_as_the_server_offers() {
         assert_eq!(store.row(&id).await.state, State::Sent, "{offered}");
         let step = smtp.sessions()[0].steps.iter().find(|step| step.phase == Phase::Auth).cloned();
         assert_eq!(step.unwrap().line, mechanism, "{offered}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_offers_plain_and_refuses_it_is_logged_in_to_by_login_and_remembered() {
+    let password = "password-of-the-other-mechanism";
+    remember_secret("smtp password", password);
+    for (refused, reply, hangs_up) in [
+        ("PLAIN", "504 5.5.4 not that one", false),
+        ("PLAIN", "534 5.7.9 too weak", false),
+        ("PLAIN", "535 5.7.8 authentication failed", false),
+        ("PLAIN", "535 5.7.8 authentication failed", true),
+    ] {
+        let case = format!("{refused} {reply} {hangs_up}");
+        let store = Store::new("othermechanism").await;
+        let kind = SmtpKind::offering(&["AUTH PLAIN LOGIN"]);
+        let mut kind =
+            if hangs_up { kind.refusing_and_hanging_up(refused, reply) } else { kind.refusing(refused, reply) };
+        kind.login = Some(("mailer".to_owned(), password.to_owned()));
+        let smtp = ScriptedSmtp::start_as(kind).await;
+        // Each mail on a connection of its own.
+        smtp.rule(Rule::always(Phase::Rset, Act::Drop));
+        let sender = store.sender_to(&format!("smtp://mailer:{password}@{}", smtp.address()), store.ledger("sender"));
+        for to in ["ada@example.com", "bob@example.com"] {
+            let id = store.queue(store.notice(to)).await;
+            assert_eq!(send_next(&sender).await, id);
+            assert_eq!(store.row(&id).await.state, State::Sent, "{case}");
+        }
+        let said: Vec<Vec<String>> = smtp
+            .sessions()
+            .iter()
+            .map(|session| session.steps.iter().filter(|step| step.phase == Phase::Auth))
+            .map(|steps| steps.map(|step| step.line.clone()).collect())
+            .collect();
+        let first = if hangs_up {
+            vec![vec!["AUTH PLAIN".to_owned()], vec!["AUTH LOGIN".to_owned()]]
+        } else {
+            vec![vec!["AUTH PLAIN".to_owned(), "AUTH LOGIN".to_owned()]]
+        };
+        let expected: Vec<Vec<String>> = first.into_iter().chain([vec!["AUTH LOGIN".to_owned()]]).collect();
+        assert_eq!(said, expected, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_no_mechanism_gets_in_with_is_tried_once_by_each_and_then_the_server_is_left_alone() {
+    let password = "wrong-password-by-two-mechanisms";
+    remember_secret("smtp password", password);
+    for (reply, expected) in [
+        ("535 5.7.8 authentication failed", vec!["AUTH PLAIN", "AUTH LOGIN"]),
+        // Not for now, and not without TLS: another mechanism would hear the same.
+        ("454 4.7.0 later", vec!["AUTH PLAIN"]),
+        ("538 5.7.11 encryption required", vec!["AUTH PLAIN"]),
+    ] {
+        let store = Store::new("nomechanism").await;
+        let mut kind = SmtpKind::offering(&["AUTH LOGIN PLAIN"]).refusing("PLAIN", reply);
+        kind.login = Some(("mailer".to_owned(), "another".to_owned()));
+        let smtp = ScriptedSmtp::start_as(kind).await;
+        let id = store.queue(store.notice("ada@example.com")).await;
+        let sender = store.sender_to(&format!("smtp://mailer:{password}@{}", smtp.address()), store.ledger("sender"));
+        send_next(&sender).await;
+        let row = store.row(&id).await;
+        assert_eq!((row.state, row.attempts, smtp.count(Phase::Mail)), (State::Queued, 0, 0), "{reply}");
+        let sessions = smtp.sessions();
+        let said: Vec<&str> = sessions
+            .iter()
+            .flat_map(|s| &s.steps)
+            .filter(|s| s.phase == Phase::Auth)
+            .map(|s| s.line.as_str())
+            .collect();
+        assert_eq!(said, expected, "{reply}");
+        let note = row.history.last().unwrap().note.clone().unwrap();
+        assert!(note.contains(&reply[..3]) && !note.contains(password), "{note}");
+        assert!(sender.pool.checkout(&[]).await.is_err(), "the breaker is open");
     }
 }
 

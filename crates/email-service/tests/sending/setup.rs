@@ -73,6 +73,21 @@ impl Store {
         Ledger::new(&client.database(self.database.name()), Duration::from_millis(700), instance.to_owned())
     }
 
+    /// The same, and it says soon that it finds no server.
+    pub(crate) async fn impatient_ledger_through(&self, address: &str, instance: &str) -> Ledger {
+        let uri = format!("mongodb://{address}/?directConnection=true");
+        let config =
+            MongoConfig { uri: uri.into(), database: String::new(), operation_timeout: Duration::from_millis(200) };
+        let client = mongo::client(&config, "sending-tests").await.unwrap();
+        Ledger::new(&client.database(self.database.name()), Duration::from_secs(2), instance.to_owned())
+    }
+
+    /// `host:port` of the database.
+    pub(crate) fn upstream(&self) -> String {
+        let rest = self.uri.split("://").nth(1).unwrap();
+        rest.split(['/', '?']).next().unwrap().to_owned()
+    }
+
     /// A mail whose policy is `resend_once`, with a link.
     pub(crate) fn welcome(&self, to: &str) -> NewMail {
         let (id, user) = (self.id(), self.id());

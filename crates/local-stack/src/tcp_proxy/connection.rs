@@ -84,7 +84,7 @@ impl Connection {
             let look = |_: &[u8]| {
                 let lost = caught.load(Ordering::Acquire);
                 if lost {
-                    trap.lost.fetch_add(1, Ordering::Release);
+                    trap.lost_one();
                 }
                 !lost
             };
@@ -166,12 +166,27 @@ fn share(rate: NonZeroU32, length: usize) -> (usize, Duration) {
 #[derive(Debug, Default)]
 pub(super) struct Trap {
     bait: Mutex<Option<Vec<u8>>>,
+    /// Where to say that nobody listens from then on, and that all connections are cut.
+    refuses_then: Mutex<Option<(watch::Sender<Mode>, watch::Sender<()>)>>,
     lost: AtomicUsize,
 }
 
 impl Trap {
     pub(super) fn set(&self, bait: Vec<u8>) {
         *self.bait.lock().unwrap_or_else(PoisonError::into_inner) = Some(bait);
+    }
+
+    pub(super) fn set_and_refuse(&self, bait: Vec<u8>, mode: watch::Sender<Mode>, cuts: watch::Sender<()>) {
+        *self.refuses_then.lock().unwrap_or_else(PoisonError::into_inner) = Some((mode, cuts));
+        self.set(bait);
+    }
+
+    fn lost_one(&self) {
+        if let Some((mode, cuts)) = self.refuses_then.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            mode.send_replace(Mode::Refuse);
+            cuts.send_replace(());
+        }
+        self.lost.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn lost(&self) -> usize {

@@ -114,6 +114,12 @@ impl TcpProxy {
         self.trap.set(request.into());
     }
 
+    /// The same, and from that moment on nobody listens: as of a server that goes while it answers. Until
+    /// another mode is set.
+    pub fn lose_reply_to_and_refuse(&self, request: impl Into<Vec<u8>>) {
+        self.trap.set_and_refuse(request.into(), self.mode.clone(), self.cuts.clone());
+    }
+
     /// How many replies [`TcpProxy::lose_reply_to`] has lost so far.
     #[must_use]
     pub fn lost_replies(&self) -> usize {

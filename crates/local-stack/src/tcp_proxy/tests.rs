@@ -112,6 +112,27 @@ async fn a_reply_that_is_to_be_lost_takes_its_connection_along_and_no_other() {
 }
 
 #[tokio::test]
+async fn after_a_lost_reply_nobody_listens_if_that_was_asked_for() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = TcpProxy::start(&upstream.local_addr().unwrap().to_string()).await.unwrap();
+    let mut stream = connect(&proxy).await;
+    let (mut server, _) = upstream.accept().await.unwrap();
+    proxy.lose_reply_to_and_refuse("ping");
+    stream.write_all(b"ping").await.unwrap();
+    assert_eq!(says(&mut server, SOON).await, Some(4));
+    server.write_all(b"pong").await.unwrap();
+    assert_eq!((says(&mut stream, SOON).await, proxy.lost_replies()), (Some(0), 1));
+    let refused = async || Ok(TcpStream::connect(proxy.address()).await.is_err().then_some(()));
+    crate::until::until("the refusal", SOON, refused).await.unwrap();
+    proxy.set(Mode::Pass);
+    let served = async || Ok(TcpStream::connect(proxy.address()).await.ok());
+    let mut stream = crate::until::until("the service", SOON, served).await.unwrap();
+    let (mut server, _) = upstream.accept().await.unwrap();
+    stream.write_all(b"ping").await.unwrap();
+    assert_eq!(says(&mut server, SOON).await, Some(4));
+}
+
+#[tokio::test]
 async fn of_a_half_open_connection_only_the_upstream_knows_that_it_is_gone() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = TcpProxy::start(&upstream.local_addr().unwrap().to_string()).await.unwrap();

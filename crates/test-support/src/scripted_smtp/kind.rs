@@ -29,6 +29,8 @@ pub struct SmtpKind {
     pub extensions: Vec<String>,
     /// User and password that it takes; none: any.
     pub login: Option<(String, String)>,
+    /// A mechanism that it announces and refuses, the reply, and whether it hangs up then.
+    pub refused_mechanism: Option<(String, String, bool)>,
     /// Its certificate, and whether it speaks TLS from the first byte.
     pub tls: Option<(Arc<ServerConfig>, bool)>,
 }
@@ -39,6 +41,7 @@ impl Default for SmtpKind {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             extensions: vec!["8BITMIME".to_owned(), "SMTPUTF8".to_owned()],
             login: None,
+            refused_mechanism: None,
             tls: None,
         }
     }
@@ -50,6 +53,20 @@ impl SmtpKind {
     pub fn offering(extensions: &[&str]) -> Self {
         let extensions = extensions.iter().map(|&extension| extension.to_owned()).collect();
         Self { extensions, ..Self::default() }
+    }
+
+    /// Refuses the login by this mechanism with this reply, whatever its credentials.
+    #[must_use]
+    pub fn refusing(mut self, mechanism: &str, reply: &str) -> Self {
+        self.refused_mechanism = Some((mechanism.to_owned(), reply.to_owned(), false));
+        self
+    }
+
+    /// The same, and hangs up then.
+    #[must_use]
+    pub fn refusing_and_hanging_up(mut self, mechanism: &str, reply: &str) -> Self {
+        self.refused_mechanism = Some((mechanism.to_owned(), reply.to_owned(), true));
+        self
     }
 
     /// Offers STARTTLS with this certificate.

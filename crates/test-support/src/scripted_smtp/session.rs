@@ -140,6 +140,13 @@ impl Session {
             }
             _ => return self.send(b"504 5.5.4 not that one\r\n").await,
         };
+        if let Some((refused, reply, hangs_up)) = self.kind.refused_mechanism.clone()
+            && refused.eq_ignore_ascii_case(&mechanism)
+        {
+            self.answer(Phase::Auth, &format!("AUTH {mechanism}"), &reply).await?;
+            ensure!(!hangs_up, "the server hangs up on such a login");
+            return Ok(());
+        }
         let welcome = self.kind.login.as_ref().is_none_or(|(user, password)| given == format!("\0{user}\0{password}"));
         let usual = if welcome { "235 2.7.0 ok" } else { "535 5.7.8 authentication failed" };
         self.answer(Phase::Auth, &format!("AUTH {mechanism}"), usual).await?;

@@ -233,7 +233,7 @@ fn subjects_and_names_are_encoded_words_that_each_decode_alone() {
             }
             let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
             assert_eq!(parsed.headers.get_all_values("Subject"), [mail.subject.as_str()]);
-            assert_eq!(recipient(&parsed).0.unwrap(), name::cleaned(&name).unwrap());
+            assert_eq!(recipient(&parsed).0, name::cleaned(&name).filter(|_| template.names_recipient()));
         }
         assert!(encoded > 2 * Template::ALL.len(), "subjects and names were encoded");
     }
@@ -244,8 +244,7 @@ fn no_line_of_a_text_is_too_wide_in_any_script() {
     use unicode_width::UnicodeWidthStr as _;
     let (renderer, token) = (renderer(), token());
     for (language, _) in renderer.languages() {
-        for &template in Template::ALL {
-            let mut mail = content(template, &token);
+        for (_, mut mail) in every_case(&token) {
             mail.locale = Some(language);
             let text = renderer.compose(&mail).unwrap().text;
             for line in text.lines().filter(|line| !line.contains("://")) {
@@ -259,9 +258,9 @@ fn no_line_of_a_text_is_too_wide_in_any_script() {
 #[test]
 fn arabic_runs_from_right_to_left_and_what_is_latin_in_it_does_not() {
     let (renderer, token) = (renderer(), token());
-    for &template in Template::ALL {
-        let mut mail = content(template, &token);
+    for (_, mut mail) in every_case(&token) {
         mail.locale = Some("ar-EG");
+        let names_recipient = mail.template.names_recipient();
         let ComposedMail { html, text, subject, .. } = renderer.compose(&mail).unwrap();
         assert!(html.contains("<html lang=\"ar\" dir=\"rtl\"") && html.contains("<body class=\"page\" dir=\"rtl\""));
         assert!(html.contains("role=\"article\"") && html.contains("lang=\"ar\" dir=\"rtl\">"));
@@ -275,8 +274,12 @@ fn arabic_runs_from_right_to_left_and_what_is_latin_in_it_does_not() {
             html.matches("ada@example.org").count(),
             html.matches("<bdi dir=\"ltr\">ada@example.org</bdi>").count()
         );
-        assert!(html.contains("مرحبًا <bdi>Ada Lovelace</bdi>،"));
-        assert!(text.starts_with("مرحبًا \u{2068}Ada Lovelace\u{2069}،\n"));
+        if names_recipient {
+            assert!(html.contains("مرحبًا <bdi>Ada Lovelace</bdi>،"));
+            assert!(text.starts_with("مرحبًا \u{2068}Ada Lovelace\u{2069}،\n"));
+        } else {
+            assert!(text.starts_with("مرحبًا،\n"));
+        }
         assert_eq!(text.matches("ada@example.org").count(), text.matches("\u{2066}ada@example.org\u{2069}").count());
         assert_eq!(subject.contains("Acme"), subject.contains("\u{2068}Acme\u{2069}"));
         // An isolate ends where its line does.
@@ -294,8 +297,7 @@ fn arabic_runs_from_right_to_left_and_what_is_latin_in_it_does_not() {
 fn a_language_from_left_to_right_needs_no_control_characters() {
     let (renderer, token) = (renderer(), token());
     for language in ["de", "en", "es", "fr", "ja"] {
-        for &template in Template::ALL {
-            let mut mail = content(template, &token);
+        for (_, mut mail) in every_case(&token) {
             mail.locale = Some(language);
             let mail = renderer.compose(&mail).unwrap();
             assert!(direction_controls(&format!("{}{}{}", mail.subject, mail.text, mail.html)).is_empty());
@@ -307,7 +309,7 @@ fn a_language_from_left_to_right_needs_no_control_characters() {
 #[test]
 fn japanese_has_fonts_and_line_breaks_of_its_own() {
     let token = token();
-    let mut mail = content(Template::Welcome, &token);
+    let mut mail = content(Template::PasswordReset, &token);
     assert!(!composed(&mail).html.contains("line-break"));
     mail.locale = Some("ja-JP");
     let mail = composed(&mail);
@@ -325,7 +327,7 @@ fn a_language_is_added_by_adding_a_file() {
     let mut renderer = renderer();
     renderer.catalogues = Catalogues::parse(files.into_iter()).unwrap();
     let token = token();
-    let mut mail = content(Template::Welcome, &token);
+    let mut mail = content(Template::PasswordReset, &token);
     mail.locale = Some("he-IL");
     let mail = renderer.compose(&mail).unwrap();
     assert!(mail.html.contains("<html lang=\"he\" dir=\"rtl\""));

@@ -16,7 +16,7 @@ fn held(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -> Held {
             // A local part beyond ASCII goes to servers with SMTPUTF8 only.
             let ascii = composed.envelope.to().iter().all(|to| AsRef::<str>::as_ref(to).is_ascii());
             prop_assert!(bytes.is_ascii() || !ascii);
-            // An address is not folded, so only the limit of RFC 5322 holds for its line.
+            // An address that is too long for its line cannot be folded: only the limit of RFC 5322 holds.
             for line in bytes.split(|byte| *byte == b'\n') {
                 prop_assert!(line.len() <= 999 && !line[..line.len().saturating_sub(1)].contains(&b'\r'));
             }

@@ -29,11 +29,10 @@ fn every_mail_in_every_language() {
     let (renderer, token) = (renderer(), token());
     for (language, _) in renderer.languages() {
         let (mut texts, mut html) = (String::new(), String::new());
-        for &template in Template::ALL {
-            let mut mail = content(template, &token);
+        for (name, mut mail) in every_case(&token) {
             mail.locale = Some(language);
             let mail = renderer.compose(&mail).unwrap();
-            let title = format!("====== {template}: {}\n\n", mail.subject);
+            let title = format!("====== {name}: {}\n\n", mail.subject);
             texts.push_str(&format!("{title}{}", headers_and_text(&mail)));
             html.push_str(&format!("{title}{}\n\n\n", mail.html));
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use journeys::offsets;
-use test_support::{DEADLINE, Mode, TcpProxy, eventually};
+use test_support::{Act, DEADLINE, Mode, Phase, Rule, TcpProxy, eventually};
 use tokio::time::{Instant, sleep};
 
 use crate::mail_scene::Scene;
@@ -81,6 +81,30 @@ async fn fault_13_mongodb_down_in_one_member_and_its_partitions_are_read_when_th
     other.terminate().await;
     let after = scene.one_mail_in_each_partition("after").await;
     scene.until_all(&after, "sent", DEADLINE).await;
+    scene.judge().await;
+}
+
+/// The lease is longer than the test: only the sender itself can know that the mail is its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_13_mongodb_gone_with_the_answer_to_a_claim_and_the_mail_is_sent_once_when_it_is_back() {
+    let scene = Scene::new("lost-claim").await;
+    let (proxy, through) = proxied(&scene).await;
+    // While no server takes connections nothing is claimed, so that the first claim is the mail's.
+    scene.smtp().rule(Rule::always(Phase::Greeting, Act::Drop));
+    let spec = scene.service().set("MONGODB__URI", through).set("MONGODB__OPERATION_TIMEOUT", "1s");
+    let service = spec.set("SENDER__LEASE", "10m").start().await;
+    eventually(DEADLINE, "smtp: down", async || (service.check("smtp").await == "down").then_some(())).await;
+    let address = scene.notice("ada").await;
+    scene.ledger.until_state(&address, "queued", DEADLINE).await;
+    let claim = [b"\x02findAndModify\0", &9_i32.to_le_bytes()[..], b"mailJobs\0"].concat();
+    proxy.lose_reply_to_and_refuse(claim);
+    scene.smtp().behave();
+    eventually(DEADLINE, "a lost reply", async || (proxy.lost_replies() == 1).then_some(())).await;
+    eventually(DEADLINE, "mongodb: down", async || (service.check("mongodb").await == "down").then_some(())).await;
+    scene.ledger.until_state(&address, "preparing", DEADLINE).await;
+    proxy.set(Mode::Pass);
+    scene.ledger.until_state(&address, "sent", DEADLINE).await;
+    assert_eq!(scene.smtp().deliveries_to(&address).len(), 1);
     scene.judge().await;
 }
 

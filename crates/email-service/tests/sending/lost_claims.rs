@@ -1,0 +1,49 @@
+//! A claim that takes effect and whose answer is lost, while the database goes away.
+
+use std::{sync::Arc, time::Duration};
+
+use email_service::ledger::State;
+use test_support::{Mode, ScriptedSmtp, TcpProxy, eventually};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    servers::{Running, until_state},
+    setup::Store,
+};
+
+/// Longer than the test may take: a mail that has to wait for it is late.
+const LONG_LEASE: Duration = Duration::from_secs(120);
+/// How long the database is away: longer than the first look for what is held.
+const OUTAGE: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(15);
+
+/// How a claim of one mail begins on MongoDB's wire.
+fn claim_of_a_mail() -> Vec<u8> {
+    let name = b"mailJobs\0";
+    let length = i32::try_from(name.len()).unwrap().to_le_bytes();
+    [b"\x02findAndModify\0", &length[..], name].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_whose_claim_was_never_answered_is_sent_once_as_soon_as_the_ledger_is_back() {
+    let store = Store::new("lostclaims").await;
+    let proxy = TcpProxy::start(&store.upstream()).await.unwrap();
+    let smtp = ScriptedSmtp::start().await;
+    let mut sender = store.sender_to(&smtp.url(), store.impatient_ledger_through(&proxy.address(), "sender").await);
+    Arc::get_mut(&mut sender).unwrap().lease = LONG_LEASE;
+    let id = store.queue(store.notice("ada@example.com")).await;
+    proxy.lose_reply_to_and_refuse(claim_of_a_mail());
+    let _running = Running::start(sender);
+    until_state(&store, &id, State::Preparing, SOON).await;
+    eventually(SOON, "a lost reply", async || (proxy.lost_replies() == 1).then_some(())).await;
+    sleep(OUTAGE).await;
+    assert_eq!((store.row(&id).await.state, smtp.deliveries().len()), (State::Preparing, 0));
+
+    proxy.set(Mode::Pass);
+    let back = Instant::now();
+    until_state(&store, &id, State::Sent, SOON).await;
+    assert!(back.elapsed() < SOON, "{:?}", back.elapsed());
+    let row = store.row(&id).await;
+    assert!(row.history.iter().any(|step| step.note.as_deref() == Some("the answer to the claim was lost")));
+    assert_eq!((row.attempts, smtp.deliveries().len()), (1, 1));
+}
