@@ -23,6 +23,8 @@ const BODIES: &[(&str, &str)] = &[
     ("POST", "/api/auth/logout"),
     ("POST", "/api/auth/email-verification"),
     ("POST", "/api/auth/email-verification/resend"),
+    ("POST", "/api/auth/email-verification/disown"),
+    ("POST", "/api/auth/undo"),
     ("PATCH", "/api/users/me"),
     ("DELETE", "/api/users/me"),
     ("PUT", "/api/users/me/password"),
@@ -143,6 +145,8 @@ impl Table {
             ("POST", "/api/auth/logout", &["#/refreshToken"]),
             ("POST", "/api/auth/email-verification", &["#/token"]),
             ("POST", "/api/auth/email-verification/resend", &["#/email"]),
+            ("POST", "/api/auth/email-verification/disown", &["#/token"]),
+            ("POST", "/api/auth/undo", &["#/token"]),
             ("DELETE", "/api/users/me", &["#/password"]),
             ("PUT", "/api/users/me/password", &["#/currentPassword", "#/newPassword"]),
             ("PUT", "/api/users/me/email", &["#/newEmail", "#/password"]),
@@ -306,8 +310,10 @@ impl Table {
         }
         let unknown = BASE64_URL_SAFE_NO_PAD.encode([7; 32]);
         for token in ["", "x", "ä", unknown.as_str(), verification_used, &"A".repeat(5000)] {
-            let request = self.request("POST", "/api/auth/email-verification").json(&json!({ "token": token }));
-            self.add("a token that is none", request, 400, "token-invalid");
+            let body = json!({ "token": token });
+            for path in ["/api/auth/email-verification", "/api/auth/email-verification/disown", "/api/auth/undo"] {
+                self.add("a token that is none", self.request("POST", path).json(&body), 400, "token-invalid");
+            }
             let second = json!({ "mfaToken": token, "code": "123456" });
             let request = self.request("POST", "/api/auth/login/totp").json(&second);
             self.add("an mfaToken that is none", request, 400, "token-invalid");
@@ -388,10 +394,13 @@ impl Table {
             ("PUT", "/api/auth/password-reset/confirm"),
             ("GET", "/api/auth/email-change/confirm"),
             ("DELETE", "/api/auth/email-change/undo"),
+            ("GET", "/api/auth/email-verification/disown"),
+            ("GET", "/api/auth/undo"),
             ("DELETE", "/verify-email"),
             ("PUT", "/reset-password"),
             ("PATCH", "/confirm-email"),
             ("DELETE", "/undo-email-change"),
+            ("PUT", "/undo-change"),
             ("POST", "/api/openapi.json"),
             ("POST", "/problems/not-found"),
         ] {

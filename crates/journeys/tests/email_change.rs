@@ -7,7 +7,6 @@ use test_support::{
     Answer, Api, DEADLINE, Person, ReceivedMail, Record, Service, Stack, Tokens, World, eventually, remember_secret,
 };
 
-const FORM: &str = "application/x-www-form-urlencoded";
 const CONFIRM: &str = "/confirm-email";
 const UNDO: &str = "/undo-email-change";
 
@@ -83,8 +82,7 @@ fn keys(user: &Document) -> Vec<&str> {
 
 /// What the page's button sends.
 async fn post_form(api: &Api, page: &str, token: &str) -> Answer {
-    let request = api.request(Method::POST, page).header(header::CONTENT_TYPE, FORM);
-    api.send(request.body(format!("token={token}"))).await
+    api.submit(page, &[("token", token), ("confirmed", "yes")]).await
 }
 
 #[tokio::test]
@@ -135,7 +133,7 @@ async fn an_address_is_another_when_the_new_one_confirms_it() {
     let _ = try_login(&api, &new, &ada.password).await.expect_problem(401, "invalid-credentials");
 
     let done = post_form(&api, CONFIRM, &fresh).await.expect(200);
-    assert!(done.text.contains("Your new e-mail address is confirmed"), "{}", done.text);
+    assert!(done.text.contains("Your new email address is confirmed"), "{}", done.text);
     let _ = post_form(&api, CONFIRM, &fresh).await.expect(400);
     let _ = confirm(&api, &fresh).await.expect_problem(400, "token-invalid");
     // Whoever is signed in stays it.
@@ -173,7 +171,7 @@ async fn the_old_address_is_nobodys(world: &World, api: &Api, ada: &Person, grac
         let _ = confirm(api, &reserved).await.expect_problem(409, "email-taken");
     }
     let page = post_form(api, CONFIRM, &reserved).await.expect(409);
-    assert!(page.text.contains("This e-mail address is taken"), "{}", page.text);
+    assert!(page.text.contains("This email address is taken"), "{}", page.text);
     assert_eq!(graces.get("/api/users/me").await.expect(200).json()["email"], grace.email);
 
     for email in [&ada.email, &grace.email] {
@@ -215,7 +213,7 @@ async fn whoever_lost_an_account_takes_it_back_from_the_old_address() {
     assert!(api.send(german).await.expect(200).text.contains("Änderung zurücknehmen"));
     let _ = api.get(UNDO).await.expect(400);
     let done = post_form(&api, UNDO, &way_back).await.expect(200);
-    assert!(done.text.contains("Your e-mail address is back"), "{}", done.text);
+    assert!(done.text.contains("Your email address is back"), "{}", done.text);
     let _ = undo(&api, &way_back).await.expect_problem(400, "token-invalid");
 
     // Everybody is out, for access and refresh tokens alike.

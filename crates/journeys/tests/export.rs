@@ -57,6 +57,10 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("users", "undoTokens.*.purpose", Exported("/oneTimeTokens/*/purpose")),
     ("users", "undoTokens.*.to", Exported("/oneTimeTokens/*/addressKey")),
     ("users", "undoTokens.*.expiresAt", Exported("/oneTimeTokens/*/expiresAt")),
+    ("users", "usedTokens.*.hash", Withheld(SECRET)),
+    ("users", "usedTokens.*.purpose", Exported("/usedLinks/*/purpose")),
+    ("users", "usedTokens.*.to", Exported("/usedLinks/*/addressKey")),
+    ("users", "usedTokens.*.until", Exported("/usedLinks/*/until")),
     ("users", "idempotency.key", Withheld("a keyed hash, which says nothing without the key")),
     ("users", "idempotency.fingerprint", Withheld("a keyed hash of what is in the account")),
     ("users", "idempotency.until", Exported("/idempotencyKeyUntil")),
@@ -216,6 +220,9 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
         "lockedUntil": now,
         "imported": { "import": "0123456789abcdef0123456789abcdef", "line": 7_i64, "at": now },
         "reserved": [{ "key": "ada-before@example.org", "until": now }],
+        "usedTokens": [
+            { "hash": bytes(6), "purpose": "email-verification", "to": "ada-before@example.org", "until": now },
+        ],
         "totp": {
             "secret": bytes(1), "enabledAt": now, "lastStep": 58_000_000_i64, "recoveryCodes": [bytes(2), bytes(3)],
             "usedTokens": [{ "id": Uuid::new(), "until": now }],

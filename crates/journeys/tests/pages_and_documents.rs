@@ -31,10 +31,12 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("post", "/api/auth/logout"),
     ("post", "/api/auth/email-verification"),
     ("post", "/api/auth/email-verification/resend"),
+    ("post", "/api/auth/email-verification/disown"),
     ("post", "/api/auth/password-reset"),
     ("post", "/api/auth/password-reset/confirm"),
     ("post", "/api/auth/email-change/confirm"),
     ("post", "/api/auth/email-change/undo"),
+    ("post", "/api/auth/undo"),
     ("get", "/api/admin/users"),
     ("get", "/api/admin/users/{id}"),
     ("patch", "/api/admin/users/{id}"),
@@ -175,25 +177,26 @@ async fn every_page_is_private_and_runs_no_script() {
     assert_is_a_safe_page(&index);
 
     let hostile = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
-    for path in ["/verify-email", "/reset-password", "/confirm-email", "/undo-email-change"] {
-        let page = api.get(&format!("{path}?token={hostile}")).await.expect(200);
+    for path in ["/verify-email", "/reset-password", "/confirm-email", "/undo-email-change", "/undo-change"] {
+        // A link that is none is said to be none at once.
+        let page = api.get(&format!("{path}?token={hostile}")).await.expect(400);
         assert!(!page.text.contains("<script"), "{}", page.text);
-        assert!(page.text.contains(&format!("action=\"{path}\"")), "{}", page.text);
+        assert!(page.text.contains("This link does not work any more"), "{}", page.text);
         assert_is_a_safe_page(&page);
         let nothing = api.get(path).await.expect(400);
         assert_is_a_safe_page(&nothing);
         let form = "application/x-www-form-urlencoded";
-        for body in ["token=abc&newPassword=long+enough", "", "other=1"] {
+        for body in ["token=abc&newPassword=long+enough", "token=abc&confirmed=yes", "", "other=1"] {
             let request = api.request(Method::POST, path).header("content-type", form).body(body);
             assert_is_a_safe_page(&api.send(request).await.expect(400));
         }
     }
     let german = api.request(Method::GET, "/verify-email?token=abc").header("accept-language", "de-AT, en;q=0.5");
-    let german = api.send(german).await.expect(200);
-    assert!(german.text.contains("lang=\"de\"") && german.text.contains("bestätigen"), "{}", german.text);
+    let german = api.send(german).await.expect(400);
+    assert!(german.text.contains("lang=\"de\"") && german.text.contains("E-Mail-Adresse"), "{}", german.text);
     assert_eq!(german.header("content-language"), "de");
     let arabic = api.request(Method::GET, "/reset-password?token=abc").header("accept-language", "ar-EG, en;q=0.5");
-    let arabic = api.send(arabic).await.expect(200);
+    let arabic = api.send(arabic).await.expect(400);
     assert!(arabic.text.contains("<html lang=\"ar\" dir=\"rtl\">"), "{}", arabic.text);
     assert_eq!(arabic.header("content-language"), "ar");
     assert_is_a_safe_page(&arabic);

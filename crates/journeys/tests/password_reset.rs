@@ -5,7 +5,6 @@ use reqwest::{Method, header};
 use serde_json::{Value, json};
 use test_support::{Answer, Api, DEADLINE, Mailbox, Person, Stack, World, eventually, remember_secret};
 
-const FORM: &str = "application/x-www-form-urlencoded";
 const REQUESTED: &str = "user.password_reset_requested.v1";
 
 /// Asks for a mail; the answer is the same for everybody.
@@ -262,8 +261,7 @@ async fn the_page_behind_the_link_sets_the_password() {
         assert!(page.header("content-security-policy").contains("form-action 'self'"));
     }
     let post = async |form: &[(&str, &str)], language: &str| {
-        let request = api.request(Method::POST, "/reset-password").header(header::ACCEPT_LANGUAGE, language);
-        api.send(request.header(header::CONTENT_TYPE, FORM).body(encoded(form))).await
+        api.send(api.form("/reset-password", form).header(header::ACCEPT_LANGUAGE, language)).await
     };
     let refused = post(&[("token", &token), ("newPassword", "zu kurz")], "de").await.expect(422);
     assert!(refused.text.contains("mindestens 8 Zeichen") && refused.text.contains(&token), "{}", refused.text);
@@ -287,12 +285,6 @@ async fn the_page_behind_the_link_sets_the_password() {
     let _ = post(&[("token", &token), ("newPassword", &long.password)], "en").await.expect(400);
     api.login(&long).await;
     assert!(!users.log().contains(&token), "a token is in the log");
-}
-
-/// A form's body; every byte of a value is escaped.
-fn encoded(form: &[(&str, &str)]) -> String {
-    let value = |value: &str| value.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
-    form.iter().map(|(name, it)| format!("{name}={}", value(it))).collect::<Vec<_>>().join("&")
 }
 
 #[tokio::test]

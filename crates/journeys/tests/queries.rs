@@ -19,6 +19,8 @@ const EXPECTED: &[(&str, &str)] = &[
     ("users", "IXSCAN { idempotency.until: 1 }"),
     ("users", "IXSCAN { reserved.until: 1 }"),
     ("users", "IXSCAN { tokens.hash: 1 }"),
+    ("users", "IXSCAN { undoTokens.hash: 1 }"),
+    ("users", "IXSCAN { usedTokens.hash: 1 }"),
     ("users", "IXSCAN { pendingEvents.0.at: 1 }"),
     ("users", "IXSCAN { status: 1, _id: -1 }"),
     ("users", "IXSCAN { status: 1, emailKeys.0: 1 }"),
@@ -162,6 +164,7 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
     let token = json!({ "token": "A".repeat(43) });
     let _ = api.post("/api/auth/email-verification", &token).await.expect_problem(400, "token-invalid");
     let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
+    let _ = api.get(&format!("/verify-email?token={}", "A".repeat(43))).await.expect(400);
     let reset = json!({ "token": "A".repeat(43), "newPassword": "long enough, and nobody's" });
     let _ = api.post("/api/auth/password-reset/confirm", &reset).await.expect_problem(400, "token-invalid");
     an_address_that_was_left_is_taken(world, api, &ada, &me, &users).await;

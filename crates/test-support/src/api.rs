@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder, header::HeaderMap, redirect::Policy};
+use reqwest::{
+    Client, Method, RequestBuilder,
+    header::{CONTENT_TYPE, HeaderMap},
+    redirect::Policy,
+};
 use serde_json::{Value, json};
 
 use crate::remember_secret;
@@ -125,6 +129,19 @@ impl Api {
     /// POST with a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// POST of a page's form, as its button sends it: every byte of a value is escaped.
+    pub async fn submit(&self, page: &str, fields: &[(&str, &str)]) -> Answer {
+        self.send(self.form(page, fields)).await
+    }
+
+    /// The same as a request to be completed by the test.
+    pub fn form(&self, page: &str, fields: &[(&str, &str)]) -> RequestBuilder {
+        let value = |value: &str| value.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+        let fields: Vec<String> = fields.iter().map(|(name, it)| format!("{name}={}", value(it))).collect();
+        let request = self.request(Method::POST, page);
+        request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(fields.join("&"))
     }
 
     /// PUT with a JSON body.

@@ -6,9 +6,10 @@ use super::{field_error::FieldError, problem::Problem};
 use crate::domain::Invalid;
 use crate::keys::SigningUnavailable;
 use crate::usecase::{
-    ActError, ChangeEmailError, ChangePasswordError, ConfirmEmailError, DeleteAccountError, EndSessionError,
-    EndSessionsError, Failure, LoginError, LoginTotpError, NotSignedIn, RefreshError, RegisterError,
-    ResetPasswordError, SecondFactorError, UndoEmailChangeError, UnlockError, UpdateProfileError, VerifyEmailError,
+    ActError, ChangeEmailError, ChangePasswordError, ConfirmEmailError, DeleteAccountError, DisownAccountError,
+    EndSessionError, EndSessionsError, Failure, LoginError, LoginTotpError, NotSignedIn, RefreshError, RegisterError,
+    ResetPasswordError, SecondFactorError, UndoChangeError, UndoEmailChangeError, UnlockError, UpdateProfileError,
+    VerifyEmailError,
 };
 
 /// When to try again after something was away.
@@ -242,6 +243,24 @@ impl From<UndoEmailChangeError> for Problem {
         match error {
             UndoEmailChangeError::TokenInvalid => Self::TokenInvalid,
             UndoEmailChangeError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<UndoChangeError> for Problem {
+    fn from(error: UndoChangeError) -> Self {
+        match error {
+            UndoChangeError::TokenInvalid => Self::TokenInvalid,
+            UndoChangeError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<DisownAccountError> for Problem {
+    fn from(error: DisownAccountError) -> Self {
+        match error {
+            DisownAccountError::TokenInvalid => Self::TokenInvalid,
+            DisownAccountError::Failure(failure) => failure.into(),
         }
     }
 }

@@ -103,8 +103,19 @@ pre{padding:1rem;background:var(--page);border:1px solid var(--line);border-radi
 .soft{color:var(--soft)}\
 .error{color:var(--error);font-weight:600}\
 label{display:block;margin:0 0 .35rem;font-weight:600}\
-input[type=password]{width:100%;min-height:2.75rem;margin:0 0 .5rem;padding:.5rem .75rem;border:1px solid var(--soft);border-radius:.5rem;background:var(--page);color:var(--text);font:inherit}\
+input[type=password],input[type=email]{width:100%;min-height:2.75rem;margin:0 0 .5rem;padding:.5rem .75rem;border:1px solid var(--soft);border-radius:.5rem;background:var(--page);color:var(--text);font:inherit}\
+input[type=email]{margin-bottom:1rem}\
+dl{display:grid;grid-template-columns:fit-content(45%) 1fr;gap:.35rem 1rem;margin:0 0 1.25rem;padding:.9rem 1rem;background:var(--page);border:1px solid var(--line);border-radius:.5rem}\
+dt{color:var(--soft)}\
+dd{margin:0;font-weight:600}\
+@media(max-width:30rem){dl{display:block}dd+dt{margin-top:.5rem}}\
+hr{margin:1.75rem 0 1.25rem;border:0;border-top:1px solid var(--line)}\
+.check{display:flex;gap:.65rem;align-items:flex-start}\
+.check input{flex:none;width:1.25rem;height:1.25rem;margin:.15rem 0 0;accent-color:var(--accent)}\
+.check label{margin:0;font-weight:400}\
+.unseen{position:absolute;width:1px;height:1px;margin:-1px;padding:0;border:0;overflow:hidden;clip-path:inset(50%)}\
 button{min-height:2.75rem;padding:.6rem 1.4rem;border:0;border-radius:.5rem;background:var(--accent);color:var(--on-accent);font:inherit;font-weight:600;cursor:pointer}\
+hr~form button{border:1px solid var(--error);background:none;color:var(--error)}\
 :focus-visible{outline:3px solid var(--accent);outline-offset:3px}\
 ";
 

@@ -9,7 +9,7 @@ use super::{
     },
     auth::{
         confirm_email_page, email_change, email_verification, login, login_totp, logout, password_reset, refresh,
-        reset_password_page, undo_email_change_page, verify_email_page,
+        reset_password_page, undo, undo_change_page, undo_email_change_page, verify_email_page,
     },
     extractor_errors, jwks,
     not_found::{get, method_not_allowed, not_found},
@@ -74,6 +74,11 @@ pub fn configure(config: &mut ServiceConfig) {
                 .default_service(not("POST")),
         )
         .service(
+            resource("/auth/email-verification/disown")
+                .route(web::post().to(email_verification::disown))
+                .default_service(not("POST")),
+        )
+        .service(
             resource("/auth/password-reset").route(web::post().to(password_reset::post)).default_service(not("POST")),
         )
         .service(
@@ -108,6 +113,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(
             resource("/auth/email-change/undo").route(web::post().to(email_change::undo)).default_service(not("POST")),
         )
+        .service(resource("/auth/undo").route(web::post().to(undo::post)).default_service(not("POST")))
         .service(resource("/openapi.json").route(get().to(openapi::get)).default_service(not("GET, HEAD")))
         .default_service(web::to(not_found));
 
@@ -137,6 +143,12 @@ pub fn configure(config: &mut ServiceConfig) {
             resource("/undo-email-change")
                 .route(get().to(undo_email_change_page::get))
                 .route(web::post().to(undo_email_change_page::post))
+                .default_service(not("GET, HEAD, POST")),
+        )
+        .service(
+            resource("/undo-change")
+                .route(get().to(undo_change_page::get))
+                .route(web::post().to(undo_change_page::post))
                 .default_service(not("GET, HEAD, POST")),
         )
         .configure(problem_pages::configure)

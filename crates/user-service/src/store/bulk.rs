@@ -99,7 +99,7 @@ impl BulkStore {
         if let Some(after) = after {
             filter.insert("_id", doc! { "$gt": Uuid::from(after) });
         }
-        let shown = doc! { "pendingEvents": 0, "tokens": 0 };
+        let shown = doc! { "pendingEvents": 0, "tokens": 0, "usedTokens": 0 };
         within(DEADLINE, async {
             let found = self.users.find(filter).projection(shown).sort(doc! { "_id": 1 }).limit(limit);
             found.await?.try_collect().await

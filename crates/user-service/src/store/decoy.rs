@@ -21,6 +21,7 @@ pub(super) fn left_out() -> Document {
         "idempotency": 0,
         "reserved": 0,
         "totpSetup": 0,
+        "usedTokens": 0,
     }
 }
 

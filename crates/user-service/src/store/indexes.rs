@@ -43,6 +43,8 @@ pub fn after_readiness(audit_retention: Duration) -> Vec<IndexSpec> {
             .partial(doc! { "tokens.hash": { "$exists": true } }),
         IndexSpec::new("users", "undoTokens", doc! { "undoTokens.hash": 1 })
             .partial(doc! { "undoTokens.hash": { "$exists": true } }),
+        IndexSpec::new("users", "usedTokens", doc! { "usedTokens.hash": 1 })
+            .partial(doc! { "usedTokens.hash": { "$exists": true } }),
         IndexSpec::new("users", "reservedUntil", doc! { "reserved.until": 1 })
             .partial(doc! { "reserved.until": { "$exists": true } }),
         IndexSpec::new("users", "idempotencyUntil", doc! { "idempotency.until": 1 })

@@ -10,6 +10,9 @@ use crate::{
     hashing::PasswordHash,
 };
 
+/// How long a page can tell that its link was used.
+const USED_LINKS_KEPT_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
+
 /// What one account is in the collection `users`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -44,6 +47,9 @@ pub struct UserRecord {
     pub sessions: SessionRule,
     #[serde(default)]
     pub tokens: Vec<TokenRecord>,
+    /// One-time tokens that are used up, oldest first; at most five, and only for the pages behind their links.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used_tokens: Vec<UsedLink>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<IdempotencyRecord>,
     /// The second factor, when it is on.
@@ -139,6 +145,25 @@ impl From<&UndoLink> for UndoTokenRecord {
     }
 }
 
+/// A one-time token that is used up: by its own use, or by the use of another one that left it without a purpose.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct UsedLink {
+    pub hash: Binary,
+    pub purpose: Purpose,
+    /// The key of the address that it was mailed to.
+    pub to: String,
+    pub until: DateTime,
+}
+
+impl UsedLink {
+    /// A record of a token that is used up at `now`.
+    #[must_use]
+    pub fn new(hash: Binary, purpose: Purpose, to: &str, now: jiff::Timestamp) -> Self {
+        let until = now.saturating_add(USED_LINKS_KEPT_FOR).unwrap_or(jiff::Timestamp::MAX).into();
+        Self { hash, purpose, to: to.to_owned(), until }
+    }
+}
+
 /// An address that a change left behind: nobody else gets it before `until`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ReservedAddress {
@@ -178,6 +203,12 @@ impl TokenRecord {
     #[must_use]
     pub fn with_address(self, address: &str) -> Self {
         Self { address: Some(address.to_owned()), ..self }
+    }
+
+    /// The record that is kept of this token once it is used up, for a while.
+    #[must_use]
+    pub fn used(&self, now: jiff::Timestamp) -> UsedLink {
+        UsedLink::new(self.hash.clone(), self.purpose, &self.to, now)
     }
 
     /// Of an undo token: the reservation that it was made with.

@@ -19,6 +19,9 @@ use crate::{
     hashing::PasswordHash,
 };
 
+/// At most as many used one-time tokens are kept of one account, the last ones.
+const USED_LINKS: i32 = 5;
+
 /// What a write was decided on. Where it no longer holds, nothing is written.
 pub enum DecidedOn<'a> {
     /// The whole document as it was read.
@@ -92,6 +95,8 @@ pub struct Change {
     /// Fields and their new values, verbatim (never read as expressions); null unsets.
     pub set: Document,
     pub tokens: TokenChange,
+    /// Tokens that this change uses up, the one that was presented last.
+    pub used_tokens: Vec<UsedLink>,
     pub totp: TotpChange,
     /// A login came from there: it becomes the first of the known networks.
     pub seen_network: Option<KnownNetwork>,
@@ -198,6 +203,11 @@ impl UserStore {
     /// The account that holds an undo link with this digest.
     pub async fn by_undo_token(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
         self.find(doc! { "undoTokens.hash": binary(&digest) }).await
+    }
+
+    /// The account of a one-time token with this digest that is used up.
+    pub async fn by_used_token(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
+        self.find(doc! { "usedTokens.hash": binary(&digest) }).await
     }
 
     /// The account that a registration with this key made. Read on the primary by a
@@ -341,6 +351,9 @@ impl UserStore {
         if let Some(tokens) = token_expression(change.tokens)? {
             set.insert("tokens", tokens);
         }
+        if !change.used_tokens.is_empty() {
+            set.insert("usedTokens", used_tokens_expression(&change.used_tokens)?);
+        }
         set.extend(totp_expressions(change.totp)?);
         Ok(vec![doc! { "$set": set }])
     }
@@ -417,6 +430,16 @@ fn token_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
             Some(doc! { "$concatArrays": [others, kept] }.into())
         }
     })
+}
+
+/// Those that are still to be kept, then the new ones; the last of them all.
+fn used_tokens_expression(used: &[UsedLink]) -> Result<Bson, StoreError> {
+    let kept = doc! { "$filter": {
+        "input": { "$ifNull": ["$usedTokens", []] },
+        "cond": { "$gt": ["$$this.until", "$$NOW"] },
+    } };
+    let added = doc! { "$literal": bson::serialize_to_bson(used).map_err(unfit)? };
+    Ok(doc! { "$slice": [{ "$concatArrays": [kept, added] }, -USED_LINKS] }.into())
 }
 
 /// This one first, then the others that are not too old.

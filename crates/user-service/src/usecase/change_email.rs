@@ -8,7 +8,10 @@ use bson::{Document, doc};
 use events::sealing::Purpose;
 use service_kit::mongo::StoreError;
 
-use super::{Accounts, Caller, DECISIONS, Failure, Next, after, later, reauthenticate::Reauthentication};
+use super::{
+    Accounts, Caller, DECISIONS, Failure, Next, after, later, one_time_tokens::used_up,
+    reauthenticate::Reauthentication,
+};
 use crate::{
     domain::{Addresses, Email, MAX_RESERVED, OneTimeToken, Password},
     hashing::PasswordHash,
@@ -169,6 +172,7 @@ impl Accounts {
             let event = self.outbox.email_changed(&user, new, &undo, until, now, origin);
             let undo = TokenRecord::new(undo.digest(), Purpose::EmailChangeUndo, &old.current, until);
             let addresses = old.changed(&spent.to, until, now);
+            let used_tokens = used_up(&record, &spent, &[], now);
             let mut tokens = undo_tokens(record.tokens, &addresses);
             // Not before a factor that was there already, even if the clocks of two replicas differ.
             let changed_at = factor_since.map_or(now, |since| now.max(since));
@@ -176,6 +180,7 @@ impl Accounts {
             let change = Change {
                 set: address_fields(new, &addresses),
                 tokens: TokenChange::Replace(tokens),
+                used_tokens,
                 events: vec![event],
                 ..Change::default()
             };

@@ -8,7 +8,7 @@ use bson::{Bson, doc};
 use events::{TotpDisabledBy, sealing::Purpose};
 use service_kit::mongo::StoreError;
 
-use super::{Accounts, DECISIONS, Failure, Next, after};
+use super::{Accounts, DECISIONS, Failure, Next, after, one_time_tokens::used_up};
 use crate::{
     domain::OneTimeToken,
     outbox::Origin,
@@ -52,7 +52,7 @@ impl Accounts {
             let now = self.clock.now();
             let holder = self.holder_of(token, Purpose::EmailVerification, now).await?;
             let unverified = holder.filter(|(record, _)| !record.email_verified);
-            let (record, _) = unverified.ok_or(DisownAccountError::TokenInvalid)?;
+            let (record, token) = unverified.ok_or(DisownAccountError::TokenInvalid)?;
             let user = record.user();
             let disowned = self.outbox.disowned(user.id, now, origin);
             let by = Some(TotpDisabledBy::Mailbox);
@@ -60,6 +60,7 @@ impl Accounts {
             let change = Change {
                 set: doc! { "passwordHash": self.hashes.of_no_password().expose(), "undoTokens": Bson::Null },
                 tokens: TokenChange::Replace(Vec::new()),
+                used_tokens: used_up(&record, &token, &[Purpose::EmailVerification], now),
                 totp: TotpChange::Forget,
                 end_sessions: Some(None),
                 beyond_bound: true,

@@ -13,7 +13,7 @@ use crate::{
     domain::{Place, User, device},
     store::{
         IdempotencyRecord, KnownNetwork, PendingEvent, ReservedAddress, SessionRow, TokenRecord, TotpRecord, TotpSetup,
-        UndoTokenRecord, UserRecord,
+        UndoTokenRecord, UsedLink, UserRecord,
     },
 };
 
@@ -30,6 +30,7 @@ pub struct PersonalData {
     /// Earlier addresses that are kept for a while.
     pub reserved: Vec<ExportedKey>,
     pub tokens: Vec<ExportedToken>,
+    pub used_links: Vec<ExportedUsedLink>,
     /// Until when the registration's `Idempotency-Key` is honoured. What is stored of the key is a keyed hash.
     pub idempotency_key_until: Option<Timestamp>,
     pub second_factor: Option<ExportedFactor>,
@@ -56,6 +57,14 @@ pub struct ExportedToken {
     /// The address as it was typed, where the token makes it the account's.
     pub address: Option<String>,
     pub expires_at: Timestamp,
+}
+
+/// A one-time token that is used up; never its digest.
+pub struct ExportedUsedLink {
+    pub purpose: &'static str,
+    /// The form of the address that it was mailed to.
+    pub address_key: String,
+    pub until: Timestamp,
 }
 
 /// The form of an address and how long it is kept.
@@ -121,6 +130,7 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         email_keys,
         reserved,
         tokens,
+        used_tokens,
         idempotency,
         totp,
         totp_setup,
@@ -138,6 +148,7 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         username_key: username_key.clone(),
         reserved: reserved.iter().map(reservation).collect(),
         tokens: tokens.iter().map(token).chain(undo_tokens.iter().map(undo_token)).collect(),
+        used_links: used_tokens.iter().map(used_link).collect(),
         idempotency_key_until: idempotency.as_ref().map(key_until),
         second_factor: totp.as_ref().map(second_factor),
         second_factor_setup_until: totp_setup.as_ref().map(setup_until),
@@ -169,6 +180,11 @@ fn undo_token(record: &UndoTokenRecord) -> ExportedToken {
         address: None,
         expires_at: expires_at.to_jiff(),
     }
+}
+
+fn used_link(link: &UsedLink) -> ExportedUsedLink {
+    let UsedLink { hash: _, purpose, to, until } = link;
+    ExportedUsedLink { purpose: purpose.as_str(), address_key: to.clone(), until: until.to_jiff() }
 }
 
 fn reservation(address: &ReservedAddress) -> ExportedKey {

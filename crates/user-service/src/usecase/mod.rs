@@ -14,6 +14,7 @@ mod export;
 mod export_users;
 mod failure;
 mod import_users;
+mod link_state;
 mod lock;
 mod login;
 mod login_totp;
@@ -60,14 +61,15 @@ pub use delete_account::{DeleteAccount, DeleteAccountError, delete_account};
 pub use disown_account::{DisownAccountError, disown_account};
 pub use expire_unverified::{Expiry, expire_unverified};
 pub use export::{
-    ExportedFactor, ExportedKey, ExportedSession, ExportedToken, PersonalData, WaitingEvent, export_audit,
-    export_sessions, personal_data,
+    ExportedFactor, ExportedKey, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData, WaitingEvent,
+    export_audit, export_sessions, personal_data,
 };
 pub use export_users::{ExportError, Exported, export_users};
 pub use failure::Failure;
 pub use import_users::{
     Import, ImportError, Importer, Mistake, Progress, RefusedLine, Running, Step, begin as begin_import, fingerprint,
 };
+pub use link_state::{LinkState, LinkedAccount, link_state, resend_link};
 pub use login::{Login, LoginError, login};
 pub use login_totp::{LoginTotpError, login_totp};
 pub use logout::logout;

@@ -8,7 +8,7 @@ use service_kit::mongo::StoreError;
 use super::Accounts;
 use crate::{
     domain::{OneTimeToken, UndoLink, UserStatus},
-    store::{TokenRecord, UserRecord},
+    store::{TokenRecord, UsedLink, UserRecord},
 };
 
 impl Accounts {
@@ -46,18 +46,28 @@ impl Accounts {
     }
 }
 
+/// What is kept of a token that is used: itself, and the account's other tokens for `pointless`, for which nothing is
+/// left to do. The page behind each of them then tells that it is done.
+pub(super) fn used_up(user: &UserRecord, token: &TokenRecord, pointless: &[Purpose], now: Timestamp) -> Vec<UsedLink> {
+    let others = user.tokens.iter().filter(|it| pointless.contains(&it.purpose) && it.hash.bytes != token.hash.bytes);
+    others.chain([token]).map(|token| token.used(now)).collect()
+}
+
 /// The stored token, if an active account may use it for `purpose` at `now`.
 fn valid(user: &UserRecord, digest: [u8; 32], purpose: Purpose, now: Timestamp) -> Option<&TokenRecord> {
     let record = user.tokens.iter().find(|record| record.hash.bytes == digest)?;
-    let bound = match purpose {
+    let usable = user.status == UserStatus::Active && record.purpose == purpose && now < record.expires_at.to_jiff();
+    (usable && is_bound(user, record, now)).then_some(record)
+}
+
+/// Whether the account's addresses still permit what this token is for.
+pub(super) fn is_bound(user: &UserRecord, token: &TokenRecord, now: Timestamp) -> bool {
+    match token.purpose {
         // Proof of the present address, and of no other.
-        Purpose::EmailVerification | Purpose::PasswordReset => user.email_keys.first() == Some(&record.to),
-        Purpose::EmailChange => user.email_keys.first() != Some(&record.to),
-        // The reservation decides.
-        Purpose::EmailChangeUndo => true,
+        Purpose::EmailVerification | Purpose::PasswordReset => user.email_keys.first() == Some(&token.to),
+        Purpose::EmailChange => user.email_keys.first() != Some(&token.to),
+        Purpose::EmailChangeUndo => user.addresses().restored(&token.reservation(), now).is_some(),
         // In a list of their own.
         Purpose::PasswordChangeUndo | Purpose::TotpUndo | Purpose::RecoveryCodesUndo => false,
-    };
-    let usable = user.status == UserStatus::Active && record.purpose == purpose && now < record.expires_at.to_jiff();
-    (usable && bound).then_some(record)
+    }
 }

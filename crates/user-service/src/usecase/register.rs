@@ -246,6 +246,7 @@ impl Accounts {
             password_hash: hash.expose().to_owned(),
             sessions: SessionRule { epoch: 1, keep: None },
             tokens: vec![TokenRecord::new(token.digest(), Purpose::EmailVerification, email.key(), expires_at)],
+            used_tokens: Vec::new(),
             idempotency: registration.idempotency_key.as_ref().map(|key| IdempotencyRecord {
                 key: self.stored_key(key, email),
                 fingerprint: binary(&self.fingerprint(registration)),

@@ -10,7 +10,7 @@ use events::{PasswordChangeReason, TotpDisabledBy, sealing::Purpose};
 use secrecy::SecretString;
 use service_kit::mongo::StoreError;
 
-use super::{Accounts, DECISIONS, Failure, Next, after, later};
+use super::{Accounts, DECISIONS, Failure, Next, after, later, one_time_tokens::used_up};
 use crate::{
     domain::{Invalid, OneTimeToken, UserStatus},
     hashing::PasswordHash,
@@ -103,7 +103,7 @@ impl Accounts {
         for _ in 0..DECISIONS {
             let now = self.clock.now();
             let holder = self.holder_of(token, Purpose::PasswordReset, now).await?;
-            let (record, _) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
+            let (record, token) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
             let user = record.user();
             let verified = (!user.email_verified).then(|| self.outbox.email_verified(&user, now, origin));
             let changed = self.outbox.password_changed(&user, PasswordChangeReason::Reset, None, now, origin);
@@ -116,6 +116,7 @@ impl Accounts {
                 set: doc! { "passwordHash": new.expose(), "emailVerified": true },
                 tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
                 totp,
+                used_tokens: used_up(&record, &token, &[Purpose::EmailVerification, Purpose::PasswordReset], now),
                 end_sessions: Some(None),
                 // Who holds the mailbox gets in from there, also while the account is under attack.
                 seen_network: Some(self.throttle.seen(user.id, origin, now)),

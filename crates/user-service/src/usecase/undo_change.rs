@@ -10,7 +10,7 @@ use super::{Accounts, DECISIONS, Failure, Next, after};
 use crate::{
     domain::{OneTimeToken, Reservation, undo},
     outbox::Origin,
-    store::DecidedOn,
+    store::{Change, DecidedOn, UsedLink, binary},
 };
 
 /// Why nothing was taken back.
@@ -64,7 +64,8 @@ impl Accounts {
             let undo = undo.ok_or(UndoChangeError::TokenInvalid)?;
             let (id, version) = (record.id.into(), record.version);
             let told = |user: &_| Some(self.outbox.change_undone(user, undone, now, origin));
-            let change = self.undoing(record, undo, link.digest, told, now, origin);
+            let used_tokens = vec![UsedLink::new(binary(&link.digest), link.purpose, &link.to, now)];
+            let change = Change { used_tokens, ..self.undoing(record, undo, link.digest, told, now, origin) };
             let commit = self.store.users.commit(id, DecidedOn::Version(version), change).await?;
             if let Next::Done(written) = after(commit)? {
                 self.publish(&written);

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use events::sealing::Purpose;
 use service_kit::mongo::StoreError;
 
-use super::{Accounts, DECISIONS, Failure, Next, after};
+use super::{Accounts, DECISIONS, Failure, Next, after, one_time_tokens::used_up};
 use crate::{
     domain::{OneTimeToken, undo},
     outbox::Origin,
-    store::DecidedOn,
+    store::{Change, DecidedOn},
 };
 
 /// Why the address is as it was.
@@ -55,9 +55,11 @@ impl Accounts {
             let changed_at = self.left_at(&record, &left);
             let undo = undo::undo_address(record.addresses(), &left, changed_at, record.factor_since(), now);
             let undo = undo.ok_or(UndoEmailChangeError::TokenInvalid)?;
+            let used_tokens = used_up(&record, &spent, &[], now);
             let (id, version) = (record.id.into(), record.version);
             // Its own event is among those of any undo that restores an address.
             let change = self.undoing(record, undo, token.digest(), |_| None, now, origin);
+            let change = Change { used_tokens, ..change };
             let commit = self.store.users.commit(id, DecidedOn::Version(version), change).await?;
             if let Next::Done(written) = after(commit)? {
                 self.publish(&written);

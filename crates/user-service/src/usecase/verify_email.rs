@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Accounts, DECISIONS, Failure, Next, after, later};
+use super::{Accounts, DECISIONS, Failure, Next, after, later, one_time_tokens::used_up};
 use crate::{
     domain::{OneTimeToken, UserStatus},
     outbox::Origin,
@@ -77,11 +77,12 @@ impl Accounts {
         for _ in 0..DECISIONS {
             let now = self.clock.now();
             let holder = self.holder_of(token, Purpose::EmailVerification, now).await?;
-            let (user, _) = holder.ok_or(VerifyEmailError::TokenInvalid)?;
+            let (user, token) = holder.ok_or(VerifyEmailError::TokenInvalid)?;
             let event = self.outbox.email_verified(&user.user(), now, origin);
             let change = Change {
                 set: doc! { "emailVerified": true },
                 tokens: TokenChange::Drop(Purpose::EmailVerification),
+                used_tokens: used_up(&user, &token, &[Purpose::EmailVerification], now),
                 events: vec![event],
                 ..Change::default()
             };

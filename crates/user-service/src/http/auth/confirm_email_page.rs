@@ -1,45 +1,26 @@
 //! `GET /confirm-email` and its form: the page behind the link that a new address gets.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 
-use super::Link;
+use super::{Link, LinkForm, Visit};
 use crate::{
-    http::{
-        account_pages::{confirm_email_page, email_changed_page, email_taken_page, link_refused_page, try_again_page},
-        language::Language,
-        request_context::RequestContext,
-    },
-    usecase::{self, Accounts, ConfirmEmailError},
+    http::account_pages::{LinkPage, confirm_email_page, email_changed_page, email_taken_page, try_again_page},
+    usecase::{self, ConfirmEmailError},
 };
 
-pub(in crate::http) async fn get(
-    accounts: web::Data<Accounts>,
-    request: HttpRequest,
-    context: RequestContext,
-    link: Option<web::Query<Link>>,
-) -> HttpResponse {
-    let language = Language::from_headers(request.headers());
-    if let Err(failure) = accounts.throttle.local_request(&context.origin()) {
-        return try_again_page(failure, language);
-    }
-    match link {
-        Some(link) => confirm_email_page(&link.token, language),
-        None => link_refused_page(language),
-    }
+const PAGE: LinkPage = LinkPage::ConfirmEmail;
+
+pub(in crate::http) async fn get(visit: Visit, link: Option<web::Query<Link>>) -> HttpResponse {
+    let Some(link) = link else { return visit.incomplete(PAGE) };
+    visit.show(PAGE, &link.token, |account| confirm_email_page(account, &link.token, visit.language)).await
 }
 
-pub(in crate::http) async fn post(
-    accounts: web::Data<Accounts>,
-    request: HttpRequest,
-    context: RequestContext,
-    form: Option<web::Form<Link>>,
-) -> HttpResponse {
-    let language = Language::from_headers(request.headers());
-    let Some(form) = form else { return link_refused_page(language) };
-    match usecase::confirm_email_change(&accounts.into_inner(), &form.token, context.origin()).await {
-        Ok(()) => email_changed_page(language),
-        Err(ConfirmEmailError::TokenInvalid) => link_refused_page(language),
-        Err(ConfirmEmailError::EmailTaken) => email_taken_page(language),
-        Err(ConfirmEmailError::Failure(failure)) => try_again_page(failure, language),
+pub(in crate::http) async fn post(visit: Visit, form: Option<web::Form<LinkForm>>) -> HttpResponse {
+    let Some(form) = form else { return visit.incomplete(PAGE) };
+    match usecase::confirm_email_change(&visit.accounts, &form.token, visit.origin.clone()).await {
+        Ok(()) => email_changed_page(visit.language),
+        Err(ConfirmEmailError::TokenInvalid) => visit.refused(PAGE, &form.token).await,
+        Err(ConfirmEmailError::EmailTaken) => email_taken_page(visit.language),
+        Err(ConfirmEmailError::Failure(failure)) => try_again_page(failure, visit.language),
     }
 }

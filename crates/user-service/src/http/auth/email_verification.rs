@@ -1,4 +1,4 @@
-//! `POST /api/auth/email-verification` and `…/resend`.
+//! `POST /api/auth/email-verification`, `…/resend` and `…/disown`.
 
 use actix_web::{HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
@@ -70,4 +70,25 @@ pub(in crate::http) async fn resend(
     let email = found.check("email", Email::parse(&body.email)).ok_or_else(|| found.problem())?;
     usecase::request_mail(&accounts, RequestedMail::Verification, &email, context.origin()).await?;
     Ok(HttpResponse::Accepted().finish())
+}
+
+/// Says, with the token of a verification mail, that the account is not the mailbox owner's. Its password becomes
+/// unusable, its second factor is removed, and all sessions and links end; the address stays unverified. A password
+/// reset takes the account over. A token works once.
+#[utoipa::path(post, path = "/api/auth/email-verification/disown", tag = "e-mail", operation_id = "disownAccount", request_body = TokenBody,
+    responses(
+        (status = 204, description = "Disowned"),
+        (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        Throttled, TryLater,
+    ))]
+pub(in crate::http) async fn disown(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<TokenBody>,
+) -> Result<HttpResponse, Problem> {
+    usecase::disown_account(&accounts.into_inner(), body.token.expose_secret(), context.origin()).await?;
+    Ok(HttpResponse::NoContent().finish())
 }

@@ -11,8 +11,12 @@ pub(super) mod password_reset;
 pub(super) mod refresh;
 pub(super) mod reset_password_page;
 mod signed_in_body;
+pub(super) mod undo;
+pub(super) mod undo_change_page;
 pub(super) mod undo_email_change_page;
 pub(super) mod verify_email_page;
+mod visit;
 
-pub(super) use link::Link;
+use link::{Action, Link, LinkForm};
 pub(super) use signed_in_body::SignedInBody;
+use visit::Visit;

@@ -1,59 +1,37 @@
-//! `GET /reset-password` and its form: the page behind the link in the reset mail. A GET
-//! uses nothing up, a refused password neither.
+//! `GET /reset-password` and its forms: the page behind the link in the reset mail. A GET uses nothing up, nor does a
+//! password that is refused.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use secrecy::SecretString;
-use serde::Deserialize;
+use actix_web::{HttpResponse, web};
 
-use super::Link;
+use super::{Action, Link, LinkForm, Visit};
 use crate::{
-    http::{
-        account_pages::{link_refused_page, password_reset_page, reset_password_page, try_again_page},
-        language::Language,
-        request_context::RequestContext,
-    },
-    usecase::{self, Accounts, ResetPasswordError},
+    domain::Invalid,
+    http::account_pages::{LinkPage, password_reset_page, reset_password_page, try_again_page},
+    usecase::{self, ResetPasswordError},
 };
 
-/// The token from the link, and what was typed.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct NewPassword {
-    token: String,
-    new_password: SecretString,
+const PAGE: LinkPage = LinkPage::ResetPassword;
+
+pub(in crate::http) async fn get(visit: Visit, link: Option<web::Query<Link>>) -> HttpResponse {
+    let Some(link) = link else { return visit.incomplete(PAGE) };
+    form_page(&visit, &link.token, &[]).await
 }
 
-pub(in crate::http) async fn get(
-    accounts: web::Data<Accounts>,
-    request: HttpRequest,
-    context: RequestContext,
-    link: Option<web::Query<Link>>,
-) -> HttpResponse {
-    let language = Language::from_headers(request.headers());
-    if let Err(failure) = accounts.throttle.local_request(&context.origin()) {
-        return try_again_page(failure, language);
+pub(in crate::http) async fn post(visit: Visit, form: Option<web::Form<LinkForm>>) -> HttpResponse {
+    let Some(form) = form else { return visit.incomplete(PAGE) };
+    if form.action == Some(Action::Resend) {
+        return visit.send_link(PAGE, &form).await;
     }
-    match link {
-        Some(link) => reset_password_page(&link.token, accounts.passwords.min_length(), &[], language),
-        None => link_refused_page(language),
+    let Some(new_password) = &form.new_password else { return visit.incomplete(PAGE) };
+    match usecase::reset_password(&visit.accounts, &form.token, new_password, visit.origin.clone()).await {
+        Ok(()) => password_reset_page(visit.language),
+        Err(ResetPasswordError::TokenInvalid) => visit.refused(PAGE, &form.token).await,
+        Err(ResetPasswordError::PasswordRefused(reasons)) => form_page(&visit, &form.token, &reasons).await,
+        Err(ResetPasswordError::Failure(failure)) => try_again_page(failure, visit.language),
     }
 }
 
-pub(in crate::http) async fn post(
-    accounts: web::Data<Accounts>,
-    request: HttpRequest,
-    context: RequestContext,
-    form: Option<web::Form<NewPassword>>,
-) -> HttpResponse {
-    let language = Language::from_headers(request.headers());
-    let Some(web::Form(form)) = form else { return link_refused_page(language) };
-    let accounts = accounts.into_inner();
-    match usecase::reset_password(&accounts, &form.token, &form.new_password, context.origin()).await {
-        Ok(()) => password_reset_page(language),
-        Err(ResetPasswordError::TokenInvalid) => link_refused_page(language),
-        Err(ResetPasswordError::PasswordRefused(reasons)) => {
-            reset_password_page(&form.token, accounts.passwords.min_length(), &reasons, language)
-        }
-        Err(ResetPasswordError::Failure(failure)) => try_again_page(failure, language),
-    }
+async fn form_page(visit: &Visit, token: &str, refused: &[Invalid]) -> HttpResponse {
+    let min_length = visit.accounts.passwords.min_length();
+    visit.show(PAGE, token, |account| reset_password_page(account, token, min_length, refused, visit.language)).await
 }

@@ -1,45 +1,29 @@
-//! `GET /undo-email-change` and its form: the page behind the link that an address gets
-//! when it is left.
+//! `GET /undo-email-change` and its form: the page behind the link that an address gets when it is left.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
+use events::sealing::Purpose;
 
-use super::Link;
+use super::{Link, LinkForm, Visit};
 use crate::{
-    http::{
-        account_pages::{email_change_undone_page, link_refused_page, try_again_page, undo_email_change_page},
-        language::Language,
-        request_context::RequestContext,
-    },
-    usecase::{self, Accounts, UndoEmailChangeError},
+    http::account_pages::{LinkPage, try_again_page, undone_page},
+    usecase::{self, UndoEmailChangeError},
 };
 
-pub(in crate::http) async fn get(
-    accounts: web::Data<Accounts>,
-    request: HttpRequest,
-    context: RequestContext,
-    link: Option<web::Query<Link>>,
-) -> HttpResponse {
-    let language = Language::from_headers(request.headers());
-    if let Err(failure) = accounts.throttle.local_request(&context.origin()) {
-        return try_again_page(failure, language);
-    }
-    match link {
-        Some(link) => undo_email_change_page(&link.token, language),
-        None => link_refused_page(language),
-    }
+const PAGE: LinkPage = LinkPage::UndoEmailChange;
+
+pub(in crate::http) async fn get(visit: Visit, link: Option<web::Query<Link>>) -> HttpResponse {
+    let Some(link) = link else { return visit.incomplete(PAGE) };
+    visit.show_undo(PAGE, &link.token, false).await
 }
 
-pub(in crate::http) async fn post(
-    accounts: web::Data<Accounts>,
-    request: HttpRequest,
-    context: RequestContext,
-    form: Option<web::Form<Link>>,
-) -> HttpResponse {
-    let language = Language::from_headers(request.headers());
-    let Some(form) = form else { return link_refused_page(language) };
-    match usecase::undo_email_change(&accounts.into_inner(), &form.token, context.origin()).await {
-        Ok(()) => email_change_undone_page(language),
-        Err(UndoEmailChangeError::TokenInvalid) => link_refused_page(language),
-        Err(UndoEmailChangeError::Failure(failure)) => try_again_page(failure, language),
+pub(in crate::http) async fn post(visit: Visit, form: Option<web::Form<LinkForm>>) -> HttpResponse {
+    let Some(form) = form else { return visit.incomplete(PAGE) };
+    if !form.is_confirmed() {
+        return visit.show_undo(PAGE, &form.token, true).await;
+    }
+    match usecase::undo_email_change(&visit.accounts, &form.token, visit.origin.clone()).await {
+        Ok(()) => undone_page(Purpose::EmailChangeUndo, &form.token, visit.language),
+        Err(UndoEmailChangeError::TokenInvalid) => visit.refused(PAGE, &form.token).await,
+        Err(UndoEmailChangeError::Failure(failure)) => try_again_page(failure, visit.language),
     }
 }

@@ -8,7 +8,9 @@ use uuid::Uuid;
 use super::UserBody;
 use crate::{
     http::audit_body::AuditEntryBody,
-    usecase::{ExportedFactor, ExportedKey, ExportedSession, ExportedToken, PersonalData, WaitingEvent},
+    usecase::{
+        ExportedFactor, ExportedKey, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData, WaitingEvent,
+    },
 };
 
 /// Everything that is stored about a person. It is sent in parts; this is its documentation.
@@ -35,6 +37,8 @@ pub(crate) struct ExportHead {
     /// Earlier addresses that nobody else gets yet.
     reserved_addresses: Vec<KeyBody>,
     one_time_tokens: Vec<TokenBody>,
+    /// Links that are used up, which their pages can tell for a while.
+    used_links: Vec<UsedLinkBody>,
     /// Until when the registration's `Idempotency-Key` is honoured: it is stored as a keyed hash.
     #[schema(value_type = Option<String>, format = DateTime)]
     idempotency_key_until: Option<Timestamp>,
@@ -72,6 +76,18 @@ pub(crate) struct TokenBody {
     address: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
+}
+
+/// A link that was mailed and is used up.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ExportedUsedLink)]
+pub(crate) struct UsedLinkBody {
+    purpose: &'static str,
+    /// The form of the address that it was mailed to.
+    address_key: String,
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
 }
 
 /// The form of an address that is kept for a while.
@@ -142,6 +158,7 @@ impl ExportHead {
             username_key: data.username_key,
             reserved_addresses: data.reserved.into_iter().map(KeyBody::from).collect(),
             one_time_tokens: data.tokens.into_iter().map(TokenBody::from).collect(),
+            used_links: data.used_links.into_iter().map(UsedLinkBody::from).collect(),
             idempotency_key_until: data.idempotency_key_until,
             second_factor: data.second_factor.map(FactorBody::from),
             second_factor_setup_until: data.second_factor_setup_until,
@@ -163,6 +180,12 @@ impl From<ExportedToken> for TokenBody {
             address: token.address,
             expires_at: token.expires_at,
         }
+    }
+}
+
+impl From<ExportedUsedLink> for UsedLinkBody {
+    fn from(link: ExportedUsedLink) -> Self {
+        Self { purpose: link.purpose, address_key: link.address_key, until: link.until }
     }
 }
 

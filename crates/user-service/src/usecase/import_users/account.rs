@@ -86,6 +86,7 @@ impl Accounts {
             password_hash: hash.expose().to_owned(),
             sessions: SessionRule { epoch: 1, keep: None },
             tokens: Vec::new(),
+            used_tokens: Vec::new(),
             idempotency: None,
             totp: None,
             totp_setup: None,
