@@ -20,7 +20,7 @@ use crate::{
     census,
     config::Settings,
     ingest::{batch::Writer, client, consumer::Consumer, record::Reader},
-    ledger::{DeadLetters, Ledger, Suppressions, indexes},
+    ledger::{DeadLetters, Ledger, READINESS, Suppressions, indexes},
     mailer::{connection::Endpoint, connection::Patience, pool::Pool},
     metrics::Metrics,
     renderer::Renderer,
@@ -78,7 +78,8 @@ impl App {
 
         let stopping = lifecycle.stopping();
         let wake = Arc::new(Notify::new());
-        lifecycle.spawn("mongodb watch", mongo::watch(client, health.clone(), stopping.clone()));
+        lifecycle
+            .spawn("mongodb watch", mongo::watch(database.collection(READINESS), health.clone(), stopping.clone()));
         lifecycle.spawn("indexes", build_indexes(database, config.ledger.retention, lifecycle.clone()));
         lifecycle.spawn("smtp watch", {
             // Until the last send is over.

@@ -1,9 +1,9 @@
-//! One `mongod`: standalone, or a replica set of one.
+//! One `mongod`: standalone, or a replica set of one; or the members of a larger set.
 
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
-use bson::doc;
+use bson::{Document, doc};
 
 use crate::{
     child::{Child, ChildSpec, Output},
@@ -54,6 +54,46 @@ impl Mongod {
         Ok(mongod)
     }
 
+    /// Starts the members of one new replica set, all of whose specs name it, and waits until the
+    /// first is primary and every other one follows it.
+    ///
+    /// # Errors
+    /// When one does not start, or they do not become a replica set.
+    pub async fn start_replica_set(specs: Vec<MongodSpec>) -> Result<Vec<Self>> {
+        let name = specs[0].replica_set.clone().context("the members of a replica set have its name")?;
+        let host = |(n, spec): (i32, &MongodSpec)| doc! { "_id": n, "host": format!("127.0.0.1:{}", spec.port) };
+        let members: Vec<_> = (0..).zip(&specs).map(host).collect();
+        let start = |spec: MongodSpec| Ok(Self { child: launch(&spec)?, spec });
+        let mut set = specs.into_iter().map(start).collect::<Result<Vec<_>>>()?;
+        for member in &mut set {
+            member.until_hello("mongod", |_| true).await?;
+        }
+        let first = set[0].spec.port;
+        let initiate = doc! { "replSetInitiate": { "_id": name, "members": members } };
+        mongo_wire::command(first, initiate, READY_DEADLINE).await?;
+        set[0].until_hello("a member that follows", |hello| is(hello, "secondary")).await?;
+        // It would wait ten seconds before it asks for votes by itself.
+        until("an election", READY_DEADLINE, async || {
+            Ok(mongo_wire::command(first, doc! { "replSetStepUp": 1 }, READY_DEADLINE).await.ok())
+        })
+        .await?;
+        set[0].until_hello("a primary", |hello| is(hello, "isWritablePrimary")).await?;
+        for member in &mut set[1..] {
+            member.until_hello("a member that follows", |hello| is(hello, "secondary")).await?;
+        }
+        Ok(set)
+    }
+
+    async fn until_hello(&mut self, what: &str, wanted: impl Fn(&Document) -> bool) -> Result<()> {
+        let Self { spec, child } = self;
+        until(what, READY_DEADLINE, async || {
+            child.still_runs()?;
+            let hello = mongo_wire::command(spec.port, doc! { "hello": 1 }, PROBE_DEADLINE).await.ok();
+            Ok(hello.is_some_and(|hello| wanted(&hello)).then_some(()))
+        })
+        .await
+    }
+
     /// Starts it again on the same data and port, after a stop or kill.
     ///
     /// # Errors
@@ -88,7 +128,7 @@ impl Mongod {
             let Ok(hello) = mongo_wire::command(spec.port, doc! { "hello": 1 }, PROBE_DEADLINE).await else {
                 return Ok(None);
             };
-            if hello.get_bool("isWritablePrimary").is_ok_and(|primary| primary) {
+            if is(&hello, "isWritablePrimary") {
                 return Ok(Some(()));
             }
             if let (false, Some(name)) = (initiated, &spec.replica_set) {
@@ -102,6 +142,10 @@ impl Mongod {
         })
         .await
     }
+}
+
+fn is(hello: &Document, role: &str) -> bool {
+    hello.get_bool(role).is_ok_and(|it| it)
 }
 
 fn launch(spec: &MongodSpec) -> Result<Child> {

@@ -31,7 +31,7 @@ pub use local_stack::{
 };
 pub use mailbox::{Mailbox, ReceivedMail};
 pub use partitions::add_partitions;
-pub use private_parts::{PrivateKafka, PrivateMongod};
+pub use private_parts::{PrivateKafka, PrivateMongod, PrivateReplicaSet};
 pub use records::Record;
 pub use scripted_smtp::{
     Act, Delivery, Phase, Rule, ScriptedSmtp, SmtpKind, SmtpSession, SmtpTls, SmtpTransaction, Step,

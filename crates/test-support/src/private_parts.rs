@@ -316,6 +316,58 @@ impl PrivateMongod {
     }
 }
 
+/// A replica set of three that only one test uses.
+#[derive(Debug)]
+pub struct PrivateReplicaSet {
+    /// The first is the primary.
+    members: Vec<Mongod>,
+    _ports: Vec<Port>,
+}
+
+impl PrivateReplicaSet {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(stack: &Stack, name: &str) -> Self {
+        let program = must(Parts::locate(true)).mongod;
+        let ports: Vec<Port> = (0..3).map(|_| must(Port::free())).collect();
+        let spec = |port: &Port| MongodSpec {
+            program: program.clone(),
+            port: port.number(),
+            data: directory(stack, "mongod", port),
+            log: log(stack, &format!("mongod-{name}-{}", port.number())),
+            replica_set: Some("rs0".to_owned()),
+            tls: None,
+            entrance: Vec::new(),
+        };
+        Self { members: must(Mongod::start_replica_set(ports.iter().map(spec).collect()).await), _ports: ports }
+    }
+
+    /// The connection string, which names every member.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let hosts: Vec<String> = self._ports.iter().map(|port| format!("127.0.0.1:{}", port.number())).collect();
+        format!("mongodb://{}/?replicaSet=rs0", hosts.join(","))
+    }
+
+    /// SIGSTOP of all but the primary: for some ten seconds it takes itself for the primary still, and no
+    /// majority acknowledges anything.
+    pub fn pause_secondaries(&mut self) {
+        self.members[1..].iter_mut().for_each(|member| member.child().pause());
+    }
+
+    /// SIGCONT.
+    pub fn resume_secondaries(&mut self) {
+        self.members[1..].iter_mut().for_each(|member| member.child().resume());
+    }
+
+    /// SIGSTOP of the primary: its connections hang until the others have elected another one.
+    pub fn pause_primary(&mut self) {
+        self.members[0].child().pause();
+    }
+}
+
 fn directory(stack: &Stack, kind: &str, port: &Port) -> PathBuf {
     stack.directory().join("data").join(format!("{kind}-{}-{}", std::process::id(), port.number()))
 }

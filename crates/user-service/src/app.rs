@@ -3,12 +3,19 @@
 
 use std::{net::SocketAddr, num::NonZero, path::PathBuf, sync::Arc, time::Duration};
 
-use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web};
+use actix_web::{
+    App, HttpServer,
+    dev::{Server, ServiceRequest},
+    middleware::{Next, from_fn},
+    web,
+};
 use anyhow::Context;
 use events::sealing::PublicKey;
-use mongodb::{Client, Database};
+use mongodb::Database;
 use service_kit::{
-    Check, CheckState, Clock, Health, Ids, Lifecycle, http_server, kafka,
+    Check, CheckState, Clock, Health, Ids, Lifecycle,
+    http_server::{self, Intake},
+    kafka,
     mongo::{self, WorkerClients},
     ops::{self, OpsServer},
     panics,
@@ -37,7 +44,9 @@ use crate::{
 pub struct Application {
     lifecycle: Lifecycle,
     accounts: Arc<Accounts>,
+    health: Health,
     server: Server,
+    intake: Intake,
     api_addresses: Vec<SocketAddr>,
     ops: OpsServer,
     background: JoinHandle<()>,
@@ -122,13 +131,13 @@ impl Application {
             trusted_proxies: trusted_proxies(&config)?,
             metrics: HttpMetrics::register(&registry)?,
         };
-        let (server, api_addresses) = api_server(&config, Arc::clone(&accounts), scope, of_workers)?;
+        let (server, intake, api_addresses) = api_server(&config, Arc::clone(&accounts), scope, of_workers)?;
         let ops = ops::serve(&config.ops, health.clone(), registry)?;
 
         lifecycle.spawn("signing-keys", Arc::clone(&signing).keep_fresh(lifecycle.drained()));
         let retention = config.audit.retention;
         let (ready, stop) = (Ready { unique: unique_ready, signing }, lifecycle.drained());
-        lifecycle.spawn("database", watch_database(client, database, health, ready, retention, stop));
+        lifecycle.spawn("database", watch_database(database, health.clone(), ready, retention, stop));
         let (holder, unverified_expiry) = (ids.v4(), config.auth.unverified_expiry);
         let housekeeping = Housekeeping { accounts: Arc::clone(&accounts), holder, unverified_expiry };
         lifecycle.spawn("housekeeping", housekeeping.run(lifecycle.drained()));
@@ -139,7 +148,9 @@ impl Application {
         Ok(Self {
             lifecycle,
             accounts,
+            health,
             server,
+            intake,
             api_addresses,
             ops,
             background,
@@ -169,8 +180,10 @@ impl Application {
                 Err(_) => anyhow::bail!("the task of the HTTP server has ended"),
             },
         }
+        self.health.stop();
         let deadline = tokio::time::Instant::now() + self.grace;
         let intake = async {
+            self.intake.close().await;
             handle.stop(true).await;
             self.accounts.writes.finish().await;
             self.stop_background.cancel();
@@ -294,16 +307,23 @@ fn api_server(
     accounts: Arc<Accounts>,
     scope: RequestScope,
     of_workers: WorkerClients,
-) -> anyhow::Result<(Server, Vec<SocketAddr>)> {
+) -> anyhow::Result<(Server, Intake, Vec<SocketAddr>)> {
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
     let origins = allowed_origins(config)?;
     let http = &config.http;
+    let operation_timeout = config.mongodb.operation_timeout;
     let (host, port, request_timeout) = (http.host.as_str(), http.port, http.request_timeout);
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let connections = http_server::most_connections(http.max_connections);
     let answers = BoundedAnswers::default();
-    let server = HttpServer::new(move || {
+    let listeners =
+        http_server::listen(host, port).with_context(|| format!("the API cannot listen on {host}:{port}"))?;
+    let intake = Intake::new(&listeners).context("the API cannot listen")?;
+    let (passing, connecting) = (intake.clone(), intake.clone());
+    let prepare = http_server::prepared(http.unread_timeout);
+    let mut server = HttpServer::new(move || {
+        let intake = passing.clone();
         of_workers.enter();
         let answers = answers.clone();
         App::new()
@@ -313,8 +333,12 @@ fn api_server(
             .wrap(origins.middleware())
             .wrap(from_fn(http::rate_limit_headers))
             .wrap(from_fn(http::request_context))
+            .wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {
+                mongo::with_request_budget(operation_timeout, next.call(request))
+            }))
             .wrap(from_fn(move |request, next| http_server::guard_body(request_timeout, request, next)))
             .wrap(from_fn(http::catch_panics))
+            .wrap(from_fn(move |request, next| intake.clone().pass(request, next)))
             .configure(http::configure)
     })
     .workers(workers)
@@ -322,15 +346,19 @@ fn api_server(
     .max_connections((connections / workers).max(1))
     .client_request_timeout(request_timeout)
     .keep_alive(http.keep_alive)
-    .on_connect(http_server::prepared(http.unread_timeout))
+    .on_connect(move |connection, data| {
+        prepare(connection, data);
+        connecting.on_connect(data);
+    })
     // A client that goes away takes its request along, so a waiting hash is skipped.
     .h1_allow_half_closed(false)
     .shutdown_timeout(config.shutdown.grace.as_secs())
-    .disable_signals()
-    .bind((host, port))
-    .with_context(|| format!("the API cannot listen on {host}:{port}"))?;
+    .disable_signals();
+    for listener in listeners {
+        server = server.listen(listener).context("the API cannot listen")?;
+    }
     let addresses = server.addrs();
-    Ok((server.run(), addresses))
+    Ok((server.run(), intake, addresses))
 }
 
 /// What the service is not ready without, besides the connection.
@@ -342,7 +370,6 @@ struct Ready {
 /// Makes the unique indexes, lets registrations in, waits for the signing keys, then
 /// builds the other indexes and keeps the health check up to date.
 async fn watch_database(
-    client: Client,
     database: Database,
     health: Health,
     ready: Ready,
@@ -358,7 +385,8 @@ async fn watch_database(
         () = stop.cancelled() => return,
     }
     let others = store::after_readiness(audit_retention);
-    tokio::join!(mongo::watch(client, health, stop.clone()), ensured(&database, &others, &stop));
+    let probe = database.collection(store::READINESS);
+    tokio::join!(mongo::watch(probe, health, stop.clone()), ensured(&database, &others, &stop));
 }
 
 /// Tries until the indexes are there; false if it was told to stop.

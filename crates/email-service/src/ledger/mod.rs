@@ -27,5 +27,8 @@ pub use selection::MailFilter;
 pub use states::State;
 pub use suppressions::{Suppression, Suppressions};
 
+/// The collection of the small document that `/readyz` writes.
+pub const READINESS: &str = "readiness";
+
 /// The version of every document's shape.
 pub const SCHEMA_VERSION: i32 = 1;

@@ -11,6 +11,9 @@ use test_support::{DEADLINE, Person, ScriptedSmtp, Service, ServiceSpec, Stack, 
 /// For waiting until an outage is over and all that it held up is done.
 pub(crate) const HEALED: Duration = Duration::from_secs(60);
 
+/// How long a request may take while something that it needs is away.
+pub(crate) const IN_TIME: Duration = Duration::from_secs(3);
+
 /// A sweep that looks soon, a lease that a dead process does not hold for long, hashes that cost nothing.
 pub(crate) fn brisk(spec: ServiceSpec) -> ServiceSpec {
     spec.set("RELAY__SWEEP_INTERVAL", "100ms")
@@ -108,7 +111,7 @@ pub(crate) fn assert_unavailable(outcome: &Outcome, since: Instant) {
     assert_problem(outcome, 503, "unavailable");
     let retry_after = answer(outcome).and_then(|answer| answer.retry_after);
     assert!(retry_after.is_some_and(|seconds| seconds >= 1), "{outcome:?}");
-    assert!(took < Duration::from_secs(3), "answered after {took:?}");
+    assert!(took < IN_TIME, "answered after {took:?}");
 }
 
 pub(crate) async fn users(world: &World) -> Collection<Document> {

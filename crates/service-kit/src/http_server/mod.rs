@@ -1,8 +1,10 @@
-//! What keeps an HTTP server bounded: how many connections there are, and how long one that
-//! sends or takes nothing may stay.
+//! What keeps an HTTP server bounded (how many connections there are, and how long one that
+//! sends or takes nothing may stay), and how it stops.
 
 mod body_guard;
 mod connections;
+mod intake;
 
 pub use body_guard::{GuardedResponse, guard_body};
 pub use connections::{most_connections, prepared};
+pub use intake::{Intake, listen};

@@ -4,18 +4,19 @@
 use std::{future::IntoFuture, time::Duration};
 
 use mongodb::{
-    Client,
-    bson::doc,
+    Client, Collection,
+    action::Update,
+    bson::{Document, doc},
     options::{
         Acknowledgment, ClientOptions, ConnectionString, ReadConcern, ReadPreference, ServerMonitoringMode,
         WriteConcern,
     },
 };
 use secrecy::ExposeSecret as _;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::StoreError;
+use super::{StoreError, budget};
 use crate::{
     config::MongoConfig,
     ops::{CheckState, Health},
@@ -32,8 +33,10 @@ const MAX_POOL_SIZE: u32 = 64;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The check's name in `/readyz`.
 const CHECK: &str = "mongodb";
-const PING_EVERY: Duration = Duration::from_secs(1);
-const PING_DEADLINE: Duration = Duration::from_secs(2);
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+/// After a write that did not succeed.
+const PROBE_AGAIN: Duration = Duration::from_secs(1);
 
 /// `mongodb.uri` cannot be used. Never shows the URI: it holds a password.
 #[derive(Debug, thiserror::Error)]
@@ -100,8 +103,9 @@ fn safe(config: &MongoConfig, error: &mongodb::error::Error) -> String {
     }
 }
 
-/// Waits for an operation, at most for `deadline`. The driver has no time limit of
-/// its own for an answer. An operation that is given up may still take effect.
+/// Waits for an operation, at most for `deadline`, and in a request at most for what is
+/// left of its budget (`with_request_budget`). The driver has no time limit of its own
+/// for an answer. An operation that is given up may still take effect.
 ///
 /// # Errors
 /// See [`StoreError`].
@@ -109,36 +113,46 @@ pub async fn within<T, F>(deadline: Duration, operation: F) -> Result<T, StoreEr
 where
     F: IntoFuture<Output = mongodb::error::Result<T>>,
 {
+    let (deadline, _waiting) = budget::begin(deadline).ok_or_else(StoreError::no_time_left)?;
     match timeout(deadline, operation.into_future()).await {
         Ok(result) => result.map_err(StoreError::from),
         Err(_) => Err(StoreError::Timeout),
     }
 }
 
-/// Pings the primary every second and keeps the check `mongodb` up to date, until
-/// `stop` is cancelled.
-pub async fn watch(client: Client, health: Health, stop: CancellationToken) {
-    let mut ticks = interval(PING_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let admin = client.database("admin");
+/// Keeps the check `mongodb` up to date until `stop` is cancelled, by what the service cannot
+/// do without: a write that a majority acknowledges. A primary that is cut off from its
+/// majority answers pings and reads until it steps down, some ten seconds later.
+///
+/// `probe` is a collection for one small document, which all replicas of a service write.
+/// What the check says is at most [`PROBE_EVERY`] and [`PROBE_DEADLINE`] old.
+pub async fn watch(probe: Collection<Document>, health: Health, stop: CancellationToken) {
     let round = async {
         loop {
-            ticks.tick().await;
-            let ping = admin.run_command(doc! { "ping": 1 });
-            let state = match within(PING_DEADLINE, ping).await {
-                Ok(_) => CheckState::Ok,
+            let began = Instant::now();
+            let state = match within(PROBE_DEADLINE, write_probe(&probe)).await {
+                Ok(_) => Some(CheckState::Ok),
+                // Two replicas made it at once.
+                Err(StoreError::DuplicateKey { .. }) => None,
                 Err(error) => {
-                    tracing::debug!(%error, "mongodb does not answer");
-                    CheckState::Down
+                    tracing::debug!(%error, "mongodb takes no write");
+                    Some(CheckState::Down)
                 }
             };
-            health.set(CHECK, state);
+            state.into_iter().for_each(|state| health.set(CHECK, state));
+            let pause = if state == Some(CheckState::Ok) { PROBE_EVERY } else { PROBE_AGAIN };
+            sleep_until(began + pause).await;
         }
     };
     tokio::select! {
         () = stop.cancelled() => {}
         () = round => {}
     }
+}
+
+/// With the client's write concern, as every write.
+fn write_probe(probe: &Collection<Document>) -> Update<'_> {
+    probe.update_one(doc! { "_id": "probe" }, vec![doc! { "$set": { "at": "$$NOW" } }]).upsert(true)
 }
 
 #[cfg(test)]

@@ -33,6 +33,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The request of an operation has waited for the store for as long as it may: the
+    /// operation was not begun.
+    pub(super) fn no_time_left() -> Self {
+        Self::Unavailable(Cause::new("no time is left for the request").without_effect())
+    }
+
     /// Whether a write may have taken effect in spite of the error. Never false where
     /// that is not certain.
     pub fn outcome_unknown(&self) -> bool {

@@ -42,6 +42,18 @@ const REMEMBERED: usize = 100_000;
 /// The label of the metric of caught panics.
 pub(super) const PLACE: &str = "relay";
 
+/// librdkafka looks for messages that are too late once a second.
+const TIMEOUTS_SEEN_AFTER: Duration = Duration::from_secs(1);
+/// A broker that answers within this time loses no event to the sweep.
+const SHORTEST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(4);
+const LONGEST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long librdkafka tries to bring one event into the topic: no longer than until the sweep
+/// takes over, so that after an outage two replicas do not publish the same events.
+fn message_timeout(sweep_min_age: Duration) -> Duration {
+    sweep_min_age.saturating_sub(TIMEOUTS_SEEN_AFTER).clamp(SHORTEST_MESSAGE_TIMEOUT, LONGEST_MESSAGE_TIMEOUT)
+}
+
 /// What the relay is set up with.
 pub struct RelaySettings {
     pub client: ClientConfig,
@@ -82,7 +94,8 @@ impl Relay {
         metrics: RelayMetrics,
         lifecycle: &Lifecycle,
     ) -> rdkafka::error::KafkaResult<Self> {
-        let RelaySettings { client, topic, partitions, sweep_interval, sweep_min_age, lease, holder } = settings;
+        let RelaySettings { mut client, topic, partitions, sweep_interval, sweep_min_age, lease, holder } = settings;
+        client.set("message.timeout.ms", message_timeout(sweep_min_age).as_millis().to_string());
         let producer = Arc::new(EventProducer::new(client.clone(), topic.clone(), partitions)?);
         let (state_sender, state) = watch::channel(TopicState::Unreachable);
         let (fast, fast_receiver) = mpsc::channel(FAST_PATH);
@@ -105,7 +118,8 @@ impl Relay {
             metrics: metrics.clone(),
         };
         lifecycle.spawn("relay-sweeper", sweeper.run(sweep, state.clone(), stop.clone()));
-        let publisher = Publisher { producer, pending, acks, clock, metrics: metrics.clone() };
+        let publisher =
+            Publisher { producer, pending, acks, clock, left_to_the_sweep: sweep_min_age, metrics: metrics.clone() };
         let dispatcher = Dispatcher {
             publisher: Arc::new(publisher),
             state,
@@ -146,6 +160,15 @@ enum Source {
     },
     /// One batch at a time.
     Sweep,
+}
+
+/// Of two lists of one user the one that reaches further says all that the other says. What the
+/// sweep offers stays the sweep's: only then it is published whatever its age.
+fn together((waiting, its_source, mut waiters): Next, (backlog, source, more): Next) -> Next {
+    waiters.extend(more);
+    let backlog = if reaches(&waiting) < reaches(&backlog) { backlog } else { waiting };
+    let source = if matches!(its_source, Source::Sweep) { its_source } else { source };
+    (backlog, source, waiters)
 }
 
 struct Dispatcher {
@@ -206,16 +229,18 @@ impl Dispatcher {
         if *self.state.borrow() != TopicState::Ready {
             return;
         }
-        match self.running.get_mut(&Uuid::from(backlog.user)) {
+        let offered = (backlog, source, waiters);
+        match self.running.get_mut(&Uuid::from(offered.0.user)) {
             None => {
-                self.running.insert(Uuid::from(backlog.user), None);
-                self.start((backlog, source, waiters));
+                self.running.insert(Uuid::from(offered.0.user), None);
+                self.start(offered);
             }
-            // Of two lists the one that reaches further says all that the other says.
-            Some(next) if next.as_ref().is_none_or(|(next, ..)| reaches(next) < reaches(&backlog)) => {
-                *next = Some((backlog, source, waiters));
+            Some(next) => {
+                *next = Some(match next.take() {
+                    Some(waiting) => together(waiting, offered),
+                    None => offered,
+                });
             }
-            Some(_) => {}
         }
     }
 
@@ -246,6 +271,9 @@ struct Publisher {
     pending: PendingStore,
     acks: mpsc::Sender<Settlement>,
     clock: Clock,
+    /// What waited longer is no longer the fast path's: the one replica that sweeps may be
+    /// publishing it.
+    left_to_the_sweep: Duration,
     metrics: RelayMetrics,
 }
 
@@ -296,6 +324,10 @@ impl Publisher {
                 }
                 continue;
             }
+            if matches!(source, Source::Fast { .. }) && self.is_for_the_sweep(&event) {
+                self.metrics.fast_path_dropped.inc();
+                break;
+            }
             let published = panics::catch_future(PLACE, async {
                 fail_point!("relay.before_publish");
                 self.producer.publish(user, &event).await
@@ -320,6 +352,11 @@ impl Publisher {
             let _ = self.acks.send(Settlement::new(acknowledged, waiters)).await;
         }
         finished
+    }
+
+    fn is_for_the_sweep(&self, event: &PendingEvent) -> bool {
+        let age = self.clock.now().duration_since(event.at.to_jiff());
+        Duration::try_from(age).is_ok_and(|age| age >= self.left_to_the_sweep)
     }
 
     async fn note(&self, user: Uuid, event: &PendingEvent, refusal: Refusal, before: Option<&Parked>) {
@@ -369,6 +406,37 @@ mod tests {
         };
         let pending_events = (1..).take(events).map(event).collect();
         Backlog { user: Uuid::nil().into(), deleted_at: None, pending_events, parked: None }
+    }
+
+    #[test]
+    fn librdkafka_gives_an_event_up_before_the_sweep_takes_over_within_bounds() {
+        let seconds = Duration::from_secs;
+        for (min_age, expected) in [(0, 4), (5, 4), (8, 7), (60, 20)] {
+            assert_eq!(message_timeout(seconds(min_age)), seconds(expected), "{min_age}");
+        }
+    }
+
+    #[test]
+    fn what_the_sweep_offers_stays_its_own_and_the_longer_list_is_published() {
+        let fast = || {
+            let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+            Source::Fast { _room: room }
+        };
+        let swept = || {
+            let (done, tried) = tokio::sync::oneshot::channel();
+            (vec![Arc::new(Waiter::new(done))], tried)
+        };
+        let (waiters, mut tried) = swept();
+        let next = together((backlog(1), Source::Sweep, waiters), (backlog(2), fast(), Vec::new()));
+        assert_eq!((reaches(&next.0), matches!(next.1, Source::Sweep)), (2, true));
+        assert!(tried.try_recv().is_err_and(|error| error == tokio::sync::oneshot::error::TryRecvError::Empty));
+        let (waiters, mut tried) = swept();
+        let next = together((backlog(2), fast(), Vec::new()), (backlog(1), Source::Sweep, waiters));
+        assert_eq!((reaches(&next.0), matches!(next.1, Source::Sweep)), (2, true));
+        drop(next);
+        assert!(tried.try_recv().is_err_and(|error| error == tokio::sync::oneshot::error::TryRecvError::Closed));
+        let next = together((backlog(2), fast(), Vec::new()), (backlog(3), fast(), Vec::new()));
+        assert_eq!((reaches(&next.0), matches!(next.1, Source::Sweep)), (3, false));
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub use users::{Change, Commit, DecidedOn, NewEvent, TokenChange, TotpChange, Us
 /// The version of every document's shape.
 pub const SCHEMA_VERSION: i32 = 1;
 
+/// The collection of the small document that `/readyz` writes.
+pub const READINESS: &str = "readiness";
+
 /// Every collection of the service.
 #[derive(Clone)]
 pub struct Store {

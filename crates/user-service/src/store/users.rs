@@ -8,7 +8,7 @@ use events::sealing::Purpose;
 use futures_util::TryStreamExt;
 use mongodb::{Collection, options::ReturnDocument};
 use serde::{Deserialize, de::DeserializeOwned};
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{RequestBudget, StoreError, within};
 
 use super::{Handle, SCHEMA_VERSION, decoy, unfit, user_document::*};
 use crate::{
@@ -291,7 +291,10 @@ impl UserStore {
             Some(document) if bury => Ok(Commit::Buried(decode::<Tombstone>(&document)?.pending_events)),
             Some(document) => Ok(Commit::Done(Box::new(decode(&document)?))),
             None if bounded && self.exists(id, &full).await? => Ok(Commit::PendingFull),
-            None => Ok(Commit::Outdated),
+            None => {
+                RequestBudget::begin_anew();
+                Ok(Commit::Outdated)
+            }
         }
     }
 

@@ -43,7 +43,7 @@ mod who;
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use service_kit::{Clock, Ids, panics};
+use service_kit::{Clock, Ids, mongo::RequestBudget, panics};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -169,14 +169,33 @@ impl Writes {
     }
 
     /// A panic of the write is a failure of who asked for it; what it has written by then stays.
+    ///
+    /// The write has the deadlines of its operations. The client waits no longer than its
+    /// request may wait for the store (`mongo::with_request_budget`): then it is told
+    /// "unavailable", and the write goes on.
     async fn to_the_end<T, E>(&self, write: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Failure> + Send + 'static,
+    {
+        let Some(budget) = RequestBudget::of_this_request() else { return self.run(write).await };
+        tokio::select! {
+            biased;
+            result = self.run(budget.clone().count(write)) => result,
+            () = budget.used_up() => Err(Failure::unavailable("the write is still under way").into()),
+        }
+    }
+
+    async fn run<T, E>(&self, write: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Failure> + Send + 'static,
     {
         // Not for long: each write has the deadlines of its operations. Who goes away here has
         // written nothing.
+        let waiting = RequestBudget::of_this_request().map(|budget| budget.wait());
         let room = Arc::clone(&self.room).acquire_owned().await;
+        drop(waiting);
         let write = async move {
             let _room = room.expect("the semaphore is never closed");
             panics::catch_future("write", with_standing(write)).await

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -123,6 +124,59 @@ async fn fault_06_sign_ups_while_kafka_is_down_have_every_event_and_every_mail_o
         })
         .await;
     }
+}
+
+/// Signs people up until told to stop, twenty a second; how many.
+async fn keep_signing_up(run: &Run, service: &Service, prefix: &str, stop: &AtomicBool) -> usize {
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    for n in 0.. {
+        ticks.tick().await;
+        if stop.load(Ordering::Relaxed) {
+            return n;
+        }
+        sign_up(run, service, &[format!("{prefix}{n}")]).await;
+    }
+    unreachable!("it is told to stop before")
+}
+
+/// What was being produced by both replicas at the moment when the broker went has an unknown outcome.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_06_two_replicas_publish_after_an_outage_what_waited_once() {
+    const BEFORE: Duration = Duration::from_secs(1);
+    const AWAY: Duration = Duration::from_secs(9);
+    const IN_FLIGHT: usize = 2 * 5;
+    let stack = Stack::from_env();
+    let mut kafka = PrivateKafka::start(&stack, "once").await;
+    let world = World::without_topic(&stack, "once").on_brokers(kafka.brokers(), kafka.kind());
+    world.create_topic().await;
+    let mut run = run_in(world).await;
+    run.limits.no_email_service = true;
+    // The sweep's own times: it is about those.
+    let first = run.world.user_service().set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1");
+    let second = first.replica();
+    let (first, second) = tokio::join!(first.start(), second.start());
+    sign_up(&run, &first, &names("a", 2)).await;
+    sign_up(&run, &second, &names("b", 2)).await;
+    until_nothing_is_pending(&run.world).await;
+
+    let stop = AtomicBool::new(false);
+    let outage = async {
+        tokio::time::sleep(BEFORE).await;
+        kafka.down().await;
+        // The length of the fault, under load.
+        tokio::time::sleep(AWAY).await;
+        kafka.up().await;
+        stop.store(true, Ordering::Relaxed);
+    };
+    let (_, on_first, on_second) =
+        tokio::join!(outage, keep_signing_up(&run, &first, "c", &stop), keep_signing_up(&run, &second, "d", &stop));
+    let people = on_first + on_second + 4;
+    let history = judge(&run, HEALED).await;
+    let repeats = repeated(&history);
+    println!("{people} events, {repeats} of them published again");
+    assert_eq!(history.records.len() - repeats, people);
+    assert!(people >= 100, "too little waited");
+    assert!(repeats <= IN_FLIGHT, "{repeats} of {people} events are in the topic again");
 }
 
 #[tokio::test]

@@ -1,11 +1,16 @@
 //! Fault 9. MongoDB down, stopped, slow, or gone without a word: 503 in time, the pool recovers by itself,
 //! and no change that was answered with success is lost.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
+use checker::Outcome;
 use faults::{Client, Run, judge};
+use futures_util::future::join_all;
 use serde_json::json;
-use test_support::{DEADLINE, Mode, Person, PrivateMongod, Service, Stack, TcpProxy, World, eventually};
+use test_support::{DEADLINE, Mode, Person, PrivateMongod, Service, ServiceSpec, Stack, TcpProxy, World, eventually};
 
 use crate::setup::*;
 
@@ -132,6 +137,125 @@ async fn fault_09_a_start_without_mongodb_says_so_and_heals_by_itself() {
     .await;
     judge(&run, DEADLINE).await;
     assert_eq!(service.terminate().await.code(), Some(0));
+}
+
+/// So many attempts an hour that no limit is met, and every limit is asked.
+fn hardly_limited(spec: ServiceSpec) -> ServiceSpec {
+    let many = "1000000";
+    spec.set("LIMITS__ENABLED", "true")
+        .set("LIMITS__REQUESTS_PER_NETWORK", many)
+        .set("LIMITS__REGISTRATIONS_PER_NETWORK", many)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_09_a_request_whose_operations_are_too_slow_only_together_is_503_in_time() {
+    let stack = Stack::from_env();
+    let mongod = PrivateMongod::start(&stack, "together").await;
+    let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can be had");
+    let mut run = run_in(World::new(&stack, "together").await.on_mongodb(through(&proxy))).await;
+    run.limits.no_email_service = true;
+    let service = hardly_limited(brisk(run.world.user_service())).start().await;
+    let (mut ada, person) = member(&run, &service, "ada").await;
+    let (mut bob, mut his) = member(&run, &service, "bob").await;
+    let (mut eve, _) = member(&run, &service, "eve").await;
+    let (mut registering, mut entering) = (client(&run, &service), client(&run, &service));
+    let (newcomer, mut resetting) = (run.world.person("newcomer"), client(&run, &service));
+    let mut unknown = run.world.person("unknown");
+
+    // 1.4 s there and back: less than the deadline of an operation, more than half of it.
+    proxy.set(Mode::Slow(Duration::from_millis(700)));
+    let asked = Instant::now();
+    tokio::join!(
+        async {
+            let outcome = registering.register(&newcomer, Some(&newcomer.username)).await;
+            assert_unavailable(&outcome, asked);
+        },
+        async { assert_unavailable(&entering.login(&person).await, asked) },
+        async { assert_unavailable(&ada.refresh().await, asked) },
+        async { assert_unavailable(&bob.change_password(&mut his, "another long enough password").await, asked) },
+        async { assert_unavailable(&eve.update_profile("Slowly").await, asked) },
+        async {
+            let outcome = resetting.confirm_reset(&"A".repeat(43), &mut unknown, "a long enough password").await;
+            assert_unavailable(&outcome, asked);
+        },
+    );
+    // One operation alone has the time that it needs.
+    assert_status(&eve.read_me().await, 200);
+    proxy.set(Mode::Pass);
+    eventually(DEADLINE, "a change after the outage", async || {
+        (status(&eve.update_profile("Fast again").await) == Some(200)).then_some(())
+    })
+    .await;
+    assert_status(&registering.register(&newcomer, Some(&newcomer.username)).await, 201);
+    judge(&run, HEALED).await;
+}
+
+/// Asks again and again until told to stop. Each answer is a success, or 503 in time.
+async fn ask_on(stop: &AtomicBool, refused: &AtomicUsize, mut ask: impl AsyncFnMut() -> Outcome) {
+    while !stop.load(Ordering::Relaxed) {
+        let asked = Instant::now();
+        let outcome = ask().await;
+        let took = asked.elapsed();
+        if status(&outcome).is_none_or(|status| status >= 300) {
+            println!("refused after {took:?}");
+            assert_unavailable(&outcome, asked);
+            refused.fetch_add(1, Ordering::Relaxed);
+        } else {
+            assert!(took < IN_TIME, "a success after {took:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_09_requests_under_way_when_mongodb_stops_are_503_in_time() {
+    const ROUNDS: usize = 4;
+    let stack = Stack::from_env();
+    let mut mongod = PrivateMongod::start(&stack, "midway").await;
+    let mut run = run_in(World::new(&stack, "midway").await.on_mongodb(mongod.uri())).await;
+    run.limits.no_email_service = true;
+    let service = hardly_limited(brisk(run.world.user_service())).start().await;
+    let (mut reading, _) = member(&run, &service, "reading").await;
+    let (mut writing, _) = member(&run, &service, "writing").await;
+    let (mut refreshing, ada) = member(&run, &service, "refreshing").await;
+    let mut registering = client(&run, &service);
+    let mut entering: Vec<Client> = (0..4).map(|_| client(&run, &service)).collect();
+    let (mut name, mut newcomers) = (0, 0);
+
+    for round in 0..ROUNDS {
+        let (stop, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let outage = async {
+            // At another moment of their requests in each round.
+            tokio::time::sleep(Duration::from_millis(100 + 37 * round as u64)).await;
+            mongod.pause();
+            eventually(DEADLINE, "refusals", async || (refused.load(Ordering::Relaxed) >= 8).then_some(())).await;
+            stop.store(true, Ordering::Relaxed);
+        };
+        let logins = entering.iter_mut().map(|client| ask_on(&stop, &refused, async || client.login(&ada).await));
+        tokio::join!(
+            outage,
+            join_all(logins),
+            ask_on(&stop, &refused, async || reading.read_me().await),
+            ask_on(&stop, &refused, async || refreshing.refresh().await),
+            ask_on(&stop, &refused, async || {
+                name += 1;
+                writing.update_profile(&format!("Name {name}")).await
+            }),
+            ask_on(&stop, &refused, async || {
+                newcomers += 1;
+                let person = run.world.person(&format!("n{newcomers}"));
+                registering.register(&person, Some(&person.username)).await
+            }),
+        );
+        mongod.resume();
+        eventually(DEADLINE, "a change after the outage", async || {
+            name += 1;
+            (status(&writing.update_profile(&format!("Name {name}")).await) == Some(200)).then_some(())
+        })
+        .await;
+        // Of unknown outcome, perhaps: its token may be used up.
+        assert_status(&refreshing.login(&ada).await, 200);
+    }
+    judge(&run, HEALED).await;
 }
 
 async fn assert_is_without_mongodb(run: &Run, service: &Service, person: &Person) {

@@ -1,4 +1,5 @@
-//! MongoDB away, stopped, slow, and without space.
+//! MongoDB away, stopped, slow, without space, and without a majority.
 
 mod away;
 mod full_disk;
+mod no_majority;

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -12,8 +12,13 @@ use std::{
 
 use bson::doc;
 use faults::{Client, Run, judge};
+use futures_util::future::join_all;
 use test_support::{DEADLINE, PrivateKafka, PrivateMongod, Service, Stack, World, eventually};
-use tokio::task::JoinHandle;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinHandle,
+};
 use uuid::Uuid;
 
 use crate::setup::*;
@@ -158,4 +163,117 @@ async fn fault_20_sigterm_under_load_while_mongodb_hangs_ends_within_the_grace_a
     mongod.resume();
     tokio::join!(service.restart(), emails.restart());
     judge_and_find(&run, &told).await;
+}
+
+/// How a connection around the signal ended, as its client saw it.
+#[derive(Debug, Default)]
+struct Ends {
+    answered: usize,
+    /// Never established: nothing was sent.
+    refused: usize,
+    /// Established, a whole request sent, and closed without a byte.
+    unanswered: Vec<String>,
+}
+
+/// What came back for a request on an established connection.
+enum Reply {
+    Answered { keep_alive: bool },
+    Nothing(String),
+}
+
+/// Sends `request`, and reads an answer to its end.
+async fn exchange(stream: &mut TcpStream, request: &[u8]) -> Reply {
+    if let Err(error) = stream.write_all(request).await {
+        return Reply::Nothing(format!("sending: {error}"));
+    }
+    let mut text = Vec::new();
+    loop {
+        let mut bytes = [0; 4096];
+        match tokio::time::timeout(DEADLINE, stream.read(&mut bytes)).await {
+            Ok(Ok(read)) if read > 0 => text.extend_from_slice(&bytes[..read]),
+            Ok(ended) if text.is_empty() => return Reply::Nothing(format!("{ended:?}")),
+            Ok(_) => return Reply::Answered { keep_alive: false },
+            Err(_) => return Reply::Nothing("no answer".to_owned()),
+        }
+        let shown = String::from_utf8_lossy(&text).to_ascii_lowercase();
+        let Some((head, body)) = shown.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        if length.is_some_and(|length: usize| body.len() >= length) {
+            // A busy machine may be without time for MongoDB; that too is an answer.
+            assert!(head.starts_with("http/1.1 200") || head.starts_with("http/1.1 503"), "{head}");
+            return Reply::Answered { keep_alive: !head.contains("connection: close") };
+        }
+    }
+}
+
+/// Logs in on a connection of its own.
+async fn one_login(address: &str, request: &[u8], ends: &Mutex<Ends>) {
+    let connected = TcpStream::connect(address).await;
+    let reply = match connected {
+        Ok(mut stream) => Some(exchange(&mut stream, request).await),
+        Err(_) => None,
+    };
+    let mut ends = ends.lock().expect("no client panics");
+    match reply {
+        None => ends.refused += 1,
+        Some(Reply::Answered { .. }) => ends.answered += 1,
+        Some(Reply::Nothing(why)) => ends.unanswered.push(format!("a new connection: {why}")),
+    }
+}
+
+/// Logs in again and again on one connection, until an answer says that it is the last.
+async fn many_logins(address: &str, request: &[u8], ends: &Mutex<Ends>) {
+    let mut stream = TcpStream::connect(address).await.expect("the service listens");
+    loop {
+        let reply = exchange(&mut stream, request).await;
+        let mut ends = ends.lock().expect("no client panics");
+        match reply {
+            Reply::Answered { keep_alive: true } => ends.answered += 1,
+            Reply::Answered { keep_alive: false } => {
+                ends.answered += 1;
+                return;
+            }
+            Reply::Nothing(why) => return ends.unanswered.push(format!("a kept connection: {why}")),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_20_every_request_on_a_connection_that_was_let_in_is_answered_when_sigterm_comes() {
+    const ROUNDS: usize = 6;
+    const NEW: u64 = 120;
+    const KEPT: usize = 4;
+    let run = run_without_mails("letin").await;
+    let mut service = brisk(run.world.user_service()).start().await;
+    let (_, ada) = member(&run, &service, "ada").await;
+    let body = serde_json::json!({ "identifier": ada.email, "password": ada.password }).to_string();
+    let head = "POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json";
+    let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
+    let (mut answered, mut refused) = (0, 0);
+    for round in 0..ROUNDS {
+        let address = service.base_url().trim_start_matches("http://").to_owned();
+        let ends = Mutex::new(Ends::default());
+        // New connections every other millisecond, before the signal, at it, and after it.
+        let new = (0..NEW).map(|n| {
+            let (address, request, ends) = (&address, &request, &ends);
+            async move {
+                tokio::time::sleep(Duration::from_millis(2 * n)).await;
+                one_login(address, request, ends).await;
+            }
+        });
+        let kept = (0..KEPT).map(|_| many_logins(&address, &request, &ends));
+        let signal = async {
+            tokio::time::sleep(Duration::from_millis(NEW)).await;
+            terminate(&mut service, Duration::from_secs(20)).await;
+        };
+        tokio::join!(join_all(new), join_all(kept), signal);
+        let ends = ends.into_inner().expect("no client panics");
+        println!("round {round}: {ends:?}");
+        assert!(ends.unanswered.is_empty(), "closed without an answer: {:?}", ends.unanswered);
+        answered += ends.answered;
+        refused += ends.refused;
+        service.restart().await;
+    }
+    assert!(answered > 0 && refused > 0, "{answered} answered, {refused} refused: not around the signal");
+    until_nothing_is_pending(&run.world).await;
 }

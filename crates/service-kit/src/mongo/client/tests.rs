@@ -91,7 +91,8 @@ async fn the_watch_reports_a_store_that_is_away_and_stops() {
     config.operation_timeout = Duration::from_millis(50);
     let client = client(&config, "user-service").await.unwrap();
     let stop = CancellationToken::new();
-    let watch = tokio::spawn(watch(client, health.clone(), stop.clone()));
+    let probe = client.database("users").collection("readiness");
+    let watch = tokio::spawn(watch(probe, health.clone(), stop.clone()));
     let down = async {
         while health.report().checks[0].1 != CheckState::Down {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,0 +1,52 @@
+//! Fault 28. The primary is cut off from its majority: it answers pings and reads for some ten seconds more,
+//! and nothing can be written. `/readyz` says so, and a request is answered in time.
+
+use std::time::{Duration, Instant};
+
+use faults::judge;
+use test_support::{DEADLINE, PrivateReplicaSet, Stack, World, eventually};
+
+use crate::setup::*;
+
+/// What `/readyz` says is at most four seconds old.
+const SEEN: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_28_a_primary_without_its_majority_is_seen_before_it_steps_down_and_requests_are_503_in_time() {
+    let stack = Stack::from_env();
+    let mut mongo = PrivateReplicaSet::start(&stack, "majority").await;
+    let run = run_in(World::new(&stack, "majority").await.on_mongodb(mongo.uri())).await;
+    let (mut service, mut emails) = start(&run).await;
+    let (mut ada, person) = member(&run, &service, "ada").await;
+    let newcomer = run.world.person("bob");
+    let mut stranger = client(&run, &service);
+
+    mongo.pause_secondaries();
+    let cut = Instant::now();
+    let refused = async {
+        let change = async { assert_unavailable(&ada.update_profile("Cut off").await, cut) };
+        let registration = async { assert_unavailable(&stranger.register(&newcomer, None).await, cut) };
+        tokio::join!(change, registration);
+    };
+    let seen = async {
+        for service in [&service, &emails] {
+            eventually(SEEN, "a MongoDB that takes no write", async || {
+                (service.readiness().await?.0 == 503).then_some(())
+            })
+            .await;
+            assert_eq!(service.check("mongodb").await, "down");
+        }
+        println!("seen after {:?}", cut.elapsed());
+    };
+    tokio::join!(refused, seen);
+
+    mongo.resume_secondaries();
+    service.until_ready().await;
+    emails.until_ready().await;
+    eventually(DEADLINE, "a change after the outage", async || {
+        (status(&ada.update_profile("Healed").await) == Some(200)).then_some(())
+    })
+    .await;
+    assert_status(&ada.login(&person).await, 200);
+    judge(&run, HEALED).await;
+}
