@@ -121,7 +121,10 @@ async fn administration_is_for_administrators_only() {
         (Method::GET, format!("{own}/audit")),
     ]
     .into_iter()
-    .chain(["/disable", "/enable", "/unlock", "/logout"].map(|act| (Method::POST, format!("{own}{act}"))))
+    .chain(
+        ["/disable", "/enable", "/unlock", "/logout", "/remove-second-factor"]
+            .map(|act| (Method::POST, format!("{own}{act}"))),
+    )
     .collect();
     for (method, path) in &all {
         let send = |client: &Api| {

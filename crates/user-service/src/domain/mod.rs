@@ -26,6 +26,7 @@ pub mod place;
 mod pointer;
 #[cfg(test)]
 mod properties;
+pub mod reason;
 pub mod recovery_code;
 pub mod role;
 pub mod second_factor_code;
@@ -55,6 +56,7 @@ pub use password::Password;
 pub use password_policy::PasswordPolicy;
 pub use place::Place;
 pub use pointer::pointer;
+pub use reason::Reason;
 pub use recovery_code::RecoveryCode;
 pub use role::{Role, Roles};
 pub use second_factor_code::SecondFactorCode;

@@ -26,7 +26,7 @@ use mongodb::{Database, options::CollectionOptions};
 use service_kit::mongo::{CollectionHere, StoreError};
 
 pub use admins::{AdminStore, Admission, Leaving};
-pub use audit::{AuditEntry, AuditRow, AuditStore};
+pub use audit::{AuditEntry, AuditRow, AuditStore, NoteKind};
 pub use bulk::{BulkStore, Holder, ImportRecord};
 pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, after_readiness, unique};
 pub use keys::{KeyStore, StoredKey, StoredKeySet};

@@ -275,6 +275,9 @@ pub struct AuditPart {
     pub address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
+    /// Why an admin or operator did it, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl PendingEvent {
@@ -284,12 +287,12 @@ impl PendingEvent {
         uuid::Uuid::try_parse(&self.audit.actor).ok().filter(|admin| *admin != user)
     }
 
-    /// What the log of `user` holds of it: of an admin no more than the id. Address and
-    /// client are the admin's, and are in the admin's own log.
+    /// What the log of `user` holds of it: of an admin no more than the id and the reason.
+    /// Address and client are the admin's, and are in the admin's own log.
     #[must_use]
     pub fn audit_of(&self, user: uuid::Uuid) -> AuditPart {
         match self.admin(user) {
-            Some(_) => AuditPart { actor: self.audit.actor.clone(), ..AuditPart::default() },
+            Some(_) => AuditPart { address: None, client: None, ..self.audit.clone() },
             None => self.audit.clone(),
         }
     }

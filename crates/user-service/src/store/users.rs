@@ -82,7 +82,7 @@ pub enum TotpChange {
     /// It is off, and was on until now.
     Off,
     /// It is gone, with its set-up, as if the account had never had one: the owner of the
-    /// mailbox said that it was not theirs.
+    /// mailbox said that it was not theirs, or the support removed it.
     Forget,
 }
 

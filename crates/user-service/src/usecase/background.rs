@@ -14,7 +14,7 @@ use super::{Accounts, Failure, lock::UnderAttack, request_reset, request_verific
 use crate::{
     metrics::AccountMetrics,
     outbox::Origin,
-    store::{AuditRow, Store},
+    store::{AuditRow, NoteKind, Store},
 };
 use service_kit::{Clock, Ids, fail_point, panics};
 
@@ -93,30 +93,30 @@ impl BackgroundQueue {
     }
 
     pub(super) fn note_failed_login(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "login_failed", origin);
+        self.note(user, NoteKind::LoginFailed, origin);
     }
 
     pub(super) fn note_wrong_password(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "password_refused", origin);
+        self.note(user, NoteKind::PasswordRefused, origin);
     }
 
     pub(super) fn note_refused_code(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "code_refused", origin);
+        self.note(user, NoteKind::CodeRefused, origin);
     }
 
     pub(super) fn note_reuse(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "refresh_token_reused", origin);
+        self.note(user, NoteKind::RefreshTokenReused, origin);
     }
 
     pub(super) fn note_logout(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "logged_out", origin);
+        self.note(user, NoteKind::LoggedOut, origin);
     }
 
     pub(super) fn note_ended_session(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "session_ended", origin);
+        self.note(user, NoteKind::SessionEnded, origin);
     }
 
-    fn note(&self, user: Uuid, kind: &'static str, origin: &Origin) {
+    fn note(&self, user: Uuid, kind: NoteKind, origin: &Origin) {
         let at = self.clock.now();
         let row = AuditRow { id: self.ids.v7(at), user, at, kind, part: origin.audit_part() };
         if self.audit.try_send(row).is_err() {

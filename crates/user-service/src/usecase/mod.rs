@@ -49,8 +49,9 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 pub use administration::{
-    ActError, FoundUsers, GrantRoleError, Granted, audit_log_of, delete_user, disable_user, enable_user, end_sessions,
-    find_user, find_users, grant_role,
+    AccountName, ActError, FoundUsers, GrantRoleError, Granted, RemoveSecondFactorError, audit_log_of, delete_user,
+    disable_user, enable_user, end_sessions, find_user, find_users, grant_role, remove_second_factor,
+    remove_second_factor_as_operator,
 };
 pub use audit_log::{AuditLogEntry, AuditPage, audit_log};
 pub use background::{Background, BackgroundQueue, RequestedMail};

@@ -105,7 +105,7 @@ impl Accounts {
             pending_events: Vec::new(),
             parked: None,
         };
-        let event = Outbox::imported(&self.ids, &record, self.welcome, now, &Origin::operator());
+        let event = Outbox::imported(&self.ids, &record.user(), self.welcome, now, &Origin::operator());
         record.pending_events = vec![event.pending(1)];
         Ok(record)
     }
@@ -258,6 +258,14 @@ mod tests {
         let data: Value = serde_json::from_str(&event.data).unwrap();
         assert_eq!(data["welcome"], false);
         assert_eq!(data["recipient"]["email"], "Ada@Example.org");
+        assert_eq!(data["recipient"]["displayName"], "Ada Lovelace");
+    }
+
+    #[test]
+    fn an_unverified_address_is_sent_no_name() {
+        let user = read(r#"{"username":"ada","email":"ada@example.org","displayName":"You won"}"#).unwrap();
+        let data: Value = serde_json::from_str(&user.pending_events[0].data).unwrap();
+        assert!(data["recipient"].get("displayName").is_none_or(Value::is_null), "{data}");
     }
 
     #[test]
