@@ -130,7 +130,11 @@ async fn administration_is_for_administrators_only() {
         let send = |client: &Api| {
             let request = client.request(method.clone(), path);
             let client = client.clone();
-            let request = if *method == Method::PATCH { request.json(&json!({ "roles": ["admin"] })) } else { request };
+            let request = match path.rsplit('/').next() {
+                Some("remove-second-factor") => request.json(&json!({ "reason": "asked for" })),
+                _ if *method == Method::PATCH => request.json(&json!({ "roles": ["admin"] })),
+                _ => request,
+            };
             async move { client.send(request).await }
         };
         let _ = send(&api).await.expect_problem(401, "unauthorized");

@@ -36,6 +36,7 @@ pub mod undo;
 pub mod user;
 pub mod user_search;
 pub mod username;
+pub mod usernames;
 
 pub use addresses::{Addresses, MAX_RESERVED, Reservation};
 pub use attribute_rules::{AttributeRules, Writer};
@@ -66,3 +67,4 @@ pub use undo::{FactorTimes, FactorUndo, Undo, UndoLink};
 pub use user::{User, UserStatus};
 pub use user_search::{SearchText, UserPlace, UserSearch};
 pub use username::Username;
+pub use usernames::{MAX_RESERVED_USERNAMES, Usernames};

@@ -8,8 +8,8 @@ use events::{
     UserDisabled, UserDisowned, UserEmailChangeRequested, UserEmailChangeUndone, UserEmailChanged,
     UserEmailVerificationRequested, UserEmailVerified, UserEnabled, UserImported, UserLocked, UserLoggedIn,
     UserPasswordChanged, UserPasswordResetRequested, UserProfileUpdated, UserRecoveryCodeUsed,
-    UserRecoveryCodesRenewed, UserRegistered, UserRolesChanged, UserSessionsEnded, UserTotpDisabled, UserTotpEnabled,
-    UserUnlocked,
+    UserRecoveryCodesRenewed, UserRegistered, UserRegistrationAttempted, UserRolesChanged, UserSessionsEnded,
+    UserTotpDisabled, UserTotpEnabled, UserUnlocked,
     sealing::{PublicKey, Purpose, TokenPlaintext},
 };
 use jiff::Timestamp;
@@ -275,6 +275,23 @@ impl Outbox {
         let reset = self.grant(id, token, &user.email, Purpose::PasswordReset, expires_at);
         let payload = UserPasswordResetRequested { user_id: user.id, recipient: user.recipient(), reset };
         event(id, now, origin, &Payload::UserPasswordResetRequested(payload))
+    }
+
+    /// A registration with the address of this account was attempted; the link sets a new
+    /// password.
+    #[must_use]
+    pub fn registration_attempted(
+        &self,
+        user: &User,
+        token: &OneTimeToken,
+        expires_at: Timestamp,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> NewEvent {
+        let id = self.ids.v7(now);
+        let reset = self.grant(id, token, &user.email, Purpose::PasswordReset, expires_at);
+        let payload = UserRegistrationAttempted { user_id: user.id, recipient: user.recipient(), reset };
+        event(id, now, origin, &Payload::UserRegistrationAttempted(payload))
     }
 
     /// Sessions ended, by nothing that other events tell.

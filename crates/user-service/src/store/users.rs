@@ -294,7 +294,7 @@ impl UserStore {
         Ok(found.is_some())
     }
 
-    async fn find(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
+    pub(super) async fn find(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
         let found = within(self.handle.deadline, users.find_one(filter)).await?;
         found.map(|user| decode(&user)).transpose()

@@ -13,6 +13,7 @@ mod expire_unverified;
 mod export;
 mod export_users;
 mod failure;
+mod hidden_registration;
 mod import_users;
 mod lock;
 mod login;
@@ -36,6 +37,7 @@ mod undo_change;
 mod undo_email_change;
 mod undo_link;
 mod unlock;
+mod username_claim;
 mod verify_email;
 mod who;
 
@@ -75,7 +77,7 @@ pub use logout::logout;
 pub use new_password::Passwords;
 pub use profile::{ProfileChange, UpdateProfileError, edit_user, update_profile};
 pub use refresh::{RefreshError, refresh};
-pub use register::{RegisterError, Registration, register};
+pub use register::{RegisterError, Registered, Registration, register};
 pub use request_mail::request_mail;
 pub use reset_password::{ResetPasswordError, request_reset, reset_password};
 pub use second_factor::SecondFactorError;
@@ -137,6 +139,8 @@ pub struct Rules {
     pub reset_ttl: Duration,
     pub undo_ttl: Duration,
     pub require_verified_email: bool,
+    /// Whether a registration hides if its address has an account.
+    pub hidden_registration: bool,
     /// What authenticators show above the code.
     pub totp_issuer: String,
 }
