@@ -483,3 +483,38 @@ fn unix_seconds() -> i64 {
     let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
     i64::try_from(since.as_secs()).expect("before the year 292 billion")
 }
+
+/// A text that an attacker wants to have mailed to an address of another person.
+const BAIT: &str = "You won 8755 EUR, call 0900-1234567";
+
+#[tokio::test]
+async fn no_text_of_a_registration_is_mailed_before_the_address_is_verified() {
+    let world = World::new(&Stack::from_env(), "bait").await;
+    let (_users, _emails, api) = world.start_both().await;
+    let mut ada = world.person("ada");
+    ada.username = format!("won-8755-EUR-{}", &world.tag()[world.tag().len().saturating_sub(10)..]);
+    let mut body = ada.registration();
+    body["displayName"] = json!(BAIT);
+    let _ = api.post("/api/users", &body).await.expect(201);
+    let resend = json!({ "email": ada.email });
+    let _ = api.post("/api/auth/email-verification/resend", &resend).await.expect(202);
+    let _ = api.post("/api/auth/password-reset", &resend).await.expect(202);
+    let mailbox = world.mailbox(&ada.email);
+    let mails = mailbox.until(3).await;
+    for mail in &mails {
+        let all = format!("{:?}{}{}{}", mail.headers, mail.text, mail.html, mail.raw);
+        assert!(!all.contains("8755 EUR"), "{all}");
+    }
+    let mut topic = world.topic_reader();
+    topic.read_type("user.password_reset_requested.v1", 1).await;
+    assert!(topic.read_all().await.iter().all(|record| !record.contains(b"8755 EUR")), "the text is in the topic");
+
+    let token = json!({ "token": mails[0].token("/verify-email") });
+    let _ = api.post("/api/auth/email-verification", &token).await.expect(204);
+    let me = api.with_token(&api.login(&ada).await.access);
+    let new = json!({ "currentPassword": ada.password, "newPassword": format!("{} renewed", ada.password) });
+    remember_secret("password", &format!("{} renewed", ada.password));
+    let _ = me.put("/api/users/me/password", &new).await.expect(204);
+    let notice = mailbox.until(4).await.pop().expect("the notice of the change");
+    assert!(notice.text.contains(BAIT), "the owner is greeted by name: {}", notice.text);
+}

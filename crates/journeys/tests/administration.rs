@@ -121,13 +121,20 @@ async fn administration_is_for_administrators_only() {
         (Method::GET, format!("{own}/audit")),
     ]
     .into_iter()
-    .chain(["/disable", "/enable", "/unlock", "/logout"].map(|act| (Method::POST, format!("{own}{act}"))))
+    .chain(
+        ["/disable", "/enable", "/unlock", "/logout", "/remove-second-factor"]
+            .map(|act| (Method::POST, format!("{own}{act}"))),
+    )
     .collect();
     for (method, path) in &all {
         let send = |client: &Api| {
             let request = client.request(method.clone(), path);
             let client = client.clone();
-            let request = if *method == Method::PATCH { request.json(&json!({ "roles": ["admin"] })) } else { request };
+            let request = match path.rsplit('/').next() {
+                Some("remove-second-factor") => request.json(&json!({ "reason": "asked for" })),
+                _ if *method == Method::PATCH => request.json(&json!({ "roles": ["admin"] })),
+                _ => request,
+            };
             async move { client.send(request).await }
         };
         let _ = send(&api).await.expect_problem(401, "unauthorized");

@@ -75,7 +75,7 @@ async fn a_person_reads_what_happened_to_their_account() {
         ["password_refused", "user.profile_updated.v1", "login_failed", "user.logged_in.v1", "user.registered.v1"];
     assert_eq!(types(&all), happened);
     let members: BTreeSet<&str> = all[0].as_object().expect("an object").keys().map(String::as_str).collect();
-    let expected = ["id", "at", "type", "actor", "actorId", "address", "client", "targetId"];
+    let expected = ["id", "at", "type", "actor", "actorId", "address", "client", "reason", "targetId"];
     assert_eq!(members, BTreeSet::from(expected));
     for entry in &all {
         assert_eq!(
@@ -138,7 +138,7 @@ async fn what_is_not_published_yet_is_in_the_log_in_its_place_and_once() {
 }
 
 #[tokio::test]
-async fn guesses_fill_a_log_with_twenty_entries_an_hour_and_the_rest_is_counted() {
+async fn guesses_fill_a_log_with_twenty_entries_an_hour_and_hide_nothing_else() {
     let world = World::new(&Stack::from_env(), "guesses").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
@@ -156,4 +156,13 @@ async fn guesses_fill_a_log_with_twenty_entries_an_hour_and_the_rest_is_counted(
     assert_eq!(types(&all).into_iter().filter(|kind| *kind == "login_failed").count(), 20);
     // What has an event is never left out for them.
     assert_eq!(types(&all)[0], "user.logged_in.v1");
+    // Each kind has a bound of its own.
+    let _ = me.delete("/api/users/me", Some(&json!({ "password": "not hers" }))).await.expect(403);
+    let _ = api.post("/api/auth/logout", &json!({ "refreshToken": api.login(&ada).await.refresh })).await.expect(204);
+    eventually(DEADLINE, "the other kinds in the log", async || {
+        let all = whole(&me, 100).await;
+        let has = |kind| types(&all).contains(&kind);
+        (has("password_refused") && has("logged_out")).then_some(())
+    })
+    .await;
 }

@@ -33,6 +33,10 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("users", "version", Exported("/account/version")),
     ("users", "username", Exported("/account/username")),
     ("users", "usernameKey", Exported("/usernameKey")),
+    ("users", "usernameKeys.*", Withheld("repeats the key of the username and those of the reserved ones")),
+    ("users", "reservedUsernames.*.key", Exported("/reservedUsernames/*/key")),
+    ("users", "reservedUsernames.*.until", Exported("/reservedUsernames/*/until")),
+    ("users", "unclaimed", Withheld("an account that can be signed in to has no such field")),
     ("users", "email", Exported("/account/email")),
     ("users", "emailKeys.*", Exported("/emailKeys/*")),
     ("users", "reserved.*.key", Exported("/reservedAddresses/*/key")),
@@ -92,6 +96,7 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("users", "pendingEvents.*.audit.actor", Exported("/audit/*/actor")),
     ("users", "pendingEvents.*.audit.address", Exported("/audit/*/address")),
     ("users", "pendingEvents.*.audit.client", Exported("/audit/*/client")),
+    ("users", "pendingEvents.*.audit.reason", Exported("/audit/*/reason")),
     ("users", "parked.until", Withheld(OURS)),
     ("users", "parked.attempts", Withheld(OURS)),
     ("users", "parked.error", Withheld(OURS)),
@@ -115,6 +120,7 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("audit", "actor", Exported("/audit/*/actor")),
     ("audit", "address", Exported("/audit/*/address")),
     ("audit", "client", Exported("/audit/*/client")),
+    ("audit", "reason", Exported("/audit/*/reason")),
     ("audit", "target", Exported("/audit/*/targetId")),
 ];
 
@@ -223,6 +229,8 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
         "usedTokens": [
             { "hash": bytes(6), "purpose": "email-verification", "to": "ada-before@example.org", "until": now },
         ],
+        "reservedUsernames": [{ "key": "ada-before", "until": now }],
+        "pendingEvents.0.audit.reason": "a reason of an operator",
         "totp": {
             "secret": bytes(1), "enabledAt": now, "lastStep": 58_000_000_i64, "recoveryCodes": [bytes(2), bytes(3)],
             "usedTokens": [{ "id": Uuid::new(), "until": now }],
@@ -243,7 +251,7 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     let of_ada = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("she is there");
     let act = doc! {
         "_id": Uuid::new(), "schemaVersion": 1, "userId": of_ada["_id"].clone(), "at": now, "type": "user.disabled.v1",
-        "actor": "self", "target": Uuid::new(),
+        "actor": "self", "target": Uuid::new(), "reason": "a reason of an administrator",
     };
     let _ = database.collection::<Document>("audit").insert_one(act).await.expect("a row can be written");
 

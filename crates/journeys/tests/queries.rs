@@ -15,6 +15,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("users", "IXSCAN { _id: 1 }"),
     ("users", "IXSCAN { emailKeys: 1 }"),
     ("users", "IXSCAN { usernameKey: 1 }"),
+    ("users", "IXSCAN { reservedUsernames.until: 1 }"),
     ("users", "IXSCAN { idempotency.key: 1 }"),
     ("users", "IXSCAN { idempotency.until: 1 }"),
     ("users", "IXSCAN { reserved.until: 1 }"),
@@ -67,7 +68,7 @@ async fn the_indexes_are_those_of_the_one_list() {
     let database = world.user_database().await;
     until_all_indexes_are_there(&database).await;
     let users: Vec<Document> = indexes(&database, "users").await;
-    for name in ["emailKeys", "usernameKey", "idempotencyKey"] {
+    for name in ["emailKeys", "usernameKey", "usernameKeys", "idempotencyKey"] {
         let index = users.iter().find(|index| is_named(index, name)).expect("the index is there");
         assert!(index.get_bool("unique").is_ok_and(|unique| unique), "{name}");
         let partial = index.get_document("partialFilterExpression").expect("it is partial");

@@ -32,17 +32,24 @@ struct Kind {
     path: &'static str,
     body: Value,
     status: u16,
+    /// Each request has an address of its own: this number, counted up, before the body's.
+    fresh: Option<usize>,
     /// Microseconds from the request to the end of the answer.
     samples: Vec<f64>,
 }
 
 impl Kind {
     fn new(name: &'static str, path: &'static str, body: Value, status: u16) -> Self {
-        Self { name, path, body, status, samples: Vec::new() }
+        Self { name, path, body, status, fresh: None, samples: Vec::new() }
     }
 
-    fn request(&self, api: &Api) -> RequestBuilder {
-        api.request(Method::POST, self.path).json(&self.body)
+    fn request(&mut self, api: &Api) -> RequestBuilder {
+        let request = api.request(Method::POST, self.path);
+        let Some(number) = &mut self.fresh else { return request.json(&self.body) };
+        *number += 1;
+        let mut body = self.body.clone();
+        body["email"] = json!(format!("n{number:06}{}", self.body["email"].as_str().unwrap_or_default()));
+        request.json(&body)
     }
 }
 
@@ -164,7 +171,13 @@ async fn the_time_of_an_answer_does_not_tell_whether_an_account_exists() {
     // Cheap, and the same for all.
     let spec = world.user_service().set("HASHING__MEMORY_KIB", "4096").set("HASHING__ITERATIONS", "1");
     // With the throttles' reads and writes, and nobody held.
-    let unheld = ["LOGIN_FREE_FAILURES", "ACCOUNT_FREE_FAILURES", "MAILS_PER_ADDRESS", "REQUESTS_PER_NETWORK"];
+    let unheld = [
+        "LOGIN_FREE_FAILURES",
+        "ACCOUNT_FREE_FAILURES",
+        "MAILS_PER_ADDRESS",
+        "REQUESTS_PER_NETWORK",
+        "REGISTRATIONS_PER_NETWORK",
+    ];
     let spec = unheld.iter().fold(spec, |spec, limit| spec.set(&format!("LIMITS__{limit}"), "1000000"));
     let service = spec.set("LIMITS__ENABLED", "true").start().await;
     let api = service.api();
@@ -196,6 +209,25 @@ async fn the_time_of_an_answer_does_not_tell_whether_an_account_exists() {
     let mut logins: Vec<Kind> = everybody.into_iter().map(login).collect();
     logins.push(login(("known, by user name", &known.username)));
     experiment(&api, "login", logins, Some(reset.median)).await;
+
+    // Registration where it is hidden: new addresses, that of an account, of a disabled one,
+    // and of one that was never verified. Lengths are equal; the username stays free.
+    let replica = service.spec().replica().set("AUTH__REGISTRATION", "hidden").start().await;
+    let hidden = replica.api();
+    let never = world.person("never");
+    let _ = hidden.register(&never).await.expect(202);
+    let registration =
+        |email: &str| json!({ "username": "not-claimed-by-any", "email": email, "password": nobody.password });
+    let new = |name, first| {
+        let padding = known.email.strip_prefix("known").unwrap_or_default();
+        let body = registration(&padding[2.min(padding.len())..]);
+        Kind { fresh: Some(first), ..Kind::new(name, "/api/users", body, 202) }
+    };
+    let taken = |(name, email): (&'static str, &str)| Kind::new(name, "/api/users", registration(email), 202);
+    let mut registrations = vec![new("free", 0), new("free again", 500_000)];
+    registrations
+        .extend([("taken", &*known.email), ("disabled", &barred.email), ("unverified", &never.email)].map(taken));
+    experiment(&hidden, "registration", registrations, Some(reset.median)).await;
 }
 
 #[test]

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     breached_passwords::BreachedPasswords,
-    config::Config,
+    config::{Config, RegistrationMode},
     domain::{AttributeRules, PasswordPolicy},
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
@@ -114,6 +114,7 @@ impl Application {
                 reset_ttl: auth.reset_ttl,
                 undo_ttl: auth.undo_ttl,
                 require_verified_email: auth.require_verified_email,
+                hidden_registration: auth.registration == RegistrationMode::Hidden,
                 totp_issuer: auth.totp_issuer(),
             },
             passwords: password_rules(&config)?,

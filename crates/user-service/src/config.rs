@@ -190,8 +190,19 @@ pub struct AuthConfig {
     #[serde(deserialize_with = "service_kit::config::optional")]
     pub breached_passwords_file: Option<PathBuf>,
     pub require_verified_email: bool,
+    pub registration: RegistrationMode,
     #[serde(deserialize_with = "service_kit::config::optional_duration")]
     pub unverified_expiry: Option<Duration>,
+}
+
+/// What a registration tells about its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationMode {
+    /// Whether the address has an account.
+    Open,
+    /// Nothing.
+    Hidden,
 }
 
 impl AuthConfig {

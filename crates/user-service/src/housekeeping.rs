@@ -1,6 +1,6 @@
 //! What nobody waits for: keys of idempotent registrations are forgotten after their
-//! time, admins whom a crash has left out of the list are put back, addresses that
-//! accounts have left are given free, accounts that were never verified expire. One
+//! time, admins whom a crash has left out of the list are put back, addresses
+//! and usernames that accounts have left are given free, accounts that were never verified expire. One
 //! replica at a time does it.
 
 use std::{sync::Arc, time::Duration};
@@ -54,8 +54,12 @@ impl Housekeeping {
         }
         let (store, now) = (&self.accounts.store, self.accounts.clock.now());
         let forgotten = store.users.forget_idempotency_keys(now).await?;
-        let freed = store.users.free_addresses(now).await?;
-        tracing::debug!(forgotten, freed, "idempotency keys, and accounts with addresses that are free now");
+        let freed = store.users.free_reservations(now).await?;
+        tracing::debug!(
+            forgotten,
+            freed,
+            "idempotency keys, and accounts with addresses or usernames that are free now"
+        );
         let admitted = store.admins.readmit_all().await?;
         if admitted > 0 {
             tracing::info!(admitted, "admins put back into the list of admins");

@@ -55,7 +55,7 @@ enum Command {
         #[command(subcommand)]
         command: events::EventsCommand,
     },
-    /// All users at once
+    /// All users at once, or one user's second factor
     Users {
         /// One JSON object a line
         #[arg(long, global = true)]

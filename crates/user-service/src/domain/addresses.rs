@@ -6,7 +6,7 @@ use jiff::Timestamp;
 /// So many addresses are kept at most: nobody collects addresses by changing theirs.
 pub const MAX_RESERVED: usize = 10;
 
-/// An address that was the account's, and is kept for it.
+/// A key (of an address, of a username) that was the account's, and is kept for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
     pub key: String,

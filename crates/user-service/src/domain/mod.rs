@@ -26,6 +26,7 @@ pub mod place;
 mod pointer;
 #[cfg(test)]
 mod properties;
+pub mod reason;
 pub mod recovery_code;
 pub mod role;
 pub mod second_factor_code;
@@ -35,6 +36,7 @@ pub mod undo;
 pub mod user;
 pub mod user_search;
 pub mod username;
+pub mod usernames;
 
 pub use addresses::{Addresses, MAX_RESERVED, Reservation};
 pub use attribute_rules::{AttributeRules, Writer};
@@ -55,6 +57,7 @@ pub use password::Password;
 pub use password_policy::PasswordPolicy;
 pub use place::Place;
 pub use pointer::pointer;
+pub use reason::Reason;
 pub use recovery_code::RecoveryCode;
 pub use role::{Role, Roles};
 pub use second_factor_code::SecondFactorCode;
@@ -64,3 +67,4 @@ pub use undo::{FactorTimes, FactorUndo, Undo, UndoLink};
 pub use user::{User, UserStatus};
 pub use user_search::{SearchText, UserPlace, UserSearch};
 pub use username::Username;
+pub use usernames::{MAX_RESERVED_USERNAMES, Usernames};

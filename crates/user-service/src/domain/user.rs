@@ -43,13 +43,44 @@ pub struct User {
 }
 
 impl User {
-    /// Where this person's mail goes, and in which language.
+    /// Where this person's mail goes, and in which language. The name is left out until
+    /// the address is verified: before that it may be a text that an attacker wants to have
+    /// mailed to an address of another person.
     #[must_use]
     pub fn recipient(&self) -> events::Recipient {
         events::Recipient {
             email: self.email.clone(),
-            display_name: self.display_name.clone(),
+            display_name: self.display_name.clone().filter(|_| self.email_verified),
             locale: self.locale.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipient_has_a_name_once_the_address_is_verified() {
+        let mut user = User {
+            id: Uuid::nil(),
+            version: 1,
+            username: "ada".into(),
+            email: "ada@example.org".into(),
+            email_verified: false,
+            display_name: Some("You won 8755 EUR".into()),
+            locale: Some("de".into()),
+            timezone: None,
+            attributes: None,
+            roles: Vec::new(),
+            status: UserStatus::Active,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            last_login_at: None,
+        };
+        let recipient = user.recipient();
+        assert_eq!((recipient.display_name, recipient.locale.as_deref()), (None, Some("de")));
+        user.email_verified = true;
+        assert_eq!(user.recipient().display_name.as_deref(), Some("You won 8755 EUR"));
     }
 }

@@ -56,6 +56,18 @@ impl Username {
         Ok(Self { name, key })
     }
 
+    /// Returns a variant of the name with this number behind it, such as `ada-4821`; a long
+    /// name is cut to make room.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse); none is known that a name and a number could cause.
+    pub fn with_number(&self, number: u32) -> Result<Self, Invalid> {
+        let suffix = format!("-{number}");
+        let room = MAX_CHARS.saturating_sub(suffix.len());
+        let beginning: String = self.name.chars().take(room).collect();
+        Self::parse(&format!("{beginning}{suffix}"))
+    }
+
     /// The name as it is shown, in NFC.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -199,7 +211,22 @@ mod tests {
         assert_eq!(code("ada\u{3B1}"), "mixed-scripts");
     }
 
+    #[test]
+    fn a_variant_has_the_number_behind_it_and_is_no_longer_than_a_name_may_be() {
+        assert_eq!(parsed("ada").with_number(4821).unwrap().as_str(), "ada-4821");
+        let long = parsed(&"ж".repeat(32)).with_number(123_456_789).unwrap();
+        assert_eq!(long.as_str(), format!("{}-123456789", "ж".repeat(22)));
+    }
+
     proptest! {
+        #[test]
+        fn every_name_has_a_variant(raw in "[\\p{L}\\p{M}\\p{Nd}._-]{3,40}", number in 1_000_u32..) {
+            if let Ok(name) = Username::parse(&raw) {
+                let variant = name.with_number(number);
+                prop_assert!(variant.is_ok_and(|variant| variant.key() != name.key()), "{}", name);
+            }
+        }
+
         #[test]
         fn any_text_is_a_name_or_refused(raw in any::<String>()) {
             let _ = Username::parse(&raw);

@@ -38,6 +38,8 @@ pub(crate) struct AuditEntryBody {
     address: Option<String>,
     /// The user agent, with the same exception.
     client: Option<String>,
+    /// Why an admin or operator did it, where a reason is asked for.
+    reason: Option<String>,
     /// In an admin's own log: whose account it was done to.
     target_id: Option<Uuid>,
 }
@@ -58,6 +60,7 @@ impl From<AuditLogEntry> for AuditEntryBody {
             actor_id,
             address: entry.address,
             client: entry.client,
+            reason: entry.reason,
             target_id: entry.target,
         }
     }

@@ -58,6 +58,7 @@ use super::{admin, auth, jwks, users};
         admin::unlock::post,
         admin::audit::get,
         admin::logout::post,
+        admin::remove_second_factor::post,
         auth::email_change::confirm,
         auth::email_change::undo,
         auth::undo::post,

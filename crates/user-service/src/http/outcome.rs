@@ -158,6 +158,10 @@ impl From<ActError> for Problem {
             ActError::NotFound => Self::NotFound,
             ActError::PreconditionFailed => Self::PreconditionFailed,
             ActError::LastAdmin => Self::Conflict(LAST_ADMIN),
+            ActError::NoSecondFactor => Self::Conflict("The account has no second factor."),
+            ActError::OwnSecondFactor => {
+                Self::Conflict("This is your own account. Turn its second factor off with your password and a code.")
+            }
             ActError::Failure(failure) => failure.into(),
         }
     }

@@ -80,6 +80,7 @@ impl RequestContext {
             actor: Actor::Person,
             address: Some(self.client_address.to_string()),
             client: self.user_agent.clone(),
+            reason: None,
             trace_parent: Some(self.trace_parent.clone()),
         }
     }

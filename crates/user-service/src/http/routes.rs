@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig, resource};
 use super::{
     admin::{
         audit as audit_of_user, delete_user, disable, enable, get_user, list_users, logout as logout_user, patch_user,
-        unlock,
+        remove_second_factor, unlock,
     },
     auth::{
         confirm_email_page, email_change, email_verification, login, login_totp, logout, password_reset, refresh,
@@ -104,6 +104,11 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/admin/users/{id}/unlock").route(web::post().to(unlock::post)).default_service(not("POST")))
         .service(
             resource("/admin/users/{id}/logout").route(web::post().to(logout_user::post)).default_service(not("POST")),
+        )
+        .service(
+            resource("/admin/users/{id}/remove-second-factor")
+                .route(web::post().to(remove_second_factor::post))
+                .default_service(not("POST")),
         )
         .service(
             resource("/auth/email-change/confirm")

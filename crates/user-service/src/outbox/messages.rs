@@ -8,8 +8,8 @@ use events::{
     UserDisabled, UserDisowned, UserEmailChangeRequested, UserEmailChangeUndone, UserEmailChanged,
     UserEmailVerificationRequested, UserEmailVerified, UserEnabled, UserImported, UserLocked, UserLoggedIn,
     UserPasswordChanged, UserPasswordResetRequested, UserProfileUpdated, UserRecoveryCodeUsed,
-    UserRecoveryCodesRenewed, UserRegistered, UserRolesChanged, UserSessionsEnded, UserTotpDisabled, UserTotpEnabled,
-    UserUnlocked,
+    UserRecoveryCodesRenewed, UserRegistered, UserRegistrationAttempted, UserRolesChanged, UserSessionsEnded,
+    UserTotpDisabled, UserTotpEnabled, UserUnlocked,
     sealing::{PublicKey, Purpose, TokenPlaintext},
 };
 use jiff::Timestamp;
@@ -17,8 +17,8 @@ use service_kit::Ids;
 use uuid::Uuid;
 
 use crate::{
-    domain::{OneTimeToken, User},
-    store::{AuditPart, NewEvent, UserRecord},
+    domain::{OneTimeToken, Reason, User},
+    store::{AuditPart, NewEvent},
 };
 
 /// Who does something to an account.
@@ -63,6 +63,8 @@ pub struct Origin {
     pub actor: Actor,
     pub address: Option<String>,
     pub client: Option<String>,
+    /// Why an admin or operator does it, for the audit log.
+    pub reason: Option<String>,
     pub trace_parent: Option<TraceParent>,
 }
 
@@ -71,6 +73,12 @@ impl Origin {
     #[must_use]
     pub fn by_admin(self, admin: Uuid) -> Self {
         Self { actor: Actor::Admin(admin), ..self }
+    }
+
+    /// Returns the same request with the reason that was given for it.
+    #[must_use]
+    pub fn because(self, reason: &Reason) -> Self {
+        Self { reason: Some(reason.as_str().to_owned()), ..self }
     }
 
     /// What the service does by itself.
@@ -88,7 +96,12 @@ impl Origin {
     /// The private part of the pending entry.
     #[must_use]
     pub fn audit_part(&self) -> AuditPart {
-        AuditPart { actor: self.actor.to_string(), address: self.address.clone(), client: self.client.clone() }
+        AuditPart {
+            actor: self.actor.to_string(),
+            address: self.address.clone(),
+            client: self.client.clone(),
+            reason: self.reason.clone(),
+        }
     }
 }
 
@@ -129,13 +142,9 @@ impl Outbox {
 
     /// An account was taken over from another system. Needs no key: nothing is sealed.
     #[must_use]
-    pub fn imported(ids: &Ids, user: &UserRecord, welcome: bool, now: Timestamp, origin: &Origin) -> NewEvent {
-        let recipient = Recipient {
-            email: user.email.clone(),
-            display_name: user.display_name.clone(),
-            locale: user.locale.clone(),
-        };
-        let payload = UserImported { user_id: user.id.into(), username: user.username.clone(), welcome, recipient };
+    pub fn imported(ids: &Ids, user: &User, welcome: bool, now: Timestamp, origin: &Origin) -> NewEvent {
+        let (username, recipient) = (user.username.clone(), user.recipient());
+        let payload = UserImported { user_id: user.id, username, welcome, recipient };
         event(ids.v7(now), now, origin, &Payload::UserImported(payload))
     }
 
@@ -268,11 +277,27 @@ impl Outbox {
         event(id, now, origin, &Payload::UserPasswordResetRequested(payload))
     }
 
+    /// A registration with the address of this account was attempted; the link sets a new
+    /// password.
+    #[must_use]
+    pub fn registration_attempted(
+        &self,
+        user: &User,
+        token: &OneTimeToken,
+        expires_at: Timestamp,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> NewEvent {
+        let id = self.ids.v7(now);
+        let reset = self.grant(id, token, &user.email, Purpose::PasswordReset, expires_at);
+        let payload = UserRegistrationAttempted { user_id: user.id, recipient: user.recipient(), reset };
+        event(id, now, origin, &Payload::UserRegistrationAttempted(payload))
+    }
+
     /// Sessions ended, by nothing that other events tell.
     #[must_use]
     pub fn sessions_ended(&self, user: Uuid, reason: SessionsEndedReason, now: Timestamp, origin: &Origin) -> NewEvent {
-        let payload = UserSessionsEnded { user_id: user, reason };
-        event(self.ids.v7(now), now, origin, &Payload::UserSessionsEnded(payload))
+        sessions_ended(&self.ids, user, reason, now, origin)
     }
 
     /// The second factor is on; `undo` is the token that turns it off, and until when.
@@ -293,8 +318,7 @@ impl Outbox {
     /// The second factor is off, by the user if `by` does not say otherwise.
     #[must_use]
     pub fn totp_disabled(&self, user: &User, by: Option<TotpDisabledBy>, now: Timestamp, origin: &Origin) -> NewEvent {
-        let payload = UserTotpDisabled { user_id: user.id, recipient: user.recipient(), by };
-        event(self.ids.v7(now), now, origin, &Payload::UserTotpDisabled(payload))
+        totp_disabled(&self.ids, user, by, now, origin)
     }
 
     /// There are new recovery codes; `undo` is the token that voids them, and until when.
@@ -404,6 +428,20 @@ pub fn roles_changed(ids: &Ids, user: Uuid, roles: &[String], now: Timestamp, or
     let by = if origin.actor == Actor::Operator { RolesChangedBy::Operator } else { RolesChangedBy::Admin };
     let payload = UserRolesChanged { user_id: user, roles: roles.to_vec(), by };
     event(ids.v7(now), now, origin, &Payload::UserRolesChanged(payload))
+}
+
+/// As [`Outbox::totp_disabled`], for the command line.
+#[must_use]
+pub fn totp_disabled(ids: &Ids, user: &User, by: Option<TotpDisabledBy>, now: Timestamp, origin: &Origin) -> NewEvent {
+    let payload = UserTotpDisabled { user_id: user.id, recipient: user.recipient(), by };
+    event(ids.v7(now), now, origin, &Payload::UserTotpDisabled(payload))
+}
+
+/// As [`Outbox::sessions_ended`], for the command line.
+#[must_use]
+pub fn sessions_ended(ids: &Ids, user: Uuid, reason: SessionsEndedReason, now: Timestamp, origin: &Origin) -> NewEvent {
+    let payload = UserSessionsEnded { user_id: user, reason };
+    event(ids.v7(now), now, origin, &Payload::UserSessionsEnded(payload))
 }
 
 fn event(id: Uuid, at: Timestamp, origin: &Origin, payload: &Payload) -> NewEvent {

@@ -2,4 +2,4 @@
 
 mod messages;
 
-pub use messages::{Actor, Origin, Outbox, roles_changed};
+pub use messages::{Actor, Origin, Outbox, roles_changed, sessions_ended, totp_disabled};

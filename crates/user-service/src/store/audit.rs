@@ -12,26 +12,42 @@ use super::{
 };
 use crate::domain::Place;
 
-/// Of what happens without an event, at most so many rows a user and hour.
-const AT_MOST_AN_HOUR: u64 = 20;
-/// What happens without an event.
-const WITHOUT_EVENT: [&str; 7] = [
-    "login_failed",
-    "password_refused",
-    "refresh_token_reused",
-    "logged_out",
-    "session_ended",
-    "code_refused",
-    "recovery_codes_renewed",
-];
+/// The most rows of one kind that are written for a user in an hour.
+const MAX_ROWS_PER_HOUR: u64 = 20;
+
+/// What happens without an event. Each kind has its own bound, so that a flood of one
+/// hides none of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoteKind {
+    LoginFailed,
+    PasswordRefused,
+    CodeRefused,
+    RefreshTokenReused,
+    LoggedOut,
+    SessionEnded,
+}
+
+impl NoteKind {
+    /// Returns the name in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LoginFailed => "login_failed",
+            Self::PasswordRefused => "password_refused",
+            Self::CodeRefused => "code_refused",
+            Self::RefreshTokenReused => "refresh_token_reused",
+            Self::LoggedOut => "logged_out",
+            Self::SessionEnded => "session_ended",
+        }
+    }
+}
 
 /// Something that happened to an account and changed nothing of it.
 pub struct AuditRow {
     pub id: uuid::Uuid,
     pub user: uuid::Uuid,
     pub at: jiff::Timestamp,
-    /// One of the kinds `WITHOUT_EVENT`.
-    pub kind: &'static str,
+    pub kind: NoteKind,
     pub part: AuditPart,
 }
 
@@ -41,12 +57,14 @@ pub struct AuditEntry {
     #[serde(rename = "_id")]
     pub id: Uuid,
     pub at: DateTime,
-    /// The event's type, or one of the kinds `WITHOUT_EVENT`.
+    /// The event's type, or the name of a [`NoteKind`].
     #[serde(rename = "type")]
     pub kind: String,
     pub actor: String,
     pub address: Option<String>,
     pub client: Option<String>,
+    /// Why an admin or operator did it.
+    pub reason: Option<String>,
     /// Whose account it was done to, in the entry of an admin.
     pub target: Option<Uuid>,
 }
@@ -55,9 +73,9 @@ impl AuditEntry {
     /// An event of `user` that is not published yet is an entry already.
     #[must_use]
     pub fn pending(user: uuid::Uuid, event: &PendingEvent) -> Self {
-        let AuditPart { actor, address, client } = event.audit_of(user);
+        let AuditPart { actor, address, client, reason } = event.audit_of(user);
         let (id, at, kind) = (event.id, event.at, event.event_type.clone());
-        Self { id, at, kind, actor, address, client, target: None }
+        Self { id, at, kind, actor, address, client, reason, target: None }
     }
 
     /// Its place in the list, which is newest first.
@@ -78,18 +96,17 @@ impl AuditStore {
         Self { handle }
     }
 
-    /// Writes the row unless the user has had twenty such in the last hour;
+    /// Writes the row unless the user has had twenty of its kind in the last hour;
     /// false if it was left out.
     pub async fn record(&self, row: &AuditRow) -> Result<bool, StoreError> {
         let user = Uuid::from(row.user);
         let since = row.at.saturating_sub(jiff::SignedDuration::from_hours(1)).unwrap_or(jiff::Timestamp::MIN);
-        let recent =
-            doc! { "userId": user, "at": { "$gt": DateTime::from(since) }, "type": { "$in": &WITHOUT_EVENT[..] } };
+        let recent = doc! { "userId": user, "at": { "$gt": DateTime::from(since) }, "type": row.kind.as_str() };
         let count = within(self.handle.deadline, async {
-            self.handle.collection.count_documents(recent).limit(AT_MOST_AN_HOUR).await
+            self.handle.collection.count_documents(recent).limit(MAX_ROWS_PER_HOUR).await
         })
         .await?;
-        if count >= AT_MOST_AN_HOUR {
+        if count >= MAX_ROWS_PER_HOUR {
             return Ok(false);
         }
         let mut document = doc! {
@@ -97,7 +114,7 @@ impl AuditStore {
             "schemaVersion": SCHEMA_VERSION,
             "userId": user,
             "at": DateTime::from(row.at),
-            "type": row.kind,
+            "type": row.kind.as_str(),
             "actor": &row.part.actor,
         };
         for (field, value) in [("address", &row.part.address), ("client", &row.part.client)] {

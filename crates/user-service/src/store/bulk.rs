@@ -55,6 +55,9 @@ pub struct Holder {
     pub email_keys: Vec<String>,
     #[serde(default)]
     pub username_key: String,
+    /// With the reserved ones.
+    #[serde(default)]
+    pub username_keys: Vec<String>,
     #[serde(default)]
     pub imported: Option<ImportedFrom>,
 }
@@ -83,9 +86,10 @@ impl BulkStore {
         let any = [
             doc! { "_id": { "$in": ids } },
             doc! { "emailKeys": { "$in": emails } },
-            doc! { "usernameKey": { "$in": names } },
+            doc! { "usernameKey": { "$in": &names } },
+            doc! { "usernameKeys": { "$in": &names } },
         ];
-        let shown = doc! { "emailKeys": 1, "usernameKey": 1, "imported": 1 };
+        let shown = doc! { "emailKeys": 1, "usernameKey": 1, "usernameKeys": 1, "imported": 1 };
         within(DEADLINE, async {
             let users = self.users.clone_with_type::<Holder>();
             users.find(doc! { "$or": any.to_vec() }).projection(shown).await?.try_collect().await
@@ -93,9 +97,10 @@ impl BulkStore {
         .await
     }
 
-    /// The next accounts in the order of their ids; tombstones are nobody.
+    /// The next accounts in the order of their ids; neither tombstones nor registrations
+    /// that wait for the proof of their address and have claimed no username.
     pub async fn page(&self, after: Option<uuid::Uuid>, limit: i64) -> Result<Vec<UserRecord>, StoreError> {
-        let mut filter = doc! { "deletedAt": { "$exists": false } };
+        let mut filter = doc! { "deletedAt": { "$exists": false }, "unclaimed": { "$exists": false } };
         if let Some(after) = after {
             filter.insert("_id", doc! { "$gt": Uuid::from(after) });
         }

@@ -20,6 +20,7 @@ pub(super) fn left_out() -> Document {
         "pendingEvents": 0,
         "idempotency": 0,
         "reserved": 0,
+        "reservedUsernames": 0,
         "totpSetup": 0,
         "usedTokens": 0,
     }

@@ -10,6 +10,8 @@ use service_kit::mongo::IndexSpec;
 pub const EMAIL_KEYS: &str = "emailKeys";
 /// The index of the user names' keys.
 pub const USERNAME_KEY: &str = "usernameKey";
+/// The index of the keys of current and reserved usernames.
+pub const USERNAME_KEYS: &str = "usernameKeys";
 /// The index of the idempotency keys.
 pub const IDEMPOTENCY_KEY: &str = "idempotencyKey";
 /// The indexes of the lists of accounts.
@@ -27,6 +29,10 @@ pub fn unique() -> Vec<IndexSpec> {
         IndexSpec::new("users", USERNAME_KEY, doc! { "usernameKey": 1 })
             .unique()
             .partial(doc! { "usernameKey": { "$exists": true } }),
+        // Beside the one before, which also holds documents of releases that knew no reservation.
+        IndexSpec::new("users", USERNAME_KEYS, doc! { "usernameKeys": 1 })
+            .unique()
+            .partial(doc! { "usernameKeys": { "$exists": true } }),
         IndexSpec::new("users", IDEMPOTENCY_KEY, doc! { "idempotency.key": 1 })
             .unique()
             .partial(doc! { "idempotency.key": { "$exists": true } }),
@@ -47,6 +53,8 @@ pub fn after_readiness(audit_retention: Duration) -> Vec<IndexSpec> {
             .partial(doc! { "usedTokens.hash": { "$exists": true } }),
         IndexSpec::new("users", "reservedUntil", doc! { "reserved.until": 1 })
             .partial(doc! { "reserved.until": { "$exists": true } }),
+        IndexSpec::new("users", "usernamesUntil", doc! { "reservedUsernames.until": 1 })
+            .partial(doc! { "reservedUsernames.until": { "$exists": true } }),
         IndexSpec::new("users", "idempotencyUntil", doc! { "idempotency.until": 1 })
             .partial(doc! { "idempotency.until": { "$exists": true } }),
         // Lists and searches: the order of each page. Tombstones have no status.

@@ -26,9 +26,9 @@ use mongodb::{Database, options::CollectionOptions};
 use service_kit::mongo::{CollectionHere, StoreError};
 
 pub use admins::{AdminStore, Admission, Leaving};
-pub use audit::{AuditEntry, AuditRow, AuditStore};
+pub use audit::{AuditEntry, AuditRow, AuditStore, NoteKind};
 pub use bulk::{BulkStore, Holder, ImportRecord};
-pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, after_readiness, unique};
+pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, USERNAME_KEYS, after_readiness, unique};
 pub use keys::{KeyStore, StoredKey, StoredKeySet};
 pub use leases::LeaseStore;
 pub use pending::{Acknowledged, Backlog, PendingStore};
@@ -37,8 +37,9 @@ pub use sessions::{Advance, SessionStore, SessionTimes};
 pub use throttles::{ThrottleKey, ThrottleRule, ThrottleStore, Throttled};
 pub(crate) use user_document::binary;
 pub use user_document::{
-    AuditPart, IdempotencyRecord, ImportedFrom, KnownNetwork, Parked, PendingEvent, ReservedAddress, SessionRule,
+    AuditPart, IdempotencyRecord, ImportedFrom, KnownNetwork, Parked, PendingEvent, ReservedKey, SessionRule,
     TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedLink, UsedToken, UserRecord,
+    username_fields,
 };
 pub use user_search::UserPage;
 pub use users::{Change, Commit, DecidedOn, NewEvent, TokenChange, TotpChange, UserStore};

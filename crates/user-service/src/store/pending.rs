@@ -263,7 +263,7 @@ fn audit_row(user: uuid::Uuid, event: &PendingEvent, part: &AuditPart) -> Docume
         "type": &event.event_type,
         "actor": &part.actor,
     };
-    let optional = [("address", &part.address), ("client", &part.client)];
+    let optional = [("address", &part.address), ("client", &part.client), ("reason", &part.reason)];
     for (field, value) in optional {
         if let Some(value) = value {
             row.insert(field, value);

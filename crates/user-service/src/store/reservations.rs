@@ -1,58 +1,100 @@
-//! Addresses that are kept for an account after a change, and given free when their
-//! time is over.
+//! Addresses and usernames that are kept for an account after a change, and given free
+//! when their time is over.
 
 use bson::{Bson, DateTime, Document, doc};
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
-use super::UserStore;
+use super::{UserStore, user_document::UserRecord};
+
+/// Keys of one sort: where they are, and where their reservations are.
+struct Kind {
+    keys: &'static str,
+    reserved: &'static str,
+}
+
+const ADDRESSES: Kind = Kind { keys: "emailKeys", reserved: "reserved" };
+const USERNAMES: Kind = Kind { keys: "usernameKeys", reserved: "reservedUsernames" };
 
 impl UserStore {
     /// Takes an address from the account that it was kept for, if its time is over at
     /// `now`; false if nothing was taken. Whoever was refused the address by the unique
     /// index asks this, and tries once more.
     pub async fn free_address(&self, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
+        self.free(&ADDRESSES, key, now).await
+    }
+
+    /// As [`free_address`](Self::free_address), for a username.
+    pub async fn free_username(&self, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
+        self.free(&USERNAMES, key, now).await
+    }
+
+    async fn free(&self, kind: &Kind, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
         let filter = doc! {
-            "emailKeys": key,
-            "emailKeys.0": { "$ne": key },
-            "reserved.until": { "$lte": DateTime::from(now) },
+            kind.keys: key,
+            format!("{}.0", kind.keys): { "$ne": key },
+            format!("{}.until", kind.reserved): { "$lte": DateTime::from(now) },
         };
         let holder = within(self.handle.deadline, async {
             self.handle
                 .collection
-                .find_one_and_update(filter, without_expired(now))
-                .projection(doc! { "emailKeys": 1 })
+                .find_one_and_update(filter, without_expired(kind, now))
+                .projection(doc! { kind.keys: 1 })
                 .return_document(ReturnDocument::After)
                 .await
         })
         .await?;
-        let keys = |holder: Document| holder.get_array("emailKeys").cloned().unwrap_or_default();
+        let keys = |holder: Document| holder.get_array(kind.keys).cloned().unwrap_or_default();
         // It may have been left twice: the other time may not be over.
         Ok(holder.is_some_and(|holder| !keys(holder).contains(&Bson::from(key))))
     }
 
-    /// Gives all addresses free whose time is over at `now`; how many accounts held one.
-    pub async fn free_addresses(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
-        let filter = doc! { "reserved.until": { "$lte": DateTime::from(now) } };
-        let result = within(self.handle.deadline, async {
-            self.handle.collection.update_many(filter, without_expired(now)).await
-        })
-        .await?;
-        Ok(result.modified_count)
+    /// Gives all addresses and usernames free whose time is over at `now`; how many
+    /// accounts held one.
+    pub async fn free_reservations(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
+        let mut freed = 0;
+        for kind in [&ADDRESSES, &USERNAMES] {
+            let filter = doc! { format!("{}.until", kind.reserved): { "$lte": DateTime::from(now) } };
+            let result = within(self.handle.deadline, async {
+                self.handle.collection.update_many(filter, without_expired(kind, now)).await
+            })
+            .await?;
+            freed += result.modified_count;
+        }
+        Ok(freed)
+    }
+
+    /// The account that has the username with this key at `now`, current or reserved.
+    pub async fn holder_of_username(&self, key: &str, now: jiff::Timestamp) -> Result<Option<UserRecord>, StoreError> {
+        // Documents of releases before have the first of the fields only.
+        for field in ["usernameKey", "usernameKeys"] {
+            let found = self.find(doc! { field: key }).await?;
+            let holder = found.filter(|user: &UserRecord| user.holds_username(key, now));
+            if holder.is_some() {
+                return Ok(holder);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The account that has the address with this key, current or reserved.
+    pub async fn holder_of_email(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
+        self.find(doc! { "emailKeys": key }).await
     }
 }
 
 /// Drops the reservations that are over, and their keys, but for the current one. The
 /// version is raised, so that nobody writes back what they have read before.
-fn without_expired(now: jiff::Timestamp) -> Vec<Document> {
-    let kept = doc! { "$filter": { "input": "$reserved", "cond": { "$gt": ["$$this.until", DateTime::from(now)] } } };
-    let others = doc! { "$slice": ["$emailKeys", 1, 1_000] };
-    let still_kept = doc! { "$filter": { "input": others, "cond": { "$in": ["$$this", "$reserved.key"] } } };
+fn without_expired(kind: &Kind, now: jiff::Timestamp) -> Vec<Document> {
+    let (keys, reserved) = (format!("${}", kind.keys), format!("${}", kind.reserved));
+    let kept = doc! { "$filter": { "input": &reserved, "cond": { "$gt": ["$$this.until", DateTime::from(now)] } } };
+    let others = doc! { "$slice": [&keys, 1, 1_000] };
+    let still_kept = doc! { "$filter": { "input": others, "cond": { "$in": ["$$this", format!("{reserved}.key")] } } };
     vec![
-        doc! { "$set": { "reserved": kept, "version": { "$add": ["$version", 1_i64] } } },
+        doc! { "$set": { kind.reserved: kept, "version": { "$add": ["$version", 1_i64] } } },
         doc! { "$set": {
-            "emailKeys": { "$concatArrays": [{ "$slice": ["$emailKeys", 1] }, still_kept] },
-            "reserved": { "$cond": [{ "$eq": ["$reserved", []] }, "$$REMOVE", "$reserved"] },
+            kind.keys: { "$concatArrays": [{ "$slice": [&keys, 1] }, still_kept] },
+            kind.reserved: { "$cond": [{ "$eq": [&reserved, []] }, "$$REMOVE", &reserved] },
         } },
     ]
 }

@@ -1,12 +1,12 @@
 //! One user as MongoDB has it: the fields of the document and nothing else.
 
-use bson::{Binary, DateTime, Document, Uuid, doc, spec::BinarySubtype};
+use bson::{Binary, Bson, DateTime, Document, Uuid, doc, spec::BinarySubtype};
 use events::sealing::Purpose;
 use serde::{Deserialize, Serialize};
 use service_kit::mongo::StoreError;
 
 use crate::{
-    domain::{Addresses, FactorTimes, Reservation, UndoLink, User, UserStatus, role},
+    domain::{Addresses, FactorTimes, Reservation, UndoLink, User, UserStatus, Usernames, role},
     hashing::PasswordHash,
 };
 
@@ -23,13 +23,26 @@ pub struct UserRecord {
     /// Raised by every write, by as many as it causes events.
     pub version: i64,
     pub username: String,
+    /// The key of the current username. Of an account that has claimed none yet (see
+    /// [`Self::unclaimed`]) it is one that no username has.
     pub username_key: String,
+    /// The same and those of the usernames that are reserved; unique between users. Absent
+    /// in documents of releases before, until the username is written again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub username_keys: Vec<String>,
+    /// Earlier usernames that are kept for a while, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reserved_usernames: Vec<ReservedKey>,
+    /// The account was registered while registrations were hidden, and its address was
+    /// never verified: it cannot be signed in to, and has claimed no username.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unclaimed: bool,
     pub email: String,
     /// The current key first; reserved ones behind it. Unique between users.
     pub email_keys: Vec<String>,
     /// Earlier addresses that are kept for a while, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reserved: Vec<ReservedAddress>,
+    pub reserved: Vec<ReservedKey>,
     pub email_verified: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
@@ -164,18 +177,23 @@ impl UsedLink {
     }
 }
 
-/// An address that a change left behind: nobody else gets it before `until`.
+/// The key of an address or username that a change left behind: no other account gets it
+/// before `until`.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct ReservedAddress {
+pub struct ReservedKey {
     pub key: String,
     pub until: DateTime,
 }
 
-impl ReservedAddress {
+impl ReservedKey {
     /// As the document has it.
     #[must_use]
     pub fn document(reservation: &Reservation) -> Document {
         doc! { "key": &reservation.key, "until": DateTime::from(reservation.until) }
+    }
+
+    fn reservation(&self) -> Reservation {
+        Reservation { key: self.key.clone(), until: self.until.into() }
     }
 }
 
@@ -306,6 +324,9 @@ pub struct AuditPart {
     pub address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
+    /// Why an admin or operator did it, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl PendingEvent {
@@ -315,12 +336,12 @@ impl PendingEvent {
         uuid::Uuid::try_parse(&self.audit.actor).ok().filter(|admin| *admin != user)
     }
 
-    /// What the log of `user` holds of it: of an admin no more than the id. Address and
-    /// client are the admin's, and are in the admin's own log.
+    /// What the log of `user` holds of it: of an admin no more than the id and the reason.
+    /// Address and client are the admin's, and are in the admin's own log.
     #[must_use]
     pub fn audit_of(&self, user: uuid::Uuid) -> AuditPart {
         match self.admin(user) {
-            Some(_) => AuditPart { actor: self.audit.actor.clone(), ..AuditPart::default() },
+            Some(_) => AuditPart { address: None, client: None, ..self.audit.clone() },
             None => self.audit.clone(),
         }
     }
@@ -359,10 +380,9 @@ impl UserRecord {
     /// The account's addresses.
     #[must_use]
     pub fn addresses(&self) -> Addresses {
-        let reservation = |it: &ReservedAddress| Reservation { key: it.key.clone(), until: it.until.into() };
         Addresses {
             current: self.email_keys.first().cloned().unwrap_or_default(),
-            reserved: self.reserved.iter().map(reservation).collect(),
+            reserved: self.reserved.iter().map(ReservedKey::reservation).collect(),
         }
     }
 
@@ -397,6 +417,22 @@ impl UserRecord {
         since.map(Into::into)
     }
 
+    /// The account's usernames.
+    #[must_use]
+    pub fn usernames(&self) -> Usernames {
+        Usernames {
+            current: self.username_key.clone(),
+            reserved: self.reserved_usernames.iter().map(ReservedKey::reservation).collect(),
+        }
+    }
+
+    /// Whether the username with this key is the account's at `now`, current or reserved.
+    #[must_use]
+    pub fn holds_username(&self, key: &str, now: jiff::Timestamp) -> bool {
+        self.username_key == key
+            || self.reserved_usernames.iter().any(|kept| kept.key == key && now < kept.until.to_jiff())
+    }
+
     /// Words that are this person's, and no password of theirs.
     #[must_use]
     pub fn own_words(&self) -> Vec<&str> {
@@ -424,6 +460,17 @@ impl UserRecord {
     #[must_use]
     pub fn session_lives(&self, id: uuid::Uuid, epoch: i64) -> bool {
         epoch == self.sessions.epoch || self.sessions.keep == Some(id.into())
+    }
+}
+
+/// The fields of an account with these usernames, but for how the current one is written.
+#[must_use]
+pub fn username_fields(usernames: &Usernames) -> Document {
+    let reserved: Vec<Document> = usernames.reserved.iter().map(ReservedKey::document).collect();
+    doc! {
+        "usernameKey": &usernames.current,
+        "usernameKeys": usernames.keys(),
+        "reservedUsernames": if reserved.is_empty() { Bson::Null } else { reserved.into() },
     }
 }
 

@@ -85,7 +85,7 @@ pub enum TotpChange {
     /// It is off, and was on until now.
     Off,
     /// It is gone, with its set-up, as if the account had never had one: the owner of the
-    /// mailbox said that it was not theirs.
+    /// mailbox said that it was not theirs, or the support removed it.
     Forget,
 }
 
@@ -307,7 +307,7 @@ impl UserStore {
         Ok(found.is_some())
     }
 
-    async fn find(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
+    pub(super) async fn find(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
         let found = within(self.handle.deadline, users.find_one(filter)).await?;
         found.map(|user| decode(&user)).transpose()

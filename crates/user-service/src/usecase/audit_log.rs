@@ -22,6 +22,8 @@ pub struct AuditLogEntry {
     pub address: Option<String>,
     /// The user agent.
     pub client: Option<String>,
+    /// Why an admin or operator did it.
+    pub reason: Option<String>,
     /// Whose account an admin did it to.
     pub target: Option<Uuid>,
 }
@@ -83,6 +85,7 @@ impl From<AuditEntry> for AuditLogEntry {
             actor: Actor::of(&entry.actor),
             address: entry.address,
             client: entry.client,
+            reason: entry.reason,
             target: entry.target.map(Into::into),
         }
     }
@@ -102,6 +105,7 @@ mod tests {
             actor: "self".to_owned(),
             address: None,
             client: None,
+            reason: None,
             target: None,
         }
     }

@@ -1,5 +1,5 @@
-//! What is done after the answer, from bounded queues: mails that were asked for (the
-//! answer says nothing, neither does its time), notices of an attack, and audit rows of
+//! What is done after the answer, from bounded queues: mails that were asked for and hidden
+//! registrations (the answer says nothing, neither does its time), notices of an attack, and audit rows of
 //! what has no event.
 
 use std::{sync::Arc, time::Duration};
@@ -10,15 +10,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{Accounts, Failure, lock::UnderAttack, request_reset, request_verification};
+use super::{
+    Accounts, Failure, hidden_registration::HiddenRegistration, lock::UnderAttack, request_reset, request_verification,
+};
 use crate::{
     metrics::AccountMetrics,
     outbox::Origin,
-    store::{AuditRow, Store},
+    store::{AuditRow, NoteKind, Store},
 };
 use service_kit::{Clock, Ids, fail_point, panics};
 
 const MAIL_REQUESTS: usize = 1_000;
+/// Each with up to 16 KiB of attributes.
+const REGISTRATIONS: usize = 1_000;
 const AUDIT_ROWS: usize = 1_000;
 /// So many are written together, so long after the first of them.
 const NOTES: usize = 100;
@@ -47,6 +51,7 @@ struct MailRequest {
 #[derive(Clone)]
 pub struct BackgroundQueue {
     mails: mpsc::Sender<MailRequest>,
+    registrations: mpsc::Sender<HiddenRegistration>,
     attacks: mpsc::Sender<UnderAttack>,
     audit: mpsc::Sender<AuditRow>,
     clock: Clock,
@@ -57,6 +62,7 @@ pub struct BackgroundQueue {
 /// The queues' other end.
 pub struct Background {
     mails: mpsc::Receiver<MailRequest>,
+    registrations: mpsc::Receiver<HiddenRegistration>,
     attacks: mpsc::Receiver<UnderAttack>,
     audit: mpsc::Receiver<AuditRow>,
 }
@@ -66,10 +72,17 @@ impl BackgroundQueue {
     #[must_use]
     pub fn new(clock: Clock, ids: Ids, metrics: AccountMetrics) -> (Self, Background) {
         let (mails, mails_receiver) = mpsc::channel(MAIL_REQUESTS);
+        let (registrations, registrations_receiver) = mpsc::channel(REGISTRATIONS);
         let (attacks, attacks_receiver) = mpsc::channel(ATTACKS);
         let (audit, audit_receiver) = mpsc::channel(AUDIT_ROWS);
-        let queue = Self { mails, attacks, audit, clock, ids, metrics };
-        (queue, Background { mails: mails_receiver, attacks: attacks_receiver, audit: audit_receiver })
+        let queue = Self { mails, registrations, attacks, audit, clock, ids, metrics };
+        let background = Background {
+            mails: mails_receiver,
+            registrations: registrations_receiver,
+            attacks: attacks_receiver,
+            audit: audit_receiver,
+        };
+        (queue, background)
     }
 
     /// Asks for a mail to this address. Nothing is looked up here, so that neither the
@@ -84,6 +97,17 @@ impl BackgroundQueue {
         })
     }
 
+    /// Decides a hidden registration behind its answer.
+    ///
+    /// # Errors
+    /// [`Failure::Overloaded`] when the queue is full, for all clients alike.
+    pub(super) fn settle_registration(&self, registration: HiddenRegistration) -> Result<(), Failure> {
+        self.registrations.try_send(registration).map_err(|_| {
+            self.metrics.background_dropped.inc();
+            Failure::Overloaded { retry_after: RETRY_AFTER }
+        })
+    }
+
     /// Somebody guesses an account's password. Lost when the queue is full: the next
     /// attempt says it again.
     pub(super) fn tell_attack(&self, attack: UnderAttack) {
@@ -93,30 +117,30 @@ impl BackgroundQueue {
     }
 
     pub(super) fn note_failed_login(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "login_failed", origin);
+        self.note(user, NoteKind::LoginFailed, origin);
     }
 
     pub(super) fn note_wrong_password(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "password_refused", origin);
+        self.note(user, NoteKind::PasswordRefused, origin);
     }
 
     pub(super) fn note_refused_code(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "code_refused", origin);
+        self.note(user, NoteKind::CodeRefused, origin);
     }
 
     pub(super) fn note_reuse(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "refresh_token_reused", origin);
+        self.note(user, NoteKind::RefreshTokenReused, origin);
     }
 
     pub(super) fn note_logout(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "logged_out", origin);
+        self.note(user, NoteKind::LoggedOut, origin);
     }
 
     pub(super) fn note_ended_session(&self, user: Uuid, origin: &Origin) {
-        self.note(user, "session_ended", origin);
+        self.note(user, NoteKind::SessionEnded, origin);
     }
 
-    fn note(&self, user: Uuid, kind: &'static str, origin: &Origin) {
+    fn note(&self, user: Uuid, kind: NoteKind, origin: &Origin) {
         let at = self.clock.now();
         let row = AuditRow { id: self.ids.v7(at), user, at, kind, part: origin.audit_part() };
         if self.audit.try_send(row).is_err() {
@@ -128,9 +152,10 @@ impl BackgroundQueue {
 impl Background {
     /// Works until `stop`, and then until the queues are empty.
     pub async fn run(self, accounts: Arc<Accounts>, stop: CancellationToken) {
-        let Self { mails, attacks, audit } = self;
+        let Self { mails, registrations, attacks, audit } = self;
         tokio::join!(
             answer_requests(mails, &accounts, &stop),
+            settle_registrations(registrations, &accounts, &stop),
             tell_attacks(attacks, &accounts, &stop),
             write_notes(audit, &accounts, &stop),
         );
@@ -147,6 +172,23 @@ async fn answer_requests(mut mails: mpsc::Receiver<MailRequest>, accounts: &Acco
     mails.close();
     while let Some(request) = mails.recv().await {
         alone(serve(accounts, request)).await;
+    }
+}
+
+async fn settle_registrations(
+    mut registrations: mpsc::Receiver<HiddenRegistration>,
+    accounts: &Accounts,
+    stop: &CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            Some(registration) = registrations.recv() => alone(settle(accounts, registration)).await,
+            () = stop.cancelled() => break,
+        }
+    }
+    registrations.close();
+    while let Some(registration) = registrations.recv().await {
+        alone(settle(accounts, registration)).await;
     }
 }
 
@@ -209,6 +251,15 @@ async fn serve(accounts: &Accounts, request: MailRequest) {
     };
     if let Err(error) = served.instrument(span).await {
         tracing::warn!(?mail, %error, "a mail that was asked for was not sent");
+    }
+}
+
+async fn settle(accounts: &Accounts, registration: HiddenRegistration) {
+    fail_point!("register.before_settle");
+    let trace = registration.origin.trace_parent.as_ref().map(TraceParent::as_str).unwrap_or_default();
+    let span = tracing::info_span!("hidden_registration", trace_parent = trace);
+    if let Err(error) = accounts.settle_registration(&registration).instrument(span).await {
+        tracing::warn!(%error, "a registration that was answered with 202 is lost");
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     domain::{Addresses, Email, MAX_RESERVED, OneTimeToken, Password},
     hashing::PasswordHash,
     outbox::Origin,
-    store::{Change, DecidedOn, EMAIL_KEYS, ReservedAddress, TokenChange, TokenRecord},
+    store::{Change, DecidedOn, EMAIL_KEYS, ReservedKey, TokenChange, TokenRecord},
 };
 
 /// The new address and the password.
@@ -213,7 +213,7 @@ pub(super) fn undo_tokens(tokens: Vec<TokenRecord>, addresses: &Addresses) -> Ve
 
 /// The fields of an account whose address `email` somebody has just proved to be theirs.
 pub(super) fn address_fields(email: &str, addresses: &Addresses) -> Document {
-    let reserved: Vec<Document> = addresses.reserved.iter().map(ReservedAddress::document).collect();
+    let reserved: Vec<Document> = addresses.reserved.iter().map(ReservedKey::document).collect();
     doc! {
         "email": email,
         "emailKeys": addresses.keys(),

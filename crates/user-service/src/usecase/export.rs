@@ -12,7 +12,7 @@ use super::{Accounts, AuditLogEntry, Failure, audit_log};
 use crate::{
     domain::{Place, User, device},
     store::{
-        IdempotencyRecord, KnownNetwork, PendingEvent, ReservedAddress, SessionRow, TokenRecord, TotpRecord, TotpSetup,
+        IdempotencyRecord, KnownNetwork, PendingEvent, ReservedKey, SessionRow, TokenRecord, TotpRecord, TotpSetup,
         UndoTokenRecord, UsedLink, UserRecord,
     },
 };
@@ -27,6 +27,8 @@ pub struct PersonalData {
     pub email_keys: Vec<String>,
     /// The key by which user names are told apart.
     pub username_key: String,
+    /// Earlier usernames that are kept for a while.
+    pub reserved_usernames: Vec<ExportedKey>,
     /// Earlier addresses that are kept for a while.
     pub reserved: Vec<ExportedKey>,
     pub tokens: Vec<ExportedToken>,
@@ -126,7 +128,12 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         parked: _,
         // A secret's.
         password_hash: _,
+        // The key and those of the reserved ones, as the index has them.
+        username_keys: _,
+        // An account that can be signed in to is never unclaimed.
+        unclaimed: _,
         username_key,
+        reserved_usernames,
         email_keys,
         reserved,
         tokens,
@@ -146,6 +153,7 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         user: record.user(),
         email_keys: email_keys.clone(),
         username_key: username_key.clone(),
+        reserved_usernames: reserved_usernames.iter().map(reservation).collect(),
         reserved: reserved.iter().map(reservation).collect(),
         tokens: tokens.iter().map(token).chain(undo_tokens.iter().map(undo_token)).collect(),
         used_links: used_tokens.iter().map(used_link).collect(),
@@ -187,8 +195,8 @@ fn used_link(link: &UsedLink) -> ExportedUsedLink {
     ExportedUsedLink { purpose: purpose.as_str(), address_key: to.clone(), until: until.to_jiff() }
 }
 
-fn reservation(address: &ReservedAddress) -> ExportedKey {
-    let ReservedAddress { key, until } = address;
+fn reservation(reserved: &ReservedKey) -> ExportedKey {
+    let ReservedKey { key, until } = reserved;
     ExportedKey { key: key.clone(), until: until.to_jiff() }
 }
 

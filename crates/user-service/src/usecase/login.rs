@@ -138,11 +138,14 @@ async fn judge(
 }
 
 impl Accounts {
+    /// Returns the account with this identifier. One that was registered while registrations
+    /// were hidden, and never verified, counts as unknown: its password must not reveal it.
     async fn find(&self, identifier: &LoginIdentifier) -> Result<Option<UserRecord>, StoreError> {
-        match identifier {
+        let found = match identifier {
             LoginIdentifier::Email(key) => self.store.users.to_log_in_by_email_key(key).await,
             LoginIdentifier::Username(key) => self.store.users.to_log_in_by_username_key(key).await,
-        }
+        };
+        Ok(found?.filter(|user| !user.unclaimed))
     }
 
     /// What the right password gets: a session, or the question for the second factor.

@@ -13,6 +13,7 @@ mod expire_unverified;
 mod export;
 mod export_users;
 mod failure;
+mod hidden_registration;
 mod import_users;
 mod link_state;
 mod lock;
@@ -37,6 +38,7 @@ mod undo_change;
 mod undo_email_change;
 mod undo_link;
 mod unlock;
+mod username_claim;
 mod verify_email;
 mod who;
 
@@ -50,8 +52,9 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 pub use administration::{
-    ActError, FoundUsers, GrantRoleError, Granted, audit_log_of, delete_user, disable_user, enable_user, end_sessions,
-    find_user, find_users, grant_role,
+    AccountName, ActError, FoundUsers, GrantRoleError, Granted, RemoveSecondFactorError, audit_log_of, delete_user,
+    disable_user, enable_user, end_sessions, find_user, find_users, grant_role, remove_second_factor,
+    remove_second_factor_as_operator,
 };
 pub use audit_log::{AuditLogEntry, AuditPage, audit_log};
 pub use background::{Background, BackgroundQueue, RequestedMail};
@@ -76,7 +79,7 @@ pub use logout::logout;
 pub use new_password::Passwords;
 pub use profile::{ProfileChange, UpdateProfileError, edit_user, update_profile};
 pub use refresh::{RefreshError, refresh};
-pub use register::{RegisterError, Registration, register};
+pub use register::{RegisterError, Registered, Registration, register};
 pub use request_mail::request_mail;
 pub use reset_password::{ResetPasswordError, request_reset, reset_password};
 pub use second_factor::SecondFactorError;
@@ -138,6 +141,8 @@ pub struct Rules {
     pub reset_ttl: Duration,
     pub undo_ttl: Duration,
     pub require_verified_email: bool,
+    /// Whether a registration hides if its address has an account.
+    pub hidden_registration: bool,
     /// What authenticators show above the code.
     pub totp_issuer: String,
 }

@@ -4,18 +4,18 @@
 
 use std::sync::Arc;
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document};
 use serde_json::{Map, Value};
 
 use super::{
-    Accounts, Caller, DECISIONS, Failure, Next, administration::AdminWriteError, after, throttle::AccountWrite,
+    Accounts, Caller, DECISIONS, Failure, Next, administration::AdminWriteError, after, later, throttle::AccountWrite,
 };
 use crate::{
     domain::{
         AttributeRules, Attributes, DisplayName, Locale, Misfit, Roles, Timezone, User, UserStatus, Username, Writer,
     },
     outbox::{Origin, roles_changed},
-    store::{Change, USERNAME_KEY, UserRecord},
+    store::{Change, USERNAME_KEY, USERNAME_KEYS, UserRecord, username_fields},
 };
 use service_kit::mongo::StoreError;
 use uuid::Uuid;
@@ -127,14 +127,22 @@ impl Accounts {
         permits: impl Fn(i64) -> bool,
         origin: &Origin,
     ) -> Result<User, UpdateProfileError> {
+        let mut freed = false;
         for _ in 0..DECISIONS {
             if !permits(user.version) {
                 return Err(UpdateProfileError::PreconditionFailed);
             }
             let id = user.id.into();
+            let now = self.clock.now();
             let (mut set, changed) = differences(&user, change, &self.attributes, editor.writer())
                 .map_err(UpdateProfileError::InvalidAttributes)?;
-            let now = self.clock.now();
+            if let Some(username) = &change.username
+                && set.contains_key("username")
+                && !user.unclaimed
+            {
+                let until = later(now, self.rules.undo_ttl);
+                set.extend(username_fields(&user.usernames().changed(username.key(), until, now)));
+            }
             let mut events = Vec::new();
             if !changed.is_empty() {
                 events.push(self.outbox.profile_updated(id, changed, now, origin));
@@ -154,8 +162,18 @@ impl Accounts {
             let commit = match self.commit_as_admin(&user, admin_after, write).await {
                 Ok(commit) => commit,
                 Err(AdminWriteError::LastAdmin) => return Err(UpdateProfileError::LastAdmin),
-                Err(AdminWriteError::Store(StoreError::DuplicateKey { index })) if index == USERNAME_KEY => {
-                    return Err(UpdateProfileError::UsernameTaken);
+                Err(AdminWriteError::Store(StoreError::DuplicateKey { index }))
+                    if [USERNAME_KEY, USERNAME_KEYS].contains(&index.as_str()) =>
+                {
+                    let wanted = change.username.as_ref().filter(|_| !freed).map(Username::key);
+                    freed = match wanted {
+                        Some(key) => self.store.users.free_username(key, now).await?,
+                        None => false,
+                    };
+                    if !freed {
+                        return Err(UpdateProfileError::UsernameTaken);
+                    }
+                    continue;
                 }
                 Err(AdminWriteError::Store(error)) => return Err(error.into()),
             };
@@ -200,7 +218,7 @@ fn differences(
     if let Some(username) = &change.username
         && username.as_str() != user.username
     {
-        set.extend(doc! { "username": username.as_str(), "usernameKey": username.key() });
+        set.insert("username", username.as_str());
         changed.push("username".to_owned());
     }
     let texts = [

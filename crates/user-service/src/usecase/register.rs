@@ -19,7 +19,7 @@ use crate::{
     outbox::Origin,
     store::{
         EMAIL_KEYS, IDEMPOTENCY_KEY, IdempotencyRecord, SCHEMA_VERSION, SessionRule, TokenRecord, USERNAME_KEY,
-        UserRecord, binary,
+        USERNAME_KEYS, UserRecord, binary,
     },
 };
 use service_kit::{fail_point, mongo::StoreError};
@@ -59,7 +59,16 @@ impl From<StoreError> for RegisterError {
     }
 }
 
-/// Makes the account, or finds the one that the same request made before.
+/// What a registration came to.
+pub enum Registered {
+    /// The account.
+    Account(Box<User>),
+    /// Hidden registration: whether there is a new account is told to its mailbox alone.
+    VerificationPending,
+}
+
+/// Makes the account, or finds the one that the same request made before. Where
+/// registration is hidden, that is decided behind the answer.
 ///
 /// # Errors
 /// [`RegisterError`]; nothing was written, except after an unavailable store, where
@@ -68,14 +77,14 @@ pub async fn register(
     accounts: &Arc<Accounts>,
     registration: Registration,
     origin: Origin,
-) -> Result<User, RegisterError> {
+) -> Result<Registered, RegisterError> {
     accounts.uniqueness_is_decided()?;
     let begun = accounts.clock.now();
     let charged = accounts.throttle.registration(&registration.email, &origin).await?;
     let registered = judge_and_insert(accounts, registration, origin).await;
     match &registered {
         // The account was there already.
-        Ok(user) if user.created_at.as_millisecond() < begun.as_millisecond() => {
+        Ok(Registered::Account(user)) if user.created_at.as_millisecond() < begun.as_millisecond() => {
             accounts.throttle.no_mail(&charged).await;
         }
         Err(RegisterError::UsernameTaken | RegisterError::IdempotencyKeyReused) => {
@@ -93,7 +102,7 @@ async fn judge_and_insert(
     accounts: &Arc<Accounts>,
     mut registration: Registration,
     origin: Origin,
-) -> Result<User, RegisterError> {
+) -> Result<Registered, RegisterError> {
     let display_name = registration.display_name.as_ref().map(DisplayName::as_str);
     let own = [Some(registration.username.as_str()), Some(registration.email.as_str()), display_name];
     let own: Vec<&str> = own.into_iter().flatten().collect();
@@ -107,8 +116,15 @@ async fn judge_and_insert(
         }
     }
     let hash = accounts.hashes.hash(&registration.password).await.map_err(Failure::from)?;
+    if accounts.rules.hidden_registration {
+        return match accounts.queue_registration(&registration, &hash, origin).await? {
+            true => Ok(Registered::VerificationPending),
+            false => Err(RegisterError::UsernameTaken),
+        };
+    }
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.insert(registration, &hash, &origin).await }).await
+    let user = accounts.writes.to_the_end(async move { this.insert(registration, &hash, &origin).await }).await?;
+    Ok(Registered::Account(Box::new(user)))
 }
 
 impl Accounts {
@@ -118,7 +134,7 @@ impl Accounts {
         hash: &PasswordHash,
         origin: &Origin,
     ) -> Result<User, RegisterError> {
-        let (mut freed, mut again) = (false, false);
+        let (mut freed, mut name_freed, mut again) = (false, false, false);
         loop {
             let record = self.new_record(&registration, hash, origin);
             let index = match self.store.users.insert(&record).await {
@@ -143,7 +159,13 @@ impl Accounts {
                         return Err(RegisterError::EmailTaken);
                     }
                 }
-                USERNAME_KEY => return Err(RegisterError::UsernameTaken),
+                USERNAME_KEY | USERNAME_KEYS => {
+                    let key = registration.username.key();
+                    name_freed = !name_freed && self.store.users.free_username(key, self.clock.now()).await?;
+                    if !name_freed {
+                        return Err(RegisterError::UsernameTaken);
+                    }
+                }
                 // The holder of the key was deleted in between: the key is free.
                 IDEMPOTENCY_KEY if !again => again = true,
                 other => return Err(Failure::Internal(anyhow::anyhow!("a duplicate in index {other}")).into()),
@@ -221,7 +243,7 @@ impl Accounts {
         BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
     }
 
-    fn new_record(&self, registration: &Registration, hash: &PasswordHash, origin: &Origin) -> UserRecord {
+    pub(super) fn new_record(&self, registration: &Registration, hash: &PasswordHash, origin: &Origin) -> UserRecord {
         let now = self.clock.now();
         let id: Uuid = self.ids.v7(now);
         let token = OneTimeToken::generate();
@@ -233,6 +255,9 @@ impl Accounts {
             version: 1,
             username: registration.username.as_str().to_owned(),
             username_key: registration.username.key().to_owned(),
+            username_keys: vec![registration.username.key().to_owned()],
+            reserved_usernames: Vec::new(),
+            unclaimed: false,
             email: email.as_str().to_owned(),
             email_keys: vec![email.key().to_owned()],
             reserved: Vec::new(),

@@ -10,7 +10,7 @@ use events::{PasswordChangeReason, TotpDisabledBy, sealing::Purpose};
 use secrecy::SecretString;
 use service_kit::mongo::StoreError;
 
-use super::{Accounts, DECISIONS, Failure, Next, after, later, one_time_tokens::used_up};
+use super::{Accounts, DECISIONS, Failure, Next, after, later, one_time_tokens::used_up, username_claim::UsernameClaim};
 use crate::{
     domain::{Invalid, OneTimeToken, UserStatus},
     hashing::PasswordHash,
@@ -40,32 +40,22 @@ impl From<StoreError> for ResetPasswordError {
     }
 }
 
+/// Why a link that sets a new password is mailed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ResetOccasion {
+    /// A client asked for it.
+    Requested,
+    /// A client tried to register with the account's address.
+    RegistrationAttempted,
+}
+
 /// Sends a reset mail, if there is an active account with this current address. Run
 /// behind the answer, which says nothing.
 ///
 /// # Errors
 /// When the store is away: the request is lost, the person asks again.
 pub async fn request_reset(accounts: &Accounts, email_key: &str, origin: &Origin) -> Result<(), Failure> {
-    for _ in 0..DECISIONS {
-        let found = accounts.store.users.by_email_key(email_key).await?;
-        let Some(user) = found.filter(|user| user.status == UserStatus::Active) else { return Ok(()) };
-        let now = accounts.clock.now();
-        let token = OneTimeToken::generate();
-        let expires_at = later(now, accounts.rules.reset_ttl);
-        let event = accounts.outbox.reset_requested(&user.user(), &token, expires_at, now, origin);
-        let token = TokenRecord::new(token.digest(), Purpose::PasswordReset, email_key, expires_at);
-        let change = Change {
-            tokens: TokenChange::Add { token, keep: VALID_AT_ONCE },
-            events: vec![event],
-            ..Change::default()
-        };
-        let commit = accounts.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
-        if let Next::Done(written) = after(commit)? {
-            accounts.publish(&written);
-            return Ok(());
-        }
-    }
-    Err(Failure::unavailable("too many writers on one account"))
+    accounts.mail_reset(email_key, ResetOccasion::Requested, origin).await
 }
 
 /// Sets the new password and uses the token up. The password is judged before it is
@@ -94,26 +84,66 @@ pub async fn reset_password(
 }
 
 impl Accounts {
+    /// Mails a link that sets a new password, if there is an active account with this
+    /// current address.
+    pub(super) async fn mail_reset(
+        &self,
+        email_key: &str,
+        occasion: ResetOccasion,
+        origin: &Origin,
+    ) -> Result<(), Failure> {
+        for _ in 0..DECISIONS {
+            let found = self.store.users.by_email_key(email_key).await?;
+            let Some(user) = found.filter(|user| user.status == UserStatus::Active) else { return Ok(()) };
+            let now = self.clock.now();
+            let token = OneTimeToken::generate();
+            let expires_at = later(now, self.rules.reset_ttl);
+            let (recipient, outbox) = (user.user(), &self.outbox);
+            let event = match occasion {
+                ResetOccasion::Requested => outbox.reset_requested(&recipient, &token, expires_at, now, origin),
+                ResetOccasion::RegistrationAttempted => {
+                    outbox.registration_attempted(&recipient, &token, expires_at, now, origin)
+                }
+            };
+            let token = TokenRecord::new(token.digest(), Purpose::PasswordReset, email_key, expires_at);
+            let change = Change {
+                tokens: TokenChange::Add { token, keep: VALID_AT_ONCE },
+                events: vec![event],
+                ..Change::default()
+            };
+            let commit = self.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                return Ok(());
+            }
+        }
+        Err(Failure::unavailable("too many writers on one account"))
+    }
+
     async fn use_reset(
         &self,
         token: &OneTimeToken,
         new: &PasswordHash,
         origin: &Origin,
     ) -> Result<(), ResetPasswordError> {
+        let mut claim = UsernameClaim::default();
         for _ in 0..DECISIONS {
             let now = self.clock.now();
             let holder = self.holder_of(token, Purpose::PasswordReset, now).await?;
             let (record, token) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
             let user = record.user();
             let verified = (!user.email_verified).then(|| self.outbox.email_verified(&user, now, origin));
+            let claimed = claim.of(self, &record, now, origin)?;
             let changed = self.outbox.password_changed(&user, PasswordChangeReason::Reset, None, now, origin);
             // The first proof of the mailbox: a second factor was set up without one.
             let totp = if user.email_verified { TotpChange::None } else { TotpChange::Forget };
             let factor_goes = !user.email_verified && record.totp.is_some();
             let by = Some(TotpDisabledBy::Mailbox);
             let totp_disabled = factor_goes.then(|| self.outbox.totp_disabled(&user, by, now, origin));
+            let mut set = doc! { "passwordHash": new.expose(), "emailVerified": true };
+            set.extend(claimed.set);
             let change = Change {
-                set: doc! { "passwordHash": new.expose(), "emailVerified": true },
+                set,
                 tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
                 totp,
                 used_tokens: used_up(&record, &token, &[Purpose::EmailVerification, Purpose::PasswordReset], now),
@@ -121,10 +151,13 @@ impl Accounts {
                 // Who holds the mailbox gets in from there, also while the account is under attack.
                 seen_network: Some(self.throttle.seen(user.id, origin, now)),
                 beyond_bound: true,
-                events: verified.into_iter().chain([changed]).chain(totp_disabled).collect(),
+                events: verified.into_iter().chain([changed]).chain(totp_disabled).chain(claimed.event).collect(),
                 ..Change::default()
             };
-            let commit = self.store.users.commit(user.id, DecidedOn::Version(user.version), change).await?;
+            let commit = match self.store.users.commit(user.id, DecidedOn::Version(user.version), change).await {
+                Err(error) if claim.is_refused(self, &record, &error, now).await? => continue,
+                commit => commit?,
+            };
             if let Next::Done(written) = after(commit)? {
                 self.publish(&written);
                 self.forget_ended_sessions(&written).await;

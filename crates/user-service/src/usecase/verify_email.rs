@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Accounts, DECISIONS, Failure, Next, after, later, one_time_tokens::used_up};
+use super::{Accounts, DECISIONS, Failure, Next, after, later, one_time_tokens::used_up, username_claim::UsernameClaim};
 use crate::{
     domain::{OneTimeToken, UserStatus},
     outbox::Origin,
@@ -74,19 +74,26 @@ pub async fn request_verification(accounts: &Accounts, email_key: &str, origin: 
 
 impl Accounts {
     async fn use_verification(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), VerifyEmailError> {
+        let mut claim = UsernameClaim::default();
         for _ in 0..DECISIONS {
             let now = self.clock.now();
             let holder = self.holder_of(token, Purpose::EmailVerification, now).await?;
             let (user, token) = holder.ok_or(VerifyEmailError::TokenInvalid)?;
             let event = self.outbox.email_verified(&user.user(), now, origin);
+            let claimed = claim.of(self, &user, now, origin)?;
+            let mut set = doc! { "emailVerified": true };
+            set.extend(claimed.set);
             let change = Change {
-                set: doc! { "emailVerified": true },
+                set,
                 tokens: TokenChange::Drop(Purpose::EmailVerification),
                 used_tokens: used_up(&user, &token, &[Purpose::EmailVerification], now),
-                events: vec![event],
+                events: std::iter::once(event).chain(claimed.event).collect(),
                 ..Change::default()
             };
-            let commit = self.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
+            let commit = match self.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await {
+                Err(error) if claim.is_refused(self, &user, &error, now).await? => continue,
+                commit => commit?,
+            };
             if let Next::Done(written) = after(commit)? {
                 self.publish(&written);
                 return Ok(());

@@ -96,6 +96,7 @@ fn user(model: &Document, number: usize, id: uuid::Uuid) -> Document {
     user.insert("_id", Uuid::from(id));
     user.insert("username", name(number));
     user.insert("usernameKey", name(number));
+    user.insert("usernameKeys", [name(number)]);
     user.insert("email", address(number));
     user.insert("emailKeys", [address(number)]);
     user.insert("emailVerified", true);

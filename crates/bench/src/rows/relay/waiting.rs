@@ -83,6 +83,7 @@ impl Waiting {
         copy.insert("_id", Uuid::from(id));
         copy.insert("username", &name[..32]);
         copy.insert("usernameKey", &name);
+        copy.insert("usernameKeys", [name.as_str()]);
         copy.insert("email", &email);
         copy.insert("emailKeys", [email.as_str()]);
         Ok(copy)

@@ -1,7 +1,9 @@
-//! `users import|export`: all users at once, from and into a file of JSON lines.
+//! `users import|export|remove-second-factor`: all users at once, from and into a file of
+//! JSON lines; and what an operator does to one of them.
 
 mod export;
 mod import;
+mod remove_second_factor;
 mod report;
 
 use std::{io::IsTerminal as _, path::PathBuf};
@@ -12,7 +14,7 @@ use service_kit::mongo;
 
 use crate::{config::Config, store::Store};
 
-/// What can be done with all users at once.
+/// What can be done with users.
 #[derive(Subcommand)]
 pub(super) enum UsersCommand {
     /// Makes accounts of the lines of a file, each a JSON object (docs/ACCOUNTS.md)
@@ -51,6 +53,17 @@ pub(super) enum UsersCommand {
         #[arg(long)]
         without_hashes: bool,
     },
+    /// Turns an account's second factor off and ends its sessions
+    ///
+    /// For a user who has lost both device and recovery codes. The user gets a notice.
+    RemoveSecondFactor {
+        /// The account's current email address, or its id
+        #[arg(value_name = "EMAIL_OR_ID")]
+        account: String,
+        /// Why, in one line of at most 500 characters; the account's audit log keeps it
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 pub(super) async fn run(config: &Config, command: UsersCommand, json: bool) -> anyhow::Result<()> {
@@ -64,6 +77,9 @@ pub(super) async fn run(config: &Config, command: UsersCommand, json: bool) -> a
         }
         UsersCommand::Export { out, without_hashes } => {
             export::run(&store, out.as_deref(), !without_hashes, json).await
+        }
+        UsersCommand::RemoveSecondFactor { account, reason } => {
+            remove_second_factor::run(&store, &account, &reason, json).await
         }
     }
 }

@@ -8,4 +8,5 @@ pub(super) mod get_user;
 pub(super) mod list_users;
 pub(super) mod logout;
 pub(super) mod patch_user;
+pub(super) mod remove_second_factor;
 pub(super) mod unlock;

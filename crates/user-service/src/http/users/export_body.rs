@@ -34,6 +34,8 @@ pub(crate) struct ExportHead {
     email_keys: Vec<String>,
     /// The form of the user name by which it is told apart.
     username_key: String,
+    /// Earlier usernames that no other account gets yet.
+    reserved_usernames: Vec<KeyBody>,
     /// Earlier addresses that nobody else gets yet.
     reserved_addresses: Vec<KeyBody>,
     one_time_tokens: Vec<TokenBody>,
@@ -156,6 +158,7 @@ impl ExportHead {
             account: data.user.into(),
             email_keys: data.email_keys,
             username_key: data.username_key,
+            reserved_usernames: data.reserved_usernames.into_iter().map(KeyBody::from).collect(),
             reserved_addresses: data.reserved.into_iter().map(KeyBody::from).collect(),
             one_time_tokens: data.tokens.into_iter().map(TokenBody::from).collect(),
             used_links: data.used_links.into_iter().map(UsedLinkBody::from).collect(),

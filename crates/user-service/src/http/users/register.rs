@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -17,7 +17,7 @@ use crate::{
         request_context::RequestContext,
         validation::Validation,
     },
-    usecase::{self, Accounts, Registration},
+    usecase::{self, Accounts, Registered, Registration},
 };
 
 /// A new account.
@@ -43,12 +43,24 @@ pub(crate) struct Body {
     attributes: Option<Value>,
 }
 
+/// The answer of a service that hides which addresses have an account.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RegistrationPending)]
+pub(crate) struct PendingBody {
+    /// A mail to the address says what comes next.
+    #[schema(example = "verification-pending")]
+    status: &'static str,
+}
+
+const PENDING: PendingBody = PendingBody { status: "verification-pending" };
+
 /// Registers an account. The answer to the same request with the same
 /// `Idempotency-Key` is the same account.
 #[utoipa::path(post, path = "/api/users", tag = "account", operation_id = "register", request_body = Body,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters; honoured for 24 h")),
     responses(
         (status = 201, description = "The account", body = UserBody, headers(("Location" = String), ("ETag" = String))),
+        (status = 202, description = "`auth.registration = \"hidden\"`: whether the address is free or has an account", body = PendingBody),
         (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`email-taken`, `username-taken`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
@@ -63,11 +75,13 @@ pub(in crate::http) async fn post(
     JsonBody(body): JsonBody<Body>,
 ) -> Result<HttpResponse, Problem> {
     let registration = registration(&accounts, &request, body)?;
-    let user = usecase::register(&accounts.into_inner(), registration, context.origin()).await?;
-    Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, "/api/users/me"))
-        .insert_header(etag_header(user.version))
-        .json(UserBody::from(user)))
+    Ok(match usecase::register(&accounts.into_inner(), registration, context.origin()).await? {
+        Registered::Account(user) => HttpResponse::Created()
+            .insert_header((header::LOCATION, "/api/users/me"))
+            .insert_header(etag_header(user.version))
+            .json(UserBody::from(*user)),
+        Registered::VerificationPending => HttpResponse::Accepted().json(PENDING),
+    })
 }
 
 /// What can be told of the body at once and cheaply. The rules for passwords and attributes come after the limits.

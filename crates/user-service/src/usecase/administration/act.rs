@@ -19,6 +19,10 @@ pub enum ActError {
     PreconditionFailed,
     #[error("the last administrator")]
     LastAdmin,
+    #[error("the account has no second factor")]
+    NoSecondFactor,
+    #[error("an administrator's own second factor")]
+    OwnSecondFactor,
     #[error(transparent)]
     Failure(#[from] Failure),
 }

@@ -7,6 +7,7 @@ mod end_sessions;
 mod find_users;
 mod grant_role;
 mod last_admin;
+mod remove_second_factor;
 mod status;
 
 pub use act::ActError;
@@ -15,4 +16,7 @@ pub use end_sessions::end_sessions;
 pub use find_users::{FoundUsers, audit_log_of, find_user, find_users};
 pub use grant_role::{GrantRoleError, Granted, grant_role};
 pub(super) use last_admin::AdminWriteError;
+pub use remove_second_factor::{
+    AccountName, RemoveSecondFactorError, remove_second_factor, remove_second_factor_as_operator,
+};
 pub use status::{disable_user, enable_user};

@@ -73,6 +73,9 @@ impl Accounts {
             version: 1,
             username: username.as_str().to_owned(),
             username_key: username.key().to_owned(),
+            username_keys: vec![username.key().to_owned()],
+            reserved_usernames: Vec::new(),
+            unclaimed: false,
             email: email.as_str().to_owned(),
             email_keys: vec![email.key().to_owned()],
             reserved: Vec::new(),
@@ -106,7 +109,7 @@ impl Accounts {
             pending_events: Vec::new(),
             parked: None,
         };
-        let event = Outbox::imported(&self.ids, &record, self.welcome, now, &Origin::operator());
+        let event = Outbox::imported(&self.ids, &record.user(), self.welcome, now, &Origin::operator());
         record.pending_events = vec![event.pending(1)];
         Ok(record)
     }
@@ -259,6 +262,14 @@ mod tests {
         let data: Value = serde_json::from_str(&event.data).unwrap();
         assert_eq!(data["welcome"], false);
         assert_eq!(data["recipient"]["email"], "Ada@Example.org");
+        assert_eq!(data["recipient"]["displayName"], "Ada Lovelace");
+    }
+
+    #[test]
+    fn an_unverified_address_is_sent_no_name() {
+        let user = read(r#"{"username":"ada","email":"ada@example.org","displayName":"You won"}"#).unwrap();
+        let data: Value = serde_json::from_str(&user.pending_events[0].data).unwrap();
+        assert!(data["recipient"].get("displayName").is_none_or(Value::is_null), "{data}");
     }
 
     #[test]

@@ -82,8 +82,8 @@ pub(super) async fn decide(
         if left.is_empty() {
             break;
         }
-        // An address that was kept for somebody's undo is free once its time is over.
-        with_patience(|| importer.store.users.free_addresses(now)).await?;
+        // An address or username that was kept for its owner is free once its time is over.
+        with_patience(|| importer.store.users.free_reservations(now)).await?;
         let doubtful: Vec<&UserRecord> = left.iter().map(|at| &users[*at]).collect();
         let held = Held::by(with_patience(|| importer.store.bulk.holders(&doubtful)).await?);
         left.retain(|at| match held.judge(&accounts, lines[*at], &users[*at]) {
@@ -154,6 +154,7 @@ impl Held {
         for holder in holders {
             held.ids.insert(holder.id.into(), holder.clone());
             held.emails.extend(holder.email_keys.iter().map(|key| (key.clone(), holder.clone())));
+            held.names.extend(holder.username_keys.iter().map(|key| (key.clone(), holder.clone())));
             held.names.insert(holder.username_key.clone(), holder);
         }
         held

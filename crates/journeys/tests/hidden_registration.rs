@@ -1,0 +1,361 @@
+//! Registration that does not tell whether an address has an account
+//! (`auth.registration = "hidden"`): everything that a client can do, for a free and for a
+//! taken address side by side; the mails of both; and the later life of the account.
+
+use std::collections::BTreeMap;
+
+use bson::{Document, doc};
+use reqwest::Method;
+use serde_json::{Value, json};
+use test_support::{Answer, Api, DEADLINE, Person, Service, ServiceSpec, Stack, World, eventually, remember_secret};
+
+const ATTEMPTED: &str = "You already have an account at ";
+/// What an attacker wants to have mailed.
+const BAIT: &str = "You won 8755 EUR";
+
+/// Cheap hashes, networks played by `X-Forwarded-For`, limits that count and do not hold.
+fn hidden(world: &World) -> ServiceSpec {
+    let spec = world.user_service().set("AUTH__REGISTRATION", "hidden").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
+    let spec = spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1");
+    let limits = ["LOGIN_FREE_FAILURES", "ACCOUNT_FREE_FAILURES", "MAILS_PER_ADDRESS"];
+    let spec = limits.iter().fold(spec, |spec, limit| spec.set(&format!("LIMITS__{limit}"), "1000"));
+    spec.set("LIMITS__ENABLED", "true")
+}
+
+async fn start(world: &World) -> (Service, Service, Api) {
+    let users = hidden(world);
+    let links = users.base_url();
+    let (users, emails) = tokio::join!(users.start(), world.email_service().set("MAIL__LINK_BASE_URL", links).start());
+    let api = users.api();
+    (users, emails, api)
+}
+
+async fn register(api: &Api, person: &Person) {
+    let answer = api.register(person).await.expect(202);
+    assert_eq!(answer.json(), json!({ "status": "verification-pending" }));
+}
+
+async fn password_login(api: &Api, identifier: &str, password: &str) -> Answer {
+    api.post("/api/auth/login", &json!({ "identifier": identifier, "password": password })).await
+}
+
+/// Waits for the mail with such a subject, and returns the token of its link.
+async fn mailed_token(world: &World, email: &str, subject: &str, page: &str) -> String {
+    let mailbox = world.mailbox(email);
+    eventually(DEADLINE, &format!("the mail {subject:?}"), async || {
+        let mails = mailbox.mails().await;
+        mails.iter().find(|mail| mail.subject.starts_with(subject)).map(|mail| mail.token(page))
+    })
+    .await
+}
+
+async fn verify(world: &World, api: &Api, person: &Person) {
+    let token = mailed_token(world, &person.email, "Welcome to ", "/verify-email").await;
+    let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
+}
+
+async fn username_of(api: &Api, person: &Person) -> String {
+    let me = api.with_token(&api.login(person).await.access);
+    me.get("/api/users/me").await.expect(200).string("username")
+}
+
+async fn user_document(world: &World, email: &str) -> Option<Document> {
+    let users = world.user_database().await.collection::<Document>("users");
+    users.find_one(doc! { "email": email }).await.expect("users can be read")
+}
+
+async fn until_registered(world: &World, person: &Person) -> Document {
+    eventually(DEADLINE, "the account", async || user_document(world, &person.email).await).await
+}
+
+/// Everything of an answer but what is another at each request: the request's id, the
+/// date, and the seconds in which a limit forgets.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    what: &'static str,
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+fn said(what: &'static str, answer: &Answer, person: &Person) -> Said {
+    let changing = ["date", "x-request-id", "traceparent"];
+    let headers = answer.headers.iter().filter(|(name, _)| !changing.contains(&name.as_str())).map(|(name, value)| {
+        let value = value.to_str().unwrap_or_default();
+        let value = if name == "ratelimit" { value.rsplit_once(";t=").map_or(value, |(rest, _)| rest) } else { value };
+        (name.as_str().to_owned(), value.to_owned())
+    });
+    // Problems repeat the request's id.
+    let body = answer.text.replace(&answer.header("x-request-id"), "REQUEST");
+    let body = body.replace(&person.email, "EMAIL").replace(&person.username, "USERNAME");
+    Said { what, status: answer.status, headers: headers.collect(), body }
+}
+
+/// One client from one network, who knows nothing but what it sends.
+struct Client<'a> {
+    api: &'a Api,
+    network: &'a str,
+    person: Person,
+    said: Vec<Said>,
+}
+
+impl Client<'_> {
+    async fn ask(&mut self, what: &'static str, path: &str, body: &Value, key: Option<&str>) {
+        let request = self.api.request(Method::POST, path).header("x-forwarded-for", self.network).json(body);
+        let request = match key {
+            Some(key) => request.header("idempotency-key", key),
+            None => request,
+        };
+        let answer = self.api.send(request).await;
+        self.said.push(said(what, &answer, &self.person));
+    }
+
+    /// All that a client can try with an address that it does not have. `other` is a
+    /// further address.
+    async fn try_everything(mut self, other: &str) -> Vec<Said> {
+        let person = self.person.clone();
+        let mut registration = person.registration();
+        registration["displayName"] = json!(BAIT);
+        let (users, login, key) = ("/api/users", "/api/auth/login", format!("key-of-{}", self.network));
+        let credentials = |identifier: &str| json!({ "identifier": identifier, "password": person.password });
+        let address = json!({ "email": person.email });
+        self.ask("register", users, &registration, None).await;
+        self.ask("log in at once", login, &credentials(&person.email), None).await;
+        self.ask("register again", users, &registration, None).await;
+        self.ask("register with a key", users, &registration, Some(&key)).await;
+        self.ask("repeat it", users, &registration, Some(&key)).await;
+        self.ask("log in by address", login, &credentials(&person.email), None).await;
+        self.ask("log in by username", login, &credentials(&person.username), None).await;
+        self.ask(
+            "log in by a wrong password",
+            login,
+            &json!({ "identifier": person.email, "password": "wrong" }),
+            None,
+        )
+        .await;
+        let same_name = json!({ "username": person.username, "email": other, "password": person.password });
+        self.ask("is the username free", users, &same_name, None).await;
+        let mut same_address = registration.clone();
+        same_address["username"] = json!(format!("x{}", &person.username[1..]));
+        self.ask("register another username", users, &same_address, None).await;
+        self.ask("reset", "/api/auth/password-reset", &address, None).await;
+        self.ask("resend", "/api/auth/email-verification/resend", &address, None).await;
+        let weak = json!({ "username": person.username, "email": person.email, "password": "password" });
+        self.ask("register with a weak password", users, &weak, None).await;
+        self.ask("log in once more", login, &credentials(&person.email), None).await;
+        self.said
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_client_does_a_free_and_a_taken_address_are_answered_alike() {
+    let world = World::new(&Stack::from_env(), "hidden").await;
+    let (mut users, _emails, api) = start(&world).await;
+    let (owner, never) = (world.person("owner"), world.person("never"));
+    for person in [&owner, &never] {
+        register(&api, person).await;
+        until_registered(&world, person).await;
+    }
+    verify(&world, &api, &owner).await;
+    let own_session = api.with_token(&api.login(&owner).await.access);
+
+    // A free address, that of an account, and that of one that was never verified; each
+    // with a username that is free, from a network of its own.
+    let mut answers = Vec::new();
+    for (network, name, email) in [
+        ("198.51.100.1", "clienta", world.address("fresh")),
+        ("198.51.101.1", "clientb", owner.email.clone()),
+        ("198.51.102.1", "clientc", never.email.clone()),
+    ] {
+        let person = Person { email, ..world.person(name) };
+        let other = world.address(&format!("other-{name}"));
+        let client = Client { api: &api, network, person, said: Vec::new() };
+        answers.push(client.try_everything(&other).await);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0], answers[2]);
+    let statuses: Vec<u16> = answers[0].iter().map(|said| said.status).collect();
+    assert_eq!(statuses, [202, 401, 202, 202, 202, 401, 401, 401, 202, 202, 202, 202, 422, 401]);
+    assert_eq!(answers[0][0].headers.get("cache-control").map(String::as_str), Some("no-store"));
+    assert!(!answers[0][0].headers.contains_key("etag") && !answers[0][0].headers.contains_key("location"));
+
+    // A username of an account is taken, whatever the address.
+    for email in [world.address("unknown"), never.email.clone(), world.address("elsewhere")] {
+        let body = json!({ "username": owner.username, "email": email, "password": owner.password });
+        let _ = api.post("/api/users", &body).await.expect_problem(409, "username-taken");
+    }
+
+    // To the owner nothing has happened.
+    let _ = own_session.get("/api/users/me").await.expect(200);
+    api.login(&owner).await;
+    let attempted = world.topic_reader().read_type("user.registration_attempted.v1", 1).await;
+    assert!(attempted.iter().all(|record| !record.contains(BAIT.as_bytes())));
+    let told: Vec<Value> = attempted.iter().map(|record| record.json()["recipient"]["email"].clone()).collect();
+    assert!(told.contains(&json!(owner.email)) && told.contains(&json!(never.email)), "{told:?}");
+    assert_eq!(users.terminate().await.code(), Some(0));
+}
+
+/// The newcomer gets on, the owner is told and can reset; nothing that a client chose is in
+/// either mail.
+#[tokio::test]
+#[ignore = "needs the mail of user.registration_attempted.v1"]
+async fn only_the_mailboxes_tell_a_free_address_from_a_taken_one() {
+    let world = World::new(&Stack::from_env(), "hiddenmails").await;
+    let (_users, _emails, api) = start(&world).await;
+    let owner = world.person("owner");
+    register(&api, &owner).await;
+    verify(&world, &api, &owner).await;
+    let fresh = world.address("fresh");
+    for email in [&fresh, &owner.email] {
+        let client = Person { email: email.clone(), ..world.person("client") };
+        let mut registration = client.registration();
+        registration["displayName"] = json!(BAIT);
+        let _ = api.post("/api/users", &registration).await.expect(202);
+    }
+    assert!(!mailed_token(&world, &fresh, "Welcome to ", "/verify-email").await.is_empty());
+    assert!(!mailed_token(&world, &owner.email, ATTEMPTED, "/reset-password").await.is_empty());
+    for mail in [world.mailbox(&fresh).mails().await, world.mailbox(&owner.email).mails().await].concat() {
+        assert!(!mail.raw.contains("8755") && !mail.text.contains("client-"), "{}", mail.raw);
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_signed_in_to_and_has_its_username_once_its_address_is_verified() {
+    let world = World::new(&Stack::from_env(), "hiddenlife").await;
+    let (_users, _emails, api) = start(&world).await;
+    let ada = world.person("ada");
+    register(&api, &ada).await;
+    let stored = until_registered(&world, &ada).await;
+    assert_eq!(stored.get_str("username").ok(), Some(ada.username.as_str()));
+    assert!(!stored.contains_key("usernameKeys"), "{stored}");
+    for identifier in [&ada.email, &ada.username] {
+        let _ = password_login(&api, identifier, &ada.password).await.expect_problem(401, "invalid-credentials");
+    }
+    verify(&world, &api, &ada).await;
+    for identifier in [&ada.email, &ada.username] {
+        let _ = password_login(&api, identifier, &ada.password).await.expect(200);
+    }
+    assert_eq!(username_of(&api, &ada).await, ada.username);
+    let stored = user_document(&world, &ada.email).await.expect("the account is there");
+    assert!(!stored.contains_key("unclaimed") && stored.contains_key("usernameKeys"), "{stored}");
+    let registered = world.topic_reader().read_type("user.registered.v1", 1).await.remove(0);
+    assert_eq!(registered.json()["username"], ada.username);
+    let eve = Person { username: ada.username.clone(), ..world.person("eve") };
+    let _ = api.register(&eve).await.expect_problem(409, "username-taken");
+}
+
+#[tokio::test]
+async fn a_username_that_was_taken_meanwhile_gets_a_number_at_the_verification() {
+    let world = World::new(&Stack::from_env(), "hiddenname").await;
+    let (_users, _emails, api) = start(&world).await;
+    let ada = world.person("ada");
+    let eve = Person { username: ada.username.clone(), ..world.person("eve") };
+    let zoe = Person { username: ada.username.clone(), ..world.person("zoe") };
+    for person in [&ada, &eve, &zoe] {
+        register(&api, person).await;
+        until_registered(&world, person).await;
+    }
+    verify(&world, &api, &eve).await;
+    verify(&world, &api, &ada).await;
+    assert_eq!(username_of(&api, &eve).await, eve.username);
+    let variant = username_of(&api, &ada).await;
+    let is_a_variant = |variant: &str| {
+        let number = variant.rsplit_once('-').map(|(_, number)| number.to_owned()).unwrap_or_default();
+        number.len() == 4 && number.bytes().all(|digit| digit.is_ascii_digit()) && variant.chars().count() <= 32
+    };
+    assert!(is_a_variant(&variant) && variant != ada.username, "{variant}");
+    let _ = password_login(&api, &variant, &ada.password).await.expect(200);
+    let changed = world.topic_reader().read_type("user.profile_updated.v1", 1).await.remove(0);
+    assert_eq!(changed.json()["changed"], json!(["username"]));
+    // A reset is a first proof as well.
+    let reset = json!({ "email": zoe.email });
+    let _ = api.post("/api/auth/password-reset", &reset).await.expect(202);
+    let token = mailed_token(&world, &zoe.email, "Reset your password", "/reset-password").await;
+    let zoe = Person { password: format!("{} renewed", zoe.password), ..zoe };
+    remember_secret("password", &zoe.password);
+    let body = json!({ "token": token, "newPassword": zoe.password });
+    let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
+    let other = username_of(&api, &zoe).await;
+    assert!(is_a_variant(&other) && other != variant, "{other}");
+}
+
+#[tokio::test]
+#[ignore = "needs the mail of user.registration_attempted.v1"]
+async fn who_registers_an_address_first_does_not_keep_its_owner_out() {
+    let world = World::new(&Stack::from_env(), "hiddenfirst").await;
+    let (_users, _emails, api) = start(&world).await;
+    let owner = world.person("owner");
+    let attacker = Person { email: owner.email.clone(), ..world.person("attacker") };
+    register(&api, &attacker).await;
+    until_registered(&world, &attacker).await;
+    register(&api, &owner).await;
+    let token = mailed_token(&world, &owner.email, ATTEMPTED, "/reset-password").await;
+    let body = json!({ "token": token, "newPassword": owner.password });
+    let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
+    api.login(&owner).await;
+    let _ = password_login(&api, &owner.email, &attacker.password).await.expect_problem(401, "invalid-credentials");
+    let users = world.user_database().await.collection::<Document>("users");
+    assert_eq!(users.count_documents(doc! {}).await.expect("users can be counted"), 1);
+}
+
+#[tokio::test]
+async fn the_same_request_sent_again_makes_one_account_and_one_mail() {
+    let world = World::new(&Stack::from_env(), "hiddenkey").await;
+    let (_users, _emails, api) = start(&world).await;
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let send = async |person: &Person| {
+        let request = api.request(Method::POST, "/api/users").header("idempotency-key", "one-key");
+        let _ = api.send(request.json(&person.registration())).await.expect(202);
+    };
+    for _ in 0..3 {
+        send(&ada).await;
+    }
+    // Of another request the key is another one, or none.
+    send(&eve).await;
+    until_registered(&world, &ada).await;
+    until_registered(&world, &eve).await;
+    verify(&world, &api, &ada).await;
+    // Though the account has the username by now.
+    send(&ada).await;
+    verify(&world, &api, &eve).await;
+    // They are decided in the order in which they were answered.
+    let zoe = world.person("zoe");
+    register(&api, &zoe).await;
+    until_registered(&world, &zoe).await;
+    let stored = user_document(&world, &ada.email).await.expect("the account is there");
+    assert!(stored.get_array("tokens").is_ok_and(Vec::is_empty), "a link was mailed: {stored}");
+}
+
+#[tokio::test]
+async fn what_was_registered_in_hiding_stays_shut_when_registration_is_open_again() {
+    let world = World::new(&Stack::from_env(), "hiddenopen").await;
+    let (mut users, _emails, api) = start(&world).await;
+    let ada = world.person("ada");
+    register(&api, &ada).await;
+    until_registered(&world, &ada).await;
+    assert_eq!(users.terminate().await.code(), Some(0));
+    users.restart_with(|spec| spec.set("AUTH__REGISTRATION", "open")).await;
+    let _ = password_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
+    let _ = api.register(&ada).await.expect_problem(409, "email-taken");
+    // Its username is not taken; whoever gets it keeps it.
+    let eve = Person { username: ada.username.clone(), ..world.person("eve") };
+    let _ = api.register(&eve).await.expect(201);
+    verify(&world, &api, &ada).await;
+    assert_ne!(username_of(&api, &ada).await, ada.username);
+    assert_eq!(username_of(&api, &eve).await, eve.username);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_decided_before_the_service_ends() {
+    const PEOPLE: usize = 12;
+    let world = World::new(&Stack::from_env(), "hiddendrain").await;
+    let mut users = hidden(&world).fail_points("register.before_settle=sleep(100)").start().await;
+    let api = users.api();
+    for n in 0..PEOPLE {
+        register(&api, &world.person(&format!("person{n:02}"))).await;
+    }
+    assert_eq!(users.terminate().await.code(), Some(0));
+    let stored = world.user_database().await.collection::<Document>("users");
+    let count = stored.count_documents(doc! {}).await.expect("users can be counted");
+    assert_eq!(count, u64::try_from(PEOPLE).expect("a small number"));
+}

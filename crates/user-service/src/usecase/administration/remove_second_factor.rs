@@ -1,0 +1,120 @@
+//! Turning an account's second factor off without its codes: what the support can do for
+//! a user who has lost device and recovery codes, or who did not turn it on. By an
+//! administrator through the API, by an operator on the command line, always with a
+//! reason, which the audit log keeps.
+//!
+//! All sessions end. After a lost device that costs the user one login; after a takeover
+//! it is what is wanted, and the two cannot be told apart here.
+
+use std::sync::Arc;
+
+use events::{SessionsEndedReason, TotpDisabledBy};
+use jiff::Timestamp;
+use service_kit::{Clock, Ids, mongo::StoreError};
+use uuid::Uuid;
+
+use super::{ActError, act::Decision};
+use crate::{
+    domain::{Email, Reason},
+    outbox::{Origin, sessions_ended, totp_disabled},
+    store::{Change, DecidedOn, Store, TotpChange, UserRecord},
+    usecase::{Accounts, DECISIONS, Failure, Next, after},
+};
+
+/// Which account an operator names.
+#[derive(Debug, Clone)]
+pub enum AccountName {
+    Id(Uuid),
+    /// The current email address.
+    Email(Email),
+}
+
+/// Why the operator's command removed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveSecondFactorError {
+    #[error("there is no such account")]
+    NotFound,
+    #[error("the account has no second factor")]
+    NoSecondFactor,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for RemoveSecondFactorError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Turns the second factor of another account off, by the administrator `admin`.
+///
+/// # Errors
+/// [`ActError`]; nothing was changed, except after an unavailable store.
+pub async fn remove_second_factor(
+    accounts: &Arc<Accounts>,
+    id: Uuid,
+    admin: Uuid,
+    reason: &Reason,
+    origin: Origin,
+) -> Result<(), ActError> {
+    if id == admin {
+        // Their own needs the password and a code, so that a stolen session is not enough.
+        return Err(ActError::OwnSecondFactor);
+    }
+    let this = Arc::clone(accounts);
+    let origin = origin.by_admin(admin).because(reason);
+    let act = async move {
+        let decide = |user: &UserRecord| {
+            if user.totp.is_none() {
+                return Err(ActError::NoSecondFactor);
+            }
+            let change = removal(user, TotpDisabledBy::Admin, &this.ids, this.clock.now(), &origin);
+            Ok(Some(Decision { change, admin_after: user.is_admin() }))
+        };
+        this.act(id, decide).await
+    };
+    accounts.writes.to_the_end(act).await
+}
+
+/// Turns the second factor of an account off, by an operator. Works on the store alone; a
+/// running service publishes the events. Returns the account's id.
+///
+/// # Errors
+/// [`RemoveSecondFactorError`]. After an unavailable store it may have been removed:
+/// repeat it.
+pub async fn remove_second_factor_as_operator(
+    store: &Store,
+    clock: &Clock,
+    ids: &Ids,
+    account: &AccountName,
+    reason: &Reason,
+) -> Result<Uuid, RemoveSecondFactorError> {
+    let origin = Origin::operator().because(reason);
+    for _ in 0..DECISIONS {
+        let found = match account {
+            AccountName::Id(id) => store.users.by_id(*id).await?,
+            AccountName::Email(email) => store.users.by_email_key(email.key()).await?,
+        };
+        let user = found.ok_or(RemoveSecondFactorError::NotFound)?;
+        if user.totp.is_none() {
+            return Err(RemoveSecondFactorError::NoSecondFactor);
+        }
+        let change = removal(&user, TotpDisabledBy::Operator, ids, clock.now(), &origin);
+        let commit = store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
+        if let Next::Done(written) = after(commit)? {
+            // Rows of ended sessions that stay here expire by themselves.
+            let _ = store.sessions.forget_ended(written.id.into(), written.sessions).await;
+            return Ok(user.id.into());
+        }
+    }
+    Err(Failure::unavailable("too many writers on one account").into())
+}
+
+fn removal(user: &UserRecord, by: TotpDisabledBy, ids: &Ids, now: Timestamp, origin: &Origin) -> Change {
+    let events = vec![
+        totp_disabled(ids, &user.user(), Some(by), now, origin),
+        sessions_ended(ids, user.id.into(), SessionsEndedReason::Admin, now, origin),
+    ];
+    // What is turned on after that is a new one, with an undo link.
+    Change { totp: TotpChange::Forget, end_sessions: Some(None), beyond_bound: true, events, ..Change::default() }
+}
