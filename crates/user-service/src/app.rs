@@ -98,6 +98,7 @@ impl Application {
                     idle: auth.session_idle,
                     max: auth.session_max,
                     grace: auth.refresh_grace,
+                    retry: auth.refresh_retry,
                 },
                 verification_ttl: auth.verification_ttl,
                 reset_ttl: auth.reset_ttl,
@@ -226,7 +227,7 @@ fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
 /// The rules for new passwords; opens and checks the list of breached ones.
 fn password_rules(config: &Config) -> anyhow::Result<Passwords> {
     let auth = &config.auth;
-    let policy = PasswordPolicy::new(auth.password_min_length, &[auth.issuer_host(), &auth.totp_issuer()]);
+    let policy = PasswordPolicy::new(auth.password_min_length, &[&auth.issuer_host(), &auth.totp_issuer()]);
     let open = |path: &PathBuf| {
         BreachedPasswords::open(path).with_context(|| format!("auth.breached_passwords_file {}", path.display()))
     };
@@ -281,7 +282,7 @@ fn api_server(
     let scope = web::Data::new(scope);
     let origins = allowed_origins(config)?;
     let http = &config.http;
-    let (host, port, request_timeout) = (http.host.as_str(), http.port, http.request_timeout);
+    let (host, port, request_timeout, docs) = (http.host.as_str(), http.port, http.request_timeout, http.docs);
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let connections = http_server::most_connections(http.max_connections);
     let answers = BoundedAnswers::default();
@@ -296,7 +297,7 @@ fn api_server(
             .wrap(from_fn(http::rate_limit_headers))
             .wrap(from_fn(http::request_context))
             .wrap(from_fn(move |request, next| http_server::guard_body(request_timeout, request, next)))
-            .configure(http::configure)
+            .configure(|config| http::configure(config, docs))
     })
     .workers(workers)
     // Of each worker.

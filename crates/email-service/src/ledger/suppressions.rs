@@ -114,6 +114,7 @@ impl Suppressions {
 /// One key for all ways to write an address that reach the same mailbox in practice: lower
 /// case, the domain as A-label.
 fn key(address: &str) -> String {
+    let address = address.trim();
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let domain = match url::Host::parse(domain) {
         Ok(host) => host.to_string(),
@@ -129,6 +130,7 @@ mod tests {
     #[test]
     fn spellings_of_one_mailbox_share_a_key() {
         assert_eq!(key("Ada@Example.COM"), "ada@example.com");
+        assert_eq!(key(" ada@example.com\n"), "ada@example.com");
         assert_eq!(key("ada@bücher.example"), key("ada@xn--bcher-kva.example"));
         assert_eq!(key("\"a@b\"@example.com"), "\"a@b\"@example.com");
         assert_ne!(key("ada+x@example.com"), key("ada@example.com"));
