@@ -48,6 +48,8 @@ RUN mkdir -p /files/etc/ssl/certs /keys \
 FROM scratch AS runtime
 COPY --from=files /files /
 COPY --from=files --chown=65532:65532 /keys /keys
+# Where the program is, so that `docker exec CONTAINER user-service …` finds it by its name.
+ENV PATH=/
 USER 65532:65532
 STOPSIGNAL SIGTERM
 

@@ -252,6 +252,10 @@ async fn accounts_are_listed_and_searched() {
         ("cursor=x", "cursor"),
         (&format!("query=grace&cursor={cursor}"), "cursor"),
         (&too_long, "query"),
+        // What begins every key because it folds to nothing finds nobody, and not everybody.
+        ("query=%E2%80%AE", "query"),
+        ("query=%20", "query"),
+        ("query=%C2%AD%E2%80%8B&status=active", "query"),
         ("page=2", "page"),
         ("query=a&query=b", "query"),
     ] {
@@ -259,6 +263,49 @@ async fn accounts_are_listed_and_searched() {
         let refused = refused.expect_problem(422, "validation-failed");
         assert_eq!(refused.json()["errors"][0]["parameter"], parameter, "{query}: {}", refused.text);
     }
+}
+
+#[tokio::test]
+async fn blanks_around_a_text_are_dropped_at_every_door() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "blanks").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let root = admin(&world, &service, "root").await;
+    let mut body = world.person("ada").registration();
+    let password = body["password"].clone();
+    for (member, text) in [("username", " ada-one\t"), ("locale", " de-CH\n"), ("displayName", " Ada ")] {
+        body[member] = json!(text);
+    }
+    let user = api.post("/api/users", &body).await.expect(201).json();
+    assert_eq!(
+        (&user["username"], &user["locale"], &user["displayName"]),
+        (&json!("ada-one"), &json!("de-CH"), &json!("Ada"))
+    );
+    body["email"] = json!(world.address("other"));
+    let _ = api.post("/api/users", &body).await.expect_problem(409, "username-taken");
+
+    let login = json!({ "identifier": "\u{3000}ADA-one ", "password": password });
+    let me = api.with_token(&api.post("/api/auth/login", &login).await.expect(200).string("accessToken"));
+    let patch = json!({ "username": "ada-two ", "locale": "\tfr", "timezone": " Europe/Berlin " });
+    let user = me.patch("/api/users/me", &patch).await.expect(200).json();
+    assert_eq!(
+        (&user["username"], &user["locale"], &user["timezone"]),
+        (&json!("ada-two"), &json!("fr"), &json!("Europe/Berlin"))
+    );
+    let id = user["id"].as_str().expect("an id");
+    let patch = json!({ "username": "\nada-three", "timezone": "utc " });
+    let user = root.api.patch(&Admin::path(id, ""), &patch).await.expect(200).json();
+    assert_eq!((&user["username"], &user["timezone"]), (&json!("ada-three"), &json!("UTC")));
+    let too_short = me.patch("/api/users/me", &json!({ "username": "  a  " })).await;
+    assert_eq!(too_short.expect_problem(422, "validation-failed").json()["errors"][0]["code"], "too-short");
+    let big = r#"{"attributes":{"n":18446744073709551616}}"#;
+    let request = root.api.request(Method::PATCH, &Admin::path(id, "")).header("content-type", "application/json");
+    let refused = root.api.send(request.body(big)).await.expect_problem(422, "validation-failed").json();
+    assert_eq!(
+        (&refused["errors"][0]["pointer"], &refused["errors"][0]["code"]),
+        (&json!("#/attributes/n"), &json!("out-of-range"))
+    );
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ const BODIES: &[(&str, &str)] = &[
     ("POST", "/api/auth/undo"),
     ("PATCH", "/api/users/me"),
     ("DELETE", "/api/users/me"),
+    ("POST", "/api/users/me/delete"),
     ("PUT", "/api/users/me/password"),
     ("PUT", "/api/users/me/email"),
     ("POST", "/api/auth/password-reset"),
@@ -37,6 +38,7 @@ const BODIES: &[(&str, &str)] = &[
     ("POST", "/api/users/me/totp"),
     ("POST", "/api/users/me/totp/confirm"),
     ("DELETE", "/api/users/me/totp"),
+    ("POST", "/api/users/me/totp/remove"),
     ("POST", "/api/users/me/totp/recovery-codes"),
 ];
 
@@ -140,6 +142,7 @@ impl Table {
             ("POST", "/api/users/me/totp", &["#/password"]),
             ("POST", "/api/users/me/totp/confirm", &["#/code"]),
             ("DELETE", "/api/users/me/totp", &["#/password", "#/code"]),
+            ("POST", "/api/users/me/totp/remove", &["#/password", "#/code"]),
             ("POST", "/api/users/me/totp/recovery-codes", &["#/password", "#/code"]),
             ("POST", "/api/auth/refresh", &["#/refreshToken"]),
             ("POST", "/api/auth/logout", &["#/refreshToken"]),
@@ -148,6 +151,7 @@ impl Table {
             ("POST", "/api/auth/email-verification/disown", &["#/token"]),
             ("POST", "/api/auth/undo", &["#/token"]),
             ("DELETE", "/api/users/me", &["#/password"]),
+            ("POST", "/api/users/me/delete", &["#/password"]),
             ("PUT", "/api/users/me/password", &["#/currentPassword", "#/newPassword"]),
             ("PUT", "/api/users/me/email", &["#/newEmail", "#/password"]),
             ("POST", "/api/auth/password-reset", &["#/email"]),
@@ -167,6 +171,21 @@ impl Table {
             self.invalid(method, path, &json!({ "unknown": 1 }), &missing);
             for body in [json!([]), json!("x"), json!(null), json!(1)] {
                 self.invalid(method, path, &body, &[("#", "wrong-type")]);
+            }
+        }
+    }
+
+    /// In the text of a body: a JSON value of this program could not hold them.
+    fn numbers_that_would_be_read_as_others(&mut self) {
+        let digits = "1".repeat(400);
+        for number in ["18446744073709551616", "-9223372036854775809", &digits, "1e400", "1e-400"] {
+            let attributes = format!("{{\"a\":{{\"b\":[0,{number}]}}}}");
+            let body = self.registration(&json!({ "attributes": "HERE" })).to_string().replace("\"HERE\"", &attributes);
+            let patch = format!("{{\"attributes\":{attributes}}}");
+            for (method, path, body) in [("POST", "/api/users", body), ("PATCH", "/api/users/me", patch)] {
+                let request = self.raw(method, path, body);
+                let mistakes = [("#/attributes/a/b/1", "out-of-range")];
+                self.invalid_request(format!("{number:.30}: {method} {path}"), request, &mistakes);
             }
         }
     }
@@ -302,8 +321,10 @@ impl Table {
             self.add(format!("login as {identifier:?}"), request, 401, "invalid-credentials");
         }
         for password in ["not the password", ""] {
-            let delete = self.request("DELETE", "/api/users/me").json(&json!({ "password": password }));
-            self.add(format!("delete with {password:?}"), delete, 403, "wrong-password");
+            for (method, path) in [("DELETE", "/api/users/me"), ("POST", "/api/users/me/delete")] {
+                let delete = self.request(method, path).json(&json!({ "password": password }));
+                self.add(format!("{method} {path} with {password:?}"), delete, 403, "wrong-password");
+            }
             let change = json!({ "currentPassword": password, "newPassword": "a good new one" });
             let change = self.request("PUT", "/api/users/me/password").json(&change);
             self.add(format!("change with {password:?}"), change, 403, "wrong-password");
@@ -335,6 +356,7 @@ impl Table {
             ("POST", "/api/users/me/totp/confirm", Some(json!({ "code": "123456" }))),
             ("PATCH", "/api/users/me", Some(json!({ "displayName": "Mallory" }))),
             ("DELETE", "/api/users/me", Some(json!({ "password": self.person.password }))),
+            ("POST", "/api/users/me/delete", Some(json!({ "password": self.person.password }))),
             (
                 "PUT",
                 "/api/users/me/password",
@@ -381,7 +403,9 @@ impl Table {
             ("PATCH", "/api/users/me/password"),
             ("GET", "/api/auth/login"),
             ("GET", "/api/auth/login/totp"),
+            ("GET", "/api/users/me/delete"),
             ("PUT", "/api/users/me/totp"),
+            ("DELETE", "/api/users/me/totp/remove"),
             ("GET", "/api/users/me/totp/confirm"),
             ("DELETE", "/api/users/me/totp/recovery-codes"),
             ("DELETE", "/api/auth/refresh"),
@@ -411,8 +435,10 @@ impl Table {
                 self.request("PATCH", "/api/users/me").header("if-match", tag).json(&json!({ "displayName": "X" }));
             self.add(format!("PATCH If-Match: {tag}"), patch, 412, "precondition-failed");
             let body = json!({ "password": self.person.password });
-            let delete = self.request("DELETE", "/api/users/me").header("if-match", tag).json(&body);
-            self.add(format!("DELETE If-Match: {tag}"), delete, 412, "precondition-failed");
+            for (method, path) in [("DELETE", "/api/users/me"), ("POST", "/api/users/me/delete")] {
+                let delete = self.request(method, path).header("if-match", tag).json(&body);
+                self.add(format!("{method} {path} If-Match: {tag}"), delete, 412, "precondition-failed");
+            }
         }
     }
 }
@@ -473,6 +499,7 @@ async fn each_refusal_has_its_problem_and_nothing_changes() {
     table.malformed_bodies();
     table.media_types_and_sizes();
     table.bodies_that_do_not_fit();
+    table.numbers_that_would_be_read_as_others();
     table.registrations_that_do_not_fit();
     table.changes_that_do_not_fit();
     table.taken_names();

@@ -136,6 +136,31 @@ const LATE: &str = "1*sleep(8000)";
 const LATE_BY: Duration = Duration::from_secs(8);
 
 /// Asks until it is answered as expected.
+#[tokio::test]
+async fn an_account_is_deleted_by_post_where_a_proxy_drops_the_body_of_a_delete() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "postdelete").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let id = register(&api, &ada).await;
+    let me = api.with_token(&api.login(&ada).await.access);
+    let confirmed = json!({ "password": ada.password });
+    // What such a proxy lets through.
+    let _ = me.delete("/api/users/me", None).await.expect_problem(400, "malformed-body");
+    let seen = me.get("/api/users/me").await.expect(200).header("etag");
+    let with_tag = |tag: &str| {
+        let request = me.request(Method::POST, "/api/users/me/delete").header(header::IF_MATCH, tag);
+        me.send(request.json(&confirmed))
+    };
+    let _ = with_tag("\"0\"").await.expect_problem(412, "precondition-failed");
+    let _ = with_tag(&seen).await.expect(204);
+    let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
+    let deleted = world.topic_reader().read_type("user.deleted.v1", 1).await.remove(0);
+    assert_eq!((deleted.key_text(), deleted.json()["by"].as_str()), (id.to_string(), Some("self")));
+    until_the_tombstone_is_gone(&world, id).await;
+}
+
 async fn until_answered(status: u16, mut ask: impl AsyncFnMut() -> Answer) {
     let answered = async || (ask().await.status == status).then_some(());
     eventually(DEADLINE, &format!("an answer with {status}"), answered).await;

@@ -106,6 +106,7 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("sessions", "epoch", Withheld(OURS)),
     ("sessions", "salt", Withheld(SECRET)),
     ("sessions", "n", Withheld(OURS)),
+    ("sessions", "retriedFrom", Withheld(OURS)),
     ("sessions", "createdAt", Exported("/sessions/*/createdAt")),
     ("sessions", "lastUsedAt", Exported("/sessions/*/lastUsedAt")),
     ("sessions", "rotatedAt", Exported("/sessions/*/rotatedAt")),

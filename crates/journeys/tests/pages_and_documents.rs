@@ -13,6 +13,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("get", "/api/users/me"),
     ("patch", "/api/users/me"),
     ("delete", "/api/users/me"),
+    ("post", "/api/users/me/delete"),
     ("put", "/api/users/me/password"),
     ("put", "/api/users/me/email"),
     ("get", "/api/users/me/sessions"),
@@ -24,6 +25,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("post", "/api/users/me/totp"),
     ("post", "/api/users/me/totp/confirm"),
     ("delete", "/api/users/me/totp"),
+    ("post", "/api/users/me/totp/remove"),
     ("post", "/api/users/me/totp/recovery-codes"),
     ("post", "/api/auth/login"),
     ("post", "/api/auth/login/totp"),
@@ -84,12 +86,29 @@ async fn the_documentation_is_served_from_the_binary() {
     assert_eq!(api.get("/docs").await.expect(308).header("location"), "/docs/");
     let index = api.get("/docs/").await.expect(200);
     assert!(index.header("content-type").starts_with("text/html"));
-    assert_eq!(index.header("x-content-type-options"), "nosniff");
-    for asset in assets(&index.text) {
+    let mut files = assets(&index.text);
+    files.push(String::new());
+    for asset in files {
         let found = api.get(&format!("/docs/{asset}")).await.expect(200);
         assert!(!found.text.is_empty(), "{asset}");
-        assert!(!index.text.contains(&format!("//{asset}")), "{asset} comes from elsewhere");
+        assert!(asset.is_empty() || !index.text.contains(&format!("//{asset}")), "{asset} comes from elsewhere");
+        assert_eq!(found.header("x-content-type-options"), "nosniff");
+        assert_eq!(found.header("x-frame-options"), "DENY");
+        assert_eq!(found.header("referrer-policy"), "no-referrer");
+        let policy = found.header("content-security-policy");
+        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+            assert!(policy.contains(part), "{asset}: {policy}");
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains("//"), "{asset}: {policy}");
+        let head = api.send(api.request(Method::HEAD, &format!("/docs/{asset}"))).await.expect(200);
+        assert_eq!((head.text.as_str(), head.header("content-type")), ("", found.header("content-type")), "{asset}");
     }
+    // Nothing within the page that the policy would refuse.
+    assert!(!index.text.contains("<style") && !index.text.contains("style=") && !index.text.contains("javascript:"));
+    let inline = index.text.split("<script").skip(1).filter(|tag| !tag.trim_start().starts_with("src="));
+    assert_eq!(inline.count(), 0, "{}", index.text);
+    let _ = api.get("/docs/nothing.js").await.expect_problem(404, "not-found");
+    let _ = api.post("/docs/", &json!({})).await.expect_problem(405, "method-not-allowed");
     let initializer = api.get("/docs/swagger-initializer.js").await.expect(200);
     assert!(initializer.text.contains("/api/openapi.json"), "{}", initializer.text);
 
@@ -106,6 +125,19 @@ async fn the_documentation_is_served_from_the_binary() {
     }
     every_operation_is_documented(&document);
     every_reference_leads_somewhere(&document, &document);
+}
+
+#[tokio::test]
+async fn the_documentation_can_be_turned_off() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "nodocs").await;
+    let service = world.user_service().set("HTTP__DOCS", "false").start().await;
+    let api = service.api();
+    for path in ["/docs", "/docs/", "/docs/swagger-ui-bundle.js"] {
+        let _ = api.get(path).await.expect_problem(404, "not-found");
+    }
+    let _ = api.get("/api/openapi.json").await.expect(200);
+    let _ = api.get("/problems/not-found").await.expect(200);
 }
 
 /// The scripts and styles that a page loads.

@@ -145,7 +145,8 @@ async fn the_grace_of_a_previous_refresh_token_is_not_extended_by_its_use() {
     const GRACE: Duration = Duration::from_secs(2);
     let stack = Stack::from_env();
     let world = World::new(&stack, "grace").await;
-    let service = with_cheap_hashes(world.user_service()).set("AUTH__REFRESH_GRACE", "2s").start().await;
+    let spec = with_cheap_hashes(world.user_service()).set("AUTH__REFRESH_GRACE", "2s");
+    let service = spec.set("AUTH__REFRESH_RETRY", "0s").start().await;
     let api = service.api();
     let ada = world.person("ada");
     let _ = api.register(&ada).await.expect(201);
@@ -166,6 +167,122 @@ async fn the_grace_of_a_previous_refresh_token_is_not_extended_by_its_use() {
     assert!(after.elapsed() < GRACE + Duration::from_secs(2), "refused only after {:?}", after.elapsed());
     let _ = refused.expect_problem(401, "unauthorized");
     let _ = try_refresh(&api, &second.refresh).await.expect_problem(401, "unauthorized");
+}
+
+/// Moves the last rotation of every session into the past: as if that much time had passed since.
+async fn pass_after_rotation(world: &World, time: Duration) {
+    let millis = i64::try_from(time.as_millis()).expect("a short time");
+    let earlier = vec![doc! { "$set": { "rotatedAt": { "$subtract": ["$rotatedAt", millis] } } }];
+    let written = sessions(world).await.update_many(doc! {}, earlier).await.expect("sessions can be written");
+    assert!(written.modified_count > 0);
+}
+
+const BEYOND_THE_GRACE: Duration = Duration::from_secs(33);
+
+#[tokio::test]
+async fn a_client_that_never_got_the_answer_of_a_refresh_gets_another_token_once() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "lostanswer").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let refresh = async |token: &Tokens| Tokens::of(&try_refresh(&api, &token.refresh).await.expect(200));
+
+    let first = api.login(&ada).await;
+    let lost = refresh(&first).await;
+    pass_after_rotation(&world, BEYOND_THE_GRACE).await;
+    let second = refresh(&first).await;
+    assert!(![&first.refresh, &lost.refresh].contains(&&second.refresh));
+    let _ = api.with_token(&second.access).get("/api/users/me").await.expect(200);
+    // The answer of the second try may be lost too, within its own grace.
+    assert_eq!(refresh(&first).await.refresh, second.refresh);
+
+    // The session goes on as any other, and the next answer may be lost as well.
+    let third = refresh(&second).await;
+    assert_eq!(refresh(&second).await.refresh, third.refresh);
+    pass_after_rotation(&world, BEYOND_THE_GRACE).await;
+    let fourth = refresh(&second).await;
+    assert_ne!(fourth.refresh, third.refresh);
+
+    // Once: after the grace of the retry the token is an old one.
+    pass_after_rotation(&world, BEYOND_THE_GRACE).await;
+    for token in [&second, &fourth, &third] {
+        let _ = try_refresh(&api, &token.refresh).await.expect_problem(401, "unauthorized");
+    }
+
+    // Only within `auth.refresh_retry`.
+    let first = api.login(&ada).await;
+    let second = refresh(&first).await;
+    pass_after_rotation(&world, Duration::from_secs(60 * 60 + 1)).await;
+    for token in [&first, &second] {
+        let _ = try_refresh(&api, &token.refresh).await.expect_problem(401, "unauthorized");
+    }
+    until_sessions(&world, 0).await;
+}
+
+#[tokio::test]
+async fn an_owner_and_a_thief_who_refresh_in_turns_are_noticed_at_the_next_turn() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "turns").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let refresh = async |token: &Tokens| try_refresh(&api, &token.refresh).await;
+
+    for (turn, back) in [("a turn later", Duration::from_secs(15 * 60)), ("at once", Duration::ZERO)] {
+        let stolen = api.login(&ada).await;
+        let owner = Tokens::of(&refresh(&stolen).await.expect(200));
+        pass_after_rotation(&world, Duration::from_secs(15 * 60)).await;
+        let thief = Tokens::of(&refresh(&stolen).await.expect(200));
+        if !back.is_zero() {
+            pass_after_rotation(&world, back).await;
+        }
+        // The owner's token was skipped: that it turns up tells that there are two.
+        let answer = refresh(&owner).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthorized"), "{turn}");
+        let _ = refresh(&thief).await.expect_problem(401, "unauthorized");
+        until_sessions(&world, 0).await;
+    }
+    assert!(service.metric("user_service_refresh_reuse_total", "").await >= 2.0);
+    let audit = world.user_database().await.collection::<Document>("audit");
+    eventually(DEADLINE, "the audit rows of the reuse", async || {
+        let found = audit.count_documents(doc! { "type": "refresh_token_reused" }).await.expect("audit can be read");
+        (found == 2).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_row_of_the_release_before_is_refreshed_by_the_same_rules() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "oldrows").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let refresh = async |token: &Tokens| Tokens::of(&try_refresh(&api, &token.refresh).await.expect(200));
+    let first = api.login(&ada).await;
+    let _lost = refresh(&first).await;
+    pass_after_rotation(&world, BEYOND_THE_GRACE).await;
+    let third = refresh(&first).await;
+    let rows = sessions(&world).await;
+    let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("one session");
+    assert_eq!((row.get_i64("n").ok(), row.get_i64("retriedFrom").ok()), (Some(3), Some(1)));
+
+    // That release raises the number and leaves a field that it does not know.
+    let as_before = vec![doc! { "$set": { "n": 4_i64, "rotatedAt": "$$NOW" } }];
+    rows.update_one(doc! {}, as_before).await.expect("sessions can be written");
+    let fourth = refresh(&third).await;
+    assert_ne!(fourth.refresh, third.refresh);
+    pass_after_rotation(&world, BEYOND_THE_GRACE).await;
+    let fifth = refresh(&third).await;
+    assert_ne!(fifth.refresh, fourth.refresh);
+    let _ = refresh(&fifth).await;
+    let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("one session");
+    assert_eq!(row.get_i64("n").ok(), Some(6));
+    assert!(!row.contains_key("retriedFrom"), "{row}");
 }
 
 #[tokio::test]

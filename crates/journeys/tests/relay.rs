@@ -70,7 +70,10 @@ async fn a_missing_topic_is_made_with_its_partitions_and_retention() {
     let mut described =
         admin.describe_configs([&resource], &AdminOptions::new()).await.expect("the broker describes its topics");
     let config = described.remove(0).expect("the topic is there");
-    assert_eq!(config.get("retention.ms").and_then(|entry| entry.value.clone()).as_deref(), Some("604800000"));
+    let value = |name: &str| config.get(name).and_then(|entry| entry.value.clone());
+    assert_eq!(value("retention.ms").as_deref(), Some("604800000"));
+    // Only whole segments are deleted: an event stays for as long as its segment is written to.
+    assert_eq!(value("segment.ms").as_deref(), Some("86400000"));
 }
 
 async fn partitions(world: &World) -> usize {

@@ -25,6 +25,7 @@ impl Machine {
         let machine = Self { root: tempfile::tempdir().expect("a temporary directory") };
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         copy(&workspace.join("scripts"), &machine.path("clone/scripts"));
+        copy(&workspace.join(".ci"), &machine.path("clone/.ci"));
         copy(&workspace.join("crates/local-stack/parts"), &machine.path("clone/crates/local-stack/parts"));
         fs::create_dir_all(machine.path("bin")).expect("a temporary directory");
         for name in BASICS {
@@ -88,6 +89,56 @@ fn on_path(name: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).map(|directory| directory.join(name)).find(|program| program.is_file());
     found.unwrap_or_else(|| panic!("{name} is not on PATH"))
+}
+
+/// A `cargo` whose `deny` can be called; what its other commands answer is in the script.
+fn cargo_deny(fetch: i32, advisories: i32) -> String {
+    format!(
+        r#"echo "$@" >>"$CALLS"
+        case "$*" in
+          *"fetch db"*) exit {fetch} ;;
+          *advisories*) exit {advisories} ;;
+        esac"#
+    )
+}
+
+#[test]
+fn advisories_are_looked_at_where_their_database_can_be_had() {
+    for (fetch, advisories, succeeds, skips) in [(0, 0, true, false), (0, 1, false, false), (1, 1, true, true)] {
+        let machine = Machine::new().with("cargo", &cargo_deny(fetch, advisories));
+        let (output, said) = machine.run("../.ci/run", &["dependencies"]);
+        let case = format!("the fetch ends with {fetch}, the check with {advisories}: {said}");
+        assert_eq!(output.status.success(), succeeds, "{case}");
+        assert_eq!(said.contains("SKIPPED: advisories"), skips, "{case}");
+        let calls = fs::read_to_string(machine.path("calls")).expect("cargo was called");
+        assert!(calls.contains("check licenses bans sources"), "{calls}");
+        assert_eq!(calls.contains("check --disable-fetch advisories"), !skips, "{calls}");
+    }
+}
+
+/// `docker exec CONTAINER user-service …` looks the program up in the container's `PATH`. The
+/// images have nothing but what the Dockerfile puts there.
+#[test]
+fn each_image_has_its_program_on_its_path() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let dockerfile = fs::read_to_string(workspace.join("Dockerfile")).expect("there is a Dockerfile");
+    let stages: Vec<&str> = dockerfile.split("\nFROM ").collect();
+    let stage = |name: &str| {
+        let ends = format!(" AS {name}");
+        let found = stages.iter().find(|stage| stage.lines().next().is_some_and(|line| line.ends_with(&ends)));
+        *found.unwrap_or_else(|| panic!("no stage {name}"))
+    };
+    let path_of = |stage: &str| stage.lines().find_map(|line| Some(line.strip_prefix("ENV PATH=")?.to_owned()));
+    for service in ["user-service", "email-service"] {
+        let own = stage(service);
+        assert!(own.starts_with("runtime "), "{own}");
+        let path = path_of(own).or_else(|| path_of(stage("runtime"))).expect("the image sets PATH");
+        let program = own.lines().find_map(|line| line.strip_prefix("COPY --from=build ")?.split(' ').nth(1));
+        let program = Path::new(program.expect("the program is copied"));
+        assert_eq!(program.file_name().and_then(|name| name.to_str()), Some(service));
+        let found = env::split_paths(&path).any(|directory| program.parent() == Some(directory.as_path()));
+        assert!(found, "{} is not on {path}", program.display());
+    }
 }
 
 #[test]

@@ -109,6 +109,7 @@ impl Application {
                     idle: auth.session_idle,
                     max: auth.session_max,
                     grace: auth.refresh_grace,
+                    retry: auth.refresh_retry,
                 },
                 verification_ttl: auth.verification_ttl,
                 reset_ttl: auth.reset_ttl,
@@ -251,7 +252,7 @@ fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
 /// The rules for new passwords; opens and checks the list of breached ones.
 fn password_rules(config: &Config) -> anyhow::Result<Passwords> {
     let auth = &config.auth;
-    let policy = PasswordPolicy::new(auth.password_min_length, &[auth.issuer_host(), &auth.totp_issuer()]);
+    let policy = PasswordPolicy::new(auth.password_min_length, &[&auth.issuer_host(), &auth.totp_issuer()]);
     let open = |path: &PathBuf| {
         BreachedPasswords::open(path).with_context(|| format!("auth.breached_passwords_file {}", path.display()))
     };
@@ -314,7 +315,7 @@ fn api_server(
     let origins = allowed_origins(config)?;
     let http = &config.http;
     let operation_timeout = config.mongodb.operation_timeout;
-    let (host, port, request_timeout) = (http.host.as_str(), http.port, http.request_timeout);
+    let (host, port, request_timeout, docs) = (http.host.as_str(), http.port, http.request_timeout, http.docs);
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let connections = http_server::most_connections(http.max_connections);
     let answers = BoundedAnswers::default();
@@ -340,7 +341,7 @@ fn api_server(
             .wrap(from_fn(move |request, next| http_server::guard_body(request_timeout, request, next)))
             .wrap(from_fn(http::catch_panics))
             .wrap(from_fn(move |request, next| intake.clone().pass(request, next)))
-            .configure(http::configure)
+            .configure(|config| http::configure(config, docs))
     })
     .workers(workers)
     // Of each worker.

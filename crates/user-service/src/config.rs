@@ -8,6 +8,7 @@ use service_kit::{
     config::{ConfigSource, LogConfig, MongoConfig, OpsConfig, ShutdownConfig},
     kafka::Properties,
 };
+use url::{Host, Url};
 
 use crate::hashing::HashingSettings;
 
@@ -52,6 +53,7 @@ pub struct HttpConfig {
     pub client_address_header: String,
     #[serde(deserialize_with = "service_kit::config::list")]
     pub cors_allowed_origins: Vec<String>,
+    pub docs: bool,
     pub max_connections: usize,
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub request_timeout: Duration,
@@ -173,6 +175,8 @@ pub struct AuthConfig {
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub refresh_grace: Duration,
     #[serde(deserialize_with = "service_kit::config::duration")]
+    pub refresh_retry: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
     pub session_idle: Duration,
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub session_max: Duration,
@@ -209,23 +213,31 @@ impl AuthConfig {
     /// What authenticators show above the code: a name, or the host of the issuer.
     #[must_use]
     pub fn totp_issuer(&self) -> String {
-        totp_issuer(self.totp_issuer.as_deref(), &self.issuer).to_owned()
+        totp_issuer(self.totp_issuer.as_deref(), &self.issuer)
     }
 
     /// The host in `issuer`, or all of it where that is no URL.
     #[must_use]
-    pub fn issuer_host(&self) -> &str {
+    pub fn issuer_host(&self) -> String {
         host_of(&self.issuer)
     }
 }
 
-fn totp_issuer<'a>(name: Option<&'a str>, issuer: &'a str) -> &'a str {
-    name.unwrap_or_else(|| host_of(issuer))
+/// A colon would end the name in an `otpauth:` URI, so an IPv6 address is written with dashes.
+fn totp_issuer(name: Option<&str>, issuer: &str) -> String {
+    name.map_or_else(|| host_of(issuer).replace(':', "-"), str::to_owned)
 }
 
-fn host_of(issuer: &str) -> &str {
-    let behind_scheme = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
-    behind_scheme.split([':', '/']).next().unwrap_or_default()
+/// As people write it: international names in Unicode, IPv6 addresses without brackets.
+fn host_of(issuer: &str) -> String {
+    // RFC 7519 also allows an issuer that is no URL, such as `acme`.
+    let url = if issuer.contains("://") { Url::parse(issuer) } else { Url::parse(&format!("http://{issuer}")) };
+    match url.as_ref().ok().and_then(Url::host) {
+        Some(Host::Domain(name)) => idna::domain_to_unicode(name).0,
+        Some(Host::Ipv4(address)) => address.to_string(),
+        Some(Host::Ipv6(address)) => address.to_string(),
+        None => issuer.to_owned(),
+    }
 }
 
 /// The schema of `attributes`.
@@ -308,6 +320,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::TotpSecret;
 
     #[test]
     fn the_defaults_name_no_key_that_is_not_read() {
@@ -320,10 +333,19 @@ mod tests {
             (None, "http://localhost:3000", "localhost"),
             (None, "https://id.example.org/", "id.example.org"),
             (None, "https://id.example.org/auth", "id.example.org"),
+            (None, "http://[::1]:3000", "--1"),
+            (None, "https://[2001:db8::7]/auth", "2001-db8--7"),
+            (None, "https://192.0.2.1:8443", "192.0.2.1"),
+            (None, "https://user:secret@id.example.org:8443", "id.example.org"),
+            (None, "https://Bücher.example?x", "bücher.example"),
+            (None, "localhost:3000", "localhost"),
             (None, "acme", "acme"),
+            (None, "urn:example:id", "urn-example-id"),
             (Some("Acme Corp"), "https://id.example.org", "Acme Corp"),
         ] {
             assert_eq!(totp_issuer(name, issuer), shown, "{issuer}");
+            assert!(TotpSecret::generate().otpauth_uri(&totp_issuer(name, issuer), "ada").is_ok(), "{issuer}");
         }
+        assert_eq!(host_of("http://[::1]:3000"), "::1");
     }
 }

@@ -27,6 +27,7 @@ const ROUND: Duration = Duration::from_secs(3);
 const IDLE: i64 = 30 * 24 * 60 * 60 * 1000;
 const LONGEST: i64 = 90 * 24 * 60 * 60 * 1000;
 const GRACE: i64 = 30_000;
+const RETRY: i64 = 60 * 60 * 1000;
 
 pub(super) async fn measure(context: &Context) -> Result<Findings> {
     let world = context.world("refresh").await;
@@ -129,27 +130,39 @@ impl Session {
 
 /// The same pipeline as the service's, in crates/user-service/src/store/sessions.rs.
 fn advance(n: i64) -> Vec<Document> {
-    let is_previous = doc! { "$and": [
-        { "$eq": [n + 1, "$n"] },
-        { "$lte": ["$$NOW", { "$add": ["$rotatedAt", GRACE] }] },
-    ] };
+    let since_rotation = |millis: i64| doc! { "$lte": ["$$NOW", { "$add": ["$rotatedAt", millis] }] };
+    let is_previous = doc! { "$and": [{ "$eq": [n + 1, "$n"] }, { "$ne": ["$retriedFrom", n - 1] }] };
+    let has_retried = doc! { "$and": [{ "$eq": [n + 2, "$n"] }, { "$eq": ["$retriedFrom", n] }] };
+    let gets_same = doc! { "$and": [{ "$or": [is_previous.clone(), has_retried] }, since_rotation(GRACE)] };
+    let may_retry = doc! { "$and": [is_previous, since_rotation(RETRY)] };
     let verdict = doc! { "$switch": {
         "branches": [
             { "case": { "$eq": [{ "$type": "$reused" }, "bool"] }, "then": "reused" },
             { "case": { "$gte": [n, "$n"] }, "then": "next" },
-            { "case": is_previous, "then": "same" },
+            { "case": gets_same, "then": "same" },
+            { "case": may_retry, "then": "retry" },
         ],
         "default": "reused",
     } };
-    let when_next = |new: Bson, old: &str| doc! { "$cond": [{ "$eq": ["$verdict", "next"] }, new, old] };
+    let when_rotated = |new: Bson, old: &str| doc! { "$cond": [{ "$in": ["$verdict", ["next", "retry"]] }, new, old] };
+    let by_verdict = |next: Bson, retry: i64, old: &str| {
+        doc! { "$switch": {
+            "branches": [
+                { "case": { "$eq": ["$verdict", "next"] }, "then": next },
+                { "case": { "$eq": ["$verdict", "retry"] }, "then": retry },
+            ],
+            "default": old,
+        } }
+    };
     let expires = doc! { "$min": [{ "$add": ["$$NOW", IDLE] }, { "$add": ["$createdAt", LONGEST] }] };
     vec![
         doc! { "$set": { "verdict": verdict } },
         doc! { "$set": {
-            "n": when_next(Bson::from(n + 1), "$n"),
-            "rotatedAt": when_next(Bson::from("$$NOW"), "$rotatedAt"),
-            "lastUsedAt": when_next(Bson::from("$$NOW"), "$lastUsedAt"),
-            "expiresAt": when_next(Bson::from(expires), "$expiresAt"),
+            "n": by_verdict(Bson::from(n + 1), n + 2, "$n"),
+            "retriedFrom": by_verdict(Bson::from("$$REMOVE"), n, "$retriedFrom"),
+            "rotatedAt": when_rotated(Bson::from("$$NOW"), "$rotatedAt"),
+            "lastUsedAt": when_rotated(Bson::from("$$NOW"), "$lastUsedAt"),
+            "expiresAt": when_rotated(Bson::from(expires), "$expiresAt"),
             "reused": { "$cond": [{ "$eq": ["$verdict", "reused"] }, true, "$$REMOVE"] },
         } },
         doc! { "$unset": "verdict" },

@@ -135,6 +135,7 @@ impl Suppressions {
 
 /// The address as it was sent, its domain as A-label in lower case.
 fn key(address: &str) -> String {
+    let address = address.trim();
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let domain = match url::Host::parse(domain) {
         Ok(host) => host.to_string(),
@@ -156,6 +157,7 @@ mod tests {
     #[test]
     fn a_key_has_the_local_part_as_it_was_sent_and_one_form_of_the_domain() {
         assert_eq!(key("Ada@Example.COM"), "Ada@example.com");
+        assert_eq!(key(" ada@example.com\n"), "ada@example.com");
         assert_eq!(key("ada@Bücher.example"), key("ada@xn--bcher-kva.example"));
         assert_eq!(key("\"a@B\"@example.com"), "\"a@B\"@example.com");
         for other in ["ADA@example.com", "ada+x@example.com", "a.da@example.com"] {

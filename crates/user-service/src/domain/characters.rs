@@ -1,4 +1,4 @@
-//! Characters that have no place in a text which other people will read.
+//! Characters that have no place in a text which other people will read, and digits of all scripts.
 
 /// Controls, line and paragraph separators, and the bidirectional embeddings, overrides
 /// and isolates (UAX 9), with which a text shows itself, or what follows it, in another
@@ -19,4 +19,88 @@ pub(super) fn is_invisible(c: char) -> bool {
             | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
             | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}' | '\u{1BCA0}'..='\u{1BCA3}'
             | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// The zeros of the decimal digits (Unicode 16, general category `Nd`) of each script whose
+/// digits NFKC does not turn into ASCII. The nine others follow each in order, as Unicode
+/// promises for this category.
+const ZEROS: [char; 68] = [
+    '\u{660}',
+    '\u{6F0}',
+    '\u{7C0}',
+    '\u{966}',
+    '\u{9E6}',
+    '\u{A66}',
+    '\u{AE6}',
+    '\u{B66}',
+    '\u{BE6}',
+    '\u{C66}',
+    '\u{CE6}',
+    '\u{D66}',
+    '\u{DE6}',
+    '\u{E50}',
+    '\u{ED0}',
+    '\u{F20}',
+    '\u{1040}',
+    '\u{1090}',
+    '\u{17E0}',
+    '\u{1810}',
+    '\u{1946}',
+    '\u{19D0}',
+    '\u{1A80}',
+    '\u{1A90}',
+    '\u{1B50}',
+    '\u{1BB0}',
+    '\u{1C40}',
+    '\u{1C50}',
+    '\u{A620}',
+    '\u{A8D0}',
+    '\u{A900}',
+    '\u{A9D0}',
+    '\u{A9F0}',
+    '\u{AA50}',
+    '\u{ABF0}',
+    '\u{104A0}',
+    '\u{10D30}',
+    '\u{10D40}',
+    '\u{11066}',
+    '\u{110F0}',
+    '\u{11136}',
+    '\u{111D0}',
+    '\u{112F0}',
+    '\u{11450}',
+    '\u{114D0}',
+    '\u{11650}',
+    '\u{116C0}',
+    '\u{116D0}',
+    '\u{116DA}',
+    '\u{11730}',
+    '\u{118E0}',
+    '\u{11950}',
+    '\u{11BF0}',
+    '\u{11C50}',
+    '\u{11D50}',
+    '\u{11DA0}',
+    '\u{11F50}',
+    '\u{16130}',
+    '\u{16A60}',
+    '\u{16AC0}',
+    '\u{16B50}',
+    '\u{16D70}',
+    '\u{1CCF0}',
+    '\u{1E140}',
+    '\u{1E2F0}',
+    '\u{1E4F0}',
+    '\u{1E5F1}',
+    '\u{1E950}',
+];
+
+/// The ASCII digit of the same value, if this is a decimal digit of any script.
+pub(super) fn ascii_digit(c: char) -> Option<char> {
+    if c.is_ascii_digit() {
+        return Some(c);
+    }
+    let before = ZEROS.partition_point(|zero| *zero <= c);
+    let zero = *ZEROS.get(before.checked_sub(1)?)?;
+    char::from_digit(u32::from(c) - u32::from(zero), 10)
 }

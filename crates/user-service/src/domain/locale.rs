@@ -11,11 +11,12 @@ pub const MAX_BYTES: usize = 35;
 pub struct Locale(String);
 
 impl Locale {
-    /// Reads a tag, however its letters are cased.
+    /// Reads a tag, however its letters are cased; white space around it is dropped.
     ///
     /// # Errors
     /// `too-long` or `not-a-language-tag`.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        let raw = raw.trim();
         if raw.len() > MAX_BYTES {
             return Err(Invalid::new("too-long", format!("A language tag is at most {MAX_BYTES} characters long.")));
         }
@@ -44,6 +45,7 @@ mod tests {
             ("zh-hant-tw", "zh-Hant-TW"),
             ("sl-rozaj-biske", "sl-biske-rozaj"),
             ("es-419", "es-419"),
+            (" de-CH\n", "de-CH"),
         ] {
             assert_eq!(Locale::parse(raw).as_ref().map(Locale::as_str), Ok(canonical), "{raw}");
         }
@@ -51,7 +53,8 @@ mod tests {
 
     #[test]
     fn what_is_no_tag_is_refused() {
-        for raw in ["", "e", "english language", "de-", "-de", "de_AT", "de--CH", "12", "de\n", "日本語", "../../etc"]
+        for raw in
+            ["", "e", "english language", "de-", "-de", "de_AT", "de--CH", "12", "de\n-CH", "日本語", "../../etc"]
         {
             assert_eq!(Locale::parse(raw).unwrap_err().code, "not-a-language-tag", "{raw:?}");
         }

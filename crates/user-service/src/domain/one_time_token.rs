@@ -25,8 +25,10 @@ impl OneTimeToken {
     }
 
     /// Reads the text form; `None` for anything that [`OneTimeToken::to_text`] does not write.
+    /// White space around it is dropped: people copy it out of a mail.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
         if text.len() != TEXT_LENGTH {
             return None;
         }
@@ -74,7 +76,9 @@ mod tests {
         let token = OneTimeToken::generate();
         let text = token.to_text();
         assert_eq!(text.expose_secret().len(), TEXT_LENGTH);
-        assert_eq!(OneTimeToken::parse(text.expose_secret()).unwrap().digest(), token.digest());
+        for typed in [text.expose_secret().to_owned(), format!(" {}\r\n", text.expose_secret())] {
+            assert_eq!(OneTimeToken::parse(&typed).unwrap().digest(), token.digest());
+        }
     }
 
     #[test]

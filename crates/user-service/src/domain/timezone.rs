@@ -13,11 +13,12 @@ const MAX_BYTES: usize = 64;
 pub struct Timezone(String);
 
 impl Timezone {
-    /// Reads a name, however its letters are cased.
+    /// Reads a name, however its letters are cased; white space around it is dropped.
     ///
     /// # Errors
     /// `not-a-time-zone`.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        let raw = raw.trim();
         let invalid = || {
             Invalid::new(
                 "not-a-time-zone",
@@ -52,6 +53,7 @@ mod tests {
             ("america/NEW_YORK", "America/New_York"),
             ("utc", "UTC"),
             ("Asia/Calcutta", "Asia/Calcutta"),
+            (" Europe/Berlin\n", "Europe/Berlin"),
         ] {
             assert_eq!(Timezone::parse(raw).unwrap().as_str(), canonical);
         }
@@ -60,7 +62,7 @@ mod tests {
     #[test]
     fn what_is_no_zone_is_refused() {
         for raw in
-            ["", "Berlin", "Europe/", "CET-1CEST", "+02:00", "Etc/Unknown", "../../etc/passwd", "Europe/Berlin\n", "😀"]
+            ["", "Berlin", "Europe/", "CET-1CEST", "+02:00", "Etc/Unknown", "../../etc/passwd", "Europe/ Berlin", "😀"]
         {
             assert_eq!(Timezone::parse(raw).unwrap_err().code, "not-a-time-zone", "{raw:?}");
         }

@@ -92,6 +92,7 @@ impl fmt::Debug for TotpSecret {
 
 /// Six digits that somebody typed.
 #[derive(Zeroize, ZeroizeOnDrop)]
+#[cfg_attr(test, derive(PartialEq))]
 pub struct TotpCode([u8; DIGITS]);
 
 impl TotpCode {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{email, invalid::Invalid, user::UserStatus, username};
+use super::{characters::is_invisible, email, invalid::Invalid, user::UserStatus, username};
 
 /// In characters of what was typed.
 pub const MAX_CHARS: usize = 254;
@@ -16,18 +16,25 @@ pub struct SearchText {
 }
 
 impl SearchText {
-    /// Reads what was typed; none where that is nothing.
+    /// Reads what was typed; none where that is nothing at all.
     ///
     /// # Errors
-    /// `too-long`.
+    /// `too-long`, or `too-short` for a text that begins every key because none of it is in
+    /// a key: blanks and characters that cannot be seen.
     pub fn parse(raw: &str) -> Result<Option<Self>, Invalid> {
         if raw.chars().count() > MAX_CHARS {
             return Err(Invalid::new("too-long", format!("At most {MAX_CHARS} characters are searched for.")));
         }
+        if raw.is_empty() {
+            return Ok(None);
+        }
         let typed = raw.trim();
         // No user name has an @.
         let username = (!typed.contains('@')).then(|| username::key_prefix(typed));
-        Ok((!typed.is_empty()).then(|| Self { email: email::key_prefix(typed), username }))
+        if typed.chars().all(is_invisible) || username.as_ref().is_some_and(String::is_empty) {
+            return Err(Invalid::new("too-short", "At least one visible character is searched for."));
+        }
+        Ok(Some(Self { email: email::key_prefix(typed), username }))
     }
 
     /// What the key of a current address begins with.
@@ -125,9 +132,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_typed_is_no_search_and_too_much_is_refused() {
+    fn nothing_typed_is_no_search_and_what_cannot_be_seen_is_refused() {
         assert_eq!(SearchText::parse(""), Ok(None));
-        assert_eq!(SearchText::parse("  "), Ok(None));
+        for unseen in ["  ", "\u{3000}", "\u{202E}", "\u{200B}\u{AD}", "\u{FEFF} \u{2060}", "\u{E0041}", "\u{FE0F}"] {
+            assert_eq!(SearchText::parse(unseen).unwrap_err().code, "too-short", "{unseen:?}");
+        }
+        assert!(SearchText::parse("\u{202E}a").is_ok());
+    }
+
+    #[test]
+    fn too_much_is_not_searched_for() {
         assert!(SearchText::parse(&"x".repeat(254)).is_ok());
         assert_eq!(SearchText::parse(&"x".repeat(255)).unwrap_err().code, "too-long");
     }

@@ -27,7 +27,7 @@ pub struct Username {
 }
 
 impl Username {
-    /// Reads a name and brings it into NFC.
+    /// Reads a name and brings it into NFC; white space around it is dropped.
     ///
     /// # Errors
     /// `too-short`, `too-long`, `invalid-character` or `mixed-scripts`.
@@ -35,7 +35,7 @@ impl Username {
         if raw.len() > MAX_INPUT_BYTES {
             return Err(too_long());
         }
-        let name: String = raw.nfc().collect();
+        let name: String = raw.trim().nfc().collect();
         match name.chars().count() {
             0..MIN_CHARS => {
                 return Err(Invalid::new("too-short", format!("A user name has at least {MIN_CHARS} characters.")));
@@ -160,7 +160,7 @@ mod tests {
             "a b c",
             "a@b.c",
             "ada!",
-            "ada\n",
+            "a\nda",
             "ada\u{0}",
             "ada\u{200B}",
             "ada\u{202E}",
@@ -171,11 +171,20 @@ mod tests {
             "\u{301}ada",
             "ada-\u{301}",
             "ada\u{2019}s",
-            " ada",
+            "a da",
             "<b>x",
         ] {
             assert_eq!(code(raw), "invalid-character", "{raw:?}");
         }
+    }
+
+    #[test]
+    fn white_space_around_a_name_is_dropped() {
+        for raw in [" ada", "ada ", "\tada\r\n", "\u{3000}ada\u{A0}"] {
+            assert_eq!(parsed(raw), parsed("ada"), "{raw:?}");
+        }
+        assert_eq!(code(" a "), "too-short");
+        assert_eq!(code("   "), "too-short");
     }
 
     #[test]

@@ -30,8 +30,13 @@ pub fn check<T: ToSchema + 'static>(value: &Value) -> Result<(), Problem> {
     if misfits.is_empty() {
         return Ok(());
     }
+    Err(refused(misfits))
+}
+
+/// The problem that tells of these mistakes.
+pub(super) fn refused(misfits: Vec<Misfit>) -> Problem {
     let error = |it: Misfit| FieldError::at(pointer(&it.path), it.invalid.code, it.invalid.detail);
-    Err(Problem::ValidationFailed(misfits.into_iter().map(error).collect()))
+    Problem::ValidationFailed(misfits.into_iter().map(error).collect())
 }
 
 fn validator_of<T: ToSchema + 'static>() -> Result<&'static Validator, Problem> {

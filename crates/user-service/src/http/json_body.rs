@@ -17,8 +17,8 @@ use super::{
     body_schema,
     field_error::{FieldError, pointer},
     problem::Problem,
-    strict_json,
 };
+use crate::domain::strict_json::{self, NotAcceptable};
 
 /// The most bytes a body may have.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -148,7 +148,10 @@ fn incomplete(error: &PayloadError) -> Problem {
 }
 
 fn decode<T: DeserializeOwned + ToSchema + 'static>(body: &[u8]) -> Result<T, Problem> {
-    let value = strict_json::parse(body).map_err(|refusal| Problem::MalformedBody(refusal.0))?;
+    let value = strict_json::parse(body).map_err(|refusal| match refusal {
+        NotAcceptable::NotJson(reason) => Problem::MalformedBody(reason),
+        NotAcceptable::Numbers(misfits) => body_schema::refused(misfits),
+    })?;
     body_schema::check::<T>(&value)?;
     serde_json::from_value(value).map_err(|_| {
         // A gap between schema and type is our mistake, but it is this body that does not fit. The

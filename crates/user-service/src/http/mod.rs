@@ -36,7 +36,7 @@ pub mod request_context;
 mod routes;
 mod signed_in_admin;
 mod signed_in_caller;
-mod strict_json;
+mod swagger_ui;
 mod users;
 mod validation;
 

@@ -1,12 +1,8 @@
-//! OpenAPI 3.1, generated from the handlers, and Swagger UI for it under `/docs`.
+//! OpenAPI 3.1, generated from the handlers.
 
 use std::sync::OnceLock;
 
-use actix_web::{
-    HttpResponse,
-    http::header,
-    web::{self, Bytes, ServiceConfig},
-};
+use actix_web::{HttpResponse, web::Bytes};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -15,7 +11,6 @@ use utoipa::{
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
-use utoipa_swagger_ui::SwaggerUi;
 
 use super::{admin, auth, jwks, users};
 
@@ -28,6 +23,7 @@ use super::{admin, auth, jwks, users};
         users::get_me::get,
         users::patch_me::patch,
         users::delete_me::delete,
+        users::delete_me::post,
         users::password::put,
         users::sessions::get,
         users::sessions::delete_others,
@@ -36,6 +32,7 @@ use super::{admin, auth, jwks, users};
         users::totp::start::post,
         users::totp::confirm::post,
         users::totp::remove::delete,
+        users::totp::remove::post,
         users::totp::recovery_codes::post,
         users::email::put,
         users::audit::get,
@@ -159,15 +156,4 @@ pub(super) async fn get() -> HttpResponse {
     // It never changes, and takes milliseconds to make.
     let document = DOCUMENT.get_or_init(|| document().into());
     HttpResponse::Ok().content_type("application/json").body(document.clone())
-}
-
-/// Swagger UI, from the binary itself.
-pub(super) fn swagger_ui(config: &mut ServiceConfig) {
-    config
-        .service(
-            web::resource("/docs").to(|| async {
-                HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
-            }),
-        )
-        .service(SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from("/api/openapi.json")));
 }

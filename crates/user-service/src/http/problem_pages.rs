@@ -109,7 +109,7 @@ fn explanation(problem_type: ProblemType) -> Explanation {
         ),
         ProblemType::NotFound => (
             "Nothing is served at this path, or the resource that the path names does not exist. An id that is no UUID names nothing.",
-            "Compare the path with the documentation at /docs.",
+            "Compare the path with the description of the API at /api/openapi.json.",
         ),
         ProblemType::MethodNotAllowed => {
             ("The path exists and does not answer to this method.", "Use one of the methods in the Allow header.")

@@ -24,9 +24,10 @@ use super::{
     paging::{self, PageRequest},
     problem::Problem,
     query::Query,
-    request_context, strict_json,
+    request_context,
     users::register,
 };
+use crate::domain::strict_json::{self, NotAcceptable};
 
 /// No problem is longer, whatever was sent.
 const LONGEST_PROBLEM: usize = 16 * 1024;
@@ -224,9 +225,10 @@ fn json_means_the_same_to_everyone_or_is_refused() {
                 let lenient: Value = serde_json::from_slice(bytes).expect("strict JSON is JSON");
                 prop_assert_eq!(shape(&lenient), shape(&value));
             }
-            Err(refusal) => {
-                prop_assert!(refusal.0.len() < 200 && !refusal.0.contains(SECRET), "{}", refusal.0);
+            Err(NotAcceptable::NotJson(reason)) => {
+                prop_assert!(reason.len() < 200 && !reason.contains(SECRET), "{}", reason);
             }
+            Err(NotAcceptable::Numbers(misfits)) => prop_assert!(!misfits.is_empty()),
         }
         Ok(())
     });

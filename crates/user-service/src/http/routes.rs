@@ -13,12 +13,12 @@ use super::{
     },
     extractor_errors, jwks,
     not_found::{get, method_not_allowed, not_found},
-    openapi, problem_pages,
+    openapi, problem_pages, swagger_ui,
     users::{audit, delete_me, email, export, get_me, password, patch_me, register, sessions, totp},
 };
 
-/// Registers every route.
-pub fn configure(config: &mut ServiceConfig) {
+/// Registers every route; those below `/docs` only if `docs`.
+pub fn configure(config: &mut ServiceConfig, docs: bool) {
     let not = method_not_allowed;
     let api = web::scope("/api")
         .service(resource("/users").route(web::post().to(register::post)).default_service(not("POST")))
@@ -29,6 +29,7 @@ pub fn configure(config: &mut ServiceConfig) {
                 .route(web::delete().to(delete_me::delete))
                 .default_service(not("GET, HEAD, PATCH, DELETE")),
         )
+        .service(resource("/users/me/delete").route(web::post().to(delete_me::post)).default_service(not("POST")))
         .service(resource("/users/me/password").route(web::put().to(password::put)).default_service(not("PUT")))
         .service(
             resource("/users/me/sessions")
@@ -50,6 +51,9 @@ pub fn configure(config: &mut ServiceConfig) {
         )
         .service(
             resource("/users/me/totp/confirm").route(web::post().to(totp::confirm::post)).default_service(not("POST")),
+        )
+        .service(
+            resource("/users/me/totp/remove").route(web::post().to(totp::remove::post)).default_service(not("POST")),
         )
         .service(
             resource("/users/me/totp/recovery-codes")
@@ -157,6 +161,8 @@ pub fn configure(config: &mut ServiceConfig) {
                 .default_service(not("GET, HEAD, POST")),
         )
         .configure(problem_pages::configure)
-        .configure(openapi::swagger_ui)
         .default_service(web::to(not_found));
+    if docs {
+        config.configure(swagger_ui::configure);
+    }
 }

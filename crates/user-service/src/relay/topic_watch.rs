@@ -17,7 +17,11 @@ use super::producer::EventProducer;
 const ASK_DEADLINE: Duration = Duration::from_secs(3);
 const WHILE_NOT_READY: Duration = Duration::from_millis(500);
 const WHILE_READY: Duration = Duration::from_secs(3);
+/// 7 days.
 const RETENTION_MS: &str = "604800000";
+/// A day. Kafka deletes segments as a whole, each when its newest record is old enough, so
+/// a record stays for the retention and the time of a segment at most.
+const SEGMENT_MS: &str = "86400000";
 
 /// Whether the relay may publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,8 +106,9 @@ impl TopicWatch {
             Ok(admin) => admin,
             Err(error) => return tracing::warn!(%error, "no Kafka admin client"),
         };
-        let topic =
-            NewTopic::new(&self.topic, self.partitions, TopicReplication::Fixed(-1)).set("retention.ms", RETENTION_MS);
+        let topic = NewTopic::new(&self.topic, self.partitions, TopicReplication::Fixed(-1))
+            .set("retention.ms", RETENTION_MS)
+            .set("segment.ms", SEGMENT_MS);
         let options = AdminOptions::new().operation_timeout(Some(ASK_DEADLINE)).request_timeout(Some(ASK_DEADLINE));
         match admin.create_topics([&topic], &options).await.map(|mut results| results.pop()) {
             Ok(Some(Ok(_))) => tracing::info!(topic = self.topic, partitions = self.partitions, "created the topic"),

@@ -18,6 +18,10 @@ pub struct SessionRow {
     pub salt: Binary,
     /// The number of the refresh token that is current.
     pub n: i64,
+    /// The number of the spent token that the current one was given for, where the one
+    /// between the two was never presented; see [`SessionStore::advance`](super::SessionStore::advance).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retried_from: Option<i64>,
     pub created_at: DateTime,
     /// The login, or the last refresh.
     pub last_used_at: DateTime,

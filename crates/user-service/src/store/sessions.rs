@@ -20,12 +20,16 @@ pub enum Advance {
     Gone,
 }
 
-/// How long a session lives, and the grace of the previous refresh token.
+/// How long a session lives, and how long the previous refresh token is still good for something.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionTimes {
     pub idle: Duration,
     pub max: Duration,
+    /// After a rotation the previous token gets the current one again.
     pub grace: Duration,
+    /// After a rotation the previous token gets a later one, once, if the current one was
+    /// never presented.
+    pub retry: Duration,
 }
 
 /// The collection `sessions`.
@@ -57,7 +61,12 @@ impl SessionStore {
 
     /// Decides about token `n` of a session, in one write and by the database's clock:
     /// the current (or a later one, after a failover) makes the next current; the one
-    /// before, within the grace, changes nothing; any other ends the session.
+    /// before, within the grace, changes nothing, and later, within the retry time and
+    /// once, makes the one after the current one current; any other ends the session.
+    ///
+    /// The retry is for a client that never got the current token. From then on the token
+    /// that was skipped ends the session, so of an owner and a thief who hold one each, the
+    /// next one to refresh is noticed.
     pub async fn advance(&self, id: uuid::Uuid, n: i64, times: SessionTimes) -> Result<Advance, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
         let written = within(self.handle.deadline, async {
@@ -162,32 +171,51 @@ impl SessionStore {
 
 fn advance_pipeline(n: i64, times: SessionTimes) -> Vec<Document> {
     let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
+    let since_rotation = |time: Duration| doc! { "$lte": ["$$NOW", { "$add": ["$rotatedAt", millis(time)] }] };
     let is_current = doc! { "$gte": [n, "$n"] };
-    let is_previous = doc! { "$and": [
-        { "$eq": [n + 1, "$n"] },
-        { "$lte": ["$$NOW", { "$add": ["$rotatedAt", millis(times.grace)] }] },
-    ] };
+    // `retriedFrom` counts only beside the `n` that it was written with: a release that does
+    // not know it raises `n` and leaves it.
+    let is_previous = doc! { "$and": [{ "$eq": [n + 1, "$n"] }, { "$ne": ["$retriedFrom", n - 1] }] };
+    let has_retried = doc! { "$and": [{ "$eq": [n + 2, "$n"] }, { "$eq": ["$retriedFrom", n] }] };
+    let gets_same = doc! { "$and": [{ "$or": [is_previous.clone(), has_retried] }, since_rotation(times.grace)] };
+    let may_retry = doc! { "$and": [is_previous, since_rotation(times.retry)] };
     // Once a token was reused the session is over for every token, also if the
     // process dies before it deletes the row.
     let verdict = doc! { "$switch": {
         "branches": [
             { "case": { "$eq": [{ "$type": "$reused" }, "bool"] }, "then": "reused" },
             { "case": is_current, "then": "next" },
-            { "case": is_previous, "then": "same" },
+            { "case": gets_same, "then": "same" },
+            { "case": may_retry, "then": "retry" },
         ],
         "default": "reused",
     } };
-    let when_next = |new: Bson, old: &str| doc! { "$cond": [{ "$eq": ["$verdict", "next"] }, new, old] };
+    let when_rotated = |new: Bson, old: &str| doc! { "$cond": [{ "$in": ["$verdict", ["next", "retry"]] }, new, old] };
+    let number = doc! { "$switch": {
+        "branches": [
+            { "case": { "$eq": ["$verdict", "next"] }, "then": n + 1 },
+            { "case": { "$eq": ["$verdict", "retry"] }, "then": n + 2 },
+        ],
+        "default": "$n",
+    } };
+    let retried_from = doc! { "$switch": {
+        "branches": [
+            { "case": { "$eq": ["$verdict", "next"] }, "then": "$$REMOVE" },
+            { "case": { "$eq": ["$verdict", "retry"] }, "then": n },
+        ],
+        "default": "$retriedFrom",
+    } };
     let idle_end = doc! { "$add": ["$$NOW", millis(times.idle)] };
     let max_end = doc! { "$add": ["$createdAt", millis(times.max)] };
     let expires = doc! { "$min": [idle_end, max_end] };
     vec![
         doc! { "$set": { "verdict": verdict } },
         doc! { "$set": {
-            "n": when_next(Bson::from(n + 1), "$n"),
-            "rotatedAt": when_next(Bson::from("$$NOW"), "$rotatedAt"),
-            "lastUsedAt": when_next(Bson::from("$$NOW"), "$lastUsedAt"),
-            "expiresAt": when_next(Bson::from(expires), "$expiresAt"),
+            "n": number,
+            "retriedFrom": retried_from,
+            "rotatedAt": when_rotated(Bson::from("$$NOW"), "$rotatedAt"),
+            "lastUsedAt": when_rotated(Bson::from("$$NOW"), "$lastUsedAt"),
+            "expiresAt": when_rotated(Bson::from(expires), "$expiresAt"),
             "reused": { "$cond": [{ "$eq": ["$verdict", "reused"] }, true, "$$REMOVE"] },
         } },
         doc! { "$unset": "verdict" },

@@ -55,6 +55,7 @@ impl Accounts {
                 epoch,
                 salt: binary(&salt),
                 n: 1,
+                retried_from: None,
                 created_at: now.into(),
                 last_used_at: now.into(),
                 rotated_at: now.into(),

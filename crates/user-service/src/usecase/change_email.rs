@@ -1,22 +1,24 @@
 //! Another e-mail address: asked for with the password, in force when the new address
 //! confirms it. Whether it is taken is decided then, by the unique index; the request
 //! is answered alike in any case, so it tells nobody whether an address has an account.
+//! Another spelling of the present address is in force at once: it is the same mailbox.
 
 use std::sync::Arc;
 
 use bson::{Document, doc};
 use events::sealing::Purpose;
+use jiff::Timestamp;
 use service_kit::mongo::StoreError;
 
 use super::{
     Accounts, Caller, DECISIONS, Failure, Next, after, later, one_time_tokens::used_up,
-    reauthenticate::Reauthentication,
+    reauthenticate::Reauthentication, throttle::AccountWrite,
 };
 use crate::{
     domain::{Addresses, Email, MAX_RESERVED, OneTimeToken, Password},
     hashing::PasswordHash,
     outbox::Origin,
-    store::{Change, DecidedOn, EMAIL_KEYS, ReservedKey, TokenChange, TokenRecord},
+    store::{Change, DecidedOn, EMAIL_KEYS, ReservedKey, TokenChange, TokenRecord, UserRecord},
 };
 
 /// The new address and the password.
@@ -28,7 +30,7 @@ pub struct ChangeEmail {
 /// Why no change was begun.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeEmailError {
-    #[error("it is the account's address already")]
+    #[error("it is the account's address already, in the same spelling")]
     Unchanged,
     #[error("the password is wrong")]
     WrongPassword,
@@ -75,7 +77,8 @@ impl From<StoreError> for ConfirmEmailError {
 }
 
 /// Sends the confirmation to the new address and a notice to the present one. A request
-/// replaces the one before.
+/// replaces the one before. An address with the key of the present one is written at once,
+/// and nothing is sent.
 ///
 /// # Errors
 /// [`ChangeEmailError`]; nothing was changed, except after an unavailable store.
@@ -85,10 +88,14 @@ pub async fn change_email(
     change: ChangeEmail,
     origin: Origin,
 ) -> Result<(), ChangeEmailError> {
-    if caller.user.email_keys.first().is_some_and(|current| current == change.new.key()) {
+    if caller.user.email == change.new.as_str() {
         return Err(ChangeEmailError::Unchanged);
     }
-    let charged = accounts.throttle.new_address(caller.user.id.into(), &change.new, &origin).await?;
+    let id = caller.user.id.into();
+    let charged = match caller.user.addresses().current == change.new.key() {
+        true => accounts.throttle.account_writes(&[AccountWrite::Profile], id).await?,
+        false => accounts.throttle.new_address(id, &change.new, &origin).await?,
+    };
     let proof = accounts.reauthenticate(&caller, &change.password, &origin);
     let verified = accounts.throttle.unless_proven(charged, proof).await?;
     let this = Arc::clone(accounts);
@@ -128,20 +135,12 @@ impl Accounts {
         for _ in 0..DECISIONS {
             let (id, now) = (user.id.into(), self.clock.now());
             let addresses = user.addresses();
-            if addresses.current == new.key() {
-                return Err(ChangeEmailError::Unchanged);
-            }
-            if addresses.reserved_at(now) >= MAX_RESERVED {
+            let change = if addresses.current == new.key() {
+                self.other_spelling(&user, new, now, origin)?
+            } else if addresses.reserved_at(now) >= MAX_RESERVED {
                 return Err(ChangeEmailError::TooManyChanges);
-            }
-            let token = OneTimeToken::generate();
-            let expires_at = later(now, self.rules.verification_ttl);
-            let event = self.outbox.email_change_requested(&user.user(), new.as_str(), &token, expires_at, now, origin);
-            let token = TokenRecord::new(token.digest(), Purpose::EmailChange, new.key(), expires_at);
-            let change = Change {
-                tokens: TokenChange::Add { token: token.with_address(new.as_str()), keep: 1 },
-                events: vec![event],
-                ..Change::default()
+            } else {
+                self.email_change_request(&user, new, now, origin)
             };
             let commit = self.store.users.commit(id, DecidedOn::Version(user.version), change).await?;
             if let Next::Done(written) = after(commit)? {
@@ -157,6 +156,35 @@ impl Accounts {
                 .ok_or(ChangeEmailError::Gone)?;
         }
         Err(Failure::unavailable("too many writers on one account").into())
+    }
+
+    /// What asks for an address of another key.
+    fn email_change_request(&self, user: &UserRecord, new: &Email, now: Timestamp, origin: &Origin) -> Change {
+        let token = OneTimeToken::generate();
+        let expires_at = later(now, self.rules.verification_ttl);
+        let event = self.outbox.email_change_requested(&user.user(), new.as_str(), &token, expires_at, now, origin);
+        let token = TokenRecord::new(token.digest(), Purpose::EmailChange, new.key(), expires_at);
+        Change {
+            tokens: TokenChange::Add { token: token.with_address(new.as_str()), keep: 1 },
+            events: vec![event],
+            ..Change::default()
+        }
+    }
+
+    /// What writes the present address as it is spelled now. Its key, and so whether it is
+    /// verified, what is reserved and which links are out, stays as it is.
+    fn other_spelling(
+        &self,
+        user: &UserRecord,
+        new: &Email,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> Result<Change, ChangeEmailError> {
+        if user.email == new.as_str() {
+            return Err(ChangeEmailError::Unchanged);
+        }
+        let event = self.outbox.profile_updated(user.id.into(), vec!["email".to_owned()], now, origin);
+        Ok(Change { set: doc! { "email": new.as_str() }, events: vec![event], ..Change::default() })
     }
 
     async fn use_email_change(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), ConfirmEmailError> {

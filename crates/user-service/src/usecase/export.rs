@@ -243,6 +243,7 @@ fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSessio
         // With the key of the service they prove a refresh token.
         salt: _,
         n: _,
+        retried_from: _,
     } = row;
     ExportedSession {
         id: id.into(),

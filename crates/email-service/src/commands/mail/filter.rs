@@ -46,7 +46,7 @@ impl FilterArgs {
             states: self.state.clone(),
             templates: self.template.clone(),
             user: self.user.clone(),
-            to: self.to.clone(),
+            to: self.to.as_ref().map(|address| address.trim().to_owned()),
             event: self.event.clone(),
             since: self.since.map(|moment| moment.at(now)),
             until: self.until.map(|moment| moment.at(now)),

@@ -1,4 +1,4 @@
-//! `DELETE /api/users/me`: the end of one's account.
+//! `DELETE /api/users/me` and `POST /api/users/me/delete`: the end of one's account.
 
 use actix_web::{HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
@@ -40,6 +40,37 @@ pub(crate) struct Body {
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn delete(
+    accounts: web::Data<Accounts>,
+    caller: SignedInCaller,
+    if_match: IfMatch,
+    context: RequestContext,
+    body: JsonBody<Body>,
+) -> Result<HttpResponse, Problem> {
+    delete_account(accounts, caller, if_match, context, body).await
+}
+
+/// Does what `DELETE /api/users/me` does, for clients behind a proxy that drops the body of
+/// a DELETE (RFC 9110 gives it no meaning).
+#[utoipa::path(post, path = "/api/users/me/delete", tag = "account", operation_id = "deleteMeByPost", security(("bearer" = [])),
+    request_body = Body,
+    params(("If-Match" = Option<String>, Header, description = "The ETag that it was decided on")),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, NotSignedIn, Throttled, TryLater,
+    ))]
+pub(in crate::http) async fn post(
+    accounts: web::Data<Accounts>,
+    caller: SignedInCaller,
+    if_match: IfMatch,
+    context: RequestContext,
+    body: JsonBody<Body>,
+) -> Result<HttpResponse, Problem> {
+    delete_account(accounts, caller, if_match, context, body).await
+}
+
+async fn delete_account(
     accounts: web::Data<Accounts>,
     SignedInCaller(caller): SignedInCaller,
     if_match: IfMatch,

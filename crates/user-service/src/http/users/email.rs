@@ -31,11 +31,12 @@ pub(crate) struct Body {
 
 /// Asks for another e-mail address. It takes effect when it is confirmed by the link that
 /// is mailed to it; the present address is told. The answer does not tell whether another
-/// account has the address: that is decided at the confirmation.
+/// account has the address: that is decided at the confirmation. Another spelling of the
+/// present address (letter case, say) takes effect at once, and nothing is mailed.
 #[utoipa::path(put, path = "/api/users/me/email", tag = "account", operation_id = "changeEmail", security(("bearer" = [])),
     request_body = Body,
     responses(
-        (status = 202, description = "A confirmation is sent to the new address, a notice to the present one"),
+        (status = 202, description = "A confirmation is sent to the new address, a notice to the present one; or the present address is spelled so now"),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`conflict`: ten earlier addresses are kept for the account", body = ProblemDetails, content_type = "application/problem+json"),
         BodyRefused, NotSignedIn, Throttled, TryLater,

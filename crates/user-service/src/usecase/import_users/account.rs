@@ -342,6 +342,26 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_read_as_a_body_is() {
+        let with = |attributes: &str| {
+            read(&format!(r#"{{"username":" ada ","email":"ada@example.org","attributes":{attributes}}}"#))
+        };
+        let user = with(r#"{"a":1.0,"b":18446744073709551615,"c":0.1}"#).unwrap_or_else(|it| panic!("{it:?}"));
+        assert_eq!(user.username, "ada");
+        assert_eq!(user.attributes.as_deref(), Some(r#"{"a":1,"b":18446744073709551615,"c":0.1}"#));
+        for (attributes, pointer, code) in [
+            (r#"{"a":[18446744073709551616]}"#, "#/attributes/a/0", "out-of-range"),
+            (r#"{"a":-9223372036854775809}"#, "#/attributes/a", "out-of-range"),
+            (r#"{"a":{"b":1,"b":2}}"#, "#", "malformed-line"),
+            (r#"{"a":1e400}"#, "#/attributes/a", "out-of-range"),
+        ] {
+            let found = with(attributes).err().unwrap_or_default();
+            let found: Vec<_> = found.iter().map(|mistake| (mistake.pointer.as_str(), mistake.code)).collect();
+            assert_eq!(found, [(pointer, code)], "{attributes}");
+        }
+    }
+
+    #[test]
     fn attributes_match_the_operator_s_schema() {
         let schema = r#"{"properties":{"plan":{"enum":["free","pro"]},"a/b":{"type":"integer"}},"required":["plan"]}"#;
         let accounts = Accounts { attributes: Arc::new(AttributeRules::parse(schema).unwrap()), ..accounts() };

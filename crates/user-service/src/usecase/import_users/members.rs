@@ -5,7 +5,12 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
-use crate::domain::{Invalid, Misfit, pointer};
+use crate::domain::{
+    Invalid, Misfit,
+    json_numbers::out_of_range,
+    pointer,
+    strict_json::{Strict, is_about_a_number},
+};
 
 /// Something that is wrong with a line. Never repeats a value: it may be a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,8 +36,13 @@ impl Mistake {
 
     /// At a place within a member.
     fn within(name: &str, misfit: Misfit) -> Self {
-        let path = [name].into_iter().chain(misfit.path.iter().map(String::as_str));
-        Self { pointer: pointer(path), code: misfit.invalid.code, detail: misfit.invalid.detail }
+        let path = [vec![name.to_owned()], misfit.path].concat();
+        Self::at(Misfit { path, ..misfit })
+    }
+
+    /// At a place of the line.
+    fn at(misfit: Misfit) -> Self {
+        Self { pointer: pointer(&misfit.path), code: misfit.invalid.code, detail: misfit.invalid.detail }
     }
 }
 
@@ -43,16 +53,33 @@ pub(super) struct Members {
 }
 
 impl Members {
+    /// Reads a line by the rules of a request's body; of a member that is there twice the
+    /// first counts, and its name is a mistake.
+    ///
     /// # Errors
-    /// Not UTF-8, not JSON, not an object.
+    /// Not UTF-8, not JSON, not an object, a member twice within a value, too deep, or a
+    /// number that no double is near to.
     pub(super) fn parse(line: &[u8]) -> Result<Self, Mistake> {
+        let numbers = || out_of_range(&String::from_utf8_lossy(line)).into_iter().map(Mistake::at);
         let unread = |error: &serde_json::Error| {
-            let what = if error.is_data() { "is no JSON object" } else { "is not JSON" };
+            if is_about_a_number(error)
+                && let Some(mistake) = numbers().next()
+            {
+                return mistake;
+            }
+            let what = match (error.is_data(), line.trim_ascii_start().first()) {
+                (false, _) => "is not JSON".to_owned(),
+                // Those of `Strict`, which quote nothing.
+                (true, Some(b'{')) => format!("is not acceptable JSON: {error}"),
+                (true, _) => "is no JSON object".to_owned(),
+            };
             Mistake::whole("malformed-line", format!("The line {what} (at byte {}).", error.column()))
         };
         let Object { members, repeated } = serde_json::from_slice(line).map_err(|error| unread(&error))?;
         let twice = |name: &String| Mistake::member(name, "repeated", "The member is there more than once.");
-        Ok(Self { left: members, mistakes: repeated.iter().map(twice).collect() })
+        let mut mistakes: Vec<_> = repeated.iter().map(twice).collect();
+        mistakes.extend(numbers());
+        Ok(Self { left: members, mistakes })
     }
 
     /// The member's value; `null` is as good as none.
@@ -138,7 +165,8 @@ impl<'de> Deserialize<'de> for Object {
 
             fn visit_map<A: de::MapAccess<'de>>(self, mut access: A) -> Result<Object, A::Error> {
                 let mut object = Object { members: Map::new(), repeated: Vec::new() };
-                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                while let Some(name) = access.next_key::<String>()? {
+                    let value = access.next_value_seed(Strict::MEMBER)?;
                     if object.members.contains_key(&name) {
                         object.repeated.push(name);
                     } else {

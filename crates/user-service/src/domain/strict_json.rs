@@ -1,44 +1,67 @@
-//! JSON that means the same to everyone: no duplicate members, a bounded depth (RFC 7493).
+//! JSON that means the same to everyone: no duplicate members, a bounded depth, no numbers that
+//! would be read as others (RFC 7493).
 
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::{json_numbers::out_of_range, misfit::Misfit};
+
 /// How deep arrays and objects may nest; the outermost one is at depth 1.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// Why bytes are not acceptable JSON: a sentence with line and column, without their contents.
+/// Why bytes are not acceptable JSON. Repeats nothing of their contents.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NotJson(pub String);
+pub(crate) enum NotAcceptable {
+    /// Not JSON, or ambiguous: a sentence with line and column.
+    NotJson(String),
+    /// JSON with numbers that would be read as others, each with its place.
+    Numbers(Vec<Misfit>),
+}
 
 /// Parses `bytes` whole.
 ///
 /// Numbers without a fraction become integers (`1.0` is `1`, as in JSON Schema).
 ///
 /// # Errors
-/// Not UTF-8, not one JSON value, a member that occurs twice in one object, or deeper than [`MAX_DEPTH`].
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value, NotJson> {
+/// Not UTF-8, not one JSON value, a member that occurs twice in one object, deeper than
+/// [`MAX_DEPTH`], or with a number that is [out of range](out_of_range).
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, NotAcceptable> {
+    let not_json = NotAcceptable::NotJson;
     let text = std::str::from_utf8(bytes)
-        .map_err(|error| NotJson(format!("The body is not UTF-8 at byte {}.", error.valid_up_to())))?;
+        .map_err(|error| not_json(format!("The body is not UTF-8 at byte {}.", error.valid_up_to())))?;
     if text.trim().is_empty() {
-        return Err(NotJson("The body is empty; a JSON object is expected.".into()));
+        return Err(not_json("The body is empty; a JSON object is expected.".into()));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    Strict { depth: 0 }
-        .deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value))
-        // serde_json's syntax errors are fixed texts; those of this file quote nothing.
-        .map_err(|error| NotJson(format!("The body is not acceptable JSON: {error}.")))
+    let read = Strict { depth: 0 }.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    let numbers = match &read {
+        Err(error) if !is_about_a_number(error) => Vec::new(),
+        _ => out_of_range(text),
+    };
+    if !numbers.is_empty() {
+        return Err(NotAcceptable::Numbers(numbers));
+    }
+    // serde_json's syntax errors are fixed texts; those of this file quote nothing.
+    read.map_err(|error| not_json(format!("The body is not acceptable JSON: {error}.")))
+}
+
+/// Whether serde_json has stopped at a number that is no finite double.
+pub(crate) fn is_about_a_number(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("number out of range")
 }
 
 /// Reads one value inside `depth` arrays and objects.
 #[derive(Clone, Copy)]
-struct Strict {
+pub(crate) struct Strict {
     depth: usize,
 }
 
 impl Strict {
+    /// Reads the value of a member of the outermost object.
+    pub(crate) const MEMBER: Self = Self { depth: 1 };
+
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
         if self.depth == MAX_DEPTH {
             return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")));
@@ -125,7 +148,10 @@ mod tests {
     use super::*;
 
     fn refusal(bytes: &[u8]) -> String {
-        parse(bytes).expect_err("it should be refused").0
+        match parse(bytes).expect_err("it should be refused") {
+            NotAcceptable::NotJson(reason) => reason,
+            NotAcceptable::Numbers(misfits) => panic!("{misfits:?}"),
+        }
     }
 
     #[test]
@@ -149,7 +175,6 @@ mod tests {
             (b"{'a':1}", "line 1 column 2"),
             (b"nul", "line 1 column 3"),
             (b"NaN", "line 1"),
-            (b"[1e999]", "line 1"),
             (b"\"\\ud800\"", "line 1"),
             (b"\"a\nb\"", "line 2"),
             (b"{\"a\":\"\xff\"}", "not UTF-8 at byte 6"),
@@ -158,6 +183,21 @@ mod tests {
             let refusal = refusal(bytes);
             assert!(refusal.contains(part), "{refusal}");
         }
+    }
+
+    #[test]
+    fn a_number_that_would_be_read_as_another_is_refused_with_its_place() {
+        let digits = "9".repeat(400);
+        for number in ["18446744073709551616", "-9223372036854775809", "1e400", "-1e400", "1e-400", &digits] {
+            let body = format!(r#"{{"a":{{"b":[0,{number}]}}}}"#);
+            let Err(NotAcceptable::Numbers(misfits)) = parse(body.as_bytes()) else { panic!("{number}") };
+            assert_eq!(misfits.len(), 1);
+            assert_eq!((misfits[0].path.join("/").as_str(), misfits[0].invalid.code), ("a/b/1", "out-of-range"));
+        }
+        assert_eq!(
+            parse(b"[-9223372036854775808, 18446744073709551615, 0.1, 1e300, 5e-324, 0e-400]").unwrap(),
+            json!([i64::MIN, u64::MAX, 0.1, 1e300, 5e-324, 0])
+        );
     }
 
     #[test]
