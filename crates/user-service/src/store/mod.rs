@@ -38,8 +38,7 @@ pub use throttles::{ThrottleKey, ThrottleRule, ThrottleStore, Throttled};
 pub(crate) use user_document::binary;
 pub use user_document::{
     AuditPart, IdempotencyRecord, ImportedFrom, KnownNetwork, Parked, PendingEvent, ReservedKey, SessionRule,
-    TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedLink, UsedToken, UserRecord,
-    username_fields,
+    TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedLink, UsedToken, UserRecord, username_fields,
 };
 pub use user_search::UserPage;
 pub use users::{Change, Commit, DecidedOn, NewEvent, TokenChange, TotpChange, UserStore};

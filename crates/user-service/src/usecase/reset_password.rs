@@ -10,7 +10,9 @@ use events::{PasswordChangeReason, TotpDisabledBy, sealing::Purpose};
 use secrecy::SecretString;
 use service_kit::mongo::StoreError;
 
-use super::{Accounts, DECISIONS, Failure, Next, after, later, one_time_tokens::used_up, username_claim::UsernameClaim};
+use super::{
+    Accounts, DECISIONS, Failure, Next, after, later, one_time_tokens::used_up, username_claim::UsernameClaim,
+};
 use crate::{
     domain::{Invalid, OneTimeToken, UserStatus},
     hashing::PasswordHash,

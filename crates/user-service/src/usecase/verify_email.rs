@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Accounts, DECISIONS, Failure, Next, after, later, one_time_tokens::used_up, username_claim::UsernameClaim};
+use super::{
+    Accounts, DECISIONS, Failure, Next, after, later, one_time_tokens::used_up, username_claim::UsernameClaim,
+};
 use crate::{
     domain::{OneTimeToken, UserStatus},
     outbox::Origin,
