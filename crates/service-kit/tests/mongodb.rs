@@ -102,7 +102,7 @@ async fn the_watch_sees_a_server() {
     let Some(database) = database().await else { return };
     let health = Health::new(&[Check { name: "mongodb", required: true }]);
     let stop = CancellationToken::new();
-    let watch = tokio::spawn(mongo::watch(database.client().clone(), health.clone(), stop.clone()));
+    let watch = tokio::spawn(mongo::watch(database.collection("readiness"), health.clone(), stop.clone()));
     let up = async {
         while health.report().checks[0].1 != CheckState::Ok {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -141,7 +141,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::store::{ReservedAddress, TokenRecord, UndoTokenRecord, binary};
+    use crate::store::{ReservedKey, TokenRecord, UndoTokenRecord, binary};
 
     const TOKEN: [u8; 32] = [1; 32];
     const ADA: &str = "ada@example.org";
@@ -237,7 +237,7 @@ mod tests {
     fn an_undo_link_is_valid_while_its_reservation_is_kept() {
         const UNDO: &[Purpose] = &[Purpose::EmailChangeUndo];
         let undo = token(Purpose::EmailChangeUndo, "former@example.org", 5);
-        let kept = ReservedAddress { key: undo.to.clone(), until: undo.expires_at };
+        let kept = ReservedKey { key: undo.to.clone(), until: undo.expires_at };
         let user = ada(vec![undo]);
         assert_eq!(state_of(&user, UNDO), LinkState::Unknown);
         let user = UserRecord { reserved: vec![kept], ..user };
