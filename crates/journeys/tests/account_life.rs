@@ -503,13 +503,14 @@ async fn no_text_of_a_registration_is_mailed_before_the_address_is_verified() {
     let mails = mailbox.until(3).await;
     for mail in &mails {
         let all = format!("{:?}{}{}{}", mail.headers, mail.text, mail.html, mail.raw);
-        assert!(!all.contains("8755 EUR"), "{all}");
+        assert!(!all.contains("8755") && !all.contains(&ada.username), "{all}");
     }
     let mut topic = world.topic_reader();
     topic.read_type("user.password_reset_requested.v1", 1).await;
     assert!(topic.read_all().await.iter().all(|record| !record.contains(b"8755 EUR")), "the text is in the topic");
 
-    let token = json!({ "token": mails[0].token("/verify-email") });
+    let welcome = mails.iter().find(|mail| mail.subject.starts_with("Welcome to ")).expect("the welcome");
+    let token = json!({ "token": welcome.token("/verify-email") });
     let _ = api.post("/api/auth/email-verification", &token).await.expect(204);
     let me = api.with_token(&api.login(&ada).await.access);
     let new = json!({ "currentPassword": ada.password, "newPassword": format!("{} renewed", ada.password) });

@@ -198,7 +198,6 @@ async fn whatever_a_client_does_a_free_and_a_taken_address_are_answered_alike() 
 /// The newcomer gets on, the owner is told and can reset; nothing that a client chose is in
 /// either mail.
 #[tokio::test]
-#[ignore = "needs the mail of user.registration_attempted.v1"]
 async fn only_the_mailboxes_tell_a_free_address_from_a_taken_one() {
     let world = World::new(&Stack::from_env(), "hiddenmails").await;
     let (_users, _emails, api) = start(&world).await;
@@ -280,7 +279,6 @@ async fn a_username_that_was_taken_meanwhile_gets_a_number_at_the_verification()
 }
 
 #[tokio::test]
-#[ignore = "needs the mail of user.registration_attempted.v1"]
 async fn who_registers_an_address_first_does_not_keep_its_owner_out() {
     let world = World::new(&Stack::from_env(), "hiddenfirst").await;
     let (_users, _emails, api) = start(&world).await;
