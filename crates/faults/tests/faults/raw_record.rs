@@ -15,6 +15,9 @@ use tokio::{
 /// A header by its bytes.
 pub(crate) type RawHeader<'a> = (&'a [u8], &'a [u8]);
 
+/// The error of a broker that does not lead the partition, or not yet.
+const NOT_LEADER: i16 = 6;
+
 /// Writes a record into a partition.
 ///
 /// # Panics
@@ -35,16 +38,28 @@ pub(crate) async fn write(
     put(&mut request, &[&1_i32.to_be_bytes(), &i16::try_from(topic.len()).expect("short").to_be_bytes()]);
     put(&mut request, &[topic.as_bytes(), &1_i32.to_be_bytes(), &partition.to_be_bytes(), &length(&batch), &batch]);
 
-    let leader = eventually(DEADLINE, "the partition's leader", async || leader(brokers, topic, partition)).await;
-    let mut broker = TcpStream::connect(leader).await.expect("the broker listens");
-    broker.write_all(&length(&request)).await.expect("the broker reads");
-    broker.write_all(&request).await.expect("the broker reads");
+    // A topic that was made just now has its leader a moment later.
+    eventually(DEADLINE, "the partition's leader", async || {
+        let answer = ask(leader(brokers, topic, partition)?, &request).await;
+        // Correlation, one topic with its name, one partition with its number; then the error.
+        let error = 4 + 4 + 2 + topic.len() + 4 + 4;
+        match i16::from_be_bytes([answer[error], answer[error + 1]]) {
+            0 => Some(()),
+            NOT_LEADER => None,
+            _ => panic!("the broker refuses the record: {answer:?}"),
+        }
+    })
+    .await;
+}
+
+async fn ask(broker: (String, u16), request: &[u8]) -> Vec<u8> {
+    let mut broker = TcpStream::connect(broker).await.expect("the broker listens");
+    broker.write_all(&length(request)).await.expect("the broker reads");
+    broker.write_all(request).await.expect("the broker reads");
     let size = broker.read_i32().await.expect("the broker answers");
     let mut answer = vec![0; usize::try_from(size).expect("a size")];
     broker.read_exact(&mut answer).await.expect("the broker answers");
-    // Correlation, one topic with its name, one partition with its number; then the error.
-    let error = 4 + 4 + 2 + topic.len() + 4 + 4;
-    assert_eq!(&answer[error..error + 2], [0, 0], "the broker refuses the record: {answer:?}");
+    answer
 }
 
 /// Where the partition's leader listens. Blocks its thread for a moment.
