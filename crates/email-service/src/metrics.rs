@@ -9,7 +9,7 @@ use service_kit::{panics, prometheus};
 use crate::{ledger::State, plan::Template};
 
 /// The counter of caught panics, and the places where they are caught.
-const PANICS: (&str, &[&str]) = ("email_panics_total", &["record", "mail", "ops"]);
+const PANICS: (&str, &[&str]) = ("email_panics_total", &["record", "mail", "smtp", "ops"]);
 
 /// Handles to the metrics. Clones share them.
 #[derive(Clone)]

@@ -18,6 +18,7 @@ use lettre::{
     },
 };
 use parking_lot::Mutex;
+use service_kit::{fail_point, panics};
 use tokio::{
     sync::{Notify, OnceCell},
     time::{Instant, sleep, timeout},
@@ -32,6 +33,9 @@ use super::{
 };
 
 mod implicit_tls;
+
+/// The label of the metric of caught panics.
+const PLACE: &str = "smtp";
 
 /// A process that was stopped finds all its deadlines over before it hears what came
 /// meanwhile: one more look, at what is there already.
@@ -117,8 +121,16 @@ impl Endpoint {
     /// Connects, encrypts and logs in as the server's URL says.
     ///
     /// # Errors
-    /// [`ConnectError`]; nothing of it is a mail's fault.
+    /// [`ConnectError`]; nothing of it is a mail's fault. A panic at what the server says is one too.
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
+        let connected = panics::catch_future(PLACE, async {
+            fail_point!("smtp.connect");
+            self.try_connect().await
+        });
+        connected.await.unwrap_or_else(|panicked| Err(failed("connect", panicked)))
+    }
+
+    async fn try_connect(&self) -> Result<Connection, ConnectError> {
         let left = match self.attempt(None).await {
             Ok(connection) => return Ok(connection),
             Err(NotConnected::Failed(error)) => return Err(error),
@@ -205,8 +217,10 @@ impl Endpoint {
     async fn tls(&self) -> Result<TlsParameters, ConnectError> {
         let make = || async {
             let host = self.server.host.clone();
-            match tokio::task::spawn_blocking(move || TlsParameters::new(host)).await {
-                Ok(made) => made.map_err(|error| failed("TLS", error)),
+            let make = move || panics::catch(PLACE, || TlsParameters::new(host));
+            match tokio::task::spawn_blocking(make).await {
+                Ok(Ok(made)) => made.map_err(|error| failed("TLS", error)),
+                Ok(Err(panicked)) => Err(failed("TLS", panicked)),
                 // Not the error of the join, which would quote a panic.
                 Err(_) => Err(failed("TLS", "the certificates could not be read")),
             }
@@ -273,7 +287,8 @@ impl Connection {
     pub async fn quit(mut self) {
         const PATIENCE: Duration = Duration::from_secs(2);
         // What the server says to it changes nothing.
-        let _ = timeout(PATIENCE, self.command("QUIT", Quit.to_string())).await;
+        let quit = timeout(PATIENCE, self.command("QUIT", Quit.to_string()));
+        let _ = panics::catch_future(PLACE, quit).await;
     }
 
     /// What MAIL has to say about such a mail, or why this server cannot take it.

@@ -253,6 +253,19 @@ async fn fault_27_a_mail_whose_sending_panics_has_failed_before_the_fence_and_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fault_27_a_panic_at_what_a_mail_server_says_is_a_failed_connection() {
+    let scene = Scene::new("connect-panic").await;
+    let mut service = scene.service().fail_points(&format!("smtp.connect=1*panic({SAID})->off")).start().await;
+    let address = scene.notice("ada").await;
+    scene.ledger.until_state(&address, "sent", AT_REST).await;
+    assert_eq!(counted(&service, "email_panics_total", "smtp").await, 1.0);
+    assert!(service.metric("email_smtp_connections_total", "result=\"failed\"").await >= 1.0);
+    assert_logged_without_message(&service, "smtp");
+    assert!(service.runs());
+    scene.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fault_27_a_record_at_which_the_code_panics_is_a_dead_letter_and_its_neighbours_are_not() {
     let mut scene = Scene::new("record-panic").await;
     scene.run.limits.panics = true;
