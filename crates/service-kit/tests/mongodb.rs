@@ -111,4 +111,5 @@ async fn the_watch_sees_a_server() {
     tokio::time::timeout(DEADLINE, up).await.expect("it is seen to be up");
     stop.cancel();
     watch.await.unwrap();
+    database.drop().await.unwrap();
 }
