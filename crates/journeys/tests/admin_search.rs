@@ -149,7 +149,7 @@ async fn insert_very_many(users: &Collection<Document>, root: &Admin) {
         keys.extend(n.is_multiple_of(7).then(|| format!("old{n}@example.org")));
         user.insert("_id", Uuid::from_bytes(id));
         user.extend(
-            doc! { "username": name, "usernameKey": name, "email": address, "emailKeys": keys, "status": status },
+            doc! { "username": name, "usernameKey": name, "usernameKeys": [name], "email": address, "emailKeys": keys, "status": status },
         );
         user
     };

@@ -43,9 +43,10 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
         let mut reader = run.world.topic_reader();
         let read = reader.read_all().await;
         let registered = read.iter().filter(|record| record.event_type() == "user.registered.v1").count();
-        (registered >= 2 * PEOPLE).then_some(())
+        // The one that it was about to publish; it leaves the lists behind it to the sweep, as they are too old.
+        (registered > PEOPLE).then_some(())
     };
-    test_support::eventually(DEADLINE, "the events that the first replica held, again", held).await;
+    test_support::eventually(DEADLINE, "the event that the first replica held, again", held).await;
     let history = judge(&run, DEADLINE).await;
     assert_eq!(history.mails.len(), PEOPLE);
     for (client, person) in &members {
