@@ -40,7 +40,7 @@ async fn count(ledger: &Ledger, letters: &DeadLetters, clock: &Clock, metrics: &
         metrics.jobs(*state, ledger.count(*state).await?);
     }
     metrics.open_dead_letters(letters.count_open().await?);
-    let due_for = match ledger.longest_due().await?.and_then(|job| job.next_attempt_at) {
+    let due_for = match ledger.longest_due().await? {
         Some(due) => clock.now().duration_since(due).as_secs_f64().max(0.0),
         None => 0.0,
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
 use mongodb::{
     Collection, Database,
     action::{Action as _, Find},
@@ -66,6 +67,27 @@ pub struct Recovered {
     pub expired: u64,
 }
 
+/// Mails that were found.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Listed {
+    pub jobs: Vec<MailJob>,
+    /// The ids of those that this release cannot read: a newer one has written them.
+    pub unreadable: Vec<String>,
+}
+
+impl Listed {
+    fn read(rows: &[RawDocumentBuf]) -> Self {
+        let mut listed = Self::default();
+        for row in rows {
+            match bson::deserialize_from_slice(row.as_bytes()) {
+                Ok(job) => listed.jobs.push(job),
+                Err(_) => listed.unreadable.extend(row.get_str("_id").ok().map(str::to_owned)),
+            }
+        }
+        listed
+    }
+}
+
 impl Ledger {
     /// `instance` is how the history calls this process; `deadline` bounds each operation.
     #[must_use]
@@ -120,7 +142,7 @@ impl Ledger {
                 .sort(doc! { "nextAttemptAt": 1 })
                 .return_document(ReturnDocument::After);
             let Some(row) = within(self.deadline, claim).await? else { return Ok(None) };
-            if let Some(job) = self.readable(vec![row]).await.pop() {
+            if let Some(job) = self.readable(&[row]).await.pop() {
                 return Ok(Some(job));
             }
         }
@@ -153,19 +175,13 @@ impl Ledger {
         let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
         let claimed: Vec<RawDocumentBuf> =
             within(self.deadline, async { rows.find(ours).await?.try_collect().await }).await?;
-        Ok(self.readable(claimed).await)
+        Ok(self.readable(&claimed).await)
     }
 
     /// Those of the claimed rows that this release can read. A newer one may have written kinds of
     /// mail that this one does not know: they are put aside, and keep no other from being sent.
-    async fn readable(&self, rows: Vec<RawDocumentBuf>) -> Vec<MailJob> {
-        let (mut jobs, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
-        for row in rows {
-            match bson::deserialize_from_slice(row.as_bytes()) {
-                Ok(job) => jobs.push(job),
-                Err(_) => unreadable.extend(row.get_str("_id").ok().map(str::to_owned)),
-            }
-        }
+    async fn readable(&self, rows: &[RawDocumentBuf]) -> Vec<MailJob> {
+        let Listed { jobs, unreadable } = Listed::read(rows);
         if !unreadable.is_empty() {
             tracing::warn!(mails = ?unreadable, "this release cannot read these mails: they are left to another one");
             let filter = doc! {
@@ -347,12 +363,14 @@ impl Ledger {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn list(&self, filter: &MailFilter, limit: i64) -> Result<Vec<MailJob>, StoreError> {
+    pub async fn list(&self, filter: &MailFilter, limit: i64) -> Result<Listed, StoreError> {
+        let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
         let list = async {
-            let find = self.jobs.find(filter.document()).sort(doc! { "eventTime": -1 }).limit(limit);
+            let find = rows.find(filter.document()).sort(doc! { "eventTime": -1 }).limit(limit);
             find.optional(filter.collation(), Find::collation).await?.try_collect().await
         };
-        within(self.deadline, list).await
+        let found: Vec<RawDocumentBuf> = within(self.deadline, list).await?;
+        Ok(Listed::read(&found))
     }
 
     /// How many mails are in `state`.
@@ -363,12 +381,14 @@ impl Ledger {
         within(self.deadline, self.documents.count_documents(doc! { "state": state.as_str() })).await
     }
 
-    /// The mail that has been due longest.
+    /// Since when the mail is due that has been due longest.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn longest_due(&self) -> Result<Option<MailJob>, StoreError> {
-        within(self.deadline, self.jobs.find_one(claimable()).sort(doc! { "nextAttemptAt": 1 })).await
+    pub async fn longest_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let find = self.documents.find_one(claimable()).sort(doc! { "nextAttemptAt": 1 });
+        let row = within(self.deadline, find.projection(doc! { "nextAttemptAt": 1 })).await?;
+        Ok(row.and_then(|row| row.get_datetime("nextAttemptAt").ok().map(|at| at.to_jiff())))
     }
 
     /// A write by the holder of `job`. If nothing matches, an earlier try of the same write

@@ -20,7 +20,7 @@ pub mod suppressions;
 pub use dead_letter::{DeadLetter, LetterState, Record};
 pub use dead_letters::{DeadLetters, LetterFilter};
 pub use inserted::Inserted;
-pub use ledger::Ledger;
+pub use ledger::{Ledger, Listed};
 pub use mail_job::{MailJob, NewMail, SealedLink};
 pub use orders::{Carried, Order, Refused, Seen};
 pub use selection::MailFilter;

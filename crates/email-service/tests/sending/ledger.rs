@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use bson::{Document, doc};
 use email_service::ledger::{
-    DeadLetter, DeadLetters, Inserted, LetterFilter, LetterState, Record, State,
+    DeadLetter, DeadLetters, Inserted, LetterFilter, LetterState, MailFilter, Record, State,
     filters::{abandoned, claimable, held_for_good, overdue, resendable},
     indexes,
     ledger::GivenBack,
@@ -199,6 +199,8 @@ async fn a_mail_of_a_kind_that_only_a_newer_release_knows_keeps_no_other_from_be
     let known = store.queue(store.notice("bob@example.com")).await;
     let claimed = ledger.claim_several(10, LEASE).await.unwrap();
     assert_eq!(claimed.into_iter().map(|job| job.id).collect::<Vec<_>>(), [known]);
+    let listed = ledger.list(&MailFilter::default(), 10).await.unwrap();
+    assert_eq!((listed.jobs.len(), listed.unreadable.len()), (2, newer.len()), "a list names what it leaves out");
     for id in newer {
         let row =
             store.database.collection::<Document>("mailJobs").find_one(doc! { "_id": id }).await.unwrap().unwrap();

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::filter::FilterArgs;
 use crate::{
     commands::{Stores, line, table},
-    ledger::{MailJob, State, mail_job::HistoryEntry},
+    ledger::{Listed, MailJob, State, mail_job::HistoryEntry},
     plan::{Policy, Template},
 };
 
@@ -88,7 +88,11 @@ pub struct ListArgs {
 /// # Errors
 /// If the ledger cannot be read.
 pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Result<()> {
-    let jobs = stores.ledger.list(&args.filter.at(stores.clock.now()), i64::from(args.limit)).await?;
+    let Listed { jobs, unreadable } =
+        stores.ledger.list(&args.filter.at(stores.clock.now()), i64::from(args.limit)).await?;
+    if !unreadable.is_empty() {
+        eprintln!("left out, because only a newer release can read them: {}", unreadable.join(", "));
+    }
     if json {
         for job in &jobs {
             line(serde_json::to_string(&Shown::from(job))?)?;
