@@ -46,6 +46,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("get", "/api/admin/users/{id}/audit"),
     ("post", "/api/admin/users/{id}/disable"),
     ("post", "/api/admin/users/{id}/enable"),
+    ("post", "/api/admin/users/{id}/remove-second-factor"),
     ("post", "/api/admin/users/{id}/unlock"),
     ("post", "/api/admin/users/{id}/logout"),
 ];
