@@ -1,4 +1,4 @@
-//! Fault 27. The code panics: that is the failure of one request, one record or one mail. The process goes
+//! Fault 39. The code panics: that is the failure of one request, one record or one mail. The process goes
 //! on, and the log has the place of the panic and not what it said.
 
 use std::{
@@ -95,7 +95,7 @@ async fn order(service: &Service, arguments: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_27_panics_under_load_fail_what_they_happen_in_and_lose_and_double_nothing() {
+async fn fault_39_panics_under_load_fail_what_they_happen_in_and_lose_and_double_nothing() {
     const CLIENTS: usize = 8;
     const EACH: usize = 10;
     let mut run = run("panics").await;
@@ -164,7 +164,7 @@ async fn fault_27_panics_under_load_fail_what_they_happen_in_and_lose_and_double
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_27_a_password_that_cannot_be_judged_is_refused_and_the_service_goes_on() {
+async fn fault_39_a_password_that_cannot_be_judged_is_refused_and_the_service_goes_on() {
     let run = run_without_mails("judge").await;
     let points = format!("password.judge=1*panic({SAID})->off");
     let mut service = brisk(run.world.user_service()).fail_points(&points).start().await;
@@ -183,7 +183,7 @@ async fn fault_27_a_password_that_cannot_be_judged_is_refused_and_the_service_go
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_27_a_user_whose_event_cannot_be_published_is_parked_and_all_others_are_published() {
+async fn fault_39_a_user_whose_event_cannot_be_published_is_parked_and_all_others_are_published() {
     let run = run_without_mails("relay-panic").await;
     let points = format!("relay.before_publish=1*panic({SAID})->off");
     // Not while the panic is being logged: a sweep that began before the user was parked publishes the list.
@@ -241,7 +241,7 @@ async fn panicked_at(point: &'static str, kind: Kind, expected: Ending) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_27_a_mail_whose_sending_panics_has_failed_before_the_fence_and_is_unknown_behind_it() {
+async fn fault_39_a_mail_whose_sending_panics_has_failed_before_the_fence_and_is_unknown_behind_it() {
     let cases = [
         ("sender.before_compose", Kind::Notice, ("failed", 0, 0)),
         ("sender.before_flip", Kind::Welcome, ("failed", 0, 0)),
@@ -253,7 +253,7 @@ async fn fault_27_a_mail_whose_sending_panics_has_failed_before_the_fence_and_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_27_a_panic_at_what_a_mail_server_says_is_a_failed_connection() {
+async fn fault_39_a_panic_at_what_a_mail_server_says_is_a_failed_connection() {
     let scene = Scene::new("connect-panic").await;
     let mut service = scene.service().fail_points(&format!("smtp.connect=1*panic({SAID})->off")).start().await;
     let address = scene.notice("ada").await;
@@ -266,7 +266,7 @@ async fn fault_27_a_panic_at_what_a_mail_server_says_is_a_failed_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_27_a_record_at_which_the_code_panics_is_a_dead_letter_and_its_neighbours_are_not() {
+async fn fault_39_a_record_at_which_the_code_panics_is_a_dead_letter_and_its_neighbours_are_not() {
     let mut scene = Scene::new("record-panic").await;
     scene.run.limits.panics = true;
     // The whole topic is read in batches that several threads decide.
@@ -288,7 +288,7 @@ async fn fault_27_a_record_at_which_the_code_panics_is_a_dead_letter_and_its_nei
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_27_a_header_whose_name_is_not_utf_8_harms_neither_its_record_nor_the_process() {
+async fn fault_39_a_header_whose_name_is_not_utf_8_harms_neither_its_record_nor_the_process() {
     let scene = Scene::new("raw-header").await;
     let mut service = scene.service().start().await;
     let good = scene.author.notice(&scene.address("good"));

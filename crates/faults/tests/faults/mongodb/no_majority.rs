@@ -1,4 +1,4 @@
-//! Fault 28. The primary is cut off from its majority: it answers pings and reads for some ten seconds more,
+//! Fault 40. The primary is cut off from its majority: it answers pings and reads for some ten seconds more,
 //! and nothing can be written. `/readyz` says so, and a request is answered in time.
 
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::setup::*;
 const SEEN: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_28_a_primary_without_its_majority_is_seen_before_it_steps_down_and_requests_are_503_in_time() {
+async fn fault_40_a_primary_without_its_majority_is_seen_before_it_steps_down_and_requests_are_503_in_time() {
     let stack = Stack::from_env();
     let mut mongo = PrivateReplicaSet::start(&stack, "majority").await;
     let run = run_in(World::new(&stack, "majority").await.on_mongodb(mongo.uri())).await;
