@@ -320,7 +320,6 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::TotpSecret;
 
     #[test]
     fn the_defaults_name_no_key_that_is_not_read() {
@@ -344,7 +343,7 @@ mod tests {
             (Some("Acme Corp"), "https://id.example.org", "Acme Corp"),
         ] {
             assert_eq!(totp_issuer(name, issuer), shown, "{issuer}");
-            assert!(TotpSecret::generate().otpauth_uri(&totp_issuer(name, issuer), "ada").is_ok(), "{issuer}");
+            assert!(!shown.contains(':'), "an `otpauth:` URI would end the name there");
         }
         assert_eq!(host_of("http://[::1]:3000"), "::1");
     }
