@@ -352,6 +352,7 @@ async fn a_code_is_read_in_the_digits_of_any_script_at_every_door() {
     let api = service.api();
     let ada = world.person("ada");
     let _ = api.register(&ada).await.expect(201);
+    verify_address(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let in_script = |code: &str, zero: char| -> String {
         let digit = |c: char| {
