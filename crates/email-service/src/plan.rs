@@ -203,10 +203,14 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         expires_at: grant.expires_at,
         ..plain(template, to, facts)
     };
-    // A notice of a change that can be undone, if there is a grant.
-    let undoable = |template: Template, to: &Recipient, undo: Option<&TokenGrant>, purpose: Purpose| match undo {
-        Some(grant) => linked(template, to, Facts::default(), grant, purpose),
-        None => plain(template, to, Facts::default()),
+    // A notice of a change that can be undone, if there is a grant. The notice matters without its link, too.
+    let undoable = |notice: PlannedMail, undo: Option<&TokenGrant>, purpose: Purpose| match undo {
+        Some(grant) => PlannedMail {
+            token: Some(PlannedToken { grant: grant.clone(), purpose }),
+            expires_at: notice.expires_at.max(grant.expires_at),
+            ..notice
+        },
+        None => notice,
     };
     let nothing_to_mention = Facts::default;
 
@@ -237,7 +241,8 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         )],
         Payload::UserPasswordChanged(data) => {
             let undo = data.undo.as_ref();
-            vec![undoable(Template::PasswordChanged, &data.recipient, undo, Purpose::PasswordChangeUndo)]
+            let notice = plain(Template::PasswordChanged, &data.recipient, nothing_to_mention());
+            vec![undoable(notice, undo, Purpose::PasswordChangeUndo)]
         }
         Payload::UserPasswordResetRequested(data) => vec![linked(
             Template::PasswordReset,
@@ -264,22 +269,21 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
                 plain(Template::EmailChangeNotice, &data.recipient, facts),
             ]
         }
-        Payload::UserEmailChanged(data) => vec![linked(
-            Template::EmailChanged,
-            &data.recipient,
-            Facts {
+        Payload::UserEmailChanged(data) => {
+            let facts = Facts {
                 new_email: Some(data.new_email.clone()),
                 old_email: Some(data.old_email.clone()),
                 ..Facts::default()
-            },
-            &data.undo,
-            Purpose::EmailChangeUndo,
-        )],
+            };
+            let notice = plain(Template::EmailChanged, &data.recipient, facts);
+            vec![undoable(notice, Some(&data.undo), Purpose::EmailChangeUndo)]
+        }
         Payload::UserEmailChangeUndone(data) => {
             vec![plain(Template::EmailChangeUndone, &data.recipient, nothing_to_mention())]
         }
         Payload::UserTotpEnabled(data) => {
-            vec![undoable(Template::TotpEnabled, &data.recipient, data.undo.as_ref(), Purpose::TotpUndo)]
+            let notice = plain(Template::TotpEnabled, &data.recipient, nothing_to_mention());
+            vec![undoable(notice, data.undo.as_ref(), Purpose::TotpUndo)]
         }
         Payload::UserTotpDisabled(data) => vec![plain(
             Template::TotpDisabled,
@@ -288,7 +292,8 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         )],
         Payload::UserRecoveryCodesRenewed(data) => {
             let undo = data.undo.as_ref();
-            vec![undoable(Template::RecoveryCodesRenewed, &data.recipient, undo, Purpose::RecoveryCodesUndo)]
+            let notice = plain(Template::RecoveryCodesRenewed, &data.recipient, nothing_to_mention());
+            vec![undoable(notice, undo, Purpose::RecoveryCodesUndo)]
         }
         Payload::UserChangeUndone(data) => vec![plain(
             Template::ChangeUndone,
@@ -413,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_has_the_undo_link_of_its_event_and_expires_with_it() {
+    fn a_notice_has_the_undo_link_of_its_event_and_outlives_a_short_one() {
         let undo = || Some(grant(at(60)));
         let changed = |undo, reason| UserPasswordChanged { user_id: USER, reason, recipient: recipient(), undo };
         let renewed = |undo| UserRecoveryCodesRenewed { user_id: USER, recipient: recipient(), undo };
@@ -431,7 +436,7 @@ mod tests {
             let [mail] = mails.as_slice() else { panic!("{mails:?}") };
             assert_eq!(mail.template, template);
             assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(purpose));
-            assert_eq!((mail.expires_at, mail.policy), (at(60), Policy::Hold));
+            assert_eq!((mail.expires_at, mail.policy), (at(0) + WEEK, Policy::Hold));
         }
         let without =
             [planned(changed(None, PasswordChangeReason::Reset)), planned(enabled(None)), planned(renewed(None))];

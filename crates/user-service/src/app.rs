@@ -185,7 +185,8 @@ impl Application {
         self.health.stop();
         let deadline = tokio::time::Instant::now() + self.grace;
         let intake = async {
-            self.intake.close().await;
+            // Most of the grace is for what is under way.
+            self.intake.close(self.grace / 4).await;
             handle.stop(true).await;
             self.accounts.writes.finish().await;
             self.stop_background.cancel();

@@ -16,7 +16,10 @@ use mongodb::{
     action::{Action as _, Find},
 };
 use serde::Deserialize;
-use service_kit::mongo::{StoreError, within};
+use service_kit::{
+    mongo::{StoreError, within},
+    panics,
+};
 
 use super::{SCHEMA_VERSION, mail_job::bson_time, selection::ignoring_case};
 
@@ -137,9 +140,10 @@ impl Suppressions {
 fn key(address: &str) -> String {
     let address = address.trim();
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
-    let domain = match url::Host::parse(domain) {
-        Ok(host) => host.to_string(),
-        Err(_) => domain.to_lowercase(),
+    // The ingest asks for the key outside of the boundary around a record's decision.
+    let domain = match panics::catch("record", || url::Host::parse(domain)) {
+        Ok(Ok(host)) => host.to_string(),
+        Ok(Err(_)) | Err(_) => domain.to_lowercase(),
     };
     format!("{local}@{domain}")
 }

@@ -86,6 +86,12 @@ pub struct Broken {
     pub problem: String,
 }
 
+/// Runs a step; a panic at what the server says breaks the connection like any other failure.
+async fn completed<T>(step: &'static str, work: impl Future<Output = Result<T, Broken>>) -> Result<T, Broken> {
+    let done = panics::catch_future(PLACE, work).await;
+    done.unwrap_or_else(|panicked| Err(Broken { step, problem: panicked.to_string() }))
+}
+
 /// A connection with no transaction open.
 pub struct Connection {
     smtp: AsyncSmtpConnection,
@@ -251,7 +257,11 @@ impl Connection {
     ///
     /// # Errors
     /// [`Broken`]: the mail was not accepted, and the connection is gone.
-    pub async fn begin(mut self, envelope: &Envelope, body: &[u8]) -> Result<Begun, Broken> {
+    pub async fn begin(self, envelope: &Envelope, body: &[u8]) -> Result<Begun, Broken> {
+        completed("begin", self.try_begin(envelope, body)).await
+    }
+
+    async fn try_begin(mut self, envelope: &Envelope, body: &[u8]) -> Result<Begun, Broken> {
         let Some((from, to, ascii)) = addresses(envelope) else {
             let problem = "the envelope has no single plain recipient".to_owned();
             return Ok(Begun::Unsupported { problem, connection: self });
@@ -330,7 +340,11 @@ impl OpenTransaction {
     ///
     /// # Errors
     /// [`Broken`]: nobody knows whether the mail was accepted.
-    pub async fn deliver(mut self, body: &[u8], patience: Patience) -> Result<(Reply, Connection), Broken> {
+    pub async fn deliver(self, body: &[u8], patience: Patience) -> Result<(Reply, Connection), Broken> {
+        completed("body", self.try_deliver(body, patience)).await
+    }
+
+    async fn try_deliver(mut self, body: &[u8], patience: Patience) -> Result<(Reply, Connection), Broken> {
         let (flags, written) = (Arc::clone(&self.connection.flags), Notify::new());
         // The second part is never there; asking for it tells that the first is written.
         let end_of_body = std::iter::from_fn(|| {

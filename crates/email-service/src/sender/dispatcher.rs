@@ -114,7 +114,8 @@ impl Dispatcher {
                 Err(error) => {
                     drop(places);
                     failures += 1;
-                    if error.outcome_unknown() {
+                    // A claim of several reads what it has taken: that can fail by itself.
+                    if error.outcome_unknown() || most > 1 {
                         unanswered.lost(Instant::now());
                     }
                     self.pause_after(&error, failures, &stop).await;

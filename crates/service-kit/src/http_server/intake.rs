@@ -14,7 +14,7 @@
 
 use std::{
     io, mem,
-    net::{TcpListener, ToSocketAddrs as _},
+    net::{SocketAddr, TcpListener, ToSocketAddrs as _},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -53,10 +53,9 @@ pub fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
     let mut bound = Vec::new();
     let mut failed = None;
     for address in (host, port).to_socket_addrs()? {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        match socket.bind(&SockAddr::from(address)).and_then(|()| socket.listen(BACKLOG)) {
-            Ok(()) => bound.push(socket.into()),
+        // A machine may have no sockets of one address family.
+        match listen_on(address) {
+            Ok(listener) => bound.push(listener),
             Err(error) => failed = Some(error),
         }
     }
@@ -64,6 +63,14 @@ pub fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
         Some(error) if bound.is_empty() => Err(error),
         _ => Ok(bound),
     }
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// The way into an HTTP server. Clones share it.
@@ -128,8 +135,8 @@ impl Intake {
     }
 
     /// Lets no connection in any more, and waits until each that was let in has begun a request,
-    /// at most two seconds. After it the server can be stopped.
-    pub async fn close(&self) {
+    /// at most two seconds and at most `patience`. After it the server can be stopped.
+    pub async fn close(&self, patience: Duration) {
         self.0.closing.store(true, Ordering::SeqCst);
         let listeners = mem::take(&mut *self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner));
         for listener in &listeners {
@@ -137,7 +144,7 @@ impl Intake {
                 tracing::warn!(%error, "connections that come while the server stops may be closed without an answer");
             }
         }
-        if timeout(LONGEST, self.until_quiet(&listeners)).await.is_err() {
+        if timeout(LONGEST.min(patience), self.until_quiet(&listeners)).await.is_err() {
             let connections = self.0.silent.load(Ordering::SeqCst);
             tracing::debug!(connections, "these connections have sent no request and are closed");
         }
@@ -259,7 +266,7 @@ mod tests {
 
         let began = Instant::now();
         let closing = async {
-            intake.close().await;
+            intake.close(LONGEST).await;
             let closed = began.elapsed();
             handle.stop(true).await;
             closed
@@ -290,7 +297,7 @@ mod tests {
         let (address, intake, handle) = serve();
         let _silent = TcpStream::connect(address).await.unwrap();
         let began = Instant::now();
-        intake.close().await;
+        intake.close(LONGEST).await;
         let took = began.elapsed();
         assert!(took >= LONGEST && took < LONGEST * 2, "{took:?}");
         handle.stop(false).await;

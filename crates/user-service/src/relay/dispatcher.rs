@@ -47,6 +47,8 @@ const TIMEOUTS_SEEN_AFTER: Duration = Duration::from_secs(1);
 /// A broker that answers within this time loses no event to the sweep.
 const SHORTEST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(4);
 const LONGEST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// An event is this old before the fast path leaves it to the sweep, however soon the sweep takes it.
+const SHORTEST_FAST_PATH: Duration = Duration::from_secs(1);
 
 /// How long librdkafka tries to bring one event into the topic: no longer than until the sweep
 /// takes over, so that after an outage two replicas do not publish the same events.
@@ -118,8 +120,8 @@ impl Relay {
             metrics: metrics.clone(),
         };
         lifecycle.spawn("relay-sweeper", sweeper.run(sweep, state.clone(), stop.clone()));
-        let publisher =
-            Publisher { producer, pending, acks, clock, left_to_the_sweep: sweep_min_age, metrics: metrics.clone() };
+        let left_to_the_sweep = sweep_min_age.max(SHORTEST_FAST_PATH);
+        let publisher = Publisher { producer, pending, acks, clock, left_to_the_sweep, metrics: metrics.clone() };
         let dispatcher = Dispatcher {
             publisher: Arc::new(publisher),
             state,
