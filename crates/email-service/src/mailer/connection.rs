@@ -87,7 +87,7 @@ pub struct Broken {
 }
 
 /// Runs a step; a panic at what the server says breaks the connection like any other failure.
-async fn completed<T>(step: &'static str, work: impl Future<Output = Result<T, Broken>>) -> Result<T, Broken> {
+async fn unbroken<T>(step: &'static str, work: impl Future<Output = Result<T, Broken>>) -> Result<T, Broken> {
     let done = panics::catch_future(PLACE, work).await;
     done.unwrap_or_else(|panicked| Err(Broken { step, problem: panicked.to_string() }))
 }
@@ -258,7 +258,7 @@ impl Connection {
     /// # Errors
     /// [`Broken`]: the mail was not accepted, and the connection is gone.
     pub async fn begin(self, envelope: &Envelope, body: &[u8]) -> Result<Begun, Broken> {
-        completed("begin", self.try_begin(envelope, body)).await
+        unbroken("begin", self.try_begin(envelope, body)).await
     }
 
     async fn try_begin(mut self, envelope: &Envelope, body: &[u8]) -> Result<Begun, Broken> {
@@ -341,7 +341,7 @@ impl OpenTransaction {
     /// # Errors
     /// [`Broken`]: nobody knows whether the mail was accepted.
     pub async fn deliver(self, body: &[u8], patience: Patience) -> Result<(Reply, Connection), Broken> {
-        completed("body", self.try_deliver(body, patience)).await
+        unbroken("body", self.try_deliver(body, patience)).await
     }
 
     async fn try_deliver(mut self, body: &[u8], patience: Patience) -> Result<(Reply, Connection), Broken> {

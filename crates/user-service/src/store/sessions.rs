@@ -14,7 +14,7 @@ use crate::domain::Place;
 pub enum Advance {
     /// The token with this number is current now (or still: within the grace).
     Current(Box<SessionRow>),
-    /// An older token: the session is over.
+    /// An older token: the session is over. Its row is there until the caller deletes it.
     Reused(Box<SessionRow>),
     /// No such session, or its time is over.
     Gone,
@@ -83,7 +83,6 @@ impl SessionStore {
         if !reused {
             return Ok(Advance::Current(Box::new(row)));
         }
-        self.delete(id).await?;
         Ok(Advance::Reused(Box::new(row)))
     }
 

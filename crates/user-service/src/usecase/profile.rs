@@ -91,8 +91,11 @@ pub async fn update_profile(
     let editor = Editor::Person { session: caller.session, epoch: caller.epoch };
     let this = Arc::clone(accounts);
     let patch = async move { this.patch(caller.user, &editor, &change, permits, &origin).await };
-    let patched = accounts.writes.to_the_end(patch).await;
-    accounts.throttle.or_take_back(&renamed, patched).await
+    match accounts.writes.to_the_end(patch).await {
+        // The name may have been written all the same.
+        Err(UpdateProfileError::Failure(failure)) => Err(failure.into()),
+        patched => accounts.throttle.or_take_back(&renamed, patched).await,
+    }
 }
 
 /// As [`update_profile`], by an admin, for the account with this id; `roles` replaces

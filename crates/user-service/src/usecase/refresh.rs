@@ -56,6 +56,7 @@ impl Accounts {
                 self.metrics.refresh_reuse.inc();
                 tracing::warn!(user = %row.user_id, session = %row.id, "an old refresh token was used: session ended");
                 self.throttle.remember_ended_session(&row, self.access_tokens.ttl()).await;
+                self.store.sessions.delete(row.id.into()).await?;
                 self.background.note_reuse(row.user_id.into(), origin);
                 Err(RefreshError::Invalid)
             }

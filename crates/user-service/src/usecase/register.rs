@@ -90,9 +90,13 @@ pub async fn register(
         Err(RegisterError::UsernameTaken | RegisterError::IdempotencyKeyReused) => {
             accounts.throttle.no_mail(&charged).await;
         }
-        // Nothing was registered: the user is told to choose another password, or to try again.
-        Err(RegisterError::Refused { .. } | RegisterError::Failure(_)) => accounts.throttle.take_back(&charged).await,
-        Ok(_) | Err(RegisterError::EmailTaken) => {}
+        // Nothing was registered: the user is told to choose another password, or to try again later.
+        Err(
+            RegisterError::Refused { .. }
+            | RegisterError::Failure(Failure::Overloaded { .. } | Failure::RateLimited { .. }),
+        ) => accounts.throttle.take_back(&charged).await,
+        // After any other failure the account may be there.
+        Ok(_) | Err(RegisterError::EmailTaken | RegisterError::Failure(_)) => {}
     }
     registered
 }

@@ -101,18 +101,17 @@ impl Accounts {
             let token = OneTimeToken::generate();
             let expires_at = later(now, self.rules.reset_ttl);
             let (recipient, outbox) = (user.user(), &self.outbox);
-            let event = match occasion {
-                ResetOccasion::Requested => outbox.reset_requested(&recipient, &token, expires_at, now, origin),
+            let (event, keep) = match occasion {
+                ResetOccasion::Requested => {
+                    (outbox.reset_requested(&recipient, &token, expires_at, now, origin), VALID_AT_ONCE)
+                }
+                // Attempts of others push out no link that the owner has asked for.
                 ResetOccasion::RegistrationAttempted => {
-                    outbox.registration_attempted(&recipient, &token, expires_at, now, origin)
+                    (outbox.registration_attempted(&recipient, &token, expires_at, now, origin), 2 * VALID_AT_ONCE)
                 }
             };
             let token = TokenRecord::new(token.digest(), Purpose::PasswordReset, email_key, expires_at);
-            let change = Change {
-                tokens: TokenChange::Add { token, keep: VALID_AT_ONCE },
-                events: vec![event],
-                ..Change::default()
-            };
+            let change = Change { tokens: TokenChange::Add { token, keep }, events: vec![event], ..Change::default() };
             let commit = self.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
             if let Next::Done(written) = after(commit)? {
                 self.publish(&written);
