@@ -47,7 +47,8 @@ pub(crate) fn effects(action: Action) -> Vec<Effect> {
         Action::Login => {
             vec![Effect { event: UserLoggedIn, owed: Owed::UnlessCrowded }, maybe(UserRecoveryCodeUsed)]
         }
-        Action::EndOtherSessions | Action::LogoutEverywhere => vec![always(UserSessionsEnded)],
+        // Where no session is to be ended, nothing is written.
+        Action::EndOtherSessions | Action::LogoutEverywhere => vec![maybe(UserSessionsEnded)],
         Action::UpdateProfile => vec![always(UserProfileUpdated)],
         Action::ChangePassword => vec![always(UserPasswordChanged)],
         Action::RequestReset => vec![maybe(UserPasswordResetRequested)],
