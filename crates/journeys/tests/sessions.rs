@@ -46,6 +46,23 @@ fn current(items: &[Value]) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn an_access_token_does_not_outlive_its_session() {
+    let world = World::new(&Stack::from_env(), "longest").await;
+    let spec = with_cheap_hashes(world.user_service()).set("AUTH__SESSION_MAX", "5m");
+    let service = spec.start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let credentials = json!({ "identifier": ada.email, "password": ada.password });
+    let login = api.post("/api/auth/login", &credentials).await.expect(200);
+    let refreshed = refresh(&api, login.json()["refreshToken"].as_str().expect("a refresh token")).await.expect(200);
+    for answer in [login, refreshed] {
+        let expires_in = answer.json()["expiresIn"].as_u64().expect("seconds");
+        assert!((200..=300).contains(&expires_in), "{expires_in} s of a session of 300 s");
+    }
+}
+
+#[tokio::test]
 async fn a_person_sees_their_sessions_and_ends_one_of_them() {
     let world = World::new(&Stack::from_env(), "sessions").await;
     let service = with_cheap_hashes(world.user_service()).start().await;

@@ -127,7 +127,9 @@ async fn a_token_that_was_verified_before_ends_with_its_time_and_with_its_key() 
     let tokens = |ttl| AccessTokens::new(Arc::clone(&keys), "issuer".into(), "audience".into(), ttl);
     let id = Uuid::from_u128(1);
     let (brief, long) = (tokens(Duration::from_secs(2)), tokens(TTL));
-    let token = |tokens: &AccessTokens| tokens.issue(id, id, 1, &[], id).unwrap().token.expose_secret().to_owned();
+    let ends_at = jiff::Timestamp::MAX;
+    let token =
+        |tokens: &AccessTokens| tokens.issue(id, id, 1, &[], id, ends_at).unwrap().token.expose_secret().to_owned();
 
     let ends = token(&brief);
     assert_eq!(brief.verify(&ends).await.unwrap().sub, id);

@@ -65,13 +65,13 @@ pub struct AccessTokens {
 }
 
 impl AccessTokens {
-    /// `ttl` is every token's lifetime.
+    /// `ttl` is every token's longest lifetime.
     #[must_use]
     pub fn new(keys: Arc<SigningKeys>, issuer: String, audience: String, ttl: Duration) -> Self {
         Self { keys, issuer, audience, ttl, known: Arc::new(GenuineTokens::new()) }
     }
 
-    /// Every token's lifetime.
+    /// Every token's longest lifetime.
     #[must_use]
     pub fn ttl(&self) -> Duration {
         self.ttl
@@ -85,7 +85,8 @@ impl AccessTokens {
         self.keys.signing().map(drop)
     }
 
-    /// A token for a session.
+    /// Returns a token for a session that lives until `ends_at` at the longest. The token does not outlive it, so
+    /// a call that ends all sessions of a user finds each one whose token is still good.
     ///
     /// # Errors
     /// [`SigningUnavailable`] while the key set is not fresh.
@@ -96,6 +97,7 @@ impl AccessTokens {
         epoch: i64,
         roles: &[String],
         token_id: Uuid,
+        ends_at: Timestamp,
     ) -> Result<Issued, SigningUnavailable> {
         let key = self.keys.signing()?;
         let claims = AccessClaims {
@@ -109,13 +111,14 @@ impl AccessTokens {
             roles: roles.to_vec(),
         };
         let header = Header::empty().with_token_type(TOKEN_TYPE).with_key_id(key.kid);
-        let expires = key.now.saturating_add(self.ttl).unwrap_or(Timestamp::MAX);
+        let expires = key.now.saturating_add(self.ttl).unwrap_or(Timestamp::MAX).min(ends_at.max(key.now));
         let mut claims = Claims::new(claims);
         claims.issued_at = date_time(key.now);
         claims.expiration = date_time(expires);
         let token =
             Ed25519.token(&header, &claims, &key.private).expect("claims of plain strings and numbers serialise");
-        Ok(Issued { token: token.into(), expires_in: self.ttl })
+        let expires_in = Duration::try_from(expires.duration_since(key.now)).unwrap_or_default();
+        Ok(Issued { token: token.into(), expires_in })
     }
 
     /// The public keys that verify the tokens.

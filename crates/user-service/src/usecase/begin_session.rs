@@ -90,7 +90,7 @@ impl Accounts {
             self.metrics.login_events_dropped.inc();
         }
         self.publish(&written);
-        Ok(Some(self.sign_in(&written, session, epoch, &salt, 1)?))
+        Ok(Some(self.sign_in(&written, session, epoch, &salt, 1, now)?))
     }
 
     /// A commit of unknown outcome leaves the row: the session may have begun.

@@ -73,6 +73,6 @@ impl Accounts {
             return Err(RefreshError::Invalid);
         };
         let n = u32::try_from(row.n).map_err(|error| Failure::Internal(error.into()))?;
-        Ok(self.sign_in(&user, row.id.into(), row.epoch, &row.salt.bytes, n)?)
+        Ok(self.sign_in(&user, row.id.into(), row.epoch, &row.salt.bytes, n, row.created_at.into())?)
     }
 }

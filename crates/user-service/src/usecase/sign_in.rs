@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::{Accounts, Failure};
+use super::{Accounts, Failure, later};
 use crate::{domain::User, store::UserRecord};
 
 /// The answer to login and refresh.
@@ -17,7 +18,7 @@ pub struct SignedIn {
 }
 
 impl Accounts {
-    /// Tokens for a session of this user: refresh token number `n`.
+    /// Tokens for a session of this user that began at `began`: refresh token number `n`.
     pub(super) fn sign_in(
         &self,
         user: &UserRecord,
@@ -25,8 +26,11 @@ impl Accounts {
         epoch: i64,
         salt: &[u8],
         n: u32,
+        began: Timestamp,
     ) -> Result<SignedIn, Failure> {
-        let issued = self.access_tokens.issue(user.id.into(), session, epoch, &user.roles, self.ids.v4())?;
+        let ends_at = later(began, self.rules.session_times.max);
+        let id = user.id.into();
+        let issued = self.access_tokens.issue(id, session, epoch, &user.roles, self.ids.v4(), ends_at)?;
         Ok(SignedIn {
             access_token: issued.token,
             expires_in: issued.expires_in,
