@@ -19,7 +19,7 @@ use super::{
     settler::Settler,
     sweeper::Sweeper,
     topic_watch::{TopicState, TopicWatch},
-    work::{Settlement, Sweep, Waiter},
+    work::{PLACE, Settlement, Sweep, Waiter},
 };
 use crate::{
     metrics::RelayMetrics,
@@ -38,9 +38,6 @@ const ACKNOWLEDGEMENTS: usize = 4_096;
 /// Users whose last published sequence is remembered, so that a list read before an
 /// event was taken off it publishes nothing twice.
 const REMEMBERED: usize = 100_000;
-
-/// The label of the metric of caught panics.
-pub(super) const PLACE: &str = "relay";
 
 /// librdkafka looks for messages that are too late once a second.
 const TIMEOUTS_SEEN_AFTER: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use service_kit::{fail_point, panics};
 use tokio::sync::mpsc;
 
-use super::{dispatcher::PLACE, work::Settlement};
+use super::work::{PLACE, Settlement};
 use crate::{
     metrics::RelayMetrics,
     store::{Acknowledged, PendingStore},

@@ -12,7 +12,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{dispatcher::PLACE, topic_watch::TopicState, work::Sweep};
+use super::{
+    topic_watch::TopicState,
+    work::{PLACE, Sweep},
+};
 use crate::{
     metrics::RelayMetrics,
     store::{Backlog, LeaseStore, PendingStore},

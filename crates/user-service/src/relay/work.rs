@@ -6,6 +6,9 @@ use tokio::sync::oneshot;
 
 use crate::store::{Acknowledged, Backlog};
 
+/// The label of the metric of caught panics.
+pub(super) const PLACE: &str = "relay";
+
 /// A batch of the sweep; `done` is dropped when all of it was tried and settled.
 pub(super) struct Sweep {
     pub backlogs: Vec<Backlog>,
