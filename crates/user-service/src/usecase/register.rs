@@ -80,7 +80,11 @@ pub async fn register(
 ) -> Result<Registered, RegisterError> {
     accounts.uniqueness_is_decided()?;
     let begun = accounts.clock.now();
+    // More than can be hashed is refused before MongoDB is asked.
+    let admission = accounts.hashes.admit().map_err(Failure::from)?;
     let charged = accounts.throttle.registration(&registration.email, &origin).await?;
+    // The judgement asks for a place of its own.
+    drop(admission);
     let registered = judge_and_insert(accounts, registration, origin).await;
     match &registered {
         // The account was there already.
