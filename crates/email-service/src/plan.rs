@@ -179,7 +179,8 @@ pub struct PlannedMail {
     pub locale: Option<String>,
     pub token: Option<PlannedToken>,
     pub facts: Facts,
-    /// Not worth sending from here on: the token's end, or `max_event_age` after the event.
+    /// Not worth sending from here on: the token's end, or `max_event_age` after the event; of a notice with an undo
+    /// link the later of both.
     pub expires_at: Timestamp,
     pub policy: Policy,
 }

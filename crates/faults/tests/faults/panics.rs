@@ -44,7 +44,7 @@ fn assert_logged_without_message(service: &Service, place: &str) {
     assert!(log.contains(&format!("\"place\":\"{place}\"")), "no panic of {place} is in the log");
 }
 
-/// At most one request in 20 ms, whoever asks.
+/// At most one request in 20 ms, from all clients together.
 #[derive(Clone)]
 struct Load {
     pace: Arc<Mutex<Interval>>,

@@ -166,7 +166,7 @@ fn share(rate: NonZeroU32, length: usize) -> (usize, Duration) {
 #[derive(Debug, Default)]
 pub(super) struct Trap {
     bait: Mutex<Option<Vec<u8>>>,
-    /// Where to say that nobody listens from then on, and that all connections are cut.
+    /// Tells that the proxy listens no more from then on, and that all connections are cut.
     refuses_then: Mutex<Option<(watch::Sender<Mode>, watch::Sender<()>)>>,
     lost: AtomicUsize,
 }

@@ -114,7 +114,7 @@ impl TcpProxy {
         self.trap.set(request.into());
     }
 
-    /// The same, and from that moment on nobody listens: as of a server that goes while it answers. Until
+    /// The same, and from that moment on the proxy refuses connections: as of a server that goes while it answers. Until
     /// another mode is set.
     pub fn lose_reply_to_and_refuse(&self, request: impl Into<Vec<u8>>) {
         self.trap.set_and_refuse(request.into(), self.mode.clone(), self.cuts.clone());

@@ -139,7 +139,7 @@ async fn fault_09_a_start_without_mongodb_says_so_and_heals_by_itself() {
     assert_eq!(service.terminate().await.code(), Some(0));
 }
 
-/// So many attempts an hour that no limit is met, and every limit is asked.
+/// Attempts an hour that no test reaches, so that every limit is asked and none refuses.
 fn hardly_limited(spec: ServiceSpec) -> ServiceSpec {
     let many = "1000000";
     spec.set("LIMITS__ENABLED", "true")
