@@ -17,9 +17,10 @@ WORKDIR /src
 # The workspace without its code: each crate an empty library and an empty program.
 FROM toolchain AS manifests
 COPY . .
-RUN find crates -mindepth 2 -maxdepth 2 ! -name Cargo.toml -exec rm -r {} + \
-    && for crate in crates/*; do \
-         mkdir "$crate/src" && touch "$crate/src/lib.rs" && echo 'fn main() {}' >"$crate/src/main.rs" || exit 1; \
+RUN find crates -type f ! -name Cargo.toml -delete \
+    && find crates -name Cargo.toml | while read -r manifest; do \
+         src=$(dirname "$manifest")/src \
+         && mkdir -p "$src" && touch "$src/lib.rs" && echo 'fn main() {}' >"$src/main.rs" || exit 1; \
        done
 
 FROM toolchain AS build

@@ -1,0 +1,290 @@
+//! What an event costs MongoDB: an insert alone, with the event embedded, and with the
+//! event in a collection of its own under a transaction (docs/adr/0001).
+//!
+//! ```sh
+//! cargo run -p e2e --example outbox_cost              # starts a replica set of one
+//! cargo run -p e2e --example outbox_cost mongodb://…  # or uses a server that is there
+//! ```
+//!
+//! 32 writers, majority and journal, five interleaved rounds; prints the medians. The
+//! client may be a debug build: mongod is what works.
+
+use std::{
+    env, fs,
+    future::Future,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use bson::{Document, doc};
+use local_stack::{
+    mongod::{Mongod, MongodSpec},
+    parts::Parts,
+    ports::Port,
+};
+use mongodb::{
+    Client, Collection, IndexModel,
+    options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern},
+};
+use uuid::Uuid;
+
+const WRITERS: usize = 32;
+const WRITES: usize = 4_000;
+const ROUNDS: usize = 5;
+
+/// One way to write a user and its event.
+#[derive(Clone, Copy)]
+enum Way {
+    Alone,
+    Embedded,
+    Transaction,
+}
+
+const WAYS: [(Way, &str); 3] = [
+    (Way::Alone, "insert alone"),
+    (Way::Embedded, "insert with the event embedded"),
+    (Way::Transaction, "transaction over users and outbox"),
+];
+
+#[derive(Clone)]
+struct Store {
+    client: Client,
+    users: Collection<Document>,
+    outbox: Collection<Document>,
+}
+
+/// Of one round: writes a second, and mongod's processor time for each in milliseconds.
+#[derive(Clone, Copy)]
+struct Sample {
+    rate: f64,
+    cpu_ms: Option<f64>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let given = env::args().nth(1).or_else(|| env::var("TEST_MONGODB_URI").ok());
+    let own = if given.is_none() { Some(Server::start().await?) } else { None };
+    let uri = given.or_else(|| own.as_ref().map(|server| server.mongod.uri())).context("no server")?;
+    let pid = own.as_ref().map(|server| server.pid);
+    let measured = measure(&uri, pid).await;
+    if let Some(server) = own {
+        server.stop().await;
+    }
+    report(&measured?);
+    Ok(())
+}
+
+async fn measure(uri: &str, pid: Option<u32>) -> Result<Vec<Vec<Sample>>> {
+    let store = Store::open(uri).await?;
+    let transactions = store.has_transactions().await;
+    let mut samples = vec![Vec::new(); WAYS.len()];
+    for round in 0..=ROUNDS {
+        for (index, (way, _)) in WAYS.iter().enumerate() {
+            if matches!(way, Way::Transaction) && !transactions {
+                continue;
+            }
+            store.empty().await?;
+            let sample = store.round(*way, pid).await?;
+            // The first one warms up.
+            if round > 0 {
+                samples[index].push(sample);
+            }
+        }
+    }
+    store.users.client().database("outbox_cost").drop().await?;
+    Ok(samples)
+}
+
+fn report(samples: &[Vec<Sample>]) {
+    let mut out = String::from("writes/s (median, lowest-highest of the rounds), mongod CPU per write\n");
+    for ((_, name), samples) in WAYS.iter().zip(samples) {
+        let mut rates: Vec<f64> = samples.iter().map(|sample| sample.rate).collect();
+        let mut cpu: Vec<f64> = samples.iter().filter_map(|sample| sample.cpu_ms).collect();
+        rates.sort_by(f64::total_cmp);
+        cpu.sort_by(f64::total_cmp);
+        let (Some(low), Some(median), Some(high)) = (rates.first(), rates.get(rates.len() / 2), rates.last()) else {
+            out += &format!("{name:<36} needs a replica set\n");
+            continue;
+        };
+        let cpu = cpu.get(cpu.len() / 2).map_or("-".to_owned(), |cpu| format!("{cpu:.2} ms"));
+        out += &format!("{name:<36} {median:>6.0}  {low:>6.0}-{high:<6.0}  {cpu}\n");
+    }
+    print!("{out}");
+}
+
+impl Store {
+    async fn open(uri: &str) -> Result<Self> {
+        let mut options = ClientOptions::parse(uri).await?;
+        options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
+        options.max_pool_size = Some(64);
+        let client = Client::with_options(options)?;
+        let database = client.database("outbox_cost");
+        let store = Self { users: database.collection("users"), outbox: database.collection("outbox"), client };
+        store.index(&store.users, doc! { "emailKeys": 1 }, true).await?;
+        store.index(&store.users, doc! { "usernameKey": 1 }, true).await?;
+        // What the sweep needs, in either design.
+        store.index(&store.users, doc! { "pendingEvents.0.at": 1 }, false).await?;
+        store.index(&store.outbox, doc! { "at": 1 }, false).await?;
+        Ok(store)
+    }
+
+    async fn index(&self, collection: &Collection<Document>, keys: Document, unique: bool) -> Result<()> {
+        let field = keys.keys().next().cloned().unwrap_or_default();
+        let partial = doc! { field: { "$exists": true } };
+        let options = IndexOptions::builder().unique(unique).partial_filter_expression(partial).build();
+        collection.create_index(IndexModel::builder().keys(keys).options(options).build()).await?;
+        Ok(())
+    }
+
+    async fn has_transactions(&self) -> bool {
+        let hello = self.client.database("admin").run_command(doc! { "hello": 1 }).await;
+        hello.is_ok_and(|hello| hello.contains_key("setName"))
+    }
+
+    async fn empty(&self) -> Result<()> {
+        self.users.delete_many(doc! {}).await?;
+        self.outbox.delete_many(doc! {}).await?;
+        Ok(())
+    }
+
+    async fn round(&self, way: Way, pid: Option<u32>) -> Result<Sample> {
+        let cpu_before = pid.and_then(cpu_seconds);
+        let started = Instant::now();
+        let store = self.clone();
+        in_parallel(move || {
+            let store = store.clone();
+            async move { store.write(way).await }
+        })
+        .await?;
+        let seconds = started.elapsed().as_secs_f64();
+        let cpu = pid.and_then(cpu_seconds).zip(cpu_before).map(|(after, before)| after - before);
+        let writes = WRITES as f64;
+        Ok(Sample { rate: writes / seconds, cpu_ms: cpu.map(|cpu| cpu * 1000.0 / writes) })
+    }
+
+    async fn write(&self, way: Way) -> Result<()> {
+        let id = Uuid::from_bytes(bson::Uuid::new().bytes());
+        match way {
+            Way::Alone => drop(self.users.insert_one(user(id)).await?),
+            Way::Embedded => {
+                let mut user = user(id);
+                user.insert("pendingEvents", vec![event()]);
+                self.users.insert_one(user).await?;
+            }
+            Way::Transaction => {
+                let mut session = self.client.start_session().await?;
+                session.start_transaction().await?;
+                self.users.insert_one(user(id)).session(&mut session).await?;
+                self.outbox.insert_one(event()).session(&mut session).await?;
+                session.commit_transaction().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// [`WRITES`] writes by [`WRITERS`] tasks.
+async fn in_parallel<F>(write: impl Fn() -> F + Clone + Send + 'static) -> Result<()>
+where
+    F: Future<Output = Result<()>> + Send,
+{
+    let left = Arc::new(AtomicUsize::new(WRITES));
+    let mut writers = tokio::task::JoinSet::new();
+    for _ in 0..WRITERS {
+        let (left, write) = (Arc::clone(&left), write.clone());
+        writers.spawn(async move {
+            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                write().await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(writer) = writers.join_next().await {
+        writer??;
+    }
+    Ok(())
+}
+
+/// A fresh account, about as large as a real one.
+fn user(id: Uuid) -> Document {
+    doc! {
+        "_id": bson::Uuid::from(id),
+        "schemaVersion": 1,
+        "version": 1_i64,
+        "username": id.to_string(),
+        "usernameKey": id.to_string(),
+        "email": format!("{id}@example.org"),
+        "emailKeys": [format!("{id}@example.org")],
+        "emailVerified": false,
+        "displayName": "Ada Lovelace",
+        "locale": "en-GB",
+        "roles": [],
+        "status": "active",
+        "passwordHash": "$argon2id$v=19$m=19456,t=2,p=1$".to_owned() + &"A".repeat(66),
+        "sessions": { "epoch": 1_i64 },
+        "tokens": [{ "hash": "A".repeat(32), "purpose": "email-verification", "to": format!("{id}@example.org") }],
+        "createdAt": bson::DateTime::from_millis(0),
+        "updatedAt": bson::DateTime::from_millis(0),
+    }
+}
+
+/// `user.registered.v1` as it waits to be published, with a sealed token of real length.
+fn event() -> Document {
+    doc! {
+        "id": bson::Uuid::new(),
+        "type": "user.registered.v1",
+        "sequence": 1_i64,
+        "at": bson::DateTime::from_millis(0),
+        "data": "x".repeat(620),
+        "traceParent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "audit": { "actor": "self", "address": "127.0.0.1", "client": "curl/7.88.1" },
+    }
+}
+
+/// A replica set of one, on data that is thrown away.
+struct Server {
+    mongod: Mongod,
+    pid: u32,
+    directory: PathBuf,
+    _port: Port,
+}
+
+impl Server {
+    async fn start() -> Result<Self> {
+        let directory = env::temp_dir().join(format!("outbox-cost-{}", std::process::id()));
+        fs::create_dir_all(&directory)?;
+        let port = Port::free()?;
+        let spec = MongodSpec {
+            program: Parts::locate(true)?.mongod,
+            port: port.number(),
+            data: directory.join("data"),
+            log: directory.join("mongod.log"),
+            replica_set: Some("outbox-cost".to_owned()),
+            tls: None,
+            entrance: Vec::new(),
+        };
+        let mut mongod = Mongod::start(spec).await?;
+        let pid = mongod.child().pid();
+        // The set has just elected itself; let it settle.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(Self { mongod, pid, directory, _port: port })
+    }
+
+    async fn stop(mut self) {
+        self.mongod.stop().await;
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// User and system time of a process so far (`proc(5)`, fields 14 and 15, in 1/100 s).
+fn cpu_seconds(pid: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut ticks = fields.split_whitespace().skip(11).map_while(|field| field.parse::<f64>().ok());
+    Some((ticks.next()? + ticks.next()?) / 100.0)
+}

@@ -1,0 +1,175 @@
+//! Lists and searches among very many accounts cost what they show: the database's profiler counts what was examined.
+
+use std::collections::BTreeSet;
+
+use bson::{Document, Uuid, doc};
+use e2e::administrators::{Admin, admin, ids};
+use futures_util::TryStreamExt as _;
+use mongodb::{Collection, Database};
+use test_support::{DEADLINE, Stack, World, eventually};
+
+/// Accounts of one kind: name and address begin with the same word.
+const MEMBERS: usize = 40_000;
+/// Accounts whose name begins with another word than the address, so that one search finds all by both.
+const TWICE: usize = 10_000;
+/// Every so many is disabled.
+const RARE: usize = 4_000;
+const LIMIT: usize = 20;
+/// The indexes of lists are built last.
+const LAST_INDEX: (&str, &str) = ("audit", "retention");
+
+#[tokio::test]
+async fn a_page_among_fifty_thousand_accounts_examines_no_more_than_it_shows() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "many").await;
+    let service = world.user_service().start().await;
+    let root = admin(&world, &service, "root").await;
+    let database = world.user_database().await;
+    let users = database.collection::<Document>("users");
+    until_index(&database, LAST_INDEX).await;
+    insert_very_many(&users, &root).await;
+    let room = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
+    database.run_command(room).await.expect("a capped collection can be made");
+    database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
+
+    // Of each status, in each order, from the first and from a later page; nothing, few and very many found.
+    let all = MEMBERS + TWICE + 1;
+    let disabled = MEMBERS / RARE;
+    for (query, found) in [
+        ("", all),
+        ("status=active", all - disabled),
+        ("status=disabled", disabled),
+        ("query=beta", MEMBERS),
+        ("query=beta&status=active", MEMBERS - disabled),
+        ("query=beta&status=disabled", disabled),
+        ("query=betaaba", 16),
+        ("query=betaabab%40example", 1),
+        ("query=nobody", 0),
+        ("query=nobody&status=disabled", 0),
+        ("query=kappa", TWICE),
+        ("query=kappann", TWICE),
+        ("query=kappa&status=disabled", 0),
+        ("query=old", 0),
+    ] {
+        let mut seen = BTreeSet::new();
+        let mut cursor = String::new();
+        for _ in 0..5 {
+            let before = scans(&database).await.len();
+            let at = if cursor.is_empty() { String::new() } else { format!("&cursor={cursor}") };
+            let page = root.api.get(&format!("/api/admin/users?{query}&limit={LIMIT}{at}")).await.expect(200);
+            let ids = ids(&page.json());
+            assert!(ids.iter().all(|id| seen.insert(id.clone())), "{query}: somebody twice");
+            cursor = page.string("nextCursor");
+            assert!(cursor.is_empty() || ids.len() == LIMIT, "{query}: a short page of {}", ids.len());
+            let scans = scans(&database).await.split_off(before);
+            cheap(query, &scans, 4 * (LIMIT + 1));
+            if cursor.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), found.min(5 * LIMIT), "{query}");
+    }
+    a_walk_to_the_end_finds_each_once(&root, &database).await;
+}
+
+/// At the end of this list a long row of accounts has been shown by their names already: a page steps over a bounded
+/// number of them.
+async fn a_walk_to_the_end_finds_each_once(root: &Admin, database: &Database) {
+    const PAGE: usize = 100;
+    let mut seen = BTreeSet::new();
+    let mut path = format!("/api/admin/users?query=kappa&limit={PAGE}");
+    let mut pages = 0;
+    loop {
+        let before = scans(database).await.len();
+        let page = root.api.get(&path).await.expect(200);
+        pages += 1;
+        assert!(ids(&page.json()).iter().all(|id| seen.insert(id.clone())), "somebody twice on page {pages}");
+        cheap(&path, &scans(database).await.split_off(before), 17 * (PAGE + 1));
+        let cursor = page.string("nextCursor");
+        if cursor.is_empty() {
+            break;
+        }
+        path = format!("/api/admin/users?query=kappa&limit={PAGE}&cursor={cursor}");
+    }
+    assert_eq!(seen.len(), TWICE);
+    assert!(pages <= TWICE / PAGE + TWICE / (7 * PAGE) + 2, "{pages} pages");
+}
+
+/// Every scan by an index that has the order, and few documents in all.
+#[track_caller]
+fn cheap(query: &str, scans: &[Document], bound: usize) {
+    let number = |scan: &Document, field: &str| scan.get(field).and_then(bson::Bson::as_i32).unwrap_or(i32::MAX);
+    assert!(!scans.is_empty(), "{query}: no scan was seen");
+    let mut examined = 0;
+    for scan in scans {
+        let plan = scan.get_str("planSummary").unwrap_or_default();
+        assert!(plan.starts_with("IXSCAN { status: 1, "), "{query}: {plan}");
+        assert!(!scan.contains_key("hasSortStage"), "{query}: sorted in memory, {plan}");
+        examined += usize::try_from(number(scan, "docsExamined")).expect("not negative");
+        let keys = usize::try_from(number(scan, "keysExamined")).expect("not negative");
+        assert!(keys <= bound + 2, "{query}: {keys} keys by {plan}");
+    }
+    assert!(examined <= bound, "{query}: {examined} documents in {} scans", scans.len());
+}
+
+/// The lists that the service has asked for so far, in order.
+async fn scans(database: &Database) -> Vec<Document> {
+    let filter = doc! { "appName": "user-service", "op": "query", "command.sort": { "$exists": true }, "ns": format!("{}.users", database.name()), "command.hint": { "$exists": true } };
+    let profile = database.collection::<Document>("system.profile");
+    let rows = profile.find(filter).sort(doc! { "$natural": 1 }).await.expect("the profile can be read");
+    rows.try_collect().await.expect("the profile can be read")
+}
+
+async fn until_index(database: &Database, (collection, name): (&str, &str)) {
+    eventually(DEADLINE, "the last index", async || {
+        let names = database.collection::<Document>(collection).list_index_names().await.unwrap_or_default();
+        names.iter().any(|found| found == name).then_some(())
+    })
+    .await;
+}
+
+/// Copies of an account under other names.
+async fn insert_very_many(users: &Collection<Document>, root: &Admin) {
+    let root = Uuid::parse_str(&root.id).expect("an id is a UUID");
+    let mut template = eventually(DEADLINE, "an account that waits for nothing", async || {
+        let user = users.find_one(doc! { "_id": root }).await.expect("users can be read").expect("it is there");
+        user.get_array("pendingEvents").is_ok_and(Vec::is_empty).then_some(user)
+    })
+    .await;
+    template.insert("roles", Vec::<String>::new());
+    template.insert("tokens", Vec::<Document>::new());
+    let copy = |n: usize, name: &str, address: &str, status: &str| {
+        let mut user = template.clone();
+        let mut id = root.bytes();
+        // Older than the template, each at a place of its own.
+        id[0] = 0;
+        id[8..].copy_from_slice(&(n as u64).to_be_bytes());
+        // One in seven has had another address, which is reserved.
+        let mut keys = vec![address.to_owned()];
+        keys.extend(n.is_multiple_of(7).then(|| format!("old{n}@example.org")));
+        user.insert("_id", Uuid::from_bytes(id));
+        user.extend(
+            doc! { "username": name, "usernameKey": name, "usernameKeys": [name], "email": address, "emailKeys": keys, "status": status },
+        );
+        user
+    };
+    let members = (0..MEMBERS).map(|n| {
+        let name = format!("beta{}", letters(n));
+        let status = if n % RARE == 7 { "disabled" } else { "active" };
+        copy(n, &name, &format!("{name}@example.org"), status)
+    });
+    let twice = (0..TWICE).map(|n| {
+        let address = format!("kappaze{}@example.org", letters(n));
+        copy(MEMBERS + n, &format!("kappann{}", letters(n)), &address, "active")
+    });
+    let all: Vec<Document> = members.chain(twice).collect();
+    for some in all.chunks(5_000) {
+        let _ = users.insert_many(some).await.expect("accounts can be inserted");
+    }
+}
+
+/// A number in four letters that look like no others, so that a name of them is its own key.
+fn letters(n: usize) -> String {
+    const ALPHABET: &[u8; 16] = b"abcdefghknpqrstu";
+    (0..4).rev().map(|place| char::from(ALPHABET[n >> (4 * place) & 15])).collect()
+}

@@ -1,0 +1,111 @@
+//! The Kafka consumer of the email service: how far behind it is can be seen, and a client that is of no
+//! more use is replaced.
+
+use std::time::Duration;
+
+use e2e::{author::Author, ledger::Ledger};
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+};
+use test_support::{DEADLINE, Mode, ScriptedSmtp, Service, Stack, TcpProxy, World, eventually, skipped};
+
+async fn lag(service: &Service) -> (f64, f64) {
+    (service.metric("email_consumer_lag_records", "").await, service.metric("email_consumer_lag_seconds", "").await)
+}
+
+/// Waits for a lag as asked, and returns it.
+async fn until_lag(service: &Service, what: &str, holds: impl Fn(f64, f64) -> bool) -> (f64, f64) {
+    eventually(DEADLINE, what, async || {
+        let (records, seconds) = lag(service).await;
+        holds(records, seconds).then_some((records, seconds))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lag_rises_while_the_ledger_is_away_and_falls_to_nothing_when_all_is_read() {
+    let stack = Stack::from_env();
+    let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
+    let proxy = TcpProxy::start(upstream).await.expect("a proxy can be had");
+    let smtp = ScriptedSmtp::start().await;
+    let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
+    let world = World::new(&stack, "lag").await.on_mongodb(uri).on_smtp(smtp.url());
+    let author = Author::new(&world);
+    let spec = world.email_service().set("MONGODB__OPERATION_TIMEOUT", "1s").set("INGEST__MAX_POLL_INTERVAL", "6s");
+    let mut service = spec.start().await;
+    let address = |name: &str| world.address(name);
+    author.publish_to(0, &author.notice(&address("before"))).await;
+    smtp.until_deliveries_to(&address("before"), 1).await;
+    until_lag(&service, "no lag", |records, seconds| records == 0.0 && seconds == 0.0).await;
+
+    // The oldest record is in hand and cannot be written down: its age is known, and rises.
+    proxy.set(Mode::Refuse);
+    for n in 0..3 {
+        author.publish_to(n, &author.notice(&address(&format!("during{n}")))).await;
+    }
+    let published = author.now();
+    let (_, first) = until_lag(&service, "lag", |records, seconds| records >= 3.0 && seconds > 0.0).await;
+    // For longer than a client may go without polling, and it keeps its partitions.
+    let (records, second) = until_lag(&service, "more lag", |_, seconds| seconds >= first + 6.5).await;
+    let age = author.now().duration_since(published).as_secs_f64();
+    assert!(records == 3.0 && (second - age).abs() < 3.0, "{records} records, {second} s; published {age} s ago");
+    assert_eq!(service.metric("email_consumer_errors_total", "kind=\"poll_exceeded\"").await, 0.0);
+
+    // A service that starts now knows it too, of what it has fetched before it paused.
+    service.kill9().await;
+    let mut service = service.spec().clone().start_unready().await;
+    until_lag(&service, "lag after a start", |records, seconds| records >= 1.0 && seconds > second).await;
+
+    proxy.set(Mode::Pass);
+    service.until_ready().await;
+    for n in 0..3 {
+        smtp.until_deliveries_to(&address(&format!("during{n}")), 1).await;
+    }
+    until_lag(&service, "no lag again", |records, seconds| records == 0.0 && seconds == 0.0).await;
+    assert_eq!(smtp.deliveries().len(), 4);
+}
+
+/// A member of the world's group with this static id, as another instance would be. The broker fences the
+/// one that had it before, which is fatal for that one's client.
+fn usurper(world: &World, id: &str) -> BaseConsumer {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", world.brokers())
+        .set("group.id", world.group())
+        .set("group.instance.id", id)
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("enable.auto.commit", "false")
+        .create()
+        .expect("these settings are valid");
+    consumer.subscribe(&[world.topic()]).expect("the name of a topic");
+    consumer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_with_a_fatal_error_is_replaced_and_reading_goes_on() {
+    const TEST: &str = "a_client_with_a_fatal_error_is_replaced_and_reading_goes_on";
+    let stack = Stack::from_env();
+    if stack.is_embedded() {
+        return skipped(TEST, "the embedded broker fences no static members");
+    }
+    let smtp = ScriptedSmtp::start().await;
+    let world = World::new(&stack, "fatal").await.on_smtp(smtp.url());
+    let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+    let spec = world.email_service().set("KAFKA__PROPERTIES__GROUP_INSTANCE_ID", "one");
+    let service = spec.set("INGEST__MAX_POLL_INTERVAL", "6s").start().await;
+    author.publish(&author.notice(&world.address("before"))).await;
+    ledger.until_state(&world.address("before"), "sent", DEADLINE).await;
+
+    let other = usurper(&world, "one");
+    let fatal = eventually(DEADLINE, "a fatal error", async || {
+        let _ = tokio::task::block_in_place(|| other.poll(Duration::from_millis(100)));
+        let fatal = service.metric("email_consumer_errors_total", "kind=\"fatal\"").await;
+        (fatal > 0.0).then_some(fatal)
+    })
+    .await;
+    // It does not leave the group by this: a static member is expected back.
+    drop(other);
+    author.publish(&author.notice(&world.address("after"))).await;
+    ledger.until_state(&world.address("after"), "sent", DEADLINE).await;
+    assert!(fatal >= 1.0 && smtp.deliveries().len() == 2);
+}

@@ -1,0 +1,185 @@
+//! Reading the topic, and what operators see of it with the commands. Poison and replays are in the fault
+//! matrix (crates/dev/faults).
+
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, process::Output, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use e2e::{author::Author, ledger::Ledger, offsets};
+use events::Event;
+use serde_json::Value;
+use test_support::{Act, DEADLINE, Phase, Rule, ScriptedSmtp, ServiceSpec, Stack, World};
+
+const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A good event's record whose value is cut off, in partition 0.
+async fn publish_cut_off(author: &Author, event: &Event) {
+    let headers = event.envelope.headers();
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    author.publish_raw(0, &event.envelope.key(), Some(b"{"), &headers).await;
+}
+
+fn json_lines(output: &Output) -> Vec<Value> {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is a JSON object")).collect()
+}
+
+fn members(value: &Value) -> BTreeSet<&str> {
+    value.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+fn assert_has(value: &Value, names: &[&str]) {
+    let missing: Vec<&&str> = names.iter().filter(|name| !members(value).contains(**name)).collect();
+    assert!(missing.is_empty(), "{missing:?} missing in {value:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_too_old_is_written_down_as_expired_and_mails_nobody() {
+    let smtp = ScriptedSmtp::start().await;
+    let world = World::new(&Stack::from_env(), "old").await.on_smtp(smtp.url());
+    let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+    let (old, young) = (world.address("old"), world.address("young"));
+    author.publish_to(0, &author.welcome_from(&old, A_WEEK + Duration::from_secs(60))).await;
+    author.publish_to(0, &author.welcome_from(&young, A_WEEK - Duration::from_secs(3600))).await;
+    let _service = world.email_service().start().await;
+    let mail = ledger.until_state(&old, "expired", DEADLINE).await;
+    assert!(mail.is_over(), "{mail:#?}");
+    ledger.until_state(&young, "sent", DEADLINE).await;
+    assert!(smtp.deliveries_to(&old).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
+    let smtp = ScriptedSmtp::start().await;
+    let world = World::new(&Stack::from_env(), "commands").await.on_smtp(smtp.url());
+    let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+    let (ada, grace) = (world.address("ada"), world.address("grace"));
+    smtp.rule(Rule::always(Phase::Rcpt, Act::reply("452 4.2.2 full")).to(&grace));
+    let event = author.welcome(&ada);
+    author.publish_to(0, &event).await;
+    author.publish_to(0, &author.notice(&grace)).await;
+    let poison = author.notice(&ada);
+    publish_cut_off(&author, &poison).await;
+    let service = world.email_service().start().await;
+    ledger.until_state(&ada, "sent", DEADLINE).await;
+    ledger.until(&grace, "tried", DEADLINE, |mail| mail.attempts == 1).await;
+    offsets::until_read_to_the_end(&world, DEADLINE).await;
+    let spec = service.spec();
+
+    let mails = json_lines(&spec.command(&["mail", "list", "--json"]).await);
+    assert_eq!(mails.len(), 2);
+    let contract = [
+        "id",
+        "eventId",
+        "userId",
+        "type",
+        "template",
+        "to",
+        "state",
+        "attempts",
+        "nextAttemptAt",
+        "messageId",
+        "lastReply",
+        "history",
+    ];
+    for mail in &mails {
+        assert_has(mail, &contract);
+    }
+    let sent = json_lines(&spec.command(&["mail", "list", "--state", "sent", "--json"]).await);
+    let [sent] = sent.as_slice() else { panic!("{sent:#?}") };
+    assert_eq!(sent["eventId"], event.envelope.id.to_string());
+    assert_eq!(sent["userId"], event.envelope.subject.to_string());
+    assert_eq!(sent["type"], "user.registered.v1");
+    assert_eq!(sent["template"], "welcome");
+    assert_eq!(sent["to"], ada.as_str());
+    assert_eq!(sent["attempts"], 1);
+    assert_eq!(sent["nextAttemptAt"], Value::Null);
+    let delivered = &smtp.deliveries_to(&ada)[0].mail;
+    assert_eq!(sent["messageId"], delivered.header("Message-ID"));
+    let states: Vec<&str> = sent["history"].as_array().into_iter().flatten().filter_map(|s| s["to"].as_str()).collect();
+    assert_eq!(states, ["queued", "preparing", "data", "sent"]);
+
+    let id = sent["id"].as_str().expect("a text");
+    let shown = json_lines(&spec.command(&["mail", "show", id, "--json"]).await);
+    assert_eq!(shown.as_slice(), std::slice::from_ref(sent));
+    let waiting = json_lines(&spec.command(&["mail", "list", "--state", "queued", "--json"]).await);
+    assert_eq!(waiting[0]["lastReply"], "452 4.2.2 full");
+    assert!(waiting[0]["nextAttemptAt"].is_string());
+    let user = event.envelope.subject.to_string();
+    assert_eq!(json_lines(&spec.command(&["mail", "list", "--user", &user, "--json"]).await).len(), 1);
+    let people = spec.command(&["mail", "list"]).await;
+    assert!(String::from_utf8_lossy(&people.stdout).contains(&ada), "{people:?}");
+
+    let letters = json_lines(&spec.command(&["dead-letters", "list", "--json"]).await);
+    let [letter] = letters.as_slice() else { panic!("{letters:#?}") };
+    assert_has(letter, &["id", "state", "reason", "topic", "partition", "offset", "eventId", "type"]);
+    assert_eq!((&letter["reason"], &letter["state"]), (&Value::from("not-json"), &Value::from("open")));
+    let id = letter["id"].as_str().expect("a text");
+    let shown = json_lines(&spec.command(&["dead-letters", "show", id, "--json"]).await);
+    assert_eq!(shown[0]["contents"]["value"], STANDARD.encode("{"));
+    assert_eq!(shown[0]["contents"]["key"], STANDARD.encode(poison.envelope.key()));
+
+    for (arguments, code) in [
+        (["mail", "show", "nothing"].as_slice(), 1),
+        (&["dead-letters", "show", "nothing"], 1),
+        (&["mail", "list", "--state", "nowhere"], 2),
+        (&["mail", "burn"], 2),
+        (&["healthcheck"], 0),
+        (&["check-config"], 0),
+        (&["--help"], 0),
+    ] {
+        let output = spec.command(arguments).await;
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_is_checked_shown_without_secrets_and_refused_where_it_makes_no_sense() {
+    let stack = Stack::from_env();
+    let world = World::without_topic(&stack, "configuration").on_smtp("smtp://mailer:hidden-from-view@127.0.0.1:2525");
+    let spec = world.email_service();
+    let shown = spec.command(&["check-config"]).await;
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.status.success() && text.contains(world.topic()), "{shown:?}");
+    assert!(!text.contains("hidden-from-view"), "{text}");
+    let key = fs::read_to_string(world.keys().join("sealing.private")).expect("the world has made its keys");
+    assert!(!text.contains(key.trim()), "{text}");
+
+    let refused: [(&str, &str, &str); 5] = [
+        ("LEDGER__RETENTION", "7d", "ledger.retention"),
+        ("SENDER__LEASE", "1s", "sender.lease"),
+        ("SMTP__URL", "http://127.0.0.1", "smtp.url"),
+        ("MAIL__LINK_BASE_ULR", "http://localhost", "mail__link_base_url"),
+        ("KAFKA__PROPERTIES__ENABLE_AUTO_OFFSET_STORE", "true", "enable.auto.offset.store"),
+    ];
+    for (variable, value, named) in refused {
+        for command in ["check-config", "serve"] {
+            let wrong: ServiceSpec = spec.clone().set(variable, value);
+            let output = tokio::time::timeout(DEADLINE, wrong.command(&[command])).await.expect("it ends at once");
+            let error = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+            assert_eq!(output.status.code(), Some(1), "{command} with {variable}={value}: {error}");
+            assert!(error.to_lowercase().contains(named), "{command} with {variable}={value}: {error}");
+        }
+    }
+    // Nobody listens on its ops port.
+    assert_eq!(spec.command(&["healthcheck"]).await.status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keygen_makes_a_pair_that_only_its_owner_reads_and_never_overwrites_one() {
+    let world = World::without_topic(&Stack::from_env(), "keygen");
+    let spec = world.email_service();
+    let directory = world.keys().join("more");
+    let arguments = ["keygen", "--out", directory.to_str().expect("the path is text")];
+    assert!(spec.command(&arguments).await.status.success());
+    let read = |name: &str| fs::read_to_string(directory.join(name)).expect("keygen wrote it");
+    for (name, mode) in [("sealing.public", 0o644), ("sealing.private", 0o600)] {
+        let permissions = fs::metadata(directory.join(name)).expect("keygen wrote it").permissions();
+        assert_eq!(permissions.mode() & 0o777, mode, "{name}");
+        assert_eq!(STANDARD.decode(read(name).trim()).expect("base64").len(), 32, "{name}");
+    }
+    let before = read("sealing.private");
+    assert_eq!(spec.command(&arguments).await.status.code(), Some(1));
+    assert_eq!(read("sealing.private"), before);
+    assert_eq!(spec.command(&["keygen"]).await.status.code(), Some(2));
+}

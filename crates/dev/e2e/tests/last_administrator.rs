@@ -1,0 +1,251 @@
+//! There always is an administrator left, whoever removes whom, and wherever the service is killed.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bson::{Document, Uuid, doc};
+use e2e::administrators::{Admin, admin, listed};
+use futures_util::future::join_all;
+use serde_json::json;
+use test_support::{Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World};
+
+/// Where the hash is not what is tested.
+fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
+    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
+}
+
+fn uuid(text: &str) -> Uuid {
+    Uuid::parse_str(text).expect("an id is a UUID")
+}
+
+#[tokio::test]
+async fn the_last_administrator_stays_in_all_four_ways() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "lastadmin").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = admin(&world, &service, "ada").await;
+    let own = |below: &str| Admin::path(&ada.id, below);
+    let password = json!({ "password": ada.person.password });
+    let etag = ada.api.get("/api/users/me").await.header("etag");
+
+    let nobody_else = async || {
+        let _ = ada.api.patch(&own(""), &json!({ "roles": ["x"] })).await.expect_problem(409, "conflict");
+        let _ = ada
+            .api
+            .patch(&own(""), &json!({ "roles": null, "displayName": "A" }))
+            .await
+            .expect_problem(409, "conflict");
+        let _ = ada.api.post(&own("/disable"), &json!({})).await.expect_problem(409, "conflict");
+        let _ = ada.api.delete(&own(""), None).await.expect_problem(409, "conflict");
+        let _ = ada.api.delete("/api/users/me", Some(&password)).await.expect_problem(409, "conflict");
+    };
+    nobody_else().await;
+    assert_eq!(ada.api.get("/api/users/me").await.header("etag"), etag, "a refusal changes nothing");
+    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    // What takes no right away is nobody's business but hers.
+    let _ = ada.api.patch(&own(""), &json!({ "roles": ["admin", "x"] })).await.expect(200);
+    let _ = ada.api.post(&own("/enable"), &json!({})).await.expect(204);
+
+    // Somebody with the role whose account is disabled does not count.
+    let eve = admin(&world, &service, "eve").await;
+    let _ = ada.api.post(&Admin::path(&eve.id, "/disable"), &json!({})).await.expect(204);
+    nobody_else().await;
+    let _ = ada.api.patch(&Admin::path(&eve.id, ""), &json!({ "displayName": "Eve" })).await.expect(200);
+    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    let _ = ada.api.post(&Admin::path(&eve.id, "/enable"), &json!({})).await.expect(204);
+    assert_eq!(listed(&world).await.len(), 2);
+
+    // Of two each may go, in every way; then the other stays.
+    let wrong = json!({ "password": "not the password" });
+    let _ = ada.api.delete("/api/users/me", Some(&wrong)).await.expect_problem(403, "wrong-password");
+    // Refused for another reason: she is still counted.
+    let taken = json!({ "roles": [], "username": eve.person.username });
+    let _ = ada.api.patch(&own(""), &taken).await.expect_problem(409, "username-taken");
+    assert_eq!(listed(&world).await.len(), 2);
+    assert_eq!(ada.set_roles(&ada.id, &[]).await, 200);
+    let _ = ada.api.get(&own("")).await.expect_problem(403, "forbidden");
+    let eves = json!({ "password": eve.person.password });
+    let back = api.with_token(&api.login(&eve.person).await.access);
+    let _ = back.delete("/api/users/me", Some(&eves)).await.expect_problem(409, "conflict");
+    let _ = back.patch(&own(""), &json!({ "roles": ["admin"] })).await.expect(200);
+    let _ = back.delete("/api/users/me", Some(&eves)).await.expect(204);
+    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    nobody_else().await;
+}
+
+#[tokio::test]
+async fn of_many_administrators_who_all_go_at_once_one_is_left() {
+    const MANY: usize = 8;
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "exodus").await;
+    let first = with_cheap_hashes(world.user_service());
+    let second = first.replica();
+    let (first, second) = tokio::join!(first.start(), second.start());
+    let mut admins = Vec::new();
+    for n in 0..MANY {
+        admins.push(admin(&world, &first, &format!("admin{n}")).await);
+    }
+    assert_eq!(listed(&world).await.len(), MANY);
+    let leave = async |(n, admin): (usize, &Admin)| {
+        let service = if n % 2 == 0 { &first } else { &second };
+        let api = service.api().with_token(&admin.tokens.access);
+        match n % 4 {
+            0 => api.patch(&Admin::path(&admin.id, ""), &json!({ "roles": [] })).await,
+            1 => api.post(&Admin::path(&admin.id, "/disable"), &json!({})).await,
+            2 => api.delete(&Admin::path(&admin.id, ""), None).await,
+            _ => api.delete("/api/users/me", Some(&json!({ "password": admin.person.password }))).await,
+        }
+    };
+    let answers = join_all(admins.iter().enumerate().map(leave)).await;
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status / 100 != 2).collect();
+    assert_eq!(refused.len(), 1, "{answers:#?}");
+    assert_eq!((refused[0].status, refused[0].problem().as_str()), (409, "conflict"));
+    assert_eq!(listed(&world).await.len(), 1);
+}
+
+/// Whatever four administrators, an operator and two replicas do to each other's roles and accounts at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_melee_nobody_is_listed_who_is_no_administrator_and_never_is_there_none() {
+    const LONG: Duration = Duration::from_secs(12);
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "melee").await;
+    let first = with_cheap_hashes(world.user_service());
+    let second = first.replica();
+    let (first, second) = tokio::join!(first.start(), second.start());
+    let mut admins = Vec::new();
+    for name in ["ada", "bea", "cyn", "dot"] {
+        admins.push(admin(&world, &first, name).await);
+    }
+    let end = Instant::now() + LONG;
+    let people: Arc<Vec<(String, Person)>> =
+        Arc::new(admins.iter().map(|admin| (admin.id.clone(), admin.person.clone())).collect());
+    let mut tasks = Vec::new();
+    for (n, admin) in admins.iter().cloned().enumerate() {
+        let service = if n % 2 == 0 { first.api() } else { second.api() };
+        tasks.push(tokio::spawn(quarrel(service, admin, Arc::clone(&people), n as u64, end)));
+    }
+    let operator = async {
+        let mut done = 0;
+        while Instant::now() < end {
+            let (_, person) = &people[done % people.len()];
+            let granted = first.spec().command(&["grant-role", &person.email, "admin"]).await;
+            assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
+            done += 1;
+        }
+    };
+    let watch = async {
+        while Instant::now() < end {
+            nobody_is_listed_wrongly(&world).await;
+        }
+    };
+    tokio::join!(operator, watch);
+    let mut done = [0; 2];
+    for task in tasks {
+        let counts = task.await.expect("a quarrel does not panic");
+        done = [done[0] + counts[0], done[1] + counts[1]];
+    }
+    println!("{} removals were done, {} refused", done[0], done[1]);
+    assert!(done[0] > 20, "too little happened");
+    // When all is quiet an administrator is there, and everybody else can be put back.
+    let left = listed(&world).await;
+    assert!(!left.is_empty());
+    for (_, person) in people.iter() {
+        let again = first.spec().command(&["grant-role", &person.email, "admin"]).await;
+        assert!(again.status.success());
+    }
+    let users = world.user_database().await.collection::<Document>("users");
+    let active = users.count_documents(doc! { "status": "active", "roles": "admin" }).await;
+    assert_eq!(u64::try_from(listed(&world).await.len()).ok(), active.ok());
+}
+
+/// Takes and gives roles, disables and enables, at random; how many removals were done, and refused.
+async fn quarrel(
+    service: Api,
+    mut admin: Admin,
+    people: Arc<Vec<(String, Person)>>,
+    seed: u64,
+    end: Instant,
+) -> [usize; 2] {
+    let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random >> 33).unwrap_or(0) % below
+    };
+    let mut counts = [0; 2];
+    admin.api = service.with_token(&admin.tokens.access);
+    while Instant::now() < end {
+        let (id, _) = &people[next(people.len())];
+        let what = next(6);
+        let answer = match what {
+            0 | 1 => admin.api.patch(&Admin::path(id, ""), &json!({ "roles": [] })).await,
+            2 => admin.api.post(&Admin::path(id, "/disable"), &json!({})).await,
+            3 | 4 => admin.api.patch(&Admin::path(id, ""), &json!({ "roles": ["admin"] })).await,
+            _ => admin.api.post(&Admin::path(id, "/enable"), &json!({})).await,
+        };
+        match (answer.status, answer.problem().as_str()) {
+            (200 | 204, _) if what < 3 => counts[0] += 1,
+            (409, "conflict") if what < 3 => counts[1] += 1,
+            // No administrator at the moment, or somebody who was disabled.
+            (200 | 204, _) | (403, "forbidden") => {}
+            (401, "unauthorized") => {
+                let credentials = json!({ "identifier": admin.person.email, "password": admin.person.password });
+                let login = service.post("/api/auth/login", &credentials).await;
+                if login.status == 200 {
+                    admin.tokens = Tokens::of(&login);
+                    admin.api = service.with_token(&admin.tokens.access);
+                } else {
+                    assert_eq!(login.problem(), "account-disabled", "{}", login.text);
+                }
+            }
+            _ => panic!("{} {}", answer.status, answer.text),
+        }
+    }
+    counts
+}
+
+/// Between two equal states of the list: who is in it is an administrator.
+async fn nobody_is_listed_wrongly(world: &World) {
+    let database = world.user_database().await;
+    let admins = database.collection::<Document>("admins");
+    let read = async || admins.find_one(doc! {}).await.expect("admins can be read").expect("there is a list");
+    let before = read().await;
+    let ids = before.get_array("ids").expect("ids").clone();
+    assert!(!ids.is_empty(), "nobody is left");
+    let rightly = doc! { "_id": { "$in": &ids }, "status": "active", "roles": "admin" };
+    let count = database.collection::<Document>("users").count_documents(rightly).await.expect("users can be counted");
+    if read().await == before {
+        assert_eq!(u64::try_from(ids.len()).ok(), Some(count), "{before}");
+    }
+}
+
+#[tokio::test]
+async fn a_crash_in_the_middle_of_a_removal_leaves_both_and_is_mended() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "admincrash").await;
+    let spec = with_cheap_hashes(world.user_service()).fail_points("admins.after_pull=return");
+    let mut service = spec.start().await;
+    let (ada, eve) = (admin(&world, &service, "ada").await, admin(&world, &service, "eve").await);
+    let request = ada.api.request(reqwest::Method::PATCH, &Admin::path(&eve.id, ""));
+    let lost = ada.api.try_send(request.json(&json!({ "roles": [] }))).await;
+    assert!(lost.is_err(), "{lost:?}");
+    service.until_end(DEADLINE).await;
+
+    // Both still are; one is not counted until somebody, or the housekeeping, puts her back.
+    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    service.restart_with(ServiceSpec::without_fail_points).await;
+    let _ = eve.api.get("/api/admin/users").await.expect(200);
+    let again = service.spec().command(&["grant-role", &eve.person.email, "admin"]).await;
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    assert_eq!(listed(&world).await.len(), 2);
+    assert_eq!(eve.set_roles(&ada.id, &[]).await, 200);
+    assert_eq!(listed(&world).await, [uuid(&eve.id)]);
+    // The removal that the crash stopped can be done now, by somebody who may.
+    let _ = eve.api.patch(&Admin::path(&ada.id, ""), &json!({ "roles": ["admin"] })).await.expect(200);
+    assert_eq!(ada.set_roles(&eve.id, &[]).await, 200);
+    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+}

@@ -1,0 +1,97 @@
+//! Far more events than can be mailed: they wait in the topic or in the ledger, not in memory.
+
+use std::time::Duration;
+
+use bson::doc;
+use e2e::author::Author;
+use events::topic::{DEFAULT_PARTITIONS, partition_of};
+use futures_util::{StreamExt, stream};
+use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
+use test_support::{DEADLINE, Mode, Service, Stack, TcpProxy, World, eventually};
+
+use crate::process::{Usage, alone, chosen};
+
+/// In a moment's memory: what librdkafka fetches ahead (16 MiB and a message for each partition),
+/// two batches of 8 MiB, and what the allocator keeps of them.
+const MOST_KIB: u64 = 128 * 1024;
+
+/// Publishes so many registrations, each with its mail.
+async fn publish(author: &Author, world: &World, from: u64, count: u64) {
+    let producer: FutureProducer = ClientConfig::new()
+        .set("bootstrap.servers", world.brokers())
+        .set("linger.ms", "5")
+        .create()
+        .expect("a producer");
+    let send = async |number: u64| {
+        let event = author.welcome(&world.address(&format!("w{number}")));
+        let (key, value) = (event.envelope.key(), event.payload.to_json());
+        let partition = partition_of(key.as_bytes(), DEFAULT_PARTITIONS);
+        let headers = event.envelope.headers().into_iter().fold(OwnedHeaders::new(), |headers, (name, value)| {
+            headers.insert(Header { key: name, value: Some(value.as_bytes()) })
+        });
+        let record = FutureRecord::to(world.topic()).partition(partition).key(&key).payload(&value).headers(headers);
+        producer.send(record, DEADLINE).await.expect("the broker takes it");
+    };
+    stream::iter(from..from + count).for_each_concurrent(500, send).await;
+}
+
+/// The most that the service held until `done`.
+async fn most_resident(service: &Service, what: &str, within: Duration, mut done: impl AsyncFnMut() -> bool) -> u64 {
+    let mut most = 0;
+    eventually(within, what, async || {
+        most = most.max(Usage::of(service.pid()).resident_kib);
+        done().await.then_some(())
+    })
+    .await;
+    most
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_cannot_be_mailed_wait_outside_of_the_process() {
+    let _alone = alone().await;
+    let stack = Stack::from_env();
+    // The embedded broker keeps only 5 MiB of a partition.
+    let events = if stack.is_embedded() { 2_000 } else { chosen("OVERLOAD_EVENTS", 6_000) };
+    let upstream = stack.mongodb_uri().split("//").nth(1).and_then(|rest| rest.split(['/', '?']).next());
+    let mongodb = TcpProxy::start(upstream.expect("a host and a port")).await.expect("a proxy");
+    let uri = format!("mongodb://{}/?directConnection=true", mongodb.address());
+    // Nobody listens there.
+    let world = World::new(&stack, "waiting").await.on_smtp("smtp://127.0.0.1:9");
+    let ledger = world.email_database().await.collection::<bson::Document>("mailJobs");
+    let author = Author::new(&world);
+    let service = world.clone().on_mongodb(uri).email_service().start().await;
+    publish(&author, &world, 0, 100).await;
+    eventually(DEADLINE, "the first rows", async || {
+        (ledger.count_documents(doc! {}).await.expect("MongoDB answers") == 100).then_some(())
+    })
+    .await;
+    let before = Usage::of(service.pid());
+
+    mongodb.set(Mode::Refuse);
+    publish(&author, &world, 100, events).await;
+    // It has begun with them, and stands.
+    let away = most_resident(&service, "reading to pause", DEADLINE, async || {
+        service.log().contains("reading pauses") && service.check("mongodb").await == "down"
+    })
+    .await;
+    println!("{events} events wait in the topic: {away} KiB of {} before", before.resident_kib);
+    assert!(away < before.resident_kib + MOST_KIB, "{away} KiB, {before:?}");
+
+    mongodb.set(Mode::Pass);
+    let within = Duration::from_secs(60) + Duration::from_millis(10 * events);
+    let back = most_resident(&service, "all rows", within, async || {
+        ledger.count_documents(doc! {}).await.expect("MongoDB answers") == 100 + events
+    })
+    .await;
+    println!("{events} mails wait in the ledger: {back} KiB");
+    assert!(back < before.resident_kib + MOST_KIB, "{back} KiB, {before:?}");
+    let after = Usage::of(service.pid());
+    assert!(
+        after.threads <= before.threads + 8 && after.descriptors <= before.descriptors + 40,
+        "{before:?}, {after:?}"
+    );
+}

@@ -1,0 +1,280 @@
+//! One's sessions: which there are, ending one, ending all others.
+
+use std::collections::BTreeSet;
+
+use bson::{Document, doc};
+use e2e::administrators::admin;
+use reqwest::{Method, header};
+use serde_json::{Value, json};
+use test_support::{Answer, Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World, eventually};
+use uuid::Uuid;
+
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
+const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
+
+/// Where the hash is not what is tested.
+fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
+    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
+}
+
+async fn login_with(api: &Api, person: &Person, user_agent: &str) -> Tokens {
+    let credentials = json!({ "identifier": person.email, "password": person.password });
+    let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, user_agent);
+    Tokens::of(&api.send(request.json(&credentials)).await.expect(200))
+}
+
+async fn refresh(api: &Api, token: &str) -> Answer {
+    api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
+}
+
+async fn listed(me: &Api) -> Vec<Value> {
+    let answer = me.get("/api/users/me/sessions").await.expect(200);
+    answer.json()["items"].as_array().cloned().expect("a page has items")
+}
+
+fn ids(items: &[Value]) -> Vec<String> {
+    items.iter().map(|item| item["id"].as_str().expect("a session has an id").to_owned()).collect()
+}
+
+/// Not as texts: these leave out zeros at the end of the fraction.
+fn time(value: &Value) -> jiff::Timestamp {
+    value.as_str().and_then(|text| text.parse().ok()).expect("a time")
+}
+
+fn current(items: &[Value]) -> Vec<String> {
+    ids(&items.iter().filter(|item| item["current"] == true).cloned().collect::<Vec<_>>())
+}
+
+#[tokio::test]
+async fn an_access_token_does_not_outlive_its_session() {
+    let world = World::new(&Stack::from_env(), "longest").await;
+    let spec = with_cheap_hashes(world.user_service()).set("AUTH__SESSION_MAX", "5m");
+    let service = spec.start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let credentials = json!({ "identifier": ada.email, "password": ada.password });
+    let login = api.post("/api/auth/login", &credentials).await.expect(200);
+    let refreshed = refresh(&api, login.json()["refreshToken"].as_str().expect("a refresh token")).await.expect(200);
+    for answer in [login, refreshed] {
+        let expires_in = answer.json()["expiresIn"].as_u64().expect("seconds");
+        assert!((200..=300).contains(&expires_in), "{expires_in} s of a session of 300 s");
+    }
+}
+
+#[tokio::test]
+async fn a_person_sees_their_sessions_and_ends_one_of_them() {
+    let world = World::new(&Stack::from_env(), "sessions").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    for person in [&ada, &eve] {
+        let _ = api.register(person).await.expect(201);
+    }
+    let _ = api.get("/api/users/me/sessions").await.expect_problem(401, "unauthorized");
+    let laptop = login_with(&api, &ada, FIREFOX).await;
+    let phone = login_with(&api, &ada, SAFARI).await;
+    let nameless = login_with(&api, &ada, "-").await;
+    let of_eve = api.login(&eve).await;
+    let me = api.with_token(&laptop.access);
+
+    let items = listed(&me).await;
+    let devices: Vec<&Value> = items.iter().map(|item| &item["device"]).collect();
+    assert_eq!(devices, [&Value::Null, &json!("Safari on iPhone"), &json!("Firefox on Linux")]);
+    assert_eq!(current(&items), [ids(&items)[2].clone()]);
+    let members: BTreeSet<&str> = items[0].as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!(members, BTreeSet::from(["id", "device", "address", "createdAt", "lastUsedAt", "current"]));
+    assert!(items.iter().all(|item| item["address"] == "127.0.0.1" && item["createdAt"] == item["lastUsedAt"]));
+    assert_eq!(current(&listed(&api.with_token(&phone.access)).await), [ids(&items)[1].clone()]);
+
+    // A refresh is a use.
+    let phone = Tokens::of(&refresh(&api, &phone.refresh).await.expect(200));
+    let used = listed(&me).await[1].clone();
+    assert!(time(&used["lastUsedAt"]) > time(&used["createdAt"]), "{used}");
+
+    // Others' sessions, unknown ones and what is no id are all alike.
+    let id_of_eve = ids(&listed(&api.with_token(&of_eve.access)).await).remove(0);
+    for other in [id_of_eve, Uuid::nil().to_string(), "me".to_owned(), "%2e".to_owned()] {
+        let _ = me.delete(&format!("/api/users/me/sessions/{other}"), None).await.expect_problem(404, "not-found");
+    }
+    let _ = refresh(&api, &of_eve.refresh).await.expect(200);
+
+    let path = format!("/api/users/me/sessions/{}", ids(&items)[1]);
+    let _ = me.delete(&path, None).await.expect(204);
+    let _ = me.delete(&path, None).await.expect_problem(404, "not-found");
+    let _ = refresh(&api, &phone.refresh).await.expect_problem(401, "unauthorized");
+    assert_eq!(ids(&listed(&me).await), [ids(&items)[0].clone(), ids(&items)[2].clone()]);
+    let _ = refresh(&api, &nameless.refresh).await.expect(200);
+
+    // One's own too: gone from the list, and its access token lives until its end.
+    let own = format!("/api/users/me/sessions/{}", ids(&items)[2]);
+    let _ = me.delete(&own, None).await.expect(204);
+    let _ = refresh(&api, &laptop.refresh).await.expect_problem(401, "unauthorized");
+    assert_eq!(ids(&listed(&me).await), [ids(&items)[0].clone()]);
+
+    let audit = world.user_database().await.collection::<Document>("audit");
+    eventually(DEADLINE, "both ends in the audit log", async || {
+        let ended = audit.count_documents(doc! { "type": "session_ended", "actor": "self" }).await;
+        (ended.expect("the audit log can be read") == 2).then_some(())
+    })
+    .await;
+    let types: BTreeSet<String> =
+        world.topic_reader().read_all().await.iter().map(test_support::Record::event_type).collect();
+    assert!(!types.contains("user.sessions_ended.v1"), "{types:?}");
+}
+
+#[tokio::test]
+async fn ending_all_others_ends_their_access_tokens_at_once_and_keeps_the_one_that_asks() {
+    let world = World::new(&Stack::from_env(), "others").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let id = api.register(&ada).await.expect(201).string("id");
+    let (own, other) = (api.login(&ada).await, api.login(&ada).await);
+    let me = api.with_token(&own.access);
+    let version = me.get("/api/users/me").await.json()["version"].as_u64();
+
+    let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
+    let _ = api.with_token(&other.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
+    let _ = refresh(&api, &other.refresh).await.expect_problem(401, "unauthorized");
+    let items = listed(&me).await;
+    assert_eq!(current(&items), ids(&items));
+    let own = Tokens::of(&refresh(&api, &own.refresh).await.expect(200));
+    let me = api.with_token(&own.access);
+    assert_eq!(me.get("/api/users/me").await.json()["version"].as_u64(), version.map(|version| version + 1));
+
+    let ended = world.topic_reader().read_type("user.sessions_ended.v1", 1).await.remove(0);
+    assert_eq!(ended.key_text(), id);
+    assert_eq!(ended.json(), json!({ "userId": id, "reason": "user" }));
+    // The rows of the others, with their addresses, are not kept for the rest of their time.
+    let rows = world.user_database().await.collection::<Document>("sessions");
+    assert_eq!(rows.count_documents(doc! {}).await.expect("sessions can be counted"), 1);
+
+    // Again, by the one that was kept: it is still kept. A later session may end it in turn.
+    let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
+    let _ = me.get("/api/users/me").await.expect(200);
+    let later = api.login(&ada).await;
+    assert_eq!(listed(&api.with_token(&later.access)).await.len(), 2);
+    let _ = api.with_token(&later.access).delete("/api/users/me/sessions", None).await.expect(204);
+    let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
+    let _ = me.delete("/api/users/me/sessions", None).await.expect_problem(401, "unauthorized");
+    assert_eq!(listed(&api.with_token(&later.access)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn where_no_session_is_to_be_ended_nothing_is_written() {
+    let world = World::new(&Stack::from_env(), "noothers").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let (api, root) = (service.api(), admin(&world, &service, "root").await);
+    let ada = world.person("ada");
+    let id = api.register(&ada).await.expect(201).string("id");
+    let logout_by_admin = async || {
+        let path = format!("/api/admin/users/{id}/logout");
+        let _ = root.api.post(&path, &json!({})).await.expect(204);
+    };
+    let version = async || {
+        let users = world.user_database().await.collection::<Document>("users");
+        let user = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("it is there");
+        user.get_i64("version").expect("a user has a version")
+    };
+    let registered = version().await;
+    logout_by_admin().await;
+    assert_eq!(version().await, registered);
+
+    let own = api.login(&ada).await;
+    let me = api.with_token(&own.access);
+    let before = version().await;
+    for _ in 0..3 {
+        let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
+    }
+    assert_eq!(version().await, before);
+
+    // A session that ended by itself is in no list, and its access token lives on: that is something to end.
+    let other = api.login(&ada).await;
+    let _ = api.post("/api/auth/logout", &json!({ "refreshToken": other.refresh })).await.expect(204);
+    let _ = api.with_token(&other.access).get("/api/users/me").await.expect(200);
+    let before = version().await;
+    for _ in 0..2 {
+        let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
+        assert_eq!(version().await, before + 1, "once");
+    }
+    let _ = api.with_token(&other.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
+    let _ = me.get("/api/users/me").await.expect(200);
+    // The kept one, too, after it has ended by itself.
+    let _ = api.post("/api/auth/logout", &json!({ "refreshToken": own.refresh })).await.expect(204);
+    logout_by_admin().await;
+    let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
+    logout_by_admin().await;
+    assert_eq!(version().await, before + 2);
+
+    let mut topic = world.topic_reader();
+    topic.read_type("user.sessions_ended.v1", 2).await;
+    // A later event: nothing more was published before it.
+    api.login(&ada).await;
+    topic.read_type("user.logged_in.v1", 4).await;
+    let ended = topic.read_all().await.iter().filter(|it| it.event_type() == "user.sessions_ended.v1").count();
+    assert_eq!(ended, 2);
+}
+
+#[tokio::test]
+async fn a_long_list_comes_in_pages_and_the_one_that_asks_is_in_the_first() {
+    let world = World::new(&Stack::from_env(), "manysessions").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let oldest = api.login(&ada).await;
+    for _ in 0..24 {
+        api.login(&ada).await;
+    }
+    let newest = api.login(&ada).await;
+    for (tokens, limit) in [(&oldest, 7), (&newest, 7), (&oldest, 1), (&oldest, 26), (&oldest, 25), (&newest, 100)] {
+        let me = api.with_token(&tokens.access);
+        let (mut path, mut all, mut pages) = (format!("/api/users/me/sessions?limit={limit}"), Vec::new(), 0);
+        loop {
+            let page = me.get(&path).await.expect(200);
+            let items = page.json()["items"].as_array().cloned().expect("a page has items");
+            assert!(items.len() <= limit && (pages > 0 || current(&items).len() == 1), "{items:#?}");
+            assert!(items.is_sorted_by_key(|item| std::cmp::Reverse(time(&item["createdAt"]))));
+            all.extend(items);
+            pages += 1;
+            let Some(cursor) = page.json()["nextCursor"].as_str().map(str::to_owned) else {
+                assert_eq!(page.header("link"), "");
+                break;
+            };
+            path = format!("/api/users/me/sessions?limit={limit}&cursor={cursor}");
+            assert_eq!(page.header("link"), format!("<{path}>; rel=\"next\""));
+        }
+        assert_eq!(all.len(), 26, "limit {limit}");
+        assert_eq!(ids(&all).into_iter().collect::<BTreeSet<_>>().len(), 26, "limit {limit}");
+        assert_eq!(current(&all).len(), 1, "limit {limit}");
+    }
+    let me = api.with_token(&oldest.access);
+    let first = me.get("/api/users/me/sessions").await.expect(200).json();
+    assert_eq!(first["items"].as_array().map(Vec::len), Some(20));
+    for wrong in ["limit=0", "limit=101", "cursor=x", "page=2", "limit=1&limit=2"] {
+        let _ = me.get(&format!("/api/users/me/sessions?{wrong}")).await.expect_problem(422, "validation-failed");
+    }
+}
+
+#[tokio::test]
+async fn what_has_expired_is_not_listed() {
+    let world = World::new(&Stack::from_env(), "idle").await;
+    let service = with_cheap_hashes(world.user_service()).set("AUTH__SESSION_IDLE", "3s").start().await;
+    let api = service.api();
+    let ada = world.person("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let first = api.login(&ada).await;
+    let me = api.with_token(&first.access);
+    eventually(DEADLINE, "another session to be listed, and to expire", async || {
+        api.login(&ada).await;
+        (listed(&me).await.len() > 3).then_some(())
+    })
+    .await;
+    // Its row may be there for a minute yet, which the database takes to remove what has expired.
+    eventually(DEADLINE, "only the one that asks", async || {
+        let items = listed(&me).await;
+        (items.len() <= 1 && current(&items) == ids(&items)).then_some(())
+    })
+    .await;
+}

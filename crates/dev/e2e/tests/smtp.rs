@@ -1,0 +1,144 @@
+//! A mail server that does not want us, that we do not trust, or that wants us to come back later. What
+//! becomes of mails when a server is away, silent, late or refuses is in the fault matrix (crates/dev/faults).
+
+use std::time::Duration;
+
+use e2e::{author::Author, ledger::Ledger};
+use test_support::{
+    Act, DEADLINE, Phase, Rule, ScriptedSmtp, ServiceSpec, SmtpKind, SmtpTls, Stack, World, eventually, remember_secret,
+};
+
+/// One mail at a time, and deadlines that are over soon.
+fn brisk(spec: ServiceSpec) -> ServiceSpec {
+    spec.set("SMTP__STEP_TIMEOUT", "1s")
+        .set("SMTP__DOT_TIMEOUT", "1s")
+        .set("SENDER__LEASE", "3s")
+        .set("SENDER__CONCURRENCY", "1")
+        .set("MAIL__BACKOFF", "200ms")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
+    let password = "smtp-password-of-a-test";
+    remember_secret("smtp password", password);
+    let smtp = ScriptedSmtp::start_with(&["AUTH PLAIN"]).await;
+    smtp.rule(Rule::always(Phase::Auth, Act::reply("535 5.7.8 credentials invalid")));
+    let url = format!("smtp://mailer:{password}@{}", smtp.address());
+    let world = World::new(&Stack::from_env(), "refuses-us").await.on_smtp(url);
+    let service = brisk(world.email_service()).start().await;
+    let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+    let address = world.address("ada");
+    author.publish(&author.notice(&address)).await;
+    smtp.until_phase(Phase::Auth, 2).await;
+    eventually(DEADLINE, "a degraded service", async || {
+        let (status, body) = service.readiness().await?;
+        (status == 200 && body["status"] == "degraded" && body["checks"]["smtp"] == "down").then_some(())
+    })
+    .await;
+    let mail = ledger.until_state(&address, "queued", DEADLINE).await;
+    assert_eq!(mail.attempts, 0, "{mail:#?}");
+
+    smtp.behave();
+    ledger.until_state(&address, "sent", DEADLINE).await;
+    // The same said at MAIL, where nothing is known of the mail but its sender.
+    smtp.rule(Rule::times(2, Phase::Mail, Act::reply("530 5.7.0 authentication required")));
+    let address = world.address("grace");
+    author.publish(&author.notice(&address)).await;
+    let mail = ledger.until_state(&address, "sent", DEADLINE).await;
+    assert_eq!(mail.attempts, 1, "{mail:#?}");
+    assert_eq!(mail.steps("preparing", "queued"), 2, "{mail:#?}");
+    assert!(!service.log().contains(password));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_the_password() {
+    let stack = Stack::from_env();
+    let password = "smtp-password-over-tls";
+    remember_secret("smtp password", password);
+    let (ours, strangers) = (SmtpTls::new(&stack, "ours"), SmtpTls::new(&stack, "strangers"));
+    let kind = || SmtpKind::offering(&["AUTH PLAIN LOGIN"]);
+    let mut untrusted = Vec::new();
+    for certificate in [
+        ours.certificate("mail.example.org"),
+        ours.expired_certificate("127.0.0.1"),
+        strangers.certificate("127.0.0.1"),
+    ] {
+        untrusted.push(ScriptedSmtp::start_as(kind().with_tls(certificate.clone())).await);
+        untrusted.push(ScriptedSmtp::start_as(kind().with_starttls(certificate)).await);
+    }
+    // Two whose certificate is good, and between which and us somebody writes.
+    for reply in ["220 go on\r\n250-scripted\r\n250 AUTH PLAIN", "454 4.7.0 no TLS for you"] {
+        let server = ScriptedSmtp::start_as(kind().with_starttls(ours.certificate("127.0.0.1"))).await;
+        server.rule(Rule::always(Phase::StartTls, Act::reply(reply)));
+        untrusted.push(server);
+    }
+    // One from whose offer STARTTLS was taken.
+    untrusted.push(ScriptedSmtp::start_as(kind()).await);
+    let trusted = [
+        ScriptedSmtp::start_as(kind().with_tls(ours.certificate("127.0.0.1"))).await,
+        ScriptedSmtp::start_as(kind().with_starttls(ours.certificate("127.0.0.1"))).await,
+    ];
+
+    for good in &trusted {
+        let url = |server: &ScriptedSmtp| {
+            let url = server.url().replace("://", &format!("://mailer:{password}@"));
+            if url.starts_with("smtp:") { format!("{url}?tls=required") } else { url }
+        };
+        let urls: Vec<String> = untrusted.iter().chain([good]).map(url).collect();
+        let world = World::new(&stack, "certificates").await.on_smtp(urls.join(","));
+        let service = brisk(world.email_service()).variable("SSL_CERT_FILE", ours.file()).start().await;
+        let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+        let address = world.address("ada");
+        author.publish(&author.welcome(&address)).await;
+        let mail = ledger.until_state(&address, "sent", DEADLINE).await;
+        assert_eq!(mail.attempts, 1, "{mail:#?}");
+        let session = good.deliveries_to(&address)[0].session;
+        assert!(good.sessions()[session].encrypted && good.count(Phase::Auth) > 0);
+        assert!(!service.log().contains(password));
+    }
+    for server in &untrusted {
+        assert!(!server.sessions().is_empty(), "never tried");
+        assert_eq!((server.count(Phase::Auth), server.count(Phase::Mail)), (0, 0), "{:#?}", server.sessions());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits() {
+    const PAUSE: Duration = Duration::from_secs(4);
+    let smtp = ScriptedSmtp::start().await;
+    let world = World::new(&Stack::from_env(), "greylisted").await.on_smtp(smtp.url());
+    let _service = brisk(world.email_service()).set("MAIL__GREYLISTING_PAUSE", "4s").start().await;
+    let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+    let mut greylisted = Vec::new();
+    for (number, (phase, reply)) in [
+        (Phase::Rcpt, "450 4.2.0 greylisted, see you in a minute"),
+        (Phase::Rcpt, "451 4.7.1 greylisting in action"),
+        (Phase::Data, "451 4.7.1 greylisting in action"),
+        (Phase::Dot, "451 4.7.1 greylisting in action"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let address = world.address(&format!("grey{number}"));
+        smtp.rule(Rule::once(phase, Act::reply(reply)).to(&address));
+        author.publish(&author.notice(&address)).await;
+        greylisted.push(address);
+    }
+    for address in &greylisted {
+        let mail = ledger.until(address, "refused", DEADLINE, |mail| mail.attempts == 1).await;
+        assert!(mail.pause() >= PAUSE, "{mail:#?}");
+    }
+    // The others go at once, and all of them before the first that waits.
+    let others: Vec<String> = (0..5).map(|number| world.address(&format!("other{number}"))).collect();
+    for address in &others {
+        author.publish(&author.notice(address)).await;
+    }
+    for address in greylisted.iter().chain(&others) {
+        let mail = ledger.until_state(address, "sent", DEADLINE).await;
+        assert_eq!(mail.attempts, if others.contains(address) { 1 } else { 2 }, "{mail:#?}");
+    }
+    let accepted: Vec<String> =
+        smtp.deliveries().iter().filter(|taken| taken.accepted()).map(|taken| taken.mail.to[0].clone()).collect();
+    assert_eq!(accepted[..others.len()], others);
+    assert_eq!(smtp.sessions().len(), 1, "all on one connection");
+}

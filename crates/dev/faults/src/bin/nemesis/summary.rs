@@ -1,0 +1,121 @@
+//! A run in figures.
+
+use std::{collections::BTreeMap, fmt};
+
+use faults::checker::{History, Outcome, Promise, Report};
+
+use crate::schedule::Planned;
+
+/// What a run did, and what came of it.
+pub(crate) struct Summary {
+    pub(crate) seed: u64,
+    pub(crate) minutes: u32,
+    /// By action: succeeded, refused, unknown.
+    operations: BTreeMap<String, [usize; 3]>,
+    faults: BTreeMap<&'static str, usize>,
+    pub(crate) events: usize,
+    pub(crate) duplicates: usize,
+    mails: BTreeMap<String, usize>,
+    pub(crate) resent: usize,
+    dead_letters: BTreeMap<String, usize>,
+    pub(crate) lost: usize,
+    pub(crate) doubled: usize,
+    /// By service: bytes, descriptors, threads, at the most.
+    largest: BTreeMap<String, [u64; 3]>,
+}
+
+impl Summary {
+    pub(crate) fn of(seed: u64, minutes: u32, history: &History, done: &[Planned], report: &Report) -> Self {
+        let mut operations: BTreeMap<String, [usize; 3]> = BTreeMap::new();
+        for operation in &history.operations {
+            let [succeeded, refused, unknown] = operations.entry(format!("{:?}", operation.action)).or_default();
+            *match &operation.outcome {
+                Outcome::Answered(answer) if answer.status < 300 => succeeded,
+                Outcome::Answered(_) => refused,
+                Outcome::Unknown { .. } => unknown,
+            } += 1;
+        }
+        let mut largest: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+        for sample in &history.samples {
+            let service = sample.process.split(' ').next().unwrap_or_default();
+            let most = largest.entry(service.to_owned()).or_default();
+            *most = [most[0].max(sample.resident), most[1].max(sample.descriptors), most[2].max(sample.threads)];
+        }
+        let ids = history.records.iter().filter(|record| !record.foreign).filter_map(|record| {
+            let id = record.headers.iter().find(|(name, _)| name == "ce_id");
+            id.and_then(|(_, value)| value.as_deref())
+        });
+        let all = ids.clone().count();
+        let events = ids.collect::<std::collections::BTreeSet<_>>().len();
+        let resends = history.mails.iter().flat_map(|mail| &mail.history);
+        Self {
+            seed,
+            minutes,
+            operations,
+            faults: counted(done.iter().map(|planned| planned.fault.kind())),
+            events,
+            duplicates: all - events,
+            mails: counted(history.mails.iter().map(|mail| mail.state.clone())),
+            resent: resends.filter(|step| step.from.as_deref() == Some("unknown") && step.to == "queued").count(),
+            dead_letters: counted(history.dead_letters.iter().map(|letter| letter.reason.clone())),
+            lost: [Promise::I1, Promise::I4, Promise::I8, Promise::I9].iter().map(|lost| report.count(*lost)).sum(),
+            doubled: report.count(Promise::I5),
+            largest,
+        }
+    }
+
+    pub(crate) fn operations(&self) -> usize {
+        self.operations.values().flatten().sum()
+    }
+
+    pub(crate) fn unknown(&self) -> usize {
+        self.operations.values().map(|[_, _, unknown]| unknown).sum()
+    }
+
+    pub(crate) fn faults(&self) -> usize {
+        self.faults.values().sum()
+    }
+
+    pub(crate) fn mails(&self) -> usize {
+        self.mails.values().sum()
+    }
+
+    pub(crate) fn dead_letters(&self) -> usize {
+        self.dead_letters.values().sum()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nseed {}, {} minute(s)", self.seed, self.minutes)?;
+        writeln!(f, "{} operations (succeeded, refused, no answer)", self.operations())?;
+        for (action, [succeeded, refused, unknown]) in &self.operations {
+            writeln!(f, "  {action:<20} {succeeded:>6} {refused:>6} {unknown:>6}")?;
+        }
+        writeln!(f, "{} faults", self.faults())?;
+        list(f, &self.faults)?;
+        writeln!(f, "{} events published, {} of them twice or more", self.events, self.duplicates)?;
+        writeln!(f, "{} mails, {} sent again by policy", self.mails(), self.resent)?;
+        list(f, &self.mails)?;
+        writeln!(f, "{} dead letters", self.dead_letters())?;
+        list(f, &self.dead_letters)?;
+        writeln!(f, "lost {}, doubled {}", self.lost, self.doubled)?;
+        for (service, [resident, descriptors, threads]) in &self.largest {
+            let megabytes = resident >> 20;
+            writeln!(f, "{service}: at most {megabytes} MiB, {descriptors} descriptors, {threads} threads")?;
+        }
+        Ok(())
+    }
+}
+
+fn list<K: AsRef<str>>(f: &mut fmt::Formatter<'_>, counts: &BTreeMap<K, usize>) -> fmt::Result {
+    counts.iter().try_for_each(|(name, count)| writeln!(f, "  {:<44} {count:>6}", name.as_ref()))
+}
+
+fn counted<K: Ord>(all: impl Iterator<Item = K>) -> BTreeMap<K, usize> {
+    let mut counts = BTreeMap::new();
+    for one in all {
+        *counts.entry(one).or_default() += 1;
+    }
+    counts
+}

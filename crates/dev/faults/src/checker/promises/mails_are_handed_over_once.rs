@@ -1,0 +1,48 @@
+//! I5: no mail is handed to SMTP twice, but where its history says `unknown -> queued` and
+//! its policy allows that, or where an operator has sent it again.
+
+use std::collections::BTreeSet;
+
+use crate::checker::{
+    History, Mail, Step, Violation,
+    mails::{is_handover, resends_allowed, transactions},
+    show,
+};
+
+/// How the history calls a person who uses the commands.
+const OPERATOR: &str = "operator";
+
+pub(super) fn violations(history: &History) -> Vec<Violation> {
+    let mut found: Vec<Violation> = history.mails.iter().filter_map(|mail| judge(history, mail)).collect();
+    let known: BTreeSet<&str> = history.mails.iter().map(|mail| mail.message_id.as_str()).collect();
+    let unknown = history
+        .smtp
+        .iter()
+        .filter(|seen| is_handover(seen) && !seen.message_id.as_deref().is_some_and(|id| known.contains(id)));
+    found.extend(
+        unknown
+            .map(|seen| Violation::new("a mail was handed over that is not in the ledger", [show::transaction(seen)])),
+    );
+    found
+}
+
+fn judge(history: &History, mail: &Mail) -> Option<Violation> {
+    let again = |by_operator: bool| {
+        // Without a state before it is the first entry, of a dead letter that was replayed.
+        let back = move |step: &&Step| {
+            step.from.is_some() && step.to == "queued" && step.by.starts_with(OPERATOR) == by_operator
+        };
+        mail.history.iter().filter(back)
+    };
+    let resent = again(false).filter(|step| step.from.as_deref() == Some("unknown")).count();
+    let by_operator = again(true).count();
+    let handovers: Vec<_> = transactions(history, mail).into_iter().filter(|seen| is_handover(seen)).collect();
+    let what = if resent > resends_allowed(&mail.template) {
+        format!("the service has sent a mail again {resent} times, and may {}", resends_allowed(&mail.template))
+    } else if handovers.len() > 1 + resent + by_operator {
+        format!("handed over {} times, and sent again {} times", handovers.len(), resent + by_operator)
+    } else {
+        return None;
+    };
+    Some(Violation::new(what, std::iter::once(show::mail(mail)).chain(handovers.into_iter().map(show::transaction))))
+}

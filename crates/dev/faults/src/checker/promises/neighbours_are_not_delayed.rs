@@ -1,0 +1,48 @@
+//! I6: a poison record or an undeliverable address delays nobody else.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::checker::{
+    History, Violation,
+    mails::{asked_for, is_accepted, row_id},
+    reading::all_events,
+    show,
+};
+
+pub(super) fn violations(history: &History) -> Vec<Violation> {
+    let Some(most) = history.limits.neighbour_delay_ms else { return Vec::new() };
+    let mut accepted: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for seen in history.smtp.iter().filter(|seen| is_accepted(seen)) {
+        if let (Some(id), Some(at)) = (seen.message_id.as_deref(), seen.dot_at) {
+            accepted.entry(id).or_insert(at);
+        }
+    }
+    let mut since: BTreeMap<String, (Timestamp, String)> = BTreeMap::new();
+    for said in all_events(history) {
+        // A test may write an event that happened long ago.
+        let written = said.record.timestamp.filter(|_| said.record.foreign);
+        let began = written.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(said.event.envelope.time);
+        for template in asked_for(&said.event) {
+            let row = row_id(&said.event, template);
+            since.entry(row).or_insert_with(|| (began, show::record(said.record)));
+        }
+    }
+    let undeliverable = |to: &str| history.limits.undeliverable.iter().any(|bad| bad.eq_ignore_ascii_case(to));
+    let neighbours = history.mails.iter().filter(|mail| !undeliverable(&mail.to));
+    neighbours
+        .filter_map(|mail| {
+            let (began, record) = since.get(&mail.id)?;
+            let what = match accepted.get(mail.message_id.as_str()) {
+                None => "nothing is wrong with this mail, and no server has taken it".to_owned(),
+                Some(at) => {
+                    let took = at.as_millisecond() - began.as_millisecond();
+                    let late = u64::try_from(took).is_ok_and(|took| took > most);
+                    late.then(|| format!("a mail was accepted {took} ms after its event, {most} ms are allowed"))?
+                }
+            };
+            Some(Violation::new(what, [record.clone(), show::mail(mail)]))
+        })
+        .collect()
+}

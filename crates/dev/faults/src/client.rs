@@ -1,0 +1,307 @@
+//! A client that writes down what it asked and what came back, and survives a lost answer.
+
+use std::time::Duration;
+
+use crate::checker::{Action, Answer, Outcome};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use test_support::{Api, Person, remember_secret};
+use uuid::Uuid;
+
+use crate::Recorder;
+
+/// A client does not wait longer than this; then the outcome is unknown.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One logical client: it waits for each answer before it asks again. No method panics for
+/// an answer that is lost or refused.
+pub struct Client {
+    recorder: Recorder,
+    number: u32,
+    api: Api,
+    user: Option<Uuid>,
+    access: Option<String>,
+    refresh: Option<String>,
+    alike: Option<u32>,
+    last: Option<test_support::Answer>,
+}
+
+impl Client {
+    pub(crate) fn new(recorder: Recorder, number: u32, api: Api) -> Self {
+        Self { recorder, number, api, user: None, access: None, refresh: None, alike: None, last: None }
+    }
+
+    /// Talks to another replica from now on; its tokens are good there too.
+    pub fn use_api(&mut self, api: Api) {
+        self.api = api;
+    }
+
+    /// The account that it registered or is logged in as.
+    #[must_use]
+    pub fn user(&self) -> Option<Uuid> {
+        self.user
+    }
+
+    /// The account that requests are about from now on, for one that was not registered here.
+    pub fn set_user(&mut self, user: Uuid) {
+        self.user = Some(user);
+    }
+
+    /// Whether it has tokens of a login.
+    #[must_use]
+    pub fn is_signed_in(&self) -> bool {
+        self.access.is_some()
+    }
+
+    /// Forgets its tokens.
+    pub fn forget_tokens(&mut self) {
+        self.access = None;
+        self.refresh = None;
+    }
+
+    /// The last answer, if there was one.
+    #[must_use]
+    pub fn last(&self) -> Option<&test_support::Answer> {
+        self.last.as_ref()
+    }
+
+    /// Requests from now on belong to this group, whose answers have to be alike (S2).
+    pub fn alike(&mut self, group: Option<u32>) {
+        self.alike = group;
+    }
+
+    /// `POST /api/users`.
+    pub async fn register(&mut self, person: &Person, idempotency_key: Option<&str>) -> Outcome {
+        let mut request = self.api.request(Method::POST, "/api/users").json(&person.registration());
+        if let Some(key) = idempotency_key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let outcome = self.ask(Action::Register, None, Some(&person.email), request).await;
+        if succeeded(&outcome) {
+            self.user = self.last_user();
+        }
+        outcome
+    }
+
+    /// `POST /api/auth/login` by e-mail. Keeps the tokens.
+    pub async fn login(&mut self, person: &Person) -> Outcome {
+        let credentials = json!({ "identifier": person.email, "password": person.password });
+        let request = self.api.request(Method::POST, "/api/auth/login").json(&credentials);
+        let outcome = self.ask(Action::Login, None, Some(&person.email), request).await;
+        self.keep_tokens(&outcome);
+        outcome
+    }
+
+    /// `POST /api/auth/login/totp`: the second step of a login that was answered with an `mfaToken`.
+    pub async fn login_totp(&mut self, mfa_token: &str, code: &str) -> Outcome {
+        let body = json!({ "mfaToken": mfa_token, "code": code });
+        let request = self.api.request(Method::POST, "/api/auth/login/totp").json(&body);
+        let outcome = self.ask(Action::Login, self.user, None, request).await;
+        self.keep_tokens(&outcome);
+        outcome
+    }
+
+    /// `POST /api/auth/refresh`. Keeps the new tokens.
+    pub async fn refresh(&mut self) -> Outcome {
+        let body = json!({ "refreshToken": self.refresh.clone().unwrap_or_default() });
+        let request = self.api.request(Method::POST, "/api/auth/refresh").json(&body);
+        let outcome = self.ask(Action::Refresh, self.user, None, request).await;
+        self.keep_tokens(&outcome);
+        outcome
+    }
+
+    /// `POST /api/auth/logout`. Forgets the tokens.
+    pub async fn logout(&mut self) -> Outcome {
+        let body = json!({ "refreshToken": self.refresh.clone().unwrap_or_default() });
+        let request = self.api.request(Method::POST, "/api/auth/logout").json(&body);
+        let outcome = self.ask(Action::Logout, self.user, None, request).await;
+        self.forget_tokens();
+        outcome
+    }
+
+    /// `GET /api/users/me`.
+    pub async fn read_me(&mut self) -> Outcome {
+        let request = self.request(Method::GET, "/api/users/me");
+        self.send(Action::Read, None, request).await
+    }
+
+    /// `PATCH /api/users/me` with a name that the account does not have yet.
+    pub async fn update_profile(&mut self, display_name: &str) -> Outcome {
+        let request = self.request(Method::PATCH, "/api/users/me").json(&json!({ "displayName": display_name }));
+        self.send(Action::UpdateProfile, None, request).await
+    }
+
+    /// `PUT /api/users/me/password`. On success the person has the new password; after an
+    /// unknown outcome the caller has to find out.
+    pub async fn change_password(&mut self, person: &mut Person, new: &str) -> Outcome {
+        remember_secret("password", new);
+        let body = json!({ "currentPassword": person.password, "newPassword": new });
+        let request = self.request(Method::PUT, "/api/users/me/password").json(&body);
+        let outcome = self.send(Action::ChangePassword, None, request).await;
+        if succeeded(&outcome) {
+            new.clone_into(&mut person.password);
+        }
+        outcome
+    }
+
+    /// `DELETE /api/users/me`.
+    pub async fn delete(&mut self, person: &Person) -> Outcome {
+        let request = self.request(Method::DELETE, "/api/users/me").json(&json!({ "password": person.password }));
+        self.send(Action::Delete, None, request).await
+    }
+
+    /// `DELETE /api/users/me/sessions`.
+    pub async fn end_other_sessions(&mut self) -> Outcome {
+        let request = self.request(Method::DELETE, "/api/users/me/sessions");
+        self.send(Action::EndOtherSessions, None, request).await
+    }
+
+    /// `POST /api/auth/password-reset`.
+    pub async fn request_reset(&mut self, address: &str) -> Outcome {
+        self.with_address(Action::RequestReset, "/api/auth/password-reset", address).await
+    }
+
+    /// `POST /api/auth/email-verification/resend`.
+    pub async fn resend_verification(&mut self, address: &str) -> Outcome {
+        self.with_address(Action::ResendVerification, "/api/auth/email-verification/resend", address).await
+    }
+
+    /// `POST /api/auth/password-reset/confirm`, for this client's account. On success the
+    /// person has the new password.
+    pub async fn confirm_reset(&mut self, token: &str, person: &mut Person, new: &str) -> Outcome {
+        remember_secret("password", new);
+        let body = json!({ "token": token, "newPassword": new });
+        let request = self.api.request(Method::POST, "/api/auth/password-reset/confirm").json(&body);
+        let outcome = self.send(Action::ConfirmReset, None, request).await;
+        if succeeded(&outcome) {
+            new.clone_into(&mut person.password);
+        }
+        outcome
+    }
+
+    /// `POST /api/auth/email-verification`, for this client's account.
+    pub async fn verify_email(&mut self, token: &str) -> Outcome {
+        self.with_token(Action::VerifyEmail, "/api/auth/email-verification", token).await
+    }
+
+    /// `PUT /api/users/me/email`.
+    pub async fn request_email_change(&mut self, person: &Person, new: &str) -> Outcome {
+        let body = json!({ "newEmail": new, "password": person.password });
+        let request = self.request(Method::PUT, "/api/users/me/email").json(&body);
+        self.send(Action::RequestEmailChange, None, request).await
+    }
+
+    /// `POST /api/auth/email-change/confirm`, for this client's account.
+    pub async fn confirm_email_change(&mut self, token: &str) -> Outcome {
+        self.with_token(Action::ConfirmEmailChange, "/api/auth/email-change/confirm", token).await
+    }
+
+    /// `POST /api/auth/email-change/undo`, for this client's account.
+    pub async fn undo_email_change(&mut self, token: &str) -> Outcome {
+        self.with_token(Action::UndoEmailChange, "/api/auth/email-change/undo", token).await
+    }
+
+    /// A request with this client's access token, for [`Client::send`].
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        match &self.access {
+            Some(token) => self.api.with_token(token).request(method, path),
+            None => self.api.request(method, path),
+        }
+    }
+
+    /// Anything else. `user` is the account that it is about, if it is not this client's own.
+    pub async fn send(&mut self, action: Action, user: Option<Uuid>, request: RequestBuilder) -> Outcome {
+        self.ask(action, user.or(self.user), None, request).await
+    }
+
+    async fn with_address(&mut self, action: Action, path: &str, address: &str) -> Outcome {
+        let request = self.api.request(Method::POST, path).json(&json!({ "email": address }));
+        self.ask(action, None, Some(address), request).await
+    }
+
+    async fn with_token(&mut self, action: Action, path: &str, token: &str) -> Outcome {
+        let request = self.api.request(Method::POST, path).json(&json!({ "token": token }));
+        self.send(action, None, request).await
+    }
+
+    async fn ask(
+        &mut self,
+        action: Action,
+        user: Option<Uuid>,
+        about: Option<&str>,
+        request: RequestBuilder,
+    ) -> Outcome {
+        self.last = None;
+        let about = about.map(str::to_owned);
+        let id = self.recorder.invoked(self.number, action, user, about, self.alike);
+        let (answer, outcome) = match self.api.try_send(request.timeout(PATIENCE)).await {
+            Ok(answer) => {
+                let outcome = Outcome::Answered(recorded(&answer, self.alike.is_some()));
+                (Some(answer), outcome)
+            }
+            // Without its address, which may hold a token.
+            Err(error) => (None, Outcome::Unknown { why: chain(&error.without_url()) }),
+        };
+        self.last = answer;
+        let named = self.last_user().filter(|_| matches!(action, Action::Register | Action::Login));
+        self.recorder.completed(id, named, &outcome);
+        outcome
+    }
+
+    fn keep_tokens(&mut self, outcome: &Outcome) {
+        let Some(answer) = self.last.as_ref().filter(|_| succeeded(outcome)) else { return };
+        let (access, refresh) = (answer.string("accessToken"), answer.string("refreshToken"));
+        remember_secret("access token", &access);
+        remember_secret("refresh token", &refresh);
+        self.user = self.last_user().or(self.user);
+        (self.access, self.refresh) = (Some(access), Some(refresh));
+    }
+
+    /// The account that the last answer names.
+    fn last_user(&self) -> Option<Uuid> {
+        let body = self.last.as_ref()?.json();
+        let id = body["id"].as_str().or_else(|| body["user"]["id"].as_str())?;
+        Uuid::try_parse(id).ok()
+    }
+}
+
+fn succeeded(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Answered(answer) if (200..300).contains(&answer.status))
+}
+
+fn recorded(answer: &test_support::Answer, in_group: bool) -> Answer {
+    let body = answer.json();
+    let version = body["version"].as_u64().or_else(|| body["user"]["version"].as_u64());
+    let tag = || answer.header("etag").trim_matches('"').parse().ok();
+    Answer {
+        status: answer.status,
+        problem: Some(answer.problem()).filter(|problem| !problem.is_empty()),
+        version: version.or_else(tag),
+        retry_after: answer.header("retry-after").parse().ok(),
+        fingerprint: in_group.then(|| fingerprint(answer, &body)),
+    }
+}
+
+/// Headers and body, but for what differs with every request.
+fn fingerprint(answer: &test_support::Answer, body: &Value) -> String {
+    const BY_NATURE: [&str; 4] = ["date", "x-request-id", "traceparent", "ratelimit"];
+    let ours = |name: &&str| !BY_NATURE.contains(name);
+    let mut names: Vec<&str> = answer.headers.keys().map(reqwest::header::HeaderName::as_str).filter(ours).collect();
+    names.sort_unstable();
+    let headers: Vec<String> = names.iter().map(|name| format!("{name}: {}", answer.header(name))).collect();
+    let id = answer.header("x-request-id");
+    let body = if body.is_null() { answer.text.clone() } else { body.to_string() };
+    let body = if id.is_empty() { body } else { body.replace(&id, "(request)") };
+    format!("{}\n\n{body}", headers.join("\n"))
+}
+
+/// The error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

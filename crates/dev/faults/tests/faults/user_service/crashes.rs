@@ -1,0 +1,172 @@
+//! Faults 1 and 2. The user service killed at the worst moments: no answered change loses its event, and
+//! what is published twice is the same event again, which is mailed once.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bson::{Document, doc};
+use faults::checker::History;
+use faults::{Run, judge};
+use futures_util::TryStreamExt as _;
+use test_support::{DEADLINE, World, eventually};
+
+use crate::setup::*;
+
+async fn documents(world: &World, collection: &str, filter: Document) -> Vec<Document> {
+    let found = world.user_database().await.collection(collection).find(filter).await.expect("MongoDB answers");
+    found.try_collect().await.expect("MongoDB answers")
+}
+
+/// I1 and I2 in one comparison: whose events are in the topic, and who is there.
+fn assert_all_and_only_accounts_are_published(history: &History) {
+    let text = |key: &Option<Vec<u8>>| String::from_utf8_lossy(key.as_deref().unwrap_or_default()).into_owned();
+    let published: BTreeSet<String> = history.records.iter().map(|record| text(&record.key)).collect();
+    let committed: BTreeSet<String> = history.users.iter().map(|user| user.id.to_string()).collect();
+    assert_eq!(published, committed, "I1 and I2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_01_a_user_service_killed_between_write_and_publish_publishes_the_event_when_it_is_back() {
+    let run = run("unpublished").await;
+    let (mut service, _emails) = start(&run).await;
+    let mut people = Vec::new();
+    for point in ["register.after_insert", "relay.before_publish"] {
+        restart_with_fail_points(&mut service, &format!("{point}=return")).await;
+        let person = run.world.person(if people.is_empty() { "inserted" } else { "offered" });
+        let mut client = client(&run, &service);
+        let answered = client.register(&person, Some(&person.username)).await;
+        assert!(matches!(status(&answered), None | Some(201)), "{point}: {answered:?}");
+        until_killed_then_restart(&mut service).await;
+        // I1, also for those who try again because they had no answer.
+        assert_status(&client.register(&person, Some(&person.username)).await, 201);
+        people.push(person);
+        // The next kill is not to come between an ack and its pull.
+        until_nothing_is_pending(&run.world).await;
+    }
+    let history = judge(&run, DEADLINE).await;
+    assert_eq!(history.records.len(), 2, "{:#?}", history.records);
+    assert_all_and_only_accounts_are_published(&history);
+    assert_eq!(history.mails.len(), 2);
+    for person in &people {
+        assert_eq!(mails_to(&run, &person.email), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_01_a_user_service_killed_under_load_has_an_event_for_every_account_and_none_for_others() {
+    const CLIENTS: usize = 8;
+    const EACH: usize = 12;
+    let run = run_without_mails("under-load").await;
+    let mut service = brisk(run.world.user_service()).start().await;
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut clients = tokio::task::JoinSet::new();
+    for number in 0..CLIENTS {
+        let (mut client, world, answered) = (client(&run, &service), run.world.clone(), Arc::clone(&answered));
+        clients.spawn(async move {
+            let mut accepted = Vec::new();
+            for n in 0..EACH {
+                let person = world.person(&format!("p{number}x{n}"));
+                let outcome = client.register(&person, Some(&person.username)).await;
+                match status(&outcome) {
+                    Some(201) => accepted.push(person.username),
+                    // After the kill: what became of it nobody was told.
+                    None => continue,
+                    Some(_) => panic!("{outcome:?}"),
+                }
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+            accepted
+        });
+    }
+    eventually(DEADLINE, "a third of the answers", async || {
+        (answered.load(Ordering::Relaxed) >= CLIENTS * EACH / 3).then_some(())
+    })
+    .await;
+    service.kill9().await;
+    let accepted: Vec<String> = clients.join_all().await.into_iter().flatten().collect();
+    service.restart().await;
+
+    let history = judge(&run, DEADLINE).await;
+    let there = documents(&run.world, "users", doc! {}).await;
+    let names: BTreeSet<&str> = there.iter().filter_map(|user| user.get_str("username").ok()).collect();
+    for name in &accepted {
+        assert!(names.contains(name.as_str()), "{name} was answered 201 and is not there");
+    }
+    assert_all_and_only_accounts_are_published(&history);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_02_a_user_service_killed_after_the_ack_publishes_at_most_the_same_event_again_and_mails_once() {
+    let run = run("unsettled").await;
+    let (mut service, _emails) = start(&run).await;
+    let (mut client, mut person) = (client(&run, &service), run.world.person("acked"));
+    restart_with_fail_points(&mut service, "relay.after_ack=return").await;
+    client.register(&person, Some(&person.username)).await;
+    until_killed_then_restart(&mut service).await;
+    until_nothing_is_pending(&run.world).await;
+
+    // The same between later events of the same user.
+    assert_status(&client.login(&person).await, 200);
+    until_nothing_is_pending(&run.world).await;
+    restart_with_fail_points(&mut service, "relay.after_ack=return").await;
+    client.update_profile("Ada").await;
+    until_killed_then_restart(&mut service).await;
+    let new = format!("{} again", person.password);
+    assert_status(&client.change_password(&mut person, &new).await, 204);
+
+    let history = judge(&run, DEADLINE).await;
+    assert_eq!(history.mails.len(), 2, "{:#?}", history.mails);
+    assert_eq!(mails_to(&run, &person.email), 2, "the welcome and the notice");
+    let types = ["user.registered.v1", "user.logged_in.v1", "user.profile_updated.v1", "user.password_changed.v1"];
+    assert_eq!(types_of(&history, client.user().expect("it is signed in")), types, "I3");
+    assert_eq!(repeated(&history), 2, "each kill doubles the one event whose ack it followed: {history:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_02_a_tombstone_whose_relay_was_killed_still_goes_and_says_goodbye_once() {
+    let run = run("tombstone").await;
+    let (mut service, _emails) = start(&run).await;
+    let mut ids = Vec::new();
+    for (point, name) in [("relay.before_publish", "buried"), ("relay.after_ack", "told")] {
+        let (mut leaving, person) = member(&run, &service, name).await;
+        until_nothing_is_pending(&run.world).await;
+        let id = leaving.user().expect("it is signed in");
+        ids.push((point, id));
+        restart_with_fail_points(&mut service, &format!("{point}=return")).await;
+        leaving.delete(&person).await;
+        until_killed_then_restart(&mut service).await;
+        until_gone(&run, id).await;
+        // Name and address are free again.
+        assert_status(&client(&run, &service).register(&person, None).await, 201);
+    }
+    let history = judge(&run, DEADLINE).await;
+    for (point, id) in ids {
+        let types = ["user.registered.v1", "user.logged_in.v1", "user.deleted.v1"];
+        assert_eq!(types_of(&history, id), types, "{point}");
+        let key = Some(id.to_string().into_bytes());
+        let of_them = history.records.iter().filter(|record| record.key == key);
+        let told = of_them.filter(|record| event_type(record) == "user.deleted.v1").count();
+        assert_eq!(told, if point == "relay.after_ack" { 2 } else { 1 }, "{point}");
+    }
+    for name in ["buried", "told"] {
+        let mails = mails_to(&run, &run.world.person(name).email);
+        assert_eq!(mails, 3, "{name}: the welcome, the goodbye, and the welcome of who came after them");
+    }
+}
+
+async fn until_gone(run: &Run, id: uuid::Uuid) {
+    let user = bson::Uuid::from(id);
+    eventually(DEADLINE, "the end of the tombstone", async || {
+        documents(&run.world, "users", doc! { "_id": user }).await.is_empty().then_some(())
+    })
+    .await;
+    for collection in ["sessions", "audit"] {
+        let left = documents(&run.world, collection, doc! { "userId": user }).await;
+        assert!(left.is_empty(), "{collection} are left: {left:#?}");
+    }
+}

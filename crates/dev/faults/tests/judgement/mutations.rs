@@ -1,0 +1,225 @@
+//! Whatever small thing goes wrong in a good history, somebody finds it.
+
+use faults::checker::{Answer, History, Outcome, Promise, check};
+use proptest::{prelude::*, sample::Index};
+
+use crate::{good_histories::good_history, scene::SECRET};
+
+/// Something that goes wrong, and the promise that it breaks. Leaves the history as it is
+/// and answers none where it does not apply to what was chosen.
+type Mutation = fn(&mut History, Index) -> Option<Promise>;
+
+const MUTATIONS: &[(&str, Mutation)] = &[
+    ("a record is lost", |history, which| {
+        // One that an acknowledged change owes, and its duplicates.
+        let ours = |name: &&String| name.as_str() != "-";
+        let owed: Vec<String> = acknowledged(history);
+        let id = chosen(&owed.iter().filter(ours).cloned().collect::<Vec<_>>(), which)?;
+        history.records.retain(|record| header(record, "ce_id") != id);
+        Some(Promise::I1)
+    }),
+    ("two events of one user are swapped", |history, which| {
+        let places: Vec<usize> = first_places(history);
+        let pairs: Vec<(usize, usize)> = places
+            .iter()
+            .enumerate()
+            .flat_map(|(n, one)| places[n + 1..].iter().map(|two| (*one, *two)))
+            .filter(|(one, two)| history.records[*one].key == history.records[*two].key)
+            .collect();
+        let (one, two) = chosen(&pairs, which)?;
+        let (at_one, at_two) = (history.records[one].offset, history.records[two].offset);
+        history.records.swap(one, two);
+        (history.records[one].offset, history.records[two].offset) = (at_one, at_two);
+        Some(Promise::I3)
+    }),
+    ("a duplicate has another value", |history, which| {
+        let places = duplicates(history);
+        let place = chosen(&places, which)?;
+        history.records[place].headers.push(("traceparent".into(), None));
+        Some(Promise::I3)
+    }),
+    ("an event is published under another id", |history, which| {
+        let mut places: Vec<usize> = first_places(history);
+        places.retain(|place| !may_have_another_event(history, &header(&history.records[*place], "ce_subject")));
+        let mut record = history.records[chosen(&places, which)?].clone();
+        for (name, value) in &mut record.headers {
+            if name == "ce_id" {
+                *value = Some(b"00000000-0000-0000-0000-ffffffffffff".to_vec());
+            }
+            if name == "ce_sequence" {
+                *value = Some(b"0000009999".to_vec());
+            }
+        }
+        history.records.push(record);
+        Some(Promise::I2)
+    }),
+    ("an account is younger than its events", |history, which| {
+        let n = which.index(history.users.len().max(1));
+        history.users.get_mut(n)?.version -= 1;
+        Some(Promise::I2)
+    }),
+    ("a dot arrives twice", |history, which| {
+        let accepted: Vec<usize> = (0..history.smtp.len()).filter(|n| !refused(history, *n)).collect();
+        let again = history.smtp[chosen(&accepted, which)?].clone();
+        history.smtp.push(again);
+        Some(Promise::I5)
+    }),
+    ("a mail is not over", |history, which| {
+        let n = which.index(history.mails.len().max(1));
+        history.mails.get_mut(n)?.terminal_at = None;
+        Some(Promise::I4)
+    }),
+    ("a mail is in a state that is no end", |history, which| {
+        let n = which.index(history.mails.len().max(1));
+        history.mails.get_mut(n)?.state = "preparing".into();
+        Some(Promise::I4)
+    }),
+    ("a mail is called sent that no server took", |history, which| {
+        let failed: Vec<usize> = (0..history.mails.len()).filter(|n| history.mails[*n].state != "sent").collect();
+        history.mails[chosen(&failed, which)?].state = "sent".into();
+        Some(Promise::I4)
+    }),
+    ("a row is lost", |history, which| {
+        let n = which.index(history.mails.len().max(1));
+        (n < history.mails.len()).then(|| history.mails.remove(n))?;
+        Some(if which.index(2) == 0 { Promise::I4 } else { Promise::I9 })
+    }),
+    ("a row is lost, and its offset raised later", |history, which| {
+        let n = which.index(history.mails.len().max(1));
+        let mail = (n < history.mails.len()).then(|| history.mails.remove(n))?;
+        let lost = history.records.iter().find(|record| header(record, "ce_id") == mail.event_id)?;
+        history.committed.insert(lost.partition, lost.offset);
+        let before = check(history).count(Promise::I9);
+        assert_eq!(before, 0, "what is not committed is not lost");
+        history.committed.insert(lost.partition, lost.offset + 1);
+        Some(Promise::I9)
+    }),
+    ("a dead letter is lost", |history, which| {
+        let n = which.index(history.dead_letters.len().max(1));
+        (n < history.dead_letters.len()).then(|| history.dead_letters.remove(n))?;
+        Some(Promise::I8)
+    }),
+    ("a dead letter is there twice", |history, which| {
+        let again = chosen(&history.dead_letters, which)?;
+        history.dead_letters.push(again);
+        Some(Promise::I8)
+    }),
+    ("a neighbour is late", |history, which| {
+        let bad = history.limits.undeliverable.clone();
+        let good = |n: &usize| {
+            history
+                .mails
+                .iter()
+                .any(|mail| Some(&mail.message_id) == history.smtp[*n].message_id.as_ref() && !bad.contains(&mail.to))
+        };
+        let places: Vec<usize> = (0..history.smtp.len()).filter(good).collect();
+        let n = chosen(&places, which)?;
+        history.smtp[n].dot_at = history.smtp[n].dot_at.map(|at| at + jiff::SignedDuration::from_mins(2));
+        Some(Promise::I6)
+    }),
+    ("a refusal does not say when to come back", |history, which| {
+        let refusals: Vec<usize> = (0..history.operations.len())
+            .filter(|n| matches!(&history.operations[*n].outcome, Outcome::Answered(answer) if answer.status == 503))
+            .collect();
+        let n = chosen(&refusals, which)?;
+        history.operations[n].outcome = Outcome::Answered(Answer { status: 503, ..Answer::default() });
+        Some(Promise::I7)
+    }),
+    ("a process is too large", |history, which| {
+        let n = which.index(history.samples.len());
+        history.samples[n].descriptors = 1_001;
+        Some(Promise::I7)
+    }),
+    ("a secret is in a record", |history, which| {
+        let n = which.index(history.records.len());
+        let value = history.records[n].value.get_or_insert_default();
+        value.extend_from_slice(SECRET.as_bytes());
+        Some(Promise::S1)
+    }),
+    ("an answer says whether there is an account", |history, which| {
+        let guesses: Vec<usize> =
+            (0..history.operations.len()).filter(|n| history.operations[*n].alike.is_some()).collect();
+        let n = chosen(&guesses, which)?;
+        history.operations[n].outcome = Outcome::Answered(Answer { status: 404, ..Answer::default() });
+        Some(Promise::S2)
+    }),
+];
+
+fn chosen<T: Clone>(of: &[T], which: Index) -> Option<T> {
+    (!of.is_empty()).then(|| which.get(of).clone())
+}
+
+fn header(record: &faults::checker::Record, name: &str) -> String {
+    let value = record.headers.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.clone());
+    value.map_or_else(|| "-".to_owned(), |value| String::from_utf8(value).expect("the scene has made it so"))
+}
+
+/// The ids of events that an answered change names by its version.
+fn acknowledged(history: &History) -> Vec<String> {
+    let versions = history.operations.iter().filter_map(|operation| match &operation.outcome {
+        Outcome::Answered(answer) => Some((operation.user?, answer.version?)),
+        Outcome::Unknown { .. } => None,
+    });
+    let id = |(user, version): (uuid::Uuid, u64)| {
+        let ours = |record: &&faults::checker::Record| {
+            header(record, "ce_subject") == user.to_string()
+                && header(record, "ce_sequence") == format!("{version:010}")
+        };
+        history.records.iter().find(ours).map(|record| header(record, "ce_id"))
+    };
+    versions.filter_map(id).collect()
+}
+
+/// Whether a request without a clear answer may have caused one event more of this user, whose
+/// document is gone, so that its version says nothing.
+fn may_have_another_event(history: &History, user: &str) -> bool {
+    let unclear = |outcome: &Outcome| match outcome {
+        Outcome::Answered(answer) => answer.status >= 500 && answer.problem.as_deref() != Some("overloaded"),
+        Outcome::Unknown { .. } => true,
+    };
+    let of_theirs = |operation: &&faults::checker::Operation| operation.user.is_none_or(|id| id.to_string() == user);
+    let stored = history.users.iter().any(|stored| stored.id.to_string() == user);
+    !stored && history.operations.iter().filter(of_theirs).any(|operation| unclear(&operation.outcome))
+}
+
+/// Where the events of the service stand for the first time.
+fn first_places(history: &History) -> Vec<usize> {
+    let again = duplicates(history);
+    let first = |n: &usize| !history.records[*n].foreign && !again.contains(n);
+    (0..history.records.len()).filter(first).filter(|n| !has_duplicate(history, *n)).collect()
+}
+
+fn duplicates(history: &History) -> Vec<usize> {
+    let before = |n: usize| history.records[..n].iter().map(|record| header(record, "ce_id"));
+    let again = |n: &usize| {
+        let id = header(&history.records[*n], "ce_id");
+        !history.records[*n].foreign && before(*n).any(|before| before == id)
+    };
+    (0..history.records.len()).filter(again).collect()
+}
+
+fn has_duplicate(history: &History, n: usize) -> bool {
+    let id = header(&history.records[n], "ce_id");
+    history.records[n + 1..].iter().any(|record| header(record, "ce_id") == id)
+}
+
+fn refused(history: &History, n: usize) -> bool {
+    history.smtp[n].reply.as_ref().is_some_and(|reply| reply.starts_with('5'))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_goes_wrong_is_found_out(
+        mut history in good_history(),
+        what in any::<Index>(),
+        which in any::<Index>(),
+    ) {
+        let (name, mutation) = what.get(MUTATIONS);
+        if let Some(broken) = mutation(&mut history, which) {
+            let report = check(&history);
+            prop_assert!(report.broken().contains(&broken), "{name} does not break {broken}:\n{report}");
+        }
+    }
+}

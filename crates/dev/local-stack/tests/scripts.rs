@@ -1,0 +1,262 @@
+//! The scripts on machines that lack something: a PATH that holds only what the test puts there.
+
+use std::{
+    env, fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+/// What every machine has.
+const BASICS: [&str; 24] = [
+    "bash", "basename", "cat", "chmod", "cp", "cut", "dirname", "env", "find", "flock", "grep", "head", "ln", "mkdir",
+    "mktemp", "mv", "rm", "rmdir", "sed", "sleep", "sort", "tail", "timeout", "tr",
+];
+
+/// A clone with the scripts, and a machine with nothing but the basics.
+struct Machine {
+    root: TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self { root: tempfile::tempdir().expect("a temporary directory") };
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+        copy(&workspace.join("scripts"), &machine.path("clone/scripts"));
+        copy(&workspace.join(".ci"), &machine.path("clone/.ci"));
+        copy(&workspace.join("crates/dev/local-stack/parts"), &machine.path("clone/crates/dev/local-stack/parts"));
+        fs::create_dir_all(machine.path("bin")).expect("a temporary directory");
+        for name in BASICS {
+            symlink(on_path(name), machine.path("bin").join(name)).expect("a new name");
+        }
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// Adds a program to the machine.
+    fn with(self, name: &str, script: &str) -> Self {
+        self.program(&format!("bin/{name}"), script);
+        self
+    }
+
+    fn program(&self, name: &str, script: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a temporary directory");
+        fs::write(&path, format!("#!/usr/bin/env bash\n{script}\n")).expect("a new file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our own file");
+    }
+
+    fn with_fetched_mongod(self) -> Self {
+        self.program("parts/mongod-6.0.5/mongod", "");
+        self
+    }
+
+    fn run(&self, script: &str, arguments: &[&str]) -> (Output, String) {
+        // From another directory: no script may depend on where it is called.
+        let output = Command::new(self.path("clone/scripts").join(script))
+            .args(arguments)
+            .current_dir("/")
+            .env_clear()
+            .env("PATH", self.path("bin"))
+            .env("LOCAL_STACK_PARTS", self.path("parts"))
+            .env("CALLS", self.path("calls"))
+            .output()
+            .expect("the script runs");
+        let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        (output, said)
+    }
+
+    /// How often a program that appends to `$CALLS` was called.
+    fn calls(&self) -> usize {
+        fs::read_to_string(self.path("calls")).unwrap_or_default().lines().count()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a temporary directory");
+    for entry in fs::read_dir(from).expect("a directory of the workspace").flatten() {
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("a file of the workspace");
+    }
+}
+
+fn on_path(name: &str) -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path).map(|directory| directory.join(name)).find(|program| program.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not on PATH"))
+}
+
+/// A `cargo` whose `deny` can be called; what its other commands answer is in the script.
+fn cargo_deny(fetch: i32, advisories: i32) -> String {
+    format!(
+        r#"echo "$@" >>"$CALLS"
+        case "$*" in
+          *"fetch db"*) exit {fetch} ;;
+          *advisories*) exit {advisories} ;;
+        esac"#
+    )
+}
+
+#[test]
+fn advisories_are_looked_at_where_their_database_can_be_had() {
+    for (fetch, advisories, succeeds, skips) in [(0, 0, true, false), (0, 1, false, false), (1, 1, true, true)] {
+        let machine = Machine::new().with("cargo", &cargo_deny(fetch, advisories));
+        let (output, said) = machine.run("../.ci/run", &["dependencies"]);
+        let case = format!("the fetch ends with {fetch}, the check with {advisories}: {said}");
+        assert_eq!(output.status.success(), succeeds, "{case}");
+        assert_eq!(said.contains("SKIPPED: advisories"), skips, "{case}");
+        let calls = fs::read_to_string(machine.path("calls")).expect("cargo was called");
+        assert!(calls.contains("check licenses bans sources"), "{calls}");
+        assert_eq!(calls.contains("check --disable-fetch advisories"), !skips, "{calls}");
+    }
+}
+
+/// `docker exec CONTAINER user-service …` looks the program up in the container's `PATH`. The
+/// images have nothing but what the Dockerfile puts there.
+#[test]
+fn each_image_has_its_program_on_its_path() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let dockerfile = fs::read_to_string(workspace.join("Dockerfile")).expect("there is a Dockerfile");
+    let stages: Vec<&str> = dockerfile.split("\nFROM ").collect();
+    let stage = |name: &str| {
+        let ends = format!(" AS {name}");
+        let found = stages.iter().find(|stage| stage.lines().next().is_some_and(|line| line.ends_with(&ends)));
+        *found.unwrap_or_else(|| panic!("no stage {name}"))
+    };
+    let path_of = |stage: &str| stage.lines().find_map(|line| Some(line.strip_prefix("ENV PATH=")?.to_owned()));
+    for service in ["user-service", "email-service"] {
+        let own = stage(service);
+        assert!(own.starts_with("runtime "), "{own}");
+        let path = path_of(own).or_else(|| path_of(stage("runtime"))).expect("the image sets PATH");
+        let program = own.lines().find_map(|line| line.strip_prefix("COPY --from=build ")?.split(' ').nth(1));
+        let program = Path::new(program.expect("the program is copied"));
+        assert_eq!(program.file_name().and_then(|name| name.to_str()), Some(service));
+        let found = env::split_paths(&path).any(|directory| program.parent() == Some(directory.as_path()));
+        assert!(found, "{} is not on {path}", program.display());
+    }
+}
+
+#[test]
+fn without_java_maven_and_go_the_stand_ins_are_chosen_and_said() {
+    let machine = Machine::new().with_fetched_mongod();
+    let (output, said) = machine.run("parts", &[]);
+    assert!(output.status.success(), "{said}");
+    for line in [
+        "parts: MongoDB  mongod 6.0.5",
+        "parts: Kafka    embedded broker: no Java here (17 or later)",
+        "parts: Mail     built-in catcher: neither MailHog nor Go here",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line} is not in: {said}");
+    }
+    let link = fs::read_link(machine.path("clone/.local/parts")).expect("a link");
+    assert_eq!(link, machine.path("parts"));
+}
+
+#[test]
+fn without_mongod_and_pip_it_says_what_to_install() {
+    let (output, said) = Machine::new().run("parts", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("apt-get install -y python3 python3-pip"), "{said}");
+}
+
+#[test]
+fn what_is_on_path_is_used_as_it_is() {
+    let machine = Machine::new().with("mongod", "").with("MailHog", "");
+    let (output, said) = machine.run("parts", &[]);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("bin/mongod, from PATH") && said.contains("bin/MailHog, from PATH"), "{said}");
+}
+
+#[test]
+fn a_mailhog_that_cannot_be_built_is_tried_once_a_day_or_when_asked() {
+    let machine = Machine::new().with_fetched_mongod().with("go", "echo go >>\"$CALLS\"; exit 1");
+    let (output, said) = machine.run("parts", &[]);
+    assert!(output.status.success() && said.contains("built-in catcher: MailHog could not be built"), "{said}");
+    let (_, said) = machine.run("parts", &[]);
+    assert!(said.contains("(scripts/parts --retry)"), "{said}");
+    assert_eq!(machine.calls(), 1);
+    machine.run("parts", &["--retry"]);
+    assert_eq!(machine.calls(), 2);
+}
+
+#[test]
+fn a_mailhog_that_can_be_built_is_there_the_next_time() {
+    let go = "echo go >>\"$CALLS\"; printf '#!/bin/sh\\n' >\"$GOBIN/MailHog\"; chmod +x \"$GOBIN/MailHog\"";
+    let machine = Machine::new().with_fetched_mongod().with("go", go);
+    assert!(machine.run("parts", &[]).1.contains("MailHog 1.0.1 fetched"));
+    assert!(machine.run("parts", &[]).1.contains("parts: Mail     MailHog 1.0.1\n"));
+    assert_eq!(machine.calls(), 1);
+    assert!(machine.path("parts/mailhog-1.0.1/MailHog").is_file());
+}
+
+#[test]
+fn a_java_that_is_too_old_or_a_maven_that_fails_means_the_embedded_broker() {
+    let old = "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2";
+    let machine = Machine::new().with_fetched_mongod().with("java", old).with("mvn", "exit 1");
+    assert!(machine.run("parts", &[]).1.contains("embedded broker: Java 11 is older than 17"));
+    let new = "echo 'Picked up something' >&2; echo 'openjdk version \"17.0.15\" 2025-04-15' >&2";
+    let machine =
+        Machine::new().with_fetched_mongod().with("java", new).with("mvn", "echo '[ERROR] no network'; exit 1");
+    let (output, said) = machine.run("parts", &[]);
+    assert!(
+        output.status.success() && said.contains("Maven could not fetch Apache Kafka: [ERROR] no network"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_embedded_broker_needs_no_maven() {
+    let machine = Machine::new().with_fetched_mongod().with("java", "exit 1").with("mvn", "echo mvn >>\"$CALLS\"");
+    assert!(machine.run("parts", &["--embedded"]).1.contains("embedded broker, as asked"));
+    assert_eq!(machine.calls(), 0);
+}
+
+#[test]
+fn nothing_half_fetched_stays() {
+    let machine = Machine::new().with_fetched_mongod().with("go", "echo half >\"$GOBIN/MailHog\"; exit 1");
+    machine.run("parts", &[]);
+    let left = fs::read_dir(machine.path("parts")).expect("it is there").flatten();
+    let mut names: Vec<String> = left.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    assert_eq!(names, [".lock", "mailhog-1.0.1.missing", "mongod-6.0.5"]);
+}
+
+#[test]
+fn a_machine_without_rust_or_a_compiler_is_told_what_to_install() {
+    for script in ["up", "test", "generate"] {
+        let (output, said) = Machine::new().run(script, &[]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said.contains(&format!("{script}: Rust is missing")), "{said}");
+        let (output, said) = Machine::new().with("cargo", "echo cargo >>\"$CALLS\"").with("cc", "").run(script, &[]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said.contains("a C++ compiler") && said.contains("apt-get install -y build-essential perl"), "{said}");
+    }
+}
+
+#[test]
+fn an_unknown_option_is_a_usage_error() {
+    for script in ["up", "parts"] {
+        let (output, said) = Machine::new().run(script, &["--nonsense"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(said.contains("--nonsense"), "{said}");
+    }
+}
+
+#[test]
+fn help_says_what_a_script_does() {
+    for script in ["up", "test", "parts"] {
+        let (output, said) = Machine::new().run(script, &["--help"]);
+        assert!(output.status.success() && said.contains(&format!("scripts/{script} [")), "{said}");
+    }
+}
+
+#[test]
+fn down_without_a_build_has_nothing_to_stop() {
+    let (output, said) = Machine::new().run("down", &[]);
+    assert!(output.status.success() && said.contains("nothing of this clone runs"), "{said}");
+}
