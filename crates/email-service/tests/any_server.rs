@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use corpus::{Held, corpus};
+use corpus::{TestResult, corpus};
 use email_service::mailer::{
     connection::{Begun, Endpoint, Patience},
     servers::Server,
@@ -95,7 +95,7 @@ fn with_replies(runtime: &Runtime, replies: Vec<Vec<u8>>, closes: bool) -> Resul
 fn a_server_may_say_anything_at_any_time() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let replies = corpus!("smtp_replies");
-    let holds = |in_order: usize, odd: Vec<Vec<u8>>| -> Held {
+    let holds = |in_order: usize, odd: Vec<Vec<u8>>| -> TestResult {
         let said = IN_ORDER[..in_order].iter().map(|reply| reply.as_bytes().to_vec());
         if let Ok(Some(reply)) = with_replies(&runtime, said.chain(odd).collect(), true) {
             // What was taken for the answer to the dot is a reply of its own, however odd.

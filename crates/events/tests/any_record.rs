@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use corpus::{Corpus, Held, corpus};
+use corpus::{Corpus, TestResult, corpus};
 use events::{
     DecodeError, Decoded, EventType, MAX_VALUE_BYTES, SealedToken, TraceParent, decode,
     sealing::{KeyRing, PrivateKey, PublicKey},
@@ -32,7 +32,7 @@ impl Record {
     }
 
     /// What holds of every record.
-    fn judged(&self) -> Held {
+    fn judged(&self) -> TestResult {
         match self.decoded() {
             Ok(Decoded::Event(event)) => {
                 prop_assert!(self.value.as_ref().is_some_and(|value| value.len() <= MAX_VALUE_BYTES));

@@ -8,7 +8,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bson::{DateTime, Document, doc};
 use mongodb::Database;
 use secrecy::ExposeSecret as _;
-use test_support::{Stack, eventually};
+use test_support::{Stack, wait_for};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use user_service::{
@@ -133,7 +133,7 @@ async fn a_token_that_was_verified_before_ends_with_its_time_and_with_its_key() 
 
     let ends = token(&brief);
     assert_eq!(brief.verify(&ends).await.unwrap().sub, id);
-    eventually(DEADLINE, "the end of its time", async || {
+    wait_for(DEADLINE, "the end of its time", async || {
         matches!(brief.verify(&ends).await, Err(TokenError::Expired)).then_some(())
     })
     .await;
@@ -146,7 +146,7 @@ async fn a_token_that_was_verified_before_ends_with_its_time_and_with_its_key() 
         // Makes the successor, then prunes.
         ours(&database).await;
     }
-    eventually(DEADLINE, "the end of its key", async || {
+    wait_for(DEADLINE, "the end of its key", async || {
         // An unknown key has the set read again.
         assert!(keys.verifying("unknown").await.is_none());
         matches!(long.verify(&stays).await, Err(TokenError::Invalid)).then_some(())

@@ -21,7 +21,7 @@ use proptest::{
 pub use line::{escaped, unescaped};
 
 /// The outcome of one input: `prop_assert!` and its kin return early with the reason.
-pub type Held = Result<(), TestCaseError>;
+pub type TestResult = Result<(), TestCaseError>;
 
 /// The inputs in one file.
 #[derive(Debug, Clone)]
@@ -90,7 +90,7 @@ impl Corpus {
     ///
     /// # Panics
     /// With the input, when it does not hold.
-    pub fn holds_for_bytes(&self, property: impl Fn(&[u8]) -> Held) {
+    pub fn holds_for_bytes(&self, property: impl Fn(&[u8]) -> TestResult) {
         for case in self.cases() {
             self.expect(case, property(case));
         }
@@ -101,20 +101,25 @@ impl Corpus {
     ///
     /// # Panics
     /// With the input, when it does not hold.
-    pub fn holds_for_text(&self, property: impl Fn(&str) -> Held) {
+    pub fn holds_for_text(&self, property: impl Fn(&str) -> TestResult) {
         for case in self.texts() {
             self.expect(case.as_bytes(), property(case));
         }
         self.search(&self.text(), |text| property(&text), |text| escaped(text.as_bytes()));
     }
 
-    fn expect(&self, case: &[u8], held: Held) {
+    fn expect(&self, case: &[u8], held: TestResult) {
         if let Err(error) = held {
             panic!("{}\n  in {}: {}", shortened(&error.to_string()), self.path, shortened(&escaped(case)));
         }
     }
 
-    fn search<T: Debug>(&self, inputs: &BoxedStrategy<T>, property: impl Fn(T) -> Held, shown: impl Fn(&T) -> String) {
+    fn search<T: Debug>(
+        &self,
+        inputs: &BoxedStrategy<T>,
+        property: impl Fn(T) -> TestResult,
+        shown: impl Fn(&T) -> String,
+    ) {
         // A seed means another input as soon as the corpus grows: the line is what is kept.
         let config = Config { failure_persistence: None, ..Config::default() };
         match TestRunner::new(config).run(inputs, property) {

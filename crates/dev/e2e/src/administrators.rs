@@ -2,13 +2,13 @@
 
 use bson::{Bson, Document, Uuid, doc};
 use serde_json::Value;
-use test_support::{Api, Person, Service, Tokens, World};
+use test_support::{Api, Service, TestUser, Tokens, World};
 
 /// Somebody who may administrate, signed in.
 #[derive(Debug, Clone)]
 pub struct Admin {
     /// Who it is.
-    pub person: Person,
+    pub person: TestUser,
     /// The account's id.
     pub id: String,
     /// A session of theirs.
@@ -23,7 +23,7 @@ pub struct Admin {
 /// When one of the steps is refused.
 pub async fn admin(world: &World, service: &Service, name: &str) -> Admin {
     let api = service.api();
-    let person = world.person(name);
+    let person = world.test_user(name);
     let id = api.register(&person).await.expect(201).string("id");
     let granted = service.spec().clone().without_fail_points().command(&["grant-role", &person.email, "admin"]).await;
     assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
@@ -74,7 +74,7 @@ pub fn ids(page: &Value) -> Vec<String> {
 ///
 /// # Panics
 /// When one of them is no active administrator.
-pub async fn listed(world: &World) -> Vec<Uuid> {
+pub async fn listed_admins(world: &World) -> Vec<Uuid> {
     let database = world.user_database().await;
     let list = database.collection::<Document>("admins").find_one(doc! {}).await.expect("admins can be read");
     let list = list.expect("there is a list");

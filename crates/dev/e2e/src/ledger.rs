@@ -6,7 +6,7 @@ use bson::{DateTime, Document, doc};
 use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database};
 use serde::{Deserialize, de::DeserializeOwned};
-use test_support::{Delivery, Record, World, eventually};
+use test_support::{Delivery, Record, World, wait_for};
 
 use crate::offsets;
 
@@ -46,7 +46,7 @@ pub struct Step {
 /// A dead letter, without its contents.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Letter {
+pub struct DeadLetter {
     #[serde(rename = "_id")]
     pub id: String,
     pub state: String,
@@ -130,7 +130,7 @@ impl Ledger {
     }
 
     /// All dead letters.
-    pub async fn letters(&self) -> Vec<Letter> {
+    pub async fn letters(&self) -> Vec<DeadLetter> {
         self.read("deadLetters", doc! {}).await
     }
 
@@ -144,7 +144,13 @@ impl Ledger {
     ///
     /// # Panics
     /// When it is not by the deadline; with the mail.
-    pub async fn until(&self, address: &str, what: &str, within: Duration, holds: impl Fn(&Mail) -> bool) -> Mail {
+    pub async fn wait_for_mail(
+        &self,
+        address: &str,
+        what: &str,
+        within: Duration,
+        holds: impl Fn(&Mail) -> bool,
+    ) -> Mail {
         let mut last = Vec::new();
         let wait = tokio::time::timeout(within, async {
             loop {
@@ -161,18 +167,18 @@ impl Ledger {
         found.unwrap_or_else(|_| panic!("the mail to {address} is not {what} within {within:?}: {last:#?}"))
     }
 
-    /// [`Ledger::until`] for a state.
-    pub async fn until_state(&self, address: &str, state: &str, within: Duration) -> Mail {
-        self.until(address, state, within, |mail| mail.state == state).await
+    /// [`Ledger::wait_for_mail`] for a state.
+    pub async fn wait_for_state(&self, address: &str, state: &str, within: Duration) -> Mail {
+        self.wait_for_mail(address, state, within, |mail| mail.state == state).await
     }
 
     /// Waits until the whole topic is read and every mail is over: from here on nothing more is sent.
     ///
     /// # Panics
     /// When it is not so by the deadline.
-    pub async fn until_quiet(&self, within: Duration) -> Vec<Mail> {
-        offsets::until_read_to_the_end(&self.world, within).await;
-        eventually(within, "every mail's end", async || {
+    pub async fn wait_until_quiet(&self, within: Duration) -> Vec<Mail> {
+        offsets::wait_until_consumed(&self.world, within).await;
+        wait_for(within, "every mail's end", async || {
             let mails = self.mails().await;
             mails.iter().all(Mail::is_over).then_some(mails)
         })

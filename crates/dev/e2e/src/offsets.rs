@@ -10,7 +10,7 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
 };
-use test_support::{World, eventually};
+use test_support::{World, wait_for};
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -26,8 +26,8 @@ pub async fn committed(world: &World) -> BTreeMap<i32, i64> {
 ///
 /// # Panics
 /// When it has not by the deadline.
-pub async fn until_read_to_the_end(world: &World, within: Duration) {
-    eventually(within, "the end of the topic as committed offset", async || {
+pub async fn wait_until_consumed(world: &World, within: Duration) {
+    wait_for(within, "the end of the topic as committed offset", async || {
         let (committed, ends) = (try_committed(world).await?, ends(world).await?);
         let read = |(partition, end): (&i32, &i64)| *end == 0 || committed.get(partition) == Some(end);
         ends.iter().all(read).then_some(())
@@ -74,7 +74,7 @@ pub async fn topic_exists(world: &World) -> Option<bool> {
 /// # Panics
 /// When the broker refuses it for 30 s.
 pub async fn rewind(world: &World) {
-    eventually(test_support::DEADLINE, "the group's offsets at the beginning", async || {
+    wait_for(test_support::DEADLINE, "the group's offsets at the beginning", async || {
         with_group(world, |consumer, topic| {
             let mut list = TopicPartitionList::new();
             for partition in 0..DEFAULT_PARTITIONS {

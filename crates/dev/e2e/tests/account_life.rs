@@ -7,14 +7,14 @@ use bson::{Document, Uuid, doc};
 use ed25519_dalek::{Signature, VerifyingKey};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Answer, Api, DEADLINE, Person, Record, Stack, Tokens, World, eventually, remember_secret};
+use test_support::{Api, ApiResponse, DEADLINE, Record, Stack, TestUser, Tokens, World, remember_secret, wait_for};
 
 #[tokio::test]
 async fn an_account_lives_from_its_registration_to_its_goodbye() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "life").await;
     let (_users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let mut topic = world.topic_reader();
 
     let registered = api.register(&ada).await.expect(201);
@@ -31,7 +31,7 @@ async fn an_account_lives_from_its_registration_to_its_goodbye() {
     assert_eq!(record.json()["recipient"]["email"], ada.email);
 
     let mailbox = world.mailbox(&ada.email);
-    let welcome = mailbox.until(1).await.remove(0);
+    let welcome = mailbox.wait_for_mails(1).await.remove(0);
     assert_eq!(welcome.to, std::slice::from_ref(&ada.email));
     assert!(welcome.subject.starts_with("Welcome to "), "{}", welcome.subject);
     assert_eq!(welcome.header("auto-submitted"), "auto-generated");
@@ -60,7 +60,7 @@ async fn an_account_lives_from_its_registration_to_its_goodbye() {
 
     laptop = refresh(&api, &laptop.refresh).await;
     let renewed = change_password(&api, &ada, &laptop, &phone).await;
-    assert_eq!(mailbox.until(2).await[1].subject, "Your password was changed");
+    assert_eq!(mailbox.wait_for_mails(2).await[1].subject, "Your password was changed");
 
     let me = api.with_token(&laptop.access);
     let wrong = json!({ "password": ada.password });
@@ -78,7 +78,7 @@ async fn an_account_lives_from_its_registration_to_its_goodbye() {
     assert_is_in_the_contract(&goodbye, &id, goodbye.sequence());
     nothing_is_left_of(&world, &id).await;
     // Welcome, password changed, goodbye, and the welcome of the one who came after.
-    let mails = mailbox.until(4).await;
+    let mails = mailbox.wait_for_mails(4).await;
     let subjects: Vec<&str> = mails.iter().map(|mail| mail.subject.as_str()).collect();
     assert_eq!(subjects.iter().filter(|subject| subject.starts_with("Welcome to ")).count(), 2, "{subjects:?}");
     assert_eq!(subjects.iter().filter(|subject| **subject == "Your account was deleted").count(), 1, "{subjects:?}");
@@ -90,7 +90,7 @@ async fn an_account_lives_from_its_registration_to_its_goodbye() {
     assert!(of_ada.is_sorted_by(|one, next| one < next), "{of_ada:?}");
 }
 
-fn assert_is_a_new_user(user: &Value, person: &Person) {
+fn assert_is_a_new_user(user: &Value, person: &TestUser) {
     let members: Vec<&str> = user.as_object().expect("a user is an object").keys().map(String::as_str).collect();
     let mut expected = [
         "id",
@@ -154,7 +154,7 @@ fn assert_is_in_the_contract(record: &Record, user: &str, sequence: u64) {
 
 async fn ledger_row(world: &World, event_id: &str) -> Document {
     let jobs = world.email_database().await.collection::<Document>("mailJobs");
-    eventually(DEADLINE, "a row in the ledger", async || {
+    wait_for(DEADLINE, "a row in the ledger", async || {
         jobs.find_one(doc! { "eventId": event_id }).await.expect("the ledger can be read")
     })
     .await
@@ -206,7 +206,7 @@ async fn the_profile_is_changed_under_its_etag(me: &Api) {
     assert_eq!(now.header("etag"), changed.header("etag"));
 }
 
-async fn refresh_answer(api: &Api, token: &str) -> Answer {
+async fn refresh_answer(api: &Api, token: &str) -> ApiResponse {
     api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
 }
 
@@ -218,7 +218,7 @@ async fn refused_refresh(api: &Api, token: &str) {
     let _ = refresh_answer(api, token).await.expect_problem(401, "unauthorized");
 }
 
-async fn reuse_of_a_refresh_token_ends_its_session(api: &Api, person: &Person) {
+async fn reuse_of_a_refresh_token_ends_its_session(api: &Api, person: &TestUser) {
     let first = api.login(person).await;
     let second = refresh(api, &first.refresh).await;
     let third = refresh(api, &second.refresh).await;
@@ -228,8 +228,8 @@ async fn reuse_of_a_refresh_token_ends_its_session(api: &Api, person: &Person) {
 }
 
 /// The one who changes it stays signed in; everybody else is out at once.
-async fn change_password(api: &Api, person: &Person, own: &Tokens, other: &Tokens) -> Person {
-    let renewed = Person { password: format!("{} once more", person.password), ..person.clone() };
+async fn change_password(api: &Api, person: &TestUser, own: &Tokens, other: &Tokens) -> TestUser {
+    let renewed = TestUser { password: format!("{} once more", person.password), ..person.clone() };
     remember_secret("password", &renewed.password);
     let me = api.with_token(&own.access);
     let change = |current: &str| json!({ "currentPassword": current, "newPassword": renewed.password });
@@ -252,7 +252,7 @@ async fn nothing_is_left_of(world: &World, id: &str) {
     let database = world.user_database().await;
     for (collection, field) in [("users", "_id"), ("sessions", "userId"), ("audit", "userId")] {
         let rows = database.collection::<Document>(collection);
-        eventually(DEADLINE, &format!("{collection} without the deleted user"), async || {
+        wait_for(DEADLINE, &format!("{collection} without the deleted user"), async || {
             let left = rows.count_documents(doc! { field: id }).await.expect("a collection can be read");
             (left == 0).then_some(())
         })
@@ -262,7 +262,7 @@ async fn nothing_is_left_of(world: &World, id: &str) {
 
 async fn every_mail_is_sent_once(world: &World, count: usize) {
     let jobs = world.email_database().await.collection::<Document>("mailJobs");
-    eventually(DEADLINE, "every mail to be sent", async || {
+    wait_for(DEADLINE, "every mail to be sent", async || {
         let sent = jobs.count_documents(doc! { "state": "sent" }).await.expect("the ledger can be read");
         let all = jobs.count_documents(doc! {}).await.expect("the ledger can be read");
         (sent == all && usize::try_from(all) == Ok(count)).then_some(())
@@ -276,7 +276,7 @@ async fn a_registration_sent_twice_under_one_idempotency_key_makes_one_user() {
     let world = World::new(&stack, "idem").await;
     let service = world.user_service().start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let register = async |key: &str, body: &Value| {
         api.send(api.request(Method::POST, "/api/users").header("idempotency-key", key).json(body)).await
     };
@@ -341,13 +341,13 @@ async fn mails_are_in_the_language_of_their_reader() {
         ("klingon", Some("tlh"), "en", "Welcome to "),
         ("nobody", None, "en", "Welcome to "),
     ] {
-        let person = world.person(name);
+        let person = world.test_user(name);
         let mut body = person.registration();
         if let Some(locale) = locale {
             body["locale"] = json!(locale);
         }
         let _ = api.post("/api/users", &body).await.expect(201);
-        let mail = world.mailbox(&person.email).until(1).await.remove(0);
+        let mail = world.mailbox(&person.email).wait_for_mails(1).await.remove(0);
         assert!(mail.subject.contains(subject), "{name}: {}", mail.subject);
         assert_eq!(mail.header("content-language"), language);
         // The link works in every language.
@@ -361,14 +361,14 @@ async fn a_verification_mail_is_sent_again_to_the_unverified_only() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "resend").await;
     let (_users, _emails, api) = world.start_both().await;
-    let (pending, verified) = (world.person("pending"), world.person("verified"));
+    let (pending, verified) = (world.test_user("pending"), world.test_user("verified"));
     for person in [&pending, &verified] {
         let _ = api.register(person).await.expect(201);
     }
-    let welcome = world.mailbox(&verified.email).until(1).await.remove(0);
+    let welcome = world.mailbox(&verified.email).wait_for_mails(1).await.remove(0);
     let token = json!({ "token": welcome.token("/verify-email") });
     let _ = api.post("/api/auth/email-verification", &token).await.expect(204);
-    world.mailbox(&pending.email).until(1).await;
+    world.mailbox(&pending.email).wait_for_mails(1).await;
 
     let resend = async |email: &str| {
         let answer = api.post("/api/auth/email-verification/resend", &json!({ "email": email })).await.expect(202);
@@ -377,7 +377,7 @@ async fn a_verification_mail_is_sent_again_to_the_unverified_only() {
     resend(&verified.email).await;
     resend(&world.address("unknown")).await;
     resend(&pending.email.to_uppercase()).await;
-    let mails = world.mailbox(&pending.email).until(2).await;
+    let mails = world.mailbox(&pending.email).wait_for_mails(2).await;
     assert_eq!(mails[1].subject, "Confirm your email address");
     // The queue is worked off in order, so the other two have been looked at before.
     let mut topic = world.topic_reader();
@@ -402,7 +402,7 @@ async fn an_access_token_can_be_verified_by_anybody_with_the_key_set() {
     let world = World::new(&stack, "jwks").await;
     let service = world.user_service().start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let before = unix_seconds();
     let tokens = api.login(&ada).await;
@@ -454,7 +454,7 @@ async fn logout_ends_the_session_and_never_says_whether_there_was_one() {
     let world = World::new(&stack, "logout").await;
     let service = world.user_service().start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let logout = async |token: &str| {
         let answer = api.post("/api/auth/logout", &json!({ "refreshToken": token })).await.expect(204);
@@ -491,7 +491,7 @@ const BAIT: &str = "You won 8755 EUR, call 0900-1234567";
 async fn no_text_of_a_registration_is_mailed_before_the_address_is_verified() {
     let world = World::new(&Stack::from_env(), "bait").await;
     let (_users, _emails, api) = world.start_both().await;
-    let mut ada = world.person("ada");
+    let mut ada = world.test_user("ada");
     ada.username = format!("won-8755-EUR-{}", &world.tag()[world.tag().len().saturating_sub(10)..]);
     let mut body = ada.registration();
     body["displayName"] = json!(BAIT);
@@ -500,7 +500,7 @@ async fn no_text_of_a_registration_is_mailed_before_the_address_is_verified() {
     let _ = api.post("/api/auth/email-verification/resend", &resend).await.expect(202);
     let _ = api.post("/api/auth/password-reset", &resend).await.expect(202);
     let mailbox = world.mailbox(&ada.email);
-    let mails = mailbox.until(3).await;
+    let mails = mailbox.wait_for_mails(3).await;
     for mail in &mails {
         let all = format!("{:?}{}{}{}", mail.headers, mail.text, mail.html, mail.raw);
         assert!(!all.contains("8755") && !all.contains(&ada.username), "{all}");
@@ -516,6 +516,6 @@ async fn no_text_of_a_registration_is_mailed_before_the_address_is_verified() {
     let new = json!({ "currentPassword": ada.password, "newPassword": format!("{} renewed", ada.password) });
     remember_secret("password", &format!("{} renewed", ada.password));
     let _ = me.put("/api/users/me/password", &new).await.expect(204);
-    let notice = mailbox.until(4).await.pop().expect("the notice of the change");
+    let notice = mailbox.wait_for_mails(4).await.pop().expect("the notice of the change");
     assert!(notice.text.contains(BAIT), "the owner is greeted by name: {}", notice.text);
 }

@@ -7,7 +7,9 @@ use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{Answer, Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World, eventually, remember_secret};
+use test_support::{
+    Api, ApiResponse, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret, wait_for,
+};
 
 const EMAIL: &str = "/api/users/me/email";
 
@@ -18,18 +20,18 @@ fn limited(world: &World) -> ServiceSpec {
     spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
 }
 
-async fn from(api: &Api, address: &str, path: &str, body: &Value) -> Answer {
+async fn from(api: &Api, address: &str, path: &str, body: &Value) -> ApiResponse {
     api.send(api.request(Method::POST, path).header("x-forwarded-for", address).json(body)).await
 }
 
-async fn sign_in(api: &Api, address: &str, person: &Person) -> Answer {
+async fn sign_in(api: &Api, address: &str, person: &TestUser) -> ApiResponse {
     let body = json!({ "identifier": person.email, "password": person.password });
     from(api, address, "/api/auth/login", &body).await
 }
 
 /// Registers a user from a network of its own and returns the signed-in client.
-async fn signed_in_user(world: &World, api: &Api, name: &str, network: u8) -> (Person, Api) {
-    let person = world.person(name);
+async fn signed_in_user(world: &World, api: &Api, name: &str, network: u8) -> (TestUser, Api) {
+    let person = world.test_user(name);
     let address = format!("203.0.113.{network}");
     let _ = from(api, &address, "/api/users", &person.registration()).await.expect(201);
     let users = world.user_database().await.collection::<Document>("users");
@@ -39,7 +41,7 @@ async fn signed_in_user(world: &World, api: &Api, name: &str, network: u8) -> (P
     (person, api.with_token(&tokens.access))
 }
 
-fn policy(answer: &Answer) -> String {
+fn policy(answer: &ApiResponse) -> String {
     answer.header("ratelimit-policy")
 }
 
@@ -124,12 +126,12 @@ async fn one_account_cannot_send_mails_to_others_by_changes_of_its_address() {
     let api = service.api();
     let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
     let (eve, eves) = signed_in_user(&world, &api, "eve", 2).await;
-    let ask = async |me: &Api, person: &Person, new: &str, from: u8| {
+    let ask = async |me: &Api, person: &TestUser, new: &str, from: u8| {
         let request = me.request(Method::PUT, EMAIL).header("x-forwarded-for", format!("198.51.100.{from}"));
         me.send(request.json(&json!({ "newEmail": new, "password": person.password }))).await
     };
     // Without the password no mail is sent, and none is counted.
-    let guesser = Person { password: "not the password".to_owned(), ..ada.clone() };
+    let guesser = TestUser { password: "not the password".to_owned(), ..ada.clone() };
     let _ = ask(&me, &guesser, &world.address("victim"), 1).await.expect_problem(403, "wrong-password");
     for n in 1..=5 {
         let _ = ask(&me, &ada, &world.address(&format!("victim{n}")), n).await.expect(202);
@@ -167,7 +169,7 @@ async fn a_stolen_session_uses_nothing_up_by_requests_that_it_breaks_off() {
         let broken_off = stolen.try_send(request.json(&body("not the password"))).await;
         assert!(broken_off.is_err_and(|error| error.is_timeout()), "the hash was too fast");
     }
-    eventually(DEADLINE, "the owner's change", async || {
+    wait_for(DEADLINE, "the owner's change", async || {
         (me.put(EMAIL, &body(&ada.password)).await.status == 202).then_some(())
     })
     .await;
@@ -181,14 +183,14 @@ async fn a_mailbox_with_many_tags_shares_one_budget_of_registrations_and_of_link
     let tagged = |name: &str, n: u8| world.address(name).replace('@', &format!("+{n}@"));
     let mut statuses = Vec::new();
     for n in 0..5 {
-        let mut body = world.person(&format!("p{n}")).registration();
+        let mut body = world.test_user(&format!("p{n}")).registration();
         body["email"] = json!(tagged("victim", n));
         statuses.push(from(&api, &format!("198.51.100.{n}"), "/api/users", &body).await);
     }
     assert_eq!(statuses.iter().map(|it| it.status).collect::<Vec<_>>(), [201, 201, 201, 429, 429]);
     assert_eq!(policy(&statuses[3]), "\"mail\";q=3;w=3600");
     // A registration that sends no mail is none to the mailbox.
-    let taken = world.person("p0");
+    let taken = world.test_user("p0");
     for n in 0..5 {
         let mut body = taken.registration();
         body["email"] = json!(world.address("careful"));
@@ -211,7 +213,7 @@ async fn stored_key(world: &World, email: &str) -> String {
     user.get_document("idempotency").and_then(|it| it.get_str("key")).expect("it has a key").to_owned()
 }
 
-async fn register(api: &Api, address: &str, key: &str, body: &Value) -> Answer {
+async fn register(api: &Api, address: &str, key: &str, body: &Value) -> ApiResponse {
     let request = api.request(Method::POST, "/api/users").header("idempotency-key", key);
     api.send(request.header("x-forwarded-for", address).json(body)).await
 }
@@ -222,7 +224,7 @@ async fn a_registration_that_is_sent_again_is_held_as_a_guess_of_the_password() 
     let spec = limited(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3");
     let service = spec.set("LIMITS__MAILS_PER_ADDRESS", "2").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let first = register(&api, "203.0.113.1", "the-key", &ada.registration()).await.expect(201);
     // The right password is not charged, however often; nor is it a mail.
     for _ in 0..6 {
@@ -247,7 +249,7 @@ async fn two_clients_may_use_the_same_idempotency_key_and_keys_of_the_release_be
     let world = World::new(&Stack::from_env(), "samekey").await;
     let service = world.user_service().set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1").start().await;
     let api = service.api();
-    let (ada, eve, bob) = (world.person("ada"), world.person("eve"), world.person("bob"));
+    let (ada, eve, bob) = (world.test_user("ada"), world.test_user("eve"), world.test_user("bob"));
     let of_ada = register(&api, "203.0.113.1", "1", &ada.registration()).await.expect(201).string("id");
     let of_eve = register(&api, "203.0.113.1", "\"1\"", &eve.registration()).await.expect(201).string("id");
     for (person, id) in [(&ada, &of_ada), (&eve, &of_eve)] {

@@ -6,7 +6,7 @@ use bson::{Document, Uuid, doc};
 use e2e::administrators::{Admin, admin, ids};
 use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database};
-use test_support::{DEADLINE, Stack, World, eventually};
+use test_support::{DEADLINE, Stack, World, wait_for};
 
 /// Accounts of one kind: name and address begin with the same word.
 const MEMBERS: usize = 40_000;
@@ -121,7 +121,7 @@ async fn scans(database: &Database) -> Vec<Document> {
 }
 
 async fn until_index(database: &Database, (collection, name): (&str, &str)) {
-    eventually(DEADLINE, "the last index", async || {
+    wait_for(DEADLINE, "the last index", async || {
         let names = database.collection::<Document>(collection).list_index_names().await.unwrap_or_default();
         names.iter().any(|found| found == name).then_some(())
     })
@@ -131,7 +131,7 @@ async fn until_index(database: &Database, (collection, name): (&str, &str)) {
 /// Copies of an account under other names.
 async fn insert_very_many(users: &Collection<Document>, root: &Admin) {
     let root = Uuid::parse_str(&root.id).expect("an id is a UUID");
-    let mut template = eventually(DEADLINE, "an account that waits for nothing", async || {
+    let mut template = wait_for(DEADLINE, "an account that waits for nothing", async || {
         let user = users.find_one(doc! { "_id": root }).await.expect("users can be read").expect("it is there");
         user.get_array("pendingEvents").is_ok_and(Vec::is_empty).then_some(user)
     })

@@ -5,7 +5,7 @@ use e2e::administrators::{Admin, admin, ids};
 use futures_util::TryStreamExt as _;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Answer, Api, DEADLINE, Record, ServiceSpec, Stack, Tokens, World, eventually, remember_secret};
+use test_support::{Api, ApiResponse, DEADLINE, Record, ServiceSpec, Stack, Tokens, World, remember_secret, wait_for};
 
 /// Where the hash is not what is tested.
 fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
@@ -16,7 +16,7 @@ fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
 async fn audit(world: &World, user: &str, event_type: &str, count: usize) -> Vec<Document> {
     let rows = world.user_database().await.collection::<Document>("audit");
     let filter = doc! { "userId": uuid(user), "type": event_type };
-    eventually(DEADLINE, &format!("{count} rows of {event_type}"), async || {
+    wait_for(DEADLINE, &format!("{count} rows of {event_type}"), async || {
         let found = rows.find(filter.clone()).sort(doc! { "at": 1 }).await.expect("audit can be read");
         let found: Vec<Document> = found.try_collect().await.expect("audit can be read");
         (found.len() >= count).then_some(found)
@@ -33,7 +33,7 @@ fn uuid(text: &str) -> Uuid {
     Uuid::parse_str(text).expect("an id is a UUID")
 }
 
-async fn refresh(api: &Api, token: &str) -> Answer {
+async fn refresh(api: &Api, token: &str) -> ApiResponse {
     api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
 }
 
@@ -51,7 +51,7 @@ async fn the_first_administrator_is_made_by_a_command() {
     let spec = with_cheap_hashes(world.user_service());
     let service = spec.set("RELAY__SWEEP_MIN_AGE", "0s").set("RELAY__SWEEP_INTERVAL", "100ms").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let tokens = api.login(&ada).await;
     let me = api.with_token(&tokens.access);
@@ -108,7 +108,7 @@ async fn administration_is_for_administrators_only() {
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let (ada, eve) = (admin(&world, &service, "ada").await, admin(&world, &service, "eve").await);
-    let bob = world.person("bob");
+    let bob = world.test_user("bob");
     let bob_id = api.register(&bob).await.expect(201).string("id");
     let bobs = api.with_token(&api.login(&bob).await.access);
 
@@ -188,7 +188,7 @@ async fn accounts_are_listed_and_searched() {
     for (username, local) in
         [("grace.h", "grace"), ("Grace_Two", "second"), ("alan", "graceland"), ("modern", "m.odern"), ("zoë77", "zoe")]
     {
-        let mut person = world.person(local);
+        let mut person = world.test_user(local);
         username.clone_into(&mut person.username);
         people.push(api.register(&person).await.expect(201).string("id"));
     }
@@ -272,7 +272,7 @@ async fn blanks_around_a_text_are_dropped_at_every_door() {
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let root = admin(&world, &service, "root").await;
-    let mut body = world.person("ada").registration();
+    let mut body = world.test_user("ada").registration();
     let password = body["password"].clone();
     for (member, text) in [("username", " ada-one\t"), ("locale", " de-CH\n"), ("displayName", " Ada ")] {
         body[member] = json!(text);
@@ -317,7 +317,7 @@ async fn a_walk_over_all_pages_misses_and_doubles_nobody_while_people_register()
     let api = service.api();
     let root = admin(&world, &service, "root").await;
     let register = async |prefix: &str, n: usize| {
-        let person = world.person(&format!("{prefix}{n:03}"));
+        let person = world.test_user(&format!("{prefix}{n:03}"));
         api.register(&person).await.expect(201).string("id")
     };
     let mut there = vec![root.id.clone()];
@@ -365,10 +365,10 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     let world = World::new(&stack, "acts").await;
     let (service, _emails, api) = world.start_both().await;
     let root = admin(&world, &service, "root").await;
-    let bob = world.person("bob");
+    let bob = world.test_user("bob");
     let id = api.register(&bob).await.expect(201).string("id");
     let mailbox = world.mailbox(&bob.email);
-    let welcome = mailbox.until(1).await.remove(0);
+    let welcome = mailbox.wait_for_mails(1).await.remove(0);
     let mut topic = world.topic_reader();
     let path = |below: &str| Admin::path(&id, below);
 
@@ -437,11 +437,11 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     let _ = api.with_token(&tokens.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
     let goodbye = topic.read_type("user.deleted.v1", 1).await.remove(0);
     assert_eq!(goodbye.json()["by"], "admin");
-    assert_eq!(mailbox.until(2).await[1].subject, "Ihr Konto wurde gelöscht");
+    assert_eq!(mailbox.wait_for_mails(2).await[1].subject, "Ihr Konto wurde gelöscht");
 
     // Nothing is left of the person but what the admin did, with an id.
     let database = world.user_database().await;
-    eventually(DEADLINE, "the tombstone to go", async || {
+    wait_for(DEADLINE, "the tombstone to go", async || {
         let users = database.collection::<Document>("users");
         (users.count_documents(doc! { "_id": uuid(&id) }).await.expect("users can be counted") == 0).then_some(())
     })
@@ -563,7 +563,7 @@ async fn an_admins_act_is_possible_however_many_events_wait_for_kafka() {
     let service = spec.set("RELAY__MAX_PENDING_PER_USER", "4").start().await;
     let api = service.api();
     let root = admin(&world, &service, "root").await;
-    let bob = world.person("bob");
+    let bob = world.test_user("bob");
     let id = api.register(&bob).await.expect(201).string("id");
     let path = |below: &str| Admin::path(&id, below);
     let mut refused = None;
@@ -594,7 +594,7 @@ async fn an_administrator_unlocks_an_account_that_is_under_attack() {
     let service = spec.set("HTTP__TRUSTED_PROXIES", "127.0.0.1").start().await;
     let api = service.api();
     let root = admin(&world, &service, "root").await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let login = async |network: usize, password: &str| {
         let request = api.request(Method::POST, "/api/auth/login");

@@ -20,7 +20,7 @@ async fn schemathesis_finds_nothing() {
     let world = World::new(&stack, "conformance").await;
     let service = world.user_service().start().await;
     let api = service.api();
-    let admin = world.person("admin");
+    let admin = world.test_user("admin");
     let _ = api.register(&admin).await.expect(201);
     let granted = service.spec().command(&["grant-role", &admin.email, "admin"]).await;
     assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use reqwest::{Method, header::IF_MATCH};
 use serde_json::{Value, json};
-use test_support::{Answer, Api, Person, Service, Stack, World};
+use test_support::{Api, ApiResponse, Service, Stack, TestUser, World};
 
 fn schema() -> Value {
     json!({
@@ -35,7 +35,7 @@ fn write(directory: &Path, name: &str, text: &str) -> String {
 }
 
 /// Place and code of each mistake.
-fn mistakes(answer: Answer) -> Vec<(String, String)> {
+fn mistakes(answer: ApiResponse) -> Vec<(String, String)> {
     let body = answer.expect_problem(422, "validation-failed").json();
     let text = |error: &Value, member: &str| error[member].as_str().unwrap_or_default().to_owned();
     let errors = body["errors"].as_array().cloned().unwrap_or_default();
@@ -46,14 +46,14 @@ fn expected(mistakes: &[(&str, &str)]) -> Vec<(String, String)> {
     mistakes.iter().map(|(place, code)| ((*place).to_owned(), (*code).to_owned())).collect()
 }
 
-fn registration(person: &Person, attributes: Value) -> Value {
+fn registration(person: &TestUser, attributes: Value) -> Value {
     let mut body = person.registration();
     body["attributes"] = attributes;
     body
 }
 
 async fn admin(world: &World, service: &Service, api: &Api) -> Api {
-    let person = world.person("admin");
+    let person = world.test_user("admin");
     let _ = api.post("/api/users", &registration(&person, json!({ "team": "ops" }))).await.expect(201);
     let granted = service.spec().command(&["grant-role", &person.email, "admin"]).await;
     assert_eq!(granted.status.code(), Some(0), "{}", String::from_utf8_lossy(&granted.stderr));
@@ -68,7 +68,7 @@ async fn attributes_match_the_schema_whoever_writes_them() {
     let file = write(directory.path(), "attributes.json", &schema().to_string());
     let service = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
 
     for (attributes, wrong) in [
         (json!({}), &[("#/attributes/team", "missing")][..]),
@@ -139,7 +139,7 @@ async fn a_person_who_takes_all_away_keeps_what_is_for_admins() {
     let service = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).start().await;
     let api = service.api();
     let admin = admin(&world, &service, &api).await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = api.post("/api/users", &registration(&ada, json!({ "free": 1 }))).await.expect(201).string("id");
     let path = format!("/api/admin/users/{id}");
     let _ = admin.patch(&path, &json!({ "attributes": { "plan": "pro" } })).await.expect(200);

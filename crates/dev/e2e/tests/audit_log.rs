@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use bson::{Document, doc};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, Person, ServiceSpec, Stack, World, eventually};
+use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, World, wait_for};
 
 /// Where the hash is not what is tested.
 fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
     spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
 }
 
-async fn wrong_login(api: &Api, person: &Person) {
+async fn wrong_login(api: &Api, person: &TestUser) {
     let wrong = json!({ "identifier": person.email, "password": "not the password" });
     let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, "Guesser/1.0");
     let _ = api.send(request.json(&wrong)).await.expect_problem(401, "invalid-credentials");
@@ -45,7 +45,7 @@ async fn whole(me: &Api, limit: usize) -> Vec<Value> {
 
 /// Waits until so many entries are there: those without an event come behind the answer.
 async fn until_entries(me: &Api, count: usize) -> Vec<Value> {
-    eventually(DEADLINE, &format!("{count} audit entries"), async || {
+    wait_for(DEADLINE, &format!("{count} audit entries"), async || {
         let all = whole(me, 100).await;
         (all.len() >= count).then_some(all)
     })
@@ -57,7 +57,7 @@ async fn a_person_reads_what_happened_to_their_account() {
     let world = World::new(&Stack::from_env(), "audit").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let _ = api.get("/api/users/me/audit").await.expect_problem(401, "unauthorized");
     for person in [&ada, &eve] {
         let _ = api.register(person).await.expect(201);
@@ -94,7 +94,7 @@ async fn a_person_reads_what_happened_to_their_account() {
     }
     // The same when everything is published, and nothing is left on the account.
     let users = world.user_database().await.collection::<Document>("users");
-    eventually(DEADLINE, "the last event to be published", async || {
+    wait_for(DEADLINE, "the last event to be published", async || {
         let waiting = doc! { "pendingEvents.0": { "$exists": true } };
         (users.count_documents(waiting).await.expect("users can be counted") == 0).then_some(())
     })
@@ -108,7 +108,7 @@ async fn what_is_not_published_yet_is_in_the_log_in_its_place_and_once() {
     // Nothing listens there.
     let mut service = with_cheap_hashes(world.user_service()).set("KAFKA__BROKERS", "127.0.0.1:9").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let me = api.with_token(&api.login(&ada).await.access);
     for (round, name) in ["one", "two", "three"].iter().enumerate() {
@@ -129,7 +129,7 @@ async fn what_is_not_published_yet_is_in_the_log_in_its_place_and_once() {
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("KAFKA__BROKERS", world.brokers())).await;
     // While the relay moves them from the account to the log, none is missing and none is double.
-    eventually(DEADLINE, "all of it published", async || {
+    wait_for(DEADLINE, "all of it published", async || {
         assert_eq!(whole(&me, 3).await, waiting);
         (rows.count_documents(doc! {}).await.expect("the log can be counted") == 8).then_some(())
     })
@@ -142,12 +142,12 @@ async fn guesses_fill_a_log_with_twenty_entries_an_hour_and_hide_nothing_else() 
     let world = World::new(&Stack::from_env(), "guesses").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     for _ in 0..25 {
         wrong_login(&api, &ada).await;
     }
-    eventually(DEADLINE, "five entries left out", async || {
+    wait_for(DEADLINE, "five entries left out", async || {
         (service.metric("user_service_audit_dropped_total", "").await >= 5.0).then_some(())
     })
     .await;
@@ -159,7 +159,7 @@ async fn guesses_fill_a_log_with_twenty_entries_an_hour_and_hide_nothing_else() 
     // Each kind has a bound of its own.
     let _ = me.delete("/api/users/me", Some(&json!({ "password": "not hers" }))).await.expect(403);
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": api.login(&ada).await.refresh })).await.expect(204);
-    eventually(DEADLINE, "the other kinds in the log", async || {
+    wait_for(DEADLINE, "the other kinds in the log", async || {
         let all = whole(&me, 100).await;
         let has = |kind| types(&all).contains(&kind);
         (has("password_refused") && has("logged_out")).then_some(())

@@ -8,7 +8,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use futures_util::TryStreamExt as _;
 use reqwest::{Method, RequestBuilder, header::CONTENT_TYPE};
 use serde_json::{Value, json};
-use test_support::{Answer, Api, DEADLINE, Person, Stack, Tokens, World, eventually};
+use test_support::{Api, ApiResponse, DEADLINE, Stack, TestUser, Tokens, World, wait_for};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -58,7 +58,7 @@ struct Table {
     api: Api,
     /// With a good one.
     me: Api,
-    person: Person,
+    person: TestUser,
     cases: Vec<Case>,
 }
 
@@ -482,12 +482,12 @@ async fn each_refusal_has_its_problem_and_nothing_changes() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "bad").await;
     let (_users, _emails, api) = world.start_both().await;
-    let person = Person { username: "modern1".to_owned(), ..world.person("modern") };
-    let other = Person { username: "other-one".to_owned(), ..world.person("other") };
+    let person = TestUser { username: "modern1".to_owned(), ..world.test_user("modern") };
+    let other = TestUser { username: "other-one".to_owned(), ..world.test_user("other") };
     let first = api.request(Method::POST, "/api/users").header("idempotency-key", "the-key");
     let _ = api.send(first.json(&person.registration())).await.expect(201);
     let _ = api.register(&other).await.expect(201);
-    let used = world.mailbox(&other.email).until(1).await.remove(0).token("/verify-email");
+    let used = world.mailbox(&other.email).wait_for_mails(1).await.remove(0).token("/verify-email");
     let _ = api.post("/api/auth/email-verification", &json!({ "token": used })).await.expect(204);
     let tokens = api.login(&person).await;
     let expired = expired_token(&world, &person).await;
@@ -530,7 +530,7 @@ async fn each_refusal_has_its_problem_and_nothing_changes() {
 }
 
 /// Whether the answer is the problem that it should be, with the headers that go with it.
-fn judge(case: &Case, answer: &Answer) -> Result<(), String> {
+fn judge(case: &Case, answer: &ApiResponse) -> Result<(), String> {
     let expect = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
     let body = answer.json();
     expect(answer.status == case.status && answer.problem() == case.slug, case.slug)?;
@@ -562,12 +562,12 @@ fn mistake(error: &Value) -> (String, String) {
 }
 
 /// A genuine token whose time is over.
-async fn expired_token(world: &World, person: &Person) -> String {
+async fn expired_token(world: &World, person: &TestUser) -> String {
     let mut brief = world.user_service().set("AUTH__ACCESS_TOKEN_TTL", "1s").start().await;
     let api = brief.api();
     let tokens = api.login(person).await;
     let me = api.with_token(&tokens.access);
-    eventually(DEADLINE, "the token to expire", async || (me.get("/api/users/me").await.status == 401).then_some(()))
+    wait_for(DEADLINE, "the token to expire", async || (me.get("/api/users/me").await.status == 401).then_some(()))
         .await;
     assert_eq!(brief.terminate().await.code(), Some(0));
     tokens.access
@@ -575,7 +575,7 @@ async fn expired_token(world: &World, person: &Person) -> String {
 
 async fn everything_is_published(world: &World) {
     let users = world.user_database().await.collection::<Document>("users");
-    eventually(DEADLINE, "every event to be published", async || {
+    wait_for(DEADLINE, "every event to be published", async || {
         let pending = doc! { "pendingEvents.0": { "$exists": true } };
         (users.count_documents(pending).await.expect("users can be read") == 0).then_some(())
     })
@@ -631,7 +631,7 @@ async fn an_unknown_account_and_a_wrong_password_are_answered_alike() {
     let world = World::new(&stack, "alike").await;
     let service = world.user_service().start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let mut seen = BTreeSet::new();
     for identifier in [ada.email.as_str(), ada.username.as_str(), "nobody@example.org", "nobody", "no name at all"] {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bson::doc;
 use e2e::{ledger::Ledger, topic_order::first_occurrences};
-use test_support::{Person, ScriptedSmtp, Stack, World};
+use test_support::{ScriptedSmtp, Stack, TestUser, World};
 
 const REGISTRATIONS: usize = 500;
 const CLIENTS: usize = 32;
@@ -16,12 +16,12 @@ async fn a_burst_of_registrations_loses_and_doubles_none() {
     let world = World::new(&Stack::from_env(), "burst").await.on_smtp(smtp.url());
     let spec = world.user_service().set("HASHING__MEMORY_KIB", "1024").set("HASHING__ITERATIONS", "1");
     let (users, _emails) = tokio::join!(spec.set("HASHING__MAX_WAIT", "60s").start(), world.email_service().start());
-    let people: Vec<Person> = (0..REGISTRATIONS).map(|number| world.person(&format!("b{number}"))).collect();
+    let people: Vec<TestUser> = (0..REGISTRATIONS).map(|number| world.test_user(&format!("b{number}"))).collect();
 
     let mut clients = tokio::task::JoinSet::new();
     for client in 0..CLIENTS {
         let api = users.api();
-        let mine: Vec<Person> = people.iter().skip(client).step_by(CLIENTS).cloned().collect();
+        let mine: Vec<TestUser> = people.iter().skip(client).step_by(CLIENTS).cloned().collect();
         clients.spawn(async move {
             for person in &mine {
                 let _ = api.register(person).await.expect(201);
@@ -36,7 +36,7 @@ async fn a_burst_of_registrations_loses_and_doubles_none() {
     let mut reader = world.topic_reader();
     reader.read_until(BURST_DEADLINE, "an event of each", |records| records.len() >= REGISTRATIONS).await;
     let mails = Ledger::of(&world).await;
-    let rows = mails.until_quiet(BURST_DEADLINE).await;
+    let rows = mails.wait_until_quiet(BURST_DEADLINE).await;
     let records = reader.read_all().await;
     assert_eq!((records.len(), first_occurrences(records).len()), (REGISTRATIONS, REGISTRATIONS));
     assert_eq!(rows.len(), REGISTRATIONS);

@@ -5,9 +5,9 @@ use reqwest::{
     header::{IF_MATCH, IF_NONE_MATCH},
 };
 use serde_json::{Value, json};
-use test_support::{Answer, Api, Person, Stack, World, remember_secret};
+use test_support::{Api, ApiResponse, Stack, TestUser, World, remember_secret};
 
-async fn with(api: &Api, method: Method, path: &str, condition: (&str, &str), body: Option<&Value>) -> Answer {
+async fn with(api: &Api, method: Method, path: &str, condition: (&str, &str), body: Option<&Value>) -> ApiResponse {
     let request = api.request(method, path).header(condition.0, condition.1);
     api.send(match body {
         Some(body) => request.json(body),
@@ -22,13 +22,13 @@ async fn a_change_is_made_on_the_version_that_was_seen_or_not_at_all() {
     let world = World::new(&stack, "ifmatch").await;
     let service = world.user_service().start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let stale = api.register(&ada).await.expect(201).header("etag");
     let me = api.with_token(&api.login(&ada).await.access);
     let seen = me.get("/api/users/me").await.expect(200).header("etag");
     assert_ne!(seen, stale, "the login is a new version");
 
-    let renewed = Person { password: format!("{} renewed", ada.password), ..ada.clone() };
+    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
     remember_secret("password", &renewed.password);
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let weak = format!("W/{seen}");
@@ -68,7 +68,7 @@ async fn what_the_client_has_is_not_sent_again() {
     let world = World::new(&stack, "ifnone").await;
     let service = world.user_service().start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let me = api.with_token(&api.login(&ada).await.access);
     for (client, path) in [(&me, "/api/users/me"), (&api, "/.well-known/jwks.json")] {

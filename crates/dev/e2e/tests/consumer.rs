@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use e2e::{author::Author, ledger::Ledger};
+use e2e::{event_publisher::EventPublisher, ledger::Ledger};
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer as _},
 };
-use test_support::{DEADLINE, Mode, ScriptedSmtp, Service, Stack, TcpProxy, World, eventually, skipped};
+use test_support::{DEADLINE, Mode, ScriptedSmtp, Service, Stack, TcpProxy, World, skipped, wait_for};
 
 async fn lag(service: &Service) -> (f64, f64) {
     (service.metric("email_consumer_lag_records", "").await, service.metric("email_consumer_lag_seconds", "").await)
@@ -16,7 +16,7 @@ async fn lag(service: &Service) -> (f64, f64) {
 
 /// Waits for a lag as asked, and returns it.
 async fn until_lag(service: &Service, what: &str, holds: impl Fn(f64, f64) -> bool) -> (f64, f64) {
-    eventually(DEADLINE, what, async || {
+    wait_for(DEADLINE, what, async || {
         let (records, seconds) = lag(service).await;
         holds(records, seconds).then_some((records, seconds))
     })
@@ -31,24 +31,24 @@ async fn lag_rises_while_the_ledger_is_away_and_falls_to_nothing_when_all_is_rea
     let smtp = ScriptedSmtp::start().await;
     let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
     let world = World::new(&stack, "lag").await.on_mongodb(uri).on_smtp(smtp.url());
-    let author = Author::new(&world);
+    let publisher = EventPublisher::new(&world);
     let spec = world.email_service().set("MONGODB__OPERATION_TIMEOUT", "1s").set("INGEST__MAX_POLL_INTERVAL", "6s");
     let mut service = spec.start().await;
     let address = |name: &str| world.address(name);
-    author.publish_to(0, &author.notice(&address("before"))).await;
-    smtp.until_deliveries_to(&address("before"), 1).await;
+    publisher.publish_to(0, &publisher.notice(&address("before"))).await;
+    smtp.wait_for_deliveries_to(&address("before"), 1).await;
     until_lag(&service, "no lag", |records, seconds| records == 0.0 && seconds == 0.0).await;
 
     // The oldest record is in hand and cannot be written down: its age is known, and rises.
     proxy.set(Mode::Refuse);
     for n in 0..3 {
-        author.publish_to(n, &author.notice(&address(&format!("during{n}")))).await;
+        publisher.publish_to(n, &publisher.notice(&address(&format!("during{n}")))).await;
     }
-    let published = author.now();
+    let published = publisher.now();
     let (_, first) = until_lag(&service, "lag", |records, seconds| records >= 3.0 && seconds > 0.0).await;
     // For longer than a client may go without polling, and it keeps its partitions.
     let (records, second) = until_lag(&service, "more lag", |_, seconds| seconds >= first + 6.5).await;
-    let age = author.now().duration_since(published).as_secs_f64();
+    let age = publisher.now().duration_since(published).as_secs_f64();
     assert!(records == 3.0 && (second - age).abs() < 3.0, "{records} records, {second} s; published {age} s ago");
     assert_eq!(service.metric("email_consumer_errors_total", "kind=\"poll_exceeded\"").await, 0.0);
 
@@ -58,9 +58,9 @@ async fn lag_rises_while_the_ledger_is_away_and_falls_to_nothing_when_all_is_rea
     until_lag(&service, "lag after a start", |records, seconds| records >= 1.0 && seconds > second).await;
 
     proxy.set(Mode::Pass);
-    service.until_ready().await;
+    service.wait_until_ready().await;
     for n in 0..3 {
-        smtp.until_deliveries_to(&address(&format!("during{n}")), 1).await;
+        smtp.wait_for_deliveries_to(&address(&format!("during{n}")), 1).await;
     }
     until_lag(&service, "no lag again", |records, seconds| records == 0.0 && seconds == 0.0).await;
     assert_eq!(smtp.deliveries().len(), 4);
@@ -90,14 +90,14 @@ async fn a_client_with_a_fatal_error_is_replaced_and_reading_goes_on() {
     }
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&stack, "fatal").await.on_smtp(smtp.url());
-    let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
     let spec = world.email_service().set("KAFKA__PROPERTIES__GROUP_INSTANCE_ID", "one");
     let service = spec.set("INGEST__MAX_POLL_INTERVAL", "6s").start().await;
-    author.publish(&author.notice(&world.address("before"))).await;
-    ledger.until_state(&world.address("before"), "sent", DEADLINE).await;
+    publisher.publish(&publisher.notice(&world.address("before"))).await;
+    ledger.wait_for_state(&world.address("before"), "sent", DEADLINE).await;
 
     let other = usurper(&world, "one");
-    let fatal = eventually(DEADLINE, "a fatal error", async || {
+    let fatal = wait_for(DEADLINE, "a fatal error", async || {
         let _ = tokio::task::block_in_place(|| other.poll(Duration::from_millis(100)));
         let fatal = service.metric("email_consumer_errors_total", "kind=\"fatal\"").await;
         (fatal > 0.0).then_some(fatal)
@@ -105,7 +105,7 @@ async fn a_client_with_a_fatal_error_is_replaced_and_reading_goes_on() {
     .await;
     // It does not leave the group by this: a static member is expected back.
     drop(other);
-    author.publish(&author.notice(&world.address("after"))).await;
-    ledger.until_state(&world.address("after"), "sent", DEADLINE).await;
+    publisher.publish(&publisher.notice(&world.address("after"))).await;
+    ledger.wait_for_state(&world.address("after"), "sent", DEADLINE).await;
     assert!(fatal >= 1.0 && smtp.deliveries().len() == 2);
 }

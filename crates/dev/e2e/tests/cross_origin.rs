@@ -2,22 +2,22 @@
 
 use reqwest::Method;
 use serde_json::json;
-use test_support::{Answer, Api, Stack, World};
+use test_support::{Api, ApiResponse, Stack, World};
 
 const APP: &str = "https://app.example.org";
 const STRANGER: &str = "https://evil.example";
 
-async fn from(api: &Api, origin: &str, method: Method, path: &str) -> Answer {
+async fn from(api: &Api, origin: &str, method: Method, path: &str) -> ApiResponse {
     api.send(api.request(method, path).header("origin", origin)).await
 }
 
-async fn preflight(api: &Api, origin: &str, path: &str, method: &str, headers: &str) -> Answer {
+async fn preflight(api: &Api, origin: &str, path: &str, method: &str, headers: &str) -> ApiResponse {
     let request = api.request(Method::OPTIONS, path).header("origin", origin);
     let request = request.header("access-control-request-method", method);
     api.send(request.header("access-control-request-headers", headers)).await
 }
 
-fn names(answer: &Answer, header: &str) -> Vec<String> {
+fn names(answer: &ApiResponse, header: &str) -> Vec<String> {
     let mut names: Vec<String> =
         answer.header(header).split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
     names.sort_unstable();
@@ -43,7 +43,7 @@ async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
     assert!(!asked.header("x-request-id").is_empty());
     assert!(asked.header("access-control-allow-credentials").is_empty(), "tokens are no cookies");
 
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let request = api.request(Method::POST, "/api/users").header("origin", APP).json(&ada.registration());
     let registered = api.send(request).await.expect(201);
     assert_eq!(registered.header("access-control-allow-origin"), APP);

@@ -7,7 +7,9 @@ use bson::{Document, RawDocumentBuf, doc};
 use futures_util::TryStreamExt as _;
 use reqwest::{Method, header};
 use serde_json::json;
-use test_support::{Answer, Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World, eventually, remember_secret};
+use test_support::{
+    Api, ApiResponse, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret, wait_for,
+};
 use uuid::Uuid;
 
 /// Where the hash is not what is tested.
@@ -15,23 +17,23 @@ fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
     spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
 }
 
-async fn register(api: &Api, person: &Person) -> Uuid {
+async fn register(api: &Api, person: &TestUser) -> Uuid {
     let id = api.register(person).await.expect(201).string("id");
     Uuid::parse_str(&id).expect("an id is a UUID")
 }
 
-async fn wrong_login(api: &Api, person: &Person) {
+async fn wrong_login(api: &Api, person: &TestUser) {
     let wrong = json!({ "identifier": person.email, "password": "not the password" });
     let _ = api.post("/api/auth/login", &wrong).await.expect_problem(401, "invalid-credentials");
 }
 
-async fn delete(me: &Api, person: &Person) {
+async fn delete(me: &Api, person: &TestUser) {
     let _ = me.delete("/api/users/me", Some(&json!({ "password": person.password }))).await.expect(204);
 }
 
 async fn until_the_tombstone_is_gone(world: &World, id: Uuid) {
     let users = world.user_database().await.collection::<Document>("users");
-    eventually(DEADLINE, "the tombstone to go", async || {
+    wait_for(DEADLINE, "the tombstone to go", async || {
         let left = users.count_documents(doc! { "_id": bson::Uuid::from(id) }).await.expect("users can be counted");
         (left == 0).then_some(())
     })
@@ -59,19 +61,19 @@ async fn traces(world: &World, of: &[(&str, &[u8])]) -> Vec<String> {
 }
 
 /// Everything that leaves something behind; the person as they are at the end of it.
-async fn live_richly(world: &World, api: &Api, ada: &Person) -> (Api, Person) {
+async fn live_richly(world: &World, api: &Api, ada: &TestUser) -> (Api, TestUser) {
     let mut body = ada.registration();
     body["displayName"] = json!("Augusta Ada King");
     body["attributes"] = json!({ "team": "analytical-engine" });
     let register = api.request(Method::POST, "/api/users").header("idempotency-key", "a-rich-life");
     let _ = api.send(register.json(&body)).await.expect(201);
-    let token = world.mailbox(&ada.email).until(1).await.remove(0).token("/verify-email");
+    let token = world.mailbox(&ada.email).wait_for_mails(1).await.remove(0).token("/verify-email");
     wrong_login(api, ada).await;
     let credentials = json!({ "identifier": ada.email, "password": ada.password });
     let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, "Difference-Engine/2");
     let first = Tokens::of(&api.send(request.json(&credentials)).await.expect(200));
     let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": ada.email })).await.expect(202);
-    world.mailbox(&ada.email).until(2).await;
+    world.mailbox(&ada.email).wait_for_mails(2).await;
     let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
     let _ = api.post("/api/auth/refresh", &json!({ "refreshToken": first.refresh })).await.expect(200);
     let me = api.with_token(&first.access);
@@ -80,7 +82,7 @@ async fn live_richly(world: &World, api: &Api, ada: &Person) -> (Api, Person) {
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": out.refresh })).await.expect(204);
     api.login(ada).await;
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
-    let renewed = Person { password: format!("{} renewed", ada.password), ..ada.clone() };
+    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
     remember_secret("password", &renewed.password);
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &change).await.expect(204);
@@ -94,7 +96,7 @@ async fn nothing_of_a_deleted_account_is_left_once_its_goodbye_is_published() {
     let world = World::new(&Stack::from_env(), "deletion").await;
     let (users, _emails) = tokio::join!(with_cheap_hashes(world.user_service()).start(), world.email_service().start());
     let api = users.api();
-    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let id_of_eve = register(&api, &eve).await;
     api.login(&eve).await;
     let (me, ada) = live_richly(&world, &api, &ada).await;
@@ -123,7 +125,7 @@ async fn nothing_of_a_deleted_account_is_left_once_its_goodbye_is_published() {
     let goodbye = world.topic_reader().read_type("user.deleted.v1", 1).await.remove(0);
     assert_eq!(goodbye.key_text(), as_text);
     until_the_tombstone_is_gone(&world, id).await;
-    eventually(DEADLINE, "her last trace to go", async || traces(&world, &of_ada).await.is_empty().then_some(())).await;
+    wait_for(DEADLINE, "her last trace to go", async || traces(&world, &of_ada).await.is_empty().then_some(())).await;
     // The search would have found somebody who is still there.
     let of_eve = traces(&world, &[("eve", id_of_eve.as_bytes())]).await;
     for place in ["users", "sessions", "audit"] {
@@ -142,7 +144,7 @@ async fn an_account_is_deleted_by_post_where_a_proxy_drops_the_body_of_a_delete(
     let world = World::new(&stack, "postdelete").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = register(&api, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let confirmed = json!({ "password": ada.password });
@@ -161,9 +163,9 @@ async fn an_account_is_deleted_by_post_where_a_proxy_drops_the_body_of_a_delete(
     until_the_tombstone_is_gone(&world, id).await;
 }
 
-async fn until_answered(status: u16, mut ask: impl AsyncFnMut() -> Answer) {
+async fn until_answered(status: u16, mut ask: impl AsyncFnMut() -> ApiResponse) {
     let answered = async || (ask().await.status == status).then_some(());
-    eventually(DEADLINE, &format!("an answer with {status}"), answered).await;
+    wait_for(DEADLINE, &format!("an answer with {status}"), answered).await;
 }
 
 #[tokio::test]
@@ -174,7 +176,7 @@ async fn a_note_that_is_written_after_the_account_is_gone_goes_too() {
     let late = prompt.replica().fail_points(&format!("audit.before_write={LATE}"));
     let (prompt, late) = tokio::join!(prompt.start(), late.start());
     let api = prompt.api();
-    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let id = register(&api, &ada).await;
     let id_of_eve = register(&api, &eve).await;
     let me = api.with_token(&api.login(&ada).await.access);
@@ -191,7 +193,7 @@ async fn a_note_that_is_written_after_the_account_is_gone_goes_too() {
     until_answered(401, async || late.post("/api/auth/login", &wrong).await).await;
     let failed = doc! { "userId": bson::Uuid::from(id_of_eve), "type": "login_failed" };
     let audit = world.user_database().await.collection::<Document>("audit");
-    eventually(DEADLINE, "the note behind it", async || {
+    wait_for(DEADLINE, "the note behind it", async || {
         let noted = audit.count_documents(failed.clone()).await.expect("the log can be counted");
         (noted > 0).then_some(())
     })
@@ -210,9 +212,9 @@ async fn a_replica_that_settles_after_the_account_is_gone_leaves_no_row() {
     // Before that nothing is published, and here no sweep makes up for it.
     for replica in [&prompt, &late] {
         let connected = async || (replica.check("kafka").await == "ok").then_some(());
-        eventually(DEADLINE, "the connection to Kafka", connected).await;
+        wait_for(DEADLINE, "the connection to Kafka", connected).await;
     }
-    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let published = Instant::now();
     let id = register(&late.api(), &ada).await;
     world.topic_reader().read_type("user.registered.v1", 1).await;
@@ -225,10 +227,10 @@ async fn a_replica_that_settles_after_the_account_is_gone_leaves_no_row() {
     let again = || late.request(Method::POST, "/api/users").header("idempotency-key", "eve").json(&eve.registration());
     until_answered(201, async || late.send(again()).await).await;
     let users = world.user_database().await.collection::<Document>("users");
-    eventually(DEADLINE, "the settling of what came later", async || {
+    wait_for(DEADLINE, "the settling of what came later", async || {
         let settled = doc! { "email": &eve.email, "pendingEvents.0": { "$exists": false } };
         (users.count_documents(settled).await.expect("users can be counted") == 1).then_some(())
     })
     .await;
-    eventually(DEADLINE, "no row of who is gone", async || (audit_rows(&world, id).await == 0).then_some(())).await;
+    wait_for(DEADLINE, "no row of who is gone", async || (audit_rows(&world, id).await == 0).then_some(())).await;
 }

@@ -4,26 +4,27 @@ use bson::{Bson, DateTime, Document, doc};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 use test_support::{
-    Answer, Api, DEADLINE, Person, ReceivedMail, Record, Service, Stack, Tokens, World, eventually, remember_secret,
+    Api, ApiResponse, DEADLINE, ReceivedMail, Record, Service, Stack, TestUser, Tokens, World, remember_secret,
+    wait_for,
 };
 
 const CONFIRM: &str = "/confirm-email";
 const UNDO: &str = "/undo-email-change";
 
 /// Asks for another address.
-async fn ask(me: &Api, new: &str, password: &str) -> Answer {
+async fn ask(me: &Api, new: &str, password: &str) -> ApiResponse {
     me.put("/api/users/me/email", &json!({ "newEmail": new, "password": password })).await
 }
 
-async fn confirm(api: &Api, token: &str) -> Answer {
+async fn confirm(api: &Api, token: &str) -> ApiResponse {
     api.post("/api/auth/email-change/confirm", &json!({ "token": token })).await
 }
 
-async fn undo(api: &Api, token: &str) -> Answer {
+async fn undo(api: &Api, token: &str) -> ApiResponse {
     api.post("/api/auth/email-change/undo", &json!({ "token": token })).await
 }
 
-async fn try_login(api: &Api, identifier: &str, password: &str) -> Answer {
+async fn try_login(api: &Api, identifier: &str, password: &str) -> ApiResponse {
     api.post("/api/auth/login", &json!({ "identifier": identifier, "password": password })).await
 }
 
@@ -31,7 +32,7 @@ async fn try_login(api: &Api, identifier: &str, password: &str) -> Answer {
 async fn linked(world: &World, address: &str, page: &str, count: usize) -> Vec<ReceivedMail> {
     let mailbox = world.mailbox(address);
     let marker = format!("{page}?token=");
-    eventually(DEADLINE, &format!("{count} mail(s) to {address} with a link to {page}"), async || {
+    wait_for(DEADLINE, &format!("{count} mail(s) to {address} with a link to {page}"), async || {
         let mut mails = mailbox.mails().await;
         mails.retain(|mail| mail.text.contains(&marker));
         (mails.len() >= count).then_some(mails)
@@ -45,7 +46,7 @@ async fn token(world: &World, address: &str, page: &str) -> String {
 }
 
 /// Asks and confirms; the undo token that the old address gets.
-async fn change(world: &World, me: &Api, person: &Person, new: &str) -> String {
+async fn change(world: &World, me: &Api, person: &TestUser, new: &str) -> String {
     let _ = ask(me, new, &person.password).await.expect(202);
     let _ = confirm(me, &token(world, new, CONFIRM).await).await.expect(204);
     let old = linked(world, &person.email, UNDO, 1).await;
@@ -54,9 +55,9 @@ async fn change(world: &World, me: &Api, person: &Person, new: &str) -> String {
 
 /// Sets a new password by the reset that an undo has begun, in reset mail number `count` of the
 /// mailbox: the old password is unusable.
-async fn regain(world: &World, api: &Api, person: &Person, count: usize) -> Person {
+async fn regain(world: &World, api: &Api, person: &TestUser, count: usize) -> TestUser {
     let _ = try_login(api, &person.email, &person.password).await.expect_problem(401, "invalid-credentials");
-    let regained = Person { password: format!("{} regained", person.password), ..person.clone() };
+    let regained = TestUser { password: format!("{} regained", person.password), ..person.clone() };
     remember_secret("password", &regained.password);
     let reset = linked(world, &person.email, "/reset-password", count).await[count - 1].token("/reset-password");
     let body = json!({ "token": reset, "newPassword": regained.password });
@@ -65,8 +66,8 @@ async fn regain(world: &World, api: &Api, person: &Person, count: usize) -> Pers
 }
 
 /// The same person under another address.
-fn at(person: &Person, email: &str) -> Person {
-    Person { email: email.to_owned(), ..person.clone() }
+fn at(person: &TestUser, email: &str) -> TestUser {
+    TestUser { email: email.to_owned(), ..person.clone() }
 }
 
 /// What MongoDB has of an account.
@@ -81,7 +82,7 @@ fn keys(user: &Document) -> Vec<&str> {
 }
 
 /// What the page's button sends.
-async fn post_form(api: &Api, page: &str, token: &str) -> Answer {
+async fn post_form(api: &Api, page: &str, token: &str) -> ApiResponse {
     api.submit(page, &[("token", token), ("confirmed", "yes")]).await
 }
 
@@ -91,7 +92,7 @@ async fn another_spelling_of_the_present_address_is_written_at_once_and_nothing_
     let world = World::new(&stack, "spelling").await;
     let service = world.user_service().start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let users = world.user_database().await.collection::<Document>("users");
     let verified = doc! { "$set": { "emailVerified": true } };
@@ -128,7 +129,7 @@ async fn an_address_is_another_when_the_new_one_confirms_it() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "newaddress").await;
     let (_users, _emails, api) = world.start_both().await;
-    let (ada, grace) = (world.person("ada"), world.person("grace"));
+    let (ada, grace) = (world.test_user("ada"), world.test_user("grace"));
     let id = api.register(&ada).await.expect(201).string("id");
     let _ = api.register(&grace).await.expect(201);
     let tokens = api.login(&ada).await;
@@ -152,7 +153,7 @@ async fn an_address_is_another_when_the_new_one_confirms_it() {
     let requested = topic.read_type("user.email_change_requested.v1", 2).await.remove(1);
     assert_eq!(requested.json()["newEmail"], new);
     assert_eq!(requested.json()["recipient"]["email"], ada.email);
-    let notice = eventually(DEADLINE, "the notice", async || {
+    let notice = wait_for(DEADLINE, "the notice", async || {
         let mails = world.mailbox(&ada.email).mails().await;
         mails.into_iter().find(|mail| mail.subject.starts_with("New email address") && mail.text.contains(&new))
     })
@@ -192,13 +193,13 @@ async fn an_address_is_another_when_the_new_one_confirms_it() {
     let undo_token = told.token(UNDO);
     let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
     assert_ne!(api.register(&ada).await.expect(201).string("id"), id);
-    let _ = api.register(&Person { username: "ada-anew".to_owned(), ..at(&ada, &new) }).await.expect(201);
+    let _ = api.register(&TestUser { username: "ada-anew".to_owned(), ..at(&ada, &new) }).await.expect(201);
 }
 
 /// It does not log in, gets no mail, and nobody else can have it.
-async fn the_old_address_is_nobodys(world: &World, api: &Api, ada: &Person, grace: &Person) {
+async fn the_old_address_is_nobodys(world: &World, api: &Api, ada: &TestUser, grace: &TestUser) {
     let _ = try_login(api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
-    let late = Person { username: "somebody-else".to_owned(), ..ada.clone() };
+    let late = TestUser { username: "somebody-else".to_owned(), ..ada.clone() };
     let _ = api.register(&late).await.expect_problem(409, "email-taken");
     // The request says nothing; the confirmation does, and the token stays what it is.
     let graces = api.with_token(&api.login(grace).await.access);
@@ -234,7 +235,7 @@ async fn whoever_lost_an_account_takes_it_back_from_the_old_address() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "takeover").await;
     let (_users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let own = api.login(&ada).await;
 
@@ -279,7 +280,7 @@ async fn whoever_lost_an_account_takes_it_back_from_the_old_address() {
     assert_eq!([ended.sequence(), reset.sequence()], [undone.sequence() + 1, undone.sequence() + 2]);
 
     // The reset has begun; with it Mallory's knowledge is worth nothing.
-    let renewed = Person { password: format!("{} renewed", ada.password), ..ada.clone() };
+    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
     remember_secret("password", &renewed.password);
     let body = json!({ "token": token(&world, &ada.email, "/reset-password").await, "newPassword": renewed.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
@@ -287,14 +288,14 @@ async fn whoever_lost_an_account_takes_it_back_from_the_old_address() {
     let tokens = api.login(&renewed).await;
     let me = api.with_token(&tokens.access).get("/api/users/me").await.expect(200).json();
     assert_eq!((&me["id"], &me["email"], &me["emailVerified"]), (&json!(id), &json!(ada.email), &json!(true)));
-    eventually(DEADLINE, "both notices", async || {
+    wait_for(DEADLINE, "both notices", async || {
         let mails = world.mailbox(&ada.email).mails().await;
         let has = |subject: &str| mails.iter().any(|mail| mail.subject == subject);
         (has("The change of your email address was undone") && has("Your password was changed")).then_some(())
     })
     .await;
     // Mallory's address is anybody's again.
-    let _ = api.register(&Person { username: "mallory-too".to_owned(), ..at(&ada, &mallory) }).await.expect(201);
+    let _ = api.register(&TestUser { username: "mallory-too".to_owned(), ..at(&ada, &mallory) }).await.expect(201);
 }
 
 #[tokio::test]
@@ -302,7 +303,7 @@ async fn of_two_changes_each_can_be_undone_and_the_first_one_with_both() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "chain").await;
     let (_users, _emails, api) = world.start_both().await;
-    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
 
     // a -> b -> c, and the first undone: all is as it was, the second cannot be undone.
     let id = api.register(&ada).await.expect(201).string("id");
@@ -312,7 +313,7 @@ async fn of_two_changes_each_can_be_undone_and_the_first_one_with_both() {
     let second = change(&world, &me, &at(&ada, &b), &c).await;
     assert_eq!(keys(&stored(&world, &id).await), [&*c, &*ada.email, &*b]);
     for (reserved, name) in [(&ada.email, "late-one"), (&b, "late-two")] {
-        let late = Person { username: name.to_owned(), ..at(&ada, reserved) };
+        let late = TestUser { username: name.to_owned(), ..at(&ada, reserved) };
         let _ = api.register(&late).await.expect_problem(409, "email-taken");
     }
     let _ = undo(&api, &first).await.expect(204);
@@ -320,7 +321,7 @@ async fn of_two_changes_each_can_be_undone_and_the_first_one_with_both() {
     let _ = undo(&api, &second).await.expect_problem(400, "token-invalid");
     api.login(&regain(&world, &api, &ada, 1).await).await;
     for (free, name) in [(&b, "free-one"), (&c, "free-two")] {
-        let _ = api.register(&Person { username: name.to_owned(), ..at(&ada, free) }).await.expect(201);
+        let _ = api.register(&TestUser { username: name.to_owned(), ..at(&ada, free) }).await.expect(201);
     }
 
     // The second undone first: the first can be still. So an intruder who changes the
@@ -355,14 +356,14 @@ async fn of_two_changes_each_can_be_undone_and_the_first_one_with_both() {
 }
 
 /// As `change`, for a mailbox that got undo links before: the one of number `count`.
-async fn undo_of(world: &World, me: &Api, person: &Person, new: &str, count: usize) -> String {
+async fn undo_of(world: &World, me: &Api, person: &TestUser, new: &str, count: usize) -> String {
     let _ = ask(me, new, &person.password).await.expect(202);
     let _ = confirm(me, &token(world, new, CONFIRM).await).await.expect(204);
     linked(world, &person.email, UNDO, count).await[count - 1].token(UNDO)
 }
 
 /// Changes to an address that the account had before.
-async fn undo_back(world: &World, me: &Api, person: &Person, old: &str) -> String {
+async fn undo_back(world: &World, me: &Api, person: &TestUser, old: &str) -> String {
     undo_of(world, me, person, old, 1).await
 }
 
@@ -374,17 +375,17 @@ async fn an_address_is_free_when_nobody_can_take_it_back_any_more() {
     assert_eq!(users.terminate().await.code(), Some(0));
     users.restart_with(|spec| spec.set("AUTH__UNDO_TTL", "10s")).await;
     let api = users.api();
-    let (ada, grace) = (world.person("ada"), world.person("grace"));
+    let (ada, grace) = (world.test_user("ada"), world.test_user("grace"));
     let id = api.register(&ada).await.expect(201).string("id");
     let _ = api.register(&grace).await.expect(201);
     let me = api.with_token(&api.login(&ada).await.access);
     let graces = api.with_token(&api.login(&grace).await.access);
     let b = world.address("b");
-    let late = Person { username: "late-comer".to_owned(), ..ada.clone() };
+    let late = TestUser { username: "late-comer".to_owned(), ..ada.clone() };
 
     let undo_token = change(&world, &me, &ada, &b).await;
     let _ = api.register(&late).await.expect_problem(409, "email-taken");
-    let came = eventually(DEADLINE, "the address to be free", async || {
+    let came = wait_for(DEADLINE, "the address to be free", async || {
         let answer = api.register(&late).await;
         (answer.status == 201).then(|| answer.string("id"))
     })
@@ -402,7 +403,7 @@ async fn an_address_is_free_when_nobody_can_take_it_back_any_more() {
     let _ = ask(&graces, &b, &grace.password).await.expect(202);
     // The first confirmation to b was Ada's.
     let waiting = linked(&world, &b, CONFIRM, 2).await[1].token(CONFIRM);
-    eventually(DEADLINE, "the address to be free", async || {
+    wait_for(DEADLINE, "the address to be free", async || {
         let answer = confirm(&api, &waiting).await;
         match answer.status {
             204 => Some(()),
@@ -418,21 +419,21 @@ async fn an_address_is_free_when_nobody_can_take_it_back_any_more() {
 }
 
 /// Nobody asks for the address; housekeeping, which runs soon after a start, frees it.
-async fn the_sweep_gives_it_free(world: &World, users: &mut Service, me: &Api, person: &Person, id: &str) {
+async fn the_sweep_gives_it_free(world: &World, users: &mut Service, me: &Api, person: &TestUser, id: &str) {
     let d = world.address("d");
     change(world, me, person, &d).await;
     let before = stored(world, id).await;
     assert_eq!(keys(&before), [&*d, &*person.email]);
     let until = before.get_array("reserved").expect("reservations")[0].as_document().cloned().unwrap_or_default();
     let until = until.get_datetime("until").expect("a time").to_jiff();
-    eventually(DEADLINE, "the end of the reservation", async || {
+    wait_for(DEADLINE, "the end of the reservation", async || {
         let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
         (i128::try_from(now.as_millis()).expect("a time") > i128::from(until.as_millisecond())).then_some(())
     })
     .await;
     assert_eq!(users.terminate().await.code(), Some(0));
     users.restart().await;
-    let after = eventually(DEADLINE, "the sweep", async || {
+    let after = wait_for(DEADLINE, "the sweep", async || {
         let user = stored(world, id).await;
         (keys(&user) == [&*d]).then_some(user)
     })
@@ -447,7 +448,7 @@ async fn of_two_people_who_want_one_address_one_gets_it() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "oneaddress").await;
     let (_users, _emails, api) = world.start_both().await;
-    let (ada, grace) = (world.person("ada"), world.person("grace"));
+    let (ada, grace) = (world.test_user("ada"), world.test_user("grace"));
     let wanted = world.address("wanted");
     let mut tokens = Vec::new();
     for (count, person) in [&ada, &grace].into_iter().enumerate() {
@@ -482,7 +483,7 @@ async fn a_new_password_voids_a_request_but_no_undo() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "voided").await;
     let (_users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let me = api.with_token(&api.login(&ada).await.access);
     let (b, c) = (world.address("b"), world.address("c"));
@@ -490,7 +491,7 @@ async fn a_new_password_voids_a_request_but_no_undo() {
     // A reset link of the old address died with the change; one of the new lives.
     let _ = ask(&me, &c, &ada.password).await.expect(202);
     let requested = token(&world, &c, CONFIRM).await;
-    let renewed = Person { password: format!("{} renewed", ada.password), ..at(&ada, &b) };
+    let renewed = TestUser { password: format!("{} renewed", ada.password), ..at(&ada, &b) };
     remember_secret("password", &renewed.password);
     let body = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &body).await.expect(204);
@@ -498,7 +499,7 @@ async fn a_new_password_voids_a_request_but_no_undo() {
 
     let _ = api.post("/api/auth/password-reset", &json!({ "email": b })).await.expect(202);
     let reset = token(&world, &b, "/reset-password").await;
-    let again = Person { password: format!("{} again", ada.password), ..at(&ada, &b) };
+    let again = TestUser { password: format!("{} again", ada.password), ..at(&ada, &b) };
     remember_secret("password", &again.password);
     let body = json!({ "token": reset, "newPassword": again.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
@@ -517,7 +518,7 @@ async fn a_new_password_voids_a_request_but_no_undo() {
     as_many_addresses_as_are_kept(&world, &api, &regained, &id).await;
 }
 
-async fn as_many_addresses_as_are_kept(world: &World, api: &Api, person: &Person, id: &str) {
+async fn as_many_addresses_as_are_kept(world: &World, api: &Api, person: &TestUser, id: &str) {
     let me = api.with_token(&api.login(person).await.access);
     let users = world.user_database().await.collection::<Document>("users");
     let user = bson::Uuid::parse_str(id).expect("an id is a UUID");
@@ -531,6 +532,6 @@ async fn as_many_addresses_as_are_kept(world: &World, api: &Api, person: &Person
     let _ = users.update_one(doc! { "_id": user }, update).await.expect("users can be written");
     let refused = ask(&me, &world.address("eleventh"), &person.password).await;
     let _ = refused.expect_problem(409, "conflict");
-    let late = Person { username: "collector".to_owned(), ..at(person, &world.address("kept-3")) };
+    let late = TestUser { username: "collector".to_owned(), ..at(person, &world.address("kept-3")) };
     let _ = api.register(&late).await.expect_problem(409, "email-taken");
 }

@@ -5,7 +5,7 @@
 
 use std::{fs, path::PathBuf};
 
-use test_support::{Port, PrivateKafka, PrivateMongod, SecureListener, ServiceSpec, Stack, World, skipped};
+use test_support::{IsolatedKafka, IsolatedMongod, Port, SecureListener, ServiceSpec, Stack, World, skipped};
 
 /// A certificate authority and a server certificate for this host, in files.
 struct Certificates {
@@ -41,9 +41,9 @@ impl Certificates {
 async fn a_registration_becomes_a_mail(world: &World, secured: impl Fn(ServiceSpec) -> ServiceSpec) {
     let user_service = secured(world.user_service()).start().await;
     let _email_service = secured(world.email_service()).start().await;
-    let person = world.person("ada");
+    let person = world.test_user("ada");
     let _ = user_service.api().register(&person).await.expect(201);
-    world.mailbox(&person.email).until(1).await;
+    world.mailbox(&person.email).wait_for_mails(1).await;
     assert_eq!(user_service.check("kafka").await, "ok");
 }
 
@@ -51,7 +51,7 @@ async fn a_registration_becomes_a_mail(world: &World, secured: impl Fn(ServiceSp
 async fn both_services_work_over_tls_to_mongodb_and_refuse_a_stranger_s_certificate() {
     let stack = Stack::from_env();
     let (ours, strangers) = (Certificates::make(&stack, "mongodb"), Certificates::make(&stack, "stranger"));
-    let mongod = PrivateMongod::start_with_tls(&stack, "tls", ours.server).await;
+    let mongod = IsolatedMongod::start_with_tls(&stack, "tls", ours.server).await;
     let uri =
         |authority: &PathBuf| format!("mongodb://{}/?tls=true&tlsCAFile={}", mongod.address(), authority.display());
     let world = World::new(&stack, "mongodb-tls").await;
@@ -78,7 +78,7 @@ async fn both_services_work_over_tls_to_kafka_with_scram() {
         password: "only-the-services-know".to_owned(),
     };
     let password = secure.password.clone();
-    let kafka = PrivateKafka::start_secure(&stack, "scram", secure).await;
+    let kafka = IsolatedKafka::start_secure(&stack, "scram", secure).await;
     let world = World::without_topic(&stack, "kafka-tls").on_brokers(kafka.brokers(), kafka.kind());
     let brokers = format!("127.0.0.1:{}", port.number());
 

@@ -9,7 +9,7 @@ use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, Person, ServiceSpec, Stack, World, eventually};
+use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, World, wait_for};
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
@@ -130,7 +130,7 @@ fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
     spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
 }
 
-async fn login(api: &Api, person: &Person) -> Api {
+async fn login(api: &Api, person: &TestUser) -> Api {
     let credentials = json!({ "identifier": person.email, "password": person.password });
     let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, FIREFOX);
     let tokens = test_support::Tokens::of(&api.send(request.json(&credentials)).await.expect(200));
@@ -138,7 +138,7 @@ async fn login(api: &Api, person: &Person) -> Api {
 }
 
 /// Everything that can be stored about somebody.
-async fn live_richly(api: &Api, ada: &Person) -> Api {
+async fn live_richly(api: &Api, ada: &TestUser) -> Api {
     let mut body = ada.registration();
     body["displayName"] = json!("Ada Lovelace");
     body["locale"] = json!("en-GB");
@@ -201,13 +201,13 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     let world = World::new(&Stack::from_env(), "export").await;
     let mut service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let _ = api.get("/api/users/me/export").await.expect_problem(401, "unauthorized");
     let _ = api.register(&eve).await.expect(201);
     let me = live_richly(&api, &ada).await;
     let database = world.user_database().await;
     let users = database.collection::<Document>("users");
-    eventually(DEADLINE, "a reset token, and everything published", async || {
+    wait_for(DEADLINE, "a reset token, and everything published", async || {
         let settled = doc! {
             "email": &ada.email, "tokens.purpose": "password-reset", "pendingEvents.0": { "$exists": false },
         };
@@ -332,7 +332,7 @@ async fn a_long_history_is_exported_whole() {
     let world = World::new(&Stack::from_env(), "longexport").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = Uuid::parse_str(api.register(&ada).await.expect(201).string("id")).expect("an id is a UUID");
     let me = login(&api, &ada).await;
     let database = world.user_database().await;

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use bson::{Document, doc};
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{Answer, Api, DEADLINE, Person, Service, ServiceSpec, Stack, World, eventually, remember_secret};
+use test_support::{
+    Api, ApiResponse, DEADLINE, Service, ServiceSpec, Stack, TestUser, World, remember_secret, wait_for,
+};
 
 const ATTEMPTED: &str = "You already have an account at ";
 /// What an attacker wants to have mailed.
@@ -30,31 +32,31 @@ async fn start(world: &World) -> (Service, Service, Api) {
     (users, emails, api)
 }
 
-async fn register(api: &Api, person: &Person) {
+async fn register(api: &Api, person: &TestUser) {
     let answer = api.register(person).await.expect(202);
     assert_eq!(answer.json(), json!({ "status": "verification-pending" }));
 }
 
-async fn password_login(api: &Api, identifier: &str, password: &str) -> Answer {
+async fn password_login(api: &Api, identifier: &str, password: &str) -> ApiResponse {
     api.post("/api/auth/login", &json!({ "identifier": identifier, "password": password })).await
 }
 
 /// Waits for the mail with such a subject, and returns the token of its link.
 async fn mailed_token(world: &World, email: &str, subject: &str, page: &str) -> String {
     let mailbox = world.mailbox(email);
-    eventually(DEADLINE, &format!("the mail {subject:?}"), async || {
+    wait_for(DEADLINE, &format!("the mail {subject:?}"), async || {
         let mails = mailbox.mails().await;
         mails.iter().find(|mail| mail.subject.starts_with(subject)).map(|mail| mail.token(page))
     })
     .await
 }
 
-async fn verify(world: &World, api: &Api, person: &Person) {
+async fn verify(world: &World, api: &Api, person: &TestUser) {
     let token = mailed_token(world, &person.email, "Welcome to ", "/verify-email").await;
     let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
 }
 
-async fn username_of(api: &Api, person: &Person) -> String {
+async fn username_of(api: &Api, person: &TestUser) -> String {
     let me = api.with_token(&api.login(person).await.access);
     me.get("/api/users/me").await.expect(200).string("username")
 }
@@ -64,8 +66,8 @@ async fn user_document(world: &World, email: &str) -> Option<Document> {
     users.find_one(doc! { "email": email }).await.expect("users can be read")
 }
 
-async fn until_registered(world: &World, person: &Person) -> Document {
-    eventually(DEADLINE, "the account", async || user_document(world, &person.email).await).await
+async fn until_registered(world: &World, person: &TestUser) -> Document {
+    wait_for(DEADLINE, "the account", async || user_document(world, &person.email).await).await
 }
 
 /// Everything of an answer but what is another at each request: the request's id, the
@@ -78,7 +80,7 @@ struct Said {
     body: String,
 }
 
-fn said(what: &'static str, answer: &Answer, person: &Person) -> Said {
+fn said(what: &'static str, answer: &ApiResponse, person: &TestUser) -> Said {
     let changing = ["date", "x-request-id", "traceparent"];
     let headers = answer.headers.iter().filter(|(name, _)| !changing.contains(&name.as_str())).map(|(name, value)| {
         let value = value.to_str().unwrap_or_default();
@@ -95,7 +97,7 @@ fn said(what: &'static str, answer: &Answer, person: &Person) -> Said {
 struct Client<'a> {
     api: &'a Api,
     network: &'a str,
-    person: Person,
+    person: TestUser,
     said: Vec<Said>,
 }
 
@@ -151,7 +153,7 @@ impl Client<'_> {
 async fn whatever_a_client_does_a_free_and_a_taken_address_are_answered_alike() {
     let world = World::new(&Stack::from_env(), "hidden").await;
     let (mut users, _emails, api) = start(&world).await;
-    let (owner, never) = (world.person("owner"), world.person("never"));
+    let (owner, never) = (world.test_user("owner"), world.test_user("never"));
     for person in [&owner, &never] {
         register(&api, person).await;
         until_registered(&world, person).await;
@@ -167,7 +169,7 @@ async fn whatever_a_client_does_a_free_and_a_taken_address_are_answered_alike() 
         ("198.51.101.1", "clientb", owner.email.clone()),
         ("198.51.102.1", "clientc", never.email.clone()),
     ] {
-        let person = Person { email, ..world.person(name) };
+        let person = TestUser { email, ..world.test_user(name) };
         let other = world.address(&format!("other-{name}"));
         let client = Client { api: &api, network, person, said: Vec::new() };
         answers.push(client.try_everything(&other).await);
@@ -201,12 +203,12 @@ async fn whatever_a_client_does_a_free_and_a_taken_address_are_answered_alike() 
 async fn only_the_mailboxes_tell_a_free_address_from_a_taken_one() {
     let world = World::new(&Stack::from_env(), "hiddenmails").await;
     let (_users, _emails, api) = start(&world).await;
-    let owner = world.person("owner");
+    let owner = world.test_user("owner");
     register(&api, &owner).await;
     verify(&world, &api, &owner).await;
     let fresh = world.address("fresh");
     for email in [&fresh, &owner.email] {
-        let client = Person { email: email.clone(), ..world.person("client") };
+        let client = TestUser { email: email.clone(), ..world.test_user("client") };
         let mut registration = client.registration();
         registration["displayName"] = json!(BAIT);
         let _ = api.post("/api/users", &registration).await.expect(202);
@@ -222,7 +224,7 @@ async fn only_the_mailboxes_tell_a_free_address_from_a_taken_one() {
 async fn an_account_is_signed_in_to_and_has_its_username_once_its_address_is_verified() {
     let world = World::new(&Stack::from_env(), "hiddenlife").await;
     let (_users, _emails, api) = start(&world).await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     register(&api, &ada).await;
     let stored = until_registered(&world, &ada).await;
     assert_eq!(stored.get_str("username").ok(), Some(ada.username.as_str()));
@@ -239,7 +241,7 @@ async fn an_account_is_signed_in_to_and_has_its_username_once_its_address_is_ver
     assert!(!stored.contains_key("unclaimed") && stored.contains_key("usernameKeys"), "{stored}");
     let registered = world.topic_reader().read_type("user.registered.v1", 1).await.remove(0);
     assert_eq!(registered.json()["username"], ada.username);
-    let eve = Person { username: ada.username.clone(), ..world.person("eve") };
+    let eve = TestUser { username: ada.username.clone(), ..world.test_user("eve") };
     let _ = api.register(&eve).await.expect_problem(409, "username-taken");
 }
 
@@ -247,9 +249,9 @@ async fn an_account_is_signed_in_to_and_has_its_username_once_its_address_is_ver
 async fn a_username_that_was_taken_meanwhile_gets_a_number_at_the_verification() {
     let world = World::new(&Stack::from_env(), "hiddenname").await;
     let (_users, _emails, api) = start(&world).await;
-    let ada = world.person("ada");
-    let eve = Person { username: ada.username.clone(), ..world.person("eve") };
-    let zoe = Person { username: ada.username.clone(), ..world.person("zoe") };
+    let ada = world.test_user("ada");
+    let eve = TestUser { username: ada.username.clone(), ..world.test_user("eve") };
+    let zoe = TestUser { username: ada.username.clone(), ..world.test_user("zoe") };
     for person in [&ada, &eve, &zoe] {
         register(&api, person).await;
         until_registered(&world, person).await;
@@ -270,7 +272,7 @@ async fn a_username_that_was_taken_meanwhile_gets_a_number_at_the_verification()
     let reset = json!({ "email": zoe.email });
     let _ = api.post("/api/auth/password-reset", &reset).await.expect(202);
     let token = mailed_token(&world, &zoe.email, "Reset your password", "/reset-password").await;
-    let zoe = Person { password: format!("{} renewed", zoe.password), ..zoe };
+    let zoe = TestUser { password: format!("{} renewed", zoe.password), ..zoe };
     remember_secret("password", &zoe.password);
     let body = json!({ "token": token, "newPassword": zoe.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
@@ -282,8 +284,8 @@ async fn a_username_that_was_taken_meanwhile_gets_a_number_at_the_verification()
 async fn who_registers_an_address_first_does_not_keep_its_owner_out() {
     let world = World::new(&Stack::from_env(), "hiddenfirst").await;
     let (_users, _emails, api) = start(&world).await;
-    let owner = world.person("owner");
-    let attacker = Person { email: owner.email.clone(), ..world.person("attacker") };
+    let owner = world.test_user("owner");
+    let attacker = TestUser { email: owner.email.clone(), ..world.test_user("attacker") };
     register(&api, &attacker).await;
     until_registered(&world, &attacker).await;
     register(&api, &owner).await;
@@ -300,8 +302,8 @@ async fn who_registers_an_address_first_does_not_keep_its_owner_out() {
 async fn the_same_request_sent_again_makes_one_account_and_one_mail() {
     let world = World::new(&Stack::from_env(), "hiddenkey").await;
     let (_users, _emails, api) = start(&world).await;
-    let (ada, eve) = (world.person("ada"), world.person("eve"));
-    let send = async |person: &Person| {
+    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
+    let send = async |person: &TestUser| {
         let request = api.request(Method::POST, "/api/users").header("idempotency-key", "one-key");
         let _ = api.send(request.json(&person.registration())).await.expect(202);
     };
@@ -317,7 +319,7 @@ async fn the_same_request_sent_again_makes_one_account_and_one_mail() {
     send(&ada).await;
     verify(&world, &api, &eve).await;
     // They are decided in the order in which they were answered.
-    let zoe = world.person("zoe");
+    let zoe = world.test_user("zoe");
     register(&api, &zoe).await;
     until_registered(&world, &zoe).await;
     let stored = user_document(&world, &ada.email).await.expect("the account is there");
@@ -328,7 +330,7 @@ async fn the_same_request_sent_again_makes_one_account_and_one_mail() {
 async fn what_was_registered_in_hiding_stays_shut_when_registration_is_open_again() {
     let world = World::new(&Stack::from_env(), "hiddenopen").await;
     let (mut users, _emails, api) = start(&world).await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     register(&api, &ada).await;
     until_registered(&world, &ada).await;
     assert_eq!(users.terminate().await.code(), Some(0));
@@ -336,7 +338,7 @@ async fn what_was_registered_in_hiding_stays_shut_when_registration_is_open_agai
     let _ = password_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
     let _ = api.register(&ada).await.expect_problem(409, "email-taken");
     // Its username is not taken; whoever gets it keeps it.
-    let eve = Person { username: ada.username.clone(), ..world.person("eve") };
+    let eve = TestUser { username: ada.username.clone(), ..world.test_user("eve") };
     let _ = api.register(&eve).await.expect(201);
     verify(&world, &api, &ada).await;
     assert_ne!(username_of(&api, &ada).await, ada.username);
@@ -350,7 +352,7 @@ async fn what_was_answered_is_decided_before_the_service_ends() {
     let mut users = hidden(&world).fail_points("register.before_settle=sleep(100)").start().await;
     let api = users.api();
     for n in 0..PEOPLE {
-        register(&api, &world.person(&format!("person{n:02}"))).await;
+        register(&api, &world.test_user(&format!("person{n:02}"))).await;
     }
     assert_eq!(users.terminate().await.code(), Some(0));
     let stored = world.user_database().await.collection::<Document>("users");

@@ -12,7 +12,7 @@ use bson::{Document, doc};
 use e2e::topic_order::first_occurrences;
 use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
-use test_support::{DEADLINE, Person, Record, ServiceSpec, Stack, World, eventually};
+use test_support::{DEADLINE, Record, ServiceSpec, Stack, TestUser, World, wait_for};
 
 /// What all hashes below are of.
 const PASSWORD: &str = "correct horse";
@@ -120,8 +120,8 @@ async fn stored_hash(world: &World, email: &str) -> String {
     user.get_str("passwordHash").expect("it has a hash").to_owned()
 }
 
-fn person(world: &World, name: &str, password: &str) -> Person {
-    Person { username: name.to_owned(), email: world.address(name), password: password.to_owned() }
+fn test_user(world: &World, name: &str, password: &str) -> TestUser {
+    TestUser { username: name.to_owned(), email: world.address(name), password: password.to_owned() }
 }
 
 /// A sweep that looks soon.
@@ -151,7 +151,7 @@ async fn people_of_another_system_log_in_with_their_passwords_and_their_hashes_b
     let api = service.api();
     let names: Vec<&str> = HASHES.iter().map(|(name, _)| *name).chain(["keycloak"]).collect();
     for name in names {
-        let person = person(&world, name, PASSWORD);
+        let person = test_user(&world, name, PASSWORD);
         let before = stored_hash(&world, &person.email).await;
         let wrong = json!({ "identifier": person.email, "password": "correct house" });
         let _ = api.post("/api/auth/login", &wrong).await.expect_problem(401, "invalid-credentials");
@@ -171,11 +171,11 @@ async fn people_of_another_system_log_in_with_their_passwords_and_their_hashes_b
     assert_eq!(imported.len(), lines.len());
     assert!(imported.iter().all(|record| record.json()["welcome"] == false && record.sequence() == 1));
     // Everything was read by the email service when a mail that comes after is there.
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    world.mailbox(&ada.email).until(1).await;
+    world.mailbox(&ada.email).wait_for_mails(1).await;
     let jobs = world.email_database().await.collection::<Document>("mailJobs");
-    eventually(DEADLINE, "one mail alone", async || {
+    wait_for(DEADLINE, "one mail alone", async || {
         let count = jobs.count_documents(doc! {}).await.expect("the ledger can be read");
         assert!(count <= 1, "nobody was to be welcomed");
         (count == 1).then_some(())
@@ -189,7 +189,7 @@ async fn what_is_refused_is_told_line_by_line_and_the_rest_is_imported() {
     let world = World::new(&stack, "refused").await;
     let files = Files::new();
     let service = world.user_service().start().await;
-    let holder = world.person("holder");
+    let holder = world.test_user("holder");
     let _ = service.api().register(&holder).await.expect(201);
 
     let blowfish = "ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y";
@@ -260,7 +260,7 @@ async fn what_is_refused_is_told_line_by_line_and_the_rest_is_imported() {
         .filter_map(|user| user.get_str("email").ok().map(str::to_owned))
         .collect();
     assert_eq!(emails, BTreeSet::from([holder.email.clone(), world.address("first"), world.address("last")]));
-    service.api().login(&person(&world, "last", PASSWORD)).await;
+    service.api().login(&test_user(&world, "last", PASSWORD)).await;
 
     // For people: sentences on standard error, and no surprise in the codes.
     let output = service.spec().command(&["users", "import", &file, "--again"]).await;
@@ -353,7 +353,7 @@ async fn an_import_that_is_killed_goes_on_and_nobody_is_there_twice() {
     let people: BTreeSet<String> = records.iter().map(Record::key_text).collect();
     assert_eq!((records.len(), people.len()), (PEOPLE - 2, PEOPLE - 2));
     let pending = world.user_database().await.collection::<Document>("users");
-    eventually(DEADLINE, "nothing pending", async || {
+    wait_for(DEADLINE, "nothing pending", async || {
         let left = pending.count_documents(doc! { "pendingEvents.0": { "$exists": true } }).await;
         (left.expect("MongoDB answers") == 0).then_some(())
     })
@@ -372,7 +372,7 @@ async fn whoever_is_to_be_welcomed_gets_one_mail() {
     let done = summary(&users(service.spec(), &["import", &file, "--welcome", "--json"], 0).await);
     assert_eq!(done["imported"], 3);
     for name in ["ada", "eve", "joe"] {
-        let mails = world.mailbox(&world.address(name)).until(1).await;
+        let mails = world.mailbox(&world.address(name)).wait_for_mails(1).await;
         assert!(mails[0].subject.starts_with("Welcome to "), "{}", mails[0].subject);
     }
     // From a pipe, which has no memory: they are taken.
@@ -385,9 +385,9 @@ async fn whoever_is_to_be_welcomed_gets_one_mail() {
     let mut topic = world.topic_reader();
     let records = topic.read_type("user.imported.v1", 4).await;
     assert_eq!(records.iter().filter(|record| record.json()["welcome"] == true).count(), 3);
-    let ada = world.person("after");
+    let ada = world.test_user("after");
     let _ = service.api().register(&ada).await.expect(201);
-    world.mailbox(&ada.email).until(1).await;
+    world.mailbox(&ada.email).wait_for_mails(1).await;
     for (name, mails) in [("ada", 1), ("eve", 1), ("joe", 1), ("may", 0)] {
         assert_eq!(world.mailbox(&world.address(name)).mails().await.len(), mails, "{name}");
     }
@@ -407,7 +407,7 @@ async fn an_admin_comes_only_where_admins_are_asked_for_and_nobody_expires_for_a
     let _ = users(&spec, &["import", &file, "--admins"], 0).await;
     let mut service = spec.start().await;
     let api = service.api();
-    let admin = api.with_token(&api.login(&person(&world, "root", PASSWORD)).await.access);
+    let admin = api.with_token(&api.login(&test_user(&world, "root", PASSWORD)).await.access);
     let listed = admin.get("/api/admin/users").await.expect(200);
     assert_eq!(listed.json()["items"].as_array().map(Vec::len), Some(2));
     // The last admin stays, so this one is in the list of admins.
@@ -416,14 +416,14 @@ async fn an_admin_comes_only_where_admins_are_asked_for_and_nobody_expires_for_a
     let _ = admin.delete(&path, None).await.expect_problem(409, "conflict");
 
     // Somebody as old who was not imported goes; a link was mailed to them.
-    let late = world.person("late");
+    let late = world.test_user("late");
     let _ = api.register(&late).await.expect(201);
     let all = world.user_database().await.collection::<Document>("users");
     let back = doc! { "$set": { "createdAt": bson::DateTime::from_millis(1_582_977_600_000) } };
     let _ = all.update_one(doc! { "email": &late.email }, back).await.expect("MongoDB answers");
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
-    eventually(DEADLINE, "the one who is too old to go", async || {
+    wait_for(DEADLINE, "the one who is too old to go", async || {
         let there = all.count_documents(doc! { "email": &late.email }).await.expect("MongoDB answers");
         (there == 0).then_some(())
     })
@@ -438,13 +438,13 @@ async fn what_is_exported_can_be_imported_elsewhere() {
     let files = Files::new();
     let service = here.user_service().start().await;
     let api = service.api();
-    let ada = here.person("ada");
+    let ada = here.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let me = api.with_token(&api.login(&ada).await.access);
     let profile =
         json!({ "displayName": "Ada", "locale": "en-GB", "timezone": "Europe/London", "attributes": { "a": [1] } });
     let _ = me.patch("/api/users/me", &profile).await.expect(200);
-    let gone = here.person("gone");
+    let gone = here.test_user("gone");
     let _ = api.register(&gone).await.expect(201);
     let leaving = api.with_token(&api.login(&gone).await.access);
     let _ = leaving.delete("/api/users/me", Some(&json!({ "password": gone.password }))).await.expect(204);

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, process::Output, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use e2e::{author::Author, ledger::Ledger, offsets};
+use e2e::{event_publisher::EventPublisher, ledger::Ledger, offsets};
 use events::Event;
 use serde_json::Value;
 use test_support::{Act, DEADLINE, Phase, Rule, ScriptedSmtp, ServiceSpec, Stack, World};
@@ -12,10 +12,10 @@ use test_support::{Act, DEADLINE, Phase, Rule, ScriptedSmtp, ServiceSpec, Stack,
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A good event's record whose value is cut off, in partition 0.
-async fn publish_cut_off(author: &Author, event: &Event) {
+async fn publish_cut_off(publisher: &EventPublisher, event: &Event) {
     let headers = event.envelope.headers();
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    author.publish_raw(0, &event.envelope.key(), Some(b"{"), &headers).await;
+    publisher.publish_raw(0, &event.envelope.key(), Some(b"{"), &headers).await;
 }
 
 fn json_lines(output: &Output) -> Vec<Value> {
@@ -37,14 +37,14 @@ fn assert_has(value: &Value, names: &[&str]) {
 async fn an_event_that_is_too_old_is_written_down_as_expired_and_mails_nobody() {
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&Stack::from_env(), "old").await.on_smtp(smtp.url());
-    let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
     let (old, young) = (world.address("old"), world.address("young"));
-    author.publish_to(0, &author.welcome_from(&old, A_WEEK + Duration::from_secs(60))).await;
-    author.publish_to(0, &author.welcome_from(&young, A_WEEK - Duration::from_secs(3600))).await;
+    publisher.publish_to(0, &publisher.welcome_from(&old, A_WEEK + Duration::from_secs(60))).await;
+    publisher.publish_to(0, &publisher.welcome_from(&young, A_WEEK - Duration::from_secs(3600))).await;
     let _service = world.email_service().start().await;
-    let mail = ledger.until_state(&old, "expired", DEADLINE).await;
+    let mail = ledger.wait_for_state(&old, "expired", DEADLINE).await;
     assert!(mail.is_over(), "{mail:#?}");
-    ledger.until_state(&young, "sent", DEADLINE).await;
+    ledger.wait_for_state(&young, "sent", DEADLINE).await;
     assert!(smtp.deliveries_to(&old).is_empty());
 }
 
@@ -52,18 +52,18 @@ async fn an_event_that_is_too_old_is_written_down_as_expired_and_mails_nobody() 
 async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&Stack::from_env(), "commands").await.on_smtp(smtp.url());
-    let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
     let (ada, grace) = (world.address("ada"), world.address("grace"));
     smtp.rule(Rule::always(Phase::Rcpt, Act::reply("452 4.2.2 full")).to(&grace));
-    let event = author.welcome(&ada);
-    author.publish_to(0, &event).await;
-    author.publish_to(0, &author.notice(&grace)).await;
-    let poison = author.notice(&ada);
-    publish_cut_off(&author, &poison).await;
+    let event = publisher.welcome(&ada);
+    publisher.publish_to(0, &event).await;
+    publisher.publish_to(0, &publisher.notice(&grace)).await;
+    let poison = publisher.notice(&ada);
+    publish_cut_off(&publisher, &poison).await;
     let service = world.email_service().start().await;
-    ledger.until_state(&ada, "sent", DEADLINE).await;
-    ledger.until(&grace, "tried", DEADLINE, |mail| mail.attempts == 1).await;
-    offsets::until_read_to_the_end(&world, DEADLINE).await;
+    ledger.wait_for_state(&ada, "sent", DEADLINE).await;
+    ledger.wait_for_mail(&grace, "tried", DEADLINE, |mail| mail.attempts == 1).await;
+    offsets::wait_until_consumed(&world, DEADLINE).await;
     let spec = service.spec();
 
     let mails = json_lines(&spec.command(&["mail", "list", "--json"]).await);

@@ -6,10 +6,10 @@ use std::{
 };
 
 use bson::{Document, Uuid, doc};
-use e2e::administrators::{Admin, admin, listed};
+use e2e::administrators::{Admin, admin, listed_admins};
 use futures_util::future::join_all;
 use serde_json::json;
-use test_support::{Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World};
+use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World};
 
 /// Where the hash is not what is tested.
 fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
@@ -44,7 +44,7 @@ async fn the_last_administrator_stays_in_all_four_ways() {
     };
     nobody_else().await;
     assert_eq!(ada.api.get("/api/users/me").await.header("etag"), etag, "a refusal changes nothing");
-    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
     // What takes no right away is nobody's business but hers.
     let _ = ada.api.patch(&own(""), &json!({ "roles": ["admin", "x"] })).await.expect(200);
     let _ = ada.api.post(&own("/enable"), &json!({})).await.expect(204);
@@ -54,9 +54,9 @@ async fn the_last_administrator_stays_in_all_four_ways() {
     let _ = ada.api.post(&Admin::path(&eve.id, "/disable"), &json!({})).await.expect(204);
     nobody_else().await;
     let _ = ada.api.patch(&Admin::path(&eve.id, ""), &json!({ "displayName": "Eve" })).await.expect(200);
-    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
     let _ = ada.api.post(&Admin::path(&eve.id, "/enable"), &json!({})).await.expect(204);
-    assert_eq!(listed(&world).await.len(), 2);
+    assert_eq!(listed_admins(&world).await.len(), 2);
 
     // Of two each may go, in every way; then the other stays.
     let wrong = json!({ "password": "not the password" });
@@ -64,7 +64,7 @@ async fn the_last_administrator_stays_in_all_four_ways() {
     // Refused for another reason: she is still counted.
     let taken = json!({ "roles": [], "username": eve.person.username });
     let _ = ada.api.patch(&own(""), &taken).await.expect_problem(409, "username-taken");
-    assert_eq!(listed(&world).await.len(), 2);
+    assert_eq!(listed_admins(&world).await.len(), 2);
     assert_eq!(ada.set_roles(&ada.id, &[]).await, 200);
     let _ = ada.api.get(&own("")).await.expect_problem(403, "forbidden");
     let eves = json!({ "password": eve.person.password });
@@ -72,7 +72,7 @@ async fn the_last_administrator_stays_in_all_four_ways() {
     let _ = back.delete("/api/users/me", Some(&eves)).await.expect_problem(409, "conflict");
     let _ = back.patch(&own(""), &json!({ "roles": ["admin"] })).await.expect(200);
     let _ = back.delete("/api/users/me", Some(&eves)).await.expect(204);
-    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
     nobody_else().await;
 }
 
@@ -88,7 +88,7 @@ async fn of_many_administrators_who_all_go_at_once_one_is_left() {
     for n in 0..MANY {
         admins.push(admin(&world, &first, &format!("admin{n}")).await);
     }
-    assert_eq!(listed(&world).await.len(), MANY);
+    assert_eq!(listed_admins(&world).await.len(), MANY);
     let leave = async |(n, admin): (usize, &Admin)| {
         let service = if n % 2 == 0 { &first } else { &second };
         let api = service.api().with_token(&admin.tokens.access);
@@ -103,7 +103,7 @@ async fn of_many_administrators_who_all_go_at_once_one_is_left() {
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status / 100 != 2).collect();
     assert_eq!(refused.len(), 1, "{answers:#?}");
     assert_eq!((refused[0].status, refused[0].problem().as_str()), (409, "conflict"));
-    assert_eq!(listed(&world).await.len(), 1);
+    assert_eq!(listed_admins(&world).await.len(), 1);
 }
 
 /// Whatever four administrators, an operator and two replicas do to each other's roles and accounts at once.
@@ -120,7 +120,7 @@ async fn in_a_melee_nobody_is_listed_who_is_no_administrator_and_never_is_there_
         admins.push(admin(&world, &first, name).await);
     }
     let end = Instant::now() + LONG;
-    let people: Arc<Vec<(String, Person)>> =
+    let people: Arc<Vec<(String, TestUser)>> =
         Arc::new(admins.iter().map(|admin| (admin.id.clone(), admin.person.clone())).collect());
     let mut tasks = Vec::new();
     for (n, admin) in admins.iter().cloned().enumerate() {
@@ -150,7 +150,7 @@ async fn in_a_melee_nobody_is_listed_who_is_no_administrator_and_never_is_there_
     println!("{} removals were done, {} refused", done[0], done[1]);
     assert!(done[0] > 20, "too little happened");
     // When all is quiet an administrator is there, and everybody else can be put back.
-    let left = listed(&world).await;
+    let left = listed_admins(&world).await;
     assert!(!left.is_empty());
     for (_, person) in people.iter() {
         let again = first.spec().command(&["grant-role", &person.email, "admin"]).await;
@@ -158,14 +158,14 @@ async fn in_a_melee_nobody_is_listed_who_is_no_administrator_and_never_is_there_
     }
     let users = world.user_database().await.collection::<Document>("users");
     let active = users.count_documents(doc! { "status": "active", "roles": "admin" }).await;
-    assert_eq!(u64::try_from(listed(&world).await.len()).ok(), active.ok());
+    assert_eq!(u64::try_from(listed_admins(&world).await.len()).ok(), active.ok());
 }
 
 /// Takes and gives roles, disables and enables, at random; how many removals were done, and refused.
 async fn quarrel(
     service: Api,
     mut admin: Admin,
-    people: Arc<Vec<(String, Person)>>,
+    people: Arc<Vec<(String, TestUser)>>,
     seed: u64,
     end: Instant,
 ) -> [usize; 2] {
@@ -233,19 +233,19 @@ async fn a_crash_in_the_middle_of_a_removal_leaves_both_and_is_mended() {
     let request = ada.api.request(reqwest::Method::PATCH, &Admin::path(&eve.id, ""));
     let lost = ada.api.try_send(request.json(&json!({ "roles": [] }))).await;
     assert!(lost.is_err(), "{lost:?}");
-    service.until_end(DEADLINE).await;
+    service.wait_for_exit(DEADLINE).await;
 
     // Both still are; one is not counted until somebody, or the housekeeping, puts her back.
-    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
     service.restart_with(ServiceSpec::without_fail_points).await;
     let _ = eve.api.get("/api/admin/users").await.expect(200);
     let again = service.spec().command(&["grant-role", &eve.person.email, "admin"]).await;
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
-    assert_eq!(listed(&world).await.len(), 2);
+    assert_eq!(listed_admins(&world).await.len(), 2);
     assert_eq!(eve.set_roles(&ada.id, &[]).await, 200);
-    assert_eq!(listed(&world).await, [uuid(&eve.id)]);
+    assert_eq!(listed_admins(&world).await, [uuid(&eve.id)]);
     // The removal that the crash stopped can be done now, by somebody who may.
     let _ = eve.api.patch(&Admin::path(&ada.id, ""), &json!({ "roles": ["admin"] })).await.expect(200);
     assert_eq!(ada.set_roles(&eve.id, &[]).await, 200);
-    assert_eq!(listed(&world).await, [uuid(&ada.id)]);
+    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
 }

@@ -2,10 +2,10 @@
 //! used, what it says afterwards, and where it leads from there.
 
 use bson::{DateTime, Document, doc};
-use e2e::{sealed_tokens::SealedTokens, verified::verify_address};
+use e2e::{sealed_tokens::SealedTokens, verification::verify_address};
 use reqwest::{Method, header};
 use serde_json::json;
-use test_support::{Answer, Api, DEADLINE, Person, ReceivedMail, Stack, World, eventually, remember_secret};
+use test_support::{Api, ApiResponse, DEADLINE, ReceivedMail, Stack, TestUser, World, remember_secret, wait_for};
 use totp_rs::Totp;
 
 const VERIFY: &str = "/verify-email";
@@ -14,20 +14,20 @@ const UNDO: &str = "/undo-email-change";
 const UNDO_CHANGE: &str = "/undo-change";
 
 /// Opens a link.
-async fn open(api: &Api, page: &str, token: &str) -> Answer {
+async fn open(api: &Api, page: &str, token: &str) -> ApiResponse {
     api.get(&format!("{page}?token={token}")).await
 }
 
 /// The account as MongoDB has it.
-async fn stored(world: &World, person: &Person) -> Document {
+async fn stored(world: &World, person: &TestUser) -> Document {
     let users = world.user_database().await.collection::<Document>("users");
     let found = users.find_one(doc! { "username": &person.username }).await.expect("users can be read");
     found.expect("the account is there")
 }
 
 /// The account once nothing waits to be published.
-async fn settled(world: &World, person: &Person) -> Document {
-    eventually(DEADLINE, "all events of the account to be published", async || {
+async fn settled(world: &World, person: &TestUser) -> Document {
+    wait_for(DEADLINE, "all events of the account to be published", async || {
         let user = stored(world, person).await;
         user.get_array("pendingEvents").is_ok_and(Vec::is_empty).then_some(user)
     })
@@ -35,7 +35,7 @@ async fn settled(world: &World, person: &Person) -> Document {
 }
 
 /// The time of every outstanding link of the account is over.
-async fn let_links_expire(world: &World, person: &Person) {
+async fn let_links_expire(world: &World, person: &TestUser) {
     let users = world.user_database().await.collection::<Document>("users");
     let past = doc! { "$set": { "tokens.$[].expiresAt": DateTime::from_millis(0) } };
     let done = users.update_one(doc! { "username": &person.username }, past).await.expect("users can be changed");
@@ -43,10 +43,10 @@ async fn let_links_expire(world: &World, person: &Person) {
 }
 
 /// The mails to the person that link to this page, oldest first, once there are `count`.
-async fn mails(world: &World, person: &Person, page: &str, count: usize) -> Vec<ReceivedMail> {
+async fn mails(world: &World, person: &TestUser, page: &str, count: usize) -> Vec<ReceivedMail> {
     let mailbox = world.mailbox(&person.email);
     let marker = format!("{page}?token=");
-    eventually(DEADLINE, &format!("{count} mail(s) with a link to {page}"), async || {
+    wait_for(DEADLINE, &format!("{count} mail(s) with a link to {page}"), async || {
         let mut mails = mailbox.mails().await;
         mails.retain(|mail| mail.text.contains(&marker));
         (mails.len() >= count).then_some(mails)
@@ -54,11 +54,11 @@ async fn mails(world: &World, person: &Person, page: &str, count: usize) -> Vec<
     .await
 }
 
-async fn token(world: &World, person: &Person, page: &str, count: usize) -> String {
+async fn token(world: &World, person: &TestUser, page: &str, count: usize) -> String {
     mails(world, person, page, count).await[count - 1].token(page)
 }
 
-fn heading(page: &Answer) -> &str {
+fn heading(page: &ApiResponse) -> &str {
     let text = page.text.split_once("<h1>").and_then(|(_, rest)| rest.split_once("</h1>"));
     text.map(|(heading, _)| heading).unwrap_or_default()
 }
@@ -68,7 +68,7 @@ async fn a_verification_link_names_the_account_and_says_afterwards_that_the_addr
     let stack = Stack::from_env();
     let world = World::new(&stack, "verifylink").await;
     let (_users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let first = token(&world, &ada, VERIFY, 1).await;
     let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": ada.email })).await.expect(202);
@@ -105,7 +105,7 @@ async fn an_expired_link_offers_a_new_one_and_its_button_sends_it() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "expiredlink").await;
     let (_users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
     for page in [VERIFY, RESET] {
@@ -133,7 +133,7 @@ async fn a_reset_link_whose_password_is_set_says_so_and_offers_a_new_one() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "usedlink").await;
     let (_users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     for _ in 0..2 {
         let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
@@ -165,7 +165,7 @@ async fn an_unknown_link_asks_for_the_address_and_does_not_tell_whether_there_is
     let stack = Stack::from_env();
     let world = World::new(&stack, "unknownlink").await;
     let (_users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     mails(&world, &ada, VERIFY, 1).await;
     let unknown = "A".repeat(43);
@@ -206,7 +206,7 @@ async fn a_link_that_is_asked_for_too_often_is_not_sent() {
     let service = world.user_service().set("LIMITS__ENABLED", "true").set("LIMITS__MAILS_PER_ADDRESS", "2");
     let (users, _emails) = tokio::join!(service.start(), world.email_service().start());
     let api = users.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let link = token(&world, &ada, VERIFY, 1).await;
     let_links_expire(&world, &ada).await;
@@ -224,10 +224,10 @@ async fn a_change_is_undone_only_when_the_box_is_ticked() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "undobox").await;
     let (_users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let me = api.with_token(&api.login(&ada).await.access);
-    let new = Person { email: world.address("ada-new"), ..ada.clone() };
+    let new = TestUser { email: world.address("ada-new"), ..ada.clone() };
     let body = json!({ "newEmail": new.email, "password": ada.password });
     let _ = me.put("/api/users/me/email", &body).await.expect(202);
     let confirm = token(&world, &new, "/confirm-email", 1).await;
@@ -260,7 +260,7 @@ async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
     let service = world.user_service().start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let link = mails.nth("user.registered.v1", "verification", &ada.email, 1).await;
     let page = open(&api, VERIFY, &link).await.expect(200);
@@ -290,7 +290,7 @@ async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
     assert!(done.text.contains("action=\"/reset-password\""), "{}", done.text);
     let _ = api.submit(RESET, &[("token", &link), ("action", "resend")]).await.expect(200);
     let reset = mails.nth("user.password_reset_requested.v1", "reset", &ada.email, 1).await;
-    let owner = Person { password: format!("{} of the owner", ada.password), ..ada.clone() };
+    let owner = TestUser { password: format!("{} of the owner", ada.password), ..ada.clone() };
     remember_secret("password", &owner.password);
     let _ = api.submit(RESET, &[("token", &reset), ("newPassword", &owner.password)]).await.expect(200);
     api.login(&owner).await;
@@ -298,7 +298,7 @@ async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
 }
 
 /// Turns TOTP on; a recovery code.
-async fn turn_on_totp(me: &Api, person: &Person) -> String {
+async fn turn_on_totp(me: &Api, person: &TestUser) -> String {
     let started = me.post("/api/users/me/totp", &json!({ "password": person.password })).await.expect(200);
     remember_secret("TOTP secret", &started.string("secret"));
     let totp = Totp::from_url(started.string("otpauthUri")).expect("an authenticator reads the URI");
@@ -308,7 +308,7 @@ async fn turn_on_totp(me: &Api, person: &Person) -> String {
     first_recovery_code(&confirmed)
 }
 
-fn first_recovery_code(answer: &Answer) -> String {
+fn first_recovery_code(answer: &ApiResponse) -> String {
     let codes: Vec<String> = serde_json::from_value(answer.json()["recoveryCodes"].clone()).expect("recovery codes");
     codes.iter().for_each(|code| remember_secret("recovery code", code));
     codes.into_iter().next().expect("there are codes")
@@ -320,11 +320,11 @@ async fn the_undo_link_of_each_change_opens_the_page_of_that_change() {
     let service = world.user_service().start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     verify_address(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
-    let renewed = Person { password: format!("{} renewed", ada.password), ..ada.clone() };
+    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
     remember_secret("password", &renewed.password);
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &change).await.expect(204);
@@ -381,7 +381,7 @@ async fn an_account_remembers_its_last_five_used_links_and_forgets_old_ones() {
     let service = world.user_service().set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1").start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let mut links = Vec::new();
     for round in 1..=7 {

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use bson::{Document, doc};
 use e2e::{
-    author::Author,
+    event_publisher::EventPublisher,
     ledger::{Ledger, Mail},
     offsets,
 };
@@ -16,7 +16,7 @@ use test_support::{Act, DEADLINE, Phase, Rule, ScriptedSmtp, Service, ServiceSpe
 struct Scene {
     world: World,
     smtp: ScriptedSmtp,
-    author: Author,
+    publisher: EventPublisher,
     ledger: Ledger,
     spec: ServiceSpec,
 }
@@ -26,18 +26,18 @@ impl Scene {
         let smtp = ScriptedSmtp::start().await;
         let world = World::new(&Stack::from_env(), name).await.on_smtp(smtp.url());
         let spec = world.email_service().set("SMTP__STEP_TIMEOUT", "1s").set("SMTP__DOT_TIMEOUT", "1s");
-        Self { author: Author::new(&world), ledger: Ledger::of(&world).await, spec, world, smtp }
+        Self { publisher: EventPublisher::new(&world), ledger: Ledger::of(&world).await, spec, world, smtp }
     }
 
     async fn notice(&self, name: &str) -> String {
         let address = self.world.address(name);
-        self.author.publish(&self.author.notice(&address)).await;
+        self.publisher.publish(&self.publisher.notice(&address)).await;
         address
     }
 
     /// The one mail to `address`, once it is in this state.
     async fn mail(&self, address: &str, state: &str) -> Mail {
-        self.ledger.until_state(address, state, DEADLINE).await
+        self.ledger.wait_for_state(address, state, DEADLINE).await
     }
 
     /// Runs a command: its lines, its exit code, and what it said to people.
@@ -121,7 +121,7 @@ async fn a_failed_mail_is_put_back_sent_once_and_its_history_says_by_whom_and_wh
 
     // Twice, because somebody insists; the Message-ID is the same.
     assert_eq!(scene.run(&["mail", "requeue", &fine.id, "--again"]).await.code, Some(0));
-    scene.smtp.until_deliveries_to(&fine.to, 2).await;
+    scene.smtp.wait_for_deliveries_to(&fine.to, 2).await;
     let twice = scene.mail(&fine.to, "sent").await;
     assert_eq!(order(&twice), step("sent", "queued", "sent again by hand: the server has taken it before"));
 }
@@ -169,8 +169,8 @@ async fn filters_find_what_is_meant_and_several_mails_need_a_yes() {
         let address = scene.notice(name).await;
         scene.mail(&address, "failed").await;
     }
-    let welcome = scene.author.welcome(&scene.world.address("welcome"));
-    scene.author.publish(&welcome).await;
+    let welcome = scene.publisher.welcome(&scene.world.address("welcome"));
+    scene.publisher.publish(&welcome).await;
     scene.mail(&scene.world.address("welcome"), "failed").await;
     // From here on nothing is sent, so that every mail stands where it is put.
     service.terminate().await;
@@ -233,8 +233,8 @@ async fn a_suppressed_address_has_mail_again_once_an_operator_says_so() {
     let _service = scene.spec.clone().start().await;
     let ada = scene.notice("ada").await;
     let refused = scene.mail(&ada, "failed").await;
-    scene.author.publish(&scene.author.welcome(&ada)).await;
-    offsets::until_read_to_the_end(&scene.world, DEADLINE).await;
+    scene.publisher.publish(&scene.publisher.welcome(&ada)).await;
+    offsets::wait_until_consumed(&scene.world, DEADLINE).await;
     let [suppressed] = &scene.run(&["mail", "list", "--state", "suppressed"]).await.lines[..] else {
         panic!("one mail is suppressed")
     };
@@ -256,7 +256,7 @@ async fn a_suppressed_address_has_mail_again_once_an_operator_says_so() {
     assert_eq!((removed.outcomes()[0].1, removed.outcomes()[1].1, removed.code), ("left", "done", Some(1)));
     assert!(!scene.ledger.is_suppressed(&ada).await);
     assert_eq!(scene.run(&["mail", "requeue", id, &refused.id]).await.code, Some(0));
-    scene.ledger.until_quiet(DEADLINE).await;
+    scene.ledger.wait_until_quiet(DEADLINE).await;
     assert_eq!(scene.smtp.deliveries_to(&ada).len(), 2);
 }
 
@@ -266,7 +266,7 @@ async fn a_mail_whose_link_is_dead_is_never_put_back() {
     scene.smtp.rule(Rule::once(Phase::Rcpt, Act::reply("554 5.7.1 no")));
     let _service = scene.spec.clone().start().await;
     let ada = scene.world.address("ada");
-    scene.author.publish(&scene.author.welcome(&ada)).await;
+    scene.publisher.publish(&scene.publisher.welcome(&ada)).await;
     let failed = scene.mail(&ada, "failed").await;
     let jobs = scene.world.email_database().await.collection::<Document>("mailJobs");
     let over = vec![doc! { "$set": { "expiresAt": "$$NOW" } }];
@@ -297,14 +297,14 @@ async fn a_replayed_letter_goes_through_the_door_of_new_records_and_mails_nobody
     let wrong = with_a_wrong_key(&scene).await;
     let (ada, grace) = (scene.world.address("ada"), scene.world.address("grace"));
     for address in [&ada, &grace] {
-        scene.author.publish_to(0, &scene.author.welcome(address)).await;
+        scene.publisher.publish_to(0, &scene.publisher.welcome(address)).await;
     }
-    let poison = scene.author.notice(&ada);
+    let poison = scene.publisher.notice(&ada);
     let headers = poison.envelope.headers();
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    scene.author.publish_raw(0, &poison.envelope.key(), Some(b"{"), &headers).await;
+    scene.publisher.publish_raw(0, &poison.envelope.key(), Some(b"{"), &headers).await;
     let mut service = wrong.clone().start().await;
-    offsets::until_read_to_the_end(&scene.world, DEADLINE).await;
+    offsets::wait_until_consumed(&scene.world, DEADLINE).await;
     service.terminate().await;
 
     // Nothing was mended: they stay open, with the newest reason and a step of history.
@@ -349,7 +349,7 @@ async fn a_replayed_letter_goes_through_the_door_of_new_records_and_mails_nobody
 
     // The whole topic once more: what is decided stays so, and nothing is sent.
     let service = in_another_group(&scene, "third").await;
-    test_support::eventually(DEADLINE, "every record read", async || {
+    test_support::wait_for(DEADLINE, "every record read", async || {
         (service.metric("email_records_total", "").await >= 3.0).then_some(())
     })
     .await;

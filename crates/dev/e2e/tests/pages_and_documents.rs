@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::Pa
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{Answer, Api, Service, Stack, World};
+use test_support::{Api, ApiResponse, Service, Stack, World};
 
 /// What this release serves of section 4.3 of the contract.
 const OPERATIONS: &[(&str, &str)] = &[
@@ -249,7 +249,7 @@ async fn every_page_is_private_and_runs_no_script() {
     assert!(service.log().contains("\"/verify-email\""), "the route is in the log");
 }
 
-fn assert_is_a_safe_page(page: &Answer) {
+fn assert_is_a_safe_page(page: &ApiResponse) {
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     assert_eq!(page.header("referrer-policy"), "no-referrer");
     assert_eq!(page.header("cache-control"), "no-store");
@@ -271,7 +271,7 @@ async fn the_ops_endpoint_tells_whether_the_service_lives_and_what_it_does() {
     let api = service.api();
     let ops = Api::new(format!("http://127.0.0.1:{}", service.ops_port()));
     assert_eq!(ops.get("/livez").await.expect(200).json(), json!({ "status": "alive" }));
-    test_support::eventually(test_support::DEADLINE, "Kafka to be seen", async || {
+    test_support::wait_for(test_support::DEADLINE, "Kafka to be seen", async || {
         (service.check("kafka").await == "ok").then_some(())
     })
     .await;
@@ -287,7 +287,7 @@ async fn the_ops_endpoint_tells_whether_the_service_lives_and_what_it_does() {
     assert_eq!(api.send(sane).await.header("x-request-id"), "my-own.id_1");
     let odd = api.request(Method::GET, "/api/users/me").header("x-request-id", "not so sane");
     assert_ne!(api.send(odd).await.header("x-request-id"), "not so sane");
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     api.login(&ada).await;
     let metrics = ops.get("/metrics").await.expect(200);

@@ -5,17 +5,17 @@ use std::{fs, path::Path, process::Output};
 
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
-use test_support::{Answer, Person, Stack, World, remember_secret};
+use test_support::{ApiResponse, Stack, TestUser, World, remember_secret};
 
 /// The codes for one member, in the order of the answer.
-fn codes(answer: Answer, member: &str) -> Vec<String> {
+fn codes(answer: ApiResponse, member: &str) -> Vec<String> {
     let body = answer.expect_problem(422, "validation-failed").json();
     let errors = body["errors"].as_array().cloned().unwrap_or_default();
     assert!(errors.iter().all(|error| error["pointer"] == format!("#/{member}")), "{body}");
     errors.iter().map(|error| error["code"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-fn with(person: &Person, member: &str, value: &str) -> Value {
+fn with(person: &TestUser, member: &str, value: &str) -> Value {
     let mut body = person.registration();
     body[member] = json!(value);
     body
@@ -27,7 +27,7 @@ async fn a_password_is_refused_with_every_reason_wherever_it_is_chosen() {
     let world = World::new(&stack, "choice").await;
     let service = world.user_service().set("AUTH__ISSUER", "https://accounts.acme.example/").start().await;
     let api = service.api();
-    let ada = Person {
+    let ada = TestUser {
         username: "Countess1815".to_owned(),
         email: world.address("ada.lovelace"),
         password: "purple engines weave".to_owned(),
@@ -72,7 +72,7 @@ async fn a_password_is_refused_with_every_reason_wherever_it_is_chosen() {
     remember_secret("password", fine);
     let _ = me.put("/api/users/me/password", &change(fine)).await.expect(204);
     // Full-width letters are the same password: it is normalised once.
-    let typed = Person { password: "ａｄａ likes 紫 engines that weave".to_owned(), ..ada.clone() };
+    let typed = TestUser { password: "ａｄａ likes 紫 engines that weave".to_owned(), ..ada.clone() };
     api.login(&typed).await;
 }
 
@@ -82,7 +82,7 @@ async fn the_least_length_is_configured_and_counted_in_characters() {
     let world = World::new(&stack, "length").await;
     let service = world.user_service().set("AUTH__PASSWORD_MIN_LENGTH", "15").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let fourteen = "äöü quick wren";
     assert_eq!(codes(api.post("/api/users", &with(&ada, "password", fourteen)).await, "password"), ["too-short"]);
     let _ = api.post("/api/users", &with(&ada, "password", "äöü quick wrens")).await.expect(201);
@@ -116,7 +116,7 @@ async fn a_password_that_has_become_known_is_refused() {
         fs::write(&path, contents).expect("the list can be written");
         let service = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", shown(&path)).start().await;
         let api = service.api();
-        let person = world.person(file.trim_start_matches("pwned."));
+        let person = world.test_user(file.trim_start_matches("pwned."));
         for (password, expected) in [
             ("violet kettle drum", &["breached"][..]),
             ("ｖｉｏｌｅｔ ｋｅｔｔｌｅ ｄｒｕｍ", &["breached"]),

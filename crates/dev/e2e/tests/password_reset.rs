@@ -3,7 +3,7 @@
 use bson::{Document, doc};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Answer, Api, DEADLINE, Mailbox, Person, Stack, World, eventually, remember_secret};
+use test_support::{Api, ApiResponse, DEADLINE, Mailbox, Stack, TestUser, World, remember_secret, wait_for};
 
 const REQUESTED: &str = "user.password_reset_requested.v1";
 
@@ -13,25 +13,25 @@ async fn ask(api: &Api, email: &str) {
     assert!(answer.text.is_empty(), "{}", answer.text);
 }
 
-async fn confirm(api: &Api, token: &str, password: &str) -> Answer {
+async fn confirm(api: &Api, token: &str, password: &str) -> ApiResponse {
     let body = json!({ "token": token, "newPassword": password });
     api.post("/api/auth/password-reset/confirm", &body).await
 }
 
-async fn try_login(api: &Api, identifier: &str, password: &str) -> Answer {
+async fn try_login(api: &Api, identifier: &str, password: &str) -> ApiResponse {
     api.post("/api/auth/login", &json!({ "identifier": identifier, "password": password })).await
 }
 
 /// The person with a new password, which is not set yet.
-fn renewed(person: &Person, how: &str) -> Person {
-    let renewed = Person { password: format!("{} {how}", person.password), ..person.clone() };
+fn renewed(person: &TestUser, how: &str) -> TestUser {
+    let renewed = TestUser { password: format!("{} {how}", person.password), ..person.clone() };
     remember_secret("password", &renewed.password);
     renewed
 }
 
 /// The reset links that came by mail, oldest first; waits until there are `count`.
 async fn links(mailbox: &Mailbox, count: usize) -> Vec<String> {
-    eventually(DEADLINE, &format!("{count} reset mail(s)"), async || {
+    wait_for(DEADLINE, &format!("{count} reset mail(s)"), async || {
         let mails = mailbox.mails().await;
         let resets: Vec<_> = mails.iter().filter(|mail| mail.subject == "Reset your password").collect();
         (resets.len() >= count).then(|| resets.iter().map(|mail| mail.token("/reset-password")).collect())
@@ -40,14 +40,14 @@ async fn links(mailbox: &Mailbox, count: usize) -> Vec<String> {
 }
 
 /// What MongoDB has of somebody.
-async fn stored(world: &World, person: &Person) -> Document {
+async fn stored(world: &World, person: &TestUser) -> Document {
     let users = world.user_database().await.collection::<Document>("users");
     let found = users.find_one(doc! { "email": &person.email }).await.expect("users can be read");
     found.expect("the person is there")
 }
 
 /// The purposes of the tokens that somebody has.
-async fn purposes(world: &World, person: &Person) -> Vec<String> {
+async fn purposes(world: &World, person: &TestUser) -> Vec<String> {
     let user = stored(world, person).await;
     let tokens = user.get_array("tokens").cloned().unwrap_or_default();
     let purpose = |token: &bson::Bson| token.as_document()?.get_str("purpose").ok().map(str::to_owned);
@@ -59,11 +59,11 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "reset").await;
     let (_users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let session = api.login(&ada).await;
     let mailbox = world.mailbox(&ada.email);
-    let welcome = mailbox.until(1).await.remove(0).token("/verify-email");
+    let welcome = mailbox.wait_for_mails(1).await.remove(0).token("/verify-email");
 
     ask(&api, &ada.email.to_uppercase()).await;
     ask(&api, &ada.email).await;
@@ -112,7 +112,7 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     assert_eq!(verified.json()["email"], ada.email);
     assert_eq!(changed.json()["reason"], "reset");
     assert_eq!(changed.sequence(), verified.sequence() + 1, "one write");
-    assert_eq!(mailbox.until(4).await[3].subject, "Your password was changed");
+    assert_eq!(mailbox.wait_for_mails(4).await[3].subject, "Your password was changed");
 }
 
 #[tokio::test]
@@ -120,12 +120,12 @@ async fn a_reset_for_nobody_is_answered_alike_and_does_nothing() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "noreset").await;
     let (_users, _emails, api) = world.start_both().await;
-    let (ada, grace) = (world.person("ada"), world.person("grace"));
+    let (ada, grace) = (world.test_user("ada"), world.test_user("grace"));
     for person in [&ada, &grace] {
         let _ = api.register(person).await.expect(201);
     }
     let mailbox = world.mailbox(&ada.email);
-    mailbox.until(1).await;
+    mailbox.wait_for_mails(1).await;
     let not_an_address = api.post("/api/auth/password-reset", &json!({ "email": "nobody" })).await;
     let not_an_address = not_an_address.expect_problem(422, "validation-failed");
     assert_eq!(not_an_address.json()["errors"][0]["pointer"], "#/email");
@@ -145,7 +145,7 @@ async fn a_reset_for_nobody_is_answered_alike_and_does_nothing() {
     topic.read_all().await;
     let count = topic.records().iter().filter(|record| record.event_type() == REQUESTED).count();
     assert_eq!(count, 2, "one for Ada before she was disabled, one for Grace");
-    world.mailbox(&grace.email).until(2).await;
+    world.mailbox(&grace.email).wait_for_mails(2).await;
     assert_eq!(mailbox.mails().await.len(), 2);
     assert_eq!(world.mailbox(&world.address("unknown")).mails().await.len(), 0);
 
@@ -157,7 +157,7 @@ async fn a_reset_for_nobody_is_answered_alike_and_does_nothing() {
     }
 }
 
-async fn set_status(world: &World, person: &Person, status: &str) {
+async fn set_status(world: &World, person: &TestUser, status: &str) {
     let users = world.user_database().await.collection::<Document>("users");
     let update = doc! { "$set": { "status": status }, "$inc": { "version": 1_i64 } };
     let result = users.update_one(doc! { "email": &person.email }, update).await.expect("users can be written");
@@ -169,7 +169,7 @@ async fn five_links_are_valid_at_once_and_each_until_its_time_is_over() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "fivelinks").await;
     let (mut users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let mailbox = world.mailbox(&ada.email);
     let mut tokens: Vec<String> = Vec::new();
@@ -192,13 +192,13 @@ async fn five_links_are_valid_at_once_and_each_until_its_time_is_over() {
     let mut topic = world.topic_reader();
     topic.read_type(REQUESTED, 7).await;
     // The mail of a link that is over before it could be sent is not sent.
-    let short_lived = eventually(DEADLINE, "the mail or its end", async || match links(&mailbox, 6).await.get(6) {
+    let short_lived = wait_for(DEADLINE, "the mail or its end", async || match links(&mailbox, 6).await.get(6) {
         Some(token) => Some(Some(token.clone())),
         None => expired(&world).await.then_some(None),
     })
     .await;
     if let Some(token) = short_lived {
-        eventually(DEADLINE, "the link's end", async || {
+        wait_for(DEADLINE, "the link's end", async || {
             (confirm(&api, &token, "short").await.problem() == "token-invalid").then_some(())
         })
         .await;
@@ -219,7 +219,7 @@ async fn two_clicks_at_once_set_one_password() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "twoclicks").await;
     let (_users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     ask(&api, &ada.email).await;
     let token = links(&world.mailbox(&ada.email), 1).await.remove(0);
@@ -244,7 +244,7 @@ async fn the_page_behind_the_link_sets_the_password() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "resetpage").await;
     let (users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     ask(&api, &ada.email).await;
     let token = links(&world.mailbox(&ada.email), 1).await.remove(0);
@@ -278,7 +278,7 @@ async fn the_page_behind_the_link_sets_the_password() {
     // As long as a password may be, of letters that are three bytes each in NFD and in the form.
     let jamo = |first: u32, count: u32, n: u32| char::from_u32(first + n % count).expect("a letter of Hangul");
     let syllable = |n| [jamo(0x1100, 19, n), jamo(0x1161, 21, n), jamo(0x11A8, 27, n)];
-    let long = Person { password: (0..256).flat_map(syllable).collect(), ..ada.clone() };
+    let long = TestUser { password: (0..256).flat_map(syllable).collect(), ..ada.clone() };
     remember_secret("password", &long.password);
     let done = post(&[("token", &token), ("newPassword", &long.password)], "en").await.expect(200);
     assert!(done.text.contains("Your password is changed"), "{}", done.text);
@@ -292,7 +292,7 @@ async fn a_reset_is_written_though_kafka_is_away_and_the_list_of_events_is_full(
     let stack = Stack::from_env();
     let world = World::new(&stack, "fullreset").await;
     let (mut users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     ask(&api, &ada.email).await;
     let token = links(&world.mailbox(&ada.email), 1).await.remove(0);
@@ -326,5 +326,5 @@ async fn a_reset_is_written_though_kafka_is_away_and_the_list_of_events_is_full(
     let brokers = world.brokers().to_owned();
     users.restart_with(|spec| spec.set("KAFKA__BROKERS", brokers)).await;
     assert_eq!(topic.read_type("user.password_changed.v1", 1).await[0].json()["reason"], "reset");
-    assert_eq!(world.mailbox(&ada.email).until(3).await[2].subject, "Your password was changed");
+    assert_eq!(world.mailbox(&ada.email).wait_for_mails(3).await[2].subject, "Your password was changed");
 }

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database};
 use reqwest::Method;
 use serde_json::json;
-use test_support::{Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World, eventually};
+use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, wait_for};
 
 /// The plans that have to be seen: collection and the profiler's summary.
 const EXPECTED: &[(&str, &str)] = &[
@@ -48,7 +48,7 @@ async fn every_query_of_an_accounts_life_uses_its_index() {
     // Housekeeping has its first turn soon after a start.
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
-    let seen = eventually(DEADLINE, "every kind of query", async || {
+    let seen = wait_for(DEADLINE, "every kind of query", async || {
         let seen = plans(&database).await;
         let missing = EXPECTED.iter().any(|(collection, plan)| !seen.iter().any(|it| it.is(collection, plan)));
         (!missing).then_some(seen)
@@ -86,7 +86,7 @@ async fn the_indexes_are_those_of_the_one_list() {
     let mut service = service;
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("AUDIT__RETENTION", "30d")).await;
-    eventually(DEADLINE, "the new retention", async || {
+    wait_for(DEADLINE, "the new retention", async || {
         (expiry(&indexes(&database, "audit").await) == [30 * 24 * 60 * 60]).then_some(())
     })
     .await;
@@ -114,7 +114,7 @@ fn is_named(index: &Document, name: &str) -> bool {
 
 /// Those that only make things fast are built while the service works already.
 async fn until_all_indexes_are_there(database: &Database) {
-    eventually(DEADLINE, "the last index", async || {
+    wait_for(DEADLINE, "the last index", async || {
         let audit = indexes(database, "audit").await;
         audit.iter().any(|index| is_named(index, "retention")).then_some(())
     })
@@ -140,7 +140,7 @@ async fn import_and_export(world: &World, service: &ServiceSpec) {
 
 /// Everything that can happen to an account.
 async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let register =
         || api.send(api.request(Method::POST, "/api/users").header("idempotency-key", "k").json(&ada.registration()));
     let _ = register().await.expect(201);
@@ -169,11 +169,11 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
     let reset = json!({ "token": "A".repeat(43), "newPassword": "long enough, and nobody's" });
     let _ = api.post("/api/auth/password-reset/confirm", &reset).await.expect_problem(400, "token-invalid");
     an_address_that_was_left_is_taken(world, api, &ada, &me, &users).await;
-    let renewed = Person { password: format!("{} renewed", ada.password), ..ada.clone() };
+    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
     test_support::remember_secret("password", &renewed.password);
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &change).await.expect(204);
-    let other = api.login(&Person { username: "ada-renamed".to_owned(), ..renewed.clone() }).await;
+    let other = api.login(&TestUser { username: "ada-renamed".to_owned(), ..renewed.clone() }).await;
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": other.refresh })).await.expect(204);
     let _ = Tokens::of(&refreshed);
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
@@ -181,7 +181,7 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
         let _ = admin.get(&format!("/api/admin/users{query}")).await.expect(200);
     }
     let _ = me.delete("/api/users/me", Some(&json!({ "password": renewed.password }))).await.expect(204);
-    eventually(DEADLINE, "the tombstone to go", async || {
+    wait_for(DEADLINE, "the tombstone to go", async || {
         // The admin stays.
         (users.count_documents(doc! {}).await.expect("users can be counted") == 1).then_some(())
     })
@@ -192,13 +192,13 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
 async fn an_address_that_was_left_is_taken(
     world: &World,
     api: &Api,
-    holder: &Person,
+    holder: &TestUser,
     me: &Api,
     users: &Collection<Document>,
 ) {
     let change = json!({ "newEmail": world.address("elsewhere"), "password": holder.password });
     let _ = me.put("/api/users/me/email", &change).await.expect(202);
-    let late = world.person("late");
+    let late = world.test_user("late");
     let kept = doc! { "key": &late.email, "until": DateTime::from_millis(0) };
     let left =
         doc! { "$push": { "emailKeys": &late.email }, "$set": { "reserved": [kept] }, "$inc": { "version": 1_i64 } };

@@ -11,7 +11,7 @@ use mongodb::Collection;
 use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::{
-    Answer, Api, DEADLINE, Person, Record, ServiceSpec, Stack, Tokens, World, eventually, remember_secret,
+    Api, ApiResponse, DEADLINE, Record, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret, wait_for,
 };
 
 /// Where the hash is not what is tested.
@@ -25,34 +25,34 @@ async fn sessions(world: &World) -> Collection<Document> {
 
 async fn until_sessions(world: &World, count: u64) {
     let sessions = sessions(world).await;
-    eventually(DEADLINE, &format!("{count} session rows"), async || {
+    wait_for(DEADLINE, &format!("{count} session rows"), async || {
         (sessions.count_documents(doc! {}).await.expect("sessions can be counted") == count).then_some(())
     })
     .await;
 }
 
-async fn stored_hash(world: &World, person: &Person) -> String {
+async fn stored_hash(world: &World, person: &TestUser) -> String {
     let users = world.user_database().await.collection::<Document>("users");
     let user = users.find_one(doc! { "email": &person.email }).await.expect("users can be read");
     user.and_then(|user| Some(user.get_str("passwordHash").ok()?.to_owned())).expect("the user has a hash")
 }
 
-async fn try_login(api: &Api, person: &Person) -> Answer {
+async fn try_login(api: &Api, person: &TestUser) -> ApiResponse {
     api.post("/api/auth/login", &json!({ "identifier": person.email, "password": person.password })).await
 }
 
-async fn try_refresh(api: &Api, token: &str) -> Answer {
+async fn try_refresh(api: &Api, token: &str) -> ApiResponse {
     api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
 }
 
 /// The person with a new password, which is not set yet.
-fn renewed(person: &Person) -> Person {
-    let renewed = Person { password: format!("{} renewed", person.password), ..person.clone() };
+fn renewed(person: &TestUser) -> TestUser {
+    let renewed = TestUser { password: format!("{} renewed", person.password), ..person.clone() };
     remember_secret("password", &renewed.password);
     renewed
 }
 
-async fn change_password(me: &Api, from: &Person, to: &Person) {
+async fn change_password(me: &Api, from: &TestUser, to: &TestUser) {
     let body = json!({ "currentPassword": from.password, "newPassword": to.password });
     let _ = me.put("/api/users/me/password", &body).await.expect(204);
 }
@@ -64,7 +64,7 @@ async fn a_login_renews_a_hash_of_other_parameters() {
     let before = with_cheap_hashes(world.user_service());
     let after = before.replica().set("HASHING__MEMORY_KIB", "128").set("HASHING__ITERATIONS", "2");
     let (before, after) = tokio::join!(before.start(), after.start());
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = before.api().register(&ada).await.expect(201);
     before.api().login(&ada).await;
     let first = stored_hash(&world, &ada).await;
@@ -91,7 +91,7 @@ async fn of_two_writers_with_the_same_etag_one_is_told() {
     let world = World::new(&stack, "etag").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let me = api.with_token(&api.login(&ada).await.access);
     let etag = me.get("/api/users/me").await.expect(200).header("etag");
@@ -108,7 +108,7 @@ async fn a_refresh_from_two_tabs_or_after_a_lost_response_gets_the_current_token
     let world = World::new(&stack, "tabs").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let first = api.login(&ada).await;
 
@@ -133,7 +133,7 @@ async fn a_refresh_from_two_tabs_or_after_a_lost_response_gets_the_current_token
     let _ = try_refresh(&api, &elsewhere.refresh).await.expect(200);
     until_sessions(&world, 1).await;
     let audit = world.user_database().await.collection::<Document>("audit");
-    eventually(DEADLINE, "the audit row of the reuse", async || {
+    wait_for(DEADLINE, "the audit row of the reuse", async || {
         audit.find_one(doc! { "type": "refresh_token_reused" }).await.expect("audit can be read")
     })
     .await;
@@ -148,13 +148,13 @@ async fn the_grace_of_a_previous_refresh_token_is_not_extended_by_its_use() {
     let spec = with_cheap_hashes(world.user_service()).set("AUTH__REFRESH_GRACE", "2s");
     let service = spec.set("AUTH__REFRESH_RETRY", "0s").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let first = api.login(&ada).await;
     let before = Instant::now();
     let second = Tokens::of(&try_refresh(&api, &first.refresh).await.expect(200));
     let after = Instant::now();
-    let refused = eventually(DEADLINE, "the end of the grace", async || {
+    let refused = wait_for(DEADLINE, "the end of the grace", async || {
         let answer = try_refresh(&api, &first.refresh).await;
         if answer.status == 200 {
             assert_eq!(Tokens::of(&answer).refresh, second.refresh);
@@ -185,7 +185,7 @@ async fn a_client_that_never_got_the_answer_of_a_refresh_gets_another_token_once
     let world = World::new(&stack, "lostanswer").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let refresh = async |token: &Tokens| Tokens::of(&try_refresh(&api, &token.refresh).await.expect(200));
 
@@ -227,7 +227,7 @@ async fn an_owner_and_a_thief_who_refresh_in_turns_are_noticed_at_the_next_turn(
     let world = World::new(&stack, "turns").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let refresh = async |token: &Tokens| try_refresh(&api, &token.refresh).await;
 
@@ -247,7 +247,7 @@ async fn an_owner_and_a_thief_who_refresh_in_turns_are_noticed_at_the_next_turn(
     }
     assert!(service.metric("user_service_refresh_reuse_total", "").await >= 2.0);
     let audit = world.user_database().await.collection::<Document>("audit");
-    eventually(DEADLINE, "the audit rows of the reuse", async || {
+    wait_for(DEADLINE, "the audit rows of the reuse", async || {
         let found = audit.count_documents(doc! { "type": "refresh_token_reused" }).await.expect("audit can be read");
         (found == 2).then_some(())
     })
@@ -260,7 +260,7 @@ async fn a_session_row_of_the_release_before_is_refreshed_by_the_same_rules() {
     let world = World::new(&stack, "oldrows").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let refresh = async |token: &Tokens| Tokens::of(&try_refresh(&api, &token.refresh).await.expect(200));
     let first = api.login(&ada).await;
@@ -291,7 +291,7 @@ async fn a_session_that_was_ended_elsewhere_is_not_refreshed() {
     let world = World::new(&stack, "elsewhere").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let (own, other) = (api.login(&ada).await, api.login(&ada).await);
     let new = renewed(&ada);
@@ -316,8 +316,8 @@ async fn of_many_registrations_of_one_name_or_address_one_wins() {
     let second = first.replica();
     let (first, second) = tokio::join!(first.start(), second.start());
     let apis = [first.api(), second.api()];
-    let register = async |people: Vec<Person>, key: Option<&str>| -> Vec<Answer> {
-        let send = |(n, person): (usize, &Person)| {
+    let register = async |people: Vec<TestUser>, key: Option<&str>| -> Vec<ApiResponse> {
+        let send = |(n, person): (usize, &TestUser)| {
             let api = &apis[n % 2];
             let request = api.request(Method::POST, "/api/users").json(&person.registration());
             let keyed = key.map(|key| request.try_clone().expect("no stream").header("idempotency-key", key));
@@ -325,14 +325,14 @@ async fn of_many_registrations_of_one_name_or_address_one_wins() {
         };
         join_all(people.iter().enumerate().map(send)).await
     };
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
 
-    let with_name = |n: usize| Person { username: format!("somebody-{n}"), ..ada.clone() };
+    let with_name = |n: usize| TestUser { username: format!("somebody-{n}"), ..ada.clone() };
     let answers = register((0..12).map(with_name).collect(), None).await;
     assert_eq!(tally(&answers), [(201, String::new(), 1), (409, "email-taken".to_owned(), 11)]);
 
     let modern = ["modern1", "MODERN1", "rnodernl", "modernl", "Modern1", "rnodern1"];
-    let with_address = |(n, name): (usize, &&str)| Person {
+    let with_address = |(n, name): (usize, &&str)| TestUser {
         username: (*name).to_owned(),
         email: world.address(&format!("m{n}")),
         ..ada.clone()
@@ -340,7 +340,7 @@ async fn of_many_registrations_of_one_name_or_address_one_wins() {
     let answers = register(modern.iter().enumerate().map(with_address).collect(), None).await;
     assert_eq!(tally(&answers), [(201, String::new(), 1), (409, "username-taken".to_owned(), 5)]);
 
-    let grace = Person { username: "grace".to_owned(), email: world.address("grace"), ..ada.clone() };
+    let grace = TestUser { username: "grace".to_owned(), email: world.address("grace"), ..ada.clone() };
     let answers = register(vec![grace; 12], Some("one-key")).await;
     assert_eq!(tally(&answers), [(201, String::new(), 12)]);
     let ids: BTreeSet<String> = answers.iter().map(|answer| answer.string("id")).collect();
@@ -354,7 +354,7 @@ async fn of_many_registrations_of_one_name_or_address_one_wins() {
 }
 
 /// How often each status and problem came.
-fn tally(answers: &[Answer]) -> Vec<(u16, String, usize)> {
+fn tally(answers: &[ApiResponse]) -> Vec<(u16, String, usize)> {
     let kinds: BTreeSet<(u16, String)> = answers.iter().map(|answer| (answer.status, answer.problem())).collect();
     let count =
         |kind: &(u16, String)| answers.iter().filter(|answer| (answer.status, answer.problem()) == *kind).count();
@@ -368,14 +368,14 @@ async fn more_logins_than_the_hash_pool_can_do_are_refused_at_once() {
     let spec = world.user_service().set("HASHING__THREADS", "1").set("HASHING__ITERATIONS", "8");
     let service = spec.set("HASHING__MAX_WAIT", "400ms").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
 
     let started = Instant::now();
     let answers = join_all((0..60).map(|_| try_login(&api, &ada))).await;
     let took = started.elapsed();
     let done = answers.iter().filter(|answer| answer.status == 200).count();
-    let shed: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 200).collect();
+    let shed: Vec<&ApiResponse> = answers.iter().filter(|answer| answer.status != 200).collect();
     assert!(done > 0 && !shed.is_empty(), "{done} of 60 in {took:?}");
     for answer in shed {
         assert_eq!((answer.status, answer.problem().as_str()), (503, "overloaded"), "{}", answer.text);
@@ -384,6 +384,6 @@ async fn more_logins_than_the_hash_pool_can_do_are_refused_at_once() {
     }
     assert!(took < Duration::from_secs(15), "{took:?}");
     // It has recovered by itself.
-    eventually(DEADLINE, "a login after the rush", async || (try_login(&api, &ada).await.status == 200).then_some(()))
+    wait_for(DEADLINE, "a login after the rush", async || (try_login(&api, &ada).await.status == 200).then_some(()))
         .await;
 }

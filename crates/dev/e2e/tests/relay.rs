@@ -8,7 +8,7 @@ use std::{
 
 use bson::{Document, doc};
 use e2e::{
-    large_event::{smuggle_a_large_event, until_parked},
+    oversized_event::{insert_oversized_event, wait_until_parked},
     topic_order::first_occurrences,
 };
 use futures_util::future::join_all;
@@ -20,7 +20,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
 };
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, Person, Port, Record, ServiceSpec, Stack, World, create_topic, eventually, skipped};
+use test_support::{Api, DEADLINE, Port, Record, ServiceSpec, Stack, TestUser, World, create_topic, skipped, wait_for};
 
 /// What was left behind is found within a moment; hashes cost nothing.
 fn eager(spec: ServiceSpec) -> ServiceSpec {
@@ -38,8 +38,7 @@ async fn with_pending(world: &World) -> u64 {
 }
 
 async fn until_nothing_is_pending(world: &World) {
-    eventually(DEADLINE, "every event to be off its list", async || (with_pending(world).await == 0).then_some(()))
-        .await;
+    wait_for(DEADLINE, "every event to be off its list", async || (with_pending(world).await == 0).then_some(())).await;
 }
 
 /// The sequences of each user's events, in the order of the topic, duplicates left out.
@@ -60,7 +59,7 @@ async fn a_missing_topic_is_made_with_its_partitions_and_retention() {
     }
     let world = World::without_topic(&stack, "newtopic");
     let service = eager(world.user_service()).start().await;
-    let _ = service.api().register(&world.person("ada")).await.expect(201);
+    let _ = service.api().register(&world.test_user("ada")).await.expect(201);
     let mut topic = world.topic_reader();
     topic.read_type("user.registered.v1", 1).await;
     assert_eq!(partitions(&world).await, 12);
@@ -94,12 +93,12 @@ async fn nothing_is_published_to_a_topic_with_another_number_of_partitions() {
     let world = World::without_topic(&stack, "three");
     create_topic(world.brokers(), world.kind(), world.topic(), 3).await;
     let mut service = eager(world.user_service()).start().await;
-    eventually(DEADLINE, "the word about the partitions", async || {
+    wait_for(DEADLINE, "the word about the partitions", async || {
         service.log().contains("another number of partitions").then_some(())
     })
     .await;
     assert_eq!(service.check("kafka").await, "degraded");
-    let id = service.api().register(&world.person("ada")).await.expect(201).string("id");
+    let id = service.api().register(&world.test_user("ada")).await.expect(201).string("id");
     // At its end it publishes all that it may.
     assert_eq!(service.terminate().await.code(), Some(0));
     let mut topic = world.topic_reader();
@@ -122,7 +121,7 @@ async fn two_replicas_keep_the_order_and_double_nothing_under_another_id() {
     let (first, second) = tokio::join!(first.start(), second.start());
     let apis = [first.api(), second.api()];
     let live = async |n: usize| -> String {
-        let person = world.person(&format!("p{n}"));
+        let person = world.test_user(&format!("p{n}"));
         let id = apis[n % 2].register(&person).await.expect(201).string("id");
         let token = apis[(n + 1) % 2].login(&person).await.access;
         for change in 0..CHANGES {
@@ -146,16 +145,16 @@ async fn a_tombstone_goes_with_its_last_event_also_when_that_is_skipped() {
     let world = World::new(&stack, "skipped").await;
     let service = eager(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let me = signed_in(&api, &ada).await;
     until_nothing_is_pending(&world).await;
-    let large = smuggle_a_large_event(&world, &id).await;
-    until_parked(&world, &id, 1).await;
+    let large = insert_oversized_event(&world, &id).await;
+    wait_until_parked(&world, &id, 1).await;
     let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
     let spec = service.spec();
     // The tombstone is not parked any more, so the broker is asked again, and refuses again.
-    until_parked(&world, &id, 1).await;
+    wait_until_parked(&world, &id, 1).await;
     let waiting = listed(spec).await;
     let farewell = waiting.iter().find(|line| line["type"] == "user.deleted.v1").expect("the farewell waits");
     for event in [farewell["eventId"].as_str().unwrap_or_default(), &large] {
@@ -169,7 +168,7 @@ async fn a_tombstone_goes_with_its_last_event_also_when_that_is_skipped() {
     }
 }
 
-async fn signed_in(api: &Api, person: &Person) -> Api {
+async fn signed_in(api: &Api, person: &TestUser) -> Api {
     api.with_token(&api.login(person).await.access)
 }
 
@@ -189,7 +188,7 @@ async fn a_full_list_of_pending_events_refuses_changes_but_no_login_and_no_farew
     let spec = eager(world.user_service()).set("RELAY__MAX_PENDING_PER_USER", BOUND.to_string());
     let mut service = spec.set("KAFKA__BROKERS", format!("127.0.0.1:{}", nobody.number())).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let me = signed_in(&api, &ada).await;
     for n in 2..BOUND {

@@ -5,7 +5,7 @@ use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
 use mongodb::Database;
 use serde_json::json;
-use test_support::{DEADLINE, Stack, World, eventually};
+use test_support::{DEADLINE, Stack, World, wait_for};
 
 /// What goes on by itself, and is not a request's.
 const BACKGROUND: [&str; 3] = ["leases", "keys", "suppressions"];
@@ -19,7 +19,7 @@ async fn a_request_goes_to_mongodb_no_more_often_than_it_has_to() {
     let counted = Counted::begin(database, "user-service", ("audit", "retention")).await;
 
     let mut seen = Vec::new();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     seen.push(("registration", counted.until_published().await));
     let tokens = api.login(&ada).await;
@@ -72,7 +72,7 @@ struct Counted {
 impl Counted {
     /// Waits for the index that is built last, so that nothing of the start is counted.
     async fn begin(database: Database, service: &'static str, (collection, index): (&str, &str)) -> Self {
-        eventually(DEADLINE, "the last index", async || {
+        wait_for(DEADLINE, "the last index", async || {
             let names = database.collection::<Document>(collection).list_index_names().await.unwrap_or_default();
             names.iter().any(|name| name == index).then_some(())
         })
@@ -86,7 +86,7 @@ impl Counted {
     /// What was sent since the last call until no event of anybody waits, by name.
     async fn until_published(&self) -> Vec<String> {
         let users = self.database.collection::<Document>("users");
-        eventually(DEADLINE, "all events to be published", async || {
+        wait_for(DEADLINE, "all events to be published", async || {
             let waiting = users.find_one(doc! { "pendingEvents.0": { "$exists": true } }).await;
             waiting.expect("users can be read").is_none().then_some(())
         })

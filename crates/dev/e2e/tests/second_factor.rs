@@ -5,13 +5,13 @@ use bson::{Document, RawDocumentBuf, Uuid, doc};
 use e2e::{
     administrators::{Admin, admin},
     topic_order::first_occurrences,
-    verified::verify_address,
+    verification::verify_address,
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use service_kit::Clock;
 use test_support::{
-    Answer, Api, DEADLINE, Person, Record, ServiceSpec, Stack, Tokens, World, eventually, remember_secret,
+    Api, ApiResponse, DEADLINE, Record, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret, wait_for,
 };
 use totp_rs::Totp;
 
@@ -26,7 +26,7 @@ struct Authenticator {
 }
 
 impl Authenticator {
-    fn of(started: &Answer) -> Self {
+    fn of(started: &ApiResponse) -> Self {
         let secret = started.string("secret");
         remember_secret("TOTP secret", &secret);
         let totp = Totp::from_url(started.string("otpauthUri")).expect("an authenticator reads the URI");
@@ -59,7 +59,7 @@ fn now() -> u64 {
 /// Waits for the first half of a time step: a test that speaks of steps is done before
 /// the next one begins.
 async fn early_in_a_step() {
-    eventually(DEADLINE, "the first half of a time step", async || (now() % STEP < STEP / 2).then_some(())).await;
+    wait_for(DEADLINE, "the first half of a time step", async || (now() % STEP < STEP / 2).then_some(())).await;
 }
 
 /// Where the hash is not what is tested.
@@ -67,30 +67,30 @@ fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
     spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
 }
 
-async fn user_document(world: &World, person: &Person) -> Document {
+async fn user_document(world: &World, person: &TestUser) -> Document {
     let users = world.user_database().await.collection::<Document>("users");
     let found = users.find_one(doc! { "email": &person.email }).await.expect("users can be read");
     found.expect("the user is there")
 }
 
 /// As if time had passed: a step that was used can be used again.
-async fn forget_the_last_step(world: &World, person: &Person) {
+async fn forget_the_last_step(world: &World, person: &TestUser) {
     let users = world.user_database().await.collection::<Document>("users");
     let change = doc! { "$set": { "totp.lastStep": 0_i64 } };
     let updated = users.update_one(doc! { "email": &person.email }, change).await.expect("users can be written");
     assert_eq!(updated.matched_count, 1);
 }
 
-async fn start(me: &Api, person: &Person) -> Authenticator {
+async fn start(me: &Api, person: &TestUser) -> Authenticator {
     let body = json!({ "password": person.password });
     Authenticator::of(&me.post("/api/users/me/totp", &body).await.expect(200))
 }
 
-async fn confirm(me: &Api, code: &str) -> Answer {
+async fn confirm(me: &Api, code: &str) -> ApiResponse {
     me.post("/api/users/me/totp/confirm", &json!({ "code": code })).await
 }
 
-fn recovery_codes(answer: &Answer) -> Vec<String> {
+fn recovery_codes(answer: &ApiResponse) -> Vec<String> {
     let codes = answer.json()["recoveryCodes"].as_array().cloned().expect("there are recovery codes");
     let codes: Vec<String> = codes.iter().filter_map(|code| Some(code.as_str()?.to_owned())).collect();
     assert_eq!(codes.len(), 10);
@@ -102,8 +102,8 @@ fn recovery_codes(answer: &Answer) -> Vec<String> {
 }
 
 /// Somebody whose second factor is on, and whose last step is forgotten.
-async fn somebody(world: &World, api: &Api, name: &str) -> (Person, Api, Authenticator, Vec<String>) {
-    let person = world.person(name);
+async fn somebody(world: &World, api: &Api, name: &str) -> (TestUser, Api, Authenticator, Vec<String>) {
+    let person = world.test_user(name);
     let _ = api.register(&person).await.expect(201);
     verify_address(world, &person).await;
     let me = api.with_token(&api.login(&person).await.access);
@@ -113,13 +113,13 @@ async fn somebody(world: &World, api: &Api, name: &str) -> (Person, Api, Authent
     (person, me, authenticator, codes)
 }
 
-async fn password_login(api: &Api, person: &Person) -> Answer {
+async fn password_login(api: &Api, person: &TestUser) -> ApiResponse {
     let body = json!({ "identifier": person.email, "password": person.password });
     api.post("/api/auth/login", &body).await
 }
 
 /// The token that stands for the right password.
-async fn mfa_token(api: &Api, person: &Person) -> String {
+async fn mfa_token(api: &Api, person: &TestUser) -> String {
     let answer = password_login(api, person).await.expect_problem(401, "mfa-required");
     let token = answer.string("mfaToken");
     assert!(!token.is_empty(), "{}", answer.text);
@@ -127,11 +127,11 @@ async fn mfa_token(api: &Api, person: &Person) -> String {
     token
 }
 
-async fn second_step(api: &Api, token: &str, code: &str) -> Answer {
+async fn second_step(api: &Api, token: &str, code: &str) -> ApiResponse {
     api.post("/api/auth/login/totp", &json!({ "mfaToken": token, "code": code })).await
 }
 
-async fn whole_login(api: &Api, person: &Person, code: &str) -> Answer {
+async fn whole_login(api: &Api, person: &TestUser, code: &str) -> ApiResponse {
     second_step(api, &mfa_token(api, person).await, code).await
 }
 
@@ -150,7 +150,7 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "totp").await;
     let (users, _emails, api) = world.start_both().await;
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let mut topic = world.topic_reader();
     let _ = api.register(&ada).await.expect(201);
     verify_address(&world, &ada).await;
@@ -192,7 +192,7 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     assert!(on["enabledAt"].as_str().is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()), "{on}");
     topic.read_type("user.totp_enabled.v1", 1).await;
     let mailbox = world.mailbox(&ada.email);
-    assert_eq!(mailbox.until(2).await[1].subject, "Two-factor authentication is on");
+    assert_eq!(mailbox.wait_for_mails(2).await[1].subject, "Two-factor authentication is on");
     it_is_stored_only_sealed_and_hashed(&world, &ada, &[&given_up, &authenticator], &codes).await;
 
     // The code that confirmed it is used.
@@ -222,7 +222,7 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     api.login(&ada).await;
     let stored = user_document(&world, &ada).await;
     assert!(stored.get("totp").is_none() && stored.get("totpSetup").is_none(), "{stored}");
-    let subjects = eventually(DEADLINE, "the notice that it is off", async || {
+    let subjects = wait_for(DEADLINE, "the notice that it is off", async || {
         let subjects: Vec<String> = mailbox.mails().await.into_iter().map(|mail| mail.subject).collect();
         subjects.iter().any(|it| it == OFF).then_some(subjects)
     })
@@ -251,7 +251,7 @@ fn is_a_drawing(svg: &str) {
 
 async fn it_is_stored_only_sealed_and_hashed(
     world: &World,
-    person: &Person,
+    person: &TestUser,
     authenticators: &[&Authenticator],
     codes: &[String],
 ) {
@@ -274,7 +274,7 @@ async fn it_is_stored_only_sealed_and_hashed(
     assert!(stored.get("totpSetup").is_none(), "{stored}");
 }
 
-async fn recovery_codes_get_in_once_each(world: &World, api: &Api, person: &Person, codes: &[String]) {
+async fn recovery_codes_get_in_once_each(world: &World, api: &Api, person: &TestUser, codes: &[String]) {
     let _ = Tokens::of(&whole_login(api, person, &codes[0]).await.expect(200));
     let again = whole_login(api, person, &codes[0]).await;
     let _ = again.expect_problem(401, "invalid-credentials");
@@ -294,7 +294,7 @@ async fn recovery_codes_are_renewed(
     world: &World,
     api: &Api,
     me: &Api,
-    person: &Person,
+    person: &TestUser,
     authenticator: &Authenticator,
     old: &[String],
 ) -> Vec<String> {
@@ -318,7 +318,7 @@ async fn recovery_codes_are_renewed(
     renewed
 }
 
-async fn removal_wants_password_and_code(world: &World, me: &Api, person: &Person, authenticator: &Authenticator) {
+async fn removal_wants_password_and_code(world: &World, me: &Api, person: &TestUser, authenticator: &Authenticator) {
     forget_the_last_step(world, person).await;
     let body = |password: &str, code: &str| json!({ "password": password, "code": code });
     let (right, wrong) = (authenticator.code(), authenticator.wrong_code());
@@ -337,7 +337,7 @@ async fn removal_wants_password_and_code(world: &World, me: &Api, person: &Perso
     let audit = world.user_database().await.collection::<Document>("audit");
     let user = user_document(world, person).await;
     let refused = doc! { "userId": user.get("_id"), "type": "code_refused" };
-    eventually(DEADLINE, "the refused codes in the audit", async || {
+    wait_for(DEADLINE, "the refused codes in the audit", async || {
         let rows = audit.count_documents(refused.clone()).await.expect("the audit can be read");
         (rows >= 5).then_some(())
     })
@@ -350,7 +350,7 @@ async fn a_code_is_read_in_the_digits_of_any_script_at_every_door() {
     let world = World::new(&stack, "digits").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     verify_address(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
@@ -406,7 +406,7 @@ async fn of_two_at_once_who_use_one_code_one_gets_in() {
     let other = with_cheap_hashes(service.spec().replica()).start().await;
     let (api, elsewhere) = (service.api(), other.api());
     let (ada, me, authenticator, codes) = somebody(&world, &api, "ada").await;
-    let statuses = |answers: [Answer; 2]| {
+    let statuses = |answers: [ApiResponse; 2]| {
         let mut statuses = answers.map(|answer| (answer.status, answer.problem()));
         statuses.sort();
         statuses
@@ -471,7 +471,7 @@ async fn the_token_between_the_factors_dies_with_its_use_the_password_the_factor
     }
 
     // The password is another.
-    let renewed = Person { password: format!("{} renewed", ada.password), ..ada.clone() };
+    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
     remember_secret("password", &renewed.password);
     let body = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &body).await.expect(204);
@@ -493,7 +493,7 @@ async fn the_token_between_the_factors_dies_with_its_use_the_password_the_factor
     service.kill9().await;
     service.restart_with(|spec| spec.set("AUTH__MFA_TOKEN_TTL", "1s")).await;
     let (token, issued) = (mfa_token(&api, &renewed).await, now());
-    eventually(DEADLINE, "the end of a second", async || (now() > issued + 1).then_some(())).await;
+    wait_for(DEADLINE, "the end of a second", async || (now() > issued + 1).then_some(())).await;
     invalid(&token, &fresh[0]).await;
 }
 
@@ -531,7 +531,7 @@ async fn a_set_up_bears_five_codes_whatever_the_limits_say() {
     let world = World::new(&Stack::from_env(), "fivesetup").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let users = world.user_database().await.collection::<Document>("users");
     let verified = doc! { "$set": { "emailVerified": true } };
@@ -554,12 +554,12 @@ async fn a_reset_of_the_password_does_not_get_around_the_second_factor() {
     let before = mfa_token(&api, &ada).await;
     let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
     let mailbox = world.mailbox(&ada.email);
-    let link = eventually(DEADLINE, "the mail with the link", async || {
+    let link = wait_for(DEADLINE, "the mail with the link", async || {
         let mails = mailbox.mails().await;
         mails.iter().find(|mail| mail.subject == "Reset your password").map(|mail| mail.token("/reset-password"))
     })
     .await;
-    let renewed = Person { password: format!("{} forgotten", ada.password), ..ada.clone() };
+    let renewed = TestUser { password: format!("{} forgotten", ada.password), ..ada.clone() };
     remember_secret("password", &renewed.password);
     let body = json!({ "token": link, "newPassword": renewed.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
@@ -573,7 +573,7 @@ async fn a_set_up_is_forgotten_after_its_time() {
     let world = World::new(&Stack::from_env(), "latesetup").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     verify_address(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
@@ -601,7 +601,7 @@ async fn a_login_by_password_that_waits_while_the_second_factor_is_turned_on_get
     let later = now.replica().fail_points("login.before_commit=sleep(4000)");
     let (now, later) = tokio::join!(now.start(), later.start());
     let api = now.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     verify_address(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
@@ -609,7 +609,7 @@ async fn a_login_by_password_that_waits_while_the_second_factor_is_turned_on_get
 
     let sessions = world.user_database().await.collection::<Document>("sessions");
     let until_sessions = async |count: u64| {
-        eventually(DEADLINE, &format!("{count} session rows"), async || {
+        wait_for(DEADLINE, &format!("{count} session rows"), async || {
             (sessions.count_documents(doc! {}).await.expect("sessions can be counted") == count).then_some(())
         })
         .await;
@@ -658,7 +658,7 @@ async fn a_recovery_code_is_never_used_without_its_event() {
     let (ada, _me, authenticator, codes) = somebody(&world, &api, "ada").await;
     let users = world.user_database().await.collection::<Document>("users");
     let pending = async || user_document(&world, &ada).await.get_array("pendingEvents").map_or(0, Vec::len);
-    eventually(DEADLINE, "an empty pending list", async || (pending().await == 0).then_some(())).await;
+    wait_for(DEADLINE, "an empty pending list", async || (pending().await == 0).then_some(())).await;
     // Parked: nothing of this person is published for now.
     let parked = doc! { "parked": {
         "until": bson::DateTime::from_millis(i64::try_from((now() + 600) * 1_000).expect("a time of ours")),
@@ -679,7 +679,7 @@ async fn a_recovery_code_is_never_used_without_its_event() {
     users.update_one(doc! { "email": &ada.email }, unpark).await.expect("users can be written");
     let used = world.topic_reader().read_type("user.recovery_code_used.v1", 3).await;
     assert_eq!(used.iter().map(|record| record.json()["remaining"].clone()).collect::<Vec<_>>(), [9, 8, 7]);
-    eventually(DEADLINE, "an empty pending list", async || (pending().await == 0).then_some(())).await;
+    wait_for(DEADLINE, "an empty pending list", async || (pending().await == 0).then_some(())).await;
     let _ = whole_login(&api, &ada, &codes[3]).await.expect(200);
 }
 
@@ -734,7 +734,7 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
     let ended = topic.read_type("user.sessions_ended.v1", 1).await.remove(0).json();
     assert_eq!(ended, json!({ "userId": id, "reason": "admin" }));
     let mailbox = world.mailbox(&ada.email);
-    eventually(DEADLINE, "the notice", async || {
+    wait_for(DEADLINE, "the notice", async || {
         mailbox.mails().await.iter().any(|mail| mail.subject == OFF).then_some(())
     })
     .await;
@@ -742,7 +742,7 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
     let own = audit_entries(&me, "/api/users/me/audit", "user.totp_disabled.v1").await.remove(0);
     assert_eq!((&own["actor"], &own["actorId"], &own["reason"]), (&json!("admin"), &json!(root.id), &json!(REASON)));
     assert_eq!(own["address"], Value::Null);
-    let of_admin = eventually(DEADLINE, "the entry of the administrator", async || {
+    let of_admin = wait_for(DEADLINE, "the entry of the administrator", async || {
         audit_entries(&root.api, "/api/users/me/audit", "user.totp_disabled.v1").await.pop()
     })
     .await;

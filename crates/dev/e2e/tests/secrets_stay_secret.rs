@@ -11,7 +11,7 @@ use bson::{RawDocumentBuf, doc};
 use futures_util::TryStreamExt as _;
 use mongodb::Database;
 use serde_json::{Value, json};
-use test_support::{Leak, Mailbox, Record, Stack, Tokens, World, eventually, leaks_in, produce, remember_secret};
+use test_support::{Leak, Mailbox, Record, Stack, Tokens, World, find_leaks, produce, remember_secret, wait_for};
 
 type Secrets = BTreeMap<String, String>;
 
@@ -27,11 +27,11 @@ async fn search(world: &World, secrets: &Secrets) -> BTreeSet<Leak> {
     for path in files(&world.logs()) {
         let bytes = fs::read(&path).expect("a log can be read");
         assert!(!bytes.is_empty(), "{} is empty: nothing was searched", path.display());
-        leaks.extend(leaks_in("log", &bytes, secrets));
+        leaks.extend(find_leaks("log", &bytes, secrets));
     }
     let mut reader = world.topic_reader();
     for record in reader.read_all().await {
-        leaks.extend(leaks_in("topic", &bytes_of(record), secrets));
+        leaks.extend(find_leaks("topic", &bytes_of(record), secrets));
     }
     for database in [world.user_database().await, world.email_database().await] {
         leaks.extend(in_collections(&database, secrets).await);
@@ -50,7 +50,7 @@ async fn in_collections(database: &Database, secrets: &Secrets) -> BTreeSet<Leak
         let collection = database.collection::<RawDocumentBuf>(&name);
         let mut documents = collection.find(doc! {}).await.expect("MongoDB answers");
         while let Some(document) = documents.try_next().await.expect("MongoDB answers") {
-            leaks.extend(leaks_in(&name, document.as_bytes(), secrets));
+            leaks.extend(find_leaks(&name, document.as_bytes(), secrets));
         }
     }
     leaks
@@ -67,7 +67,7 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
         world.user_service().set("LOG__LEVEL", "debug").start(),
         world.email_service().set("LOG__LEVEL", "debug").start()
     );
-    let (api, person) = (users.api(), world.person("ada"));
+    let (api, person) = (users.api(), world.test_user("ada"));
     let mut secrets: Secrets =
         ["encryption.key", "sealing.private"].map(|name| (key(&world, name), name.to_owned())).into();
     let mut used = |what: &str, value: &str| {
@@ -77,7 +77,7 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     used("password", &person.password);
     let registered = api.register(&person).await.expect(201);
     assert!(!registered.text.contains(&person.password));
-    let token = Mailbox::new(world.stack(), &person.email).until(1).await[0].token("/verify-email");
+    let token = Mailbox::new(world.stack(), &person.email).wait_for_mails(1).await[0].token("/verify-email");
     used("verification token", &token);
     let _ = api.get(&format!("/verify-email?token={token}")).await.expect(200);
     let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
@@ -118,11 +118,11 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     let mine = api.with_token(&tokens.access);
     let body = json!({ "currentPassword": person.password, "newPassword": changed });
     let _ = mine.put("/api/users/me/password", &body).await.expect(204);
-    Mailbox::new(world.stack(), &person.email).until(2).await;
+    Mailbox::new(world.stack(), &person.email).wait_for_mails(2).await;
 
     // A hash is nobody's business but the user's own document's.
     let hashes: Secrets = [("$argon2id$v=19".to_owned(), "hash".to_owned())].into();
-    eventually(test_support::DEADLINE, "the end of the relay's work", async || {
+    wait_for(test_support::DEADLINE, "the end of the relay's work", async || {
         let pending = doc! { "pendingEvents.0": { "$exists": true } };
         let users = world.user_database().await.collection::<RawDocumentBuf>("users").count_documents(pending).await;
         (users.ok()? == 0).then_some(())

@@ -6,7 +6,7 @@ use bson::{Document, doc};
 use e2e::administrators::admin;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Answer, Api, DEADLINE, Person, ServiceSpec, Stack, Tokens, World, eventually};
+use test_support::{Api, ApiResponse, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, wait_for};
 use uuid::Uuid;
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
@@ -17,13 +17,13 @@ fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
     spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
 }
 
-async fn login_with(api: &Api, person: &Person, user_agent: &str) -> Tokens {
+async fn login_with(api: &Api, person: &TestUser, user_agent: &str) -> Tokens {
     let credentials = json!({ "identifier": person.email, "password": person.password });
     let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, user_agent);
     Tokens::of(&api.send(request.json(&credentials)).await.expect(200))
 }
 
-async fn refresh(api: &Api, token: &str) -> Answer {
+async fn refresh(api: &Api, token: &str) -> ApiResponse {
     api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
 }
 
@@ -51,7 +51,7 @@ async fn an_access_token_does_not_outlive_its_session() {
     let spec = with_cheap_hashes(world.user_service()).set("AUTH__SESSION_MAX", "5m");
     let service = spec.start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let credentials = json!({ "identifier": ada.email, "password": ada.password });
     let login = api.post("/api/auth/login", &credentials).await.expect(200);
@@ -67,7 +67,7 @@ async fn a_person_sees_their_sessions_and_ends_one_of_them() {
     let world = World::new(&Stack::from_env(), "sessions").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     for person in [&ada, &eve] {
         let _ = api.register(person).await.expect(201);
     }
@@ -113,7 +113,7 @@ async fn a_person_sees_their_sessions_and_ends_one_of_them() {
     assert_eq!(ids(&listed(&me).await), [ids(&items)[0].clone()]);
 
     let audit = world.user_database().await.collection::<Document>("audit");
-    eventually(DEADLINE, "both ends in the audit log", async || {
+    wait_for(DEADLINE, "both ends in the audit log", async || {
         let ended = audit.count_documents(doc! { "type": "session_ended", "actor": "self" }).await;
         (ended.expect("the audit log can be read") == 2).then_some(())
     })
@@ -128,7 +128,7 @@ async fn ending_all_others_ends_their_access_tokens_at_once_and_keeps_the_one_th
     let world = World::new(&Stack::from_env(), "others").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let (own, other) = (api.login(&ada).await, api.login(&ada).await);
     let me = api.with_token(&own.access);
@@ -166,7 +166,7 @@ async fn where_no_session_is_to_be_ended_nothing_is_written() {
     let world = World::new(&Stack::from_env(), "noothers").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let (api, root) = (service.api(), admin(&world, &service, "root").await);
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let logout_by_admin = async || {
         let path = format!("/api/admin/users/{id}/logout");
@@ -221,7 +221,7 @@ async fn a_long_list_comes_in_pages_and_the_one_that_asks_is_in_the_first() {
     let world = World::new(&Stack::from_env(), "manysessions").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let oldest = api.login(&ada).await;
     for _ in 0..24 {
@@ -262,17 +262,17 @@ async fn what_has_expired_is_not_listed() {
     let world = World::new(&Stack::from_env(), "idle").await;
     let service = with_cheap_hashes(world.user_service()).set("AUTH__SESSION_IDLE", "3s").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let first = api.login(&ada).await;
     let me = api.with_token(&first.access);
-    eventually(DEADLINE, "another session to be listed, and to expire", async || {
+    wait_for(DEADLINE, "another session to be listed, and to expire", async || {
         api.login(&ada).await;
         (listed(&me).await.len() > 3).then_some(())
     })
     .await;
     // Its row may be there for a minute yet, which the database takes to remove what has expired.
-    eventually(DEADLINE, "only the one that asks", async || {
+    wait_for(DEADLINE, "only the one that asks", async || {
         let items = listed(&me).await;
         (items.len() <= 1 && current(&items) == ids(&items)).then_some(())
     })

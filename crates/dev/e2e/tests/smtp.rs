@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use e2e::{author::Author, ledger::Ledger};
+use e2e::{event_publisher::EventPublisher, ledger::Ledger};
 use test_support::{
-    Act, DEADLINE, Phase, Rule, ScriptedSmtp, ServiceSpec, SmtpKind, SmtpTls, Stack, World, eventually, remember_secret,
+    Act, DEADLINE, Phase, Rule, ScriptedSmtp, ServiceSpec, SmtpOptions, SmtpTls, Stack, World, remember_secret,
+    wait_for,
 };
 
 /// One mail at a time, and deadlines that are over soon.
@@ -26,25 +27,25 @@ async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
     let url = format!("smtp://mailer:{password}@{}", smtp.address());
     let world = World::new(&Stack::from_env(), "refuses-us").await.on_smtp(url);
     let service = brisk(world.email_service()).start().await;
-    let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
     let address = world.address("ada");
-    author.publish(&author.notice(&address)).await;
-    smtp.until_phase(Phase::Auth, 2).await;
-    eventually(DEADLINE, "a degraded service", async || {
+    publisher.publish(&publisher.notice(&address)).await;
+    smtp.wait_for_phase(Phase::Auth, 2).await;
+    wait_for(DEADLINE, "a degraded service", async || {
         let (status, body) = service.readiness().await?;
         (status == 200 && body["status"] == "degraded" && body["checks"]["smtp"] == "down").then_some(())
     })
     .await;
-    let mail = ledger.until_state(&address, "queued", DEADLINE).await;
+    let mail = ledger.wait_for_state(&address, "queued", DEADLINE).await;
     assert_eq!(mail.attempts, 0, "{mail:#?}");
 
     smtp.behave();
-    ledger.until_state(&address, "sent", DEADLINE).await;
+    ledger.wait_for_state(&address, "sent", DEADLINE).await;
     // The same said at MAIL, where nothing is known of the mail but its sender.
     smtp.rule(Rule::times(2, Phase::Mail, Act::reply("530 5.7.0 authentication required")));
     let address = world.address("grace");
-    author.publish(&author.notice(&address)).await;
-    let mail = ledger.until_state(&address, "sent", DEADLINE).await;
+    publisher.publish(&publisher.notice(&address)).await;
+    let mail = ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(mail.attempts, 1, "{mail:#?}");
     assert_eq!(mail.steps("preparing", "queued"), 2, "{mail:#?}");
     assert!(!service.log().contains(password));
@@ -56,7 +57,7 @@ async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_th
     let password = "smtp-password-over-tls";
     remember_secret("smtp password", password);
     let (ours, strangers) = (SmtpTls::new(&stack, "ours"), SmtpTls::new(&stack, "strangers"));
-    let kind = || SmtpKind::offering(&["AUTH PLAIN LOGIN"]);
+    let kind = || SmtpOptions::offering(&["AUTH PLAIN LOGIN"]);
     let mut untrusted = Vec::new();
     for certificate in [
         ours.certificate("mail.example.org"),
@@ -87,10 +88,10 @@ async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_th
         let urls: Vec<String> = untrusted.iter().chain([good]).map(url).collect();
         let world = World::new(&stack, "certificates").await.on_smtp(urls.join(","));
         let service = brisk(world.email_service()).variable("SSL_CERT_FILE", ours.file()).start().await;
-        let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+        let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
         let address = world.address("ada");
-        author.publish(&author.welcome(&address)).await;
-        let mail = ledger.until_state(&address, "sent", DEADLINE).await;
+        publisher.publish(&publisher.welcome(&address)).await;
+        let mail = ledger.wait_for_state(&address, "sent", DEADLINE).await;
         assert_eq!(mail.attempts, 1, "{mail:#?}");
         let session = good.deliveries_to(&address)[0].session;
         assert!(good.sessions()[session].encrypted && good.count(Phase::Auth) > 0);
@@ -108,7 +109,7 @@ async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&Stack::from_env(), "greylisted").await.on_smtp(smtp.url());
     let _service = brisk(world.email_service()).set("MAIL__GREYLISTING_PAUSE", "4s").start().await;
-    let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
     let mut greylisted = Vec::new();
     for (number, (phase, reply)) in [
         (Phase::Rcpt, "450 4.2.0 greylisted, see you in a minute"),
@@ -121,20 +122,20 @@ async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits
     {
         let address = world.address(&format!("grey{number}"));
         smtp.rule(Rule::once(phase, Act::reply(reply)).to(&address));
-        author.publish(&author.notice(&address)).await;
+        publisher.publish(&publisher.notice(&address)).await;
         greylisted.push(address);
     }
     for address in &greylisted {
-        let mail = ledger.until(address, "refused", DEADLINE, |mail| mail.attempts == 1).await;
+        let mail = ledger.wait_for_mail(address, "refused", DEADLINE, |mail| mail.attempts == 1).await;
         assert!(mail.pause() >= PAUSE, "{mail:#?}");
     }
     // The others go at once, and all of them before the first that waits.
     let others: Vec<String> = (0..5).map(|number| world.address(&format!("other{number}"))).collect();
     for address in &others {
-        author.publish(&author.notice(address)).await;
+        publisher.publish(&publisher.notice(address)).await;
     }
     for address in greylisted.iter().chain(&others) {
-        let mail = ledger.until_state(address, "sent", DEADLINE).await;
+        let mail = ledger.wait_for_state(address, "sent", DEADLINE).await;
         assert_eq!(mail.attempts, if others.contains(address) { 1 } else { 2 }, "{mail:#?}");
     }
     let accepted: Vec<String> =

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use e2e::ledger::Ledger;
-use test_support::{Api, DEADLINE, Person, Stack, World};
+use test_support::{Api, DEADLINE, Stack, TestUser, World};
 
 /// With hashing, on a busy machine; producing to a broker that is away would take longer.
 const WITHOUT_WAITING: Duration = Duration::from_secs(3);
 
-async fn sign_up(api: &Api, world: &World, names: &[&str]) -> Vec<Person> {
+async fn sign_up(api: &Api, world: &World, names: &[&str]) -> Vec<TestUser> {
     let mut people = Vec::new();
     for name in names {
-        let person = world.person(name);
+        let person = world.test_user(name);
         let started = Instant::now();
         let _ = api.register(&person).await.expect(201);
         assert!(started.elapsed() < WITHOUT_WAITING, "a registration took {:?}", started.elapsed());
@@ -30,9 +30,9 @@ async fn an_email_service_that_is_older_than_the_topic_mails_within_fifteen_seco
         // Only a real broker lets the user service make it.
         world.create_topic().await;
     }
-    let person = world.person("early");
+    let person = world.test_user("early");
     let _ = users.api().register(&person).await.expect(201);
-    let mails = world.mailbox(&person.email).until_within(Duration::from_secs(15), 1).await;
+    let mails = world.mailbox(&person.email).wait_for_mails_within(Duration::from_secs(15), 1).await;
     assert_eq!(mails.len(), 1);
 }
 
@@ -45,9 +45,9 @@ async fn an_email_service_that_starts_later_mails_what_happened_before() {
     world.topic_reader().read_type("user.registered.v1", 3).await;
     let _emails = world.email_service().start().await;
     for person in &people {
-        world.mailbox(&person.email).until(1).await;
+        world.mailbox(&person.email).wait_for_mails(1).await;
     }
-    let mails = Ledger::of(&world).await.until_quiet(DEADLINE).await;
+    let mails = Ledger::of(&world).await.wait_until_quiet(DEADLINE).await;
     assert_eq!(mails.iter().filter(|mail| mail.state == "sent").count(), 3);
     for person in &people {
         assert_eq!(world.mailbox(&person.email).mails().await.len(), 1);

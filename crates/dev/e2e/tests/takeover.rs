@@ -2,10 +2,10 @@
 //! the notices bring the account back.
 
 use bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
-use e2e::{sealed_tokens::SealedTokens, verified::verify_address};
+use e2e::{sealed_tokens::SealedTokens, verification::verify_address};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use test_support::{Answer, Api, Person, ServiceSpec, Stack, Tokens, World, remember_secret};
+use test_support::{Api, ApiResponse, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret};
 use totp_rs::Totp;
 
 const REGISTERED: &str = "user.registered.v1";
@@ -32,24 +32,24 @@ fn cheap(world: &World) -> ServiceSpec {
     world.user_service().set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
 }
 
-async fn try_login(api: &Api, identifier: &str, password: &str) -> Answer {
+async fn try_login(api: &Api, identifier: &str, password: &str) -> ApiResponse {
     api.post("/api/auth/login", &json!({ "identifier": identifier, "password": password })).await
 }
 
 /// The same person with another password.
-fn with_password(person: &Person, how: &str) -> Person {
-    let other = Person { password: format!("{} {how}", person.password), ..person.clone() };
+fn with_password(person: &TestUser, how: &str) -> TestUser {
+    let other = TestUser { password: format!("{} {how}", person.password), ..person.clone() };
     remember_secret("password", &other.password);
     other
 }
 
-fn at(person: &Person, email: &str) -> Person {
-    Person { email: email.to_owned(), ..person.clone() }
+fn at(person: &TestUser, email: &str) -> TestUser {
+    TestUser { email: email.to_owned(), ..person.clone() }
 }
 
 /// An account with a verified address, and its owner signed in.
-async fn owner(world: &World, api: &Api, name: &str) -> (Person, Tokens) {
-    let person = world.person(name);
+async fn owner(world: &World, api: &Api, name: &str) -> (TestUser, Tokens) {
+    let person = world.test_user(name);
     let _ = api.register(&person).await.expect(201);
     verify_address(world, &person).await;
     let tokens = api.login(&person).await;
@@ -77,7 +77,7 @@ async fn plant_factor(world: &World, email: &str) {
     write(world, email, doc! { "totp": planted }).await;
 }
 
-async fn change_password(me: &Api, person: &Person, how: &str) -> Person {
+async fn change_password(me: &Api, person: &TestUser, how: &str) -> TestUser {
     let renewed = with_password(person, how);
     let body = json!({ "currentPassword": person.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &body).await.expect(204);
@@ -85,7 +85,7 @@ async fn change_password(me: &Api, person: &Person, how: &str) -> Person {
 }
 
 /// Turns the second factor on; its recovery codes.
-async fn turn_on(me: &Api, person: &Person) -> Vec<String> {
+async fn turn_on(me: &Api, person: &TestUser) -> Vec<String> {
     let started = me.post("/api/users/me/totp", &json!({ "password": person.password })).await.expect(200);
     remember_secret("TOTP secret", &started.string("secret"));
     let totp = Totp::from_url(started.string("otpauthUri")).expect("an authenticator reads the URI");
@@ -95,37 +95,37 @@ async fn turn_on(me: &Api, person: &Person) -> Vec<String> {
     recovery_codes(&confirmed)
 }
 
-fn recovery_codes(answer: &Answer) -> Vec<String> {
+fn recovery_codes(answer: &ApiResponse) -> Vec<String> {
     let codes: Vec<String> = serde_json::from_value(answer.json()["recoveryCodes"].clone()).expect("recovery codes");
     codes.iter().for_each(|code| remember_secret("recovery code", code));
     codes
 }
 
-async fn turn_off(me: &Api, person: &Person, code: &str) {
+async fn turn_off(me: &Api, person: &TestUser, code: &str) {
     let both = json!({ "password": person.password, "code": code });
     let _ = me.delete("/api/users/me/totp", Some(&both)).await.expect(204);
 }
 
 /// Asks for another address and confirms it from its mailbox.
-async fn change_address(api: &Api, me: &Api, mails: &mut SealedTokens, person: &Person, new: &str) {
+async fn change_address(api: &Api, me: &Api, mails: &mut SealedTokens, person: &TestUser, new: &str) {
     let _ = me.put("/api/users/me/email", &json!({ "newEmail": new, "password": person.password })).await.expect(202);
     let token = mails.nth(CHANGE_REQUESTED, "confirmation", new, 1).await;
     let _ = api.post("/api/auth/email-change/confirm", &json!({ "token": token })).await.expect(204);
 }
 
 /// Follows the link in the notice of this event.
-async fn undo(api: &Api, event_type: &str, token: &str) -> Answer {
+async fn undo(api: &Api, event_type: &str, token: &str) -> ApiResponse {
     let path = if event_type == ADDRESS_CHANGED { "/api/auth/email-change/undo" } else { "/api/auth/undo" };
     api.post(path, &json!({ "token": token })).await
 }
 
-async fn reset(api: &Api, token: &str, person: &Person) -> Answer {
+async fn reset(api: &Api, token: &str, person: &TestUser) -> ApiResponse {
     let body = json!({ "token": token, "newPassword": person.password });
     api.post("/api/auth/password-reset/confirm", &body).await
 }
 
 /// Asks for a reset and uses it, with nothing but the mailbox.
-async fn reset_by_mail(api: &Api, mails: &mut SealedTokens, person: &Person) -> Person {
+async fn reset_by_mail(api: &Api, mails: &mut SealedTokens, person: &TestUser) -> TestUser {
     let before = mails.all(&person.email).await.iter().filter(|mail| mail.0 == RESET_REQUESTED).count();
     let _ = api.post("/api/auth/password-reset", &json!({ "email": person.email })).await.expect(202);
     let token = mails.nth(RESET_REQUESTED, "reset", &person.email, before + 1).await;
@@ -141,7 +141,7 @@ async fn is_signed_out(api: &Api, tokens: &Tokens) {
 }
 
 /// What a thief with the password makes of the account.
-async fn steal(world: &World, api: &Api, mails: &mut SealedTokens, owner: &Person, order: [Theft; 3]) -> Stolen {
+async fn steal(world: &World, api: &Api, mails: &mut SealedTokens, owner: &TestUser, order: [Theft; 3]) -> Stolen {
     let tokens = api.login(owner).await;
     let me = api.with_token(&tokens.access);
     let mut thief = owner.clone();
@@ -165,7 +165,7 @@ async fn steal(world: &World, api: &Api, mails: &mut SealedTokens, owner: &Perso
 
 struct Stolen {
     tokens: Tokens,
-    thief: Person,
+    thief: TestUser,
 }
 
 #[tokio::test]
@@ -436,7 +436,7 @@ async fn an_account_registered_with_anothers_address_is_taken_over_by_a_reset() 
     let service = cheap(&world).start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
-    let victim = world.person("victim");
+    let victim = world.test_user("victim");
     let _ = api.register(&victim).await.expect(201);
     let tokens = api.login(&victim).await;
     let me = api.with_token(&tokens.access);
@@ -451,7 +451,7 @@ async fn an_account_registered_with_anothers_address_is_taken_over_by_a_reset() 
     // A factor of the time when that was possible.
     plant_factor(&world, &victim.email).await;
     let _ = try_login(&api, &victim.email, &victim.password).await.expect_problem(401, "mfa-required");
-    let _ = api.register(&at(&world.person("late"), &victim.email)).await.expect_problem(409, "email-taken");
+    let _ = api.register(&at(&world.test_user("late"), &victim.email)).await.expect_problem(409, "email-taken");
     let owner = reset_by_mail(&api, &mut mails, &victim).await;
     let mut topic = world.topic_reader();
     let disabled = topic.read_type("user.totp_disabled.v1", 1).await.remove(0);
@@ -474,7 +474,7 @@ async fn a_disowned_account_stays_closed_until_a_reset_takes_it_over() {
     let service = cheap(&world).start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
-    let victim = world.person("victim");
+    let victim = world.test_user("victim");
     let id = api.register(&victim).await.expect(201).string("id");
     let tokens = api.login(&victim).await;
     let squatter = change_password(&api.with_token(&tokens.access), &victim, "changed").await;

@@ -3,12 +3,12 @@
 use std::net::Ipv4Addr;
 
 use bson::{DateTime, Document, doc, spec::BinarySubtype};
-use e2e::verified::verify_address;
+use e2e::verification::verify_address;
 use futures_util::{TryStreamExt as _, future::join_all};
 use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::{
-    Answer, Api, DEADLINE, Mode, Person, ServiceSpec, Stack, TcpProxy, Tokens, World, eventually, remember_secret,
+    Api, ApiResponse, DEADLINE, Mode, ServiceSpec, Stack, TcpProxy, TestUser, Tokens, World, remember_secret, wait_for,
 };
 use totp_rs::Totp;
 
@@ -25,16 +25,16 @@ fn throttled(world: &World) -> ServiceSpec {
     spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
 }
 
-async fn from(api: &Api, address: &str, path: &str, body: &Value) -> Answer {
+async fn from(api: &Api, address: &str, path: &str, body: &Value) -> ApiResponse {
     api.send(api.request(Method::POST, path).header("x-forwarded-for", address).json(body)).await
 }
 
 /// A login with a password that nobody has.
-async fn guess(api: &Api, address: &str, identifier: &str) -> Answer {
+async fn guess(api: &Api, address: &str, identifier: &str) -> ApiResponse {
     from(api, address, LOGIN, &json!({ "identifier": identifier, "password": "a guess of a password" })).await
 }
 
-async fn sign_in(api: &Api, address: &str, person: &Person) -> Answer {
+async fn sign_in(api: &Api, address: &str, person: &TestUser) -> ApiResponse {
     from(api, address, LOGIN, &json!({ "identifier": person.email, "password": person.password })).await
 }
 
@@ -49,7 +49,7 @@ struct Said {
     headers: Vec<String>,
 }
 
-fn said(answer: &Answer) -> Said {
+fn said(answer: &ApiResponse) -> Said {
     let limit = answer.header("ratelimit");
     let mut headers: Vec<String> = answer.headers.keys().map(|name| name.as_str().to_owned()).collect();
     headers.sort();
@@ -64,7 +64,7 @@ fn said(answer: &Answer) -> Said {
 }
 
 /// The `t` of `RateLimit`, which a refusal repeats as `Retry-After`.
-fn seconds(answer: &Answer) -> u64 {
+fn seconds(answer: &ApiResponse) -> u64 {
     let limit = answer.header("ratelimit");
     let seconds = limit.rsplit_once(";t=").and_then(|(_, t)| t.parse().ok()).expect("RateLimit has a time");
     if answer.status == 429 {
@@ -88,7 +88,7 @@ async fn an_unknown_identifier_is_held_exactly_as_a_known_one() {
     let world = World::new(&stack, "held").await;
     let service = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
 
     let nobody = (world.address("nobody"), "nobody-at-all".to_owned());
@@ -145,7 +145,7 @@ async fn an_unknown_identifier_is_held_exactly_as_a_known_one() {
         assert!(at.is_some() && expires >= at, "{row}");
     }
     let database = world.user_database().await;
-    eventually(DEADLINE, "the index that lets rows go", async || {
+    wait_for(DEADLINE, "the index that lets rows go", async || {
         let indexes = database.run_command(doc! { "listIndexes": "throttles" }).await.ok()?;
         let indexes = indexes.get_document("cursor").ok()?.get_array("firstBatch").ok()?.clone();
         let expiry = |index: &Document| {
@@ -164,7 +164,7 @@ async fn a_burst_of_guesses_does_not_outrun_the_count() {
     let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3");
     let replica = spec.replica();
     let (one, other) = tokio::join!(spec.start(), replica.start());
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = from(&one.api(), "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
 
     // Both replicas see the same rows.
@@ -185,7 +185,7 @@ async fn the_owner_gets_in_from_a_known_network_while_an_attack_is_held() {
     let spec = throttled(&world).set("LIMITS__ACCOUNT_FREE_FAILURES", "4");
     let (service, _emails) = tokio::join!(spec.start(), world.email_service().start());
     let api = service.api();
-    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let nobody = world.address("nobody");
     for person in [&ada, &eve] {
         let _ = from(&api, "203.0.113.1", "/api/users", &person.registration()).await.expect(201);
@@ -236,7 +236,7 @@ async fn the_owner_gets_in_from_a_known_network_while_an_attack_is_held() {
     let about = until.as_millisecond() - DateTime::now().timestamp_millis();
     assert!((13 * 60_000..=15 * 60_000).contains(&about), "a quarter of an hour: {about}");
     let mailbox = world.mailbox(&ada.email);
-    eventually(DEADLINE, "the notice", async || {
+    wait_for(DEADLINE, "the notice", async || {
         mailbox.mails().await.iter().any(|mail| mail.subject.contains("locked")).then_some(())
     })
     .await;
@@ -279,28 +279,28 @@ async fn the_owner_gets_in_from_a_known_network_while_an_attack_is_held() {
     let _ = api.send(api.request(Method::POST, &path)).await.expect_problem(401, "unauthorized");
 }
 
-async fn locked_until(world: &World, person: &Person) -> Option<DateTime> {
+async fn locked_until(world: &World, person: &TestUser) -> Option<DateTime> {
     let users = world.user_database().await.collection::<Document>("users");
     let user = users.find_one(doc! { "email": &person.email }).await.expect("users can be read").expect("it is there");
     user.get_datetime("lockedUntil").ok().copied()
 }
 
 /// The link from the mail, used from there.
-async fn reset_from(api: &Api, world: &World, address: &str, person: &Person) -> Person {
+async fn reset_from(api: &Api, world: &World, address: &str, person: &TestUser) -> TestUser {
     let _ = from(api, address, RESET, &json!({ "email": person.email })).await.expect(202);
-    let mail = eventually(DEADLINE, "the mail with the link", async || {
+    let mail = wait_for(DEADLINE, "the mail with the link", async || {
         let mails = world.mailbox(&person.email).mails().await;
         mails.into_iter().find(|mail| mail.text.contains("/reset-password?token="))
     })
     .await;
-    let renewed = Person { password: format!("{} once more", person.password), ..person.clone() };
+    let renewed = TestUser { password: format!("{} once more", person.password), ..person.clone() };
     remember_secret("password", &renewed.password);
     let body = json!({ "token": mail.token("/reset-password"), "newPassword": renewed.password });
     let _ = from(api, address, &format!("{RESET}/confirm"), &body).await.expect(204);
     renewed
 }
 
-async fn known_networks(world: &World, person: &Person) -> Vec<Document> {
+async fn known_networks(world: &World, person: &TestUser) -> Vec<Document> {
     let users = world.user_database().await.collection::<Document>("users");
     let user = users.find_one(doc! { "email": &person.email }).await.expect("users can be read").expect("it is there");
     let known = user.get_array("knownNetworks").expect("networks are remembered");
@@ -308,7 +308,7 @@ async fn known_networks(world: &World, person: &Person) -> Vec<Document> {
 }
 
 /// An authenticator for this account, and the code that it shows now.
-async fn turn_totp_on(api: &Api, person: &Person, token: &str) -> Totp {
+async fn turn_totp_on(api: &Api, person: &TestUser, token: &str) -> Totp {
     let me = api.with_token(token);
     let started = me.post("/api/users/me/totp", &json!({ "password": person.password })).await.expect(200);
     let totp = Totp::from_url(started.string("otpauthUri")).expect("an authenticator reads the URI");
@@ -334,7 +334,7 @@ async fn codes_are_guessed_as_slowly_as_passwords() {
     let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").set("LIMITS__ACCOUNT_FREE_FAILURES", "5");
     let service = spec.start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     let tokens = Tokens::of(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
     verify_address(&world, &ada).await;
@@ -373,7 +373,7 @@ async fn a_stolen_session_does_not_guess_the_password_and_keeps_nobody_else_out(
     let world = World::new(&stack, "again").await;
     let service = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     let stolen = api.with_token(&api.login(&ada).await.access);
     let own = api.with_token(&api.login(&ada).await.access);
@@ -399,7 +399,7 @@ async fn at_most_eight_networks_are_remembered_for_thirty_days() {
     let world = World::new(&stack, "networks").await;
     let service = throttled(&world).set("LIMITS__ACCOUNT_FREE_FAILURES", "1").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     for third in 1..=10 {
         let _ = sign_in(&api, &format!("10.0.{third}.1"), &ada).await.expect(200);
@@ -432,7 +432,7 @@ async fn an_ipv6_network_is_one_client_and_the_wait_ends() {
     let _ = guess(&api, "2001:db8:0:1301::1", &nobody).await.expect(401);
 
     let until_free = async || {
-        eventually(DEADLINE, "the wait to end", async || {
+        wait_for(DEADLINE, "the wait to end", async || {
             let answer = guess(&api, "2001:db8:0:1204::4", &nobody).await;
             (answer.status == 401).then_some(answer)
         })
@@ -463,8 +463,9 @@ async fn requests_and_registrations_of_a_network_are_counted() {
     let spec = throttled(&world).set("LIMITS__REQUESTS_PER_NETWORK", "6").set("LIMITS__REGISTRATIONS_PER_NETWORK", "2");
     let service = spec.start().await;
     let api = service.api();
-    let register =
-        async |name: &str, address: &str| from(&api, address, "/api/users", &world.person(name).registration()).await;
+    let register = async |name: &str, address: &str| {
+        from(&api, address, "/api/users", &world.test_user(name).registration()).await
+    };
     let first = register("one", "203.0.113.1").await.expect(201);
     assert_eq!(first.header("ratelimit-policy"), "\"registration\";q=2;w=3600");
     let _ = register("two", "203.0.113.1").await.expect(201);
@@ -499,7 +500,7 @@ async fn mails_to_an_address_are_counted_whether_or_not_somebody_has_it() {
     let world = World::new(&stack, "mails").await;
     let service = throttled(&world).set("LIMITS__MAILS_PER_ADDRESS", "2").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     let mut stories = Vec::new();
     for (path, email) in
@@ -548,7 +549,7 @@ async fn a_throttle_that_cannot_be_read_lets_nobody_in() {
     let resend = from(&api, "198.51.100.1", RESEND, &json!({ "email": nobody })).await;
     let _ = resend.expect_problem(503, "unavailable");
     proxy.set(Mode::Pass);
-    eventually(DEADLINE, "logins to be judged again", async || {
+    wait_for(DEADLINE, "logins to be judged again", async || {
         (guess(&api, "198.51.100.2", &nobody).await.status == 401).then_some(())
     })
     .await;
@@ -575,13 +576,13 @@ async fn a_registration_is_counted_before_its_password_is_judged() {
     let spec = throttled(&world).set("LIMITS__REQUESTS_PER_NETWORK", "3").set("LIMITS__REGISTRATIONS_PER_NETWORK", "1");
     let service = spec.set("LIMITS__MAILS_PER_ADDRESS", "1").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let with = |member: &str, value: &str| {
         let mut body = ada.registration();
         body[member] = json!(value);
         body
     };
-    let codes = |answer: Answer| {
+    let codes = |answer: ApiResponse| {
         let answer = answer.expect_problem(422, "validation-failed").json();
         let errors = answer["errors"].as_array().cloned().unwrap_or_default();
         errors.iter().map(|it| format!("{} {}", it["pointer"], it["code"]).replace('"', "")).collect::<Vec<_>>()
@@ -611,7 +612,7 @@ async fn a_change_of_the_password_is_charged_before_the_new_one_is_judged() {
     let world = World::new(&stack, "orderchange").await;
     let service = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     let me = api.with_token(&api.login(&ada).await.access);
     let change = async |new: &str| {
@@ -633,7 +634,7 @@ async fn a_known_network_has_one_count_of_wrong_codes_for_all_of_its_addresses_a
     let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").set("LIMITS__ACCOUNT_FREE_FAILURES", "4");
     let service = spec.start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     let tokens = Tokens::of(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
     let _ = sign_in(&api, "2001:db8:7:700::1", &ada).await.expect(200);
@@ -702,7 +703,7 @@ async fn a_flood_of_refreshes_and_of_pages_is_turned_away_in_the_process() {
     let world = World::new(&stack, "flood").await;
     let service = throttled(&world).set("LIMITS__REQUESTS_PER_NETWORK", "2").start().await;
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     let tokens = Tokens::of(&sign_in(&api, "203.0.113.2", &ada).await.expect(200));
     let refresh = json!({ "refreshToken": tokens.refresh });

@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(8);
 const DIVISIONS: usize = 2_000;
 
 /// Requests of one kind.
-struct Kind {
+struct BrokerKind {
     name: &'static str,
     path: &'static str,
     body: Value,
@@ -38,7 +38,7 @@ struct Kind {
     samples: Vec<f64>,
 }
 
-impl Kind {
+impl BrokerKind {
     fn new(name: &'static str, path: &'static str, body: Value, status: u16) -> Self {
         Self { name, path, body, status, fresh: None, samples: Vec::new() }
     }
@@ -101,7 +101,7 @@ struct Verdict {
 }
 
 impl Verdict {
-    fn of(kinds: &[Kind], shuffle: &mut Shuffle) -> Self {
+    fn of(kinds: &[BrokerKind], shuffle: &mut Shuffle) -> Self {
         let equal = [kinds[0].samples.clone(), kinds[1].samples.clone()].concat();
         let (middle, floor) = (median(&equal), floor(&equal, shuffle));
         let others = kinds[2..].iter().map(|kind| (kind.name, median(&kind.samples) - middle)).collect();
@@ -119,7 +119,7 @@ impl Verdict {
 }
 
 /// One request of each kind in turn, in another order each time.
-async fn sample(api: &Api, kinds: &mut [Kind], rounds: usize, keep: bool, shuffle: &mut Shuffle) {
+async fn sample(api: &Api, kinds: &mut [BrokerKind], rounds: usize, keep: bool, shuffle: &mut Shuffle) {
     let mut order: Vec<usize> = (0..kinds.len()).collect();
     for _ in 0..rounds {
         shuffle.shuffle(&mut order);
@@ -141,7 +141,7 @@ async fn sample(api: &Api, kinds: &mut [Kind], rounds: usize, keep: bool, shuffl
 /// Measures until nothing is told, or that something is has been said `ATTEMPTS` times.
 /// `without_work` is the median of requests that are answered without the work that must
 /// not be left out: if that could be, it must be more than the bound.
-async fn experiment(api: &Api, what: &str, mut kinds: Vec<Kind>, without_work: Option<f64>) -> Verdict {
+async fn experiment(api: &Api, what: &str, mut kinds: Vec<BrokerKind>, without_work: Option<f64>) -> Verdict {
     let mut shuffle = Shuffle(0x9e37_79b9_7f4a_7c15);
     // Until plans, pools and caches are warm, and the bound of audit rows is reached.
     sample(api, &mut kinds, 25, false, &mut shuffle).await;
@@ -182,7 +182,7 @@ async fn the_time_of_an_answer_does_not_tell_whether_an_account_exists() {
     let service = spec.set("LIMITS__ENABLED", "true").start().await;
     let api = service.api();
     // Names, and so bodies, of one length.
-    let (known, barred, nobody) = (world.person("known"), world.person("shuts"), world.person("ghost"));
+    let (known, barred, nobody) = (world.test_user("known"), world.test_user("shuts"), world.test_user("ghost"));
     for person in [&known, &barred] {
         let _ = api.register(person).await.expect(201);
     }
@@ -192,7 +192,7 @@ async fn the_time_of_an_answer_does_not_tell_whether_an_account_exists() {
     let _ = users.update_one(doc! { "email": &barred.email }, disabled).await.expect("users can be changed");
 
     let ask = |path, who: [(&'static str, &str); 4]| {
-        who.map(|(name, email)| Kind::new(name, path, json!({ "email": email }), 202)).into()
+        who.map(|(name, email)| BrokerKind::new(name, path, json!({ "email": email }), 202)).into()
     };
     let everybody = [
         ("unknown", nobody.email.as_str()),
@@ -204,9 +204,9 @@ async fn the_time_of_an_answer_does_not_tell_whether_an_account_exists() {
     experiment(&api, "resend", ask("/api/auth/email-verification/resend", everybody), None).await;
     let login = |(name, identifier): (&'static str, &str)| {
         let body = json!({ "identifier": identifier, "password": "not the password" });
-        Kind::new(name, "/api/auth/login", body, 401)
+        BrokerKind::new(name, "/api/auth/login", body, 401)
     };
-    let mut logins: Vec<Kind> = everybody.into_iter().map(login).collect();
+    let mut logins: Vec<BrokerKind> = everybody.into_iter().map(login).collect();
     logins.push(login(("known, by user name", &known.username)));
     experiment(&api, "login", logins, Some(reset.median)).await;
 
@@ -214,16 +214,16 @@ async fn the_time_of_an_answer_does_not_tell_whether_an_account_exists() {
     // and of one that was never verified. Lengths are equal; the username stays free.
     let replica = service.spec().replica().set("AUTH__REGISTRATION", "hidden").start().await;
     let hidden = replica.api();
-    let never = world.person("never");
+    let never = world.test_user("never");
     let _ = hidden.register(&never).await.expect(202);
     let registration =
         |email: &str| json!({ "username": "not-claimed-by-any", "email": email, "password": nobody.password });
     let new = |name, first| {
         let padding = known.email.strip_prefix("known").unwrap_or_default();
         let body = registration(&padding[2.min(padding.len())..]);
-        Kind { fresh: Some(first), ..Kind::new(name, "/api/users", body, 202) }
+        BrokerKind { fresh: Some(first), ..BrokerKind::new(name, "/api/users", body, 202) }
     };
-    let taken = |(name, email): (&'static str, &str)| Kind::new(name, "/api/users", registration(email), 202);
+    let taken = |(name, email): (&'static str, &str)| BrokerKind::new(name, "/api/users", registration(email), 202);
     let mut registrations = vec![new("free", 0), new("free again", 500_000)];
     registrations
         .extend([("taken", &*known.email), ("disabled", &barred.email), ("unverified", &never.email)].map(taken));
@@ -236,7 +236,7 @@ fn equal_requests_are_told_apart_by_nothing_and_others_by_what_they_differ() {
     let mut around = |middle: f64| -> Vec<f64> {
         (0..200).map(|_| middle + f64::from(u32::try_from(shuffle.below(400)).unwrap_or_default()) - 200.0).collect()
     };
-    let kind = |name, samples| Kind { samples, ..Kind::new(name, "/", Value::Null, 200) };
+    let kind = |name, samples| BrokerKind { samples, ..BrokerKind::new(name, "/", Value::Null, 200) };
     let equal = [kind("one", around(5_000.0)), kind("other", around(5_000.0)), kind("like them", around(5_000.0))];
     let verdict = Verdict::of(&equal, &mut Shuffle(9));
     assert!(!verdict.tells() && verdict.floor > 0.0, "{} {:?}", verdict.floor, verdict.others);

@@ -6,7 +6,7 @@ use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
 use mongodb::Collection;
 use serde_json::json;
-use test_support::{Api, DEADLINE, Person, ServiceSpec, Stack, World, eventually};
+use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, World, wait_for};
 
 /// Where the hash is not what is tested.
 fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
@@ -17,25 +17,25 @@ async fn users(world: &World) -> Collection<Document> {
     world.user_database().await.collection("users")
 }
 
-async fn set(world: &World, person: &Person, fields: Document) {
+async fn set(world: &World, person: &TestUser, fields: Document) {
     let changed = users(world).await.update_one(doc! { "email": &person.email }, doc! { "$set": fields }).await;
     assert_eq!(changed.expect("users can be changed").matched_count, 1);
 }
 
-async fn is_there(world: &World, person: &Person) -> bool {
+async fn is_there(world: &World, person: &TestUser) -> bool {
     let found = users(world).await.count_documents(doc! { "email": &person.email }).await;
     found.expect("users can be counted") == 1
 }
 
-async fn until_gone(world: &World, person: &Person) {
-    eventually(DEADLINE, &format!("{} to expire", person.username), async || {
+async fn until_gone(world: &World, person: &TestUser) {
+    wait_for(DEADLINE, &format!("{} to expire", person.username), async || {
         (!is_there(world, person).await).then_some(())
     })
     .await;
 }
 
-async fn verify(world: &World, api: &Api, person: &Person) {
-    let token = world.mailbox(&person.email).until(1).await.remove(0).token("/verify-email");
+async fn verify(world: &World, api: &Api, person: &TestUser) {
+    let token = world.mailbox(&person.email).wait_for_mails(1).await.remove(0).token("/verify-email");
     let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
 }
 
@@ -45,8 +45,8 @@ async fn who_never_verified_goes_and_everybody_else_stays() {
     let (mut service, _emails) =
         tokio::join!(with_cheap_hashes(world.user_service()).start(), world.email_service().start());
     let api = service.api();
-    let (ada, eve) = (world.person("ada"), world.person("eve"));
-    let (root, shut_out) = (world.person("root"), world.person("shutout"));
+    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
+    let (root, shut_out) = (world.test_user("root"), world.test_user("shutout"));
     let id = api.register(&ada).await.expect(201).string("id");
     for person in [&eve, &root, &shut_out] {
         let _ = api.register(person).await.expect(201);
@@ -70,11 +70,11 @@ async fn who_never_verified_goes_and_everybody_else_stays() {
     let mut topic = world.topic_reader();
     let goodbye = topic.read_type("user.deleted.v1", 1).await.remove(0);
     assert_eq!((goodbye.key_text(), &goodbye.json()["by"]), (id, &json!("admin")));
-    let mails = world.mailbox(&ada.email).until(2).await;
+    let mails = world.mailbox(&ada.email).wait_for_mails(2).await;
     assert!(mails.iter().any(|mail| mail.subject == "Your account was deleted"), "{mails:?}");
 
     // Somebody who comes later goes later: the others have been passed over by then.
-    let late = world.person("late");
+    let late = world.test_user("late");
     let _ = api.register(&late).await.expect(201);
     until_gone(&world, &late).await;
     for person in [&eve, &root, &shut_out] {
@@ -107,17 +107,17 @@ async fn a_verification_at_the_last_moment_wins() {
     let keeper = spec.replica().set("AUTH__UNVERIFIED_EXPIRY", "2s").fail_points("expiry.before_commit=1*sleep(10000)");
     let (service, _keeper, _emails) = tokio::join!(spec.start(), keeper.start(), world.email_service().start());
     let api = service.api();
-    let ada = world.person("ada");
+    let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let registered = Instant::now();
-    world.mailbox(&ada.email).until(1).await;
+    world.mailbox(&ada.email).wait_for_mails(1).await;
     // She was found two to three seconds after she came; the write waits since then.
-    eventually(DEADLINE, "the moment before the end", async || {
+    wait_for(DEADLINE, "the moment before the end", async || {
         (registered.elapsed() > Duration::from_secs(6)).then_some(())
     })
     .await;
     verify(&world, &api, &ada).await;
-    let late = world.person("late");
+    let late = world.test_user("late");
     let _ = api.register(&late).await.expect(201);
     until_gone(&world, &late).await;
     assert!(is_there(&world, &ada).await);

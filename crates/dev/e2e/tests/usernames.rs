@@ -3,31 +3,31 @@
 use bson::{DateTime, Document, doc};
 use e2e::administrators::{Admin, admin};
 use serde_json::{Value, json};
-use test_support::{Answer, Api, DEADLINE, Person, Service, ServiceSpec, Stack, World, eventually};
+use test_support::{Api, ApiResponse, DEADLINE, Service, ServiceSpec, Stack, TestUser, World, wait_for};
 
 /// Where the hash is not what is tested.
 fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
     spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
 }
 
-async fn signed_in(world: &World, api: &Api, name: &str) -> (Person, Api) {
-    let person = world.person(name);
+async fn signed_in(world: &World, api: &Api, name: &str) -> (TestUser, Api) {
+    let person = world.test_user(name);
     let _ = api.register(&person).await.expect(201);
     let me = api.with_token(&api.login(&person).await.access);
     (person, me)
 }
 
-async fn rename(me: &Api, username: &str) -> Answer {
+async fn rename(me: &Api, username: &str) -> ApiResponse {
     me.patch("/api/users/me", &json!({ "username": username })).await
 }
 
-async fn change(world: &World, person: &Person, change: Document) {
+async fn change(world: &World, person: &TestUser, change: Document) {
     let users = world.user_database().await.collection::<Document>("users");
     let changed = users.update_one(doc! { "email": &person.email }, change).await.expect("users can be changed");
     assert_eq!(changed.matched_count, 1);
 }
 
-async fn stored(world: &World, person: &Person) -> Document {
+async fn stored(world: &World, person: &TestUser) -> Document {
     let users = world.user_database().await.collection::<Document>("users");
     users.find_one(doc! { "email": &person.email }).await.expect("users can be read").expect("the account is there")
 }
@@ -51,7 +51,7 @@ async fn a_released_username_is_taken_for_all_but_its_owner() {
     let _ = rename(&me, &renamed).await.expect(200);
 
     for taken in [ada.username.clone(), ada.username.to_uppercase()] {
-        let newcomer = Person { username: taken.clone(), ..world.person("newcomer") };
+        let newcomer = TestUser { username: taken.clone(), ..world.test_user("newcomer") };
         let _ = api.register(&newcomer).await.expect_problem(409, "username-taken");
         let _ = rename(&of_eve, &taken).await.expect_problem(409, "username-taken");
         let id = of_eve.get("/api/users/me").await.expect(200).string("id");
@@ -119,14 +119,14 @@ async fn a_reservation_that_is_over_is_given_up_to_whoever_asks_and_by_the_house
     // At a registration, too.
     let _ = rename(&me, "ada-even-later").await.expect(200);
     change(&world, &ada, over()).await;
-    let newcomer = Person { username: "ada-later".to_owned(), ..world.person("newcomer") };
+    let newcomer = TestUser { username: "ada-later".to_owned(), ..world.test_user("newcomer") };
     let _ = api.register(&newcomer).await.expect(201);
 
     let _ = rename(&me, "ada-last").await.expect(200);
     change(&world, &ada, over()).await;
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
-    eventually(DEADLINE, "the housekeeping", async || {
+    wait_for(DEADLINE, "the housekeeping", async || {
         let stored = stored(&world, &ada).await;
         (!stored.contains_key("reservedUsernames")).then(|| {
             assert!(stored.get_array("usernameKeys").is_ok_and(|keys| keys.len() == 1), "{stored}");

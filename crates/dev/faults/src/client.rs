@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::checker::{Action, Answer, Outcome};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use test_support::{Api, Person, remember_secret};
+use test_support::{Api, TestUser, remember_secret};
 use uuid::Uuid;
 
 use crate::Recorder;
@@ -23,7 +23,7 @@ pub struct Client {
     access: Option<String>,
     refresh: Option<String>,
     alike: Option<u32>,
-    last: Option<test_support::Answer>,
+    last: Option<test_support::ApiResponse>,
 }
 
 impl Client {
@@ -61,7 +61,7 @@ impl Client {
 
     /// The last answer, if there was one.
     #[must_use]
-    pub fn last(&self) -> Option<&test_support::Answer> {
+    pub fn last(&self) -> Option<&test_support::ApiResponse> {
         self.last.as_ref()
     }
 
@@ -71,7 +71,7 @@ impl Client {
     }
 
     /// `POST /api/users`.
-    pub async fn register(&mut self, person: &Person, idempotency_key: Option<&str>) -> Outcome {
+    pub async fn register(&mut self, person: &TestUser, idempotency_key: Option<&str>) -> Outcome {
         let mut request = self.api.request(Method::POST, "/api/users").json(&person.registration());
         if let Some(key) = idempotency_key {
             request = request.header("Idempotency-Key", key);
@@ -84,7 +84,7 @@ impl Client {
     }
 
     /// `POST /api/auth/login` by e-mail. Keeps the tokens.
-    pub async fn login(&mut self, person: &Person) -> Outcome {
+    pub async fn login(&mut self, person: &TestUser) -> Outcome {
         let credentials = json!({ "identifier": person.email, "password": person.password });
         let request = self.api.request(Method::POST, "/api/auth/login").json(&credentials);
         let outcome = self.ask(Action::Login, None, Some(&person.email), request).await;
@@ -133,7 +133,7 @@ impl Client {
 
     /// `PUT /api/users/me/password`. On success the person has the new password; after an
     /// unknown outcome the caller has to find out.
-    pub async fn change_password(&mut self, person: &mut Person, new: &str) -> Outcome {
+    pub async fn change_password(&mut self, person: &mut TestUser, new: &str) -> Outcome {
         remember_secret("password", new);
         let body = json!({ "currentPassword": person.password, "newPassword": new });
         let request = self.request(Method::PUT, "/api/users/me/password").json(&body);
@@ -145,7 +145,7 @@ impl Client {
     }
 
     /// `DELETE /api/users/me`.
-    pub async fn delete(&mut self, person: &Person) -> Outcome {
+    pub async fn delete(&mut self, person: &TestUser) -> Outcome {
         let request = self.request(Method::DELETE, "/api/users/me").json(&json!({ "password": person.password }));
         self.send(Action::Delete, None, request).await
     }
@@ -168,7 +168,7 @@ impl Client {
 
     /// `POST /api/auth/password-reset/confirm`, for this client's account. On success the
     /// person has the new password.
-    pub async fn confirm_reset(&mut self, token: &str, person: &mut Person, new: &str) -> Outcome {
+    pub async fn confirm_reset(&mut self, token: &str, person: &mut TestUser, new: &str) -> Outcome {
         remember_secret("password", new);
         let body = json!({ "token": token, "newPassword": new });
         let request = self.api.request(Method::POST, "/api/auth/password-reset/confirm").json(&body);
@@ -185,7 +185,7 @@ impl Client {
     }
 
     /// `PUT /api/users/me/email`.
-    pub async fn request_email_change(&mut self, person: &Person, new: &str) -> Outcome {
+    pub async fn request_email_change(&mut self, person: &TestUser, new: &str) -> Outcome {
         let body = json!({ "newEmail": new, "password": person.password });
         let request = self.request(Method::PUT, "/api/users/me/email").json(&body);
         self.send(Action::RequestEmailChange, None, request).await
@@ -269,7 +269,7 @@ fn succeeded(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Answered(answer) if (200..300).contains(&answer.status))
 }
 
-fn recorded(answer: &test_support::Answer, in_group: bool) -> Answer {
+fn recorded(answer: &test_support::ApiResponse, in_group: bool) -> Answer {
     let body = answer.json();
     let version = body["version"].as_u64().or_else(|| body["user"]["version"].as_u64());
     let tag = || answer.header("etag").trim_matches('"').parse().ok();
@@ -283,7 +283,7 @@ fn recorded(answer: &test_support::Answer, in_group: bool) -> Answer {
 }
 
 /// Headers and body, but for what differs with every request.
-fn fingerprint(answer: &test_support::Answer, body: &Value) -> String {
+fn fingerprint(answer: &test_support::ApiResponse, body: &Value) -> String {
     const BY_NATURE: [&str; 4] = ["date", "x-request-id", "traceparent", "ratelimit"];
     let ours = |name: &&str| !BY_NATURE.contains(name);
     let mut names: Vec<&str> = answer.headers.keys().map(reqwest::header::HeaderName::as_str).filter(ours).collect();

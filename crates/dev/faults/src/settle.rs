@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::{Document, doc};
 use e2e::offsets;
 use futures_util::TryStreamExt as _;
-use local_stack::until::until;
+use local_stack::wait_for::try_wait_for;
 use mongodb::Database;
 
 use crate::Run;
@@ -28,7 +28,7 @@ pub async fn settle(run: &Run, within: Duration) {
 pub async fn try_settle(run: &Run, within: Duration) -> Result<(), String> {
     let (users, emails) = (run.world.user_database().await, run.world.email_database().await);
     let mut moves = String::new();
-    let waited = until("everything at rest", within, async || {
+    let waited = try_wait_for(within, "everything at rest", async || {
         moves = match look(run, &users, &emails).await {
             Ok(moves) => moves.unwrap_or_default(),
             Err(error) => format!("MongoDB does not answer: {error}"),

@@ -334,7 +334,7 @@ mod tests {
         ChildSpec::new("shell", "/bin/sh", Output::File(log.to_owned())).args(["-c", script]).start().unwrap()
     }
 
-    fn runs(pid: u32) -> bool {
+    fn is_running(pid: u32) -> bool {
         // A zombie that nobody has reaped yet does not run any more.
         fs::read_to_string(format!("/proc/{pid}/stat"))
             .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
@@ -356,9 +356,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let mut child = shell("trap '' TERM; echo ready; while :; do sleep 0.05; done", &log);
-        crate::until::until("the trap", Duration::from_secs(10), async || Ok((tail(&log, 1) == "ready").then_some(())))
-            .await
-            .unwrap();
+        crate::wait_for::try_wait_for(Duration::from_secs(10), "the trap", async || {
+            Ok((tail(&log, 1) == "ready").then_some(()))
+        })
+        .await
+        .unwrap();
         assert!(child.stop(Duration::from_millis(100)).await.is_none());
         assert!(child.exited().is_some());
     }
@@ -368,15 +370,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let child = shell("sleep 300 & echo $!; wait", &log);
-        let grandchild: u32 = crate::until::until("the grandchild", Duration::from_secs(10), async || {
+        let grandchild: u32 = crate::wait_for::try_wait_for(Duration::from_secs(10), "the grandchild", async || {
             Ok(tail(&log, 1).trim().parse().ok())
         })
         .await
         .unwrap();
-        assert!(runs(grandchild));
+        assert!(is_running(grandchild));
         drop(child);
-        crate::until::until("the grandchild's end", Duration::from_secs(10), async || {
-            Ok((!runs(grandchild)).then_some(()))
+        crate::wait_for::try_wait_for(Duration::from_secs(10), "the grandchild's end", async || {
+            Ok((!is_running(grandchild)).then_some(()))
         })
         .await
         .unwrap();

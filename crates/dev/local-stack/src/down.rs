@@ -17,7 +17,7 @@ const KILL_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) async fn down() -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let (running, ended): (Vec<_>, Vec<_>) =
-        Instance::all(&workspace).into_iter().partition(|instance| instance.supervisor.runs());
+        Instance::all(&workspace).into_iter().partition(|instance| instance.supervisor.is_running());
     for instance in running {
         let supervisor = &instance.supervisor;
         println!("stopping {} (pid {})", supervisor.name, supervisor.pid);
@@ -36,7 +36,7 @@ pub(crate) async fn down() -> Result<ExitCode> {
 
 /// Ends what a supervisor may have left, if it was killed, and forgets the instance.
 async fn end(workspace: &Workspace, instance: &Instance) -> Result<()> {
-    for child in instance.children.iter().filter(|child| child.runs()) {
+    for child in instance.children.iter().filter(|child| child.is_running()) {
         println!("stopping {} (pid {}), which was left behind", child.name, child.pid);
         child.signal(Signal::TERM);
         if child.gone(KILL_DEADLINE).await.is_err() {

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
-use local_stack::until::until;
+use local_stack::wait_for::try_wait_for;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -25,21 +25,21 @@ impl Process {
     }
 
     /// Whether it still runs, and is the same.
-    pub(crate) fn runs(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         start_ticks(self.pid) == Some(self.started)
     }
 
     /// Sends a signal, if it still runs.
     pub(crate) fn signal(&self, signal: Signal) {
-        if let (true, Some(pid)) = (self.runs(), i32::try_from(self.pid).ok().and_then(Pid::from_raw)) {
+        if let (true, Some(pid)) = (self.is_running(), i32::try_from(self.pid).ok().and_then(Pid::from_raw)) {
             let _ = kill_process(pid, signal);
         }
     }
 
     /// Waits until it is gone.
     pub(crate) async fn gone(&self, deadline: Duration) -> Result<()> {
-        until(&format!("the end of {} (pid {})", self.name, self.pid), deadline, async || {
-            Ok((!self.runs()).then_some(()))
+        try_wait_for(deadline, &format!("the end of {} (pid {})", self.name, self.pid), async || {
+            Ok((!self.is_running()).then_some(()))
         })
         .await
     }
@@ -109,8 +109,8 @@ mod tests {
     #[test]
     fn a_process_is_not_taken_for_an_earlier_one_with_its_id() {
         let mut own = Process::observe("self", std::process::id()).unwrap();
-        assert!(own.runs());
+        assert!(own.is_running());
         own.started -= 1;
-        assert!(!own.runs());
+        assert!(!own.is_running());
     }
 }

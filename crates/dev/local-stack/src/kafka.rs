@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::{
     child::{Child, ChildSpec, Output},
     probes,
-    until::until,
+    wait_for::try_wait_for,
 };
 
 const FORMAT_DEADLINE: Duration = Duration::from_secs(60);
@@ -97,7 +97,7 @@ impl Kafka {
         }
         let child = launch(&spec, &properties)?;
         let mut kafka = Self { spec, child };
-        kafka.until_ready().await?;
+        kafka.wait_until_ready().await?;
         Ok(kafka)
     }
 
@@ -108,7 +108,7 @@ impl Kafka {
     pub async fn restart(&mut self) -> Result<()> {
         let properties = write_properties(&self.spec)?;
         self.child = launch(&self.spec, &properties)?;
-        self.until_ready().await
+        self.wait_until_ready().await
     }
 
     /// `host:port` for clients.
@@ -127,10 +127,10 @@ impl Kafka {
         self.child.stop(Duration::from_secs(15)).await;
     }
 
-    async fn until_ready(&mut self) -> Result<()> {
+    async fn wait_until_ready(&mut self) -> Result<()> {
         let Self { spec, child } = self;
         let address = format!("127.0.0.1:{}", spec.port);
-        until("Kafka", READY_DEADLINE, async || {
+        try_wait_for(READY_DEADLINE, "Kafka", async || {
             child.still_runs()?;
             if probes::tcp(spec.port).await && probes::kafka(&address, PROBE_DEADLINE).await {
                 return Ok(Some(()));

@@ -20,4 +20,4 @@ pub mod ports;
 pub mod probes;
 pub mod small_disk;
 pub mod tcp_proxy;
-pub mod until;
+pub mod wait_for;

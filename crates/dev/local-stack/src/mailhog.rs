@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{
     child::{Child, ChildSpec, Output},
     probes,
-    until::until,
+    wait_for::try_wait_for,
 };
 
 const READY_DEADLINE: Duration = Duration::from_secs(20);
@@ -40,7 +40,7 @@ impl MailHog {
     pub async fn start(spec: MailHogSpec) -> Result<Self> {
         let child = launch(&spec)?;
         let mut mailhog = Self { spec, child };
-        mailhog.until_ready().await?;
+        mailhog.wait_until_ready().await?;
         Ok(mailhog)
     }
 
@@ -50,7 +50,7 @@ impl MailHog {
     /// As [`MailHog::start`].
     pub async fn restart(&mut self) -> Result<()> {
         self.child = launch(&self.spec)?;
-        self.until_ready().await
+        self.wait_until_ready().await
     }
 
     /// The process, for signals.
@@ -63,9 +63,9 @@ impl MailHog {
         self.child.stop(Duration::from_secs(3)).await;
     }
 
-    async fn until_ready(&mut self) -> Result<()> {
+    async fn wait_until_ready(&mut self) -> Result<()> {
         let Self { spec, child } = self;
-        until("MailHog", READY_DEADLINE, async || {
+        try_wait_for(READY_DEADLINE, "MailHog", async || {
             child.still_runs()?;
             Ok((probes::smtp(spec.smtp_port).await && probes::mail_page(spec.http_port).await).then_some(()))
         })

@@ -8,7 +8,7 @@ use bson::{Document, doc};
 use crate::{
     child::{Child, ChildSpec, Output},
     mongo_wire,
-    until::until,
+    wait_for::try_wait_for,
 };
 
 const READY_DEADLINE: Duration = Duration::from_secs(60);
@@ -73,7 +73,7 @@ impl Mongod {
         mongo_wire::command(first, initiate, READY_DEADLINE).await?;
         set[0].until_hello("a member that follows", |hello| is(hello, "secondary")).await?;
         // It would wait ten seconds before it asks for votes by itself.
-        until("an election", READY_DEADLINE, async || {
+        try_wait_for(READY_DEADLINE, "an election", async || {
             Ok(mongo_wire::command(first, doc! { "replSetStepUp": 1 }, READY_DEADLINE).await.ok())
         })
         .await?;
@@ -86,7 +86,7 @@ impl Mongod {
 
     async fn until_hello(&mut self, what: &str, wanted: impl Fn(&Document) -> bool) -> Result<()> {
         let Self { spec, child } = self;
-        until(what, READY_DEADLINE, async || {
+        try_wait_for(READY_DEADLINE, what, async || {
             child.still_runs()?;
             let hello = mongo_wire::command(spec.port, doc! { "hello": 1 }, PROBE_DEADLINE).await.ok();
             Ok(hello.is_some_and(|hello| wanted(&hello)).then_some(()))
@@ -123,7 +123,7 @@ impl Mongod {
     async fn until_writable(&mut self) -> Result<()> {
         let Self { spec, child } = self;
         let mut initiated = spec.replica_set.is_none();
-        until("mongod", READY_DEADLINE, async || {
+        try_wait_for(READY_DEADLINE, "mongod", async || {
             child.still_runs()?;
             let Ok(hello) = mongo_wire::command(spec.port, doc! { "hello": 1 }, PROBE_DEADLINE).await else {
                 return Ok(None);

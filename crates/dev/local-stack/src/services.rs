@@ -15,7 +15,7 @@ use local_stack::{
     child::{Child, ChildSpec, Output},
     http,
     infra::Infra,
-    until::until,
+    wait_for::try_wait_for,
 };
 
 use crate::workspace::Workspace;
@@ -94,13 +94,13 @@ impl Services {
             children.push(child);
         }
         let mut services = Self { children };
-        services.until_ready("user-service", ports.user_ops).await?;
-        services.until_ready("email-service", ports.email_ops).await?;
+        services.wait_until_ready("user-service", ports.user_ops).await?;
+        services.wait_until_ready("email-service", ports.email_ops).await?;
         Ok(services)
     }
 
-    async fn until_ready(&mut self, name: &str, ops: u16) -> Result<()> {
-        until(&format!("{name} to be ready"), READY_DEADLINE, async || {
+    async fn wait_until_ready(&mut self, name: &str, ops: u16) -> Result<()> {
+        try_wait_for(READY_DEADLINE, &format!("{name} to be ready"), async || {
             if let Some((name, status)) = self.ended() {
                 bail!("{name} ended with {status}");
             }

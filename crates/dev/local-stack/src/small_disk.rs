@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     child::{Child, ChildSpec, Output, tail},
-    until::until,
+    wait_for::try_wait_for,
 };
 
 const MOUNT_DEADLINE: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ impl SmallDisk {
             .args(["--user", "--map-root-user", "--mount", "--", "/bin/sh", "-c", mount, &megabytes.to_string()])
             .arg(directory)
             .start()?;
-        until("the small disk", MOUNT_DEADLINE, async || {
+        try_wait_for(MOUNT_DEADLINE, "the small disk", async || {
             if let Some(status) = holder.exited() {
                 bail!("it cannot be mounted ({status}): {}", tail(log, 3));
             }

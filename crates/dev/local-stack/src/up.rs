@@ -70,7 +70,7 @@ struct Stack {
 fn already_running(workspace: &Workspace, arguments: &UpArgs) -> Option<Instance> {
     Instance::all(workspace)
         .into_iter()
-        .find(|instance| instance.supervisor.runs() && (instance.services || arguments.infra))
+        .find(|instance| instance.supervisor.is_running() && (instance.services || arguments.infra))
 }
 
 async fn start(workspace: &Workspace, arguments: &UpArgs, instance: &mut Instance) -> Result<Stack> {
@@ -216,7 +216,7 @@ pub(crate) async fn detached(arguments: &UpArgs) -> Result<ExitCode> {
     command.args(["--port-offset", &arguments.port_offset.to_string()]);
     let mut child = command.stdin(Stdio::null()).stderr(out.try_clone()?).stdout(out).spawn()?;
     let mut said = File::open(&log)?;
-    let ready = local_stack::until::until("the stack to be ready", DETACH_DEADLINE, async || {
+    let ready = local_stack::wait_for::try_wait_for(DETACH_DEADLINE, "the stack to be ready", async || {
         show_new(&mut said)?;
         if let Some(status) = child.try_wait()? {
             show_new(&mut said)?;

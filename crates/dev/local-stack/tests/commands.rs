@@ -102,13 +102,13 @@ fn signal(pid: u32, signal: Signal) {
 }
 
 /// Whether it runs; one that has ended and was not yet asked about does not.
-fn runs(pid: u32) -> bool {
+fn is_running(pid: u32) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
 fn all_gone(pids: &[u32]) {
-    wait(&format!("the end of {pids:?}"), || pids.iter().all(|pid| !runs(*pid)).then_some(()));
+    wait(&format!("the end of {pids:?}"), || pids.iter().all(|pid| !is_running(*pid)).then_some(()));
 }
 
 /// An offset at which every port of `up` is free, reserved while this value lives.
@@ -257,7 +257,7 @@ fn a_part_that_runs_already_is_used() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(said.matches("the one that was running already").count(), 3, "{said}");
     assert!(second.output(&["down"]).status.success());
-    assert!(first.recorded().iter().all(|pid| runs(*pid)), "what the other one runs is not ours to stop");
+    assert!(first.recorded().iter().all(|pid| is_running(*pid)), "what the other one runs is not ours to stop");
     assert!(first.output(&["down"]).status.success());
 }
 

@@ -15,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct ApiResponse {
     /// The status code.
     pub status: u16,
     /// The headers.
@@ -24,7 +24,7 @@ pub struct Answer {
     pub text: String,
 }
 
-impl Answer {
+impl ApiResponse {
     /// The body as JSON; null when it is none.
     #[must_use]
     pub fn json(&self) -> Value {
@@ -107,7 +107,7 @@ impl Api {
     ///
     /// # Panics
     /// When there is no answer.
-    pub async fn send(&self, request: RequestBuilder) -> Answer {
+    pub async fn send(&self, request: RequestBuilder) -> ApiResponse {
         self.try_send(request).await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
     }
 
@@ -115,24 +115,24 @@ impl Api {
     ///
     /// # Errors
     /// When there is no answer, for example because the service was killed.
-    pub async fn try_send(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+    pub async fn try_send(&self, request: RequestBuilder) -> Result<ApiResponse, reqwest::Error> {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { status, headers, text: response.text().await? })
+        Ok(ApiResponse { status, headers, text: response.text().await? })
     }
 
     /// GET.
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> ApiResponse {
         self.send(self.request(Method::GET, path)).await
     }
 
     /// POST with a JSON body.
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> ApiResponse {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
     /// POST of a page's form, as its button sends it: every byte of a value is escaped.
-    pub async fn submit(&self, page: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn submit(&self, page: &str, fields: &[(&str, &str)]) -> ApiResponse {
         self.send(self.form(page, fields)).await
     }
 
@@ -145,17 +145,17 @@ impl Api {
     }
 
     /// PUT with a JSON body.
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+    pub async fn put(&self, path: &str, body: &Value) -> ApiResponse {
         self.send(self.request(Method::PUT, path).json(body)).await
     }
 
     /// PATCH with a JSON body.
-    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+    pub async fn patch(&self, path: &str, body: &Value) -> ApiResponse {
         self.send(self.request(Method::PATCH, path).json(body)).await
     }
 
     /// DELETE, with a JSON body if there is one.
-    pub async fn delete(&self, path: &str, body: Option<&Value>) -> Answer {
+    pub async fn delete(&self, path: &str, body: Option<&Value>) -> ApiResponse {
         let request = self.request(Method::DELETE, path);
         self.send(match body {
             Some(body) => request.json(body),
@@ -165,7 +165,7 @@ impl Api {
     }
 
     /// Registers somebody.
-    pub async fn register(&self, person: &Person) -> Answer {
+    pub async fn register(&self, person: &TestUser) -> ApiResponse {
         self.post("/api/users", &person.registration()).await
     }
 
@@ -173,7 +173,7 @@ impl Api {
     ///
     /// # Panics
     /// When the answer is not 200.
-    pub async fn login(&self, person: &Person) -> Tokens {
+    pub async fn login(&self, person: &TestUser) -> Tokens {
         let credentials = json!({ "identifier": person.email, "password": person.password });
         Tokens::of(&self.post("/api/auth/login", &credentials).await.expect(200))
     }
@@ -181,7 +181,7 @@ impl Api {
 
 /// Somebody who registers. The password is remembered as a secret of the run.
 #[derive(Debug, Clone)]
-pub struct Person {
+pub struct TestUser {
     /// The user name.
     pub username: String,
     /// The e-mail address.
@@ -190,7 +190,7 @@ pub struct Person {
     pub password: String,
 }
 
-impl Person {
+impl TestUser {
     pub(crate) fn new(name: &str, tag: &str, email: String) -> Self {
         // At most 32 characters; the tag's end is what makes it unique.
         let room = 31_usize.saturating_sub(name.len());
@@ -223,7 +223,7 @@ impl Tokens {
     /// # Panics
     /// When one of them is missing.
     #[must_use]
-    pub fn of(answer: &Answer) -> Self {
+    pub fn of(answer: &ApiResponse) -> Self {
         let tokens = Self { access: answer.string("accessToken"), refresh: answer.string("refreshToken") };
         assert!(!tokens.access.is_empty() && !tokens.refresh.is_empty(), "no tokens: {}", answer.text);
         remember_secret("access token", &tokens.access);

@@ -7,11 +7,10 @@
 //! sentence instead of returning an error: in a test that is the report.
 
 mod api;
-mod eventually;
+mod isolated_stack;
 mod layers;
 mod mailbox;
 mod partitions;
-mod private_parts;
 mod records;
 mod scripted_smtp;
 mod secrets;
@@ -20,24 +19,24 @@ mod stack;
 mod topic;
 mod world;
 
-pub use api::{Answer, Api, Person, Tokens};
-pub use eventually::{DEADLINE, eventually};
+pub use api::{Api, ApiResponse, TestUser, Tokens};
+pub use isolated_stack::{IsolatedKafka, IsolatedMongod, IsolatedReplicaSet};
 pub use layers::{Layer, assert_every_module_is_a_layer, assert_layers};
 pub use local_stack::{
     kafka::SecureListener,
     mock_kafka::MockKafka,
     ports::Port,
     tcp_proxy::{Mode, TcpProxy},
+    wait_for::{DEADLINE, wait_for},
 };
 pub use mailbox::{Mailbox, ReceivedMail};
 pub use partitions::add_partitions;
-pub use private_parts::{PrivateKafka, PrivateMongod, PrivateReplicaSet};
 pub use records::Record;
 pub use scripted_smtp::{
-    Act, Delivery, Phase, Rule, ScriptedSmtp, SmtpKind, SmtpSession, SmtpTls, SmtpTransaction, Step,
+    Act, Delivery, Phase, Rule, ScriptedSmtp, SmtpOptions, SmtpSession, SmtpTls, SmtpTransaction, Step,
 };
-pub use secrets::{Leak, leaks_in, remember_secret, search_everything, secrets_used};
+pub use secrets::{Leak, find_leaks, find_leaks_everywhere, remember_secret, secrets_used};
 pub use service::{Service, ServiceSpec};
-pub use stack::{Kind, Stack, skipped};
+pub use stack::{BrokerKind, Stack, skipped};
 pub use topic::{Producer, TopicReader, create_topic, delete_topic, produce, try_create_topic};
 pub use world::World;

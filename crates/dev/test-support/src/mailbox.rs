@@ -6,7 +6,7 @@ use mailparse::{MailHeaderMap as _, ParsedMail};
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::{DEADLINE, Stack, eventually, remember_secret};
+use crate::{DEADLINE, Stack, remember_secret, wait_for};
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -116,16 +116,16 @@ impl Mailbox {
     ///
     /// # Panics
     /// When there are fewer after 30 s.
-    pub async fn until(&self, count: usize) -> Vec<ReceivedMail> {
-        self.until_within(DEADLINE, count).await
+    pub async fn wait_for_mails(&self, count: usize) -> Vec<ReceivedMail> {
+        self.wait_for_mails_within(DEADLINE, count).await
     }
 
-    /// [`Mailbox::until`] with another deadline.
+    /// [`Mailbox::wait_for_mails`] with another deadline.
     ///
     /// # Panics
     /// When there are fewer at the deadline.
-    pub async fn until_within(&self, deadline: Duration, count: usize) -> Vec<ReceivedMail> {
-        eventually(deadline, &format!("{count} mail(s) to {}", self.address), async || {
+    pub async fn wait_for_mails_within(&self, deadline: Duration, count: usize) -> Vec<ReceivedMail> {
+        wait_for(deadline, &format!("{count} mail(s) to {}", self.address), async || {
             let mails = self.mails().await;
             (mails.len() >= count).then_some(mails)
         })

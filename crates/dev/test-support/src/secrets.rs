@@ -66,8 +66,8 @@ pub fn secrets_used(stack: &Stack) -> BTreeMap<String, String> {
 
 /// Which of the secrets these bytes contain.
 #[must_use]
-pub fn leaks_in(place: &str, bytes: &[u8], secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
-    Search::of(secrets).leaks_in(place, bytes)
+pub fn find_leaks(place: &str, bytes: &[u8], secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
+    Search::of(secrets).find_leaks(place, bytes)
 }
 
 /// A search for all secrets of a run in one pass: a run has thousands of them, and more
@@ -85,7 +85,7 @@ impl Search {
         Self { values, what: secrets.values().cloned().collect() }
     }
 
-    fn leaks_in(&self, place: &str, bytes: &[u8]) -> BTreeSet<Leak> {
+    fn find_leaks(&self, place: &str, bytes: &[u8]) -> BTreeSet<Leak> {
         let found = self.values.find_overlapping_iter(bytes).map(|hit| &self.what[hit.pattern().as_usize()]);
         found.map(|what| Leak { secret: what.clone(), place: place.to_owned() }).collect()
     }
@@ -95,7 +95,7 @@ impl Search {
 ///
 /// # Panics
 /// When one of them cannot be read.
-pub async fn search_everything(stack: &Stack) -> BTreeSet<Leak> {
+pub async fn find_leaks_everywhere(stack: &Stack) -> BTreeSet<Leak> {
     let secrets = Search::of(&secrets_used(stack));
     let mut leaks = in_logs(stack, &secrets);
     leaks.extend(in_topics(stack, &secrets).await);
@@ -110,7 +110,8 @@ fn in_logs(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
         name.starts_with("user-service") || name.starts_with("email-service")
     };
     let logs = files_below(&stack.directory().join("logs")).into_iter().filter(ours);
-    logs.flat_map(|path| secrets.leaks_in(&path.display().to_string(), &fs::read(&path).unwrap_or_default())).collect()
+    logs.flat_map(|path| secrets.find_leaks(&path.display().to_string(), &fs::read(&path).unwrap_or_default()))
+        .collect()
 }
 
 /// One consumer reads all topics: a run has hundreds of them.
@@ -137,7 +138,7 @@ async fn in_topics(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
                     let record = Record::of(&message);
                     let headers = record.headers.into_iter().filter_map(|(_, value)| value);
                     let parts = headers.chain(record.key).chain(record.value);
-                    leaks.extend(parts.flat_map(|part| secrets.leaks_in(&place, &part)));
+                    leaks.extend(parts.flat_map(|part| secrets.find_leaks(&place, &part)));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => unread -= 1,
                 // Errors of a connection come up here; the next poll tries again.
@@ -176,7 +177,7 @@ async fn in_collections(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
             let found = database.collection::<RawDocumentBuf>(&name).find(bson::doc! {}).await;
             let mut documents = found.expect("MongoDB answers");
             while let Some(document) = documents.try_next().await.expect("MongoDB answers") {
-                leaks.extend(secrets.leaks_in(&place, document.as_bytes()));
+                leaks.extend(secrets.find_leaks(&place, document.as_bytes()));
             }
         }
     }
@@ -197,8 +198,8 @@ mod tests {
     #[test]
     fn a_secret_is_found_among_other_bytes_and_named_without_its_value() {
         let secrets = BTreeMap::from([("correct horse battery".to_owned(), "password".to_owned())]);
-        let leaks = leaks_in("a log", b"\xff{\"message\":\"correct horse battery\"}", &secrets);
+        let leaks = find_leaks("a log", b"\xff{\"message\":\"correct horse battery\"}", &secrets);
         assert_eq!(leaks.into_iter().collect::<Vec<_>>(), [Leak { secret: "password".into(), place: "a log".into() }]);
-        assert!(leaks_in("a log", b"correct horse", &secrets).is_empty());
+        assert!(find_leaks("a log", b"correct horse", &secrets).is_empty());
     }
 }

@@ -14,7 +14,7 @@ use local_stack::{
     child::{Child, ChildSpec, Output, tail},
     http,
     ports::Port,
-    until::until,
+    wait_for::try_wait_for,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -111,7 +111,7 @@ impl ServiceSpec {
     /// When it ends or is not ready within 45 s; with the end of its log.
     pub async fn start(self) -> Service {
         let mut service = self.start_unready().await;
-        service.until_ready().await;
+        service.wait_until_ready().await;
         service
     }
 
@@ -221,7 +221,7 @@ impl Service {
     ///
     /// # Panics
     /// When it ends or is not ready within 45 s.
-    pub async fn until_ready(&mut self) {
+    pub async fn wait_until_ready(&mut self) {
         self.until_status("/readyz", "ready").await;
     }
 
@@ -259,7 +259,7 @@ impl Service {
     /// When it has not ended within 40 s.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.child.signal(Signal::TERM);
-        self.until_end(END_DEADLINE).await
+        self.wait_for_exit(END_DEADLINE).await
     }
 
     /// Sends a signal.
@@ -281,13 +281,13 @@ impl Service {
     ///
     /// # Panics
     /// When it has not ended by the deadline.
-    pub async fn until_end(&mut self, deadline: Duration) -> ExitStatus {
+    pub async fn wait_for_exit(&mut self, deadline: Duration) -> ExitStatus {
         let ended = self.child.wait_within(deadline).await;
         ended.unwrap_or_else(|| panic!("{} (pid {}) has not ended within {deadline:?}", self.spec.name, self.pid()))
     }
 
     /// Whether it still runs.
-    pub fn runs(&mut self) -> bool {
+    pub fn is_running(&mut self) -> bool {
         self.child.exited().is_none()
     }
 
@@ -305,7 +305,7 @@ impl Service {
     /// As [`Service::restart`].
     pub async fn restart_with(&mut self, change: impl FnOnce(ServiceSpec) -> ServiceSpec) {
         self.relaunch_with(change);
-        self.until_ready().await;
+        self.wait_until_ready().await;
     }
 
     /// Starts it again after its end, with a changed configuration, and waits for nothing.
@@ -313,14 +313,14 @@ impl Service {
     /// # Panics
     /// When it still runs.
     pub fn relaunch_with(&mut self, change: impl FnOnce(ServiceSpec) -> ServiceSpec) {
-        assert!(!self.runs(), "{} still runs", self.spec.name);
+        assert!(!self.is_running(), "{} still runs", self.spec.name);
         self.spec = change(self.spec.clone());
         self.child = self.spec.child();
     }
 
     async fn until_status(&mut self, path: &str, what: &str) {
         let ops = self.ops_port();
-        let waited = until(&format!("{} to be {what}", self.spec.name), START_DEADLINE, async || {
+        let waited = try_wait_for(START_DEADLINE, &format!("{} to be {what}", self.spec.name), async || {
             self.child.still_runs()?;
             Ok(http::get(ops, path, PROBE_DEADLINE).await.is_ok_and(|answer| answer.status == 200).then_some(()))
         })

@@ -13,7 +13,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 /// Which broker runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum BrokerKind {
     /// Apache Kafka.
     Real,
     /// librdkafka's mock cluster; with the address of its control endpoint.
@@ -25,7 +25,7 @@ pub enum Kind {
 pub struct Stack {
     pub(crate) mongodb_uri: String,
     pub(crate) brokers: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: BrokerKind,
     pub(crate) smtp_address: String,
     pub(crate) mail_api: String,
     pub(crate) directory: PathBuf,
@@ -39,8 +39,8 @@ impl Stack {
     pub fn from_env() -> Self {
         end_with_cargo();
         let kind = match variable("TEST_KAFKA_KIND").as_str() {
-            "embedded" => Kind::Embedded { control: variable("TEST_KAFKA_CONTROL") },
-            _ => Kind::Real,
+            "embedded" => BrokerKind::Embedded { control: variable("TEST_KAFKA_CONTROL") },
+            _ => BrokerKind::Real,
         };
         Self {
             mongodb_uri: variable("TEST_MONGODB_URI"),
@@ -67,14 +67,14 @@ impl Stack {
 
     /// Which broker it is.
     #[must_use]
-    pub fn kind(&self) -> &Kind {
+    pub fn kind(&self) -> &BrokerKind {
         &self.kind
     }
 
     /// Whether the broker is the embedded one.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
-        matches!(self.kind, Kind::Embedded { .. })
+        matches!(self.kind, BrokerKind::Embedded { .. })
     }
 
     /// `host:port` for SMTP.

@@ -16,7 +16,7 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 
-use crate::{DEADLINE, Kind, Record};
+use crate::{BrokerKind, DEADLINE, Record};
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// How long one look into the topic takes at most.
@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_millis(50);
 ///
 /// # Panics
 /// When it cannot be made.
-pub async fn create_topic(brokers: &str, kind: &Kind, topic: &str, partitions: i32) {
+pub async fn create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) {
     if let Err(error) = try_create_topic(brokers, kind, topic, partitions).await {
         panic!("{error:#}");
     }
@@ -36,8 +36,8 @@ pub async fn create_topic(brokers: &str, kind: &Kind, topic: &str, partitions: i
 ///
 /// # Errors
 /// When it cannot be made, for example because the broker is down.
-pub async fn try_create_topic(brokers: &str, kind: &Kind, topic: &str, partitions: i32) -> Result<()> {
-    if let Kind::Embedded { control } = kind {
+pub async fn try_create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) -> Result<()> {
+    if let BrokerKind::Embedded { control } = kind {
         let url = format!("{control}/topics/{topic}?partitions={partitions}");
         let client = reqwest::Client::builder().no_proxy().timeout(CALL_DEADLINE).build()?;
         client.put(url).send().await?.error_for_status().context("the embedded broker's control endpoint")?;

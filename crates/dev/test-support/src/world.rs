@@ -13,9 +13,9 @@ use std::{
 use mongodb::Database;
 
 use crate::{
-    Api, Mailbox, Person, Service, ServiceSpec, Stack, TopicReader, create_topic,
+    Api, Mailbox, Service, ServiceSpec, Stack, TestUser, TopicReader, create_topic,
     service::binary,
-    stack::{Kind, mongodb_client},
+    stack::{BrokerKind, mongodb_client},
 };
 
 /// One test's world. The names are unique in a run; nothing needs to be cleaned up.
@@ -27,7 +27,7 @@ pub struct World {
     brokers: String,
     mongodb_uri: String,
     smtp_urls: String,
-    kind: Kind,
+    kind: BrokerKind,
 }
 
 impl World {
@@ -58,7 +58,7 @@ impl World {
 
     /// The same world on another broker: a private one, or through a proxy. Its topic has to be made there.
     #[must_use]
-    pub fn on_brokers(mut self, brokers: impl Into<String>, kind: Kind) -> Self {
+    pub fn on_brokers(mut self, brokers: impl Into<String>, kind: BrokerKind) -> Self {
         self.brokers = brokers.into();
         self.kind = kind;
         self
@@ -109,7 +109,7 @@ impl World {
 
     /// Which broker it is.
     #[must_use]
-    pub fn kind(&self) -> &Kind {
+    pub fn kind(&self) -> &BrokerKind {
         &self.kind
     }
 
@@ -139,8 +139,8 @@ impl World {
 
     /// Somebody with a user name, an address and a password of their own.
     #[must_use]
-    pub fn person(&self, name: &str) -> Person {
-        Person::new(name, &self.tag, self.address(name))
+    pub fn test_user(&self, name: &str) -> TestUser {
+        TestUser::new(name, &self.tag, self.address(name))
     }
 
     /// The user service's database.

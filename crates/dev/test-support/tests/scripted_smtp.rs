@@ -57,13 +57,13 @@ async fn without_rules_every_mail_is_taken_and_written_down() {
     let server = ScriptedSmtp::start().await;
     let reply = Client::connect(&server).await.mail_to("b@example.org").await;
     assert_eq!(reply.as_deref(), Some("250 2.0.0 taken"));
-    let deliveries = server.until_deliveries_to("b@example.org", 1).await;
+    let deliveries = server.wait_for_deliveries_to("b@example.org", 1).await;
     assert_eq!(deliveries[0].mail.subject, "hi");
     assert_eq!(deliveries[0].mail.text.trim(), ".text");
     assert!(deliveries[0].accepted());
     use Phase::{Body, Data, Dot, Ehlo, Greeting, Mail, Rcpt};
     assert_eq!(server.sessions()[0].phases(), [Greeting, Ehlo, Mail, Rcpt, Data, Body, Dot]);
-    server.until_nobody_is_connected().await;
+    server.wait_until_disconnected().await;
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_body_that_breaks_off_is_no_delivery() {
     }
     client.stream.get_mut().write_all(b"Subject: hi\r\n").await.unwrap();
     drop(client);
-    server.until_phase(Phase::Body, 1).await;
+    server.wait_for_phase(Phase::Body, 1).await;
     assert!(server.deliveries().is_empty());
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use email_service::ledger::State;
 use service_kit::CheckState;
-use test_support::{Act, Phase, Rule, ScriptedSmtp, eventually};
+use test_support::{Act, Phase, Rule, ScriptedSmtp, wait_for};
 use tokio_util::sync::CancellationToken;
 
 use crate::setup::{STEP, Store, send_next, way};
@@ -124,10 +124,8 @@ async fn an_idle_service_notices_when_its_server_goes_and_comes_back() {
     });
     let until = async |state: CheckState| {
         let what = format!("smtp: {state:?}");
-        eventually(Duration::from_secs(15), &what, async || {
-            (health.report().checks == [("smtp", state)]).then_some(())
-        })
-        .await;
+        wait_for(Duration::from_secs(15), &what, async || (health.report().checks == [("smtp", state)]).then_some(()))
+            .await;
     };
     until(CheckState::Ok).await;
     smtp.rule(Rule::always(Phase::Rset, Act::Drop));

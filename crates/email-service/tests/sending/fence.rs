@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bson::doc;
 use email_service::ledger::{State, ledger::Written};
-use test_support::{Act, Mode, Phase, Rule, ScriptedSmtp, TcpProxy, eventually};
+use test_support::{Act, Mode, Phase, Rule, ScriptedSmtp, TcpProxy, wait_for};
 
 use crate::setup::{LEASE, Store, send_next, way};
 
@@ -45,7 +45,7 @@ async fn a_mail_that_was_taken_over_before_the_fence_is_not_sent() {
         let sender = std::sync::Arc::clone(&sender);
         async move { send_next(&sender).await }
     });
-    smtp.until_phase(Phase::Rcpt, 1).await;
+    smtp.wait_for_phase(Phase::Rcpt, 1).await;
     store.end_lease(&id).await;
     assert_eq!(store.ledger("other").recover().await.unwrap().requeued, 1);
     let taken = store.ledger("other").claim(LEASE).await.unwrap().expect("due at once");
@@ -53,7 +53,7 @@ async fn a_mail_that_was_taken_over_before_the_fence_is_not_sent() {
 
     let row = store.row(&id).await;
     assert_eq!((row.state, row.epoch), (State::Preparing, taken.epoch), "the other one holds it");
-    smtp.until_nobody_is_connected().await;
+    smtp.wait_until_disconnected().await;
     assert_no_word_after_354(&smtp);
 }
 
@@ -103,11 +103,11 @@ async fn flip_of_unknown_outcome(mode: Mode) {
         let sender = std::sync::Arc::clone(&sender);
         async move { send_next(&sender).await }
     });
-    smtp.until_phase(Phase::Rcpt, 1).await;
+    smtp.wait_for_phase(Phase::Rcpt, 1).await;
     proxy.set(mode);
-    smtp.until_phase(Phase::Data, 1).await;
+    smtp.wait_for_phase(Phase::Data, 1).await;
     // The socket closes as soon as the flip is of unknown outcome, whatever the ledger does.
-    smtp.until_nobody_is_connected().await;
+    smtp.wait_until_disconnected().await;
     assert_no_word_after_354(&smtp);
     proxy.set(Mode::Pass);
     proxy.cut();
@@ -140,9 +140,9 @@ async fn a_250_is_written_down_once_the_ledger_is_back() {
     let id = store.queue(store.notice("ada@example.com")).await;
     let sender = store.sender_to(&smtp.url(), store.ledger_through(&proxy.address(), "sender").await);
     let sending = tokio::spawn(async move { send_next(&sender).await });
-    smtp.until_phase(Phase::Body, 1).await;
+    smtp.wait_for_phase(Phase::Body, 1).await;
     proxy.set(Mode::Refuse);
-    smtp.until_phase(Phase::Dot, 1).await;
+    smtp.wait_for_phase(Phase::Dot, 1).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(store.row(&id).await.state, State::Data);
     // Recovery gives up on it, and the 250 is written down all the same.
@@ -199,12 +199,12 @@ async fn a_stop_gives_back_what_has_not_reached_the_fence() {
     slow.pool = Store::pool(&smtp, Duration::from_secs(60)).0;
     let stop = slow.stop.clone();
     let sending = tokio::spawn(async move { send_next(&sender).await });
-    smtp.until_phase(Phase::Rcpt, 1).await;
+    smtp.wait_for_phase(Phase::Rcpt, 1).await;
     stop.cancel();
     tokio::time::timeout(SOON, sending).await.expect("well before the step's deadline").unwrap();
     let row = store.row(&id).await;
     assert_eq!((row.state, row.attempts), (State::Queued, 0));
-    eventually(SOON, "the connection to close", async || {
+    wait_for(SOON, "the connection to close", async || {
         smtp.sessions()
             .iter()
             .all(|session| session.ended || session.phases().last() == Some(&Phase::Rcpt))

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use email_service::ledger::State;
-use test_support::{Mode, ScriptedSmtp, TcpProxy, eventually};
+use test_support::{Mode, ScriptedSmtp, TcpProxy, wait_for};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    servers::{Running, until_state},
+    servers::{Running, wait_for_state},
     setup::Store,
 };
 
@@ -34,14 +34,14 @@ async fn a_mail_whose_claim_was_never_answered_is_sent_once_as_soon_as_the_ledge
     let id = store.queue(store.notice("ada@example.com")).await;
     proxy.lose_reply_to_and_refuse(claim_of_a_mail());
     let _running = Running::start(sender);
-    until_state(&store, &id, State::Preparing, SOON).await;
-    eventually(SOON, "a lost reply", async || (proxy.lost_replies() == 1).then_some(())).await;
+    wait_for_state(&store, &id, State::Preparing, SOON).await;
+    wait_for(SOON, "a lost reply", async || (proxy.lost_replies() == 1).then_some(())).await;
     sleep(OUTAGE).await;
     assert_eq!((store.row(&id).await.state, smtp.deliveries().len()), (State::Preparing, 0));
 
     proxy.set(Mode::Pass);
     let back = Instant::now();
-    until_state(&store, &id, State::Sent, SOON).await;
+    wait_for_state(&store, &id, State::Sent, SOON).await;
     assert!(back.elapsed() < SOON, "{:?}", back.elapsed());
     let row = store.row(&id).await;
     assert!(row.history.iter().any(|step| step.note.as_deref() == Some("the answer to the claim was lost")));

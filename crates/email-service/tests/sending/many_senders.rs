@@ -7,7 +7,7 @@ use email_service::{
     sender::{dispatcher::Dispatcher, recovery},
 };
 use service_kit::Lifecycle;
-use test_support::{Act, Phase, Rule, ScriptedSmtp, eventually};
+use test_support::{Act, Phase, Rule, ScriptedSmtp, wait_for};
 use tokio::sync::Notify;
 
 use crate::setup::Store;
@@ -36,7 +36,7 @@ async fn every_mail_arrives_once() {
     assert_eq!(store.ledger("ingest").insert(mails.iter()).await.unwrap().new, MAILS);
 
     let ledger = store.ledger("test");
-    eventually(Duration::from_secs(30), "all mails to be sent", async || {
+    wait_for(Duration::from_secs(30), "all mails to be sent", async || {
         (ledger.count(State::Sent).await.unwrap() == MAILS as u64).then_some(())
     })
     .await;

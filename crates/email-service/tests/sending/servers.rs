@@ -8,7 +8,7 @@ use email_service::{
     sender::{dispatcher::Dispatcher, fence::Sender},
 };
 use service_kit::Lifecycle;
-use test_support::{Act, Phase, Rule, ScriptedSmtp, SmtpKind, eventually, remember_secret, skipped};
+use test_support::{Act, Phase, Rule, ScriptedSmtp, SmtpOptions, remember_secret, skipped, wait_for};
 use tokio::sync::Notify;
 
 use crate::setup::{Store, send_next};
@@ -37,8 +37,8 @@ impl Drop for Running {
     }
 }
 
-pub(crate) async fn until_state(store: &Store, id: &str, state: State, within: Duration) {
-    eventually(within, &format!("a mail to be {state:?}"), async || (store.row(id).await.state == state).then_some(()))
+pub(crate) async fn wait_for_state(store: &Store, id: &str, state: State, within: Duration) {
+    wait_for(within, &format!("a mail to be {state:?}"), async || (store.row(id).await.state == state).then_some(()))
         .await;
 }
 
@@ -51,15 +51,15 @@ async fn mails_go_back_to_the_first_server_when_it_is_well_again() {
     first.rule(Rule::always(Phase::Rset, Act::Drop));
     for n in 0..6 {
         let id = store.queue(store.notice(&format!("away{n}@example.com"))).await;
-        until_state(&store, &id, State::Sent, ASKED_AGAIN).await;
+        wait_for_state(&store, &id, State::Sent, ASKED_AGAIN).await;
         assert_eq!(store.row(&id).await.attempts, 1);
     }
     assert_eq!((first.deliveries().len(), second.deliveries().len()), (0, 6));
 
     first.behave();
-    eventually(ASKED_AGAIN, "a mail at the first server", async || {
+    wait_for(ASKED_AGAIN, "a mail at the first server", async || {
         let id = store.queue(store.notice(&format!("back{}@example.com", first.sessions().len()))).await;
-        until_state(&store, &id, State::Sent, ASKED_AGAIN).await;
+        wait_for_state(&store, &id, State::Sent, ASKED_AGAIN).await;
         (!first.deliveries().is_empty()).then_some(())
     })
     .await;
@@ -67,7 +67,7 @@ async fn mails_go_back_to_the_first_server_when_it_is_well_again() {
     let at_second = second.deliveries().len();
     for n in 0..3 {
         let id = store.queue(store.notice(&format!("again{n}@example.com"))).await;
-        until_state(&store, &id, State::Sent, ASKED_AGAIN).await;
+        wait_for_state(&store, &id, State::Sent, ASKED_AGAIN).await;
     }
     assert_eq!(second.deliveries().len(), at_second);
 }
@@ -100,13 +100,13 @@ async fn a_server_that_spoilt_mails_gets_them_one_at_a_time_until_one_goes_well(
         mails.push(store.queue(store.notice(&format!("user{n}@example.com"))).await);
     }
     let _running = Running::start(store.sender(&[&smtp]));
-    eventually(ASKED_AGAIN, "two mails on trial", async || (smtp.count(Phase::Dot) >= 6).then_some(())).await;
+    wait_for(ASKED_AGAIN, "two mails on trial", async || (smtp.count(Phase::Dot) >= 6).then_some(())).await;
     let unknown = store.ledger("test").count(State::Unknown).await.unwrap();
     assert!(unknown <= 8, "{unknown} mails for a server that is known to be broken");
 
     smtp.behave();
     for id in &mails {
-        eventually(ASKED_AGAIN, "every mail's end", async || {
+        wait_for(ASKED_AGAIN, "every mail's end", async || {
             matches!(store.row(id).await.state, State::Sent | State::Unknown).then_some(())
         })
         .await;
@@ -150,8 +150,8 @@ async fn a_server_on_probation_is_given_to_one_mail_at_a_time() {
 async fn a_mail_beyond_one_servers_size_goes_through_another_and_is_not_offered_to_the_first() {
     let store = Store::new("size").await;
     let (small, large) = (
-        ScriptedSmtp::start_as(SmtpKind::offering(&["SIZE 1000"])).await,
-        ScriptedSmtp::start_as(SmtpKind::offering(&["size 10000000"])).await,
+        ScriptedSmtp::start_as(SmtpOptions::offering(&["SIZE 1000"])).await,
+        ScriptedSmtp::start_as(SmtpOptions::offering(&["size 10000000"])).await,
     );
     let id = store.queue(store.welcome("ada@example.com")).await;
     send_next(&store.sender(&[&small, &large])).await;
@@ -172,8 +172,8 @@ async fn a_mail_that_no_server_can_take_fails_with_the_reason_and_is_not_offered
     ] {
         let store = Store::new("cannot").await;
         let servers = [
-            ScriptedSmtp::start_as(SmtpKind::offering(&[offered])).await,
-            ScriptedSmtp::start_as(SmtpKind::offering(&[offered])).await,
+            ScriptedSmtp::start_as(SmtpOptions::offering(&[offered])).await,
+            ScriptedSmtp::start_as(SmtpOptions::offering(&[offered])).await,
         ];
         let id = store.queue(store.welcome(to)).await;
         let sender = store.sender(&[&servers[0], &servers[1]]);
@@ -228,7 +228,7 @@ async fn a_login_is_by_plain_or_by_login_as_the_server_offers() {
         ("AUTH LOGIN PLAIN", "AUTH PLAIN"),
     ] {
         let store = Store::new("login").await;
-        let mut kind = SmtpKind::offering(&[offered]);
+        let mut kind = SmtpOptions::offering(&[offered]);
         kind.login = Some(("mailer".to_owned(), password.to_owned()));
         let smtp = ScriptedSmtp::start_as(kind).await;
         let id = store.queue(store.notice("ada@example.com")).await;
@@ -252,7 +252,7 @@ async fn a_server_that_offers_plain_and_refuses_it_is_logged_in_to_by_login_and_
     ] {
         let case = format!("{refused} {reply} {hangs_up}");
         let store = Store::new("othermechanism").await;
-        let kind = SmtpKind::offering(&["AUTH PLAIN LOGIN"]);
+        let kind = SmtpOptions::offering(&["AUTH PLAIN LOGIN"]);
         let mut kind =
             if hangs_up { kind.refusing_and_hanging_up(refused, reply) } else { kind.refusing(refused, reply) };
         kind.login = Some(("mailer".to_owned(), password.to_owned()));
@@ -292,7 +292,7 @@ async fn a_login_that_no_mechanism_gets_in_with_is_tried_once_by_each_and_then_t
         ("538 5.7.11 encryption required", vec!["AUTH PLAIN"]),
     ] {
         let store = Store::new("nomechanism").await;
-        let mut kind = SmtpKind::offering(&["AUTH LOGIN PLAIN"]).refusing("PLAIN", reply);
+        let mut kind = SmtpOptions::offering(&["AUTH LOGIN PLAIN"]).refusing("PLAIN", reply);
         kind.login = Some(("mailer".to_owned(), "another".to_owned()));
         let smtp = ScriptedSmtp::start_as(kind).await;
         let id = store.queue(store.notice("ada@example.com")).await;
@@ -319,7 +319,7 @@ async fn a_server_that_offers_no_login_that_we_know_or_takes_ours_for_wrong_gets
     for (offered, said) in [("AUTH CRAM-MD5", "neither PLAIN nor LOGIN"), ("AUTH LOGIN", "535"), ("AUTH PLAIN", "535")]
     {
         let store = Store::new("wronglogin").await;
-        let mut kind = SmtpKind::offering(&[offered]);
+        let mut kind = SmtpOptions::offering(&[offered]);
         kind.login = Some(("mailer".to_owned(), "another".to_owned()));
         let smtp = ScriptedSmtp::start_as(kind).await;
         let id = store.queue(store.notice("ada@example.com")).await;
@@ -340,7 +340,7 @@ async fn a_server_on_ipv6_gets_its_mail_and_hears_our_address() {
         return;
     }
     let store = Store::new("ipv6").await;
-    let smtp = ScriptedSmtp::start_as(SmtpKind { host, ..SmtpKind::default() }).await;
+    let smtp = ScriptedSmtp::start_as(SmtpOptions { host, ..SmtpOptions::default() }).await;
     assert!(smtp.url().starts_with("smtp://[::1]:"));
     let id = store.queue(store.notice("ada@example.com")).await;
     send_next(&store.sender(&[&smtp])).await;
@@ -358,7 +358,7 @@ async fn a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_o
         );
         return;
     };
-    let mut kind = SmtpKind::offering(&["AUTH PLAIN LOGIN"]);
+    let mut kind = SmtpOptions::offering(&["AUTH PLAIN LOGIN"]);
     kind.host = host;
     let smtp = ScriptedSmtp::start_as(kind).await;
     // What an attacker leaves of a server's offer when he strips STARTTLS from it.

@@ -1,7 +1,7 @@
 //! What holds of every configuration: it can be used, or the error names the key, and never the
 //! value of a secret.
 
-use corpus::{Held, corpus};
+use corpus::{TestResult, corpus};
 use proptest::prelude::*;
 
 use super::{
@@ -26,7 +26,7 @@ fn key(error: &ConfigError) -> Option<&str> {
 }
 
 /// A message may repeat what is no secret: the value of another key, or the name of an unknown one.
-fn keeps_secrets(error: &ConfigError) -> Held {
+fn keeps_secrets(error: &ConfigError) -> TestResult {
     let message = format!("{error} {error:?}");
     let about_a_secret = key(error).is_none_or(|key| SOURCE.secrets.contains(&key));
     prop_assert!(!about_a_secret || !message.contains(SECRET), "{}", message);

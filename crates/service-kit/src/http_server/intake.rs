@@ -144,13 +144,13 @@ impl Intake {
                 tracing::warn!(%error, "connections that come while the server stops may be closed without an answer");
             }
         }
-        if timeout(LONGEST.min(patience), self.until_quiet(&listeners)).await.is_err() {
+        if timeout(LONGEST.min(patience), self.wait_until_quiet(&listeners)).await.is_err() {
             let connections = self.0.silent.load(Ordering::SeqCst);
             tracing::debug!(connections, "these connections have sent no request and are closed");
         }
     }
 
-    async fn until_quiet(&self, listeners: &[TcpListener]) {
+    async fn wait_until_quiet(&self, listeners: &[TcpListener]) {
         let mut since = Instant::now();
         while since.elapsed() < QUIET {
             if self.0.silent.load(Ordering::SeqCst) > 0 || has_waiting_connection(listeners) {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use corpus::{Held, corpus};
+use corpus::{TestResult, corpus};
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use super::*;
 const LONGEST_DETAIL: usize = 200;
 
 /// A refusal says what is wrong in a sentence, and repeats nothing.
-fn refused(invalid: &Invalid, typed: &str) -> Held {
+fn refused(invalid: &Invalid, typed: &str) -> TestResult {
     prop_assert!(invalid.detail.len() <= LONGEST_DETAIL, "{}", invalid.detail);
     prop_assert!(typed.len() < 40 || !invalid.detail.contains(typed), "{}", invalid.detail);
     Ok(())

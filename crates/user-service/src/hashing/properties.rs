@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use corpus::{Held, corpus};
+use corpus::{TestResult, corpus};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -27,7 +27,7 @@ fn settings() -> HashingSettings {
 }
 
 /// A stored hash that can be checked costs what it says, within the bounds.
-fn bounded(policy: &Policy, stored: &PasswordHash, password: &Password) -> Held {
+fn bounded(policy: &Policy, stored: &PasswordHash, password: &Password) -> TestResult {
     let Ok(check) = policy.read(stored) else { return Ok(()) };
     let most = settings().foreign_cost().max(cost(&settings().params().expect("they are valid")));
     prop_assert!(check.cost() <= most, "cost {} of at most {most}", check.cost());

@@ -8,7 +8,7 @@ use actix_web::{
     test::TestRequest,
     web::Bytes,
 };
-use corpus::{Held, corpus};
+use corpus::{TestResult, corpus};
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -46,7 +46,7 @@ fn headers(name: &HeaderName, value: &[u8]) -> HeaderMap {
 }
 
 /// A refusal that a client gets: of bounded size, without secrets.
-fn refused(problem: &Problem) -> Held {
+fn refused(problem: &Problem) -> TestResult {
     let details = serde_json::to_string(&problem.details()).expect("a problem serialises");
     prop_assert!(details.len() <= LONGEST_PROBLEM, "{} bytes", details.len());
     prop_assert!(!details.contains(SECRET), "{}", details);

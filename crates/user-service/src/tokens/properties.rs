@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use corpus::{Corpus, Held, corpus};
+use corpus::{Corpus, TestResult, corpus};
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 use jwt_compact::{AlgorithmExt, Claims, Header, alg::Ed25519};
@@ -81,7 +81,7 @@ fn an_access_token_says_what_was_signed_or_nothing() {
     assert_eq!(read(accepted.expose_secret()).ok().as_deref(), Some(&said));
     assert!(matches!(read(genuine("at+jwt", 0).expose_secret()), Err(TokenError::Expired)));
     assert!(read(genuine("JWT", 60).expose_secret()).is_err(), "an ID token is no access token");
-    with(&accepted).holds_for_text(|text| -> Held {
+    with(&accepted).holds_for_text(|text| -> TestResult {
         if let Ok(claims) = read(text) {
             prop_assert_eq!(&*claims, &said);
         }

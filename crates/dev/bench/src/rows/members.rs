@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use hyper::StatusCode;
 use serde_json::Value;
-use test_support::{Person, World};
+use test_support::{TestUser, World};
 
 use super::passwords::{CONNECTIONS_PER_CORE, login_of, newcomer, registration_of};
 use crate::{
@@ -40,7 +40,7 @@ pub(super) async fn sign_up(base_url: &str, world: &World, count: usize) -> Resu
     futures_util::stream::iter(members).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-async fn sign_up_one(base_url: &str, person: Person) -> Result<Member> {
+async fn sign_up_one(base_url: &str, person: TestUser) -> Result<Member> {
     let mut connection = Connection::open(base_url).await?;
     connection.expect(&registration_of(&person), StatusCode::CREATED).await?;
     let login = login_of(&person);

@@ -11,7 +11,7 @@ use std::{
 use anyhow::Result;
 use hyper::StatusCode;
 use serde_json::json;
-use test_support::{Person, World};
+use test_support::{TestUser, World};
 
 use super::{
     hashing::hashes_per_second,
@@ -217,29 +217,29 @@ fn spent_on_each(rounds: &[Round]) -> String {
     format!("each takes of the processors, in ms: {}", texts.collect::<Vec<_>>().join(", "))
 }
 
-pub(super) fn login_of(person: &Person) -> Ask {
+pub(super) fn login_of(person: &TestUser) -> Ask {
     let body = json!({ "identifier": person.email, "password": person.password });
     Ask::post("/api/auth/login", &body).from(address_of(person))
 }
 
-pub(super) fn registration_of(person: &Person) -> Ask {
+pub(super) fn registration_of(person: &TestUser) -> Ask {
     let body = json!({ "username": person.username, "email": person.email, "password": person.password });
     Ask::post("/api/users", &body).from(address_of(person))
 }
 
 /// Always the same, and nearly always another one than other people's.
-fn address_of(person: &Person) -> Ipv4Addr {
+fn address_of(person: &TestUser) -> Ipv4Addr {
     let mut hasher = DefaultHasher::new();
     person.username.hash(&mut hasher);
     let [_, b, c, d, ..] = hasher.finish().to_be_bytes();
     Ipv4Addr::new(10, b, c, d)
 }
 
-pub(super) fn newcomer(world: &World) -> Person {
+pub(super) fn newcomer(world: &World) -> TestUser {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     // The tests' passwords name the world they belong to, and are twice as long as people's:
     // what judging one costs grows with the square of that.
     let password = format!("{PASSPHRASE} {number}");
-    Person { password, ..world.person(&format!("new{number}")) }
+    TestUser { password, ..world.test_user(&format!("new{number}")) }
 }

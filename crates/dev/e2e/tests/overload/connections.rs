@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use test_support::{DEADLINE, Service, Stack, World, eventually, skipped};
+use test_support::{DEADLINE, Service, Stack, World, skipped, wait_for};
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::timeout};
 
 use crate::{
@@ -48,7 +48,7 @@ async fn ten_thousand_idle_connections_disturb_nobody_and_leave_nothing_behind()
     }
     let world = World::new(&Stack::from_env(), "idle").await;
     let service = world.user_service().set("HTTP__REQUEST_TIMEOUT", "10m").start().await;
-    let person = world.person("regular");
+    let person = world.test_user("regular");
     let _ = service.api().register(&person).await.expect(201);
     let started = Instant::now();
     let _ = service.api().login(&person).await;
@@ -56,7 +56,7 @@ async fn ten_thousand_idle_connections_disturb_nobody_and_leave_nothing_behind()
     let before = Usage::of(service.pid());
 
     let connections = open(port_of(&service), IDLE).await;
-    eventually(DEADLINE, "all connections to be accepted", async || {
+    wait_for(DEADLINE, "all connections to be accepted", async || {
         // Those of the requests before are closed meanwhile.
         (Usage::of(service.pid()).descriptors + 20 >= before.descriptors + IDLE).then_some(())
     })
@@ -88,7 +88,7 @@ async fn there_are_never_more_connections_than_configured() {
     let before = Usage::of(service.pid());
     // The rest is in the kernel's queue, where it costs the service nothing.
     let connections = open(port_of(&service), 4 * MOST).await;
-    eventually(DEADLINE, "as many connections as there may be", async || {
+    wait_for(DEADLINE, "as many connections as there may be", async || {
         (Usage::of(service.pid()).descriptors + 10 >= before.descriptors + MOST).then_some(())
     })
     .await;

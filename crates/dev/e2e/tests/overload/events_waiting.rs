@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bson::doc;
-use e2e::author::Author;
+use e2e::event_publisher::EventPublisher;
 use events::topic::{DEFAULT_PARTITIONS, partition_of};
 use futures_util::{StreamExt, stream};
 use rdkafka::{
@@ -11,7 +11,7 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
-use test_support::{DEADLINE, Mode, Service, Stack, TcpProxy, World, eventually};
+use test_support::{DEADLINE, Mode, Service, Stack, TcpProxy, World, wait_for};
 
 use crate::process::{Usage, alone, chosen};
 
@@ -20,14 +20,14 @@ use crate::process::{Usage, alone, chosen};
 const MOST_KIB: u64 = 128 * 1024;
 
 /// Publishes so many registrations, each with its mail.
-async fn publish(author: &Author, world: &World, from: u64, count: u64) {
+async fn publish(publisher: &EventPublisher, world: &World, from: u64, count: u64) {
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", world.brokers())
         .set("linger.ms", "5")
         .create()
         .expect("a producer");
     let send = async |number: u64| {
-        let event = author.welcome(&world.address(&format!("w{number}")));
+        let event = publisher.welcome(&world.address(&format!("w{number}")));
         let (key, value) = (event.envelope.key(), event.payload.to_json());
         let partition = partition_of(key.as_bytes(), DEFAULT_PARTITIONS);
         let headers = event.envelope.headers().into_iter().fold(OwnedHeaders::new(), |headers, (name, value)| {
@@ -42,7 +42,7 @@ async fn publish(author: &Author, world: &World, from: u64, count: u64) {
 /// The most that the service held until `done`.
 async fn most_resident(service: &Service, what: &str, within: Duration, mut done: impl AsyncFnMut() -> bool) -> u64 {
     let mut most = 0;
-    eventually(within, what, async || {
+    wait_for(within, what, async || {
         most = most.max(Usage::of(service.pid()).resident_kib);
         done().await.then_some(())
     })
@@ -62,17 +62,17 @@ async fn events_that_cannot_be_mailed_wait_outside_of_the_process() {
     // Nobody listens there.
     let world = World::new(&stack, "waiting").await.on_smtp("smtp://127.0.0.1:9");
     let ledger = world.email_database().await.collection::<bson::Document>("mailJobs");
-    let author = Author::new(&world);
+    let publisher = EventPublisher::new(&world);
     let service = world.clone().on_mongodb(uri).email_service().start().await;
-    publish(&author, &world, 0, 100).await;
-    eventually(DEADLINE, "the first rows", async || {
+    publish(&publisher, &world, 0, 100).await;
+    wait_for(DEADLINE, "the first rows", async || {
         (ledger.count_documents(doc! {}).await.expect("MongoDB answers") == 100).then_some(())
     })
     .await;
     let before = Usage::of(service.pid());
 
     mongodb.set(Mode::Refuse);
-    publish(&author, &world, 100, events).await;
+    publish(&publisher, &world, 100, events).await;
     // It has begun with them, and stands.
     let away = most_resident(&service, "reading to pause", DEADLINE, async || {
         service.log().contains("reading pauses") && service.check("mongodb").await == "down"

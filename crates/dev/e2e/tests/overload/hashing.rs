@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::json;
-use test_support::{Answer, Api, DEADLINE, Person, Service, Stack, World, eventually};
+use test_support::{Api, ApiResponse, DEADLINE, Service, Stack, TestUser, World, wait_for};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 
 use crate::process::{Usage, alone, chosen, percentile};
@@ -33,7 +33,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, answer: &Answer, took: Duration) {
+    fn count(&mut self, answer: &ApiResponse, took: Duration) {
         match answer.status {
             200 | 201 => self.accepted.push(took),
             503 if answer.problem() == "overloaded"
@@ -64,7 +64,7 @@ impl Tally {
 async fn client(
     api: Api,
     number: usize,
-    person: Person,
+    person: TestUser,
     world: World,
     pace: Duration,
     stop: watch::Receiver<bool>,
@@ -79,7 +79,7 @@ async fn client(
         let started = Instant::now();
         let answer = if turn % 5 == 4 {
             let name = format!("new{}", REGISTERED.fetch_add(1, Ordering::Relaxed));
-            api.register(&world.person(&name)).await
+            api.register(&world.test_user(&name)).await
         } else {
             let credentials = json!({ "identifier": person.email, "password": person.password });
             api.post("/api/auth/login", &credentials).await
@@ -102,7 +102,7 @@ async fn load(
     let (told, stop) = watch::channel(false);
     let mut running = JoinSet::new();
     for number in 0..clients {
-        let person = world.person("regular");
+        let person = world.test_user("regular");
         running.spawn(client(service.api(), number, person, world.clone(), pace, stop.clone()));
     }
     let until = Instant::now() + length;
@@ -211,7 +211,7 @@ async fn ten_times_the_capacity_is_refused_quickly_and_what_is_accepted_is_serve
     let spec = world.user_service().set("HASHING__THREADS", "1").set("HASHING__MAX_WAIT", "500ms");
     // Hashes that are slow even on a good machine, so that ten times as many are few requests.
     let service = spec.set("HASHING__MEMORY_KIB", "32768").set("HASHING__ITERATIONS", "2").start().await;
-    let _ = service.api().register(&world.person("regular")).await.expect(201);
+    let _ = service.api().register(&world.test_user("regular")).await.expect(201);
 
     // A service that serves less under overload, or later, does so each time; a machine that
     // has other work for a while does not.
@@ -226,12 +226,12 @@ async fn ten_times_the_capacity_is_refused_quickly_and_what_is_accepted_is_serve
     };
 
     // Over at once: what waited has been served, and the next one is.
-    eventually(DEADLINE, "an empty queue", async || {
+    wait_for(DEADLINE, "an empty queue", async || {
         (service.metric("user_service_hash_queue_length", "").await == 0.0).then_some(())
     })
     .await;
     let started = Instant::now();
-    let _ = service.api().login(&world.person("regular")).await;
+    let _ = service.api().login(&world.test_user("regular")).await;
     let (took, bound) = (started.elapsed(), measured.bound());
     assert!(took < bound, "{took:?} after it");
 }

@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use test_support::{DEADLINE, eventually};
+use test_support::{DEADLINE, wait_for};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// What a process holds now.
@@ -30,7 +30,7 @@ impl Usage {
 
 /// Waits until a process holds at most so many descriptors.
 pub(crate) async fn until_descriptors(pid: u32, most: usize) {
-    eventually(DEADLINE, &format!("at most {most} descriptors"), async || {
+    wait_for(DEADLINE, &format!("at most {most} descriptors"), async || {
         let now = Usage::of(pid).descriptors;
         (now <= most).then_some(())
     })

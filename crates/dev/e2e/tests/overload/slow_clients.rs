@@ -76,7 +76,7 @@ async fn slow_clients_are_given_up_at_their_deadlines_and_nobody_waits_for_them(
     let world = World::new(&Stack::from_env(), "slow").await;
     let spec = world.user_service().set("HTTP__REQUEST_TIMEOUT", "2s").set("HTTP__UNREAD_TIMEOUT", "2s");
     let service = spec.set("HTTP__KEEP_ALIVE", "2s").start().await;
-    let _ = service.api().register(&world.person("regular")).await.expect(201);
+    let _ = service.api().register(&world.test_user("regular")).await.expect(201);
     let port: u16 = service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     let before = Usage::of(service.pid());
 
@@ -121,7 +121,7 @@ async fn slow_clients_are_given_up_at_their_deadlines_and_nobody_waits_for_them(
     drop(unread);
     let after = Usage::of(service.pid());
     assert!(after.resident_kib < before.resident_kib + 100 * 1024, "{before:?}, {after:?}");
-    let _ = service.api().login(&world.person("regular")).await;
+    let _ = service.api().login(&world.test_user("regular")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

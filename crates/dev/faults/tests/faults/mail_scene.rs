@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{author::Author, ledger::Ledger};
+use e2e::{event_publisher::EventPublisher, ledger::Ledger};
 use events::Event;
 use faults::checker::{History, Limits};
 use faults::{Recorder, Run};
@@ -15,7 +15,7 @@ pub(crate) const AT_REST: Duration = Duration::from_secs(60);
 /// What the test of a mail fault has.
 pub(crate) struct Scene {
     pub(crate) run: Run,
-    pub(crate) author: Author,
+    pub(crate) publisher: EventPublisher,
     pub(crate) ledger: Ledger,
 }
 
@@ -27,9 +27,9 @@ impl Scene {
     }
 
     pub(crate) async fn of(world: World, smtp: ScriptedSmtp) -> Self {
-        let (author, ledger) = (Author::new(&world), Ledger::of(&world).await);
+        let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
         let limits = Limits { no_user_service: true, ..Limits::default() };
-        Self { run: Run { world, recorder: Recorder::new(), smtp, limits }, author, ledger }
+        Self { run: Run { world, recorder: Recorder::new(), smtp, limits }, publisher, ledger }
     }
 
     /// An email service with short deadlines, so that what a killed or silent peer held is
@@ -53,20 +53,20 @@ impl Scene {
     }
 
     pub(crate) async fn publish(&self, event: &Event) {
-        self.author.publish(event).await;
+        self.publisher.publish(event).await;
     }
 
     /// Publishes a mail that is held if its delivery is unknown, and returns its address.
     pub(crate) async fn notice(&self, name: &str) -> String {
         let address = self.address(name);
-        self.publish(&self.author.notice(&address)).await;
+        self.publish(&self.publisher.notice(&address)).await;
         address
     }
 
     /// Publishes a mail that is sent again once if its delivery is unknown.
     pub(crate) async fn welcome(&self, name: &str) -> String {
         let address = self.address(name);
-        self.publish(&self.author.welcome(&address)).await;
+        self.publish(&self.publisher.welcome(&address)).await;
         address
     }
 
@@ -75,7 +75,7 @@ impl Scene {
         let mut addresses = Vec::new();
         for partition in 0..events::topic::DEFAULT_PARTITIONS {
             let address = self.address(&format!("{name}-{partition}"));
-            self.author.publish_to(partition, &self.author.notice(&address)).await;
+            self.publisher.publish_to(partition, &self.publisher.notice(&address)).await;
             addresses.push(address);
         }
         addresses
@@ -83,7 +83,7 @@ impl Scene {
 
     pub(crate) async fn until_all(&self, addresses: &[String], state: &str, within: Duration) {
         for address in addresses {
-            self.ledger.until_state(address, state, within).await;
+            self.ledger.wait_for_state(address, state, within).await;
         }
     }
 

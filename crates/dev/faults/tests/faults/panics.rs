@@ -13,7 +13,7 @@ use e2e::ledger::{Ledger, Mail};
 use faults::checker::Outcome;
 use faults::{Client, judge};
 use futures_util::future::join_all;
-use test_support::{DEADLINE, Person, Service, remember_secret};
+use test_support::{DEADLINE, Service, TestUser, remember_secret};
 use tokio::{
     sync::Mutex,
     time::{Instant, Interval, interval},
@@ -73,7 +73,7 @@ impl Load {
         }
     }
 
-    async fn live(&self, mut client: Client, person: &Person) {
+    async fn live(&self, mut client: Client, person: &TestUser) {
         self.until(201, async || client.register(person, Some(&person.username)).await).await;
         self.until(200, async || client.login(person).await).await;
         for name in ["One", "Two"] {
@@ -119,7 +119,7 @@ async fn fault_39_panics_under_load_fail_what_they_happen_in_and_lose_and_double
         impatient(run.world.email_service()).fail_points(&of_emails.join(";")).start(),
     );
     let (began, load) = (Instant::now(), Load::new());
-    let people: Vec<Person> = (0..CLIENTS * EACH).map(|n| run.world.person(&format!("p{n}"))).collect();
+    let people: Vec<TestUser> = (0..CLIENTS * EACH).map(|n| run.world.test_user(&format!("p{n}"))).collect();
     join_all(people.chunks(EACH).map(async |people| {
         for person in people {
             load.live(client(&run, &users), person).await;
@@ -160,7 +160,7 @@ async fn fault_39_panics_under_load_fail_what_they_happen_in_and_lose_and_double
         assert_eq!(mails_to(&run, &person.email), 1, "{}", person.email);
     }
     assert!(!format!("{:?}{:?}", history.mails, history.dead_letters).contains(SAID));
-    assert!(users.runs() && emails.runs());
+    assert!(users.is_running() && emails.is_running());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,17 +168,17 @@ async fn fault_39_a_password_that_cannot_be_judged_is_refused_and_the_service_go
     let run = run_without_mails("judge").await;
     let points = format!("password.judge=1*panic({SAID})->off");
     let mut service = brisk(run.world.user_service()).fail_points(&points).start().await;
-    let (mut ada, person) = (client(&run, &service), run.world.person("ada"));
+    let (mut ada, person) = (client(&run, &service), run.world.test_user("ada"));
     let refused = ada.register(&person, None).await;
     assert_problem(&refused, 422, "validation-failed");
     assert_eq!(ada.last().expect("an answer").json()["errors"][0]["code"], "strength-unknown");
     assert_status(&ada.register(&person, None).await, 201);
     // In zxcvbn itself: 31 turns on a keypad.
-    let walk = Person { password: "15142626352358657848636353535362".to_owned(), ..run.world.person("walker") };
+    let walk = TestUser { password: "15142626352358657848636353535362".to_owned(), ..run.world.test_user("walker") };
     assert_problem(&client(&run, &service).register(&walk, None).await, 422, "validation-failed");
     assert_eq!(counted(&service, "user_service_panics_total", "password_policy").await, 2.0);
     assert_logged_without_message(&service, "password_policy");
-    assert!(service.runs());
+    assert!(service.is_running());
     judge(&run, DEADLINE).await;
 }
 
@@ -190,10 +190,10 @@ async fn fault_39_a_user_whose_event_cannot_be_published_is_parked_and_all_other
     let spec = brisk(run.world.user_service()).set("RELAY__SWEEP_MIN_AGE", "10s");
     let mut service = spec.fail_points(&points).start().await;
     let (mut ada, mut bob) = (client(&run, &service), client(&run, &service));
-    assert_status(&ada.register(&run.world.person("ada"), None).await, 201);
+    assert_status(&ada.register(&run.world.test_user("ada"), None).await, 201);
     let id = ada.user().expect("she is registered").to_string();
-    e2e::large_event::until_parked(&run.world, &id, 1).await;
-    assert_status(&bob.register(&run.world.person("bob"), None).await, 201);
+    e2e::oversized_event::wait_until_parked(&run.world, &id, 1).await;
+    assert_status(&bob.register(&run.world.test_user("bob"), None).await, 201);
     let bobs_id = bob.user().expect("he is registered").to_string();
     let mut topic = run.world.topic_reader();
     assert_eq!(topic.read_type("user.registered.v1", 1).await[0].key_text(), bobs_id);
@@ -203,7 +203,7 @@ async fn fault_39_a_user_whose_event_cannot_be_published_is_parked_and_all_other
     assert!(listed.contains("a defect of the program: panic at ") && !listed.contains(SAID), "{listed}");
     order(&service, &["events", "retry", &id]).await;
     assert_eq!(topic.read_type("user.registered.v1", 2).await[1].key_text(), id);
-    assert!(service.runs());
+    assert!(service.is_running());
     judge(&run, DEADLINE).await;
 }
 
@@ -211,22 +211,22 @@ async fn fault_39_a_user_whose_event_cannot_be_published_is_parked_and_all_other
 type Ending = (&'static str, usize, usize);
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum BrokerKind {
     /// Sent again once if its delivery is unknown.
     Welcome,
-    /// Held then.
+    /// TestResult then.
     Notice,
 }
 
 /// One mail whose sending panics at `point`, and its neighbour.
-async fn panicked_at(point: &'static str, kind: Kind, expected: Ending) {
+async fn panicked_at(point: &'static str, kind: BrokerKind, expected: Ending) {
     let scene = Scene::new("mail-panic").await;
     let mut service = scene.service().fail_points(&format!("{point}=1*panic({SAID})->off")).start().await;
     let address = match kind {
-        Kind::Welcome => scene.welcome("ada").await,
-        Kind::Notice => scene.notice("ada").await,
+        BrokerKind::Welcome => scene.welcome("ada").await,
+        BrokerKind::Notice => scene.notice("ada").await,
     };
-    let mail = scene.ledger.until(&address, "over", AT_REST, Mail::is_over).await;
+    let mail = scene.ledger.wait_for_mail(&address, "over", AT_REST, Mail::is_over).await;
     let ending = (mail.state.as_str(), scene.smtp().deliveries_to(&address).len(), mail.steps("unknown", "queued"));
     assert_eq!(ending, expected, "{kind:?} at {point}: {mail:#?}");
     let notes: Vec<&str> = mail.history.iter().filter_map(|step| step.note.as_deref()).collect();
@@ -234,20 +234,20 @@ async fn panicked_at(point: &'static str, kind: Kind, expected: Ending) {
     assert!(!notes.iter().any(|note| note.contains(SAID)), "{notes:?}");
 
     let neighbour = scene.notice("neighbour").await;
-    scene.ledger.until_state(&neighbour, "sent", DEADLINE).await;
+    scene.ledger.wait_for_state(&neighbour, "sent", DEADLINE).await;
     assert_logged_without_message(&service, "mail");
-    assert!(service.runs());
+    assert!(service.is_running());
     scene.judge().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_39_a_mail_whose_sending_panics_has_failed_before_the_fence_and_is_unknown_behind_it() {
     let cases = [
-        ("sender.before_compose", Kind::Notice, ("failed", 0, 0)),
-        ("sender.before_flip", Kind::Welcome, ("failed", 0, 0)),
-        ("sender.after_flip", Kind::Notice, ("unknown", 0, 0)),
-        ("sender.after_flip", Kind::Welcome, ("sent", 1, 1)),
-        ("sender.after_reply", Kind::Notice, ("unknown", 1, 0)),
+        ("sender.before_compose", BrokerKind::Notice, ("failed", 0, 0)),
+        ("sender.before_flip", BrokerKind::Welcome, ("failed", 0, 0)),
+        ("sender.after_flip", BrokerKind::Notice, ("unknown", 0, 0)),
+        ("sender.after_flip", BrokerKind::Welcome, ("sent", 1, 1)),
+        ("sender.after_reply", BrokerKind::Notice, ("unknown", 1, 0)),
     ];
     join_all(cases.map(|(point, kind, expected)| panicked_at(point, kind, expected))).await;
 }
@@ -257,11 +257,11 @@ async fn fault_39_a_panic_at_what_a_mail_server_says_is_a_failed_connection() {
     let scene = Scene::new("connect-panic").await;
     let mut service = scene.service().fail_points(&format!("smtp.connect=1*panic({SAID})->off")).start().await;
     let address = scene.notice("ada").await;
-    scene.ledger.until_state(&address, "sent", AT_REST).await;
+    scene.ledger.wait_for_state(&address, "sent", AT_REST).await;
     assert_eq!(counted(&service, "email_panics_total", "smtp").await, 1.0);
     assert!(service.metric("email_smtp_connections_total", "result=\"failed\"").await >= 1.0);
     assert_logged_without_message(&service, "smtp");
-    assert!(service.runs());
+    assert!(service.is_running());
     scene.judge().await;
 }
 
@@ -270,11 +270,11 @@ async fn fault_39_a_record_at_which_the_code_panics_is_a_dead_letter_and_its_nei
     let mut scene = Scene::new("record-panic").await;
     scene.run.limits.panics = true;
     // The whole topic is read in batches that several threads decide.
-    let author = &scene.author;
+    let publisher = &scene.publisher;
     let mut addresses = Vec::new();
     for n in 0..300 {
         let address = scene.address(&format!("n{n}"));
-        author.publish_to(0, &author.notice(&address)).await;
+        publisher.publish_to(0, &publisher.notice(&address)).await;
         addresses.push(address);
     }
     let mut service = scene.service().fail_points(&panics_at("ingest.decide", 50, 3)).start().await;
@@ -284,25 +284,25 @@ async fn fault_39_a_record_at_which_the_code_panics_is_a_dead_letter_and_its_nei
     assert_eq!(history.mails.len(), 297);
     assert!(history.mails.iter().all(|mail| mail.state == "sent"));
     assert_eq!(service.metric("email_dead_letters_total", "reason=\"processing-failed\"").await, 3.0);
-    assert!(service.runs());
+    assert!(service.is_running());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_39_a_header_whose_name_is_not_utf_8_harms_neither_its_record_nor_the_process() {
     let scene = Scene::new("raw-header").await;
     let mut service = scene.service().start().await;
-    let good = scene.author.notice(&scene.address("good"));
+    let good = scene.publisher.notice(&scene.address("good"));
     let ours = good.envelope.headers();
     let mut headers: Vec<RawHeader<'_>> = vec![(b"caf\xe9", b"1")];
     headers.extend(ours.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     let (world, key) = (&scene.run.world, good.envelope.key());
     let value = good.payload.to_json();
     raw_record::write(world.brokers(), world.topic(), 0, key.as_bytes(), value.as_bytes(), &headers).await;
-    scene.author.publish_to(0, &scene.author.notice(&scene.address("neighbour"))).await;
+    scene.publisher.publish_to(0, &scene.publisher.notice(&scene.address("neighbour"))).await;
     for name in ["good", "neighbour"] {
-        scene.ledger.until_state(&scene.address(name), "sent", DEADLINE).await;
+        scene.ledger.wait_for_state(&scene.address(name), "sent", DEADLINE).await;
     }
     assert_eq!(counted(&service, "email_panics_total", "record").await, 1.0);
-    assert!(service.runs());
+    assert!(service.is_running());
     scene.judge().await;
 }

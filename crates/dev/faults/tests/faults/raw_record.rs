@@ -6,7 +6,7 @@ use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer as _},
 };
-use test_support::{DEADLINE, eventually};
+use test_support::{DEADLINE, wait_for};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -39,7 +39,7 @@ pub(crate) async fn write(
     put(&mut request, &[topic.as_bytes(), &1_i32.to_be_bytes(), &partition.to_be_bytes(), &length(&batch), &batch]);
 
     // A topic that was made just now has its leader a moment later.
-    eventually(DEADLINE, "the partition's leader", async || {
+    wait_for(DEADLINE, "the partition's leader", async || {
         let answer = ask(leader(brokers, topic, partition)?, &request).await;
         // Correlation, one topic with its name, one partition with its number; then the error.
         let error = 4 + 4 + 2 + topic.len() + 4 + 4;

@@ -6,7 +6,7 @@ use bson::{Document, doc};
 use faults::checker::{Answer, History, Limits, Outcome};
 use faults::{Client, Recorder, Run};
 use mongodb::Collection;
-use test_support::{DEADLINE, Person, ScriptedSmtp, Service, ServiceSpec, Stack, World, eventually};
+use test_support::{DEADLINE, ScriptedSmtp, Service, ServiceSpec, Stack, TestUser, World, wait_for};
 
 /// For waiting until an outage is over and all that it held up is done.
 pub(crate) const HEALED: Duration = Duration::from_secs(60);
@@ -61,8 +61,8 @@ pub(crate) fn client(run: &Run, service: &Service) -> Client {
 }
 
 /// Somebody who is registered and signed in.
-pub(crate) async fn member(run: &Run, service: &Service, name: &str) -> (Client, Person) {
-    let (mut client, person) = (client(run, service), run.world.person(name));
+pub(crate) async fn member(run: &Run, service: &Service, name: &str) -> (Client, TestUser) {
+    let (mut client, person) = (client(run, service), run.world.test_user(name));
     assert_status(&client.register(&person, None).await, 201);
     assert_status(&client.login(&person).await, 200);
     (client, person)
@@ -76,7 +76,7 @@ pub(crate) async fn restart_with_fail_points(service: &mut Service, points: &str
 
 /// Waits until it has ended at a fail point, and starts it without them.
 pub(crate) async fn until_killed_then_restart(service: &mut Service) {
-    service.until_end(DEADLINE).await;
+    service.wait_for_exit(DEADLINE).await;
     service.restart_with(ServiceSpec::without_fail_points).await;
 }
 
@@ -125,7 +125,7 @@ pub(crate) async fn with_pending(world: &World) -> u64 {
 }
 
 pub(crate) async fn until_nothing_is_pending(world: &World) {
-    eventually(HEALED, "every event to be off its list", async || (with_pending(world).await == 0).then_some(())).await;
+    wait_for(HEALED, "every event to be off its list", async || (with_pending(world).await == 0).then_some(())).await;
 }
 
 /// How many records of a history repeat an earlier one.

@@ -70,13 +70,13 @@ async fn while_it_refuses_nobody_listens_and_afterwards_it_serves_again() {
     let mut stream = connect(&proxy).await;
     proxy.set(Mode::Refuse);
     assert_eq!(says(&mut stream, SOON).await, Some(0));
-    crate::until::until("the refusal", SOON, async || {
+    crate::wait_for::try_wait_for(SOON, "the refusal", async || {
         Ok(TcpStream::connect(proxy.address()).await.is_err().then_some(()))
     })
     .await
     .unwrap();
     proxy.set(Mode::Pass);
-    crate::until::until("the service", SOON, async || {
+    crate::wait_for::try_wait_for(SOON, "the service", async || {
         Ok(TcpStream::connect(proxy.address()).await.is_ok().then_some(()))
     })
     .await
@@ -123,10 +123,10 @@ async fn after_a_lost_reply_nobody_listens_if_that_was_asked_for() {
     server.write_all(b"pong").await.unwrap();
     assert_eq!((says(&mut stream, SOON).await, proxy.lost_replies()), (Some(0), 1));
     let refused = async || Ok(TcpStream::connect(proxy.address()).await.is_err().then_some(()));
-    crate::until::until("the refusal", SOON, refused).await.unwrap();
+    crate::wait_for::try_wait_for(SOON, "the refusal", refused).await.unwrap();
     proxy.set(Mode::Pass);
     let served = async || Ok(TcpStream::connect(proxy.address()).await.ok());
-    let mut stream = crate::until::until("the service", SOON, served).await.unwrap();
+    let mut stream = crate::wait_for::try_wait_for(SOON, "the service", served).await.unwrap();
     let (mut server, _) = upstream.accept().await.unwrap();
     stream.write_all(b"ping").await.unwrap();
     assert_eq!(says(&mut server, SOON).await, Some(4));

@@ -1,6 +1,6 @@
 //! An SMTP server that misbehaves as a test says, and writes down everything that reaches it.
 
-mod kind;
+mod options;
 mod session;
 
 use std::{
@@ -13,9 +13,9 @@ use local_stack::ports::Port;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use kind::{SmtpKind, SmtpTls};
+pub use options::{SmtpOptions, SmtpTls};
 
-use crate::{DEADLINE, eventually, mailbox::ReceivedMail};
+use crate::{DEADLINE, mailbox::ReceivedMail, wait_for};
 
 /// Where in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -234,7 +234,7 @@ impl ScriptedSmtp {
     /// # Panics
     /// When it cannot listen.
     pub async fn start_with(extensions: &[&str]) -> Self {
-        let mut kind = SmtpKind::default();
+        let mut kind = SmtpOptions::default();
         kind.extensions.extend(extensions.iter().map(|&extension| extension.to_owned()));
         Self::start_as(kind).await
     }
@@ -243,7 +243,7 @@ impl ScriptedSmtp {
     ///
     /// # Panics
     /// When it cannot listen.
-    pub async fn start_as(kind: SmtpKind) -> Self {
+    pub async fn start_as(kind: SmtpOptions) -> Self {
         let port = Port::free().unwrap_or_else(|error| panic!("{error:#}"));
         let address = SocketAddr::new(kind.host, port.number());
         let listener = TcpListener::bind(address).await.expect("a reserved port is free");
@@ -328,21 +328,21 @@ impl ScriptedSmtp {
     ///
     /// # Panics
     /// When it has not after 30 s; with all connections.
-    pub async fn until_phase(&self, phase: Phase, count: usize) {
-        self.until(&format!("{count} × {phase:?}"), || self.count(phase) >= count).await;
+    pub async fn wait_for_phase(&self, phase: Phase, count: usize) {
+        self.wait_until(&format!("{count} × {phase:?}"), || self.count(phase) >= count).await;
     }
 
     /// Waits until so many final dots have arrived for an address.
     ///
     /// # Panics
     /// When they have not after 30 s; with all connections.
-    pub async fn until_deliveries_to(&self, address: &str, count: usize) -> Vec<Delivery> {
-        self.until(&format!("{count} mail(s) to {address}"), || self.deliveries_to(address).len() >= count).await;
+    pub async fn wait_for_deliveries_to(&self, address: &str, count: usize) -> Vec<Delivery> {
+        self.wait_until(&format!("{count} mail(s) to {address}"), || self.deliveries_to(address).len() >= count).await;
         self.deliveries_to(address)
     }
 
-    async fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        let reached = local_stack::until::until(what, DEADLINE, async || Ok(holds().then_some(()))).await;
+    async fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
+        let reached = local_stack::wait_for::try_wait_for(DEADLINE, what, async || Ok(holds().then_some(()))).await;
         assert!(reached.is_ok(), "{what}: not within {DEADLINE:?}; the connections:\n{:#?}", self.sessions());
     }
 
@@ -350,8 +350,8 @@ impl ScriptedSmtp {
     ///
     /// # Panics
     /// When one still is after 30 s.
-    pub async fn until_nobody_is_connected(&self) {
-        eventually(DEADLINE, "the end of all SMTP connections", async || {
+    pub async fn wait_until_disconnected(&self) {
+        wait_for(DEADLINE, "the end of all SMTP connections", async || {
             self.sessions().iter().all(|session| session.ended).then_some(())
         })
         .await;

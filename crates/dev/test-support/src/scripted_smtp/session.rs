@@ -14,13 +14,13 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::sync::CancellationToken;
 
-use super::{Act, Delivery, Phase, Shared, SmtpKind, SmtpSession, SmtpTransaction, Step};
+use super::{Act, Delivery, Phase, Shared, SmtpOptions, SmtpSession, SmtpTransaction, Step};
 use crate::mailbox::ReceivedMail;
 
 /// A forgotten connection ends after this.
 const LIFETIME: Duration = Duration::from_secs(600);
 
-pub(super) async fn serve(listener: TcpListener, shared: Shared, kind: Arc<SmtpKind>, stop: CancellationToken) {
+pub(super) async fn serve(listener: TcpListener, shared: Shared, kind: Arc<SmtpOptions>, stop: CancellationToken) {
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let Ok((stream, _)) = accepted else { continue };
         let number = {
@@ -46,14 +46,14 @@ struct Session {
     stream: BufReader<Box<dyn Stream>>,
     shared: Shared,
     number: usize,
-    kind: Arc<SmtpKind>,
+    kind: Arc<SmtpOptions>,
     encrypted: bool,
     from: String,
     to: Vec<String>,
 }
 
 impl Session {
-    fn new(stream: TcpStream, shared: Shared, number: usize, kind: Arc<SmtpKind>) -> Self {
+    fn new(stream: TcpStream, shared: Shared, number: usize, kind: Arc<SmtpOptions>) -> Self {
         let _ = stream.set_nodelay(true);
         let stream = BufReader::new(Box::new(stream) as Box<dyn Stream>);
         Self { stream, shared, number, kind, encrypted: false, from: String::new(), to: Vec::new() }

@@ -1,6 +1,6 @@
 //! What holds of every mail, whatever a user chose and wherever it stands.
 
-use corpus::{Held, corpus};
+use corpus::{TestResult, corpus};
 use proptest::prelude::*;
 
 use super::*;
@@ -8,7 +8,7 @@ use super::*;
 /// A mail is larger than its texts by what a name and an address may add.
 const LARGEST: usize = 256 * 1024;
 
-fn held(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -> Held {
+fn held(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -> TestResult {
     match renderer.compose(mail) {
         Ok(composed) => {
             let bytes = composed.message.as_bytes();

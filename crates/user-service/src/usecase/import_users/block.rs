@@ -58,7 +58,7 @@ pub(super) async fn decide(
         return Ok(decided);
     }
     if dry_run {
-        let held = Held::by(importer.store.bulk.holders(&users.iter().collect::<Vec<_>>()).await?);
+        let held = TestResult::by(importer.store.bulk.holders(&users.iter().collect::<Vec<_>>()).await?);
         for (line, user) in lines.into_iter().zip(&users) {
             match held.judge(&accounts, line, user) {
                 // Unless an earlier line has the same: that is seen in the order of the lines.
@@ -85,7 +85,7 @@ pub(super) async fn decide(
         // An address or username that was kept for its owner is free once its time is over.
         with_patience(|| importer.store.users.free_reservations(now)).await?;
         let doubtful: Vec<&UserRecord> = left.iter().map(|at| &users[*at]).collect();
-        let held = Held::by(with_patience(|| importer.store.bulk.holders(&doubtful)).await?);
+        let held = TestResult::by(with_patience(|| importer.store.bulk.holders(&doubtful)).await?);
         left.retain(|at| match held.judge(&accounts, lines[*at], &users[*at]) {
             Verdict::Already => {
                 decided.step.already += 1;
@@ -142,13 +142,13 @@ enum Verdict {
 }
 
 /// Those who have keys already, by what they have.
-struct Held {
+struct TestResult {
     ids: HashMap<Uuid, Holder>,
     emails: HashMap<String, Holder>,
     names: HashMap<String, Holder>,
 }
 
-impl Held {
+impl TestResult {
     fn by(holders: Vec<Holder>) -> Self {
         let mut held = Self { ids: HashMap::new(), emails: HashMap::new(), names: HashMap::new() };
         for holder in holders {

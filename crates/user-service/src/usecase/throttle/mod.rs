@@ -325,7 +325,7 @@ impl Throttle {
         self.guess(CODE, &user.id.bytes(), Some(user), origin, now).await
     }
 
-    /// The password of somebody who is signed in. Held is the session: whoever has stolen
+    /// The password of somebody who is signed in. TestResult is the session: whoever has stolen
     /// it does not keep the others out.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bson::{Document, doc};
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use test_support::{Person, Service, ServiceSpec, World};
+use test_support::{Service, ServiceSpec, TestUser, World};
 
 use super::{
     kinds::Kind,
@@ -47,7 +47,8 @@ impl Subject {
         let mut connection = Connection::open(&service.base_url()).await?;
         // The number of nobody else; all ten letters are in some name.
         let model = name(MODEL);
-        let person = Person { username: model.clone(), email: format!("{model}@example.com"), ..world.person("model") };
+        let person =
+            TestUser { username: model.clone(), email: format!("{model}@example.com"), ..world.test_user("model") };
         connection
             .expect(&registration(&person.username, &person.email, &person.password), StatusCode::CREATED)
             .await?;

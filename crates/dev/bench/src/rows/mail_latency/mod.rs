@@ -78,7 +78,7 @@ impl Newcomers {
     /// How long after the answer the mail was accepted; none if that was before.
     async fn one(&mut self) -> Result<Duration> {
         self.count += 1;
-        let person = self.world.person(&format!("new{}", self.count));
+        let person = self.world.test_user(&format!("new{}", self.count));
         let body = json!({ "username": person.username, "email": person.email, "password": person.password });
         self.connection.expect(&Ask::post("/api/users", &body), StatusCode::CREATED).await?;
         let answered = monotonic_nanos();

@@ -34,7 +34,7 @@ impl Waiting {
     pub(super) async fn of_an_outage(world: &World) -> Result<Self> {
         let cut_off = world.clone().on_brokers(NO_BROKER, world.kind().clone());
         let mut service = user_service(&cut_off).start().await;
-        let person = world.person("model");
+        let person = world.test_user("model");
         let mut connection = Connection::open(&service.base_url()).await?;
         let body = json!({ "username": person.username, "email": person.email, "password": person.password });
         connection.expect(&Ask::post("/api/users", &body), StatusCode::CREATED).await?;

@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use faults::checker::Limits;
 use faults::{Recorder, Run};
 use test_support::{
-    Api, Kind, Person, Port, PrivateKafka, PrivateMongod, ScriptedSmtp, Service, ServiceSpec, Stack, TcpProxy, World,
+    Api, BrokerKind, IsolatedKafka, IsolatedMongod, Port, ScriptedSmtp, Service, ServiceSpec, Stack, TcpProxy,
+    TestUser, World,
 };
 use tokio::sync::Mutex;
 
@@ -52,13 +53,13 @@ pub(crate) struct Cast {
     pub(crate) emails: Vec<Mutex<Service>>,
     /// For more replicas of the email service.
     pub(crate) email: ServiceSpec,
-    pub(crate) kafka: Mutex<PrivateKafka>,
-    pub(crate) mongod: Mutex<PrivateMongod>,
+    pub(crate) kafka: Mutex<IsolatedKafka>,
+    pub(crate) mongod: Mutex<IsolatedMongod>,
     pub(crate) edges: BTreeMap<Edge, TcpProxy>,
     /// Clients' way to each replica of the user service, through its proxy.
     pub(crate) apis: Vec<Api>,
     /// Whom the actors ask for what only an administrator may do.
-    pub(crate) admin: Person,
+    pub(crate) admin: TestUser,
 }
 
 impl Cast {
@@ -69,7 +70,7 @@ impl Cast {
     pub(crate) async fn start(stack: &Stack) -> Result<Self> {
         let mut edges = BTreeMap::new();
         let kafka = start_kafka(stack, &mut edges).await?;
-        let mongod = PrivateMongod::start_replica_set(stack, "nemesis").await;
+        let mongod = IsolatedMongod::start_replica_set(stack, "nemesis").await;
         let smtp = ScriptedSmtp::start().await;
         edges.insert(Edge::UserMongo, TcpProxy::start(&mongod.address()).await?);
         edges.insert(Edge::EmailMongo, TcpProxy::start(&mongod.address()).await?);
@@ -118,13 +119,13 @@ impl Cast {
 }
 
 /// A real broker behind a proxy; the embedded one tells its clients its own address.
-async fn start_kafka(stack: &Stack, edges: &mut BTreeMap<Edge, TcpProxy>) -> Result<PrivateKafka> {
+async fn start_kafka(stack: &Stack, edges: &mut BTreeMap<Edge, TcpProxy>) -> Result<IsolatedKafka> {
     if stack.is_embedded() {
-        return Ok(PrivateKafka::start(stack, "nemesis").await);
+        return Ok(IsolatedKafka::start(stack, "nemesis").await);
     }
     let advertised = Port::free()?;
-    let kafka = PrivateKafka::start_advertised(stack, "nemesis", advertised.number()).await;
-    if matches!(kafka.kind(), Kind::Real) {
+    let kafka = IsolatedKafka::start_advertised(stack, "nemesis", advertised.number()).await;
+    if matches!(kafka.kind(), BrokerKind::Real) {
         // The number stays ours: nobody else is told of it before the proxy has it.
         let number = advertised.number();
         drop(advertised);
@@ -163,8 +164,8 @@ fn brisk_email_service(spec: ServiceSpec) -> ServiceSpec {
 }
 
 /// Registered like everybody, and given the role by the command.
-async fn make_admin(run: &Run, users: &[Service], apis: &[Api]) -> Result<Person> {
-    let admin = run.world.person("admin");
+async fn make_admin(run: &Run, users: &[Service], apis: &[Api]) -> Result<TestUser> {
+    let admin = run.world.test_user("admin");
     let mut client = run.recorder.client(apis.first().context("there is a replica")?.clone());
     client.register(&admin, None).await;
     let service = users.first().context("there is a replica")?;

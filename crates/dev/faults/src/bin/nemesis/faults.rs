@@ -105,7 +105,7 @@ async fn kill_itself_at(service: &mut Service, place: &str, times: u32, lasts: D
     service.kill9().await;
     service.relaunch_with(|spec| spec.fail_points(&format!("{place}={times}*off->return")));
     let end = async {
-        while service.runs() {
+        while service.is_running() {
             sleep(Duration::from_millis(20)).await;
         }
     };
@@ -156,9 +156,9 @@ pub(crate) async fn heal(cast: &Cast) {
     cast.run.smtp.behave();
     for service in cast.users.iter().chain(&cast.emails) {
         let mut service = service.lock().await;
-        if !service.runs() {
+        if !service.is_running() {
             start_again(&mut service);
         }
-        service.until_ready().await;
+        service.wait_until_ready().await;
     }
 }

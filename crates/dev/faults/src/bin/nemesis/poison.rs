@@ -1,6 +1,6 @@
 //! Records that cannot be processed, written into the topic as nobody should.
 
-use e2e::author::Author;
+use e2e::event_publisher::EventPublisher;
 use events::Event;
 use test_support::Producer;
 
@@ -11,9 +11,9 @@ pub(crate) async fn publish(cast: &Cast, kind: usize, nth: usize) {
     let (world, recorder) = (&cast.run.world, &cast.run.recorder);
     // A broker that was killed may still be on its way back.
     let _broker = cast.kafka.lock().await;
-    let author = Author::new(world);
+    let publisher = EventPublisher::new(world);
     let address = |name: &str| world.address(&format!("{name}{nth}"));
-    let event = author.welcome(&address("poison"));
+    let event = publisher.welcome(&address("poison"));
     let mut key = event.envelope.key();
     let mut headers = texts(&event);
     let mut value = Some(event.payload.to_json().into_bytes());
@@ -27,8 +27,8 @@ pub(crate) async fn publish(cast: &Cast, kind: usize, nth: usize) {
         5 => set(&mut headers, "ce_subject", "00000000-0000-4000-8000-000000000000"),
         // A token that was sealed for somebody else.
         _ => {
-            let other = author.welcome(&address("victim"));
-            let moved = author.welcome_with_the_box_of(&address("thief"), &other);
+            let other = publisher.welcome(&address("victim"));
+            let moved = publisher.welcome_with_the_box_of(&address("thief"), &other);
             (key, headers) = (moved.envelope.key(), texts(&moved));
             value = Some(moved.payload.to_json().into_bytes());
         }

@@ -18,7 +18,7 @@ async fn fault_10_email_service_killed_after_the_ledger_write_before_the_offset_
     // Its senders are kept from their work, so that only reading is under test.
     scene.smtp().rule(Rule::always(Phase::Greeting, Act::Drop));
     let mut service = scene.service().fail_points("ingest.after_ledger_write=return").launch();
-    service.until_end(DEADLINE).await;
+    service.wait_for_exit(DEADLINE).await;
     assert!(!scene.ledger.mails().await.is_empty(), "killed after the write");
     assert!(offsets::committed(&scene.run.world).await.is_empty(), "killed before the offsets");
     scene.ledger.assert_has_all_that_is_committed().await;
@@ -28,7 +28,7 @@ async fn fault_10_email_service_killed_after_the_ledger_write_before_the_offset_
     service.restart_with(|spec| spec.fail_points("ingest.after_ledger_write=1*off->return")).await;
     let mut more = Vec::new();
     let since = Instant::now();
-    while service.runs() {
+    while service.is_running() {
         more.push(scene.notice(&format!("later{}", more.len())).await);
         sleep(BEAT).await;
         assert!(since.elapsed() < DEADLINE, "never killed");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::offsets;
-use test_support::{Act, DEADLINE, Mode, Phase, Rule, TcpProxy, eventually};
+use test_support::{Act, DEADLINE, Mode, Phase, Rule, TcpProxy, wait_for};
 use tokio::time::{Instant, sleep};
 
 use crate::mail_scene::Scene;
@@ -27,7 +27,7 @@ async fn fault_13_mongodb_down_in_the_email_service_for_minutes_and_the_member_s
     let service = scene.service().set("MONGODB__URI", through).set("MONGODB__OPERATION_TIMEOUT", "1s").start().await;
     let before = scene.one_mail_in_each_partition("before").await;
     scene.until_all(&before, "sent", DEADLINE).await;
-    offsets::until_read_to_the_end(&scene.run.world, DEADLINE).await;
+    offsets::wait_until_consumed(&scene.run.world, DEADLINE).await;
     let (members, committed) = (members(&scene).await, offsets::committed(&scene.run.world).await);
 
     let mut waiting = Vec::new();
@@ -42,7 +42,7 @@ async fn fault_13_mongodb_down_in_the_email_service_for_minutes_and_the_member_s
                 break;
             }
         }
-        eventually(DEADLINE, "mongodb: down", async || (service.check("mongodb").await == "down").then_some(())).await;
+        wait_for(DEADLINE, "mongodb: down", async || (service.check("mongodb").await == "down").then_some(())).await;
         assert_eq!(self::members(&scene).await, members, "the member has left its group, {mode:?}");
         assert_eq!(offsets::committed(&scene.run.world).await, committed, "committed without a ledger, {mode:?}");
         assert_eq!(scene.ledger.mails().await.len(), before.len());
@@ -68,11 +68,11 @@ async fn fault_13_mongodb_down_in_one_member_and_its_partitions_are_read_when_th
     let before = scene.one_mail_in_each_partition("before").await;
     scene.until_all(&before, "sent", DEADLINE).await;
     proxy.set(Mode::Refuse);
-    eventually(DEADLINE, "mongodb: down", async || (cut_off.check("mongodb").await == "down").then_some(())).await;
+    wait_for(DEADLINE, "mongodb: down", async || (cut_off.check("mongodb").await == "down").then_some(())).await;
     let during = scene.one_mail_in_each_partition("during").await;
 
     let mut other = spec.replica().start().await;
-    eventually(DEADLINE, "some partitions at the other member", async || {
+    wait_for(DEADLINE, "some partitions at the other member", async || {
         (other.metric("email_records_total", "").await >= 1.0).then_some(())
     })
     .await;
@@ -93,17 +93,17 @@ async fn fault_13_mongodb_gone_with_the_answer_to_a_claim_and_the_mail_is_sent_o
     scene.smtp().rule(Rule::always(Phase::Greeting, Act::Drop));
     let spec = scene.service().set("MONGODB__URI", through).set("MONGODB__OPERATION_TIMEOUT", "1s");
     let service = spec.set("SENDER__LEASE", "10m").start().await;
-    eventually(DEADLINE, "smtp: down", async || (service.check("smtp").await == "down").then_some(())).await;
+    wait_for(DEADLINE, "smtp: down", async || (service.check("smtp").await == "down").then_some(())).await;
     let address = scene.notice("ada").await;
-    scene.ledger.until_state(&address, "queued", DEADLINE).await;
+    scene.ledger.wait_for_state(&address, "queued", DEADLINE).await;
     let claim = [b"\x02findAndModify\0", &9_i32.to_le_bytes()[..], b"mailJobs\0"].concat();
     proxy.lose_reply_to_and_refuse(claim);
     scene.smtp().behave();
-    eventually(DEADLINE, "a lost reply", async || (proxy.lost_replies() == 1).then_some(())).await;
-    eventually(DEADLINE, "mongodb: down", async || (service.check("mongodb").await == "down").then_some(())).await;
-    scene.ledger.until_state(&address, "preparing", DEADLINE).await;
+    wait_for(DEADLINE, "a lost reply", async || (proxy.lost_replies() == 1).then_some(())).await;
+    wait_for(DEADLINE, "mongodb: down", async || (service.check("mongodb").await == "down").then_some(())).await;
+    scene.ledger.wait_for_state(&address, "preparing", DEADLINE).await;
     proxy.set(Mode::Pass);
-    scene.ledger.until_state(&address, "sent", DEADLINE).await;
+    scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(scene.smtp().deliveries_to(&address).len(), 1);
     scene.judge().await;
 }
@@ -113,7 +113,7 @@ async fn members(scene: &Scene) -> Vec<String> {
     if scene.run.world.stack().is_embedded() {
         return Vec::new();
     }
-    let members = eventually(DEADLINE, "a member", async || {
+    let members = wait_for(DEADLINE, "a member", async || {
         offsets::members(&scene.run.world).await.filter(|members| !members.is_empty())
     });
     members.await.into_iter().collect()

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use e2e::author::Author;
+use e2e::event_publisher::EventPublisher;
 use events::Event;
 use faults::checker::DeadLetter;
-use test_support::{DEADLINE, delete_topic, eventually, skipped};
+use test_support::{DEADLINE, delete_topic, skipped, wait_for};
 
 use crate::mail_scene::Scene;
 
@@ -34,16 +34,16 @@ impl Poison {
     }
 
     /// All in one partition: each one is everybody's neighbour.
-    pub(super) async fn publish(&self, author: &Author) {
+    pub(super) async fn publish(&self, publisher: &EventPublisher) {
         let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        author.publish_raw(0, &self.key, self.value.as_deref(), &headers).await;
+        publisher.publish_raw(0, &self.key, self.value.as_deref(), &headers).await;
     }
 }
 
 /// One of each kind. The victim has a good mail of his own.
 pub(super) fn poisons(scene: &Scene, victims: &Event) -> Vec<Poison> {
-    let author = &scene.author;
-    let good = || author.notice(&scene.address("poisoned"));
+    let publisher = &scene.publisher;
+    let good = || publisher.notice(&scene.address("poisoned"));
     vec![
         Poison::new("not-json", &good(), |poison| poison.value = Some(b"{\"userId\": ".to_vec())),
         Poison::new("not-json", &good(), |poison| poison.value = Some(vec![0xff, 0xfe])),
@@ -55,9 +55,9 @@ pub(super) fn poisons(scene: &Scene, victims: &Event) -> Vec<Poison> {
         Poison::new("invalid-header", &good(), |poison| poison.set("ce_subject", &"x".repeat(1_000_000))),
         Poison::new("key-mismatch", &good(), |poison| poison.key = "somebody else".to_owned()),
         // The attacker's own address, with the link that was meant for the victim.
-        Poison::new("sealed-mismatch", &author.welcome_with_the_box_of(&scene.address("thief"), victims), |_| {}),
+        Poison::new("sealed-mismatch", &publisher.welcome_with_the_box_of(&scene.address("thief"), victims), |_| {}),
         // The victim's address, in an event that was never made.
-        Poison::new("sealed-mismatch", &author.welcome_with_the_box_of(&scene.address("victim"), victims), |_| {}),
+        Poison::new("sealed-mismatch", &publisher.welcome_with_the_box_of(&scene.address("victim"), victims), |_| {}),
     ]
 }
 
@@ -82,29 +82,29 @@ async fn fault_14_poison_is_kept_once_with_its_reason_and_delays_no_neighbour() 
     let mut scene = Scene::new("poison").await;
     scene.run.limits.neighbour_delay_ms = Some(10_000);
     let service = scene.service().start().await;
-    eventually(DEADLINE, "a first mail", async || {
+    wait_for(DEADLINE, "a first mail", async || {
         let address = scene.notice("first").await;
-        scene.ledger.until_state(&address, "sent", DEADLINE).await;
+        scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
         Some(())
     })
     .await;
-    let author = &scene.author;
-    let victims = author.welcome(&scene.address("victim"));
-    author.publish_to(0, &victims).await;
+    let publisher = &scene.publisher;
+    let victims = publisher.welcome(&scene.address("victim"));
+    publisher.publish_to(0, &victims).await;
     let mut good = 2;
     let poisons = poisons(&scene, &victims);
     for poison in &poisons {
-        poison.publish(author).await;
-        author.publish_to(0, &author.notice(&scene.address(&format!("neighbour{good}")))).await;
+        poison.publish(publisher).await;
+        publisher.publish_to(0, &publisher.notice(&scene.address(&format!("neighbour{good}")))).await;
         good += 1;
     }
     // Neither harms: a type of the future, and a header that nobody reads, however large.
-    let unknown = Poison::new("", &author.notice(&scene.address("nobody")), |p| p.set("ce_type", "order.placed.v1"));
-    unknown.publish(author).await;
-    let large = Poison::new("", &author.notice(&scene.address("large")), |poison| {
+    let unknown = Poison::new("", &publisher.notice(&scene.address("nobody")), |p| p.set("ce_type", "order.placed.v1"));
+    unknown.publish(publisher).await;
+    let large = Poison::new("", &publisher.notice(&scene.address("large")), |poison| {
         poison.headers.push(("x-large", "y".repeat(1_000_000)));
     });
-    large.publish(author).await;
+    large.publish(publisher).await;
     good += 1;
 
     let history = scene.judge().await;
@@ -136,13 +136,15 @@ async fn fault_14_poison_of_a_topic_that_was_recreated_is_still_recorded_at_the_
     let mut service = scene.service().start().await;
     let poison = |value: &str| {
         let value = value.as_bytes().to_vec();
-        Poison::new("not-json", &scene.author.notice(&scene.address("poisoned")), |poison| poison.value = Some(value))
+        Poison::new("not-json", &scene.publisher.notice(&scene.address("poisoned")), |poison| {
+            poison.value = Some(value)
+        })
     };
     // The same bytes at the same place; and others there.
     for value in ["{", "{", "["] {
-        poison(value).publish(&scene.author).await;
+        poison(value).publish(&scene.publisher).await;
         let neighbour = scene.notice("neighbour").await;
-        eventually(DEADLINE, "the neighbours' mails", async || {
+        wait_for(DEADLINE, "the neighbours' mails", async || {
             let mails = scene.ledger.mails_to(&neighbour).await;
             mails.iter().all(e2e::ledger::Mail::is_over).then_some(())
         })
@@ -166,7 +168,7 @@ async fn fault_14_poison_of_a_topic_that_was_recreated_is_still_recorded_at_the_
 /// Deleting takes the broker a moment, in which the topic cannot be made again.
 async fn until_gone(scene: &Scene) {
     let world = &scene.run.world;
-    eventually(DEADLINE, "the end of the topic", async || {
+    wait_for(DEADLINE, "the end of the topic", async || {
         e2e::offsets::topic_exists(world).await.is_some_and(|exists| !exists).then_some(())
     })
     .await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::offsets;
-use test_support::{Act, DEADLINE, Phase, Rule, eventually};
+use test_support::{Act, DEADLINE, Phase, Rule, wait_for};
 
 use super::poison::poisons;
 use crate::mail_scene::Scene;
@@ -15,24 +15,24 @@ async fn fault_21_whole_topic_replayed_from_offset_0_mails_nobody_again() {
     let scene = Scene::new("replay").await;
     let mut service = scene.service().start().await;
     // Every way in which a mail can end, and every kind of poison.
-    let author = &scene.author;
-    let victims = author.welcome(&scene.address("victim"));
-    author.publish_to(0, &victims).await;
+    let publisher = &scene.publisher;
+    let victims = publisher.welcome(&scene.address("victim"));
+    publisher.publish_to(0, &victims).await;
     let poisons = poisons(&scene, &victims);
     for poison in &poisons {
-        poison.publish(author).await;
+        poison.publish(publisher).await;
     }
     scene.one_mail_in_each_partition("sent").await;
     let (refused, unknown, twice) = (scene.address("refused"), scene.address("unknown"), scene.address("twice"));
     scene.smtp().rule(Rule::once(Phase::Rcpt, Act::reply("550 5.1.1 no such user")).to(&refused));
     scene.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&unknown));
     scene.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&twice));
-    author.publish(&author.notice(&refused)).await;
-    author.publish(&author.notice(&unknown)).await;
-    author.publish(&author.welcome(&twice)).await;
-    author.publish(&author.welcome_from(&scene.address("old"), A_WEEK + Duration::from_secs(60))).await;
-    scene.ledger.until_state(&refused, "failed", DEADLINE).await;
-    author.publish(&author.notice(&refused)).await;
+    publisher.publish(&publisher.notice(&refused)).await;
+    publisher.publish(&publisher.notice(&unknown)).await;
+    publisher.publish(&publisher.welcome(&twice)).await;
+    publisher.publish(&publisher.welcome_from(&scene.address("old"), A_WEEK + Duration::from_secs(60))).await;
+    scene.ledger.wait_for_state(&refused, "failed", DEADLINE).await;
+    publisher.publish(&publisher.notice(&refused)).await;
     let history = scene.judge().await;
     let states = |history: &faults::checker::History| -> Vec<(String, String)> {
         history.mails.iter().map(|mail| (mail.id.clone(), mail.state.clone())).collect()
@@ -52,7 +52,7 @@ async fn fault_21_whole_topic_replayed_from_offset_0_mails_nobody_again() {
         offsets::rewind(&scene.run.world).await;
         service.restart().await;
     }
-    eventually(DEADLINE, "every record read again", async || {
+    wait_for(DEADLINE, "every record read again", async || {
         (service.metric("email_records_total", "").await >= read).then_some(())
     })
     .await;

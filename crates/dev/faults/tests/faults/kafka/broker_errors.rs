@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use faults::{Client, Run, judge};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use test_support::{DEADLINE, MockKafka, Person, PrivateKafka, Service, Stack, World, eventually};
+use test_support::{DEADLINE, IsolatedKafka, MockKafka, Service, Stack, TestUser, World, wait_for};
 
 use crate::setup::*;
 
 const CHANGES: usize = 4;
 
-async fn run_on_mock(kafka: &PrivateKafka, name: &str) -> Run {
+async fn run_on_mock(kafka: &IsolatedKafka, name: &str) -> Run {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, name).on_brokers(kafka.brokers(), kafka.kind());
     world.create_topic().await;
@@ -19,7 +19,7 @@ async fn run_on_mock(kafka: &PrivateKafka, name: &str) -> Run {
 }
 
 /// What one account does while the broker answers as it was told: so many events in a row.
-async fn live(run: &Run, service: &Service, name: &str) -> (Client, Person) {
+async fn live(run: &Run, service: &Service, name: &str) -> (Client, TestUser) {
     let (mut client, person) = member(run, service, name).await;
     for change in 0..CHANGES {
         assert_status(&client.update_profile(&format!("Change {change}")).await, 200);
@@ -34,7 +34,7 @@ async fn answer_produce_with(mock: &MockKafka, errors: &[RDKafkaRespErr]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_reorders_nothing() {
     use RDKafkaRespErr::*;
-    let kafka = PrivateKafka::start_embedded().await;
+    let kafka = IsolatedKafka::start_embedded().await;
     let mock = kafka.mock();
     let run = run_on_mock(&kafka, "refusals").await;
     let (service, _emails) = start(&run).await;
@@ -96,7 +96,7 @@ async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_07_after_a_fatal_producer_error_the_producer_is_made_again_and_nothing_is_lost() {
     use RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER as FATAL;
-    let kafka = PrivateKafka::start_embedded().await;
+    let kafka = IsolatedKafka::start_embedded().await;
     let run = run_on_mock(&kafka, "fatal").await;
     let (service, _emails) = start(&run).await;
     let mut lives = vec![live(&run, &service, "before").await];
@@ -107,7 +107,7 @@ async fn fault_07_after_a_fatal_producer_error_the_producer_is_made_again_and_no
         let names = ["one", "two", "three"].map(|name| format!("{name}{round}"));
         let at_once = names.iter().map(|name| live(&run, &service, name));
         lives.extend(futures_util::future::join_all(at_once).await);
-        eventually(DEADLINE, "another producer", async || {
+        wait_for(DEADLINE, "another producer", async || {
             (service.log().matches("the Kafka producer had a fatal error and was made again").count() >= round)
                 .then_some(())
         })

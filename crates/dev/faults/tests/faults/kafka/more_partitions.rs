@@ -13,7 +13,7 @@ use bson::doc;
 use e2e::offsets;
 use events::topic::partition_of;
 use faults::{Client, judge};
-use test_support::{DEADLINE, World, add_partitions, eventually, skipped};
+use test_support::{DEADLINE, World, add_partitions, skipped, wait_for};
 
 use crate::setup::*;
 
@@ -26,7 +26,7 @@ async fn busy(mut client: Client, world: World, number: usize, stop: Arc<AtomicB
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        let person = world.person(&format!("c{number}n{n}"));
+        let person = world.test_user(&format!("c{number}n{n}"));
         assert_status(&client.register(&person, None).await, 201);
         assert_status(&client.login(&person).await, 200);
         assert_status(&client.update_profile("Busy").await, 200);
@@ -49,7 +49,7 @@ async fn fault_25_partitions_added_under_load_stop_the_relay_which_says_so_and_m
     run.world.topic_reader().read_type("user.profile_updated.v1", 6).await;
 
     add_partitions(run.world.brokers(), run.world.topic(), AFTER.unsigned_abs() as usize).await;
-    eventually(DEADLINE, "the word about the partitions", async || {
+    wait_for(DEADLINE, "the word about the partitions", async || {
         (service.check("kafka").await == "degraded").then_some(())
     })
     .await;
@@ -59,7 +59,7 @@ async fn fault_25_partitions_added_under_load_stop_the_relay_which_says_so_and_m
     // What was under way is published; then nothing more is, while people go on signing up.
     let users = users(&run.world).await;
     let waiting = async |at_least: u64| {
-        eventually(DEADLINE, "accounts that wait for the relay", async || {
+        wait_for(DEADLINE, "accounts that wait for the relay", async || {
             let waiting = doc! { "pendingEvents.2": { "$exists": true } };
             (users.count_documents(waiting).await.expect("users can be counted") >= at_least).then_some(())
         })
@@ -81,23 +81,21 @@ async fn fault_25_partitions_added_under_load_stop_the_relay_which_says_so_and_m
     // Nor by a process that has never seen it otherwise.
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
-    eventually(DEADLINE, "the word about the partitions", async || {
+    wait_for(DEADLINE, "the word about the partitions", async || {
         (service.log().matches("another number of partitions").count() >= 2).then_some(())
     })
     .await;
     assert_eq!(run.world.topic_reader().read_all().await.len(), stood, "nothing is published");
 
     // What heals it: consumers read what is there, then the relay is told the new number.
-    offsets::until_read_to_the_end(&run.world, HEALED).await;
+    offsets::wait_until_consumed(&run.world, HEALED).await;
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("KAFKA__PARTITIONS", AFTER.to_string())).await;
     run.limits.partitions = vec![BEFORE, AFTER];
-    eventually(DEADLINE, "Kafka to be as it should", async || (service.check("kafka").await == "ok").then_some(()))
-        .await;
+    wait_for(DEADLINE, "Kafka to be as it should", async || (service.check("kafka").await == "ok").then_some(())).await;
     until_nothing_is_pending(&run.world).await;
     let all = users.count_documents(doc! {}).await.expect("users can be counted");
-    eventually(HEALED, "a mail for everybody", async || (run.smtp.deliveries().len() as u64 >= all).then_some(()))
-        .await;
+    wait_for(HEALED, "a mail for everybody", async || (run.smtp.deliveries().len() as u64 >= all).then_some(())).await;
     let history = judge(&run, HEALED).await;
     assert_eq!(history.mails.len() as u64, all);
     let moved = history.records.iter().filter(|record| record.partition >= BEFORE).count();

@@ -12,7 +12,7 @@ use bson::doc;
 use faults::{Run, judge};
 use futures_util::future::join_all;
 use serde_json::json;
-use test_support::{DEADLINE, Person, Port, PrivateKafka, Service, Stack, World, eventually};
+use test_support::{DEADLINE, IsolatedKafka, Port, Service, Stack, TestUser, World, wait_for};
 use tokio::task::JoinHandle;
 
 use crate::setup::*;
@@ -24,10 +24,10 @@ const MEBIBYTE: u64 = 1024 * 1024;
 const GROWTH: u64 = 48 * MEBIBYTE;
 const DURING_THE_OUTAGE: usize = 160;
 
-async fn sign_up(run: &Run, service: &Service, names: &[String]) -> Vec<Person> {
+async fn sign_up(run: &Run, service: &Service, names: &[String]) -> Vec<TestUser> {
     let mut people = Vec::new();
     for name in names {
-        let person = run.world.person(name);
+        let person = run.world.test_user(name);
         let started = Instant::now();
         assert_status(&client(run, service).register(&person, None).await, 201);
         assert!(started.elapsed() < WITHOUT_WAITING, "a registration took {:?}", started.elapsed());
@@ -68,17 +68,17 @@ fn watch_memory(pid: u32) -> (JoinHandle<()>, tokio::sync::watch::Receiver<u64>)
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_06_sign_ups_while_kafka_is_down_have_every_event_and_every_mail_once_when_it_is_back() {
     let stack = Stack::from_env();
-    let mut kafka = PrivateKafka::start(&stack, "outage").await;
+    let mut kafka = IsolatedKafka::start(&stack, "outage").await;
     let world = World::without_topic(&stack, "outage").on_brokers(kafka.brokers(), kafka.kind());
     world.create_topic().await;
     let run = run_in(world).await;
     let (mut service, mut emails) = start(&run).await;
-    let (mut first, ada) = (client(&run, &service), run.world.person("ada"));
+    let (mut first, ada) = (client(&run, &service), run.world.test_user("ada"));
     assert_status(&first.register(&ada, None).await, 201);
     let mut people = vec![ada];
     people.extend(sign_up(&run, &service, &names("before", 10)).await);
     until_nothing_is_pending(&run.world).await;
-    eventually(DEADLINE, "the first mails", async || (mails_to(&run, &people[1].email) >= 1).then_some(())).await;
+    wait_for(DEADLINE, "the first mails", async || (mails_to(&run, &people[1].email) >= 1).then_some(())).await;
 
     kafka.down().await;
     let (looking, most) = watch_memory(service.pid());
@@ -96,12 +96,12 @@ async fn fault_06_sign_ups_while_kafka_is_down_have_every_event_and_every_mail_o
     service.kill9().await;
     service.restart().await;
     people.extend(sign_up(&run, &service, &names("later", 2)).await);
-    eventually(DEADLINE, "a degraded user service", async || {
+    wait_for(DEADLINE, "a degraded user service", async || {
         let (status, body) = service.readiness().await?;
         (status == 200 && body["status"] == "degraded" && body["checks"]["kafka"] == "degraded").then_some(())
     })
     .await;
-    eventually(DEADLINE, "an unavailable email service", async || {
+    wait_for(DEADLINE, "an unavailable email service", async || {
         let (status, body) = emails.readiness().await?;
         (status == 503 && body["checks"]["kafka"] == "down").then_some(())
     })
@@ -119,7 +119,7 @@ async fn fault_06_sign_ups_while_kafka_is_down_have_every_event_and_every_mail_o
     let types = ["user.registered.v1", "user.logged_in.v1", "user.profile_updated.v1"];
     assert_eq!(types_of(&history, first.user().expect("she is signed in")), types);
     for service in [&mut service, &mut emails] {
-        eventually(DEADLINE, "both services ready again", async || {
+        wait_for(DEADLINE, "both services ready again", async || {
             (service.readiness().await?.1["status"] == "ready").then_some(())
         })
         .await;
@@ -146,7 +146,7 @@ async fn fault_06_two_replicas_publish_after_an_outage_what_waited_once() {
     const AWAY: Duration = Duration::from_secs(9);
     const IN_FLIGHT: usize = 2 * 5;
     let stack = Stack::from_env();
-    let mut kafka = PrivateKafka::start(&stack, "once").await;
+    let mut kafka = IsolatedKafka::start(&stack, "once").await;
     let world = World::without_topic(&stack, "once").on_brokers(kafka.brokers(), kafka.kind());
     world.create_topic().await;
     let mut run = run_in(world).await;
@@ -209,7 +209,7 @@ async fn fault_06_sign_ups_do_not_wait_for_a_kafka_that_was_never_there_and_thei
     let types = ["user.registered.v1", "user.logged_in.v1", "user.profile_updated.v1"];
     assert!(ids.iter().all(|id| types_of(&history, *id) == types), "{history:#?}");
     assert_eq!(history.records.len(), 18, "each event once");
-    eventually(DEADLINE, "Kafka to be seen", async || (service.check("kafka").await == "ok").then_some(())).await;
+    wait_for(DEADLINE, "Kafka to be seen", async || (service.check("kafka").await == "ok").then_some(())).await;
     let audit = run.world.user_database().await.collection::<bson::Document>("audit");
     assert_eq!(audit.count_documents(doc! {}).await.expect("audit can be counted"), 18);
 }

@@ -1,6 +1,6 @@
 //! Fault 8. What is too large: refused at the API; what a broker refuses is parked, and only its user waits.
 
-use e2e::large_event::{smuggle_a_large_event, until_parked};
+use e2e::oversized_event::{insert_oversized_event, wait_until_parked};
 use faults::checker::Action;
 use faults::judge;
 use reqwest::Method;
@@ -22,7 +22,7 @@ async fn fault_08_an_attribute_that_is_too_large_is_refused_and_changes_nothing(
         let body = json!({ "attributes": { "large": "x".repeat(size) } });
         let request = ada.request(Method::PATCH, "/api/users/me").json(&body);
         assert_problem(&ada.send(Action::Invalid, None, request).await, status, problem);
-        let mut registration = run.world.person("eve").registration();
+        let mut registration = run.world.test_user("eve").registration();
         registration["attributes"] = body["attributes"].clone();
         let request = service.api().request(Method::POST, "/api/users").json(&registration);
         assert_problem(&client(&run, &service).send(Action::Invalid, None, request).await, status, problem);
@@ -41,8 +41,8 @@ async fn fault_08_an_event_that_the_broker_refuses_parks_its_user_only() {
     let id = ada.user().expect("she is signed in").to_string();
     let bobs_id = bob.user().expect("he is signed in").to_string();
     until_nothing_is_pending(&run.world).await;
-    let large = smuggle_a_large_event(&run.world, &id).await;
-    until_parked(&run.world, &id, 1).await;
+    let large = insert_oversized_event(&run.world, &id).await;
+    wait_until_parked(&run.world, &id, 1).await;
 
     assert_status(&ada.update_profile("Later").await, 200);
     assert_status(&bob.update_profile("Later").await, 200);
@@ -69,7 +69,7 @@ async fn fault_08_an_event_that_the_broker_refuses_parks_its_user_only() {
     assert_eq!(spec.command(&["events", "retry", &bobs_id]).await.status.code(), Some(1));
     assert_eq!(spec.command(&["events", "retry", "no-id"]).await.status.code(), Some(2));
     assert_eq!(spec.command(&["events", "retry", &id]).await.status.code(), Some(0));
-    until_parked(&run.world, &id, 1).await;
+    wait_until_parked(&run.world, &id, 1).await;
     assert!(service.metric("user_service_relay_parked_total", "").await >= 2.0);
     assert_eq!(spec.command(&["events", "skip", &id, &bobs_id]).await.status.code(), Some(1));
     assert_eq!(spec.command(&["events", "skip", &id, &large]).await.status.code(), Some(0));

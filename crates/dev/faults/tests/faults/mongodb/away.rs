@@ -10,7 +10,7 @@ use faults::checker::Outcome;
 use faults::{Client, Run, judge};
 use futures_util::future::join_all;
 use serde_json::json;
-use test_support::{DEADLINE, Mode, Person, PrivateMongod, Service, ServiceSpec, Stack, TcpProxy, World, eventually};
+use test_support::{DEADLINE, IsolatedMongod, Mode, Service, ServiceSpec, Stack, TcpProxy, TestUser, World, wait_for};
 
 use crate::setup::*;
 
@@ -20,13 +20,13 @@ fn through(proxy: &TcpProxy) -> String {
 
 /// Two people who are signed in.
 struct Members {
-    ada: (Client, Person),
-    bob: (Client, Person),
+    ada: (Client, TestUser),
+    bob: (Client, TestUser),
 }
 
 /// Every kind of request is refused in time: of those who are signed in and of strangers, reads and writes.
 async fn assert_all_is_unavailable(run: &Run, service: &Service, members: &mut Members, round: &str) {
-    let newcomer = run.world.person(round);
+    let newcomer = run.world.test_user(round);
     let mut strangers = [client(run, service), client(run, service), client(run, service)];
     let [registering, entering, asking] = &mut strangers;
     let (Members { ada: (ada, person), bob: (bob, _) }, asked) = (members, Instant::now());
@@ -48,23 +48,23 @@ async fn assert_all_is_unavailable(run: &Run, service: &Service, members: &mut M
 /// Nobody restarts anything: it serves again, and those who try again get what they wanted.
 async fn until_it_works(run: &Run, service: &mut Service, members: &mut Members, round: &str) {
     let healed = Instant::now();
-    eventually(DEADLINE, "a change after the outage", async || {
+    wait_for(DEADLINE, "a change after the outage", async || {
         let outcome = members.ada.0.update_profile(&format!("{round} is over")).await;
         (status(&outcome) == Some(200)).then_some(())
     })
     .await;
-    let newcomer = run.world.person(round);
+    let newcomer = run.world.test_user(round);
     let mut client = run.recorder.client(service.api());
     assert_status(&client.register(&newcomer, Some(&newcomer.username)).await, 201);
     assert_status(&client.login(&newcomer).await, 200);
-    service.until_ready().await;
+    service.wait_until_ready().await;
     println!("{round}: served again after {:?}", healed.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_09_mongodb_down_stopped_or_slow_is_503_in_time_and_heals_by_itself() {
     let stack = Stack::from_env();
-    let mut mongod = PrivateMongod::start(&stack, "away").await;
+    let mut mongod = IsolatedMongod::start(&stack, "away").await;
     let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can be had");
     let run = run_in(World::new(&stack, "away").await.on_mongodb(through(&proxy))).await;
     let (mut service, _emails) = start(&run).await;
@@ -111,27 +111,27 @@ async fn fault_09_a_start_without_mongodb_says_so_and_heals_by_itself() {
     let mut run = run_in(World::new(&stack, "nomongo").await.on_mongodb(through(&proxy))).await;
     run.limits.no_email_service = true;
     let mut service = brisk(run.world.user_service()).start_unready().await;
-    let (mut me, ada) = (client(&run, &service), run.world.person("ada"));
+    let (mut me, ada) = (client(&run, &service), run.world.test_user("ada"));
     assert_is_without_mongodb(&run, &service, &ada).await;
 
     proxy.set(Mode::Pass);
-    service.until_ready().await;
+    service.wait_until_ready().await;
     assert_status(&me.register(&ada, None).await, 201);
     assert_status(&me.login(&ada).await, 200);
     until_nothing_is_pending(&run.world).await;
 
     // The same while it runs.
     proxy.set(Mode::Refuse);
-    eventually(DEADLINE, "the outage to be seen", async || (service.check("mongodb").await == "down").then_some(()))
+    wait_for(DEADLINE, "the outage to be seen", async || (service.check("mongodb").await == "down").then_some(()))
         .await;
     assert_is_without_mongodb(&run, &service, &ada).await;
     let started = Instant::now();
     assert_unavailable(&me.read_me().await, started);
     proxy.set(Mode::Pass);
-    service.until_ready().await;
+    service.wait_until_ready().await;
     assert_status(&me.read_me().await, 200);
     // The driver has to find its server again; nobody restarts anything.
-    eventually(DEADLINE, "a change after the outage", async || {
+    wait_for(DEADLINE, "a change after the outage", async || {
         (status(&me.update_profile("Healed").await) == Some(200)).then_some(())
     })
     .await;
@@ -150,7 +150,7 @@ fn hardly_limited(spec: ServiceSpec) -> ServiceSpec {
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_09_a_request_whose_operations_are_too_slow_only_together_is_503_in_time() {
     let stack = Stack::from_env();
-    let mongod = PrivateMongod::start(&stack, "together").await;
+    let mongod = IsolatedMongod::start(&stack, "together").await;
     let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can be had");
     let mut run = run_in(World::new(&stack, "together").await.on_mongodb(through(&proxy))).await;
     run.limits.no_email_service = true;
@@ -159,8 +159,8 @@ async fn fault_09_a_request_whose_operations_are_too_slow_only_together_is_503_i
     let (mut bob, mut his) = member(&run, &service, "bob").await;
     let (mut eve, _) = member(&run, &service, "eve").await;
     let (mut registering, mut entering) = (client(&run, &service), client(&run, &service));
-    let (newcomer, mut resetting) = (run.world.person("newcomer"), client(&run, &service));
-    let mut unknown = run.world.person("unknown");
+    let (newcomer, mut resetting) = (run.world.test_user("newcomer"), client(&run, &service));
+    let mut unknown = run.world.test_user("unknown");
 
     // 1.4 s there and back: less than the deadline of an operation, more than half of it.
     proxy.set(Mode::Slow(Duration::from_millis(700)));
@@ -182,7 +182,7 @@ async fn fault_09_a_request_whose_operations_are_too_slow_only_together_is_503_i
     // One operation alone has the time that it needs.
     assert_status(&eve.read_me().await, 200);
     proxy.set(Mode::Pass);
-    eventually(DEADLINE, "a change after the outage", async || {
+    wait_for(DEADLINE, "a change after the outage", async || {
         (status(&eve.update_profile("Fast again").await) == Some(200)).then_some(())
     })
     .await;
@@ -210,7 +210,7 @@ async fn ask_on(stop: &AtomicBool, refused: &AtomicUsize, mut ask: impl AsyncFnM
 async fn fault_09_requests_under_way_when_mongodb_stops_are_503_in_time() {
     const ROUNDS: usize = 4;
     let stack = Stack::from_env();
-    let mut mongod = PrivateMongod::start(&stack, "midway").await;
+    let mut mongod = IsolatedMongod::start(&stack, "midway").await;
     let mut run = run_in(World::new(&stack, "midway").await.on_mongodb(mongod.uri())).await;
     run.limits.no_email_service = true;
     let service = hardly_limited(brisk(run.world.user_service())).start().await;
@@ -227,7 +227,7 @@ async fn fault_09_requests_under_way_when_mongodb_stops_are_503_in_time() {
             // At another moment of their requests in each round.
             tokio::time::sleep(Duration::from_millis(100 + 37 * round as u64)).await;
             mongod.pause();
-            eventually(DEADLINE, "refusals", async || (refused.load(Ordering::Relaxed) >= 8).then_some(())).await;
+            wait_for(DEADLINE, "refusals", async || (refused.load(Ordering::Relaxed) >= 8).then_some(())).await;
             stop.store(true, Ordering::Relaxed);
         };
         let logins = entering.iter_mut().map(|client| ask_on(&stop, &refused, async || client.login(&ada).await));
@@ -242,12 +242,12 @@ async fn fault_09_requests_under_way_when_mongodb_stops_are_503_in_time() {
             }),
             ask_on(&stop, &refused, async || {
                 newcomers += 1;
-                let person = run.world.person(&format!("n{newcomers}"));
+                let person = run.world.test_user(&format!("n{newcomers}"));
                 registering.register(&person, Some(&person.username)).await
             }),
         );
         mongod.resume();
-        eventually(DEADLINE, "a change after the outage", async || {
+        wait_for(DEADLINE, "a change after the outage", async || {
             name += 1;
             (status(&writing.update_profile(&format!("Name {name}")).await) == Some(200)).then_some(())
         })
@@ -258,7 +258,7 @@ async fn fault_09_requests_under_way_when_mongodb_stops_are_503_in_time() {
     judge(&run, HEALED).await;
 }
 
-async fn assert_is_without_mongodb(run: &Run, service: &Service, person: &Person) {
+async fn assert_is_without_mongodb(run: &Run, service: &Service, person: &TestUser) {
     let (status, readiness) = service.readiness().await.expect("it answers");
     assert_eq!((status, &readiness["status"]), (503, &json!("unavailable")));
     assert_eq!(readiness["checks"]["mongodb"], "down");

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use faults::{Client, judge};
-use test_support::{DEADLINE, Person, PrivateMongod, Stack, World, eventually, skipped};
+use test_support::{DEADLINE, IsolatedMongod, Stack, TestUser, World, skipped, wait_for};
 
 use crate::setup::*;
 
@@ -13,7 +13,7 @@ const DISK: u32 = 48;
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_23_a_full_disk_of_mongodb_is_503_and_loses_nothing_that_was_answered() {
     let stack = Stack::from_env();
-    let mut mongod = match PrivateMongod::start_on_small_disk(&stack, "fulldisk", DISK).await {
+    let mut mongod = match IsolatedMongod::start_on_small_disk(&stack, "fulldisk", DISK).await {
         Ok(mongod) => mongod,
         Err(why) => return skipped("fault_23", &why),
     };
@@ -24,11 +24,11 @@ async fn fault_23_a_full_disk_of_mongodb_is_503_and_loses_nothing_that_was_answe
 
     mongod.fill_disk();
     // For a while it lives on what its journal has reserved; it ends when it cannot write it any more.
-    let (mut clients, mut refused): (Vec<Client>, Vec<(Client, Person)>) = Default::default();
+    let (mut clients, mut refused): (Vec<Client>, Vec<(Client, TestUser)>) = Default::default();
     let end = Instant::now() + DEADLINE;
-    while mongod.runs() {
+    while mongod.is_running() {
         assert!(Instant::now() < end, "the disk is full, and nobody notices");
-        let person = run.world.person(&format!("p{}", clients.len() + refused.len()));
+        let person = run.world.test_user(&format!("p{}", clients.len() + refused.len()));
         let mut client = client(&run, &service);
         let asked = Instant::now();
         let outcome = client.register(&person, Some(&person.username)).await;
@@ -50,14 +50,14 @@ async fn fault_23_a_full_disk_of_mongodb_is_503_and_loses_nothing_that_was_answe
     }
     let asked = Instant::now();
     assert_unavailable(&ada.0.update_profile("No space").await, asked);
-    eventually(DEADLINE, "the word about MongoDB", async || (service.check("mongodb").await == "down").then_some(()))
+    wait_for(DEADLINE, "the word about MongoDB", async || (service.check("mongodb").await == "down").then_some(()))
         .await;
 
     // As somebody who makes space and whose supervisor starts it again.
     mongod.free_disk();
     mongod.up().await;
-    service.until_ready().await;
-    eventually(DEADLINE, "a change after the outage", async || {
+    service.wait_until_ready().await;
+    wait_for(DEADLINE, "a change after the outage", async || {
         (status(&ada.0.update_profile("There is space").await) == Some(200)).then_some(())
     })
     .await;

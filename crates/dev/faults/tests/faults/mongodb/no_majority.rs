@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use faults::judge;
-use test_support::{DEADLINE, PrivateReplicaSet, Stack, World, eventually};
+use test_support::{DEADLINE, IsolatedReplicaSet, Stack, World, wait_for};
 
 use crate::setup::*;
 
@@ -14,11 +14,11 @@ const SEEN: Duration = Duration::from_secs(5);
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_40_a_primary_without_its_majority_is_seen_before_it_steps_down_and_requests_are_503_in_time() {
     let stack = Stack::from_env();
-    let mut mongo = PrivateReplicaSet::start(&stack, "majority").await;
+    let mut mongo = IsolatedReplicaSet::start(&stack, "majority").await;
     let run = run_in(World::new(&stack, "majority").await.on_mongodb(mongo.uri())).await;
     let (mut service, mut emails) = start(&run).await;
     let (mut ada, person) = member(&run, &service, "ada").await;
-    let newcomer = run.world.person("bob");
+    let newcomer = run.world.test_user("bob");
     let mut stranger = client(&run, &service);
 
     mongo.pause_secondaries();
@@ -30,7 +30,7 @@ async fn fault_40_a_primary_without_its_majority_is_seen_before_it_steps_down_an
     };
     let seen = async {
         for service in [&service, &emails] {
-            eventually(SEEN, "a MongoDB that takes no write", async || {
+            wait_for(SEEN, "a MongoDB that takes no write", async || {
                 (service.readiness().await?.0 == 503).then_some(())
             })
             .await;
@@ -41,9 +41,9 @@ async fn fault_40_a_primary_without_its_majority_is_seen_before_it_steps_down_an
     tokio::join!(refused, seen);
 
     mongo.resume_secondaries();
-    service.until_ready().await;
-    emails.until_ready().await;
-    eventually(DEADLINE, "a change after the outage", async || {
+    service.wait_until_ready().await;
+    emails.wait_until_ready().await;
+    wait_for(DEADLINE, "a change after the outage", async || {
         (status(&ada.update_profile("Healed").await) == Some(200)).then_some(())
     })
     .await;

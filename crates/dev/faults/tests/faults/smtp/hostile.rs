@@ -98,7 +98,7 @@ async fn fault_22_hostile_text_through_the_api_stays_text() {
     let mut taken = 0;
     for (number, name) in hostile_names().iter().enumerate() {
         let mut client = run.recorder.client(api.clone());
-        let mut person = world.person(&format!("h{number}"));
+        let mut person = world.test_user(&format!("h{number}"));
         let mut registration = person.registration();
         // Into every field of the form; what is refused has no effect.
         for field in ["username", "email"] {
@@ -145,7 +145,7 @@ async fn fault_22_hostile_text_through_the_api_stays_text() {
 async fn fault_22_hostile_text_in_events_stays_text_or_is_refused() {
     let scene = Scene::new("hostile").await;
     let _service = scene.service().start().await;
-    let author = &scene.author;
+    let publisher = &scene.publisher;
     let (mut known, mut good) = (BTreeSet::new(), Vec::new());
     let hostile: Vec<String> = hostile_names().into_iter().chain(hostile_addresses()).collect();
     for (number, text) in hostile.iter().enumerate() {
@@ -156,12 +156,12 @@ async fn fault_22_hostile_text_in_events_stays_text_or_is_refused() {
             locale: locale.cloned(),
         };
         known.insert(address.clone());
-        author.publish(&author.welcome_of(text, recipient(Some(text)))).await;
+        publisher.publish(&publisher.welcome_of(text, recipient(Some(text)))).await;
         // As an address that is only spoken of, and as one that a mail would go to.
         let new = if text.contains('@') && !text.contains("https://") { text.as_str() } else { "new@example.org" };
-        author.publish(&author.email_changed(new, recipient(None))).await;
-        author.publish(&author.email_change_requested(new, recipient(None))).await;
-        author.publish(&author.welcome_of("ada", Recipient { email: text.clone(), ..recipient(None) })).await;
+        publisher.publish(&publisher.email_changed(new, recipient(None))).await;
+        publisher.publish(&publisher.email_change_requested(new, recipient(None))).await;
+        publisher.publish(&publisher.welcome_of("ada", Recipient { email: text.clone(), ..recipient(None) })).await;
         good.push(address);
     }
     let neighbour = scene.notice("neighbour").await;

@@ -25,13 +25,13 @@ async fn fault_17_the_250_arrives_after_our_timeout_and_no_reply_is_taken_for_th
         scene.smtp().rule(if phase == Phase::Mail { rule } else { rule.to(&slow) });
         scene.smtp().rule(Rule::always(Phase::Dot, Act::reply("554 5.6.0 no")).to(&refused));
         let begun = scene.smtp().count(Phase::Mail);
-        scene.publish(&scene.author.notice(&slow)).await;
+        scene.publish(&scene.publisher.notice(&slow)).await;
         // Records of two users may be read in either order.
-        scene.smtp().until_phase(Phase::Mail, begun + 1).await;
-        scene.publish(&scene.author.notice(&refused)).await;
-        let mail = scene.ledger.until(&refused, "over", DEADLINE, Mail::is_over).await;
+        scene.smtp().wait_for_phase(Phase::Mail, begun + 1).await;
+        scene.publish(&scene.publisher.notice(&refused)).await;
+        let mail = scene.ledger.wait_for_mail(&refused, "over", DEADLINE, Mail::is_over).await;
         assert_eq!((mail.state.as_str(), mail.last_reply.as_deref()), ("failed", Some("554 5.6.0 no")), "{phase:?}");
-        let mail = scene.ledger.until(&slow, "over", DEADLINE, Mail::is_over).await;
+        let mail = scene.ledger.wait_for_mail(&slow, "over", DEADLINE, Mail::is_over).await;
         assert_eq!(mail.state, if phase == Phase::Dot { "unknown" } else { "sent" }, "{phase:?}: {mail:#?}");
         let sessions: Vec<usize> = [&slow, &refused]
             .map(|to| scene.smtp().deliveries_to(to).first().map(|delivery| delivery.session))
@@ -43,7 +43,7 @@ async fn fault_17_the_250_arrives_after_our_timeout_and_no_reply_is_taken_for_th
     }
     // And one that is taken follows on all of them.
     let next = scene.notice("next").await;
-    let mail = scene.ledger.until_state(&next, "sent", DEADLINE).await;
+    let mail = scene.ledger.wait_for_state(&next, "sent", DEADLINE).await;
     assert_eq!((mail.attempts, scene.smtp().deliveries_to(&next).len()), (1, 1));
     scene.judge().await;
 }

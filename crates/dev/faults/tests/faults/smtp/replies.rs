@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use e2e::ledger::Mail;
-use test_support::{Act, DEADLINE, Phase, Rule, eventually};
+use test_support::{Act, DEADLINE, Phase, Rule, wait_for};
 
 use crate::mail_scene::Scene;
 
@@ -97,10 +97,10 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
         // At MAIL no recipient is known yet.
         scene.smtp().rule(if phase == Phase::Mail { rule } else { rule.to(&address) });
         let (sessions, told) = (scene.smtp().sessions().len(), scene.smtp().count(phase));
-        scene.publish(&scene.author.notice(&address)).await;
-        scene.smtp().until_phase(phase, told + 1).await;
+        scene.publish(&scene.publisher.notice(&address)).await;
+        scene.smtp().wait_for_phase(phase, told + 1).await;
         let judged = |mail: &Mail| mail.history.len() > 2 && !["preparing", "data"].contains(&mail.state.as_str());
-        let mail = scene.ledger.until(&address, "judged", DEADLINE, judged).await;
+        let mail = scene.ledger.wait_for_mail(&address, "judged", DEADLINE, judged).await;
         let case = format!("{reply:?} at {phase:?}: {mail:#?}");
         if fate != OutOfStep {
             assert_eq!(mail.last_reply, Some(kept(reply)), "{case}");
@@ -127,12 +127,12 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
         assert_eq!(scene.ledger.is_suppressed(&address).await, fate == Suppressed, "{case}");
 
         if fate == NotOurMail && phase == Phase::Mail {
-            scene.ledger.until_state(&address, "sent", DEADLINE).await;
+            scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
         }
 
         // The next mail follows, on the same connection if that can be believed.
         let next = scene.notice(&format!("next{number}")).await;
-        scene.ledger.until_state(&next, "sent", DEADLINE).await;
+        scene.ledger.wait_for_state(&next, "sent", DEADLINE).await;
         let fresh = matches!(fate, LaterElsewhere | NotOurMail | OutOfStep);
         let connections = scene.smtp().sessions().len() - sessions.max(1);
         assert_eq!(connections > 0, fresh, "another connection, {case}");
@@ -142,7 +142,7 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
     let place = table().iter().position(|(_, _, fate)| *fate == Suppressed).expect("there is one");
     let before = scene.smtp().count(Phase::Rcpt);
     let address = scene.notice(&format!("row{place}")).await;
-    eventually(DEADLINE, "a suppressed mail", async || {
+    wait_for(DEADLINE, "a suppressed mail", async || {
         let mails = scene.ledger.mails_to(&address).await;
         mails.iter().any(|mail| mail.state == "suppressed" && mail.is_over()).then_some(())
     })
@@ -163,8 +163,8 @@ async fn fault_18_a_mail_refused_for_now_is_sent_once_when_the_server_takes_it()
     for (phase, reply) in [(Phase::Rcpt, "421 4.3.2 no"), (Phase::Data, "452 4.3.1 no"), (Phase::Dot, "552 5.2.2 no")] {
         let address = scene.address(&format!("{phase:?}").to_lowercase());
         scene.smtp().rule(Rule::times(2, phase, Act::reply(reply)).to(&address));
-        scene.publish(&scene.author.notice(&address)).await;
-        let mail = scene.ledger.until_state(&address, "sent", DEADLINE).await;
+        scene.publish(&scene.publisher.notice(&address)).await;
+        let mail = scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
         assert_eq!(mail.attempts, 3, "{mail:#?}");
         let accepted = scene.smtp().deliveries_to(&address).iter().filter(|delivery| delivery.accepted()).count();
         assert_eq!(accepted, 1, "{reply} at {phase:?}");

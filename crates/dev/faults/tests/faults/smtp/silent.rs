@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use e2e::{ledger::Mail, offsets};
-use test_support::{Act, DEADLINE, Mode, Phase, Rule, ScriptedSmtp, Stack, TcpProxy, World, eventually};
+use test_support::{Act, DEADLINE, Mode, Phase, Rule, ScriptedSmtp, Stack, TcpProxy, World, wait_for};
 
 use crate::mail_scene::Scene;
 
@@ -30,7 +30,7 @@ async fn fault_15_smtp_hangs_or_hangs_up_before_the_fence_and_every_mail_is_sent
             }
             scene.smtp().rule(Rule::once(phase, act.clone()));
             let address = scene.notice(&format!("{phase:?}-{number}").to_lowercase()).await;
-            let mail = scene.ledger.until_state(&address, "sent", DEADLINE).await;
+            let mail = scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
             let case = format!("{act:?} at {phase:?}: {mail:#?}");
             assert_eq!(mail.steps("data", "unknown"), 0, "{case}");
             assert_eq!(scene.smtp().deliveries_to(&address).len(), 1, "{case}");
@@ -68,14 +68,14 @@ async fn fault_15_smtp_hangs_or_hangs_up_behind_the_fence_and_the_mail_is_unknow
     {
         let address = scene.address(&format!("behind{number}"));
         scene.smtp().rule(Rule::always(phase, act.clone()).to(&address));
-        scene.publish(&scene.author.notice(&address)).await;
-        let mail = scene.ledger.until_state(&address, "unknown", DEADLINE).await;
+        scene.publish(&scene.publisher.notice(&address)).await;
+        let mail = scene.ledger.wait_for_state(&address, "unknown", DEADLINE).await;
         assert!(mail.is_over() && mail.next_attempt_at.is_none(), "held, {act:?} at {phase:?}: {mail:#?}");
         assert_eq!(mail.states(), ["queued", "preparing", "data", "unknown"], "{act:?} at {phase:?}");
         assert!(scene.smtp().deliveries_to(&address).len() <= 1);
         // Whatever happened to those, the next one is served.
         let next = scene.welcome(&format!("next{number}")).await;
-        scene.ledger.until_state(&next, "sent", DEADLINE).await;
+        scene.ledger.wait_for_state(&next, "sent", DEADLINE).await;
     }
     assert_eq!(scene.smtp().count(Phase::Quit), 0, "nothing is said into an open DATA");
     scene.judge().await;
@@ -90,11 +90,11 @@ async fn fault_16_smtp_takes_the_body_drops_before_250_and_only_the_policy_sends
     scene.smtp().rule(Rule::always(Phase::Dot, Act::Drop).to(&held));
     scene.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&once));
     scene.smtp().rule(Rule::always(Phase::Dot, Act::Drop).to(&never));
-    scene.publish(&scene.author.notice(&held)).await;
-    scene.publish(&scene.author.welcome(&once)).await;
-    scene.publish(&scene.author.welcome(&never)).await;
+    scene.publish(&scene.publisher.notice(&held)).await;
+    scene.publish(&scene.publisher.welcome(&once)).await;
+    scene.publish(&scene.publisher.welcome(&never)).await;
     for (address, state, dots, resent) in [(&held, "unknown", 1, 0), (&once, "sent", 2, 1), (&never, "unknown", 2, 1)] {
-        let mail = scene.ledger.until(address, "over", DEADLINE, Mail::is_over).await;
+        let mail = scene.ledger.wait_for_mail(address, "over", DEADLINE, Mail::is_over).await;
         let outcome = (mail.state.as_str(), scene.smtp().deliveries_to(address).len(), mail.steps("unknown", "queued"));
         assert_eq!(outcome, (state, dots, resent), "{mail:#?}");
         // Both copies are one mail to whoever removes duplicates.
@@ -112,22 +112,22 @@ async fn fault_15_smtp_refused_the_topic_is_read_on_and_afterwards_every_mail_go
     let world = World::new(&Stack::from_env(), "smtp-down").await.on_smtp(url);
     let scene = Scene::of(world, smtp).await;
     let service = scene.service().set("SENDER__CONCURRENCY", "4").start().await;
-    eventually(DEADLINE, "smtp: ok", async || (service.check("smtp").await == "ok").then_some(())).await;
+    wait_for(DEADLINE, "smtp: ok", async || (service.check("smtp").await == "ok").then_some(())).await;
 
     proxy.set(Mode::Refuse);
     let addresses: Vec<String> = (0..8).map(|number| scene.address(&format!("waits{number}"))).collect();
     for address in &addresses {
-        scene.publish(&scene.author.notice(address)).await;
+        scene.publish(&scene.publisher.notice(address)).await;
     }
     let brief = scene.address("brief");
-    scene.publish(&scene.author.welcome_for(&brief, Duration::from_secs(4))).await;
-    eventually(DEADLINE, "a degraded service", async || {
+    scene.publish(&scene.publisher.welcome_for(&brief, Duration::from_secs(4))).await;
+    wait_for(DEADLINE, "a degraded service", async || {
         let (status, body) = service.readiness().await?;
         (status == 200 && body["status"] == "degraded" && body["checks"]["smtp"] == "down").then_some(())
     })
     .await;
-    offsets::until_read_to_the_end(&scene.run.world, DEADLINE).await;
-    let mail = scene.ledger.until_state(&brief, "expired", DEADLINE).await;
+    offsets::wait_until_consumed(&scene.run.world, DEADLINE).await;
+    let mail = scene.ledger.wait_for_state(&brief, "expired", DEADLINE).await;
     assert!(mail.is_over() && mail.attempts == 0, "{mail:#?}");
     for mail in scene.ledger.mails().await.iter().filter(|mail| mail.to != brief) {
         assert_eq!((mail.attempts, mail.is_over()), (0, false), "{mail:#?}");
@@ -135,7 +135,7 @@ async fn fault_15_smtp_refused_the_topic_is_read_on_and_afterwards_every_mail_go
     assert!(scene.smtp().deliveries().is_empty());
 
     proxy.set(Mode::Pass);
-    eventually(DEADLINE, "smtp: ok again", async || {
+    wait_for(DEADLINE, "smtp: ok again", async || {
         let (status, body) = service.readiness().await?;
         (status == 200 && body["status"] == "ready").then_some(())
     })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use test_support::{Act, DEADLINE, Phase, Rule, ServiceSpec, eventually};
+use test_support::{Act, DEADLINE, Phase, Rule, ServiceSpec, wait_for};
 
 use crate::mail_scene::{AT_REST, Scene};
 
@@ -14,18 +14,18 @@ async fn fault_19_sender_stopped_before_the_fence_taken_over_and_resumed_sends_n
     // It waits for the 354 when it is stopped.
     scene.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(1500))));
     let address = scene.notice("ada").await;
-    scene.smtp().until_phase(Phase::Rcpt, 1).await;
+    scene.smtp().wait_for_phase(Phase::Rcpt, 1).await;
     stopped.pause();
 
     let _other = patient(stopped.spec().replica()).start().await;
-    scene.ledger.until_state(&address, "sent", AT_REST).await;
-    scene.smtp().until_phase(Phase::Data, 1).await;
+    scene.ledger.wait_for_state(&address, "sent", AT_REST).await;
+    scene.smtp().wait_for_phase(Phase::Data, 1).await;
     stopped.resume();
-    eventually(DEADLINE, "the stopped sender to find its mail taken over", async || {
+    wait_for(DEADLINE, "the stopped sender to find its mail taken over", async || {
         (stopped.metric("email_send_outcomes_total", "outcome=\"lost\"").await >= 1.0).then_some(())
     })
     .await;
-    let mail = scene.ledger.until_state(&address, "sent", DEADLINE).await;
+    let mail = scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(scene.smtp().deliveries_to(&address).len(), 1);
     assert_eq!(mail.steps("preparing", "queued"), 1, "taken over once: {mail:#?}");
     scene.judge().await;
@@ -40,21 +40,21 @@ async fn fault_19_sender_resumed_while_the_other_one_holds_its_mail_does_not_cro
     let mut stopped = patient(scene.service()).start().await;
     scene.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(1500))));
     let address = scene.notice("ada").await;
-    scene.smtp().until_phase(Phase::Rcpt, 1).await;
+    scene.smtp().wait_for_phase(Phase::Rcpt, 1).await;
     stopped.pause();
     // The 354 for the first is there; the second one waits for its own until the first has tried.
-    scene.smtp().until_phase(Phase::Data, 1).await;
+    scene.smtp().wait_for_phase(Phase::Data, 1).await;
     scene.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_secs(6))));
     let _other = patient(stopped.spec().replica()).start().await;
-    scene.smtp().until_phase(Phase::Rcpt, 2).await;
-    scene.ledger.until_state(&address, "preparing", DEADLINE).await;
+    scene.smtp().wait_for_phase(Phase::Rcpt, 2).await;
+    scene.ledger.wait_for_state(&address, "preparing", DEADLINE).await;
     stopped.resume();
-    eventually(DEADLINE, "the stopped sender to find its mail taken over", async || {
+    wait_for(DEADLINE, "the stopped sender to find its mail taken over", async || {
         (stopped.metric("email_send_outcomes_total", "outcome=\"lost\"").await >= 1.0).then_some(())
     })
     .await;
     assert!(scene.smtp().deliveries_to(&address).is_empty(), "the resumed one has sent what it does not hold");
-    scene.ledger.until_state(&address, "sent", DEADLINE).await;
+    scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(scene.smtp().deliveries_to(&address).len(), 1);
     scene.judge().await;
 }
@@ -66,13 +66,13 @@ async fn fault_19_sender_stopped_behind_the_fence_taken_over_and_resumed_still_t
     let mut stopped = patient(scene.service()).start().await;
     scene.smtp().rule(Rule::once(Phase::Dot, Act::Delay(Duration::from_millis(1500))));
     let address = scene.notice("ada").await;
-    scene.smtp().until_deliveries_to(&address, 1).await;
+    scene.smtp().wait_for_deliveries_to(&address, 1).await;
     stopped.pause();
 
     let _other = patient(stopped.spec().replica()).start().await;
-    scene.ledger.until_state(&address, "unknown", AT_REST).await;
+    scene.ledger.wait_for_state(&address, "unknown", AT_REST).await;
     stopped.resume();
-    let mail = scene.ledger.until_state(&address, "sent", DEADLINE).await;
+    let mail = scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(mail.steps("unknown", "sent"), 1, "{mail:#?}");
     assert_eq!(scene.smtp().deliveries_to(&address).len(), 1);
     scene.judge().await;

@@ -13,7 +13,7 @@ use bson::{Document, doc};
 use faults::checker::History;
 use faults::{Run, judge};
 use futures_util::TryStreamExt as _;
-use test_support::{DEADLINE, World, eventually};
+use test_support::{DEADLINE, World, wait_for};
 
 use crate::setup::*;
 
@@ -37,7 +37,7 @@ async fn fault_01_a_user_service_killed_between_write_and_publish_publishes_the_
     let mut people = Vec::new();
     for point in ["register.after_insert", "relay.before_publish"] {
         restart_with_fail_points(&mut service, &format!("{point}=return")).await;
-        let person = run.world.person(if people.is_empty() { "inserted" } else { "offered" });
+        let person = run.world.test_user(if people.is_empty() { "inserted" } else { "offered" });
         let mut client = client(&run, &service);
         let answered = client.register(&person, Some(&person.username)).await;
         assert!(matches!(status(&answered), None | Some(201)), "{point}: {answered:?}");
@@ -70,7 +70,7 @@ async fn fault_01_a_user_service_killed_under_load_has_an_event_for_every_accoun
         clients.spawn(async move {
             let mut accepted = Vec::new();
             for n in 0..EACH {
-                let person = world.person(&format!("p{number}x{n}"));
+                let person = world.test_user(&format!("p{number}x{n}"));
                 let outcome = client.register(&person, Some(&person.username)).await;
                 match status(&outcome) {
                     Some(201) => accepted.push(person.username),
@@ -83,7 +83,7 @@ async fn fault_01_a_user_service_killed_under_load_has_an_event_for_every_accoun
             accepted
         });
     }
-    eventually(DEADLINE, "a third of the answers", async || {
+    wait_for(DEADLINE, "a third of the answers", async || {
         (answered.load(Ordering::Relaxed) >= CLIENTS * EACH / 3).then_some(())
     })
     .await;
@@ -104,7 +104,7 @@ async fn fault_01_a_user_service_killed_under_load_has_an_event_for_every_accoun
 async fn fault_02_a_user_service_killed_after_the_ack_publishes_at_most_the_same_event_again_and_mails_once() {
     let run = run("unsettled").await;
     let (mut service, _emails) = start(&run).await;
-    let (mut client, mut person) = (client(&run, &service), run.world.person("acked"));
+    let (mut client, mut person) = (client(&run, &service), run.world.test_user("acked"));
     restart_with_fail_points(&mut service, "relay.after_ack=return").await;
     client.register(&person, Some(&person.username)).await;
     until_killed_then_restart(&mut service).await;
@@ -154,14 +154,14 @@ async fn fault_02_a_tombstone_whose_relay_was_killed_still_goes_and_says_goodbye
         assert_eq!(told, if point == "relay.after_ack" { 2 } else { 1 }, "{point}");
     }
     for name in ["buried", "told"] {
-        let mails = mails_to(&run, &run.world.person(name).email);
+        let mails = mails_to(&run, &run.world.test_user(name).email);
         assert_eq!(mails, 3, "{name}: the welcome, the goodbye, and the welcome of who came after them");
     }
 }
 
 async fn until_gone(run: &Run, id: uuid::Uuid) {
     let user = bson::Uuid::from(id);
-    eventually(DEADLINE, "the end of the tombstone", async || {
+    wait_for(DEADLINE, "the end of the tombstone", async || {
         documents(&run.world, "users", doc! { "_id": user }).await.is_empty().then_some(())
     })
     .await;

@@ -2,7 +2,7 @@
 
 use faults::checker::History;
 use faults::{Run, judge};
-use test_support::{DEADLINE, PrivateMongod, Stack, TcpProxy, World};
+use test_support::{DEADLINE, IsolatedMongod, Stack, TcpProxy, World};
 
 use crate::setup::*;
 
@@ -28,7 +28,7 @@ async fn fault_04_a_reply_to_the_insert_that_is_lost_makes_one_account_and_one_e
     let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
     let run = run_in(World::new(&stack, "lostinsert").await.on_mongodb(uri)).await;
     let (service, _emails) = start(&run).await;
-    let (mut client, person) = (client(&run, &service), run.world.person("ada"));
+    let (mut client, person) = (client(&run, &service), run.world.test_user("ada"));
 
     proxy.lose_reply_to(insert_of_a_user());
     let asked = std::time::Instant::now();
@@ -52,12 +52,12 @@ async fn fault_04_a_reply_to_the_insert_that_is_lost_makes_one_account_and_one_e
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_04_on_a_replica_set_the_lost_reply_is_asked_for_again_and_nobody_notices() {
     let stack = Stack::from_env();
-    let mongod = PrivateMongod::start_replica_set(&stack, "lostinsert").await;
+    let mongod = IsolatedMongod::start_replica_set(&stack, "lostinsert").await;
     let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can be had");
     let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
     let run = run_in(World::new(&stack, "lostinsert-rs").await.on_mongodb(uri)).await;
     let (service, _emails) = start(&run).await;
-    let (mut client, person) = (client(&run, &service), run.world.person("ada"));
+    let (mut client, person) = (client(&run, &service), run.world.test_user("ada"));
     proxy.lose_reply_to(insert_of_a_user());
     assert_status(&client.register(&person, Some("one-key")).await, 201);
     assert_eq!(proxy.lost_replies(), 1);
@@ -72,7 +72,7 @@ async fn fault_04_an_answer_that_the_client_never_gets_is_had_by_asking_again_wi
     let (service, _emails) = start(&run).await;
     let proxy = TcpProxy::start(service.base_url().trim_start_matches("http://")).await.expect("a proxy can be had");
     let through = test_support::Api::new(format!("http://{}", proxy.address()));
-    let (mut client, person) = (run.recorder.client(through), run.world.person("ada"));
+    let (mut client, person) = (run.recorder.client(through), run.world.test_user("ada"));
     proxy.lose_reply_to("POST /api/users");
     let first = client.register(&person, Some("one-key")).await;
     assert_eq!((status(&first), proxy.lost_replies()), (None, 1), "{first:?}");

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use bson::{Document, doc};
-use e2e::administrators::listed;
+use e2e::administrators::listed_admins;
 use faults::checker::{Action, History, Outcome};
 use faults::{Client, Run, judge};
 use futures_util::future::join_all;
 use mongodb::Collection;
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{DEADLINE, Person, Service, ServiceSpec, World, eventually, remember_secret};
+use test_support::{DEADLINE, Service, ServiceSpec, TestUser, World, remember_secret, wait_for};
 use uuid::Uuid;
 
 use crate::setup::*;
@@ -21,20 +21,20 @@ async fn sessions(world: &World) -> Collection<Document> {
 
 async fn until_sessions(world: &World, count: u64) {
     let sessions = sessions(world).await;
-    eventually(DEADLINE, &format!("{count} session rows"), async || {
+    wait_for(DEADLINE, &format!("{count} session rows"), async || {
         (sessions.count_documents(doc! {}).await.expect("sessions can be counted") == count).then_some(())
     })
     .await;
 }
 
-async fn stored_hash(world: &World, person: &Person) -> String {
+async fn stored_hash(world: &World, person: &TestUser) -> String {
     let user = users(world).await.find_one(doc! { "email": &person.email }).await.expect("users can be read");
     user.and_then(|user| Some(user.get_str("passwordHash").ok()?.to_owned())).expect("the user has a hash")
 }
 
 /// The person with a new password, which is not set yet.
-fn renewed(person: &Person) -> Person {
-    let renewed = Person { password: format!("{} renewed", person.password), ..person.clone() };
+fn renewed(person: &TestUser) -> TestUser {
+    let renewed = TestUser { password: format!("{} renewed", person.password), ..person.clone() };
     remember_secret("password", &renewed.password);
     renewed
 }
@@ -131,12 +131,12 @@ async fn fault_24_a_rehash_while_the_password_is_changed_never_writes_the_old_on
 /// Somebody who may administrate, signed in.
 struct Admin {
     client: Client,
-    person: Person,
+    person: TestUser,
     id: Uuid,
 }
 
 async fn admin(run: &Run, service: &Service, name: &str) -> Admin {
-    let (mut client, person) = (client(run, service), run.world.person(name));
+    let (mut client, person) = (client(run, service), run.world.test_user(name));
     assert_status(&client.register(&person, None).await, 201);
     let granted = service.spec().command(&["grant-role", &person.email, "admin"]).await;
     assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
@@ -164,7 +164,7 @@ async fn fault_24_a_login_whose_account_is_disabled_while_it_waits_gets_no_sessi
     let later = slow_logins(&now);
     let (now, later) = tokio::join!(now.start(), later.start());
     let mut admin = admin(&run, &now, "admin").await;
-    let (mut late, ada) = (client(&run, &later), run.world.person("ada"));
+    let (mut late, ada) = (client(&run, &later), run.world.test_user("ada"));
     assert_status(&late.register(&ada, None).await, 201);
     let id = late.user().expect("she is registered");
 
@@ -206,12 +206,12 @@ async fn fault_24_two_administrators_who_remove_each_other_at_once_do_not_both_s
         assert_eq!(done.iter().filter(|done| **done).count(), 1, "{by_ada:?} {by_eve:?}");
         let loser = if done[0] { &by_eve } else { &by_ada };
         assert!([401, 403, 409].contains(&code(loser)), "{loser:?}");
-        assert_eq!(listed(&run.world).await.len(), 1);
+        assert_eq!(listed_admins(&run.world).await.len(), 1);
         won[usize::from(done[1])] += 1;
         let (winner, other) = if done[0] { (&mut ada, eves) } else { (&mut eve, adas) };
         assert_status(&winner.set_roles(other, &["admin"]).await, 200);
         assert_status(&winner.act(Action::Enable, other, "enable").await, 204);
-        assert_eq!(listed(&run.world).await.len(), 2);
+        assert_eq!(listed_admins(&run.world).await.len(), 2);
         // Sessions of whoever was disabled are over.
         for admin in [&mut ada, &mut eve] {
             admin.client.use_api(first.api());

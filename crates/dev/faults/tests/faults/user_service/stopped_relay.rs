@@ -1,7 +1,7 @@
 //! Fault 3. A replica that is stopped while it publishes, for longer than its lease, with another beside it.
 
 use faults::{Client, judge};
-use test_support::{DEADLINE, Person};
+use test_support::{DEADLINE, TestUser};
 
 use crate::setup::*;
 
@@ -12,9 +12,9 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
     // The first list that it is about to publish is held; the others wait behind it.
     let first = brisk(run.world.user_service()).fail_points("relay.before_publish=1*sleep(4000)->off");
     let (mut first, _emails) = tokio::join!(first.start(), impatient(run.world.email_service()).start());
-    let mut members: Vec<(Client, Person)> = Vec::new();
+    let mut members: Vec<(Client, TestUser)> = Vec::new();
     for n in 0..PEOPLE {
-        let (mut client, person) = (client(&run, &first), run.world.person(&format!("p{n}")));
+        let (mut client, person) = (client(&run, &first), run.world.test_user(&format!("p{n}")));
         assert_status(&client.register(&person, None).await, 201);
         members.push((client, person));
     }
@@ -46,7 +46,7 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
         // The one that it was about to publish; it leaves the lists behind it to the sweep, as they are too old.
         (registered > PEOPLE).then_some(())
     };
-    test_support::eventually(DEADLINE, "the event that the first replica held, again", held).await;
+    test_support::wait_for(DEADLINE, "the event that the first replica held, again", held).await;
     let history = judge(&run, DEADLINE).await;
     assert_eq!(history.mails.len(), PEOPLE);
     for (client, person) in &members {

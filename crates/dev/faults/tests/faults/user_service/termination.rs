@@ -13,7 +13,7 @@ use std::{
 use bson::doc;
 use faults::{Client, Run, judge};
 use futures_util::future::join_all;
-use test_support::{DEADLINE, PrivateKafka, PrivateMongod, Service, Stack, World, eventually};
+use test_support::{DEADLINE, IsolatedKafka, IsolatedMongod, Service, Stack, World, wait_for};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -51,7 +51,7 @@ async fn busy(mut client: Client, world: World, number: usize, stop: Arc<AtomicB
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let person = world.person(&format!("c{number}n{n}"));
+        let person = world.test_user(&format!("c{number}n{n}"));
         let registered = client.register(&person, Some(&person.username)).await;
         if status(&registered) != Some(201) {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -68,7 +68,7 @@ async fn busy(mut client: Client, world: World, number: usize, stop: Arc<AtomicB
 
 async fn until_some_load(run: &Run, accounts: u64) {
     let users = users(&run.world).await;
-    eventually(DEADLINE, "some load", async || {
+    wait_for(DEADLINE, "some load", async || {
         (users.count_documents(doc! {}).await.expect("users can be counted") >= accounts).then_some(())
     })
     .await;
@@ -131,7 +131,7 @@ async fn start_with_grace(run: &Run) -> (Service, Service) {
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_20_sigterm_under_load_while_kafka_is_down_ends_within_the_grace_and_loses_nothing() {
     let stack = Stack::from_env();
-    let mut kafka = PrivateKafka::start_embedded().await;
+    let mut kafka = IsolatedKafka::start_embedded().await;
     let world = World::without_topic(&stack, "termkafka").on_brokers(kafka.brokers(), kafka.kind());
     world.create_topic().await;
     let run = run_in(world).await;
@@ -151,7 +151,7 @@ async fn fault_20_sigterm_under_load_while_kafka_is_down_ends_within_the_grace_a
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_20_sigterm_under_load_while_mongodb_hangs_ends_within_the_grace_and_loses_nothing() {
     let stack = Stack::from_env();
-    let mut mongod = PrivateMongod::start(&stack, "termmongo").await;
+    let mut mongod = IsolatedMongod::start(&stack, "termmongo").await;
     let run = run_in(World::new(&stack, "termmongo").await.on_mongodb(mongod.uri())).await;
     let (mut service, mut emails) = start_with_grace(&run).await;
     let stop = Arc::new(AtomicBool::new(false));

@@ -1,12 +1,12 @@
 //! What an actor knows of the account that they live with, and does not.
 
-use test_support::Person;
+use test_support::TestUser;
 
 use super::authenticator::Authenticator;
 
 /// The account of the moment.
 pub(crate) struct Account {
-    pub(crate) person: Person,
+    pub(crate) person: TestUser,
     /// Passwords that may be in force instead: the answer to their change was lost.
     pub(crate) perhaps: Vec<String>,
     pub(crate) second_factor: Option<Authenticator>,
@@ -15,7 +15,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn of(person: Person) -> Self {
+    pub(crate) fn of(person: TestUser) -> Self {
         Self { person, perhaps: Vec::new(), second_factor: None, is_lived: true }
     }
 

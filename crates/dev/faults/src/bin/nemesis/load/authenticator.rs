@@ -1,7 +1,7 @@
 //! An authenticator app, and the recovery codes on paper.
 
 use service_kit::Clock;
-use test_support::{Answer, remember_secret};
+use test_support::{ApiResponse, remember_secret};
 use totp_rs::Totp;
 
 /// The second factor of an account.
@@ -12,7 +12,7 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     /// Scans what the service answered; none if it is no authenticator's.
-    pub(crate) fn of(started: &Answer) -> Option<Self> {
+    pub(crate) fn of(started: &ApiResponse) -> Option<Self> {
         remember_secret("TOTP secret", &started.string("secret"));
         let totp = Totp::from_url(started.string("otpauthUri")).ok()?;
         Some(Self { totp, codes: Vec::new() })
@@ -25,7 +25,7 @@ impl Authenticator {
     }
 
     /// Keeps the recovery codes of the answer that turned the second factor on.
-    pub(crate) fn keep(&mut self, confirmed: &Answer) {
+    pub(crate) fn keep(&mut self, confirmed: &ApiResponse) {
         let codes = confirmed.json()["recoveryCodes"].as_array().cloned().unwrap_or_default();
         for code in codes.iter().filter_map(|code| code.as_str()) {
             remember_secret("recovery code", code);

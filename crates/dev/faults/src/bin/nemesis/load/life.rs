@@ -35,7 +35,7 @@ impl Actor {
 
     async fn register(&mut self) -> Option<Account> {
         let name = self.unique("n");
-        let person = self.cast.run.world.person(&name);
+        let person = self.cast.run.world.test_user(&name);
         let key = format!("key-{}", person.username);
         for _ in 0..BIRTHS {
             self.pause().await;
@@ -197,7 +197,7 @@ impl Actor {
     /// The same question about an account and about none.
     async fn guess(&mut self, account: &Account) {
         let name = self.unique("nobody");
-        let mut nobody = self.cast.run.world.person(&name);
+        let mut nobody = self.cast.run.world.test_user(&name);
         let mut somebody = account.person.clone();
         nobody.password = "surely not the password".to_owned();
         somebody.password.clone_from(&nobody.password);

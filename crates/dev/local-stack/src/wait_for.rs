@@ -1,4 +1,4 @@
-//! Waiting for a condition: polled, with a deadline, and saying what was waited for.
+//! Waits for a condition: polls it until a deadline, and names it in the error.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,29 @@ use anyhow::{Context as _, Result, bail};
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Probes until it answers `Some`.
+/// Enough time, on a busy machine, for everything that happens by itself.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Calls `probe` until it returns `Some`, and panics with `what` after `deadline`. For tests.
+///
+/// # Panics
+/// When `what` did not happen within `deadline`.
+pub async fn wait_for<T>(deadline: Duration, what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    match try_wait_for(deadline, what, async || Ok(probe().await)).await {
+        Ok(value) => value,
+        Err(error) => panic!("{error:#}"),
+    }
+}
+
+/// Calls `probe` until it returns `Some`.
 ///
 /// # Errors
-/// The probe's own error at once (what is awaited cannot happen any more), or that `what` did not happen
-/// within `deadline`.
-pub async fn until<T>(what: &str, deadline: Duration, mut probe: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+/// The error of the probe, at once; or, after `deadline`, that `what` did not happen in time.
+pub async fn try_wait_for<T>(
+    deadline: Duration,
+    what: &str,
+    mut probe: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let end = Instant::now() + deadline;
     let mut pause = FIRST_PAUSE;
     loop {

@@ -3,7 +3,7 @@
 use bson::{DateTime, Document, Uuid, doc};
 use mongodb::Collection;
 use serde_json::json;
-use test_support::{DEADLINE, World, eventually};
+use test_support::{DEADLINE, World, wait_for};
 
 async fn users(world: &World) -> Collection<Document> {
     world.user_database().await.collection("users")
@@ -14,7 +14,7 @@ async fn users(world: &World) -> Collection<Document> {
 ///
 /// # Panics
 /// When there is no such account.
-pub async fn smuggle_a_large_event(world: &World, user: &str) -> String {
+pub async fn insert_oversized_event(world: &World, user: &str) -> String {
     let event = Uuid::new();
     let user = Uuid::parse_str(user).expect("an id is a UUID");
     let users = users(world).await;
@@ -34,10 +34,10 @@ pub async fn smuggle_a_large_event(world: &World, user: &str) -> String {
 ///
 /// # Panics
 /// When it was not within 30 s.
-pub async fn until_parked(world: &World, user: &str, attempts: i32) {
+pub async fn wait_until_parked(world: &World, user: &str, attempts: i32) {
     let user = Uuid::parse_str(user).expect("an id is a UUID");
     let users = users(world).await;
-    eventually(DEADLINE, "the user to be parked", async || {
+    wait_for(DEADLINE, "the user to be parked", async || {
         let filter = doc! { "_id": user, "parked.attempts": { "$gte": attempts } };
         users.find_one(filter).await.expect("users can be read")
     })

@@ -22,7 +22,7 @@ const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What kind of server it is. The default listens on 127.0.0.1, offers 8BITMIME and SMTPUTF8, takes any
 /// login, and has no TLS.
 #[derive(Debug, Clone)]
-pub struct SmtpKind {
+pub struct SmtpOptions {
     /// Where it listens.
     pub host: IpAddr,
     /// What it announces in reply to EHLO, beside STARTTLS.
@@ -35,7 +35,7 @@ pub struct SmtpKind {
     pub tls: Option<(Arc<ServerConfig>, bool)>,
 }
 
-impl Default for SmtpKind {
+impl Default for SmtpOptions {
     fn default() -> Self {
         Self {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -47,7 +47,7 @@ impl Default for SmtpKind {
     }
 }
 
-impl SmtpKind {
+impl SmtpOptions {
     /// One that announces only these.
     #[must_use]
     pub fn offering(extensions: &[&str]) -> Self {

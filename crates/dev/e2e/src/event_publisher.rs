@@ -16,7 +16,7 @@ use uuid::Uuid;
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Makes events of one world, and publishes them.
-pub struct Author {
+pub struct EventPublisher {
     world: World,
     producer: Producer,
     key: PublicKey,
@@ -24,7 +24,7 @@ pub struct Author {
     clock: Clock,
 }
 
-impl Author {
+impl EventPublisher {
     /// # Panics
     /// When the world's public key cannot be read.
     #[must_use]

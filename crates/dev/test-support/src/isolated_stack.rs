@@ -14,13 +14,13 @@ use local_stack::{
     small_disk::SmallDisk,
 };
 
-use crate::{Kind, Stack};
+use crate::{BrokerKind, Stack};
 
 /// A broker that only one test uses. Real where the shared one is, embedded otherwise.
 #[derive(Debug)]
-pub struct PrivateKafka {
+pub struct IsolatedKafka {
     broker: Broker,
-    /// Held so that no other test takes them while the broker is down.
+    /// TestResult so that no other test takes them while the broker is down.
     _ports: [Port; 2],
 }
 
@@ -30,7 +30,7 @@ enum Broker {
     Embedded { mock: MockKafka, control: MockControl },
 }
 
-impl PrivateKafka {
+impl IsolatedKafka {
     /// Starts one of the same kind as the shared one.
     ///
     /// # Panics
@@ -125,10 +125,10 @@ impl PrivateKafka {
 
     /// Which broker it is, for [`crate::World::on_brokers`].
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> BrokerKind {
         match &self.broker {
-            Broker::Real(_) => Kind::Real,
-            Broker::Embedded { control, .. } => Kind::Embedded { control: control.url() },
+            Broker::Real(_) => BrokerKind::Real,
+            Broker::Embedded { control, .. } => BrokerKind::Embedded { control: control.url() },
         }
     }
 
@@ -188,14 +188,14 @@ async fn embedded(control: &Port) -> Result<Broker> {
 
 /// A `mongod` that only one test uses.
 #[derive(Debug)]
-pub struct PrivateMongod {
+pub struct IsolatedMongod {
     mongod: Mongod,
     /// Dropped after it.
     disk: Option<SmallDisk>,
     _port: Port,
 }
 
-impl PrivateMongod {
+impl IsolatedMongod {
     /// Starts a standalone one.
     ///
     /// # Panics
@@ -281,7 +281,7 @@ impl PrivateMongod {
     }
 
     /// Whether it still runs: it ends by itself when it cannot write its journal.
-    pub fn runs(&mut self) -> bool {
+    pub fn is_running(&mut self) -> bool {
         self.mongod.child().exited().is_none()
     }
 
@@ -318,13 +318,13 @@ impl PrivateMongod {
 
 /// A replica set of three that only one test uses.
 #[derive(Debug)]
-pub struct PrivateReplicaSet {
+pub struct IsolatedReplicaSet {
     /// The first is the primary.
     members: Vec<Mongod>,
     _ports: Vec<Port>,
 }
 
-impl PrivateReplicaSet {
+impl IsolatedReplicaSet {
     /// Starts one.
     ///
     /// # Panics
