@@ -16,7 +16,7 @@ pub fn claimable() -> Document {
     }
 }
 
-/// TestResult by a sender whose lease has ended.
+/// Held by a sender whose lease has ended.
 pub fn abandoned(state: State) -> Document {
     doc! { "state": state.as_str(), "$expr": { "$lte": ["$lease.until", "$$NOW"] } }
 }

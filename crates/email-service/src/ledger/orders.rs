@@ -57,7 +57,7 @@ pub struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     #[error("a sender holds it")]
-    TestResult,
+    Held,
     #[error("it has expired: its link is dead or its news is old, and whoever needs it asks again")]
     Expired,
     #[error("its link is dead by now")]
@@ -115,7 +115,7 @@ impl Order {
     /// Why not.
     pub fn check(self, seen: &Seen, suppressed: bool) -> Result<(), Refused> {
         if matches!(seen.state, State::Preparing | State::Data) {
-            return Err(Refused::TestResult);
+            return Err(Refused::Held);
         }
         match self {
             Order::Requeue { again } => check_requeue(seen, again, suppressed),
@@ -268,7 +268,7 @@ mod tests {
     fn what_a_sender_holds_is_left_to_it() {
         for state in [State::Preparing, State::Data] {
             for order in [REQUEUE, AGAIN, Order::Resolve(State::Discarded)] {
-                assert_eq!(order.check(&seen(state), false), Err(Refused::TestResult));
+                assert_eq!(order.check(&seen(state), false), Err(Refused::Held));
             }
         }
     }

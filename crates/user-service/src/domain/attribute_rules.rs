@@ -25,7 +25,7 @@ const PATTERN_SIZE: usize = 1 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
     /// The one whose attributes they are.
-    TestUser,
+    User,
     /// An admin, or an operator who imports.
     Admin,
 }
@@ -103,7 +103,7 @@ impl AttributeRules {
     /// # Errors
     /// Every mistake with its place.
     pub fn check_first(&self, given: Option<Attributes>, by: Writer) -> Result<Option<Attributes>, Vec<Misfit>> {
-        if by == Writer::TestUser
+        if by == Writer::User
             && let Some(given) = &given
         {
             refuse(self.admin_only.touched(given.as_map()))?;
@@ -123,13 +123,13 @@ impl AttributeRules {
         patch: Option<&Map<String, Value>>,
         by: Writer,
     ) -> Result<Option<Attributes>, Vec<Misfit>> {
-        if by == Writer::TestUser
+        if by == Writer::User
             && let Some(patch) = patch
         {
             refuse(self.admin_only.touched(patch))?;
         }
         let mut new = patch.map(|patch| stored.merged(patch)).transpose().map_err(whole)?;
-        if by == Writer::TestUser {
+        if by == Writer::User {
             let mut members = new.as_ref().map(|new| new.as_map().clone()).unwrap_or_default();
             let mut in_the_way = Vec::new();
             if self.admin_only.keep(stored.as_map(), &mut members, &mut Vec::new(), &mut in_the_way) {
@@ -317,17 +317,17 @@ mod tests {
     fn every_mistake_is_told_with_its_place() {
         let given = json!({ "nickname": "far too long for it", "billing": { "country": "Germany" }, "colour": 1 });
         let expected = [("billing/country", "invalid"), ("colour", "unknown"), ("nickname", "out-of-range")];
-        assert_eq!(first(given, Writer::TestUser), at(&expected));
-        assert_eq!(first(json!({ "site": "no uri" }), Writer::TestUser), at(&[("site", "invalid")]));
-        assert_eq!(first(json!([]), Writer::TestUser), at(&[("", "not-an-object")]));
+        assert_eq!(first(given, Writer::User), at(&expected));
+        assert_eq!(first(json!({ "site": "no uri" }), Writer::User), at(&[("site", "invalid")]));
+        assert_eq!(first(json!([]), Writer::User), at(&[("", "not-an-object")]));
         let fine = json!({ "nickname": "ada", "billing": { "country": "GB" } });
-        assert_eq!(first(fine.clone(), Writer::TestUser), Ok(fine));
+        assert_eq!(first(fine.clone(), Writer::User), Ok(fine));
     }
 
     #[test]
     fn no_mistake_repeats_a_value() {
         let given = json!({ "nickname": "hunter2-hunter2", "billing": { "country": "hunter2" }, "site": "hunter2" });
-        let misfits = rules().first(Some(given), Writer::TestUser).unwrap_err();
+        let misfits = rules().first(Some(given), Writer::User).unwrap_err();
         assert_eq!(misfits.len(), 3);
         assert!(!format!("{misfits:?}").contains("hunter2"), "{misfits:?}");
     }
@@ -337,8 +337,8 @@ mod tests {
         for value in [json!("pro"), json!(null), json!("free")] {
             let given = json!({ "plan": value, "billing": { "limit": 7 } });
             let expected = at(&[("billing/limit", "admin-only"), ("plan", "admin-only")]);
-            assert_eq!(first(given.clone(), Writer::TestUser), expected);
-            assert_eq!(changed(json!({ "plan": "pro" }), &given, Writer::TestUser), expected);
+            assert_eq!(first(given.clone(), Writer::User), expected);
+            assert_eq!(changed(json!({ "plan": "pro" }), &given, Writer::User), expected);
         }
         let given = json!({ "plan": "pro", "billing": { "limit": 7 } });
         assert_eq!(first(given.clone(), Writer::Admin), Ok(given.clone()));
@@ -349,33 +349,33 @@ mod tests {
     fn what_is_for_admins_stays_when_a_person_takes_away_all_around_it() {
         let stored = json!({ "nickname": "ada", "plan": "pro", "billing": { "country": "GB", "limit": 7 } });
         let left = json!({ "plan": "pro", "billing": { "limit": 7 } });
-        assert_eq!(changed(stored.clone(), &Value::Null, Writer::TestUser), Ok(left));
+        assert_eq!(changed(stored.clone(), &Value::Null, Writer::User), Ok(left));
         assert_eq!(changed(stored.clone(), &Value::Null, Writer::Admin), Ok(Value::Null));
         let without = json!({ "nickname": "ada", "plan": "pro", "billing": { "limit": 7 } });
-        assert_eq!(changed(stored.clone(), &json!({ "billing": null }), Writer::TestUser), Ok(without));
+        assert_eq!(changed(stored.clone(), &json!({ "billing": null }), Writer::User), Ok(without));
         let other = json!({ "billing": "none" });
-        assert_eq!(changed(stored.clone(), &other, Writer::TestUser), at(&[("billing", "admin-only")]));
+        assert_eq!(changed(stored.clone(), &other, Writer::User), at(&[("billing", "admin-only")]));
         let country = json!({ "billing": { "country": null } });
         let kept = json!({ "nickname": "ada", "plan": "pro", "billing": { "limit": 7 } });
-        assert_eq!(changed(stored, &country, Writer::TestUser), Ok(kept));
-        assert_eq!(changed(json!({ "nickname": "ada" }), &Value::Null, Writer::TestUser), Ok(Value::Null));
+        assert_eq!(changed(stored, &country, Writer::User), Ok(kept));
+        assert_eq!(changed(json!({ "nickname": "ada" }), &Value::Null, Writer::User), Ok(Value::Null));
     }
 
     #[test]
     fn none_at_all_is_judged_as_an_empty_object() {
         let rules = AttributeRules::parse(r#"{"required": ["team"]}"#).unwrap();
-        assert_eq!(shown(rules.first(None, Writer::TestUser)), at(&[("team", "missing")]));
+        assert_eq!(shown(rules.first(None, Writer::User)), at(&[("team", "missing")]));
         let stored = attributes(json!({ "team": 1 }));
-        assert_eq!(shown(rules.changed(&stored, None, Writer::TestUser)), at(&[("team", "missing")]));
+        assert_eq!(shown(rules.changed(&stored, None, Writer::User)), at(&[("team", "missing")]));
     }
 
     #[test]
     fn without_a_schema_everything_is_allowed() {
         let rules = AttributeRules::default();
-        assert_eq!(shown(rules.first(None, Writer::TestUser)), Ok(Value::Null));
-        assert_eq!(shown(rules.first(Some(json!({ "a": [1] })), Writer::TestUser)), Ok(json!({ "a": [1] })));
+        assert_eq!(shown(rules.first(None, Writer::User)), Ok(Value::Null));
+        assert_eq!(shown(rules.first(Some(json!({ "a": [1] })), Writer::User)), Ok(json!({ "a": [1] })));
         let stored = attributes(json!({ "a": [1] }));
-        assert_eq!(shown(rules.changed(&stored, None, Writer::TestUser)), Ok(Value::Null));
+        assert_eq!(shown(rules.changed(&stored, None, Writer::User)), Ok(Value::Null));
     }
 
     #[test]
@@ -418,7 +418,7 @@ mod tests {
             AttributeRules::parse(r#"{"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}"#).unwrap();
         let started = Instant::now();
         let given = json!({ "a": format!("{}!", "a".repeat(16_000)) });
-        assert_eq!(shown(rules.first(Some(given), Writer::TestUser)), at(&[("a", "invalid")]));
+        assert_eq!(shown(rules.first(Some(given), Writer::User)), at(&[("a", "invalid")]));
         assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct AuditEntryBody {
 impl From<AuditLogEntry> for AuditEntryBody {
     fn from(entry: AuditLogEntry) -> Self {
         let (actor, actor_id) = match entry.actor {
-            Actor::TestUser => ("self", None),
+            Actor::User => ("self", None),
             Actor::Admin(id) => ("admin", Some(id)),
             Actor::Operator => ("operator", None),
             Actor::System => ("system", None),

@@ -77,7 +77,7 @@ impl RequestContext {
     #[must_use]
     pub fn origin(&self) -> Origin {
         Origin {
-            actor: Actor::TestUser,
+            actor: Actor::User,
             address: Some(self.client_address.to_string()),
             client: self.user_agent.clone(),
             reason: None,

@@ -26,7 +26,7 @@ use crate::{
 pub enum Actor {
     /// The person whose account it is.
     #[default]
-    TestUser,
+    User,
     Admin(Uuid),
     /// Somebody with a shell on the service's machine.
     Operator,
@@ -39,7 +39,7 @@ impl Actor {
     #[must_use]
     pub fn of(stored: &str) -> Self {
         match stored {
-            "self" => Self::TestUser,
+            "self" => Self::User,
             "operator" => Self::Operator,
             other => Uuid::try_parse(other).map_or(Self::System, Self::Admin),
         }
@@ -49,7 +49,7 @@ impl Actor {
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TestUser => f.write_str("self"),
+            Self::User => f.write_str("self"),
             Self::Admin(id) => write!(f, "{id}"),
             Self::Operator => f.write_str("operator"),
             Self::System => f.write_str("system"),
@@ -461,7 +461,7 @@ mod tests {
 
     #[test]
     fn an_actor_reads_back_as_it_was_written() {
-        for actor in [Actor::TestUser, Actor::Admin(Uuid::max()), Actor::Operator, Actor::System] {
+        for actor in [Actor::User, Actor::Admin(Uuid::max()), Actor::Operator, Actor::System] {
             assert_eq!(Actor::of(&actor.to_string()), actor);
         }
     }

@@ -60,7 +60,7 @@ impl From<StoreError> for UpdateProfileError {
 
 /// Who changes a profile, and so what has to hold of the account when it is read again.
 enum Editor {
-    TestUser { session: Uuid, epoch: i64 },
+    User { session: Uuid, epoch: i64 },
     Admin { roles: Option<Roles> },
 }
 
@@ -88,7 +88,7 @@ pub async fn update_profile(
     let charged = accounts.throttle.account_writes(&[AccountWrite::Profile], id).await?;
     let renamed = accounts.throttle.account_writes(renaming, id).await;
     let renamed = accounts.throttle.or_take_back(&charged, renamed).await?;
-    let editor = Editor::TestUser { session: caller.session, epoch: caller.epoch };
+    let editor = Editor::User { session: caller.session, epoch: caller.epoch };
     let this = Arc::clone(accounts);
     let patch = async move { this.patch(caller.user, &editor, &change, permits, &origin).await };
     match accounts.writes.to_the_end(patch).await {
@@ -193,7 +193,7 @@ impl Accounts {
 impl Editor {
     fn writer(&self) -> Writer {
         match self {
-            Self::TestUser { .. } => Writer::TestUser,
+            Self::User { .. } => Writer::User,
             Self::Admin { .. } => Writer::Admin,
         }
     }
@@ -201,7 +201,7 @@ impl Editor {
     /// The account as it is now, if it may still be changed.
     fn still(&self, user: Option<UserRecord>) -> Result<UserRecord, UpdateProfileError> {
         match self {
-            Self::TestUser { session, epoch } => {
+            Self::User { session, epoch } => {
                 user.filter(|user| user.session_lives(*session, *epoch)).ok_or(UpdateProfileError::Gone)
             }
             Self::Admin { .. } => user.ok_or(UpdateProfileError::NotFound),

@@ -115,7 +115,7 @@ async fn judge_and_insert(
     let own = [Some(registration.username.as_str()), Some(registration.email.as_str()), display_name];
     let own: Vec<&str> = own.into_iter().flatten().collect();
     let password = accounts.accept_password(registration.password.clone(), &own).await?;
-    let attributes = accounts.attributes.check_first(registration.attributes.take(), Writer::TestUser);
+    let attributes = accounts.attributes.check_first(registration.attributes.take(), Writer::User);
     match (password, attributes) {
         (Ok(password), Ok(attributes)) => (registration.password, registration.attributes) = (password, attributes),
         (password, attributes) => {
