@@ -30,7 +30,7 @@ use crate::{
     domain::{AttributeRules, PasswordPolicy},
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
-    http::{self, AllowedOrigins, BoundedAnswers, ClientAddressHeader, HttpMetrics, RequestScope, TrustedProxies},
+    http::{self, AllowedOrigins, ClientAddressHeader, HttpMetrics, RequestScope, ResponseMemory, TrustedProxies},
     keys::{KeyEncryptionKey, SigningKeys},
     metrics::{AccountMetrics, PANICS, RelayMetrics},
     outbox::Outbox,
@@ -319,7 +319,7 @@ fn api_server(
     let (host, port, request_timeout, docs) = (http.host.as_str(), http.port, http.request_timeout, http.docs);
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let connections = http_server::most_connections(http.max_connections);
-    let answers = BoundedAnswers::default();
+    let answers = ResponseMemory::default();
     let listeners =
         http_server::listen(host, port).with_context(|| format!("the API cannot listen on {host}:{port}"))?;
     let intake = Intake::new(&listeners).context("the API cannot listen")?;

@@ -14,18 +14,19 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{
-    bearer::{MAX_TOKEN_BYTES, bearer_token},
-    body_schema,
-    client_address::{ClientAddressHeader, TrustedProxies},
-    conditional::{IfMatch, IfNoneMatch, etag},
-    cross_origin::AllowedOrigins,
-    json_body::{JsonBody, MAX_BODY_BYTES},
-    language::Language,
-    paging::{self, PageRequest},
-    problem::Problem,
-    query::Query,
-    request_context,
-    users::register,
+    api::registration,
+    errors::problem::Problem,
+    extractors::{
+        bearer_token::{MAX_TOKEN_BYTES, bearer_token},
+        body_schema,
+        client_address::{ClientAddressHeader, TrustedProxies},
+        conditional::{IfMatch, IfNoneMatch, etag},
+        json_body::{JsonBody, MAX_BODY_BYTES},
+        language::Language,
+        paging::{self, PageRequest},
+        query_parameters::Query,
+    },
+    middleware::{cross_origin::AllowedOrigins, request_context},
 };
 use crate::domain::strict_json::{self, NotAcceptable};
 
@@ -250,13 +251,13 @@ fn a_body_is_a_registration_or_a_refusal_that_repeats_nothing() {
             .insert_header((header::CONTENT_TYPE, "application/json"))
             .set_payload(Bytes::copy_from_slice(bytes))
             .to_http_parts();
-        let read = JsonBody::<register::Body>::from_request(&request, &mut payload).now_or_never();
+        let read = JsonBody::<registration::RegistrationBody>::from_request(&request, &mut payload).now_or_never();
         match read.expect("the whole body is there") {
             Ok(_) => prop_assert!(bytes.len() <= MAX_BODY_BYTES),
             Err(problem) => refused(&problem)?,
         }
         if let Ok(value) = strict_json::parse(bytes)
-            && let Err(problem) = body_schema::check::<register::Body>(&value)
+            && let Err(problem) = body_schema::check::<registration::RegistrationBody>(&value)
         {
             refused(&problem)?;
         }
@@ -273,7 +274,7 @@ fn any_content_type_or_encoding_is_known_or_refused() {
                 request = request.append_header((name.clone(), value.clone()));
             }
             let (request, mut payload) = request.to_http_parts();
-            let read = JsonBody::<register::Body>::from_request(&request, &mut payload).now_or_never();
+            let read = JsonBody::<registration::RegistrationBody>::from_request(&request, &mut payload).now_or_never();
             if let Err(problem) = read.expect("the whole body is there") {
                 refused(&problem)?;
             }

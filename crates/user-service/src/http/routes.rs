@@ -3,127 +3,157 @@
 use actix_web::web::{self, ServiceConfig, resource};
 
 use super::{
-    admin::{
-        audit as audit_of_user, delete_user, disable, enable, get_user, list_users, logout as logout_user, patch_user,
-        remove_second_factor, unlock,
+    api::{
+        account, admin_user_actions, admin_users, audit_log, email_change, email_verification, jwks, login,
+        password_change, password_reset, personal_data_export, registration, second_factor, sessions, undo,
     },
-    auth::{
-        confirm_email_page, email_change, email_verification, login, login_totp, logout, password_reset, refresh,
-        reset_password_page, undo, undo_change_page, undo_email_change_page, verify_email_page,
-    },
-    extractor_errors, jwks,
-    not_found::{get, method_not_allowed, not_found},
-    openapi, problem_pages, swagger_ui,
-    users::{audit, delete_me, email, export, get_me, password, patch_me, register, sessions, totp},
+    errors::not_found::{get, method_not_allowed, not_found},
+    extractors::extractor_errors,
+    openapi::{document, swagger_ui},
+    pages::{mailed_links, problem_pages},
 };
 
 /// Registers every route; those below `/docs` only if `docs`.
 pub fn configure(config: &mut ServiceConfig, docs: bool) {
     let not = method_not_allowed;
     let api = web::scope("/api")
-        .service(resource("/users").route(web::post().to(register::post)).default_service(not("POST")))
+        .service(resource("/users").route(web::post().to(registration::register)).default_service(not("POST")))
         .service(
             resource("/users/me")
-                .route(get().to(get_me::get))
-                .route(web::patch().to(patch_me::patch))
-                .route(web::delete().to(delete_me::delete))
+                .route(get().to(account::get_me))
+                .route(web::patch().to(account::update_me))
+                .route(web::delete().to(account::delete_me))
                 .default_service(not("GET, HEAD, PATCH, DELETE")),
         )
-        .service(resource("/users/me/delete").route(web::post().to(delete_me::post)).default_service(not("POST")))
-        .service(resource("/users/me/password").route(web::put().to(password::put)).default_service(not("PUT")))
+        .service(
+            resource("/users/me/delete").route(web::post().to(account::delete_me_by_post)).default_service(not("POST")),
+        )
+        .service(
+            resource("/users/me/password")
+                .route(web::put().to(password_change::change_password))
+                .default_service(not("PUT")),
+        )
         .service(
             resource("/users/me/sessions")
-                .route(get().to(sessions::get))
-                .route(web::delete().to(sessions::delete_others))
+                .route(get().to(sessions::list_sessions))
+                .route(web::delete().to(sessions::end_other_sessions))
                 .default_service(not("GET, HEAD, DELETE")),
         )
         .service(
             resource("/users/me/sessions/{id}")
-                .route(web::delete().to(sessions::delete_one))
+                .route(web::delete().to(sessions::end_session))
                 .default_service(not("DELETE")),
         )
         .service(
             resource("/users/me/totp")
-                .route(get().to(totp::status::get))
-                .route(web::post().to(totp::start::post))
-                .route(web::delete().to(totp::remove::delete))
+                .route(get().to(second_factor::get_totp))
+                .route(web::post().to(second_factor::start_totp))
+                .route(web::delete().to(second_factor::remove_totp))
                 .default_service(not("GET, HEAD, POST, DELETE")),
         )
         .service(
-            resource("/users/me/totp/confirm").route(web::post().to(totp::confirm::post)).default_service(not("POST")),
+            resource("/users/me/totp/confirm")
+                .route(web::post().to(second_factor::confirm_totp))
+                .default_service(not("POST")),
         )
         .service(
-            resource("/users/me/totp/remove").route(web::post().to(totp::remove::post)).default_service(not("POST")),
+            resource("/users/me/totp/remove")
+                .route(web::post().to(second_factor::remove_totp_by_post))
+                .default_service(not("POST")),
         )
         .service(
             resource("/users/me/totp/recovery-codes")
-                .route(web::post().to(totp::recovery_codes::post))
+                .route(web::post().to(second_factor::renew_recovery_codes))
                 .default_service(not("POST")),
         )
-        .service(resource("/users/me/email").route(web::put().to(email::put)).default_service(not("PUT")))
-        .service(resource("/users/me/export").route(get().to(export::get)).default_service(not("GET, HEAD")))
-        .service(resource("/users/me/audit").route(get().to(audit::get)).default_service(not("GET, HEAD")))
-        .service(resource("/auth/login").route(web::post().to(login::post)).default_service(not("POST")))
-        .service(resource("/auth/login/totp").route(web::post().to(login_totp::post)).default_service(not("POST")))
-        .service(resource("/auth/refresh").route(web::post().to(refresh::post)).default_service(not("POST")))
-        .service(resource("/auth/logout").route(web::post().to(logout::post)).default_service(not("POST")))
+        .service(
+            resource("/users/me/email").route(web::put().to(email_change::change_email)).default_service(not("PUT")),
+        )
+        .service(
+            resource("/users/me/export").route(get().to(personal_data_export::get)).default_service(not("GET, HEAD")),
+        )
+        .service(
+            resource("/users/me/audit").route(get().to(audit_log::get_my_audit_log)).default_service(not("GET, HEAD")),
+        )
+        .service(resource("/auth/login").route(web::post().to(login::login)).default_service(not("POST")))
+        .service(resource("/auth/login/totp").route(web::post().to(login::login_totp)).default_service(not("POST")))
+        .service(resource("/auth/refresh").route(web::post().to(sessions::refresh)).default_service(not("POST")))
+        .service(resource("/auth/logout").route(web::post().to(sessions::logout)).default_service(not("POST")))
         .service(
             resource("/auth/email-verification")
-                .route(web::post().to(email_verification::post))
+                .route(web::post().to(email_verification::verify_email))
                 .default_service(not("POST")),
         )
         .service(
             resource("/auth/email-verification/resend")
-                .route(web::post().to(email_verification::resend))
+                .route(web::post().to(email_verification::resend_verification))
                 .default_service(not("POST")),
         )
         .service(
             resource("/auth/email-verification/disown")
-                .route(web::post().to(email_verification::disown))
+                .route(web::post().to(email_verification::disown_account))
                 .default_service(not("POST")),
         )
         .service(
-            resource("/auth/password-reset").route(web::post().to(password_reset::post)).default_service(not("POST")),
+            resource("/auth/password-reset")
+                .route(web::post().to(password_reset::request_password_reset))
+                .default_service(not("POST")),
         )
         .service(
             resource("/auth/password-reset/confirm")
-                .route(web::post().to(password_reset::confirm))
+                .route(web::post().to(password_reset::confirm_password_reset))
                 .default_service(not("POST")),
         )
-        .service(resource("/admin/users").route(get().to(list_users::get)).default_service(not("GET, HEAD")))
+        .service(resource("/admin/users").route(get().to(admin_users::list_users)).default_service(not("GET, HEAD")))
         .service(
             resource("/admin/users/{id}")
-                .route(get().to(get_user::get))
-                .route(web::patch().to(patch_user::patch))
-                .route(web::delete().to(delete_user::delete))
+                .route(get().to(admin_users::get_user))
+                .route(web::patch().to(admin_users::update_user))
+                .route(web::delete().to(admin_users::delete_user))
                 .default_service(not("GET, HEAD, PATCH, DELETE")),
         )
         .service(
-            resource("/admin/users/{id}/disable").route(web::post().to(disable::post)).default_service(not("POST")),
+            resource("/admin/users/{id}/disable")
+                .route(web::post().to(admin_user_actions::disable))
+                .default_service(not("POST")),
         )
-        .service(resource("/admin/users/{id}/enable").route(web::post().to(enable::post)).default_service(not("POST")))
         .service(
-            resource("/admin/users/{id}/audit").route(get().to(audit_of_user::get)).default_service(not("GET, HEAD")),
+            resource("/admin/users/{id}/enable")
+                .route(web::post().to(admin_user_actions::enable))
+                .default_service(not("POST")),
         )
-        .service(resource("/admin/users/{id}/unlock").route(web::post().to(unlock::post)).default_service(not("POST")))
         .service(
-            resource("/admin/users/{id}/logout").route(web::post().to(logout_user::post)).default_service(not("POST")),
+            resource("/admin/users/{id}/audit")
+                .route(get().to(audit_log::get_user_audit_log))
+                .default_service(not("GET, HEAD")),
+        )
+        .service(
+            resource("/admin/users/{id}/unlock")
+                .route(web::post().to(admin_user_actions::unlock))
+                .default_service(not("POST")),
+        )
+        .service(
+            resource("/admin/users/{id}/logout")
+                .route(web::post().to(admin_user_actions::logout))
+                .default_service(not("POST")),
         )
         .service(
             resource("/admin/users/{id}/remove-second-factor")
-                .route(web::post().to(remove_second_factor::post))
+                .route(web::post().to(admin_user_actions::remove_second_factor))
                 .default_service(not("POST")),
         )
         .service(
             resource("/auth/email-change/confirm")
-                .route(web::post().to(email_change::confirm))
+                .route(web::post().to(email_change::confirm_email_change))
                 .default_service(not("POST")),
         )
         .service(
-            resource("/auth/email-change/undo").route(web::post().to(email_change::undo)).default_service(not("POST")),
+            resource("/auth/email-change/undo")
+                .route(web::post().to(email_change::undo_email_change))
+                .default_service(not("POST")),
         )
-        .service(resource("/auth/undo").route(web::post().to(undo::post)).default_service(not("POST")))
-        .service(resource("/openapi.json").route(get().to(openapi::get)).default_service(not("GET, HEAD")))
+        .service(resource("/auth/undo").route(web::post().to(undo::undo_change)).default_service(not("POST")))
+        .service(resource("/openapi.json").route(get().to(document::get)).default_service(not("GET, HEAD")))
         .default_service(web::to(not_found));
 
     config
@@ -132,32 +162,32 @@ pub fn configure(config: &mut ServiceConfig, docs: bool) {
         .service(resource("/.well-known/jwks.json").route(get().to(jwks::get)).default_service(not("GET, HEAD")))
         .service(
             resource("/verify-email")
-                .route(get().to(verify_email_page::get))
-                .route(web::post().to(verify_email_page::post))
+                .route(get().to(mailed_links::show_verify_email))
+                .route(web::post().to(mailed_links::submit_verify_email))
                 .default_service(not("GET, HEAD, POST")),
         )
         .service(
             resource("/reset-password")
-                .route(get().to(reset_password_page::get))
-                .route(web::post().to(reset_password_page::post))
+                .route(get().to(mailed_links::show_reset_password))
+                .route(web::post().to(mailed_links::submit_reset_password))
                 .default_service(not("GET, HEAD, POST")),
         )
         .service(
             resource("/confirm-email")
-                .route(get().to(confirm_email_page::get))
-                .route(web::post().to(confirm_email_page::post))
+                .route(get().to(mailed_links::show_confirm_email))
+                .route(web::post().to(mailed_links::submit_confirm_email))
                 .default_service(not("GET, HEAD, POST")),
         )
         .service(
             resource("/undo-email-change")
-                .route(get().to(undo_email_change_page::get))
-                .route(web::post().to(undo_email_change_page::post))
+                .route(get().to(mailed_links::show_undo_email_change))
+                .route(web::post().to(mailed_links::submit_undo_email_change))
                 .default_service(not("GET, HEAD, POST")),
         )
         .service(
             resource("/undo-change")
-                .route(get().to(undo_change_page::get))
-                .route(web::post().to(undo_change_page::post))
+                .route(get().to(mailed_links::show_undo_change))
+                .route(web::post().to(mailed_links::submit_undo_change))
                 .default_service(not("GET, HEAD, POST")),
         )
         .configure(problem_pages::configure)

@@ -1,0 +1,211 @@
+//! `/api/admin/users`: lists, reads, changes and deletes accounts.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{
+    account::{ProfilePatchBody, profile_change},
+    user_body::UserBody,
+};
+use crate::{
+    domain::{Roles, SearchText, UserPlace, UserSearch, UserStatus},
+    http::{
+        errors::{
+            problem::{FieldError, Problem, ProblemDetails},
+            validation::Validation,
+        },
+        extractors::{
+            conditional::{IfMatch, IfNoneMatch, etag_header, not_modified},
+            json_body::{MergePatchBody, double_option},
+            paging::{PageRequest, cursor, next_link},
+            path_id::PathId,
+            query_parameters::Query,
+            signed_in_admin::SignedInAdmin,
+        },
+        middleware::request_context::RequestContext,
+        openapi::openapi_responses::{BodyRefused, Forbidden, LastAdmin, NoSuchUser, NotSignedIn, TryLater},
+    },
+    usecase::{self, Accounts},
+};
+
+const PATH: &str = "/api/admin/users";
+const PARAMETERS: [&str; 4] = ["query", "status", "limit", "cursor"];
+
+/// A page of accounts.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = UserPage)]
+pub(crate) struct UserPageBody {
+    items: Vec<UserBody>,
+    /// The `cursor` of the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// Accounts by page: the newest first, or those whose address or user name begins with
+/// `query`, in the order of that. A page may have fewer accounts than `limit`, and still
+/// a next one. Who comes or goes meanwhile moves nobody else.
+#[utoipa::path(get, path = "/api/admin/users", tag = "administration", operation_id = "listUsers", security(("bearer" = [])),
+    params(
+        ("query" = Option<String>, Query, description = "The beginning of an e-mail address or a user name, in any letter case", max_length = 254),
+        ("status" = Option<String>, Query, description = "`active` or `disabled`", pattern = "^(active|disabled)$"),
+        ("limit" = Option<u32>, Query, description = "1 to 100, default 20", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)"))),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        NotSignedIn, Forbidden, TryLater,
+    ))]
+pub(in crate::http) async fn list_users(
+    accounts: web::Data<Accounts>,
+    _admin: SignedInAdmin,
+    query: Query,
+) -> Result<HttpResponse, Problem> {
+    query.only(&PARAMETERS)?;
+    let search = search(&query)?;
+    let page = PageRequest::<UserPlace>::of(&query)?;
+    if page.after.as_ref().is_some_and(|place| !place.fits(&search)) {
+        return Err(refused("cursor", "invalid", "Not a `nextCursor` of this list."));
+    }
+    let found = usecase::find_users(&accounts, &search, page.after.as_ref(), page.limit).await?;
+    let next_cursor = found.next.as_ref().map(cursor);
+    let mut response = HttpResponse::Ok();
+    if let Some(next) = &next_cursor {
+        let kept: Vec<_> = PARAMETERS[..3].iter().filter_map(|name| Some((*name, query.get(name)?))).collect();
+        response.insert_header(next_link(PATH, &kept, next));
+    }
+    Ok(response.json(UserPageBody { items: found.users.into_iter().map(UserBody::from).collect(), next_cursor }))
+}
+
+fn search(query: &Query) -> Result<UserSearch, Problem> {
+    let text = SearchText::parse(query.get("query").unwrap_or_default())
+        .map_err(|invalid| refused("query", invalid.code, &invalid.detail))?;
+    let status = match query.get("status") {
+        None => None,
+        Some("active") => Some(UserStatus::Active),
+        Some("disabled") => Some(UserStatus::Disabled),
+        Some(_) => return Err(refused("status", "unknown", "Either `active` or `disabled`.")),
+    };
+    Ok(UserSearch { text, status })
+}
+
+fn refused(parameter: &str, code: &'static str, detail: &str) -> Problem {
+    Problem::ValidationFailed(vec![FieldError::parameter(parameter, code, detail)])
+}
+
+/// One account.
+#[utoipa::path(get, path = "/api/admin/users/{id}", tag = "administration", operation_id = "getUser", security(("bearer" = [])),
+    params(
+        ("id" = uuid::Uuid, Path, description = "The account's id"),
+        ("If-None-Match" = Option<String>, Header, description = "ETags that the client has"),
+    ),
+    responses(
+        (status = 200, description = "The account", body = UserBody, headers(("ETag" = String))),
+        (status = 304, description = "Not changed since"),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        NotSignedIn, Forbidden, NoSuchUser, TryLater,
+    ))]
+pub(in crate::http) async fn get_user(
+    accounts: web::Data<Accounts>,
+    _admin: SignedInAdmin,
+    id: PathId,
+    if_none_match: IfNoneMatch,
+) -> Result<HttpResponse, Problem> {
+    let user = usecase::find_user(&accounts, id.uuid()?).await?.ok_or(Problem::NotFound)?;
+    if if_none_match.has(user.version) {
+        return Ok(not_modified(user.version));
+    }
+    Ok(HttpResponse::Ok().insert_header(etag_header(user.version)).json(UserBody::from(user)))
+}
+
+/// The name of a role; `admin` administrates, others are the applications'.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Role, min_length = 1, max_length = 32, pattern = "^[a-z0-9_-]+$")]
+pub(crate) struct RoleName(String);
+
+/// Members to change (RFC 7396); null clears one.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = UserPatch)]
+pub(crate) struct UserPatchBody {
+    /// Cannot be cleared.
+    #[schema(nullable = false)]
+    username: Option<String>,
+    #[serde(default, deserialize_with = "double_option")]
+    #[schema(value_type = Option<String>)]
+    display_name: Option<Option<String>>,
+    #[serde(default, deserialize_with = "double_option")]
+    #[schema(value_type = Option<String>)]
+    locale: Option<Option<String>>,
+    #[serde(default, deserialize_with = "double_option")]
+    #[schema(value_type = Option<String>)]
+    timezone: Option<Option<String>>,
+    /// Merged into what is there.
+    #[serde(default, deserialize_with = "double_option")]
+    #[schema(value_type = Option<Object>)]
+    attributes: Option<Option<Map<String, Value>>>,
+    /// All roles from now on.
+    #[serde(default, deserialize_with = "double_option")]
+    #[schema(value_type = Option<Vec<RoleName>>, max_items = 32)]
+    roles: Option<Option<Vec<RoleName>>>,
+}
+
+/// Changes the account: profile and roles in one write.
+#[utoipa::path(patch, path = "/api/admin/users/{id}", tag = "administration", operation_id = "updateUser", security(("bearer" = [])),
+    request_body(content((UserPatchBody = "application/merge-patch+json"), (UserPatchBody = "application/json"))),
+    params(
+        ("id" = uuid::Uuid, Path, description = "The account's id"),
+        ("If-Match" = Option<String>, Header, description = "The ETag that the change was decided on"),
+    ),
+    responses(
+        (status = 200, description = "The account as it is now", body = UserBody, headers(("ETag" = String))),
+        (status = 409, description = "`username-taken`; `conflict`: the last administrator", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, NotSignedIn, Forbidden, NoSuchUser, TryLater,
+    ))]
+pub(in crate::http) async fn update_user(
+    accounts: web::Data<Accounts>,
+    admin: SignedInAdmin,
+    id: PathId,
+    if_match: IfMatch,
+    context: RequestContext,
+    MergePatchBody(body): MergePatchBody<UserPatchBody>,
+) -> Result<HttpResponse, Problem> {
+    let UserPatchBody { username, display_name, locale, timezone, attributes, roles } = body;
+    let mut found = Validation::default();
+    let profile = ProfilePatchBody { username, display_name, locale, timezone, attributes };
+    let change = profile_change(profile, &mut found);
+    let names = |roles: Option<Vec<RoleName>>| Roles::parse(roles.unwrap_or_default().into_iter().map(|role| role.0));
+    let roles = found.check_optional("roles", roles.map(names));
+    found.finish()?;
+    let permits = move |version| if_match.allows(version);
+    let origin = context.origin().by_admin(admin.id);
+    let user = usecase::edit_user(&accounts.into_inner(), id.uuid()?, change, roles, permits, origin).await?;
+    Ok(HttpResponse::Ok().insert_header(etag_header(user.version)).json(UserBody::from(user)))
+}
+
+/// Deletes the account; the person gets a goodbye mail. It cannot be undone.
+#[utoipa::path(delete, path = "/api/admin/users/{id}", tag = "administration", operation_id = "deleteUser", security(("bearer" = [])),
+    params(
+        ("id" = uuid::Uuid, Path, description = "The account's id"),
+        ("If-Match" = Option<String>, Header, description = "The ETag that it was decided on"),
+    ),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        NotSignedIn, Forbidden, NoSuchUser, LastAdmin, TryLater,
+    ))]
+pub(in crate::http) async fn delete_user(
+    accounts: web::Data<Accounts>,
+    admin: SignedInAdmin,
+    id: PathId,
+    if_match: IfMatch,
+    context: RequestContext,
+) -> Result<HttpResponse, Problem> {
+    let permits = move |version| if_match.allows(version);
+    usecase::delete_user(&accounts.into_inner(), id.uuid()?, permits, context.origin().by_admin(admin.id)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

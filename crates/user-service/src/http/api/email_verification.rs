@@ -1,0 +1,96 @@
+//! `/api/auth/email-verification`: verifies an email address, sends the link again, or disowns the account.
+
+use actix_web::{HttpResponse, web};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::Email,
+    http::{
+        errors::{
+            problem::{Problem, ProblemDetails},
+            validation::Validation,
+        },
+        extractors::json_body::JsonBody,
+        middleware::request_context::RequestContext,
+        openapi::openapi_responses::{BodyRefused, Throttled, TryLater},
+    },
+    usecase::{self, Accounts, RequestedMail},
+};
+
+/// The token from the mail.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = EmailVerification)]
+pub(crate) struct VerificationTokenBody {
+    #[schema(value_type = String)]
+    token: SecretString,
+}
+
+/// The address that a mail is asked for.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = EmailVerificationResend)]
+pub(crate) struct ResendBody {
+    #[schema(example = "ada@example.org")]
+    email: String,
+}
+
+/// Verifies the address that the token was mailed to. A token works once.
+#[utoipa::path(post, path = "/api/auth/email-verification", tag = "e-mail", operation_id = "verifyEmail", request_body = VerificationTokenBody,
+    responses(
+        (status = 204, description = "Verified"),
+        (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        Throttled, TryLater,
+    ))]
+pub(in crate::http) async fn verify_email(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<VerificationTokenBody>,
+) -> Result<HttpResponse, Problem> {
+    usecase::verify_email(&accounts.into_inner(), body.token.expose_secret(), context.origin()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Asks for another verification mail. The answer does not tell whether there is such
+/// an account.
+#[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "e-mail", operation_id = "resendEmailVerification", request_body = ResendBody,
+    responses(
+        (status = 202, description = "A mail is sent if there is an account with this address that is not verified"),
+        BodyRefused, Throttled, TryLater,
+    ))]
+pub(in crate::http) async fn resend_verification(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<ResendBody>,
+) -> Result<HttpResponse, Problem> {
+    let mut found = Validation::default();
+    let email = found.check("email", Email::parse(&body.email)).ok_or_else(|| found.problem())?;
+    usecase::request_mail(&accounts, RequestedMail::Verification, &email, context.origin()).await?;
+    Ok(HttpResponse::Accepted().finish())
+}
+
+/// Says, with the token of a verification mail, that the account is not the mailbox owner's. Its password becomes
+/// unusable, its second factor is removed, and all sessions and links end; the address stays unverified. A password
+/// reset takes the account over. A token works once.
+#[utoipa::path(post, path = "/api/auth/email-verification/disown", tag = "e-mail", operation_id = "disownAccount", request_body = VerificationTokenBody,
+    responses(
+        (status = 204, description = "Disowned"),
+        (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        Throttled, TryLater,
+    ))]
+pub(in crate::http) async fn disown_account(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<VerificationTokenBody>,
+) -> Result<HttpResponse, Problem> {
+    usecase::disown_account(&accounts.into_inner(), body.token.expose_secret(), context.origin()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

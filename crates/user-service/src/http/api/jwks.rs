@@ -1,0 +1,78 @@
+//! `GET /.well-known/jwks.json`: the public keys of access tokens (RFC 7517, RFC 8037).
+
+use actix_web::{HttpResponse, http::header, web};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use crate::{
+    domain::key_schedule::JWKS_MAX_AGE,
+    http::{
+        errors::problem::Problem,
+        extractors::conditional::{IfNoneMatch, etag_header},
+    },
+    usecase::Accounts,
+};
+
+/// A JWK set.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JwkSet {
+    keys: Vec<Jwk>,
+}
+
+/// An Ed25519 public key.
+#[derive(Serialize, ToSchema)]
+struct Jwk {
+    /// `OKP`
+    kty: &'static str,
+    /// `Ed25519`
+    crv: &'static str,
+    /// `EdDSA`
+    alg: &'static str,
+    /// `sig`
+    #[serde(rename = "use")]
+    usage: &'static str,
+    /// The key's id: its thumbprint (RFC 7638).
+    kid: String,
+    /// The key, base64url.
+    x: String,
+}
+
+/// The keys with which access tokens can be verified.
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "keys", operation_id = "getJwks",
+    params(("If-None-Match" = Option<String>, Header, description = "ETags that the client has")),
+    responses(
+    (status = 200, description = "The key set", body = JwkSet, headers(("ETag" = String))),
+    (status = 304, description = "Not changed since"),
+    (status = 422, description = "`validation-failed`", body = crate::http::errors::problem::ProblemDetails, content_type = "application/problem+json"),
+    (status = 503, description = "`unavailable`", body = crate::http::errors::problem::ProblemDetails, content_type = "application/problem+json"),
+))]
+pub(in crate::http) async fn get(
+    accounts: web::Data<Accounts>,
+    if_none_match: IfNoneMatch,
+) -> Result<HttpResponse, Problem> {
+    let published = accounts.access_tokens.published()?;
+    let keys: Vec<Jwk> = published
+        .into_iter()
+        .map(|key| Jwk {
+            kty: "OKP",
+            crv: "Ed25519",
+            alg: "EdDSA",
+            usage: "sig",
+            kid: key.kid,
+            x: BASE64_URL_SAFE_NO_PAD.encode(key.public.as_bytes()),
+        })
+        .collect();
+    let max_age = format!("public, max-age={}", JWKS_MAX_AGE.as_secs());
+    let version = version_of(&keys);
+    let mut answer = if if_none_match.has(&version) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    answer.insert_header((header::CACHE_CONTROL, max_age)).insert_header(etag_header(&version));
+    Ok(if if_none_match.has(&version) { answer.finish() } else { answer.json(JwkSet { keys }) })
+}
+
+/// The same for the same keys in the same order: an id is its key's thumbprint.
+fn version_of(keys: &[Jwk]) -> String {
+    let ids: Vec<&str> = keys.iter().map(|key| key.kid.as_str()).collect();
+    hex::encode(&Sha256::digest(ids.join(" "))[..16])
+}

@@ -1,0 +1,114 @@
+//! `POST /api/auth/login` and `POST /api/auth/login/totp`: start a session.
+
+use actix_web::{HttpResponse, web};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::user_body::UserBody;
+use crate::{
+    domain::{LoginIdentifier, Password},
+    http::{
+        errors::{
+            problem::{Problem, ProblemDetails},
+            validation::Validation,
+        },
+        extractors::json_body::JsonBody,
+        middleware::request_context::RequestContext,
+        openapi::openapi_responses::{BodyRefused, Throttled, TryLater},
+    },
+    usecase::{self, Accounts, Login, SignedIn},
+};
+
+/// Who somebody says to be, and the proof.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Login)]
+pub(crate) struct LoginBody {
+    /// The e-mail address or the user name.
+    #[schema(example = "ada@example.org")]
+    identifier: String,
+    #[schema(value_type = String, example = "correct horse battery")]
+    password: SecretString,
+}
+
+/// Begins a session.
+#[utoipa::path(post, path = "/api/auth/login", tag = "session", operation_id = "login", request_body = LoginBody,
+    responses(
+        (status = 200, description = "Tokens and the account", body = SignedInBody),
+        (status = 401, description = "`invalid-credentials`; `mfa-required` with `mfaToken` for `/api/auth/login/totp`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`account-disabled`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, Throttled, TryLater,
+    ))]
+pub(in crate::http) async fn login(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<LoginBody>,
+) -> Result<HttpResponse, Problem> {
+    let mut found = Validation::default();
+    let password = found.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
+    let password = password.ok_or_else(|| found.problem())?;
+    let login = Login { identifier: LoginIdentifier::parse(&body.identifier), password };
+    Ok(usecase::login(&accounts.into_inner(), login, context.origin()).await?.into())
+}
+
+/// What stands for the password, and the second factor.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = SecondFactor)]
+pub(crate) struct SecondFactorBody {
+    /// Of the answer `mfa-required`: good for one login within five minutes.
+    #[schema(value_type = String)]
+    mfa_token: SecretString,
+    /// Of the authenticator, or a recovery code; spaces, dashes and case do not matter.
+    #[schema(value_type = String, example = "123 456")]
+    code: SecretString,
+}
+
+/// Begins a session with the second factor, after the password.
+#[utoipa::path(post, path = "/api/auth/login/totp", tag = "session", operation_id = "loginTotp", request_body = SecondFactorBody,
+    responses(
+        (status = 200, description = "Tokens and the account", body = SignedInBody),
+        (status = 400, description = "`malformed-body`; `token-invalid`: unknown, used or expired, log in again", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 401, description = "`invalid-credentials`: the code is wrong or was used", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        Throttled, TryLater,
+    ))]
+pub(in crate::http) async fn login_totp(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<SecondFactorBody>,
+) -> Result<HttpResponse, Problem> {
+    let accounts = accounts.into_inner();
+    Ok(usecase::login_totp(&accounts, body.mfa_token, body.code, context.origin()).await?.into())
+}
+
+/// Tokens and the account.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SignedIn)]
+pub(crate) struct SignedInBody {
+    /// A JWT for `Authorization: Bearer`.
+    access_token: String,
+    /// `Bearer`
+    token_type: &'static str,
+    /// Seconds that the access token is valid.
+    expires_in: u64,
+    /// For `POST /api/auth/refresh`; each is good for one refresh.
+    refresh_token: String,
+    user: UserBody,
+}
+
+impl From<SignedIn> for HttpResponse {
+    fn from(signed_in: SignedIn) -> Self {
+        Self::Ok().json(SignedInBody {
+            access_token: signed_in.access_token.expose_secret().to_owned(),
+            token_type: "Bearer",
+            expires_in: signed_in.expires_in.as_secs(),
+            refresh_token: signed_in.refresh_token.expose_secret().to_owned(),
+            user: signed_in.user.into(),
+        })
+    }
+}

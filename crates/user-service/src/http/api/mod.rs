@@ -1,0 +1,20 @@
+//! The endpoints: a file per resource, with its bodies, its documentation and all of its methods.
+
+pub(super) mod account;
+pub(super) mod admin_user_actions;
+pub(super) mod admin_users;
+pub(super) mod audit_log;
+pub(super) mod email_change;
+pub(super) mod email_verification;
+pub(super) mod jwks;
+pub(super) mod login;
+pub(super) mod password_change;
+pub(super) mod password_reset;
+mod personal_data_body;
+pub(super) mod personal_data_export;
+pub(super) mod registration;
+pub(super) mod second_factor;
+pub(super) mod sessions;
+mod totp_qr_code;
+pub(super) mod undo;
+mod user_body;

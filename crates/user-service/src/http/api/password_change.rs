@@ -1,0 +1,60 @@
+//! `PUT /api/users/me/password`: changes the password of the caller.
+
+use actix_web::{HttpResponse, web};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::Password,
+    http::{
+        errors::{
+            problem::{Problem, ProblemDetails},
+            validation::Validation,
+        },
+        extractors::{conditional::IfMatch, json_body::JsonBody, signed_in_caller::SignedInCaller},
+        middleware::request_context::RequestContext,
+        openapi::openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
+    },
+    usecase::{self, Accounts, ChangePassword},
+};
+
+/// The present password and the new one.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = PasswordChange)]
+pub(crate) struct PasswordChangeBody {
+    #[schema(value_type = String)]
+    current_password: SecretString,
+    /// At least 8 characters (or as configured), at most 256 and 1024 bytes; not a common, breached or personal one.
+    #[schema(value_type = String)]
+    new_password: SecretString,
+}
+
+/// Changes the password. All other sessions end.
+#[utoipa::path(put, path = "/api/users/me/password", tag = "account", operation_id = "changePassword", security(("bearer" = [])),
+    request_body = PasswordChangeBody,
+    params(("If-Match" = Option<String>, Header, description = "The ETag that it was decided on")),
+    responses(
+        (status = 204, description = "Changed"),
+        (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, NotSignedIn, Throttled, TryLater,
+    ))]
+pub(in crate::http) async fn change_password(
+    accounts: web::Data<Accounts>,
+    SignedInCaller(caller): SignedInCaller,
+    if_match: IfMatch,
+    context: RequestContext,
+    JsonBody(body): JsonBody<PasswordChangeBody>,
+) -> Result<HttpResponse, Problem> {
+    let mut found = Validation::default();
+    let current = Password::parse_attempt(body.current_password.expose_secret().to_owned());
+    let current = found.check("currentPassword", current);
+    let new = found.check("newPassword", accounts.passwords.normal_form(&body.new_password));
+    let (Some(current), Some(new)) = (current, new) else { return Err(found.problem()) };
+    let change = ChangePassword { current, new };
+    let permits = move |version| if_match.allows(version);
+    usecase::change_password(&accounts.into_inner(), caller, change, permits, context.origin()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

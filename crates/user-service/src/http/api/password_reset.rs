@@ -1,0 +1,81 @@
+//! `/api/auth/password-reset`: requests a reset link, and sets a new password with it.
+
+use actix_web::{HttpResponse, web};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::Email,
+    http::{
+        errors::{
+            problem::{Problem, ProblemDetails},
+            validation::Validation,
+        },
+        extractors::json_body::JsonBody,
+        middleware::request_context::RequestContext,
+        openapi::openapi_responses::{BodyRefused, Throttled, TryLater},
+    },
+    usecase::{self, Accounts, RequestedMail},
+};
+
+/// The address of the account whose password is forgotten.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = PasswordReset)]
+pub(crate) struct ResetRequestBody {
+    #[schema(example = "ada@example.org")]
+    email: String,
+}
+
+/// The token from the mail and the new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = PasswordResetConfirmation)]
+pub(crate) struct ResetConfirmationBody {
+    #[schema(value_type = String)]
+    token: SecretString,
+    /// At most 256 characters and 1024 bytes.
+    #[schema(value_type = String)]
+    new_password: SecretString,
+}
+
+/// Asks for a mail with a link that sets a new password. The answer does not tell whether
+/// there is such an account.
+#[utoipa::path(post, path = "/api/auth/password-reset", tag = "password", operation_id = "requestPasswordReset", request_body = ResetRequestBody,
+    responses(
+        (status = 202, description = "A mail is sent if there is an account with this address"),
+        BodyRefused, Throttled, TryLater,
+    ))]
+pub(in crate::http) async fn request_password_reset(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<ResetRequestBody>,
+) -> Result<HttpResponse, Problem> {
+    let mut found = Validation::default();
+    let email = found.check("email", Email::parse(&body.email)).ok_or_else(|| found.problem())?;
+    usecase::request_mail(&accounts, RequestedMail::Reset, &email, context.origin()).await?;
+    Ok(HttpResponse::Accepted().finish())
+}
+
+/// Sets a new password. All sessions end, all other links that were mailed die (but for
+/// those that undo a change of the address), and the address counts as verified. A
+/// password that is refused does not use the token up.
+#[utoipa::path(post, path = "/api/auth/password-reset/confirm", tag = "password", operation_id = "confirmPasswordReset", request_body = ResetConfirmationBody,
+    responses(
+        (status = 204, description = "Changed"),
+        (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        Throttled, TryLater,
+    ))]
+pub(in crate::http) async fn confirm_password_reset(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<ResetConfirmationBody>,
+) -> Result<HttpResponse, Problem> {
+    let token = body.token.expose_secret();
+    usecase::reset_password(&accounts.into_inner(), token, &body.new_password, context.origin()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,166 @@
+//! Sessions: list and end them (`/api/users/me/sessions`), refresh and log out (`/api/auth/refresh`, `/api/auth/logout`).
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::login::SignedInBody;
+use crate::{
+    domain::Place,
+    http::{
+        errors::problem::{Problem, ProblemDetails},
+        extractors::{
+            json_body::JsonBody,
+            paging::{PageRequest, cursor, next_link},
+            path_id::PathId,
+            query_parameters::Query,
+            signed_in_caller::SignedInCaller,
+        },
+        middleware::request_context::RequestContext,
+        openapi::openapi_responses::{BodyRefused, FloodRefused, NotSignedIn, TryLater},
+    },
+    usecase::{self, Accounts, ListedSession},
+};
+
+/// A session.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Session)]
+pub(crate) struct SessionBody {
+    id: Uuid,
+    /// Browser and system as far as they are known: "Firefox on Linux".
+    device: Option<String>,
+    /// Where it was logged in from.
+    address: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// The login, or the last refresh.
+    #[schema(value_type = String, format = DateTime)]
+    last_used_at: Timestamp,
+    /// The session of the access token that asks.
+    current: bool,
+}
+
+/// Sessions, newest first.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SessionPage)]
+pub(crate) struct SessionPageBody {
+    items: Vec<SessionBody>,
+    /// The `cursor` of the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+impl From<ListedSession> for SessionBody {
+    fn from(session: ListedSession) -> Self {
+        Self {
+            id: session.id,
+            device: session.device,
+            address: session.address,
+            created_at: session.created_at,
+            last_used_at: session.last_used_at,
+            current: session.current,
+        }
+    }
+}
+
+/// The living sessions of the account, newest first. The first page always has the one that asks.
+#[utoipa::path(get, path = "/api/users/me/sessions", tag = "session", operation_id = "listSessions", security(("bearer" = [])),
+    params(
+        ("limit" = Option<u32>, Query, description = "At most so many; 20 by default", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = SessionPageBody, headers(("Link" = String, description = "The next page (RFC 8288)"))),
+        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
+        NotSignedIn, TryLater,
+    ))]
+pub(in crate::http) async fn list_sessions(
+    accounts: web::Data<Accounts>,
+    SignedInCaller(caller): SignedInCaller,
+    query: Query,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    query.only(&["limit", "cursor"])?;
+    let page: PageRequest<Place> = PageRequest::of(&query)?;
+    let found = usecase::list_sessions(&accounts, &caller, page.limit, page.after).await?;
+    let next_cursor = found.next.as_ref().map(cursor);
+    let mut answer = HttpResponse::Ok();
+    if let Some(next) = &next_cursor {
+        answer.insert_header(next_link(request.path(), &[("limit", &page.limit.to_string())], next));
+    }
+    let items = found.items.into_iter().map(SessionBody::from).collect();
+    Ok(answer.json(SessionPageBody { items, next_cursor }))
+}
+
+/// Ends all sessions but the one that asks.
+#[utoipa::path(delete, path = "/api/users/me/sessions", tag = "session", operation_id = "endOtherSessions", security(("bearer" = [])),
+    responses((status = 204, description = "All others have ended"), NotSignedIn, TryLater))]
+pub(in crate::http) async fn end_other_sessions(
+    accounts: web::Data<Accounts>,
+    SignedInCaller(caller): SignedInCaller,
+    context: RequestContext,
+) -> Result<HttpResponse, Problem> {
+    usecase::end_other_sessions(&accounts.into_inner(), caller, context.origin()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Ends one session; its access token lives on until its own end.
+#[utoipa::path(delete, path = "/api/users/me/sessions/{id}", tag = "session", operation_id = "endSession", security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The session's id")),
+    responses(
+        (status = 204, description = "It has ended"),
+        (status = 404, description = "`not-found`: none of this account's living sessions", body = ProblemDetails, content_type = "application/problem+json"),
+        NotSignedIn, TryLater,
+    ))]
+pub(in crate::http) async fn end_session(
+    accounts: web::Data<Accounts>,
+    SignedInCaller(caller): SignedInCaller,
+    id: PathId,
+    context: RequestContext,
+) -> Result<HttpResponse, Problem> {
+    usecase::end_session(&accounts.into_inner(), caller, id.uuid()?, context.origin()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// A refresh token.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Refresh)]
+pub(crate) struct RefreshTokenBody {
+    #[schema(value_type = String)]
+    refresh_token: SecretString,
+}
+
+/// The next tokens of a session. An old refresh token ends its session.
+#[utoipa::path(post, path = "/api/auth/refresh", tag = "session", operation_id = "refresh", request_body = RefreshTokenBody,
+    responses(
+        (status = 200, description = "Tokens and the account", body = SignedInBody),
+        (status = 401, description = "`unauthorized`", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, FloodRefused, TryLater,
+    ))]
+pub(in crate::http) async fn refresh(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<RefreshTokenBody>,
+) -> Result<HttpResponse, Problem> {
+    Ok(usecase::refresh(&accounts.into_inner(), &body.refresh_token, context.origin()).await?.into())
+}
+
+/// Ends the session of the refresh token. 204 for any string.
+#[utoipa::path(post, path = "/api/auth/logout", tag = "session", operation_id = "logout", request_body = RefreshTokenBody,
+    responses(
+        (status = 204, description = "The session is over, if there was one"),
+        BodyRefused, FloodRefused, TryLater,
+    ))]
+pub(in crate::http) async fn logout(
+    accounts: web::Data<Accounts>,
+    context: RequestContext,
+    JsonBody(body): JsonBody<RefreshTokenBody>,
+) -> Result<HttpResponse, Problem> {
+    usecase::logout(&accounts.into_inner(), &body.refresh_token, context.origin()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,272 @@
+//! Which problem a use case's error is: the only place that decides about a status.
+
+use std::time::Duration;
+
+use super::{field_error::FieldError, problem::Problem};
+use crate::{
+    domain::Invalid,
+    keys::SigningUnavailable,
+    usecase::{
+        ActError, ChangeEmailError, ChangePasswordError, ConfirmEmailError, DeleteAccountError, DisownAccountError,
+        EndSessionError, EndSessionsError, Failure, LoginError, LoginTotpError, NotSignedIn, RefreshError,
+        RegisterError, ResetPasswordError, SecondFactorError, UndoChangeError, UndoEmailChangeError, UnlockError,
+        UpdateProfileError, VerifyEmailError,
+    },
+};
+
+/// When to try again after something was away.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// Why the only administrator stays one.
+const LAST_ADMIN: &str = "This is the only administrator. Make somebody else one first.";
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            Failure::RateLimited { retry_after } => Self::RateLimited { retry_after },
+            Failure::Unavailable(reason) => {
+                tracing::warn!(reason, "answered with 503");
+                Self::Unavailable { retry_after: RETRY_AFTER }
+            }
+            Failure::Internal(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<SigningUnavailable> for Problem {
+    fn from(error: SigningUnavailable) -> Self {
+        Failure::from(error).into()
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Refused { password, attributes } => {
+                let password = password.iter().map(|invalid| FieldError::body("password", invalid));
+                let attributes = attributes.iter().map(|misfit| FieldError::within("attributes", misfit));
+                Self::ValidationFailed(password.chain(attributes).collect())
+            }
+            RegisterError::EmailTaken => Self::EmailTaken,
+            RegisterError::UsernameTaken => Self::UsernameTaken,
+            RegisterError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+            RegisterError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::InvalidCredentials => Self::InvalidCredentials,
+            LoginError::Disabled => Self::AccountDisabled,
+            LoginError::EmailNotVerified => Self::EmailNotVerified,
+            LoginError::MfaRequired(mfa_token) => Self::MfaRequired { mfa_token },
+            LoginError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<LoginTotpError> for Problem {
+    fn from(error: LoginTotpError) -> Self {
+        match error {
+            LoginTotpError::TokenInvalid => Self::TokenInvalid,
+            LoginTotpError::WrongCode => Self::InvalidCredentials,
+            LoginTotpError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<SecondFactorError> for Problem {
+    fn from(error: SecondFactorError) -> Self {
+        match error {
+            SecondFactorError::WrongPassword => Self::WrongPassword,
+            SecondFactorError::WrongCode => Self::WrongCode,
+            SecondFactorError::AlreadyOn => Self::Conflict("The second factor is on. Remove it first."),
+            SecondFactorError::EmailNotVerified => Self::EmailNotVerified,
+            SecondFactorError::NotStarted => {
+                Self::Conflict("No second factor is being set up, or it took too long. Start again.")
+            }
+            SecondFactorError::NotOn => Self::Conflict("The account has no second factor."),
+            SecondFactorError::Gone => Self::Unauthorized,
+            SecondFactorError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Invalid => Self::Unauthorized,
+            RefreshError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<NotSignedIn> for Problem {
+    fn from(error: NotSignedIn) -> Self {
+        match error {
+            NotSignedIn::Unauthorized => Self::Unauthorized,
+            NotSignedIn::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<UpdateProfileError> for Problem {
+    fn from(error: UpdateProfileError) -> Self {
+        match error {
+            UpdateProfileError::UsernameTaken => Self::UsernameTaken,
+            UpdateProfileError::PreconditionFailed => Self::PreconditionFailed,
+            UpdateProfileError::InvalidAttributes(misfits) => {
+                Self::ValidationFailed(misfits.iter().map(|misfit| FieldError::within("attributes", misfit)).collect())
+            }
+            UpdateProfileError::Gone => Self::Unauthorized,
+            UpdateProfileError::NotFound => Self::NotFound,
+            UpdateProfileError::LastAdmin => Self::Conflict(LAST_ADMIN),
+            UpdateProfileError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ChangePasswordError> for Problem {
+    fn from(error: ChangePasswordError) -> Self {
+        match error {
+            ChangePasswordError::WrongPassword => Self::WrongPassword,
+            ChangePasswordError::PasswordRefused(reasons) => {
+                Self::ValidationFailed(reasons.iter().map(|invalid| FieldError::body("newPassword", invalid)).collect())
+            }
+            ChangePasswordError::PreconditionFailed => Self::PreconditionFailed,
+            ChangePasswordError::Gone => Self::Unauthorized,
+            ChangePasswordError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<DeleteAccountError> for Problem {
+    fn from(error: DeleteAccountError) -> Self {
+        match error {
+            DeleteAccountError::WrongPassword => Self::WrongPassword,
+            DeleteAccountError::PreconditionFailed => Self::PreconditionFailed,
+            DeleteAccountError::LastAdmin => Self::Conflict(LAST_ADMIN),
+            DeleteAccountError::Gone => Self::Unauthorized,
+            DeleteAccountError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ActError> for Problem {
+    fn from(error: ActError) -> Self {
+        match error {
+            ActError::NotFound => Self::NotFound,
+            ActError::PreconditionFailed => Self::PreconditionFailed,
+            ActError::LastAdmin => Self::Conflict(LAST_ADMIN),
+            ActError::NoSecondFactor => Self::Conflict("The account has no second factor."),
+            ActError::OwnSecondFactor => {
+                Self::Conflict("This is your own account. Turn its second factor off with your password and a code.")
+            }
+            ActError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<UnlockError> for Problem {
+    fn from(error: UnlockError) -> Self {
+        match error {
+            UnlockError::NotFound => Self::NotFound,
+            UnlockError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<VerifyEmailError> for Problem {
+    fn from(error: VerifyEmailError) -> Self {
+        match error {
+            VerifyEmailError::TokenInvalid => Self::TokenInvalid,
+            VerifyEmailError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ResetPasswordError> for Problem {
+    fn from(error: ResetPasswordError) -> Self {
+        match error {
+            ResetPasswordError::TokenInvalid => Self::TokenInvalid,
+            ResetPasswordError::PasswordRefused(reasons) => {
+                Self::ValidationFailed(reasons.iter().map(|invalid| FieldError::body("newPassword", invalid)).collect())
+            }
+            ResetPasswordError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<EndSessionsError> for Problem {
+    fn from(error: EndSessionsError) -> Self {
+        match error {
+            EndSessionsError::Gone => Self::Unauthorized,
+            EndSessionsError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<EndSessionError> for Problem {
+    fn from(error: EndSessionError) -> Self {
+        match error {
+            EndSessionError::NotFound => Self::NotFound,
+            EndSessionError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ChangeEmailError> for Problem {
+    fn from(error: ChangeEmailError) -> Self {
+        match error {
+            ChangeEmailError::Unchanged => {
+                let unchanged = Invalid { code: "unchanged", detail: "It is the account's address already.".into() };
+                Self::ValidationFailed(vec![FieldError::body("newEmail", &unchanged)])
+            }
+            ChangeEmailError::WrongPassword => Self::WrongPassword,
+            ChangeEmailError::TooManyChanges => Self::Conflict(
+                "The address was changed so often that no more earlier addresses can be kept. Try again in some days.",
+            ),
+            ChangeEmailError::Gone => Self::Unauthorized,
+            ChangeEmailError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ConfirmEmailError> for Problem {
+    fn from(error: ConfirmEmailError) -> Self {
+        match error {
+            ConfirmEmailError::TokenInvalid => Self::TokenInvalid,
+            ConfirmEmailError::EmailTaken => Self::EmailTaken,
+            ConfirmEmailError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<UndoEmailChangeError> for Problem {
+    fn from(error: UndoEmailChangeError) -> Self {
+        match error {
+            UndoEmailChangeError::TokenInvalid => Self::TokenInvalid,
+            UndoEmailChangeError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<UndoChangeError> for Problem {
+    fn from(error: UndoChangeError) -> Self {
+        match error {
+            UndoChangeError::TokenInvalid => Self::TokenInvalid,
+            UndoChangeError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<DisownAccountError> for Problem {
+    fn from(error: DisownAccountError) -> Self {
+        match error {
+            DisownAccountError::TokenInvalid => Self::TokenInvalid,
+            DisownAccountError::Failure(failure) => failure.into(),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Conditional requests (RFC 9110, section 13): `ETag` from a version, `If-Match`, `If-None-Match`.
+
+use std::{fmt, future::Ready};
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::header::{self, HeaderMap, HeaderName},
+};
+
+use crate::http::errors::problem::{FieldError, Problem};
+
+/// The strong entity tag of a version: the quoted number.
+#[must_use]
+pub fn etag(version: impl fmt::Display) -> String {
+    format!("\"{version}\"")
+}
+
+/// The `ETag` header of a version, for `insert_header`.
+#[must_use]
+pub fn etag_header(version: impl fmt::Display) -> (HeaderName, String) {
+    (header::ETAG, etag(version))
+}
+
+/// 304 with the `ETag` that the client has already.
+#[must_use]
+pub fn not_modified(version: impl fmt::Display) -> HttpResponse {
+    HttpResponse::NotModified().insert_header(etag_header(version)).finish()
+}
+
+/// What a request demands of the current version before it changes anything.
+///
+/// An extractor; a malformed header is `validation-failed`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IfMatch(Condition);
+
+impl IfMatch {
+    /// # Errors
+    /// `validation-failed` naming the header when it is neither `*` nor a list of entity tags.
+    pub fn from_headers(headers: &HeaderMap) -> Result<Self, Problem> {
+        Condition::parse(headers, &header::IF_MATCH).map(Self)
+    }
+
+    /// Whether the request may change `version`. Strong comparison: a weak tag never matches.
+    #[must_use]
+    pub fn allows(&self, version: impl fmt::Display) -> bool {
+        match &self.0 {
+            Condition::Absent | Condition::Any => true,
+            Condition::Tags(tags) => tags.iter().any(|tag| !tag.weak && tag.quoted == etag(&version)),
+        }
+    }
+
+    /// [`IfMatch::allows`] as a result.
+    ///
+    /// # Errors
+    /// `precondition-failed`.
+    pub fn check(&self, version: impl fmt::Display) -> Result<(), Problem> {
+        if self.allows(version) { Ok(()) } else { Err(Problem::PreconditionFailed) }
+    }
+}
+
+impl FromRequest for IfMatch {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Self::from_headers(request.headers()))
+    }
+}
+
+/// Which versions the client of a GET or HEAD has already.
+///
+/// An extractor; a malformed header is `validation-failed`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IfNoneMatch(Condition);
+
+impl IfNoneMatch {
+    /// # Errors
+    /// `validation-failed` naming the header when it is neither `*` nor a list of entity tags.
+    pub fn from_headers(headers: &HeaderMap) -> Result<Self, Problem> {
+        Condition::parse(headers, &header::IF_NONE_MATCH).map(Self)
+    }
+
+    /// Whether the client has `version`, so that 304 is the answer. Weak comparison.
+    #[must_use]
+    pub fn has(&self, version: impl fmt::Display) -> bool {
+        match &self.0 {
+            Condition::Absent => false,
+            Condition::Any => true,
+            Condition::Tags(tags) => tags.iter().any(|tag| tag.quoted == etag(&version)),
+        }
+    }
+}
+
+impl FromRequest for IfNoneMatch {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Self::from_headers(request.headers()))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Condition {
+    Absent,
+    /// `*`: anything that exists.
+    Any,
+    Tags(Vec<EntityTag>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct EntityTag {
+    weak: bool,
+    /// With its quotes.
+    quoted: String,
+}
+
+impl Condition {
+    fn parse(headers: &HeaderMap, name: &HeaderName) -> Result<Self, Problem> {
+        let lines: Vec<&[u8]> = headers.get_all(name).map(header::HeaderValue::as_bytes).collect();
+        if lines.is_empty() {
+            return Ok(Self::Absent);
+        }
+        // Several lines are one list (RFC 9110, section 5.3).
+        let list = String::from_utf8(lines.join(&b", "[..])).ok();
+        list.and_then(|list| Self::parse_list(&list)).ok_or_else(|| {
+            let name = if *name == header::IF_MATCH { "If-Match" } else { "If-None-Match" };
+            Problem::ValidationFailed(vec![FieldError::header(
+                name,
+                "invalid",
+                "It must be * or a list of entity tags, such as \"7\".",
+            )])
+        })
+    }
+
+    /// `None` for anything that is not the header's grammar. Empty list elements are tolerated,
+    /// as section 5.6.1.2 asks.
+    fn parse_list(list: &str) -> Option<Self> {
+        if list.trim_matches([' ', '\t']) == "*" {
+            return Some(Self::Any);
+        }
+        let mut tags = Vec::new();
+        let mut rest = list;
+        loop {
+            rest = rest.trim_start_matches([' ', '\t', ',']);
+            if rest.is_empty() {
+                break;
+            }
+            let (tag, after) = EntityTag::parse(rest)?;
+            tags.push(tag);
+            rest = after.trim_start_matches([' ', '\t']);
+            if !rest.is_empty() && !rest.starts_with(',') {
+                return None;
+            }
+        }
+        (!tags.is_empty()).then_some(Self::Tags(tags))
+    }
+}
+
+impl EntityTag {
+    /// The tag at the start of `text`, and what follows it.
+    fn parse(text: &str) -> Option<(Self, &str)> {
+        let (weak, opaque) = match text.strip_prefix("W/") {
+            Some(opaque) => (true, opaque),
+            None => (false, text),
+        };
+        let end = opaque.strip_prefix('"')?.find('"')? + 2;
+        let (quoted, after) = opaque.split_at(end);
+        let allowed = quoted.chars().all(|it| it > ' ' && it != '\u{7f}');
+        allowed.then(|| (Self { weak, quoted: quoted.to_owned() }, after))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn if_match(lines: &[&str]) -> Result<IfMatch, Problem> {
+        let request = lines.iter().fold(TestRequest::get(), |it, line| it.append_header((header::IF_MATCH, *line)));
+        IfMatch::from_headers(request.to_http_request().headers())
+    }
+
+    fn if_none_match(lines: &[&str]) -> Result<IfNoneMatch, Problem> {
+        let request =
+            lines.iter().fold(TestRequest::get(), |it, line| it.append_header((header::IF_NONE_MATCH, *line)));
+        IfNoneMatch::from_headers(request.to_http_request().headers())
+    }
+
+    #[test]
+    fn if_match_compares_strongly() {
+        for (lines, allowed) in [
+            (&[][..], true),
+            (&["*"], true),
+            (&[" * "], true),
+            (&["\"7\""], true),
+            (&["\"6\", \"7\""], true),
+            (&["\"6\",,\t\"7\" ,"], true),
+            (&["\"6\"", "\"7\""], true),
+            (&["\"a,b\", \"7\""], true),
+            (&["W/\"7\""], false),
+            (&["\"07\""], false),
+            (&["\"77\""], false),
+            (&["\"\""], false),
+            (&["\"6\", W/\"7\""], false),
+        ] {
+            let parsed = if_match(lines).unwrap();
+            assert_eq!(parsed.allows(7_i64), allowed, "{lines:?}");
+            assert_eq!(parsed.check(7_u64).is_ok(), allowed, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly() {
+        for (lines, has) in [
+            (&[][..], false),
+            (&["*"], true),
+            (&["\"7\""], true),
+            (&["W/\"7\""], true),
+            (&["\"6\", W/\"7\""], true),
+            (&["\"6\""], false),
+        ] {
+            assert_eq!(if_none_match(lines).unwrap().has(7), has, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_refused_naming_the_header() {
+        for line in
+            ["", ",", "7", "\"7", "7\"", "w/\"7\"", "W/7", "\"7\" \"8\"", "*, \"7\"", "\"7\", *", "\"a b\"", "\"7\"x"]
+        {
+            let Err(Problem::ValidationFailed(errors)) = if_match(&[line]) else { panic!("accepted {line:?}") };
+            assert_eq!(errors.len(), 1);
+            assert_eq!(errors[0].location, crate::http::errors::field_error::Location::Header("If-Match".into()));
+            assert!(if_none_match(&[line]).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_quoted_and_strong() {
+        assert_eq!(etag(7), "\"7\"");
+        let response = not_modified(7);
+        assert_eq!(response.status(), 304);
+        assert_eq!(response.headers().get(header::ETAG).unwrap(), "\"7\"");
+    }
+}

@@ -1,0 +1,125 @@
+//! Turns the refusals of actix's own extractors into problems.
+
+use actix_web::{
+    error::{PathError, QueryPayloadError, UrlencodedError},
+    http::StatusCode,
+    web::{self, FormConfig, PathConfig, PayloadConfig, QueryConfig},
+};
+
+use super::json_body::MAX_BODY_BYTES;
+use crate::http::errors::problem::{FieldError, Problem};
+
+/// The most bytes a page's form may post: a token and a password, each byte of which is
+/// three in the form.
+pub const MAX_FORM_BYTES: usize = 8 * 1024;
+
+/// Registers the error handlers and bounds, once, for the whole application.
+pub fn configure(config: &mut web::ServiceConfig) {
+    config
+        .app_data(PathConfig::default().error_handler(|error, _| path_problem(&error).into()))
+        .app_data(QueryConfig::default().error_handler(|error, _| query_problem(&error).into()))
+        .app_data(FormConfig::default().limit(MAX_FORM_BYTES).error_handler(|error, _| form_problem(&error).into()))
+        .app_data(PayloadConfig::new(MAX_BODY_BYTES));
+}
+
+/// The problem for an error that did not say itself how it wants to be answered: nothing of its
+/// text reaches the client.
+#[must_use]
+pub fn foreign_problem(status: StatusCode) -> Problem {
+    match status {
+        StatusCode::NOT_FOUND => Problem::NotFound,
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::UnsupportedMediaType,
+        StatusCode::UNAUTHORIZED => Problem::Unauthorized,
+        StatusCode::FORBIDDEN => Problem::Forbidden,
+        _ if status.is_client_error() => Problem::MalformedBody("The request cannot be read.".into()),
+        _ => Problem::Internal,
+    }
+}
+
+/// An id that is no UUID names nothing.
+fn path_problem(_: &PathError) -> Problem {
+    Problem::NotFound
+}
+
+fn query_problem(_: &QueryPayloadError) -> Problem {
+    Problem::ValidationFailed(vec![FieldError::parameter("", "invalid", "The query string cannot be read.")])
+}
+
+fn form_problem(error: &UrlencodedError) -> Problem {
+    match error {
+        UrlencodedError::Overflow { .. } => Problem::BodyTooLarge,
+        UrlencodedError::ContentType => Problem::UnsupportedMediaType,
+        _ => Problem::MalformedBody("The form cannot be read.".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, HttpResponse, test};
+    use serde::Deserialize;
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Token {
+        #[expect(dead_code, reason = "only its parsing is tested")]
+        token: String,
+    }
+
+    #[derive(Deserialize)]
+    struct Paging {
+        #[expect(dead_code, reason = "only its parsing is tested")]
+        limit: u8,
+    }
+
+    async fn by_id(_: web::Path<Uuid>) -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+
+    async fn form(_: web::Form<Token>) -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+
+    async fn list(_: web::Query<Paging>) -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+
+    #[actix_web::test]
+    async fn refusals_of_actix_are_problems_without_the_value() {
+        let app = test::init_service(
+            App::new()
+                .configure(configure)
+                .route("/users/{id}", web::get().to(by_id))
+                .route("/form", web::post().to(form))
+                .route("/list", web::get().to(list)),
+        )
+        .await;
+        const FORM: &str = "application/x-www-form-urlencoded";
+        let post = |content_type: &str, body: String| {
+            test::TestRequest::post()
+                .uri("/form")
+                .insert_header(("content-type", content_type.to_owned()))
+                .set_payload(body)
+        };
+        for (request, slug) in [
+            (test::TestRequest::get().uri("/users/hunter2"), "not-found"),
+            (test::TestRequest::get().uri("/list?limit=hunter2"), "validation-failed"),
+            (post("text/plain", "token=hunter2".into()), "unsupported-media-type"),
+            (post(FORM, "hunter2=x".into()), "malformed-body"),
+            (post(FORM, format!("token={}", "x".repeat(MAX_FORM_BYTES))), "body-too-large"),
+        ] {
+            let response = test::call_service(&app, request.to_request()).await;
+            let status = response.status();
+            let body = test::read_body(response).await;
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["type"], format!("/problems/{slug}"));
+            assert_eq!(body["status"], status.as_u16());
+            assert!(!body.to_string().contains("hunter2"), "{body}");
+        }
+        let fine = test::call_service(&app, post(FORM, "token=a".into()).to_request()).await;
+        assert_eq!(fine.status(), 200);
+    }
+}

@@ -1,0 +1,14 @@
+//! What handlers take as arguments: each reads and checks one part of a request.
+
+pub mod bearer_token;
+pub mod body_schema;
+pub mod client_address;
+pub mod conditional;
+pub mod extractor_errors;
+pub mod json_body;
+pub mod language;
+pub(super) mod paging;
+pub(super) mod path_id;
+pub(super) mod query_parameters;
+pub(super) mod signed_in_admin;
+pub(super) mod signed_in_caller;

@@ -1,0 +1,116 @@
+//! Lists in pages: `limit` and an opaque `cursor` in, `nextCursor` and `Link` out.
+//! A cursor is a place in the order of the list (keyset), so rows that come and go
+//! move no page.
+
+use actix_web::http::header::{self, HeaderName};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::query_parameters::Query;
+use crate::http::errors::problem::{FieldError, Problem};
+
+/// Rows of a page when nobody says otherwise.
+const DEFAULT_LIMIT: u32 = 20;
+const MAX_LIMIT: u32 = 100;
+const MAX_CURSOR_CHARS: usize = 1024;
+
+/// Which page is asked for. `C` is the place after which it begins.
+#[derive(Debug)]
+pub(in crate::http) struct PageRequest<C> {
+    /// 1 to 100.
+    pub(in crate::http) limit: u32,
+    pub(in crate::http) after: Option<C>,
+}
+
+impl<C: DeserializeOwned> PageRequest<C> {
+    /// Reads `limit` and `cursor`.
+    ///
+    /// # Errors
+    /// `validation-failed` that names the parameter.
+    pub(in crate::http) fn of(query: &Query) -> Result<Self, Problem> {
+        let limit =
+            match query.get("limit") {
+                None => DEFAULT_LIMIT,
+                Some(text) => text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
+                    refused("limit", "out-of-range", format!("A whole number from 1 to {MAX_LIMIT}."))
+                })?,
+            };
+        let after = query.get("cursor").map(decode).transpose()?;
+        Ok(Self { limit, after })
+    }
+}
+
+/// The text of a place in a list.
+pub(in crate::http) fn cursor<C: Serialize>(place: &C) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).expect("a place is a few plain values"))
+}
+
+/// The `Link` header (RFC 8288) to the next page: the path, and the query with another cursor.
+pub(in crate::http) fn next_link(path: &str, query: &[(&str, &str)], cursor: &str) -> (HeaderName, String) {
+    let encode = |text: &str| percent_encode(text);
+    let mut parameters: Vec<String> =
+        query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    parameters.push(format!("cursor={}", encode(cursor)));
+    (header::LINK, format!("<{path}?{}>; rel=\"next\"", parameters.join("&")))
+}
+
+fn decode<C: DeserializeOwned>(text: &str) -> Result<C, Problem> {
+    Some(text)
+        .filter(|text| text.len() <= MAX_CURSOR_CHARS)
+        .and_then(|text| BASE64_URL_SAFE_NO_PAD.decode(text).ok())
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or_else(|| refused("cursor", "invalid", "Not a `nextCursor` of this list.".to_owned()))
+}
+
+fn refused(parameter: &str, code: &'static str, detail: String) -> Problem {
+    Problem::ValidationFailed(vec![FieldError::parameter(parameter, code, detail)])
+}
+
+/// All but the unreserved characters of RFC 3986.
+fn percent_encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{FromRequest, test::TestRequest};
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn page(query: &str) -> Result<PageRequest<(i64, String)>, Problem> {
+        let request = TestRequest::with_uri(&format!("/?{query}")).to_http_request();
+        PageRequest::of(&Query::extract(&request).now_or_never().unwrap().unwrap())
+    }
+
+    #[test]
+    fn a_cursor_reads_back_and_anything_else_is_refused() {
+        let place = (7_i64, "ä".to_owned());
+        assert_eq!(page(&format!("cursor={}", cursor(&place))).unwrap().after, Some(place));
+        for other in ["cursor=", "cursor=AAAA", "cursor=!", &format!("cursor={}", "A".repeat(2000))] {
+            assert!(matches!(page(other), Err(Problem::ValidationFailed(_))), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_page_has_1_to_100_rows_and_20_by_default() {
+        assert_eq!(page("").unwrap().limit, 20);
+        assert_eq!(page("limit=1").unwrap().limit, 1);
+        assert_eq!(page("limit=100").unwrap().limit, 100);
+        for other in ["limit=0", "limit=101", "limit=", "limit=-1", "limit=1.5", "limit=x"] {
+            assert!(matches!(page(other), Err(Problem::ValidationFailed(_))), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_link_to_the_next_page_keeps_the_query() {
+        let (name, value) = next_link("/api/admin/users", &[("query", "a b&c"), ("limit", "5")], "xyz");
+        assert_eq!(name, header::LINK);
+        assert_eq!(value, r#"</api/admin/users?query=a%20b%26c&limit=5&cursor=xyz>; rel="next""#);
+    }
+}

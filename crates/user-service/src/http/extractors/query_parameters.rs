@@ -1,0 +1,81 @@
+//! Query parameters, as strict as bodies: unknown, repeated and broken ones are refused.
+
+use std::{
+    collections::BTreeMap,
+    future::{Ready, ready},
+};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+
+use crate::http::errors::problem::{FieldError, Problem};
+
+/// The parameters of a request by name. An extractor; a query that is not
+/// `application/x-www-form-urlencoded`, or names one twice, is `validation-failed`.
+#[derive(Debug)]
+pub(in crate::http) struct Query(BTreeMap<String, String>);
+
+impl Query {
+    /// Refuses all but these.
+    ///
+    /// # Errors
+    /// `validation-failed` that names every other.
+    pub(in crate::http) fn only(&self, known: &[&str]) -> Result<(), Problem> {
+        let unknown: Vec<_> = self
+            .0
+            .keys()
+            .filter(|name| !known.contains(&name.as_str()))
+            .map(|name| FieldError::parameter(&shown(name), "unknown", "There is no such parameter."))
+            .collect();
+        if unknown.is_empty() { Ok(()) } else { Err(Problem::ValidationFailed(unknown)) }
+    }
+
+    /// The parameter's value.
+    pub(in crate::http) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    pub(in crate::http) fn parse(query: &str) -> Result<Self, Problem> {
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| {
+            Problem::ValidationFailed(vec![FieldError::parameter("", "malformed", "The query cannot be read.")])
+        })?;
+        let mut parameters = BTreeMap::new();
+        for (name, value) in pairs.into_inner() {
+            if parameters.contains_key(&name) {
+                let repeated =
+                    FieldError::parameter(&shown(&name), "repeated", "The parameter is there more than once.");
+                return Err(Problem::ValidationFailed(vec![repeated]));
+            }
+            parameters.insert(name, value);
+        }
+        Ok(Self(parameters))
+    }
+}
+
+impl FromRequest for Query {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::parse(request.query_string()))
+    }
+}
+
+/// The name of a parameter as an error repeats it: bounded.
+fn shown(name: &str) -> String {
+    name.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_parameters_are_read_once_and_no_others() {
+        let query = Query::parse("limit=5&query=ada%20l&status=").unwrap();
+        assert_eq!((query.get("limit"), query.get("query"), query.get("status")), (Some("5"), Some("ada l"), Some("")));
+        assert_eq!(query.get("cursor"), None);
+        assert!(query.only(&["limit", "query", "status"]).is_ok());
+        assert!(matches!(query.only(&["limit"]), Err(Problem::ValidationFailed(errors)) if errors.len() == 2));
+        assert!(matches!(Query::parse("a=1&a=1"), Err(Problem::ValidationFailed(_))));
+    }
+}

@@ -1,0 +1,69 @@
+//! `RateLimit-Policy` and `RateLimit` (IETF draft "RateLimit header fields for HTTP",
+//! version 11) on the answers of throttled endpoints, refused or not.
+
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderName, HeaderValue},
+    middleware::Next,
+};
+
+use crate::{
+    http::errors::problem::whole_seconds,
+    usecase::{Standing, with_standing},
+};
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// A middleware: `App::wrap(middleware::from_fn(rate_limit_headers))`.
+///
+/// # Errors
+/// Those of the inner service.
+pub async fn rate_limit_headers<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let (response, standing) = with_standing(next.call(request)).await;
+    let mut response = response?;
+    if let Some(standing) = standing {
+        for (name, value) in fields(&standing) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+fn fields(standing: &Standing) -> [(HeaderName, HeaderValue); 2] {
+    let Standing { policy, quota, window, remaining, reset } = standing;
+    let reset = if reset.is_zero() { 0 } else { whole_seconds(*reset) };
+    let value = |text: String| HeaderValue::from_str(&text).expect("a policy's name is plain ASCII");
+    [
+        (POLICY, value(format!("\"{policy}\";q={quota};w={}", whole_seconds(*window)))),
+        (LIMIT, value(format!("\"{policy}\";r={remaining};t={reset}"))),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_headers_have_the_drafts_form() {
+        let standing = Standing {
+            policy: "login",
+            quota: 5,
+            window: Duration::from_secs(4500),
+            remaining: 0,
+            reset: Duration::from_millis(1200),
+        };
+        let [(policy, quota), (limit, left)] = fields(&standing);
+        assert_eq!((policy.as_str(), quota.to_str().unwrap()), ("ratelimit-policy", "\"login\";q=5;w=4500"));
+        assert_eq!((limit.as_str(), left.to_str().unwrap()), ("ratelimit", "\"login\";r=0;t=2"));
+        let [_, (_, left)] = fields(&Standing { remaining: 5, reset: Duration::ZERO, ..standing });
+        assert_eq!(left.to_str().unwrap(), "\"login\";r=5;t=0");
+    }
+}

@@ -1,0 +1,279 @@
+//! Around every request: its id, its span, its access line and metrics, and the headers of every response.
+
+use std::{
+    future::Ready,
+    net::{IpAddr, Ipv4Addr},
+    time::Instant,
+};
+
+use actix_cors::CorsError;
+use actix_web::{
+    Error, FromRequest, HttpMessage, HttpRequest, HttpResponse,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    http::{
+        StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+    web,
+};
+use events::TraceParent;
+use service_kit::{Clock, Ids};
+use tracing::Instrument;
+
+use super::{
+    http_metrics::{HttpMetrics, method_label},
+    panic_boundary,
+};
+use crate::{
+    http::{
+        errors::problem::Problem,
+        extractors::{client_address::TrustedProxies, extractor_errors::foreign_problem},
+        request_id::with_request_id,
+    },
+    outbox::{Actor, Origin},
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+const MAX_REQUEST_ID: usize = 128;
+const MAX_USER_AGENT_CHARS: usize = 256;
+/// A year (RFC 6797). Other hosts of the domain are not ours to decide about.
+const HSTS: &str = "max-age=31536000";
+/// The route of a path that nothing serves: the path itself is the client's invention.
+const NO_ROUTE: &str = "unmatched";
+
+/// What [`request_context`] works with; put into the application as `web::Data`.
+#[derive(Debug, Clone)]
+pub struct RequestScope {
+    pub clock: Clock,
+    pub ids: Ids,
+    pub trusted_proxies: TrustedProxies,
+    pub metrics: HttpMetrics,
+}
+
+/// Who asks, and under which id. An extractor behind [`request_context`].
+#[derive(Debug, Clone)]
+pub struct RequestContext {
+    /// The client's own `x-request-id` if it is sane, else a UUIDv7.
+    pub request_id: String,
+    /// See [`TrustedProxies::client_address`].
+    pub client_address: IpAddr,
+    /// `User-Agent`, at most 256 characters, without control characters.
+    pub user_agent: Option<String>,
+    /// The client's `traceparent` if it is valid, else the start of a new trace.
+    pub trace_parent: TraceParent,
+}
+
+impl RequestContext {
+    /// What a use case hears of where the request came from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin {
+            actor: Actor::User,
+            address: Some(self.client_address.to_string()),
+            client: self.user_agent.clone(),
+            reason: None,
+            trace_parent: Some(self.trace_parent.clone()),
+        }
+    }
+}
+
+impl RequestScope {
+    fn context(&self, request: &ServiceRequest) -> RequestContext {
+        let headers = request.headers();
+        let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip());
+        RequestContext {
+            request_id: sane_request_id(headers).unwrap_or_else(|| self.ids.v7(self.clock.now()).to_string()),
+            client_address: self.trusted_proxies.client_address(peer, headers),
+            user_agent: user_agent(headers),
+            trace_parent: headers
+                .get(&TRACE_PARENT)
+                .and_then(|it| TraceParent::parse(it.to_str().ok()?))
+                .unwrap_or_else(|| self.new_trace()),
+        }
+    }
+
+    fn new_trace(&self) -> TraceParent {
+        let mut random = [0; 24];
+        random[..16].copy_from_slice(self.ids.v4().as_bytes());
+        random[16..].copy_from_slice(&self.ids.v4().as_bytes()[..8]);
+        TraceParent::generate(random)
+    }
+}
+
+impl FromRequest for RequestContext {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let context = request.extensions().get::<Self>().cloned();
+        std::future::ready(context.ok_or_else(|| Problem::internal(anyhow::anyhow!("no request context"))))
+    }
+}
+
+/// The middleware around every request: `App::wrap(middleware::from_fn(request_context))` with a
+/// `web::Data<RequestScope>`.
+///
+/// # Errors
+/// Those of the inner service, as problems and with the headers of every response; `internal` if it panics.
+pub async fn request_context<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(scope) = request.app_data::<web::Data<RequestScope>>().cloned() else {
+        return Err(Problem::internal(anyhow::anyhow!("no RequestScope in the application's data")).into());
+    };
+    let context = scope.context(&request);
+    let request_id = context.request_id.clone();
+    let route = request.match_pattern().unwrap_or_else(|| NO_ROUTE.to_owned());
+    let method = method_label(request.method());
+    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip());
+    let over_tls = scope.trusted_proxies.came_over_tls(peer, request.headers());
+    let stamp = Stamp::new(&request_id, request.path(), over_tls);
+    let span = tracing::info_span!("request", request_id, method, route);
+    let observation =
+        Observation { metrics: scope.metrics.clone(), method, route, started: Instant::now(), done: false };
+    request.extensions_mut().insert(context);
+
+    with_request_id(request_id, answer(request, next, stamp, observation).instrument(span)).await
+}
+
+async fn answer<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+    stamp: Stamp,
+    mut observation: Observation,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match panic_boundary::answer(request, next).await {
+        Ok(response) => {
+            let mut response = speak_problems(response.map_into_boxed_body());
+            stamp.mark(response.headers_mut());
+            observation.finish(response.status(), response.response().body().size());
+            Ok(response)
+        }
+        // A middleware further in refused: the response is made from the error later.
+        Err(error) => {
+            let mut error = as_problem(error);
+            let response = error.error_response();
+            observation.finish(response.status(), response.body().size());
+            error.add_response_mapper(move |mut response| {
+                stamp.mark(response.headers_mut());
+                response
+            });
+            Err(error)
+        }
+    }
+}
+
+/// Replaces the answer of an error that is not ours: its text may say too much, and is no problem details.
+fn speak_problems(response: ServiceResponse) -> ServiceResponse {
+    match response.response().error() {
+        Some(error) if error.as_error::<Problem>().is_none() => {
+            let problem = replacement(error);
+            response.into_response(HttpResponse::from_error(problem))
+        }
+        _ => response,
+    }
+}
+
+fn as_problem(error: Error) -> Error {
+    if error.as_error::<Problem>().is_some() { error } else { replacement(&error).into() }
+}
+
+fn replacement(error: &Error) -> Problem {
+    // A preflight that asks for what is not allowed.
+    if error.as_error::<CorsError>().is_some() {
+        return Problem::Forbidden;
+    }
+    let status = error.as_response_error().status_code();
+    if status.is_server_error() {
+        tracing::error!(%error, "the request failed");
+    }
+    foreign_problem(status)
+}
+
+/// The headers of every response.
+struct Stamp {
+    request_id: HeaderValue,
+    is_api: bool,
+    over_tls: bool,
+}
+
+impl Stamp {
+    fn new(request_id: &str, path: &str, over_tls: bool) -> Self {
+        Self {
+            request_id: HeaderValue::from_str(request_id).expect("a request id is visible ASCII"),
+            is_api: path == "/api" || path.starts_with("/api/"),
+            over_tls,
+        }
+    }
+
+    fn mark(&self, headers: &mut HeaderMap) {
+        headers.insert(REQUEST_ID, self.request_id.clone());
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if self.over_tls {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+        }
+        if self.is_api && !headers.contains_key(header::CACHE_CONTROL) {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
+}
+
+/// One request's access line and metrics, also when it is dropped because its client went away.
+struct Observation {
+    metrics: HttpMetrics,
+    method: &'static str,
+    route: String,
+    started: Instant,
+    done: bool,
+}
+
+impl Observation {
+    fn finish(&mut self, status: StatusCode, size: BodySize) {
+        self.done = true;
+        let duration = self.started.elapsed();
+        self.metrics.observe(self.method, &self.route, Some(status), duration);
+        let bytes = match size {
+            BodySize::Sized(bytes) => Some(bytes),
+            BodySize::None => Some(0),
+            BodySize::Stream => None,
+        };
+        tracing::info!(status = status.as_u16(), duration_ms = millis(duration), bytes, "answered");
+    }
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        if !self.done {
+            let duration = self.started.elapsed();
+            self.metrics.observe(self.method, &self.route, None, duration);
+            tracing::info!(duration_ms = millis(duration), "the client went away before the answer");
+        }
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// One header of 1 to 128 characters that can go into a log and a header without a second thought.
+pub(in crate::http) fn sane_request_id(headers: &HeaderMap) -> Option<String> {
+    let mut lines = headers.get_all(REQUEST_ID);
+    let id = lines.next().filter(|_| lines.next().is_none())?.to_str().ok()?;
+    let sane = (1..=MAX_REQUEST_ID).contains(&id.len())
+        && id.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'_' | b'-'));
+    sane.then(|| id.to_owned())
+}
+
+pub(in crate::http) fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let raw = String::from_utf8_lossy(headers.get(header::USER_AGENT)?.as_bytes()).into_owned();
+    let visible: String = raw.chars().filter(|it| !it.is_control()).take(MAX_USER_AGENT_CHARS).collect();
+    let visible = visible.trim();
+    (!visible.is_empty()).then(|| visible.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

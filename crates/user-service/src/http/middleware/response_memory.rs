@@ -1,0 +1,127 @@
+//! Large answers share a bounded memory, so that clients who ask for many and read none cannot
+//! fill it.
+//!
+//! actix-http copies each piece of a body into the connection's buffer, and asks for the next one
+//! when that is down to 32 KiB. So a large body is handed out in small pieces, and waits in the
+//! memory that it has been given room for here.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use actix_web::{
+    Error,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::Next,
+    web::Bytes,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::errors::problem::Problem;
+
+/// Answers up to this size are not counted: they fit the buffer of their connection.
+const SMALL: usize = 64 * 1024;
+/// For all large answers together, in bytes.
+const ROOM: usize = 64 * 1024 * 1024;
+const PIECE: usize = 32 * 1024;
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The room for large answers. Clones share it.
+#[derive(Debug, Clone)]
+pub struct ResponseMemory(Arc<Semaphore>);
+
+impl Default for ResponseMemory {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ROOM)))
+    }
+}
+
+impl ResponseMemory {
+    /// A middleware: `App::wrap(from_fn(move |request, next| answers.clone().hold(request, next)))`.
+    ///
+    /// # Errors
+    /// Those of the inner service; `overloaded` when too many large answers are unread.
+    pub async fn hold<B: MessageBody + 'static>(
+        self,
+        request: ServiceRequest,
+        next: Next<B>,
+    ) -> Result<ServiceResponse<BoxBody>, Error> {
+        let response = next.call(request).await?.map_into_boxed_body();
+        let size = match response.response().body().size() {
+            BodySize::Sized(size) => usize::try_from(size).unwrap_or(usize::MAX),
+            BodySize::None | BodySize::Stream => 0,
+        };
+        if size <= SMALL {
+            return Ok(response);
+        }
+        // What is larger than all the room there is has all of it.
+        let wanted = u32::try_from(size.min(ROOM)).unwrap_or(u32::MAX);
+        let Ok(room) = self.0.try_acquire_many_owned(wanted) else {
+            return Err(Problem::Overloaded { retry_after: RETRY_AFTER }.into());
+        };
+        Ok(response
+            .map_body(|_, body| BoxBody::new(InPieces { size: body.size(), body, left: Bytes::new(), _room: room })))
+    }
+}
+
+/// A body that is handed out in small pieces.
+struct InPieces {
+    size: BodySize,
+    body: BoxBody,
+    left: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl MessageBody for InPieces {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.size
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.left.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_next(cx)) {
+                Some(Ok(more)) => self.left = more,
+                end => return Poll::Ready(end),
+            }
+        }
+        let piece = self.left.len().min(PIECE);
+        Poll::Ready(Some(Ok(self.left.split_to(piece))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, HttpResponse, body::to_bytes, middleware::from_fn, test, web};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn large_answers_have_room_until_they_are_read_and_small_ones_always() {
+        let answers = ResponseMemory(Arc::new(Semaphore::new(150_000)));
+        let app = test::init_service(
+            App::new()
+                .wrap(from_fn(move |request, next| answers.clone().hold(request, next)))
+                .route("/large", web::get().to(|| async { HttpResponse::Ok().body(vec![b'x'; 100_000]) }))
+                .route("/small", web::get().to(|| async { HttpResponse::Ok().body(vec![b'x'; SMALL]) })),
+        )
+        .await;
+        let get = |path: &str| test::TestRequest::get().uri(path).to_request();
+
+        let unread = test::call_service(&app, get("/large")).await;
+        assert_eq!(unread.status(), 200);
+        let refused = test::try_call_service(&app, get("/large")).await.map(|response| response.status());
+        assert_eq!(refused.unwrap_err().as_response_error().status_code(), 503);
+        assert_eq!(test::call_service(&app, get("/small")).await.status(), 200);
+
+        let body = to_bytes(unread.into_body()).await.unwrap();
+        assert_eq!(body.len(), 100_000);
+        assert!(body.iter().all(|byte| *byte == b'x'));
+        assert_eq!(test::call_service(&app, get("/large")).await.status(), 200);
+    }
+}

@@ -1,0 +1,53 @@
+//! Swagger UI for the OpenAPI document, under `/docs/`: files that are part of the program.
+
+use std::{borrow::Cow, sync::Arc};
+
+use actix_web::{
+    HttpResponse,
+    http::header::{self, ContentEncoding},
+    web::{self, Bytes, ServiceConfig, resource},
+};
+use utoipa_swagger_ui::Config;
+
+use crate::http::errors::{
+    not_found::{get, method_not_allowed},
+    problem::Problem,
+};
+
+/// The strictest under which the page works: its own scripts and styles, none within HTML; images
+/// also as `data:`, which the style sheet has for arrows; requests to this service only; no frame.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data:; connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Registers `/docs` and what is below it.
+pub(in crate::http) fn configure(config: &mut ServiceConfig) {
+    let not = || method_not_allowed("GET, HEAD");
+    config
+        .service(resource("/docs").route(get().to(redirect)).default_service(not()))
+        .service(resource("/docs/{path:.*}").route(get().to(file)).default_service(not()));
+}
+
+async fn redirect() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
+}
+
+async fn file(path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let config = Arc::new(Config::from("/api/openapi.json"));
+    let file = utoipa_swagger_ui::serve(&path, config)
+        .map_err(|error| Problem::internal(anyhow::anyhow!("Swagger UI: {error}")))?
+        .ok_or(Problem::NotFound)?;
+    let mut response = HttpResponse::Ok();
+    if file.gzpipped {
+        response.insert_header((header::CONTENT_ENCODING, ContentEncoding::Gzip));
+    }
+    let body = match file.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    };
+    Ok(response
+        .insert_header((header::CONTENT_TYPE, file.content_type))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header((header::X_FRAME_OPTIONS, "DENY"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .body(body))
+}
