@@ -24,7 +24,7 @@ use super::{
         json_body::{JsonBody, MAX_BODY_BYTES},
         language::Language,
         paging::{self, PageRequest},
-        query_parameters::Query,
+        parameters::Query,
     },
     middleware::{cross_origin::AllowedOrigins, request_context},
 };

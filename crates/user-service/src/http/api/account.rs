@@ -11,16 +11,16 @@ use crate::{
     domain::{DisplayName, Invalid, Locale, Password, Timezone, Username},
     http::{
         errors::{
+            field_errors::Validation,
+            openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
             problem::{Problem, ProblemDetails},
-            validation::Validation,
         },
         extractors::{
             conditional::{IfMatch, IfNoneMatch, etag_header, not_modified},
             json_body::{JsonBody, MergePatchBody, double_option},
-            signed_in_caller::SignedInCaller,
+            signed_in::SignedInCaller,
         },
         middleware::request_context::RequestContext,
-        openapi::openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
     },
     usecase::{self, Accounts, DeleteAccount, ProfileChange},
 };

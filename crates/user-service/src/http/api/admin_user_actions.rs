@@ -8,12 +8,12 @@ use crate::{
     domain::Reason,
     http::{
         errors::{
+            field_errors::Validation,
+            openapi_responses::{BodyRefused, Forbidden, LastAdmin, NoSuchUser, NotSignedIn, TryLater},
             problem::{Problem, ProblemDetails},
-            validation::Validation,
         },
-        extractors::{json_body::JsonBody, path_id::PathId, signed_in_admin::SignedInAdmin},
+        extractors::{json_body::JsonBody, parameters::PathId, signed_in::SignedInAdmin},
         middleware::request_context::RequestContext,
-        openapi::openapi_responses::{BodyRefused, Forbidden, LastAdmin, NoSuchUser, NotSignedIn, TryLater},
     },
     usecase::{self, Accounts},
 };

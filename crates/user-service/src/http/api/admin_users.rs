@@ -13,19 +13,18 @@ use crate::{
     domain::{Roles, SearchText, UserPlace, UserSearch, UserStatus},
     http::{
         errors::{
+            field_errors::Validation,
+            openapi_responses::{BodyRefused, Forbidden, LastAdmin, NoSuchUser, NotSignedIn, TryLater},
             problem::{FieldError, Problem, ProblemDetails},
-            validation::Validation,
         },
         extractors::{
             conditional::{IfMatch, IfNoneMatch, etag_header, not_modified},
             json_body::{MergePatchBody, double_option},
             paging::{PageRequest, cursor, next_link},
-            path_id::PathId,
-            query_parameters::Query,
-            signed_in_admin::SignedInAdmin,
+            parameters::{PathId, Query},
+            signed_in::SignedInAdmin,
         },
         middleware::request_context::RequestContext,
-        openapi::openapi_responses::{BodyRefused, Forbidden, LastAdmin, NoSuchUser, NotSignedIn, TryLater},
     },
     usecase::{self, Accounts},
 };

@@ -9,15 +9,15 @@ use uuid::Uuid;
 use crate::{
     domain::Place,
     http::{
-        errors::problem::{Problem, ProblemDetails},
+        errors::{
+            openapi_responses::{Forbidden, NoSuchUser, NotSignedIn, TryLater},
+            problem::{Problem, ProblemDetails},
+        },
         extractors::{
             paging::{PageRequest, cursor, next_link},
-            path_id::PathId,
-            query_parameters::Query,
-            signed_in_admin::SignedInAdmin,
-            signed_in_caller::SignedInCaller,
+            parameters::{PathId, Query},
+            signed_in::{SignedInAdmin, SignedInCaller},
         },
-        openapi::openapi_responses::{Forbidden, NoSuchUser, NotSignedIn, TryLater},
     },
     outbox::Actor,
     usecase::{self, Accounts, AuditLogEntry, AuditPage},

@@ -9,12 +9,12 @@ use crate::{
     domain::{Email, Password},
     http::{
         errors::{
+            field_errors::Validation,
+            openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
             problem::{Problem, ProblemDetails},
-            validation::Validation,
         },
-        extractors::{json_body::JsonBody, signed_in_caller::SignedInCaller},
+        extractors::{json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,
-        openapi::openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
     },
     usecase::{self, Accounts, ChangeEmail},
 };

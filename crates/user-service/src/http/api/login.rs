@@ -10,12 +10,12 @@ use crate::{
     domain::{LoginIdentifier, Password},
     http::{
         errors::{
+            field_errors::Validation,
+            openapi_responses::{BodyRefused, Throttled, TryLater},
             problem::{Problem, ProblemDetails},
-            validation::Validation,
         },
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
-        openapi::openapi_responses::{BodyRefused, Throttled, TryLater},
     },
     usecase::{self, Accounts, Login, SignedIn},
 };

@@ -9,12 +9,12 @@ use crate::{
     domain::Email,
     http::{
         errors::{
+            field_errors::Validation,
+            openapi_responses::{BodyRefused, Throttled, TryLater},
             problem::{Problem, ProblemDetails},
-            validation::Validation,
         },
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
-        openapi::openapi_responses::{BodyRefused, Throttled, TryLater},
     },
     usecase::{self, Accounts, RequestedMail},
 };

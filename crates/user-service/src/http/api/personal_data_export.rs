@@ -17,10 +17,12 @@ use super::{
 };
 use crate::{
     http::{
-        errors::problem::Problem,
-        extractors::signed_in_caller::SignedInCaller,
+        errors::{
+            openapi_responses::{NotSignedIn, TryLater},
+            problem::Problem,
+        },
+        extractors::signed_in::SignedInCaller,
         middleware::panic_boundary::catch_panics_of_body,
-        openapi::openapi_responses::{NotSignedIn, TryLater},
     },
     usecase::{self, Accounts, Failure},
 };

@@ -11,16 +11,17 @@ use super::login::SignedInBody;
 use crate::{
     domain::Place,
     http::{
-        errors::problem::{Problem, ProblemDetails},
+        errors::{
+            openapi_responses::{BodyRefused, FloodRefused, NotSignedIn, TryLater},
+            problem::{Problem, ProblemDetails},
+        },
         extractors::{
             json_body::JsonBody,
             paging::{PageRequest, cursor, next_link},
-            path_id::PathId,
-            query_parameters::Query,
-            signed_in_caller::SignedInCaller,
+            parameters::{PathId, Query},
+            signed_in::SignedInCaller,
         },
         middleware::request_context::RequestContext,
-        openapi::openapi_responses::{BodyRefused, FloodRefused, NotSignedIn, TryLater},
     },
     usecase::{self, Accounts, ListedSession},
 };

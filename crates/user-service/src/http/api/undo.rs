@@ -7,10 +7,12 @@ use utoipa::ToSchema;
 
 use crate::{
     http::{
-        errors::problem::{Problem, ProblemDetails},
+        errors::{
+            openapi_responses::{Throttled, TryLater},
+            problem::{Problem, ProblemDetails},
+        },
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
-        openapi::openapi_responses::{Throttled, TryLater},
     },
     usecase::{self, Accounts},
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{field_error::FieldError, problem::Problem};
+use super::{field_errors::FieldError, problem::Problem};
 use crate::{
     domain::Invalid,
     keys::SigningUnavailable,

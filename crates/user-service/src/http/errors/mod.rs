@@ -1,7 +1,7 @@
 //! Errors: problem details (RFC 9457), and which error of a use case becomes which problem.
 
 mod error_mapping;
-pub mod field_error;
+pub mod field_errors;
 pub mod not_found;
+pub(super) mod openapi_responses;
 pub mod problem;
-pub(super) mod validation;

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use super::field_error::FieldError;
+pub use super::field_errors::FieldError;
 use crate::http::request_id::current_request_id;
 
 macro_rules! problem_types {

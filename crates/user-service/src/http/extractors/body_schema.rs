@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::{
-    domain::misfit::{Misfit, misfits},
-    http::errors::{
-        field_error::{FieldError, pointer},
-        problem::Problem,
+    domain::{
+        misfit::{Misfit, misfits},
+        pointer,
     },
+    http::errors::{field_errors::FieldError, problem::Problem},
 };
 
 /// One compiled validator per body type, for the life of the process.
@@ -70,7 +70,7 @@ fn compile<T: ToSchema>() -> anyhow::Result<Validator> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::misfit::MAX_MISFITS, http::errors::field_error::Location as Place};
+    use crate::{domain::misfit::MAX_MISFITS, http::errors::field_errors::Location as Place};
 
     #[derive(ToSchema)]
     #[schema(rename_all = "camelCase")]

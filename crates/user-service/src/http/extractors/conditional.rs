@@ -233,7 +233,7 @@ mod tests {
         {
             let Err(Problem::ValidationFailed(errors)) = if_match(&[line]) else { panic!("accepted {line:?}") };
             assert_eq!(errors.len(), 1);
-            assert_eq!(errors[0].location, crate::http::errors::field_error::Location::Header("If-Match".into()));
+            assert_eq!(errors[0].location, crate::http::errors::field_errors::Location::Header("If-Match".into()));
             assert!(if_none_match(&[line]).is_err(), "{line:?}");
         }
     }

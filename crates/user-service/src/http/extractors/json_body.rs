@@ -15,11 +15,11 @@ use utoipa::ToSchema;
 
 use super::body_schema;
 use crate::{
-    domain::strict_json::{self, NotAcceptable},
-    http::errors::{
-        field_error::{FieldError, pointer},
-        problem::Problem,
+    domain::{
+        pointer,
+        strict_json::{self, NotAcceptable},
     },
+    http::errors::{field_errors::FieldError, problem::Problem},
 };
 
 /// The most bytes a body may have.

@@ -6,7 +6,7 @@ use actix_web::http::header::{self, HeaderName};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::query_parameters::Query;
+use super::parameters::Query;
 use crate::http::errors::problem::{FieldError, Problem};
 
 /// Rows of a page when nobody says otherwise.

@@ -1,5 +1,4 @@
 //! The OpenAPI document, and the page that shows it.
 
 pub mod document;
-pub(super) mod openapi_responses;
 pub(super) mod swagger_ui;

@@ -1,10 +1,12 @@
-//! The extractor behind every authenticated endpoint: the caller, or 401.
+//! The account that a request is signed in as: any, or one with the role `admin`.
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use futures_util::future::LocalBoxFuture;
+use uuid::Uuid;
 
 use super::bearer_token::bearer_token;
 use crate::{
+    domain::role,
     http::errors::problem::Problem,
     usecase::{Accounts, Caller, caller},
 };
@@ -23,6 +25,29 @@ impl FromRequest for SignedInCaller {
             let accounts =
                 accounts.ok_or_else(|| Problem::internal(anyhow::anyhow!("no accounts in the app's data")))?;
             Ok(Self(caller(&accounts, &token?).await?))
+        })
+    }
+}
+
+/// Who asks, with a valid access token and the role `admin` now: what the token says of
+/// roles does not count.
+pub(in crate::http) struct SignedInAdmin {
+    pub(in crate::http) id: Uuid,
+}
+
+impl FromRequest for SignedInAdmin {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = SignedInCaller::from_request(request, payload);
+        Box::pin(async move {
+            let SignedInCaller(caller) = caller.await?;
+            if role::administrate(&caller.user.roles) {
+                Ok(Self { id: caller.user.id.into() })
+            } else {
+                Err(Problem::Forbidden)
+            }
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Query parameters, as strict as bodies: unknown, repeated and broken ones are refused.
+//! Path and query parameters, as strict as bodies: unknown, repeated and malformed ones are refused.
 
 use std::{
     collections::BTreeMap,
@@ -6,6 +6,7 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use uuid::Uuid;
 
 use crate::http::errors::problem::{FieldError, Problem};
 
@@ -63,6 +64,29 @@ impl FromRequest for Query {
 /// The name of a parameter as an error repeats it: bounded.
 fn shown(name: &str) -> String {
     name.chars().take(64).collect()
+}
+
+/// What stands in the path where an id belongs. An extractor that refuses nothing, so
+/// that who is not signed in hears that first.
+pub(in crate::http) struct PathId(Option<Uuid>);
+
+impl PathId {
+    /// The id.
+    ///
+    /// # Errors
+    /// `not-found` for what is no UUID: nothing has such an id.
+    pub(in crate::http) fn uuid(&self) -> Result<Uuid, Problem> {
+        self.0.ok_or(Problem::NotFound)
+    }
+}
+
+impl FromRequest for PathId {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(request.match_info().get("id").and_then(|text| Uuid::try_parse(text).ok()))))
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use utoipa::IntoResponses;
 
-use crate::http::errors::problem::ProblemDetails;
+use super::problem::ProblemDetails;
 
 /// Of every operation that reads a body.
 #[derive(IntoResponses)]
