@@ -11,7 +11,8 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
-    Accounts, Failure, hidden_registration::HiddenRegistration, lock::UnderAttack, request_reset, request_verification,
+    Accounts, Failure, registration::hidden_registration::HiddenRegistration, request_reset, request_verification,
+    sessions::attack_notice::UnderAttack,
 };
 use crate::{
     metrics::AccountMetrics,

@@ -8,7 +8,7 @@ use bson::{Bson, Document};
 use serde_json::{Map, Value};
 
 use super::{
-    Accounts, Caller, DECISIONS, Failure, Next, administration::AdminWriteError, after, later, throttle::AccountWrite,
+    Accounts, Caller, DECISIONS, Failure, Next, administration::AdminWriteError, after, later, rate_limit::AccountWrite,
 };
 use crate::{
     domain::{

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::{
     domain::{Place, User, UserPlace, UserSearch},
     store::UserRecord,
-    usecase::{Accounts, AuditPage, Failure, audit_log},
+    usecase::{Accounts, AuditPage, Failure, privacy::audit_log},
 };
 
 /// A page of accounts, and the place behind which the next one begins.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use service_kit::{Clock, Ids, mongo::StoreError};
 use uuid::Uuid;
 
-use super::{ActError, act::Decision};
+use super::{ActError, admin_action::Decision};
 use crate::{
     domain::{Email, Reason},
     outbox::{Origin, sessions_ended, totp_disabled},

@@ -1,0 +1,86 @@
+//! Everything that the use cases work with.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use service_kit::{Clock, Ids};
+use uuid::Uuid;
+
+use super::{BackgroundQueue, Failure, Passwords, Throttle, writes::Writes};
+use crate::{
+    domain::AttributeRules,
+    hashing::HashPool,
+    keys::KeyEncryptionKey,
+    metrics::AccountMetrics,
+    outbox::Outbox,
+    relay::Relay,
+    store::{Backlog, PendingEvent, SessionTimes, Store, UserRecord},
+    tokens::{AccessTokens, MfaTokens, RefreshTokens},
+};
+
+/// Everything that the use cases work with.
+pub struct Accounts {
+    pub store: Store,
+    pub relay: Relay,
+    pub hashes: HashPool,
+    pub access_tokens: AccessTokens,
+    pub refresh_tokens: RefreshTokens,
+    pub mfa_tokens: MfaTokens,
+    pub outbox: Outbox,
+    pub background: BackgroundQueue,
+    pub keys: KeyEncryptionKey,
+    pub clock: Clock,
+    pub ids: Ids,
+    pub rules: Rules,
+    pub passwords: Passwords,
+    pub attributes: AttributeRules,
+    pub throttle: Throttle,
+    pub metrics: AccountMetrics,
+    pub writes: Writes,
+    /// Whether the indexes that decide uniqueness are there.
+    pub unique: tokio::sync::watch::Receiver<bool>,
+}
+
+/// Lifetimes and rules from the configuration.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub session_times: SessionTimes,
+    pub verification_ttl: Duration,
+    pub reset_ttl: Duration,
+    pub undo_ttl: Duration,
+    pub require_verified_email: bool,
+    /// Whether a registration hides if its address has an account.
+    pub hidden_registration: bool,
+    /// What authenticators show above the code.
+    pub totp_issuer: String,
+}
+
+impl Accounts {
+    /// Fails until uniqueness can be decided: without its indexes nothing that must be
+    /// unique is written.
+    pub(in crate::usecase) fn uniqueness_is_decided(&self) -> Result<(), Failure> {
+        if *self.unique.borrow() { Ok(()) } else { Err(Failure::unavailable("the unique indexes are not there yet")) }
+    }
+
+    /// Publishes what the write left pending.
+    pub(in crate::usecase) fn publish(&self, user: &UserRecord) {
+        self.relay.offer(Backlog {
+            user: user.id,
+            deleted_at: None,
+            pending_events: user.pending_events.clone(),
+            parked: user.parked.clone(),
+        });
+    }
+
+    /// Publishes what a tombstone has pending.
+    pub(in crate::usecase) fn publish_tombstone(&self, user: Uuid, now: Timestamp, pending_events: Vec<PendingEvent>) {
+        self.relay.offer(Backlog { user: user.into(), deleted_at: Some(now.into()), pending_events, parked: None });
+    }
+}
+
+pub(in crate::usecase) fn later(now: Timestamp, by: Duration) -> Timestamp {
+    now.saturating_add(SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+}
+
+/// Shared by every handler.
+pub type SharedAccounts = Arc<Accounts>;

@@ -1,0 +1,112 @@
+//! Disables, enables and deletes an account, and ends its sessions.
+
+use std::sync::Arc;
+
+use bson::doc;
+use events::{DeletedBy, SessionsEndedReason, sealing::Purpose};
+use uuid::Uuid;
+
+use super::{ActError, admin_action::Decision};
+use crate::{
+    domain::{UserStatus, role},
+    outbox::Origin,
+    store::{Change, TokenChange, UserRecord},
+    usecase::Accounts,
+};
+
+/// Refuses logins from now on, ends all sessions, and voids the one-time tokens, but for
+/// the one that takes a change of address back. Nothing happens to one that is disabled.
+///
+/// # Errors
+/// [`ActError`]; nothing was changed, except after an unavailable store.
+pub async fn disable_user(accounts: &Arc<Accounts>, id: Uuid, origin: Origin) -> Result<(), ActError> {
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.act(id, |user| Ok(this.disabling(user, &origin))).await }).await
+}
+
+/// Accepts logins again. Nothing happens to an account that is active.
+///
+/// # Errors
+/// [`ActError`]; nothing was changed, except after an unavailable store.
+pub async fn enable_user(accounts: &Arc<Accounts>, id: Uuid, origin: Origin) -> Result<(), ActError> {
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.act(id, |user| Ok(this.enabling(user, &origin))).await }).await
+}
+
+impl Accounts {
+    fn disabling(&self, user: &UserRecord, origin: &Origin) -> Option<Decision> {
+        if user.status == UserStatus::Disabled {
+            return None;
+        }
+        let change = Change {
+            set: doc! { "status": UserStatus::Disabled.as_str() },
+            tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
+            end_sessions: Some(None),
+            events: vec![self.outbox.disabled(user.id.into(), self.clock.now(), origin)],
+            beyond_bound: true,
+            ..Change::default()
+        };
+        Some(Decision { change, admin_after: false })
+    }
+
+    fn enabling(&self, user: &UserRecord, origin: &Origin) -> Option<Decision> {
+        if user.status == UserStatus::Active {
+            return None;
+        }
+        let change = Change {
+            set: doc! { "status": UserStatus::Active.as_str() },
+            events: vec![self.outbox.enabled(user.id.into(), self.clock.now(), origin)],
+            ..Change::default()
+        };
+        Some(Decision { change, admin_after: role::administrate(&user.roles) })
+    }
+}
+
+/// Signs the person out everywhere, access tokens included. Where there is nothing to end
+/// nothing is written.
+///
+/// # Errors
+/// [`ActError`]; nothing was changed, except after an unavailable store.
+pub async fn end_sessions(accounts: &Arc<Accounts>, id: Uuid, origin: Origin) -> Result<(), ActError> {
+    let this = Arc::clone(accounts);
+    let act = async move {
+        let user = this.store.users.by_id(id).await?.ok_or(ActError::NotFound)?;
+        if !this.has_sessions(&user, None).await? {
+            return Ok(());
+        }
+        let decide = |user: &UserRecord| {
+            let event = this.outbox.sessions_ended(id, SessionsEndedReason::Admin, this.clock.now(), &origin);
+            let change =
+                Change { end_sessions: Some(None), events: vec![event], beyond_bound: true, ..Change::default() };
+            Ok(Some(Decision { change, admin_after: user.is_admin() }))
+        };
+        this.act(id, decide).await
+    };
+    accounts.writes.to_the_end(act).await
+}
+
+/// Deletes the account; the person gets the goodbye mail. `permits` judges the version
+/// that is decided on (`If-Match`).
+///
+/// # Errors
+/// [`ActError`]; nothing was changed, except after an unavailable store.
+pub async fn delete_user(
+    accounts: &Arc<Accounts>,
+    id: Uuid,
+    permits: impl Fn(i64) -> bool + Send + Sync + 'static,
+    origin: Origin,
+) -> Result<(), ActError> {
+    let this = Arc::clone(accounts);
+    let act = async move {
+        let decide = |user: &UserRecord| {
+            if !permits(user.version) {
+                return Err(ActError::PreconditionFailed);
+            }
+            let event = this.outbox.deleted(id, user.user().recipient(), DeletedBy::Admin, this.clock.now(), &origin);
+            let change = Change { bury: true, beyond_bound: true, events: vec![event], ..Change::default() };
+            Ok(Some(Decision { change, admin_after: false }))
+        };
+        this.act(id, decide).await
+    };
+    accounts.writes.to_the_end(act).await
+}

@@ -1,0 +1,251 @@
+//! Another e-mail address: asked for with the password, in force when the new address
+//! confirms it. Whether it is taken is decided then, by the unique index; the request
+//! is answered alike in any case, so it tells nobody whether an address has an account.
+//! Another spelling of the present address is in force at once: it is the same mailbox.
+
+use std::sync::Arc;
+
+use bson::{Document, doc};
+use events::sealing::Purpose;
+use jiff::Timestamp;
+use service_kit::mongo::StoreError;
+
+use crate::{
+    domain::{Addresses, Email, MAX_RESERVED, OneTimeToken, Password},
+    hashing::PasswordHash,
+    outbox::Origin,
+    store::{Change, DecidedOn, EMAIL_KEYS, ReservedKey, TokenChange, TokenRecord, UserRecord},
+    usecase::{
+        Accounts, Caller, DECISIONS, Failure, Next, after, later, mailed_links::one_time_tokens::used_up,
+        rate_limit::AccountWrite, sessions::reauthenticate::Reauthentication,
+    },
+};
+
+/// The new address and the password.
+pub struct ChangeEmail {
+    pub new: Email,
+    pub password: Password,
+}
+
+/// Why no change was begun.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeEmailError {
+    #[error("it is the account's address already, in the same spelling")]
+    Unchanged,
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error("as many earlier addresses as allowed are kept for the account")]
+    TooManyChanges,
+    #[error("the account is gone, or its sessions have ended")]
+    Gone,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<Reauthentication> for ChangeEmailError {
+    fn from(error: Reauthentication) -> Self {
+        match error {
+            Reauthentication::WrongPassword => Self::WrongPassword,
+            Reauthentication::Failure(failure) => Self::Failure(failure),
+        }
+    }
+}
+
+impl From<StoreError> for ChangeEmailError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Why the address is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfirmEmailError {
+    /// Unknown, used, expired, or replaced by a later request: all alike.
+    #[error("the token is not valid")]
+    TokenInvalid,
+    /// The token is good, and still is.
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for ConfirmEmailError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Sends the confirmation to the new address and a notice to the present one. A request
+/// replaces the one before. An address with the key of the present one is written at once,
+/// and nothing is sent.
+///
+/// # Errors
+/// [`ChangeEmailError`]; nothing was changed, except after an unavailable store.
+pub async fn change_email(
+    accounts: &Arc<Accounts>,
+    caller: Caller,
+    change: ChangeEmail,
+    origin: Origin,
+) -> Result<(), ChangeEmailError> {
+    if caller.user.email == change.new.as_str() {
+        return Err(ChangeEmailError::Unchanged);
+    }
+    let id = caller.user.id.into();
+    let charged = match caller.user.addresses().current == change.new.key() {
+        true => accounts.throttle.account_writes(&[AccountWrite::Profile], id).await?,
+        false => accounts.throttle.new_address(id, &change.new, &origin).await?,
+    };
+    let proof = accounts.reauthenticate(&caller, &change.password, &origin);
+    let verified = accounts.throttle.unless_proven(charged, proof).await?;
+    let this = Arc::clone(accounts);
+    accounts
+        .writes
+        .to_the_end(async move { this.begin_email_change(caller, &verified, &change.new, &origin).await })
+        .await
+}
+
+/// Uses the token up; the account has the new address. The old one is kept for it, and
+/// told how to undo.
+///
+/// # Errors
+/// [`ConfirmEmailError`]; nothing was changed, except after an unavailable store.
+pub async fn confirm_email_change(
+    accounts: &Arc<Accounts>,
+    token: &str,
+    origin: Origin,
+) -> Result<(), ConfirmEmailError> {
+    accounts.throttle.request(&origin).await?;
+    let token = OneTimeToken::parse(token).ok_or(ConfirmEmailError::TokenInvalid)?;
+    accounts.uniqueness_is_decided()?;
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.use_email_change(&token, &origin).await }).await
+}
+
+impl Accounts {
+    /// On the version, so that the notice goes to the address of that moment.
+    async fn begin_email_change(
+        &self,
+        caller: Caller,
+        verified: &PasswordHash,
+        new: &Email,
+        origin: &Origin,
+    ) -> Result<(), ChangeEmailError> {
+        let mut user = caller.user;
+        for _ in 0..DECISIONS {
+            let (id, now) = (user.id.into(), self.clock.now());
+            let addresses = user.addresses();
+            let change = if addresses.current == new.key() {
+                self.other_spelling(&user, new, now, origin)?
+            } else if addresses.reserved_at(now) >= MAX_RESERVED {
+                return Err(ChangeEmailError::TooManyChanges);
+            } else {
+                self.email_change_request(&user, new, now, origin)
+            };
+            let commit = self.store.users.commit(id, DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                return Ok(());
+            }
+            let again = self.store.users.by_id(id).await?;
+            user = again
+                .filter(|user| {
+                    user.session_lives(caller.session, caller.epoch)
+                        && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())
+                })
+                .ok_or(ChangeEmailError::Gone)?;
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+
+    /// What asks for an address of another key.
+    fn email_change_request(&self, user: &UserRecord, new: &Email, now: Timestamp, origin: &Origin) -> Change {
+        let token = OneTimeToken::generate();
+        let expires_at = later(now, self.rules.verification_ttl);
+        let event = self.outbox.email_change_requested(&user.user(), new.as_str(), &token, expires_at, now, origin);
+        let token = TokenRecord::new(token.digest(), Purpose::EmailChange, new.key(), expires_at);
+        Change {
+            tokens: TokenChange::Add { token: token.with_address(new.as_str()), keep: 1 },
+            events: vec![event],
+            ..Change::default()
+        }
+    }
+
+    /// What writes the present address as it is spelled now. Its key, and so whether it is
+    /// verified, what is reserved and which links are out, stays as it is.
+    fn other_spelling(
+        &self,
+        user: &UserRecord,
+        new: &Email,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> Result<Change, ChangeEmailError> {
+        if user.email == new.as_str() {
+            return Err(ChangeEmailError::Unchanged);
+        }
+        let event = self.outbox.profile_updated(user.id.into(), vec!["email".to_owned()], now, origin);
+        Ok(Change { set: doc! { "email": new.as_str() }, events: vec![event], ..Change::default() })
+    }
+
+    async fn use_email_change(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), ConfirmEmailError> {
+        let mut freed = false;
+        for _ in 0..DECISIONS {
+            let now = self.clock.now();
+            let holder = self.holder_of(token, Purpose::EmailChange, now).await?;
+            let (record, spent) = holder.ok_or(ConfirmEmailError::TokenInvalid)?;
+            let new = spent.address.as_deref().ok_or(ConfirmEmailError::TokenInvalid)?;
+            let (user, old, factor_since) = (record.user(), record.addresses(), record.factor_since());
+            let until = later(now, self.rules.undo_ttl);
+            let undo = OneTimeToken::generate();
+            let event = self.outbox.email_changed(&user, new, &undo, until, now, origin);
+            let undo = TokenRecord::new(undo.digest(), Purpose::EmailChangeUndo, &old.current, until);
+            let addresses = old.changed(&spent.to, until, now);
+            let used_tokens = used_up(&record, &spent, &[], now);
+            let mut tokens = undo_tokens(record.tokens, &addresses);
+            // Not before a factor that was there already, even if the clocks of two replicas differ.
+            let changed_at = factor_since.map_or(now, |since| now.max(since));
+            tokens.push(undo.with_address(&user.email).with_issued_at(changed_at));
+            let change = Change {
+                set: address_fields(new, &addresses),
+                tokens: TokenChange::Replace(tokens),
+                used_tokens,
+                events: vec![event],
+                ..Change::default()
+            };
+            let commit = match self.store.users.commit(user.id, DecidedOn::Version(user.version), change).await {
+                Ok(commit) => commit,
+                Err(StoreError::DuplicateKey { index }) if index == EMAIL_KEYS => {
+                    freed = !freed && self.store.users.free_address(&spent.to, now).await?;
+                    if freed {
+                        continue;
+                    }
+                    return Err(ConfirmEmailError::EmailTaken);
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                return Ok(());
+            }
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+}
+
+/// Of these tokens the undo tokens whose addresses are kept: all that outlives a change
+/// of the address.
+pub(in crate::usecase) fn undo_tokens(tokens: Vec<TokenRecord>, addresses: &Addresses) -> Vec<TokenRecord> {
+    let kept = |token: &TokenRecord| token.purpose == Purpose::EmailChangeUndo && addresses.keeps(&token.reservation());
+    tokens.into_iter().filter(kept).collect()
+}
+
+/// The fields of an account whose address `email` somebody has just proved to be theirs.
+pub(in crate::usecase) fn address_fields(email: &str, addresses: &Addresses) -> Document {
+    let reserved: Vec<Document> = addresses.reserved.iter().map(ReservedKey::document).collect();
+    doc! {
+        "email": email,
+        "emailKeys": addresses.keys(),
+        "emailVerified": true,
+        "reserved": if reserved.is_empty() { bson::Bson::Null } else { reserved.into() },
+    }
+}

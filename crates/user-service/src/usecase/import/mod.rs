@@ -1,0 +1,255 @@
+//! Import of users from a file with one JSON object a line: each becomes an account in
+//! one insert with its event, in blocks of a thousand, several under way at once.
+//!
+//! Nothing is imported twice: an account's id is made of file and line, so an insert that
+//! is repeated finds its id taken. How far the file is done is noted after each block, so
+//! an import that was killed goes on there.
+
+mod account;
+mod block;
+mod duplicate_check;
+mod lines;
+mod members;
+#[cfg(test)]
+mod properties;
+
+use std::{io, io::Read, num::NonZero, sync::Arc, thread};
+
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use self::{account::Accounts, block::Decided, duplicate_check::Seen};
+use crate::{
+    domain::AttributeRules,
+    hashing::{ForeignHashes, HashingSettings, InvalidSetting},
+    store::{ImportRecord, Store},
+};
+use service_kit::{Clock, Ids, fail_point, mongo::StoreError};
+
+pub use self::members::Mistake;
+
+/// What an import works with.
+pub struct Importer {
+    pub store: Store,
+    pub hashes: ForeignHashes,
+    pub attributes: Arc<AttributeRules>,
+    pub clock: Clock,
+    pub ids: Ids,
+}
+
+impl Importer {
+    /// # Errors
+    /// For bounds on hashes that make no sense.
+    pub fn new(
+        store: Store,
+        settings: &HashingSettings,
+        attributes: AttributeRules,
+        clock: Clock,
+        ids: Ids,
+    ) -> Result<Self, InvalidSetting> {
+        Ok(Self { store, hashes: ForeignHashes::new(settings)?, attributes: Arc::new(attributes), clock, ids })
+    }
+}
+
+/// What is to be imported, and how.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// The file's [`fingerprint`]; for what cannot be read twice any that is new.
+    pub id: String,
+    /// In bytes; 0 if it is not known.
+    pub size: u64,
+    /// Everything is checked, and nothing written.
+    pub dry_run: bool,
+    /// Everybody gets a welcome mail.
+    pub welcome: bool,
+    /// Lines with the role `admin` are no mistake.
+    pub admins: bool,
+    /// Goes through a file that was finished before once more.
+    pub again: bool,
+}
+
+/// A line that did not become an account, and everything that is wrong with it.
+#[derive(Debug, Clone)]
+pub struct RefusedLine {
+    /// Counted from one.
+    pub line: u64,
+    pub errors: Vec<Mistake>,
+}
+
+/// The next lines are decided.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// The last of them, and the bytes of the file up to its end.
+    pub line: u64,
+    pub bytes: u64,
+    /// Accounts that were made, and those that an earlier run of this import has made.
+    pub imported: u64,
+    pub already: u64,
+    pub refused: Vec<RefusedLine>,
+}
+
+/// Where an import stands before its first line is read.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// It begins, or goes on after so many lines and bytes.
+    At { line: u64, bytes: u64 },
+    /// An earlier run has come to the file's end.
+    Finished { at: Timestamp, imported: u64, refused: u64 },
+}
+
+/// Why an import does not come to its end. The same command goes on where it stands.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("the file cannot be read")]
+    Read(#[source] io::Error),
+    #[error("the import was begun {0} --welcome; go on with it in the same way")]
+    OtherWelcome(&'static str),
+    #[error("the file has changed while it was read")]
+    FileChanged,
+    #[error("the report cannot be written")]
+    Report(#[source] io::Error),
+    #[error("the database is away; the same command goes on where this one ends")]
+    Store(#[from] StoreError),
+}
+
+/// The name under which the import of a file is remembered: half of its SHA-256.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn fingerprint(mut file: impl Read) -> io::Result<(String, u64)> {
+    let (mut digest, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 256 * 1024]);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => {
+                digest.update(&buffer[..read]);
+                size += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((hex::encode(&digest.finalize()[..16]), size))
+}
+
+/// An import that has begun.
+pub struct Running {
+    importer: Arc<Importer>,
+    accounts: Arc<Accounts>,
+    import: Import,
+    record: ImportRecord,
+}
+
+/// Looks up how far the file has come, and notes that it begins if it never has.
+///
+/// # Errors
+/// [`ImportError::OtherWelcome`], or the database is away.
+pub async fn begin(importer: Importer, import: Import) -> Result<(Running, Progress), ImportError> {
+    let size = i64::try_from(import.size).unwrap_or(i64::MAX);
+    let new = ImportRecord::new(import.id.clone(), size, import.welcome, importer.clock.now());
+    let bulk = &importer.store.bulk;
+    let mut record = match import.dry_run {
+        // All of the file is looked at, whatever was done of it.
+        true => match bulk.find_import(&import.id).await? {
+            Some(begun) => ImportRecord { started_at: begun.started_at, ..new },
+            None => new,
+        },
+        false => bulk.begin_import(&new).await?,
+    };
+    let mut standing = Progress::At { line: count(record.lines), bytes: count(record.bytes) };
+    if let Some(at) = record.finished_at {
+        let (imported, refused) = (count(record.imported), count(record.refused));
+        standing = Progress::Finished { at: at.to_jiff(), imported, refused };
+        if import.again {
+            let first = ImportRecord::new(record.id.clone(), size, import.welcome, record.started_at.to_jiff());
+            record = first;
+            standing = Progress::At { line: 0, bytes: 0 };
+        }
+    }
+    if matches!(standing, Progress::At { .. }) && record.welcome != import.welcome {
+        return Err(ImportError::OtherWelcome(if record.welcome { "with" } else { "without" }));
+    }
+    let accounts = Accounts {
+        hashes: importer.hashes.clone(),
+        attributes: Arc::clone(&importer.attributes),
+        ids: importer.ids.clone(),
+        import: record.id.clone(),
+        welcome: import.welcome,
+        admins: import.admins,
+        began: record.started_at.to_jiff(),
+    };
+    Ok((Running { importer: Arc::new(importer), accounts: Arc::new(accounts), import, record }, standing))
+}
+
+impl Running {
+    /// Imports what is left. `source` stands where [`Progress::At`] says; `notice` is
+    /// told of each step in the order of the lines, before the step counts as done.
+    ///
+    /// # Errors
+    /// [`ImportError`].
+    pub async fn run(
+        mut self,
+        source: Box<dyn Read + Send>,
+        mut notice: impl FnMut(&Step) -> io::Result<()>,
+    ) -> Result<(), ImportError> {
+        let at = (count(self.record.lines), count(self.record.bytes));
+        let mut blocks = lines::read(source, at);
+        let blocks = futures_util::stream::poll_fn(move |context| blocks.poll_recv(context));
+        let (importer, accounts, dry_run) = (&self.importer, &self.accounts, self.import.dry_run);
+        let decided = blocks.map(|block| {
+            let (importer, accounts) = (Arc::clone(importer), Arc::clone(accounts));
+            let task = tokio::spawn(async move {
+                let block = block.map_err(ImportError::Read)?;
+                block::decide(importer, accounts, block, dry_run).await
+            });
+            async move { task.await.expect("the task is not aborted, and its panic ends the process") }
+        });
+        // In the order of the file, although they are under way together.
+        let mut decided = decided.buffered(at_once());
+        let mut seen = Seen::default();
+        while let Some(decided) = decided.next().await {
+            let Decided { mut step, keys } = decided?;
+            for (line, keys) in keys {
+                if let Some(errors) = seen.again(line, keys) {
+                    step.imported -= 1;
+                    step.refused.push(RefusedLine { line, errors });
+                }
+            }
+            step.refused.sort_by_key(|refused| refused.line);
+            fail_point!("import.after_batch");
+            notice(&step).map_err(ImportError::Report)?;
+            note(&mut self.record, &step);
+            if !dry_run {
+                self.record.updated_at = importer.clock.now().into();
+                importer.store.bulk.save_import(&self.record).await?;
+            }
+        }
+        drop(decided);
+        if self.import.size != 0 && count(self.record.bytes) != self.import.size {
+            return Err(ImportError::FileChanged);
+        }
+        if !dry_run {
+            self.record.finished_at = Some(self.importer.clock.now().into());
+            self.importer.store.bulk.save_import(&self.record).await?;
+        }
+        Ok(())
+    }
+}
+
+fn note(record: &mut ImportRecord, step: &Step) {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    record.lines = number(step.line);
+    record.bytes = number(step.bytes);
+    record.imported += number(step.imported + step.already);
+    record.refused += number(step.refused.len() as u64);
+}
+
+/// Blocks under way: each is read on one core, and waits for the database after that.
+fn at_once() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).clamp(2, 16) + 2
+}
+
+fn count(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}

@@ -1,0 +1,279 @@
+//! What a mailed link can still be used for, and sending it again.
+
+use events::sealing::Purpose;
+use jiff::Timestamp;
+use service_kit::mongo::StoreError;
+
+use super::one_time_tokens::is_bound;
+use crate::{
+    domain::{Email, OneTimeToken, UserStatus},
+    outbox::Origin,
+    store::{UsedLink, UserRecord},
+    usecase::{Accounts, Failure, RequestedMail},
+};
+
+/// The account that a valid link belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedAccount {
+    /// What the link is for.
+    pub purpose: Purpose,
+    pub username: String,
+    /// The current address.
+    pub email: String,
+    pub created_at: Timestamp,
+}
+
+/// The state of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    Valid(LinkedAccount),
+    /// A verification link whose address is verified.
+    Confirmed,
+    /// It was used, or another one was that left it without a purpose.
+    Used,
+    Expired,
+    /// Not known, not for this page, of a disabled account, or overtaken by a later change.
+    Unknown,
+}
+
+/// Reads the state of a link for a page that serves `purposes`.
+///
+/// # Errors
+/// When the store is away.
+pub async fn link_state(accounts: &Accounts, token: &str, purposes: &[Purpose]) -> Result<LinkState, Failure> {
+    let Some(token) = OneTimeToken::parse(token) else { return Ok(LinkState::Unknown) };
+    let digest = token.digest();
+    let user = accounts.holder_of_any(digest).await?;
+    Ok(user.map_or(LinkState::Unknown, |user| state(&user, digest, purposes, accounts.clock.now())))
+}
+
+/// Sends a new link to the address that this link was mailed to, if it is the account's current one. The answer is
+/// the same in any case, as for an address that is typed.
+///
+/// # Errors
+/// Asked too often, or the queue is full.
+pub async fn resend_link(accounts: &Accounts, mail: RequestedMail, token: &str, origin: Origin) -> Result<(), Failure> {
+    accounts.throttle.local_request(&origin)?;
+    let address = match OneTimeToken::parse(token) {
+        Some(token) => {
+            let digest = token.digest();
+            accounts.holder_of_any(digest).await?.and_then(|user| current_address(&user, digest, accounts.clock.now()))
+        }
+        None => None,
+    };
+    match address {
+        Some(email) => request_mail(accounts, mail, &email, origin).await,
+        None => accounts.throttle.request(&origin).await,
+    }
+}
+
+impl Accounts {
+    /// The account that has this token, outstanding or used up.
+    async fn holder_of_any(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
+        let users = &self.store.users;
+        if let Some(user) = users.by_token(digest).await? {
+            return Ok(Some(user));
+        }
+        if let Some(user) = users.by_undo_token(digest).await? {
+            return Ok(Some(user));
+        }
+        users.by_used_token(digest).await
+    }
+}
+
+/// A token that is not used up, from either of the account's lists.
+struct Outstanding {
+    purpose: Purpose,
+    to: String,
+    expires_at: Timestamp,
+    /// The account's addresses still permit what it is for.
+    is_bound: bool,
+}
+
+fn outstanding(user: &UserRecord, digest: [u8; 32], now: Timestamp) -> Option<Outstanding> {
+    if let Some(token) = user.tokens.iter().find(|token| token.hash.bytes == digest) {
+        let (to, expires_at) = (token.to.clone(), token.expires_at.to_jiff());
+        return Some(Outstanding { purpose: token.purpose, to, expires_at, is_bound: is_bound(user, token, now) });
+    }
+    let link = user.undo_links().into_iter().find(|link| link.digest == digest)?;
+    let is_bound = link.is_good(&user.addresses(), now);
+    Some(Outstanding { purpose: link.purpose, to: link.to, expires_at: link.expires_at, is_bound })
+}
+
+fn used_up(user: &UserRecord, digest: [u8; 32]) -> Option<&UsedLink> {
+    user.used_tokens.iter().find(|used| used.hash.bytes == digest)
+}
+
+fn state(user: &UserRecord, digest: [u8; 32], purposes: &[Purpose], now: Timestamp) -> LinkState {
+    if user.status != UserStatus::Active {
+        return LinkState::Unknown;
+    }
+    if let Some(used) = used_up(user, digest) {
+        return match used.purpose {
+            purpose if !purposes.contains(&purpose) || used.until.to_jiff() <= now => LinkState::Unknown,
+            Purpose::EmailVerification if user.email_verified => LinkState::Confirmed,
+            _ => LinkState::Used,
+        };
+    }
+    match outstanding(user, digest, now).filter(|token| purposes.contains(&token.purpose)) {
+        None => LinkState::Unknown,
+        Some(token) if token.purpose == Purpose::EmailVerification && user.email_verified => LinkState::Confirmed,
+        Some(token) if token.expires_at <= now => LinkState::Expired,
+        Some(token) if !token.is_bound => LinkState::Unknown,
+        Some(token) => LinkState::Valid(LinkedAccount {
+            purpose: token.purpose,
+            username: user.username.clone(),
+            email: user.email.clone(),
+            created_at: user.created_at.to_jiff(),
+        }),
+    }
+}
+
+/// The address that the token was mailed to, while it is the account's current one.
+fn current_address(user: &UserRecord, digest: [u8; 32], now: Timestamp) -> Option<Email> {
+    let used = used_up(user, digest).map(|used| used.to.clone());
+    let to = used.or_else(|| outstanding(user, digest, now).map(|token| token.to))?;
+    (user.email_keys.first() == Some(&to)).then(|| Email::parse(&user.email).ok()).flatten()
+}
+
+/// Queues the mail.
+///
+/// # Errors
+/// Asked too often, or the queue is full: for everybody alike.
+pub async fn request_mail(
+    accounts: &Accounts,
+    mail: RequestedMail,
+    email: &Email,
+    origin: Origin,
+) -> Result<(), Failure> {
+    accounts.throttle.mail(mail, email, &origin).await?;
+    accounts.background.request_mail(mail, email.key().to_owned(), origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{DateTime, Uuid, doc};
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::store::{ReservedKey, TokenRecord, UndoTokenRecord, binary};
+
+    const TOKEN: [u8; 32] = [1; 32];
+    const ADA: &str = "ada@example.org";
+
+    fn now() -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365)
+    }
+
+    fn at(hours: i64) -> Timestamp {
+        now() + SignedDuration::from_hours(hours)
+    }
+
+    fn token(purpose: Purpose, to: &str, expires: i64) -> TokenRecord {
+        TokenRecord::new(TOKEN, purpose, to, at(expires))
+    }
+
+    fn ada(tokens: Vec<TokenRecord>) -> UserRecord {
+        let document = doc! {
+            "_id": Uuid::from_bytes([0; 16]), "schemaVersion": 1, "version": 1_i64, "username": "ada", "usernameKey": "ada",
+            "email": "Ada@example.org", "emailKeys": [ADA], "emailVerified": false, "status": "active",
+            "passwordHash": "", "sessions": { "epoch": 1_i64 },
+            "createdAt": DateTime::from(Timestamp::UNIX_EPOCH), "updatedAt": DateTime::from(Timestamp::UNIX_EPOCH),
+        };
+        UserRecord { tokens, ..bson::deserialize_from_document(document).unwrap() }
+    }
+
+    fn state_of(user: &UserRecord, purposes: &[Purpose]) -> LinkState {
+        state(user, TOKEN, purposes, now())
+    }
+
+    const VERIFY: &[Purpose] = &[Purpose::EmailVerification];
+    const RESET: &[Purpose] = &[Purpose::PasswordReset];
+
+    #[test]
+    fn a_valid_link_names_its_account() {
+        let user = ada(vec![token(Purpose::EmailVerification, ADA, 1)]);
+        let account = LinkedAccount {
+            purpose: Purpose::EmailVerification,
+            username: "ada".to_owned(),
+            email: "Ada@example.org".to_owned(),
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        assert_eq!(state_of(&user, VERIFY), LinkState::Valid(account));
+    }
+
+    #[test]
+    fn a_link_says_nothing_on_the_page_of_another_purpose_nor_of_a_disabled_account() {
+        let user = ada(vec![token(Purpose::EmailVerification, ADA, 1)]);
+        assert_eq!(state_of(&user, RESET), LinkState::Unknown);
+        let disabled = UserRecord { status: UserStatus::Disabled, ..user };
+        assert_eq!(state_of(&disabled, VERIFY), LinkState::Unknown);
+        let used = token(Purpose::PasswordReset, ADA, 1).used(now());
+        let user = UserRecord { used_tokens: vec![used], ..ada(Vec::new()) };
+        assert_eq!(state_of(&user, VERIFY), LinkState::Unknown);
+        assert_eq!(state_of(&user, RESET), LinkState::Used);
+    }
+
+    #[test]
+    fn a_link_that_is_over_is_expired_as_long_as_its_record_is_there() {
+        assert_eq!(state_of(&ada(vec![token(Purpose::PasswordReset, ADA, 0)]), RESET), LinkState::Expired);
+        assert_eq!(state_of(&ada(Vec::new()), RESET), LinkState::Unknown);
+    }
+
+    #[test]
+    fn a_link_to_an_address_that_the_account_has_left_is_overtaken() {
+        let user = ada(vec![token(Purpose::PasswordReset, "former@example.org", 1)]);
+        assert_eq!(state_of(&user, RESET), LinkState::Unknown);
+        assert!(current_address(&user, TOKEN, now()).is_none());
+    }
+
+    #[test]
+    fn a_verification_link_of_a_verified_address_is_done_whether_it_was_used_or_not() {
+        let expired = token(Purpose::EmailVerification, ADA, -1);
+        let used = expired.used(now());
+        let verified = |tokens, used_tokens| UserRecord { email_verified: true, used_tokens, ..ada(tokens) };
+        assert_eq!(state_of(&verified(vec![expired], Vec::new()), VERIFY), LinkState::Confirmed);
+        assert_eq!(state_of(&verified(Vec::new(), vec![used.clone()]), VERIFY), LinkState::Confirmed);
+        // Used, and yet not verified: the account was disowned.
+        let disowned = UserRecord { used_tokens: vec![used], ..ada(Vec::new()) };
+        assert_eq!(state_of(&disowned, VERIFY), LinkState::Used);
+    }
+
+    #[test]
+    fn a_used_link_is_remembered_for_a_while() {
+        let used = token(Purpose::PasswordReset, ADA, 1).used(now());
+        let user = UserRecord { used_tokens: vec![used], ..ada(Vec::new()) };
+        assert_eq!(state(&user, TOKEN, RESET, at(30 * 24 - 1)), LinkState::Used);
+        assert_eq!(state(&user, TOKEN, RESET, at(30 * 24)), LinkState::Unknown);
+        assert_eq!(current_address(&user, TOKEN, now()).unwrap().as_str(), "Ada@example.org");
+    }
+
+    #[test]
+    fn an_undo_link_is_valid_while_its_reservation_is_kept() {
+        const UNDO: &[Purpose] = &[Purpose::EmailChangeUndo];
+        let undo = token(Purpose::EmailChangeUndo, "former@example.org", 5);
+        let kept = ReservedKey { key: undo.to.clone(), until: undo.expires_at };
+        let user = ada(vec![undo]);
+        assert_eq!(state_of(&user, UNDO), LinkState::Unknown);
+        let user = UserRecord { reserved: vec![kept], ..user };
+        assert!(matches!(state_of(&user, UNDO), LinkState::Valid(_)));
+        assert_eq!(state(&user, TOKEN, UNDO, at(5)), LinkState::Expired);
+    }
+
+    #[test]
+    fn an_undo_link_of_another_change_is_valid_while_its_mailbox_is_the_accounts() {
+        const UNDO: &[Purpose] = &[Purpose::PasswordChangeUndo, Purpose::TotpUndo, Purpose::RecoveryCodesUndo];
+        let link = |to: &str| UndoTokenRecord {
+            hash: binary(&TOKEN),
+            purpose: Purpose::TotpUndo,
+            to: to.to_owned(),
+            expires_at: at(5).into(),
+        };
+        let user = UserRecord { undo_tokens: vec![link(ADA)], ..ada(Vec::new()) };
+        assert!(matches!(state_of(&user, UNDO), LinkState::Valid(account) if account.purpose == Purpose::TotpUndo));
+        assert_eq!(state_of(&user, &[Purpose::EmailChangeUndo]), LinkState::Unknown);
+        assert_eq!(state(&user, TOKEN, UNDO, at(5)), LinkState::Expired);
+        let user = UserRecord { undo_tokens: vec![link("former@example.org")], ..user };
+        assert_eq!(state_of(&user, UNDO), LinkState::Unknown);
+    }
+}

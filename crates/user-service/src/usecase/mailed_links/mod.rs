@@ -1,0 +1,9 @@
+//! The links in mails: whether one is valid, sending it again, and the undo of a change.
+
+pub(super) mod link_state;
+pub(super) mod one_time_tokens;
+pub(super) mod undo_change;
+pub(super) mod undo_link;
+
+pub use link_state::{LinkState, LinkedAccount, link_state, request_mail, resend_link};
+pub use undo_change::{UndoChangeError, undo_change};

@@ -1,0 +1,78 @@
+//! Taking a change of the password, of TOTP or of the recovery codes back, by the link in
+//! its notice. The thief may be signed in and know the password: so all sessions end.
+
+use std::sync::Arc;
+
+use events::{UndoneChange, sealing::Purpose};
+use service_kit::mongo::StoreError;
+
+use crate::{
+    domain::{OneTimeToken, Reservation, undo},
+    outbox::Origin,
+    store::{Change, DecidedOn, UsedLink, binary},
+    usecase::{Accounts, DECISIONS, Failure, Next, after},
+};
+
+/// Why nothing was taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum UndoChangeError {
+    /// Unknown, used, expired, or its mailbox is not the account's any more: all alike.
+    #[error("the token is not valid")]
+    TokenInvalid,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for UndoChangeError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Uses the token up, and takes back what it was issued for.
+///
+/// # Errors
+/// [`UndoChangeError`]; nothing was changed, except after an unavailable store.
+pub async fn undo_change(
+    accounts: &Arc<Accounts>,
+    token: &str,
+    origin: Origin,
+) -> Result<UndoneChange, UndoChangeError> {
+    accounts.throttle.request(&origin).await?;
+    let token = OneTimeToken::parse(token).ok_or(UndoChangeError::TokenInvalid)?;
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.use_undo_link(&token, &origin).await }).await
+}
+
+impl Accounts {
+    async fn use_undo_link(&self, token: &OneTimeToken, origin: &Origin) -> Result<UndoneChange, UndoChangeError> {
+        for _ in 0..DECISIONS {
+            let now = self.clock.now();
+            let holder = self.holder_of_undo_link(token, now).await?;
+            let (record, link) = holder.ok_or(UndoChangeError::TokenInvalid)?;
+            let undone = match link.purpose {
+                Purpose::PasswordChangeUndo => UndoneChange::Password,
+                Purpose::TotpUndo => UndoneChange::Totp,
+                Purpose::RecoveryCodesUndo => UndoneChange::RecoveryCodes,
+                Purpose::EmailVerification
+                | Purpose::PasswordReset
+                | Purpose::EmailChange
+                | Purpose::EmailChangeUndo => return Err(UndoChangeError::TokenInvalid),
+            };
+            let changed_at = |left: &Reservation| self.left_at(&record, left);
+            let undo = undo::undo_change(&link, record.addresses(), changed_at, record.factor_since(), now);
+            let undo = undo.ok_or(UndoChangeError::TokenInvalid)?;
+            let (id, version) = (record.id.into(), record.version);
+            let told = |user: &_| Some(self.outbox.change_undone(user, undone, now, origin));
+            let used_tokens = vec![UsedLink::new(binary(&link.digest), link.purpose, &link.to, now)];
+            let change = Change { used_tokens, ..self.undoing(record, undo, link.digest, told, now, origin) };
+            let commit = self.store.users.commit(id, DecidedOn::Version(version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                self.forget_ended_sessions(&written).await;
+                return Ok(undone);
+            }
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+}

@@ -1,0 +1,141 @@
+//! Undo links on their way out, and what every undo writes.
+
+use bson::{Bson, Document, doc};
+use events::{SessionsEndedReason, TotpDisabledBy, sealing::Purpose};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    domain::{Addresses, FactorUndo, OneTimeToken, Reservation, Undo, UndoLink, User, undo},
+    outbox::Origin,
+    store::{Change, NewEvent, TokenChange, TokenRecord, TotpChange, TotpRecord, UndoTokenRecord, UserRecord},
+    usecase::{
+        Accounts,
+        email_address::change_email::{address_fields, undo_tokens},
+        later,
+    },
+};
+
+/// A link that is about to be issued, and the list with it.
+pub(in crate::usecase) struct NewUndoLink {
+    token: OneTimeToken,
+    expires_at: Timestamp,
+    links: Vec<UndoLink>,
+}
+
+impl NewUndoLink {
+    /// What the notice carries.
+    pub(in crate::usecase) fn granted(&self) -> (&OneTimeToken, Timestamp) {
+        (&self.token, self.expires_at)
+    }
+
+    /// What the write sets, decided on the version.
+    pub(in crate::usecase) fn fields(&self) -> Document {
+        undo_link_fields(&self.links)
+    }
+}
+
+/// The undo links as the document has them.
+pub(in crate::usecase) fn undo_link_fields(links: &[UndoLink]) -> Document {
+    let records: Vec<UndoTokenRecord> = links.iter().map(UndoTokenRecord::from).collect();
+    let records = if records.is_empty() {
+        Bson::Null
+    } else {
+        bson::serialize_to_bson(&records).expect("digests, names and times are BSON")
+    };
+    doc! { "undoTokens": records }
+}
+
+impl Accounts {
+    /// A link to the current address of this account; `None` if it has as many as it may.
+    pub(in crate::usecase) fn new_undo_link(
+        &self,
+        user: &UserRecord,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Option<NewUndoLink> {
+        let (token, expires_at) = (OneTimeToken::generate(), later(now, self.rules.undo_ttl));
+        let addresses = user.addresses();
+        let link = UndoLink { digest: token.digest(), purpose, to: addresses.current.clone(), expires_at };
+        let links = undo::with_link(user.undo_links(), link, &addresses, now)?;
+        Some(NewUndoLink { token, expires_at, links })
+    }
+
+    /// When a change left this address behind: the undo token of that change says it.
+    pub(in crate::usecase) fn left_at(&self, record: &UserRecord, left: &Reservation) -> Timestamp {
+        let lifetime = SignedDuration::try_from(self.rules.undo_ttl).unwrap_or(SignedDuration::MAX);
+        let issued_at = undo_token_of(record, left).and_then(|token| token.issued_at);
+        issued_at.map_or_else(|| left.until.saturating_sub(lifetime).unwrap_or(Timestamp::MIN), Timestamp::from)
+    }
+
+    /// The write of an undo: everything is in it, so that all of it happens or nothing does.
+    /// `used` is the digest of the link, `told` what happened by its own event.
+    pub(in crate::usecase) fn undoing(
+        &self,
+        record: UserRecord,
+        undo: Undo,
+        used: [u8; 32],
+        told: impl FnOnce(&User) -> Option<NewEvent>,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> Change {
+        let Undo { restored, password, factor } = undo;
+        let mut set = Document::new();
+        let mut user = record.user();
+        let mut address_events = Vec::new();
+        let addresses = match restored {
+            None => record.addresses(),
+            Some(addresses) => {
+                // Every mail from here on goes to the address that is in force again.
+                user.email = address_as_typed(&record, &addresses, now);
+                set.extend(address_fields(&user.email, &addresses));
+                address_events.push(self.outbox.email_change_undone(&user, now, origin));
+                let reason = SessionsEndedReason::EmailChangeUndone;
+                address_events.push(self.outbox.sessions_ended(user.id, reason, now, origin));
+                addresses
+            }
+        };
+        let mut events: Vec<NewEvent> = told(&user).into_iter().chain(address_events).collect();
+        let mut links = undo::good_links(record.undo_links(), &addresses, now);
+        links.retain(|link| link.digest != used);
+        set.extend(undo_link_fields(&links));
+        let tokens = if password {
+            set.insert("passwordHash", self.hashes.of_no_password().expose());
+            let reset = OneTimeToken::generate();
+            let expires_at = later(now, self.rules.reset_ttl);
+            events.push(self.outbox.reset_requested(&user, &reset, expires_at, now, origin));
+            // Undo links of changes that were made before this one stay: otherwise a thief
+            // could void the owner's by a change and its undo.
+            let mut tokens = undo_tokens(record.tokens, &addresses);
+            tokens.push(TokenRecord::new(reset.digest(), Purpose::PasswordReset, &addresses.current, expires_at));
+            TokenChange::Replace(tokens)
+        } else {
+            // An attacker may have asked for a change of address that waits to be confirmed.
+            TokenChange::Drop(Purpose::EmailChange)
+        };
+        let totp = match (factor, record.totp) {
+            (FactorUndo::Kept, _) | (FactorUndo::RecoveryCodesVoid, None) => TotpChange::None,
+            (FactorUndo::RecoveryCodesVoid, Some(totp)) => {
+                TotpChange::On(TotpRecord { recovery_codes: Vec::new(), ..totp })
+            }
+            (FactorUndo::Removed, None) => TotpChange::Forget,
+            (FactorUndo::Removed, Some(_)) => {
+                events.push(self.outbox.totp_disabled(&user, Some(TotpDisabledBy::Mailbox), now, origin));
+                TotpChange::Forget
+            }
+        };
+        Change { set, tokens, totp, end_sessions: Some(None), beyond_bound: true, events, ..Change::default() }
+    }
+}
+
+/// The restored address as its owner once typed it: the undo token of its change has it.
+fn address_as_typed(record: &UserRecord, restored: &Addresses, now: Timestamp) -> String {
+    // What was left before it is kept, so it comes right behind.
+    let addresses = record.addresses();
+    let left = addresses.reserved.iter().filter(|kept| now < kept.until).nth(restored.reserved.len());
+    let address = left.and_then(|left| undo_token_of(record, left)).and_then(|token| token.address.clone());
+    address.unwrap_or_else(|| restored.current.clone())
+}
+
+fn undo_token_of<'a>(record: &'a UserRecord, left: &Reservation) -> Option<&'a TokenRecord> {
+    record.tokens.iter().find(|token| token.purpose == Purpose::EmailChangeUndo && token.reservation() == *left)
+}

@@ -1,0 +1,152 @@
+//! A new password: the present one is verified, and the write is decided on the version
+//! that still has it. All other sessions end in the same write; the one that asks is kept.
+
+use std::sync::Arc;
+
+use bson::doc;
+use events::{PasswordChangeReason, sealing::Purpose};
+
+use crate::{
+    domain::{Invalid, Password, UserStatus},
+    hashing::PasswordHash,
+    outbox::Origin,
+    store::{Change, DecidedOn, TokenChange},
+    usecase::{
+        Accounts, Caller, DECISIONS, Failure, Next, after, mailed_links::undo_link::NewUndoLink,
+        rate_limit::AccountWrite, sessions::reauthenticate::Reauthentication,
+    },
+};
+use service_kit::mongo::StoreError;
+
+/// The present password and the new one, which is not judged yet.
+pub struct ChangePassword {
+    pub current: Password,
+    pub new: Password,
+}
+
+/// Why the password is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangePasswordError {
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error("the new password may not be chosen")]
+    PasswordRefused(Vec<Invalid>),
+    #[error("the account has another version")]
+    PreconditionFailed,
+    #[error("the account is gone, or its sessions have ended")]
+    Gone,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<Reauthentication> for ChangePasswordError {
+    fn from(error: Reauthentication) -> Self {
+        match error {
+            Reauthentication::WrongPassword => Self::WrongPassword,
+            Reauthentication::Failure(failure) => Self::Failure(failure),
+        }
+    }
+}
+
+impl From<StoreError> for ChangePasswordError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Changes the password of the caller. `permits` judges the version that is decided on
+/// (`If-Match`).
+///
+/// # Errors
+/// [`ChangePasswordError`]; nothing was changed, except after an unavailable store,
+/// where the outcome is unknown.
+pub async fn change_password(
+    accounts: &Arc<Accounts>,
+    caller: Caller,
+    change: ChangePassword,
+    permits: impl Fn(i64) -> bool + Send + 'static,
+    origin: Origin,
+) -> Result<(), ChangePasswordError> {
+    if !permits(caller.user.version) {
+        return Err(ChangePasswordError::PreconditionFailed);
+    }
+    let charged = accounts.throttle.account_writes(&[AccountWrite::Password], caller.user.id.into()).await?;
+    let proof = accounts.judge_change(&caller, change, &origin);
+    let (verified, new) = accounts.throttle.unless_proven(charged, proof).await?;
+    let this = Arc::clone(accounts);
+    accounts
+        .writes
+        .to_the_end(async move { this.replace_password(caller, &verified, &new, permits, &origin).await })
+        .await
+}
+
+impl Accounts {
+    /// Returns the hash that the present password was verified against, and the hash of the new one. A new password that
+    /// is refused counts as an attempt of this session, because judging it is work.
+    async fn judge_change(
+        &self,
+        caller: &Caller,
+        change: ChangePassword,
+        origin: &Origin,
+    ) -> Result<(PasswordHash, PasswordHash), ChangePasswordError> {
+        let attempt = self.throttle.password(caller.user.id.into(), caller.session).await?;
+        let accepted = match self.accept_password(change.new, &caller.user.own_words()).await {
+            Ok(accepted) => accepted,
+            Err(failure) => {
+                self.throttle.was_not_judged(&attempt).await;
+                return Err(failure.into());
+            }
+        };
+        let new = accepted.map_err(ChangePasswordError::PasswordRefused)?;
+        let verified = self.verify_charged(caller, &change.current, &attempt, origin).await?;
+        Ok((verified, self.hashes.hash(&new).await.map_err(Failure::from)?))
+    }
+
+    async fn replace_password(
+        &self,
+        caller: Caller,
+        verified: &PasswordHash,
+        new: &PasswordHash,
+        permits: impl Fn(i64) -> bool,
+        origin: &Origin,
+    ) -> Result<(), ChangePasswordError> {
+        let mut user = caller.user;
+        for _ in 0..DECISIONS {
+            if !permits(user.version) {
+                return Err(ChangePasswordError::PreconditionFailed);
+            }
+            let now = self.clock.now();
+            let undo = self.new_undo_link(&user, Purpose::PasswordChangeUndo, now);
+            let granted = undo.as_ref().map(NewUndoLink::granted);
+            let reason = PasswordChangeReason::Change;
+            let event = self.outbox.password_changed(&user.user(), reason, granted, now, origin);
+            let mut set = doc! { "passwordHash": new.expose() };
+            set.extend(undo.as_ref().map(NewUndoLink::fields).unwrap_or_default());
+            let change = Change {
+                set,
+                tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
+                end_sessions: Some(Some(caller.session)),
+                events: vec![event],
+                ..Change::default()
+            };
+            let commit = self.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                self.forget_ended_sessions(&written).await;
+                return Ok(());
+            }
+            // A login in between is no reason to ask for the password again. Another
+            // password, disabled, or all sessions ended: none of which this caller may
+            // decide about any more.
+            let again = self.store.users.by_id(user.id.into()).await?;
+            user = again
+                .filter(|user| {
+                    user.status == UserStatus::Active
+                        && user.session_lives(caller.session, caller.epoch)
+                        && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())
+                })
+                .ok_or(ChangePasswordError::Gone)?;
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+}

@@ -1,0 +1,9 @@
+//! The password: its rules, its change and its reset.
+
+pub(super) mod change_password;
+pub(super) mod password_validation;
+pub(super) mod reset_password;
+
+pub use change_password::{ChangePassword, ChangePasswordError, change_password};
+pub use password_validation::Passwords;
+pub use reset_password::{ResetPasswordError, request_reset, reset_password};

@@ -1,0 +1,105 @@
+//! A password that somebody chooses: the one door for it, whatever the occasion.
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+use service_kit::{fail_point, panics};
+use tokio::sync::Semaphore;
+
+use crate::{
+    breached_passwords::BreachedPasswords,
+    domain::{Invalid, OwnWords, Password, PasswordPolicy},
+    usecase::{Accounts, Failure},
+};
+
+/// When to try again after too many chose at once.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The rules for new passwords, and the list of breached ones if there is one.
+#[derive(Clone)]
+pub struct Passwords(Arc<Parts>);
+
+struct Parts {
+    policy: PasswordPolicy,
+    breached: Option<BreachedPasswords>,
+    /// How many are judged at a time: each takes a core for some milliseconds.
+    judges: Arc<Semaphore>,
+    max_wait: Duration,
+}
+
+impl Passwords {
+    /// `judges` passwords are judged at a time; who would wait for longer than
+    /// `max_wait` is refused.
+    #[must_use]
+    pub fn new(policy: PasswordPolicy, breached: Option<BreachedPasswords>, judges: usize, max_wait: Duration) -> Self {
+        Self(Arc::new(Parts { policy, breached, judges: Arc::new(Semaphore::new(judges.max(1))), max_wait }))
+    }
+
+    /// The least length of a new password, in code points.
+    #[must_use]
+    pub fn min_length(&self) -> usize {
+        self.0.policy.min_length()
+    }
+
+    /// Returns the normal form of a new password, if it has a possible length: cheap, so it comes before any limit.
+    ///
+    /// # Errors
+    /// `too-short` or `too-long`.
+    pub fn normal_form(&self, chosen: &SecretString) -> Result<Password, Invalid> {
+        self.0.policy.normal_form(chosen)
+    }
+
+    async fn accept(&self, password: Password, own: &[&str]) -> Result<Result<Password, Vec<Invalid>>, Failure> {
+        let judge = tokio::time::timeout(self.0.max_wait, Arc::clone(&self.0.judges).acquire_owned()).await;
+        let judge = judge.map_err(|_| Failure::Overloaded { retry_after: RETRY_AFTER })?;
+        let own: Vec<String> = own.iter().map(|text| (*text).to_owned()).collect();
+        let parts = Arc::clone(&self.0);
+        let judged = tokio::task::spawn_blocking(move || {
+            let _judge = judge.expect("the semaphore is never closed");
+            panics::catch("password_policy", || {
+                fail_point!("password.judge");
+                parts.judge(password, &own)
+            })
+        });
+        // The only error of the task is that its runtime ends.
+        let judged = judged.await.map_err(|_| Failure::unavailable("shutting down"))?;
+        judged.unwrap_or_else(|_| Ok(Err(vec![PasswordPolicy::strength_unknown()])))
+    }
+}
+
+impl Accounts {
+    /// Takes a password that somebody chooses, or says everything that speaks against
+    /// it. `own` are texts that are theirs, of bounded length: username, address, display
+    /// name, as they were parsed. The work takes milliseconds, so it comes after the rate
+    /// limit, on a thread that serves no requests.
+    ///
+    /// # Errors
+    /// [`Failure`] if it cannot be decided now: too many at once, or the list of breached
+    /// passwords cannot be read.
+    pub async fn accept_password(
+        &self,
+        chosen: Password,
+        own: &[&str],
+    ) -> Result<Result<Password, Vec<Invalid>>, Failure> {
+        // What could not be hashed afterwards need not be judged.
+        let _admission = self.hashes.admit()?;
+        self.passwords.accept(chosen, own).await
+    }
+}
+
+impl Parts {
+    fn judge(&self, password: Password, own: &[String]) -> Result<Result<Password, Vec<Invalid>>, Failure> {
+        let own = OwnWords::of(own.iter().map(String::as_str));
+        let mut objections = self.policy.objections(&password, &own);
+        if let Some(list) = &self.breached {
+            let found = list.contains(&password);
+            if found.map_err(|error| Failure::Unavailable(format!("the list of breached passwords: {error}")))? {
+                objections.push(Invalid::new(
+                    "breached",
+                    "This password is on a list of passwords that have become known. Take another, here and wherever you use it.",
+                ));
+            }
+        }
+        Ok(if objections.is_empty() { Ok(password) } else { Err(objections) })
+    }
+}

@@ -1,0 +1,171 @@
+//! A forgotten password: the link is asked for behind the answer, and its token sets a
+//! new one. Whoever uses it has the mailbox, so the address counts as verified; all
+//! sessions end. If that is the first proof of the mailbox, the second factor goes too:
+//! it was turned on without one.
+
+use std::sync::Arc;
+
+use bson::doc;
+use events::{PasswordChangeReason, TotpDisabledBy, sealing::Purpose};
+use secrecy::SecretString;
+use service_kit::mongo::StoreError;
+
+use crate::{
+    domain::{Invalid, OneTimeToken, UserStatus},
+    hashing::PasswordHash,
+    outbox::Origin,
+    store::{Change, DecidedOn, TokenChange, TokenRecord, TotpChange},
+    usecase::{
+        Accounts, DECISIONS, Failure, Next, after, later, mailed_links::one_time_tokens::used_up,
+        registration::username_claim::UsernameClaim,
+    },
+};
+
+/// Of one person's reset tokens so many are valid at once, the newest.
+const VALID_AT_ONCE: usize = 5;
+
+/// Why the password is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetPasswordError {
+    /// Unknown, used, expired, or for another address: all alike.
+    #[error("the token is not valid")]
+    TokenInvalid,
+    /// The token is good, and still is.
+    #[error("the new password may not be chosen")]
+    PasswordRefused(Vec<Invalid>),
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for ResetPasswordError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Why a link that sets a new password is mailed.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::usecase) enum ResetOccasion {
+    /// A client asked for it.
+    Requested,
+    /// A client tried to register with the account's address.
+    RegistrationAttempted,
+}
+
+/// Sends a reset mail, if there is an active account with this current address. Run
+/// behind the answer, which says nothing.
+///
+/// # Errors
+/// When the store is away: the request is lost, the person asks again.
+pub async fn request_reset(accounts: &Accounts, email_key: &str, origin: &Origin) -> Result<(), Failure> {
+    accounts.mail_reset(email_key, ResetOccasion::Requested, origin).await
+}
+
+/// Sets the new password and uses the token up. The password is judged before it is
+/// hashed, and after the token: one that is refused uses nothing up, and only who holds
+/// a token learns of it.
+///
+/// # Errors
+/// [`ResetPasswordError`]; nothing was changed, except after an unavailable store,
+/// where the outcome is unknown.
+pub async fn reset_password(
+    accounts: &Arc<Accounts>,
+    token: &str,
+    new: &SecretString,
+    origin: Origin,
+) -> Result<(), ResetPasswordError> {
+    accounts.throttle.request(&origin).await?;
+    let token = OneTimeToken::parse(token).ok_or(ResetPasswordError::TokenInvalid)?;
+    let holder = accounts.holder_of(&token, Purpose::PasswordReset, accounts.clock.now()).await?;
+    let (user, _) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
+    let refused = ResetPasswordError::PasswordRefused;
+    let new = accounts.passwords.normal_form(new).map_err(|invalid| refused(vec![invalid]))?;
+    let new = accounts.accept_password(new, &user.own_words()).await?.map_err(refused)?;
+    let hash = accounts.hashes.hash(&new).await.map_err(Failure::from)?;
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.use_reset(&token, &hash, &origin).await }).await
+}
+
+impl Accounts {
+    /// Mails a link that sets a new password, if there is an active account with this
+    /// current address.
+    pub(in crate::usecase) async fn mail_reset(
+        &self,
+        email_key: &str,
+        occasion: ResetOccasion,
+        origin: &Origin,
+    ) -> Result<(), Failure> {
+        for _ in 0..DECISIONS {
+            let found = self.store.users.by_email_key(email_key).await?;
+            let Some(user) = found.filter(|user| user.status == UserStatus::Active) else { return Ok(()) };
+            let now = self.clock.now();
+            let token = OneTimeToken::generate();
+            let expires_at = later(now, self.rules.reset_ttl);
+            let (recipient, outbox) = (user.user(), &self.outbox);
+            let (event, keep) = match occasion {
+                ResetOccasion::Requested => {
+                    (outbox.reset_requested(&recipient, &token, expires_at, now, origin), VALID_AT_ONCE)
+                }
+                // Attempts of others push out no link that the owner has asked for.
+                ResetOccasion::RegistrationAttempted => {
+                    (outbox.registration_attempted(&recipient, &token, expires_at, now, origin), 2 * VALID_AT_ONCE)
+                }
+            };
+            let token = TokenRecord::new(token.digest(), Purpose::PasswordReset, email_key, expires_at);
+            let change = Change { tokens: TokenChange::Add { token, keep }, events: vec![event], ..Change::default() };
+            let commit = self.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                return Ok(());
+            }
+        }
+        Err(Failure::unavailable("too many writers on one account"))
+    }
+
+    async fn use_reset(
+        &self,
+        token: &OneTimeToken,
+        new: &PasswordHash,
+        origin: &Origin,
+    ) -> Result<(), ResetPasswordError> {
+        let mut claim = UsernameClaim::default();
+        for _ in 0..DECISIONS {
+            let now = self.clock.now();
+            let holder = self.holder_of(token, Purpose::PasswordReset, now).await?;
+            let (record, token) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
+            let user = record.user();
+            let verified = (!user.email_verified).then(|| self.outbox.email_verified(&user, now, origin));
+            let claimed = claim.of(self, &record, now, origin)?;
+            let changed = self.outbox.password_changed(&user, PasswordChangeReason::Reset, None, now, origin);
+            // The first proof of the mailbox: a second factor was set up without one.
+            let totp = if user.email_verified { TotpChange::None } else { TotpChange::Forget };
+            let factor_goes = !user.email_verified && record.totp.is_some();
+            let by = Some(TotpDisabledBy::Mailbox);
+            let totp_disabled = factor_goes.then(|| self.outbox.totp_disabled(&user, by, now, origin));
+            let mut set = doc! { "passwordHash": new.expose(), "emailVerified": true };
+            set.extend(claimed.set);
+            let change = Change {
+                set,
+                tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
+                totp,
+                used_tokens: used_up(&record, &token, &[Purpose::EmailVerification, Purpose::PasswordReset], now),
+                end_sessions: Some(None),
+                // Who holds the mailbox gets in from there, also while the account is under attack.
+                seen_network: Some(self.throttle.seen(user.id, origin, now)),
+                beyond_bound: true,
+                events: verified.into_iter().chain([changed]).chain(totp_disabled).chain(claimed.event).collect(),
+                ..Change::default()
+            };
+            let commit = match self.store.users.commit(user.id, DecidedOn::Version(user.version), change).await {
+                Err(error) if claim.is_refused(self, &record, &error, now).await? => continue,
+                commit => commit?,
+            };
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                self.forget_ended_sessions(&written).await;
+                return Ok(());
+            }
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+}

@@ -1,0 +1,141 @@
+//! An account's audit log, newest first: the rows, joined with what is still pending
+//! on the account and is no row yet.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    domain::Place,
+    outbox::Actor,
+    store::{AuditEntry, UserRecord},
+    usecase::{Accounts, Failure},
+};
+
+/// Something that happened to an account.
+#[derive(Debug)]
+pub struct AuditLogEntry {
+    pub id: Uuid,
+    pub at: Timestamp,
+    /// The event's type, or the name of something that has no event.
+    pub kind: String,
+    pub actor: Actor,
+    pub address: Option<String>,
+    /// The user agent.
+    pub client: Option<String>,
+    /// Why an admin or operator did it.
+    pub reason: Option<String>,
+    /// Whose account an admin did it to.
+    pub target: Option<Uuid>,
+}
+
+/// A part of the log.
+#[derive(Debug)]
+pub struct AuditPage {
+    pub items: Vec<AuditLogEntry>,
+    /// Where the next part begins, if there is one.
+    pub next: Option<Place>,
+}
+
+/// `limit` entries of this account behind `after`. The account must have been read
+/// before: its pending events become rows before they leave it, so that none is missed.
+///
+/// # Errors
+/// Only when the store is away.
+pub async fn audit_log(
+    accounts: &Accounts,
+    user: &UserRecord,
+    limit: u32,
+    after: Option<Place>,
+) -> Result<AuditPage, Failure> {
+    let after = after.unwrap_or(Place::NEWEST);
+    let rows = accounts.store.audit.page(user.id.into(), after, i64::from(limit) + 1).await?;
+    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (entries, next) = joined(rows, pending_of(user), after, size);
+    Ok(AuditPage { items: entries.into_iter().map(AuditLogEntry::from).collect(), next })
+}
+
+fn pending_of(user: &UserRecord) -> impl Iterator<Item = AuditEntry> {
+    user.pending_events.iter().map(|event| AuditEntry::pending(user.id.into(), event))
+}
+
+/// Rows and pending events in one order, each once; and where the next part begins.
+/// `rows` has one more than `limit` if there are as many.
+fn joined(
+    mut entries: Vec<AuditEntry>,
+    pending: impl Iterator<Item = AuditEntry>,
+    after: Place,
+    limit: usize,
+) -> (Vec<AuditEntry>, Option<Place>) {
+    let pending = pending.filter(|entry| entry.place() < after);
+    let missing: Vec<AuditEntry> = pending.filter(|entry| entries.iter().all(|row| row.id != entry.id)).collect();
+    entries.extend(missing);
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.place()));
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    let next = entries.last().filter(|_| more).map(AuditEntry::place);
+    (entries, next)
+}
+
+impl From<AuditEntry> for AuditLogEntry {
+    fn from(entry: AuditEntry) -> Self {
+        Self {
+            id: entry.id.into(),
+            at: entry.at.into(),
+            kind: entry.kind,
+            actor: Actor::of(&entry.actor),
+            address: entry.address,
+            client: entry.client,
+            reason: entry.reason,
+            target: entry.target.map(Into::into),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::DateTime;
+
+    use super::*;
+
+    fn entry(at: i64) -> AuditEntry {
+        AuditEntry {
+            id: bson::Uuid::from(Uuid::from_u128(u128::try_from(at).unwrap())),
+            at: DateTime::from_millis(at),
+            kind: "login_failed".to_owned(),
+            actor: "self".to_owned(),
+            address: None,
+            client: None,
+            reason: None,
+            target: None,
+        }
+    }
+
+    fn times(entries: &[AuditEntry]) -> Vec<i64> {
+        entries.iter().map(|entry| entry.at.timestamp_millis()).collect()
+    }
+
+    #[test]
+    fn what_is_pending_stands_among_the_rows_in_order_and_once() {
+        let waiting = [3, 5, 7].map(entry).into_iter();
+        let (all, next) = joined([6, 5, 4].map(entry).to_vec(), waiting, Place::NEWEST, 10);
+        assert_eq!((times(&all), next), (vec![7, 6, 5, 4, 3], None));
+    }
+
+    #[test]
+    fn pages_of_any_size_make_the_whole_list() {
+        let stored: Vec<AuditEntry> = (0..=20).rev().step_by(2).map(entry).collect();
+        for size in 1..25 {
+            let (mut after, mut all) = (Place::NEWEST, Vec::new());
+            loop {
+                let behind = stored.iter().filter(|row| row.place() < after).take(size + 1).cloned().collect();
+                let waiting = [1, 5, 6, 19, 21].map(entry).into_iter();
+                let (page, next) = joined(behind, waiting, after, size);
+                assert!(page.len() <= size);
+                all.extend(times(&page));
+                let Some(next) = next else { break };
+                after = next;
+            }
+            assert_eq!(all, [21, 20, 19, 18, 16, 14, 12, 10, 8, 6, 5, 4, 2, 1, 0], "{size}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Deleting one's account: a tombstone with the goodbye in its pending list. The relay
+//! removes it when the event is published.
+
+use std::sync::Arc;
+
+use events::DeletedBy;
+
+use crate::{
+    domain::Password,
+    hashing::PasswordHash,
+    outbox::Origin,
+    store::{Change, Commit},
+    usecase::{
+        Accounts, Caller, DECISIONS, Failure, administration::AdminWriteError,
+        sessions::reauthenticate::Reauthentication,
+    },
+};
+use service_kit::mongo::StoreError;
+
+/// The password that confirms it.
+pub struct DeleteAccount {
+    pub password: Password,
+}
+
+/// Why the account is still there.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteAccountError {
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error("the account has another version")]
+    PreconditionFailed,
+    #[error("the last administrator")]
+    LastAdmin,
+    #[error("the account is gone, or its sessions have ended")]
+    Gone,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<Reauthentication> for DeleteAccountError {
+    fn from(error: Reauthentication) -> Self {
+        match error {
+            Reauthentication::WrongPassword => Self::WrongPassword,
+            Reauthentication::Failure(failure) => Self::Failure(failure),
+        }
+    }
+}
+
+impl From<StoreError> for DeleteAccountError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+impl From<AdminWriteError> for DeleteAccountError {
+    fn from(error: AdminWriteError) -> Self {
+        match error {
+            AdminWriteError::LastAdmin => Self::LastAdmin,
+            AdminWriteError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Deletes the caller's account. `permits` judges the version that is decided on
+/// (`If-Match`).
+///
+/// # Errors
+/// [`DeleteAccountError`]; nothing was changed, except after an unavailable store,
+/// where the outcome is unknown.
+pub async fn delete_account(
+    accounts: &Arc<Accounts>,
+    caller: Caller,
+    delete: DeleteAccount,
+    permits: impl Fn(i64) -> bool + Send + 'static,
+    origin: Origin,
+) -> Result<(), DeleteAccountError> {
+    if !permits(caller.user.version) {
+        return Err(DeleteAccountError::PreconditionFailed);
+    }
+    let verified = accounts.reauthenticate(&caller, &delete.password, &origin).await?;
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.bury(caller, &verified, permits, &origin).await }).await
+}
+
+impl Accounts {
+    /// On the version, so that the goodbye goes to the address of that moment.
+    async fn bury(
+        &self,
+        caller: Caller,
+        verified: &PasswordHash,
+        permits: impl Fn(i64) -> bool,
+        origin: &Origin,
+    ) -> Result<(), DeleteAccountError> {
+        let mut user = caller.user;
+        for _ in 0..DECISIONS {
+            if !permits(user.version) {
+                return Err(DeleteAccountError::PreconditionFailed);
+            }
+            let now = self.clock.now();
+            let id = user.id.into();
+            let event = self.outbox.deleted(id, user.user().recipient(), DeletedBy::SelfService, now, origin);
+            let change = Change { bury: true, beyond_bound: true, events: vec![event], ..Change::default() };
+            if let Commit::Buried(pending) = self.commit_as_admin(&user, false, change).await? {
+                self.publish_tombstone(id, now, pending);
+                return Ok(());
+            }
+            let again = self.store.users.by_id(id).await?;
+            user = again
+                .filter(|user| {
+                    user.session_lives(caller.session, caller.epoch)
+                        && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())
+                })
+                .ok_or(DeleteAccountError::Gone)?;
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+}

@@ -1,0 +1,12 @@
+//! What a user can see of their own data, take along and delete.
+
+pub(super) mod audit_log;
+pub(super) mod delete_account;
+pub(super) mod personal_data_export;
+
+pub use audit_log::{AuditLogEntry, AuditPage, audit_log};
+pub use delete_account::{DeleteAccount, DeleteAccountError, delete_account};
+pub use personal_data_export::{
+    ExportedFactor, ExportedKey, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData, WaitingEvent,
+    export_audit, export_sessions, personal_data,
+};

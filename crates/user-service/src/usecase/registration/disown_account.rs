@@ -1,0 +1,79 @@
+//! The owner of a mailbox says, by the verification link, that the account is not theirs.
+//! Its maker is out for good: no password, session or link opens it any more. It stays
+//! unverified, and expires as any such account, unless a reset takes it over.
+
+use std::sync::Arc;
+
+use bson::{Bson, doc};
+use events::{TotpDisabledBy, sealing::Purpose};
+use service_kit::mongo::StoreError;
+
+use crate::{
+    domain::OneTimeToken,
+    outbox::Origin,
+    store::{Change, DecidedOn, TokenChange, TotpChange},
+    usecase::{Accounts, DECISIONS, Failure, Next, after, mailed_links::one_time_tokens::used_up},
+};
+
+/// Why the account is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum DisownAccountError {
+    /// Unknown, used, expired, or for another address: all alike.
+    #[error("the token is not valid")]
+    TokenInvalid,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for DisownAccountError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Uses the token up, with every other link of the account.
+///
+/// # Errors
+/// [`DisownAccountError`]; nothing was changed, except after an unavailable store.
+pub async fn disown_account(accounts: &Arc<Accounts>, token: &str, origin: Origin) -> Result<(), DisownAccountError> {
+    accounts.throttle.request(&origin).await?;
+    let token = OneTimeToken::parse(token).ok_or(DisownAccountError::TokenInvalid)?;
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.use_verification_to_disown(&token, &origin).await }).await
+}
+
+impl Accounts {
+    async fn use_verification_to_disown(
+        &self,
+        token: &OneTimeToken,
+        origin: &Origin,
+    ) -> Result<(), DisownAccountError> {
+        for _ in 0..DECISIONS {
+            let now = self.clock.now();
+            let holder = self.holder_of(token, Purpose::EmailVerification, now).await?;
+            let unverified = holder.filter(|(record, _)| !record.email_verified);
+            let (record, token) = unverified.ok_or(DisownAccountError::TokenInvalid)?;
+            let user = record.user();
+            let disowned = self.outbox.disowned(user.id, now, origin);
+            let by = Some(TotpDisabledBy::Mailbox);
+            let totp_disabled = record.totp.is_some().then(|| self.outbox.totp_disabled(&user, by, now, origin));
+            let change = Change {
+                set: doc! { "passwordHash": self.hashes.of_no_password().expose(), "undoTokens": Bson::Null },
+                tokens: TokenChange::Replace(Vec::new()),
+                used_tokens: used_up(&record, &token, &[Purpose::EmailVerification], now),
+                totp: TotpChange::Forget,
+                end_sessions: Some(None),
+                beyond_bound: true,
+                events: [disowned].into_iter().chain(totp_disabled).collect(),
+                ..Change::default()
+            };
+            let commit = self.store.users.commit(user.id, DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                self.forget_ended_sessions(&written).await;
+                return Ok(());
+            }
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+}

@@ -1,0 +1,11 @@
+//! Registration: visible and hidden, its username, and accounts that are never verified.
+
+pub(super) mod disown_account;
+pub(super) mod expire_unverified;
+pub(super) mod hidden_registration;
+pub(super) mod register;
+pub(super) mod username_claim;
+
+pub use disown_account::{DisownAccountError, disown_account};
+pub use expire_unverified::{Expiry, expire_unverified};
+pub use register::{RegisterError, Registered, Registration, register};

@@ -1,0 +1,330 @@
+//! Registration: a new account, its event, and the token that verifies its address,
+//! in one insert. Unique indexes decide what is taken.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use events::sealing::Purpose;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, LoginIdentifier, Misfit, OneTimeToken,
+        Password, User, UserStatus, Username, Writer,
+    },
+    hashing::{PasswordHash, Verdict},
+    outbox::Origin,
+    store::{
+        EMAIL_KEYS, IDEMPOTENCY_KEY, IdempotencyRecord, SCHEMA_VERSION, SessionRule, TokenRecord, USERNAME_KEY,
+        USERNAME_KEYS, UserRecord, binary,
+    },
+    usecase::{
+        Accounts, Failure, later,
+        sessions::{attack_notice::UnderAttack, reauthenticate::requester},
+    },
+};
+use service_kit::{fail_point, mongo::StoreError};
+
+/// How long an `Idempotency-Key` is honoured.
+const IDEMPOTENCY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A registration whose syntax is right: all parts have bounded lengths. The rules for passwords and attributes have not judged it yet.
+pub struct Registration {
+    pub username: Username,
+    pub email: Email,
+    pub password: Password,
+    pub display_name: Option<DisplayName>,
+    pub locale: Option<Locale>,
+    pub attributes: Option<Attributes>,
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Why there is no new account.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    #[error("the password or the attributes may not be chosen")]
+    Refused { password: Vec<Invalid>, attributes: Vec<Misfit> },
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+    #[error("the user name is taken")]
+    UsernameTaken,
+    #[error("the idempotency key was used with another body")]
+    IdempotencyKeyReused,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for RegisterError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// What a registration came to.
+pub enum Registered {
+    /// The account.
+    Account(Box<User>),
+    /// Hidden registration: whether there is a new account is told to its mailbox alone.
+    VerificationPending,
+}
+
+/// Makes the account, or finds the one that the same request made before. Where
+/// registration is hidden, that is decided behind the answer.
+///
+/// # Errors
+/// [`RegisterError`]; nothing was written, except after an unavailable store, where
+/// the outcome is unknown and the same `Idempotency-Key` makes a retry safe.
+pub async fn register(
+    accounts: &Arc<Accounts>,
+    registration: Registration,
+    origin: Origin,
+) -> Result<Registered, RegisterError> {
+    accounts.uniqueness_is_decided()?;
+    let begun = accounts.clock.now();
+    // More than can be hashed is refused before MongoDB is asked.
+    let admission = accounts.hashes.admit().map_err(Failure::from)?;
+    let charged = accounts.throttle.registration(&registration.email, &origin).await?;
+    // The judgement asks for a place of its own.
+    drop(admission);
+    let registered = judge_and_insert(accounts, registration, origin).await;
+    match &registered {
+        // The account was there already.
+        Ok(Registered::Account(user)) if user.created_at.as_millisecond() < begun.as_millisecond() => {
+            accounts.throttle.no_mail(&charged).await;
+        }
+        Err(RegisterError::UsernameTaken | RegisterError::IdempotencyKeyReused) => {
+            accounts.throttle.no_mail(&charged).await;
+        }
+        // Nothing was registered: the user is told to choose another password, or to try again later.
+        Err(
+            RegisterError::Refused { .. }
+            | RegisterError::Failure(Failure::Overloaded { .. } | Failure::RateLimited { .. }),
+        ) => accounts.throttle.take_back(&charged).await,
+        // After any other failure the account may be there.
+        Ok(_) | Err(RegisterError::EmailTaken | RegisterError::Failure(_)) => {}
+    }
+    registered
+}
+
+/// Does what is expensive, and so comes after the limits: the rules for passwords and attributes, then the hash.
+async fn judge_and_insert(
+    accounts: &Arc<Accounts>,
+    mut registration: Registration,
+    origin: Origin,
+) -> Result<Registered, RegisterError> {
+    let display_name = registration.display_name.as_ref().map(DisplayName::as_str);
+    let own = [Some(registration.username.as_str()), Some(registration.email.as_str()), display_name];
+    let own: Vec<&str> = own.into_iter().flatten().collect();
+    let password = accounts.accept_password(registration.password.clone(), &own).await?;
+    let attributes = accounts.attributes.check_first(registration.attributes.take(), Writer::User);
+    match (password, attributes) {
+        (Ok(password), Ok(attributes)) => (registration.password, registration.attributes) = (password, attributes),
+        (password, attributes) => {
+            let (password, attributes) = (password.err().unwrap_or_default(), attributes.err().unwrap_or_default());
+            return Err(RegisterError::Refused { password, attributes });
+        }
+    }
+    let hash = accounts.hashes.hash(&registration.password).await.map_err(Failure::from)?;
+    if accounts.rules.hidden_registration {
+        return match accounts.queue_registration(&registration, &hash, origin).await? {
+            true => Ok(Registered::VerificationPending),
+            false => Err(RegisterError::UsernameTaken),
+        };
+    }
+    let this = Arc::clone(accounts);
+    let user = accounts.writes.to_the_end(async move { this.insert(registration, &hash, &origin).await }).await?;
+    Ok(Registered::Account(Box::new(user)))
+}
+
+impl Accounts {
+    async fn insert(
+        &self,
+        registration: Registration,
+        hash: &PasswordHash,
+        origin: &Origin,
+    ) -> Result<User, RegisterError> {
+        let (mut freed, mut name_freed, mut again) = (false, false, false);
+        loop {
+            let record = self.new_record(&registration, hash, origin);
+            let index = match self.store.users.insert(&record).await {
+                Ok(()) => {
+                    fail_point!("register.after_insert");
+                    self.metrics.registrations.inc();
+                    self.publish(&record);
+                    return Ok(record.user());
+                }
+                Err(StoreError::DuplicateKey { index }) => index,
+                Err(error) => return Err(error.into()),
+            };
+            // Of several duplicates the error names only one: the same request, sent
+            // again, is recognised first.
+            if let Some(user) = self.replayed(&registration, origin).await? {
+                return Ok(user);
+            }
+            match index.as_str() {
+                EMAIL_KEYS => {
+                    freed = !freed && self.store.users.free_address(registration.email.key(), self.clock.now()).await?;
+                    if !freed {
+                        return Err(RegisterError::EmailTaken);
+                    }
+                }
+                USERNAME_KEY | USERNAME_KEYS => {
+                    let key = registration.username.key();
+                    name_freed = !name_freed && self.store.users.free_username(key, self.clock.now()).await?;
+                    if !name_freed {
+                        return Err(RegisterError::UsernameTaken);
+                    }
+                }
+                // The holder of the key was deleted in between: the key is free.
+                IDEMPOTENCY_KEY if !again => again = true,
+                other => return Err(Failure::Internal(anyhow::anyhow!("a duplicate in index {other}")).into()),
+            }
+        }
+    }
+
+    /// Returns the account that the same request made before. A replay verifies a password, so it is charged and held as
+    /// a login is: otherwise it would be a way to guess.
+    async fn replayed(&self, registration: &Registration, origin: &Origin) -> Result<Option<User>, RegisterError> {
+        let Some(key) = &registration.idempotency_key else { return Ok(None) };
+        let Some(holder) = self.holder_of_key(key, registration).await? else { return Ok(None) };
+        let now = self.clock.now();
+        let record = holder.idempotency.as_ref().filter(|record| now < record.until.to_jiff());
+        let Some(record) = record else {
+            self.store.users.forget_idempotency_keys(now).await?;
+            return Ok(None);
+        };
+        if record.fingerprint.bytes != self.fingerprint(registration) {
+            return Err(RegisterError::IdempotencyKeyReused);
+        }
+        let identifier = LoginIdentifier::Email(registration.email.key().to_owned());
+        let charged = self.throttle.login(&identifier, Some(&holder), origin, now).await?;
+        let hash = holder.password_hash()?;
+        let requester = requester(Some(&holder), origin);
+        match self.hashes.verify(&registration.password, Some(&hash), requester).await {
+            Ok(Verdict::Match { .. }) => {
+                self.throttle.was_right(&charged).await;
+                Ok(Some(holder.user()))
+            }
+            Ok(Verdict::Mismatch) => {
+                let user = holder.id.into();
+                self.background.note_failed_login(user, origin);
+                if let Some(until) = charged.under_attack() {
+                    self.background.tell_attack(UnderAttack { user, until, origin: origin.clone() });
+                }
+                Err(RegisterError::IdempotencyKeyReused)
+            }
+            Err(error) => {
+                self.throttle.was_not_judged(&charged).await;
+                Err(Failure::from(error).into())
+            }
+        }
+    }
+
+    /// Returns the account that was registered under this key. The release before stored keys as they were sent, for all
+    /// clients together: such a key counts only for the same address or the same request. They are gone 24 h after
+    /// the last replica of that release.
+    async fn holder_of_key(
+        &self,
+        key: &IdempotencyKey,
+        registration: &Registration,
+    ) -> Result<Option<UserRecord>, StoreError> {
+        let users = &self.store.users;
+        if let Some(holder) = users.by_idempotency_key(&self.stored_key(key, &registration.email)).await? {
+            return Ok(Some(holder));
+        }
+        let found = users.by_idempotency_key(key.as_str()).await?;
+        let fingerprint = self.fingerprint(registration);
+        Ok(found.filter(|user| {
+            user.email_keys.first().is_some_and(|current| current == registration.email.key())
+                || user.idempotency.as_ref().is_some_and(|record| record.fingerprint.bytes == fingerprint)
+        }))
+    }
+
+    /// Returns the stored form of a key: bound to the address, because clients do not know each other's keys, and hashed
+    /// under a key, because it may be anything.
+    fn stored_key(&self, key: &IdempotencyKey, email: &Email) -> String {
+        let derived = self.keys.derive("idempotency-key/v1");
+        let mut mac = Hmac::<Sha256>::new_from_slice(derived.as_slice()).expect("HMAC takes a key of any length");
+        // No key holds a line feed, so it is clear where the address begins.
+        for part in [key.as_str(), "\n", email.key()] {
+            mac.update(part.as_bytes());
+        }
+        BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+    }
+
+    pub(in crate::usecase) fn new_record(
+        &self,
+        registration: &Registration,
+        hash: &PasswordHash,
+        origin: &Origin,
+    ) -> UserRecord {
+        let now = self.clock.now();
+        let id: Uuid = self.ids.v7(now);
+        let token = OneTimeToken::generate();
+        let expires_at = later(now, self.rules.verification_ttl);
+        let email = &registration.email;
+        let mut record = UserRecord {
+            id: id.into(),
+            schema_version: SCHEMA_VERSION,
+            version: 1,
+            username: registration.username.as_str().to_owned(),
+            username_key: registration.username.key().to_owned(),
+            username_keys: vec![registration.username.key().to_owned()],
+            reserved_usernames: Vec::new(),
+            unclaimed: false,
+            email: email.as_str().to_owned(),
+            email_keys: vec![email.key().to_owned()],
+            reserved: Vec::new(),
+            email_verified: false,
+            display_name: registration.display_name.as_ref().map(|name| name.as_str().to_owned()),
+            locale: registration.locale.as_ref().map(|locale| locale.as_str().to_owned()),
+            timezone: None,
+            attributes: registration.attributes.as_ref().map(Attributes::to_json),
+            roles: Vec::new(),
+            status: UserStatus::Active,
+            password_hash: hash.expose().to_owned(),
+            sessions: SessionRule { epoch: 1, keep: None },
+            tokens: vec![TokenRecord::new(token.digest(), Purpose::EmailVerification, email.key(), expires_at)],
+            used_tokens: Vec::new(),
+            idempotency: registration.idempotency_key.as_ref().map(|key| IdempotencyRecord {
+                key: self.stored_key(key, email),
+                fingerprint: binary(&self.fingerprint(registration)),
+                until: later(now, IDEMPOTENCY).into(),
+            }),
+            totp: None,
+            totp_setup: None,
+            second_factor_since: None,
+            second_factor_off_at: None,
+            undo_tokens: Vec::new(),
+            imported: None,
+            created_at: now.into(),
+            updated_at: now.into(),
+            last_login_at: None,
+            known_networks: Vec::new(),
+            locked_until: None,
+            pending_events: Vec::new(),
+            parked: None,
+        };
+        let event = self.outbox.registered(&record.user(), &token, expires_at, now, origin);
+        record.pending_events = vec![event.pending(1)];
+        record
+    }
+
+    /// An HMAC of everything but the password, so that a copy of the database tells
+    /// nobody what was sent.
+    fn fingerprint(&self, registration: &Registration) -> Vec<u8> {
+        let key = self.keys.derive("idempotency-fingerprint/v1");
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");
+        let canonical = serde_json::json!({
+            "username": registration.username.as_str(),
+            "email": registration.email.as_str(),
+            "displayName": registration.display_name.as_ref().map(DisplayName::as_str),
+            "locale": registration.locale.as_ref().map(Locale::as_str),
+            "attributes": registration.attributes.as_ref().map(Attributes::to_json),
+        });
+        mac.update(canonical.to_string().as_bytes());
+        mac.finalize().into_bytes().to_vec()
+    }
+}

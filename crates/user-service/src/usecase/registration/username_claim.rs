@@ -1,0 +1,96 @@
+//! The username of an account that was registered while registrations were hidden: it is
+//! claimed by the write that proves the address for the first time. If another account has
+//! it by then, the account gets a variant with a number.
+
+use bson::{Bson, Document, doc};
+use jiff::Timestamp;
+use service_kit::mongo::StoreError;
+
+use crate::{
+    domain::{Username, Usernames},
+    outbox::Origin,
+    store::{NewEvent, USERNAME_KEY, USERNAME_KEYS, UserRecord, username_fields},
+    usecase::{Accounts, Failure},
+};
+
+/// After as many refusals the number has more digits.
+const REFUSALS_FOR_MORE_DIGITS: u32 = 3;
+
+/// The claim of one account, over all attempts to write it.
+#[derive(Default)]
+pub(in crate::usecase) struct UsernameClaim {
+    /// Names that were tried and are taken.
+    refusals: u32,
+    freed: bool,
+}
+
+/// What the write that proves the address has to contain besides.
+#[derive(Default)]
+pub(in crate::usecase) struct Claimed {
+    pub set: Document,
+    /// Where the account got another username than it was registered with.
+    pub event: Option<NewEvent>,
+}
+
+impl UsernameClaim {
+    /// Returns nothing to write for an account that has its username already.
+    ///
+    /// # Errors
+    /// Uniqueness cannot be decided yet.
+    pub(in crate::usecase) fn of(
+        &self,
+        accounts: &Accounts,
+        user: &UserRecord,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> Result<Claimed, Failure> {
+        if !user.unclaimed {
+            return Ok(Claimed::default());
+        }
+        accounts.uniqueness_is_decided()?;
+        let username = self.candidate(accounts, user)?;
+        let mut set = username_fields(&Usernames { current: username.key().to_owned(), reserved: Vec::new() });
+        set.extend(doc! { "username": username.as_str(), "unclaimed": Bson::Null });
+        let event = (self.refusals > 0)
+            .then(|| accounts.outbox.profile_updated(user.id.into(), vec!["username".to_owned()], now, origin));
+        Ok(Claimed { set, event })
+    }
+
+    /// Whether the error says that the username is taken: then the next attempt is of
+    /// another one, or of the same if a reservation of it is over.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub(in crate::usecase) async fn is_refused(
+        &mut self,
+        accounts: &Accounts,
+        user: &UserRecord,
+        error: &StoreError,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        let StoreError::DuplicateKey { index } = error else { return Ok(false) };
+        if !user.unclaimed || ![USERNAME_KEY, USERNAME_KEYS].contains(&index.as_str()) {
+            return Ok(false);
+        }
+        if self.refusals == 0 && !self.freed {
+            let wanted = self.candidate(accounts, user)?;
+            self.freed = accounts.store.users.free_username(wanted.key(), now).await?;
+            if self.freed {
+                return Ok(true);
+            }
+        }
+        self.refusals += 1;
+        Ok(true)
+    }
+
+    fn candidate(&self, accounts: &Accounts, user: &UserRecord) -> Result<Username, Failure> {
+        let invalid = |invalid: crate::domain::Invalid| Failure::Internal(anyhow::anyhow!("a username: {invalid}"));
+        let wanted = Username::parse(&user.username).map_err(invalid)?;
+        if self.refusals == 0 {
+            return Ok(wanted);
+        }
+        let least = if self.refusals <= REFUSALS_FOR_MORE_DIGITS { 1_000 } else { 100_000_000 };
+        let random = u32::try_from(accounts.ids.v4().as_u128() % (9 * u128::from(least))).unwrap_or_default();
+        wanted.with_number(least + random).map_err(invalid)
+    }
+}

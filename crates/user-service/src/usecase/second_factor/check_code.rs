@@ -1,0 +1,163 @@
+//! The second factor: the one place where a code is judged, how its secret and its
+//! recovery codes are kept, and why somebody is refused.
+
+use bson::Binary;
+use events::LoginMethod;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::{
+    domain::{RecoveryCode, SecondFactorCode, TotpSecret, recovery_code},
+    outbox::Origin,
+    store::{TotpRecord, UserRecord, binary},
+    usecase::{
+        Accounts, Failure,
+        sessions::{attack_notice::UnderAttack, reauthenticate::Reauthentication},
+    },
+};
+use service_kit::mongo::StoreError;
+
+/// Why the second factor of somebody who is signed in is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum SecondFactorError {
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error("the code is wrong, or was used")]
+    WrongCode,
+    #[error("the second factor is on")]
+    AlreadyOn,
+    #[error("the email address is not verified")]
+    EmailNotVerified,
+    #[error("no set-up was started, or it has expired")]
+    NotStarted,
+    #[error("the second factor is off")]
+    NotOn,
+    #[error("the account is gone, or its sessions have ended")]
+    Gone,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<Reauthentication> for SecondFactorError {
+    fn from(error: Reauthentication) -> Self {
+        match error {
+            Reauthentication::WrongPassword => Self::WrongPassword,
+            Reauthentication::Failure(failure) => Self::Failure(failure),
+        }
+    }
+}
+
+impl From<CodeRefused> for SecondFactorError {
+    fn from(error: CodeRefused) -> Self {
+        match error {
+            CodeRefused::Wrong => Self::WrongCode,
+            CodeRefused::Failure(failure) => Self::Failure(failure),
+        }
+    }
+}
+
+impl From<StoreError> for SecondFactorError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Why a code is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::usecase) enum CodeRefused {
+    #[error("the code is wrong, or was used")]
+    Wrong,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+/// A right code. It is used up by the write that puts `totp` in the place of what it was
+/// judged against, decided on that: of two who use one code at once, one is refused.
+pub(in crate::usecase) struct AcceptedCode {
+    pub totp: TotpRecord,
+    pub method: LoginMethod,
+}
+
+impl Accounts {
+    /// Judges a code of this account against the state of its second factor. Every code
+    /// is judged here, and nowhere else; before, it is charged.
+    pub(in crate::usecase) async fn second_factor(
+        &self,
+        user: &UserRecord,
+        totp: &TotpRecord,
+        code: &SecretString,
+        origin: &Origin,
+    ) -> Result<AcceptedCode, CodeRefused> {
+        let id = user.id.into();
+        let charged = self.throttle.code(user, origin, self.clock.now()).await?;
+        let judged = self.judge(id, totp, code);
+        match &judged {
+            Ok(_) => self.throttle.was_right(&charged).await,
+            Err(CodeRefused::Wrong) => {
+                self.background.note_refused_code(id, origin);
+                if let Some(until) = charged.under_attack() {
+                    self.background.tell_attack(UnderAttack { user: id, until, origin: origin.clone() });
+                }
+            }
+            Err(CodeRefused::Failure(_)) => self.throttle.was_not_judged(&charged).await,
+        }
+        judged
+    }
+
+    fn judge(&self, user: Uuid, totp: &TotpRecord, code: &SecretString) -> Result<AcceptedCode, CodeRefused> {
+        let accepted = match SecondFactorCode::parse(code.expose_secret()) {
+            Some(SecondFactorCode::Totp(code)) => {
+                let secret = self.open_totp_secret(user, &totp.secret)?;
+                let step = secret.step_of(&code, self.clock.now(), totp.last_step);
+                step.map(|last_step| (TotpRecord { last_step, ..totp.clone() }, LoginMethod::Totp))
+            }
+            Some(SecondFactorCode::Recovery(code)) => {
+                let mut left = totp.clone();
+                let digest = self.recovery_digest(user, &code);
+                left.recovery_codes.retain(|stored| !bool::from(stored.bytes.ct_eq(&digest)));
+                let found = left.recovery_codes.len() < totp.recovery_codes.len();
+                found.then_some((left, LoginMethod::RecoveryCode))
+            }
+            None => None,
+        };
+        accepted.map(|(totp, method)| AcceptedCode { totp, method }).ok_or(CodeRefused::Wrong)
+    }
+
+    /// The secret as it is stored: sealed, and of use in this account only.
+    pub(in crate::usecase) fn seal_totp_secret(&self, user: Uuid, secret: &TotpSecret) -> Binary {
+        binary(&self.keys.seal(&seal_label(user), secret.expose()))
+    }
+
+    fn open_totp_secret(&self, user: Uuid, sealed: &Binary) -> Result<TotpSecret, Failure> {
+        let opened = self.keys.open(&seal_label(user), &sealed.bytes);
+        let bytes = opened.map_err(|error| Failure::Internal(error.into()))?;
+        TotpSecret::from_bytes(&bytes)
+            .ok_or_else(|| Failure::Internal(anyhow::anyhow!("a sealed TOTP secret has another length")))
+    }
+
+    /// New recovery codes: what the person is shown, and what is stored.
+    pub(in crate::usecase) fn new_recovery_codes(&self, user: Uuid) -> (Vec<SecretString>, Vec<Binary>) {
+        let codes: Vec<RecoveryCode> = (0..recovery_code::COUNT).map(|_| RecoveryCode::generate()).collect();
+        let digests = codes.iter().map(|code| binary(&self.recovery_digest(user, code))).collect();
+        (codes.iter().map(RecoveryCode::to_text).collect(), digests)
+    }
+
+    /// A recovery code at rest. It has 120 random bits, so no hash needs to be slow to keep
+    /// one from being guessed. The key keeps a copy of the database from being searched
+    /// for any of the codes of all accounts at once, and the user's id keeps whoever has
+    /// the key too from searching more than one account at a time.
+    fn recovery_digest(&self, user: Uuid, code: &RecoveryCode) -> [u8; 32] {
+        let key = self.keys.derive("recovery-code/v1");
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");
+        mac.update(user.as_bytes());
+        mac.update(code.expose());
+        mac.finalize().into_bytes().into()
+    }
+}
+
+fn seal_label(user: Uuid) -> String {
+    format!("totp/v1/{user}")
+}

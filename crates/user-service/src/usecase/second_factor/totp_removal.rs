@@ -1,0 +1,108 @@
+//! What may be done to a second factor that is on: turning it off, and new recovery codes.
+//! Both ask for the password and for a code, which is used up.
+
+use std::sync::Arc;
+
+use events::sealing::Purpose;
+use secrecy::SecretString;
+
+use crate::{
+    domain::Password,
+    outbox::Origin,
+    store::{Change, DecidedOn, TotpChange, TotpRecord, UserRecord},
+    usecase::{
+        Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, mailed_links::undo_link::NewUndoLink,
+        rate_limit::AccountWrite,
+    },
+};
+
+/// Both factors of somebody who is signed in.
+pub struct BothFactors {
+    pub password: Password,
+    /// Of the authenticator, or a recovery code.
+    pub code: SecretString,
+}
+
+/// Turns the second factor off.
+///
+/// # Errors
+/// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
+pub async fn remove_totp(
+    accounts: &Arc<Accounts>,
+    caller: Caller,
+    proof: BothFactors,
+    origin: Origin,
+) -> Result<(), SecondFactorError> {
+    let this = Arc::clone(accounts);
+    let author = origin.clone();
+    let off = move |user: &UserRecord, _: TotpRecord| Change {
+        totp: TotpChange::Off,
+        events: vec![this.outbox.totp_disabled(&user.user(), None, this.clock.now(), &author)],
+        ..Change::default()
+    };
+    change_totp(accounts, caller, proof, origin, off).await
+}
+
+/// New recovery codes in the place of all old ones; shown once.
+///
+/// # Errors
+/// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
+pub async fn renew_recovery_codes(
+    accounts: &Arc<Accounts>,
+    caller: Caller,
+    proof: BothFactors,
+    origin: Origin,
+) -> Result<Vec<SecretString>, SecondFactorError> {
+    let id = caller.user.id.into();
+    let (shown, recovery_codes) = accounts.new_recovery_codes(id);
+    let this = Arc::clone(accounts);
+    let author = origin.clone();
+    let renewed = move |user: &UserRecord, totp: TotpRecord| {
+        let now = this.clock.now();
+        let undo = this.new_undo_link(user, Purpose::RecoveryCodesUndo, now);
+        let granted = undo.as_ref().map(NewUndoLink::granted);
+        Change {
+            set: undo.as_ref().map(NewUndoLink::fields).unwrap_or_default(),
+            totp: TotpChange::On(TotpRecord { recovery_codes: recovery_codes.clone(), ..totp }),
+            events: vec![this.outbox.recovery_codes_renewed(&user.user(), granted, now, &author)],
+            ..Change::default()
+        }
+    };
+    change_totp(accounts, caller, proof, origin, renewed).await?;
+    Ok(shown)
+}
+
+/// Writes what `change` makes of the account and of its second factor without the code.
+async fn change_totp(
+    accounts: &Arc<Accounts>,
+    mut caller: Caller,
+    proof: BothFactors,
+    origin: Origin,
+    change: impl Fn(&UserRecord, TotpRecord) -> Change + Send + 'static,
+) -> Result<(), SecondFactorError> {
+    if caller.user.totp.is_none() {
+        return Err(SecondFactorError::NotOn);
+    }
+    let write = AccountWrite::SecondFactor;
+    let verified = accounts.reauthenticate_for(write, &caller, &proof.password, &origin).await?;
+    let this = Arc::clone(accounts);
+    let write = async move {
+        for _ in 0..DECISIONS {
+            let user = &caller.user;
+            if user.password_hash != verified.expose() {
+                return Err(SecondFactorError::Gone);
+            }
+            let totp = user.totp.as_ref().ok_or(SecondFactorError::NotOn)?;
+            let accepted = this.second_factor(user, totp, &proof.code, &origin).await?;
+            let change = change(user, accepted.totp);
+            let commit = this.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                this.publish(&written);
+                return Ok(());
+            }
+            caller = this.again(caller).await?.ok_or(SecondFactorError::Gone)?;
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    };
+    accounts.writes.to_the_end(write).await
+}

@@ -1,0 +1,154 @@
+//! Turning the second factor on: a secret for the authenticator, then a code of it as the
+//! proof that it got there. Only then do logins ask for one. The address must be verified:
+//! otherwise an account could be kept from the owner of its mailbox.
+
+use std::{sync::Arc, time::Duration};
+
+use bson::{Bson, DateTime, doc};
+use events::sealing::Purpose;
+use secrecy::SecretString;
+
+use super::check_code::CodeRefused;
+use crate::{
+    domain::{Password, TotpSecret},
+    hashing::PasswordHash,
+    outbox::Origin,
+    store::{Change, DecidedOn, TotpChange, TotpRecord, TotpSetup},
+    usecase::{
+        Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, later,
+        mailed_links::undo_link::NewUndoLink,
+        rate_limit::{AccountWrite, Proof},
+    },
+};
+
+/// A set-up that is not confirmed by then is forgotten.
+const SETUP: Duration = Duration::from_secs(60 * 60);
+
+/// What the authenticator needs; shown once.
+pub struct TotpStarted {
+    /// Base32, to be typed.
+    pub secret: SecretString,
+    /// The same as a URI, to be scanned.
+    pub otpauth_uri: SecretString,
+}
+
+/// Begins a set-up in the place of any that is not confirmed.
+///
+/// # Errors
+/// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
+pub async fn start_totp(
+    accounts: &Arc<Accounts>,
+    caller: Caller,
+    password: Password,
+    origin: Origin,
+) -> Result<TotpStarted, SecondFactorError> {
+    if caller.user.totp.is_some() {
+        return Err(SecondFactorError::AlreadyOn);
+    }
+    if !caller.user.email_verified {
+        return Err(SecondFactorError::EmailNotVerified);
+    }
+    let verified = accounts.reauthenticate_for(AccountWrite::SecondFactor, &caller, &password, &origin).await?;
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.set_up_totp(caller, &verified).await }).await
+}
+
+/// Turns the second factor on; the recovery codes, shown once.
+///
+/// # Errors
+/// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
+pub async fn confirm_totp(
+    accounts: &Arc<Accounts>,
+    caller: Caller,
+    code: SecretString,
+    origin: Origin,
+) -> Result<Vec<SecretString>, SecondFactorError> {
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.turn_totp_on(caller, &code, &origin).await }).await
+}
+
+impl Accounts {
+    async fn set_up_totp(&self, caller: Caller, verified: &PasswordHash) -> Result<TotpStarted, SecondFactorError> {
+        let user = &caller.user;
+        let id = user.id.into();
+        let secret = TotpSecret::generate();
+        let started = TotpStarted {
+            secret: secret.to_base32(),
+            otpauth_uri: secret
+                .otpauth_uri(&self.rules.totp_issuer, &user.email)
+                .map_err(|error| Failure::Internal(error.into()))?,
+        };
+        let expires_at = later(self.clock.now(), SETUP).into();
+        let setup = TotpSetup { secret: self.seal_totp_secret(id, &secret), expires_at };
+        let change = Change { totp: TotpChange::SetUp(setup), ..Change::default() };
+        let decided_on = DecidedOn::PasswordAlone { hash: verified, epoch: user.sessions.epoch };
+        match after(self.store.users.commit(id, decided_on, change).await?)? {
+            Next::Done(_) => Ok(started),
+            Next::DecideAgain => match self.again(caller).await? {
+                Some(caller) if caller.user.totp.is_some() => Err(SecondFactorError::AlreadyOn),
+                // Another password, or all sessions ended.
+                _ => Err(SecondFactorError::Gone),
+            },
+        }
+    }
+
+    async fn turn_totp_on(
+        &self,
+        mut caller: Caller,
+        code: &SecretString,
+        origin: &Origin,
+    ) -> Result<Vec<SecretString>, SecondFactorError> {
+        let id = caller.user.id.into();
+        let (shown, recovery_codes) = self.new_recovery_codes(id);
+        let mut borne = None;
+        for _ in 0..DECISIONS {
+            let user = &caller.user;
+            if user.totp.is_some() {
+                return Err(SecondFactorError::AlreadyOn);
+            }
+            if !user.email_verified {
+                return Err(SecondFactorError::EmailNotVerified);
+            }
+            let now = self.clock.now();
+            let setup = user.totp_setup.as_ref().filter(|setup| now < setup.expires_at.to_jiff());
+            let setup = setup.ok_or(SecondFactorError::NotStarted)?;
+            // Once for the code of this request, however often it is judged.
+            if borne.is_none() {
+                let code = self.throttle.bear_code(Proof::TotpSetup(&setup.secret.bytes)).await?;
+                borne = Some(code.ok_or(SecondFactorError::NotStarted)?);
+            }
+            // The code counts as used: a login wants the next one.
+            let accepted = match self.second_factor(user, &TotpRecord::unused(setup, now), code, origin).await {
+                Err(CodeRefused::Failure(failure)) => {
+                    self.throttle.was_not_borne(borne).await;
+                    return Err(failure.into());
+                }
+                judged => judged?,
+            };
+            let totp = TotpRecord { recovery_codes: recovery_codes.clone(), ..accepted.totp };
+            let changes = user.tokens.iter().filter(|token| token.purpose == Purpose::EmailChangeUndo);
+            let changes = changes.map(|token| self.left_at(user, &token.reservation()));
+            let turned_on = user.factor_times().turned_on(now, self.rules.undo_ttl, changes);
+            let undo = turned_on.is_new.then(|| self.new_undo_link(user, Purpose::TotpUndo, now)).flatten();
+            let mut set = doc! {
+                "secondFactorSince": DateTime::from(turned_on.since),
+                "secondFactorOffAt": Bson::Null,
+            };
+            set.extend(undo.as_ref().map(NewUndoLink::fields).unwrap_or_default());
+            let granted = undo.as_ref().map(NewUndoLink::granted);
+            let change = Change {
+                set,
+                totp: TotpChange::On(totp),
+                events: vec![self.outbox.totp_enabled(&user.user(), granted, now, origin)],
+                ..Change::default()
+            };
+            let commit = self.store.users.commit(id, DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                return Ok(shown);
+            }
+            caller = self.again(caller).await?.ok_or(SecondFactorError::Gone)?;
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+}

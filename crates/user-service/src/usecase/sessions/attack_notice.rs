@@ -1,0 +1,49 @@
+//! An account that is under attack: said once, to the topic and so to its owner. What
+//! holds the attacker is the throttle; this only tells.
+
+use std::time::Duration;
+
+use bson::{DateTime, doc};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    outbox::{Actor, Origin},
+    store::{Change, DecidedOn},
+    usecase::{Accounts, DECISIONS, Failure, Next, after, later},
+};
+
+/// An attack that goes on is told again after so long, not with every attempt.
+const TOLD_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Somebody guesses this account's password; unknown networks are held until `until`.
+pub(in crate::usecase) struct UnderAttack {
+    pub user: Uuid,
+    pub until: Timestamp,
+    /// Of the last failed attempt.
+    pub origin: Origin,
+}
+
+impl Accounts {
+    /// Tells it, unless that was done lately. Run behind the answer.
+    pub(in crate::usecase) async fn tell_attack(&self, attack: UnderAttack) -> Result<(), Failure> {
+        let origin = Origin { actor: Actor::System, ..attack.origin };
+        for _ in 0..DECISIONS {
+            let now = self.clock.now();
+            let told = |locked_until: DateTime| now < later(locked_until.to_jiff(), TOLD_AGAIN);
+            let found = self.store.users.by_id(attack.user).await?;
+            let Some(user) = found.filter(|user| !user.locked_until.is_some_and(told)) else { return Ok(()) };
+            let change = Change {
+                set: doc! { "lockedUntil": DateTime::from(attack.until) },
+                events: vec![self.outbox.locked(&user.user(), attack.until, now, &origin)],
+                ..Change::default()
+            };
+            let commit = self.store.users.commit(attack.user, DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                return Ok(());
+            }
+        }
+        Err(Failure::unavailable("too many writers on one account"))
+    }
+}

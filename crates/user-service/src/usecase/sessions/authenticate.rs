@@ -1,0 +1,60 @@
+//! Who asks: an access token, and the account as it is now. Because the account is
+//! read anyway, "all sessions end" works on access tokens at once.
+
+use uuid::Uuid;
+
+use crate::{
+    domain::UserStatus,
+    store::UserRecord,
+    usecase::{Accounts, Failure},
+};
+use service_kit::mongo::StoreError;
+
+/// A signed-in person.
+pub struct Caller {
+    pub user: UserRecord,
+    pub session: Uuid,
+    pub epoch: i64,
+}
+
+/// Why the token is worth nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum NotSignedIn {
+    #[error("the access token is missing or not valid")]
+    Unauthorized,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl Accounts {
+    /// The same caller with the account as it is now; nobody if the session has ended
+    /// with all others meanwhile.
+    pub(in crate::usecase) async fn again(&self, caller: Caller) -> Result<Option<Caller>, StoreError> {
+        let user = self.store.users.by_id(caller.user.id.into()).await?;
+        let living = user.filter(|user| is_signed_in(user, caller.session, caller.epoch));
+        Ok(living.map(|user| Caller { user, ..caller }))
+    }
+}
+
+fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
+    user.status == UserStatus::Active && user.session_lives(session, epoch)
+}
+
+/// The account of a valid access token whose session has not been ended with all others.
+///
+/// # Errors
+/// [`NotSignedIn::Unauthorized`] too when the account is gone or disabled.
+pub async fn caller(accounts: &Accounts, token: &str) -> Result<Caller, NotSignedIn> {
+    let claims = match accounts.access_tokens.verify(token).await {
+        Ok(claims) => claims,
+        Err(_) => {
+            // Before the key set was read, nothing is known about any token.
+            accounts.access_tokens.published().map_err(Failure::from)?;
+            return Err(NotSignedIn::Unauthorized);
+        }
+    };
+    let user = accounts.store.users.by_id(claims.sub).await.map_err(Failure::from)?;
+    user.filter(|user| is_signed_in(user, claims.sid, claims.epoch))
+        .map(|user| Caller { user, session: claims.sid, epoch: claims.epoch })
+        .ok_or(NotSignedIn::Unauthorized)
+}

@@ -1,0 +1,229 @@
+//! Lists the sessions of an account and ends them: one, all others, or by logout.
+
+use std::sync::Arc;
+
+use events::SessionsEndedReason;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use service_kit::mongo::StoreError;
+use uuid::Uuid;
+
+use crate::{
+    domain::{Place, device},
+    outbox::Origin,
+    store::{Change, DecidedOn, SessionRow, UserRecord},
+    tokens::RefreshToken,
+    usecase::{Accounts, Caller, DECISIONS, Failure, Next, after},
+};
+
+/// A session as its person sees it.
+pub struct ListedSession {
+    pub id: Uuid,
+    /// "Firefox on Linux".
+    pub device: Option<String>,
+    pub address: Option<String>,
+    pub created_at: Timestamp,
+    /// The login, or the last refresh.
+    pub last_used_at: Timestamp,
+    /// The one that asks.
+    pub current: bool,
+}
+
+/// A part of the list.
+pub struct SessionPage {
+    pub items: Vec<ListedSession>,
+    /// Where the next part begins, if there is one.
+    pub next: Option<Place>,
+}
+
+/// Why the other sessions have not ended.
+#[derive(Debug, thiserror::Error)]
+pub enum EndSessionsError {
+    #[error("the account is gone, or the session that asks has ended")]
+    Gone,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for EndSessionsError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Why the session has not ended.
+#[derive(Debug, thiserror::Error)]
+pub enum EndSessionError {
+    /// Not one of this person's living sessions.
+    #[error("there is no such session")]
+    NotFound,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for EndSessionError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// The caller's living sessions, newest first: `limit` of those behind `after`. The one
+/// that asks is always in the first part, at its end if it is older than the others.
+///
+/// # Errors
+/// Only when the store is away.
+pub async fn list_sessions(
+    accounts: &Accounts,
+    caller: &Caller,
+    limit: u32,
+    after: Option<Place>,
+) -> Result<SessionPage, Failure> {
+    let (user, rule) = (caller.user.id.into(), caller.user.sessions);
+    let size = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
+    let one_more = i64::from(limit.max(1)) + 1;
+    let sessions = &accounts.store.sessions;
+    let (mut rows, missing) = match after {
+        // The one that asks was in the first part.
+        Some(after) => (sessions.living(user, rule, after, Some(caller.session), one_more).await?, None),
+        None => {
+            let rows = sessions.living(user, rule, Place::NEWEST, None, one_more).await?;
+            let listed = rows.iter().take(size).any(|row| Uuid::from(row.id) == caller.session);
+            // Not there if it was ended by itself while its access token lives on.
+            let missing = if listed { None } else { sessions.of_user(caller.session, user).await? };
+            (rows, missing)
+        }
+    };
+    let room = size - usize::from(missing.is_some());
+    let more = rows.len() > room;
+    rows.truncate(room);
+    let next = more.then(|| rows.last().map_or(Place::NEWEST, SessionRow::place));
+    rows.extend(missing);
+    let items = rows.into_iter().map(|row| listed(row, caller.session)).collect();
+    Ok(SessionPage { items, next })
+}
+
+fn listed(row: SessionRow, current: Uuid) -> ListedSession {
+    ListedSession {
+        id: row.id.into(),
+        device: row.device.as_deref().and_then(device),
+        address: row.address,
+        created_at: row.created_at.into(),
+        last_used_at: row.last_used_at.into(),
+        current: Uuid::from(row.id) == current,
+    }
+}
+
+/// Ends all sessions of the caller but the one that asks: one write, so that access
+/// tokens of the others end at once too. Never refused for being asked often; where there
+/// is nothing to end nothing is written.
+///
+/// # Errors
+/// [`EndSessionsError`]; after an unavailable store the outcome is unknown.
+pub async fn end_other_sessions(
+    accounts: &Arc<Accounts>,
+    caller: Caller,
+    origin: Origin,
+) -> Result<(), EndSessionsError> {
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.end_others(caller, &origin).await }).await
+}
+
+/// Ends one session of the caller, also the one that asks. Its refresh token is worth
+/// nothing at once, its access token from its own end on.
+///
+/// # Errors
+/// [`EndSessionError`]; after an unavailable store the outcome is unknown.
+pub async fn end_session(
+    accounts: &Arc<Accounts>,
+    caller: Caller,
+    id: Uuid,
+    origin: Origin,
+) -> Result<(), EndSessionError> {
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.end_one(&caller.user, id, &origin).await }).await
+}
+
+impl Accounts {
+    async fn end_others(&self, caller: Caller, origin: &Origin) -> Result<(), EndSessionsError> {
+        let mut user = caller.user;
+        if !self.has_sessions(&user, Some(caller.session)).await? {
+            return Ok(());
+        }
+        for _ in 0..DECISIONS {
+            let id = user.id.into();
+            let event = self.outbox.sessions_ended(id, SessionsEndedReason::User, self.clock.now(), origin);
+            let change = Change {
+                end_sessions: Some(Some(caller.session)),
+                events: vec![event],
+                beyond_bound: true,
+                ..Change::default()
+            };
+            let commit = self.store.users.commit(id, DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                self.forget_ended_sessions(&written).await;
+                return Ok(());
+            }
+            let again = self.store.users.by_id(id).await?;
+            user =
+                again.filter(|user| user.session_lives(caller.session, caller.epoch)).ok_or(EndSessionsError::Gone)?;
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+
+    async fn end_one(&self, user: &UserRecord, id: Uuid, origin: &Origin) -> Result<(), EndSessionError> {
+        let ended = self.store.sessions.end_of_user(id, user.id.into()).await?;
+        // The row of a session that had ended with others was not in the list.
+        let lived = ended.filter(|row| user.session_lives(row.id.into(), row.epoch));
+        let row = lived.ok_or(EndSessionError::NotFound)?;
+        self.throttle.remember_ended_session(&row, self.access_tokens.ttl()).await;
+        self.background.note_ended_session(user.id.into(), origin);
+        Ok(())
+    }
+
+    /// Whether the account has a living session besides `without`, or an access token of one that has ended by itself.
+    pub(in crate::usecase) async fn has_sessions(
+        &self,
+        user: &UserRecord,
+        without: Option<Uuid>,
+    ) -> Result<bool, StoreError> {
+        let id = user.id.into();
+        let (living, lately) = tokio::join!(
+            self.store.sessions.living(id, user.sessions, Place::NEWEST, without, 1),
+            self.throttle.session_ended_lately(id, user.sessions, without),
+        );
+        Ok(!living?.is_empty() || lately?)
+    }
+
+    /// Removes the rows of sessions that the write has ended. They are worth nothing
+    /// already; what is left over expires.
+    pub(in crate::usecase) async fn forget_ended_sessions(&self, written: &UserRecord) {
+        if let Err(error) = self.store.sessions.forget_ended(written.id.into(), written.sessions).await {
+            tracing::debug!(%error, "rows of ended sessions stay until they expire");
+        }
+    }
+}
+
+/// Ends the session of this token, if there is one.
+///
+/// # Errors
+/// Only when the store is away, or from a network that floods this process.
+pub async fn logout(accounts: &Arc<Accounts>, token: &SecretString, origin: Origin) -> Result<(), Failure> {
+    let Some(token) = RefreshToken::parse(token) else { return Ok(()) };
+    accounts.throttle.session_request(&origin)?;
+    let Some(salt) = accounts.store.sessions.salt(token.session).await? else { return Ok(()) };
+    if !accounts.refresh_tokens.is_genuine(&token, &salt) {
+        return Ok(());
+    }
+    let this = Arc::clone(accounts);
+    accounts
+        .writes
+        .to_the_end(async move {
+            if let Some(ended) = this.store.sessions.end(token.session).await? {
+                this.throttle.remember_ended_session(&ended, this.access_tokens.ttl()).await;
+                this.background.note_logout(ended.user_id.into(), &origin);
+            }
+            Ok(())
+        })
+        .await
+}

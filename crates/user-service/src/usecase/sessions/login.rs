@@ -1,0 +1,200 @@
+//! Login. The password is verified first; the write that begins the session names the
+//! hash that was verified, so a password that was changed meanwhile buys no session. An
+//! account with a second factor gets a token instead, for `login_totp`.
+
+use std::sync::Arc;
+
+use bson::{Document, doc};
+use events::LoginMethod;
+use secrecy::SecretString;
+
+use super::{attack_notice::UnderAttack, reauthenticate::requester, start_session::Beginning};
+use crate::{
+    domain::{LoginIdentifier, Password, UserStatus},
+    hashing::{PasswordHash, Verdict},
+    outbox::Origin,
+    store::{Change, DecidedOn, TotpChange, UserRecord},
+    usecase::{Accounts, Failure, Next, SignedIn, after},
+};
+use service_kit::mongo::StoreError;
+
+/// What somebody logs in with.
+pub struct Login {
+    pub identifier: LoginIdentifier,
+    pub password: Password,
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// No such account, or another password: nobody is told which.
+    #[error("the identifier or the password is wrong")]
+    InvalidCredentials,
+    #[error("the account is disabled")]
+    Disabled,
+    #[error("the e-mail address is not verified")]
+    EmailNotVerified,
+    /// The password is right; the token stands for it where the second factor is given.
+    #[error("a second factor is required")]
+    MfaRequired(SecretString),
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for LoginError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// A password is verified at most so often for one login: again only when it was
+/// changed while its hash was computed.
+const VERIFICATIONS: usize = 3;
+
+/// Begins a session.
+///
+/// # Errors
+/// [`LoginError`]. After an unavailable store a session may have begun that nobody
+/// has the tokens of.
+pub async fn login(accounts: &Arc<Accounts>, login: Login, origin: Origin) -> Result<SignedIn, LoginError> {
+    let result = attempt(accounts, &login, &origin).await;
+    let outcome = match &result {
+        Ok(_) => "success",
+        Err(LoginError::InvalidCredentials) => "invalid",
+        Err(LoginError::Disabled) => "disabled",
+        Err(LoginError::EmailNotVerified) => "unverified",
+        Err(LoginError::MfaRequired(_)) => "mfa_required",
+        Err(LoginError::Failure(Failure::RateLimited { .. })) => "throttled",
+        Err(LoginError::Failure(_)) => "failure",
+    };
+    accounts.metrics.logins.with_label_values(&[outcome]).inc();
+    result
+}
+
+async fn attempt(accounts: &Arc<Accounts>, login: &Login, origin: &Origin) -> Result<SignedIn, LoginError> {
+    let admission = accounts.hashes.admit().map_err(Failure::from)?;
+    accounts.throttle.request(origin).await?;
+    let found = accounts.find(&login.identifier).await?;
+    let user = found.as_ref().map(|user| user.id);
+    // Before the hash: who is held costs none.
+    let charged = accounts.throttle.login(&login.identifier, found.as_ref(), origin, accounts.clock.now()).await?;
+    // Now the hash is asked for.
+    drop(admission);
+    let judged = judge(accounts, login, found, origin).await;
+    match &judged {
+        Ok(_) | Err(LoginError::Disabled | LoginError::EmailNotVerified | LoginError::MfaRequired(_)) => {
+            accounts.throttle.was_right(&charged).await;
+        }
+        Err(LoginError::InvalidCredentials) => {
+            if let (Some(user), Some(until)) = (user, charged.under_attack()) {
+                accounts.background.tell_attack(UnderAttack { user: user.into(), until, origin: origin.clone() });
+            }
+        }
+        Err(LoginError::Failure(_)) => accounts.throttle.was_not_judged(&charged).await,
+    }
+    judged
+}
+
+/// Verifies the password, and begins the session.
+async fn judge(
+    accounts: &Arc<Accounts>,
+    login: &Login,
+    mut found: Option<UserRecord>,
+    origin: &Origin,
+) -> Result<SignedIn, LoginError> {
+    for _ in 0..VERIFICATIONS {
+        let hash = found.as_ref().map(UserRecord::password_hash).transpose()?;
+        // An unknown user costs the same hash.
+        let verdict = accounts
+            .hashes
+            .verify(&login.password, hash.as_ref(), requester(found.as_ref(), origin))
+            .await
+            .map_err(Failure::from)?;
+        let (Some(user), Some(hash)) = (found, hash) else { return Err(LoginError::InvalidCredentials) };
+        let Verdict::Match { outdated } = verdict else {
+            accounts.background.note_failed_login(user.id.into(), origin);
+            return Err(LoginError::InvalidCredentials);
+        };
+        if user.status == UserStatus::Disabled {
+            return Err(LoginError::Disabled);
+        }
+        if accounts.rules.require_verified_email && !user.email_verified {
+            return Err(LoginError::EmailNotVerified);
+        }
+        let renewed = match outdated {
+            true => Some(accounts.hashes.hash(&login.password).await.map_err(Failure::from)?),
+            false => None,
+        };
+        let this = Arc::clone(accounts);
+        let origin = origin.clone();
+        let begun = accounts.writes.to_the_end(async move { this.enter(&user, &hash, renewed, &origin).await });
+        if let Some(signed_in) = begun.await? {
+            return Ok(signed_in);
+        }
+        found = accounts.find(&login.identifier).await?;
+    }
+    Err(LoginError::InvalidCredentials)
+}
+
+impl Accounts {
+    /// Returns the account with this identifier. One that was registered while registrations
+    /// were hidden, and never verified, counts as unknown: its password must not reveal it.
+    async fn find(&self, identifier: &LoginIdentifier) -> Result<Option<UserRecord>, StoreError> {
+        let found = match identifier {
+            LoginIdentifier::Email(key) => self.store.users.to_log_in_by_email_key(key).await,
+            LoginIdentifier::Username(key) => self.store.users.to_log_in_by_username_key(key).await,
+        };
+        Ok(found?.filter(|user| !user.unclaimed))
+    }
+
+    /// What the right password gets: a session, or the question for the second factor.
+    /// None if what was verified no longer holds.
+    async fn enter(
+        &self,
+        user: &UserRecord,
+        verified: &PasswordHash,
+        renewed: Option<PasswordHash>,
+        origin: &Origin,
+    ) -> Result<Option<SignedIn>, LoginError> {
+        if let Some(totp) = &user.totp {
+            return match renewed {
+                None => Err(LoginError::MfaRequired(self.mfa_token(user, totp))),
+                Some(renewed) => self.renew_and_ask(user, verified, &renewed).await,
+            };
+        }
+        let beginning = Beginning {
+            user,
+            decided_on: DecidedOn::PasswordAlone { hash: verified, epoch: user.sessions.epoch },
+            methods: vec![LoginMethod::Password],
+            set: renewed.as_ref().map(new_hash).unwrap_or_default(),
+            totp: TotpChange::None,
+            indispensable: Vec::new(),
+        };
+        Ok(self.begin_session(beginning, origin).await?)
+    }
+
+    /// An outdated hash is renewed in a write of its own: where the login is completed the
+    /// password is not at hand. The token is bound to the hash, so to the new one.
+    async fn renew_and_ask(
+        &self,
+        user: &UserRecord,
+        verified: &PasswordHash,
+        renewed: &PasswordHash,
+    ) -> Result<Option<SignedIn>, LoginError> {
+        let decided_on = DecidedOn::Credentials { hash: verified, epoch: user.sessions.epoch };
+        // Not an update of the account.
+        let change = Change { set: new_hash(renewed), events_optional: true, ..Change::default() };
+        let Next::Done(written) = after(self.store.users.commit(user.id.into(), decided_on, change).await?)? else {
+            return Ok(None);
+        };
+        match &written.totp {
+            Some(totp) => Err(LoginError::MfaRequired(self.mfa_token(&written, totp))),
+            // Turned off meanwhile.
+            None => Ok(None),
+        }
+    }
+}
+
+fn new_hash(renewed: &PasswordHash) -> Document {
+    doc! { "passwordHash": renewed.expose() }
+}

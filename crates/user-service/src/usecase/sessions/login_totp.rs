@@ -1,0 +1,168 @@
+//! The second half of a login: the token that stands for the right password, and a code.
+//! The write that begins the session uses up both, decided on the version that they were
+//! judged against.
+
+use std::sync::Arc;
+
+use bson::Document;
+use events::LoginMethod;
+use secrecy::SecretString;
+
+use super::start_session::Beginning;
+use crate::{
+    domain::UserStatus,
+    outbox::Origin,
+    store::{DecidedOn, TotpChange, TotpRecord, UsedToken, UserRecord},
+    tokens::{MfaBinding, MfaToken},
+    usecase::{
+        Accounts, DECISIONS, Failure, SignedIn,
+        rate_limit::Proof,
+        second_factor::check_code::{AcceptedCode, CodeRefused},
+    },
+};
+use jiff::Timestamp;
+use service_kit::mongo::StoreError;
+
+/// Of one account so many tokens are remembered as used. Each use costs a code, so only
+/// somebody who renews the recovery codes all the time gets there.
+const USED_TOKENS: usize = 50;
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginTotpError {
+    /// Unknown, used, expired, or void since something has changed: all alike.
+    #[error("the token is not valid")]
+    TokenInvalid,
+    #[error("the code is wrong, or was used")]
+    WrongCode,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<CodeRefused> for LoginTotpError {
+    fn from(error: CodeRefused) -> Self {
+        match error {
+            CodeRefused::Wrong => Self::WrongCode,
+            CodeRefused::Failure(failure) => Self::Failure(failure),
+        }
+    }
+}
+
+impl From<StoreError> for LoginTotpError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Begins a session.
+///
+/// # Errors
+/// [`LoginTotpError`]. After an unavailable store a session may have begun that nobody
+/// has the tokens of.
+pub async fn login_totp(
+    accounts: &Arc<Accounts>,
+    token: SecretString,
+    code: SecretString,
+    origin: Origin,
+) -> Result<SignedIn, LoginTotpError> {
+    accounts.throttle.request(&origin).await?;
+    let this = Arc::clone(accounts);
+    let result = accounts.writes.to_the_end(async move { this.complete(&token, &code, &origin).await }).await;
+    let outcome = match &result {
+        Ok(_) => "success",
+        Err(LoginTotpError::TokenInvalid) => "mfa_token_invalid",
+        Err(LoginTotpError::WrongCode) => "invalid",
+        Err(LoginTotpError::Failure(Failure::RateLimited { .. })) => "throttled",
+        Err(LoginTotpError::Failure(_)) => "failure",
+    };
+    accounts.metrics.logins.with_label_values(&[outcome]).inc();
+    result
+}
+
+impl Accounts {
+    /// The token for somebody who has given the right password and is asked for more.
+    pub(in crate::usecase) fn mfa_token(&self, user: &UserRecord, totp: &TotpRecord) -> SecretString {
+        self.mfa_tokens.issue(self.ids.v4(), &binding(user, totp), self.clock.now())
+    }
+
+    async fn complete(
+        &self,
+        token: &SecretString,
+        code: &SecretString,
+        origin: &Origin,
+    ) -> Result<SignedIn, LoginTotpError> {
+        let token = MfaToken::parse(token).ok_or(LoginTotpError::TokenInvalid)?;
+        let mut borne = None;
+        for _ in 0..DECISIONS {
+            let now = self.clock.now();
+            let user = self.store.users.by_id(token.user).await?.ok_or(LoginTotpError::TokenInvalid)?;
+            let totp = self.of_token(&user, &token, now).ok_or(LoginTotpError::TokenInvalid)?;
+            // Once for the code of this request, however often it is judged.
+            if borne.is_none() {
+                let code = self.throttle.bear_code(Proof::MfaToken(token.id)).await?;
+                borne = Some(code.ok_or(LoginTotpError::TokenInvalid)?);
+            }
+            let accepted = match self.second_factor(&user, totp, code, origin).await {
+                Err(CodeRefused::Failure(failure)) => {
+                    self.throttle.was_not_borne(borne).await;
+                    return Err(failure.into());
+                }
+                judged => judged?,
+            };
+            let beginning = self.with_second_factor(&user, &token, accepted, now, origin)?;
+            if let Some(signed_in) = self.begin_session(beginning, origin).await? {
+                return Ok(signed_in);
+            }
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+
+    /// The second factor that the token asks for, if the token still stands for the
+    /// password of an active account.
+    fn of_token<'a>(&self, user: &'a UserRecord, token: &MfaToken, now: Timestamp) -> Option<&'a TotpRecord> {
+        let totp = user.totp.as_ref()?;
+        let valid = user.status == UserStatus::Active
+            && self.mfa_tokens.is_valid(token, &binding(user, totp), now)
+            && !totp.used_tokens.iter().any(|used| used.id == token.id.into());
+        valid.then_some(totp)
+    }
+
+    fn with_second_factor<'a>(
+        &self,
+        user: &'a UserRecord,
+        token: &MfaToken,
+        AcceptedCode { mut totp, method }: AcceptedCode,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> Result<Beginning<'a>, Failure> {
+        totp.used_tokens.retain(|used| now < used.until.to_jiff());
+        if totp.used_tokens.len() >= USED_TOKENS {
+            return Err(Failure::unavailable("too many logins with a second factor within minutes"));
+        }
+        totp.used_tokens.push(UsedToken { id: token.id.into(), until: token.expires_at.into() });
+        let indispensable = match method {
+            LoginMethod::RecoveryCode => {
+                vec![self.outbox.recovery_code_used(&user.user(), totp.recovery_codes.len(), now, origin)]
+            }
+            LoginMethod::Password | LoginMethod::Totp => Vec::new(),
+        };
+        Ok(Beginning {
+            user,
+            decided_on: DecidedOn::Version(user.version),
+            methods: vec![LoginMethod::Password, method],
+            set: Document::new(),
+            totp: TotpChange::On(totp),
+            indispensable,
+        })
+    }
+}
+
+/// What a token dies with.
+fn binding<'a>(user: &'a UserRecord, totp: &'a TotpRecord) -> MfaBinding<'a> {
+    MfaBinding {
+        user: user.id.into(),
+        epoch: user.sessions.epoch,
+        password_hash: &user.password_hash,
+        totp_secret: &totp.secret.bytes,
+    }
+}

@@ -1,0 +1,22 @@
+//! Login, and the sessions that it starts.
+
+pub(super) mod attack_notice;
+pub(super) mod authenticate;
+pub(super) mod list_and_end;
+pub(super) mod login;
+pub(super) mod login_totp;
+pub(super) mod reauthenticate;
+pub(super) mod refresh;
+pub(super) mod start_session;
+pub(super) mod unlock;
+
+pub use authenticate::{Caller, NotSignedIn, caller};
+pub use list_and_end::{
+    EndSessionError, EndSessionsError, ListedSession, SessionPage, end_other_sessions, end_session, list_sessions,
+    logout,
+};
+pub use login::{Login, LoginError, login};
+pub use login_totp::{LoginTotpError, login_totp};
+pub use refresh::{RefreshError, refresh};
+pub use start_session::SignedIn;
+pub use unlock::{UnlockError, unlock};

@@ -1,0 +1,82 @@
+//! The password of somebody who is signed in, asked for once more before what cannot
+//! be taken back. The one door for it.
+
+use crate::{
+    domain::Password,
+    hashing::{PasswordHash, Requester, Verdict},
+    outbox::Origin,
+    store::UserRecord,
+    usecase::{
+        Accounts, Caller, Failure,
+        rate_limit::{AccountWrite, Attempt, network},
+    },
+};
+
+/// Why it is not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum Reauthentication {
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+/// Returns who asks for a password to be verified: the network, and the account.
+pub(in crate::usecase) fn requester(user: Option<&UserRecord>, origin: &Origin) -> Requester {
+    Requester { network: network(origin), account: user.map(|user| user.id.into()) }
+}
+
+impl Accounts {
+    /// Verifies the password as [`reauthenticate`](Self::reauthenticate) does, for a change that is limited for each
+    /// account. A wrong password takes the charge back, so that a stolen session uses nothing up.
+    pub(in crate::usecase) async fn reauthenticate_for(
+        &self,
+        write: AccountWrite,
+        caller: &Caller,
+        password: &Password,
+        origin: &Origin,
+    ) -> Result<PasswordHash, Reauthentication> {
+        let charged = self.throttle.account_writes(&[write], caller.user.id.into()).await?;
+        self.throttle.unless_proven(charged, self.reauthenticate(caller, password, origin)).await
+    }
+
+    /// The stored hash that the password was verified against: what a write decides on.
+    pub(in crate::usecase) async fn reauthenticate(
+        &self,
+        caller: &Caller,
+        password: &Password,
+        origin: &Origin,
+    ) -> Result<PasswordHash, Reauthentication> {
+        let charged = self.throttle.password(caller.user.id.into(), caller.session).await?;
+        self.verify_charged(caller, password, &charged, origin).await
+    }
+
+    /// Verifies the password of an attempt that was charged already.
+    pub(in crate::usecase) async fn verify_charged(
+        &self,
+        caller: &Caller,
+        password: &Password,
+        charged: &Attempt,
+        origin: &Origin,
+    ) -> Result<PasswordHash, Reauthentication> {
+        let stored = caller.user.password_hash().map_err(Failure::from)?;
+        let requester = requester(Some(&caller.user), origin);
+        let verdict = match self.hashes.verify(password, Some(&stored), requester).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                self.throttle.was_not_judged(charged).await;
+                return Err(Failure::from(error).into());
+            }
+        };
+        match verdict {
+            Verdict::Match { .. } => {
+                self.throttle.was_right(charged).await;
+                Ok(stored)
+            }
+            Verdict::Mismatch => {
+                self.background.note_wrong_password(caller.user.id.into(), origin);
+                Err(Reauthentication::WrongPassword)
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Refresh: the session is advanced first, by one write that decides by the
+//! database's clock; the user is read last, so that an account that was disabled or
+//! whose sessions ended meanwhile gets nothing.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use service_kit::mongo::StoreError;
+
+use crate::{
+    domain::UserStatus,
+    outbox::Origin,
+    store::{Advance, SessionRow},
+    tokens::RefreshToken,
+    usecase::{Accounts, Failure, SignedIn},
+};
+
+/// Why there are no new tokens.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// Not a token of a living session.
+    #[error("the refresh token is not valid")]
+    Invalid,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for RefreshError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// The next tokens of a session.
+///
+/// # Errors
+/// [`RefreshError::Invalid`] for anything but a genuine token of a living session; an
+/// old genuine one also ends its session.
+pub async fn refresh(accounts: &Arc<Accounts>, token: &SecretString, origin: Origin) -> Result<SignedIn, RefreshError> {
+    let token = RefreshToken::parse(token).ok_or(RefreshError::Invalid)?;
+    accounts.throttle.session_request(&origin)?;
+    let salt = accounts.store.sessions.salt(token.session).await?.ok_or(RefreshError::Invalid)?;
+    if !accounts.refresh_tokens.is_genuine(&token, &salt) {
+        return Err(RefreshError::Invalid);
+    }
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.advance(&token, &origin).await }).await
+}
+
+impl Accounts {
+    async fn advance(&self, token: &RefreshToken, origin: &Origin) -> Result<SignedIn, RefreshError> {
+        let times = self.rules.session_times;
+        match self.store.sessions.advance(token.session, i64::from(token.n), times).await? {
+            Advance::Current(row) => self.continued(&row).await,
+            Advance::Reused(row) => {
+                self.metrics.refresh_reuse.inc();
+                tracing::warn!(user = %row.user_id, session = %row.id, "an old refresh token was used: session ended");
+                self.throttle.remember_ended_session(&row, self.access_tokens.ttl()).await;
+                self.store.sessions.delete(row.id.into()).await?;
+                self.background.note_reuse(row.user_id.into(), origin);
+                Err(RefreshError::Invalid)
+            }
+            Advance::Gone => Err(RefreshError::Invalid),
+        }
+    }
+
+    async fn continued(&self, row: &SessionRow) -> Result<SignedIn, RefreshError> {
+        let user = self.store.users.by_id(row.user_id.into()).await?;
+        let living =
+            user.filter(|user| user.status == UserStatus::Active && user.session_lives(row.id.into(), row.epoch));
+        let Some(user) = living else {
+            self.store.sessions.delete(row.id.into()).await?;
+            return Err(RefreshError::Invalid);
+        };
+        let n = u32::try_from(row.n).map_err(|error| Failure::Internal(error.into()))?;
+        Ok(self.sign_in(&user, row.id.into(), row.epoch, &row.salt.bytes, n, row.created_at.into())?)
+    }
+}

@@ -1,0 +1,62 @@
+//! Ending a lock early: what is held against the account is forgotten, everywhere.
+
+use std::sync::Arc;
+
+use bson::{Bson, doc};
+use uuid::Uuid;
+
+use crate::{
+    domain::User,
+    outbox::Origin,
+    store::{Change, DecidedOn},
+    usecase::{Accounts, DECISIONS, Failure, Next, after},
+};
+use service_kit::mongo::StoreError;
+
+/// Why the account is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum UnlockError {
+    #[error("there is no such account")]
+    NotFound,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for UnlockError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Lets everybody try again at once. Where nothing is held nothing is written.
+///
+/// # Errors
+/// [`UnlockError`]; after an unavailable store some of it may be forgotten already.
+pub async fn unlock(accounts: &Arc<Accounts>, user: Uuid, origin: Origin) -> Result<User, UnlockError> {
+    let this = Arc::clone(accounts);
+    accounts.writes.to_the_end(async move { this.unlock(user, &origin).await }).await
+}
+
+impl Accounts {
+    async fn unlock(&self, id: Uuid, origin: &Origin) -> Result<User, UnlockError> {
+        let mut anything_held = false;
+        for _ in 0..DECISIONS {
+            let user = self.store.users.by_id(id).await?.ok_or(UnlockError::NotFound)?;
+            anything_held |= self.throttle.release(&user).await?;
+            if !anything_held && user.locked_until.is_none() {
+                return Ok(user.user());
+            }
+            let change = Change {
+                set: doc! { "lockedUntil": Bson::Null },
+                events: vec![self.outbox.unlocked(id, self.clock.now(), origin)],
+                ..Change::default()
+            };
+            let commit = self.store.users.commit(id, DecidedOn::Version(user.version), change).await?;
+            if let Next::Done(written) = after(commit)? {
+                self.publish(&written);
+                return Ok(written.user());
+            }
+        }
+        Err(Failure::unavailable("too many writers on one account").into())
+    }
+}
