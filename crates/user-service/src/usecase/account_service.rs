@@ -6,7 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use service_kit::{Clock, Ids};
 use uuid::Uuid;
 
-use super::{BackgroundQueue, Failure, Passwords, Throttle, writes::Writes};
+use super::{
+    background_queue::BackgroundQueue, failure::Failure, password::password_validation::Passwords,
+    rate_limit::Throttle, writes::Writes,
+};
 use crate::{
     domain::AttributeRules,
     hashing::HashPool,

@@ -1,154 +1,24 @@
-//! What is done after the answer, from bounded queues: mails that were asked for and hidden
-//! registrations (the answer says nothing, neither does its time), notices of an attack, and audit rows of
-//! what has no event.
+//! Does the work of the background queues, after the response.
 
 use std::{sync::Arc, time::Duration};
 
 use events::TraceParent;
+use service_kit::{fail_point, panics};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
-use uuid::Uuid;
 
 use super::{
-    Accounts, Failure, registration::hidden_registration::HiddenRegistration, request_reset, request_verification,
-    sessions::attack_notice::UnderAttack,
+    account_service::Accounts,
+    background_queue::{Background, HiddenRegistration, MailRequest, RequestedMail, UnderAttack},
+    email_address::verify_email::request_verification,
+    password::reset_password::request_reset,
 };
-use crate::{
-    metrics::AccountMetrics,
-    outbox::Origin,
-    store::{AuditRow, NoteKind, Store},
-};
-use service_kit::{Clock, Ids, fail_point, panics};
+use crate::store::{AuditRow, Store};
 
-const MAIL_REQUESTS: usize = 1_000;
-/// Each with up to 16 KiB of attributes.
-const REGISTRATIONS: usize = 1_000;
-const AUDIT_ROWS: usize = 1_000;
 /// So many are written together, so long after the first of them.
 const NOTES: usize = 100;
 const NOTED_AFTER: Duration = Duration::from_millis(50);
-/// When to ask again after the queue was full.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
-const ATTACKS: usize = 100;
-
-/// What somebody asked a mail for.
-#[derive(Debug, Clone, Copy)]
-pub enum RequestedMail {
-    /// Another link that verifies the address.
-    Verification,
-    /// A link that sets a new password.
-    Reset,
-}
-
-/// A mail that somebody asked for, and the address they typed.
-struct MailRequest {
-    mail: RequestedMail,
-    email_key: String,
-    origin: Origin,
-}
-
-/// The queues' entrance.
-#[derive(Clone)]
-pub struct BackgroundQueue {
-    mails: mpsc::Sender<MailRequest>,
-    registrations: mpsc::Sender<HiddenRegistration>,
-    attacks: mpsc::Sender<UnderAttack>,
-    audit: mpsc::Sender<AuditRow>,
-    clock: Clock,
-    ids: Ids,
-    metrics: AccountMetrics,
-}
-
-/// The queues' other end.
-pub struct Background {
-    mails: mpsc::Receiver<MailRequest>,
-    registrations: mpsc::Receiver<HiddenRegistration>,
-    attacks: mpsc::Receiver<UnderAttack>,
-    audit: mpsc::Receiver<AuditRow>,
-}
-
-impl BackgroundQueue {
-    /// The two ends.
-    #[must_use]
-    pub fn new(clock: Clock, ids: Ids, metrics: AccountMetrics) -> (Self, Background) {
-        let (mails, mails_receiver) = mpsc::channel(MAIL_REQUESTS);
-        let (registrations, registrations_receiver) = mpsc::channel(REGISTRATIONS);
-        let (attacks, attacks_receiver) = mpsc::channel(ATTACKS);
-        let (audit, audit_receiver) = mpsc::channel(AUDIT_ROWS);
-        let queue = Self { mails, registrations, attacks, audit, clock, ids, metrics };
-        let background = Background {
-            mails: mails_receiver,
-            registrations: registrations_receiver,
-            attacks: attacks_receiver,
-            audit: audit_receiver,
-        };
-        (queue, background)
-    }
-
-    /// Asks for a mail to this address. Nothing is looked up here, so that neither the
-    /// answer nor its time says whether there is an account.
-    ///
-    /// # Errors
-    /// [`Failure::Overloaded`] when the queue is full, for everybody alike.
-    pub(super) fn request_mail(&self, mail: RequestedMail, email_key: String, origin: Origin) -> Result<(), Failure> {
-        self.mails.try_send(MailRequest { mail, email_key, origin }).map_err(|_| {
-            self.metrics.background_dropped.inc();
-            Failure::Overloaded { retry_after: RETRY_AFTER }
-        })
-    }
-
-    /// Decides a hidden registration behind its answer.
-    ///
-    /// # Errors
-    /// [`Failure::Overloaded`] when the queue is full, for all clients alike.
-    pub(super) fn settle_registration(&self, registration: HiddenRegistration) -> Result<(), Failure> {
-        self.registrations.try_send(registration).map_err(|_| {
-            self.metrics.background_dropped.inc();
-            Failure::Overloaded { retry_after: RETRY_AFTER }
-        })
-    }
-
-    /// Somebody guesses an account's password. Lost when the queue is full: the next
-    /// attempt says it again.
-    pub(super) fn tell_attack(&self, attack: UnderAttack) {
-        if self.attacks.try_send(attack).is_err() {
-            self.metrics.background_dropped.inc();
-        }
-    }
-
-    pub(super) fn note_failed_login(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::LoginFailed, origin);
-    }
-
-    pub(super) fn note_wrong_password(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::PasswordRefused, origin);
-    }
-
-    pub(super) fn note_refused_code(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::CodeRefused, origin);
-    }
-
-    pub(super) fn note_reuse(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::RefreshTokenReused, origin);
-    }
-
-    pub(super) fn note_logout(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::LoggedOut, origin);
-    }
-
-    pub(super) fn note_ended_session(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::SessionEnded, origin);
-    }
-
-    fn note(&self, user: Uuid, kind: NoteKind, origin: &Origin) {
-        let at = self.clock.now();
-        let row = AuditRow { id: self.ids.v7(at), user, at, kind, part: origin.audit_part() };
-        if self.audit.try_send(row).is_err() {
-            self.metrics.audit_dropped.inc();
-        }
-    }
-}
 
 impl Background {
     /// Works until `stop`, and then until the queues are empty.

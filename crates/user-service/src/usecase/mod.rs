@@ -4,6 +4,7 @@
 mod account_service;
 mod administration;
 mod background;
+mod background_queue;
 mod email_address;
 mod failure;
 mod import;
@@ -18,14 +19,13 @@ mod second_factor;
 mod sessions;
 mod writes;
 
-use account_service::later;
 pub use account_service::{Accounts, Rules, SharedAccounts};
 pub use administration::{
     AccountName, ActError, ExportError, Exported, FoundUsers, GrantRoleError, Granted, RemoveSecondFactorError,
     audit_log_of, delete_user, disable_user, enable_user, end_sessions, export_users, find_user, find_users,
     grant_role, remove_second_factor, remove_second_factor_as_operator,
 };
-pub use background::{Background, BackgroundQueue, RequestedMail};
+pub use background_queue::{Background, BackgroundQueue, RequestedMail};
 pub use email_address::{
     ChangeEmail, ChangeEmailError, ConfirmEmailError, UndoEmailChangeError, VerifyEmailError, change_email,
     confirm_email_change, request_verification, undo_email_change, verify_email,
@@ -48,7 +48,6 @@ pub use rate_limit::{Limits, Standing, Throttle, with_standing};
 pub use registration::{
     DisownAccountError, Expiry, RegisterError, Registered, Registration, disown_account, expire_unverified, register,
 };
-use retry::{DECISIONS, Next, after};
 pub use second_factor::{
     BothFactors, SecondFactorError, TotpStarted, confirm_totp, remove_totp, renew_recovery_codes, start_totp,
 };

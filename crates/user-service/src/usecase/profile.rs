@@ -8,7 +8,12 @@ use bson::{Bson, Document};
 use serde_json::{Map, Value};
 
 use super::{
-    Accounts, Caller, DECISIONS, Failure, Next, administration::AdminWriteError, after, later, rate_limit::AccountWrite,
+    account_service::{Accounts, later},
+    administration::last_admin::AdminWriteError,
+    failure::Failure,
+    rate_limit::AccountWrite,
+    retry::{DECISIONS, Next, after},
+    sessions::authenticate::Caller,
 };
 use crate::{
     domain::{

@@ -1,6 +1,6 @@
 //! The end of a conditional write on an account: done, or decided again.
 
-use super::Failure;
+use super::failure::Failure;
 use crate::store::{Commit, UserRecord};
 
 /// How often a use case decides again because somebody else wrote in between.

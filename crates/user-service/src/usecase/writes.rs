@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::{
-    Failure,
+    failure::Failure,
     rate_limit::{self, with_standing},
 };
 

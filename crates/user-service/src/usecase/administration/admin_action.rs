@@ -4,10 +4,14 @@
 use service_kit::mongo::StoreError;
 use uuid::Uuid;
 
-use super::AdminWriteError;
+use super::last_admin::AdminWriteError;
 use crate::{
     store::{Change, Commit, UserRecord},
-    usecase::{Accounts, DECISIONS, Failure, Next, after},
+    usecase::{
+        account_service::Accounts,
+        failure::Failure,
+        retry::{DECISIONS, Next, after},
+    },
 };
 
 /// Why the account is as it was.

@@ -5,7 +5,11 @@ use uuid::Uuid;
 use crate::{
     domain::{Place, User, UserPlace, UserSearch},
     store::UserRecord,
-    usecase::{Accounts, AuditPage, Failure, privacy::audit_log},
+    usecase::{
+        account_service::Accounts,
+        failure::Failure,
+        privacy::audit_log::{AuditPage, audit_log},
+    },
 };
 
 /// A page of accounts, and the place behind which the next one begins.

@@ -9,7 +9,10 @@ use crate::{
     domain::{Email, Invalid, Role, Roles, UserStatus},
     outbox::{Origin, roles_changed},
     store::{Change, DecidedOn, Store},
-    usecase::{DECISIONS, Failure, Next, after},
+    usecase::{
+        failure::Failure,
+        retry::{DECISIONS, Next, after},
+    },
 };
 
 /// What was done.

@@ -4,7 +4,7 @@ use service_kit::{fail_point, mongo::StoreError};
 
 use crate::{
     store::{Change, Commit, DecidedOn, Leaving, UserRecord},
-    usecase::Accounts,
+    usecase::account_service::Accounts,
 };
 
 /// Why nothing was written.

@@ -5,7 +5,7 @@ mod admin_action;
 mod bulk_export;
 mod find_users;
 mod grant_role;
-mod last_admin;
+pub(super) mod last_admin;
 mod remove_second_factor;
 mod user_actions;
 
@@ -13,7 +13,6 @@ pub use admin_action::ActError;
 pub use bulk_export::{ExportError, Exported, export_users};
 pub use find_users::{FoundUsers, audit_log_of, find_user, find_users};
 pub use grant_role::{GrantRoleError, Granted, grant_role};
-pub(super) use last_admin::AdminWriteError;
 pub use remove_second_factor::{
     AccountName, RemoveSecondFactorError, remove_second_factor, remove_second_factor_as_operator,
 };

@@ -13,12 +13,16 @@ use jiff::Timestamp;
 use service_kit::{Clock, Ids, mongo::StoreError};
 use uuid::Uuid;
 
-use super::{ActError, admin_action::Decision};
+use super::admin_action::{ActError, Decision};
 use crate::{
     domain::{Email, Reason},
     outbox::{Origin, sessions_ended, totp_disabled},
     store::{Change, DecidedOn, Store, TotpChange, UserRecord},
-    usecase::{Accounts, DECISIONS, Failure, Next, after},
+    usecase::{
+        account_service::Accounts,
+        failure::Failure,
+        retry::{DECISIONS, Next, after},
+    },
 };
 
 /// Which account an operator names.

@@ -6,12 +6,12 @@ use bson::doc;
 use events::{DeletedBy, SessionsEndedReason, sealing::Purpose};
 use uuid::Uuid;
 
-use super::{ActError, admin_action::Decision};
+use super::admin_action::{ActError, Decision};
 use crate::{
     domain::{UserStatus, role},
     outbox::Origin,
     store::{Change, TokenChange, UserRecord},
-    usecase::Accounts,
+    usecase::account_service::Accounts,
 };
 
 /// Refuses logins from now on, ends all sessions, and voids the one-time tokens, but for

@@ -16,8 +16,12 @@ use crate::{
     outbox::Origin,
     store::{Change, DecidedOn, EMAIL_KEYS, ReservedKey, TokenChange, TokenRecord, UserRecord},
     usecase::{
-        Accounts, Caller, DECISIONS, Failure, Next, after, later, mailed_links::one_time_tokens::used_up,
-        rate_limit::AccountWrite, sessions::reauthenticate::Reauthentication,
+        account_service::{Accounts, later},
+        failure::Failure,
+        mailed_links::one_time_tokens::used_up,
+        rate_limit::AccountWrite,
+        retry::{DECISIONS, Next, after},
+        sessions::{authenticate::Caller, reauthenticate::Reauthentication},
     },
 };
 

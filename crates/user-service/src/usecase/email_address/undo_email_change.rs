@@ -11,7 +11,12 @@ use crate::{
     domain::{OneTimeToken, undo},
     outbox::Origin,
     store::{Change, DecidedOn},
-    usecase::{Accounts, DECISIONS, Failure, Next, after, mailed_links::one_time_tokens::used_up},
+    usecase::{
+        account_service::Accounts,
+        failure::Failure,
+        mailed_links::one_time_tokens::used_up,
+        retry::{DECISIONS, Next, after},
+    },
 };
 
 /// Why the address is as it was.

@@ -7,8 +7,11 @@ use crate::{
     outbox::Origin,
     store::{Change, DecidedOn, TokenChange, TokenRecord},
     usecase::{
-        Accounts, DECISIONS, Failure, Next, after, later, mailed_links::one_time_tokens::used_up,
+        account_service::{Accounts, later},
+        failure::Failure,
+        mailed_links::one_time_tokens::used_up,
         registration::username_claim::UsernameClaim,
+        retry::{DECISIONS, Next, after},
     },
 };
 use bson::doc;

@@ -9,7 +9,7 @@ use crate::{
     domain::{Email, OneTimeToken, UserStatus},
     outbox::Origin,
     store::{UsedLink, UserRecord},
-    usecase::{Accounts, Failure, RequestedMail},
+    usecase::{account_service::Accounts, background_queue::RequestedMail, failure::Failure},
 };
 
 /// The account that a valid link belongs to.

@@ -8,7 +8,7 @@ use service_kit::mongo::StoreError;
 use crate::{
     domain::{OneTimeToken, UndoLink, UserStatus},
     store::{TokenRecord, UsedLink, UserRecord},
-    usecase::Accounts,
+    usecase::account_service::Accounts,
 };
 
 impl Accounts {

@@ -10,7 +10,11 @@ use crate::{
     domain::{OneTimeToken, Reservation, undo},
     outbox::Origin,
     store::{Change, DecidedOn, UsedLink, binary},
-    usecase::{Accounts, DECISIONS, Failure, Next, after},
+    usecase::{
+        account_service::Accounts,
+        failure::Failure,
+        retry::{DECISIONS, Next, after},
+    },
 };
 
 /// Why nothing was taken back.

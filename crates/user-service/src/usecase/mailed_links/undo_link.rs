@@ -9,9 +9,8 @@ use crate::{
     outbox::Origin,
     store::{Change, NewEvent, TokenChange, TokenRecord, TotpChange, TotpRecord, UndoTokenRecord, UserRecord},
     usecase::{
-        Accounts,
+        account_service::{Accounts, later},
         email_address::change_email::{address_fields, undo_tokens},
-        later,
     },
 };
 

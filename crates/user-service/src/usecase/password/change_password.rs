@@ -12,8 +12,13 @@ use crate::{
     outbox::Origin,
     store::{Change, DecidedOn, TokenChange},
     usecase::{
-        Accounts, Caller, DECISIONS, Failure, Next, after, mailed_links::undo_link::NewUndoLink,
-        rate_limit::AccountWrite, sessions::reauthenticate::Reauthentication,
+        account_service::Accounts,
+        failure::Failure,
+        mailed_links::undo_link::NewUndoLink,
+        password::password_validation::NewPasswordError,
+        rate_limit::AccountWrite,
+        retry::{DECISIONS, Next, after},
+        sessions::{authenticate::Caller, reauthenticate::Reauthentication},
     },
 };
 use service_kit::mongo::StoreError;
@@ -90,14 +95,14 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<(PasswordHash, PasswordHash), ChangePasswordError> {
         let attempt = self.throttle.password(caller.user.id.into(), caller.session).await?;
-        let accepted = match self.accept_password(change.new, &caller.user.own_words()).await {
-            Ok(accepted) => accepted,
-            Err(failure) => {
+        let new = match self.passwords.validate(&self.hashes, change.new, &caller.user.own_words()).await {
+            Ok(new) => new,
+            Err(NewPasswordError::Refused(reasons)) => return Err(ChangePasswordError::PasswordRefused(reasons)),
+            Err(NewPasswordError::Failure(failure)) => {
                 self.throttle.was_not_judged(&attempt).await;
                 return Err(failure.into());
             }
         };
-        let new = accepted.map_err(ChangePasswordError::PasswordRefused)?;
         let verified = self.verify_charged(caller, &change.current, &attempt, origin).await?;
         Ok((verified, self.hashes.hash(&new).await.map_err(Failure::from)?))
     }

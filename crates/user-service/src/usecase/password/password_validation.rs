@@ -9,11 +9,22 @@ use tokio::sync::Semaphore;
 use crate::{
     breached_passwords::BreachedPasswords,
     domain::{Invalid, OwnWords, Password, PasswordPolicy},
-    usecase::{Accounts, Failure},
+    hashing::HashPool,
+    usecase::failure::Failure,
 };
 
 /// When to try again after too many chose at once.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a new password is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum NewPasswordError {
+    /// All reasons, by the rules for new passwords.
+    #[error("the password is refused")]
+    Refused(Vec<Invalid>),
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
 
 /// The rules for new passwords, and the list of breached ones if there is one.
 #[derive(Clone)]
@@ -49,7 +60,21 @@ impl Passwords {
         self.0.policy.normal_form(chosen)
     }
 
-    async fn accept(&self, password: Password, own: &[&str]) -> Result<Result<Password, Vec<Invalid>>, Failure> {
+    /// Takes a password that a user chooses, or returns all reasons against it. `own` holds texts of that user, of
+    /// bounded length: username, email address and display name as they were parsed. The work takes milliseconds, so
+    /// it comes after the rate limit, on a thread that serves no requests.
+    ///
+    /// # Errors
+    /// [`NewPasswordError::Refused`]; or a [`Failure`] if it cannot be decided now: `hashes` has no room for the hash
+    /// that would follow, too many passwords are being validated, or the list of breached passwords cannot be read.
+    pub async fn validate(
+        &self,
+        hashes: &HashPool,
+        password: Password,
+        own: &[&str],
+    ) -> Result<Password, NewPasswordError> {
+        // A password that could not be hashed afterwards need not be validated.
+        let _admission = hashes.admit().map_err(Failure::from)?;
         let judge = tokio::time::timeout(self.0.max_wait, Arc::clone(&self.0.judges).acquire_owned()).await;
         let judge = judge.map_err(|_| Failure::Overloaded { retry_after: RETRY_AFTER })?;
         let own: Vec<String> = own.iter().map(|text| (*text).to_owned()).collect();
@@ -63,32 +88,12 @@ impl Passwords {
         });
         // The only error of the task is that its runtime ends.
         let judged = judged.await.map_err(|_| Failure::unavailable("shutting down"))?;
-        judged.unwrap_or_else(|_| Ok(Err(vec![PasswordPolicy::strength_unknown()])))
-    }
-}
-
-impl Accounts {
-    /// Takes a password that somebody chooses, or says everything that speaks against
-    /// it. `own` are texts that are theirs, of bounded length: username, address, display
-    /// name, as they were parsed. The work takes milliseconds, so it comes after the rate
-    /// limit, on a thread that serves no requests.
-    ///
-    /// # Errors
-    /// [`Failure`] if it cannot be decided now: too many at once, or the list of breached
-    /// passwords cannot be read.
-    pub async fn accept_password(
-        &self,
-        chosen: Password,
-        own: &[&str],
-    ) -> Result<Result<Password, Vec<Invalid>>, Failure> {
-        // What could not be hashed afterwards need not be judged.
-        let _admission = self.hashes.admit()?;
-        self.passwords.accept(chosen, own).await
+        judged.unwrap_or_else(|_| Err(NewPasswordError::Refused(vec![PasswordPolicy::strength_unknown()])))
     }
 }
 
 impl Parts {
-    fn judge(&self, password: Password, own: &[String]) -> Result<Result<Password, Vec<Invalid>>, Failure> {
+    fn judge(&self, password: Password, own: &[String]) -> Result<Password, NewPasswordError> {
         let own = OwnWords::of(own.iter().map(String::as_str));
         let mut objections = self.policy.objections(&password, &own);
         if let Some(list) = &self.breached {
@@ -100,6 +105,6 @@ impl Parts {
                 ));
             }
         }
-        Ok(if objections.is_empty() { Ok(password) } else { Err(objections) })
+        if objections.is_empty() { Ok(password) } else { Err(NewPasswordError::Refused(objections)) }
     }
 }

@@ -16,8 +16,12 @@ use crate::{
     outbox::Origin,
     store::{Change, DecidedOn, TokenChange, TokenRecord, TotpChange},
     usecase::{
-        Accounts, DECISIONS, Failure, Next, after, later, mailed_links::one_time_tokens::used_up,
+        account_service::{Accounts, later},
+        failure::Failure,
+        mailed_links::one_time_tokens::used_up,
+        password::password_validation::NewPasswordError,
         registration::username_claim::UsernameClaim,
+        retry::{DECISIONS, Next, after},
     },
 };
 
@@ -35,6 +39,15 @@ pub enum ResetPasswordError {
     PasswordRefused(Vec<Invalid>),
     #[error(transparent)]
     Failure(#[from] Failure),
+}
+
+impl From<NewPasswordError> for ResetPasswordError {
+    fn from(error: NewPasswordError) -> Self {
+        match error {
+            NewPasswordError::Refused(reasons) => Self::PasswordRefused(reasons),
+            NewPasswordError::Failure(failure) => Self::Failure(failure),
+        }
+    }
 }
 
 impl From<StoreError> for ResetPasswordError {
@@ -78,9 +91,9 @@ pub async fn reset_password(
     let token = OneTimeToken::parse(token).ok_or(ResetPasswordError::TokenInvalid)?;
     let holder = accounts.holder_of(&token, Purpose::PasswordReset, accounts.clock.now()).await?;
     let (user, _) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
-    let refused = ResetPasswordError::PasswordRefused;
-    let new = accounts.passwords.normal_form(new).map_err(|invalid| refused(vec![invalid]))?;
-    let new = accounts.accept_password(new, &user.own_words()).await?.map_err(refused)?;
+    let new = accounts.passwords.normal_form(new);
+    let new = new.map_err(|invalid| ResetPasswordError::PasswordRefused(vec![invalid]))?;
+    let new = accounts.passwords.validate(&accounts.hashes, new, &user.own_words()).await?;
     let hash = accounts.hashes.hash(&new).await.map_err(Failure::from)?;
     let this = Arc::clone(accounts);
     accounts.writes.to_the_end(async move { this.use_reset(&token, &hash, &origin).await }).await

@@ -8,7 +8,7 @@ use crate::{
     domain::Place,
     outbox::Actor,
     store::{AuditEntry, UserRecord},
-    usecase::{Accounts, Failure},
+    usecase::{account_service::Accounts, failure::Failure},
 };
 
 /// Something that happened to an account.

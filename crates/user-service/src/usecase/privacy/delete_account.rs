@@ -11,8 +11,11 @@ use crate::{
     outbox::Origin,
     store::{Change, Commit},
     usecase::{
-        Accounts, Caller, DECISIONS, Failure, administration::AdminWriteError,
-        sessions::reauthenticate::Reauthentication,
+        account_service::Accounts,
+        administration::last_admin::AdminWriteError,
+        failure::Failure,
+        retry::DECISIONS,
+        sessions::{authenticate::Caller, reauthenticate::Reauthentication},
     },
 };
 use service_kit::mongo::StoreError;

@@ -8,14 +8,14 @@ use futures_util::{Stream, stream};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::audit_log;
+use super::audit_log::{AuditLogEntry, audit_log};
 use crate::{
     domain::{Place, User, device},
     store::{
         IdempotencyRecord, KnownNetwork, PendingEvent, ReservedKey, SessionRow, TokenRecord, TotpRecord, TotpSetup,
         UndoTokenRecord, UsedLink, UserRecord,
     },
-    usecase::{Accounts, AuditLogEntry, Failure},
+    usecase::{account_service::Accounts, failure::Failure},
 };
 
 /// Rows that are in memory at once.

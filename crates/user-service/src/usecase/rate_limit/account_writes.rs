@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{Charged, HOUR, Policy, Throttle};
-use crate::{store::ThrottleKey, usecase::Failure};
+use crate::{store::ThrottleKey, usecase::failure::Failure};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -24,7 +24,7 @@ pub(super) use self::status::tell;
 pub use self::status::{Standing, with_standing};
 pub(super) use self::{account_writes::AccountWrite, proofs::Proof};
 use self::{keyed_hash::KeyedHash, local_limiter::FirstLine};
-use super::{Failure, RequestedMail, later};
+use super::{account_service::later, background_queue::RequestedMail, failure::Failure};
 use crate::{
     domain::{Email, LoginIdentifier, Network, network::KNOWN_FOR},
     keys::KeyEncryptionKey,

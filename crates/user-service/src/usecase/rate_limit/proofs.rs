@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Throttle;
 use crate::{
     store::{ThrottleKey, ThrottleRule},
-    usecase::Failure,
+    usecase::failure::Failure,
 };
 
 /// Codes that are judged for one proof.

@@ -12,7 +12,12 @@ use crate::{
     domain::OneTimeToken,
     outbox::Origin,
     store::{Change, DecidedOn, TokenChange, TotpChange},
-    usecase::{Accounts, DECISIONS, Failure, Next, after, mailed_links::one_time_tokens::used_up},
+    usecase::{
+        account_service::Accounts,
+        failure::Failure,
+        mailed_links::one_time_tokens::used_up,
+        retry::{DECISIONS, Next, after},
+    },
 };
 
 /// Why the account is as it was.

@@ -10,7 +10,7 @@ use service_kit::{fail_point, panics};
 use crate::{
     outbox::Origin,
     store::{Change, Commit, DecidedOn, UserRecord},
-    usecase::{Accounts, Failure},
+    usecase::{account_service::Accounts, failure::Failure},
 };
 
 /// Accounts that are looked at in one go.

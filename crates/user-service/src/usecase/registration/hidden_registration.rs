@@ -11,22 +11,20 @@ use std::time::Duration;
 
 use service_kit::{fail_point, mongo::StoreError};
 
+use super::register::Registration;
 use crate::{
     hashing::PasswordHash,
     outbox::Origin,
     store::{EMAIL_KEYS, IDEMPOTENCY_KEY, UserRecord},
-    usecase::{Accounts, DECISIONS, Failure, Registration, password::reset_password::ResetOccasion},
+    usecase::{
+        account_service::Accounts, background_queue::HiddenRegistration, failure::Failure,
+        password::reset_password::ResetOccasion, retry::DECISIONS,
+    },
 };
 
 /// How often the insertion is tried again while the database is away, and the first pause.
 const RETRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// A registration that was answered and is not decided yet. The password is hashed.
-pub(in crate::usecase) struct HiddenRegistration {
-    pub account: Box<UserRecord>,
-    pub origin: Origin,
-}
 
 /// What became of the insertion.
 enum Placed {

@@ -21,8 +21,11 @@ use crate::{
         USERNAME_KEYS, UserRecord, binary,
     },
     usecase::{
-        Accounts, Failure, later,
-        sessions::{attack_notice::UnderAttack, reauthenticate::requester},
+        account_service::{Accounts, later},
+        background_queue::UnderAttack,
+        failure::Failure,
+        password::password_validation::NewPasswordError,
+        sessions::reauthenticate::requester,
     },
 };
 use service_kit::{fail_point, mongo::StoreError};
@@ -117,7 +120,11 @@ async fn judge_and_insert(
     let display_name = registration.display_name.as_ref().map(DisplayName::as_str);
     let own = [Some(registration.username.as_str()), Some(registration.email.as_str()), display_name];
     let own: Vec<&str> = own.into_iter().flatten().collect();
-    let password = accounts.accept_password(registration.password.clone(), &own).await?;
+    let password = match accounts.passwords.validate(&accounts.hashes, registration.password.clone(), &own).await {
+        Ok(password) => Ok(password),
+        Err(NewPasswordError::Refused(reasons)) => Err(reasons),
+        Err(NewPasswordError::Failure(failure)) => return Err(failure.into()),
+    };
     let attributes = accounts.attributes.check_first(registration.attributes.take(), Writer::User);
     match (password, attributes) {
         (Ok(password), Ok(attributes)) => (registration.password, registration.attributes) = (password, attributes),

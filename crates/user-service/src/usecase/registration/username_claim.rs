@@ -10,7 +10,7 @@ use crate::{
     domain::{Username, Usernames},
     outbox::Origin,
     store::{NewEvent, USERNAME_KEY, USERNAME_KEYS, UserRecord, username_fields},
-    usecase::{Accounts, Failure},
+    usecase::{account_service::Accounts, failure::Failure},
 };
 
 /// After as many refusals the number has more digits.

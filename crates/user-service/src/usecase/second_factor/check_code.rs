@@ -14,8 +14,8 @@ use crate::{
     outbox::Origin,
     store::{TotpRecord, UserRecord, binary},
     usecase::{
-        Accounts, Failure,
-        sessions::{attack_notice::UnderAttack, reauthenticate::Reauthentication},
+        account_service::Accounts, background_queue::UnderAttack, failure::Failure,
+        sessions::reauthenticate::Reauthentication,
     },
 };
 use service_kit::mongo::StoreError;

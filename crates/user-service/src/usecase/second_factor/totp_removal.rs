@@ -6,13 +6,18 @@ use std::sync::Arc;
 use events::sealing::Purpose;
 use secrecy::SecretString;
 
+use super::check_code::SecondFactorError;
 use crate::{
     domain::Password,
     outbox::Origin,
     store::{Change, DecidedOn, TotpChange, TotpRecord, UserRecord},
     usecase::{
-        Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, mailed_links::undo_link::NewUndoLink,
+        account_service::Accounts,
+        failure::Failure,
+        mailed_links::undo_link::NewUndoLink,
         rate_limit::AccountWrite,
+        retry::{DECISIONS, Next, after},
+        sessions::authenticate::Caller,
     },
 };
 

@@ -8,16 +8,19 @@ use bson::{Bson, DateTime, doc};
 use events::sealing::Purpose;
 use secrecy::SecretString;
 
-use super::check_code::CodeRefused;
+use super::check_code::{CodeRefused, SecondFactorError};
 use crate::{
     domain::{Password, TotpSecret},
     hashing::PasswordHash,
     outbox::Origin,
     store::{Change, DecidedOn, TotpChange, TotpRecord, TotpSetup},
     usecase::{
-        Accounts, Caller, DECISIONS, Failure, Next, SecondFactorError, after, later,
+        account_service::{Accounts, later},
+        failure::Failure,
         mailed_links::undo_link::NewUndoLink,
         rate_limit::{AccountWrite, Proof},
+        retry::{DECISIONS, Next, after},
+        sessions::authenticate::Caller,
     },
 };
 

@@ -4,25 +4,20 @@
 use std::time::Duration;
 
 use bson::{DateTime, doc};
-use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::{
     outbox::{Actor, Origin},
     store::{Change, DecidedOn},
-    usecase::{Accounts, DECISIONS, Failure, Next, after, later},
+    usecase::{
+        account_service::{Accounts, later},
+        background_queue::UnderAttack,
+        failure::Failure,
+        retry::{DECISIONS, Next, after},
+    },
 };
 
 /// An attack that goes on is told again after so long, not with every attempt.
 const TOLD_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Somebody guesses this account's password; unknown networks are held until `until`.
-pub(in crate::usecase) struct UnderAttack {
-    pub user: Uuid,
-    pub until: Timestamp,
-    /// Of the last failed attempt.
-    pub origin: Origin,
-}
 
 impl Accounts {
     /// Tells it, unless that was done lately. Run behind the answer.

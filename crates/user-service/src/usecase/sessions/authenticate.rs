@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     domain::UserStatus,
     store::UserRecord,
-    usecase::{Accounts, Failure},
+    usecase::{account_service::Accounts, failure::Failure},
 };
 use service_kit::mongo::StoreError;
 

@@ -8,12 +8,17 @@ use secrecy::SecretString;
 use service_kit::mongo::StoreError;
 use uuid::Uuid;
 
+use super::authenticate::Caller;
 use crate::{
     domain::{Place, device},
     outbox::Origin,
     store::{Change, DecidedOn, SessionRow, UserRecord},
     tokens::RefreshToken,
-    usecase::{Accounts, Caller, DECISIONS, Failure, Next, after},
+    usecase::{
+        account_service::Accounts,
+        failure::Failure,
+        retry::{DECISIONS, Next, after},
+    },
 };
 
 /// A session as its person sees it.

@@ -8,13 +8,21 @@ use bson::{Document, doc};
 use events::LoginMethod;
 use secrecy::SecretString;
 
-use super::{attack_notice::UnderAttack, reauthenticate::requester, start_session::Beginning};
+use super::{
+    reauthenticate::requester,
+    start_session::{Beginning, SignedIn},
+};
+use crate::usecase::background_queue::UnderAttack;
 use crate::{
     domain::{LoginIdentifier, Password, UserStatus},
     hashing::{PasswordHash, Verdict},
     outbox::Origin,
     store::{Change, DecidedOn, TotpChange, UserRecord},
-    usecase::{Accounts, Failure, Next, SignedIn, after},
+    usecase::{
+        account_service::Accounts,
+        failure::Failure,
+        retry::{Next, after},
+    },
 };
 use service_kit::mongo::StoreError;
 

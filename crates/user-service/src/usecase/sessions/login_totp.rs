@@ -8,15 +8,17 @@ use bson::Document;
 use events::LoginMethod;
 use secrecy::SecretString;
 
-use super::start_session::Beginning;
+use super::start_session::{Beginning, SignedIn};
 use crate::{
     domain::UserStatus,
     outbox::Origin,
     store::{DecidedOn, TotpChange, TotpRecord, UsedToken, UserRecord},
     tokens::{MfaBinding, MfaToken},
     usecase::{
-        Accounts, DECISIONS, Failure, SignedIn,
+        account_service::Accounts,
+        failure::Failure,
         rate_limit::Proof,
+        retry::DECISIONS,
         second_factor::check_code::{AcceptedCode, CodeRefused},
     },
 };

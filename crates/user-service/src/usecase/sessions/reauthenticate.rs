@@ -1,13 +1,15 @@
 //! The password of somebody who is signed in, asked for once more before what cannot
 //! be taken back. The one door for it.
 
+use super::authenticate::Caller;
 use crate::{
     domain::Password,
     hashing::{PasswordHash, Requester, Verdict},
     outbox::Origin,
     store::UserRecord,
     usecase::{
-        Accounts, Caller, Failure,
+        account_service::Accounts,
+        failure::Failure,
         rate_limit::{AccountWrite, Attempt, network},
     },
 };

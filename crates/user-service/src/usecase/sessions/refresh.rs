@@ -7,12 +7,13 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use service_kit::mongo::StoreError;
 
+use super::start_session::SignedIn;
 use crate::{
     domain::UserStatus,
     outbox::Origin,
     store::{Advance, SessionRow},
     tokens::RefreshToken,
-    usecase::{Accounts, Failure, SignedIn},
+    usecase::{account_service::Accounts, failure::Failure},
 };
 
 /// Why there are no new tokens.

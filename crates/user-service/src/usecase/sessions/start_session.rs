@@ -14,7 +14,11 @@ use crate::{
     outbox::Origin,
     store::{Change, DecidedOn, NewEvent, SCHEMA_VERSION, SessionRow, TotpChange, UserRecord, binary},
     tokens::RefreshTokens,
-    usecase::{Accounts, Failure, Next, after, later},
+    usecase::{
+        account_service::{Accounts, later},
+        failure::Failure,
+        retry::{Next, after},
+    },
 };
 
 /// A login whose proofs were judged.

@@ -9,7 +9,11 @@ use crate::{
     domain::User,
     outbox::Origin,
     store::{Change, DecidedOn},
-    usecase::{Accounts, DECISIONS, Failure, Next, after},
+    usecase::{
+        account_service::Accounts,
+        failure::Failure,
+        retry::{DECISIONS, Next, after},
+    },
 };
 use service_kit::mongo::StoreError;
 
