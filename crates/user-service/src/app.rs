@@ -37,13 +37,13 @@ use crate::{
     relay::{PRODUCER_PROPERTIES, Relay, RelaySettings},
     store::{self, SessionTimes, Store},
     tokens::{AccessTokens, MfaTokens, RefreshTokens},
-    usecase::{Accounts, BackgroundQueue, Limits, Passwords, Rules, Throttle, Writes},
+    usecase::{AccountService, BackgroundQueue, Limits, PasswordValidation, RateLimiter, Rules, Writes},
 };
 
 /// The service, listening but not yet waited for.
 pub struct Application {
     lifecycle: Lifecycle,
-    accounts: Arc<Accounts>,
+    accounts: Arc<AccountService>,
     health: Health,
     server: Server,
     intake: Intake,
@@ -87,7 +87,7 @@ impl Application {
         let (queue, background) = BackgroundQueue::new(clock.clone(), ids.clone(), metrics.clone());
         let (unique_ready, unique) = watch::channel(false);
         let auth = &config.auth;
-        let accounts = Arc::new(Accounts {
+        let accounts = Arc::new(AccountService {
             relay,
             hashes,
             access_tokens: AccessTokens::new(
@@ -100,7 +100,7 @@ impl Application {
             mfa_tokens: MfaTokens::new(&encryption, auth.mfa_token_ttl),
             outbox: Outbox::new(ids.clone(), sealing),
             background: queue,
-            throttle: Throttle::new(store.throttles.clone(), &encryption, limits(&config), metrics.clone()),
+            throttle: RateLimiter::new(store.throttles.clone(), &encryption, limits(&config), metrics.clone()),
             keys: encryption,
             clock: clock.clone(),
             ids: ids.clone(),
@@ -251,7 +251,7 @@ fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
 }
 
 /// The rules for new passwords; opens and checks the list of breached ones.
-fn password_rules(config: &Config) -> anyhow::Result<Passwords> {
+fn password_rules(config: &Config) -> anyhow::Result<PasswordValidation> {
     let auth = &config.auth;
     let policy = PasswordPolicy::new(auth.password_min_length, &[&auth.issuer_host(), &auth.totp_issuer()]);
     let open = |path: &PathBuf| {
@@ -259,7 +259,7 @@ fn password_rules(config: &Config) -> anyhow::Result<Passwords> {
     };
     let breached = auth.breached_passwords_file.as_ref().map(open).transpose()?;
     let judges = std::thread::available_parallelism().map_or(1, NonZero::get);
-    Ok(Passwords::new(policy, breached, judges, config.hashing.max_wait))
+    Ok(PasswordValidation::new(policy, breached, judges, config.hashing.max_wait))
 }
 
 /// The proxies that are believed, and the header in which they name the client's address.
@@ -307,7 +307,7 @@ fn start_relay(
 
 fn api_server(
     config: &Config,
-    accounts: Arc<Accounts>,
+    accounts: Arc<AccountService>,
     scope: RequestScope,
     of_workers: WorkerClients,
 ) -> anyhow::Result<(Server, Intake, Vec<SocketAddr>)> {

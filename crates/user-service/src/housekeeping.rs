@@ -9,7 +9,7 @@ use service_kit::panics;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::usecase::{Accounts, Failure, expire_unverified};
+use crate::usecase::{AccountService, Failure, expire_unverified};
 
 /// After a start: indexes and connections are there then, if they can be.
 const FIRST: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ const LEASE: &str = "housekeeping";
 
 /// The task, and who it is to the other replicas.
 pub struct Housekeeping {
-    pub accounts: Arc<Accounts>,
+    pub accounts: Arc<AccountService>,
     pub holder: Uuid,
     /// How old an account may get whose address was never verified.
     pub unverified_expiry: Option<Duration>,

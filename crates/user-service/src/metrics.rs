@@ -98,7 +98,7 @@ impl AccountMetrics {
         let throttled = Opts::new("user_service_throttled_total", "Requests answered with 429, by what was held.");
         let logins = Opts::new("user_service_logins_total", "Logins, by outcome.");
         Ok(Self {
-            registrations: counter(registry, "user_service_registrations_total", "Accounts made.")?,
+            registrations: counter(registry, "user_service_registrations_total", "AccountService made.")?,
             logins: register(registry, IntCounterVec::new(logins, &["outcome"])?)?,
             login_events_dropped: counter(
                 registry,
@@ -124,7 +124,7 @@ impl AccountMetrics {
             unverified_expired: counter(
                 registry,
                 "user_service_unverified_expired_total",
-                "Accounts deleted because their address was never verified.",
+                "AccountService deleted because their address was never verified.",
             )?,
         })
     }

@@ -8,7 +8,7 @@ use bson::{DateTime, Document, doc};
 use mongodb::Database;
 use service_kit::Ids;
 use test_support::Stack;
-use user_service::store::{self, Change, Commit, DecidedOn, Leaving, Store};
+use user_service::store::{self, Change, Commit, Leaving, Precondition, Store};
 use uuid::Uuid;
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -46,7 +46,7 @@ async fn listed(database: &Database) -> Vec<Uuid> {
 /// The write that takes the role, as it was decided on a version.
 async fn take_role(store: &Store, id: Uuid, version: i64) -> Commit {
     let change = Change { set: doc! { "roles": Vec::<String>::new() }, ..Change::default() };
-    store.users.commit(id, DecidedOn::Version(version), change).await.unwrap()
+    store.users.commit(id, Precondition::Version(version), change).await.unwrap()
 }
 
 async fn version(store: &Store, id: Uuid) -> i64 {
@@ -96,18 +96,18 @@ async fn who_is_put_back_while_being_removed_is_not_removed_by_the_late_write() 
     let (ada, bea) =
         (account(&database, "ada", &["admin"], "active").await, account(&database, "bea", &["admin"], "active").await);
     assert_eq!(store.admins.readmit_all().await.unwrap(), 2);
-    let decided_on = version(&store, ada).await;
+    let precondition = version(&store, ada).await;
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
     // The one who removes is slow; somebody mends the list meanwhile.
     assert!(store.admins.readmit(ada).await.unwrap());
-    assert!(matches!(take_role(&store, ada, decided_on).await, Commit::Outdated));
+    assert!(matches!(take_role(&store, ada, precondition).await, Commit::Conflict));
     let mut both = [ada, bea];
     both.sort_unstable();
     assert_eq!(listed(&database).await, both);
     // Decided again, it is done.
-    let decided_on = version(&store, ada).await;
+    let precondition = version(&store, ada).await;
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
-    assert!(matches!(take_role(&store, ada, decided_on).await, Commit::Done(_)));
+    assert!(matches!(take_role(&store, ada, precondition).await, Commit::Done(_)));
     assert!(!store.admins.readmit(ada).await.unwrap());
     assert_eq!(listed(&database).await, [bea]);
 }

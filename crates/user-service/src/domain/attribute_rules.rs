@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Attributes, Invalid,
-    misfit::{Misfit, misfits},
+    schema_violation::{SchemaViolation, violations},
 };
 
 /// The annotation; it may stand on members reached from the root by `properties` alone.
@@ -94,7 +94,7 @@ impl AttributeRules {
     ///
     /// # Errors
     /// Every mistake with its place.
-    pub fn first(&self, given: Option<Value>, by: Writer) -> Result<Option<Attributes>, Vec<Misfit>> {
+    pub fn first(&self, given: Option<Value>, by: Writer) -> Result<Option<Attributes>, Vec<SchemaViolation>> {
         self.check_first(given.map(Attributes::parse).transpose().map_err(whole)?, by)
     }
 
@@ -102,7 +102,11 @@ impl AttributeRules {
     ///
     /// # Errors
     /// Every mistake with its place.
-    pub fn check_first(&self, given: Option<Attributes>, by: Writer) -> Result<Option<Attributes>, Vec<Misfit>> {
+    pub fn check_first(
+        &self,
+        given: Option<Attributes>,
+        by: Writer,
+    ) -> Result<Option<Attributes>, Vec<SchemaViolation>> {
         if by == Writer::User
             && let Some(given) = &given
         {
@@ -122,7 +126,7 @@ impl AttributeRules {
         stored: &Attributes,
         patch: Option<&Map<String, Value>>,
         by: Writer,
-    ) -> Result<Option<Attributes>, Vec<Misfit>> {
+    ) -> Result<Option<Attributes>, Vec<SchemaViolation>> {
         if by == Writer::User
             && let Some(patch) = patch
         {
@@ -140,11 +144,11 @@ impl AttributeRules {
         self.judged(new)
     }
 
-    fn judged(&self, attributes: Option<Attributes>) -> Result<Option<Attributes>, Vec<Misfit>> {
+    fn judged(&self, attributes: Option<Attributes>) -> Result<Option<Attributes>, Vec<SchemaViolation>> {
         let Some(validator) = &self.validator else { return Ok(attributes) };
         let value = Value::Object(attributes.as_ref().map(|it| it.as_map().clone()).unwrap_or_default());
-        let misfits = misfits(validator, &value);
-        if misfits.is_empty() { Ok(attributes) } else { Err(misfits) }
+        let violations = violations(validator, &value);
+        if violations.is_empty() { Ok(attributes) } else { Err(violations) }
     }
 }
 
@@ -223,14 +227,14 @@ impl Marked {
     }
 }
 
-fn refuse(places: Vec<Vec<String>>) -> Result<(), Vec<Misfit>> {
-    let refused = |path| Misfit::new(path, "admin-only", "Only an administrator writes this.");
+fn refuse(places: Vec<Vec<String>>) -> Result<(), Vec<SchemaViolation>> {
+    let refused = |path| SchemaViolation::new(path, "admin-only", "Only an administrator writes this.");
     if places.is_empty() { Ok(()) } else { Err(places.into_iter().map(refused).collect()) }
 }
 
 /// A mistake of the attributes as a whole.
-fn whole(invalid: Invalid) -> Vec<Misfit> {
-    vec![Misfit { path: Vec::new(), invalid }]
+fn whole(invalid: Invalid) -> Vec<SchemaViolation> {
+    vec![SchemaViolation { path: Vec::new(), invalid }]
 }
 
 /// Every mark in the schema is a truth value, and where it has an effect.
@@ -294,10 +298,10 @@ mod tests {
         Attributes::parse(value).unwrap()
     }
 
-    fn shown(result: Result<Option<Attributes>, Vec<Misfit>>) -> Result<Value, Vec<(String, &'static str)>> {
+    fn shown(result: Result<Option<Attributes>, Vec<SchemaViolation>>) -> Result<Value, Vec<(String, &'static str)>> {
         match result {
             Ok(attributes) => Ok(attributes.map_or(Value::Null, |it| Value::Object(it.as_map().clone()))),
-            Err(misfits) => Err(misfits.into_iter().map(|it| (it.path.join("/"), it.invalid.code)).collect()),
+            Err(violations) => Err(violations.into_iter().map(|it| (it.path.join("/"), it.invalid.code)).collect()),
         }
     }
 
@@ -327,9 +331,9 @@ mod tests {
     #[test]
     fn no_mistake_repeats_a_value() {
         let given = json!({ "nickname": "hunter2-hunter2", "billing": { "country": "hunter2" }, "site": "hunter2" });
-        let misfits = rules().first(Some(given), Writer::User).unwrap_err();
-        assert_eq!(misfits.len(), 3);
-        assert!(!format!("{misfits:?}").contains("hunter2"), "{misfits:?}");
+        let violations = rules().first(Some(given), Writer::User).unwrap_err();
+        assert_eq!(violations.len(), 3);
+        assert!(!format!("{violations:?}").contains("hunter2"), "{violations:?}");
     }
 
     #[test]

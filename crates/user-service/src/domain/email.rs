@@ -9,7 +9,7 @@ use idna::{
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
-    characters::{is_disruptive, is_invisible},
+    allowed_characters::{is_disruptive, is_invisible},
     invalid::Invalid,
 };
 

@@ -1,7 +1,7 @@
 //! The numbers of a JSON text that this program would read as others: serde_json makes the nearest
 //! double of an integer beyond 64 bits, and says nothing.
 
-use super::misfit::Misfit;
+use super::schema_violation::SchemaViolation;
 
 /// As many are reported.
 const MAX_FOUND: usize = 20;
@@ -14,7 +14,7 @@ const MAX_PATH_BYTES: usize = 128;
 /// of a fraction are rounded to those of a double is what every reader of JSON does.
 ///
 /// At most [`MAX_FOUND`]. `text` is JSON; in any other text what is found means nothing.
-pub(crate) fn out_of_range(text: &str) -> Vec<Misfit> {
+pub(crate) fn out_of_range(text: &str) -> Vec<SchemaViolation> {
     let mut found = Vec::new();
     let mut place: Vec<Within<'_>> = Vec::new();
     let mut rest = text;
@@ -41,7 +41,7 @@ pub(crate) fn out_of_range(text: &str) -> Vec<Misfit> {
                 let of_number = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
                 length = rest.bytes().take_while(|byte| of_number(*byte)).count();
                 let mistake = mistake_of(&rest[..length]);
-                found.extend(mistake.map(|detail| Misfit::new(path(&place), "out-of-range", detail)));
+                found.extend(mistake.map(|detail| SchemaViolation::new(path(&place), "out-of-range", detail)));
             }
             // Between the parts, in `true`, `false` and `null`, or in a character that is no JSON.
             _ => length = rest.chars().next().map_or(1, char::len_utf8),
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     fn places(text: &str) -> Vec<String> {
-        out_of_range(text).iter().map(|misfit| misfit.path.join("/")).collect()
+        out_of_range(text).iter().map(|violation| violation.path.join("/")).collect()
     }
 
     #[test]
@@ -138,8 +138,8 @@ mod tests {
             let text = text.replace(r#":"x""#, &format!(":{integer}"));
             let kept = i64::try_from(integer).is_ok() || u64::try_from(integer).is_ok();
             prop_assert_eq!(out_of_range(&text).is_empty(), kept, "{}", text);
-            if let Some(misfit) = out_of_range(&text).first() {
-                prop_assert_eq!(&misfit.path, &["a".to_owned(), "1".to_owned(), name]);
+            if let Some(violation) = out_of_range(&text).first() {
+                prop_assert_eq!(&violation.path, &["a".to_owned(), "1".to_owned(), name]);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Passwords: their bounds and their one normal form.
+//! PasswordValidation: their bounds and their one normal form.
 
 use std::fmt;
 

@@ -3,7 +3,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Invalid, Password, guesses::withstands, own_words::OwnWords};
+use super::{Invalid, Password, context_words::ContextWords, password_strength::withstands};
 
 /// The decimal logarithm of the guesses that a password withstands at least. 10^6 is
 /// where zxcvbn's authors see the end of what can be tried at a service that throttles,
@@ -14,7 +14,7 @@ const MIN_WITHSTANDS: f64 = 6.0;
 #[derive(Debug, Clone)]
 pub struct PasswordPolicy {
     min_length: usize,
-    service: OwnWords,
+    service: ContextWords,
 }
 
 impl PasswordPolicy {
@@ -24,7 +24,7 @@ impl PasswordPolicy {
     pub fn new(min_length: usize, service: &[&str]) -> Self {
         // The dictionaries are made at their first use, which is no request.
         let _ = withstands("x", MIN_WITHSTANDS);
-        Self { min_length, service: OwnWords::of(service.iter().copied()) }
+        Self { min_length, service: ContextWords::of(service.iter().copied()) }
     }
 
     /// In code points.
@@ -44,7 +44,7 @@ impl PasswordPolicy {
     /// Every reason not to take this password; `own` are the words of the one who
     /// chooses. Some milliseconds of work: not for a thread that serves requests.
     #[must_use]
-    pub fn objections(&self, password: &Password, own: &OwnWords) -> Vec<Invalid> {
+    pub fn objections(&self, password: &Password, own: &ContextWords) -> Vec<Invalid> {
         let mut objections = Vec::new();
         match withstands(password.expose(), MIN_WITHSTANDS) {
             Ok(true) => {}
@@ -86,7 +86,7 @@ mod tests {
 
     fn codes(password: &str) -> Vec<&'static str> {
         let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
-        let own = OwnWords::of(["countess", "ada.lovelace@example.org", "Ada Lovelace"]);
+        let own = ContextWords::of(["countess", "ada.lovelace@example.org", "Ada Lovelace"]);
         match policy.normal_form(&SecretString::from(password)) {
             Ok(password) => policy.objections(&password, &own).iter().map(|it| it.code).collect(),
             Err(invalid) => vec![invalid.code],
@@ -146,7 +146,7 @@ mod tests {
     fn no_reason_repeats_the_password() {
         let policy = PasswordPolicy::new(8, &[]);
         let password = policy.normal_form(&SecretString::from("lovelace")).unwrap();
-        for objection in policy.objections(&password, &OwnWords::of(["lovelace"])) {
+        for objection in policy.objections(&password, &ContextWords::of(["lovelace"])) {
             assert!(!objection.detail.contains("lovelace"), "{}", objection.detail);
         }
     }
@@ -225,7 +225,7 @@ mod tests {
             let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
             let text: String = text.chars().take(256).collect();
             let Ok(password) = policy.normal_form(&SecretString::from(text)) else { return Ok(()) };
-            for objection in policy.objections(&password, &OwnWords::of([own.as_str()])) {
+            for objection in policy.objections(&password, &ContextWords::of([own.as_str()])) {
                 let known = ["common", "contains-own-words", "strength-unknown"];
                 prop_assert!(known.contains(&objection.code), "{}", objection.code);
             }
@@ -237,7 +237,7 @@ mod tests {
         let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
         corpus::corpus!("password").holds_for_text(|typed| {
             let Ok(password) = policy.normal_form(&SecretString::from(typed)) else { return Ok(()) };
-            for objection in policy.objections(&password, &OwnWords::of(["1514"])) {
+            for objection in policy.objections(&password, &ContextWords::of(["1514"])) {
                 prop_assert!(typed.len() < 40 || !objection.detail.contains(typed), "{}", objection.detail);
             }
             Ok(())

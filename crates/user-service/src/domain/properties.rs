@@ -236,7 +236,7 @@ fn attributes_are_kept_as_they_are_within_their_bounds() {
 #[test]
 fn a_pointer_leads_back_to_the_member() {
     corpus!("display_name").holds_for_text(|name| {
-        let written = pointer(["a", name]);
+        let written = json_pointer(["a", name]);
         prop_assert!(written.is_ascii() && !written.contains(|c: char| c.is_control() || c == ' ' || c == '"'));
         // RFC 6901, section 6: percent-decode, then evaluate as a pointer.
         let decoded = percent_decoded(written.trim_start_matches('#'));
@@ -279,7 +279,7 @@ fn a_password_is_bounded_and_judged_in_bounded_time() {
         let started = Instant::now();
         let Ok(password) = Password::parse_attempt(typed.to_owned()) else { return Ok(()) };
         prop_assert!(password.expose().len() <= 4096 && typed.len() <= 4096);
-        let own = OwnWords::of([typed, "ada@example.org"]);
+        let own = ContextWords::of([typed, "ada@example.org"]);
         for objection in policy.objections(&password, &own) {
             refused(&objection, typed)?;
         }

@@ -4,7 +4,7 @@
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use super::{RecoveryCode, TotpCode, characters::ascii_digit};
+use super::{RecoveryCode, TotpCode, allowed_characters::ascii_digit};
 
 /// Longer input is refused unread.
 const MAX_INPUT_BYTES: usize = 128;

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::{json_numbers::out_of_range, misfit::Misfit};
+use super::{json_numbers::out_of_range, schema_violation::SchemaViolation};
 
 /// How deep arrays and objects may nest; the outermost one is at depth 1.
 pub(crate) const MAX_DEPTH: usize = 32;
@@ -17,7 +17,7 @@ pub(crate) enum NotAcceptable {
     /// Not JSON, or ambiguous: a sentence with line and column.
     NotJson(String),
     /// JSON with numbers that would be read as others, each with its place.
-    Numbers(Vec<Misfit>),
+    Numbers(Vec<SchemaViolation>),
 }
 
 /// Parses `bytes` whole.
@@ -150,7 +150,7 @@ mod tests {
     fn refusal(bytes: &[u8]) -> String {
         match parse(bytes).expect_err("it should be refused") {
             NotAcceptable::NotJson(reason) => reason,
-            NotAcceptable::Numbers(misfits) => panic!("{misfits:?}"),
+            NotAcceptable::Numbers(violations) => panic!("{violations:?}"),
         }
     }
 
@@ -190,9 +190,9 @@ mod tests {
         let digits = "9".repeat(400);
         for number in ["18446744073709551616", "-9223372036854775809", "1e400", "-1e400", "1e-400", &digits] {
             let body = format!(r#"{{"a":{{"b":[0,{number}]}}}}"#);
-            let Err(NotAcceptable::Numbers(misfits)) = parse(body.as_bytes()) else { panic!("{number}") };
-            assert_eq!(misfits.len(), 1);
-            assert_eq!((misfits[0].path.join("/").as_str(), misfits[0].invalid.code), ("a/b/1", "out-of-range"));
+            let Err(NotAcceptable::Numbers(violations)) = parse(body.as_bytes()) else { panic!("{number}") };
+            assert_eq!(violations.len(), 1);
+            assert_eq!((violations[0].path.join("/").as_str(), violations[0].invalid.code), ("a/b/1", "out-of-range"));
         }
         assert_eq!(
             parse(b"[-9223372036854775808, 18446744073709551615, 0.1, 1e300, 5e-324, 0e-400]").unwrap(),

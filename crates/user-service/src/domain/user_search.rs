@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{characters::is_invisible, email, invalid::Invalid, user::UserStatus, username};
+use super::{allowed_characters::is_invisible, email, invalid::Invalid, user::UserStatus, username};
 
 /// In characters of what was typed.
 pub const MAX_CHARS: usize = 254;
@@ -68,12 +68,12 @@ pub struct UserSearch {
 /// order is that of the keys by which the accounts were found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum UserPlace {
+pub enum UserCursor {
     Id(Uuid),
     Key(String),
 }
 
-impl UserPlace {
+impl UserCursor {
     /// Whether it is a place in the list of this search.
     #[must_use]
     pub fn fits(&self, search: &UserSearch) -> bool {

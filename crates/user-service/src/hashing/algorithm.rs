@@ -13,10 +13,10 @@ use zeroize::Zeroizing;
 use super::{
     cost::cost,
     foreign::Foreign,
+    hash_error::UnusableHash,
     password_hash::PasswordHash,
     queue::Lane,
     settings::{HashingSettings, InvalidSetting, OUTPUT_BYTES},
-    unusable::Unusable,
 };
 use crate::domain::Password;
 
@@ -114,7 +114,7 @@ impl Policy {
     }
 
     /// Reads a stored hash.
-    pub(super) fn read(&self, stored: &PasswordHash) -> Result<Check, Unusable> {
+    pub(super) fn read(&self, stored: &PasswordHash) -> Result<Check, UnusableHash> {
         // All formats put the algorithm's name between the first two `$`.
         match stored.expose().split('$').nth(1) {
             Some("argon2id") => self.read_argon2(Algorithm::Argon2id, stored.expose()),
@@ -124,25 +124,25 @@ impl Policy {
                 self.bounded(foreign.memory_kib(), foreign.cost())?;
                 Ok(Check::Foreign(foreign))
             }
-            None => Err(Unusable::Malformed),
+            None => Err(UnusableHash::Malformed),
         }
     }
 
-    fn bounded(&self, memory_kib: u64, cost: u64) -> Result<(), Unusable> {
-        if memory_kib > self.max_memory_kib || cost > self.max_cost { Err(Unusable::BeyondBounds) } else { Ok(()) }
+    fn bounded(&self, memory_kib: u64, cost: u64) -> Result<(), UnusableHash> {
+        if memory_kib > self.max_memory_kib || cost > self.max_cost { Err(UnusableHash::BeyondBounds) } else { Ok(()) }
     }
 
-    fn read_argon2(&self, algorithm: Algorithm, stored: &str) -> Result<Check, Unusable> {
-        let phc = Phc::new(stored).map_err(|_| Unusable::Malformed)?;
-        let params = Params::try_from(&phc).map_err(|_| Unusable::InvalidParameters)?;
+    fn read_argon2(&self, algorithm: Algorithm, stored: &str) -> Result<Check, UnusableHash> {
+        let phc = Phc::new(stored).map_err(|_| UnusableHash::Malformed)?;
+        let params = Params::try_from(&phc).map_err(|_| UnusableHash::InvalidParameters)?;
         // The specification's default, for strings from before the field existed.
         let version =
-            phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| Unusable::InvalidParameters)?;
+            phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| UnusableHash::InvalidParameters)?;
         let (Some(salt), Some(expected)) = (phc.salt, phc.hash) else {
-            return Err(Unusable::InvalidParameters);
+            return Err(UnusableHash::InvalidParameters);
         };
         if salt.len() < argon2::MIN_SALT_LEN {
-            return Err(Unusable::InvalidParameters);
+            return Err(UnusableHash::InvalidParameters);
         }
         self.bounded(params.m_cost().into(), cost(&params))?;
         // What costs more than a new hash waits for the one thread that does such work,
@@ -306,21 +306,21 @@ mod tests {
         let refused = |text: &str| policy().read(&PasswordHash::from_stored(text.to_owned())).err();
         let (salt, output) = ("AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
         for (text, reason) in [
-            (String::new(), Unusable::Malformed),
-            ("$".to_owned(), Unusable::UnknownAlgorithm),
-            (format!("$argon2id$v=19$m=64,t=2,p=1${salt}${output}$x"), Unusable::Malformed),
-            (format!("$argon2d$v=19$m=64,t=2,p=1${salt}${output}"), Unusable::UnknownAlgorithm),
-            (format!("$argon2u$v=19$m=64,t=2,p=1${salt}${output}"), Unusable::UnknownAlgorithm),
-            ("$2b$05$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy".to_owned(), Unusable::BeyondBounds),
-            ("$argon2id$v=19$m=64,t=2,p=1".to_owned(), Unusable::InvalidParameters),
-            (format!("$argon2id$v=19$m=64,t=2,p=1${salt}"), Unusable::InvalidParameters),
-            (format!("$argon2id$v=18$m=64,t=2,p=1${salt}${output}"), Unusable::InvalidParameters),
-            (format!("$argon2id$v=19$m=64,t=0,p=1${salt}${output}"), Unusable::InvalidParameters),
-            (format!("$argon2id$v=19$m=64,t=2,p=16${salt}${output}"), Unusable::InvalidParameters),
-            (format!("$argon2id$v=19$m=64,t=2,p=1$AAAA${output}"), Unusable::Malformed),
-            (format!("$argon2id$v=19$m=129,t=2,p=1${salt}${output}"), Unusable::BeyondBounds),
-            (format!("$argon2id$v=19$m=4294967295,t=2,p=1${salt}${output}"), Unusable::BeyondBounds),
-            (format!("$argon2id$v=19$m=64,t=17,p=1${salt}${output}"), Unusable::BeyondBounds),
+            (String::new(), UnusableHash::Malformed),
+            ("$".to_owned(), UnusableHash::UnknownAlgorithm),
+            (format!("$argon2id$v=19$m=64,t=2,p=1${salt}${output}$x"), UnusableHash::Malformed),
+            (format!("$argon2d$v=19$m=64,t=2,p=1${salt}${output}"), UnusableHash::UnknownAlgorithm),
+            (format!("$argon2u$v=19$m=64,t=2,p=1${salt}${output}"), UnusableHash::UnknownAlgorithm),
+            ("$2b$05$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy".to_owned(), UnusableHash::BeyondBounds),
+            ("$argon2id$v=19$m=64,t=2,p=1".to_owned(), UnusableHash::InvalidParameters),
+            (format!("$argon2id$v=19$m=64,t=2,p=1${salt}"), UnusableHash::InvalidParameters),
+            (format!("$argon2id$v=18$m=64,t=2,p=1${salt}${output}"), UnusableHash::InvalidParameters),
+            (format!("$argon2id$v=19$m=64,t=0,p=1${salt}${output}"), UnusableHash::InvalidParameters),
+            (format!("$argon2id$v=19$m=64,t=2,p=16${salt}${output}"), UnusableHash::InvalidParameters),
+            (format!("$argon2id$v=19$m=64,t=2,p=1$AAAA${output}"), UnusableHash::Malformed),
+            (format!("$argon2id$v=19$m=129,t=2,p=1${salt}${output}"), UnusableHash::BeyondBounds),
+            (format!("$argon2id$v=19$m=4294967295,t=2,p=1${salt}${output}"), UnusableHash::BeyondBounds),
+            (format!("$argon2id$v=19$m=64,t=17,p=1${salt}${output}"), UnusableHash::BeyondBounds),
         ] {
             assert_eq!(refused(&text), Some(reason), "{text}");
         }

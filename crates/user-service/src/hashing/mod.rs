@@ -8,6 +8,8 @@
 mod algorithm;
 mod cost;
 mod foreign;
+mod hash_error;
+mod hash_import;
 mod metrics;
 mod password_hash;
 mod pool;
@@ -15,13 +17,11 @@ mod pool;
 mod properties;
 mod queue;
 mod settings;
-mod takeover;
-mod unusable;
 
+pub use hash_error::{HashError, UnusableHash};
+pub use hash_import::ForeignHashes;
 pub use metrics::HashMetrics;
 pub use password_hash::PasswordHash;
-pub use pool::{Admission, HashError, HashPool, StartError, Verdict};
+pub use pool::{Admission, HashPool, StartError, Verdict};
 pub use queue::Requester;
 pub use settings::{HashingSettings, InvalidSetting};
-pub use takeover::ForeignHashes;
-pub use unusable::Unusable;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::pool::HashError;
+use super::hash_error::HashError;
 
 /// No hash that we make or import is longer.
 const MAX_BYTES: usize = 512;

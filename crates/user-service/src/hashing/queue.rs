@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use prometheus::IntGauge;
 use uuid::Uuid;
 
-use crate::domain::Network;
+use crate::domain::IpPrefix;
 
 /// Whatever the expected wait: each entry holds a password of at most a kilobyte.
 const CAPACITY: usize = 4096;
@@ -32,7 +32,7 @@ pub(super) enum Lane {
 /// Who asks for a check, so that neither this network nor this account can fill the single lane for the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requester {
-    pub network: Network,
+    pub network: IpPrefix,
     /// Whose stored hash it is, if the account exists.
     pub account: Option<Uuid>,
 }
@@ -393,7 +393,7 @@ mod tests {
     }
 
     fn requester(network: &str, account: u128) -> Option<Requester> {
-        let network = Network::throttled(network.parse().unwrap());
+        let network = IpPrefix::throttled(network.parse().unwrap());
         Some(Requester { network, account: Some(Uuid::from_u128(account)) })
     }
 

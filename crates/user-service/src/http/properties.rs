@@ -229,7 +229,7 @@ fn json_means_the_same_to_everyone_or_is_refused() {
             Err(NotAcceptable::NotJson(reason)) => {
                 prop_assert!(reason.len() < 200 && !reason.contains(SECRET), "{}", reason);
             }
-            Err(NotAcceptable::Numbers(misfits)) => prop_assert!(!misfits.is_empty()),
+            Err(NotAcceptable::Numbers(violations)) => prop_assert!(!violations.is_empty()),
         }
         Ok(())
     });

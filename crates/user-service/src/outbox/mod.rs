@@ -1,5 +1,5 @@
 //! What an account's change says to the world: facts become events here.
 
-mod messages;
+mod event_builder;
 
-pub use messages::{Actor, Origin, Outbox, roles_changed, sessions_ended, totp_disabled};
+pub use event_builder::{Actor, Origin, Outbox, roles_changed, sessions_ended, totp_disabled};

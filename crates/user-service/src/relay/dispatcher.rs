@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    outbox_ack::OutboxAck,
     producer::{EventProducer, Refusal},
-    settler::Settler,
     sweeper::Sweeper,
     topic_watch::{TopicState, TopicWatch},
     work::{PLACE, Settlement, Sweep, Waiter},
@@ -104,7 +104,7 @@ impl Relay {
 
         let watch = TopicWatch { producer: Arc::clone(&producer), client, topic, partitions, health };
         lifecycle.spawn("topic-watch", watch.run(state_sender, stop.clone()));
-        let settler = Settler { pending: pending.clone(), metrics: metrics.clone() };
+        let settler = OutboxAck { pending: pending.clone(), metrics: metrics.clone() };
         lifecycle.spawn("relay-settler", settler.run(acks_receiver));
         let sweeper = Sweeper {
             pending: pending.clone(),

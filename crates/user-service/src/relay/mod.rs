@@ -7,8 +7,8 @@
 //! ```
 
 mod dispatcher;
+mod outbox_ack;
 mod producer;
-mod settler;
 mod sweeper;
 mod topic_watch;
 mod work;

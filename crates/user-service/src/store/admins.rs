@@ -22,7 +22,7 @@ use service_kit::mongo::{StoreError, within};
 use super::{
     Handle, SCHEMA_VERSION, unfit,
     user_document::UserRecord,
-    users::{Change, Commit, DecidedOn, UserStore},
+    users::{Change, Commit, Precondition, UserStore},
 };
 
 const ID: &str = "admins";
@@ -99,7 +99,7 @@ impl AdminStore {
                 return Ok(true);
             }
             let touch = Change { events_optional: true, ..Change::default() };
-            let touched = self.users.commit(id, DecidedOn::Version(user.version), touch).await?;
+            let touched = self.users.commit(id, Precondition::Version(user.version), touch).await?;
             if matches!(touched, Commit::Done(_)) && self.add(id, admission).await? {
                 return Ok(true);
             }

@@ -10,7 +10,7 @@ use super::{
     Handle, SCHEMA_VERSION, behind,
     user_document::{AuditPart, PendingEvent},
 };
-use crate::domain::Place;
+use crate::domain::Cursor;
 
 /// The most rows of one kind that are written for a user in an hour.
 const MAX_ROWS_PER_HOUR: u64 = 20;
@@ -80,8 +80,8 @@ impl AuditEntry {
 
     /// Its place in the list, which is newest first.
     #[must_use]
-    pub fn place(&self) -> Place {
-        Place { at: self.at.timestamp_millis(), id: self.id.into() }
+    pub fn place(&self) -> Cursor {
+        Cursor { at: self.at.timestamp_millis(), id: self.id.into() }
     }
 }
 
@@ -133,7 +133,7 @@ impl AuditStore {
     }
 
     /// A user's rows behind `after`, newest first.
-    pub async fn page(&self, user: uuid::Uuid, after: Place, limit: i64) -> Result<Vec<AuditEntry>, StoreError> {
+    pub async fn page(&self, user: uuid::Uuid, after: Cursor, limit: i64) -> Result<Vec<AuditEntry>, StoreError> {
         let mut filter = behind(after, "at");
         filter.insert("userId", Uuid::from(user));
         within(self.handle.deadline, async {

@@ -6,7 +6,7 @@
 mod admins;
 mod audit;
 mod bulk;
-mod decoy;
+mod dummy_user;
 mod indexes;
 mod keys;
 mod leases;
@@ -41,7 +41,7 @@ pub use user_document::{
     TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedLink, UsedToken, UserRecord, username_fields,
 };
 pub use user_search::UserPage;
-pub use users::{Change, Commit, DecidedOn, NewEvent, TokenChange, TotpChange, UserStore};
+pub use users::{Change, Commit, EndSessions, NewEvent, Precondition, TokenChange, TotpChange, UserStore};
 
 /// The version of every document's shape.
 pub const SCHEMA_VERSION: i32 = 1;
@@ -97,7 +97,7 @@ fn unfit(error: bson::error::Error) -> StoreError {
 }
 
 /// The rows behind a place in a list that is newest first, by this field and then by id.
-fn behind(place: crate::domain::Place, time: &str) -> Document {
+fn behind(place: crate::domain::Cursor, time: &str) -> Document {
     let at = DateTime::from_millis(place.at);
     doc! { "$or": [{ time: { "$lt": at } }, { time: at, "_id": { "$lt": Uuid::from(place.id) } }] }
 }

@@ -3,7 +3,7 @@
 use bson::{Binary, DateTime, Uuid};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Place;
+use crate::domain::Cursor;
 
 /// A row of the collection `sessions`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub struct SessionRow {
 impl SessionRow {
     /// Its place in a list that is newest first.
     #[must_use]
-    pub fn place(&self) -> Place {
-        Place { at: self.created_at.timestamp_millis(), id: self.id.into() }
+    pub fn place(&self) -> Cursor {
+        Cursor { at: self.created_at.timestamp_millis(), id: self.id.into() }
     }
 }

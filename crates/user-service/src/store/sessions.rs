@@ -8,7 +8,7 @@ use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
 use super::{Handle, behind, session_document::SessionRow, unfit, user_document::SessionRule};
-use crate::domain::Place;
+use crate::domain::Cursor;
 
 /// What a refresh with a genuine token did.
 pub enum Advance {
@@ -92,7 +92,7 @@ impl SessionStore {
         &self,
         user: uuid::Uuid,
         rule: SessionRule,
-        after: Place,
+        after: Cursor,
         without: Option<uuid::Uuid>,
         limit: i64,
     ) -> Result<Vec<SessionRow>, StoreError> {
@@ -110,7 +110,7 @@ impl SessionStore {
     }
 
     /// Every row of a user behind `after`, newest first, also of sessions that have ended.
-    pub async fn stored(&self, user: uuid::Uuid, after: Place, limit: i64) -> Result<Vec<SessionRow>, StoreError> {
+    pub async fn stored(&self, user: uuid::Uuid, after: Cursor, limit: i64) -> Result<Vec<SessionRow>, StoreError> {
         let mut filter = behind(after, "createdAt");
         filter.insert("userId", Uuid::from(user));
         self.newest(filter, limit).await

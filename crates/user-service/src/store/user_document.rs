@@ -435,7 +435,7 @@ impl UserRecord {
 
     /// Words that are this person's, and no password of theirs.
     #[must_use]
-    pub fn own_words(&self) -> Vec<&str> {
+    pub fn context_words(&self) -> Vec<&str> {
         [Some(self.username.as_str()), Some(self.email.as_str()), self.display_name.as_deref()]
             .into_iter()
             .flatten()

@@ -13,7 +13,7 @@ use super::{
     user_document::UserRecord,
     users::UserStore,
 };
-use crate::domain::{SearchText, UserPlace, UserSearch, UserStatus, user_search::behind_prefix};
+use crate::domain::{SearchText, UserCursor, UserSearch, UserStatus, user_search::behind_prefix};
 
 /// The current address; the reserved ones behind it find nobody.
 const EMAIL: &str = "emailKeys.0";
@@ -27,7 +27,7 @@ const BAD_VALUE: i32 = 2;
 /// Some accounts, and the place of the last where there may be more.
 pub struct UserPage {
     pub users: Vec<UserRecord>,
-    pub next: Option<UserPlace>,
+    pub next: Option<UserCursor>,
 }
 
 /// One page of accounts as the database is asked for it.
@@ -43,24 +43,24 @@ impl UserStore {
     pub async fn page(
         &self,
         search: &UserSearch,
-        after: Option<&UserPlace>,
+        after: Option<&UserCursor>,
         limit: usize,
     ) -> Result<UserPage, StoreError> {
         let status = status_filter(search.status);
         let Some(text) = &search.text else {
             let mut filter = doc! { "status": status };
-            if let Some(UserPlace::Id(id)) = after {
+            if let Some(UserCursor::Id(id)) = after {
                 filter.insert("_id", doc! { "$lt": Uuid::from(*id) });
             }
             let scan = Scan { filter, sort: doc! { "_id": -1 }, index: ID_BY_STATUS };
             let mut users = self.scan(scan, limit + 1).await?;
             let more = users.len() > limit;
             users.truncate(limit);
-            let next = users.last().filter(|_| more).map(|last| UserPlace::Id(last.id.into()));
+            let next = users.last().filter(|_| more).map(|last| UserCursor::Id(last.id.into()));
             return Ok(UserPage { users, next });
         };
         let place = match after {
-            Some(UserPlace::Key(key)) => Some(key.as_str()),
+            Some(UserCursor::Key(key)) => Some(key.as_str()),
             _ => None,
         };
         let mut by_email = Source::new(EMAIL, EMAIL_BY_STATUS, text.email(), place);
@@ -74,7 +74,7 @@ impl UserStore {
             }
             // Of one key nothing more is known: what the other finds may lie behind it.
             if by_email.is_cut_short() || by_username.as_ref().is_some_and(Source::is_cut_short) {
-                return Ok(UserPage { users, next: last.map(UserPlace::Key) });
+                return Ok(UserPage { users, next: last.map(UserCursor::Key) });
             }
             let name = by_username.as_ref().and_then(Source::key);
             let email_first = by_email.key().is_some_and(|email| name.is_none_or(|name| email <= name));
@@ -82,7 +82,7 @@ impl UserStore {
             let Some((key, user)) = source.and_then(Source::take) else { return Ok(UserPage { users, next: None }) };
             if !is_shown_before(&user, &key, text) {
                 if users.len() == limit {
-                    return Ok(UserPage { users, next: last.map(UserPlace::Key) });
+                    return Ok(UserPage { users, next: last.map(UserCursor::Key) });
                 }
                 users.push(user);
             }

@@ -10,10 +10,10 @@ use mongodb::{Collection, options::ReturnDocument};
 use serde::{Deserialize, de::DeserializeOwned};
 use service_kit::mongo::{RequestBudget, StoreError, within};
 
-use super::{Handle, SCHEMA_VERSION, decoy, unfit, user_document::*};
+use super::{Handle, SCHEMA_VERSION, dummy_user, unfit, user_document::*};
 use crate::{
     domain::{
-        network::{KNOWN_FOR, KNOWN_NETWORKS},
+        ip_prefix::{KNOWN_FOR, KNOWN_NETWORKS},
         role::ADMIN,
     },
     hashing::PasswordHash,
@@ -23,7 +23,7 @@ use crate::{
 const USED_LINKS: i32 = 5;
 
 /// What a write was decided on. Where it no longer holds, nothing is written.
-pub enum DecidedOn<'a> {
+pub enum Precondition<'a> {
     /// The whole document as it was read.
     Version(i64),
     /// The password that was verified: its hash, an active account, the session epoch.
@@ -89,6 +89,15 @@ pub enum TotpChange {
     Forget,
 }
 
+/// Which sessions of the user a write ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EndSessions {
+    #[default]
+    None,
+    All,
+    AllBut(uuid::Uuid),
+}
+
 /// What a write changes.
 #[derive(Default)]
 pub struct Change {
@@ -100,10 +109,9 @@ pub struct Change {
     pub totp: TotpChange,
     /// A login came from there: it becomes the first of the known networks.
     pub seen_network: Option<KnownNetwork>,
-    /// All sessions end, but for this one.
-    pub end_sessions: Option<Option<uuid::Uuid>>,
-    /// Nothing of the person is left but the tombstone.
-    pub bury: bool,
+    pub end_sessions: EndSessions,
+    /// Nothing of the user is left but the tombstone.
+    pub tombstone: bool,
     pub events: Vec<NewEvent>,
     /// A login: not an update of the account, and its events may be left out when half
     /// of the pending list is used.
@@ -117,9 +125,9 @@ pub enum Commit {
     /// Written; the document as it is now.
     Done(Box<UserRecord>),
     /// Written; the account is a tombstone now, with these events to publish.
-    Buried(Vec<PendingEvent>),
+    Tombstoned(Vec<PendingEvent>),
     /// Not what it was decided on any more: decide again.
-    Outdated,
+    Conflict,
     /// As many events as allowed wait for Kafka.
     PendingFull,
 }
@@ -151,8 +159,8 @@ impl UserStore {
     pub async fn by_id(&self, id: uuid::Uuid) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
         let found = within(self.handle.deadline, users.find_one(doc! { "_id": Uuid::from(id) })).await?;
-        let buried = |user: &RawDocumentBuf| matches!(user.get("deletedAt"), Ok(Some(_)));
-        found.filter(|user| !buried(user)).map(|user| decode(&user)).transpose()
+        let tombstoned = |user: &RawDocumentBuf| matches!(user.get("deletedAt"), Ok(Some(_)));
+        found.filter(|user| !tombstoned(user)).map(|user| decode(&user)).transpose()
     }
 
     /// Whether there is an account with this id; tombstones are none.
@@ -186,10 +194,11 @@ impl UserStore {
     /// keys). Where there is none a decoy is read, so that both take as long.
     async fn to_log_in(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
-        let found = within(self.handle.deadline, async { users.find_one(filter).projection(decoy::left_out()).await });
+        let found =
+            within(self.handle.deadline, async { users.find_one(filter).projection(dummy_user::left_out()).await });
         let (document, is_decoy) = match found.await? {
             Some(document) => (document, false),
-            None => (decoy::read(), true),
+            None => (dummy_user::read(), true),
         };
         let user = std::hint::black_box(decode(&document)?);
         Ok(Some(user).filter(|_| !is_decoy))
@@ -261,16 +270,16 @@ impl UserStore {
     pub async fn commit(
         &self,
         id: uuid::Uuid,
-        decided_on: DecidedOn<'_>,
+        precondition: Precondition<'_>,
         change: Change,
     ) -> Result<Commit, StoreError> {
         let mut filter = doc! { "_id": Uuid::from(id), "deletedAt": { "$exists": false } };
-        match decided_on {
-            DecidedOn::Version(version) => {
+        match precondition {
+            Precondition::Version(version) => {
                 filter.insert("version", version);
             }
-            DecidedOn::Credentials { hash, epoch } => filter.extend(credentials(hash, epoch)),
-            DecidedOn::PasswordAlone { hash, epoch } => {
+            Precondition::Credentials { hash, epoch } => filter.extend(credentials(hash, epoch)),
+            Precondition::PasswordAlone { hash, epoch } => {
                 filter.extend(credentials(hash, epoch));
                 filter.insert("totp", doc! { "$exists": false });
             }
@@ -280,7 +289,7 @@ impl UserStore {
         if bounded {
             filter.insert(&full, doc! { "$exists": false });
         }
-        let bury = change.bury;
+        let tombstone = change.tombstone;
         let pipeline = self.pipeline(change)?;
         let users = self.raw();
         let written = within(self.handle.deadline, async {
@@ -288,12 +297,12 @@ impl UserStore {
         })
         .await?;
         match written {
-            Some(document) if bury => Ok(Commit::Buried(decode::<Tombstone>(&document)?.pending_events)),
+            Some(document) if tombstone => Ok(Commit::Tombstoned(decode::<Tombstone>(&document)?.pending_events)),
             Some(document) => Ok(Commit::Done(Box::new(decode(&document)?))),
             None if bounded && self.exists(id, &full).await? => Ok(Commit::PendingFull),
             None => {
                 RequestBudget::begin_anew();
-                Ok(Commit::Outdated)
+                Ok(Commit::Conflict)
             }
         }
     }
@@ -324,7 +333,7 @@ impl UserStore {
         let raise = i64::try_from(change.events.len().max(1)).unwrap_or(i64::MAX);
         let pending = self.pending_expression(&change)?;
         let version = doc! { "$add": ["$version", raise] };
-        if change.bury {
+        if change.tombstone {
             return Ok(vec![doc! { "$replaceWith": {
                 "_id": "$_id",
                 "schemaVersion": SCHEMA_VERSION,
@@ -344,8 +353,12 @@ impl UserStore {
             };
             set.insert(field, value);
         }
-        if let Some(keep) = change.end_sessions {
-            let keep = keep.map_or(Bson::from("$$REMOVE"), |id| Bson::from(Uuid::from(id)));
+        let kept = match change.end_sessions {
+            EndSessions::None => None,
+            EndSessions::All => Some(Bson::from("$$REMOVE")),
+            EndSessions::AllBut(session) => Some(Bson::from(Uuid::from(session))),
+        };
+        if let Some(keep) = kept {
             set.insert("sessions", doc! { "epoch": { "$add": ["$sessions.epoch", 1_i64] }, "keep": keep });
         }
         if let Some(seen) = change.seen_network {

@@ -7,7 +7,7 @@ use jwt_compact::{AlgorithmExt, Claims, Header, UntrustedToken, alg::Ed25519};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::genuine_tokens::GenuineTokens;
+use super::verified_token_cache::VerifiedTokenCache;
 use crate::keys::{PublishedKey, SigningKeys, SigningUnavailable};
 
 /// RFC 9068, section 2.1.
@@ -36,15 +36,6 @@ pub struct Issued {
     pub expires_in: Duration,
 }
 
-/// A token that was signed with our key `kid`.
-#[derive(Debug, Clone)]
-pub(super) struct Genuine {
-    pub(super) kid: String,
-    pub(super) claims: Arc<AccessClaims>,
-    /// Seconds since 1970.
-    pub(super) expires: i64,
-}
-
 /// Why a token buys nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
@@ -61,14 +52,14 @@ pub struct AccessTokens {
     issuer: String,
     audience: String,
     ttl: Duration,
-    known: Arc<GenuineTokens>,
+    known: Arc<VerifiedTokenCache<VerifiedToken>>,
 }
 
 impl AccessTokens {
     /// `ttl` is every token's longest lifetime.
     #[must_use]
     pub fn new(keys: Arc<SigningKeys>, issuer: String, audience: String, ttl: Duration) -> Self {
-        Self { keys, issuer, audience, ttl, known: Arc::new(GenuineTokens::new()) }
+        Self { keys, issuer, audience, ttl, known: Arc::new(VerifiedTokenCache::new()) }
     }
 
     /// Every token's longest lifetime.
@@ -151,7 +142,16 @@ impl AccessTokens {
     }
 }
 
-impl Genuine {
+/// A token that was signed with our key `kid`.
+#[derive(Debug, Clone)]
+pub(super) struct VerifiedToken {
+    pub(super) kid: String,
+    pub(super) claims: Arc<AccessClaims>,
+    /// Seconds since 1970.
+    pub(super) expires: i64,
+}
+
+impl VerifiedToken {
     /// What it says, if it has not expired.
     pub(super) fn still(&self, now: Timestamp) -> Result<Arc<AccessClaims>, TokenError> {
         if self.expires <= now.as_second() { Err(TokenError::Expired) } else { Ok(Arc::clone(&self.claims)) }
@@ -170,10 +170,10 @@ pub(super) fn signed(
     token: &UntrustedToken<'_>,
     kid: &str,
     key: &ed25519_dalek::VerifyingKey,
-) -> Result<Genuine, TokenError> {
+) -> Result<VerifiedToken, TokenError> {
     let token = Ed25519.validator::<AccessClaims>(key).validate(token).map_err(|_| TokenError::Invalid)?;
     let expires = token.claims().expiration.ok_or(TokenError::Invalid)?.timestamp();
-    Ok(Genuine { kid: kid.to_owned(), claims: Arc::new(token.claims().custom.clone()), expires })
+    Ok(VerifiedToken { kid: kid.to_owned(), claims: Arc::new(token.claims().custom.clone()), expires })
 }
 
 fn date_time(at: Timestamp) -> Option<chrono::DateTime<chrono::Utc>> {

@@ -2,11 +2,11 @@
 //! between the password and the second factor.
 
 mod access_token;
-mod genuine_tokens;
 mod mfa_token;
 #[cfg(test)]
 mod properties;
 mod refresh_token;
+mod verified_token_cache;
 
 pub use access_token::{AccessClaims, AccessTokens, Issued, TokenError};
 pub use mfa_token::{MfaBinding, MfaToken, MfaTokens};

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use service_kit::{Clock, Ids};
 use uuid::Uuid;
 
 use super::{
-    background_queue::BackgroundQueue, failure::Failure, password::password_validation::Passwords,
-    rate_limit::Throttle, writes::Writes,
+    background_queue::BackgroundQueue, failure::Failure, password::password_validation::PasswordValidation,
+    rate_limit::RateLimiter, writes::Writes,
 };
 use crate::{
     domain::AttributeRules,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Everything that the use cases work with.
-pub struct Accounts {
+pub struct AccountService {
     pub store: Store,
     pub relay: Relay,
     pub hashes: HashPool,
@@ -35,9 +35,9 @@ pub struct Accounts {
     pub clock: Clock,
     pub ids: Ids,
     pub rules: Rules,
-    pub passwords: Passwords,
+    pub passwords: PasswordValidation,
     pub attributes: AttributeRules,
-    pub throttle: Throttle,
+    pub throttle: RateLimiter,
     pub metrics: AccountMetrics,
     pub writes: Writes,
     /// Whether the indexes that decide uniqueness are there.
@@ -58,7 +58,7 @@ pub struct Rules {
     pub totp_issuer: String,
 }
 
-impl Accounts {
+impl AccountService {
     /// Fails until uniqueness can be decided: without its indexes nothing that must be
     /// unique is written.
     pub(in crate::usecase) fn uniqueness_is_decided(&self) -> Result<(), Failure> {
@@ -81,9 +81,5 @@ impl Accounts {
     }
 }
 
-pub(in crate::usecase) fn later(now: Timestamp, by: Duration) -> Timestamp {
-    now.saturating_add(SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
-}
-
 /// Shared by every handler.
-pub type SharedAccounts = Arc<Accounts>;
+pub type SharedAccountService = Arc<AccountService>;

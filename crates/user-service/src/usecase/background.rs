@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    account_service::Accounts,
+    account_service::AccountService,
     background_queue::{Background, HiddenRegistration, MailRequest, RequestedMail, UnderAttack},
     email_address::verify_email::request_verification,
     password::reset_password::request_reset,
@@ -22,7 +22,7 @@ const NOTED_AFTER: Duration = Duration::from_millis(50);
 
 impl Background {
     /// Works until `stop`, and then until the queues are empty.
-    pub async fn run(self, accounts: Arc<Accounts>, stop: CancellationToken) {
+    pub async fn run(self, accounts: Arc<AccountService>, stop: CancellationToken) {
         let Self { mails, registrations, attacks, audit } = self;
         tokio::join!(
             answer_requests(mails, &accounts, &stop),
@@ -33,7 +33,7 @@ impl Background {
     }
 }
 
-async fn answer_requests(mut mails: mpsc::Receiver<MailRequest>, accounts: &Accounts, stop: &CancellationToken) {
+async fn answer_requests(mut mails: mpsc::Receiver<MailRequest>, accounts: &AccountService, stop: &CancellationToken) {
     loop {
         tokio::select! {
             Some(request) = mails.recv() => alone(serve(accounts, request)).await,
@@ -48,7 +48,7 @@ async fn answer_requests(mut mails: mpsc::Receiver<MailRequest>, accounts: &Acco
 
 async fn settle_registrations(
     mut registrations: mpsc::Receiver<HiddenRegistration>,
-    accounts: &Accounts,
+    accounts: &AccountService,
     stop: &CancellationToken,
 ) {
     loop {
@@ -64,7 +64,7 @@ async fn settle_registrations(
 }
 
 /// Not at once, for the reason that notes wait too.
-async fn tell_attacks(mut attacks: mpsc::Receiver<UnderAttack>, accounts: &Accounts, stop: &CancellationToken) {
+async fn tell_attacks(mut attacks: mpsc::Receiver<UnderAttack>, accounts: &AccountService, stop: &CancellationToken) {
     loop {
         let attack = tokio::select! {
             Some(attack) = attacks.recv() => attack,
@@ -84,7 +84,7 @@ async fn tell_attacks(mut attacks: mpsc::Receiver<UnderAttack>, accounts: &Accou
 
 /// Not at once: the work would slow down the answer that it belongs to, and so tell that
 /// there is something to be noted.
-async fn write_notes(mut audit: mpsc::Receiver<AuditRow>, accounts: &Accounts, stop: &CancellationToken) {
+async fn write_notes(mut audit: mpsc::Receiver<AuditRow>, accounts: &AccountService, stop: &CancellationToken) {
     let mut batch = Vec::with_capacity(NOTES);
     loop {
         tokio::select! {
@@ -110,7 +110,7 @@ async fn alone(item: impl Future<Output = ()>) {
     let _ = panics::catch_future("background", item).await;
 }
 
-async fn serve(accounts: &Accounts, request: MailRequest) {
+async fn serve(accounts: &AccountService, request: MailRequest) {
     let MailRequest { mail, email_key, origin } = request;
     let trace = origin.trace_parent.as_ref().map(TraceParent::as_str).unwrap_or_default();
     let span = tracing::info_span!("mail_request", ?mail, trace_parent = trace);
@@ -125,7 +125,7 @@ async fn serve(accounts: &Accounts, request: MailRequest) {
     }
 }
 
-async fn settle(accounts: &Accounts, registration: HiddenRegistration) {
+async fn settle(accounts: &AccountService, registration: HiddenRegistration) {
     fail_point!("register.before_settle");
     let trace = registration.origin.trace_parent.as_ref().map(TraceParent::as_str).unwrap_or_default();
     let span = tracing::info_span!("hidden_registration", trace_parent = trace);
@@ -134,7 +134,7 @@ async fn settle(accounts: &Accounts, registration: HiddenRegistration) {
     }
 }
 
-async fn tell(accounts: &Accounts, attack: UnderAttack) {
+async fn tell(accounts: &AccountService, attack: UnderAttack) {
     if let Err(error) = accounts.tell_attack(attack).await {
         tracing::warn!(%error, "an account is under attack, and its owner was not told yet");
     }
@@ -142,7 +142,7 @@ async fn tell(accounts: &Accounts, attack: UnderAttack) {
 
 /// The row, unless its account is gone by then. Written first and looked up after it:
 /// what is written before the account goes is removed with it.
-async fn write(accounts: &Accounts, row: &AuditRow) {
+async fn write(accounts: &AccountService, row: &AuditRow) {
     fail_point!("audit.before_write");
     let Store { audit, users, .. } = &accounts.store;
     let written = audit.record(row).await;

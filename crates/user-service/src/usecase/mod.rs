@@ -19,7 +19,7 @@ mod second_factor;
 mod sessions;
 mod writes;
 
-pub use account_service::{Accounts, Rules, SharedAccounts};
+pub use account_service::{AccountService, Rules, SharedAccountService};
 pub use administration::{
     AccountName, ActError, ExportError, Exported, FoundUsers, GrantRoleError, Granted, RemoveSecondFactorError,
     audit_log_of, delete_user, disable_user, enable_user, end_sessions, export_users, find_user, find_users,
@@ -36,7 +36,8 @@ pub use import::{
 };
 pub use mailed_links::{LinkState, LinkedAccount, UndoChangeError, link_state, request_mail, resend_link, undo_change};
 pub use password::{
-    ChangePassword, ChangePasswordError, Passwords, ResetPasswordError, change_password, request_reset, reset_password,
+    ChangePassword, ChangePasswordError, PasswordValidation, ResetPasswordError, change_password, request_reset,
+    reset_password,
 };
 pub use privacy::{
     AuditLogEntry, AuditPage, DeleteAccount, DeleteAccountError, ExportedFactor, ExportedKey, ExportedSession,
@@ -44,7 +45,7 @@ pub use privacy::{
     export_sessions, personal_data,
 };
 pub use profile::{ProfileChange, UpdateProfileError, edit_user, update_profile};
-pub use rate_limit::{Limits, Standing, Throttle, with_standing};
+pub use rate_limit::{Limits, RateLimitStatus, RateLimiter, with_rate_limit_status};
 pub use registration::{
     DisownAccountError, Expiry, RegisterError, Registered, Registration, disown_account, expire_unverified, register,
 };
@@ -53,7 +54,7 @@ pub use second_factor::{
 };
 pub use sessions::{
     Caller, EndSessionError, EndSessionsError, ListedSession, Login, LoginError, LoginTotpError, NotSignedIn,
-    RefreshError, SessionPage, SignedIn, UnlockError, caller, end_other_sessions, end_session, list_sessions, login,
-    login_totp, logout, refresh, unlock,
+    RefreshError, SessionPage, SignedIn, UnlockError, authenticate, end_other_sessions, end_session, list_sessions,
+    login, login_totp, logout, refresh, unlock,
 };
 pub use writes::Writes;

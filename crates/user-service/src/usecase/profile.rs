@@ -4,24 +4,25 @@
 
 use std::sync::Arc;
 
-use bson::{Bson, Document};
-use serde_json::{Map, Value};
-
 use super::{
-    account_service::{Accounts, later},
+    account_service::AccountService,
     administration::last_admin::AdminWriteError,
     failure::Failure,
     rate_limit::AccountWrite,
-    retry::{DECISIONS, Next, after},
+    retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     sessions::authenticate::Caller,
 };
 use crate::{
     domain::{
-        AttributeRules, Attributes, DisplayName, Locale, Misfit, Roles, Timezone, User, UserStatus, Username, Writer,
+        AttributeRules, Attributes, DisplayName, Locale, Roles, SchemaViolation, Timezone, User, UserStatus, Username,
+        Writer, expiry::expires_at,
     },
     outbox::{Origin, roles_changed},
     store::{Change, USERNAME_KEY, USERNAME_KEYS, UserRecord, username_fields},
 };
+use bson::{Bson, Document};
+use serde_json::{Map, Value};
+
 use service_kit::mongo::StoreError;
 use uuid::Uuid;
 
@@ -44,7 +45,7 @@ pub enum UpdateProfileError {
     #[error("the account has another version")]
     PreconditionFailed,
     #[error("the attributes would not be valid")]
-    InvalidAttributes(Vec<Misfit>),
+    InvalidAttributes(Vec<SchemaViolation>),
     /// Of the person who asks.
     #[error("the account is gone")]
     Gone,
@@ -76,7 +77,7 @@ enum Editor {
 /// [`UpdateProfileError`]; nothing was changed, except after an unavailable store,
 /// where the outcome is unknown.
 pub async fn update_profile(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     caller: Caller,
     change: ProfileChange,
     permits: impl Fn(i64) -> bool + Send + 'static,
@@ -96,7 +97,7 @@ pub async fn update_profile(
     let editor = Editor::User { session: caller.session, epoch: caller.epoch };
     let this = Arc::clone(accounts);
     let patch = async move { this.patch(caller.user, &editor, &change, permits, &origin).await };
-    match accounts.writes.to_the_end(patch).await {
+    match accounts.writes.run_to_completion(patch).await {
         // The name may have been written all the same.
         Err(UpdateProfileError::Failure(failure)) => Err(failure.into()),
         patched => accounts.throttle.or_take_back(&renamed, patched).await,
@@ -109,7 +110,7 @@ pub async fn update_profile(
 /// # Errors
 /// As [`update_profile`]; also [`UpdateProfileError::LastAdmin`].
 pub async fn edit_user(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     id: Uuid,
     change: ProfileChange,
     roles: Option<Roles>,
@@ -123,10 +124,10 @@ pub async fn edit_user(
         let user = this.store.users.by_id(id).await?.ok_or(UpdateProfileError::NotFound)?;
         this.patch(user, &editor, &change, permits, &origin).await
     };
-    accounts.writes.to_the_end(patch).await
+    accounts.writes.run_to_completion(patch).await
 }
 
-impl Accounts {
+impl AccountService {
     async fn patch(
         &self,
         mut user: UserRecord,
@@ -136,7 +137,7 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<User, UpdateProfileError> {
         let mut freed = false;
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             if !permits(user.version) {
                 return Err(UpdateProfileError::PreconditionFailed);
             }
@@ -148,7 +149,7 @@ impl Accounts {
                 && set.contains_key("username")
                 && !user.unclaimed
             {
-                let until = later(now, self.rules.undo_ttl);
+                let until = expires_at(now, self.rules.undo_ttl);
                 set.extend(username_fields(&user.usernames().changed(username.key(), until, now)));
             }
             let mut events = Vec::new();
@@ -185,7 +186,7 @@ impl Accounts {
                 }
                 Err(AdminWriteError::Store(error)) => return Err(error.into()),
             };
-            if let Next::Done(written) = after(commit)? {
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 return Ok(written.user());
             }
@@ -220,7 +221,7 @@ fn differences(
     change: &ProfileChange,
     rules: &AttributeRules,
     writer: Writer,
-) -> Result<(Document, Vec<String>), Vec<Misfit>> {
+) -> Result<(Document, Vec<String>), Vec<SchemaViolation>> {
     let mut set = Document::new();
     let mut changed = Vec::new();
     if let Some(username) = &change.username

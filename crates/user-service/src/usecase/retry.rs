@@ -4,20 +4,20 @@ use super::failure::Failure;
 use crate::store::{Commit, UserRecord};
 
 /// How often a use case decides again because somebody else wrote in between.
-pub(in crate::usecase) const DECISIONS: usize = 50;
+pub(in crate::usecase) const MAX_ATTEMPTS: usize = 50;
 
 /// What to do after a commit that decided about a living account.
-pub(in crate::usecase) enum Next {
+pub(in crate::usecase) enum WriteOutcome {
     Done(Box<UserRecord>),
-    DecideAgain,
+    Retry,
 }
 
 /// Sorts a commit's end; a full pending list is "later".
-pub(in crate::usecase) fn after(commit: Commit) -> Result<Next, Failure> {
+pub(in crate::usecase) fn write_outcome(commit: Commit) -> Result<WriteOutcome, Failure> {
     match commit {
-        Commit::Done(user) => Ok(Next::Done(user)),
-        Commit::Outdated => Ok(Next::DecideAgain),
+        Commit::Done(user) => Ok(WriteOutcome::Done(user)),
+        Commit::Conflict => Ok(WriteOutcome::Retry),
         Commit::PendingFull => Err(Failure::unavailable("this account has too many unpublished events")),
-        Commit::Buried(_) => Err(Failure::Internal(anyhow::anyhow!("buried where nothing was to be deleted"))),
+        Commit::Tombstoned(_) => Err(Failure::Internal(anyhow::anyhow!("tombstoned where nothing was to be deleted"))),
     }
 }

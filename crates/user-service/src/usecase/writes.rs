@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::{
     failure::Failure,
-    rate_limit::{self, with_standing},
+    rate_limit::{self, with_rate_limit_status},
 };
 
 /// Writes under way. They outlive their clients, whose number would bound them otherwise.
@@ -43,7 +43,7 @@ impl Writes {
     /// The write has the deadlines of its operations. The client waits no longer than its
     /// request may wait for the store (`mongo::with_request_budget`): then it is told
     /// "unavailable", and the write goes on.
-    pub(in crate::usecase) async fn to_the_end<T, E>(
+    pub(in crate::usecase) async fn run_to_completion<T, E>(
         &self,
         write: impl Future<Output = Result<T, E>> + Send + 'static,
     ) -> Result<T, E>
@@ -71,7 +71,7 @@ impl Writes {
         drop(waiting);
         let write = async move {
             let _room = room.expect("the semaphore is never closed");
-            panics::catch_future("write", with_standing(write)).await
+            panics::catch_future("write", with_rate_limit_status(write)).await
         };
         let task = self.tasks.spawn_on(write.in_current_span(), &self.runtime);
         // The other error of a task is that its runtime ends.

@@ -7,7 +7,7 @@
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::hashing::unusable::Unusable;
+use crate::hashing::hash_error::UnusableHash;
 
 /// Our name for bcrypt of the SHA-256 in hexadecimal digits, and its prefix.
 pub(super) const OF_SHA256: &str = "bcrypt-sha256-hex";
@@ -24,16 +24,16 @@ pub(in crate::hashing) struct Bcrypt {
 }
 
 impl Bcrypt {
-    pub(super) fn read(stored: &str) -> Result<Self, Unusable> {
+    pub(super) fn read(stored: &str) -> Result<Self, UnusableHash> {
         let prefixed = stored.strip_prefix('$').and_then(|rest| rest.strip_prefix(OF_SHA256));
         Self::new(prefixed.unwrap_or(stored), prefixed.is_some())
     }
 
-    pub(super) fn new(text: &str, of_sha256: bool) -> Result<Self, Unusable> {
-        let parts: bcrypt::HashParts = text.parse().map_err(|_| Unusable::Malformed)?;
+    pub(super) fn new(text: &str, of_sha256: bool) -> Result<Self, UnusableHash> {
+        let parts: bcrypt::HashParts = text.parse().map_err(|_| UnusableHash::Malformed)?;
         let cost = parts.get_cost();
         if !(4..=31).contains(&cost) {
-            return Err(Unusable::InvalidParameters);
+            return Err(UnusableHash::InvalidParameters);
         }
         Ok(Self { text: text.to_owned(), cost, of_sha256 })
     }

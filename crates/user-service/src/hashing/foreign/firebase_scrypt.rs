@@ -15,7 +15,7 @@ use super::{
     phc::{self, Phc},
     scrypt::Work,
 };
-use crate::hashing::unusable::Unusable;
+use crate::hashing::hash_error::UnusableHash;
 
 #[derive(Clone)]
 pub(in crate::hashing) struct FirebaseScrypt {
@@ -27,17 +27,17 @@ pub(in crate::hashing) struct FirebaseScrypt {
 }
 
 impl FirebaseScrypt {
-    pub(super) fn read(stored: &str) -> Result<Self, Unusable> {
+    pub(super) fn read(stored: &str) -> Result<Self, UnusableHash> {
         let phc = Phc::split(stored)?;
         if phc.param("v") != Some("1") {
-            return Err(Unusable::InvalidParameters);
+            return Err(UnusableHash::InvalidParameters);
         }
         let work = Work::new(phc.number("n")?, phc.number("r")?, phc.number("p")?)?;
         let separator = phc::decode(phc.param("ss").unwrap_or_default())?;
-        let signer_key = phc::decode(phc.param("sk").ok_or(Unusable::InvalidParameters)?)?;
+        let signer_key = phc::decode(phc.param("sk").ok_or(UnusableHash::InvalidParameters)?)?;
         let Phc { salt, hash: expected, .. } = phc;
         if salt.is_empty() || !(16..=64).contains(&expected.len()) || signer_key.len() != expected.len() {
-            return Err(Unusable::InvalidParameters);
+            return Err(UnusableHash::InvalidParameters);
         }
         Ok(Self { work, salt, separator, signer_key, expected })
     }

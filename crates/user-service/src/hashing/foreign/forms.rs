@@ -6,10 +6,10 @@ use super::{
     bcrypt::Bcrypt,
     pbkdf2::{Pbkdf2, Prf},
     phc::{self, Phc},
-    salted_sha::{Place, SaltedSha, Sha},
+    salted_sha::{SaltPosition, SaltedSha, Sha},
     scrypt::{Scrypt, Work},
 };
-use crate::hashing::unusable::Unusable;
+use crate::hashing::hash_error::UnusableHash;
 
 /// Known well enough to say its name, and refused: too weak, or hardly met.
 const REFUSED: &[(&str, &str)] = &[
@@ -31,7 +31,7 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// The stored form of `text`.
-pub(in crate::hashing) fn canonical(text: &str) -> Result<String, Unusable> {
+pub(in crate::hashing) fn canonical(text: &str) -> Result<String, UnusableHash> {
     if text.starts_with('$') {
         return self_describing(text);
     }
@@ -40,13 +40,13 @@ pub(in crate::hashing) fn canonical(text: &str) -> Result<String, Unusable> {
     }
     match text.split_once('$') {
         Some((name, rest)) => django(name, rest),
-        None => Err(Unusable::Malformed),
+        None => Err(UnusableHash::Malformed),
     }
 }
 
 /// `$…$`: PHC strings, bcrypt, passlib, Supabase's form of Firebase's hashes.
-fn self_describing(text: &str) -> Result<String, Unusable> {
-    let name = text.split('$').nth(1).ok_or(Unusable::Malformed)?;
+fn self_describing(text: &str) -> Result<String, UnusableHash> {
+    let name = text.split('$').nth(1).ok_or(UnusableHash::Malformed)?;
     let passlib = match name {
         // As they are: the PHC strings of Argon2 are read where ours are.
         "argon2id" | "argon2i" => return Ok(text.to_owned()),
@@ -66,27 +66,27 @@ fn self_describing(text: &str) -> Result<String, Unusable> {
 }
 
 /// `{SCHEME}…`: LDAP's, and the prefix that Spring Security writes.
-fn with_scheme(scheme: &str, rest: &str) -> Result<String, Unusable> {
+fn with_scheme(scheme: &str, rest: &str) -> Result<String, UnusableHash> {
     let sha = match scheme.to_ascii_uppercase().as_str() {
         "SSHA" => Sha::One,
         "SSHA256" => Sha::Two256,
         "SSHA512" => Sha::Two512,
         "BCRYPT" | "CRYPT" | "ARGON2" if rest.starts_with('$') => return self_describing(rest),
-        "CRYPT" => return Err(Unusable::Refused("DES-crypt")),
-        "MD5" | "SMD5" => return Err(Unusable::Refused("MD5")),
-        "SHA" | "SHA256" | "SHA512" => return Err(Unusable::Refused("SHA without salt")),
-        _ => return Err(Unusable::UnknownAlgorithm),
+        "CRYPT" => return Err(UnusableHash::Refused("DES-crypt")),
+        "MD5" | "SMD5" => return Err(UnusableHash::Refused("MD5")),
+        "SHA" | "SHA256" | "SHA512" => return Err(UnusableHash::Refused("SHA without salt")),
+        _ => return Err(UnusableHash::UnknownAlgorithm),
     };
     let bytes = phc::decode(rest)?;
-    let (digest, salt) = bytes.split_at_checked(sha.output()).ok_or(Unusable::Malformed)?;
-    let hash = SaltedSha::new(sha, Place::After, salt.to_vec(), digest.to_vec())?;
+    let (digest, salt) = bytes.split_at_checked(sha.output()).ok_or(UnusableHash::Malformed)?;
+    let hash = SaltedSha::new(sha, SaltPosition::After, salt.to_vec(), digest.to_vec())?;
     Ok(Foreign::SaltedSha(hash).text())
 }
 
 /// Django's `algorithm$…`: its salts are text, used as it stands.
-fn django(name: &str, rest: &str) -> Result<String, Unusable> {
+fn django(name: &str, rest: &str) -> Result<String, UnusableHash> {
     let parts: Vec<&str> = rest.split('$').collect();
-    let number = |text: &str| text.parse::<u32>().map_err(|_| Unusable::InvalidParameters);
+    let number = |text: &str| text.parse::<u32>().map_err(|_| UnusableHash::InvalidParameters);
     let hash = match (name, parts.as_slice()) {
         ("pbkdf2_sha256" | "pbkdf2_sha1", [iterations, salt, hash]) => {
             let prf = if name == "pbkdf2_sha1" { Prf::Sha1 } else { Prf::Sha256 };
@@ -95,7 +95,7 @@ fn django(name: &str, rest: &str) -> Result<String, Unusable> {
         ("scrypt", [n, salt, r, p, hash]) => {
             let n = number(n)?;
             if !n.is_power_of_two() {
-                return Err(Unusable::InvalidParameters);
+                return Err(UnusableHash::InvalidParameters);
             }
             let work = Work::new(n.ilog2(), number(r)?, number(p)?)?;
             Foreign::Scrypt(Scrypt::new(work, salt.as_bytes().to_vec(), phc::decode(hash)?)?)
@@ -104,21 +104,21 @@ fn django(name: &str, rest: &str) -> Result<String, Unusable> {
         ("bcrypt_sha256", _) => Foreign::Bcrypt(Bcrypt::new(rest, true)?),
         ("argon2", _) => return self_describing(&format!("${rest}")),
         ("sha1", [salt, hash]) => {
-            let digest = hex::decode(hash).map_err(|_| Unusable::Malformed)?;
-            Foreign::SaltedSha(SaltedSha::new(Sha::One, Place::Before, salt.as_bytes().to_vec(), digest)?)
+            let digest = hex::decode(hash).map_err(|_| UnusableHash::Malformed)?;
+            Foreign::SaltedSha(SaltedSha::new(Sha::One, SaltPosition::Before, salt.as_bytes().to_vec(), digest)?)
         }
-        ("pbkdf2_sha256" | "pbkdf2_sha1" | "scrypt" | "sha1", _) => return Err(Unusable::Malformed),
+        ("pbkdf2_sha256" | "pbkdf2_sha1" | "scrypt" | "sha1", _) => return Err(UnusableHash::Malformed),
         _ => {
             refused(name)?;
-            return Err(Unusable::UnknownAlgorithm);
+            return Err(UnusableHash::UnknownAlgorithm);
         }
     };
     Ok(hash.text())
 }
 
-fn refused(name: &str) -> Result<(), Unusable> {
+fn refused(name: &str) -> Result<(), UnusableHash> {
     match REFUSED.iter().find(|(refused, _)| *refused == name) {
-        Some((_, known_as)) => Err(Unusable::Refused(known_as)),
+        Some((_, known_as)) => Err(UnusableHash::Refused(known_as)),
         None => Ok(()),
     }
 }

@@ -13,11 +13,11 @@ mod phc;
 mod salted_sha;
 mod scrypt;
 
-pub(super) use forms::canonical;
-pub(super) use keycloak::canonical as canonical_of_keycloak;
+pub(super) use self::forms::canonical;
+pub(super) use self::keycloak::canonical as canonical_of_keycloak;
 
 use self::{bcrypt::Bcrypt, firebase_scrypt::FirebaseScrypt, pbkdf2::Pbkdf2, salted_sha::SaltedSha, scrypt::Scrypt};
-use super::unusable::Unusable;
+use super::hash_error::UnusableHash;
 
 /// One foreign hash, ready to be checked.
 #[derive(Clone)]
@@ -31,14 +31,14 @@ pub(super) enum Foreign {
 
 impl Foreign {
     /// Reads the form in which it is stored; `name` is what stands between its first two `$`.
-    pub(super) fn read(name: &str, stored: &str) -> Result<Self, Unusable> {
+    pub(super) fn read(name: &str, stored: &str) -> Result<Self, UnusableHash> {
         match name {
             "2a" | "2b" | "2y" | bcrypt::OF_SHA256 => Bcrypt::read(stored).map(Self::Bcrypt),
             "scrypt" => Scrypt::read(stored).map(Self::Scrypt),
             "fbscrypt" => FirebaseScrypt::read(stored).map(Self::FirebaseScrypt),
             _ if name.starts_with("pbkdf2-") => Pbkdf2::read(stored).map(Self::Pbkdf2),
             _ if name.starts_with("salted-") => SaltedSha::read(stored).map(Self::SaltedSha),
-            _ => Err(Unusable::UnknownAlgorithm),
+            _ => Err(UnusableHash::UnknownAlgorithm),
         }
     }
 

@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::phc::{self, Phc};
-use crate::hashing::unusable::Unusable;
+use crate::hashing::hash_error::UnusableHash;
 
 /// Bytes of the shortest and the longest hash.
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=128;
@@ -21,12 +21,12 @@ pub(super) enum Prf {
 
 impl Prf {
     /// From the hash's name: `pbkdf2-sha256`.
-    fn of(name: &str) -> Result<Self, Unusable> {
+    fn of(name: &str) -> Result<Self, UnusableHash> {
         match name {
             "pbkdf2-sha1" => Ok(Self::Sha1),
             "pbkdf2-sha256" => Ok(Self::Sha256),
             "pbkdf2-sha512" => Ok(Self::Sha512),
-            _ => Err(Unusable::UnknownAlgorithm),
+            _ => Err(UnusableHash::UnknownAlgorithm),
         }
     }
 
@@ -56,18 +56,18 @@ pub(in crate::hashing) struct Pbkdf2 {
 }
 
 impl Pbkdf2 {
-    pub(super) fn read(stored: &str) -> Result<Self, Unusable> {
+    pub(super) fn read(stored: &str) -> Result<Self, UnusableHash> {
         let phc = Phc::split(stored)?;
         let length = phc.param("l").map(|_| phc.number("l")).transpose()?;
         if length.is_some_and(|length| usize::try_from(length) != Ok(phc.hash.len())) {
-            return Err(Unusable::InvalidParameters);
+            return Err(UnusableHash::InvalidParameters);
         }
         Self::new(Prf::of(phc.name)?, phc.number("i")?, phc.salt, phc.hash)
     }
 
-    pub(super) fn new(prf: Prf, iterations: u32, salt: Vec<u8>, expected: Vec<u8>) -> Result<Self, Unusable> {
+    pub(super) fn new(prf: Prf, iterations: u32, salt: Vec<u8>, expected: Vec<u8>) -> Result<Self, UnusableHash> {
         if iterations == 0 || salt.is_empty() || !LENGTHS.contains(&expected.len()) {
-            return Err(Unusable::InvalidParameters);
+            return Err(UnusableHash::InvalidParameters);
         }
         Ok(Self { prf, iterations, salt, expected })
     }

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 
-use crate::hashing::unusable::Unusable;
+use crate::hashing::hash_error::UnusableHash;
 
 /// Longest salt, key or hash in bytes; ours and everybody's are shorter.
 const MAX_BYTES: usize = 128;
@@ -16,12 +16,12 @@ pub(super) struct Phc<'a> {
 }
 
 impl<'a> Phc<'a> {
-    pub(super) fn split(text: &'a str) -> Result<Self, Unusable> {
+    pub(super) fn split(text: &'a str) -> Result<Self, UnusableHash> {
         let mut parts = text.split('$');
         let (Some(""), Some(name), Some(params), Some(salt), Some(hash), None) =
             (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(Unusable::Malformed);
+            return Err(UnusableHash::Malformed);
         };
         Ok(Self { name, params, salt: decode(salt)?, hash: decode(hash)? })
     }
@@ -37,14 +37,14 @@ impl<'a> Phc<'a> {
     }
 
     /// A parameter that has to be there and is a number.
-    pub(super) fn number(&self, key: &str) -> Result<u32, Unusable> {
-        self.param(key).and_then(|value| value.parse().ok()).ok_or(Unusable::InvalidParameters)
+    pub(super) fn number(&self, key: &str) -> Result<u32, UnusableHash> {
+        self.param(key).and_then(|value| value.parse().ok()).ok_or(UnusableHash::InvalidParameters)
     }
 }
 
 /// Base64 as it is found in hashes: of the standard alphabet, the one for URLs or
 /// passlib's (`.` for `+`), with padding or without.
-pub(super) fn decode(text: &str) -> Result<Vec<u8>, Unusable> {
+pub(super) fn decode(text: &str) -> Result<Vec<u8>, UnusableHash> {
     let standard: String = text
         .trim_end_matches('=')
         .chars()
@@ -54,8 +54,8 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, Unusable> {
             c => c,
         })
         .collect();
-    let bytes = BASE64_STANDARD_NO_PAD.decode(standard).map_err(|_| Unusable::Malformed)?;
-    if bytes.len() > MAX_BYTES { Err(Unusable::Malformed) } else { Ok(bytes) }
+    let bytes = BASE64_STANDARD_NO_PAD.decode(standard).map_err(|_| UnusableHash::Malformed)?;
+    if bytes.len() > MAX_BYTES { Err(UnusableHash::Malformed) } else { Ok(bytes) }
 }
 
 pub(super) fn encode(bytes: &[u8]) -> String {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq as _;
 
 use super::phc::{self, Phc};
-use crate::hashing::unusable::Unusable;
+use crate::hashing::hash_error::UnusableHash;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sha {
@@ -47,7 +47,7 @@ impl Sha {
 
 /// Where the salt stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum SaltPosition {
     Before,
     After,
 }
@@ -55,40 +55,40 @@ pub(super) enum Place {
 #[derive(Clone)]
 pub(in crate::hashing) struct SaltedSha {
     sha: Sha,
-    place: Place,
+    place: SaltPosition,
     salt: Vec<u8>,
     expected: Vec<u8>,
 }
 
 impl SaltedSha {
-    pub(super) fn read(stored: &str) -> Result<Self, Unusable> {
+    pub(super) fn read(stored: &str) -> Result<Self, UnusableHash> {
         let phc = Phc::split(stored)?;
         let sha = [Sha::One, Sha::Two256, Sha::Two512].into_iter().find(|sha| sha.name() == phc.name);
         let place = match phc.param("salt") {
-            Some("before") => Place::Before,
-            Some("after") => Place::After,
-            _ => return Err(Unusable::InvalidParameters),
+            Some("before") => SaltPosition::Before,
+            Some("after") => SaltPosition::After,
+            _ => return Err(UnusableHash::InvalidParameters),
         };
-        Self::new(sha.ok_or(Unusable::UnknownAlgorithm)?, place, phc.salt, phc.hash)
+        Self::new(sha.ok_or(UnusableHash::UnknownAlgorithm)?, place, phc.salt, phc.hash)
     }
 
-    pub(super) fn new(sha: Sha, place: Place, salt: Vec<u8>, expected: Vec<u8>) -> Result<Self, Unusable> {
+    pub(super) fn new(sha: Sha, place: SaltPosition, salt: Vec<u8>, expected: Vec<u8>) -> Result<Self, UnusableHash> {
         if salt.is_empty() || expected.len() != sha.output() {
-            return Err(Unusable::InvalidParameters);
+            return Err(UnusableHash::InvalidParameters);
         }
         Ok(Self { sha, place, salt, expected })
     }
 
     pub(super) fn text(&self) -> String {
-        let place = if self.place == Place::Before { "before" } else { "after" };
+        let place = if self.place == SaltPosition::Before { "before" } else { "after" };
         let (salt, hash) = (phc::encode(&self.salt), phc::encode(&self.expected));
         format!("${}$salt={place}${salt}${hash}", self.sha.name())
     }
 
     pub(super) fn accepts(&self, typed: &[u8]) -> bool {
         let parts = match self.place {
-            Place::Before => [self.salt.as_slice(), typed],
-            Place::After => [typed, &self.salt],
+            SaltPosition::Before => [self.salt.as_slice(), typed],
+            SaltPosition::After => [typed, &self.salt],
         };
         self.sha.digest(parts).ct_eq(&self.expected).into()
     }

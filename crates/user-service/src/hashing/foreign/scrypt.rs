@@ -5,7 +5,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::phc::{self, Phc};
-use crate::hashing::unusable::Unusable;
+use crate::hashing::hash_error::UnusableHash;
 
 /// Bytes of the shortest and the longest hash.
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
@@ -19,12 +19,12 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(log_n: u32, r: u32, p: u32) -> Result<Self, Unusable> {
+    pub(super) fn new(log_n: u32, r: u32, p: u32) -> Result<Self, UnusableHash> {
         match (log_n, r, p) {
             (1..=31, 1..=64, 1..=64) => {
-                Ok(Self { log_n: u8::try_from(log_n).map_err(|_| Unusable::InvalidParameters)?, r, p })
+                Ok(Self { log_n: u8::try_from(log_n).map_err(|_| UnusableHash::InvalidParameters)?, r, p })
             }
-            _ => Err(Unusable::InvalidParameters),
+            _ => Err(UnusableHash::InvalidParameters),
         }
     }
 
@@ -54,15 +54,15 @@ pub(in crate::hashing) struct Scrypt {
 }
 
 impl Scrypt {
-    pub(super) fn read(stored: &str) -> Result<Self, Unusable> {
+    pub(super) fn read(stored: &str) -> Result<Self, UnusableHash> {
         let phc = Phc::split(stored)?;
         let work = Work::new(phc.number("ln")?, phc.number("r")?, phc.number("p")?)?;
         Self::new(work, phc.salt, phc.hash)
     }
 
-    pub(super) fn new(work: Work, salt: Vec<u8>, expected: Vec<u8>) -> Result<Self, Unusable> {
+    pub(super) fn new(work: Work, salt: Vec<u8>, expected: Vec<u8>) -> Result<Self, UnusableHash> {
         if !LENGTHS.contains(&expected.len()) || salt.is_empty() {
-            return Err(Unusable::InvalidParameters);
+            return Err(UnusableHash::InvalidParameters);
         }
         Ok(Self { work, salt, expected })
     }

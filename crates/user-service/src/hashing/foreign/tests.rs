@@ -177,16 +177,16 @@ fn keycloak_s_credentials_are_read_as_objects_and_as_strings_of_json() {
 #[test]
 fn a_broken_credential_is_refused() {
     for (credential, reason) in [
-        (Value::Null, Unusable::Malformed),
-        (json!({ "secretData": "{", "credentialData": "{}" }), Unusable::Malformed),
-        (json!({ "secretData": { "value": "AAAA" }, "credentialData": {} }), Unusable::Malformed),
+        (Value::Null, UnusableHash::Malformed),
+        (json!({ "secretData": "{", "credentialData": "{}" }), UnusableHash::Malformed),
+        (json!({ "secretData": { "value": "AAAA" }, "credentialData": {} }), UnusableHash::Malformed),
         (
             json!({ "secretData": { "value": "AAAA", "salt": "AAAA" }, "credentialData": { "hashIterations": -1 } }),
-            Unusable::InvalidParameters,
+            UnusableHash::InvalidParameters,
         ),
         (
             json!({ "secretData": { "value": "AAAA", "salt": "AAAA" }, "credentialData": { "hashIterations": 1, "algorithm": "bcrypt" } }),
-            Unusable::UnknownAlgorithm,
+            UnusableHash::UnknownAlgorithm,
         ),
     ] {
         assert_eq!(hashes().read_keycloak(&credential).unwrap_err(), reason, "{credential}");
@@ -206,7 +206,7 @@ fn what_is_not_taken_over_is_refused_by_its_name() {
         ("{CRYPT}ab01FAX.bQRSU", "DES-crypt"),
         ("$argon2d$v=19$m=64,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA", "Argon2d"),
     ] {
-        assert_eq!(hashes().read(text).unwrap_err(), Unusable::Refused(name), "{text}");
+        assert_eq!(hashes().read(text).unwrap_err(), UnusableHash::Refused(name), "{text}");
     }
 }
 
@@ -214,30 +214,30 @@ fn what_is_not_taken_over_is_refused_by_its_name() {
 fn what_is_no_hash_is_told_apart() {
     let bits = "AAAAAAAAAAAAAAAAAAAAAA";
     for (text, reason) in [
-        (String::new(), Unusable::Malformed),
-        ("hunter2".to_owned(), Unusable::Malformed),
-        ("!x8s7".to_owned(), Unusable::Malformed),
-        ("$".to_owned(), Unusable::UnknownAlgorithm),
-        ("$7z$x".to_owned(), Unusable::UnknownAlgorithm),
-        ("{X-CUSTOM}x".to_owned(), Unusable::UnknownAlgorithm),
-        ("custom$1$2".to_owned(), Unusable::UnknownAlgorithm),
-        ("$2b$04$tooShort".to_owned(), Unusable::Malformed),
-        ("$2b$03$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y".to_owned(), Unusable::InvalidParameters),
-        ("pbkdf2_sha256$x$salt$AAAA".to_owned(), Unusable::InvalidParameters),
-        ("pbkdf2_sha256$100$salt".to_owned(), Unusable::Malformed),
-        (format!("pbkdf2_sha256$0$salt${bits}"), Unusable::InvalidParameters),
-        (format!("$pbkdf2-sha256$i=1,l=9${bits}${bits}"), Unusable::InvalidParameters),
-        (format!("$pbkdf2-md5$i=1${bits}${bits}"), Unusable::UnknownAlgorithm),
-        (format!("$scrypt$ln=4,r=8${bits}${bits}"), Unusable::InvalidParameters),
-        (format!("$scrypt$ln=63,r=4294967295,p=4294967295${bits}${bits}"), Unusable::InvalidParameters),
-        (format!("$scrypt$ln=4,r=8,p=1${bits}$AAAA"), Unusable::InvalidParameters),
-        (format!("scrypt$15$salt$8$1${bits}"), Unusable::InvalidParameters),
-        (format!("$fbscrypt$v=1,n=4,r=8,p=1${bits}${bits}"), Unusable::InvalidParameters),
-        (format!("$argon2i$v=19$m=64,t=2,p=1${bits}"), Unusable::InvalidParameters),
-        ("{SSHA}AAAA".to_owned(), Unusable::Malformed),
-        ("sha1$salt$zz".to_owned(), Unusable::Malformed),
-        ("$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2\u{fc}".to_owned(), Unusable::Malformed),
-        (format!("$scrypt$ln=4,r=8,p=1${}${bits}", "A".repeat(600)), Unusable::Malformed),
+        (String::new(), UnusableHash::Malformed),
+        ("hunter2".to_owned(), UnusableHash::Malformed),
+        ("!x8s7".to_owned(), UnusableHash::Malformed),
+        ("$".to_owned(), UnusableHash::UnknownAlgorithm),
+        ("$7z$x".to_owned(), UnusableHash::UnknownAlgorithm),
+        ("{X-CUSTOM}x".to_owned(), UnusableHash::UnknownAlgorithm),
+        ("custom$1$2".to_owned(), UnusableHash::UnknownAlgorithm),
+        ("$2b$04$tooShort".to_owned(), UnusableHash::Malformed),
+        ("$2b$03$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y".to_owned(), UnusableHash::InvalidParameters),
+        ("pbkdf2_sha256$x$salt$AAAA".to_owned(), UnusableHash::InvalidParameters),
+        ("pbkdf2_sha256$100$salt".to_owned(), UnusableHash::Malformed),
+        (format!("pbkdf2_sha256$0$salt${bits}"), UnusableHash::InvalidParameters),
+        (format!("$pbkdf2-sha256$i=1,l=9${bits}${bits}"), UnusableHash::InvalidParameters),
+        (format!("$pbkdf2-md5$i=1${bits}${bits}"), UnusableHash::UnknownAlgorithm),
+        (format!("$scrypt$ln=4,r=8${bits}${bits}"), UnusableHash::InvalidParameters),
+        (format!("$scrypt$ln=63,r=4294967295,p=4294967295${bits}${bits}"), UnusableHash::InvalidParameters),
+        (format!("$scrypt$ln=4,r=8,p=1${bits}$AAAA"), UnusableHash::InvalidParameters),
+        (format!("scrypt$15$salt$8$1${bits}"), UnusableHash::InvalidParameters),
+        (format!("$fbscrypt$v=1,n=4,r=8,p=1${bits}${bits}"), UnusableHash::InvalidParameters),
+        (format!("$argon2i$v=19$m=64,t=2,p=1${bits}"), UnusableHash::InvalidParameters),
+        ("{SSHA}AAAA".to_owned(), UnusableHash::Malformed),
+        ("sha1$salt$zz".to_owned(), UnusableHash::Malformed),
+        ("$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2\u{fc}".to_owned(), UnusableHash::Malformed),
+        (format!("$scrypt$ln=4,r=8,p=1${}${bits}", "A".repeat(600)), UnusableHash::Malformed),
     ] {
         assert_eq!(hashes().read(&text).unwrap_err(), reason, "{text}");
     }
@@ -268,7 +268,7 @@ fn cost_beyond_the_bounds_is_refused() {
         ),
     ] {
         assert!(hashes().read(&within).is_ok(), "{within}");
-        assert_eq!(hashes().read(&beyond).unwrap_err(), Unusable::BeyondBounds, "{beyond}");
+        assert_eq!(hashes().read(&beyond).unwrap_err(), UnusableHash::BeyondBounds, "{beyond}");
     }
 }
 

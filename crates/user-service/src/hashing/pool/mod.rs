@@ -14,6 +14,7 @@ use tokio::{sync::oneshot, time::timeout};
 use self::worker::{Job, Reply};
 use super::{
     algorithm::{Check, Policy},
+    hash_error::HashError,
     metrics::HashMetrics,
     password_hash::PasswordHash,
     queue::{Lane, Queue, Refused, Requester},
@@ -52,24 +53,6 @@ pub enum Verdict {
         outdated: bool,
     },
     Mismatch,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum HashError {
-    /// The queue is too long. Nothing was computed.
-    #[error("too many passwords are being checked")]
-    Overloaded { retry_after: Duration },
-    /// The pool takes no more jobs, or dropped this one unanswered.
-    #[error("the hash threads are shutting down")]
-    ShuttingDown,
-    /// The computation panicked; the log has the place.
-    #[error("the password could not be hashed or verified")]
-    Failed,
-    /// Only from [`PasswordHash::parse`]; [`HashPool::verify`] answers
-    /// [`Verdict::Mismatch`] for a hash that it cannot use.
-    #[error("this is not the hash of a password")]
-    Malformed,
 }
 
 /// Why the pool does not start.
@@ -199,7 +182,7 @@ impl HashPool {
     ) -> Result<T, HashError> {
         let (reply, mut answer) = oneshot::channel();
         let ticket = self.0.queue.push(lane, cost, requester, job(reply)).map_err(|refused| self.refused(refused))?;
-        let _place = Place { pool: &self.0, ticket };
+        let _place = QueuedTicket { pool: &self.0, ticket };
         // The expectation can be wrong, if other processes take the processor away. Who
         // has not got a thread after twice the time gives up.
         if let Ok(answer) = timeout(self.0.max_wait * 2, &mut answer).await {
@@ -247,12 +230,12 @@ impl Drop for Admission {
 }
 
 /// A job's place in the queue, given up when nobody waits for the answer any more.
-struct Place<'a> {
+struct QueuedTicket<'a> {
     pool: &'a Pool,
     ticket: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuedTicket<'_> {
     fn drop(&mut self) {
         if self.pool.queue.withdraw(self.ticket) {
             self.pool.metrics.abandoned.inc();

@@ -12,7 +12,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Versio
 use prometheus::Registry;
 
 use super::*;
-use crate::domain::Network;
+use crate::domain::IpPrefix;
 
 const NO_THREADS: usize = 0;
 
@@ -44,7 +44,7 @@ fn password(text: &str) -> Password {
 fn requester() -> Requester {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let address = Ipv4Addr::from(CALLS.fetch_add(1, Ordering::Relaxed));
-    Requester { network: Network::throttled(address.into()), account: None }
+    Requester { network: IpPrefix::throttled(address.into()), account: None }
 }
 
 fn made_by_the_crate(memory_kib: u32, iterations: u32) -> PasswordHash {

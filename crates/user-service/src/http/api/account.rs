@@ -22,7 +22,7 @@ use crate::{
         },
         middleware::request_context::RequestContext,
     },
-    usecase::{self, Accounts, DeleteAccount, ProfileChange},
+    usecase::{self, AccountService, DeleteAccount, ProfileChange},
 };
 
 /// The account of the access token.
@@ -79,7 +79,7 @@ pub(crate) struct ProfilePatchBody {
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn update_me(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     if_match: IfMatch,
     context: RequestContext,
@@ -130,7 +130,7 @@ pub(crate) struct DeletionBody {
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn delete_me(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     caller: SignedInCaller,
     if_match: IfMatch,
     context: RequestContext,
@@ -151,7 +151,7 @@ pub(in crate::http) async fn delete_me(
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn delete_me_by_post(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     caller: SignedInCaller,
     if_match: IfMatch,
     context: RequestContext,
@@ -161,7 +161,7 @@ pub(in crate::http) async fn delete_me_by_post(
 }
 
 async fn delete_account(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     if_match: IfMatch,
     context: RequestContext,

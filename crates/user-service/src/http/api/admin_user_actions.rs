@@ -15,7 +15,7 @@ use crate::{
         extractors::{json_body::JsonBody, parameters::PathId, signed_in::SignedInAdmin},
         middleware::request_context::RequestContext,
     },
-    usecase::{self, Accounts},
+    usecase::{self, AccountService},
 };
 
 /// Ends all sessions of the account and refuses logins, until it is enabled again.
@@ -27,7 +27,7 @@ use crate::{
         NotSignedIn, Forbidden, NoSuchUser, LastAdmin, TryLater,
     ))]
 pub(in crate::http) async fn disable(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
     id: PathId,
     context: RequestContext,
@@ -44,7 +44,7 @@ pub(in crate::http) async fn disable(
         NotSignedIn, Forbidden, NoSuchUser, TryLater,
     ))]
 pub(in crate::http) async fn enable(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
     id: PathId,
     context: RequestContext,
@@ -61,7 +61,7 @@ pub(in crate::http) async fn enable(
         NotSignedIn, Forbidden, NoSuchUser, TryLater,
     ))]
 pub(in crate::http) async fn logout(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
     id: PathId,
     context: RequestContext,
@@ -79,7 +79,7 @@ pub(in crate::http) async fn logout(
         NotSignedIn, Forbidden, NoSuchUser, TryLater,
     ))]
 pub(in crate::http) async fn unlock(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
     id: PathId,
     context: RequestContext,
@@ -110,7 +110,7 @@ pub(crate) struct ReasonBody {
         BodyRefused, NotSignedIn, Forbidden, NoSuchUser, TryLater,
     ))]
 pub(in crate::http) async fn remove_second_factor(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
     id: PathId,
     context: RequestContext,

@@ -10,7 +10,7 @@ use super::{
     user_body::UserBody,
 };
 use crate::{
-    domain::{Roles, SearchText, UserPlace, UserSearch, UserStatus},
+    domain::{Roles, SearchText, UserCursor, UserSearch, UserStatus},
     http::{
         errors::{
             field_errors::Validation,
@@ -26,7 +26,7 @@ use crate::{
         },
         middleware::request_context::RequestContext,
     },
-    usecase::{self, Accounts},
+    usecase::{self, AccountService},
 };
 
 const PATH: &str = "/api/admin/users";
@@ -42,7 +42,7 @@ pub(crate) struct UserPageBody {
     next_cursor: Option<String>,
 }
 
-/// Accounts by page: the newest first, or those whose address or user name begins with
+/// AccountService by page: the newest first, or those whose address or user name begins with
 /// `query`, in the order of that. A page may have fewer accounts than `limit`, and still
 /// a next one. Who comes or goes meanwhile moves nobody else.
 #[utoipa::path(get, path = "/api/admin/users", tag = "administration", operation_id = "listUsers", security(("bearer" = [])),
@@ -58,13 +58,13 @@ pub(crate) struct UserPageBody {
         NotSignedIn, Forbidden, TryLater,
     ))]
 pub(in crate::http) async fn list_users(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     _admin: SignedInAdmin,
     query: Query,
 ) -> Result<HttpResponse, Problem> {
     query.only(&PARAMETERS)?;
     let search = search(&query)?;
-    let page = PageRequest::<UserPlace>::of(&query)?;
+    let page = PageRequest::<UserCursor>::of(&query)?;
     if page.after.as_ref().is_some_and(|place| !place.fits(&search)) {
         return Err(refused("cursor", "invalid", "Not a `nextCursor` of this list."));
     }
@@ -107,7 +107,7 @@ fn refused(parameter: &str, code: &'static str, detail: &str) -> Problem {
         NotSignedIn, Forbidden, NoSuchUser, TryLater,
     ))]
 pub(in crate::http) async fn get_user(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     _admin: SignedInAdmin,
     id: PathId,
     if_none_match: IfNoneMatch,
@@ -165,7 +165,7 @@ pub(crate) struct UserPatchBody {
         BodyRefused, NotSignedIn, Forbidden, NoSuchUser, TryLater,
     ))]
 pub(in crate::http) async fn update_user(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
     id: PathId,
     if_match: IfMatch,
@@ -198,7 +198,7 @@ pub(in crate::http) async fn update_user(
         NotSignedIn, Forbidden, NoSuchUser, LastAdmin, TryLater,
     ))]
 pub(in crate::http) async fn delete_user(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
     id: PathId,
     if_match: IfMatch,

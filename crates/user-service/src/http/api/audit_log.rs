@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    domain::Place,
+    domain::Cursor,
     http::{
         errors::{
             openapi_responses::{Forbidden, NoSuchUser, NotSignedIn, TryLater},
@@ -20,7 +20,7 @@ use crate::{
         },
     },
     outbox::Actor,
-    usecase::{self, Accounts, AuditLogEntry, AuditPage},
+    usecase::{self, AccountService, AuditLogEntry, AuditPage},
 };
 
 /// Something that happened to an account.
@@ -84,7 +84,7 @@ pub(crate) struct AuditPageBody {
 ///
 /// # Errors
 /// `validation-failed` that names the parameter.
-pub(in crate::http) fn page_asked_for(query: &Query) -> Result<PageRequest<Place>, Problem> {
+pub(in crate::http) fn page_asked_for(query: &Query) -> Result<PageRequest<Cursor>, Problem> {
     query.only(&["limit", "cursor"])?;
     PageRequest::of(query)
 }
@@ -111,7 +111,7 @@ pub(in crate::http) fn answer(request: &HttpRequest, limit: u32, page: AuditPage
         NotSignedIn, TryLater,
     ))]
 pub(in crate::http) async fn get_my_audit_log(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     query: Query,
     request: HttpRequest,
@@ -135,7 +135,7 @@ pub(in crate::http) async fn get_my_audit_log(
         NotSignedIn, Forbidden, NoSuchUser, TryLater,
     ))]
 pub(in crate::http) async fn get_user_audit_log(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     _admin: SignedInAdmin,
     id: PathId,
     query: Query,

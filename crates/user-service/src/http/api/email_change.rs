@@ -16,7 +16,7 @@ use crate::{
         extractors::{json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,
     },
-    usecase::{self, Accounts, ChangeEmail},
+    usecase::{self, AccountService, ChangeEmail},
 };
 
 /// The new address and the password.
@@ -43,7 +43,7 @@ pub(crate) struct NewEmailBody {
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn change_email(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     context: RequestContext,
     JsonBody(body): JsonBody<NewEmailBody>,
@@ -79,7 +79,7 @@ pub(crate) struct EmailChangeTokenBody {
         Throttled, TryLater,
     ))]
 pub(in crate::http) async fn confirm_email_change(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<EmailChangeTokenBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -99,7 +99,7 @@ pub(in crate::http) async fn confirm_email_change(
         Throttled, TryLater,
     ))]
 pub(in crate::http) async fn undo_email_change(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<EmailChangeTokenBody>,
 ) -> Result<HttpResponse, Problem> {

@@ -16,7 +16,7 @@ use crate::{
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
     },
-    usecase::{self, Accounts, RequestedMail},
+    usecase::{self, AccountService, RequestedMail},
 };
 
 /// The token from the mail.
@@ -48,7 +48,7 @@ pub(crate) struct ResendBody {
         Throttled, TryLater,
     ))]
 pub(in crate::http) async fn verify_email(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<VerificationTokenBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -64,7 +64,7 @@ pub(in crate::http) async fn verify_email(
         BodyRefused, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn resend_verification(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<ResendBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -87,7 +87,7 @@ pub(in crate::http) async fn resend_verification(
         Throttled, TryLater,
     ))]
 pub(in crate::http) async fn disown_account(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<VerificationTokenBody>,
 ) -> Result<HttpResponse, Problem> {

@@ -12,7 +12,7 @@ use crate::{
         errors::problem::Problem,
         extractors::conditional::{IfNoneMatch, etag_header},
     },
-    usecase::Accounts,
+    usecase::AccountService,
 };
 
 /// A JWK set.
@@ -49,7 +49,7 @@ struct Jwk {
     (status = 503, description = "`unavailable`", body = crate::http::errors::problem::ProblemDetails, content_type = "application/problem+json"),
 ))]
 pub(in crate::http) async fn get(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     if_none_match: IfNoneMatch,
 ) -> Result<HttpResponse, Problem> {
     let published = accounts.access_tokens.published()?;

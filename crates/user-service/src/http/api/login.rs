@@ -17,7 +17,7 @@ use crate::{
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
     },
-    usecase::{self, Accounts, Login, SignedIn},
+    usecase::{self, AccountService, Login, SignedIn},
 };
 
 /// Who somebody says to be, and the proof.
@@ -41,7 +41,7 @@ pub(crate) struct LoginBody {
         BodyRefused, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn login(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<LoginBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -77,7 +77,7 @@ pub(crate) struct SecondFactorBody {
         Throttled, TryLater,
     ))]
 pub(in crate::http) async fn login_totp(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<SecondFactorBody>,
 ) -> Result<HttpResponse, Problem> {

@@ -16,7 +16,7 @@ use crate::{
         extractors::{conditional::IfMatch, json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,
     },
-    usecase::{self, Accounts, ChangePassword},
+    usecase::{self, AccountService, ChangePassword},
 };
 
 /// The present password and the new one.
@@ -42,7 +42,7 @@ pub(crate) struct PasswordChangeBody {
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn change_password(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     if_match: IfMatch,
     context: RequestContext,

@@ -16,7 +16,7 @@ use crate::{
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
     },
-    usecase::{self, Accounts, RequestedMail},
+    usecase::{self, AccountService, RequestedMail},
 };
 
 /// The address of the account whose password is forgotten.
@@ -48,7 +48,7 @@ pub(crate) struct ResetConfirmationBody {
         BodyRefused, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn request_password_reset(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<ResetRequestBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -71,7 +71,7 @@ pub(in crate::http) async fn request_password_reset(
         Throttled, TryLater,
     ))]
 pub(in crate::http) async fn confirm_password_reset(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<ResetConfirmationBody>,
 ) -> Result<HttpResponse, Problem> {

@@ -24,7 +24,7 @@ use crate::{
         extractors::signed_in::SignedInCaller,
         middleware::panic_boundary::catch_panics_of_body,
     },
-    usecase::{self, Accounts, Failure},
+    usecase::{self, AccountService, Failure},
 };
 
 /// Everything that is stored about the person, but for secrets. The connection breaks
@@ -36,7 +36,7 @@ use crate::{
         NotSignedIn, TryLater,
     ))]
 pub(in crate::http) async fn get(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
 ) -> Result<HttpResponse, Problem> {
     let (accounts, user) = (accounts.into_inner(), Arc::new(caller.user));

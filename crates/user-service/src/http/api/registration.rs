@@ -18,7 +18,7 @@ use crate::{
         extractors::{conditional::etag_header, json_body::JsonBody},
         middleware::request_context::RequestContext,
     },
-    usecase::{self, Accounts, Registered, Registration},
+    usecase::{self, AccountService, Registered, Registration},
 };
 
 /// A new account.
@@ -70,7 +70,7 @@ const PENDING: PendingBody = PendingBody { status: "verification-pending" };
         Throttled, TryLater,
     ))]
 pub(in crate::http) async fn register(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     request: HttpRequest,
     context: RequestContext,
     JsonBody(body): JsonBody<RegistrationBody>,
@@ -86,7 +86,11 @@ pub(in crate::http) async fn register(
 }
 
 /// What can be told of the body at once and cheaply. The rules for passwords and attributes come after the limits.
-fn registration(accounts: &Accounts, request: &HttpRequest, body: RegistrationBody) -> Result<Registration, Problem> {
+fn registration(
+    accounts: &AccountService,
+    request: &HttpRequest,
+    body: RegistrationBody,
+) -> Result<Registration, Problem> {
     let mut found = Validation::default();
     let username = found.check("username", Username::parse(&body.username));
     let email = found.check("email", Email::parse(&body.email));

@@ -18,7 +18,7 @@ use crate::{
         extractors::{json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,
     },
-    usecase::{self, Accounts, BothFactors},
+    usecase::{self, AccountService, BothFactors},
 };
 
 /// The password and a code.
@@ -120,7 +120,7 @@ pub(crate) struct TotpStartedBody {
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn start_totp(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     context: RequestContext,
     JsonBody(body): JsonBody<StartTotpBody>,
@@ -157,7 +157,7 @@ pub(crate) struct ConfirmTotpBody {
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn confirm_totp(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     context: RequestContext,
     JsonBody(body): JsonBody<ConfirmTotpBody>,
@@ -176,7 +176,7 @@ pub(in crate::http) async fn confirm_totp(
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn remove_totp(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     caller: SignedInCaller,
     context: RequestContext,
     body: JsonBody<BothFactorsBody>,
@@ -195,7 +195,7 @@ pub(in crate::http) async fn remove_totp(
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn remove_totp_by_post(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     caller: SignedInCaller,
     context: RequestContext,
     body: JsonBody<BothFactorsBody>,
@@ -204,7 +204,7 @@ pub(in crate::http) async fn remove_totp_by_post(
 }
 
 async fn remove(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     context: RequestContext,
     JsonBody(body): JsonBody<BothFactorsBody>,
@@ -223,7 +223,7 @@ async fn remove(
         BodyRefused, NotSignedIn, Throttled, TryLater,
     ))]
 pub(in crate::http) async fn renew_recovery_codes(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     context: RequestContext,
     JsonBody(body): JsonBody<BothFactorsBody>,

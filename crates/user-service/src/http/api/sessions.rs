@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::login::SignedInBody;
 use crate::{
-    domain::Place,
+    domain::Cursor,
     http::{
         errors::{
             openapi_responses::{BodyRefused, FloodRefused, NotSignedIn, TryLater},
@@ -23,7 +23,7 @@ use crate::{
         },
         middleware::request_context::RequestContext,
     },
-    usecase::{self, Accounts, ListedSession},
+    usecase::{self, AccountService, ListedSession},
 };
 
 /// A session.
@@ -80,13 +80,13 @@ impl From<ListedSession> for SessionBody {
         NotSignedIn, TryLater,
     ))]
 pub(in crate::http) async fn list_sessions(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     query: Query,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     query.only(&["limit", "cursor"])?;
-    let page: PageRequest<Place> = PageRequest::of(&query)?;
+    let page: PageRequest<Cursor> = PageRequest::of(&query)?;
     let found = usecase::list_sessions(&accounts, &caller, page.limit, page.after).await?;
     let next_cursor = found.next.as_ref().map(cursor);
     let mut answer = HttpResponse::Ok();
@@ -101,7 +101,7 @@ pub(in crate::http) async fn list_sessions(
 #[utoipa::path(delete, path = "/api/users/me/sessions", tag = "session", operation_id = "endOtherSessions", security(("bearer" = [])),
     responses((status = 204, description = "All others have ended"), NotSignedIn, TryLater))]
 pub(in crate::http) async fn end_other_sessions(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     context: RequestContext,
 ) -> Result<HttpResponse, Problem> {
@@ -118,7 +118,7 @@ pub(in crate::http) async fn end_other_sessions(
         NotSignedIn, TryLater,
     ))]
 pub(in crate::http) async fn end_session(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     id: PathId,
     context: RequestContext,
@@ -144,7 +144,7 @@ pub(crate) struct RefreshTokenBody {
         BodyRefused, FloodRefused, TryLater,
     ))]
 pub(in crate::http) async fn refresh(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<RefreshTokenBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -158,7 +158,7 @@ pub(in crate::http) async fn refresh(
         BodyRefused, FloodRefused, TryLater,
     ))]
 pub(in crate::http) async fn logout(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<RefreshTokenBody>,
 ) -> Result<HttpResponse, Problem> {

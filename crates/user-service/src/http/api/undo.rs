@@ -14,7 +14,7 @@ use crate::{
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
     },
-    usecase::{self, Accounts},
+    usecase::{self, AccountService},
 };
 
 /// The token from the mail.
@@ -39,7 +39,7 @@ pub(crate) struct UndoBody {
         Throttled, TryLater,
     ))]
 pub(in crate::http) async fn undo_change(
-    accounts: web::Data<Accounts>,
+    accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<UndoBody>,
 ) -> Result<HttpResponse, Problem> {

@@ -44,7 +44,7 @@ impl From<RegisterError> for Problem {
         match error {
             RegisterError::Refused { password, attributes } => {
                 let password = password.iter().map(|invalid| FieldError::body("password", invalid));
-                let attributes = attributes.iter().map(|misfit| FieldError::within("attributes", misfit));
+                let attributes = attributes.iter().map(|violation| FieldError::within("attributes", violation));
                 Self::ValidationFailed(password.chain(attributes).collect())
             }
             RegisterError::EmailTaken => Self::EmailTaken,
@@ -117,9 +117,9 @@ impl From<UpdateProfileError> for Problem {
         match error {
             UpdateProfileError::UsernameTaken => Self::UsernameTaken,
             UpdateProfileError::PreconditionFailed => Self::PreconditionFailed,
-            UpdateProfileError::InvalidAttributes(misfits) => {
-                Self::ValidationFailed(misfits.iter().map(|misfit| FieldError::within("attributes", misfit)).collect())
-            }
+            UpdateProfileError::InvalidAttributes(violations) => Self::ValidationFailed(
+                violations.iter().map(|violation| FieldError::within("attributes", violation)).collect(),
+            ),
             UpdateProfileError::Gone => Self::Unauthorized,
             UpdateProfileError::NotFound => Self::NotFound,
             UpdateProfileError::LastAdmin => Self::Conflict(LAST_ADMIN),

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
-use crate::domain::{Invalid, Misfit, pointer};
+use crate::domain::{Invalid, SchemaViolation, json_pointer};
 
 /// One entry of `errors` in a `validation-failed` problem.
 ///
@@ -36,14 +36,14 @@ impl FieldError {
     /// The body's top-level `member` (its JSON name) does not parse as a domain type.
     #[must_use]
     pub fn body(member: &str, invalid: &Invalid) -> Self {
-        Self::at(pointer([member]), invalid.code, invalid.detail.as_str())
+        Self::at(json_pointer([member]), invalid.code, invalid.detail.as_str())
     }
 
     /// A mistake inside of the body's top-level `member`.
     #[must_use]
-    pub fn within(member: &str, misfit: &Misfit) -> Self {
-        let path = [member].into_iter().chain(misfit.path.iter().map(String::as_str));
-        Self::at(pointer(path), misfit.invalid.code, misfit.invalid.detail.as_str())
+    pub fn within(member: &str, violation: &SchemaViolation) -> Self {
+        let path = [member].into_iter().chain(violation.path.iter().map(String::as_str));
+        Self::at(json_pointer(path), violation.invalid.code, violation.invalid.detail.as_str())
     }
 
     /// A mistake at a place in the body; `pointer` is what [`pointer`] makes.

@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::{
-        misfit::{Misfit, misfits},
-        pointer,
+        json_pointer,
+        schema_violation::{SchemaViolation, violations},
     },
     http::errors::{field_errors::FieldError, problem::Problem},
 };
@@ -28,17 +28,17 @@ static VALIDATORS: LazyLock<RwLock<HashMap<TypeId, &'static Validator>>> = LazyL
 /// # Errors
 /// `validation-failed` with all mistakes, ordered by place; `internal` if `T`'s schema is not one.
 pub fn check<T: ToSchema + 'static>(value: &Value) -> Result<(), Problem> {
-    let misfits = misfits(validator_of::<T>()?, value);
-    if misfits.is_empty() {
+    let violations = violations(validator_of::<T>()?, value);
+    if violations.is_empty() {
         return Ok(());
     }
-    Err(refused(misfits))
+    Err(refused(violations))
 }
 
 /// The problem that tells of these mistakes.
-pub(in crate::http) fn refused(misfits: Vec<Misfit>) -> Problem {
-    let error = |it: Misfit| FieldError::at(pointer(&it.path), it.invalid.code, it.invalid.detail);
-    Problem::ValidationFailed(misfits.into_iter().map(error).collect())
+pub(in crate::http) fn refused(violations: Vec<SchemaViolation>) -> Problem {
+    let error = |it: SchemaViolation| FieldError::at(json_pointer(&it.path), it.invalid.code, it.invalid.detail);
+    Problem::ValidationFailed(violations.into_iter().map(error).collect())
 }
 
 fn validator_of<T: ToSchema + 'static>() -> Result<&'static Validator, Problem> {
@@ -70,7 +70,7 @@ fn compile<T: ToSchema>() -> anyhow::Result<Validator> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::misfit::MAX_MISFITS, http::errors::field_errors::Location as Place};
+    use crate::{domain::schema_violation::MAX_MISFITS, http::errors::field_errors::Location as Cursor};
 
     #[derive(ToSchema)]
     #[schema(rename_all = "camelCase")]
@@ -109,7 +109,7 @@ mod tests {
             Err(Problem::ValidationFailed(errors)) => errors
                 .into_iter()
                 .map(|error| match error.location {
-                    Place::Pointer(pointer) => (pointer, error.code),
+                    Cursor::Pointer(pointer) => (pointer, error.code),
                     other => panic!("{other:?}"),
                 })
                 .collect(),

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::body_schema;
 use crate::{
     domain::{
-        pointer,
+        json_pointer,
         strict_json::{self, NotAcceptable},
     },
     http::errors::{field_errors::FieldError, problem::Problem},
@@ -152,7 +152,7 @@ fn incomplete(error: &PayloadError) -> Problem {
 fn decode<T: DeserializeOwned + ToSchema + 'static>(body: &[u8]) -> Result<T, Problem> {
     let value = strict_json::parse(body).map_err(|refusal| match refusal {
         NotAcceptable::NotJson(reason) => Problem::MalformedBody(reason),
-        NotAcceptable::Numbers(misfits) => body_schema::refused(misfits),
+        NotAcceptable::Numbers(violations) => body_schema::refused(violations),
     })?;
     body_schema::check::<T>(&value)?;
     serde_json::from_value(value).map_err(|_| {
@@ -160,7 +160,7 @@ fn decode<T: DeserializeOwned + ToSchema + 'static>(body: &[u8]) -> Result<T, Pr
         // error itself is not logged: it quotes the value.
         tracing::error!(body = type_name::<T>(), "a body fits its schema and not its type");
         Problem::ValidationFailed(vec![FieldError::at(
-            pointer::<&str>([]),
+            json_pointer::<&str>([]),
             "invalid",
             "A member has a value outside the range of its type.",
         )])

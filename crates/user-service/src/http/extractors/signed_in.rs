@@ -8,7 +8,7 @@ use super::bearer_token::bearer_token;
 use crate::{
     domain::role,
     http::errors::problem::Problem,
-    usecase::{Accounts, Caller, caller},
+    usecase::{AccountService, Caller, authenticate},
 };
 
 /// Who asks, with a valid access token.
@@ -20,11 +20,11 @@ impl FromRequest for SignedInCaller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let token = bearer_token(request.headers()).map(str::to_owned);
-        let accounts = request.app_data::<web::Data<Accounts>>().cloned();
+        let accounts = request.app_data::<web::Data<AccountService>>().cloned();
         Box::pin(async move {
             let accounts =
                 accounts.ok_or_else(|| Problem::internal(anyhow::anyhow!("no accounts in the app's data")))?;
-            Ok(Self(caller(&accounts, &token?).await?))
+            Ok(Self(authenticate(&accounts, &token?).await?))
         })
     }
 }

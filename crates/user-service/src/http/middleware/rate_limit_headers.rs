@@ -11,7 +11,7 @@ use actix_web::{
 
 use crate::{
     http::errors::problem::whole_seconds,
-    usecase::{Standing, with_standing},
+    usecase::{RateLimitStatus, with_rate_limit_status},
 };
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -25,7 +25,7 @@ pub async fn rate_limit_headers<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let (response, standing) = with_standing(next.call(request)).await;
+    let (response, standing) = with_rate_limit_status(next.call(request)).await;
     let mut response = response?;
     if let Some(standing) = standing {
         for (name, value) in fields(&standing) {
@@ -35,8 +35,8 @@ pub async fn rate_limit_headers<B: MessageBody + 'static>(
     Ok(response)
 }
 
-fn fields(standing: &Standing) -> [(HeaderName, HeaderValue); 2] {
-    let Standing { policy, quota, window, remaining, reset } = standing;
+fn fields(standing: &RateLimitStatus) -> [(HeaderName, HeaderValue); 2] {
+    let RateLimitStatus { policy, quota, window, remaining, reset } = standing;
     let reset = if reset.is_zero() { 0 } else { whole_seconds(*reset) };
     let value = |text: String| HeaderValue::from_str(&text).expect("a policy's name is plain ASCII");
     [
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn the_headers_have_the_drafts_form() {
-        let standing = Standing {
+        let standing = RateLimitStatus {
             policy: "login",
             quota: 5,
             window: Duration::from_secs(4500),
@@ -63,7 +63,7 @@ mod tests {
         let [(policy, quota), (limit, left)] = fields(&standing);
         assert_eq!((policy.as_str(), quota.to_str().unwrap()), ("ratelimit-policy", "\"login\";q=5;w=4500"));
         assert_eq!((limit.as_str(), left.to_str().unwrap()), ("ratelimit", "\"login\";r=0;t=2"));
-        let [_, (_, left)] = fields(&Standing { remaining: 5, reset: Duration::ZERO, ..standing });
+        let [_, (_, left)] = fields(&RateLimitStatus { remaining: 5, reset: Duration::ZERO, ..standing });
         assert_eq!(left.to_str().unwrap(), "\"login\";r=5;t=0");
     }
 }

@@ -20,7 +20,7 @@ use crate::http::api::{
 /// The document.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "user-service", description = "Accounts, sessions and profiles. Every refusal is a problem detail (RFC 9457) whose type has a page under `/problems`.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    info(title = "user-service", description = "AccountService, sessions and profiles. Every refusal is a problem detail (RFC 9457) whose type has a page under `/problems`.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
     paths(
         registration::register,
         account::get_me,
@@ -71,7 +71,7 @@ use crate::http::api::{
         (name = "e-mail", description = "Verification and change of the address"),
         (name = "password", description = "Reset of a forgotten password"),
         (name = "second factor", description = "TOTP (RFC 6238) and recovery codes"),
-        (name = "administration", description = "Accounts of others; needs the role `admin`"),
+        (name = "administration", description = "AccountService of others; needs the role `admin`"),
         (name = "keys", description = "Verification of access tokens by others"),
     ),
 )]

@@ -17,7 +17,7 @@ use crate::{
     domain::Email,
     http::{errors::problem::Problem, extractors::language::Language, middleware::request_context::RequestContext},
     outbox::Origin,
-    usecase::{self, Accounts, LinkState, LinkedAccount},
+    usecase::{self, AccountService, LinkState, LinkedAccount},
 };
 
 /// The query of a link.
@@ -59,7 +59,7 @@ impl LinkForm {
 
 /// A reader of one of the pages.
 pub(in crate::http) struct Visit {
-    pub accounts: Arc<Accounts>,
+    pub accounts: Arc<AccountService>,
     pub origin: Origin,
     pub language: Language,
 }
@@ -71,7 +71,7 @@ impl FromRequest for Visit {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let language = Language::from_headers(request.headers());
         let context = RequestContext::from_request(request, payload).into_inner();
-        let accounts = request.app_data::<web::Data<Accounts>>().cloned();
+        let accounts = request.app_data::<web::Data<AccountService>>().cloned();
         ready(context.and_then(|context| {
             let accounts = accounts.ok_or_else(|| Problem::internal(anyhow::anyhow!("no accounts")))?;
             Ok(Self { accounts: accounts.into_inner(), origin: context.origin(), language })

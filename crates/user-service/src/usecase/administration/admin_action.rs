@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::last_admin::AdminWriteError;
 use crate::{
-    store::{Change, Commit, UserRecord},
+    store::{Change, Commit, EndSessions, UserRecord},
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         failure::Failure,
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -53,24 +53,24 @@ pub(super) struct Decision {
     pub admin_after: bool,
 }
 
-impl Accounts {
+impl AccountService {
     /// `decide` returns none where the account is already as it should be.
     pub(super) async fn act(
         &self,
         id: Uuid,
         decide: impl Fn(&UserRecord) -> Result<Option<Decision>, ActError>,
     ) -> Result<(), ActError> {
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let user = self.store.users.by_id(id).await?.ok_or(ActError::NotFound)?;
             let Some(Decision { change, admin_after }) = decide(&user)? else { return Ok(()) };
-            let ends_sessions = change.end_sessions.is_some();
+            let ends_sessions = change.end_sessions != EndSessions::None;
             match self.commit_as_admin(&user, admin_after, change).await? {
-                Commit::Buried(pending) => {
+                Commit::Tombstoned(pending) => {
                     self.publish_tombstone(id, self.clock.now(), pending);
                     return Ok(());
                 }
                 commit => {
-                    if let Next::Done(written) = after(commit)? {
+                    if let WriteOutcome::Done(written) = write_outcome(commit)? {
                         self.publish(&written);
                         if ends_sessions {
                             self.forget_ended_sessions(&written).await;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::store::{BulkStore, UserRecord};
 use service_kit::mongo::StoreError;
 
-/// Accounts that are in memory at once.
+/// AccountService that are in memory at once.
 const PAGE: i64 = 500;
 
 /// Why an export does not come to its end.

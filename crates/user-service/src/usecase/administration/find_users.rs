@@ -3,10 +3,10 @@
 use uuid::Uuid;
 
 use crate::{
-    domain::{Place, User, UserPlace, UserSearch},
+    domain::{Cursor, User, UserCursor, UserSearch},
     store::UserRecord,
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         failure::Failure,
         privacy::audit_log::{AuditPage, audit_log},
     },
@@ -15,26 +15,26 @@ use crate::{
 /// A page of accounts, and the place behind which the next one begins.
 pub struct FoundUsers {
     pub users: Vec<User>,
-    pub next: Option<UserPlace>,
+    pub next: Option<UserCursor>,
 }
 
 /// One account; tombstones are nobody.
 ///
 /// # Errors
 /// When the store is away.
-pub async fn find_user(accounts: &Accounts, id: Uuid) -> Result<Option<User>, Failure> {
+pub async fn find_user(accounts: &AccountService, id: Uuid) -> Result<Option<User>, Failure> {
     let found = accounts.store.users.by_id(id).await?;
     Ok(found.as_ref().map(UserRecord::user))
 }
 
-/// At most `limit` accounts behind `after`, in the order of [`UserPlace`].
+/// At most `limit` accounts behind `after`, in the order of [`UserCursor`].
 ///
 /// # Errors
 /// When the store is away.
 pub async fn find_users(
-    accounts: &Accounts,
+    accounts: &AccountService,
     search: &UserSearch,
-    after: Option<&UserPlace>,
+    after: Option<&UserCursor>,
     limit: u32,
 ) -> Result<FoundUsers, Failure> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -48,10 +48,10 @@ pub async fn find_users(
 /// # Errors
 /// When the store is away.
 pub async fn audit_log_of(
-    accounts: &Accounts,
+    accounts: &AccountService,
     id: Uuid,
     limit: u32,
-    after: Option<Place>,
+    after: Option<Cursor>,
 ) -> Result<Option<AuditPage>, Failure> {
     let Some(user) = accounts.store.users.by_id(id).await? else { return Ok(None) };
     audit_log(accounts, &user, limit, after).await.map(Some)

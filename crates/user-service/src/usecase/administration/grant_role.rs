@@ -8,10 +8,10 @@ use uuid::Uuid;
 use crate::{
     domain::{Email, Invalid, Role, Roles, UserStatus},
     outbox::{Origin, roles_changed},
-    store::{Change, DecidedOn, Store},
+    store::{Change, Precondition, Store},
     usecase::{
         failure::Failure,
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -53,7 +53,7 @@ pub async fn grant_role(
     email: &Email,
     role: &Role,
 ) -> Result<Granted, GrantRoleError> {
-    for _ in 0..DECISIONS {
+    for _ in 0..MAX_ATTEMPTS {
         let user = store.users.by_email_key(email.key()).await?.ok_or(GrantRoleError::UnknownAddress)?;
         let id = user.id.into();
         if user.roles.iter().any(|has| has == role.as_str()) {
@@ -65,8 +65,8 @@ pub async fn grant_role(
         let admission = if becomes_admin { Some(store.admins.admission().await?) } else { None };
         let event = roles_changed(ids, id, roles.as_slice(), clock.now(), &Origin::operator());
         let change = Change { set: doc! { "roles": roles.as_slice() }, events: vec![event], ..Change::default() };
-        let commit = store.users.commit(id, DecidedOn::Version(user.version), change).await?;
-        if let Next::Done(written) = after(commit)? {
+        let commit = store.users.commit(id, Precondition::Version(user.version), change).await?;
+        if let WriteOutcome::Done(written) = write_outcome(commit)? {
             if let Some(admission) = admission {
                 store.admins.admit(id, admission).await?;
             }

@@ -3,8 +3,8 @@
 use service_kit::{fail_point, mongo::StoreError};
 
 use crate::{
-    store::{Change, Commit, DecidedOn, Leaving, UserRecord},
-    usecase::account_service::Accounts,
+    store::{Change, Commit, Leaving, Precondition, UserRecord},
+    usecase::account_service::AccountService,
 };
 
 /// Why nothing was written.
@@ -17,7 +17,7 @@ pub(in crate::usecase) enum AdminWriteError {
     Store(#[from] StoreError),
 }
 
-impl Accounts {
+impl AccountService {
     /// Writes `change`, decided on the version of `user`, and keeps the list of admins
     /// true. Whether the account is an admin's afterwards is `admin_after`.
     ///
@@ -31,12 +31,12 @@ impl Accounts {
         change: Change,
     ) -> Result<Commit, AdminWriteError> {
         let id = user.id.into();
-        let decided_on = DecidedOn::Version(user.version);
+        let precondition = Precondition::Version(user.version);
         let (users, admins) = (&self.store.users, &self.store.admins);
         match (user.is_admin(), admin_after) {
             (false, true) => {
                 let admission = admins.admission().await?;
-                let commit = users.commit(id, decided_on, change).await?;
+                let commit = users.commit(id, precondition, change).await?;
                 if matches!(commit, Commit::Done(_)) {
                     self.log_if_left_out(id, admins.admit(id, admission).await);
                 }
@@ -47,9 +47,9 @@ impl Accounts {
                     return Err(AdminWriteError::LastAdmin);
                 }
                 fail_point!("admins.after_pull");
-                let commit = users.commit(id, decided_on, change).await;
+                let commit = users.commit(id, precondition, change).await;
                 let surely_not_written = match &commit {
-                    Ok(commit) => matches!(commit, Commit::Outdated | Commit::PendingFull),
+                    Ok(commit) => matches!(commit, Commit::Conflict | Commit::PendingFull),
                     Err(error) => !error.outcome_unknown(),
                 };
                 if surely_not_written {
@@ -57,7 +57,7 @@ impl Accounts {
                 }
                 Ok(commit?)
             }
-            _ => Ok(users.commit(id, decided_on, change).await?),
+            _ => Ok(users.commit(id, precondition, change).await?),
         }
     }
 

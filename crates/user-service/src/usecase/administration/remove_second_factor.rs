@@ -17,11 +17,11 @@ use super::admin_action::{ActError, Decision};
 use crate::{
     domain::{Email, Reason},
     outbox::{Origin, sessions_ended, totp_disabled},
-    store::{Change, DecidedOn, Store, TotpChange, UserRecord},
+    store::{Change, EndSessions, Precondition, Store, TotpChange, UserRecord},
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         failure::Failure,
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -55,7 +55,7 @@ impl From<StoreError> for RemoveSecondFactorError {
 /// # Errors
 /// [`ActError`]; nothing was changed, except after an unavailable store.
 pub async fn remove_second_factor(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     id: Uuid,
     admin: Uuid,
     reason: &Reason,
@@ -77,7 +77,7 @@ pub async fn remove_second_factor(
         };
         this.act(id, decide).await
     };
-    accounts.writes.to_the_end(act).await
+    accounts.writes.run_to_completion(act).await
 }
 
 /// Turns the second factor of an account off, by an operator. Works on the store alone; a
@@ -94,7 +94,7 @@ pub async fn remove_second_factor_as_operator(
     reason: &Reason,
 ) -> Result<Uuid, RemoveSecondFactorError> {
     let origin = Origin::operator().because(reason);
-    for _ in 0..DECISIONS {
+    for _ in 0..MAX_ATTEMPTS {
         let found = match account {
             AccountName::Id(id) => store.users.by_id(*id).await?,
             AccountName::Email(email) => store.users.by_email_key(email.key()).await?,
@@ -104,8 +104,8 @@ pub async fn remove_second_factor_as_operator(
             return Err(RemoveSecondFactorError::NoSecondFactor);
         }
         let change = removal(&user, TotpDisabledBy::Operator, ids, clock.now(), &origin);
-        let commit = store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
-        if let Next::Done(written) = after(commit)? {
+        let commit = store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
+        if let WriteOutcome::Done(written) = write_outcome(commit)? {
             // Rows of ended sessions that stay here expire by themselves.
             let _ = store.sessions.forget_ended(written.id.into(), written.sessions).await;
             return Ok(user.id.into());
@@ -120,5 +120,5 @@ fn removal(user: &UserRecord, by: TotpDisabledBy, ids: &Ids, now: Timestamp, ori
         sessions_ended(ids, user.id.into(), SessionsEndedReason::Admin, now, origin),
     ];
     // What is turned on after that is a new one, with an undo link.
-    Change { totp: TotpChange::Forget, end_sessions: Some(None), beyond_bound: true, events, ..Change::default() }
+    Change { totp: TotpChange::Forget, end_sessions: EndSessions::All, beyond_bound: true, events, ..Change::default() }
 }

@@ -10,8 +10,8 @@ use super::admin_action::{ActError, Decision};
 use crate::{
     domain::{UserStatus, role},
     outbox::Origin,
-    store::{Change, TokenChange, UserRecord},
-    usecase::account_service::Accounts,
+    store::{Change, EndSessions, TokenChange, UserRecord},
+    usecase::account_service::AccountService,
 };
 
 /// Refuses logins from now on, ends all sessions, and voids the one-time tokens, but for
@@ -19,21 +19,21 @@ use crate::{
 ///
 /// # Errors
 /// [`ActError`]; nothing was changed, except after an unavailable store.
-pub async fn disable_user(accounts: &Arc<Accounts>, id: Uuid, origin: Origin) -> Result<(), ActError> {
+pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), ActError> {
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.act(id, |user| Ok(this.disabling(user, &origin))).await }).await
+    accounts.writes.run_to_completion(async move { this.act(id, |user| Ok(this.disabling(user, &origin))).await }).await
 }
 
 /// Accepts logins again. Nothing happens to an account that is active.
 ///
 /// # Errors
 /// [`ActError`]; nothing was changed, except after an unavailable store.
-pub async fn enable_user(accounts: &Arc<Accounts>, id: Uuid, origin: Origin) -> Result<(), ActError> {
+pub async fn enable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), ActError> {
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.act(id, |user| Ok(this.enabling(user, &origin))).await }).await
+    accounts.writes.run_to_completion(async move { this.act(id, |user| Ok(this.enabling(user, &origin))).await }).await
 }
 
-impl Accounts {
+impl AccountService {
     fn disabling(&self, user: &UserRecord, origin: &Origin) -> Option<Decision> {
         if user.status == UserStatus::Disabled {
             return None;
@@ -41,7 +41,7 @@ impl Accounts {
         let change = Change {
             set: doc! { "status": UserStatus::Disabled.as_str() },
             tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
-            end_sessions: Some(None),
+            end_sessions: EndSessions::All,
             events: vec![self.outbox.disabled(user.id.into(), self.clock.now(), origin)],
             beyond_bound: true,
             ..Change::default()
@@ -67,7 +67,7 @@ impl Accounts {
 ///
 /// # Errors
 /// [`ActError`]; nothing was changed, except after an unavailable store.
-pub async fn end_sessions(accounts: &Arc<Accounts>, id: Uuid, origin: Origin) -> Result<(), ActError> {
+pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), ActError> {
     let this = Arc::clone(accounts);
     let act = async move {
         let user = this.store.users.by_id(id).await?.ok_or(ActError::NotFound)?;
@@ -77,12 +77,12 @@ pub async fn end_sessions(accounts: &Arc<Accounts>, id: Uuid, origin: Origin) ->
         let decide = |user: &UserRecord| {
             let event = this.outbox.sessions_ended(id, SessionsEndedReason::Admin, this.clock.now(), &origin);
             let change =
-                Change { end_sessions: Some(None), events: vec![event], beyond_bound: true, ..Change::default() };
+                Change { end_sessions: EndSessions::All, events: vec![event], beyond_bound: true, ..Change::default() };
             Ok(Some(Decision { change, admin_after: user.is_admin() }))
         };
         this.act(id, decide).await
     };
-    accounts.writes.to_the_end(act).await
+    accounts.writes.run_to_completion(act).await
 }
 
 /// Deletes the account; the person gets the goodbye mail. `permits` judges the version
@@ -91,7 +91,7 @@ pub async fn end_sessions(accounts: &Arc<Accounts>, id: Uuid, origin: Origin) ->
 /// # Errors
 /// [`ActError`]; nothing was changed, except after an unavailable store.
 pub async fn delete_user(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     id: Uuid,
     permits: impl Fn(i64) -> bool + Send + Sync + 'static,
     origin: Origin,
@@ -103,10 +103,10 @@ pub async fn delete_user(
                 return Err(ActError::PreconditionFailed);
             }
             let event = this.outbox.deleted(id, user.user().recipient(), DeletedBy::Admin, this.clock.now(), &origin);
-            let change = Change { bury: true, beyond_bound: true, events: vec![event], ..Change::default() };
+            let change = Change { tombstone: true, beyond_bound: true, events: vec![event], ..Change::default() };
             Ok(Some(Decision { change, admin_after: false }))
         };
         this.act(id, decide).await
     };
-    accounts.writes.to_the_end(act).await
+    accounts.writes.run_to_completion(act).await
 }

@@ -5,25 +5,24 @@
 
 use std::sync::Arc;
 
+use crate::{
+    domain::{Addresses, Email, MAX_RESERVED, OneTimeToken, Password, expiry::expires_at},
+    hashing::PasswordHash,
+    outbox::Origin,
+    store::{Change, EMAIL_KEYS, Precondition, ReservedKey, TokenChange, TokenRecord, UserRecord},
+    usecase::{
+        account_service::AccountService,
+        failure::Failure,
+        mailed_links::one_time_tokens::used_up,
+        rate_limit::AccountWrite,
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        sessions::{authenticate::Caller, reauthenticate::Reauthentication},
+    },
+};
 use bson::{Document, doc};
 use events::sealing::Purpose;
 use jiff::Timestamp;
 use service_kit::mongo::StoreError;
-
-use crate::{
-    domain::{Addresses, Email, MAX_RESERVED, OneTimeToken, Password},
-    hashing::PasswordHash,
-    outbox::Origin,
-    store::{Change, DecidedOn, EMAIL_KEYS, ReservedKey, TokenChange, TokenRecord, UserRecord},
-    usecase::{
-        account_service::{Accounts, later},
-        failure::Failure,
-        mailed_links::one_time_tokens::used_up,
-        rate_limit::AccountWrite,
-        retry::{DECISIONS, Next, after},
-        sessions::{authenticate::Caller, reauthenticate::Reauthentication},
-    },
-};
 
 /// The new address and the password.
 pub struct ChangeEmail {
@@ -87,7 +86,7 @@ impl From<StoreError> for ConfirmEmailError {
 /// # Errors
 /// [`ChangeEmailError`]; nothing was changed, except after an unavailable store.
 pub async fn change_email(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     caller: Caller,
     change: ChangeEmail,
     origin: Origin,
@@ -105,7 +104,7 @@ pub async fn change_email(
     let this = Arc::clone(accounts);
     accounts
         .writes
-        .to_the_end(async move { this.begin_email_change(caller, &verified, &change.new, &origin).await })
+        .run_to_completion(async move { this.begin_email_change(caller, &verified, &change.new, &origin).await })
         .await
 }
 
@@ -115,7 +114,7 @@ pub async fn change_email(
 /// # Errors
 /// [`ConfirmEmailError`]; nothing was changed, except after an unavailable store.
 pub async fn confirm_email_change(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     token: &str,
     origin: Origin,
 ) -> Result<(), ConfirmEmailError> {
@@ -123,10 +122,10 @@ pub async fn confirm_email_change(
     let token = OneTimeToken::parse(token).ok_or(ConfirmEmailError::TokenInvalid)?;
     accounts.uniqueness_is_decided()?;
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.use_email_change(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.use_email_change(&token, &origin).await }).await
 }
 
-impl Accounts {
+impl AccountService {
     /// On the version, so that the notice goes to the address of that moment.
     async fn begin_email_change(
         &self,
@@ -136,7 +135,7 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<(), ChangeEmailError> {
         let mut user = caller.user;
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let (id, now) = (user.id.into(), self.clock.now());
             let addresses = user.addresses();
             let change = if addresses.current == new.key() {
@@ -146,8 +145,8 @@ impl Accounts {
             } else {
                 self.email_change_request(&user, new, now, origin)
             };
-            let commit = self.store.users.commit(id, DecidedOn::Version(user.version), change).await?;
-            if let Next::Done(written) = after(commit)? {
+            let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 return Ok(());
             }
@@ -165,7 +164,7 @@ impl Accounts {
     /// What asks for an address of another key.
     fn email_change_request(&self, user: &UserRecord, new: &Email, now: Timestamp, origin: &Origin) -> Change {
         let token = OneTimeToken::generate();
-        let expires_at = later(now, self.rules.verification_ttl);
+        let expires_at = expires_at(now, self.rules.verification_ttl);
         let event = self.outbox.email_change_requested(&user.user(), new.as_str(), &token, expires_at, now, origin);
         let token = TokenRecord::new(token.digest(), Purpose::EmailChange, new.key(), expires_at);
         Change {
@@ -193,13 +192,13 @@ impl Accounts {
 
     async fn use_email_change(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), ConfirmEmailError> {
         let mut freed = false;
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
             let holder = self.holder_of(token, Purpose::EmailChange, now).await?;
             let (record, spent) = holder.ok_or(ConfirmEmailError::TokenInvalid)?;
             let new = spent.address.as_deref().ok_or(ConfirmEmailError::TokenInvalid)?;
             let (user, old, factor_since) = (record.user(), record.addresses(), record.factor_since());
-            let until = later(now, self.rules.undo_ttl);
+            let until = expires_at(now, self.rules.undo_ttl);
             let undo = OneTimeToken::generate();
             let event = self.outbox.email_changed(&user, new, &undo, until, now, origin);
             let undo = TokenRecord::new(undo.digest(), Purpose::EmailChangeUndo, &old.current, until);
@@ -216,7 +215,7 @@ impl Accounts {
                 events: vec![event],
                 ..Change::default()
             };
-            let commit = match self.store.users.commit(user.id, DecidedOn::Version(user.version), change).await {
+            let commit = match self.store.users.commit(user.id, Precondition::Version(user.version), change).await {
                 Ok(commit) => commit,
                 Err(StoreError::DuplicateKey { index }) if index == EMAIL_KEYS => {
                     freed = !freed && self.store.users.free_address(&spent.to, now).await?;
@@ -227,7 +226,7 @@ impl Accounts {
                 }
                 Err(error) => return Err(error.into()),
             };
-            if let Next::Done(written) = after(commit)? {
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 return Ok(());
             }

@@ -8,14 +8,14 @@ use events::sealing::Purpose;
 use service_kit::mongo::StoreError;
 
 use crate::{
-    domain::{OneTimeToken, undo},
+    domain::{OneTimeToken, undo_links},
     outbox::Origin,
-    store::{Change, DecidedOn},
+    store::{Change, Precondition},
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         failure::Failure,
         mailed_links::one_time_tokens::used_up,
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -40,33 +40,33 @@ impl From<StoreError> for UndoEmailChangeError {
 /// # Errors
 /// [`UndoEmailChangeError`]; nothing was changed, except after an unavailable store.
 pub async fn undo_email_change(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     token: &str,
     origin: Origin,
 ) -> Result<(), UndoEmailChangeError> {
     accounts.throttle.request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(UndoEmailChangeError::TokenInvalid)?;
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.use_undo(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.use_undo(&token, &origin).await }).await
 }
 
-impl Accounts {
+impl AccountService {
     async fn use_undo(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), UndoEmailChangeError> {
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
             let holder = self.holder_of(token, Purpose::EmailChangeUndo, now).await?;
             let (record, spent) = holder.ok_or(UndoEmailChangeError::TokenInvalid)?;
             let left = spent.reservation();
             let changed_at = self.left_at(&record, &left);
-            let undo = undo::undo_address(record.addresses(), &left, changed_at, record.factor_since(), now);
+            let undo = undo_links::undo_address(record.addresses(), &left, changed_at, record.factor_since(), now);
             let undo = undo.ok_or(UndoEmailChangeError::TokenInvalid)?;
             let used_tokens = used_up(&record, &spent, &[], now);
             let (id, version) = (record.id.into(), record.version);
             // Its own event is among those of any undo that restores an address.
             let change = self.undoing(record, undo, token.digest(), |_| None, now, origin);
             let change = Change { used_tokens, ..change };
-            let commit = self.store.users.commit(id, DecidedOn::Version(version), change).await?;
-            if let Next::Done(written) = after(commit)? {
+            let commit = self.store.users.commit(id, Precondition::Version(version), change).await?;
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 self.forget_ended_sessions(&written).await;
                 return Ok(());

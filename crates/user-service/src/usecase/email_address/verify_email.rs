@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{OneTimeToken, UserStatus},
+    domain::{OneTimeToken, UserStatus, expiry::expires_at},
     outbox::Origin,
-    store::{Change, DecidedOn, TokenChange, TokenRecord},
+    store::{Change, Precondition, TokenChange, TokenRecord},
     usecase::{
-        account_service::{Accounts, later},
+        account_service::AccountService,
         failure::Failure,
         mailed_links::one_time_tokens::used_up,
         registration::username_claim::UsernameClaim,
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use bson::doc;
@@ -41,11 +41,11 @@ impl From<StoreError> for VerifyEmailError {
 ///
 /// # Errors
 /// [`VerifyEmailError`]; nothing was changed, except after an unavailable store.
-pub async fn verify_email(accounts: &Arc<Accounts>, token: &str, origin: Origin) -> Result<(), VerifyEmailError> {
+pub async fn verify_email(accounts: &Arc<AccountService>, token: &str, origin: Origin) -> Result<(), VerifyEmailError> {
     accounts.throttle.request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(VerifyEmailError::TokenInvalid)?;
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.use_verification(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.use_verification(&token, &origin).await }).await
 }
 
 /// Sends another verification mail, if there is an account with this address that is
@@ -53,15 +53,15 @@ pub async fn verify_email(accounts: &Arc<Accounts>, token: &str, origin: Origin)
 ///
 /// # Errors
 /// When the store is away: the request is lost, the person asks again.
-pub async fn request_verification(accounts: &Accounts, email_key: &str, origin: &Origin) -> Result<(), Failure> {
-    for _ in 0..DECISIONS {
+pub async fn request_verification(accounts: &AccountService, email_key: &str, origin: &Origin) -> Result<(), Failure> {
+    for _ in 0..MAX_ATTEMPTS {
         let found = accounts.store.users.by_email_key(email_key).await?;
         let Some(user) = found.filter(|user| !user.email_verified && user.status == UserStatus::Active) else {
             return Ok(());
         };
         let now = accounts.clock.now();
         let token = OneTimeToken::generate();
-        let expires_at = later(now, accounts.rules.verification_ttl);
+        let expires_at = expires_at(now, accounts.rules.verification_ttl);
         let event = accounts.outbox.verification_requested(&user.user(), &token, expires_at, now, origin);
         let token = TokenRecord::new(token.digest(), Purpose::EmailVerification, email_key, expires_at);
         let change = Change {
@@ -69,8 +69,8 @@ pub async fn request_verification(accounts: &Accounts, email_key: &str, origin: 
             events: vec![event],
             ..Change::default()
         };
-        let commit = accounts.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
-        if let Next::Done(written) = after(commit)? {
+        let commit = accounts.store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
+        if let WriteOutcome::Done(written) = write_outcome(commit)? {
             accounts.publish(&written);
             return Ok(());
         }
@@ -78,10 +78,10 @@ pub async fn request_verification(accounts: &Accounts, email_key: &str, origin: 
     Err(Failure::unavailable("too many writers on one account"))
 }
 
-impl Accounts {
+impl AccountService {
     async fn use_verification(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), VerifyEmailError> {
         let mut claim = UsernameClaim::default();
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
             let holder = self.holder_of(token, Purpose::EmailVerification, now).await?;
             let (user, token) = holder.ok_or(VerifyEmailError::TokenInvalid)?;
@@ -96,11 +96,12 @@ impl Accounts {
                 events: std::iter::once(event).chain(claimed.event).collect(),
                 ..Change::default()
             };
-            let commit = match self.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await {
-                Err(error) if claim.is_refused(self, &user, &error, now).await? => continue,
-                commit => commit?,
-            };
-            if let Next::Done(written) = after(commit)? {
+            let commit =
+                match self.store.users.commit(user.id.into(), Precondition::Version(user.version), change).await {
+                    Err(error) if claim.is_refused(self, &user, &error, now).await? => continue,
+                    commit => commit?,
+                };
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 return Ok(());
             }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{AttributeRules, DisplayName, Email, Invalid, Locale, Roles, Timezone, UserStatus, Username, Writer},
-    hashing::{ForeignHashes, PasswordHash, Unusable},
+    hashing::{ForeignHashes, PasswordHash, UnusableHash},
     outbox::{Origin, Outbox},
     store::{ImportedFrom, SCHEMA_VERSION, SessionRule, UserRecord},
 };
@@ -24,7 +24,7 @@ use service_kit::Ids;
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
 
 /// What all lines of one import have in common.
-pub(super) struct Accounts {
+pub(super) struct AccountReader {
     pub(super) hashes: ForeignHashes,
     pub(super) attributes: Arc<AttributeRules>,
     pub(super) ids: Ids,
@@ -37,7 +37,7 @@ pub(super) struct Accounts {
     pub(super) began: Timestamp,
 }
 
-impl Accounts {
+impl AccountReader {
     /// The account of a line, ready to be inserted: with its event, under an id that is
     /// the same each time the file is read.
     ///
@@ -166,7 +166,7 @@ impl Accounts {
     }
 }
 
-fn why(reason: &Unusable) -> String {
+fn why(reason: &UnusableHash) -> String {
     let reason = reason.to_string();
     let mut letters = reason.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
     use crate::hashing::HashingSettings;
 
-    fn accounts() -> Accounts {
+    fn accounts() -> AccountReader {
         let settings = HashingSettings {
             memory_kib: 64,
             iterations: 1,
@@ -214,7 +214,7 @@ mod tests {
             foreign_max_memory_kib: 1024,
             foreign_max_cost: 6,
         };
-        Accounts {
+        AccountReader {
             hashes: ForeignHashes::new(&settings).unwrap(),
             attributes: Arc::default(),
             ids: Ids::sequence(1),
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(id, accounts.derived_id(7, accounts.began));
         assert_ne!(id, accounts.derived_id(8, accounts.began));
         assert_eq!(id.get_version_num(), 7);
-        let other = Accounts { import: "f".repeat(32), ..self::accounts() };
+        let other = AccountReader { import: "f".repeat(32), ..self::accounts() };
         assert_ne!(id, other.derived_id(7, other.began));
     }
 
@@ -364,7 +364,7 @@ mod tests {
     #[test]
     fn attributes_match_the_operator_s_schema() {
         let schema = r#"{"properties":{"plan":{"enum":["free","pro"]},"a/b":{"type":"integer"}},"required":["plan"]}"#;
-        let accounts = Accounts { attributes: Arc::new(AttributeRules::parse(schema).unwrap()), ..accounts() };
+        let accounts = AccountReader { attributes: Arc::new(AttributeRules::parse(schema).unwrap()), ..accounts() };
         let codes = |attributes: Value| {
             let line = json!({ "username": "ada", "email": "ada@example.org", "attributes": attributes }).to_string();
             let found = accounts.read(&Line { number: 1, text: Some(line.into()) }, Timestamp::MAX);

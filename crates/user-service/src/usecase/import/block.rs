@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     ImportError, Importer, Mistake, RefusedLine, Step,
-    account::Accounts,
+    account::AccountReader,
     duplicate_check::{Keys, keys_of},
     lines::Block,
 };
@@ -29,7 +29,7 @@ pub(super) struct Decided {
 /// Reads the lines, and inserts their accounts if that is what is wanted.
 pub(super) async fn decide(
     importer: Arc<Importer>,
-    accounts: Arc<Accounts>,
+    accounts: Arc<AccountReader>,
     block: Block,
     dry_run: bool,
 ) -> Result<Decided, ImportError> {
@@ -160,7 +160,7 @@ impl TestResult {
         held
     }
 
-    fn judge(&self, accounts: &Accounts, line: u64, user: &UserRecord) -> Verdict {
+    fn judge(&self, accounts: &AccountReader, line: u64, user: &UserRecord) -> Verdict {
         let id = Uuid::from(user.id);
         if let Some(holder) = self.ids.get(&id) {
             // Nobody else makes an id of file and line, not even who deleted the account.
@@ -182,7 +182,7 @@ impl TestResult {
     }
 }
 
-fn taken(accounts: &Accounts, member: &str, holder: &Holder) -> Mistake {
+fn taken(accounts: &AccountReader, member: &str, holder: &Holder) -> Mistake {
     match &holder.imported {
         Some(from) if from.import == accounts.import => {
             Mistake::member(member, "duplicate-line", format!("Line {} of this file has the same.", from.line))

@@ -6,9 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
 use crate::domain::{
-    Invalid, Misfit,
+    Invalid, SchemaViolation,
     json_numbers::out_of_range,
-    pointer,
+    json_pointer,
     strict_json::{Strict, is_about_a_number},
 };
 
@@ -31,18 +31,18 @@ impl Mistake {
     pub(super) fn member(name: &str, code: &'static str, detail: impl Into<String>) -> Self {
         // Names that we know, and unknown ones cut short.
         let name: String = name.chars().take(64).collect();
-        Self { pointer: pointer([name]), code, detail: detail.into() }
+        Self { pointer: json_pointer([name]), code, detail: detail.into() }
     }
 
     /// At a place within a member.
-    fn within(name: &str, misfit: Misfit) -> Self {
-        let path = [vec![name.to_owned()], misfit.path].concat();
-        Self::at(Misfit { path, ..misfit })
+    fn within(name: &str, violation: SchemaViolation) -> Self {
+        let path = [vec![name.to_owned()], violation.path].concat();
+        Self::at(SchemaViolation { path, ..violation })
     }
 
     /// At a place of the line.
-    fn at(misfit: Misfit) -> Self {
-        Self { pointer: pointer(&misfit.path), code: misfit.invalid.code, detail: misfit.invalid.detail }
+    fn at(violation: SchemaViolation) -> Self {
+        Self { pointer: json_pointer(&violation.path), code: violation.invalid.code, detail: violation.invalid.detail }
     }
 }
 
@@ -107,9 +107,10 @@ impl Members {
     }
 
     /// As [`Members::check`], for a value that is judged as a whole.
-    pub(super) fn fitting<T>(&mut self, name: &str, judged: Result<T, Vec<Misfit>>) -> Option<T> {
-        let misfits = judged.map_err(|misfits| misfits.into_iter().map(|misfit| Mistake::within(name, misfit)));
-        misfits.map_err(|mistakes| self.mistakes.extend(mistakes)).ok()
+    pub(super) fn fitting<T>(&mut self, name: &str, judged: Result<T, Vec<SchemaViolation>>) -> Option<T> {
+        let violations =
+            judged.map_err(|violations| violations.into_iter().map(|violation| Mistake::within(name, violation)));
+        violations.map_err(|mistakes| self.mistakes.extend(mistakes)).ok()
     }
 
     /// A text that is parsed, if it is there.

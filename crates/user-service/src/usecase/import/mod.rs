@@ -19,7 +19,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use self::{account::Accounts, block::Decided, duplicate_check::Seen};
+use self::{account::AccountReader, block::Decided, duplicate_check::Seen};
 use crate::{
     domain::AttributeRules,
     hashing::{ForeignHashes, HashingSettings, InvalidSetting},
@@ -83,7 +83,7 @@ pub struct Step {
     /// The last of them, and the bytes of the file up to its end.
     pub line: u64,
     pub bytes: u64,
-    /// Accounts that were made, and those that an earlier run of this import has made.
+    /// AccountReader that were made, and those that an earlier run of this import has made.
     pub imported: u64,
     pub already: u64,
     pub refused: Vec<RefusedLine>,
@@ -136,7 +136,7 @@ pub fn fingerprint(mut file: impl Read) -> io::Result<(String, u64)> {
 /// An import that has begun.
 pub struct Running {
     importer: Arc<Importer>,
-    accounts: Arc<Accounts>,
+    accounts: Arc<AccountReader>,
     import: Import,
     record: ImportRecord,
 }
@@ -170,7 +170,7 @@ pub async fn begin(importer: Importer, import: Import) -> Result<(Running, Progr
     if matches!(standing, Progress::At { .. }) && record.welcome != import.welcome {
         return Err(ImportError::OtherWelcome(if record.welcome { "with" } else { "without" }));
     }
-    let accounts = Accounts {
+    let accounts = AccountReader {
         hashes: importer.hashes.clone(),
         attributes: Arc::clone(&importer.attributes),
         ids: importer.ids.clone(),

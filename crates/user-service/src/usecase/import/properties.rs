@@ -7,7 +7,7 @@ use corpus::corpus;
 use proptest::prelude::*;
 
 use super::{
-    account::Accounts,
+    account::AccountReader,
     lines::{self, Line, MAX_LINE_BYTES},
 };
 use crate::{
@@ -20,7 +20,7 @@ use service_kit::{Clock, Ids};
 const SECRET: &str = "s3cr3t-p4ss";
 const LONGEST_DETAIL: usize = 400;
 
-fn accounts() -> Accounts {
+fn accounts() -> AccountReader {
     let settings = HashingSettings {
         memory_kib: 64,
         iterations: 1,
@@ -30,7 +30,7 @@ fn accounts() -> Accounts {
         foreign_max_memory_kib: 1024,
         foreign_max_cost: 6,
     };
-    Accounts {
+    AccountReader {
         hashes: ForeignHashes::new(&settings).expect("they are valid"),
         attributes: Arc::default(),
         ids: Ids::sequence(1),

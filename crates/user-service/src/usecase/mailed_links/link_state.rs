@@ -9,7 +9,7 @@ use crate::{
     domain::{Email, OneTimeToken, UserStatus},
     outbox::Origin,
     store::{UsedLink, UserRecord},
-    usecase::{account_service::Accounts, background_queue::RequestedMail, failure::Failure},
+    usecase::{account_service::AccountService, background_queue::RequestedMail, failure::Failure},
 };
 
 /// The account that a valid link belongs to.
@@ -40,7 +40,7 @@ pub enum LinkState {
 ///
 /// # Errors
 /// When the store is away.
-pub async fn link_state(accounts: &Accounts, token: &str, purposes: &[Purpose]) -> Result<LinkState, Failure> {
+pub async fn link_state(accounts: &AccountService, token: &str, purposes: &[Purpose]) -> Result<LinkState, Failure> {
     let Some(token) = OneTimeToken::parse(token) else { return Ok(LinkState::Unknown) };
     let digest = token.digest();
     let user = accounts.holder_of_any(digest).await?;
@@ -52,7 +52,12 @@ pub async fn link_state(accounts: &Accounts, token: &str, purposes: &[Purpose]) 
 ///
 /// # Errors
 /// Asked too often, or the queue is full.
-pub async fn resend_link(accounts: &Accounts, mail: RequestedMail, token: &str, origin: Origin) -> Result<(), Failure> {
+pub async fn resend_link(
+    accounts: &AccountService,
+    mail: RequestedMail,
+    token: &str,
+    origin: Origin,
+) -> Result<(), Failure> {
     accounts.throttle.local_request(&origin)?;
     let address = match OneTimeToken::parse(token) {
         Some(token) => {
@@ -67,7 +72,7 @@ pub async fn resend_link(accounts: &Accounts, mail: RequestedMail, token: &str, 
     }
 }
 
-impl Accounts {
+impl AccountService {
     /// The account that has this token, outstanding or used up.
     async fn holder_of_any(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
         let users = &self.store.users;
@@ -141,7 +146,7 @@ fn current_address(user: &UserRecord, digest: [u8; 32], now: Timestamp) -> Optio
 /// # Errors
 /// Asked too often, or the queue is full: for everybody alike.
 pub async fn request_mail(
-    accounts: &Accounts,
+    accounts: &AccountService,
     mail: RequestedMail,
     email: &Email,
     origin: Origin,

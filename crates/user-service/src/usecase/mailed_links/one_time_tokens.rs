@@ -8,10 +8,10 @@ use service_kit::mongo::StoreError;
 use crate::{
     domain::{OneTimeToken, UndoLink, UserStatus},
     store::{TokenRecord, UsedLink, UserRecord},
-    usecase::account_service::Accounts,
+    usecase::account_service::AccountService,
 };
 
-impl Accounts {
+impl AccountService {
     /// The account that may use this token for `purpose` at `now`, and the token as it is
     /// stored. Unknown, used, expired, for something else: all alike, none.
     pub(in crate::usecase) async fn holder_of(
@@ -29,7 +29,7 @@ impl Accounts {
     }
 }
 
-impl Accounts {
+impl AccountService {
     /// The active account that may use this undo link at `now`, and the link.
     pub(in crate::usecase) async fn holder_of_undo_link(
         &self,

@@ -7,13 +7,13 @@ use events::{UndoneChange, sealing::Purpose};
 use service_kit::mongo::StoreError;
 
 use crate::{
-    domain::{OneTimeToken, Reservation, undo},
+    domain::{OneTimeToken, Reservation, undo_links},
     outbox::Origin,
-    store::{Change, DecidedOn, UsedLink, binary},
+    store::{Change, Precondition, UsedLink, binary},
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         failure::Failure,
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -38,19 +38,19 @@ impl From<StoreError> for UndoChangeError {
 /// # Errors
 /// [`UndoChangeError`]; nothing was changed, except after an unavailable store.
 pub async fn undo_change(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     token: &str,
     origin: Origin,
 ) -> Result<UndoneChange, UndoChangeError> {
     accounts.throttle.request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(UndoChangeError::TokenInvalid)?;
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.use_undo_link(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.use_undo_link(&token, &origin).await }).await
 }
 
-impl Accounts {
+impl AccountService {
     async fn use_undo_link(&self, token: &OneTimeToken, origin: &Origin) -> Result<UndoneChange, UndoChangeError> {
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
             let holder = self.holder_of_undo_link(token, now).await?;
             let (record, link) = holder.ok_or(UndoChangeError::TokenInvalid)?;
@@ -64,14 +64,14 @@ impl Accounts {
                 | Purpose::EmailChangeUndo => return Err(UndoChangeError::TokenInvalid),
             };
             let changed_at = |left: &Reservation| self.left_at(&record, left);
-            let undo = undo::undo_change(&link, record.addresses(), changed_at, record.factor_since(), now);
+            let undo = undo_links::undo_change(&link, record.addresses(), changed_at, record.factor_since(), now);
             let undo = undo.ok_or(UndoChangeError::TokenInvalid)?;
             let (id, version) = (record.id.into(), record.version);
             let told = |user: &_| Some(self.outbox.change_undone(user, undone, now, origin));
             let used_tokens = vec![UsedLink::new(binary(&link.digest), link.purpose, &link.to, now)];
             let change = Change { used_tokens, ..self.undoing(record, undo, link.digest, told, now, origin) };
-            let commit = self.store.users.commit(id, DecidedOn::Version(version), change).await?;
-            if let Next::Done(written) = after(commit)? {
+            let commit = self.store.users.commit(id, Precondition::Version(version), change).await?;
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 self.forget_ended_sessions(&written).await;
                 return Ok(undone);

@@ -1,18 +1,19 @@
 //! Undo links on their way out, and what every undo writes.
 
-use bson::{Bson, Document, doc};
-use events::{SessionsEndedReason, TotpDisabledBy, sealing::Purpose};
-use jiff::{SignedDuration, Timestamp};
-
 use crate::{
-    domain::{Addresses, FactorUndo, OneTimeToken, Reservation, Undo, UndoLink, User, undo},
+    domain::{Addresses, FactorUndo, OneTimeToken, Reservation, Undo, UndoLink, User, expiry::expires_at, undo_links},
     outbox::Origin,
-    store::{Change, NewEvent, TokenChange, TokenRecord, TotpChange, TotpRecord, UndoTokenRecord, UserRecord},
+    store::{
+        Change, EndSessions, NewEvent, TokenChange, TokenRecord, TotpChange, TotpRecord, UndoTokenRecord, UserRecord,
+    },
     usecase::{
-        account_service::{Accounts, later},
+        account_service::AccountService,
         email_address::change_email::{address_fields, undo_tokens},
     },
 };
+use bson::{Bson, Document, doc};
+use events::{SessionsEndedReason, TotpDisabledBy, sealing::Purpose};
+use jiff::{SignedDuration, Timestamp};
 
 /// A link that is about to be issued, and the list with it.
 pub(in crate::usecase) struct NewUndoLink {
@@ -44,7 +45,7 @@ pub(in crate::usecase) fn undo_link_fields(links: &[UndoLink]) -> Document {
     doc! { "undoTokens": records }
 }
 
-impl Accounts {
+impl AccountService {
     /// A link to the current address of this account; `None` if it has as many as it may.
     pub(in crate::usecase) fn new_undo_link(
         &self,
@@ -52,10 +53,10 @@ impl Accounts {
         purpose: Purpose,
         now: Timestamp,
     ) -> Option<NewUndoLink> {
-        let (token, expires_at) = (OneTimeToken::generate(), later(now, self.rules.undo_ttl));
+        let (token, expires_at) = (OneTimeToken::generate(), expires_at(now, self.rules.undo_ttl));
         let addresses = user.addresses();
         let link = UndoLink { digest: token.digest(), purpose, to: addresses.current.clone(), expires_at };
-        let links = undo::with_link(user.undo_links(), link, &addresses, now)?;
+        let links = undo_links::with_link(user.undo_links(), link, &addresses, now)?;
         Some(NewUndoLink { token, expires_at, links })
     }
 
@@ -94,13 +95,13 @@ impl Accounts {
             }
         };
         let mut events: Vec<NewEvent> = told(&user).into_iter().chain(address_events).collect();
-        let mut links = undo::good_links(record.undo_links(), &addresses, now);
+        let mut links = undo_links::good_links(record.undo_links(), &addresses, now);
         links.retain(|link| link.digest != used);
         set.extend(undo_link_fields(&links));
         let tokens = if password {
             set.insert("passwordHash", self.hashes.of_no_password().expose());
             let reset = OneTimeToken::generate();
-            let expires_at = later(now, self.rules.reset_ttl);
+            let expires_at = expires_at(now, self.rules.reset_ttl);
             events.push(self.outbox.reset_requested(&user, &reset, expires_at, now, origin));
             // Undo links of changes that were made before this one stay: otherwise a thief
             // could void the owner's by a change and its undo.
@@ -122,7 +123,7 @@ impl Accounts {
                 TotpChange::Forget
             }
         };
-        Change { set, tokens, totp, end_sessions: Some(None), beyond_bound: true, events, ..Change::default() }
+        Change { set, tokens, totp, end_sessions: EndSessions::All, beyond_bound: true, events, ..Change::default() }
     }
 }
 

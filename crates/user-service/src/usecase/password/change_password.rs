@@ -6,18 +6,18 @@ use std::sync::Arc;
 use bson::doc;
 use events::{PasswordChangeReason, sealing::Purpose};
 
+use super::password_validation::NewPasswordError;
 use crate::{
     domain::{Invalid, Password, UserStatus},
     hashing::PasswordHash,
     outbox::Origin,
-    store::{Change, DecidedOn, TokenChange},
+    store::{Change, EndSessions, Precondition, TokenChange},
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
-        password::password_validation::NewPasswordError,
         rate_limit::AccountWrite,
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::{authenticate::Caller, reauthenticate::Reauthentication},
     },
 };
@@ -66,7 +66,7 @@ impl From<StoreError> for ChangePasswordError {
 /// [`ChangePasswordError`]; nothing was changed, except after an unavailable store,
 /// where the outcome is unknown.
 pub async fn change_password(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     caller: Caller,
     change: ChangePassword,
     permits: impl Fn(i64) -> bool + Send + 'static,
@@ -81,11 +81,11 @@ pub async fn change_password(
     let this = Arc::clone(accounts);
     accounts
         .writes
-        .to_the_end(async move { this.replace_password(caller, &verified, &new, permits, &origin).await })
+        .run_to_completion(async move { this.replace_password(caller, &verified, &new, permits, &origin).await })
         .await
 }
 
-impl Accounts {
+impl AccountService {
     /// Returns the hash that the present password was verified against, and the hash of the new one. A new password that
     /// is refused counts as an attempt of this session, because judging it is work.
     async fn judge_change(
@@ -95,7 +95,7 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<(PasswordHash, PasswordHash), ChangePasswordError> {
         let attempt = self.throttle.password(caller.user.id.into(), caller.session).await?;
-        let new = match self.passwords.validate(&self.hashes, change.new, &caller.user.own_words()).await {
+        let new = match self.passwords.validate(&self.hashes, change.new, &caller.user.context_words()).await {
             Ok(new) => new,
             Err(NewPasswordError::Refused(reasons)) => return Err(ChangePasswordError::PasswordRefused(reasons)),
             Err(NewPasswordError::Failure(failure)) => {
@@ -116,7 +116,7 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<(), ChangePasswordError> {
         let mut user = caller.user;
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             if !permits(user.version) {
                 return Err(ChangePasswordError::PreconditionFailed);
             }
@@ -130,12 +130,12 @@ impl Accounts {
             let change = Change {
                 set,
                 tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
-                end_sessions: Some(Some(caller.session)),
+                end_sessions: EndSessions::AllBut(caller.session),
                 events: vec![event],
                 ..Change::default()
             };
-            let commit = self.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
-            if let Next::Done(written) = after(commit)? {
+            let commit = self.store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 self.forget_ended_sessions(&written).await;
                 return Ok(());

@@ -5,5 +5,5 @@ pub(super) mod password_validation;
 pub(super) mod reset_password;
 
 pub use change_password::{ChangePassword, ChangePasswordError, change_password};
-pub use password_validation::Passwords;
+pub use password_validation::PasswordValidation;
 pub use reset_password::{ResetPasswordError, request_reset, reset_password};

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     breached_passwords::BreachedPasswords,
-    domain::{Invalid, OwnWords, Password, PasswordPolicy},
+    domain::{ContextWords, Invalid, Password, PasswordPolicy},
     hashing::HashPool,
     usecase::failure::Failure,
 };
@@ -28,7 +28,7 @@ pub enum NewPasswordError {
 
 /// The rules for new passwords, and the list of breached ones if there is one.
 #[derive(Clone)]
-pub struct Passwords(Arc<Parts>);
+pub struct PasswordValidation(Arc<Parts>);
 
 struct Parts {
     policy: PasswordPolicy,
@@ -38,7 +38,7 @@ struct Parts {
     max_wait: Duration,
 }
 
-impl Passwords {
+impl PasswordValidation {
     /// `judges` passwords are judged at a time; who would wait for longer than
     /// `max_wait` is refused.
     #[must_use]
@@ -94,7 +94,7 @@ impl Passwords {
 
 impl Parts {
     fn judge(&self, password: Password, own: &[String]) -> Result<Password, NewPasswordError> {
-        let own = OwnWords::of(own.iter().map(String::as_str));
+        let own = ContextWords::of(own.iter().map(String::as_str));
         let mut objections = self.policy.objections(&password, &own);
         if let Some(list) = &self.breached {
             let found = list.contains(&password);

@@ -5,25 +5,24 @@
 
 use std::sync::Arc;
 
+use super::password_validation::NewPasswordError;
+use crate::{
+    domain::{Invalid, OneTimeToken, UserStatus, expiry::expires_at},
+    hashing::PasswordHash,
+    outbox::Origin,
+    store::{Change, EndSessions, Precondition, TokenChange, TokenRecord, TotpChange},
+    usecase::{
+        account_service::AccountService,
+        failure::Failure,
+        mailed_links::one_time_tokens::used_up,
+        registration::username_claim::UsernameClaim,
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+    },
+};
 use bson::doc;
 use events::{PasswordChangeReason, TotpDisabledBy, sealing::Purpose};
 use secrecy::SecretString;
 use service_kit::mongo::StoreError;
-
-use crate::{
-    domain::{Invalid, OneTimeToken, UserStatus},
-    hashing::PasswordHash,
-    outbox::Origin,
-    store::{Change, DecidedOn, TokenChange, TokenRecord, TotpChange},
-    usecase::{
-        account_service::{Accounts, later},
-        failure::Failure,
-        mailed_links::one_time_tokens::used_up,
-        password::password_validation::NewPasswordError,
-        registration::username_claim::UsernameClaim,
-        retry::{DECISIONS, Next, after},
-    },
-};
 
 /// Of one person's reset tokens so many are valid at once, the newest.
 const VALID_AT_ONCE: usize = 5;
@@ -70,7 +69,7 @@ pub(in crate::usecase) enum ResetOccasion {
 ///
 /// # Errors
 /// When the store is away: the request is lost, the person asks again.
-pub async fn request_reset(accounts: &Accounts, email_key: &str, origin: &Origin) -> Result<(), Failure> {
+pub async fn request_reset(accounts: &AccountService, email_key: &str, origin: &Origin) -> Result<(), Failure> {
     accounts.mail_reset(email_key, ResetOccasion::Requested, origin).await
 }
 
@@ -82,7 +81,7 @@ pub async fn request_reset(accounts: &Accounts, email_key: &str, origin: &Origin
 /// [`ResetPasswordError`]; nothing was changed, except after an unavailable store,
 /// where the outcome is unknown.
 pub async fn reset_password(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     token: &str,
     new: &SecretString,
     origin: Origin,
@@ -93,13 +92,13 @@ pub async fn reset_password(
     let (user, _) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
     let new = accounts.passwords.normal_form(new);
     let new = new.map_err(|invalid| ResetPasswordError::PasswordRefused(vec![invalid]))?;
-    let new = accounts.passwords.validate(&accounts.hashes, new, &user.own_words()).await?;
+    let new = accounts.passwords.validate(&accounts.hashes, new, &user.context_words()).await?;
     let hash = accounts.hashes.hash(&new).await.map_err(Failure::from)?;
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.use_reset(&token, &hash, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.use_reset(&token, &hash, &origin).await }).await
 }
 
-impl Accounts {
+impl AccountService {
     /// Mails a link that sets a new password, if there is an active account with this
     /// current address.
     pub(in crate::usecase) async fn mail_reset(
@@ -108,12 +107,12 @@ impl Accounts {
         occasion: ResetOccasion,
         origin: &Origin,
     ) -> Result<(), Failure> {
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let found = self.store.users.by_email_key(email_key).await?;
             let Some(user) = found.filter(|user| user.status == UserStatus::Active) else { return Ok(()) };
             let now = self.clock.now();
             let token = OneTimeToken::generate();
-            let expires_at = later(now, self.rules.reset_ttl);
+            let expires_at = expires_at(now, self.rules.reset_ttl);
             let (recipient, outbox) = (user.user(), &self.outbox);
             let (event, keep) = match occasion {
                 ResetOccasion::Requested => {
@@ -126,8 +125,8 @@ impl Accounts {
             };
             let token = TokenRecord::new(token.digest(), Purpose::PasswordReset, email_key, expires_at);
             let change = Change { tokens: TokenChange::Add { token, keep }, events: vec![event], ..Change::default() };
-            let commit = self.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
-            if let Next::Done(written) = after(commit)? {
+            let commit = self.store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 return Ok(());
             }
@@ -142,7 +141,7 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<(), ResetPasswordError> {
         let mut claim = UsernameClaim::default();
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
             let holder = self.holder_of(token, Purpose::PasswordReset, now).await?;
             let (record, token) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
@@ -162,18 +161,18 @@ impl Accounts {
                 tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
                 totp,
                 used_tokens: used_up(&record, &token, &[Purpose::EmailVerification, Purpose::PasswordReset], now),
-                end_sessions: Some(None),
+                end_sessions: EndSessions::All,
                 // Who holds the mailbox gets in from there, also while the account is under attack.
                 seen_network: Some(self.throttle.seen(user.id, origin, now)),
                 beyond_bound: true,
                 events: verified.into_iter().chain([changed]).chain(totp_disabled).chain(claimed.event).collect(),
                 ..Change::default()
             };
-            let commit = match self.store.users.commit(user.id, DecidedOn::Version(user.version), change).await {
+            let commit = match self.store.users.commit(user.id, Precondition::Version(user.version), change).await {
                 Err(error) if claim.is_refused(self, &record, &error, now).await? => continue,
                 commit => commit?,
             };
-            if let Next::Done(written) = after(commit)? {
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 self.forget_ended_sessions(&written).await;
                 return Ok(());

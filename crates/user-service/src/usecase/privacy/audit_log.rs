@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    domain::Place,
+    domain::Cursor,
     outbox::Actor,
     store::{AuditEntry, UserRecord},
-    usecase::{account_service::Accounts, failure::Failure},
+    usecase::{account_service::AccountService, failure::Failure},
 };
 
 /// Something that happened to an account.
@@ -33,7 +33,7 @@ pub struct AuditLogEntry {
 pub struct AuditPage {
     pub items: Vec<AuditLogEntry>,
     /// Where the next part begins, if there is one.
-    pub next: Option<Place>,
+    pub next: Option<Cursor>,
 }
 
 /// `limit` entries of this account behind `after`. The account must have been read
@@ -42,12 +42,12 @@ pub struct AuditPage {
 /// # Errors
 /// Only when the store is away.
 pub async fn audit_log(
-    accounts: &Accounts,
+    accounts: &AccountService,
     user: &UserRecord,
     limit: u32,
-    after: Option<Place>,
+    after: Option<Cursor>,
 ) -> Result<AuditPage, Failure> {
-    let after = after.unwrap_or(Place::NEWEST);
+    let after = after.unwrap_or(Cursor::NEWEST);
     let rows = accounts.store.audit.page(user.id.into(), after, i64::from(limit) + 1).await?;
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
     let (entries, next) = joined(rows, pending_of(user), after, size);
@@ -63,9 +63,9 @@ fn pending_of(user: &UserRecord) -> impl Iterator<Item = AuditEntry> {
 fn joined(
     mut entries: Vec<AuditEntry>,
     pending: impl Iterator<Item = AuditEntry>,
-    after: Place,
+    after: Cursor,
     limit: usize,
-) -> (Vec<AuditEntry>, Option<Place>) {
+) -> (Vec<AuditEntry>, Option<Cursor>) {
     let pending = pending.filter(|entry| entry.place() < after);
     let missing: Vec<AuditEntry> = pending.filter(|entry| entries.iter().all(|row| row.id != entry.id)).collect();
     entries.extend(missing);
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn what_is_pending_stands_among_the_rows_in_order_and_once() {
         let waiting = [3, 5, 7].map(entry).into_iter();
-        let (all, next) = joined([6, 5, 4].map(entry).to_vec(), waiting, Place::NEWEST, 10);
+        let (all, next) = joined([6, 5, 4].map(entry).to_vec(), waiting, Cursor::NEWEST, 10);
         assert_eq!((times(&all), next), (vec![7, 6, 5, 4, 3], None));
     }
 
@@ -125,7 +125,7 @@ mod tests {
     fn pages_of_any_size_make_the_whole_list() {
         let stored: Vec<AuditEntry> = (0..=20).rev().step_by(2).map(entry).collect();
         for size in 1..25 {
-            let (mut after, mut all) = (Place::NEWEST, Vec::new());
+            let (mut after, mut all) = (Cursor::NEWEST, Vec::new());
             loop {
                 let behind = stored.iter().filter(|row| row.place() < after).take(size + 1).cloned().collect();
                 let waiting = [1, 5, 6, 19, 21].map(entry).into_iter();

@@ -11,10 +11,10 @@ use crate::{
     outbox::Origin,
     store::{Change, Commit},
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         administration::last_admin::AdminWriteError,
         failure::Failure,
-        retry::DECISIONS,
+        retry::MAX_ATTEMPTS,
         sessions::{authenticate::Caller, reauthenticate::Reauthentication},
     },
 };
@@ -71,7 +71,7 @@ impl From<AdminWriteError> for DeleteAccountError {
 /// [`DeleteAccountError`]; nothing was changed, except after an unavailable store,
 /// where the outcome is unknown.
 pub async fn delete_account(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     caller: Caller,
     delete: DeleteAccount,
     permits: impl Fn(i64) -> bool + Send + 'static,
@@ -82,12 +82,12 @@ pub async fn delete_account(
     }
     let verified = accounts.reauthenticate(&caller, &delete.password, &origin).await?;
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.bury(caller, &verified, permits, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.tombstone(caller, &verified, permits, &origin).await }).await
 }
 
-impl Accounts {
+impl AccountService {
     /// On the version, so that the goodbye goes to the address of that moment.
-    async fn bury(
+    async fn tombstone(
         &self,
         caller: Caller,
         verified: &PasswordHash,
@@ -95,15 +95,15 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<(), DeleteAccountError> {
         let mut user = caller.user;
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             if !permits(user.version) {
                 return Err(DeleteAccountError::PreconditionFailed);
             }
             let now = self.clock.now();
             let id = user.id.into();
             let event = self.outbox.deleted(id, user.user().recipient(), DeletedBy::SelfService, now, origin);
-            let change = Change { bury: true, beyond_bound: true, events: vec![event], ..Change::default() };
-            if let Commit::Buried(pending) = self.commit_as_admin(&user, false, change).await? {
+            let change = Change { tombstone: true, beyond_bound: true, events: vec![event], ..Change::default() };
+            if let Commit::Tombstoned(pending) = self.commit_as_admin(&user, false, change).await? {
                 self.publish_tombstone(id, now, pending);
                 return Ok(());
             }

@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use super::audit_log::{AuditLogEntry, audit_log};
 use crate::{
-    domain::{Place, User, device},
+    domain::{Cursor, User, device},
     store::{
         IdempotencyRecord, KnownNetwork, PendingEvent, ReservedKey, SessionRow, TokenRecord, TotpRecord, TotpSetup,
         UndoTokenRecord, UsedLink, UserRecord,
     },
-    usecase::{account_service::Accounts, failure::Failure},
+    usecase::{account_service::AccountService, failure::Failure},
 };
 
 /// Rows that are in memory at once.
@@ -261,11 +261,11 @@ fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSessio
 
 /// Every session row of the account, newest first.
 pub fn export_sessions(
-    accounts: Arc<Accounts>,
+    accounts: Arc<AccountService>,
     user: Arc<UserRecord>,
 ) -> impl Stream<Item = Result<Vec<ExportedSession>, Failure>> {
     let limit = i64::from(AT_ONCE);
-    stream::try_unfold(Some(Place::NEWEST), move |from| {
+    stream::try_unfold(Some(Cursor::NEWEST), move |from| {
         let (accounts, user) = (Arc::clone(&accounts), Arc::clone(&user));
         async move {
             let Some(from) = from else { return Ok(None) };
@@ -280,10 +280,10 @@ pub fn export_sessions(
 
 /// The account's whole audit log, newest first.
 pub fn export_audit(
-    accounts: Arc<Accounts>,
+    accounts: Arc<AccountService>,
     user: Arc<UserRecord>,
 ) -> impl Stream<Item = Result<Vec<AuditLogEntry>, Failure>> {
-    stream::try_unfold(Some(Place::NEWEST), move |from| {
+    stream::try_unfold(Some(Cursor::NEWEST), move |from| {
         let (accounts, user) = (Arc::clone(&accounts), Arc::clone(&user));
         async move {
             let Some(from) = from else { return Ok(None) };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Charged, HOUR, Policy, Throttle};
+use super::{Charged, HOUR, Policy, RateLimiter};
 use crate::{store::ThrottleKey, usecase::failure::Failure};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -23,7 +23,7 @@ pub(in crate::usecase) enum AccountWrite {
     SecondFactor,
 }
 
-impl Throttle {
+impl RateLimiter {
     /// Charges changes to this account. The caller charges them before the work and takes them back if nothing changes.
     ///
     /// # Errors

@@ -6,12 +6,12 @@ use std::time::Duration;
 use service_kit::mongo::StoreError;
 use uuid::Uuid;
 
-use super::Throttle;
+use super::RateLimiter;
 use crate::store::{SessionRow, SessionRule, ThrottleKey};
 
 const ENDED: &str = "ended-session";
 
-impl Throttle {
+impl RateLimiter {
     /// Remembers an ended session for as long as its access tokens can live. If that cannot be written the session has
     /// ended all the same.
     pub(in crate::usecase) async fn remember_ended_session(&self, ended: &SessionRow, access_token_ttl: Duration) {

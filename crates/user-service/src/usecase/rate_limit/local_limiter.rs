@@ -13,7 +13,7 @@ use governor::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::Network;
+use crate::domain::IpPrefix;
 
 /// Networks are put into so many places, by a hash that nobody outside can compute. So
 /// the memory is bounded (8 MiB) whatever comes; two networks that share a place share
@@ -22,12 +22,12 @@ const PLACES: u64 = 1 << 18;
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Who has asked how often lately, in this process.
-pub(super) struct FirstLine {
+pub(super) struct LocalLimiter {
     limiter: DefaultKeyedRateLimiter<u64>,
     places: RandomState,
 }
 
-impl FirstLine {
+impl LocalLimiter {
     /// `per_minute` requests of one network, and as many at once.
     #[must_use]
     pub(super) fn new(per_minute: u32) -> Self {
@@ -39,7 +39,7 @@ impl FirstLine {
     ///
     /// # Errors
     /// How long to wait.
-    pub(super) fn pass(&self, network: Network) -> Result<(), Duration> {
+    pub(super) fn pass(&self, network: IpPrefix) -> Result<(), Duration> {
         let place = self.places.hash_one(network) % PLACES;
         self.limiter.check_key(&place).map_err(|until| until.wait_time_from(DefaultClock::default().now()))
     }
@@ -61,13 +61,13 @@ impl FirstLine {
 mod tests {
     use super::*;
 
-    fn network(text: &str) -> Network {
-        Network::throttled(text.parse().unwrap())
+    fn network(text: &str) -> IpPrefix {
+        IpPrefix::throttled(text.parse().unwrap())
     }
 
     #[test]
     fn a_flood_ends_here_and_does_not_touch_others() {
-        let line = FirstLine::new(3);
+        let line = LocalLimiter::new(3);
         let passed = (0..10).filter(|_| line.pass(network("203.0.113.7")).is_ok()).count();
         assert_eq!(passed, 3);
         let wait = line.pass(network("203.0.113.7")).unwrap_err();
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded_whoever_comes() {
-        let line = FirstLine::new(1);
+        let line = LocalLimiter::new(1);
         for i in 0..u32::try_from(2 * PLACES).unwrap() {
             let _ = line.pass(network(&std::net::Ipv4Addr::from(i).to_string()));
         }

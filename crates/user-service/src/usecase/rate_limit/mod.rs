@@ -3,6 +3,7 @@
 //!
 //! Whether an account exists changes nothing: an identifier is charged, not a user.
 
+use crate::domain::expiry::expires_at;
 mod account_writes;
 mod ended_sessions;
 mod keyed_hash;
@@ -21,12 +22,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub(super) use self::status::tell;
-pub use self::status::{Standing, with_standing};
+pub use self::status::{RateLimitStatus, with_rate_limit_status};
 pub(super) use self::{account_writes::AccountWrite, proofs::Proof};
-use self::{keyed_hash::KeyedHash, local_limiter::FirstLine};
-use super::{account_service::later, background_queue::RequestedMail, failure::Failure};
+use self::{keyed_hash::KeyedHash, local_limiter::LocalLimiter};
+use super::{background_queue::RequestedMail, failure::Failure};
 use crate::{
-    domain::{Email, LoginIdentifier, Network, network::KNOWN_FOR},
+    domain::{Email, IpPrefix, LoginIdentifier, ip_prefix::KNOWN_FOR},
     keys::KeyEncryptionKey,
     metrics::AccountMetrics,
     outbox::Origin,
@@ -125,20 +126,20 @@ impl Attempt {
 }
 
 /// Judges attempts by the rows in the database.
-pub struct Throttle {
+pub struct RateLimiter {
     store: ThrottleStore,
     hash: KeyedHash,
-    first_line: FirstLine,
-    session_line: FirstLine,
+    first_line: LocalLimiter,
+    session_line: LocalLimiter,
     limits: Limits,
     metrics: AccountMetrics,
 }
 
-impl Throttle {
+impl RateLimiter {
     /// With these numbers; the rows are named by hashes under a key derived from `keys`.
     #[must_use]
     pub fn new(store: ThrottleStore, keys: &KeyEncryptionKey, limits: Limits, metrics: AccountMetrics) -> Self {
-        let line = |times: u32| FirstLine::new(limits.requests_per_network.saturating_mul(times));
+        let line = |times: u32| LocalLimiter::new(limits.requests_per_network.saturating_mul(times));
         let (first_line, session_line) = (line(FIRST_LINE), line(SESSION_LINE));
         Self { store, hash: KeyedHash::new(keys), first_line, session_line, limits, metrics }
     }
@@ -166,13 +167,13 @@ impl Throttle {
         self.pass(&self.session_line, &self.rate("session", quota, MINUTE), origin)
     }
 
-    fn pass(&self, line: &FirstLine, told: &Policy, origin: &Origin) -> Result<(), Failure> {
+    fn pass(&self, line: &LocalLimiter, told: &Policy, origin: &Origin) -> Result<(), Failure> {
         if !self.limits.enabled {
             return Ok(());
         }
         line.pass(network(origin)).map_err(|retry_after| {
             self.metrics.throttled.with_label_values(&["first_line"]).inc();
-            tell(Standing { remaining: 0, reset: retry_after, ..Standing::untouched(told) });
+            tell(RateLimitStatus { remaining: 0, reset: retry_after, ..RateLimitStatus::untouched(told) });
             Failure::RateLimited { retry_after }
         })
     }
@@ -243,11 +244,11 @@ impl Throttle {
         for ((policy, key), answer) in rows.iter().zip(answers) {
             match answer {
                 Ok(row) if row.held => {
-                    refused.get_or_insert((policy, Standing::new(policy, &row)));
+                    refused.get_or_insert((policy, RateLimitStatus::new(policy, &row)));
                 }
                 Ok(row) => {
                     charged.others.push(*key);
-                    tell(Standing::new(policy, &row));
+                    tell(RateLimitStatus::new(policy, &row));
                 }
                 Err(error) => failed = Some(error),
             }
@@ -359,8 +360,8 @@ impl Throttle {
         let known = self.knows(user, origin, now);
         // An attacker who guesses codes has the password, so a known network has one count for all of its addresses.
         let network = match scope {
-            CODE if known => Network::remembered(address(origin)),
-            _ => Network::throttled(address(origin)),
+            CODE if known => IpPrefix::remembered(address(origin)),
+            _ => IpPrefix::throttled(address(origin)),
         };
         let key = self.hash.part(scope, subject, &network.to_bytes());
         self.charge(&own, key).await?;
@@ -380,11 +381,11 @@ impl Throttle {
         if row.held && !known {
             // Not this network's failure.
             self.give_back(&attempt).await;
-            return Err(self.refused(&account, Standing::new(&account, &row)));
+            return Err(self.refused(&account, RateLimitStatus::new(&account, &row)));
         }
         // From a known network it is charged for the notice to the owner alone: it does not hold the owner.
         attempt.account = (!row.held).then_some(key);
-        attempt.under_attack = (row.wait > Duration::ZERO).then(|| later(row.now, row.wait));
+        attempt.under_attack = (row.wait > Duration::ZERO).then(|| expires_at(row.now, row.wait));
         Ok(attempt)
     }
 
@@ -393,7 +394,7 @@ impl Throttle {
         let own = async {
             let Some(own) = attempt.own else { return Ok(()) };
             self.store.forget(own).await?;
-            tell(Standing::untouched(&attempt.policy));
+            tell(RateLimitStatus::untouched(&attempt.policy));
             Ok::<_, StoreError>(())
         };
         let account = async {
@@ -438,18 +439,18 @@ impl Throttle {
         let here = self.remembered(user.map_or(Uuid::nil(), |user| user.id.into()), origin);
         user.into_iter()
             .flat_map(|user| &user.known_networks)
-            .any(|known| known.network.bytes == here && now < later(known.last_seen.to_jiff(), KNOWN_FOR))
+            .any(|known| known.network.bytes == here && now < expires_at(known.last_seen.to_jiff(), KNOWN_FOR))
     }
 
     /// Bound to the user: the same network of two accounts looks different.
     fn remembered(&self, user: Uuid, origin: &Origin) -> [u8; 16] {
-        let network = Network::remembered(address(origin)).to_bytes();
+        let network = IpPrefix::remembered(address(origin)).to_bytes();
         self.hash.of(&[KNOWN.as_bytes(), user.as_bytes(), &network])
     }
 
     async fn charge(&self, policy: &Policy, key: ThrottleKey) -> Result<(), Failure> {
         let row = self.store.charge(key, policy.rule).await?;
-        let standing = Standing::new(policy, &row);
+        let standing = RateLimitStatus::new(policy, &row);
         if row.held {
             return Err(self.refused(policy, standing));
         }
@@ -457,7 +458,7 @@ impl Throttle {
         Ok(())
     }
 
-    fn refused(&self, policy: &Policy, standing: Standing) -> Failure {
+    fn refused(&self, policy: &Policy, standing: RateLimitStatus) -> Failure {
         self.metrics.throttled.with_label_values(&[policy.scope]).inc();
         tell(standing);
         Failure::RateLimited { retry_after: standing.reset }
@@ -517,8 +518,8 @@ impl Charged {
 }
 
 /// Returns the network that a request comes from, as coarse as throttles tell clients apart.
-pub(super) fn network(origin: &Origin) -> Network {
-    Network::throttled(address(origin))
+pub(super) fn network(origin: &Origin) -> IpPrefix {
+    IpPrefix::throttled(address(origin))
 }
 
 fn address(origin: &Origin) -> IpAddr {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Throttle;
+use super::RateLimiter;
 use crate::{
     store::{ThrottleKey, ThrottleRule},
     usecase::failure::Failure,
@@ -29,7 +29,7 @@ pub(in crate::usecase) enum Proof<'a> {
 #[must_use]
 pub(in crate::usecase) struct BorneCode(ThrottleKey);
 
-impl Throttle {
+impl RateLimiter {
     /// Charges one more code to this proof; returns `None` if it has borne all that it may. The code is charged before it
     /// is judged, so that codes sent at once do not outrun the count.
     ///

@@ -8,12 +8,12 @@ use super::Policy;
 use crate::store::Throttled;
 
 tokio::task_local! {
-    static STANDING: Cell<Option<Standing>>;
+    static STANDING: Cell<Option<RateLimitStatus>>;
 }
 
 /// A quota and what is left of it, as the draft "RateLimit header fields for HTTP" has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct RateLimitStatus {
     pub policy: &'static str,
     pub quota: u32,
     /// The time in which the whole quota comes back.
@@ -23,7 +23,7 @@ pub struct Standing {
     pub reset: Duration,
 }
 
-impl Standing {
+impl RateLimitStatus {
     pub(super) fn new(policy: &Policy, row: &Throttled) -> Self {
         let quota = policy.rule.quota();
         let unit = policy.rule.forgets_one_in();
@@ -41,7 +41,7 @@ impl Standing {
 }
 
 /// Runs a request, and tells how it stood at the end.
-pub async fn with_standing<F: Future>(request: F) -> (F::Output, Option<Standing>) {
+pub async fn with_rate_limit_status<F: Future>(request: F) -> (F::Output, Option<RateLimitStatus>) {
     let observed = async {
         let output = request.await;
         (output, STANDING.with(Cell::get))
@@ -50,7 +50,7 @@ pub async fn with_standing<F: Future>(request: F) -> (F::Output, Option<Standing
 }
 
 /// The last word counts. Outside of a request nobody listens.
-pub(in crate::usecase) fn tell(standing: Standing) {
+pub(in crate::usecase) fn tell(standing: RateLimitStatus) {
     let _ = STANDING.try_with(|cell| cell.set(Some(standing)));
 }
 
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn what_remains_is_rounded_down() {
-        let standing = Standing::new(&LOGIN, &row(1.5, 0, false));
+        let standing = RateLimitStatus::new(&LOGIN, &row(1.5, 0, false));
         assert_eq!((standing.remaining, standing.reset), (3, Duration::from_secs(1350)));
         assert_eq!((standing.quota, standing.window), (5, Duration::from_secs(4500)));
     }
@@ -79,21 +79,21 @@ mod tests {
     #[test]
     fn while_one_has_to_wait_nothing_remains() {
         for held in [true, false] {
-            let standing = Standing::new(&LOGIN, &row(3.0, 7, held));
+            let standing = RateLimitStatus::new(&LOGIN, &row(3.0, 7, held));
             assert_eq!((standing.remaining, standing.reset), (0, Duration::from_secs(7)));
         }
     }
 
     #[tokio::test]
     async fn the_last_word_counts_and_nobody_hears_another_request() {
-        let ((), heard) = with_standing(async {
-            tell(Standing::untouched(&LOGIN));
-            tell(Standing::new(&LOGIN, &row(1.0, 0, false)));
-            let ((), inner) = with_standing(async {}).await;
+        let ((), heard) = with_rate_limit_status(async {
+            tell(RateLimitStatus::untouched(&LOGIN));
+            tell(RateLimitStatus::new(&LOGIN, &row(1.0, 0, false)));
+            let ((), inner) = with_rate_limit_status(async {}).await;
             assert_eq!(inner, None);
         })
         .await;
         assert_eq!(heard.map(|standing| standing.remaining), Some(4));
-        tell(Standing::untouched(&LOGIN));
+        tell(RateLimitStatus::untouched(&LOGIN));
     }
 }

@@ -11,12 +11,12 @@ use service_kit::mongo::StoreError;
 use crate::{
     domain::OneTimeToken,
     outbox::Origin,
-    store::{Change, DecidedOn, TokenChange, TotpChange},
+    store::{Change, EndSessions, Precondition, TokenChange, TotpChange},
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         failure::Failure,
         mailed_links::one_time_tokens::used_up,
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -40,20 +40,24 @@ impl From<StoreError> for DisownAccountError {
 ///
 /// # Errors
 /// [`DisownAccountError`]; nothing was changed, except after an unavailable store.
-pub async fn disown_account(accounts: &Arc<Accounts>, token: &str, origin: Origin) -> Result<(), DisownAccountError> {
+pub async fn disown_account(
+    accounts: &Arc<AccountService>,
+    token: &str,
+    origin: Origin,
+) -> Result<(), DisownAccountError> {
     accounts.throttle.request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(DisownAccountError::TokenInvalid)?;
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.use_verification_to_disown(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.use_verification_to_disown(&token, &origin).await }).await
 }
 
-impl Accounts {
+impl AccountService {
     async fn use_verification_to_disown(
         &self,
         token: &OneTimeToken,
         origin: &Origin,
     ) -> Result<(), DisownAccountError> {
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
             let holder = self.holder_of(token, Purpose::EmailVerification, now).await?;
             let unverified = holder.filter(|(record, _)| !record.email_verified);
@@ -67,13 +71,13 @@ impl Accounts {
                 tokens: TokenChange::Replace(Vec::new()),
                 used_tokens: used_up(&record, &token, &[Purpose::EmailVerification], now),
                 totp: TotpChange::Forget,
-                end_sessions: Some(None),
+                end_sessions: EndSessions::All,
                 beyond_bound: true,
                 events: [disowned].into_iter().chain(totp_disabled).collect(),
                 ..Change::default()
             };
-            let commit = self.store.users.commit(user.id, DecidedOn::Version(user.version), change).await?;
-            if let Next::Done(written) = after(commit)? {
+            let commit = self.store.users.commit(user.id, Precondition::Version(user.version), change).await?;
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 self.forget_ended_sessions(&written).await;
                 return Ok(());

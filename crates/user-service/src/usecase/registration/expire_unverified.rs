@@ -1,4 +1,4 @@
-//! Accounts whose address was never verified go after their time. Whoever verifies at
+//! AccountService whose address was never verified go after their time. Whoever verifies at
 //! the last moment wins: the deletion is decided on the version that was read.
 
 use std::time::Duration;
@@ -9,11 +9,11 @@ use service_kit::{fail_point, panics};
 
 use crate::{
     outbox::Origin,
-    store::{Change, Commit, DecidedOn, UserRecord},
-    usecase::{account_service::Accounts, failure::Failure},
+    store::{Change, Commit, Precondition, UserRecord},
+    usecase::{account_service::AccountService, failure::Failure},
 };
 
-/// Accounts that are looked at in one go.
+/// AccountService that are looked at in one go.
 const AT_ONCE: i64 = 100;
 
 /// What one go did.
@@ -30,7 +30,7 @@ pub struct Expiry {
 ///
 /// # Errors
 /// When the store is away; what is left goes at the next turn.
-pub async fn expire_unverified(accounts: &Accounts, after: Duration) -> Result<Expiry, Failure> {
+pub async fn expire_unverified(accounts: &AccountService, after: Duration) -> Result<Expiry, Failure> {
     let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
     let before = accounts.clock.now().saturating_sub(after).unwrap_or(Timestamp::MIN);
     let found = accounts.store.users.unverified_before(before, AT_ONCE).await?;
@@ -44,7 +44,7 @@ pub async fn expire_unverified(accounts: &Accounts, after: Duration) -> Result<E
     Ok(Expiry { deleted, more: more && deleted > 0 })
 }
 
-impl Accounts {
+impl AccountService {
     /// False if the account is not what it was any more: the next turn decides again.
     async fn expire(&self, user: &UserRecord) -> Result<bool, Failure> {
         fail_point!("expiry.before_commit");
@@ -52,9 +52,9 @@ impl Accounts {
         // The contract knows `self` and `admin`; it was not the person.
         let by = DeletedBy::Admin;
         let event = self.outbox.deleted(id, user.user().recipient(), by, now, &Origin::system());
-        let change = Change { bury: true, beyond_bound: true, events: vec![event], ..Change::default() };
-        let commit = self.store.users.commit(id, DecidedOn::Version(user.version), change).await?;
-        let Commit::Buried(pending) = commit else { return Ok(false) };
+        let change = Change { tombstone: true, beyond_bound: true, events: vec![event], ..Change::default() };
+        let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
+        let Commit::Tombstoned(pending) = commit else { return Ok(false) };
         self.metrics.unverified_expired.inc();
         self.publish_tombstone(id, now, pending);
         Ok(true)

@@ -17,8 +17,8 @@ use crate::{
     outbox::Origin,
     store::{EMAIL_KEYS, IDEMPOTENCY_KEY, UserRecord},
     usecase::{
-        account_service::Accounts, background_queue::HiddenRegistration, failure::Failure,
-        password::reset_password::ResetOccasion, retry::DECISIONS,
+        account_service::AccountService, background_queue::HiddenRegistration, failure::Failure,
+        password::reset_password::ResetOccasion, retry::MAX_ATTEMPTS,
     },
 };
 
@@ -34,7 +34,7 @@ enum Placed {
     Taken,
 }
 
-impl Accounts {
+impl AccountService {
     /// Queues the registration; false if an account has the username. All of this is the
     /// same work for a free and for a taken address.
     ///
@@ -92,7 +92,7 @@ impl Accounts {
         let users = &self.store.users;
         let Some(key) = account.email_keys.first() else { return Ok(Placed::Done) };
         let mut account = account.clone();
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             if let Some(holder) = users.holder_of_email(key).await? {
                 // An insertion of which the outcome was unknown, or the same request again.
                 if holder.id == account.id || is_same_request(&holder, &account) {

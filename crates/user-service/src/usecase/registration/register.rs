@@ -3,16 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use events::sealing::Purpose;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-use uuid::Uuid;
-
 use crate::{
     domain::{
-        Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, LoginIdentifier, Misfit, OneTimeToken,
-        Password, User, UserStatus, Username, Writer,
+        Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, LoginIdentifier, OneTimeToken, Password,
+        SchemaViolation, User, UserStatus, Username, Writer, expiry::expires_at,
     },
     hashing::{PasswordHash, Verdict},
     outbox::Origin,
@@ -21,13 +15,16 @@ use crate::{
         USERNAME_KEYS, UserRecord, binary,
     },
     usecase::{
-        account_service::{Accounts, later},
-        background_queue::UnderAttack,
-        failure::Failure,
-        password::password_validation::NewPasswordError,
-        sessions::reauthenticate::requester,
+        account_service::AccountService, background_queue::UnderAttack, failure::Failure,
+        password::password_validation::NewPasswordError, sessions::reauthenticate::requester,
     },
 };
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use events::sealing::Purpose;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use uuid::Uuid;
+
 use service_kit::{fail_point, mongo::StoreError};
 
 /// How long an `Idempotency-Key` is honoured.
@@ -48,7 +45,7 @@ pub struct Registration {
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
     #[error("the password or the attributes may not be chosen")]
-    Refused { password: Vec<Invalid>, attributes: Vec<Misfit> },
+    Refused { password: Vec<Invalid>, attributes: Vec<SchemaViolation> },
     #[error("the e-mail address is taken")]
     EmailTaken,
     #[error("the user name is taken")]
@@ -80,7 +77,7 @@ pub enum Registered {
 /// [`RegisterError`]; nothing was written, except after an unavailable store, where
 /// the outcome is unknown and the same `Idempotency-Key` makes a retry safe.
 pub async fn register(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     registration: Registration,
     origin: Origin,
 ) -> Result<Registered, RegisterError> {
@@ -113,7 +110,7 @@ pub async fn register(
 
 /// Does what is expensive, and so comes after the limits: the rules for passwords and attributes, then the hash.
 async fn judge_and_insert(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     mut registration: Registration,
     origin: Origin,
 ) -> Result<Registered, RegisterError> {
@@ -141,11 +138,12 @@ async fn judge_and_insert(
         };
     }
     let this = Arc::clone(accounts);
-    let user = accounts.writes.to_the_end(async move { this.insert(registration, &hash, &origin).await }).await?;
+    let user =
+        accounts.writes.run_to_completion(async move { this.insert(registration, &hash, &origin).await }).await?;
     Ok(Registered::Account(Box::new(user)))
 }
 
-impl Accounts {
+impl AccountService {
     async fn insert(
         &self,
         registration: Registration,
@@ -270,7 +268,8 @@ impl Accounts {
         let now = self.clock.now();
         let id: Uuid = self.ids.v7(now);
         let token = OneTimeToken::generate();
-        let expires_at = later(now, self.rules.verification_ttl);
+        let key_until = expires_at(now, IDEMPOTENCY);
+        let expires_at = expires_at(now, self.rules.verification_ttl);
         let email = &registration.email;
         let mut record = UserRecord {
             id: id.into(),
@@ -298,7 +297,7 @@ impl Accounts {
             idempotency: registration.idempotency_key.as_ref().map(|key| IdempotencyRecord {
                 key: self.stored_key(key, email),
                 fingerprint: binary(&self.fingerprint(registration)),
-                until: later(now, IDEMPOTENCY).into(),
+                until: key_until.into(),
             }),
             totp: None,
             totp_setup: None,

@@ -10,7 +10,7 @@ use crate::{
     domain::{Username, Usernames},
     outbox::Origin,
     store::{NewEvent, USERNAME_KEY, USERNAME_KEYS, UserRecord, username_fields},
-    usecase::{account_service::Accounts, failure::Failure},
+    usecase::{account_service::AccountService, failure::Failure},
 };
 
 /// After as many refusals the number has more digits.
@@ -39,7 +39,7 @@ impl UsernameClaim {
     /// Uniqueness cannot be decided yet.
     pub(in crate::usecase) fn of(
         &self,
-        accounts: &Accounts,
+        accounts: &AccountService,
         user: &UserRecord,
         now: Timestamp,
         origin: &Origin,
@@ -63,7 +63,7 @@ impl UsernameClaim {
     /// The store is away.
     pub(in crate::usecase) async fn is_refused(
         &mut self,
-        accounts: &Accounts,
+        accounts: &AccountService,
         user: &UserRecord,
         error: &StoreError,
         now: Timestamp,
@@ -83,7 +83,7 @@ impl UsernameClaim {
         Ok(true)
     }
 
-    fn candidate(&self, accounts: &Accounts, user: &UserRecord) -> Result<Username, Failure> {
+    fn candidate(&self, accounts: &AccountService, user: &UserRecord) -> Result<Username, Failure> {
         let invalid = |invalid: crate::domain::Invalid| Failure::Internal(anyhow::anyhow!("a username: {invalid}"));
         let wanted = Username::parse(&user.username).map_err(invalid)?;
         if self.refusals == 0 {

@@ -14,7 +14,7 @@ use crate::{
     outbox::Origin,
     store::{TotpRecord, UserRecord, binary},
     usecase::{
-        account_service::Accounts, background_queue::UnderAttack, failure::Failure,
+        account_service::AccountService, background_queue::UnderAttack, failure::Failure,
         sessions::reauthenticate::Reauthentication,
     },
 };
@@ -81,7 +81,7 @@ pub(in crate::usecase) struct AcceptedCode {
     pub method: LoginMethod,
 }
 
-impl Accounts {
+impl AccountService {
     /// Judges a code of this account against the state of its second factor. Every code
     /// is judged here, and nowhere else; before, it is charged.
     pub(in crate::usecase) async fn second_factor(

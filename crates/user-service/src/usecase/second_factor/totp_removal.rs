@@ -10,13 +10,13 @@ use super::check_code::SecondFactorError;
 use crate::{
     domain::Password,
     outbox::Origin,
-    store::{Change, DecidedOn, TotpChange, TotpRecord, UserRecord},
+    store::{Change, Precondition, TotpChange, TotpRecord, UserRecord},
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
         rate_limit::AccountWrite,
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::authenticate::Caller,
     },
 };
@@ -33,7 +33,7 @@ pub struct BothFactors {
 /// # Errors
 /// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
 pub async fn remove_totp(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     caller: Caller,
     proof: BothFactors,
     origin: Origin,
@@ -53,7 +53,7 @@ pub async fn remove_totp(
 /// # Errors
 /// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
 pub async fn renew_recovery_codes(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     caller: Caller,
     proof: BothFactors,
     origin: Origin,
@@ -79,7 +79,7 @@ pub async fn renew_recovery_codes(
 
 /// Writes what `change` makes of the account and of its second factor without the code.
 async fn change_totp(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     mut caller: Caller,
     proof: BothFactors,
     origin: Origin,
@@ -92,7 +92,7 @@ async fn change_totp(
     let verified = accounts.reauthenticate_for(write, &caller, &proof.password, &origin).await?;
     let this = Arc::clone(accounts);
     let write = async move {
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let user = &caller.user;
             if user.password_hash != verified.expose() {
                 return Err(SecondFactorError::Gone);
@@ -100,8 +100,8 @@ async fn change_totp(
             let totp = user.totp.as_ref().ok_or(SecondFactorError::NotOn)?;
             let accepted = this.second_factor(user, totp, &proof.code, &origin).await?;
             let change = change(user, accepted.totp);
-            let commit = this.store.users.commit(user.id.into(), DecidedOn::Version(user.version), change).await?;
-            if let Next::Done(written) = after(commit)? {
+            let commit = this.store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 this.publish(&written);
                 return Ok(());
             }
@@ -109,5 +109,5 @@ async fn change_totp(
         }
         Err(Failure::unavailable("too many writers on one account").into())
     };
-    accounts.writes.to_the_end(write).await
+    accounts.writes.run_to_completion(write).await
 }

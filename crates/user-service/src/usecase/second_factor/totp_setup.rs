@@ -4,25 +4,24 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bson::{Bson, DateTime, doc};
-use events::sealing::Purpose;
-use secrecy::SecretString;
-
 use super::check_code::{CodeRefused, SecondFactorError};
 use crate::{
-    domain::{Password, TotpSecret},
+    domain::{Password, TotpSecret, expiry::expires_at},
     hashing::PasswordHash,
     outbox::Origin,
-    store::{Change, DecidedOn, TotpChange, TotpRecord, TotpSetup},
+    store::{Change, Precondition, TotpChange, TotpRecord, TotpSetup},
     usecase::{
-        account_service::{Accounts, later},
+        account_service::AccountService,
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
         rate_limit::{AccountWrite, Proof},
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::authenticate::Caller,
     },
 };
+use bson::{Bson, DateTime, doc};
+use events::sealing::Purpose;
+use secrecy::SecretString;
 
 /// A set-up that is not confirmed by then is forgotten.
 const SETUP: Duration = Duration::from_secs(60 * 60);
@@ -40,7 +39,7 @@ pub struct TotpStarted {
 /// # Errors
 /// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
 pub async fn start_totp(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     caller: Caller,
     password: Password,
     origin: Origin,
@@ -53,7 +52,7 @@ pub async fn start_totp(
     }
     let verified = accounts.reauthenticate_for(AccountWrite::SecondFactor, &caller, &password, &origin).await?;
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.set_up_totp(caller, &verified).await }).await
+    accounts.writes.run_to_completion(async move { this.set_up_totp(caller, &verified).await }).await
 }
 
 /// Turns the second factor on; the recovery codes, shown once.
@@ -61,16 +60,16 @@ pub async fn start_totp(
 /// # Errors
 /// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
 pub async fn confirm_totp(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     caller: Caller,
     code: SecretString,
     origin: Origin,
 ) -> Result<Vec<SecretString>, SecondFactorError> {
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.turn_totp_on(caller, &code, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.turn_totp_on(caller, &code, &origin).await }).await
 }
 
-impl Accounts {
+impl AccountService {
     async fn set_up_totp(&self, caller: Caller, verified: &PasswordHash) -> Result<TotpStarted, SecondFactorError> {
         let user = &caller.user;
         let id = user.id.into();
@@ -81,13 +80,13 @@ impl Accounts {
                 .otpauth_uri(&self.rules.totp_issuer, &user.email)
                 .map_err(|error| Failure::Internal(error.into()))?,
         };
-        let expires_at = later(self.clock.now(), SETUP).into();
+        let expires_at = expires_at(self.clock.now(), SETUP).into();
         let setup = TotpSetup { secret: self.seal_totp_secret(id, &secret), expires_at };
         let change = Change { totp: TotpChange::SetUp(setup), ..Change::default() };
-        let decided_on = DecidedOn::PasswordAlone { hash: verified, epoch: user.sessions.epoch };
-        match after(self.store.users.commit(id, decided_on, change).await?)? {
-            Next::Done(_) => Ok(started),
-            Next::DecideAgain => match self.again(caller).await? {
+        let precondition = Precondition::PasswordAlone { hash: verified, epoch: user.sessions.epoch };
+        match write_outcome(self.store.users.commit(id, precondition, change).await?)? {
+            WriteOutcome::Done(_) => Ok(started),
+            WriteOutcome::Retry => match self.again(caller).await? {
                 Some(caller) if caller.user.totp.is_some() => Err(SecondFactorError::AlreadyOn),
                 // Another password, or all sessions ended.
                 _ => Err(SecondFactorError::Gone),
@@ -104,7 +103,7 @@ impl Accounts {
         let id = caller.user.id.into();
         let (shown, recovery_codes) = self.new_recovery_codes(id);
         let mut borne = None;
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let user = &caller.user;
             if user.totp.is_some() {
                 return Err(SecondFactorError::AlreadyOn);
@@ -145,8 +144,8 @@ impl Accounts {
                 events: vec![self.outbox.totp_enabled(&user.user(), granted, now, origin)],
                 ..Change::default()
             };
-            let commit = self.store.users.commit(id, DecidedOn::Version(user.version), change).await?;
-            if let Next::Done(written) = after(commit)? {
+            let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 return Ok(shown);
             }

@@ -3,29 +3,29 @@
 
 use std::time::Duration;
 
-use bson::{DateTime, doc};
-
 use crate::{
+    domain::expiry::expires_at,
     outbox::{Actor, Origin},
-    store::{Change, DecidedOn},
+    store::{Change, Precondition},
     usecase::{
-        account_service::{Accounts, later},
+        account_service::AccountService,
         background_queue::UnderAttack,
         failure::Failure,
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
+use bson::{DateTime, doc};
 
 /// An attack that goes on is told again after so long, not with every attempt.
 const TOLD_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-impl Accounts {
+impl AccountService {
     /// Tells it, unless that was done lately. Run behind the answer.
     pub(in crate::usecase) async fn tell_attack(&self, attack: UnderAttack) -> Result<(), Failure> {
         let origin = Origin { actor: Actor::System, ..attack.origin };
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let told = |locked_until: DateTime| now < later(locked_until.to_jiff(), TOLD_AGAIN);
+            let told = |locked_until: DateTime| now < expires_at(locked_until.to_jiff(), TOLD_AGAIN);
             let found = self.store.users.by_id(attack.user).await?;
             let Some(user) = found.filter(|user| !user.locked_until.is_some_and(told)) else { return Ok(()) };
             let change = Change {
@@ -33,8 +33,8 @@ impl Accounts {
                 events: vec![self.outbox.locked(&user.user(), attack.until, now, &origin)],
                 ..Change::default()
             };
-            let commit = self.store.users.commit(attack.user, DecidedOn::Version(user.version), change).await?;
-            if let Next::Done(written) = after(commit)? {
+            let commit = self.store.users.commit(attack.user, Precondition::Version(user.version), change).await?;
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 return Ok(());
             }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     domain::UserStatus,
     store::UserRecord,
-    usecase::{account_service::Accounts, failure::Failure},
+    usecase::{account_service::AccountService, failure::Failure},
 };
 use service_kit::mongo::StoreError;
 
@@ -26,7 +26,7 @@ pub enum NotSignedIn {
     Failure(#[from] Failure),
 }
 
-impl Accounts {
+impl AccountService {
     /// The same caller with the account as it is now; nobody if the session has ended
     /// with all others meanwhile.
     pub(in crate::usecase) async fn again(&self, caller: Caller) -> Result<Option<Caller>, StoreError> {
@@ -44,7 +44,7 @@ fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
 ///
 /// # Errors
 /// [`NotSignedIn::Unauthorized`] too when the account is gone or disabled.
-pub async fn caller(accounts: &Accounts, token: &str) -> Result<Caller, NotSignedIn> {
+pub async fn authenticate(accounts: &AccountService, token: &str) -> Result<Caller, NotSignedIn> {
     let claims = match accounts.access_tokens.verify(token).await {
         Ok(claims) => claims,
         Err(_) => {

@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use super::authenticate::Caller;
 use crate::{
-    domain::{Place, device},
+    domain::{Cursor, device},
     outbox::Origin,
-    store::{Change, DecidedOn, SessionRow, UserRecord},
+    store::{Change, EndSessions, Precondition, SessionRow, UserRecord},
     tokens::RefreshToken,
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         failure::Failure,
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -38,7 +38,7 @@ pub struct ListedSession {
 pub struct SessionPage {
     pub items: Vec<ListedSession>,
     /// Where the next part begins, if there is one.
-    pub next: Option<Place>,
+    pub next: Option<Cursor>,
 }
 
 /// Why the other sessions have not ended.
@@ -78,10 +78,10 @@ impl From<StoreError> for EndSessionError {
 /// # Errors
 /// Only when the store is away.
 pub async fn list_sessions(
-    accounts: &Accounts,
+    accounts: &AccountService,
     caller: &Caller,
     limit: u32,
-    after: Option<Place>,
+    after: Option<Cursor>,
 ) -> Result<SessionPage, Failure> {
     let (user, rule) = (caller.user.id.into(), caller.user.sessions);
     let size = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
@@ -91,7 +91,7 @@ pub async fn list_sessions(
         // The one that asks was in the first part.
         Some(after) => (sessions.living(user, rule, after, Some(caller.session), one_more).await?, None),
         None => {
-            let rows = sessions.living(user, rule, Place::NEWEST, None, one_more).await?;
+            let rows = sessions.living(user, rule, Cursor::NEWEST, None, one_more).await?;
             let listed = rows.iter().take(size).any(|row| Uuid::from(row.id) == caller.session);
             // Not there if it was ended by itself while its access token lives on.
             let missing = if listed { None } else { sessions.of_user(caller.session, user).await? };
@@ -101,7 +101,7 @@ pub async fn list_sessions(
     let room = size - usize::from(missing.is_some());
     let more = rows.len() > room;
     rows.truncate(room);
-    let next = more.then(|| rows.last().map_or(Place::NEWEST, SessionRow::place));
+    let next = more.then(|| rows.last().map_or(Cursor::NEWEST, SessionRow::place));
     rows.extend(missing);
     let items = rows.into_iter().map(|row| listed(row, caller.session)).collect();
     Ok(SessionPage { items, next })
@@ -125,12 +125,12 @@ fn listed(row: SessionRow, current: Uuid) -> ListedSession {
 /// # Errors
 /// [`EndSessionsError`]; after an unavailable store the outcome is unknown.
 pub async fn end_other_sessions(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     caller: Caller,
     origin: Origin,
 ) -> Result<(), EndSessionsError> {
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.end_others(caller, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.end_others(caller, &origin).await }).await
 }
 
 /// Ends one session of the caller, also the one that asks. Its refresh token is worth
@@ -139,32 +139,32 @@ pub async fn end_other_sessions(
 /// # Errors
 /// [`EndSessionError`]; after an unavailable store the outcome is unknown.
 pub async fn end_session(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     caller: Caller,
     id: Uuid,
     origin: Origin,
 ) -> Result<(), EndSessionError> {
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.end_one(&caller.user, id, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.end_one(&caller.user, id, &origin).await }).await
 }
 
-impl Accounts {
+impl AccountService {
     async fn end_others(&self, caller: Caller, origin: &Origin) -> Result<(), EndSessionsError> {
         let mut user = caller.user;
         if !self.has_sessions(&user, Some(caller.session)).await? {
             return Ok(());
         }
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let id = user.id.into();
             let event = self.outbox.sessions_ended(id, SessionsEndedReason::User, self.clock.now(), origin);
             let change = Change {
-                end_sessions: Some(Some(caller.session)),
+                end_sessions: EndSessions::AllBut(caller.session),
                 events: vec![event],
                 beyond_bound: true,
                 ..Change::default()
             };
-            let commit = self.store.users.commit(id, DecidedOn::Version(user.version), change).await?;
-            if let Next::Done(written) = after(commit)? {
+            let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 self.forget_ended_sessions(&written).await;
                 return Ok(());
@@ -194,7 +194,7 @@ impl Accounts {
     ) -> Result<bool, StoreError> {
         let id = user.id.into();
         let (living, lately) = tokio::join!(
-            self.store.sessions.living(id, user.sessions, Place::NEWEST, without, 1),
+            self.store.sessions.living(id, user.sessions, Cursor::NEWEST, without, 1),
             self.throttle.session_ended_lately(id, user.sessions, without),
         );
         Ok(!living?.is_empty() || lately?)
@@ -213,7 +213,7 @@ impl Accounts {
 ///
 /// # Errors
 /// Only when the store is away, or from a network that floods this process.
-pub async fn logout(accounts: &Arc<Accounts>, token: &SecretString, origin: Origin) -> Result<(), Failure> {
+pub async fn logout(accounts: &Arc<AccountService>, token: &SecretString, origin: Origin) -> Result<(), Failure> {
     let Some(token) = RefreshToken::parse(token) else { return Ok(()) };
     accounts.throttle.session_request(&origin)?;
     let Some(salt) = accounts.store.sessions.salt(token.session).await? else { return Ok(()) };
@@ -223,7 +223,7 @@ pub async fn logout(accounts: &Arc<Accounts>, token: &SecretString, origin: Orig
     let this = Arc::clone(accounts);
     accounts
         .writes
-        .to_the_end(async move {
+        .run_to_completion(async move {
             if let Some(ended) = this.store.sessions.end(token.session).await? {
                 this.throttle.remember_ended_session(&ended, this.access_tokens.ttl()).await;
                 this.background.note_logout(ended.user_id.into(), &origin);

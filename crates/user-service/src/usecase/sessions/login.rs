@@ -12,16 +12,16 @@ use super::{
     reauthenticate::requester,
     start_session::{Beginning, SignedIn},
 };
-use crate::usecase::background_queue::UnderAttack;
 use crate::{
     domain::{LoginIdentifier, Password, UserStatus},
     hashing::{PasswordHash, Verdict},
     outbox::Origin,
-    store::{Change, DecidedOn, TotpChange, UserRecord},
+    store::{Change, Precondition, TotpChange, UserRecord},
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
+        background_queue::UnderAttack,
         failure::Failure,
-        retry::{Next, after},
+        retry::{WriteOutcome, write_outcome},
     },
 };
 use service_kit::mongo::StoreError;
@@ -64,7 +64,7 @@ const VERIFICATIONS: usize = 3;
 /// # Errors
 /// [`LoginError`]. After an unavailable store a session may have begun that nobody
 /// has the tokens of.
-pub async fn login(accounts: &Arc<Accounts>, login: Login, origin: Origin) -> Result<SignedIn, LoginError> {
+pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin) -> Result<SignedIn, LoginError> {
     let result = attempt(accounts, &login, &origin).await;
     let outcome = match &result {
         Ok(_) => "success",
@@ -79,7 +79,7 @@ pub async fn login(accounts: &Arc<Accounts>, login: Login, origin: Origin) -> Re
     result
 }
 
-async fn attempt(accounts: &Arc<Accounts>, login: &Login, origin: &Origin) -> Result<SignedIn, LoginError> {
+async fn attempt(accounts: &Arc<AccountService>, login: &Login, origin: &Origin) -> Result<SignedIn, LoginError> {
     let admission = accounts.hashes.admit().map_err(Failure::from)?;
     accounts.throttle.request(origin).await?;
     let found = accounts.find(&login.identifier).await?;
@@ -105,7 +105,7 @@ async fn attempt(accounts: &Arc<Accounts>, login: &Login, origin: &Origin) -> Re
 
 /// Verifies the password, and begins the session.
 async fn judge(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     login: &Login,
     mut found: Option<UserRecord>,
     origin: &Origin,
@@ -135,7 +135,7 @@ async fn judge(
         };
         let this = Arc::clone(accounts);
         let origin = origin.clone();
-        let begun = accounts.writes.to_the_end(async move { this.enter(&user, &hash, renewed, &origin).await });
+        let begun = accounts.writes.run_to_completion(async move { this.enter(&user, &hash, renewed, &origin).await });
         if let Some(signed_in) = begun.await? {
             return Ok(signed_in);
         }
@@ -144,7 +144,7 @@ async fn judge(
     Err(LoginError::InvalidCredentials)
 }
 
-impl Accounts {
+impl AccountService {
     /// Returns the account with this identifier. One that was registered while registrations
     /// were hidden, and never verified, counts as unknown: its password must not reveal it.
     async fn find(&self, identifier: &LoginIdentifier) -> Result<Option<UserRecord>, StoreError> {
@@ -172,13 +172,13 @@ impl Accounts {
         }
         let beginning = Beginning {
             user,
-            decided_on: DecidedOn::PasswordAlone { hash: verified, epoch: user.sessions.epoch },
+            precondition: Precondition::PasswordAlone { hash: verified, epoch: user.sessions.epoch },
             methods: vec![LoginMethod::Password],
             set: renewed.as_ref().map(new_hash).unwrap_or_default(),
             totp: TotpChange::None,
             indispensable: Vec::new(),
         };
-        Ok(self.begin_session(beginning, origin).await?)
+        Ok(self.start_session(beginning, origin).await?)
     }
 
     /// An outdated hash is renewed in a write of its own: where the login is completed the
@@ -189,10 +189,12 @@ impl Accounts {
         verified: &PasswordHash,
         renewed: &PasswordHash,
     ) -> Result<Option<SignedIn>, LoginError> {
-        let decided_on = DecidedOn::Credentials { hash: verified, epoch: user.sessions.epoch };
+        let precondition = Precondition::Credentials { hash: verified, epoch: user.sessions.epoch };
         // Not an update of the account.
         let change = Change { set: new_hash(renewed), events_optional: true, ..Change::default() };
-        let Next::Done(written) = after(self.store.users.commit(user.id.into(), decided_on, change).await?)? else {
+        let WriteOutcome::Done(written) =
+            write_outcome(self.store.users.commit(user.id.into(), precondition, change).await?)?
+        else {
             return Ok(None);
         };
         match &written.totp {

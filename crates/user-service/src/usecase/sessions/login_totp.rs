@@ -12,13 +12,13 @@ use super::start_session::{Beginning, SignedIn};
 use crate::{
     domain::UserStatus,
     outbox::Origin,
-    store::{DecidedOn, TotpChange, TotpRecord, UsedToken, UserRecord},
+    store::{Precondition, TotpChange, TotpRecord, UsedToken, UserRecord},
     tokens::{MfaBinding, MfaToken},
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         failure::Failure,
         rate_limit::Proof,
-        retry::DECISIONS,
+        retry::MAX_ATTEMPTS,
         second_factor::check_code::{AcceptedCode, CodeRefused},
     },
 };
@@ -62,14 +62,14 @@ impl From<StoreError> for LoginTotpError {
 /// [`LoginTotpError`]. After an unavailable store a session may have begun that nobody
 /// has the tokens of.
 pub async fn login_totp(
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
     token: SecretString,
     code: SecretString,
     origin: Origin,
 ) -> Result<SignedIn, LoginTotpError> {
     accounts.throttle.request(&origin).await?;
     let this = Arc::clone(accounts);
-    let result = accounts.writes.to_the_end(async move { this.complete(&token, &code, &origin).await }).await;
+    let result = accounts.writes.run_to_completion(async move { this.complete(&token, &code, &origin).await }).await;
     let outcome = match &result {
         Ok(_) => "success",
         Err(LoginTotpError::TokenInvalid) => "mfa_token_invalid",
@@ -81,7 +81,7 @@ pub async fn login_totp(
     result
 }
 
-impl Accounts {
+impl AccountService {
     /// The token for somebody who has given the right password and is asked for more.
     pub(in crate::usecase) fn mfa_token(&self, user: &UserRecord, totp: &TotpRecord) -> SecretString {
         self.mfa_tokens.issue(self.ids.v4(), &binding(user, totp), self.clock.now())
@@ -95,7 +95,7 @@ impl Accounts {
     ) -> Result<SignedIn, LoginTotpError> {
         let token = MfaToken::parse(token).ok_or(LoginTotpError::TokenInvalid)?;
         let mut borne = None;
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
             let user = self.store.users.by_id(token.user).await?.ok_or(LoginTotpError::TokenInvalid)?;
             let totp = self.of_token(&user, &token, now).ok_or(LoginTotpError::TokenInvalid)?;
@@ -112,7 +112,7 @@ impl Accounts {
                 judged => judged?,
             };
             let beginning = self.with_second_factor(&user, &token, accepted, now, origin)?;
-            if let Some(signed_in) = self.begin_session(beginning, origin).await? {
+            if let Some(signed_in) = self.start_session(beginning, origin).await? {
                 return Ok(signed_in);
             }
         }
@@ -150,7 +150,7 @@ impl Accounts {
         };
         Ok(Beginning {
             user,
-            decided_on: DecidedOn::Version(user.version),
+            precondition: Precondition::Version(user.version),
             methods: vec![LoginMethod::Password, method],
             set: Document::new(),
             totp: TotpChange::On(totp),

@@ -8,7 +8,7 @@ use crate::{
     outbox::Origin,
     store::UserRecord,
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         failure::Failure,
         rate_limit::{AccountWrite, Attempt, network},
     },
@@ -28,7 +28,7 @@ pub(in crate::usecase) fn requester(user: Option<&UserRecord>, origin: &Origin) 
     Requester { network: network(origin), account: user.map(|user| user.id.into()) }
 }
 
-impl Accounts {
+impl AccountService {
     /// Verifies the password as [`reauthenticate`](Self::reauthenticate) does, for a change that is limited for each
     /// account. A wrong password takes the charge back, so that a stolen session uses nothing up.
     pub(in crate::usecase) async fn reauthenticate_for(

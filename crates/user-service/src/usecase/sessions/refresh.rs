@@ -13,7 +13,7 @@ use crate::{
     outbox::Origin,
     store::{Advance, SessionRow},
     tokens::RefreshToken,
-    usecase::{account_service::Accounts, failure::Failure},
+    usecase::{account_service::AccountService, failure::Failure},
 };
 
 /// Why there are no new tokens.
@@ -37,7 +37,11 @@ impl From<StoreError> for RefreshError {
 /// # Errors
 /// [`RefreshError::Invalid`] for anything but a genuine token of a living session; an
 /// old genuine one also ends its session.
-pub async fn refresh(accounts: &Arc<Accounts>, token: &SecretString, origin: Origin) -> Result<SignedIn, RefreshError> {
+pub async fn refresh(
+    accounts: &Arc<AccountService>,
+    token: &SecretString,
+    origin: Origin,
+) -> Result<SignedIn, RefreshError> {
     let token = RefreshToken::parse(token).ok_or(RefreshError::Invalid)?;
     accounts.throttle.session_request(&origin)?;
     let salt = accounts.store.sessions.salt(token.session).await?.ok_or(RefreshError::Invalid)?;
@@ -45,10 +49,10 @@ pub async fn refresh(accounts: &Arc<Accounts>, token: &SecretString, origin: Ori
         return Err(RefreshError::Invalid);
     }
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.advance(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.advance(&token, &origin).await }).await
 }
 
-impl Accounts {
+impl AccountService {
     async fn advance(&self, token: &RefreshToken, origin: &Origin) -> Result<SignedIn, RefreshError> {
         let times = self.rules.session_times;
         match self.store.sessions.advance(token.session, i64::from(token.n), times).await? {

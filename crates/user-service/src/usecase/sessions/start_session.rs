@@ -2,6 +2,17 @@
 
 use std::time::Duration;
 
+use crate::{
+    domain::{User, expiry::expires_at},
+    outbox::Origin,
+    store::{Change, NewEvent, Precondition, SCHEMA_VERSION, SessionRow, TotpChange, UserRecord, binary},
+    tokens::RefreshTokens,
+    usecase::{
+        account_service::AccountService,
+        failure::Failure,
+        retry::{WriteOutcome, write_outcome},
+    },
+};
 use bson::{Document, doc};
 use events::LoginMethod;
 use jiff::Timestamp;
@@ -9,24 +20,12 @@ use secrecy::SecretString;
 use service_kit::{fail_point, mongo::StoreError};
 use uuid::Uuid;
 
-use crate::{
-    domain::User,
-    outbox::Origin,
-    store::{Change, DecidedOn, NewEvent, SCHEMA_VERSION, SessionRow, TotpChange, UserRecord, binary},
-    tokens::RefreshTokens,
-    usecase::{
-        account_service::{Accounts, later},
-        failure::Failure,
-        retry::{Next, after},
-    },
-};
-
 /// A login whose proofs were judged.
 pub(in crate::usecase) struct Beginning<'a> {
     /// The account as it was when they were.
     pub user: &'a UserRecord,
     /// What of it must still be so for the session to begin.
-    pub decided_on: DecidedOn<'a>,
+    pub precondition: Precondition<'a>,
     pub methods: Vec<LoginMethod>,
     /// What else the same write changes.
     pub set: Document,
@@ -36,12 +35,12 @@ pub(in crate::usecase) struct Beginning<'a> {
     pub indispensable: Vec<NewEvent>,
 }
 
-impl Accounts {
+impl AccountService {
     /// The session's tokens; none if what was decided on no longer holds.
     ///
     /// # Errors
     /// After an unavailable store a session may have begun that nobody has the tokens of.
-    pub(in crate::usecase) async fn begin_session(
+    pub(in crate::usecase) async fn start_session(
         &self,
         beginning: Beginning<'_>,
         origin: &Origin,
@@ -67,7 +66,7 @@ impl Accounts {
                 created_at: now.into(),
                 last_used_at: now.into(),
                 rotated_at: now.into(),
-                expires_at: later(now, times.idle.min(times.max)).into(),
+                expires_at: expires_at(now, times.idle.min(times.max)).into(),
                 device: origin.client.clone(),
                 address: origin.address.clone(),
             })
@@ -83,14 +82,14 @@ impl Accounts {
         events.push(event);
         let seen_network = Some(self.throttle.seen(user.id.into(), origin, now));
         let change = Change { set, totp: beginning.totp, seen_network, events, events_optional, ..Change::default() };
-        let ended = match self.store.users.commit(user.id.into(), beginning.decided_on, change).await {
-            Ok(commit) => after(commit),
+        let ended = match self.store.users.commit(user.id.into(), beginning.precondition, change).await {
+            Ok(commit) => write_outcome(commit),
             Err(error) => {
                 self.forget_unless_begun(session, &error).await;
                 return Err(error.into());
             }
         };
-        let Ok(Next::Done(written)) = ended else {
+        let Ok(WriteOutcome::Done(written)) = ended else {
             self.store.sessions.delete(session).await?;
             return ended.map(|_| None);
         };
@@ -117,7 +116,7 @@ pub struct SignedIn {
     pub user: User,
 }
 
-impl Accounts {
+impl AccountService {
     /// Tokens for a session of this user that began at `began`: refresh token number `n`.
     pub(in crate::usecase) fn sign_in(
         &self,
@@ -128,7 +127,7 @@ impl Accounts {
         n: u32,
         began: Timestamp,
     ) -> Result<SignedIn, Failure> {
-        let ends_at = later(began, self.rules.session_times.max);
+        let ends_at = expires_at(began, self.rules.session_times.max);
         let id = user.id.into();
         let issued = self.access_tokens.issue(id, session, epoch, &user.roles, self.ids.v4(), ends_at)?;
         Ok(SignedIn {

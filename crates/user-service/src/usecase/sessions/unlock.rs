@@ -8,11 +8,11 @@ use uuid::Uuid;
 use crate::{
     domain::User,
     outbox::Origin,
-    store::{Change, DecidedOn},
+    store::{Change, Precondition},
     usecase::{
-        account_service::Accounts,
+        account_service::AccountService,
         failure::Failure,
-        retry::{DECISIONS, Next, after},
+        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use service_kit::mongo::StoreError;
@@ -36,15 +36,15 @@ impl From<StoreError> for UnlockError {
 ///
 /// # Errors
 /// [`UnlockError`]; after an unavailable store some of it may be forgotten already.
-pub async fn unlock(accounts: &Arc<Accounts>, user: Uuid, origin: Origin) -> Result<User, UnlockError> {
+pub async fn unlock(accounts: &Arc<AccountService>, user: Uuid, origin: Origin) -> Result<User, UnlockError> {
     let this = Arc::clone(accounts);
-    accounts.writes.to_the_end(async move { this.unlock(user, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.unlock(user, &origin).await }).await
 }
 
-impl Accounts {
+impl AccountService {
     async fn unlock(&self, id: Uuid, origin: &Origin) -> Result<User, UnlockError> {
         let mut anything_held = false;
-        for _ in 0..DECISIONS {
+        for _ in 0..MAX_ATTEMPTS {
             let user = self.store.users.by_id(id).await?.ok_or(UnlockError::NotFound)?;
             anything_held |= self.throttle.release(&user).await?;
             if !anything_held && user.locked_until.is_none() {
@@ -55,8 +55,8 @@ impl Accounts {
                 events: vec![self.outbox.unlocked(id, self.clock.now(), origin)],
                 ..Change::default()
             };
-            let commit = self.store.users.commit(id, DecidedOn::Version(user.version), change).await?;
-            if let Next::Done(written) = after(commit)? {
+            let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
+            if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
                 return Ok(written.user());
             }

@@ -6,13 +6,13 @@ use uuid::Uuid;
 /// A row's place. Rows that come and go move no other row's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Place {
+pub struct Cursor {
     /// Milliseconds since 1970: what MongoDB keeps of a time.
     pub at: i64,
     pub id: Uuid,
 }
 
-impl Place {
+impl Cursor {
     /// Before every row of a list that is newest first.
     pub const NEWEST: Self = Self { at: i64::MAX, id: Uuid::max() };
 }

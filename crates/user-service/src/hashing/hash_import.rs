@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::{
     algorithm::Policy,
     foreign,
+    hash_error::UnusableHash,
     password_hash::PasswordHash,
     settings::{HashingSettings, InvalidSetting},
-    unusable::Unusable,
 };
 
 /// Reads hashes of other systems, within the configured bounds.
@@ -26,8 +26,8 @@ impl ForeignHashes {
     /// a password can be checked against it.
     ///
     /// # Errors
-    /// [`Unusable`], which never shows the hash.
-    pub fn read(&self, text: &str) -> Result<PasswordHash, Unusable> {
+    /// [`UnusableHash`], which never shows the hash.
+    pub fn read(&self, text: &str) -> Result<PasswordHash, UnusableHash> {
         self.within_bounds(foreign::canonical(text)?)
     }
 
@@ -35,7 +35,7 @@ impl ForeignHashes {
     ///
     /// # Errors
     /// As there.
-    pub fn read_keycloak(&self, credential: &Value) -> Result<PasswordHash, Unusable> {
+    pub fn read_keycloak(&self, credential: &Value) -> Result<PasswordHash, UnusableHash> {
         self.within_bounds(foreign::canonical_of_keycloak(credential)?)
     }
 
@@ -45,8 +45,8 @@ impl ForeignHashes {
         self.0.of_no_password()
     }
 
-    fn within_bounds(&self, canonical: String) -> Result<PasswordHash, Unusable> {
-        let hash = PasswordHash::parse(canonical).map_err(|_| Unusable::Malformed)?;
+    fn within_bounds(&self, canonical: String) -> Result<PasswordHash, UnusableHash> {
+        let hash = PasswordHash::parse(canonical).map_err(|_| UnusableHash::Malformed)?;
         self.0.read(&hash).map(|_| hash)
     }
 }

@@ -9,12 +9,12 @@ pub const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A prefix of IP addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Network {
+pub struct IpPrefix {
     base: IpAddr,
     prefix: u8,
 }
 
-impl Network {
+impl IpPrefix {
     /// Whom a throttle holds: one IPv4 address, so that nobody is held for a neighbour;
     /// an IPv6 /56, because a single customer is given that much.
     #[must_use]
@@ -64,12 +64,12 @@ impl Network {
 mod tests {
     use super::*;
 
-    fn throttled(text: &str) -> Network {
-        Network::throttled(text.parse().unwrap())
+    fn throttled(text: &str) -> IpPrefix {
+        IpPrefix::throttled(text.parse().unwrap())
     }
 
-    fn remembered(text: &str) -> Network {
-        Network::remembered(text.parse().unwrap())
+    fn remembered(text: &str) -> IpPrefix {
+        IpPrefix::remembered(text.parse().unwrap())
     }
 
     #[test]

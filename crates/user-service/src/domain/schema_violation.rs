@@ -19,12 +19,12 @@ const MAX_LISTED: usize = 200;
 
 /// A mistake and its place: the names and indices that lead to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misfit {
+pub struct SchemaViolation {
     pub path: Vec<String>,
     pub invalid: Invalid,
 }
 
-impl Misfit {
+impl SchemaViolation {
     pub(super) fn new(path: Vec<String>, code: &'static str, detail: impl Into<String>) -> Self {
         Self { path, invalid: Invalid::new(code, detail) }
     }
@@ -32,7 +32,7 @@ impl Misfit {
 
 /// All mistakes of `value`, up to [`MAX_MISFITS`], ordered by place.
 #[must_use]
-pub fn misfits(validator: &Validator, value: &Value) -> Vec<Misfit> {
+pub fn violations(validator: &Validator, value: &Value) -> Vec<SchemaViolation> {
     let mut found = Vec::new();
     for error in validator.iter_errors(value) {
         describe(&error, &mut found);
@@ -42,15 +42,15 @@ pub fn misfits(validator: &Validator, value: &Value) -> Vec<Misfit> {
     found
 }
 
-fn describe(error: &ValidationError<'_>, found: &mut Vec<Misfit>) {
+fn describe(error: &ValidationError<'_>, found: &mut Vec<SchemaViolation>) {
     use ValidationErrorKind as Kind;
 
     let place = error.instance_path();
-    let mut report = |code, detail: String| found.push(Misfit::new(path(place, None), code, detail));
+    let mut report = |code, detail: String| found.push(SchemaViolation::new(path(place, None), code, detail));
     match error.kind() {
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            found.push(Misfit::new(path(place, Some(name)), "missing", "This member is required."));
+            found.push(SchemaViolation::new(path(place, Some(name)), "missing", "This member is required."));
         }
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             found.extend(unexpected.iter().take(MAX_MISFITS).map(|name| unknown(place, name)));
@@ -87,26 +87,26 @@ fn listed(sentence: &str, allowed: &str) -> String {
 
 /// Of several alternatives (`null` or an object, say), the mistakes of the one that was meant: the
 /// only one whose type fits.
-fn alternatives(place: &Location, branches: &[Vec<ValidationError<'static>>], found: &mut Vec<Misfit>) {
+fn alternatives(place: &Location, branches: &[Vec<ValidationError<'static>>], found: &mut Vec<SchemaViolation>) {
     let wrong_type = |error: &ValidationError<'_>| {
         error.instance_path() == place && matches!(error.kind(), ValidationErrorKind::Type { .. })
     };
     let mut fitting = branches.iter().filter(|branch| !branch.iter().any(wrong_type));
     match (fitting.next(), fitting.next()) {
         (Some(meant), None) => meant.iter().for_each(|error| describe(error, found)),
-        (None, _) => found.push(Misfit::new(path(place, None), "wrong-type", "It has a wrong type.")),
+        (None, _) => found.push(SchemaViolation::new(path(place, None), "wrong-type", "It has a wrong type.")),
         (Some(_), Some(_)) => {
-            found.push(Misfit::new(path(place, None), "invalid", "It fits none of the allowed forms."));
+            found.push(SchemaViolation::new(path(place, None), "invalid", "It fits none of the allowed forms."));
         }
     }
 }
 
-fn unknown(place: &Location, name: &str) -> Misfit {
+fn unknown(place: &Location, name: &str) -> SchemaViolation {
     if name.len() > MAX_NAME {
         let detail = "It has a member with a very long name that is not known.";
-        return Misfit::new(path(place, None), "unknown", detail);
+        return SchemaViolation::new(path(place, None), "unknown", detail);
     }
-    Misfit::new(path(place, Some(name)), "unknown", "This member is not known.")
+    SchemaViolation::new(path(place, Some(name)), "unknown", "This member is not known.")
 }
 
 fn path(place: &Location, member: Option<&str>) -> Vec<String> {

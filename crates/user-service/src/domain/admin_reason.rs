@@ -5,7 +5,7 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
-    characters::{is_disruptive, is_invisible},
+    allowed_characters::{is_disruptive, is_invisible},
     invalid::Invalid,
 };
 

@@ -1,7 +1,7 @@
 //! Places in a JSON value, written as RFC 6901 writes them in a URI.
 
 /// The JSON Pointer to `segments` in its URI fragment form: `#/attributes/a~1b`; `#` is the whole body.
-pub fn pointer<S: AsRef<str>>(segments: impl IntoIterator<Item = S>) -> String {
+pub fn json_pointer<S: AsRef<str>>(segments: impl IntoIterator<Item = S>) -> String {
     let mut pointer = String::from("#");
     for segment in segments {
         pointer.push('/');
@@ -43,7 +43,7 @@ mod tests {
             (vec!["ü"], "#/%C3%BC"),
             (vec![""], "#/"),
         ] {
-            assert_eq!(pointer(&segments), expected, "{segments:?}");
+            assert_eq!(json_pointer(&segments), expected, "{segments:?}");
         }
     }
 }

@@ -10,9 +10,9 @@ const MIN_CHARS_BEYOND_ASCII: usize = 2;
 
 /// Words in a form in which `L0v3lace`, `lovelace` and `Lóvelace` are the same.
 #[derive(Debug, Clone, Default)]
-pub struct OwnWords(Vec<Vec<char>>);
+pub struct ContextWords(Vec<Vec<char>>);
 
-impl OwnWords {
+impl ContextWords {
     /// The words in names, addresses and hosts: split at everything that is neither
     /// letter nor digit, and again where case or kind changes (`AdaLovelace1815`).
     pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     fn rest(password: &str) -> Option<String> {
-        let words = OwnWords::of(["ada_1815", "ada.lovelace@mail.example.org", "Ada Lovelace-King", "田中"]);
+        let words = ContextWords::of(["ada_1815", "ada.lovelace@mail.example.org", "Ada Lovelace-King", "田中"]);
         words.rest_of(password).map(|rest| rest.to_string())
     }
 
@@ -136,13 +136,13 @@ mod tests {
         for password in ["correct horse battery", "lovelac", "ad", "", "18 15"] {
             assert_eq!(rest(password), None, "{password}");
         }
-        assert!(OwnWords::default().rest_of("lovelace").is_none());
-        assert!(OwnWords::of(["a.b@c.de", "", "--"]).rest_of("a.b@c.de").is_none());
+        assert!(ContextWords::default().rest_of("lovelace").is_none());
+        assert!(ContextWords::of(["a.b@c.de", "", "--"]).rest_of("a.b@c.de").is_none());
     }
 
     #[test]
     fn the_parts_of_a_name_count_too() {
-        let words = OwnWords::of(["AdaLovelace1815"]);
+        let words = ContextWords::of(["AdaLovelace1815"]);
         for part in ["adalovelace1815", "ada", "Lovelace", "1815"] {
             assert_eq!(words.rest_of(part).unwrap().as_str(), "", "{part}");
         }

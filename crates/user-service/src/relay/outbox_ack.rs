@@ -23,12 +23,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Given up then: the sweep finds the events, and knows that they are published.
 const ATTEMPTS: u32 = 8;
 
-pub(super) struct Settler {
+pub(super) struct OutboxAck {
     pub pending: PendingStore,
     pub metrics: RelayMetrics,
 }
 
-impl Settler {
+impl OutboxAck {
     /// Ends when every sender is gone and all is settled.
     pub(super) async fn run(self, mut acks: mpsc::Receiver<Settlement>) {
         let mut batch = Vec::with_capacity(BATCH);
