@@ -1,20 +1,20 @@
-# Both services, each in an image that holds its program and nothing to run beside it:
+# Builds both services, each into an image that contains only its program (no shell, no package manager):
 #
 #   docker build --target user-service -t user-service .
 #   docker build --target email-service -t email-service .
 #
-# All that takes time is in stages that both share. The dependencies are cached in a
-# layer and not in a cache mount: Debian's docker-compose 1.29 builds with the engine's
-# older builder, which knows no mounts.
+# Both images share the stages that take time. The dependencies are cached in a layer and not
+# in a cache mount, because Debian's docker-compose 1.29 uses the engine's older builder, which
+# does not support mounts.
 
 FROM rust:1.95-slim-bookworm AS toolchain
-# librdkafka (C, and C++ for its configure script) and OpenSSL (perl) are compiled in.
+# librdkafka needs a C compiler, and C++ for its configure script; OpenSSL needs perl.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates g++ make perl \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 
-# The workspace without its code: each crate an empty library and an empty program.
+# The manifests of the workspace, with an empty library and an empty program for each crate.
 FROM toolchain AS manifests
 COPY . .
 RUN find crates -type f ! -name Cargo.toml -delete \
@@ -24,17 +24,17 @@ RUN find crates -type f ! -name Cargo.toml -delete \
        done
 
 FROM toolchain AS build
-# The dependencies: compiled again when a manifest or Cargo.lock has changed.
+# Compiles the dependencies. This layer is built again when a manifest or Cargo.lock changes.
 COPY --from=manifests /src .
 RUN cargo build --release --locked --package user-service --package email-service
-# Our code, made newer than the empty crates that cargo has just compiled.
+# `touch` makes the sources newer than the empty crates, so that cargo compiles them.
 COPY crates crates
 RUN find crates -name '*.rs' -exec touch {} + \
     && cargo build --release --locked --package user-service --package email-service
 
-# What a program finds in its image: the shared libraries that it is linked to, the
-# certificate authorities, a user without a name to log in by, and the directories
-# that keys are mounted on. A new volume takes its owner and mode from them.
+# The other files of an image: the shared libraries of the programs, the certificate authorities,
+# a user that cannot log in, and the mount points of the key volumes. A new volume takes its owner
+# and mode from its mount point.
 FROM build AS files
 RUN mkdir -p /files/etc/ssl/certs /keys \
     && ldd target/release/user-service target/release/email-service \
@@ -49,7 +49,7 @@ RUN mkdir -p /files/etc/ssl/certs /keys \
 FROM scratch AS runtime
 COPY --from=files /files /
 COPY --from=files --chown=65532:65532 /keys /keys
-# Where the program is, so that `docker exec CONTAINER user-service …` finds it by its name.
+# The directory of the program, so that `docker exec CONTAINER user-service …` works.
 ENV PATH=/
 USER 65532:65532
 STOPSIGNAL SIGTERM
@@ -59,7 +59,7 @@ LABEL org.opencontainers.image.title="user-service" \
       org.opencontainers.image.description="Registration, login, sessions and profiles over HTTP; every change is also an event on Kafka." \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /src/target/release/user-service /user-service
-# The API, and the ops endpoint: /livez, /readyz, /metrics.
+# Port 3000 is the API, 3001 the ops endpoint: /livez, /readyz, /metrics.
 EXPOSE 3000 3001
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["/user-service", "healthcheck"]
 ENTRYPOINT ["/user-service"]
@@ -69,7 +69,7 @@ LABEL org.opencontainers.image.title="email-service" \
       org.opencontainers.image.description="Turns account events into mails: an idempotent ledger, and senders behind an SMTP fence." \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /src/target/release/email-service /email-service
-# The ops endpoint.
+# The ops endpoint: /livez, /readyz, /metrics.
 EXPOSE 3002
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["/email-service", "healthcheck"]
 ENTRYPOINT ["/email-service"]
