@@ -1,17 +1,17 @@
-//! A client that writes down what it asked and what came back, and survives a lost answer.
+//! A client that writes down what it recorded and what came back, and survives a lost answer.
 
 use std::time::Duration;
 
-use crate::checker::{Action, Answer, Outcome};
+use crate::checker::{Action, Outcome, RecordedResponse};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use test_support::{Api, TestUser, remember_secret};
 use uuid::Uuid;
 
-use crate::Recorder;
+use crate::recorder::Recorder;
 
 /// A client does not wait longer than this; then the outcome is unknown.
-const PATIENCE: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One logical client: it waits for each answer before it asks again. No method panics for
 /// an answer that is lost or refused.
@@ -22,13 +22,30 @@ pub struct Client {
     user: Option<Uuid>,
     access: Option<String>,
     refresh: Option<String>,
-    alike: Option<u32>,
-    last: Option<test_support::ApiResponse>,
+    comparison_group: Option<u32>,
+    last_response: Option<test_support::ApiResponse>,
+}
+
+impl Recorder {
+    /// Another client. It talks to the service behind `api` until it is told otherwise.
+    #[must_use]
+    pub fn client(&self, api: Api) -> Client {
+        Client::new(self.clone(), self.next_client_number(), api)
+    }
 }
 
 impl Client {
-    pub(crate) fn new(recorder: Recorder, number: u32, api: Api) -> Self {
-        Self { recorder, number, api, user: None, access: None, refresh: None, alike: None, last: None }
+    fn new(recorder: Recorder, number: u32, api: Api) -> Self {
+        Self {
+            recorder,
+            number,
+            api,
+            user: None,
+            access: None,
+            refresh: None,
+            comparison_group: None,
+            last_response: None,
+        }
     }
 
     /// Talks to another replica from now on; its tokens are good there too.
@@ -49,7 +66,7 @@ impl Client {
 
     /// Whether it has tokens of a login.
     #[must_use]
-    pub fn is_signed_in(&self) -> bool {
+    pub fn is_logged_in(&self) -> bool {
         self.access.is_some()
     }
 
@@ -61,13 +78,13 @@ impl Client {
 
     /// The last answer, if there was one.
     #[must_use]
-    pub fn last(&self) -> Option<&test_support::ApiResponse> {
-        self.last.as_ref()
+    pub fn last_response(&self) -> Option<&test_support::ApiResponse> {
+        self.last_response.as_ref()
     }
 
-    /// Requests from now on belong to this group, whose answers have to be alike (S2).
-    pub fn alike(&mut self, group: Option<u32>) {
-        self.alike = group;
+    /// Requests from now on belong to this group, whose answers have to be comparison_group (S2).
+    pub fn set_comparison_group(&mut self, group: Option<u32>) {
+        self.comparison_group = group;
     }
 
     /// `POST /api/users`.
@@ -76,9 +93,9 @@ impl Client {
         if let Some(key) = idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
-        let outcome = self.ask(Action::Register, None, Some(&person.email), request).await;
+        let outcome = self.send_recorded(Action::Register, None, Some(&person.email), request).await;
         if succeeded(&outcome) {
-            self.user = self.last_user();
+            self.user = self.user_in_last_response();
         }
         outcome
     }
@@ -87,7 +104,7 @@ impl Client {
     pub async fn login(&mut self, person: &TestUser) -> Outcome {
         let credentials = json!({ "identifier": person.email, "password": person.password });
         let request = self.api.request(Method::POST, "/api/auth/login").json(&credentials);
-        let outcome = self.ask(Action::Login, None, Some(&person.email), request).await;
+        let outcome = self.send_recorded(Action::Login, None, Some(&person.email), request).await;
         self.keep_tokens(&outcome);
         outcome
     }
@@ -96,7 +113,7 @@ impl Client {
     pub async fn login_totp(&mut self, mfa_token: &str, code: &str) -> Outcome {
         let body = json!({ "mfaToken": mfa_token, "code": code });
         let request = self.api.request(Method::POST, "/api/auth/login/totp").json(&body);
-        let outcome = self.ask(Action::Login, self.user, None, request).await;
+        let outcome = self.send_recorded(Action::Login, self.user, None, request).await;
         self.keep_tokens(&outcome);
         outcome
     }
@@ -105,7 +122,7 @@ impl Client {
     pub async fn refresh(&mut self) -> Outcome {
         let body = json!({ "refreshToken": self.refresh.clone().unwrap_or_default() });
         let request = self.api.request(Method::POST, "/api/auth/refresh").json(&body);
-        let outcome = self.ask(Action::Refresh, self.user, None, request).await;
+        let outcome = self.send_recorded(Action::Refresh, self.user, None, request).await;
         self.keep_tokens(&outcome);
         outcome
     }
@@ -114,7 +131,7 @@ impl Client {
     pub async fn logout(&mut self) -> Outcome {
         let body = json!({ "refreshToken": self.refresh.clone().unwrap_or_default() });
         let request = self.api.request(Method::POST, "/api/auth/logout").json(&body);
-        let outcome = self.ask(Action::Logout, self.user, None, request).await;
+        let outcome = self.send_recorded(Action::Logout, self.user, None, request).await;
         self.forget_tokens();
         outcome
     }
@@ -158,12 +175,12 @@ impl Client {
 
     /// `POST /api/auth/password-reset`.
     pub async fn request_reset(&mut self, address: &str) -> Outcome {
-        self.with_address(Action::RequestReset, "/api/auth/password-reset", address).await
+        self.post_email(Action::RequestReset, "/api/auth/password-reset", address).await
     }
 
     /// `POST /api/auth/email-verification/resend`.
     pub async fn resend_verification(&mut self, address: &str) -> Outcome {
-        self.with_address(Action::ResendVerification, "/api/auth/email-verification/resend", address).await
+        self.post_email(Action::ResendVerification, "/api/auth/email-verification/resend", address).await
     }
 
     /// `POST /api/auth/password-reset/confirm`, for this client's account. On success the
@@ -181,7 +198,7 @@ impl Client {
 
     /// `POST /api/auth/email-verification`, for this client's account.
     pub async fn verify_email(&mut self, token: &str) -> Outcome {
-        self.with_token(Action::VerifyEmail, "/api/auth/email-verification", token).await
+        self.post_token(Action::VerifyEmail, "/api/auth/email-verification", token).await
     }
 
     /// `PUT /api/users/me/email`.
@@ -193,12 +210,12 @@ impl Client {
 
     /// `POST /api/auth/email-change/confirm`, for this client's account.
     pub async fn confirm_email_change(&mut self, token: &str) -> Outcome {
-        self.with_token(Action::ConfirmEmailChange, "/api/auth/email-change/confirm", token).await
+        self.post_token(Action::ConfirmEmailChange, "/api/auth/email-change/confirm", token).await
     }
 
     /// `POST /api/auth/email-change/undo`, for this client's account.
     pub async fn undo_email_change(&mut self, token: &str) -> Outcome {
-        self.with_token(Action::UndoEmailChange, "/api/auth/email-change/undo", token).await
+        self.post_token(Action::UndoEmailChange, "/api/auth/email-change/undo", token).await
     }
 
     /// A request with this client's access token, for [`Client::send`].
@@ -209,57 +226,57 @@ impl Client {
         }
     }
 
-    /// Anything else. `user` is the account that it is about, if it is not this client's own.
+    /// Anything else. `user` is the account that it is email, if it is not this client's own.
     pub async fn send(&mut self, action: Action, user: Option<Uuid>, request: RequestBuilder) -> Outcome {
-        self.ask(action, user.or(self.user), None, request).await
+        self.send_recorded(action, user.or(self.user), None, request).await
     }
 
-    async fn with_address(&mut self, action: Action, path: &str, address: &str) -> Outcome {
+    async fn post_email(&mut self, action: Action, path: &str, address: &str) -> Outcome {
         let request = self.api.request(Method::POST, path).json(&json!({ "email": address }));
-        self.ask(action, None, Some(address), request).await
+        self.send_recorded(action, None, Some(address), request).await
     }
 
-    async fn with_token(&mut self, action: Action, path: &str, token: &str) -> Outcome {
+    async fn post_token(&mut self, action: Action, path: &str, token: &str) -> Outcome {
         let request = self.api.request(Method::POST, path).json(&json!({ "token": token }));
         self.send(action, None, request).await
     }
 
-    async fn ask(
+    async fn send_recorded(
         &mut self,
         action: Action,
         user: Option<Uuid>,
-        about: Option<&str>,
+        email: Option<&str>,
         request: RequestBuilder,
     ) -> Outcome {
-        self.last = None;
-        let about = about.map(str::to_owned);
-        let id = self.recorder.invoked(self.number, action, user, about, self.alike);
-        let (answer, outcome) = match self.api.try_send(request.timeout(PATIENCE)).await {
+        self.last_response = None;
+        let email = email.map(str::to_owned);
+        let id = self.recorder.record_invocation(self.number, action, user, email, self.comparison_group);
+        let (answer, outcome) = match self.api.try_send(request.timeout(REQUEST_TIMEOUT)).await {
             Ok(answer) => {
-                let outcome = Outcome::Answered(recorded(&answer, self.alike.is_some()));
+                let outcome = Outcome::Answered(recorded_response(&answer, self.comparison_group.is_some()));
                 (Some(answer), outcome)
             }
             // Without its address, which may hold a token.
-            Err(error) => (None, Outcome::Unknown { why: chain(&error.without_url()) }),
+            Err(error) => (None, Outcome::Unknown { why: error_chain(&error.without_url()) }),
         };
-        self.last = answer;
-        let named = self.last_user().filter(|_| matches!(action, Action::Register | Action::Login));
-        self.recorder.completed(id, named, &outcome);
+        self.last_response = answer;
+        let named = self.user_in_last_response().filter(|_| matches!(action, Action::Register | Action::Login));
+        self.recorder.record_completion(id, named, &outcome);
         outcome
     }
 
     fn keep_tokens(&mut self, outcome: &Outcome) {
-        let Some(answer) = self.last.as_ref().filter(|_| succeeded(outcome)) else { return };
+        let Some(answer) = self.last_response.as_ref().filter(|_| succeeded(outcome)) else { return };
         let (access, refresh) = (answer.string("accessToken"), answer.string("refreshToken"));
         remember_secret("access token", &access);
         remember_secret("refresh token", &refresh);
-        self.user = self.last_user().or(self.user);
+        self.user = self.user_in_last_response().or(self.user);
         (self.access, self.refresh) = (Some(access), Some(refresh));
     }
 
     /// The account that the last answer names.
-    fn last_user(&self) -> Option<Uuid> {
-        let body = self.last.as_ref()?.json();
+    fn user_in_last_response(&self) -> Option<Uuid> {
+        let body = self.last_response.as_ref()?.json();
         let id = body["id"].as_str().or_else(|| body["user"]["id"].as_str())?;
         Uuid::try_parse(id).ok()
     }
@@ -269,11 +286,11 @@ fn succeeded(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Answered(answer) if (200..300).contains(&answer.status))
 }
 
-fn recorded(answer: &test_support::ApiResponse, in_group: bool) -> Answer {
+fn recorded_response(answer: &test_support::ApiResponse, in_group: bool) -> RecordedResponse {
     let body = answer.json();
     let version = body["version"].as_u64().or_else(|| body["user"]["version"].as_u64());
     let tag = || answer.header("etag").trim_matches('"').parse().ok();
-    Answer {
+    RecordedResponse {
         status: answer.status,
         problem: Some(answer.problem()).filter(|problem| !problem.is_empty()),
         version: version.or_else(tag),
@@ -284,8 +301,8 @@ fn recorded(answer: &test_support::ApiResponse, in_group: bool) -> Answer {
 
 /// Headers and body, but for what differs with every request.
 fn fingerprint(answer: &test_support::ApiResponse, body: &Value) -> String {
-    const BY_NATURE: [&str; 4] = ["date", "x-request-id", "traceparent", "ratelimit"];
-    let ours = |name: &&str| !BY_NATURE.contains(name);
+    const VARYING_HEADERS: [&str; 4] = ["date", "x-request-id", "traceparent", "ratelimit"];
+    let ours = |name: &&str| !VARYING_HEADERS.contains(name);
     let mut names: Vec<&str> = answer.headers.keys().map(reqwest::header::HeaderName::as_str).filter(ours).collect();
     names.sort_unstable();
     let headers: Vec<String> = names.iter().map(|name| format!("{name}: {}", answer.header(name))).collect();
@@ -296,7 +313,7 @@ fn fingerprint(answer: &test_support::ApiResponse, body: &Value) -> String {
 }
 
 /// The error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -13,24 +13,24 @@ pub struct History {
     /// What clients asked, in the order of asking.
     pub operations: Vec<Operation>,
     /// The whole topic; of each partition in the order of the offsets.
-    pub records: Vec<Record>,
+    pub records: Vec<TopicRecord>,
     /// The collection `users`, tombstones included.
-    pub users: Vec<User>,
+    pub users: Vec<StoredUser>,
     /// The ledger.
-    pub mails: Vec<Mail>,
+    pub mails: Vec<LedgerMail>,
     /// The dead letters.
     pub dead_letters: Vec<DeadLetter>,
     /// The next offset to read of each partition that the consumer group has committed.
     pub committed: BTreeMap<i32, i64>,
     /// What SMTP servers saw of mail transactions, in the order of their MAIL commands.
-    pub smtp: Vec<Transaction>,
+    pub smtp: Vec<MailTransaction>,
     /// How large processes were while it ran.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<ProcessSample>,
     /// Passwords and tokens that were in use; none of them may be in `texts`, records,
     /// mails of the ledger or dead letters.
-    pub secrets: Vec<Secret>,
+    pub secrets: Vec<KnownSecret>,
     /// Other places to look for secrets in: logs, answers that failed, metrics.
-    pub texts: Vec<Text>,
+    pub texts: Vec<SearchedText>,
     /// What the run was set up to stay within.
     pub limits: Limits,
 }
@@ -54,12 +54,13 @@ pub struct Operation {
     pub completed: Timestamp,
     /// What came back.
     pub outcome: Outcome,
-    /// Operations of one group must be answered alike, for nobody may see from the answer
+    /// Operations of one group must be answered comparison_group, for nobody may see from the answer
     /// whether an account exists.
-    pub alike: Option<u32>,
+    #[serde(rename = "alike")]
+    pub comparison_group: Option<u32>,
 }
 
-/// What can be asked. Its effects are one table, in `effects`.
+/// What can be asked. Its expected_events are one table, in `expected_events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -120,7 +121,7 @@ pub enum Action {
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// There was a whole answer.
-    Answered(Answer),
+    Answered(RecordedResponse),
     /// There was none: the connection broke, or the client gave up. It may have happened.
     Unknown {
         /// What the client saw.
@@ -130,7 +131,7 @@ pub enum Outcome {
 
 /// An answer, as far as the promises speak about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct RecordedResponse {
     /// The status code.
     pub status: u16,
     /// The end of the problem's `type`, where it is one.
@@ -139,14 +140,14 @@ pub struct Answer {
     pub version: Option<u64>,
     /// `Retry-After`, in seconds.
     pub retry_after: Option<u64>,
-    /// Of a group that must be answered alike: status line, body and headers but for those
+    /// Of a group that must be answered comparison_group: status line, body and headers but for those
     /// that differ by nature (`x-request-id`, `date`), in any form that can be compared.
     pub fingerprint: Option<String>,
 }
 
 /// A record as it stands in the topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct TopicRecord {
     /// The partition.
     pub partition: i32,
     /// The offset in it.
@@ -166,7 +167,7 @@ pub struct Record {
 
 /// An account as it is stored, or the tombstone of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct User {
+pub struct StoredUser {
     /// `_id`
     pub id: Uuid,
     /// `version`
@@ -183,7 +184,7 @@ pub struct User {
 
 /// A row of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mail {
+pub struct LedgerMail {
     /// `_id`
     pub id: String,
     /// The event that asked for it.
@@ -201,14 +202,14 @@ pub struct Mail {
     /// When it was over, if it is.
     pub terminal_at: Option<Timestamp>,
     /// Every step that it took, oldest first.
-    pub history: Vec<Step>,
+    pub history: Vec<StateTransition>,
     /// The whole row as text, for the search for secrets.
     pub raw: String,
 }
 
 /// A step of a mail's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
+pub struct StateTransition {
     /// When.
     pub at: Timestamp,
     /// The state before; none for the first.
@@ -236,7 +237,7 @@ pub struct DeadLetter {
 
 /// One mail transaction as an SMTP server saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transaction {
+pub struct MailTransaction {
     /// The header `Message-ID`, if the headers arrived.
     pub message_id: Option<String>,
     /// The recipients that were asked for.
@@ -249,7 +250,7 @@ pub struct Transaction {
 
 /// What a process took at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sample {
+pub struct ProcessSample {
     /// When.
     pub at: Timestamp,
     /// `user-service` or `email-service`, with the replica's number.
@@ -264,7 +265,7 @@ pub struct Sample {
 
 /// Something that nobody may read anywhere.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Secret {
+pub struct KnownSecret {
     /// What it is, for the report.
     pub what: String,
     /// The secret.
@@ -273,7 +274,7 @@ pub struct Secret {
 
 /// What somebody could read, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Text {
+pub struct SearchedText {
     /// Where it stands.
     pub place: String,
     /// All of it.
@@ -301,20 +302,20 @@ pub struct Limits {
     /// How many partitions the topic had, one number after the other, where it is not the usual
     /// 12: a key belongs where one of them says.
     pub partitions: Vec<i32>,
-    /// No email service ran: nothing is said about mails, dead letters and offsets.
+    /// No email service ran: nothing is topic_event about mails, dead letters and offsets.
     pub no_email_service: bool,
     /// No user service ran: whatever is in the topic was written by the test.
     pub no_user_service: bool,
     /// The topic was made anew during the run: the earlier records are gone, so nothing is
-    /// said about what ought to be in it.
+    /// topic_event about what ought to be in it.
     pub topic_replaced: bool,
     /// The code was made to panic: a good record may be a dead letter for that reason.
     #[serde(default)]
     pub panics: bool,
 }
 
-impl std::fmt::Debug for Secret {
+impl std::fmt::Debug for KnownSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Secret").field("what", &self.what).finish_non_exhaustive()
+        f.debug_struct("KnownSecret").field("what", &self.what).finish_non_exhaustive()
     }
 }

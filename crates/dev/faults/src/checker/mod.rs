@@ -7,13 +7,13 @@
 
 #![warn(missing_docs)]
 
-mod effects;
+mod evidence;
+mod expected_events;
+mod expected_mails;
 mod history;
-mod mails;
 mod promises;
-mod reading;
 mod report;
-mod show;
+mod topic_events;
 
 pub use history::*;
 pub use promises::Promise;

@@ -13,7 +13,7 @@ const SHOWN: usize = 40;
 pub struct Violation {
     /// What is wrong, in a sentence.
     pub what: String,
-    /// The operations, records, mails and transactions that show it, a line or more each.
+    /// The operations, records, mails and transactions that evidence it, a line or more each.
     pub evidence: Vec<String>,
 }
 
@@ -26,11 +26,11 @@ impl Violation {
 /// The verdict on every promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<PromiseResult>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Verdict {
+struct PromiseResult {
     promise: Promise,
     count: usize,
     first: Option<Violation>,
@@ -38,7 +38,7 @@ struct Verdict {
 
 impl Report {
     pub(crate) fn of(judged: impl Iterator<Item = (Promise, Vec<Violation>)>) -> Self {
-        let verdict = |(promise, violations): (Promise, Vec<Violation>)| Verdict {
+        let verdict = |(promise, violations): (Promise, Vec<Violation>)| PromiseResult {
             promise,
             count: violations.len(),
             first: violations.into_iter().next(),
@@ -80,7 +80,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Verdict { promise, count, first } in &self.verdicts {
+        for PromiseResult { promise, count, first } in &self.verdicts {
             let Some(first) = first else {
                 writeln!(f, "{promise}  kept: {}", promise.sentence())?;
                 continue;

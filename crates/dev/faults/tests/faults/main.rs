@@ -3,7 +3,7 @@
 
 mod consumer;
 mod kafka;
-mod mail_scene;
+mod mail_fixture;
 mod mongodb;
 mod panics;
 mod raw_record;

@@ -1,47 +1,49 @@
 //! Whatever small thing goes wrong in a good history, somebody finds it.
 
-use faults::checker::{Answer, History, Outcome, Promise, check};
+use faults::checker::{History, Outcome, Promise, RecordedResponse, check};
 use proptest::{prelude::*, sample::Index};
 
-use crate::{good_histories::good_history, scene::SECRET};
+use crate::{history_builder::SECRET, valid_histories::valid_history};
 
 /// Something that goes wrong, and the promise that it breaks. Leaves the history as it is
-/// and answers none where it does not apply to what was chosen.
+/// and answers none where it does not apply to what was pick.
 type Mutation = fn(&mut History, Index) -> Option<Promise>;
 
 const MUTATIONS: &[(&str, Mutation)] = &[
     ("a record is lost", |history, which| {
         // One that an acknowledged change owes, and its duplicates.
         let ours = |name: &&String| name.as_str() != "-";
-        let owed: Vec<String> = acknowledged(history);
-        let id = chosen(&owed.iter().filter(ours).cloned().collect::<Vec<_>>(), which)?;
+        let acknowledged_ids: Vec<String> = acknowledged(history);
+        let id = pick(&acknowledged_ids.iter().filter(ours).cloned().collect::<Vec<_>>(), which)?;
         history.records.retain(|record| header(record, "ce_id") != id);
         Some(Promise::I1)
     }),
     ("two events of one user are swapped", |history, which| {
-        let places: Vec<usize> = first_places(history);
-        let pairs: Vec<(usize, usize)> = places
+        let positions: Vec<usize> = first_occurrences(history);
+        let pairs: Vec<(usize, usize)> = positions
             .iter()
             .enumerate()
-            .flat_map(|(n, one)| places[n + 1..].iter().map(|two| (*one, *two)))
+            .flat_map(|(n, one)| positions[n + 1..].iter().map(|two| (*one, *two)))
             .filter(|(one, two)| history.records[*one].key == history.records[*two].key)
             .collect();
-        let (one, two) = chosen(&pairs, which)?;
+        let (one, two) = pick(&pairs, which)?;
         let (at_one, at_two) = (history.records[one].offset, history.records[two].offset);
         history.records.swap(one, two);
         (history.records[one].offset, history.records[two].offset) = (at_one, at_two);
         Some(Promise::I3)
     }),
     ("a duplicate has another value", |history, which| {
-        let places = duplicates(history);
-        let place = chosen(&places, which)?;
-        history.records[place].headers.push(("traceparent".into(), None));
+        let positions = duplicates(history);
+        let position = pick(&positions, which)?;
+        history.records[position].headers.push(("traceparent".into(), None));
         Some(Promise::I3)
     }),
     ("an event is published under another id", |history, which| {
-        let mut places: Vec<usize> = first_places(history);
-        places.retain(|place| !may_have_another_event(history, &header(&history.records[*place], "ce_subject")));
-        let mut record = history.records[chosen(&places, which)?].clone();
+        let mut positions: Vec<usize> = first_occurrences(history);
+        positions.retain(|position| {
+            !has_request_of_unknown_outcome(history, &header(&history.records[*position], "ce_subject"))
+        });
+        let mut record = history.records[pick(&positions, which)?].clone();
         for (name, value) in &mut record.headers {
             if name == "ce_id" {
                 *value = Some(b"00000000-0000-0000-0000-ffffffffffff".to_vec());
@@ -60,7 +62,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     }),
     ("a dot arrives twice", |history, which| {
         let accepted: Vec<usize> = (0..history.smtp.len()).filter(|n| !refused(history, *n)).collect();
-        let again = history.smtp[chosen(&accepted, which)?].clone();
+        let again = history.smtp[pick(&accepted, which)?].clone();
         history.smtp.push(again);
         Some(Promise::I5)
     }),
@@ -76,7 +78,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     }),
     ("a mail is called sent that no server took", |history, which| {
         let failed: Vec<usize> = (0..history.mails.len()).filter(|n| history.mails[*n].state != "sent").collect();
-        history.mails[chosen(&failed, which)?].state = "sent".into();
+        history.mails[pick(&failed, which)?].state = "sent".into();
         Some(Promise::I4)
     }),
     ("a row is lost", |history, which| {
@@ -100,7 +102,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         Some(Promise::I8)
     }),
     ("a dead letter is there twice", |history, which| {
-        let again = chosen(&history.dead_letters, which)?;
+        let again = pick(&history.dead_letters, which)?;
         history.dead_letters.push(again);
         Some(Promise::I8)
     }),
@@ -112,8 +114,8 @@ const MUTATIONS: &[(&str, Mutation)] = &[
                 .iter()
                 .any(|mail| Some(&mail.message_id) == history.smtp[*n].message_id.as_ref() && !bad.contains(&mail.to))
         };
-        let places: Vec<usize> = (0..history.smtp.len()).filter(good).collect();
-        let n = chosen(&places, which)?;
+        let positions: Vec<usize> = (0..history.smtp.len()).filter(good).collect();
+        let n = pick(&positions, which)?;
         history.smtp[n].dot_at = history.smtp[n].dot_at.map(|at| at + jiff::SignedDuration::from_mins(2));
         Some(Promise::I6)
     }),
@@ -121,8 +123,9 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         let refusals: Vec<usize> = (0..history.operations.len())
             .filter(|n| matches!(&history.operations[*n].outcome, Outcome::Answered(answer) if answer.status == 503))
             .collect();
-        let n = chosen(&refusals, which)?;
-        history.operations[n].outcome = Outcome::Answered(Answer { status: 503, ..Answer::default() });
+        let n = pick(&refusals, which)?;
+        history.operations[n].outcome =
+            Outcome::Answered(RecordedResponse { status: 503, ..RecordedResponse::default() });
         Some(Promise::I7)
     }),
     ("a process is too large", |history, which| {
@@ -137,21 +140,22 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         Some(Promise::S1)
     }),
     ("an answer says whether there is an account", |history, which| {
-        let guesses: Vec<usize> =
-            (0..history.operations.len()).filter(|n| history.operations[*n].alike.is_some()).collect();
-        let n = chosen(&guesses, which)?;
-        history.operations[n].outcome = Outcome::Answered(Answer { status: 404, ..Answer::default() });
+        let probes: Vec<usize> =
+            (0..history.operations.len()).filter(|n| history.operations[*n].comparison_group.is_some()).collect();
+        let n = pick(&probes, which)?;
+        history.operations[n].outcome =
+            Outcome::Answered(RecordedResponse { status: 404, ..RecordedResponse::default() });
         Some(Promise::S2)
     }),
 ];
 
-fn chosen<T: Clone>(of: &[T], which: Index) -> Option<T> {
+fn pick<T: Clone>(of: &[T], which: Index) -> Option<T> {
     (!of.is_empty()).then(|| which.get(of).clone())
 }
 
-fn header(record: &faults::checker::Record, name: &str) -> String {
+fn header(record: &faults::checker::TopicRecord, name: &str) -> String {
     let value = record.headers.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.clone());
-    value.map_or_else(|| "-".to_owned(), |value| String::from_utf8(value).expect("the scene has made it so"))
+    value.map_or_else(|| "-".to_owned(), |value| String::from_utf8(value).expect("the builder creates valid values"))
 }
 
 /// The ids of events that an answered change names by its version.
@@ -161,7 +165,7 @@ fn acknowledged(history: &History) -> Vec<String> {
         Outcome::Unknown { .. } => None,
     });
     let id = |(user, version): (uuid::Uuid, u64)| {
-        let ours = |record: &&faults::checker::Record| {
+        let ours = |record: &&faults::checker::TopicRecord| {
             header(record, "ce_subject") == user.to_string()
                 && header(record, "ce_sequence") == format!("{version:010}")
         };
@@ -172,18 +176,19 @@ fn acknowledged(history: &History) -> Vec<String> {
 
 /// Whether a request without a clear answer may have caused one event more of this user, whose
 /// document is gone, so that its version says nothing.
-fn may_have_another_event(history: &History, user: &str) -> bool {
+fn has_request_of_unknown_outcome(history: &History, user: &str) -> bool {
     let unclear = |outcome: &Outcome| match outcome {
         Outcome::Answered(answer) => answer.status >= 500 && answer.problem.as_deref() != Some("overloaded"),
         Outcome::Unknown { .. } => true,
     };
-    let of_theirs = |operation: &&faults::checker::Operation| operation.user.is_none_or(|id| id.to_string() == user);
+    let concerns_user =
+        |operation: &&faults::checker::Operation| operation.user.is_none_or(|id| id.to_string() == user);
     let stored = history.users.iter().any(|stored| stored.id.to_string() == user);
-    !stored && history.operations.iter().filter(of_theirs).any(|operation| unclear(&operation.outcome))
+    !stored && history.operations.iter().filter(concerns_user).any(|operation| unclear(&operation.outcome))
 }
 
 /// Where the events of the service stand for the first time.
-fn first_places(history: &History) -> Vec<usize> {
+fn first_occurrences(history: &History) -> Vec<usize> {
     let again = duplicates(history);
     let first = |n: &usize| !history.records[*n].foreign && !again.contains(n);
     (0..history.records.len()).filter(first).filter(|n| !has_duplicate(history, *n)).collect()
@@ -211,8 +216,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn whatever_goes_wrong_is_found_out(
-        mut history in good_history(),
+    fn every_mutation_breaks_the_promise_that_it_names(
+        mut history in valid_history(),
         what in any::<Index>(),
         which in any::<Index>(),
     ) {

@@ -2,15 +2,15 @@
 //! random; then everything heals, comes to rest, and is judged. The schedule of the faults
 //! follows from the seed alone.
 
-mod cast;
-mod faults;
+mod cluster;
+mod fault_injection;
 mod load;
-mod poison;
-mod run;
-mod samples;
+mod nemesis_run;
+mod poison_records;
+mod process_samples;
+mod report_table;
 mod schedule;
 mod summary;
-mod table;
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -39,11 +39,11 @@ pub(crate) struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let kept = match &arguments.judge {
-        Some(path) => judge_again(path),
-        None => run::run(&arguments).await,
+    let promises_kept = match &arguments.judge {
+        Some(path) => check_saved_history(path),
+        None => nemesis_run::run(&arguments).await,
     };
-    match kept {
+    match promises_kept {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
     }
 }
 
-fn judge_again(path: &PathBuf) -> anyhow::Result<bool> {
+fn check_saved_history(path: &PathBuf) -> anyhow::Result<bool> {
     let history: History = serde_json::from_slice(&fs::read(path)?)?;
     let report = ::faults::checker::check(&history);
     print!("{report}");

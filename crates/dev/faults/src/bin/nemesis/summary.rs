@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use faults::checker::{History, Outcome, Promise, Report};
 
-use crate::schedule::Planned;
+use crate::schedule::PlannedFault;
 
 /// What a run did, and what came of it.
 pub(crate) struct Summary {
@@ -25,7 +25,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn of(seed: u64, minutes: u32, history: &History, done: &[Planned], report: &Report) -> Self {
+    pub(crate) fn new(seed: u64, minutes: u32, history: &History, done: &[PlannedFault], report: &Report) -> Self {
         let mut operations: BTreeMap<String, [usize; 3]> = BTreeMap::new();
         for operation in &history.operations {
             let [succeeded, refused, unknown] = operations.entry(format!("{:?}", operation.action)).or_default();

@@ -4,9 +4,8 @@
 use std::collections::BTreeSet;
 
 use crate::checker::{
-    History, Mail, Step, Violation,
-    mails::{is_handover, resends_allowed, transactions},
-    show,
+    History, LedgerMail, StateTransition, Violation, evidence,
+    expected_mails::{is_handover, resends_allowed, transactions},
 };
 
 /// How the history calls a person who uses the commands.
@@ -20,16 +19,17 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
         .iter()
         .filter(|seen| is_handover(seen) && !seen.message_id.as_deref().is_some_and(|id| known.contains(id)));
     found.extend(
-        unknown
-            .map(|seen| Violation::new("a mail was handed over that is not in the ledger", [show::transaction(seen)])),
+        unknown.map(|seen| {
+            Violation::new("a mail was handed over that is not in the ledger", [evidence::transaction(seen)])
+        }),
     );
     found
 }
 
-fn judge(history: &History, mail: &Mail) -> Option<Violation> {
+fn judge(history: &History, mail: &LedgerMail) -> Option<Violation> {
     let again = |by_operator: bool| {
         // Without a state before it is the first entry, of a dead letter that was replayed.
-        let back = move |step: &&Step| {
+        let back = move |step: &&StateTransition| {
             step.from.is_some() && step.to == "queued" && step.by.starts_with(OPERATOR) == by_operator
         };
         mail.history.iter().filter(back)
@@ -44,5 +44,8 @@ fn judge(history: &History, mail: &Mail) -> Option<Violation> {
     } else {
         return None;
     };
-    Some(Violation::new(what, std::iter::once(show::mail(mail)).chain(handovers.into_iter().map(show::transaction))))
+    Some(Violation::new(
+        what,
+        std::iter::once(evidence::mail(mail)).chain(handovers.into_iter().map(evidence::transaction)),
+    ))
 }

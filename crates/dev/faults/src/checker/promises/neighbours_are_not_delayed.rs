@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::checker::{
-    History, Violation,
-    mails::{asked_for, is_accepted, row_id},
-    reading::all_events,
-    show,
+    History, Violation, evidence,
+    expected_mails::{is_accepted, mail_id, templates_for},
+    topic_events::all_events,
 };
 
 pub(super) fn violations(history: &History) -> Vec<Violation> {
@@ -20,13 +19,14 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
         }
     }
     let mut since: BTreeMap<String, (Timestamp, String)> = BTreeMap::new();
-    for said in all_events(history) {
+    for topic_event in all_events(history) {
         // A test may write an event that happened long ago.
-        let written = said.record.timestamp.filter(|_| said.record.foreign);
-        let began = written.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(said.event.envelope.time);
-        for template in asked_for(&said.event) {
-            let row = row_id(&said.event, template);
-            since.entry(row).or_insert_with(|| (began, show::record(said.record)));
+        let written = topic_event.record.timestamp.filter(|_| topic_event.record.foreign);
+        let began =
+            written.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(topic_event.event.envelope.time);
+        for template in templates_for(&topic_event.event) {
+            let row = mail_id(&topic_event.event, template);
+            since.entry(row).or_insert_with(|| (began, evidence::record(topic_event.record)));
         }
     }
     let undeliverable = |to: &str| history.limits.undeliverable.iter().any(|bad| bad.eq_ignore_ascii_case(to));
@@ -42,7 +42,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
                     late.then(|| format!("a mail was accepted {took} ms after its event, {most} ms are allowed"))?
                 }
             };
-            Some(Violation::new(what, [record.clone(), show::mail(mail)]))
+            Some(Violation::new(what, [record.clone(), evidence::mail(mail)]))
         })
         .collect()
 }

@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 use events::Decoded;
 
 use crate::checker::{
-    History, Record, Violation,
-    mails::{asked_for, row_id},
-    reading::decode,
-    show,
+    History, TopicRecord, Violation, evidence,
+    expected_mails::{mail_id, templates_for},
+    topic_events::decode,
 };
 
 pub(super) fn violations(history: &History) -> Vec<Violation> {
@@ -19,12 +18,13 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     let rows: BTreeSet<&str> = history.mails.iter().map(|mail| mail.id.as_str()).collect();
     let dead: BTreeSet<(i32, i64)> =
         history.dead_letters.iter().map(|letter| (letter.partition, letter.offset)).collect();
-    let passed = |record: &&Record| history.committed.get(&record.partition).is_some_and(|next| record.offset < *next);
-    let kept = |record: &Record| {
+    let passed =
+        |record: &&TopicRecord| history.committed.get(&record.partition).is_some_and(|next| record.offset < *next);
+    let kept = |record: &TopicRecord| {
         dead.contains(&(record.partition, record.offset))
             || match decode(record) {
                 Ok(Decoded::Event(event)) => {
-                    asked_for(&event).iter().all(|template| rows.contains(row_id(&event, template).as_str()))
+                    templates_for(&event).iter().all(|template| rows.contains(mail_id(&event, template).as_str()))
                 }
                 Ok(Decoded::UnknownType(_)) => true,
                 Err(_) => false,
@@ -35,7 +35,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
         let next = history.committed.get(&record.partition).copied().unwrap_or_default();
         let what =
             format!("offset {next} is committed, and an earlier record is neither in the ledger nor a dead letter");
-        Violation::new(what, [show::record(record)])
+        Violation::new(what, [evidence::record(record)])
     })
     .collect()
 }

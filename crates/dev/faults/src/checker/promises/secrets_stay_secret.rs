@@ -2,7 +2,7 @@
 
 use aho_corasick::AhoCorasick;
 
-use crate::checker::{History, Violation, show};
+use crate::checker::{History, Violation, evidence};
 
 pub(super) fn violations(history: &History) -> Vec<Violation> {
     let values: Vec<&str> = history.secrets.iter().map(|secret| secret.value.as_str()).collect();
@@ -21,7 +21,10 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
         let headers = record.headers.iter().filter_map(|(_, value)| value.as_deref());
         let mut parts = headers.chain(record.key.as_deref()).chain(record.value.as_deref());
         let place = || {
-            format!("in {}", show::record(&crate::checker::Record { headers: Vec::new(), key: None, ..record.clone() }))
+            format!(
+                "in {}",
+                evidence::record(&crate::checker::TopicRecord { headers: Vec::new(), key: None, ..record.clone() })
+            )
         };
         found.extend(parts.find_map(|part| leak(part, &place)));
     }

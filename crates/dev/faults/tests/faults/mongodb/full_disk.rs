@@ -3,24 +3,24 @@
 
 use std::time::Instant;
 
-use faults::{Client, judge};
+use faults::{Client, assert_promises_kept};
 use test_support::{DEADLINE, IsolatedMongod, Stack, TestUser, World, skipped, wait_for};
 
 use crate::setup::*;
 
-const DISK: u32 = 48;
+const DISK_MIB: u32 = 48;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_23_a_full_disk_of_mongodb_is_503_and_loses_nothing_that_was_answered() {
+async fn fault_23_a_full_disk_of_mongodb_is_answered_with_503_and_loses_no_acknowledged_change() {
     let stack = Stack::from_env();
-    let mut mongod = match IsolatedMongod::start_on_small_disk(&stack, "fulldisk", DISK).await {
+    let mut mongod = match IsolatedMongod::start_on_small_disk(&stack, "fulldisk", DISK_MIB).await {
         Ok(mongod) => mongod,
         Err(why) => return skipped("fault_23", &why),
     };
-    let run = run_in(World::new(&stack, "fulldisk").await.on_mongodb(mongod.uri())).await;
+    let run = run_in_world(World::new(&stack, "fulldisk").await.on_mongodb(mongod.uri())).await;
     let (mut service, _emails) = start(&run).await;
-    let mut ada = member(&run, &service, "ada").await;
-    until_nothing_is_pending(&run.world).await;
+    let mut ada = logged_in_client(&run, &service, "ada").await;
+    wait_until_nothing_is_pending(&run.world).await;
 
     mongod.fill_disk();
     // For a while it lives on what its journal has reserved; it ends when it cannot write it any more.
@@ -64,6 +64,6 @@ async fn fault_23_a_full_disk_of_mongodb_is_503_and_loses_nothing_that_was_answe
     for (client, person) in &mut refused {
         assert_status(&client.register(person, Some(&person.username)).await, 201);
     }
-    let history = judge(&run, HEALED).await;
+    let history = assert_promises_kept(&run, RECOVERY_DEADLINE).await;
     assert_eq!(history.users.len(), clients.len() + refused.len() + 1);
 }

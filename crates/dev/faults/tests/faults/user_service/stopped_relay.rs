@@ -1,6 +1,6 @@
 //! Fault 3. A replica that is stopped while it publishes, for longer than its lease, with another beside it.
 
-use faults::{Client, judge};
+use faults::{Client, assert_promises_kept};
 use test_support::{DEADLINE, TestUser};
 
 use crate::setup::*;
@@ -10,8 +10,8 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
     const PEOPLE: usize = 3;
     let run = run("stopped").await;
     // The first list that it is about to publish is held; the others wait behind it.
-    let first = brisk(run.world.user_service()).fail_points("relay.before_publish=1*sleep(4000)->off");
-    let (mut first, _emails) = tokio::join!(first.start(), impatient(run.world.email_service()).start());
+    let first = with_short_intervals(run.world.user_service()).fail_points("relay.before_publish=1*sleep(4000)->off");
+    let (mut first, _emails) = tokio::join!(first.start(), with_short_timeouts(run.world.email_service()).start());
     let mut members: Vec<(Client, TestUser)> = Vec::new();
     for n in 0..PEOPLE {
         let (mut client, person) = (client(&run, &first), run.world.test_user(&format!("p{n}")));
@@ -22,14 +22,14 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
     assert!(run.world.topic_reader().read_all().await.is_empty(), "the first replica was not held long enough");
 
     // Another takes the lease when it has run out, and publishes what the first has read and not published.
-    let second = brisk(run.world.user_service()).start().await;
-    until_nothing_is_pending(&run.world).await;
+    let second = with_short_intervals(run.world.user_service()).start().await;
+    wait_until_nothing_is_pending(&run.world).await;
     for (client, person) in &mut members {
         client.use_api(second.api());
         assert_status(&client.login(person).await, 200);
         assert_status(&client.update_profile("While it was stopped").await, 200);
     }
-    until_nothing_is_pending(&run.world).await;
+    wait_until_nothing_is_pending(&run.world).await;
 
     // The first goes on where it was: with lists that were read before all that.
     first.resume();
@@ -47,7 +47,7 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
         (registered > PEOPLE).then_some(())
     };
     test_support::wait_for(DEADLINE, "the event that the first replica held, again", held).await;
-    let history = judge(&run, DEADLINE).await;
+    let history = assert_promises_kept(&run, DEADLINE).await;
     assert_eq!(history.mails.len(), PEOPLE);
     for (client, person) in &members {
         assert_eq!(types_of(&history, client.user().expect("signed in")).len(), 3 + 4);

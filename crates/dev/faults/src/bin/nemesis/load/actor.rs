@@ -11,15 +11,15 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::account::Account;
-use crate::cast::Cast;
+use crate::cluster::Cluster;
 
 /// Between two requests, in milliseconds.
-const PAUSE: std::ops::Range<u64> = 40..200;
+const PAUSE_MS: std::ops::Range<u64> = 40..200;
 /// For a mail that may never come.
-const MAIL: Duration = Duration::from_secs(6);
+const MAIL_TIMEOUT: Duration = Duration::from_secs(6);
 
 pub(crate) struct Actor {
-    pub(super) cast: Arc<Cast>,
+    pub(super) cluster: Arc<Cluster>,
     pub(super) random: ChaCha8Rng,
     number: u64,
     /// Names that were given out.
@@ -31,11 +31,11 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    pub(crate) fn new(cast: Arc<Cast>, seed: u64, number: u64) -> Self {
+    pub(crate) fn new(cluster: Arc<Cluster>, seed: u64, number: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let api = somewhere(&cast, &mut random);
-        let (client, admin) = (cast.run.recorder.client(api.clone()), cast.run.recorder.client(api));
-        Self { cast, random, number, names: 0, used: Vec::new(), client, admin }
+        let api = random_api(&cluster, &mut random);
+        let (client, admin) = (cluster.run.recorder.client(api.clone()), cluster.run.recorder.client(api));
+        Self { cluster, random, number, names: 0, used: Vec::new(), client, admin }
     }
 
     /// A name, password or key that nobody else has.
@@ -44,10 +44,10 @@ impl Actor {
         format!("{what}{}x{}", self.number, self.names)
     }
 
-    /// A while later, and perhaps at another replica.
+    /// A while later, and possible_passwords at another replica.
     pub(super) async fn pause(&mut self) {
-        sleep(Duration::from_millis(self.random.random_range(PAUSE))).await;
-        let api = somewhere(&self.cast, &mut self.random);
+        sleep(Duration::from_millis(self.random.random_range(PAUSE_MS))).await;
+        let api = random_api(&self.cluster, &mut self.random);
         self.client.use_api(api.clone());
         self.admin.use_api(api);
     }
@@ -56,10 +56,10 @@ impl Actor {
     /// Each is given out once.
     pub(super) async fn mailed_token(&mut self, address: &str, page: &str) -> Option<String> {
         let link = format!("{page}?token=");
-        let end = Instant::now() + MAIL;
+        let end = Instant::now() + MAIL_TIMEOUT;
         loop {
             let ours = |to: &String| to.eq_ignore_ascii_case(address);
-            let smtp = &self.cast.run.smtp;
+            let smtp = &self.cluster.run.smtp;
             let found = smtp.latest(|seen| {
                 let text = &seen.mail.text;
                 let used = || self.used.iter().any(|token| text.contains(token));
@@ -78,10 +78,10 @@ impl Actor {
     }
 
     /// The administrator is signed in, if that is possible now.
-    pub(super) async fn administrate(&mut self) -> bool {
-        let expired = self.admin.last().is_some_and(|answer| answer.status == 401);
-        if expired || !self.admin.is_signed_in() {
-            let person = self.cast.admin.clone();
+    pub(super) async fn ensure_admin_login(&mut self) -> bool {
+        let expired = self.admin.last_response().is_some_and(|answer| answer.status == 401);
+        if expired || !self.admin.is_logged_in() {
+            let person = self.cluster.admin.clone();
             return succeeded(&self.admin.login(&person).await);
         }
         true
@@ -93,49 +93,49 @@ impl Actor {
     }
 
     /// After an answer that refused the access token: another one, or none.
-    pub(super) async fn mend_session(&mut self) {
-        let refused = self.client.last().is_some_and(|answer| answer.status == 401);
-        if refused && self.client.is_signed_in() && !succeeded(&self.client.refresh().await) {
+    pub(super) async fn renew_session(&mut self) {
+        let refused = self.client.last_response().is_some_and(|answer| answer.status == 401);
+        if refused && self.client.is_logged_in() && !succeeded(&self.client.refresh().await) {
             self.client.forget_tokens();
         }
     }
 
     /// Signs in with what is known, and finds out which password is in force.
-    pub(super) async fn sign_in(&mut self, account: &mut Account) {
-        let candidates = std::iter::once(account.person.password.clone()).chain(account.perhaps.clone());
+    pub(super) async fn login(&mut self, account: &mut Account) {
+        let candidates = std::iter::once(account.person.password.clone()).chain(account.possible_passwords.clone());
         for password in candidates {
             let mut person = account.person.clone();
             person.password.clone_from(&password);
             let outcome = self.client.login(&person).await;
             match status(&outcome) {
-                Some(200) => return account.has_password(&password),
+                Some(200) => return account.set_password(&password),
                 Some(401) if problem(&outcome) == Some("mfa-required") => {
-                    account.has_password(&password);
-                    return self.second_step(account).await;
+                    account.set_password(&password);
+                    return self.complete_totp_login(account).await;
                 }
                 Some(401) => {}
                 // Disabled, or not served now.
                 _ => return,
             }
         }
-        account.is_lived = false;
+        account.is_usable = false;
     }
 
-    async fn second_step(&mut self, account: &mut Account) {
-        let token = self.client.last().map(|answer| answer.string("mfaToken")).unwrap_or_default();
+    async fn complete_totp_login(&mut self, account: &mut Account) {
+        let token = self.client.last_response().map(|answer| answer.string("mfaToken")).unwrap_or_default();
         test_support::remember_secret("mfa token", &token);
-        let code = account.second_factor.as_mut().and_then(super::authenticator::Authenticator::recovery_code);
+        let code = account.second_factor.as_mut().and_then(super::account::Authenticator::recovery_code);
         let Some(code) = code else {
-            account.is_lived = false;
+            account.is_usable = false;
             return;
         };
         self.client.login_totp(&token, &code).await;
     }
 }
 
-fn somewhere(cast: &Cast, random: &mut ChaCha8Rng) -> Api {
-    let n = random.random_range(0..cast.apis.len().max(1));
-    cast.apis.get(n).expect("there is a replica").clone()
+fn random_api(cluster: &Cluster, random: &mut ChaCha8Rng) -> Api {
+    let n = random.random_range(0..cluster.apis.len().max(1));
+    cluster.apis.get(n).expect("there is a replica").clone()
 }
 
 pub(super) fn status(outcome: &Outcome) -> Option<u16> {
@@ -157,6 +157,6 @@ pub(super) fn succeeded(outcome: &Outcome) -> bool {
 }
 
 /// Whether it may have been done without a word.
-pub(super) fn unclear(outcome: &Outcome) -> bool {
+pub(super) fn may_have_happened(outcome: &Outcome) -> bool {
     status(outcome).is_none_or(|status| status >= 500)
 }

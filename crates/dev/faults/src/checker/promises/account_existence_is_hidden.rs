@@ -1,0 +1,33 @@
+//! S2: nobody can tell from status and body whether an account exists. Time is not judged
+//! here: a run with faults in it says nothing about it.
+
+use std::collections::BTreeMap;
+
+use crate::checker::{History, Operation, Outcome, RecordedResponse, Violation, evidence};
+
+pub(super) fn violations(history: &History) -> Vec<Violation> {
+    let mut groups: BTreeMap<u32, Vec<(&Operation, &RecordedResponse)>> = BTreeMap::new();
+    for operation in &history.operations {
+        if let (Some(group), Outcome::Answered(answer)) = (operation.comparison_group, &operation.outcome)
+            && !is_not_served(answer)
+        {
+            groups.entry(group).or_default().push((operation, answer));
+        }
+    }
+    let differ = |group: Vec<(&Operation, &RecordedResponse)>| {
+        let [(first, expected), rest @ ..] = group.as_slice() else { return None };
+        let (other, _) = rest.iter().find(|(_, answer)| visible(answer) != visible(expected))?;
+        let what = "two requests that nobody may tell apart were answered differently";
+        Some(Violation::new(what, [evidence::operation(first), evidence::operation(other)]))
+    };
+    groups.into_values().filter_map(differ).collect()
+}
+
+/// Not served at all, whoever was meant.
+fn is_not_served(answer: &RecordedResponse) -> bool {
+    matches!(answer.status, 429 | 500..)
+}
+
+fn visible(answer: &RecordedResponse) -> (u16, Option<&str>, Option<&str>) {
+    (answer.status, answer.problem.as_deref(), answer.fingerprint.as_deref())
+}

@@ -1,0 +1,91 @@
+//! I7: memory and connections stay below their limits and do not grow on and on; what is
+//! refused for overload says when to come back, and what is accepted does not wait for ever.
+
+use std::collections::BTreeMap;
+
+use crate::checker::{History, Limits, Operation, Outcome, ProcessSample, RecordedResponse, Violation, evidence};
+
+/// Fewer samples say nothing about growth.
+const ENOUGH: usize = 30;
+/// The last third may take so much more than the first, in percent, beside `SLACK`.
+const GROWTH: u64 = 50;
+
+/// Of what a process takes: its name, its value, its limit, and how much more is no growth.
+struct Resource {
+    name: &'static str,
+    of: fn(&ProcessSample) -> u64,
+    limit: fn(&Limits) -> Option<u64>,
+    slack: u64,
+}
+
+const RESOURCES: [Resource; 3] = [
+    Resource { name: "bytes of memory", of: |s| s.resident, limit: |l| l.resident, slack: 64 << 20 },
+    Resource { name: "open descriptors", of: |s| s.descriptors, limit: |l| l.descriptors, slack: 100 },
+    Resource { name: "threads", of: |s| s.threads, limit: |_| None, slack: 20 },
+];
+
+pub(super) fn violations(history: &History) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut processes: BTreeMap<&str, Vec<&ProcessSample>> = BTreeMap::new();
+    for sample in &history.samples {
+        processes.entry(&sample.process).or_default().push(sample);
+    }
+    for (process, samples) in &processes {
+        for resource in &RESOURCES {
+            found.extend(over_the_limit(resource, process, samples, &history.limits));
+            found.extend(growth(resource, process, samples, &history.limits));
+        }
+    }
+    found.extend(history.operations.iter().filter_map(|operation| bad_response(operation, &history.limits)));
+    found
+}
+
+fn over_the_limit(
+    resource: &Resource,
+    process: &str,
+    samples: &[&ProcessSample],
+    limits: &Limits,
+) -> Option<Violation> {
+    let limit = (resource.limit)(limits)?;
+    let largest = samples.iter().max_by_key(|sample| (resource.of)(sample))?;
+    let value = (resource.of)(largest);
+    let what = format!("{process} had {value} {} at {}, {limit} are allowed", resource.name, largest.at);
+    (value > limit).then(|| Violation::new(what, []))
+}
+
+/// The medians of the first and the last third: a peak is no growth.
+fn growth(resource: &Resource, process: &str, samples: &[&ProcessSample], limits: &Limits) -> Option<Violation> {
+    (resource.limit)(limits)?;
+    if samples.len() < ENOUGH {
+        return None;
+    }
+    let (third, rest) = (samples.len() / 3, samples.len() - samples.len() / 3);
+    let first = median(samples.get(..third)?.iter().map(|sample| (resource.of)(sample)).collect())?;
+    let last = median(samples.get(rest..)?.iter().map(|sample| (resource.of)(sample)).collect())?;
+    let most = first + first * GROWTH / 100 + resource.slack;
+    let what = format!("{process} grows: {first} {} in the first third, {last} in the last", resource.name);
+    (last > most).then(|| Violation::new(what, []))
+}
+
+fn median(mut values: Vec<u64>) -> Option<u64> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}
+
+fn bad_response(operation: &Operation, limits: &Limits) -> Option<Violation> {
+    let Outcome::Answered(answer) = &operation.outcome else { return None };
+    let what = if is_temporary_refusal(answer) && answer.retry_after.is_none() {
+        "a refusal for now that does not say when to come back".to_owned()
+    } else if answer.problem.as_deref() == Some("overloaded") && answer.status != 503 {
+        "overload that is not answered with 503".to_owned()
+    } else {
+        let most = limits.latency_ms.filter(|_| (200..300).contains(&answer.status))?;
+        let took = operation.completed.as_millisecond() - operation.invoked.as_millisecond();
+        u64::try_from(took).is_ok_and(|took| took > most).then(|| format!("accepted after {took} ms, not {most}"))?
+    };
+    Some(Violation::new(what, [evidence::operation(operation)]))
+}
+
+fn is_temporary_refusal(answer: &RecordedResponse) -> bool {
+    matches!(answer.status, 429 | 503)
+}

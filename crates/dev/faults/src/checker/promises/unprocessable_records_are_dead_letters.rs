@@ -1,0 +1,62 @@
+//! I8: every record that cannot be processed is a dead letter once, with its reason, and
+//! nothing else is one.
+
+use std::collections::BTreeMap;
+
+use crate::checker::{DeadLetter, History, TopicRecord, Violation, evidence, topic_events::decode};
+
+/// What is wrong with a record may also be inside of its sealed box, which only the email
+/// service can open.
+const SEALED_REASONS: [&str; 3] = ["sealed-unknown-key", "sealed-broken", "sealed-mismatch"];
+
+pub(super) fn violations(history: &History) -> Vec<Violation> {
+    if history.limits.no_email_service {
+        return Vec::new();
+    }
+    let mut letters: BTreeMap<(i32, i64), Vec<&DeadLetter>> = BTreeMap::new();
+    for letter in &history.dead_letters {
+        letters.entry((letter.partition, letter.offset)).or_default().push(letter);
+    }
+    let mut found = Vec::new();
+    for record in &history.records {
+        let mut kept = letters.remove(&(record.partition, record.offset)).unwrap_or_default();
+        if history.limits.topic_replaced {
+            // The same place had another record once, whose letter is none of this one's.
+            kept.retain(|letter| reason(record).is_none_or(|reason| letter.reason == reason));
+        }
+        if history.limits.panics && reason(record).is_none() {
+            // At most one of the record: two are the violation that they always are.
+            kept.pop_if(|letter| letter.reason == "processing-failed");
+        }
+        found.extend(judge(record, &kept));
+    }
+    if !history.limits.topic_replaced {
+        for letter in letters.into_values().flatten() {
+            found
+                .push(Violation::new("a dead letter of a record that is not in the topic", [evidence::letter(letter)]));
+        }
+    }
+    found
+}
+
+fn judge(record: &TopicRecord, kept: &[&DeadLetter]) -> Option<Violation> {
+    let reason = reason(record);
+    let what = match (reason, kept) {
+        (None, []) => return None,
+        (None, [letter]) if SEALED_REASONS.contains(&letter.reason.as_str()) => return None,
+        (Some(reason), [letter]) if letter.reason == reason => return None,
+        (None, [_]) => "a record that can be processed is a dead letter".to_owned(),
+        (Some(reason), []) => format!("a record that cannot be processed ({reason}) is no dead letter"),
+        (Some(reason), [_]) => format!("a dead letter with another reason than {reason}"),
+        (_, several) => format!("a record is a dead letter {} times", several.len()),
+    };
+    Some(Violation::new(
+        what,
+        std::iter::once(evidence::record(record)).chain(kept.iter().map(|kept| evidence::letter(kept))),
+    ))
+}
+
+/// Why it cannot be processed, if the contract says so.
+fn reason(record: &TopicRecord) -> Option<&'static str> {
+    decode(record).err().map(|error| error.reason())
+}

@@ -1,0 +1,43 @@
+//! An email service killed between the ledger and the offset.
+
+use std::time::Duration;
+
+use e2e::offsets;
+use test_support::{Act, DEADLINE, Phase, Rule, ServiceSpec};
+use tokio::time::{Instant, sleep};
+
+use crate::mail_fixture::MailFixture;
+
+/// Between two events.
+const EVENT_INTERVAL: Duration = Duration::from_millis(100);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_10_an_email_service_killed_between_ledger_write_and_offset_commit_sends_each_mail_once() {
+    let fixture = MailFixture::new("offset").await;
+    let addresses = fixture.one_mail_in_each_partition("reader").await;
+    // Its senders are kept from their work, so that only reading is under test.
+    fixture.smtp().rule(Rule::always(Phase::Greeting, Act::Drop));
+    let mut service = fixture.service().fail_points("ingest.after_ledger_write=return").launch();
+    service.wait_for_exit(DEADLINE).await;
+    assert!(!fixture.ledger.mails().await.is_empty(), "killed after the write");
+    assert!(offsets::committed(&fixture.run.world).await.is_empty(), "killed before the offsets");
+    fixture.ledger.assert_has_all_that_is_committed().await;
+
+    // Again, some batches later, with the mails on their way.
+    fixture.smtp().behave();
+    service.restart_with(|spec| spec.fail_points("ingest.after_ledger_write=1*off->return")).await;
+    let mut more = Vec::new();
+    let since = Instant::now();
+    while service.is_running() {
+        more.push(fixture.notice(&format!("later{}", more.len())).await);
+        sleep(EVENT_INTERVAL).await;
+        assert!(since.elapsed() < DEADLINE, "never killed");
+    }
+    service.restart_with(ServiceSpec::without_fail_points).await;
+    let history = fixture.assert_promises_kept().await;
+    assert_eq!(history.mails.len(), addresses.len() + more.len());
+    let outcomes = history.mails.iter().map(|mail| (mail.state.as_str(), fixture.smtp().deliveries_to(&mail.to).len()));
+    let unknown = outcomes.filter(|outcome| *outcome != ("sent", 1)).collect::<Vec<_>>();
+    // What a sender of the killed process held behind the fence.
+    assert!(unknown.len() <= 8 && unknown.iter().all(|(state, dots)| *state == "unknown" && *dots <= 1), "{unknown:?}");
+}
