@@ -59,11 +59,11 @@ impl BareServer {
 
 /// Serves until it is killed; the first line tells the port.
 pub(crate) async fn serve(uri: &str, database: &str) -> Result<()> {
-    let users: Collection<User> = driver(uri).await?.database(database).collection("users");
+    let users: Collection<UserDocument> = driver(uri).await?.database(database).collection("users");
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     writeln!(std::io::stdout(), "{}", listener.local_addr()?.port())?;
     let users = web::Data::new(users);
-    HttpServer::new(move || App::new().app_data(users.clone()).route("/{id}", web::get().to(user)))
+    HttpServer::new(move || App::new().app_data(users.clone()).route("/{id}", web::get().to(get_user)))
         // As many as the service has.
         .workers(available_parallelism().map_or(1, NonZero::get))
         .disable_signals()
@@ -73,17 +73,20 @@ pub(crate) async fn serve(uri: &str, database: &str) -> Result<()> {
     Ok(())
 }
 
-async fn user(users: web::Data<Collection<User>>, id: web::Path<String>) -> actix_web::Result<HttpResponse> {
+async fn get_user(
+    users: web::Data<Collection<UserDocument>>,
+    id: web::Path<String>,
+) -> actix_web::Result<HttpResponse> {
     let key = Uuid::parse_str(&*id).map_err(ErrorNotFound)?;
     let found = users.find_one(doc! { "_id": key }).await.map_err(ErrorInternalServerError)?;
     let user = found.ok_or_else(|| ErrorNotFound("no such user"))?;
-    Ok(HttpResponse::Ok().json(user.body(&id)?))
+    Ok(HttpResponse::Ok().json(user.to_response(&id)?))
 }
 
 /// What is shown of a user's document.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct User {
+struct UserDocument {
     username: String,
     email: String,
     email_verified: bool,
@@ -99,10 +102,10 @@ struct User {
     version: i64,
 }
 
-/// The same members as the service's.
+/// The same users as the service's.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+struct UserResponse<'a> {
     id: &'a str,
     username: &'a str,
     email: &'a str,
@@ -119,10 +122,10 @@ struct Body<'a> {
     version: i64,
 }
 
-impl User {
-    fn body<'a>(&'a self, id: &'a str) -> actix_web::Result<Body<'a>> {
+impl UserDocument {
+    fn to_response<'a>(&'a self, id: &'a str) -> actix_web::Result<UserResponse<'a>> {
         let text = |at: DateTime| at.try_to_rfc3339_string().map_err(ErrorInternalServerError);
-        Ok(Body {
+        Ok(UserResponse {
             id,
             username: &self.username,
             email: &self.email,

@@ -11,24 +11,24 @@ use crate::processes::Processes;
 const ROUNDS: usize = 5;
 const QUICK_ROUNDS: usize = 1;
 
-pub(crate) struct Context {
+pub(crate) struct Environment {
     stack: Stack,
     quick: bool,
     cores: usize,
     users: usize,
 }
 
-impl Context {
+impl Environment {
     /// `users`: of the largest database.
     pub(crate) fn new(quick: bool, users: usize) -> Result<Self> {
         Ok(Self { stack: Stack::from_env(), quick, cores: std::thread::available_parallelism()?.get(), users })
     }
 
     pub(crate) fn users(&self) -> usize {
-        self.count(self.users)
+        self.scaled(self.users)
     }
 
-    pub(crate) fn quick(&self) -> bool {
+    pub(crate) fn is_quick(&self) -> bool {
         self.quick
     }
 
@@ -41,17 +41,17 @@ impl Context {
     }
 
     /// So long, or half a second where only the benchmark itself is tried.
-    pub(crate) fn length(&self, full: Duration) -> Duration {
+    pub(crate) fn duration(&self, full: Duration) -> Duration {
         if self.quick { Duration::from_millis(500) } else { full }
     }
 
     /// So many, or a fiftieth where only the benchmark itself is tried.
-    pub(crate) fn count(&self, full: usize) -> usize {
+    pub(crate) fn scaled(&self, full: usize) -> usize {
         if self.quick { full.div_ceil(50) } else { full }
     }
 
     /// mongod and Kafka, if it is a process (the embedded one's work is not told apart).
-    pub(crate) fn parts(&self) -> Processes {
+    pub(crate) fn dependency_processes(&self) -> Processes {
         let known = ["mongod", "kafka"].into_iter().filter_map(|name| Some((name, self.stack.pid(name)?)));
         known.fold(Processes::default(), |processes, (name, pid)| processes.with(name, pid))
     }

@@ -22,7 +22,7 @@ pub(crate) struct Connection {
 
 /// What a connection sends. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Ask {
+pub(crate) struct ApiRequest {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) token: Option<String>,
@@ -31,7 +31,7 @@ pub(crate) struct Ask {
     pub(crate) body: Bytes,
 }
 
-impl Ask {
+impl ApiRequest {
     pub(crate) fn get(path: impl Into<String>) -> Self {
         Self { method: Method::GET, path: path.into(), token: None, from: None, body: Bytes::new() }
     }
@@ -69,18 +69,19 @@ impl Connection {
         Ok(Self { authority, sender })
     }
 
-    pub(crate) async fn send(&mut self, ask: &Ask) -> Result<(StatusCode, Bytes)> {
-        let mut request = Request::builder().method(&ask.method).uri(&ask.path).header(header::HOST, &self.authority);
-        if !ask.body.is_empty() {
+    pub(crate) async fn send(&mut self, api_request: &ApiRequest) -> Result<(StatusCode, Bytes)> {
+        let mut request =
+            Request::builder().method(&api_request.method).uri(&api_request.path).header(header::HOST, &self.authority);
+        if !api_request.body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        if let Some(token) = &ask.token {
+        if let Some(token) = &api_request.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        if let Some(address) = ask.from {
+        if let Some(address) = api_request.from {
             request = request.header("x-forwarded-for", address.to_string());
         }
-        let request = request.body(Full::new(ask.body.clone()))?;
+        let request = request.body(Full::new(api_request.body.clone()))?;
         self.sender.ready().await?;
         let answer = self.sender.send_request(request).await?;
         let status = answer.status();
@@ -88,9 +89,15 @@ impl Connection {
     }
 
     /// Sends, and reads what has to be an answer of this status.
-    pub(crate) async fn expect(&mut self, ask: &Ask, status: StatusCode) -> Result<Value> {
-        let (answered, body) = self.send(ask).await?;
-        ensure!(answered == status, "{} {}: {answered} {}", ask.method, ask.path, String::from_utf8_lossy(&body));
+    pub(crate) async fn send_expecting(&mut self, api_request: &ApiRequest, status: StatusCode) -> Result<Value> {
+        let (answered, body) = self.send(api_request).await?;
+        ensure!(
+            answered == status,
+            "{} {}: {answered} {}",
+            api_request.method,
+            api_request.path,
+            String::from_utf8_lossy(&body)
+        );
         if body.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&body)?) }
     }
 }

@@ -21,18 +21,18 @@ use tokio::sync::mpsc;
 pub(crate) const PARTITIONS: i32 = 12;
 
 /// How long a reader waits for a record at a time.
-const POLL: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A record as the contract wants it.
-pub(crate) struct Record {
+pub(crate) struct ProducerRecord {
     key: String,
     partition: i32,
     value: String,
     headers: OwnedHeaders,
 }
 
-impl Record {
-    pub(crate) fn of(event: &Event) -> Self {
+impl ProducerRecord {
+    pub(crate) fn from_event(event: &Event) -> Self {
         Self::new(&event.envelope, event.payload.to_json())
     }
 
@@ -65,32 +65,32 @@ impl Producer {
     }
 
     /// One, until the brokers have it.
-    pub(crate) async fn send(&self, topic: &str, record: &Record) -> Result<()> {
+    pub(crate) async fn send(&self, topic: &str, record: &ProducerRecord) -> Result<()> {
         let delivery = self.enqueue(topic, record).map_err(|error| anyhow!(error))?;
         confirmed(delivery).await
     }
 
     /// All of them, as many under way as librdkafka takes, until the brokers have them.
-    pub(crate) async fn send_all(&self, topic: &str, records: &[Record]) -> Result<()> {
-        let mut under_way = VecDeque::new();
+    pub(crate) async fn send_all(&self, topic: &str, records: &[ProducerRecord]) -> Result<()> {
+        let mut in_flight = VecDeque::new();
         for record in records {
             loop {
                 match self.enqueue(topic, record) {
-                    Ok(delivery) => break under_way.push_back(delivery),
+                    Ok(delivery) => break in_flight.push_back(delivery),
                     Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
-                        confirmed(under_way.pop_front().context("the queue is full of nothing")?).await?;
+                        confirmed(in_flight.pop_front().context("the queue is full of nothing")?).await?;
                     }
                     Err(error) => return Err(error.into()),
                 }
             }
         }
-        for delivery in under_way {
+        for delivery in in_flight {
             confirmed(delivery).await?;
         }
         Ok(())
     }
 
-    fn enqueue(&self, topic: &str, record: &Record) -> Result<DeliveryFuture, KafkaError> {
+    fn enqueue(&self, topic: &str, record: &ProducerRecord) -> Result<DeliveryFuture, KafkaError> {
         let message = FutureRecord::to(topic)
             .partition(record.partition)
             .key(&record.key)
@@ -105,11 +105,11 @@ async fn confirmed(delivery: DeliveryFuture) -> Result<()> {
 }
 
 /// Tells when records come out of a topic, by a thread of its own, as the email service reads.
-pub(crate) struct Arrivals(mpsc::UnboundedReceiver<Instant>);
+pub(crate) struct RecordArrivals(mpsc::UnboundedReceiver<Instant>);
 
-impl Arrivals {
+impl RecordArrivals {
     /// Of what is produced from now on.
-    pub(crate) fn of(brokers: &str, topic: &str) -> Result<Self> {
+    pub(crate) fn from_topic(brokers: &str, topic: &str) -> Result<Self> {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("group.id", topic)
@@ -122,12 +122,12 @@ impl Arrivals {
             partitions.add_partition_offset(topic, partition, Offset::Beginning)?;
         }
         consumer.assign(&partitions)?;
-        let (tell, arrivals) = mpsc::unbounded_channel();
+        let (sender, arrivals) = mpsc::unbounded_channel();
         thread::spawn(move || {
             // Ends with whoever listens.
-            while !tell.is_closed() {
-                if let Some(Ok(_)) = consumer.poll(POLL) {
-                    let _ = tell.send(Instant::now());
+            while !sender.is_closed() {
+                if let Some(Ok(_)) = consumer.poll(POLL_TIMEOUT) {
+                    let _ = sender.send(Instant::now());
                 }
             }
         });

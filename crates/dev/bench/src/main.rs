@@ -1,31 +1,28 @@
 //! Everything that is said about speed, measured: what the services do next to what the
-//! same machine could do at most, taken in turns in the same run. Machines are noisy;
+//! same machine could do at most, taken in runs in the same run. Machines are noisy;
 //! ratios of neighbours are less so.
 
-mod arrivals;
+mod alternating_runs;
 mod bare_server;
-mod closed_loop;
-mod commands;
-mod context;
 mod database;
+mod environment;
 mod http_client;
 mod kafka;
 mod limits;
 mod load;
 mod machine;
-mod people;
 mod processes;
 mod report;
 mod rows;
 mod sampling;
 mod smtp_sink;
-mod turns;
+mod test_users;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{context::Context, report::Report};
+use crate::{environment::Environment, report::Report};
 
 /// Measures the services next to the limits of this machine.
 #[derive(Parser)]
@@ -48,12 +45,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(subcommand)]
-    part: Option<Part>,
+    helper: Option<HelperProcess>,
 }
 
 /// Parts that are processes of their own, so that their processor time is told apart.
 #[derive(Subcommand)]
-enum Part {
+enum HelperProcess {
     /// A mail server that takes everything and tells when.
     #[command(hide = true)]
     SmtpSink {
@@ -83,16 +80,16 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    match &arguments.part {
-        Some(Part::SmtpSink { port }) => return smtp_sink::serve(*port).await,
-        Some(Part::BareServer { uri, database }) => return bare_server::serve(uri, database).await,
+    match &arguments.helper {
+        Some(HelperProcess::SmtpSink { port }) => return smtp_sink::serve(*port).await,
+        Some(HelperProcess::BareServer { uri, database }) => return bare_server::serve(uri, database).await,
         None => {}
     }
-    let context = Context::new(arguments.quick, arguments.users)?;
+    let environment = Environment::new(arguments.quick, arguments.users)?;
     let mut report = Report::new(machine::describe()?, arguments.quick);
     for group in rows::chosen(&arguments.only) {
         eprintln!("-- {group}");
-        report.extend(group.measure(&context).await?);
+        report.extend(group.measure(&environment).await?);
     }
     print!("{report}");
     report.write_json(&arguments.results)?;

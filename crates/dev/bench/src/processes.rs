@@ -25,8 +25,8 @@ impl Processes {
     }
 
     /// Begins to count.
-    pub(crate) fn watch(&self) -> Result<Watch<'_>> {
-        Ok(Watch { processes: self, since: Instant::now(), before: self.times()? })
+    pub(crate) fn watch(&self) -> Result<ProcessorTimeWatch<'_>> {
+        Ok(ProcessorTimeWatch { processes: self, since: Instant::now(), before: self.times()? })
     }
 
     /// Seconds of processor time so far.
@@ -40,13 +40,13 @@ impl Processes {
 }
 
 /// A time in which processor time is counted.
-pub(crate) struct Watch<'a> {
+pub(crate) struct ProcessorTimeWatch<'a> {
     processes: &'a Processes,
     since: Instant,
     before: BTreeMap<&'static str, f64>,
 }
 
-impl Watch<'_> {
+impl ProcessorTimeWatch<'_> {
     /// What each took since then: its share of all cores.
     pub(crate) fn shares(&self, cores: usize) -> Result<BTreeMap<&'static str, f64>> {
         let all = self.since.elapsed().as_secs_f64() * cores as f64;
@@ -92,7 +92,7 @@ fn seconds_in(path: &str) -> Result<f64> {
 
 /// Processor time of all threads that a process has now, to the nanosecond where
 /// `/proc/<pid>/stat` counts hundredths of a second.
-pub(crate) fn run_time(pid: u32) -> Result<Duration> {
+pub(crate) fn precise_processor_time(pid: u32) -> Result<Duration> {
     let mut nanos = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         // A thread may end meanwhile.
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_a_thread_is_told_apart_by_its_name() {
+    fn processor_time_is_counted_by_thread_name() {
         let (busy, stop) = std::sync::mpsc::channel::<()>();
         let work = move || {
             while stop.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {

@@ -15,7 +15,7 @@ pub(crate) struct Sample {
 impl Sample {
     /// # Panics
     /// Without any round.
-    pub(crate) fn of(rounds: &[f64]) -> Self {
+    pub(crate) fn from_rounds(rounds: &[f64]) -> Self {
         let mut sorted = rounds.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (Some(&low), Some(&high)) = (sorted.first(), sorted.last()) else { panic!("no round was measured") };
@@ -31,33 +31,33 @@ impl Sample {
     }
 }
 
-/// Ours and its limit, taken in turns; the ratio is that of neighbours.
+/// Ours and its limit, taken in runs; the ratio is that of neighbours.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pair {
+pub(crate) struct Comparison {
     pub(crate) ours: Sample,
     pub(crate) limit: Sample,
     pub(crate) ratio: Sample,
 }
 
-impl Pair {
+impl Comparison {
     /// Of rounds of (ours, limit).
-    pub(crate) fn of(rounds: &[(f64, f64)]) -> Self {
-        let of = |value: fn(&(f64, f64)) -> f64| Sample::of(&rounds.iter().map(value).collect::<Vec<_>>());
+    pub(crate) fn from_rounds(rounds: &[(f64, f64)]) -> Self {
+        let of = |value: fn(&(f64, f64)) -> f64| Sample::from_rounds(&rounds.iter().map(value).collect::<Vec<_>>());
         Self { ours: of(|round| round.0), limit: of(|round| round.1), ratio: of(|round| round.0 / round.1) }
     }
 }
 
-/// So many rounds of both, in turns; each gives a rate or a time.
+/// So many rounds of both, in runs; each gives a rate or a time.
 pub(crate) async fn interleaved(
     rounds: usize,
     mut ours: impl AsyncFnMut() -> Result<f64>,
     mut limit: impl AsyncFnMut() -> Result<f64>,
-) -> Result<Pair> {
+) -> Result<Comparison> {
     let mut taken = Vec::with_capacity(rounds);
     for _ in 0..rounds {
         taken.push((ours().await?, limit().await?));
     }
-    Ok(Pair::of(&taken))
+    Ok(Comparison::from_rounds(&taken))
 }
 
 /// Of durations in any order, the one below which so many of a hundred are.
@@ -77,17 +77,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_is_its_median_and_how_far_the_rounds_were_apart() {
-        let sample = Sample::of(&[3.0, 1.0, 2.0]);
+    fn a_sample_has_the_median_and_the_spread_of_its_rounds() {
+        let sample = Sample::from_rounds(&[3.0, 1.0, 2.0]);
         assert_eq!(sample, Sample { median: 2.0, low: 1.0, high: 3.0 });
         assert_eq!(sample.spread(), 1.0);
-        assert_eq!(Sample::of(&[1.0, 2.0]).median, 1.5);
+        assert_eq!(Sample::from_rounds(&[1.0, 2.0]).median, 1.5);
     }
 
     #[test]
-    fn the_ratio_is_that_of_neighbours_and_not_of_the_medians() {
+    fn the_ratio_is_the_median_of_the_ratios_of_each_round() {
         // The machine became half as fast; ours stayed half of the limit.
-        let pair = Pair::of(&[(50.0, 100.0), (25.0, 50.0), (25.0, 50.0)]);
+        let pair = Comparison::from_rounds(&[(50.0, 100.0), (25.0, 50.0), (25.0, 50.0)]);
         assert_eq!(pair.ratio, Sample { median: 0.5, low: 0.5, high: 0.5 });
         assert_eq!((pair.ours.median, pair.limit.median), (25.0, 50.0));
     }

@@ -21,7 +21,7 @@ pub(crate) fn monotonic_nanos() -> i128 {
 
 /// A mail that the sink accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedMail {
     pub(crate) recipient: String,
     pub(crate) at_nanos: i128,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Accepted {
 pub(crate) struct SmtpSink {
     child: Child,
     port: u16,
-    accepted: mpsc::UnboundedReceiver<Accepted>,
+    accepted: mpsc::UnboundedReceiver<AcceptedMail>,
 }
 
 impl SmtpSink {
@@ -43,12 +43,12 @@ impl SmtpSink {
             .spawn()?;
         let mut lines = BufReader::new(child.stdout.take().context("its output is a pipe")?).lines();
         let port = lines.next_line().await?.context("the sink has ended")?.parse()?;
-        let (tell, accepted) = mpsc::unbounded_channel();
+        let (sender, accepted) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 let Some((recipient, at)) = line.split_once(' ') else { continue };
                 let Ok(at_nanos) = at.parse() else { continue };
-                if tell.send(Accepted { recipient: recipient.to_owned(), at_nanos }).is_err() {
+                if sender.send(AcceptedMail { recipient: recipient.to_owned(), at_nanos }).is_err() {
                     break;
                 }
             }
@@ -69,7 +69,7 @@ impl SmtpSink {
     }
 
     /// The next mail that it accepts.
-    pub(crate) async fn next(&mut self) -> Result<Accepted> {
+    pub(crate) async fn next(&mut self) -> Result<AcceptedMail> {
         self.accepted.recv().await.context("the sink has ended")
     }
 }
@@ -77,18 +77,18 @@ impl SmtpSink {
 /// Serves until it is killed; the first line tells the port.
 pub(crate) async fn serve(port: u16) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    tell(&listener.local_addr()?.port().to_string());
+    print_line(&listener.local_addr()?.port().to_string());
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         tokio::spawn(async move {
             // A client that hangs up has had enough.
-            let _ = converse(stream).await;
+            let _ = serve_connection(stream).await;
         });
     }
 }
 
-async fn converse(stream: TcpStream) -> std::io::Result<()> {
+async fn serve_connection(stream: TcpStream) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let (mut read, mut line, mut recipient) = (BufReader::new(read), String::new(), String::new());
     write.write_all(b"220 sink\r\n").await?;
@@ -106,8 +106,8 @@ async fn converse(stream: TcpStream) -> std::io::Result<()> {
             }
             "DATA" => {
                 write.write_all(b"354 go on\r\n").await?;
-                until_the_dot(&mut read, &mut line).await?;
-                tell(&format!("{recipient} {}", monotonic_nanos()));
+                read_until_dot(&mut read, &mut line).await?;
+                print_line(&format!("{recipient} {}", monotonic_nanos()));
                 b"250 taken\r\n"
             }
             "QUIT" => {
@@ -120,7 +120,7 @@ async fn converse(stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-async fn until_the_dot(read: &mut (impl AsyncBufReadExt + Unpin), line: &mut String) -> std::io::Result<()> {
+async fn read_until_dot(read: &mut (impl AsyncBufReadExt + Unpin), line: &mut String) -> std::io::Result<()> {
     loop {
         line.clear();
         if read.read_line(line).await? == 0 || line == ".\r\n" {
@@ -135,7 +135,7 @@ fn between(line: &str, open: char, close: char) -> &str {
 }
 
 /// One line in one write; a reader that has gone is no loss.
-fn tell(line: &str) {
+fn print_line(line: &str) {
     let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
 }
 

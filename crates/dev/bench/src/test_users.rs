@@ -14,7 +14,7 @@ use service_kit::{Clock, Ids};
 use uuid::Uuid;
 
 /// Makes events; tokens in them are sealed to the email service of one world.
-pub(crate) struct People {
+pub(crate) struct TestUserEvents {
     sealing: PublicKey,
     ids: Ids,
     clock: Clock,
@@ -22,35 +22,35 @@ pub(crate) struct People {
 
 /// Of a hundred events of an ordinary day: most are logins; every fourth causes a mail.
 #[derive(Debug, Clone, Copy)]
-enum Deed {
-    Registers,
-    VerifiesAddress,
-    LogsIn,
-    ChangesProfile,
-    ChangesPassword,
-    AsksForReset,
+enum UserAction {
+    Register,
+    VerifyAddress,
+    LogIn,
+    UpdateProfile,
+    ChangePassword,
+    RequestReset,
 }
 
-const A_HUNDRED: [(Deed, usize); 6] = [
-    (Deed::LogsIn, 55),
-    (Deed::Registers, 18),
-    (Deed::VerifiesAddress, 12),
-    (Deed::ChangesProfile, 8),
-    (Deed::AsksForReset, 4),
-    (Deed::ChangesPassword, 3),
+const ACTIONS_PER_HUNDRED: [(UserAction, usize); 6] = [
+    (UserAction::LogIn, 55),
+    (UserAction::Register, 18),
+    (UserAction::VerifyAddress, 12),
+    (UserAction::UpdateProfile, 8),
+    (UserAction::RequestReset, 4),
+    (UserAction::ChangePassword, 3),
 ];
 
-impl Deed {
+impl UserAction {
     /// Spread evenly: 37 and 100 have no common divisor.
     fn of(number: usize) -> Self {
         let mut place = number * 37 % 100;
-        for (deed, share) in A_HUNDRED {
+        for (action, share) in ACTIONS_PER_HUNDRED {
             if place < share {
-                return deed;
+                return action;
             }
             place -= share;
         }
-        Self::LogsIn
+        Self::LogIn
     }
 }
 
@@ -58,12 +58,12 @@ impl Deed {
 pub(crate) const MAILS_PER_EVENT: f64 = 0.25;
 
 /// What of a hundred events the mix consists of, for a remark.
-pub(crate) fn mix() -> &'static str {
+pub(crate) fn mix_remark() -> &'static str {
     "of 100: 55 logins, 18 registrations, 12 verified addresses, 8 changed profiles, 4 resets asked for, 3 changed \
      passwords; 25 mails"
 }
 
-impl People {
+impl TestUserEvents {
     /// `keys` is the directory of a world's keys.
     pub(crate) fn new(keys: &Path) -> Result<Self> {
         let key = std::fs::read_to_string(keys.join("sealing.public")).context("the sealing key")?;
@@ -73,15 +73,15 @@ impl People {
 
     /// Somebody registers.
     pub(crate) fn registration(&self, number: usize) -> Event {
-        self.event(number, Deed::Registers)
+        self.event(number, UserAction::Register)
     }
 
     /// One event of an ordinary day.
-    pub(crate) fn event_of_a_day(&self, number: usize) -> Event {
-        self.event(number, Deed::of(number))
+    pub(crate) fn mixed_event(&self, number: usize) -> Event {
+        self.event(number, UserAction::of(number))
     }
 
-    fn event(&self, number: usize, deed: Deed) -> Event {
+    fn event(&self, number: usize, action: UserAction) -> Event {
         let now = self.clock.now();
         let (id, user_id) = (self.ids.v7(now), self.ids.v7(now));
         let username = format!("person{number}");
@@ -90,20 +90,20 @@ impl People {
             display_name: Some("Ada Lovelace".to_owned()),
             locale: Some("en-GB".to_owned()),
         };
-        let payload: Payload = match deed {
-            Deed::Registers => {
+        let payload: Payload = match action {
+            UserAction::Register => {
                 let verification = self.grant(id, &recipient.email, Purpose::EmailVerification);
                 UserRegistered { user_id, username, recipient, verification }.into()
             }
-            Deed::VerifiesAddress => UserEmailVerified { user_id, email: recipient.email }.into(),
-            Deed::LogsIn => {
+            UserAction::VerifyAddress => UserEmailVerified { user_id, email: recipient.email }.into(),
+            UserAction::LogIn => {
                 UserLoggedIn { user_id, session_id: self.ids.v4(), methods: vec![LoginMethod::Password] }.into()
             }
-            Deed::ChangesProfile => UserProfileUpdated { user_id, changed: vec!["displayName".to_owned()] }.into(),
-            Deed::ChangesPassword => {
+            UserAction::UpdateProfile => UserProfileUpdated { user_id, changed: vec!["displayName".to_owned()] }.into(),
+            UserAction::ChangePassword => {
                 UserPasswordChanged { user_id, reason: PasswordChangeReason::Change, recipient, undo: None }.into()
             }
-            Deed::AsksForReset => {
+            UserAction::RequestReset => {
                 let reset = self.grant(id, &recipient.email, Purpose::PasswordReset);
                 UserPasswordResetRequested { user_id, recipient, reset }.into()
             }
@@ -127,13 +127,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_is_what_the_remark_says() {
-        for (deed, share) in A_HUNDRED {
-            let found = (0..100).filter(|number| format!("{:?}", Deed::of(*number)) == format!("{deed:?}")).count();
-            assert_eq!(found, share, "{deed:?}");
+    fn the_event_mix_is_what_the_remark_says() {
+        for (action, share) in ACTIONS_PER_HUNDRED {
+            let found =
+                (0..100).filter(|number| format!("{:?}", UserAction::of(*number)) == format!("{action:?}")).count();
+            assert_eq!(found, share, "{action:?}");
         }
-        let mails = |deed: &Deed| matches!(deed, Deed::Registers | Deed::AsksForReset | Deed::ChangesPassword);
-        let mails: usize = A_HUNDRED.iter().filter(|(deed, _)| mails(deed)).map(|(_, share)| share).sum();
+        let mails = |action: &UserAction| {
+            matches!(action, UserAction::Register | UserAction::RequestReset | UserAction::ChangePassword)
+        };
+        let mails: usize = ACTIONS_PER_HUNDRED.iter().filter(|(action, _)| mails(action)).map(|(_, share)| share).sum();
         assert_eq!(mails as f64 / 100.0, MAILS_PER_EVENT);
     }
 }

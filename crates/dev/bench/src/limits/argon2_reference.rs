@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_same_hash() {
+    fn the_reference_computes_the_same_hash_as_the_argon2_crate() {
         let (mut theirs, mut ours) = ([0; 32], [0; 32]);
         hash_into(b"password", b"somesalt", 64, 2, &mut theirs);
         let params = Params::new(64, 2, 1, Some(32)).unwrap();

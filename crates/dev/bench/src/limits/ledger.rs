@@ -9,7 +9,7 @@ use mongodb::{Collection, Database, options::ReturnDocument};
 const INSTANCE: &str = "limit-0a1b2c3d";
 const LEASE: Duration = Duration::from_secs(90);
 /// Steps of history that the service keeps.
-const HISTORY: i32 = 60;
+const MAX_HISTORY: i32 = 60;
 
 /// The mails of a database, written to as the service does it.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ impl Ledger {
     }
 
     /// Which of these addresses are left alone: none.
-    pub(crate) async fn suppressed(&self, addresses: &[&str]) -> Result<()> {
+    pub(crate) async fn look_up_suppressions(&self, addresses: &[&str]) -> Result<()> {
         let filter = doc! { "_id": { "$in": addresses }, "$expr": { "$gt": ["$until", "$$NOW"] } };
         let mut found = self.suppressions.find(filter).projection(doc! { "_id": 1 }).await?;
         anyhow::ensure!(!found.advance().await?, "nobody is left alone here");
@@ -57,20 +57,20 @@ impl Ledger {
             "epoch": { "$add": ["$epoch", 1_i64] },
             "lease": { "owner": { "$literal": INSTANCE }, "until": lease_end() },
         };
-        let claim = self.rows.find_one_and_update(claimable, step("preparing", None, taken));
+        let claim = self.rows.find_one_and_update(claimable, transition("preparing", None, taken));
         let claim = claim.sort(doc! { "nextAttemptAt": 1 }).return_document(ReturnDocument::After);
         Ok(claim.await?)
     }
 
     /// The fence: `preparing -> data`.
-    pub(crate) async fn flip(&self, row: &Document) -> Result<()> {
-        let mut filter = held(row, &["preparing"])?;
+    pub(crate) async fn fence(&self, row: &Document) -> Result<()> {
+        let mut filter = claimed(row, &["preparing"])?;
         filter.insert("$expr", doc! { "$gt": ["$lease.until", "$$NOW"] });
-        self.move_on(filter, step("data", None, doc! { "lease.until": lease_end() })).await
+        self.update_state(filter, transition("data", None, doc! { "lease.until": lease_end() })).await
     }
 
     /// `data -> sent`.
-    pub(crate) async fn sent(&self, row: &Document) -> Result<()> {
+    pub(crate) async fn mark_sent(&self, row: &Document) -> Result<()> {
         let reply = "250 taken";
         let end = doc! {
             "terminalAt": "$$NOW",
@@ -79,10 +79,10 @@ impl Ledger {
             "attempts": { "$add": ["$attempts", 1_i64] },
             "lastReply": { "$literal": reply },
         };
-        self.move_on(held(row, &["data", "unknown"])?, step("sent", Some(reply), end)).await
+        self.update_state(claimed(row, &["data", "unknown"])?, transition("sent", Some(reply), end)).await
     }
 
-    async fn move_on(&self, filter: Document, update: Vec<Document>) -> Result<()> {
+    async fn update_state(&self, filter: Document, update: Vec<Document>) -> Result<()> {
         let moved = self.rows.update_one(filter, update).await?;
         anyhow::ensure!(moved.matched_count == 1, "nobody else takes the mail");
         Ok(())
@@ -90,7 +90,7 @@ impl Ledger {
 }
 
 /// A row as it was when it was new.
-pub(crate) fn as_new(mut row: Document) -> Result<Document> {
+pub(crate) fn reset_row(mut row: Document) -> Result<Document> {
     for field in ["terminalAt", "lease", "lastReply"] {
         row.remove(field);
     }
@@ -104,7 +104,7 @@ pub(crate) fn as_new(mut row: Document) -> Result<Document> {
     Ok(row)
 }
 
-fn held(row: &Document, states: &[&str]) -> Result<Document> {
+fn claimed(row: &Document, states: &[&str]) -> Result<Document> {
     let (id, epoch) = (row.get("_id").context("an id")?, row.get("epoch").context("an epoch")?);
     Ok(doc! { "_id": id, "epoch": epoch, "state": { "$in": states } })
 }
@@ -114,7 +114,7 @@ fn lease_end() -> Document {
 }
 
 /// A change of state with its entry of history, as the service writes it.
-fn step(to: &str, note: Option<&str>, fields: Document) -> Vec<Document> {
+fn transition(to: &str, note: Option<&str>, fields: Document) -> Vec<Document> {
     let mut entry = doc! { "at": "$$NOW", "from": "$state", "to": to, "by": { "$literal": INSTANCE } };
     if let Some(note) = note {
         entry.insert("note", doc! { "$literal": note });
@@ -127,16 +127,16 @@ fn step(to: &str, note: Option<&str>, fields: Document) -> Vec<Document> {
 fn bounded_history(entry: Document) -> Document {
     let all = doc! { "$concatArrays": ["$history", [entry]] };
     let unknown = |field: &str| doc! { "$eq": [format!("$$step.{field}"), "unknown"] };
-    let older = doc! { "$slice": ["$$all", { "$subtract": [{ "$size": "$$all" }, HISTORY] }] };
+    let older = doc! { "$slice": ["$$all", { "$subtract": [{ "$size": "$$all" }, MAX_HISTORY] }] };
     let kept = doc! { "$filter": {
         "input": older, "as": "step", "cond": { "$or": [unknown("from"), unknown("to")] },
     } };
     doc! { "$let": {
         "vars": { "all": all },
         "in": { "$cond": [
-            { "$lte": [{ "$size": "$$all" }, HISTORY] },
+            { "$lte": [{ "$size": "$$all" }, MAX_HISTORY] },
             "$$all",
-            { "$concatArrays": [kept, { "$slice": ["$$all", -HISTORY] }] },
+            { "$concatArrays": [kept, { "$slice": ["$$all", -MAX_HISTORY] }] },
         ] },
     } }
 }

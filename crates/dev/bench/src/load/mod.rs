@@ -1,5 +1,8 @@
 //! Many connections at once, each with one request at a time.
 
+pub(crate) mod poisson_arrivals;
+pub(crate) mod stateful_workers;
+
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -11,7 +14,7 @@ use hyper::StatusCode;
 use tokio::task::JoinSet;
 
 use crate::{
-    http_client::{Ask, Connection},
+    http_client::{ApiRequest, Connection},
     sampling::percentile,
 };
 
@@ -26,7 +29,7 @@ pub(crate) struct Load {
 
 /// What was answered: how often, and how soon.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct ResponseTimes {
     took: BTreeMap<StatusCode, Vec<Duration>>,
     length: Duration,
 }
@@ -42,14 +45,14 @@ impl Load {
         Self { connections, length, pace: Duration::from_secs_f64(connections as f64 / rate) }
     }
 
-    /// Each connection asks `ask(connection, turn)` until the time is over; an answer that comes
+    /// Each connection requests `request(connection, turn)` until the time is over; an answer that comes
     /// later does not count.
     pub(crate) async fn run(
         self,
         base_url: &str,
-        ask: impl Fn(usize, usize) -> Ask + Send + Sync + 'static,
-    ) -> Result<Tally> {
-        let ask = Arc::new(ask);
+        request: impl Fn(usize, usize) -> ApiRequest + Send + Sync + 'static,
+    ) -> Result<ResponseTimes> {
+        let request = Arc::new(request);
         let mut connections = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {
             connections.push(Connection::open(base_url).await?);
@@ -57,9 +60,9 @@ impl Load {
         let end = Instant::now() + self.length;
         let mut running = JoinSet::new();
         for (number, connection) in connections.into_iter().enumerate() {
-            running.spawn(self.drive(connection, number, Arc::clone(&ask), end));
+            running.spawn(self.drive(connection, number, Arc::clone(&request), end));
         }
-        let mut all = Tally { took: BTreeMap::new(), length: self.length };
+        let mut all = ResponseTimes { took: BTreeMap::new(), length: self.length };
         while let Some(one) = running.join_next().await {
             for (status, took) in one?? {
                 all.took.entry(status).or_default().extend(took);
@@ -72,7 +75,7 @@ impl Load {
         self,
         mut connection: Connection,
         number: usize,
-        ask: Arc<impl Fn(usize, usize) -> Ask + Send + Sync>,
+        request: Arc<impl Fn(usize, usize) -> ApiRequest + Send + Sync>,
         end: Instant,
     ) -> Result<BTreeMap<StatusCode, Vec<Duration>>> {
         let mut took: BTreeMap<StatusCode, Vec<Duration>> = BTreeMap::new();
@@ -84,7 +87,7 @@ impl Load {
             if begun >= end {
                 break;
             }
-            let (status, _) = connection.send(&ask(number, turn)).await?;
+            let (status, _) = connection.send(&request(number, turn)).await?;
             let needed = begun.elapsed();
             if Instant::now() >= end {
                 break;
@@ -98,7 +101,7 @@ impl Load {
     }
 }
 
-impl Tally {
+impl ResponseTimes {
     /// Answers of this status a second.
     pub(crate) fn rate(&self, status: StatusCode) -> f64 {
         self.durations(status).len() as f64 / self.length.as_secs_f64()
@@ -114,7 +117,7 @@ impl Tally {
 
     /// # Errors
     /// When there was an answer of any other status.
-    pub(crate) fn only(self, allowed: &[StatusCode]) -> Result<Self> {
+    pub(crate) fn require_statuses(self, allowed: &[StatusCode]) -> Result<Self> {
         let other = self.took.iter().find(|(status, _)| !allowed.contains(status));
         anyhow::ensure!(
             other.is_none(),

@@ -13,29 +13,29 @@ use rand::{RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::{sync::Mutex, task::JoinSet};
 
-use crate::http_client::{Ask, Connection};
+use crate::http_client::{ApiRequest, Connection};
 
 /// The same times in every run.
 const SEED: u64 = 1;
 
-/// Sends `asks` one after the other, again and again, at `rate` a second for `length`, over
+/// Sends `requests` one after the other, again and again, at `rate` a second for `length`, over
 /// as many connections as it takes, and waits for every answer. How long each took from the moment at which it was due.
 ///
 /// # Errors
 /// When a connection cannot be made or breaks.
-pub(crate) async fn send(
+pub(crate) async fn send_at_rate(
     base_url: &str,
-    asks: &[Ask],
+    requests: &[ApiRequest],
     rate: f64,
     length: Duration,
 ) -> Result<Vec<(StatusCode, Duration)>> {
     let idle = Arc::new(Mutex::new(Vec::new()));
     let mut running = JoinSet::new();
     let begun = Instant::now();
-    for (due, ask) in moments(rate, length).into_iter().zip(asks.iter().cycle()) {
+    for (due, request) in arrival_times(rate, length).into_iter().zip(requests.iter().cycle()) {
         let due = begun + due;
         tokio::time::sleep_until(due.into()).await;
-        let (idle, base_url, ask) = (Arc::clone(&idle), base_url.to_owned(), ask.clone());
+        let (idle, base_url, request) = (Arc::clone(&idle), base_url.to_owned(), request.clone());
         running.spawn(async move {
             // Not in the `match`: the lock would be held meanwhile.
             let kept = idle.lock().await.pop();
@@ -43,7 +43,7 @@ pub(crate) async fn send(
                 Some(connection) => connection,
                 None => Connection::open(&base_url).await?,
             };
-            let (status, _) = connection.send(&ask).await?;
+            let (status, _) = connection.send(&request).await?;
             let took = due.elapsed();
             idle.lock().await.push(connection);
             anyhow::Ok((status, took))
@@ -57,7 +57,7 @@ pub(crate) async fn send(
 }
 
 /// When requests come, from the beginning on.
-fn moments(rate: f64, length: Duration) -> Vec<Duration> {
+fn arrival_times(rate: f64, length: Duration) -> Vec<Duration> {
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let mut at = 0.0;
     let gaps = std::iter::from_fn(move || {
@@ -74,12 +74,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_come_at_the_rate_and_not_evenly() {
-        let moments = moments(100.0, Duration::from_secs(100));
+    fn arrivals_have_the_given_rate_and_exponential_gaps() {
+        let arrival_times = arrival_times(100.0, Duration::from_secs(100));
         // Of ten thousand; the standard deviation is a hundred.
-        assert!((9_600..10_400).contains(&moments.len()), "{}", moments.len());
-        assert!(moments.is_sorted());
-        let gaps: Vec<f64> = moments.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+        assert!((9_600..10_400).contains(&arrival_times.len()), "{}", arrival_times.len());
+        assert!(arrival_times.is_sorted());
+        let gaps: Vec<f64> = arrival_times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
         // Of an exponential distribution 1 - 1/e are shorter than the mean.
         let short = gaps.iter().filter(|gap| **gap < 0.01).count() as f64 / gaps.len() as f64;
         assert!((0.60..0.66).contains(&short), "{short}");

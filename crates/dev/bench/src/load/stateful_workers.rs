@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 ///
 /// # Errors
 /// The first that a step gives.
-pub(crate) async fn rate<W, F>(
+pub(crate) async fn steps_per_second<W, F>(
     workers: Vec<W>,
     length: Duration,
     step: impl Fn(W) -> F + Send + Sync + 'static,
@@ -50,12 +50,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn workers_carry_on_from_step_to_step() {
+    async fn a_worker_keeps_its_state_from_step_to_step() {
         let step = async |worker: u32| {
             tokio::time::sleep(Duration::from_millis(1)).await;
             Ok(worker + 1)
         };
-        let (rate, workers) = rate(vec![0_u32; 2], Duration::from_millis(500), step).await.unwrap();
+        let (rate, workers) = steps_per_second(vec![0_u32; 2], Duration::from_millis(500), step).await.unwrap();
         assert_eq!(workers.len(), 2);
         let (taken, counted): (u32, _) = (workers.iter().sum(), (rate * 0.5).round() as u32);
         assert!(taken > 0);
@@ -64,8 +64,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_step_that_fails_ends_all() {
+    async fn a_failing_step_ends_all_workers() {
         let step = async |_: u32| anyhow::bail!("it does not work");
-        assert!(rate(vec![0_u32; 2], Duration::from_secs(60), step).await.is_err());
+        assert!(steps_per_second(vec![0_u32; 2], Duration::from_secs(60), step).await.is_err());
     }
 }

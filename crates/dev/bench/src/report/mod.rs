@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 pub(crate) use self::{
-    plot::{Line, Plot},
+    plot::{Plot, PlotLine},
     row::{Goal, Row},
 };
 use crate::machine::Machine;

@@ -30,11 +30,11 @@ pub(crate) struct Plot {
     pub(crate) x: &'static str,
     pub(crate) y: &'static str,
     pub(crate) x_logarithmic: bool,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<PlotLine>,
 }
 
 /// One line: its name and its points.
-pub(crate) struct Line {
+pub(crate) struct PlotLine {
     pub(crate) name: String,
     pub(crate) points: Vec<(f64, f64)>,
 }

@@ -10,10 +10,10 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use argon2_simd::{Arena, Implementation, Inputs, hash_into};
 
 use crate::{
-    context::Context,
+    environment::Environment,
     limits::argon2_reference,
     report::{Findings, Goal, Row},
-    sampling::Pair,
+    sampling::Comparison,
 };
 
 /// OWASP's parameters, the services' default.
@@ -43,16 +43,21 @@ const OTHERS: [(&str, Way, Goal, &str); 4] = [
 /// freed (`DEFAULT_MMAP_THRESHOLD_MAX` in mallopt(3)).
 const ALWAYS_FRESH_BYTES: usize = 33 << 20;
 
-pub(super) fn measure(context: &Context) -> Result<Findings> {
-    let (cores, length) = (context.cores(), context.length(ROUND));
+pub(super) fn measure(environment: &Environment) -> Result<Findings> {
+    let (cores, length) = (environment.cores(), environment.duration(ROUND));
     let mut rounds = OTHERS.map(|_| Vec::new());
-    for _ in 0..context.rounds() {
+    for _ in 0..environment.rounds() {
         for ((_, other, ..), rounds) in OTHERS.iter().zip(&mut rounds) {
             rounds.push((hashes_per_second(cores, length), other(cores, length)));
         }
     }
     let rows = OTHERS.iter().zip(&rounds).map(|((name, _, goal, remark), rounds)| {
-        let row = Row::pair(format!("hashes, all cores: argon2-simd / {name}"), "1/s", &Pair::of(rounds), *goal);
+        let row = Row::comparison(
+            format!("hashes, all cores: argon2-simd / {name}"),
+            "1/s",
+            &Comparison::from_rounds(rounds),
+            *goal,
+        );
         let ours = format!("argon2-simd is {} here", Implementation::of_this_machine());
         row.note(if remark.is_empty() { ours } else { format!("{ours}; {remark}") })
     });

@@ -6,11 +6,11 @@ mod hashing;
 mod ingest;
 mod latency;
 mod mail_latency;
-mod members;
 mod passwords;
 mod processor;
 mod reads;
 mod refresh;
+mod registered_users;
 mod relay;
 mod sending;
 
@@ -19,7 +19,7 @@ use std::fmt;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::{context::Context, report::Findings};
+use crate::{environment::Environment, report::Findings};
 
 /// What is measured together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -51,20 +51,20 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    pub(crate) async fn measure(self, context: &Context) -> Result<Findings> {
+    pub(crate) async fn measure(self, environment: &Environment) -> Result<Findings> {
         match self {
-            Self::Hashing => hashing::measure(context),
-            Self::Passwords => passwords::measure(context).await,
-            Self::Latency => latency::measure(context).await,
-            Self::Reads => reads::measure(context).await,
-            Self::Refresh => refresh::measure(context).await,
-            Self::Relay => relay::measure(context).await,
-            Self::MailLatency => mail_latency::measure(context).await,
-            Self::Sending => sending::measure(context).await,
-            Self::Ingest => ingest::measure(context).await,
-            Self::Footprint => footprint::measure(context).await,
-            Self::Growth => growth::measure(context).await,
-            Self::Processor => processor::measure(context).await,
+            Self::Hashing => hashing::measure(environment),
+            Self::Passwords => passwords::measure(environment).await,
+            Self::Latency => latency::measure(environment).await,
+            Self::Reads => reads::measure(environment).await,
+            Self::Refresh => refresh::measure(environment).await,
+            Self::Relay => relay::measure(environment).await,
+            Self::MailLatency => mail_latency::measure(environment).await,
+            Self::Sending => sending::measure(environment).await,
+            Self::Ingest => ingest::measure(environment).await,
+            Self::Footprint => footprint::measure(environment).await,
+            Self::Growth => growth::measure(environment).await,
+            Self::Processor => processor::measure(environment).await,
         }
     }
 }

@@ -6,11 +6,11 @@ mod start;
 
 use anyhow::Result;
 
-use crate::{context::Context, report::Findings};
+use crate::{environment::Environment, report::Findings};
 
-pub(super) async fn measure(context: &Context) -> Result<Findings> {
-    let mut rows = memory::rows(context).await?;
-    rows.extend(start::rows(context).await?);
+pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
+    let mut rows = memory::rows(environment).await?;
+    rows.extend(start::rows(environment).await?);
     rows.extend(size::rows()?);
     Ok(rows.into())
 }

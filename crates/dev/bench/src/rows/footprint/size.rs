@@ -49,7 +49,7 @@ pub(super) fn rows() -> Result<Vec<Row>> {
 }
 
 fn row(measure: String, bytes: u64, goal: f64) -> Row {
-    Row::value(measure, "MB", Sample::of(&[bytes as f64 / 1e6]), Goal::AtMost(goal))
+    Row::value(measure, "MB", Sample::from_rounds(&[bytes as f64 / 1e6]), Goal::AtMost(goal))
 }
 
 /// The benchmark's own build keeps the symbols, for profiles; what is delivered has none.

@@ -10,26 +10,26 @@ use serde_json::{Value, json};
 use test_support::{Service, ServiceSpec, TestUser, World};
 
 use super::{
-    kinds::Kind,
     population::{Population, address, name},
+    request_kind::RequestKind,
 };
 use crate::{
-    context::user_service,
     database,
-    http_client::{Ask, Connection},
-    processes::run_time,
+    environment::user_service,
+    http_client::{ApiRequest, Connection},
+    processes::precise_processor_time,
 };
 
 /// After a block of requests what they left behind (events to publish) is done.
-const SETTLE: Duration = Duration::from_millis(60);
+const SETTLE_TIME: Duration = Duration::from_millis(60);
 /// Of those who search type all but so many characters of the name.
-const TYPED_SHORT: usize = 1;
+const OMITTED_CHARACTERS: usize = 1;
 
 /// Of the user that is copied.
 const MODEL: usize = 9_876_543_210;
 
-/// A service to ask.
-pub(super) struct Subject {
+/// A service to request.
+pub(super) struct MeasuredService {
     service: Service,
     population: Population,
     password: String,
@@ -38,10 +38,10 @@ pub(super) struct Subject {
     tokens: Vec<(String, String)>,
     newcomers: usize,
     /// Which users the next requests are about.
-    dice: Dice,
+    random: Xorshift,
 }
 
-impl Subject {
+impl MeasuredService {
     pub(super) async fn new(world: &World, size: usize) -> Result<Self> {
         let mut service = cheap_hashes(world).start().await;
         let mut connection = Connection::open(&service.base_url()).await?;
@@ -50,91 +50,92 @@ impl Subject {
         let person =
             TestUser { username: model.clone(), email: format!("{model}@example.com"), ..world.test_user("model") };
         connection
-            .expect(&registration(&person.username, &person.email, &person.password), StatusCode::CREATED)
+            .send_expecting(&registration(&person.username, &person.email, &person.password), StatusCode::CREATED)
             .await?;
         let login = login(&person.email, &person.password);
-        connection.expect(&login, StatusCode::OK).await?;
+        connection.send_expecting(&login, StatusCode::OK).await?;
         let granted = service.spec().command(&["grant-role", &person.email, "admin"]).await;
         ensure!(granted.status.success(), "grant-role: {}", String::from_utf8_lossy(&granted.stderr));
         let client = database::client(world.stack().mongodb_uri()).await?;
         let database = client.database(world.user_database().await.name());
-        database::until_indexed(&database.collection("audit"), "retention").await?;
-        until_published(&database.collection("users")).await?;
+        database::wait_for_index(&database.collection("audit"), "retention").await?;
+        wait_until_published(&database.collection("users")).await?;
         service.pause();
-        let population = Population::settle(&database, &person.username, size).await?;
+        let population = Population::insert(&database, &person.username, size).await?;
         service.resume();
         let mut connection = Connection::open(&service.base_url()).await?;
-        let admin = connection.expect(&login, StatusCode::OK).await?;
+        let admin = connection.send_expecting(&login, StatusCode::OK).await?;
         let admin = text(&admin, "accessToken")?;
         let password = person.password;
-        let dice = Dice(0x9e37_79b9_7f4a_7c15);
-        Ok(Self { service, population, password, admin, tokens: Vec::new(), newcomers: 0, dice })
+        let random = Xorshift(0x9e37_79b9_7f4a_7c15);
+        Ok(Self { service, population, password, admin, tokens: Vec::new(), newcomers: 0, random })
     }
 
     /// So many requests, one after the other: how long each took, and the milliseconds of
     /// processor time that the service took for one.
-    pub(super) async fn ask(&mut self, kind: Kind, count: usize) -> Result<(Vec<Duration>, f64)> {
-        if kind == Kind::Login {
+    pub(super) async fn measure(&mut self, kind: RequestKind, count: usize) -> Result<(Vec<Duration>, f64)> {
+        if kind == RequestKind::Login {
             self.tokens.clear();
         }
         // One that is idle while the others are asked would be closed.
         let mut connection = Connection::open(&self.service.base_url()).await?;
-        let before = run_time(self.service.pid())?;
+        let before = precise_processor_time(self.service.pid())?;
         let mut took = Vec::with_capacity(count);
         for turn in 0..count {
-            let ask = self.next(kind, turn)?;
-            let expected = if kind == Kind::Registration { StatusCode::CREATED } else { StatusCode::OK };
+            let request = self.next(kind, turn)?;
+            let expected = if kind == RequestKind::Registration { StatusCode::CREATED } else { StatusCode::OK };
             let begun = Instant::now();
-            let (status, body) = connection.send(&ask).await?;
+            let (status, body) = connection.send(&request).await?;
             took.push(begun.elapsed());
             ensure!(status == expected, "{kind}: {status} {}", String::from_utf8_lossy(&body));
-            if kind == Kind::Login {
+            if kind == RequestKind::Login {
                 let tokens: Value = serde_json::from_slice(&body)?;
                 self.tokens.push((text(&tokens, "accessToken")?, text(&tokens, "refreshToken")?));
             }
         }
-        tokio::time::sleep(SETTLE).await;
-        let used = run_time(self.service.pid())?.saturating_sub(before);
+        tokio::time::sleep(SETTLE_TIME).await;
+        let used = precise_processor_time(self.service.pid())?.saturating_sub(before);
         Ok((took, used.as_secs_f64() * 1e3 / count as f64))
     }
 
-    fn next(&mut self, kind: Kind, turn: usize) -> Result<Ask> {
-        let number = self.dice.roll(self.population.size());
-        let who_logged_in = self.tokens.get(turn % self.tokens.len().max(1));
+    fn next(&mut self, kind: RequestKind, turn: usize) -> Result<ApiRequest> {
+        let number = self.random.below(self.population.size());
+        let tokens = self.tokens.get(turn % self.tokens.len().max(1));
         Ok(match kind {
-            Kind::Registration => {
+            RequestKind::Registration => {
                 self.newcomers += 1;
                 let name = format!("newcomer{}", self.newcomers);
                 registration(&name, &format!("{name}@example.org"), &self.password)
             }
-            Kind::Login => login(&address(number), &self.password),
-            Kind::Refresh => {
-                let (_, refresh) = who_logged_in.context("nobody has logged in")?;
-                Ask::post("/api/auth/refresh", &json!({ "refreshToken": refresh }))
+            RequestKind::Login => login(&address(number), &self.password),
+            RequestKind::Refresh => {
+                let (_, refresh) = tokens.context("nobody has logged in")?;
+                ApiRequest::post("/api/auth/refresh", &json!({ "refreshToken": refresh }))
             }
-            Kind::Profile => {
-                let (access, _) = who_logged_in.context("nobody has logged in")?;
-                Ask::get("/api/users/me").with_token(access)
+            RequestKind::Profile => {
+                let (access, _) = tokens.context("nobody has logged in")?;
+                ApiRequest::get("/api/users/me").with_token(access)
             }
-            Kind::Change => {
-                let (access, _) = who_logged_in.context("nobody has logged in")?;
-                Ask::patch("/api/users/me", &json!({ "displayName": format!("Ada {number}") })).with_token(access)
+            RequestKind::Change => {
+                let (access, _) = tokens.context("nobody has logged in")?;
+                ApiRequest::patch("/api/users/me", &json!({ "displayName": format!("Ada {number}") }))
+                    .with_token(access)
             }
-            Kind::FirstPage => self.list(""),
-            Kind::MiddlePage => {
+            RequestKind::FirstPage => self.list(""),
+            RequestKind::MiddlePage => {
                 let place = json!({ "id": self.population.id(number) }).to_string();
                 self.list(&format!("?cursor={}", BASE64_URL_SAFE_NO_PAD.encode(place)))
             }
-            Kind::Search => {
+            RequestKind::Search => {
                 let mut prefix = name(number);
-                prefix.truncate(prefix.len() - TYPED_SHORT);
+                prefix.truncate(prefix.len() - OMITTED_CHARACTERS);
                 self.list(&format!("?query={prefix}"))
             }
         })
     }
 
-    fn list(&self, query: &str) -> Ask {
-        Ask::get(format!("/api/admin/users{query}")).with_token(&self.admin)
+    fn list(&self, query: &str) -> ApiRequest {
+        ApiRequest::get(format!("/api/admin/users{query}")).with_token(&self.admin)
     }
 }
 
@@ -143,19 +144,19 @@ fn cheap_hashes(world: &World) -> ServiceSpec {
     user_service(world).set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
 }
 
-fn registration(username: &str, email: &str, password: &str) -> Ask {
-    Ask::post("/api/users", &json!({ "username": username, "email": email, "password": password }))
+fn registration(username: &str, email: &str, password: &str) -> ApiRequest {
+    ApiRequest::post("/api/users", &json!({ "username": username, "email": email, "password": password }))
 }
 
-fn login(identifier: &str, password: &str) -> Ask {
-    Ask::post("/api/auth/login", &json!({ "identifier": identifier, "password": password }))
+fn login(identifier: &str, password: &str) -> ApiRequest {
+    ApiRequest::post("/api/auth/login", &json!({ "identifier": identifier, "password": password }))
 }
 
 fn text(answer: &Value, member: &str) -> Result<String> {
     Ok(answer[member].as_str().with_context(|| member.to_owned())?.to_owned())
 }
 
-async fn until_published(users: &mongodb::Collection<Document>) -> Result<()> {
+async fn wait_until_published(users: &mongodb::Collection<Document>) -> Result<()> {
     while users.find_one(doc! { "pendingEvents.0": { "$exists": true } }).await?.is_some() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -163,13 +164,13 @@ async fn until_published(users: &mongodb::Collection<Document>) -> Result<()> {
 }
 
 /// Numbers that look random and are the same in every run (xorshift).
-struct Dice(u64);
+struct Xorshift(u64);
 
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
+impl Xorshift {
+    fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        (self.0 % below as u64) as usize
+        (self.0 % bound as u64) as usize
     }
 }

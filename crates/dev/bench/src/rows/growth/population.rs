@@ -12,7 +12,7 @@ use service_kit::{Clock, Ids};
 use crate::database;
 
 /// Between the registrations of two users.
-const APART: SignedDuration = SignedDuration::from_secs(20);
+const REGISTRATION_GAP: SignedDuration = SignedDuration::from_secs(20);
 
 /// Who is there: ids by number.
 pub(super) struct Population {
@@ -35,7 +35,7 @@ pub(super) fn address(number: usize) -> String {
 impl Population {
     /// Fills the database of a service that stands still. `model` is the name of the user to
     /// copy, who has logged in once, with nothing pending.
-    pub(super) async fn settle(database: &Database, model: &str, size: usize) -> Result<Self> {
+    pub(super) async fn insert(database: &Database, model: &str, size: usize) -> Result<Self> {
         let users: Collection<Document> = database.collection("users");
         let model = users.find_one(doc! { "username": model }).await?.context("the user to copy")?;
         ensure!(model.get_str("usernameKey")? == model.get_str("username")?, "the key of a name is another");
@@ -51,7 +51,7 @@ impl Population {
             collection.drop_indexes().await?;
         }
         let of_users = ids.iter().enumerate().map(|(number, id)| user(&model, number, *id));
-        database::fill(&users, of_users).await?;
+        database::bulk_insert(&users, of_users).await?;
         let random = Ids::random();
         for (collection, model) in [(&sessions, &session), (&audit, &entry)] {
             let rows = ids.iter().map(|user| {
@@ -60,7 +60,7 @@ impl Population {
                 row.insert("userId", Uuid::from(*user));
                 row
             });
-            database::fill(collection, rows).await?;
+            database::bulk_insert(collection, rows).await?;
         }
         for collection in [&users, &sessions, &audit] {
             if let Some(indexes) = indexes.remove(collection.name()) {
@@ -82,8 +82,8 @@ impl Population {
 /// As if they had come one after the other until now.
 fn ids(size: usize) -> Vec<uuid::Uuid> {
     let (ids, now) = (Ids::random(), Clock::system().now());
-    let first = now.saturating_sub(APART * i32::try_from(size).unwrap_or(i32::MAX)).unwrap_or(now);
-    let at = |number: i32| first.saturating_add(APART * number).unwrap_or(now);
+    let first = now.saturating_sub(REGISTRATION_GAP * i32::try_from(size).unwrap_or(i32::MAX)).unwrap_or(now);
+    let at = |number: i32| first.saturating_add(REGISTRATION_GAP * number).unwrap_or(now);
     (0..).take(size).map(|number| ids.v7(at(number))).collect()
 }
 

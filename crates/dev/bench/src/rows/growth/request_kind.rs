@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RequestKind {
     Registration,
     Login,
     Refresh,
@@ -15,7 +15,7 @@ pub(super) enum Kind {
     Search,
 }
 
-impl Kind {
+impl RequestKind {
     /// In an order in which each has what it needs: who has logged in can refresh.
     pub(super) const ALL: [Self; 8] = [
         Self::Registration,
@@ -29,7 +29,7 @@ impl Kind {
     ];
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RequestKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Registration => "registration",

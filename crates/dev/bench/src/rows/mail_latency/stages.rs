@@ -12,84 +12,85 @@ use test_support::World;
 
 use crate::{
     database,
-    kafka::{Arrivals, PARTITIONS, Producer, Record},
+    kafka::{PARTITIONS, Producer, ProducerRecord, RecordArrivals},
     limits::{
-        ledger::{Ledger, as_new},
-        smtp::Smtp,
+        ledger::{Ledger, reset_row},
+        smtp::SmtpClient,
     },
-    people::People,
     sampling::{millis, percentile},
+    test_users::TestUserEvents,
 };
 
 /// On the way of every mail, in its order.
-const ON_THE_WAY: [&str; 5] = ["produce, acks=all", "insert into the ledger", "claim", "fence", "SMTP conversation"];
+const CRITICAL_PATH: [&str; 5] = ["produce, acks=all", "insert into the ledger", "claim", "fence", "SMTP conversation"];
 /// Part of the work, and not of the sum: beside the way, or behind the acceptance.
-const BESIDE: [&str; 3] = ["produced until a consumer has it", "look-up of suppressions", "note that it was sent"];
+const OFF_CRITICAL_PATH: [&str; 3] =
+    ["produced until a consumer has it", "look-up of suppressions", "note that it was sent"];
 
 /// About as long as a welcome mail.
 const BODY_LINES: usize = 80;
 
 /// What the parts need.
-pub(super) struct Parts {
+pub(super) struct Stages {
     producer: Producer,
     topic: String,
-    arrivals: Arrivals,
-    people: People,
+    arrivals: RecordArrivals,
+    test_users: TestUserEvents,
     ledger: Ledger,
     model: Document,
-    smtp: Smtp,
+    smtp: SmtpClient,
     body: String,
     count: usize,
 }
 
 /// How long each part took, every time.
 #[derive(Default)]
-pub(super) struct Times(BTreeMap<&'static str, Vec<Duration>>);
+pub(super) struct StageTimes(BTreeMap<&'static str, Vec<Duration>>);
 
-impl Parts {
+impl Stages {
     /// After the first mails of `world`: one of its rows is the model.
     pub(super) async fn new(world: &World, mail_server: &str) -> Result<Self> {
         let client = database::client(world.stack().mongodb_uri()).await?;
         let rows: Collection<Document> = client.database(world.email_database().await.name()).collection("mailJobs");
-        let model = as_new(rows.find_one(doc! { "state": "sent" }).await?.context("a mail that was sent")?)?;
+        let model = reset_row(rows.find_one(doc! { "state": "sent" }).await?.context("a mail that was sent")?)?;
         let ledger = Ledger::new(&client.database(&format!("parts-{}", world.tag())));
-        database::index_like(ledger.rows(), &rows).await?;
+        database::copy_indexes(ledger.rows(), &rows).await?;
         let topic = format!("{}.parts", world.topic());
         test_support::create_topic(world.brokers(), world.kind(), &topic, PARTITIONS).await;
         Ok(Self {
             producer: Producer::new(world.brokers())?,
-            arrivals: Arrivals::of(world.brokers(), &topic)?,
+            arrivals: RecordArrivals::from_topic(world.brokers(), &topic)?,
             topic,
-            people: People::new(&world.keys())?,
+            test_users: TestUserEvents::new(&world.keys())?,
             ledger,
             model,
-            smtp: Smtp::connect(mail_server).await?,
+            smtp: SmtpClient::connect(mail_server).await?,
             body: "Welcome! This line is about as long as the lines of a mail are wont to be.\r\n".repeat(BODY_LINES),
             count: 0,
         })
     }
 
     /// Each part so often.
-    pub(super) async fn take(&mut self, times: usize) -> Result<Times> {
-        let mut taken = Times::default();
+    pub(super) async fn measure(&mut self, times: usize) -> Result<StageTimes> {
+        let mut taken = StageTimes::default();
         for _ in 0..times {
-            self.once(&mut taken).await?;
+            self.measure_once(&mut taken).await?;
         }
         Ok(taken)
     }
 
-    async fn once(&mut self, taken: &mut Times) -> Result<()> {
+    async fn measure_once(&mut self, taken: &mut StageTimes) -> Result<()> {
         self.count += 1;
-        let record = Record::of(&self.people.registration(self.count));
-        let [produce, insert, claim, fence, smtp] = ON_THE_WAY;
-        let [consumed, suppressed, sent] = BESIDE;
+        let record = ProducerRecord::from_event(&self.test_users.registration(self.count));
+        let [produce, insert, claim, fence, smtp] = CRITICAL_PATH;
+        let [consumed, suppressed, sent] = OFF_CRITICAL_PATH;
         let begun = Instant::now();
         self.producer.send(&self.topic, &record).await?;
         taken.add(produce, begun);
         taken.0.entry(consumed).or_default().push(self.arrivals.next().await?.duration_since(begun));
 
         let begun = Instant::now();
-        self.ledger.suppressed(&["somebody@example.org"]).await?;
+        self.ledger.look_up_suppressions(&["somebody@example.org"]).await?;
         taken.add(suppressed, begun);
 
         let mut row = self.model.clone();
@@ -103,21 +104,21 @@ impl Parts {
         taken.add(claim, begun);
 
         let begun = Instant::now();
-        self.ledger.flip(&row).await?;
+        self.ledger.fence(&row).await?;
         taken.add(fence, begun);
 
         let begun = Instant::now();
-        self.smtp.mail("nobody@example.org", &self.body).await?;
+        self.smtp.send_mail("nobody@example.org", &self.body).await?;
         taken.add(smtp, begun);
 
         let begun = Instant::now();
-        self.ledger.sent(&row).await?;
+        self.ledger.mark_sent(&row).await?;
         taken.add(sent, begun);
         Ok(())
     }
 }
 
-impl Times {
+impl StageTimes {
     fn add(&mut self, part: &'static str, begun: Instant) {
         self.0.entry(part).or_default().push(begun.elapsed());
     }
@@ -130,14 +131,14 @@ impl Times {
 
     /// Of the medians of what is on the way, in milliseconds.
     pub(super) fn sum(&self) -> f64 {
-        ON_THE_WAY.iter().map(|part| self.median(part)).sum()
+        CRITICAL_PATH.iter().map(|part| self.median(part)).sum()
     }
 
     pub(super) fn remark(&self) -> String {
         let list = |parts: &[&str]| {
             parts.iter().map(|part| format!("{part} {:.2}", self.median(part))).collect::<Vec<_>>().join(", ")
         };
-        format!("ms: {}; not in the sum: {}", list(&ON_THE_WAY), list(&BESIDE))
+        format!("ms: {}; not in the sum: {}", list(&CRITICAL_PATH), list(&OFF_CRITICAL_PATH))
     }
 
     fn median(&self, part: &str) -> f64 {

@@ -120,7 +120,7 @@ const CRATES: &[(Purpose, &[&str])] = &[
 ];
 
 /// Futures that do nothing but carry another one: what is in them decides.
-const CARRIERS: &[&str] = &[
+const WRAPPER_FUTURES: &[&str] = &[
     "tracing::instrument::Instrumented",
     "tokio::task::task_local::",
     "tokio::time::timeout::",
@@ -271,8 +271,8 @@ fn crates_in(symbol: &str) -> impl Iterator<Item = &str> {
     // Every path begins after something that no name holds.
     symbol.split(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == ':')).filter_map(|path| {
         let (name, rest) = path.split_once("::")?;
-        let carrier = CARRIERS.iter().any(|carrier| path.starts_with(carrier));
-        (!name.is_empty() && !rest.is_empty() && !carrier).then_some(name)
+        let wrapper = WRAPPER_FUTURES.iter().any(|wrapper| path.starts_with(wrapper));
+        (!name.is_empty() && !rest.is_empty() && !wrapper).then_some(name)
     })
 }
 
@@ -316,7 +316,7 @@ actix-rt|system
     }
 
     #[test]
-    fn a_stack_is_for_what_its_innermost_telling_frame_is_for() {
+    fn a_stack_has_the_purpose_of_its_innermost_classified_frame() {
         let purposes: Vec<_> = parse(PRINTED).map(|stack| stack.purpose()).collect();
         assert_eq!(purposes, [Purpose::Allocator, Purpose::KernelNetwork, Purpose::Database]);
         let of = |symbols: &[&'static str]| stack_of(symbols).purpose();

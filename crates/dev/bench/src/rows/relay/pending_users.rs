@@ -11,58 +11,60 @@ use service_kit::{Clock, Ids};
 use test_support::World;
 
 use crate::{
-    context::user_service,
     database,
-    http_client::{Ask, Connection},
-    kafka::Record,
+    environment::user_service,
+    http_client::{ApiRequest, Connection},
+    kafka::ProducerRecord,
 };
 
 /// Nothing listens there.
 const NO_BROKER: &str = "127.0.0.1:9";
-/// Older than the sweep asks for.
-const AGE_MILLIS: i64 = 60_000;
+/// Older than the sweep requests for.
+const EVENT_AGE_MILLIS: i64 = 60_000;
 
 /// The account to copy.
-pub(super) struct Waiting {
+pub(super) struct PendingUserModel {
     model: Document,
     ids: Ids,
     clock: Clock,
 }
 
-impl Waiting {
+impl PendingUserModel {
     /// Somebody registers, logs in and changes the profile while Kafka is away.
-    pub(super) async fn of_an_outage(world: &World) -> Result<Self> {
+    pub(super) async fn from_outage(world: &World) -> Result<Self> {
         let cut_off = world.clone().on_brokers(NO_BROKER, world.kind().clone());
         let mut service = user_service(&cut_off).start().await;
         let person = world.test_user("model");
         let mut connection = Connection::open(&service.base_url()).await?;
         let body = json!({ "username": person.username, "email": person.email, "password": person.password });
-        connection.expect(&Ask::post("/api/users", &body), StatusCode::CREATED).await?;
-        let login = Ask::post("/api/auth/login", &json!({ "identifier": person.email, "password": person.password }));
+        connection.send_expecting(&ApiRequest::post("/api/users", &body), StatusCode::CREATED).await?;
+        let login =
+            ApiRequest::post("/api/auth/login", &json!({ "identifier": person.email, "password": person.password }));
         for _ in 0..2 {
-            let tokens = connection.expect(&login, StatusCode::OK).await?;
+            let tokens = connection.send_expecting(&login, StatusCode::OK).await?;
             let token = tokens["accessToken"].as_str().context("an access token")?;
-            let change = Ask::patch("/api/users/me", &json!({ "displayName": "Ada Lovelace" })).with_token(token);
-            connection.expect(&change, StatusCode::OK).await?;
-            let change = Ask::patch("/api/users/me", &json!({ "displayName": "Ada King" })).with_token(token);
-            connection.expect(&change, StatusCode::OK).await?;
+            let change =
+                ApiRequest::patch("/api/users/me", &json!({ "displayName": "Ada Lovelace" })).with_token(token);
+            connection.send_expecting(&change, StatusCode::OK).await?;
+            let change = ApiRequest::patch("/api/users/me", &json!({ "displayName": "Ada King" })).with_token(token);
+            connection.send_expecting(&change, StatusCode::OK).await?;
         }
         let users: Collection<Document> = world.user_database().await.collection("users");
         // The last that is built.
-        database::until_indexed(&world.user_database().await.collection("audit"), "retention").await?;
+        database::wait_for_index(&world.user_database().await.collection("audit"), "retention").await?;
         service.kill9().await;
         let model = users.find_one_and_delete(doc! {}).await?.context("the account")?;
         Ok(Self { model, ids: Ids::random(), clock: Clock::system() })
     }
 
     /// So many accounts with the first `each` of the events, all old enough for the sweep.
-    pub(super) fn people(&self, users: usize, each: usize) -> Result<Vec<Document>> {
+    pub(super) fn users(&self, users: usize, each: usize) -> Result<Vec<Document>> {
         let waiting = self.model.get_array("pendingEvents")?.len();
         ensure!(waiting >= each, "the account has {waiting} events");
-        (0..users.max(1)).map(|_| self.somebody(each)).collect()
+        (0..users.max(1)).map(|_| self.copy_of_model(each)).collect()
     }
 
-    fn somebody(&self, each: usize) -> Result<Document> {
+    fn copy_of_model(&self, each: usize) -> Result<Document> {
         let (now, mut copy) = (self.clock.now(), self.model.clone());
         let id = self.ids.v7(now);
         let (old, name) = (copy.get_str("username")?.to_owned(), format!("u{}", id.simple()));
@@ -72,7 +74,7 @@ impl Waiting {
             let data = event.get_str("data")?.replace(&old_id.to_string(), &id.to_string());
             event.insert("data", data.replace(&old_email, &email).replace(&old, &name));
             event.insert("id", Uuid::from(self.ids.v7(now)));
-            let at = now.as_millisecond() - AGE_MILLIS + event.get_i64("sequence")?;
+            let at = now.as_millisecond() - EVENT_AGE_MILLIS + event.get_i64("sequence")?;
             event.insert("at", DateTime::from_millis(at));
         }
         copy.get_array_mut("pendingEvents")?.truncate(each);
@@ -90,10 +92,10 @@ impl Waiting {
     }
 }
 
-/// What waits of all these people, as records.
-pub(super) fn records(people: &[Document]) -> Result<Vec<Record>> {
+/// What waits of all these users, as records.
+pub(super) fn records(users: &[Document]) -> Result<Vec<ProducerRecord>> {
     let mut records = Vec::new();
-    for user in people {
+    for user in users {
         let subject = user_id(user)?;
         for event in user.get_array("pendingEvents")?.iter().filter_map(Bson::as_document) {
             let envelope = Envelope {
@@ -104,7 +106,7 @@ pub(super) fn records(people: &[Document]) -> Result<Vec<Record>> {
                 sequence: u64::try_from(event.get_i64("sequence")?)?,
                 trace_parent: event.get_str("traceParent").ok().and_then(TraceParent::parse),
             };
-            records.push(Record::new(&envelope, event.get_str("data")?.to_owned()));
+            records.push(ProducerRecord::new(&envelope, event.get_str("data")?.to_owned()));
         }
     }
     Ok(records)

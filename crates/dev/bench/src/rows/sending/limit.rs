@@ -48,8 +48,8 @@ pub(super) async fn one_claims(ledger: &Ledger, workers: usize, length: Duration
 }
 
 async fn settle(ledger: &Ledger, row: Document) -> Result<()> {
-    ledger.flip(&row).await?;
-    ledger.sent(&row).await
+    ledger.fence(&row).await?;
+    ledger.mark_sent(&row).await
 }
 
 async fn rate(mut working: JoinSet<Result<usize>>, begun: Instant) -> Result<f64> {
