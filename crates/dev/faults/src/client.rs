@@ -1,4 +1,4 @@
-//! A client that writes down what it recorded and what came back, and survives a lost answer.
+//! A client that records its requests and responses, and tolerates lost responses.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use uuid::Uuid;
 
 use crate::recorder::Recorder;
 
-/// A client does not wait longer than this; then the outcome is unknown.
+/// How long a client waits for a response. Afterwards the outcome is unknown.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// One logical client: it waits for each answer before it asks again. No method panics for
-/// an answer that is lost or refused.
+/// One logical client: it waits for each response before it sends the next request. Its methods do not panic when
+/// a response is lost or an error.
 pub struct Client {
     recorder: Recorder,
     number: u32,
@@ -27,7 +27,7 @@ pub struct Client {
 }
 
 impl Recorder {
-    /// Another client. It talks to the service behind `api` until it is told otherwise.
+    /// Creates a client that talks to the service behind `api`.
     #[must_use]
     pub fn client(&self, api: Api) -> Client {
         Client::new(self.clone(), self.next_client_number(), api)
@@ -48,41 +48,41 @@ impl Client {
         }
     }
 
-    /// Talks to another replica from now on; its tokens are good there too.
+    /// Switches to another replica, where the client's tokens are valid too.
     pub fn use_api(&mut self, api: Api) {
         self.api = api;
     }
 
-    /// The account that it registered or is logged in as.
+    /// Returns the account that the client registered or is logged in as.
     #[must_use]
     pub fn user(&self) -> Option<Uuid> {
         self.user
     }
 
-    /// The account that requests are about from now on, for one that was not registered here.
+    /// Sets the account that later requests concern, for an account that this client did not register.
     pub fn set_user(&mut self, user: Uuid) {
         self.user = Some(user);
     }
 
-    /// Whether it has tokens of a login.
+    /// Returns whether the client has the tokens of a login.
     #[must_use]
     pub fn is_logged_in(&self) -> bool {
         self.access.is_some()
     }
 
-    /// Forgets its tokens.
+    /// Discards the tokens.
     pub fn forget_tokens(&mut self) {
         self.access = None;
         self.refresh = None;
     }
 
-    /// The last answer, if there was one.
+    /// Returns the last response, if there was one.
     #[must_use]
     pub fn last_response(&self) -> Option<&test_support::ApiResponse> {
         self.last_response.as_ref()
     }
 
-    /// Requests from now on belong to this group, whose answers have to be comparison_group (S2).
+    /// Assigns later requests to a group whose responses must be indistinguishable (S2).
     pub fn set_comparison_group(&mut self, group: Option<u32>) {
         self.comparison_group = group;
     }
@@ -100,7 +100,7 @@ impl Client {
         outcome
     }
 
-    /// `POST /api/auth/login` by e-mail. Keeps the tokens.
+    /// `POST /api/auth/login` with the email address. Stores the tokens.
     pub async fn login(&mut self, person: &TestUser) -> Outcome {
         let credentials = json!({ "identifier": person.email, "password": person.password });
         let request = self.api.request(Method::POST, "/api/auth/login").json(&credentials);
@@ -118,7 +118,7 @@ impl Client {
         outcome
     }
 
-    /// `POST /api/auth/refresh`. Keeps the new tokens.
+    /// `POST /api/auth/refresh`. Stores the new tokens.
     pub async fn refresh(&mut self) -> Outcome {
         let body = json!({ "refreshToken": self.refresh.clone().unwrap_or_default() });
         let request = self.api.request(Method::POST, "/api/auth/refresh").json(&body);
@@ -127,7 +127,7 @@ impl Client {
         outcome
     }
 
-    /// `POST /api/auth/logout`. Forgets the tokens.
+    /// `POST /api/auth/logout`. Discards the tokens.
     pub async fn logout(&mut self) -> Outcome {
         let body = json!({ "refreshToken": self.refresh.clone().unwrap_or_default() });
         let request = self.api.request(Method::POST, "/api/auth/logout").json(&body);
@@ -142,14 +142,14 @@ impl Client {
         self.send(Action::Read, None, request).await
     }
 
-    /// `PATCH /api/users/me` with a name that the account does not have yet.
+    /// `PATCH /api/users/me` with a display name that the account does not have yet.
     pub async fn update_profile(&mut self, display_name: &str) -> Outcome {
         let request = self.request(Method::PATCH, "/api/users/me").json(&json!({ "displayName": display_name }));
         self.send(Action::UpdateProfile, None, request).await
     }
 
-    /// `PUT /api/users/me/password`. On success the person has the new password; after an
-    /// unknown outcome the caller has to find out.
+    /// `PUT /api/users/me/password`. On success `person` has the new password; after an unknown outcome the caller
+    /// must find out which one is valid.
     pub async fn change_password(&mut self, person: &mut TestUser, new: &str) -> Outcome {
         remember_secret("password", new);
         let body = json!({ "currentPassword": person.password, "newPassword": new });
@@ -183,8 +183,7 @@ impl Client {
         self.post_email(Action::ResendVerification, "/api/auth/email-verification/resend", address).await
     }
 
-    /// `POST /api/auth/password-reset/confirm`, for this client's account. On success the
-    /// person has the new password.
+    /// `POST /api/auth/password-reset/confirm`, for this client's account. On success `person` has the new password.
     pub async fn confirm_reset(&mut self, token: &str, person: &mut TestUser, new: &str) -> Outcome {
         remember_secret("password", new);
         let body = json!({ "token": token, "newPassword": new });
@@ -218,7 +217,7 @@ impl Client {
         self.post_token(Action::UndoEmailChange, "/api/auth/email-change/undo", token).await
     }
 
-    /// A request with this client's access token, for [`Client::send`].
+    /// Returns a request with this client's access token, for [`Client::send`].
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         match &self.access {
             Some(token) => self.api.with_token(token).request(method, path),
@@ -226,7 +225,7 @@ impl Client {
         }
     }
 
-    /// Anything else. `user` is the account that it is email, if it is not this client's own.
+    /// Sends any other request. `user` is the account that it concerns, if it is not the client's own.
     pub async fn send(&mut self, action: Action, user: Option<Uuid>, request: RequestBuilder) -> Outcome {
         self.send_recorded(action, user.or(self.user), None, request).await
     }
@@ -256,7 +255,7 @@ impl Client {
                 let outcome = Outcome::Answered(recorded_response(&answer, self.comparison_group.is_some()));
                 (Some(answer), outcome)
             }
-            // Without its address, which may hold a token.
+            // The URL is omitted, because it may contain a token.
             Err(error) => (None, Outcome::Unknown { why: error_chain(&error.without_url()) }),
         };
         self.last_response = answer;
@@ -274,7 +273,7 @@ impl Client {
         (self.access, self.refresh) = (Some(access), Some(refresh));
     }
 
-    /// The account that the last answer names.
+    /// Returns the account that the last response names.
     fn user_in_last_response(&self) -> Option<Uuid> {
         let body = self.last_response.as_ref()?.json();
         let id = body["id"].as_str().or_else(|| body["user"]["id"].as_str())?;
@@ -299,7 +298,7 @@ fn recorded_response(answer: &test_support::ApiResponse, in_group: bool) -> Reco
     }
 }
 
-/// Headers and body, but for what differs with every request.
+/// Returns headers and body without the parts that differ in every response.
 fn fingerprint(answer: &test_support::ApiResponse, body: &Value) -> String {
     const VARYING_HEADERS: [&str; 4] = ["date", "x-request-id", "traceparent", "ratelimit"];
     let ours = |name: &&str| !VARYING_HEADERS.contains(name);
@@ -312,7 +311,7 @@ fn fingerprint(answer: &test_support::ApiResponse, body: &Value) -> String {
     format!("{}\n\n{body}", headers.join("\n"))
 }
 
-/// The error with its causes.
+/// Returns the error with its chain of causes.
 fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

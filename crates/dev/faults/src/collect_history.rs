@@ -1,5 +1,5 @@
-//! Everything that a history is made of beside the operations: topic, collections, offsets,
-//! mail transactions, logs.
+//! Collects the parts of a history other than the operations: topic, collections, offsets, mail transactions,
+//! logs.
 
 use std::{
     collections::BTreeMap,
@@ -25,10 +25,10 @@ use crate::{
     recorder::{ForeignRecords, RecordedOperation},
 };
 
-/// Reads everything that is known of a run that has come to rest.
+/// Collects the history of a run that is idle.
 ///
 /// # Panics
-/// When broker or database do not answer.
+/// Panics when the broker or the database does not respond.
 pub async fn collect_history(run: &FaultRun) -> History {
     let records = records(run).await;
     let users = documents(&run.world.user_database().await, "users").await;
@@ -78,7 +78,7 @@ fn record(read: &test_support::Record, foreign: &ForeignRecords) -> TopicRecord 
     }
 }
 
-/// Which account an address belongs or belonged to.
+/// Maps each email address to the account that it belongs or belonged to.
 fn addresses(records: &[TopicRecord], users: &[Document]) -> BTreeMap<String, Uuid> {
     let mut addresses = BTreeMap::new();
     let mut is_of = |address: &str, user| addresses.insert(address.to_lowercase(), user);
@@ -103,7 +103,7 @@ fn addresses(records: &[TopicRecord], users: &[Document]) -> BTreeMap<String, Uu
     addresses
 }
 
-/// The account of an operation that named only an address.
+/// Adds the account to an operation that named only an email address.
 fn resolved(recorded: RecordedOperation, addresses: &BTreeMap<String, Uuid>) -> Operation {
     let RecordedOperation { mut operation, email } = recorded;
     if let (None, Some(address)) = (operation.user, email) {
@@ -176,7 +176,7 @@ fn transaction(seen: SmtpTransaction) -> MailTransaction {
     MailTransaction { message_id: seen.message_id, to: seen.to, dot_at: seen.dot_at.map(at), reply: seen.reply }
 }
 
-/// The logs of the world's services.
+/// Returns the logs of the world's services.
 fn texts(directory: &Path) -> Vec<SearchedText> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();

@@ -1,4 +1,4 @@
-//! One run of a fault: its world, its clients, its mail server; and waiting until everything in it has come to its end.
+//! One fault run: its world, clients and mail server, and waiting until it is idle.
 
 use std::time::Duration;
 
@@ -11,33 +11,33 @@ use test_support::{ScriptedSmtp, World};
 
 use crate::{checker::Limits, recorder::Recorder};
 
-/// What one fault run consists of.
+/// The parts of one fault run.
 pub struct FaultRun {
-    /// Topic, databases, keys and logs of its own.
+    /// Its own topic, databases, keys and logs.
     pub world: World,
-    /// What its clients asked.
+    /// Records the requests of its clients.
     pub recorder: Recorder,
-    /// The mail server that its services send to.
+    /// The mail server to which its services send.
     pub smtp: ScriptedSmtp,
-    /// What it is to stay within.
+    /// The limits that it must stay within.
     pub limits: Limits,
 }
 
-/// Waits until nothing is pending in `users`, the group has read the topic to its end, and
-/// every mail is over. What no service of the run would do is not waited for.
+/// Waits until no event is pending in `users`, the consumer group has read the topic to its end, and every mail
+/// is in a terminal state. Work of a service that is not part of the run is not waited for.
 ///
 /// # Panics
-/// When something still moves at the deadline; with what it is.
+/// Panics at the deadline, with a description of the unfinished work.
 pub async fn wait_until_idle(run: &FaultRun, within: Duration) {
     if let Err(why) = try_wait_until_idle(run, within).await {
         panic!("{why}");
     }
 }
 
-/// As [`wait_until_idle`].
+/// Like [`wait_until_idle`], but returns an error.
 ///
 /// # Errors
-/// A sentence that says what still moves at the deadline.
+/// Returns a description of the unfinished work at the deadline.
 pub async fn try_wait_until_idle(run: &FaultRun, within: Duration) -> Result<(), String> {
     let (users, emails) = (run.world.user_database().await, run.world.email_database().await);
     let mut moves = String::new();
@@ -52,7 +52,7 @@ pub async fn try_wait_until_idle(run: &FaultRun, within: Duration) -> Result<(),
     waited.map_err(|_| format!("not at rest within {within:?}: {moves}"))
 }
 
-/// What still moves, in the order of the way that an event takes.
+/// Returns a description of the first unfinished work on an event's path, if there is any.
 async fn look(run: &FaultRun, users: &Database, emails: &Database) -> Result<Option<String>, mongodb::error::Error> {
     if !run.limits.no_user_service {
         let users = users.collection::<Document>("users");

@@ -1,4 +1,4 @@
-//! All requests of a run, written down when they are sent and again when they end.
+//! Records all requests of a run, when they are sent and when they end.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use service_kit::Clock;
 use uuid::Uuid;
 
-/// All operations of one run, in the order of asking. Clones share them.
+/// All operations of one run, in the order in which they were sent. Clones share their state.
 #[derive(Clone)]
 pub struct Recorder {
     clock: Clock,
@@ -25,14 +25,14 @@ struct State {
     foreign: ForeignRecords,
 }
 
-/// An operation, and the address that it named where no id was known.
+/// An operation, and the email address that it named if the account was unknown.
 #[derive(Clone)]
 pub(crate) struct RecordedOperation {
     pub operation: Operation,
     pub email: Option<String>,
 }
 
-/// What the test has written into the topic itself.
+/// Records that the test itself wrote into the topic.
 #[derive(Clone, Default)]
 pub(crate) struct ForeignRecords {
     pub places: BTreeSet<(i32, i64)>,
@@ -47,13 +47,14 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Of a run in which nothing has been recorded yet.
+    /// Creates an empty recorder.
     #[must_use]
     pub fn new() -> Self {
         Self { clock: Clock::system(), state: Arc::default() }
     }
 
-    /// A group of requests that have to be answered comparison_group (S2), for [`crate::Client::set_comparison_group`].
+    /// Creates a group of requests whose responses must be indistinguishable (S2), for
+    /// [`crate::Client::set_comparison_group`].
     #[must_use]
     pub fn new_comparison_group(&self) -> u32 {
         let mut state = self.state();
@@ -61,24 +62,24 @@ impl Recorder {
         state.groups
     }
 
-    /// What was recorded so far. Accounts that a request named only by their address are not
-    /// looked up yet; [`crate::collect_history`] does that.
+    /// Returns the operations recorded so far. Accounts that a request named only by email address are not resolved
+    /// yet; [`crate::collect_history`] does that.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
         self.recorded_operations().into_iter().map(|recorded| recorded.operation).collect()
     }
 
-    /// The record at this place was written by the test.
+    /// Marks the record at this offset as written by the test.
     pub fn mark_foreign_record(&self, partition: i32, offset: i64) {
         self.state().foreign.places.insert((partition, offset));
     }
 
-    /// Every record with this `ce_id` was written by the test.
+    /// Marks every record with this `ce_id` as written by the test.
     pub fn mark_foreign_event(&self, id: Uuid) {
         self.state().foreign.events.insert(id.to_string());
     }
 
-    /// Every record with this key was written by the test.
+    /// Marks every record with this key as written by the test.
     pub fn mark_foreign_key(&self, key: &[u8]) {
         self.state().foreign.keys.insert(key.to_vec());
     }
@@ -97,8 +98,8 @@ impl Recorder {
         self.state().foreign.clone()
     }
 
-    /// From here on the request may have effects. Until [`Recorder::record_completion`] its outcome
-    /// is unknown, also if nobody waits for it any more.
+    /// Records that a request is being sent and may have effects from now on. Until [`Recorder::record_completion`]
+    /// its outcome is unknown, even if the client no longer waits for it.
     pub(crate) fn record_invocation(
         &self,
         client: u32,

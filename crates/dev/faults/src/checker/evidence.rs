@@ -1,5 +1,5 @@
-//! Everything that a history is made of as a person reads it. Contents of records and mails
-//! are not shown: they are personal data, and never what the report is about.
+//! Formats parts of a history for the report. The contents of records and mails are omitted, because they are
+//! personal data and not needed to understand a violation.
 
 use crate::checker::{
     DeadLetter, LedgerMail, MailTransaction, Operation, Outcome, RecordedResponse, StoredUser, TopicRecord,

@@ -1,4 +1,4 @@
-//! Which events a request causes: one table, from `docs/EVENTS.md` and the API's contract.
+//! The events that each request causes, as one table that follows `docs/EVENTS.md` and the API's contract.
 
 use events::{
     EventType::{self, *},
@@ -14,16 +14,16 @@ pub(crate) struct ExpectedEvent {
     pub certainty: Certainty,
 }
 
-/// What a success owes.
+/// When a successful request must have caused an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Certainty {
-    /// An event of its own, whose sequence is the version in the answer, where there is one.
+    /// Every success has its own event, whose sequence is the version in the response if there is one.
     EverySuccess,
-    /// As `EverySuccess`, unless half as many events as may be were pending for this account.
+    /// As `EverySuccess`, unless the account's pending list was at least half full.
     UnlessListIsLong,
-    /// At least one event in this account's life: a repetition changes nothing.
+    /// The account has at least one such event; a repeated request changes nothing.
     AtLeastOnce,
-    /// Nothing: it depends on what the account was like, or happens behind the answer.
+    /// No event is required: it depends on the account's state, or happens after the response.
     Possible,
 }
 
@@ -39,10 +39,10 @@ fn possible(event: EventType) -> ExpectedEvent {
     ExpectedEvent { event, certainty: Certainty::Possible }
 }
 
-/// What a request with this action causes.
+/// Returns the events that a request with this action causes or may cause.
 pub(crate) fn expected_events(action: Action) -> Vec<ExpectedEvent> {
     match action {
-        // With an Idempotency-Key a repetition is answered with 201 too.
+        // With an Idempotency-Key, a repeated request also gets 201.
         Action::Register => vec![at_least_once(UserRegistered)],
         Action::Login => {
             vec![
@@ -50,12 +50,12 @@ pub(crate) fn expected_events(action: Action) -> Vec<ExpectedEvent> {
                 possible(UserRecoveryCodeUsed),
             ]
         }
-        // Where no session is to be ended, nothing is written.
+        // If there is no other session, nothing is written.
         Action::EndOtherSessions | Action::LogoutEverywhere => vec![possible(UserSessionsEnded)],
         Action::UpdateProfile => vec![on_every_success(UserProfileUpdated)],
         Action::ChangePassword => vec![on_every_success(UserPasswordChanged)],
         Action::RequestReset => vec![possible(UserPasswordResetRequested)],
-        // The first proof of the mailbox removes a second factor.
+        // The first proof of access to the mailbox removes a second factor.
         Action::ConfirmReset => {
             vec![on_every_success(UserPasswordChanged), possible(UserEmailVerified), possible(UserTotpDisabled)]
         }
@@ -68,7 +68,7 @@ pub(crate) fn expected_events(action: Action) -> Vec<ExpectedEvent> {
                 on_every_success(UserEmailChangeUndone),
                 on_every_success(UserSessionsEnded),
                 on_every_success(UserPasswordResetRequested),
-                // Of a factor that was added after the change.
+                // The undo removes a second factor that was added after the change.
                 possible(UserTotpDisabled),
             ]
         }
@@ -79,33 +79,33 @@ pub(crate) fn expected_events(action: Action) -> Vec<ExpectedEvent> {
         Action::Enable => vec![possible(UserEnabled)],
         Action::Unlock => vec![possible(UserUnlocked)],
         Action::SetRoles => vec![at_least_once(UserRolesChanged), possible(UserProfileUpdated)],
-        // An old refresh token ends its session, which is a note and no event.
+        // The reuse of an old refresh token ends its session, which is written to the audit log and causes no event.
         Action::Refresh | Action::Logout | Action::Read | Action::StartTotp | Action::Invalid => Vec::new(),
     }
 }
 
-/// Whether an account can have only one event of this type, however often it is asked for.
+/// Returns whether an account has at most one event of this type, regardless of the number of requests.
 pub(crate) const fn occurs_once_per_account(event: EventType) -> bool {
     matches!(event, UserRegistered | UserDeleted)
 }
 
-/// Whether the service, or somebody at its command line, causes such an event without a request.
+/// Returns whether the service, or an operator's command, can cause this event without a request.
 pub(crate) fn occurs_without_request(payload: &Payload) -> bool {
     match payload {
-        // A lock follows from guesses, which are refused.
+        // A lock follows from failed logins, which are refused requests.
         Payload::UserLocked(_) | Payload::UserImported(_) => true,
         Payload::UserRolesChanged(data) => data.by == RolesChangedBy::Operator,
         _ => false,
     }
 }
 
-/// Whether it was answered with success.
+/// Returns whether the operation was answered with success.
 pub(crate) fn succeeded(operation: &Operation) -> bool {
     matches!(&operation.outcome, Outcome::Answered(answer) if (200..300).contains(&answer.status))
 }
 
-/// Whether what was asked may have been done: it succeeded, or nobody knows. A 500 and the
-/// 503 `unavailable` may come after the write; `overloaded` is topic_event before it.
+/// Returns whether the request may have taken effect: it succeeded, or its outcome is unknown. A 500 and the 503
+/// `unavailable` may follow the write; `overloaded` always precedes it.
 pub(crate) fn may_have_happened(operation: &Operation) -> bool {
     match &operation.outcome {
         Outcome::Unknown { .. } => true,

@@ -1,11 +1,11 @@
-//! Which mails an event asks for, and what may become of them: from `docs/EVENTS.md` and the
-//! design, not from the service that sends them.
+//! The mails that an event asks for and their possible outcomes, according to `docs/EVENTS.md` and the design,
+//! independently of the email service's code.
 
 use events::{Event, Payload};
 
 use crate::checker::{History, LedgerMail, MailTransaction};
 
-/// The names of the mails that an event asks for.
+/// Returns the templates of the mails that an event asks for.
 pub(crate) fn templates_for(event: &Event) -> &'static [&'static str] {
     match &event.payload {
         Payload::UserRegistered(_) => &["welcome"],
@@ -37,33 +37,33 @@ pub(crate) fn templates_for(event: &Event) -> &'static [&'static str] {
     }
 }
 
-/// How often the service itself may send a mail again whose delivery is unknown.
+/// Returns how many times the service itself may resend a mail whose delivery is unknown.
 pub(crate) fn resends_allowed(template: &str) -> usize {
     const RESENT: [&str; 5] =
         ["welcome", "verify-email", "registration-attempted", "password-reset", "email-change-confirm"];
     usize::from(RESENT.contains(&template))
 }
 
-/// The id of the row for one of an event's mails.
+/// Returns the ledger id of one of an event's mails.
 pub(crate) fn mail_id(event: &Event, template: &str) -> String {
     format!("{}/{template}", event.envelope.id)
 }
 
-/// The states in which a mail may end.
+/// The terminal states of a mail.
 pub(crate) const TERMINAL: [&str; 6] = ["sent", "failed", "expired", "suppressed", "discarded", "unknown"];
 
-/// The mail transactions of one mail.
+/// Returns the mail transactions of one mail.
 pub(crate) fn transactions<'a>(history: &'a History, mail: &LedgerMail) -> Vec<&'a MailTransaction> {
     let ours = |transaction: &&MailTransaction| transaction.message_id.as_ref() == Some(&mail.message_id);
     history.smtp.iter().filter(ours).collect()
 }
 
-/// Whether the server has taken the mail, or may have: all of it arrived, and it was not refused.
+/// Returns whether the server has accepted the mail or may have: all of it arrived, and it was not refused.
 pub(crate) fn is_handover(transaction: &MailTransaction) -> bool {
     transaction.dot_at.is_some() && !transaction.reply.as_ref().is_some_and(|reply| reply.starts_with(['4', '5']))
 }
 
-/// Whether the server has topic_event that it took the mail.
+/// Returns whether the server confirmed that it accepted the mail.
 pub(crate) fn is_accepted(transaction: &MailTransaction) -> bool {
     transaction.dot_at.is_some() && transaction.reply.as_ref().is_some_and(|reply| reply.starts_with("250"))
 }

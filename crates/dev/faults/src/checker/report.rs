@@ -1,19 +1,18 @@
-//! What the judge found: of each promise how often it was broken, and the first time with
-//! everything that was involved.
+//! The checker's report: how many times each promise was broken, and the first violation with its evidence.
 
 use std::fmt;
 
 use crate::checker::Promise;
 
-/// So much of what shows a violation is printed.
+/// The maximum number of evidence items to print for a violation.
 const SHOWN: usize = 40;
 
 /// One way in which a history breaks a promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// What is wrong, in a sentence.
+    /// What is wrong, in one sentence.
     pub what: String,
-    /// The operations, records, mails and transactions that evidence it, a line or more each.
+    /// The operations, records, mails and transactions that show the violation, one or more lines each.
     pub evidence: Vec<String>,
 }
 
@@ -23,7 +22,7 @@ impl Violation {
     }
 }
 
-/// The verdict on every promise.
+/// The results for all promises.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     verdicts: Vec<PromiseResult>,
@@ -46,32 +45,34 @@ impl Report {
         Self { verdicts: judged.map(verdict).collect() }
     }
 
-    /// Whether every promise was kept.
+    /// Returns whether every promise was kept.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.broken().is_empty()
     }
 
-    /// The promises that were broken.
+    /// Returns the promises that were broken.
     #[must_use]
     pub fn broken(&self) -> Vec<Promise> {
         self.verdicts.iter().filter(|verdict| verdict.count > 0).map(|verdict| verdict.promise).collect()
     }
 
-    /// How often a promise was broken.
+    /// Returns how many times a promise was broken.
     #[must_use]
     pub fn count(&self, promise: Promise) -> usize {
         self.verdicts.iter().filter(|verdict| verdict.promise == promise).map(|verdict| verdict.count).sum()
     }
 
-    /// The first time that a promise was broken.
+    /// Returns the first violation of a promise.
     #[must_use]
     pub fn first(&self, promise: Promise) -> Option<&Violation> {
         self.verdicts.iter().find(|verdict| verdict.promise == promise)?.first.as_ref()
     }
 
+    /// Asserts that every promise was kept.
+    ///
     /// # Panics
-    /// When a promise was broken; with the report.
+    /// Panics with the report when a promise was broken.
     #[track_caller]
     pub fn assert(&self) {
         assert!(self.is_clean(), "the history breaks promises\n{self}");

@@ -1,4 +1,4 @@
-//! What the topic says, decoded by the contract.
+//! The records of the topic, decoded according to the contract.
 
 use std::collections::BTreeSet;
 
@@ -28,13 +28,13 @@ impl TopicEvent<'_> {
     }
 }
 
-/// What a record is.
+/// Decodes a record.
 pub(crate) fn decode(record: &TopicRecord) -> Result<Decoded, DecodeError> {
     let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
     events::decode(headers, record.key.as_deref(), record.value.as_deref())
 }
 
-/// All records that are events, whoever wrote them, in the order of the topic.
+/// Returns all records that are events, including those that the test wrote, in the order of the topic.
 pub(crate) fn all_events(history: &History) -> Vec<TopicEvent<'_>> {
     let topic_event = |record| match decode(record) {
         Ok(Decoded::Event(event)) => Some(TopicEvent { record, event: *event }),
@@ -43,12 +43,12 @@ pub(crate) fn all_events(history: &History) -> Vec<TopicEvent<'_>> {
     history.records.iter().filter_map(topic_event).collect()
 }
 
-/// Whether the user service, and not the test, wrote a record.
+/// Returns whether the user service, and not the test, wrote the record.
 pub(crate) fn is_from_user_service(history: &History, record: &TopicRecord) -> bool {
     !record.foreign && !history.limits.no_user_service
 }
 
-/// The first occurrence of every event that the user service wrote.
+/// Returns the first occurrence of every event that the user service published.
 pub(crate) fn first_occurrences(history: &History) -> Vec<TopicEvent<'_>> {
     let mut seen = BTreeSet::new();
     let first = |topic_event: &TopicEvent<'_>| {

@@ -1,4 +1,5 @@
-//! A run without a user service: the test writes the events, a scripted server gets the mails.
+//! The fixture of the mail faults: a run without a user service, in which the test writes the events and a
+//! scripted server receives the mails.
 
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use faults::checker::{History, Limits};
 use faults::{FaultRun, Recorder};
 use test_support::{ScriptedSmtp, ServiceSpec, Stack, World};
 
-/// Within this every mail of a run is over: leases, sessions of killed members, the pause
-/// before a resend, and a slow machine.
+/// How long a run may take until every mail is in a terminal state. It covers leases, sessions of killed members,
+/// the pause before a resend, and a slow machine.
 pub(crate) const IDLE_DEADLINE: Duration = Duration::from_secs(60);
 
-/// What the test of a mail fault has.
+/// The fixture of a mail fault test.
 pub(crate) struct MailFixture {
     pub(crate) run: FaultRun,
     pub(crate) publisher: EventPublisher,
@@ -32,8 +33,8 @@ impl MailFixture {
         Self { run: FaultRun { world, recorder: Recorder::new(), smtp, limits }, publisher, ledger }
     }
 
-    /// An email service with short deadlines, so that what a killed or silent peer held is
-    /// soon taken over.
+    /// Returns an email service with short timeouts, so that work of a killed or unresponsive peer is soon taken
+    /// over.
     pub(crate) fn service(&self) -> ServiceSpec {
         let spec = self.run.world.email_service();
         spec.set("SMTP__STEP_TIMEOUT", "1s")
@@ -56,21 +57,22 @@ impl MailFixture {
         self.publisher.publish(event).await;
     }
 
-    /// Publishes a mail that is held if its delivery is unknown, and returns its address.
+    /// Publishes a mail that is held if its delivery is unknown. Returns its address.
     pub(crate) async fn notice(&self, name: &str) -> String {
         let address = self.address(name);
         self.publish(&self.publisher.notice(&address)).await;
         address
     }
 
-    /// Publishes a mail that is sent again once if its delivery is unknown.
+    /// Publishes a mail that is resent once if its delivery is unknown. Returns its address.
     pub(crate) async fn welcome(&self, name: &str) -> String {
         let address = self.address(name);
         self.publish(&self.publisher.welcome(&address)).await;
         address
     }
 
-    /// One mail to each partition: whoever reads them reads the whole topic.
+    /// Publishes one mail to each partition, so that delivery of all of them proves that all partitions are read.
+    /// Returns the addresses.
     pub(crate) async fn one_mail_in_each_partition(&self, name: &str) -> Vec<String> {
         let mut addresses = Vec::new();
         for partition in 0..events::topic::DEFAULT_PARTITIONS {

@@ -1,5 +1,5 @@
-//! The fault matrix: each fault is injected into real processes or real protocol peers, and the
-//! recorded history is judged by the checker. A test's name begins with the number of its fault.
+//! The fault matrix: each fault is injected into real processes or real protocol peers, and the checker judges
+//! the recorded history. A test's name begins with the number of its fault.
 
 mod consumer;
 mod kafka;

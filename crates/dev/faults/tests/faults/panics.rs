@@ -1,5 +1,5 @@
-//! Fault 39. The code panics: that is the failure of one request, one record or one mail. The process goes
-//! on, and the log has the place of the panic and not what it said.
+//! Fault 39. The code panics, which fails one request, one record or one mail. The process continues, and the log
+//! contains the place of the panic but not its message.
 
 use std::{
     sync::{
@@ -25,18 +25,18 @@ use crate::{
     setup::*,
 };
 
-/// What the panics say: as a password might be quoted by one.
+/// The message of the panics, which stands for a secret that a panic might quote.
 const PANIC_MESSAGE: &str = "what-a-panic-says-7fQ2";
-/// A parked user's events are tried again after 20 s, and after 40 s more.
+/// The deadline for parked events, which are retried after 20 s and again after 40 s.
 const PARKING_DEADLINE: Duration = Duration::from_secs(150);
 
-/// A fail point that panics `times` times, each time after it was passed `between` times.
+/// Returns a fail point that panics `times` times, each time after `between` passes without a panic.
 fn panics_at(point: &str, between: usize, times: usize) -> String {
     let once = format!("{between}*off->1*panic({PANIC_MESSAGE})->");
     format!("{point}={}off", once.repeat(times))
 }
 
-/// What the panics of a service have left: a log with their places, and without their message.
+/// Asserts that the service's log contains panics with their place and without their message.
 fn assert_logged_without_message(service: &Service, place: &str) {
     let log = service.log();
     assert!(!log.contains(PANIC_MESSAGE), "the message of a panic is in the log of {place}");
@@ -44,12 +44,12 @@ fn assert_logged_without_message(service: &Service, place: &str) {
     assert!(log.contains(&format!("\"place\":\"{place}\"")), "no panic of {place} is in the log");
 }
 
-/// At most one request in 20 ms, from all clients together.
+/// Paces requests: at most one in 20 ms, from all clients together.
 #[derive(Clone)]
 struct Load {
     pace: Arc<Mutex<Interval>>,
     sent: Arc<AtomicUsize>,
-    /// Answers 500.
+    /// The number of 500 responses.
     failed: Arc<AtomicUsize>,
 }
 
@@ -59,7 +59,8 @@ impl Load {
         Self { pace, sent: Arc::default(), failed: Arc::default() }
     }
 
-    /// Asks until the answer is the expected one; nothing but the problem `internal` may come before it.
+    /// Sends requests until the response has the expected status. Before that, only the problem `internal` is
+    /// permitted.
     async fn request_until(&self, expected: u16, mut send: impl AsyncFnMut() -> Outcome) {
         loop {
             self.pace.lock().await.tick().await;
@@ -83,12 +84,12 @@ impl Load {
     }
 }
 
-/// The number of panics that a service has panic_count at a place.
+/// Returns the number of panics that a service has counted at a place.
 async fn panic_count(service: &Service, name: &str, place: &str) -> f64 {
     service.metric(name, &format!("place=\"{place}\"")).await
 }
 
-/// A command of an operator, as the service runs it but for its fail points.
+/// Runs an operator's command in the service's configuration, without its fail points.
 async fn run_operator_command(service: &Service, arguments: &[&str]) {
     let output = service.spec().clone().without_fail_points().command(arguments).await;
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -129,7 +130,7 @@ async fn fault_39_panics_under_load_fail_only_what_they_interrupt_and_nothing_is
     let (sent, took) = (load.sent.load(Ordering::Relaxed), began.elapsed());
     println!("{sent} requests in {took:?}");
 
-    // Each panic in the way of a request was that request's 500, and there is no other 500.
+    // Each panic during a request caused that request's 500, and there are no other 500s.
     let mut failed = 0.0;
     for (place, times) in [("request", 5.0), ("hash", 5.0), ("write", 8.0)] {
         assert_eq!(panic_count(&users, "user_service_panics_total", place).await, times, "{place}");
@@ -151,7 +152,7 @@ async fn fault_39_panics_under_load_fail_only_what_they_interrupt_and_nothing_is
     assert_eq!(letters.len(), 4, "{letters:#?}");
     assert!(letters.iter().all(|letter| letter.reason == "processing-failed"), "{letters:#?}");
 
-    // What has failed is not lost: an operator brings it back once the program is mended.
+    // Failed work is not lost: an operator replays it after the defect has been fixed.
     run_operator_command(&emails, &["dead-letters", "replay", "--reason", "processing-failed", "--yes"]).await;
     run_operator_command(&emails, &["mail", "requeue", "--state", "failed", "--yes"]).await;
     let history = assert_promises_kept(&run, PARKING_DEADLINE).await;
@@ -173,7 +174,7 @@ async fn fault_39_a_password_whose_strength_estimate_panics_is_refused_and_the_s
     assert_problem(&refused, 422, "validation-failed");
     assert_eq!(ada.last_response().expect("a response").json()["errors"][0]["code"], "strength-unknown");
     assert_status(&ada.register(&person, None).await, 201);
-    // In zxcvbn itself: 31 turns on a keypad.
+    // zxcvbn itself panics here: the password has 31 turns on a keypad.
     let walk = TestUser { password: "15142626352358657848636353535362".to_owned(), ..run.world.test_user("walker") };
     assert_problem(&client(&run, &service).register(&walk, None).await, 422, "validation-failed");
     assert_eq!(panic_count(&service, "user_service_panics_total", "password_policy").await, 2.0);
@@ -186,7 +187,8 @@ async fn fault_39_a_password_whose_strength_estimate_panics_is_refused_and_the_s
 async fn fault_39_a_user_whose_event_cannot_be_published_is_parked_and_all_others_are_published() {
     let run = run_without_mails("relay-panic").await;
     let points = format!("relay.before_publish=1*panic({PANIC_MESSAGE})->off");
-    // Not while the panic is being logged: a sweep that began before the user was parked publishes the list.
+    // The long minimum age keeps a sweep from publishing the list while the panic is being logged, before the user
+    // is parked.
     let spec = with_short_intervals(run.world.user_service()).set("RELAY__SWEEP_MIN_AGE", "10s");
     let mut service = spec.fail_points(&points).start().await;
     let (mut ada, mut bob) = (client(&run, &service), client(&run, &service));
@@ -207,18 +209,18 @@ async fn fault_39_a_user_whose_event_cannot_be_published_is_parked_and_all_other
     assert_promises_kept(&run, DEADLINE).await;
 }
 
-/// How a mail ends whose sender panicked: state, final dots, resends.
+/// The result of a mail whose sender panicked: state, number of final dots, number of resends.
 type DeliveryResult = (&'static str, usize, usize);
 
 #[derive(Debug, Clone, Copy)]
 enum MailKind {
-    /// Sent again once if its delivery is unknown.
+    /// Resent once if its delivery is unknown.
     Welcome,
-    /// TestResult then.
+    /// Held if its delivery is unknown.
     Notice,
 }
 
-/// One mail whose sending panics at `point`, and its neighbour.
+/// Sends one mail whose sending panics at `point`, and then a neighbour.
 async fn assert_result_when_panicking(point: &'static str, kind: MailKind, expected: DeliveryResult) {
     let fixture = MailFixture::new("mail-panic").await;
     let mut service = fixture.service().fail_points(&format!("{point}=1*panic({PANIC_MESSAGE})->off")).start().await;
@@ -270,7 +272,7 @@ async fn fault_39_a_panic_while_connecting_to_a_mail_server_is_a_failed_connecti
 async fn fault_39_a_record_whose_processing_panics_is_a_dead_letter_and_its_neighbours_are_not() {
     let mut fixture = MailFixture::new("record-panic").await;
     fixture.run.limits.panics = true;
-    // The whole topic is read in batches that several threads decide.
+    // The service reads the whole topic in batches that several threads process.
     let publisher = &fixture.publisher;
     let mut addresses = Vec::new();
     for n in 0..300 {

@@ -1,4 +1,4 @@
-//! Histories as a system without faults would leave them, built step by step.
+//! Builds histories as a system without faults would leave them, request by request.
 
 use std::collections::BTreeMap;
 
@@ -14,25 +14,25 @@ use faults::checker::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// What nobody may read anywhere.
+/// A secret that must not be readable anywhere.
 pub(crate) const SECRET: &str = "correct horse battery staple";
 
-/// A system that does what it should.
+/// Builds the history of a system that works correctly.
 pub(crate) struct HistoryBuilder {
     history: History,
-    /// Milliseconds since 1970; every step takes some.
+    /// The current time in milliseconds since 1970; every request advances it.
     now: i64,
     ids: u128,
     accounts: BTreeMap<Uuid, StoredUser>,
 }
 
-/// How a mail of a step ends.
+/// The outcome of a request's mails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MailOutcome {
     Sent,
-    /// The server refused it for good.
+    /// The server refused the mail permanently.
     Failed,
-    /// No answer to the dot, and sent again; for those that may be, else it stays unknown.
+    /// The final dot got no reply. The mail is resent if its policy allows it; otherwise it stays unknown.
     Unknown,
 }
 
@@ -125,7 +125,7 @@ impl HistoryBuilder {
         self.accounts.remove(&user);
     }
 
-    /// The answer was lost; what was asked happened, or did not.
+    /// Adds a profile update whose response was lost. It took effect if `happened` is true.
     pub(crate) fn lose_response(&mut self, user: Uuid, happened: bool) {
         if happened {
             self.update_profile(user);
@@ -136,7 +136,7 @@ impl HistoryBuilder {
         }
     }
 
-    /// Two resets that are answered comparison_group, for an account and for none.
+    /// Adds two password reset requests with equal responses, for an existing account and for an unknown one.
     pub(crate) fn probe_existence(&mut self) {
         let group = Some(u32::try_from(self.history.operations.len()).expect("the builder creates valid values"));
         for user in [Uuid::nil(), Uuid::from_u128(u128::MAX)] {
@@ -157,7 +157,7 @@ impl HistoryBuilder {
         self.operation(Action::Login, None, Outcome::Answered(answer));
     }
 
-    /// A crash between ack and pull: the last record once more.
+    /// Publishes the last record again, as after a crash between its acknowledgement and its removal from the list.
     pub(crate) fn republish_last_record(&mut self) {
         let Some(mut record) = self.history.records.iter().rfind(|record| !record.foreign).cloned() else { return };
         record.offset = self.next_offset(record.partition);
@@ -175,7 +175,7 @@ impl HistoryBuilder {
         self.history.dead_letters.push(DeadLetter { id, state, reason, partition, offset });
     }
 
-    /// One request, its event, and the mails of that.
+    /// Adds one request, its event, and the event's mails.
     fn request(&mut self, action: Action, status: u16, user: Uuid, payload: Payload, end: MailOutcome) {
         let account = self.accounts.get_mut(&user).expect("the account is there");
         account.version += 1;

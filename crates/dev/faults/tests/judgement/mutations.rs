@@ -1,17 +1,17 @@
-//! Whatever small thing goes wrong in a good history, somebody finds it.
+//! Applies small errors to valid histories and asserts that the checker detects each.
 
 use faults::checker::{History, Outcome, Promise, RecordedResponse, check};
 use proptest::{prelude::*, sample::Index};
 
 use crate::{history_builder::SECRET, valid_histories::valid_history};
 
-/// Something that goes wrong, and the promise that it breaks. Leaves the history as it is
-/// and answers none where it does not apply to what was pick.
+/// Introduces an error and returns the promise that it breaks. Returns `None` and leaves the history unchanged if
+/// the error does not apply to the selected item.
 type Mutation = fn(&mut History, Index) -> Option<Promise>;
 
 const MUTATIONS: &[(&str, Mutation)] = &[
     ("a record is lost", |history, which| {
-        // One that an acknowledged change owes, and its duplicates.
+        // A record that an acknowledged change requires, with its duplicates.
         let ours = |name: &&String| name.as_str() != "-";
         let acknowledged_ids: Vec<String> = acknowledged(history);
         let id = pick(&acknowledged_ids.iter().filter(ours).cloned().collect::<Vec<_>>(), which)?;
@@ -158,7 +158,7 @@ fn header(record: &faults::checker::TopicRecord, name: &str) -> String {
     value.map_or_else(|| "-".to_owned(), |value| String::from_utf8(value).expect("the builder creates valid values"))
 }
 
-/// The ids of events that an answered change names by its version.
+/// Returns the ids of events whose sequence is the version in a response.
 fn acknowledged(history: &History) -> Vec<String> {
     let versions = history.operations.iter().filter_map(|operation| match &operation.outcome {
         Outcome::Answered(answer) => Some((operation.user?, answer.version?)),
@@ -174,8 +174,8 @@ fn acknowledged(history: &History) -> Vec<String> {
     versions.filter_map(id).collect()
 }
 
-/// Whether a request without a clear answer may have caused one event more of this user, whose
-/// document is gone, so that its version says nothing.
+/// Returns whether a request of unknown outcome may have caused one more event of this user, whose document is
+/// gone, so that its version cannot exclude it.
 fn has_request_of_unknown_outcome(history: &History, user: &str) -> bool {
     let unclear = |outcome: &Outcome| match outcome {
         Outcome::Answered(answer) => answer.status >= 500 && answer.problem.as_deref() != Some("overloaded"),
@@ -187,7 +187,7 @@ fn has_request_of_unknown_outcome(history: &History, user: &str) -> bool {
     !stored && history.operations.iter().filter(concerns_user).any(|operation| unclear(&operation.outcome))
 }
 
-/// Where the events of the service stand for the first time.
+/// Returns the positions of the service's events that occur only once.
 fn first_occurrences(history: &History) -> Vec<usize> {
     let again = duplicates(history);
     let first = |n: &usize| !history.records[*n].foreign && !again.contains(n);

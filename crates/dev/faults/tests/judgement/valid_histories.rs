@@ -1,11 +1,11 @@
-//! Random histories in which nothing is wrong, and that they pass.
+//! Random valid histories, which the checker must accept.
 
 use faults::checker::{History, check};
 use proptest::prelude::*;
 
 use crate::history_builder::{HistoryBuilder, MailOutcome};
 
-/// What may happen next.
+/// A random addition to a history.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RandomStep {
     Register(MailOutcome),
@@ -41,7 +41,7 @@ fn random_step() -> impl Strategy<Value = RandomStep> {
     ]
 }
 
-/// A history with at least one of everything in it.
+/// Generates valid histories that contain at least one item of every kind.
 pub(crate) fn valid_history() -> impl Strategy<Value = History> {
     proptest::collection::vec((random_step(), any::<prop::sample::Index>()), 0..60).prop_map(|steps| {
         let mut builder = HistoryBuilder::new();

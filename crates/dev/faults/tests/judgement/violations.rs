@@ -1,10 +1,10 @@
-//! For every promise at least one history that breaks it and nothing else.
+//! At least one history for every promise that breaks this promise and no other.
 
 use faults::checker::{History, Outcome, Promise, RecordedResponse, TopicRecord, check};
 
 use crate::history_builder::{HistoryBuilder, MailOutcome, SECRET};
 
-/// A registration, a login, a change of profile and of password, poison, and a probe.
+/// Builds a registration, a login, a profile update, a password change, a poison record, and a probe.
 fn build_example() -> HistoryBuilder {
     let mut builder = HistoryBuilder::new();
     let ada = builder.register(MailOutcome::Sent);
@@ -17,7 +17,7 @@ fn build_example() -> HistoryBuilder {
     builder
 }
 
-/// Only this promise is broken, and its first violation says this.
+/// Asserts that only this promise is broken, and that the report contains the expected text.
 #[track_caller]
 fn assert_breaks_only(promise: Promise, expected_text: &str, history: &History) {
     let report = check(history);
@@ -301,7 +301,7 @@ fn a_good_record_among_the_dead_letters_breaks_i8() {
     assert_breaks_only(Promise::I8, "a record that can be processed is a dead letter", &history);
     history.dead_letters.last_mut().unwrap().reason = "sealed-mismatch".into();
     check(&history).assert();
-    // The program's own failure is one too, unless the run is made to panic.
+    // A failure of the program itself is a violation too, unless the run provokes panics.
     history.dead_letters.last_mut().unwrap().reason = "processing-failed".into();
     assert_breaks_only(Promise::I8, "a record that can be processed is a dead letter", &history);
     history.limits.panics = true;
@@ -317,7 +317,7 @@ fn a_committed_offset_ahead_of_the_ledger_breaks_i9_too() {
     let mail = history.mails.pop().unwrap();
     history.smtp.retain(|seen| seen.message_id.as_ref() != Some(&mail.message_id));
     assert_eq!(check(&history).broken(), [Promise::I4, Promise::I9]);
-    // Not yet committed: it will be read again.
+    // The offset is not yet committed, so the record will be read again.
     let record = &history.records[position(&history, "user.password_changed.v1", 0)];
     history.committed.insert(record.partition, record.offset);
     assert_eq!(check(&history).broken(), [Promise::I4]);

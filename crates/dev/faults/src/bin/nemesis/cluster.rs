@@ -1,5 +1,5 @@
-//! Everybody who takes part: replicas of both services, the broker, the database, the mail
-//! server, and a proxy on every link between them.
+//! The cluster under test: replicas of both services, the broker, the database, the mail server, and a proxy on
+//! every network link between them.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use test_support::{
 };
 use tokio::sync::Mutex;
 
-/// Replicas of each service.
+/// The number of replicas of each service.
 pub(crate) const REPLICAS: usize = 3;
-/// What one process may hold. Debug builds of both services stay below 200 MiB.
+/// The memory limit of one process, in bytes. Debug builds of both services stay below 200 MiB.
 const MAX_RESIDENT_BYTES: u64 = 600 << 20;
 const MAX_DESCRIPTORS: u64 = 2_000;
 
-/// Which service.
+/// One of the two services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ServiceKind {
     User,
@@ -26,7 +26,7 @@ pub(crate) enum ServiceKind {
 }
 
 impl ServiceKind {
-    /// Its replicas' way to MongoDB.
+    /// Returns the network link between this service's replicas and MongoDB.
     pub(crate) fn mongodb(self) -> NetworkLink {
         match self {
             Self::User => NetworkLink::UserMongo,
@@ -35,10 +35,10 @@ impl ServiceKind {
     }
 }
 
-/// A connection that a proxy stands in.
+/// A network link that runs through a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum NetworkLink {
-    /// Clients to one replica of the user service.
+    /// From the clients to one replica of the user service.
     Http(usize),
     UserMongo,
     EmailMongo,
@@ -46,27 +46,27 @@ pub(crate) enum NetworkLink {
     Smtp,
 }
 
-/// The whole cluster. What a fault changes is behind a lock of its own.
+/// All processes and proxies of a run. Everything that a fault changes has its own lock.
 pub(crate) struct Cluster {
     pub(crate) run: FaultRun,
     pub(crate) users: Vec<Mutex<Service>>,
     pub(crate) emails: Vec<Mutex<Service>>,
-    /// For more replicas of the email service.
+    /// The specification for additional replicas of the email service.
     pub(crate) email: ServiceSpec,
     pub(crate) kafka: Mutex<IsolatedKafka>,
     pub(crate) mongod: Mutex<IsolatedMongod>,
     pub(crate) links: BTreeMap<NetworkLink, TcpProxy>,
-    /// Clients' way to each replica of the user service, through its proxy.
+    /// An API client for each replica of the user service, through the replica's proxy.
     pub(crate) apis: Vec<Api>,
-    /// Whom the actors ask for what only an administrator may do.
+    /// The administrator, as whom the actors send administrative requests.
     pub(crate) admin: TestUser,
 }
 
 impl Cluster {
-    /// Starts everybody, and makes the administrator.
+    /// Starts all processes and creates the administrator.
     ///
     /// # Errors
-    /// When a proxy cannot listen, or the administrator cannot be made.
+    /// Returns an error when a proxy cannot listen or the administrator cannot be created.
     pub(crate) async fn start(stack: &Stack) -> Result<Self> {
         let mut links = BTreeMap::new();
         let kafka = start_kafka(stack, &mut links).await?;
@@ -112,7 +112,7 @@ impl Cluster {
         })
     }
 
-    /// The replicas of one service.
+    /// Returns the replicas of one service.
     pub(crate) fn services(&self, kind: ServiceKind) -> &[Mutex<Service>] {
         match kind {
             ServiceKind::User => &self.users,
@@ -121,7 +121,7 @@ impl Cluster {
     }
 }
 
-/// A real broker behind a proxy; the embedded one tells its clients its own address.
+/// Starts a real broker behind a proxy. The embedded broker gets no proxy, because it advertises its own address.
 async fn start_kafka(stack: &Stack, links: &mut BTreeMap<NetworkLink, TcpProxy>) -> Result<IsolatedKafka> {
     if stack.is_embedded() {
         return Ok(IsolatedKafka::start(stack, "nemesis").await);
@@ -129,7 +129,7 @@ async fn start_kafka(stack: &Stack, links: &mut BTreeMap<NetworkLink, TcpProxy>)
     let advertised = Port::free()?;
     let kafka = IsolatedKafka::start_advertised(stack, "nemesis", advertised.number()).await;
     if matches!(kafka.kind(), BrokerKind::Real) {
-        // The number stays ours: nobody else is told of it before the proxy has it.
+        // No other process takes the port in the meantime, because only the proxy knows it.
         let number = advertised.number();
         drop(advertised);
         links.insert(NetworkLink::Kafka, TcpProxy::start_on(number, &kafka.listener()).await?);
@@ -146,8 +146,8 @@ async fn replicas(spec: &ServiceSpec) -> Vec<Service> {
     services
 }
 
-/// Deadlines so short that what a fault leaves behind is taken up within the run, and hashes
-/// so cheap that the load is one of everything else.
+/// Sets intervals so short that the service recovers from a fault within the run, and hashing so cheap that it
+/// does not dominate the load.
 fn user_service_with_short_intervals(spec: ServiceSpec) -> ServiceSpec {
     spec.set("HASHING__MEMORY_KIB", "64")
         .set("HASHING__ITERATIONS", "1")
@@ -166,7 +166,7 @@ fn email_service_with_short_timeouts(spec: ServiceSpec) -> ServiceSpec {
         .set("SHUTDOWN__GRACE", "10s")
 }
 
-/// Registered like everybody, and given the role by the command.
+/// Registers a user and grants the role `admin` by command.
 async fn make_admin(run: &FaultRun, users: &[Service], apis: &[Api]) -> Result<TestUser> {
     let admin = run.world.test_user("admin");
     let mut client = run.recorder.client(apis.first().context("there is a replica")?.clone());

@@ -1,4 +1,4 @@
-//! Each fault done and undone.
+//! Injects each fault and heals it.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::{
     schedule::{Fault, NetworkFault, PlannedFault},
 };
 
-/// Injects a fault, waits as long as it duration, and heals. False where this machine has no
-/// such part (a broker that can be stopped).
+/// Injects a fault, waits for its duration, and heals it. Returns false if this machine cannot inject it (for
+/// example, pausing a broker that is not a process).
 pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize) -> bool {
     let duration = planned.duration;
     match &planned.fault {
@@ -95,12 +95,13 @@ fn replica(cluster: &Cluster, kind: ServiceKind, n: usize) -> &Mutex<Service> {
     cluster.services(kind).get(n).expect("the schedule knows how many there are")
 }
 
-/// Does not wait for it to be ready: what it needs may be down.
+/// Starts the service again without waiting until it is ready, because its dependencies may be down.
 fn start_again(service: &mut Service) {
     service.relaunch_with(ServiceSpec::without_fail_points);
 }
 
-/// A new process that dies at a place, if it gets there in time; and one after it that does not.
+/// Starts a process that kills itself at a fail point, or kills it after `duration`, and then starts one without
+/// fail points.
 async fn kill_at_fail_point(service: &mut Service, place: &str, times: u32, duration: Duration) {
     service.kill9().await;
     service.relaunch_with(|spec| spec.fail_points(&format!("{place}={times}*off->return")));
@@ -142,12 +143,12 @@ async fn disturb_connections(proxy: &TcpProxy, fault: NetworkFault, duration: Du
     sleep(duration).await;
     proxy.set(Mode::Pass);
     if matches!(fault, NetworkFault::BlackHole | NetworkFault::LoseReplies) {
-        // TCP loses no bytes from the middle of a stream.
+        // TCP never loses bytes from the middle of a stream, so the connections are cut.
         proxy.cut();
     }
 }
 
-/// Everybody runs and is ready, however the faults ended.
+/// Removes all network faults and waits until every service is running and ready.
 pub(crate) async fn heal(cluster: &Cluster) {
     for proxy in cluster.links.values() {
         proxy.set(Mode::Pass);

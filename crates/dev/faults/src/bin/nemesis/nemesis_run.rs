@@ -1,4 +1,4 @@
-//! One run: load and faults, peace, judgement, report.
+//! One nemesis run: load and faults, healing, checking, reporting.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -20,13 +20,13 @@ use crate::{
     summary::Summary,
 };
 
-/// For everything that was begun to come to its end.
+/// How long the run waits after healing until the system is idle.
 const IDLE_DEADLINE: Duration = Duration::from_secs(300);
 
-/// Runs, and says whether every promise was kept.
+/// Runs the nemesis. Returns whether every promise was kept.
 ///
 /// # Errors
-/// When it could not be run or reported.
+/// Returns an error when the run cannot be carried out or reported.
 pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     let seed = arguments.seed.unwrap_or_else(random_seed);
     println!("seed {seed}, {} minute(s)", arguments.minutes);
@@ -64,12 +64,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     Ok(clean)
 }
 
-/// Another one each time, short enough to be typed again.
+/// Returns a random seed that is short enough to be typed.
 fn random_seed() -> u64 {
     Ids::random().v4().as_u64_pair().0 >> 32
 }
 
-/// Every fault at its time; returns those that this machine could do.
+/// Injects every planned fault at its time. Returns those that this machine could inject.
 async fn inject_schedule(
     cluster: &Cluster,
     planned: Vec<PlannedFault>,
@@ -85,7 +85,7 @@ async fn inject_schedule(
     done.into_iter().flatten().collect()
 }
 
-/// Beside the logs, for `--judge`.
+/// Saves the history and the report next to the logs, for `--judge`.
 fn save_history(stack: &Stack, history: &History, report: &Report) -> Result<()> {
     let directory = stack.directory().join("logs");
     fs::create_dir_all(&directory)?;

@@ -1,4 +1,4 @@
-//! Records that cannot be processed, written into the topic as nobody should.
+//! Writes records into the topic that cannot be processed.
 
 use e2e::event_publisher::EventPublisher;
 use events::Event;
@@ -6,10 +6,10 @@ use test_support::Producer;
 
 use crate::cluster::Cluster;
 
-/// Writes one of [`crate::schedule::POISON_KINDS`] kinds. `nth` makes its key unique.
+/// Publishes one of the [`crate::schedule::POISON_KINDS`] kinds of poison records. `nth` makes its key unique.
 pub(crate) async fn publish(cluster: &Cluster, kind: usize, nth: usize) {
     let (world, recorder) = (&cluster.run.world, &cluster.run.recorder);
-    // A broker that was killed may still be on its way back.
+    // Holding the lock ensures that a killed broker has been restarted.
     let _broker = cluster.kafka.lock().await;
     let publisher = EventPublisher::new(world);
     let address = |name: &str| world.address(&format!("{name}{nth}"));
@@ -23,9 +23,9 @@ pub(crate) async fn publish(cluster: &Cluster, kind: usize, nth: usize) {
         2 => set(&mut headers, "ce_type", "user.registered.v9"),
         3 => value = None,
         4 => value = Some(vec![b' '; 300 * 1024]),
-        // Of another user than the key says.
+        // The subject is not the user of the key.
         5 => set(&mut headers, "ce_subject", "00000000-0000-4000-8000-000000000000"),
-        // A token that was sealed for somebody else.
+        // The token was sealed for another recipient.
         _ => {
             let other = publisher.welcome(&address("victim"));
             let moved = publisher.welcome_with_the_box_of(&address("thief"), &other);

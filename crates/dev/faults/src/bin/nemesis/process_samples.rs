@@ -1,4 +1,4 @@
-//! What every process takes, once a second, from `/proc`.
+//! Samples memory, file descriptors and threads of every process once a second, from `/proc`.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -11,13 +11,13 @@ use crate::cluster::{Cluster, ServiceKind};
 
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Samples until it is told to stop.
+/// Samples all processes until `stop` is cancelled.
 pub(crate) async fn sample_processes(cluster: Arc<Cluster>, stop: CancellationToken) -> Vec<ProcessSample> {
     let (clock, mut samples, mut ticks) = (Clock::system(), Vec::new(), interval(SAMPLE_INTERVAL));
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         for (kind, name) in [(ServiceKind::User, "user-service"), (ServiceKind::Email, "email-service")] {
             for (n, service) in cluster.services(kind).iter().enumerate() {
-                // One that a fault has in hand is left out.
+                // A replica that a fault currently locks is skipped.
                 let Ok(service) = service.try_lock() else { continue };
                 let process = format!("{name} {}", n + 1);
                 samples.extend(sample(service.pid(), process, &clock));

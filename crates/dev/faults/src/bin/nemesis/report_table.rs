@@ -1,4 +1,4 @@
-//! The table of runs in a Markdown file, one row a seed.
+//! The table of runs in a Markdown file, one row for each seed.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -13,10 +13,10 @@ const HEAD: &str = "\
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
-/// Writes the run's row; one of the same seed is replaced, the others stay.
+/// Writes the row of this run. It replaces the row with the same seed; other rows stay.
 ///
 /// # Errors
-/// When the file cannot be read or written, or lacks the markers.
+/// Returns an error when the file cannot be read or written, or lacks the markers.
 pub(crate) fn update(path: &Path, summary: &Summary) -> Result<()> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let updated = with_row(&text, summary.seed, &row(summary));

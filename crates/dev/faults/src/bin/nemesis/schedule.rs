@@ -1,4 +1,4 @@
-//! Which fault is injected when and for how long: from the seed alone.
+//! The schedule of faults (which fault, when, for how long), derived from the seed alone.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -8,14 +8,14 @@ use test_support::{Act, Phase};
 
 use crate::cluster::{NetworkLink, REPLICAS, ServiceKind};
 
-/// The first fault comes this long after the load has begun.
+/// The delay before the first fault, in milliseconds.
 const LEAD_MS: u64 = 2_000;
-/// Between the beginnings of two faults, in milliseconds.
+/// The time between the starts of two faults, in milliseconds.
 const GAP_MS: std::ops::Range<u64> = 200..2_600;
-/// How long one duration, in milliseconds.
+/// The duration of a fault, in milliseconds.
 const DURATION_MS: std::ops::Range<u64> = 800..7_000;
 
-/// Where a replica can be killed from within: the places that matter for load of all flows.
+/// The fail points at which a replica kills itself.
 const USER_POINTS: [&str; 4] =
     ["register.after_insert", "login.before_commit", "relay.before_publish", "relay.after_ack"];
 const EMAIL_POINTS: [&str; 6] = [
@@ -28,27 +28,27 @@ const EMAIL_POINTS: [&str; 6] = [
 ];
 const SMTP_PHASES: [Phase; 7] =
     [Phase::Greeting, Phase::Ehlo, Phase::Mail, Phase::Rcpt, Phase::Data, Phase::Body, Phase::Dot];
-/// No 450 and 451: greylisting is waited out for five minutes. No 550 at RCPT: it would
-/// suppress the addresses whose tokens the load waits for.
+/// 450 and 451 are missing, because greylisting delays a mail by five minutes. 550 at RCPT is missing, because it
+/// would suppress addresses whose tokens the load needs.
 const SMTP_REFUSALS: [&str; 3] = ["421 4.3.2 closing", "452 4.2.2 full", "554 5.7.1 not from you"];
 
-/// How many kinds of poison there are.
+/// The number of kinds of poison records.
 pub(crate) const POISON_KINDS: usize = 7;
 
-/// A fault with everything that it needs.
+/// A fault with all its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// SIGKILL, and a new start at its end.
+    /// SIGKILL; the replica is started again at the end.
     Kill(ServiceKind, usize),
-    /// SIGSTOP and SIGCONT.
+    /// SIGSTOP, and SIGCONT at the end.
     Stop(ServiceKind, usize),
-    /// SIGTERM, and a new start at its end.
+    /// SIGTERM; the replica is started again at the end.
     Terminate(ServiceKind, usize),
-    /// SIGTERM while its MongoDB is away, and a new start at its end.
+    /// SIGTERM while MongoDB is unreachable; the replica is started again at the end.
     TerminateCutOff(ServiceKind, usize),
-    /// Started anew so that it kills itself when it gets to a place for the n-th time.
+    /// The replica is restarted so that it kills itself when it has passed the fail point the given number of times.
     FailPoint(ServiceKind, usize, &'static str, u32),
-    /// So many more replicas of the email service come and go.
+    /// The given number of additional email-service replicas join and leave the consumer group.
     Rebalance(usize),
     MongodKilled,
     MongodStopped,
@@ -56,11 +56,11 @@ pub(crate) enum Fault {
     BrokerStopped,
     Network(NetworkLink, NetworkFault),
     Smtp(Phase, Act),
-    /// Records that cannot be processed.
+    /// A record that cannot be processed, by its kind.
     Poison(usize),
 }
 
-/// What happens to connections.
+/// A fault on the connections of a network link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NetworkFault {
     Cut,
@@ -72,7 +72,7 @@ pub(crate) enum NetworkFault {
     Slow(u64),
 }
 
-/// A fault in its time, both from the beginning of the load.
+/// A fault with its start (relative to the start of the load) and its duration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlannedFault {
     pub(crate) at: Duration,
@@ -80,7 +80,7 @@ pub(crate) struct PlannedFault {
     pub(crate) fault: Fault,
 }
 
-/// What a fault is about: one is harmed by one fault at a time.
+/// What a fault affects. Each target has at most one fault at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum FaultTarget {
     Replica(ServiceKind, usize),
@@ -92,7 +92,7 @@ enum FaultTarget {
 }
 
 impl Fault {
-    /// The word that it is counted by.
+    /// Returns the name under which the fault is counted.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Kill(ServiceKind::User, _) => "user-service killed",
@@ -130,7 +130,7 @@ impl Fault {
             Self::BrokerKilled | Self::BrokerStopped => vec![FaultTarget::Broker],
             Self::Network(link, _) => vec![FaultTarget::Link(*link)],
             Self::Smtp(..) => vec![FaultTarget::SmtpServer],
-            // It has to get there.
+            // The record must reach the broker.
             Self::Poison(_) => vec![FaultTarget::Broker, FaultTarget::Link(NetworkLink::Kafka)],
         }
     }
@@ -142,7 +142,7 @@ impl fmt::Display for PlannedFault {
     }
 }
 
-/// The faults of a run of this length, in order. All are over when it is.
+/// Returns the faults of a run of this length, in order of time. All end within the run.
 pub(crate) fn schedule(seed: u64, length: Duration) -> Vec<PlannedFault> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let length = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
@@ -161,7 +161,7 @@ pub(crate) fn schedule(seed: u64, length: Duration) -> Vec<PlannedFault> {
         if busy || at + duration > length {
             continue;
         }
-        // A second of peace, so that what it did is seen.
+        // One second without faults makes the effects of this one visible.
         busy_until.extend(targets.into_iter().map(|target| (target, at + duration + 1_000)));
         planned.push(PlannedFault { at: Duration::from_millis(at), duration: Duration::from_millis(duration), fault });
     }

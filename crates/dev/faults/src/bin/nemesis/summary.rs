@@ -1,4 +1,4 @@
-//! A run in figures.
+//! A summary of a run in figures.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,11 +6,11 @@ use faults::checker::{History, Outcome, Promise, Report};
 
 use crate::schedule::PlannedFault;
 
-/// What a run did, and what came of it.
+/// The figures of a run.
 pub(crate) struct Summary {
     pub(crate) seed: u64,
     pub(crate) minutes: u32,
-    /// By action: succeeded, refused, unknown.
+    /// The numbers of succeeded, refused and unknown operations, by action.
     operations: BTreeMap<String, [usize; 3]>,
     faults: BTreeMap<&'static str, usize>,
     pub(crate) events: usize,
@@ -20,7 +20,7 @@ pub(crate) struct Summary {
     dead_letters: BTreeMap<String, usize>,
     pub(crate) lost: usize,
     pub(crate) doubled: usize,
-    /// By service: bytes, descriptors, threads, at the most.
+    /// The maximum of memory in bytes, file descriptors and threads, by service.
     largest: BTreeMap<String, [u64; 3]>,
 }
 

@@ -1,5 +1,5 @@
-//! S2: nobody can tell from status and body whether an account exists. Time is not judged
-//! here: a run with faults in it says nothing about it.
+//! S2: status and body do not reveal whether an account exists. Response times are not checked, because faults
+//! distort them.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     groups.into_values().filter_map(differ).collect()
 }
 
-/// Not served at all, whoever was meant.
+/// Returns whether the request was rejected for every client, independently of the account.
 fn is_not_served(answer: &RecordedResponse) -> bool {
     matches!(answer.status, 429 | 500..)
 }

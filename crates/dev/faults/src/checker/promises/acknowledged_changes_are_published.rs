@@ -11,7 +11,7 @@ use crate::checker::{
     topic_events::{TopicEvent, first_occurrences},
 };
 
-/// Logins succeed without their event from half of so many pending ones on.
+/// The default maximum number of pending events. When half of it is used, logins succeed without their event.
 const MAX_PENDING: u64 = 100;
 
 pub(super) fn violations(history: &History) -> Vec<Violation> {
@@ -20,7 +20,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     }
     let events = Published::of(history);
     let mut found = Vec::new();
-    // What a success owes without naming a version: so many events of this type.
+    // Successes that each need their own event, by account and event type.
     let mut successes: BTreeMap<(Option<Uuid>, EventType), Vec<&Operation>> = BTreeMap::new();
     for operation in history.operations.iter().filter(|operation| succeeded(operation)) {
         for expected in expected_events(operation.action) {
@@ -53,7 +53,7 @@ fn missing(operation: &Operation, expected: ExpectedEvent, events: &Published<'_
     Violation::new(what, std::iter::once(evidence::operation(operation)).chain(others))
 }
 
-/// Each success has an event of its own, so there are at least as many events.
+/// Reports fewer events than successes, because each success needs its own event.
 fn too_few(
     (user, event): (Option<Uuid>, EventType),
     operations: &[&Operation],
@@ -61,7 +61,7 @@ fn too_few(
 ) -> Option<Violation> {
     let there: Vec<_> =
         events.of_user(user).into_iter().filter(|topic_event| topic_event.event.envelope.event_type == event).collect();
-    // That there is none at all was topic_event with the operation.
+    // A complete absence of events was already reported for each operation.
     if there.is_empty() || there.len() >= operations.len() {
         return None;
     }
@@ -77,7 +77,7 @@ fn version(operation: &Operation) -> Option<u64> {
     }
 }
 
-/// First occurrences by account.
+/// First occurrences of events, indexed by account.
 struct Published<'a> {
     all: Vec<TopicEvent<'a>>,
     by_user: BTreeMap<Uuid, Vec<usize>>,
@@ -93,7 +93,7 @@ impl<'a> Published<'a> {
         Self { all, by_user }
     }
 
-    /// Of an account; of all, where nobody knows which one it was.
+    /// Returns the events of an account, or all events if the account is unknown.
     fn of_user(&self, user: Option<Uuid>) -> Vec<&TopicEvent<'a>> {
         match user {
             Some(user) => {
@@ -111,7 +111,7 @@ impl<'a> Published<'a> {
         })
     }
 
-    /// Whether so many events may have been pending before this login that its own was left out.
+    /// Returns whether the pending list may have been so long that the login's event was omitted.
     fn may_be_omitted(&self, history: &History, login: &Operation) -> bool {
         let most = history.limits.max_pending.unwrap_or(MAX_PENDING);
         let before =

@@ -22,14 +22,14 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     found
 }
 
-/// Records of the service that are no events of the contract.
+/// Reports records of the service that are not events of the contract.
 fn undecodable_records(history: &History) -> impl Iterator<Item = Violation> + '_ {
     let ours = history.records.iter().filter(|record| is_from_user_service(history, record));
     ours.filter(|record| !matches!(decode(record), Ok(Decoded::Event(_))))
         .map(|record| Violation::new("a record that is no event of the contract", [evidence::record(record)]))
 }
 
-/// Events of accounts that neither exist nor were deleted.
+/// Reports events of accounts that neither exist nor were deleted.
 fn events_without_account<'a>(
     history: &History,
     events: &'a [TopicEvent<'a>],
@@ -46,7 +46,7 @@ fn events_without_account<'a>(
     })
 }
 
-/// Events of writes that the stored account has never seen.
+/// Reports events whose sequence is greater than the version of the stored account.
 fn events_beyond_the_version<'a>(
     history: &'a History,
     events: &'a [TopicEvent<'a>],
@@ -59,7 +59,7 @@ fn events_beyond_the_version<'a>(
     })
 }
 
-/// Mails that no event in the topic asked for.
+/// Reports mails that no event in the topic asked for.
 fn mails_without_event(history: &History) -> Vec<Violation> {
     if history.limits.topic_replaced || history.limits.no_email_service {
         return Vec::new();
@@ -72,7 +72,7 @@ fn mails_without_event(history: &History) -> Vec<Violation> {
     unasked.map(|mail| Violation::new("a mail that no event asked for", [evidence::mail(mail)])).collect()
 }
 
-/// More events than requests that may have caused them.
+/// Reports events in excess of the requests that may have caused them.
 fn events_without_cause(history: &History, events: &[TopicEvent<'_>]) -> Vec<Violation> {
     let mut causes: BTreeMap<(Option<Uuid>, EventType), Vec<&Operation>> = BTreeMap::new();
     for operation in history.operations.iter().filter(|operation| may_have_happened(operation)) {
@@ -84,7 +84,7 @@ fn events_without_cause(history: &History, events: &[TopicEvent<'_>]) -> Vec<Vio
     for topic_event in events.iter().filter(|topic_event| !occurs_without_request(&topic_event.event.payload)) {
         happened.entry((topic_event.user(), topic_event.event.envelope.event_type)).or_default().push(topic_event);
     }
-    // A request of which nobody knows whose account it was about explains one event of anybody.
+    // A request for an unknown account explains one event of any account.
     let mut spare: BTreeMap<EventType, usize> = BTreeMap::new();
     for ((user, event), operations) in &causes {
         if user.is_none() {

@@ -1,5 +1,5 @@
-//! I3: of one user, first occurrences are in the order of `ce_sequence`. They are in one
-//! partition, and whatever comes again is the same record again.
+//! I3: the first occurrences of one user's events are in the order of `ce_sequence` and in one partition, and
+//! every repetition is identical to its first occurrence.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     found
 }
 
-/// The partitions that a record's key has belonged to.
+/// Returns the partitions to which the record's key belongs or belonged.
 fn allowed_partitions(history: &History, record: &TopicRecord) -> Vec<i32> {
     let key = record.key.as_deref().unwrap_or_default();
     let usual = [DEFAULT_PARTITIONS];

@@ -1,5 +1,5 @@
-//! I5: no mail is handed to SMTP twice, but where its history says `unknown -> queued` and
-//! its policy allows that, or where an operator has sent it again.
+//! I5: no mail is handed to SMTP twice, unless its history contains `unknown -> queued` and its policy allows
+//! that, or an operator has resent it.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::checker::{
     expected_mails::{is_handover, resends_allowed, transactions},
 };
 
-/// How the history calls a person who uses the commands.
+/// The prefix that the history uses for operators.
 const OPERATOR: &str = "operator";
 
 pub(super) fn violations(history: &History) -> Vec<Violation> {
@@ -28,7 +28,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
 
 fn judge(history: &History, mail: &LedgerMail) -> Option<Violation> {
     let again = |by_operator: bool| {
-        // Without a state before it is the first entry, of a dead letter that was replayed.
+        // An entry without a previous state is the first one, here of a replayed dead letter.
         let back = move |step: &&StateTransition| {
             step.from.is_some() && step.to == "queued" && step.by.starts_with(OPERATOR) == by_operator
         };

@@ -1,5 +1,5 @@
-//! I4: every event that asks for a mail has its rows in the ledger, each in a state in which
-//! it stays; and `sent` means that the server answered 250.
+//! I4: every event that asks for a mail has its rows in the ledger, each in a terminal state; and `sent` means
+//! that the server answered 250.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,14 +27,14 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     found
 }
 
-/// Events whose mails are not in the ledger, though the record was good.
+/// Reports processable events whose mails are not in the ledger.
 fn missing_mails(history: &History) -> Vec<Violation> {
     let rows: BTreeMap<&str, &LedgerMail> = history.mails.iter().map(|mail| (mail.id.as_str(), mail)).collect();
     let dead: BTreeSet<(i32, i64)> =
         history.dead_letters.iter().map(|letter| (letter.partition, letter.offset)).collect();
     let mut found = Vec::new();
     for topic_event in all_events(history) {
-        // One whose token was sealed for somebody else: whether that is right is I8's question.
+        // The token was sealed for another recipient. Whether that dead letter is correct is checked by I8.
         if dead.contains(&(topic_event.record.partition, topic_event.record.offset)) {
             continue;
         }

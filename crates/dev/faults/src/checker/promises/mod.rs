@@ -1,4 +1,4 @@
-//! The promises of the system, each with the one function that judges it.
+//! The promises of the system, each with the function that checks it.
 
 mod account_existence_is_hidden;
 mod acknowledged_changes_are_published;
@@ -24,11 +24,11 @@ macro_rules! promises {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Promise { $(#[doc = $sentence] $name,)* }
 
-        /// All of them.
+        /// All promises.
         pub(crate) const ALL: &[Promise] = &[$(Promise::$name),*];
 
         impl Promise {
-            /// What is promised.
+            /// Returns the sentence that states the promise.
             #[must_use]
             pub const fn sentence(self) -> &'static str {
                 match self { $(Self::$name => $sentence),* }
@@ -62,7 +62,7 @@ promises! {
 }
 
 impl Promise {
-    /// Every way in which a history breaks it, the first one first.
+    /// Returns every violation of this promise in the history, in order.
     #[must_use]
     pub fn violations(self, history: &History) -> Vec<Violation> {
         self.checker()(history)

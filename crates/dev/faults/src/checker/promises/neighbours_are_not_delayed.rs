@@ -1,4 +1,4 @@
-//! I6: a poison record or an undeliverable address delays nobody else.
+//! I6: a poison record or an undeliverable address does not delay other records and mails.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     }
     let mut since: BTreeMap<String, (Timestamp, String)> = BTreeMap::new();
     for topic_event in all_events(history) {
-        // A test may write an event that happened long ago.
+        // A test may write an event whose time lies far in the past.
         let written = topic_event.record.timestamp.filter(|_| topic_event.record.foreign);
         let began =
             written.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(topic_event.event.envelope.time);

@@ -1,5 +1,5 @@
-//! I9: for every committed offset, all earlier records of that partition that ask for a mail
-//! are in the ledger, and all that cannot be processed among the dead letters.
+//! I9: for every committed offset, all earlier records of that partition are processed: their mails are in the
+//! ledger, and those that cannot be processed are dead letters.
 
 use std::collections::BTreeSet;
 

@@ -1,16 +1,16 @@
-//! I7: memory and connections stay below their limits and do not grow on and on; what is
-//! refused for overload says when to come back, and what is accepted does not wait for ever.
+//! I7: memory and connections stay below their limits and do not grow without bound; overload is refused with
+//! `Retry-After`, and accepted requests end in time.
 
 use std::collections::BTreeMap;
 
 use crate::checker::{History, Limits, Operation, Outcome, ProcessSample, RecordedResponse, Violation, evidence};
 
-/// Fewer samples say nothing about growth.
+/// The minimum number of samples for detecting growth.
 const ENOUGH: usize = 30;
-/// The last third may take so much more than the first, in percent, beside `SLACK`.
+/// The permitted growth from the first to the last third, in percent, in addition to `slack`.
 const GROWTH: u64 = 50;
 
-/// Of what a process takes: its name, its value, its limit, and how much more is no growth.
+/// A resource of a process: its name, its value in a sample, its limit, and the growth that is always permitted.
 struct Resource {
     name: &'static str,
     of: fn(&ProcessSample) -> u64,
@@ -53,7 +53,7 @@ fn over_the_limit(
     (value > limit).then(|| Violation::new(what, []))
 }
 
-/// The medians of the first and the last third: a peak is no growth.
+/// Compares the medians of the first and the last third, so that a peak does not count as growth.
 fn growth(resource: &Resource, process: &str, samples: &[&ProcessSample], limits: &Limits) -> Option<Violation> {
     (resource.limit)(limits)?;
     if samples.len() < ENOUGH {

@@ -1,4 +1,4 @@
-//! S1: no password, token or hash can be read in a record, the ledger or a log.
+//! S1: no password, token or hash is readable in a record, the ledger or a log.
 
 use aho_corasick::AhoCorasick;
 
@@ -10,7 +10,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
         Ok(search) => search,
         Err(error) => return vec![Violation::new(format!("the secrets cannot be searched for: {error}"), [])],
     };
-    // Never the secret itself: the report is read by many.
+    // The report never contains the secret itself.
     let leak = |bytes: &[u8], place: &dyn Fn() -> String| {
         let hit = search.find(bytes)?;
         let what = history.secrets.get(hit.pattern().as_usize()).map_or("secret", |secret| secret.what.as_str());

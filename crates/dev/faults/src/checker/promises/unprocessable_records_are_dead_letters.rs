@@ -1,12 +1,11 @@
-//! I8: every record that cannot be processed is a dead letter once, with its reason, and
-//! nothing else is one.
+//! I8: every record that cannot be processed is exactly one dead letter with its reason, and no other record is a
+//! dead letter.
 
 use std::collections::BTreeMap;
 
 use crate::checker::{DeadLetter, History, TopicRecord, Violation, evidence, topic_events::decode};
 
-/// What is wrong with a record may also be inside of its sealed box, which only the email
-/// service can open.
+/// Reasons inside the sealed box, which only the email service can open.
 const SEALED_REASONS: [&str; 3] = ["sealed-unknown-key", "sealed-broken", "sealed-mismatch"];
 
 pub(super) fn violations(history: &History) -> Vec<Violation> {
@@ -21,11 +20,11 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     for record in &history.records {
         let mut kept = letters.remove(&(record.partition, record.offset)).unwrap_or_default();
         if history.limits.topic_replaced {
-            // The same place had another record once, whose letter is none of this one's.
+            // An earlier topic had another record at the same offset, whose dead letter does not belong to this one.
             kept.retain(|letter| reason(record).is_none_or(|reason| letter.reason == reason));
         }
         if history.limits.panics && reason(record).is_none() {
-            // At most one of the record: two are the violation that they always are.
+            // At most one dead letter is excused. A second one is a violation as usual.
             kept.pop_if(|letter| letter.reason == "processing-failed");
         }
         found.extend(judge(record, &kept));
@@ -56,7 +55,7 @@ fn judge(record: &TopicRecord, kept: &[&DeadLetter]) -> Option<Violation> {
     ))
 }
 
-/// Why it cannot be processed, if the contract says so.
+/// Returns why the record cannot be processed according to the contract, if it cannot.
 fn reason(record: &TopicRecord) -> Option<&'static str> {
     decode(record).err().map(|error| error.reason())
 }

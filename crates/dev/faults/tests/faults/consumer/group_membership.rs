@@ -1,4 +1,4 @@
-//! Instances come and go under load.
+//! Instances join and leave the consumer group under load, or are paused for longer than `max.poll.interval.ms`.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::sleep};
 
 use crate::mail_fixture::MailFixture;
 
-/// Between two events of the load.
+/// The interval between two events of the load.
 const EVENT_INTERVAL: Duration = Duration::from_millis(30);
 
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +16,7 @@ enum Ending {
     Killed,
 }
 
-/// Mails without pause, until it is told to stop. Returns the addresses.
+/// Publishes mail events until it is told to stop. Returns the addresses.
 async fn load(fixture: &MailFixture, mut stop: watch::Receiver<bool>) -> Vec<String> {
     let mut addresses = Vec::new();
     while !*stop.borrow_and_update() {
@@ -39,7 +39,7 @@ async fn fault_11_rebalances_between_one_and_four_instances_under_load_lose_no_m
             let others = [spec.replica(), spec.replica(), spec.replica()];
             let mut others: Vec<Service> =
                 futures_util::future::join_all(others.map(test_support::ServiceSpec::start)).await;
-            // Progress, whoever has which partition now.
+            // Mails from every partition are sent, regardless of the assignment.
             let probes = fixture.one_mail_in_each_partition(&format!("four{round}")).await;
             fixture.wait_for_states(&probes, "sent", DEADLINE).await;
             for other in &mut others {
@@ -57,7 +57,7 @@ async fn fault_11_rebalances_between_one_and_four_instances_under_load_lose_no_m
     assert!(addresses.len() > 100, "{} mails are no load", addresses.len());
     let history = fixture.assert_promises_kept().await;
     assert_eq!(history.mails.len(), addresses.len() + 6 * 12);
-    // Only what a killed sender held behind the fence may be of unknown outcome.
+    // Only mails that a killed sender held after the fence may have an unknown outcome.
     let unknown = history.mails.iter().filter(|mail| mail.state != "sent").count();
     assert!(unknown <= 3 * 2, "{unknown} mails were not sent");
 }
@@ -69,25 +69,25 @@ async fn fault_12_a_consumer_paused_beyond_max_poll_interval_rejoins_its_group()
     let before = fixture.one_mail_in_each_partition("before").await;
     fixture.wait_for_states(&before, "sent", DEADLINE).await;
 
-    // In the middle of its work.
+    // The service is paused in the middle of this work.
     let mut burst = Vec::new();
     for number in 0..40 {
         burst.push(fixture.notice(&format!("burst{number}")).await);
     }
     service.pause();
     let during = fixture.one_mail_in_each_partition("during").await;
-    // That another one reads all partitions shows that the group has given it up.
+    // The other instance reads all partitions, so the group has removed the paused member.
     let mut other = fixture.service().replica().start().await;
     fixture.wait_for_states(&during, "sent", DEADLINE).await;
 
     service.resume();
-    // That it reads all of them again shows that it has come back.
+    // The first instance reads all partitions again, so it has rejoined.
     other.terminate().await;
     let after = fixture.one_mail_in_each_partition("after").await;
     fixture.wait_for_states(&after, "sent", DEADLINE).await;
     let history = fixture.assert_promises_kept().await;
     assert_eq!(history.mails.len(), before.len() + burst.len() + during.len() + after.len());
     let not_sent: Vec<_> = history.mails.iter().filter(|mail| mail.state != "sent").collect();
-    // What it had behind the fence when it was stopped is of unknown outcome until it wakes.
+    // Mails that the paused instance held after the fence are unknown until it resumes.
     assert!(not_sent.iter().all(|mail| mail.state == "unknown") && not_sent.len() <= 8, "{not_sent:#?}");
 }

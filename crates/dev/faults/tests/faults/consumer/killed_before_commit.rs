@@ -1,4 +1,4 @@
-//! An email service killed between the ledger and the offset.
+//! An email service killed between the ledger write and the offset commit.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use tokio::time::{Instant, sleep};
 
 use crate::mail_fixture::MailFixture;
 
-/// Between two events.
+/// The interval between two events.
 const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_10_an_email_service_killed_between_ledger_write_and_offset_commit_sends_each_mail_once() {
     let fixture = MailFixture::new("offset").await;
     let addresses = fixture.one_mail_in_each_partition("reader").await;
-    // Its senders are kept from their work, so that only reading is under test.
+    // The senders cannot work, so that only the consumer is under test.
     fixture.smtp().rule(Rule::always(Phase::Greeting, Act::Drop));
     let mut service = fixture.service().fail_points("ingest.after_ledger_write=return").launch();
     service.wait_for_exit(DEADLINE).await;
@@ -23,7 +23,7 @@ async fn fault_10_an_email_service_killed_between_ledger_write_and_offset_commit
     assert!(offsets::committed(&fixture.run.world).await.is_empty(), "killed before the offsets");
     fixture.ledger.assert_has_all_that_is_committed().await;
 
-    // Again, some batches later, with the mails on their way.
+    // The same again some batches later, while mails are being sent.
     fixture.smtp().behave();
     service.restart_with(|spec| spec.fail_points("ingest.after_ledger_write=1*off->return")).await;
     let mut more = Vec::new();
@@ -38,6 +38,6 @@ async fn fault_10_an_email_service_killed_between_ledger_write_and_offset_commit
     assert_eq!(history.mails.len(), addresses.len() + more.len());
     let outcomes = history.mails.iter().map(|mail| (mail.state.as_str(), fixture.smtp().deliveries_to(&mail.to).len()));
     let unknown = outcomes.filter(|outcome| *outcome != ("sent", 1)).collect::<Vec<_>>();
-    // What a sender of the killed process held behind the fence.
+    // These are mails that a sender of the killed process held after the fence.
     assert!(unknown.len() <= 8 && unknown.iter().all(|(state, dots)| *state == "unknown" && *dots <= 1), "{unknown:?}");
 }

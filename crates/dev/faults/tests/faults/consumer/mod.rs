@@ -1,4 +1,4 @@
-//! The consumer: killed, rebalanced, stopped, cut off from its database, poisoned, replayed.
+//! Faults of the consumer: kills, rebalances, pauses, MongoDB outages, poison records and replays.
 
 mod group_membership;
 mod killed_before_commit;

@@ -8,10 +8,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::mail_fixture::MailFixture;
 
-/// Longer than a member may be silent, in each of the two ways of being away.
+/// The duration of each kind of outage, longer than the group's `max.poll.interval.ms`.
 const OUTAGE: Duration = Duration::from_secs(8);
 
-/// A proxy to the stack's MongoDB, and the connection string through it.
+/// Starts a proxy to the stack's MongoDB. Returns it and the connection string through it.
 async fn start_proxy(fixture: &MailFixture) -> (TcpProxy, String) {
     let uri = fixture.run.world.stack().mongodb_uri().to_owned();
     let upstream = uri.split("://").nth(1).and_then(|rest| rest.split(['/', '?']).next()).expect("host:port");
@@ -34,7 +34,7 @@ async fn fault_13_a_consumer_without_mongodb_stays_in_its_group_and_catches_up_a
     for (mode, name) in [(Mode::Refuse, "refused"), (Mode::Hold, "held")] {
         proxy.set(mode);
         let since = Instant::now();
-        // More than one batch, so that some of them stay in the topic.
+        // More than one batch is written, so that some records stay in the topic.
         for round in 0.. {
             waiting.extend(fixture.one_mail_in_each_partition(&format!("{name}{round}")).await);
             sleep(Duration::from_millis(500)).await;
@@ -57,8 +57,7 @@ async fn fault_13_a_consumer_without_mongodb_stays_in_its_group_and_catches_up_a
     }
 }
 
-/// A partition that is paused for the sake of MongoDB, goes to another member and comes back
-/// must be read again.
+/// A partition that was paused because of MongoDB, moved to another member and came back must be read again.
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_13_partitions_paused_without_mongodb_are_read_again_after_they_return_from_another_member() {
     let fixture = MailFixture::new("comes-back").await;
@@ -84,12 +83,12 @@ async fn fault_13_partitions_paused_without_mongodb_are_read_again_after_they_re
     fixture.assert_promises_kept().await;
 }
 
-/// The lease is longer than the test: only the sender itself can know that the mail is its own.
+/// The lease is longer than the test, so only the sender itself can know that it has claimed the mail.
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_13_a_mail_whose_claim_got_no_reply_is_sent_once_when_mongodb_returns() {
     let fixture = MailFixture::new("lost-claim").await;
     let (proxy, through) = start_proxy(&fixture).await;
-    // While no server takes connections nothing is claimed, so that the first claim is the mail's.
+    // While no server accepts connections nothing is claimed, so the first claim is for this mail.
     fixture.smtp().rule(Rule::always(Phase::Greeting, Act::Drop));
     let spec = fixture.service().set("MONGODB__URI", through).set("MONGODB__OPERATION_TIMEOUT", "1s");
     let service = spec.set("SENDER__LEASE", "10m").start().await;
@@ -108,7 +107,7 @@ async fn fault_13_a_mail_whose_claim_got_no_reply_is_sent_once_when_mongodb_retu
     fixture.assert_promises_kept().await;
 }
 
-/// Empty with the embedded broker, which does not say.
+/// Returns the members of the consumer group; empty with the embedded broker, which does not report them.
 async fn members(fixture: &MailFixture) -> Vec<String> {
     if fixture.run.world.stack().is_embedded() {
         return Vec::new();

@@ -11,7 +11,7 @@ use crate::mail_fixture::MailFixture;
 
 type Headers = Vec<(&'static str, String)>;
 
-/// A record that cannot be processed: its reason as a dead letter, headers, key and value.
+/// A record that cannot be processed: its dead-letter reason, headers, key and value.
 pub(super) struct PoisonRecord {
     pub(super) reason: &'static str,
     headers: Headers,
@@ -20,7 +20,7 @@ pub(super) struct PoisonRecord {
 }
 
 impl PoisonRecord {
-    /// A good event's record, spoilt.
+    /// Creates the record of a valid event and corrupts it.
     pub(super) fn new(reason: &'static str, good: &Event, corrupt: impl FnOnce(&mut Self)) -> Self {
         let (headers, key) = (good.envelope.headers(), good.envelope.key());
         let mut poison = Self { reason, headers, key, value: Some(good.payload.to_json().into_bytes()) };
@@ -33,14 +33,14 @@ impl PoisonRecord {
         header.1 = value.to_owned();
     }
 
-    /// All in one partition: each one is everybody's neighbour.
+    /// Publishes the record into partition 0, so that all records are neighbours.
     pub(super) async fn publish(&self, publisher: &EventPublisher) {
         let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         publisher.publish_raw(0, &self.key, self.value.as_deref(), &headers).await;
     }
 }
 
-/// One of each kind. The victim has a good mail of his own.
+/// Returns one record of each kind. The victim also has a valid mail of their own.
 pub(super) fn poison_records(fixture: &MailFixture, victims: &Event) -> Vec<PoisonRecord> {
     let publisher = &fixture.publisher;
     let good = || publisher.notice(&fixture.address("poisoned"));
@@ -54,13 +54,13 @@ pub(super) fn poison_records(fixture: &MailFixture, victims: &Event) -> Vec<Pois
         PoisonRecord::new("unsupported-version", &good(), |poison| poison.set("ce_type", "user.password_changed.v9")),
         PoisonRecord::new("invalid-header", &good(), |poison| poison.set("ce_subject", &"x".repeat(1_000_000))),
         PoisonRecord::new("key-mismatch", &good(), |poison| poison.key = "somebody else".to_owned()),
-        // The attacker's own address, with the link that was meant for the victim.
+        // The attacker's own address with a link that was meant for the victim.
         PoisonRecord::new(
             "sealed-mismatch",
             &publisher.welcome_with_the_box_of(&fixture.address("thief"), victims),
             |_| {},
         ),
-        // The victim's address, in an event that was never made.
+        // The victim's address in a forged event.
         PoisonRecord::new(
             "sealed-mismatch",
             &publisher.welcome_with_the_box_of(&fixture.address("victim"), victims),
@@ -106,7 +106,7 @@ async fn fault_14_a_poison_record_is_one_dead_letter_with_its_reason_and_delays_
         publisher.publish_to(0, &publisher.notice(&fixture.address(&format!("neighbour{good}")))).await;
         good += 1;
     }
-    // Neither harms: a type of the future, and a header that nobody reads, however large.
+    // An unknown event type and a large unused header do no harm.
     let unknown =
         PoisonRecord::new("", &publisher.notice(&fixture.address("nobody")), |p| p.set("ce_type", "order.placed.v1"));
     unknown.publish(publisher).await;
@@ -149,7 +149,7 @@ async fn fault_14_poison_records_of_a_recreated_topic_are_dead_letters_although_
             poison.value = Some(value)
         })
     };
-    // The same bytes at the same place; and others there.
+    // The second record has the same bytes at the same offset, the third one different bytes.
     for value in ["{", "{", "["] {
         poison(value).publish(&fixture.publisher).await;
         let neighbour = fixture.notice("neighbour").await;
@@ -174,7 +174,7 @@ async fn fault_14_poison_records_of_a_recreated_topic_are_dead_letters_although_
     fixture.assert_promises_kept().await;
 }
 
-/// Deleting takes the broker a moment, in which the topic cannot be made again.
+/// Waits until the broker has deleted the topic, because until then it cannot be created again.
 async fn wait_until_gone(fixture: &MailFixture) {
     let world = &fixture.run.world;
     wait_for(DEADLINE, "the end of the topic", async || {

@@ -1,4 +1,4 @@
-//! The whole topic read again.
+//! The whole topic is read again.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 async fn fault_21_reading_the_whole_topic_again_from_offset_0_sends_no_mail_again() {
     let fixture = MailFixture::new("replay").await;
     let mut service = fixture.service().start().await;
-    // Every way in which a mail can end, and every kind of poison.
+    // The topic contains every possible outcome of a mail and every kind of poison record.
     let publisher = &fixture.publisher;
     let victims = publisher.welcome(&fixture.address("victim"));
     publisher.publish_to(0, &victims).await;
@@ -45,7 +45,8 @@ async fn fault_21_reading_the_whole_topic_again_from_offset_0_sends_no_mail_agai
 
     service.terminate().await;
     if fixture.run.world.stack().is_embedded() {
-        // It lets nobody but members commit; a group without offsets begins there too.
+        // The embedded broker accepts offset commits from members only. A group without offsets also starts at the
+        // beginning.
         let group = format!("{}-again", fixture.run.world.group());
         service.restart_with(|spec| spec.set("KAFKA__GROUP", group)).await;
     } else {

@@ -1,5 +1,5 @@
-//! Fault 25. Partitions are added to the topic under load: no key moves, the relay stops and says so, and
-//! goes on when it is told the new number.
+//! Fault 25. Partitions are added to the topic under load: no key moves, the relay stops and reports it, and
+//! continues when the new number is configured.
 
 use std::{
     sync::{
@@ -20,7 +20,7 @@ use crate::setup::*;
 const BEFORE: i32 = 12;
 const AFTER: i32 = 24;
 
-/// Somebody signs up and changes their name, again and again.
+/// Registers users and changes their profiles until told to stop.
 async fn register_until_stopped(mut client: Client, world: World, number: usize, stop: Arc<AtomicBool>) {
     for n in 0.. {
         if stop.load(Ordering::Relaxed) {
@@ -30,7 +30,7 @@ async fn register_until_stopped(mut client: Client, world: World, number: usize,
         assert_status(&client.register(&person, None).await, 201);
         assert_status(&client.login(&person).await, 200);
         assert_status(&client.update_profile("Busy").await, 200);
-        // Not as fast as it can: what is written while the relay stands still is published later.
+        // The pause limits the backlog, because everything written while the relay is stopped is published later.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -57,7 +57,7 @@ async fn fault_25_partitions_added_under_load_stop_the_relay_visibly_and_move_no
     let (status, readiness) = service.readiness().await.expect("it answers");
     assert_eq!((status, readiness["status"].as_str()), (200, Some("degraded")), "it still serves");
     assert!(service.log().contains("another number of partitions"));
-    // What was under way is published; then nothing more is, while people go on signing up.
+    // Events that are being published still arrive; then publishing stops, while registrations continue.
     let users = users(&run.world).await;
     let waiting = async |at_least: u64| {
         wait_for(DEADLINE, "accounts that wait for the relay", async || {
@@ -79,7 +79,7 @@ async fn fault_25_partitions_added_under_load_stop_the_relay_visibly_and_move_no
     for record in read {
         assert_eq!(record.partition, partition_of(record.key_text().as_bytes(), BEFORE), "no key has moved");
     }
-    // Nor by a process that has never seen it otherwise.
+    // A restarted process, which has only seen the new number, does not publish either.
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
     wait_for(DEADLINE, "the word about the partitions", async || {
@@ -88,7 +88,7 @@ async fn fault_25_partitions_added_under_load_stop_the_relay_visibly_and_move_no
     .await;
     assert_eq!(run.world.topic_reader().read_all().await.len(), published_before, "nothing is published");
 
-    // What heals it: consumers read what is there, then the relay is told the new number.
+    // The remedy: consumers read everything that was published, then the relay is configured with the new number.
     offsets::wait_until_consumed(&run.world, RECOVERY_DEADLINE).await;
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("KAFKA__PARTITIONS", AFTER.to_string())).await;

@@ -1,5 +1,5 @@
-//! Fault 7. What a broker may answer to produce, by librdkafka's mock cluster: refusals, delays, acks that
-//! are lost, and the errors after which a producer is of no use any more.
+//! Fault 7. Possible broker responses to produce requests, from librdkafka's mock cluster: errors, delays, lost
+//! acknowledgements, and the errors after which a producer cannot be used any more.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ async fn run_on_mock(kafka: &IsolatedKafka, name: &str) -> FaultRun {
     run_in_world(world).await
 }
 
-/// What one account does while the broker answers as it was told: so many events in a row.
+/// Registers an account, logs in and changes its profile [`CHANGES`] times, while the broker responds as
+/// configured.
 async fn run_account(run: &FaultRun, service: &Service, name: &str) -> (Client, TestUser) {
     let (mut client, person) = logged_in_client(run, service, name).await;
     for change in 0..CHANGES {
@@ -41,7 +42,7 @@ async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_
     let failed = async || service.metric("user_service_relay_publish_failed_total", "").await;
     let mut accounts = Vec::new();
 
-    // What passes by itself: librdkafka tries again.
+    // Transient errors, which librdkafka retries.
     let passing = [
         RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
         RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
@@ -53,15 +54,15 @@ async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_
     accounts.push(run_account(&run, &service, "passing").await);
     wait_until_nothing_is_pending(&run.world).await;
 
-    // What librdkafka gives up at once, and for a while for the whole topic: the sweep comes back to it.
+    // Errors that librdkafka does not retry and that affect the whole topic for a while. The sweep retries them.
     let before = failed().await;
     answer_produce_with(mock, &[RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 3]).await;
     accounts.push(run_account(&run, &service, "refused").await);
     wait_until_nothing_is_pending(&run.world).await;
     assert!(failed().await >= before + 3.0, "nothing was refused");
 
-    // One event in the middle of a list: while the first is under way the others gather behind it, then the
-    // second is refused, once. The third must not be published before it.
+    // An error in the middle of a list: while the first event is being published the others queue up behind it, then
+    // the second one is refused once. The third one must not be published before it.
     let before = failed().await;
     mock.delay(Duration::from_secs(2)).await.expect("the mock runs");
     accounts.push(run_account(&run, &service, "gathered").await);
@@ -70,14 +71,15 @@ async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_
     wait_until_nothing_is_pending(&run.world).await;
     assert!(failed().await >= before + 1.0, "nothing was refused");
 
-    // The connection is closed in place of an answer, and the record is not kept.
+    // The connection is closed instead of a response, and the record is not stored.
     answer_produce_with(mock, &[RD_KAFKA_RESP_ERR__TRANSPORT; 2]).await;
     accounts.push(run_account(&run, &service, "cut").await);
     wait_until_nothing_is_pending(&run.world).await;
 
     mock.delay(Duration::from_millis(700)).await.expect("the mock runs");
     accounts.push(run_account(&run, &service, "delayed").await);
-    // Kept, and the word about it is lost: the answer waits when the connection is closed.
+    // The record is stored and its acknowledgement lost, because the delayed response is pending when the connection
+    // is closed.
     accounts.push(run_account(&run, &service, "unacknowledged").await);
     mock.broker_down().await.expect("the mock runs");
     mock.delay(Duration::ZERO).await.expect("the mock runs");
@@ -103,7 +105,7 @@ async fn fault_07_after_a_fatal_error_the_producer_is_created_again_and_nothing_
     wait_until_nothing_is_pending(&run.world).await;
     for round in 1..=2 {
         answer_produce_with(kafka.mock(), &[FATAL]).await;
-        // Several accounts have events under way when it happens.
+        // Several accounts have events in flight when the error occurs.
         let names = ["one", "two", "three"].map(|name| format!("{name}{round}"));
         let at_once = names.iter().map(|name| run_account(&run, &service, name));
         accounts.extend(futures_util::future::join_all(at_once).await);

@@ -1,4 +1,4 @@
-//! Fault 6. Kafka is down while people sign up: closed_port waits for it, nothing is lost, and what waits takes
+//! Fault 6. Kafka is down during registrations: no request waits for it, nothing is lost, and pending events take
 //! no memory.
 
 use std::{
@@ -17,10 +17,11 @@ use tokio::task::JoinHandle;
 
 use crate::setup::*;
 
-/// With hashing, on a busy machine; producing to a broker that is away would take longer.
+/// The maximum duration of a registration, including hashing on a busy machine. Producing to an unavailable
+/// broker would take longer.
 const MAX_REGISTRATION_TIME: Duration = Duration::from_secs(3);
 const MEBIBYTE: u64 = 1024 * 1024;
-/// What a process may grow by while so many sign up. Each waits in MongoDB, not here.
+/// The maximum growth of a process during the registrations. Their events wait in MongoDB, not in memory.
 const MAX_MEMORY_GROWTH: u64 = 48 * MEBIBYTE;
 const REGISTRATIONS_DURING_OUTAGE: usize = 160;
 
@@ -40,7 +41,7 @@ fn names(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}{n}")).collect()
 }
 
-/// The resident_memory memory of a process, in bytes.
+/// Returns the resident memory of a process, in bytes.
 fn resident_memory(pid: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -48,7 +49,7 @@ fn resident_memory(pid: u32) -> u64 {
     kibibytes.unwrap_or(0) * 1024
 }
 
-/// Looks at a process until it is aborted or the process has ended; the peak that it saw.
+/// Watches the resident memory of a process until the task is aborted. The receiver holds the peak.
 fn watch_memory(pid: u32) -> (JoinHandle<()>, tokio::sync::watch::Receiver<u64>) {
     let (peak, seen) = tokio::sync::watch::channel(0);
     let watcher = tokio::spawn(async move {
@@ -92,7 +93,7 @@ async fn fault_06_registrations_while_kafka_is_down_cause_every_event_and_every_
     let grown = peak.borrow().saturating_sub(before);
     println!("resident: {} MiB, and at most {} MiB more", before / MEBIBYTE, grown / MEBIBYTE);
     assert!(before > 0 && grown < MAX_MEMORY_GROWTH, "{before} bytes before, {grown} more");
-    // The relay's process is another one when the broker comes back.
+    // A new relay process publishes the events when the broker comes back.
     service.kill9().await;
     service.restart().await;
     people.extend(register_users(&run, &service, &names("later", 2)).await);
@@ -126,7 +127,7 @@ async fn fault_06_registrations_while_kafka_is_down_cause_every_event_and_every_
     }
 }
 
-/// Signs people up until told to stop, twenty a second; how many.
+/// Registers 20 users a second until told to stop. Returns their number.
 async fn register_until_stopped(run: &FaultRun, service: &Service, prefix: &str, stop: &AtomicBool) -> usize {
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
     for n in 0.. {
@@ -139,7 +140,7 @@ async fn register_until_stopped(run: &FaultRun, service: &Service, prefix: &str,
     unreachable!("it is told to stop before")
 }
 
-/// What was being produced by both replicas at the moment when the broker went has an unknown outcome.
+/// Events in flight in both replicas when the broker stops have an unknown outcome.
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_06_two_replicas_publish_the_pending_events_once_after_an_outage() {
     const BEFORE: Duration = Duration::from_secs(1);
@@ -151,7 +152,7 @@ async fn fault_06_two_replicas_publish_the_pending_events_once_after_an_outage()
     world.create_topic().await;
     let mut run = run_in_world(world).await;
     run.limits.no_email_service = true;
-    // The sweep's own times: it is about those.
+    // The default sweep intervals are kept, because they are under test.
     let first = run.world.user_service().set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1");
     let second = first.replica();
     let (first, second) = tokio::join!(first.start(), second.start());
@@ -163,7 +164,7 @@ async fn fault_06_two_replicas_publish_the_pending_events_once_after_an_outage()
     let outage = async {
         tokio::time::sleep(BEFORE).await;
         kafka.down().await;
-        // The length of the fault, under load.
+        // The outage lasts this long, under load.
         tokio::time::sleep(OUTAGE).await;
         kafka.up().await;
         stop.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Kafka away, refusing, and not as the relay counts on it.
+//! Faults of Kafka: outages, errors, refused events, and an unexpected number of partitions.
 
 mod added_partitions;
 mod broker_errors;

@@ -1,4 +1,5 @@
-//! Fault 8. What is too large: refused at the API; what a broker refuses is parked, and only its user waits.
+//! Fault 8. Oversized data: the API refuses it. An event that the broker refuses is parked, and only its user's
+//! events wait.
 
 use e2e::oversized_event::{insert_oversized_event, wait_until_parked};
 use faults::assert_promises_kept;

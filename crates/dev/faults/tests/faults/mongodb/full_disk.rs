@@ -1,4 +1,4 @@
-//! Fault 23. MongoDB's disk is full: 503, no change that was answered with success is lost, and all goes on
+//! Fault 23. MongoDB's disk is full: requests get 503, no acknowledged change is lost, and the service recovers
 //! when there is space again.
 
 use std::time::Instant;
@@ -23,7 +23,7 @@ async fn fault_23_a_full_disk_of_mongodb_is_answered_with_503_and_loses_no_ackno
     wait_until_nothing_is_pending(&run.world).await;
 
     mongod.fill_disk();
-    // For a while it lives on what its journal has reserved; it ends when it cannot write it any more.
+    // mongod continues with the space that its journal has reserved, and exits when it can no longer write it.
     let (mut clients, mut refused): (Vec<Client>, Vec<(Client, TestUser)>) = Default::default();
     let end = Instant::now() + DEADLINE;
     while mongod.is_running() {
@@ -39,7 +39,7 @@ async fn fault_23_a_full_disk_of_mongodb_is_answered_with_503_and_loses_no_ackno
             refused.push((client, person));
         }
         let asked = Instant::now();
-        // Rather long, and nothing that the journal's compression makes short.
+        // The note is long and cannot be compressed by the journal.
         let note: String = (0..400).map(|_| bson::Uuid::new().to_string()).collect();
         let note = serde_json::json!({ "attributes": { "note": note } });
         let request = ada.0.request(reqwest::Method::PATCH, "/api/users/me").json(&note);
@@ -53,7 +53,7 @@ async fn fault_23_a_full_disk_of_mongodb_is_answered_with_503_and_loses_no_ackno
     wait_for(DEADLINE, "the word about MongoDB", async || (service.check("mongodb").await == "down").then_some(()))
         .await;
 
-    // As somebody who makes space and whose supervisor starts it again.
+    // This is what an operator who frees space, and a supervisor that restarts mongod, would do.
     mongod.free_disk();
     mongod.up().await;
     service.wait_until_ready().await;

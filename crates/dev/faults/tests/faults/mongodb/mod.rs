@@ -1,4 +1,4 @@
-//! MongoDB away, stopped, slow, without space, and without a majority.
+//! Faults of MongoDB: down, paused, slow, without disk space, and without a majority.
 
 mod full_disk;
 mod no_majority;

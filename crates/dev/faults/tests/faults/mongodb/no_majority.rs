@@ -1,5 +1,5 @@
-//! Fault 40. The primary is cut off from its majority: it answers pings and reads for some ten seconds more,
-//! and nothing can be written. `/readyz` says so, and a request is answered in time.
+//! Fault 40. The primary is cut off from its majority: for about ten more seconds it answers pings and reads, but
+//! cannot complete a write. `/readyz` reports it, and requests are answered in time.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use test_support::{DEADLINE, IsolatedReplicaSet, Stack, World, wait_for};
 
 use crate::setup::*;
 
-/// What `/readyz` says is at most four seconds old.
+/// How long `/readyz` may take to report the outage; its status is at most 4 seconds old.
 const DETECTION_DEADLINE: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! Fault 9. MongoDB down, stopped, slow, or gone without a word: 503 in time, the pool recovers by itself,
-//! and no change that was answered with success is lost.
+//! Fault 9. MongoDB down, paused, slow, or silently gone: requests get 503 in time, the pool recovers by itself,
+//! and no acknowledged change is lost.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -18,13 +18,14 @@ fn proxied_uri(proxy: &TcpProxy) -> String {
     format!("mongodb://{}/?directConnection=true", proxy.address())
 }
 
-/// Two people who are signed in.
+/// Two users who are logged in.
 struct Members {
     ada: (Client, TestUser),
     bob: (Client, TestUser),
 }
 
-/// Every kind of request is refused in time: of those who are signed in and of anonymous_clients, reads and writes.
+/// Asserts that every kind of request is refused in time: reads and writes, by logged-in users and by anonymous
+/// clients.
 async fn assert_all_is_unavailable(run: &FaultRun, service: &Service, members: &mut Members, round: &str) {
     let newcomer = run.world.test_user(round);
     let mut anonymous_clients = [client(run, service), client(run, service), client(run, service)];
@@ -38,14 +39,14 @@ async fn assert_all_is_unavailable(run: &FaultRun, service: &Service, members: &
             async { refused(logging_in.login(person).await).await },
             async { refused(ada.read_me().await).await },
             async { refused(bob.update_profile(&change).await).await },
-            // Answered before any look-up, and lost if MongoDB stays away: it is a 202.
+            // The 202 precedes any look-up. The request is lost if MongoDB stays unavailable.
             async { assert_status(&resending.resend_verification(&person.email).await, 202) },
         )
     };
     all.await;
 }
 
-/// Nobody restarts anything: it serves again, and those who try again get what they wanted.
+/// Waits until the service works again without any intervention, and repeats the registration that was refused.
 async fn wait_for_recovery(run: &FaultRun, service: &mut Service, members: &mut Members, round: &str) {
     let healed = Instant::now();
     wait_for(DEADLINE, "a change after the outage", async || {
@@ -86,7 +87,7 @@ async fn fault_09_mongodb_down_paused_or_slow_is_answered_with_503_in_time_and_t
     proxy.set(Mode::Pass);
     wait_for_recovery(&run, &mut service, &mut members, "slow").await;
 
-    // Not so slow that an operation is given up: answers come, late.
+    // Slow, but within the operation timeout: responses arrive late.
     proxy.set(Mode::Slow(Duration::from_millis(150)));
     assert_status(&members.ada.0.update_profile("late").await, 200);
     proxy.set(Mode::Discard);
@@ -94,7 +95,7 @@ async fn fault_09_mongodb_down_paused_or_slow_is_answered_with_503_in_time_and_t
     proxy.set(Mode::Pass);
     wait_for_recovery(&run, &mut service, &mut members, "hole").await;
 
-    // The machine was lost: connections look alive and lead nowhere, new ones lead to the next one.
+    // As if the machine were lost: existing connections look alive and lead nowhere, new ones lead to its successor.
     proxy.half_open();
     wait_for_recovery(&run, &mut service, &mut members, "halfopen").await;
 
@@ -120,7 +121,7 @@ async fn fault_09_a_start_without_mongodb_is_reported_and_the_service_recovers_b
     assert_status(&me.login(&ada).await, 200);
     wait_until_nothing_is_pending(&run.world).await;
 
-    // The same while it runs.
+    // The same outage while the service is running.
     proxy.set(Mode::Refuse);
     wait_for(DEADLINE, "the outage to be seen", async || (service.check("mongodb").await == "down").then_some(()))
         .await;
@@ -130,7 +131,7 @@ async fn fault_09_a_start_without_mongodb_is_reported_and_the_service_recovers_b
     proxy.set(Mode::Pass);
     service.wait_until_ready().await;
     assert_status(&me.read_me().await, 200);
-    // The driver has to find its server again; nobody restarts anything.
+    // The driver has to find its server again, without a restart.
     wait_for(DEADLINE, "a change after the outage", async || {
         (status(&me.update_profile("Healed").await) == Some(200)).then_some(())
     })
@@ -139,7 +140,7 @@ async fn fault_09_a_start_without_mongodb_is_reported_and_the_service_recovers_b
     assert_eq!(service.terminate().await.code(), Some(0));
 }
 
-/// Attempts an hour that no test reaches, so that every limit is asked and none refuses.
+/// Sets limits that no test reaches, so that every limit is counted and none refuses a request.
 fn with_unreachable_limits(spec: ServiceSpec) -> ServiceSpec {
     let many = "1000000";
     spec.set("LIMITS__ENABLED", "true")
@@ -162,7 +163,7 @@ async fn fault_09_a_request_whose_operations_are_too_slow_only_in_total_gets_503
     let (newcomer, mut resetting) = (run.world.test_user("newcomer"), client(&run, &service));
     let mut unknown = run.world.test_user("unknown");
 
-    // 1.4 s there and back: less than the deadline of an operation, more than half of it.
+    // A round trip takes 1.4 s: less than the timeout of one operation, but more than half of it.
     proxy.set(Mode::Slow(Duration::from_millis(700)));
     let asked = Instant::now();
     tokio::join!(
@@ -179,7 +180,7 @@ async fn fault_09_a_request_whose_operations_are_too_slow_only_in_total_gets_503
             assert_unavailable(&outcome, asked);
         },
     );
-    // One operation alone has the time that it needs.
+    // A single operation has enough time.
     assert_status(&eve.read_me().await, 200);
     proxy.set(Mode::Pass);
     wait_for(DEADLINE, "a change after the outage", async || {
@@ -190,7 +191,7 @@ async fn fault_09_a_request_whose_operations_are_too_slow_only_in_total_gets_503
     assert_promises_kept(&run, RECOVERY_DEADLINE).await;
 }
 
-/// Asks again and again until told to stop. Each answer is a success, or 503 in time.
+/// Sends requests until told to stop. Each response must be a success, or 503 in time.
 async fn request_until_stopped(stop: &AtomicBool, refused: &AtomicUsize, mut send: impl AsyncFnMut() -> Outcome) {
     while !stop.load(Ordering::Relaxed) {
         let asked = Instant::now();
@@ -224,7 +225,7 @@ async fn fault_09_requests_in_progress_when_mongodb_stops_get_503_in_time() {
     for round in 0..ROUNDS {
         let (stop, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
         let outage = async {
-            // At another moment of their requests in each round.
+            // In each round the pause hits another moment of the requests.
             tokio::time::sleep(Duration::from_millis(100 + 37 * round as u64)).await;
             mongod.pause();
             wait_for(DEADLINE, "refusals", async || (refused.load(Ordering::Relaxed) >= 8).then_some(())).await;
@@ -254,7 +255,7 @@ async fn fault_09_requests_in_progress_when_mongodb_stops_get_503_in_time() {
             (status(&writing.update_profile(&format!("Name {name}")).await) == Some(200)).then_some(())
         })
         .await;
-        // Of unknown outcome, perhaps: its token may be used up.
+        // The outcome of the refresh may be unknown, and its token may be used up.
         assert_status(&refreshing.login(&ada).await, 200);
     }
     assert_promises_kept(&run, RECOVERY_DEADLINE).await;

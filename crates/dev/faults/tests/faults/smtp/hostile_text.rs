@@ -1,5 +1,5 @@
-//! Hostile text in every field that a user fills in, through the API where it takes it and
-//! in events where it does not: one recipient, our headers only, escaped bodies.
+//! Hostile text in every field that a user fills in, through the API where it accepts it and in events otherwise:
+//! each mail must have one recipient, only the expected headers, and an escaped body.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use test_support::{Delivery, ScriptedSmtp, Stack, World};
 
 use crate::mail_fixture::{IDLE_DEADLINE, MailFixture};
 
-/// What a stranger may try in a name.
+/// Returns hostile texts for names.
 fn hostile_names() -> Vec<String> {
     let texts = [
         "Ada\r\nBcc: eve@evil.example\r\n\r\nHello",
@@ -32,7 +32,7 @@ fn hostile_names() -> Vec<String> {
     texts.into_iter().map(str::to_owned).chain(long).collect()
 }
 
-/// What a stranger may try as an address, were it to reach us.
+/// Returns hostile texts for email addresses.
 fn hostile_addresses() -> Vec<String> {
     vec![
         format!("{}@example.org", "a".repeat(308)),
@@ -49,7 +49,7 @@ fn hostile_addresses() -> Vec<String> {
     ]
 }
 
-/// The headers that a mail of ours has, and no others.
+/// The headers that a mail may have.
 const EXPECTED_HEADERS: [&str; 12] = [
     "From",
     "To",
@@ -81,7 +81,7 @@ fn assert_harmless(delivery: &Delivery, known: &BTreeSet<String>) {
     for element in ["<script", "<img src=x", "onerror=alert(1)>", "<b>ada"] {
         assert!(!mail.html.contains(element), "{element} in\n{}", mail.html);
     }
-    // The only links are ours.
+    // All links lead to our pages.
     for link in mail.html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(link.starts_with("http://127.0.0.1:") || link.starts_with("http://localhost:"), "{link}");
     }
@@ -101,7 +101,7 @@ async fn fault_22_hostile_text_through_the_api_stays_text() {
         let mut client = run.recorder.client(api.clone());
         let mut person = world.test_user(&format!("h{number}"));
         let mut registration = person.registration();
-        // Into every field of the form; what is refused has no effect.
+        // The text in each field of the registration; a refused registration has no effect.
         for field in ["username", "email"] {
             let mut spoilt = registration.clone();
             spoilt[field] = json!(name);
@@ -119,7 +119,7 @@ async fn fault_22_hostile_text_through_the_api_stays_text() {
         taken += usize::from(answer.status == 201);
         client.login(&person).await;
         known.insert(person.email.to_lowercase());
-        // Another one than at the registration: a change to what it is already is none.
+        // The value differs from the registration's, because an update without a change has no effect.
         for (field, value) in
             [("displayName", format!("{name} II")), ("locale", name.clone()), ("timezone", name.clone())]
         {
@@ -158,7 +158,7 @@ async fn fault_22_hostile_text_in_events_stays_text_or_is_refused() {
         };
         known.insert(address.clone());
         publisher.publish(&publisher.welcome_of(text, recipient(Some(text)))).await;
-        // As an address that is only spoken of, and as one that a mail would go to.
+        // The text as an address that the mail only mentions, and as the recipient's address.
         let new = if text.contains('@') && !text.contains("https://") { text.as_str() } else { "new@example.org" };
         publisher.publish(&publisher.email_changed(new, recipient(None))).await;
         publisher.publish(&publisher.email_change_requested(new, recipient(None))).await;
@@ -167,7 +167,7 @@ async fn fault_22_hostile_text_in_events_stays_text_or_is_refused() {
     }
     let neighbour = fixture.notice("neighbour").await;
     known.extend([neighbour.clone(), "new@example.org".to_owned()]);
-    // The one of them that is an address, unusual as it is, gets its mail.
+    // One of the texts is an unusual but valid address and gets its mail.
     known.extend(hostile.iter().map(|text| text.to_lowercase()).filter(|text| is_valid_address(text)));
     let history = fixture.assert_promises_kept().await;
     assert!(history.mails.iter().any(|mail| mail.to == neighbour && mail.state == "sent"));
@@ -185,7 +185,7 @@ async fn fault_22_hostile_text_in_events_stays_text_or_is_refused() {
     }
 }
 
-/// One local part and one domain, of lengths that SMTP knows, and nothing that could end them.
+/// Returns whether the text has one local part and one domain of lengths that SMTP permits, without delimiters.
 fn is_valid_address(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     !text.contains(|c: char| c.is_control() || c.is_whitespace() || "<>,\"()".contains(c))

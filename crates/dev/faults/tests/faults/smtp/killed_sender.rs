@@ -8,16 +8,16 @@ use crate::mail_fixture::{IDLE_DEADLINE, MailFixture};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MailKind {
-    /// Sent again once if its delivery is unknown.
+    /// Resent once if its delivery is unknown.
     Welcome,
-    /// TestResult then.
+    /// Held if its delivery is unknown.
     Notice,
 }
 
-/// How a mail of a killed sender ends: state, final dots, resends.
+/// The result of a mail whose sender was killed: state, number of final dots, number of resends.
 type DeliveryResult = (&'static str, usize, usize);
 
-/// One mail, one service that is killed at `point` and started again.
+/// Sends one mail with a service that is killed at `point` and started again.
 async fn assert_result_when_killed(point: &'static str, kind: MailKind, expected: DeliveryResult) {
     let fixture = MailFixture::new("killed").await;
     let address = match kind {
@@ -43,7 +43,7 @@ async fn fault_19_a_sender_killed_before_the_fence_leaves_a_mail_that_is_handed_
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_19_a_sender_killed_after_the_fence_leaves_an_unknown_mail_that_is_resent_only_by_its_policy() {
     let cases = [
-        // No byte of the body went out, and nobody can know that.
+        // No byte of the body was sent, but the ledger cannot know that.
         ("sender.after_flip", MailKind::Welcome, ("sent", 1, 1)),
         ("sender.after_flip", MailKind::Notice, ("unknown", 0, 0)),
         ("sender.after_body", MailKind::Welcome, ("sent", 2, 1)),

@@ -1,4 +1,4 @@
-//! A reply that comes after nobody waits for it any more.
+//! A reply that arrives after the sender's timeout.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use test_support::{Act, DEADLINE, Phase, Rule, Step};
 
 use crate::mail_fixture::MailFixture;
 
-/// Later than the deadline of every step.
+/// A delay that is longer than the timeout of every step.
 const LATE: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_17_a_reply_after_the_timeout_is_not_taken_for_the_reply_to_the_next_mail() {
     let fixture = MailFixture::new("late").await;
-    // One mail after the other: the next one would find the same connection.
+    // With one sender, the next mail would use the same connection.
     let _service = fixture.service().set("SENDER__CONCURRENCY", "1").start().await;
-    // Each time the late reply is good and the next mail's is bad: were the replies off by
-    // one, the next mail would be `sent`.
+    // The late reply is positive and the next mail's is negative. If the replies were off by one, the next mail
+    // would be `sent`.
     for phase in [Phase::Dot, Phase::Data, Phase::Rcpt, Phase::Mail] {
         let name = format!("{phase:?}").to_lowercase();
         let (slow, refused) = (fixture.address(&format!("slow-{name}")), fixture.address(&format!("no-{name}")));
-        // At MAIL no recipient is known yet; the slow one comes first.
+        // At MAIL the recipient is not known yet; the slow mail comes first.
         let rule = Rule::once(phase, Act::Delay(LATE));
         fixture.smtp().rule(if phase == Phase::Mail { rule } else { rule.to(&slow) });
         fixture.smtp().rule(Rule::always(Phase::Dot, Act::reply("554 5.6.0 no")).to(&refused));
@@ -41,17 +41,17 @@ async fn fault_17_a_reply_after_the_timeout_is_not_taken_for_the_reply_to_the_ne
         assert!(phase != Phase::Dot || sessions[0] != sessions[1], "the connection was used again");
         assert_connection_was_abandoned(&fixture, &slow, phase);
     }
-    // And one that is taken follows on all of them.
+    // After that, a mail is accepted as usual.
     let next = fixture.notice("next").await;
     let mail = fixture.ledger.wait_for_state(&next, "sent", DEADLINE).await;
     assert_eq!((mail.attempts, fixture.smtp().deliveries_to(&next).len()), (1, 1));
     fixture.assert_promises_kept().await;
 }
 
-/// In the session in which the reply came too late, not even a RSET: its answer would be the
-/// late one.
+/// Asserts that the sender sent nothing more in the session with the late reply, not even RSET, because its reply
+/// would be the late one.
 fn assert_connection_was_abandoned(fixture: &MailFixture, slow: &str, phase: Phase) {
-    // At MAIL the server had not yet heard whose mail it was.
+    // At MAIL the session cannot be identified, because the server does not know the recipient yet.
     if phase == Phase::Mail {
         return;
     }

@@ -1,4 +1,4 @@
-//! Mail servers and senders: silent, late, refusing, killed, and lied to.
+//! Faults of mail servers and senders: silence, late replies, refusals, kills, pauses and hostile text.
 
 mod hostile_text;
 mod killed_sender;

@@ -1,5 +1,5 @@
-//! The classification table: each reply at each phase, up to the ledger, the suppression
-//! list, the connection, and everybody else's mails.
+//! The classification table: the effect of each reply in each phase on the ledger, the suppression list, the
+//! connection, and other mails.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use test_support::{Act, DEADLINE, Phase, Rule, wait_for};
 
 use crate::mail_fixture::MailFixture;
 
-/// What a reply does to the mail.
+/// The effect of a reply on the mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReplyEffect {
     Failed,
-    /// And the address gets nothing more.
+    /// Failed, and the address is suppressed.
     Suppressed,
-    /// Tried again after the back-off.
+    /// Retried after the backoff.
     Retried,
-    /// The same, and the connection is not used again.
+    /// Retried after the backoff, and the connection is closed.
     RetriedOnNewConnection,
-    /// Tried again after the pause that greylisting servers want.
+    /// Retried after the delay that greylisting servers require.
     Greylisted,
-    /// The server does not want us: no attempt is lost.
+    /// The server rejects the sender, not the mail: no attempt is counted.
     SenderRefused,
-    /// No reply that belongs here: another connection, and behind the fence `unknown`.
+    /// A reply that is invalid in this phase: the connection is closed, and after the fence the mail is `unknown`.
     Unexpected,
 }
 
 use ReplyEffect::{Failed, Greylisted, Retried, RetriedOnNewConnection, SenderRefused, Suppressed, Unexpected};
 
-/// Replies whose meaning is the same wherever they come.
+/// Replies with the same meaning in every phase.
 const IN_EVERY_PHASE: &[(&str, ReplyEffect)] = &[
     ("421 4.3.2 shutting down", RetriedOnNewConnection),
     ("450 4.2.0 greylisted", Greylisted),
@@ -45,11 +45,11 @@ const IN_EVERY_PHASE: &[(&str, ReplyEffect)] = &[
     ("530 5.7.0 authentication required", SenderRefused),
 ];
 
-/// Replies that RCPT alone says about the address.
+/// Replies that concern the address only at RCPT.
 const BAD_ADDRESS_REPLIES: &[&str] =
     &["550 5.1.1 no such user", "550 no such user", "551 5.1.6 moved", "553 5.1.3 bad address"];
 
-/// Good replies to another question.
+/// Replies that are valid in another phase only.
 const UNEXPECTED_REPLIES: &[(Phase, &str)] = &[
     (Phase::Mail, "354 go on"),
     (Phase::Mail, "nonsense"),
@@ -60,7 +60,7 @@ const UNEXPECTED_REPLIES: &[(Phase, &str)] = &[
     (Phase::Dot, "nonsense"),
 ];
 
-/// Longer than the whole table takes: no mail of an earlier row comes back into a later one.
+/// Longer than the whole table takes, so that no mail of an earlier row is retried during a later one.
 const BACKOFF: Duration = Duration::from_secs(200);
 const GREYLISTING: Duration = Duration::from_secs(300);
 
@@ -73,12 +73,12 @@ fn table() -> Vec<(Phase, &'static str, ReplyEffect)> {
         let out_of_step = UNEXPECTED_REPLIES.iter().filter(|(place, _)| *place == phase);
         table.extend(out_of_step.map(|(phase, reply)| (*phase, *reply, Unexpected)));
     }
-    // What comes from outside does no harm where it is written down.
+    // A hostile reply does no harm where it is stored.
     table.push((Phase::Rcpt, "554 5.7.1 $state \u{1b}[31m{\"$where\": 1}", Failed));
     table
 }
 
-/// As the ledger keeps it: one printable line, the enhanced code once.
+/// Returns the reply as the ledger stores it: one printable line, with the enhanced status code once.
 fn stored_reply(reply: &str) -> String {
     let mut lines = reply.split("\r\n").map(|line| line[4..].replace('\u{1b}', ""));
     let first = lines.next().unwrap_or_default();
@@ -94,7 +94,7 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
     for (number, (phase, reply, effect)) in table().into_iter().enumerate() {
         let address = fixture.address(&format!("row{number}"));
         let rule = Rule::once(phase, Act::reply(reply));
-        // At MAIL no recipient is known yet.
+        // At MAIL the recipient is not known yet.
         fixture.smtp().rule(if phase == Phase::Mail { rule } else { rule.to(&address) });
         let (sessions, told) = (fixture.smtp().sessions().len(), fixture.smtp().count(phase));
         fixture.publish(&fixture.publisher.notice(&address)).await;
@@ -108,7 +108,7 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
         let (state, attempts) = match effect {
             Failed | Suppressed => ("failed", 1),
             Retried | RetriedOnNewConnection | Greylisted => ("queued", 1),
-            // At MAIL it comes back as soon as the server is let in again, else after 30 s.
+            // At MAIL the mail is retried as soon as the server accepts the sender again, otherwise after 30 s.
             SenderRefused => ("queued", 0),
             Unexpected if phase == Phase::Dot => ("unknown", 1),
             Unexpected => ("queued", 1),
@@ -130,7 +130,7 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
             fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
         }
 
-        // The next mail follows, on the same connection if that can be believed.
+        // The next mail follows, on the same connection if its state is certain.
         let next = fixture.notice(&format!("next{number}")).await;
         fixture.ledger.wait_for_state(&next, "sent", DEADLINE).await;
         let fresh = matches!(effect, RetriedOnNewConnection | SenderRefused | Unexpected);
@@ -138,7 +138,7 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
         assert_eq!(connections > 0, fresh, "another connection, {case}");
         fixture.smtp().behave();
     }
-    // A suppressed address gets nothing more; the server is not even asked.
+    // A mail to a suppressed address is not offered to the server.
     let place = table().iter().position(|(_, _, effect)| *effect == Suppressed).expect("there is one");
     let before = fixture.smtp().count(Phase::Rcpt);
     let address = fixture.notice(&format!("row{place}")).await;
@@ -149,7 +149,7 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
     .await;
     assert_eq!(fixture.smtp().count(Phase::Rcpt), before);
 
-    // As if the minutes had passed for which some of them wait.
+    // Simulates the end of the delays for which some mails wait.
     service.terminate().await;
     fixture.ledger.make_all_due().await;
     service.restart().await;

@@ -1,4 +1,4 @@
-//! A sender stopped while it holds a mail, taken over by another instance, and resumed.
+//! A sender paused while it holds a mail, which another instance takes over, and resumed.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ async fn fault_19_a_sender_paused_before_the_fence_sends_nothing_after_its_mail_
     let fixture = MailFixture::new("stopped").await;
     let patient = |spec: ServiceSpec| spec.set("SMTP__STEP_TIMEOUT", "60s");
     let mut stopped = patient(fixture.service()).start().await;
-    // It waits for the 354 when it is stopped.
+    // The sender is waiting for the 354 when it is paused.
     fixture.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(1500))));
     let address = fixture.notice("ada").await;
     fixture.smtp().wait_for_phase(Phase::Rcpt, 1).await;
@@ -31,8 +31,8 @@ async fn fault_19_a_sender_paused_before_the_fence_sends_nothing_after_its_mail_
     fixture.assert_promises_kept().await;
 }
 
-/// The other instance holds the mail before the fence while the stopped one wakes up in the
-/// same place: the claims differ only in their epoch.
+/// The other instance holds the mail before the fence while the paused one resumes at the same place, so the
+/// claims differ only in their epoch.
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_19_a_sender_resumed_while_another_one_holds_its_mail_does_not_cross_the_fence() {
     let fixture = MailFixture::new("epoch").await;
@@ -42,7 +42,7 @@ async fn fault_19_a_sender_resumed_while_another_one_holds_its_mail_does_not_cro
     let address = fixture.notice("ada").await;
     fixture.smtp().wait_for_phase(Phase::Rcpt, 1).await;
     stopped.pause();
-    // The 354 for the first is there; the second one waits for its own until the first has tried.
+    // The 354 for the first sender has arrived; the second one waits for its own until the first one has tried.
     fixture.smtp().wait_for_phase(Phase::Data, 1).await;
     fixture.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_secs(6))));
     let _other = patient(stopped.spec().replica()).start().await;

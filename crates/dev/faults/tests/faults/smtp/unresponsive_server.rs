@@ -1,5 +1,5 @@
-//! A mail server that is not there, falls silent, or hangs up: before the fence a mail is
-//! tried again, behind it nobody knows what became of it.
+//! A mail server that is unreachable, silent, or disconnects: before the fence a mail is retried, after the fence
+//! its delivery is unknown.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use test_support::{Act, DEADLINE, Mode, Phase, Rule, ScriptedSmtp, Stack, TcpPro
 
 use crate::mail_fixture::MailFixture;
 
-/// What is no answer, though something came.
+/// Returns replies that are not valid SMTP replies.
 fn invalid_replies() -> [Act; 3] {
     [
         Act::Half("25".to_owned()),
@@ -25,7 +25,7 @@ async fn fault_15_a_mail_server_that_hangs_or_disconnects_before_the_fence_gets_
         for (number, act) in [Act::Hang, Act::Drop].into_iter().chain(invalid_replies()).enumerate() {
             let connecting = matches!(phase, Phase::Greeting | Phase::Ehlo);
             if connecting {
-                // A new connection is made only if the old one is of no use.
+                // The sender connects again only if the old connection is unusable.
                 fixture.smtp().rule(Rule::once(Phase::Rset, Act::Drop));
             }
             fixture.smtp().rule(Rule::once(phase, act.clone()));
@@ -38,7 +38,7 @@ async fn fault_15_a_mail_server_that_hangs_or_disconnects_before_the_fence_gets_
                 assert_eq!(mail.attempts, 1, "no mail pays for a server that takes no connections: {case}");
             } else {
                 assert_eq!((mail.attempts, mail.steps("preparing", "queued")), (2, 1), "{case}");
-                // One session for the broken transaction, and none of it used again.
+                // The session of the failed transaction is not used again.
                 let last = fixture.smtp().sessions().into_iter().rev().nth(1).expect("another was made");
                 assert_eq!(last.steps.last().map(|step| step.phase), Some(phase), "{case}");
             }
@@ -73,7 +73,7 @@ async fn fault_15_a_mail_server_that_hangs_or_disconnects_after_the_fence_leaves
         assert!(mail.is_over() && mail.next_attempt_at.is_none(), "held, {act:?} at {phase:?}: {mail:#?}");
         assert_eq!(mail.states(), ["queued", "preparing", "data", "unknown"], "{act:?} at {phase:?}");
         assert!(fixture.smtp().deliveries_to(&address).len() <= 1);
-        // Whatever happened to those, the next one is served.
+        // The next mail is sent regardless.
         let next = fixture.welcome(&format!("next{number}")).await;
         fixture.ledger.wait_for_state(&next, "sent", DEADLINE).await;
     }
@@ -85,7 +85,7 @@ async fn fault_15_a_mail_server_that_hangs_or_disconnects_after_the_fence_leaves
 async fn fault_16_a_mail_whose_connection_drops_before_the_250_is_resent_only_by_its_policy() {
     let fixture = MailFixture::new("dropped").await;
     let _service = fixture.service().start().await;
-    // Policy `hold`; `resend_once` taken at the second time; and never.
+    // Policy `hold`; `resend_once` accepted at the second attempt; and `resend_once` never accepted.
     let (held, once, never) = (fixture.address("held"), fixture.address("once"), fixture.address("never"));
     fixture.smtp().rule(Rule::always(Phase::Dot, Act::Drop).to(&held));
     fixture.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&once));
@@ -98,7 +98,7 @@ async fn fault_16_a_mail_whose_connection_drops_before_the_250_is_resent_only_by
         let outcome =
             (mail.state.as_str(), fixture.smtp().deliveries_to(address).len(), mail.steps("unknown", "queued"));
         assert_eq!(outcome, (state, dots, resent), "{mail:#?}");
-        // Both copies are one mail to whoever removes duplicates.
+        // Both copies have the same Message-ID, so that duplicates can be removed.
         let ids = fixture.smtp().deliveries_to(address);
         assert!(ids.iter().all(|delivery| delivery.mail.header("Message-ID") == mail.message_id));
     }

@@ -1,5 +1,5 @@
-//! Faults 1 and 2. The user service killed at the worst moments: no answered change loses its event, and
-//! what is published twice is the same event again, which is mailed once.
+//! Faults 1 and 2. The user service is killed at critical moments: no acknowledged change loses its event, and an
+//! event that is published twice is mailed once.
 
 use std::{
     collections::BTreeSet,
@@ -22,7 +22,7 @@ async fn documents(world: &World, collection: &str, filter: Document) -> Vec<Doc
     found.try_collect().await.expect("MongoDB answers")
 }
 
-/// I1 and I2 in one comparison: whose events are in the topic, and who is there.
+/// Checks I1 and I2 in one comparison: the users in the topic are the users in the database.
 fn assert_all_and_only_accounts_are_published(history: &History) {
     let text = |key: &Option<Vec<u8>>| String::from_utf8_lossy(key.as_deref().unwrap_or_default()).into_owned();
     let published: BTreeSet<String> = history.records.iter().map(|record| text(&record.key)).collect();
@@ -42,10 +42,10 @@ async fn fault_01_a_user_service_killed_between_write_and_publish_publishes_the_
         let answered = client.register(&person, Some(&person.username)).await;
         assert!(matches!(status(&answered), None | Some(201)), "{point}: {answered:?}");
         wait_for_kill_then_restart(&mut service).await;
-        // I1, also for those who try again because they had no answer.
+        // I1 also holds for clients that retry because they got no response.
         assert_status(&client.register(&person, Some(&person.username)).await, 201);
         people.push(person);
-        // The next kill is not to come between an ack and its pull.
+        // The next kill must not fall between an acknowledgement and its removal from the list.
         wait_until_nothing_is_pending(&run.world).await;
     }
     let history = assert_promises_kept(&run, DEADLINE).await;
@@ -74,7 +74,7 @@ async fn fault_01_a_user_service_killed_under_load_has_an_event_for_every_accoun
                 let outcome = client.register(&person, Some(&person.username)).await;
                 match status(&outcome) {
                     Some(201) => accepted.push(person.username),
-                    // After the kill: what became of it nobody was deletions.
+                    // After the kill, the outcome is unknown.
                     None => continue,
                     Some(_) => panic!("{outcome:?}"),
                 }
@@ -141,7 +141,7 @@ async fn fault_02_a_tombstone_whose_relay_was_killed_is_still_removed_and_causes
         leaving.delete(&person).await;
         wait_for_kill_then_restart(&mut service).await;
         wait_until_gone(&run, id).await;
-        // Name and address are free again.
+        // The username and the email address are free again.
         assert_status(&client(&run, &service).register(&person, None).await, 201);
     }
     let history = assert_promises_kept(&run, DEADLINE).await;

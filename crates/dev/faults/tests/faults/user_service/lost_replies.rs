@@ -1,4 +1,5 @@
-//! Fault 4. The reply to the insert is lost: whoever tries again with the same key gets the one account.
+//! Fault 4. The reply to the insert is lost: a client that retries with the same idempotency key gets the one
+//! account.
 
 use faults::checker::History;
 use faults::{FaultRun, assert_promises_kept};
@@ -6,7 +7,7 @@ use test_support::{DEADLINE, IsolatedMongod, Stack, TcpProxy, World};
 
 use crate::setup::*;
 
-/// How an insert into `users` begins on MongoDB's wire.
+/// Returns the bytes with which an insert into `users` begins in MongoDB's wire protocol.
 fn insert_of_a_user() -> Vec<u8> {
     let name = b"users\0";
     let length = i32::try_from(name.len()).expect("it is short").to_le_bytes();
@@ -34,13 +35,13 @@ async fn fault_04_a_lost_reply_to_the_insert_leaves_one_account_and_one_event() 
     let asked = std::time::Instant::now();
     let first = client.register(&person, Some("one-key")).await;
     assert_eq!(proxy.lost_replies(), 1);
-    // Nobody knows: the service does not say that it failed, nor that it did not.
+    // The outcome is unknown, so the service reports neither success nor failure.
     assert_unavailable(&first, asked);
     assert_status(&client.register(&person, Some("one-key")).await, 201);
-    // Nobody has offered the event to the relay.
+    // No request has offered the event to the relay, so the sweep must find it.
     wait_until_nothing_is_pending(&run.world).await;
     assert_status(&client.login(&person).await, 200);
-    // Without its key it is somebody else's request.
+    // Without the key it is a different request.
     assert_problem(&client.register(&person, None).await, 409, "email-taken");
     let history = assert_promises_kept(&run, DEADLINE).await;
     let mut registered = history.clone();

@@ -1,4 +1,5 @@
-//! Faults 5 and 24. Many write one account at once, and a login waits while what it was decided on changes.
+//! Faults 5 and 24. Many concurrent writers on one account, and logins that wait while their precondition
+//! changes.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +33,7 @@ async fn stored_hash(world: &World, person: &TestUser) -> String {
     user.and_then(|user| Some(user.get_str("passwordHash").ok()?.to_owned())).expect("the user has a hash")
 }
 
-/// The person with a new password, which is not set yet.
+/// Returns the user with a new password, which is not set yet.
 fn renewed(person: &TestUser) -> TestUser {
     let renewed = TestUser { password: format!("{} renewed", person.password), ..person.clone() };
     remember_secret("password", &renewed.password);
@@ -79,8 +80,9 @@ async fn fault_05_fifty_writers_on_one_account_lose_nothing() {
     assert_eq!(history.users[0].version, last);
 }
 
-/// A replica whose logins stop between the verified hash and the write that begins the session.
-/// A replica, because a fail point holds a thread on which others would wait as well.
+/// Returns a replica whose logins pause between the verification of the hash and the write that starts the
+/// session. It is a separate replica, because the fail point blocks a thread on which other requests would wait
+/// too.
 fn with_slow_logins(spec: &ServiceSpec) -> ServiceSpec {
     spec.replica().fail_points("login.before_commit=sleep(4000)")
 }
@@ -128,7 +130,7 @@ async fn fault_24_a_rehash_while_the_password_is_changed_never_writes_the_old_on
     assert_promises_kept(&run, DEADLINE).await;
 }
 
-/// Somebody who may administrate, signed in.
+/// An administrator who is logged in.
 struct Admin {
     client: Client,
     person: TestUser,
@@ -175,7 +177,7 @@ async fn fault_24_a_login_whose_account_is_disabled_while_it_waits_gets_no_sessi
     assert!(!waiting.is_finished(), "the login was not slow enough for this test");
     assert_problem(&waiting.await.expect("a login does not panic"), 403, "account-disabled");
     wait_for_session_count(&run.world, 1).await;
-    // The session that is left is the admin's.
+    // The remaining session is the administrator's.
     assert_status(&admin.client.read_me().await, 200);
     let history = assert_promises_kept(&run, DEADLINE).await;
     assert_eq!(types_of(&history, id), ["user.registered.v1", "user.disabled.v1"]);
@@ -191,7 +193,7 @@ async fn fault_24_two_administrators_who_remove_each_other_at_once_do_not_both_s
     let (mut ada, mut eve) = (admin(&run, &first, "ada").await, admin(&run, &first, "eve").await);
     let mut won = [0, 0];
     for round in 0..ROUNDS {
-        // Every other round over two replicas; by all ways but deletion, which cannot be undone.
+        // Every other round uses two replicas. All ways of removal are used except deletion, which cannot be undone.
         eve.client.use_api(if round % 2 == 0 { first.api() } else { second.api() });
         let remove = async |admin: &mut Admin, other: Uuid, disable: bool| match disable {
             true => admin.act(Action::Disable, other, "disable").await,
@@ -202,7 +204,7 @@ async fn fault_24_two_administrators_who_remove_each_other_at_once_do_not_both_s
             tokio::join!(remove(&mut ada, eves, round % 4 == 1), remove(&mut eve, adas, round % 4 == 2));
         let code = |outcome: &Outcome| status(outcome).unwrap_or_else(|| panic!("no answer: {outcome:?}"));
         let done = [code(&by_ada) / 100 == 2, code(&by_eve) / 100 == 2];
-        // The slower one is refused as the last, or is none any more.
+        // The slower one is refused, as the last administrator or because it is no longer one.
         assert_eq!(done.iter().filter(|done| **done).count(), 1, "{by_ada:?} {by_eve:?}");
         let loser = if done[0] { &by_eve } else { &by_ada };
         assert!([401, 403, 409].contains(&code(loser)), "{loser:?}");
@@ -212,7 +214,7 @@ async fn fault_24_two_administrators_who_remove_each_other_at_once_do_not_both_s
         assert_status(&winner.set_roles(other, &["admin"]).await, 200);
         assert_status(&winner.act(Action::Enable, other, "enable").await, 204);
         assert_eq!(listed_admins(&run.world).await.len(), 2);
-        // Sessions of whoever was disabled are over.
+        // A disabled administrator has lost their sessions.
         for admin in [&mut ada, &mut eve] {
             admin.client.use_api(first.api());
             assert_status(&admin.client.login(&admin.person).await, 200);

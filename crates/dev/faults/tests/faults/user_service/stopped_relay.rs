@@ -1,4 +1,4 @@
-//! Fault 3. A replica that is stopped while it publishes, for longer than its lease, with another beside it.
+//! Fault 3. A replica is paused while it publishes, for longer than its lease, while another replica is running.
 
 use faults::{Client, assert_promises_kept};
 use test_support::{DEADLINE, TestUser};
@@ -9,7 +9,7 @@ use crate::setup::*;
 async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_none() {
     const PEOPLE: usize = 3;
     let run = run("stopped").await;
-    // The first list that it is about to publish is held; the others wait behind it.
+    // The first list to be published is delayed; the others wait behind it.
     let first = with_short_intervals(run.world.user_service()).fail_points("relay.before_publish=1*sleep(4000)->off");
     let (mut first, _emails) = tokio::join!(first.start(), with_short_timeouts(run.world.email_service()).start());
     let mut members: Vec<(Client, TestUser)> = Vec::new();
@@ -21,7 +21,7 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
     first.pause();
     assert!(run.world.topic_reader().read_all().await.is_empty(), "the first replica was not held long enough");
 
-    // Another takes the lease when it has run out, and publishes what the first has read and not published.
+    // The second replica takes the expired lease and publishes what the first one has read but not published.
     let second = with_short_intervals(run.world.user_service()).start().await;
     wait_until_nothing_is_pending(&run.world).await;
     for (client, person) in &mut members {
@@ -31,7 +31,7 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
     }
     wait_until_nothing_is_pending(&run.world).await;
 
-    // The first goes on where it was: with lists that were read before all that.
+    // The first replica continues with lists that it read before.
     first.resume();
     for round in 0..4 {
         for (client, _) in &mut members {
@@ -43,7 +43,8 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
         let mut reader = run.world.topic_reader();
         let read = reader.read_all().await;
         let registered = read.iter().filter(|record| record.event_type() == "user.registered.v1").count();
-        // The one that it was about to publish; it leaves the lists behind it to the sweep, as they are too old.
+        // This is the event that the first replica was about to publish. It leaves the other lists to the sweep,
+        // because they are too old.
         (registered > PEOPLE).then_some(())
     };
     test_support::wait_for(DEADLINE, "the event that the first replica held, again", held).await;

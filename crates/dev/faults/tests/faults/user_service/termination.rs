@@ -1,5 +1,5 @@
-//! Fault 20. SIGTERM under load, also while Kafka or MongoDB is away: both services end within their grace,
-//! and nothing is lost.
+//! Fault 20. SIGTERM under load, also while Kafka or MongoDB is unavailable: both services exit within their
+//! grace period, and nothing is lost.
 
 use std::{
     collections::BTreeMap,
@@ -25,11 +25,11 @@ use crate::setup::*;
 
 const CLIENTS: usize = 8;
 const GRACE: Duration = Duration::from_secs(5);
-/// From the end of the grace to the end of the process, on a busy machine.
+/// The maximum time from the end of the grace period to the end of the process, on a busy machine.
 const EXIT_ALLOWANCE: Duration = Duration::from_secs(1);
 
-/// Registers and changes people until acknowledged to stop; returns the last version that each was acknowledged. A service
-/// that is gone, or says that it cannot, is asked again.
+/// Starts clients that register users and change their profiles until told to stop. Each returns the last
+/// acknowledged version of each user. Requests that fail are repeated.
 fn start_clients(run: &FaultRun, service: &Service, stop: &Arc<AtomicBool>) -> Vec<JoinHandle<BTreeMap<Uuid, u64>>> {
     (0..CLIENTS)
         .map(|n| {
@@ -79,7 +79,7 @@ async fn wait_for_accounts(run: &FaultRun, accounts: u64) {
     .await;
 }
 
-/// SIGTERM, and the end of the process in time.
+/// Sends SIGTERM and asserts that the process ends in time.
 async fn terminate(service: &mut Service, grace: Duration) {
     let asked = Instant::now();
     let ended = service.terminate().await;
@@ -88,7 +88,7 @@ async fn terminate(service: &mut Service, grace: Duration) {
     assert!(took < grace + EXIT_ALLOWANCE, "it took {took:?} of a grace of {grace:?}");
 }
 
-/// Stops the clients, and says what they were acknowledged.
+/// Stops the clients. Returns the versions that were acknowledged to them.
 async fn stop_clients(clients: Vec<JoinHandle<BTreeMap<Uuid, u64>>>, stop: &AtomicBool) -> BTreeMap<Uuid, u64> {
     stop.store(true, Ordering::Relaxed);
     let mut acknowledged = BTreeMap::new();
@@ -98,7 +98,7 @@ async fn stop_clients(clients: Vec<JoinHandle<BTreeMap<Uuid, u64>>>, stop: &Atom
     acknowledged
 }
 
-/// What every client was acknowledged is in the topic.
+/// Asserts that every promise was kept and every acknowledged version was published.
 async fn assert_kept_and_published(run: &FaultRun, acknowledged: &BTreeMap<Uuid, u64>) {
     let history = assert_promises_kept(run, RECOVERY_DEADLINE).await;
     assert!(acknowledged.len() >= CLIENTS, "too little happened");
@@ -175,23 +175,23 @@ async fn fault_20_sigterm_under_load_while_mongodb_hangs_ends_within_the_grace_a
     assert_kept_and_published(&run, &acknowledged).await;
 }
 
-/// How a connection around the signal ended, as its client saw it.
+/// The results of connections around the signal, as their clients saw them.
 #[derive(Debug, Default)]
 struct ConnectionResults {
     answered: usize,
-    /// Never established: nothing was sent.
+    /// Connections that were not established, so nothing was sent.
     refused: usize,
-    /// Established, a whole request sent, and closed without a byte.
+    /// Connections that were established and closed without a response to a complete request.
     unanswered: Vec<String>,
 }
 
-/// What came back for a request on an established connection.
+/// The result of a request on an established connection.
 enum ExchangeResult {
     Answered { keep_alive: bool },
     NoResponse(String),
 }
 
-/// Sends `request`, and reads an answer to its end.
+/// Sends `request` and reads the complete response.
 async fn exchange(stream: &mut TcpStream, request: &[u8]) -> ExchangeResult {
     if let Err(error) = stream.write_all(request).await {
         return ExchangeResult::NoResponse(format!("sending: {error}"));
@@ -209,14 +209,14 @@ async fn exchange(stream: &mut TcpStream, request: &[u8]) -> ExchangeResult {
         let Some((head, body)) = shown.split_once("\r\n\r\n") else { continue };
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
         if length.is_some_and(|length: usize| body.len() >= length) {
-            // A busy machine may be without time for MongoDB; that too is an answer.
+            // A busy machine may exceed the time budget for MongoDB; a 503 is a response too.
             assert!(head.starts_with("http/1.1 200") || head.starts_with("http/1.1 503"), "{head}");
             return ExchangeResult::Answered { keep_alive: !head.contains("connection: close") };
         }
     }
 }
 
-/// Logs in on a connection of its own.
+/// Logs in on a new connection.
 async fn login_on_new_connection(address: &str, request: &[u8], results: &Mutex<ConnectionResults>) {
     let connected = TcpStream::connect(address).await;
     let reply = match connected {
@@ -231,7 +231,7 @@ async fn login_on_new_connection(address: &str, request: &[u8], results: &Mutex<
     }
 }
 
-/// Logs in again and again on one connection, until an answer says that it is the last.
+/// Logs in repeatedly on one connection, until a response announces its end.
 async fn login_on_kept_connection(address: &str, request: &[u8], results: &Mutex<ConnectionResults>) {
     let mut stream = TcpStream::connect(address).await.expect("the service listens");
     loop {
@@ -263,7 +263,7 @@ async fn fault_20_every_request_on_an_accepted_connection_is_answered_when_sigte
     for round in 0..ROUNDS {
         let address = service.base_url().trim_start_matches("http://").to_owned();
         let results = Mutex::new(ConnectionResults::default());
-        // New connections every other millisecond, before the signal, at it, and after it.
+        // A new connection is opened every 2 ms, before, at and after the signal.
         let new = (0..NEW).map(|n| {
             let (address, request, results) = (&address, &request, &results);
             async move {

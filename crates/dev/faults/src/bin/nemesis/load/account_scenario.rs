@@ -1,5 +1,5 @@
-//! The life of an account: everything that can be asked, in random order, until it is
-//! deleted or its actor turns to the next.
+//! Random actions on one account, from its registration until it is deleted or the actor moves on to the next
+//! account.
 
 use faults::checker::Action;
 use rand::Rng as _;
@@ -12,13 +12,13 @@ use super::{
     actor::{Actor, may_have_happened, problem, succeeded},
 };
 
-/// Acts of one life.
+/// The number of actions on one account.
 const ACTIONS_PER_ACCOUNT: std::ops::Range<u32> = 10..40;
-/// A registration that is not answered is asked for again with its key, so often.
+/// How many times a registration is attempted with the same idempotency key while the outcome is unknown.
 const REGISTRATION_ATTEMPTS: u32 = 6;
 
 impl Actor {
-    /// One life, from its registration on.
+    /// Registers an account and runs random actions on it.
     pub(crate) async fn run_scenario(&mut self, stop: &CancellationToken) {
         let Some(mut account) = self.register().await else { return };
         self.used.clear();
@@ -113,8 +113,8 @@ impl Actor {
         }
     }
 
-    /// To another address, and sometimes back. If nobody knows which one is in force the
-    /// account is left alone.
+    /// Changes the email address and sometimes undoes the change. If the current address is unknown afterwards, the
+    /// account is no longer used.
     async fn change_address(&mut self, account: &mut Account) {
         if !self.client.is_logged_in() {
             return;
@@ -141,12 +141,12 @@ impl Actor {
         account.is_usable = !may_have_happened(&outcome);
         if succeeded(&outcome) {
             account.person.email = old;
-            // No password fits any more.
+            // The undo has removed the password.
             self.reset(account).await;
         }
     }
 
-    /// On, or off with a recovery code.
+    /// Enables the second factor, or disables it with a recovery code.
     async fn second_factor(&mut self, account: &mut Account) {
         if !self.client.is_logged_in() {
             return;
@@ -180,7 +180,7 @@ impl Actor {
         }
     }
 
-    /// Requests that are refused, whoever asks.
+    /// Sends a request that is refused for every client.
     async fn send_invalid_request(&mut self) {
         let patch = || self.client.request(Method::PATCH, "/api/users/me");
         let request = match self.random.random_range(0..5_u32) {
@@ -193,7 +193,7 @@ impl Actor {
         self.client.send(Action::Invalid, None, request).await;
     }
 
-    /// The same question about an account and about none.
+    /// Sends the same request for an existing account and for one that does not exist.
     async fn probe_account_existence(&mut self, account: &Account) {
         let name = self.unique("nobody");
         let mut nobody = self.cluster.run.world.test_user(&name);
@@ -213,7 +213,7 @@ impl Actor {
         self.client.set_comparison_group(None);
     }
 
-    /// What an administrator does to the account.
+    /// Performs a random administrative action on the account.
     async fn administer(&mut self, account: &mut Account) {
         let Some(user) = self.user() else { return };
         if !self.ensure_admin_login().await {
@@ -234,7 +234,7 @@ impl Actor {
         }
         let outcome = self.admin.send(action, Some(user), request).await;
         if action == Action::Disable && !may_have_happened(&outcome) {
-            // Else the rest of the life is refusals.
+            // Otherwise all further requests for this account would be refused.
             self.pause().await;
             let request = self.admin.request(Method::POST, &format!("/api/admin/users/{user}/enable"));
             self.admin.send(Action::Enable, Some(user), request).await;

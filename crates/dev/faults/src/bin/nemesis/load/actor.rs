@@ -1,4 +1,4 @@
-//! An actor: a client and an administrator of their own, and dice.
+//! An actor of the load: a client, its own administrator session, and a random number generator.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,18 +13,18 @@ use uuid::Uuid;
 use super::account::Account;
 use crate::cluster::Cluster;
 
-/// Between two requests, in milliseconds.
+/// The pause between two requests, in milliseconds.
 const PAUSE_MS: std::ops::Range<u64> = 40..200;
-/// For a mail that may never come.
+/// How long an actor waits for a mail, which may never arrive.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(6);
 
 pub(crate) struct Actor {
     pub(super) cluster: Arc<Cluster>,
     pub(super) random: ChaCha8Rng,
     number: u64,
-    /// Names that were given out.
+    /// The number of names handed out so far.
     names: u64,
-    /// One-time tokens of this life that were given out.
+    /// One-time tokens of the current account that were already used.
     pub(super) used: Vec<String>,
     pub(super) client: Client,
     pub(super) admin: Client,
@@ -38,13 +38,13 @@ impl Actor {
         Self { cluster, random, number, names: 0, used: Vec::new(), client, admin }
     }
 
-    /// A name, password or key that nobody else has.
+    /// Returns a name, password or key that no other actor uses.
     pub(super) fn unique(&mut self, what: &str) -> String {
         self.names += 1;
         format!("{what}{}x{}", self.number, self.names)
     }
 
-    /// A while later, and possible_passwords at another replica.
+    /// Waits for a random time, then selects a random replica.
     pub(super) async fn pause(&mut self) {
         sleep(Duration::from_millis(self.random.random_range(PAUSE_MS))).await;
         let api = random_api(&self.cluster, &mut self.random);
@@ -52,8 +52,8 @@ impl Actor {
         self.admin.use_api(api);
     }
 
-    /// The token of the newest mail to an address that links to this page, if one comes soon.
-    /// Each is given out once.
+    /// Returns the token of the newest mail to `address` that links to `page`, or `None` if no such mail arrives in
+    /// time. Each token is returned once.
     pub(super) async fn mailed_token(&mut self, address: &str, page: &str) -> Option<String> {
         let link = format!("{page}?token=");
         let end = Instant::now() + MAIL_TIMEOUT;
@@ -77,7 +77,7 @@ impl Actor {
         }
     }
 
-    /// The administrator is signed in, if that is possible now.
+    /// Signs the administrator in if necessary. Returns whether an administrator session exists.
     pub(super) async fn ensure_admin_login(&mut self) -> bool {
         let expired = self.admin.last_response().is_some_and(|answer| answer.status == 401);
         if expired || !self.admin.is_logged_in() {
@@ -87,12 +87,12 @@ impl Actor {
         true
     }
 
-    /// The account's id, once it is known.
+    /// Returns the account's id, once it is known.
     pub(super) fn user(&self) -> Option<Uuid> {
         self.client.user()
     }
 
-    /// After an answer that refused the access token: another one, or none.
+    /// Refreshes the tokens if the last response rejected the access token, and discards them if that fails.
     pub(super) async fn renew_session(&mut self) {
         let refused = self.client.last_response().is_some_and(|answer| answer.status == 401);
         if refused && self.client.is_logged_in() && !succeeded(&self.client.refresh().await) {
@@ -100,7 +100,7 @@ impl Actor {
         }
     }
 
-    /// Signs in with what is known, and finds out which password is in force.
+    /// Logs in with every password that may be current, and so finds out which one is.
     pub(super) async fn login(&mut self, account: &mut Account) {
         let candidates = std::iter::once(account.person.password.clone()).chain(account.possible_passwords.clone());
         for password in candidates {
@@ -114,7 +114,7 @@ impl Actor {
                     return self.complete_totp_login(account).await;
                 }
                 Some(401) => {}
-                // Disabled, or not served now.
+                // The account is disabled, or the service is unavailable.
                 _ => return,
             }
         }
@@ -156,7 +156,7 @@ pub(super) fn succeeded(outcome: &Outcome) -> bool {
     status(outcome).is_some_and(|status| (200..300).contains(&status))
 }
 
-/// Whether it may have been done without a word.
+/// Returns whether the request may have taken effect although it did not succeed.
 pub(super) fn may_have_happened(outcome: &Outcome) -> bool {
     status(outcome).is_none_or(|status| status >= 500)
 }

@@ -1,5 +1,4 @@
-//! Steady load of all flows: actors who live one account's life after the other, on whichever
-//! replica they come to.
+//! Steady load of all flows: each actor uses one account after the other, on random replicas.
 
 mod account;
 mod account_scenario;
@@ -13,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::Cluster;
 use actor::Actor;
 
-/// Who asks at the same time.
+/// The number of concurrent actors.
 const ACTORS: u64 = 8;
 
-/// Starts all actors. They end, after the answer that they wait for, when told to stop.
+/// Starts all actors. When `stop` is cancelled, each actor ends after its current request.
 pub(crate) fn start(cluster: &Arc<Cluster>, seed: u64, stop: &CancellationToken) -> JoinSet<()> {
     let mut load = JoinSet::new();
     for number in 0..ACTORS {
