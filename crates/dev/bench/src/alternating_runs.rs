@@ -1,5 +1,5 @@
-//! A service in runs with its limit: while one of them works, the other stands still. For
-//! services that work off what waits; nobody asks them anything meanwhile.
+//! Alternates a service with its limit: while one of them works, the other is paused. For services that process a
+//! backlog and receive no requests during the measurement.
 
 use std::{
     collections::BTreeMap,
@@ -12,11 +12,11 @@ use test_support::Service;
 
 use crate::{database, processes::Processes};
 
-/// After it was stopped a service has answers to take that came meanwhile: of a turn, this part
-/// does not count.
+/// The part of a run that is not measured at its beginning, in which the resumed service handles responses that
+/// arrived while it was paused.
 const WARM_UP: f64 = 0.1;
 
-/// What a service has done so far, by one of its metrics.
+/// A counter metric that shows how much work a service has done.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MetricCounter {
     pub(crate) metric: &'static str,
@@ -28,7 +28,7 @@ impl MetricCounter {
         service.metric(self.metric, self.labels).await
     }
 
-    /// Until it has done so much.
+    /// Waits until the counter is at least `done`.
     pub(crate) async fn wait_until(self, service: &Service, done: f64) {
         while self.read(service).await < done {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -36,20 +36,20 @@ impl MetricCounter {
     }
 }
 
-/// One turn of a service.
+/// The result of one run of a service.
 pub(crate) struct MeasuredRun {
-    /// So much a second.
+    /// Items per second.
     pub(crate) rate: f64,
-    /// It came to the end of total that there was: the rate says nothing.
+    /// Whether the backlog was exhausted, so that the rate is not meaningful.
     pub(crate) finished: bool,
-    /// For each that it did: milliseconds of processor time by process, and commands to MongoDB.
+    /// The cost of each item: milliseconds of processor time by process, and commands to MongoDB.
     pub(crate) cost: String,
 }
 
-/// How runs are taken.
+/// The parameters of the runs.
 pub(crate) struct AlternatingRuns<'a> {
     pub(crate) counter: MetricCounter,
-    /// What there is to do.
+    /// The size of the whole backlog.
     pub(crate) total: f64,
     pub(crate) length: Duration,
     pub(crate) processes: Processes,
@@ -57,7 +57,7 @@ pub(crate) struct AlternatingRuns<'a> {
 }
 
 impl AlternatingRuns<'_> {
-    /// One turn of a service that stands still (SIGSTOP), before and after it.
+    /// Resumes a paused service (SIGSTOP), measures one run, and pauses it again.
     pub(crate) async fn measure(&self, service: &mut Service) -> Result<MeasuredRun> {
         service.resume();
         tokio::time::sleep(self.length.mul_f64(WARM_UP)).await;
@@ -74,7 +74,7 @@ impl AlternatingRuns<'_> {
     }
 }
 
-/// For a remark.
+/// Returns the cost of each item as text for a remark.
 pub(crate) fn cost_per_item(seconds: &BTreeMap<&'static str, f64>, commands: &str, done: f64) -> String {
     let each = |(name, seconds): (&&str, &f64)| format!("{name} {:.3}", seconds * 1e3 / done);
     let processors = seconds.iter().map(each).collect::<Vec<_>>().join(", ");

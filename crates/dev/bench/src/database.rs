@@ -1,4 +1,4 @@
-//! MongoDB without a service around it: clients, bulk set-up, and what it was asked.
+//! MongoDB without a service: clients, bulk inserts for the set-up, and command counts.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,13 @@ use mongodb::{
     options::{Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, WriteConcern},
 };
 
-/// As many connections as a service may have.
+/// The maximum number of connections, as in the services.
 const CONNECTIONS: u32 = 64;
-/// Documents of one insert of a set-up, and such inserts at once.
+/// The number of documents in one insert of the set-up. At most `CONCURRENT_INSERTS` inserts run concurrently.
 const BLOCK_SIZE: usize = 2_000;
 const CONCURRENT_INSERTS: usize = 4;
 
-/// A client that writes and reads as the services do: to a majority and its journal, and
-/// what a majority has.
+/// Returns a client with the services' guarantees: journaled majority writes and majority reads.
 pub(crate) async fn client(uri: &str) -> Result<Client> {
     let mut options = ClientOptions::parse(uri).await?;
     options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
@@ -26,7 +25,7 @@ pub(crate) async fn client(uri: &str) -> Result<Client> {
     Ok(Client::with_options(options)?)
 }
 
-/// Inserts what a measurement begins with, without waiting for the journal.
+/// Inserts the initial data of a measurement, without waiting for the journal.
 pub(crate) async fn bulk_insert(
     collection: &Collection<Document>,
     documents: impl IntoIterator<Item = Document>,
@@ -47,13 +46,13 @@ pub(crate) async fn bulk_insert(
     inserts.buffer_unordered(CONCURRENT_INSERTS).try_collect().await
 }
 
-/// All indexes but that of `_id`.
+/// Returns all indexes except that of `_id`.
 pub(crate) async fn indexes(collection: &Collection<Document>) -> Result<Vec<IndexModel>> {
     let all: Vec<IndexModel> = collection.list_indexes().await?.try_collect().await?;
     Ok(all.into_iter().filter(|index| index.keys != doc! { "_id": 1 }).collect())
 }
 
-/// The same indexes as another collection has.
+/// Creates the same indexes as `model` has.
 pub(crate) async fn copy_indexes(collection: &Collection<Document>, model: &Collection<Document>) -> Result<()> {
     let indexes = indexes(model).await?;
     if !indexes.is_empty() {
@@ -62,10 +61,10 @@ pub(crate) async fn copy_indexes(collection: &Collection<Document>, model: &Coll
     Ok(())
 }
 
-/// Waits for an index that a service builds behind its readiness.
+/// Waits for an index that a service builds after it has become ready.
 pub(crate) async fn wait_for_index(collection: &Collection<Document>, name: &str) -> Result<()> {
     loop {
-        // Of a collection that is not there yet there are none.
+        // A collection that does not exist yet has no indexes.
         let names = collection.list_index_names().await.unwrap_or_default();
         if names.iter().any(|index| index == name) {
             return Ok(());
@@ -74,7 +73,7 @@ pub(crate) async fn wait_for_index(collection: &Collection<Document>, name: &str
     }
 }
 
-/// Many updates in one command, each on its own, as the services send them.
+/// Sends many independent updates in one command, as the services do.
 pub(crate) async fn bulk_update(collection: &Collection<Document>, updates: Vec<Document>) -> Result<()> {
     if updates.is_empty() {
         return Ok(());
@@ -90,7 +89,7 @@ pub(crate) async fn bulk_update(collection: &Collection<Document>, updates: Vec<
     Ok(())
 }
 
-/// How many commands of each kind the server has had so far.
+/// Returns how many commands of each kind the server has executed so far.
 pub(crate) async fn command_counts(client: &Client) -> Result<BTreeMap<String, i64>> {
     let status = client.database("admin").run_command(doc! { "serverStatus": 1 }).await?;
     let commands = status.get_document("metrics")?.get_document("commands")?;
@@ -102,7 +101,7 @@ pub(crate) async fn command_counts(client: &Client) -> Result<BTreeMap<String, i
     Ok(kinds.into_iter().filter_map(total).collect())
 }
 
-/// Those between two looks, for so many of what was done: `find 0.02, update 0.01`.
+/// Returns the number of commands per item between two counts, such as `find 0.02, update 0.01`.
 pub(crate) fn commands_per_item(before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>, done: f64) -> String {
     let one = |(kind, count): (&String, &i64)| {
         let more = count - before.get(kind).copied().unwrap_or(0);
@@ -111,17 +110,17 @@ pub(crate) fn commands_per_item(before: &BTreeMap<String, i64>, after: &BTreeMap
     after.iter().filter_map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// Those that read or write documents.
+/// The commands that read or write documents.
 const ON_DOCUMENTS: [&str; 6] = ["aggregate", "delete", "find", "findAndModify", "insert", "update"];
 
-/// Of the server that has this database, since it was started.
+/// Returns how many of these commands the database's server has executed since its start.
 pub(crate) async fn document_commands(database: &Database) -> Result<f64> {
     let status = database.run_command(doc! { "serverStatus": 1 }).await?;
     let commands = status.get_document("metrics")?.get_document("commands")?;
     ON_DOCUMENTS.iter().map(|name| Ok(commands.get_document(name)?.get_i64("total")? as f64)).sum()
 }
 
-/// The memory that the server keeps documents in, in MiB; what it was started with is 256.
+/// Sets the size of the server's document cache in MiB. It is started with 256.
 pub(crate) async fn set_cache_size(client: &Client, mib: u32) -> Result<()> {
     let command = doc! { "setParameter": 1, "wiredTigerEngineRuntimeConfig": format!("cache_size={mib}M") };
     client.database("admin").run_command(command).await.context("the size of mongod's cache")?;

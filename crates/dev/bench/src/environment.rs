@@ -1,4 +1,4 @@
-//! What every row is measured in: the parts, the worlds on them, and how long to measure.
+//! The environment of all measurements: the stack, the worlds on it, and the size of the measurements.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use test_support::{ServiceSpec, Stack, World};
 
 use crate::processes::Processes;
 
-/// Of interleaved rounds, in a full run.
+/// The number of interleaved rounds in a full run.
 const ROUNDS: usize = 5;
 const QUICK_ROUNDS: usize = 1;
 
@@ -19,7 +19,7 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// `users`: of the largest database.
+    /// Creates the environment. `users` is the size of the largest database.
     pub(crate) fn new(quick: bool, users: usize) -> Result<Self> {
         Ok(Self { stack: Stack::from_env(), quick, cores: std::thread::available_parallelism()?.get(), users })
     }
@@ -40,30 +40,30 @@ impl Environment {
         if self.quick { QUICK_ROUNDS } else { ROUNDS }
     }
 
-    /// So long, or half a second where only the benchmark itself is tried.
+    /// Returns the duration in a full run, and 500 ms in a quick run.
     pub(crate) fn duration(&self, full: Duration) -> Duration {
         if self.quick { Duration::from_millis(500) } else { full }
     }
 
-    /// So many, or a fiftieth where only the benchmark itself is tried.
+    /// Returns the count in a full run, and a fiftieth of it in a quick run.
     pub(crate) fn scaled(&self, full: usize) -> usize {
         if self.quick { full.div_ceil(50) } else { full }
     }
 
-    /// mongod and Kafka, if it is a process (the embedded one's work is not told apart).
+    /// Returns the processes of mongod and of Kafka. The embedded broker is not a separate process and is left out.
     pub(crate) fn dependency_processes(&self) -> Processes {
         let known = ["mongod", "kafka"].into_iter().filter_map(|name| Some((name, self.stack.pid(name)?)));
         known.fold(Processes::default(), |processes, (name, pid)| processes.with(name, pid))
     }
 
-    /// A topic, databases and keys of its own.
+    /// Creates a world with its own topic, databases and keys.
     pub(crate) async fn world(&self, name: &str) -> World {
         World::new(&self.stack, name).await
     }
 }
 
-/// The user service as it is delivered, behind a proxy: people have addresses of their own.
-/// Limits are counted as ever and never reached.
+/// Returns the user service with its default settings, behind a trusted proxy, so that users have their own
+/// client addresses. Rate limits are counted as usual and never reached.
 pub(crate) fn user_service(world: &World) -> ServiceSpec {
     world
         .user_service()

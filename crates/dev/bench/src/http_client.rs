@@ -1,4 +1,4 @@
-//! One keep-alive connection, one request after the other: what a client costs at least.
+//! A minimal HTTP client: one keep-alive connection that sends one request after the other.
 
 use std::net::Ipv4Addr;
 
@@ -20,13 +20,13 @@ pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
 }
 
-/// What a connection sends. Cheap to clone.
+/// A request to send. It is cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiRequest {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) token: Option<String>,
-    /// The address that it comes from, as a proxy tells it; our own without.
+    /// The client address that the proxy reports; without it, the connection's own address counts.
     pub(crate) from: Option<Ipv4Addr>,
     pub(crate) body: Bytes,
 }
@@ -58,13 +58,13 @@ impl ApiRequest {
 }
 
 impl Connection {
-    /// Of a base URL such as `http://127.0.0.1:3000`.
+    /// Opens a connection to a base URL such as `http://127.0.0.1:3000`.
     pub(crate) async fn open(base_url: &str) -> Result<Self> {
         let authority = base_url.trim_start_matches("http://").to_owned();
         let stream = TcpStream::connect(&authority).await.with_context(|| authority.clone())?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // It ends with the sender.
+        // The task ends when the sender is dropped.
         tokio::spawn(connection);
         Ok(Self { authority, sender })
     }
@@ -88,7 +88,7 @@ impl Connection {
         Ok((status, answer.into_body().collect().await?.to_bytes()))
     }
 
-    /// Sends, and reads what has to be an answer of this status.
+    /// Sends the request and returns the body of the response, whose status must be `status`.
     pub(crate) async fn send_expecting(&mut self, api_request: &ApiRequest, status: StatusCode) -> Result<Value> {
         let (answered, body) = self.send(api_request).await?;
         ensure!(

@@ -1,4 +1,4 @@
-//! librdkafka without a service around it, set up as the user service sets it up.
+//! librdkafka without a service, configured as in the user service.
 
 use std::{
     collections::VecDeque,
@@ -17,13 +17,13 @@ use rdkafka::{
 };
 use tokio::sync::mpsc;
 
-/// Of every topic of the benchmark.
+/// The number of partitions of every topic in the benchmark.
 pub(crate) const PARTITIONS: i32 = 12;
 
-/// How long a reader waits for a record at a time.
+/// How long one poll of a reader waits for a record.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// A record as the contract wants it.
+/// A record that follows the contract.
 pub(crate) struct ProducerRecord {
     key: String,
     partition: i32,
@@ -46,7 +46,7 @@ impl ProducerRecord {
     }
 }
 
-/// An idempotent producer, `acks=all`.
+/// An idempotent producer with `acks=all`.
 pub(crate) struct Producer(FutureProducer);
 
 impl Producer {
@@ -64,13 +64,13 @@ impl Producer {
         Ok(Self(producer))
     }
 
-    /// One, until the brokers have it.
+    /// Sends one record and waits for its acknowledgement.
     pub(crate) async fn send(&self, topic: &str, record: &ProducerRecord) -> Result<()> {
         let delivery = self.enqueue(topic, record).map_err(|error| anyhow!(error))?;
         confirmed(delivery).await
     }
 
-    /// All of them, as many under way as librdkafka takes, until the brokers have them.
+    /// Sends all records, with as many in flight as librdkafka permits, and waits for their acknowledgements.
     pub(crate) async fn send_all(&self, topic: &str, records: &[ProducerRecord]) -> Result<()> {
         let mut in_flight = VecDeque::new();
         for record in records {
@@ -104,11 +104,11 @@ async fn confirmed(delivery: DeliveryFuture) -> Result<()> {
     delivery.await.context("the producer is gone")?.map(drop).map_err(|(error, _)| error.into())
 }
 
-/// Tells when records come out of a topic, by a thread of its own, as the email service reads.
+/// Reports when records arrive from a topic. A dedicated thread reads them, as in the email service.
 pub(crate) struct RecordArrivals(mpsc::UnboundedReceiver<Instant>);
 
 impl RecordArrivals {
-    /// Of what is produced from now on.
+    /// Reads the topic from its beginning.
     pub(crate) fn from_topic(brokers: &str, topic: &str) -> Result<Self> {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
@@ -124,7 +124,7 @@ impl RecordArrivals {
         consumer.assign(&partitions)?;
         let (sender, arrivals) = mpsc::unbounded_channel();
         thread::spawn(move || {
-            // Ends with whoever listens.
+            // The thread ends when the receiver is dropped.
             while !sender.is_closed() {
                 if let Some(Ok(_)) = consumer.poll(POLL_TIMEOUT) {
                     let _ = sender.send(Instant::now());
@@ -134,7 +134,7 @@ impl RecordArrivals {
         Ok(Self(arrivals))
     }
 
-    /// When the next record came.
+    /// Returns the arrival time of the next record.
     pub(crate) async fn next(&mut self) -> Result<Instant> {
         self.0.recv().await.context("nobody reads")
     }

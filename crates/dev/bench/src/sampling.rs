@@ -1,10 +1,10 @@
-//! Interleaved rounds (A B A B), medians, and how far the rounds were apart.
+//! Interleaved rounds (A B A B), their medians and their spread.
 
 use std::time::Duration;
 
 use anyhow::Result;
 
-/// The median of some rounds, and the lowest and highest of them.
+/// The median, minimum and maximum of several rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Sample {
     pub(crate) median: f64,
@@ -13,8 +13,10 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
+    /// Creates a sample from the values of its rounds.
+    ///
     /// # Panics
-    /// Without any round.
+    /// Panics without any round.
     pub(crate) fn from_rounds(rounds: &[f64]) -> Self {
         let mut sorted = rounds.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -25,13 +27,13 @@ impl Sample {
         Self { median, low, high }
     }
 
-    /// How far the rounds were apart, of the median.
+    /// Returns the range of the rounds relative to the median.
     pub(crate) fn spread(&self) -> f64 {
         (self.high - self.low) / self.median
     }
 }
 
-/// Ours and its limit, taken in runs; the ratio is that of neighbours.
+/// Our value and its limit, measured alternately. The ratio is that of adjacent rounds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Comparison {
     pub(crate) ours: Sample,
@@ -40,14 +42,14 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    /// Of rounds of (ours, limit).
+    /// Creates a comparison from rounds of (ours, limit).
     pub(crate) fn from_rounds(rounds: &[(f64, f64)]) -> Self {
         let of = |value: fn(&(f64, f64)) -> f64| Sample::from_rounds(&rounds.iter().map(value).collect::<Vec<_>>());
         Self { ours: of(|round| round.0), limit: of(|round| round.1), ratio: of(|round| round.0 / round.1) }
     }
 }
 
-/// So many rounds of both, in runs; each gives a rate or a time.
+/// Measures both alternately for the given number of rounds. Each measurement returns a rate or a time.
 pub(crate) async fn interleaved(
     rounds: usize,
     mut ours: impl AsyncFnMut() -> Result<f64>,
@@ -60,7 +62,7 @@ pub(crate) async fn interleaved(
     Ok(Comparison::from_rounds(&taken))
 }
 
-/// Of durations in any order, the one below which so many of a hundred are.
+/// Returns the percentile `percent` of unsorted durations.
 pub(crate) fn percentile(durations: &[Duration], percent: f64) -> Duration {
     let mut sorted = durations.to_vec();
     sorted.sort_unstable();
@@ -86,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_ratio_is_the_median_of_the_ratios_of_each_round() {
-        // The machine became half as fast; ours stayed half of the limit.
+        // The machine became half as fast, while ours stayed at half of the limit.
         let pair = Comparison::from_rounds(&[(50.0, 100.0), (25.0, 50.0), (25.0, 50.0)]);
         assert_eq!(pair.ratio, Sample { median: 0.5, low: 0.5, high: 0.5 });
         assert_eq!((pair.ours.median, pair.limit.median), (25.0, 50.0));

@@ -1,6 +1,6 @@
-//! A mail server that takes everything and keeps nothing: the least that a mail server
-//! can cost. It tells on its standard output, in one line a mail, for whom and when
-//! (nanoseconds of the machine's monotonic clock) it accepted it.
+//! A mail server that accepts and discards every mail, which is the minimal cost of a mail server. For each mail
+//! it prints a line with the recipient and the time of acceptance, in nanoseconds of the machine's monotonic
+//! clock.
 
 use std::{io::Write as _, process::Stdio};
 
@@ -13,7 +13,7 @@ use tokio::{
     sync::mpsc,
 };
 
-/// Nanoseconds of a clock that all processes of this machine share.
+/// Returns the nanoseconds of a clock that all processes of this machine share.
 pub(crate) fn monotonic_nanos() -> i128 {
     let now = clock_gettime(ClockId::Monotonic);
     i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
@@ -26,7 +26,7 @@ pub(crate) struct AcceptedMail {
     pub(crate) at_nanos: i128,
 }
 
-/// The sink as a process of its own.
+/// The sink in its own process.
 pub(crate) struct SmtpSink {
     child: Child,
     port: u16,
@@ -68,13 +68,13 @@ impl SmtpSink {
         format!("smtp://{}?tls=none", self.address())
     }
 
-    /// The next mail that it accepts.
+    /// Waits for the next mail that the sink accepts.
     pub(crate) async fn next(&mut self) -> Result<AcceptedMail> {
         self.accepted.recv().await.context("the sink has ended")
     }
 }
 
-/// Serves until it is killed; the first line tells the port.
+/// Serves until the process is killed. The first line of its output is the port.
 pub(crate) async fn serve(port: u16) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     print_line(&listener.local_addr()?.port().to_string());
@@ -82,7 +82,7 @@ pub(crate) async fn serve(port: u16) -> Result<()> {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         tokio::spawn(async move {
-            // A client that hangs up has had enough.
+            // A client may close its connection at any time.
             let _ = serve_connection(stream).await;
         });
     }
@@ -134,7 +134,7 @@ fn between(line: &str, open: char, close: char) -> &str {
     inner.split_once(close).map_or("", |(inner, _)| inner)
 }
 
-/// One line in one write; a reader that has gone is no loss.
+/// Writes a line in one write. A closed output is ignored.
 fn print_line(line: &str) {
     let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
 }

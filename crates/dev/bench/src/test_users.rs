@@ -1,4 +1,4 @@
-//! Events of people who do not exist, made as the user service makes them.
+//! Events of fictitious users, in the form in which the user service publishes them.
 
 use std::path::Path;
 
@@ -13,14 +13,14 @@ use jiff::SignedDuration;
 use service_kit::{Clock, Ids};
 use uuid::Uuid;
 
-/// Makes events; tokens in them are sealed to the email service of one world.
+/// Creates events. Their tokens are sealed to the email service of one world.
 pub(crate) struct TestUserEvents {
     sealing: PublicKey,
     ids: Ids,
     clock: Clock,
 }
 
-/// Of a hundred events of an ordinary day: most are logins; every fourth causes a mail.
+/// An action of a user. In the event mix most are logins, and every fourth event causes a mail.
 #[derive(Debug, Clone, Copy)]
 enum UserAction {
     Register,
@@ -41,7 +41,7 @@ const ACTIONS_PER_HUNDRED: [(UserAction, usize); 6] = [
 ];
 
 impl UserAction {
-    /// Spread evenly: 37 and 100 have no common divisor.
+    /// Returns the action of an event by its number. The actions are spread evenly, because 37 and 100 are coprime.
     fn of(number: usize) -> Self {
         let mut place = number * 37 % 100;
         for (action, share) in ACTIONS_PER_HUNDRED {
@@ -54,29 +54,29 @@ impl UserAction {
     }
 }
 
-/// Of that mix.
+/// The number of mails per event in the mix.
 pub(crate) const MAILS_PER_EVENT: f64 = 0.25;
 
-/// What of a hundred events the mix consists of, for a remark.
+/// Returns a description of the mix, for a remark.
 pub(crate) fn mix_remark() -> &'static str {
     "of 100: 55 logins, 18 registrations, 12 verified addresses, 8 changed profiles, 4 resets asked for, 3 changed \
      passwords; 25 mails"
 }
 
 impl TestUserEvents {
-    /// `keys` is the directory of a world's keys.
+    /// Creates the generator. `keys` is the directory of a world's keys.
     pub(crate) fn new(keys: &Path) -> Result<Self> {
         let key = std::fs::read_to_string(keys.join("sealing.public")).context("the sealing key")?;
         let sealing = PublicKey::from_base64(&key).map_err(|error| anyhow!("the sealing key: {error}"))?;
         Ok(Self { sealing, ids: Ids::random(), clock: Clock::system() })
     }
 
-    /// Somebody registers.
+    /// Returns the event of a registration.
     pub(crate) fn registration(&self, number: usize) -> Event {
         self.event(number, UserAction::Register)
     }
 
-    /// One event of an ordinary day.
+    /// Returns an event of the mix.
     pub(crate) fn mixed_event(&self, number: usize) -> Event {
         self.event(number, UserAction::of(number))
     }

@@ -82,7 +82,7 @@ impl Client {
         self.last_response.as_ref()
     }
 
-    /// Assigns later requests to a group whose responses must be indistinguishable (S2).
+    /// Puts later requests into a group whose responses must be indistinguishable (S2).
     pub fn set_comparison_group(&mut self, group: Option<u32>) {
         self.comparison_group = group;
     }

@@ -1,4 +1,4 @@
-//! The email service's reads and writes of its ledger.
+//! The email service's reads and writes of its ledger, without the service.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use mongodb::{Collection, Database, options::ReturnDocument};
 
 const INSTANCE: &str = "limit-0a1b2c3d";
 const LEASE: Duration = Duration::from_secs(90);
-/// Steps of history that the service keeps.
+/// The number of history entries that the service keeps.
 const MAX_HISTORY: i32 = 60;
 
-/// The mails of a database, written to as the service does it.
+/// The mails of a database, which are read and written as by the service.
 #[derive(Clone)]
 pub(crate) struct Ledger {
     rows: Collection<Document>,
@@ -27,7 +27,7 @@ impl Ledger {
         &self.rows
     }
 
-    /// Which of these addresses are left alone: none.
+    /// Looks up which of these addresses are suppressed. None may be.
     pub(crate) async fn look_up_suppressions(&self, addresses: &[&str]) -> Result<()> {
         let filter = doc! { "_id": { "$in": addresses }, "$expr": { "$gt": ["$until", "$$NOW"] } };
         let mut found = self.suppressions.find(filter).projection(doc! { "_id": 1 }).await?;
@@ -35,7 +35,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Writes new mails down; those that are there already stay as they are.
+    /// Inserts new mails. Existing ones stay unchanged.
     pub(crate) async fn insert(&self, rows: &[Document]) -> Result<()> {
         use mongodb::error::ErrorKind::InsertMany;
         match self.rows.insert_many(rows).ordered(false).await {
@@ -47,7 +47,7 @@ impl Ledger {
         }
     }
 
-    /// Takes the mail that is due longest.
+    /// Claims the mail that has been due for the longest time.
     pub(crate) async fn claim(&self) -> Result<Option<Document>> {
         let claimable = doc! {
             "state": "queued",
@@ -62,14 +62,14 @@ impl Ledger {
         Ok(claim.await?)
     }
 
-    /// The fence: `preparing -> data`.
+    /// Sets the fence: `preparing -> data`.
     pub(crate) async fn fence(&self, row: &Document) -> Result<()> {
         let mut filter = claimed(row, &["preparing"])?;
         filter.insert("$expr", doc! { "$gt": ["$lease.until", "$$NOW"] });
         self.update_state(filter, transition("data", None, doc! { "lease.until": lease_end() })).await
     }
 
-    /// `data -> sent`.
+    /// Records the delivery: `data -> sent`.
     pub(crate) async fn mark_sent(&self, row: &Document) -> Result<()> {
         let reply = "250 taken";
         let end = doc! {
@@ -89,7 +89,7 @@ impl Ledger {
     }
 }
 
-/// A row as it was when it was new.
+/// Returns the row in its initial state.
 pub(crate) fn reset_row(mut row: Document) -> Result<Document> {
     for field in ["terminalAt", "lease", "lastReply"] {
         row.remove(field);
@@ -113,7 +113,7 @@ fn lease_end() -> Document {
     doc! { "$add": ["$$NOW", LEASE.as_millis() as i64] }
 }
 
-/// A change of state with its entry of history, as the service writes it.
+/// Returns the update for a state transition with its history entry, as the service writes it.
 fn transition(to: &str, note: Option<&str>, fields: Document) -> Vec<Document> {
     let mut entry = doc! { "at": "$$NOW", "from": "$state", "to": to, "by": { "$literal": INSTANCE } };
     if let Some(note) = note {

@@ -1,4 +1,4 @@
-//! A mail client that says the least: one connection, one command after the other.
+//! A minimal SMTP client: one connection, one command after the other.
 
 use anyhow::{Result, ensure};
 use tokio::{
@@ -26,7 +26,7 @@ impl SmtpClient {
         Ok(smtp)
     }
 
-    /// One mail, with the RSET before it that makes sure of the connection.
+    /// Sends one mail, preceded by the RSET that tests the connection.
     pub(crate) async fn send_mail(&mut self, to: &str, body: &str) -> Result<()> {
         self.command("RSET\r\n", "250").await?;
         self.command("MAIL FROM:<no-reply@example.org> BODY=8BITMIME\r\n", "250").await?;

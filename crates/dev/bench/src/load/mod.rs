@@ -1,4 +1,4 @@
-//! Many connections at once, each with one request at a time.
+//! Load from concurrent connections, each with one request at a time (closed loop), and other load generators.
 
 pub(crate) mod poisson_arrivals;
 pub(crate) mod stateful_workers;
@@ -18,16 +18,16 @@ use crate::{
     sampling::percentile,
 };
 
-/// How hard to press.
+/// The parameters of a load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) connections: usize,
     pub(crate) length: Duration,
-    /// Between the beginnings of two requests of one connection; zero: at once.
+    /// The time between the starts of two requests on one connection; zero means without a pause.
     pub(crate) pace: Duration,
 }
 
-/// What was answered: how often, and how soon.
+/// The response times, by status.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseTimes {
     took: BTreeMap<StatusCode, Vec<Duration>>,
@@ -35,18 +35,17 @@ pub(crate) struct ResponseTimes {
 }
 
 impl Load {
-    /// As fast as answers come.
+    /// Creates a load that sends requests as fast as responses arrive.
     pub(crate) fn saturating(connections: usize, length: Duration) -> Self {
         Self { connections, length, pace: Duration::ZERO }
     }
 
-    /// So many requests a second over all connections, if answers come as fast.
+    /// Creates a load of `rate` requests per second over all connections, if responses arrive fast enough.
     pub(crate) fn at_rate(connections: usize, rate: f64, length: Duration) -> Self {
         Self { connections, length, pace: Duration::from_secs_f64(connections as f64 / rate) }
     }
 
-    /// Each connection requests `request(connection, turn)` until the time is over; an answer that comes
-    /// later does not count.
+    /// Sends `request(connection, turn)` on each connection until the time is over. Later responses do not count.
     pub(crate) async fn run(
         self,
         base_url: &str,
@@ -79,7 +78,7 @@ impl Load {
         end: Instant,
     ) -> Result<BTreeMap<StatusCode, Vec<Duration>>> {
         let mut took: BTreeMap<StatusCode, Vec<Duration>> = BTreeMap::new();
-        // Not all at the same moment, and nobody beyond the end.
+        // The connections start at different moments, and none sleeps beyond the end.
         let pause = |wanted: Duration| tokio::time::sleep(wanted.min(end.saturating_duration_since(Instant::now())));
         pause(self.pace.mul_f64(number as f64 / self.connections as f64)).await;
         for turn in 0.. {
@@ -102,7 +101,7 @@ impl Load {
 }
 
 impl ResponseTimes {
-    /// Answers of this status a second.
+    /// Returns the number of responses with this status per second.
     pub(crate) fn rate(&self, status: StatusCode) -> f64 {
         self.durations(status).len() as f64 / self.length.as_secs_f64()
     }
@@ -115,8 +114,10 @@ impl ResponseTimes {
         self.took.get(&status).map_or(&[], Vec::as_slice)
     }
 
+    /// Returns the response times unchanged if all statuses are allowed.
+    ///
     /// # Errors
-    /// When there was an answer of any other status.
+    /// Returns an error when a response has any other status.
     pub(crate) fn require_statuses(self, allowed: &[StatusCode]) -> Result<Self> {
         let other = self.took.iter().find(|(status, _)| !allowed.contains(status));
         anyhow::ensure!(

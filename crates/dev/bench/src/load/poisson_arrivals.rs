@@ -1,6 +1,6 @@
-//! Requests that come whether or not earlier ones have been answered, as from people who do
-//! not know of each other: at random times of a given rate (a Poisson process). A service
-//! that becomes slow is not spared, as it is by clients that wait for their answers.
+//! Requests that arrive independently of earlier responses, as from independent users: at random times with a
+//! given rate (a Poisson process, open loop). Unlike clients that wait for their responses, it does not reduce
+//! the load of a slow service.
 
 use std::{
     sync::Arc,
@@ -15,14 +15,14 @@ use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::http_client::{ApiRequest, Connection};
 
-/// The same times in every run.
+/// The seed, which makes the arrival times the same in every run.
 const SEED: u64 = 1;
 
-/// Sends `requests` one after the other, again and again, at `rate` a second for `length`, over
-/// as many connections as it takes, and waits for every answer. How long each took from the moment at which it was due.
+/// Sends `requests` cyclically at `rate` per second for `length`, over as many connections as necessary, and
+/// waits for all responses. Returns the status of each and its time since the request was due.
 ///
 /// # Errors
-/// When a connection cannot be made or breaks.
+/// Returns an error when a connection cannot be opened or breaks.
 pub(crate) async fn send_at_rate(
     base_url: &str,
     requests: &[ApiRequest],
@@ -37,7 +37,7 @@ pub(crate) async fn send_at_rate(
         tokio::time::sleep_until(due.into()).await;
         let (idle, base_url, request) = (Arc::clone(&idle), base_url.to_owned(), request.clone());
         running.spawn(async move {
-            // Not in the `match`: the lock would be held meanwhile.
+            // A statement of its own, because the `match` would hold the lock.
             let kept = idle.lock().await.pop();
             let mut connection = match kept {
                 Some(connection) => connection,
@@ -56,7 +56,7 @@ pub(crate) async fn send_at_rate(
     Ok(answers)
 }
 
-/// When requests come, from the beginning on.
+/// Returns the arrival times, relative to the start.
 fn arrival_times(rate: f64, length: Duration) -> Vec<Duration> {
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let mut at = 0.0;
@@ -76,11 +76,11 @@ mod tests {
     #[test]
     fn arrivals_have_the_given_rate_and_exponential_gaps() {
         let arrival_times = arrival_times(100.0, Duration::from_secs(100));
-        // Of ten thousand; the standard deviation is a hundred.
+        // The expected number is 10,000, with a standard deviation of 100.
         assert!((9_600..10_400).contains(&arrival_times.len()), "{}", arrival_times.len());
         assert!(arrival_times.is_sorted());
         let gaps: Vec<f64> = arrival_times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
-        // Of an exponential distribution 1 - 1/e are shorter than the mean.
+        // In an exponential distribution, 1 - 1/e of the values are below the mean.
         let short = gaps.iter().filter(|gap| **gap < 0.01).count() as f64 / gaps.len() as f64;
         assert!((0.60..0.66).contains(&short), "{short}");
     }

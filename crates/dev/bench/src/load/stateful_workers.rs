@@ -1,4 +1,4 @@
-//! Workers that each do one thing after the other, and carry something from one to the next.
+//! Workers that repeat a step and keep their state from one step to the next.
 
 use std::{
     sync::Arc,
@@ -8,11 +8,11 @@ use std::{
 use anyhow::Result;
 use tokio::task::JoinSet;
 
-/// Each worker takes one step after the other until the time is over; a step that ends later
-/// does not count. How many steps a second all took together, and the workers as they are then.
+/// Runs each worker step by step until the time is over; a step that ends later does not count. Returns the steps
+/// per second of all workers together, and the workers in their final state.
 ///
 /// # Errors
-/// The first that a step gives.
+/// Returns the first error of a step.
 pub(crate) async fn steps_per_second<W, F>(
     workers: Vec<W>,
     length: Duration,
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(workers.len(), 2);
         let (taken, counted): (u32, _) = (workers.iter().sum(), (rate * 0.5).round() as u32);
         assert!(taken > 0);
-        // The last step of each may have ended late.
+        // The last step of each worker may have ended too late.
         assert!(counted <= taken && taken - counted <= 2, "{counted} of {taken}");
     }
 

@@ -1,4 +1,4 @@
-//! What was measured: rows and plots, as text, as JSON, and in the documentation.
+//! The results, rows and plots, as text, as JSON, and in the documentation.
 
 mod markdown;
 mod plot;
@@ -15,19 +15,19 @@ pub(crate) use self::{
 };
 use crate::machine::Machine;
 
-/// Everything that one run measured.
+/// The results of one run.
 #[derive(Serialize)]
 pub(crate) struct Report {
     #[serde(flatten)]
     machine: Machine,
-    /// A short run shows that the benchmark works, and no figures.
+    /// Whether the run only tests the benchmark, so that the figures are not meaningful.
     quick: bool,
     rows: Vec<Row>,
     #[serde(skip)]
     plots: Vec<Plot>,
 }
 
-/// What one group of measurements found.
+/// The results of one group of measurements.
 #[derive(Default)]
 pub(crate) struct Findings {
     pub(crate) rows: Vec<Row>,
@@ -61,7 +61,7 @@ impl Report {
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// The table between the markers, and the plots in `images/` beside the file.
+    /// Writes the table between the markers, and the plots into `images/` beside the file.
     pub(crate) fn write_markdown(&self, path: &Path) -> Result<()> {
         markdown::write(path, &self.machine, &self.rows)?;
         let images = path.with_file_name("images");
@@ -70,7 +70,7 @@ impl Report {
     }
 }
 
-/// The table for a terminal.
+/// Formats the table for a terminal.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}; {}", self.machine.machine, self.machine.commit)?;

@@ -1,4 +1,4 @@
-//! One measure, next to its limit and its goal.
+//! One row of the table: a measurement with its limit and its goal.
 
 use std::fmt;
 
@@ -6,36 +6,36 @@ use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use crate::sampling::{Comparison, Sample};
 
-/// What a measure has to reach.
+/// The goal of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Goal {
-    /// At least so much of the limit.
+    /// At least this fraction of the limit.
     Ratio(f64),
-    /// At most so many times the limit.
+    /// At most this multiple of the limit.
     AtMostTimes(f64),
-    /// At most so much, in the row's unit.
+    /// At most this value, in the row's unit.
     AtMost(f64),
-    /// Nothing: it is published.
+    /// No goal: the value is only published.
     None,
 }
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     measure: String,
     unit: &'static str,
     value: f64,
     limit: Option<f64>,
-    /// Of ours and the limit in the same round, the median over the rounds.
+    /// The median over the rounds of the ratio between our value and the limit in the same round.
     ratio: Option<f64>,
-    /// How far the rounds' ratios, or values where there is no limit, were apart, of the median.
+    /// The range of the rounds' ratios (or values, without a limit) relative to their median.
     spread: f64,
     goal: Goal,
     note: String,
 }
 
 impl Row {
-    /// A measure without a limit.
+    /// Creates a row without a limit.
     pub(crate) fn value(measure: impl Into<String>, unit: &'static str, sample: Sample, goal: Goal) -> Self {
         let spread = sample.spread();
         Self {
@@ -50,7 +50,7 @@ impl Row {
         }
     }
 
-    /// A measure next to its limit.
+    /// Creates a row with a limit.
     pub(crate) fn comparison(
         measure: impl Into<String>,
         unit: &'static str,
@@ -69,7 +69,7 @@ impl Row {
         }
     }
 
-    /// What the limit is, or what the gap consists of.
+    /// Adds a remark that explains the limit, or the gap to it.
     #[must_use]
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
@@ -94,7 +94,7 @@ impl Row {
         }
     }
 
-    /// Measure, ours, limit, ratio, goal, whether it is met.
+    /// Returns the cells: measure, our value, limit, ratio, goal, and whether the goal is met.
     pub(crate) fn cells(&self) -> [String; 6] {
         let with_unit = |value: f64| format!("{} {}", three_digits(value), self.unit);
         [
@@ -112,7 +112,7 @@ impl Row {
     }
 }
 
-/// Three significant digits.
+/// Formats a value with three significant digits.
 fn three_digits(value: f64) -> String {
     match value.abs() {
         v if v >= 100.0 => format!("{value:.0}"),

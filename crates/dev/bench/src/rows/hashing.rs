@@ -1,4 +1,4 @@
-//! Hashes a second on all cores, without a service around them.
+//! Hashes per second on all cores, without a service.
 
 use std::{
     thread,
@@ -16,7 +16,7 @@ use crate::{
     sampling::Comparison,
 };
 
-/// OWASP's parameters, the services' default.
+/// OWASP's parameters, which are the services' defaults.
 pub(crate) const MEMORY_KIB: u32 = 19_456;
 const ITERATIONS: u32 = 2;
 const ROUND: Duration = Duration::from_secs(2);
@@ -26,7 +26,7 @@ const SALT: &[u8] = b"0123456789abcdef";
 
 type Way = fn(usize, Duration) -> f64;
 
-/// What ours is measured next to.
+/// The implementations with which ours is compared.
 const OTHERS: [(&str, Way, Goal, &str); 4] = [
     ("crate, fresh memory", crate_fresh, Goal::Ratio(3.0), "pages of the system for each hash"),
     (
@@ -39,8 +39,8 @@ const OTHERS: [(&str, Way, Goal, &str); 4] = [
     ("C reference for this processor", c_reference, Goal::None, "compiled with `-march=native`"),
 ];
 
-/// Beyond this, glibc gives every allocation pages of its own and gives them back when it is
-/// freed (`DEFAULT_MMAP_THRESHOLD_MAX` in mallopt(3)).
+/// Above this size, glibc maps new pages for every allocation and unmaps them when it is freed
+/// (`DEFAULT_MMAP_THRESHOLD_MAX` in mallopt(3)).
 const ALWAYS_FRESH_BYTES: usize = 33 << 20;
 
 pub(super) fn measure(environment: &Environment) -> Result<Findings> {
@@ -64,7 +64,7 @@ pub(super) fn measure(environment: &Environment) -> Result<Findings> {
     Ok(rows.collect::<Vec<_>>().into())
 }
 
-/// The hash limit: what a login cannot be faster than.
+/// Returns the hash limit, which is an upper bound for logins per second.
 pub(crate) fn hashes_per_second(threads: usize, length: Duration) -> f64 {
     rate(threads, length, || {
         let params = params();
@@ -126,13 +126,13 @@ fn params() -> Params {
     Params::new(MEMORY_KIB, ITERATIONS, 1, Some(32)).expect("the parameters are valid")
 }
 
-/// How often a second all threads together do what `make` makes on each of them.
+/// Returns how many times per second all threads together call the function that `make` creates on each of them.
 fn rate<F: FnMut()>(threads: usize, length: Duration, make: impl Fn() -> F + Sync) -> f64 {
     thread::scope(|scope| {
         let count = |_| {
             scope.spawn(|| {
                 let mut hash = make();
-                // The first one meets memory that nobody has touched.
+                // The first call touches new memory.
                 hash();
                 let (begun, mut done) = (Instant::now(), 0_u32);
                 while begun.elapsed() < length {

@@ -1,4 +1,4 @@
-//! How long logins take at parts and multiples of what the service can do.
+//! Response times of logins at fractions and multiples of the saturating load.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,16 +13,16 @@ use crate::{
     sampling::{Sample, millis, percentile},
 };
 
-/// Of the rate at saturation.
+/// The loads, in percent of the saturating rate.
 const PERCENTS: [u32; 7] = [25, 50, 75, 90, 100, 150, 200];
 const SATURATED_DURATION: Duration = Duration::from_secs(4);
 const STEP_DURATION: Duration = Duration::from_secs(6);
 const USERS: usize = 32;
 
-/// Those that are rows of the table besides.
+/// The loads that are also rows of the table.
 const TABLE_PERCENTS: [u32; 3] = [50, 90, 200];
 
-/// What is drawn: a status, a percentile of its answers, and the line's name.
+/// The lines of the plot: status, percentile of its responses, and name.
 const LINES: [(StatusCode, f64, &str); 3] = [
     (StatusCode::OK, 50.0, "answered, p50"),
     (StatusCode::OK, 99.0, "answered, p99"),

@@ -21,32 +21,32 @@ use clap::ValueEnum;
 
 use crate::{environment::Environment, report::Findings};
 
-/// What is measured together.
+/// A group of rows that are measured together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Group {
-    /// Hashes a second, bare.
+    /// Hashes per second, without a service.
     Hashing,
     /// Registrations and logins, saturated and overloaded.
     Passwords,
-    /// Logins at parts and multiples of the saturating load.
+    /// Logins at fractions and multiples of the saturating load.
     Latency,
-    /// Reads of one's own account, saturated and beside logins.
+    /// Reads of the user's own account, saturated and beside logins.
     Reads,
     /// Refreshes of sessions, saturated.
     Refresh,
-    /// Events that waited for Kafka.
+    /// Publishing of events that waited for Kafka.
     Relay,
-    /// From the answer to a registration to the accepted mail.
+    /// From the response to a registration to the accepted mail.
     MailLatency,
     /// From the ledger to the mail server.
     Sending,
     /// From the topic to the ledger.
     Ingest,
-    /// Memory, time to start, and size.
+    /// Memory, start time, and size.
     Footprint,
-    /// What a request costs with ever more users.
+    /// The cost of requests with a growing number of users.
     Growth,
-    /// Processor time of a request, and what it is spent on.
+    /// The processor time of a request, by purpose.
     Processor,
 }
 
@@ -69,7 +69,7 @@ impl Group {
     }
 }
 
-/// All of them, or those that were asked for.
+/// Returns the selected groups, or all if none was selected.
 pub(crate) fn chosen(only: &[Group]) -> Vec<Group> {
     Group::value_variants().iter().copied().filter(|group| only.is_empty() || only.contains(group)).collect()
 }

@@ -1,4 +1,4 @@
-//! Registrations and logins: all of a service's work, of which the hash is the most.
+//! Registrations and logins: the complete work of a service, most of which is hashing.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,14 +22,14 @@ use crate::{
 
 const ROUND_DURATION: Duration = Duration::from_secs(8);
 const HASH_DURATION: Duration = Duration::from_secs(2);
-/// They log in one after the other.
+/// The number of users that log in one after the other.
 const USERS: usize = 256;
-/// The user service's time that is not its hash threads'.
+/// The user service's processor time outside its hash threads.
 const USER_SERVICE_REST: &str = "user-service besides";
 const OVERLOADED_CONNECTIONS: usize = 200;
 const OVERLOAD_FACTOR: f64 = 4.0;
 
-/// What is asked for.
+/// A request that hashes a password.
 #[derive(Clone, Copy)]
 enum PasswordRequest {
     Registrations,
@@ -51,7 +51,7 @@ impl PasswordRequest {
         }
     }
 
-    /// What a connection sends next.
+    /// Returns a function that creates the next request of a connection.
     fn generator(
         self,
         world: &World,
@@ -65,14 +65,14 @@ impl PasswordRequest {
     }
 }
 
-/// One round: what came through, and who took the processor meanwhile.
+/// The results of one round: throughput, and processor time by process.
 struct Round {
     rate: f64,
     hash_limit: f64,
     cores: f64,
-    /// Of mongod, Kafka, the mail server and the load client: of all cores.
+    /// The share of all cores that mongod, Kafka, the mail server and the load client took.
     others: f64,
-    /// Milliseconds of processor time for each that came through.
+    /// Milliseconds of processor time per successful request.
     spent: BTreeMap<&'static str, f64>,
     overloaded_rate: f64,
     refused_rate: f64,
@@ -193,14 +193,14 @@ fn rows_of(request: PasswordRequest, rounds: &[Round]) -> Vec<Row> {
     ]
 }
 
-/// Who takes processor time.
+/// The processes whose processor time is counted.
 struct WatchedProcesses {
     service: u32,
     ours: Processes,
     others: Processes,
 }
 
-/// `hash 10.2 (alone 9.8), mongod 3.1`: medians over the rounds, the largest first.
+/// Returns the medians over the rounds, the largest first: `hash 10.2 (alone 9.8), mongod 3.1`.
 fn time_per_request(rounds: &[Round]) -> String {
     let median = |of: &dyn Fn(&Round) -> f64| Sample::from_rounds(&rounds.iter().map(of).collect::<Vec<_>>()).median;
     let names = rounds.first().into_iter().flat_map(|round| round.spent.keys());

@@ -1,4 +1,4 @@
-//! `GET /api/users/me`: next to a bare handler, and while all cores are busy with hashes.
+//! `GET /api/users/me`, next to a bare handler, and while all cores are busy with hashing.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 
 const CONNECTIONS: usize = 32;
 const SATURATED_DURATION: Duration = Duration::from_secs(3);
-/// A reader who does not press: so many a second over so many connections.
+/// The rate of paced reads per second, over `PACED_CONNECTIONS` connections.
 const PACED_RATE: f64 = 100.0;
 const PACED_CONNECTIONS: usize = 8;
 const PACED_DURATION: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
     Ok(vec![saturated.row(environment).await?, paced_row(environment, &base_url, &users).await?].into())
 }
 
-/// Ours and the bare server, as fast as they answer.
+/// The service and the bare server under saturating load.
 struct Saturated<'a> {
     base_urls: [String; 2],
     processes: [Processes; 2],
@@ -89,7 +89,7 @@ impl Saturated<'_> {
     }
 }
 
-/// A calm reader, alone and beside logins that keep every hash thread busy.
+/// Measures paced reads, alone and beside logins that keep every hash thread busy.
 async fn paced_row(environment: &Environment, base_url: &str, users: &[RegisteredUser]) -> Result<Row> {
     let length = environment.duration(PACED_DURATION);
     let requests: Vec<ApiRequest> = users.iter().map(RegisteredUser::get_me).collect();
@@ -110,12 +110,12 @@ async fn paced_row(environment: &Environment, base_url: &str, users: &[Registere
     Ok(Row::comparison(name, "ms", &pair, Goal::AtMostTimes(5.0)))
 }
 
-/// Of each process, for one of so many requests.
+/// Returns the processor time of each process per request, in microseconds.
 fn micros_per_request(seconds: &BTreeMap<&'static str, f64>, requests: usize) -> Vec<(&'static str, f64)> {
     seconds.iter().map(|(name, seconds)| (*name, seconds * 1e6 / requests.max(1) as f64)).collect()
 }
 
-/// `client 90, mongod 120`: the medians over the rounds.
+/// Returns the medians over the rounds: `client 90, mongod 120`.
 fn medians(rounds: &[Vec<(&'static str, f64)>]) -> String {
     let names = rounds.first().into_iter().flatten().map(|(name, _)| *name);
     let texts = names.enumerate().map(|(index, name)| {

@@ -1,4 +1,4 @@
-//! `POST /api/auth/refresh` next to its operations in MongoDB alone.
+//! `POST /api/auth/refresh`, next to its MongoDB operations alone.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::{
 const CONNECTIONS: usize = 32;
 const ROUND_DURATION: Duration = Duration::from_secs(3);
 
-/// As the service's defaults have them, in milliseconds.
+/// The lifetimes of the service's default configuration, in milliseconds.
 const IDLE_LIFETIME: i64 = 30 * 24 * 60 * 60 * 1000;
 const MAX_LIFETIME: i64 = 90 * 24 * 60 * 60 * 1000;
 const GRACE: i64 = 30_000;
@@ -58,13 +58,13 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
     Ok(vec![row].into())
 }
 
-/// A client that refreshes its own session.
+/// A client that refreshes its session again and again.
 struct RefreshingClient {
     connection: Connection,
     refresh_token: String,
 }
 
-/// What a client keeps of the answer.
+/// The part of the response that the client needs.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Refreshed<'a> {
@@ -85,7 +85,7 @@ impl RefreshingClient {
     }
 }
 
-/// A session of which nobody has a token; it is only written as if.
+/// A session without a client. The benchmark only sends its MongoDB operations.
 struct BareSession {
     sessions: Collection<RawDocumentBuf>,
     users: Collection<RawDocumentBuf>,
@@ -94,7 +94,7 @@ struct BareSession {
     n: i64,
 }
 
-/// As many as there are, each the copy of one.
+/// Copies all existing sessions.
 async fn sessions(database: &Database) -> Result<Vec<BareSession>> {
     let rows: Collection<Document> = database.collection("sessions");
     let mut copies: Vec<Document> = rows.find(doc! {}).await?.try_collect().await?;
@@ -115,7 +115,7 @@ async fn sessions(database: &Database) -> Result<Vec<BareSession>> {
 }
 
 impl BareSession {
-    /// What the service does, in crates/user-service/src/usecase/refresh.rs.
+    /// Sends the operations of crates/user-service/src/usecase/refresh.rs.
     async fn next(mut self) -> Result<Self> {
         let by_id = doc! { "_id": &self.id };
         self.sessions.find_one(by_id).projection(doc! { "salt": 1 }).await?.context("the session has gone")?;
@@ -129,7 +129,7 @@ impl BareSession {
     }
 }
 
-/// The same pipeline as the service's, in crates/user-service/src/store/sessions.rs.
+/// Returns the same pipeline as crates/user-service/src/store/sessions.rs.
 fn advance(n: i64) -> Vec<Document> {
     let since_rotation = |millis: i64| doc! { "$lte": ["$$NOW", { "$add": ["$rotatedAt", millis] }] };
     let is_previous = doc! { "$and": [{ "$eq": [n + 1, "$n"] }, { "$ne": ["$retriedFrom", n - 1] }] };

@@ -1,4 +1,4 @@
-//! TestUserEvents who are registered and signed in.
+//! Users who are registered and logged in, and the requests of new users.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -19,14 +19,14 @@ use crate::{
     load::{Load, ResponseTimes},
 };
 
-/// Enough to keep every hash thread busy, and few enough that nobody is refused.
+/// The number of connections per core that keeps every hash thread busy without any refusals.
 pub(super) const CONNECTIONS_PER_CORE: usize = 8;
-/// What newcomers choose, with a number behind it.
+/// The passphrase of new users, which is followed by a number.
 const PASSPHRASE: &str = "otter kiosk gravel";
-/// Registrations at the same time: nobody has to be refused.
+/// The number of concurrent registrations, small enough that none is refused.
 const CONCURRENT_REGISTRATIONS: usize = 16;
 
-/// Somebody with an account and a session.
+/// A user with an account and a session.
 #[derive(Debug, Clone)]
 pub(super) struct RegisteredUser {
     pub(super) id: String,
@@ -36,13 +36,13 @@ pub(super) struct RegisteredUser {
 }
 
 impl RegisteredUser {
-    /// `GET /api/users/me`.
+    /// Returns the request `GET /api/users/me`.
     pub(super) fn get_me(&self) -> ApiRequest {
         ApiRequest::get("/api/users/me").with_token(&self.access_token)
     }
 }
 
-/// So many of them, at the service with this address.
+/// Registers `count` users at the service with this base URL.
 pub(super) async fn register_users(base_url: &str, world: &World, count: usize) -> Result<Vec<RegisteredUser>> {
     let users = (0..count).map(|_| register_user(base_url, new_user(world)));
     futures_util::stream::iter(users).buffer_unordered(CONCURRENT_REGISTRATIONS).try_collect().await
@@ -62,7 +62,7 @@ async fn register_user(base_url: &str, person: TestUser) -> Result<RegisteredUse
     })
 }
 
-/// These people log in again and again, so many at a time that every hash thread is busy.
+/// Lets these users log in again and again, over enough connections to keep every hash thread busy.
 pub(super) async fn saturating_logins(
     environment: &Environment,
     base_url: &str,
@@ -84,7 +84,7 @@ pub(super) fn registration_request(person: &TestUser) -> ApiRequest {
     ApiRequest::post("/api/users", &body).from(client_address(person))
 }
 
-/// Always the same, and nearly always another one than other people's.
+/// Returns the user's client address, which is always the same and with high probability unique.
 fn client_address(person: &TestUser) -> Ipv4Addr {
     let mut hasher = DefaultHasher::new();
     person.username.hash(&mut hasher);
@@ -95,8 +95,8 @@ fn client_address(person: &TestUser) -> Ipv4Addr {
 pub(super) fn new_user(world: &World) -> TestUser {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    // The tests' passwords name the world they belong to, and are twice as long as people's:
-    // what judging one costs grows with the square of that.
+    // The test users' default passwords contain the name of their world and are twice as long as usual ones, and the
+    // cost of the strength estimate grows with the square of the length.
     let password = format!("{PASSPHRASE} {number}");
     TestUser { password, ..world.test_user(&format!("new{number}")) }
 }

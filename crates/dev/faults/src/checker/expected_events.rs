@@ -19,7 +19,7 @@ pub(crate) struct ExpectedEvent {
 pub(crate) enum Certainty {
     /// Every success has its own event, whose sequence is the version in the response if there is one.
     EverySuccess,
-    /// As `EverySuccess`, unless the account's pending list was at least half full.
+    /// Like `EverySuccess`, unless the account's pending list was at least half full.
     UnlessListIsLong,
     /// The account has at least one such event; a repeated request changes nothing.
     AtLeastOnce,

@@ -69,7 +69,7 @@ impl Report {
         self.verdicts.iter().find(|verdict| verdict.promise == promise)?.first.as_ref()
     }
 
-    /// Asserts that every promise was kept.
+    /// Checks that every promise was kept.
     ///
     /// # Panics
     /// Panics with the report when a promise was broken.

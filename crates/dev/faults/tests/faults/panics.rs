@@ -36,7 +36,7 @@ fn panics_at(point: &str, between: usize, times: usize) -> String {
     format!("{point}={}off", once.repeat(times))
 }
 
-/// Asserts that the service's log contains panics with their place and without their message.
+/// Checks that the service's log contains panics with their place and without their message.
 fn assert_logged_without_message(service: &Service, place: &str) {
     let log = service.log();
     assert!(!log.contains(PANIC_MESSAGE), "the message of a panic is in the log of {place}");

@@ -106,7 +106,7 @@ pub(crate) fn assert_problem(outcome: &Outcome, expected: u16, slug: &str) {
     assert_eq!((answer.status, answer.problem.as_deref()), (expected, Some(slug)), "{outcome:?}");
 }
 
-/// Asserts that the request was refused in time with 503 and `Retry-After`, as it must be while a dependency is
+/// Checks that the request was refused in time with 503 and `Retry-After`, as it must be while a dependency is
 /// unavailable.
 #[track_caller]
 pub(crate) fn assert_unavailable(outcome: &Outcome, since: Instant) {

@@ -17,7 +17,7 @@ fn build_example() -> HistoryBuilder {
     builder
 }
 
-/// Asserts that only this promise is broken, and that the report contains the expected text.
+/// Checks that only this promise is broken, and that the report contains the expected text.
 #[track_caller]
 fn assert_breaks_only(promise: Promise, expected_text: &str, history: &History) {
     let report = check(history);

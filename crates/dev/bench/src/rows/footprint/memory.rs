@@ -1,5 +1,5 @@
-//! Resident memory: idle, and the peak_memory that is seen under full load. The hash arenas are
-//! allocated and touched at start; how large they are is configured, so they are told apart.
+//! Resident memory: idle, and the peak under full load. The hash arenas are allocated and touched at start. Their
+//! size is configured, so they are reported separately.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ use crate::{
 };
 
 const ROUNDS: usize = 2;
-/// After the last request and mail.
+/// The time between the last request or mail and the idle measurement.
 const SETTLE_TIME: Duration = Duration::from_secs(3);
 const LOAD_DURATION: Duration = Duration::from_secs(5);
 const READERS: usize = 32;
-/// Their mails wait for the email service, and come at once.
+/// The number of registrations, whose mails the email service then sends at once.
 const REGISTRATIONS: usize = 200;
 const SAMPLE_EVERY: Duration = Duration::from_millis(20);
 const MAIL_DEADLINE: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ const MAIL_DEADLINE: Duration = Duration::from_secs(60);
 const IDLE_GOAL: f64 = 25.0;
 const LOADED_GOAL: f64 = 60.0;
 
-/// MB of each service, the user service's without its arenas.
+/// Resident memory in MB of each service; the user service's without its arenas.
 struct Round {
     user_idle: f64,
     user_program: f64,
@@ -86,8 +86,8 @@ async fn round(environment: &Environment) -> Result<Round> {
     Ok(Round { user_idle, user_program, user_loaded, email_idle, email_loaded })
 }
 
-/// Logins on every hash thread, and reads as fast as they are answered. These come first, and
-/// may leave so little of the processor to the hashes that logins are refused.
+/// Sends logins that keep every hash thread busy, and reads as fast as they are answered. Reads take precedence
+/// and may leave so little processor time to hashing that logins are refused.
 async fn apply_load(environment: &Environment, service: &Service, users: &[RegisteredUser]) -> Result<()> {
     let (length, base_url) = (environment.duration(LOAD_DURATION), service.base_url());
     let requests: Vec<ApiRequest> = users.iter().map(RegisteredUser::get_me).collect();
@@ -99,7 +99,7 @@ async fn apply_load(environment: &Environment, service: &Service, users: &[Regis
     Ok(())
 }
 
-/// The next so many that the mail server takes.
+/// Waits for `count` mails at the mail server.
 async fn wait_for_mails(sink: &mut SmtpSink, count: usize) -> Result<()> {
     let taken = async {
         for _ in 0..count {
@@ -110,7 +110,7 @@ async fn wait_for_mails(sink: &mut SmtpSink, count: usize) -> Result<()> {
     timeout(MAIL_DEADLINE, taken).await.context("the mails were not sent in time")?
 }
 
-/// MB of the service at its most while something happens.
+/// Returns the peak memory of the service in MB while `happening` runs.
 async fn peak_memory(service: &Service, happening: impl Future<Output = Result<()>>) -> Result<f64> {
     let mut happening = std::pin::pin!(happening);
     let mut most = megabytes(service)?;
@@ -130,7 +130,7 @@ fn in_mb(mib: f64) -> f64 {
     mib * 1_048_576.0 / 1e6
 }
 
-/// MB of the user service's hash arenas: one for each core.
+/// Returns the size of the user service's hash arenas in MB: one arena for each core.
 fn arenas(environment: &Environment) -> f64 {
     environment.cores() as f64 * f64::from(MEMORY_KIB) * 1024.0 / 1e6
 }

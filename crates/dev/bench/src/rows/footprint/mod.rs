@@ -1,4 +1,4 @@
-//! What the services take to be there: memory, time to start, and space on disk.
+//! The footprint of the services: memory, start time, and size on disk.
 
 mod memory;
 mod size;

@@ -1,5 +1,5 @@
-//! From the start of a process until `/readyz` answers 200, with all parts, the topic and
-//! the indexes there.
+//! The time from the start of a process until `/readyz` answers 200, with all dependencies, the topic and the
+//! indexes in place.
 
 use std::time::{Duration, Instant};
 
@@ -39,18 +39,18 @@ pub(super) async fn rows(environment: &Environment) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// How long after the start of the process something was so.
+/// Times since the start of the process.
 struct StartTimes {
     /// `/livez` answers 200.
     alive: Duration,
     /// `/readyz` answers 200.
     answers_200: Duration,
-    /// And its status is `ready`: nothing is degraded.
+    /// `/readyz` reports the status `ready`: nothing is degraded.
     all_checks: Duration,
 }
 
 async fn starts(environment: &Environment, spec: ServiceSpec) -> Result<Vec<StartTimes>> {
-    // The first one makes the indexes.
+    // The first start creates the indexes.
     let mut service = spec.start().await;
     let mut starts = Vec::new();
     for _ in 0..if environment.is_quick() { 1 } else { STARTS } {
@@ -66,7 +66,7 @@ async fn starts(environment: &Environment, spec: ServiceSpec) -> Result<Vec<Star
     Ok(starts)
 }
 
-/// How long it took until this path answered 200 with this in its body.
+/// Returns the time until this path answers 200 with a body that contains `holds`.
 async fn time_until_response(begun: Instant, service: &Service, path: &str, holds: &str) -> Result<Duration> {
     loop {
         let answer = http::get(service.ops_port(), path, PROBE_DEADLINE).await;

@@ -1,4 +1,4 @@
-//! One user service with its database of so many users, asked over one connection at a time.
+//! A user service with a database of a given size, which receives requests over one connection at a time.
 
 use std::time::{Duration, Instant};
 
@@ -20,24 +20,24 @@ use crate::{
     processes::precise_processor_time,
 };
 
-/// After a block of requests what they left behind (events to publish) is done.
+/// The time after a block of requests in which their follow-up work (publishing events) ends.
 const SETTLE_TIME: Duration = Duration::from_millis(60);
-/// Of those who search type all but so many characters of the name.
+/// The number of characters of the username that a search omits.
 const OMITTED_CHARACTERS: usize = 1;
 
-/// Of the user that is copied.
+/// The number of the user that is copied.
 const MODEL: usize = 9_876_543_210;
 
-/// A service to request.
+/// A user service to be measured.
 pub(super) struct MeasuredService {
     service: Service,
     population: Population,
     password: String,
     admin: String,
-    /// Of those who have just logged in: access and refresh token.
+    /// The access and refresh tokens of the latest logins.
     tokens: Vec<(String, String)>,
     newcomers: usize,
-    /// Which users the next requests are about.
+    /// Selects the users of the next requests.
     random: Xorshift,
 }
 
@@ -45,7 +45,7 @@ impl MeasuredService {
     pub(super) async fn new(world: &World, size: usize) -> Result<Self> {
         let mut service = cheap_hashes(world).start().await;
         let mut connection = Connection::open(&service.base_url()).await?;
-        // The number of nobody else; all ten letters are in some name.
+        // No other user has this number, and its username contains all ten letters.
         let model = name(MODEL);
         let person =
             TestUser { username: model.clone(), email: format!("{model}@example.com"), ..world.test_user("model") };
@@ -71,13 +71,13 @@ impl MeasuredService {
         Ok(Self { service, population, password, admin, tokens: Vec::new(), newcomers: 0, random })
     }
 
-    /// So many requests, one after the other: how long each took, and the milliseconds of
-    /// processor time that the service took for one.
+    /// Sends `count` requests one after the other. Returns the response times, and the service's processor time per
+    /// request in milliseconds.
     pub(super) async fn measure(&mut self, kind: RequestKind, count: usize) -> Result<(Vec<Duration>, f64)> {
         if kind == RequestKind::Login {
             self.tokens.clear();
         }
-        // One that is idle while the others are asked would be closed.
+        // A connection that stays idle while other services are measured would be closed.
         let mut connection = Connection::open(&self.service.base_url()).await?;
         let before = precise_processor_time(self.service.pid())?;
         let mut took = Vec::with_capacity(count);
@@ -139,7 +139,7 @@ impl MeasuredService {
     }
 }
 
-/// So cheap that they do not hide the rest.
+/// Makes hashing so cheap that it does not hide other costs.
 fn cheap_hashes(world: &World) -> ServiceSpec {
     user_service(world).set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
 }
@@ -163,7 +163,7 @@ async fn wait_until_published(users: &mongodb::Collection<Document>) -> Result<(
     Ok(())
 }
 
-/// Numbers that look random and are the same in every run (xorshift).
+/// Generates pseudo-random numbers that are the same in every run (xorshift).
 struct Xorshift(u64);
 
 impl Xorshift {

@@ -1,5 +1,5 @@
-//! What each kind of request costs with ever more users: databases of all sizes are there at
-//! once, and asked in runs.
+//! The cost of each kind of request with a growing number of users. Databases of all sizes exist at the same time
+//! and are measured alternately.
 
 mod measured_service;
 mod population;
@@ -17,23 +17,23 @@ use crate::{
     sampling::{Comparison, Sample, millis, percentile},
 };
 
-/// Between the sizes.
+/// The ratio between successive database sizes.
 const STEP: usize = 10;
-/// Requests of one kind to one database, before the next has its turn.
+/// The number of requests of one kind to one database before the next one is measured.
 const BLOCK_SIZE: usize = 40;
 const ROUNDS: usize = 6;
-/// Cost may grow so much, or as much as the cost of equal sizes differs.
+/// The permitted growth of the cost, unless the costs of two databases of equal size differ more.
 const SLOPE: f64 = 1.15;
-/// Room for all that requests touch, as a server of that many users has it.
+/// Large enough for all documents that requests touch, as on a server with that many users.
 const CACHE_MIB: u32 = 3 * 1024;
 const DEFAULT_CACHE_MIB: u32 = 256;
 
-/// Which database of the four is what.
+/// The index of each of the four databases.
 const SMALL: usize = 0;
 const CONTROL: usize = 1;
 const LARGE: usize = 3;
 
-/// Of one kind of request, in milliseconds: for each round, of each database.
+/// The measurements of one kind of request, in milliseconds, by round and database.
 struct KindMeasurement {
     kind: RequestKind,
     latency: Vec<Vec<f64>>,
@@ -53,21 +53,21 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
     Ok(Findings { rows, plots: vec![plot(&sizes, &measured)] })
 }
 
-/// Round by round all request_kind; the order of the databases changes with each.
+/// Measures all kinds in every round. The order of the databases differs from round to round.
 async fn rounds(environment: &Environment, client: &Client, sizes: &[usize]) -> Result<Vec<KindMeasurement>> {
     let mut services = Vec::new();
     for size in sizes {
         let world = environment.world("growth").await;
         services.push(MeasuredService::new(&world, *size).await?);
     }
-    // Nothing of the set-up is left to be written.
+    // After this, nothing of the set-up remains to be written.
     client.database("admin").run_command(doc! { "fsync": 1 }).await?;
     let mut measured: Vec<KindMeasurement> = RequestKind::ALL
         .iter()
         .map(|&kind| KindMeasurement { kind, latency: Vec::new(), processor: Vec::new() })
         .collect();
     let rounds = if environment.is_quick() { 1 } else { ROUNDS };
-    // The first round is warm-up.
+    // The first round is a warm-up.
     for round in 0..=rounds {
         for measured in &mut measured {
             let (mut latency, mut processor) = (vec![0.0; services.len()], vec![0.0; services.len()]);
@@ -99,7 +99,7 @@ impl KindMeasurement {
     }
 }
 
-/// The kind whose processor time grows most.
+/// Returns the row of the kind whose processor time grows most.
 fn processor_row(measured: &[KindMeasurement]) -> Option<Row> {
     let slope = |measured: &KindMeasurement| pair(&measured.processor, LARGE);
     let worst = measured.iter().max_by(|one, other| slope(one).ratio.median.total_cmp(&slope(other).ratio.median))?;
@@ -111,14 +111,14 @@ fn processor_row(measured: &[KindMeasurement]) -> Option<Row> {
     Some(row.note(format!("two databases of equal size: {}; all: {others}", range(&control))))
 }
 
-/// One database next to the smallest.
+/// Compares a database with the smallest one.
 fn pair(rounds: &[Vec<f64>], which: usize) -> Comparison {
     Comparison::from_rounds(&rounds.iter().map(|round| (round[which], round[SMALL])).collect::<Vec<_>>())
 }
 
 fn allowed(control: &Comparison) -> f64 {
     let Sample { low, high, .. } = control.ratio;
-    // Which of the control is first is chance.
+    // The order of the two equal databases is arbitrary.
     let noise = high.max(1.0 / low);
     SLOPE.max((noise * 100.0).ceil() / 100.0)
 }

@@ -1,8 +1,8 @@
-//! The kinds of requests whose cost is compared.
+//! The kinds of requests whose costs are compared.
 
 use std::fmt;
 
-/// What is asked for.
+/// A kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestKind {
     Registration,
@@ -16,7 +16,7 @@ pub(super) enum RequestKind {
 }
 
 impl RequestKind {
-    /// In an order in which each has what it needs: who has logged in can refresh.
+    /// In an order in which each kind has what it needs: refreshes need the tokens of logins.
     pub(super) const ALL: [Self; 8] = [
         Self::Registration,
         Self::Login,

@@ -1,4 +1,4 @@
-//! Bulk inserts of the rows that the service has written, as many together as it has.
+//! Bulk inserts of the rows that the service has written, with the service's batch size.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,10 @@ use crate::{
     test_users::MAILS_PER_EVENT,
 };
 
-/// Records of one batch of the service.
+/// The number of records in one batch of the service.
 const BATCH_SIZE: f64 = 500.0;
 
-/// The service's rows, and equal ones in another database.
+/// The service's rows, and their copies in another database.
 pub(super) struct LedgerCopy {
     ours: Collection<Document>,
     equal: Ledger,
@@ -24,7 +24,7 @@ pub(super) struct LedgerCopy {
 }
 
 impl LedgerCopy {
-    /// Once the service has its indexes.
+    /// Waits until the service has its indexes, and creates the same ones for the copies.
     pub(super) async fn new(ours: &Database, equal: &Database) -> Result<Self> {
         let (ours, equal) = (ours.collection("mailJobs"), Ledger::new(equal));
         database::wait_for_index(&ours, "retention").await?;
@@ -32,7 +32,7 @@ impl LedgerCopy {
         Ok(Self { ours, equal, copied: 0 })
     }
 
-    /// Inserts what the service has written since the last time. Events a second.
+    /// Inserts the rows that the service has written since the last call. Returns events per second.
     pub(super) async fn insert_new_rows(&mut self) -> Result<f64> {
         let find = self.ours.find(doc! {}).hint(mongodb::options::Hint::Keys(doc! { "$natural": 1 }));
         let rows: Vec<Document> = find.skip(self.copied).await?.try_collect().await?;
@@ -45,7 +45,7 @@ impl LedgerCopy {
         Ok(rows.len() as f64 / MAILS_PER_EVENT / begun.elapsed().as_secs_f64())
     }
 
-    /// Inserts what is there already, for so long. Events a second.
+    /// Inserts existing rows for the given time. Returns events per second.
     pub(super) async fn reinsert_rows(&self, length: Duration) -> Result<f64> {
         let rows: Vec<Document> = self.ours.find(doc! {}).await?.try_collect().await?;
         let rows = rows.into_iter().map(reset_row).collect::<Result<Vec<_>>>()?;

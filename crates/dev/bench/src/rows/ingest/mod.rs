@@ -1,5 +1,5 @@
-//! How many events a second come from the topic into the ledger, next to bulk inserts of the
-//! same rows: new ones, and all of them again.
+//! Events per second from the topic into the ledger, next to bulk inserts of the same rows: new events, and all
+//! events again.
 
 mod limit;
 
@@ -22,10 +22,10 @@ use crate::{
 const EVENTS: usize = 100_000;
 const RUN_DURATION: Duration = Duration::from_secs(2);
 const READ: MetricCounter = MetricCounter { metric: "email_records_total", labels: "" };
-/// Made and produced together.
+/// The number of events that are created and produced together.
 const BLOCK_SIZE: usize = 10_000;
 
-/// One way to read the topic: pairs of events a second, and what an event costs.
+/// One way to read the topic: pairs of events per second, and the cost of an event.
 #[derive(Default)]
 struct ReadingRounds {
     rounds: Vec<(f64, f64)>,
@@ -33,7 +33,7 @@ struct ReadingRounds {
 }
 
 pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
-    // Nobody answers there, so the senders wait.
+    // No server listens on the port, so the senders wait.
     let closed_port = Port::free()?;
     let world =
         environment.world("ingest").await.on_smtp(format!("smtp://127.0.0.1:{}?tls=none", closed_port.number()));
@@ -42,7 +42,7 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
     let equal = client.database(&format!("equal-{}", world.tag()));
     let mut service = world.email_service().start().await;
     let mut rows = LedgerCopy::new(&ours, &equal).await?;
-    // Its partitions are its own when it has read one.
+    // After one record has been read, the partitions are assigned.
     produce(&world, 0..1).await?;
     READ.wait_until(&service, 1.0).await;
     service.pause();
@@ -76,7 +76,7 @@ fn row_of(name: &str, reading: &ReadingRounds, remark: &str) -> Row {
     row.note(format!("{remark}; {}", reading.cost))
 }
 
-/// After each run the limit inserts the rows of that run.
+/// Measures new events. After each run the limit inserts the rows of that run.
 async fn read_new(runs: &AlternatingRuns<'_>, service: &mut Service, rows: &mut LedgerCopy) -> Result<ReadingRounds> {
     let mut reading = ReadingRounds::default();
     loop {

@@ -1,5 +1,5 @@
-//! How long the welcome mail takes: from the answer to a registration to the moment at which
-//! the mail server accepted it, one registration at a time, next to the stages of its way.
+//! The latency of the welcome mail: from the response to a registration until the mail server has accepted the
+//! mail, one registration at a time, next to the stages of its path.
 
 mod stages;
 
@@ -20,15 +20,15 @@ use crate::{
     smtp_sink::{AcceptedMail, SmtpSink, monotonic_nanos},
 };
 
-/// In each round, registrations and then each part so often.
+/// The number of registrations in each round, and then of runs of each stage.
 const MAILS: usize = 40;
-/// They fill pools and caches, and do not count.
+/// The number of registrations that fill pools and caches and do not count.
 const WARM_UP: usize = 10;
-/// Between two mails: what follows the acceptance is done.
+/// The pause between two mails, in which the work after the acceptance ends.
 const PAUSE: Duration = Duration::from_millis(50);
 const MAIL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Somebody who registers, again and again.
+/// Registers new users and waits for their welcome mails.
 struct WelcomeMails {
     world: World,
     connection: Connection,
@@ -75,7 +75,7 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
 }
 
 impl WelcomeMails {
-    /// How long after the answer the mail was accepted; none if that was before.
+    /// Returns the time from the response to the acceptance of the mail; zero if the mail was accepted first.
     async fn measure_one(&mut self) -> Result<Duration> {
         self.count += 1;
         let person = self.world.test_user(&format!("new{}", self.count));
@@ -86,7 +86,7 @@ impl WelcomeMails {
         Ok(Duration::from_nanos(u64::try_from(accepted.at_nanos - answered).unwrap_or(0)))
     }
 
-    /// Mails of the stages were accepted before.
+    /// Waits for the mail to this address, and skips earlier mails of the stages.
     async fn mail_to(&mut self, address: &str) -> Result<AcceptedMail> {
         loop {
             let accepted = self.sink.next().await?;

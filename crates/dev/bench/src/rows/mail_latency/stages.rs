@@ -1,4 +1,4 @@
-//! Each part of a mail's way alone, one after the other, with nothing else under way.
+//! Measures each stage of a mail's path by itself, one after the other, without concurrent work.
 
 use std::{
     collections::BTreeMap,
@@ -21,16 +21,16 @@ use crate::{
     test_users::TestUserEvents,
 };
 
-/// On the way of every mail, in its order.
+/// The stages on the path of every mail, in order.
 const CRITICAL_PATH: [&str; 5] = ["produce, acks=all", "insert into the ledger", "claim", "fence", "SMTP conversation"];
-/// Part of the work, and not of the sum: beside the way, or behind the acceptance.
+/// Stages that are not part of the sum, because they run in parallel with the path or after the acceptance.
 const OFF_CRITICAL_PATH: [&str; 3] =
     ["produced until a consumer has it", "look-up of suppressions", "note that it was sent"];
 
-/// About as long as a welcome mail.
+/// The number of lines of the body, which make it about as long as a welcome mail.
 const BODY_LINES: usize = 80;
 
-/// What the parts need.
+/// The clients and data for all stages.
 pub(super) struct Stages {
     producer: Producer,
     topic: String,
@@ -43,12 +43,12 @@ pub(super) struct Stages {
     count: usize,
 }
 
-/// How long each part took, every time.
+/// The durations of each stage.
 #[derive(Default)]
 pub(super) struct StageTimes(BTreeMap<&'static str, Vec<Duration>>);
 
 impl Stages {
-    /// After the first mails of `world`: one of its rows is the model.
+    /// Creates the stages after the first mails of `world`, one of whose rows is the model.
     pub(super) async fn new(world: &World, mail_server: &str) -> Result<Self> {
         let client = database::client(world.stack().mongodb_uri()).await?;
         let rows: Collection<Document> = client.database(world.email_database().await.name()).collection("mailJobs");
@@ -70,7 +70,7 @@ impl Stages {
         })
     }
 
-    /// Each part so often.
+    /// Runs each stage `times` times.
     pub(super) async fn measure(&mut self, times: usize) -> Result<StageTimes> {
         let mut taken = StageTimes::default();
         for _ in 0..times {
@@ -129,7 +129,7 @@ impl StageTimes {
         }
     }
 
-    /// Of the medians of what is on the way, in milliseconds.
+    /// Returns the sum of the medians of the stages on the path, in milliseconds.
     pub(super) fn sum(&self) -> f64 {
         CRITICAL_PATH.iter().map(|part| self.median(part)).sum()
     }

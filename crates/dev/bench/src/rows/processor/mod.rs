@@ -1,4 +1,4 @@
-//! What a request costs the user service in processor time, and what it is spent on.
+//! The user service's processor time per request, by purpose.
 
 mod profile;
 mod stack_purposes;
@@ -27,7 +27,7 @@ const PROFILE_DURATION: Duration = Duration::from_secs(5);
 const USERS: usize = 32;
 const SHOWN_SHARES: usize = 5;
 
-/// What is asked for.
+/// A kind of request that is profiled.
 #[derive(Clone, Copy)]
 enum ProfiledRequest {
     Reads,
@@ -65,7 +65,7 @@ impl ProfiledRequest {
         }
     }
 
-    /// The file of its folded stacks, without the ending.
+    /// Returns the name of the file with its folded stacks, without the extension.
     fn file(self) -> &'static str {
         match self {
             Self::Reads => "get-me",
@@ -94,13 +94,13 @@ impl ProfiledRequest {
     }
 }
 
-/// What the service has done so far.
+/// The totals of the service so far.
 struct ServiceTotals {
-    /// Answered, also those that nobody waited for.
+    /// Successful responses, including those that the client no longer waited for.
     requests: f64,
-    /// Of processor time, with its relay but without its hashes.
+    /// Seconds of processor time, with the relay but without hashing.
     seconds: f64,
-    /// Of mongod, for whomever; nobody else requests meanwhile.
+    /// Commands that mongod has executed for any client; no other client sends commands meanwhile.
     commands: f64,
 }
 
@@ -114,7 +114,7 @@ impl ServiceTotals {
     }
 }
 
-/// The largest shares of the processor time; why there are none, where `perf` does not work.
+/// Returns the largest shares of the processor time, or the reason why `perf` does not work.
 async fn shares(
     environment: &Environment,
     kind: ProfiledRequest,

@@ -1,16 +1,15 @@
-//! Stacks that `perf script` prints, and what they are for. A stack belongs to the innermost
-//! function that says so: the allocator's own frames are the allocator's, a copy of bytes
-//! belongs to whoever wanted it.
+//! Parses the stacks that `perf script` prints and assigns each to a purpose. The innermost classified function
+//! decides: the allocator's own frames belong to the allocator, a copy of bytes to its caller.
 
 use std::{collections::BTreeMap, fmt};
 
 use rustc_demangle::demangle;
 
-/// Where a thread was.
+/// A stack of a thread.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stack<'a> {
     pub(super) thread: &'a str,
-    /// The innermost first.
+    /// The frames, the innermost first.
     frames: Vec<Frame>,
 }
 
@@ -20,7 +19,7 @@ struct Frame {
     kernel: bool,
 }
 
-/// What processor time is spent on.
+/// The purpose of processor time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Purpose {
     Allocator,
@@ -60,8 +59,8 @@ impl fmt::Display for Purpose {
     }
 }
 
-/// Crates by what they are for. Those that are not here (the standard library, maps, futures)
-/// work for their callers.
+/// The purpose of each crate. Crates that are not listed (the standard library, maps, futures) work for their
+/// callers.
 const CRATES: &[(Purpose, &[&str])] = &[
     (Purpose::Database, &["mongodb", "mongodb_internal_macros", "bson", "serde_bytes", "hickory_resolver"]),
     (Purpose::Json, &["serde_json", "jsonschema", "itoa", "ryu", "zmij", "referencing"]),
@@ -119,7 +118,7 @@ const CRATES: &[(Purpose, &[&str])] = &[
     (Purpose::Service, &["user_service", "email_service", "events", "service_kit"]),
 ];
 
-/// Futures that do nothing but carry another one: what is in them decides.
+/// Futures that only wrap another one, which decides about the purpose.
 const WRAPPER_FUTURES: &[&str] = &[
     "tracing::instrument::Instrumented",
     "tokio::task::task_local::",
@@ -182,8 +181,8 @@ const KERNEL_WAITING: &[&str] = &[
     "wake_up",
 ];
 
-/// The stacks in what `perf script -F comm,ip,sym,dso` prints: a line with the thread's name,
-/// a line for each frame from the innermost on, an empty line.
+/// Parses the output of `perf script -F comm,ip,sym,dso`: a line with the thread's name, a line for each frame
+/// from the innermost on, an empty line.
 pub(super) fn parse(printed: &str) -> impl Iterator<Item = Stack<'_>> {
     printed.split("\n\n").filter_map(|block| {
         let mut lines = block.lines().filter(|line| !line.trim().is_empty());
@@ -193,16 +192,16 @@ pub(super) fn parse(printed: &str) -> impl Iterator<Item = Stack<'_>> {
     })
 }
 
-/// `   55d0c0ffee mongodb::cmap::conn::stream (/path/to/user-service)`
+/// Parses a line such as `   55d0c0ffee mongodb::cmap::conn::stream (/path/to/user-service)`.
 fn frame(line: &str) -> Option<Frame> {
     let (_, rest) = line.trim().split_once(' ')?;
     let (symbol, place) = rest.rsplit_once(" (")?;
-    // Without the hashes of crates and functions.
+    // The hashes of crates and functions are removed.
     let symbol = format!("{:#}", demangle(symbol));
     Some(Frame { symbol, kernel: place.starts_with("[kernel") || place.starts_with("[guest.kernel") })
 }
 
-/// Stacks as flame graph programs read them: `thread;outer;inner 12`.
+/// Returns folded stacks in the format of flame graph programs: `thread;outer;inner 12`.
 pub(super) fn folded(stacks: &[Stack<'_>]) -> String {
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for stack in stacks {
@@ -213,7 +212,7 @@ pub(super) fn folded(stacks: &[Stack<'_>]) -> String {
     counts.iter().map(|(line, count)| format!("{line} {count}\n")).collect()
 }
 
-/// Of all stacks, the share of each purpose; the largest first.
+/// Returns the share of each purpose in all stacks, the largest first.
 pub(super) fn shares(stacks: &[Stack<'_>]) -> Vec<(Purpose, f64)> {
     let mut counts: BTreeMap<Purpose, u32> = BTreeMap::new();
     for stack in stacks {
@@ -233,7 +232,7 @@ impl Stack<'_> {
         self.frames.iter().find_map(Frame::purpose).unwrap_or(Purpose::Other)
     }
 
-    /// By any of its frames in the kernel: interrupts run on top of anything.
+    /// Classifies by all frames in the kernel, because interrupts run on top of any function.
     fn kernel_purpose(&self) -> Purpose {
         let kernel = || self.frames.iter().take_while(|frame| frame.kernel);
         let any =
@@ -265,10 +264,10 @@ impl Frame {
     }
 }
 
-/// The crates that a function's path names, in order: of `<bson::Raw as serde::Deserialize>::f`
-/// `bson` and `serde`.
+/// Returns the crates in a function's path, in order: `bson` and `serde` for `<bson::Raw as
+/// serde::Deserialize>::f`.
 fn crates_in(symbol: &str) -> impl Iterator<Item = &str> {
-    // Every path begins after something that no name holds.
+    // A path begins after a character that cannot be part of a name.
     symbol.split(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == ':')).filter_map(|path| {
         let (name, rest) = path.split_once("::")?;
         let wrapper = WRAPPER_FUTURES.iter().any(|wrapper| path.starts_with(wrapper));

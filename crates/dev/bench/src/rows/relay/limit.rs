@@ -1,5 +1,4 @@
-//! The relay's reads and writes of MongoDB, and nothing else: one sweep after the other, what
-//! it finds is settled at once.
+//! The relay's reads and writes of MongoDB alone: sweeps in sequence, whose findings are acknowledged at once.
 
 use anyhow::{Context as _, Result};
 use bson::{Bson, Document, doc};
@@ -9,12 +8,13 @@ use service_kit::Clock;
 
 use crate::database::bulk_update;
 
-/// Users of one sweep, and lists that are settled together, as the service has them.
+/// The number of users in one sweep, as in the service. `ACKNOWLEDGED_TOGETHER` is the number of lists that are
+/// acknowledged together.
 const SWEEP_SIZE: i64 = 500;
 const ACKNOWLEDGED_TOGETHER: usize = 256;
 const LEASE_MILLIS: i64 = 15_000;
 
-/// Until nothing waits.
+/// Sweeps until no event is pending.
 pub(super) async fn drain(database: &Database) -> Result<()> {
     let (users, audit) = (database.collection("users"), database.collection("audit"));
     loop {
@@ -53,7 +53,7 @@ async fn find_pending(users: &Collection<Document>) -> Result<Vec<Document>> {
     Ok(find.sort(doc! { "pendingEvents.0.at": 1 }).limit(SWEEP_SIZE).await?.try_collect().await?)
 }
 
-/// The audit rows first, then the lists.
+/// Writes the audit rows first, and then removes the events from the lists.
 async fn acknowledge(users: &Collection<Document>, audit: &Collection<Document>, lists: &[Document]) -> Result<()> {
     let (mut rows, mut pulls) = (Vec::new(), Vec::new());
     for list in lists {

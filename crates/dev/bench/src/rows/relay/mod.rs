@@ -1,5 +1,5 @@
-//! After an outage of Kafka: how fast what waits in MongoDB comes into the topic, next to the
-//! same reads and writes of MongoDB alone.
+//! Publishing after an outage of Kafka: events per second from MongoDB into the topic, next to the same reads and
+//! writes of MongoDB alone.
 
 mod limit;
 mod pending_users;
@@ -22,17 +22,17 @@ use crate::{
     sampling::{Comparison, Sample},
 };
 
-/// Of each round.
+/// The number of events in each round.
 const EVENTS: usize = 25_000;
-/// Of each kind of list.
+/// The number of rounds for each list length.
 const ROUNDS: usize = 2;
-/// How many events each user has waiting.
+/// The number of pending events per user.
 const EVENTS_PER_USER: [usize; 2] = [1, 5];
-/// How often it is asked at the end whether anything waits still.
+/// How often the end of the backlog is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const PUBLISHED: MetricCounter = MetricCounter { metric: "user_service_relay_published_total", labels: "" };
 
-/// What a round measured, in events a second.
+/// The results of a round, in events per second.
 struct Round {
     ours: f64,
     limit: f64,
@@ -40,7 +40,7 @@ struct Round {
     cost: String,
 }
 
-/// The service with its database, another one with equal data, and another topic.
+/// The service with its database, another database with equal data, and another topic.
 struct RelayBench {
     service: Service,
     processes: Processes,
@@ -96,7 +96,7 @@ impl RelayBench {
         let records = pending_users::records(users)?;
         let events = records.len() as f64;
         let published = PUBLISHED.read(&self.service).await;
-        // It stands still until all of it is there.
+        // The service is paused until all events are inserted.
         self.service.pause();
         for database in [&self.ours, &self.equal] {
             database::bulk_insert(&database.collection("users"), users.iter().cloned()).await?;
@@ -105,7 +105,7 @@ impl RelayBench {
         let commands = database::command_counts(self.ours.client()).await?;
         let (watch, begun) = (self.processes.watch()?, Instant::now());
         self.service.resume();
-        // MongoDB is asked only towards the end.
+        // MongoDB is polled only towards the end.
         PUBLISHED.wait_until(&self.service, published + events * 0.95).await;
         self.wait_until_none_pending().await?;
         let ours = events / begun.elapsed().as_secs_f64();

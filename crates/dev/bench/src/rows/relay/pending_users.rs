@@ -1,5 +1,4 @@
-//! Accounts with events that wait, as an outage of Kafka leaves them: copies of one that the
-//! service itself made.
+//! Users with pending events, as after an outage of Kafka: copies of one that the service itself created.
 
 use anyhow::{Context as _, Result, ensure};
 use bson::{Bson, DateTime, Document, Uuid, doc};
@@ -17,12 +16,12 @@ use crate::{
     kafka::ProducerRecord,
 };
 
-/// Nothing listens there.
+/// An address without a listener.
 const NO_BROKER: &str = "127.0.0.1:9";
-/// Older than the sweep requests for.
+/// The age of the events, which exceeds the sweep's minimum age.
 const EVENT_AGE_MILLIS: i64 = 60_000;
 
-/// The account to copy.
+/// The user to copy.
 pub(super) struct PendingUserModel {
     model: Document,
     ids: Ids,
@@ -30,7 +29,7 @@ pub(super) struct PendingUserModel {
 }
 
 impl PendingUserModel {
-    /// Somebody registers, logs in and changes the profile while Kafka is away.
+    /// Lets a user register, log in and change the profile while Kafka is unavailable.
     pub(super) async fn from_outage(world: &World) -> Result<Self> {
         let cut_off = world.clone().on_brokers(NO_BROKER, world.kind().clone());
         let mut service = user_service(&cut_off).start().await;
@@ -50,14 +49,14 @@ impl PendingUserModel {
             connection.send_expecting(&change, StatusCode::OK).await?;
         }
         let users: Collection<Document> = world.user_database().await.collection("users");
-        // The last that is built.
+        // This is the last index to be built.
         database::wait_for_index(&world.user_database().await.collection("audit"), "retention").await?;
         service.kill9().await;
         let model = users.find_one_and_delete(doc! {}).await?.context("the account")?;
         Ok(Self { model, ids: Ids::random(), clock: Clock::system() })
     }
 
-    /// So many accounts with the first `each` of the events, all old enough for the sweep.
+    /// Returns `users` users with the first `each` of the events, all old enough for the sweep.
     pub(super) fn users(&self, users: usize, each: usize) -> Result<Vec<Document>> {
         let waiting = self.model.get_array("pendingEvents")?.len();
         ensure!(waiting >= each, "the account has {waiting} events");
@@ -92,7 +91,7 @@ impl PendingUserModel {
     }
 }
 
-/// What waits of all these users, as records.
+/// Returns the pending events of all these users as records.
 pub(super) fn records(users: &[Document]) -> Result<Vec<ProducerRecord>> {
     let mut records = Vec::new();
     for user in users {

@@ -1,5 +1,4 @@
-//! How many mails a second come from the ledger to the mail server, next to the same claims and
-//! updates of the ledger alone.
+//! Mails per second from the ledger to the mail server, next to the same ledger updates alone.
 
 mod limit;
 
@@ -22,20 +21,20 @@ use crate::{
     test_users::TestUserEvents,
 };
 
-/// In the ledger when it begins.
+/// The number of mails in the ledger at the start.
 const MAILS: usize = 24_000;
-/// `sender.concurrency`, and as many workers of the limit.
+/// `sender.concurrency`, and the number of workers of the limit.
 const SENDERS: usize = 64;
 const RUN_DURATION: Duration = Duration::from_secs(2);
 const READ: MetricCounter = MetricCounter { metric: "email_records_total", labels: "" };
 const SENT: MetricCounter = MetricCounter { metric: "email_send_outcomes_total", labels: "outcome=\"sent\"" };
 
-/// Mails a second, of each round.
+/// Mails per second of each round.
 #[derive(Default)]
 struct Rounds {
-    /// Ours, and the limit: each worker claims a mail for itself.
+    /// Our rate, and the limit in which each worker claims for itself.
     pairs: Vec<(f64, f64)>,
-    /// The limit if one claims for all workers, as the service does.
+    /// The limit in which one task claims for all workers, as in the service.
     one_claims: Vec<f64>,
     cost: String,
 }
@@ -92,7 +91,7 @@ fn sender_service(world: &World) -> ServiceSpec {
     world.email_service().set("SENDER__CONCURRENCY", SENDERS.to_string())
 }
 
-/// Registrations come in while no mail server is there.
+/// Queues mails by publishing registrations while no mail server is reachable.
 async fn queue_mails(world: &World, ours: &Database, mails: usize) -> Result<()> {
     let test_users = TestUserEvents::new(&world.keys())?;
     let records: Vec<ProducerRecord> =
@@ -105,7 +104,7 @@ async fn queue_mails(world: &World, ours: &Database, mails: usize) -> Result<()>
     database::wait_for_index(&rows, "retention").await?;
     READ.wait_until(&service, mails as f64).await;
     service.terminate().await;
-    // Those with which the server was tried are not as ingest writes them.
+    // Mails whose sending was attempted no longer look as ingest wrote them.
     rows.delete_many(doc! { "epoch": { "$ne": 0_i64 } }).await?;
     Ok(())
 }

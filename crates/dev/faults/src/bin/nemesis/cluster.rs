@@ -58,7 +58,7 @@ pub(crate) struct Cluster {
     pub(crate) links: BTreeMap<NetworkLink, TcpProxy>,
     /// An API client for each replica of the user service, through the replica's proxy.
     pub(crate) apis: Vec<Api>,
-    /// The administrator, as whom the actors send administrative requests.
+    /// The administrator who sends the administrative requests of all actors.
     pub(crate) admin: TestUser,
 }
 

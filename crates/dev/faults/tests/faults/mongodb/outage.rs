@@ -24,7 +24,7 @@ struct Members {
     bob: (Client, TestUser),
 }
 
-/// Asserts that every kind of request is refused in time: reads and writes, by logged-in users and by anonymous
+/// Checks that every kind of request is refused in time: reads and writes, by logged-in users and by anonymous
 /// clients.
 async fn assert_all_is_unavailable(run: &FaultRun, service: &Service, members: &mut Members, round: &str) {
     let newcomer = run.world.test_user(round);

@@ -48,7 +48,7 @@ async fn fault_17_a_reply_after_the_timeout_is_not_taken_for_the_reply_to_the_ne
     fixture.assert_promises_kept().await;
 }
 
-/// Asserts that the sender sent nothing more in the session with the late reply, not even RSET, because its reply
+/// Checks that the sender sent nothing more in the session with the late reply, not even RSET, because its reply
 /// would be the late one.
 fn assert_connection_was_abandoned(fixture: &MailFixture, slow: &str, phase: Phase) {
     // At MAIL the session cannot be identified, because the server does not know the recipient yet.

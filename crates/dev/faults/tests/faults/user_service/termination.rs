@@ -98,7 +98,7 @@ async fn stop_clients(clients: Vec<JoinHandle<BTreeMap<Uuid, u64>>>, stop: &Atom
     acknowledged
 }
 
-/// Asserts that every promise was kept and every acknowledged version was published.
+/// Checks that every promise was kept and every acknowledged version was published.
 async fn assert_kept_and_published(run: &FaultRun, acknowledged: &BTreeMap<Uuid, u64>) {
     let history = assert_promises_kept(run, RECOVERY_DEADLINE).await;
     assert!(acknowledged.len() >= CLIENTS, "too little happened");
