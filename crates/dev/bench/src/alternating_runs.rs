@@ -78,5 +78,5 @@ impl AlternatingRuns<'_> {
 pub(crate) fn cost_per_item(seconds: &BTreeMap<&'static str, f64>, commands: &str, done: f64) -> String {
     let each = |(name, seconds): (&&str, &f64)| format!("{name} {:.3}", seconds * 1e3 / done);
     let processors = seconds.iter().map(each).collect::<Vec<_>>().join(", ");
-    format!("each takes of the processors, in ms: {processors}; commands to MongoDB: {commands}")
+    format!("processor time of each, in ms: {processors}; commands to MongoDB: {commands}")
 }

@@ -43,7 +43,7 @@ impl BareServer {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let mut lines = BufReader::new(child.stdout.take().context("its output is a pipe")?).lines();
+        let mut lines = BufReader::new(child.stdout.take().context("the output must be a pipe")?).lines();
         let port = lines.next_line().await?.context("the bare server has ended")?.parse()?;
         Ok(Self { child, port })
     }

@@ -78,7 +78,8 @@ impl Producer {
                 match self.enqueue(topic, record) {
                     Ok(delivery) => break in_flight.push_back(delivery),
                     Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
-                        confirmed(in_flight.pop_front().context("the queue is full of nothing")?).await?;
+                        confirmed(in_flight.pop_front().context("the queue is full although nothing is in flight")?)
+                            .await?;
                     }
                     Err(error) => return Err(error.into()),
                 }
@@ -101,7 +102,7 @@ impl Producer {
 }
 
 async fn confirmed(delivery: DeliveryFuture) -> Result<()> {
-    delivery.await.context("the producer is gone")?.map(drop).map_err(|(error, _)| error.into())
+    delivery.await.context("the producer was dropped")?.map(drop).map_err(|(error, _)| error.into())
 }
 
 /// Reports when records arrive from a topic. A dedicated thread reads them, as in the email service.
@@ -136,6 +137,6 @@ impl RecordArrivals {
 
     /// Returns the arrival time of the next record.
     pub(crate) async fn next(&mut self) -> Result<Instant> {
-        self.0.recv().await.context("nobody reads")
+        self.0.recv().await.context("the reader thread has ended")
     }
 }

@@ -86,7 +86,7 @@ fn seconds_in(path: &str) -> Result<f64> {
     let (_, numbers) = stat.rsplit_once(')').with_context(|| path.to_owned())?;
     let mut numbers = numbers.split_ascii_whitespace().skip(11).map(str::parse::<f64>);
     let (Some(Ok(user)), Some(Ok(system))) = (numbers.next(), numbers.next()) else {
-        anyhow::bail!("{path} is not as proc(5) says");
+        anyhow::bail!("{path} is not in the format of proc(5)");
     };
     Ok((user + system) / TICKS_PER_SECOND)
 }
@@ -151,7 +151,7 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(thread_seconds(own, "busy-").unwrap() <= processor_seconds(own).unwrap());
-        assert_eq!(thread_seconds(own, "nobody-").unwrap(), 0.0);
+        assert_eq!(thread_seconds(own, "absent-").unwrap(), 0.0);
         drop(busy);
         thread.join().unwrap();
     }

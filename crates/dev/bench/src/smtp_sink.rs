@@ -41,7 +41,7 @@ impl SmtpSink {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let mut lines = BufReader::new(child.stdout.take().context("its output is a pipe")?).lines();
+        let mut lines = BufReader::new(child.stdout.take().context("the output must be a pipe")?).lines();
         let port = lines.next_line().await?.context("the sink has ended")?.parse()?;
         let (sender, accepted) = mpsc::unbounded_channel();
         tokio::spawn(async move {

@@ -59,7 +59,7 @@ pub(crate) const MAILS_PER_EVENT: f64 = 0.25;
 
 /// Returns a description of the mix, for a remark.
 pub(crate) fn mix_remark() -> &'static str {
-    "of 100: 55 logins, 18 registrations, 12 verified addresses, 8 changed profiles, 4 resets asked for, 3 changed \
+    "of 100: 55 logins, 18 registrations, 12 verified addresses, 8 changed profiles, 4 reset requests, 3 changed \
      passwords; 25 mails"
 }
 

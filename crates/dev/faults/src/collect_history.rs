@@ -141,8 +141,8 @@ fn mail(document: &Document) -> LedgerMail {
         StateTransition {
             at: time(entry, "at").expect("a step has a time"),
             from: text(entry, "from"),
-            to: text(entry, "to").expect("a step leads somewhere"),
-            by: text(entry, "by").expect("somebody took the step"),
+            to: text(entry, "to").expect("a step has a new state"),
+            by: text(entry, "by").expect("a step names who caused it"),
         }
     };
     let must = |name: &str| text(document, name).unwrap_or_else(|| panic!("a mail without {name}"));

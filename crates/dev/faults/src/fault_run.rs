@@ -40,25 +40,29 @@ pub async fn wait_until_idle(run: &FaultRun, within: Duration) {
 /// Returns a description of the unfinished work at the deadline.
 pub async fn try_wait_until_idle(run: &FaultRun, within: Duration) -> Result<(), String> {
     let (users, emails) = (run.world.user_database().await, run.world.email_database().await);
-    let mut moves = String::new();
-    let waited = try_wait_for(within, "everything at rest", async || {
-        moves = match look(run, &users, &emails).await {
-            Ok(moves) => moves.unwrap_or_default(),
-            Err(error) => format!("MongoDB does not answer: {error}"),
+    let mut unfinished = String::new();
+    let waited = try_wait_for(within, "the run to be idle", async || {
+        unfinished = match unfinished_work(run, &users, &emails).await {
+            Ok(unfinished) => unfinished.unwrap_or_default(),
+            Err(error) => format!("MongoDB does not respond: {error}"),
         };
-        Ok(moves.is_empty().then_some(()))
+        Ok(unfinished.is_empty().then_some(()))
     });
     let waited = waited.await;
-    waited.map_err(|_| format!("not at rest within {within:?}: {moves}"))
+    waited.map_err(|_| format!("not idle within {within:?}: {unfinished}"))
 }
 
 /// Returns a description of the first unfinished work on an event's path, if there is any.
-async fn look(run: &FaultRun, users: &Database, emails: &Database) -> Result<Option<String>, mongodb::error::Error> {
+async fn unfinished_work(
+    run: &FaultRun,
+    users: &Database,
+    emails: &Database,
+) -> Result<Option<String>, mongodb::error::Error> {
     if !run.limits.no_user_service {
         let users = users.collection::<Document>("users");
         let pending = users.count_documents(doc! { "pendingEvents.0": { "$exists": true } }).await?;
         if pending > 0 {
-            return Ok(Some(format!("{pending} account(s) have events that are not published")));
+            return Ok(Some(format!("{pending} account(s) have unpublished events")));
         }
     }
     if run.limits.no_email_service {
@@ -74,5 +78,5 @@ async fn look(run: &FaultRun, users: &Database, emails: &Database) -> Result<Opt
         return Ok(None);
     }
     let shown: Vec<String> = states.iter().take(5).map(ToString::to_string).collect();
-    Ok(Some(format!("{} mail(s) are not over: {}", states.len(), shown.join(", "))))
+    Ok(Some(format!("{} mail(s) are not in a terminal state: {}", states.len(), shown.join(", "))))
 }

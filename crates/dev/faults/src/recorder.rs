@@ -111,7 +111,7 @@ impl Recorder {
         let now = self.now();
         let mut state = self.state();
         let id = u64::try_from(state.operations.len()).unwrap_or(u64::MAX);
-        let outcome = Outcome::Unknown { why: "nobody waited for the answer".to_owned() };
+        let outcome = Outcome::Unknown { why: "the client did not wait for the response".to_owned() };
         let operation = Operation { id, client, action, user, invoked: now, completed: now, outcome, comparison_group };
         state.operations.push(RecordedOperation { operation, email });
         id

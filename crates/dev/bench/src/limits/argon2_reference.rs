@@ -21,7 +21,7 @@ pub(crate) fn hash_into(password: &[u8], salt: &[u8], memory_kib: u32, passes: u
             out.len(),
         )
     };
-    assert_eq!(status, 0, "the reference refuses to hash");
+    assert_eq!(status, 0, "the reference implementation returned an error");
 }
 
 #[cfg(test)]

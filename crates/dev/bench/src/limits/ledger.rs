@@ -31,7 +31,7 @@ impl Ledger {
     pub(crate) async fn look_up_suppressions(&self, addresses: &[&str]) -> Result<()> {
         let filter = doc! { "_id": { "$in": addresses }, "$expr": { "$gt": ["$until", "$$NOW"] } };
         let mut found = self.suppressions.find(filter).projection(doc! { "_id": 1 }).await?;
-        anyhow::ensure!(!found.advance().await?, "nobody is left alone here");
+        anyhow::ensure!(!found.advance().await?, "no address may be suppressed here");
         Ok(())
     }
 
@@ -84,7 +84,7 @@ impl Ledger {
 
     async fn update_state(&self, filter: Document, update: Vec<Document>) -> Result<()> {
         let moved = self.rows.update_one(filter, update).await?;
-        anyhow::ensure!(moved.matched_count == 1, "nobody else takes the mail");
+        anyhow::ensure!(moved.matched_count == 1, "another sender has changed the mail");
         Ok(())
     }
 }

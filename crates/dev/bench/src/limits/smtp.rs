@@ -44,8 +44,8 @@ impl SmtpClient {
         let mut line = String::new();
         loop {
             line.clear();
-            ensure!(self.read.read_line(&mut line).await? > 0, "the mail server hung up");
-            ensure!(line.starts_with(expected), "instead of {expected}: {line}");
+            ensure!(self.read.read_line(&mut line).await? > 0, "the mail server closed the connection");
+            ensure!(line.starts_with(expected), "expected {expected}, got: {line}");
             if line.as_bytes().get(3) != Some(&b'-') {
                 return Ok(());
             }

@@ -65,7 +65,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failing_step_ends_all_workers() {
-        let step = async |_: u32| anyhow::bail!("it does not work");
+        let step = async |_: u32| anyhow::bail!("the step failed");
         assert!(steps_per_second(vec![0_u32; 2], Duration::from_secs(60), step).await.is_err());
     }
 }

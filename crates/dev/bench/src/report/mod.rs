@@ -76,7 +76,7 @@ impl fmt::Display for Report {
         writeln!(f, "{}; {}", self.machine.machine, self.machine.commit)?;
         self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))?;
         if self.quick {
-            writeln!(f, "(a short run: it shows that the benchmark works, and no figures)")?;
+            writeln!(f, "(a quick run tests the benchmark itself; its figures are not meaningful)")?;
         }
         Ok(())
     }

@@ -28,12 +28,12 @@ type Way = fn(usize, Duration) -> f64;
 
 /// The implementations with which ours is compared.
 const OTHERS: [(&str, Way, Goal, &str); 4] = [
-    ("crate, fresh memory", crate_fresh, Goal::Ratio(3.0), "pages of the system for each hash"),
+    ("crate, fresh memory", crate_fresh, Goal::Ratio(3.0), "new pages from the kernel for each hash"),
     (
         "crate, memory for each hash",
         crate_alone,
         Goal::None,
-        "`hash_password_into`, which frees its memory, and glibc gives it the same again",
+        "`hash_password_into`, which frees its memory and gets the same memory from glibc again",
     ),
     ("crate, arena", crate_arena, Goal::Ratio(1.9), ""),
     ("C reference for this processor", c_reference, Goal::None, "compiled with `-march=native`"),

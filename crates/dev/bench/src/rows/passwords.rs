@@ -25,7 +25,7 @@ const HASH_DURATION: Duration = Duration::from_secs(2);
 /// The number of users that log in one after the other.
 const USERS: usize = 256;
 /// The user service's processor time outside its hash threads.
-const USER_SERVICE_REST: &str = "user-service besides";
+const USER_SERVICE_REST: &str = "user-service without hashing";
 const OVERLOADED_CONNECTIONS: usize = 200;
 const OVERLOAD_FACTOR: f64 = 4.0;
 
@@ -173,7 +173,7 @@ fn rows_of(request: PasswordRequest, rounds: &[Round]) -> Vec<Row> {
             &pair(|round| round.hash_limit, |round| round.rate),
             Goal::Ratio(raw),
         )
-        .note("who takes the rest: the row above"),
+        .note("for what takes the rest see the row above"),
         Row::comparison(
             format!("{name} at 4 times the load / saturated"),
             "1/s",
@@ -181,7 +181,7 @@ fn rows_of(request: PasswordRequest, rounds: &[Round]) -> Vec<Row> {
             Goal::Ratio(1.0),
         )
         .note(format!(
-            "{:.0} others a second are refused, and their answers take processor time too",
+            "{:.0} others per second are refused, and their responses take processor time too",
             refused_rate.median
         )),
         Row::value(
@@ -211,5 +211,5 @@ fn time_per_request(rounds: &[Round]) -> String {
         "hash" => format!("hash {millis:.1} (alone {alone:.1})"),
         name => format!("{name} {millis:.2}"),
     });
-    format!("each takes of the processors, in ms: {}", texts.collect::<Vec<_>>().join(", "))
+    format!("processor time of each, in ms: {}", texts.collect::<Vec<_>>().join(", "))
 }

@@ -53,7 +53,7 @@ async fn register_user(base_url: &str, person: TestUser) -> Result<RegisteredUse
     connection.send_expecting(&registration_request(&person), StatusCode::CREATED).await?;
     let login = login_request(&person);
     let answer = connection.send_expecting(&login, StatusCode::OK).await?;
-    let text = |value: &Value| value.as_str().map(str::to_owned).context("a login's answer lacks a member");
+    let text = |value: &Value| value.as_str().map(str::to_owned).context("the login response lacks a member");
     Ok(RegisteredUser {
         id: text(&answer["user"]["id"])?,
         access_token: text(&answer["accessToken"])?,

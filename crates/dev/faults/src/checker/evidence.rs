@@ -6,7 +6,7 @@ use crate::checker::{
 };
 
 pub(crate) fn operation(operation: &Operation) -> String {
-    let user = operation.user.map_or_else(|| "nobody known".to_owned(), |user| user.to_string());
+    let user = operation.user.map_or_else(|| "an unknown account".to_owned(), |user| user.to_string());
     let outcome = match &operation.outcome {
         Outcome::Answered(topic_event) => answer(topic_event),
         Outcome::Unknown { why } => format!("no answer ({why})"),

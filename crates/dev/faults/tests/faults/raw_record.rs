@@ -54,11 +54,11 @@ pub(crate) async fn write(
 
 async fn ask(broker: (String, u16), request: &[u8]) -> Vec<u8> {
     let mut broker = TcpStream::connect(broker).await.expect("the broker listens");
-    broker.write_all(&length(request)).await.expect("the broker reads");
-    broker.write_all(request).await.expect("the broker reads");
-    let size = broker.read_i32().await.expect("the broker answers");
+    broker.write_all(&length(request)).await.expect("the broker accepts the request");
+    broker.write_all(request).await.expect("the broker accepts the request");
+    let size = broker.read_i32().await.expect("the broker responds");
     let mut answer = vec![0; usize::try_from(size).expect("a size")];
-    broker.read_exact(&mut answer).await.expect("the broker answers");
+    broker.read_exact(&mut answer).await.expect("the broker responds");
     answer
 }
 

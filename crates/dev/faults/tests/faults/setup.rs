@@ -128,7 +128,7 @@ pub(crate) async fn count_users_with_pending(world: &World) -> u64 {
 }
 
 pub(crate) async fn wait_until_nothing_is_pending(world: &World) {
-    wait_for(RECOVERY_DEADLINE, "every event to be off its list", async || {
+    wait_for(RECOVERY_DEADLINE, "every event to be removed from its list", async || {
         (count_users_with_pending(world).await == 0).then_some(())
     })
     .await;

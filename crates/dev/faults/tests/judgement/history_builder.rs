@@ -57,7 +57,7 @@ impl HistoryBuilder {
             limits,
             samples: samples.collect(),
             secrets: vec![KnownSecret { what: "password".into(), value: SECRET.into() }],
-            texts: vec![SearchedText { place: "a log".into(), text: "all is well".into() }],
+            texts: vec![SearchedText { place: "a log".into(), text: "no secrets".into() }],
             ..History::default()
         };
         Self { history, now: 1_900_000_000_000, ids: 0, accounts: BTreeMap::new() }
@@ -177,7 +177,7 @@ impl HistoryBuilder {
 
     /// Adds one request, its event, and the event's mails.
     fn request(&mut self, action: Action, status: u16, user: Uuid, payload: Payload, end: MailOutcome) {
-        let account = self.accounts.get_mut(&user).expect("the account is there");
+        let account = self.accounts.get_mut(&user).expect("the account exists");
         account.version += 1;
         let version = account.version;
         let answer =

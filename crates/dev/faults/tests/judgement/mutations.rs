@@ -32,7 +32,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         (history.records[one].offset, history.records[two].offset) = (at_one, at_two);
         Some(Promise::I3)
     }),
-    ("a duplicate has another value", |history, which| {
+    ("a duplicate has another header", |history, which| {
         let positions = duplicates(history);
         let position = pick(&positions, which)?;
         history.records[position].headers.push(("traceparent".into(), None));
@@ -55,7 +55,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         history.records.push(record);
         Some(Promise::I2)
     }),
-    ("an account is younger than its events", |history, which| {
+    ("an account has a lower version than its events", |history, which| {
         let n = which.index(history.users.len().max(1));
         history.users.get_mut(n)?.version -= 1;
         Some(Promise::I2)
@@ -66,17 +66,17 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         history.smtp.push(again);
         Some(Promise::I5)
     }),
-    ("a mail is not over", |history, which| {
+    ("a mail has no end time", |history, which| {
         let n = which.index(history.mails.len().max(1));
         history.mails.get_mut(n)?.terminal_at = None;
         Some(Promise::I4)
     }),
-    ("a mail is in a state that is no end", |history, which| {
+    ("a mail is in a state that is not terminal", |history, which| {
         let n = which.index(history.mails.len().max(1));
         history.mails.get_mut(n)?.state = "preparing".into();
         Some(Promise::I4)
     }),
-    ("a mail is called sent that no server took", |history, which| {
+    ("a mail is sent that no server accepted", |history, which| {
         let failed: Vec<usize> = (0..history.mails.len()).filter(|n| history.mails[*n].state != "sent").collect();
         history.mails[pick(&failed, which)?].state = "sent".into();
         Some(Promise::I4)
@@ -92,7 +92,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         let lost = history.records.iter().find(|record| header(record, "ce_id") == mail.event_id)?;
         history.committed.insert(lost.partition, lost.offset);
         let before = check(history).count(Promise::I9);
-        assert_eq!(before, 0, "what is not committed is not lost");
+        assert_eq!(before, 0, "a record after the committed offset is not lost");
         history.committed.insert(lost.partition, lost.offset + 1);
         Some(Promise::I9)
     }),
@@ -119,7 +119,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         history.smtp[n].dot_at = history.smtp[n].dot_at.map(|at| at + jiff::SignedDuration::from_mins(2));
         Some(Promise::I6)
     }),
-    ("a refusal does not say when to come back", |history, which| {
+    ("a refusal lacks Retry-After", |history, which| {
         let refusals: Vec<usize> = (0..history.operations.len())
             .filter(|n| matches!(&history.operations[*n].outcome, Outcome::Answered(answer) if answer.status == 503))
             .collect();
@@ -139,7 +139,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         value.extend_from_slice(SECRET.as_bytes());
         Some(Promise::S1)
     }),
-    ("an answer says whether there is an account", |history, which| {
+    ("a response reveals whether an account exists", |history, which| {
         let probes: Vec<usize> =
             (0..history.operations.len()).filter(|n| history.operations[*n].comparison_group.is_some()).collect();
         let n = pick(&probes, which)?;

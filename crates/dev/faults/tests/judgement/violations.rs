@@ -23,14 +23,14 @@ fn assert_breaks_only(promise: Promise, expected_text: &str, history: &History) 
     let report = check(history);
     assert_eq!(report.broken(), [promise], "{report}");
     let text = report.to_string();
-    assert!(text.contains(expected_text), "{expected_text:?} is not said:\n{text}");
+    assert!(text.contains(expected_text), "{expected_text:?} is not in the report:\n{text}");
 }
 
 fn position(history: &History, event_type: &str, nth: usize) -> usize {
     let ours = |record: &TopicRecord| header(record, "ce_type") == event_type;
     let mut positions =
         history.records.iter().enumerate().filter(|(_, record)| ours(record)).map(|(position, _)| position);
-    positions.nth(nth).expect("there is such a record")
+    positions.nth(nth).expect("such a record exists")
 }
 
 fn header(record: &TopicRecord, name: &str) -> String {
@@ -69,7 +69,7 @@ fn two_successes_with_one_event_break_i1() {
     let id = header(&gone, "ce_id");
     history.mails.retain(|mail| mail.event_id != id);
     history.smtp.retain(|seen| !seen.message_id.as_ref().unwrap().contains(&id));
-    assert_breaks_only(Promise::I1, "2 successes, and only 1 × user.password_changed.v1", &history);
+    assert_breaks_only(Promise::I1, "2 successes, but only 1 × user.password_changed.v1", &history);
 }
 
 #[test]
@@ -89,14 +89,14 @@ fn an_event_without_a_successful_request_breaks_i2() {
     let mut history = builder.build();
     let answer = RecordedResponse { status: 412, ..RecordedResponse::default() };
     history.operations.last_mut().unwrap().outcome = Outcome::Answered(answer);
-    assert_breaks_only(Promise::I2, "2 × user.profile_updated.v1, and only 1 request(s)", &history);
+    assert_breaks_only(Promise::I2, "2 × user.profile_updated.v1, but only 1 request(s)", &history);
 }
 
 #[test]
 fn an_event_beyond_the_stored_version_breaks_i2() {
     let mut history = build_example().build();
     history.users[0].version = 3;
-    assert_breaks_only(Promise::I2, "whose sequence the stored account has not reached", &history);
+    assert_breaks_only(Promise::I2, "whose sequence exceeds the version of the stored account", &history);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_record_of_the_service_that_is_no_event_breaks_i2() {
     for record in &mut history.records {
         record.foreign = false;
     }
-    assert_breaks_only(Promise::I2, "a record that is no event of the contract", &history);
+    assert_breaks_only(Promise::I2, "a record that is not an event of the contract", &history);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn first_occurrences_in_the_wrong_order_break_i3() {
     history.records.swap(one, two);
     history.records[one].offset = at_one;
     history.records[two].offset = at_two;
-    assert_breaks_only(Promise::I3, "behind one of a later sequence", &history);
+    assert_breaks_only(Promise::I3, "after one with a later sequence", &history);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_duplicate_with_different_contents_breaks_i3() {
     let mut history = builder.build();
     let position = position(&history, "user.password_changed.v1", 1);
     set_header(&mut history.records[position], "ce_time", "2031-01-01T00:00:00Z");
-    assert_breaks_only(Promise::I3, "one ce_id, and two different records", &history);
+    assert_breaks_only(Promise::I3, "two different records with the same ce_id", &history);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_record_in_the_wrong_partition_breaks_i3() {
     let position = position(&history, "user.logged_in.v1", 0);
     history.records[position].partition = (history.records[position].partition + 1) % 12;
     history.records[position].offset = 100;
-    assert_breaks_only(Promise::I3, "in another partition than", &history);
+    assert_breaks_only(Promise::I3, "a record outside the partitions", &history);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_second_handover_without_a_reason_breaks_i5() {
     let mut history = build_example().build();
     let again = history.smtp[0].clone();
     history.smtp.push(again);
-    assert_breaks_only(Promise::I5, "handed over 2 times, and sent again 0 times", &history);
+    assert_breaks_only(Promise::I5, "handed over 2 times, but resent 0 times", &history);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_notice_resent_by_the_service_breaks_i5_and_one_resent_by_an_operator_does_n
     step.from = Some("unknown".into());
     step.to = "queued".into();
     history.mails[1].history.insert(2, step);
-    assert_breaks_only(Promise::I5, "has sent a mail again 1 times, and may 0", &history);
+    assert_breaks_only(Promise::I5, "has resent a mail 1 times, but 0 are allowed", &history);
 
     history.mails[1].history[2].by = "operator".into();
     let again = history.smtp[1].clone();
@@ -245,7 +245,7 @@ fn a_delayed_neighbour_breaks_i6() {
     let late = history.smtp[0].dot_at.unwrap() + jiff::SignedDuration::from_secs(90);
     history.smtp[0].dot_at = Some(late);
     history.limits.neighbour_delay_ms = Some(60_000);
-    assert_breaks_only(Promise::I6, "ms after its event, 60000 ms are allowed", &history);
+    assert_breaks_only(Promise::I6, "ms after its event, but 60000 ms are allowed", &history);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn excessive_memory_growth_latency_or_a_refusal_without_retry_after_breaks_i7() 
         _ => None,
     });
     refused.unwrap().retry_after = None;
-    assert_breaks_only(Promise::I7, "does not say when to come back", &history);
+    assert_breaks_only(Promise::I7, "a temporary refusal without Retry-After", &history);
 
     let mut history = build_example().build();
     history.operations[0].completed += jiff::SignedDuration::from_secs(11);
@@ -278,7 +278,7 @@ fn a_poison_record_with_no_dead_letter_two_or_one_with_the_wrong_reason_breaks_i
     let mut history = build_example().build();
     history.dead_letters.clear();
     history.committed.clear();
-    assert_breaks_only(Promise::I8, "cannot be processed (missing-header) is no dead letter", &history);
+    assert_breaks_only(Promise::I8, "cannot be processed (missing-header) is not a dead letter", &history);
 
     let mut history = build_example().build();
     let again = history.dead_letters[0].clone();
@@ -287,7 +287,7 @@ fn a_poison_record_with_no_dead_letter_two_or_one_with_the_wrong_reason_breaks_i
 
     let mut history = build_example().build();
     history.dead_letters[0].reason = "not-json".into();
-    assert_breaks_only(Promise::I8, "another reason than missing-header", &history);
+    assert_breaks_only(Promise::I8, "a reason other than missing-header", &history);
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn a_committed_offset_ahead_of_the_ledger_breaks_i9_too() {
 fn a_secret_in_a_log_a_record_or_a_row_breaks_s1_and_is_not_repeated() {
     let mut history = build_example().build();
     history.texts[0].text = format!("password={SECRET}");
-    assert_breaks_only(Promise::S1, "a password can be read", &history);
+    assert_breaks_only(Promise::S1, "a password is readable", &history);
     assert!(!check(&history).to_string().contains(SECRET));
 
     let mut history = build_example().build();
@@ -355,6 +355,6 @@ fn responses_that_reveal_whether_an_account_exists_break_s2() {
         let probe = history.operations.iter_mut().rfind(|operation| operation.comparison_group.is_some()).unwrap();
         let Outcome::Answered(answer) = &mut probe.outcome else { panic!("it was answered") };
         change(answer);
-        assert_breaks_only(Promise::S2, "nobody may tell apart", &history);
+        assert_breaks_only(Promise::S2, "that must be indistinguishable", &history);
     }
 }

@@ -109,15 +109,15 @@ impl MeasuredService {
             }
             RequestKind::Login => login(&address(number), &self.password),
             RequestKind::Refresh => {
-                let (_, refresh) = tokens.context("nobody has logged in")?;
+                let (_, refresh) = tokens.context("no user has logged in")?;
                 ApiRequest::post("/api/auth/refresh", &json!({ "refreshToken": refresh }))
             }
             RequestKind::Profile => {
-                let (access, _) = tokens.context("nobody has logged in")?;
+                let (access, _) = tokens.context("no user has logged in")?;
                 ApiRequest::get("/api/users/me").with_token(access)
             }
             RequestKind::Change => {
-                let (access, _) = tokens.context("nobody has logged in")?;
+                let (access, _) = tokens.context("no user has logged in")?;
                 ApiRequest::patch("/api/users/me", &json!({ "displayName": format!("Ada {number}") }))
                     .with_token(access)
             }

@@ -49,7 +49,7 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
     database::set_cache_size(&client, DEFAULT_CACHE_MIB).await?;
     let measured = measured?;
     let mut rows: Vec<Row> = measured.iter().map(KindMeasurement::row).collect();
-    rows.push(processor_row(&measured).context("no kind of request")?);
+    rows.push(processor_row(&measured).context("no kind of request was measured")?);
     Ok(Findings { rows, plots: vec![plot(&sizes, &measured)] })
 }
 

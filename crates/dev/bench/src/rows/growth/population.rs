@@ -39,7 +39,7 @@ impl Population {
     pub(super) async fn insert(database: &Database, model: &str, size: usize) -> Result<Self> {
         let users: Collection<Document> = database.collection("users");
         let model = users.find_one(doc! { "username": model }).await?.context("the user to copy")?;
-        ensure!(model.get_str("usernameKey")? == model.get_str("username")?, "the key of a name is another");
+        ensure!(model.get_str("usernameKey")? == model.get_str("username")?, "the username is not its own key");
         let of_model = doc! { "userId": model.get("_id") };
         let (sessions, audit) = (database.collection::<Document>("sessions"), database.collection::<Document>("audit"));
         let session = sessions.find_one(of_model.clone()).await?.context("a session")?;

@@ -39,7 +39,7 @@ impl fmt::Display for RequestKind {
             Self::Change => "PATCH me",
             Self::FirstPage => "list, first page",
             Self::MiddlePage => "list, a page in the middle",
-            Self::Search => "search by e-mail prefix",
+            Self::Search => "search by email prefix",
         })
     }
 }

@@ -65,7 +65,7 @@ impl Stages {
             ledger,
             model,
             smtp: SmtpClient::connect(mail_server).await?,
-            body: "Welcome! This line is about as long as the lines of a mail are wont to be.\r\n".repeat(BODY_LINES),
+            body: "Welcome! This line is about as long as the lines of a mail usually are.\r\n".repeat(BODY_LINES),
             count: 0,
         })
     }
@@ -90,7 +90,7 @@ impl Stages {
         taken.0.entry(consumed).or_default().push(self.arrivals.next().await?.duration_since(begun));
 
         let begun = Instant::now();
-        self.ledger.look_up_suppressions(&["somebody@example.org"]).await?;
+        self.ledger.look_up_suppressions(&["recipient@example.org"]).await?;
         taken.add(suppressed, begun);
 
         let mut row = self.model.clone();
@@ -108,7 +108,7 @@ impl Stages {
         taken.add(fence, begun);
 
         let begun = Instant::now();
-        self.smtp.send_mail("nobody@example.org", &self.body).await?;
+        self.smtp.send_mail("recipient@example.org", &self.body).await?;
         taken.add(smtp, begun);
 
         let begun = Instant::now();

@@ -79,7 +79,7 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
     }
     let bare =
         Row::value("the same events, bare librdkafka, acks=all", "1/s", Sample::from_rounds(&produced), Goal::None);
-    rows.push(bare.note("one producer, as many under way as it takes"));
+    rows.push(bare.note("one producer, with as many records in flight as it permits"));
     Ok(rows.into())
 }
 

@@ -80,7 +80,7 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
         Goal::Ratio(0.8),
     );
     let row = row.note(format!(
-        "sender.concurrency = {SENDERS}, {mails} mails waiting; if one worker of the limit claims for all, as in the \
+        "sender.concurrency = {SENDERS}, {mails} mails waiting; if one task of the limit claims for all workers, as in the \
          service, it has {one_claims:.0} 1/s; {}",
         rounds.cost
     ));

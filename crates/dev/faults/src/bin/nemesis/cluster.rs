@@ -169,9 +169,9 @@ fn email_service_with_short_timeouts(spec: ServiceSpec) -> ServiceSpec {
 /// Registers a user and grants the role `admin` by command.
 async fn make_admin(run: &FaultRun, users: &[Service], apis: &[Api]) -> Result<TestUser> {
     let admin = run.world.test_user("admin");
-    let mut client = run.recorder.client(apis.first().context("there is a replica")?.clone());
+    let mut client = run.recorder.client(apis.first().context("at least one replica exists")?.clone());
     client.register(&admin, None).await;
-    let service = users.first().context("there is a replica")?;
+    let service = users.first().context("at least one replica exists")?;
     let granted = service.spec().command(&["grant-role", &admin.email, "admin"]).await;
     ensure!(granted.status.success(), "no administrator: {}", String::from_utf8_lossy(&granted.stderr));
     Ok(admin)

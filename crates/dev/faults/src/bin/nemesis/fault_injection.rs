@@ -92,7 +92,7 @@ pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize
 }
 
 fn replica(cluster: &Cluster, kind: ServiceKind, n: usize) -> &Mutex<Service> {
-    cluster.services(kind).get(n).expect("the schedule knows how many there are")
+    cluster.services(kind).get(n).expect("the schedule only contains existing replicas")
 }
 
 /// Starts the service again without waiting until it is ready, because its dependencies may be down.

@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     load.join_all().await;
     let began = Instant::now();
     let not_idle = try_wait_until_idle(&cluster.run, IDLE_DEADLINE).await.err();
-    println!("at rest after {:.1} s", began.elapsed().as_secs_f64());
+    println!("idle after {:.1} s", began.elapsed().as_secs_f64());
     let mut history = collect_history(&cluster.run).await;
     history.samples = samples.await.context("sampling")?;
 
@@ -92,6 +92,6 @@ fn save_history(stack: &Stack, history: &History, report: &Report) -> Result<()>
     let path = directory.join("history.json");
     fs::write(&path, serde_json::to_vec(history)?).with_context(|| format!("cannot write {}", path.display()))?;
     fs::write(directory.join("report.txt"), report.to_string())?;
-    println!("the history is kept: scripts/faults --judge {}", path.display());
+    println!("the history was saved: scripts/faults --judge {}", path.display());
     Ok(())
 }

@@ -38,7 +38,7 @@ pub(crate) async fn publish(cluster: &Cluster, kind: usize, nth: usize) {
     let producer = Producer::new(world.brokers());
     let produced = producer.try_produce(world.topic(), None, Some(key.as_bytes()), value.as_deref(), &headers).await;
     if let Err(error) = produced {
-        println!("poison of which nobody knows whether it is in the topic: {error}");
+        println!("a poison record whose publication is unknown: {error}");
     }
 }
 

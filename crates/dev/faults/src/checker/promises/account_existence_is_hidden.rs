@@ -17,7 +17,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     let differ = |group: Vec<(&Operation, &RecordedResponse)>| {
         let [(first, expected), rest @ ..] = group.as_slice() else { return None };
         let (other, _) = rest.iter().find(|(_, answer)| visible(answer) != visible(expected))?;
-        let what = "two requests that nobody may tell apart were answered differently";
+        let what = "two requests that must be indistinguishable got different responses";
         Some(Violation::new(what, [evidence::operation(first), evidence::operation(other)]))
     };
     groups.into_values().filter_map(differ).collect()

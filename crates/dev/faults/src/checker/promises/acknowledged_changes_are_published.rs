@@ -65,7 +65,7 @@ fn too_few(
     if there.is_empty() || there.len() >= operations.len() {
         return None;
     }
-    let what = format!("{} successes, and only {} × {event} in the topic", operations.len(), there.len());
+    let what = format!("{} successes, but only {} × {event} in the topic", operations.len(), there.len());
     let operations = operations.iter().map(|operation| evidence::operation(operation));
     Some(Violation::new(what, operations.chain(there.iter().map(|topic_event| evidence::record(topic_event.record)))))
 }

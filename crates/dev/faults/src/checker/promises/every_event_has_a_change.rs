@@ -26,7 +26,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
 fn undecodable_records(history: &History) -> impl Iterator<Item = Violation> + '_ {
     let ours = history.records.iter().filter(|record| is_from_user_service(history, record));
     ours.filter(|record| !matches!(decode(record), Ok(Decoded::Event(_))))
-        .map(|record| Violation::new("a record that is no event of the contract", [evidence::record(record)]))
+        .map(|record| Violation::new("a record that is not an event of the contract", [evidence::record(record)]))
 }
 
 /// Reports events of accounts that neither exist nor were deleted.
@@ -55,7 +55,7 @@ fn events_beyond_the_version<'a>(
     events.iter().filter_map(move |topic_event| {
         let user = users.get(&topic_event.user()).filter(|user| user.version < topic_event.sequence())?;
         let evidence = [evidence::record(topic_event.record), evidence::user(user)];
-        Some(Violation::new("an event whose sequence the stored account has not reached", evidence))
+        Some(Violation::new("an event whose sequence exceeds the version of the stored account", evidence))
     })
 }
 
@@ -101,7 +101,7 @@ fn events_without_cause(history: &History, events: &[TopicEvent<'_>]) -> Vec<Vio
         *spare -= taken;
         if excess > taken {
             let what =
-                format!("{} × {event}, and only {explained} request(s) that may have caused one", topic_event.len());
+                format!("{} × {event}, but only {explained} request(s) that may have caused one", topic_event.len());
             let evidence = topic_event.iter().map(|topic_event| evidence::record(topic_event.record));
             found.push(Violation::new(
                 what,

@@ -21,14 +21,14 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
         let record = topic_event.record;
         let wanted = allowed_partitions(history, record);
         if !wanted.contains(&record.partition) {
-            let what = format!("a record in another partition than {wanted:?}, where its key belongs");
+            let what = format!("a record outside the partitions {wanted:?} of its key");
             found.push(Violation::new(what, [evidence::record(record)]));
         }
         if let Some(before) = first.get(&topic_event.id()) {
             let before = before.record;
             if (&before.key, &before.value, &before.headers) != (&record.key, &record.value, &record.headers) {
                 let evidence = [evidence::record(before), evidence::record(record)];
-                found.push(Violation::new("one ce_id, and two different records", evidence));
+                found.push(Violation::new("two different records with the same ce_id", evidence));
             }
             continue;
         }
@@ -37,7 +37,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
             && before.sequence() >= topic_event.sequence()
         {
             let evidence = [evidence::record(before.record), evidence::record(record)];
-            found.push(Violation::new("a first occurrence behind one of a later sequence", evidence));
+            found.push(Violation::new("a first occurrence after one with a later sequence", evidence));
         }
     }
     found

@@ -38,9 +38,9 @@ fn judge(history: &History, mail: &LedgerMail) -> Option<Violation> {
     let by_operator = again(true).count();
     let handovers: Vec<_> = transactions(history, mail).into_iter().filter(|seen| is_handover(seen)).collect();
     let what = if resent > resends_allowed(&mail.template) {
-        format!("the service has sent a mail again {resent} times, and may {}", resends_allowed(&mail.template))
+        format!("the service has resent a mail {resent} times, but {} are allowed", resends_allowed(&mail.template))
     } else if handovers.len() > 1 + resent + by_operator {
-        format!("handed over {} times, and sent again {} times", handovers.len(), resent + by_operator)
+        format!("handed over {} times, but resent {} times", handovers.len(), resent + by_operator)
     } else {
         return None;
     };

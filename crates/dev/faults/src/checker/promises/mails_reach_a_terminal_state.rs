@@ -21,7 +21,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
         if !is_over(mail) {
             found.push(Violation::new(format!("a mail that is still {}", mail.state), evidence()));
         } else if mail.state == "sent" && !transactions.iter().any(|seen| is_accepted(seen)) {
-            found.push(Violation::new("a mail is `sent`, and no server has answered 250 to it", evidence()));
+            found.push(Violation::new("a mail is `sent`, but no server has answered 250 to it", evidence()));
         }
     }
     found

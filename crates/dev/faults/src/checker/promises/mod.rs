@@ -50,15 +50,15 @@ macro_rules! promises {
 promises! {
     I1: acknowledged_changes_are_published::violations, "every change that was answered with success has its event in the topic";
     I2: every_event_has_a_change::violations, "no event is published for a change that was not made";
-    I3: first_occurrences_are_in_order::violations, "of one user, first occurrences are in the order of their sequence";
+    I3: first_occurrences_are_in_order::violations, "the first occurrences of one user's events are in the order of their sequence";
     I4: mails_reach_a_terminal_state::violations, "every event that asks for a mail ends in a terminal state, and `sent` means 250";
-    I5: mails_are_handed_over_once::violations, "no mail is handed over twice but where its history and policy say so";
-    I6: neighbours_are_not_delayed::violations, "a poison record or an undeliverable address delays nobody else";
-    I7: resources_are_bounded::violations, "memory, queues and connections are bounded, and overload is refused politely";
-    I8: unprocessable_records_are_dead_letters::violations, "every record that cannot be processed is a dead letter once, with its reason";
-    I9: offsets_follow_the_ledger::violations, "nothing before a committed offset is missing in the ledger or the dead letters";
-    S1: secrets_stay_secret::violations, "no password, token or hash can be read anywhere";
-    S2: account_existence_is_hidden::violations, "nobody can tell whether an account exists";
+    I5: mails_are_handed_over_once::violations, "no mail is handed over twice unless its history and policy permit it";
+    I6: neighbours_are_not_delayed::violations, "a poison record or an undeliverable address does not delay others";
+    I7: resources_are_bounded::violations, "memory, queues and connections are bounded, and overload is refused with Retry-After";
+    I8: unprocessable_records_are_dead_letters::violations, "every record that cannot be processed is exactly one dead letter with its reason";
+    I9: offsets_follow_the_ledger::violations, "everything before a committed offset is in the ledger or the dead letters";
+    S1: secrets_stay_secret::violations, "no password, token or hash is readable anywhere";
+    S2: account_existence_is_hidden::violations, "responses do not reveal whether an account exists";
 }
 
 impl Promise {

@@ -35,11 +35,11 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
         .filter_map(|mail| {
             let (began, record) = since.get(&mail.id)?;
             let what = match accepted.get(mail.message_id.as_str()) {
-                None => "nothing is wrong with this mail, and no server has taken it".to_owned(),
+                None => "this mail is deliverable, but no server has accepted it".to_owned(),
                 Some(at) => {
                     let took = at.as_millisecond() - began.as_millisecond();
                     let late = u64::try_from(took).is_ok_and(|took| took > most);
-                    late.then(|| format!("a mail was accepted {took} ms after its event, {most} ms are allowed"))?
+                    late.then(|| format!("a mail was accepted {took} ms after its event, but {most} ms are allowed"))?
                 }
             };
             Some(Violation::new(what, [record.clone(), evidence::mail(mail)]))

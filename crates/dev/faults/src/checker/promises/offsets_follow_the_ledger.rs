@@ -34,7 +34,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     lost.map(|record| {
         let next = history.committed.get(&record.partition).copied().unwrap_or_default();
         let what =
-            format!("offset {next} is committed, and an earlier record is neither in the ledger nor a dead letter");
+            format!("offset {next} is committed, but an earlier record is neither in the ledger nor a dead letter");
         Violation::new(what, [evidence::record(record)])
     })
     .collect()

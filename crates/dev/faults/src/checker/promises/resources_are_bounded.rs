@@ -49,7 +49,7 @@ fn over_the_limit(
     let limit = (resource.limit)(limits)?;
     let largest = samples.iter().max_by_key(|sample| (resource.of)(sample))?;
     let value = (resource.of)(largest);
-    let what = format!("{process} had {value} {} at {}, {limit} are allowed", resource.name, largest.at);
+    let what = format!("{process} had {value} {} at {}, but {limit} are allowed", resource.name, largest.at);
     (value > limit).then(|| Violation::new(what, []))
 }
 
@@ -75,13 +75,15 @@ fn median(mut values: Vec<u64>) -> Option<u64> {
 fn bad_response(operation: &Operation, limits: &Limits) -> Option<Violation> {
     let Outcome::Answered(answer) = &operation.outcome else { return None };
     let what = if is_temporary_refusal(answer) && answer.retry_after.is_none() {
-        "a refusal for now that does not say when to come back".to_owned()
+        "a temporary refusal without Retry-After".to_owned()
     } else if answer.problem.as_deref() == Some("overloaded") && answer.status != 503 {
         "overload that is not answered with 503".to_owned()
     } else {
         let most = limits.latency_ms.filter(|_| (200..300).contains(&answer.status))?;
         let took = operation.completed.as_millisecond() - operation.invoked.as_millisecond();
-        u64::try_from(took).is_ok_and(|took| took > most).then(|| format!("accepted after {took} ms, not {most}"))?
+        u64::try_from(took)
+            .is_ok_and(|took| took > most)
+            .then(|| format!("accepted after {took} ms, but {most} ms are allowed"))?
     };
     Some(Violation::new(what, [evidence::operation(operation)]))
 }

@@ -14,7 +14,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     let leak = |bytes: &[u8], place: &dyn Fn() -> String| {
         let hit = search.find(bytes)?;
         let what = history.secrets.get(hit.pattern().as_usize()).map_or("secret", |secret| secret.what.as_str());
-        Some(Violation::new(format!("a {what} can be read"), [place()]))
+        Some(Violation::new(format!("a {what} is readable"), [place()]))
     };
     let mut found = Vec::new();
     for record in &history.records {

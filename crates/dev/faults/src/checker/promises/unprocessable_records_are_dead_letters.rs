@@ -45,8 +45,8 @@ fn judge(record: &TopicRecord, kept: &[&DeadLetter]) -> Option<Violation> {
         (None, [letter]) if SEALED_REASONS.contains(&letter.reason.as_str()) => return None,
         (Some(reason), [letter]) if letter.reason == reason => return None,
         (None, [_]) => "a record that can be processed is a dead letter".to_owned(),
-        (Some(reason), []) => format!("a record that cannot be processed ({reason}) is no dead letter"),
-        (Some(reason), [_]) => format!("a dead letter with another reason than {reason}"),
+        (Some(reason), []) => format!("a record that cannot be processed ({reason}) is not a dead letter"),
+        (Some(reason), [_]) => format!("a dead letter with a reason other than {reason}"),
         (_, several) => format!("a record is a dead letter {} times", several.len()),
     };
     Some(Violation::new(

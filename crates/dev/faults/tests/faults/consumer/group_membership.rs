@@ -54,7 +54,7 @@ async fn fault_11_rebalances_between_one_and_four_instances_under_load_lose_no_m
         stop.send_replace(true);
     };
     let (addresses, ()) = tokio::join!(load(&fixture, stopped), rounds);
-    assert!(addresses.len() > 100, "{} mails are no load", addresses.len());
+    assert!(addresses.len() > 100, "only {} mails were published", addresses.len());
     let history = fixture.assert_promises_kept().await;
     assert_eq!(history.mails.len(), addresses.len() + 6 * 12);
     // Only mails that a killed sender held after the fence may have an unknown outcome.

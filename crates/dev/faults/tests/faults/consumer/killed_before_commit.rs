@@ -19,8 +19,8 @@ async fn fault_10_an_email_service_killed_between_ledger_write_and_offset_commit
     fixture.smtp().rule(Rule::always(Phase::Greeting, Act::Drop));
     let mut service = fixture.service().fail_points("ingest.after_ledger_write=return").launch();
     service.wait_for_exit(DEADLINE).await;
-    assert!(!fixture.ledger.mails().await.is_empty(), "killed after the write");
-    assert!(offsets::committed(&fixture.run.world).await.is_empty(), "killed before the offsets");
+    assert!(!fixture.ledger.mails().await.is_empty(), "the service was killed before the ledger write");
+    assert!(offsets::committed(&fixture.run.world).await.is_empty(), "the service was killed after the offset commit");
     fixture.ledger.assert_has_all_that_is_committed().await;
 
     // The same again some batches later, while mails are being sent.
@@ -31,7 +31,7 @@ async fn fault_10_an_email_service_killed_between_ledger_write_and_offset_commit
     while service.is_running() {
         more.push(fixture.notice(&format!("later{}", more.len())).await);
         sleep(EVENT_INTERVAL).await;
-        assert!(since.elapsed() < DEADLINE, "never killed");
+        assert!(since.elapsed() < DEADLINE, "the service was never killed");
     }
     service.restart_with(ServiceSpec::without_fail_points).await;
     let history = fixture.assert_promises_kept().await;

@@ -44,7 +44,11 @@ async fn fault_13_a_consumer_without_mongodb_stays_in_its_group_and_catches_up_a
         }
         wait_for(DEADLINE, "mongodb: down", async || (service.check("mongodb").await == "down").then_some(())).await;
         assert_eq!(self::members(&fixture).await, members, "the member has left its group, {mode:?}");
-        assert_eq!(offsets::committed(&fixture.run.world).await, committed, "committed without a ledger, {mode:?}");
+        assert_eq!(
+            offsets::committed(&fixture.run.world).await,
+            committed,
+            "an offset was committed without a ledger write, {mode:?}"
+        );
         assert_eq!(fixture.ledger.mails().await.len(), before.len());
     }
     proxy.set(Mode::Pass);

@@ -29,7 +29,7 @@ impl PoisonRecord {
     }
 
     fn set(&mut self, name: &str, value: &str) {
-        let header = self.headers.iter_mut().find(|(header, _)| *header == name).expect("every event has it");
+        let header = self.headers.iter_mut().find(|(header, _)| *header == name).expect("every event has this header");
         header.1 = value.to_owned();
     }
 
@@ -53,7 +53,7 @@ pub(super) fn poison_records(fixture: &MailFixture, victims: &Event) -> Vec<Pois
         PoisonRecord::new("missing-header", &good(), |poison| poison.headers.retain(|(name, _)| *name != "ce_id")),
         PoisonRecord::new("unsupported-version", &good(), |poison| poison.set("ce_type", "user.password_changed.v9")),
         PoisonRecord::new("invalid-header", &good(), |poison| poison.set("ce_subject", &"x".repeat(1_000_000))),
-        PoisonRecord::new("key-mismatch", &good(), |poison| poison.key = "somebody else".to_owned()),
+        PoisonRecord::new("key-mismatch", &good(), |poison| poison.key = "another user".to_owned()),
         // The attacker's own address with a link that was meant for the victim.
         PoisonRecord::new(
             "sealed-mismatch",
@@ -107,8 +107,9 @@ async fn fault_14_a_poison_record_is_one_dead_letter_with_its_reason_and_delays_
         good += 1;
     }
     // An unknown event type and a large unused header do no harm.
-    let unknown =
-        PoisonRecord::new("", &publisher.notice(&fixture.address("nobody")), |p| p.set("ce_type", "order.placed.v1"));
+    let unknown = PoisonRecord::new("", &publisher.notice(&fixture.address("unknown-type")), |p| {
+        p.set("ce_type", "order.placed.v1")
+    });
     unknown.publish(publisher).await;
     let large = PoisonRecord::new("", &publisher.notice(&fixture.address("large")), |poison| {
         poison.headers.push(("x-large", "y".repeat(1_000_000)));
@@ -128,7 +129,7 @@ async fn fault_14_a_poison_record_is_one_dead_letter_with_its_reason_and_delays_
     assert_eq!(reasons(&history.dead_letters), expected(&poison_records));
     let places: BTreeSet<(i32, i64)> =
         history.dead_letters.iter().map(|letter| (letter.partition, letter.offset)).collect();
-    assert_eq!(places.len(), history.dead_letters.len(), "a record is kept twice");
+    assert_eq!(places.len(), history.dead_letters.len(), "a record is two dead letters");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +138,7 @@ async fn fault_14_poison_records_of_a_recreated_topic_are_dead_letters_although_
     if fixture.run.world.stack().is_embedded() {
         skipped(
             "fault_14_poison_records_of_a_recreated_topic_are_dead_letters_although_their_offsets_repeat",
-            "the embedded broker deletes no topics",
+            "the embedded broker cannot delete topics",
         );
         return;
     }
@@ -177,7 +178,7 @@ async fn fault_14_poison_records_of_a_recreated_topic_are_dead_letters_although_
 /// Waits until the broker has deleted the topic, because until then it cannot be created again.
 async fn wait_until_gone(fixture: &MailFixture) {
     let world = &fixture.run.world;
-    wait_for(DEADLINE, "the end of the topic", async || {
+    wait_for(DEADLINE, "the topic to be deleted", async || {
         e2e::offsets::topic_exists(world).await.is_some_and(|exists| !exists).then_some(())
     })
     .await;

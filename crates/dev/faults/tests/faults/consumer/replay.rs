@@ -53,7 +53,7 @@ async fn fault_21_reading_the_whole_topic_again_from_offset_0_sends_no_mail_agai
         offsets::rewind(&fixture.run.world).await;
         service.restart().await;
     }
-    wait_for(DEADLINE, "every record read again", async || {
+    wait_for(DEADLINE, "every record to be read again", async || {
         (service.metric("email_records_total", "").await >= read).then_some(())
     })
     .await;
@@ -61,6 +61,6 @@ async fn fault_21_reading_the_whole_topic_again_from_offset_0_sends_no_mail_agai
     assert_eq!(states(&again), states(&history));
     assert_eq!(again.dead_letters, history.dead_letters);
     assert_eq!(again.dead_letters.len(), poison_records.len());
-    assert_eq!(fixture.smtp().deliveries().len(), dots, "somebody was mailed again");
-    assert_eq!(fixture.smtp().count(Phase::Mail), commands, "the server was asked again");
+    assert_eq!(fixture.smtp().deliveries().len(), dots, "a mail was sent again");
+    assert_eq!(fixture.smtp().count(Phase::Mail), commands, "the mail server got more commands");
 }

@@ -137,7 +137,7 @@ async fn register_until_stopped(run: &FaultRun, service: &Service, prefix: &str,
         }
         register_users(run, service, &[format!("{prefix}{n}")]).await;
     }
-    unreachable!("it is told to stop before")
+    unreachable!("the loop ends when told to stop")
 }
 
 /// Events in flight in both replicas when the broker stops have an unknown outcome.
@@ -179,7 +179,7 @@ async fn fault_06_two_replicas_publish_the_pending_events_once_after_an_outage()
     let repeats = count_repeats(&history);
     println!("{people} events, {repeats} of them published again");
     assert_eq!(history.records.len() - repeats, people);
-    assert!(people >= 100, "too little waited");
+    assert!(people >= 100, "too few events were pending");
     assert!(repeats <= IN_FLIGHT, "{repeats} of {people} events are in the topic again");
 }
 
@@ -213,8 +213,8 @@ async fn fault_06_registrations_do_not_wait_for_a_kafka_that_was_never_up_and_th
     assert_eq!(history.users.iter().map(|user| user.id).collect::<BTreeSet<_>>(), ids);
     let types = ["user.registered.v1", "user.logged_in.v1", "user.profile_updated.v1"];
     assert!(ids.iter().all(|id| types_of(&history, *id) == types), "{history:#?}");
-    assert_eq!(history.records.len(), 18, "each event once");
-    wait_for(DEADLINE, "Kafka to be seen", async || (service.check("kafka").await == "ok").then_some(())).await;
+    assert_eq!(history.records.len(), 18, "each event was published once");
+    wait_for(DEADLINE, "Kafka to be reachable", async || (service.check("kafka").await == "ok").then_some(())).await;
     let audit = run.world.user_database().await.collection::<bson::Document>("audit");
     assert_eq!(audit.count_documents(doc! {}).await.expect("audit can be counted"), 18);
 }

@@ -27,7 +27,7 @@ async fn fault_23_a_full_disk_of_mongodb_is_answered_with_503_and_loses_no_ackno
     let (mut clients, mut refused): (Vec<Client>, Vec<(Client, TestUser)>) = Default::default();
     let end = Instant::now() + DEADLINE;
     while mongod.is_running() {
-        assert!(Instant::now() < end, "the disk is full, and nobody notices");
+        assert!(Instant::now() < end, "the disk is full, but mongod is still running");
         let person = run.world.test_user(&format!("p{}", clients.len() + refused.len()));
         let mut client = client(&run, &service);
         let asked = Instant::now();
@@ -50,7 +50,7 @@ async fn fault_23_a_full_disk_of_mongodb_is_answered_with_503_and_loses_no_ackno
     }
     let asked = Instant::now();
     assert_unavailable(&ada.0.update_profile("No space").await, asked);
-    wait_for(DEADLINE, "the word about MongoDB", async || (service.check("mongodb").await == "down").then_some(()))
+    wait_for(DEADLINE, "the outage to be reported", async || (service.check("mongodb").await == "down").then_some(()))
         .await;
 
     // This is what an operator who frees space, and a supervisor that restarts mongod, would do.

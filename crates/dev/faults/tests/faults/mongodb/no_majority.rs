@@ -30,13 +30,13 @@ async fn fault_40_a_primary_without_its_majority_is_detected_before_it_steps_dow
     };
     let seen = async {
         for service in [&service, &emails] {
-            wait_for(DETECTION_DEADLINE, "a MongoDB that takes no write", async || {
+            wait_for(DETECTION_DEADLINE, "an unwritable MongoDB to be reported", async || {
                 (service.readiness().await?.0 == 503).then_some(())
             })
             .await;
             assert_eq!(service.check("mongodb").await, "down");
         }
-        println!("seen after {:?}", cut.elapsed());
+        println!("reported after {:?}", cut.elapsed());
     };
     tokio::join!(refused, seen);
 

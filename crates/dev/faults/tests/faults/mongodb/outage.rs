@@ -59,14 +59,14 @@ async fn wait_for_recovery(run: &FaultRun, service: &mut Service, members: &mut 
     assert_status(&client.register(&newcomer, Some(&newcomer.username)).await, 201);
     assert_status(&client.login(&newcomer).await, 200);
     service.wait_until_ready().await;
-    println!("{round}: served again after {:?}", healed.elapsed());
+    println!("{round}: recovered after {:?}", healed.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_09_mongodb_down_paused_or_slow_is_answered_with_503_in_time_and_the_service_recovers_by_itself() {
     let stack = Stack::from_env();
     let mut mongod = IsolatedMongod::start(&stack, "away").await;
-    let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can be had");
+    let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can listen");
     let run = run_in_world(World::new(&stack, "away").await.on_mongodb(proxied_uri(&proxy))).await;
     let (mut service, _emails) = start(&run).await;
     let (ada, bob) = (logged_in_client(&run, &service, "ada").await, logged_in_client(&run, &service, "bob").await);
@@ -107,7 +107,7 @@ async fn fault_09_mongodb_down_paused_or_slow_is_answered_with_503_in_time_and_t
 async fn fault_09_a_start_without_mongodb_is_reported_and_the_service_recovers_by_itself() {
     let stack = Stack::from_env();
     let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
-    let proxy = TcpProxy::start(upstream).await.expect("a proxy can be had");
+    let proxy = TcpProxy::start(upstream).await.expect("a proxy can listen");
     proxy.set(Mode::Refuse);
     let mut run = run_in_world(World::new(&stack, "nomongo").await.on_mongodb(proxied_uri(&proxy))).await;
     run.limits.no_email_service = true;
@@ -123,7 +123,7 @@ async fn fault_09_a_start_without_mongodb_is_reported_and_the_service_recovers_b
 
     // The same outage while the service is running.
     proxy.set(Mode::Refuse);
-    wait_for(DEADLINE, "the outage to be seen", async || (service.check("mongodb").await == "down").then_some(()))
+    wait_for(DEADLINE, "the outage to be reported", async || (service.check("mongodb").await == "down").then_some(()))
         .await;
     assert_is_without_mongodb(&run, &service, &ada).await;
     let started = Instant::now();
@@ -152,7 +152,7 @@ fn with_unreachable_limits(spec: ServiceSpec) -> ServiceSpec {
 async fn fault_09_a_request_whose_operations_are_too_slow_only_in_total_gets_503_in_time() {
     let stack = Stack::from_env();
     let mongod = IsolatedMongod::start(&stack, "together").await;
-    let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can be had");
+    let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can listen");
     let mut run = run_in_world(World::new(&stack, "together").await.on_mongodb(proxied_uri(&proxy))).await;
     run.limits.no_email_service = true;
     let service = with_unreachable_limits(with_short_intervals(run.world.user_service())).start().await;

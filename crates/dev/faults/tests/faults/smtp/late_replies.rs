@@ -38,7 +38,7 @@ async fn fault_17_a_reply_after_the_timeout_is_not_taken_for_the_reply_to_the_ne
             .into_iter()
             .flatten()
             .collect();
-        assert!(phase != Phase::Dot || sessions[0] != sessions[1], "the connection was used again");
+        assert!(phase != Phase::Dot || sessions[0] != sessions[1], "the connection was reused");
         assert_connection_was_abandoned(&fixture, &slow, phase);
     }
     // After that, a mail is accepted as usual.
@@ -60,7 +60,7 @@ fn assert_connection_was_abandoned(fixture: &MailFixture, slow: &str, phase: Pha
         let place = session.steps.iter().position(|step| step.phase == Phase::Rcpt && step.line.contains(slow))?;
         Some(&session.steps[place..])
     });
-    let steps = first.expect("the slow mail's recipient was named");
+    let steps = first.expect("the server received the slow mail's recipient");
     let more = |step: &&Step| matches!(step.phase, Phase::Rset | Phase::Mail | Phase::Quit | Phase::Noop);
-    assert_eq!(steps.iter().find(more), None, "said into a connection whose replies are late at {phase:?}");
+    assert_eq!(steps.iter().find(more), None, "the sender reused a connection with a late reply at {phase:?}");
 }

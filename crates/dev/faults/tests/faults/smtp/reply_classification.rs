@@ -135,7 +135,7 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
         fixture.ledger.wait_for_state(&next, "sent", DEADLINE).await;
         let fresh = matches!(effect, RetriedOnNewConnection | SenderRefused | Unexpected);
         let connections = fixture.smtp().sessions().len() - sessions.max(1);
-        assert_eq!(connections > 0, fresh, "another connection, {case}");
+        assert_eq!(connections > 0, fresh, "a new connection, {case}");
         fixture.smtp().behave();
     }
     // A mail to a suppressed address is not offered to the server.

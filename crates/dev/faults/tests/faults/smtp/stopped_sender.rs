@@ -27,7 +27,7 @@ async fn fault_19_a_sender_paused_before_the_fence_sends_nothing_after_its_mail_
     .await;
     let mail = fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(fixture.smtp().deliveries_to(&address).len(), 1);
-    assert_eq!(mail.steps("preparing", "queued"), 1, "taken over once: {mail:#?}");
+    assert_eq!(mail.steps("preparing", "queued"), 1, "the mail was not taken over once: {mail:#?}");
     fixture.assert_promises_kept().await;
 }
 
@@ -53,7 +53,10 @@ async fn fault_19_a_sender_resumed_while_another_one_holds_its_mail_does_not_cro
         (stopped.metric("email_send_outcomes_total", "outcome=\"lost\"").await >= 1.0).then_some(())
     })
     .await;
-    assert!(fixture.smtp().deliveries_to(&address).is_empty(), "the resumed one has sent what it does not hold");
+    assert!(
+        fixture.smtp().deliveries_to(&address).is_empty(),
+        "the resumed sender has sent a mail that it does not hold"
+    );
     fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(fixture.smtp().deliveries_to(&address).len(), 1);
     fixture.assert_promises_kept().await;

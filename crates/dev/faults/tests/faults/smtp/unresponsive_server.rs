@@ -35,17 +35,21 @@ async fn fault_15_a_mail_server_that_hangs_or_disconnects_before_the_fence_gets_
             assert_eq!(mail.steps("data", "unknown"), 0, "{case}");
             assert_eq!(fixture.smtp().deliveries_to(&address).len(), 1, "{case}");
             if connecting {
-                assert_eq!(mail.attempts, 1, "no mail pays for a server that takes no connections: {case}");
+                assert_eq!(mail.attempts, 1, "a failed connection counts as an attempt: {case}");
             } else {
                 assert_eq!((mail.attempts, mail.steps("preparing", "queued")), (2, 1), "{case}");
                 // The session of the failed transaction is not used again.
-                let last = fixture.smtp().sessions().into_iter().rev().nth(1).expect("another was made");
+                let last = fixture.smtp().sessions().into_iter().rev().nth(1).expect("another session was opened");
                 assert_eq!(last.steps.last().map(|step| step.phase), Some(phase), "{case}");
             }
             fixture.smtp().behave();
         }
     }
-    assert_eq!(fixture.smtp().count(Phase::Body), fixture.smtp().deliveries().len(), "a body went into a refused DATA");
+    assert_eq!(
+        fixture.smtp().count(Phase::Body),
+        fixture.smtp().deliveries().len(),
+        "a body was sent after a refused DATA"
+    );
     fixture.assert_promises_kept().await;
 }
 
@@ -77,7 +81,7 @@ async fn fault_15_a_mail_server_that_hangs_or_disconnects_after_the_fence_leaves
         let next = fixture.welcome(&format!("next{number}")).await;
         fixture.ledger.wait_for_state(&next, "sent", DEADLINE).await;
     }
-    assert_eq!(fixture.smtp().count(Phase::Quit), 0, "nothing is said into an open DATA");
+    assert_eq!(fixture.smtp().count(Phase::Quit), 0, "QUIT was sent within DATA");
     fixture.assert_promises_kept().await;
 }
 
@@ -142,6 +146,6 @@ async fn fault_15_while_no_mail_server_accepts_connections_the_topic_is_read_and
     })
     .await;
     fixture.wait_for_states(&addresses, "sent", DEADLINE).await;
-    assert_eq!(fixture.smtp().deliveries().len(), addresses.len(), "what has expired is not sent");
+    assert_eq!(fixture.smtp().deliveries().len(), addresses.len(), "an expired mail was sent");
     fixture.assert_promises_kept().await;
 }

@@ -95,7 +95,7 @@ async fn fault_01_a_user_service_killed_under_load_has_an_event_for_every_accoun
     let there = documents(&run.world, "users", doc! {}).await;
     let names: BTreeSet<&str> = there.iter().filter_map(|user| user.get_str("username").ok()).collect();
     for name in &accepted {
-        assert!(names.contains(name.as_str()), "{name} was answered 201 and is not there");
+        assert!(names.contains(name.as_str()), "{name} was answered with 201 but does not exist");
     }
     assert_all_and_only_accounts_are_published(&history);
 }
@@ -121,10 +121,10 @@ async fn fault_02_a_user_service_killed_after_the_ack_publishes_at_most_the_same
 
     let history = assert_promises_kept(&run, DEADLINE).await;
     assert_eq!(history.mails.len(), 2, "{:#?}", history.mails);
-    assert_eq!(mails_to(&run, &person.email), 2, "the welcome and the notice");
+    assert_eq!(mails_to(&run, &person.email), 2, "welcome mail and notice");
     let types = ["user.registered.v1", "user.logged_in.v1", "user.profile_updated.v1", "user.password_changed.v1"];
     assert_eq!(types_of(&history, client.user().expect("it is signed in")), types, "I3");
-    assert_eq!(count_repeats(&history), 2, "each kill doubles the one event whose ack it followed: {history:#?}");
+    assert_eq!(count_repeats(&history), 2, "each kill repeats exactly the acknowledged event: {history:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,13 +155,13 @@ async fn fault_02_a_tombstone_whose_relay_was_killed_is_still_removed_and_causes
     }
     for name in ["buried", "told"] {
         let mails = mails_to(&run, &run.world.test_user(name).email);
-        assert_eq!(mails, 3, "{name}: the welcome, the goodbye, and the welcome of who came after them");
+        assert_eq!(mails, 3, "{name}: welcome, goodbye, and the welcome of the next user");
     }
 }
 
 async fn wait_until_gone(run: &FaultRun, id: uuid::Uuid) {
     let user = bson::Uuid::from(id);
-    wait_for(DEADLINE, "the end of the tombstone", async || {
+    wait_for(DEADLINE, "the tombstone to be removed", async || {
         documents(&run.world, "users", doc! { "_id": user }).await.is_empty().then_some(())
     })
     .await;

@@ -25,7 +25,7 @@ fn assert_one_account_one_event_one_mail(run: &FaultRun, history: &History, addr
 async fn fault_04_a_lost_reply_to_the_insert_leaves_one_account_and_one_event() {
     let stack = Stack::from_env();
     let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
-    let proxy = TcpProxy::start(upstream).await.expect("a proxy can be had");
+    let proxy = TcpProxy::start(upstream).await.expect("a proxy can listen");
     let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
     let run = run_in_world(World::new(&stack, "lostinsert").await.on_mongodb(uri)).await;
     let (service, _emails) = start(&run).await;
@@ -54,7 +54,7 @@ async fn fault_04_a_lost_reply_to_the_insert_leaves_one_account_and_one_event() 
 async fn fault_04_on_a_replica_set_the_driver_retries_the_insert_and_the_client_sees_no_error() {
     let stack = Stack::from_env();
     let mongod = IsolatedMongod::start_replica_set(&stack, "lostinsert").await;
-    let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can be had");
+    let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can listen");
     let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
     let run = run_in_world(World::new(&stack, "lostinsert-rs").await.on_mongodb(uri)).await;
     let (service, _emails) = start(&run).await;
@@ -71,7 +71,7 @@ async fn fault_04_on_a_replica_set_the_driver_retries_the_insert_and_the_client_
 async fn fault_04_a_response_that_the_client_never_receives_is_repeated_for_the_same_idempotency_key() {
     let run = run("lostanswer").await;
     let (service, _emails) = start(&run).await;
-    let proxy = TcpProxy::start(service.base_url().trim_start_matches("http://")).await.expect("a proxy can be had");
+    let proxy = TcpProxy::start(service.base_url().trim_start_matches("http://")).await.expect("a proxy can listen");
     let through = test_support::Api::new(format!("http://{}", proxy.address()));
     let (mut client, person) = (run.recorder.client(through), run.world.test_user("ada"));
     proxy.lose_reply_to("POST /api/users");

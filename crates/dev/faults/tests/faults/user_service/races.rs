@@ -76,7 +76,7 @@ async fn fault_05_fifty_writers_on_one_account_lose_nothing() {
     let history = assert_promises_kept(&run, DEADLINE).await;
     let mut topic = run.world.topic_reader();
     let of_ada: Vec<u64> = topic.read_all().await.iter().map(test_support::Record::sequence).collect();
-    assert_eq!(of_ada, (1..=last).collect::<Vec<u64>>(), "I3, and nothing twice");
+    assert_eq!(of_ada, (1..=last).collect::<Vec<u64>>(), "I3, without duplicates");
     assert_eq!(history.users[0].version, last);
 }
 

@@ -19,7 +19,7 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
         members.push((client, person));
     }
     first.pause();
-    assert!(run.world.topic_reader().read_all().await.is_empty(), "the first replica was not held long enough");
+    assert!(run.world.topic_reader().read_all().await.is_empty(), "the first replica was not delayed long enough");
 
     // The second replica takes the expired lease and publishes what the first one has read but not published.
     let second = with_short_intervals(run.world.user_service()).start().await;
@@ -47,7 +47,7 @@ async fn fault_03_a_relay_stopped_beyond_its_lease_repeats_events_and_reorders_n
         // because they are too old.
         (registered > PEOPLE).then_some(())
     };
-    test_support::wait_for(DEADLINE, "the event that the first replica held, again", held).await;
+    test_support::wait_for(DEADLINE, "the delayed event to be published again", held).await;
     let history = assert_promises_kept(&run, DEADLINE).await;
     assert_eq!(history.mails.len(), PEOPLE);
     for (client, person) in &members {

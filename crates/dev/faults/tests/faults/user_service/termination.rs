@@ -85,7 +85,7 @@ async fn terminate(service: &mut Service, grace: Duration) {
     let ended = service.terminate().await;
     let took = asked.elapsed();
     assert_eq!(ended.code(), Some(0), "{ended:?}");
-    assert!(took < grace + EXIT_ALLOWANCE, "it took {took:?} of a grace of {grace:?}");
+    assert!(took < grace + EXIT_ALLOWANCE, "the exit took {took:?} with a grace period of {grace:?}");
 }
 
 /// Stops the clients. Returns the versions that were acknowledged to them.
@@ -101,13 +101,13 @@ async fn stop_clients(clients: Vec<JoinHandle<BTreeMap<Uuid, u64>>>, stop: &Atom
 /// Checks that every promise was kept and every acknowledged version was published.
 async fn assert_kept_and_published(run: &FaultRun, acknowledged: &BTreeMap<Uuid, u64>) {
     let history = assert_promises_kept(run, RECOVERY_DEADLINE).await;
-    assert!(acknowledged.len() >= CLIENTS, "too little happened");
+    assert!(acknowledged.len() >= CLIENTS, "too few accounts were registered");
     let mut reader = run.world.topic_reader();
     let read = reader.read_all().await;
     for (id, version) in acknowledged {
         let ours = read.iter().filter(|record| record.key_text() == id.to_string());
         let published = ours.map(test_support::Record::sequence).max().unwrap_or(0);
-        assert!(published >= *version, "{id} was told version {version}, the topic ends at {published}");
+        assert!(published >= *version, "version {version} of {id} was acknowledged, but the topic ends at {published}");
     }
     println!(
         "{} accounts, {} records, {} repeated",
@@ -279,11 +279,11 @@ async fn fault_20_every_request_on_an_accepted_connection_is_answered_when_sigte
         tokio::join!(join_all(new), join_all(kept), signal);
         let results = results.into_inner().expect("no client panics");
         println!("round {round}: {results:?}");
-        assert!(results.unanswered.is_empty(), "closed without an answer: {:?}", results.unanswered);
+        assert!(results.unanswered.is_empty(), "closed without a response: {:?}", results.unanswered);
         answered += results.answered;
         refused += results.refused;
         service.restart().await;
     }
-    assert!(answered > 0 && refused > 0, "{answered} answered, {refused} refused: not around the signal");
+    assert!(answered > 0 && refused > 0, "{answered} answered, {refused} refused: the connections missed the signal");
     wait_until_nothing_is_pending(&run.world).await;
 }

@@ -195,15 +195,15 @@ impl Actor {
 
     /// Sends the same request for an existing account and for one that does not exist.
     async fn probe_account_existence(&mut self, account: &Account) {
-        let name = self.unique("nobody");
-        let mut nobody = self.cluster.run.world.test_user(&name);
-        let mut somebody = account.person.clone();
-        nobody.password = "surely not the password".to_owned();
-        somebody.password.clone_from(&nobody.password);
+        let name = self.unique("absent");
+        let mut absent = self.cluster.run.world.test_user(&name);
+        let mut existing = account.person.clone();
+        absent.password = "surely not the password".to_owned();
+        existing.password.clone_from(&absent.password);
         let group = self.cluster.run.recorder.new_comparison_group();
         self.client.set_comparison_group(Some(group));
         let by_login = self.random.random_bool(0.5);
-        for person in [&somebody, &nobody] {
+        for person in [&existing, &absent] {
             if by_login {
                 self.client.login(person).await;
             } else {

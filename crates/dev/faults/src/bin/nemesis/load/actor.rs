@@ -135,7 +135,7 @@ impl Actor {
 
 fn random_api(cluster: &Cluster, random: &mut ChaCha8Rng) -> Api {
     let n = random.random_range(0..cluster.apis.len().max(1));
-    cluster.apis.get(n).expect("there is a replica").clone()
+    cluster.apis.get(n).expect("at least one replica exists").clone()
 }
 
 pub(super) fn status(outcome: &Outcome) -> Option<u16> {
