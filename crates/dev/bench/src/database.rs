@@ -84,8 +84,8 @@ pub(crate) async fn bulk_update(collection: &Collection<Document>, updates: Vec<
         "ordered": false,
         "writeConcern": { "w": "majority", "j": true },
     };
-    let answer = collection.client().database(&collection.namespace().db).run_command(command).await?;
-    anyhow::ensure!(!answer.contains_key("writeErrors"), "an update of a batch failed");
+    let response = collection.client().database(&collection.namespace().db).run_command(command).await?;
+    anyhow::ensure!(!response.contains_key("writeErrors"), "an update of a batch failed");
     Ok(())
 }
 

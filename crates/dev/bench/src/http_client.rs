@@ -83,9 +83,9 @@ impl Connection {
         }
         let request = request.body(Full::new(api_request.body.clone()))?;
         self.sender.ready().await?;
-        let answer = self.sender.send_request(request).await?;
-        let status = answer.status();
-        Ok((status, answer.into_body().collect().await?.to_bytes()))
+        let response = self.sender.send_request(request).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
     }
 
     /// Sends the request and returns the body of the response, whose status must be `status`.

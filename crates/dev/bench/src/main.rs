@@ -86,7 +86,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let environment = Environment::new(arguments.quick, arguments.users)?;
     let mut report = Report::new(machine::describe()?, arguments.quick);
-    for group in rows::chosen(&arguments.only) {
+    for group in rows::selected(&arguments.only) {
         eprintln!("-- {group}");
         report.extend(group.measure(&environment).await?);
     }

@@ -42,7 +42,7 @@ const ACTIONS_PER_HUNDRED: [(UserAction, usize); 6] = [
 
 impl UserAction {
     /// Returns the action of an event by its number. The actions are spread evenly, because 37 and 100 are coprime.
-    fn of(number: usize) -> Self {
+    fn for_event(number: usize) -> Self {
         let mut place = number * 37 % 100;
         for (action, share) in ACTIONS_PER_HUNDRED {
             if place < share {
@@ -78,7 +78,7 @@ impl TestUserEvents {
 
     /// Returns an event of the mix.
     pub(crate) fn mixed_event(&self, number: usize) -> Event {
-        self.event(number, UserAction::of(number))
+        self.event(number, UserAction::for_event(number))
     }
 
     fn event(&self, number: usize, action: UserAction) -> Event {
@@ -129,8 +129,9 @@ mod tests {
     #[test]
     fn the_event_mix_is_what_the_remark_says() {
         for (action, share) in ACTIONS_PER_HUNDRED {
-            let found =
-                (0..100).filter(|number| format!("{:?}", UserAction::of(*number)) == format!("{action:?}")).count();
+            let found = (0..100)
+                .filter(|number| format!("{:?}", UserAction::for_event(*number)) == format!("{action:?}"))
+                .count();
             assert_eq!(found, share, "{action:?}");
         }
         let mails = |action: &UserAction| {

@@ -250,23 +250,23 @@ impl Client {
         self.last_response = None;
         let email = email.map(str::to_owned);
         let id = self.recorder.record_invocation(self.number, action, user, email, self.comparison_group);
-        let (answer, outcome) = match self.api.try_send(request.timeout(REQUEST_TIMEOUT)).await {
-            Ok(answer) => {
-                let outcome = Outcome::Answered(recorded_response(&answer, self.comparison_group.is_some()));
-                (Some(answer), outcome)
+        let (response, outcome) = match self.api.try_send(request.timeout(REQUEST_TIMEOUT)).await {
+            Ok(response) => {
+                let outcome = Outcome::Answered(recorded_response(&response, self.comparison_group.is_some()));
+                (Some(response), outcome)
             }
             // The URL is omitted, because it may contain a token.
             Err(error) => (None, Outcome::Unknown { why: error_chain(&error.without_url()) }),
         };
-        self.last_response = answer;
+        self.last_response = response;
         let named = self.user_in_last_response().filter(|_| matches!(action, Action::Register | Action::Login));
         self.recorder.record_completion(id, named, &outcome);
         outcome
     }
 
     fn keep_tokens(&mut self, outcome: &Outcome) {
-        let Some(answer) = self.last_response.as_ref().filter(|_| succeeded(outcome)) else { return };
-        let (access, refresh) = (answer.string("accessToken"), answer.string("refreshToken"));
+        let Some(response) = self.last_response.as_ref().filter(|_| succeeded(outcome)) else { return };
+        let (access, refresh) = (response.string("accessToken"), response.string("refreshToken"));
         remember_secret("access token", &access);
         remember_secret("refresh token", &refresh);
         self.user = self.user_in_last_response().or(self.user);
@@ -282,31 +282,32 @@ impl Client {
 }
 
 fn succeeded(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Answered(answer) if (200..300).contains(&answer.status))
+    matches!(outcome, Outcome::Answered(response) if (200..300).contains(&response.status))
 }
 
-fn recorded_response(answer: &test_support::ApiResponse, in_group: bool) -> RecordedResponse {
-    let body = answer.json();
+fn recorded_response(response: &test_support::ApiResponse, in_group: bool) -> RecordedResponse {
+    let body = response.json();
     let version = body["version"].as_u64().or_else(|| body["user"]["version"].as_u64());
-    let tag = || answer.header("etag").trim_matches('"').parse().ok();
+    let tag = || response.header("etag").trim_matches('"').parse().ok();
     RecordedResponse {
-        status: answer.status,
-        problem: Some(answer.problem()).filter(|problem| !problem.is_empty()),
+        status: response.status,
+        problem: Some(response.problem()).filter(|problem| !problem.is_empty()),
         version: version.or_else(tag),
-        retry_after: answer.header("retry-after").parse().ok(),
-        fingerprint: in_group.then(|| fingerprint(answer, &body)),
+        retry_after: response.header("retry-after").parse().ok(),
+        fingerprint: in_group.then(|| fingerprint(response, &body)),
     }
 }
 
 /// Returns headers and body without the parts that differ in every response.
-fn fingerprint(answer: &test_support::ApiResponse, body: &Value) -> String {
+fn fingerprint(response: &test_support::ApiResponse, body: &Value) -> String {
     const VARYING_HEADERS: [&str; 4] = ["date", "x-request-id", "traceparent", "ratelimit"];
-    let ours = |name: &&str| !VARYING_HEADERS.contains(name);
-    let mut names: Vec<&str> = answer.headers.keys().map(reqwest::header::HeaderName::as_str).filter(ours).collect();
+    let is_stable = |name: &&str| !VARYING_HEADERS.contains(name);
+    let mut names: Vec<&str> =
+        response.headers.keys().map(reqwest::header::HeaderName::as_str).filter(is_stable).collect();
     names.sort_unstable();
-    let headers: Vec<String> = names.iter().map(|name| format!("{name}: {}", answer.header(name))).collect();
-    let id = answer.header("x-request-id");
-    let body = if body.is_null() { answer.text.clone() } else { body.to_string() };
+    let headers: Vec<String> = names.iter().map(|name| format!("{name}: {}", response.header(name))).collect();
+    let id = response.header("x-request-id");
+    let body = if body.is_null() { response.text.clone() } else { body.to_string() };
     let body = if id.is_empty() { body } else { body.replace(&id, "(request)") };
     format!("{}\n\n{body}", headers.join("\n"))
 }

@@ -41,7 +41,7 @@ pub async fn collect_history(run: &FaultRun) -> History {
             .recorder
             .recorded_operations()
             .into_iter()
-            .map(|recorded| resolved(recorded, &addresses))
+            .map(|recorded| resolve_account(recorded, &addresses))
             .collect(),
         records,
         users: users.iter().map(user).collect(),
@@ -104,7 +104,7 @@ fn addresses(records: &[TopicRecord], users: &[Document]) -> BTreeMap<String, Uu
 }
 
 /// Adds the account to an operation that named only an email address.
-fn resolved(recorded: RecordedOperation, addresses: &BTreeMap<String, Uuid>) -> Operation {
+fn resolve_account(recorded: RecordedOperation, addresses: &BTreeMap<String, Uuid>) -> Operation {
     let RecordedOperation { mut operation, email } = recorded;
     if let (None, Some(address)) = (operation.user, email) {
         operation.user = Some(addresses.get(&address.to_lowercase()).copied().unwrap_or(Uuid::nil()));
@@ -145,15 +145,15 @@ fn mail(document: &Document) -> LedgerMail {
             by: text(entry, "by").expect("a step names who caused it"),
         }
     };
-    let must = |name: &str| text(document, name).unwrap_or_else(|| panic!("a mail without {name}"));
+    let required_text = |name: &str| text(document, name).unwrap_or_else(|| panic!("a mail without {name}"));
     LedgerMail {
-        id: must("_id"),
-        event_id: must("eventId"),
-        template: must("template"),
-        to: must("to"),
-        policy: must("policy"),
-        message_id: must("messageId"),
-        state: must("state"),
+        id: required_text("_id"),
+        event_id: required_text("eventId"),
+        template: required_text("template"),
+        to: required_text("to"),
+        policy: required_text("policy"),
+        message_id: required_text("messageId"),
+        state: required_text("state"),
         terminal_at: time(document, "terminalAt"),
         history: history.iter().map(step).collect(),
         raw: document.to_string(),
@@ -161,19 +161,19 @@ fn mail(document: &Document) -> LedgerMail {
 }
 
 fn letter(document: &Document) -> DeadLetter {
-    let must = |name: &str| text(document, name).unwrap_or_else(|| panic!("a dead letter without {name}"));
+    let required_text = |name: &str| text(document, name).unwrap_or_else(|| panic!("a dead letter without {name}"));
     DeadLetter {
-        id: must("_id"),
-        state: must("state"),
-        reason: must("reason"),
+        id: required_text("_id"),
+        state: required_text("state"),
+        reason: required_text("reason"),
         partition: i32::try_from(integer(document, "partition")).expect("a partition is small"),
         offset: integer(document, "offset"),
     }
 }
 
-fn transaction(seen: SmtpTransaction) -> MailTransaction {
+fn transaction(smtp: SmtpTransaction) -> MailTransaction {
     let at = |time| Timestamp::try_from(time).expect("the clock is within jiff's range");
-    MailTransaction { message_id: seen.message_id, to: seen.to, dot_at: seen.dot_at.map(at), reply: seen.reply }
+    MailTransaction { message_id: smtp.message_id, to: smtp.to, dot_at: smtp.dot_at.map(at), reply: smtp.reply }
 }
 
 /// Returns the logs of the world's services.

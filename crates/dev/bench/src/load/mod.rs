@@ -59,7 +59,7 @@ impl Load {
         let end = Instant::now() + self.length;
         let mut running = JoinSet::new();
         for (number, connection) in connections.into_iter().enumerate() {
-            running.spawn(self.drive(connection, number, Arc::clone(&request), end));
+            running.spawn(self.run_connection(connection, number, Arc::clone(&request), end));
         }
         let mut all = ResponseTimes { took: BTreeMap::new(), length: self.length };
         while let Some(one) = running.join_next().await {
@@ -70,7 +70,7 @@ impl Load {
         Ok(all)
     }
 
-    async fn drive(
+    async fn run_connection(
         self,
         mut connection: Connection,
         number: usize,
@@ -122,7 +122,7 @@ impl ResponseTimes {
         let other = self.took.iter().find(|(status, _)| !allowed.contains(status));
         anyhow::ensure!(
             other.is_none(),
-            "{} answers of {}",
+            "{} responses of {}",
             other.map_or(0, |o| o.1.len()),
             other.map_or("", |o| o.0.as_str())
         );

@@ -49,11 +49,11 @@ pub(crate) async fn send_at_rate(
             anyhow::Ok((status, took))
         });
     }
-    let mut answers = Vec::with_capacity(running.len());
-    while let Some(answer) = running.join_next().await {
-        answers.push(answer??);
+    let mut responses = Vec::with_capacity(running.len());
+    while let Some(response) = running.join_next().await {
+        responses.push(response??);
     }
-    Ok(answers)
+    Ok(responses)
 }
 
 /// Returns the arrival times, relative to the start.

@@ -24,10 +24,10 @@ const ROUND: Duration = Duration::from_secs(2);
 const PASSWORD: &[u8] = b"correct horse battery staple";
 const SALT: &[u8] = b"0123456789abcdef";
 
-type Way = fn(usize, Duration) -> f64;
+type HashRate = fn(usize, Duration) -> f64;
 
 /// The implementations with which ours is compared.
-const OTHERS: [(&str, Way, Goal, &str); 4] = [
+const OTHER_IMPLEMENTATIONS: [(&str, HashRate, Goal, &str); 4] = [
     ("crate, fresh memory", crate_fresh, Goal::Ratio(3.0), "new pages from the kernel for each hash"),
     (
         "crate, memory for each hash",
@@ -45,13 +45,13 @@ const ALWAYS_FRESH_BYTES: usize = 33 << 20;
 
 pub(super) fn measure(environment: &Environment) -> Result<Findings> {
     let (cores, length) = (environment.cores(), environment.duration(ROUND));
-    let mut rounds = OTHERS.map(|_| Vec::new());
+    let mut rounds = OTHER_IMPLEMENTATIONS.map(|_| Vec::new());
     for _ in 0..environment.rounds() {
-        for ((_, other, ..), rounds) in OTHERS.iter().zip(&mut rounds) {
+        for ((_, other, ..), rounds) in OTHER_IMPLEMENTATIONS.iter().zip(&mut rounds) {
             rounds.push((hashes_per_second(cores, length), other(cores, length)));
         }
     }
-    let rows = OTHERS.iter().zip(&rounds).map(|((name, _, goal, remark), rounds)| {
+    let rows = OTHER_IMPLEMENTATIONS.iter().zip(&rounds).map(|((name, _, goal, remark), rounds)| {
         let row = Row::comparison(
             format!("hashes, all cores: argon2-simd / {name}"),
             "1/s",

@@ -43,23 +43,23 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
     let mut steps = Vec::new();
     for percent in PERCENTS {
         let rate = saturated * f64::from(percent) / 100.0;
-        let mut answers = Answers::new();
+        let mut responses = Answers::new();
         for (status, took) in
             poisson_arrivals::send_at_rate(&base_url, &requests, rate, environment.duration(STEP_DURATION)).await?
         {
-            answers.entry(status).or_default().push(took);
+            responses.entry(status).or_default().push(took);
         }
         let expected = [StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE];
-        anyhow::ensure!(answers.keys().all(|status| expected.contains(status)), "answers: {:?}", answers.keys());
-        steps.push((percent, answers));
+        anyhow::ensure!(responses.keys().all(|status| expected.contains(status)), "answers: {:?}", responses.keys());
+        steps.push((percent, responses));
     }
     Ok(Findings { rows: rows(&steps), plots: vec![plot(saturated, &steps)] })
 }
 
 fn rows(steps: &[(u32, Answers)]) -> Vec<Row> {
-    let row = |(percent, answers): &(u32, Answers)| {
-        let answered = answers.get(&StatusCode::OK).map_or(&[][..], Vec::as_slice);
-        let refused = answers.get(&StatusCode::SERVICE_UNAVAILABLE).map_or(0, Vec::len);
+    let row = |(percent, responses): &(u32, Answers)| {
+        let answered = responses.get(&StatusCode::OK).map_or(&[][..], Vec::as_slice);
+        let refused = responses.get(&StatusCode::SERVICE_UNAVAILABLE).map_or(0, Vec::len);
         let [p50, p99] = [50.0, 99.0].map(|percent| millis(percentile(answered, percent)));
         let name = format!("logins at {percent} % of saturation: p99");
         Row::value(name, "ms", Sample::from_rounds(&[p99]), Goal::None)
@@ -73,7 +73,7 @@ fn plot(saturated: f64, steps: &[(u32, Answers)]) -> Plot {
         name: name.to_owned(),
         points: steps
             .iter()
-            .filter_map(|(percent, answers)| Some((*percent, answers.get(&status)?)))
+            .filter_map(|(percent, responses)| Some((*percent, responses.get(&status)?)))
             .map(|(percent, took)| (f64::from(percent), millis(percentile(took, at))))
             .collect(),
     };

@@ -70,7 +70,7 @@ impl Group {
 }
 
 /// Returns the selected groups, or all if none was selected.
-pub(crate) fn chosen(only: &[Group]) -> Vec<Group> {
+pub(crate) fn selected(only: &[Group]) -> Vec<Group> {
     Group::value_variants().iter().copied().filter(|group| only.is_empty() || only.contains(group)).collect()
 }
 

@@ -62,7 +62,7 @@ impl Saturated<'_> {
         let sizes = [self.answer_bytes(0).await?, self.answer_bytes(1).await?];
         let name = format!("GET me, {CONNECTIONS} connections / bare handler with one find_one");
         Ok(Row::comparison(name, "1/s", &Comparison::from_rounds(&rates), Goal::Ratio(0.9)).note(format!(
-            "µs of processor time each: ours {}, limit {}; answers of {} and {} bytes",
+            "µs of processor time each: ours {}, limit {}; responses of {} and {} bytes",
             medians(&costs[0]),
             medians(&costs[1]),
             sizes[0],

@@ -52,12 +52,12 @@ async fn register_user(base_url: &str, person: TestUser) -> Result<RegisteredUse
     let mut connection = Connection::open(base_url).await?;
     connection.send_expecting(&registration_request(&person), StatusCode::CREATED).await?;
     let login = login_request(&person);
-    let answer = connection.send_expecting(&login, StatusCode::OK).await?;
+    let response = connection.send_expecting(&login, StatusCode::OK).await?;
     let text = |value: &Value| value.as_str().map(str::to_owned).context("the login response lacks a member");
     Ok(RegisteredUser {
-        id: text(&answer["user"]["id"])?,
-        access_token: text(&answer["accessToken"])?,
-        refresh_token: text(&answer["refreshToken"])?,
+        id: text(&response["user"]["id"])?,
+        access_token: text(&response["accessToken"])?,
+        refresh_token: text(&response["refreshToken"])?,
         login,
     })
 }

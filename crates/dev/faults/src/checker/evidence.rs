@@ -8,8 +8,8 @@ use crate::checker::{
 pub(crate) fn operation(operation: &Operation) -> String {
     let user = operation.user.map_or_else(|| "an unknown account".to_owned(), |user| user.to_string());
     let outcome = match &operation.outcome {
-        Outcome::Answered(topic_event) => answer(topic_event),
-        Outcome::Unknown { why } => format!("no answer ({why})"),
+        Outcome::Answered(topic_event) => response(topic_event),
+        Outcome::Unknown { why } => format!("no response ({why})"),
     };
     format!(
         "operation {} of client {}: {:?} about {user}, {} to {}: {outcome}",
@@ -17,11 +17,11 @@ pub(crate) fn operation(operation: &Operation) -> String {
     )
 }
 
-pub(crate) fn answer(answer: &RecordedResponse) -> String {
-    let problem = answer.problem.as_ref().map(|problem| format!(" {problem}")).unwrap_or_default();
-    let version = answer.version.map(|version| format!(", version {version}")).unwrap_or_default();
-    let retry = answer.retry_after.map(|seconds| format!(", retry after {seconds} s")).unwrap_or_default();
-    format!("{}{problem}{version}{retry}", answer.status)
+pub(crate) fn response(response: &RecordedResponse) -> String {
+    let problem = response.problem.as_ref().map(|problem| format!(" {problem}")).unwrap_or_default();
+    let version = response.version.map(|version| format!(", version {version}")).unwrap_or_default();
+    let retry = response.retry_after.map(|seconds| format!(", retry after {seconds} s")).unwrap_or_default();
+    format!("{}{problem}{version}{retry}", response.status)
 }
 
 pub(crate) fn record(record: &TopicRecord) -> String {

@@ -101,7 +101,7 @@ pub(crate) fn occurs_without_request(payload: &Payload) -> bool {
 
 /// Returns whether the operation was answered with success.
 pub(crate) fn succeeded(operation: &Operation) -> bool {
-    matches!(&operation.outcome, Outcome::Answered(answer) if (200..300).contains(&answer.status))
+    matches!(&operation.outcome, Outcome::Answered(response) if (200..300).contains(&response.status))
 }
 
 /// Returns whether the request may have taken effect: it succeeded, or its outcome is unknown. A 500 and the 503
@@ -109,9 +109,9 @@ pub(crate) fn succeeded(operation: &Operation) -> bool {
 pub(crate) fn may_have_happened(operation: &Operation) -> bool {
     match &operation.outcome {
         Outcome::Unknown { .. } => true,
-        Outcome::Answered(answer) => match answer.status {
+        Outcome::Answered(response) => match response.status {
             200..300 | 500 | 502 | 504 => true,
-            503 => answer.problem.as_deref() != Some("overloaded"),
+            503 => response.problem.as_deref() != Some("overloaded"),
             _ => false,
         },
     }

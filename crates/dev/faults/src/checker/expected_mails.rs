@@ -54,8 +54,8 @@ pub(crate) const TERMINAL: [&str; 6] = ["sent", "failed", "expired", "suppressed
 
 /// Returns the mail transactions of one mail.
 pub(crate) fn transactions<'a>(history: &'a History, mail: &LedgerMail) -> Vec<&'a MailTransaction> {
-    let ours = |transaction: &&MailTransaction| transaction.message_id.as_ref() == Some(&mail.message_id);
-    history.smtp.iter().filter(ours).collect()
+    let is_of_mail = |transaction: &&MailTransaction| transaction.message_id.as_ref() == Some(&mail.message_id);
+    history.smtp.iter().filter(is_of_mail).collect()
 }
 
 /// Returns whether the server has accepted the mail or may have: all of it arrived, and it was not refused.

@@ -22,5 +22,5 @@ pub use report::{Report, Violation};
 /// Checks a history against every promise.
 #[must_use]
 pub fn check(history: &History) -> Report {
-    Report::of(promises::ALL.iter().map(|promise| (*promise, promise.violations(history))))
+    Report::from_violations(promises::ALL.iter().map(|promise| (*promise, promise.violations(history))))
 }

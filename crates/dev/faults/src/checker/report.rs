@@ -5,7 +5,7 @@ use std::fmt;
 use crate::checker::Promise;
 
 /// The maximum number of evidence items to print for a violation.
-const SHOWN: usize = 40;
+const MAX_EVIDENCE: usize = 40;
 
 /// One way in which a history breaks a promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Violation {
 /// The results for all promises.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    verdicts: Vec<PromiseResult>,
+    results: Vec<PromiseResult>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +36,13 @@ struct PromiseResult {
 }
 
 impl Report {
-    pub(crate) fn of(judged: impl Iterator<Item = (Promise, Vec<Violation>)>) -> Self {
-        let verdict = |(promise, violations): (Promise, Vec<Violation>)| PromiseResult {
+    pub(crate) fn from_violations(judged: impl Iterator<Item = (Promise, Vec<Violation>)>) -> Self {
+        let result = |(promise, violations): (Promise, Vec<Violation>)| PromiseResult {
             promise,
             count: violations.len(),
             first: violations.into_iter().next(),
         };
-        Self { verdicts: judged.map(verdict).collect() }
+        Self { results: judged.map(result).collect() }
     }
 
     /// Returns whether every promise was kept.
@@ -54,19 +54,19 @@ impl Report {
     /// Returns the promises that were broken.
     #[must_use]
     pub fn broken(&self) -> Vec<Promise> {
-        self.verdicts.iter().filter(|verdict| verdict.count > 0).map(|verdict| verdict.promise).collect()
+        self.results.iter().filter(|result| result.count > 0).map(|result| result.promise).collect()
     }
 
     /// Returns how many times a promise was broken.
     #[must_use]
     pub fn count(&self, promise: Promise) -> usize {
-        self.verdicts.iter().filter(|verdict| verdict.promise == promise).map(|verdict| verdict.count).sum()
+        self.results.iter().filter(|result| result.promise == promise).map(|result| result.count).sum()
     }
 
     /// Returns the first violation of a promise.
     #[must_use]
     pub fn first(&self, promise: Promise) -> Option<&Violation> {
-        self.verdicts.iter().find(|verdict| verdict.promise == promise)?.first.as_ref()
+        self.results.iter().find(|result| result.promise == promise)?.first.as_ref()
     }
 
     /// Checks that every promise was kept.
@@ -81,18 +81,18 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for PromiseResult { promise, count, first } in &self.verdicts {
+        for PromiseResult { promise, count, first } in &self.results {
             let Some(first) = first else {
                 writeln!(f, "{promise}  kept: {}", promise.sentence())?;
                 continue;
             };
             writeln!(f, "{promise}  BROKEN {count} ×: {}", promise.sentence())?;
             writeln!(f, "      first: {}", first.what)?;
-            for line in first.evidence.iter().take(SHOWN).flat_map(|item| item.lines()) {
+            for line in first.evidence.iter().take(MAX_EVIDENCE).flat_map(|item| item.lines()) {
                 writeln!(f, "        {line}")?;
             }
-            if first.evidence.len() > SHOWN {
-                writeln!(f, "        and {} more", first.evidence.len() - SHOWN)?;
+            if first.evidence.len() > MAX_EVIDENCE {
+                writeln!(f, "        and {} more", first.evidence.len() - MAX_EVIDENCE)?;
             }
         }
         Ok(())

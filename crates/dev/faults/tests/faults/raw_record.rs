@@ -40,26 +40,26 @@ pub(crate) async fn write(
 
     // A new topic gets its leader a moment later.
     wait_for(DEADLINE, "the partition's leader", async || {
-        let answer = ask(leader(brokers, topic, partition)?, &request).await;
+        let response = send_request(leader(brokers, topic, partition)?, &request).await;
         // The error follows the correlation id, one topic with its name, and one partition with its number.
         let error = 4 + 4 + 2 + topic.len() + 4 + 4;
-        match i16::from_be_bytes([answer[error], answer[error + 1]]) {
+        match i16::from_be_bytes([response[error], response[error + 1]]) {
             0 => Some(()),
             NOT_LEADER => None,
-            _ => panic!("the broker refuses the record: {answer:?}"),
+            _ => panic!("the broker refuses the record: {response:?}"),
         }
     })
     .await;
 }
 
-async fn ask(broker: (String, u16), request: &[u8]) -> Vec<u8> {
+async fn send_request(broker: (String, u16), request: &[u8]) -> Vec<u8> {
     let mut broker = TcpStream::connect(broker).await.expect("the broker listens");
     broker.write_all(&length(request)).await.expect("the broker accepts the request");
     broker.write_all(request).await.expect("the broker accepts the request");
     let size = broker.read_i32().await.expect("the broker responds");
-    let mut answer = vec![0; usize::try_from(size).expect("a size")];
-    broker.read_exact(&mut answer).await.expect("the broker responds");
-    answer
+    let mut response = vec![0; usize::try_from(size).expect("a size")];
+    broker.read_exact(&mut response).await.expect("the broker responds");
+    response
 }
 
 /// Returns the address of the partition's leader. Blocks its thread for a moment.

@@ -85,14 +85,14 @@ pub(crate) async fn wait_for_kill_then_restart(service: &mut Service) {
 
 pub(crate) fn response_of(outcome: &Outcome) -> Option<&RecordedResponse> {
     match outcome {
-        Outcome::Answered(answer) => Some(answer),
+        Outcome::Answered(response) => Some(response),
         Outcome::Unknown { .. } => None,
     }
 }
 
 /// Returns the status, if there was a response.
 pub(crate) fn status(outcome: &Outcome) -> Option<u16> {
-    response_of(outcome).map(|answer| answer.status)
+    response_of(outcome).map(|response| response.status)
 }
 
 #[track_caller]
@@ -102,8 +102,8 @@ pub(crate) fn assert_status(outcome: &Outcome, expected: u16) {
 
 #[track_caller]
 pub(crate) fn assert_problem(outcome: &Outcome, expected: u16, slug: &str) {
-    let answer = response_of(outcome).unwrap_or_else(|| panic!("no answer: {outcome:?}"));
-    assert_eq!((answer.status, answer.problem.as_deref()), (expected, Some(slug)), "{outcome:?}");
+    let response = response_of(outcome).unwrap_or_else(|| panic!("no response: {outcome:?}"));
+    assert_eq!((response.status, response.problem.as_deref()), (expected, Some(slug)), "{outcome:?}");
 }
 
 /// Checks that the request was refused in time with 503 and `Retry-After`, as it must be while a dependency is
@@ -112,7 +112,7 @@ pub(crate) fn assert_problem(outcome: &Outcome, expected: u16, slug: &str) {
 pub(crate) fn assert_unavailable(outcome: &Outcome, since: Instant) {
     let took = since.elapsed();
     assert_problem(outcome, 503, "unavailable");
-    let retry_after = response_of(outcome).and_then(|answer| answer.retry_after);
+    let retry_after = response_of(outcome).and_then(|response| response.retry_after);
     assert!(retry_after.is_some_and(|seconds| seconds >= 1), "{outcome:?}");
     assert!(took < MAX_RESPONSE_TIME, "answered after {took:?}");
 }

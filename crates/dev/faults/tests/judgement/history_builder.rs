@@ -140,21 +140,21 @@ impl HistoryBuilder {
     pub(crate) fn probe_existence(&mut self) {
         let group = Some(u32::try_from(self.history.operations.len()).expect("the builder creates valid values"));
         for user in [Uuid::nil(), Uuid::from_u128(u128::MAX)] {
-            let answer =
+            let response =
                 RecordedResponse { status: 202, fingerprint: Some("same".into()), ..RecordedResponse::default() };
-            self.operation(Action::RequestReset, Some(user), Outcome::Answered(answer));
+            self.operation(Action::RequestReset, Some(user), Outcome::Answered(response));
             self.history.operations.last_mut().expect("the builder creates valid values").comparison_group = group;
         }
     }
 
     pub(crate) fn refuse_for_overload(&mut self) {
-        let answer = RecordedResponse {
+        let response = RecordedResponse {
             status: 503,
             problem: Some("overloaded".into()),
             retry_after: Some(1),
             ..RecordedResponse::default()
         };
-        self.operation(Action::Login, None, Outcome::Answered(answer));
+        self.operation(Action::Login, None, Outcome::Answered(response));
     }
 
     /// Publishes the last record again, as after a crash between its acknowledgement and its removal from the list.
@@ -180,10 +180,10 @@ impl HistoryBuilder {
         let account = self.accounts.get_mut(&user).expect("the account exists");
         account.version += 1;
         let version = account.version;
-        let answer =
+        let response =
             RecordedResponse { status, version: (status < 202).then_some(version), ..RecordedResponse::default() };
         let began = self.now;
-        self.operation(action, Some(user), Outcome::Answered(answer));
+        self.operation(action, Some(user), Outcome::Answered(response));
         let event = Event::new(self.id(), at(began + 1), version, None, payload);
         let templates: &[&str] = match &event.payload {
             Payload::UserRegistered(_) => &["welcome"],
@@ -241,18 +241,18 @@ impl HistoryBuilder {
             MailOutcome::Failed => transitions.push((Some("data"), "failed")),
             MailOutcome::Unknown => transitions.push((Some("data"), "unknown")),
         }
-        let mut seen = |reply: Option<&str>| {
+        let mut add_transaction = |reply: Option<&str>| {
             let dot_at = Some(at(self.now));
             let (message_id, to) = (Some(message_id.clone()), vec![to.clone()]);
             self.history.smtp.push(MailTransaction { message_id, to, dot_at, reply: reply.map(str::to_owned) });
         };
         match end {
-            MailOutcome::Sent => seen(Some("250 2.0.0 taken")),
-            MailOutcome::Failed => seen(Some("550 5.7.1 no")),
-            MailOutcome::Unknown => seen(None),
+            MailOutcome::Sent => add_transaction(Some("250 2.0.0 taken")),
+            MailOutcome::Failed => add_transaction(Some("550 5.7.1 no")),
+            MailOutcome::Unknown => add_transaction(None),
         }
         if end == MailOutcome::Unknown && may_resend {
-            seen(Some("250 2.0.0 taken"));
+            add_transaction(Some("250 2.0.0 taken"));
             transitions.extend([
                 (Some("unknown"), "queued"),
                 (Some("queued"), "preparing"),

@@ -12,9 +12,9 @@ type Mutation = fn(&mut History, Index) -> Option<Promise>;
 const MUTATIONS: &[(&str, Mutation)] = &[
     ("a record is lost", |history, which| {
         // A record that an acknowledged change requires, with its duplicates.
-        let ours = |name: &&String| name.as_str() != "-";
+        let is_known = |name: &&String| name.as_str() != "-";
         let acknowledged_ids: Vec<String> = acknowledged(history);
-        let id = pick(&acknowledged_ids.iter().filter(ours).cloned().collect::<Vec<_>>(), which)?;
+        let id = pick(&acknowledged_ids.iter().filter(is_known).cloned().collect::<Vec<_>>(), which)?;
         history.records.retain(|record| header(record, "ce_id") != id);
         Some(Promise::I1)
     }),
@@ -62,8 +62,8 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     }),
     ("a dot arrives twice", |history, which| {
         let accepted: Vec<usize> = (0..history.smtp.len()).filter(|n| !refused(history, *n)).collect();
-        let again = history.smtp[pick(&accepted, which)?].clone();
-        history.smtp.push(again);
+        let copy = history.smtp[pick(&accepted, which)?].clone();
+        history.smtp.push(copy);
         Some(Promise::I5)
     }),
     ("a mail has no end time", |history, which| {
@@ -102,8 +102,8 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         Some(Promise::I8)
     }),
     ("a dead letter is there twice", |history, which| {
-        let again = pick(&history.dead_letters, which)?;
-        history.dead_letters.push(again);
+        let copy = pick(&history.dead_letters, which)?;
+        history.dead_letters.push(copy);
         Some(Promise::I8)
     }),
     ("a neighbour is late", |history, which| {
@@ -121,7 +121,9 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     }),
     ("a refusal lacks Retry-After", |history, which| {
         let refusals: Vec<usize> = (0..history.operations.len())
-            .filter(|n| matches!(&history.operations[*n].outcome, Outcome::Answered(answer) if answer.status == 503))
+            .filter(
+                |n| matches!(&history.operations[*n].outcome, Outcome::Answered(response) if response.status == 503),
+            )
             .collect();
         let n = pick(&refusals, which)?;
         history.operations[n].outcome =
@@ -161,15 +163,15 @@ fn header(record: &faults::checker::TopicRecord, name: &str) -> String {
 /// Returns the ids of events whose sequence is the version in a response.
 fn acknowledged(history: &History) -> Vec<String> {
     let versions = history.operations.iter().filter_map(|operation| match &operation.outcome {
-        Outcome::Answered(answer) => Some((operation.user?, answer.version?)),
+        Outcome::Answered(response) => Some((operation.user?, response.version?)),
         Outcome::Unknown { .. } => None,
     });
     let id = |(user, version): (uuid::Uuid, u64)| {
-        let ours = |record: &&faults::checker::TopicRecord| {
+        let is_known = |record: &&faults::checker::TopicRecord| {
             header(record, "ce_subject") == user.to_string()
                 && header(record, "ce_sequence") == format!("{version:010}")
         };
-        history.records.iter().find(ours).map(|record| header(record, "ce_id"))
+        history.records.iter().find(is_known).map(|record| header(record, "ce_id"))
     };
     versions.filter_map(id).collect()
 }
@@ -178,7 +180,7 @@ fn acknowledged(history: &History) -> Vec<String> {
 /// gone, so that its version cannot exclude it.
 fn has_request_of_unknown_outcome(history: &History, user: &str) -> bool {
     let unclear = |outcome: &Outcome| match outcome {
-        Outcome::Answered(answer) => answer.status >= 500 && answer.problem.as_deref() != Some("overloaded"),
+        Outcome::Answered(response) => response.status >= 500 && response.problem.as_deref() != Some("overloaded"),
         Outcome::Unknown { .. } => true,
     };
     let concerns_user =
@@ -189,18 +191,18 @@ fn has_request_of_unknown_outcome(history: &History, user: &str) -> bool {
 
 /// Returns the positions of the service's events that occur only once.
 fn first_occurrences(history: &History) -> Vec<usize> {
-    let again = duplicates(history);
-    let first = |n: &usize| !history.records[*n].foreign && !again.contains(n);
+    let repeated = duplicates(history);
+    let first = |n: &usize| !history.records[*n].foreign && !repeated.contains(n);
     (0..history.records.len()).filter(first).filter(|n| !has_duplicate(history, *n)).collect()
 }
 
 fn duplicates(history: &History) -> Vec<usize> {
     let before = |n: usize| history.records[..n].iter().map(|record| header(record, "ce_id"));
-    let again = |n: &usize| {
+    let is_repeated = |n: &usize| {
         let id = header(&history.records[*n], "ce_id");
         !history.records[*n].foreign && before(*n).any(|before| before == id)
     };
-    (0..history.records.len()).filter(again).collect()
+    (0..history.records.len()).filter(is_repeated).collect()
 }
 
 fn has_duplicate(history: &History, n: usize) -> bool {

@@ -27,9 +27,9 @@ fn assert_breaks_only(promise: Promise, expected_text: &str, history: &History) 
 }
 
 fn position(history: &History, event_type: &str, nth: usize) -> usize {
-    let ours = |record: &TopicRecord| header(record, "ce_type") == event_type;
+    let has_type = |record: &TopicRecord| header(record, "ce_type") == event_type;
     let mut positions =
-        history.records.iter().enumerate().filter(|(_, record)| ours(record)).map(|(position, _)| position);
+        history.records.iter().enumerate().filter(|(_, record)| has_type(record)).map(|(position, _)| position);
     positions.nth(nth).expect("such a record exists")
 }
 
@@ -68,7 +68,7 @@ fn two_successes_with_one_event_break_i1() {
     let gone = history.records.remove(position(&history, "user.password_changed.v1", 1));
     let id = header(&gone, "ce_id");
     history.mails.retain(|mail| mail.event_id != id);
-    history.smtp.retain(|seen| !seen.message_id.as_ref().unwrap().contains(&id));
+    history.smtp.retain(|transaction| !transaction.message_id.as_ref().unwrap().contains(&id));
     assert_breaks_only(Promise::I1, "2 successes, but only 1 × user.password_changed.v1", &history);
 }
 
@@ -87,8 +87,8 @@ fn an_event_without_a_successful_request_breaks_i2() {
     let ada = builder.users()[0];
     builder.update_profile(ada);
     let mut history = builder.build();
-    let answer = RecordedResponse { status: 412, ..RecordedResponse::default() };
-    history.operations.last_mut().unwrap().outcome = Outcome::Answered(answer);
+    let response = RecordedResponse { status: 412, ..RecordedResponse::default() };
+    history.operations.last_mut().unwrap().outcome = Outcome::Answered(response);
     assert_breaks_only(Promise::I2, "2 × user.profile_updated.v1, but only 1 request(s)", &history);
 }
 
@@ -173,7 +173,7 @@ fn a_mail_that_is_missing_unfinished_or_not_accepted_breaks_i4() {
 
     let mut history = build_example().build();
     let mail = history.mails.remove(0);
-    history.smtp.retain(|seen| seen.message_id.as_ref() != Some(&mail.message_id));
+    history.smtp.retain(|transaction| transaction.message_id.as_ref() != Some(&mail.message_id));
     history.committed.clear();
     assert_breaks_only(Promise::I4, "asks for the mail welcome, which is not in the ledger", &history);
 }
@@ -181,8 +181,8 @@ fn a_mail_that_is_missing_unfinished_or_not_accepted_breaks_i4() {
 #[test]
 fn a_second_handover_without_a_reason_breaks_i5() {
     let mut history = build_example().build();
-    let again = history.smtp[0].clone();
-    history.smtp.push(again);
+    let copy = history.smtp[0].clone();
+    history.smtp.push(copy);
     assert_breaks_only(Promise::I5, "handed over 2 times, but resent 0 times", &history);
 }
 
@@ -192,8 +192,8 @@ fn a_second_handover_is_allowed_once_if_the_policy_permits_it() {
     builder.register(MailOutcome::Unknown);
     let mut history = builder.build();
     check(&history).assert();
-    let again = history.smtp[0].clone();
-    history.smtp.push(again);
+    let copy = history.smtp[0].clone();
+    history.smtp.push(copy);
     assert_breaks_only(Promise::I5, "handed over 3 times", &history);
 }
 
@@ -210,8 +210,8 @@ fn a_notice_resent_by_the_service_breaks_i5_and_one_resent_by_an_operator_does_n
     assert_breaks_only(Promise::I5, "has resent a mail 1 times, but 0 are allowed", &history);
 
     history.mails[1].history[2].by = "operator".into();
-    let again = history.smtp[1].clone();
-    history.smtp.push(again);
+    let copy = history.smtp[1].clone();
+    history.smtp.push(copy);
     check(&history).assert();
 }
 
@@ -222,10 +222,11 @@ fn the_mail_of_a_replayed_dead_letter_may_be_handed_over_only_once() {
     assert_eq!((first.from.as_deref(), first.to.as_str()), (None, "queued"));
     first.by = "operator ada@host".into();
     check(&history).assert();
-    let of_it =
-        |seen: &&faults::checker::MailTransaction| seen.message_id.as_ref() == Some(&history.mails[0].message_id);
-    let again = history.smtp.iter().find(of_it).cloned().expect("it was sent");
-    history.smtp.push(again);
+    let is_of_mail = |transaction: &&faults::checker::MailTransaction| {
+        transaction.message_id.as_ref() == Some(&history.mails[0].message_id)
+    };
+    let copy = history.smtp.iter().find(is_of_mail).cloned().expect("it was sent");
+    history.smtp.push(copy);
     assert_breaks_only(Promise::I5, "handed over 2 times", &history);
 }
 
@@ -262,7 +263,7 @@ fn excessive_memory_growth_latency_or_a_refusal_without_retry_after_breaks_i7() 
 
     let mut history = build_example().build();
     let refused = history.operations.iter_mut().find_map(|operation| match &mut operation.outcome {
-        Outcome::Answered(answer) if answer.status == 503 => Some(answer),
+        Outcome::Answered(response) if response.status == 503 => Some(response),
         _ => None,
     });
     refused.unwrap().retry_after = None;
@@ -281,8 +282,8 @@ fn a_poison_record_with_no_dead_letter_two_or_one_with_the_wrong_reason_breaks_i
     assert_breaks_only(Promise::I8, "cannot be processed (missing-header) is not a dead letter", &history);
 
     let mut history = build_example().build();
-    let again = history.dead_letters[0].clone();
-    history.dead_letters.push(again);
+    let copy = history.dead_letters[0].clone();
+    history.dead_letters.push(copy);
     assert_breaks_only(Promise::I8, "is a dead letter 2 times", &history);
 
     let mut history = build_example().build();
@@ -306,8 +307,8 @@ fn a_good_record_among_the_dead_letters_breaks_i8() {
     assert_breaks_only(Promise::I8, "a record that can be processed is a dead letter", &history);
     history.limits.panics = true;
     check(&history).assert();
-    let again = history.dead_letters.last().unwrap().clone();
-    history.dead_letters.push(again);
+    let copy = history.dead_letters.last().unwrap().clone();
+    history.dead_letters.push(copy);
     assert_breaks_only(Promise::I8, "a record that can be processed is a dead letter", &history);
 }
 
@@ -315,7 +316,7 @@ fn a_good_record_among_the_dead_letters_breaks_i8() {
 fn a_committed_offset_ahead_of_the_ledger_breaks_i9_too() {
     let mut history = build_example().build();
     let mail = history.mails.pop().unwrap();
-    history.smtp.retain(|seen| seen.message_id.as_ref() != Some(&mail.message_id));
+    history.smtp.retain(|transaction| transaction.message_id.as_ref() != Some(&mail.message_id));
     assert_eq!(check(&history).broken(), [Promise::I4, Promise::I9]);
     // The offset is not yet committed, so the record will be read again.
     let record = &history.records[position(&history, "user.password_changed.v1", 0)];
@@ -347,14 +348,14 @@ fn a_secret_in_a_log_a_record_or_a_row_breaks_s1_and_is_not_repeated() {
 #[test]
 fn responses_that_reveal_whether_an_account_exists_break_s2() {
     for change in [
-        (|answer: &mut RecordedResponse| answer.status = 404) as fn(&mut RecordedResponse),
-        |answer| answer.problem = Some("not-found".into()),
-        |answer| answer.fingerprint = Some("other".into()),
+        (|response: &mut RecordedResponse| response.status = 404) as fn(&mut RecordedResponse),
+        |response| response.problem = Some("not-found".into()),
+        |response| response.fingerprint = Some("other".into()),
     ] {
         let mut history = build_example().build();
         let probe = history.operations.iter_mut().rfind(|operation| operation.comparison_group.is_some()).unwrap();
-        let Outcome::Answered(answer) = &mut probe.outcome else { panic!("it was answered") };
-        change(answer);
+        let Outcome::Answered(response) = &mut probe.outcome else { panic!("it was answered") };
+        change(response);
         assert_breaks_only(Promise::S2, "that must be indistinguishable", &history);
     }
 }

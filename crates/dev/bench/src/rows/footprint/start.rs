@@ -69,11 +69,11 @@ async fn starts(environment: &Environment, spec: ServiceSpec) -> Result<Vec<Star
 /// Returns the time until this path answers 200 with a body that contains `holds`.
 async fn time_until_response(begun: Instant, service: &Service, path: &str, holds: &str) -> Result<Duration> {
     loop {
-        let answer = http::get(service.ops_port(), path, PROBE_DEADLINE).await;
-        if answer.is_ok_and(|answer| answer.status == 200 && answer.body.contains(holds)) {
+        let response = http::get(service.ops_port(), path, PROBE_DEADLINE).await;
+        if response.is_ok_and(|response| response.status == 200 && response.body.contains(holds)) {
             return Ok(begun.elapsed());
         }
-        ensure!(begun.elapsed() < DEADLINE, "{path} was not {holds} within {DEADLINE:?}");
+        ensure!(begun.elapsed() < DEADLINE, "{path} did not answer 200 with {holds:?} within {DEADLINE:?}");
         tokio::time::sleep(PROBE_EVERY).await;
     }
 }

@@ -152,8 +152,8 @@ fn login(identifier: &str, password: &str) -> ApiRequest {
     ApiRequest::post("/api/auth/login", &json!({ "identifier": identifier, "password": password }))
 }
 
-fn text(answer: &Value, member: &str) -> Result<String> {
-    Ok(answer[member].as_str().with_context(|| member.to_owned())?.to_owned())
+fn text(response: &Value, member: &str) -> Result<String> {
+    Ok(response[member].as_str().with_context(|| member.to_owned())?.to_owned())
 }
 
 async fn wait_until_published(users: &mongodb::Collection<Document>) -> Result<()> {

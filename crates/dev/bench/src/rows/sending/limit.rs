@@ -21,7 +21,7 @@ pub(super) async fn each_claims(ledger: &Ledger, workers: usize, length: Duratio
             let mut sent = 0;
             while begun.elapsed() < length {
                 let Some(row) = ledger.claim().await? else { break };
-                settle(&ledger, row).await?;
+                deliver(&ledger, row).await?;
                 sent += 1;
             }
             anyhow::Ok(sent)
@@ -39,7 +39,7 @@ pub(super) async fn one_claims(ledger: &Ledger, workers: usize, length: Duration
         let Some(row) = ledger.claim().await? else { break };
         let ledger = ledger.clone();
         working.spawn(async move {
-            settle(&ledger, row).await?;
+            deliver(&ledger, row).await?;
             drop(place);
             anyhow::Ok(1)
         });
@@ -47,7 +47,7 @@ pub(super) async fn one_claims(ledger: &Ledger, workers: usize, length: Duration
     rate(working, begun).await
 }
 
-async fn settle(ledger: &Ledger, row: Document) -> Result<()> {
+async fn deliver(ledger: &Ledger, row: Document) -> Result<()> {
     ledger.fence(&row).await?;
     ledger.mark_sent(&row).await
 }

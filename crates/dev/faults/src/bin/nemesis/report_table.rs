@@ -8,7 +8,7 @@ use crate::summary::Summary;
 
 const BEGIN: &str = "<!-- faults:begin -->";
 const END: &str = "<!-- faults:end -->";
-const HEAD: &str = "\
+const TABLE_HEAD: &str = "\
 | seed | minutes | operations | without answer | faults | events | published again | mails | sent again | dead letters | lost | doubled |
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
@@ -49,7 +49,7 @@ fn with_row(text: &str, seed: u64, row: &str) -> Option<String> {
     let mut rows: BTreeMap<u64, &str> = table.lines().filter_map(|line| Some((seed_of(line)?, line))).collect();
     rows.insert(seed, row);
     let rows: Vec<&str> = rows.into_values().collect();
-    Some(format!("{before}{BEGIN}\n\n{HEAD}{}\n\n{END}{after}", rows.join("\n")))
+    Some(format!("{before}{BEGIN}\n\n{TABLE_HEAD}{}\n\n{END}{after}", rows.join("\n")))
 }
 
 #[cfg(test)]
@@ -62,7 +62,7 @@ mod tests {
         let one = with_row(&empty, 7, "| 7 | old |").unwrap();
         let two = with_row(&one, 3, "| 3 | x |").unwrap();
         let three = with_row(&two, 7, "| 7 | new |").unwrap();
-        assert_eq!(three, format!("before\n{BEGIN}\n\n{HEAD}| 3 | x |\n| 7 | new |\n\n{END}\nafter\n"));
+        assert_eq!(three, format!("before\n{BEGIN}\n\n{TABLE_HEAD}| 3 | x |\n| 7 | new |\n\n{END}\nafter\n"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Summary {
         for operation in &history.operations {
             let [succeeded, refused, unknown] = operations.entry(format!("{:?}", operation.action)).or_default();
             *match &operation.outcome {
-                Outcome::Answered(answer) if answer.status < 300 => succeeded,
+                Outcome::Answered(response) if response.status < 300 => succeeded,
                 Outcome::Answered(_) => refused,
                 Outcome::Unknown { .. } => unknown,
             } += 1;

@@ -8,15 +8,15 @@ use crate::checker::{History, Operation, Outcome, RecordedResponse, Violation, e
 pub(super) fn violations(history: &History) -> Vec<Violation> {
     let mut groups: BTreeMap<u32, Vec<(&Operation, &RecordedResponse)>> = BTreeMap::new();
     for operation in &history.operations {
-        if let (Some(group), Outcome::Answered(answer)) = (operation.comparison_group, &operation.outcome)
-            && !is_not_served(answer)
+        if let (Some(group), Outcome::Answered(response)) = (operation.comparison_group, &operation.outcome)
+            && !is_not_served(response)
         {
-            groups.entry(group).or_default().push((operation, answer));
+            groups.entry(group).or_default().push((operation, response));
         }
     }
     let differ = |group: Vec<(&Operation, &RecordedResponse)>| {
         let [(first, expected), rest @ ..] = group.as_slice() else { return None };
-        let (other, _) = rest.iter().find(|(_, answer)| visible(answer) != visible(expected))?;
+        let (other, _) = rest.iter().find(|(_, response)| visible(response) != visible(expected))?;
         let what = "two requests that must be indistinguishable got different responses";
         Some(Violation::new(what, [evidence::operation(first), evidence::operation(other)]))
     };
@@ -24,10 +24,10 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
 }
 
 /// Returns whether the request was rejected for every client, independently of the account.
-fn is_not_served(answer: &RecordedResponse) -> bool {
-    matches!(answer.status, 429 | 500..)
+fn is_not_served(response: &RecordedResponse) -> bool {
+    matches!(response.status, 429 | 500..)
 }
 
-fn visible(answer: &RecordedResponse) -> (u16, Option<&str>, Option<&str>) {
-    (answer.status, answer.problem.as_deref(), answer.fingerprint.as_deref())
+fn visible(response: &RecordedResponse) -> (u16, Option<&str>, Option<&str>) {
+    (response.status, response.problem.as_deref(), response.fingerprint.as_deref())
 }

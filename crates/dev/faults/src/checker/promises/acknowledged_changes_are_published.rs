@@ -18,7 +18,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     if history.limits.topic_replaced || history.limits.no_user_service {
         return Vec::new();
     }
-    let events = Published::of(history);
+    let events = Published::from_history(history);
     let mut found = Vec::new();
     // Successes that each need their own event, by account and event type.
     let mut successes: BTreeMap<(Option<Uuid>, EventType), Vec<&Operation>> = BTreeMap::new();
@@ -59,20 +59,23 @@ fn too_few(
     operations: &[&Operation],
     events: &Published<'_>,
 ) -> Option<Violation> {
-    let there: Vec<_> =
+    let published: Vec<_> =
         events.of_user(user).into_iter().filter(|topic_event| topic_event.event.envelope.event_type == event).collect();
     // A complete absence of events was already reported for each operation.
-    if there.is_empty() || there.len() >= operations.len() {
+    if published.is_empty() || published.len() >= operations.len() {
         return None;
     }
-    let what = format!("{} successes, but only {} × {event} in the topic", operations.len(), there.len());
+    let what = format!("{} successes, but only {} × {event} in the topic", operations.len(), published.len());
     let operations = operations.iter().map(|operation| evidence::operation(operation));
-    Some(Violation::new(what, operations.chain(there.iter().map(|topic_event| evidence::record(topic_event.record)))))
+    Some(Violation::new(
+        what,
+        operations.chain(published.iter().map(|topic_event| evidence::record(topic_event.record))),
+    ))
 }
 
 fn version(operation: &Operation) -> Option<u64> {
     match &operation.outcome {
-        Outcome::Answered(answer) => answer.version,
+        Outcome::Answered(response) => response.version,
         Outcome::Unknown { .. } => None,
     }
 }
@@ -84,7 +87,7 @@ struct Published<'a> {
 }
 
 impl<'a> Published<'a> {
-    fn of(history: &'a History) -> Self {
+    fn from_history(history: &'a History) -> Self {
         let all = first_occurrences(history);
         let mut by_user: BTreeMap<Uuid, Vec<usize>> = BTreeMap::new();
         for (place, topic_event) in all.iter().enumerate() {

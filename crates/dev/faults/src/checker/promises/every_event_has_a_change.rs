@@ -24,8 +24,9 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
 
 /// Reports records of the service that are not events of the contract.
 fn undecodable_records(history: &History) -> impl Iterator<Item = Violation> + '_ {
-    let ours = history.records.iter().filter(|record| is_from_user_service(history, record));
-    ours.filter(|record| !matches!(decode(record), Ok(Decoded::Event(_))))
+    let own_records = history.records.iter().filter(|record| is_from_user_service(history, record));
+    own_records
+        .filter(|record| !matches!(decode(record), Ok(Decoded::Event(_))))
         .map(|record| Violation::new("a record that is not an event of the contract", [evidence::record(record)]))
 }
 
@@ -67,9 +68,9 @@ fn mails_without_event(history: &History) -> Vec<Violation> {
     let rows = |topic_event: &TopicEvent<'_>| {
         templates_for(&topic_event.event).iter().map(|name| mail_id(&topic_event.event, name)).collect::<Vec<_>>()
     };
-    let asked: BTreeSet<String> = all_events(history).iter().flat_map(rows).collect();
-    let unasked = history.mails.iter().filter(|mail| !asked.contains(&mail.id));
-    unasked.map(|mail| Violation::new("a mail that no event asked for", [evidence::mail(mail)])).collect()
+    let requested: BTreeSet<String> = all_events(history).iter().flat_map(rows).collect();
+    let unrequested = history.mails.iter().filter(|mail| !requested.contains(&mail.id));
+    unrequested.map(|mail| Violation::new("a mail that no event asked for", [evidence::mail(mail)])).collect()
 }
 
 /// Reports events in excess of the requests that may have caused them.

@@ -16,11 +16,13 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     let mut found = missing_mails(history);
     for mail in &history.mails {
         let transactions = transactions(history, mail);
-        let evidence =
-            || std::iter::once(evidence::mail(mail)).chain(transactions.iter().map(|seen| evidence::transaction(seen)));
+        let evidence = || {
+            std::iter::once(evidence::mail(mail))
+                .chain(transactions.iter().map(|transaction| evidence::transaction(transaction)))
+        };
         if !is_over(mail) {
             found.push(Violation::new(format!("a mail that is still {}", mail.state), evidence()));
-        } else if mail.state == "sent" && !transactions.iter().any(|seen| is_accepted(seen)) {
+        } else if mail.state == "sent" && !transactions.iter().any(|transaction| is_accepted(transaction)) {
             found.push(Violation::new("a mail is `sent`, but no server has answered 250 to it", evidence()));
         }
     }

@@ -13,8 +13,8 @@ use crate::checker::{
 pub(super) fn violations(history: &History) -> Vec<Violation> {
     let Some(most) = history.limits.neighbour_delay_ms else { return Vec::new() };
     let mut accepted: BTreeMap<&str, Timestamp> = BTreeMap::new();
-    for seen in history.smtp.iter().filter(|seen| is_accepted(seen)) {
-        if let (Some(id), Some(at)) = (seen.message_id.as_deref(), seen.dot_at) {
+    for transaction in history.smtp.iter().filter(|transaction| is_accepted(transaction)) {
+        if let (Some(id), Some(at)) = (transaction.message_id.as_deref(), transaction.dot_at) {
             accepted.entry(id).or_insert(at);
         }
     }

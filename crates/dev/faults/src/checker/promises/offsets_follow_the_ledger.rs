@@ -18,9 +18,9 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     let rows: BTreeSet<&str> = history.mails.iter().map(|mail| mail.id.as_str()).collect();
     let dead: BTreeSet<(i32, i64)> =
         history.dead_letters.iter().map(|letter| (letter.partition, letter.offset)).collect();
-    let passed =
+    let is_committed =
         |record: &&TopicRecord| history.committed.get(&record.partition).is_some_and(|next| record.offset < *next);
-    let kept = |record: &TopicRecord| {
+    let is_processed = |record: &TopicRecord| {
         dead.contains(&(record.partition, record.offset))
             || match decode(record) {
                 Ok(Decoded::Event(event)) => {
@@ -30,7 +30,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
                 Err(_) => false,
             }
     };
-    let lost = history.records.iter().filter(passed).filter(|record| !kept(record));
+    let lost = history.records.iter().filter(is_committed).filter(|record| !is_processed(record));
     lost.map(|record| {
         let next = history.committed.get(&record.partition).copied().unwrap_or_default();
         let what =

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use crate::checker::{History, Limits, Operation, Outcome, ProcessSample, RecordedResponse, Violation, evidence};
 
 /// The minimum number of samples for detecting growth.
-const ENOUGH: usize = 30;
+const MIN_SAMPLES: usize = 30;
 /// The permitted growth from the first to the last third, in percent, in addition to `slack`.
-const GROWTH: u64 = 50;
+const MAX_GROWTH_PERCENT: u64 = 50;
 
 /// A resource of a process: its name, its value in a sample, its limit, and the growth that is always permitted.
 struct Resource {
@@ -56,13 +56,13 @@ fn over_the_limit(
 /// Compares the medians of the first and the last third, so that a peak does not count as growth.
 fn growth(resource: &Resource, process: &str, samples: &[&ProcessSample], limits: &Limits) -> Option<Violation> {
     (resource.limit)(limits)?;
-    if samples.len() < ENOUGH {
+    if samples.len() < MIN_SAMPLES {
         return None;
     }
     let (third, rest) = (samples.len() / 3, samples.len() - samples.len() / 3);
     let first = median(samples.get(..third)?.iter().map(|sample| (resource.of)(sample)).collect())?;
     let last = median(samples.get(rest..)?.iter().map(|sample| (resource.of)(sample)).collect())?;
-    let most = first + first * GROWTH / 100 + resource.slack;
+    let most = first + first * MAX_GROWTH_PERCENT / 100 + resource.slack;
     let what = format!("{process} grows: {first} {} in the first third, {last} in the last", resource.name);
     (last > most).then(|| Violation::new(what, []))
 }
@@ -73,13 +73,13 @@ fn median(mut values: Vec<u64>) -> Option<u64> {
 }
 
 fn bad_response(operation: &Operation, limits: &Limits) -> Option<Violation> {
-    let Outcome::Answered(answer) = &operation.outcome else { return None };
-    let what = if is_temporary_refusal(answer) && answer.retry_after.is_none() {
+    let Outcome::Answered(response) = &operation.outcome else { return None };
+    let what = if is_temporary_refusal(response) && response.retry_after.is_none() {
         "a temporary refusal without Retry-After".to_owned()
-    } else if answer.problem.as_deref() == Some("overloaded") && answer.status != 503 {
+    } else if response.problem.as_deref() == Some("overloaded") && response.status != 503 {
         "overload that is not answered with 503".to_owned()
     } else {
-        let most = limits.latency_ms.filter(|_| (200..300).contains(&answer.status))?;
+        let most = limits.latency_ms.filter(|_| (200..300).contains(&response.status))?;
         let took = operation.completed.as_millisecond() - operation.invoked.as_millisecond();
         u64::try_from(took)
             .is_ok_and(|took| took > most)
@@ -88,6 +88,6 @@ fn bad_response(operation: &Operation, limits: &Limits) -> Option<Violation> {
     Some(Violation::new(what, [evidence::operation(operation)]))
 }
 
-fn is_temporary_refusal(answer: &RecordedResponse) -> bool {
-    matches!(answer.status, 429 | 503)
+fn is_temporary_refusal(response: &RecordedResponse) -> bool {
+    matches!(response.status, 429 | 503)
 }

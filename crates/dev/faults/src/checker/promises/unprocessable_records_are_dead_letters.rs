@@ -18,16 +18,16 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     }
     let mut found = Vec::new();
     for record in &history.records {
-        let mut kept = letters.remove(&(record.partition, record.offset)).unwrap_or_default();
+        let mut own_letters = letters.remove(&(record.partition, record.offset)).unwrap_or_default();
         if history.limits.topic_replaced {
             // An earlier topic had another record at the same offset, whose dead letter does not belong to this one.
-            kept.retain(|letter| reason(record).is_none_or(|reason| letter.reason == reason));
+            own_letters.retain(|letter| reason(record).is_none_or(|reason| letter.reason == reason));
         }
         if history.limits.panics && reason(record).is_none() {
             // At most one dead letter is excused. A second one is a violation as usual.
-            kept.pop_if(|letter| letter.reason == "processing-failed");
+            own_letters.pop_if(|letter| letter.reason == "processing-failed");
         }
-        found.extend(judge(record, &kept));
+        found.extend(check_record(record, &own_letters));
     }
     if !history.limits.topic_replaced {
         for letter in letters.into_values().flatten() {
@@ -38,9 +38,9 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     found
 }
 
-fn judge(record: &TopicRecord, kept: &[&DeadLetter]) -> Option<Violation> {
+fn check_record(record: &TopicRecord, own_letters: &[&DeadLetter]) -> Option<Violation> {
     let reason = reason(record);
-    let what = match (reason, kept) {
+    let what = match (reason, own_letters) {
         (None, []) => return None,
         (None, [letter]) if SEALED_REASONS.contains(&letter.reason.as_str()) => return None,
         (Some(reason), [letter]) if letter.reason == reason => return None,
@@ -51,7 +51,8 @@ fn judge(record: &TopicRecord, kept: &[&DeadLetter]) -> Option<Violation> {
     };
     Some(Violation::new(
         what,
-        std::iter::once(evidence::record(record)).chain(kept.iter().map(|kept| evidence::letter(kept))),
+        std::iter::once(evidence::record(record))
+            .chain(own_letters.iter().map(|own_letters| evidence::letter(own_letters))),
     ))
 }
 

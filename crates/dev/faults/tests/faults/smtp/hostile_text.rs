@@ -111,12 +111,12 @@ async fn fault_22_hostile_text_through_the_api_stays_text() {
         registration["displayName"] = json!(name);
         let request = client.request(Method::POST, "/api/users").json(&registration);
         client.send(faults::checker::Action::Register, None, request).await;
-        let answer = client.last_response().expect("a response").clone();
-        assert!([201, 422].contains(&answer.status), "{name:?}: {}", answer.text);
-        if answer.status == 422 {
+        let response = client.last_response().expect("a response").clone();
+        assert!([201, 422].contains(&response.status), "{name:?}: {}", response.text);
+        if response.status == 422 {
             client.register(&person, None).await;
         }
-        taken += usize::from(answer.status == 201);
+        taken += usize::from(response.status == 201);
         client.login(&person).await;
         known.insert(person.email.to_lowercase());
         // The value differs from the registration's, because an update without a change has no effect.
@@ -125,8 +125,8 @@ async fn fault_22_hostile_text_through_the_api_stays_text() {
         {
             let request = client.request(Method::PATCH, "/api/users/me").json(&json!({ field: value }));
             client.send(faults::checker::Action::UpdateProfile, None, request).await;
-            let answer = client.last_response().expect("a response");
-            assert!([200, 422].contains(&answer.status), "{field} {name:?}: {}", answer.text);
+            let response = client.last_response().expect("a response");
+            assert!([200, 422].contains(&response.status), "{field} {name:?}: {}", response.text);
         }
         let new = format!("{} again", person.password);
         client.change_password(&mut person, &new).await;

@@ -8,7 +8,7 @@ use test_support::{Act, DEADLINE, Phase, Rule, Step};
 use crate::mail_fixture::MailFixture;
 
 /// A delay that is longer than the timeout of every step.
-const LATE: Duration = Duration::from_millis(1500);
+const REPLY_DELAY: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_17_a_reply_after_the_timeout_is_not_taken_for_the_reply_to_the_next_mail() {
@@ -21,7 +21,7 @@ async fn fault_17_a_reply_after_the_timeout_is_not_taken_for_the_reply_to_the_ne
         let name = format!("{phase:?}").to_lowercase();
         let (slow, refused) = (fixture.address(&format!("slow-{name}")), fixture.address(&format!("no-{name}")));
         // At MAIL the recipient is not known yet; the slow mail comes first.
-        let rule = Rule::once(phase, Act::Delay(LATE));
+        let rule = Rule::once(phase, Act::Delay(REPLY_DELAY));
         fixture.smtp().rule(if phase == Phase::Mail { rule } else { rule.to(&slow) });
         fixture.smtp().rule(Rule::always(Phase::Dot, Act::reply("554 5.6.0 no")).to(&refused));
         let begun = fixture.smtp().count(Phase::Mail);

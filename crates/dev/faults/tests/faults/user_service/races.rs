@@ -34,10 +34,10 @@ async fn stored_hash(world: &World, person: &TestUser) -> String {
 }
 
 /// Returns the user with a new password, which is not set yet.
-fn renewed(person: &TestUser) -> TestUser {
-    let renewed = TestUser { password: format!("{} renewed", person.password), ..person.clone() };
-    remember_secret("password", &renewed.password);
-    renewed
+fn with_new_password(person: &TestUser) -> TestUser {
+    let user = TestUser { password: format!("{} renewed", person.password), ..person.clone() };
+    remember_secret("password", &user.password);
+    user
 }
 
 fn count_logins(history: &History) -> usize {
@@ -98,7 +98,7 @@ async fn fault_24_a_login_whose_password_is_changed_while_it_waits_gets_no_sessi
     let (mut late, old) = (client(&run, &later), ada.clone());
     let waiting = tokio::spawn(async move { late.login(&old).await });
     wait_for_session_count(&run.world, 2).await;
-    let new = renewed(&ada).password;
+    let new = with_new_password(&ada).password;
     assert_status(&me.change_password(&mut ada, &new).await, 204);
     assert!(!waiting.is_finished(), "the login was not slow enough for this test");
     assert_problem(&waiting.await.expect("a login does not panic"), 401, "invalid-credentials");
@@ -119,7 +119,7 @@ async fn fault_24_a_rehash_while_the_password_is_changed_never_writes_the_old_on
     let (mut late, old) = (client(&run, &later), ada.clone());
     let waiting = tokio::spawn(async move { late.login(&old).await });
     wait_for_session_count(&run.world, 2).await;
-    let (before, new) = (ada.clone(), renewed(&ada).password);
+    let (before, new) = (ada.clone(), with_new_password(&ada).password);
     assert_status(&me.change_password(&mut ada, &new).await, 204);
     let of_new = stored_hash(&run.world, &ada).await;
     assert!(!waiting.is_finished(), "the login was not slow enough for this test");
@@ -153,7 +153,7 @@ impl Admin {
         self.client.send(Action::SetRoles, Some(of), request.json(&json!({ "roles": roles }))).await
     }
 
-    async fn act(&mut self, action: Action, of: Uuid, path: &str) -> Outcome {
+    async fn post_action(&mut self, action: Action, of: Uuid, path: &str) -> Outcome {
         let request = self.client.request(Method::POST, &format!("/api/admin/users/{of}/{path}"));
         self.client.send(action, Some(of), request.json(&json!({}))).await
     }
@@ -173,7 +173,7 @@ async fn fault_24_a_login_whose_account_is_disabled_while_it_waits_gets_no_sessi
     let person = ada.clone();
     let waiting = tokio::spawn(async move { late.login(&person).await });
     wait_for_session_count(&run.world, 2).await;
-    assert_status(&admin.act(Action::Disable, id, "disable").await, 204);
+    assert_status(&admin.post_action(Action::Disable, id, "disable").await, 204);
     assert!(!waiting.is_finished(), "the login was not slow enough for this test");
     assert_problem(&waiting.await.expect("a login does not panic"), 403, "account-disabled");
     wait_for_session_count(&run.world, 1).await;
@@ -196,13 +196,13 @@ async fn fault_24_two_administrators_who_remove_each_other_at_once_do_not_both_s
         // Every other round uses two replicas. All ways of removal are used except deletion, which cannot be undone.
         eve.client.use_api(if round % 2 == 0 { first.api() } else { second.api() });
         let remove = async |admin: &mut Admin, other: Uuid, disable: bool| match disable {
-            true => admin.act(Action::Disable, other, "disable").await,
+            true => admin.post_action(Action::Disable, other, "disable").await,
             false => admin.set_roles(other, &[]).await,
         };
         let (adas, eves) = (ada.id, eve.id);
         let (by_ada, by_eve) =
             tokio::join!(remove(&mut ada, eves, round % 4 == 1), remove(&mut eve, adas, round % 4 == 2));
-        let code = |outcome: &Outcome| status(outcome).unwrap_or_else(|| panic!("no answer: {outcome:?}"));
+        let code = |outcome: &Outcome| status(outcome).unwrap_or_else(|| panic!("no response: {outcome:?}"));
         let done = [code(&by_ada) / 100 == 2, code(&by_eve) / 100 == 2];
         // The slower one is refused, as the last administrator or because it is no longer one.
         assert_eq!(done.iter().filter(|done| **done).count(), 1, "{by_ada:?} {by_eve:?}");
@@ -212,7 +212,7 @@ async fn fault_24_two_administrators_who_remove_each_other_at_once_do_not_both_s
         won[usize::from(done[1])] += 1;
         let (winner, other) = if done[0] { (&mut ada, eves) } else { (&mut eve, adas) };
         assert_status(&winner.set_roles(other, &["admin"]).await, 200);
-        assert_status(&winner.act(Action::Enable, other, "enable").await, 204);
+        assert_status(&winner.post_action(Action::Enable, other, "enable").await, 204);
         assert_eq!(listed_admins(&run.world).await.len(), 2);
         // A disabled administrator has lost their sessions.
         for admin in [&mut ada, &mut eve] {

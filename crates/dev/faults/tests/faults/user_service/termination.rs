@@ -47,8 +47,8 @@ async fn register_until_stopped(
 ) -> BTreeMap<Uuid, u64> {
     let mut acknowledged = BTreeMap::new();
     let mut remember_version = |client: &Client, outcome: &faults::checker::Outcome| {
-        let answer = response_of(outcome).filter(|answer| answer.status < 300);
-        if let (Some(user), Some(version)) = (client.user(), answer.and_then(|answer| answer.version)) {
+        let response = response_of(outcome).filter(|response| response.status < 300);
+        if let (Some(user), Some(version)) = (client.user(), response.and_then(|response| response.version)) {
             acknowledged.insert(user, version);
         }
     };
@@ -203,7 +203,7 @@ async fn exchange(stream: &mut TcpStream, request: &[u8]) -> ExchangeResult {
             Ok(Ok(read)) if read > 0 => text.extend_from_slice(&bytes[..read]),
             Ok(ended) if text.is_empty() => return ExchangeResult::NoResponse(format!("{ended:?}")),
             Ok(_) => return ExchangeResult::Answered { keep_alive: false },
-            Err(_) => return ExchangeResult::NoResponse("no answer".to_owned()),
+            Err(_) => return ExchangeResult::NoResponse("no response".to_owned()),
         }
         let shown = String::from_utf8_lossy(&text).to_ascii_lowercase();
         let Some((head, body)) = shown.split_once("\r\n\r\n") else { continue };

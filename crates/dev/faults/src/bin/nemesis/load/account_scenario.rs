@@ -174,8 +174,8 @@ impl Actor {
         let body = json!({ "code": second.code() });
         let request = self.client.request(Method::POST, "/api/users/me/totp/confirm").json(&body);
         let outcome = self.client.send(Action::EnableTotp, None, request).await;
-        if let Some(answer) = self.client.last_response().filter(|_| succeeded(&outcome)) {
-            second.store_recovery_codes(answer);
+        if let Some(response) = self.client.last_response().filter(|_| succeeded(&outcome)) {
+            second.store_recovery_codes(response);
             account.second_factor = Some(second);
         }
     }

@@ -58,12 +58,12 @@ impl Actor {
         let link = format!("{page}?token=");
         let end = Instant::now() + MAIL_TIMEOUT;
         loop {
-            let ours = |to: &String| to.eq_ignore_ascii_case(address);
+            let is_recipient = |to: &String| to.eq_ignore_ascii_case(address);
             let smtp = &self.cluster.run.smtp;
-            let found = smtp.latest(|seen| {
-                let text = &seen.mail.text;
+            let found = smtp.latest(|delivery| {
+                let text = &delivery.mail.text;
                 let used = || self.used.iter().any(|token| text.contains(token));
-                seen.mail.to.iter().any(ours) && text.contains(&link) && !used()
+                delivery.mail.to.iter().any(is_recipient) && text.contains(&link) && !used()
             });
             if let Some(found) = found {
                 let token = found.mail.token(page);
@@ -79,7 +79,7 @@ impl Actor {
 
     /// Signs the administrator in if necessary. Returns whether an administrator session exists.
     pub(super) async fn ensure_admin_login(&mut self) -> bool {
-        let expired = self.admin.last_response().is_some_and(|answer| answer.status == 401);
+        let expired = self.admin.last_response().is_some_and(|response| response.status == 401);
         if expired || !self.admin.is_logged_in() {
             let person = self.cluster.admin.clone();
             return succeeded(&self.admin.login(&person).await);
@@ -94,7 +94,7 @@ impl Actor {
 
     /// Refreshes the tokens if the last response rejected the access token, and discards them if that fails.
     pub(super) async fn renew_session(&mut self) {
-        let refused = self.client.last_response().is_some_and(|answer| answer.status == 401);
+        let refused = self.client.last_response().is_some_and(|response| response.status == 401);
         if refused && self.client.is_logged_in() && !succeeded(&self.client.refresh().await) {
             self.client.forget_tokens();
         }
@@ -122,7 +122,7 @@ impl Actor {
     }
 
     async fn complete_totp_login(&mut self, account: &mut Account) {
-        let token = self.client.last_response().map(|answer| answer.string("mfaToken")).unwrap_or_default();
+        let token = self.client.last_response().map(|response| response.string("mfaToken")).unwrap_or_default();
         test_support::remember_secret("mfa token", &token);
         let code = account.second_factor.as_mut().and_then(super::account::Authenticator::recovery_code);
         let Some(code) = code else {
@@ -140,14 +140,14 @@ fn random_api(cluster: &Cluster, random: &mut ChaCha8Rng) -> Api {
 
 pub(super) fn status(outcome: &Outcome) -> Option<u16> {
     match outcome {
-        Outcome::Answered(answer) => Some(answer.status),
+        Outcome::Answered(response) => Some(response.status),
         Outcome::Unknown { .. } => None,
     }
 }
 
 pub(super) fn problem(outcome: &Outcome) -> Option<&str> {
     match outcome {
-        Outcome::Answered(answer) => answer.problem.as_deref(),
+        Outcome::Answered(response) => response.problem.as_deref(),
         Outcome::Unknown { .. } => None,
     }
 }
