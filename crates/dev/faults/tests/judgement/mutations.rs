@@ -1,4 +1,4 @@
-//! Applies small errors to valid histories and asserts that the checker detects each.
+//! Applies small errors to valid histories and checks that the checker detects each.
 
 use faults::checker::{History, Outcome, Promise, RecordedResponse, check};
 use proptest::{prelude::*, sample::Index};
@@ -167,11 +167,11 @@ fn acknowledged(history: &History) -> Vec<String> {
         Outcome::Unknown { .. } => None,
     });
     let id = |(user, version): (uuid::Uuid, u64)| {
-        let is_known = |record: &&faults::checker::TopicRecord| {
+        let is_event = |record: &&faults::checker::TopicRecord| {
             header(record, "ce_subject") == user.to_string()
                 && header(record, "ce_sequence") == format!("{version:010}")
         };
-        history.records.iter().find(is_known).map(|record| header(record, "ce_id"))
+        history.records.iter().find(is_event).map(|record| header(record, "ce_id"))
     };
     versions.filter_map(id).collect()
 }

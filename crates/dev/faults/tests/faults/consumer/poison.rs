@@ -108,7 +108,7 @@ async fn fault_14_a_poison_record_is_one_dead_letter_with_its_reason_and_delays_
     }
     // An unknown event type and a large unused header do no harm.
     let unknown = PoisonRecord::new("", &publisher.notice(&fixture.address("unknown-type")), |p| {
-        p.set("ce_type", "order.placed.v1")
+        p.set("ce_type", "order.placed.v1");
     });
     unknown.publish(publisher).await;
     let large = PoisonRecord::new("", &publisher.notice(&fixture.address("large")), |poison| {
@@ -147,7 +147,7 @@ async fn fault_14_poison_records_of_a_recreated_topic_are_dead_letters_although_
     let poison = |value: &str| {
         let value = value.as_bytes().to_vec();
         PoisonRecord::new("not-json", &fixture.publisher.notice(&fixture.address("poisoned")), |poison| {
-            poison.value = Some(value)
+            poison.value = Some(value);
         })
     };
     // The second record has the same bytes at the same offset, the third one different bytes.

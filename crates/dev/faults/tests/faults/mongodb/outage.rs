@@ -19,18 +19,18 @@ fn proxied_uri(proxy: &TcpProxy) -> String {
 }
 
 /// Two users who are logged in.
-struct Members {
+struct LoggedInUsers {
     ada: (Client, TestUser),
     bob: (Client, TestUser),
 }
 
 /// Checks that every kind of request is refused in time: reads and writes, by logged-in users and by anonymous
 /// clients.
-async fn assert_all_is_unavailable(run: &FaultRun, service: &Service, members: &mut Members, round: &str) {
+async fn assert_all_is_unavailable(run: &FaultRun, service: &Service, logged_in: &mut LoggedInUsers, round: &str) {
     let newcomer = run.world.test_user(round);
     let mut anonymous_clients = [client(run, service), client(run, service), client(run, service)];
     let [registering, logging_in, resending] = &mut anonymous_clients;
-    let (Members { ada: (ada, person), bob: (bob, _) }, asked) = (members, Instant::now());
+    let (LoggedInUsers { ada: (ada, person), bob: (bob, _) }, asked) = (logged_in, Instant::now());
     let change = format!("During {round}");
     let refused = async |outcome| assert_unavailable(&outcome, asked);
     let all = async {
@@ -47,10 +47,10 @@ async fn assert_all_is_unavailable(run: &FaultRun, service: &Service, members: &
 }
 
 /// Waits until the service works again without any intervention, and repeats the registration that was refused.
-async fn wait_for_recovery(run: &FaultRun, service: &mut Service, members: &mut Members, round: &str) {
+async fn wait_for_recovery(run: &FaultRun, service: &mut Service, logged_in: &mut LoggedInUsers, round: &str) {
     let healed = Instant::now();
     wait_for(DEADLINE, "a change after the outage", async || {
-        let outcome = members.ada.0.update_profile(&format!("{round} is over")).await;
+        let outcome = logged_in.ada.0.update_profile(&format!("{round} is over")).await;
         (status(&outcome) == Some(200)).then_some(())
     })
     .await;
@@ -70,34 +70,34 @@ async fn fault_09_mongodb_down_paused_or_slow_is_answered_with_503_in_time_and_t
     let run = run_in_world(World::new(&stack, "away").await.on_mongodb(proxied_uri(&proxy))).await;
     let (mut service, _emails) = start(&run).await;
     let (ada, bob) = (logged_in_client(&run, &service, "ada").await, logged_in_client(&run, &service, "bob").await);
-    let mut members = Members { ada, bob };
+    let mut logged_in = LoggedInUsers { ada, bob };
 
     mongod.pause();
-    assert_all_is_unavailable(&run, &service, &mut members, "stopped").await;
+    assert_all_is_unavailable(&run, &service, &mut logged_in, "stopped").await;
     mongod.resume();
-    wait_for_recovery(&run, &mut service, &mut members, "stopped").await;
+    wait_for_recovery(&run, &mut service, &mut logged_in, "stopped").await;
 
     mongod.down().await;
-    assert_all_is_unavailable(&run, &service, &mut members, "down").await;
+    assert_all_is_unavailable(&run, &service, &mut logged_in, "down").await;
     mongod.up().await;
-    wait_for_recovery(&run, &mut service, &mut members, "down").await;
+    wait_for_recovery(&run, &mut service, &mut logged_in, "down").await;
 
     proxy.set(Mode::Slow(Duration::from_secs(5)));
-    assert_all_is_unavailable(&run, &service, &mut members, "slow").await;
+    assert_all_is_unavailable(&run, &service, &mut logged_in, "slow").await;
     proxy.set(Mode::Pass);
-    wait_for_recovery(&run, &mut service, &mut members, "slow").await;
+    wait_for_recovery(&run, &mut service, &mut logged_in, "slow").await;
 
     // Slow, but within the operation timeout: responses arrive late.
     proxy.set(Mode::Slow(Duration::from_millis(150)));
-    assert_status(&members.ada.0.update_profile("late").await, 200);
+    assert_status(&logged_in.ada.0.update_profile("late").await, 200);
     proxy.set(Mode::Discard);
-    assert_all_is_unavailable(&run, &service, &mut members, "hole").await;
+    assert_all_is_unavailable(&run, &service, &mut logged_in, "hole").await;
     proxy.set(Mode::Pass);
-    wait_for_recovery(&run, &mut service, &mut members, "hole").await;
+    wait_for_recovery(&run, &mut service, &mut logged_in, "hole").await;
 
     // As if the machine were lost: existing connections look alive and lead nowhere, new ones lead to its successor.
     proxy.half_open();
-    wait_for_recovery(&run, &mut service, &mut members, "halfopen").await;
+    wait_for_recovery(&run, &mut service, &mut logged_in, "halfopen").await;
 
     let history = assert_promises_kept(&run, RECOVERY_DEADLINE).await;
     assert_eq!(history.users.len(), 7);
