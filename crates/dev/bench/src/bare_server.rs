@@ -1,5 +1,5 @@
-//! The least that an answer out of the database can cost: a handler, one read by `_id`, and
-//! the JSON of it. Nobody is asked who they are, and nothing is logged or counted.
+//! The lower bound for a response from the database: a handler, one read by `_id`, and its JSON. It does no
+//! authentication, logging or metrics.
 
 use std::{
     io::Write as _, net::TcpListener, num::NonZero, process::Stdio, thread::available_parallelism, time::Duration,
@@ -22,20 +22,20 @@ use tokio::{
 
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The driver with the services' settings: pool, write concern, read concern.
+/// Connects the driver with the services' settings: pool, write concern, read concern.
 pub(crate) async fn driver(uri: &str) -> Result<Client> {
     let config = MongoConfig { uri: uri.into(), database: String::new(), operation_timeout: OPERATION_TIMEOUT };
     Ok(mongo::client(&config, "bench").await?)
 }
 
-/// The server as a process of its own; `GET /{id}` is a user.
+/// The bare server in its own process; `GET /{id}` returns a user.
 pub(crate) struct BareServer {
     child: Child,
     port: u16,
 }
 
 impl BareServer {
-    /// Serves the users of this database.
+    /// Starts a server for the users of this database.
     pub(crate) async fn start(uri: &str, database: &str) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["bare-server", "--uri", uri, "--database", database])
@@ -43,7 +43,7 @@ impl BareServer {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let mut lines = BufReader::new(child.stdout.take().context("its output is a pipe")?).lines();
+        let mut lines = BufReader::new(child.stdout.take().context("the output must be a pipe")?).lines();
         let port = lines.next_line().await?.context("the bare server has ended")?.parse()?;
         Ok(Self { child, port })
     }
@@ -57,14 +57,14 @@ impl BareServer {
     }
 }
 
-/// Serves until it is killed; the first line tells the port.
+/// Serves until the process is killed. The first line of its output is the port.
 pub(crate) async fn serve(uri: &str, database: &str) -> Result<()> {
-    let users: Collection<User> = driver(uri).await?.database(database).collection("users");
+    let users: Collection<UserDocument> = driver(uri).await?.database(database).collection("users");
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     writeln!(std::io::stdout(), "{}", listener.local_addr()?.port())?;
     let users = web::Data::new(users);
-    HttpServer::new(move || App::new().app_data(users.clone()).route("/{id}", web::get().to(user)))
-        // As many as the service has.
+    HttpServer::new(move || App::new().app_data(users.clone()).route("/{id}", web::get().to(get_user)))
+        // The same number as the service has.
         .workers(available_parallelism().map_or(1, NonZero::get))
         .disable_signals()
         .listen(listener)?
@@ -73,17 +73,20 @@ pub(crate) async fn serve(uri: &str, database: &str) -> Result<()> {
     Ok(())
 }
 
-async fn user(users: web::Data<Collection<User>>, id: web::Path<String>) -> actix_web::Result<HttpResponse> {
+async fn get_user(
+    users: web::Data<Collection<UserDocument>>,
+    id: web::Path<String>,
+) -> actix_web::Result<HttpResponse> {
     let key = Uuid::parse_str(&*id).map_err(ErrorNotFound)?;
     let found = users.find_one(doc! { "_id": key }).await.map_err(ErrorInternalServerError)?;
     let user = found.ok_or_else(|| ErrorNotFound("no such user"))?;
-    Ok(HttpResponse::Ok().json(user.body(&id)?))
+    Ok(HttpResponse::Ok().json(user.to_response(&id)?))
 }
 
-/// What is shown of a user's document.
+/// The fields of a user's document that the response contains.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct User {
+struct UserDocument {
     username: String,
     email: String,
     email_verified: bool,
@@ -99,10 +102,10 @@ struct User {
     version: i64,
 }
 
-/// The same members as the service's.
+/// A response with the same members as the service's.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+struct UserResponse<'a> {
     id: &'a str,
     username: &'a str,
     email: &'a str,
@@ -119,10 +122,10 @@ struct Body<'a> {
     version: i64,
 }
 
-impl User {
-    fn body<'a>(&'a self, id: &'a str) -> actix_web::Result<Body<'a>> {
+impl UserDocument {
+    fn to_response<'a>(&'a self, id: &'a str) -> actix_web::Result<UserResponse<'a>> {
         let text = |at: DateTime| at.try_to_rfc3339_string().map_err(ErrorInternalServerError);
-        Ok(Body {
+        Ok(UserResponse {
             id,
             username: &self.username,
             email: &self.email,

@@ -1,4 +1,4 @@
-//! One keep-alive connection, one request after the other: what a client costs at least.
+//! A minimal HTTP client: one keep-alive connection that sends one request after the other.
 
 use std::net::Ipv4Addr;
 
@@ -20,18 +20,18 @@ pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
 }
 
-/// What a connection sends. Cheap to clone.
+/// A request to send. It is cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Ask {
+pub(crate) struct ApiRequest {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) token: Option<String>,
-    /// The address that it comes from, as a proxy tells it; our own without.
+    /// The client address that the proxy reports; without it, the connection's own address counts.
     pub(crate) from: Option<Ipv4Addr>,
     pub(crate) body: Bytes,
 }
 
-impl Ask {
+impl ApiRequest {
     pub(crate) fn get(path: impl Into<String>) -> Self {
         Self { method: Method::GET, path: path.into(), token: None, from: None, body: Bytes::new() }
     }
@@ -58,39 +58,46 @@ impl Ask {
 }
 
 impl Connection {
-    /// Of a base URL such as `http://127.0.0.1:3000`.
+    /// Opens a connection to a base URL such as `http://127.0.0.1:3000`.
     pub(crate) async fn open(base_url: &str) -> Result<Self> {
         let authority = base_url.trim_start_matches("http://").to_owned();
         let stream = TcpStream::connect(&authority).await.with_context(|| authority.clone())?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // It ends with the sender.
+        // The task ends when the sender is dropped.
         tokio::spawn(connection);
         Ok(Self { authority, sender })
     }
 
-    pub(crate) async fn send(&mut self, ask: &Ask) -> Result<(StatusCode, Bytes)> {
-        let mut request = Request::builder().method(&ask.method).uri(&ask.path).header(header::HOST, &self.authority);
-        if !ask.body.is_empty() {
+    pub(crate) async fn send(&mut self, api_request: &ApiRequest) -> Result<(StatusCode, Bytes)> {
+        let mut request =
+            Request::builder().method(&api_request.method).uri(&api_request.path).header(header::HOST, &self.authority);
+        if !api_request.body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        if let Some(token) = &ask.token {
+        if let Some(token) = &api_request.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        if let Some(address) = ask.from {
+        if let Some(address) = api_request.from {
             request = request.header("x-forwarded-for", address.to_string());
         }
-        let request = request.body(Full::new(ask.body.clone()))?;
+        let request = request.body(Full::new(api_request.body.clone()))?;
         self.sender.ready().await?;
-        let answer = self.sender.send_request(request).await?;
-        let status = answer.status();
-        Ok((status, answer.into_body().collect().await?.to_bytes()))
+        let response = self.sender.send_request(request).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
     }
 
-    /// Sends, and reads what has to be an answer of this status.
-    pub(crate) async fn expect(&mut self, ask: &Ask, status: StatusCode) -> Result<Value> {
-        let (answered, body) = self.send(ask).await?;
-        ensure!(answered == status, "{} {}: {answered} {}", ask.method, ask.path, String::from_utf8_lossy(&body));
+    /// Sends the request and returns the body of the response, whose status must be `status`.
+    pub(crate) async fn send_expecting(&mut self, api_request: &ApiRequest, status: StatusCode) -> Result<Value> {
+        let (answered, body) = self.send(api_request).await?;
+        ensure!(
+            answered == status,
+            "{} {}: {answered} {}",
+            api_request.method,
+            api_request.path,
+            String::from_utf8_lossy(&body)
+        );
         if body.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&body)?) }
     }
 }

@@ -1,4 +1,4 @@
-//! librdkafka without a service around it, set up as the user service sets it up.
+//! librdkafka without a service, configured as in the user service.
 
 use std::{
     collections::VecDeque,
@@ -17,22 +17,22 @@ use rdkafka::{
 };
 use tokio::sync::mpsc;
 
-/// Of every topic of the benchmark.
+/// The number of partitions of every topic in the benchmark.
 pub(crate) const PARTITIONS: i32 = 12;
 
-/// How long a reader waits for a record at a time.
-const POLL: Duration = Duration::from_millis(100);
+/// How long one poll of a reader waits for a record.
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// A record as the contract wants it.
-pub(crate) struct Record {
+/// A record that follows the contract.
+pub(crate) struct ProducerRecord {
     key: String,
     partition: i32,
     value: String,
     headers: OwnedHeaders,
 }
 
-impl Record {
-    pub(crate) fn of(event: &Event) -> Self {
+impl ProducerRecord {
+    pub(crate) fn from_event(event: &Event) -> Self {
         Self::new(&event.envelope, event.payload.to_json())
     }
 
@@ -46,7 +46,7 @@ impl Record {
     }
 }
 
-/// An idempotent producer, `acks=all`.
+/// An idempotent producer with `acks=all`.
 pub(crate) struct Producer(FutureProducer);
 
 impl Producer {
@@ -64,33 +64,34 @@ impl Producer {
         Ok(Self(producer))
     }
 
-    /// One, until the brokers have it.
-    pub(crate) async fn send(&self, topic: &str, record: &Record) -> Result<()> {
+    /// Sends one record and waits for its acknowledgement.
+    pub(crate) async fn send(&self, topic: &str, record: &ProducerRecord) -> Result<()> {
         let delivery = self.enqueue(topic, record).map_err(|error| anyhow!(error))?;
         confirmed(delivery).await
     }
 
-    /// All of them, as many under way as librdkafka takes, until the brokers have them.
-    pub(crate) async fn send_all(&self, topic: &str, records: &[Record]) -> Result<()> {
-        let mut under_way = VecDeque::new();
+    /// Sends all records, with as many in flight as librdkafka permits, and waits for their acknowledgements.
+    pub(crate) async fn send_all(&self, topic: &str, records: &[ProducerRecord]) -> Result<()> {
+        let mut in_flight = VecDeque::new();
         for record in records {
             loop {
                 match self.enqueue(topic, record) {
-                    Ok(delivery) => break under_way.push_back(delivery),
+                    Ok(delivery) => break in_flight.push_back(delivery),
                     Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
-                        confirmed(under_way.pop_front().context("the queue is full of nothing")?).await?;
+                        confirmed(in_flight.pop_front().context("the queue is full although nothing is in flight")?)
+                            .await?;
                     }
                     Err(error) => return Err(error.into()),
                 }
             }
         }
-        for delivery in under_way {
+        for delivery in in_flight {
             confirmed(delivery).await?;
         }
         Ok(())
     }
 
-    fn enqueue(&self, topic: &str, record: &Record) -> Result<DeliveryFuture, KafkaError> {
+    fn enqueue(&self, topic: &str, record: &ProducerRecord) -> Result<DeliveryFuture, KafkaError> {
         let message = FutureRecord::to(topic)
             .partition(record.partition)
             .key(&record.key)
@@ -101,15 +102,15 @@ impl Producer {
 }
 
 async fn confirmed(delivery: DeliveryFuture) -> Result<()> {
-    delivery.await.context("the producer is gone")?.map(drop).map_err(|(error, _)| error.into())
+    delivery.await.context("the producer was dropped")?.map(drop).map_err(|(error, _)| error.into())
 }
 
-/// Tells when records come out of a topic, by a thread of its own, as the email service reads.
-pub(crate) struct Arrivals(mpsc::UnboundedReceiver<Instant>);
+/// Reports when records arrive from a topic. A dedicated thread reads them, as in the email service.
+pub(crate) struct RecordArrivals(mpsc::UnboundedReceiver<Instant>);
 
-impl Arrivals {
-    /// Of what is produced from now on.
-    pub(crate) fn of(brokers: &str, topic: &str) -> Result<Self> {
+impl RecordArrivals {
+    /// Reads the topic from its beginning.
+    pub(crate) fn from_topic(brokers: &str, topic: &str) -> Result<Self> {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("group.id", topic)
@@ -122,20 +123,20 @@ impl Arrivals {
             partitions.add_partition_offset(topic, partition, Offset::Beginning)?;
         }
         consumer.assign(&partitions)?;
-        let (tell, arrivals) = mpsc::unbounded_channel();
+        let (sender, arrivals) = mpsc::unbounded_channel();
         thread::spawn(move || {
-            // Ends with whoever listens.
-            while !tell.is_closed() {
-                if let Some(Ok(_)) = consumer.poll(POLL) {
-                    let _ = tell.send(Instant::now());
+            // The thread ends when the receiver is dropped.
+            while !sender.is_closed() {
+                if let Some(Ok(_)) = consumer.poll(POLL_TIMEOUT) {
+                    let _ = sender.send(Instant::now());
                 }
             }
         });
         Ok(Self(arrivals))
     }
 
-    /// When the next record came.
+    /// Returns the arrival time of the next record.
     pub(crate) async fn next(&mut self) -> Result<Instant> {
-        self.0.recv().await.context("nobody reads")
+        self.0.recv().await.context("the reader thread has ended")
     }
 }

@@ -1,11 +1,11 @@
-//! What machine this is, and which commit was measured.
+//! A description of the machine and of the measured commit.
 
 use std::{fs, process::Command};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-/// Where and of what the figures are.
+/// The machine and the commit of the figures.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Machine {
     pub(crate) machine: String,
@@ -33,7 +33,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     Some(line.split_once(':')?.1.trim())
 }
 
-/// Of the work tree, and whether it was changed since.
+/// Returns the commit of the work tree, marked if the tree has uncommitted changes.
 fn commit() -> Result<String> {
     let run = |arguments: &[&str]| -> Result<String> {
         let output = Command::new("git").args(arguments).output().context("git")?;

@@ -1,66 +1,62 @@
-//! Everything that is said about speed, measured: what the services do next to what the
-//! same machine could do at most, taken in turns in the same run. Machines are noisy;
-//! ratios of neighbours are less so.
+//! The benchmark: measures the services next to the limits of the same machine, alternating between both in one
+//! run. Machines are noisy, but the ratio of adjacent measurements is less so.
 
-mod arrivals;
+mod alternating_runs;
 mod bare_server;
-mod closed_loop;
-mod commands;
-mod context;
 mod database;
+mod environment;
 mod http_client;
 mod kafka;
 mod limits;
 mod load;
 mod machine;
-mod people;
 mod processes;
 mod report;
 mod rows;
 mod sampling;
 mod smtp_sink;
-mod turns;
+mod test_users;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{context::Context, report::Report};
+use crate::{environment::Environment, report::Report};
 
 /// Measures the services next to the limits of this machine.
 #[derive(Parser)]
 #[command(name = "scripts/bench")]
 pub(crate) struct Arguments {
-    /// A few seconds a row: whether the benchmark works, not how fast anything is.
+    /// Runs a few seconds per row, to test the benchmark itself; the figures are not meaningful.
     #[arg(long)]
     quick: bool,
-    /// Only these groups of rows.
+    /// Measures only these groups of rows.
     #[arg(long, value_name = "GROUP", num_args = 1..)]
     only: Vec<rows::Group>,
-    /// Of the largest database whose requests are measured.
+    /// The number of users in the largest database.
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
     users: usize,
-    /// Where `results.json` goes.
+    /// The path of `results.json`.
     #[arg(long, value_name = "FILE", default_value = "target/bench/results.json")]
     results: PathBuf,
-    /// Writes the table into this Markdown file, between the markers `<!-- bench:begin -->`
-    /// and `<!-- bench:end -->`, and the plots into `images/` beside it.
+    /// Writes the table into this Markdown file, between the markers `<!-- bench:begin -->` and `<!-- bench:end -->`,
+    /// and the plots into `images/` beside it.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(subcommand)]
-    part: Option<Part>,
+    helper: Option<HelperProcess>,
 }
 
-/// Parts that are processes of their own, so that their processor time is told apart.
+/// Helpers in their own processes, so that their processor time is counted separately.
 #[derive(Subcommand)]
-enum Part {
-    /// A mail server that takes everything and tells when.
+enum HelperProcess {
+    /// A mail server that accepts everything and reports when.
     #[command(hide = true)]
     SmtpSink {
         #[arg(long)]
         port: u16,
     },
-    /// A handler that does nothing but read a user.
+    /// A handler that only reads a user.
     #[command(hide = true)]
     BareServer {
         #[arg(long)]
@@ -83,16 +79,16 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    match &arguments.part {
-        Some(Part::SmtpSink { port }) => return smtp_sink::serve(*port).await,
-        Some(Part::BareServer { uri, database }) => return bare_server::serve(uri, database).await,
+    match &arguments.helper {
+        Some(HelperProcess::SmtpSink { port }) => return smtp_sink::serve(*port).await,
+        Some(HelperProcess::BareServer { uri, database }) => return bare_server::serve(uri, database).await,
         None => {}
     }
-    let context = Context::new(arguments.quick, arguments.users)?;
+    let environment = Environment::new(arguments.quick, arguments.users)?;
     let mut report = Report::new(machine::describe()?, arguments.quick);
-    for group in rows::chosen(&arguments.only) {
+    for group in rows::selected(&arguments.only) {
         eprintln!("-- {group}");
-        report.extend(group.measure(&context).await?);
+        report.extend(group.measure(&environment).await?);
     }
     print!("{report}");
     report.write_json(&arguments.results)?;

@@ -1,4 +1,4 @@
-//! What processes take: processor time and memory, as the kernel counts them.
+//! The processor time and memory of processes, as the kernel counts them.
 
 use std::{
     collections::BTreeMap,
@@ -8,13 +8,13 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// The kernel's unit of processor time in `/proc`, on every architecture of Linux that is in use.
+/// The unit of processor time in `/proc`, the same on every supported architecture of Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// The user service's hash threads, by the beginning of their names; their time is the hashes'.
+/// The name prefix of the user service's hash threads. Their time is counted as hashing.
 pub(crate) const HASH_THREADS: &str = "hash-";
 
-/// Processes by the name that the report calls them.
+/// Processes with their names in the report.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Processes(Vec<(&'static str, u32)>);
 
@@ -24,12 +24,12 @@ impl Processes {
         self
     }
 
-    /// Begins to count.
-    pub(crate) fn watch(&self) -> Result<Watch<'_>> {
-        Ok(Watch { processes: self, since: Instant::now(), before: self.times()? })
+    /// Starts to count.
+    pub(crate) fn watch(&self) -> Result<ProcessorTimeWatch<'_>> {
+        Ok(ProcessorTimeWatch { processes: self, since: Instant::now(), before: self.times()? })
     }
 
-    /// Seconds of processor time so far.
+    /// Returns the processor time so far, in seconds.
     fn times(&self) -> Result<BTreeMap<&'static str, f64>> {
         let mut times = BTreeMap::new();
         for &(name, pid) in &self.0 {
@@ -39,33 +39,34 @@ impl Processes {
     }
 }
 
-/// A time in which processor time is counted.
-pub(crate) struct Watch<'a> {
+/// Counts processor time from its creation on.
+pub(crate) struct ProcessorTimeWatch<'a> {
     processes: &'a Processes,
     since: Instant,
     before: BTreeMap<&'static str, f64>,
 }
 
-impl Watch<'_> {
-    /// What each took since then: its share of all cores.
+impl ProcessorTimeWatch<'_> {
+    /// Returns each process's share of the time of all cores since then.
     pub(crate) fn shares(&self, cores: usize) -> Result<BTreeMap<&'static str, f64>> {
         let all = self.since.elapsed().as_secs_f64() * cores as f64;
         Ok(self.seconds()?.into_iter().map(|(name, seconds)| (name, seconds / all)).collect())
     }
 
-    /// Seconds of processor time that each took since then.
+    /// Returns each process's processor time since then, in seconds.
     pub(crate) fn seconds(&self) -> Result<BTreeMap<&'static str, f64>> {
         let after = self.processes.times()?;
         Ok(after.into_iter().map(|(name, time)| (name, time - self.before.get(name).copied().unwrap_or(0.0))).collect())
     }
 }
 
-/// User and system time of a process with all its threads.
+/// Returns the user and system time of a process with all its threads, in seconds.
 pub(crate) fn processor_seconds(pid: u32) -> Result<f64> {
     seconds_in(&format!("/proc/{pid}/stat"))
 }
 
-/// User and system time of those threads of a process that are there now and whose names begin so.
+/// Returns the user and system time of those current threads of a process whose names begin with `name`, in
+/// seconds.
 pub(crate) fn thread_seconds(pid: u32, name: &str) -> Result<f64> {
     let mut seconds = 0.0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -81,33 +82,33 @@ pub(crate) fn thread_seconds(pid: u32, name: &str) -> Result<f64> {
 
 fn seconds_in(path: &str) -> Result<f64> {
     let stat = fs::read_to_string(path).with_context(|| path.to_owned())?;
-    // The name in parentheses may hold anything; the numbers begin behind it (proc(5)).
+    // The name in parentheses may contain any character; the numbers follow it (proc(5)).
     let (_, numbers) = stat.rsplit_once(')').with_context(|| path.to_owned())?;
     let mut numbers = numbers.split_ascii_whitespace().skip(11).map(str::parse::<f64>);
     let (Some(Ok(user)), Some(Ok(system))) = (numbers.next(), numbers.next()) else {
-        anyhow::bail!("{path} is not as proc(5) says");
+        anyhow::bail!("{path} is not in the format of proc(5)");
     };
     Ok((user + system) / TICKS_PER_SECOND)
 }
 
-/// Processor time of all threads that a process has now, to the nanosecond where
+/// Returns the processor time of all current threads of a process, with a resolution of nanoseconds;
 /// `/proc/<pid>/stat` counts hundredths of a second.
-pub(crate) fn run_time(pid: u32) -> Result<Duration> {
+pub(crate) fn precise_processor_time(pid: u32) -> Result<Duration> {
     let mut nanos = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        // A thread may end meanwhile.
+        // A thread may end in the meantime.
         let Ok(times) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
         nanos += times.split(' ').next().context("schedstat")?.parse::<u64>()?;
     }
     Ok(Duration::from_nanos(nanos))
 }
 
-/// Resident memory of a process in MiB.
+/// Returns the resident memory of a process, in MiB.
 pub(crate) fn resident_mib(pid: u32) -> Result<f64> {
     memory_mib(pid, "VmRSS:")
 }
 
-/// What of it are pages of files: its program and libraries.
+/// Returns the part of the resident memory that is mapped from files (the program and its libraries), in MiB.
 pub(crate) fn resident_file_mib(pid: u32) -> Result<f64> {
     memory_mib(pid, "RssFile:")
 }
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_a_thread_is_told_apart_by_its_name() {
+    fn processor_time_is_counted_by_thread_name() {
         let (busy, stop) = std::sync::mpsc::channel::<()>();
         let work = move || {
             while stop.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
@@ -150,7 +151,7 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(thread_seconds(own, "busy-").unwrap() <= processor_seconds(own).unwrap());
-        assert_eq!(thread_seconds(own, "nobody-").unwrap(), 0.0);
+        assert_eq!(thread_seconds(own, "absent-").unwrap(), 0.0);
         drop(busy);
         thread.join().unwrap();
     }

@@ -1,10 +1,10 @@
-//! Interleaved rounds (A B A B), medians, and how far the rounds were apart.
+//! Interleaved rounds (A B A B), their medians and their spread.
 
 use std::time::Duration;
 
 use anyhow::Result;
 
-/// The median of some rounds, and the lowest and highest of them.
+/// The median, minimum and maximum of several rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Sample {
     pub(crate) median: f64,
@@ -13,9 +13,11 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
+    /// Creates a sample from the values of its rounds.
+    ///
     /// # Panics
-    /// Without any round.
-    pub(crate) fn of(rounds: &[f64]) -> Self {
+    /// Panics without any round.
+    pub(crate) fn from_rounds(rounds: &[f64]) -> Self {
         let mut sorted = rounds.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (Some(&low), Some(&high)) = (sorted.first(), sorted.last()) else { panic!("no round was measured") };
@@ -25,42 +27,42 @@ impl Sample {
         Self { median, low, high }
     }
 
-    /// How far the rounds were apart, of the median.
+    /// Returns the range of the rounds relative to the median.
     pub(crate) fn spread(&self) -> f64 {
         (self.high - self.low) / self.median
     }
 }
 
-/// Ours and its limit, taken in turns; the ratio is that of neighbours.
+/// Our value and its limit, measured alternately. The ratio is that of adjacent rounds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pair {
+pub(crate) struct Comparison {
     pub(crate) ours: Sample,
     pub(crate) limit: Sample,
     pub(crate) ratio: Sample,
 }
 
-impl Pair {
-    /// Of rounds of (ours, limit).
-    pub(crate) fn of(rounds: &[(f64, f64)]) -> Self {
-        let of = |value: fn(&(f64, f64)) -> f64| Sample::of(&rounds.iter().map(value).collect::<Vec<_>>());
+impl Comparison {
+    /// Creates a comparison from rounds of (ours, limit).
+    pub(crate) fn from_rounds(rounds: &[(f64, f64)]) -> Self {
+        let of = |value: fn(&(f64, f64)) -> f64| Sample::from_rounds(&rounds.iter().map(value).collect::<Vec<_>>());
         Self { ours: of(|round| round.0), limit: of(|round| round.1), ratio: of(|round| round.0 / round.1) }
     }
 }
 
-/// So many rounds of both, in turns; each gives a rate or a time.
+/// Measures both alternately for the given number of rounds. Each measurement returns a rate or a time.
 pub(crate) async fn interleaved(
     rounds: usize,
     mut ours: impl AsyncFnMut() -> Result<f64>,
     mut limit: impl AsyncFnMut() -> Result<f64>,
-) -> Result<Pair> {
+) -> Result<Comparison> {
     let mut taken = Vec::with_capacity(rounds);
     for _ in 0..rounds {
         taken.push((ours().await?, limit().await?));
     }
-    Ok(Pair::of(&taken))
+    Ok(Comparison::from_rounds(&taken))
 }
 
-/// Of durations in any order, the one below which so many of a hundred are.
+/// Returns the percentile `percent` of unsorted durations.
 pub(crate) fn percentile(durations: &[Duration], percent: f64) -> Duration {
     let mut sorted = durations.to_vec();
     sorted.sort_unstable();
@@ -77,17 +79,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_is_its_median_and_how_far_the_rounds_were_apart() {
-        let sample = Sample::of(&[3.0, 1.0, 2.0]);
+    fn a_sample_has_the_median_and_the_spread_of_its_rounds() {
+        let sample = Sample::from_rounds(&[3.0, 1.0, 2.0]);
         assert_eq!(sample, Sample { median: 2.0, low: 1.0, high: 3.0 });
         assert_eq!(sample.spread(), 1.0);
-        assert_eq!(Sample::of(&[1.0, 2.0]).median, 1.5);
+        assert_eq!(Sample::from_rounds(&[1.0, 2.0]).median, 1.5);
     }
 
     #[test]
-    fn the_ratio_is_that_of_neighbours_and_not_of_the_medians() {
-        // The machine became half as fast; ours stayed half of the limit.
-        let pair = Pair::of(&[(50.0, 100.0), (25.0, 50.0), (25.0, 50.0)]);
+    fn the_ratio_is_the_median_of_the_ratios_of_each_round() {
+        // The machine became half as fast, while ours stayed at half of the limit.
+        let pair = Comparison::from_rounds(&[(50.0, 100.0), (25.0, 50.0), (25.0, 50.0)]);
         assert_eq!(pair.ratio, Sample { median: 0.5, low: 0.5, high: 0.5 });
         assert_eq!((pair.ours.median, pair.limit.median), (25.0, 50.0));
     }

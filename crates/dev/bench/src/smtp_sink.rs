@@ -1,6 +1,6 @@
-//! A mail server that takes everything and keeps nothing: the least that a mail server
-//! can cost. It tells on its standard output, in one line a mail, for whom and when
-//! (nanoseconds of the machine's monotonic clock) it accepted it.
+//! A mail server that accepts and discards every mail, which is the minimal cost of a mail server. For each mail
+//! it prints a line with the recipient and the time of acceptance, in nanoseconds of the machine's monotonic
+//! clock.
 
 use std::{io::Write as _, process::Stdio};
 
@@ -13,7 +13,7 @@ use tokio::{
     sync::mpsc,
 };
 
-/// Nanoseconds of a clock that all processes of this machine share.
+/// Returns the nanoseconds of a clock that all processes of this machine share.
 pub(crate) fn monotonic_nanos() -> i128 {
     let now = clock_gettime(ClockId::Monotonic);
     i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
@@ -21,16 +21,16 @@ pub(crate) fn monotonic_nanos() -> i128 {
 
 /// A mail that the sink accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedMail {
     pub(crate) recipient: String,
     pub(crate) at_nanos: i128,
 }
 
-/// The sink as a process of its own.
+/// The sink in its own process.
 pub(crate) struct SmtpSink {
     child: Child,
     port: u16,
-    accepted: mpsc::UnboundedReceiver<Accepted>,
+    accepted: mpsc::UnboundedReceiver<AcceptedMail>,
 }
 
 impl SmtpSink {
@@ -41,14 +41,14 @@ impl SmtpSink {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let mut lines = BufReader::new(child.stdout.take().context("its output is a pipe")?).lines();
+        let mut lines = BufReader::new(child.stdout.take().context("the output must be a pipe")?).lines();
         let port = lines.next_line().await?.context("the sink has ended")?.parse()?;
-        let (tell, accepted) = mpsc::unbounded_channel();
+        let (sender, accepted) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 let Some((recipient, at)) = line.split_once(' ') else { continue };
                 let Ok(at_nanos) = at.parse() else { continue };
-                if tell.send(Accepted { recipient: recipient.to_owned(), at_nanos }).is_err() {
+                if sender.send(AcceptedMail { recipient: recipient.to_owned(), at_nanos }).is_err() {
                     break;
                 }
             }
@@ -68,27 +68,27 @@ impl SmtpSink {
         format!("smtp://{}?tls=none", self.address())
     }
 
-    /// The next mail that it accepts.
-    pub(crate) async fn next(&mut self) -> Result<Accepted> {
+    /// Waits for the next mail that the sink accepts.
+    pub(crate) async fn next(&mut self) -> Result<AcceptedMail> {
         self.accepted.recv().await.context("the sink has ended")
     }
 }
 
-/// Serves until it is killed; the first line tells the port.
+/// Serves until the process is killed. The first line of its output is the port.
 pub(crate) async fn serve(port: u16) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    tell(&listener.local_addr()?.port().to_string());
+    print_line(&listener.local_addr()?.port().to_string());
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         tokio::spawn(async move {
-            // A client that hangs up has had enough.
-            let _ = converse(stream).await;
+            // A client may close its connection at any time.
+            let _ = serve_connection(stream).await;
         });
     }
 }
 
-async fn converse(stream: TcpStream) -> std::io::Result<()> {
+async fn serve_connection(stream: TcpStream) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let (mut read, mut line, mut recipient) = (BufReader::new(read), String::new(), String::new());
     write.write_all(b"220 sink\r\n").await?;
@@ -106,8 +106,8 @@ async fn converse(stream: TcpStream) -> std::io::Result<()> {
             }
             "DATA" => {
                 write.write_all(b"354 go on\r\n").await?;
-                until_the_dot(&mut read, &mut line).await?;
-                tell(&format!("{recipient} {}", monotonic_nanos()));
+                read_until_dot(&mut read, &mut line).await?;
+                print_line(&format!("{recipient} {}", monotonic_nanos()));
                 b"250 taken\r\n"
             }
             "QUIT" => {
@@ -120,7 +120,7 @@ async fn converse(stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-async fn until_the_dot(read: &mut (impl AsyncBufReadExt + Unpin), line: &mut String) -> std::io::Result<()> {
+async fn read_until_dot(read: &mut (impl AsyncBufReadExt + Unpin), line: &mut String) -> std::io::Result<()> {
     loop {
         line.clear();
         if read.read_line(line).await? == 0 || line == ".\r\n" {
@@ -134,8 +134,8 @@ fn between(line: &str, open: char, close: char) -> &str {
     inner.split_once(close).map_or("", |(inner, _)| inner)
 }
 
-/// One line in one write; a reader that has gone is no loss.
-fn tell(line: &str) {
+/// Writes a line in one write. A closed output is ignored.
+fn print_line(line: &str) {
     let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
 }
 

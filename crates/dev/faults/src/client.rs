@@ -1,20 +1,20 @@
-//! A client that writes down what it asked and what came back, and survives a lost answer.
+//! A client that records its requests and responses, and tolerates lost responses.
 
 use std::time::Duration;
 
-use crate::checker::{Action, Answer, Outcome};
+use crate::checker::{Action, Outcome, RecordedResponse};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use test_support::{Api, TestUser, remember_secret};
 use uuid::Uuid;
 
-use crate::Recorder;
+use crate::recorder::Recorder;
 
-/// A client does not wait longer than this; then the outcome is unknown.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a client waits for a response. Afterwards the outcome is unknown.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// One logical client: it waits for each answer before it asks again. No method panics for
-/// an answer that is lost or refused.
+/// One logical client: it waits for each response before it sends the next request. Its methods do not panic when
+/// a response is lost or an error.
 pub struct Client {
     recorder: Recorder,
     number: u32,
@@ -22,52 +22,69 @@ pub struct Client {
     user: Option<Uuid>,
     access: Option<String>,
     refresh: Option<String>,
-    alike: Option<u32>,
-    last: Option<test_support::ApiResponse>,
+    comparison_group: Option<u32>,
+    last_response: Option<test_support::ApiResponse>,
+}
+
+impl Recorder {
+    /// Creates a client that talks to the service behind `api`.
+    #[must_use]
+    pub fn client(&self, api: Api) -> Client {
+        Client::new(self.clone(), self.next_client_number(), api)
+    }
 }
 
 impl Client {
-    pub(crate) fn new(recorder: Recorder, number: u32, api: Api) -> Self {
-        Self { recorder, number, api, user: None, access: None, refresh: None, alike: None, last: None }
+    fn new(recorder: Recorder, number: u32, api: Api) -> Self {
+        Self {
+            recorder,
+            number,
+            api,
+            user: None,
+            access: None,
+            refresh: None,
+            comparison_group: None,
+            last_response: None,
+        }
     }
 
-    /// Talks to another replica from now on; its tokens are good there too.
+    /// Switches to another replica, where the client's tokens are valid too.
     pub fn use_api(&mut self, api: Api) {
         self.api = api;
     }
 
-    /// The account that it registered or is logged in as.
+    /// Returns the account that the client registered or is logged in as.
     #[must_use]
     pub fn user(&self) -> Option<Uuid> {
         self.user
     }
 
-    /// The account that requests are about from now on, for one that was not registered here.
+    /// Sets the account that later requests concern, for an account that this client did not register.
     pub fn set_user(&mut self, user: Uuid) {
         self.user = Some(user);
     }
 
-    /// Whether it has tokens of a login.
+    /// Returns whether the client has the tokens of a login.
     #[must_use]
-    pub fn is_signed_in(&self) -> bool {
+    pub fn is_logged_in(&self) -> bool {
         self.access.is_some()
     }
 
-    /// Forgets its tokens.
+    /// Discards the tokens.
     pub fn forget_tokens(&mut self) {
         self.access = None;
         self.refresh = None;
     }
 
-    /// The last answer, if there was one.
+    /// Returns the last response, if there was one.
     #[must_use]
-    pub fn last(&self) -> Option<&test_support::ApiResponse> {
-        self.last.as_ref()
+    pub fn last_response(&self) -> Option<&test_support::ApiResponse> {
+        self.last_response.as_ref()
     }
 
-    /// Requests from now on belong to this group, whose answers have to be alike (S2).
-    pub fn alike(&mut self, group: Option<u32>) {
-        self.alike = group;
+    /// Puts later requests into a group whose responses must be indistinguishable (S2).
+    pub fn set_comparison_group(&mut self, group: Option<u32>) {
+        self.comparison_group = group;
     }
 
     /// `POST /api/users`.
@@ -76,18 +93,18 @@ impl Client {
         if let Some(key) = idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
-        let outcome = self.ask(Action::Register, None, Some(&person.email), request).await;
+        let outcome = self.send_recorded(Action::Register, None, Some(&person.email), request).await;
         if succeeded(&outcome) {
-            self.user = self.last_user();
+            self.user = self.user_in_last_response();
         }
         outcome
     }
 
-    /// `POST /api/auth/login` by e-mail. Keeps the tokens.
+    /// `POST /api/auth/login` with the email address. Stores the tokens.
     pub async fn login(&mut self, person: &TestUser) -> Outcome {
         let credentials = json!({ "identifier": person.email, "password": person.password });
         let request = self.api.request(Method::POST, "/api/auth/login").json(&credentials);
-        let outcome = self.ask(Action::Login, None, Some(&person.email), request).await;
+        let outcome = self.send_recorded(Action::Login, None, Some(&person.email), request).await;
         self.keep_tokens(&outcome);
         outcome
     }
@@ -96,25 +113,25 @@ impl Client {
     pub async fn login_totp(&mut self, mfa_token: &str, code: &str) -> Outcome {
         let body = json!({ "mfaToken": mfa_token, "code": code });
         let request = self.api.request(Method::POST, "/api/auth/login/totp").json(&body);
-        let outcome = self.ask(Action::Login, self.user, None, request).await;
+        let outcome = self.send_recorded(Action::Login, self.user, None, request).await;
         self.keep_tokens(&outcome);
         outcome
     }
 
-    /// `POST /api/auth/refresh`. Keeps the new tokens.
+    /// `POST /api/auth/refresh`. Stores the new tokens.
     pub async fn refresh(&mut self) -> Outcome {
         let body = json!({ "refreshToken": self.refresh.clone().unwrap_or_default() });
         let request = self.api.request(Method::POST, "/api/auth/refresh").json(&body);
-        let outcome = self.ask(Action::Refresh, self.user, None, request).await;
+        let outcome = self.send_recorded(Action::Refresh, self.user, None, request).await;
         self.keep_tokens(&outcome);
         outcome
     }
 
-    /// `POST /api/auth/logout`. Forgets the tokens.
+    /// `POST /api/auth/logout`. Discards the tokens.
     pub async fn logout(&mut self) -> Outcome {
         let body = json!({ "refreshToken": self.refresh.clone().unwrap_or_default() });
         let request = self.api.request(Method::POST, "/api/auth/logout").json(&body);
-        let outcome = self.ask(Action::Logout, self.user, None, request).await;
+        let outcome = self.send_recorded(Action::Logout, self.user, None, request).await;
         self.forget_tokens();
         outcome
     }
@@ -125,14 +142,14 @@ impl Client {
         self.send(Action::Read, None, request).await
     }
 
-    /// `PATCH /api/users/me` with a name that the account does not have yet.
+    /// `PATCH /api/users/me` with a display name that the account does not have yet.
     pub async fn update_profile(&mut self, display_name: &str) -> Outcome {
         let request = self.request(Method::PATCH, "/api/users/me").json(&json!({ "displayName": display_name }));
         self.send(Action::UpdateProfile, None, request).await
     }
 
-    /// `PUT /api/users/me/password`. On success the person has the new password; after an
-    /// unknown outcome the caller has to find out.
+    /// `PUT /api/users/me/password`. On success `person` has the new password; after an unknown outcome the caller
+    /// must find out which one is valid.
     pub async fn change_password(&mut self, person: &mut TestUser, new: &str) -> Outcome {
         remember_secret("password", new);
         let body = json!({ "currentPassword": person.password, "newPassword": new });
@@ -158,16 +175,15 @@ impl Client {
 
     /// `POST /api/auth/password-reset`.
     pub async fn request_reset(&mut self, address: &str) -> Outcome {
-        self.with_address(Action::RequestReset, "/api/auth/password-reset", address).await
+        self.post_email(Action::RequestReset, "/api/auth/password-reset", address).await
     }
 
     /// `POST /api/auth/email-verification/resend`.
     pub async fn resend_verification(&mut self, address: &str) -> Outcome {
-        self.with_address(Action::ResendVerification, "/api/auth/email-verification/resend", address).await
+        self.post_email(Action::ResendVerification, "/api/auth/email-verification/resend", address).await
     }
 
-    /// `POST /api/auth/password-reset/confirm`, for this client's account. On success the
-    /// person has the new password.
+    /// `POST /api/auth/password-reset/confirm`, for this client's account. On success `person` has the new password.
     pub async fn confirm_reset(&mut self, token: &str, person: &mut TestUser, new: &str) -> Outcome {
         remember_secret("password", new);
         let body = json!({ "token": token, "newPassword": new });
@@ -181,7 +197,7 @@ impl Client {
 
     /// `POST /api/auth/email-verification`, for this client's account.
     pub async fn verify_email(&mut self, token: &str) -> Outcome {
-        self.with_token(Action::VerifyEmail, "/api/auth/email-verification", token).await
+        self.post_token(Action::VerifyEmail, "/api/auth/email-verification", token).await
     }
 
     /// `PUT /api/users/me/email`.
@@ -193,15 +209,15 @@ impl Client {
 
     /// `POST /api/auth/email-change/confirm`, for this client's account.
     pub async fn confirm_email_change(&mut self, token: &str) -> Outcome {
-        self.with_token(Action::ConfirmEmailChange, "/api/auth/email-change/confirm", token).await
+        self.post_token(Action::ConfirmEmailChange, "/api/auth/email-change/confirm", token).await
     }
 
     /// `POST /api/auth/email-change/undo`, for this client's account.
     pub async fn undo_email_change(&mut self, token: &str) -> Outcome {
-        self.with_token(Action::UndoEmailChange, "/api/auth/email-change/undo", token).await
+        self.post_token(Action::UndoEmailChange, "/api/auth/email-change/undo", token).await
     }
 
-    /// A request with this client's access token, for [`Client::send`].
+    /// Returns a request with this client's access token, for [`Client::send`].
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         match &self.access {
             Some(token) => self.api.with_token(token).request(method, path),
@@ -209,94 +225,95 @@ impl Client {
         }
     }
 
-    /// Anything else. `user` is the account that it is about, if it is not this client's own.
+    /// Sends any other request. `user` is the account that it concerns, if it is not the client's own.
     pub async fn send(&mut self, action: Action, user: Option<Uuid>, request: RequestBuilder) -> Outcome {
-        self.ask(action, user.or(self.user), None, request).await
+        self.send_recorded(action, user.or(self.user), None, request).await
     }
 
-    async fn with_address(&mut self, action: Action, path: &str, address: &str) -> Outcome {
+    async fn post_email(&mut self, action: Action, path: &str, address: &str) -> Outcome {
         let request = self.api.request(Method::POST, path).json(&json!({ "email": address }));
-        self.ask(action, None, Some(address), request).await
+        self.send_recorded(action, None, Some(address), request).await
     }
 
-    async fn with_token(&mut self, action: Action, path: &str, token: &str) -> Outcome {
+    async fn post_token(&mut self, action: Action, path: &str, token: &str) -> Outcome {
         let request = self.api.request(Method::POST, path).json(&json!({ "token": token }));
         self.send(action, None, request).await
     }
 
-    async fn ask(
+    async fn send_recorded(
         &mut self,
         action: Action,
         user: Option<Uuid>,
-        about: Option<&str>,
+        email: Option<&str>,
         request: RequestBuilder,
     ) -> Outcome {
-        self.last = None;
-        let about = about.map(str::to_owned);
-        let id = self.recorder.invoked(self.number, action, user, about, self.alike);
-        let (answer, outcome) = match self.api.try_send(request.timeout(PATIENCE)).await {
-            Ok(answer) => {
-                let outcome = Outcome::Answered(recorded(&answer, self.alike.is_some()));
-                (Some(answer), outcome)
+        self.last_response = None;
+        let email = email.map(str::to_owned);
+        let id = self.recorder.record_invocation(self.number, action, user, email, self.comparison_group);
+        let (response, outcome) = match self.api.try_send(request.timeout(REQUEST_TIMEOUT)).await {
+            Ok(response) => {
+                let outcome = Outcome::Answered(recorded_response(&response, self.comparison_group.is_some()));
+                (Some(response), outcome)
             }
-            // Without its address, which may hold a token.
-            Err(error) => (None, Outcome::Unknown { why: chain(&error.without_url()) }),
+            // The URL is omitted, because it may contain a token.
+            Err(error) => (None, Outcome::Unknown { why: error_chain(&error.without_url()) }),
         };
-        self.last = answer;
-        let named = self.last_user().filter(|_| matches!(action, Action::Register | Action::Login));
-        self.recorder.completed(id, named, &outcome);
+        self.last_response = response;
+        let named = self.user_in_last_response().filter(|_| matches!(action, Action::Register | Action::Login));
+        self.recorder.record_completion(id, named, &outcome);
         outcome
     }
 
     fn keep_tokens(&mut self, outcome: &Outcome) {
-        let Some(answer) = self.last.as_ref().filter(|_| succeeded(outcome)) else { return };
-        let (access, refresh) = (answer.string("accessToken"), answer.string("refreshToken"));
+        let Some(response) = self.last_response.as_ref().filter(|_| succeeded(outcome)) else { return };
+        let (access, refresh) = (response.string("accessToken"), response.string("refreshToken"));
         remember_secret("access token", &access);
         remember_secret("refresh token", &refresh);
-        self.user = self.last_user().or(self.user);
+        self.user = self.user_in_last_response().or(self.user);
         (self.access, self.refresh) = (Some(access), Some(refresh));
     }
 
-    /// The account that the last answer names.
-    fn last_user(&self) -> Option<Uuid> {
-        let body = self.last.as_ref()?.json();
+    /// Returns the account that the last response names.
+    fn user_in_last_response(&self) -> Option<Uuid> {
+        let body = self.last_response.as_ref()?.json();
         let id = body["id"].as_str().or_else(|| body["user"]["id"].as_str())?;
         Uuid::try_parse(id).ok()
     }
 }
 
 fn succeeded(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Answered(answer) if (200..300).contains(&answer.status))
+    matches!(outcome, Outcome::Answered(response) if (200..300).contains(&response.status))
 }
 
-fn recorded(answer: &test_support::ApiResponse, in_group: bool) -> Answer {
-    let body = answer.json();
+fn recorded_response(response: &test_support::ApiResponse, in_group: bool) -> RecordedResponse {
+    let body = response.json();
     let version = body["version"].as_u64().or_else(|| body["user"]["version"].as_u64());
-    let tag = || answer.header("etag").trim_matches('"').parse().ok();
-    Answer {
-        status: answer.status,
-        problem: Some(answer.problem()).filter(|problem| !problem.is_empty()),
+    let tag = || response.header("etag").trim_matches('"').parse().ok();
+    RecordedResponse {
+        status: response.status,
+        problem: Some(response.problem()).filter(|problem| !problem.is_empty()),
         version: version.or_else(tag),
-        retry_after: answer.header("retry-after").parse().ok(),
-        fingerprint: in_group.then(|| fingerprint(answer, &body)),
+        retry_after: response.header("retry-after").parse().ok(),
+        fingerprint: in_group.then(|| fingerprint(response, &body)),
     }
 }
 
-/// Headers and body, but for what differs with every request.
-fn fingerprint(answer: &test_support::ApiResponse, body: &Value) -> String {
-    const BY_NATURE: [&str; 4] = ["date", "x-request-id", "traceparent", "ratelimit"];
-    let ours = |name: &&str| !BY_NATURE.contains(name);
-    let mut names: Vec<&str> = answer.headers.keys().map(reqwest::header::HeaderName::as_str).filter(ours).collect();
+/// Returns headers and body without the parts that differ in every response.
+fn fingerprint(response: &test_support::ApiResponse, body: &Value) -> String {
+    const VARYING_HEADERS: [&str; 4] = ["date", "x-request-id", "traceparent", "ratelimit"];
+    let is_stable = |name: &&str| !VARYING_HEADERS.contains(name);
+    let mut names: Vec<&str> =
+        response.headers.keys().map(reqwest::header::HeaderName::as_str).filter(is_stable).collect();
     names.sort_unstable();
-    let headers: Vec<String> = names.iter().map(|name| format!("{name}: {}", answer.header(name))).collect();
-    let id = answer.header("x-request-id");
-    let body = if body.is_null() { answer.text.clone() } else { body.to_string() };
+    let headers: Vec<String> = names.iter().map(|name| format!("{name}: {}", response.header(name))).collect();
+    let id = response.header("x-request-id");
+    let body = if body.is_null() { response.text.clone() } else { body.to_string() };
     let body = if id.is_empty() { body } else { body.replace(&id, "(request)") };
     format!("{}\n\n{body}", headers.join("\n"))
 }
 
-/// The error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
+/// Returns the error with its chain of causes.
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! All requests of a run, written down when they are sent and again when they end.
+//! Records all requests of a run, when they are sent and when they end.
 
 use std::{
     collections::BTreeSet,
@@ -8,12 +8,9 @@ use std::{
 use crate::checker::{Action, Operation, Outcome};
 use jiff::Timestamp;
 use service_kit::Clock;
-use test_support::Api;
 use uuid::Uuid;
 
-use crate::Client;
-
-/// All operations of one run, in the order of asking. Clones share them.
+/// All operations of one run, in the order in which they were sent. Clones share their state.
 #[derive(Clone)]
 pub struct Recorder {
     clock: Clock,
@@ -22,22 +19,22 @@ pub struct Recorder {
 
 #[derive(Default)]
 struct State {
-    operations: Vec<Asked>,
+    operations: Vec<RecordedOperation>,
     clients: u32,
     groups: u32,
-    foreign: Foreign,
+    foreign: ForeignRecords,
 }
 
-/// An operation, and the address that it named where no id was known.
+/// An operation, and the email address that it named if the account was unknown.
 #[derive(Clone)]
-pub(crate) struct Asked {
+pub(crate) struct RecordedOperation {
     pub operation: Operation,
-    pub about: Option<String>,
+    pub email: Option<String>,
 }
 
-/// What the test has written into the topic itself.
+/// Records that the test itself wrote into the topic.
 #[derive(Clone, Default)]
-pub(crate) struct Foreign {
+pub(crate) struct ForeignRecords {
     pub places: BTreeSet<(i32, i64)>,
     pub events: BTreeSet<String>,
     pub keys: BTreeSet<Vec<u8>>,
@@ -50,82 +47,81 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Of a run in which nothing has been asked yet.
+    /// Creates an empty recorder.
     #[must_use]
     pub fn new() -> Self {
         Self { clock: Clock::system(), state: Arc::default() }
     }
 
-    /// Another client. It talks to the service behind `api` until it is told otherwise.
+    /// Creates a group of requests whose responses must be indistinguishable (S2), for
+    /// [`crate::Client::set_comparison_group`].
     #[must_use]
-    pub fn client(&self, api: Api) -> Client {
-        let mut state = self.state();
-        state.clients += 1;
-        Client::new(self.clone(), state.clients, api)
-    }
-
-    /// A group of requests that have to be answered alike (S2), for [`Client::alike`].
-    #[must_use]
-    pub fn group(&self) -> u32 {
+    pub fn new_comparison_group(&self) -> u32 {
         let mut state = self.state();
         state.groups += 1;
         state.groups
     }
 
-    /// What was asked so far. Accounts that a request named only by their address are not
-    /// looked up yet; [`crate::collect`] does that.
+    /// Returns the operations recorded so far. Accounts that a request named only by email address are not resolved
+    /// yet; [`crate::collect_history`] does that.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
-        self.asked().into_iter().map(|asked| asked.operation).collect()
+        self.recorded_operations().into_iter().map(|recorded| recorded.operation).collect()
     }
 
-    /// The record at this place was written by the test.
-    pub fn foreign(&self, partition: i32, offset: i64) {
+    /// Marks the record at this offset as written by the test.
+    pub fn mark_foreign_record(&self, partition: i32, offset: i64) {
         self.state().foreign.places.insert((partition, offset));
     }
 
-    /// Every record with this `ce_id` was written by the test.
-    pub fn foreign_event(&self, id: Uuid) {
+    /// Marks every record with this `ce_id` as written by the test.
+    pub fn mark_foreign_event(&self, id: Uuid) {
         self.state().foreign.events.insert(id.to_string());
     }
 
-    /// Every record with this key was written by the test.
-    pub fn foreign_key(&self, key: &[u8]) {
+    /// Marks every record with this key as written by the test.
+    pub fn mark_foreign_key(&self, key: &[u8]) {
         self.state().foreign.keys.insert(key.to_vec());
     }
 
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn next_client_number(&self) -> u32 {
+        let mut state = self.state();
+        state.clients += 1;
+        state.clients
+    }
+
+    pub(crate) fn recorded_operations(&self) -> Vec<RecordedOperation> {
         self.state().operations.clone()
     }
 
-    pub(crate) fn foreign_records(&self) -> Foreign {
+    pub(crate) fn foreign_records(&self) -> ForeignRecords {
         self.state().foreign.clone()
     }
 
-    /// From here on the request may have effects. Until [`Recorder::completed`] its outcome
-    /// is unknown, also if nobody waits for it any more.
-    pub(crate) fn invoked(
+    /// Records that a request is being sent and may have effects from now on. Until [`Recorder::record_completion`]
+    /// its outcome is unknown, even if the client no longer waits for it.
+    pub(crate) fn record_invocation(
         &self,
         client: u32,
         action: Action,
         user: Option<Uuid>,
-        about: Option<String>,
-        alike: Option<u32>,
+        email: Option<String>,
+        comparison_group: Option<u32>,
     ) -> u64 {
         let now = self.now();
         let mut state = self.state();
         let id = u64::try_from(state.operations.len()).unwrap_or(u64::MAX);
-        let outcome = Outcome::Unknown { why: "nobody waited for the answer".to_owned() };
-        let operation = Operation { id, client, action, user, invoked: now, completed: now, outcome, alike };
-        state.operations.push(Asked { operation, about });
+        let outcome = Outcome::Unknown { why: "the client did not wait for the response".to_owned() };
+        let operation = Operation { id, client, action, user, invoked: now, completed: now, outcome, comparison_group };
+        state.operations.push(RecordedOperation { operation, email });
         id
     }
 
-    pub(crate) fn completed(&self, id: u64, user: Option<Uuid>, outcome: &Outcome) {
+    pub(crate) fn record_completion(&self, id: u64, user: Option<Uuid>, outcome: &Outcome) {
         let now = self.now();
         let mut state = self.state();
         let place = usize::try_from(id).unwrap_or(usize::MAX);
-        if let Some(Asked { operation, .. }) = state.operations.get_mut(place) {
+        if let Some(RecordedOperation { operation, .. }) = state.operations.get_mut(place) {
             operation.completed = now;
             operation.outcome = outcome.clone();
             operation.user = user.or(operation.user);

@@ -1,13 +1,13 @@
-//! Argon2id of the C reference implementation, in its optimised variant for this processor.
+//! The C reference implementation of Argon2id, in its variant that is optimised for this processor.
 #![expect(unsafe_code, reason = "it is C")]
 
-/// Argon2id, version 0x13, one lane.
+/// Computes Argon2id, version 0x13, with one lane.
 ///
 /// # Panics
-/// When it refuses its parameters or has no memory.
+/// Panics when the library refuses the parameters or cannot allocate memory.
 pub(crate) fn hash_into(password: &[u8], salt: &[u8], memory_kib: u32, passes: u32, out: &mut [u8]) {
-    // SAFETY: each pointer goes with the length of what it points to; the function reads
-    // the password and the salt, writes `out`, and keeps none of them.
+    // SAFETY: each pointer is passed with the length of its data. The function reads the password and the salt,
+    // writes `out`, and keeps none of the pointers.
     let status = unsafe {
         argon2_sys::argon2id_hash_raw(
             passes,
@@ -21,7 +21,7 @@ pub(crate) fn hash_into(password: &[u8], salt: &[u8], memory_kib: u32, passes: u
             out.len(),
         )
     };
-    assert_eq!(status, 0, "the reference refuses to hash");
+    assert_eq!(status, 0, "the reference implementation returned an error");
 }
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_same_hash() {
+    fn the_reference_computes_the_same_hash_as_the_argon2_crate() {
         let (mut theirs, mut ours) = ([0; 32], [0; 32]);
         hash_into(b"password", b"somesalt", 64, 2, &mut theirs);
         let params = Params::new(64, 2, 1, Some(32)).unwrap();

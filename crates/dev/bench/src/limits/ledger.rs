@@ -1,4 +1,4 @@
-//! The email service's reads and writes of its ledger.
+//! The email service's reads and writes of its ledger, without the service.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use mongodb::{Collection, Database, options::ReturnDocument};
 
 const INSTANCE: &str = "limit-0a1b2c3d";
 const LEASE: Duration = Duration::from_secs(90);
-/// Steps of history that the service keeps.
-const HISTORY: i32 = 60;
+/// The number of history entries that the service keeps.
+const MAX_HISTORY: i32 = 60;
 
-/// The mails of a database, written to as the service does it.
+/// The mails of a database, which are read and written as by the service.
 #[derive(Clone)]
 pub(crate) struct Ledger {
     rows: Collection<Document>,
@@ -27,15 +27,15 @@ impl Ledger {
         &self.rows
     }
 
-    /// Which of these addresses are left alone: none.
-    pub(crate) async fn suppressed(&self, addresses: &[&str]) -> Result<()> {
+    /// Looks up which of these addresses are suppressed. None may be.
+    pub(crate) async fn look_up_suppressions(&self, addresses: &[&str]) -> Result<()> {
         let filter = doc! { "_id": { "$in": addresses }, "$expr": { "$gt": ["$until", "$$NOW"] } };
         let mut found = self.suppressions.find(filter).projection(doc! { "_id": 1 }).await?;
-        anyhow::ensure!(!found.advance().await?, "nobody is left alone here");
+        anyhow::ensure!(!found.advance().await?, "no address may be suppressed here");
         Ok(())
     }
 
-    /// Writes new mails down; those that are there already stay as they are.
+    /// Inserts new mails. Existing ones stay unchanged.
     pub(crate) async fn insert(&self, rows: &[Document]) -> Result<()> {
         use mongodb::error::ErrorKind::InsertMany;
         match self.rows.insert_many(rows).ordered(false).await {
@@ -47,7 +47,7 @@ impl Ledger {
         }
     }
 
-    /// Takes the mail that is due longest.
+    /// Claims the mail that has been due for the longest time.
     pub(crate) async fn claim(&self) -> Result<Option<Document>> {
         let claimable = doc! {
             "state": "queued",
@@ -57,20 +57,20 @@ impl Ledger {
             "epoch": { "$add": ["$epoch", 1_i64] },
             "lease": { "owner": { "$literal": INSTANCE }, "until": lease_end() },
         };
-        let claim = self.rows.find_one_and_update(claimable, step("preparing", None, taken));
+        let claim = self.rows.find_one_and_update(claimable, transition("preparing", None, taken));
         let claim = claim.sort(doc! { "nextAttemptAt": 1 }).return_document(ReturnDocument::After);
         Ok(claim.await?)
     }
 
-    /// The fence: `preparing -> data`.
-    pub(crate) async fn flip(&self, row: &Document) -> Result<()> {
-        let mut filter = held(row, &["preparing"])?;
+    /// Sets the fence: `preparing -> data`.
+    pub(crate) async fn fence(&self, row: &Document) -> Result<()> {
+        let mut filter = claimed(row, &["preparing"])?;
         filter.insert("$expr", doc! { "$gt": ["$lease.until", "$$NOW"] });
-        self.move_on(filter, step("data", None, doc! { "lease.until": lease_end() })).await
+        self.update_state(filter, transition("data", None, doc! { "lease.until": lease_end() })).await
     }
 
-    /// `data -> sent`.
-    pub(crate) async fn sent(&self, row: &Document) -> Result<()> {
+    /// Records the delivery: `data -> sent`.
+    pub(crate) async fn mark_sent(&self, row: &Document) -> Result<()> {
         let reply = "250 taken";
         let end = doc! {
             "terminalAt": "$$NOW",
@@ -79,18 +79,18 @@ impl Ledger {
             "attempts": { "$add": ["$attempts", 1_i64] },
             "lastReply": { "$literal": reply },
         };
-        self.move_on(held(row, &["data", "unknown"])?, step("sent", Some(reply), end)).await
+        self.update_state(claimed(row, &["data", "unknown"])?, transition("sent", Some(reply), end)).await
     }
 
-    async fn move_on(&self, filter: Document, update: Vec<Document>) -> Result<()> {
+    async fn update_state(&self, filter: Document, update: Vec<Document>) -> Result<()> {
         let moved = self.rows.update_one(filter, update).await?;
-        anyhow::ensure!(moved.matched_count == 1, "nobody else takes the mail");
+        anyhow::ensure!(moved.matched_count == 1, "another sender has changed the mail");
         Ok(())
     }
 }
 
-/// A row as it was when it was new.
-pub(crate) fn as_new(mut row: Document) -> Result<Document> {
+/// Returns the row in its initial state.
+pub(crate) fn reset_row(mut row: Document) -> Result<Document> {
     for field in ["terminalAt", "lease", "lastReply"] {
         row.remove(field);
     }
@@ -104,7 +104,7 @@ pub(crate) fn as_new(mut row: Document) -> Result<Document> {
     Ok(row)
 }
 
-fn held(row: &Document, states: &[&str]) -> Result<Document> {
+fn claimed(row: &Document, states: &[&str]) -> Result<Document> {
     let (id, epoch) = (row.get("_id").context("an id")?, row.get("epoch").context("an epoch")?);
     Ok(doc! { "_id": id, "epoch": epoch, "state": { "$in": states } })
 }
@@ -113,8 +113,8 @@ fn lease_end() -> Document {
     doc! { "$add": ["$$NOW", LEASE.as_millis() as i64] }
 }
 
-/// A change of state with its entry of history, as the service writes it.
-fn step(to: &str, note: Option<&str>, fields: Document) -> Vec<Document> {
+/// Returns the update for a state transition with its history entry, as the service writes it.
+fn transition(to: &str, note: Option<&str>, fields: Document) -> Vec<Document> {
     let mut entry = doc! { "at": "$$NOW", "from": "$state", "to": to, "by": { "$literal": INSTANCE } };
     if let Some(note) = note {
         entry.insert("note", doc! { "$literal": note });
@@ -127,16 +127,16 @@ fn step(to: &str, note: Option<&str>, fields: Document) -> Vec<Document> {
 fn bounded_history(entry: Document) -> Document {
     let all = doc! { "$concatArrays": ["$history", [entry]] };
     let unknown = |field: &str| doc! { "$eq": [format!("$$step.{field}"), "unknown"] };
-    let older = doc! { "$slice": ["$$all", { "$subtract": [{ "$size": "$$all" }, HISTORY] }] };
+    let older = doc! { "$slice": ["$$all", { "$subtract": [{ "$size": "$$all" }, MAX_HISTORY] }] };
     let kept = doc! { "$filter": {
         "input": older, "as": "step", "cond": { "$or": [unknown("from"), unknown("to")] },
     } };
     doc! { "$let": {
         "vars": { "all": all },
         "in": { "$cond": [
-            { "$lte": [{ "$size": "$$all" }, HISTORY] },
+            { "$lte": [{ "$size": "$$all" }, MAX_HISTORY] },
             "$$all",
-            { "$concatArrays": [kept, { "$slice": ["$$all", -HISTORY] }] },
+            { "$concatArrays": [kept, { "$slice": ["$$all", -MAX_HISTORY] }] },
         ] },
     } }
 }

@@ -1,5 +1,5 @@
-//! What a service does at the least, by programs that do nothing else; those that more than one
-//! group of rows needs.
+//! Limits that more than one group of rows uses: the minimal work of a service, done by programs without anything
+//! else.
 
 pub(crate) mod argon2_reference;
 pub(crate) mod ledger;

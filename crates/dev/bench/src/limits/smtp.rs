@@ -1,4 +1,4 @@
-//! A mail client that says the least: one connection, one command after the other.
+//! A minimal SMTP client: one connection, one command after the other.
 
 use anyhow::{Result, ensure};
 use tokio::{
@@ -10,32 +10,32 @@ use tokio::{
 };
 
 /// An open connection to a mail server.
-pub(crate) struct Smtp {
+pub(crate) struct SmtpClient {
     read: BufReader<OwnedReadHalf>,
     write: OwnedWriteHalf,
 }
 
-impl Smtp {
+impl SmtpClient {
     pub(crate) async fn connect(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (read, write) = stream.into_split();
         let mut smtp = Self { read: BufReader::new(read), write };
         smtp.reply("220").await?;
-        smtp.say("EHLO bench\r\n", "250").await?;
+        smtp.command("EHLO bench\r\n", "250").await?;
         Ok(smtp)
     }
 
-    /// One mail, with the RSET before it that makes sure of the connection.
-    pub(crate) async fn mail(&mut self, to: &str, body: &str) -> Result<()> {
-        self.say("RSET\r\n", "250").await?;
-        self.say("MAIL FROM:<no-reply@example.org> BODY=8BITMIME\r\n", "250").await?;
-        self.say(&format!("RCPT TO:<{to}>\r\n"), "250").await?;
-        self.say("DATA\r\n", "354").await?;
-        self.say(&format!("{body}\r\n.\r\n"), "250").await
+    /// Sends one mail, preceded by the RSET that tests the connection.
+    pub(crate) async fn send_mail(&mut self, to: &str, body: &str) -> Result<()> {
+        self.command("RSET\r\n", "250").await?;
+        self.command("MAIL FROM:<no-reply@example.org> BODY=8BITMIME\r\n", "250").await?;
+        self.command(&format!("RCPT TO:<{to}>\r\n"), "250").await?;
+        self.command("DATA\r\n", "354").await?;
+        self.command(&format!("{body}\r\n.\r\n"), "250").await
     }
 
-    async fn say(&mut self, text: &str, expected: &str) -> Result<()> {
+    async fn command(&mut self, text: &str, expected: &str) -> Result<()> {
         self.write.write_all(text.as_bytes()).await?;
         self.reply(expected).await
     }
@@ -44,8 +44,8 @@ impl Smtp {
         let mut line = String::new();
         loop {
             line.clear();
-            ensure!(self.read.read_line(&mut line).await? > 0, "the mail server hung up");
-            ensure!(line.starts_with(expected), "instead of {expected}: {line}");
+            ensure!(self.read.read_line(&mut line).await? > 0, "the mail server closed the connection");
+            ensure!(line.starts_with(expected), "expected {expected}, got: {line}");
             if line.as_bytes().get(3) != Some(&b'-') {
                 return Ok(());
             }

@@ -1,4 +1,4 @@
-//! The table in a Markdown file, between its markers.
+//! Writes the table into a Markdown file, between its markers.
 
 use std::{fs, path::Path};
 
@@ -10,8 +10,10 @@ use crate::machine::Machine;
 const BEGIN: &str = "<!-- bench:begin -->";
 const END: &str = "<!-- bench:end -->";
 
+/// Replaces the table between the markers.
+///
 /// # Errors
-/// When the file cannot be read or written, or lacks the markers.
+/// Returns an error when the file cannot be read or written, or lacks the markers.
 pub(super) fn write(path: &Path, machine: &Machine, rows: &[Row]) -> Result<()> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let updated = replaced(&text, &table(machine, rows));

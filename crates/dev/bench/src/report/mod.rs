@@ -1,4 +1,4 @@
-//! What was measured: rows and plots, as text, as JSON, and in the documentation.
+//! The results, rows and plots, as text, as JSON, and in the documentation.
 
 mod markdown;
 mod plot;
@@ -10,24 +10,24 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 pub(crate) use self::{
-    plot::{Line, Plot},
+    plot::{Plot, PlotLine},
     row::{Goal, Row},
 };
 use crate::machine::Machine;
 
-/// Everything that one run measured.
+/// The results of one run.
 #[derive(Serialize)]
 pub(crate) struct Report {
     #[serde(flatten)]
     machine: Machine,
-    /// A short run shows that the benchmark works, and no figures.
+    /// Whether the run only tests the benchmark, so that the figures are not meaningful.
     quick: bool,
     rows: Vec<Row>,
     #[serde(skip)]
     plots: Vec<Plot>,
 }
 
-/// What one group of measurements found.
+/// The results of one group of measurements.
 #[derive(Default)]
 pub(crate) struct Findings {
     pub(crate) rows: Vec<Row>,
@@ -61,7 +61,7 @@ impl Report {
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// The table between the markers, and the plots in `images/` beside the file.
+    /// Writes the table between the markers, and the plots into `images/` beside the file.
     pub(crate) fn write_markdown(&self, path: &Path) -> Result<()> {
         markdown::write(path, &self.machine, &self.rows)?;
         let images = path.with_file_name("images");
@@ -70,13 +70,13 @@ impl Report {
     }
 }
 
-/// The table for a terminal.
+/// Formats the table for a terminal.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}; {}", self.machine.machine, self.machine.commit)?;
         self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))?;
         if self.quick {
-            writeln!(f, "(a short run: it shows that the benchmark works, and no figures)")?;
+            writeln!(f, "(a quick run tests the benchmark itself; its figures are not meaningful)")?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use plotters::{
 };
 
 const SIZE: (u32, u32) = (760, 420);
-/// Told apart by people who do not tell red from green (Okabe and Ito).
+/// Colours that remain distinguishable with red-green colour blindness (Okabe and Ito).
 const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -22,19 +22,19 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(128, 128, 128),
 ];
 
-/// Lines over a common axis.
+/// A plot of several lines with common axes.
 pub(crate) struct Plot {
-    /// The file's name without its ending.
+    /// The file name without its extension.
     pub(crate) file: &'static str,
     pub(crate) title: String,
     pub(crate) x: &'static str,
     pub(crate) y: &'static str,
     pub(crate) x_logarithmic: bool,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<PlotLine>,
 }
 
-/// One line: its name and its points.
-pub(crate) struct Line {
+/// One line of a plot: its name and its points.
+pub(crate) struct PlotLine {
     pub(crate) name: String,
     pub(crate) points: Vec<(f64, f64)>,
 }
@@ -48,7 +48,7 @@ impl Plot {
     fn draw(&self, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
         let all = || self.lines.iter().flat_map(|line| &line.points);
         let (from, to) = all().fold((f64::MAX, f64::MIN), |(from, to), point| (from.min(point.0), to.max(point.0)));
-        // The legend has the upper left corner, where lines that grow are not; others leave room for it.
+        // The legend is in the upper left corner, which growing lines leave free; other plots need additional room.
         let room = if self.x_logarithmic { 1.8 } else { 1.1 };
         let top = all().fold(0.0, |top: f64, point| top.max(point.1)) * room;
         let area = SVGBackend::new(path, SIZE).into_drawing_area();
@@ -60,7 +60,7 @@ impl Plot {
             .margin_right(36)
             .x_label_area_size(42)
             .y_label_area_size(64);
-        // Two types of chart, for the two scales.
+        // The two scales have different chart types.
         if self.x_logarithmic {
             self.draw_lines(chart.build_cartesian_2d((from..to).log_scale(), 0.0..top)?)?;
         } else {

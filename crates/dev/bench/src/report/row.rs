@@ -1,41 +1,41 @@
-//! One measure, next to its limit and its goal.
+//! One row of the table: a measurement with its limit and its goal.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
-use crate::sampling::{Pair, Sample};
+use crate::sampling::{Comparison, Sample};
 
-/// What a measure has to reach.
+/// The goal of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Goal {
-    /// At least so much of the limit.
+    /// At least this fraction of the limit.
     Ratio(f64),
-    /// At most so many times the limit.
+    /// At most this multiple of the limit.
     AtMostTimes(f64),
-    /// At most so much, in the row's unit.
+    /// At most this value, in the row's unit.
     AtMost(f64),
-    /// Nothing: it is published.
+    /// No goal: the value is only published.
     None,
 }
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     measure: String,
     unit: &'static str,
     value: f64,
     limit: Option<f64>,
-    /// Of ours and the limit in the same round, the median over the rounds.
+    /// The median over the rounds of the ratio between our value and the limit in the same round.
     ratio: Option<f64>,
-    /// How far the rounds' ratios, or values where there is no limit, were apart, of the median.
+    /// The range of the rounds' ratios (or values, without a limit) relative to their median.
     spread: f64,
     goal: Goal,
     note: String,
 }
 
 impl Row {
-    /// A measure without a limit.
+    /// Creates a row without a limit.
     pub(crate) fn value(measure: impl Into<String>, unit: &'static str, sample: Sample, goal: Goal) -> Self {
         let spread = sample.spread();
         Self {
@@ -50,28 +50,33 @@ impl Row {
         }
     }
 
-    /// A measure next to its limit.
-    pub(crate) fn pair(measure: impl Into<String>, unit: &'static str, pair: &Pair, goal: Goal) -> Self {
+    /// Creates a row with a limit.
+    pub(crate) fn comparison(
+        measure: impl Into<String>,
+        unit: &'static str,
+        comparison: &Comparison,
+        goal: Goal,
+    ) -> Self {
         Self {
             measure: measure.into(),
             unit,
-            value: pair.ours.median,
-            limit: Some(pair.limit.median),
-            ratio: Some(pair.ratio.median),
-            spread: pair.ratio.spread(),
+            value: comparison.ours.median,
+            limit: Some(comparison.limit.median),
+            ratio: Some(comparison.ratio.median),
+            spread: comparison.ratio.spread(),
             goal,
             note: String::new(),
         }
     }
 
-    /// What the limit is, or what the gap consists of.
+    /// Adds a remark that explains the limit, or the gap to it.
     #[must_use]
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self
     }
 
-    pub(crate) fn met(&self) -> Option<bool> {
+    pub(crate) fn is_met(&self) -> Option<bool> {
         match (self.goal, self.ratio) {
             (Goal::Ratio(goal), Some(ratio)) => Some(ratio >= goal),
             (Goal::AtMostTimes(goal), Some(ratio)) => Some(ratio <= goal),
@@ -89,16 +94,16 @@ impl Row {
         }
     }
 
-    /// Measure, ours, limit, ratio, goal, whether it is met.
+    /// Returns the cells: measure, our value, limit, ratio, goal, and whether the goal is met.
     pub(crate) fn cells(&self) -> [String; 6] {
-        let with_unit = |value: f64| format!("{} {}", figure(value), self.unit);
+        let with_unit = |value: f64| format!("{} {}", three_digits(value), self.unit);
         [
             self.measure.clone(),
             with_unit(self.value),
             self.limit.map(with_unit).unwrap_or_default(),
             self.ratio.map(|ratio| format!("{ratio:.2} ±{:.0} %", self.spread * 50.0)).unwrap_or_default(),
             self.goal().unwrap_or_default(),
-            self.met().map(|met| if met { "met" } else { "not met" }).unwrap_or_default().to_owned(),
+            self.is_met().map(|met| if met { "met" } else { "not met" }).unwrap_or_default().to_owned(),
         ]
     }
 
@@ -107,8 +112,8 @@ impl Row {
     }
 }
 
-/// Three significant digits.
-fn figure(value: f64) -> String {
+/// Formats a value with three significant digits.
+fn three_digits(value: f64) -> String {
     match value.abs() {
         v if v >= 100.0 => format!("{value:.0}"),
         v if v >= 10.0 => format!("{value:.1}"),
@@ -133,7 +138,7 @@ impl Serialize for Row {
         row.serialize_field("limit", &self.limit)?;
         row.serialize_field("ratio", &self.ratio)?;
         row.serialize_field("goal", &self.goal())?;
-        row.serialize_field("met", &self.met())?;
+        row.serialize_field("met", &self.is_met())?;
         row.serialize_field("spread", &self.spread)?;
         row.serialize_field("note", &self.note)?;
         row.end()
@@ -144,13 +149,13 @@ impl Serialize for Row {
 mod tests {
     use super::*;
 
-    fn pair(ours: f64, limit: f64) -> Pair {
-        Pair::of(&[(ours, limit)])
+    fn comparison(ours: f64, limit: f64) -> Comparison {
+        Comparison::from_rounds(&[(ours, limit)])
     }
 
     #[test]
-    fn a_goal_is_met_or_not_by_what_it_speaks_of() {
-        let met = |ours, goal| Row::pair("m", "1/s", &pair(ours, 100.0), goal).met();
+    fn a_goal_is_compared_with_the_ratio_or_with_the_value() {
+        let met = |ours, goal| Row::comparison("m", "1/s", &comparison(ours, 100.0), goal).is_met();
         assert_eq!(met(90.0, Goal::Ratio(0.9)), Some(true));
         assert_eq!(met(89.0, Goal::Ratio(0.9)), Some(false));
         assert_eq!(met(200.0, Goal::AtMostTimes(2.0)), Some(true));
@@ -161,8 +166,8 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_read_by_programs() {
-        let row = Row::pair("logins", "1/s", &pair(95.0, 100.0), Goal::Ratio(0.9)).note("of bare hashes");
+    fn a_row_is_serialized_for_other_programs() {
+        let row = Row::comparison("logins", "1/s", &comparison(95.0, 100.0), Goal::Ratio(0.9)).note("of bare hashes");
         let json = serde_json::to_value(&row).unwrap();
         assert_eq!(
             json,

@@ -1,4 +1,4 @@
-//! Hashes a second on all cores, without a service around them.
+//! Hashes per second on all cores, without a service.
 
 use std::{
     thread,
@@ -10,13 +10,13 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use argon2_simd::{Arena, Implementation, Inputs, hash_into};
 
 use crate::{
-    context::Context,
+    environment::Environment,
     limits::argon2_reference,
     report::{Findings, Goal, Row},
-    sampling::Pair,
+    sampling::Comparison,
 };
 
-/// OWASP's parameters, the services' default.
+/// OWASP's parameters, which are the services' defaults.
 pub(crate) const MEMORY_KIB: u32 = 19_456;
 const ITERATIONS: u32 = 2;
 const ROUND: Duration = Duration::from_secs(2);
@@ -24,42 +24,47 @@ const ROUND: Duration = Duration::from_secs(2);
 const PASSWORD: &[u8] = b"correct horse battery staple";
 const SALT: &[u8] = b"0123456789abcdef";
 
-type Way = fn(usize, Duration) -> f64;
+type HashRate = fn(usize, Duration) -> f64;
 
-/// What ours is measured next to.
-const OTHERS: [(&str, Way, Goal, &str); 4] = [
-    ("crate, fresh memory", crate_fresh, Goal::Ratio(3.0), "pages of the system for each hash"),
+/// The implementations with which ours is compared.
+const OTHER_IMPLEMENTATIONS: [(&str, HashRate, Goal, &str); 4] = [
+    ("crate, fresh memory", crate_fresh, Goal::Ratio(3.0), "new pages from the kernel for each hash"),
     (
         "crate, memory for each hash",
         crate_alone,
         Goal::None,
-        "`hash_password_into`, which frees its memory, and glibc gives it the same again",
+        "`hash_password_into`, which frees its memory and gets the same memory from glibc again",
     ),
     ("crate, arena", crate_arena, Goal::Ratio(1.9), ""),
     ("C reference for this processor", c_reference, Goal::None, "compiled with `-march=native`"),
 ];
 
-/// Beyond this, glibc gives every allocation pages of its own and gives them back when it is
-/// freed (`DEFAULT_MMAP_THRESHOLD_MAX` in mallopt(3)).
+/// Above this size, glibc maps new pages for every allocation and unmaps them when it is freed
+/// (`DEFAULT_MMAP_THRESHOLD_MAX` in mallopt(3)).
 const ALWAYS_FRESH_BYTES: usize = 33 << 20;
 
-pub(super) fn measure(context: &Context) -> Result<Findings> {
-    let (cores, length) = (context.cores(), context.length(ROUND));
-    let mut rounds = OTHERS.map(|_| Vec::new());
-    for _ in 0..context.rounds() {
-        for ((_, other, ..), rounds) in OTHERS.iter().zip(&mut rounds) {
+pub(super) fn measure(environment: &Environment) -> Result<Findings> {
+    let (cores, length) = (environment.cores(), environment.duration(ROUND));
+    let mut rounds = OTHER_IMPLEMENTATIONS.map(|_| Vec::new());
+    for _ in 0..environment.rounds() {
+        for ((_, other, ..), rounds) in OTHER_IMPLEMENTATIONS.iter().zip(&mut rounds) {
             rounds.push((hashes_per_second(cores, length), other(cores, length)));
         }
     }
-    let rows = OTHERS.iter().zip(&rounds).map(|((name, _, goal, remark), rounds)| {
-        let row = Row::pair(format!("hashes, all cores: argon2-simd / {name}"), "1/s", &Pair::of(rounds), *goal);
+    let rows = OTHER_IMPLEMENTATIONS.iter().zip(&rounds).map(|((name, _, goal, remark), rounds)| {
+        let row = Row::comparison(
+            format!("hashes, all cores: argon2-simd / {name}"),
+            "1/s",
+            &Comparison::from_rounds(rounds),
+            *goal,
+        );
         let ours = format!("argon2-simd is {} here", Implementation::of_this_machine());
         row.note(if remark.is_empty() { ours } else { format!("{ours}; {remark}") })
     });
     Ok(rows.collect::<Vec<_>>().into())
 }
 
-/// The hash limit: what a login cannot be faster than.
+/// Returns the hash limit, which is an upper bound for logins per second.
 pub(crate) fn hashes_per_second(threads: usize, length: Duration) -> f64 {
     rate(threads, length, || {
         let params = params();
@@ -121,13 +126,13 @@ fn params() -> Params {
     Params::new(MEMORY_KIB, ITERATIONS, 1, Some(32)).expect("the parameters are valid")
 }
 
-/// How often a second all threads together do what `make` makes on each of them.
+/// Returns how many times per second all threads together call the function that `make` creates on each of them.
 fn rate<F: FnMut()>(threads: usize, length: Duration, make: impl Fn() -> F + Sync) -> f64 {
     thread::scope(|scope| {
         let count = |_| {
             scope.spawn(|| {
                 let mut hash = make();
-                // The first one meets memory that nobody has touched.
+                // The first call touches new memory.
                 hash();
                 let (begun, mut done) = (Instant::now(), 0_u32);
                 while begun.elapsed() < length {

@@ -6,11 +6,11 @@ mod hashing;
 mod ingest;
 mod latency;
 mod mail_latency;
-mod members;
 mod passwords;
 mod processor;
 mod reads;
 mod refresh;
+mod registered_users;
 mod relay;
 mod sending;
 
@@ -19,58 +19,58 @@ use std::fmt;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::{context::Context, report::Findings};
+use crate::{environment::Environment, report::Findings};
 
-/// What is measured together.
+/// A group of rows that are measured together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Group {
-    /// Hashes a second, bare.
+    /// Hashes per second, without a service.
     Hashing,
     /// Registrations and logins, saturated and overloaded.
     Passwords,
-    /// Logins at parts and multiples of the saturating load.
+    /// Logins at fractions and multiples of the saturating load.
     Latency,
-    /// Reads of one's own account, saturated and beside logins.
+    /// Reads of the user's own account, saturated and beside logins.
     Reads,
     /// Refreshes of sessions, saturated.
     Refresh,
-    /// Events that waited for Kafka.
+    /// Publishing of events that waited for Kafka.
     Relay,
-    /// From the answer to a registration to the accepted mail.
+    /// From the response to a registration to the accepted mail.
     MailLatency,
     /// From the ledger to the mail server.
     Sending,
     /// From the topic to the ledger.
     Ingest,
-    /// Memory, time to start, and size.
+    /// Memory, start time, and size.
     Footprint,
-    /// What a request costs with ever more users.
+    /// The cost of requests with a growing number of users.
     Growth,
-    /// Processor time of a request, and what it is spent on.
+    /// The processor time of a request, by purpose.
     Processor,
 }
 
 impl Group {
-    pub(crate) async fn measure(self, context: &Context) -> Result<Findings> {
+    pub(crate) async fn measure(self, environment: &Environment) -> Result<Findings> {
         match self {
-            Self::Hashing => hashing::measure(context),
-            Self::Passwords => passwords::measure(context).await,
-            Self::Latency => latency::measure(context).await,
-            Self::Reads => reads::measure(context).await,
-            Self::Refresh => refresh::measure(context).await,
-            Self::Relay => relay::measure(context).await,
-            Self::MailLatency => mail_latency::measure(context).await,
-            Self::Sending => sending::measure(context).await,
-            Self::Ingest => ingest::measure(context).await,
-            Self::Footprint => footprint::measure(context).await,
-            Self::Growth => growth::measure(context).await,
-            Self::Processor => processor::measure(context).await,
+            Self::Hashing => hashing::measure(environment),
+            Self::Passwords => passwords::measure(environment).await,
+            Self::Latency => latency::measure(environment).await,
+            Self::Reads => reads::measure(environment).await,
+            Self::Refresh => refresh::measure(environment).await,
+            Self::Relay => relay::measure(environment).await,
+            Self::MailLatency => mail_latency::measure(environment).await,
+            Self::Sending => sending::measure(environment).await,
+            Self::Ingest => ingest::measure(environment).await,
+            Self::Footprint => footprint::measure(environment).await,
+            Self::Growth => growth::measure(environment).await,
+            Self::Processor => processor::measure(environment).await,
         }
     }
 }
 
-/// All of them, or those that were asked for.
-pub(crate) fn chosen(only: &[Group]) -> Vec<Group> {
+/// Returns the selected groups, or all if none was selected.
+pub(crate) fn selected(only: &[Group]) -> Vec<Group> {
     Group::value_variants().iter().copied().filter(|group| only.is_empty() || only.contains(group)).collect()
 }
 

@@ -1,4 +1,4 @@
-//! `POST /api/auth/refresh` next to its operations in MongoDB alone.
+//! `POST /api/auth/refresh`, next to its MongoDB operations alone.
 
 use std::time::Duration;
 
@@ -10,82 +10,83 @@ use mongodb::{Collection, Database, options::ReturnDocument};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::members::{Member, sign_up};
+use super::registered_users::{RegisteredUser, register_users};
 use crate::{
     bare_server::driver,
-    closed_loop, commands,
-    context::{Context, user_service},
-    http_client::{Ask, Connection},
+    database,
+    environment::{Environment, user_service},
+    http_client::{ApiRequest, Connection},
+    load::stateful_workers,
     report::{Findings, Goal, Row},
-    sampling::{Pair, Sample},
+    sampling::{Comparison, Sample},
 };
 
 const CONNECTIONS: usize = 32;
-const ROUND: Duration = Duration::from_secs(3);
+const ROUND_DURATION: Duration = Duration::from_secs(3);
 
-/// As the service's defaults have them, in milliseconds.
-const IDLE: i64 = 30 * 24 * 60 * 60 * 1000;
-const LONGEST: i64 = 90 * 24 * 60 * 60 * 1000;
+/// The lifetimes of the service's default configuration, in milliseconds.
+const IDLE_LIFETIME: i64 = 30 * 24 * 60 * 60 * 1000;
+const MAX_LIFETIME: i64 = 90 * 24 * 60 * 60 * 1000;
 const GRACE: i64 = 30_000;
 const RETRY: i64 = 60 * 60 * 1000;
 
-pub(super) async fn measure(context: &Context) -> Result<Findings> {
-    let world = context.world("refresh").await;
+pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
+    let world = environment.world("refresh").await;
     let service = user_service(&world).start().await;
-    let members = sign_up(&service.base_url(), &world, CONNECTIONS).await?;
+    let users = register_users(&service.base_url(), &world, CONNECTIONS).await?;
     let database = driver(world.stack().mongodb_uri()).await?.database(world.user_database().await.name());
-    let length = context.length(ROUND);
+    let length = environment.duration(ROUND_DURATION);
 
-    let (mut rotations, mut sessions) = (Vec::new(), sessions(&database).await?);
-    for member in members {
-        rotations.push(Rotation::begin(&service.base_url(), member).await?);
+    let (mut clients, mut sessions) = (Vec::new(), sessions(&database).await?);
+    for user in users {
+        clients.push(RefreshingClient::begin(&service.base_url(), user).await?);
     }
     let (mut rounds, mut counts) = (Vec::new(), Vec::new());
-    for _ in 0..context.rounds() {
-        let before = commands::carried_out(&database).await?;
+    for _ in 0..environment.rounds() {
+        let before = database::document_commands(&database).await?;
         let (ours, limit);
-        (ours, rotations) = closed_loop::rate(rotations, length, Rotation::next).await?;
-        counts.push((commands::carried_out(&database).await? - before) / (ours * length.as_secs_f64()));
-        (limit, sessions) = closed_loop::rate(sessions, length, Session::next).await?;
+        (ours, clients) = stateful_workers::steps_per_second(clients, length, RefreshingClient::next).await?;
+        counts.push((database::document_commands(&database).await? - before) / (ours * length.as_secs_f64()));
+        (limit, sessions) = stateful_workers::steps_per_second(sessions, length, BareSession::next).await?;
         rounds.push((ours, limit));
     }
-    let commands = Sample::of(&counts).median;
+    let commands = Sample::from_rounds(&counts).median;
     let name = format!("refresh, {CONNECTIONS} connections / its operations alone");
-    let row = Row::pair(name, "1/s", &Pair::of(&rounds), Goal::Ratio(0.8)).note(format!(
-        "find_one, find_one_and_update, find_one by the driver; mongod counted {commands:.1} commands a refresh of ours"
+    let row = Row::comparison(name, "1/s", &Comparison::from_rounds(&rounds), Goal::Ratio(0.8)).note(format!(
+        "find_one, find_one_and_update, find_one by the driver; mongod counted {commands:.1} commands per refresh of the service"
     ));
     Ok(vec![row].into())
 }
 
-/// A client that refreshes its own session.
-struct Rotation {
+/// A client that refreshes its session again and again.
+struct RefreshingClient {
     connection: Connection,
     refresh_token: String,
 }
 
-/// What a client keeps of the answer.
+/// The part of the response that the client needs.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Refreshed<'a> {
     refresh_token: &'a str,
 }
 
-impl Rotation {
-    async fn begin(base_url: &str, member: Member) -> Result<Self> {
-        Ok(Self { connection: Connection::open(base_url).await?, refresh_token: member.refresh_token })
+impl RefreshingClient {
+    async fn begin(base_url: &str, user: RegisteredUser) -> Result<Self> {
+        Ok(Self { connection: Connection::open(base_url).await?, refresh_token: user.refresh_token })
     }
 
     async fn next(mut self) -> Result<Self> {
-        let ask = Ask::post("/api/auth/refresh", &json!({ "refreshToken": self.refresh_token }));
-        let (status, body): (StatusCode, Bytes) = self.connection.send(&ask).await?;
+        let request = ApiRequest::post("/api/auth/refresh", &json!({ "refreshToken": self.refresh_token }));
+        let (status, body): (StatusCode, Bytes) = self.connection.send(&request).await?;
         anyhow::ensure!(status == StatusCode::OK, "refresh: {status} {}", String::from_utf8_lossy(&body));
         self.refresh_token = serde_json::from_slice::<Refreshed<'_>>(&body)?.refresh_token.to_owned();
         Ok(self)
     }
 }
 
-/// A session of which nobody has a token; it is only written as if.
-struct Session {
+/// A session without a client. The benchmark only sends its MongoDB operations.
+struct BareSession {
     sessions: Collection<RawDocumentBuf>,
     users: Collection<RawDocumentBuf>,
     id: Bson,
@@ -93,8 +94,8 @@ struct Session {
     n: i64,
 }
 
-/// As many as there are, each the copy of one.
-async fn sessions(database: &Database) -> Result<Vec<Session>> {
+/// Copies all existing sessions.
+async fn sessions(database: &Database) -> Result<Vec<BareSession>> {
     let rows: Collection<Document> = database.collection("sessions");
     let mut copies: Vec<Document> = rows.find(doc! {}).await?.try_collect().await?;
     for row in &mut copies {
@@ -102,7 +103,7 @@ async fn sessions(database: &Database) -> Result<Vec<Session>> {
     }
     rows.insert_many(&copies).await?;
     let session = |row: &Document| {
-        anyhow::Ok(Session {
+        anyhow::Ok(BareSession {
             sessions: database.collection("sessions"),
             users: database.collection("users"),
             id: row.get("_id").context("_id")?.clone(),
@@ -113,22 +114,22 @@ async fn sessions(database: &Database) -> Result<Vec<Session>> {
     copies.iter().map(session).collect()
 }
 
-impl Session {
-    /// What the service does, in crates/user-service/src/usecase/refresh.rs.
+impl BareSession {
+    /// Sends the operations of crates/user-service/src/usecase/refresh.rs.
     async fn next(mut self) -> Result<Self> {
         let by_id = doc! { "_id": &self.id };
-        self.sessions.find_one(by_id).projection(doc! { "salt": 1 }).await?.context("the session has gone")?;
+        self.sessions.find_one(by_id).projection(doc! { "salt": 1 }).await?.context("the session does not exist")?;
         let living = doc! { "_id": &self.id, "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
         let advance = self.sessions.find_one_and_update(living, advance(self.n));
-        advance.return_document(ReturnDocument::After).await?.context("the session has ended")?;
+        advance.return_document(ReturnDocument::After).await?.context("the session has expired")?;
         let account = doc! { "_id": &self.user, "deletedAt": { "$exists": false } };
-        self.users.find_one(account).await?.context("the user has gone")?;
+        self.users.find_one(account).await?.context("the user does not exist")?;
         self.n += 1;
         Ok(self)
     }
 }
 
-/// The same pipeline as the service's, in crates/user-service/src/store/sessions.rs.
+/// Returns the same pipeline as crates/user-service/src/store/sessions.rs.
 fn advance(n: i64) -> Vec<Document> {
     let since_rotation = |millis: i64| doc! { "$lte": ["$$NOW", { "$add": ["$rotatedAt", millis] }] };
     let is_previous = doc! { "$and": [{ "$eq": [n + 1, "$n"] }, { "$ne": ["$retriedFrom", n - 1] }] };
@@ -154,7 +155,7 @@ fn advance(n: i64) -> Vec<Document> {
             "default": old,
         } }
     };
-    let expires = doc! { "$min": [{ "$add": ["$$NOW", IDLE] }, { "$add": ["$createdAt", LONGEST] }] };
+    let expires = doc! { "$min": [{ "$add": ["$$NOW", IDLE_LIFETIME] }, { "$add": ["$createdAt", MAX_LIFETIME] }] };
     vec![
         doc! { "$set": { "verdict": verdict } },
         doc! { "$set": {

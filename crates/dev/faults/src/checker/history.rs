@@ -1,4 +1,4 @@
-//! What was recorded of a run, in plain values that can be written to a file and read back.
+//! The recorded history of a run, as plain values that can be written to a file and read back.
 
 use std::collections::BTreeMap;
 
@@ -6,76 +6,75 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Everything that is known about a run, from its first request to its last mail. Taken
-/// after all faults have healed and nothing moves any more.
+/// Everything that was recorded about a run, from its first request to its last mail. It is collected after all
+/// faults were healed and the system is idle.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct History {
-    /// What clients asked, in the order of asking.
+    /// All requests of all clients, in the order in which they were sent.
     pub operations: Vec<Operation>,
-    /// The whole topic; of each partition in the order of the offsets.
-    pub records: Vec<Record>,
-    /// The collection `users`, tombstones included.
-    pub users: Vec<User>,
-    /// The ledger.
-    pub mails: Vec<Mail>,
-    /// The dead letters.
+    /// The whole topic, ordered by offset within each partition.
+    pub records: Vec<TopicRecord>,
+    /// The collection `users`, including tombstones.
+    pub users: Vec<StoredUser>,
+    /// The rows of the email service's ledger.
+    pub mails: Vec<LedgerMail>,
+    /// The email service's dead letters.
     pub dead_letters: Vec<DeadLetter>,
-    /// The next offset to read of each partition that the consumer group has committed.
+    /// The next offset to read, for each partition for which the consumer group has committed one.
     pub committed: BTreeMap<i32, i64>,
-    /// What SMTP servers saw of mail transactions, in the order of their MAIL commands.
-    pub smtp: Vec<Transaction>,
-    /// How large processes were while it ran.
-    pub samples: Vec<Sample>,
-    /// Passwords and tokens that were in use; none of them may be in `texts`, records,
-    /// mails of the ledger or dead letters.
-    pub secrets: Vec<Secret>,
-    /// Other places to look for secrets in: logs, answers that failed, metrics.
-    pub texts: Vec<Text>,
-    /// What the run was set up to stay within.
+    /// Mail transactions as the SMTP servers saw them, in the order of their MAIL commands.
+    pub smtp: Vec<MailTransaction>,
+    /// Resource usage of the processes during the run.
+    pub samples: Vec<ProcessSample>,
+    /// Passwords and tokens in use. None of them may occur in `texts`, records, ledger rows or dead letters.
+    pub secrets: Vec<KnownSecret>,
+    /// Other texts that are searched for secrets: logs, failed responses, metrics.
+    pub texts: Vec<SearchedText>,
+    /// The limits for which the run was set up.
     pub limits: Limits,
 }
 
 /// One request of one client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Operation {
-    /// Its place among all operations, from 0.
+    /// The index among all operations, starting at 0.
     pub id: u64,
-    /// Whose request it was. A client waits for each answer before it asks again.
+    /// The client that sent the request. A client waits for each response before it sends the next request.
     pub client: u32,
-    /// What was asked.
+    /// The kind of request.
     pub action: Action,
-    /// The account that it was about, as far as anybody knew in the end: the id that the
-    /// answer named, or the one that the client was logged in as. The nil UUID where the
-    /// request named an address that no account has ever had.
+    /// The account that the request concerned, if it became known: the id in the response, or the account that the
+    /// client was logged in as. The nil UUID if the request named an address that no account has ever had.
     pub user: Option<Uuid>,
     /// When the request was sent.
     pub invoked: Timestamp,
-    /// When it ended, whatever the end was.
+    /// When the request ended, successfully or not.
     pub completed: Timestamp,
-    /// What came back.
+    /// The outcome of the request.
     pub outcome: Outcome,
-    /// Operations of one group must be answered alike, for nobody may see from the answer
-    /// whether an account exists.
-    pub alike: Option<u32>,
+    /// The group of requests whose responses must be indistinguishable, because no response may reveal whether an
+    /// account exists.
+    #[serde(rename = "alike")]
+    pub comparison_group: Option<u32>,
 }
 
-/// What can be asked. Its effects are one table, in `effects`.
+/// The kind of a request. Module `expected_events` maps each action to its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// `POST /api/users`
     Register,
-    /// `POST /api/auth/login`, and the second step of it
+    /// `POST /api/auth/login`, and the second step of a login
     Login,
     /// `POST /api/auth/refresh`
     Refresh,
-    /// `POST /api/auth/logout`, or one session ended
+    /// `POST /api/auth/logout`, or the end of one session
     Logout,
     /// `DELETE /api/users/me/sessions`
     EndOtherSessions,
-    /// GET of anything
+    /// GET of any resource
     Read,
-    /// `PATCH /api/users/me` that changes something
+    /// `PATCH /api/users/me` that changes the profile
     UpdateProfile,
     /// `PUT /api/users/me/password`
     ChangePassword,
@@ -99,19 +98,19 @@ pub enum Action {
     EnableTotp,
     /// `DELETE /api/users/me/totp`
     DisableTotp,
-    /// `DELETE /api/users/me`, or by an admin
+    /// `DELETE /api/users/me`, or a deletion by an administrator
     Delete,
-    /// by an admin
+    /// Disabling by an administrator
     Disable,
-    /// by an admin
+    /// Enabling by an administrator
     Enable,
-    /// by an admin
+    /// Unlocking by an administrator
     Unlock,
-    /// by an admin: log out everywhere
+    /// Logout from all sessions by an administrator
     LogoutEverywhere,
-    /// by an admin: PATCH with `roles`
+    /// `PATCH` with `roles` by an administrator
     SetRoles,
-    /// A request that is made to be refused: too large, malformed, not allowed.
+    /// A request that must be refused: too large, malformed or not permitted.
     Invalid,
 }
 
@@ -119,39 +118,40 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// There was a whole answer.
-    Answered(Answer),
-    /// There was none: the connection broke, or the client gave up. It may have happened.
+    /// A complete response was received.
+    Answered(RecordedResponse),
+    /// No complete response was received: the connection broke or the client timed out. The request may have taken
+    /// effect.
     Unknown {
-        /// What the client saw.
+        /// The error that the client saw.
         why: String,
     },
 }
 
-/// An answer, as far as the promises speak about it.
+/// The parts of a response that the promises refer to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct RecordedResponse {
     /// The status code.
     pub status: u16,
-    /// The end of the problem's `type`, where it is one.
+    /// The slug at the end of the problem's `type`, if the response is a problem.
     pub problem: Option<String>,
-    /// The `version` of the account in the body, or the ETag.
+    /// The account's `version` from the body, or from the ETag.
     pub version: Option<u64>,
     /// `Retry-After`, in seconds.
     pub retry_after: Option<u64>,
-    /// Of a group that must be answered alike: status line, body and headers but for those
-    /// that differ by nature (`x-request-id`, `date`), in any form that can be compared.
+    /// Body and headers in a form that can be compared, without the headers that always vary (`x-request-id`,
+    /// `date`). Only set for requests of a comparison group.
     pub fingerprint: Option<String>,
 }
 
-/// A record as it stands in the topic.
+/// A record in the topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct TopicRecord {
     /// The partition.
     pub partition: i32,
-    /// The offset in it.
+    /// The offset in the partition.
     pub offset: i64,
-    /// Milliseconds since 1970, as the broker keeps it.
+    /// The broker's timestamp, in milliseconds since 1970.
     pub timestamp: Option<i64>,
     /// The key.
     pub key: Option<Vec<u8>>,
@@ -159,23 +159,23 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
     /// The headers, in order.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
-    /// Whether the test wrote it itself. Nobody's change explains such a record (I2), and it
-    /// stands in nobody's order (I3).
+    /// Whether the test itself wrote the record. Such a record needs no request that explains it (I2) and has no
+    /// place in a user's order (I3).
     pub foreign: bool,
 }
 
-/// An account as it is stored, or the tombstone of one.
+/// A stored account, or its tombstone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct User {
+pub struct StoredUser {
     /// `_id`
     pub id: Uuid,
     /// `version`
     pub version: u64,
     /// Whether only the tombstone is left.
     pub deleted: bool,
-    /// `active` or `disabled`; none of a tombstone.
+    /// `active` or `disabled`; `None` for a tombstone.
     pub status: Option<String>,
-    /// Whether it has the role `admin`.
+    /// Whether the account has the role `admin`.
     pub admin: bool,
     /// The ids and types of events that are not yet published.
     pub pending: Vec<(Uuid, String)>,
@@ -183,12 +183,12 @@ pub struct User {
 
 /// A row of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mail {
+pub struct LedgerMail {
     /// `_id`
     pub id: String,
-    /// The event that asked for it.
+    /// The id of the event that asked for the mail.
     pub event_id: String,
-    /// The kind of mail.
+    /// The template of the mail.
     pub template: String,
     /// The recipient.
     pub to: String,
@@ -198,24 +198,24 @@ pub struct Mail {
     pub message_id: String,
     /// The state.
     pub state: String,
-    /// When it was over, if it is.
+    /// When the mail reached a terminal state, if it did.
     pub terminal_at: Option<Timestamp>,
-    /// Every step that it took, oldest first.
-    pub history: Vec<Step>,
+    /// All state transitions, oldest first.
+    pub history: Vec<StateTransition>,
     /// The whole row as text, for the search for secrets.
     pub raw: String,
 }
 
-/// A step of a mail's history.
+/// A state transition of a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    /// When.
+pub struct StateTransition {
+    /// The time of the transition.
     pub at: Timestamp,
-    /// The state before; none for the first.
+    /// The previous state; `None` for the first transition.
     pub from: Option<String>,
-    /// The state after.
+    /// The new state.
     pub to: String,
-    /// Who took it: an instance of the service, or an operator.
+    /// The instance of the service, or the operator, that caused the transition.
     pub by: String,
 }
 
@@ -224,97 +224,96 @@ pub struct Step {
 pub struct DeadLetter {
     /// `_id`
     pub id: String,
-    /// Its state: `open`, `replayed`, `discarded`.
+    /// The state: `open`, `replayed` or `discarded`.
     pub state: String,
-    /// Why the record cannot be processed.
+    /// The reason why the record cannot be processed.
     pub reason: String,
-    /// Where the record stood.
+    /// The partition of the record.
     pub partition: i32,
-    /// Where the record stood.
+    /// The offset of the record.
     pub offset: i64,
 }
 
-/// One mail transaction as an SMTP server saw it.
+/// A mail transaction as an SMTP server saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transaction {
+pub struct MailTransaction {
     /// The header `Message-ID`, if the headers arrived.
     pub message_id: Option<String>,
-    /// The recipients that were asked for.
+    /// The recipients that the client requested.
     pub to: Vec<String>,
-    /// When the final dot arrived; none if it never did, and the server threw all away.
+    /// When the final dot arrived; `None` if it did not, and the server discarded the mail.
     pub dot_at: Option<Timestamp>,
-    /// The reply to the dot; none when it was never written.
+    /// The reply to the final dot; `None` if it was never sent.
     pub reply: Option<String>,
 }
 
-/// What a process took at one moment.
+/// The resource usage of a process at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sample {
-    /// When.
+pub struct ProcessSample {
+    /// The time of the sample.
     pub at: Timestamp,
-    /// `user-service` or `email-service`, with the replica's number.
+    /// `user-service` or `email-service`, with the number of the replica.
     pub process: String,
     /// Resident memory, in bytes.
     pub resident: u64,
-    /// Open file descriptors: connections and files.
+    /// Open file descriptors, including connections.
     pub descriptors: u64,
-    /// Threads.
+    /// The number of threads.
     pub threads: u64,
 }
 
-/// Something that nobody may read anywhere.
+/// A secret that may not occur in any output.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Secret {
-    /// What it is, for the report.
+pub struct KnownSecret {
+    /// The kind of secret, for the report.
     pub what: String,
-    /// The secret.
+    /// The secret itself.
     pub value: String,
 }
 
-/// What somebody could read, and where.
+/// A text that is searched for secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Text {
-    /// Where it stands.
+pub struct SearchedText {
+    /// The source of the text, for the report.
     pub place: String,
-    /// All of it.
+    /// The complete text.
     pub text: String,
 }
 
-/// What a run was set up to stay within. A promise without its limit is not checked; a flag
-/// takes back what cannot be asked of such a run.
+/// The limits for which a run was set up. A promise without its limit is not checked. A flag disables checks that
+/// do not apply to the run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// I6: addresses that are meant to fail; every other mail is accepted within
-    /// `neighbour_delay_ms` of its event.
+    /// I6: addresses whose mails are meant to fail. Every other mail must be accepted within `neighbour_delay_ms` of
+    /// its event.
     pub undeliverable: Vec<String>,
-    /// Milliseconds from the event to the 250, for those that nothing is wrong with.
+    /// I6: the maximum delay from the event to the 250, in milliseconds, for mails that are not meant to fail.
     pub neighbour_delay_ms: Option<u64>,
-    /// I7: the most that one process may hold, in bytes.
+    /// I7: the maximum resident memory of one process, in bytes.
     pub resident: Option<u64>,
-    /// I7: the most file descriptors of one process.
+    /// I7: the maximum number of file descriptors of one process.
     pub descriptors: Option<u64>,
-    /// I7: milliseconds that an accepted request may take.
+    /// I7: the maximum duration of an accepted request, in milliseconds.
     pub latency_ms: Option<u64>,
-    /// `relay.max_pending_per_user`, where it is not the usual 100: from half of it on logins
-    /// succeed without their event.
+    /// `relay.max_pending_per_user` if it differs from the default of 100. When half of it is used, logins succeed
+    /// without their event.
     pub max_pending: Option<u64>,
-    /// How many partitions the topic had, one number after the other, where it is not the usual
-    /// 12: a key belongs where one of them says.
+    /// All partition counts that the topic had, if they differ from the default of 12. A key belongs to the partition
+    /// that one of them determines.
     pub partitions: Vec<i32>,
-    /// No email service ran: nothing is said about mails, dead letters and offsets.
+    /// No email service ran, so mails, dead letters and offsets are not checked.
     pub no_email_service: bool,
-    /// No user service ran: whatever is in the topic was written by the test.
+    /// No user service ran, so the test wrote every record in the topic.
     pub no_user_service: bool,
-    /// The topic was made anew during the run: the earlier records are gone, so nothing is
-    /// said about what ought to be in it.
+    /// The topic was recreated during the run. Its earlier records are gone, so missing records are not reported.
     pub topic_replaced: bool,
-    /// The code was made to panic: a good record may be a dead letter for that reason.
+    /// The code was made to panic, so a valid record may be a dead letter with the reason `processing-failed`.
     #[serde(default)]
     pub panics: bool,
 }
 
-impl std::fmt::Debug for Secret {
+impl std::fmt::Debug for KnownSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Secret").field("what", &self.what).finish_non_exhaustive()
+        f.debug_struct("KnownSecret").field("what", &self.what).finish_non_exhaustive()
     }
 }

@@ -1,26 +1,26 @@
-//! Judges what was recorded of a run: what clients asked and were answered, the whole
-//! topic, the collections, and everything that the SMTP server saw. No I/O: whoever ran
-//! the system fills a [`History`], and [`check`] says which promises it kept.
+//! Judges the recorded history of a run: requests and responses, the whole topic, the collections, and what the
+//! SMTP server saw. The checker does no I/O: the caller fills a [`History`], and [`check`] reports which promises
+//! it kept.
 //!
-//! It knows the contract from `docs/EVENTS.md` and the `events` crate, and nothing of the
-//! services' code: a mistake that a service and its judge share would be found by neither.
+//! The checker knows the contract from `docs/EVENTS.md` and the `events` crate, and nothing of the services'
+//! code. Otherwise it would not detect a mistake that it shares with a service.
 
 #![warn(missing_docs)]
 
-mod effects;
+mod evidence;
+mod expected_events;
+mod expected_mails;
 mod history;
-mod mails;
 mod promises;
-mod reading;
 mod report;
-mod show;
+mod topic_events;
 
 pub use history::*;
 pub use promises::Promise;
 pub use report::{Report, Violation};
 
-/// Judges a history by every promise.
+/// Checks a history against every promise.
 #[must_use]
 pub fn check(history: &History) -> Report {
-    Report::of(promises::ALL.iter().map(|promise| (*promise, promise.violations(history))))
+    Report::from_violations(promises::ALL.iter().map(|promise| (*promise, promise.violations(history))))
 }

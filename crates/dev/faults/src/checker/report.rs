@@ -1,19 +1,18 @@
-//! What the judge found: of each promise how often it was broken, and the first time with
-//! everything that was involved.
+//! The checker's report: how many times each promise was broken, and the first violation with its evidence.
 
 use std::fmt;
 
 use crate::checker::Promise;
 
-/// So much of what shows a violation is printed.
-const SHOWN: usize = 40;
+/// The maximum number of evidence items to print for a violation.
+const MAX_EVIDENCE: usize = 40;
 
 /// One way in which a history breaks a promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// What is wrong, in a sentence.
+    /// What is wrong, in one sentence.
     pub what: String,
-    /// The operations, records, mails and transactions that show it, a line or more each.
+    /// The operations, records, mails and transactions that show the violation, one or more lines each.
     pub evidence: Vec<String>,
 }
 
@@ -23,55 +22,57 @@ impl Violation {
     }
 }
 
-/// The verdict on every promise.
+/// The results for all promises.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    verdicts: Vec<Verdict>,
+    results: Vec<PromiseResult>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Verdict {
+struct PromiseResult {
     promise: Promise,
     count: usize,
     first: Option<Violation>,
 }
 
 impl Report {
-    pub(crate) fn of(judged: impl Iterator<Item = (Promise, Vec<Violation>)>) -> Self {
-        let verdict = |(promise, violations): (Promise, Vec<Violation>)| Verdict {
+    pub(crate) fn from_violations(judged: impl Iterator<Item = (Promise, Vec<Violation>)>) -> Self {
+        let result = |(promise, violations): (Promise, Vec<Violation>)| PromiseResult {
             promise,
             count: violations.len(),
             first: violations.into_iter().next(),
         };
-        Self { verdicts: judged.map(verdict).collect() }
+        Self { results: judged.map(result).collect() }
     }
 
-    /// Whether every promise was kept.
+    /// Returns whether every promise was kept.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.broken().is_empty()
     }
 
-    /// The promises that were broken.
+    /// Returns the promises that were broken.
     #[must_use]
     pub fn broken(&self) -> Vec<Promise> {
-        self.verdicts.iter().filter(|verdict| verdict.count > 0).map(|verdict| verdict.promise).collect()
+        self.results.iter().filter(|result| result.count > 0).map(|result| result.promise).collect()
     }
 
-    /// How often a promise was broken.
+    /// Returns how many times a promise was broken.
     #[must_use]
     pub fn count(&self, promise: Promise) -> usize {
-        self.verdicts.iter().filter(|verdict| verdict.promise == promise).map(|verdict| verdict.count).sum()
+        self.results.iter().filter(|result| result.promise == promise).map(|result| result.count).sum()
     }
 
-    /// The first time that a promise was broken.
+    /// Returns the first violation of a promise.
     #[must_use]
     pub fn first(&self, promise: Promise) -> Option<&Violation> {
-        self.verdicts.iter().find(|verdict| verdict.promise == promise)?.first.as_ref()
+        self.results.iter().find(|result| result.promise == promise)?.first.as_ref()
     }
 
+    /// Checks that every promise was kept.
+    ///
     /// # Panics
-    /// When a promise was broken; with the report.
+    /// Panics with the report when a promise was broken.
     #[track_caller]
     pub fn assert(&self) {
         assert!(self.is_clean(), "the history breaks promises\n{self}");
@@ -80,18 +81,18 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Verdict { promise, count, first } in &self.verdicts {
+        for PromiseResult { promise, count, first } in &self.results {
             let Some(first) = first else {
                 writeln!(f, "{promise}  kept: {}", promise.sentence())?;
                 continue;
             };
             writeln!(f, "{promise}  BROKEN {count} ×: {}", promise.sentence())?;
             writeln!(f, "      first: {}", first.what)?;
-            for line in first.evidence.iter().take(SHOWN).flat_map(|item| item.lines()) {
+            for line in first.evidence.iter().take(MAX_EVIDENCE).flat_map(|item| item.lines()) {
                 writeln!(f, "        {line}")?;
             }
-            if first.evidence.len() > SHOWN {
-                writeln!(f, "        and {} more", first.evidence.len() - SHOWN)?;
+            if first.evidence.len() > MAX_EVIDENCE {
+                writeln!(f, "        and {} more", first.evidence.len() - MAX_EVIDENCE)?;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! One record written with Kafka's own protocol: rdkafka cannot write what it cannot read.
+//! Writes one record with Kafka's wire protocol, because rdkafka cannot write a header name that is not UTF-8.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A header by its bytes.
+/// A header's name and value as bytes.
 pub(crate) type RawHeader<'a> = (&'a [u8], &'a [u8]);
 
-/// The error of a broker that does not lead the partition, or not yet.
+/// Kafka's error code of a broker that does not, or not yet, lead the partition.
 const NOT_LEADER: i16 = 6;
 
 /// Writes a record into a partition.
 ///
 /// # Panics
-/// When the broker does not take it.
+/// Panics when the broker refuses the record.
 pub(crate) async fn write(
     brokers: &str,
     topic: &str,
@@ -32,37 +32,37 @@ pub(crate) async fn write(
 ) {
     let batch = batch(key, value, headers);
     let mut request = Vec::new();
-    // Produce, version 3, correlation 1, no client id, no transaction, acks of all, 10 s, one topic.
+    // Produce, version 3, correlation 1, no client id, no transaction, acks=all, timeout 10 s, one topic.
     put(&mut request, &[&0_i16.to_be_bytes(), &3_i16.to_be_bytes(), &1_i32.to_be_bytes(), &(-1_i16).to_be_bytes()]);
     put(&mut request, &[&(-1_i16).to_be_bytes(), &(-1_i16).to_be_bytes(), &10_000_i32.to_be_bytes()]);
     put(&mut request, &[&1_i32.to_be_bytes(), &i16::try_from(topic.len()).expect("short").to_be_bytes()]);
     put(&mut request, &[topic.as_bytes(), &1_i32.to_be_bytes(), &partition.to_be_bytes(), &length(&batch), &batch]);
 
-    // A topic that was made just now has its leader a moment later.
+    // A new topic gets its leader a moment later.
     wait_for(DEADLINE, "the partition's leader", async || {
-        let answer = ask(leader(brokers, topic, partition)?, &request).await;
-        // Correlation, one topic with its name, one partition with its number; then the error.
+        let response = send_request(leader(brokers, topic, partition)?, &request).await;
+        // The error follows the correlation id, one topic with its name, and one partition with its number.
         let error = 4 + 4 + 2 + topic.len() + 4 + 4;
-        match i16::from_be_bytes([answer[error], answer[error + 1]]) {
+        match i16::from_be_bytes([response[error], response[error + 1]]) {
             0 => Some(()),
             NOT_LEADER => None,
-            _ => panic!("the broker refuses the record: {answer:?}"),
+            _ => panic!("the broker refuses the record: {response:?}"),
         }
     })
     .await;
 }
 
-async fn ask(broker: (String, u16), request: &[u8]) -> Vec<u8> {
+async fn send_request(broker: (String, u16), request: &[u8]) -> Vec<u8> {
     let mut broker = TcpStream::connect(broker).await.expect("the broker listens");
-    broker.write_all(&length(request)).await.expect("the broker reads");
-    broker.write_all(request).await.expect("the broker reads");
-    let size = broker.read_i32().await.expect("the broker answers");
-    let mut answer = vec![0; usize::try_from(size).expect("a size")];
-    broker.read_exact(&mut answer).await.expect("the broker answers");
-    answer
+    broker.write_all(&length(request)).await.expect("the broker accepts the request");
+    broker.write_all(request).await.expect("the broker accepts the request");
+    let size = broker.read_i32().await.expect("the broker responds");
+    let mut response = vec![0; usize::try_from(size).expect("a size")];
+    broker.read_exact(&mut response).await.expect("the broker responds");
+    response
 }
 
-/// Where the partition's leader listens. Blocks its thread for a moment.
+/// Returns the address of the partition's leader. Blocks its thread for a moment.
 fn leader(brokers: &str, topic: &str, partition: i32) -> Option<(String, u16)> {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers).create().ok()?;
     let metadata = client.fetch_metadata(Some(topic), Duration::from_secs(2)).ok()?;
@@ -71,7 +71,7 @@ fn leader(brokers: &str, topic: &str, partition: i32) -> Option<(String, u16)> {
     Some((broker.host().to_owned(), u16::try_from(broker.port()).ok()?))
 }
 
-/// A batch of one record, in the format of version 2.
+/// Encodes a batch of one record, in format version 2.
 fn batch(key: &[u8], value: &[u8], headers: &[RawHeader<'_>]) -> Vec<u8> {
     let mut record = vec![0, 0, 0];
     for part in [key, value] {
@@ -93,7 +93,7 @@ fn batch(key: &[u8], value: &[u8], headers: &[RawHeader<'_>]) -> Vec<u8> {
     checked.extend_from_slice(&record);
 
     let mut rest = Vec::new();
-    // The leader's epoch, the version.
+    // The leader's epoch and the format version.
     put(&mut rest, &[&(-1_i32).to_be_bytes(), &[2], &crc32c(&checked).to_be_bytes(), &checked]);
     let mut batch = Vec::new();
     put(&mut batch, &[&0_i64.to_be_bytes(), &length(&rest), &rest]);
@@ -108,7 +108,7 @@ fn length(bytes: &[u8]) -> [u8; 4] {
     i32::try_from(bytes.len()).expect("short").to_be_bytes()
 }
 
-/// Zigzag, and seven bits a byte.
+/// Appends a zigzag varint, seven bits per byte.
 fn varint(bytes: &mut Vec<u8>, number: usize) {
     let mut left = number * 2;
     while left >= 0x80 {

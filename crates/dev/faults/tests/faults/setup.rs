@@ -1,21 +1,21 @@
-//! How a run of the user service's faults begins, and what its tests ask again and again.
+//! Set-up and queries shared by the tests of the user service's faults.
 
 use std::time::{Duration, Instant};
 
 use bson::{Document, doc};
-use faults::checker::{Answer, History, Limits, Outcome};
-use faults::{Client, Recorder, Run};
+use faults::checker::{History, Limits, Outcome, RecordedResponse};
+use faults::{Client, FaultRun, Recorder};
 use mongodb::Collection;
 use test_support::{DEADLINE, ScriptedSmtp, Service, ServiceSpec, Stack, TestUser, World, wait_for};
 
-/// For waiting until an outage is over and all that it held up is done.
-pub(crate) const HEALED: Duration = Duration::from_secs(60);
+/// How long to wait for the end of an outage and of all work that it delayed.
+pub(crate) const RECOVERY_DEADLINE: Duration = Duration::from_secs(60);
 
-/// How long a request may take while something that it needs is away.
-pub(crate) const IN_TIME: Duration = Duration::from_secs(3);
+/// The maximum duration of a request while a dependency is unavailable.
+pub(crate) const MAX_RESPONSE_TIME: Duration = Duration::from_secs(3);
 
-/// A sweep that looks soon, a lease that a dead process does not hold for long, hashes that cost nothing.
-pub(crate) fn brisk(spec: ServiceSpec) -> ServiceSpec {
+/// Sets short sweep intervals, a lease that a dead process does not hold for long, and cheap hashing.
+pub(crate) fn with_short_intervals(spec: ServiceSpec) -> ServiceSpec {
     spec.set("RELAY__SWEEP_INTERVAL", "100ms")
         .set("RELAY__SWEEP_MIN_AGE", "300ms")
         .set("RELAY__LEASE", "1s")
@@ -23,73 +23,76 @@ pub(crate) fn brisk(spec: ServiceSpec) -> ServiceSpec {
         .set("HASHING__ITERATIONS", "1")
 }
 
-/// An email service that soon takes over what one held that was killed, or could not say goodbye.
-pub(crate) fn impatient(spec: ServiceSpec) -> ServiceSpec {
+/// Sets timeouts so short that an email service soon takes over the work of a killed or disconnected instance.
+pub(crate) fn with_short_timeouts(spec: ServiceSpec) -> ServiceSpec {
     spec.set("SMTP__STEP_TIMEOUT", "1s")
         .set("SMTP__DOT_TIMEOUT", "1s")
         .set("SENDER__LEASE", "5s")
-        // The group waits no longer than this for a member that is gone.
+        // The group waits no longer than this for a missing member.
         .set("INGEST__MAX_POLL_INTERVAL", "6s")
 }
 
-/// A run on the shared parts.
-pub(crate) async fn run(name: &str) -> Run {
-    run_in(World::new(&Stack::from_env(), name).await).await
+/// Creates a run on the shared dependencies.
+pub(crate) async fn run(name: &str) -> FaultRun {
+    run_in_world(World::new(&Stack::from_env(), name).await).await
 }
 
-/// A run in a world that has its topic, on other parts perhaps.
-pub(crate) async fn run_in(world: World) -> Run {
+/// Creates a run in a world that has its topic, and possibly its own dependencies.
+pub(crate) async fn run_in_world(world: World) -> FaultRun {
     let smtp = ScriptedSmtp::start().await;
-    Run { world: world.on_smtp(smtp.url()), recorder: Recorder::new(), smtp, limits: Limits::default() }
+    FaultRun { world: world.on_smtp(smtp.url()), recorder: Recorder::new(), smtp, limits: Limits::default() }
 }
 
-/// A run without an email service.
-pub(crate) async fn run_without_mails(name: &str) -> Run {
+/// Creates a run without an email service.
+pub(crate) async fn run_without_mails(name: &str) -> FaultRun {
     let mut run = run(name).await;
     run.limits.no_email_service = true;
     run
 }
 
-/// Both services of a run, ready.
-pub(crate) async fn start(run: &Run) -> (Service, Service) {
-    tokio::join!(brisk(run.world.user_service()).start(), impatient(run.world.email_service()).start())
+/// Starts both services and waits until they are ready.
+pub(crate) async fn start(run: &FaultRun) -> (Service, Service) {
+    tokio::join!(
+        with_short_intervals(run.world.user_service()).start(),
+        with_short_timeouts(run.world.email_service()).start()
+    )
 }
 
-/// A recorded client of a service.
-pub(crate) fn client(run: &Run, service: &Service) -> Client {
+/// Creates a recorded client of a service.
+pub(crate) fn client(run: &FaultRun, service: &Service) -> Client {
     run.recorder.client(service.api())
 }
 
-/// Somebody who is registered and signed in.
-pub(crate) async fn member(run: &Run, service: &Service, name: &str) -> (Client, TestUser) {
+/// Registers a user and logs in.
+pub(crate) async fn logged_in_client(run: &FaultRun, service: &Service, name: &str) -> (Client, TestUser) {
     let (mut client, person) = (client(run, service), run.world.test_user(name));
     assert_status(&client.register(&person, None).await, 201);
     assert_status(&client.login(&person).await, 200);
     (client, person)
 }
 
-/// Kills a service, and starts it again so that it ends by itself at `points`.
+/// Kills a service and starts it again with `points`, at which it kills itself.
 pub(crate) async fn restart_with_fail_points(service: &mut Service, points: &str) {
     service.kill9().await;
     service.restart_with(|spec| spec.fail_points(points)).await;
 }
 
-/// Waits until it has ended at a fail point, and starts it without them.
-pub(crate) async fn until_killed_then_restart(service: &mut Service) {
+/// Waits until the service has been killed at a fail point, and starts it without fail points.
+pub(crate) async fn wait_for_kill_then_restart(service: &mut Service) {
     service.wait_for_exit(DEADLINE).await;
     service.restart_with(ServiceSpec::without_fail_points).await;
 }
 
-pub(crate) fn answer(outcome: &Outcome) -> Option<&Answer> {
+pub(crate) fn response_of(outcome: &Outcome) -> Option<&RecordedResponse> {
     match outcome {
-        Outcome::Answered(answer) => Some(answer),
+        Outcome::Answered(response) => Some(response),
         Outcome::Unknown { .. } => None,
     }
 }
 
-/// The status, if there was an answer.
+/// Returns the status, if there was a response.
 pub(crate) fn status(outcome: &Outcome) -> Option<u16> {
-    answer(outcome).map(|answer| answer.status)
+    response_of(outcome).map(|response| response.status)
 }
 
 #[track_caller]
@@ -99,42 +102,45 @@ pub(crate) fn assert_status(outcome: &Outcome, expected: u16) {
 
 #[track_caller]
 pub(crate) fn assert_problem(outcome: &Outcome, expected: u16, slug: &str) {
-    let answer = answer(outcome).unwrap_or_else(|| panic!("no answer: {outcome:?}"));
-    assert_eq!((answer.status, answer.problem.as_deref()), (expected, Some(slug)), "{outcome:?}");
+    let response = response_of(outcome).unwrap_or_else(|| panic!("no response: {outcome:?}"));
+    assert_eq!((response.status, response.problem.as_deref()), (expected, Some(slug)), "{outcome:?}");
 }
 
-/// What a request is answered with while something that it needs is away: at once, and with the advice to
-/// come back.
+/// Checks that the request was refused in time with 503 and `Retry-After`, as it must be while a dependency is
+/// unavailable.
 #[track_caller]
 pub(crate) fn assert_unavailable(outcome: &Outcome, since: Instant) {
     let took = since.elapsed();
     assert_problem(outcome, 503, "unavailable");
-    let retry_after = answer(outcome).and_then(|answer| answer.retry_after);
+    let retry_after = response_of(outcome).and_then(|response| response.retry_after);
     assert!(retry_after.is_some_and(|seconds| seconds >= 1), "{outcome:?}");
-    assert!(took < IN_TIME, "answered after {took:?}");
+    assert!(took < MAX_RESPONSE_TIME, "answered after {took:?}");
 }
 
 pub(crate) async fn users(world: &World) -> Collection<Document> {
     world.user_database().await.collection("users")
 }
 
-/// How many accounts have events that are not published, or not yet taken off their lists.
-pub(crate) async fn with_pending(world: &World) -> u64 {
+/// Returns the number of accounts with events that are unpublished or not yet removed from their lists.
+pub(crate) async fn count_users_with_pending(world: &World) -> u64 {
     let pending = doc! { "pendingEvents.0": { "$exists": true } };
     users(world).await.count_documents(pending).await.expect("users can be counted")
 }
 
-pub(crate) async fn until_nothing_is_pending(world: &World) {
-    wait_for(HEALED, "every event to be off its list", async || (with_pending(world).await == 0).then_some(())).await;
+pub(crate) async fn wait_until_nothing_is_pending(world: &World) {
+    wait_for(RECOVERY_DEADLINE, "every event to be removed from its list", async || {
+        (count_users_with_pending(world).await == 0).then_some(())
+    })
+    .await;
 }
 
-/// How many records of a history repeat an earlier one.
-pub(crate) fn repeated(history: &History) -> usize {
+/// Returns the number of records that repeat an earlier one.
+pub(crate) fn count_repeats(history: &History) -> usize {
     let ids: std::collections::BTreeSet<Option<&[u8]>> = history.records.iter().map(|r| header(r, "ce_id")).collect();
     history.records.len() - ids.len()
 }
 
-/// The types of one account's events, first occurrences only, in the order of the topic.
+/// Returns the event types of one account in the order of the topic, first occurrences only.
 pub(crate) fn types_of(history: &History, user: uuid::Uuid) -> Vec<String> {
     let key = user.to_string();
     let mut seen = std::collections::BTreeSet::new();
@@ -143,15 +149,15 @@ pub(crate) fn types_of(history: &History, user: uuid::Uuid) -> Vec<String> {
     first.map(event_type).collect()
 }
 
-pub(crate) fn event_type(record: &faults::checker::Record) -> String {
+pub(crate) fn event_type(record: &faults::checker::TopicRecord) -> String {
     String::from_utf8_lossy(header(record, "ce_type").unwrap_or_default()).into_owned()
 }
 
-/// How many mails the server took for an address.
-pub(crate) fn mails_to(run: &Run, address: &str) -> usize {
+/// Returns the number of mails that the server accepted for an address.
+pub(crate) fn mails_to(run: &FaultRun, address: &str) -> usize {
     run.smtp.deliveries_to(address).len()
 }
 
-fn header<'a>(record: &'a faults::checker::Record, name: &str) -> Option<&'a [u8]> {
+fn header<'a>(record: &'a faults::checker::TopicRecord, name: &str) -> Option<&'a [u8]> {
     record.headers.iter().find(|(header, _)| header == name)?.1.as_deref()
 }

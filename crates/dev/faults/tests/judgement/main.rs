@@ -1,7 +1,7 @@
-//! The judge is judged: a history that keeps every promise passes, and one in which
-//! something small is wrong is found out, by the promise that it breaks.
+//! Tests of the checker: a history that keeps every promise passes, and one with a small error is reported under
+//! the promise that it breaks.
 
-mod good_histories;
+mod history_builder;
 mod mutations;
-mod scene;
+mod valid_histories;
 mod violations;

@@ -1,47 +1,49 @@
-//! Whatever small thing goes wrong in a good history, somebody finds it.
+//! Applies small errors to valid histories and checks that the checker detects each.
 
-use faults::checker::{Answer, History, Outcome, Promise, check};
+use faults::checker::{History, Outcome, Promise, RecordedResponse, check};
 use proptest::{prelude::*, sample::Index};
 
-use crate::{good_histories::good_history, scene::SECRET};
+use crate::{history_builder::SECRET, valid_histories::valid_history};
 
-/// Something that goes wrong, and the promise that it breaks. Leaves the history as it is
-/// and answers none where it does not apply to what was chosen.
+/// Introduces an error and returns the promise that it breaks. Returns `None` and leaves the history unchanged if
+/// the error does not apply to the selected item.
 type Mutation = fn(&mut History, Index) -> Option<Promise>;
 
 const MUTATIONS: &[(&str, Mutation)] = &[
     ("a record is lost", |history, which| {
-        // One that an acknowledged change owes, and its duplicates.
-        let ours = |name: &&String| name.as_str() != "-";
-        let owed: Vec<String> = acknowledged(history);
-        let id = chosen(&owed.iter().filter(ours).cloned().collect::<Vec<_>>(), which)?;
+        // A record that an acknowledged change requires, with its duplicates.
+        let is_known = |name: &&String| name.as_str() != "-";
+        let acknowledged_ids: Vec<String> = acknowledged(history);
+        let id = pick(&acknowledged_ids.iter().filter(is_known).cloned().collect::<Vec<_>>(), which)?;
         history.records.retain(|record| header(record, "ce_id") != id);
         Some(Promise::I1)
     }),
     ("two events of one user are swapped", |history, which| {
-        let places: Vec<usize> = first_places(history);
-        let pairs: Vec<(usize, usize)> = places
+        let positions: Vec<usize> = first_occurrences(history);
+        let pairs: Vec<(usize, usize)> = positions
             .iter()
             .enumerate()
-            .flat_map(|(n, one)| places[n + 1..].iter().map(|two| (*one, *two)))
+            .flat_map(|(n, one)| positions[n + 1..].iter().map(|two| (*one, *two)))
             .filter(|(one, two)| history.records[*one].key == history.records[*two].key)
             .collect();
-        let (one, two) = chosen(&pairs, which)?;
+        let (one, two) = pick(&pairs, which)?;
         let (at_one, at_two) = (history.records[one].offset, history.records[two].offset);
         history.records.swap(one, two);
         (history.records[one].offset, history.records[two].offset) = (at_one, at_two);
         Some(Promise::I3)
     }),
-    ("a duplicate has another value", |history, which| {
-        let places = duplicates(history);
-        let place = chosen(&places, which)?;
-        history.records[place].headers.push(("traceparent".into(), None));
+    ("a duplicate has another header", |history, which| {
+        let positions = duplicates(history);
+        let position = pick(&positions, which)?;
+        history.records[position].headers.push(("traceparent".into(), None));
         Some(Promise::I3)
     }),
     ("an event is published under another id", |history, which| {
-        let mut places: Vec<usize> = first_places(history);
-        places.retain(|place| !may_have_another_event(history, &header(&history.records[*place], "ce_subject")));
-        let mut record = history.records[chosen(&places, which)?].clone();
+        let mut positions: Vec<usize> = first_occurrences(history);
+        positions.retain(|position| {
+            !has_request_of_unknown_outcome(history, &header(&history.records[*position], "ce_subject"))
+        });
+        let mut record = history.records[pick(&positions, which)?].clone();
         for (name, value) in &mut record.headers {
             if name == "ce_id" {
                 *value = Some(b"00000000-0000-0000-0000-ffffffffffff".to_vec());
@@ -53,30 +55,30 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         history.records.push(record);
         Some(Promise::I2)
     }),
-    ("an account is younger than its events", |history, which| {
+    ("an account has a lower version than its events", |history, which| {
         let n = which.index(history.users.len().max(1));
         history.users.get_mut(n)?.version -= 1;
         Some(Promise::I2)
     }),
     ("a dot arrives twice", |history, which| {
         let accepted: Vec<usize> = (0..history.smtp.len()).filter(|n| !refused(history, *n)).collect();
-        let again = history.smtp[chosen(&accepted, which)?].clone();
-        history.smtp.push(again);
+        let copy = history.smtp[pick(&accepted, which)?].clone();
+        history.smtp.push(copy);
         Some(Promise::I5)
     }),
-    ("a mail is not over", |history, which| {
+    ("a mail has no end time", |history, which| {
         let n = which.index(history.mails.len().max(1));
         history.mails.get_mut(n)?.terminal_at = None;
         Some(Promise::I4)
     }),
-    ("a mail is in a state that is no end", |history, which| {
+    ("a mail is in a state that is not terminal", |history, which| {
         let n = which.index(history.mails.len().max(1));
         history.mails.get_mut(n)?.state = "preparing".into();
         Some(Promise::I4)
     }),
-    ("a mail is called sent that no server took", |history, which| {
+    ("a mail is sent that no server accepted", |history, which| {
         let failed: Vec<usize> = (0..history.mails.len()).filter(|n| history.mails[*n].state != "sent").collect();
-        history.mails[chosen(&failed, which)?].state = "sent".into();
+        history.mails[pick(&failed, which)?].state = "sent".into();
         Some(Promise::I4)
     }),
     ("a row is lost", |history, which| {
@@ -90,7 +92,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         let lost = history.records.iter().find(|record| header(record, "ce_id") == mail.event_id)?;
         history.committed.insert(lost.partition, lost.offset);
         let before = check(history).count(Promise::I9);
-        assert_eq!(before, 0, "what is not committed is not lost");
+        assert_eq!(before, 0, "a record after the committed offset is not lost");
         history.committed.insert(lost.partition, lost.offset + 1);
         Some(Promise::I9)
     }),
@@ -100,8 +102,8 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         Some(Promise::I8)
     }),
     ("a dead letter is there twice", |history, which| {
-        let again = chosen(&history.dead_letters, which)?;
-        history.dead_letters.push(again);
+        let copy = pick(&history.dead_letters, which)?;
+        history.dead_letters.push(copy);
         Some(Promise::I8)
     }),
     ("a neighbour is late", |history, which| {
@@ -112,17 +114,20 @@ const MUTATIONS: &[(&str, Mutation)] = &[
                 .iter()
                 .any(|mail| Some(&mail.message_id) == history.smtp[*n].message_id.as_ref() && !bad.contains(&mail.to))
         };
-        let places: Vec<usize> = (0..history.smtp.len()).filter(good).collect();
-        let n = chosen(&places, which)?;
+        let positions: Vec<usize> = (0..history.smtp.len()).filter(good).collect();
+        let n = pick(&positions, which)?;
         history.smtp[n].dot_at = history.smtp[n].dot_at.map(|at| at + jiff::SignedDuration::from_mins(2));
         Some(Promise::I6)
     }),
-    ("a refusal does not say when to come back", |history, which| {
+    ("a refusal lacks Retry-After", |history, which| {
         let refusals: Vec<usize> = (0..history.operations.len())
-            .filter(|n| matches!(&history.operations[*n].outcome, Outcome::Answered(answer) if answer.status == 503))
+            .filter(
+                |n| matches!(&history.operations[*n].outcome, Outcome::Answered(response) if response.status == 503),
+            )
             .collect();
-        let n = chosen(&refusals, which)?;
-        history.operations[n].outcome = Outcome::Answered(Answer { status: 503, ..Answer::default() });
+        let n = pick(&refusals, which)?;
+        history.operations[n].outcome =
+            Outcome::Answered(RecordedResponse { status: 503, ..RecordedResponse::default() });
         Some(Promise::I7)
     }),
     ("a process is too large", |history, which| {
@@ -136,66 +141,68 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         value.extend_from_slice(SECRET.as_bytes());
         Some(Promise::S1)
     }),
-    ("an answer says whether there is an account", |history, which| {
-        let guesses: Vec<usize> =
-            (0..history.operations.len()).filter(|n| history.operations[*n].alike.is_some()).collect();
-        let n = chosen(&guesses, which)?;
-        history.operations[n].outcome = Outcome::Answered(Answer { status: 404, ..Answer::default() });
+    ("a response reveals whether an account exists", |history, which| {
+        let probes: Vec<usize> =
+            (0..history.operations.len()).filter(|n| history.operations[*n].comparison_group.is_some()).collect();
+        let n = pick(&probes, which)?;
+        history.operations[n].outcome =
+            Outcome::Answered(RecordedResponse { status: 404, ..RecordedResponse::default() });
         Some(Promise::S2)
     }),
 ];
 
-fn chosen<T: Clone>(of: &[T], which: Index) -> Option<T> {
+fn pick<T: Clone>(of: &[T], which: Index) -> Option<T> {
     (!of.is_empty()).then(|| which.get(of).clone())
 }
 
-fn header(record: &faults::checker::Record, name: &str) -> String {
+fn header(record: &faults::checker::TopicRecord, name: &str) -> String {
     let value = record.headers.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.clone());
-    value.map_or_else(|| "-".to_owned(), |value| String::from_utf8(value).expect("the scene has made it so"))
+    value.map_or_else(|| "-".to_owned(), |value| String::from_utf8(value).expect("the builder creates valid values"))
 }
 
-/// The ids of events that an answered change names by its version.
+/// Returns the ids of events whose sequence is the version in a response.
 fn acknowledged(history: &History) -> Vec<String> {
     let versions = history.operations.iter().filter_map(|operation| match &operation.outcome {
-        Outcome::Answered(answer) => Some((operation.user?, answer.version?)),
+        Outcome::Answered(response) => Some((operation.user?, response.version?)),
         Outcome::Unknown { .. } => None,
     });
     let id = |(user, version): (uuid::Uuid, u64)| {
-        let ours = |record: &&faults::checker::Record| {
+        let is_event = |record: &&faults::checker::TopicRecord| {
             header(record, "ce_subject") == user.to_string()
                 && header(record, "ce_sequence") == format!("{version:010}")
         };
-        history.records.iter().find(ours).map(|record| header(record, "ce_id"))
+        history.records.iter().find(is_event).map(|record| header(record, "ce_id"))
     };
     versions.filter_map(id).collect()
 }
 
-/// Whether a request without a clear answer may have caused one event more of this user, whose
-/// document is gone, so that its version says nothing.
-fn may_have_another_event(history: &History, user: &str) -> bool {
+/// Returns whether a request of unknown outcome may have caused one more event of this user, whose document is
+/// gone, so that its version cannot exclude it.
+fn has_request_of_unknown_outcome(history: &History, user: &str) -> bool {
     let unclear = |outcome: &Outcome| match outcome {
-        Outcome::Answered(answer) => answer.status >= 500 && answer.problem.as_deref() != Some("overloaded"),
+        Outcome::Answered(response) => response.status >= 500 && response.problem.as_deref() != Some("overloaded"),
         Outcome::Unknown { .. } => true,
     };
-    let of_theirs = |operation: &&faults::checker::Operation| operation.user.is_none_or(|id| id.to_string() == user);
+    let concerns_user =
+        |operation: &&faults::checker::Operation| operation.user.is_none_or(|id| id.to_string() == user);
     let stored = history.users.iter().any(|stored| stored.id.to_string() == user);
-    !stored && history.operations.iter().filter(of_theirs).any(|operation| unclear(&operation.outcome))
+    !stored && history.operations.iter().filter(concerns_user).any(|operation| unclear(&operation.outcome))
 }
 
-/// Where the events of the service stand for the first time.
-fn first_places(history: &History) -> Vec<usize> {
-    let again = duplicates(history);
-    let first = |n: &usize| !history.records[*n].foreign && !again.contains(n);
+/// Returns the positions of the service's events that occur only once.
+fn first_occurrences(history: &History) -> Vec<usize> {
+    let repeated = duplicates(history);
+    let first = |n: &usize| !history.records[*n].foreign && !repeated.contains(n);
     (0..history.records.len()).filter(first).filter(|n| !has_duplicate(history, *n)).collect()
 }
 
 fn duplicates(history: &History) -> Vec<usize> {
     let before = |n: usize| history.records[..n].iter().map(|record| header(record, "ce_id"));
-    let again = |n: &usize| {
+    let is_repeated = |n: &usize| {
         let id = header(&history.records[*n], "ce_id");
         !history.records[*n].foreign && before(*n).any(|before| before == id)
     };
-    (0..history.records.len()).filter(again).collect()
+    (0..history.records.len()).filter(is_repeated).collect()
 }
 
 fn has_duplicate(history: &History, n: usize) -> bool {
@@ -211,8 +218,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn whatever_goes_wrong_is_found_out(
-        mut history in good_history(),
+    fn every_mutation_breaks_the_promise_that_it_names(
+        mut history in valid_history(),
         what in any::<Index>(),
         which in any::<Index>(),
     ) {

@@ -1,4 +1,4 @@
-//! What the services take to be there: memory, time to start, and space on disk.
+//! The footprint of the services: memory, start time, and size on disk.
 
 mod memory;
 mod size;
@@ -6,11 +6,11 @@ mod start;
 
 use anyhow::Result;
 
-use crate::{context::Context, report::Findings};
+use crate::{environment::Environment, report::Findings};
 
-pub(super) async fn measure(context: &Context) -> Result<Findings> {
-    let mut rows = memory::rows(context).await?;
-    rows.extend(start::rows(context).await?);
+pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
+    let mut rows = memory::rows(environment).await?;
+    rows.extend(start::rows(environment).await?);
     rows.extend(size::rows()?);
     Ok(rows.into())
 }

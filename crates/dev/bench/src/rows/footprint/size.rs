@@ -1,4 +1,4 @@
-//! Bytes on disk: the program as it is delivered, and its image.
+//! The size on disk of the delivered program and of its image.
 
 use std::{
     cmp::Reverse,
@@ -18,7 +18,7 @@ use crate::{
 const PROGRAM_GOAL: f64 = 20.0;
 const IMAGE_GOAL: f64 = 30.0;
 const LARGEST: usize = 4;
-/// What the Dockerfile copies beside program and libraries; all else has a few bytes.
+/// The only large file that the Dockerfile copies in addition to the program and its libraries.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 pub(super) fn rows() -> Result<Vec<Row>> {
@@ -49,11 +49,10 @@ pub(super) fn rows() -> Result<Vec<Row>> {
 }
 
 fn row(measure: String, bytes: u64, goal: f64) -> Row {
-    Row::value(measure, "MB", Sample::of(&[bytes as f64 / 1e6]), Goal::AtMost(goal))
+    Row::value(measure, "MB", Sample::from_rounds(&[bytes as f64 / 1e6]), Goal::AtMost(goal))
 }
 
-/// The benchmark's own build keeps the symbols, for profiles; what is delivered has none.
-/// `.text 16.2, .rodata 5.6`: the largest sections that are loaded, as binutils' `size` tells them.
+/// Returns the largest sections that are loaded, as reported by binutils' `size`: `.text 16.2, .rodata 5.6`.
 fn sections(binary: &Path) -> Result<String> {
     let told = Command::new("size").arg("-A").arg(binary).output().context("size")?;
     let mut sections: Vec<(String, u64)> = String::from_utf8(told.stdout)?.lines().filter_map(loaded).collect();
@@ -62,13 +61,14 @@ fn sections(binary: &Path) -> Result<String> {
     Ok(texts.collect::<Vec<_>>().join(", "))
 }
 
-/// A section of a line `name size address`; one that is not loaded has address 0.
+/// Parses a section from a line `name size address`. A section that is not loaded has address 0.
 fn loaded(line: &str) -> Option<(String, u64)> {
     let mut words = line.split_ascii_whitespace();
     let (name, bytes, address) = (words.next()?, words.next()?.parse().ok()?, words.next()?);
     (name.starts_with('.') && address != "0").then(|| (name.to_owned(), bytes))
 }
 
+/// Returns the size of the program without symbols, as it is delivered. The benchmark's build keeps them for profiles.
 fn stripped_bytes(binary: &Path) -> Result<u64> {
     let stripped = binary.with_extension("stripped");
     let ended = Command::new("strip").arg("-o").args([&stripped, binary]).status().context("strip")?;
@@ -78,7 +78,7 @@ fn stripped_bytes(binary: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Of an image on this machine; `None` where there is none, or no Docker.
+/// Returns the size of an image on this machine; `None` without the image or without Docker.
 fn image_bytes(name: &str) -> Option<u64> {
     let output = Command::new("docker").args(["image", "inspect", "--format", "{{.Size}}", name]).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().parse().ok())?
@@ -92,7 +92,7 @@ fn files_beside(binary: &Path) -> Result<Vec<PathBuf>> {
     Ok(files.into_iter().filter(|file| file.is_file()).collect())
 }
 
-/// The paths in what `ldd` prints.
+/// Returns the paths in the output of `ldd`.
 fn libraries(printed: &str) -> BTreeSet<PathBuf> {
     printed.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
 }

@@ -1,5 +1,5 @@
-//! From the start of a process until `/readyz` answers 200, with all parts, the topic and
-//! the indexes there.
+//! The time from the start of a process until `/readyz` answers 200, with all dependencies, the topic and the
+//! indexes in place.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use local_stack::http;
 use test_support::{Service, ServiceSpec};
 
 use crate::{
-    context::{Context, user_service},
+    environment::{Environment, user_service},
     report::{Goal, Row},
     sampling::{Sample, millis},
 };
@@ -19,13 +19,14 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_secs(30);
 const GOAL: f64 = 150.0;
 
-pub(super) async fn rows(context: &Context) -> Result<Vec<Row>> {
-    let world = context.world("start").await;
+pub(super) async fn rows(environment: &Environment) -> Result<Vec<Row>> {
+    let world = environment.world("start").await;
     let mut rows = Vec::new();
     for (name, spec) in [("user-service", user_service(&world)), ("email-service", world.email_service())] {
-        let starts = starts(context, spec).await?;
-        let of =
-            |value: fn(&Start) -> Duration| Sample::of(&starts.iter().map(|s| millis(value(s))).collect::<Vec<_>>());
+        let starts = starts(environment, spec).await?;
+        let of = |value: fn(&StartTimes) -> Duration| {
+            Sample::from_rounds(&starts.iter().map(|s| millis(value(s))).collect::<Vec<_>>())
+        };
         let row =
             Row::value(format!("start to ready, {name}"), "ms", of(|start| start.answers_200), Goal::AtMost(GOAL));
         rows.push(row.note(format!(
@@ -38,41 +39,41 @@ pub(super) async fn rows(context: &Context) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// How long after the start of the process something was so.
-struct Start {
+/// Times since the start of the process.
+struct StartTimes {
     /// `/livez` answers 200.
     alive: Duration,
     /// `/readyz` answers 200.
     answers_200: Duration,
-    /// And its status is `ready`: nothing is degraded.
+    /// `/readyz` reports the status `ready`: nothing is degraded.
     all_checks: Duration,
 }
 
-async fn starts(context: &Context, spec: ServiceSpec) -> Result<Vec<Start>> {
-    // The first one makes the indexes.
+async fn starts(environment: &Environment, spec: ServiceSpec) -> Result<Vec<StartTimes>> {
+    // The first start creates the indexes.
     let mut service = spec.start().await;
     let mut starts = Vec::new();
-    for _ in 0..if context.quick() { 1 } else { STARTS } {
+    for _ in 0..if environment.is_quick() { 1 } else { STARTS } {
         service.terminate().await;
         let begun = Instant::now();
         service.relaunch_with(|spec| spec);
-        starts.push(Start {
-            alive: once(begun, &service, "/livez", "").await?,
-            answers_200: once(begun, &service, "/readyz", "").await?,
-            all_checks: once(begun, &service, "/readyz", r#""status":"ready""#).await?,
+        starts.push(StartTimes {
+            alive: time_until_response(begun, &service, "/livez", "").await?,
+            answers_200: time_until_response(begun, &service, "/readyz", "").await?,
+            all_checks: time_until_response(begun, &service, "/readyz", r#""status":"ready""#).await?,
         });
     }
     Ok(starts)
 }
 
-/// How long it took until this path answered 200 with this in its body.
-async fn once(begun: Instant, service: &Service, path: &str, holds: &str) -> Result<Duration> {
+/// Returns the time until this path answers 200 with a body that contains `holds`.
+async fn time_until_response(begun: Instant, service: &Service, path: &str, holds: &str) -> Result<Duration> {
     loop {
-        let answer = http::get(service.ops_port(), path, PROBE_DEADLINE).await;
-        if answer.is_ok_and(|answer| answer.status == 200 && answer.body.contains(holds)) {
+        let response = http::get(service.ops_port(), path, PROBE_DEADLINE).await;
+        if response.is_ok_and(|response| response.status == 200 && response.body.contains(holds)) {
             return Ok(begun.elapsed());
         }
-        ensure!(begun.elapsed() < DEADLINE, "{path} was not {holds} within {DEADLINE:?}");
+        ensure!(begun.elapsed() < DEADLINE, "{path} did not answer 200 with {holds:?} within {DEADLINE:?}");
         tokio::time::sleep(PROBE_EVERY).await;
     }
 }

@@ -1,77 +1,79 @@
-//! What each kind of request costs with ever more users: databases of all sizes are there at
-//! once, and asked in turns.
+//! The cost of each kind of request with a growing number of users. Databases of all sizes exist at the same time
+//! and are measured alternately.
 
-mod kinds;
+mod measured_service;
 mod population;
-mod subject;
+mod request_kind;
 
 use anyhow::{Context as _, Result};
 use bson::doc;
 use mongodb::Client;
 
-use self::{kinds::Kind, subject::Subject};
+use self::{measured_service::MeasuredService, request_kind::RequestKind};
 use crate::{
-    context::Context,
     database,
-    report::{Findings, Goal, Line, Plot, Row},
-    sampling::{Pair, Sample, millis, percentile},
+    environment::Environment,
+    report::{Findings, Goal, Plot, PlotLine, Row},
+    sampling::{Comparison, Sample, millis, percentile},
 };
 
-/// Between the sizes.
+/// The ratio between successive database sizes.
 const STEP: usize = 10;
-/// Requests of one kind to one database, before the next has its turn.
-const BLOCK: usize = 40;
+/// The number of requests of one kind to one database before the next one is measured.
+const BLOCK_SIZE: usize = 40;
 const ROUNDS: usize = 6;
-/// Cost may grow so much, or as much as the cost of equal sizes differs.
+/// The permitted growth of the cost, unless the costs of two databases of equal size differ more.
 const SLOPE: f64 = 1.15;
-/// Room for all that requests touch, as a server of that many users has it.
+/// Large enough for all documents that requests touch, as on a server with that many users.
 const CACHE_MIB: u32 = 3 * 1024;
 const DEFAULT_CACHE_MIB: u32 = 256;
 
-/// Which database of the four is what.
+/// The index of each of the four databases.
 const SMALL: usize = 0;
-const TWIN: usize = 1;
+const CONTROL: usize = 1;
 const LARGE: usize = 3;
 
-/// Of one kind of request, in milliseconds: for each round, of each database.
-struct Measured {
-    kind: Kind,
+/// The measurements of one kind of request, in milliseconds, by round and database.
+struct KindMeasurement {
+    kind: RequestKind,
     latency: Vec<Vec<f64>>,
     processor: Vec<Vec<f64>>,
 }
 
-pub(super) async fn measure(context: &Context) -> Result<Findings> {
-    let largest = context.users();
+pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
+    let largest = environment.users();
     let sizes = [largest.div_ceil(STEP * STEP), largest.div_ceil(STEP * STEP), largest.div_ceil(STEP), largest];
-    let client = database::client(context.world("growth").await.stack().mongodb_uri()).await?;
-    database::set_cache(&client, CACHE_MIB).await?;
-    let measured = rounds(context, &client, &sizes).await;
-    database::set_cache(&client, DEFAULT_CACHE_MIB).await?;
+    let client = database::client(environment.world("growth").await.stack().mongodb_uri()).await?;
+    database::set_cache_size(&client, CACHE_MIB).await?;
+    let measured = rounds(environment, &client, &sizes).await;
+    database::set_cache_size(&client, DEFAULT_CACHE_MIB).await?;
     let measured = measured?;
-    let mut rows: Vec<Row> = measured.iter().map(Measured::row).collect();
-    rows.push(processor_row(&measured).context("no kind of request")?);
+    let mut rows: Vec<Row> = measured.iter().map(KindMeasurement::row).collect();
+    rows.push(processor_row(&measured).context("no kind of request was measured")?);
     Ok(Findings { rows, plots: vec![plot(&sizes, &measured)] })
 }
 
-/// Round by round all kinds; the order of the databases changes with each.
-async fn rounds(context: &Context, client: &Client, sizes: &[usize]) -> Result<Vec<Measured>> {
-    let mut subjects = Vec::new();
+/// Measures all kinds in every round. The order of the databases differs from round to round.
+async fn rounds(environment: &Environment, client: &Client, sizes: &[usize]) -> Result<Vec<KindMeasurement>> {
+    let mut services = Vec::new();
     for size in sizes {
-        let world = context.world("growth").await;
-        subjects.push(Subject::new(&world, *size).await?);
+        let world = environment.world("growth").await;
+        services.push(MeasuredService::new(&world, *size).await?);
     }
-    // Nothing of the set-up is left to be written.
+    // After this, nothing of the set-up remains to be written.
     client.database("admin").run_command(doc! { "fsync": 1 }).await?;
-    let mut measured: Vec<Measured> =
-        Kind::ALL.iter().map(|&kind| Measured { kind, latency: Vec::new(), processor: Vec::new() }).collect();
-    let rounds = if context.quick() { 1 } else { ROUNDS };
-    // The first round is warm-up.
+    let mut measured: Vec<KindMeasurement> = RequestKind::ALL
+        .iter()
+        .map(|&kind| KindMeasurement { kind, latency: Vec::new(), processor: Vec::new() })
+        .collect();
+    let rounds = if environment.is_quick() { 1 } else { ROUNDS };
+    // The first round is a warm-up.
     for round in 0..=rounds {
         for measured in &mut measured {
-            let (mut latency, mut processor) = (vec![0.0; subjects.len()], vec![0.0; subjects.len()]);
-            for turn in 0..subjects.len() {
-                let which = (round + turn) % subjects.len();
-                let (took, cost) = subjects[which].ask(measured.kind, context.count(BLOCK)).await?;
+            let (mut latency, mut processor) = (vec![0.0; services.len()], vec![0.0; services.len()]);
+            for turn in 0..services.len() {
+                let which = (round + turn) % services.len();
+                let (took, cost) = services[which].measure(measured.kind, environment.scaled(BLOCK_SIZE)).await?;
                 latency[which] = millis(percentile(&took, 50.0));
                 processor[which] = cost;
             }
@@ -84,49 +86,54 @@ async fn rounds(context: &Context, client: &Client, sizes: &[usize]) -> Result<V
     Ok(measured)
 }
 
-impl Measured {
+impl KindMeasurement {
     fn row(&self) -> Row {
-        let (slope, twins) = (pair(&self.latency, LARGE), pair(&self.latency, TWIN));
-        Row::pair(format!("{}: 100 times the users", self.kind), "ms", &slope, Goal::AtMostTimes(allowed(&twins)))
-            .note(format!("two databases of equal size: {}", range(&twins)))
+        let (slope, control) = (pair(&self.latency, LARGE), pair(&self.latency, CONTROL));
+        Row::comparison(
+            format!("{}: 100 times the users", self.kind),
+            "ms",
+            &slope,
+            Goal::AtMostTimes(allowed(&control)),
+        )
+        .note(format!("two databases of equal size: {}", range(&control)))
     }
 }
 
-/// The kind whose processor time grows most.
-fn processor_row(measured: &[Measured]) -> Option<Row> {
-    let slope = |measured: &Measured| pair(&measured.processor, LARGE);
+/// Returns the row of the kind whose processor time grows most.
+fn processor_row(measured: &[KindMeasurement]) -> Option<Row> {
+    let slope = |measured: &KindMeasurement| pair(&measured.processor, LARGE);
     let worst = measured.iter().max_by(|one, other| slope(one).ratio.median.total_cmp(&slope(other).ratio.median))?;
-    let twins = pair(&worst.processor, TWIN);
+    let control = pair(&worst.processor, CONTROL);
     let others = measured.iter().map(|one| format!("{} {:.2}", one.kind, slope(one).ratio.median));
     let measure = format!("user-service's processor time, worst ({}): 100 times the users", worst.kind);
-    let row = Row::pair(measure, "ms", &slope(worst), Goal::AtMostTimes(allowed(&twins)));
+    let row = Row::comparison(measure, "ms", &slope(worst), Goal::AtMostTimes(allowed(&control)));
     let others = others.collect::<Vec<_>>().join(", ");
-    Some(row.note(format!("two databases of equal size: {}; all: {others}", range(&twins))))
+    Some(row.note(format!("two databases of equal size: {}; all: {others}", range(&control))))
 }
 
-/// One database next to the smallest.
-fn pair(rounds: &[Vec<f64>], which: usize) -> Pair {
-    Pair::of(&rounds.iter().map(|round| (round[which], round[SMALL])).collect::<Vec<_>>())
+/// Compares a database with the smallest one.
+fn pair(rounds: &[Vec<f64>], which: usize) -> Comparison {
+    Comparison::from_rounds(&rounds.iter().map(|round| (round[which], round[SMALL])).collect::<Vec<_>>())
 }
 
-fn allowed(twins: &Pair) -> f64 {
-    let Sample { low, high, .. } = twins.ratio;
-    // Which of the twins is first is chance.
+fn allowed(control: &Comparison) -> f64 {
+    let Sample { low, high, .. } = control.ratio;
+    // The order of the two equal databases is arbitrary.
     let noise = high.max(1.0 / low);
     SLOPE.max((noise * 100.0).ceil() / 100.0)
 }
 
-fn range(pair: &Pair) -> String {
+fn range(pair: &Comparison) -> String {
     format!("{:.2}, {:.2} to {:.2}", pair.ratio.median, pair.ratio.low, pair.ratio.high)
 }
 
-fn plot(sizes: &[usize], measured: &[Measured]) -> Plot {
-    let line = |measured: &Measured| {
+fn plot(sizes: &[usize], measured: &[KindMeasurement]) -> Plot {
+    let line = |measured: &KindMeasurement| {
         let of = |which: usize| measured.latency.iter().map(|round| round[which]).collect::<Vec<_>>();
-        let point = |(which, size): (usize, &usize)| (*size as f64, Sample::of(&of(which)).median);
-        Line {
+        let point = |(which, size): (usize, &usize)| (*size as f64, Sample::from_rounds(&of(which)).median);
+        PlotLine {
             name: measured.kind.to_string(),
-            points: sizes.iter().enumerate().filter(|(which, _)| *which != TWIN).map(point).collect(),
+            points: sizes.iter().enumerate().filter(|(which, _)| *which != CONTROL).map(point).collect(),
         }
     };
     Plot {

@@ -1,5 +1,5 @@
-//! So many users, as the service keeps them: copies of one that it made itself, each with a
-//! session and an entry of the audit log.
+//! Fills a database with a given number of users: copies of one that the service created, each with a session and
+//! an audit log entry.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,19 @@ use service_kit::{Clock, Ids};
 
 use crate::database;
 
-/// Between the registrations of two users.
-const APART: SignedDuration = SignedDuration::from_secs(20);
+/// The time between the registrations of two users.
+const REGISTRATION_GAP: SignedDuration = SignedDuration::from_secs(20);
 
-/// Who is there: ids by number.
+/// The ids of the users, by number.
 pub(super) struct Population {
     ids: Vec<uuid::Uuid>,
 }
 
-/// Digits would be letters in the key of a name (UTS 39); these letters stay what they are.
+/// Letters that stand for digits. The key of a username would map digits to letters (UTS 39), but leaves these
+/// letters unchanged.
 const DIGITS: [char; 10] = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'j', 'k'];
 
-/// The name that a user has by its number; the address begins with it.
+/// Returns the username of the user with this number. The email address begins with it.
 pub(super) fn name(number: usize) -> String {
     let digits = format!("{number:08}");
     "user".chars().chain(digits.bytes().map(|digit| DIGITS[usize::from(digit - b'0')])).collect()
@@ -33,25 +34,25 @@ pub(super) fn address(number: usize) -> String {
 }
 
 impl Population {
-    /// Fills the database of a service that stands still. `model` is the name of the user to
-    /// copy, who has logged in once, with nothing pending.
-    pub(super) async fn settle(database: &Database, model: &str, size: usize) -> Result<Self> {
+    /// Fills the database of a paused service. `model` is the username of the user to copy, who has logged in once
+    /// and has no pending events.
+    pub(super) async fn insert(database: &Database, model: &str, size: usize) -> Result<Self> {
         let users: Collection<Document> = database.collection("users");
         let model = users.find_one(doc! { "username": model }).await?.context("the user to copy")?;
-        ensure!(model.get_str("usernameKey")? == model.get_str("username")?, "the key of a name is another");
+        ensure!(model.get_str("usernameKey")? == model.get_str("username")?, "the username is not its own key");
         let of_model = doc! { "userId": model.get("_id") };
         let (sessions, audit) = (database.collection::<Document>("sessions"), database.collection::<Document>("audit"));
         let session = sessions.find_one(of_model.clone()).await?.context("a session")?;
         let entry = audit.find_one(of_model).await?.context("an entry of the audit log")?;
         let ids = ids(size);
-        // Built at once over all is quicker than entry by entry.
+        // Building the indexes at the end is faster than updating them with every insert.
         let mut indexes = BTreeMap::new();
         for collection in [&users, &sessions, &audit] {
             indexes.insert(collection.name().to_owned(), database::indexes(collection).await?);
             collection.drop_indexes().await?;
         }
         let of_users = ids.iter().enumerate().map(|(number, id)| user(&model, number, *id));
-        database::fill(&users, of_users).await?;
+        database::bulk_insert(&users, of_users).await?;
         let random = Ids::random();
         for (collection, model) in [(&sessions, &session), (&audit, &entry)] {
             let rows = ids.iter().map(|user| {
@@ -60,7 +61,7 @@ impl Population {
                 row.insert("userId", Uuid::from(*user));
                 row
             });
-            database::fill(collection, rows).await?;
+            database::bulk_insert(collection, rows).await?;
         }
         for collection in [&users, &sessions, &audit] {
             if let Some(indexes) = indexes.remove(collection.name()) {
@@ -79,17 +80,17 @@ impl Population {
     }
 }
 
-/// As if they had come one after the other until now.
+/// Returns ids as if the users had registered one after the other until now.
 fn ids(size: usize) -> Vec<uuid::Uuid> {
     let (ids, now) = (Ids::random(), Clock::system().now());
-    let first = now.saturating_sub(APART * i32::try_from(size).unwrap_or(i32::MAX)).unwrap_or(now);
-    let at = |number: i32| first.saturating_add(APART * number).unwrap_or(now);
+    let first = now.saturating_sub(REGISTRATION_GAP * i32::try_from(size).unwrap_or(i32::MAX)).unwrap_or(now);
+    let at = |number: i32| first.saturating_add(REGISTRATION_GAP * number).unwrap_or(now);
     (0..).take(size).map(|number| ids.v7(at(number))).collect()
 }
 
 fn user(model: &Document, number: usize, id: uuid::Uuid) -> Document {
     let mut user = model.clone();
-    // Addresses are verified and networks forgotten by then.
+    // A user of this age has a verified address and no known networks.
     for field in ["knownNetworks", "idempotency"] {
         user.remove(field);
     }

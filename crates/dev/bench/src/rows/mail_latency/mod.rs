@@ -1,7 +1,7 @@
-//! How long the welcome mail takes: from the answer to a registration to the moment at which
-//! the mail server accepted it, one registration at a time, next to the parts of its way.
+//! The latency of the welcome mail: from the response to a registration until the mail server has accepted the
+//! mail, one registration at a time, next to the stages of its path.
 
-mod parts;
+mod stages;
 
 use std::time::Duration;
 
@@ -10,84 +10,84 @@ use hyper::StatusCode;
 use serde_json::json;
 use test_support::World;
 
-use self::parts::{Parts, Times};
+use self::stages::{StageTimes, Stages};
 use crate::{
-    context::{Context, user_service},
     database,
-    http_client::{Ask, Connection},
+    environment::{Environment, user_service},
+    http_client::{ApiRequest, Connection},
     report::{Findings, Goal, Row},
-    sampling::{Pair, Sample, millis, percentile},
-    smtp_sink::{Accepted, SmtpSink, monotonic_nanos},
+    sampling::{Comparison, Sample, millis, percentile},
+    smtp_sink::{AcceptedMail, SmtpSink, monotonic_nanos},
 };
 
-/// In each round, registrations and then each part so often.
+/// The number of registrations in each round, and then of runs of each stage.
 const MAILS: usize = 40;
-/// They fill pools and caches, and do not count.
+/// The number of registrations that fill pools and caches and do not count.
 const WARM_UP: usize = 10;
-/// Between two mails: what follows the acceptance is done.
+/// The pause between two mails, in which the work after the acceptance ends.
 const PAUSE: Duration = Duration::from_millis(50);
-const PATIENCE: Duration = Duration::from_secs(20);
+const MAIL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Somebody who registers, again and again.
-struct Newcomers {
+/// Registers new users and waits for their welcome mails.
+struct WelcomeMails {
     world: World,
     connection: Connection,
     sink: SmtpSink,
     count: usize,
 }
 
-pub(super) async fn measure(context: &Context) -> Result<Findings> {
+pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
     let sink = SmtpSink::start().await?;
-    let world = context.world("latency").await.on_smtp(sink.url());
+    let world = environment.world("latency").await.on_smtp(sink.url());
     let (service, _emails) = tokio::join!(user_service(&world).start(), world.email_service().start());
     let connection = Connection::open(&service.base_url()).await?;
-    database::until_indexed(&world.email_database().await.collection("mailJobs"), "retention").await?;
-    let mut newcomers = Newcomers { world: world.clone(), connection, sink, count: 0 };
+    database::wait_for_index(&world.email_database().await.collection("mailJobs"), "retention").await?;
+    let mut welcome_mails = WelcomeMails { world: world.clone(), connection, sink, count: 0 };
     for _ in 0..WARM_UP {
-        newcomers.one().await?;
+        welcome_mails.measure_one().await?;
     }
-    let mut parts = Parts::new(&world, &newcomers.sink.address()).await?;
-    parts.take(WARM_UP).await?;
+    let mut stages = Stages::new(&world, &welcome_mails.sink.address()).await?;
+    stages.measure(WARM_UP).await?;
 
-    let (mut rounds, mut all, mut times) = (Vec::new(), Vec::new(), Times::default());
-    for _ in 0..context.rounds() {
+    let (mut rounds, mut all, mut times) = (Vec::new(), Vec::new(), StageTimes::default());
+    for _ in 0..environment.rounds() {
         let mut delays = Vec::new();
-        for _ in 0..context.count(MAILS) {
-            delays.push(newcomers.one().await?);
+        for _ in 0..environment.scaled(MAILS) {
+            delays.push(welcome_mails.measure_one().await?);
             tokio::time::sleep(PAUSE).await;
         }
-        let taken = parts.take(context.count(MAILS)).await?;
+        let taken = stages.measure(environment.scaled(MAILS)).await?;
         rounds.push((millis(percentile(&delays, 50.0)), taken.sum()));
         all.extend(delays);
         times.extend(taken);
     }
     let count = all.len();
-    let pair = Pair::of(&rounds);
-    let p99 = Sample::of(&[millis(percentile(&all, 99.0))]);
+    let comparison = Comparison::from_rounds(&rounds);
+    let p99 = Sample::from_rounds(&[millis(percentile(&all, 99.0))]);
     Ok(vec![
-        Row::value("from the answer to the accepted mail, p50", "ms", pair.ours, Goal::AtMost(25.0))
+        Row::value("from the answer to the accepted mail, p50", "ms", comparison.ours, Goal::AtMost(25.0))
             .note(format!("{count} registrations, one at a time, the next {} ms after the mail", PAUSE.as_millis())),
         Row::value("from the answer to the accepted mail, p99", "ms", p99, Goal::AtMost(100.0)),
-        Row::pair("the same, p50 / the sum of its parts alone", "ms", &pair, Goal::AtMostTimes(2.0))
+        Row::comparison("the same, p50 / the sum of its parts alone", "ms", &comparison, Goal::AtMostTimes(2.0))
             .note(times.remark()),
     ]
     .into())
 }
 
-impl Newcomers {
-    /// How long after the answer the mail was accepted; none if that was before.
-    async fn one(&mut self) -> Result<Duration> {
+impl WelcomeMails {
+    /// Returns the time from the response to the acceptance of the mail; zero if the mail was accepted first.
+    async fn measure_one(&mut self) -> Result<Duration> {
         self.count += 1;
         let person = self.world.test_user(&format!("new{}", self.count));
         let body = json!({ "username": person.username, "email": person.email, "password": person.password });
-        self.connection.expect(&Ask::post("/api/users", &body), StatusCode::CREATED).await?;
+        self.connection.send_expecting(&ApiRequest::post("/api/users", &body), StatusCode::CREATED).await?;
         let answered = monotonic_nanos();
-        let accepted = tokio::time::timeout(PATIENCE, self.mail_to(&person.email)).await??;
+        let accepted = tokio::time::timeout(MAIL_TIMEOUT, self.mail_to(&person.email)).await??;
         Ok(Duration::from_nanos(u64::try_from(accepted.at_nanos - answered).unwrap_or(0)))
     }
 
-    /// Mails of the parts were accepted before.
-    async fn mail_to(&mut self, address: &str) -> Result<Accepted> {
+    /// Waits for the mail to this address, and skips earlier mails of the stages.
+    async fn mail_to(&mut self, address: &str) -> Result<AcceptedMail> {
         loop {
             let accepted = self.sink.next().await?;
             if accepted.recipient == address {

@@ -1,4 +1,4 @@
-//! Profiles by Linux' `perf`: which functions a process is in, some hundred times a second.
+//! Profiles with Linux's `perf`, which samples a process's functions some hundred times per second.
 
 use std::{
     fs,
@@ -10,17 +10,17 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 
-/// Not a divisor of the timers of others.
+/// A rate that does not divide the frequencies of other timers.
 const SAMPLES_PER_SECOND: &str = "499";
-/// Release builds have no frame pointers: `perf` takes so much of each stack along and
-/// unwinds it later. Deep ones are cut off at their root.
+/// Release builds have no frame pointers, so `perf` copies this many bytes of each stack and unwinds them later.
+/// Deeper stacks are cut off at their root.
 const CALL_GRAPH: &str = "dwarf,16384";
 const DIRECTORY: &str = "target/bench";
 
-/// What `perf script` prints of a process that is watched for so long.
+/// Profiles a process for `length` and returns the output of `perf script`.
 ///
 /// # Errors
-/// When `perf` is not there or not allowed.
+/// Returns an error when `perf` is not installed or not permitted.
 pub(super) async fn record(pid: u32, length: Duration) -> Result<String> {
     fs::create_dir_all(DIRECTORY)?;
     let file = Path::new(DIRECTORY).join(format!("{pid}.perf"));
@@ -30,7 +30,7 @@ pub(super) async fn record(pid: u32, length: Duration) -> Result<String> {
     record.args(["record", "--quiet", "-F", SAMPLES_PER_SECOND, "--call-graph", CALL_GRAPH, "-p", &pid, "-o"]);
     perf(record.arg(&file).args(["--", "sleep", &seconds])).await?;
     let mut script = Command::new("perf");
-    // Who was called in line is not looked up: it takes minutes.
+    // Inlined functions are not resolved, because that takes minutes.
     script.args(["script", "--no-inline", "-F", "comm,ip,sym,dso", "-i"]).arg(&file);
     let printed = perf(&mut script).await?;
     drop(samples);
@@ -44,18 +44,18 @@ async fn perf(command: &mut Command) -> Result<Output> {
     Ok(output)
 }
 
-/// Writes stacks as flame graph programs read them: `thread;outer;inner 12` a line.
+/// Writes folded stacks in the format of flame graph programs: lines of `thread;outer;inner 12`.
 pub(super) fn write_folded(name: &str, folded: &str) -> Result<()> {
     let path = Path::new(DIRECTORY).join(name).with_extension("folded");
     fs::write(&path, folded).with_context(|| path.display().to_string())
 }
 
-/// The raw samples: tens of megabytes that nobody needs afterwards.
+/// The raw samples, which take tens of megabytes and are deleted afterwards.
 struct Samples(PathBuf);
 
 impl Drop for Samples {
     fn drop(&mut self) {
-        // Where perf did not work there is no file.
+        // The file does not exist if perf failed.
         let _ = fs::remove_file(&self.0);
     }
 }

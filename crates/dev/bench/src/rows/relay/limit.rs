@@ -1,5 +1,4 @@
-//! The relay's reads and writes of MongoDB, and nothing else: one sweep after the other, what
-//! it finds is settled at once.
+//! The relay's reads and writes of MongoDB alone: sweeps in sequence, whose findings are acknowledged at once.
 
 use anyhow::{Context as _, Result};
 use bson::{Bson, Document, doc};
@@ -7,21 +6,22 @@ use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database, options::ReturnDocument};
 use service_kit::Clock;
 
-use crate::database::update_each;
+use crate::database::bulk_update;
 
-/// Users of one sweep, and lists that are settled together, as the service has them.
-const SWEEP: i64 = 500;
-const SETTLED_AT_ONCE: usize = 256;
+/// The number of users in one sweep, as in the service. `ACKNOWLEDGED_TOGETHER` is the number of lists that are
+/// acknowledged together.
+const SWEEP_SIZE: i64 = 500;
+const ACKNOWLEDGED_TOGETHER: usize = 256;
 const LEASE_MILLIS: i64 = 15_000;
 
-/// Until nothing waits.
+/// Sweeps until no event is pending.
 pub(super) async fn drain(database: &Database) -> Result<()> {
     let (users, audit) = (database.collection("users"), database.collection("audit"));
     loop {
         hold_lease(&database.collection("leases")).await?;
-        let found = left_behind(&users).await?;
-        for lists in found.chunks(SETTLED_AT_ONCE) {
-            settle(&users, &audit, lists).await?;
+        let found = find_pending(&users).await?;
+        for lists in found.chunks(ACKNOWLEDGED_TOGETHER) {
+            acknowledge(&users, &audit, lists).await?;
         }
         if found.is_empty() {
             return Ok(());
@@ -43,18 +43,18 @@ async fn hold_lease(leases: &Collection<Document>) -> Result<()> {
     Ok(())
 }
 
-async fn left_behind(users: &Collection<Document>) -> Result<Vec<Document>> {
+async fn find_pending(users: &Collection<Document>) -> Result<Vec<Document>> {
     let now = Clock::system().now();
     let filter = doc! {
         "pendingEvents.0.at": { "$exists": true, "$lt": bson::DateTime::from(now) },
         "$or": [{ "parked": { "$exists": false } }, { "parked.until": { "$lte": bson::DateTime::from(now) } }],
     };
     let find = users.find(filter).projection(doc! { "deletedAt": 1, "pendingEvents": 1, "parked": 1 });
-    Ok(find.sort(doc! { "pendingEvents.0.at": 1 }).limit(SWEEP).await?.try_collect().await?)
+    Ok(find.sort(doc! { "pendingEvents.0.at": 1 }).limit(SWEEP_SIZE).await?.try_collect().await?)
 }
 
-/// The audit rows first, then the lists.
-async fn settle(users: &Collection<Document>, audit: &Collection<Document>, lists: &[Document]) -> Result<()> {
+/// Writes the audit rows first, and then removes the events from the lists.
+async fn acknowledge(users: &Collection<Document>, audit: &Collection<Document>, lists: &[Document]) -> Result<()> {
     let (mut rows, mut pulls) = (Vec::new(), Vec::new());
     for list in lists {
         let user = list.get("_id").context("an id")?;
@@ -68,8 +68,8 @@ async fn settle(users: &Collection<Document>, audit: &Collection<Document>, list
         let pull = doc! { "$pull": { "pendingEvents": { "id": { "$in": ids } } }, "$unset": { "parked": "" } };
         pulls.push(doc! { "q": { "_id": user }, "u": pull });
     }
-    update_each(audit, rows).await?;
-    update_each(users, pulls).await
+    bulk_update(audit, rows).await?;
+    bulk_update(users, pulls).await
 }
 
 fn audit_row(user: &Bson, event: &Document) -> Result<Document> {

@@ -1,4 +1,4 @@
-//! All of a mail's life in the ledger without the mail: claimed, fenced, sent.
+//! The ledger updates of a mail without the mail: claimed, fenced, sent.
 
 use std::{
     sync::Arc,
@@ -11,7 +11,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::limits::ledger::Ledger;
 
-/// Each of so many workers claims for itself. Mails a second.
+/// Lets each of the workers claim for itself. Returns mails per second.
 pub(super) async fn each_claims(ledger: &Ledger, workers: usize, length: Duration) -> Result<f64> {
     let begun = Instant::now();
     let mut working = JoinSet::new();
@@ -21,7 +21,7 @@ pub(super) async fn each_claims(ledger: &Ledger, workers: usize, length: Duratio
             let mut sent = 0;
             while begun.elapsed() < length {
                 let Some(row) = ledger.claim().await? else { break };
-                settle(&ledger, row).await?;
+                deliver(&ledger, row).await?;
                 sent += 1;
             }
             anyhow::Ok(sent)
@@ -30,7 +30,7 @@ pub(super) async fn each_claims(ledger: &Ledger, workers: usize, length: Duratio
     rate(working, begun).await
 }
 
-/// One claims for all, while no more than so many are under way. Mails a second.
+/// Lets one task claim for all workers, with at most `workers` mails in progress. Returns mails per second.
 pub(super) async fn one_claims(ledger: &Ledger, workers: usize, length: Duration) -> Result<f64> {
     let (begun, free) = (Instant::now(), Arc::new(Semaphore::new(workers)));
     let mut working = JoinSet::new();
@@ -39,7 +39,7 @@ pub(super) async fn one_claims(ledger: &Ledger, workers: usize, length: Duration
         let Some(row) = ledger.claim().await? else { break };
         let ledger = ledger.clone();
         working.spawn(async move {
-            settle(&ledger, row).await?;
+            deliver(&ledger, row).await?;
             drop(place);
             anyhow::Ok(1)
         });
@@ -47,9 +47,9 @@ pub(super) async fn one_claims(ledger: &Ledger, workers: usize, length: Duration
     rate(working, begun).await
 }
 
-async fn settle(ledger: &Ledger, row: Document) -> Result<()> {
-    ledger.flip(&row).await?;
-    ledger.sent(&row).await
+async fn deliver(ledger: &Ledger, row: Document) -> Result<()> {
+    ledger.fence(&row).await?;
+    ledger.mark_sent(&row).await
 }
 
 async fn rate(mut working: JoinSet<Result<usize>>, begun: Instant) -> Result<f64> {

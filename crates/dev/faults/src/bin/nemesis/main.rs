@@ -1,37 +1,37 @@
-//! The nemesis: several replicas of both services, steady load of all flows, faults at
-//! random; then everything heals, comes to rest, and is judged. The schedule of the faults
-//! follows from the seed alone.
+//! The nemesis: several replicas of both services, steady load of all flows, and random faults. Afterwards
+//! everything is healed, the run waits until the system is idle, and the checker judges the recorded history. The
+//! schedule of the faults depends on the seed alone.
 
-mod cast;
-mod faults;
+mod cluster;
+mod fault_injection;
 mod load;
-mod poison;
-mod run;
-mod samples;
+mod nemesis_run;
+mod poison_records;
+mod process_samples;
+mod report_table;
 mod schedule;
 mod summary;
-mod table;
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
 use ::faults::checker::History;
 use clap::Parser;
 
-/// Random faults at steady load, and the judgement on what was recorded.
+/// Injects random faults under steady load and judges the recorded history.
 #[derive(Parser)]
 #[command(name = "scripts/faults")]
 pub(crate) struct Arguments {
-    /// For how long faults are injected, in minutes.
+    /// How long faults are injected, in minutes.
     #[arg(long, default_value_t = 1)]
     minutes: u32,
-    /// What the schedule of the faults follows from; another one each time if not given.
+    /// The seed of the fault schedule. Without it, each run uses a random seed.
     #[arg(long)]
     seed: Option<u64>,
-    /// Writes a row of figures into the table of this Markdown file, between the markers
-    /// `<!-- faults:begin -->` and `<!-- faults:end -->`.
+    /// Writes a row of figures into the table of this Markdown file, between the markers `<!-- faults:begin -->` and
+    /// `<!-- faults:end -->`.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Judges the `history.json` of an earlier run again, and runs nothing.
+    /// Judges the `history.json` of an earlier run again, without running anything.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["minutes", "seed", "report"])]
     judge: Option<PathBuf>,
 }
@@ -39,11 +39,11 @@ pub(crate) struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let kept = match &arguments.judge {
-        Some(path) => judge_again(path),
-        None => run::run(&arguments).await,
+    let promises_kept = match &arguments.judge {
+        Some(path) => check_saved_history(path),
+        None => nemesis_run::run(&arguments).await,
     };
-    match kept {
+    match promises_kept {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
     }
 }
 
-fn judge_again(path: &PathBuf) -> anyhow::Result<bool> {
+fn check_saved_history(path: &PathBuf) -> anyhow::Result<bool> {
     let history: History = serde_json::from_slice(&fs::read(path)?)?;
     let report = ::faults::checker::check(&history);
     print!("{report}");

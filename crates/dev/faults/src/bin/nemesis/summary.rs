@@ -1,16 +1,16 @@
-//! A run in figures.
+//! A summary of a run in figures.
 
 use std::{collections::BTreeMap, fmt};
 
 use faults::checker::{History, Outcome, Promise, Report};
 
-use crate::schedule::Planned;
+use crate::schedule::PlannedFault;
 
-/// What a run did, and what came of it.
+/// The figures of a run.
 pub(crate) struct Summary {
     pub(crate) seed: u64,
     pub(crate) minutes: u32,
-    /// By action: succeeded, refused, unknown.
+    /// The numbers of succeeded, refused and unknown operations, by action.
     operations: BTreeMap<String, [usize; 3]>,
     faults: BTreeMap<&'static str, usize>,
     pub(crate) events: usize,
@@ -20,17 +20,17 @@ pub(crate) struct Summary {
     dead_letters: BTreeMap<String, usize>,
     pub(crate) lost: usize,
     pub(crate) doubled: usize,
-    /// By service: bytes, descriptors, threads, at the most.
+    /// The maximum of memory in bytes, file descriptors and threads, by service.
     largest: BTreeMap<String, [u64; 3]>,
 }
 
 impl Summary {
-    pub(crate) fn of(seed: u64, minutes: u32, history: &History, done: &[Planned], report: &Report) -> Self {
+    pub(crate) fn new(seed: u64, minutes: u32, history: &History, done: &[PlannedFault], report: &Report) -> Self {
         let mut operations: BTreeMap<String, [usize; 3]> = BTreeMap::new();
         for operation in &history.operations {
             let [succeeded, refused, unknown] = operations.entry(format!("{:?}", operation.action)).or_default();
             *match &operation.outcome {
-                Outcome::Answered(answer) if answer.status < 300 => succeeded,
+                Outcome::Answered(response) if response.status < 300 => succeeded,
                 Outcome::Answered(_) => refused,
                 Outcome::Unknown { .. } => unknown,
             } += 1;

@@ -1,5 +1,5 @@
-//! I3: of one user, first occurrences are in the order of `ce_sequence`. They are in one
-//! partition, and whatever comes again is the same record again.
+//! I3: the first occurrences of one user's events are in the order of `ce_sequence` and in one partition, and
+//! every repetition is identical to its first occurrence.
 
 use std::collections::BTreeMap;
 
@@ -7,43 +7,44 @@ use events::topic::{DEFAULT_PARTITIONS, partition_of};
 use uuid::Uuid;
 
 use crate::checker::{
-    History, Record, Violation,
-    reading::{Said, all_events, is_ours},
-    show,
+    History, TopicRecord, Violation, evidence,
+    topic_events::{TopicEvent, all_events, is_from_user_service},
 };
 
 pub(super) fn violations(history: &History) -> Vec<Violation> {
-    let mut first: BTreeMap<Uuid, Said<'_>> = BTreeMap::new();
-    let mut latest: BTreeMap<Uuid, Said<'_>> = BTreeMap::new();
+    let mut first: BTreeMap<Uuid, TopicEvent<'_>> = BTreeMap::new();
+    let mut latest: BTreeMap<Uuid, TopicEvent<'_>> = BTreeMap::new();
     let mut found = Vec::new();
-    for said in all_events(history).into_iter().filter(|said| is_ours(history, said.record)) {
-        let record = said.record;
-        let wanted = homes(history, record);
+    for topic_event in
+        all_events(history).into_iter().filter(|topic_event| is_from_user_service(history, topic_event.record))
+    {
+        let record = topic_event.record;
+        let wanted = allowed_partitions(history, record);
         if !wanted.contains(&record.partition) {
-            let what = format!("a record in another partition than {wanted:?}, where its key belongs");
-            found.push(Violation::new(what, [show::record(record)]));
+            let what = format!("a record outside the partitions {wanted:?} of its key");
+            found.push(Violation::new(what, [evidence::record(record)]));
         }
-        if let Some(before) = first.get(&said.id()) {
+        if let Some(before) = first.get(&topic_event.id()) {
             let before = before.record;
             if (&before.key, &before.value, &before.headers) != (&record.key, &record.value, &record.headers) {
-                let evidence = [show::record(before), show::record(record)];
-                found.push(Violation::new("one ce_id, and two different records", evidence));
+                let evidence = [evidence::record(before), evidence::record(record)];
+                found.push(Violation::new("two different records with the same ce_id", evidence));
             }
             continue;
         }
-        first.insert(said.id(), said.clone());
-        if let Some(before) = latest.insert(said.user(), said.clone())
-            && before.sequence() >= said.sequence()
+        first.insert(topic_event.id(), topic_event.clone());
+        if let Some(before) = latest.insert(topic_event.user(), topic_event.clone())
+            && before.sequence() >= topic_event.sequence()
         {
-            let evidence = [show::record(before.record), show::record(record)];
-            found.push(Violation::new("a first occurrence behind one of a later sequence", evidence));
+            let evidence = [evidence::record(before.record), evidence::record(record)];
+            found.push(Violation::new("a first occurrence after one with a later sequence", evidence));
         }
     }
     found
 }
 
-/// The partitions that a record's key has belonged to.
-fn homes(history: &History, record: &Record) -> Vec<i32> {
+/// Returns the partitions to which the record's key belongs or belonged.
+fn allowed_partitions(history: &History, record: &TopicRecord) -> Vec<i32> {
     let key = record.key.as_deref().unwrap_or_default();
     let usual = [DEFAULT_PARTITIONS];
     let counts = if history.limits.partitions.is_empty() { &usual[..] } else { &history.limits.partitions };

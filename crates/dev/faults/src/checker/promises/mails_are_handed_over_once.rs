@@ -1,48 +1,49 @@
-//! I5: no mail is handed to SMTP twice, but where its history says `unknown -> queued` and
-//! its policy allows that, or where an operator has sent it again.
+//! I5: no mail is handed to SMTP twice, unless its history contains `unknown -> queued` and its policy allows
+//! that, or an operator has resent it.
 
 use std::collections::BTreeSet;
 
 use crate::checker::{
-    History, Mail, Step, Violation,
-    mails::{is_handover, resends_allowed, transactions},
-    show,
+    History, LedgerMail, StateTransition, Violation, evidence,
+    expected_mails::{is_handover, resends_allowed, transactions},
 };
 
-/// How the history calls a person who uses the commands.
+/// The prefix that the history uses for operators.
 const OPERATOR: &str = "operator";
 
 pub(super) fn violations(history: &History) -> Vec<Violation> {
-    let mut found: Vec<Violation> = history.mails.iter().filter_map(|mail| judge(history, mail)).collect();
+    let mut found: Vec<Violation> = history.mails.iter().filter_map(|mail| check_mail(history, mail)).collect();
     let known: BTreeSet<&str> = history.mails.iter().map(|mail| mail.message_id.as_str()).collect();
-    let unknown = history
-        .smtp
-        .iter()
-        .filter(|seen| is_handover(seen) && !seen.message_id.as_deref().is_some_and(|id| known.contains(id)));
-    found.extend(
-        unknown
-            .map(|seen| Violation::new("a mail was handed over that is not in the ledger", [show::transaction(seen)])),
-    );
+    let unknown = history.smtp.iter().filter(|transaction| {
+        is_handover(transaction) && !transaction.message_id.as_deref().is_some_and(|id| known.contains(id))
+    });
+    found.extend(unknown.map(|transaction| {
+        Violation::new("a mail was handed over that is not in the ledger", [evidence::transaction(transaction)])
+    }));
     found
 }
 
-fn judge(history: &History, mail: &Mail) -> Option<Violation> {
-    let again = |by_operator: bool| {
-        // Without a state before it is the first entry, of a dead letter that was replayed.
-        let back = move |step: &&Step| {
+fn check_mail(history: &History, mail: &LedgerMail) -> Option<Violation> {
+    let resends = |by_operator: bool| {
+        // An entry without a previous state is the first one, here of a replayed dead letter.
+        let is_resend = move |step: &&StateTransition| {
             step.from.is_some() && step.to == "queued" && step.by.starts_with(OPERATOR) == by_operator
         };
-        mail.history.iter().filter(back)
+        mail.history.iter().filter(is_resend)
     };
-    let resent = again(false).filter(|step| step.from.as_deref() == Some("unknown")).count();
-    let by_operator = again(true).count();
-    let handovers: Vec<_> = transactions(history, mail).into_iter().filter(|seen| is_handover(seen)).collect();
+    let resent = resends(false).filter(|step| step.from.as_deref() == Some("unknown")).count();
+    let by_operator = resends(true).count();
+    let handovers: Vec<_> =
+        transactions(history, mail).into_iter().filter(|transaction| is_handover(transaction)).collect();
     let what = if resent > resends_allowed(&mail.template) {
-        format!("the service has sent a mail again {resent} times, and may {}", resends_allowed(&mail.template))
+        format!("the service has resent a mail {resent} times, but {} are allowed", resends_allowed(&mail.template))
     } else if handovers.len() > 1 + resent + by_operator {
-        format!("handed over {} times, and sent again {} times", handovers.len(), resent + by_operator)
+        format!("handed over {} times, but resent {} times", handovers.len(), resent + by_operator)
     } else {
         return None;
     };
-    Some(Violation::new(what, std::iter::once(show::mail(mail)).chain(handovers.into_iter().map(show::transaction))))
+    Some(Violation::new(
+        what,
+        std::iter::once(evidence::mail(mail)).chain(handovers.into_iter().map(evidence::transaction)),
+    ))
 }

@@ -1,41 +1,41 @@
-//! The promises of the system, each with the one function that judges it.
+//! The promises of the system, each with the function that checks it.
 
-mod accounts_cannot_be_guessed;
+mod account_existence_is_hidden;
 mod acknowledged_changes_are_published;
-mod broken_records_are_kept;
-mod everything_is_bounded;
+mod every_event_has_a_change;
 mod first_occurrences_are_in_order;
 mod mails_are_handed_over_once;
-mod mails_come_to_an_end;
+mod mails_reach_a_terminal_state;
 mod neighbours_are_not_delayed;
-mod nothing_else_is_published;
 mod offsets_follow_the_ledger;
+mod resources_are_bounded;
 mod secrets_stay_secret;
+mod unprocessable_records_are_dead_letters;
 
 use std::fmt;
 
 use crate::checker::{History, Violation};
 
-type Judge = fn(&History) -> Vec<Violation>;
+type Checker = fn(&History) -> Vec<Violation>;
 
 macro_rules! promises {
-    ($($name:ident: $judge:path, $sentence:literal;)*) => {
+    ($($name:ident: $checker:path, $sentence:literal;)*) => {
         /// A promise, by its name in the design.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Promise { $(#[doc = $sentence] $name,)* }
 
-        /// All of them.
+        /// All promises.
         pub(crate) const ALL: &[Promise] = &[$(Promise::$name),*];
 
         impl Promise {
-            /// What is promised.
+            /// Returns the sentence that states the promise.
             #[must_use]
             pub const fn sentence(self) -> &'static str {
                 match self { $(Self::$name => $sentence),* }
             }
 
-            const fn judge(self) -> Judge {
-                match self { $(Self::$name => $judge),* }
+            const fn checker(self) -> Checker {
+                match self { $(Self::$name => $checker),* }
             }
         }
 
@@ -49,22 +49,22 @@ macro_rules! promises {
 
 promises! {
     I1: acknowledged_changes_are_published::violations, "every change that was answered with success has its event in the topic";
-    I2: nothing_else_is_published::violations, "no event is published for a change that was not made";
-    I3: first_occurrences_are_in_order::violations, "of one user, first occurrences are in the order of their sequence";
-    I4: mails_come_to_an_end::violations, "every event that asks for a mail ends in a terminal state, and `sent` means 250";
-    I5: mails_are_handed_over_once::violations, "no mail is handed over twice but where its history and policy say so";
-    I6: neighbours_are_not_delayed::violations, "a poison record or an undeliverable address delays nobody else";
-    I7: everything_is_bounded::violations, "memory, queues and connections are bounded, and overload is refused politely";
-    I8: broken_records_are_kept::violations, "every record that cannot be processed is a dead letter once, with its reason";
-    I9: offsets_follow_the_ledger::violations, "nothing before a committed offset is missing in the ledger or the dead letters";
-    S1: secrets_stay_secret::violations, "no password, token or hash can be read anywhere";
-    S2: accounts_cannot_be_guessed::violations, "nobody can tell whether an account exists";
+    I2: every_event_has_a_change::violations, "no event is published for a change that was not made";
+    I3: first_occurrences_are_in_order::violations, "the first occurrences of one user's events are in the order of their sequence";
+    I4: mails_reach_a_terminal_state::violations, "every event that asks for a mail ends in a terminal state, and `sent` means 250";
+    I5: mails_are_handed_over_once::violations, "no mail is handed over twice unless its history and policy permit it";
+    I6: neighbours_are_not_delayed::violations, "a poison record or an undeliverable address does not delay others";
+    I7: resources_are_bounded::violations, "memory, queues and connections are bounded, and overload is refused with Retry-After";
+    I8: unprocessable_records_are_dead_letters::violations, "every record that cannot be processed is exactly one dead letter with its reason";
+    I9: offsets_follow_the_ledger::violations, "everything before a committed offset is in the ledger or the dead letters";
+    S1: secrets_stay_secret::violations, "no password, token or hash is readable anywhere";
+    S2: account_existence_is_hidden::violations, "responses do not reveal whether an account exists";
 }
 
 impl Promise {
-    /// Every way in which a history breaks it, the first one first.
+    /// Returns every violation of this promise in the history, in order.
     #[must_use]
     pub fn violations(self, history: &History) -> Vec<Violation> {
-        self.judge()(history)
+        self.checker()(history)
     }
 }

@@ -1,15 +1,14 @@
-//! I9: for every committed offset, all earlier records of that partition that ask for a mail
-//! are in the ledger, and all that cannot be processed among the dead letters.
+//! I9: for every committed offset, all earlier records of that partition are processed: their mails are in the
+//! ledger, and those that cannot be processed are dead letters.
 
 use std::collections::BTreeSet;
 
 use events::Decoded;
 
 use crate::checker::{
-    History, Record, Violation,
-    mails::{asked_for, row_id},
-    reading::decode,
-    show,
+    History, TopicRecord, Violation, evidence,
+    expected_mails::{mail_id, templates_for},
+    topic_events::decode,
 };
 
 pub(super) fn violations(history: &History) -> Vec<Violation> {
@@ -19,23 +18,24 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
     let rows: BTreeSet<&str> = history.mails.iter().map(|mail| mail.id.as_str()).collect();
     let dead: BTreeSet<(i32, i64)> =
         history.dead_letters.iter().map(|letter| (letter.partition, letter.offset)).collect();
-    let passed = |record: &&Record| history.committed.get(&record.partition).is_some_and(|next| record.offset < *next);
-    let kept = |record: &Record| {
+    let is_committed =
+        |record: &&TopicRecord| history.committed.get(&record.partition).is_some_and(|next| record.offset < *next);
+    let is_processed = |record: &TopicRecord| {
         dead.contains(&(record.partition, record.offset))
             || match decode(record) {
                 Ok(Decoded::Event(event)) => {
-                    asked_for(&event).iter().all(|template| rows.contains(row_id(&event, template).as_str()))
+                    templates_for(&event).iter().all(|template| rows.contains(mail_id(&event, template).as_str()))
                 }
                 Ok(Decoded::UnknownType(_)) => true,
                 Err(_) => false,
             }
     };
-    let lost = history.records.iter().filter(passed).filter(|record| !kept(record));
+    let lost = history.records.iter().filter(is_committed).filter(|record| !is_processed(record));
     lost.map(|record| {
         let next = history.committed.get(&record.partition).copied().unwrap_or_default();
         let what =
-            format!("offset {next} is committed, and an earlier record is neither in the ledger nor a dead letter");
-        Violation::new(what, [show::record(record)])
+            format!("offset {next} is committed, but an earlier record is neither in the ledger nor a dead letter");
+        Violation::new(what, [evidence::record(record)])
     })
     .collect()
 }

@@ -1,8 +1,8 @@
-//! S1: no password, token or hash can be read in a record, the ledger or a log.
+//! S1: no password, token or hash is readable in a record, the ledger or a log.
 
 use aho_corasick::AhoCorasick;
 
-use crate::checker::{History, Violation, show};
+use crate::checker::{History, Violation, evidence};
 
 pub(super) fn violations(history: &History) -> Vec<Violation> {
     let values: Vec<&str> = history.secrets.iter().map(|secret| secret.value.as_str()).collect();
@@ -10,18 +10,21 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
         Ok(search) => search,
         Err(error) => return vec![Violation::new(format!("the secrets cannot be searched for: {error}"), [])],
     };
-    // Never the secret itself: the report is read by many.
+    // The report never contains the secret itself.
     let leak = |bytes: &[u8], place: &dyn Fn() -> String| {
         let hit = search.find(bytes)?;
         let what = history.secrets.get(hit.pattern().as_usize()).map_or("secret", |secret| secret.what.as_str());
-        Some(Violation::new(format!("a {what} can be read"), [place()]))
+        Some(Violation::new(format!("a {what} is readable"), [place()]))
     };
     let mut found = Vec::new();
     for record in &history.records {
         let headers = record.headers.iter().filter_map(|(_, value)| value.as_deref());
         let mut parts = headers.chain(record.key.as_deref()).chain(record.value.as_deref());
         let place = || {
-            format!("in {}", show::record(&crate::checker::Record { headers: Vec::new(), key: None, ..record.clone() }))
+            format!(
+                "in {}",
+                evidence::record(&crate::checker::TopicRecord { headers: Vec::new(), key: None, ..record.clone() })
+            )
         };
         found.extend(parts.find_map(|part| leak(part, &place)));
     }

@@ -1,8 +1,7 @@
-//! The consumer: killed, rebalanced, stopped, cut off from its database, poisoned, replayed.
+//! Faults of the consumer: kills, rebalances, pauses, MongoDB outages, poison records and replays.
 
-mod killed;
-mod mongodb_away;
+mod group_membership;
+mod killed_before_commit;
+mod mongodb_outage;
 mod poison;
-mod rebalances;
 mod replay;
-mod stopped;

@@ -1,65 +1,66 @@
-//! The whole topic read again.
+//! The whole topic is read again.
 
 use std::time::Duration;
 
 use e2e::offsets;
 use test_support::{Act, DEADLINE, Phase, Rule, wait_for};
 
-use super::poison::poisons;
-use crate::mail_scene::Scene;
+use super::poison::poison_records;
+use crate::mail_fixture::MailFixture;
 
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_21_whole_topic_replayed_from_offset_0_mails_nobody_again() {
-    let scene = Scene::new("replay").await;
-    let mut service = scene.service().start().await;
-    // Every way in which a mail can end, and every kind of poison.
-    let publisher = &scene.publisher;
-    let victims = publisher.welcome(&scene.address("victim"));
+async fn fault_21_reading_the_whole_topic_again_from_offset_0_sends_no_mail_again() {
+    let fixture = MailFixture::new("replay").await;
+    let mut service = fixture.service().start().await;
+    // The topic contains every possible outcome of a mail and every kind of poison record.
+    let publisher = &fixture.publisher;
+    let victims = publisher.welcome(&fixture.address("victim"));
     publisher.publish_to(0, &victims).await;
-    let poisons = poisons(&scene, &victims);
-    for poison in &poisons {
+    let poison_records = poison_records(&fixture, &victims);
+    for poison in &poison_records {
         poison.publish(publisher).await;
     }
-    scene.one_mail_in_each_partition("sent").await;
-    let (refused, unknown, twice) = (scene.address("refused"), scene.address("unknown"), scene.address("twice"));
-    scene.smtp().rule(Rule::once(Phase::Rcpt, Act::reply("550 5.1.1 no such user")).to(&refused));
-    scene.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&unknown));
-    scene.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&twice));
+    fixture.one_mail_in_each_partition("sent").await;
+    let (refused, unknown, twice) = (fixture.address("refused"), fixture.address("unknown"), fixture.address("twice"));
+    fixture.smtp().rule(Rule::once(Phase::Rcpt, Act::reply("550 5.1.1 no such user")).to(&refused));
+    fixture.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&unknown));
+    fixture.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&twice));
     publisher.publish(&publisher.notice(&refused)).await;
     publisher.publish(&publisher.notice(&unknown)).await;
     publisher.publish(&publisher.welcome(&twice)).await;
-    publisher.publish(&publisher.welcome_from(&scene.address("old"), A_WEEK + Duration::from_secs(60))).await;
-    scene.ledger.wait_for_state(&refused, "failed", DEADLINE).await;
+    publisher.publish(&publisher.welcome_from(&fixture.address("old"), A_WEEK + Duration::from_secs(60))).await;
+    fixture.ledger.wait_for_state(&refused, "failed", DEADLINE).await;
     publisher.publish(&publisher.notice(&refused)).await;
-    let history = scene.judge().await;
+    let history = fixture.assert_promises_kept().await;
     let states = |history: &faults::checker::History| -> Vec<(String, String)> {
         history.mails.iter().map(|mail| (mail.id.clone(), mail.state.clone())).collect()
     };
     for state in ["sent", "failed", "unknown", "expired", "suppressed"] {
         assert!(history.mails.iter().any(|mail| mail.state == state), "no mail is {state}");
     }
-    let (dots, commands) = (scene.smtp().deliveries().len(), scene.smtp().count(Phase::Mail));
+    let (dots, commands) = (fixture.smtp().deliveries().len(), fixture.smtp().count(Phase::Mail));
     let read = service.metric("email_records_total", "").await;
 
     service.terminate().await;
-    if scene.run.world.stack().is_embedded() {
-        // It lets nobody but members commit; a group without offsets begins there too.
-        let group = format!("{}-again", scene.run.world.group());
+    if fixture.run.world.stack().is_embedded() {
+        // The embedded broker accepts offset commits from members only. A group without offsets also starts at the
+        // beginning.
+        let group = format!("{}-again", fixture.run.world.group());
         service.restart_with(|spec| spec.set("KAFKA__GROUP", group)).await;
     } else {
-        offsets::rewind(&scene.run.world).await;
+        offsets::rewind(&fixture.run.world).await;
         service.restart().await;
     }
-    wait_for(DEADLINE, "every record read again", async || {
+    wait_for(DEADLINE, "every record to be read again", async || {
         (service.metric("email_records_total", "").await >= read).then_some(())
     })
     .await;
-    let again = scene.judge().await;
+    let again = fixture.assert_promises_kept().await;
     assert_eq!(states(&again), states(&history));
     assert_eq!(again.dead_letters, history.dead_letters);
-    assert_eq!(again.dead_letters.len(), poisons.len());
-    assert_eq!(scene.smtp().deliveries().len(), dots, "somebody was mailed again");
-    assert_eq!(scene.smtp().count(Phase::Mail), commands, "the server was asked again");
+    assert_eq!(again.dead_letters.len(), poison_records.len());
+    assert_eq!(fixture.smtp().deliveries().len(), dots, "a mail was sent again");
+    assert_eq!(fixture.smtp().count(Phase::Mail), commands, "the mail server got more commands");
 }

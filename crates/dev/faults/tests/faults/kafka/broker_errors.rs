@@ -1,9 +1,9 @@
-//! Fault 7. What a broker may answer to produce, by librdkafka's mock cluster: refusals, delays, acks that
-//! are lost, and the errors after which a producer is of no use any more.
+//! Fault 7. Possible broker responses to produce requests, from librdkafka's mock cluster: errors, delays, lost
+//! acknowledgements, and the errors after which a producer cannot be used any more.
 
 use std::time::Duration;
 
-use faults::{Client, Run, judge};
+use faults::{Client, FaultRun, assert_promises_kept};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use test_support::{DEADLINE, IsolatedKafka, MockKafka, Service, Stack, TestUser, World, wait_for};
 
@@ -11,16 +11,17 @@ use crate::setup::*;
 
 const CHANGES: usize = 4;
 
-async fn run_on_mock(kafka: &IsolatedKafka, name: &str) -> Run {
+async fn run_on_mock(kafka: &IsolatedKafka, name: &str) -> FaultRun {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, name).on_brokers(kafka.brokers(), kafka.kind());
     world.create_topic().await;
-    run_in(world).await
+    run_in_world(world).await
 }
 
-/// What one account does while the broker answers as it was told: so many events in a row.
-async fn live(run: &Run, service: &Service, name: &str) -> (Client, TestUser) {
-    let (mut client, person) = member(run, service, name).await;
+/// Registers an account, logs in and changes its profile [`CHANGES`] times, while the broker responds as
+/// configured.
+async fn run_account(run: &FaultRun, service: &Service, name: &str) -> (Client, TestUser) {
+    let (mut client, person) = logged_in_client(run, service, name).await;
     for change in 0..CHANGES {
         assert_status(&client.update_profile(&format!("Change {change}")).await, 200);
     }
@@ -39,9 +40,9 @@ async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_
     let run = run_on_mock(&kafka, "refusals").await;
     let (service, _emails) = start(&run).await;
     let failed = async || service.metric("user_service_relay_publish_failed_total", "").await;
-    let mut lives = Vec::new();
+    let mut accounts = Vec::new();
 
-    // What passes by itself: librdkafka tries again.
+    // Transient errors, which librdkafka retries.
     let passing = [
         RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
         RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
@@ -50,43 +51,44 @@ async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_
         RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
     ];
     answer_produce_with(mock, &passing).await;
-    lives.push(live(&run, &service, "passing").await);
-    until_nothing_is_pending(&run.world).await;
+    accounts.push(run_account(&run, &service, "passing").await);
+    wait_until_nothing_is_pending(&run.world).await;
 
-    // What librdkafka gives up at once, and for a while for the whole topic: the sweep comes back to it.
+    // Errors that librdkafka does not retry and that affect the whole topic for a while. The sweep retries them.
     let before = failed().await;
     answer_produce_with(mock, &[RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 3]).await;
-    lives.push(live(&run, &service, "refused").await);
-    until_nothing_is_pending(&run.world).await;
+    accounts.push(run_account(&run, &service, "refused").await);
+    wait_until_nothing_is_pending(&run.world).await;
     assert!(failed().await >= before + 3.0, "nothing was refused");
 
-    // One event in the middle of a list: while the first is under way the others gather behind it, then the
-    // second is refused, once. The third must not be published before it.
+    // An error in the middle of a list: while the first event is being published the others queue up behind it, then
+    // the second one is refused once. The third one must not be published before it.
     let before = failed().await;
     mock.delay(Duration::from_secs(2)).await.expect("the mock runs");
-    lives.push(live(&run, &service, "gathered").await);
+    accounts.push(run_account(&run, &service, "gathered").await);
     answer_produce_with(mock, &[RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP]).await;
     mock.delay(Duration::ZERO).await.expect("the mock runs");
-    until_nothing_is_pending(&run.world).await;
+    wait_until_nothing_is_pending(&run.world).await;
     assert!(failed().await >= before + 1.0, "nothing was refused");
 
-    // The connection is closed in place of an answer, and the record is not kept.
+    // The connection is closed instead of a response, and the record is not stored.
     answer_produce_with(mock, &[RD_KAFKA_RESP_ERR__TRANSPORT; 2]).await;
-    lives.push(live(&run, &service, "cut").await);
-    until_nothing_is_pending(&run.world).await;
+    accounts.push(run_account(&run, &service, "cut").await);
+    wait_until_nothing_is_pending(&run.world).await;
 
     mock.delay(Duration::from_millis(700)).await.expect("the mock runs");
-    lives.push(live(&run, &service, "delayed").await);
-    // Kept, and the word about it is lost: the answer waits when the connection is closed.
-    lives.push(live(&run, &service, "unacknowledged").await);
+    accounts.push(run_account(&run, &service, "delayed").await);
+    // The record is stored and its acknowledgement lost, because the delayed response is pending when the connection
+    // is closed.
+    accounts.push(run_account(&run, &service, "unacknowledged").await);
     mock.broker_down().await.expect("the mock runs");
     mock.delay(Duration::ZERO).await.expect("the mock runs");
-    lives.push(live(&run, &service, "down").await);
+    accounts.push(run_account(&run, &service, "down").await);
     mock.broker_up().await.expect("the mock runs");
-    until_nothing_is_pending(&run.world).await;
+    wait_until_nothing_is_pending(&run.world).await;
 
-    let history = judge(&run, HEALED).await;
-    for (client, person) in &lives {
+    let history = assert_promises_kept(&run, RECOVERY_DEADLINE).await;
+    for (client, person) in &accounts {
         let types = types_of(&history, client.user().expect("signed in"));
         assert_eq!(types.len(), 2 + CHANGES, "{}: {types:?}", person.username);
         assert_eq!(mails_to(&run, &person.email), 1, "{}", person.username);
@@ -94,28 +96,28 @@ async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_07_after_a_fatal_producer_error_the_producer_is_made_again_and_nothing_is_lost() {
+async fn fault_07_after_a_fatal_error_the_producer_is_created_again_and_nothing_is_lost() {
     use RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER as FATAL;
     let kafka = IsolatedKafka::start_embedded().await;
     let run = run_on_mock(&kafka, "fatal").await;
     let (service, _emails) = start(&run).await;
-    let mut lives = vec![live(&run, &service, "before").await];
-    until_nothing_is_pending(&run.world).await;
+    let mut accounts = vec![run_account(&run, &service, "before").await];
+    wait_until_nothing_is_pending(&run.world).await;
     for round in 1..=2 {
         answer_produce_with(kafka.mock(), &[FATAL]).await;
-        // Several accounts have events under way when it happens.
+        // Several accounts have events in flight when the error occurs.
         let names = ["one", "two", "three"].map(|name| format!("{name}{round}"));
-        let at_once = names.iter().map(|name| live(&run, &service, name));
-        lives.extend(futures_util::future::join_all(at_once).await);
+        let at_once = names.iter().map(|name| run_account(&run, &service, name));
+        accounts.extend(futures_util::future::join_all(at_once).await);
         wait_for(DEADLINE, "another producer", async || {
             (service.log().matches("the Kafka producer had a fatal error and was made again").count() >= round)
                 .then_some(())
         })
         .await;
-        until_nothing_is_pending(&run.world).await;
+        wait_until_nothing_is_pending(&run.world).await;
     }
-    let history = judge(&run, HEALED).await;
-    for (client, person) in &lives {
+    let history = assert_promises_kept(&run, RECOVERY_DEADLINE).await;
+    for (client, person) in &accounts {
         assert_eq!(types_of(&history, client.user().expect("signed in")).len(), 2 + CHANGES);
         assert_eq!(mails_to(&run, &person.email), 1);
     }

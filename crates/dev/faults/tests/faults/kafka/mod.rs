@@ -1,6 +1,6 @@
-//! Kafka away, refusing, and not as the relay counts on it.
+//! Faults of Kafka: outages, errors, refused events, and an unexpected number of partitions.
 
+mod added_partitions;
 mod broker_errors;
-mod more_partitions;
-mod outage;
-mod too_large;
+mod broker_outage;
+mod oversized_events;

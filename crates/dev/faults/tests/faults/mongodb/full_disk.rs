@@ -1,33 +1,33 @@
-//! Fault 23. MongoDB's disk is full: 503, no change that was answered with success is lost, and all goes on
+//! Fault 23. MongoDB's disk is full: requests get 503, no acknowledged change is lost, and the service recovers
 //! when there is space again.
 
 use std::time::Instant;
 
-use faults::{Client, judge};
+use faults::{Client, assert_promises_kept};
 use test_support::{DEADLINE, IsolatedMongod, Stack, TestUser, World, skipped, wait_for};
 
 use crate::setup::*;
 
-const DISK: u32 = 48;
+const DISK_MIB: u32 = 48;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_23_a_full_disk_of_mongodb_is_503_and_loses_nothing_that_was_answered() {
+async fn fault_23_a_full_disk_of_mongodb_is_answered_with_503_and_loses_no_acknowledged_change() {
     let stack = Stack::from_env();
-    let mut mongod = match IsolatedMongod::start_on_small_disk(&stack, "fulldisk", DISK).await {
+    let mut mongod = match IsolatedMongod::start_on_small_disk(&stack, "fulldisk", DISK_MIB).await {
         Ok(mongod) => mongod,
         Err(why) => return skipped("fault_23", &why),
     };
-    let run = run_in(World::new(&stack, "fulldisk").await.on_mongodb(mongod.uri())).await;
+    let run = run_in_world(World::new(&stack, "fulldisk").await.on_mongodb(mongod.uri())).await;
     let (mut service, _emails) = start(&run).await;
-    let mut ada = member(&run, &service, "ada").await;
-    until_nothing_is_pending(&run.world).await;
+    let mut ada = logged_in_client(&run, &service, "ada").await;
+    wait_until_nothing_is_pending(&run.world).await;
 
     mongod.fill_disk();
-    // For a while it lives on what its journal has reserved; it ends when it cannot write it any more.
+    // mongod continues with the space that its journal has reserved, and exits when it can no longer write it.
     let (mut clients, mut refused): (Vec<Client>, Vec<(Client, TestUser)>) = Default::default();
     let end = Instant::now() + DEADLINE;
     while mongod.is_running() {
-        assert!(Instant::now() < end, "the disk is full, and nobody notices");
+        assert!(Instant::now() < end, "the disk is full, but mongod is still running");
         let person = run.world.test_user(&format!("p{}", clients.len() + refused.len()));
         let mut client = client(&run, &service);
         let asked = Instant::now();
@@ -39,7 +39,7 @@ async fn fault_23_a_full_disk_of_mongodb_is_503_and_loses_nothing_that_was_answe
             refused.push((client, person));
         }
         let asked = Instant::now();
-        // Rather long, and nothing that the journal's compression makes short.
+        // The note is long and cannot be compressed by the journal.
         let note: String = (0..400).map(|_| bson::Uuid::new().to_string()).collect();
         let note = serde_json::json!({ "attributes": { "note": note } });
         let request = ada.0.request(reqwest::Method::PATCH, "/api/users/me").json(&note);
@@ -50,10 +50,10 @@ async fn fault_23_a_full_disk_of_mongodb_is_503_and_loses_nothing_that_was_answe
     }
     let asked = Instant::now();
     assert_unavailable(&ada.0.update_profile("No space").await, asked);
-    wait_for(DEADLINE, "the word about MongoDB", async || (service.check("mongodb").await == "down").then_some(()))
+    wait_for(DEADLINE, "the outage to be reported", async || (service.check("mongodb").await == "down").then_some(()))
         .await;
 
-    // As somebody who makes space and whose supervisor starts it again.
+    // This is what an operator who frees space, and a supervisor that restarts mongod, would do.
     mongod.free_disk();
     mongod.up().await;
     service.wait_until_ready().await;
@@ -64,6 +64,6 @@ async fn fault_23_a_full_disk_of_mongodb_is_503_and_loses_nothing_that_was_answe
     for (client, person) in &mut refused {
         assert_status(&client.register(person, Some(&person.username)).await, 201);
     }
-    let history = judge(&run, HEALED).await;
+    let history = assert_promises_kept(&run, RECOVERY_DEADLINE).await;
     assert_eq!(history.users.len(), clients.len() + refused.len() + 1);
 }

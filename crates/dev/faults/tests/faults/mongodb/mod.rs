@@ -1,5 +1,5 @@
-//! MongoDB away, stopped, slow, without space, and without a majority.
+//! Faults of MongoDB: down, paused, slow, without disk space, and without a majority.
 
-mod away;
 mod full_disk;
 mod no_majority;
+mod outage;

@@ -1,42 +1,42 @@
-//! Fault 40. The primary is cut off from its majority: it answers pings and reads for some ten seconds more,
-//! and nothing can be written. `/readyz` says so, and a request is answered in time.
+//! Fault 40. The primary is cut off from its majority: for about ten more seconds it answers pings and reads, but
+//! cannot complete a write. `/readyz` reports it, and requests are answered in time.
 
 use std::time::{Duration, Instant};
 
-use faults::judge;
+use faults::assert_promises_kept;
 use test_support::{DEADLINE, IsolatedReplicaSet, Stack, World, wait_for};
 
 use crate::setup::*;
 
-/// What `/readyz` says is at most four seconds old.
-const SEEN: Duration = Duration::from_secs(5);
+/// How long `/readyz` may take to report the outage; its status is at most 4 seconds old.
+const DETECTION_DEADLINE: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_40_a_primary_without_its_majority_is_seen_before_it_steps_down_and_requests_are_503_in_time() {
+async fn fault_40_a_primary_without_its_majority_is_detected_before_it_steps_down_and_requests_get_503_in_time() {
     let stack = Stack::from_env();
     let mut mongo = IsolatedReplicaSet::start(&stack, "majority").await;
-    let run = run_in(World::new(&stack, "majority").await.on_mongodb(mongo.uri())).await;
+    let run = run_in_world(World::new(&stack, "majority").await.on_mongodb(mongo.uri())).await;
     let (mut service, mut emails) = start(&run).await;
-    let (mut ada, person) = member(&run, &service, "ada").await;
+    let (mut ada, person) = logged_in_client(&run, &service, "ada").await;
     let newcomer = run.world.test_user("bob");
-    let mut stranger = client(&run, &service);
+    let mut anonymous = client(&run, &service);
 
     mongo.pause_secondaries();
     let cut = Instant::now();
     let refused = async {
         let change = async { assert_unavailable(&ada.update_profile("Cut off").await, cut) };
-        let registration = async { assert_unavailable(&stranger.register(&newcomer, None).await, cut) };
+        let registration = async { assert_unavailable(&anonymous.register(&newcomer, None).await, cut) };
         tokio::join!(change, registration);
     };
     let seen = async {
         for service in [&service, &emails] {
-            wait_for(SEEN, "a MongoDB that takes no write", async || {
+            wait_for(DETECTION_DEADLINE, "an unwritable MongoDB to be reported", async || {
                 (service.readiness().await?.0 == 503).then_some(())
             })
             .await;
             assert_eq!(service.check("mongodb").await, "down");
         }
-        println!("seen after {:?}", cut.elapsed());
+        println!("reported after {:?}", cut.elapsed());
     };
     tokio::join!(refused, seen);
 
@@ -48,5 +48,5 @@ async fn fault_40_a_primary_without_its_majority_is_seen_before_it_steps_down_an
     })
     .await;
     assert_status(&ada.login(&person).await, 200);
-    judge(&run, HEALED).await;
+    assert_promises_kept(&run, RECOVERY_DEADLINE).await;
 }

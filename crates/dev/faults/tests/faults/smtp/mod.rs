@@ -1,8 +1,8 @@
-//! Mail servers and senders: silent, late, refusing, killed, and lied to.
+//! Faults of mail servers and senders: silence, late replies, refusals, kills, pauses and hostile text.
 
-mod hostile;
-mod killed;
-mod late;
-mod replies;
-mod silent;
-mod stopped;
+mod hostile_text;
+mod killed_sender;
+mod late_replies;
+mod reply_classification;
+mod stopped_sender;
+mod unresponsive_server;

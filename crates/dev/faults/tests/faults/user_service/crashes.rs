@@ -1,5 +1,5 @@
-//! Faults 1 and 2. The user service killed at the worst moments: no answered change loses its event, and
-//! what is published twice is the same event again, which is mailed once.
+//! Faults 1 and 2. The user service is killed at critical moments: no acknowledged change loses its event, and an
+//! event that is published twice is mailed once.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +11,7 @@ use std::{
 
 use bson::{Document, doc};
 use faults::checker::History;
-use faults::{Run, judge};
+use faults::{FaultRun, assert_promises_kept};
 use futures_util::TryStreamExt as _;
 use test_support::{DEADLINE, World, wait_for};
 
@@ -22,7 +22,7 @@ async fn documents(world: &World, collection: &str, filter: Document) -> Vec<Doc
     found.try_collect().await.expect("MongoDB answers")
 }
 
-/// I1 and I2 in one comparison: whose events are in the topic, and who is there.
+/// Checks I1 and I2 in one comparison: the users in the topic are the users in the database.
 fn assert_all_and_only_accounts_are_published(history: &History) {
     let text = |key: &Option<Vec<u8>>| String::from_utf8_lossy(key.as_deref().unwrap_or_default()).into_owned();
     let published: BTreeSet<String> = history.records.iter().map(|record| text(&record.key)).collect();
@@ -31,7 +31,7 @@ fn assert_all_and_only_accounts_are_published(history: &History) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_01_a_user_service_killed_between_write_and_publish_publishes_the_event_when_it_is_back() {
+async fn fault_01_a_user_service_killed_between_write_and_publish_publishes_the_event_after_its_restart() {
     let run = run("unpublished").await;
     let (mut service, _emails) = start(&run).await;
     let mut people = Vec::new();
@@ -41,14 +41,14 @@ async fn fault_01_a_user_service_killed_between_write_and_publish_publishes_the_
         let mut client = client(&run, &service);
         let answered = client.register(&person, Some(&person.username)).await;
         assert!(matches!(status(&answered), None | Some(201)), "{point}: {answered:?}");
-        until_killed_then_restart(&mut service).await;
-        // I1, also for those who try again because they had no answer.
+        wait_for_kill_then_restart(&mut service).await;
+        // I1 also holds for clients that retry because they got no response.
         assert_status(&client.register(&person, Some(&person.username)).await, 201);
         people.push(person);
-        // The next kill is not to come between an ack and its pull.
-        until_nothing_is_pending(&run.world).await;
+        // The next kill must not fall between an acknowledgement and its removal from the list.
+        wait_until_nothing_is_pending(&run.world).await;
     }
-    let history = judge(&run, DEADLINE).await;
+    let history = assert_promises_kept(&run, DEADLINE).await;
     assert_eq!(history.records.len(), 2, "{:#?}", history.records);
     assert_all_and_only_accounts_are_published(&history);
     assert_eq!(history.mails.len(), 2);
@@ -62,7 +62,7 @@ async fn fault_01_a_user_service_killed_under_load_has_an_event_for_every_accoun
     const CLIENTS: usize = 8;
     const EACH: usize = 12;
     let run = run_without_mails("under-load").await;
-    let mut service = brisk(run.world.user_service()).start().await;
+    let mut service = with_short_intervals(run.world.user_service()).start().await;
     let answered = Arc::new(AtomicUsize::new(0));
     let mut clients = tokio::task::JoinSet::new();
     for number in 0..CLIENTS {
@@ -74,7 +74,7 @@ async fn fault_01_a_user_service_killed_under_load_has_an_event_for_every_accoun
                 let outcome = client.register(&person, Some(&person.username)).await;
                 match status(&outcome) {
                     Some(201) => accepted.push(person.username),
-                    // After the kill: what became of it nobody was told.
+                    // After the kill, the outcome is unknown.
                     None => continue,
                     Some(_) => panic!("{outcome:?}"),
                 }
@@ -91,11 +91,11 @@ async fn fault_01_a_user_service_killed_under_load_has_an_event_for_every_accoun
     let accepted: Vec<String> = clients.join_all().await.into_iter().flatten().collect();
     service.restart().await;
 
-    let history = judge(&run, DEADLINE).await;
+    let history = assert_promises_kept(&run, DEADLINE).await;
     let there = documents(&run.world, "users", doc! {}).await;
     let names: BTreeSet<&str> = there.iter().filter_map(|user| user.get_str("username").ok()).collect();
     for name in &accepted {
-        assert!(names.contains(name.as_str()), "{name} was answered 201 and is not there");
+        assert!(names.contains(name.as_str()), "{name} was answered with 201 but does not exist");
     }
     assert_all_and_only_accounts_are_published(&history);
 }
@@ -107,61 +107,61 @@ async fn fault_02_a_user_service_killed_after_the_ack_publishes_at_most_the_same
     let (mut client, mut person) = (client(&run, &service), run.world.test_user("acked"));
     restart_with_fail_points(&mut service, "relay.after_ack=return").await;
     client.register(&person, Some(&person.username)).await;
-    until_killed_then_restart(&mut service).await;
-    until_nothing_is_pending(&run.world).await;
+    wait_for_kill_then_restart(&mut service).await;
+    wait_until_nothing_is_pending(&run.world).await;
 
     // The same between later events of the same user.
     assert_status(&client.login(&person).await, 200);
-    until_nothing_is_pending(&run.world).await;
+    wait_until_nothing_is_pending(&run.world).await;
     restart_with_fail_points(&mut service, "relay.after_ack=return").await;
     client.update_profile("Ada").await;
-    until_killed_then_restart(&mut service).await;
+    wait_for_kill_then_restart(&mut service).await;
     let new = format!("{} again", person.password);
     assert_status(&client.change_password(&mut person, &new).await, 204);
 
-    let history = judge(&run, DEADLINE).await;
+    let history = assert_promises_kept(&run, DEADLINE).await;
     assert_eq!(history.mails.len(), 2, "{:#?}", history.mails);
-    assert_eq!(mails_to(&run, &person.email), 2, "the welcome and the notice");
+    assert_eq!(mails_to(&run, &person.email), 2, "welcome mail and notice");
     let types = ["user.registered.v1", "user.logged_in.v1", "user.profile_updated.v1", "user.password_changed.v1"];
     assert_eq!(types_of(&history, client.user().expect("it is signed in")), types, "I3");
-    assert_eq!(repeated(&history), 2, "each kill doubles the one event whose ack it followed: {history:#?}");
+    assert_eq!(count_repeats(&history), 2, "each kill repeats exactly the acknowledged event: {history:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_02_a_tombstone_whose_relay_was_killed_still_goes_and_says_goodbye_once() {
+async fn fault_02_a_tombstone_whose_relay_was_killed_is_still_removed_and_causes_one_goodbye_mail() {
     let run = run("tombstone").await;
     let (mut service, _emails) = start(&run).await;
     let mut ids = Vec::new();
     for (point, name) in [("relay.before_publish", "buried"), ("relay.after_ack", "told")] {
-        let (mut leaving, person) = member(&run, &service, name).await;
-        until_nothing_is_pending(&run.world).await;
+        let (mut leaving, person) = logged_in_client(&run, &service, name).await;
+        wait_until_nothing_is_pending(&run.world).await;
         let id = leaving.user().expect("it is signed in");
         ids.push((point, id));
         restart_with_fail_points(&mut service, &format!("{point}=return")).await;
         leaving.delete(&person).await;
-        until_killed_then_restart(&mut service).await;
-        until_gone(&run, id).await;
-        // Name and address are free again.
+        wait_for_kill_then_restart(&mut service).await;
+        wait_until_gone(&run, id).await;
+        // The username and the email address are free again.
         assert_status(&client(&run, &service).register(&person, None).await, 201);
     }
-    let history = judge(&run, DEADLINE).await;
+    let history = assert_promises_kept(&run, DEADLINE).await;
     for (point, id) in ids {
         let types = ["user.registered.v1", "user.logged_in.v1", "user.deleted.v1"];
         assert_eq!(types_of(&history, id), types, "{point}");
         let key = Some(id.to_string().into_bytes());
-        let of_them = history.records.iter().filter(|record| record.key == key);
-        let told = of_them.filter(|record| event_type(record) == "user.deleted.v1").count();
-        assert_eq!(told, if point == "relay.after_ack" { 2 } else { 1 }, "{point}");
+        let records_of_user = history.records.iter().filter(|record| record.key == key);
+        let deletions = records_of_user.filter(|record| event_type(record) == "user.deleted.v1").count();
+        assert_eq!(deletions, if point == "relay.after_ack" { 2 } else { 1 }, "{point}");
     }
     for name in ["buried", "told"] {
         let mails = mails_to(&run, &run.world.test_user(name).email);
-        assert_eq!(mails, 3, "{name}: the welcome, the goodbye, and the welcome of who came after them");
+        assert_eq!(mails, 3, "{name}: welcome, goodbye, and the welcome of the next user");
     }
 }
 
-async fn until_gone(run: &Run, id: uuid::Uuid) {
+async fn wait_until_gone(run: &FaultRun, id: uuid::Uuid) {
     let user = bson::Uuid::from(id);
-    wait_for(DEADLINE, "the end of the tombstone", async || {
+    wait_for(DEADLINE, "the tombstone to be removed", async || {
         documents(&run.world, "users", doc! { "_id": user }).await.is_empty().then_some(())
     })
     .await;

@@ -1,4 +1,4 @@
-//! The user service killed, stopped, raced and ended.
+//! Faults of the user service: kills, lost replies, races, a paused relay, and termination.
 
 mod crashes;
 mod lost_replies;

@@ -1,11 +1,12 @@
-//! Faults 5 and 24. Many write one account at once, and a login waits while what it was decided on changes.
+//! Faults 5 and 24. Many concurrent writers on one account, and logins that wait while their precondition
+//! changes.
 
 use std::collections::BTreeSet;
 
 use bson::{Document, doc};
 use e2e::administrators::listed_admins;
 use faults::checker::{Action, History, Outcome};
-use faults::{Client, Run, judge};
+use faults::{Client, FaultRun, assert_promises_kept};
 use futures_util::future::join_all;
 use mongodb::Collection;
 use reqwest::Method;
@@ -19,7 +20,7 @@ async fn sessions(world: &World) -> Collection<Document> {
     world.user_database().await.collection("sessions")
 }
 
-async fn until_sessions(world: &World, count: u64) {
+async fn wait_for_session_count(world: &World, count: u64) {
     let sessions = sessions(world).await;
     wait_for(DEADLINE, &format!("{count} session rows"), async || {
         (sessions.count_documents(doc! {}).await.expect("sessions can be counted") == count).then_some(())
@@ -32,14 +33,14 @@ async fn stored_hash(world: &World, person: &TestUser) -> String {
     user.and_then(|user| Some(user.get_str("passwordHash").ok()?.to_owned())).expect("the user has a hash")
 }
 
-/// The person with a new password, which is not set yet.
-fn renewed(person: &TestUser) -> TestUser {
-    let renewed = TestUser { password: format!("{} renewed", person.password), ..person.clone() };
-    remember_secret("password", &renewed.password);
-    renewed
+/// Returns the user with a new password, which is not set yet.
+fn with_new_password(person: &TestUser) -> TestUser {
+    let user = TestUser { password: format!("{} renewed", person.password), ..person.clone() };
+    remember_secret("password", &user.password);
+    user
 }
 
-fn logins_in(history: &History) -> usize {
+fn count_logins(history: &History) -> usize {
     history.records.iter().filter(|record| event_type(record) == "user.logged_in.v1").count()
 }
 
@@ -47,11 +48,11 @@ fn logins_in(history: &History) -> usize {
 async fn fault_05_fifty_writers_on_one_account_lose_nothing() {
     const WRITERS: usize = 50;
     let run = run_without_mails("writers").await;
-    let service = brisk(run.world.user_service()).start().await;
-    let (mut ada, _) = member(&run, &service, "ada").await;
+    let service = with_short_intervals(run.world.user_service()).start().await;
+    let (mut ada, _) = logged_in_client(&run, &service, "ada").await;
     let id = ada.user().expect("she is signed in");
     assert_status(&ada.read_me().await, 200);
-    let before = ada.last().expect("an answer").json()["version"].as_u64().expect("a version");
+    let before = ada.last_response().expect("a response").json()["version"].as_u64().expect("a version");
 
     let writer = async |n: usize| {
         let body = json!({ "attributes": { format!("writer{n}"): n } });
@@ -61,63 +62,64 @@ async fn fault_05_fifty_writers_on_one_account_lose_nothing() {
     let answers = join_all((0..WRITERS).map(writer)).await;
     let version = |outcome: &Outcome| {
         assert_status(outcome, 200);
-        answer(outcome)?.version
+        response_of(outcome)?.version
     };
     let versions: BTreeSet<u64> = answers.iter().filter_map(version).collect();
     let last = before + WRITERS as u64;
     assert_eq!(versions, (before + 1..=last).collect());
     assert_status(&ada.read_me().await, 200);
-    let now = ada.last().expect("an answer").json();
+    let now = ada.last_response().expect("a response").json();
     assert_eq!(now["version"], last);
     let expected: Value = (0..WRITERS).map(|n| (format!("writer{n}"), json!(n))).collect();
     assert_eq!(now["attributes"], expected);
 
-    let history = judge(&run, DEADLINE).await;
+    let history = assert_promises_kept(&run, DEADLINE).await;
     let mut topic = run.world.topic_reader();
     let of_ada: Vec<u64> = topic.read_all().await.iter().map(test_support::Record::sequence).collect();
-    assert_eq!(of_ada, (1..=last).collect::<Vec<u64>>(), "I3, and nothing twice");
+    assert_eq!(of_ada, (1..=last).collect::<Vec<u64>>(), "I3, without duplicates");
     assert_eq!(history.users[0].version, last);
 }
 
-/// A replica whose logins stop between the verified hash and the write that begins the session.
-/// A replica, because a fail point holds a thread on which others would wait as well.
-fn slow_logins(spec: &ServiceSpec) -> ServiceSpec {
+/// Returns a replica whose logins pause between the verification of the hash and the write that starts the
+/// session. It is a separate replica, because the fail point blocks a thread on which other requests would wait
+/// too.
+fn with_slow_logins(spec: &ServiceSpec) -> ServiceSpec {
     spec.replica().fail_points("login.before_commit=sleep(4000)")
 }
 
 #[tokio::test]
 async fn fault_24_a_login_whose_password_is_changed_while_it_waits_gets_no_session() {
     let run = run_without_mails("latelogin").await;
-    let now = brisk(run.world.user_service());
-    let later = slow_logins(&now);
+    let now = with_short_intervals(run.world.user_service());
+    let later = with_slow_logins(&now);
     let (now, later) = tokio::join!(now.start(), later.start());
-    let (mut me, mut ada) = member(&run, &now, "ada").await;
+    let (mut me, mut ada) = logged_in_client(&run, &now, "ada").await;
 
     let (mut late, old) = (client(&run, &later), ada.clone());
     let waiting = tokio::spawn(async move { late.login(&old).await });
-    until_sessions(&run.world, 2).await;
-    let new = renewed(&ada).password;
+    wait_for_session_count(&run.world, 2).await;
+    let new = with_new_password(&ada).password;
     assert_status(&me.change_password(&mut ada, &new).await, 204);
     assert!(!waiting.is_finished(), "the login was not slow enough for this test");
     assert_problem(&waiting.await.expect("a login does not panic"), 401, "invalid-credentials");
-    until_sessions(&run.world, 1).await;
+    wait_for_session_count(&run.world, 1).await;
     assert_status(&me.read_me().await, 200);
-    let history = judge(&run, DEADLINE).await;
-    assert_eq!(logins_in(&history), 1);
+    let history = assert_promises_kept(&run, DEADLINE).await;
+    assert_eq!(count_logins(&history), 1);
 }
 
 #[tokio::test]
 async fn fault_24_a_rehash_while_the_password_is_changed_never_writes_the_old_one_back() {
     let run = run_without_mails("rehashrace").await;
-    let now = brisk(run.world.user_service());
-    let later = slow_logins(&now).set("HASHING__ITERATIONS", "2");
+    let now = with_short_intervals(run.world.user_service());
+    let later = with_slow_logins(&now).set("HASHING__ITERATIONS", "2");
     let (now, later) = tokio::join!(now.start(), later.start());
-    let (mut me, mut ada) = member(&run, &now, "ada").await;
+    let (mut me, mut ada) = logged_in_client(&run, &now, "ada").await;
 
     let (mut late, old) = (client(&run, &later), ada.clone());
     let waiting = tokio::spawn(async move { late.login(&old).await });
-    until_sessions(&run.world, 2).await;
-    let (before, new) = (ada.clone(), renewed(&ada).password);
+    wait_for_session_count(&run.world, 2).await;
+    let (before, new) = (ada.clone(), with_new_password(&ada).password);
     assert_status(&me.change_password(&mut ada, &new).await, 204);
     let of_new = stored_hash(&run.world, &ada).await;
     assert!(!waiting.is_finished(), "the login was not slow enough for this test");
@@ -125,17 +127,17 @@ async fn fault_24_a_rehash_while_the_password_is_changed_never_writes_the_old_on
     assert_eq!(stored_hash(&run.world, &ada).await, of_new);
     assert_problem(&client(&run, &now).login(&before).await, 401, "invalid-credentials");
     assert_status(&client(&run, &now).login(&ada).await, 200);
-    judge(&run, DEADLINE).await;
+    assert_promises_kept(&run, DEADLINE).await;
 }
 
-/// Somebody who may administrate, signed in.
+/// An administrator who is logged in.
 struct Admin {
     client: Client,
     person: TestUser,
     id: Uuid,
 }
 
-async fn admin(run: &Run, service: &Service, name: &str) -> Admin {
+async fn admin(run: &FaultRun, service: &Service, name: &str) -> Admin {
     let (mut client, person) = (client(run, service), run.world.test_user(name));
     assert_status(&client.register(&person, None).await, 201);
     let granted = service.spec().command(&["grant-role", &person.email, "admin"]).await;
@@ -151,7 +153,7 @@ impl Admin {
         self.client.send(Action::SetRoles, Some(of), request.json(&json!({ "roles": roles }))).await
     }
 
-    async fn act(&mut self, action: Action, of: Uuid, path: &str) -> Outcome {
+    async fn post_action(&mut self, action: Action, of: Uuid, path: &str) -> Outcome {
         let request = self.client.request(Method::POST, &format!("/api/admin/users/{of}/{path}"));
         self.client.send(action, Some(of), request.json(&json!({}))).await
     }
@@ -160,8 +162,8 @@ impl Admin {
 #[tokio::test]
 async fn fault_24_a_login_whose_account_is_disabled_while_it_waits_gets_no_session() {
     let run = run_without_mails("disabled").await;
-    let now = brisk(run.world.user_service());
-    let later = slow_logins(&now);
+    let now = with_short_intervals(run.world.user_service());
+    let later = with_slow_logins(&now);
     let (now, later) = tokio::join!(now.start(), later.start());
     let mut admin = admin(&run, &now, "admin").await;
     let (mut late, ada) = (client(&run, &later), run.world.test_user("ada"));
@@ -170,14 +172,14 @@ async fn fault_24_a_login_whose_account_is_disabled_while_it_waits_gets_no_sessi
 
     let person = ada.clone();
     let waiting = tokio::spawn(async move { late.login(&person).await });
-    until_sessions(&run.world, 2).await;
-    assert_status(&admin.act(Action::Disable, id, "disable").await, 204);
+    wait_for_session_count(&run.world, 2).await;
+    assert_status(&admin.post_action(Action::Disable, id, "disable").await, 204);
     assert!(!waiting.is_finished(), "the login was not slow enough for this test");
     assert_problem(&waiting.await.expect("a login does not panic"), 403, "account-disabled");
-    until_sessions(&run.world, 1).await;
-    // The session that is left is the admin's.
+    wait_for_session_count(&run.world, 1).await;
+    // The remaining session is the administrator's.
     assert_status(&admin.client.read_me().await, 200);
-    let history = judge(&run, DEADLINE).await;
+    let history = assert_promises_kept(&run, DEADLINE).await;
     assert_eq!(types_of(&history, id), ["user.registered.v1", "user.disabled.v1"]);
 }
 
@@ -185,24 +187,24 @@ async fn fault_24_a_login_whose_account_is_disabled_while_it_waits_gets_no_sessi
 async fn fault_24_two_administrators_who_remove_each_other_at_once_do_not_both_succeed() {
     const ROUNDS: usize = 50;
     let run = run_without_mails("mutual").await;
-    let first = brisk(run.world.user_service());
+    let first = with_short_intervals(run.world.user_service());
     let second = first.replica();
     let (first, second) = tokio::join!(first.start(), second.start());
     let (mut ada, mut eve) = (admin(&run, &first, "ada").await, admin(&run, &first, "eve").await);
     let mut won = [0, 0];
     for round in 0..ROUNDS {
-        // Every other round over two replicas; by all ways but deletion, which cannot be undone.
+        // Every other round uses two replicas. All ways of removal are used except deletion, which cannot be undone.
         eve.client.use_api(if round % 2 == 0 { first.api() } else { second.api() });
         let remove = async |admin: &mut Admin, other: Uuid, disable: bool| match disable {
-            true => admin.act(Action::Disable, other, "disable").await,
+            true => admin.post_action(Action::Disable, other, "disable").await,
             false => admin.set_roles(other, &[]).await,
         };
         let (adas, eves) = (ada.id, eve.id);
         let (by_ada, by_eve) =
             tokio::join!(remove(&mut ada, eves, round % 4 == 1), remove(&mut eve, adas, round % 4 == 2));
-        let code = |outcome: &Outcome| status(outcome).unwrap_or_else(|| panic!("no answer: {outcome:?}"));
+        let code = |outcome: &Outcome| status(outcome).unwrap_or_else(|| panic!("no response: {outcome:?}"));
         let done = [code(&by_ada) / 100 == 2, code(&by_eve) / 100 == 2];
-        // The slower one is refused as the last, or is none any more.
+        // The slower one is refused, as the last administrator or because it is no longer one.
         assert_eq!(done.iter().filter(|done| **done).count(), 1, "{by_ada:?} {by_eve:?}");
         let loser = if done[0] { &by_eve } else { &by_ada };
         assert!([401, 403, 409].contains(&code(loser)), "{loser:?}");
@@ -210,14 +212,14 @@ async fn fault_24_two_administrators_who_remove_each_other_at_once_do_not_both_s
         won[usize::from(done[1])] += 1;
         let (winner, other) = if done[0] { (&mut ada, eves) } else { (&mut eve, adas) };
         assert_status(&winner.set_roles(other, &["admin"]).await, 200);
-        assert_status(&winner.act(Action::Enable, other, "enable").await, 204);
+        assert_status(&winner.post_action(Action::Enable, other, "enable").await, 204);
         assert_eq!(listed_admins(&run.world).await.len(), 2);
-        // Sessions of whoever was disabled are over.
+        // A disabled administrator has lost their sessions.
         for admin in [&mut ada, &mut eve] {
             admin.client.use_api(first.api());
             assert_status(&admin.client.login(&admin.person).await, 200);
         }
     }
     println!("of {ROUNDS} rounds ada won {}, eve {}", won[0], won[1]);
-    judge(&run, DEADLINE).await;
+    assert_promises_kept(&run, DEADLINE).await;
 }

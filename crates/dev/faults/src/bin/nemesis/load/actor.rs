@@ -1,4 +1,4 @@
-//! An actor: a client and an administrator of their own, and dice.
+//! An actor of the load: a client, its own administrator session, and a random number generator.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,59 +11,59 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::account::Account;
-use crate::cast::Cast;
+use crate::cluster::Cluster;
 
-/// Between two requests, in milliseconds.
-const PAUSE: std::ops::Range<u64> = 40..200;
-/// For a mail that may never come.
-const MAIL: Duration = Duration::from_secs(6);
+/// The pause between two requests, in milliseconds.
+const PAUSE_MS: std::ops::Range<u64> = 40..200;
+/// How long an actor waits for a mail, which may never arrive.
+const MAIL_TIMEOUT: Duration = Duration::from_secs(6);
 
 pub(crate) struct Actor {
-    pub(super) cast: Arc<Cast>,
+    pub(super) cluster: Arc<Cluster>,
     pub(super) random: ChaCha8Rng,
     number: u64,
-    /// Names that were given out.
+    /// The number of names handed out so far.
     names: u64,
-    /// One-time tokens of this life that were given out.
+    /// One-time tokens of the current account that were already used.
     pub(super) used: Vec<String>,
     pub(super) client: Client,
     pub(super) admin: Client,
 }
 
 impl Actor {
-    pub(crate) fn new(cast: Arc<Cast>, seed: u64, number: u64) -> Self {
+    pub(crate) fn new(cluster: Arc<Cluster>, seed: u64, number: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let api = somewhere(&cast, &mut random);
-        let (client, admin) = (cast.run.recorder.client(api.clone()), cast.run.recorder.client(api));
-        Self { cast, random, number, names: 0, used: Vec::new(), client, admin }
+        let api = random_api(&cluster, &mut random);
+        let (client, admin) = (cluster.run.recorder.client(api.clone()), cluster.run.recorder.client(api));
+        Self { cluster, random, number, names: 0, used: Vec::new(), client, admin }
     }
 
-    /// A name, password or key that nobody else has.
+    /// Returns a name, password or key that no other actor uses.
     pub(super) fn unique(&mut self, what: &str) -> String {
         self.names += 1;
         format!("{what}{}x{}", self.number, self.names)
     }
 
-    /// A while later, and perhaps at another replica.
+    /// Waits for a random time, then selects a random replica.
     pub(super) async fn pause(&mut self) {
-        sleep(Duration::from_millis(self.random.random_range(PAUSE))).await;
-        let api = somewhere(&self.cast, &mut self.random);
+        sleep(Duration::from_millis(self.random.random_range(PAUSE_MS))).await;
+        let api = random_api(&self.cluster, &mut self.random);
         self.client.use_api(api.clone());
         self.admin.use_api(api);
     }
 
-    /// The token of the newest mail to an address that links to this page, if one comes soon.
-    /// Each is given out once.
+    /// Returns the token of the newest mail to `address` that links to `page`, or `None` if no such mail arrives in
+    /// time. Each token is returned once.
     pub(super) async fn mailed_token(&mut self, address: &str, page: &str) -> Option<String> {
         let link = format!("{page}?token=");
-        let end = Instant::now() + MAIL;
+        let end = Instant::now() + MAIL_TIMEOUT;
         loop {
-            let ours = |to: &String| to.eq_ignore_ascii_case(address);
-            let smtp = &self.cast.run.smtp;
-            let found = smtp.latest(|seen| {
-                let text = &seen.mail.text;
+            let is_recipient = |to: &String| to.eq_ignore_ascii_case(address);
+            let smtp = &self.cluster.run.smtp;
+            let found = smtp.latest(|delivery| {
+                let text = &delivery.mail.text;
                 let used = || self.used.iter().any(|token| text.contains(token));
-                seen.mail.to.iter().any(ours) && text.contains(&link) && !used()
+                delivery.mail.to.iter().any(is_recipient) && text.contains(&link) && !used()
             });
             if let Some(found) = found {
                 let token = found.mail.token(page);
@@ -77,77 +77,77 @@ impl Actor {
         }
     }
 
-    /// The administrator is signed in, if that is possible now.
-    pub(super) async fn administrate(&mut self) -> bool {
-        let expired = self.admin.last().is_some_and(|answer| answer.status == 401);
-        if expired || !self.admin.is_signed_in() {
-            let person = self.cast.admin.clone();
+    /// Signs the administrator in if necessary. Returns whether an administrator session exists.
+    pub(super) async fn ensure_admin_login(&mut self) -> bool {
+        let expired = self.admin.last_response().is_some_and(|response| response.status == 401);
+        if expired || !self.admin.is_logged_in() {
+            let person = self.cluster.admin.clone();
             return succeeded(&self.admin.login(&person).await);
         }
         true
     }
 
-    /// The account's id, once it is known.
+    /// Returns the account's id, once it is known.
     pub(super) fn user(&self) -> Option<Uuid> {
         self.client.user()
     }
 
-    /// After an answer that refused the access token: another one, or none.
-    pub(super) async fn mend_session(&mut self) {
-        let refused = self.client.last().is_some_and(|answer| answer.status == 401);
-        if refused && self.client.is_signed_in() && !succeeded(&self.client.refresh().await) {
+    /// Refreshes the tokens if the last response rejected the access token, and discards them if that fails.
+    pub(super) async fn renew_session(&mut self) {
+        let refused = self.client.last_response().is_some_and(|response| response.status == 401);
+        if refused && self.client.is_logged_in() && !succeeded(&self.client.refresh().await) {
             self.client.forget_tokens();
         }
     }
 
-    /// Signs in with what is known, and finds out which password is in force.
-    pub(super) async fn sign_in(&mut self, account: &mut Account) {
-        let candidates = std::iter::once(account.person.password.clone()).chain(account.perhaps.clone());
+    /// Logs in with every password that may be current, and so finds out which one is.
+    pub(super) async fn login(&mut self, account: &mut Account) {
+        let candidates = std::iter::once(account.person.password.clone()).chain(account.possible_passwords.clone());
         for password in candidates {
             let mut person = account.person.clone();
             person.password.clone_from(&password);
             let outcome = self.client.login(&person).await;
             match status(&outcome) {
-                Some(200) => return account.has_password(&password),
+                Some(200) => return account.set_password(&password),
                 Some(401) if problem(&outcome) == Some("mfa-required") => {
-                    account.has_password(&password);
-                    return self.second_step(account).await;
+                    account.set_password(&password);
+                    return self.complete_totp_login(account).await;
                 }
                 Some(401) => {}
-                // Disabled, or not served now.
+                // The account is disabled, or the service is unavailable.
                 _ => return,
             }
         }
-        account.is_lived = false;
+        account.is_usable = false;
     }
 
-    async fn second_step(&mut self, account: &mut Account) {
-        let token = self.client.last().map(|answer| answer.string("mfaToken")).unwrap_or_default();
+    async fn complete_totp_login(&mut self, account: &mut Account) {
+        let token = self.client.last_response().map(|response| response.string("mfaToken")).unwrap_or_default();
         test_support::remember_secret("mfa token", &token);
-        let code = account.second_factor.as_mut().and_then(super::authenticator::Authenticator::recovery_code);
+        let code = account.second_factor.as_mut().and_then(super::account::Authenticator::recovery_code);
         let Some(code) = code else {
-            account.is_lived = false;
+            account.is_usable = false;
             return;
         };
         self.client.login_totp(&token, &code).await;
     }
 }
 
-fn somewhere(cast: &Cast, random: &mut ChaCha8Rng) -> Api {
-    let n = random.random_range(0..cast.apis.len().max(1));
-    cast.apis.get(n).expect("there is a replica").clone()
+fn random_api(cluster: &Cluster, random: &mut ChaCha8Rng) -> Api {
+    let n = random.random_range(0..cluster.apis.len().max(1));
+    cluster.apis.get(n).expect("at least one replica exists").clone()
 }
 
 pub(super) fn status(outcome: &Outcome) -> Option<u16> {
     match outcome {
-        Outcome::Answered(answer) => Some(answer.status),
+        Outcome::Answered(response) => Some(response.status),
         Outcome::Unknown { .. } => None,
     }
 }
 
 pub(super) fn problem(outcome: &Outcome) -> Option<&str> {
     match outcome {
-        Outcome::Answered(answer) => answer.problem.as_deref(),
+        Outcome::Answered(response) => response.problem.as_deref(),
         Outcome::Unknown { .. } => None,
     }
 }
@@ -156,7 +156,7 @@ pub(super) fn succeeded(outcome: &Outcome) -> bool {
     status(outcome).is_some_and(|status| (200..300).contains(&status))
 }
 
-/// Whether it may have been done without a word.
-pub(super) fn unclear(outcome: &Outcome) -> bool {
+/// Returns whether the request may have taken effect although it did not succeed.
+pub(super) fn may_have_happened(outcome: &Outcome) -> bool {
     status(outcome).is_none_or(|status| status >= 500)
 }

@@ -1,31 +1,29 @@
-//! Steady load of all flows: actors who live one account's life after the other, on whichever
-//! replica they come to.
+//! Steady load of all flows: each actor uses one account after the other, on random replicas.
 
 mod account;
+mod account_scenario;
 mod actor;
-mod authenticator;
-mod life;
 
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::cast::Cast;
+use crate::cluster::Cluster;
 use actor::Actor;
 
-/// Who asks at the same time.
+/// The number of concurrent actors.
 const ACTORS: u64 = 8;
 
-/// Starts all actors. They end, after the answer that they wait for, when told to stop.
-pub(crate) fn start(cast: &Arc<Cast>, seed: u64, stop: &CancellationToken) -> JoinSet<()> {
+/// Starts all actors. When `stop` is cancelled, each actor ends after its current request.
+pub(crate) fn start(cluster: &Arc<Cluster>, seed: u64, stop: &CancellationToken) -> JoinSet<()> {
     let mut load = JoinSet::new();
     for number in 0..ACTORS {
-        let mut actor = Actor::new(Arc::clone(cast), seed.wrapping_add(number + 1), number);
+        let mut actor = Actor::new(Arc::clone(cluster), seed.wrapping_add(number + 1), number);
         let stop = stop.clone();
         load.spawn(async move {
             while !stop.is_cancelled() {
-                actor.live(&stop).await;
+                actor.run_scenario(&stop).await;
             }
         });
     }

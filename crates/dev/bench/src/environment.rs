@@ -1,0 +1,76 @@
+//! The environment of all measurements: the stack, the worlds on it, and the size of the measurements.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use test_support::{ServiceSpec, Stack, World};
+
+use crate::processes::Processes;
+
+/// The number of interleaved rounds in a full run.
+const ROUNDS: usize = 5;
+const QUICK_ROUNDS: usize = 1;
+
+pub(crate) struct Environment {
+    stack: Stack,
+    quick: bool,
+    cores: usize,
+    users: usize,
+}
+
+impl Environment {
+    /// Creates the environment. `users` is the size of the largest database.
+    pub(crate) fn new(quick: bool, users: usize) -> Result<Self> {
+        Ok(Self { stack: Stack::from_env(), quick, cores: std::thread::available_parallelism()?.get(), users })
+    }
+
+    pub(crate) fn users(&self) -> usize {
+        self.scaled(self.users)
+    }
+
+    pub(crate) fn is_quick(&self) -> bool {
+        self.quick
+    }
+
+    pub(crate) fn cores(&self) -> usize {
+        self.cores
+    }
+
+    pub(crate) fn rounds(&self) -> usize {
+        if self.quick { QUICK_ROUNDS } else { ROUNDS }
+    }
+
+    /// Returns the duration in a full run, and 500 ms in a quick run.
+    pub(crate) fn duration(&self, full: Duration) -> Duration {
+        if self.quick { Duration::from_millis(500) } else { full }
+    }
+
+    /// Returns the count in a full run, and a fiftieth of it in a quick run.
+    pub(crate) fn scaled(&self, full: usize) -> usize {
+        if self.quick { full.div_ceil(50) } else { full }
+    }
+
+    /// Returns the processes of mongod and of Kafka. The embedded broker is not a separate process and is left out.
+    pub(crate) fn dependency_processes(&self) -> Processes {
+        let known = ["mongod", "kafka"].into_iter().filter_map(|name| Some((name, self.stack.pid(name)?)));
+        known.fold(Processes::default(), |processes, (name, pid)| processes.with(name, pid))
+    }
+
+    /// Creates a world with its own topic, databases and keys.
+    pub(crate) async fn world(&self, name: &str) -> World {
+        World::new(&self.stack, name).await
+    }
+}
+
+/// Returns the user service with its default settings, behind a trusted proxy, so that users have their own
+/// client addresses. Rate limits are counted as usual and never reached.
+pub(crate) fn user_service(world: &World) -> ServiceSpec {
+    world
+        .user_service()
+        .set("HTTP__TRUSTED_PROXIES", "127.0.0.1")
+        .set("LIMITS__ENABLED", "true")
+        .set("LIMITS__REQUESTS_PER_NETWORK", "1000000")
+        .set("LIMITS__REGISTRATIONS_PER_NETWORK", "1000000")
+        .set("LIMITS__LOGIN_FREE_FAILURES", "1000000")
+        .set("LIMITS__ACCOUNT_FREE_FAILURES", "1000000")
+}

@@ -1,0 +1,165 @@
+//! Injects each fault and heals it.
+
+use std::time::Duration;
+
+use test_support::{Mode, Rule, Service, ServiceSpec, TcpProxy};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    cluster::{Cluster, ServiceKind},
+    poison_records,
+    schedule::{Fault, NetworkFault, PlannedFault},
+};
+
+/// Injects a fault, waits for its duration, and heals it. Returns false if this machine cannot inject it (for
+/// example, pausing a broker that is not a process).
+pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize) -> bool {
+    let duration = planned.duration;
+    match &planned.fault {
+        Fault::Kill(kind, n) => {
+            let mut service = replica(cluster, *kind, *n).lock().await;
+            service.kill9().await;
+            sleep(duration).await;
+            start_again(&mut service);
+        }
+        Fault::Stop(kind, n) => {
+            let mut service = replica(cluster, *kind, *n).lock().await;
+            service.pause();
+            sleep(duration).await;
+            service.resume();
+        }
+        Fault::Terminate(kind, n) => {
+            let mut service = replica(cluster, *kind, *n).lock().await;
+            service.terminate().await;
+            sleep(duration).await;
+            start_again(&mut service);
+        }
+        Fault::TerminateCutOff(kind, n) => {
+            let mut service = replica(cluster, *kind, *n).lock().await;
+            let Some(proxy) = cluster.links.get(&kind.mongodb()) else { return false };
+            proxy.set(Mode::Refuse);
+            sleep(duration).await;
+            service.terminate().await;
+            proxy.set(Mode::Pass);
+            start_again(&mut service);
+        }
+        Fault::FailPoint(kind, n, place, times) => {
+            let mut service = replica(cluster, *kind, *n).lock().await;
+            kill_at_fail_point(&mut service, place, *times, duration).await;
+        }
+        Fault::Rebalance(more) => rebalance(cluster, *more, duration).await,
+        Fault::MongodKilled => {
+            let mut mongod = cluster.mongod.lock().await;
+            mongod.down().await;
+            sleep(duration).await;
+            mongod.up().await;
+        }
+        Fault::MongodStopped => {
+            let mut mongod = cluster.mongod.lock().await;
+            mongod.pause();
+            sleep(duration).await;
+            mongod.resume();
+        }
+        Fault::BrokerKilled => {
+            let mut kafka = cluster.kafka.lock().await;
+            kafka.down().await;
+            sleep(duration).await;
+            kafka.up().await;
+        }
+        Fault::BrokerStopped => {
+            let mut kafka = cluster.kafka.lock().await;
+            if !kafka.pause() {
+                return false;
+            }
+            sleep(duration).await;
+            kafka.resume();
+        }
+        Fault::Network(link, fault) => {
+            let Some(proxy) = cluster.links.get(link) else { return false };
+            disturb_connections(proxy, *fault, duration).await;
+        }
+        Fault::Smtp(phase, act) => {
+            cluster.run.smtp.rule(Rule::always(*phase, act.clone()));
+            sleep(duration).await;
+            cluster.run.smtp.behave();
+        }
+        Fault::Poison(kind) => poison_records::publish(cluster, *kind, nth).await,
+    }
+    true
+}
+
+fn replica(cluster: &Cluster, kind: ServiceKind, n: usize) -> &Mutex<Service> {
+    cluster.services(kind).get(n).expect("the schedule only contains existing replicas")
+}
+
+/// Starts the service again without waiting until it is ready, because its dependencies may be down.
+fn start_again(service: &mut Service) {
+    service.relaunch_with(ServiceSpec::without_fail_points);
+}
+
+/// Starts a process that kills itself at a fail point, or kills it after `duration`, and then starts one without
+/// fail points.
+async fn kill_at_fail_point(service: &mut Service, place: &str, times: u32, duration: Duration) {
+    service.kill9().await;
+    service.relaunch_with(|spec| spec.fail_points(&format!("{place}={times}*off->return")));
+    let end = async {
+        while service.is_running() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if timeout(duration, end).await.is_err() {
+        service.kill9().await;
+    }
+    start_again(service);
+}
+
+async fn rebalance(cluster: &Cluster, more: usize, duration: Duration) {
+    let mut services: Vec<Service> = (0..more).map(|_| cluster.email.replica().launch()).collect();
+    sleep(duration).await;
+    for service in &mut services {
+        service.terminate().await;
+    }
+}
+
+async fn disturb_connections(proxy: &TcpProxy, fault: NetworkFault, duration: Duration) {
+    match fault {
+        NetworkFault::Cut => {
+            proxy.cut();
+            return;
+        }
+        NetworkFault::HalfOpen => {
+            proxy.half_open();
+            return;
+        }
+        NetworkFault::Refuse => proxy.set(Mode::Refuse),
+        NetworkFault::BlackHole => proxy.set(Mode::Discard),
+        NetworkFault::LoseReplies => proxy.set(Mode::DiscardReplies),
+        NetworkFault::Hold => proxy.set(Mode::Hold),
+        NetworkFault::Slow(milliseconds) => proxy.set(Mode::Slow(Duration::from_millis(milliseconds))),
+    }
+    sleep(duration).await;
+    proxy.set(Mode::Pass);
+    if matches!(fault, NetworkFault::BlackHole | NetworkFault::LoseReplies) {
+        // TCP never loses bytes from the middle of a stream, so the connections are cut.
+        proxy.cut();
+    }
+}
+
+/// Removes all network faults and waits until every service is running and ready.
+pub(crate) async fn heal(cluster: &Cluster) {
+    for proxy in cluster.links.values() {
+        proxy.set(Mode::Pass);
+        proxy.cut();
+    }
+    cluster.run.smtp.behave();
+    for service in cluster.users.iter().chain(&cluster.emails) {
+        let mut service = service.lock().await;
+        if !service.is_running() {
+            start_again(&mut service);
+        }
+        service.wait_until_ready().await;
+    }
+}

@@ -1,0 +1,95 @@
+//! The fixture of the mail faults: a run without a user service, in which the test writes the events and a
+//! scripted server receives the mails.
+
+use std::time::Duration;
+
+use e2e::{event_publisher::EventPublisher, ledger::Ledger};
+use events::Event;
+use faults::checker::{History, Limits};
+use faults::{FaultRun, Recorder};
+use test_support::{ScriptedSmtp, ServiceSpec, Stack, World};
+
+/// How long a run may take until every mail is in a terminal state. It covers leases, sessions of killed members,
+/// the pause before a resend, and a slow machine.
+pub(crate) const IDLE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The fixture of a mail fault test.
+pub(crate) struct MailFixture {
+    pub(crate) run: FaultRun,
+    pub(crate) publisher: EventPublisher,
+    pub(crate) ledger: Ledger,
+}
+
+impl MailFixture {
+    pub(crate) async fn new(name: &str) -> Self {
+        let smtp = ScriptedSmtp::start().await;
+        let world = World::new(&Stack::from_env(), name).await.on_smtp(smtp.url());
+        Self::in_world(world, smtp).await
+    }
+
+    pub(crate) async fn in_world(world: World, smtp: ScriptedSmtp) -> Self {
+        let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+        let limits = Limits { no_user_service: true, ..Limits::default() };
+        Self { run: FaultRun { world, recorder: Recorder::new(), smtp, limits }, publisher, ledger }
+    }
+
+    /// Returns an email service with short timeouts, so that work of a killed or unresponsive peer is soon taken
+    /// over.
+    pub(crate) fn service(&self) -> ServiceSpec {
+        let spec = self.run.world.email_service();
+        spec.set("SMTP__STEP_TIMEOUT", "1s")
+            .set("SMTP__DOT_TIMEOUT", "1s")
+            .set("SENDER__LEASE", "3s")
+            .set("MAIL__BACKOFF", "200ms")
+            // The group waits no longer than this for a member that was killed.
+            .set("INGEST__MAX_POLL_INTERVAL", "6s")
+    }
+
+    pub(crate) fn smtp(&self) -> &ScriptedSmtp {
+        &self.run.smtp
+    }
+
+    pub(crate) fn address(&self, name: &str) -> String {
+        self.run.world.address(name)
+    }
+
+    pub(crate) async fn publish(&self, event: &Event) {
+        self.publisher.publish(event).await;
+    }
+
+    /// Publishes a mail that is held if its delivery is unknown. Returns its address.
+    pub(crate) async fn notice(&self, name: &str) -> String {
+        let address = self.address(name);
+        self.publish(&self.publisher.notice(&address)).await;
+        address
+    }
+
+    /// Publishes a mail that is resent once if its delivery is unknown. Returns its address.
+    pub(crate) async fn welcome(&self, name: &str) -> String {
+        let address = self.address(name);
+        self.publish(&self.publisher.welcome(&address)).await;
+        address
+    }
+
+    /// Publishes one mail to each partition, so that delivery of all of them proves that all partitions are read.
+    /// Returns the addresses.
+    pub(crate) async fn one_mail_in_each_partition(&self, name: &str) -> Vec<String> {
+        let mut addresses = Vec::new();
+        for partition in 0..events::topic::DEFAULT_PARTITIONS {
+            let address = self.address(&format!("{name}-{partition}"));
+            self.publisher.publish_to(partition, &self.publisher.notice(&address)).await;
+            addresses.push(address);
+        }
+        addresses
+    }
+
+    pub(crate) async fn wait_for_states(&self, addresses: &[String], state: &str, within: Duration) {
+        for address in addresses {
+            self.ledger.wait_for_state(address, state, within).await;
+        }
+    }
+
+    pub(crate) async fn assert_promises_kept(&self) -> History {
+        faults::assert_promises_kept(&self.run, IDLE_DEADLINE).await
+    }
+}

@@ -1,0 +1,82 @@
+//! A sender paused while it holds a mail, which another instance takes over, and resumed.
+
+use std::time::Duration;
+
+use test_support::{Act, DEADLINE, Phase, Rule, ServiceSpec, wait_for};
+
+use crate::mail_fixture::{IDLE_DEADLINE, MailFixture};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_19_a_sender_paused_before_the_fence_sends_nothing_after_its_mail_was_taken_over() {
+    let fixture = MailFixture::new("stopped").await;
+    let patient = |spec: ServiceSpec| spec.set("SMTP__STEP_TIMEOUT", "60s");
+    let mut stopped = patient(fixture.service()).start().await;
+    // The sender is waiting for the 354 when it is paused.
+    fixture.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(1500))));
+    let address = fixture.notice("ada").await;
+    fixture.smtp().wait_for_phase(Phase::Rcpt, 1).await;
+    stopped.pause();
+
+    let _other = patient(stopped.spec().replica()).start().await;
+    fixture.ledger.wait_for_state(&address, "sent", IDLE_DEADLINE).await;
+    fixture.smtp().wait_for_phase(Phase::Data, 1).await;
+    stopped.resume();
+    wait_for(DEADLINE, "the stopped sender to find its mail taken over", async || {
+        (stopped.metric("email_send_outcomes_total", "outcome=\"lost\"").await >= 1.0).then_some(())
+    })
+    .await;
+    let mail = fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
+    assert_eq!(fixture.smtp().deliveries_to(&address).len(), 1);
+    assert_eq!(mail.steps("preparing", "queued"), 1, "the mail was not taken over once: {mail:#?}");
+    fixture.assert_promises_kept().await;
+}
+
+/// The other instance holds the mail before the fence while the paused one resumes at the same place, so the
+/// claims differ only in their epoch.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_19_a_sender_resumed_while_another_one_holds_its_mail_does_not_cross_the_fence() {
+    let fixture = MailFixture::new("epoch").await;
+    let patient = |spec: ServiceSpec| spec.set("SMTP__STEP_TIMEOUT", "60s");
+    let mut stopped = patient(fixture.service()).start().await;
+    fixture.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(1500))));
+    let address = fixture.notice("ada").await;
+    fixture.smtp().wait_for_phase(Phase::Rcpt, 1).await;
+    stopped.pause();
+    // The 354 for the first sender has arrived; the second one waits for its own until the first one has tried.
+    fixture.smtp().wait_for_phase(Phase::Data, 1).await;
+    fixture.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_secs(6))));
+    let _other = patient(stopped.spec().replica()).start().await;
+    fixture.smtp().wait_for_phase(Phase::Rcpt, 2).await;
+    fixture.ledger.wait_for_state(&address, "preparing", DEADLINE).await;
+    stopped.resume();
+    wait_for(DEADLINE, "the stopped sender to find its mail taken over", async || {
+        (stopped.metric("email_send_outcomes_total", "outcome=\"lost\"").await >= 1.0).then_some(())
+    })
+    .await;
+    assert!(
+        fixture.smtp().deliveries_to(&address).is_empty(),
+        "the resumed sender has sent a mail that it does not hold"
+    );
+    fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
+    assert_eq!(fixture.smtp().deliveries_to(&address).len(), 1);
+    fixture.assert_promises_kept().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_19_a_sender_paused_after_the_fence_still_records_its_late_250_after_the_takeover() {
+    let fixture = MailFixture::new("late250").await;
+    let patient = |spec: ServiceSpec| spec.set("SMTP__DOT_TIMEOUT", "3s").set("SENDER__LEASE", "4s");
+    let mut stopped = patient(fixture.service()).start().await;
+    fixture.smtp().rule(Rule::once(Phase::Dot, Act::Delay(Duration::from_millis(1500))));
+    let address = fixture.notice("ada").await;
+    fixture.smtp().wait_for_deliveries_to(&address, 1).await;
+    stopped.pause();
+
+    let _other = patient(stopped.spec().replica()).start().await;
+    fixture.ledger.wait_for_state(&address, "unknown", IDLE_DEADLINE).await;
+    stopped.resume();
+    let mail = fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
+    assert_eq!(mail.steps("unknown", "sent"), 1, "{mail:#?}");
+    assert_eq!(fixture.smtp().deliveries_to(&address).len(), 1);
+    fixture.assert_promises_kept().await;
+}
