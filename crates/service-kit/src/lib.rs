@@ -12,10 +12,12 @@
 //! | [`ops`] | `/livez`, `/readyz`, `/metrics`, and the `healthcheck` command |
 //! | [`mongo`] | a client with our guarantees, operations under a deadline, errors that are safe to log, indexes |
 //! | [`kafka`] | a client configuration in which our guarantees cannot be overridden |
+//! | [`backoff`] | growing delays with jitter |
 //! | [`clock`] | time and identifiers as arguments, so that a test can choose them |
 //! | [`fail_points`] | places where a test build can be killed |
 #![warn(missing_docs)]
 
+pub mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod config;
