@@ -19,13 +19,13 @@ use argon2_simd::{Arena, Implementation, Inputs, hash_into, hash_into_portably};
 
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
-const TURN: Duration = Duration::from_millis(500);
+const ROUND: Duration = Duration::from_millis(500);
 const PASSWORD: &[u8] = b"correct horse battery staple";
 const SALT: &[u8] = b"0123456789abcdef";
 
-type Way = (&'static str, fn(&mut Memory));
+type Variant = (&'static str, fn(&mut Memory));
 
-const WAYS: [Way; 4] = [
+const VARIANTS: [Variant; 4] = [
     ("argon2, memory for each hash", |memory| {
         argon2(&memory.params).hash_password_into(PASSWORD, SALT, &mut memory.out).expect("it is allowed");
     }),
@@ -61,32 +61,33 @@ fn main() {
         arguments.next().map_or(otherwise, |text| text.parse().expect("arguments: [THREADS [SECONDS]]"))
     };
     let threads = number(thread::available_parallelism().map_or(1, usize::from));
-    let turns = number(10) * 2;
+    let rounds = number(10) * 2;
 
     let mut memory: Vec<Memory> = thread::scope(|scope| {
-        let made: Vec<_> = (0..threads).map(|_| scope.spawn(memory)).collect();
-        made.into_iter().map(|thread| thread.join().expect("it has memory")).collect()
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(memory)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it has memory")).collect()
     });
-    let mut rates = vec![Vec::with_capacity(turns); WAYS.len()];
+    let mut rates = vec![Vec::with_capacity(rounds); VARIANTS.len()];
     // The first turn of each only warms up.
-    for turn in 0..=turns {
-        for ((_, hash), rates) in WAYS.iter().zip(&mut rates) {
-            let rate = rate(&mut memory, *hash);
-            if turn > 0 {
+    for round in 0..=rounds {
+        for ((_, hash), rates) in VARIANTS.iter().zip(&mut rates) {
+            let rate = measure(&mut memory, *hash);
+            if round > 0 {
                 rates.push(rate);
             }
         }
     }
 
-    println!("Argon2id, {MEMORY_KIB} KiB, t={PASSES}, p=1; ours is {}", Implementation::of_this_machine());
-    println!("{threads} threads, {turns} turns of {TURN:?}; median [least to most]");
+    println!("Argon2id, {MEMORY_KIB} KiB, t={PASSES}, p=1; ours is {}", Implementation::detect());
+    println!("{threads} threads, {rounds} turns of {ROUND:?}; median [least to most]");
     println!("{:<30} {:>24} {:>24} {:>10} {:>10}", "", "hashes/s", "hashes/s of CPU time", "x first", "x second");
-    for ((name, _), of_way) in WAYS.iter().zip(&rates) {
-        let ratio = |to: &[Rate]| median(of_way.iter().zip(to).map(|(ours, theirs)| ours.cpu / theirs.cpu).collect());
+    for ((name, _), variant_rates) in VARIANTS.iter().zip(&rates) {
+        let ratio =
+            |to: &[Rate]| median(variant_rates.iter().zip(to).map(|(ours, theirs)| ours.cpu / theirs.cpu).collect());
         println!(
             "{name:<30} {:>24} {:>24} {:>10.2} {:>10.2}",
-            spread(of_way, |rate| rate.wall),
-            spread(of_way, |rate| rate.cpu),
+            spread(variant_rates, |rate| rate.wall),
+            spread(variant_rates, |rate| rate.cpu),
             ratio(&rates[0]),
             ratio(&rates[1]),
         );
@@ -115,21 +116,21 @@ fn inputs(params: &Params) -> Inputs<'_> {
 }
 
 /// One turn.
-fn rate(memory: &mut [Memory], hash: fn(&mut Memory)) -> Rate {
-    let of_threads: Vec<Rate> = thread::scope(|scope| {
-        let running: Vec<_> = memory.iter_mut().map(|memory| scope.spawn(|| rate_of_thread(memory, hash))).collect();
+fn measure(memory: &mut [Memory], hash: fn(&mut Memory)) -> Rate {
+    let thread_rates: Vec<Rate> = thread::scope(|scope| {
+        let running: Vec<_> = memory.iter_mut().map(|memory| scope.spawn(|| thread_rate(memory, hash))).collect();
         running.into_iter().map(|thread| thread.join().expect("it hashes")).collect()
     });
     Rate {
-        wall: of_threads.iter().map(|rate| rate.wall).sum(),
-        cpu: of_threads.iter().map(|rate| rate.cpu).sum::<f64>() / of_threads.len() as f64,
+        wall: thread_rates.iter().map(|rate| rate.wall).sum(),
+        cpu: thread_rates.iter().map(|rate| rate.cpu).sum::<f64>() / thread_rates.len() as f64,
     }
 }
 
-fn rate_of_thread(memory: &mut Memory, hash: fn(&mut Memory)) -> Rate {
+fn thread_rate(memory: &mut Memory, hash: fn(&mut Memory)) -> Rate {
     let (started, cpu_before) = (Instant::now(), cpu_seconds());
     let mut hashes = 0.0;
-    while started.elapsed() < TURN {
+    while started.elapsed() < ROUND {
         hash(memory);
         hashes += 1.0;
     }

@@ -33,7 +33,7 @@ impl Arena {
     /// the thread that will use it, its memory is near that thread's core.
     #[must_use]
     pub fn for_params(params: &Params) -> Self {
-        Self::of_blocks(params.block_count())
+        Self::with_block_count(params.block_count())
     }
 
     /// Whether hashes of these parameters fit.
@@ -42,13 +42,13 @@ impl Arena {
         params.block_count() <= self.blocks.len()
     }
 
-    fn of_blocks(count: usize) -> Self {
+    fn with_block_count(count: usize) -> Self {
         let huge = count >= HUGE_PAGE_BLOCKS;
         let mut memory = Box::new_uninit_slice(if huge { count + HUGE_PAGE_BLOCKS } else { count });
-        let first = if huge { blocks_before_a_huge_page(&memory) } else { 0 };
+        let first = if huge { huge_page_offset(&memory) } else { 0 };
         let blocks = first..first + count;
         if huge {
-            ask_for_huge_pages(&memory[blocks.clone()]);
+            advise_huge_pages(&memory[blocks.clone()]);
         }
         for block in &mut memory[blocks.clone()] {
             block.write(Block::new());
@@ -59,7 +59,7 @@ impl Arena {
     #[allow(unsafe_code, reason = "Rust has no owned slice of which only a part is initialised")]
     pub(crate) fn blocks_mut(&mut self) -> &mut [Block] {
         let blocks = &mut self.memory[self.blocks.clone()];
-        // SAFETY: `of_blocks` has written each block of this range, and neither field
+        // SAFETY: `with_block_count` has written each block of this range, and neither field
         // changes afterwards.
         unsafe { blocks.assume_init_mut() }
     }
@@ -73,7 +73,7 @@ impl Drop for Arena {
 
 /// How many blocks to leave out, so that the next one begins where a huge page does, or
 /// within the 1 KiB after that: the allocator aligns to a cache line, not to a block.
-fn blocks_before_a_huge_page(memory: &[MaybeUninit<Block>]) -> usize {
+fn huge_page_offset(memory: &[MaybeUninit<Block>]) -> usize {
     let address = memory.as_ptr().addr();
     (address.next_multiple_of(HUGE_PAGE_BYTES) - address).div_ceil(Block::SIZE)
 }
@@ -82,7 +82,7 @@ fn blocks_before_a_huge_page(memory: &[MaybeUninit<Block>]) -> usize {
 /// wish: a kernel without huge pages refuses it, and all works without.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "madvise can also throw pages away; this advice cannot")]
-fn ask_for_huge_pages(blocks: &[MaybeUninit<Block>]) {
+fn advise_huge_pages(blocks: &[MaybeUninit<Block>]) {
     use rustix::mm::{Advice, madvise};
 
     let end = blocks.as_ptr_range().end;
@@ -94,4 +94,4 @@ fn ask_for_huge_pages(blocks: &[MaybeUninit<Block>]) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn ask_for_huge_pages(_: &[MaybeUninit<Block>]) {}
+fn advise_huge_pages(_: &[MaybeUninit<Block>]) {}

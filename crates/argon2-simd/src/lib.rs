@@ -7,11 +7,11 @@
 //! | module | job | source |
 //! |---|---|---|
 //! | `arena` | memory that is used again and again, in huge pages | |
-//! | `lengths` | what Argon2 does not allow | RFC 9106 section 3.1 |
-//! | `one_lane` | the computation with one lane | section 3.2 |
-//! | `one_lane::blake2b` | H0, and the hash H' of any length | sections 3.2 (step 1) and 3.3 |
-//! | `one_lane::indexing` | which block is referred to | section 3.4 |
-//! | `one_lane::avx2` | the compression function G and its permutation P | sections 3.5 and 3.6 |
+//! | `length_check` | what Argon2 does not allow | RFC 9106 section 3.1 |
+//! | `single_lane` | the computation with one lane | section 3.2 |
+//! | `single_lane::blake2b` | H0, and the hash H' of any length | sections 3.2 (step 1) and 3.3 |
+//! | `single_lane::indexing` | which block is referred to | section 3.4 |
+//! | `single_lane::avx2` | the compression function G and its permutation P | sections 3.5 and 3.6 |
 //!
 //! # What makes it fast
 //!
@@ -19,9 +19,9 @@
 //! place that is not known before the one before it is nearly done. The figures are in
 //! docs/adr/0010-argon2-simd.md; each trick is explained where it is:
 //!
-//! - P on four words at a time, of three rows or two columns at once: `one_lane::avx2`.
+//! - P on four words at a time, of three rows or two columns at once: `single_lane::avx2`.
 //! - The block that the next call refers to is asked for as soon as the word is known that
-//!   names it: `one_lane`.
+//!   names it: `single_lane`.
 //! - Memory that is mapped once, in huge pages: `arena`.
 //!
 //! # Memory safety
@@ -42,9 +42,9 @@
 //! to the stack, and the block that BLAKE2b's own round works on.
 
 mod arena;
-mod lengths;
+mod length_check;
 #[cfg(target_arch = "x86_64")]
-mod one_lane;
+mod single_lane;
 
 use std::fmt;
 
@@ -81,9 +81,9 @@ pub enum Implementation {
 impl Implementation {
     /// Asks the processor (and the operating system, which has to keep its registers).
     #[must_use]
-    pub fn of_this_machine() -> Self {
+    pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if one_lane::Avx2::detect().is_some() {
+        if single_lane::Avx2::detect().is_some() {
             return Self::Avx2;
         }
         Self::Portable
@@ -110,10 +110,10 @@ pub fn hash_into(inputs: &Inputs<'_>, arena: &mut Arena, out: &mut [u8]) -> Resu
     if inputs.algorithm == Algorithm::Argon2id
         && inputs.version == Version::V0x13
         && inputs.params.p_cost() == 1
-        && let Some(avx2) = one_lane::Avx2::detect()
+        && let Some(avx2) = single_lane::Avx2::detect()
     {
-        let blocks = lengths::checked(inputs, arena, out.len())?;
-        one_lane::hash(avx2, inputs, blocks, out);
+        let blocks = length_check::check(inputs, arena, out.len())?;
+        single_lane::hash(avx2, inputs, blocks, out);
         return Ok(());
     }
     hash_into_portably(inputs, arena, out)
@@ -124,7 +124,7 @@ pub fn hash_into(inputs: &Inputs<'_>, arena: &mut Arena, out: &mut [u8]) -> Resu
 /// # Errors
 /// As [`hash_into`].
 pub fn hash_into_portably(inputs: &Inputs<'_>, arena: &mut Arena, out: &mut [u8]) -> Result<()> {
-    let blocks = lengths::checked(inputs, arena, out.len())?;
+    let blocks = length_check::check(inputs, arena, out.len())?;
     Argon2::new_with_secret(inputs.secret, inputs.algorithm, inputs.version, inputs.params.clone())?
         .hash_password_into_with_memory(inputs.password, inputs.salt, out, blocks)
 }

@@ -129,20 +129,20 @@ struct Headers<'a>(Vec<(&'a str, Option<&'a [u8]>)>);
 impl<'a> Headers<'a> {
     fn event_type(&self) -> Result<Result<EventType, UnknownType>, DecodeError> {
         if self.required(header::SPEC_VERSION)? != SPEC_VERSION {
-            return invalid(header::SPEC_VERSION, "is not 1.0");
+            return invalid_header(header::SPEC_VERSION, "is not 1.0");
         }
         Ok(EventType::parse(self.required(header::TYPE)?))
     }
 
     fn envelope(&self, event_type: EventType) -> Result<Envelope, DecodeError> {
         if self.required(header::SOURCE)? != SOURCE {
-            return invalid(header::SOURCE, "is not /user-service");
+            return invalid_header(header::SOURCE, "is not /user-service");
         }
         if self.optional(header::DATA_SCHEMA)?.is_some_and(|urn| urn != event_type.data_schema()) {
-            return invalid(header::DATA_SCHEMA, "is not that of the type");
+            return invalid_header(header::DATA_SCHEMA, "is not that of the type");
         }
         if !self.optional(header::CONTENT_TYPE)?.is_none_or(is_json) {
-            return invalid(header::CONTENT_TYPE, "is not application/json");
+            return invalid_header(header::CONTENT_TYPE, "is not application/json");
         }
         Ok(Envelope {
             id: self.uuid(header::ID)?,
@@ -158,13 +158,13 @@ impl<'a> Headers<'a> {
         let text = self.required(name)?;
         match Uuid::try_parse(text) {
             Ok(id) if text.len() == uuid::fmt::Hyphenated::LENGTH => Ok(id),
-            _ => invalid(name, "is not a UUID"),
+            _ => invalid_header(name, "is not a UUID"),
         }
     }
 
     fn time(&self) -> Result<Timestamp, DecodeError> {
         let text = self.required(header::TIME)?;
-        text.parse().or_else(|_| invalid(header::TIME, "is not an RFC 3339 time"))
+        text.parse().or_else(|_| invalid_header(header::TIME, "is not an RFC 3339 time"))
     }
 
     fn sequence(&self) -> Result<u64, DecodeError> {
@@ -172,7 +172,7 @@ impl<'a> Headers<'a> {
         let ten_digits = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit());
         match text.parse() {
             Ok(sequence) if ten_digits => Ok(sequence),
-            _ => invalid(header::SEQUENCE, "is not ten digits"),
+            _ => invalid_header(header::SEQUENCE, "is not ten digits"),
         }
     }
 
@@ -190,13 +190,13 @@ impl<'a> Headers<'a> {
         let mut values = self.0.iter().filter(|(key, _)| *key == name).map(|(_, value)| *value);
         let value = values.next().flatten();
         if values.next().is_some() {
-            return invalid(name, "is given more than once");
+            return invalid_header(name, "is given more than once");
         }
-        value.map(std::str::from_utf8).transpose().or_else(|_| invalid(name, "is not UTF-8"))
+        value.map(std::str::from_utf8).transpose().or_else(|_| invalid_header(name, "is not UTF-8"))
     }
 }
 
-fn invalid<T>(name: &'static str, problem: &'static str) -> Result<T, DecodeError> {
+fn invalid_header<T>(name: &'static str, problem: &'static str) -> Result<T, DecodeError> {
     Err(DecodeError::InvalidHeader { name, problem })
 }
 
@@ -220,16 +220,16 @@ where
     if !value.is_object() {
         return Err(DecodeError::InvalidData { event_type, problem: "it is no object".to_owned() });
     }
-    let data: T = serde_json::from_str(text).map_err(|_| unfit::<T>(event_type, text))?;
+    let data: T = serde_json::from_str(text).map_err(|_| invalid_data::<T>(event_type, text))?;
     let encoded = serde_json::to_value(&data).expect("payloads have string keys and no fallible parts");
-    match first_other_kind(&encoded, &value) {
+    match first_type_mismatch(&encoded, &value) {
         None => Ok(data),
         Some(path) => Err(DecodeError::InvalidData { event_type, problem: format!("{path} does not fit") }),
     }
 }
 
 /// What of the data does not fit its type: read once more, slower, for its place.
-fn unfit<T: DeserializeOwned>(event_type: EventType, text: &str) -> DecodeError {
+fn invalid_data<T: DeserializeOwned>(event_type: EventType, text: &str) -> DecodeError {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let problem = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Err(error) => describe(&error.path().to_string(), error.inner()),
@@ -262,22 +262,23 @@ fn describe(path: &str, error: &serde_json::Error) -> String {
 /// The path of the first member that is another kind of JSON than its type is encoded
 /// to. serde is more generous than the contract: it takes an array for an object, by
 /// position, and `{"reset": null}` for `"reset"`.
-fn first_other_kind(encoded: &Value, given: &Value) -> Option<String> {
+fn first_type_mismatch(encoded: &Value, given: &Value) -> Option<String> {
     match (encoded, given) {
         (Value::Object(encoded), Value::Object(given)) => encoded.iter().find_map(|(name, member)| {
-            let inner = first_other_kind(member, given.get(name)?)?;
-            Some(format!("{name}{}", below(&inner)))
+            let inner = first_type_mismatch(member, given.get(name)?)?;
+            Some(format!("{name}{}", path_suffix(&inner)))
         }),
         (Value::Array(encoded), Value::Array(given)) => {
             let mut items = encoded.iter().zip(given).enumerate();
-            items
-                .find_map(|(at, (encoded, given))| Some(format!("[{at}]{}", below(&first_other_kind(encoded, given)?))))
+            items.find_map(|(at, (encoded, given))| {
+                Some(format!("[{at}]{}", path_suffix(&first_type_mismatch(encoded, given)?)))
+            })
         }
         _ => (mem::discriminant(encoded) != mem::discriminant(given)).then(String::new),
     }
 }
 
 /// A path as it goes on behind the name of what holds it.
-fn below(path: &str) -> String {
+fn path_suffix(path: &str) -> String {
     if path.is_empty() || path.starts_with('[') { path.to_owned() } else { format!(".{path}") }
 }

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn murmur2_gives_what_kafkas_own_test_vectors_say() {
+    fn murmur2_matches_kafkas_own_test_vectors() {
         for (key, expected) in [
             ("21", -973_932_308),
             ("foobar", -790_332_482),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_below_one_is_taken_as_one() {
+    fn a_partition_count_below_one_counts_as_one() {
         assert_eq!(partition_of(b"21", 0), 0);
         assert_eq!(partition_of(b"21", -3), 0);
     }

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_invalid_is_none() {
+    fn an_invalid_value_is_none() {
         for text in [
             "",
             "00",
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_one_is_valid_even_from_zeros() {
+    fn a_generated_value_is_valid_even_from_zeros() {
         for random in [[0; 24], [0xab; 24]] {
             let generated = TraceParent::generate(random);
             assert_eq!(TraceParent::parse(generated.as_str()), Some(generated));

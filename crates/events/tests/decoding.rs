@@ -4,7 +4,7 @@ use events::{DecodeError, Decoded, Event, MAX_VALUE_BYTES, TraceParent, decode};
 use serde_json::{Value, json};
 
 const USER: &str = "019f2b4c-7a10-7c3e-9b1d-5f2a8e6d4c31";
-const SECRET: &str = "quoted-by-nobody";
+const SECRET: &str = "must-not-be-quoted";
 
 /// A record, valid until a test breaks it.
 struct Record {
@@ -96,7 +96,7 @@ fn the_record_that_the_other_tests_break_is_valid() {
 }
 
 #[test]
-fn an_unknown_type_is_told_apart_whatever_else_is_wrong() {
+fn an_unknown_type_is_recognised_whatever_else_is_wrong() {
     let mut record = Record::locked().with("ce_type", "user.telepathy_enabled.v1").without("ce_sequence");
     record.key = None;
     record.value = None;
@@ -104,7 +104,7 @@ fn an_unknown_type_is_told_apart_whatever_else_is_wrong() {
 }
 
 #[test]
-fn a_known_name_of_an_unknown_version_is_a_dead_letter() {
+fn a_known_name_with_an_unknown_version_is_a_dead_letter() {
     for name in ["user.locked.v7", "user.locked.v0", "user.locked"] {
         let record = Record::locked().with("ce_type", name);
         assert_eq!(record.decode(), Err(DecodeError::UnsupportedVersion(name.to_owned())));
@@ -123,7 +123,7 @@ fn unknown_members_and_headers_are_ignored() {
 }
 
 #[test]
-fn every_header_that_an_event_needs_is_missed() {
+fn a_missing_required_header_is_reported() {
     for name in ["ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "ce_sequence"] {
         assert_eq!(Record::locked().without(name).reason(), "missing-header", "{name}");
         let mut without_value = Record::locked().without(name);
@@ -144,7 +144,7 @@ fn header_name(name: &str) -> &'static str {
 }
 
 #[test]
-fn a_header_that_says_something_else_is_refused() {
+fn a_header_with_an_invalid_value_is_refused() {
     for (name, value) in [
         ("ce_specversion", "0.3"),
         ("ce_specversion", "2.0"),
@@ -178,7 +178,7 @@ fn a_header_given_twice_is_refused() {
 }
 
 #[test]
-fn what_an_event_can_do_without_may_be_missing() {
+fn optional_headers_may_be_missing() {
     for name in ["ce_dataschema", "content-type"] {
         assert_eq!(Record::locked().without(name).event(), Record::locked().event(), "{name}");
     }
@@ -196,7 +196,7 @@ fn a_trace_parent_that_is_invalid_counts_as_none() {
 }
 
 #[test]
-fn a_record_without_a_value_says_so() {
+fn a_record_without_a_value_is_a_null_value() {
     let mut record = Record::locked();
     record.value = None;
     assert_eq!(record.reason(), "null-value");
@@ -205,7 +205,7 @@ fn a_record_without_a_value_says_so() {
 }
 
 #[test]
-fn a_value_that_is_no_json_says_so() {
+fn a_value_that_is_not_json_is_refused() {
     let whole = String::from_utf8(Record::locked().value.expect("value")).expect("UTF-8");
     for value in [
         "".to_owned(),
@@ -223,7 +223,7 @@ fn a_value_that_is_no_json_says_so() {
 }
 
 #[test]
-fn a_value_beyond_the_bound_is_not_even_parsed() {
+fn a_value_above_the_size_limit_is_not_parsed() {
     let padded = |length: usize| {
         let mut value = Record::locked().value.expect("value");
         value.resize(length, b' ');
@@ -234,7 +234,7 @@ fn a_value_beyond_the_bound_is_not_even_parsed() {
 }
 
 #[test]
-fn broken_data_names_the_member_and_quotes_nothing() {
+fn invalid_data_names_the_member_and_quotes_nothing() {
     for (value, problem) in [
         (json!([SECRET]), "it is no object"),
         (json!(SECRET), "it is no object"),
@@ -263,7 +263,7 @@ fn record_of(event_type: &str, value: &Value) -> Record {
 }
 
 #[test]
-fn what_serde_would_take_by_position_or_as_a_map_is_broken_data() {
+fn values_that_serde_accepts_by_position_or_as_a_map_are_invalid_data() {
     let until = "2026-07-06T06:15:00Z";
     for (event_type, value, problem) in [
         ("user.locked.v1", json!([USER, until, {"email": SECRET}]), "it is no object"),
@@ -289,14 +289,14 @@ fn an_optional_member_that_is_null_counts_as_absent() {
 }
 
 #[test]
-fn a_value_outside_of_a_closed_set_is_broken_data() {
-    let of_reason = |reason| record_of("user.sessions_ended.v1", &json!({"userId": USER, "reason": reason}));
-    assert_eq!(of_reason(SECRET).reason(), "invalid-data");
-    of_reason("reuse").event();
+fn a_value_outside_of_a_closed_set_is_invalid_data() {
+    let with_reason = |reason| record_of("user.sessions_ended.v1", &json!({"userId": USER, "reason": reason}));
+    assert_eq!(with_reason(SECRET).reason(), "invalid-data");
+    with_reason("reuse").event();
 }
 
 #[test]
-fn a_member_given_twice_is_broken_data() {
+fn a_member_given_twice_is_invalid_data() {
     let value = format!(r#"{{"userId":"{USER}","userId":"{USER}","reason":"reuse"}}"#);
     let record = record_of("user.sessions_ended.v1", &Value::Null).value(value);
     assert_eq!(record.reason(), "invalid-data");

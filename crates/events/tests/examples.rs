@@ -83,7 +83,7 @@ fn every_example_decodes_to_its_directorys_type_and_every_type_has_one() {
 }
 
 #[test]
-fn every_example_is_encoded_as_it_was_published() {
+fn every_example_is_encoded_again_as_it_was_published() {
     for example in examples() {
         let event = example.event();
         let value: Value = serde_json::from_str(&event.payload.to_json()).expect("JSON");
@@ -109,7 +109,7 @@ fn every_example_is_valid_by_its_schema() {
 }
 
 /// The token of an event, its purpose, and the address it is sealed to.
-fn grant(payload: &Payload) -> Option<(&TokenGrant, Purpose, &str)> {
+fn token_grant(payload: &Payload) -> Option<(&TokenGrant, Purpose, &str)> {
     match payload {
         Payload::UserRegistered(p) => Some((&p.verification, Purpose::EmailVerification, &p.recipient.email)),
         Payload::UserEmailVerificationRequested(p) => {
@@ -133,13 +133,13 @@ fn grant(payload: &Payload) -> Option<(&TokenGrant, Purpose, &str)> {
 }
 
 #[test]
-fn the_boxes_that_libsodium_sealed_open_and_are_bound_to_their_event() {
+fn boxes_sealed_by_libsodium_open_and_are_bound_to_their_event() {
     let key = PrivateKey::from_base64(EXAMPLE_PRIVATE_KEY).expect("key");
     let ring = KeyRing::new(vec![key]).expect("ring");
     let mut opened = 0;
     for example in examples() {
         let event = example.event();
-        if let Some((grant, purpose, to)) = grant(&event.payload) {
+        if let Some((grant, purpose, to)) = token_grant(&event.payload) {
             let token = ring
                 .open_bound(&grant.sealed, to, purpose, event.envelope.id)
                 .unwrap_or_else(|error| panic!("{}: {error}", example.name));

@@ -176,7 +176,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn what_is_encoded_decodes_to_the_same(event in event()) {
+    fn an_encoded_event_decodes_to_the_same(event in event()) {
         let headers = event.envelope.headers();
         let decoded = decode(
             headers.iter().map(|(name, value)| (*name, Some(value.as_bytes()))),
@@ -187,7 +187,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_encoded_is_valid_by_the_schema(event in event()) {
+    fn an_encoded_event_is_valid_by_its_schema(event in event()) {
         let value = serde_json::from_str(&event.payload.to_json()).expect("JSON");
         prop_assert!(VALIDATORS[&event.envelope.event_type].is_valid(&value), "{}", value);
     }

@@ -47,7 +47,7 @@ fn the_checked_in_schemas_are_those_of_the_types() {
 }
 
 #[test]
-fn every_schema_is_valid_2020_12_and_says_what_it_is() {
+fn every_schema_is_valid_2020_12_and_described() {
     for event_type in EventType::ALL {
         let schema = event_type.schema();
         assert!(jsonschema::draft202012::meta::is_valid(&schema), "{event_type}");

@@ -17,7 +17,7 @@ pub struct UsageError(pub String);
 
 /// Ends a command: 0 done, 1 failed, 2 usage. A failure is one line on standard
 /// error, its causes joined by colons.
-pub fn conclude(result: anyhow::Result<()>) -> ExitCode {
+pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -57,14 +57,14 @@ macro_rules! version {
 mod tests {
     use super::*;
 
-    fn code(result: anyhow::Result<()>) -> String {
-        format!("{:?}", conclude(result))
+    fn shown(result: anyhow::Result<()>) -> String {
+        format!("{:?}", exit_code(result))
     }
 
     #[test]
     fn a_failure_is_1_and_a_usage_error_2() {
-        assert_eq!(code(Ok(())), format!("{:?}", ExitCode::SUCCESS));
-        assert_eq!(code(Err(anyhow::anyhow!("no"))), format!("{:?}", ExitCode::from(1)));
-        assert_eq!(code(Err(UsageError("no such id".into()).into())), format!("{:?}", ExitCode::from(2)));
+        assert_eq!(shown(Ok(())), format!("{:?}", ExitCode::SUCCESS));
+        assert_eq!(shown(Err(anyhow::anyhow!("no"))), format!("{:?}", ExitCode::from(1)));
+        assert_eq!(shown(Err(UsageError("no such id".into()).into())), format!("{:?}", ExitCode::from(2)));
     }
 }

@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 /// Where the time comes from. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
+pub struct Clock(TimeSource);
 
 #[derive(Clone, Debug)]
-enum Source {
+enum TimeSource {
     System,
     Manual(Arc<Mutex<Timestamp>>),
 }
@@ -24,12 +24,12 @@ enum Source {
 impl Clock {
     /// The host's clock.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self(TimeSource::System)
     }
 
     /// For tests: stands still at `now` until it is advanced.
     pub fn fixed(now: Timestamp) -> Self {
-        Self(Source::Manual(Arc::new(Mutex::new(now))))
+        Self(TimeSource::Manual(Arc::new(Mutex::new(now))))
     }
 
     /// For tests: starts at 2030-01-01T00:00:00Z and moves only by [`Clock::advance`].
@@ -42,8 +42,8 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-            Source::System => Timestamp::now(),
-            Source::Manual(now) => *now.lock().unwrap_or_else(PoisonError::into_inner),
+            TimeSource::System => Timestamp::now(),
+            TimeSource::Manual(now) => *now.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
@@ -53,8 +53,8 @@ impl Clock {
     /// On the system's clock, which nobody advances.
     pub fn advance(&self, by: Duration) {
         match &self.0 {
-            Source::System => panic!("only a manual clock can be advanced"),
-            Source::Manual(now) => {
+            TimeSource::System => panic!("only a manual clock can be advanced"),
+            TimeSource::Manual(now) => {
                 *now.lock().unwrap_or_else(PoisonError::into_inner) += by;
             }
         }
@@ -63,10 +63,10 @@ impl Clock {
 
 /// Where identifiers come from. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Ids(Entropy);
+pub struct Ids(RandomSource);
 
 #[derive(Clone, Debug)]
-enum Entropy {
+enum RandomSource {
     System,
     Sequence(Arc<AtomicU64>),
 }
@@ -74,12 +74,12 @@ enum Entropy {
 impl Ids {
     /// Identifiers that nobody can guess.
     pub fn random() -> Self {
-        Self(Entropy::System)
+        Self(RandomSource::System)
     }
 
     /// For tests: the same seed gives the same identifiers in the same order.
     pub fn sequence(seed: u64) -> Self {
-        Self(Entropy::Sequence(Arc::new(AtomicU64::new(seed))))
+        Self(RandomSource::Sequence(Arc::new(AtomicU64::new(seed))))
     }
 
     /// A UUIDv7 (RFC 9562): sorts by `now`, in milliseconds.
@@ -99,8 +99,8 @@ impl Ids {
 
     fn fill(&self, bytes: &mut [u8]) {
         match &self.0 {
-            Entropy::System => getrandom::fill(bytes).expect("the kernel gives random bytes"),
-            Entropy::Sequence(state) => {
+            RandomSource::System => getrandom::fill(bytes).expect("the kernel gives random bytes"),
+            RandomSource::Sequence(state) => {
                 for chunk in bytes.chunks_mut(8) {
                     let word = split_mix(state).to_be_bytes();
                     chunk.copy_from_slice(&word[..chunk.len()]);

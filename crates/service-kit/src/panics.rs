@@ -24,7 +24,7 @@ use futures_util::FutureExt as _;
 use prometheus::{IntCounterVec, Opts, Registry};
 
 /// Exit code of a process that ended by a panic, the one of a panic in `main`.
-pub(crate) const PANICKED: i32 = 101;
+pub(crate) const PANIC_EXIT_CODE: i32 = 101;
 /// The longest backtrace in the log, in bytes.
 const MAX_BACKTRACE: usize = 16 * 1024;
 
@@ -42,16 +42,16 @@ static COUNTER: OnceLock<IntCounterVec> = OnceLock::new();
 pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
         let boundary = BOUNDARY.get();
-        report(panic, boundary);
+        log_panic(panic, boundary);
         if boundary.is_none() {
-            process::exit(PANICKED);
+            process::exit(PANIC_EXIT_CODE);
         }
     }));
 }
 
-fn report(panic: &PanicHookInfo<'_>, boundary: Option<&'static str>) {
+fn log_panic(panic: &PanicHookInfo<'_>, boundary: Option<&'static str>) {
     let location = panic.location().map(ToString::to_string).unwrap_or_default();
-    let backtrace = shortened(Backtrace::force_capture().to_string());
+    let backtrace = truncated(Backtrace::force_capture().to_string());
     let thread = std::thread::current().name().unwrap_or("?").to_owned();
     match boundary {
         Some(_) if !tracing::dispatcher::has_been_set() => {
@@ -67,7 +67,7 @@ fn report(panic: &PanicHookInfo<'_>, boundary: Option<&'static str>) {
 }
 
 /// The first frames, which are the ones nearest to the panic.
-fn shortened(mut backtrace: String) -> String {
+fn truncated(mut backtrace: String) -> String {
     if backtrace.len() > MAX_BACKTRACE {
         backtrace.truncate(backtrace.floor_char_boundary(MAX_BACKTRACE));
         backtrace.push_str(" …");
@@ -109,7 +109,7 @@ struct Boundary {
 }
 
 impl Boundary {
-    fn around(place: &'static str) -> Self {
+    fn new(place: &'static str) -> Self {
         Self { outer: BOUNDARY.replace(Some(place)) }
     }
 }
@@ -128,7 +128,7 @@ impl Drop for Boundary {
 /// # Errors
 /// [`Panicked`].
 pub fn catch<T>(place: &'static str, work: impl FnOnce() -> T) -> Result<T, Panicked> {
-    let _boundary = Boundary::around(place);
+    let _boundary = Boundary::new(place);
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Panicked::new(place, payload))
 }
 
@@ -139,7 +139,7 @@ pub fn catch<T>(place: &'static str, work: impl FnOnce() -> T) -> Result<T, Pani
 pub async fn catch_future<T>(place: &'static str, work: impl Future<Output = T>) -> Result<T, Panicked> {
     let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
     let result = poll_fn(|context| {
-        let _boundary = Boundary::around(place);
+        let _boundary = Boundary::new(place);
         work.as_mut().poll(context)
     });
     result.await.map_err(|payload| Panicked::new(place, payload))
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_an_error_that_does_not_quote_it() {
+    fn a_caught_panic_does_not_quote_its_message() {
         let secret = "hunter2";
         let caught = catch("test", || assert!(secret.is_empty(), "{secret}"));
         let error = caught.unwrap_err();
@@ -186,14 +186,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_boundary_is_there_only_while_its_own_future_runs() {
+    async fn the_boundary_is_active_only_while_its_future_is_polled() {
         let mut waiting = pin!(catch_future("test", std::future::pending::<()>()));
         assert!(waiting.as_mut().now_or_never().is_none());
         assert_eq!(BOUNDARY.get(), None);
     }
 
     #[test]
-    fn after_an_inner_boundary_the_outer_one_is_there_again() {
+    fn the_outer_boundary_is_restored_after_an_inner_one() {
         let seen = catch("outer", || {
             let inner = catch("inner", || BOUNDARY.get());
             (inner, BOUNDARY.get())
@@ -216,8 +216,8 @@ mod tests {
 
     #[test]
     fn a_backtrace_in_the_log_is_bounded() {
-        let long = shortened("ä".repeat(MAX_BACKTRACE));
+        let long = truncated("ä".repeat(MAX_BACKTRACE));
         assert!(long.len() < MAX_BACKTRACE + 10 && long.ends_with('…'));
-        assert_eq!(shortened("short".to_owned()), "short");
+        assert_eq!(truncated("short".to_owned()), "short");
     }
 }

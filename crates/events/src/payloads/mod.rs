@@ -6,9 +6,9 @@
 mod account;
 mod administration;
 mod email_address;
-mod parts;
 mod password;
 mod sessions;
+mod shared;
 mod two_factor;
 
 pub use account::{
@@ -22,9 +22,9 @@ pub use email_address::{
     UserEmailChangeRequested, UserEmailChangeUndone, UserEmailChanged, UserEmailVerificationRequested,
     UserEmailVerified,
 };
-pub use parts::{Recipient, TokenGrant};
 pub use password::{PasswordChangeReason, UserPasswordChanged, UserPasswordResetRequested};
 pub use sessions::{LoginMethod, SessionsEndedReason, UserLoggedIn, UserSessionsEnded};
+pub use shared::{Recipient, TokenGrant};
 pub use two_factor::{
     TotpDisabledBy, UserRecoveryCodeUsed, UserRecoveryCodesRenewed, UserTotpDisabled, UserTotpEnabled,
 };

@@ -2,6 +2,8 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use toml::Table;
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -115,4 +117,16 @@ pub enum ConfigError {
         /// Its name.
         variable: String,
     },
+}
+
+/// Parses TOML; an error names the line's number, not its contents.
+pub(super) fn parse_toml(text: &str, origin: &Origin) -> Result<Table, ConfigError> {
+    text.parse::<Table>().map_err(|error| {
+        let position = error.span().map_or(0, |span| span.start.min(text.len()));
+        ConfigError::Syntax {
+            origin: origin.clone(),
+            line: text.as_bytes()[..position].iter().filter(|b| **b == b'\n').count() + 1,
+            reason: error.message().to_owned(),
+        }
+    })
 }

@@ -4,14 +4,14 @@ use toml::{Table, Value};
 
 use super::{
     ConfigError, Origin,
-    keys::Keys,
+    keys::KnownKeys,
     layers::{Entry, Layers},
 };
 
 const REDACTED: &str = "<redacted>";
 
 /// `layers` as given, for the names of secret files; `resolved` for the secrets.
-pub(super) fn effective(keys: &Keys, layers: &Layers, resolved: &Layers) -> Result<String, ConfigError> {
+pub(super) fn effective(keys: &KnownKeys, layers: &Layers, resolved: &Layers) -> Result<String, ConfigError> {
     let mut root = Table::new();
     for key in shown_keys(keys, layers, resolved) {
         let secret_of_file = key.strip_suffix("_file").filter(|secret| keys.is_secret(secret));
@@ -25,11 +25,11 @@ pub(super) fn effective(keys: &Keys, layers: &Layers, resolved: &Layers) -> Resu
             layers.get(&key).map(|entry| entry.value.clone())
         };
         if let Some(value) = value {
-            put(&mut root, &keys.path(&key), value);
+            insert_at(&mut root, &keys.path(&key), value);
         }
     }
-    for table in keys.open() {
-        make(&mut root, &table.split('.').collect::<Vec<_>>());
+    for table in keys.open_tables() {
+        create_tables(&mut root, &table.split('.').collect::<Vec<_>>());
     }
     Ok(root.to_string())
 }
@@ -44,7 +44,7 @@ fn is_from_file(resolved: &Layers, secret: &str) -> bool {
 
 /// The keys of the defaults in their order; each secret, and its file where one is
 /// named, at its place.
-fn shown_keys(keys: &Keys, layers: &Layers, resolved: &Layers) -> Vec<String> {
+fn shown_keys(keys: &KnownKeys, layers: &Layers, resolved: &Layers) -> Vec<String> {
     let mut shown: Vec<String> = Vec::new();
     let mut show = |key: &str| {
         if !shown.iter().any(|other| other == key) {
@@ -66,7 +66,7 @@ fn shown_keys(keys: &Keys, layers: &Layers, resolved: &Layers) -> Vec<String> {
         }
         show(&format!("{secret}_file"));
     }
-    for table in keys.open() {
+    for table in keys.open_tables() {
         for member in layers.members_of(table) {
             show(member);
         }
@@ -74,13 +74,13 @@ fn shown_keys(keys: &Keys, layers: &Layers, resolved: &Layers) -> Vec<String> {
     shown
 }
 
-fn put(table: &mut Table, path: &[&str], value: Value) {
+fn insert_at(table: &mut Table, path: &[&str], value: Value) {
     if let Some((name, tables)) = path.split_last() {
-        make(table, tables).insert((*name).to_owned(), value);
+        create_tables(table, tables).insert((*name).to_owned(), value);
     }
 }
 
-fn make<'a>(mut table: &'a mut Table, path: &[&str]) -> &'a mut Table {
+fn create_tables<'a>(mut table: &'a mut Table, path: &[&str]) -> &'a mut Table {
     for name in path {
         let entry = table.entry(*name).or_insert_with(|| Value::Table(Table::new()));
         match entry {

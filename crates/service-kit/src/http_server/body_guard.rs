@@ -37,26 +37,26 @@ pub async fn guard_body(
     deadline: Duration,
     mut request: ServiceRequest,
     next: Next<BoxBody>,
-) -> Result<ServiceResponse<GuardedResponse>, Error> {
-    let receiver = Receiver::take(&mut request, deadline);
+) -> Result<ServiceResponse<GuardedResponseBody>, Error> {
+    let receiver = BodyReceiver::take(&mut request, deadline);
     match next.call(request).await {
-        Ok(response) => Ok(response.map_body(|_, body| GuardedResponse { body, _receiver: receiver })),
+        Ok(response) => Ok(response.map_body(|_, body| GuardedResponseBody { body, _receiver: receiver })),
         Err(mut error) => {
-            error.add_response_mapper(move |response| hold(response, receiver.clone()));
+            error.add_response_mapper(move |response| keep_receiver(response, receiver.clone()));
             Err(error)
         }
     }
 }
 
-fn hold(response: HttpResponse, receiver: Option<Receiver>) -> HttpResponse {
-    response.map_body(|_, body| BoxBody::new(GuardedResponse { body, _receiver: receiver }))
+fn keep_receiver(response: HttpResponse, receiver: Option<BodyReceiver>) -> HttpResponse {
+    response.map_body(|_, body| BoxBody::new(GuardedResponseBody { body, _receiver: receiver }))
 }
 
 /// The end of a request body that the server feeds.
 #[derive(Clone)]
-struct Receiver(Rc<RefCell<Payload>>);
+struct BodyReceiver(Rc<RefCell<Payload>>);
 
-impl Receiver {
+impl BodyReceiver {
     /// Puts a guarded stream in the place of the request's body; `None` if there is no body.
     fn take(request: &mut ServiceRequest, deadline: Duration) -> Option<Self> {
         let payload = request.take_payload();
@@ -64,21 +64,21 @@ impl Receiver {
             return None;
         }
         let receiver = Self(Rc::new(RefCell::new(payload)));
-        let stream = GuardedRequest { receiver: receiver.clone(), deadline, timer: None };
+        let stream = GuardedRequestBody { receiver: receiver.clone(), deadline, timer: None };
         request.set_payload(Payload::Stream { payload: Box::pin(stream) });
         Some(receiver)
     }
 }
 
 /// The request body as extractors see it.
-struct GuardedRequest {
-    receiver: Receiver,
+struct GuardedRequestBody {
+    receiver: BodyReceiver,
     deadline: Duration,
     /// Starts with the first read: a handler may wait for something else before.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stream for GuardedRequest {
+impl Stream for GuardedRequestBody {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -92,12 +92,12 @@ impl Stream for GuardedRequest {
 }
 
 /// A response that keeps the receiver of its request's body until it has been sent.
-pub struct GuardedResponse {
+pub struct GuardedResponseBody {
     body: BoxBody,
-    _receiver: Option<Receiver>,
+    _receiver: Option<BodyReceiver>,
 }
 
-impl MessageBody for GuardedResponse {
+impl MessageBody for GuardedResponseBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_body_that_never_ends_is_late() {
+    async fn a_body_that_never_ends_times_out() {
         let answer = ask(chunked("/echo", "keep-alive", "2\r\nhi\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("connection: close"), "{answer}");
     }
@@ -184,12 +184,12 @@ mod tests {
     #[actix_web::test]
     async fn an_unread_body_without_end_closes_the_connection_after_the_answer() {
         let cases = [("/refused", "401"), ("/refused-early", "403"), ("/empty", "204"), ("/nowhere", "404")];
-        let asked = cases.iter().flat_map(|(path, status)| {
+        let requests = cases.iter().flat_map(|(path, status)| {
             ["keep-alive", "close"].map(|connection| async move {
                 let answer = ask(chunked(path, connection, "2\r\nhi\r\n")).await;
                 assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {connection}: {answer}");
             })
         });
-        futures_util::future::join_all(asked).await;
+        futures_util::future::join_all(requests).await;
     }
 }

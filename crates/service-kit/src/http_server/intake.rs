@@ -40,10 +40,10 @@ use tokio::time::{Instant, sleep, timeout};
 const BACKLOG: i32 = 2048;
 /// For a connection on its way from the kernel to its worker, and for the next request of a client
 /// that was answered just before.
-const QUIET: Duration = Duration::from_millis(500);
+const QUIET_PERIOD: Duration = Duration::from_millis(500);
 /// A client that has connected and sends nothing delays the end no longer than this.
-const LONGEST: Duration = Duration::from_secs(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const MAX_WAIT: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Binds every address of `host`, with `SO_REUSEADDR`.
 ///
@@ -75,14 +75,14 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// The way into an HTTP server. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Intake(Arc<Inner>);
+pub struct Intake(Arc<IntakeState>);
 
 #[derive(Debug)]
-struct Inner {
+struct IntakeState {
     /// Until it closes: a socket that anything holds stays open.
     listeners: Mutex<Vec<TcpListener>>,
     /// Connections on which no request has begun.
-    silent: AtomicUsize,
+    unused: AtomicUsize,
     closing: AtomicBool,
 }
 
@@ -93,13 +93,13 @@ impl Intake {
     /// If the process can open no more files.
     pub fn new(listeners: &[TcpListener]) -> io::Result<Self> {
         let listeners = Mutex::new(listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?);
-        Ok(Self(Arc::new(Inner { listeners, silent: AtomicUsize::new(0), closing: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(IntakeState { listeners, unused: AtomicUsize::new(0), closing: AtomicBool::new(false) })))
     }
 
     /// For `HttpServer::on_connect`: notes a connection that a worker has begun to serve.
     pub fn on_connect(&self, data: &mut Extensions) {
-        self.0.silent.fetch_add(1, Ordering::SeqCst);
-        data.insert(Connection { intake: Arc::clone(&self.0), spoke: AtomicBool::new(false) });
+        self.0.unused.fetch_add(1, Ordering::SeqCst);
+        data.insert(Connection { intake: Arc::clone(&self.0), has_request: AtomicBool::new(false) });
     }
 
     /// The outermost middleware: notes that a request has begun, and tells its client to use
@@ -107,13 +107,13 @@ impl Intake {
     ///
     /// # Errors
     /// Those of the inner service.
-    pub async fn pass<B: MessageBody + 'static>(
+    pub async fn track_request<B: MessageBody + 'static>(
         self,
         request: ServiceRequest,
         next: Next<B>,
     ) -> Result<ServiceResponse<B>, Error> {
         if let Some(connection) = request.conn_data::<Connection>() {
-            connection.speaks();
+            connection.mark_used();
         }
         match next.call(request).await {
             Ok(mut response) => {
@@ -135,28 +135,28 @@ impl Intake {
     }
 
     /// Lets no connection in any more, and waits until each that was let in has begun a request,
-    /// at most two seconds and at most `patience`. After it the server can be stopped.
-    pub async fn close(&self, patience: Duration) {
+    /// at most two seconds and at most `max_wait`. After it the server can be stopped.
+    pub async fn close(&self, max_wait: Duration) {
         self.0.closing.store(true, Ordering::SeqCst);
         let listeners = mem::take(&mut *self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner));
         for listener in &listeners {
-            if let Err(error) = SockRef::from(listener).attach_filter(NO_HANDSHAKE) {
+            if let Err(error) = SockRef::from(listener).attach_filter(DROP_NEW_HANDSHAKES) {
                 tracing::warn!(%error, "connections that come while the server stops may be closed without an answer");
             }
         }
-        if timeout(LONGEST.min(patience), self.wait_until_quiet(&listeners)).await.is_err() {
-            let connections = self.0.silent.load(Ordering::SeqCst);
+        if timeout(MAX_WAIT.min(max_wait), self.wait_until_quiet(&listeners)).await.is_err() {
+            let connections = self.0.unused.load(Ordering::SeqCst);
             tracing::debug!(connections, "these connections have sent no request and are closed");
         }
     }
 
     async fn wait_until_quiet(&self, listeners: &[TcpListener]) {
         let mut since = Instant::now();
-        while since.elapsed() < QUIET {
-            if self.0.silent.load(Ordering::SeqCst) > 0 || has_waiting_connection(listeners) {
+        while since.elapsed() < QUIET_PERIOD {
+            if self.0.unused.load(Ordering::SeqCst) > 0 || has_waiting_connection(listeners) {
                 since = Instant::now();
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -167,33 +167,33 @@ impl Intake {
 
 /// Whether a connection waits in the kernel to be accepted.
 fn has_waiting_connection(listeners: &[TcpListener]) -> bool {
-    let mut asked: Vec<_> = listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
-    poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+    let mut sockets: Vec<_> = listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
+    poll(&mut sockets, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
 /// One connection, among its data.
 struct Connection {
-    intake: Arc<Inner>,
-    spoke: AtomicBool,
+    intake: Arc<IntakeState>,
+    has_request: AtomicBool,
 }
 
 impl Connection {
-    fn speaks(&self) {
-        if !self.spoke.swap(true, Ordering::SeqCst) {
-            self.intake.silent.fetch_sub(1, Ordering::SeqCst);
+    fn mark_used(&self) {
+        if !self.has_request.swap(true, Ordering::SeqCst) {
+            self.intake.unused.fetch_sub(1, Ordering::SeqCst);
         }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.speaks();
+        self.mark_used();
     }
 }
 
 /// A classic BPF program over the TCP header: drops SYN without ACK, lets all else through, so
 /// that handshakes that have begun come to their end.
-const NO_HANDSHAKE: &[SockFilter] = &[
+const DROP_NEW_HANDSHAKES: &[SockFilter] = &[
     // The byte of the flags.
     SockFilter::new(0x30, 0, 0, 13),
     // SYN | ACK
@@ -226,7 +226,7 @@ mod tests {
         let server = HttpServer::new(move || {
             let intake = passing.clone();
             App::new()
-                .wrap(from_fn(move |request, next| intake.clone().pass(request, next)))
+                .wrap(from_fn(move |request, next| intake.clone().track_request(request, next)))
                 .route("/", web::get().to(|| async { HttpResponse::Ok().body("hello") }))
         })
         .workers(1)
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn what_was_let_in_is_answered_and_told_to_go_and_what_comes_later_is_refused() {
+    async fn accepted_connections_are_answered_and_closed_and_later_ones_are_refused() {
         let (address, intake, handle) = serve();
         let mut silent = TcpStream::connect(address).await.unwrap();
         let mut idle = TcpStream::connect(address).await.unwrap();
@@ -266,7 +266,7 @@ mod tests {
 
         let began = Instant::now();
         let closing = async {
-            intake.close(LONGEST).await;
+            intake.close(MAX_WAIT).await;
             let closed = began.elapsed();
             handle.stop(true).await;
             closed
@@ -288,24 +288,24 @@ mod tests {
             }
         };
         let (closed, refused, ()) = tokio::join!(closing, late, clients);
-        assert!(closed >= QUIET && closed < LONGEST, "{closed:?}");
+        assert!(closed >= QUIET_PERIOD && closed < MAX_WAIT, "{closed:?}");
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
     }
 
     #[actix_web::test]
-    async fn a_client_that_sends_nothing_does_not_keep_it_open() {
+    async fn a_client_that_sends_nothing_delays_the_stop_only_briefly() {
         let (address, intake, handle) = serve();
         let _silent = TcpStream::connect(address).await.unwrap();
         let began = Instant::now();
-        intake.close(LONGEST).await;
+        intake.close(MAX_WAIT).await;
         let took = began.elapsed();
-        assert!(took >= LONGEST && took < LONGEST * 2, "{took:?}");
+        assert!(took >= MAX_WAIT && took < MAX_WAIT * 2, "{took:?}");
         handle.stop(false).await;
         assert_eq!(TcpStream::connect(address).await.map(drop).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     }
 
     #[test]
-    fn all_addresses_of_a_host_are_bound_and_a_port_that_is_taken_is_refused() {
+    fn all_addresses_of_a_host_are_bound_and_a_port_in_use_is_refused() {
         let bound = listen("127.0.0.1", 0).unwrap();
         assert_eq!(bound.len(), 1);
         let port = bound[0].local_addr().unwrap().port();

@@ -5,6 +5,6 @@ mod body_guard;
 mod connections;
 mod intake;
 
-pub use body_guard::{GuardedResponse, guard_body};
-pub use connections::{most_connections, prepared};
+pub use body_guard::{GuardedResponseBody, guard_body};
+pub use connections::{connection_limit, set_socket_options};
 pub use intake::{Intake, listen};

@@ -9,13 +9,13 @@ use mongodb::{
     options::{Collation, IndexOptions},
 };
 
-use super::{StoreError, within};
+use super::{StoreError, with_deadline};
 
 /// Building on a large collection takes minutes; the server goes on if we give up.
 const BUILD_DEADLINE: Duration = Duration::from_secs(300);
 const CHANGE_DEADLINE: Duration = Duration::from_secs(10);
 /// `IndexOptionsConflict` and `IndexKeySpecsConflict`.
-const CONFLICTS: [i32; 2] = [85, 86];
+const CONFLICT_CODES: [i32; 2] = [85, 86];
 
 /// One index.
 #[derive(Clone, Debug)]
@@ -124,11 +124,11 @@ pub async fn ensure_indexes(database: &Database, specs: &[IndexSpec]) -> Result<
 async fn ensure(database: &Database, spec: &IndexSpec) -> Result<(), IndexError> {
     let collection = database.collection::<Document>(spec.collection);
     let failed = |source| IndexError::Store { collection: spec.collection, name: spec.name, source };
-    match within(BUILD_DEADLINE, collection.create_index(spec.model())).await {
+    match with_deadline(BUILD_DEADLINE, collection.create_index(spec.model())).await {
         Ok(_) => Ok(()),
-        Err(StoreError::Other(cause)) if cause.code().is_some_and(|c| CONFLICTS.contains(&c)) => {
+        Err(StoreError::Other(cause)) if cause.code().is_some_and(|c| CONFLICT_CODES.contains(&c)) => {
             let existing = async { collection.list_indexes().await?.try_collect().await };
-            let existing: Vec<IndexModel> = within(CHANGE_DEADLINE, existing).await.map_err(failed)?;
+            let existing: Vec<IndexModel> = with_deadline(CHANGE_DEADLINE, existing).await.map_err(failed)?;
             let Some(seconds) = new_expiry(&existing, spec) else {
                 return Err(IndexError::Conflict { collection: spec.collection, name: spec.name });
             };
@@ -136,7 +136,7 @@ async fn ensure(database: &Database, spec: &IndexSpec) -> Result<(), IndexError>
                 "collMod": spec.collection,
                 "index": { "name": spec.name, "expireAfterSeconds": seconds },
             };
-            within(CHANGE_DEADLINE, database.run_command(change)).await.map_err(failed)?;
+            with_deadline(CHANGE_DEADLINE, database.run_command(change)).await.map_err(failed)?;
             tracing::info!(collection = spec.collection, index = spec.name, seconds, "expiry of an index changed");
             Ok(())
         }
@@ -169,12 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_differs_in_its_expiry_is_changed() {
+    fn an_index_that_differs_only_in_its_expiry_is_changed() {
         assert_eq!(new_expiry(&[spec(1).model()], &spec(2)), Some(172_800));
     }
 
     #[test]
-    fn an_index_that_differs_in_more_is_left_alone() {
+    fn an_index_with_other_differences_is_not_changed() {
         let other_keys = IndexSpec { keys: doc! { "since": 1 }, ..spec(1) };
         let without_expiry = IndexSpec { expire_after: None, ..spec(1) };
         for existing in [other_keys, spec(1).unique(), without_expiry] {

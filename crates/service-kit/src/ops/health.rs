@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "no check is called")]
-    fn an_unknown_check_is_a_mistake() {
+    fn setting_an_unknown_check_panics() {
         Health::new(&[]).set("smtp", Ok);
     }
 }

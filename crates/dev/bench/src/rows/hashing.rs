@@ -53,7 +53,7 @@ pub(super) fn measure(context: &Context) -> Result<Findings> {
     }
     let rows = OTHERS.iter().zip(&rounds).map(|((name, _, goal, remark), rounds)| {
         let row = Row::pair(format!("hashes, all cores: argon2-simd / {name}"), "1/s", &Pair::of(rounds), *goal);
-        let ours = format!("argon2-simd is {} here", Implementation::of_this_machine());
+        let ours = format!("argon2-simd is {} here", Implementation::detect());
         row.note(if remark.is_empty() { ours } else { format!("{ours}; {remark}") })
     });
     Ok(rows.collect::<Vec<_>>().into())

@@ -8,15 +8,15 @@ use crate::{Arena, Inputs};
 ///
 /// # Errors
 /// The `argon2` crate's, in its order where several hold.
-pub(crate) fn checked<'a>(inputs: &Inputs<'_>, arena: &'a mut Arena, output_len: usize) -> Result<&'a mut [Block]> {
-    let fixed = inputs.params.output_len();
+pub(crate) fn check<'a>(inputs: &Inputs<'_>, arena: &'a mut Arena, output_len: usize) -> Result<&'a mut [Block]> {
+    let fixed_len = inputs.params.output_len();
     if inputs.secret.len() > MAX_SECRET_LEN {
         return Err(Error::SecretTooLong);
     }
-    if output_len < fixed.unwrap_or(Params::MIN_OUTPUT_LEN) {
+    if output_len < fixed_len.unwrap_or(Params::MIN_OUTPUT_LEN) {
         return Err(Error::OutputTooShort);
     }
-    if output_len > fixed.unwrap_or(Params::MAX_OUTPUT_LEN) {
+    if output_len > fixed_len.unwrap_or(Params::MAX_OUTPUT_LEN) {
         return Err(Error::OutputTooLong);
     }
     if inputs.password.len() > MAX_PWD_LEN {

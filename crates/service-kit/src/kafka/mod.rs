@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 /// Set by code, always: they decide what is acknowledged, in which order, and by
 /// whom a record is read.
-const OURS: &[&str] = &[
+const FIXED_PROPERTIES: &[&str] = &[
     "acks",
     "allow.auto.create.topics",
     "auto.commit.enable",
@@ -82,7 +82,7 @@ impl DerefMut for Properties {
 pub enum KafkaConfigError {
     /// A property that is set by code.
     #[error("kafka.properties: `{0}` is set by the service and cannot be configured")]
-    Ours(String),
+    SetByService(String),
     /// A property that librdkafka does not know or whose value it refuses.
     #[error("kafka.properties: `{property}` is refused: {reason}")]
     Refused {
@@ -101,13 +101,14 @@ pub enum KafkaConfigError {
 pub fn client_config(
     brokers: &str,
     properties: &BTreeMap<String, String>,
-    ours: &[(&str, &str)],
+    fixed: &[(&str, &str)],
 ) -> Result<ClientConfig, KafkaConfigError> {
     for name in properties.keys() {
         let canonical = canonical(name);
-        let set_by_code = OURS.contains(&canonical) || ours.iter().any(|(our, _)| self::canonical(our) == canonical);
+        let set_by_code =
+            FIXED_PROPERTIES.contains(&canonical) || fixed.iter().any(|(name, _)| self::canonical(name) == canonical);
         if set_by_code {
-            return Err(KafkaConfigError::Ours(name.clone()));
+            return Err(KafkaConfigError::SetByService(name.clone()));
         }
     }
     let mut config = ClientConfig::new();
@@ -115,10 +116,10 @@ pub fn client_config(
     for (name, value) in properties {
         config.set(name, value);
     }
-    for (name, value) in ours {
+    for (name, value) in fixed {
         config.set(*name, *value);
     }
-    config.create_native_config().map_err(|error| refused(&error))?;
+    config.create_native_config().map_err(|error| property_error(&error))?;
     Ok(config)
 }
 
@@ -127,7 +128,7 @@ fn canonical(name: &str) -> &str {
     alias.map_or(name, |(_, canonical)| canonical)
 }
 
-fn refused(error: &KafkaError) -> KafkaConfigError {
+fn property_error(error: &KafkaError) -> KafkaConfigError {
     match error {
         KafkaError::ClientConfig(_, reason, property, value) => KafkaConfigError::Refused {
             property: property.clone(),

@@ -5,7 +5,7 @@ use argon2_simd::{Arena, Implementation, Inputs, hash_into, hash_into_portably};
 use proptest::{collection::vec, prelude::*};
 
 /// The arena's size, in blocks. What it holds is from the case before.
-const ROOM: u32 = 300;
+const ARENA_BLOCKS: u32 = 300;
 
 /// Everything that a hash depends on.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Case {
         }
     }
 
-    fn by_the_crate(&self) -> Vec<u8> {
+    fn argon2_crate_hash(&self) -> Vec<u8> {
         let mut out = vec![0; self.output_len];
         Argon2::new_with_secret(&self.secret, self.algorithm, self.version, self.params.clone())
             .and_then(|argon2| argon2.hash_password_into(&self.password, &self.salt, &mut out))
@@ -42,7 +42,7 @@ impl Case {
 
 /// Not divisible by four as often as chance has it, and the smallest as often as all others.
 fn memory_kib(lanes: u32) -> impl Strategy<Value = u32> {
-    prop_oneof![Just(8 * lanes), 8 * lanes..=ROOM]
+    prop_oneof![Just(8 * lanes), 8 * lanes..=ARENA_BLOCKS]
 }
 
 fn bytes(lengths: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
@@ -86,22 +86,22 @@ fn case(
 
 /// One arena for all cases of a property: too large, and dirty.
 fn arena() -> std::sync::Mutex<Arena> {
-    std::sync::Mutex::new(Arena::for_params(&Params::new(ROOM, 1, 1, None).expect("they are allowed")))
+    std::sync::Mutex::new(Arena::for_params(&Params::new(ARENA_BLOCKS, 1, 1, None).expect("they are allowed")))
 }
 
-fn say_what_is_tested() {
-    if Implementation::of_this_machine() == Implementation::Portable {
+fn warn_without_avx2() {
+    if Implementation::detect() == Implementation::Portable {
         eprintln!("SKIPPED: no AVX2 here, so the portable implementation is compared with itself");
     }
 }
 
 #[test]
-fn argon2id_with_one_lane_is_equal() {
-    say_what_is_tested();
+fn argon2id_with_one_lane_equals_the_argon2_crate() {
+    warn_without_avx2();
     let arena = arena();
     proptest!(|(case in case(Just(Algorithm::Argon2id), Just(Version::V0x13), Just(1)))| {
         let arena = &mut *arena.lock().unwrap();
-        let expected = case.by_the_crate();
+        let expected = case.argon2_crate_hash();
         for compute in [hash_into, hash_into_portably] {
             let mut out = vec![0; case.output_len];
             compute(&case.inputs(), arena, &mut out).unwrap();
@@ -111,13 +111,13 @@ fn argon2id_with_one_lane_is_equal() {
 }
 
 #[test]
-fn everything_else_is_equal() {
+fn all_other_parameters_equal_the_argon2_crate() {
     let arena = arena();
     let algorithms = || prop_oneof![Just(Algorithm::Argon2d), Just(Algorithm::Argon2i), Just(Algorithm::Argon2id)];
     let versions = || prop_oneof![Just(Version::V0x10), Just(Version::V0x13)];
     proptest!(|(case in case(algorithms(), versions(), 1_u32..=4))| {
         let arena = &mut *arena.lock().unwrap();
-        let expected = case.by_the_crate();
+        let expected = case.argon2_crate_hash();
         for compute in [hash_into, hash_into_portably] {
             let mut out = vec![0; case.output_len];
             compute(&case.inputs(), arena, &mut out).unwrap();
@@ -129,8 +129,8 @@ fn everything_else_is_equal() {
 /// In huge pages, with segments of many address blocks.
 #[test]
 #[cfg_attr(miri, ignore = "the interpreter does not know madvise")]
-fn large_memory_is_equal() {
-    say_what_is_tested();
+fn large_memory_equals_the_argon2_crate() {
+    warn_without_avx2();
     for memory_kib in [2_047, 2_048, 2_051, 19_456] {
         let case = Case {
             algorithm: Algorithm::Argon2id,
@@ -143,6 +143,6 @@ fn large_memory_is_equal() {
         };
         let mut out = [0; 32];
         hash_into(&case.inputs(), &mut Arena::for_params(&case.params), &mut out).unwrap();
-        assert_eq!(out[..], case.by_the_crate(), "{memory_kib} KiB");
+        assert_eq!(out[..], case.argon2_crate_hash(), "{memory_kib} KiB");
     }
 }

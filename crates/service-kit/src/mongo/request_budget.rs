@@ -11,120 +11,120 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 /// While nothing is under way the time left stands still: look again after this at the earliest.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const MIN_RECHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 tokio::task_local! {
-    static CURRENT: Current;
+    static CURRENT: CurrentRequest;
 }
 
 #[derive(Clone)]
-struct Current {
+struct CurrentRequest {
     budget: RequestBudget,
     /// Whether an operation is cut short when the budget is used up.
-    cuts: bool,
+    limits_operations: bool,
 }
 
 /// The time that a request may spend waiting for the store. Clones share it.
 #[derive(Clone, Debug)]
-pub struct RequestBudget(Arc<Inner>);
+pub struct RequestBudget(Arc<SharedBudget>);
 
 #[derive(Debug)]
-struct Inner {
+struct SharedBudget {
     limit: Duration,
-    spent: Mutex<Spent>,
+    waited: Mutex<WaitTime>,
 }
 
 #[derive(Debug, Default)]
-struct Spent {
-    before: Duration,
+struct WaitTime {
+    finished: Duration,
     /// Operations under way, and since when there has been at least one.
-    under_way: usize,
+    running: usize,
     since: Option<Instant>,
 }
 
 /// Runs a request whose operations together wait for the store for at most `limit`.
 pub async fn with_request_budget<F: Future>(limit: Duration, request: F) -> F::Output {
-    let budget = RequestBudget(Arc::new(Inner { limit, spent: Mutex::default() }));
-    CURRENT.scope(Current { budget, cuts: true }, request).await
+    let budget = RequestBudget(Arc::new(SharedBudget { limit, waited: Mutex::default() }));
+    CURRENT.scope(CurrentRequest { budget, limits_operations: true }, request).await
 }
 
 impl RequestBudget {
     /// The budget of the request that this task serves; none outside of a request.
-    pub fn of_this_request() -> Option<Self> {
+    pub fn current() -> Option<Self> {
         CURRENT.try_with(|current| current.budget.clone()).ok()
     }
 
     /// Runs a part of the request that another task finishes even if the request is given up:
     /// its operations count, but each keeps its own deadline.
-    pub async fn count<F: Future>(self, part: F) -> F::Output {
-        CURRENT.scope(Current { budget: self, cuts: false }, part).await
+    pub async fn charge<F: Future>(self, part: F) -> F::Output {
+        CURRENT.scope(CurrentRequest { budget: self, limits_operations: false }, part).await
     }
 
     /// Counts as waiting for the store until the result is dropped.
-    pub fn wait(&self) -> Waiting {
-        let mut spent = self.spent();
-        spent.under_way += 1;
-        spent.since.get_or_insert_with(Instant::now);
-        drop(spent);
-        Waiting(self.clone())
+    pub fn start_wait(&self) -> WaitGuard {
+        let mut waited = self.waited();
+        waited.running += 1;
+        waited.since.get_or_insert_with(Instant::now);
+        drop(waited);
+        WaitGuard(self.clone())
     }
 
     /// The request begins anew, with all of its time: what it had waited for was answered, and
     /// has to be decided again because another writer was first.
-    pub fn begin_anew() {
-        if let Some(budget) = Self::of_this_request() {
-            let mut spent = budget.spent();
-            spent.before = Duration::ZERO;
-            if spent.since.is_some() {
-                spent.since = Some(Instant::now());
+    pub fn restart() {
+        if let Some(budget) = Self::current() {
+            let mut waited = budget.waited();
+            waited.finished = Duration::ZERO;
+            if waited.since.is_some() {
+                waited.since = Some(Instant::now());
             }
         }
     }
 
     /// Returns when nothing is left.
-    pub async fn used_up(&self) {
+    pub async fn exhausted(&self) {
         loop {
-            let left = self.left();
-            if left.is_zero() {
+            let remaining = self.remaining();
+            if remaining.is_zero() {
                 return;
             }
-            sleep(left.max(LOOK_AGAIN)).await;
+            sleep(remaining.max(MIN_RECHECK_INTERVAL)).await;
         }
     }
 
-    fn left(&self) -> Duration {
-        let spent = self.spent();
-        let now = spent.since.map_or(Duration::ZERO, |since| since.elapsed());
-        self.0.limit.saturating_sub(spent.before + now)
+    fn remaining(&self) -> Duration {
+        let waited = self.waited();
+        let now = waited.since.map_or(Duration::ZERO, |since| since.elapsed());
+        self.0.limit.saturating_sub(waited.finished + now)
     }
 
-    fn spent(&self) -> MutexGuard<'_, Spent> {
-        self.0.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waited(&self) -> MutexGuard<'_, WaitTime> {
+        self.0.waited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// An operation of a request that is under way.
 #[derive(Debug)]
-pub struct Waiting(RequestBudget);
+pub struct WaitGuard(RequestBudget);
 
-impl Drop for Waiting {
+impl Drop for WaitGuard {
     fn drop(&mut self) {
-        let mut spent = self.0.spent();
-        spent.under_way -= 1;
-        if spent.under_way == 0
-            && let Some(since) = spent.since.take()
+        let mut waited = self.0.waited();
+        waited.running -= 1;
+        if waited.running == 0
+            && let Some(since) = waited.since.take()
         {
-            spent.before += since.elapsed();
+            waited.finished += since.elapsed();
         }
     }
 }
 
 /// The deadline of an operation that begins now, and what counts it; none if its request has
 /// no time left.
-pub(super) fn begin(deadline: Duration) -> Option<(Duration, Option<Waiting>)> {
+pub(super) fn start_operation(deadline: Duration) -> Option<(Duration, Option<WaitGuard>)> {
     let Ok(current) = CURRENT.try_with(Clone::clone) else { return Some((deadline, None)) };
-    let deadline = if current.cuts { deadline.min(current.budget.left()) } else { deadline };
-    (!deadline.is_zero()).then(|| (deadline, Some(current.budget.wait())))
+    let deadline = if current.limits_operations { deadline.min(current.budget.remaining()) } else { deadline };
+    (!deadline.is_zero()).then(|| (deadline, Some(current.budget.start_wait())))
 }
 
 #[cfg(test)]
@@ -132,14 +132,14 @@ mod tests {
     use std::future::pending;
 
     use super::*;
-    use crate::mongo::{StoreError, within};
+    use crate::mongo::{StoreError, with_deadline};
 
     const LIMIT: Duration = Duration::from_millis(300);
     /// Of a busy machine.
-    const LATE: Duration = Duration::from_millis(250);
+    const TOLERANCE: Duration = Duration::from_millis(250);
 
     async fn answered_after(wait: Duration) -> Result<(), StoreError> {
-        within(LIMIT * 10, async {
+        with_deadline(LIMIT * 10, async {
             sleep(wait).await;
             Ok(())
         })
@@ -148,24 +148,24 @@ mod tests {
 
     #[tokio::test]
     async fn the_operations_of_a_request_share_one_deadline() {
-        let began = Instant::now();
+        let started = Instant::now();
         with_request_budget(LIMIT, async {
             answered_after(LIMIT * 2 / 3).await.unwrap();
-            let silent = within(LIMIT, pending::<mongodb::error::Result<()>>()).await;
+            let silent = with_deadline(LIMIT, pending::<mongodb::error::Result<()>>()).await;
             assert!(matches!(silent, Err(StoreError::Timeout)));
             // Nothing is begun that no time is left for.
             let refused = answered_after(Duration::ZERO).await.unwrap_err();
             assert!(matches!(refused, StoreError::Unavailable(_)) && !refused.outcome_unknown(), "{refused}");
         })
         .await;
-        let took = began.elapsed();
-        assert!(took >= LIMIT && took < LIMIT + LATE, "{took:?}");
+        let took = started.elapsed();
+        assert!(took >= LIMIT && took < LIMIT + TOLERANCE, "{took:?}");
         // No budget outside of a request.
         answered_after(LIMIT * 2).await.unwrap();
     }
 
     #[tokio::test]
-    async fn what_is_not_a_wait_for_the_store_takes_nothing_of_it() {
+    async fn time_not_spent_waiting_for_the_store_is_not_charged() {
         with_request_budget(LIMIT, async {
             answered_after(Duration::from_millis(20)).await.unwrap();
             sleep(LIMIT * 2).await;
@@ -175,19 +175,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_that_lost_against_another_writer_has_all_of_its_time_again() {
+    async fn a_request_that_lost_to_another_writer_gets_its_full_budget_again() {
         with_request_budget(LIMIT, async {
             for _ in 0..4 {
                 answered_after(LIMIT * 2 / 3).await.unwrap();
-                RequestBudget::begin_anew();
+                RequestBudget::restart();
             }
         })
         .await;
-        RequestBudget::begin_anew();
+        RequestBudget::restart();
     }
 
     #[tokio::test]
-    async fn operations_at_the_same_time_count_once() {
+    async fn concurrent_operations_are_charged_once() {
         with_request_budget(LIMIT, async {
             let all = (0..20).map(|_| answered_after(Duration::from_millis(50)));
             for result in futures_util::future::join_all(all).await {
@@ -199,18 +199,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_part_in_a_task_of_its_own_counts_and_keeps_its_deadlines() {
+    async fn a_detached_task_is_charged_and_keeps_its_own_deadlines() {
         with_request_budget(LIMIT, async {
-            let began = Instant::now();
-            let budget = RequestBudget::of_this_request().unwrap();
-            let part = tokio::spawn(budget.clone().count(async {
+            let started = Instant::now();
+            let budget = RequestBudget::current().unwrap();
+            let part = tokio::spawn(budget.clone().charge(async {
                 answered_after(LIMIT / 3).await.unwrap();
                 sleep(LIMIT).await;
                 answered_after(LIMIT * 3).await
             }));
-            budget.used_up().await;
-            let waited = began.elapsed();
-            assert!(waited >= LIMIT * 2 && waited < LIMIT * 2 + LATE, "{waited:?}");
+            budget.exhausted().await;
+            let took = started.elapsed();
+            assert!(took >= LIMIT * 2 && took < LIMIT * 2 + TOLERANCE, "{took:?}");
             assert!(!part.is_finished());
             part.await.unwrap().unwrap();
         })

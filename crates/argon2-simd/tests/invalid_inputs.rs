@@ -5,7 +5,7 @@ use argon2_simd::{Arena, Inputs, hash_into, hash_into_portably};
 
 const UNTOUCHED: u8 = 0xA5;
 
-struct Attempt<'a> {
+struct HashCall<'a> {
     params: Params,
     arena_kib: u32,
     secret: &'a [u8],
@@ -14,7 +14,7 @@ struct Attempt<'a> {
     output_len: usize,
 }
 
-impl Default for Attempt<'_> {
+impl Default for HashCall<'_> {
     fn default() -> Self {
         Self {
             params: Params::new(16, 1, 1, None).expect("they are allowed"),
@@ -27,7 +27,7 @@ impl Default for Attempt<'_> {
     }
 }
 
-impl Attempt<'_> {
+impl HashCall<'_> {
     /// By both ways and by the crate, which have to agree.
     fn outcome(&self) -> Result<()> {
         let inputs = Inputs {
@@ -38,7 +38,7 @@ impl Attempt<'_> {
             password: self.password,
             salt: self.salt,
         };
-        let by_the_crate =
+        let argon2_crate_outcome =
             Argon2::new_with_secret(self.secret, Algorithm::Argon2id, Version::V0x13, self.params.clone()).and_then(
                 |argon2| {
                     let mut memory = vec![Block::new(); self.arena_kib as usize];
@@ -51,61 +51,61 @@ impl Attempt<'_> {
             assert_eq!(arena.fits(&self.params), self.params.block_count() <= self.arena_kib as usize);
             let mut out = vec![UNTOUCHED; self.output_len];
             let outcome = compute(&inputs, &mut arena, &mut out);
-            assert_eq!(outcome, by_the_crate);
+            assert_eq!(outcome, argon2_crate_outcome);
             assert_eq!(outcome.is_err(), out.iter().all(|byte| *byte == UNTOUCHED), "{outcome:?}");
         }
-        by_the_crate
+        argon2_crate_outcome
     }
 }
 
 #[test]
 fn lengths_out_of_bounds_are_refused() {
     let fixed = |output_len| Params::new(16, 1, 1, Some(output_len)).unwrap();
-    for (attempt, error) in [
-        (Attempt { salt: b"7 bytes", ..Attempt::default() }, Error::SaltTooShort),
-        (Attempt { salt: b"", ..Attempt::default() }, Error::SaltTooShort),
-        (Attempt { output_len: 3, ..Attempt::default() }, Error::OutputTooShort),
-        (Attempt { params: fixed(32), output_len: 31, ..Attempt::default() }, Error::OutputTooShort),
-        (Attempt { params: fixed(32), output_len: 33, ..Attempt::default() }, Error::OutputTooLong),
+    for (call, error) in [
+        (HashCall { salt: b"7 bytes", ..HashCall::default() }, Error::SaltTooShort),
+        (HashCall { salt: b"", ..HashCall::default() }, Error::SaltTooShort),
+        (HashCall { output_len: 3, ..HashCall::default() }, Error::OutputTooShort),
+        (HashCall { params: fixed(32), output_len: 31, ..HashCall::default() }, Error::OutputTooShort),
+        (HashCall { params: fixed(32), output_len: 33, ..HashCall::default() }, Error::OutputTooLong),
         // The first one counts, as in the crate.
-        (Attempt { salt: b"", output_len: 3, arena_kib: 8, ..Attempt::default() }, Error::OutputTooShort),
-        (Attempt { salt: b"", arena_kib: 8, ..Attempt::default() }, Error::SaltTooShort),
+        (HashCall { salt: b"", output_len: 3, arena_kib: 8, ..HashCall::default() }, Error::OutputTooShort),
+        (HashCall { salt: b"", arena_kib: 8, ..HashCall::default() }, Error::SaltTooShort),
     ] {
-        assert_eq!(attempt.outcome(), Err(error));
+        assert_eq!(call.outcome(), Err(error));
     }
 }
 
 #[test]
 fn lengths_at_the_bounds_are_computed() {
-    for attempt in [
-        Attempt { password: b"", salt: b"8 bytes!", ..Attempt::default() },
-        Attempt { output_len: 4, ..Attempt::default() },
-        Attempt { params: Params::new(16, 1, 1, Some(32)).unwrap(), ..Attempt::default() },
+    for call in [
+        HashCall { password: b"", salt: b"8 bytes!", ..HashCall::default() },
+        HashCall { output_len: 4, ..HashCall::default() },
+        HashCall { params: Params::new(16, 1, 1, Some(32)).unwrap(), ..HashCall::default() },
         // Rounded down to the arena's 16 blocks.
-        Attempt { params: Params::new(19, 1, 1, None).unwrap(), ..Attempt::default() },
+        HashCall { params: Params::new(19, 1, 1, None).unwrap(), ..HashCall::default() },
     ] {
-        assert_eq!(attempt.outcome(), Ok(()));
+        assert_eq!(call.outcome(), Ok(()));
     }
 }
 
 #[test]
 fn an_arena_that_is_too_small_is_refused() {
     for memory_kib in [20, 32, 19_456] {
-        let attempt = Attempt { params: Params::new(memory_kib, 1, 1, None).unwrap(), ..Attempt::default() };
-        assert_eq!(attempt.outcome(), Err(Error::MemoryTooLittle));
+        let call = HashCall { params: Params::new(memory_kib, 1, 1, None).unwrap(), ..HashCall::default() };
+        assert_eq!(call.outcome(), Err(Error::MemoryTooLittle));
     }
 }
 
 /// 4 GiB of zeros that nobody reads, and so are not there.
 #[test]
 #[cfg(all(target_pointer_width = "64", not(miri)))]
-fn texts_of_four_gibibytes_are_refused() {
+fn inputs_of_four_gibibytes_are_refused() {
     let zeros = vec![0; MAX_PWD_LEN + 1];
-    for (attempt, error) in [
-        (Attempt { secret: &zeros, ..Attempt::default() }, Error::SecretTooLong),
-        (Attempt { password: &zeros, ..Attempt::default() }, Error::PwdTooLong),
-        (Attempt { salt: &zeros, ..Attempt::default() }, Error::SaltTooLong),
+    for (call, error) in [
+        (HashCall { secret: &zeros, ..HashCall::default() }, Error::SecretTooLong),
+        (HashCall { password: &zeros, ..HashCall::default() }, Error::PwdTooLong),
+        (HashCall { salt: &zeros, ..HashCall::default() }, Error::SaltTooLong),
     ] {
-        assert_eq!(attempt.outcome(), Err(error));
+        assert_eq!(call.outcome(), Err(error));
     }
 }

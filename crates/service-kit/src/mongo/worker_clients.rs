@@ -23,7 +23,7 @@ use super::client::{MongoConfigError, options};
 use crate::config::MongoConfig;
 
 /// Workers beyond this number share the client of the process.
-const WORKERS: usize = 64;
+const MAX_WORKERS: usize = 64;
 
 /// This thread as a worker: its number, and its client.
 #[derive(Clone, Copy)]
@@ -54,7 +54,7 @@ impl WorkerClients {
 
     /// From now on this thread, whose runtime must be running, uses a client of its own. A
     /// second call changes nothing.
-    pub fn enter(&self) {
+    pub fn register_worker(&self) {
         if WORKER.get().is_some() {
             return;
         }
@@ -71,29 +71,29 @@ impl WorkerClients {
 
 /// A collection through the client of the thread that asks.
 #[derive(Clone)]
-pub struct CollectionHere<T: Send + Sync> {
-    of_the_process: Collection<T>,
+pub struct WorkerCollection<T: Send + Sync> {
+    process_collection: Collection<T>,
     options: CollectionOptions,
-    of_workers: Arc<[OnceLock<Collection<T>>]>,
+    worker_collections: Arc<[OnceLock<Collection<T>>]>,
 }
 
-impl<T: Send + Sync> CollectionHere<T> {
+impl<T: Send + Sync> WorkerCollection<T> {
     /// `database` through the client of the process.
     #[must_use]
     pub fn new(database: &Database, name: &str, options: CollectionOptions) -> Self {
-        let of_the_process = database.collection_with_options(name, options.clone());
-        Self { of_the_process, options, of_workers: (0..WORKERS).map(|_| OnceLock::new()).collect() }
+        let process_collection = database.collection_with_options(name, options.clone());
+        Self { process_collection, options, worker_collections: (0..MAX_WORKERS).map(|_| OnceLock::new()).collect() }
     }
 }
 
-impl<T: Send + Sync> Deref for CollectionHere<T> {
+impl<T: Send + Sync> Deref for WorkerCollection<T> {
     type Target = Collection<T>;
 
     fn deref(&self) -> &Collection<T> {
-        let Some(worker) = WORKER.get() else { return &self.of_the_process };
-        let Some(collection) = self.of_workers.get(worker.number) else { return &self.of_the_process };
+        let Some(worker) = WORKER.get() else { return &self.process_collection };
+        let Some(collection) = self.worker_collections.get(worker.number) else { return &self.process_collection };
         collection.get_or_init(|| {
-            let namespace = self.of_the_process.namespace();
+            let namespace = self.process_collection.namespace();
             let database = worker.client.database(&namespace.db);
             database.collection_with_options(&namespace.coll, self.options.clone())
         })

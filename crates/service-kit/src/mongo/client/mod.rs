@@ -16,7 +16,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{StoreError, budget};
+use super::{StoreError, request_budget};
 use crate::{
     config::MongoConfig,
     ops::{CheckState, Health},
@@ -30,13 +30,13 @@ const MAX_POOL_SIZE: u32 = 64;
 /// missed only after its 10 s. The driver has no deadline for the handshake of a connection,
 /// and makes two at a time: where two of them hang, nobody gets a connection until a question
 /// without an answer ends them.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// The check's name in `/readyz`.
 const CHECK: &str = "mongodb";
-const PROBE_EVERY: Duration = Duration::from_secs(2);
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 /// After a write that did not succeed.
-const PROBE_AGAIN: Duration = Duration::from_secs(1);
+const PROBE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// `mongodb.uri` cannot be used. Never shows the URI: it holds a password.
 #[derive(Debug, thiserror::Error)]
@@ -57,11 +57,11 @@ pub enum MongoConfigError {
 /// If the URI is not one, or sets a write concern, a read concern or a read preference.
 pub async fn client(config: &MongoConfig, app_name: &str) -> Result<Client, MongoConfigError> {
     let options = options(config, app_name).await?;
-    Client::with_options(options).map_err(|error| MongoConfigError::Uri(safe(config, &error)))
+    Client::with_options(options).map_err(|error| MongoConfigError::Uri(redacted_reason(config, &error)))
 }
 
 pub(super) async fn options(config: &MongoConfig, app_name: &str) -> Result<ClientOptions, MongoConfigError> {
-    let invalid = |error| MongoConfigError::Uri(safe(config, &error));
+    let invalid = |error| MongoConfigError::Uri(redacted_reason(config, &error));
     let uri = ConnectionString::parse(config.uri.expose_secret()).map_err(invalid)?;
     if uri.write_concern.is_some() {
         return Err(MongoConfigError::Guarantee("w, wtimeoutMS or journal"));
@@ -79,23 +79,23 @@ pub(super) async fn options(config: &MongoConfig, app_name: &str) -> Result<Clie
     options.max_pool_size.get_or_insert(MAX_POOL_SIZE);
     options.server_selection_timeout = Some(config.operation_timeout);
     options.connect_timeout.get_or_insert(config.operation_timeout);
-    options.heartbeat_freq.get_or_insert(HEARTBEAT);
+    options.heartbeat_freq.get_or_insert(HEARTBEAT_INTERVAL);
     options.server_monitoring_mode.get_or_insert(ServerMonitoringMode::Poll);
     Ok(options)
 }
 
 /// The driver's words, unless they quote a part of the URI that may be a password,
 /// which in a broken URI is any part before the options.
-fn safe(config: &MongoConfig, error: &mongodb::error::Error) -> String {
+fn redacted_reason(config: &MongoConfig, error: &mongodb::error::Error) -> String {
     let reason = error.kind.to_string();
-    let (place, options) = config.uri.expose_secret().split_once('?').unwrap_or((config.uri.expose_secret(), ""));
-    let place = place.split_once("://").map_or(place, |(_, rest)| rest);
+    let (authority, options) = config.uri.expose_secret().split_once('?').unwrap_or((config.uri.expose_secret(), ""));
+    let authority = authority.split_once("://").map_or(authority, |(_, rest)| rest);
     let secret_options = options.split('&').filter_map(|option| {
         let (name, value) = option.split_once('=')?;
         let name = name.to_lowercase();
         (name.contains("password") || name.contains("properties")).then_some(value)
     });
-    let mut parts = place.split([':', '@', '/', ',']).chain(secret_options);
+    let mut parts = authority.split([':', '@', '/', ',']).chain(secret_options);
     if parts.any(|part| !part.is_empty() && reason.contains(part)) {
         "not a valid connection string (details are not shown: they may quote the password)".into()
     } else {
@@ -113,7 +113,7 @@ pub async fn within<T, F>(deadline: Duration, operation: F) -> Result<T, StoreEr
 where
     F: IntoFuture<Output = mongodb::error::Result<T>>,
 {
-    let (deadline, _waiting) = budget::begin(deadline).ok_or_else(StoreError::no_time_left)?;
+    let (deadline, _waiting) = request_budget::start_operation(deadline).ok_or_else(StoreError::budget_exhausted)?;
     match timeout(deadline, operation.into_future()).await {
         Ok(result) => result.map_err(StoreError::from),
         Err(_) => Err(StoreError::Timeout),
@@ -125,12 +125,12 @@ where
 /// majority answers pings and reads until it steps down, some ten seconds later.
 ///
 /// `probe` is a collection for one small document, which all replicas of a service write.
-/// What the check says is at most [`PROBE_EVERY`] and [`PROBE_DEADLINE`] old.
-pub async fn watch(probe: Collection<Document>, health: Health, stop: CancellationToken) {
-    let round = async {
+/// What the check says is at most [`PROBE_INTERVAL`] and [`PROBE_DEADLINE`] old.
+pub async fn monitor(probe: Collection<Document>, health: Health, stop: CancellationToken) {
+    let probe_loop = async {
         loop {
             let began = Instant::now();
-            let state = match within(PROBE_DEADLINE, write_probe(&probe)).await {
+            let state = match with_deadline(PROBE_DEADLINE, write_probe(&probe)).await {
                 Ok(_) => Some(CheckState::Ok),
                 // Two replicas made it at once.
                 Err(StoreError::DuplicateKey { .. }) => None,
@@ -140,13 +140,13 @@ pub async fn watch(probe: Collection<Document>, health: Health, stop: Cancellati
                 }
             };
             state.into_iter().for_each(|state| health.set(CHECK, state));
-            let pause = if state == Some(CheckState::Ok) { PROBE_EVERY } else { PROBE_AGAIN };
-            sleep_until(began + pause).await;
+            let interval = if state == Some(CheckState::Ok) { PROBE_INTERVAL } else { PROBE_RETRY_INTERVAL };
+            sleep_until(began + interval).await;
         }
     };
     tokio::select! {
         () = stop.cancelled() => {}
-        () = round => {}
+        () = probe_loop => {}
     }
 }
 

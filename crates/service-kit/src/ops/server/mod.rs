@@ -22,14 +22,14 @@ use tokio::task::JoinHandle;
 use super::{Health, Status};
 use crate::{
     config::OpsConfig,
-    http_server::{guard_body, prepared},
+    http_server::{guard_body, set_socket_options},
     panics,
 };
 
 /// Probes and scrapers are few.
-const CONNECTIONS: usize = 256;
+const MAX_CONNECTIONS: usize = 256;
 /// For a head, for a body that nobody wants, between requests, and without reading an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The ops endpoint cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -73,26 +73,26 @@ impl OpsServer {
 pub fn serve(config: &OpsConfig, health: Health, registry: Registry) -> Result<OpsServer, OpsError> {
     // Refused only if the process's own metrics are registered already.
     let _ = registry.register(Box::new(ProcessCollector::for_self()));
-    let unusable = |source| OpsError { host: config.host.clone(), port: config.port, source };
-    let listener = TcpListener::bind((config.host.trim_matches(['[', ']']), config.port)).map_err(unusable)?;
-    let address = listener.local_addr().map_err(unusable)?;
+    let listen_error = |source| OpsError { host: config.host.clone(), port: config.port, source };
+    let listener = TcpListener::bind((config.host.trim_matches(['[', ']']), config.port)).map_err(listen_error)?;
+    let address = listener.local_addr().map_err(listen_error)?;
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::new(health.clone()))
             .app_data(Data::new(registry.clone()))
-            .wrap(from_fn(|request, next| guard_body(PATIENCE, request, next)))
+            .wrap(from_fn(|request, next| guard_body(CLIENT_TIMEOUT, request, next)))
             .wrap(from_fn(catch_panics))
             .configure(routes)
     })
     .workers(1)
-    .max_connections(CONNECTIONS)
-    .client_request_timeout(PATIENCE)
-    .keep_alive(PATIENCE)
-    .on_connect(prepared(PATIENCE))
+    .max_connections(MAX_CONNECTIONS)
+    .client_request_timeout(CLIENT_TIMEOUT)
+    .keep_alive(CLIENT_TIMEOUT)
+    .on_connect(set_socket_options(CLIENT_TIMEOUT))
     .disable_signals()
     .shutdown_timeout(1)
     .listen(listener)
-    .map_err(unusable)?
+    .map_err(listen_error)?
     .run();
     let handle = server.handle();
     let task = tokio::spawn(async move {
@@ -106,8 +106,8 @@ pub fn serve(config: &OpsConfig, health: Health, registry: Registry) -> Result<O
 
 /// A panic of a handler or of a middleware further in is that request's 500.
 async fn catch_panics<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
-    let answer = panics::catch_future("ops", async { next.call(request).await }).await;
-    answer.unwrap_or_else(|_| Err(ErrorInternalServerError("internal error")))
+    let result = panics::catch_future("ops", async { next.call(request).await }).await;
+    result.unwrap_or_else(|_| Err(ErrorInternalServerError("internal error")))
 }
 
 fn routes(app: &mut web::ServiceConfig) {

@@ -28,10 +28,10 @@ use tracing::Instrument as _;
 
 /// The phases of a shutdown, and the tasks that it waits for. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Lifecycle(Arc<Inner>);
+pub struct Lifecycle(Arc<LifecycleState>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct LifecycleState {
     stopping: CancellationToken,
     drained: CancellationToken,
     tasks: TaskTracker,
@@ -63,7 +63,7 @@ impl Lifecycle {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let running = Running::enter(self.0.clone(), name);
+        let running = RunningTask::register(self.0.clone(), name);
         let task = async move {
             let _running = running;
             task.await;
@@ -118,7 +118,7 @@ impl Lifecycle {
     }
 }
 
-impl Inner {
+impl LifecycleState {
     fn names(&self) -> Vec<&'static str> {
         self.running().values().copied().collect()
     }
@@ -129,20 +129,20 @@ impl Inner {
 }
 
 /// A task's entry among the running ones, for as long as its future lives.
-struct Running {
-    inner: Arc<Inner>,
+struct RunningTask {
+    inner: Arc<LifecycleState>,
     id: u64,
 }
 
-impl Running {
-    fn enter(inner: Arc<Inner>, name: &'static str) -> Self {
+impl RunningTask {
+    fn register(inner: Arc<LifecycleState>, name: &'static str) -> Self {
         let id = inner.next.fetch_add(1, Ordering::Relaxed);
         inner.running().insert(id, name);
         Self { inner, id }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningTask {
     fn drop(&mut self) {
         self.inner.running().remove(&self.id);
     }

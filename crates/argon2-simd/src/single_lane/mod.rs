@@ -30,9 +30,9 @@ pub(crate) fn hash(avx2: Avx2, inputs: &Inputs<'_>, blocks: &mut [Block], out: &
     let mut lane = Lane { avx2, blocks, scratch: Block::new() };
     for segment in Segment::all(passes, lane.blocks.len()) {
         if segment.is_data_independent() {
-            lane.fill_by_counter(segment, passes);
+            lane.fill_data_independent(segment, passes);
         } else {
-            lane.fill_by_contents(segment);
+            lane.fill_data_dependent(segment);
         }
     }
     blake2b::output(lane.blocks.last().expect("a lane has eight blocks at least"), out);
@@ -47,11 +47,11 @@ struct Lane<'a> {
 
 impl Lane<'_> {
     /// Argon2i's way: the addresses are words of blocks made from a counter (section 3.4.1.2).
-    fn fill_by_counter(&mut self, segment: Segment, passes: u32) {
+    fn fill_data_independent(&mut self, segment: Segment, passes: u32) {
         let mut addresses = Addresses::new(segment, self.blocks.len(), passes);
         for index in segment.blocks() {
-            let random = addresses.of(index, self);
-            if let Some(next) = addresses.next_of(index)
+            let random = addresses.word(index, self);
+            if let Some(next) = addresses.next_word(index)
                 && index + 1 < segment.blocks().end
             {
                 avx2::prefetch(self.blocks.as_ptr(), segment.reference(index + 1, next));
@@ -61,7 +61,7 @@ impl Lane<'_> {
     }
 
     /// Argon2d's way: the address is the first word of the block before (section 3.4.1.1).
-    fn fill_by_contents(&mut self, segment: Segment) {
+    fn fill_data_dependent(&mut self, segment: Segment) {
         let blocks = self.blocks.as_ptr();
         let mut random = self.blocks[segment.previous(0)].as_ref()[0];
         for index in segment.blocks() {
@@ -77,9 +77,9 @@ impl Lane<'_> {
     /// One block: G of the one before and the one referred to, in later passes added to
     /// what is there. `first_word` is told the new block's as soon as it is known.
     fn fill(&mut self, segment: Segment, index: usize, reference: usize, first_word: impl FnOnce(u64)) {
-        let places = [segment.place(index), segment.previous(index), reference];
+        let positions = [segment.position(index), segment.previous(index), reference];
         let [target, previous, reference] =
-            self.blocks.get_disjoint_mut(places).expect("the three are different blocks of the lane");
+            self.blocks.get_disjoint_mut(positions).expect("the three are different blocks of the lane");
         if segment.pass() == 0 {
             self.avx2.compress::<false>(target, previous, reference, &mut self.scratch, first_word);
         } else {
@@ -102,7 +102,7 @@ struct Addresses {
 }
 
 impl Addresses {
-    const IN_A_BLOCK: usize = Block::SIZE / 8;
+    const WORDS_PER_BLOCK: usize = Block::SIZE / 8;
 
     fn new(segment: Segment, blocks: usize, passes: u32) -> Self {
         let mut input = Block::new();
@@ -119,19 +119,19 @@ impl Addresses {
     }
 
     /// For the segment's block of this index, asked for one after another.
-    fn of(&mut self, index: usize, lane: &mut Lane<'_>) -> u64 {
+    fn word(&mut self, index: usize, lane: &mut Lane<'_>) -> u64 {
         // Blocks 0 and 1 of the lane are not filled, but have had their words.
-        if index.is_multiple_of(Self::IN_A_BLOCK) || self.input.as_ref()[6] == 0 {
+        if index.is_multiple_of(Self::WORDS_PER_BLOCK) || self.input.as_ref()[6] == 0 {
             self.input.as_mut()[6] += 1;
-            let (zero, mut once) = (Block::new(), Block::new());
-            lane.avx2.compress::<false>(&mut once, &zero, &self.input, &mut lane.scratch, |_| {});
-            lane.avx2.compress::<false>(&mut self.words, &zero, &once, &mut lane.scratch, |_| {});
+            let (zero, mut address_input) = (Block::new(), Block::new());
+            lane.avx2.compress::<false>(&mut address_input, &zero, &self.input, &mut lane.scratch, |_| {});
+            lane.avx2.compress::<false>(&mut self.words, &zero, &address_input, &mut lane.scratch, |_| {});
         }
-        self.words.as_ref()[index % Self::IN_A_BLOCK]
+        self.words.as_ref()[index % Self::WORDS_PER_BLOCK]
     }
 
     /// For the block after this one, if it is known already.
-    fn next_of(&self, index: usize) -> Option<u64> {
-        self.words.as_ref().get(index % Self::IN_A_BLOCK + 1).copied()
+    fn next_word(&self, index: usize) -> Option<u64> {
+        self.words.as_ref().get(index % Self::WORDS_PER_BLOCK + 1).copied()
     }
 }

@@ -12,7 +12,7 @@ use tracing_subscriber::{
 use crate::config::{LogConfig, LogFormat};
 
 /// Dependencies that say more at `info` than an operator wants to read.
-const NOISY: &[&str] = &[
+const NOISY_DEPENDENCIES: &[&str] = &[
     "actix_server",
     "actix_web",
     "h2",
@@ -31,7 +31,7 @@ const NOISY: &[&str] = &[
 
 /// What clients do wrong is an error to it, at a line for each of their connections. Silent,
 /// unless a directive names it.
-const OF_CLIENTS: &str = "actix_http";
+const CLIENT_ERROR_TARGET: &str = "actix_http";
 
 /// Sends log lines to standard error, in the format and from the level that the
 /// configuration says. Standard output belongs to the commands' results.
@@ -69,9 +69,9 @@ fn filter(level: &str) -> anyhow::Result<EnvFilter> {
         Ok(plain) => plain.min(LevelFilter::WARN),
         Err(_) => LevelFilter::WARN,
     };
-    let mut directives: Vec<String> = NOISY.iter().map(|name| format!("{name}={cap}")).collect();
-    if !level.contains(OF_CLIENTS) {
-        directives.push(format!("{OF_CLIENTS}=off"));
+    let mut directives: Vec<String> = NOISY_DEPENDENCIES.iter().map(|name| format!("{name}={cap}")).collect();
+    if !level.contains(CLIENT_ERROR_TARGET) {
+        directives.push(format!("{CLIENT_ERROR_TARGET}=off"));
     }
     directives.push(level.trim().to_owned());
     EnvFilter::builder()
@@ -94,13 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn what_strangers_send_is_not_our_error() {
+    fn invalid_requests_of_clients_are_not_logged_as_errors() {
         assert!(filter("info").unwrap().to_string().contains("actix_http=off"));
         assert!(!filter("info,actix_http=debug").unwrap().to_string().contains("off"));
     }
 
     #[test]
-    fn a_level_below_warn_holds_for_noisy_dependencies_too() {
+    fn a_level_below_warn_applies_to_noisy_dependencies_too() {
         let text = filter("error").unwrap().to_string();
         assert!(text.contains("mongodb=error"), "{text}");
         let text = filter("off").unwrap().to_string();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn an_invalid_level_is_refused() {
         let error = filter("info,,=what=").unwrap_err().to_string();
         assert!(error.contains("log.level"), "{error}");
     }

@@ -104,8 +104,8 @@ fn permute_rows<const ADD: bool, const FIRST: usize, const N: usize>(
     for (part, vectors) in parts.iter_mut().enumerate() {
         for (row, vector) in (FIRST..).zip(vectors) {
             *vector = _mm256_xor_si256(load(&x[row][part]), load(&y[row][part]));
-            let place = &mut target[row][part];
-            store(place, if ADD { _mm256_xor_si256(*vector, load(place)) } else { *vector });
+            let slot = &mut target[row][part];
+            store(slot, if ADD { _mm256_xor_si256(*vector, load(slot)) } else { *vector });
         }
     }
     let [a, b, c, d] = &mut parts;
@@ -149,8 +149,8 @@ fn permute_columns<const VECTOR: usize>(target: &mut [Row; 8], scratch: &[Row; 8
     *c = [c[1], c[0]];
     *d = [_mm256_alignr_epi8::<8>(d[1], d[0]), _mm256_alignr_epi8::<8>(d[0], d[1])];
     for (part, rows) in parts.as_flattened().iter().zip(target) {
-        let place = &mut rows[VECTOR];
-        store(place, _mm256_xor_si256(*part, load(place)));
+        let slot = &mut rows[VECTOR];
+        store(slot, _mm256_xor_si256(*part, load(slot)));
     }
 }
 
@@ -250,18 +250,18 @@ mod tests {
     }
 
     #[test]
-    fn the_first_word_is_told_and_later_passes_add() {
+    fn the_first_word_is_reported_and_later_passes_add() {
         let Some(avx2) = Avx2::detect() else {
             eprintln!("SKIPPED: no AVX2 here");
             return;
         };
         proptest!(|(x in block(), y in block(), before in block())| {
             let (mut fresh, mut added, mut scratch) = (before, before, before);
-            let (mut told_fresh, mut told_added) = (None, None);
-            avx2.compress::<false>(&mut fresh, &x, &y, &mut scratch, |word| told_fresh = Some(word));
-            avx2.compress::<true>(&mut added, &x, &y, &mut scratch, |word| told_added = Some(word));
-            prop_assert_eq!(told_fresh, Some(fresh.as_ref()[0]));
-            prop_assert_eq!(told_added, Some(added.as_ref()[0]));
+            let (mut reported_fresh, mut reported_added) = (None, None);
+            avx2.compress::<false>(&mut fresh, &x, &y, &mut scratch, |word| reported_fresh = Some(word));
+            avx2.compress::<true>(&mut added, &x, &y, &mut scratch, |word| reported_added = Some(word));
+            prop_assert_eq!(reported_fresh, Some(fresh.as_ref()[0]));
+            prop_assert_eq!(reported_added, Some(added.as_ref()[0]));
             let expected = fresh ^ &before;
             prop_assert_eq!(expected.as_ref(), added.as_ref());
         });

@@ -2,9 +2,9 @@
 //! does it count.
 
 mod health;
-mod probe;
+mod healthcheck;
 mod server;
 
 pub use health::{Check, CheckState, Health, Readiness, Status};
-pub use probe::healthcheck;
+pub use healthcheck::healthcheck;
 pub use server::{OpsError, OpsServer, serve};

@@ -10,25 +10,25 @@
 //! A secret `x` may come from a file named by `x_file`. Lists are TOML arrays or
 //! separated by commas, durations are written as `30s` or `1h 30m`.
 
+mod coerce;
+mod deserialize;
 mod error;
 mod keys;
-mod kinds;
 mod layers;
+mod merge;
 mod render;
 mod secrets;
 mod sections;
-mod typed;
-mod values;
 
 use std::{env, ffi::OsString, path::Path};
 
 use serde::de::DeserializeOwned;
 
+pub use deserialize::{duration, list, optional, optional_duration, optional_secret, secret_list};
 pub use error::{ConfigError, Origin};
 pub use sections::{LogConfig, LogFormat, MongoConfig, OpsConfig, ShutdownConfig};
-pub use values::{duration, list, optional, optional_duration, optional_secret, secret_list};
 
-use keys::Keys;
+use keys::KnownKeys;
 use layers::Layers;
 
 /// Where a service's configuration comes from.
@@ -63,7 +63,7 @@ impl ConfigSource {
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<T, ConfigError> {
-        let keys = Keys::new(self)?;
+        let keys = self.known_keys()?;
         let mut layers = Layers::collect(&keys, file, env)?;
         layers.resolve_secrets(&keys)?;
         layers.deserialize(&keys)
@@ -88,7 +88,7 @@ impl ConfigSource {
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<T, ConfigError> {
-        let keys = Keys::new(self)?.below(section);
+        let keys = self.known_keys()?.restricted_to(section);
         Layers::collect(&keys, file, env)?.deserialize_section(&keys, section)
     }
 
@@ -103,7 +103,7 @@ impl ConfigSource {
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<String, ConfigError> {
-        let keys = Keys::new(self)?;
+        let keys = self.known_keys()?;
         let layers = Layers::collect(&keys, file, env)?;
         let mut resolved = layers.clone();
         resolved.resolve_secrets(&keys)?;
@@ -115,10 +115,10 @@ impl ConfigSource {
     ///
     /// # Errors
     /// If the defaults do not fit `T`.
-    pub fn unread<T: DeserializeOwned>(&self) -> Result<Vec<String>, ConfigError> {
-        let keys = Keys::new(self)?;
+    pub fn unread_keys<T: DeserializeOwned>(&self) -> Result<Vec<String>, ConfigError> {
+        let keys = self.known_keys()?;
         let layers = Layers::collect(&keys, None, [])?;
-        layers.without_secrets(&keys).unread::<T>(&keys)
+        layers.without_secrets(&keys).unread_keys::<T>(&keys)
     }
 
     /// The variables of the process with this service's prefix.
@@ -138,6 +138,11 @@ impl ConfigSource {
             })
         };
         env::vars_os().filter_map(ours).collect()
+    }
+
+    fn known_keys(&self) -> Result<KnownKeys, ConfigError> {
+        let defaults = error::parse_toml(self.defaults, &Origin::Defaults)?;
+        Ok(KnownKeys::new(self.prefix(), defaults, self.secrets))
     }
 
     fn prefix(&self) -> String {

@@ -8,7 +8,7 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// What is wrong with the line.
-pub fn unescaped(line: &[u8]) -> Result<Vec<u8>, &'static str> {
+pub fn unescape(line: &[u8]) -> Result<Vec<u8>, &'static str> {
     let (mut input, mut rest) = (Vec::with_capacity(line.len()), line);
     while let Some((first, behind)) = rest.split_first() {
         rest = behind;
@@ -32,7 +32,7 @@ pub fn unescaped(line: &[u8]) -> Result<Vec<u8>, &'static str> {
             }
             b'(' => {
                 let end = rest.iter().position(|byte| *byte == b')').ok_or("a repetition without its end")?;
-                let (times, part) = repetition(&rest[..end]).ok_or("a repetition that is no \\(n|part)")?;
+                let (times, part) = parse_repetition(&rest[..end]).ok_or("a repetition that is no \\(n|part)")?;
                 if times.saturating_mul(part.len()) > MAX_BYTES {
                     return Err("a repetition that is too long");
                 }
@@ -47,7 +47,7 @@ pub fn unescaped(line: &[u8]) -> Result<Vec<u8>, &'static str> {
 
 /// The line that stands for an input.
 #[must_use]
-pub fn escaped(input: &[u8]) -> String {
+pub fn escape(input: &[u8]) -> String {
     let mut line = String::with_capacity(input.len());
     let push = |line: &mut String, text: &str| {
         for c in text.chars() {
@@ -76,10 +76,10 @@ pub fn escaped(input: &[u8]) -> String {
     line
 }
 
-fn repetition(text: &[u8]) -> Option<(usize, Vec<u8>)> {
+fn parse_repetition(text: &[u8]) -> Option<(usize, Vec<u8>)> {
     let bar = text.iter().position(|byte| *byte == b'|')?;
     let times = std::str::from_utf8(&text[..bar]).ok()?.parse().ok()?;
-    Some((times, unescaped(&text[bar + 1..]).ok()?))
+    Some((times, unescape(&text[bar + 1..]).ok()?))
 }
 
 #[cfg(test)]
@@ -89,19 +89,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_line_is_refused() {
+    fn an_invalid_line_is_refused() {
         for line in ["\\", "\\q", "\\x4", "\\xzz", "\\(3", "\\(3x)", "\\(x|y)", "\\(9999999|ab)"] {
-            assert!(unescaped(line.as_bytes()).is_err(), "{line}");
+            assert!(unescape(line.as_bytes()).is_err(), "{line}");
         }
     }
 
     proptest! {
         #[test]
-        fn every_input_has_its_line(input in any::<Vec<u8>>(), text in any::<String>()) {
+        fn escaping_is_reversible(input in any::<Vec<u8>>(), text in any::<String>()) {
             for input in [input.as_slice(), text.as_bytes()] {
-                let line = escaped(input);
+                let line = escape(input);
                 prop_assert!(!line.contains('\n') && !line.starts_with("# "));
-                let again = unescaped(line.as_bytes());
+                let again = unescape(line.as_bytes());
                 prop_assert_eq!(again.as_deref(), Ok(input));
             }
         }

@@ -39,13 +39,13 @@ impl Segment {
     }
 
     /// The place in the lane of the segment's block `index`.
-    pub(super) fn place(self, index: usize) -> usize {
+    pub(super) fn position(self, index: usize) -> usize {
         self.slice * self.length + index
     }
 
     /// The place of the block before it; before the first is the last.
     pub(super) fn previous(self, index: usize) -> usize {
-        self.place(index).checked_sub(1).unwrap_or(SLICES * self.length - 1)
+        self.position(index).checked_sub(1).unwrap_or(SLICES * self.length - 1)
     }
 
     /// The place of the block that block `index` refers to, chosen by the low half J1 of
@@ -65,8 +65,8 @@ impl Segment {
         // slice, that is at the lane's beginning.
         let oldest = if self.pass == 0 || self.slice == SLICES - 1 { 0 } else { (self.slice + 1) * self.length };
         let lane = SLICES * self.length;
-        let place = oldest + chosen;
-        if place < lane { place } else { place - lane }
+        let position = oldest + chosen;
+        if position < lane { position } else { position - lane }
     }
 }
 
@@ -77,15 +77,15 @@ mod tests {
     use super::*;
 
     /// Section 3.4.2 in its own terms: W is written out as a list of places.
-    fn by_the_list(segment: Segment, index: usize, random: u64) -> usize {
+    fn reference_by_definition(segment: Segment, index: usize, random: u64) -> usize {
         let lane = SLICES * segment.length;
-        let in_this_segment = segment.slice * segment.length..segment.place(index);
+        let in_this_segment = segment.slice * segment.length..segment.position(index);
         let mut w: Vec<usize> = if segment.pass == 0 {
-            (0..segment.place(index)).collect()
+            (0..segment.position(index)).collect()
         } else {
             let finished = (segment.slice + 1) * segment.length;
             (finished..finished + (SLICES - 1) * segment.length)
-                .map(|place| place % lane)
+                .map(|position| position % lane)
                 .chain(in_this_segment)
                 .collect()
         };
@@ -102,9 +102,10 @@ mod tests {
     fn every_block_is_filled_once_in_each_pass() {
         for length in [2, 3, 7] {
             let filled: Vec<_> = Segment::all(3, SLICES * length)
-                .flat_map(|segment| segment.blocks().map(move |index| (segment.pass(), segment.place(index))))
+                .flat_map(|segment| segment.blocks().map(move |index| (segment.pass(), segment.position(index))))
                 .collect();
-            let all: Vec<_> = (0..3).flat_map(|pass| (0..SLICES * length).map(move |place| (pass, place))).collect();
+            let all: Vec<_> =
+                (0..3).flat_map(|pass| (0..SLICES * length).map(move |position| (pass, position))).collect();
             assert_eq!(filled, all[2..]);
         }
     }
@@ -118,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_reference_is_that_of_the_rfc_and_another_block(
+        fn the_reference_is_that_of_the_rfc_and_a_different_block(
             pass in 0_u32..3, slice in 0..SLICES, length in 2_usize..50, index in any::<prop::sample::Index>(),
             random in prop_oneof![any::<u64>(), Just(0), Just(u64::from(u32::MAX)), Just(u64::MAX)],
         ) {
@@ -127,8 +128,8 @@ mod tests {
             prop_assume!(!blocks.is_empty());
             let index = blocks.start + index.index(blocks.len());
             let reference = segment.reference(index, random);
-            prop_assert_eq!(reference, by_the_list(segment, index, random));
-            prop_assert_ne!(reference, segment.place(index));
+            prop_assert_eq!(reference, reference_by_definition(segment, index, random));
+            prop_assert_ne!(reference, segment.position(index));
             prop_assert_ne!(reference, segment.previous(index));
         }
 

@@ -28,12 +28,12 @@ const MAX_RESPONSE: u64 = 16 * 1024;
 /// seconds.
 pub async fn healthcheck(config: &OpsConfig) -> Result<(), String> {
     let host = reachable_host(&config.host);
-    let place = format!("{host}:{}", config.port);
+    let address = format!("{host}:{}", config.port);
     match timeout(DEADLINE, get_readyz(&host, config.port)).await {
-        Err(_) => Err(format!("{place} gave no answer within {DEADLINE:?}")),
-        Ok(Err(error)) => Err(format!("{place}: {error}")),
+        Err(_) => Err(format!("{address} gave no answer within {DEADLINE:?}")),
+        Ok(Err(error)) => Err(format!("{address}: {error}")),
         Ok(Ok((200, _))) => Ok(()),
-        Ok(Ok((status, body))) => Err(format!("{place} answered {status}: {body}")),
+        Ok(Ok((status, body))) => Err(format!("{address} answered {status}: {body}")),
     }
 }
 

@@ -14,27 +14,27 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::Inputs;
 
 /// The longest that BLAKE2b is, in bytes.
-const LONGEST: usize = 64;
+const MAX_DIGEST_BYTES: usize = 64;
 
 /// H0 of these inputs, for an output of this many bytes. Their lengths are checked.
-pub(super) fn h0(inputs: &Inputs<'_>, output_len: usize) -> Zeroizing<[u8; LONGEST]> {
+pub(super) fn h0(inputs: &Inputs<'_>, output_len: usize) -> Zeroizing<[u8; MAX_DIGEST_BYTES]> {
     let Inputs { algorithm, params, version, secret, password, salt } = *inputs;
-    let mut h0 = Zeroizing::new([0; LONGEST]);
+    let mut h0 = Zeroizing::new([0; MAX_DIGEST_BYTES]);
     blake2b(
         &[
             &params.p_cost().to_le_bytes(),
-            &length(output_len),
+            &le32(output_len),
             &params.m_cost().to_le_bytes(),
             &params.t_cost().to_le_bytes(),
             &u32::from(version).to_le_bytes(),
             &(algorithm as u32).to_le_bytes(),
-            &length(password.len()),
+            &le32(password.len()),
             password,
-            &length(salt.len()),
+            &le32(salt.len()),
             salt,
-            &length(secret.len()),
+            &le32(secret.len()),
             secret,
-            &length(params.data().len()),
+            &le32(params.data().len()),
             params.data(),
         ],
         h0.as_mut(),
@@ -43,7 +43,7 @@ pub(super) fn h0(inputs: &Inputs<'_>, output_len: usize) -> Zeroizing<[u8; LONGE
 }
 
 /// Block 0 or 1 of the only lane: H' of H0, the block's and the lane's number.
-pub(super) fn first_block(h0: &[u8; LONGEST], number: u32, block: &mut Block) {
+pub(super) fn first_block(h0: &[u8; MAX_DIGEST_BYTES], number: u32, block: &mut Block) {
     let mut bytes = Zeroizing::new([0; Block::SIZE]);
     h_prime(&[h0, &number.to_le_bytes(), &0_u32.to_le_bytes()], bytes.as_mut());
     for (word, bytes) in block.as_mut().iter_mut().zip(bytes.as_chunks().0) {
@@ -62,21 +62,21 @@ pub(super) fn output(last: &Block, out: &mut [u8]) {
 
 /// H' of the parts one after another, as long as `out`, which is not empty.
 fn h_prime(parts: &[&[u8]], out: &mut [u8]) {
-    let length = length(out.len());
+    let length = le32(out.len());
     let parts_with_length = [&[&length[..]], parts].concat();
-    if out.len() <= LONGEST {
+    if out.len() <= MAX_DIGEST_BYTES {
         return blake2b(&parts_with_length, out);
     }
     // Digests of digests: of each the first half goes out, of the last one all.
-    let mut digest = Zeroizing::new([0; LONGEST]);
+    let mut digest = Zeroizing::new([0; MAX_DIGEST_BYTES]);
     blake2b(&parts_with_length, digest.as_mut());
     let mut rest = out;
     loop {
-        let (half, after) = rest.split_at_mut(LONGEST / 2);
-        half.copy_from_slice(&digest[..LONGEST / 2]);
-        rest = after;
+        let (half, remaining) = rest.split_at_mut(MAX_DIGEST_BYTES / 2);
+        half.copy_from_slice(&digest[..MAX_DIGEST_BYTES / 2]);
+        rest = remaining;
         let previous = digest.clone();
-        if rest.len() <= LONGEST {
+        if rest.len() <= MAX_DIGEST_BYTES {
             return blake2b(&[previous.as_ref()], rest);
         }
         blake2b(&[previous.as_ref()], digest.as_mut());
@@ -98,6 +98,6 @@ fn blake2b(parts: &[&[u8]], out: &mut [u8]) {
 }
 
 /// LE32 of a length that is not longer than Argon2 allows, which is 2^32 - 1 for all of them.
-fn length(bytes: usize) -> [u8; 4] {
+fn le32(bytes: usize) -> [u8; 4] {
     u32::try_from(bytes).expect("lengths are checked before").to_le_bytes()
 }

@@ -35,7 +35,7 @@ pub enum StoreError {
 impl StoreError {
     /// The request of an operation has waited for the store for as long as it may: the
     /// operation was not begun.
-    pub(super) fn no_time_left() -> Self {
+    pub(super) fn budget_exhausted() -> Self {
         Self::Unavailable(Cause::new("no time is left for the request").without_effect())
     }
 
@@ -70,7 +70,7 @@ impl Cause {
         Self { kind, code: None, detail: None, without_effect: false }
     }
 
-    fn code_of(kind: &'static str, code: i32) -> Self {
+    fn with_code(kind: &'static str, code: i32) -> Self {
         Self { code: Some(code), ..Self::new(kind) }
     }
 
@@ -111,24 +111,24 @@ impl From<Error> for StoreError {
 fn classify(error: &Error) -> StoreError {
     use StoreError::{Other, Unavailable};
     match error.kind.as_ref() {
-        ErrorKind::Command(command) => by_code("command", command.code, &command.message),
-        ErrorKind::Write(WriteFailure::WriteError(write)) => by_code("write", write.code, &write.message),
+        ErrorKind::Command(command) => from_code("command", command.code, &command.message),
+        ErrorKind::Write(WriteFailure::WriteError(write)) => from_code("write", write.code, &write.message),
         // It is written, but not known to be on a majority.
         ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
-            Unavailable(Cause::code_of("write concern", concern.code))
+            Unavailable(Cause::with_code("write concern", concern.code))
         }
         ErrorKind::InsertMany(many) => {
             let writes = many.write_errors.as_deref().unwrap_or_default();
             let writes = writes.iter().map(|e| (e.code, e.message.as_str()));
             let concern = many.write_concern_error.as_ref().map(|e| e.code);
-            several(writes, concern)
+            from_batch(writes, concern)
         }
         ErrorKind::BulkWrite(bulk) => {
             let mut writes: Vec<_> = bulk.write_errors.iter().collect();
             writes.sort_by_key(|(position, _)| **position);
             let writes = writes.iter().map(|(_, e)| (e.code, e.message.as_str()));
             let concern = bulk.write_concern_errors.first().map(|e| e.code);
-            several(writes, concern)
+            from_batch(writes, concern)
         }
         ErrorKind::ServerSelection { .. } => Unavailable(Cause::new("no suitable server").without_effect()),
         ErrorKind::Io(error) => Unavailable(Cause::new("network").detail(error.kind())),
@@ -147,33 +147,33 @@ fn classify(error: &Error) -> StoreError {
     }
 }
 
-fn by_code(kind: &'static str, code: i32, message: &str) -> StoreError {
+fn from_code(kind: &'static str, code: i32, message: &str) -> StoreError {
     match code {
         DUPLICATE_KEY => StoreError::DuplicateKey { index: duplicate_index(message).unwrap_or_default().to_owned() },
-        code if UNAVAILABLE.contains(&code) => StoreError::Unavailable(Cause::code_of(kind, code)),
-        code => StoreError::Other(Cause::code_of(kind, code)),
+        code if UNAVAILABLE.contains(&code) => StoreError::Unavailable(Cause::with_code(kind, code)),
+        code => StoreError::Other(Cause::with_code(kind, code)),
     }
 }
 
 /// Several writes in one command. A duplicate key only if all that failed are one;
 /// the first then names the index.
-fn several<'a>(mut writes: impl Iterator<Item = (i32, &'a str)>, concern: Option<i32>) -> StoreError {
+fn from_batch<'a>(mut writes: impl Iterator<Item = (i32, &'a str)>, concern: Option<i32>) -> StoreError {
     let Some((code, message)) = writes.next() else {
         return match concern {
-            Some(code) => StoreError::Unavailable(Cause::code_of("write concern", code)),
+            Some(code) => StoreError::Unavailable(Cause::with_code("write concern", code)),
             None => StoreError::Other(Cause::new("write")),
         };
     };
-    let first = by_code("write", code, message);
+    let first = from_code("write", code, message);
     match writes.find(|(other, _)| *other != code) {
-        Some((other, _)) if code == DUPLICATE_KEY => by_code("write", other, ""),
+        Some((other, _)) if code == DUPLICATE_KEY => from_code("write", other, ""),
         _ => first,
     }
 }
 
 /// Of an unordered `insert_many`: the places of the documents that were refused because a
 /// key is taken, if that is all that went wrong. The others are written.
-pub fn duplicates_in(error: &Error) -> Option<Vec<usize>> {
+pub fn duplicate_positions(error: &Error) -> Option<Vec<usize>> {
     let ErrorKind::InsertMany(many) = error.kind.as_ref() else { return None };
     let writes = many.write_errors.as_deref().unwrap_or_default();
     let only = many.write_concern_error.is_none() && writes.iter().all(|write| write.code == DUPLICATE_KEY);
