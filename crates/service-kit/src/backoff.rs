@@ -1,8 +1,8 @@
-//! Delays between retries, with jitter: exponential, or from a list. The numbers are the caller's.
+//! Delays between retries with jitter: exponential, or from a list. The caller provides the numbers.
 
 use std::time::Duration;
 
-/// The share of a delay that is random, so that what failed together is not retried together.
+/// The random share of a delay, so that operations which failed together are not retried together.
 const JITTER: f64 = 0.2;
 
 /// Returns the delay after `failures` (counted from 1) failures in a row: `first`, doubled with
@@ -30,7 +30,7 @@ impl Backoff {
     /// Creates a backoff from its delays.
     ///
     /// # Errors
-    /// If there is no delay, or one is zero.
+    /// Returns what the list must contain if it is empty or contains zero.
     pub fn new(steps: Vec<Duration>) -> Result<Self, &'static str> {
         if steps.is_empty() {
             return Err("at least one wait");
@@ -56,7 +56,7 @@ impl Backoff {
     }
 }
 
-/// Adds up to a fifth to `delay`.
+/// Returns `delay` plus up to a fifth of it.
 fn added(delay: Duration, random: f64) -> Duration {
     delay.mul_f64(1.0 + JITTER * random.clamp(0.0, 1.0))
 }

@@ -1,4 +1,4 @@
-//! Time and identifiers as values that are passed in, so that a test can choose them.
+//! Time and identifiers as arguments, so that tests can choose them.
 
 use std::{
     sync::{
@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// Where the time comes from. Clones share it.
+/// A source of the current time. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Clock(TimeSource);
 
@@ -22,23 +22,23 @@ enum TimeSource {
 }
 
 impl Clock {
-    /// The host's clock.
+    /// Returns the clock of the host.
     pub fn system() -> Self {
         Self(TimeSource::System)
     }
 
-    /// For tests: stands still at `now` until it is advanced.
+    /// Returns a clock for tests that stands still at `now` until it is advanced.
     pub fn fixed(now: Timestamp) -> Self {
         Self(TimeSource::Manual(Arc::new(Mutex::new(now))))
     }
 
-    /// For tests: starts at 2030-01-01T00:00:00Z and moves only by [`Clock::advance`].
+    /// Returns a clock for tests that starts at 2030-01-01T00:00:00Z and moves only by [`Clock::advance`].
     pub fn manual() -> Self {
         const START: i64 = 1_893_456_000;
-        Self::fixed(Timestamp::from_second(START).expect("2030 is within jiff's range"))
+        Self::fixed(Timestamp::from_second(START).expect("the year 2030 is within jiff's range"))
     }
 
-    /// The time now.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             #[expect(clippy::disallowed_methods, reason = "this is the clock")]
@@ -47,10 +47,10 @@ impl Clock {
         }
     }
 
-    /// For tests: moves the time of this clock and of its clones.
+    /// Advances this clock and its clones, in tests.
     ///
     /// # Panics
-    /// On the system's clock, which nobody advances.
+    /// Panics on the system clock.
     pub fn advance(&self, by: Duration) {
         match &self.0 {
             TimeSource::System => panic!("only a manual clock can be advanced"),
@@ -61,7 +61,7 @@ impl Clock {
     }
 }
 
-/// Where identifiers come from. Clones share it.
+/// A source of identifiers. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Ids(RandomSource);
 
@@ -72,17 +72,17 @@ enum RandomSource {
 }
 
 impl Ids {
-    /// Identifiers that nobody can guess.
+    /// Returns a source of identifiers that cannot be guessed.
     pub fn random() -> Self {
         Self(RandomSource::System)
     }
 
-    /// For tests: the same seed gives the same identifiers in the same order.
+    /// Returns a source for tests: the same seed gives the same identifiers in the same order.
     pub fn sequence(seed: u64) -> Self {
         Self(RandomSource::Sequence(Arc::new(AtomicU64::new(seed))))
     }
 
-    /// A UUIDv7 (RFC 9562): sorts by `now`, in milliseconds.
+    /// Returns a UUIDv7 (RFC 9562), which sorts by `now` in milliseconds.
     pub fn v7(&self, now: Timestamp) -> Uuid {
         let mut random = [0; 10];
         self.fill(&mut random);
@@ -90,7 +90,7 @@ impl Ids {
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
-    /// A UUIDv4 (RFC 9562): 122 random bits.
+    /// Returns a UUIDv4 (RFC 9562) with 122 random bits.
     pub fn v4(&self) -> Uuid {
         let mut random = [0; 16];
         self.fill(&mut random);
@@ -99,7 +99,7 @@ impl Ids {
 
     fn fill(&self, bytes: &mut [u8]) {
         match &self.0 {
-            RandomSource::System => getrandom::fill(bytes).expect("the kernel gives random bytes"),
+            RandomSource::System => getrandom::fill(bytes).expect("the kernel provides random bytes"),
             RandomSource::Sequence(state) => {
                 for chunk in bytes.chunks_mut(8) {
                     let word = split_mix(state).to_be_bytes();
@@ -110,7 +110,7 @@ impl Ids {
     }
 }
 
-/// SplitMix64: well mixed and reproducible, not secret.
+/// Returns the next number of the SplitMix64 generator: well mixed and reproducible, but not secret.
 fn split_mix(state: &AtomicU64) -> u64 {
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut z = state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
@@ -139,7 +139,7 @@ mod tests {
             let id = ids.v7(now);
             assert_eq!(id.get_version_num(), 7);
             assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
-            let (seconds, _) = id.get_timestamp().expect("v7 has a time").to_unix();
+            let (seconds, _) = id.get_timestamp().expect("a UUIDv7 contains a time").to_unix();
             assert_eq!(i64::try_from(seconds), Ok(now.as_second()));
             assert_eq!(ids.v4().get_version_num(), 4);
             assert_ne!(ids.v4(), ids.v4());

@@ -1,9 +1,9 @@
-//! The store against a real server: indexes, duplicate keys, the watch.
+//! Tests with a real MongoDB server: indexes, duplicate keys, the monitor.
 //!
-//! `scripts/test` starts one and says where in `TEST_MONGODB_URI`; without it these
-//! tests say that they are skipped.
+//! `scripts/test` starts a server and sets `TEST_MONGODB_URI`. Without the variable these tests
+//! print that they are skipped.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails with a panic")]
 
 use std::{env, time::Duration};
 
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A database of this test's own; none if there is no server.
+/// Returns a new database for this test, or `None` if there is no server.
 async fn database() -> Option<Database> {
     let Ok(uri) = env::var("TEST_MONGODB_URI") else {
         eprintln!("SKIPPED: TEST_MONGODB_URI is not set; scripts/test sets it");
@@ -108,7 +108,7 @@ async fn the_monitor_reports_a_server_that_is_up() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(DEADLINE, up).await.expect("it is seen to be up");
+    tokio::time::timeout(DEADLINE, up).await.expect("the check becomes ok");
     stop.cancel();
     monitor.await.unwrap();
     database.drop().await.unwrap();

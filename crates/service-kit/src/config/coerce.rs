@@ -1,10 +1,10 @@
-//! Whether a value is of the kind that its default is, and text as that kind.
+//! Checks that a value has the type of its default, and converts text to that type.
 
 use toml::Value;
 
 use super::deserialize::items;
 
-/// What a value has to be, as its default is.
+/// The required type of a value: the type of its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ValueType {
     Text,
@@ -26,8 +26,11 @@ impl ValueType {
     }
 }
 
-/// The value as its kind; text is parsed, for variables are text. Text stays what it
-/// is where a list is given: the service's type decides.
+/// Converts a value to its required type. Text is parsed, because environment variables are text.
+/// A list is accepted where text is required: the service's own type decides.
+///
+/// # Errors
+/// Returns the expected type and the value if it cannot be converted.
 pub(super) fn coerce(value_type: ValueType, in_open_table: bool, value: Value) -> Result<Value, (&'static str, Value)> {
     match (value_type, value) {
         (ValueType::Integer, value @ Value::Integer(_))
@@ -62,7 +65,7 @@ pub(super) fn coerce(value_type: ValueType, in_open_table: bool, value: Value) -
     }
 }
 
-/// A value as an error shows it.
+/// Returns a value as an error message shows it. The value of a secret is not shown.
 pub(super) fn describe(value: &Value, secret: bool) -> String {
     let type_name = value.type_str();
     match value {

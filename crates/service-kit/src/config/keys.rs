@@ -1,4 +1,4 @@
-//! The keys that there are, read from the embedded defaults.
+//! The known configuration keys, read from the embedded defaults.
 
 use std::collections::BTreeSet;
 
@@ -6,15 +6,16 @@ use toml::{Table, Value};
 
 use super::{ConfigError, Origin, coerce::ValueType};
 
+/// The known keys of a service's configuration.
 pub(super) struct KnownKeys {
     prefix: String,
     defaults: Table,
-    /// Dotted, in the order of the defaults.
+    /// The dotted keys with their types, in the order of the defaults.
     leaves: Vec<(String, ValueType)>,
-    /// Dotted names of tables that take any key.
+    /// The dotted names of the tables that accept any key.
     open_tables: Vec<String>,
     secrets: Vec<String>,
-    /// Only keys below this section are looked at.
+    /// The section that is loaded, with a `.` at the end; all sections if absent.
     section: Option<String>,
 }
 
@@ -26,12 +27,13 @@ impl KnownKeys {
         Self { prefix, defaults, leaves, open_tables, secrets, section: None }
     }
 
-    /// Restricted to one section.
+    /// Restricts the keys to one section.
     pub(super) fn restricted_to(mut self, section: &str) -> Self {
         self.section = Some(format!("{section}."));
         self
     }
 
+    /// Returns whether `key` is in the section that is loaded.
     pub(super) fn is_in_scope(&self, key: &str) -> bool {
         let section = self.section.as_deref();
         section.is_none_or(|section| key.starts_with(section))
@@ -57,7 +59,7 @@ impl KnownKeys {
         self.secrets.iter().any(|secret| secret == key)
     }
 
-    /// What the value of `key` has to be; none if there is no such key.
+    /// Returns the type of the value of `key`, or `None` if the key is unknown.
     pub(super) fn value_type(&self, key: &str) -> Option<ValueType> {
         if let Some((_, value_type)) = self.leaves.iter().find(|(leaf, _)| leaf == key) {
             return Some(*value_type);
@@ -69,7 +71,7 @@ impl KnownKeys {
         known.then_some(ValueType::Text)
     }
 
-    /// The open table that `key` is a member of, and the member's name.
+    /// Returns the open table that contains `key`, and the member's name in it.
     pub(super) fn open_table_of<'a>(&self, key: &'a str) -> Option<(&str, &'a str)> {
         self.open_tables.iter().find_map(|table| {
             let member = key.strip_prefix(table.as_str())?.strip_prefix('.')?;
@@ -77,7 +79,7 @@ impl KnownKeys {
         })
     }
 
-    /// The tables that there are, an outer one before its inner ones.
+    /// Returns all tables. An outer table comes before its inner tables.
     pub(super) fn tables(&self) -> BTreeSet<&str> {
         let secrets = self.secrets.iter().map(String::as_str);
         let closed = self.leaves().chain(secrets).filter(|key| self.open_table_of(key).is_none());
@@ -85,12 +87,12 @@ impl KnownKeys {
         tables.chain(self.open_tables.iter().map(String::as_str)).collect()
     }
 
-    /// Whether `name` is a table of the defaults.
+    /// Returns whether `name` is a table of the defaults.
     pub(super) fn is_table(&self, name: &str) -> bool {
         self.open_table_of(name).is_some() || self.tables().contains(name)
     }
 
-    /// The path of a key: its tables and its name, which may itself hold dots.
+    /// Returns the path of a key: its tables and its name, which may itself contain dots.
     pub(super) fn path<'a>(&'a self, key: &'a str) -> Vec<&'a str> {
         match self.open_table_of(key) {
             Some((table, member)) => table.split('.').chain([member]).collect(),
@@ -98,7 +100,7 @@ impl KnownKeys {
         }
     }
 
-    /// The key that a variable's name stands for; none if it is not for us.
+    /// Returns the key that an environment variable sets, or `None` if it lacks the prefix.
     pub(super) fn key_of_variable(&self, variable: &str) -> Option<String> {
         let rest = variable.strip_prefix(&self.prefix)?;
         let key = rest.to_lowercase().replace("__", ".");
@@ -114,18 +116,19 @@ impl KnownKeys {
         Some(format!("{table}.{}", member.replace('_', ".")))
     }
 
-    /// The variable that sets `key`.
+    /// Returns the environment variable that sets `key`.
     pub(super) fn variable_of(&self, key: &str) -> String {
         let path: Vec<String> =
             self.path(key).iter().map(|part| part.replace(['.', '-'], "_").to_uppercase()).collect();
         format!("{}{}", self.prefix, path.join("__"))
     }
 
+    /// Returns the error for an unknown key, with the most similar known key.
     pub(super) fn unknown_key(&self, key: &str, origin: Origin) -> ConfigError {
         let files = self.secrets.iter().map(|secret| format!("{secret}_file"));
         let known = self.leaves().map(str::to_owned);
         let known = known.chain(self.secrets.iter().cloned()).chain(files);
-        // No key is as long, and the comparison takes the product of the lengths.
+        // Every known key is shorter; the cost of a comparison is the product of both lengths.
         let start: String = key.chars().take(128).collect();
         let nearest = known
             .chain(self.open_tables.iter().cloned())
@@ -139,6 +142,7 @@ impl KnownKeys {
     }
 }
 
+/// Adds the keys and the open tables of `table`.
 fn collect_keys(table: &Table, prefix: &str, leaves: &mut Vec<(String, ValueType)>, open_tables: &mut Vec<String>) {
     for (name, value) in table {
         let key = format!("{prefix}{name}");

@@ -1,4 +1,4 @@
-//! The layers of a configuration, collected, each value checked against the keys.
+//! Collects the layers of a configuration, and checks each value against the known keys.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use super::{ConfigError, Origin, coerce, error::parse_toml, keys::KnownKeys};
 
-/// A value and where it came from.
+/// A value and its origin.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) value: Value,
@@ -14,7 +14,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Whether it says anything: compose files pass `""` for what is not set.
+    /// Returns whether the value is set. Compose files pass `""` for values that are not.
     pub(super) fn is_set(&self) -> bool {
         match &self.value {
             Value::String(text) => !text.is_empty(),
@@ -24,9 +24,10 @@ impl Entry {
     }
 }
 
+/// The values of one layer, by dotted key.
 pub(super) type Layer = BTreeMap<String, Entry>;
 
-/// Lowest first: defaults, file, environment, and then the contents of secret files.
+/// All layers, lowest first: defaults, file, environment, and then the contents of secret files.
 #[derive(Clone, Debug)]
 pub(super) struct Layers(pub(super) Vec<Layer>);
 
@@ -54,19 +55,19 @@ impl Layers {
         Ok(Self(layers))
     }
 
-    /// The value that counts.
+    /// Returns the value of the highest layer that contains `key`.
     pub(super) fn get(&self, key: &str) -> Option<&Entry> {
         self.0.iter().rev().find_map(|layer| layer.get(key))
     }
 
-    /// As [`Layers::get`], with the number of its layer, and only if it is set.
+    /// Returns the value like [`Layers::get`], with the number of its layer, if it is set.
     pub(super) fn get_if_set(&self, key: &str) -> Option<(usize, &Entry)> {
         let layers = self.0.iter().enumerate().rev();
         let (level, entry) = layers.filter_map(|(level, layer)| Some((level, layer.get(key)?))).next()?;
         entry.is_set().then_some((level, entry))
     }
 
-    /// Members of open tables that are set, sorted.
+    /// Returns the keys in the open table `table`, sorted.
     pub(super) fn members_of(&self, table: &str) -> Vec<&str> {
         let prefix = format!("{table}.");
         let mut members: Vec<&str> = self.0.iter().flat_map(Layer::keys).map(String::as_str).collect();
@@ -93,7 +94,7 @@ fn flatten(
     for (name, value) in table {
         let key = format!("{prefix}{name}");
         match value {
-            // An empty table sets nothing, but its name may be a mistake.
+            // An empty table sets nothing, but its name may be wrong.
             Value::Table(inner) if inner.is_empty() && keys.is_in_scope(&key) && !keys.is_table(&key) => {
                 return Err(keys.unknown_key(&key, origin.clone()));
             }

@@ -1,5 +1,5 @@
-//! The layers merged, and turned into the service's type, by the `config` crate; its
-//! errors in our terms.
+//! Merges the layers and converts them to the service's type with the `config` crate. Its errors
+//! become [`ConfigError`].
 
 use config::{Config, Map, Source, Value as Merged, ValueKind};
 use serde::de::DeserializeOwned;
@@ -25,7 +25,7 @@ impl Layers {
         result.map_err(|error| self.explain(keys, section, error))
     }
 
-    /// Known keys that `T` does not read.
+    /// Returns the known keys that `T` does not read.
     pub(super) fn unread_keys<T: DeserializeOwned>(&self, keys: &KnownKeys) -> Result<Vec<String>, ConfigError> {
         let mut unread = Vec::new();
         let result = self.merged(keys).and_then(|merged| {
@@ -36,7 +36,7 @@ impl Layers {
     }
 
     fn merged(&self, keys: &KnownKeys) -> Result<Config, config::ConfigError> {
-        // Every table is there, even if nothing is set in it.
+        // Every table exists, even if no value is set in it.
         let mut tables = Map::new();
         for table in keys.tables() {
             put(&mut tables, &table.split('.').collect::<Vec<_>>(), Map::<String, Merged>::new().into());
@@ -52,7 +52,7 @@ impl Layers {
         builder.build()
     }
 
-    /// The `config` crate's error with our key and origin, and without secrets.
+    /// Converts an error of the `config` crate: adds the key and its origin, and removes secrets.
     fn explain(&self, keys: &KnownKeys, section: &str, error: config::ConfigError) -> ConfigError {
         let (path, reason, safe_reason) = split_error(error);
         let path = match (section, path) {
@@ -60,7 +60,7 @@ impl Layers {
             (section, None) => section.to_owned(),
             (section, Some(path)) => format!("{section}.{path}"),
         };
-        // `smtp.url[1]` is in `smtp.url`.
+        // The key of `smtp.url[1]` is `smtp.url`.
         let key = path.split('[').next().unwrap_or_default().to_owned();
         match self.get(&key) {
             None => {
@@ -93,7 +93,7 @@ fn to_merged(value: &Value) -> Merged {
     Merged::new(None, kind)
 }
 
-/// Puts a value at the end of a path, making the tables on the way.
+/// Inserts a value at a path, and creates the tables in between.
 fn put(table: &mut Map<String, Merged>, path: &[&str], value: Merged) {
     match path {
         [] => {}
@@ -109,7 +109,7 @@ fn put(table: &mut Map<String, Merged>, path: &[&str], value: Merged) {
     }
 }
 
-/// A layer as the `config` crate takes it.
+/// A layer in the form that the `config` crate accepts.
 #[derive(Clone, Debug)]
 struct MergeSource(Map<String, Merged>);
 
@@ -123,7 +123,7 @@ impl Source for MergeSource {
     }
 }
 
-/// The key, the reason, and the reason without the value.
+/// Splits an error into its key, its reason, and its reason without the value.
 fn split_error(error: config::ConfigError) -> (Option<String>, String, String) {
     use config::ConfigError::{At, NotFound, Type};
     const HIDDEN: &str = "not valid (not shown: it is a secret)";

@@ -1,5 +1,5 @@
-//! What holds of every configuration: it can be used, or the error names the key, and never the
-//! value of a secret.
+//! Properties of every configuration: it is valid, or the error names the key, and never the value
+//! of a secret.
 
 use corpus::{TestResult, corpus};
 use proptest::prelude::*;
@@ -9,10 +9,10 @@ use super::{
     tests::{Files, SOURCE, Settings},
 };
 
-/// Stands in the place of secrets, never in a message about them.
+/// The value of secrets in these tests. No error about a secret may contain it.
 const SECRET: &str = "s3cr3t-p4ss";
 
-/// The key that an error is about, if it is about one.
+/// Returns the key that an error is about, if any.
 fn key_of(error: &ConfigError) -> Option<&str> {
     match error {
         ConfigError::UnknownKey { key, .. }
@@ -25,7 +25,8 @@ fn key_of(error: &ConfigError) -> Option<&str> {
     }
 }
 
-/// A message may repeat what is no secret: the value of another key, or the name of an unknown one.
+/// Checks that an error does not show a secret. It may show the value of another key, or the name of an
+/// unknown key.
 fn shows_no_secret(error: &ConfigError) -> TestResult {
     let message = format!("{error} {error:?}");
     let about_a_secret = key_of(error).is_none_or(|key| SOURCE.secrets.contains(&key));

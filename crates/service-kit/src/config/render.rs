@@ -1,4 +1,4 @@
-//! The effective configuration as TOML that may be shown to anybody.
+//! Renders the effective configuration as TOML without secrets.
 
 use toml::{Table, Value};
 
@@ -10,7 +10,8 @@ use super::{
 
 const REDACTED: &str = "<redacted>";
 
-/// `layers` as given, for the names of secret files; `resolved` for the secrets.
+/// Renders the configuration. `layers` are the layers as collected, with the names of secret files;
+/// `resolved` are the layers with the secrets in place of the file names.
 pub(super) fn effective(keys: &KnownKeys, layers: &Layers, resolved: &Layers) -> Result<String, ConfigError> {
     let mut root = Table::new();
     for key in shown_keys(keys, layers, resolved) {
@@ -19,7 +20,7 @@ pub(super) fn effective(keys: &KnownKeys, layers: &Layers, resolved: &Layers) ->
             let shown = if is_set(resolved, &key) { REDACTED } else { "" };
             Some(Value::from(shown))
         } else if secret_of_file.is_some_and(|secret| !is_from_file(resolved, secret)) {
-            // Named, but something else counts.
+            // A file is named, but another value overrides it.
             layers.get(&key).map(|_| Value::from(""))
         } else {
             layers.get(&key).map(|entry| entry.value.clone())
@@ -42,8 +43,7 @@ fn is_from_file(resolved: &Layers, secret: &str) -> bool {
     resolved.get(secret).is_some_and(|entry| matches!(entry.origin, Origin::SecretFile(_)))
 }
 
-/// The keys of the defaults in their order; each secret, and its file where one is
-/// named, at its place.
+/// Returns the keys to show, in the order of the defaults, each secret next to its `_file` key.
 fn shown_keys(keys: &KnownKeys, layers: &Layers, resolved: &Layers) -> Vec<String> {
     let mut shown: Vec<String> = Vec::new();
     let mut show = |key: &str| {
@@ -60,7 +60,7 @@ fn shown_keys(keys: &KnownKeys, layers: &Layers, resolved: &Layers) -> Vec<Strin
         show(key);
     }
     for secret in keys.secrets() {
-        // Members of open tables are there only if they are set.
+        // Secrets in open tables are shown only if they are set.
         if keys.open_table_of(secret).is_none() || resolved.get(secret).is_some() {
             show(secret);
         }
@@ -74,12 +74,14 @@ fn shown_keys(keys: &KnownKeys, layers: &Layers, resolved: &Layers) -> Vec<Strin
     shown
 }
 
+/// Inserts a value at a path, and creates the tables in between.
 fn insert_at(table: &mut Table, path: &[&str], value: Value) {
     if let Some((name, tables)) = path.split_last() {
         create_tables(table, tables).insert((*name).to_owned(), value);
     }
 }
 
+/// Returns the table at a path, and creates it if necessary.
 fn create_tables<'a>(mut table: &'a mut Table, path: &[&str]) -> &'a mut Table {
     for name in path {
         let entry = table.entry(*name).or_insert_with(|| Value::Table(Table::new()));

@@ -1,4 +1,4 @@
-//! Secrets: given directly, or by a file that holds them.
+//! Secrets, set directly or by a file that contains them.
 
 use std::{fs, path::PathBuf};
 
@@ -13,8 +13,9 @@ use super::{
 };
 
 impl Layers {
-    /// Replaces every `x_file` of a secret `x` by the secret. One beats the other only
-    /// if that is a default; otherwise it would be a guess which one is meant.
+    /// Replaces each `x_file` of a secret `x` by the contents of the file. If both are set, one
+    /// overrides the other only if the other is a default. Otherwise it is an error, because it is
+    /// unclear which one is meant.
     pub(super) fn resolve_secrets(&mut self, keys: &KnownKeys) -> Result<(), ConfigError> {
         let mut contents = Layer::new();
         for secret in keys.secrets() {
@@ -44,7 +45,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Every secret as if it were set to nothing.
+    /// Returns the layers with all secrets set to the empty string.
     pub(super) fn without_secrets(mut self, keys: &KnownKeys) -> Self {
         let mut blank = Layer::new();
         for secret in keys.secrets() {

@@ -1,4 +1,4 @@
-//! Tests of the configuration: precedence, mistakes, secrets, what is shown.
+//! Tests of the configuration: precedence, errors, secrets, rendering.
 
 use std::{io::Write as _, path::PathBuf, time::Duration};
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::kafka::Properties;
 
 const DEFAULTS: &str = r#"
-# What a service's defaults look like.
+# An example of a service's defaults.
 [http]
 host = "127.0.0.1"
 port = 3000
@@ -109,7 +109,7 @@ struct Kafka {
     properties: Properties,
 }
 
-/// A directory, and files in it.
+/// A temporary directory with files.
 pub(super) struct Files(tempfile::TempDir);
 
 impl Files {
@@ -136,7 +136,7 @@ fn load(toml: &str, env: &[(&str, &str)]) -> Result<Settings, ConfigError> {
 }
 
 fn load_error(toml: &str, env: &[(&str, &str)]) -> String {
-    load(toml, env).expect_err("it must be refused").to_string()
+    load(toml, env).expect_err("the configuration is invalid").to_string()
 }
 
 #[test]
@@ -363,12 +363,12 @@ fn an_empty_value_counts_as_not_set() {
 #[test]
 fn a_secret_is_never_quoted() {
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "it must not come to that")]
+    #[expect(dead_code, reason = "loading must fail")]
     struct Numeric {
         keys: NumericKeys,
     }
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "it must not come to that")]
+    #[expect(dead_code, reason = "loading must fail")]
     struct NumericKeys {
         encryption_key: u64,
     }
@@ -386,12 +386,12 @@ fn a_secret_is_never_quoted() {
 #[test]
 fn a_missing_key_is_named_with_its_variables() {
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "it must not come to that")]
+    #[expect(dead_code, reason = "loading must fail")]
     struct Required {
         keys: RequiredKey,
     }
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "it must not come to that")]
+    #[expect(dead_code, reason = "loading must fail")]
     struct RequiredKey {
         encryption_key: SecretString,
     }
@@ -483,7 +483,7 @@ fn the_effective_defaults_show_that_no_secret_is_set() {
 fn keys_that_a_service_does_not_read_are_listed() {
     assert_eq!(SOURCE.unread_keys::<Settings>().unwrap(), Vec::<String>::new());
     #[derive(Deserialize)]
-    #[expect(dead_code, reason = "only its keys matter")]
+    #[expect(dead_code, reason = "only the keys matter")]
     struct Part {
         log: LogConfig,
     }

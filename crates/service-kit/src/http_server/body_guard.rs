@@ -1,12 +1,13 @@
-//! A request body has a deadline, and one that is not read to its end costs its connection.
+//! Gives each request body a deadline, and closes the connection if a body is not read to its end.
 //!
-//! actix-http reads on for a chunked body that nobody wants, without a bound in time or size, so a
-//! client that never ends its body would hold its connection for ever (actix-http 3.20,
-//! `payload_drainable`). It closes the connection instead while the body's receiver is alive when
-//! the response ends: that is why the receiver is kept inside the response.
+//! actix-http drains a chunked body that no handler reads, without a limit in time or size, so a
+//! client that never ends its body would keep its connection for ever (actix-http 3.20,
+//! `payload_drainable`). It closes the connection instead if the body's receiver is still alive when
+//! the response ends. That is why the response keeps the receiver.
 //!
-//! `HttpServer::client_disconnect_timeout` must stay above half a second (the default is one): its
-//! deadline is counted from a clock that ticks twice a second, and one in the past never fires.
+//! `HttpServer::client_disconnect_timeout` must stay above half a second (the default is one second):
+//! its deadline is computed from a clock that ticks twice a second, and a deadline in the past never
+//! fires.
 
 use std::{
     cell::RefCell,
@@ -28,11 +29,11 @@ use actix_web::{
 use futures_util::{Stream, StreamExt};
 use tokio::time::Sleep;
 
-/// The outermost middleware. `deadline` is how long a client may take to send a body, from
-/// when the first byte is wanted; one that is late ends in `PayloadError::Io` with `TimedOut`.
+/// The outermost middleware. `deadline` is the time a client may take to send a body, counted from
+/// the first read. A late body ends in `PayloadError::Io` with `TimedOut`.
 ///
 /// # Errors
-/// Those of the inner service.
+/// Returns the errors of the inner service.
 pub async fn guard_body(
     deadline: Duration,
     mut request: ServiceRequest,
@@ -52,12 +53,12 @@ fn keep_receiver(response: HttpResponse, receiver: Option<BodyReceiver>) -> Http
     response.map_body(|_, body| BoxBody::new(GuardedResponseBody { body, _receiver: receiver }))
 }
 
-/// The end of a request body that the server feeds.
+/// The receiving end of a request body; the server writes to the other end.
 #[derive(Clone)]
 struct BodyReceiver(Rc<RefCell<Payload>>);
 
 impl BodyReceiver {
-    /// Puts a guarded stream in the place of the request's body; `None` if there is no body.
+    /// Replaces the request's body by a guarded stream. Returns `None` if there is no body.
     fn take(request: &mut ServiceRequest, deadline: Duration) -> Option<Self> {
         let payload = request.take_payload();
         if matches!(payload, Payload::None) {
@@ -70,11 +71,11 @@ impl BodyReceiver {
     }
 }
 
-/// The request body as extractors see it.
+/// The request body that extractors read.
 struct GuardedRequestBody {
     receiver: BodyReceiver,
     deadline: Duration,
-    /// Starts with the first read: a handler may wait for something else before.
+    /// Starts with the first read, because a handler may wait for something else before.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -91,7 +92,7 @@ impl Stream for GuardedRequestBody {
     }
 }
 
-/// A response that keeps the receiver of its request's body until it has been sent.
+/// A response body that keeps the receiver of the request's body until it has been sent.
 pub struct GuardedResponseBody {
     body: BoxBody,
     _receiver: Option<BodyReceiver>,
@@ -130,7 +131,7 @@ mod tests {
         if request.path() == "/refused-early" { Err(ErrorForbidden("no")) } else { next.call(request).await }
     }
 
-    /// Sends `request` and then nothing more; what comes back until the server closes.
+    /// Sends `request` and nothing more. Returns the answer until the server closes the connection.
     async fn ask(request: String) -> String {
         let server = HttpServer::new(|| {
             App::new()

@@ -1,16 +1,16 @@
-//! How an HTTP server stops taking requests, so that each one that was sent on a connection which
-//! was let in is answered.
+//! How an HTTP server stops taking requests, so that every request on an admitted connection is
+//! answered.
 //!
-//! actix closes its listener at once when it is told to stop, drops the connections that it has
-//! accepted and not begun to serve, and begins no request that it has not read (actix-server 2.10
-//! `WorkerState::Shutdown`, actix-http 3.20 `Flags::DRAINING`): a client of any of them sees its
-//! connection closed without a byte. So it is told only when there is no such connection:
+//! When actix is told to stop, it closes its listener at once, drops the connections that it has
+//! accepted but not begun to serve, and starts no request that it has not read (actix-server 2.10
+//! `WorkerState::Shutdown`, actix-http 3.20 `Flags::DRAINING`). The clients of these connections see
+//! them closed without an answer. So actix is told to stop only when there is no such connection:
 //!
-//! 1. The kernel lets no further connection in: a filter on the listening socket drops the first
-//!    packet of a handshake. Those clients send it again after a second, and are refused then.
-//! 2. What has been let in is accepted and served as ever; answers say `Connection: close`.
-//! 3. When no connection is waiting to be accepted or for its first request, and that has been so
-//!    for a moment, actix may stop. It finishes the requests under way.
+//! 1. The kernel admits no more connections: a filter on the listening socket drops the first
+//!    packet of each handshake. The clients repeat it after a second, and are refused then.
+//! 2. Admitted connections are accepted and served as usual, with `Connection: close` in the answers.
+//! 3. When for half a second no connection has been waiting to be accepted or for its first request,
+//!    actix may stop. It finishes the requests in progress.
 
 use std::{
     io, mem,
@@ -36,24 +36,25 @@ use rustix::{
 use socket2::{Domain, Protocol, SockAddr, SockFilter, SockRef, Socket, Type};
 use tokio::time::{Instant, sleep, timeout};
 
-/// Handshakes that are complete and not accepted yet; the kernel may allow less (`somaxconn`).
+/// The maximum number of complete handshakes that are not accepted yet. The kernel may allow fewer
+/// (`somaxconn`).
 const BACKLOG: i32 = 2048;
-/// For a connection on its way from the kernel to its worker, and for the next request of a client
-/// that was answered just before.
+/// How long there must be no waiting connection. It gives time for a connection on its way from the
+/// kernel to its worker, and for the next request of a client that was just answered.
 const QUIET_PERIOD: Duration = Duration::from_millis(500);
-/// A client that has connected and sends nothing delays the end no longer than this.
+/// The maximum delay that a client which has connected and sends nothing can cause.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Binds every address of `host`, with `SO_REUSEADDR`.
+/// Binds all addresses of `host`, with `SO_REUSEADDR`.
 ///
 /// # Errors
-/// If none can be bound: the last reason.
+/// Returns the last error if no address can be bound.
 pub fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
     let mut bound = Vec::new();
     let mut failed = None;
     for address in (host, port).to_socket_addrs()? {
-        // A machine may have no sockets of one address family.
+        // A machine may not support one of the address families.
         match listen_on(address) {
             Ok(listener) => bound.push(listener),
             Err(error) => failed = Some(error),
@@ -73,40 +74,40 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// The way into an HTTP server. Clones share it.
+/// The admission of connections to an HTTP server. Clones share the state.
 #[derive(Clone, Debug)]
 pub struct Intake(Arc<IntakeState>);
 
 #[derive(Debug)]
 struct IntakeState {
-    /// Until it closes: a socket that anything holds stays open.
+    /// Empty once the intake is closed: a socket stays open as long as a copy of it exists.
     listeners: Mutex<Vec<TcpListener>>,
-    /// Connections on which no request has begun.
+    /// The number of connections on which no request has begun.
     unused: AtomicUsize,
     closing: AtomicBool,
 }
 
 impl Intake {
-    /// For a server that listens on these.
+    /// Creates the intake of a server that listens on `listeners`.
     ///
     /// # Errors
-    /// If the process can open no more files.
+    /// Returns an error if the process cannot open more files.
     pub fn new(listeners: &[TcpListener]) -> io::Result<Self> {
         let listeners = Mutex::new(listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?);
         Ok(Self(Arc::new(IntakeState { listeners, unused: AtomicUsize::new(0), closing: AtomicBool::new(false) })))
     }
 
-    /// For `HttpServer::on_connect`: notes a connection that a worker has begun to serve.
+    /// Registers a connection that a worker has begun to serve. Call it in `HttpServer::on_connect`.
     pub fn on_connect(&self, data: &mut Extensions) {
         self.0.unused.fetch_add(1, Ordering::SeqCst);
         data.insert(Connection { intake: Arc::clone(&self.0), has_request: AtomicBool::new(false) });
     }
 
-    /// The outermost middleware: notes that a request has begun, and tells its client to use
-    /// another connection for the next one while the server stops.
+    /// The outermost middleware. It records that a request has begun and, while the server stops,
+    /// tells the client to use another connection for its next request.
     ///
     /// # Errors
-    /// Those of the inner service.
+    /// Returns the errors of the inner service.
     pub async fn track_request<B: MessageBody + 'static>(
         self,
         request: ServiceRequest,
@@ -134,14 +135,14 @@ impl Intake {
         }
     }
 
-    /// Lets no connection in any more, and waits until each that was let in has begun a request,
-    /// at most two seconds and at most `max_wait`. After it the server can be stopped.
+    /// Admits no more connections, and waits until each admitted connection has begun a request, at
+    /// most two seconds and at most `max_wait`. Afterwards the server can be stopped.
     pub async fn close(&self, max_wait: Duration) {
         self.0.closing.store(true, Ordering::SeqCst);
         let listeners = mem::take(&mut *self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner));
         for listener in &listeners {
             if let Err(error) = SockRef::from(listener).attach_filter(DROP_NEW_HANDSHAKES) {
-                tracing::warn!(%error, "connections that come while the server stops may be closed without an answer");
+                tracing::warn!(%error, "new connections may be closed without an answer while the server stops");
             }
         }
         if timeout(MAX_WAIT.min(max_wait), self.wait_until_quiet(&listeners)).await.is_err() {
@@ -165,13 +166,13 @@ impl Intake {
     }
 }
 
-/// Whether a connection waits in the kernel to be accepted.
+/// Returns whether a connection waits in the kernel to be accepted.
 fn has_waiting_connection(listeners: &[TcpListener]) -> bool {
     let mut sockets: Vec<_> = listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
     poll(&mut sockets, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
-/// One connection, among its data.
+/// The state of one connection, stored in the connection's data.
 struct Connection {
     intake: Arc<IntakeState>,
     has_request: AtomicBool,
@@ -191,14 +192,14 @@ impl Drop for Connection {
     }
 }
 
-/// A classic BPF program over the TCP header: drops SYN without ACK, lets all else through, so
-/// that handshakes that have begun come to their end.
+/// A classic BPF program on the TCP header. It drops SYN without ACK and lets all other packets
+/// through, so that handshakes that have begun are completed.
 const DROP_NEW_HANDSHAKES: &[SockFilter] = &[
-    // The byte of the flags.
+    // Load the byte with the flags.
     SockFilter::new(0x30, 0, 0, 13),
-    // SYN | ACK
+    // Keep SYN and ACK.
     SockFilter::new(0x54, 0, 0, 0x12),
-    // SYN alone: the next, else the one after.
+    // If only SYN is set, continue with the next instruction (drop), else with the one after (accept).
     SockFilter::new(0x15, 0, 1, 0x02),
     SockFilter::new(0x06, 0, 0, 0),
     SockFilter::new(0x06, 0, 0, u32::MAX),
@@ -218,7 +219,7 @@ mod tests {
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
-    /// A server of one worker, and how it is stopped.
+    /// Starts a server with one worker.
     fn serve() -> (SocketAddr, Intake, actix_web::dev::ServerHandle) {
         let listener = listen("127.0.0.1", 0).unwrap().remove(0);
         let intake = Intake::new(std::slice::from_ref(&listener)).unwrap();

@@ -1,5 +1,5 @@
-//! What keeps an HTTP server bounded (how many connections there are, and how long one that
-//! sends or takes nothing may stay), and how it stops.
+//! The limits of an HTTP server (how many connections it holds, and how long a slow client may
+//! keep one), and how it stops.
 
 mod body_guard;
 mod connections;

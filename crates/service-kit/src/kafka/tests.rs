@@ -1,4 +1,4 @@
-//! Tests of the Kafka client's configuration.
+//! Tests of the configuration of Kafka clients.
 
 use super::*;
 

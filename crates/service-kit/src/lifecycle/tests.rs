@@ -1,5 +1,5 @@
-//! Tests of the lifecycle. What ends a process is tested in a child: this test
-//! binary again, in a role that an environment variable names.
+//! Tests of the lifecycle. Tests that end a process run in a child process: the same test
+//! binary, in a role that an environment variable names.
 
 use std::{
     env,
@@ -73,7 +73,7 @@ fn a_panic_anywhere_ends_the_process() {
     }
 }
 
-/// What a panic says in these tests: a string that must not be logged.
+/// The panic message in these tests, which must not be logged.
 const PANIC_MESSAGE: &str = "correct-horse-battery-staple";
 
 #[test]
@@ -82,9 +82,9 @@ fn a_panic_within_a_boundary_is_logged_without_its_message_and_the_process_conti
         let mut child = ChildProcess::start_with(role, &[]);
         let log = child.log();
         assert_eq!(child.end().code(), Some(0), "{role}: {log}");
-        // In a thread, in a task that has waited, and in one that another task joins.
+        // One panic in a thread, one in a task after an await, one in a task that another task joins.
         assert!(log.matches("lifecycle/tests.rs").count() >= 3, "{role}: {log}");
-        assert!(log.contains("lifecycle::tests::panic_with_a_secret"), "{role}: no function is named: {log}");
+        assert!(log.contains("lifecycle::tests::panic_with_a_secret"), "{role}: the log names no function: {log}");
         assert!(!log.contains(PANIC_MESSAGE), "{role}: {log}");
     }
 }
@@ -96,7 +96,7 @@ fn a_panic_that_ends_the_process_is_logged_without_its_message() {
         let log = child.log();
         assert_eq!(child.end().code(), Some(PANIC_EXIT_CODE), "{role}: {log}");
         assert!(log.contains("lifecycle/tests.rs") && log.contains("the process ends"), "{role}: {log}");
-        assert!(log.contains("lifecycle::tests::panic_with_a_secret"), "{role}: no function is named: {log}");
+        assert!(log.contains("lifecycle::tests::panic_with_a_secret"), "{role}: the log names no function: {log}");
         assert!(!log.contains(PANIC_MESSAGE), "{role}: {log}");
     }
 }
@@ -117,7 +117,7 @@ fn fail_points_that_cannot_be_understood_are_refused() {
     assert_eq!(child.end().code(), Some(9));
 }
 
-/// This test binary in a role.
+/// This test binary, started in a role.
 struct ChildProcess {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
@@ -149,7 +149,7 @@ impl ChildProcess {
             }
             line.clear();
         }
-        panic!("the child ended before it said {word}");
+        panic!("the child process ended before it printed {word}");
     }
 
     fn send(&self, signal: Signal) {
@@ -160,7 +160,7 @@ impl ChildProcess {
         self.child.wait().unwrap()
     }
 
-    /// What it writes to standard error until its end.
+    /// Returns what the process writes to standard error until it ends.
     fn log(&mut self) -> String {
         std::io::read_to_string(self.child.stderr.take().unwrap()).unwrap()
     }
@@ -174,12 +174,12 @@ impl Drop for ChildProcess {
 }
 
 #[test]
-#[ignore = "a role of other tests, in a process of its own"]
+#[ignore = "started by other tests as their child process"]
 fn child() {
     let Ok(role) = env::var(ROLE) else { return };
     install_panic_hook();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    // The child ends by itself even if the code under test does not end it.
+    // The child process ends even if the code under test does not end it.
     let code = match role.as_str() {
         "graceful" => runtime.block_on(serve(false)),
         "stubborn" => runtime.block_on(serve(true)),
@@ -197,7 +197,7 @@ fn child() {
         "unguarded" => with_log(panic_with_a_secret),
         "unguarded-without-a-log" => panic_with_a_secret(),
         "fail-point" => pass_fail_point(),
-        other => panic!("no role {other}"),
+        other => panic!("unknown role {other}"),
     };
     process::exit(code);
 }

@@ -1,5 +1,5 @@
-//! MongoDB as both services use it: one client with our guarantees, every operation
-//! under a deadline, errors that are safe to log, indexes from one list.
+//! MongoDB as both services use it: a client with the services' guarantees, a deadline for every
+//! operation, errors that are safe to log, indexes from one list.
 
 mod client;
 mod error;

@@ -1,7 +1,7 @@
-//! How long one request may wait for the store: all its operations together, not each.
+//! How long one request may wait for the store: all its operations together, not each of them.
 //!
-//! What counts is the time in which at least one operation of the request is under way, so
-//! a wait for anything else (a hash, the client's body) takes nothing of it.
+//! The budget is charged while at least one operation of the request is running. Waiting for
+//! anything else (a hash, the client's body) is not charged.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,7 +10,8 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-/// While nothing is under way the time left stands still: look again after this at the earliest.
+/// The minimum time between two checks of the remaining time, which does not change while no
+/// operation is running.
 const MIN_RECHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 tokio::task_local! {
@@ -20,11 +21,11 @@ tokio::task_local! {
 #[derive(Clone)]
 struct CurrentRequest {
     budget: RequestBudget,
-    /// Whether an operation is cut short when the budget is used up.
+    /// Whether operations end when the budget is exhausted.
     limits_operations: bool,
 }
 
-/// The time that a request may spend waiting for the store. Clones share it.
+/// The time that a request may wait for the store. Clones share it.
 #[derive(Clone, Debug)]
 pub struct RequestBudget(Arc<SharedBudget>);
 
@@ -36,31 +37,33 @@ struct SharedBudget {
 
 #[derive(Debug, Default)]
 struct WaitTime {
+    /// The time of finished waits.
     finished: Duration,
-    /// Operations under way, and since when there has been at least one.
+    /// The number of running operations.
     running: usize,
+    /// Since when at least one operation has been running.
     since: Option<Instant>,
 }
 
-/// Runs a request whose operations together wait for the store for at most `limit`.
+/// Runs a request whose operations together may wait for the store for at most `limit`.
 pub async fn with_request_budget<F: Future>(limit: Duration, request: F) -> F::Output {
     let budget = RequestBudget(Arc::new(SharedBudget { limit, waited: Mutex::default() }));
     CURRENT.scope(CurrentRequest { budget, limits_operations: true }, request).await
 }
 
 impl RequestBudget {
-    /// The budget of the request that this task serves; none outside of a request.
+    /// Returns the budget of the request that this task serves, or `None` outside a request.
     pub fn current() -> Option<Self> {
         CURRENT.try_with(|current| current.budget.clone()).ok()
     }
 
-    /// Runs a part of the request that another task finishes even if the request is given up:
-    /// its operations count, but each keeps its own deadline.
+    /// Runs a part of the request that another task completes even if the request is abandoned. Its
+    /// operations are charged to the budget, but each keeps its own deadline.
     pub async fn charge<F: Future>(self, part: F) -> F::Output {
         CURRENT.scope(CurrentRequest { budget: self, limits_operations: false }, part).await
     }
 
-    /// Counts as waiting for the store until the result is dropped.
+    /// Charges the budget until the returned guard is dropped.
     pub fn start_wait(&self) -> WaitGuard {
         let mut waited = self.waited();
         waited.running += 1;
@@ -69,8 +72,8 @@ impl RequestBudget {
         WaitGuard(self.clone())
     }
 
-    /// The request begins anew, with all of its time: what it had waited for was answered, and
-    /// has to be decided again because another writer was first.
+    /// Gives the current request its full budget again: its operations were answered, but it has to
+    /// start over because another writer was first.
     pub fn restart() {
         if let Some(budget) = Self::current() {
             let mut waited = budget.waited();
@@ -81,7 +84,7 @@ impl RequestBudget {
         }
     }
 
-    /// Returns when nothing is left.
+    /// Waits until the budget is exhausted.
     pub async fn exhausted(&self) {
         loop {
             let remaining = self.remaining();
@@ -103,7 +106,7 @@ impl RequestBudget {
     }
 }
 
-/// An operation of a request that is under way.
+/// A guard for a running operation of a request. Dropping it ends the charge.
 #[derive(Debug)]
 pub struct WaitGuard(RequestBudget);
 
@@ -119,8 +122,8 @@ impl Drop for WaitGuard {
     }
 }
 
-/// The deadline of an operation that begins now, and what counts it; none if its request has
-/// no time left.
+/// Returns the deadline of an operation that starts now and the guard that charges it, or `None`
+/// if its request has no time left.
 pub(super) fn start_operation(deadline: Duration) -> Option<(Duration, Option<WaitGuard>)> {
     let Ok(current) = CURRENT.try_with(Clone::clone) else { return Some((deadline, None)) };
     let deadline = if current.limits_operations { deadline.min(current.budget.remaining()) } else { deadline };
@@ -135,7 +138,7 @@ mod tests {
     use crate::mongo::{StoreError, with_deadline};
 
     const LIMIT: Duration = Duration::from_millis(300);
-    /// Of a busy machine.
+    /// The extra time that a busy machine may need.
     const TOLERANCE: Duration = Duration::from_millis(250);
 
     async fn answered_after(wait: Duration) -> Result<(), StoreError> {
@@ -153,14 +156,14 @@ mod tests {
             answered_after(LIMIT * 2 / 3).await.unwrap();
             let silent = with_deadline(LIMIT, pending::<mongodb::error::Result<()>>()).await;
             assert!(matches!(silent, Err(StoreError::Timeout)));
-            // Nothing is begun that no time is left for.
+            // Without time left, no operation is started.
             let refused = answered_after(Duration::ZERO).await.unwrap_err();
             assert!(matches!(refused, StoreError::Unavailable(_)) && !refused.outcome_unknown(), "{refused}");
         })
         .await;
         let took = started.elapsed();
         assert!(took >= LIMIT && took < LIMIT + TOLERANCE, "{took:?}");
-        // No budget outside of a request.
+        // There is no budget outside a request.
         answered_after(LIMIT * 2).await.unwrap();
     }
 

@@ -1,9 +1,9 @@
-//! A client for each HTTP worker.
+//! A MongoDB client for each HTTP worker.
 //!
-//! The driver's connections belong to the runtime on which their client was made: an answer
-//! of the server wakes a thread of that runtime. Each worker of actix-web has a runtime of
-//! its own, on one thread. With a client of its own the thread that an answer wakes is the
-//! one that waits for it; otherwise each operation costs two changes of threads more.
+//! The driver's connections belong to the runtime on which their client was created: an answer of
+//! the server wakes a thread of that runtime. Each worker of actix-web has its own runtime on one
+//! thread. With its own client, the thread that an answer wakes is the thread that waits for it;
+//! otherwise each operation costs two more thread switches.
 
 use std::{
     cell::Cell,
@@ -22,10 +22,11 @@ use mongodb::{
 use super::client::{MongoConfigError, options};
 use crate::config::MongoConfig;
 
-/// Workers beyond this number share the client of the process.
+/// The maximum number of workers with their own collections. Further workers use the client of the
+/// process.
 const MAX_WORKERS: usize = 64;
 
-/// This thread as a worker: its number, and its client.
+/// The worker that runs on the current thread.
 #[derive(Clone, Copy)]
 struct Worker {
     number: usize,
@@ -36,7 +37,7 @@ thread_local! {
     static WORKER: Cell<Option<Worker>> = const { Cell::new(None) };
 }
 
-/// How workers get clients like that of the process.
+/// A factory of clients for workers, with the configuration of the client of the process.
 #[derive(Clone)]
 pub struct WorkerClients {
     options: Arc<ClientOptions>,
@@ -44,16 +45,16 @@ pub struct WorkerClients {
 }
 
 impl WorkerClients {
-    /// Of the same configuration as [`super::client`].
+    /// Creates the factory, with the same configuration as [`super::client`].
     ///
     /// # Errors
-    /// The same.
+    /// Returns the same errors as [`super::client`].
     pub async fn new(config: &MongoConfig, app_name: &str) -> Result<Self, MongoConfigError> {
         Ok(Self { options: Arc::new(options(config, app_name).await?), next: Arc::default() })
     }
 
-    /// From now on this thread, whose runtime must be running, uses a client of its own. A
-    /// second call changes nothing.
+    /// Registers the current thread as a worker with its own client. Its runtime must be running. A
+    /// second call has no effect.
     pub fn register_worker(&self) {
         if WORKER.get().is_some() {
             return;
@@ -61,15 +62,18 @@ impl WorkerClients {
         match Client::with_options((*self.options).clone()) {
             Ok(client) => {
                 let number = self.next.fetch_add(1, Ordering::Relaxed);
-                // Never dropped: the driver would have to be on a runtime then.
+                // The client is never dropped: the driver would need a running runtime for that.
                 WORKER.set(Some(Worker { number, client: Box::leak(Box::new(client)) }));
             }
-            Err(error) => tracing::error!(%error, "a worker has no MongoDB client of its own: it uses the process's"),
+            Err(error) => {
+                tracing::error!(%error, "a worker has no MongoDB client of its own and uses the client of the process")
+            }
         }
     }
 }
 
-/// A collection through the client of the thread that asks.
+/// A collection that is accessed through the client of the current worker, or through the client
+/// of the process if the current thread is not a worker.
 #[derive(Clone)]
 pub struct WorkerCollection<T: Send + Sync> {
     process_collection: Collection<T>,
@@ -78,7 +82,7 @@ pub struct WorkerCollection<T: Send + Sync> {
 }
 
 impl<T: Send + Sync> WorkerCollection<T> {
-    /// `database` through the client of the process.
+    /// Creates the collection `name` of `database`, which belongs to the client of the process.
     #[must_use]
     pub fn new(database: &Database, name: &str, options: CollectionOptions) -> Self {
         let process_collection = database.collection_with_options(name, options.clone());

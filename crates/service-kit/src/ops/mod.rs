@@ -1,5 +1,5 @@
-//! What operators and orchestrators ask a process: is it alive, is it ready, what
-//! does it count.
+//! What operators and orchestrators ask a process: is it alive, is it ready, what are its
+//! metrics.
 
 mod health;
 mod healthcheck;

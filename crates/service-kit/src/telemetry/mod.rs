@@ -1,4 +1,4 @@
-//! Logging: lines for people on a terminal, one JSON object a line otherwise.
+//! Logging: readable text on a terminal, otherwise one JSON object per line.
 
 mod json;
 
@@ -11,7 +11,7 @@ use tracing_subscriber::{
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Dependencies that say more at `info` than an operator wants to read.
+/// The dependencies that log too much at `info` for an operator.
 const NOISY_DEPENDENCIES: &[&str] = &[
     "actix_server",
     "actix_web",
@@ -29,15 +29,16 @@ const NOISY_DEPENDENCIES: &[&str] = &[
     "tokio_util",
 ];
 
-/// What clients do wrong is an error to it, at a line for each of their connections. Silent,
-/// unless a directive names it.
+/// The target that logs an error for each connection on which a client makes a mistake. It is
+/// off unless a directive names it.
 const CLIENT_ERROR_TARGET: &str = "actix_http";
 
-/// Sends log lines to standard error, in the format and from the level that the
-/// configuration says. Standard output belongs to the commands' results.
+/// Sets up logging to standard error, with the configured format and level. Standard output is
+/// reserved for the results of commands.
 ///
 /// # Errors
-/// If the level is neither a level nor filter directives, or logging is set up already.
+/// Returns an error if the level is neither a level nor filter directives, or if logging is
+/// already set up.
 pub fn init(config: &LogConfig) -> anyhow::Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let human = match config.format {
@@ -59,11 +60,12 @@ pub fn init(config: &LogConfig) -> anyhow::Result<()> {
         .with(filter(&config.level)?)
         .with(layer)
         .try_init()
-        .context("logging is set up already")
+        .context("logging is already set up")
 }
 
-/// `info`, or directives as `info,user_service=debug,mongodb=debug`. Noisy
-/// dependencies are capped at `warn`, and `actix_http` is silent, unless a directive names them.
+/// Builds the filter from a level such as `info`, or from directives such as
+/// `info,user_service=debug,mongodb=debug`. Noisy dependencies are capped at `warn`, and
+/// `actix_http` is off, unless a directive names them.
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     let cap = match level.trim().parse::<LevelFilter>() {
         Ok(plain) => plain.min(LevelFilter::WARN),

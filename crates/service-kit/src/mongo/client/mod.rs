@@ -1,5 +1,5 @@
-//! The client: majority writes that are in the journal, majority reads, a bounded
-//! pool, and a deadline for everything.
+//! The client: journaled majority writes, majority reads, a bounded pool, and a deadline for every
+//! operation.
 
 use std::{future::IntoFuture, time::Duration};
 
@@ -22,39 +22,43 @@ use crate::{
     ops::{CheckState, Health},
 };
 
-/// Connections to one server, unless the URI says `maxPoolSize`. A pool of 10, the
-/// driver's default, is full at some 50 ms of latency and 200 operations a second.
+/// The maximum number of connections to one server, unless the URI sets `maxPoolSize`. The driver's
+/// default of 10 is exhausted at a latency of 50 ms and 200 operations per second.
 const MAX_POOL_SIZE: u32 = 64;
-/// How often the driver asks each server for its state, unless the URI says
-/// `heartbeatFrequencyMS`: one question after the other, not a stream of answers, which are
-/// missed only after its 10 s. The driver has no deadline for the handshake of a connection,
-/// and makes two at a time: where two of them hang, nobody gets a connection until a question
-/// without an answer ends them.
+/// The interval at which the driver asks each server for its state, unless the URI sets
+/// `heartbeatFrequencyMS`. The driver polls instead of streaming, because a missing answer in a
+/// stream is noticed only after 10 s. The driver has no deadline for the handshake of a connection
+/// and makes two at a time: if both hang, no operation gets a connection until an unanswered
+/// heartbeat ends them.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// The check's name in `/readyz`.
 const CHECK: &str = "mongodb";
+/// The interval between two probe writes.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// The deadline of a probe write.
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
-/// After a write that did not succeed.
+/// The interval after a probe write that failed.
 const PROBE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// `mongodb.uri` cannot be used. Never shows the URI: it holds a password.
+/// The value of `mongodb.uri` is invalid. The error never shows the URI, which contains a password.
 #[derive(Debug, thiserror::Error)]
 pub enum MongoConfigError {
-    /// Not a connection string, or its DNS records (`mongodb+srv`) cannot be had.
+    /// The value is not a connection string, or its DNS records (`mongodb+srv`) cannot be resolved.
     #[error("mongodb.uri: {0}")]
     Uri(String),
-    /// A guarantee of ours that the URI would change.
+    /// The URI sets an option that a guarantee depends on.
     #[error("mongodb.uri must not set {0}: writes wait for a majority and its journal, reads are from the primary")]
     Guarantee(&'static str),
 }
 
-/// Makes the client; waits for no server. Asynchronous because `mongodb+srv` asks DNS.
+/// Creates the client without waiting for a server. It is asynchronous because `mongodb+srv` needs
+/// DNS.
 ///
 /// TLS, credentials, the replica set's name and time limits come from the URI.
 ///
 /// # Errors
-/// If the URI is not one, or sets a write concern, a read concern or a read preference.
+/// Returns an error if the URI is invalid, or sets a write concern, a read concern or a read
+/// preference other than `primary`.
 pub async fn client(config: &MongoConfig, app_name: &str) -> Result<Client, MongoConfigError> {
     let options = options(config, app_name).await?;
     Client::with_options(options).map_err(|error| MongoConfigError::Uri(redacted_reason(config, &error)))
@@ -84,8 +88,8 @@ pub(super) async fn options(config: &MongoConfig, app_name: &str) -> Result<Clie
     Ok(options)
 }
 
-/// The driver's words, unless they quote a part of the URI that may be a password,
-/// which in a broken URI is any part before the options.
+/// Returns the driver's message, unless it quotes a part of the URI that may be a password. In a
+/// broken URI that is any part before the options.
 fn redacted_reason(config: &MongoConfig, error: &mongodb::error::Error) -> String {
     let reason = error.kind.to_string();
     let (authority, options) = config.uri.expose_secret().split_once('?').unwrap_or((config.uri.expose_secret(), ""));
@@ -103,13 +107,13 @@ fn redacted_reason(config: &MongoConfig, error: &mongodb::error::Error) -> Strin
     }
 }
 
-/// Waits for an operation, at most for `deadline`, and in a request at most for what is
-/// left of its budget (`with_request_budget`). The driver has no time limit of its own
-/// for an answer. An operation that is given up may still take effect.
+/// Runs an operation, at most for `deadline` and, within a request, at most for the rest of its
+/// budget (`with_request_budget`). The driver itself has no time limit for an answer. An operation
+/// that has timed out may still take effect.
 ///
 /// # Errors
-/// See [`StoreError`].
-pub async fn within<T, F>(deadline: Duration, operation: F) -> Result<T, StoreError>
+/// Returns [`StoreError`] if the operation fails or times out.
+pub async fn with_deadline<T, F>(deadline: Duration, operation: F) -> Result<T, StoreError>
 where
     F: IntoFuture<Output = mongodb::error::Result<T>>,
 {
@@ -120,22 +124,22 @@ where
     }
 }
 
-/// Keeps the check `mongodb` up to date until `stop` is cancelled, by what the service cannot
-/// do without: a write that a majority acknowledges. A primary that is cut off from its
-/// majority answers pings and reads until it steps down, some ten seconds later.
+/// Keeps the check `mongodb` up to date until `stop` is cancelled. It writes with majority
+/// acknowledgement, because that is what the service needs: a primary that is cut off from its
+/// majority answers pings and reads until it steps down, about ten seconds later.
 ///
-/// `probe` is a collection for one small document, which all replicas of a service write.
-/// What the check says is at most [`PROBE_INTERVAL`] and [`PROBE_DEADLINE`] old.
+/// `probe` is a collection with one small document, which all replicas of a service write. The
+/// state of the check is at most [`PROBE_INTERVAL`] plus [`PROBE_DEADLINE`] old.
 pub async fn monitor(probe: Collection<Document>, health: Health, stop: CancellationToken) {
     let probe_loop = async {
         loop {
             let began = Instant::now();
             let state = match with_deadline(PROBE_DEADLINE, write_probe(&probe)).await {
                 Ok(_) => Some(CheckState::Ok),
-                // Two replicas made it at once.
+                // Two replicas inserted the document at the same time.
                 Err(StoreError::DuplicateKey { .. }) => None,
                 Err(error) => {
-                    tracing::debug!(%error, "mongodb takes no write");
+                    tracing::debug!(%error, "mongodb does not accept writes");
                     Some(CheckState::Down)
                 }
             };
@@ -150,7 +154,7 @@ pub async fn monitor(probe: Collection<Document>, health: Health, stop: Cancella
     }
 }
 
-/// With the client's write concern, as every write.
+/// Writes the probe document, with the client's write concern like every write.
 fn write_probe(probe: &Collection<Document>) -> Update<'_> {
     probe.update_one(doc! { "_id": "probe" }, vec![doc! { "$set": { "at": "$$NOW" } }]).upsert(true)
 }

@@ -1,4 +1,4 @@
-//! Tests of the client's options; what needs a server is tested with the services.
+//! Tests of the client's options. Tests that need a server are in `tests/mongodb.rs`.
 
 use std::{future::pending, path::PathBuf};
 
@@ -98,7 +98,7 @@ async fn the_monitor_reports_an_unreachable_store_and_stops() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(Duration::from_secs(5), down).await.expect("it is seen to be down");
+    timeout(Duration::from_secs(5), down).await.expect("the check becomes down");
     stop.cancel();
-    timeout(Duration::from_secs(1), monitor).await.expect("it stops").unwrap();
+    timeout(Duration::from_secs(1), monitor).await.expect("the monitor stops").unwrap();
 }

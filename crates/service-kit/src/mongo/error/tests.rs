@@ -1,4 +1,4 @@
-//! Tests of the classification, on messages as servers send them.
+//! Tests of the classification, with the messages of real servers.
 
 use mongodb::{
     bson::{Document, deserialize_from_document, doc},
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 
-/// E11000 as servers of 4.4 to 8.0 write it; the value is the user's.
+/// E11000 messages of servers 4.4 to 8.0. The duplicate value is data of a user.
 const DUPLICATES: &[(&str, &str)] = &[
     (
         "E11000 duplicate key error collection: users.users index: emailKeys_1 dup key: { emailKeys: \"ada@example.org\" }",
@@ -136,7 +136,7 @@ fn a_refusal_shows_the_servers_code_but_not_its_message() {
 #[test]
 fn a_document_that_does_not_fit_is_not_quoted() {
     #[derive(Debug, serde::Deserialize)]
-    #[expect(dead_code, reason = "it must not come to that")]
+    #[expect(dead_code, reason = "deserialization must fail")]
     struct Typed {
         age: u8,
     }
