@@ -7,7 +7,8 @@
 //! - `name=sleep(500)` blocks the thread for 500 ms.
 //! - `name=1*panic(why)->off` panics once.
 //!
-//! Without the feature `fail-points` a fail point is an empty function, and the variable is ignored.
+//! In a build without the feature `fail-points`, a fail point is an empty function and the variable is
+//! ignored.
 
 /// Marks a fail point: `service_kit::fail_point!("relay-before-publish")`.
 #[macro_export]
