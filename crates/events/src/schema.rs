@@ -1,12 +1,12 @@
-//! JSON Schemas (2020-12) from the payload types.
+//! Generates JSON Schemas (2020-12) from the payload types.
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
 use crate::EventType;
 
-/// The schema of `T`, with the type's URN as `$id` and members in alphabetical order,
-/// so that the text is the same whatever features serde_json is built with.
+/// Returns the schema of `T`, with the type's URN as `$id`. The members are in alphabetical order,
+/// so that the text does not depend on the features of serde_json.
 pub(crate) fn schema_for<T: JsonSchema>(event_type: EventType) -> Value {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
     schema.insert("$id".to_owned(), event_type.data_schema().into());

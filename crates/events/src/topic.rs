@@ -1,27 +1,27 @@
-//! The topic, and which partition a key belongs to.
+//! The topic, and the partition of a key.
 
-/// The topic's name unless configured otherwise.
+/// The default name of the topic.
 pub const DEFAULT_TOPIC: &str = "user.events";
 
-/// The topic's number of partitions unless configured otherwise.
+/// The default number of the topic's partitions.
 pub const DEFAULT_PARTITIONS: i32 = 12;
 
-/// The partition of `key` among `partitions` (at least 1), exactly as Kafka's Java
-/// client chooses it: `toPositive(murmur2(key)) % partitions`.
+/// Returns the partition of `key` among `partitions` (at least 1), exactly as Kafka's Java client
+/// chooses it: `toPositive(murmur2(key)) % partitions`.
 ///
-/// The producer computes it itself, so that partitions added to the topic move no key
-/// before the configuration says so.
+/// The producer computes the partition itself, so that adding partitions to the topic moves no key
+/// before the configuration changes.
 pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
     (murmur2(key) & i32::MAX) % partitions.max(1)
 }
 
-/// `org.apache.kafka.common.utils.Utils.murmur2`: MurmurHash2, 32 bits, Kafka's seed.
+/// Computes `org.apache.kafka.common.utils.Utils.murmur2`: MurmurHash2 with 32 bits and Kafka's seed.
 fn murmur2(data: &[u8]) -> i32 {
     const SEED: u32 = 0x9747_b28c;
     const M: u32 = 0x5bd1_e995;
     const R: u32 = 24;
 
-    // Kafka's length is an `int` as well: keys beyond 2 GiB do not exist.
+    // The cast loses nothing: Kafka's length is an `int` too, so no key is longer than 2 GiB.
     let mut h = SEED ^ (data.len() as u32);
     let (words, rest) = data.as_chunks::<4>();
     for word in words {

@@ -1,5 +1,5 @@
-//! Whatever is written into the topic: a record is an event, of an unknown type, or a dead letter
-//! with a short reason that repeats nothing of the data.
+//! Properties of arbitrary records: each is an event, has an unknown type, or is a dead letter with a
+//! short reason that repeats no data.
 
 use std::{fs, path::Path};
 
@@ -12,12 +12,12 @@ use proptest::{prelude::*, sample::Index};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-/// The longest reason that goes into a dead letter and a log line.
+/// The maximum length of a reason in a dead letter and in a log line.
 const MAX_REASON_BYTES: usize = 1024;
-/// Stands in the data, never in a reason.
+/// A part of the data, which no reason may contain.
 const SECRET: &str = "s3cr3t-t0k3n";
 
-/// A record as it lies in the topic.
+/// A record of the topic.
 #[derive(Debug, Clone)]
 struct Record {
     headers: Vec<(String, Vec<u8>)>,
@@ -31,7 +31,7 @@ impl Record {
         decode(headers, self.key.as_deref(), self.value.as_deref())
     }
 
-    /// What holds of every record.
+    /// Checks what must be true for every record.
     fn check_invariants(&self) -> TestResult {
         match self.decode() {
             Ok(Decoded::Event(event)) => {
@@ -43,7 +43,7 @@ impl Record {
                     Some(event.envelope.key().as_bytes()),
                     Some(value.as_bytes()),
                 );
-                prop_assert_eq!(again, Ok(Decoded::Event(event)), "what is encoded decodes to the same");
+                prop_assert_eq!(again, Ok(Decoded::Event(event)), "an encoded event decodes to the same event");
             }
             Ok(Decoded::UnknownType(name)) => prop_assert!(name.len() <= MAX_REASON_BYTES),
             Err(error) => {
@@ -56,7 +56,7 @@ impl Record {
     }
 }
 
-/// The golden examples as records.
+/// Returns the golden examples as records.
 fn examples() -> Vec<Record> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let entries = |path: &Path| fs::read_dir(path).expect("a directory").map(|entry| entry.expect("an entry").path());
@@ -79,7 +79,7 @@ fn example() -> impl Strategy<Value = Record> {
     prop::sample::select(examples())
 }
 
-/// Everything that can stand in the place of a member of the data.
+/// Generates a value that replaces a member of the data.
 fn replacement_value() -> impl Strategy<Value = Value> {
     prop::sample::select(vec![
         Value::Null,
@@ -98,7 +98,7 @@ fn replacement_value() -> impl Strategy<Value = Value> {
     ])
 }
 
-/// The JSON pointers of all values in a document, the whole of it first.
+/// Collects the JSON pointers of all values in a document, beginning with the document itself.
 fn json_pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
@@ -117,7 +117,7 @@ fn with_replaced_member(mut record: Record, pointer: Index, replacement: Value) 
     let mut data: Value = serde_json::from_slice(value).expect("an example's value is JSON");
     let mut found = Vec::new();
     json_pointers(&data, "", &mut found);
-    *data.pointer_mut(pointer.get(&found[..]).as_str()).expect("the pointer was found") = replacement;
+    *data.pointer_mut(pointer.get(&found[..]).as_str()).expect("the pointer exists") = replacement;
     record.value = Some(data.to_string().into_bytes());
     record
 }
@@ -161,7 +161,7 @@ fn the_value_of_any_type_may_be_any_bytes() {
     let values = examples.iter().filter_map(|record| record.value.clone());
     let corpus = Corpus::from_inputs("examples/", values.chain(corpus!("values").cases().map(<[u8]>::to_vec)));
     corpus.holds_for_bytes(|value| {
-        // Not all of them for each: one of the types, by the input.
+        // To save time, each input is checked with four examples only, chosen by its length.
         let chosen = value.len() % examples.len();
         let near = (0..4).map(|step| &examples[(chosen + step) % examples.len()]);
         near.into_iter()

@@ -1,4 +1,4 @@
-//! What a consumer makes of records that are not as they should be.
+//! How a consumer decodes invalid records.
 
 use events::{DecodeError, Decoded, Event, MAX_VALUE_BYTES, TraceParent, decode};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 const USER: &str = "019f2b4c-7a10-7c3e-9b1d-5f2a8e6d4c31";
 const SECRET: &str = "must-not-be-quoted";
 
-/// A record, valid until a test breaks it.
+/// A valid record, which tests modify.
 struct Record {
     headers: Vec<(String, Option<Vec<u8>>)>,
     key: Option<Vec<u8>>,
@@ -75,7 +75,7 @@ impl Record {
         }
     }
 
-    /// The reason, after a look at whether the error keeps the data to itself.
+    /// Returns the reason of the error, and checks that the error shows no data.
     fn reason(&self) -> &'static str {
         let error = self.decode().expect_err("not a valid record");
         for shown in [error.to_string(), format!("{error:?}")] {
@@ -213,7 +213,7 @@ fn a_value_that_is_not_json_is_refused() {
         SECRET.to_owned(),
         whole[..whole.len() - 1].to_owned(),
         format!("{whole}{whole}"),
-        // Wrong twice: the first wrong member must not hide that the text breaks off.
+        // Two errors: the invalid member must not hide that the text is truncated.
         format!(r#"{{"userId": 17, "x": "{SECRET}""#),
     ] {
         assert_eq!(Record::locked().value(&value).reason(), "not-json", "{value}");
@@ -236,27 +236,27 @@ fn a_value_above_the_size_limit_is_not_parsed() {
 #[test]
 fn invalid_data_names_the_member_and_quotes_nothing() {
     for (value, problem) in [
-        (json!([SECRET]), "it is no object"),
-        (json!(SECRET), "it is no object"),
-        (json!(null), "it is no object"),
-        (json!({"userId": SECRET}), "userId does not fit"),
-        (json!({"userId": USER, "until": SECRET}), "until does not fit"),
+        (json!([SECRET]), "it is not an object"),
+        (json!(SECRET), "it is not an object"),
+        (json!(null), "it is not an object"),
+        (json!({"userId": SECRET}), "userId is invalid"),
+        (json!({"userId": USER, "until": SECRET}), "until is invalid"),
         (json!({"userId": USER, "until": "2026-07-06T06:15:00Z"}), "recipient is missing"),
-        (json!({"userId": USER, "recipient": {"email": [SECRET]}}), "recipient.email does not fit"),
+        (json!({"userId": USER, "recipient": {"email": [SECRET]}}), "recipient.email is invalid"),
         (json!({"userId": USER, "recipient": {"displayName": SECRET}}), "recipient.email is missing"),
         (
             json!({"userId": USER, "recipient": {"email": "a@b", "locale": {"a": SECRET}}}),
-            "recipient.locale does not fit",
+            "recipient.locale is invalid",
         ),
     ] {
         let record = Record::locked().value(value.to_string());
         assert_eq!(record.reason(), "invalid-data", "{value}");
-        let shown = record.decode().expect_err("broken").to_string();
-        assert_eq!(shown, format!("the data is no user.locked.v1: {problem}"));
+        let shown = record.decode().expect_err("invalid data").to_string();
+        assert_eq!(shown, format!("the data is not a valid user.locked.v1: {problem}"));
     }
 }
 
-/// A record of another type than the locked one.
+/// Returns a record of the given type.
 fn record_of(event_type: &str, value: &Value) -> Record {
     let record = Record::locked().without("ce_dataschema").with("ce_type", event_type);
     record.value(value.to_string())
@@ -266,19 +266,19 @@ fn record_of(event_type: &str, value: &Value) -> Record {
 fn values_that_serde_accepts_by_position_or_as_a_map_are_invalid_data() {
     let until = "2026-07-06T06:15:00Z";
     for (event_type, value, problem) in [
-        ("user.locked.v1", json!([USER, until, {"email": SECRET}]), "it is no object"),
-        ("user.locked.v1", json!({"userId": USER, "until": until, "recipient": [SECRET]}), "recipient does not fit"),
-        ("user.sessions_ended.v1", json!({"userId": USER, "reason": {"reuse": null}}), "reason does not fit"),
+        ("user.locked.v1", json!([USER, until, {"email": SECRET}]), "it is not an object"),
+        ("user.locked.v1", json!({"userId": USER, "until": until, "recipient": [SECRET]}), "recipient is invalid"),
+        ("user.sessions_ended.v1", json!({"userId": USER, "reason": {"reuse": null}}), "reason is invalid"),
         (
             "user.logged_in.v1",
             json!({"userId": USER, "sessionId": USER, "methods": ["totp", {"password": null}]}),
-            "methods[1] does not fit",
+            "methods[1] is invalid",
         ),
     ] {
         let record = record_of(event_type, &value);
         assert_eq!(record.reason(), "invalid-data", "{value}");
-        let shown = record.decode().expect_err("broken").to_string();
-        assert_eq!(shown, format!("the data is no {event_type}: {problem}"));
+        let shown = record.decode().expect_err("invalid data").to_string();
+        assert_eq!(shown, format!("the data is not a valid {event_type}: {problem}"));
     }
 }
 
@@ -300,7 +300,9 @@ fn a_member_given_twice_is_invalid_data() {
     let value = format!(r#"{{"userId":"{USER}","userId":"{USER}","reason":"reuse"}}"#);
     let record = record_of("user.sessions_ended.v1", &Value::Null).value(value);
     assert_eq!(record.reason(), "invalid-data");
-    assert!(record.decode().expect_err("twice").to_string().ends_with("userId is given more than once"));
+    assert!(
+        record.decode().expect_err("a member is given twice").to_string().ends_with("userId is given more than once")
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Every example message ever published still decodes, and means the same.
+//! Tests that all example messages that were ever published still decode to the same events.
 //!
-//! Files in `examples/` are added, never changed: they stand for records in topics.
+//! Files in `examples/` are added, but never changed, because they represent records in topics.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use events::{Decoded, Event, EventType, Payload, TokenGrant, decode};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-/// The key of `examples/README.md`; the boxes were sealed to it with libsodium.
+/// The private key in `examples/README.md`. The boxes were sealed to its public key with libsodium.
 const EXAMPLE_PRIVATE_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 
 struct Example {
@@ -108,7 +108,7 @@ fn every_example_is_valid_by_its_schema() {
     }
 }
 
-/// The token of an event, its purpose, and the address it is sealed to.
+/// Returns the token of an event, its purpose, and the address it is sealed to.
 fn token_grant(payload: &Payload) -> Option<(&TokenGrant, Purpose, &str)> {
     match payload {
         Payload::UserRegistered(p) => Some((&p.verification, Purpose::EmailVerification, &p.recipient.email)),

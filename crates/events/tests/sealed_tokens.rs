@@ -1,4 +1,4 @@
-//! Sealed tokens: who can open them, and what gives a moved box away.
+//! Tests of sealed tokens: which keys open them, and how a moved box is detected.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -144,7 +144,7 @@ fn a_key_file_may_end_with_a_line_break() {
 
 #[test]
 fn the_kid_is_the_start_of_the_public_keys_sha_256() {
-    // Computed with libsodium and sha256sum from the private key 01 02 … 20.
+    // The expected values were computed with libsodium and sha256sum from the private key 01 02 … 20.
     let private = PrivateKey::from_base64("AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=").expect("key");
     assert_eq!(private.public().to_base64(), "B6N8vBQgk8i3VdwbEOhstCY3StFqqFPtC9/AsrhtHHw=");
     assert_eq!(private.public().kid(), "aaa8fff703b50b22");

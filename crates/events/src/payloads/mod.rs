@@ -1,7 +1,7 @@
-//! The data of every event, grouped by what it is about.
+//! The data of all events, grouped by subject.
 //!
-//! JSON members are camelCase; a member that is not set is absent. The doc comments
-//! become the descriptions in `schemas/`.
+//! JSON members are camelCase; a member without a value is absent. The doc comments become the
+//! descriptions in `schemas/`.
 
 mod account;
 mod administration;
