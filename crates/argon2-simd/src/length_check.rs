@@ -1,13 +1,14 @@
-//! What Argon2 does not allow (RFC 9106 section 3.1), found before anything is computed.
+//! Checks the lengths that Argon2 allows (RFC 9106 section 3.1), before anything is computed.
 
 use argon2::{Block, Error, MAX_PWD_LEN, MAX_SALT_LEN, MAX_SECRET_LEN, MIN_SALT_LEN, Params, Result};
 
 use crate::{Arena, Inputs};
 
-/// The blocks to compute in, when all lengths are allowed.
+/// Returns the blocks to compute in, if all lengths are allowed.
 ///
 /// # Errors
-/// The `argon2` crate's, in its order where several hold.
+/// Returns the same error as the `argon2` crate. If there are several errors, the order is also that
+/// of the crate.
 pub(crate) fn check<'a>(inputs: &Inputs<'_>, arena: &'a mut Arena, output_len: usize) -> Result<&'a mut [Block]> {
     let fixed_len = inputs.params.output_len();
     if inputs.secret.len() > MAX_SECRET_LEN {

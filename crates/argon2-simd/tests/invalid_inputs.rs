@@ -1,4 +1,5 @@
-//! What is refused, with the `argon2` crate's errors, and without a trace in the output.
+//! Tests that invalid inputs are refused with the `argon2` crate's errors, and leave the output
+//! unchanged.
 
 use argon2::{Algorithm, Argon2, Block, Error, MAX_PWD_LEN, Params, Result, Version};
 use argon2_simd::{Arena, Inputs, hash_into, hash_into_portably};
@@ -17,7 +18,7 @@ struct HashCall<'a> {
 impl Default for HashCall<'_> {
     fn default() -> Self {
         Self {
-            params: Params::new(16, 1, 1, None).expect("they are allowed"),
+            params: Params::new(16, 1, 1, None).expect("the parameters are allowed"),
             arena_kib: 16,
             secret: b"",
             password: b"password",
@@ -28,7 +29,7 @@ impl Default for HashCall<'_> {
 }
 
 impl HashCall<'_> {
-    /// By both ways and by the crate, which have to agree.
+    /// Returns the outcome, after checking that both functions of this crate agree with the `argon2` crate.
     fn outcome(&self) -> Result<()> {
         let inputs = Inputs {
             algorithm: Algorithm::Argon2id,
@@ -47,7 +48,8 @@ impl HashCall<'_> {
                 },
             );
         for compute in [hash_into, hash_into_portably] {
-            let mut arena = Arena::for_params(&Params::new(self.arena_kib, 1, 1, None).expect("they are allowed"));
+            let mut arena =
+                Arena::for_params(&Params::new(self.arena_kib, 1, 1, None).expect("the parameters are allowed"));
             assert_eq!(arena.fits(&self.params), self.params.block_count() <= self.arena_kib as usize);
             let mut out = vec![UNTOUCHED; self.output_len];
             let outcome = compute(&inputs, &mut arena, &mut out);
@@ -67,7 +69,7 @@ fn lengths_out_of_bounds_are_refused() {
         (HashCall { output_len: 3, ..HashCall::default() }, Error::OutputTooShort),
         (HashCall { params: fixed(32), output_len: 31, ..HashCall::default() }, Error::OutputTooShort),
         (HashCall { params: fixed(32), output_len: 33, ..HashCall::default() }, Error::OutputTooLong),
-        // The first one counts, as in the crate.
+        // The first error is reported, as in the `argon2` crate.
         (HashCall { salt: b"", output_len: 3, arena_kib: 8, ..HashCall::default() }, Error::OutputTooShort),
         (HashCall { salt: b"", arena_kib: 8, ..HashCall::default() }, Error::SaltTooShort),
     ] {
@@ -81,7 +83,7 @@ fn lengths_at_the_bounds_are_computed() {
         HashCall { password: b"", salt: b"8 bytes!", ..HashCall::default() },
         HashCall { output_len: 4, ..HashCall::default() },
         HashCall { params: Params::new(16, 1, 1, Some(32)).unwrap(), ..HashCall::default() },
-        // Rounded down to the arena's 16 blocks.
+        // 19 KiB are rounded down to the arena's 16 blocks.
         HashCall { params: Params::new(19, 1, 1, None).unwrap(), ..HashCall::default() },
     ] {
         assert_eq!(call.outcome(), Ok(()));
@@ -96,7 +98,7 @@ fn an_arena_that_is_too_small_is_refused() {
     }
 }
 
-/// 4 GiB of zeros that nobody reads, and so are not there.
+/// The 4 GiB of zeros are never read, so they take no physical memory.
 #[test]
 #[cfg(all(target_pointer_width = "64", not(miri)))]
 fn inputs_of_four_gibibytes_are_refused() {

@@ -1,13 +1,13 @@
-//! Whatever the inputs: the hash is the `argon2` crate's, computed with memory of its own.
+//! Tests that for all inputs the hash is the same as the `argon2` crate's with its own memory.
 
 use argon2::{Algorithm, Argon2, AssociatedData, Params, ParamsBuilder, Version};
 use argon2_simd::{Arena, Implementation, Inputs, hash_into, hash_into_portably};
 use proptest::{collection::vec, prelude::*};
 
-/// The arena's size, in blocks. What it holds is from the case before.
+/// The size of the arena in blocks. It contains the data of the previous case.
 const ARENA_BLOCKS: u32 = 300;
 
-/// Everything that a hash depends on.
+/// All inputs of a hash.
 #[derive(Debug)]
 struct Case {
     algorithm: Algorithm,
@@ -35,12 +35,13 @@ impl Case {
         let mut out = vec![0; self.output_len];
         Argon2::new_with_secret(&self.secret, self.algorithm, self.version, self.params.clone())
             .and_then(|argon2| argon2.hash_password_into(&self.password, &self.salt, &mut out))
-            .expect("it is allowed");
+            .expect("the parameters are allowed");
         out
     }
 }
 
-/// Not divisible by four as often as chance has it, and the smallest as often as all others.
+/// Generates memory sizes: half of them the minimum, the others random, so most are not divisible by
+/// four.
 fn memory_kib(lanes: u32) -> impl Strategy<Value = u32> {
     prop_oneof![Just(8 * lanes), 8 * lanes..=ARENA_BLOCKS]
 }
@@ -49,7 +50,7 @@ fn bytes(lengths: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), lengths)
 }
 
-/// Around the borders of BLAKE2b's blocks, which are 128 bytes.
+/// Generates passwords with lengths around the borders of BLAKE2b's blocks, which have 128 bytes.
 fn password() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![Just(Vec::new()), bytes(1..64), bytes(64..300), bytes(4_000..5_000)]
 }
@@ -61,7 +62,7 @@ fn case(
 ) -> impl Strategy<Value = Case> {
     let params =
         (lanes.prop_flat_map(|lanes| (memory_kib(lanes), Just(lanes))), 1_u32..=4, bytes(0..33), any::<bool>());
-    // H' has three forms: of up to 64 bytes, of up to 96, and longer.
+    // H' has three forms: for up to 64 bytes, for up to 96 bytes, and for more.
     let output_len = prop_oneof![4_usize..=64, 65_usize..=96, 97_usize..400];
     let texts = (prop_oneof![Just(Vec::new()), bytes(1..100)], password(), bytes(8..100));
     (algorithm, version, params, texts, output_len).prop_map(|(algorithm, version, params, texts, output_len)| {
@@ -75,7 +76,7 @@ fn case(
         Case {
             algorithm,
             version,
-            params: builder.build().expect("they are allowed"),
+            params: builder.build().expect("the parameters are allowed"),
             secret,
             password,
             salt,
@@ -84,14 +85,16 @@ fn case(
     })
 }
 
-/// One arena for all cases of a property: too large, and dirty.
+/// Creates one arena for all cases of a property. It is larger than needed and contains old data.
 fn arena() -> std::sync::Mutex<Arena> {
-    std::sync::Mutex::new(Arena::for_params(&Params::new(ARENA_BLOCKS, 1, 1, None).expect("they are allowed")))
+    std::sync::Mutex::new(Arena::for_params(
+        &Params::new(ARENA_BLOCKS, 1, 1, None).expect("the parameters are allowed"),
+    ))
 }
 
 fn warn_without_avx2() {
     if Implementation::detect() == Implementation::Portable {
-        eprintln!("SKIPPED: no AVX2 here, so the portable implementation is compared with itself");
+        eprintln!("SKIPPED: without AVX2 the portable implementation is compared with itself");
     }
 }
 
@@ -126,9 +129,9 @@ fn all_other_parameters_equal_the_argon2_crate() {
     });
 }
 
-/// In huge pages, with segments of many address blocks.
+/// Tests memory in huge pages, with segments of many address blocks.
 #[test]
-#[cfg_attr(miri, ignore = "the interpreter does not know madvise")]
+#[cfg_attr(miri, ignore = "Miri does not support madvise")]
 fn large_memory_equals_the_argon2_crate() {
     warn_without_avx2();
     for memory_kib in [2_047, 2_048, 2_051, 19_456] {

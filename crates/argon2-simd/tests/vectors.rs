@@ -1,4 +1,4 @@
-//! Published test vectors, by this machine's implementation and by the portable one.
+//! Published test vectors, with this machine's implementation and with the portable one.
 
 use argon2::{Algorithm, AssociatedData, Params, ParamsBuilder, Result, Version};
 use argon2_simd::{Arena, Inputs, hash_into, hash_into_portably};
@@ -7,11 +7,11 @@ type HashFunction = fn(&Inputs<'_>, &mut Arena, &mut [u8]) -> Result<()>;
 
 fn tag(hash: HashFunction, inputs: &Inputs<'_>) -> String {
     let mut out = [0; 32];
-    hash(inputs, &mut Arena::for_params(inputs.params), &mut out).expect("it is allowed");
+    hash(inputs, &mut Arena::for_params(inputs.params), &mut out).expect("the parameters are allowed");
     hex::encode(out)
 }
 
-/// RFC 9106 section 5.3. It has four lanes, so `hash_into` is portable too.
+/// The vector of RFC 9106 section 5.3 has four lanes, so `hash_into` is portable too.
 #[test]
 fn the_rfc_9106_vector_is_reproduced() {
     let params = ParamsBuilder::new()
@@ -35,7 +35,7 @@ fn the_rfc_9106_vector_is_reproduced() {
     assert_eq!(tag(hash_into_portably, &inputs), expected);
 }
 
-/// The reference implementation's `src/test.c`: Argon2id, version 0x13, one lane.
+/// The vectors are from `src/test.c` of the reference implementation: Argon2id, version 0x13, one lane.
 #[test]
 fn the_vectors_of_the_reference_implementation_are_reproduced() {
     for (memory_kib, passes, password, salt, expected) in [
@@ -66,7 +66,7 @@ fn the_vectors_of_the_reference_implementation_are_reproduced() {
         };
         assert_eq!(tag(hash_into, &inputs), expected, "{memory_kib} KiB, {passes} passes, {password}, {salt}");
         if memory_kib == 1 << 8 {
-            // The large ones take it seconds.
+            // The portable implementation takes seconds for the large ones.
             assert_eq!(tag(hash_into_portably, &inputs), expected);
         }
     }

@@ -1,5 +1,5 @@
-//! Whatever the inputs, allowed or not: the outcome is the `argon2` crate's, computed
-//! with memory of its own. The arena is too large, and dirty.
+//! For all inputs, valid or not, the outcome is the same as the `argon2` crate's with its own memory.
+//! The arena is larger than needed and contains old data.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 
-/// The arena's size, in blocks; a third as much again is tried.
+/// The size of the arena in blocks. Some inputs need up to a third more.
 const ARENA_BLOCKS: u32 = 192;
 
 #[derive(Arbitrary, Debug)]
@@ -31,11 +31,11 @@ struct Case<'a> {
 }
 
 thread_local! {
-    static ARENA: RefCell<Arena> = RefCell::new(Arena::for_params(&Params::new(ARENA_BLOCKS, 1, 1, None).expect("it is allowed")));
+    static ARENA: RefCell<Arena> = RefCell::new(Arena::for_params(&Params::new(ARENA_BLOCKS, 1, 1, None).expect("the parameters are allowed")));
 }
 
 fuzz_target!(|case: Case<'_>| {
-    // Mostly what is computed here and not by the crate.
+    // Most cases are computed by this crate's own implementation.
     let algorithm = match case.algorithm {
         0..8 => Algorithm::Argon2d,
         8..16 => Algorithm::Argon2i,

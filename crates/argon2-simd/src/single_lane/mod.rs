@@ -1,13 +1,13 @@
 //! Argon2id of version 0x13 with one lane (RFC 9106 section 3.2).
 //!
-//! # Why blocks are asked for ahead
+//! # Why blocks are prefetched
 //!
-//! A block refers to one that is somewhere in the arena, most likely not in the core's
-//! caches. In the first half of the first pass all addresses are known beforehand. After
-//! that the first word of each block names what the next one refers to (section
-//! 3.4.1.1). G knows that word after a quarter of its last step (see [`avx2`]), and the
-//! next block is on its way while the rest is computed. A prefetch changes nothing but
-//! the time: a wrong address would be a slower hash of the same value.
+//! A block's reference block can be anywhere in the arena and is probably not in the core's caches. In
+//! the first half of the first pass all addresses are known in advance. After that the first word of
+//! each block names the reference block of the next one (section 3.4.1.1). G knows that word after a
+//! quarter of its last step (see [`avx2`]), so the next reference block is loaded while the rest is
+//! computed. A prefetch affects only the time: with a wrong address the hash would be the same, but
+//! slower.
 
 mod avx2;
 mod blake2b;
@@ -20,7 +20,8 @@ pub(crate) use self::avx2::Avx2;
 use self::indexing::Segment;
 use crate::Inputs;
 
-/// Computes the hash in all of these blocks. The inputs are checked, and are for this.
+/// Computes the hash in all of these blocks. The inputs are checked, and are Argon2id of version 0x13
+/// with one lane.
 pub(crate) fn hash(avx2: Avx2, inputs: &Inputs<'_>, blocks: &mut [Block], out: &mut [u8]) {
     let h0 = blake2b::h0(inputs, out.len());
     for (number, block) in (0..2).zip(&mut *blocks) {
@@ -35,18 +36,20 @@ pub(crate) fn hash(avx2: Avx2, inputs: &Inputs<'_>, blocks: &mut [Block], out: &
             lane.fill_data_dependent(segment);
         }
     }
-    blake2b::output(lane.blocks.last().expect("a lane has eight blocks at least"), out);
+    blake2b::output(lane.blocks.last().expect("a lane has at least eight blocks"), out);
 }
 
+/// The only lane of a computation.
 struct Lane<'a> {
     avx2: Avx2,
     blocks: &'a mut [Block],
-    /// Where G keeps what it has half done.
+    /// The block for intermediate results of G.
     scratch: Block,
 }
 
 impl Lane<'_> {
-    /// Argon2i's way: the addresses are words of blocks made from a counter (section 3.4.1.2).
+    /// Fills a segment like Argon2i: the addresses are words of blocks that are computed from a counter
+    /// (section 3.4.1.2).
     fn fill_data_independent(&mut self, segment: Segment, passes: u32) {
         let mut addresses = Addresses::new(segment, self.blocks.len(), passes);
         for index in segment.blocks() {
@@ -60,7 +63,8 @@ impl Lane<'_> {
         }
     }
 
-    /// Argon2d's way: the address is the first word of the block before (section 3.4.1.1).
+    /// Fills a segment like Argon2d: the address is the first word of the previous block (section
+    /// 3.4.1.1).
     fn fill_data_dependent(&mut self, segment: Segment) {
         let blocks = self.blocks.as_ptr();
         let mut random = self.blocks[segment.previous(0)].as_ref()[0];
@@ -74,12 +78,13 @@ impl Lane<'_> {
         }
     }
 
-    /// One block: G of the one before and the one referred to, in later passes added to
-    /// what is there. `first_word` is told the new block's as soon as it is known.
+    /// Fills one block with G of the previous block and the reference block; in later passes the result
+    /// is added (XOR) to the old contents. `first_word` is called with the new block's first word as
+    /// soon as it is known.
     fn fill(&mut self, segment: Segment, index: usize, reference: usize, first_word: impl FnOnce(u64)) {
         let positions = [segment.position(index), segment.previous(index), reference];
         let [target, previous, reference] =
-            self.blocks.get_disjoint_mut(positions).expect("the three are different blocks of the lane");
+            self.blocks.get_disjoint_mut(positions).expect("the three blocks of the lane are different");
         if segment.pass() == 0 {
             self.avx2.compress::<false>(target, previous, reference, &mut self.scratch, first_word);
         } else {
@@ -94,7 +99,7 @@ impl Drop for Lane<'_> {
     }
 }
 
-/// The pseudo-random words of a segment that is filled by a counter. They are no secret.
+/// The pseudo-random words of a data-independent segment. They are not secret.
 struct Addresses {
     /// Z of section 3.4.1.2, with the counter in its seventh word.
     input: Block,
@@ -118,9 +123,9 @@ impl Addresses {
         Self { input, words: Block::new() }
     }
 
-    /// For the segment's block of this index, asked for one after another.
+    /// Returns the word for the segment's block `index`. Call it for one block after the other.
     fn word(&mut self, index: usize, lane: &mut Lane<'_>) -> u64 {
-        // Blocks 0 and 1 of the lane are not filled, but have had their words.
+        // Blocks 0 and 1 of the lane are not filled here, but their words are skipped.
         if index.is_multiple_of(Self::WORDS_PER_BLOCK) || self.input.as_ref()[6] == 0 {
             self.input.as_mut()[6] += 1;
             let (zero, mut address_input) = (Block::new(), Block::new());
@@ -130,7 +135,7 @@ impl Addresses {
         self.words.as_ref()[index % Self::WORDS_PER_BLOCK]
     }
 
-    /// For the block after this one, if it is known already.
+    /// Returns the word for the next block, if it is already known.
     fn next_word(&self, index: usize) -> Option<u64> {
         self.words.as_ref().get(index % Self::WORDS_PER_BLOCK + 1).copied()
     }

@@ -1,26 +1,26 @@
-//! A few changes to a known input: what finds more than chance alone.
+//! Mutates known inputs, which finds more errors than random inputs.
 
 use std::fmt::Debug;
 
 use proptest::{prelude::*, sample::Index};
 
-/// The longest input that changes make.
+/// The maximum length of a mutated input, in units.
 const MAX_UNITS: usize = 64 * 1024;
 
-/// One change; places are counted in units (bytes or characters).
+/// One mutation. Positions are counted in units (bytes or characters).
 #[derive(Debug, Clone)]
 enum Mutation<T> {
     Replace(Index, T),
     Insert(Index, Vec<T>),
     Remove(Index, Index),
-    /// Says a part of it again, so many times.
+    /// Repeats the part between two positions the given number of times.
     Repeat(Index, Index, usize),
-    /// Goes on as another input does from a place of that.
+    /// Replaces the end of the input by the end of another input.
     Splice(Index, Index, Index),
     Truncate(Index),
 }
 
-/// Inputs that come of the known ones by up to four changes.
+/// Generates inputs from the known ones with up to four mutations.
 pub(crate) fn mutated_inputs<T: Clone + Debug + 'static>(
     cases: Vec<Vec<T>>,
     unit: BoxedStrategy<T>,
@@ -44,7 +44,7 @@ pub(crate) fn mutated_inputs<T: Clone + Debug + 'static>(
 
 impl<T: Clone> Mutation<T> {
     fn apply(self, mut input: Vec<T>, cases: &[Vec<T>]) -> Vec<T> {
-        // One place more than there are units: the end.
+        // There is one position more than units: the end.
         let position = |at: &Index| at.index(input.len() + 1);
         let range = |a: &Index, b: &Index| {
             let (a, b) = (position(a), position(b));
