@@ -7,8 +7,7 @@
 //! | module | job | source |
 //! |---|---|---|
 //! | `arena` | reusable memory in huge pages | |
-//! | `length_check` | the lengths that Argon2 allows | RFC 9106 section 3.1 |
-//! | `single_lane` | the computation with one lane | section 3.2 |
+//! | `single_lane` | the computation with one lane | RFC 9106 section 3.2 |
 //! | `single_lane::blake2b` | H0, and the variable-length hash H' | sections 3.2 (step 1) and 3.3 |
 //! | `single_lane::indexing` | which block is the reference block | section 3.4 |
 //! | `single_lane::avx2` | the compression function G and its permutation P | sections 3.5 and 3.6 |
@@ -42,13 +41,14 @@
 //! that BLAKE2b's own round works on.
 
 mod arena;
-mod length_check;
 #[cfg(target_arch = "x86_64")]
 mod single_lane;
 
 use std::fmt;
 
-use argon2::{Algorithm, Argon2, Params, Result, Version};
+use argon2::{
+    Algorithm, Argon2, Block, Error, MAX_PWD_LEN, MAX_SALT_LEN, MAX_SECRET_LEN, MIN_SALT_LEN, Params, Result, Version,
+};
 
 pub use arena::Arena;
 
@@ -113,7 +113,7 @@ pub fn hash_into(inputs: &Inputs<'_>, arena: &mut Arena, out: &mut [u8]) -> Resu
         && inputs.params.p_cost() == 1
         && let Some(avx2) = single_lane::Avx2::detect()
     {
-        let blocks = length_check::check(inputs, arena, out.len())?;
+        let blocks = check_lengths(inputs, arena, out.len())?;
         single_lane::hash(avx2, inputs, blocks, out);
         return Ok(());
     }
@@ -125,7 +125,35 @@ pub fn hash_into(inputs: &Inputs<'_>, arena: &mut Arena, out: &mut [u8]) -> Resu
 /// # Errors
 /// Returns the same errors as [`hash_into`].
 pub fn hash_into_portably(inputs: &Inputs<'_>, arena: &mut Arena, out: &mut [u8]) -> Result<()> {
-    let blocks = length_check::check(inputs, arena, out.len())?;
+    let blocks = check_lengths(inputs, arena, out.len())?;
     Argon2::new_with_secret(inputs.secret, inputs.algorithm, inputs.version, inputs.params.clone())?
         .hash_password_into_with_memory(inputs.password, inputs.salt, out, blocks)
+}
+
+/// Returns the blocks to compute in, if Argon2 allows all lengths (RFC 9106 section 3.1).
+///
+/// # Errors
+/// Returns the same error as the `argon2` crate. If there are several errors, the order is also that
+/// of the crate.
+fn check_lengths<'a>(inputs: &Inputs<'_>, arena: &'a mut Arena, output_len: usize) -> Result<&'a mut [Block]> {
+    let fixed_len = inputs.params.output_len();
+    if inputs.secret.len() > MAX_SECRET_LEN {
+        return Err(Error::SecretTooLong);
+    }
+    if output_len < fixed_len.unwrap_or(Params::MIN_OUTPUT_LEN) {
+        return Err(Error::OutputTooShort);
+    }
+    if output_len > fixed_len.unwrap_or(Params::MAX_OUTPUT_LEN) {
+        return Err(Error::OutputTooLong);
+    }
+    if inputs.password.len() > MAX_PWD_LEN {
+        return Err(Error::PwdTooLong);
+    }
+    if inputs.salt.len() < MIN_SALT_LEN {
+        return Err(Error::SaltTooShort);
+    }
+    if inputs.salt.len() > MAX_SALT_LEN {
+        return Err(Error::SaltTooLong);
+    }
+    arena.blocks_mut().get_mut(..inputs.params.block_count()).ok_or(Error::MemoryTooLittle)
 }

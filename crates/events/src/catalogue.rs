@@ -1,11 +1,12 @@
 //! The table of all event types. A new event needs one struct and one line here.
 
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::decode::{DecodeError, parse_data};
 use crate::payloads::*;
-use crate::schema::schema_for;
 
 /// Expands the table into [`EventType`], [`Payload`] and all functions with one arm per type, so
 /// that all lists stay consistent.
@@ -27,7 +28,7 @@ macro_rules! catalogue {
             }
 
             /// Returns the JSON Schema (2020-12) of this type's data.
-            pub fn schema(self) -> serde_json::Value {
+            pub fn schema(self) -> Value {
                 match self { $( EventType::$variant => schema_for::<$variant>(self), )+ }
             }
         }
@@ -126,4 +127,14 @@ impl Payload {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("payloads have string keys and no fallible parts")
     }
+}
+
+/// Returns the JSON Schema (2020-12) of `T`, with the type's URN as `$id`. The members are in
+/// alphabetical order, so that the text does not depend on the features of serde_json.
+fn schema_for<T: JsonSchema>(event_type: EventType) -> Value {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
+    schema.insert("$id".to_owned(), event_type.data_schema().into());
+    let mut value = schema.to_value();
+    value.sort_all_objects();
+    value
 }

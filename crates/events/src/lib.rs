@@ -11,7 +11,6 @@ mod decode;
 mod envelope;
 mod event_type;
 mod payloads;
-mod schema;
 pub mod sealing;
 pub mod topic;
 mod trace_parent;

@@ -115,7 +115,7 @@ impl Ledger {
             return Ok(Inserted::default());
         }
         let rows = mails.map(|NewMail(job)| job);
-        // Not `within`: which of the writes failed, and why, is in the driver's own error.
+        // Not `with_deadline`: which of the writes failed, and why, is in the driver's own error.
         let insert = self.jobs.insert_many(rows).ordered(false);
         match tokio::time::timeout(self.deadline, insert.into_future()).await {
             Err(_) => Err(StoreError::Timeout),
