@@ -69,7 +69,11 @@ fn case(
         let ((memory_kib, lanes), passes, data, fixed) = params;
         let (secret, password, salt) = texts;
         let mut builder = ParamsBuilder::new();
-        builder.m_cost(memory_kib).t_cost(passes).p_cost(lanes).data(AssociatedData::new(&data).expect("at most 32"));
+        builder
+            .m_cost(memory_kib)
+            .t_cost(passes)
+            .p_cost(lanes)
+            .data(AssociatedData::new(&data).expect("at most 32 bytes"));
         if fixed {
             builder.output_len(output_len);
         }

@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_shortened() {
         let long = "ü".repeat(5_000);
-        let Err(UnknownType::Name(shown)) = EventType::parse(&long) else { panic!("known") };
+        let Err(UnknownType::Name(shown)) = EventType::parse(&long) else { panic!("the type is known") };
         assert_eq!(shown.chars().count(), UnknownType::MAX_CHARS);
     }
 

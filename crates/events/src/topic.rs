@@ -71,7 +71,7 @@ mod tests {
         let mut seen = [0_u32; 12];
         for n in 0..1_200_u32 {
             let partition = partition_of(n.to_string().as_bytes(), 12);
-            seen[usize::try_from(partition).expect("not negative")] += 1;
+            seen[usize::try_from(partition).expect("a partition is not negative")] += 1;
         }
         assert!(seen.iter().all(|count| *count > 50), "{seen:?}");
     }

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_specifications_example_is_kept_as_it_is() {
-        let parsed = TraceParent::parse(VALID).expect("valid");
+        let parsed = TraceParent::parse(VALID).expect("a valid trace parent");
         assert_eq!(parsed.as_str(), VALID);
         assert_eq!(parsed.trace_id(), "0af7651916cd43dd8448eb211c80319c");
     }
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_later_version_is_read_as_far_as_version_00_goes() {
         let later = format!("cc{}-what-comes-later", &VALID[2..]);
-        assert_eq!(TraceParent::parse(&later).expect("readable").as_str(), VALID);
+        assert_eq!(TraceParent::parse(&later).expect("a later version can be read").as_str(), VALID);
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_child_stays_in_its_trace() {
-        let parent = TraceParent::parse(VALID).expect("valid");
+        let parent = TraceParent::parse(VALID).expect("a valid trace parent");
         let child = parent.child([7; 8]);
         assert_eq!(child.as_str(), "00-0af7651916cd43dd8448eb211c80319c-0707070707070707-01");
     }

@@ -63,9 +63,9 @@ fn examples() -> Vec<Record> {
     let mut files: Vec<_> = entries(&root).filter(|path| path.is_dir()).flat_map(|path| entries(&path)).collect();
     files.sort();
     let record = |path: &std::path::PathBuf| {
-        let json: Value = serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON");
-        let headers = json["headers"].as_object().expect("headers");
-        let bytes = |value: &Value| value.as_str().expect("text").as_bytes().to_vec();
+        let json: Value = serde_json::from_slice(&fs::read(path).expect("a file")).expect("valid JSON");
+        let headers = json["headers"].as_object().expect("the example has headers");
+        let bytes = |value: &Value| value.as_str().expect("a string").as_bytes().to_vec();
         Record {
             headers: headers.iter().map(|(name, value)| (name.clone(), bytes(value))).collect(),
             key: Some(bytes(&json["key"])),
@@ -231,10 +231,11 @@ fn a_key_is_written_unchanged_or_refused_without_being_quoted() {
 fn a_box_that_was_not_sealed_is_not_opened() {
     let (private, public) = PrivateKey::generate();
     let kid = public.kid().to_owned();
-    let ring = KeyRing::new(vec![private]).expect("one key is a ring");
+    let ring = KeyRing::new(vec![private]).expect("a ring of one key");
     corpus!("keys").holds_for_text(|text| {
         for kid in [kid.as_str(), text] {
-            let token: SealedToken = serde_json::from_value(json!({ "kid": kid, "box": text })).expect("two texts");
+            let token: SealedToken =
+                serde_json::from_value(json!({ "kid": kid, "box": text })).expect("a token of two strings");
             let refused = ring.open(&token);
             prop_assert!(refused.is_err());
         }

@@ -52,7 +52,7 @@ impl Record {
     }
 
     fn data(mut self, change: impl FnOnce(&mut Value)) -> Record {
-        let mut value = serde_json::from_slice(&self.value.expect("value")).expect("JSON");
+        let mut value = serde_json::from_slice(&self.value.expect("the record has a value")).expect("valid JSON");
         change(&mut value);
         self.value = Some(value.to_string().into());
         self
@@ -131,7 +131,7 @@ fn a_missing_required_header_is_reported() {
         assert_eq!(without_value.decode(), Err(DecodeError::MissingHeader(header_name(name))));
         // Kafka's headers are case-sensitive.
         let value = Record::locked().headers.iter().find(|(header, _)| header == name).cloned();
-        let value = value.expect("there").1.expect("set");
+        let value = value.expect("the header exists").1.expect("the header has a value");
         let other_case = Record::locked().without(name).with(&name.to_uppercase(), value);
         assert_eq!(other_case.reason(), "missing-header", "{name}");
     }
@@ -140,7 +140,7 @@ fn a_missing_required_header_is_reported() {
 fn header_name(name: &str) -> &'static str {
     use events::header::*;
     let all = [SPEC_VERSION, ID, TYPE, SOURCE, SUBJECT, TIME, SEQUENCE];
-    all.into_iter().find(|known| *known == name).expect("known")
+    all.into_iter().find(|known| *known == name).expect("a known header")
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_header_with_an_invalid_value_is_refused() {
 #[test]
 fn a_header_given_twice_is_refused() {
     let mut record = Record::locked();
-    let id = record.headers.iter().find(|(name, _)| name == "ce_id").cloned().expect("there");
+    let id = record.headers.iter().find(|(name, _)| name == "ce_id").cloned().expect("the header exists");
     record.headers.push(id);
     assert_eq!(record.reason(), "invalid-header");
 }
@@ -191,8 +191,8 @@ fn optional_headers_may_be_missing() {
 fn a_trace_parent_that_is_invalid_counts_as_none() {
     assert_eq!(Record::locked().with("traceparent", "garbage").event().envelope.trace_parent, None);
     assert_eq!(Record::locked().with("traceparent", [0xff]).event().envelope.trace_parent, None);
-    let kept = Record::locked().event().envelope.trace_parent.expect("kept");
-    assert_eq!(kept, TraceParent::parse(kept.as_str()).expect("valid"));
+    let kept = Record::locked().event().envelope.trace_parent.expect("the trace parent is kept");
+    assert_eq!(kept, TraceParent::parse(kept.as_str()).expect("a valid trace parent"));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_record_without_a_value_is_a_null_value() {
 
 #[test]
 fn a_value_that_is_not_json_is_refused() {
-    let whole = String::from_utf8(Record::locked().value.expect("value")).expect("UTF-8");
+    let whole = String::from_utf8(Record::locked().value.expect("the record has a value")).expect("valid UTF-8");
     for value in [
         "".to_owned(),
         " ".to_owned(),
@@ -225,7 +225,7 @@ fn a_value_that_is_not_json_is_refused() {
 #[test]
 fn a_value_above_the_size_limit_is_not_parsed() {
     let padded = |length: usize| {
-        let mut value = Record::locked().value.expect("value");
+        let mut value = Record::locked().value.expect("the record has a value");
         value.resize(length, b' ');
         Record::locked().value(value)
     };

@@ -21,11 +21,11 @@ struct Example {
 
 impl Example {
     fn read(path: &Path) -> Example {
-        let text = fs::read_to_string(path).expect("read");
+        let text = fs::read_to_string(path).expect("the file can be read");
         Example {
             name: path.display().to_string(),
-            directory: file_name(path.parent().expect("directory")),
-            json: serde_json::from_str(&text).expect("JSON"),
+            directory: file_name(path.parent().expect("a directory")),
+            json: serde_json::from_str(&text).expect("valid JSON"),
         }
     }
 
@@ -34,14 +34,14 @@ impl Example {
     }
 
     fn headers(&self) -> Vec<(String, String)> {
-        let headers = self.json["headers"].as_object().expect("headers");
-        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let headers = self.json["headers"].as_object().expect("the example has headers");
+        let text = |value: &Value| value.as_str().expect("a string").to_owned();
         headers.iter().map(|(name, value)| (name.clone(), text(value))).collect()
     }
 
     fn event(&self) -> Event {
         let headers = self.headers();
-        let key = self.json["key"].as_str().expect("key");
+        let key = self.json["key"].as_str().expect("a valid key");
         let decoded = decode(
             headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_bytes()))),
             Some(key.as_bytes()),
@@ -55,11 +55,12 @@ impl Example {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().expect("name").to_str().expect("UTF-8").to_owned()
+    path.file_name().expect("a file name").to_str().expect("valid UTF-8").to_owned()
 }
 
 fn entries(path: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = fs::read_dir(path).expect("directory").map(|entry| entry.expect("entry").path()).collect();
+    let mut paths: Vec<_> =
+        fs::read_dir(path).expect("a directory").map(|entry| entry.expect("a directory entry").path()).collect();
     paths.sort();
     paths
 }
@@ -86,7 +87,7 @@ fn every_example_decodes_to_its_directorys_type_and_every_type_has_one() {
 fn every_example_is_encoded_again_as_it_was_published() {
     for example in examples() {
         let event = example.event();
-        let value: Value = serde_json::from_str(&event.payload.to_json()).expect("JSON");
+        let value: Value = serde_json::from_str(&event.payload.to_json()).expect("valid JSON");
         assert_eq!(value, example.json["value"], "{}", example.name);
         assert_eq!(event.envelope.key(), example.json["key"], "{}", example.name);
         let mut headers: Vec<_> =
@@ -134,8 +135,8 @@ fn token_grant(payload: &Payload) -> Option<(&TokenGrant, Purpose, &str)> {
 
 #[test]
 fn boxes_sealed_by_libsodium_open_and_are_bound_to_their_event() {
-    let key = PrivateKey::from_base64(EXAMPLE_PRIVATE_KEY).expect("key");
-    let ring = KeyRing::new(vec![key]).expect("ring");
+    let key = PrivateKey::from_base64(EXAMPLE_PRIVATE_KEY).expect("a valid key");
+    let ring = KeyRing::new(vec![key]).expect("a ring of one key");
     let mut opened = 0;
     for example in examples() {
         let event = example.event();
@@ -159,5 +160,5 @@ fn the_guide_for_consumers_names_every_type_and_shows_a_real_example() {
     }
     let shown = guide.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
     let example = root.join("examples/user.registered.v1/full.json");
-    assert_eq!(shown, Some(fs::read_to_string(example).expect("read").as_str()));
+    assert_eq!(shown, Some(fs::read_to_string(example).expect("the file can be read").as_str()));
 }

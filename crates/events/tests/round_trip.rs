@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// Generates times in the years 1970 to 2200, with nanoseconds.
 fn time() -> impl Strategy<Value = Timestamp> {
     (0..7_258_118_400_i64, 0..1_000_000_000_i32)
-        .prop_map(|(seconds, nanos)| Timestamp::new(seconds, nanos).expect("in range"))
+        .prop_map(|(seconds, nanos)| Timestamp::new(seconds, nanos).expect("the time is in range"))
 }
 
 fn id() -> impl Strategy<Value = Uuid> {
@@ -188,7 +188,7 @@ proptest! {
 
     #[test]
     fn an_encoded_event_is_valid_by_its_schema(event in event()) {
-        let value = serde_json::from_str(&event.payload.to_json()).expect("JSON");
+        let value = serde_json::from_str(&event.payload.to_json()).expect("valid JSON");
         prop_assert!(VALIDATORS[&event.envelope.event_type].is_valid(&value), "{}", value);
     }
 

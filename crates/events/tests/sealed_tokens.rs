@@ -88,7 +88,7 @@ fn a_damaged_box_is_broken_wherever_the_damage_is() {
     let (private, public) = PrivateKey::generate();
     let ring = ring(vec![private]);
     let sealed = public.seal(&plaintext());
-    let bytes = URL_SAFE_NO_PAD.decode(&sealed.sealed_box).expect("base64url");
+    let bytes = URL_SAFE_NO_PAD.decode(&sealed.sealed_box).expect("valid base64url");
     let mut damaged: Vec<String> = (0..bytes.len())
         .map(|at| {
             let mut bytes = bytes.clone();
@@ -107,7 +107,7 @@ fn a_damaged_box_is_broken_wherever_the_damage_is() {
 #[test]
 fn a_box_with_other_contents_is_broken() {
     let (private, public) = PrivateKey::generate();
-    let bytes: [u8; 32] = STANDARD.decode(public.to_base64()).expect("base64").try_into().expect("32 bytes");
+    let bytes: [u8; 32] = STANDARD.decode(public.to_base64()).expect("valid base64").try_into().expect("32 bytes");
     let key = crypto_box::PublicKey::from_bytes(bytes);
     let ring = ring(vec![private]);
     for inside in [
@@ -115,7 +115,7 @@ fn a_box_with_other_contents_is_broken() {
         "{}",
         r#"{"token":"t","to":"a@b","purpose":"world-domination","eventId":"019f2b4c-7a11-7c3e-9b1d-5f2a8e6d4c31"}"#,
     ] {
-        let sealed = key.seal(&mut crypto_box::aead::OsRng, inside.as_bytes()).expect("seal");
+        let sealed = key.seal(&mut crypto_box::aead::OsRng, inside.as_bytes()).expect("sealing succeeds");
         let token = SealedToken { kid: public.kid().to_owned(), sealed_box: URL_SAFE_NO_PAD.encode(sealed) };
         assert_eq!(ring.open(&token).err(), Some(OpenError::Broken), "{inside}");
     }
@@ -137,15 +137,15 @@ fn debug_output_shows_no_token_and_no_private_key() {
 fn a_key_file_may_end_with_a_line_break() {
     let (private, public) = PrivateKey::generate();
     let text = format!("{}\n", private.to_base64().expose_secret());
-    assert_eq!(PrivateKey::from_base64(&text).expect("key").public().kid(), public.kid());
+    assert_eq!(PrivateKey::from_base64(&text).expect("a valid key").public().kid(), public.kid());
     let text = format!("{}\r\n", public.to_base64());
-    assert_eq!(PublicKey::from_base64(&text).expect("key").kid(), public.kid());
+    assert_eq!(PublicKey::from_base64(&text).expect("a valid key").kid(), public.kid());
 }
 
 #[test]
 fn the_kid_is_the_start_of_the_public_keys_sha_256() {
     // The expected values were computed with libsodium and sha256sum from the private key 01 02 … 20.
-    let private = PrivateKey::from_base64("AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=").expect("key");
+    let private = PrivateKey::from_base64("AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=").expect("a valid key");
     assert_eq!(private.public().to_base64(), "B6N8vBQgk8i3VdwbEOhstCY3StFqqFPtC9/AsrhtHHw=");
     assert_eq!(private.public().kid(), "aaa8fff703b50b22");
 }

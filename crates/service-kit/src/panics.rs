@@ -180,7 +180,7 @@ mod tests {
         let work = async {
             tokio::task::yield_now().await;
             assert!(BOUNDARY.get().is_some());
-            panic!("of the test")
+            panic!("in this test")
         };
         let caught: Result<(), Panicked> = catch_future("test", work).await;
         assert!(caught.is_err());
@@ -207,7 +207,7 @@ mod tests {
     fn panics_are_counted_by_place() {
         let registry = Registry::new();
         register(&registry, "test_panics_total", &["one", "other"]).unwrap();
-        let _ = catch("one", || panic!("of the test"));
+        let _ = catch("one", || panic!("in this test"));
         let family = registry.gather().into_iter().find(|family| family.name() == "test_panics_total").unwrap();
         let count = |place: &str| {
             let metric = family.get_metric().iter().find(|it| it.get_label()[0].value() == place);

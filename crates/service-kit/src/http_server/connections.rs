@@ -55,6 +55,6 @@ mod tests {
         let limit = connection_limit(usize::MAX);
         assert!(u64::try_from(limit).unwrap() <= files);
         assert_eq!(connection_limit(10), 10);
-        assert_eq!(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), files, "the soft limit is raised");
+        assert_eq!(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), files, "the soft limit was not raised");
     }
 }

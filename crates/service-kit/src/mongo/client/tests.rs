@@ -45,7 +45,7 @@ async fn a_uri_that_changes_a_guarantee_is_refused() {
 #[tokio::test]
 async fn tls_comes_from_the_uri() {
     let options = parse("mongodb://h/?tls=true&tlsCAFile=/etc/ca.pem").await.unwrap();
-    let Some(Tls::Enabled(tls)) = options.tls else { panic!("no TLS") };
+    let Some(Tls::Enabled(tls)) = options.tls else { panic!("TLS is not enabled") };
     assert_eq!(tls.ca_file_path, Some(PathBuf::from("/etc/ca.pem")));
 }
 
