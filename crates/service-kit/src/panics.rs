@@ -58,7 +58,7 @@ fn log_panic(panic: &PanicHookInfo<'_>, boundary: Option<&'static str>) {
             eprintln!("panic in thread {thread} at {location}\n{backtrace}");
         }
         Some(place) => {
-            tracing::error!(location, thread, place, backtrace, "panic: the request, record or mail has failed")
+            tracing::error!(location, thread, place, backtrace, "panic: the request, record or mail has failed");
         }
         None if tracing::dispatcher::has_been_set() => {
             tracing::error!(location, thread, backtrace, "panic: the process ends");

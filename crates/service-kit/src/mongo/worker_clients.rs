@@ -66,7 +66,7 @@ impl WorkerClients {
                 WORKER.set(Some(Worker { number, client: Box::leak(Box::new(client)) }));
             }
             Err(error) => {
-                tracing::error!(%error, "a worker has no MongoDB client of its own and uses the client of the process")
+                tracing::error!(%error, "a worker has no MongoDB client of its own and uses the client of the process");
             }
         }
     }
