@@ -39,7 +39,7 @@ const VARIANTS: [Variant; 4] = [
             .expect("the arena is large enough");
     }),
     ("this crate", |memory| {
-        hash_into(&inputs(&memory.params), &mut memory.arena, &mut memory.out).expect("the arena is large enough")
+        hash_into(&inputs(&memory.params), &mut memory.arena, &mut memory.out).expect("the arena is large enough");
     }),
 ];
 
