@@ -1,13 +1,13 @@
-//! Hashes a second of this crate and of the `argon2` crate (docs/adr/0010).
+//! Compares the hashes per second of this crate and of the `argon2` crate (docs/adr/0010).
 //!
 //! ```sh
 //! cargo run --release -p argon2-simd --example compare [THREADS [SECONDS]]
 //! ```
 //!
-//! With OWASP's parameters, all threads at once, each with memory of its own. The ways
-//! take turns of half a second, SECONDS (10) in all for each, so that a change of the
-//! machine's speed meets all of them. A ratio is the median of the ratios within a turn,
-//! of processor time: what else runs on the machine takes the time of day only.
+//! The parameters are OWASP's. All threads run at once, each with its own memory. The variants
+//! alternate in rounds of half a second, SECONDS (default 10) in all for each, so that a change of
+//! the machine's speed affects all of them. A ratio is the median of the ratios within a round, in
+//! CPU time, because other processes on the machine affect only wall-clock time.
 
 use std::{
     fs, thread,
@@ -19,28 +19,31 @@ use argon2_simd::{Arena, Implementation, Inputs, hash_into, hash_into_portably};
 
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
-const TURN: Duration = Duration::from_millis(500);
+const ROUND: Duration = Duration::from_millis(500);
 const PASSWORD: &[u8] = b"correct horse battery staple";
 const SALT: &[u8] = b"0123456789abcdef";
 
-type Way = (&'static str, fn(&mut Memory));
+type Variant = (&'static str, fn(&mut Memory));
 
-const WAYS: [Way; 4] = [
-    ("argon2, memory for each hash", |memory| {
-        argon2(&memory.params).hash_password_into(PASSWORD, SALT, &mut memory.out).expect("it is allowed");
+const VARIANTS: [Variant; 4] = [
+    ("argon2, new memory for each hash", |memory| {
+        argon2(&memory.params).hash_password_into(PASSWORD, SALT, &mut memory.out).expect("the parameters are allowed");
     }),
-    ("argon2, memory used again", |memory| {
+    ("argon2, reused memory", |memory| {
         argon2(&memory.params)
             .hash_password_into_with_memory(PASSWORD, SALT, &mut memory.out, &mut memory.blocks[..])
-            .expect("it fits");
+            .expect("the arena is large enough");
     }),
-    ("argon2, in our arena", |memory| {
-        hash_into_portably(&inputs(&memory.params), &mut memory.arena, &mut memory.out).expect("it fits");
+    ("argon2, in this crate's arena", |memory| {
+        hash_into_portably(&inputs(&memory.params), &mut memory.arena, &mut memory.out)
+            .expect("the arena is large enough");
     }),
-    ("ours", |memory| hash_into(&inputs(&memory.params), &mut memory.arena, &mut memory.out).expect("it fits")),
+    ("this crate", |memory| {
+        hash_into(&inputs(&memory.params), &mut memory.arena, &mut memory.out).expect("the arena is large enough");
+    }),
 ];
 
-/// What a thread computes in and into.
+/// The memory and the output of a thread.
 struct Memory {
     params: Params,
     blocks: Vec<Block>,
@@ -48,7 +51,7 @@ struct Memory {
     out: [u8; 32],
 }
 
-/// Hashes a second of all threads together, and for each second of processor time.
+/// The hashes of all threads per second of wall-clock time, and per second of CPU time.
 #[derive(Clone, Copy)]
 struct Rate {
     wall: f64,
@@ -61,32 +64,33 @@ fn main() {
         arguments.next().map_or(otherwise, |text| text.parse().expect("arguments: [THREADS [SECONDS]]"))
     };
     let threads = number(thread::available_parallelism().map_or(1, usize::from));
-    let turns = number(10) * 2;
+    let rounds = number(10) * 2;
 
     let mut memory: Vec<Memory> = thread::scope(|scope| {
-        let made: Vec<_> = (0..threads).map(|_| scope.spawn(memory)).collect();
-        made.into_iter().map(|thread| thread.join().expect("it has memory")).collect()
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(memory)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("the thread allocates its memory")).collect()
     });
-    let mut rates = vec![Vec::with_capacity(turns); WAYS.len()];
-    // The first turn of each only warms up.
-    for turn in 0..=turns {
-        for ((_, hash), rates) in WAYS.iter().zip(&mut rates) {
-            let rate = rate(&mut memory, *hash);
-            if turn > 0 {
+    let mut rates = vec![Vec::with_capacity(rounds); VARIANTS.len()];
+    // The first round of each variant is a warm-up.
+    for round in 0..=rounds {
+        for ((_, hash), rates) in VARIANTS.iter().zip(&mut rates) {
+            let rate = measure(&mut memory, *hash);
+            if round > 0 {
                 rates.push(rate);
             }
         }
     }
 
-    println!("Argon2id, {MEMORY_KIB} KiB, t={PASSES}, p=1; ours is {}", Implementation::of_this_machine());
-    println!("{threads} threads, {turns} turns of {TURN:?}; median [least to most]");
+    println!("Argon2id, {MEMORY_KIB} KiB, t={PASSES}, p=1; this crate uses {}", Implementation::detect());
+    println!("{threads} threads, {rounds} rounds of {ROUND:?}; median [min to max]");
     println!("{:<30} {:>24} {:>24} {:>10} {:>10}", "", "hashes/s", "hashes/s of CPU time", "x first", "x second");
-    for ((name, _), of_way) in WAYS.iter().zip(&rates) {
-        let ratio = |to: &[Rate]| median(of_way.iter().zip(to).map(|(ours, theirs)| ours.cpu / theirs.cpu).collect());
+    for ((name, _), variant_rates) in VARIANTS.iter().zip(&rates) {
+        let ratio =
+            |to: &[Rate]| median(variant_rates.iter().zip(to).map(|(ours, theirs)| ours.cpu / theirs.cpu).collect());
         println!(
             "{name:<30} {:>24} {:>24} {:>10.2} {:>10.2}",
-            spread(of_way, |rate| rate.wall),
-            spread(of_way, |rate| rate.cpu),
+            spread(variant_rates, |rate| rate.wall),
+            spread(variant_rates, |rate| rate.cpu),
             ratio(&rates[0]),
             ratio(&rates[1]),
         );
@@ -94,7 +98,7 @@ fn main() {
 }
 
 fn memory() -> Memory {
-    let params = Params::new(MEMORY_KIB, PASSES, 1, Some(32)).expect("they are allowed");
+    let params = Params::new(MEMORY_KIB, PASSES, 1, Some(32)).expect("the parameters are allowed");
     let blocks = vec![Block::new(); params.block_count()];
     Memory { arena: Arena::for_params(&params), params, blocks, out: [0; 32] }
 }
@@ -114,29 +118,29 @@ fn inputs(params: &Params) -> Inputs<'_> {
     }
 }
 
-/// One turn.
-fn rate(memory: &mut [Memory], hash: fn(&mut Memory)) -> Rate {
-    let of_threads: Vec<Rate> = thread::scope(|scope| {
-        let running: Vec<_> = memory.iter_mut().map(|memory| scope.spawn(|| rate_of_thread(memory, hash))).collect();
-        running.into_iter().map(|thread| thread.join().expect("it hashes")).collect()
+/// Measures one round on all threads.
+fn measure(memory: &mut [Memory], hash: fn(&mut Memory)) -> Rate {
+    let thread_rates: Vec<Rate> = thread::scope(|scope| {
+        let running: Vec<_> = memory.iter_mut().map(|memory| scope.spawn(|| thread_rate(memory, hash))).collect();
+        running.into_iter().map(|thread| thread.join().expect("the thread computes hashes")).collect()
     });
     Rate {
-        wall: of_threads.iter().map(|rate| rate.wall).sum(),
-        cpu: of_threads.iter().map(|rate| rate.cpu).sum::<f64>() / of_threads.len() as f64,
+        wall: thread_rates.iter().map(|rate| rate.wall).sum(),
+        cpu: thread_rates.iter().map(|rate| rate.cpu).sum::<f64>() / thread_rates.len() as f64,
     }
 }
 
-fn rate_of_thread(memory: &mut Memory, hash: fn(&mut Memory)) -> Rate {
+fn thread_rate(memory: &mut Memory, hash: fn(&mut Memory)) -> Rate {
     let (started, cpu_before) = (Instant::now(), cpu_seconds());
     let mut hashes = 0.0;
-    while started.elapsed() < TURN {
+    while started.elapsed() < ROUND {
         hash(memory);
         hashes += 1.0;
     }
     Rate { wall: hashes / started.elapsed().as_secs_f64(), cpu: hashes / (cpu_seconds() - cpu_before) }
 }
 
-/// Time that this thread has had of a processor, where Linux tells it.
+/// Returns the CPU time of this thread in seconds; NaN on systems other than Linux.
 fn cpu_seconds() -> f64 {
     let nanoseconds = fs::read_to_string("/proc/thread-self/schedstat").ok().and_then(|text| {
         let (first, _) = text.split_once(' ')?;

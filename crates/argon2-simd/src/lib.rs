@@ -1,89 +1,90 @@
 //! Argon2 (RFC 9106) with a block function in AVX2 instructions.
 //!
-//! [`hash_into`] computes what the `argon2` crate computes, bit for bit. Argon2id of
-//! version 0x13 with one lane, on a processor with AVX2, is computed here; everything
-//! else, and everything on other processors, by the crate, in the same [`Arena`].
+//! [`hash_into`] computes the same hash as the `argon2` crate, bit for bit. On a processor with
+//! AVX2, this crate computes Argon2id of version 0x13 with one lane. The `argon2` crate computes
+//! all other hashes, and all hashes on other processors, in the same [`Arena`].
 //!
 //! | module | job | source |
 //! |---|---|---|
-//! | `arena` | memory that is used again and again, in huge pages | |
-//! | `lengths` | what Argon2 does not allow | RFC 9106 section 3.1 |
-//! | `one_lane` | the computation with one lane | section 3.2 |
-//! | `one_lane::blake2b` | H0, and the hash H' of any length | sections 3.2 (step 1) and 3.3 |
-//! | `one_lane::indexing` | which block is referred to | section 3.4 |
-//! | `one_lane::avx2` | the compression function G and its permutation P | sections 3.5 and 3.6 |
+//! | `arena` | reusable memory in huge pages | |
+//! | `single_lane` | the computation with one lane | RFC 9106 section 3.2 |
+//! | `single_lane::blake2b` | H0, and the variable-length hash H' | sections 3.2 (step 1) and 3.3 |
+//! | `single_lane::indexing` | which block is the reference block | section 3.4 |
+//! | `single_lane::avx2` | the compression function G and its permutation P | sections 3.5 and 3.6 |
 //!
 //! # What makes it fast
 //!
-//! 19 MiB are filled twice, so a hash is 38 912 calls of G, of which each reads 1 KiB at a
-//! place that is not known before the one before it is nearly done. The figures are in
-//! docs/adr/0010-argon2-simd.md; each trick is explained where it is:
+//! 19 MiB are filled twice, so a hash takes 38 912 calls of G. Each call reads 1 KiB at an address
+//! that is not known before the previous call is nearly finished. The measurements are in
+//! docs/adr/0010-argon2-simd.md. Each optimization is explained in its module:
 //!
-//! - P on four words at a time, of three rows or two columns at once: `one_lane::avx2`.
-//! - The block that the next call refers to is asked for as soon as the word is known that
-//!   names it: `one_lane`.
-//! - Memory that is mapped once, in huge pages: `arena`.
+//! - P processes four words per instruction, and three rows or two columns at once:
+//!   `single_lane::avx2`.
+//! - The reference block of the next call is prefetched as soon as the word that names it is
+//!   known: `single_lane`.
+//! - The memory is mapped once, in huge pages: `arena`.
 //!
 //! # Memory safety
 //!
-//! `unsafe` is denied but for six expressions, each in a function that is safe to call
-//! whatever its arguments: a load and a store of 32 bytes through a reference, the call
-//! into code for AVX2 with a value that only detection makes, a prefetch, the advice
-//! about huge pages, and the view of the arena's initialised blocks. Which blocks a call
-//! of G reads and writes is decided in safe code, with checked indices.
-//! docs/DEVELOPMENT.md has the commands that check it (Miri, AddressSanitizer, Valgrind,
-//! fuzzing).
+//! `unsafe` is denied except for six expressions, each in a function that is safe to call with any
+//! arguments: a load and a store of 32 bytes through a reference, the call of AVX2 code with a value
+//! that only detection creates, a prefetch, the advice about huge pages, and the view of the arena's
+//! initialised blocks. Safe code with checked indices decides which blocks a call of G reads and
+//! writes. docs/DEVELOPMENT.md has the commands that check memory safety (Miri, AddressSanitizer,
+//! Valgrind, fuzzing).
 //!
 //! # Secrets
 //!
-//! H0, the digests of H', the bytes of the first and last blocks, the block that G works
-//! in, BLAKE2b's state and its buffer are wiped after each hash; the arena when it is
-//! dropped. What cannot be wiped from here: registers, what the compiler spills of them
-//! to the stack, and the block that BLAKE2b's own round works on.
+//! After each hash, H0, the digests of H', the bytes of the first and last blocks, the scratch block
+//! of G, and BLAKE2b's state and buffer are wiped. The arena is wiped when it is dropped. This crate
+//! cannot wipe registers, the values that the compiler spills from them to the stack, and the block
+//! that BLAKE2b's own round works on.
 
 mod arena;
-mod lengths;
 #[cfg(target_arch = "x86_64")]
-mod one_lane;
+mod single_lane;
 
 use std::fmt;
 
-use argon2::{Algorithm, Argon2, Params, Result, Version};
+use argon2::{
+    Algorithm, Argon2, Block, Error, MAX_PWD_LEN, MAX_SALT_LEN, MAX_SECRET_LEN, MIN_SALT_LEN, Params, Result, Version,
+};
 
 pub use arena::Arena;
 
-/// What a hash is computed from. Associated data is part of the parameters.
+/// The inputs of a hash. Associated data is part of the parameters.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
-    /// Which of the three.
+    /// The variant of Argon2.
     pub algorithm: Algorithm,
-    /// Memory, passes, lanes, associated data, and the length of the output if it is fixed.
+    /// The memory, passes, lanes, associated data, and the length of the output if it is fixed.
     pub params: &'a Params,
-    /// Of Argon2.
+    /// The version of Argon2.
     pub version: Version,
-    /// The key of keyed hashing; empty without one.
+    /// The key for keyed hashing; empty if there is none.
     pub secret: &'a [u8],
-    /// What is hashed.
+    /// The password to hash.
     pub password: &'a [u8],
-    /// At least 8 bytes.
+    /// The salt, at least 8 bytes.
     pub salt: &'a [u8],
 }
 
-/// What computes Argon2id with one lane on this machine.
+/// The implementation that computes Argon2id with one lane on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Implementation {
-    /// This crate's block function.
+    /// The AVX2 block function of this crate.
     Avx2,
     /// The `argon2` crate.
     Portable,
 }
 
 impl Implementation {
-    /// Asks the processor (and the operating system, which has to keep its registers).
+    /// Detects the implementation by asking the processor and the operating system, which has to save
+    /// the AVX2 registers.
     #[must_use]
-    pub fn of_this_machine() -> Self {
+    pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if one_lane::Avx2::detect().is_some() {
+        if single_lane::Avx2::detect().is_some() {
             return Self::Avx2;
         }
         Self::Portable
@@ -99,32 +100,60 @@ impl fmt::Display for Implementation {
     }
 }
 
-/// Computes the hash in the arena into `out`, whose length is part of the computation.
+/// Computes a hash in the arena and writes it to `out`. The length of `out` is an input of the hash.
 ///
 /// # Errors
-/// Those of the `argon2` crate: when secret, password, salt or output have a length that
-/// Argon2 or the parameters do not allow, or the arena is too small. Nothing has been
-/// computed then, and `out` is as it was.
+/// Returns the same errors as the `argon2` crate if the secret, password, salt or output has a length
+/// that Argon2 or the parameters do not allow, or if the arena is too small. Then nothing has been
+/// computed, and `out` is unchanged.
 pub fn hash_into(inputs: &Inputs<'_>, arena: &mut Arena, out: &mut [u8]) -> Result<()> {
     #[cfg(target_arch = "x86_64")]
     if inputs.algorithm == Algorithm::Argon2id
         && inputs.version == Version::V0x13
         && inputs.params.p_cost() == 1
-        && let Some(avx2) = one_lane::Avx2::detect()
+        && let Some(avx2) = single_lane::Avx2::detect()
     {
-        let blocks = lengths::checked(inputs, arena, out.len())?;
-        one_lane::hash(avx2, inputs, blocks, out);
+        let blocks = check_lengths(inputs, arena, out.len())?;
+        single_lane::hash(avx2, inputs, blocks, out);
         return Ok(());
     }
     hash_into_portably(inputs, arena, out)
 }
 
-/// The same by the `argon2` crate, whatever the machine: to compare with.
+/// Computes the same hash with the `argon2` crate on any machine, for comparison.
 ///
 /// # Errors
-/// As [`hash_into`].
+/// Returns the same errors as [`hash_into`].
 pub fn hash_into_portably(inputs: &Inputs<'_>, arena: &mut Arena, out: &mut [u8]) -> Result<()> {
-    let blocks = lengths::checked(inputs, arena, out.len())?;
+    let blocks = check_lengths(inputs, arena, out.len())?;
     Argon2::new_with_secret(inputs.secret, inputs.algorithm, inputs.version, inputs.params.clone())?
         .hash_password_into_with_memory(inputs.password, inputs.salt, out, blocks)
+}
+
+/// Returns the blocks to compute in, if Argon2 allows all lengths (RFC 9106 section 3.1).
+///
+/// # Errors
+/// Returns the same error as the `argon2` crate. If there are several errors, the order is also that
+/// of the crate.
+fn check_lengths<'a>(inputs: &Inputs<'_>, arena: &'a mut Arena, output_len: usize) -> Result<&'a mut [Block]> {
+    let fixed_len = inputs.params.output_len();
+    if inputs.secret.len() > MAX_SECRET_LEN {
+        return Err(Error::SecretTooLong);
+    }
+    if output_len < fixed_len.unwrap_or(Params::MIN_OUTPUT_LEN) {
+        return Err(Error::OutputTooShort);
+    }
+    if output_len > fixed_len.unwrap_or(Params::MAX_OUTPUT_LEN) {
+        return Err(Error::OutputTooLong);
+    }
+    if inputs.password.len() > MAX_PWD_LEN {
+        return Err(Error::PwdTooLong);
+    }
+    if inputs.salt.len() < MIN_SALT_LEN {
+        return Err(Error::SaltTooShort);
+    }
+    if inputs.salt.len() > MAX_SALT_LEN {
+        return Err(Error::SaltTooLong);
+    }
+    arena.blocks_mut().get_mut(..inputs.params.block_count()).ok_or(Error::MemoryTooLittle)
 }

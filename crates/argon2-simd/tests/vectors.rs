@@ -1,19 +1,19 @@
-//! Published test vectors, by this machine's implementation and by the portable one.
+//! Published test vectors, with this machine's implementation and with the portable one.
 
 use argon2::{Algorithm, AssociatedData, Params, ParamsBuilder, Result, Version};
 use argon2_simd::{Arena, Inputs, hash_into, hash_into_portably};
 
-type Hash = fn(&Inputs<'_>, &mut Arena, &mut [u8]) -> Result<()>;
+type HashFunction = fn(&Inputs<'_>, &mut Arena, &mut [u8]) -> Result<()>;
 
-fn tag(hash: Hash, inputs: &Inputs<'_>) -> String {
+fn tag(hash: HashFunction, inputs: &Inputs<'_>) -> String {
     let mut out = [0; 32];
-    hash(inputs, &mut Arena::for_params(inputs.params), &mut out).expect("it is allowed");
+    hash(inputs, &mut Arena::for_params(inputs.params), &mut out).expect("the parameters are allowed");
     hex::encode(out)
 }
 
-/// RFC 9106 section 5.3. It has four lanes, so `hash_into` is portable too.
+/// The vector of RFC 9106 section 5.3 has four lanes, so `hash_into` is portable too.
 #[test]
-fn the_vector_of_rfc_9106_comes_out() {
+fn the_rfc_9106_vector_is_reproduced() {
     let params = ParamsBuilder::new()
         .m_cost(32)
         .t_cost(3)
@@ -35,9 +35,9 @@ fn the_vector_of_rfc_9106_comes_out() {
     assert_eq!(tag(hash_into_portably, &inputs), expected);
 }
 
-/// The reference implementation's `src/test.c`: Argon2id, version 0x13, one lane.
+/// The vectors are from `src/test.c` of the reference implementation: Argon2id, version 0x13, one lane.
 #[test]
-fn the_vectors_of_the_reference_implementation_come_out() {
+fn the_vectors_of_the_reference_implementation_are_reproduced() {
     for (memory_kib, passes, password, salt, expected) in [
         (1 << 8, 2, "password", "somesalt", "9dfeb910e80bad0311fee20f9c0e2b12c17987b4cac90c2ef54d5b3021c68bfe"),
         (1 << 16, 2, "password", "somesalt", "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7"),
@@ -66,7 +66,7 @@ fn the_vectors_of_the_reference_implementation_come_out() {
         };
         assert_eq!(tag(hash_into, &inputs), expected, "{memory_kib} KiB, {passes} passes, {password}, {salt}");
         if memory_kib == 1 << 8 {
-            // The large ones take it seconds.
+            // The portable implementation takes seconds for the large ones.
             assert_eq!(tag(hash_into_portably, &inputs), expected);
         }
     }

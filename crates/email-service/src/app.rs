@@ -79,7 +79,7 @@ impl App {
         let stopping = lifecycle.stopping();
         let wake = Arc::new(Notify::new());
         lifecycle
-            .spawn("mongodb watch", mongo::watch(database.collection(READINESS), health.clone(), stopping.clone()));
+            .spawn("mongodb watch", mongo::monitor(database.collection(READINESS), health.clone(), stopping.clone()));
         lifecycle.spawn("indexes", build_indexes(database, config.ledger.retention, lifecycle.clone()));
         lifecycle.spawn("smtp watch", {
             // Until the last send is over.

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use service_kit::{Clock, mongo::StoreError};
+use service_kit::{Clock, backoff::random_fraction, mongo::StoreError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ledger::{DeadLetters, Ledger, State},
     metrics::Metrics,
-    pause::chance,
 };
 
 /// How often.
@@ -26,7 +25,7 @@ pub async fn run(ledger: Ledger, letters: DeadLetters, clock: Clock, metrics: Me
             if let Err(error) = count(&ledger, &letters, &clock, &metrics).await {
                 tracing::debug!(%error, "the ledger could not be counted");
             }
-            sleep(EVERY.mul_f64(0.75 + 0.5 * chance())).await;
+            sleep(EVERY.mul_f64(0.75 + 0.5 * random_fraction())).await;
         }
     };
     tokio::select! {

@@ -7,12 +7,13 @@ use lettre::message::Mailbox;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use service_kit::{
+    backoff::Backoff,
     config::{ConfigError, ConfigSource, LogConfig, MongoConfig, OpsConfig, ShutdownConfig},
     kafka::Properties,
 };
 use url::Url;
 
-use crate::mailer::{backoff::Backoff, servers::Server};
+use crate::mailer::servers::Server;
 
 /// Where the configuration comes from: the embedded defaults, and which keys are secrets.
 pub const SOURCE: ConfigSource = ConfigSource {
@@ -263,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_defaults_promise_nothing_that_is_not_read() {
-        assert_eq!(SOURCE.unread::<Config>().unwrap(), Vec::<String>::new());
+        assert_eq!(SOURCE.unread_keys::<Config>().unwrap(), Vec::<String>::new());
     }
 
     #[test]
@@ -285,7 +286,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(settings.servers.len(), 2);
-        assert_eq!(settings.backoff.after(2, None, 0.5), Duration::from_secs(2));
+        assert_eq!(settings.backoff.delay_after(2, None, 0.5), Duration::from_secs(2));
         assert_eq!(settings.keys.kids().count(), 2);
     }
 

@@ -24,7 +24,6 @@ pub mod ingest;
 pub mod ledger;
 pub mod mailer;
 pub mod metrics;
-pub mod pause;
 pub mod plan;
 pub mod renderer;
 pub mod sender;

@@ -17,7 +17,7 @@ use email_service::{
 };
 use service_kit::{
     OpsConfig,
-    cli::{ConfigArgs, block_on, conclude},
+    cli::{ConfigArgs, block_on, exit_code},
     fail_points, install_panic_hook, ops, telemetry,
 };
 
@@ -77,7 +77,7 @@ enum Command {
 fn main() -> ExitCode {
     install_panic_hook();
     let cli = Cli::parse();
-    conclude(run(cli))
+    exit_code(run(cli))
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {

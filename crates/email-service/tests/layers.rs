@@ -8,16 +8,15 @@ use test_support::{Layer, assert_every_module_is_a_layer, assert_layers};
 
 /// A layer, and the layers that it may import besides itself.
 const LAYERS: &[Layer] = &[
-    ("pause", &[]),
     ("plan", &[]),
     ("ledger", &["plan"]),
     ("renderer", &["plan"]),
     ("metrics", &["ledger", "plan"]),
-    ("mailer", &["metrics", "pause"]),
-    ("census", &["ledger", "metrics", "pause"]),
+    ("mailer", &["metrics"]),
+    ("census", &["ledger", "metrics"]),
     ("config", &["mailer"]),
-    ("ingest", &["config", "ledger", "metrics", "pause", "plan"]),
-    ("sender", &["ledger", "mailer", "metrics", "pause", "renderer"]),
+    ("ingest", &["config", "ledger", "metrics", "plan"]),
+    ("sender", &["ledger", "mailer", "metrics", "renderer"]),
     ("commands", &["config", "ingest", "ledger", "mailer", "metrics", "plan", "renderer"]),
 ];
 

@@ -1,14 +1,15 @@
-//! The table of all event types. A new event is one struct and one line here.
+//! The table of all event types. A new event needs one struct and one line here.
 
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::decode::{DecodeError, parse_data};
 use crate::payloads::*;
-use crate::schema::schema_for;
 
-/// Expands the table into [`EventType`], [`Payload`] and everything that has one
-/// arm per type, so that no list can fall behind another.
+/// Expands the table into [`EventType`], [`Payload`] and all functions with one arm per type, so
+/// that all lists stay consistent.
 macro_rules! catalogue {
     ($( $variant:ident = $name:literal, $recipient:ident; )+) => {
         /// The type of an event: its name and the version of its data.
@@ -18,16 +19,16 @@ macro_rules! catalogue {
         }
 
         impl EventType {
-            /// Every type of this version of the contract.
+            /// All types of this version of the contract.
             pub const ALL: &'static [EventType] = &[ $( EventType::$variant, )+ ];
 
-            /// The CloudEvents `type`, such as `user.registered.v1`.
+            /// Returns the CloudEvents `type`, such as `user.registered.v1`.
             pub fn as_str(self) -> &'static str {
                 match self { $( EventType::$variant => $name, )+ }
             }
 
-            /// The JSON Schema (2020-12) of this type's data.
-            pub fn schema(self) -> serde_json::Value {
+            /// Returns the JSON Schema (2020-12) of this type's data.
+            pub fn schema(self) -> Value {
                 match self { $( EventType::$variant => schema_for::<$variant>(self), )+ }
             }
         }
@@ -39,17 +40,17 @@ macro_rules! catalogue {
         }
 
         impl Payload {
-            /// The type that this data belongs to.
+            /// Returns the type of the event.
             pub fn event_type(&self) -> EventType {
                 match self { $( Payload::$variant(_) => EventType::$variant, )+ }
             }
 
-            /// The user the event is about.
+            /// Returns the user that the event is about.
             pub fn user_id(&self) -> Uuid {
                 match self { $( Payload::$variant(data) => data.user_id, )+ }
             }
 
-            /// Who is written to, for every type that can cause a mail.
+            /// Returns the recipient, for types that can cause a mail.
             pub fn recipient(&self) -> Option<&Recipient> {
                 match self { $( Payload::$variant(data) => recipient_of!($recipient, data), )+ }
             }
@@ -92,7 +93,7 @@ macro_rules! recipient_of {
     }};
 }
 
-// `mailed`: can cause a mail, so the data has a `recipient`.
+// A `mailed` event can cause a mail, so its data has a `recipient`.
 catalogue! {
     UserRegistered = "user.registered.v1", mailed;
     UserRegistrationAttempted = "user.registration_attempted.v1", mailed;
@@ -122,8 +123,18 @@ catalogue! {
 }
 
 impl Payload {
-    /// The record's value: compact JSON.
+    /// Returns the value of the record: compact JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("payloads have string keys and no fallible parts")
     }
+}
+
+/// Returns the JSON Schema (2020-12) of `T`, with the type's URN as `$id`. The members are in
+/// alphabetical order, so that the text does not depend on the features of serde_json.
+fn schema_for<T: JsonSchema>(event_type: EventType) -> Value {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
+    schema.insert("$id".to_owned(), event_type.data_schema().into());
+    let mut value = schema.to_value();
+    value.sort_all_objects();
+    value
 }

@@ -1,4 +1,4 @@
-//! From a Kafka record to an event, and why a record is none.
+//! Decodes a Kafka record into an event, or says why it cannot be processed.
 
 use std::mem;
 
@@ -11,33 +11,33 @@ use uuid::Uuid;
 use crate::envelope::{MEDIA_TYPE, SPEC_VERSION};
 use crate::{Envelope, Event, EventType, Payload, SOURCE, TraceParent, UnknownType, header};
 
-/// The largest value that is decoded. Real events have less than 4 KiB.
+/// The maximum size of a value that is decoded. Real events have less than 4 KiB.
 pub const MAX_VALUE_BYTES: usize = 256 * 1024;
 
-/// What a record turned out to be.
+/// A decoded record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded {
     /// An event of this contract.
     Event(Box<Event>),
-    /// A CloudEvent of an unknown type (its name, shortened): skip and count it.
+    /// A CloudEvent of an unknown type, with the truncated name of the type: skip and count it.
     UnknownType(String),
 }
 
-/// Why a record cannot be processed. Says where, never what the data was.
+/// The reason why a record cannot be processed. It names the location, but shows no data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// A header that every event has is not there.
+    /// A required header is missing.
     #[error("the header {0} is missing")]
     MissingHeader(&'static str),
-    /// A header says something that the contract does not allow.
+    /// A header has a value that the contract does not allow.
     #[error("the header {name} {problem}")]
     InvalidHeader {
         /// The header's name.
         name: &'static str,
-        /// What is wrong with it, as the rest of a sentence.
+        /// What is wrong, as the rest of a sentence about the header.
         problem: &'static str,
     },
-    /// The event type is known, this version of it is not.
+    /// The event type is known, but its version is not.
     #[error("unsupported version of a known event type: {0}")]
     UnsupportedVersion(String),
     /// The record has no value.
@@ -49,32 +49,32 @@ pub enum DecodeError {
         /// The value's size.
         bytes: usize,
     },
-    /// The value is no JSON text.
+    /// The value is not JSON.
     #[error("the value is not JSON (line {line}, column {column})")]
     NotJson {
-        /// Where the JSON ends being one; 1 is the first line.
+        /// The line of the syntax error, counted from 1.
         line: usize,
-        /// Where in that line; 0 where unknown.
+        /// The column of the syntax error; 0 if unknown.
         column: usize,
     },
-    /// The value is JSON, but not the data of its type.
-    #[error("the data is no {event_type}: {problem}")]
+    /// The value is JSON, but not valid data of its type.
+    #[error("the data is not a valid {event_type}: {problem}")]
     InvalidData {
-        /// The type that the record claims.
+        /// The type in the record's header.
         event_type: EventType,
-        /// Which member is wrong.
+        /// Which member is invalid.
         problem: String,
     },
-    /// The record's key is not its `ce_subject`.
+    /// The record's key differs from its `ce_subject`.
     #[error("the record's key is not its ce_subject")]
     KeyMismatch,
-    /// The data is about another user than `ce_subject`.
+    /// The data's `userId` differs from `ce_subject`.
     #[error("the data's userId is not the record's ce_subject")]
     UserIdMismatch,
 }
 
 impl DecodeError {
-    /// A stable slug, the reason of the dead letter.
+    /// Returns a stable slug, the reason of the dead letter.
     pub fn reason(&self) -> &'static str {
         match self {
             DecodeError::MissingHeader(_) => "missing-header",
@@ -92,12 +92,12 @@ impl DecodeError {
 
 /// Decodes a record from its headers, key and value.
 ///
-/// The type is looked at before everything else, so a CloudEvent of an unknown type is
-/// [`Decoded::UnknownType`] however little else of it fits. Unknown headers and unknown
-/// members of the data are ignored; a `traceparent` that is invalid counts as none.
+/// The type is checked first, so a CloudEvent of an unknown type is [`Decoded::UnknownType`]
+/// whatever else is wrong with it. Unknown headers and unknown members of the data are ignored; an
+/// invalid `traceparent` counts as absent.
 ///
 /// # Errors
-/// [`DecodeError`]: the record belongs among the dead letters.
+/// Returns [`DecodeError`] if the record is a dead letter.
 pub fn decode<'a>(
     headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
     key: Option<&[u8]>,
@@ -108,7 +108,7 @@ pub fn decode<'a>(
         Ok(Ok(event_type)) => event_type,
         Ok(Err(UnknownType::Name(name))) => return Ok(Decoded::UnknownType(name)),
         Ok(Err(UnknownType::Version(name))) => return Err(DecodeError::UnsupportedVersion(name)),
-        // A bare tombstone: that it has no value says more than that it has no headers.
+        // For a record without headers and value, the missing value is the more useful reason.
         Err(_) if value.is_none() => return Err(DecodeError::NullValue),
         Err(error) => return Err(error),
     };
@@ -123,26 +123,26 @@ pub fn decode<'a>(
     Ok(Decoded::Event(Box::new(Event { envelope, payload })))
 }
 
-/// The record's headers, read by their exact names.
+/// The headers of a record, read by their exact names.
 struct Headers<'a>(Vec<(&'a str, Option<&'a [u8]>)>);
 
 impl<'a> Headers<'a> {
     fn event_type(&self) -> Result<Result<EventType, UnknownType>, DecodeError> {
         if self.required(header::SPEC_VERSION)? != SPEC_VERSION {
-            return invalid(header::SPEC_VERSION, "is not 1.0");
+            return invalid_header(header::SPEC_VERSION, "is not 1.0");
         }
         Ok(EventType::parse(self.required(header::TYPE)?))
     }
 
     fn envelope(&self, event_type: EventType) -> Result<Envelope, DecodeError> {
         if self.required(header::SOURCE)? != SOURCE {
-            return invalid(header::SOURCE, "is not /user-service");
+            return invalid_header(header::SOURCE, "is not /user-service");
         }
         if self.optional(header::DATA_SCHEMA)?.is_some_and(|urn| urn != event_type.data_schema()) {
-            return invalid(header::DATA_SCHEMA, "is not that of the type");
+            return invalid_header(header::DATA_SCHEMA, "is not that of the type");
         }
         if !self.optional(header::CONTENT_TYPE)?.is_none_or(is_json) {
-            return invalid(header::CONTENT_TYPE, "is not application/json");
+            return invalid_header(header::CONTENT_TYPE, "is not application/json");
         }
         Ok(Envelope {
             id: self.uuid(header::ID)?,
@@ -158,13 +158,13 @@ impl<'a> Headers<'a> {
         let text = self.required(name)?;
         match Uuid::try_parse(text) {
             Ok(id) if text.len() == uuid::fmt::Hyphenated::LENGTH => Ok(id),
-            _ => invalid(name, "is not a UUID"),
+            _ => invalid_header(name, "is not a UUID"),
         }
     }
 
     fn time(&self) -> Result<Timestamp, DecodeError> {
         let text = self.required(header::TIME)?;
-        text.parse().or_else(|_| invalid(header::TIME, "is not an RFC 3339 time"))
+        text.parse().or_else(|_| invalid_header(header::TIME, "is not an RFC 3339 time"))
     }
 
     fn sequence(&self) -> Result<u64, DecodeError> {
@@ -172,7 +172,7 @@ impl<'a> Headers<'a> {
         let ten_digits = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit());
         match text.parse() {
             Ok(sequence) if ten_digits => Ok(sequence),
-            _ => invalid(header::SEQUENCE, "is not ten digits"),
+            _ => invalid_header(header::SEQUENCE, "is not ten digits"),
         }
     }
 
@@ -184,23 +184,23 @@ impl<'a> Headers<'a> {
         self.optional(name)?.ok_or(DecodeError::MissingHeader(name))
     }
 
-    /// A header without a value counts as missing; one given twice is refused, because
-    /// readers would differ in which of the two they believe.
+    /// Returns the value of a header. A header without a value counts as missing. A header that is
+    /// given twice is refused, because readers differ in which of the two they use.
     fn optional(&self, name: &'static str) -> Result<Option<&'a str>, DecodeError> {
         let mut values = self.0.iter().filter(|(key, _)| *key == name).map(|(_, value)| *value);
         let value = values.next().flatten();
         if values.next().is_some() {
-            return invalid(name, "is given more than once");
+            return invalid_header(name, "is given more than once");
         }
-        value.map(std::str::from_utf8).transpose().or_else(|_| invalid(name, "is not UTF-8"))
+        value.map(std::str::from_utf8).transpose().or_else(|_| invalid_header(name, "is not UTF-8"))
     }
 }
 
-fn invalid<T>(name: &'static str, problem: &'static str) -> Result<T, DecodeError> {
+fn invalid_header<T>(name: &'static str, problem: &'static str) -> Result<T, DecodeError> {
     Err(DecodeError::InvalidHeader { name, problem })
 }
 
-/// `application/json`, whatever its case and parameters.
+/// Returns whether the media type is `application/json`, in any case and with any parameters.
 fn is_json(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default();
     media_type.trim().eq_ignore_ascii_case(MEDIA_TYPE)
@@ -215,25 +215,26 @@ where
         return Err(DecodeError::TooLarge { bytes: json.len() });
     }
     let text = std::str::from_utf8(json).map_err(|_| DecodeError::NotJson { line: 1, column: 0 })?;
-    // First the syntax alone: else a wrong member would hide that the text breaks off.
+    // The syntax is checked first, so that an invalid member does not hide a truncated text.
     let value: Value = serde_json::from_str(text).map_err(|error| not_json(&error))?;
     if !value.is_object() {
-        return Err(DecodeError::InvalidData { event_type, problem: "it is no object".to_owned() });
+        return Err(DecodeError::InvalidData { event_type, problem: "it is not an object".to_owned() });
     }
-    let data: T = serde_json::from_str(text).map_err(|_| unfit::<T>(event_type, text))?;
+    let data: T = serde_json::from_str(text).map_err(|_| invalid_data::<T>(event_type, text))?;
     let encoded = serde_json::to_value(&data).expect("payloads have string keys and no fallible parts");
-    match first_other_kind(&encoded, &value) {
+    match first_type_mismatch(&encoded, &value) {
         None => Ok(data),
-        Some(path) => Err(DecodeError::InvalidData { event_type, problem: format!("{path} does not fit") }),
+        Some(path) => Err(DecodeError::InvalidData { event_type, problem: format!("{path} is invalid") }),
     }
 }
 
-/// What of the data does not fit its type: read once more, slower, for its place.
-fn unfit<T: DeserializeOwned>(event_type: EventType, text: &str) -> DecodeError {
+/// Returns the error for data that does not fit its type. It parses the text again, with a slower
+/// deserializer that tracks the path.
+fn invalid_data<T: DeserializeOwned>(event_type: EventType, text: &str) -> DecodeError {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let problem = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Err(error) => describe(&error.path().to_string(), error.inner()),
-        Ok(_) => "it does not fit".to_owned(),
+        Ok(_) => "it is invalid".to_owned(),
     };
     DecodeError::InvalidData { event_type, problem }
 }
@@ -242,8 +243,8 @@ fn not_json(error: &serde_json::Error) -> DecodeError {
     DecodeError::NotJson { line: error.line(), column: error.column() }
 }
 
-/// Names the member. Of serde's own messages only those that quote nothing but our own
-/// field names are repeated.
+/// Describes an error by the path of the member. Of serde's messages it uses only those that quote
+/// nothing except the contract's own field names.
 fn describe(path: &str, error: &serde_json::Error) -> String {
     let message = error.to_string();
     let field = |kind: &str| {
@@ -255,29 +256,30 @@ fn describe(path: &str, error: &serde_json::Error) -> String {
     } else if let Some(name) = field("duplicate") {
         format!("{name} is given more than once")
     } else {
-        format!("{path} does not fit")
+        format!("{path} is invalid")
     }
 }
 
-/// The path of the first member that is another kind of JSON than its type is encoded
-/// to. serde is more generous than the contract: it takes an array for an object, by
-/// position, and `{"reset": null}` for `"reset"`.
-fn first_other_kind(encoded: &Value, given: &Value) -> Option<String> {
+/// Returns the path of the first member whose JSON type differs from the encoded data. serde
+/// accepts more than the contract: an array instead of an object, by position, and
+/// `{"reset": null}` instead of `"reset"`.
+fn first_type_mismatch(encoded: &Value, given: &Value) -> Option<String> {
     match (encoded, given) {
         (Value::Object(encoded), Value::Object(given)) => encoded.iter().find_map(|(name, member)| {
-            let inner = first_other_kind(member, given.get(name)?)?;
-            Some(format!("{name}{}", below(&inner)))
+            let inner = first_type_mismatch(member, given.get(name)?)?;
+            Some(format!("{name}{}", path_suffix(&inner)))
         }),
         (Value::Array(encoded), Value::Array(given)) => {
             let mut items = encoded.iter().zip(given).enumerate();
-            items
-                .find_map(|(at, (encoded, given))| Some(format!("[{at}]{}", below(&first_other_kind(encoded, given)?))))
+            items.find_map(|(at, (encoded, given))| {
+                Some(format!("[{at}]{}", path_suffix(&first_type_mismatch(encoded, given)?)))
+            })
         }
         _ => (mem::discriminant(encoded) != mem::discriminant(given)).then(String::new),
     }
 }
 
-/// A path as it goes on behind the name of what holds it.
-fn below(path: &str) -> String {
+/// Returns a path as a suffix of its parent's name.
+fn path_suffix(path: &str) -> String {
     if path.is_empty() || path.starts_with('[') { path.to_owned() } else { format!(".{path}") }
 }

@@ -1,4 +1,4 @@
-//! Event type names: parsing, versions, and the schema's URN.
+//! The names of event types: parsing, versions, and the schema's URN.
 
 use std::fmt;
 
@@ -6,29 +6,29 @@ use crate::EventType;
 
 /// A `ce_type` that this version of the contract does not know.
 ///
-/// The names are shortened to [`UnknownType::MAX_CHARS`]: they come from outside.
+/// The names are truncated to [`UnknownType::MAX_CHARS`], because they are untrusted input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownType {
-    /// Nothing of this name is known: a consumer skips the event and counts it.
+    /// The name is unknown: a consumer skips the event and counts it.
     #[error("unknown event type {0}")]
     Name(String),
-    /// The name is known, its version is not: the event may matter, so it must not
-    /// be skipped.
+    /// The name is known, but its version is not: the event may matter, so it must not be
+    /// skipped.
     #[error("unsupported version of a known event type: {0}")]
     Version(String),
 }
 
 impl UnknownType {
-    /// How much of an unknown name is kept.
+    /// The maximum length of an unknown name, in characters.
     pub const MAX_CHARS: usize = 100;
 }
 
 impl EventType {
-    /// Parses a CloudEvents `type`. Case matters.
+    /// Parses a CloudEvents `type`, which is case-sensitive.
     ///
     /// # Errors
-    /// [`UnknownType::Version`] for a known name whose version is missing or another
-    /// one, [`UnknownType::Name`] for everything else.
+    /// Returns [`UnknownType::Version`] for a known name with a missing or unknown version, and
+    /// [`UnknownType::Name`] for any other name.
     pub fn parse(text: &str) -> Result<EventType, UnknownType> {
         if let Some(known) = Self::ALL.iter().find(|known| known.as_str() == text) {
             return Ok(*known);
@@ -42,19 +42,19 @@ impl EventType {
         }
     }
 
-    /// The name without its version: `user.registered`.
+    /// Returns the name without its version, such as `user.registered`.
     pub fn name(self) -> &'static str {
         split_version(self.as_str())
     }
 
-    /// The URN of the data's JSON Schema: `urn:user-service:events:<type>`.
+    /// Returns the URN of the data's JSON Schema: `urn:user-service:events:<type>`.
     pub fn data_schema(self) -> String {
         format!("urn:user-service:events:{self}")
     }
 }
 
-/// `user.registered.v7` is `user.registered`; a last segment counts as a version if
-/// it is `v` and then a digit.
+/// Returns the name without its version: `user.registered` for `user.registered.v7`. The last
+/// segment is a version if it begins with `v` and a digit.
 fn split_version(text: &str) -> &str {
     match text.rsplit_once('.') {
         Some((name, version)) if is_version(version) => name,
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_shortened() {
         let long = "ü".repeat(5_000);
-        let Err(UnknownType::Name(shown)) = EventType::parse(&long) else { panic!("known") };
+        let Err(UnknownType::Name(shown)) = EventType::parse(&long) else { panic!("the type is known") };
         assert_eq!(shown.chars().count(), UnknownType::MAX_CHARS);
     }
 

@@ -1,8 +1,8 @@
-//! The contract between the services: typed payloads, the CloudEvents envelope,
-//! topic and key rules, sealed tokens. No I/O, no clock.
+//! The contract between the services: typed payloads, the CloudEvents envelope, topic and key
+//! rules, sealed tokens. It does no I/O and reads no clock.
 //!
-//! `docs/EVENTS.md` says the same to consumers in other languages; `schemas/` is
-//! generated from these types, `examples/` holds messages that must decode for ever.
+//! `docs/EVENTS.md` describes the contract for consumers in other languages. `schemas/` is generated
+//! from these types, and `examples/` contains messages that must always remain decodable.
 
 #![warn(missing_docs)]
 
@@ -11,7 +11,6 @@ mod decode;
 mod envelope;
 mod event_type;
 mod payloads;
-mod schema;
 pub mod sealing;
 pub mod topic;
 mod trace_parent;

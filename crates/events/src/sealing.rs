@@ -1,8 +1,8 @@
-//! Tokens sealed to the one service that mails them: libsodium's sealed box
-//! (`crypto_box_seal`: X25519, XSalsa20-Poly1305).
+//! Seals tokens to the service that mails them, with libsodium's sealed box (`crypto_box_seal`:
+//! X25519, XSalsa20-Poly1305).
 //!
-//! The sealed plaintext says to whom, for what and in which event the token was
-//! granted, so a box that was moved elsewhere is found out when it is opened.
+//! The sealed plaintext contains the address, the purpose and the event that the token was granted
+//! for, so a box that was moved elsewhere is detected when it is opened.
 
 use std::fmt;
 
@@ -20,45 +20,45 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// Bytes of a public and of a private key.
+/// The length of a public and of a private key, in bytes.
 const KEY_BYTES: usize = 32;
 
 /// A token that only the holder of the private key can read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SealedToken {
-    /// Which key it is sealed to: the first 16 hex digits of the SHA-256 of the public
-    /// key's 32 bytes.
+    /// The id of the key that the token is sealed to: the first 16 hex digits of the SHA-256 of
+    /// the public key's 32 bytes.
     #[schemars(regex(pattern = r"^[0-9a-f]{16}$"))]
     pub kid: String,
-    /// The sealed box, base64url without padding. Opened (`crypto_box_seal_open`) it is
-    /// JSON: `token`, `to`, `purpose`, `eventId`.
+    /// The sealed box, in base64url without padding. Opened with `crypto_box_seal_open`, it is
+    /// JSON with the members `token`, `to`, `purpose` and `eventId`.
     #[serde(rename = "box")]
     #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     pub sealed_box: String,
 }
 
-/// What a token is good for.
+/// The purpose of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
-    /// Proves an address.
+    /// Verifies an email address.
     EmailVerification,
-    /// Permits to set a new password.
+    /// Allows setting a new password.
     PasswordReset,
-    /// Confirms a new address.
+    /// Confirms a new email address.
     EmailChange,
-    /// Takes a change of address back.
+    /// Undoes a change of the email address.
     EmailChangeUndo,
-    /// Makes a changed password unusable, and starts a reset.
+    /// Makes a changed password unusable and starts a reset.
     PasswordChangeUndo,
-    /// Turns TOTP off that was turned on.
+    /// Turns off TOTP that was turned on.
     TotpUndo,
     /// Voids new recovery codes.
     RecoveryCodesUndo,
 }
 
 impl Purpose {
-    /// The name in the sealed plaintext, and wherever tokens are kept.
+    /// Returns the name in the sealed plaintext and in stored tokens.
     pub const fn as_str(self) -> &'static str {
         match self {
             Purpose::EmailVerification => "email-verification",
@@ -72,17 +72,17 @@ impl Purpose {
     }
 }
 
-/// What is inside of the box.
+/// The contents of a sealed box.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenPlaintext {
     /// The token.
     pub token: SecretString,
-    /// The only address that it may be mailed to.
+    /// The only email address that the token may be mailed to.
     pub to: String,
-    /// What it is good for.
+    /// The purpose of the token.
     pub purpose: Purpose,
-    /// The `ce_id` of the event that carries it.
+    /// The `ce_id` of the event that contains the token.
     pub event_id: Uuid,
 }
 
@@ -98,7 +98,7 @@ impl TokenPlaintext {
         }
         let json =
             Json { token: self.token.expose_secret(), to: &self.to, purpose: self.purpose, event_id: self.event_id };
-        // Room for all of it (escapes included): a buffer that grows leaves copies behind.
+        // Large enough for all of it, including escapes: a buffer that grows leaves copies behind.
         let room = 6 * (json.token.len() + json.to.len()) + 256;
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
         serde_json::to_writer(&mut *bytes, &json).expect("strings into memory cannot fail");
@@ -115,24 +115,24 @@ impl fmt::Debug for TokenPlaintext {
     }
 }
 
-/// Why a text is not a key. Never quotes it.
+/// The reason why a text is not a key. It never quotes the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Not standard base64.
+    /// The text is not standard base64.
     #[error("the key is not standard base64")]
     NotBase64,
-    /// Not 32 bytes.
+    /// The key does not have 32 bytes.
     #[error("the key has {0} bytes instead of 32")]
     Length(usize),
-    /// 32 zero bytes: sealing to them would protect nothing.
+    /// The key is 32 zero bytes, which would protect nothing.
     #[error("the key is all zeros")]
     Zero,
-    /// A key ring needs at least one key.
+    /// The key ring has no key.
     #[error("no private key is configured")]
     NoKey,
 }
 
-/// The key to seal to.
+/// The public key that tokens are sealed to.
 #[derive(Clone)]
 pub struct PublicKey {
     key: crypto_box::PublicKey,
@@ -140,10 +140,10 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads 32 bytes in standard base64; white space around it is ignored.
+    /// Reads a key of 32 bytes in standard base64. Surrounding white space is ignored.
     ///
     /// # Errors
-    /// [`KeyError`] if it is no key.
+    /// Returns [`KeyError`] if the text is not a key.
     pub fn from_base64(text: &str) -> Result<PublicKey, KeyError> {
         let bytes = key_bytes(text)?;
         Ok(PublicKey::new(crypto_box::PublicKey::from_bytes(*bytes)))
@@ -154,17 +154,17 @@ impl PublicKey {
         PublicKey { kid: hex::encode(&digest[..8]), key }
     }
 
-    /// Standard base64 of the 32 bytes.
+    /// Returns the 32 bytes in standard base64.
     pub fn to_base64(&self) -> String {
         STANDARD.encode(self.key.as_bytes())
     }
 
-    /// The key's id: the first 16 hex digits of the SHA-256 of its bytes.
+    /// Returns the key's id: the first 16 hex digits of the SHA-256 of its bytes.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// Seals `plaintext`, with randomness of the operating system.
+    /// Seals `plaintext` with randomness from the operating system.
     pub fn seal(&self, plaintext: &TokenPlaintext) -> SealedToken {
         let sealed =
             self.key.seal(&mut OsRng, &plaintext.to_json()).expect("the cipher takes any message of less than 256 GiB");
@@ -178,15 +178,15 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A key that opens what was sealed to its public half. Erased when dropped.
+/// A private key, which opens tokens that are sealed to its public key. It is erased when dropped.
 pub struct PrivateKey {
-    // Bytes, not crypto_box's own type: 0.9 erases only one of its two copies.
+    // Bytes instead of crypto_box's own type, because version 0.9 erases only one of its two copies.
     bytes: Zeroizing<[u8; KEY_BYTES]>,
     public: PublicKey,
 }
 
 impl PrivateKey {
-    /// A new key pair, with randomness of the operating system.
+    /// Generates a new key pair with randomness from the operating system.
     pub fn generate() -> (PrivateKey, PublicKey) {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         OsRng.fill_bytes(&mut *bytes);
@@ -195,10 +195,10 @@ impl PrivateKey {
         (private, public)
     }
 
-    /// Reads 32 bytes in standard base64; white space around it is ignored.
+    /// Reads a key of 32 bytes in standard base64. Surrounding white space is ignored.
     ///
     /// # Errors
-    /// [`KeyError`] if it is no key.
+    /// Returns [`KeyError`] if the text is not a key.
     pub fn from_base64(text: &str) -> Result<PrivateKey, KeyError> {
         Ok(PrivateKey::new(key_bytes(text)?))
     }
@@ -208,19 +208,19 @@ impl PrivateKey {
         PrivateKey { bytes, public }
     }
 
-    /// Standard base64 of the 32 bytes, for the key's file.
+    /// Returns the 32 bytes in standard base64, for the key's file.
     pub fn to_base64(&self) -> SecretString {
         STANDARD.encode(*self.bytes).into()
     }
 
-    /// The public half.
+    /// Returns the public key.
     pub fn public(&self) -> PublicKey {
         self.public.clone()
     }
 
-    /// As `SecretKey::unseal`, which computes the public key for each box once more: 133 µs
-    /// instead of 93. The nonce is BLAKE2b-192 of the sender's key for this box, with which it
-    /// begins, and the receiver's.
+    /// Opens a box like `SecretKey::unseal`, but does not compute the public key again for each box,
+    /// which takes 133 µs instead of 93 µs. The box begins with the sender's key for this box. The
+    /// nonce is BLAKE2b-192 of that key and the receiver's public key.
     fn unseal(&self, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (sender, encrypted) = sealed.split_first_chunk::<KEY_BYTES>()?;
         let sender = crypto_box::PublicKey::from_bytes(*sender);
@@ -247,22 +247,22 @@ fn key_bytes(text: &str) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyError> {
     Ok(Zeroizing::new(bytes))
 }
 
-/// Why a sealed token yields no token to mail.
+/// The reason why a sealed token cannot be opened or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// Sealed to a key that is not in the ring. Adding the key heals it.
+    /// The token is sealed to a key that is not in the ring. Adding the key solves it.
     #[error("the token is sealed to an unknown key")]
     UnknownKey,
-    /// The box was damaged, or holds something else.
+    /// The box is damaged, or its contents are not a token.
     #[error("the sealed token cannot be opened")]
     Broken,
-    /// Genuine, but granted to another address, for another purpose or in another event.
+    /// The box is genuine, but was granted for another address, purpose or event.
     #[error("the sealed token belongs to another address, purpose or event")]
     Mismatch,
 }
 
 impl OpenError {
-    /// A stable slug, the reason of the dead letter.
+    /// Returns a stable slug, the reason of the dead letter.
     pub fn reason(self) -> &'static str {
         match self {
             OpenError::UnknownKey => "sealed-unknown-key",
@@ -272,29 +272,29 @@ impl OpenError {
     }
 }
 
-/// The private keys in use: the present one and, for a while, its predecessors.
+/// The private keys in use: the current one and, for a time, its predecessors.
 #[derive(Debug)]
 pub struct KeyRing(Vec<PrivateKey>);
 
 impl KeyRing {
-    /// A ring of `keys`; their order does not matter.
+    /// Creates a ring of `keys`. Their order does not matter.
     ///
     /// # Errors
-    /// [`KeyError::NoKey`] if there is none.
+    /// Returns [`KeyError::NoKey`] if there is no key.
     pub fn new(keys: Vec<PrivateKey>) -> Result<KeyRing, KeyError> {
         if keys.is_empty() { Err(KeyError::NoKey) } else { Ok(KeyRing(keys)) }
     }
 
-    /// The ids of the keys, for the log at start.
+    /// Returns the ids of the keys, for the log at start.
     pub fn kids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|key| key.public.kid())
     }
 
-    /// Opens a token without looking at what it is bound to; to mail it, use
+    /// Opens a token without checking what it was granted for. To mail a token, use
     /// [`KeyRing::open_bound`].
     ///
     /// # Errors
-    /// [`OpenError::UnknownKey`] or [`OpenError::Broken`].
+    /// Returns [`OpenError::UnknownKey`] or [`OpenError::Broken`].
     pub fn open(&self, token: &SealedToken) -> Result<TokenPlaintext, OpenError> {
         let key = self.0.iter().find(|key| key.public.kid == token.kid).ok_or(OpenError::UnknownKey)?;
         let sealed = URL_SAFE_NO_PAD.decode(&token.sealed_box).map_err(|_| OpenError::Broken)?;
@@ -302,11 +302,10 @@ impl KeyRing {
         serde_json::from_slice(&plaintext).map_err(|_| OpenError::Broken)
     }
 
-    /// Opens a token that must have been granted to exactly this address, for this
-    /// purpose, in this event.
+    /// Opens a token that must have been granted for exactly this address, purpose and event.
     ///
     /// # Errors
-    /// [`OpenError`]; [`OpenError::Mismatch`] if any of the three differs.
+    /// Returns [`OpenError`], which is [`OpenError::Mismatch`] if one of the three differs.
     pub fn open_bound(
         &self,
         token: &SealedToken,

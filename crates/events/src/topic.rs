@@ -1,27 +1,27 @@
-//! The topic, and which partition a key belongs to.
+//! The topic, and the partition of a key.
 
-/// The topic's name unless configured otherwise.
+/// The default name of the topic.
 pub const DEFAULT_TOPIC: &str = "user.events";
 
-/// The topic's number of partitions unless configured otherwise.
+/// The default number of the topic's partitions.
 pub const DEFAULT_PARTITIONS: i32 = 12;
 
-/// The partition of `key` among `partitions` (at least 1), exactly as Kafka's Java
-/// client chooses it: `toPositive(murmur2(key)) % partitions`.
+/// Returns the partition of `key` among `partitions` (at least 1), exactly as Kafka's Java client
+/// chooses it: `toPositive(murmur2(key)) % partitions`.
 ///
-/// The producer computes it itself, so that partitions added to the topic move no key
-/// before the configuration says so.
+/// The producer computes the partition itself, so that adding partitions to the topic moves no key
+/// before the configuration changes.
 pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
     (murmur2(key) & i32::MAX) % partitions.max(1)
 }
 
-/// `org.apache.kafka.common.utils.Utils.murmur2`: MurmurHash2, 32 bits, Kafka's seed.
+/// Computes `org.apache.kafka.common.utils.Utils.murmur2`: MurmurHash2 with 32 bits and Kafka's seed.
 fn murmur2(data: &[u8]) -> i32 {
     const SEED: u32 = 0x9747_b28c;
     const M: u32 = 0x5bd1_e995;
     const R: u32 = 24;
 
-    // Kafka's length is an `int` as well: keys beyond 2 GiB do not exist.
+    // The cast loses nothing: Kafka's length is an `int` too, so no key is longer than 2 GiB.
     let mut h = SEED ^ (data.len() as u32);
     let (words, rest) = data.as_chunks::<4>();
     for word in words {
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn murmur2_gives_what_kafkas_own_test_vectors_say() {
+    fn murmur2_matches_kafkas_own_test_vectors() {
         for (key, expected) in [
             ("21", -973_932_308),
             ("foobar", -790_332_482),
@@ -71,13 +71,13 @@ mod tests {
         let mut seen = [0_u32; 12];
         for n in 0..1_200_u32 {
             let partition = partition_of(n.to_string().as_bytes(), 12);
-            seen[usize::try_from(partition).expect("not negative")] += 1;
+            seen[usize::try_from(partition).expect("a partition is not negative")] += 1;
         }
         assert!(seen.iter().all(|count| *count > 50), "{seen:?}");
     }
 
     #[test]
-    fn a_count_below_one_is_taken_as_one() {
+    fn a_partition_count_below_one_counts_as_one() {
         assert_eq!(partition_of(b"21", 0), 0);
         assert_eq!(partition_of(b"21", -3), 0);
     }

@@ -1,4 +1,4 @@
-//! The W3C Trace Context `traceparent` that travels from request to event.
+//! The W3C Trace Context `traceparent`, which is passed from request to event.
 
 use std::fmt;
 
@@ -6,12 +6,13 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TraceParent(String);
 
+/// The length of a `traceparent` of version 00, in bytes.
 const LENGTH: usize = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".len();
 
 impl TraceParent {
-    /// Parses a header's value. `None` for anything invalid: the specification says to
-    /// carry on as if there were none. A later version is read as far as version 00
-    /// goes and kept as version 00.
+    /// Parses a header's value. Returns `None` if it is invalid: the specification requires treating
+    /// an invalid value as absent. Of a later version, the part that version 00 defines is read and
+    /// kept as version 00.
     pub fn parse(text: &str) -> Option<TraceParent> {
         let fields = text.get(..LENGTH)?;
         let version = hex_field(fields, 0, 2)?;
@@ -29,30 +30,30 @@ impl TraceParent {
         Some(TraceParent(format!("00-{trace_id}-{parent_id}-{flags}")))
     }
 
-    /// The start of a new, sampled trace from 24 random bytes.
+    /// Starts a new, sampled trace from 24 random bytes.
     pub fn generate(random: [u8; 24]) -> TraceParent {
         let (trace_id, parent_id) = random.split_at(16);
         TraceParent(format!("00-{}-{}-01", non_zero_hex(trace_id), non_zero_hex(parent_id)))
     }
 
-    /// The same trace with another span as the parent, from 8 random bytes.
+    /// Returns the same trace with a new parent span from 8 random bytes.
     #[must_use]
     pub fn child(&self, random: [u8; 8]) -> TraceParent {
         TraceParent(format!("00-{}-{}-{}", self.trace_id(), non_zero_hex(&random), &self.0[53..]))
     }
 
-    /// The header's value.
+    /// Returns the header's value.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The trace's id: 32 lower-case hex digits.
+    /// Returns the trace's id: 32 hex digits in lower case.
     pub fn trace_id(&self) -> &str {
         &self.0[3..35]
     }
 }
 
-/// Lower-case hex only, as the specification demands.
+/// Returns `length` hex digits at `at`. The specification requires lower case.
 fn hex_field(text: &str, at: usize, length: usize) -> Option<&str> {
     let field = text.get(at..at + length)?;
     let is_hex = field.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -63,7 +64,7 @@ fn all_zero(hex: &str) -> bool {
     hex.bytes().all(|b| b == b'0')
 }
 
-/// An id of zeros is invalid.
+/// Returns the bytes in hex, but never all zeros, which is an invalid id.
 fn non_zero_hex(bytes: &[u8]) -> String {
     let hex = hex::encode(bytes);
     if all_zero(&hex) { format!("{}1", &hex[1..]) } else { hex }
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_specifications_example_is_kept_as_it_is() {
-        let parsed = TraceParent::parse(VALID).expect("valid");
+        let parsed = TraceParent::parse(VALID).expect("a valid trace parent");
         assert_eq!(parsed.as_str(), VALID);
         assert_eq!(parsed.trace_id(), "0af7651916cd43dd8448eb211c80319c");
     }
@@ -97,11 +98,11 @@ mod tests {
     #[test]
     fn a_later_version_is_read_as_far_as_version_00_goes() {
         let later = format!("cc{}-what-comes-later", &VALID[2..]);
-        assert_eq!(TraceParent::parse(&later).expect("readable").as_str(), VALID);
+        assert_eq!(TraceParent::parse(&later).expect("a later version can be read").as_str(), VALID);
     }
 
     #[test]
-    fn anything_invalid_is_none() {
+    fn an_invalid_value_is_none() {
         for text in [
             "",
             "00",
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_one_is_valid_even_from_zeros() {
+    fn a_generated_value_is_valid_even_from_zeros() {
         for random in [[0; 24], [0xab; 24]] {
             let generated = TraceParent::generate(random);
             assert_eq!(TraceParent::parse(generated.as_str()), Some(generated));
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_child_stays_in_its_trace() {
-        let parent = TraceParent::parse(VALID).expect("valid");
+        let parent = TraceParent::parse(VALID).expect("a valid trace parent");
         let child = parent.child([7; 8]);
         assert_eq!(child.as_str(), "00-0af7651916cd43dd8448eb211c80319c-0707070707070707-01");
     }

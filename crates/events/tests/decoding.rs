@@ -1,12 +1,12 @@
-//! What a consumer makes of records that are not as they should be.
+//! How a consumer decodes invalid records.
 
 use events::{DecodeError, Decoded, Event, MAX_VALUE_BYTES, TraceParent, decode};
 use serde_json::{Value, json};
 
 const USER: &str = "019f2b4c-7a10-7c3e-9b1d-5f2a8e6d4c31";
-const SECRET: &str = "quoted-by-nobody";
+const SECRET: &str = "must-not-be-quoted";
 
-/// A record, valid until a test breaks it.
+/// A valid record, which tests modify.
 struct Record {
     headers: Vec<(String, Option<Vec<u8>>)>,
     key: Option<Vec<u8>>,
@@ -52,7 +52,7 @@ impl Record {
     }
 
     fn data(mut self, change: impl FnOnce(&mut Value)) -> Record {
-        let mut value = serde_json::from_slice(&self.value.expect("value")).expect("JSON");
+        let mut value = serde_json::from_slice(&self.value.expect("the record has a value")).expect("valid JSON");
         change(&mut value);
         self.value = Some(value.to_string().into());
         self
@@ -75,7 +75,7 @@ impl Record {
         }
     }
 
-    /// The reason, after a look at whether the error keeps the data to itself.
+    /// Returns the reason of the error, and checks that the error shows no data.
     fn reason(&self) -> &'static str {
         let error = self.decode().expect_err("not a valid record");
         for shown in [error.to_string(), format!("{error:?}")] {
@@ -96,7 +96,7 @@ fn the_record_that_the_other_tests_break_is_valid() {
 }
 
 #[test]
-fn an_unknown_type_is_told_apart_whatever_else_is_wrong() {
+fn an_unknown_type_is_recognised_whatever_else_is_wrong() {
     let mut record = Record::locked().with("ce_type", "user.telepathy_enabled.v1").without("ce_sequence");
     record.key = None;
     record.value = None;
@@ -104,7 +104,7 @@ fn an_unknown_type_is_told_apart_whatever_else_is_wrong() {
 }
 
 #[test]
-fn a_known_name_of_an_unknown_version_is_a_dead_letter() {
+fn a_known_name_with_an_unknown_version_is_a_dead_letter() {
     for name in ["user.locked.v7", "user.locked.v0", "user.locked"] {
         let record = Record::locked().with("ce_type", name);
         assert_eq!(record.decode(), Err(DecodeError::UnsupportedVersion(name.to_owned())));
@@ -123,7 +123,7 @@ fn unknown_members_and_headers_are_ignored() {
 }
 
 #[test]
-fn every_header_that_an_event_needs_is_missed() {
+fn a_missing_required_header_is_reported() {
     for name in ["ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "ce_sequence"] {
         assert_eq!(Record::locked().without(name).reason(), "missing-header", "{name}");
         let mut without_value = Record::locked().without(name);
@@ -131,7 +131,7 @@ fn every_header_that_an_event_needs_is_missed() {
         assert_eq!(without_value.decode(), Err(DecodeError::MissingHeader(header_name(name))));
         // Kafka's headers are case-sensitive.
         let value = Record::locked().headers.iter().find(|(header, _)| header == name).cloned();
-        let value = value.expect("there").1.expect("set");
+        let value = value.expect("the header exists").1.expect("the header has a value");
         let other_case = Record::locked().without(name).with(&name.to_uppercase(), value);
         assert_eq!(other_case.reason(), "missing-header", "{name}");
     }
@@ -140,11 +140,11 @@ fn every_header_that_an_event_needs_is_missed() {
 fn header_name(name: &str) -> &'static str {
     use events::header::*;
     let all = [SPEC_VERSION, ID, TYPE, SOURCE, SUBJECT, TIME, SEQUENCE];
-    all.into_iter().find(|known| *known == name).expect("known")
+    all.into_iter().find(|known| *known == name).expect("a known header")
 }
 
 #[test]
-fn a_header_that_says_something_else_is_refused() {
+fn a_header_with_an_invalid_value_is_refused() {
     for (name, value) in [
         ("ce_specversion", "0.3"),
         ("ce_specversion", "2.0"),
@@ -172,13 +172,13 @@ fn a_header_that_says_something_else_is_refused() {
 #[test]
 fn a_header_given_twice_is_refused() {
     let mut record = Record::locked();
-    let id = record.headers.iter().find(|(name, _)| name == "ce_id").cloned().expect("there");
+    let id = record.headers.iter().find(|(name, _)| name == "ce_id").cloned().expect("the header exists");
     record.headers.push(id);
     assert_eq!(record.reason(), "invalid-header");
 }
 
 #[test]
-fn what_an_event_can_do_without_may_be_missing() {
+fn optional_headers_may_be_missing() {
     for name in ["ce_dataschema", "content-type"] {
         assert_eq!(Record::locked().without(name).event(), Record::locked().event(), "{name}");
     }
@@ -191,12 +191,12 @@ fn what_an_event_can_do_without_may_be_missing() {
 fn a_trace_parent_that_is_invalid_counts_as_none() {
     assert_eq!(Record::locked().with("traceparent", "garbage").event().envelope.trace_parent, None);
     assert_eq!(Record::locked().with("traceparent", [0xff]).event().envelope.trace_parent, None);
-    let kept = Record::locked().event().envelope.trace_parent.expect("kept");
-    assert_eq!(kept, TraceParent::parse(kept.as_str()).expect("valid"));
+    let kept = Record::locked().event().envelope.trace_parent.expect("the trace parent is kept");
+    assert_eq!(kept, TraceParent::parse(kept.as_str()).expect("a valid trace parent"));
 }
 
 #[test]
-fn a_record_without_a_value_says_so() {
+fn a_record_without_a_value_is_a_null_value() {
     let mut record = Record::locked();
     record.value = None;
     assert_eq!(record.reason(), "null-value");
@@ -205,15 +205,15 @@ fn a_record_without_a_value_says_so() {
 }
 
 #[test]
-fn a_value_that_is_no_json_says_so() {
-    let whole = String::from_utf8(Record::locked().value.expect("value")).expect("UTF-8");
+fn a_value_that_is_not_json_is_refused() {
+    let whole = String::from_utf8(Record::locked().value.expect("the record has a value")).expect("valid UTF-8");
     for value in [
         "".to_owned(),
         " ".to_owned(),
         SECRET.to_owned(),
         whole[..whole.len() - 1].to_owned(),
         format!("{whole}{whole}"),
-        // Wrong twice: the first wrong member must not hide that the text breaks off.
+        // Two errors: the invalid member must not hide that the text is truncated.
         format!(r#"{{"userId": 17, "x": "{SECRET}""#),
     ] {
         assert_eq!(Record::locked().value(&value).reason(), "not-json", "{value}");
@@ -223,9 +223,9 @@ fn a_value_that_is_no_json_says_so() {
 }
 
 #[test]
-fn a_value_beyond_the_bound_is_not_even_parsed() {
+fn a_value_above_the_size_limit_is_not_parsed() {
     let padded = |length: usize| {
-        let mut value = Record::locked().value.expect("value");
+        let mut value = Record::locked().value.expect("the record has a value");
         value.resize(length, b' ');
         Record::locked().value(value)
     };
@@ -234,51 +234,51 @@ fn a_value_beyond_the_bound_is_not_even_parsed() {
 }
 
 #[test]
-fn broken_data_names_the_member_and_quotes_nothing() {
+fn invalid_data_names_the_member_and_quotes_nothing() {
     for (value, problem) in [
-        (json!([SECRET]), "it is no object"),
-        (json!(SECRET), "it is no object"),
-        (json!(null), "it is no object"),
-        (json!({"userId": SECRET}), "userId does not fit"),
-        (json!({"userId": USER, "until": SECRET}), "until does not fit"),
+        (json!([SECRET]), "it is not an object"),
+        (json!(SECRET), "it is not an object"),
+        (json!(null), "it is not an object"),
+        (json!({"userId": SECRET}), "userId is invalid"),
+        (json!({"userId": USER, "until": SECRET}), "until is invalid"),
         (json!({"userId": USER, "until": "2026-07-06T06:15:00Z"}), "recipient is missing"),
-        (json!({"userId": USER, "recipient": {"email": [SECRET]}}), "recipient.email does not fit"),
+        (json!({"userId": USER, "recipient": {"email": [SECRET]}}), "recipient.email is invalid"),
         (json!({"userId": USER, "recipient": {"displayName": SECRET}}), "recipient.email is missing"),
         (
             json!({"userId": USER, "recipient": {"email": "a@b", "locale": {"a": SECRET}}}),
-            "recipient.locale does not fit",
+            "recipient.locale is invalid",
         ),
     ] {
         let record = Record::locked().value(value.to_string());
         assert_eq!(record.reason(), "invalid-data", "{value}");
-        let shown = record.decode().expect_err("broken").to_string();
-        assert_eq!(shown, format!("the data is no user.locked.v1: {problem}"));
+        let shown = record.decode().expect_err("invalid data").to_string();
+        assert_eq!(shown, format!("the data is not a valid user.locked.v1: {problem}"));
     }
 }
 
-/// A record of another type than the locked one.
+/// Returns a record of the given type.
 fn record_of(event_type: &str, value: &Value) -> Record {
     let record = Record::locked().without("ce_dataschema").with("ce_type", event_type);
     record.value(value.to_string())
 }
 
 #[test]
-fn what_serde_would_take_by_position_or_as_a_map_is_broken_data() {
+fn values_that_serde_accepts_by_position_or_as_a_map_are_invalid_data() {
     let until = "2026-07-06T06:15:00Z";
     for (event_type, value, problem) in [
-        ("user.locked.v1", json!([USER, until, {"email": SECRET}]), "it is no object"),
-        ("user.locked.v1", json!({"userId": USER, "until": until, "recipient": [SECRET]}), "recipient does not fit"),
-        ("user.sessions_ended.v1", json!({"userId": USER, "reason": {"reuse": null}}), "reason does not fit"),
+        ("user.locked.v1", json!([USER, until, {"email": SECRET}]), "it is not an object"),
+        ("user.locked.v1", json!({"userId": USER, "until": until, "recipient": [SECRET]}), "recipient is invalid"),
+        ("user.sessions_ended.v1", json!({"userId": USER, "reason": {"reuse": null}}), "reason is invalid"),
         (
             "user.logged_in.v1",
             json!({"userId": USER, "sessionId": USER, "methods": ["totp", {"password": null}]}),
-            "methods[1] does not fit",
+            "methods[1] is invalid",
         ),
     ] {
         let record = record_of(event_type, &value);
         assert_eq!(record.reason(), "invalid-data", "{value}");
-        let shown = record.decode().expect_err("broken").to_string();
-        assert_eq!(shown, format!("the data is no {event_type}: {problem}"));
+        let shown = record.decode().expect_err("invalid data").to_string();
+        assert_eq!(shown, format!("the data is not a valid {event_type}: {problem}"));
     }
 }
 
@@ -289,18 +289,20 @@ fn an_optional_member_that_is_null_counts_as_absent() {
 }
 
 #[test]
-fn a_value_outside_of_a_closed_set_is_broken_data() {
-    let of_reason = |reason| record_of("user.sessions_ended.v1", &json!({"userId": USER, "reason": reason}));
-    assert_eq!(of_reason(SECRET).reason(), "invalid-data");
-    of_reason("reuse").event();
+fn a_value_outside_of_a_closed_set_is_invalid_data() {
+    let with_reason = |reason| record_of("user.sessions_ended.v1", &json!({"userId": USER, "reason": reason}));
+    assert_eq!(with_reason(SECRET).reason(), "invalid-data");
+    with_reason("reuse").event();
 }
 
 #[test]
-fn a_member_given_twice_is_broken_data() {
+fn a_member_given_twice_is_invalid_data() {
     let value = format!(r#"{{"userId":"{USER}","userId":"{USER}","reason":"reuse"}}"#);
     let record = record_of("user.sessions_ended.v1", &Value::Null).value(value);
     assert_eq!(record.reason(), "invalid-data");
-    assert!(record.decode().expect_err("twice").to_string().ends_with("userId is given more than once"));
+    assert!(
+        record.decode().expect_err("a member is given twice").to_string().ends_with("userId is given more than once")
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Every example message ever published still decodes, and means the same.
+//! Tests that all example messages that were ever published still decode to the same events.
 //!
-//! Files in `examples/` are added, never changed: they stand for records in topics.
+//! Files in `examples/` are added, but never changed, because they represent records in topics.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use events::{Decoded, Event, EventType, Payload, TokenGrant, decode};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-/// The key of `examples/README.md`; the boxes were sealed to it with libsodium.
+/// The private key in `examples/README.md`. The boxes were sealed to its public key with libsodium.
 const EXAMPLE_PRIVATE_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 
 struct Example {
@@ -21,11 +21,11 @@ struct Example {
 
 impl Example {
     fn read(path: &Path) -> Example {
-        let text = fs::read_to_string(path).expect("read");
+        let text = fs::read_to_string(path).expect("the file can be read");
         Example {
             name: path.display().to_string(),
-            directory: file_name(path.parent().expect("directory")),
-            json: serde_json::from_str(&text).expect("JSON"),
+            directory: file_name(path.parent().expect("a directory")),
+            json: serde_json::from_str(&text).expect("valid JSON"),
         }
     }
 
@@ -34,14 +34,14 @@ impl Example {
     }
 
     fn headers(&self) -> Vec<(String, String)> {
-        let headers = self.json["headers"].as_object().expect("headers");
-        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let headers = self.json["headers"].as_object().expect("the example has headers");
+        let text = |value: &Value| value.as_str().expect("a string").to_owned();
         headers.iter().map(|(name, value)| (name.clone(), text(value))).collect()
     }
 
     fn event(&self) -> Event {
         let headers = self.headers();
-        let key = self.json["key"].as_str().expect("key");
+        let key = self.json["key"].as_str().expect("a valid key");
         let decoded = decode(
             headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_bytes()))),
             Some(key.as_bytes()),
@@ -55,11 +55,12 @@ impl Example {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().expect("name").to_str().expect("UTF-8").to_owned()
+    path.file_name().expect("a file name").to_str().expect("valid UTF-8").to_owned()
 }
 
 fn entries(path: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = fs::read_dir(path).expect("directory").map(|entry| entry.expect("entry").path()).collect();
+    let mut paths: Vec<_> =
+        fs::read_dir(path).expect("a directory").map(|entry| entry.expect("a directory entry").path()).collect();
     paths.sort();
     paths
 }
@@ -83,10 +84,10 @@ fn every_example_decodes_to_its_directorys_type_and_every_type_has_one() {
 }
 
 #[test]
-fn every_example_is_encoded_as_it_was_published() {
+fn every_example_is_encoded_again_as_it_was_published() {
     for example in examples() {
         let event = example.event();
-        let value: Value = serde_json::from_str(&event.payload.to_json()).expect("JSON");
+        let value: Value = serde_json::from_str(&event.payload.to_json()).expect("valid JSON");
         assert_eq!(value, example.json["value"], "{}", example.name);
         assert_eq!(event.envelope.key(), example.json["key"], "{}", example.name);
         let mut headers: Vec<_> =
@@ -108,8 +109,8 @@ fn every_example_is_valid_by_its_schema() {
     }
 }
 
-/// The token of an event, its purpose, and the address it is sealed to.
-fn grant(payload: &Payload) -> Option<(&TokenGrant, Purpose, &str)> {
+/// Returns the token of an event, its purpose, and the address it is sealed to.
+fn token_grant(payload: &Payload) -> Option<(&TokenGrant, Purpose, &str)> {
     match payload {
         Payload::UserRegistered(p) => Some((&p.verification, Purpose::EmailVerification, &p.recipient.email)),
         Payload::UserEmailVerificationRequested(p) => {
@@ -133,13 +134,13 @@ fn grant(payload: &Payload) -> Option<(&TokenGrant, Purpose, &str)> {
 }
 
 #[test]
-fn the_boxes_that_libsodium_sealed_open_and_are_bound_to_their_event() {
-    let key = PrivateKey::from_base64(EXAMPLE_PRIVATE_KEY).expect("key");
-    let ring = KeyRing::new(vec![key]).expect("ring");
+fn boxes_sealed_by_libsodium_open_and_are_bound_to_their_event() {
+    let key = PrivateKey::from_base64(EXAMPLE_PRIVATE_KEY).expect("a valid key");
+    let ring = KeyRing::new(vec![key]).expect("a ring of one key");
     let mut opened = 0;
     for example in examples() {
         let event = example.event();
-        if let Some((grant, purpose, to)) = grant(&event.payload) {
+        if let Some((grant, purpose, to)) = token_grant(&event.payload) {
             let token = ring
                 .open_bound(&grant.sealed, to, purpose, event.envelope.id)
                 .unwrap_or_else(|error| panic!("{}: {error}", example.name));
@@ -159,5 +160,5 @@ fn the_guide_for_consumers_names_every_type_and_shows_a_real_example() {
     }
     let shown = guide.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
     let example = root.join("examples/user.registered.v1/full.json");
-    assert_eq!(shown, Some(fs::read_to_string(example).expect("read").as_str()));
+    assert_eq!(shown, Some(fs::read_to_string(example).expect("the file can be read").as_str()));
 }

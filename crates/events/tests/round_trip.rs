@@ -1,5 +1,5 @@
-//! Property: whatever is encoded decodes to the same, for every payload type, and is
-//! valid by the published schema.
+//! Properties of all payload types: an encoded event decodes to the same event, and is valid
+//! according to the published schema.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use proptest::{option, prelude::*};
 use uuid::Uuid;
 
-/// Times of the years 1970 to 2200, with nanoseconds.
+/// Generates times in the years 1970 to 2200, with nanoseconds.
 fn time() -> impl Strategy<Value = Timestamp> {
     (0..7_258_118_400_i64, 0..1_000_000_000_i32)
-        .prop_map(|(seconds, nanos)| Timestamp::new(seconds, nanos).expect("in range"))
+        .prop_map(|(seconds, nanos)| Timestamp::new(seconds, nanos).expect("the time is in range"))
 }
 
 fn id() -> impl Strategy<Value = Uuid> {
@@ -50,7 +50,7 @@ fn sessions_ended_reason() -> impl Strategy<Value = SessionsEndedReason> {
     prop_oneof![Just(User), Just(Admin), Just(EmailChangeUndone), Just(Reuse)]
 }
 
-/// Every payload type; the match makes a new one a compile error here.
+/// Generates a payload of the given type. A new type is a compile error here.
 fn payload_of(event_type: EventType) -> BoxedStrategy<Payload> {
     let user_id = id();
     match event_type {
@@ -176,7 +176,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn what_is_encoded_decodes_to_the_same(event in event()) {
+    fn an_encoded_event_decodes_to_the_same(event in event()) {
         let headers = event.envelope.headers();
         let decoded = decode(
             headers.iter().map(|(name, value)| (*name, Some(value.as_bytes()))),
@@ -187,8 +187,8 @@ proptest! {
     }
 
     #[test]
-    fn what_is_encoded_is_valid_by_the_schema(event in event()) {
-        let value = serde_json::from_str(&event.payload.to_json()).expect("JSON");
+    fn an_encoded_event_is_valid_by_its_schema(event in event()) {
+        let value = serde_json::from_str(&event.payload.to_json()).expect("valid JSON");
         prop_assert!(VALIDATORS[&event.envelope.event_type].is_valid(&value), "{}", value);
     }
 

@@ -1,4 +1,4 @@
-//! Sealed tokens: who can open them, and what gives a moved box away.
+//! Tests of sealed tokens: which keys open them, and how a moved box is detected.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -25,7 +25,7 @@ fn exposed(result: Result<SecretString, OpenError>) -> Result<String, OpenError>
 }
 
 #[test]
-fn what_is_sealed_opens_again() {
+fn a_sealed_token_opens_again() {
     let (private, public) = PrivateKey::generate();
     let sealed = public.seal(&plaintext());
     assert_eq!(sealed.kid, public.kid());
@@ -52,17 +52,17 @@ fn a_ring_opens_with_the_old_and_the_new_key_while_keys_rotate() {
 }
 
 #[test]
-fn a_token_sealed_to_a_key_outside_of_the_ring_is_of_an_unknown_key() {
-    let (_, stranger) = PrivateKey::generate();
+fn a_token_sealed_to_a_key_outside_of_the_ring_has_an_unknown_key() {
+    let (_, other_key) = PrivateKey::generate();
     let (private, _) = PrivateKey::generate();
-    assert_eq!(ring(vec![private]).open(&stranger.seal(&plaintext())).err(), Some(OpenError::UnknownKey));
+    assert_eq!(ring(vec![private]).open(&other_key.seal(&plaintext())).err(), Some(OpenError::UnknownKey));
 }
 
 #[test]
-fn a_kid_that_lies_about_the_key_makes_a_broken_box() {
-    let (_, stranger) = PrivateKey::generate();
+fn a_wrong_kid_makes_a_broken_box() {
+    let (_, other_key) = PrivateKey::generate();
     let (private, public) = PrivateKey::generate();
-    let mut sealed = stranger.seal(&plaintext());
+    let mut sealed = other_key.seal(&plaintext());
     sealed.kid = public.kid().to_owned();
     assert_eq!(ring(vec![private]).open(&sealed).err(), Some(OpenError::Broken));
 }
@@ -88,7 +88,7 @@ fn a_damaged_box_is_broken_wherever_the_damage_is() {
     let (private, public) = PrivateKey::generate();
     let ring = ring(vec![private]);
     let sealed = public.seal(&plaintext());
-    let bytes = URL_SAFE_NO_PAD.decode(&sealed.sealed_box).expect("base64url");
+    let bytes = URL_SAFE_NO_PAD.decode(&sealed.sealed_box).expect("valid base64url");
     let mut damaged: Vec<String> = (0..bytes.len())
         .map(|at| {
             let mut bytes = bytes.clone();
@@ -105,9 +105,9 @@ fn a_damaged_box_is_broken_wherever_the_damage_is() {
 }
 
 #[test]
-fn a_genuine_box_that_holds_something_else_is_broken() {
+fn a_box_with_other_contents_is_broken() {
     let (private, public) = PrivateKey::generate();
-    let bytes: [u8; 32] = STANDARD.decode(public.to_base64()).expect("base64").try_into().expect("32 bytes");
+    let bytes: [u8; 32] = STANDARD.decode(public.to_base64()).expect("valid base64").try_into().expect("32 bytes");
     let key = crypto_box::PublicKey::from_bytes(bytes);
     let ring = ring(vec![private]);
     for inside in [
@@ -115,14 +115,14 @@ fn a_genuine_box_that_holds_something_else_is_broken() {
         "{}",
         r#"{"token":"t","to":"a@b","purpose":"world-domination","eventId":"019f2b4c-7a11-7c3e-9b1d-5f2a8e6d4c31"}"#,
     ] {
-        let sealed = key.seal(&mut crypto_box::aead::OsRng, inside.as_bytes()).expect("seal");
+        let sealed = key.seal(&mut crypto_box::aead::OsRng, inside.as_bytes()).expect("sealing succeeds");
         let token = SealedToken { kid: public.kid().to_owned(), sealed_box: URL_SAFE_NO_PAD.encode(sealed) };
         assert_eq!(ring.open(&token).err(), Some(OpenError::Broken), "{inside}");
     }
 }
 
 #[test]
-fn nothing_that_can_be_printed_shows_a_token_or_a_private_key() {
+fn debug_output_shows_no_token_and_no_private_key() {
     let (private, public) = PrivateKey::generate();
     let key = private.to_base64().expose_secret().to_owned();
     let shown = format!("{:?} {private:?} {public:?}", plaintext());
@@ -134,18 +134,18 @@ fn nothing_that_can_be_printed_shows_a_token_or_a_private_key() {
 }
 
 #[test]
-fn a_key_survives_its_text_form_with_the_line_break_of_a_file() {
+fn a_key_file_may_end_with_a_line_break() {
     let (private, public) = PrivateKey::generate();
     let text = format!("{}\n", private.to_base64().expose_secret());
-    assert_eq!(PrivateKey::from_base64(&text).expect("key").public().kid(), public.kid());
+    assert_eq!(PrivateKey::from_base64(&text).expect("a valid key").public().kid(), public.kid());
     let text = format!("{}\r\n", public.to_base64());
-    assert_eq!(PublicKey::from_base64(&text).expect("key").kid(), public.kid());
+    assert_eq!(PublicKey::from_base64(&text).expect("a valid key").kid(), public.kid());
 }
 
 #[test]
 fn the_kid_is_the_start_of_the_public_keys_sha_256() {
-    // Computed with libsodium and sha256sum from the private key 01 02 … 20.
-    let private = PrivateKey::from_base64("AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=").expect("key");
+    // The expected values were computed with libsodium and sha256sum from the private key 01 02 … 20.
+    let private = PrivateKey::from_base64("AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=").expect("a valid key");
     assert_eq!(private.public().to_base64(), "B6N8vBQgk8i3VdwbEOhstCY3StFqqFPtC9/AsrhtHHw=");
     assert_eq!(private.public().kid(), "aaa8fff703b50b22");
 }
@@ -167,13 +167,13 @@ fn a_text_that_is_no_key_is_refused_without_being_quoted() {
 }
 
 #[test]
-fn a_ring_without_keys_is_none() {
+fn a_ring_without_keys_is_refused() {
     assert_eq!(KeyRing::new(Vec::new()).err(), Some(KeyError::NoKey));
 }
 
 proptest! {
     #[test]
-    fn any_token_for_any_address_opens_as_it_was(token in ".{0,200}", to in ".{0,300}", event in any::<u128>()) {
+    fn any_token_for_any_address_opens_unchanged(token in ".{0,200}", to in ".{0,300}", event in any::<u128>()) {
         let (private, public) = PrivateKey::generate();
         let event_id = Uuid::from_u128(event);
         let sealed = public.seal(&TokenPlaintext {

@@ -1,8 +1,8 @@
-//! Pieces of the command line that both services have: `--config`, exit codes.
+//! Command line parts that both services share: `--config` and exit codes.
 
 use std::{path::PathBuf, process::ExitCode};
 
-/// The option that every command with a configuration takes.
+/// The `--config` option of every command that reads a configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConfigArgs {
     /// TOML file that overrides the built-in defaults; the environment overrides it
@@ -10,14 +10,14 @@ pub struct ConfigArgs {
     pub config: Option<PathBuf>,
 }
 
-/// A command line that cannot be obeyed for what it says: exit code 2, as clap's own.
+/// A command line with invalid arguments. It ends the process with exit code 2, like clap's own errors.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-/// Ends a command: 0 done, 1 failed, 2 usage. A failure is one line on standard
-/// error, its causes joined by colons.
-pub fn conclude(result: anyhow::Result<()>) -> ExitCode {
+/// Returns the exit code of a command: 0 for success, 1 for a failure, 2 for a usage error.
+/// Prints a failure as one line on standard error, with its causes joined by colons.
+pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -27,12 +27,14 @@ pub fn conclude(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Runs a service or a command to its end on a runtime of its own, and leaves that as it is: taken apart,
-/// the tasks of MongoDB's driver go one by one, and one that misses another panics, which would turn a
-/// clean end into exit code 101. A look-up of a name that hangs is not waited for either.
+/// Runs a service or a command to completion on its own runtime.
+///
+/// The runtime is leaked on purpose. Shutting it down would drop the tasks of MongoDB's driver one by
+/// one; a task whose peer is gone panics, which would turn a clean exit into exit code 101. Leaking
+/// also avoids waiting for a hanging name look-up.
 ///
 /// # Errors
-/// Those of `future`, or when there is no runtime to be had.
+/// Returns the error of `future`, or an error if no runtime can be built.
 pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(future);
@@ -40,7 +42,7 @@ pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
     result
 }
 
-/// The version of the calling package; ends in `+fail-points` where these are
+/// Expands to the version of the calling package. It ends in `+fail-points` if fail points are
 /// compiled in, so that such a binary is not released by mistake.
 #[macro_export]
 macro_rules! version {
@@ -57,14 +59,14 @@ macro_rules! version {
 mod tests {
     use super::*;
 
-    fn code(result: anyhow::Result<()>) -> String {
-        format!("{:?}", conclude(result))
+    fn shown(result: anyhow::Result<()>) -> String {
+        format!("{:?}", exit_code(result))
     }
 
     #[test]
     fn a_failure_is_1_and_a_usage_error_2() {
-        assert_eq!(code(Ok(())), format!("{:?}", ExitCode::SUCCESS));
-        assert_eq!(code(Err(anyhow::anyhow!("no"))), format!("{:?}", ExitCode::from(1)));
-        assert_eq!(code(Err(UsageError("no such id".into()).into())), format!("{:?}", ExitCode::from(2)));
+        assert_eq!(shown(Ok(())), format!("{:?}", ExitCode::SUCCESS));
+        assert_eq!(shown(Err(anyhow::anyhow!("no"))), format!("{:?}", ExitCode::from(1)));
+        assert_eq!(shown(Err(UsageError("no such id".into()).into())), format!("{:?}", ExitCode::from(2)));
     }
 }

@@ -1,4 +1,4 @@
-//! Time and identifiers as values that are passed in, so that a test can choose them.
+//! Time and identifiers as arguments, so that tests can choose them.
 
 use std::{
     sync::{
@@ -11,78 +11,78 @@ use std::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// Where the time comes from. Clones share it.
+/// A source of the current time. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
+pub struct Clock(TimeSource);
 
 #[derive(Clone, Debug)]
-enum Source {
+enum TimeSource {
     System,
     Manual(Arc<Mutex<Timestamp>>),
 }
 
 impl Clock {
-    /// The host's clock.
+    /// Returns the clock of the host.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self(TimeSource::System)
     }
 
-    /// For tests: stands still at `now` until it is advanced.
+    /// Returns a clock for tests that stands still at `now` until it is advanced.
     pub fn fixed(now: Timestamp) -> Self {
-        Self(Source::Manual(Arc::new(Mutex::new(now))))
+        Self(TimeSource::Manual(Arc::new(Mutex::new(now))))
     }
 
-    /// For tests: starts at 2030-01-01T00:00:00Z and moves only by [`Clock::advance`].
+    /// Returns a clock for tests that starts at 2030-01-01T00:00:00Z and moves only by [`Clock::advance`].
     pub fn manual() -> Self {
         const START: i64 = 1_893_456_000;
-        Self::fixed(Timestamp::from_second(START).expect("2030 is within jiff's range"))
+        Self::fixed(Timestamp::from_second(START).expect("the year 2030 is within jiff's range"))
     }
 
-    /// The time now.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-            Source::System => Timestamp::now(),
-            Source::Manual(now) => *now.lock().unwrap_or_else(PoisonError::into_inner),
+            TimeSource::System => Timestamp::now(),
+            TimeSource::Manual(now) => *now.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
-    /// For tests: moves the time of this clock and of its clones.
+    /// Advances this clock and its clones, in tests.
     ///
     /// # Panics
-    /// On the system's clock, which nobody advances.
+    /// Panics on the system clock.
     pub fn advance(&self, by: Duration) {
         match &self.0 {
-            Source::System => panic!("only a manual clock can be advanced"),
-            Source::Manual(now) => {
+            TimeSource::System => panic!("only a manual clock can be advanced"),
+            TimeSource::Manual(now) => {
                 *now.lock().unwrap_or_else(PoisonError::into_inner) += by;
             }
         }
     }
 }
 
-/// Where identifiers come from. Clones share it.
+/// A source of identifiers. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Ids(Entropy);
+pub struct Ids(RandomSource);
 
 #[derive(Clone, Debug)]
-enum Entropy {
+enum RandomSource {
     System,
     Sequence(Arc<AtomicU64>),
 }
 
 impl Ids {
-    /// Identifiers that nobody can guess.
+    /// Returns a source of identifiers that cannot be guessed.
     pub fn random() -> Self {
-        Self(Entropy::System)
+        Self(RandomSource::System)
     }
 
-    /// For tests: the same seed gives the same identifiers in the same order.
+    /// Returns a source for tests: the same seed gives the same identifiers in the same order.
     pub fn sequence(seed: u64) -> Self {
-        Self(Entropy::Sequence(Arc::new(AtomicU64::new(seed))))
+        Self(RandomSource::Sequence(Arc::new(AtomicU64::new(seed))))
     }
 
-    /// A UUIDv7 (RFC 9562): sorts by `now`, in milliseconds.
+    /// Returns a UUIDv7 (RFC 9562), which sorts by `now` in milliseconds.
     pub fn v7(&self, now: Timestamp) -> Uuid {
         let mut random = [0; 10];
         self.fill(&mut random);
@@ -90,7 +90,7 @@ impl Ids {
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
-    /// A UUIDv4 (RFC 9562): 122 random bits.
+    /// Returns a UUIDv4 (RFC 9562) with 122 random bits.
     pub fn v4(&self) -> Uuid {
         let mut random = [0; 16];
         self.fill(&mut random);
@@ -99,8 +99,8 @@ impl Ids {
 
     fn fill(&self, bytes: &mut [u8]) {
         match &self.0 {
-            Entropy::System => getrandom::fill(bytes).expect("the kernel gives random bytes"),
-            Entropy::Sequence(state) => {
+            RandomSource::System => getrandom::fill(bytes).expect("the kernel provides random bytes"),
+            RandomSource::Sequence(state) => {
                 for chunk in bytes.chunks_mut(8) {
                     let word = split_mix(state).to_be_bytes();
                     chunk.copy_from_slice(&word[..chunk.len()]);
@@ -110,7 +110,7 @@ impl Ids {
     }
 }
 
-/// SplitMix64: well mixed and reproducible, not secret.
+/// Returns the next number of the SplitMix64 generator: well mixed and reproducible, but not secret.
 fn split_mix(state: &AtomicU64) -> u64 {
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut z = state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
@@ -139,7 +139,7 @@ mod tests {
             let id = ids.v7(now);
             assert_eq!(id.get_version_num(), 7);
             assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
-            let (seconds, _) = id.get_timestamp().expect("v7 has a time").to_unix();
+            let (seconds, _) = id.get_timestamp().expect("a UUIDv7 contains a time").to_unix();
             assert_eq!(i64::try_from(seconds), Ok(now.as_second()));
             assert_eq!(ids.v4().get_version_num(), 4);
             assert_ne!(ids.v4(), ids.v4());

@@ -1,11 +1,16 @@
 //! Fail points: named places at which a test build can be killed, delayed, or made to panic.
 //!
-//! `FAILPOINTS="name=return"` kills the process with SIGKILL when it reaches the
-//! place, `name=3*off->return` at the fourth time, `name=sleep(500)` holds the
-//! thread for 500 ms, `name=1*panic(why)->off` panics once; several are joined by `;`. Without the feature
-//! `fail-points` a place is an empty function, and the variable means nothing.
+//! The variable `FAILPOINTS` configures them; several entries are joined by `;`:
+//!
+//! - `name=return` kills the process with SIGKILL when it reaches the place.
+//! - `name=3*off->return` kills it the fourth time.
+//! - `name=sleep(500)` blocks the thread for 500 ms.
+//! - `name=1*panic(why)->off` panics once.
+//!
+//! In a build without the feature `fail-points`, a fail point is an empty function and the variable is
+//! ignored.
 
-/// Marks a place: `service_kit::fail_point!("relay-before-publish")`.
+/// Marks a fail point: `service_kit::fail_point!("relay-before-publish")`.
 #[macro_export]
 macro_rules! fail_point {
     ($name:expr) => {
@@ -13,17 +18,17 @@ macro_rules! fail_point {
     };
 }
 
-/// Whether this build has fail points; a released binary has not.
+/// Returns whether this build has fail points. A released binary has none.
 pub const fn fail_points_compiled() -> bool {
     cfg!(feature = "fail-points")
 }
 
-/// `FAILPOINTS` cannot be understood.
+/// The variable `FAILPOINTS` is invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("FAILPOINTS: {0}")]
 pub struct FailPointsError(String);
 
-/// Arms the fail points named by `FAILPOINTS`; call it once, first thing in `main`.
+/// Activates the fail points named by `FAILPOINTS`. Call it once, at the start of `main`.
 #[cfg(feature = "fail-points")]
 pub fn setup() -> Result<(), FailPointsError> {
     let Ok(points) = std::env::var("FAILPOINTS") else {
@@ -37,7 +42,7 @@ pub fn setup() -> Result<(), FailPointsError> {
     Ok(())
 }
 
-/// Does what `FAILPOINTS` says for this place.
+/// Performs the action that `FAILPOINTS` configures for this place.
 #[cfg(feature = "fail-points")]
 pub fn reach(name: &str) {
     fail::fail_point!(name, |_| kill_self());
@@ -46,7 +51,7 @@ pub fn reach(name: &str) {
 #[cfg(feature = "fail-points")]
 fn kill_self() {
     use rustix::process::{Signal, getpid, kill_process};
-    // Nothing may run after the place that was chosen, not even a destructor.
+    // Nothing may run after the fail point, not even a destructor.
     let _ = kill_process(getpid(), Signal::KILL);
     loop {
         std::thread::park();

@@ -1,21 +1,23 @@
-//! Process plumbing that both services share, and nothing about what they do: no
-//! event, topic, route, collection or retry policy is known here.
+//! Process plumbing that both services share. It knows no event, topic, route, collection
+//! or retry policy.
 //!
-//! | module | what it gives a service |
+//! | module | what it provides |
 //! |---|---|
-//! | [`config`] | one typed configuration from defaults, file and environment; errors that name key and origin |
+//! | [`config`] | a typed configuration from defaults, file and environment; errors name key and origin |
 //! | [`cli`] | `--config FILE`, exit codes |
-//! | [`telemetry`] | logging: readable on a terminal, JSON otherwise |
+//! | [`telemetry`] | logging: readable text on a terminal, JSON otherwise |
 //! | [`lifecycle`] | signals, background tasks, the two phases of a shutdown |
-//! | [`panics`] | the panic hook, and boundaries that keep a panic at the request, record or mail that caused it |
-//! | [`http_server`] | bounds of an HTTP server: connections, and the time that a slow one may stay |
+//! | [`panics`] | the panic hook, and boundaries that limit a panic to the request, record or mail that caused it |
+//! | [`http_server`] | limits of an HTTP server (number of connections, time for slow clients) and its graceful stop |
 //! | [`ops`] | `/livez`, `/readyz`, `/metrics`, and the `healthcheck` command |
-//! | [`mongo`] | a client with our guarantees, operations under a deadline, errors that are safe to log, indexes |
-//! | [`kafka`] | a client configuration in which our guarantees cannot be overridden |
-//! | [`clock`] | time and identifiers as arguments, so that a test can choose them |
-//! | [`fail_points`] | places where a test build can be killed |
+//! | [`mongo`] | a client with the services' guarantees, operations with a deadline, errors that are safe to log, indexes |
+//! | [`kafka`] | a client configuration whose guarantees cannot be overridden |
+//! | [`backoff`] | growing delays with jitter |
+//! | [`clock`] | time and identifiers as arguments, so that tests can choose them |
+//! | [`fail_points`] | places at which a test build can be killed |
 #![warn(missing_docs)]
 
+pub mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -1,12 +1,12 @@
-//! Panics: one hook that logs them without their message, and boundaries that keep one where it happened.
+//! Panics: one hook that logs them without their message, and boundaries that limit their effect.
 //!
-//! [`catch`] and [`catch_future`] stand around the handling of one request, one record or one mail. A panic
-//! inside is that one's failure, is counted, and the process goes on. A panic anywhere else ends the process
-//! with exit code 101: a process that lost one of its parts must not look alive.
+//! [`catch`] and [`catch_future`] enclose the handling of one request, record or mail. A panic inside fails
+//! only that request, record or mail; it is counted, and the process continues. A panic anywhere else ends
+//! the process with exit code 101, because a process that has lost a part must not look alive.
 //!
-//! The log has the place and the backtrace. It never has the message: messages quote the strings that the
-//! code failed on, and those may be secrets. For the same reason nothing else may show a panic's payload,
-//! which the `Display` of tokio's `JoinError` does.
+//! The log contains the location and the backtrace, but never the message: panic messages quote the values
+//! that the code failed on, and those may be secrets. For the same reason no other code may show a panic's
+//! payload, as the `Display` of tokio's `JoinError` does.
 
 use std::{
     any::Any,
@@ -23,41 +23,43 @@ use std::{
 use futures_util::FutureExt as _;
 use prometheus::{IntCounterVec, Opts, Registry};
 
-/// Exit code of a process that ended by a panic, the one of a panic in `main`.
-pub(crate) const PANICKED: i32 = 101;
-/// The longest backtrace in the log, in bytes.
+/// The exit code of a process that ended by a panic, the same as for a panic in `main`.
+pub(crate) const PANIC_EXIT_CODE: i32 = 101;
+/// The maximum length of a backtrace in the log, in bytes.
 const MAX_BACKTRACE: usize = 16 * 1024;
 
 thread_local! {
-    /// The place of the innermost boundary on this thread.
+    /// The place (metric label) of the innermost boundary on this thread.
     static BOUNDARY: Cell<Option<&'static str>> = const { Cell::new(None) };
-    /// Where the last panic within a boundary happened, from the hook to the boundary.
+    /// The location of the last panic within a boundary. The hook stores it for the boundary.
     static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 static COUNTER: OnceLock<IntCounterVec> = OnceLock::new();
 
-/// Installs the hook of the process: a panic in any thread or task is logged once, and ends the process with
-/// exit code 101 unless it happens within a boundary. Call it before any thread is started.
+/// Installs the panic hook: a panic in any thread or task is logged once, and ends the process with exit
+/// code 101 unless it happens within a boundary. Call it before any thread is started.
 pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
         let boundary = BOUNDARY.get();
-        report(panic, boundary);
+        log_panic(panic, boundary);
         if boundary.is_none() {
-            process::exit(PANICKED);
+            process::exit(PANIC_EXIT_CODE);
         }
     }));
 }
 
-fn report(panic: &PanicHookInfo<'_>, boundary: Option<&'static str>) {
+fn log_panic(panic: &PanicHookInfo<'_>, boundary: Option<&'static str>) {
     let location = panic.location().map(ToString::to_string).unwrap_or_default();
-    let backtrace = shortened(Backtrace::force_capture().to_string());
+    let backtrace = truncated(Backtrace::force_capture().to_string());
     let thread = std::thread::current().name().unwrap_or("?").to_owned();
     match boundary {
         Some(_) if !tracing::dispatcher::has_been_set() => {
             eprintln!("panic in thread {thread} at {location}\n{backtrace}");
         }
-        Some(place) => tracing::error!(location, thread, place, backtrace, "panic: what was being handled has failed"),
+        Some(place) => {
+            tracing::error!(location, thread, place, backtrace, "panic: the request, record or mail has failed");
+        }
         None if tracing::dispatcher::has_been_set() => {
             tracing::error!(location, thread, backtrace, "panic: the process ends");
         }
@@ -66,8 +68,8 @@ fn report(panic: &PanicHookInfo<'_>, boundary: Option<&'static str>) {
     LOCATION.set(Some(location));
 }
 
-/// The first frames, which are the ones nearest to the panic.
-fn shortened(mut backtrace: String) -> String {
+/// Truncates a backtrace to its first frames, which are nearest to the panic.
+fn truncated(mut backtrace: String) -> String {
     if backtrace.len() > MAX_BACKTRACE {
         backtrace.truncate(backtrace.floor_char_boundary(MAX_BACKTRACE));
         backtrace.push_str(" …");
@@ -75,14 +77,14 @@ fn shortened(mut backtrace: String) -> String {
     backtrace
 }
 
-/// A panic that a boundary has caught. It knows where it happened, and not what it said.
+/// A panic that a boundary has caught. It contains the location, but not the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Panicked {
     location: Option<String>,
 }
 
 impl Panicked {
-    /// After the hook, on the thread of the panic.
+    /// Creates the error after the hook has run, on the thread of the panic, and counts the panic.
     fn new(place: &'static str, payload: Box<dyn Any + Send>) -> Self {
         drop(payload);
         if let Some(counter) = COUNTER.get() {
@@ -103,13 +105,13 @@ impl fmt::Display for Panicked {
 
 impl std::error::Error for Panicked {}
 
-/// A boundary on the current thread, until it is dropped.
+/// A guard that marks a boundary on the current thread until it is dropped.
 struct Boundary {
     outer: Option<&'static str>,
 }
 
 impl Boundary {
-    fn around(place: &'static str) -> Self {
+    fn new(place: &'static str) -> Self {
         Self { outer: BOUNDARY.replace(Some(place)) }
     }
 }
@@ -122,36 +124,36 @@ impl Drop for Boundary {
 
 /// Runs `work` within a boundary. `place` is the label of the metric.
 ///
-/// What `work` was changing may be left in any state: hand in what is thrown away after a panic, or what
-/// cannot be left half changed.
+/// A panic may leave the values that `work` changes in any state. Pass only values that are discarded
+/// after a panic, or that cannot be left half changed.
 ///
 /// # Errors
-/// [`Panicked`].
+/// Returns [`Panicked`] if `work` panics.
 pub fn catch<T>(place: &'static str, work: impl FnOnce() -> T) -> Result<T, Panicked> {
-    let _boundary = Boundary::around(place);
+    let _boundary = Boundary::new(place);
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Panicked::new(place, payload))
 }
 
-/// Runs `work` within a boundary, as [`catch`] does. Tasks and threads that it starts are outside of it.
+/// Runs `work` within a boundary, like [`catch`]. Tasks and threads that it starts are outside the boundary.
 ///
 /// # Errors
-/// [`Panicked`].
+/// Returns [`Panicked`] if `work` panics.
 pub async fn catch_future<T>(place: &'static str, work: impl Future<Output = T>) -> Result<T, Panicked> {
     let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
     let result = poll_fn(|context| {
-        let _boundary = Boundary::around(place);
+        let _boundary = Boundary::new(place);
         work.as_mut().poll(context)
     });
     result.await.map_err(|payload| Panicked::new(place, payload))
 }
 
 /// Registers the counter of caught panics under `name`, with the label `place`, at 0 for each of `places`.
-/// There is one counter in a process, which has the name of the first call.
+/// A process has one counter, with the name of the first call.
 ///
 /// # Errors
-/// When the name is taken in `registry`, or is no name of a metric.
+/// Returns an error if the name is already registered, or is not a valid metric name.
 pub fn register(registry: &Registry, name: &str, places: &[&str]) -> prometheus::Result<()> {
-    let help = "Panics that failed one request, record or mail and not the process, by place.";
+    let help = "Panics that failed one request, record or mail, but not the process, by place.";
     let new = IntCounterVec::new(Opts::new(name, help), &["place"])?;
     let counter = COUNTER.get_or_init(|| new);
     for place in places {
@@ -165,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_an_error_that_does_not_quote_it() {
+    fn a_caught_panic_does_not_quote_its_message() {
         let secret = "hunter2";
         let caught = catch("test", || assert!(secret.is_empty(), "{secret}"));
         let error = caught.unwrap_err();
@@ -178,7 +180,7 @@ mod tests {
         let work = async {
             tokio::task::yield_now().await;
             assert!(BOUNDARY.get().is_some());
-            panic!("of the test")
+            panic!("in this test")
         };
         let caught: Result<(), Panicked> = catch_future("test", work).await;
         assert!(caught.is_err());
@@ -186,14 +188,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_boundary_is_there_only_while_its_own_future_runs() {
+    async fn the_boundary_is_active_only_while_its_future_is_polled() {
         let mut waiting = pin!(catch_future("test", std::future::pending::<()>()));
         assert!(waiting.as_mut().now_or_never().is_none());
         assert_eq!(BOUNDARY.get(), None);
     }
 
     #[test]
-    fn after_an_inner_boundary_the_outer_one_is_there_again() {
+    fn the_outer_boundary_is_restored_after_an_inner_one() {
         let seen = catch("outer", || {
             let inner = catch("inner", || BOUNDARY.get());
             (inner, BOUNDARY.get())
@@ -205,7 +207,7 @@ mod tests {
     fn panics_are_counted_by_place() {
         let registry = Registry::new();
         register(&registry, "test_panics_total", &["one", "other"]).unwrap();
-        let _ = catch("one", || panic!("of the test"));
+        let _ = catch("one", || panic!("in this test"));
         let family = registry.gather().into_iter().find(|family| family.name() == "test_panics_total").unwrap();
         let count = |place: &str| {
             let metric = family.get_metric().iter().find(|it| it.get_label()[0].value() == place);
@@ -216,8 +218,8 @@ mod tests {
 
     #[test]
     fn a_backtrace_in_the_log_is_bounded() {
-        let long = shortened("ä".repeat(MAX_BACKTRACE));
+        let long = truncated("ä".repeat(MAX_BACKTRACE));
         assert!(long.len() < MAX_BACKTRACE + 10 && long.ends_with('…'));
-        assert_eq!(shortened("short".to_owned()), "short");
+        assert_eq!(truncated("short".to_owned()), "short");
     }
 }

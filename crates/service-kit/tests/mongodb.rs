@@ -1,9 +1,9 @@
-//! The store against a real server: indexes, duplicate keys, the watch.
+//! Tests with a real MongoDB server: indexes, duplicate keys, the monitor.
 //!
-//! `scripts/test` starts one and says where in `TEST_MONGODB_URI`; without it these
-//! tests say that they are skipped.
+//! `scripts/test` starts a server and sets `TEST_MONGODB_URI`. Without the variable these tests
+//! print that they are skipped.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails with a panic")]
 
 use std::{env, time::Duration};
 
@@ -13,13 +13,13 @@ use mongodb::{
 };
 use service_kit::{
     Check, CheckState, Health, Ids, MongoConfig,
-    mongo::{self, IndexError, IndexSpec, StoreError, ensure_indexes, within},
+    mongo::{self, IndexError, IndexSpec, StoreError, ensure_indexes, with_deadline},
 };
 use tokio_util::sync::CancellationToken;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A database of this test's own; none if there is no server.
+/// Returns a new database for this test, or `None` if there is no server.
 async fn database() -> Option<Database> {
     let Ok(uri) = env::var("TEST_MONGODB_URI") else {
         eprintln!("SKIPPED: TEST_MONGODB_URI is not set; scripts/test sets it");
@@ -44,7 +44,7 @@ async fn expiry_of(database: &Database) -> i64 {
 }
 
 #[tokio::test]
-async fn indexes_are_made_once_and_their_expiry_follows_the_list() {
+async fn indexes_are_created_once_and_their_expiry_is_updated() {
     let Some(database) = database().await else { return };
     let specs = |seconds| {
         let unique = IndexSpec::new("rows", "name", doc! { "name": 1 }).unique();
@@ -61,7 +61,7 @@ async fn indexes_are_made_once_and_their_expiry_follows_the_list() {
 }
 
 #[tokio::test]
-async fn a_duplicate_key_names_its_index_whatever_the_command() {
+async fn a_duplicate_key_names_its_index_for_every_command() {
     let Some(database) = database().await else { return };
     let unique = IndexSpec::new("rows", "name-unique", doc! { "name": 1 }).unique();
     ensure_indexes(&database, &[unique]).await.unwrap();
@@ -72,11 +72,11 @@ async fn a_duplicate_key_names_its_index_whatever_the_command() {
     let to_ada = || doc! { "$set": ada() };
     let bob = || doc! { "name": "bob" };
     for result in [
-        within(DEADLINE, rows.insert_one(ada())).await.map(drop),
-        within(DEADLINE, rows.insert_many([doc! { "name": "cy" }, ada()])).await.map(drop),
-        within(DEADLINE, rows.update_one(bob(), to_ada())).await.map(drop),
-        within(DEADLINE, rows.find_one_and_update(bob(), to_ada())).await.map(drop),
-        within(DEADLINE, rows.replace_one(bob(), ada())).await.map(drop),
+        with_deadline(DEADLINE, rows.insert_one(ada())).await.map(drop),
+        with_deadline(DEADLINE, rows.insert_many([doc! { "name": "cy" }, ada()])).await.map(drop),
+        with_deadline(DEADLINE, rows.update_one(bob(), to_ada())).await.map(drop),
+        with_deadline(DEADLINE, rows.find_one_and_update(bob(), to_ada())).await.map(drop),
+        with_deadline(DEADLINE, rows.replace_one(bob(), ada())).await.map(drop),
     ] {
         let error = result.unwrap_err();
         assert!(matches!(&error, StoreError::DuplicateKey { index } if index == "name-unique"), "{error:?}");
@@ -86,30 +86,30 @@ async fn a_duplicate_key_names_its_index_whatever_the_command() {
 }
 
 #[tokio::test]
-async fn an_operation_that_takes_too_long_is_of_unknown_outcome() {
+async fn an_operation_that_times_out_has_an_unknown_outcome() {
     let Some(database) = database().await else { return };
     let rows = database.collection::<Document>("rows");
     rows.insert_one(doc! {}).await.unwrap();
     let slow = rows.find_one(doc! { "$where": "sleep(2000) || true" });
-    let error = within(Duration::from_millis(100), slow).await.unwrap_err();
+    let error = with_deadline(Duration::from_millis(100), slow).await.unwrap_err();
     assert!(matches!(error, StoreError::Timeout), "{error:?}");
     assert!(error.outcome_unknown());
     database.drop().await.unwrap();
 }
 
 #[tokio::test]
-async fn the_watch_sees_a_server() {
+async fn the_monitor_reports_a_server_that_is_up() {
     let Some(database) = database().await else { return };
     let health = Health::new(&[Check { name: "mongodb", required: true }]);
     let stop = CancellationToken::new();
-    let watch = tokio::spawn(mongo::watch(database.collection("readiness"), health.clone(), stop.clone()));
+    let monitor = tokio::spawn(mongo::monitor(database.collection("readiness"), health.clone(), stop.clone()));
     let up = async {
         while health.report().checks[0].1 != CheckState::Ok {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(DEADLINE, up).await.expect("it is seen to be up");
+    tokio::time::timeout(DEADLINE, up).await.expect("the check becomes ok");
     stop.cancel();
-    watch.await.unwrap();
+    monitor.await.unwrap();
     database.drop().await.unwrap();
 }

@@ -76,7 +76,7 @@ fn main() -> Result<()> {
     }
     let mut report =
         format!("Argon2id, {MEMORY_KIB} KiB, t={ITERATIONS}, p=1, one thread: hashes/s (median of {ROUNDS} rounds)\n");
-    report += &format!("argon2-simd is {}\n", Implementation::of_this_machine());
+    report += &format!("argon2-simd is {}\n", Implementation::detect());
     report += &format!("{:<34} {:>10} {:>14}\n", "", "wall", "of CPU time");
     for (name, rates) in WAYS.iter().zip(&rates) {
         let (wall, cpu) = (median(rates, |rate| rate.wall), median(rates, |rate| rate.cpu));

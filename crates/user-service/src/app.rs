@@ -71,7 +71,7 @@ impl Application {
         let encryption = KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
         let sealing = read_sealing_key(&config)?;
         let client = mongo::client(&config.mongodb, "user-service").await?;
-        let of_workers = WorkerClients::new(&config.mongodb, "user-service").await?;
+        let worker_clients = WorkerClients::new(&config.mongodb, "user-service").await?;
         let database = client.database(&config.mongodb.database);
         let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
         let hashes = HashPool::start(config.hashing.settings(), HashMetrics::register(&registry)?)?;
@@ -133,7 +133,7 @@ impl Application {
             trusted_proxies: trusted_proxies(&config)?,
             metrics: HttpMetrics::register(&registry)?,
         };
-        let (server, intake, api_addresses) = api_server(&config, Arc::clone(&accounts), scope, of_workers)?;
+        let (server, intake, api_addresses) = api_server(&config, Arc::clone(&accounts), scope, worker_clients)?;
         let ops = ops::serve(&config.ops, health.clone(), registry)?;
 
         lifecycle.spawn("signing-keys", Arc::clone(&signing).keep_fresh(lifecycle.drained()));
@@ -309,7 +309,7 @@ fn api_server(
     config: &Config,
     accounts: Arc<AccountService>,
     scope: RequestScope,
-    of_workers: WorkerClients,
+    worker_clients: WorkerClients,
 ) -> anyhow::Result<(Server, Intake, Vec<SocketAddr>)> {
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
@@ -318,16 +318,16 @@ fn api_server(
     let operation_timeout = config.mongodb.operation_timeout;
     let (host, port, request_timeout, docs) = (http.host.as_str(), http.port, http.request_timeout, http.docs);
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let connections = http_server::most_connections(http.max_connections);
+    let connections = http_server::connection_limit(http.max_connections);
     let answers = ResponseMemory::default();
     let listeners =
         http_server::listen(host, port).with_context(|| format!("the API cannot listen on {host}:{port}"))?;
     let intake = Intake::new(&listeners).context("the API cannot listen")?;
     let (passing, connecting) = (intake.clone(), intake.clone());
-    let prepare = http_server::prepared(http.unread_timeout);
+    let prepare = http_server::set_socket_options(http.unread_timeout);
     let mut server = HttpServer::new(move || {
         let intake = passing.clone();
-        of_workers.enter();
+        worker_clients.register_worker();
         let answers = answers.clone();
         App::new()
             .app_data(accounts.clone())
@@ -341,7 +341,7 @@ fn api_server(
             }))
             .wrap(from_fn(move |request, next| http_server::guard_body(request_timeout, request, next)))
             .wrap(from_fn(http::catch_panics))
-            .wrap(from_fn(move |request, next| intake.clone().pass(request, next)))
+            .wrap(from_fn(move |request, next| intake.clone().track_request(request, next)))
             .configure(|config| http::configure(config, docs))
     })
     .workers(workers)
@@ -389,7 +389,7 @@ async fn watch_database(
     }
     let others = store::after_readiness(audit_retention);
     let probe = database.collection(store::READINESS);
-    tokio::join!(mongo::watch(probe, health, stop.clone()), ensured(&database, &others, &stop));
+    tokio::join!(mongo::monitor(probe, health, stop.clone()), ensured(&database, &others, &stop));
 }
 
 /// Tries until the indexes are there; false if it was told to stop.

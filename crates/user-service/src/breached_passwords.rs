@@ -334,7 +334,7 @@ mod tests {
             b"\n".repeat(100),
         ];
         let name = std::cell::Cell::new(0);
-        corpus::Corpus::of("lists made by the test", lists).holds_for_bytes(|contents| {
+        corpus::Corpus::from_inputs("lists made by the test", lists).holds_for_bytes(|contents| {
             name.set(name.get() + 1);
             let file = scratch(&format!("any-{}", name.get()), contents);
             if let Ok(list) = BreachedPasswords::open(&file.0) {

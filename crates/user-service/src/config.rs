@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn the_defaults_name_no_key_that_is_not_read() {
-        assert_eq!(SOURCE.unread::<Config>().unwrap(), Vec::<String>::new());
+        assert_eq!(SOURCE.unread_keys::<Config>().unwrap(), Vec::<String>::new());
     }
 
     #[test]

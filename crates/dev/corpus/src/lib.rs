@@ -1,14 +1,14 @@
-//! Checked-in inputs for the parsers that face the outside, and properties held against them, their
-//! mutations, and anything else.
+//! Tests properties of the parsers of untrusted input: with checked-in inputs, with mutations of them,
+//! and with random inputs.
 //!
-//! A corpus is a file `corpus/<name>` of a crate, one input a line ([`unescaped`] says how it is
-//! written). A property is first held against every line as it stands: that is the regression
-//! test. Then proptest changes, splices and invents inputs, as many as `PROPTEST_CASES` says (256
-//! otherwise). What fails there is shrunk, shown in the form of a line, and belongs into the file.
+//! A corpus is a file `corpus/<name>` of a crate with one input per line ([`unescape`] describes the
+//! notation). A property is first tested with each line: that is the regression test. Then proptest
+//! mutates, splices and generates inputs, `PROPTEST_CASES` of them (256 by default). A failing input
+//! is shrunk and shown as a line to add to the file.
 
 #![warn(missing_docs)]
 
-mod line;
+mod escape;
 mod mutation;
 
 use std::{fmt::Debug, fs, path::Path};
@@ -18,19 +18,19 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestError, TestRunner},
 };
 
-pub use line::{escaped, unescaped};
+pub use escape::{escape, unescape};
 
-/// The outcome of one input: `prop_assert!` and its kin return early with the reason.
+/// The outcome of one input. `prop_assert!` and similar macros return early with the reason.
 pub type TestResult = Result<(), TestCaseError>;
 
-/// The inputs in one file.
+/// The inputs of one file.
 #[derive(Debug, Clone)]
 pub struct Corpus {
     path: String,
     cases: Vec<Vec<u8>>,
 }
 
-/// The corpus of this name in the crate at hand: `corpus!("email")`.
+/// Reads the corpus of this name in the current crate: `corpus!("email")`.
 #[macro_export]
 macro_rules! corpus {
     ($name:literal) => {
@@ -39,11 +39,11 @@ macro_rules! corpus {
 }
 
 impl Corpus {
-    /// Reads `corpus/<name>` of the crate in this directory. Empty lines and those that begin with
-    /// `#` and a space are not inputs. The empty input is always one.
+    /// Reads `corpus/<name>` of the crate in this directory. Empty lines, and lines that begin with `#`
+    /// and a space, are not inputs. The empty input is always included.
     ///
     /// # Panics
-    /// When the file is not there, or a line is not well written.
+    /// Panics if the file does not exist or a line is invalid.
     #[must_use]
     pub fn read(crate_directory: &str, name: &str) -> Self {
         let path = Path::new(crate_directory).join("corpus").join(name);
@@ -51,66 +51,67 @@ impl Corpus {
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"# "));
         let read = |line: &[u8]| {
             let shown = String::from_utf8_lossy(line).into_owned();
-            unescaped(line).unwrap_or_else(|why| panic!("{}: {why}: {shown}", path.display()))
+            unescape(line).unwrap_or_else(|why| panic!("{}: {why}: {shown}", path.display()))
         };
         let cases = std::iter::once(Vec::new()).chain(lines.map(read)).collect();
         Self { path: path.display().to_string(), cases }
     }
 
-    /// Inputs from elsewhere, such as the golden examples of a contract; `origin` says where.
+    /// Creates a corpus from other inputs, such as the golden examples of a contract. Failures name
+    /// `origin`.
     #[must_use]
-    pub fn of(origin: &str, cases: impl IntoIterator<Item = Vec<u8>>) -> Self {
+    pub fn from_inputs(origin: &str, cases: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self { path: origin.to_owned(), cases: std::iter::once(Vec::new()).chain(cases).collect() }
     }
 
-    /// The inputs as they are.
+    /// Returns the inputs.
     pub fn cases(&self) -> impl Iterator<Item = &[u8]> {
         self.cases.iter().map(Vec::as_slice)
     }
 
-    /// Those that are UTF-8.
+    /// Returns the inputs that are UTF-8.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.cases().filter_map(|case| std::str::from_utf8(case).ok())
     }
 
-    /// Any bytes: mostly what becomes of an input by a few changes.
+    /// Generates bytes, mostly inputs with a few mutations.
     pub fn bytes(&self) -> BoxedStrategy<Vec<u8>> {
-        let changed = mutation::of(self.cases.clone(), any::<u8>().boxed());
+        let changed = mutation::mutated_inputs(self.cases.clone(), any::<u8>().boxed());
         prop_oneof![6 => changed, 1 => prop::collection::vec(any::<u8>(), 0..200)].boxed()
     }
 
-    /// Any text: mostly what becomes of an input by a few changes of characters.
+    /// Generates text, mostly inputs with a few mutated characters.
     pub fn text(&self) -> BoxedStrategy<String> {
         let cases = self.texts().map(|text| text.chars().collect()).collect();
-        let changed = mutation::of(cases, any::<char>().boxed()).prop_map(String::from_iter);
+        let changed = mutation::mutated_inputs(cases, any::<char>().boxed()).prop_map(String::from_iter);
         prop_oneof![6 => changed, 1 => any::<String>()].boxed()
     }
 
-    /// Holds the property against every input, then against any bytes.
+    /// Tests that the property holds for all inputs, and then for generated bytes.
     ///
     /// # Panics
-    /// With the input, when it does not hold.
+    /// Panics with the input for which the property does not hold.
     pub fn holds_for_bytes(&self, property: impl Fn(&[u8]) -> TestResult) {
         for case in self.cases() {
-            self.expect(case, property(case));
+            self.assert_holds(case, property(case));
         }
-        self.search(&self.bytes(), |bytes| property(&bytes), |bytes| escaped(bytes));
+        self.search(&self.bytes(), |bytes| property(&bytes), |bytes| escape(bytes));
     }
 
-    /// Holds the property against every input that is a text, then against any text.
+    /// Tests that the property holds for all inputs that are UTF-8, and then for generated text.
     ///
     /// # Panics
-    /// With the input, when it does not hold.
+    /// Panics with the input for which the property does not hold.
     pub fn holds_for_text(&self, property: impl Fn(&str) -> TestResult) {
         for case in self.texts() {
-            self.expect(case.as_bytes(), property(case));
+            self.assert_holds(case.as_bytes(), property(case));
         }
-        self.search(&self.text(), |text| property(&text), |text| escaped(text.as_bytes()));
+        self.search(&self.text(), |text| property(&text), |text| escape(text.as_bytes()));
     }
 
-    fn expect(&self, case: &[u8], held: TestResult) {
+    fn assert_holds(&self, case: &[u8], held: TestResult) {
         if let Err(error) = held {
-            panic!("{}\n  in {}: {}", shortened(&error.to_string()), self.path, shortened(&escaped(case)));
+            panic!("{}\n  in {}: {}", truncated(&error.to_string()), self.path, truncated(&escape(case)));
         }
     }
 
@@ -120,21 +121,22 @@ impl Corpus {
         property: impl Fn(T) -> TestResult,
         shown: impl Fn(&T) -> String,
     ) {
-        // A seed means another input as soon as the corpus grows: the line is what is kept.
+        // Seeds are not stored: they mean another input as soon as the corpus grows. A line is added
+        // to the corpus instead.
         let config = Config { failure_persistence: None, ..Config::default() };
         match TestRunner::new(config).run(inputs, property) {
             Ok(()) => {}
             Err(TestError::Fail(reason, input)) => {
-                let (reason, input) = (shortened(reason.message()), shown(&input));
-                panic!("{reason}\n  add to {} once it is mended: {input}", self.path);
+                let (reason, input) = (truncated(reason.message()), shown(&input));
+                panic!("{reason}\n  add to {} after the fix: {input}", self.path);
             }
             Err(error) => panic!("{error}"),
         }
     }
 }
 
-/// A case may be a megabyte.
-fn shortened(text: &str) -> String {
+/// Truncates a text to 1,000 characters, because an input can have a megabyte.
+fn truncated(text: &str) -> String {
     match text.char_indices().nth(1_000) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -146,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_is_an_input_and_so_is_nothing() {
+    fn every_line_is_an_input_and_so_is_the_empty_input() {
         let corpus = corpus!("example");
         let cases: Vec<_> = corpus.cases().collect();
         assert_eq!(cases, [&b""[..], b"plain", b"two\nlines\xff", "wörter".as_bytes(), b"ababab", b"#1"]);
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_inputs_resemble_them_and_the_property_is_asked() {
+    fn mutated_inputs_resemble_the_corpus() {
         let seen = std::cell::Cell::new((0, 0));
         corpus!("example").holds_for_text(|text| {
             let (all, alike) = seen.get();
@@ -167,7 +169,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "no z")]
-    fn a_property_that_does_not_hold_fails() {
+    fn a_property_that_does_not_hold_fails_the_test() {
         corpus!("example").holds_for_text(|text| {
             prop_assert!(!text.contains("plain"), "no z");
             Ok(())

@@ -1,61 +1,64 @@
-//! A few changes to a known input: what finds more than chance alone.
+//! Mutates known inputs, which finds more errors than random inputs.
 
 use std::fmt::Debug;
 
 use proptest::{prelude::*, sample::Index};
 
-/// The longest input that changes make.
+/// The maximum length of a mutated input, in units.
 const MAX_UNITS: usize = 64 * 1024;
 
-/// One change; places are counted in units (bytes or characters).
+/// One mutation. Positions are counted in units (bytes or characters).
 #[derive(Debug, Clone)]
-enum Change<T> {
+enum Mutation<T> {
     Replace(Index, T),
     Insert(Index, Vec<T>),
     Remove(Index, Index),
-    /// Says a part of it again, so many times.
+    /// Repeats the part between two positions the given number of times.
     Repeat(Index, Index, usize),
-    /// Goes on as another input does from a place of that.
+    /// Replaces the end of the input by the end of another input.
     Splice(Index, Index, Index),
     Truncate(Index),
 }
 
-/// Inputs that come of the known ones by up to four changes.
-pub(crate) fn of<T: Clone + Debug + 'static>(cases: Vec<Vec<T>>, unit: BoxedStrategy<T>) -> BoxedStrategy<Vec<T>> {
+/// Generates inputs from the known ones with up to four mutations.
+pub(crate) fn mutated_inputs<T: Clone + Debug + 'static>(
+    cases: Vec<Vec<T>>,
+    unit: BoxedStrategy<T>,
+) -> BoxedStrategy<Vec<T>> {
     let index = any::<Index>;
-    let change = prop_oneof![
-        4 => (index(), unit.clone()).prop_map(|(at, unit)| Change::Replace(at, unit)),
-        3 => (index(), prop::collection::vec(unit, 1..5)).prop_map(|(at, units)| Change::Insert(at, units)),
-        3 => (index(), index()).prop_map(|(a, b)| Change::Remove(a, b)),
-        2 => (index(), index(), 1_usize..40).prop_map(|(a, b, times)| Change::Repeat(a, b, times)),
-        3 => (index(), index(), index()).prop_map(|(at, other, from)| Change::Splice(at, other, from)),
-        1 => index().prop_map(Change::Truncate),
+    let mutation = prop_oneof![
+        4 => (index(), unit.clone()).prop_map(|(at, unit)| Mutation::Replace(at, unit)),
+        3 => (index(), prop::collection::vec(unit, 1..5)).prop_map(|(at, units)| Mutation::Insert(at, units)),
+        3 => (index(), index()).prop_map(|(a, b)| Mutation::Remove(a, b)),
+        2 => (index(), index(), 1_usize..40).prop_map(|(a, b, times)| Mutation::Repeat(a, b, times)),
+        3 => (index(), index(), index()).prop_map(|(at, other, from)| Mutation::Splice(at, other, from)),
+        1 => index().prop_map(Mutation::Truncate),
     ];
-    (index(), prop::collection::vec(change, 0..5))
-        .prop_map(move |(chosen, changes)| {
+    (index(), prop::collection::vec(mutation, 0..5))
+        .prop_map(move |(chosen, mutations)| {
             let start = chosen.get(&cases).clone();
-            changes.into_iter().fold(start, |input, change| change.applied(input, &cases))
+            mutations.into_iter().fold(start, |input, mutation| mutation.apply(input, &cases))
         })
         .boxed()
 }
 
-impl<T: Clone> Change<T> {
-    fn applied(self, mut input: Vec<T>, cases: &[Vec<T>]) -> Vec<T> {
-        // One place more than there are units: the end.
-        let place = |at: &Index| at.index(input.len() + 1);
+impl<T: Clone> Mutation<T> {
+    fn apply(self, mut input: Vec<T>, cases: &[Vec<T>]) -> Vec<T> {
+        // There is one position more than units: the end.
+        let position = |at: &Index| at.index(input.len() + 1);
         let range = |a: &Index, b: &Index| {
-            let (a, b) = (place(a), place(b));
+            let (a, b) = (position(a), position(b));
             a.min(b)..a.max(b)
         };
         match self {
             Self::Replace(at, unit) => {
-                let at = place(&at);
+                let at = position(&at);
                 if let Some(old) = input.get_mut(at) {
                     *old = unit;
                 }
             }
             Self::Insert(at, units) => {
-                let at = place(&at);
+                let at = position(&at);
                 input.splice(at..at, units);
             }
             Self::Remove(a, b) => drop(input.drain(range(&a, &b))),
@@ -66,11 +69,11 @@ impl<T: Clone> Change<T> {
                 input.splice(range.end..range.end, again.collect::<Vec<_>>());
             }
             Self::Splice(at, other, from) => {
-                input.truncate(place(&at));
+                input.truncate(position(&at));
                 let other = other.get(cases);
                 input.extend_from_slice(&other[from.index(other.len() + 1)..]);
             }
-            Self::Truncate(at) => input.truncate(place(&at)),
+            Self::Truncate(at) => input.truncate(position(&at)),
         }
         input.truncate(MAX_UNITS);
         input

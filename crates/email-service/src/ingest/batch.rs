@@ -4,7 +4,11 @@
 use std::{num::NonZero, sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
-use service_kit::{Clock, mongo::StoreError};
+use service_kit::{
+    Clock,
+    backoff::{exponential, random_fraction},
+    mongo::StoreError,
+};
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +16,6 @@ use super::record::{Decision, Reader};
 use crate::{
     ledger::{DeadLetter, DeadLetters, Ledger, NewMail, Record, State, Suppressions},
     metrics::{Metrics, RecordOutcome},
-    pause::{chance, doubling},
 };
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -147,7 +150,7 @@ impl Writer {
             }
             tokio::select! {
                 () = stop.cancelled() => return false,
-                () = sleep(doubling(failures, FIRST_RETRY, LAST_RETRY, chance())) => {}
+                () = sleep(exponential(failures, FIRST_RETRY, LAST_RETRY, random_fraction())) => {}
             }
         };
         for outcome in &batch.outcomes {

@@ -20,7 +20,11 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedHeaders, BorrowedMessage, Headers as _},
 };
-use service_kit::{CheckState, Clock, Health, fail_point, panics};
+use service_kit::{
+    CheckState, Clock, Health,
+    backoff::{exponential, random_fraction},
+    fail_point, panics,
+};
 use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -31,11 +35,7 @@ use super::{
     offsets::{Assignments, Progress},
     record::Reader,
 };
-use crate::{
-    ledger::Record,
-    metrics::Metrics,
-    pause::{chance, doubling},
-};
+use crate::{ledger::Record, metrics::Metrics};
 
 const POLL: Duration = Duration::from_millis(100);
 /// A batch is written in milliseconds; only if it is not are the partitions paused, since
@@ -120,7 +120,7 @@ impl Consumer {
                     self.health.set(CHECK, CheckState::Down);
                     self.metrics.consumer_error("fatal");
                     tracing::error!(%error, "the Kafka client is of no more use: making another");
-                    self.rest(doubling(failures, RECREATE_FIRST, RECREATE_LAST, chance()));
+                    self.rest(exponential(failures, RECREATE_FIRST, RECREATE_LAST, random_fraction()));
                 }
             }
         }

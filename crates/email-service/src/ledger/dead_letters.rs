@@ -6,7 +6,7 @@ use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use mongodb::{Collection, Database};
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
     DeadLetter, LetterState,
@@ -79,7 +79,7 @@ impl DeadLetters {
             document.remove("_id");
             let update = doc! { "$setOnInsert": document };
             let upsert = self.documents.update_one(doc! { "_id": &letter.id }, update).upsert(true);
-            match within(self.deadline, upsert).await {
+            match with_deadline(self.deadline, upsert).await {
                 // Two instances at once: the other one has kept it.
                 Ok(_) | Err(StoreError::DuplicateKey { .. }) => {}
                 Err(error) => return Err(error),
@@ -115,7 +115,7 @@ impl DeadLetters {
         }
         let filter = doc! { "_id": decided.id, "state": decided.seen.as_str() };
         let update = self.documents.update_one(filter, vec![doc! { "$set": set }]);
-        Ok(within(self.deadline, update).await?.matched_count == 1)
+        Ok(with_deadline(self.deadline, update).await?.matched_count == 1)
     }
 
     /// One letter.
@@ -123,7 +123,7 @@ impl DeadLetters {
     /// # Errors
     /// [`StoreError`].
     pub async fn find(&self, id: &str) -> Result<Option<DeadLetter>, StoreError> {
-        within(self.deadline, self.documents.find_one(doc! { "_id": id })).await
+        with_deadline(self.deadline, self.documents.find_one(doc! { "_id": id })).await
     }
 
     /// Letters without their contents, by the time at which they were first seen: the newest
@@ -148,7 +148,7 @@ impl DeadLetters {
                 .try_collect()
                 .await
         };
-        within(self.deadline, list).await
+        with_deadline(self.deadline, list).await
     }
 
     /// How many are as asked.
@@ -156,7 +156,7 @@ impl DeadLetters {
     /// # Errors
     /// [`StoreError`].
     pub async fn count(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
-        within(self.deadline, self.documents.count_documents(filter.document())).await
+        with_deadline(self.deadline, self.documents.count_documents(filter.document())).await
     }
 
     /// How many are open.

@@ -12,7 +12,7 @@ use mongodb::{
     error::ErrorKind,
     options::ReturnDocument,
 };
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
     Inserted, MailFilter, MailJob, NewMail, State,
@@ -115,7 +115,7 @@ impl Ledger {
             return Ok(Inserted::default());
         }
         let rows = mails.map(|NewMail(job)| job);
-        // Not `within`: which of the writes failed, and why, is in the driver's own error.
+        // Not `with_deadline`: which of the writes failed, and why, is in the driver's own error.
         let insert = self.jobs.insert_many(rows).ordered(false);
         match tokio::time::timeout(self.deadline, insert.into_future()).await {
             Err(_) => Err(StoreError::Timeout),
@@ -141,7 +141,7 @@ impl Ledger {
                 .find_one_and_update(claimable(), self.taken(lease))
                 .sort(doc! { "nextAttemptAt": 1 })
                 .return_document(ReturnDocument::After);
-            let Some(row) = within(self.deadline, claim).await? else { return Ok(None) };
+            let Some(row) = with_deadline(self.deadline, claim).await? else { return Ok(None) };
             if let Some(job) = self.readable(&[row]).await.pop() {
                 return Ok(Some(job));
             }
@@ -157,7 +157,7 @@ impl Ledger {
     pub async fn claim_several(&self, most: usize, lease: Duration) -> Result<Vec<MailJob>, StoreError> {
         let due = self.documents.find(claimable()).sort(doc! { "nextAttemptAt": 1 }).projection(doc! { "_id": 1 });
         let due = due.limit(i64::try_from(most).unwrap_or(i64::MAX));
-        let due: Vec<Document> = within(self.deadline, async { due.await?.try_collect().await }).await?;
+        let due: Vec<Document> = with_deadline(self.deadline, async { due.await?.try_collect().await }).await?;
         let ids: Vec<Bson> = due.into_iter().filter_map(|mut row| row.remove("_id")).collect();
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -174,7 +174,7 @@ impl Ledger {
         };
         let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
         let claimed: Vec<RawDocumentBuf> =
-            within(self.deadline, async { rows.find(ours).await?.try_collect().await }).await?;
+            with_deadline(self.deadline, async { rows.find(ours).await?.try_collect().await }).await?;
         Ok(self.readable(&claimed).await)
     }
 
@@ -236,7 +236,7 @@ impl Ledger {
     pub async fn renew(&self, job: &MailJob, lease: Duration) -> Result<bool, StoreError> {
         let filter = held(job, &[State::Preparing, State::Data]);
         let update = vec![doc! { "$set": { "lease.until": from_now(lease) } }];
-        let result = within(self.deadline, self.documents.update_one(filter, update)).await?;
+        let result = with_deadline(self.deadline, self.documents.update_one(filter, update)).await?;
         Ok(result.matched_count == 1)
     }
 
@@ -251,7 +251,7 @@ impl Ledger {
         let mut filter = held(job, &[State::Preparing]);
         filter.insert("$expr", doc! { "$gt": ["$lease.until", "$$NOW"] });
         let flip = self.step(State::Data, None, doc! { "lease.until": from_now(lease) });
-        let result = within(self.deadline, self.documents.update_one(filter, flip)).await?;
+        let result = with_deadline(self.deadline, self.documents.update_one(filter, flip)).await?;
         Ok(result.matched_count == 1)
     }
 
@@ -356,7 +356,7 @@ impl Ledger {
     /// # Errors
     /// [`StoreError`].
     pub async fn find(&self, id: &str) -> Result<Option<MailJob>, StoreError> {
-        within(self.deadline, self.jobs.find_one(doc! { "_id": id })).await
+        with_deadline(self.deadline, self.jobs.find_one(doc! { "_id": id })).await
     }
 
     /// The mails of the newest events first.
@@ -369,7 +369,7 @@ impl Ledger {
             let find = rows.find(filter.document()).sort(doc! { "eventTime": -1 }).limit(limit);
             find.optional(filter.collation(), Find::collation).await?.try_collect().await
         };
-        let found: Vec<RawDocumentBuf> = within(self.deadline, list).await?;
+        let found: Vec<RawDocumentBuf> = with_deadline(self.deadline, list).await?;
         Ok(Listed::read(&found))
     }
 
@@ -378,7 +378,7 @@ impl Ledger {
     /// # Errors
     /// [`StoreError`].
     pub async fn count(&self, state: State) -> Result<u64, StoreError> {
-        within(self.deadline, self.documents.count_documents(doc! { "state": state.as_str() })).await
+        with_deadline(self.deadline, self.documents.count_documents(doc! { "state": state.as_str() })).await
     }
 
     /// Since when the mail is due that has been due longest.
@@ -387,7 +387,7 @@ impl Ledger {
     /// [`StoreError`].
     pub async fn longest_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let find = self.documents.find_one(claimable()).sort(doc! { "nextAttemptAt": 1 });
-        let row = within(self.deadline, find.projection(doc! { "nextAttemptAt": 1 })).await?;
+        let row = with_deadline(self.deadline, find.projection(doc! { "nextAttemptAt": 1 })).await?;
         Ok(row.and_then(|row| row.get_datetime("nextAttemptAt").ok().map(|at| at.to_jiff())))
     }
 
@@ -404,7 +404,7 @@ impl Ledger {
         debug_assert!(from.iter().all(|state| state.successors().contains(&to)), "{from:?} -> {to}");
         let raised = fields.contains_key("epoch");
         let update = self.documents.update_one(held(job, from), self.step(to, note, fields));
-        if within(self.deadline, update).await?.matched_count == 1 {
+        if with_deadline(self.deadline, update).await?.matched_count == 1 {
             return Ok(Written::Done);
         }
         let now = self.find(&job.id).await?;
@@ -418,7 +418,7 @@ impl Ledger {
     }
 
     async fn move_all(&self, filter: Document, update: Vec<Document>) -> Result<u64, StoreError> {
-        let result = within(self.deadline, self.documents.update_many(filter, update)).await?;
+        let result = with_deadline(self.deadline, self.documents.update_many(filter, update)).await?;
         Ok(result.modified_count)
     }
 

@@ -12,7 +12,7 @@ use mongodb::{
     options::Collation,
 };
 use serde::Deserialize;
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
     Ledger, MailFilter, State,
@@ -189,7 +189,7 @@ impl Ledger {
     pub async fn count_of(&self, filter: &MailFilter) -> Result<u64, StoreError> {
         let count =
             self.documents.count_documents(filter.document()).optional(filter.collation(), CountDocuments::collation);
-        within(self.deadline, count).await
+        with_deadline(self.deadline, count).await
     }
 
     /// Carries the order out, if the mail still stands as it was seen. The history names this
@@ -206,7 +206,7 @@ impl Ledger {
         let note = order.note(seen, note);
         let update = step(self.instance(), order.to(), Some(&note), fields);
         let write = self.documents.update_one(order.filter(seen), update);
-        if within(self.deadline, write).await?.matched_count == 1 {
+        if with_deadline(self.deadline, write).await?.matched_count == 1 {
             return Ok(Carried::Out);
         }
         Ok(Carried::Changed(self.find(&seen.id).await?.map(|job| job.state)))
@@ -226,7 +226,7 @@ impl Ledger {
             let find = mails.find(filter).projection(fields).sort(doc! { "eventTime": 1 }).limit(limit);
             find.optional(collation, Find::collation).await?.try_collect().await
         };
-        within(self.deadline, find).await
+        with_deadline(self.deadline, find).await
     }
 }
 

@@ -17,7 +17,7 @@ use mongodb::{
 };
 use serde::Deserialize;
 use service_kit::{
-    mongo::{StoreError, within},
+    mongo::{StoreError, with_deadline},
     panics,
 };
 
@@ -76,7 +76,7 @@ impl Suppressions {
             "until": { "$add": ["$$NOW", months] },
         } }];
         let filter = doc! { "_id": key(address) };
-        match within(self.deadline, self.documents.update_one(filter, update).upsert(true)).await {
+        match with_deadline(self.deadline, self.documents.update_one(filter, update).upsert(true)).await {
             // Two upserts at once: the other one has done it.
             Ok(_) | Err(StoreError::DuplicateKey { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -100,7 +100,7 @@ impl Suppressions {
         let projection = doc! { "_id": 1, CASE_SENSITIVE: 1 };
         let find = async { self.documents.find(filter).projection(projection).await?.try_collect::<Vec<_>>().await };
         let (mut exact, mut in_any_case) = (HashSet::new(), HashSet::new());
-        for row in within(self.deadline, find).await? {
+        for row in with_deadline(self.deadline, find).await? {
             let set = if row.contains_key(CASE_SENSITIVE) { &mut exact } else { &mut in_any_case };
             set.extend(row.get_str("_id").ok().map(str::to_owned));
         }
@@ -122,7 +122,7 @@ impl Suppressions {
         let find = rows.find(filter).sort(doc! { "until": -1 }).limit(limit);
         let find = find.optional(address.map(|_| ignoring_case()), Find::collation);
         let find = async { find.await?.try_collect().await };
-        within(self.deadline, find).await
+        with_deadline(self.deadline, find).await
     }
 
     /// Lets `address` have mail again, in upper or lower case: an operator has it by telephone.
@@ -132,7 +132,7 @@ impl Suppressions {
     /// [`StoreError`]: it may be done.
     pub async fn remove(&self, address: &str) -> Result<bool, StoreError> {
         let delete = self.documents.delete_many(doc! { "_id": key(address) }).collation(ignoring_case());
-        Ok(within(self.deadline, delete).await?.deleted_count > 0)
+        Ok(with_deadline(self.deadline, delete).await?.deleted_count > 0)
     }
 }
 

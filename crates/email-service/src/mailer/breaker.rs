@@ -15,9 +15,8 @@
 
 use std::time::Duration;
 
+use service_kit::backoff::exponential;
 use tokio::time::Instant;
-
-use super::backoff::doubling;
 
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Connections cost nobody a mail: they are tried this often at least.
@@ -66,7 +65,7 @@ impl Strikes {
             return None;
         }
         self.trips = self.trips.saturating_add(1);
-        Some(doubling(self.trips, FIRST_PAUSE, LONGEST_REFUSAL, chance))
+        Some(exponential(self.trips, FIRST_PAUSE, LONGEST_REFUSAL, chance))
     }
 }
 
@@ -117,7 +116,7 @@ impl Breaker {
     pub(super) fn failed(&mut self, now: Instant, chance: f64) {
         self.failures = self.failures.saturating_add(1);
         self.seen = None;
-        self.tripped_until = Some(now + doubling(self.failures, FIRST_PAUSE, LONGEST_PAUSE, chance));
+        self.tripped_until = Some(now + exponential(self.failures, FIRST_PAUSE, LONGEST_PAUSE, chance));
     }
 
     /// A transaction went as it should, whatever was said of its mail.

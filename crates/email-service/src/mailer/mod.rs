@@ -1,6 +1,5 @@
 //! SMTP: connections with a deadline on every step, a pool of them, and what replies mean.
 
-pub mod backoff;
 mod breaker;
 pub mod connection;
 mod login;

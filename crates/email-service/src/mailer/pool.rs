@@ -9,7 +9,7 @@
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use service_kit::{CheckState, Health};
+use service_kit::{CheckState, Health, backoff::random_fraction};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep},
@@ -17,7 +17,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    backoff::chance,
     breaker::Breaker,
     connection::{ConnectError, Connection, Endpoint},
 };
@@ -242,13 +241,13 @@ impl Turn {
 
     /// The server refused us, and the mail is not at fault; `sure` as said at MAIL.
     pub fn refused(&self, mail: &str, sure: bool) {
-        let tripped = self.slot().state.lock().breaker.refused(mail, sure, Instant::now(), chance());
+        let tripped = self.slot().state.lock().breaker.refused(mail, sure, Instant::now(), random_fraction());
         self.leave_alone(tripped, "the mail server refuses us: it is left alone for a while");
     }
 
     /// The connection broke, or no answer came in time.
     pub fn broke(&self, mail: &str) {
-        let tripped = self.slot().state.lock().breaker.broke(mail, Instant::now(), chance());
+        let tripped = self.slot().state.lock().breaker.broke(mail, Instant::now(), random_fraction());
         self.leave_alone(tripped, "the mail server breaks off mail after mail: it is left alone for a while");
     }
 
@@ -284,7 +283,7 @@ impl Slot {
         if answers {
             state.breaker.connected(Instant::now());
         } else {
-            state.breaker.failed(Instant::now(), chance());
+            state.breaker.failed(Instant::now(), random_fraction());
         }
         before != (state.breaker.lets_through(), state.breaker.seen().is_some())
     }

@@ -3,7 +3,12 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use service_kit::{Lifecycle, fail_point, mongo::StoreError};
+use service_kit::{
+    Lifecycle,
+    backoff::{exponential, random_fraction},
+    fail_point,
+    mongo::StoreError,
+};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep},
@@ -14,10 +19,7 @@ use tracing::Instrument as _;
 use super::fence::Sender;
 use crate::{
     ledger::{Ledger, MailJob},
-    mailer::{
-        backoff::{chance, doubling},
-        pool::Pool,
-    },
+    mailer::pool::Pool,
 };
 
 /// How often the ledger is asked when nothing wakes us: retries fall due unannounced.
@@ -157,7 +159,7 @@ impl Dispatcher {
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.wake.notified() => {}
-            () = sleep(POLL.mul_f64(0.75 + 0.5 * chance())) => {}
+            () = sleep(POLL.mul_f64(0.75 + 0.5 * random_fraction())) => {}
         }
     }
 
@@ -179,7 +181,7 @@ impl Dispatcher {
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = sleep(doubling(failures, Duration::from_millis(50), Duration::from_secs(2), chance())) => {}
+            () = sleep(exponential(failures, Duration::from_millis(50), Duration::from_secs(2), random_fraction())) => {}
         }
     }
 

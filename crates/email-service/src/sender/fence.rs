@@ -24,7 +24,9 @@ use events::{
 };
 use secrecy::SecretString;
 use service_kit::{
-    Clock, fail_point,
+    Clock,
+    backoff::{Backoff, exponential, random_fraction},
+    fail_point,
     mongo::StoreError,
     panics::{self, Panicked},
 };
@@ -37,7 +39,6 @@ use crate::{
         ledger::{GivenBack, Written},
     },
     mailer::{
-        backoff::{Backoff, chance, doubling},
         connection::{Begun, OpenTransaction, Patience},
         pool::{Checkout, Pool, Turn},
         verdict::{Phase, Reply, Verdict, judge},
@@ -368,7 +369,12 @@ impl Sender {
 
     async fn retry(&self, job: &MailJob, note: &str, reply: Option<&str>, at_least: Option<Duration>) -> SendOutcome {
         let attempts = u32::try_from(job.attempts).unwrap_or(u32::MAX).saturating_add(1);
-        let back = GivenBack { delay: self.backoff.after(attempts, at_least, chance()), attempted: true, note, reply };
+        let back = GivenBack {
+            delay: self.backoff.delay_after(attempts, at_least, random_fraction()),
+            attempted: true,
+            note,
+            reply,
+        };
         self.settled(job, SendOutcome::Retried, || self.ledger.give_back(job, &back)).await
     }
 
@@ -420,7 +426,7 @@ impl Sender {
             tracing::warn!(%error, "the ledger does not answer: trying on");
         }
         let failures = failures.saturating_add(1);
-        sleep(doubling(failures, Duration::from_millis(50), Duration::from_secs(1), chance())).await;
+        sleep(exponential(failures, Duration::from_millis(50), Duration::from_secs(1), random_fraction())).await;
         failures
     }
 

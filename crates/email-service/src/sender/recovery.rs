@@ -3,12 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use service_kit::backoff::random_fraction;
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ledger::{Ledger, ledger::Recovered},
-    mailer::backoff::chance,
     metrics::Metrics,
 };
 
@@ -23,7 +23,7 @@ pub async fn run(ledger: Ledger, wake: Arc<Notify>, metrics: Metrics, stop: Canc
                 Ok(recovered) => report(&recovered, &wake, &metrics),
                 Err(error) => tracing::debug!(%error, "recovery has to wait"),
             }
-            sleep(EVERY.mul_f64(0.75 + 0.5 * chance())).await;
+            sleep(EVERY.mul_f64(0.75 + 0.5 * random_fraction())).await;
         }
     };
     tokio::select! {

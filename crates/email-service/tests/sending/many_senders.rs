@@ -21,7 +21,7 @@ async fn every_mail_arrives_once() {
     let lifecycle = Lifecycle::new();
     for instance in ["one", "two", "three"] {
         let mut sender = store.sender_to(&smtp.url(), store.ledger(instance));
-        let quick = email_service::mailer::backoff::Backoff::new(vec![Duration::from_millis(50)]).unwrap();
+        let quick = service_kit::backoff::Backoff::new(vec![Duration::from_millis(50)]).unwrap();
         Arc::get_mut(&mut sender).unwrap().backoff = quick;
         let (pool, stop) = (sender.pool.clone(), lifecycle.stopping());
         lifecycle.spawn("smtp watch", async move { pool.watch(stop).await });

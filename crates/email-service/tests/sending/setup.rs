@@ -12,7 +12,6 @@ use bson::{Document, doc};
 use email_service::{
     ledger::{Ledger, MailJob, NewMail, State, Suppressions},
     mailer::{
-        backoff::Backoff,
         connection::{Endpoint, Patience},
         pool::Pool,
         servers::Server,
@@ -28,7 +27,7 @@ use events::{
 };
 use jiff::SignedDuration;
 use mongodb::Database;
-use service_kit::{Check, Clock, Health, Ids, MongoConfig, mongo};
+use service_kit::{Check, Clock, Health, Ids, MongoConfig, backoff::Backoff, mongo};
 use test_support::{ScriptedSmtp, Stack};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;

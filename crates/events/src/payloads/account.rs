@@ -1,4 +1,4 @@
-//! An account comes to be, changes and goes.
+//! Events of an account: it is registered, changed and deleted.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,36 +6,36 @@ use uuid::Uuid;
 
 use super::{Recipient, TokenGrant};
 
-/// Somebody registered. Causes the welcome mail, with the verification link.
+/// A user registered. Causes the welcome mail with the verification link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRegistered {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// The user name as the person wrote it.
+    /// The username as the user wrote it.
     pub username: String,
-    /// Whom to welcome.
+    /// The recipient of the welcome mail.
     pub recipient: Recipient,
-    /// Proves the address; sealed to it.
+    /// The token that verifies the email address; sealed to that address.
     pub verification: TokenGrant,
 }
 
-/// A client tried to register with the address of this account, while the service hides
-/// which addresses have an account. Causes a mail that tells the owner, with a reset link.
+/// A client tried to register with the email address of this account, while the service hides
+/// which addresses have an account. Causes a mail to the owner with a reset link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRegistrationAttempted {
-    /// The user who has the address, as in `ce_subject` and the key.
+    /// The user who has the email address, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// The owner of the address.
+    /// The owner of the email address.
     pub recipient: Recipient,
-    /// Permits to set a new password; sealed to the recipient's address.
+    /// The token that allows setting a new password; sealed to the recipient's address.
     pub reset: TokenGrant,
 }
 
-/// The owner of the mailbox said, by the verification link, that the account is not
-/// theirs: its password is unusable, and its second factors and sessions are gone. The
-/// account stays unverified.
+/// The owner of the mailbox reported, with the verification link, that the account is not
+/// theirs. Its password is unusable, its second factors are removed, and its sessions have
+/// ended. The account stays unverified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserDisowned {
@@ -43,77 +43,77 @@ pub struct UserDisowned {
     pub user_id: Uuid,
 }
 
-/// Which change an undo link took back.
+/// The change that an undo link reverted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum UndoneChange {
-    /// A change of the password: the present password is unusable, and a reset was started.
+    /// A password change: the current password is unusable, and a reset was started.
     Password,
-    /// TOTP that was turned on: it is off again.
+    /// TOTP was turned on: it is off again.
     Totp,
-    /// New recovery codes: they are void.
+    /// New recovery codes were created: they are void.
     RecoveryCodes,
 }
 
-/// The owner of the mailbox took a change back by the link in its notice. All sessions
-/// ended. Causes a notice. A change of address that was taken back is
-/// `user.email_change_undone.v1`.
+/// The owner of the mailbox undid a change with the link in its notice. All sessions have
+/// ended. Causes a notice. If a change of the email address was undone, the event is
+/// `user.email_change_undone.v1` instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserChangeUndone {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// What was taken back.
+    /// The change that was undone.
     pub change: UndoneChange,
     /// The recipient of the notice.
     pub recipient: Recipient,
 }
 
-/// An account was taken over from another system.
+/// An account was imported from another system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserImported {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// The user name.
+    /// The username.
     pub username: String,
-    /// Whether the person is to get a welcome mail.
+    /// Whether the user gets a welcome mail.
     pub welcome: bool,
-    /// Whom to welcome, if `welcome`.
+    /// The recipient of the welcome mail, if `welcome` is true.
     pub recipient: Recipient,
 }
 
-/// The person or an administrator changed the profile.
+/// The user or an administrator changed the profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserProfileUpdated {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// The names of the changed members, such as `displayName`; never their values.
-    /// The set is open: expect names that you do not know.
+    /// The names of the changed members, such as `displayName`, without their values. The set
+    /// is open: expect unknown names.
     pub changed: Vec<String>,
 }
 
-/// Who deleted an account.
+/// The actor who deleted an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeletedBy {
-    /// The person.
+    /// The user.
     #[serde(rename = "self")]
     SelfService,
     /// An administrator.
     Admin,
 }
 
-/// The account is gone, and its address and user name are free again. The last event
-/// of its user. Causes the goodbye mail.
+/// The account was deleted, and its email address and username are available again. This
+/// is the last event of the user. Causes the goodbye mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserDeleted {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// Who deleted it.
+    /// The actor who deleted the account.
     pub by: DeletedBy,
-    /// Whom to say goodbye to: the address as it was.
+    /// The recipient of the goodbye mail: the last email address.
     pub recipient: Recipient,
 }

@@ -1,4 +1,4 @@
-//! An account is locked, disabled and given roles.
+//! Events of administration: an account is locked, disabled, and given roles.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -7,19 +7,19 @@ use uuid::Uuid;
 
 use super::Recipient;
 
-/// Too many failed logins: the account refuses logins for a while. Causes a notice.
+/// After too many failed logins the account refuses logins for a time. Causes a notice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserLocked {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// When logins are accepted again (RFC 3339).
+    /// The time when logins are accepted again (RFC 3339).
     pub until: Timestamp,
-    /// Whom the notice goes to.
+    /// The recipient of the notice.
     pub recipient: Recipient,
 }
 
-/// The lock ended early.
+/// The account was unlocked before the lock expired.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserUnlocked {
@@ -27,29 +27,29 @@ pub struct UserUnlocked {
     pub user_id: Uuid,
 }
 
-/// Who changed the roles of a user.
+/// The actor who changed the roles of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RolesChangedBy {
     /// An administrator, through the API.
     Admin,
-    /// Whoever runs the service, from its command line.
+    /// The operator of the service, on its command line.
     Operator,
 }
 
-/// The user has other roles now.
+/// The roles of the user changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRolesChanged {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// All roles from now on. The set is open: expect names that you do not know.
+    /// All roles of the user after the change. The set is open: expect unknown names.
     pub roles: Vec<String>,
-    /// Who changed them.
+    /// The actor who changed the roles.
     pub by: RolesChangedBy,
 }
 
-/// Who disabled or enabled an account.
+/// The actor who disabled or enabled an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StatusChangedBy {
@@ -57,22 +57,22 @@ pub enum StatusChangedBy {
     Admin,
 }
 
-/// The account refuses logins, and all its sessions ended.
+/// The account was disabled: it refuses logins, and all its sessions have ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserDisabled {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// Who disabled it.
+    /// The actor who disabled the account.
     pub by: StatusChangedBy,
 }
 
-/// The account accepts logins again.
+/// The account was enabled: it accepts logins again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserEnabled {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// Who enabled it.
+    /// The actor who enabled the account.
     pub by: StatusChangedBy,
 }

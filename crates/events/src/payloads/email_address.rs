@@ -1,4 +1,4 @@
-//! The e-mail address is verified and changed.
+//! Events of the email address: it is verified and changed.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,69 +6,70 @@ use uuid::Uuid;
 
 use super::{Recipient, TokenGrant};
 
-/// The verification link was asked for again. Causes the verification mail.
+/// The verification link was requested again. Causes the verification mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserEmailVerificationRequested {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// Whom to send the link to.
+    /// The recipient of the link.
     pub recipient: Recipient,
-    /// Proves the address; sealed to it.
+    /// The token that verifies the email address; sealed to that address.
     pub verification: TokenGrant,
 }
 
-/// The person proved that the address is theirs.
+/// The user proved that the email address is theirs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserEmailVerified {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// The verified address.
+    /// The verified email address.
     pub email: String,
 }
 
-/// A change of address was asked for and waits to be confirmed. Causes two mails: the
-/// confirmation link to `newEmail`, a notice to the recipient.
+/// A change of the email address was requested and has to be confirmed. Causes two mails:
+/// the confirmation link to `newEmail`, and a notice to the recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserEmailChangeRequested {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// The address to be; the confirmation goes there.
+    /// The new email address, which gets the confirmation link.
     pub new_email: String,
-    /// The present address, which is told.
+    /// The current email address, which gets the notice.
     pub recipient: Recipient,
-    /// Confirms the change; sealed to `newEmail`.
+    /// The token that confirms the change; sealed to `newEmail`.
     pub confirmation: TokenGrant,
-    /// The username of the account, which the confirmation names. Absent in events of
+    /// The username of the account, which the confirmation mail mentions. Absent in events of
     /// earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
 }
 
-/// The address changed. Causes a notice with the undo link to the old address.
+/// The email address changed. Causes a notice with the undo link to the old address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserEmailChanged {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// The address until now.
+    /// The old email address.
     pub old_email: String,
-    /// The address from now on.
+    /// The new email address.
     pub new_email: String,
-    /// The old address, which is told.
+    /// The old email address, which gets the notice.
     pub recipient: Recipient,
-    /// Takes the change back; sealed to `oldEmail`.
+    /// The token that undoes the change; sealed to `oldEmail`.
     pub undo: TokenGrant,
 }
 
-/// A change of address was taken back: the old one is in force again. Causes a notice.
+/// A change of the email address was undone: the account has the old address again. Causes
+/// a notice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserEmailChangeUndone {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// The address that is in force again.
+    /// The email address that the account has again.
     pub recipient: Recipient,
 }

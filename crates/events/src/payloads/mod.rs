@@ -1,14 +1,14 @@
-//! The data of every event, grouped by what it is about.
+//! The data of all events, grouped by subject.
 //!
-//! JSON members are camelCase; a member that is not set is absent. The doc comments
-//! become the descriptions in `schemas/`.
+//! JSON members are camelCase; a member without a value is absent. The doc comments become the
+//! descriptions in `schemas/`.
 
 mod account;
 mod administration;
 mod email_address;
-mod parts;
 mod password;
 mod sessions;
+mod shared;
 mod two_factor;
 
 pub use account::{
@@ -22,9 +22,9 @@ pub use email_address::{
     UserEmailChangeRequested, UserEmailChangeUndone, UserEmailChanged, UserEmailVerificationRequested,
     UserEmailVerified,
 };
-pub use parts::{Recipient, TokenGrant};
 pub use password::{PasswordChangeReason, UserPasswordChanged, UserPasswordResetRequested};
 pub use sessions::{LoginMethod, SessionsEndedReason, UserLoggedIn, UserSessionsEnded};
+pub use shared::{Recipient, TokenGrant};
 pub use two_factor::{
     TotpDisabledBy, UserRecoveryCodeUsed, UserRecoveryCodesRenewed, UserTotpDisabled, UserTotpEnabled,
 };

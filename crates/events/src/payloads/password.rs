@@ -1,4 +1,4 @@
-//! The password is changed and reset.
+//! Events of the password: it is changed and reset.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,40 +6,40 @@ use uuid::Uuid;
 
 use super::{Recipient, TokenGrant};
 
-/// How a password came to change.
+/// The reason of a password change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PasswordChangeReason {
-    /// The person knew the old one. Their other sessions ended.
+    /// The user changed it with the old password. All other sessions have ended.
     Change,
-    /// By a reset link. All sessions ended.
+    /// The user set a new one with a reset link. All sessions have ended.
     Reset,
 }
 
-/// The password changed. Causes a notice, with the undo link if there is one.
+/// The password changed. Causes a notice, with an undo link if `undo` is present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserPasswordChanged {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// How.
+    /// The reason of the change.
     pub reason: PasswordChangeReason,
     /// The recipient of the notice.
     pub recipient: Recipient,
-    /// Makes the password unusable and starts a reset; sealed to the recipient's address.
-    /// Absent after a reset.
+    /// The token that makes the new password unusable and starts a reset; sealed to the
+    /// recipient's address. Absent after a reset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<TokenGrant>,
 }
 
-/// A password reset was asked for. Causes the mail with the reset link.
+/// A password reset was requested. Causes the mail with the reset link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserPasswordResetRequested {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// Whom to send the link to.
+    /// The recipient of the link.
     pub recipient: Recipient,
-    /// Permits to set a new password; sealed to the recipient's address.
+    /// The token that allows setting a new password; sealed to the recipient's address.
     pub reset: TokenGrant,
 }

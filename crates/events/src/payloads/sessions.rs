@@ -1,16 +1,16 @@
-//! Sessions begin and end.
+//! Events of sessions: they begin and end.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What a login was proved with.
+/// A proof of identity in a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoginMethod {
     /// The password.
     Password,
-    /// A code of the authenticator app.
+    /// A code of an authenticator app.
     Totp,
     /// A recovery code.
     RecoveryCode,
@@ -24,31 +24,31 @@ pub struct UserLoggedIn {
     pub user_id: Uuid,
     /// The new session.
     pub session_id: Uuid,
-    /// What the person proved who they are with, in that order.
+    /// The proofs that the user gave, in that order.
     pub methods: Vec<LoginMethod>,
 }
 
-/// Why sessions ended.
+/// The reason why sessions ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionsEndedReason {
-    /// The person ended all of their other sessions.
+    /// The user ended all their other sessions.
     User,
     /// An administrator ended all sessions.
     Admin,
-    /// A change of address was taken back, which ends all sessions.
+    /// A change of the email address was undone, which ends all sessions.
     EmailChangeUndone,
-    /// An old refresh token was used again, so its session ended.
+    /// An old refresh token was used again, which ends its session.
     Reuse,
 }
 
-/// Sessions ended other than by a logout. The events of a changed password, a disabled
-/// and a deleted account imply the end of sessions; this one does not accompany them.
+/// Sessions ended without a logout. The events of a changed password, a disabled account
+/// and a deleted account imply the end of sessions; they are not accompanied by this event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserSessionsEnded {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// Why.
+    /// The reason why they ended.
     pub reason: SessionsEndedReason,
 }

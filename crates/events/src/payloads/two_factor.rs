@@ -1,4 +1,4 @@
-//! The second factor: TOTP and recovery codes.
+//! Events of the second factor: TOTP and recovery codes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Recipient, TokenGrant};
 
-/// The user turned TOTP on. Causes a notice, with the undo link if there is one.
+/// The user turned on TOTP. Causes a notice, with an undo link if `undo` is present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserTotpEnabled {
@@ -14,21 +14,21 @@ pub struct UserTotpEnabled {
     pub user_id: Uuid,
     /// The recipient of the notice.
     pub recipient: Recipient,
-    /// Turns TOTP off again; sealed to the recipient's address. Absent if the account had
-    /// a second factor shortly before.
+    /// The token that turns TOTP off again; sealed to the recipient's address. Absent if the
+    /// account had a second factor shortly before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<TokenGrant>,
 }
 
-/// Who turned TOTP off, if it was not the user.
+/// The actor who turned off TOTP, if it was not the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TotpDisabledBy {
     /// An administrator, through the API.
     Admin,
-    /// The operator of the service, from its command line.
+    /// The operator of the service, on its command line.
     Operator,
-    /// The owner of the mailbox, who proved it for the first time or undid the change.
+    /// The owner of the mailbox, who verified the address for the first time or undid the change.
     Mailbox,
 }
 
@@ -40,13 +40,13 @@ pub struct UserTotpDisabled {
     pub user_id: Uuid,
     /// The recipient of the notice.
     pub recipient: Recipient,
-    /// Who turned it off; absent if it was the user.
+    /// The actor who turned off TOTP; absent if it was the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<TotpDisabledBy>,
 }
 
 /// The user got a new set of recovery codes; all earlier codes are void. Causes a notice,
-/// with the undo link if there is one.
+/// with an undo link if `undo` is present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRecoveryCodesRenewed {
@@ -54,19 +54,19 @@ pub struct UserRecoveryCodesRenewed {
     pub user_id: Uuid,
     /// The recipient of the notice.
     pub recipient: Recipient,
-    /// Voids the new codes; sealed to the recipient's address.
+    /// The token that voids the new codes; sealed to the recipient's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<TokenGrant>,
 }
 
-/// A recovery code stood in for TOTP. Causes a notice.
+/// A recovery code was used instead of TOTP. Causes a notice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRecoveryCodeUsed {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
-    /// How many codes are left.
+    /// The number of remaining codes.
     pub remaining: u32,
-    /// Whom the notice goes to.
+    /// The recipient of the notice.
     pub recipient: Recipient,
 }

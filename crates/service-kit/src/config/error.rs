@@ -1,8 +1,10 @@
-//! What can be wrong with a configuration. No message shows the value of a secret.
+//! The errors of a configuration. No message shows the value of a secret.
 
 use std::{fmt, io, path::PathBuf};
 
-/// Where a value came from.
+use toml::Table;
+
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The embedded defaults.
@@ -26,7 +28,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The configuration cannot be used.
+/// The configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file given with `--config` cannot be read.
@@ -34,7 +36,7 @@ pub enum ConfigError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// A file is not TOML.
@@ -42,77 +44,89 @@ pub enum ConfigError {
     Syntax {
         /// The file.
         origin: Origin,
-        /// Counted from 1.
+        /// The line number, counted from 1.
         line: usize,
-        /// The parser's words, without the line itself: it may hold a secret.
+        /// The parser's message, without the line itself, which may contain a secret.
         reason: String,
     },
-    /// A key that the defaults do not name.
+    /// The defaults do not contain the key.
     #[error("unknown configuration key `{key}` ({origin}); did you mean {nearest}?")]
     UnknownKey {
-        /// Dotted.
+        /// The dotted key.
         key: String,
-        /// Where it is.
+        /// The origin of the value.
         origin: Origin,
-        /// The known key that resembles it most, as one would write it there.
+        /// The most similar known key, in the notation of the origin.
         nearest: String,
     },
-    /// A value of the wrong type.
+    /// The value has the wrong type.
     #[error("`{key}` ({origin}): expected {expected}, got {found}")]
     WrongType {
-        /// Dotted.
+        /// The dotted key.
         key: String,
-        /// Where it is.
+        /// The origin of the value.
         origin: Origin,
-        /// A type, as "an integer".
+        /// The expected type, such as "an integer".
         expected: &'static str,
-        /// What is there; for a secret, its type only.
+        /// The value that was found; for a secret only its type.
         found: String,
     },
-    /// A value that the service refuses.
+    /// The service refuses the value.
     #[error("`{key}` ({origin}): {reason}")]
     Invalid {
-        /// Dotted.
+        /// The dotted key.
         key: String,
-        /// Where it is.
+        /// The origin of the value.
         origin: Origin,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A key without a default that nobody has set.
+    /// A required key is not set.
     #[error("`{key}` is not set; set {hint}")]
     Missing {
-        /// Dotted.
+        /// The dotted key.
         key: String,
-        /// The variables that would do.
+        /// The variables that set it.
         hint: String,
     },
-    /// A secret that is given directly and by a file.
+    /// A secret is set both directly and by a file.
     #[error("`{key}` is set twice: by {direct} and, as a file, by {file}; remove one")]
     BothSet {
-        /// Dotted.
+        /// The dotted key.
         key: String,
-        /// Where the value is.
+        /// The origin of the value.
         direct: Origin,
-        /// Where the file is named.
+        /// The origin of the file name.
         file: Origin,
     },
-    /// A secret's file that cannot be read.
+    /// The file of a secret cannot be read.
     #[error("`{key}` ({origin}) names {path}: {source}")]
     SecretFile {
-        /// The key that ends in `_file`.
+        /// The dotted key that ends in `_file`.
         key: String,
-        /// Where it is.
+        /// The origin of the value.
         origin: Origin,
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
-    /// A variable whose value is not UTF-8.
+    /// The value of a variable is not UTF-8.
     #[error("environment variable {variable} is not UTF-8")]
     NotUnicode {
-        /// Its name.
+        /// The variable's name.
         variable: String,
     },
+}
+
+/// Parses TOML. A syntax error contains the line number, but not the line.
+pub(super) fn parse_toml(text: &str, origin: &Origin) -> Result<Table, ConfigError> {
+    text.parse::<Table>().map_err(|error| {
+        let position = error.span().map_or(0, |span| span.start.min(text.len()));
+        ConfigError::Syntax {
+            origin: origin.clone(),
+            line: text.as_bytes()[..position].iter().filter(|b| **b == b'\n').count() + 1,
+            reason: error.message().to_owned(),
+        }
+    })
 }

@@ -1,67 +1,40 @@
-//! The keys that there are, read from the embedded defaults.
+//! The known configuration keys, read from the embedded defaults.
 
 use std::collections::BTreeSet;
 
 use toml::{Table, Value};
 
-use super::{ConfigError, ConfigSource, Origin, layers};
+use super::{ConfigError, Origin, coerce::ValueType};
 
-/// What a value has to be, as its default is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Text,
-    Integer,
-    Float,
-    Boolean,
-    List,
-}
-
-impl Kind {
-    fn of(value: &Value) -> Self {
-        match value {
-            Value::Integer(_) => Self::Integer,
-            Value::Float(_) => Self::Float,
-            Value::Boolean(_) => Self::Boolean,
-            Value::Array(_) => Self::List,
-            Value::String(_) | Value::Datetime(_) | Value::Table(_) => Self::Text,
-        }
-    }
-}
-
-pub(super) struct Keys {
+/// The known keys of a service's configuration.
+pub(super) struct KnownKeys {
     prefix: String,
     defaults: Table,
-    /// Dotted, in the order of the defaults.
-    leaves: Vec<(String, Kind)>,
-    /// Dotted names of tables that take any key.
-    open: Vec<String>,
+    /// The dotted keys with their types, in the order of the defaults.
+    leaves: Vec<(String, ValueType)>,
+    /// The dotted names of the tables that accept any key.
+    open_tables: Vec<String>,
     secrets: Vec<String>,
-    /// Only keys below this section are looked at.
+    /// The section that is loaded, with a `.` at the end; all sections if absent.
     section: Option<String>,
 }
 
-impl Keys {
-    pub(super) fn new(source: &ConfigSource) -> Result<Self, ConfigError> {
-        let defaults = layers::parse(source.defaults, &Origin::Defaults)?;
-        let (mut leaves, mut open) = (Vec::new(), Vec::new());
-        walk(&defaults, "", &mut leaves, &mut open);
-        Ok(Self {
-            prefix: source.prefix(),
-            defaults,
-            leaves,
-            open,
-            secrets: source.secrets.iter().map(ToString::to_string).collect(),
-            section: None,
-        })
+impl KnownKeys {
+    pub(super) fn new(prefix: String, defaults: Table, secrets: &[&str]) -> Self {
+        let (mut leaves, mut open_tables) = (Vec::new(), Vec::new());
+        collect_keys(&defaults, "", &mut leaves, &mut open_tables);
+        let secrets = secrets.iter().map(ToString::to_string).collect();
+        Self { prefix, defaults, leaves, open_tables, secrets, section: None }
     }
 
-    /// Restricted to one section.
-    pub(super) fn below(mut self, section: &str) -> Self {
+    /// Restricts the keys to one section.
+    pub(super) fn restricted_to(mut self, section: &str) -> Self {
         self.section = Some(format!("{section}."));
         self
     }
 
-    pub(super) fn wants(&self, key: &str) -> bool {
+    /// Returns whether `key` is in the section that is loaded.
+    pub(super) fn is_in_scope(&self, key: &str) -> bool {
         let section = self.section.as_deref();
         section.is_none_or(|section| key.starts_with(section))
     }
@@ -74,8 +47,8 @@ impl Keys {
         self.leaves.iter().map(|(key, _)| key.as_str())
     }
 
-    pub(super) fn open(&self) -> &[String] {
-        &self.open
+    pub(super) fn open_tables(&self) -> &[String] {
+        &self.open_tables
     }
 
     pub(super) fn secrets(&self) -> &[String] {
@@ -86,40 +59,40 @@ impl Keys {
         self.secrets.iter().any(|secret| secret == key)
     }
 
-    /// What the value of `key` has to be; none if there is no such key.
-    pub(super) fn kind(&self, key: &str) -> Option<Kind> {
-        if let Some((_, kind)) = self.leaves.iter().find(|(leaf, _)| leaf == key) {
-            return Some(*kind);
+    /// Returns the type of the value of `key`, or `None` if the key is unknown.
+    pub(super) fn value_type(&self, key: &str) -> Option<ValueType> {
+        if let Some((_, value_type)) = self.leaves.iter().find(|(leaf, _)| leaf == key) {
+            return Some(*value_type);
         }
         let file = key.strip_suffix("_file");
         let known = self.is_secret(key)
             || file.is_some_and(|secret| self.is_secret(secret))
             || self.open_table_of(key).is_some();
-        known.then_some(Kind::Text)
+        known.then_some(ValueType::Text)
     }
 
-    /// The open table that `key` is a member of, and the member's name.
+    /// Returns the open table that contains `key`, and the member's name in it.
     pub(super) fn open_table_of<'a>(&self, key: &'a str) -> Option<(&str, &'a str)> {
-        self.open.iter().find_map(|table| {
+        self.open_tables.iter().find_map(|table| {
             let member = key.strip_prefix(table.as_str())?.strip_prefix('.')?;
             Some((table.as_str(), member))
         })
     }
 
-    /// The tables that there are, an outer one before its inner ones.
+    /// Returns all tables. An outer table comes before its inner tables.
     pub(super) fn tables(&self) -> BTreeSet<&str> {
         let secrets = self.secrets.iter().map(String::as_str);
         let closed = self.leaves().chain(secrets).filter(|key| self.open_table_of(key).is_none());
         let tables = closed.flat_map(|key| key.match_indices('.').map(|(end, _)| &key[..end]));
-        tables.chain(self.open.iter().map(String::as_str)).collect()
+        tables.chain(self.open_tables.iter().map(String::as_str)).collect()
     }
 
-    /// Whether `name` is a table of the defaults.
+    /// Returns whether `name` is a table of the defaults.
     pub(super) fn is_table(&self, name: &str) -> bool {
         self.open_table_of(name).is_some() || self.tables().contains(name)
     }
 
-    /// The path of a key: its tables and its name, which may itself hold dots.
+    /// Returns the path of a key: its tables and its name, which may itself contain dots.
     pub(super) fn path<'a>(&'a self, key: &'a str) -> Vec<&'a str> {
         match self.open_table_of(key) {
             Some((table, member)) => table.split('.').chain([member]).collect(),
@@ -127,8 +100,8 @@ impl Keys {
         }
     }
 
-    /// The key that a variable's name stands for; none if it is not for us.
-    pub(super) fn key_of(&self, variable: &str) -> Option<String> {
+    /// Returns the key that an environment variable sets, or `None` if it lacks the prefix.
+    pub(super) fn key_of_variable(&self, variable: &str) -> Option<String> {
         let rest = variable.strip_prefix(&self.prefix)?;
         let key = rest.to_lowercase().replace("__", ".");
         let Some((table, member)) = self.open_table_of(&key) else {
@@ -143,22 +116,23 @@ impl Keys {
         Some(format!("{table}.{}", member.replace('_', ".")))
     }
 
-    /// The variable that sets `key`.
+    /// Returns the environment variable that sets `key`.
     pub(super) fn variable_of(&self, key: &str) -> String {
         let path: Vec<String> =
             self.path(key).iter().map(|part| part.replace(['.', '-'], "_").to_uppercase()).collect();
         format!("{}{}", self.prefix, path.join("__"))
     }
 
-    pub(super) fn unknown(&self, key: &str, origin: Origin) -> ConfigError {
+    /// Returns the error for an unknown key, with the most similar known key.
+    pub(super) fn unknown_key(&self, key: &str, origin: Origin) -> ConfigError {
         let files = self.secrets.iter().map(|secret| format!("{secret}_file"));
         let known = self.leaves().map(str::to_owned);
         let known = known.chain(self.secrets.iter().cloned()).chain(files);
-        // No key is as long, and the comparison takes the product of the lengths.
-        let begin: String = key.chars().take(128).collect();
+        // Every known key is shorter; the cost of a comparison is the product of both lengths.
+        let start: String = key.chars().take(128).collect();
         let nearest = known
-            .chain(self.open.iter().cloned())
-            .min_by_key(|candidate| strsim::damerau_levenshtein(candidate, &begin))
+            .chain(self.open_tables.iter().cloned())
+            .min_by_key(|candidate| strsim::damerau_levenshtein(candidate, &start))
             .unwrap_or_default();
         let nearest = match origin {
             Origin::Variable(_) => self.variable_of(&nearest),
@@ -168,13 +142,14 @@ impl Keys {
     }
 }
 
-fn walk(table: &Table, prefix: &str, leaves: &mut Vec<(String, Kind)>, open: &mut Vec<String>) {
+/// Adds the keys and the open tables of `table`.
+fn collect_keys(table: &Table, prefix: &str, leaves: &mut Vec<(String, ValueType)>, open_tables: &mut Vec<String>) {
     for (name, value) in table {
         let key = format!("{prefix}{name}");
         match value {
-            Value::Table(inner) if inner.is_empty() => open.push(key),
-            Value::Table(inner) => walk(inner, &format!("{key}."), leaves, open),
-            leaf => leaves.push((key, Kind::of(leaf))),
+            Value::Table(inner) if inner.is_empty() => open_tables.push(key),
+            Value::Table(inner) => collect_keys(inner, &format!("{key}."), leaves, open_tables),
+            leaf => leaves.push((key, ValueType::of(leaf))),
         }
     }
 }

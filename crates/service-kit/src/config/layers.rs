@@ -1,12 +1,12 @@
-//! The layers of a configuration, collected, each value checked against the keys.
+//! Collects the layers of a configuration, and checks each value against the known keys.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use toml::{Table, Value};
 
-use super::{ConfigError, Origin, keys::Keys, kinds};
+use super::{ConfigError, Origin, coerce, error::parse_toml, keys::KnownKeys};
 
-/// A value and where it came from.
+/// A value and its origin.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) value: Value,
@@ -14,7 +14,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Whether it says anything: compose files pass `""` for what is not set.
+    /// Returns whether the value is set. Compose files pass `""` for values that are not.
     pub(super) fn is_set(&self) -> bool {
         match &self.value {
             Value::String(text) => !text.is_empty(),
@@ -24,28 +24,29 @@ impl Entry {
     }
 }
 
+/// The values of one layer, by dotted key.
 pub(super) type Layer = BTreeMap<String, Entry>;
 
-/// Lowest first: defaults, file, environment, and then the contents of secret files.
+/// All layers, lowest first: defaults, file, environment, and then the contents of secret files.
 #[derive(Clone, Debug)]
 pub(super) struct Layers(pub(super) Vec<Layer>);
 
 impl Layers {
     pub(super) fn collect(
-        keys: &Keys,
+        keys: &KnownKeys,
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let mut layers = vec![layer_of(keys, keys.defaults(), &Origin::Defaults)?];
+        let mut layers = vec![layer_from(keys, keys.defaults(), &Origin::Defaults)?];
         if let Some(path) = file {
             let text =
                 fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
             let origin = Origin::File(path.to_owned());
-            layers.push(layer_of(keys, &parse(&text, &origin)?, &origin)?);
+            layers.push(layer_from(keys, &parse_toml(&text, &origin)?, &origin)?);
         }
         let mut layer = Layer::new();
         for (variable, value) in env {
-            if let Some(key) = keys.key_of(&variable) {
+            if let Some(key) = keys.key_of_variable(&variable) {
                 let origin = Origin::Variable(variable);
                 insert(keys, &mut layer, key, Value::String(value), &origin)?;
             }
@@ -54,19 +55,19 @@ impl Layers {
         Ok(Self(layers))
     }
 
-    /// The value that counts.
+    /// Returns the value of the highest layer that contains `key`.
     pub(super) fn get(&self, key: &str) -> Option<&Entry> {
         self.0.iter().rev().find_map(|layer| layer.get(key))
     }
 
-    /// As [`Layers::get`], with the number of its layer, and only if it is set.
-    pub(super) fn set_in(&self, key: &str) -> Option<(usize, &Entry)> {
+    /// Returns the value like [`Layers::get`], with the number of its layer, if it is set.
+    pub(super) fn get_if_set(&self, key: &str) -> Option<(usize, &Entry)> {
         let layers = self.0.iter().enumerate().rev();
         let (level, entry) = layers.filter_map(|(level, layer)| Some((level, layer.get(key)?))).next()?;
         entry.is_set().then_some((level, entry))
     }
 
-    /// Members of open tables that are set, sorted.
+    /// Returns the keys in the open table `table`, sorted.
     pub(super) fn members_of(&self, table: &str) -> Vec<&str> {
         let prefix = format!("{table}.");
         let mut members: Vec<&str> = self.0.iter().flat_map(Layer::keys).map(String::as_str).collect();
@@ -77,31 +78,25 @@ impl Layers {
     }
 }
 
-/// Parses TOML; an error tells the line's number, not its contents.
-pub(super) fn parse(text: &str, origin: &Origin) -> Result<Table, ConfigError> {
-    text.parse::<Table>().map_err(|error| {
-        let position = error.span().map_or(0, |span| span.start.min(text.len()));
-        ConfigError::Syntax {
-            origin: origin.clone(),
-            line: text.as_bytes()[..position].iter().filter(|b| **b == b'\n').count() + 1,
-            reason: error.message().to_owned(),
-        }
-    })
-}
-
-fn layer_of(keys: &Keys, table: &Table, origin: &Origin) -> Result<Layer, ConfigError> {
+fn layer_from(keys: &KnownKeys, table: &Table, origin: &Origin) -> Result<Layer, ConfigError> {
     let mut layer = Layer::new();
     flatten(keys, table, "", origin, &mut layer)?;
     Ok(layer)
 }
 
-fn flatten(keys: &Keys, table: &Table, prefix: &str, origin: &Origin, layer: &mut Layer) -> Result<(), ConfigError> {
+fn flatten(
+    keys: &KnownKeys,
+    table: &Table,
+    prefix: &str,
+    origin: &Origin,
+    layer: &mut Layer,
+) -> Result<(), ConfigError> {
     for (name, value) in table {
         let key = format!("{prefix}{name}");
         match value {
-            // An empty table sets nothing, but its name may be a mistake.
-            Value::Table(inner) if inner.is_empty() && keys.wants(&key) && !keys.is_table(&key) => {
-                return Err(keys.unknown(&key, origin.clone()));
+            // An empty table sets nothing, but its name may be wrong.
+            Value::Table(inner) if inner.is_empty() && keys.is_in_scope(&key) && !keys.is_table(&key) => {
+                return Err(keys.unknown_key(&key, origin.clone()));
             }
             Value::Table(inner) => {
                 flatten(keys, inner, &format!("{key}."), origin, layer)?;
@@ -112,20 +107,21 @@ fn flatten(keys: &Keys, table: &Table, prefix: &str, origin: &Origin, layer: &mu
     Ok(())
 }
 
-fn insert(keys: &Keys, layer: &mut Layer, key: String, value: Value, origin: &Origin) -> Result<(), ConfigError> {
-    if !keys.wants(&key) {
+fn insert(keys: &KnownKeys, layer: &mut Layer, key: String, value: Value, origin: &Origin) -> Result<(), ConfigError> {
+    if !keys.is_in_scope(&key) {
         return Ok(());
     }
-    let Some(kind) = keys.kind(&key) else {
-        return Err(keys.unknown(&key, origin.clone()));
+    let Some(value_type) = keys.value_type(&key) else {
+        return Err(keys.unknown_key(&key, origin.clone()));
     };
-    let open = keys.open_table_of(&key).is_some();
-    let value = kinds::coerce(kind, open, value).map_err(|(expected, value)| ConfigError::WrongType {
-        found: kinds::describe(&value, keys.is_secret(&key)),
-        key: key.clone(),
-        origin: origin.clone(),
-        expected,
-    })?;
+    let in_open_table = keys.open_table_of(&key).is_some();
+    let value =
+        coerce::coerce(value_type, in_open_table, value).map_err(|(expected, value)| ConfigError::WrongType {
+            found: coerce::describe(&value, keys.is_secret(&key)),
+            key: key.clone(),
+            origin: origin.clone(),
+            expected,
+        })?;
     let origin = origin.clone();
     layer.insert(key, Entry { value, origin });
     Ok(())

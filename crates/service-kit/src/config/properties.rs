@@ -1,5 +1,5 @@
-//! What holds of every configuration: it can be used, or the error names the key, and never the
-//! value of a secret.
+//! Properties of every configuration: it is valid, or the error names the key, and never the value
+//! of a secret.
 
 use corpus::{TestResult, corpus};
 use proptest::prelude::*;
@@ -9,11 +9,11 @@ use super::{
     tests::{Files, SOURCE, Settings},
 };
 
-/// Stands in the place of secrets, never in a message about them.
+/// The value of secrets in these tests. No error about a secret may contain it.
 const SECRET: &str = "s3cr3t-p4ss";
 
-/// The key that an error is about, if it is about one.
-fn key(error: &ConfigError) -> Option<&str> {
+/// Returns the key that an error is about, if any.
+fn key_of(error: &ConfigError) -> Option<&str> {
     match error {
         ConfigError::UnknownKey { key, .. }
         | ConfigError::WrongType { key, .. }
@@ -25,10 +25,11 @@ fn key(error: &ConfigError) -> Option<&str> {
     }
 }
 
-/// A message may repeat what is no secret: the value of another key, or the name of an unknown one.
-fn keeps_secrets(error: &ConfigError) -> TestResult {
+/// Checks that an error does not show a secret. It may show the value of another key, or the name of an
+/// unknown key.
+fn shows_no_secret(error: &ConfigError) -> TestResult {
     let message = format!("{error} {error:?}");
-    let about_a_secret = key(error).is_none_or(|key| SOURCE.secrets.contains(&key));
+    let about_a_secret = key_of(error).is_none_or(|key| SOURCE.secrets.contains(&key));
     prop_assert!(!about_a_secret || !message.contains(SECRET), "{}", message);
     Ok(())
 }
@@ -39,19 +40,19 @@ fn any_file_is_a_configuration_or_an_error_without_secrets() {
     corpus!("toml").holds_for_text(|text| {
         let file = files.file("service.toml", text);
         if let Err(error) = SOURCE.load_from::<Settings>(Some(&file), []) {
-            keeps_secrets(&error)?;
-            prop_assert!(matches!(error, ConfigError::Syntax { .. }) || key(&error).is_some(), "{}", error);
+            shows_no_secret(&error)?;
+            prop_assert!(matches!(error, ConfigError::Syntax { .. }) || key_of(&error).is_some(), "{}", error);
         }
         match SOURCE.effective(Some(&file), []) {
             Ok(shown) => prop_assert!(!shown.contains(SECRET) || !text.contains("uri ="), "{}", shown),
-            Err(error) => keeps_secrets(&error)?,
+            Err(error) => shows_no_secret(&error)?,
         }
         Ok(())
     });
 }
 
 #[test]
-fn any_value_of_any_variable_is_taken_or_refused_by_the_name_of_its_key() {
+fn any_value_of_any_variable_is_accepted_or_refused_with_its_key() {
     const KEYS: [&str; 12] = [
         "http.port",
         "http.host",
@@ -73,8 +74,8 @@ fn any_value_of_any_variable_is_taken_or_refused_by_the_name_of_its_key() {
             let variable = format!("USER_SERVICE__{}", key_set.to_uppercase().replace('.', "__"));
             let env = [(variable.clone(), value)];
             if let Err(error) = SOURCE.load_from::<Settings>(None, env.clone()) {
-                keeps_secrets(&error)?;
-                prop_assert_eq!(key(&error), Some(key_set), "{}", error);
+                shows_no_secret(&error)?;
+                prop_assert_eq!(key_of(&error), Some(key_set), "{}", error);
                 prop_assert!(error.to_string().contains(&variable), "{}", error);
             }
             if let Ok(shown) = SOURCE.effective(None, env) {

@@ -1,17 +1,18 @@
-//! The effective configuration as TOML that may be shown to anybody.
+//! Renders the effective configuration as TOML without secrets.
 
 use toml::{Table, Value};
 
 use super::{
     ConfigError, Origin,
-    keys::Keys,
+    keys::KnownKeys,
     layers::{Entry, Layers},
 };
 
 const REDACTED: &str = "<redacted>";
 
-/// `layers` as given, for the names of secret files; `resolved` for the secrets.
-pub(super) fn effective(keys: &Keys, layers: &Layers, resolved: &Layers) -> Result<String, ConfigError> {
+/// Renders the configuration. `layers` are the layers as collected, with the names of secret files;
+/// `resolved` are the layers with the secrets in place of the file names.
+pub(super) fn effective(keys: &KnownKeys, layers: &Layers, resolved: &Layers) -> Result<String, ConfigError> {
     let mut root = Table::new();
     for key in shown_keys(keys, layers, resolved) {
         let secret_of_file = key.strip_suffix("_file").filter(|secret| keys.is_secret(secret));
@@ -19,17 +20,17 @@ pub(super) fn effective(keys: &Keys, layers: &Layers, resolved: &Layers) -> Resu
             let shown = if is_set(resolved, &key) { REDACTED } else { "" };
             Some(Value::from(shown))
         } else if secret_of_file.is_some_and(|secret| !is_from_file(resolved, secret)) {
-            // Named, but something else counts.
+            // A file is named, but another value overrides it.
             layers.get(&key).map(|_| Value::from(""))
         } else {
             layers.get(&key).map(|entry| entry.value.clone())
         };
         if let Some(value) = value {
-            put(&mut root, &keys.path(&key), value);
+            insert_at(&mut root, &keys.path(&key), value);
         }
     }
-    for table in keys.open() {
-        make(&mut root, &table.split('.').collect::<Vec<_>>());
+    for table in keys.open_tables() {
+        create_tables(&mut root, &table.split('.').collect::<Vec<_>>());
     }
     Ok(root.to_string())
 }
@@ -42,9 +43,8 @@ fn is_from_file(resolved: &Layers, secret: &str) -> bool {
     resolved.get(secret).is_some_and(|entry| matches!(entry.origin, Origin::SecretFile(_)))
 }
 
-/// The keys of the defaults in their order; each secret, and its file where one is
-/// named, at its place.
-fn shown_keys(keys: &Keys, layers: &Layers, resolved: &Layers) -> Vec<String> {
+/// Returns the keys to show, in the order of the defaults, each secret next to its `_file` key.
+fn shown_keys(keys: &KnownKeys, layers: &Layers, resolved: &Layers) -> Vec<String> {
     let mut shown: Vec<String> = Vec::new();
     let mut show = |key: &str| {
         if !shown.iter().any(|other| other == key) {
@@ -60,13 +60,13 @@ fn shown_keys(keys: &Keys, layers: &Layers, resolved: &Layers) -> Vec<String> {
         show(key);
     }
     for secret in keys.secrets() {
-        // Members of open tables are there only if they are set.
+        // Secrets in open tables are shown only if they are set.
         if keys.open_table_of(secret).is_none() || resolved.get(secret).is_some() {
             show(secret);
         }
         show(&format!("{secret}_file"));
     }
-    for table in keys.open() {
+    for table in keys.open_tables() {
         for member in layers.members_of(table) {
             show(member);
         }
@@ -74,13 +74,15 @@ fn shown_keys(keys: &Keys, layers: &Layers, resolved: &Layers) -> Vec<String> {
     shown
 }
 
-fn put(table: &mut Table, path: &[&str], value: Value) {
+/// Inserts a value at a path, and creates the tables in between.
+fn insert_at(table: &mut Table, path: &[&str], value: Value) {
     if let Some((name, tables)) = path.split_last() {
-        make(table, tables).insert((*name).to_owned(), value);
+        create_tables(table, tables).insert((*name).to_owned(), value);
     }
 }
 
-fn make<'a>(mut table: &'a mut Table, path: &[&str]) -> &'a mut Table {
+/// Returns the table at a path, and creates it if necessary.
+fn create_tables<'a>(mut table: &'a mut Table, path: &[&str]) -> &'a mut Table {
     for name in path {
         let entry = table.entry(*name).or_insert_with(|| Value::Table(Table::new()));
         match entry {

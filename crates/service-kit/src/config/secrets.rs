@@ -1,4 +1,4 @@
-//! Secrets: given directly, or by a file that holds them.
+//! Secrets, set directly or by a file that contains them.
 
 use std::{fs, path::PathBuf};
 
@@ -6,19 +6,21 @@ use toml::Value;
 
 use super::{
     ConfigError, Origin,
-    keys::{Keys, Kind},
+    coerce::ValueType,
+    deserialize::items,
+    keys::KnownKeys,
     layers::{Entry, Layer, Layers},
-    values::items,
 };
 
 impl Layers {
-    /// Replaces every `x_file` of a secret `x` by the secret. One beats the other only
-    /// if that is a default; otherwise it would be a guess which one is meant.
-    pub(super) fn resolve_secrets(&mut self, keys: &Keys) -> Result<(), ConfigError> {
+    /// Replaces each `x_file` of a secret `x` by the contents of the file. If both are set, one
+    /// overrides the other only if the other is a default. Otherwise it is an error, because it is
+    /// unclear which one is meant.
+    pub(super) fn resolve_secrets(&mut self, keys: &KnownKeys) -> Result<(), ConfigError> {
         let mut contents = Layer::new();
         for secret in keys.secrets() {
             let file_key = format!("{secret}_file");
-            let file = match (self.set_in(secret), self.set_in(&file_key)) {
+            let file = match (self.get_if_set(secret), self.get_if_set(&file_key)) {
                 (_, None) => None,
                 (None, Some((_, file))) => Some(file),
                 (Some((direct, _)), Some((0, _))) if direct > 0 => None,
@@ -43,8 +45,8 @@ impl Layers {
         Ok(())
     }
 
-    /// Every secret as if it were set to nothing.
-    pub(super) fn without_secrets(mut self, keys: &Keys) -> Self {
+    /// Returns the layers with all secrets set to the empty string.
+    pub(super) fn without_secrets(mut self, keys: &KnownKeys) -> Self {
         let mut blank = Layer::new();
         for secret in keys.secrets() {
             self.0.iter_mut().for_each(|layer| drop(layer.remove(&format!("{secret}_file"))));
@@ -58,8 +60,9 @@ impl Layers {
     }
 }
 
-fn read_secret(keys: &Keys, secret: &str, file_key: &str, file: &Entry) -> Result<Entry, ConfigError> {
-    let several = keys.kind(file_key) == Some(Kind::List) || keys.kind(secret) == Some(Kind::List);
+fn read_secret(keys: &KnownKeys, secret: &str, file_key: &str, file: &Entry) -> Result<Entry, ConfigError> {
+    let several =
+        keys.value_type(file_key) == Some(ValueType::List) || keys.value_type(secret) == Some(ValueType::List);
     let paths: Vec<PathBuf> = match &file.value {
         Value::Array(items) => items.iter().filter_map(Value::as_str).map(PathBuf::from).collect(),
         Value::String(text) if several => items(text).map(PathBuf::from).collect(),

@@ -1,57 +1,57 @@
-//! The sections that both services have.
+//! The configuration sections that both services have.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// `[mongodb]`
+/// The section `[mongodb]`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct MongoConfig {
-    /// `mongodb://…`, a secret as a whole. Credentials, hosts, `replicaSet`, `tls`,
-    /// `tlsCAFile`; no write or read concern.
+    /// The connection string `mongodb://…`, which is a secret as a whole. It sets credentials, hosts,
+    /// `replicaSet`, `tls` and `tlsCAFile`, but no write or read concern.
     pub uri: SecretString,
-    /// The service's own database.
+    /// The name of the service's own database.
     pub database: String,
-    /// For one operation, and for finding a server.
+    /// The time limit of one operation, and of selecting a server.
     #[serde(deserialize_with = "super::duration")]
     pub operation_timeout: Duration,
 }
 
-/// `[ops]`
+/// The section `[ops]`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct OpsConfig {
-    /// A name or an address to listen on.
+    /// The host name or address to listen on.
     pub host: String,
-    /// 0 takes a free one.
+    /// The port to listen on; 0 selects a free one.
     pub port: u16,
 }
 
-/// `[shutdown]`
+/// The section `[shutdown]`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct ShutdownConfig {
-    /// From the first signal to the end, at most.
+    /// The maximum time from the first signal to the end of the process.
     #[serde(deserialize_with = "super::duration")]
     pub grace: Duration,
 }
 
-/// `[log]`
+/// The section `[log]`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct LogConfig {
-    /// What a line looks like.
+    /// The format of a line.
     pub format: LogFormat,
-    /// A level, or filter directives: `info,user_service=debug`.
+    /// A level, or filter directives such as `info,user_service=debug`.
     pub level: String,
 }
 
-/// What a line of the log looks like.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// Human on a terminal, JSON otherwise.
+    /// `Human` on a terminal, `Json` otherwise.
     Auto,
-    /// For people.
+    /// Readable text.
     Human,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }

@@ -1,4 +1,4 @@
-//! Tests of the configuration: precedence, mistakes, secrets, what is shown.
+//! Tests of the configuration: precedence, errors, secrets, rendering.
 
 use std::{io::Write as _, path::PathBuf, time::Duration};
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::kafka::Properties;
 
 const DEFAULTS: &str = r#"
-# What a service's defaults look like.
+# An example of a service's defaults.
 [http]
 host = "127.0.0.1"
 port = 3000
@@ -109,7 +109,7 @@ struct Kafka {
     properties: Properties,
 }
 
-/// A directory, and files in it.
+/// A temporary directory with files.
 pub(super) struct Files(tempfile::TempDir);
 
 impl Files {
@@ -135,8 +135,8 @@ fn load(toml: &str, env: &[(&str, &str)]) -> Result<Settings, ConfigError> {
     SOURCE.load_from(Some(&file), variables(env))
 }
 
-fn refused(toml: &str, env: &[(&str, &str)]) -> String {
-    load(toml, env).expect_err("it must be refused").to_string()
+fn load_error(toml: &str, env: &[(&str, &str)]) -> String {
+    load(toml, env).expect_err("the configuration is invalid").to_string()
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn the_defaults_alone_are_a_configuration() {
 }
 
 #[test]
-fn the_environment_beats_the_file_and_the_file_the_defaults() {
+fn the_environment_overrides_the_file_and_the_file_the_defaults() {
     let toml = "[http]\nport = 4000\nhost = \"::1\"";
     let settings = load(toml, &[("HTTP__PORT", "5000")]).unwrap();
     assert_eq!(settings.http.port, 5000);
@@ -212,7 +212,7 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
         ("", Some(("", "1")), "``", "USER_SERVICE__"),
     ] {
         let env: Vec<_> = env.into_iter().collect();
-        let message = refused(toml, &env);
+        let message = load_error(toml, &env);
         assert!(message.contains(&format!("unknown configuration key {key} (")), "{message}");
         assert!(message.contains(&format!("did you mean {nearest}")), "{message}");
         let origin = if env.is_empty() { "service.toml" } else { "environment variable USER_SERVICE__" };
@@ -221,7 +221,7 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
 }
 
 #[test]
-fn variables_that_are_not_ours_are_not_read() {
+fn variables_without_the_prefix_are_ignored() {
     let others = [("USER_SERVICE_PORT", "tcp://10.0.0.1:80"), ("EMAIL_SERVICE__X", "1"), ("PATH", "/bin")];
     let others = others.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let settings: Settings = SOURCE.load_from(None, others).unwrap();
@@ -244,7 +244,7 @@ fn a_value_of_the_wrong_type_is_refused_with_key_origin_and_type() {
         ("", Some(("LOG__FORMAT", "xml")), ["`log.format`", "LOG__FORMAT", "xml", ""]),
     ] {
         let env: Vec<_> = env.into_iter().collect();
-        let message = refused(toml, &env);
+        let message = load_error(toml, &env);
         for word in words {
             assert!(message.contains(word), "{message} lacks {word}");
         }
@@ -253,7 +253,7 @@ fn a_value_of_the_wrong_type_is_refused_with_key_origin_and_type() {
 
 #[test]
 fn a_syntax_error_names_the_line_and_does_not_quote_it() {
-    let message = refused("[mongodb]\nuri = \"mongodb://u:hunter2@h", &[]);
+    let message = load_error("[mongodb]\nuri = \"mongodb://u:hunter2@h", &[]);
     assert!(message.contains("service.toml, line 2"), "{message}");
     assert!(!message.contains("hunter2"), "{message}");
 }
@@ -265,7 +265,7 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn properties_of_kafka_are_named_as_librdkafka_names_them() {
+fn kafka_properties_have_librdkafkas_names() {
     let toml = "[kafka.properties]\n\"security.protocol\" = \"ssl\"\n\"socket.keepalive.enable\" = true\nsasl.username = \"u\"";
     let env = [("KAFKA__PROPERTIES__SECURITY_PROTOCOL", "sasl_ssl"), ("KAFKA__PROPERTIES__SSL_CA_LOCATION", "/ca")];
     let properties = load(toml, &env).unwrap().kafka.properties;
@@ -314,7 +314,7 @@ fn a_list_of_secrets_comes_from_several_files() {
 }
 
 #[test]
-fn a_file_beats_the_default_value_and_a_value_the_default_file() {
+fn a_file_overrides_the_default_value_and_a_value_overrides_the_default_file() {
     let files = Files::new();
     let key = files.file("key", "from the file\n");
     let source = ConfigSource {
@@ -323,15 +323,15 @@ fn a_file_beats_the_default_value_and_a_value_the_default_file() {
         secrets: &["keys.encryption_key"],
     };
     #[derive(Debug, Deserialize)]
-    struct Only {
+    struct KeysOnly {
         keys: KeySettings,
     }
-    let by_value: Only = source.load_from(None, variables(&[("KEYS__ENCRYPTION_KEY", "direct")])).unwrap();
+    let by_value: KeysOnly = source.load_from(None, variables(&[("KEYS__ENCRYPTION_KEY", "direct")])).unwrap();
     assert_eq!(by_value.keys.encryption_key.unwrap().expose_secret(), "direct");
     let env = variables(&[("KEYS__ENCRYPTION_KEY_FILE", key.to_str().unwrap())]);
-    let by_file: Only = source.load_from(None, env).unwrap();
+    let by_file: KeysOnly = source.load_from(None, env).unwrap();
     assert_eq!(by_file.keys.encryption_key.unwrap().expose_secret(), "from the file");
-    let message = source.load_from::<Only>(None, []).unwrap_err().to_string();
+    let message = source.load_from::<KeysOnly>(None, []).unwrap_err().to_string();
     for word in ["keys.encryption_key_file", "built-in defaults", "/nowhere/key"] {
         assert!(message.contains(word), "{message} lacks {word}");
     }
@@ -343,14 +343,14 @@ fn a_secret_that_is_set_twice_is_refused() {
     let in_toml = "[mongodb]\nuri = \"mongodb://hunter2\"";
     let file_in_toml = "[mongodb]\nuri_file = \"/run/uri\"";
     for (toml, env) in [("", vec![value, file]), (in_toml, vec![file]), (file_in_toml, vec![value])] {
-        let message = refused(toml, &env);
+        let message = load_error(toml, &env);
         assert!(message.contains("`mongodb.uri` is set twice"), "{message}");
         assert!(!message.contains("hunter2"), "{message}");
     }
 }
 
 #[test]
-fn nothing_is_not_set() {
+fn an_empty_value_counts_as_not_set() {
     let files = Files::new();
     let uri = files.file("uri", "mongodb://file");
     let uri = uri.to_str().unwrap();
@@ -363,12 +363,12 @@ fn nothing_is_not_set() {
 #[test]
 fn a_secret_is_never_quoted() {
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "it must not come to that")]
+    #[expect(dead_code, reason = "loading must fail")]
     struct Numeric {
         keys: NumericKeys,
     }
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "it must not come to that")]
+    #[expect(dead_code, reason = "loading must fail")]
     struct NumericKeys {
         encryption_key: u64,
     }
@@ -384,14 +384,14 @@ fn a_secret_is_never_quoted() {
 }
 
 #[test]
-fn what_nobody_has_set_is_named_with_its_variables() {
+fn a_missing_key_is_named_with_its_variables() {
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "it must not come to that")]
+    #[expect(dead_code, reason = "loading must fail")]
     struct Required {
         keys: RequiredKey,
     }
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "it must not come to that")]
+    #[expect(dead_code, reason = "loading must fail")]
     struct RequiredKey {
         encryption_key: SecretString,
     }
@@ -402,7 +402,7 @@ fn what_nobody_has_set_is_named_with_its_variables() {
 }
 
 #[test]
-fn a_section_is_read_alone() {
+fn a_section_is_read_without_the_others() {
     let env = variables(&[("HTTP__PORT", "81"), ("AUTH__NONSENSE", "1"), ("MONGODB__URI_FILE", "/nowhere")]);
     let http: Http = SOURCE.load_section_from("http", None, env).unwrap();
     assert_eq!((http.host.as_str(), http.port), ("127.0.0.1", 81));
@@ -480,20 +480,20 @@ fn the_effective_defaults_show_that_no_secret_is_set() {
 }
 
 #[test]
-fn keys_that_a_service_does_not_read_are_found() {
-    assert_eq!(SOURCE.unread::<Settings>().unwrap(), Vec::<String>::new());
+fn keys_that_a_service_does_not_read_are_listed() {
+    assert_eq!(SOURCE.unread_keys::<Settings>().unwrap(), Vec::<String>::new());
     #[derive(Deserialize)]
-    #[expect(dead_code, reason = "only its keys matter")]
+    #[expect(dead_code, reason = "only the keys matter")]
     struct Part {
         log: LogConfig,
     }
-    let unread = SOURCE.unread::<Part>().unwrap();
+    let unread = SOURCE.unread_keys::<Part>().unwrap();
     assert!(unread.contains(&"http".to_owned()), "{unread:?}");
     assert!(!unread.iter().any(|key| key.starts_with("log")), "{unread:?}");
 }
 
 #[test]
-fn settings_can_be_logged() {
+fn debug_output_of_settings_shows_no_secret() {
     let env = [("KAFKA__PROPERTIES__SASL_PASSWORD", "hunter2"), ("MONGODB__URI", "mongodb://u:hunter2@h")];
     let settings = load("", &env).unwrap();
     assert!(!format!("{settings:?}").contains("hunter2"));

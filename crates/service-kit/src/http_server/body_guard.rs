@@ -1,12 +1,13 @@
-//! A request body has a deadline, and one that is not read to its end costs its connection.
+//! Gives each request body a deadline, and closes the connection if a body is not read to its end.
 //!
-//! actix-http reads on for a chunked body that nobody wants, without a bound in time or size, so a
-//! client that never ends its body would hold its connection for ever (actix-http 3.20,
-//! `payload_drainable`). It closes the connection instead while the body's receiver is alive when
-//! the response ends: that is why the receiver is kept inside the response.
+//! actix-http drains a chunked body that no handler reads, without a limit in time or size, so a
+//! client that never ends its body would keep its connection for ever (actix-http 3.20,
+//! `payload_drainable`). It closes the connection instead if the body's receiver is still alive when
+//! the response ends. That is why the response keeps the receiver.
 //!
-//! `HttpServer::client_disconnect_timeout` must stay above half a second (the default is one): its
-//! deadline is counted from a clock that ticks twice a second, and one in the past never fires.
+//! `HttpServer::client_disconnect_timeout` must stay above half a second (the default is one second):
+//! its deadline is computed from a clock that ticks twice a second, and a deadline in the past never
+//! fires.
 
 use std::{
     cell::RefCell,
@@ -28,57 +29,57 @@ use actix_web::{
 use futures_util::{Stream, StreamExt};
 use tokio::time::Sleep;
 
-/// The outermost middleware. `deadline` is how long a client may take to send a body, from
-/// when the first byte is wanted; one that is late ends in `PayloadError::Io` with `TimedOut`.
+/// The outermost middleware. `deadline` is the time a client may take to send a body, counted from
+/// the first read. A late body ends in `PayloadError::Io` with `TimedOut`.
 ///
 /// # Errors
-/// Those of the inner service.
+/// Returns the errors of the inner service.
 pub async fn guard_body(
     deadline: Duration,
     mut request: ServiceRequest,
     next: Next<BoxBody>,
-) -> Result<ServiceResponse<GuardedResponse>, Error> {
-    let receiver = Receiver::take(&mut request, deadline);
+) -> Result<ServiceResponse<GuardedResponseBody>, Error> {
+    let receiver = BodyReceiver::take(&mut request, deadline);
     match next.call(request).await {
-        Ok(response) => Ok(response.map_body(|_, body| GuardedResponse { body, _receiver: receiver })),
+        Ok(response) => Ok(response.map_body(|_, body| GuardedResponseBody { body, _receiver: receiver })),
         Err(mut error) => {
-            error.add_response_mapper(move |response| hold(response, receiver.clone()));
+            error.add_response_mapper(move |response| keep_receiver(response, receiver.clone()));
             Err(error)
         }
     }
 }
 
-fn hold(response: HttpResponse, receiver: Option<Receiver>) -> HttpResponse {
-    response.map_body(|_, body| BoxBody::new(GuardedResponse { body, _receiver: receiver }))
+fn keep_receiver(response: HttpResponse, receiver: Option<BodyReceiver>) -> HttpResponse {
+    response.map_body(|_, body| BoxBody::new(GuardedResponseBody { body, _receiver: receiver }))
 }
 
-/// The end of a request body that the server feeds.
+/// The receiving end of a request body; the server writes to the other end.
 #[derive(Clone)]
-struct Receiver(Rc<RefCell<Payload>>);
+struct BodyReceiver(Rc<RefCell<Payload>>);
 
-impl Receiver {
-    /// Puts a guarded stream in the place of the request's body; `None` if there is no body.
+impl BodyReceiver {
+    /// Replaces the request's body by a guarded stream. Returns `None` if there is no body.
     fn take(request: &mut ServiceRequest, deadline: Duration) -> Option<Self> {
         let payload = request.take_payload();
         if matches!(payload, Payload::None) {
             return None;
         }
         let receiver = Self(Rc::new(RefCell::new(payload)));
-        let stream = GuardedRequest { receiver: receiver.clone(), deadline, timer: None };
+        let stream = GuardedRequestBody { receiver: receiver.clone(), deadline, timer: None };
         request.set_payload(Payload::Stream { payload: Box::pin(stream) });
         Some(receiver)
     }
 }
 
-/// The request body as extractors see it.
-struct GuardedRequest {
-    receiver: Receiver,
+/// The request body that extractors read.
+struct GuardedRequestBody {
+    receiver: BodyReceiver,
     deadline: Duration,
-    /// Starts with the first read: a handler may wait for something else before.
+    /// Starts with the first read, because a handler may wait for something else before.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stream for GuardedRequest {
+impl Stream for GuardedRequestBody {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -91,13 +92,13 @@ impl Stream for GuardedRequest {
     }
 }
 
-/// A response that keeps the receiver of its request's body until it has been sent.
-pub struct GuardedResponse {
+/// A response body that keeps the receiver of the request's body until it has been sent.
+pub struct GuardedResponseBody {
     body: BoxBody,
-    _receiver: Option<Receiver>,
+    _receiver: Option<BodyReceiver>,
 }
 
-impl MessageBody for GuardedResponse {
+impl MessageBody for GuardedResponseBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -130,7 +131,7 @@ mod tests {
         if request.path() == "/refused-early" { Err(ErrorForbidden("no")) } else { next.call(request).await }
     }
 
-    /// Sends `request` and then nothing more; what comes back until the server closes.
+    /// Sends `request` and nothing more. Returns the answer until the server closes the connection.
     async fn ask(request: String) -> String {
         let server = HttpServer::new(|| {
             App::new()
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_body_that_never_ends_is_late() {
+    async fn a_body_that_never_ends_times_out() {
         let answer = ask(chunked("/echo", "keep-alive", "2\r\nhi\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("connection: close"), "{answer}");
     }
@@ -184,12 +185,12 @@ mod tests {
     #[actix_web::test]
     async fn an_unread_body_without_end_closes_the_connection_after_the_answer() {
         let cases = [("/refused", "401"), ("/refused-early", "403"), ("/empty", "204"), ("/nowhere", "404")];
-        let asked = cases.iter().flat_map(|(path, status)| {
+        let requests = cases.iter().flat_map(|(path, status)| {
             ["keep-alive", "close"].map(|connection| async move {
                 let answer = ask(chunked(path, connection, "2\r\nhi\r\n")).await;
                 assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {connection}: {answer}");
             })
         });
-        futures_util::future::join_all(asked).await;
+        futures_util::future::join_all(requests).await;
     }
 }

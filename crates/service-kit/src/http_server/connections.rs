@@ -1,4 +1,4 @@
-//! How many connections a process can hold, and when one that takes nothing is given up.
+//! How many connections a process can hold, and when a client that reads nothing is disconnected.
 
 use std::{any::Any, time::Duration};
 
@@ -7,38 +7,40 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-/// Files that the process opens besides: databases, brokers, mail servers, logs, itself.
-const OTHER_FILES: u64 = 512;
+/// The number of files reserved for other uses: databases, brokers, mail servers, logs, the program.
+const RESERVED_FILES: u64 = 512;
 
-/// The number of connections to take, as many as `wanted` if the process may open as many
-/// files. Raises the soft limit of open files to the hard one first: without room the next
-/// connection to the database would fail before the next client's.
-pub fn most_connections(wanted: usize) -> usize {
+/// Returns the maximum number of connections: `wanted`, or fewer if the process may not open
+/// enough files.
+///
+/// Raises the soft limit of open files to the hard limit first. Without spare files, the next
+/// connection to the database would fail before the next connection of a client.
+pub fn connection_limit(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit of open files stays as it is");
+        tracing::debug!(%error, "the limit of open files cannot be raised");
     }
-    // None: no limit at all.
+    // `None` means unlimited.
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let room = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(1);
-    if room < wanted {
-        tracing::warn!(files, wanted, connections = room, "this process may not open more files (ulimit -n)");
+    let available = usize::try_from(files.saturating_sub(RESERVED_FILES)).unwrap_or(usize::MAX).max(1);
+    if available < wanted {
+        tracing::warn!(files, wanted, connections = available, "this process may not open more files (ulimit -n)");
     }
-    wanted.min(room)
+    wanted.min(available)
 }
 
-/// For `HttpServer::on_connect`: a client that takes nothing of its answer for so long is
-/// disconnected. actix-http itself waits for ever for room in the socket.
+/// Returns a callback for `HttpServer::on_connect` that disconnects a client which reads nothing
+/// of its answer for the time `unread`. actix-http itself waits for ever for space in the socket.
 ///
-/// The kernel counts (`TCP_USER_TIMEOUT`, RFC 5482): the time since the peer last made room,
-/// or acknowledged, while there is something to be sent. A connection without an answer under
-/// way is not concerned.
-pub fn prepared(unread: Duration) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
+/// The kernel measures the time (`TCP_USER_TIMEOUT`, RFC 5482): while there is data to send, the
+/// time since the peer last made space or acknowledged. Connections without an answer in progress
+/// are not affected.
+pub fn set_socket_options(unread: Duration) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
     move |connection, _| {
         let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
         if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(unread)) {
-            tracing::debug!(%error, "a client that reads nothing will not be disconnected");
+            tracing::debug!(%error, "the timeout for clients that read nothing cannot be set");
         }
     }
 }
@@ -50,9 +52,9 @@ mod tests {
     #[test]
     fn there_are_never_more_connections_than_files() {
         let files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
-        let most = most_connections(usize::MAX);
-        assert!(u64::try_from(most).unwrap() <= files);
-        assert_eq!(most_connections(10), 10);
-        assert_eq!(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), files, "the soft limit is raised");
+        let limit = connection_limit(usize::MAX);
+        assert!(u64::try_from(limit).unwrap() <= files);
+        assert_eq!(connection_limit(10), 10);
+        assert_eq!(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), files, "the soft limit was not raised");
     }
 }

@@ -1,16 +1,16 @@
-//! How an HTTP server stops taking requests, so that each one that was sent on a connection which
-//! was let in is answered.
+//! How an HTTP server stops taking requests, so that every request on an admitted connection is
+//! answered.
 //!
-//! actix closes its listener at once when it is told to stop, drops the connections that it has
-//! accepted and not begun to serve, and begins no request that it has not read (actix-server 2.10
-//! `WorkerState::Shutdown`, actix-http 3.20 `Flags::DRAINING`): a client of any of them sees its
-//! connection closed without a byte. So it is told only when there is no such connection:
+//! When actix is told to stop, it closes its listener at once, drops the connections that it has
+//! accepted but not begun to serve, and starts no request that it has not read (actix-server 2.10
+//! `WorkerState::Shutdown`, actix-http 3.20 `Flags::DRAINING`). The clients of these connections see
+//! them closed without an answer. So actix is told to stop only when there is no such connection:
 //!
-//! 1. The kernel lets no further connection in: a filter on the listening socket drops the first
-//!    packet of a handshake. Those clients send it again after a second, and are refused then.
-//! 2. What has been let in is accepted and served as ever; answers say `Connection: close`.
-//! 3. When no connection is waiting to be accepted or for its first request, and that has been so
-//!    for a moment, actix may stop. It finishes the requests under way.
+//! 1. The kernel admits no more connections: a filter on the listening socket drops the first
+//!    packet of each handshake. The clients repeat it after a second, and are refused then.
+//! 2. Admitted connections are accepted and served as usual, with `Connection: close` in the answers.
+//! 3. When for half a second no connection has been waiting to be accepted or for its first request,
+//!    actix may stop. It finishes the requests in progress.
 
 use std::{
     io, mem,
@@ -36,24 +36,25 @@ use rustix::{
 use socket2::{Domain, Protocol, SockAddr, SockFilter, SockRef, Socket, Type};
 use tokio::time::{Instant, sleep, timeout};
 
-/// Handshakes that are complete and not accepted yet; the kernel may allow less (`somaxconn`).
+/// The maximum number of complete handshakes that are not accepted yet. The kernel may allow fewer
+/// (`somaxconn`).
 const BACKLOG: i32 = 2048;
-/// For a connection on its way from the kernel to its worker, and for the next request of a client
-/// that was answered just before.
-const QUIET: Duration = Duration::from_millis(500);
-/// A client that has connected and sends nothing delays the end no longer than this.
-const LONGEST: Duration = Duration::from_secs(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How long there must be no waiting connection. It gives time for a connection on its way from the
+/// kernel to its worker, and for the next request of a client that was just answered.
+const QUIET_PERIOD: Duration = Duration::from_millis(500);
+/// The maximum delay that a client which has connected and sends nothing can cause.
+const MAX_WAIT: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Binds every address of `host`, with `SO_REUSEADDR`.
+/// Binds all addresses of `host`, with `SO_REUSEADDR`.
 ///
 /// # Errors
-/// If none can be bound: the last reason.
+/// Returns the last error if no address can be bound.
 pub fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
     let mut bound = Vec::new();
     let mut failed = None;
     for address in (host, port).to_socket_addrs()? {
-        // A machine may have no sockets of one address family.
+        // A machine may not support one of the address families.
         match listen_on(address) {
             Ok(listener) => bound.push(listener),
             Err(error) => failed = Some(error),
@@ -73,47 +74,47 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// The way into an HTTP server. Clones share it.
+/// The admission of connections to an HTTP server. Clones share the state.
 #[derive(Clone, Debug)]
-pub struct Intake(Arc<Inner>);
+pub struct Intake(Arc<IntakeState>);
 
 #[derive(Debug)]
-struct Inner {
-    /// Until it closes: a socket that anything holds stays open.
+struct IntakeState {
+    /// Empty once the intake is closed: a socket stays open as long as a copy of it exists.
     listeners: Mutex<Vec<TcpListener>>,
-    /// Connections on which no request has begun.
-    silent: AtomicUsize,
+    /// The number of connections on which no request has begun.
+    unused: AtomicUsize,
     closing: AtomicBool,
 }
 
 impl Intake {
-    /// For a server that listens on these.
+    /// Creates the intake of a server that listens on `listeners`.
     ///
     /// # Errors
-    /// If the process can open no more files.
+    /// Returns an error if the process cannot open more files.
     pub fn new(listeners: &[TcpListener]) -> io::Result<Self> {
         let listeners = Mutex::new(listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?);
-        Ok(Self(Arc::new(Inner { listeners, silent: AtomicUsize::new(0), closing: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(IntakeState { listeners, unused: AtomicUsize::new(0), closing: AtomicBool::new(false) })))
     }
 
-    /// For `HttpServer::on_connect`: notes a connection that a worker has begun to serve.
+    /// Registers a connection that a worker has begun to serve. Call it in `HttpServer::on_connect`.
     pub fn on_connect(&self, data: &mut Extensions) {
-        self.0.silent.fetch_add(1, Ordering::SeqCst);
-        data.insert(Connection { intake: Arc::clone(&self.0), spoke: AtomicBool::new(false) });
+        self.0.unused.fetch_add(1, Ordering::SeqCst);
+        data.insert(Connection { intake: Arc::clone(&self.0), has_request: AtomicBool::new(false) });
     }
 
-    /// The outermost middleware: notes that a request has begun, and tells its client to use
-    /// another connection for the next one while the server stops.
+    /// The outermost middleware. It records that a request has begun and, while the server stops,
+    /// tells the client to use another connection for its next request.
     ///
     /// # Errors
-    /// Those of the inner service.
-    pub async fn pass<B: MessageBody + 'static>(
+    /// Returns the errors of the inner service.
+    pub async fn track_request<B: MessageBody + 'static>(
         self,
         request: ServiceRequest,
         next: Next<B>,
     ) -> Result<ServiceResponse<B>, Error> {
         if let Some(connection) = request.conn_data::<Connection>() {
-            connection.speaks();
+            connection.mark_used();
         }
         match next.call(request).await {
             Ok(mut response) => {
@@ -134,29 +135,29 @@ impl Intake {
         }
     }
 
-    /// Lets no connection in any more, and waits until each that was let in has begun a request,
-    /// at most two seconds and at most `patience`. After it the server can be stopped.
-    pub async fn close(&self, patience: Duration) {
+    /// Admits no more connections, and waits until each admitted connection has begun a request, at
+    /// most two seconds and at most `max_wait`. Afterwards the server can be stopped.
+    pub async fn close(&self, max_wait: Duration) {
         self.0.closing.store(true, Ordering::SeqCst);
         let listeners = mem::take(&mut *self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner));
         for listener in &listeners {
-            if let Err(error) = SockRef::from(listener).attach_filter(NO_HANDSHAKE) {
-                tracing::warn!(%error, "connections that come while the server stops may be closed without an answer");
+            if let Err(error) = SockRef::from(listener).attach_filter(DROP_NEW_HANDSHAKES) {
+                tracing::warn!(%error, "new connections may be closed without an answer while the server stops");
             }
         }
-        if timeout(LONGEST.min(patience), self.wait_until_quiet(&listeners)).await.is_err() {
-            let connections = self.0.silent.load(Ordering::SeqCst);
+        if timeout(MAX_WAIT.min(max_wait), self.wait_until_quiet(&listeners)).await.is_err() {
+            let connections = self.0.unused.load(Ordering::SeqCst);
             tracing::debug!(connections, "these connections have sent no request and are closed");
         }
     }
 
     async fn wait_until_quiet(&self, listeners: &[TcpListener]) {
         let mut since = Instant::now();
-        while since.elapsed() < QUIET {
-            if self.0.silent.load(Ordering::SeqCst) > 0 || has_waiting_connection(listeners) {
+        while since.elapsed() < QUIET_PERIOD {
+            if self.0.unused.load(Ordering::SeqCst) > 0 || has_waiting_connection(listeners) {
                 since = Instant::now();
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -165,40 +166,40 @@ impl Intake {
     }
 }
 
-/// Whether a connection waits in the kernel to be accepted.
+/// Returns whether a connection waits in the kernel to be accepted.
 fn has_waiting_connection(listeners: &[TcpListener]) -> bool {
-    let mut asked: Vec<_> = listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
-    poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+    let mut sockets: Vec<_> = listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
+    poll(&mut sockets, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
-/// One connection, among its data.
+/// The state of one connection, stored in the connection's data.
 struct Connection {
-    intake: Arc<Inner>,
-    spoke: AtomicBool,
+    intake: Arc<IntakeState>,
+    has_request: AtomicBool,
 }
 
 impl Connection {
-    fn speaks(&self) {
-        if !self.spoke.swap(true, Ordering::SeqCst) {
-            self.intake.silent.fetch_sub(1, Ordering::SeqCst);
+    fn mark_used(&self) {
+        if !self.has_request.swap(true, Ordering::SeqCst) {
+            self.intake.unused.fetch_sub(1, Ordering::SeqCst);
         }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.speaks();
+        self.mark_used();
     }
 }
 
-/// A classic BPF program over the TCP header: drops SYN without ACK, lets all else through, so
-/// that handshakes that have begun come to their end.
-const NO_HANDSHAKE: &[SockFilter] = &[
-    // The byte of the flags.
+/// A classic BPF program on the TCP header. It drops SYN without ACK and lets all other packets
+/// through, so that handshakes that have begun are completed.
+const DROP_NEW_HANDSHAKES: &[SockFilter] = &[
+    // Load the byte with the flags.
     SockFilter::new(0x30, 0, 0, 13),
-    // SYN | ACK
+    // Keep SYN and ACK.
     SockFilter::new(0x54, 0, 0, 0x12),
-    // SYN alone: the next, else the one after.
+    // If only SYN is set, continue with the next instruction (drop), else with the one after (accept).
     SockFilter::new(0x15, 0, 1, 0x02),
     SockFilter::new(0x06, 0, 0, 0),
     SockFilter::new(0x06, 0, 0, u32::MAX),
@@ -218,7 +219,7 @@ mod tests {
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
-    /// A server of one worker, and how it is stopped.
+    /// Starts a server with one worker.
     fn serve() -> (SocketAddr, Intake, actix_web::dev::ServerHandle) {
         let listener = listen("127.0.0.1", 0).unwrap().remove(0);
         let intake = Intake::new(std::slice::from_ref(&listener)).unwrap();
@@ -226,7 +227,7 @@ mod tests {
         let server = HttpServer::new(move || {
             let intake = passing.clone();
             App::new()
-                .wrap(from_fn(move |request, next| intake.clone().pass(request, next)))
+                .wrap(from_fn(move |request, next| intake.clone().track_request(request, next)))
                 .route("/", web::get().to(|| async { HttpResponse::Ok().body("hello") }))
         })
         .workers(1)
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn what_was_let_in_is_answered_and_told_to_go_and_what_comes_later_is_refused() {
+    async fn accepted_connections_are_answered_and_closed_and_later_ones_are_refused() {
         let (address, intake, handle) = serve();
         let mut silent = TcpStream::connect(address).await.unwrap();
         let mut idle = TcpStream::connect(address).await.unwrap();
@@ -266,7 +267,7 @@ mod tests {
 
         let began = Instant::now();
         let closing = async {
-            intake.close(LONGEST).await;
+            intake.close(MAX_WAIT).await;
             let closed = began.elapsed();
             handle.stop(true).await;
             closed
@@ -288,24 +289,24 @@ mod tests {
             }
         };
         let (closed, refused, ()) = tokio::join!(closing, late, clients);
-        assert!(closed >= QUIET && closed < LONGEST, "{closed:?}");
+        assert!(closed >= QUIET_PERIOD && closed < MAX_WAIT, "{closed:?}");
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
     }
 
     #[actix_web::test]
-    async fn a_client_that_sends_nothing_does_not_keep_it_open() {
+    async fn a_client_that_sends_nothing_delays_the_stop_only_briefly() {
         let (address, intake, handle) = serve();
         let _silent = TcpStream::connect(address).await.unwrap();
         let began = Instant::now();
-        intake.close(LONGEST).await;
+        intake.close(MAX_WAIT).await;
         let took = began.elapsed();
-        assert!(took >= LONGEST && took < LONGEST * 2, "{took:?}");
+        assert!(took >= MAX_WAIT && took < MAX_WAIT * 2, "{took:?}");
         handle.stop(false).await;
         assert_eq!(TcpStream::connect(address).await.map(drop).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     }
 
     #[test]
-    fn all_addresses_of_a_host_are_bound_and_a_port_that_is_taken_is_refused() {
+    fn all_addresses_of_a_host_are_bound_and_a_port_in_use_is_refused() {
         let bound = listen("127.0.0.1", 0).unwrap();
         assert_eq!(bound.len(), 1);
         let port = bound[0].local_addr().unwrap().port();

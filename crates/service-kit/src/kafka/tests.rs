@@ -1,10 +1,10 @@
-//! Tests of the Kafka client's configuration.
+//! Tests of the configuration of Kafka clients.
 
 use super::*;
 
-fn configure(properties: &[(&str, &str)], ours: &[(&str, &str)]) -> Result<ClientConfig, KafkaConfigError> {
+fn configure(properties: &[(&str, &str)], fixed: &[(&str, &str)]) -> Result<ClientConfig, KafkaConfigError> {
     let properties = properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    client_config("127.0.0.1:9092", &properties, ours)
+    client_config("127.0.0.1:9092", &properties, fixed)
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn tls_with_scram_passes_through() {
 }
 
 #[test]
-fn what_our_guarantees_rest_on_cannot_be_configured() {
+fn properties_that_the_guarantees_depend_on_cannot_be_configured() {
     for name in [
         "acks",
         "request.required.acks",
@@ -43,20 +43,20 @@ fn what_our_guarantees_rest_on_cannot_be_configured() {
         "max.in.flight",
     ] {
         let error = configure(&[(name, "1")], &[]).unwrap_err();
-        assert!(matches!(&error, KafkaConfigError::Ours(property) if property == name), "{error}");
+        assert!(matches!(&error, KafkaConfigError::SetByService(property) if property == name), "{error}");
     }
 }
 
 #[test]
-fn what_the_service_sets_cannot_be_configured_under_any_name() {
-    for (ours, theirs) in [
+fn properties_set_by_the_service_cannot_be_configured_under_any_alias() {
+    for (fixed, configured) in [
         ("linger.ms", "linger.ms"),
         ("linger.ms", "queue.buffering.max.ms"),
         ("message.timeout.ms", "delivery.timeout.ms"),
         ("compression.type", "compression.codec"),
     ] {
-        let error = configure(&[(theirs, "1")], &[(ours, "1")]).unwrap_err();
-        assert!(matches!(&error, KafkaConfigError::Ours(property) if property == theirs), "{error}");
+        let error = configure(&[(configured, "1")], &[(fixed, "1")]).unwrap_err();
+        assert!(matches!(&error, KafkaConfigError::SetByService(property) if property == configured), "{error}");
     }
 }
 
@@ -76,7 +76,7 @@ fn the_value_of_a_secret_is_not_quoted() {
         "sasl.password".into(),
         "hunter2".into(),
     );
-    let error = refused(&error);
+    let error = property_error(&error);
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     let properties = Properties([("sasl.password".to_owned(), "hunter2".to_owned())].into());
     assert_eq!(format!("{properties:?}"), r#"{"sasl.password"}"#);

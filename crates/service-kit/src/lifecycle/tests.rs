@@ -1,5 +1,5 @@
-//! Tests of the lifecycle. What ends a process is tested in a child: this test
-//! binary again, in a role that an environment variable names.
+//! Tests of the lifecycle. Tests that end a process run in a child process: the same test
+//! binary, in a role that an environment variable names.
 
 use std::{
     env,
@@ -11,25 +11,25 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
-use crate::panics::{PANICKED, catch, catch_future, install_panic_hook};
+use crate::panics::{PANIC_EXIT_CODE, catch, catch_future, install_panic_hook};
 
 const ROLE: &str = "SERVICE_KIT_TEST_ROLE";
-const AGES: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn finish_waits_for_tasks_that_obey() {
+async fn finish_waits_for_tasks_that_stop() {
     let lifecycle = Lifecycle::new();
     let (stopping, drained) = (lifecycle.stopping(), lifecycle.drained());
     lifecycle.spawn("worker", async move {
         stopping.cancelled().await;
         drained.cancelled().await;
     });
-    assert!(lifecycle.finish(AGES).await);
+    assert!(lifecycle.finish(TEST_TIMEOUT).await);
     assert!(lifecycle.stopping().is_cancelled() && lifecycle.drained().is_cancelled());
 }
 
 #[tokio::test]
-async fn finish_gives_up_after_the_grace_and_names_what_was_left() {
+async fn finish_returns_after_the_grace_period_and_names_the_remaining_tasks() {
     let lifecycle = Lifecycle::new();
     lifecycle.spawn("stubborn", std::future::pending());
     lifecycle.spawn("quick", async {});
@@ -44,9 +44,9 @@ async fn finish_without_tasks_returns_at_once() {
 }
 
 #[test]
-fn the_first_signal_stops_in_order() {
+fn the_first_signal_stops_gracefully() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut child = Role::start("obedient");
+        let mut child = ChildProcess::start("graceful");
         child.wait_for("ready");
         child.send(signal);
         assert_eq!(child.end().code(), Some(0), "{signal:?}");
@@ -54,9 +54,9 @@ fn the_first_signal_stops_in_order() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_second_signal_ends_the_process_at_once() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
-        let mut child = Role::start("stubborn");
+        let mut child = ChildProcess::start("stubborn");
         child.wait_for("ready");
         child.send(signal);
         child.wait_for("stopping");
@@ -68,36 +68,36 @@ fn a_second_signal_ends_at_once() {
 #[test]
 fn a_panic_anywhere_ends_the_process() {
     for role in ["panic-in-task", "panic-in-thread", "panic-in-handler"] {
-        let mut child = Role::start(role);
-        assert_eq!(child.end().code(), Some(PANICKED), "{role}");
+        let mut child = ChildProcess::start(role);
+        assert_eq!(child.end().code(), Some(PANIC_EXIT_CODE), "{role}");
     }
 }
 
-/// What a panic says in these tests: a string that must not be logged.
-const SAID: &str = "correct-horse-battery-staple";
+/// The panic message in these tests, which must not be logged.
+const PANIC_MESSAGE: &str = "correct-horse-battery-staple";
 
 #[test]
-fn a_panic_within_a_boundary_is_logged_without_its_message_and_the_process_goes_on() {
+fn a_panic_within_a_boundary_is_logged_without_its_message_and_the_process_continues() {
     for role in ["caught", "caught-without-a-log"] {
-        let mut child = Role::start_with(role, &[]);
+        let mut child = ChildProcess::start_with(role, &[]);
         let log = child.log();
         assert_eq!(child.end().code(), Some(0), "{role}: {log}");
-        // In a thread, in a task that has waited, and in one that another task joins.
+        // One panic in a thread, one in a task after an await, one in a task that another task joins.
         assert!(log.matches("lifecycle/tests.rs").count() >= 3, "{role}: {log}");
-        assert!(log.contains("lifecycle::tests::panic_with_a_secret"), "{role}: no function is named: {log}");
-        assert!(!log.contains(SAID), "{role}: {log}");
+        assert!(log.contains("lifecycle::tests::panic_with_a_secret"), "{role}: the log names no function: {log}");
+        assert!(!log.contains(PANIC_MESSAGE), "{role}: {log}");
     }
 }
 
 #[test]
 fn a_panic_that_ends_the_process_is_logged_without_its_message() {
     for role in ["unguarded", "unguarded-without-a-log"] {
-        let mut child = Role::start_with(role, &[]);
+        let mut child = ChildProcess::start_with(role, &[]);
         let log = child.log();
-        assert_eq!(child.end().code(), Some(PANICKED), "{role}: {log}");
+        assert_eq!(child.end().code(), Some(PANIC_EXIT_CODE), "{role}: {log}");
         assert!(log.contains("lifecycle/tests.rs") && log.contains("the process ends"), "{role}: {log}");
-        assert!(log.contains("lifecycle::tests::panic_with_a_secret"), "{role}: no function is named: {log}");
-        assert!(!log.contains(SAID), "{role}: {log}");
+        assert!(log.contains("lifecycle::tests::panic_with_a_secret"), "{role}: the log names no function: {log}");
+        assert!(!log.contains(PANIC_MESSAGE), "{role}: {log}");
     }
 }
 
@@ -105,7 +105,7 @@ fn a_panic_that_ends_the_process_is_logged_without_its_message() {
 #[test]
 fn a_fail_point_kills_the_process() {
     use std::os::unix::process::ExitStatusExt as _;
-    let mut child = Role::start_with("fail-point", &[("FAILPOINTS", "there=1*off->return")]);
+    let mut child = ChildProcess::start_with("fail-point", &[("FAILPOINTS", "there=1*off->return")]);
     child.wait_for("passed once");
     assert_eq!(child.end().signal(), Some(Signal::KILL.as_raw()));
 }
@@ -113,17 +113,17 @@ fn a_fail_point_kills_the_process() {
 #[cfg(feature = "fail-points")]
 #[test]
 fn fail_points_that_cannot_be_understood_are_refused() {
-    let mut child = Role::start_with("fail-point", &[("FAILPOINTS", "there=explode")]);
+    let mut child = ChildProcess::start_with("fail-point", &[("FAILPOINTS", "there=explode")]);
     assert_eq!(child.end().code(), Some(9));
 }
 
-/// This test binary in a role.
-struct Role {
+/// This test binary, started in a role.
+struct ChildProcess {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
 }
 
-impl Role {
+impl ChildProcess {
     fn start(role: &str) -> Self {
         Self::start_with(role, &[])
     }
@@ -149,7 +149,7 @@ impl Role {
             }
             line.clear();
         }
-        panic!("the child ended before it said {word}");
+        panic!("the child process ended before it printed {word}");
     }
 
     fn send(&self, signal: Signal) {
@@ -160,13 +160,13 @@ impl Role {
         self.child.wait().unwrap()
     }
 
-    /// What it writes to standard error until its end.
+    /// Returns what the process writes to standard error until it ends.
     fn log(&mut self) -> String {
         std::io::read_to_string(self.child.stderr.take().unwrap()).unwrap()
     }
 }
 
-impl Drop for Role {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -174,14 +174,14 @@ impl Drop for Role {
 }
 
 #[test]
-#[ignore = "a role of other tests, in a process of its own"]
+#[ignore = "started by other tests as their child process"]
 fn child() {
     let Ok(role) = env::var(ROLE) else { return };
     install_panic_hook();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    // The child ends by itself even if the code under test does not end it.
+    // The child process ends even if the code under test does not end it.
     let code = match role.as_str() {
-        "obedient" => runtime.block_on(serve(false)),
+        "graceful" => runtime.block_on(serve(false)),
         "stubborn" => runtime.block_on(serve(true)),
         "panic-in-task" => {
             runtime.spawn(async { panic!("in a task") });
@@ -197,13 +197,13 @@ fn child() {
         "unguarded" => with_log(panic_with_a_secret),
         "unguarded-without-a-log" => panic_with_a_secret(),
         "fail-point" => pass_fail_point(),
-        other => panic!("no role {other}"),
+        other => panic!("unknown role {other}"),
     };
     process::exit(code);
 }
 
 fn wait() -> i32 {
-    thread::sleep(AGES);
+    thread::sleep(TEST_TIMEOUT);
     1
 }
 
@@ -215,7 +215,7 @@ fn with_log(role: impl FnOnce() -> i32) -> i32 {
 
 #[inline(never)]
 fn panic_with_a_secret() -> i32 {
-    let quoted = SAID.to_owned();
+    let quoted = PANIC_MESSAGE.to_owned();
     panic!("{quoted}")
 }
 
@@ -244,10 +244,10 @@ async fn serve(stubborn: bool) -> i32 {
         }
     });
     println!("ready");
-    if tokio::time::timeout(AGES, lifecycle.stopping().cancelled()).await.is_err() {
+    if tokio::time::timeout(TEST_TIMEOUT, lifecycle.stopping().cancelled()).await.is_err() {
         return 1;
     }
-    i32::from(!lifecycle.finish(AGES).await)
+    i32::from(!lifecycle.finish(TEST_TIMEOUT).await)
 }
 
 async fn panic_in_handler() -> i32 {
@@ -262,7 +262,7 @@ async fn panic_in_handler() -> i32 {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     tokio::io::AsyncWriteExt::write_all(&mut stream, request).await.unwrap();
-    tokio::time::sleep(AGES).await;
+    tokio::time::sleep(TEST_TIMEOUT).await;
     1
 }
 

@@ -1,4 +1,4 @@
-//! Indexes from one list: made where missing, their expiry changed where it differs.
+//! Creates the indexes of a list that are missing, and updates their expiry.
 
 use std::time::Duration;
 
@@ -9,46 +9,48 @@ use mongodb::{
     options::{Collation, IndexOptions},
 };
 
-use super::{StoreError, within};
+use super::{StoreError, with_deadline};
 
-/// Building on a large collection takes minutes; the server goes on if we give up.
+/// The deadline for building an index. On a large collection it takes minutes; after a timeout the
+/// server continues.
 const BUILD_DEADLINE: Duration = Duration::from_secs(300);
+/// The deadline for changing the expiry of an index.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(10);
-/// `IndexOptionsConflict` and `IndexKeySpecsConflict`.
-const CONFLICTS: [i32; 2] = [85, 86];
+/// The codes `IndexOptionsConflict` and `IndexKeySpecsConflict`.
+const CONFLICT_CODES: [i32; 2] = [85, 86];
 
-/// One index.
+/// The specification of an index.
 #[derive(Clone, Debug)]
 pub struct IndexSpec {
     /// The collection's name.
     pub collection: &'static str,
-    /// The index's name: what [`StoreError::DuplicateKey`] tells.
+    /// The name of the index, as in [`StoreError::DuplicateKey`].
     pub name: &'static str,
-    /// The fields and their order.
+    /// The indexed fields and their sort order.
     pub keys: Document,
     /// Whether two documents may not have the same key.
     pub unique: bool,
-    /// Only documents that match are in the index.
+    /// The filter that documents in the index match; all documents if absent.
     pub partial: Option<Document>,
-    /// A document goes this long after the time in the (one) indexed field.
+    /// How long after the time in the (only) indexed field a document expires.
     pub expire_after: Option<Duration>,
-    /// How texts in it are compared; a query that is to use it has to say the same.
+    /// How strings are compared. A query uses the index only if it has the same collation.
     pub collation: Option<Collation>,
 }
 
 impl IndexSpec {
-    /// A plain index.
+    /// Creates the specification of a plain index.
     pub fn new(collection: &'static str, name: &'static str, keys: Document) -> Self {
         Self { collection, name, keys, unique: false, partial: None, expire_after: None, collation: None }
     }
 
-    /// Refuses a second document with the same key.
+    /// Makes the index unique: a second document with the same key is refused.
     pub fn unique(mut self) -> Self {
         self.unique = true;
         self
     }
 
-    /// Holds only documents that match `filter`.
+    /// Makes the index partial: it contains only documents that match `filter`.
     pub fn partial(mut self, filter: Document) -> Self {
         self.partial = Some(filter);
         self
@@ -60,7 +62,7 @@ impl IndexSpec {
         self
     }
 
-    /// Compares texts in another way than byte by byte.
+    /// Sets the collation, instead of comparing strings byte by byte.
     pub fn collation(mut self, collation: Collation) -> Self {
         self.collation = Some(collation);
         self
@@ -78,42 +80,42 @@ impl IndexSpec {
     }
 }
 
-/// An index cannot be had.
+/// An index cannot be created or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    /// The store did not do it.
+    /// The operation failed.
     #[error("index {collection}.{name}: {source}")]
     Store {
-        /// The collection.
+        /// The collection's name.
         collection: &'static str,
-        /// The index.
+        /// The index's name.
         name: &'static str,
-        /// Why not.
+        /// The reason.
         source: StoreError,
     },
-    /// There is one of this name or these keys that differs in more than its expiry;
-    /// somebody has to drop it.
+    /// An index with this name or these keys exists and differs in more than its expiry. The
+    /// operator has to drop it.
     #[error("index {collection}.{name} exists with other keys or options; drop it first")]
     Conflict {
-        /// The collection.
+        /// The collection's name.
         collection: &'static str,
-        /// The index.
+        /// The index's name.
         name: &'static str,
     },
 }
 
 impl IndexError {
-    /// Whether to try again later: the store was away.
+    /// Returns whether to try again later, because the store was unavailable.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Store { source: StoreError::Timeout | StoreError::Unavailable(_), .. })
     }
 }
 
-/// Makes the indexes that are missing, one after the other; changes the expiry of
-/// one whose `expire_after` has changed. Never drops one.
+/// Creates the missing indexes one after the other, and updates the expiry of those whose
+/// `expire_after` has changed. Never drops an index.
 ///
 /// # Errors
-/// At the first that cannot be had; those before it are there.
+/// Returns the first error. The indexes before it exist then.
 pub async fn ensure_indexes(database: &Database, specs: &[IndexSpec]) -> Result<(), IndexError> {
     for spec in specs {
         ensure(database, spec).await?;
@@ -124,11 +126,11 @@ pub async fn ensure_indexes(database: &Database, specs: &[IndexSpec]) -> Result<
 async fn ensure(database: &Database, spec: &IndexSpec) -> Result<(), IndexError> {
     let collection = database.collection::<Document>(spec.collection);
     let failed = |source| IndexError::Store { collection: spec.collection, name: spec.name, source };
-    match within(BUILD_DEADLINE, collection.create_index(spec.model())).await {
+    match with_deadline(BUILD_DEADLINE, collection.create_index(spec.model())).await {
         Ok(_) => Ok(()),
-        Err(StoreError::Other(cause)) if cause.code().is_some_and(|c| CONFLICTS.contains(&c)) => {
+        Err(StoreError::Other(cause)) if cause.code().is_some_and(|c| CONFLICT_CODES.contains(&c)) => {
             let existing = async { collection.list_indexes().await?.try_collect().await };
-            let existing: Vec<IndexModel> = within(CHANGE_DEADLINE, existing).await.map_err(failed)?;
+            let existing: Vec<IndexModel> = with_deadline(CHANGE_DEADLINE, existing).await.map_err(failed)?;
             let Some(seconds) = new_expiry(&existing, spec) else {
                 return Err(IndexError::Conflict { collection: spec.collection, name: spec.name });
             };
@@ -136,7 +138,7 @@ async fn ensure(database: &Database, spec: &IndexSpec) -> Result<(), IndexError>
                 "collMod": spec.collection,
                 "index": { "name": spec.name, "expireAfterSeconds": seconds },
             };
-            within(CHANGE_DEADLINE, database.run_command(change)).await.map_err(failed)?;
+            with_deadline(CHANGE_DEADLINE, database.run_command(change)).await.map_err(failed)?;
             tracing::info!(collection = spec.collection, index = spec.name, seconds, "expiry of an index changed");
             Ok(())
         }
@@ -144,7 +146,7 @@ async fn ensure(database: &Database, spec: &IndexSpec) -> Result<(), IndexError>
     }
 }
 
-/// The expiry to set, if the index of that name differs in nothing else.
+/// Returns the expiry to set, if the existing index of this name differs in nothing else.
 fn new_expiry(existing: &[IndexModel], spec: &IndexSpec) -> Option<i64> {
     let wanted = spec.expire_after?;
     let same = existing.iter().any(|index| {
@@ -169,12 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_differs_in_its_expiry_is_changed() {
+    fn an_index_that_differs_only_in_its_expiry_is_changed() {
         assert_eq!(new_expiry(&[spec(1).model()], &spec(2)), Some(172_800));
     }
 
     #[test]
-    fn an_index_that_differs_in_more_is_left_alone() {
+    fn an_index_with_other_differences_is_not_changed() {
         let other_keys = IndexSpec { keys: doc! { "since": 1 }, ..spec(1) };
         let without_expiry = IndexSpec { expire_after: None, ..spec(1) };
         for existing in [other_keys, spec(1).unique(), without_expiry] {

@@ -1,48 +1,48 @@
-//! The state of what a service depends on, and the one word that follows from it.
+//! The state of each dependency of a service, and the status that follows from them.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-/// Something that a service depends on.
+/// A dependency of a service.
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
-    /// Its name in `/readyz`.
+    /// The dependency's name in `/readyz`.
     pub name: &'static str,
-    /// Whether the service is of no use without it.
+    /// Whether the service is unavailable without it.
     pub required: bool,
 }
 
-/// How a dependency is.
+/// The state of a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckState {
-    /// As it should be.
+    /// The dependency works.
     Ok,
-    /// Works in part.
+    /// The dependency works in part.
     Degraded,
-    /// Cannot be used.
+    /// The dependency cannot be used.
     Down,
 }
 
-/// What a service can do for its clients.
+/// The status of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Everything.
+    /// Everything works.
     Ready,
-    /// Answers, but something is late or missing.
+    /// The service answers, but something is late or missing.
     Degraded,
-    /// Nothing: send the traffic elsewhere.
+    /// The service cannot answer: send the traffic elsewhere.
     Unavailable,
 }
 
 /// The body of `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Readiness {
-    /// What follows from the checks.
+    /// The status that follows from the checks.
     pub status: Status,
-    /// Each dependency, in the order in which the service named them.
+    /// The state of each dependency, in the order in which the service listed them.
     #[serde(serialize_with = "as_map")]
     pub checks: Vec<(&'static str, CheckState)>,
 }
@@ -66,16 +66,16 @@ struct State {
 }
 
 impl Health {
-    /// All are down until somebody has seen otherwise.
+    /// Creates the state of these dependencies. All are down until `set` reports otherwise.
     pub fn new(checks: &[Check]) -> Self {
         let checks = checks.iter().map(|check| (*check, CheckState::Down));
         Self(Arc::new(RwLock::new(State { checks: checks.collect(), stopping: false })))
     }
 
-    /// Records what was seen of `name`, and logs it if that is news.
+    /// Sets the state of the dependency `name`, and logs a change.
     ///
     /// # Panics
-    /// In a debug build, if there is no check of that name.
+    /// Panics in a debug build if there is no check with this name.
     pub fn set(&self, name: &'static str, state: CheckState) {
         if self.read().state_of(name) == Some(state) {
             return;
@@ -93,12 +93,13 @@ impl Health {
         }
     }
 
-    /// From now on the service is unavailable whatever the checks say: it is going away.
+    /// Marks the service as stopping: it is unavailable from now on, whatever its checks report.
     pub fn stop(&self) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).stopping = true;
     }
 
-    /// Unavailable if a required check is down, degraded if anything else is not ok.
+    /// Returns the readiness: unavailable if a required check is down, degraded if any other check
+    /// is not ok.
     pub fn report(&self) -> Readiness {
         let state = self.read();
         let any = |bad: fn(&(Check, CheckState)) -> bool| state.checks.iter().any(bad);
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "no check is called")]
-    fn an_unknown_check_is_a_mistake() {
+    fn setting_an_unknown_check_panics() {
         Health::new(&[]).set("smtp", Ok);
     }
 }

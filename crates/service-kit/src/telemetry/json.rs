@@ -1,6 +1,5 @@
-//! A log event as one line of JSON: `timestamp`, `level`, `target`, `message`, then
-//! the fields of the event and of its spans, flat, so that `request_id` is where
-//! one looks for it.
+//! Formats a log event as one line of JSON: `timestamp`, `level`, `target`, `message`, then the
+//! fields of the event and of its spans, all on the top level (for example `request_id`).
 
 use std::{collections::BTreeMap, fmt};
 
@@ -19,7 +18,7 @@ use tracing_subscriber::{
     registry::{LookupSpan, Scope},
 };
 
-/// The names that are always ours; a field of such a name is written with a `_` behind.
+/// The reserved member names. A field with such a name gets a `_` appended.
 const RESERVED: [&str; 4] = ["timestamp", "level", "target", "message"];
 
 pub(super) struct JsonLines;
@@ -35,7 +34,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut fields = Fields::default();
-        // Outermost first: an inner span, and the event itself, override.
+        // Outermost span first: inner spans and the event itself override its fields.
         for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
             if let Some(text) = span.extensions().get::<FormattedFields<JsonFields>>()
                 && let Ok(Value::Object(members)) = serde_json::from_str(text)

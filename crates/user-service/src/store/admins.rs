@@ -17,7 +17,7 @@
 
 use bson::{Bson, Document, Uuid, doc};
 use futures_util::TryStreamExt;
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
     Handle, SCHEMA_VERSION, unfit,
@@ -64,7 +64,8 @@ impl AdminStore {
         let id = Uuid::from(id);
         let filter = doc! { "_id": ID, "ids": { "$elemMatch": { "$ne": id } } };
         let update = doc! { "$pull": { "ids": id }, "$inc": { "departures": 1_i64 } };
-        let result = within(self.handle.deadline, async { self.handle.collection.update_one(filter, update).await });
+        let result =
+            with_deadline(self.handle.deadline, async { self.handle.collection.update_one(filter, update).await });
         Ok(if result.await?.matched_count == 1 { Leaving::Left } else { Leaving::Last })
     }
 
@@ -74,7 +75,7 @@ impl AdminStore {
             return departures(&found);
         }
         let first = doc! { "_id": ID, "schemaVersion": SCHEMA_VERSION, "ids": [], "departures": 0_i64 };
-        match within(self.handle.deadline, self.handle.collection.insert_one(first)).await {
+        match with_deadline(self.handle.deadline, self.handle.collection.insert_one(first)).await {
             // Two first admins at once: it is there.
             Ok(_) | Err(StoreError::DuplicateKey { .. }) => {}
             Err(error) => return Err(error),
@@ -121,17 +122,18 @@ impl AdminStore {
     async fn add(&self, id: uuid::Uuid, admission: Admission) -> Result<bool, StoreError> {
         let filter = doc! { "_id": ID, "departures": admission.departures };
         let update = doc! { "$addToSet": { "ids": Uuid::from(id) } };
-        let result = within(self.handle.deadline, async { self.handle.collection.update_one(filter, update).await });
+        let result =
+            with_deadline(self.handle.deadline, async { self.handle.collection.update_one(filter, update).await });
         Ok(result.await?.matched_count == 1)
     }
 
     async fn has(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
         let filter = doc! { "_id": ID, "ids": Uuid::from(id) };
-        Ok(within(self.handle.deadline, self.handle.collection.find_one(filter)).await?.is_some())
+        Ok(with_deadline(self.handle.deadline, self.handle.collection.find_one(filter)).await?.is_some())
     }
 
     async fn read(&self) -> Result<Option<Document>, StoreError> {
-        within(self.handle.deadline, self.handle.collection.find_one(doc! { "_id": ID })).await
+        with_deadline(self.handle.deadline, self.handle.collection.find_one(doc! { "_id": ID })).await
     }
 }
 
@@ -145,7 +147,7 @@ impl UserStore {
             "status": "active",
             "_id": { "$nin": known },
         };
-        let found: Vec<Document> = within(self.handle.deadline, async {
+        let found: Vec<Document> = with_deadline(self.handle.deadline, async {
             let cursor = self.handle.collection.find(filter).projection(doc! { "_id": 1 }).limit(limit).await?;
             cursor.try_collect().await
         })

@@ -4,7 +4,7 @@
 use bson::{DateTime, Uuid, doc};
 use futures_util::TryStreamExt;
 use serde::Deserialize;
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
     Handle, SCHEMA_VERSION, behind,
@@ -102,7 +102,7 @@ impl AuditStore {
         let user = Uuid::from(row.user);
         let since = row.at.saturating_sub(jiff::SignedDuration::from_hours(1)).unwrap_or(jiff::Timestamp::MIN);
         let recent = doc! { "userId": user, "at": { "$gt": DateTime::from(since) }, "type": row.kind.as_str() };
-        let count = within(self.handle.deadline, async {
+        let count = with_deadline(self.handle.deadline, async {
             self.handle.collection.count_documents(recent).limit(MAX_ROWS_PER_HOUR).await
         })
         .await?;
@@ -122,13 +122,13 @@ impl AuditStore {
                 document.insert(field, value);
             }
         }
-        within(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
+        with_deadline(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
         Ok(true)
     }
 
     /// Takes a row away again: its account is gone.
     pub async fn remove(&self, id: uuid::Uuid) -> Result<(), StoreError> {
-        within(self.handle.deadline, self.handle.collection.delete_one(doc! { "_id": Uuid::from(id) })).await?;
+        with_deadline(self.handle.deadline, self.handle.collection.delete_one(doc! { "_id": Uuid::from(id) })).await?;
         Ok(())
     }
 
@@ -136,7 +136,7 @@ impl AuditStore {
     pub async fn page(&self, user: uuid::Uuid, after: Cursor, limit: i64) -> Result<Vec<AuditEntry>, StoreError> {
         let mut filter = behind(after, "at");
         filter.insert("userId", Uuid::from(user));
-        within(self.handle.deadline, async {
+        with_deadline(self.handle.deadline, async {
             let cursor = self.handle.collection.find(filter).sort(doc! { "at": -1, "_id": -1 }).limit(limit).await?;
             cursor.with_type::<AuditEntry>().try_collect().await
         })

@@ -7,7 +7,7 @@ use bson::{Bson, DateTime, Document, Uuid, doc};
 use futures_util::TryStreamExt;
 use mongodb::{Collection, options::ReturnDocument};
 use serde::{Deserialize, Serialize};
-use service_kit::mongo::{StoreError, duplicates_in, within};
+use service_kit::mongo::{StoreError, duplicate_positions, with_deadline};
 
 use super::{Handle, SCHEMA_VERSION, unfit, user_document::*};
 
@@ -73,7 +73,7 @@ impl BulkStore {
     pub async fn insert(&self, users: &[UserRecord]) -> Result<Vec<usize>, StoreError> {
         match tokio::time::timeout(DEADLINE, self.users.insert_many(users).ordered(false)).await {
             Ok(Ok(_)) => Ok(Vec::new()),
-            Ok(Err(error)) => duplicates_in(&error).ok_or_else(|| error.into()),
+            Ok(Err(error)) => duplicate_positions(&error).ok_or_else(|| error.into()),
             Err(_) => Err(StoreError::Timeout),
         }
     }
@@ -90,7 +90,7 @@ impl BulkStore {
             doc! { "usernameKeys": { "$in": &names } },
         ];
         let shown = doc! { "emailKeys": 1, "usernameKey": 1, "usernameKeys": 1, "imported": 1 };
-        within(DEADLINE, async {
+        with_deadline(DEADLINE, async {
             let users = self.users.clone_with_type::<Holder>();
             users.find(doc! { "$or": any.to_vec() }).projection(shown).await?.try_collect().await
         })
@@ -105,7 +105,7 @@ impl BulkStore {
             filter.insert("_id", doc! { "$gt": Uuid::from(after) });
         }
         let shown = doc! { "pendingEvents": 0, "tokens": 0, "usedTokens": 0 };
-        within(DEADLINE, async {
+        with_deadline(DEADLINE, async {
             let found = self.users.find(filter).projection(shown).sort(doc! { "_id": 1 }).limit(limit);
             found.await?.try_collect().await
         })
@@ -114,14 +114,14 @@ impl BulkStore {
 
     /// The import of this file, if it was ever begun.
     pub async fn find_import(&self, id: &str) -> Result<Option<ImportRecord>, StoreError> {
-        let found = within(DEADLINE, self.imports.collection.find_one(doc! { "_id": id })).await?;
+        let found = with_deadline(DEADLINE, self.imports.collection.find_one(doc! { "_id": id })).await?;
         found.map(|found| bson::deserialize_from_document(found).map_err(unfit)).transpose()
     }
 
     /// Notes a beginning: `record` if the file was never begun, what is there otherwise.
     pub async fn begin_import(&self, record: &ImportRecord) -> Result<ImportRecord, StoreError> {
         let new = bson::serialize_to_document(record).map_err(unfit)?;
-        let written = within(DEADLINE, async {
+        let written = with_deadline(DEADLINE, async {
             self.imports
                 .collection
                 .find_one_and_update(doc! { "_id": &record.id }, doc! { "$setOnInsert": new })
@@ -136,7 +136,8 @@ impl BulkStore {
     /// Notes how far it has come.
     pub async fn save_import(&self, record: &ImportRecord) -> Result<(), StoreError> {
         let new: Document = bson::serialize_to_document(record).map_err(unfit)?;
-        within(DEADLINE, self.imports.collection.replace_one(doc! { "_id": &record.id }, new).upsert(true)).await?;
+        with_deadline(DEADLINE, self.imports.collection.replace_one(doc! { "_id": &record.id }, new).upsert(true))
+            .await?;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use bson::{Document, doc};
 use jiff::{SignedDuration, Timestamp};
 use mongodb::options::ReadConcern;
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{Handle, SCHEMA_VERSION, user_document::binary};
 use crate::domain::key_schedule::{JWKS_MAX_AGE, KeySchedule, PUBLISH_BEFORE_SIGNING};
@@ -40,7 +40,7 @@ impl KeyStore {
     /// The set, or none before the first start.
     pub async fn read(&self) -> Result<Option<StoredKeySet>, StoreError> {
         let pipeline = [doc! { "$match": { "_id": ID } }, doc! { "$set": { "now": "$$NOW" } }];
-        let found: Vec<Document> = within(self.handle.deadline, async {
+        let found: Vec<Document> = with_deadline(self.handle.deadline, async {
             let cursor = self.handle.collection.aggregate(pipeline).read_concern(ReadConcern::majority()).await?;
             cursor.try_collect().await
         })
@@ -54,7 +54,7 @@ impl KeyStore {
         document.insert("signFrom", "$$NOW");
         let update = vec![doc! { "$set": { "schemaVersion": SCHEMA_VERSION, "version": 1_i64, "keys": [document] } }];
         let filter = doc! { "_id": ID, "version": { "$exists": false } };
-        let written = within(self.handle.deadline, async {
+        let written = with_deadline(self.handle.deadline, async {
             self.handle.collection.update_one(filter, update).upsert(true).await
         })
         .await;
@@ -98,7 +98,7 @@ impl KeyStore {
     async fn change(&self, version: i64, mut set: Document) -> Result<(), StoreError> {
         set.insert("version", version + 1);
         let filter = doc! { "_id": ID, "version": version };
-        within(self.handle.deadline, async {
+        with_deadline(self.handle.deadline, async {
             self.handle.collection.update_one(filter, vec![doc! { "$set": set }]).await
         })
         .await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bson::doc;
 use mongodb::options::ReturnDocument;
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{Handle, SCHEMA_VERSION};
 
@@ -31,7 +31,7 @@ impl LeaseStore {
             "holder": { "$cond": [&free, &holder, "$holder"] },
             "until": { "$cond": [&free, until, "$until"] },
         } }];
-        let written = within(
+        let written = with_deadline(
             self.handle.deadline,
             self.handle
                 .collection
@@ -51,7 +51,7 @@ impl LeaseStore {
     /// Gives the lease back, so that the next holder need not wait for its end.
     pub async fn release(&self, name: &str, holder: uuid::Uuid) -> Result<(), StoreError> {
         let filter = doc! { "_id": name, "holder": holder.to_string() };
-        within(self.handle.deadline, self.handle.collection.delete_one(filter)).await?;
+        with_deadline(self.handle.deadline, self.handle.collection.delete_one(filter)).await?;
         Ok(())
     }
 }

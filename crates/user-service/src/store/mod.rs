@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use bson::{DateTime, Document, Uuid, doc};
 use mongodb::{Database, options::CollectionOptions};
-use service_kit::mongo::{CollectionHere, StoreError};
+use service_kit::mongo::{StoreError, WorkerCollection};
 
 pub use admins::{AdminStore, Admission, Leaving};
 pub use audit::{AuditEntry, AuditRow, AuditStore, NoteKind};
@@ -68,7 +68,7 @@ impl Store {
     #[must_use]
     pub fn new(database: &Database, deadline: Duration, max_pending: usize) -> Self {
         let handle =
-            |name| Handle { collection: CollectionHere::new(database, name, CollectionOptions::default()), deadline };
+            |name| Handle { collection: WorkerCollection::new(database, name, CollectionOptions::default()), deadline };
         let users = UserStore::new(handle("users"), max_pending);
         Self {
             admins: AdminStore::new(handle("admins"), users.clone()),
@@ -87,7 +87,7 @@ impl Store {
 /// A collection and the deadline of its operations.
 #[derive(Clone)]
 struct Handle {
-    collection: CollectionHere<Document>,
+    collection: WorkerCollection<Document>,
     deadline: Duration,
 }
 

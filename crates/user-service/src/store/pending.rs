@@ -7,7 +7,7 @@ use bson::{Bson, DateTime, Document, Uuid, doc};
 use futures_util::TryStreamExt;
 use mongodb::options::ReadConcern;
 use serde::Deserialize;
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
     Handle, SCHEMA_VERSION, unfit,
@@ -87,7 +87,7 @@ impl PendingStore {
     }
 
     async fn find(&self, filter: Document, limit: i64) -> Result<Vec<Backlog>, StoreError> {
-        within(self.users.deadline, async {
+        with_deadline(self.users.deadline, async {
             let cursor = self
                 .users
                 .collection
@@ -147,14 +147,14 @@ impl PendingStore {
             return Ok(());
         }
         let these = doc! { "_id": { "$in": rows } };
-        within(self.audit.deadline, self.audit.collection.delete_many(these)).await?;
+        with_deadline(self.audit.deadline, self.audit.collection.delete_many(these)).await?;
         Ok(())
     }
 
     async fn living(&self, users: BTreeSet<uuid::Uuid>) -> Result<BTreeSet<uuid::Uuid>, StoreError> {
         let ids: Vec<Bson> = users.into_iter().map(|id| Bson::from(Uuid::from(id))).collect();
         let filter = doc! { "_id": { "$in": ids }, "deletedAt": { "$exists": false } };
-        let found: Vec<Backlog> = within(self.users.deadline, async {
+        let found: Vec<Backlog> = with_deadline(self.users.deadline, async {
             let cursor = self.users.collection.find(filter).projection(doc! { "_id": 1 }).await?;
             cursor.with_type::<Backlog>().try_collect().await
         })
@@ -191,14 +191,14 @@ impl PendingStore {
         self.remove_rows(user).await?;
         let others = doc! { "$elemMatch": { "id": { "$nin": ids(&ack.events) } } };
         let filter = doc! { "_id": user, "deletedAt": { "$exists": true }, "pendingEvents": { "$not": others } };
-        within(self.users.deadline, self.users.collection.delete_one(filter)).await?;
+        with_deadline(self.users.deadline, self.users.collection.delete_one(filter)).await?;
         self.remove_rows(user).await
     }
 
     async fn remove_rows(&self, user: Uuid) -> Result<(), StoreError> {
         let of_user = || doc! { "userId": user };
-        within(self.sessions.deadline, self.sessions.collection.delete_many(of_user())).await?;
-        within(self.audit.deadline, self.audit.collection.delete_many(of_user())).await?;
+        with_deadline(self.sessions.deadline, self.sessions.collection.delete_many(of_user())).await?;
+        with_deadline(self.audit.deadline, self.audit.collection.delete_many(of_user())).await?;
         Ok(())
     }
 
@@ -228,7 +228,7 @@ impl PendingStore {
     }
 
     async fn update(&self, user: uuid::Uuid, update: Document) -> Result<bool, StoreError> {
-        let result = within(self.users.deadline, async {
+        let result = with_deadline(self.users.deadline, async {
             self.users.collection.update_one(doc! { "_id": Uuid::from(user) }, update).await
         })
         .await?;
@@ -289,7 +289,7 @@ async fn run_updates(handle: &Handle, updates: Vec<Document>) -> Result<usize, S
         "writeConcern": { "w": "majority", "j": true },
     };
     let database = handle.collection.client().database(&handle.collection.namespace().db);
-    let answer = within(handle.deadline, database.run_command(command)).await?;
+    let answer = with_deadline(handle.deadline, database.run_command(command)).await?;
     // Two replicas may upsert the same audit row at once: then it is there.
     let failed = answer.get_array("writeErrors").into_iter().flatten().filter(|error| !is_duplicate(error)).count();
     if failed > 0 {

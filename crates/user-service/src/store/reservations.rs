@@ -3,7 +3,7 @@
 
 use bson::{Bson, DateTime, Document, doc};
 use mongodb::options::ReturnDocument;
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{UserStore, user_document::UserRecord};
 
@@ -35,7 +35,7 @@ impl UserStore {
             format!("{}.0", kind.keys): { "$ne": key },
             format!("{}.until", kind.reserved): { "$lte": DateTime::from(now) },
         };
-        let holder = within(self.handle.deadline, async {
+        let holder = with_deadline(self.handle.deadline, async {
             self.handle
                 .collection
                 .find_one_and_update(filter, without_expired(kind, now))
@@ -55,7 +55,7 @@ impl UserStore {
         let mut freed = 0;
         for kind in [&ADDRESSES, &USERNAMES] {
             let filter = doc! { format!("{}.until", kind.reserved): { "$lte": DateTime::from(now) } };
-            let result = within(self.handle.deadline, async {
+            let result = with_deadline(self.handle.deadline, async {
                 self.handle.collection.update_many(filter, without_expired(kind, now)).await
             })
             .await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::{Bson, Document, Uuid, doc};
 use futures_util::TryStreamExt;
 use mongodb::options::ReturnDocument;
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{Handle, behind, session_document::SessionRow, unfit, user_document::SessionRule};
 use crate::domain::Cursor;
@@ -46,13 +46,13 @@ impl SessionStore {
     /// Inserts a new session.
     pub async fn insert(&self, row: &SessionRow) -> Result<(), StoreError> {
         let document = bson::serialize_to_document(row).map_err(unfit)?;
-        within(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
+        with_deadline(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
         Ok(())
     }
 
     /// The salt with which a session's tokens are made; it never changes.
     pub async fn salt(&self, id: uuid::Uuid) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = within(self.handle.deadline, async {
+        let found = with_deadline(self.handle.deadline, async {
             self.handle.collection.find_one(doc! { "_id": Uuid::from(id) }).projection(doc! { "salt": 1 }).await
         })
         .await?;
@@ -69,7 +69,7 @@ impl SessionStore {
     /// next one to refresh is noticed.
     pub async fn advance(&self, id: uuid::Uuid, n: i64, times: SessionTimes) -> Result<Advance, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
-        let written = within(self.handle.deadline, async {
+        let written = with_deadline(self.handle.deadline, async {
             self.handle
                 .collection
                 .find_one_and_update(filter, advance_pipeline(n, times))
@@ -117,7 +117,7 @@ impl SessionStore {
     }
 
     async fn newest(&self, filter: Document, limit: i64) -> Result<Vec<SessionRow>, StoreError> {
-        within(self.handle.deadline, async {
+        with_deadline(self.handle.deadline, async {
             let newest = doc! { "createdAt": -1, "_id": -1 };
             let cursor = self.handle.collection.find(filter).sort(newest).limit(limit).await?;
             cursor.with_type::<SessionRow>().try_collect().await
@@ -128,14 +128,14 @@ impl SessionStore {
     /// One row of a user.
     pub async fn of_user(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "userId": Uuid::from(user) };
-        let found = within(self.handle.deadline, self.handle.collection.find_one(filter)).await?;
+        let found = with_deadline(self.handle.deadline, self.handle.collection.find_one(filter)).await?;
         found.map(bson::deserialize_from_document).transpose().map_err(unfit)
     }
 
     /// Ends a session of a user and returns its row.
     pub async fn end_of_user(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "userId": Uuid::from(user) };
-        let ended = within(self.handle.deadline, self.handle.collection.find_one_and_delete(filter)).await?;
+        let ended = with_deadline(self.handle.deadline, self.handle.collection.find_one_and_delete(filter)).await?;
         ended.map(bson::deserialize_from_document).transpose().map_err(unfit)
     }
 
@@ -145,13 +145,13 @@ impl SessionStore {
         if let Some(keep) = rule.keep {
             filter.insert("_id", doc! { "$ne": keep });
         }
-        within(self.handle.deadline, self.handle.collection.delete_many(filter)).await?;
+        with_deadline(self.handle.deadline, self.handle.collection.delete_many(filter)).await?;
         Ok(())
     }
 
     /// Ends a session; false if it was not there.
     pub async fn delete(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
-        let result = within(self.handle.deadline, async {
+        let result = with_deadline(self.handle.deadline, async {
             self.handle.collection.delete_one(doc! { "_id": Uuid::from(id) }).await
         })
         .await?;
@@ -160,7 +160,7 @@ impl SessionStore {
 
     /// Ends a session and returns whose it was.
     pub async fn end(&self, id: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
-        let ended = within(self.handle.deadline, async {
+        let ended = with_deadline(self.handle.deadline, async {
             self.handle.collection.find_one_and_delete(doc! { "_id": Uuid::from(id) }).await
         })
         .await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bson::{Bson, DateTime, Document, doc};
 use mongodb::options::{Acknowledgment, CollectionOptions, ReturnDocument, WriteConcern};
 use serde::Deserialize;
-use service_kit::mongo::{CollectionHere, StoreError, within};
+use service_kit::mongo::{StoreError, WorkerCollection, with_deadline};
 
 use super::{Handle, SCHEMA_VERSION, binary, unfit};
 
@@ -88,7 +88,7 @@ struct Row {
 /// The collection `throttles`.
 #[derive(Clone)]
 pub struct ThrottleStore {
-    collection: CollectionHere<Document>,
+    collection: WorkerCollection<Document>,
     deadline: Duration,
 }
 
@@ -96,7 +96,7 @@ impl ThrottleStore {
     pub(super) fn new(handle: &Handle, database: &mongodb::Database) -> Self {
         let concern = WriteConcern::builder().w(Acknowledgment::Nodes(1)).journal(false).build();
         let options = CollectionOptions::builder().write_concern(concern).build();
-        let collection = CollectionHere::new(database, handle.collection.name(), options);
+        let collection = WorkerCollection::new(database, handle.collection.name(), options);
         Self { collection, deadline: handle.deadline }
     }
 
@@ -114,20 +114,20 @@ impl ThrottleStore {
     pub async fn take_back(&self, key: ThrottleKey) -> Result<(), StoreError> {
         let less = doc! { "$max": [0.0, { "$subtract": ["$level", 1.0] }] };
         let update = vec![doc! { "$set": { "level": less, "until": "$$REMOVE" } }];
-        within(self.deadline, self.collection.update_one(doc! { "_id": key.id() }, update)).await?;
+        with_deadline(self.deadline, self.collection.update_one(doc! { "_id": key.id() }, update)).await?;
         Ok(())
     }
 
     /// Forgets one row.
     pub async fn forget(&self, key: ThrottleKey) -> Result<(), StoreError> {
-        within(self.deadline, self.collection.delete_one(doc! { "_id": key.id() })).await?;
+        with_deadline(self.deadline, self.collection.delete_one(doc! { "_id": key.id() })).await?;
         Ok(())
     }
 
     /// Forgets every row of a subject; how many there were.
     pub async fn forget_subject(&self, subject: [u8; 16]) -> Result<u64, StoreError> {
         let filter = doc! { "_id": of_subject(subject) };
-        Ok(within(self.deadline, self.collection.delete_many(filter)).await?.deleted_count)
+        Ok(with_deadline(self.deadline, self.collection.delete_many(filter)).await?.deleted_count)
     }
 
     /// Writes a mark that counts nothing and lives for `lives`, by the database's clock.
@@ -136,7 +136,7 @@ impl ThrottleStore {
         let fields = doc! { "schemaVersion": SCHEMA_VERSION, "epoch": epoch, "level": 0.0, "at": "$$NOW" };
         let marks = vec![doc! { "$set": fields }, doc! { "$set": { "expiresAt": expires } }];
         let update = self.collection.update_one(doc! { "_id": key.id() }, marks).upsert(true);
-        within(self.deadline, update).await?;
+        with_deadline(self.deadline, update).await?;
         Ok(())
     }
 
@@ -153,7 +153,7 @@ impl ThrottleStore {
         let mut all = vec![doc! { "_id": of_subject(subject) }, doc! { "$or": counts }];
         all.extend(without.map(|key| doc! { "_id": { "$ne": key.id() } }));
         let filter = doc! { "$and": all, "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
-        Ok(within(self.deadline, self.collection.find_one(filter)).await?.is_some())
+        Ok(with_deadline(self.deadline, self.collection.find_one(filter)).await?.is_some())
     }
 
     async fn update(&self, key: ThrottleKey, rule: ThrottleRule, by: i32) -> Result<Throttled, StoreError> {
@@ -165,7 +165,7 @@ impl ThrottleStore {
                 .find_one_and_update(doc! { "_id": key.id() }, pipeline(rule, by))
                 .upsert(true)
                 .return_document(ReturnDocument::After);
-            match within(self.deadline, updated).await {
+            match with_deadline(self.deadline, updated).await {
                 Ok(document) => return judged(document.unwrap_or_default(), rule),
                 Err(StoreError::DuplicateKey { .. }) if tries < TRIES => {}
                 Err(error) => return Err(error),

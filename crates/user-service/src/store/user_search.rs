@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bson::{Document, Uuid, doc};
 use futures_util::TryStreamExt;
 use mongodb::options::Hint;
-use service_kit::mongo::{StoreError, within};
+use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
     indexes::{EMAIL_BY_STATUS, ID_BY_STATUS, USERNAME_BY_STATUS},
@@ -98,7 +98,7 @@ impl UserStore {
     }
 
     async fn scan_by(&self, scan: &Scan, index: Option<&str>, limit: usize) -> Result<Vec<UserRecord>, StoreError> {
-        within(self.handle.deadline, async {
+        with_deadline(self.handle.deadline, async {
             let mut find = self
                 .handle
                 .collection

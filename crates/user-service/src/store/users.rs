@@ -8,7 +8,7 @@ use events::sealing::Purpose;
 use futures_util::TryStreamExt;
 use mongodb::{Collection, options::ReturnDocument};
 use serde::{Deserialize, de::DeserializeOwned};
-use service_kit::mongo::{RequestBudget, StoreError, within};
+use service_kit::mongo::{RequestBudget, StoreError, with_deadline};
 
 use super::{Handle, SCHEMA_VERSION, dummy_user, unfit, user_document::*};
 use crate::{
@@ -150,7 +150,7 @@ impl UserStore {
     /// [`StoreError::DuplicateKey`] names the index that refused it.
     pub async fn insert(&self, user: &UserRecord) -> Result<(), StoreError> {
         let document = bson::serialize_to_document(user).map_err(unfit)?;
-        within(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
+        with_deadline(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
         Ok(())
     }
 
@@ -158,7 +158,7 @@ impl UserStore {
     /// MongoDB plans a query for more than an id.
     pub async fn by_id(&self, id: uuid::Uuid) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
-        let found = within(self.handle.deadline, users.find_one(doc! { "_id": Uuid::from(id) })).await?;
+        let found = with_deadline(self.handle.deadline, users.find_one(doc! { "_id": Uuid::from(id) })).await?;
         let tombstoned = |user: &RawDocumentBuf| matches!(user.get("deletedAt"), Ok(Some(_)));
         found.filter(|user| !tombstoned(user)).map(|user| decode(&user)).transpose()
     }
@@ -166,7 +166,7 @@ impl UserStore {
     /// Whether there is an account with this id; tombstones are none.
     pub async fn lives(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "deletedAt": { "$exists": false } };
-        let found = within(self.handle.deadline, async {
+        let found = with_deadline(self.handle.deadline, async {
             self.handle.collection.find_one(filter).projection(doc! { "_id": 1 }).await
         })
         .await?;
@@ -194,8 +194,9 @@ impl UserStore {
     /// keys). Where there is none a decoy is read, so that both take as long.
     async fn to_log_in(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
-        let found =
-            within(self.handle.deadline, async { users.find_one(filter).projection(dummy_user::left_out()).await });
+        let found = with_deadline(self.handle.deadline, async {
+            users.find_one(filter).projection(dummy_user::left_out()).await
+        });
         let (document, is_decoy) = match found.await? {
             Some(document) => (document, false),
             None => (dummy_user::read(), true),
@@ -223,7 +224,7 @@ impl UserStore {
     /// write that changes nothing, so that the answer is also acknowledged by a majority.
     pub async fn by_idempotency_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
-        let found = within(self.handle.deadline, async {
+        let found = with_deadline(self.handle.deadline, async {
             users
                 .find_one_and_update(doc! { "idempotency.key": key }, doc! { "$set": { "idempotency.key": key } })
                 .return_document(ReturnDocument::After)
@@ -236,7 +237,7 @@ impl UserStore {
     /// Forgets the idempotency keys whose time is over.
     pub async fn forget_idempotency_keys(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
         let filter = doc! { "idempotency.until": { "$lt": DateTime::from(now) } };
-        let result = within(self.handle.deadline, async {
+        let result = with_deadline(self.handle.deadline, async {
             self.handle.collection.update_many(filter, doc! { "$unset": { "idempotency": "" } }).await
         })
         .await?;
@@ -255,7 +256,7 @@ impl UserStore {
             "status": "active",
             "roles": { "$ne": ADMIN },
         };
-        within(self.handle.deadline, async {
+        with_deadline(self.handle.deadline, async {
             let cursor = self.handle.collection.find(filter).sort(doc! { "createdAt": 1 }).limit(limit).await?;
             cursor.with_type::<UserRecord>().try_collect().await
         })
@@ -292,7 +293,7 @@ impl UserStore {
         let tombstone = change.tombstone;
         let pipeline = self.pipeline(change)?;
         let users = self.raw();
-        let written = within(self.handle.deadline, async {
+        let written = with_deadline(self.handle.deadline, async {
             users.find_one_and_update(filter, pipeline).return_document(ReturnDocument::After).await
         })
         .await?;
@@ -301,7 +302,7 @@ impl UserStore {
             Some(document) => Ok(Commit::Done(Box::new(decode(&document)?))),
             None if bounded && self.exists(id, &full).await? => Ok(Commit::PendingFull),
             None => {
-                RequestBudget::begin_anew();
+                RequestBudget::restart();
                 Ok(Commit::Conflict)
             }
         }
@@ -309,7 +310,7 @@ impl UserStore {
 
     async fn exists(&self, id: uuid::Uuid, field: &str) -> Result<bool, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), field: { "$exists": true } };
-        let found = within(self.handle.deadline, async {
+        let found = with_deadline(self.handle.deadline, async {
             self.handle.collection.find_one(filter).projection(doc! { "_id": 1 }).await
         })
         .await?;
@@ -318,7 +319,7 @@ impl UserStore {
 
     pub(super) async fn find(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
-        let found = within(self.handle.deadline, users.find_one(filter)).await?;
+        let found = with_deadline(self.handle.deadline, users.find_one(filter)).await?;
         found.map(|user| decode(&user)).transpose()
     }
 

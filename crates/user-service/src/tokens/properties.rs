@@ -28,7 +28,7 @@ fn encryption() -> KeyEncryptionKey {
 /// The corpus of tokens, and genuine ones to be changed.
 fn with(genuine: &SecretString) -> Corpus {
     let genuine = std::iter::repeat_n(genuine.expose_secret().as_bytes().to_vec(), 20);
-    Corpus::of("corpus/token and a genuine one", genuine.chain(corpus!("token").cases().map(<[u8]>::to_vec)))
+    Corpus::from_inputs("corpus/token and a genuine one", genuine.chain(corpus!("token").cases().map(<[u8]>::to_vec)))
 }
 
 #[test]

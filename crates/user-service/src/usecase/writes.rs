@@ -51,11 +51,11 @@ impl Writes {
         T: Send + 'static,
         E: From<Failure> + Send + 'static,
     {
-        let Some(budget) = RequestBudget::of_this_request() else { return self.run(write).await };
+        let Some(budget) = RequestBudget::current() else { return self.run(write).await };
         tokio::select! {
             biased;
-            result = self.run(budget.clone().count(write)) => result,
-            () = budget.used_up() => Err(Failure::unavailable("the write is still under way").into()),
+            result = self.run(budget.clone().charge(write)) => result,
+            () = budget.exhausted() => Err(Failure::unavailable("the write is still under way").into()),
         }
     }
 
@@ -66,7 +66,7 @@ impl Writes {
     {
         // Not for long: each write has the deadlines of its operations. Who goes away here has
         // written nothing.
-        let waiting = RequestBudget::of_this_request().map(|budget| budget.wait());
+        let waiting = RequestBudget::current().map(|budget| budget.start_wait());
         let room = Arc::clone(&self.room).acquire_owned().await;
         drop(waiting);
         let write = async move {

@@ -58,7 +58,7 @@ pub(super) fn measure(environment: &Environment) -> Result<Findings> {
             &Comparison::from_rounds(rounds),
             *goal,
         );
-        let ours = format!("argon2-simd is {} here", Implementation::of_this_machine());
+        let ours = format!("argon2-simd is {} here", Implementation::detect());
         row.note(if remark.is_empty() { ours } else { format!("{ours}; {remark}") })
     });
     Ok(rows.collect::<Vec<_>>().into())

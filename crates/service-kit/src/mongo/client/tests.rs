@@ -1,4 +1,4 @@
-//! Tests of the client's options; what needs a server is tested with the services.
+//! Tests of the client's options. Tests that need a server are in `tests/mongodb.rs`.
 
 use std::{future::pending, path::PathBuf};
 
@@ -31,7 +31,7 @@ async fn the_guarantees_are_set() {
 }
 
 #[tokio::test]
-async fn a_uri_that_says_otherwise_is_refused() {
+async fn a_uri_that_changes_a_guarantee_is_refused() {
     for option in ["w=1", "w=majority", "journal=false", "readConcernLevel=local", "readPreference=secondary"] {
         let error = parse(&format!("mongodb://u:hunter2@h/?{option}")).await.unwrap_err();
         assert!(matches!(error, MongoConfigError::Guarantee(_)), "{option}: {error}");
@@ -45,7 +45,7 @@ async fn a_uri_that_says_otherwise_is_refused() {
 #[tokio::test]
 async fn tls_comes_from_the_uri() {
     let options = parse("mongodb://h/?tls=true&tlsCAFile=/etc/ca.pem").await.unwrap();
-    let Some(Tls::Enabled(tls)) = options.tls else { panic!("no TLS") };
+    let Some(Tls::Enabled(tls)) = options.tls else { panic!("TLS is not enabled") };
     assert_eq!(tls.ca_file_path, Some(PathBuf::from("/etc/ca.pem")));
 }
 
@@ -65,7 +65,7 @@ async fn credentials_are_not_quoted() {
 }
 
 #[tokio::test]
-async fn a_mistake_in_the_options_is_told() {
+async fn an_invalid_option_is_named() {
     let error = parse("mongodb://ada:hunter2@db.example:27017/?retryWrites=perhaps").await.unwrap_err();
     assert!(error.to_string().to_lowercase().contains("retrywrites"), "{error}");
 }
@@ -76,15 +76,15 @@ async fn a_client_does_not_wait_for_a_server() {
 }
 
 #[tokio::test]
-async fn an_operation_is_given_up_at_its_deadline() {
-    let result = within(Duration::from_millis(50), pending::<mongodb::error::Result<()>>()).await;
+async fn an_operation_is_abandoned_at_its_deadline() {
+    let result = with_deadline(Duration::from_millis(50), pending::<mongodb::error::Result<()>>()).await;
     let error = result.unwrap_err();
     assert!(matches!(error, StoreError::Timeout));
     assert!(error.outcome_unknown());
 }
 
 #[tokio::test]
-async fn the_watch_reports_a_store_that_is_away_and_stops() {
+async fn the_monitor_reports_an_unreachable_store_and_stops() {
     let health = Health::new(&[crate::Check { name: CHECK, required: true }]);
     health.set(CHECK, CheckState::Ok);
     let mut config = config("mongodb://127.0.0.1:9");
@@ -92,13 +92,13 @@ async fn the_watch_reports_a_store_that_is_away_and_stops() {
     let client = client(&config, "user-service").await.unwrap();
     let stop = CancellationToken::new();
     let probe = client.database("users").collection("readiness");
-    let watch = tokio::spawn(watch(probe, health.clone(), stop.clone()));
+    let monitor = tokio::spawn(monitor(probe, health.clone(), stop.clone()));
     let down = async {
         while health.report().checks[0].1 != CheckState::Down {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(Duration::from_secs(5), down).await.expect("it is seen to be down");
+    timeout(Duration::from_secs(5), down).await.expect("the check becomes down");
     stop.cancel();
-    timeout(Duration::from_secs(1), watch).await.expect("it stops").unwrap();
+    timeout(Duration::from_secs(1), monitor).await.expect("the monitor stops").unwrap();
 }

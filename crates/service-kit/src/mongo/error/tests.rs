@@ -1,4 +1,4 @@
-//! Tests of the classification, on messages as servers send them.
+//! Tests of the classification, with the messages of real servers.
 
 use mongodb::{
     bson::{Document, deserialize_from_document, doc},
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 
-/// E11000 as servers of 4.4 to 8.0 write it; the value is the user's.
+/// E11000 messages of servers 4.4 to 8.0. The duplicate value is data of a user.
 const DUPLICATES: &[(&str, &str)] = &[
     (
         "E11000 duplicate key error collection: users.users index: emailKeys_1 dup key: { emailKeys: \"ada@example.org\" }",
@@ -59,7 +59,7 @@ fn many(writes: &[(i32, &str)], concern: Option<i32>) -> Error {
     ErrorKind::InsertMany(from::<InsertManyError>(document)).into()
 }
 
-fn leaks_nothing(error: &StoreError) {
+fn assert_nothing_leaked(error: &StoreError) {
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains("ada@example.org"), "{shown}");
 }
@@ -71,7 +71,7 @@ fn a_duplicate_key_names_its_index_and_not_the_value() {
             let error = StoreError::from(error);
             assert!(matches!(&error, StoreError::DuplicateKey { index: found } if found == index), "{error:?}");
             assert!(!error.outcome_unknown());
-            leaks_nothing(&error);
+            assert_nothing_leaked(&error);
         }
     }
 }
@@ -83,13 +83,13 @@ fn a_message_without_an_index_is_still_a_duplicate() {
 }
 
 #[test]
-fn several_writes_are_a_duplicate_only_if_all_are() {
+fn a_batch_is_a_duplicate_only_if_all_its_failures_are() {
     let duplicate = DUPLICATES[0].0;
     let error = StoreError::from(many(&[(11000, duplicate), (11000, DUPLICATES[1].0)], None));
     assert!(matches!(&error, StoreError::DuplicateKey { index } if index == "emailKeys_1"), "{error:?}");
     let error = StoreError::from(many(&[(11000, duplicate), (121, "ada@example.org")], None));
     assert!(matches!(&error, StoreError::Other(cause) if cause.code() == Some(121)), "{error:?}");
-    leaks_nothing(&error);
+    assert_nothing_leaked(&error);
 }
 
 #[test]
@@ -103,13 +103,13 @@ fn an_unreachable_store_is_unavailable() {
 }
 
 #[test]
-fn a_write_that_no_majority_has_is_of_unknown_outcome() {
+fn a_write_without_a_majority_has_an_unknown_outcome() {
     let concern: WriteConcernError = from(doc! { "code": 64, "codeName": "Name", "errmsg": "ada@example.org" });
     let one = ErrorKind::Write(WriteFailure::WriteConcernError(concern)).into();
     for error in [one, many(&[], Some(64))] {
         let error = StoreError::from(error);
         assert!(error.outcome_unknown(), "{error:?}");
-        leaks_nothing(&error);
+        assert_nothing_leaked(&error);
     }
 }
 
@@ -124,24 +124,24 @@ async fn without_a_server_nothing_was_written() {
 }
 
 #[test]
-fn what_the_server_refuses_shows_its_code_and_not_its_words() {
+fn a_refusal_shows_the_servers_code_but_not_its_message() {
     for error in [command(9, "ada@example.org"), write(121, "ada@example.org")] {
         let error = StoreError::from(error);
         assert!(matches!(error, StoreError::Other(_)), "{error:?}");
         assert!(!error.outcome_unknown());
-        leaks_nothing(&error);
+        assert_nothing_leaked(&error);
     }
 }
 
 #[test]
 fn a_document_that_does_not_fit_is_not_quoted() {
     #[derive(Debug, serde::Deserialize)]
-    #[expect(dead_code, reason = "it must not come to that")]
+    #[expect(dead_code, reason = "deserialization must fail")]
     struct Typed {
         age: u8,
     }
     let error = deserialize_from_document::<Typed>(doc! { "age": "ada@example.org" }).unwrap_err();
     let error = StoreError::from(Error::from(error));
     assert!(matches!(error, StoreError::Other(_)), "{error:?}");
-    leaks_nothing(&error);
+    assert_nothing_leaked(&error);
 }

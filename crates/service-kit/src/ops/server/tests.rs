@@ -50,7 +50,7 @@ async fn a_process_is_alive_before_it_is_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_are_the_services_and_the_processes() {
+async fn metrics_include_those_of_the_process() {
     let registry = Registry::new();
     let counter = prometheus::IntCounter::new("mails_total", "Mails.").unwrap();
     registry.register(Box::new(counter.clone())).unwrap();
@@ -75,7 +75,7 @@ async fn other_paths_and_methods_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_taken_port_is_named() {
+async fn a_port_in_use_is_named() {
     let (server, health) = start(Registry::new());
     let port = server.address().port();
     let error = serve(&localhost(port), health, Registry::new()).unwrap_err();

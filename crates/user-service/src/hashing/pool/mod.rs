@@ -91,7 +91,7 @@ impl HashPool {
         tracing::info!(
             threads = threads.len(),
             memory_kib = settings.memory_kib,
-            implementation = %Implementation::of_this_machine(),
+            implementation = %Implementation::detect(),
             "hash threads started"
         );
         let nobodys = policy.of_no_password();

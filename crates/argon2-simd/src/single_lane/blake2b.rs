@@ -1,5 +1,5 @@
-//! H0, from which everything begins, and H', the hash of any length (RFC 9106 sections
-//! 3.2, step 1, and 3.3), made of BLAKE2b without a key (RFC 7693).
+//! The initial hash H0 and the variable-length hash H' (RFC 9106 sections 3.2, step 1, and 3.3), both
+//! based on BLAKE2b without a key (RFC 7693).
 
 use argon2::Block;
 use blake2::{
@@ -13,28 +13,28 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::Inputs;
 
-/// The longest that BLAKE2b is, in bytes.
-const LONGEST: usize = 64;
+/// The maximum length of a BLAKE2b digest, in bytes.
+const MAX_DIGEST_BYTES: usize = 64;
 
-/// H0 of these inputs, for an output of this many bytes. Their lengths are checked.
-pub(super) fn h0(inputs: &Inputs<'_>, output_len: usize) -> Zeroizing<[u8; LONGEST]> {
+/// Computes H0 of these inputs, for an output of `output_len` bytes. All lengths are checked before.
+pub(super) fn h0(inputs: &Inputs<'_>, output_len: usize) -> Zeroizing<[u8; MAX_DIGEST_BYTES]> {
     let Inputs { algorithm, params, version, secret, password, salt } = *inputs;
-    let mut h0 = Zeroizing::new([0; LONGEST]);
+    let mut h0 = Zeroizing::new([0; MAX_DIGEST_BYTES]);
     blake2b(
         &[
             &params.p_cost().to_le_bytes(),
-            &length(output_len),
+            &le32(output_len),
             &params.m_cost().to_le_bytes(),
             &params.t_cost().to_le_bytes(),
             &u32::from(version).to_le_bytes(),
             &(algorithm as u32).to_le_bytes(),
-            &length(password.len()),
+            &le32(password.len()),
             password,
-            &length(salt.len()),
+            &le32(salt.len()),
             salt,
-            &length(secret.len()),
+            &le32(secret.len()),
             secret,
-            &length(params.data().len()),
+            &le32(params.data().len()),
             params.data(),
         ],
         h0.as_mut(),
@@ -42,8 +42,8 @@ pub(super) fn h0(inputs: &Inputs<'_>, output_len: usize) -> Zeroizing<[u8; LONGE
     h0
 }
 
-/// Block 0 or 1 of the only lane: H' of H0, the block's and the lane's number.
-pub(super) fn first_block(h0: &[u8; LONGEST], number: u32, block: &mut Block) {
+/// Computes block 0 or 1 of the only lane: H' of H0, the block's number and the lane's number.
+pub(super) fn first_block(h0: &[u8; MAX_DIGEST_BYTES], number: u32, block: &mut Block) {
     let mut bytes = Zeroizing::new([0; Block::SIZE]);
     h_prime(&[h0, &number.to_le_bytes(), &0_u32.to_le_bytes()], bytes.as_mut());
     for (word, bytes) in block.as_mut().iter_mut().zip(bytes.as_chunks().0) {
@@ -51,7 +51,7 @@ pub(super) fn first_block(h0: &[u8; LONGEST], number: u32, block: &mut Block) {
     }
 }
 
-/// The hash: H' of the last block.
+/// Computes the output hash: H' of the last block.
 pub(super) fn output(last: &Block, out: &mut [u8]) {
     let mut bytes = Zeroizing::new([0; Block::SIZE]);
     for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(last.as_ref()) {
@@ -60,33 +60,33 @@ pub(super) fn output(last: &Block, out: &mut [u8]) {
     h_prime(&[bytes.as_ref()], out);
 }
 
-/// H' of the parts one after another, as long as `out`, which is not empty.
+/// Computes H' of the concatenated parts, with the length of `out`, which is not empty.
 fn h_prime(parts: &[&[u8]], out: &mut [u8]) {
-    let length = length(out.len());
+    let length = le32(out.len());
     let parts_with_length = [&[&length[..]], parts].concat();
-    if out.len() <= LONGEST {
+    if out.len() <= MAX_DIGEST_BYTES {
         return blake2b(&parts_with_length, out);
     }
-    // Digests of digests: of each the first half goes out, of the last one all.
-    let mut digest = Zeroizing::new([0; LONGEST]);
+    // A chain of digests: the first half of each digest is output, and all of the last one.
+    let mut digest = Zeroizing::new([0; MAX_DIGEST_BYTES]);
     blake2b(&parts_with_length, digest.as_mut());
     let mut rest = out;
     loop {
-        let (half, after) = rest.split_at_mut(LONGEST / 2);
-        half.copy_from_slice(&digest[..LONGEST / 2]);
-        rest = after;
+        let (half, remaining) = rest.split_at_mut(MAX_DIGEST_BYTES / 2);
+        half.copy_from_slice(&digest[..MAX_DIGEST_BYTES / 2]);
+        rest = remaining;
         let previous = digest.clone();
-        if rest.len() <= LONGEST {
+        if rest.len() <= MAX_DIGEST_BYTES {
             return blake2b(&[previous.as_ref()], rest);
         }
         blake2b(&[previous.as_ref()], digest.as_mut());
     }
 }
 
-/// BLAKE2b of the parts one after another, 1 to 64 bytes long, which is part of the
-/// computation.
+/// Computes BLAKE2b of the concatenated parts. The length of `out`, 1 to 64 bytes, is an input of the
+/// hash.
 fn blake2b(parts: &[&[u8]], out: &mut [u8]) {
-    let mut state = Blake2bVarCore::new(out.len()).expect("1 to 64 bytes are an output of BLAKE2b");
+    let mut state = Blake2bVarCore::new(out.len()).expect("BLAKE2b has outputs of 1 to 64 bytes");
     let mut buffer = LazyBuffer::default();
     for part in parts {
         buffer.digest_blocks(part, |blocks| state.update_blocks(blocks));
@@ -97,7 +97,7 @@ fn blake2b(parts: &[&[u8]], out: &mut [u8]) {
     digest.as_mut_slice().zeroize();
 }
 
-/// LE32 of a length that is not longer than Argon2 allows, which is 2^32 - 1 for all of them.
-fn length(bytes: usize) -> [u8; 4] {
-    u32::try_from(bytes).expect("lengths are checked before").to_le_bytes()
+/// Returns LE32 of a length. Argon2 allows at most 2^32 - 1 for each of them.
+fn le32(bytes: usize) -> [u8; 4] {
+    u32::try_from(bytes).expect("lengths are checked before the computation").to_le_bytes()
 }

@@ -13,7 +13,7 @@ async fn listener() -> (TcpListener, OpsConfig) {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_given_two_seconds() {
+async fn a_server_that_does_not_answer_is_unhealthy_after_two_seconds() {
     let (_listener, config) = listener().await;
     let start = Instant::now();
     let error = healthcheck(&config).await.unwrap_err();
@@ -22,7 +22,7 @@ async fn a_server_that_says_nothing_is_given_two_seconds() {
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_something_else_is_unhealthy() {
+async fn a_server_with_another_protocol_is_unhealthy() {
     let (listener, config) = listener().await;
     let server = async {
         let (mut stream, _) = listener.accept().await.unwrap();

@@ -1,5 +1,5 @@
-//! The `healthcheck` command: asks the ops endpoint of this machine whether the
-//! service is ready, so that an image needs no HTTP client.
+//! The `healthcheck` command asks the ops endpoint of this machine whether the service is ready,
+//! so that a container image needs no HTTP client.
 
 use std::{
     io,
@@ -15,25 +15,26 @@ use tokio::{
 
 use crate::config::OpsConfig;
 
-/// For everything, from the name's look-up to the last byte.
+/// The deadline of the whole check, from the name look-up to the last byte.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// `/readyz` is far smaller; whoever sends more is not our endpoint.
+/// The maximum size of a response. `/readyz` is far smaller; a server that sends more is not the
+/// ops endpoint.
 const MAX_RESPONSE: u64 = 16 * 1024;
 
-/// Asks `/readyz`; on loopback where the configured host is unspecified. Ready and
-/// degraded are fine.
+/// Requests `/readyz`, on loopback if the configured host is unspecified. Succeeds if the service
+/// is ready or degraded.
 ///
 /// # Errors
-/// A sentence for the operator: unavailable, unreachable, or no answer within two
-/// seconds.
+/// Returns a sentence for the operator if the service is unavailable, unreachable, or does not
+/// answer within two seconds.
 pub async fn healthcheck(config: &OpsConfig) -> Result<(), String> {
     let host = reachable_host(&config.host);
-    let place = format!("{host}:{}", config.port);
+    let address = format!("{host}:{}", config.port);
     match timeout(DEADLINE, get_readyz(&host, config.port)).await {
-        Err(_) => Err(format!("{place} gave no answer within {DEADLINE:?}")),
-        Ok(Err(error)) => Err(format!("{place}: {error}")),
+        Err(_) => Err(format!("{address} gave no answer within {DEADLINE:?}")),
+        Ok(Err(error)) => Err(format!("{address}: {error}")),
         Ok(Ok((200, _))) => Ok(()),
-        Ok(Ok((status, body))) => Err(format!("{place} answered {status}: {body}")),
+        Ok(Ok((status, body))) => Err(format!("{address} answered {status}: {body}")),
     }
 }
 

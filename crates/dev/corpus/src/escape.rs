@@ -1,14 +1,15 @@
-//! How an input is written in one line.
+//! The notation of an input in one line.
 
-/// The longest input that `\(n|…)` may stand for.
+/// The maximum length of a repetition `\(n|…)`, in bytes.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// The input that a line stands for. A backslash begins an escape: `\n`, `\r`, `\t`, `\0`, `\\`, `\'`,
-/// `\"`, `\xff`, and `\(1000|ab)` for a thousand times `ab`. All else is itself.
+/// Returns the input that a line represents. A backslash begins an escape: `\n`, `\r`, `\t`, `\0`, `\\`,
+/// `\'`, `\"`, `\xff`, and `\(1000|ab)` for `ab` repeated 1,000 times. All other bytes represent
+/// themselves.
 ///
 /// # Errors
-/// What is wrong with the line.
-pub fn unescaped(line: &[u8]) -> Result<Vec<u8>, &'static str> {
+/// Returns a message if the line is invalid.
+pub fn unescape(line: &[u8]) -> Result<Vec<u8>, &'static str> {
     let (mut input, mut rest) = (Vec::with_capacity(line.len()), line);
     while let Some((first, behind)) = rest.split_first() {
         rest = behind;
@@ -31,23 +32,23 @@ pub fn unescaped(line: &[u8]) -> Result<Vec<u8>, &'static str> {
                 rest = behind;
             }
             b'(' => {
-                let end = rest.iter().position(|byte| *byte == b')').ok_or("a repetition without its end")?;
-                let (times, part) = repetition(&rest[..end]).ok_or("a repetition that is no \\(n|part)")?;
+                let end = rest.iter().position(|byte| *byte == b')').ok_or("a repetition without an end")?;
+                let (times, part) = parse_repetition(&rest[..end]).ok_or("a repetition that is not \\(n|part)")?;
                 if times.saturating_mul(part.len()) > MAX_BYTES {
                     return Err("a repetition that is too long");
                 }
                 input.extend(part.repeat(times));
                 rest = &rest[end + 1..];
             }
-            _ => return Err("an escape that there is not"),
+            _ => return Err("an unknown escape"),
         }
     }
     Ok(input)
 }
 
-/// The line that stands for an input.
+/// Returns the line that represents an input.
 #[must_use]
-pub fn escaped(input: &[u8]) -> String {
+pub fn escape(input: &[u8]) -> String {
     let mut line = String::with_capacity(input.len());
     let push = |line: &mut String, text: &str| {
         for c in text.chars() {
@@ -57,7 +58,7 @@ pub fn escaped(input: &[u8]) -> String {
                 '\r' => line.push_str("\\r"),
                 '\t' => line.push_str("\\t"),
                 '#' if line.is_empty() => line.push_str("\\x23"),
-                // What an editor would not show stands as its bytes.
+                // Characters that an editor does not show are written as bytes.
                 c if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{feff}') => {
                     for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                         line.push_str(&format!("\\x{byte:02x}"));
@@ -76,10 +77,10 @@ pub fn escaped(input: &[u8]) -> String {
     line
 }
 
-fn repetition(text: &[u8]) -> Option<(usize, Vec<u8>)> {
+fn parse_repetition(text: &[u8]) -> Option<(usize, Vec<u8>)> {
     let bar = text.iter().position(|byte| *byte == b'|')?;
     let times = std::str::from_utf8(&text[..bar]).ok()?.parse().ok()?;
-    Some((times, unescaped(&text[bar + 1..]).ok()?))
+    Some((times, unescape(&text[bar + 1..]).ok()?))
 }
 
 #[cfg(test)]
@@ -89,19 +90,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_line_is_refused() {
+    fn an_invalid_line_is_refused() {
         for line in ["\\", "\\q", "\\x4", "\\xzz", "\\(3", "\\(3x)", "\\(x|y)", "\\(9999999|ab)"] {
-            assert!(unescaped(line.as_bytes()).is_err(), "{line}");
+            assert!(unescape(line.as_bytes()).is_err(), "{line}");
         }
     }
 
     proptest! {
         #[test]
-        fn every_input_has_its_line(input in any::<Vec<u8>>(), text in any::<String>()) {
+        fn escaping_is_reversible(input in any::<Vec<u8>>(), text in any::<String>()) {
             for input in [input.as_slice(), text.as_bytes()] {
-                let line = escaped(input);
+                let line = escape(input);
                 prop_assert!(!line.contains('\n') && !line.starts_with("# "));
-                let again = unescaped(line.as_bytes());
+                let again = unescape(line.as_bytes());
                 prop_assert_eq!(again.as_deref(), Ok(input));
             }
         }

@@ -1,21 +1,21 @@
-//! The layers merged, and turned into the service's type, by the `config` crate; its
-//! errors in our terms.
+//! Merges the layers and converts them to the service's type with the `config` crate. Its errors
+//! become [`ConfigError`].
 
 use config::{Config, Map, Source, Value as Merged, ValueKind};
 use serde::de::DeserializeOwned;
 use toml::Value;
 
-use super::{ConfigError, keys::Keys, layers::Layers};
+use super::{ConfigError, keys::KnownKeys, layers::Layers};
 
 impl Layers {
-    pub(super) fn deserialize<T: DeserializeOwned>(&self, keys: &Keys) -> Result<T, ConfigError> {
+    pub(super) fn deserialize<T: DeserializeOwned>(&self, keys: &KnownKeys) -> Result<T, ConfigError> {
         let result = self.merged(keys).and_then(Config::try_deserialize);
         result.map_err(|error| self.explain(keys, "", error))
     }
 
     pub(super) fn deserialize_section<T: DeserializeOwned>(
         &self,
-        keys: &Keys,
+        keys: &KnownKeys,
         section: &str,
     ) -> Result<T, ConfigError> {
         let result = self.merged(keys).and_then(|merged| {
@@ -25,8 +25,8 @@ impl Layers {
         result.map_err(|error| self.explain(keys, section, error))
     }
 
-    /// Known keys that `T` does not read.
-    pub(super) fn unread<T: DeserializeOwned>(&self, keys: &Keys) -> Result<Vec<String>, ConfigError> {
+    /// Returns the known keys that `T` does not read.
+    pub(super) fn unread_keys<T: DeserializeOwned>(&self, keys: &KnownKeys) -> Result<Vec<String>, ConfigError> {
         let mut unread = Vec::new();
         let result = self.merged(keys).and_then(|merged| {
             serde_ignored::deserialize::<_, _, T>(merged.cache, |path| unread.push(path.to_string()))
@@ -35,32 +35,32 @@ impl Layers {
         Ok(unread)
     }
 
-    fn merged(&self, keys: &Keys) -> Result<Config, config::ConfigError> {
-        // Every table is there, even if nothing is set in it.
+    fn merged(&self, keys: &KnownKeys) -> Result<Config, config::ConfigError> {
+        // Every table exists, even if no value is set in it.
         let mut tables = Map::new();
         for table in keys.tables() {
             put(&mut tables, &table.split('.').collect::<Vec<_>>(), Map::<String, Merged>::new().into());
         }
-        let mut builder = Config::builder().add_source(Tables(tables));
+        let mut builder = Config::builder().add_source(MergeSource(tables));
         for layer in &self.0 {
             let mut root = Map::new();
             for (key, entry) in layer {
                 put(&mut root, &keys.path(key), to_merged(&entry.value));
             }
-            builder = builder.add_source(Tables(root));
+            builder = builder.add_source(MergeSource(root));
         }
         builder.build()
     }
 
-    /// The `config` crate's error with our key and origin, and without secrets.
-    fn explain(&self, keys: &Keys, section: &str, error: config::ConfigError) -> ConfigError {
-        let (path, reason, safe_reason) = take_apart(error);
+    /// Converts an error of the `config` crate: adds the key and its origin, and removes secrets.
+    fn explain(&self, keys: &KnownKeys, section: &str, error: config::ConfigError) -> ConfigError {
+        let (path, reason, safe_reason) = split_error(error);
         let path = match (section, path) {
             ("", path) => path.unwrap_or_default(),
             (section, None) => section.to_owned(),
             (section, Some(path)) => format!("{section}.{path}"),
         };
-        // `smtp.url[1]` is in `smtp.url`.
+        // The key of `smtp.url[1]` is `smtp.url`.
         let key = path.split('[').next().unwrap_or_default().to_owned();
         match self.get(&key) {
             None => {
@@ -93,7 +93,7 @@ fn to_merged(value: &Value) -> Merged {
     Merged::new(None, kind)
 }
 
-/// Puts a value at the end of a path, making the tables on the way.
+/// Inserts a value at a path, and creates the tables in between.
 fn put(table: &mut Map<String, Merged>, path: &[&str], value: Merged) {
     match path {
         [] => {}
@@ -109,11 +109,11 @@ fn put(table: &mut Map<String, Merged>, path: &[&str], value: Merged) {
     }
 }
 
-/// A layer as the `config` crate takes it.
+/// A layer in the form that the `config` crate accepts.
 #[derive(Clone, Debug)]
-struct Tables(Map<String, Merged>);
+struct MergeSource(Map<String, Merged>);
 
-impl Source for Tables {
+impl Source for MergeSource {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
         Box::new(self.clone())
     }
@@ -123,8 +123,8 @@ impl Source for Tables {
     }
 }
 
-/// The key, the reason, and the reason without the value.
-fn take_apart(error: config::ConfigError) -> (Option<String>, String, String) {
+/// Splits an error into its key, its reason, and its reason without the value.
+fn split_error(error: config::ConfigError) -> (Option<String>, String, String) {
     use config::ConfigError::{At, NotFound, Type};
     const HIDDEN: &str = "not valid (not shown: it is a secret)";
     match error {
@@ -133,7 +133,7 @@ fn take_apart(error: config::ConfigError) -> (Option<String>, String, String) {
             (key, format!("expected {expected}, got {unexpected}"), format!("expected {expected}"))
         }
         At { error, key, .. } => {
-            let (_, reason, safe) = take_apart(*error);
+            let (_, reason, safe) = split_error(*error);
             (key, reason, safe)
         }
         other => (None, other.to_string(), HIDDEN.into()),

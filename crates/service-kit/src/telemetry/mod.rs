@@ -1,4 +1,4 @@
-//! Logging: lines for people on a terminal, one JSON object a line otherwise.
+//! Logging: readable text on a terminal, otherwise one JSON object per line.
 
 mod json;
 
@@ -11,8 +11,8 @@ use tracing_subscriber::{
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Dependencies that say more at `info` than an operator wants to read.
-const NOISY: &[&str] = &[
+/// The dependencies that log too much at `info` for an operator.
+const NOISY_DEPENDENCIES: &[&str] = &[
     "actix_server",
     "actix_web",
     "h2",
@@ -29,15 +29,16 @@ const NOISY: &[&str] = &[
     "tokio_util",
 ];
 
-/// What clients do wrong is an error to it, at a line for each of their connections. Silent,
-/// unless a directive names it.
-const OF_CLIENTS: &str = "actix_http";
+/// The target that logs an error for each connection on which a client makes a mistake. It is
+/// off unless a directive names it.
+const CLIENT_ERROR_TARGET: &str = "actix_http";
 
-/// Sends log lines to standard error, in the format and from the level that the
-/// configuration says. Standard output belongs to the commands' results.
+/// Sets up logging to standard error, with the configured format and level. Standard output is
+/// reserved for the results of commands.
 ///
 /// # Errors
-/// If the level is neither a level nor filter directives, or logging is set up already.
+/// Returns an error if the level is neither a level nor filter directives, or if logging is
+/// already set up.
 pub fn init(config: &LogConfig) -> anyhow::Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let human = match config.format {
@@ -59,19 +60,20 @@ pub fn init(config: &LogConfig) -> anyhow::Result<()> {
         .with(filter(&config.level)?)
         .with(layer)
         .try_init()
-        .context("logging is set up already")
+        .context("logging is already set up")
 }
 
-/// `info`, or directives as `info,user_service=debug,mongodb=debug`. Noisy
-/// dependencies are capped at `warn`, and `actix_http` is silent, unless a directive names them.
+/// Builds the filter from a level such as `info`, or from directives such as
+/// `info,user_service=debug,mongodb=debug`. Noisy dependencies are capped at `warn`, and
+/// `actix_http` is off, unless a directive names them.
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     let cap = match level.trim().parse::<LevelFilter>() {
         Ok(plain) => plain.min(LevelFilter::WARN),
         Err(_) => LevelFilter::WARN,
     };
-    let mut directives: Vec<String> = NOISY.iter().map(|name| format!("{name}={cap}")).collect();
-    if !level.contains(OF_CLIENTS) {
-        directives.push(format!("{OF_CLIENTS}=off"));
+    let mut directives: Vec<String> = NOISY_DEPENDENCIES.iter().map(|name| format!("{name}={cap}")).collect();
+    if !level.contains(CLIENT_ERROR_TARGET) {
+        directives.push(format!("{CLIENT_ERROR_TARGET}=off"));
     }
     directives.push(level.trim().to_owned());
     EnvFilter::builder()
@@ -94,13 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn what_strangers_send_is_not_our_error() {
+    fn invalid_requests_of_clients_are_not_logged_as_errors() {
         assert!(filter("info").unwrap().to_string().contains("actix_http=off"));
         assert!(!filter("info,actix_http=debug").unwrap().to_string().contains("off"));
     }
 
     #[test]
-    fn a_level_below_warn_holds_for_noisy_dependencies_too() {
+    fn a_level_below_warn_applies_to_noisy_dependencies_too() {
         let text = filter("error").unwrap().to_string();
         assert!(text.contains("mongodb=error"), "{text}");
         let text = filter("off").unwrap().to_string();
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn an_invalid_level_is_refused() {
         let error = filter("info,,=what=").unwrap_err().to_string();
         assert!(error.contains("log.level"), "{error}");
     }

@@ -1,22 +1,22 @@
-//! How values are written: functions for `#[serde(deserialize_with = "…")]`.
+//! The notation of values: functions for `#[serde(deserialize_with = "…")]`.
 
 use std::{fmt::Display, str::FromStr, time::Duration};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// `250ms`, `30s`, `1h 30m`, `7d`.
+/// Reads a duration such as `250ms`, `30s`, `1h 30m` or `7d`.
 ///
 /// # Errors
-/// If it is not a duration.
+/// Returns an error if the value is not a duration.
 pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     parse_duration(&String::deserialize(deserializer)?)
 }
 
-/// A duration; `off` or nothing for none. With `#[serde(default)]`.
+/// Reads a duration, or `None` from `off` or an empty value. Use it with `#[serde(default)]`.
 ///
 /// # Errors
-/// If it is neither.
+/// Returns an error if the value is neither.
 pub fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     match text.trim() {
@@ -30,10 +30,10 @@ fn parse_duration<E: serde::de::Error>(text: &str) -> Result<Duration, E> {
         .map_err(|_| E::custom(format!("expected a duration such as 30s or 7d, got {text:?}")))
 }
 
-/// An array, or items separated by commas.
+/// Reads a list from an array or from comma-separated text.
 ///
 /// # Errors
-/// If an item does not parse.
+/// Returns an error if an item cannot be parsed.
 pub fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -43,18 +43,18 @@ where
     texts(deserializer)?.iter().map(|item| parse(item)).collect()
 }
 
-/// As [`list`], of secrets.
+/// Reads a list of secrets, in the notation of [`list`].
 ///
 /// # Errors
-/// If it is neither an array of strings nor a string.
+/// Returns an error if the value is neither an array of strings nor a string.
 pub fn secret_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SecretString>, D::Error> {
     Ok(texts(deserializer)?.into_iter().map(SecretString::from).collect())
 }
 
-/// A value; nothing, or `""`, for none. With `#[serde(default)]`.
+/// Reads a value, or `None` from an empty value. Use it with `#[serde(default)]`.
 ///
 /// # Errors
-/// If the value does not parse.
+/// Returns an error if the value cannot be parsed.
 pub fn optional<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -66,16 +66,16 @@ where
     }
 }
 
-/// As [`optional`], of a secret.
+/// Reads an optional secret, in the notation of [`optional`].
 ///
 /// # Errors
-/// If it is not a string.
+/// Returns an error if the value is not a string.
 pub fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     let text = String::deserialize(deserializer)?;
     Ok((!text.is_empty()).then(|| text.into()))
 }
 
-/// The items of a list written with commas; spaces around them do not count.
+/// Returns the items of comma-separated text, without surrounding spaces and empty items.
 pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }

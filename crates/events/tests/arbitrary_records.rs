@@ -1,5 +1,5 @@
-//! Whatever is written into the topic: a record is an event, of an unknown type, or a dead letter
-//! with a short reason that repeats nothing of the data.
+//! Properties of arbitrary records: each is an event, has an unknown type, or is a dead letter with a
+//! short reason that repeats no data.
 
 use std::{fs, path::Path};
 
@@ -12,12 +12,12 @@ use proptest::{prelude::*, sample::Index};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-/// The longest reason that goes into a dead letter and a log line.
-const LONGEST_REASON: usize = 1024;
-/// Stands in the data, never in a reason.
+/// The maximum length of a reason in a dead letter and in a log line.
+const MAX_REASON_BYTES: usize = 1024;
+/// A part of the data, which no reason may contain.
 const SECRET: &str = "s3cr3t-t0k3n";
 
-/// A record as it lies in the topic.
+/// A record of the topic.
 #[derive(Debug, Clone)]
 struct Record {
     headers: Vec<(String, Vec<u8>)>,
@@ -26,14 +26,14 @@ struct Record {
 }
 
 impl Record {
-    fn decoded(&self) -> Result<Decoded, DecodeError> {
+    fn decode(&self) -> Result<Decoded, DecodeError> {
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice())));
         decode(headers, self.key.as_deref(), self.value.as_deref())
     }
 
-    /// What holds of every record.
-    fn judged(&self) -> TestResult {
-        match self.decoded() {
+    /// Checks what must be true for every record.
+    fn check_invariants(&self) -> TestResult {
+        match self.decode() {
             Ok(Decoded::Event(event)) => {
                 prop_assert!(self.value.as_ref().is_some_and(|value| value.len() <= MAX_VALUE_BYTES));
                 let headers = event.envelope.headers();
@@ -43,12 +43,12 @@ impl Record {
                     Some(event.envelope.key().as_bytes()),
                     Some(value.as_bytes()),
                 );
-                prop_assert_eq!(again, Ok(Decoded::Event(event)), "what is encoded decodes to the same");
+                prop_assert_eq!(again, Ok(Decoded::Event(event)), "an encoded event decodes to the same event");
             }
-            Ok(Decoded::UnknownType(name)) => prop_assert!(name.len() <= LONGEST_REASON),
+            Ok(Decoded::UnknownType(name)) => prop_assert!(name.len() <= MAX_REASON_BYTES),
             Err(error) => {
                 let (reason, debug) = (error.to_string(), format!("{error:?}"));
-                prop_assert!(reason.len() <= LONGEST_REASON, "{} bytes: {:.80}", reason.len(), reason);
+                prop_assert!(reason.len() <= MAX_REASON_BYTES, "{} bytes: {:.80}", reason.len(), reason);
                 prop_assert!(!reason.contains(SECRET) && !debug.contains(SECRET), "the reason repeats the data");
             }
         }
@@ -56,16 +56,16 @@ impl Record {
     }
 }
 
-/// The golden examples as records.
+/// Returns the golden examples as records.
 fn examples() -> Vec<Record> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let entries = |path: &Path| fs::read_dir(path).expect("a directory").map(|entry| entry.expect("an entry").path());
     let mut files: Vec<_> = entries(&root).filter(|path| path.is_dir()).flat_map(|path| entries(&path)).collect();
     files.sort();
     let record = |path: &std::path::PathBuf| {
-        let json: Value = serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON");
-        let headers = json["headers"].as_object().expect("headers");
-        let bytes = |value: &Value| value.as_str().expect("text").as_bytes().to_vec();
+        let json: Value = serde_json::from_slice(&fs::read(path).expect("a file")).expect("valid JSON");
+        let headers = json["headers"].as_object().expect("the example has headers");
+        let bytes = |value: &Value| value.as_str().expect("a string").as_bytes().to_vec();
         Record {
             headers: headers.iter().map(|(name, value)| (name.clone(), bytes(value))).collect(),
             key: Some(bytes(&json["key"])),
@@ -75,12 +75,12 @@ fn examples() -> Vec<Record> {
     files.iter().map(record).collect()
 }
 
-fn an_example() -> impl Strategy<Value = Record> {
+fn example() -> impl Strategy<Value = Record> {
     prop::sample::select(examples())
 }
 
-/// Everything that can stand in the place of a member of the data.
-fn other_member() -> impl Strategy<Value = Value> {
+/// Generates a value that replaces a member of the data.
+fn replacement_value() -> impl Strategy<Value = Value> {
     prop::sample::select(vec![
         Value::Null,
         json!(true),
@@ -98,41 +98,41 @@ fn other_member() -> impl Strategy<Value = Value> {
     ])
 }
 
-/// The places of all values in a document, the whole of it first.
-fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+/// Collects the JSON pointers of all values in a document, beginning with the document itself.
+fn json_pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
         Value::Object(members) => {
-            members.iter().for_each(|(name, value)| places(value, &format!("{at}/{name}"), found));
+            members.iter().for_each(|(name, value)| json_pointers(value, &format!("{at}/{name}"), found));
         }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, value)| places(value, &format!("{at}/{n}"), found));
+            items.iter().enumerate().for_each(|(n, value)| json_pointers(value, &format!("{at}/{n}"), found));
         }
         _ => {}
     }
 }
 
-fn with_another_member(mut record: Record, place: Index, other: Value) -> Record {
+fn with_replaced_member(mut record: Record, pointer: Index, replacement: Value) -> Record {
     let value = record.value.as_deref().expect("an example has a value");
     let mut data: Value = serde_json::from_slice(value).expect("an example's value is JSON");
     let mut found = Vec::new();
-    places(&data, "", &mut found);
-    *data.pointer_mut(place.get(&found[..]).as_str()).expect("the place was found") = other;
+    json_pointers(&data, "", &mut found);
+    *data.pointer_mut(pointer.get(&found[..]).as_str()).expect("the pointer exists") = replacement;
     record.value = Some(data.to_string().into_bytes());
     record
 }
 
 proptest! {
     #[test]
-    fn any_member_of_the_data_may_be_anything(
-        record in an_example(), place in any::<Index>(), other in other_member(),
+    fn any_member_of_the_data_may_have_any_value(
+        record in example(), pointer in any::<Index>(), replacement in replacement_value(),
     ) {
-        with_another_member(record, place, other).judged()?;
+        with_replaced_member(record, pointer, replacement).check_invariants()?;
     }
 
     #[test]
-    fn any_header_may_be_anything(
-        record in an_example(), at in any::<Index>(), name in prop::option::of("\\PC{0,20}"),
+    fn any_header_may_have_any_value(
+        record in example(), at in any::<Index>(), name in prop::option::of("\\PC{0,20}"),
         value in corpus!("headers").bytes(), twice in any::<bool>(),
     ) {
         let mut record = record;
@@ -143,15 +143,15 @@ proptest! {
         } else {
             record.headers[at] = (name, value);
         }
-        record.judged()?;
+        record.check_invariants()?;
     }
 
     #[test]
-    fn headers_key_and_value_may_be_anything(
+    fn headers_key_and_value_may_be_any_bytes(
         headers in prop::collection::vec(("[a-z_]{0,15}|ce_type|ce_id|ce_specversion", corpus!("headers").bytes()), 0..15),
         key in prop::option::of(any::<Vec<u8>>()), value in prop::option::of(corpus!("values").bytes()),
     ) {
-        Record { headers, key, value }.judged()?;
+        Record { headers, key, value }.check_invariants()?;
     }
 }
 
@@ -159,29 +159,30 @@ proptest! {
 fn the_value_of_any_type_may_be_any_bytes() {
     let examples = examples();
     let values = examples.iter().filter_map(|record| record.value.clone());
-    let corpus = Corpus::of("examples/", values.chain(corpus!("values").cases().map(<[u8]>::to_vec)));
+    let corpus = Corpus::from_inputs("examples/", values.chain(corpus!("values").cases().map(<[u8]>::to_vec)));
     corpus.holds_for_bytes(|value| {
-        // Not all of them for each: one of the types, by the input.
+        // To save time, each input is checked with four examples only, chosen by its length.
         let chosen = value.len() % examples.len();
         let near = (0..4).map(|step| &examples[(chosen + step) % examples.len()]);
-        near.into_iter().try_for_each(|record| Record { value: Some(value.to_vec()), ..record.clone() }.judged())
+        near.into_iter()
+            .try_for_each(|record| Record { value: Some(value.to_vec()), ..record.clone() }.check_invariants())
     });
 }
 
 #[test]
 fn a_value_that_is_too_large_is_not_parsed() {
     let record = Record { value: Some(vec![b'['; MAX_VALUE_BYTES + 1]), ..examples()[0].clone() };
-    assert_eq!(record.decoded(), Err(DecodeError::TooLarge { bytes: MAX_VALUE_BYTES + 1 }));
+    assert_eq!(record.decode(), Err(DecodeError::TooLarge { bytes: MAX_VALUE_BYTES + 1 }));
 }
 
 #[test]
-fn a_type_is_known_by_its_exact_name_only() {
+fn a_type_is_recognised_by_its_exact_name_only() {
     corpus!("headers").holds_for_text(|text| {
         match EventType::parse(text) {
             Ok(event_type) => prop_assert_eq!(event_type.as_str(), text),
             Err(unknown) => {
                 let shown = format!("{unknown:?}");
-                prop_assert!(shown.len() <= LONGEST_REASON);
+                prop_assert!(shown.len() <= MAX_REASON_BYTES);
             }
         }
         Ok(())
@@ -189,7 +190,7 @@ fn a_type_is_known_by_its_exact_name_only() {
 }
 
 #[test]
-fn a_trace_parent_that_is_read_is_written_the_same() {
+fn a_parsed_trace_parent_is_written_unchanged() {
     corpus!("headers").holds_for_text(|text| {
         if let Some(read) = TraceParent::parse(text) {
             prop_assert_eq!(TraceParent::parse(read.as_str()), Some(read.clone()));
@@ -201,7 +202,7 @@ fn a_trace_parent_that_is_read_is_written_the_same() {
 }
 
 #[test]
-fn a_text_is_a_key_that_is_written_the_same_or_is_refused_unquoted() {
+fn a_key_is_written_unchanged_or_refused_without_being_quoted() {
     corpus!("keys").holds_for_text(|text| {
         match PublicKey::from_base64(text) {
             Ok(key) => {
@@ -227,13 +228,14 @@ fn a_text_is_a_key_that_is_written_the_same_or_is_refused_unquoted() {
 }
 
 #[test]
-fn a_box_that_nobody_sealed_is_not_opened() {
+fn a_box_that_was_not_sealed_is_not_opened() {
     let (private, public) = PrivateKey::generate();
     let kid = public.kid().to_owned();
-    let ring = KeyRing::new(vec![private]).expect("one key is a ring");
+    let ring = KeyRing::new(vec![private]).expect("a ring of one key");
     corpus!("keys").holds_for_text(|text| {
         for kid in [kid.as_str(), text] {
-            let token: SealedToken = serde_json::from_value(json!({ "kid": kid, "box": text })).expect("two texts");
+            let token: SealedToken =
+                serde_json::from_value(json!({ "kid": kid, "box": text })).expect("a token of two strings");
             let refused = ring.open(&token);
             prop_assert!(refused.is_err());
         }

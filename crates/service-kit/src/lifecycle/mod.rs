@@ -1,12 +1,12 @@
 //! How a process ends: signals, the phases of a shutdown, background tasks.
 //!
-//! 1. The first SIGTERM or SIGINT cancels [`Lifecycle::stopping`]: intake ends
-//!    (listeners, consumers), what is under way goes on.
-//! 2. When intake has ended, the application cancels [`Lifecycle::drained`]:
-//!    background workers finish what is queued and return.
-//! 3. [`Lifecycle::finish`] waits for them, up to the grace.
+//! 1. The first SIGTERM or SIGINT cancels [`Lifecycle::stopping`]: listeners and consumers stop
+//!    taking new work; work in progress continues.
+//! 2. When they have stopped, the application cancels [`Lifecycle::drained`]: background workers
+//!    finish their queues and return.
+//! 3. [`Lifecycle::finish`] waits for the background tasks, at most for the grace period.
 //!
-//! A second signal ends the process at once. A panic in one of the tasks does too: see [`crate::panics`].
+//! A second signal ends the process at once. So does a panic in one of the tasks: see [`crate::panics`].
 
 use std::{
     collections::BTreeMap,
@@ -26,12 +26,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-/// The phases of a shutdown, and the tasks that it waits for. Clones share it.
+/// The phases of a shutdown and the tasks that it waits for. Clones share the state.
 #[derive(Clone, Debug, Default)]
-pub struct Lifecycle(Arc<Inner>);
+pub struct Lifecycle(Arc<LifecycleState>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct LifecycleState {
     stopping: CancellationToken,
     drained: CancellationToken,
     tasks: TaskTracker,
@@ -40,30 +40,30 @@ struct Inner {
 }
 
 impl Lifecycle {
-    /// A process that runs and has no tasks.
+    /// Creates the lifecycle of a running process without tasks.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Cancelled by the first signal: take no new work. The application may cancel
-    /// it itself, to stop for another reason.
+    /// Returns the token that the first signal cancels: take no new work. The application may
+    /// cancel it too, to stop for another reason.
     pub fn stopping(&self) -> CancellationToken {
         self.0.stopping.clone()
     }
 
-    /// Cancelled by the application once intake has ended, so nothing more will be
-    /// queued: finish the queue and return.
+    /// Returns the token that the application cancels once nothing more is queued: finish the
+    /// queue and return.
     pub fn drained(&self) -> CancellationToken {
         self.0.drained.clone()
     }
 
-    /// Starts a task that [`Lifecycle::finish`] waits for; `name` is how the log
-    /// calls it should it not end in time.
+    /// Starts a task that [`Lifecycle::finish`] waits for. The log uses `name` if the task does
+    /// not end in time.
     pub fn spawn<F>(&self, name: &'static str, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let running = Running::enter(self.0.clone(), name);
+        let running = RunningTask::register(self.0.clone(), name);
         let task = async move {
             let _running = running;
             task.await;
@@ -71,14 +71,14 @@ impl Lifecycle {
         self.0.tasks.spawn(task.instrument(tracing::info_span!("task", task = name)));
     }
 
-    /// Listens for SIGTERM and SIGINT from now on. A second one ends the process
-    /// at once, with 128 plus the number of the signal: 143 or 130.
+    /// Starts to listen for SIGTERM and SIGINT. A second signal ends the process at once, with
+    /// exit code 128 plus the signal's number: 143 or 130.
     ///
     /// # Errors
-    /// If the handlers cannot be installed.
+    /// Returns an error if the signal handlers cannot be installed.
     ///
     /// # Panics
-    /// Outside a Tokio runtime.
+    /// Panics outside a Tokio runtime.
     pub fn watch_signals(&self) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -91,20 +91,19 @@ impl Lifecycle {
                     _ = interrupt.recv() => ("SIGINT", 130),
                 };
                 if seen {
-                    tracing::warn!(signal = name, "second signal: ending at once");
+                    tracing::warn!(signal = name, "second signal: the process ends at once");
                     process::exit(code);
                 }
                 seen = true;
-                tracing::info!(signal = name, "stopping; a second signal ends at once");
+                tracing::info!(signal = name, "stopping; a second signal ends the process at once");
                 stopping.cancel();
             }
         });
         Ok(())
     }
 
-    /// Cancels both tokens, if that has not been done, and waits until every task
-    /// has returned, at most for `grace`. False if some were left; they are named
-    /// in the log.
+    /// Cancels both tokens if necessary, and waits at most for `grace` until all tasks have
+    /// returned. Returns false if some have not; the log names them.
     pub async fn finish(&self, grace: Duration) -> bool {
         self.0.stopping.cancel();
         self.0.drained.cancel();
@@ -113,12 +112,12 @@ impl Lifecycle {
             return true;
         }
         let left = self.0.names();
-        tracing::warn!(tasks = ?left, ?grace, "tasks did not end within the grace");
+        tracing::warn!(tasks = ?left, ?grace, "tasks did not end within the grace period");
         false
     }
 }
 
-impl Inner {
+impl LifecycleState {
     fn names(&self) -> Vec<&'static str> {
         self.running().values().copied().collect()
     }
@@ -128,21 +127,21 @@ impl Inner {
     }
 }
 
-/// A task's entry among the running ones, for as long as its future lives.
-struct Running {
-    inner: Arc<Inner>,
+/// The entry of a running task. It is removed when the task's future is dropped.
+struct RunningTask {
+    inner: Arc<LifecycleState>,
     id: u64,
 }
 
-impl Running {
-    fn enter(inner: Arc<Inner>, name: &'static str) -> Self {
+impl RunningTask {
+    fn register(inner: Arc<LifecycleState>, name: &'static str) -> Self {
         let id = inner.next.fetch_add(1, Ordering::Relaxed);
         inner.running().insert(id, name);
         Self { inner, id }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningTask {
     fn drop(&mut self) {
         self.inner.running().remove(&self.id);
     }

@@ -1,5 +1,5 @@
-//! The ops endpoint: `/livez`, `/readyz`, `/metrics`, on its own port and its own
-//! worker, so that it answers while the public one is overloaded.
+//! The ops endpoint: `/livez`, `/readyz` and `/metrics`, on its own port and its own worker, so
+//! that it answers while the public endpoint is overloaded.
 
 use std::{
     io,
@@ -22,14 +22,15 @@ use tokio::task::JoinHandle;
 use super::{Health, Status};
 use crate::{
     config::OpsConfig,
-    http_server::{guard_body, prepared},
+    http_server::{guard_body, set_socket_options},
     panics,
 };
 
-/// Probes and scrapers are few.
-const CONNECTIONS: usize = 256;
-/// For a head, for a body that nobody wants, between requests, and without reading an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The maximum number of connections. There are only a few probes and scrapers.
+const MAX_CONNECTIONS: usize = 256;
+/// The time a client may take to send a request's head, to send a request's body, until its next
+/// request, and to read an answer.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The ops endpoint cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,8 @@ pub struct OpsError {
     source: io::Error,
 }
 
-/// The running ops endpoint. Dropping it leaves it running until the runtime ends.
+/// The running ops endpoint. It keeps running until the runtime ends, even if this value is
+/// dropped.
 #[derive(Debug)]
 pub struct OpsServer {
     address: SocketAddr,
@@ -50,15 +52,15 @@ pub struct OpsServer {
 }
 
 impl OpsServer {
-    /// Where it listens; tells the port where the configuration said 0.
+    /// Returns the address it listens on, with the actual port if the configuration says 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Finishes the requests under way, for at most a second, and closes the port.
+    /// Finishes the requests in progress, for at most one second, and closes the port.
     pub async fn stop(self) {
         self.handle.stop(true).await;
-        // Its only error is a panic, after which this code does not run.
+        // The only possible error is a panic, after which this code does not run.
         let _ = self.task.await;
     }
 }
@@ -66,33 +68,33 @@ impl OpsServer {
 /// Starts the ops endpoint, with the metrics of `registry` and of the process.
 ///
 /// # Errors
-/// If the address cannot be bound.
+/// Returns an error if the address cannot be bound.
 ///
 /// # Panics
-/// Outside a Tokio runtime.
+/// Panics outside a Tokio runtime.
 pub fn serve(config: &OpsConfig, health: Health, registry: Registry) -> Result<OpsServer, OpsError> {
-    // Refused only if the process's own metrics are registered already.
+    // This fails only if the metrics of the process are already registered.
     let _ = registry.register(Box::new(ProcessCollector::for_self()));
-    let unusable = |source| OpsError { host: config.host.clone(), port: config.port, source };
-    let listener = TcpListener::bind((config.host.trim_matches(['[', ']']), config.port)).map_err(unusable)?;
-    let address = listener.local_addr().map_err(unusable)?;
+    let listen_error = |source| OpsError { host: config.host.clone(), port: config.port, source };
+    let listener = TcpListener::bind((config.host.trim_matches(['[', ']']), config.port)).map_err(listen_error)?;
+    let address = listener.local_addr().map_err(listen_error)?;
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::new(health.clone()))
             .app_data(Data::new(registry.clone()))
-            .wrap(from_fn(|request, next| guard_body(PATIENCE, request, next)))
+            .wrap(from_fn(|request, next| guard_body(CLIENT_TIMEOUT, request, next)))
             .wrap(from_fn(catch_panics))
             .configure(routes)
     })
     .workers(1)
-    .max_connections(CONNECTIONS)
-    .client_request_timeout(PATIENCE)
-    .keep_alive(PATIENCE)
-    .on_connect(prepared(PATIENCE))
+    .max_connections(MAX_CONNECTIONS)
+    .client_request_timeout(CLIENT_TIMEOUT)
+    .keep_alive(CLIENT_TIMEOUT)
+    .on_connect(set_socket_options(CLIENT_TIMEOUT))
     .disable_signals()
     .shutdown_timeout(1)
     .listen(listener)
-    .map_err(unusable)?
+    .map_err(listen_error)?
     .run();
     let handle = server.handle();
     let task = tokio::spawn(async move {
@@ -104,10 +106,10 @@ pub fn serve(config: &OpsConfig, health: Health, registry: Registry) -> Result<O
     Ok(OpsServer { address, handle, task })
 }
 
-/// A panic of a handler or of a middleware further in is that request's 500.
+/// Answers 500 to a request if its handler or an inner middleware panics.
 async fn catch_panics<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
-    let answer = panics::catch_future("ops", async { next.call(request).await }).await;
-    answer.unwrap_or_else(|_| Err(ErrorInternalServerError("internal error")))
+    let result = panics::catch_future("ops", async { next.call(request).await }).await;
+    result.unwrap_or_else(|_| Err(ErrorInternalServerError("internal error")))
 }
 
 fn routes(app: &mut web::ServiceConfig) {

@@ -1,46 +1,45 @@
-//! What went wrong at the store, in the terms that a caller decides on. Neither
-//! `Display` nor `Debug` shows anything that a user or a document brought in:
-//! the server quotes the duplicate value in its message.
+//! Errors of the store, in the categories that callers decide on. Neither `Display` nor `Debug`
+//! shows data of users or documents; the server's own messages quote the duplicate value.
 
 use std::fmt;
 
 use mongodb::error::{Error, ErrorKind, NO_WRITES_PERFORMED, WriteFailure};
 
 const DUPLICATE_KEY: i32 = 11000;
-/// Codes that say "not this server, not now": network, elections, shutdown, limits
-/// of time (the server's `error_codes.yml`).
+/// The codes of temporary errors: network, elections, shutdown, time limits (the server's
+/// `error_codes.yml`).
 const UNAVAILABLE: &[i32] =
     &[6, 7, 50, 64, 89, 91, 100, 112, 134, 189, 262, 365, 462, 9001, 10058, 10107, 11600, 11601, 11602, 13435, 13436];
 
-/// Why an operation gave no result.
+/// The reason why an operation failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No answer within the deadline. The operation may have taken effect.
+    /// There was no answer within the deadline. The operation may have taken effect.
     #[error("no answer from the store in time")]
     Timeout,
-    /// The store cannot be reached or is not able to serve: try later.
+    /// The store cannot be reached or cannot serve requests now: try later.
     #[error("the store is unavailable: {0}")]
     Unavailable(Cause),
     /// A unique index refused the write.
     #[error("a document with this key exists already (index {index})")]
     DuplicateKey {
-        /// The index's name, as in the list of indexes.
+        /// The name of the index, as in its [`super::IndexSpec`].
         index: String,
     },
-    /// Anything else: a mistake of ours, or a document that does not fit its type.
+    /// Any other error: a bug, or a document that does not fit its type.
     #[error("the store refused the operation: {0}")]
     Other(Cause),
 }
 
 impl StoreError {
-    /// The request of an operation has waited for the store for as long as it may: the
-    /// operation was not begun.
-    pub(super) fn no_time_left() -> Self {
-        Self::Unavailable(Cause::new("no time is left for the request").without_effect())
+    /// Returns the error of an operation that was not started because its request's budget is
+    /// exhausted.
+    pub(super) fn budget_exhausted() -> Self {
+        Self::Unavailable(Cause::new("the request has no time left").without_effect())
     }
 
-    /// Whether a write may have taken effect in spite of the error. Never false where
-    /// that is not certain.
+    /// Returns whether a write may have taken effect in spite of the error. False only if it is
+    /// certain that it has not.
     pub fn outcome_unknown(&self) -> bool {
         match self {
             Self::Timeout => true,
@@ -55,13 +54,13 @@ impl StoreError {
 pub struct Cause {
     kind: &'static str,
     code: Option<i32>,
-    /// Words of the driver or the operating system, never of the server.
+    /// Text of the driver or the operating system, never of the server.
     detail: Option<String>,
     without_effect: bool,
 }
 
 impl Cause {
-    /// The server's error code, where the server answered.
+    /// Returns the server's error code, if the server answered.
     pub fn code(&self) -> Option<i32> {
         self.code
     }
@@ -70,7 +69,7 @@ impl Cause {
         Self { kind, code: None, detail: None, without_effect: false }
     }
 
-    fn code_of(kind: &'static str, code: i32) -> Self {
+    fn with_code(kind: &'static str, code: i32) -> Self {
         Self { code: Some(code), ..Self::new(kind) }
     }
 
@@ -111,24 +110,24 @@ impl From<Error> for StoreError {
 fn classify(error: &Error) -> StoreError {
     use StoreError::{Other, Unavailable};
     match error.kind.as_ref() {
-        ErrorKind::Command(command) => by_code("command", command.code, &command.message),
-        ErrorKind::Write(WriteFailure::WriteError(write)) => by_code("write", write.code, &write.message),
-        // It is written, but not known to be on a majority.
+        ErrorKind::Command(command) => from_code("command", command.code, &command.message),
+        ErrorKind::Write(WriteFailure::WriteError(write)) => from_code("write", write.code, &write.message),
+        // The write happened, but perhaps not on a majority.
         ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
-            Unavailable(Cause::code_of("write concern", concern.code))
+            Unavailable(Cause::with_code("write concern", concern.code))
         }
         ErrorKind::InsertMany(many) => {
             let writes = many.write_errors.as_deref().unwrap_or_default();
             let writes = writes.iter().map(|e| (e.code, e.message.as_str()));
             let concern = many.write_concern_error.as_ref().map(|e| e.code);
-            several(writes, concern)
+            from_batch(writes, concern)
         }
         ErrorKind::BulkWrite(bulk) => {
             let mut writes: Vec<_> = bulk.write_errors.iter().collect();
             writes.sort_by_key(|(position, _)| **position);
             let writes = writes.iter().map(|(_, e)| (e.code, e.message.as_str()));
             let concern = bulk.write_concern_errors.first().map(|e| e.code);
-            several(writes, concern)
+            from_batch(writes, concern)
         }
         ErrorKind::ServerSelection { .. } => Unavailable(Cause::new("no suitable server").without_effect()),
         ErrorKind::Io(error) => Unavailable(Cause::new("network").detail(error.kind())),
@@ -147,41 +146,41 @@ fn classify(error: &Error) -> StoreError {
     }
 }
 
-fn by_code(kind: &'static str, code: i32, message: &str) -> StoreError {
+fn from_code(kind: &'static str, code: i32, message: &str) -> StoreError {
     match code {
         DUPLICATE_KEY => StoreError::DuplicateKey { index: duplicate_index(message).unwrap_or_default().to_owned() },
-        code if UNAVAILABLE.contains(&code) => StoreError::Unavailable(Cause::code_of(kind, code)),
-        code => StoreError::Other(Cause::code_of(kind, code)),
+        code if UNAVAILABLE.contains(&code) => StoreError::Unavailable(Cause::with_code(kind, code)),
+        code => StoreError::Other(Cause::with_code(kind, code)),
     }
 }
 
-/// Several writes in one command. A duplicate key only if all that failed are one;
-/// the first then names the index.
-fn several<'a>(mut writes: impl Iterator<Item = (i32, &'a str)>, concern: Option<i32>) -> StoreError {
+/// Classifies the errors of several writes in one command. They are a duplicate key only if all
+/// failures are; then the first one names the index.
+fn from_batch<'a>(mut writes: impl Iterator<Item = (i32, &'a str)>, concern: Option<i32>) -> StoreError {
     let Some((code, message)) = writes.next() else {
         return match concern {
-            Some(code) => StoreError::Unavailable(Cause::code_of("write concern", code)),
+            Some(code) => StoreError::Unavailable(Cause::with_code("write concern", code)),
             None => StoreError::Other(Cause::new("write")),
         };
     };
-    let first = by_code("write", code, message);
+    let first = from_code("write", code, message);
     match writes.find(|(other, _)| *other != code) {
-        Some((other, _)) if code == DUPLICATE_KEY => by_code("write", other, ""),
+        Some((other, _)) if code == DUPLICATE_KEY => from_code("write", other, ""),
         _ => first,
     }
 }
 
-/// Of an unordered `insert_many`: the places of the documents that were refused because a
-/// key is taken, if that is all that went wrong. The others are written.
-pub fn duplicates_in(error: &Error) -> Option<Vec<usize>> {
+/// Returns the positions of the documents of an unordered `insert_many` that were refused as
+/// duplicates, if there was no other error. All other documents are written.
+pub fn duplicate_positions(error: &Error) -> Option<Vec<usize>> {
     let ErrorKind::InsertMany(many) = error.kind.as_ref() else { return None };
     let writes = many.write_errors.as_deref().unwrap_or_default();
     let only = many.write_concern_error.is_none() && writes.iter().all(|write| write.code == DUPLICATE_KEY);
     only.then(|| writes.iter().map(|write| write.index).collect())
 }
 
-/// The index that E11000 names: `… index: NAME dup key: { … }`, with ` collation: …`
-/// before `dup key` where the index has one. What the user sent comes after it, so
+/// Returns the index that an E11000 message names: `… index: NAME dup key: { … }`, with
+/// ` collation: …` before `dup key` if the index has a collation. Data of users comes after it, so
 /// the first match is the server's own.
 fn duplicate_index(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once(" index: ")?;

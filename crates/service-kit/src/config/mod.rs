@@ -1,52 +1,51 @@
-//! Typed configuration: built-in defaults < file < environment, every mistake named
-//! with its key and where it came from.
+//! Typed configuration. The layers, from lowest to highest: built-in defaults, file, environment.
+//! Each error names the key and its origin.
 //!
-//! The embedded defaults are the reference: a key that they do not name is unknown
-//! (an empty table there is open: it takes any key). An environment variable
-//! `USER_SERVICE__HTTP__PORT` is the key `http.port`; below an open table `_` stands
-//! for `.`. Only variables with the prefix and *two* underscores are read:
-//! Kubernetes sets others, as `USER_SERVICE_PORT`, by itself.
+//! The embedded defaults define the known keys; any other key is an error. An empty table in the
+//! defaults is open: it accepts any key. The environment variable `USER_SERVICE__HTTP__PORT` sets
+//! the key `http.port`; below an open table, `_` stands for `.`. Only variables with the prefix and
+//! *two* underscores are read, because Kubernetes itself sets variables such as `USER_SERVICE_PORT`.
 //!
-//! A secret `x` may come from a file named by `x_file`. Lists are TOML arrays or
-//! separated by commas, durations are written as `30s` or `1h 30m`.
+//! A secret `x` may come from a file that `x_file` names. Lists are TOML arrays or comma-separated
+//! text, durations are written as `30s` or `1h 30m`.
 
+mod coerce;
+mod deserialize;
 mod error;
 mod keys;
-mod kinds;
 mod layers;
+mod merge;
 mod render;
 mod secrets;
 mod sections;
-mod typed;
-mod values;
 
 use std::{env, ffi::OsString, path::Path};
 
 use serde::de::DeserializeOwned;
 
+pub use deserialize::{duration, list, optional, optional_duration, optional_secret, secret_list};
 pub use error::{ConfigError, Origin};
 pub use sections::{LogConfig, LogFormat, MongoConfig, OpsConfig, ShutdownConfig};
-pub use values::{duration, list, optional, optional_duration, optional_secret, secret_list};
 
-use keys::Keys;
+use keys::KnownKeys;
 use layers::Layers;
 
-/// Where a service's configuration comes from.
+/// The sources of a service's configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigSource {
-    /// The service's name, as `user-service`; the prefix of its variables follows
-    /// from it: `USER_SERVICE__`.
+    /// The service's name, such as `user-service`. It determines the prefix of the environment
+    /// variables: `USER_SERVICE__`.
     pub service: &'static str,
-    /// The text of the commented TOML file with every key and its default.
+    /// The text of the commented TOML file with all keys and their defaults.
     pub defaults: &'static str,
-    /// Dotted keys whose values are never shown and may come from a file; they need
-    /// not be in the defaults. A list, where the default of the key or of its
-    /// `_file` is one: then several files may be named.
+    /// The dotted keys whose values are never shown and may come from a file. They need not be in
+    /// the defaults. A secret is a list if the default of its key or of its `_file` key is a list;
+    /// then several files may be named.
     pub secrets: &'static [&'static str],
 }
 
 impl ConfigSource {
-    /// The configuration from the defaults, `file` and the process's environment.
+    /// Loads the configuration from the defaults, `file` and the process's environment.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -54,7 +53,7 @@ impl ConfigSource {
         self.load_from(file, self.process_env()?)
     }
 
-    /// As [`ConfigSource::load`], with variables given.
+    /// Loads the configuration like [`ConfigSource::load`], with the given variables.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -63,14 +62,14 @@ impl ConfigSource {
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<T, ConfigError> {
-        let keys = Keys::new(self)?;
+        let keys = self.known_keys()?;
         let mut layers = Layers::collect(&keys, file, env)?;
         layers.resolve_secrets(&keys)?;
         layers.deserialize(&keys)
     }
 
-    /// One section alone, as `ops` for the command `healthcheck`: what is wrong in
-    /// the others does not matter, and no secret's file is read.
+    /// Loads only one section, such as `ops` for the command `healthcheck`. Errors in other sections
+    /// do not matter, and no file of a secret is read.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -78,7 +77,7 @@ impl ConfigSource {
         self.load_section_from(section, file, self.process_env()?)
     }
 
-    /// As [`ConfigSource::load_section`], with variables given.
+    /// Loads one section like [`ConfigSource::load_section`], with the given variables.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -88,43 +87,43 @@ impl ConfigSource {
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<T, ConfigError> {
-        let keys = Keys::new(self)?.below(section);
+        let keys = self.known_keys()?.restricted_to(section);
         Layers::collect(&keys, file, env)?.deserialize_section(&keys, section)
     }
 
-    /// What `check-config` prints: the effective configuration as TOML, in the order
-    /// of the defaults, secrets as `"<redacted>"`, or `""` where they are not set.
+    /// Returns what `check-config` prints: the effective configuration as TOML, in the order of the
+    /// defaults. Secrets are shown as `"<redacted>"`, or as `""` if they are not set.
     ///
     /// # Errors
-    /// See [`ConfigError`]; types that only the service knows are checked by
+    /// See [`ConfigError`]. Types that only the service knows are checked by
     /// [`ConfigSource::load_from`].
     pub fn effective(
         &self,
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<String, ConfigError> {
-        let keys = Keys::new(self)?;
+        let keys = self.known_keys()?;
         let layers = Layers::collect(&keys, file, env)?;
         let mut resolved = layers.clone();
         resolved.resolve_secrets(&keys)?;
         render::effective(&keys, &layers, &resolved)
     }
 
-    /// For a test of the service: the keys of the defaults that `T` does not read, so
-    /// that the defaults promise nothing. Needs no secret.
+    /// Returns the keys of the defaults that `T` does not read. A test of each service uses it to
+    /// find keys without effect. It needs no secrets.
     ///
     /// # Errors
-    /// If the defaults do not fit `T`.
-    pub fn unread<T: DeserializeOwned>(&self) -> Result<Vec<String>, ConfigError> {
-        let keys = Keys::new(self)?;
+    /// Returns an error if the defaults do not fit `T`.
+    pub fn unread_keys<T: DeserializeOwned>(&self) -> Result<Vec<String>, ConfigError> {
+        let keys = self.known_keys()?;
         let layers = Layers::collect(&keys, None, [])?;
-        layers.without_secrets(&keys).unread::<T>(&keys)
+        layers.without_secrets(&keys).unread_keys::<T>(&keys)
     }
 
-    /// The variables of the process with this service's prefix.
+    /// Returns the environment variables of the process that have this service's prefix.
     ///
     /// # Errors
-    /// If one of them is not UTF-8.
+    /// Returns an error if one of them is not UTF-8.
     pub fn process_env(&self) -> Result<Vec<(String, String)>, ConfigError> {
         let prefix = self.prefix();
         let ours = |(name, value): (OsString, OsString)| {
@@ -138,6 +137,11 @@ impl ConfigSource {
             })
         };
         env::vars_os().filter_map(ours).collect()
+    }
+
+    fn known_keys(&self) -> Result<KnownKeys, ConfigError> {
+        let defaults = error::parse_toml(self.defaults, &Origin::Defaults)?;
+        Ok(KnownKeys::new(self.prefix(), defaults, self.secrets))
     }
 
     fn prefix(&self) -> String {

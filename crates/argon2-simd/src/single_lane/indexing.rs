@@ -1,25 +1,26 @@
-//! Which block a new one refers to (RFC 9106 section 3.4), for one lane.
+//! Chooses the reference block of a new block (RFC 9106 section 3.4), for one lane.
 
-/// Synchronisation points, which cut a lane into as many slices. With one lane a segment is a
-/// slice.
+/// The number of slices of a lane, which end at synchronisation points. With one lane a segment is
+/// the same as a slice.
 const SLICES: usize = 4;
 
-/// A quarter of a pass over the lane.
+/// A segment: a quarter of a pass over the lane.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment {
     pass: u32,
     slice: usize,
-    /// In blocks; the lane has four times as many.
+    /// The length in blocks, a quarter of the lane's length.
     length: usize,
 }
 
 impl Segment {
-    /// All of a computation, in order, for a lane of this many blocks.
+    /// Returns all segments of a computation, in order, for a lane of `lane` blocks.
     pub(super) fn all(passes: u32, lane: usize) -> impl Iterator<Item = Self> {
         (0..passes).flat_map(move |pass| (0..SLICES).map(move |slice| Self { pass, slice, length: lane / SLICES }))
     }
 
-    /// The blocks to fill. The first two of the lane are there before the first pass.
+    /// Returns the indices of the blocks to fill. The first two blocks of the lane are computed before
+    /// the first pass.
     pub(super) fn blocks(self) -> std::ops::Range<usize> {
         let start = if self.pass == 0 && self.slice == 0 { 2 } else { 0 };
         start..self.length
@@ -33,40 +34,40 @@ impl Segment {
         self.slice
     }
 
-    /// Whether the addresses do not depend on the password: Argon2id's first two slices.
+    /// Returns whether the addresses are independent of the password: in Argon2id's first two slices.
     pub(super) fn is_data_independent(self) -> bool {
         self.pass == 0 && self.slice < SLICES / 2
     }
 
-    /// The place in the lane of the segment's block `index`.
-    pub(super) fn place(self, index: usize) -> usize {
+    /// Returns the position in the lane of the segment's block `index`.
+    pub(super) fn position(self, index: usize) -> usize {
         self.slice * self.length + index
     }
 
-    /// The place of the block before it; before the first is the last.
+    /// Returns the position of the block before it. The block before the first one is the last one.
     pub(super) fn previous(self, index: usize) -> usize {
-        self.place(index).checked_sub(1).unwrap_or(SLICES * self.length - 1)
+        self.position(index).checked_sub(1).unwrap_or(SLICES * self.length - 1)
     }
 
-    /// The place of the block that block `index` refers to, chosen by the low half J1 of
-    /// `random` (the high half chooses a lane). Sections 3.4.1.2 and 3.4.2.
+    /// Returns the position of the reference block of block `index`. The low half J1 of `random`
+    /// chooses it (the high half would choose a lane). See sections 3.4.1.2 and 3.4.2.
     ///
-    /// Recent blocks are more likely. Neither the block itself nor the one before it is
-    /// ever chosen, so the three are different ones.
+    /// Recent blocks are more likely. Neither the block itself nor the previous one is chosen, so the
+    /// three blocks are always different.
     pub(super) fn reference(self, index: usize, random: u64) -> usize {
-        // W: in the first pass all blocks so far, later those of the last three slices
-        // and of this one so far; never the one before.
+        // The candidates W: in the first pass all blocks so far, later the blocks of the last three
+        // slices and of this slice so far; never the previous block.
         let finished = if self.pass == 0 { self.slice } else { SLICES - 1 };
         let candidates = (finished * self.length + index - 1) as u64;
         let j1 = random & u64::from(u32::MAX);
         let back = (candidates * ((j1 * j1) >> 32)) >> 32;
         let chosen = (candidates - 1 - back) as usize;
-        // W begins after this segment, one turn ago; in the first pass, and in the last
-        // slice, that is at the lane's beginning.
+        // W begins after this segment in the previous pass. In the first pass, and in the last slice,
+        // that is the beginning of the lane.
         let oldest = if self.pass == 0 || self.slice == SLICES - 1 { 0 } else { (self.slice + 1) * self.length };
         let lane = SLICES * self.length;
-        let place = oldest + chosen;
-        if place < lane { place } else { place - lane }
+        let position = oldest + chosen;
+        if position < lane { position } else { position - lane }
     }
 }
 
@@ -76,22 +77,22 @@ mod tests {
 
     use super::*;
 
-    /// Section 3.4.2 in its own terms: W is written out as a list of places.
-    fn by_the_list(segment: Segment, index: usize, random: u64) -> usize {
+    /// Computes section 3.4.2 literally: W is a list of positions.
+    fn reference_by_definition(segment: Segment, index: usize, random: u64) -> usize {
         let lane = SLICES * segment.length;
-        let in_this_segment = segment.slice * segment.length..segment.place(index);
+        let in_this_segment = segment.slice * segment.length..segment.position(index);
         let mut w: Vec<usize> = if segment.pass == 0 {
-            (0..segment.place(index)).collect()
+            (0..segment.position(index)).collect()
         } else {
             let finished = (segment.slice + 1) * segment.length;
             (finished..finished + (SLICES - 1) * segment.length)
-                .map(|place| place % lane)
+                .map(|position| position % lane)
                 .chain(in_this_segment)
                 .collect()
         };
-        assert_eq!(w.pop(), Some(segment.previous(index)), "the block before is the last that was computed");
-        // In the last three slices' order of computation; a lane is counted from its
-        // beginning where they do not wrap around.
+        assert_eq!(w.pop(), Some(segment.previous(index)), "the previous block is the last computed one");
+        // W is in the order of computation of the last three slices. Where they do not wrap around,
+        // that is the order of positions in the lane.
         let j1 = u128::from(random as u32);
         let x = (j1 * j1) >> 32;
         let y = (w.len() as u128 * x) >> 32;
@@ -102,9 +103,10 @@ mod tests {
     fn every_block_is_filled_once_in_each_pass() {
         for length in [2, 3, 7] {
             let filled: Vec<_> = Segment::all(3, SLICES * length)
-                .flat_map(|segment| segment.blocks().map(move |index| (segment.pass(), segment.place(index))))
+                .flat_map(|segment| segment.blocks().map(move |index| (segment.pass(), segment.position(index))))
                 .collect();
-            let all: Vec<_> = (0..3).flat_map(|pass| (0..SLICES * length).map(move |place| (pass, place))).collect();
+            let all: Vec<_> =
+                (0..3).flat_map(|pass| (0..SLICES * length).map(move |position| (pass, position))).collect();
             assert_eq!(filled, all[2..]);
         }
     }
@@ -118,7 +120,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_reference_is_that_of_the_rfc_and_another_block(
+        fn the_reference_is_that_of_the_rfc_and_a_different_block(
             pass in 0_u32..3, slice in 0..SLICES, length in 2_usize..50, index in any::<prop::sample::Index>(),
             random in prop_oneof![any::<u64>(), Just(0), Just(u64::from(u32::MAX)), Just(u64::MAX)],
         ) {
@@ -127,12 +129,12 @@ mod tests {
             prop_assume!(!blocks.is_empty());
             let index = blocks.start + index.index(blocks.len());
             let reference = segment.reference(index, random);
-            prop_assert_eq!(reference, by_the_list(segment, index, random));
-            prop_assert_ne!(reference, segment.place(index));
+            prop_assert_eq!(reference, reference_by_definition(segment, index, random));
+            prop_assert_ne!(reference, segment.position(index));
             prop_assert_ne!(reference, segment.previous(index));
         }
 
-        /// As many blocks as Argon2 allows, which no test can allocate.
+        /// Checks the maximum number of blocks that Argon2 allows, which no test can allocate.
         #[test]
         fn no_size_overflows(pass in 0_u32..2, slice in 0..SLICES, from_the_end in 1_usize..100, random: u64) {
             let length = u32::MAX as usize / SLICES;

@@ -1,52 +1,53 @@
 //! The compression function G (RFC 9106 section 3.5) and its permutation P (section 3.6)
 //! in AVX2 instructions.
 //!
-//! P is BLAKE2b's round without message words and with a product in each addition
-//! (BlaMka, of the Lyra2 and Argon2 papers; GB in section 3.6). A vector holds four words,
-//! so one of each a, b, c, d is a whole GB step of P.
+//! P is BLAKE2b's round without message words and with a product in each addition (BlaMka, from the
+//! Lyra2 and Argon2 papers; GB in section 3.6). A vector contains four words, so one vector each of
+//! a, b, c and d is a whole GB step of P.
 //!
-//! # What buys what
+//! # Optimizations
 //!
-//! - **Several at once.** The steps of GB depend on each other: multiply (3 cycles), add,
-//!   add, XOR, rotate, and again. One P alone leaves most of the core idle. G applies P to
-//!   eight rows and then to eight columns, which are independent of each other: so three
-//!   rows (3 + 3 + 2), or two columns, take every step together. It is written step by
-//!   step for all of them because the compiler keeps that order; the processor's window is
-//!   too short to find it by itself. Three are what 16 registers hold: four need the
-//!   stack, and gain only on a core that nobody shares.
-//! - **Two columns in a vector.** A column's words are pairs, 128 bytes apart; a vector holds
-//!   the pairs of two neighbours, one in each half. So columns need no transposition, and
-//!   going to the diagonals is a shift by one word over two vectors (`vpalignr`).
-//! - **Feed-forward in the target.** G ends with an XOR of the state and what it began with,
-//!   R. There are no registers for R: it is written where the result will be, in later
-//!   passes added (XOR) to what is there (section 3.2, step 6), and the result is added to
-//!   that. So R is neither computed twice nor kept elsewhere. It is correct because the
-//!   target is none of the sources: [`Avx2::compress`] has it by a reference of its own.
-//! - **The first word early.** It is in the first column, so it is known when three quarters
-//!   of the columns are still to be computed.
+//! - **Several rows or columns at once.** The steps of GB depend on each other: multiply (3 cycles),
+//!   add, add, XOR, rotate, and again. A single P leaves most of the core idle. G applies P to eight
+//!   rows and then to eight columns, which are independent of each other. So three rows (3 + 3 + 2) or
+//!   two columns execute each step together. The code does each step for all of them, because the
+//!   compiler keeps that order; the processor's window is too short to reorder across a whole P. The
+//!   16 registers hold three rows. Four rows need the stack, and are faster only on a core that is not
+//!   shared.
+//! - **Two columns in a vector.** The words of a column are pairs, 128 bytes apart. A vector contains
+//!   the pairs of two neighbouring columns, one in each half. So columns need no transposition, and
+//!   moving to the diagonals is a shift by one word over two vectors (`vpalignr`).
+//! - **Feed-forward in the target.** G ends with an XOR of its state and its start value R. There are
+//!   no registers for R. It is written to the target, in later passes added (XOR) to the old contents
+//!   (section 3.2, step 6), and the result is added to it. So R is neither computed twice nor stored
+//!   elsewhere. This is correct because the target is not one of the sources: [`Avx2::compress`] has an
+//!   exclusive reference to it.
+//! - **The first word early.** It is in the first column, so it is known when three quarters of the
+//!   columns are not computed yet.
 
 use std::arch::x86_64::*;
 
 use argon2::Block;
 
-/// The words of a vector.
+/// The four words of a vector.
 type Words = [u64; 4];
-/// The vectors of a row: words 0 to 3 (a), 4 to 7 (b), 8 to 11 (c), 12 to 15 (d) of P's 16.
+/// The four vectors of a row: of P's 16 words, words 0 to 3 (a), 4 to 7 (b), 8 to 11 (c) and 12 to 15
+/// (d).
 type Row = [Words; 4];
 
-/// The proof that the processor has AVX2: only detection makes one.
+/// A proof that the processor has AVX2. Only detection creates it.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
 
 impl Avx2 {
-    /// Asks the processor, once in a process; std remembers the answer.
+    /// Detects AVX2. std asks the processor once and caches the answer.
     pub(crate) fn detect() -> Option<Self> {
         is_x86_feature_detected!("avx2").then_some(Self(()))
     }
 
-    /// G(x, y) into the target, or added (XOR) to what it holds. `first_word` is told the
-    /// target's first word as soon as it is known, well before the rest.
-    #[allow(unsafe_code, reason = "from code for every processor into code for this one")]
+    /// Writes G(x, y) to the target, or adds it (XOR) to the target's contents. `first_word` is called
+    /// with the target's first word as soon as it is known, long before the rest.
+    #[allow(unsafe_code, reason = "code for any processor calls code for AVX2")]
     pub(super) fn compress<const ADD: bool>(
         self,
         target: &mut Block,
@@ -60,14 +61,14 @@ impl Avx2 {
     }
 }
 
-/// Brings a block near that is about to be read.
+/// Prefetches a block that will soon be read.
 #[inline]
-#[allow(unsafe_code, reason = "the intrinsic belongs to SSE, of which no function here says that it needs it")]
+#[allow(unsafe_code, reason = "the intrinsic needs SSE, which no function here declares")]
 pub(super) fn prefetch(blocks: *const Block, index: usize) {
     const LINE: usize = 64;
     let block = blocks.wrapping_add(index).cast::<i8>();
     for offset in (0..Block::SIZE).step_by(LINE) {
-        // SAFETY: every x86-64 has SSE. No address is wrong: a prefetch never faults.
+        // SAFETY: every x86-64 processor has SSE. Any address is allowed: a prefetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(block.wrapping_add(offset)) };
     }
 }
@@ -90,8 +91,8 @@ fn compress<const ADD: bool>(
     permute_columns::<3>(target, scratch);
 }
 
-/// For N rows from FIRST on: R, which is x + y (XOR), goes into the target, P of it into
-/// the scratch block.
+/// Processes N rows from FIRST on: writes R, which is x + y (XOR), to the target, and P of R to the
+/// scratch block.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn permute_rows<const ADD: bool, const FIRST: usize, const N: usize>(
@@ -104,13 +105,13 @@ fn permute_rows<const ADD: bool, const FIRST: usize, const N: usize>(
     for (part, vectors) in parts.iter_mut().enumerate() {
         for (row, vector) in (FIRST..).zip(vectors) {
             *vector = _mm256_xor_si256(load(&x[row][part]), load(&y[row][part]));
-            let place = &mut target[row][part];
-            store(place, if ADD { _mm256_xor_si256(*vector, load(place)) } else { *vector });
+            let slot = &mut target[row][part];
+            store(slot, if ADD { _mm256_xor_si256(*vector, load(slot)) } else { *vector });
         }
     }
     let [a, b, c, d] = &mut parts;
     gb(a, b, c, d);
-    // To the diagonals, and back.
+    // Move to the diagonals, and back.
     for row in 0..N {
         b[row] = _mm256_permute4x64_epi64::<0b00_11_10_01>(b[row]);
         c[row] = _mm256_permute4x64_epi64::<0b01_00_11_10>(c[row]);
@@ -129,18 +130,18 @@ fn permute_rows<const ADD: bool, const FIRST: usize, const N: usize>(
     }
 }
 
-/// P of the two columns in this vector of each row, added to the target.
+/// Adds P of the two columns in vector VECTOR of each row to the target.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn permute_columns<const VECTOR: usize>(target: &mut [Row; 8], scratch: &[Row; 8]) {
     let mut parts = [[_mm256_setzero_si256(); 2]; 4];
-    // a is of the first two rows, b of the next two.
+    // a is from the first two rows, b from the next two, and so on.
     for (part, rows) in parts.as_flattened_mut().iter_mut().zip(scratch) {
         *part = load(&rows[VECTOR]);
     }
     let [a, b, c, d] = &mut parts;
     gb(a, b, c, d);
-    // To the diagonals, and back.
+    // Move to the diagonals, and back.
     *b = [_mm256_alignr_epi8::<8>(b[1], b[0]), _mm256_alignr_epi8::<8>(b[0], b[1])];
     *c = [c[1], c[0]];
     *d = [_mm256_alignr_epi8::<8>(d[0], d[1]), _mm256_alignr_epi8::<8>(d[1], d[0])];
@@ -149,16 +150,16 @@ fn permute_columns<const VECTOR: usize>(target: &mut [Row; 8], scratch: &[Row; 8
     *c = [c[1], c[0]];
     *d = [_mm256_alignr_epi8::<8>(d[1], d[0]), _mm256_alignr_epi8::<8>(d[0], d[1])];
     for (part, rows) in parts.as_flattened().iter().zip(target) {
-        let place = &mut rows[VECTOR];
-        store(place, _mm256_xor_si256(*part, load(place)));
+        let slot = &mut rows[VECTOR];
+        store(slot, _mm256_xor_si256(*part, load(slot)));
     }
 }
 
-/// GB of section 3.6 on four words of each of N applications of P.
+/// Applies GB of section 3.6 to four words of each of N permutations P.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn gb<const N: usize>(a: &mut [__m256i; N], b: &mut [__m256i; N], c: &mut [__m256i; N], d: &mut [__m256i; N]) {
-    // Rotations to the right by whole bytes are shuffles of them.
+    // Right rotations by whole bytes are byte shuffles.
     let by_24 = _mm256_broadcastsi128_si256(_mm_setr_epi8(3, 4, 5, 6, 7, 0, 1, 2, 11, 12, 13, 14, 15, 8, 9, 10));
     let by_16 = _mm256_broadcastsi128_si256(_mm_setr_epi8(2, 3, 4, 5, 6, 7, 0, 1, 10, 11, 12, 13, 14, 15, 8, 9));
     add_with_product(a, b);
@@ -178,13 +179,13 @@ fn gb<const N: usize>(a: &mut [__m256i; N], b: &mut [__m256i; N], c: &mut [__m25
     }
     add_with_product(c, d);
     xor(b, c);
-    // By 63 to the right is by 1 to the left.
+    // A right rotation by 63 is a left rotation by 1.
     for b in &mut *b {
         *b = _mm256_or_si256(_mm256_srli_epi64::<63>(*b), _mm256_add_epi64(*b, *b));
     }
 }
 
-/// x becomes x + y + 2 * low half of x * low half of y, modulo 2^64, in each word.
+/// Sets each word x to x + y + 2 * (low half of x) * (low half of y), modulo 2^64.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn add_with_product<const N: usize>(x: &mut [__m256i; N], y: &[__m256i; N]) {
@@ -223,7 +224,7 @@ fn rows_mut(block: &mut Block) -> &mut [Row; 8] {
 #[inline]
 #[allow(unsafe_code, reason = "the intrinsic takes a pointer")]
 fn load(words: &Words) -> __m256i {
-    // SAFETY: reads the 32 bytes of `words`, whatever their alignment.
+    // SAFETY: reads the 32 bytes of `words`, with any alignment.
     unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
 }
 
@@ -231,7 +232,7 @@ fn load(words: &Words) -> __m256i {
 #[inline]
 #[allow(unsafe_code, reason = "the intrinsic takes a pointer")]
 fn store(words: &mut Words, vector: __m256i) {
-    // SAFETY: writes the 32 bytes of `words`, whatever their alignment.
+    // SAFETY: writes the 32 bytes of `words`, with any alignment.
     unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) }
 }
 
@@ -250,18 +251,18 @@ mod tests {
     }
 
     #[test]
-    fn the_first_word_is_told_and_later_passes_add() {
+    fn the_first_word_is_reported_and_later_passes_add() {
         let Some(avx2) = Avx2::detect() else {
-            eprintln!("SKIPPED: no AVX2 here");
+            eprintln!("SKIPPED: this processor has no AVX2");
             return;
         };
         proptest!(|(x in block(), y in block(), before in block())| {
             let (mut fresh, mut added, mut scratch) = (before, before, before);
-            let (mut told_fresh, mut told_added) = (None, None);
-            avx2.compress::<false>(&mut fresh, &x, &y, &mut scratch, |word| told_fresh = Some(word));
-            avx2.compress::<true>(&mut added, &x, &y, &mut scratch, |word| told_added = Some(word));
-            prop_assert_eq!(told_fresh, Some(fresh.as_ref()[0]));
-            prop_assert_eq!(told_added, Some(added.as_ref()[0]));
+            let (mut reported_fresh, mut reported_added) = (None, None);
+            avx2.compress::<false>(&mut fresh, &x, &y, &mut scratch, |word| reported_fresh = Some(word));
+            avx2.compress::<true>(&mut added, &x, &y, &mut scratch, |word| reported_added = Some(word));
+            prop_assert_eq!(reported_fresh, Some(fresh.as_ref()[0]));
+            prop_assert_eq!(reported_added, Some(added.as_ref()[0]));
             let expected = fresh ^ &before;
             prop_assert_eq!(expected.as_ref(), added.as_ref());
         });

@@ -1,5 +1,5 @@
-//! Whatever the inputs, allowed or not: the outcome is the `argon2` crate's, computed
-//! with memory of its own. The arena is too large, and dirty.
+//! For all inputs, valid or not, the outcome is the same as the `argon2` crate's with its own memory.
+//! The arena is larger than needed and contains old data.
 
 #![no_main]
 
@@ -12,8 +12,8 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 
-/// The arena's size, in blocks; a third as much again is tried.
-const ROOM: u32 = 192;
+/// The size of the arena in blocks. Some inputs need up to a third more.
+const ARENA_BLOCKS: u32 = 192;
 
 #[derive(Arbitrary, Debug)]
 struct Case<'a> {
@@ -31,11 +31,11 @@ struct Case<'a> {
 }
 
 thread_local! {
-    static ARENA: RefCell<Arena> = RefCell::new(Arena::for_params(&Params::new(ROOM, 1, 1, None).expect("it is allowed")));
+    static ARENA: RefCell<Arena> = RefCell::new(Arena::for_params(&Params::new(ARENA_BLOCKS, 1, 1, None).expect("the parameters are allowed")));
 }
 
 fuzz_target!(|case: Case<'_>| {
-    // Mostly what is computed here and not by the crate.
+    // Most cases are computed by this crate's own implementation.
     let algorithm = match case.algorithm {
         0..8 => Algorithm::Argon2d,
         8..16 => Algorithm::Argon2i,
@@ -52,14 +52,14 @@ fuzz_target!(|case: Case<'_>| {
     let Ok(params) = params.data(data).build() else { return };
 
     let mut expected = vec![0; case.output_len.into()];
-    let by_the_crate = Argon2::new_with_secret(case.secret, algorithm, version, params.clone()).and_then(|argon2| {
-        let mut memory = vec![Block::new(); ROOM as usize];
+    let argon2_crate_outcome = Argon2::new_with_secret(case.secret, algorithm, version, params.clone()).and_then(|argon2| {
+        let mut memory = vec![Block::new(); ARENA_BLOCKS as usize];
         argon2.hash_password_into_with_memory(case.password, case.salt, &mut expected, &mut memory[..])
     });
     let inputs =
         Inputs { algorithm, params: &params, version, secret: case.secret, password: case.password, salt: case.salt };
     let mut out = vec![0; case.output_len.into()];
     let outcome = ARENA.with_borrow_mut(|arena| hash_into(&inputs, arena, &mut out));
-    assert_eq!(outcome, by_the_crate);
+    assert_eq!(outcome, argon2_crate_outcome);
     assert_eq!(out, expected);
 });

@@ -1,13 +1,13 @@
-//! Whatever the inputs: the hash is the `argon2` crate's, computed with memory of its own.
+//! Tests that for all inputs the hash is the same as the `argon2` crate's with its own memory.
 
 use argon2::{Algorithm, Argon2, AssociatedData, Params, ParamsBuilder, Version};
 use argon2_simd::{Arena, Implementation, Inputs, hash_into, hash_into_portably};
 use proptest::{collection::vec, prelude::*};
 
-/// The arena's size, in blocks. What it holds is from the case before.
-const ROOM: u32 = 300;
+/// The size of the arena in blocks. It contains the data of the previous case.
+const ARENA_BLOCKS: u32 = 300;
 
-/// Everything that a hash depends on.
+/// All inputs of a hash.
 #[derive(Debug)]
 struct Case {
     algorithm: Algorithm,
@@ -31,25 +31,26 @@ impl Case {
         }
     }
 
-    fn by_the_crate(&self) -> Vec<u8> {
+    fn argon2_crate_hash(&self) -> Vec<u8> {
         let mut out = vec![0; self.output_len];
         Argon2::new_with_secret(&self.secret, self.algorithm, self.version, self.params.clone())
             .and_then(|argon2| argon2.hash_password_into(&self.password, &self.salt, &mut out))
-            .expect("it is allowed");
+            .expect("the parameters are allowed");
         out
     }
 }
 
-/// Not divisible by four as often as chance has it, and the smallest as often as all others.
+/// Generates memory sizes: half of them the minimum, the others random, so most are not divisible by
+/// four.
 fn memory_kib(lanes: u32) -> impl Strategy<Value = u32> {
-    prop_oneof![Just(8 * lanes), 8 * lanes..=ROOM]
+    prop_oneof![Just(8 * lanes), 8 * lanes..=ARENA_BLOCKS]
 }
 
 fn bytes(lengths: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), lengths)
 }
 
-/// Around the borders of BLAKE2b's blocks, which are 128 bytes.
+/// Generates passwords with lengths around the borders of BLAKE2b's blocks, which have 128 bytes.
 fn password() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![Just(Vec::new()), bytes(1..64), bytes(64..300), bytes(4_000..5_000)]
 }
@@ -61,21 +62,25 @@ fn case(
 ) -> impl Strategy<Value = Case> {
     let params =
         (lanes.prop_flat_map(|lanes| (memory_kib(lanes), Just(lanes))), 1_u32..=4, bytes(0..33), any::<bool>());
-    // H' has three forms: of up to 64 bytes, of up to 96, and longer.
+    // H' has three forms: for up to 64 bytes, for up to 96 bytes, and for more.
     let output_len = prop_oneof![4_usize..=64, 65_usize..=96, 97_usize..400];
     let texts = (prop_oneof![Just(Vec::new()), bytes(1..100)], password(), bytes(8..100));
     (algorithm, version, params, texts, output_len).prop_map(|(algorithm, version, params, texts, output_len)| {
         let ((memory_kib, lanes), passes, data, fixed) = params;
         let (secret, password, salt) = texts;
         let mut builder = ParamsBuilder::new();
-        builder.m_cost(memory_kib).t_cost(passes).p_cost(lanes).data(AssociatedData::new(&data).expect("at most 32"));
+        builder
+            .m_cost(memory_kib)
+            .t_cost(passes)
+            .p_cost(lanes)
+            .data(AssociatedData::new(&data).expect("at most 32 bytes"));
         if fixed {
             builder.output_len(output_len);
         }
         Case {
             algorithm,
             version,
-            params: builder.build().expect("they are allowed"),
+            params: builder.build().expect("the parameters are allowed"),
             secret,
             password,
             salt,
@@ -84,24 +89,26 @@ fn case(
     })
 }
 
-/// One arena for all cases of a property: too large, and dirty.
+/// Creates one arena for all cases of a property. It is larger than needed and contains old data.
 fn arena() -> std::sync::Mutex<Arena> {
-    std::sync::Mutex::new(Arena::for_params(&Params::new(ROOM, 1, 1, None).expect("they are allowed")))
+    std::sync::Mutex::new(Arena::for_params(
+        &Params::new(ARENA_BLOCKS, 1, 1, None).expect("the parameters are allowed"),
+    ))
 }
 
-fn say_what_is_tested() {
-    if Implementation::of_this_machine() == Implementation::Portable {
-        eprintln!("SKIPPED: no AVX2 here, so the portable implementation is compared with itself");
+fn warn_without_avx2() {
+    if Implementation::detect() == Implementation::Portable {
+        eprintln!("SKIPPED: without AVX2 the portable implementation is compared with itself");
     }
 }
 
 #[test]
-fn argon2id_with_one_lane_is_equal() {
-    say_what_is_tested();
+fn argon2id_with_one_lane_equals_the_argon2_crate() {
+    warn_without_avx2();
     let arena = arena();
     proptest!(|(case in case(Just(Algorithm::Argon2id), Just(Version::V0x13), Just(1)))| {
         let arena = &mut *arena.lock().unwrap();
-        let expected = case.by_the_crate();
+        let expected = case.argon2_crate_hash();
         for compute in [hash_into, hash_into_portably] {
             let mut out = vec![0; case.output_len];
             compute(&case.inputs(), arena, &mut out).unwrap();
@@ -111,13 +118,13 @@ fn argon2id_with_one_lane_is_equal() {
 }
 
 #[test]
-fn everything_else_is_equal() {
+fn all_other_parameters_equal_the_argon2_crate() {
     let arena = arena();
     let algorithms = || prop_oneof![Just(Algorithm::Argon2d), Just(Algorithm::Argon2i), Just(Algorithm::Argon2id)];
     let versions = || prop_oneof![Just(Version::V0x10), Just(Version::V0x13)];
     proptest!(|(case in case(algorithms(), versions(), 1_u32..=4))| {
         let arena = &mut *arena.lock().unwrap();
-        let expected = case.by_the_crate();
+        let expected = case.argon2_crate_hash();
         for compute in [hash_into, hash_into_portably] {
             let mut out = vec![0; case.output_len];
             compute(&case.inputs(), arena, &mut out).unwrap();
@@ -126,11 +133,11 @@ fn everything_else_is_equal() {
     });
 }
 
-/// In huge pages, with segments of many address blocks.
+/// Tests memory in huge pages, with segments of many address blocks.
 #[test]
-#[cfg_attr(miri, ignore = "the interpreter does not know madvise")]
-fn large_memory_is_equal() {
-    say_what_is_tested();
+#[cfg_attr(miri, ignore = "Miri does not support madvise")]
+fn large_memory_equals_the_argon2_crate() {
+    warn_without_avx2();
     for memory_kib in [2_047, 2_048, 2_051, 19_456] {
         let case = Case {
             algorithm: Algorithm::Argon2id,
@@ -143,6 +150,6 @@ fn large_memory_is_equal() {
         };
         let mut out = [0; 32];
         hash_into(&case.inputs(), &mut Arena::for_params(&case.params), &mut out).unwrap();
-        assert_eq!(out[..], case.by_the_crate(), "{memory_kib} KiB");
+        assert_eq!(out[..], case.argon2_crate_hash(), "{memory_kib} KiB");
     }
 }

@@ -1,4 +1,4 @@
-//! Parts that several payloads share.
+//! Types that several payloads share.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -6,27 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::sealing::SealedToken;
 
-/// Whom a mail goes to, as things were when the event happened.
+/// The recipient of a mail, with the data at the time of the event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Recipient {
-    /// The address as the person wrote it.
+    /// The email address as the user wrote it.
     pub email: String,
-    /// The name to greet with; absent where none is set.
+    /// The name for the salutation; absent if none is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// The preferred language, a BCP 47 tag; absent where none is set.
+    /// The preferred language, a BCP 47 tag; absent if none is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
 }
 
-/// A one-time token for the recipient of a mail, readable by the mailing service only.
+/// A one-time token for the recipient of a mail. Only the email service can read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenGrant {
-    /// The token, sealed.
+    /// The sealed token.
     pub sealed: SealedToken,
-    /// When the token stops being valid (RFC 3339). A mail that cannot be delivered
-    /// before is not worth sending.
+    /// The time when the token expires (RFC 3339). A mail that cannot be delivered before then
+    /// is not sent.
     pub expires_at: Timestamp,
 }

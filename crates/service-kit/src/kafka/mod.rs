@@ -1,5 +1,5 @@
-//! A librdkafka configuration in which the operator chooses how to connect (TLS,
-//! SASL), and cannot switch off what our guarantees rest on.
+//! The librdkafka configuration: the operator chooses how to connect (TLS, SASL), but cannot
+//! change the properties that the services' guarantees depend on.
 
 use std::{
     collections::BTreeMap,
@@ -13,9 +13,9 @@ use rdkafka::{
 };
 use serde::Deserialize;
 
-/// Set by code, always: they decide what is acknowledged, in which order, and by
-/// whom a record is read.
-const OURS: &[&str] = &[
+/// The properties that only code sets. They decide what is acknowledged, in which order, and
+/// which consumer reads a record.
+const FIXED_PROPERTIES: &[&str] = &[
     "acks",
     "allow.auto.create.topics",
     "auto.commit.enable",
@@ -39,7 +39,7 @@ const OURS: &[&str] = &[
     "transactional.id",
 ];
 
-/// Other names by which librdkafka knows the same property, from its own table.
+/// Aliases and the property names they stand for, from librdkafka's own table.
 const ALIASES: &[(&str, &str)] = &[
     ("compression.codec", "compression.type"),
     ("delivery.timeout.ms", "message.timeout.ms"),
@@ -52,8 +52,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("sasl.mechanism", "sasl.mechanisms"),
 ];
 
-/// The table `[kafka.properties]`: librdkafka's own names. Its `Debug` shows no
-/// values, for passwords are among them.
+/// The table `[kafka.properties]`, with librdkafka's property names. Its `Debug` shows no
+/// values, because some are passwords.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Properties(pub BTreeMap<String, String>);
@@ -77,37 +77,38 @@ impl DerefMut for Properties {
     }
 }
 
-/// The configuration of a Kafka client cannot be used. Shows no values.
+/// The configuration of a Kafka client is invalid. The error shows no secret values.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaConfigError {
-    /// A property that is set by code.
+    /// The property is set by code.
     #[error("kafka.properties: `{0}` is set by the service and cannot be configured")]
-    Ours(String),
-    /// A property that librdkafka does not know or whose value it refuses.
+    SetByService(String),
+    /// librdkafka does not know the property or refuses its value.
     #[error("kafka.properties: `{property}` is refused: {reason}")]
     Refused {
-        /// The name as configured.
+        /// The property's name as configured.
         property: String,
-        /// librdkafka's words; none that could quote a secret.
+        /// librdkafka's reason, without the value of a secret.
         reason: String,
     },
 }
 
-/// The client's configuration: `properties` as the operator wrote them, then `ours`.
+/// Returns the configuration of a client: the operator's `properties`, then the `fixed` ones.
 ///
 /// # Errors
-/// If `properties` names one of `ours`, or one that our guarantees rest on, by
-/// whatever alias; or one that librdkafka refuses.
+/// Returns an error if `properties` contains one of `fixed` or of [`FIXED_PROPERTIES`], under
+/// any alias, or a property that librdkafka refuses.
 pub fn client_config(
     brokers: &str,
     properties: &BTreeMap<String, String>,
-    ours: &[(&str, &str)],
+    fixed: &[(&str, &str)],
 ) -> Result<ClientConfig, KafkaConfigError> {
     for name in properties.keys() {
         let canonical = canonical(name);
-        let set_by_code = OURS.contains(&canonical) || ours.iter().any(|(our, _)| self::canonical(our) == canonical);
+        let set_by_code =
+            FIXED_PROPERTIES.contains(&canonical) || fixed.iter().any(|(name, _)| self::canonical(name) == canonical);
         if set_by_code {
-            return Err(KafkaConfigError::Ours(name.clone()));
+            return Err(KafkaConfigError::SetByService(name.clone()));
         }
     }
     let mut config = ClientConfig::new();
@@ -115,10 +116,10 @@ pub fn client_config(
     for (name, value) in properties {
         config.set(name, value);
     }
-    for (name, value) in ours {
+    for (name, value) in fixed {
         config.set(*name, *value);
     }
-    config.create_native_config().map_err(|error| refused(&error))?;
+    config.create_native_config().map_err(|error| property_error(&error))?;
     Ok(config)
 }
 
@@ -127,7 +128,7 @@ fn canonical(name: &str) -> &str {
     alias.map_or(name, |(_, canonical)| canonical)
 }
 
-fn refused(error: &KafkaError) -> KafkaConfigError {
+fn property_error(error: &KafkaError) -> KafkaConfigError {
     match error {
         KafkaError::ClientConfig(_, reason, property, value) => KafkaConfigError::Refused {
             property: property.clone(),
@@ -145,8 +146,8 @@ fn is_secret(property: &str) -> bool {
     ["password", "secret", "key", "pem", "oauthbearer", "jaas"].iter().any(|word| property.contains(word))
 }
 
-/// A client context that sends librdkafka's log to ours, under the target `librdkafka`.
-/// A context of one's own delegates to [`log`], [`log_error`].
+/// A client context that sends librdkafka's log to `tracing`, under the target `librdkafka`.
+/// Other contexts can call [`log`] and [`log_error`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogContext;
 
@@ -164,7 +165,7 @@ impl ClientContext for LogContext {
 
 impl ConsumerContext for LogContext {}
 
-/// Writes a line of librdkafka's log to ours.
+/// Writes a line of librdkafka's log to `tracing`.
 pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
     match level {
@@ -177,8 +178,8 @@ pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// Writes a client-wide error to our log. librdkafka goes on by itself after any of
-/// these but a fatal one, so it is a warning.
+/// Writes a client-wide error to `tracing`, as a warning: librdkafka recovers by itself from
+/// all of them except a fatal one.
 pub fn log_error(error: &KafkaError, reason: &str) {
     tracing::warn!(target: "librdkafka", %error, "{reason}");
 }
