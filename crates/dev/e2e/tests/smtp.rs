@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use e2e::{event_publisher::EventPublisher, ledger::Ledger};
 use test_support::{
-    Act, DEADLINE, Phase, Rule, ScriptedSmtp, ServiceSpec, SmtpOptions, SmtpTls, Stack, World, remember_secret,
-    wait_for,
+    Behavior, DEADLINE, Phase, ScriptedSmtp, ServiceSpec, SmtpOptions, SmtpRule, SmtpTls, Stack, World,
+    remember_secret, wait_for,
 };
 
 /// One mail at a time, and deadlines that are over soon.
@@ -23,7 +23,7 @@ async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
     let password = "smtp-password-of-a-test";
     remember_secret("smtp password", password);
     let smtp = ScriptedSmtp::start_with(&["AUTH PLAIN"]).await;
-    smtp.rule(Rule::always(Phase::Auth, Act::reply("535 5.7.8 credentials invalid")));
+    smtp.add_rule(SmtpRule::always(Phase::Auth, Behavior::reply("535 5.7.8 credentials invalid")));
     let url = format!("smtp://mailer:{password}@{}", smtp.address());
     let world = World::new(&Stack::from_env(), "refuses-us").await.on_smtp(url);
     let service = brisk(world.email_service()).start().await;
@@ -39,10 +39,10 @@ async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
     let mail = ledger.wait_for_state(&address, "queued", DEADLINE).await;
     assert_eq!(mail.attempts, 0, "{mail:#?}");
 
-    smtp.behave();
+    smtp.clear_rules();
     ledger.wait_for_state(&address, "sent", DEADLINE).await;
     // The same said at MAIL, where nothing is known of the mail but its sender.
-    smtp.rule(Rule::times(2, Phase::Mail, Act::reply("530 5.7.0 authentication required")));
+    smtp.add_rule(SmtpRule::times(2, Phase::Mail, Behavior::reply("530 5.7.0 authentication required")));
     let address = world.address("grace");
     publisher.publish(&publisher.notice(&address)).await;
     let mail = ledger.wait_for_state(&address, "sent", DEADLINE).await;
@@ -70,7 +70,7 @@ async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_th
     // Two whose certificate is good, and between which and us somebody writes.
     for reply in ["220 go on\r\n250-scripted\r\n250 AUTH PLAIN", "454 4.7.0 no TLS for you"] {
         let server = ScriptedSmtp::start_as(kind().with_starttls(ours.certificate("127.0.0.1"))).await;
-        server.rule(Rule::always(Phase::StartTls, Act::reply(reply)));
+        server.add_rule(SmtpRule::always(Phase::StartTls, Behavior::reply(reply)));
         untrusted.push(server);
     }
     // One from whose offer STARTTLS was taken.
@@ -121,7 +121,7 @@ async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits
     .enumerate()
     {
         let address = world.address(&format!("grey{number}"));
-        smtp.rule(Rule::once(phase, Act::reply(reply)).to(&address));
+        smtp.add_rule(SmtpRule::once(phase, Behavior::reply(reply)).to(&address));
         publisher.publish(&publisher.notice(&address)).await;
         greylisted.push(address);
     }

@@ -16,7 +16,7 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
-type Act = Box<dyn FnOnce(&Cluster) + Send>;
+type Behavior = Box<dyn FnOnce(&Cluster) + Send>;
 
 /// The only broker; the mock counts from 1.
 const BROKER: i32 = 1;
@@ -26,7 +26,7 @@ const BROKER: i32 = 1;
 pub struct MockKafka {
     brokers: String,
     /// The cluster is bound to one thread; what is to be done is sent to it.
-    acts: mpsc::Sender<Act>,
+    acts: mpsc::Sender<Behavior>,
 }
 
 impl MockKafka {
@@ -35,7 +35,7 @@ impl MockKafka {
     /// # Errors
     /// When librdkafka cannot make the cluster.
     pub async fn start() -> Result<Self> {
-        let (acts, orders) = mpsc::channel::<Act>();
+        let (acts, orders) = mpsc::channel::<Behavior>();
         let (started, start) = oneshot::channel();
         thread::Builder::new().name("mock-kafka".to_owned()).spawn(move || match Cluster::new(1) {
             Err(error) => drop(started.send(Err(error))),
@@ -112,7 +112,7 @@ impl MockKafka {
 
     async fn run<T: Send + 'static>(&self, act: impl FnOnce(&Cluster) -> T + Send + 'static) -> Result<T> {
         let (answer, result) = oneshot::channel();
-        let order: Act = Box::new(move |cluster| drop(answer.send(act(cluster))));
+        let order: Behavior = Box::new(move |cluster| drop(answer.send(act(cluster))));
         self.acts.send(order).ok().context("the mock cluster has ended")?;
         result.await.context("the mock cluster has ended")
     }

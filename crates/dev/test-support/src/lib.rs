@@ -33,7 +33,7 @@ pub use mailbox::{Mailbox, ReceivedMail};
 pub use partitions::add_partitions;
 pub use records::Record;
 pub use scripted_smtp::{
-    Act, Delivery, Phase, Rule, ScriptedSmtp, SmtpOptions, SmtpSession, SmtpTls, SmtpTransaction, Step,
+    Behavior, Delivery, Phase, ScriptedSmtp, SmtpOptions, SmtpRule, SmtpSession, SmtpTls, SmtpTransaction, Step,
 };
 pub use secrets::{Leak, find_leaks, find_leaks_everywhere, remember_secret, secrets_used};
 pub use service::{Service, ServiceSpec};

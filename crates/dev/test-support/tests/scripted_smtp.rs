@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use test_support::{Act, Phase, Rule, ScriptedSmtp};
+use test_support::{Behavior, Phase, ScriptedSmtp, SmtpRule};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
@@ -69,7 +69,7 @@ async fn without_rules_every_mail_is_taken_and_written_down() {
 #[tokio::test]
 async fn a_rule_for_one_recipient_leaves_the_others_alone() {
     let server = ScriptedSmtp::start().await;
-    server.rule(Rule::always(Phase::Rcpt, Act::reply("550 5.1.1 nobody")).to("b@example.org"));
+    server.add_rule(SmtpRule::always(Phase::Rcpt, Behavior::reply("550 5.1.1 nobody")).to("b@example.org"));
     let mut client = Client::connect(&server).await;
     assert_eq!(client.mail_to("b@example.org").await.as_deref(), Some("550 5.1.1 nobody"));
     assert_eq!(client.mail_to("c@example.org").await.as_deref(), Some("250 2.0.0 taken"));
@@ -79,8 +79,8 @@ async fn a_rule_for_one_recipient_leaves_the_others_alone() {
 #[tokio::test]
 async fn a_mail_that_is_dropped_or_hangs_at_the_dot_has_arrived_without_an_answer() {
     let server = ScriptedSmtp::start().await;
-    server.rule(Rule::once(Phase::Dot, Act::Drop));
-    server.rule(Rule::once(Phase::Dot, Act::Hang));
+    server.add_rule(SmtpRule::once(Phase::Dot, Behavior::Drop));
+    server.add_rule(SmtpRule::once(Phase::Dot, Behavior::Hang));
     assert_eq!(Client::connect(&server).await.mail_to("b@example.org").await, None);
     assert_eq!(Client::connect(&server).await.mail_to("b@example.org").await, None);
     assert_eq!(Client::connect(&server).await.mail_to("b@example.org").await.as_deref(), Some("250 2.0.0 taken"));
@@ -104,7 +104,7 @@ async fn a_body_that_breaks_off_is_no_delivery() {
 #[tokio::test]
 async fn a_mail_that_is_refused_within_its_body_gets_no_second_answer() {
     let server = ScriptedSmtp::start().await;
-    server.rule(Rule::once(Phase::Body, Act::reply("452 4.2.2 full")));
+    server.add_rule(SmtpRule::once(Phase::Body, Behavior::reply("452 4.2.2 full")));
     let mut client = Client::connect(&server).await;
     assert_eq!(client.mail_to("b@example.org").await.as_deref(), Some("452 4.2.2 full"));
     assert_eq!(client.reply().await, None);

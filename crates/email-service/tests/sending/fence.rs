@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bson::doc;
 use email_service::ledger::{State, ledger::Written};
-use test_support::{Act, Mode, Phase, Rule, ScriptedSmtp, TcpProxy, wait_for};
+use test_support::{Behavior, Mode, Phase, ScriptedSmtp, SmtpRule, TcpProxy, wait_for};
 
 use crate::setup::{LEASE, Store, send_next, way};
 
@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(10);
 #[tokio::test]
 async fn an_unknown_mail_is_sent_again_once_where_its_policy_allows() {
     let (store, smtp) = (Store::new("resend").await, ScriptedSmtp::start().await);
-    smtp.rule(Rule::times(2, Phase::Dot, Act::Drop));
+    smtp.add_rule(SmtpRule::times(2, Phase::Dot, Behavior::Drop));
     let id = store.queue(store.welcome("ada@example.com")).await;
     let sender = store.sender(&[&smtp]);
     send_next(&sender).await;
@@ -38,7 +38,7 @@ async fn an_unknown_mail_is_sent_again_once_where_its_policy_allows() {
 #[tokio::test]
 async fn a_mail_that_was_taken_over_before_the_fence_is_not_sent() {
     let (store, smtp) = (Store::new("taken").await, ScriptedSmtp::start().await);
-    smtp.rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(400))));
+    smtp.add_rule(SmtpRule::once(Phase::Data, Behavior::Delay(Duration::from_millis(400))));
     let id = store.queue(store.notice("ada@example.com")).await;
     let sender = store.sender(&[&smtp]);
     let sending = tokio::spawn({
@@ -96,7 +96,7 @@ async fn flip_of_unknown_outcome(mode: Mode) {
     let (store, smtp) = (Store::new("unanswered").await, ScriptedSmtp::start().await);
     let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
     let proxy = TcpProxy::start(&upstream).await.unwrap();
-    smtp.rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(300))));
+    smtp.add_rule(SmtpRule::once(Phase::Data, Behavior::Delay(Duration::from_millis(300))));
     let id = store.queue(store.notice("ada@example.com")).await;
     let sender = store.sender_to(&smtp.url(), store.ledger_through(&proxy.address(), "sender").await);
     let sending = tokio::spawn({
@@ -136,7 +136,7 @@ async fn a_250_is_written_down_once_the_ledger_is_back() {
     let (store, smtp) = (Store::new("ledgeraway").await, ScriptedSmtp::start().await);
     let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
     let proxy = TcpProxy::start(&upstream).await.unwrap();
-    smtp.rule(Rule::once(Phase::Dot, Act::Delay(Duration::from_millis(300))));
+    smtp.add_rule(SmtpRule::once(Phase::Dot, Behavior::Delay(Duration::from_millis(300))));
     let id = store.queue(store.notice("ada@example.com")).await;
     let sender = store.sender_to(&smtp.url(), store.ledger_through(&proxy.address(), "sender").await);
     let sending = tokio::spawn(async move { send_next(&sender).await });
@@ -175,7 +175,7 @@ async fn a_live_sender_keeps_its_lease() {
     let (store, smtp) = (Store::new("renew").await, ScriptedSmtp::start().await);
     // Three steps, each of them nearly a step's deadline.
     for phase in [Phase::Mail, Phase::Rcpt, Phase::Data] {
-        smtp.rule(Rule::once(phase, Act::Delay(Duration::from_millis(500))));
+        smtp.add_rule(SmtpRule::once(phase, Behavior::Delay(Duration::from_millis(500))));
     }
     let id = store.queue(store.notice("ada@example.com")).await;
     let mut sender = store.sender(&[&smtp]);
@@ -192,7 +192,7 @@ async fn a_live_sender_keeps_its_lease() {
 #[tokio::test]
 async fn a_stop_gives_back_what_has_not_reached_the_fence() {
     let (store, smtp) = (Store::new("stop").await, ScriptedSmtp::start().await);
-    smtp.rule(Rule::always(Phase::Data, Act::Delay(Duration::from_secs(60))));
+    smtp.add_rule(SmtpRule::always(Phase::Data, Behavior::Delay(Duration::from_secs(60))));
     let id = store.queue(store.notice("ada@example.com")).await;
     let mut sender = store.sender(&[&smtp]);
     let slow = std::sync::Arc::get_mut(&mut sender).unwrap();

@@ -48,7 +48,7 @@ pub enum Phase {
 
 /// What happens there instead of the usual answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Act {
+pub enum Behavior {
     /// This answer, for example `451 4.7.1 try later`; more lines with CR LF between them.
     Reply(String),
     /// These bytes instead of a reply, with nothing added; the session goes on.
@@ -63,8 +63,8 @@ pub enum Act {
     Delay(Duration),
 }
 
-impl Act {
-    /// [`Act::Reply`].
+impl Behavior {
+    /// [`Behavior::Reply`].
     #[must_use]
     pub fn reply(line: &str) -> Self {
         Self::Reply(line.to_owned())
@@ -73,29 +73,29 @@ impl Act {
 
 /// An act, where, for whom, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
+pub struct SmtpRule {
     phase: Phase,
-    act: Act,
+    act: Behavior,
     left: Option<u32>,
     recipient: Option<String>,
 }
 
-impl Rule {
+impl SmtpRule {
     /// Always, for everybody.
     #[must_use]
-    pub fn always(phase: Phase, act: Act) -> Self {
+    pub fn always(phase: Phase, act: Behavior) -> Self {
         Self { phase, act, left: None, recipient: None }
     }
 
     /// The next time only.
     #[must_use]
-    pub fn once(phase: Phase, act: Act) -> Self {
+    pub fn once(phase: Phase, act: Behavior) -> Self {
         Self::times(1, phase, act)
     }
 
     /// The next so many times.
     #[must_use]
-    pub fn times(times: u32, phase: Phase, act: Act) -> Self {
+    pub fn times(times: u32, phase: Phase, act: Behavior) -> Self {
         Self { phase, act, left: Some(times), recipient: None }
     }
 
@@ -179,7 +179,7 @@ pub struct SmtpTransaction {
 
 #[derive(Debug, Default)]
 struct State {
-    rules: Vec<Rule>,
+    rules: Vec<SmtpRule>,
     sessions: Vec<SmtpSession>,
     transactions: Vec<SmtpTransaction>,
     deliveries: Vec<Delivery>,
@@ -195,7 +195,7 @@ impl Shared {
     }
 
     /// The act for this moment, used up by one.
-    fn act(&self, phase: Phase, recipients: &[String]) -> Option<Act> {
+    fn act(&self, phase: Phase, recipients: &[String]) -> Option<Behavior> {
         let mut state = self.state();
         let rule = state.rules.iter_mut().find(|rule| rule.applies(phase, recipients))?;
         rule.left = rule.left.map(|left| left - 1);
@@ -272,12 +272,12 @@ impl ScriptedSmtp {
     }
 
     /// Adds a rule; of several that apply the oldest with uses left wins.
-    pub fn rule(&self, rule: Rule) {
+    pub fn add_rule(&self, rule: SmtpRule) {
         self.shared.state().rules.push(rule);
     }
 
     /// Takes all rules away: from now on it behaves.
-    pub fn behave(&self) {
+    pub fn clear_rules(&self) {
         self.shared.state().rules.clear();
     }
 

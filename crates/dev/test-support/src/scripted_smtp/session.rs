@@ -14,7 +14,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::sync::CancellationToken;
 
-use super::{Act, Delivery, Phase, Shared, SmtpOptions, SmtpSession, SmtpTransaction, Step};
+use super::{Behavior, Delivery, Phase, Shared, SmtpOptions, SmtpSession, SmtpTransaction, Step};
 use crate::mailbox::ReceivedMail;
 
 /// A forgotten connection ends after this.
@@ -199,15 +199,15 @@ impl Session {
     async fn begin_body(&mut self) -> Result<Option<String>> {
         match self.shared.act(Phase::Body, &self.to) {
             None => Ok(None),
-            Some(Act::Delay(delay)) => {
+            Some(Behavior::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
                 Ok(None)
             }
-            Some(Act::Reply(reply)) => {
+            Some(Behavior::Reply(reply)) => {
                 self.send(format!("{reply}\r\n").as_bytes()).await?;
                 Ok(Some(reply.lines().next().unwrap_or_default().to_owned()))
             }
-            Some(Act::Raw(bytes)) => {
+            Some(Behavior::RawBytes(bytes)) => {
                 self.send(&bytes).await?;
                 Ok(None)
             }
@@ -245,14 +245,14 @@ impl Session {
     async fn answer(&mut self, phase: Phase, line: &str, usual: &str) -> Result<String> {
         let reply = match self.shared.act(phase, &self.to) {
             None => usual.to_owned(),
-            Some(Act::Reply(reply)) => reply,
-            Some(Act::Raw(bytes)) => {
+            Some(Behavior::Reply(reply)) => reply,
+            Some(Behavior::RawBytes(bytes)) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 self.write_down(phase, line.to_owned(), Some(text.clone()));
                 self.send(&bytes).await?;
                 return Ok(text);
             }
-            Some(Act::Delay(delay)) => {
+            Some(Behavior::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
                 usual.to_owned()
             }
@@ -275,11 +275,11 @@ impl Session {
         Ok(self.stream.flush().await?)
     }
 
-    async fn misbehave(&mut self, act: &Act) -> Result<()> {
-        if let Act::Half(text) = act {
+    async fn misbehave(&mut self, act: &Behavior) -> Result<()> {
+        if let Behavior::PartialReply(text) = act {
             self.send(text.as_bytes()).await?;
         }
-        if matches!(act, Act::Hang | Act::Half(_)) {
+        if matches!(act, Behavior::Hang | Behavior::PartialReply(_)) {
             // Until the client goes; what it still says is read and ignored.
             let mut ignored = [0_u8; 4096];
             while self.stream.read(&mut ignored).await? > 0 {}

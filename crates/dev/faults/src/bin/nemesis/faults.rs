@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use test_support::{Mode, Rule, Service, ServiceSpec, TcpProxy};
+use test_support::{Mode, Service, ServiceSpec, SmtpRule, TcpProxy};
 use tokio::{
     sync::Mutex,
     time::{sleep, timeout},
@@ -82,9 +82,9 @@ pub(crate) async fn inflict(cast: &Cast, planned: &Planned, nth: usize) -> bool 
             harm_connections(proxy, *harm, lasts).await;
         }
         Fault::Smtp(phase, act) => {
-            cast.run.smtp.rule(Rule::always(*phase, act.clone()));
+            cast.run.smtp.add_rule(SmtpRule::always(*phase, act.clone()));
             sleep(lasts).await;
-            cast.run.smtp.behave();
+            cast.run.smtp.clear_rules();
         }
         Fault::Poison(kind) => poison::publish(cast, *kind, nth).await,
     }
@@ -153,7 +153,7 @@ pub(crate) async fn heal(cast: &Cast) {
         proxy.set(Mode::Pass);
         proxy.cut();
     }
-    cast.run.smtp.behave();
+    cast.run.smtp.clear_rules();
     for service in cast.users.iter().chain(&cast.emails) {
         let mut service = service.lock().await;
         if !service.is_running() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::offsets;
-use test_support::{Act, DEADLINE, Phase, Rule, ServiceSpec};
+use test_support::{Behavior, DEADLINE, Phase, ServiceSpec, SmtpRule};
 use tokio::time::{Instant, sleep};
 
 use crate::mail_scene::Scene;
@@ -16,7 +16,7 @@ async fn fault_10_email_service_killed_after_the_ledger_write_before_the_offset_
     let scene = Scene::new("offset").await;
     let addresses = scene.one_mail_in_each_partition("reader").await;
     // Its senders are kept from their work, so that only reading is under test.
-    scene.smtp().rule(Rule::always(Phase::Greeting, Act::Drop));
+    scene.smtp().add_rule(SmtpRule::always(Phase::Greeting, Behavior::Drop));
     let mut service = scene.service().fail_points("ingest.after_ledger_write=return").launch();
     service.wait_for_exit(DEADLINE).await;
     assert!(!scene.ledger.mails().await.is_empty(), "killed after the write");
@@ -24,7 +24,7 @@ async fn fault_10_email_service_killed_after_the_ledger_write_before_the_offset_
     scene.ledger.assert_has_all_that_is_committed().await;
 
     // Again, some batches later, with the mails on their way.
-    scene.smtp().behave();
+    scene.smtp().clear_rules();
     service.restart_with(|spec| spec.fail_points("ingest.after_ledger_write=1*off->return")).await;
     let mut more = Vec::new();
     let since = Instant::now();

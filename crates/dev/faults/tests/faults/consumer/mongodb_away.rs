@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::offsets;
-use test_support::{Act, DEADLINE, Mode, Phase, Rule, TcpProxy, wait_for};
+use test_support::{Behavior, DEADLINE, Mode, Phase, SmtpRule, TcpProxy, wait_for};
 use tokio::time::{Instant, sleep};
 
 use crate::mail_scene::Scene;
@@ -90,7 +90,7 @@ async fn fault_13_mongodb_gone_with_the_answer_to_a_claim_and_the_mail_is_sent_o
     let scene = Scene::new("lost-claim").await;
     let (proxy, through) = proxied(&scene).await;
     // While no server takes connections nothing is claimed, so that the first claim is the mail's.
-    scene.smtp().rule(Rule::always(Phase::Greeting, Act::Drop));
+    scene.smtp().add_rule(SmtpRule::always(Phase::Greeting, Behavior::Drop));
     let spec = scene.service().set("MONGODB__URI", through).set("MONGODB__OPERATION_TIMEOUT", "1s");
     let service = spec.set("SENDER__LEASE", "10m").start().await;
     wait_for(DEADLINE, "smtp: down", async || (service.check("smtp").await == "down").then_some(())).await;
@@ -98,7 +98,7 @@ async fn fault_13_mongodb_gone_with_the_answer_to_a_claim_and_the_mail_is_sent_o
     scene.ledger.wait_for_state(&address, "queued", DEADLINE).await;
     let claim = [b"\x02findAndModify\0", &9_i32.to_le_bytes()[..], b"mailJobs\0"].concat();
     proxy.lose_reply_to_and_refuse(claim);
-    scene.smtp().behave();
+    scene.smtp().clear_rules();
     wait_for(DEADLINE, "a lost reply", async || (proxy.lost_replies() == 1).then_some(())).await;
     wait_for(DEADLINE, "mongodb: down", async || (service.check("mongodb").await == "down").then_some(())).await;
     scene.ledger.wait_for_state(&address, "preparing", DEADLINE).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::offsets;
-use test_support::{Act, DEADLINE, Phase, Rule, wait_for};
+use test_support::{Behavior, DEADLINE, Phase, SmtpRule, wait_for};
 
 use super::poison::poisons;
 use crate::mail_scene::Scene;
@@ -24,9 +24,9 @@ async fn fault_21_whole_topic_replayed_from_offset_0_mails_nobody_again() {
     }
     scene.one_mail_in_each_partition("sent").await;
     let (refused, unknown, twice) = (scene.address("refused"), scene.address("unknown"), scene.address("twice"));
-    scene.smtp().rule(Rule::once(Phase::Rcpt, Act::reply("550 5.1.1 no such user")).to(&refused));
-    scene.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&unknown));
-    scene.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&twice));
+    scene.smtp().add_rule(SmtpRule::once(Phase::Rcpt, Behavior::reply("550 5.1.1 no such user")).to(&refused));
+    scene.smtp().add_rule(SmtpRule::once(Phase::Dot, Behavior::Drop).to(&unknown));
+    scene.smtp().add_rule(SmtpRule::once(Phase::Dot, Behavior::Drop).to(&twice));
     publisher.publish(&publisher.notice(&refused)).await;
     publisher.publish(&publisher.notice(&unknown)).await;
     publisher.publish(&publisher.welcome(&twice)).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::ledger::Mail;
-use test_support::{Act, DEADLINE, Phase, Rule, Step};
+use test_support::{Behavior, DEADLINE, Phase, SmtpRule, Step};
 
 use crate::mail_scene::Scene;
 
@@ -21,9 +21,9 @@ async fn fault_17_the_250_arrives_after_our_timeout_and_no_reply_is_taken_for_th
         let name = format!("{phase:?}").to_lowercase();
         let (slow, refused) = (scene.address(&format!("slow-{name}")), scene.address(&format!("no-{name}")));
         // At MAIL no recipient is known yet; the slow one comes first.
-        let rule = Rule::once(phase, Act::Delay(LATE));
-        scene.smtp().rule(if phase == Phase::Mail { rule } else { rule.to(&slow) });
-        scene.smtp().rule(Rule::always(Phase::Dot, Act::reply("554 5.6.0 no")).to(&refused));
+        let rule = SmtpRule::once(phase, Behavior::Delay(LATE));
+        scene.smtp().add_rule(if phase == Phase::Mail { rule } else { rule.to(&slow) });
+        scene.smtp().add_rule(SmtpRule::always(Phase::Dot, Behavior::reply("554 5.6.0 no")).to(&refused));
         let begun = scene.smtp().count(Phase::Mail);
         scene.publish(&scene.publisher.notice(&slow)).await;
         // Records of two users may be read in either order.

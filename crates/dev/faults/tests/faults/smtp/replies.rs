@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use e2e::ledger::Mail;
-use test_support::{Act, DEADLINE, Phase, Rule, wait_for};
+use test_support::{Behavior, DEADLINE, Phase, SmtpRule, wait_for};
 
 use crate::mail_scene::Scene;
 
@@ -93,9 +93,9 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
     let mut service = scene.service().set("SENDER__CONCURRENCY", "1").set("MAIL__BACKOFF", "200s").start().await;
     for (number, (phase, reply, fate)) in table().into_iter().enumerate() {
         let address = scene.address(&format!("row{number}"));
-        let rule = Rule::once(phase, Act::reply(reply));
+        let rule = SmtpRule::once(phase, Behavior::reply(reply));
         // At MAIL no recipient is known yet.
-        scene.smtp().rule(if phase == Phase::Mail { rule } else { rule.to(&address) });
+        scene.smtp().add_rule(if phase == Phase::Mail { rule } else { rule.to(&address) });
         let (sessions, told) = (scene.smtp().sessions().len(), scene.smtp().count(phase));
         scene.publish(&scene.publisher.notice(&address)).await;
         scene.smtp().wait_for_phase(phase, told + 1).await;
@@ -136,7 +136,7 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
         let fresh = matches!(fate, LaterElsewhere | NotOurMail | OutOfStep);
         let connections = scene.smtp().sessions().len() - sessions.max(1);
         assert_eq!(connections > 0, fresh, "another connection, {case}");
-        scene.smtp().behave();
+        scene.smtp().clear_rules();
     }
     // A suppressed address gets nothing more; the server is not even asked.
     let place = table().iter().position(|(_, _, fate)| *fate == Suppressed).expect("there is one");
@@ -162,7 +162,7 @@ async fn fault_18_a_mail_refused_for_now_is_sent_once_when_the_server_takes_it()
     let _service = scene.service().start().await;
     for (phase, reply) in [(Phase::Rcpt, "421 4.3.2 no"), (Phase::Data, "452 4.3.1 no"), (Phase::Dot, "552 5.2.2 no")] {
         let address = scene.address(&format!("{phase:?}").to_lowercase());
-        scene.smtp().rule(Rule::times(2, phase, Act::reply(reply)).to(&address));
+        scene.smtp().add_rule(SmtpRule::times(2, phase, Behavior::reply(reply)).to(&address));
         scene.publish(&scene.publisher.notice(&address)).await;
         let mail = scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
         assert_eq!(mail.attempts, 3, "{mail:#?}");

@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use e2e::{ledger::Mail, offsets};
-use test_support::{Act, DEADLINE, Mode, Phase, Rule, ScriptedSmtp, Stack, TcpProxy, World, wait_for};
+use test_support::{Behavior, DEADLINE, Mode, Phase, ScriptedSmtp, SmtpRule, Stack, TcpProxy, World, wait_for};
 
 use crate::mail_scene::Scene;
 
 /// What is no answer, though something came.
-fn nonsense() -> [Act; 3] {
+fn nonsense() -> [Behavior; 3] {
     [
-        Act::Half("25".to_owned()),
-        Act::Raw(b"\x00\xff\xfe what?\r\n".to_vec()),
-        Act::reply("250-one thing\r\n550 and another"),
+        Behavior::PartialReply("25".to_owned()),
+        Behavior::RawBytes(b"\x00\xff\xfe what?\r\n".to_vec()),
+        Behavior::reply("250-one thing\r\n550 and another"),
     ]
 }
 
@@ -22,13 +22,13 @@ async fn fault_15_smtp_hangs_or_hangs_up_before_the_fence_and_every_mail_is_sent
     let scene = Scene::new("before").await;
     let _service = scene.service().set("SENDER__CONCURRENCY", "1").start().await;
     for phase in [Phase::Greeting, Phase::Ehlo, Phase::Mail, Phase::Rcpt, Phase::Data] {
-        for (number, act) in [Act::Hang, Act::Drop].into_iter().chain(nonsense()).enumerate() {
+        for (number, act) in [Behavior::Hang, Behavior::Drop].into_iter().chain(nonsense()).enumerate() {
             let connecting = matches!(phase, Phase::Greeting | Phase::Ehlo);
             if connecting {
                 // A new connection is made only if the old one is of no use.
-                scene.smtp().rule(Rule::once(Phase::Rset, Act::Drop));
+                scene.smtp().add_rule(SmtpRule::once(Phase::Rset, Behavior::Drop));
             }
-            scene.smtp().rule(Rule::once(phase, act.clone()));
+            scene.smtp().add_rule(SmtpRule::once(phase, act.clone()));
             let address = scene.notice(&format!("{phase:?}-{number}").to_lowercase()).await;
             let mail = scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
             let case = format!("{act:?} at {phase:?}: {mail:#?}");
@@ -42,7 +42,7 @@ async fn fault_15_smtp_hangs_or_hangs_up_before_the_fence_and_every_mail_is_sent
                 let last = scene.smtp().sessions().into_iter().rev().nth(1).expect("another was made");
                 assert_eq!(last.steps.last().map(|step| step.phase), Some(phase), "{case}");
             }
-            scene.smtp().behave();
+            scene.smtp().clear_rules();
         }
     }
     assert_eq!(scene.smtp().count(Phase::Body), scene.smtp().deliveries().len(), "a body went into a refused DATA");
@@ -55,10 +55,10 @@ async fn fault_15_smtp_hangs_or_hangs_up_behind_the_fence_and_the_mail_is_unknow
     let _service = scene.service().set("SENDER__CONCURRENCY", "1").start().await;
     let [half, garbage, two_replies] = nonsense();
     for (number, (phase, act)) in [
-        (Phase::Body, Act::Hang),
-        (Phase::Body, Act::Drop),
-        (Phase::Dot, Act::Hang),
-        (Phase::Dot, Act::Drop),
+        (Phase::Body, Behavior::Hang),
+        (Phase::Body, Behavior::Drop),
+        (Phase::Dot, Behavior::Hang),
+        (Phase::Dot, Behavior::Drop),
         (Phase::Dot, half),
         (Phase::Dot, garbage),
         (Phase::Dot, two_replies),
@@ -67,7 +67,7 @@ async fn fault_15_smtp_hangs_or_hangs_up_behind_the_fence_and_the_mail_is_unknow
     .enumerate()
     {
         let address = scene.address(&format!("behind{number}"));
-        scene.smtp().rule(Rule::always(phase, act.clone()).to(&address));
+        scene.smtp().add_rule(SmtpRule::always(phase, act.clone()).to(&address));
         scene.publish(&scene.publisher.notice(&address)).await;
         let mail = scene.ledger.wait_for_state(&address, "unknown", DEADLINE).await;
         assert!(mail.is_over() && mail.next_attempt_at.is_none(), "held, {act:?} at {phase:?}: {mail:#?}");
@@ -87,9 +87,9 @@ async fn fault_16_smtp_takes_the_body_drops_before_250_and_only_the_policy_sends
     let _service = scene.service().start().await;
     // Policy `hold`; `resend_once` taken at the second time; and never.
     let (held, once, never) = (scene.address("held"), scene.address("once"), scene.address("never"));
-    scene.smtp().rule(Rule::always(Phase::Dot, Act::Drop).to(&held));
-    scene.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&once));
-    scene.smtp().rule(Rule::always(Phase::Dot, Act::Drop).to(&never));
+    scene.smtp().add_rule(SmtpRule::always(Phase::Dot, Behavior::Drop).to(&held));
+    scene.smtp().add_rule(SmtpRule::once(Phase::Dot, Behavior::Drop).to(&once));
+    scene.smtp().add_rule(SmtpRule::always(Phase::Dot, Behavior::Drop).to(&never));
     scene.publish(&scene.publisher.notice(&held)).await;
     scene.publish(&scene.publisher.welcome(&once)).await;
     scene.publish(&scene.publisher.welcome(&never)).await;

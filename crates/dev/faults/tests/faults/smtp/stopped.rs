@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use test_support::{Act, DEADLINE, Phase, Rule, ServiceSpec, wait_for};
+use test_support::{Behavior, DEADLINE, Phase, ServiceSpec, SmtpRule, wait_for};
 
 use crate::mail_scene::{AT_REST, Scene};
 
@@ -12,7 +12,7 @@ async fn fault_19_sender_stopped_before_the_fence_taken_over_and_resumed_sends_n
     let patient = |spec: ServiceSpec| spec.set("SMTP__STEP_TIMEOUT", "60s");
     let mut stopped = patient(scene.service()).start().await;
     // It waits for the 354 when it is stopped.
-    scene.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(1500))));
+    scene.smtp().add_rule(SmtpRule::once(Phase::Data, Behavior::Delay(Duration::from_millis(1500))));
     let address = scene.notice("ada").await;
     scene.smtp().wait_for_phase(Phase::Rcpt, 1).await;
     stopped.pause();
@@ -38,13 +38,13 @@ async fn fault_19_sender_resumed_while_the_other_one_holds_its_mail_does_not_cro
     let scene = Scene::new("epoch").await;
     let patient = |spec: ServiceSpec| spec.set("SMTP__STEP_TIMEOUT", "60s");
     let mut stopped = patient(scene.service()).start().await;
-    scene.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(1500))));
+    scene.smtp().add_rule(SmtpRule::once(Phase::Data, Behavior::Delay(Duration::from_millis(1500))));
     let address = scene.notice("ada").await;
     scene.smtp().wait_for_phase(Phase::Rcpt, 1).await;
     stopped.pause();
     // The 354 for the first is there; the second one waits for its own until the first has tried.
     scene.smtp().wait_for_phase(Phase::Data, 1).await;
-    scene.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_secs(6))));
+    scene.smtp().add_rule(SmtpRule::once(Phase::Data, Behavior::Delay(Duration::from_secs(6))));
     let _other = patient(stopped.spec().replica()).start().await;
     scene.smtp().wait_for_phase(Phase::Rcpt, 2).await;
     scene.ledger.wait_for_state(&address, "preparing", DEADLINE).await;
@@ -64,7 +64,7 @@ async fn fault_19_sender_stopped_behind_the_fence_taken_over_and_resumed_still_t
     let scene = Scene::new("late250").await;
     let patient = |spec: ServiceSpec| spec.set("SMTP__DOT_TIMEOUT", "3s").set("SENDER__LEASE", "4s");
     let mut stopped = patient(scene.service()).start().await;
-    scene.smtp().rule(Rule::once(Phase::Dot, Act::Delay(Duration::from_millis(1500))));
+    scene.smtp().add_rule(SmtpRule::once(Phase::Dot, Behavior::Delay(Duration::from_millis(1500))));
     let address = scene.notice("ada").await;
     scene.smtp().wait_for_deliveries_to(&address, 1).await;
     stopped.pause();
