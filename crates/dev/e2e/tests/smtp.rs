@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use e2e::{event_publisher::EventPublisher, ledger::Ledger};
 use test_support::{
-    Behavior, DEADLINE, Phase, ScriptedSmtp, ServiceSpec, SmtpOptions, SmtpRule, SmtpTls, Stack, World,
+    Behavior, CertificateAuthority, DEADLINE, Phase, ScriptedSmtp, ServiceSpec, SmtpOptions, SmtpRule, Stack, World,
     remember_secret, wait_for,
 };
 
@@ -22,7 +22,7 @@ fn brisk(spec: ServiceSpec) -> ServiceSpec {
 async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
     let password = "smtp-password-of-a-test";
     remember_secret("smtp password", password);
-    let smtp = ScriptedSmtp::start_with(&["AUTH PLAIN"]).await;
+    let smtp = ScriptedSmtp::start_with_extensions(&["AUTH PLAIN"]).await;
     smtp.add_rule(SmtpRule::always(Phase::Auth, Behavior::reply("535 5.7.8 credentials invalid")));
     let url = format!("smtp://mailer:{password}@{}", smtp.address());
     let world = World::new(&Stack::from_env(), "refuses-us").await.on_smtp(url);
@@ -56,28 +56,28 @@ async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_th
     let stack = Stack::from_env();
     let password = "smtp-password-over-tls";
     remember_secret("smtp password", password);
-    let (ours, strangers) = (SmtpTls::new(&stack, "ours"), SmtpTls::new(&stack, "strangers"));
-    let kind = || SmtpOptions::offering(&["AUTH PLAIN LOGIN"]);
+    let (ours, strangers) = (CertificateAuthority::new(&stack, "ours"), CertificateAuthority::new(&stack, "strangers"));
+    let kind = || SmtpOptions::with_extensions(&["AUTH PLAIN LOGIN"]);
     let mut untrusted = Vec::new();
     for certificate in [
         ours.certificate("mail.example.org"),
         ours.expired_certificate("127.0.0.1"),
         strangers.certificate("127.0.0.1"),
     ] {
-        untrusted.push(ScriptedSmtp::start_as(kind().with_tls(certificate.clone())).await);
-        untrusted.push(ScriptedSmtp::start_as(kind().with_starttls(certificate)).await);
+        untrusted.push(ScriptedSmtp::start_with_options(kind().with_tls(certificate.clone())).await);
+        untrusted.push(ScriptedSmtp::start_with_options(kind().with_starttls(certificate)).await);
     }
     // Two whose certificate is good, and between which and us somebody writes.
     for reply in ["220 go on\r\n250-scripted\r\n250 AUTH PLAIN", "454 4.7.0 no TLS for you"] {
-        let server = ScriptedSmtp::start_as(kind().with_starttls(ours.certificate("127.0.0.1"))).await;
+        let server = ScriptedSmtp::start_with_options(kind().with_starttls(ours.certificate("127.0.0.1"))).await;
         server.add_rule(SmtpRule::always(Phase::StartTls, Behavior::reply(reply)));
         untrusted.push(server);
     }
     // One from whose offer STARTTLS was taken.
-    untrusted.push(ScriptedSmtp::start_as(kind()).await);
+    untrusted.push(ScriptedSmtp::start_with_options(kind()).await);
     let trusted = [
-        ScriptedSmtp::start_as(kind().with_tls(ours.certificate("127.0.0.1"))).await,
-        ScriptedSmtp::start_as(kind().with_starttls(ours.certificate("127.0.0.1"))).await,
+        ScriptedSmtp::start_with_options(kind().with_tls(ours.certificate("127.0.0.1"))).await,
+        ScriptedSmtp::start_with_options(kind().with_starttls(ours.certificate("127.0.0.1"))).await,
     ];
 
     for good in &trusted {

@@ -90,7 +90,7 @@ async fn without_a_server_a_mail_waits_and_loses_no_attempt() {
 
 #[tokio::test]
 async fn a_refused_login_is_the_servers_matter() {
-    let (store, smtp) = (Store::new("auth").await, ScriptedSmtp::start_with(&["AUTH PLAIN LOGIN"]).await);
+    let (store, smtp) = (Store::new("auth").await, ScriptedSmtp::start_with_extensions(&["AUTH PLAIN LOGIN"]).await);
     // To each of the two mechanisms.
     smtp.add_rule(SmtpRule::times(2, Phase::Auth, Behavior::reply("535 5.7.8 bad credentials")));
     let id = store.queue(store.notice("ada@example.com")).await;

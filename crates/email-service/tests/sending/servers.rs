@@ -150,8 +150,8 @@ async fn a_server_on_probation_is_given_to_one_mail_at_a_time() {
 async fn a_mail_beyond_one_servers_size_goes_through_another_and_is_not_offered_to_the_first() {
     let store = Store::new("size").await;
     let (small, large) = (
-        ScriptedSmtp::start_as(SmtpOptions::offering(&["SIZE 1000"])).await,
-        ScriptedSmtp::start_as(SmtpOptions::offering(&["size 10000000"])).await,
+        ScriptedSmtp::start_with_options(SmtpOptions::with_extensions(&["SIZE 1000"])).await,
+        ScriptedSmtp::start_with_options(SmtpOptions::with_extensions(&["size 10000000"])).await,
     );
     let id = store.queue(store.welcome("ada@example.com")).await;
     send_next(&store.sender(&[&small, &large])).await;
@@ -172,8 +172,8 @@ async fn a_mail_that_no_server_can_take_fails_with_the_reason_and_is_not_offered
     ] {
         let store = Store::new("cannot").await;
         let servers = [
-            ScriptedSmtp::start_as(SmtpOptions::offering(&[offered])).await,
-            ScriptedSmtp::start_as(SmtpOptions::offering(&[offered])).await,
+            ScriptedSmtp::start_with_options(SmtpOptions::with_extensions(&[offered])).await,
+            ScriptedSmtp::start_with_options(SmtpOptions::with_extensions(&[offered])).await,
         ];
         let id = store.queue(store.welcome(to)).await;
         let sender = store.sender(&[&servers[0], &servers[1]]);
@@ -228,9 +228,9 @@ async fn a_login_is_by_plain_or_by_login_as_the_server_offers() {
         ("AUTH LOGIN PLAIN", "AUTH PLAIN"),
     ] {
         let store = Store::new("login").await;
-        let mut kind = SmtpOptions::offering(&[offered]);
+        let mut kind = SmtpOptions::with_extensions(&[offered]);
         kind.login = Some(("mailer".to_owned(), password.to_owned()));
-        let smtp = ScriptedSmtp::start_as(kind).await;
+        let smtp = ScriptedSmtp::start_with_options(kind).await;
         let id = store.queue(store.notice("ada@example.com")).await;
         let url = format!("smtp://mailer:pass%20word%2C%20with%20%25%20and%20%40@{}", smtp.address());
         send_next(&store.sender_to(&url, store.ledger("sender"))).await;
@@ -252,11 +252,11 @@ async fn a_server_that_offers_plain_and_refuses_it_is_logged_in_to_by_login_and_
     ] {
         let case = format!("{refused} {reply} {hangs_up}");
         let store = Store::new("othermechanism").await;
-        let kind = SmtpOptions::offering(&["AUTH PLAIN LOGIN"]);
+        let kind = SmtpOptions::with_extensions(&["AUTH PLAIN LOGIN"]);
         let mut kind =
             if hangs_up { kind.refusing_and_hanging_up(refused, reply) } else { kind.refusing(refused, reply) };
         kind.login = Some(("mailer".to_owned(), password.to_owned()));
-        let smtp = ScriptedSmtp::start_as(kind).await;
+        let smtp = ScriptedSmtp::start_with_options(kind).await;
         // Each mail on a connection of its own.
         smtp.add_rule(SmtpRule::always(Phase::Rset, Behavior::Drop));
         let sender = store.sender_to(&format!("smtp://mailer:{password}@{}", smtp.address()), store.ledger("sender"));
@@ -292,9 +292,9 @@ async fn a_login_that_no_mechanism_gets_in_with_is_tried_once_by_each_and_then_t
         ("538 5.7.11 encryption required", vec!["AUTH PLAIN"]),
     ] {
         let store = Store::new("nomechanism").await;
-        let mut kind = SmtpOptions::offering(&["AUTH LOGIN PLAIN"]).refusing("PLAIN", reply);
+        let mut kind = SmtpOptions::with_extensions(&["AUTH LOGIN PLAIN"]).refusing("PLAIN", reply);
         kind.login = Some(("mailer".to_owned(), "another".to_owned()));
-        let smtp = ScriptedSmtp::start_as(kind).await;
+        let smtp = ScriptedSmtp::start_with_options(kind).await;
         let id = store.queue(store.notice("ada@example.com")).await;
         let sender = store.sender_to(&format!("smtp://mailer:{password}@{}", smtp.address()), store.ledger("sender"));
         send_next(&sender).await;
@@ -319,9 +319,9 @@ async fn a_server_that_offers_no_login_that_we_know_or_takes_ours_for_wrong_gets
     for (offered, said) in [("AUTH CRAM-MD5", "neither PLAIN nor LOGIN"), ("AUTH LOGIN", "535"), ("AUTH PLAIN", "535")]
     {
         let store = Store::new("wronglogin").await;
-        let mut kind = SmtpOptions::offering(&[offered]);
+        let mut kind = SmtpOptions::with_extensions(&[offered]);
         kind.login = Some(("mailer".to_owned(), "another".to_owned()));
-        let smtp = ScriptedSmtp::start_as(kind).await;
+        let smtp = ScriptedSmtp::start_with_options(kind).await;
         let id = store.queue(store.notice("ada@example.com")).await;
         let url = format!("smtp://mailer:ours@{}", smtp.address());
         send_next(&store.sender_to(&url, store.ledger("sender"))).await;
@@ -340,7 +340,7 @@ async fn a_server_on_ipv6_gets_its_mail_and_hears_our_address() {
         return;
     }
     let store = Store::new("ipv6").await;
-    let smtp = ScriptedSmtp::start_as(SmtpOptions { host, ..SmtpOptions::default() }).await;
+    let smtp = ScriptedSmtp::start_with_options(SmtpOptions { host, ..SmtpOptions::default() }).await;
     assert!(smtp.url().starts_with("smtp://[::1]:"));
     let id = store.queue(store.notice("ada@example.com")).await;
     send_next(&store.sender(&[&smtp])).await;
@@ -358,9 +358,9 @@ async fn a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_o
         );
         return;
     };
-    let mut kind = SmtpOptions::offering(&["AUTH PLAIN LOGIN"]);
+    let mut kind = SmtpOptions::with_extensions(&["AUTH PLAIN LOGIN"]);
     kind.host = host;
-    let smtp = ScriptedSmtp::start_as(kind).await;
+    let smtp = ScriptedSmtp::start_with_options(kind).await;
     // What an attacker leaves of a server's offer when he strips STARTTLS from it.
     for parameter in ["", "?tls=required", "?tls=opportunistic"] {
         let store = Store::new("stripped").await;

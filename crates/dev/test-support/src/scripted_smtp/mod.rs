@@ -13,7 +13,7 @@ use local_stack::ports::Port;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use options::{SmtpOptions, SmtpTls};
+pub use options::{CertificateAuthority, SmtpOptions};
 
 use crate::{DEADLINE, mailbox::ReceivedMail, wait_for};
 
@@ -226,24 +226,24 @@ impl ScriptedSmtp {
     /// # Panics
     /// When it cannot listen.
     pub async fn start() -> Self {
-        Self::start_with(&[]).await
+        Self::start_with_extensions(&[]).await
     }
 
     /// A server that advertises these extensions too, for example `AUTH PLAIN`.
     ///
     /// # Panics
     /// When it cannot listen.
-    pub async fn start_with(extensions: &[&str]) -> Self {
+    pub async fn start_with_extensions(extensions: &[&str]) -> Self {
         let mut kind = SmtpOptions::default();
         kind.extensions.extend(extensions.iter().map(|&extension| extension.to_owned()));
-        Self::start_as(kind).await
+        Self::start_with_options(kind).await
     }
 
     /// A server of another kind.
     ///
     /// # Panics
     /// When it cannot listen.
-    pub async fn start_as(kind: SmtpOptions) -> Self {
+    pub async fn start_with_options(kind: SmtpOptions) -> Self {
         let port = Port::free().unwrap_or_else(|error| panic!("{error:#}"));
         let address = SocketAddr::new(kind.host, port.number());
         let listener = TcpListener::bind(address).await.expect("a reserved port is free");

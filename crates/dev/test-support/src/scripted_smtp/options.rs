@@ -50,7 +50,7 @@ impl Default for SmtpOptions {
 impl SmtpOptions {
     /// One that announces only these.
     #[must_use]
-    pub fn offering(extensions: &[&str]) -> Self {
+    pub fn with_extensions(extensions: &[&str]) -> Self {
         let extensions = extensions.iter().map(|&extension| extension.to_owned()).collect();
         Self { extensions, ..Self::default() }
     }
@@ -89,12 +89,12 @@ impl SmtpOptions {
 }
 
 /// A certificate authority of one test.
-pub struct SmtpTls {
+pub struct CertificateAuthority {
     issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
     file: PathBuf,
 }
 
-impl SmtpTls {
+impl CertificateAuthority {
     /// Makes one. `name` tells its file from others of the run.
     ///
     /// # Panics
@@ -145,8 +145,8 @@ impl SmtpTls {
     }
 }
 
-impl std::fmt::Debug for SmtpTls {
+impl std::fmt::Debug for CertificateAuthority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SmtpTls").field("file", &self.file).finish_non_exhaustive()
+        f.debug_struct("CertificateAuthority").field("file", &self.file).finish_non_exhaustive()
     }
 }
