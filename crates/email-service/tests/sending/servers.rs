@@ -253,8 +253,11 @@ async fn a_server_that_offers_plain_and_refuses_it_is_logged_in_to_by_login_and_
         let case = format!("{refused} {reply} {hangs_up}");
         let store = Store::new("othermechanism").await;
         let kind = SmtpOptions::with_extensions(&["AUTH PLAIN LOGIN"]);
-        let mut kind =
-            if hangs_up { kind.refusing_and_hanging_up(refused, reply) } else { kind.refusing(refused, reply) };
+        let mut kind = if hangs_up {
+            kind.refusing_mechanism_and_hanging_up(refused, reply)
+        } else {
+            kind.refusing_mechanism(refused, reply)
+        };
         kind.login = Some(("mailer".to_owned(), password.to_owned()));
         let smtp = ScriptedSmtp::start_with_options(kind).await;
         // Each mail on a connection of its own.
@@ -292,7 +295,7 @@ async fn a_login_that_no_mechanism_gets_in_with_is_tried_once_by_each_and_then_t
         ("538 5.7.11 encryption required", vec!["AUTH PLAIN"]),
     ] {
         let store = Store::new("nomechanism").await;
-        let mut kind = SmtpOptions::with_extensions(&["AUTH LOGIN PLAIN"]).refusing("PLAIN", reply);
+        let mut kind = SmtpOptions::with_extensions(&["AUTH LOGIN PLAIN"]).refusing_mechanism("PLAIN", reply);
         kind.login = Some(("mailer".to_owned(), "another".to_owned()));
         let smtp = ScriptedSmtp::start_with_options(kind).await;
         let id = store.queue(store.notice("ada@example.com")).await;

@@ -57,14 +57,14 @@ impl SmtpOptions {
 
     /// Refuses the login by this mechanism with this reply, whatever its credentials.
     #[must_use]
-    pub fn refusing(mut self, mechanism: &str, reply: &str) -> Self {
+    pub fn refusing_mechanism(mut self, mechanism: &str, reply: &str) -> Self {
         self.refused_mechanism = Some((mechanism.to_owned(), reply.to_owned(), false));
         self
     }
 
     /// The same, and hangs up then.
     #[must_use]
-    pub fn refusing_and_hanging_up(mut self, mechanism: &str, reply: &str) -> Self {
+    pub fn refusing_mechanism_and_hanging_up(mut self, mechanism: &str, reply: &str) -> Self {
         self.refused_mechanism = Some((mechanism.to_owned(), reply.to_owned(), true));
         self
     }
