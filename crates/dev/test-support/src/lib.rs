@@ -33,8 +33,8 @@ pub use mailbox::{Mailbox, ReceivedMail};
 pub use partitions::add_partitions;
 pub use records::Record;
 pub use scripted_smtp::{
-    Behavior, CertificateAuthority, Delivery, Phase, ScriptedSmtp, SmtpOptions, SmtpRule, SmtpSession, SmtpTransaction,
-    Step,
+    Behavior, CertificateAuthority, Delivery, Phase, ScriptedSmtp, SmtpOptions, SmtpRule, SmtpSession, SmtpStep,
+    SmtpTransaction,
 };
 pub use secrets::{Leak, find_leaks, find_leaks_everywhere, remember_secret, secrets_used};
 pub use service::{Service, ServiceSpec};

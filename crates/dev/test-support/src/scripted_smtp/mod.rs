@@ -115,7 +115,7 @@ impl SmtpRule {
 
 /// One thing that the client said, and what it was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct SmtpStep {
     /// Where in the session.
     pub phase: Phase,
     /// What the client said; of a body, how many bytes.
@@ -128,7 +128,7 @@ pub struct Step {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SmtpSession {
     /// What happened, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<SmtpStep>,
     /// Whether the connection has ended.
     pub ended: bool,
     /// Whether it was encrypted in the end.

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::sync::CancellationToken;
 
-use super::{Behavior, Delivery, Phase, Shared, SmtpOptions, SmtpSession, SmtpTransaction, Step};
+use super::{Behavior, Delivery, Phase, Shared, SmtpOptions, SmtpSession, SmtpStep, SmtpTransaction};
 use crate::mailbox::ReceivedMail;
 
 /// A forgotten connection ends after this.
@@ -288,7 +288,7 @@ impl Session {
     }
 
     fn write_down(&self, phase: Phase, line: String, reply: Option<String>) {
-        self.shared.state().sessions[self.number].steps.push(Step { phase, line, reply });
+        self.shared.state().sessions[self.number].steps.push(SmtpStep { phase, line, reply });
     }
 
     async fn line(&mut self) -> Result<String> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::ledger::Mail;
-use test_support::{Behavior, DEADLINE, Phase, SmtpRule, Step};
+use test_support::{Behavior, DEADLINE, Phase, SmtpRule, SmtpStep};
 
 use crate::mail_scene::Scene;
 
@@ -61,6 +61,6 @@ fn assert_nothing_was_said_after(scene: &Scene, slow: &str, phase: Phase) {
         Some(&session.steps[place..])
     });
     let steps = first.expect("the slow mail's recipient was named");
-    let more = |step: &&Step| matches!(step.phase, Phase::Rset | Phase::Mail | Phase::Quit | Phase::Noop);
+    let more = |step: &&SmtpStep| matches!(step.phase, Phase::Rset | Phase::Mail | Phase::Quit | Phase::Noop);
     assert_eq!(steps.iter().find(more), None, "said into a connection whose replies are late at {phase:?}");
 }
