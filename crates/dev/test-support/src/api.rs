@@ -175,7 +175,7 @@ impl Api {
     /// When the answer is not 200.
     pub async fn login(&self, person: &TestUser) -> Tokens {
         let credentials = json!({ "identifier": person.email, "password": person.password });
-        Tokens::of(&self.post("/api/auth/login", &credentials).await.expect(200))
+        Tokens::from_response(&self.post("/api/auth/login", &credentials).await.expect(200))
     }
 }
 
@@ -223,9 +223,9 @@ impl Tokens {
     /// # Panics
     /// When one of them is missing.
     #[must_use]
-    pub fn of(answer: &ApiResponse) -> Self {
-        let tokens = Self { access: answer.string("accessToken"), refresh: answer.string("refreshToken") };
-        assert!(!tokens.access.is_empty() && !tokens.refresh.is_empty(), "no tokens: {}", answer.text);
+    pub fn from_response(response: &ApiResponse) -> Self {
+        let tokens = Self { access: response.string("accessToken"), refresh: response.string("refreshToken") };
+        assert!(!tokens.access.is_empty() && !tokens.refresh.is_empty(), "no tokens: {}", response.text);
         remember_secret("access token", &tokens.access);
         remember_secret("refresh token", &tokens.refresh);
         tokens
