@@ -8,7 +8,7 @@ use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer as _},
 };
-use test_support::{DEADLINE, Mode, ScriptedSmtp, Service, Stack, TcpProxy, World, skipped, wait_for};
+use test_support::{DEADLINE, Mode, ScriptedSmtp, Service, Stack, TcpProxy, World, report_skipped, wait_for};
 
 async fn lag(service: &Service) -> (f64, f64) {
     (service.metric("email_consumer_lag_records", "").await, service.metric("email_consumer_lag_seconds", "").await)
@@ -86,7 +86,7 @@ async fn a_client_with_a_fatal_error_is_replaced_and_reading_goes_on() {
     const TEST: &str = "a_client_with_a_fatal_error_is_replaced_and_reading_goes_on";
     let stack = Stack::from_env();
     if stack.is_embedded() {
-        return skipped(TEST, "the embedded broker fences no static members");
+        return report_skipped(TEST, "the embedded broker fences no static members");
     }
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&stack, "fatal").await.on_smtp(smtp.url());

@@ -5,7 +5,7 @@
 
 use std::{fs, path::PathBuf};
 
-use test_support::{IsolatedKafka, IsolatedMongod, Port, SecureListener, ServiceSpec, Stack, World, skipped};
+use test_support::{IsolatedKafka, IsolatedMongod, Port, SecureListener, ServiceSpec, Stack, World, report_skipped};
 
 /// A certificate authority and a server certificate for this host, in files.
 struct Certificates {
@@ -67,7 +67,7 @@ async fn both_services_work_over_tls_to_mongodb_and_refuse_a_stranger_s_certific
 async fn both_services_work_over_tls_to_kafka_with_scram() {
     let stack = Stack::from_env();
     if stack.is_embedded() {
-        return skipped("both_services_work_over_tls_to_kafka_with_scram", "the embedded broker has no TLS");
+        return report_skipped("both_services_work_over_tls_to_kafka_with_scram", "the embedded broker has no TLS");
     }
     let certificates = Certificates::make(&stack, "kafka");
     let port = Port::free().unwrap();

@@ -38,6 +38,6 @@ pub use scripted_smtp::{
 };
 pub use secrets::{Leak, find_leaks, find_leaks_everywhere, remember_secret, secrets_used};
 pub use service::{Service, ServiceSpec};
-pub use stack::{BrokerKind, Stack, skipped};
+pub use stack::{BrokerKind, Stack, report_skipped};
 pub use topic::{Producer, TopicReader, create_topic, delete_topic, produce, try_create_topic};
 pub use world::World;

@@ -114,7 +114,7 @@ pub(crate) async fn mongodb_client(uri: &str) -> Client {
 }
 
 /// Says aloud, past the capture of test output, that a test did not run here.
-pub fn skipped(test: &str, why: &str) {
+pub fn report_skipped(test: &str, why: &str) {
     // Nothing to do about a closed standard error.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }

@@ -8,7 +8,7 @@ use email_service::{
     sender::{dispatcher::Dispatcher, fence::Sender},
 };
 use service_kit::Lifecycle;
-use test_support::{Behavior, Phase, ScriptedSmtp, SmtpOptions, SmtpRule, remember_secret, skipped, wait_for};
+use test_support::{Behavior, Phase, ScriptedSmtp, SmtpOptions, SmtpRule, remember_secret, report_skipped, wait_for};
 use tokio::sync::Notify;
 
 use crate::setup::{Store, send_next};
@@ -339,7 +339,7 @@ async fn a_server_that_offers_no_login_that_we_know_or_takes_ours_for_wrong_gets
 async fn a_server_on_ipv6_gets_its_mail_and_hears_our_address() {
     let host = std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
     if std::net::TcpListener::bind((host, 0)).is_err() {
-        skipped("a_server_on_ipv6_gets_its_mail_and_hears_our_address", "this machine has no IPv6");
+        report_skipped("a_server_on_ipv6_gets_its_mail_and_hears_our_address", "this machine has no IPv6");
         return;
     }
     let store = Store::new("ipv6").await;
@@ -355,7 +355,7 @@ async fn a_server_on_ipv6_gets_its_mail_and_hears_our_address() {
 #[tokio::test]
 async fn a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_offers_nothing_better() {
     let Some(host) = an_address_of_this_machine_that_is_no_loopback() else {
-        skipped(
+        report_skipped(
             "a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_offers_nothing_better",
             "this machine has loopback only",
         );

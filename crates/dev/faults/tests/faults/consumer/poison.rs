@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use e2e::event_publisher::EventPublisher;
 use events::Event;
 use faults::checker::DeadLetter;
-use test_support::{DEADLINE, delete_topic, skipped, wait_for};
+use test_support::{DEADLINE, delete_topic, report_skipped, wait_for};
 
 use crate::mail_scene::Scene;
 
@@ -126,7 +126,7 @@ async fn fault_14_poison_is_kept_once_with_its_reason_and_delays_no_neighbour() 
 async fn fault_14_poison_of_a_topic_that_was_recreated_is_still_recorded_at_the_same_place() {
     let mut scene = Scene::new("recreated").await;
     if scene.run.world.stack().is_embedded() {
-        skipped(
+        report_skipped(
             "fault_14_poison_of_a_topic_that_was_recreated_is_still_recorded_at_the_same_place",
             "the embedded broker deletes no topics",
         );

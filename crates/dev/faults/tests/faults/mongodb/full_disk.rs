@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use faults::{Client, judge};
-use test_support::{DEADLINE, IsolatedMongod, Stack, TestUser, World, skipped, wait_for};
+use test_support::{DEADLINE, IsolatedMongod, Stack, TestUser, World, report_skipped, wait_for};
 
 use crate::setup::*;
 
@@ -15,7 +15,7 @@ async fn fault_23_a_full_disk_of_mongodb_is_503_and_loses_nothing_that_was_answe
     let stack = Stack::from_env();
     let mut mongod = match IsolatedMongod::start_on_small_disk(&stack, "fulldisk", DISK).await {
         Ok(mongod) => mongod,
-        Err(why) => return skipped("fault_23", &why),
+        Err(why) => return report_skipped("fault_23", &why),
     };
     let run = run_in(World::new(&stack, "fulldisk").await.on_mongodb(mongod.uri())).await;
     let (mut service, _emails) = start(&run).await;
