@@ -53,8 +53,8 @@ async fn lag_rises_while_the_ledger_is_away_and_falls_to_nothing_when_all_is_rea
     assert_eq!(service.metric("email_consumer_errors_total", "kind=\"poll_exceeded\"").await, 0.0);
 
     // A service that starts now knows it too, of what it has fetched before it paused.
-    service.kill9().await;
-    let mut service = service.spec().clone().start_unready().await;
+    service.kill().await;
+    let mut service = service.spec().clone().start_until_live().await;
     until_lag(&service, "lag after a start", |records, seconds| records >= 1.0 && seconds > second).await;
 
     proxy.set(Mode::Pass);

@@ -59,7 +59,7 @@ async fn both_services_work_over_tls_to_mongodb_and_refuse_a_stranger_s_certific
     let secured = |spec: ServiceSpec| spec.set("MONGODB__URI", uri(&ours.authority));
     a_registration_becomes_a_mail(&world, secured).await;
 
-    let deceived = world.user_service().set("MONGODB__URI", uri(&strangers.authority)).start_unready().await;
+    let deceived = world.user_service().set("MONGODB__URI", uri(&strangers.authority)).start_until_live().await;
     assert_eq!(deceived.check("mongodb").await, "down");
 }
 

@@ -490,7 +490,7 @@ async fn the_token_between_the_factors_dies_with_its_use_the_password_the_factor
     }
 
     // Its time is over.
-    service.kill9().await;
+    service.kill().await;
     service.restart_with(|spec| spec.set("AUTH__MFA_TOKEN_TTL", "1s")).await;
     let (token, issued) = (mfa_token(&api, &renewed).await, now());
     wait_for(DEADLINE, "the end of a second", async || (now() > issued + 1).then_some(())).await;
@@ -632,7 +632,7 @@ async fn an_outdated_hash_is_renewed_though_the_login_is_not_complete() {
     let (ada, _me, _authenticator, codes) = somebody(&world, &api, "ada").await;
     let hash = async || user_document(&world, &ada).await.get_str("passwordHash").expect("a hash").to_owned();
     let outdated = hash().await;
-    service.kill9().await;
+    service.kill().await;
     service.restart_with(|spec| spec.set("HASHING__ITERATIONS", "2")).await;
     let before = user_document(&world, &ada).await;
 

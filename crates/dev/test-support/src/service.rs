@@ -110,7 +110,7 @@ impl ServiceSpec {
     /// # Panics
     /// When it ends or is not ready within 45 s; with the end of its log.
     pub async fn start(self) -> Service {
-        let mut service = self.start_unready().await;
+        let mut service = self.start_until_live().await;
         service.wait_until_ready().await;
         service
     }
@@ -119,7 +119,7 @@ impl ServiceSpec {
     ///
     /// # Panics
     /// When it ends or does not answer within 45 s; with the end of its log.
-    pub async fn start_unready(self) -> Service {
+    pub async fn start_until_live(self) -> Service {
         let mut service = self.launch();
         service.until_status("/livez", "alive").await;
         service
@@ -249,7 +249,7 @@ impl Service {
     }
 
     /// SIGKILL; returns when it is gone.
-    pub async fn kill9(&mut self) {
+    pub async fn kill(&mut self) {
         self.child.kill().await;
     }
 

@@ -70,7 +70,7 @@ pub(crate) async fn member(run: &Run, service: &Service, name: &str) -> (Client,
 
 /// Kills a service, and starts it again so that it ends by itself at `points`.
 pub(crate) async fn restart_with_fail_points(service: &mut Service, points: &str) {
-    service.kill9().await;
+    service.kill().await;
     service.restart_with(|spec| spec.fail_points(points)).await;
 }
 

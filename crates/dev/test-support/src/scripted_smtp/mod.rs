@@ -301,7 +301,7 @@ impl ScriptedSmtp {
 
     /// The latest delivery that is as asked.
     #[must_use]
-    pub fn latest(&self, is_as_asked: impl Fn(&Delivery) -> bool) -> Option<Delivery> {
+    pub fn latest_delivery(&self, is_as_asked: impl Fn(&Delivery) -> bool) -> Option<Delivery> {
         self.shared.state().deliveries.iter().rfind(|delivery| is_as_asked(delivery)).cloned()
     }
 

@@ -50,7 +50,7 @@ impl Waiting {
         let users: Collection<Document> = world.user_database().await.collection("users");
         // The last that is built.
         database::until_indexed(&world.user_database().await.collection("audit"), "retention").await?;
-        service.kill9().await;
+        service.kill().await;
         let model = users.find_one_and_delete(doc! {}).await?.context("the account")?;
         Ok(Self { model, ids: Ids::random(), clock: Clock::system() })
     }

@@ -21,7 +21,7 @@ pub(crate) async fn inflict(cast: &Cast, planned: &Planned, nth: usize) -> bool 
     match &planned.fault {
         Fault::Kill(kin, n) => {
             let mut service = replica(cast, *kin, *n).lock().await;
-            service.kill9().await;
+            service.kill().await;
             sleep(lasts).await;
             start_again(&mut service);
         }
@@ -102,7 +102,7 @@ fn start_again(service: &mut Service) {
 
 /// A new process that dies at a place, if it gets there in time; and one after it that does not.
 async fn kill_itself_at(service: &mut Service, place: &str, times: u32, lasts: Duration) {
-    service.kill9().await;
+    service.kill().await;
     service.relaunch_with(|spec| spec.fail_points(&format!("{place}={times}*off->return")));
     let end = async {
         while service.is_running() {
@@ -110,7 +110,7 @@ async fn kill_itself_at(service: &mut Service, place: &str, times: u32, lasts: D
         }
     };
     if timeout(lasts, end).await.is_err() {
-        service.kill9().await;
+        service.kill().await;
     }
     start_again(service);
 }

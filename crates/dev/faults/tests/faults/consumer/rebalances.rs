@@ -45,7 +45,7 @@ async fn fault_11_rebalances_from_one_instance_to_four_and_back_again_and_again_
             for other in &mut others {
                 match end {
                     End::Terminated => drop(other.terminate().await),
-                    End::Killed => other.kill9().await,
+                    End::Killed => other.kill().await,
                 }
             }
             let probes = scene.one_mail_in_each_partition(&format!("one{round}")).await;

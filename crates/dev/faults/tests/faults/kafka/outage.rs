@@ -93,7 +93,7 @@ async fn fault_06_sign_ups_while_kafka_is_down_have_every_event_and_every_mail_o
     println!("resident: {} MiB, and at most {} MiB more", before / MEBIBYTE, grown / MEBIBYTE);
     assert!(before > 0 && grown < GROWTH, "{before} bytes before, {grown} more");
     // The relay's process is another one when the broker comes back.
-    service.kill9().await;
+    service.kill().await;
     service.restart().await;
     people.extend(sign_up(&run, &service, &names("later", 2)).await);
     wait_for(DEADLINE, "a degraded user service", async || {

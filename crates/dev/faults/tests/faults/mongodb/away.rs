@@ -110,7 +110,7 @@ async fn fault_09_a_start_without_mongodb_says_so_and_heals_by_itself() {
     proxy.set(Mode::Refuse);
     let mut run = run_in(World::new(&stack, "nomongo").await.on_mongodb(through(&proxy))).await;
     run.limits.no_email_service = true;
-    let mut service = brisk(run.world.user_service()).start_unready().await;
+    let mut service = brisk(run.world.user_service()).start_until_live().await;
     let (mut me, ada) = (client(&run, &service), run.world.test_user("ada"));
     assert_is_without_mongodb(&run, &service, &ada).await;
 

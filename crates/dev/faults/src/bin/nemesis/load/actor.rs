@@ -60,7 +60,7 @@ impl Actor {
         loop {
             let ours = |to: &String| to.eq_ignore_ascii_case(address);
             let smtp = &self.cast.run.smtp;
-            let found = smtp.latest(|seen| {
+            let found = smtp.latest_delivery(|seen| {
                 let text = &seen.mail.text;
                 let used = || self.used.iter().any(|token| text.contains(token));
                 seen.mail.to.iter().any(ours) && text.contains(&link) && !used()
