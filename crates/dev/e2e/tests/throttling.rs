@@ -8,7 +8,8 @@ use futures_util::{TryStreamExt as _, future::join_all};
 use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::{
-    Api, ApiResponse, DEADLINE, Mode, ServiceSpec, Stack, TcpProxy, TestUser, Tokens, World, remember_secret, wait_for,
+    Api, ApiResponse, DEADLINE, ProxyMode, ServiceSpec, Stack, TcpProxy, TestUser, Tokens, World, remember_secret,
+    wait_for,
 };
 use totp_rs::Totp;
 
@@ -543,12 +544,12 @@ async fn a_throttle_that_cannot_be_read_lets_nobody_in() {
     let api = service.api();
     let nobody = world.address("nobody");
     let _ = guess(&api, "198.51.100.1", &nobody).await.expect(401);
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     let away = guess(&api, "198.51.100.1", &nobody).await.expect_problem(503, "unavailable");
     assert!(!away.header("retry-after").is_empty());
     let resend = from(&api, "198.51.100.1", RESEND, &json!({ "email": nobody })).await;
     let _ = resend.expect_problem(503, "unavailable");
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     wait_for(DEADLINE, "logins to be judged again", async || {
         (guess(&api, "198.51.100.2", &nobody).await.status == 401).then_some(())
     })

@@ -26,7 +26,7 @@ pub use local_stack::{
     kafka::SecureListener,
     mock_kafka::MockKafka,
     ports::Port,
-    tcp_proxy::{Mode, TcpProxy},
+    tcp_proxy::{ProxyMode, TcpProxy},
     wait_for::{DEADLINE, wait_for},
 };
 pub use mailbox::{Mailbox, ReceivedMail};

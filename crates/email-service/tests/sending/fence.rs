@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bson::doc;
 use email_service::ledger::{State, ledger::Written};
-use test_support::{Behavior, Mode, Phase, ScriptedSmtp, SmtpRule, TcpProxy, wait_for};
+use test_support::{Behavior, Phase, ProxyMode, ScriptedSmtp, SmtpRule, TcpProxy, wait_for};
 
 use crate::setup::{LEASE, Store, send_next, way};
 
@@ -92,7 +92,7 @@ fn assert_no_word_after_354(smtp: &ScriptedSmtp) {
 }
 
 /// The answer to the flip is lost, and it may or may not have taken effect.
-async fn flip_of_unknown_outcome(mode: Mode) {
+async fn flip_of_unknown_outcome(mode: ProxyMode) {
     let (store, smtp) = (Store::new("unanswered").await, ScriptedSmtp::start().await);
     let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
     let proxy = TcpProxy::start(&upstream).await.unwrap();
@@ -104,12 +104,12 @@ async fn flip_of_unknown_outcome(mode: Mode) {
         async move { send_next(&sender).await }
     });
     smtp.wait_for_phase(Phase::Rcpt, 1).await;
-    proxy.set(mode);
+    proxy.set_mode(mode);
     smtp.wait_for_phase(Phase::Data, 1).await;
     // The socket closes as soon as the flip is of unknown outcome, whatever the ledger does.
     smtp.wait_until_disconnected().await;
     assert_no_word_after_354(&smtp);
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     proxy.cut();
     sending.await.unwrap();
 
@@ -123,12 +123,12 @@ async fn flip_of_unknown_outcome(mode: Mode) {
 
 #[tokio::test]
 async fn a_flip_whose_request_is_lost_sends_nothing_and_the_mail_goes_back() {
-    flip_of_unknown_outcome(Mode::Discard).await;
+    flip_of_unknown_outcome(ProxyMode::Discard).await;
 }
 
 #[tokio::test]
 async fn a_flip_whose_answer_is_lost_sends_nothing_and_the_mail_goes_back() {
-    flip_of_unknown_outcome(Mode::DiscardReplies).await;
+    flip_of_unknown_outcome(ProxyMode::DiscardReplies).await;
 }
 
 #[tokio::test]
@@ -141,14 +141,14 @@ async fn a_250_is_written_down_once_the_ledger_is_back() {
     let sender = store.sender_to(&smtp.url(), store.ledger_through(&proxy.address(), "sender").await);
     let sending = tokio::spawn(async move { send_next(&sender).await });
     smtp.wait_for_phase(Phase::Body, 1).await;
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     smtp.wait_for_phase(Phase::Dot, 1).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(store.row(&id).await.state, State::Data);
     // Recovery gives up on it, and the 250 is written down all the same.
     store.end_lease(&id).await;
     assert_eq!(store.ledger("other").recover().await.unwrap().unknown, 1);
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     sending.await.unwrap();
     let row = store.row(&id).await;
     assert_eq!(way(&row), [State::Queued, State::Preparing, State::Data, State::Unknown, State::Sent]);

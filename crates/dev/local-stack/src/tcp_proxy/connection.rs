@@ -18,7 +18,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::Mode;
+use super::ProxyMode;
 
 /// How often a throttled direction gets its share of a second.
 const TICK: Duration = Duration::from_millis(20);
@@ -27,7 +27,7 @@ const TICK: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub(super) struct Connection {
     pub upstream: String,
-    pub modes: watch::Receiver<Mode>,
+    pub modes: watch::Receiver<ProxyMode>,
     pub cut: watch::Receiver<()>,
     pub half_open: watch::Receiver<()>,
     pub trap: Arc<Trap>,
@@ -102,7 +102,7 @@ struct Stopped;
 async fn pump(
     from: &mut OwnedReadHalf,
     to: &mut OwnedWriteHalf,
-    mut modes: watch::Receiver<Mode>,
+    mut modes: watch::Receiver<ProxyMode>,
     replies: bool,
     mut look: impl FnMut(&[u8]) -> bool,
 ) -> Result<(), Stopped> {
@@ -127,18 +127,18 @@ async fn pump(
 async fn forward(
     mut rest: &[u8],
     to: &mut OwnedWriteHalf,
-    modes: &mut watch::Receiver<Mode>,
+    modes: &mut watch::Receiver<ProxyMode>,
     replies: bool,
 ) -> std::io::Result<()> {
     while !rest.is_empty() {
         let mode = *modes.borrow_and_update();
         let (piece, pause) = match mode {
-            Mode::Discard => return Ok(()),
-            Mode::DiscardReplies if replies => return Ok(()),
-            Mode::Hold => (0, Duration::MAX),
-            Mode::Slow(delay) => (rest.len(), delay),
-            Mode::Throttle(rate) => share(rate, rest.len()),
-            Mode::Pass | Mode::DiscardReplies | Mode::Refuse => (rest.len(), Duration::ZERO),
+            ProxyMode::Discard => return Ok(()),
+            ProxyMode::DiscardReplies if replies => return Ok(()),
+            ProxyMode::Hold => (0, Duration::MAX),
+            ProxyMode::Slow(delay) => (rest.len(), delay),
+            ProxyMode::Throttle(rate) => share(rate, rest.len()),
+            ProxyMode::Pass | ProxyMode::DiscardReplies | ProxyMode::Refuse => (rest.len(), Duration::ZERO),
         };
         if !pause.is_zero() {
             tokio::select! {
@@ -167,7 +167,7 @@ fn share(rate: NonZeroU32, length: usize) -> (usize, Duration) {
 pub(super) struct Trap {
     bait: Mutex<Option<Vec<u8>>>,
     /// Tells that the proxy listens no more from then on, and that all connections are cut.
-    refuses_then: Mutex<Option<(watch::Sender<Mode>, watch::Sender<()>)>>,
+    refuses_then: Mutex<Option<(watch::Sender<ProxyMode>, watch::Sender<()>)>>,
     lost: AtomicUsize,
 }
 
@@ -176,14 +176,14 @@ impl Trap {
         *self.bait.lock().unwrap_or_else(PoisonError::into_inner) = Some(bait);
     }
 
-    pub(super) fn set_and_refuse(&self, bait: Vec<u8>, mode: watch::Sender<Mode>, cuts: watch::Sender<()>) {
+    pub(super) fn set_and_refuse(&self, bait: Vec<u8>, mode: watch::Sender<ProxyMode>, cuts: watch::Sender<()>) {
         *self.refuses_then.lock().unwrap_or_else(PoisonError::into_inner) = Some((mode, cuts));
         self.set(bait);
     }
 
     fn lost_one(&self) {
         if let Some((mode, cuts)) = self.refuses_then.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            mode.send_replace(Mode::Refuse);
+            mode.send_replace(ProxyMode::Refuse);
             cuts.send_replace(());
         }
         self.lost.fetch_add(1, Ordering::Release);

@@ -17,7 +17,7 @@ const MOST_CONNECTIONS: usize = 2_048;
 
 /// What happens to connections and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum ProxyMode {
     /// Both directions flow.
     Pass,
     /// Nothing flows, nothing is lost: bytes wait until another mode is set.
@@ -38,7 +38,7 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct TcpProxy {
     port: u16,
-    mode: watch::Sender<Mode>,
+    mode: watch::Sender<ProxyMode>,
     /// Changes when all connections there are shall be cut.
     cuts: watch::Sender<()>,
     /// Changes when they shall be left half-open.
@@ -67,7 +67,7 @@ impl TcpProxy {
     pub async fn start_on(port: u16, upstream: &str) -> Result<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on port {port}"))?;
-        let (mode, modes) = watch::channel(Mode::Pass);
+        let (mode, modes) = watch::channel(ProxyMode::Pass);
         let (cuts, cut) = watch::channel(());
         let (half_opens, half_open) = watch::channel(());
         let (stop, trap) = (CancellationToken::new(), Arc::new(Trap::default()));
@@ -89,9 +89,9 @@ impl TcpProxy {
     }
 
     /// Sets what happens from now on, to existing connections too.
-    pub fn set(&self, mode: Mode) {
+    pub fn set_mode(&self, mode: ProxyMode) {
         self.mode.send_replace(mode);
-        if mode == Mode::Refuse {
+        if mode == ProxyMode::Refuse {
             self.cut();
         }
     }
@@ -104,7 +104,7 @@ impl TcpProxy {
     /// Takes the upstream's end of all connections away without telling the clients: theirs stay open, what
     /// they send vanishes, and nothing comes back, as after the loss of a machine. New connections are not
     /// concerned.
-    pub fn half_open(&self) {
+    pub fn leave_half_open(&self) {
         self.half_opens.send_replace(());
     }
 
@@ -151,7 +151,7 @@ impl Acceptor {
         let connections = TaskTracker::new();
         let mut modes = self.connection.modes.clone();
         loop {
-            let refusing = *modes.borrow_and_update() == Mode::Refuse;
+            let refusing = *modes.borrow_and_update() == ProxyMode::Refuse;
             if refusing {
                 listener = None;
                 if modes.changed().await.is_err() {
@@ -173,7 +173,7 @@ impl Acceptor {
             tokio::select! {
                 accepted = open.accept() => {
                     let Ok((client, _)) = accepted else { continue };
-                    if connections.len() < MOST_CONNECTIONS && *modes.borrow() != Mode::Refuse {
+                    if connections.len() < MOST_CONNECTIONS && *modes.borrow() != ProxyMode::Refuse {
                         let (stop, connection) = (self.stop.clone(), self.connection.accepted());
                         connections.spawn(async move {
                             stop.run_until_cancelled(connection.run(client)).await;

@@ -51,15 +51,15 @@ async fn bytes_pass_in_both_directions_until_the_connection_is_cut() {
 async fn held_bytes_arrive_later_and_discarded_ones_never() {
     let proxy = TcpProxy::start(&echo().await).await.unwrap();
     let mut stream = connect(&proxy).await;
-    proxy.set(Mode::Hold);
+    proxy.set_mode(ProxyMode::Hold);
     stream.write_all(b"held").await.unwrap();
     assert_eq!(says(&mut stream, NOT_YET).await, None);
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     assert_eq!(says(&mut stream, SOON).await, Some(4));
-    proxy.set(Mode::DiscardReplies);
+    proxy.set_mode(ProxyMode::DiscardReplies);
     stream.write_all(b"lost").await.unwrap();
     assert_eq!(says(&mut stream, NOT_YET).await, None);
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     stream.write_all(b"ok").await.unwrap();
     assert_eq!(says(&mut stream, SOON).await, Some(2));
 }
@@ -68,14 +68,14 @@ async fn held_bytes_arrive_later_and_discarded_ones_never() {
 async fn while_it_refuses_nobody_listens_and_afterwards_it_serves_again() {
     let proxy = TcpProxy::start(&echo().await).await.unwrap();
     let mut stream = connect(&proxy).await;
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     assert_eq!(says(&mut stream, SOON).await, Some(0));
     crate::wait_for::try_wait_for(SOON, "the refusal", async || {
         Ok(TcpStream::connect(proxy.address()).await.is_err().then_some(()))
     })
     .await
     .unwrap();
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     crate::wait_for::try_wait_for(SOON, "the service", async || {
         Ok(TcpStream::connect(proxy.address()).await.is_ok().then_some(()))
     })
@@ -124,7 +124,7 @@ async fn after_a_lost_reply_nobody_listens_if_that_was_asked_for() {
     assert_eq!((says(&mut stream, SOON).await, proxy.lost_replies()), (Some(0), 1));
     let refused = async || Ok(TcpStream::connect(proxy.address()).await.is_err().then_some(()));
     crate::wait_for::try_wait_for(SOON, "the refusal", refused).await.unwrap();
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     let served = async || Ok(TcpStream::connect(proxy.address()).await.ok());
     let mut stream = crate::wait_for::try_wait_for(SOON, "the service", served).await.unwrap();
     let (mut server, _) = upstream.accept().await.unwrap();
@@ -140,7 +140,7 @@ async fn of_a_half_open_connection_only_the_upstream_knows_that_it_is_gone() {
     let (mut server, _) = upstream.accept().await.unwrap();
     stream.write_all(b"ping").await.unwrap();
     assert_eq!(says(&mut server, SOON).await, Some(4));
-    proxy.half_open();
+    proxy.leave_half_open();
     assert_eq!(says(&mut server, SOON).await, Some(0));
     stream.write_all(b"ping").await.unwrap();
     assert_eq!(says(&mut stream, NOT_YET).await, None);
@@ -157,13 +157,13 @@ async fn of_a_half_open_connection_only_the_upstream_knows_that_it_is_gone() {
 async fn throttled_bytes_trickle_until_another_mode_is_set() {
     let proxy = TcpProxy::start(&echo().await).await.unwrap();
     let mut stream = connect(&proxy).await;
-    proxy.set(Mode::Throttle(NonZeroU32::new(1_000).unwrap()));
+    proxy.set_mode(ProxyMode::Throttle(NonZeroU32::new(1_000).unwrap()));
     let started = std::time::Instant::now();
     stream.write_all(&[1; 100_000]).await.unwrap();
     let mut first = [0; 200];
     tokio::time::timeout(SOON, stream.read_exact(&mut first)).await.unwrap().unwrap();
     assert!(started.elapsed() >= Duration::from_millis(150), "{:?}", started.elapsed());
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     let mut rest = vec![0; 99_800];
     tokio::time::timeout(SOON, stream.read_exact(&mut rest)).await.unwrap().unwrap();
 }
@@ -172,9 +172,9 @@ async fn throttled_bytes_trickle_until_another_mode_is_set() {
 async fn what_is_slow_flows_again_as_soon_as_another_mode_is_set() {
     let proxy = TcpProxy::start(&echo().await).await.unwrap();
     let mut stream = connect(&proxy).await;
-    proxy.set(Mode::Slow(Duration::from_secs(600)));
+    proxy.set_mode(ProxyMode::Slow(Duration::from_secs(600)));
     stream.write_all(b"slow").await.unwrap();
     assert_eq!(says(&mut stream, NOT_YET).await, None);
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     assert_eq!(says(&mut stream, SOON).await, Some(4));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use test_support::{Mode, Service, ServiceSpec, SmtpRule, TcpProxy};
+use test_support::{ProxyMode, Service, ServiceSpec, SmtpRule, TcpProxy};
 use tokio::{
     sync::Mutex,
     time::{sleep, timeout},
@@ -40,10 +40,10 @@ pub(crate) async fn inflict(cast: &Cast, planned: &Planned, nth: usize) -> bool 
         Fault::TerminateCutOff(kin, n) => {
             let mut service = replica(cast, *kin, *n).lock().await;
             let Some(proxy) = cast.edges.get(&kin.mongodb()) else { return false };
-            proxy.set(Mode::Refuse);
+            proxy.set_mode(ProxyMode::Refuse);
             sleep(lasts).await;
             service.terminate().await;
-            proxy.set(Mode::Pass);
+            proxy.set_mode(ProxyMode::Pass);
             start_again(&mut service);
         }
         Fault::FailPoint(kin, n, place, times) => {
@@ -130,17 +130,17 @@ async fn harm_connections(proxy: &TcpProxy, harm: Harm, lasts: Duration) {
             return;
         }
         Harm::HalfOpen => {
-            proxy.half_open();
+            proxy.leave_half_open();
             return;
         }
-        Harm::Refuse => proxy.set(Mode::Refuse),
-        Harm::BlackHole => proxy.set(Mode::Discard),
-        Harm::LoseReplies => proxy.set(Mode::DiscardReplies),
-        Harm::Hold => proxy.set(Mode::Hold),
-        Harm::Slow(milliseconds) => proxy.set(Mode::Slow(Duration::from_millis(milliseconds))),
+        Harm::Refuse => proxy.set_mode(ProxyMode::Refuse),
+        Harm::BlackHole => proxy.set_mode(ProxyMode::Discard),
+        Harm::LoseReplies => proxy.set_mode(ProxyMode::DiscardReplies),
+        Harm::Hold => proxy.set_mode(ProxyMode::Hold),
+        Harm::Slow(milliseconds) => proxy.set_mode(ProxyMode::Slow(Duration::from_millis(milliseconds))),
     }
     sleep(lasts).await;
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     if matches!(harm, Harm::BlackHole | Harm::LoseReplies) {
         // TCP loses no bytes from the middle of a stream.
         proxy.cut();
@@ -150,7 +150,7 @@ async fn harm_connections(proxy: &TcpProxy, harm: Harm, lasts: Duration) {
 /// Everybody runs and is ready, however the faults ended.
 pub(crate) async fn heal(cast: &Cast) {
     for proxy in cast.edges.values() {
-        proxy.set(Mode::Pass);
+        proxy.set_mode(ProxyMode::Pass);
         proxy.cut();
     }
     cast.run.smtp.clear_rules();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::offsets;
-use test_support::{Behavior, DEADLINE, Mode, Phase, SmtpRule, TcpProxy, wait_for};
+use test_support::{Behavior, DEADLINE, Phase, ProxyMode, SmtpRule, TcpProxy, wait_for};
 use tokio::time::{Instant, sleep};
 
 use crate::mail_scene::Scene;
@@ -31,8 +31,8 @@ async fn fault_13_mongodb_down_in_the_email_service_for_minutes_and_the_member_s
     let (members, committed) = (members(&scene).await, offsets::committed(&scene.run.world).await);
 
     let mut waiting = Vec::new();
-    for (mode, name) in [(Mode::Refuse, "refused"), (Mode::Hold, "held")] {
-        proxy.set(mode);
+    for (mode, name) in [(ProxyMode::Refuse, "refused"), (ProxyMode::Hold, "held")] {
+        proxy.set_mode(mode);
         let since = Instant::now();
         // More than one batch, so that some of them stay in the topic.
         for round in 0.. {
@@ -47,7 +47,7 @@ async fn fault_13_mongodb_down_in_the_email_service_for_minutes_and_the_member_s
         assert_eq!(offsets::committed(&scene.run.world).await, committed, "committed without a ledger, {mode:?}");
         assert_eq!(scene.ledger.mails().await.len(), before.len());
     }
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     proxy.cut();
     let history = scene.judge().await;
     assert_eq!(self::members(&scene).await, members);
@@ -67,7 +67,7 @@ async fn fault_13_mongodb_down_in_one_member_and_its_partitions_are_read_when_th
     let cut_off = spec.clone().set("MONGODB__URI", through).start().await;
     let before = scene.one_mail_in_each_partition("before").await;
     scene.until_all(&before, "sent", DEADLINE).await;
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     wait_for(DEADLINE, "mongodb: down", async || (cut_off.check("mongodb").await == "down").then_some(())).await;
     let during = scene.one_mail_in_each_partition("during").await;
 
@@ -76,7 +76,7 @@ async fn fault_13_mongodb_down_in_one_member_and_its_partitions_are_read_when_th
         (other.metric("email_records_total", "").await >= 1.0).then_some(())
     })
     .await;
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     scene.until_all(&during, "sent", DEADLINE).await;
     other.terminate().await;
     let after = scene.one_mail_in_each_partition("after").await;
@@ -102,7 +102,7 @@ async fn fault_13_mongodb_gone_with_the_answer_to_a_claim_and_the_mail_is_sent_o
     wait_for(DEADLINE, "a lost reply", async || (proxy.lost_replies() == 1).then_some(())).await;
     wait_for(DEADLINE, "mongodb: down", async || (service.check("mongodb").await == "down").then_some(())).await;
     scene.ledger.wait_for_state(&address, "preparing", DEADLINE).await;
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(scene.smtp().deliveries_to(&address).len(), 1);
     scene.judge().await;

@@ -10,7 +10,9 @@ use faults::checker::Outcome;
 use faults::{Client, Run, judge};
 use futures_util::future::join_all;
 use serde_json::json;
-use test_support::{DEADLINE, IsolatedMongod, Mode, Service, ServiceSpec, Stack, TcpProxy, TestUser, World, wait_for};
+use test_support::{
+    DEADLINE, IsolatedMongod, ProxyMode, Service, ServiceSpec, Stack, TcpProxy, TestUser, World, wait_for,
+};
 
 use crate::setup::*;
 
@@ -81,21 +83,21 @@ async fn fault_09_mongodb_down_stopped_or_slow_is_503_in_time_and_heals_by_itsel
     mongod.up().await;
     until_it_works(&run, &mut service, &mut members, "down").await;
 
-    proxy.set(Mode::Slow(Duration::from_secs(5)));
+    proxy.set_mode(ProxyMode::Slow(Duration::from_secs(5)));
     assert_all_is_unavailable(&run, &service, &mut members, "slow").await;
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     until_it_works(&run, &mut service, &mut members, "slow").await;
 
     // Not so slow that an operation is given up: answers come, late.
-    proxy.set(Mode::Slow(Duration::from_millis(150)));
+    proxy.set_mode(ProxyMode::Slow(Duration::from_millis(150)));
     assert_status(&members.ada.0.update_profile("late").await, 200);
-    proxy.set(Mode::Discard);
+    proxy.set_mode(ProxyMode::Discard);
     assert_all_is_unavailable(&run, &service, &mut members, "hole").await;
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     until_it_works(&run, &mut service, &mut members, "hole").await;
 
     // The machine was lost: connections look alive and lead nowhere, new ones lead to the next one.
-    proxy.half_open();
+    proxy.leave_half_open();
     until_it_works(&run, &mut service, &mut members, "halfopen").await;
 
     let history = judge(&run, HEALED).await;
@@ -107,27 +109,27 @@ async fn fault_09_a_start_without_mongodb_says_so_and_heals_by_itself() {
     let stack = Stack::from_env();
     let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
     let proxy = TcpProxy::start(upstream).await.expect("a proxy can be had");
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     let mut run = run_in(World::new(&stack, "nomongo").await.on_mongodb(through(&proxy))).await;
     run.limits.no_email_service = true;
     let mut service = brisk(run.world.user_service()).start_until_live().await;
     let (mut me, ada) = (client(&run, &service), run.world.test_user("ada"));
     assert_is_without_mongodb(&run, &service, &ada).await;
 
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     service.wait_until_ready().await;
     assert_status(&me.register(&ada, None).await, 201);
     assert_status(&me.login(&ada).await, 200);
     until_nothing_is_pending(&run.world).await;
 
     // The same while it runs.
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     wait_for(DEADLINE, "the outage to be seen", async || (service.check("mongodb").await == "down").then_some(()))
         .await;
     assert_is_without_mongodb(&run, &service, &ada).await;
     let started = Instant::now();
     assert_unavailable(&me.read_me().await, started);
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     service.wait_until_ready().await;
     assert_status(&me.read_me().await, 200);
     // The driver has to find its server again; nobody restarts anything.
@@ -163,7 +165,7 @@ async fn fault_09_a_request_whose_operations_are_too_slow_only_together_is_503_i
     let mut unknown = run.world.test_user("unknown");
 
     // 1.4 s there and back: less than the deadline of an operation, more than half of it.
-    proxy.set(Mode::Slow(Duration::from_millis(700)));
+    proxy.set_mode(ProxyMode::Slow(Duration::from_millis(700)));
     let asked = Instant::now();
     tokio::join!(
         async {
@@ -181,7 +183,7 @@ async fn fault_09_a_request_whose_operations_are_too_slow_only_together_is_503_i
     );
     // One operation alone has the time that it needs.
     assert_status(&eve.read_me().await, 200);
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     wait_for(DEADLINE, "a change after the outage", async || {
         (status(&eve.update_profile("Fast again").await) == Some(200)).then_some(())
     })

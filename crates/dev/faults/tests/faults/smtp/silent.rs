@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use e2e::{ledger::Mail, offsets};
-use test_support::{Behavior, DEADLINE, Mode, Phase, ScriptedSmtp, SmtpRule, Stack, TcpProxy, World, wait_for};
+use test_support::{Behavior, DEADLINE, Phase, ProxyMode, ScriptedSmtp, SmtpRule, Stack, TcpProxy, World, wait_for};
 
 use crate::mail_scene::Scene;
 
@@ -114,7 +114,7 @@ async fn fault_15_smtp_refused_the_topic_is_read_on_and_afterwards_every_mail_go
     let service = scene.service().set("SENDER__CONCURRENCY", "4").start().await;
     wait_for(DEADLINE, "smtp: ok", async || (service.check("smtp").await == "ok").then_some(())).await;
 
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     let addresses: Vec<String> = (0..8).map(|number| scene.address(&format!("waits{number}"))).collect();
     for address in &addresses {
         scene.publish(&scene.publisher.notice(address)).await;
@@ -134,7 +134,7 @@ async fn fault_15_smtp_refused_the_topic_is_read_on_and_afterwards_every_mail_go
     }
     assert!(scene.smtp().deliveries().is_empty());
 
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     wait_for(DEADLINE, "smtp: ok again", async || {
         let (status, body) = service.readiness().await?;
         (status == 200 && body["status"] == "ready").then_some(())
