@@ -79,7 +79,7 @@ async fn both_services_work_over_tls_to_kafka_with_scram() {
     };
     let password = secure.password.clone();
     let kafka = IsolatedKafka::start_secure(&stack, "scram", secure).await;
-    let world = World::without_topic(&stack, "kafka-tls").on_brokers(kafka.brokers(), kafka.kind());
+    let world = World::without_topic(&stack, "kafka-tls").on_brokers(kafka.brokers(), kafka.broker_kind());
     let brokers = format!("127.0.0.1:{}", port.number());
 
     a_registration_becomes_a_mail(&world, |spec| {

@@ -96,7 +96,7 @@ async fn partitions(world: &World) -> usize {
 async fn nothing_is_published_to_a_topic_with_another_number_of_partitions() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "three");
-    create_topic(world.brokers(), world.kind(), world.topic(), 3).await;
+    create_topic(world.brokers(), world.broker_kind(), world.topic(), 3).await;
     let mut service = eager(world.user_service()).start().await;
     wait_for(DEADLINE, "the word about the partitions", async || {
         service.log().contains("another number of partitions").then_some(())

@@ -125,7 +125,7 @@ impl IsolatedKafka {
 
     /// Which broker it is, for [`crate::World::on_brokers`].
     #[must_use]
-    pub fn kind(&self) -> BrokerKind {
+    pub fn broker_kind(&self) -> BrokerKind {
         match &self.broker {
             Broker::Real(_) => BrokerKind::Real,
             Broker::Embedded { control, .. } => BrokerKind::Embedded { control: control.url() },
@@ -137,14 +137,14 @@ impl IsolatedKafka {
     /// # Panics
     /// When it cannot be made.
     pub async fn create_topic(&self, topic: &str) {
-        crate::create_topic(&self.brokers(), &self.kind(), topic, PARTITIONS).await;
+        crate::create_topic(&self.brokers(), &self.broker_kind(), topic, PARTITIONS).await;
     }
 
     /// Takes it away: the real one is killed, the embedded one accepts nobody. Records are kept.
     ///
     /// # Panics
     /// When the embedded one refuses it.
-    pub async fn down(&mut self) {
+    pub async fn take_down(&mut self) {
         match &mut self.broker {
             Broker::Real(kafka) => kafka.child().kill().await,
             Broker::Embedded { mock, .. } => must(mock.broker_down().await),
@@ -155,7 +155,7 @@ impl IsolatedKafka {
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn up(&mut self) {
+    pub async fn bring_up(&mut self) {
         match &mut self.broker {
             Broker::Real(kafka) => must(kafka.restart().await),
             Broker::Embedded { mock, .. } => must(mock.broker_up().await),
@@ -268,7 +268,7 @@ impl IsolatedMongod {
     }
 
     /// SIGKILL; the data is kept.
-    pub async fn down(&mut self) {
+    pub async fn take_down(&mut self) {
         self.mongod.child().kill().await;
     }
 
@@ -276,7 +276,7 @@ impl IsolatedMongod {
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn up(&mut self) {
+    pub async fn bring_up(&mut self) {
         must(self.mongod.restart().await);
     }
 

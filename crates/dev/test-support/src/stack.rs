@@ -67,7 +67,7 @@ impl Stack {
 
     /// Which broker it is.
     #[must_use]
-    pub fn kind(&self) -> &BrokerKind {
+    pub fn broker_kind(&self) -> &BrokerKind {
         &self.kind
     }
 

@@ -109,7 +109,7 @@ impl World {
 
     /// Which broker it is.
     #[must_use]
-    pub fn kind(&self) -> &BrokerKind {
+    pub fn broker_kind(&self) -> &BrokerKind {
         &self.kind
     }
 

@@ -55,7 +55,7 @@ impl Parts {
         let ledger = Ledger::new(&client.database(&format!("parts-{}", world.tag())));
         database::index_like(ledger.rows(), &rows).await?;
         let topic = format!("{}.parts", world.topic());
-        test_support::create_topic(world.brokers(), world.kind(), &topic, PARTITIONS).await;
+        test_support::create_topic(world.brokers(), world.broker_kind(), &topic, PARTITIONS).await;
         Ok(Self {
             producer: Producer::new(world.brokers())?,
             arrivals: Arrivals::of(world.brokers(), &topic)?,

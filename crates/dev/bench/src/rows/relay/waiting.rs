@@ -32,7 +32,7 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Somebody registers, logs in and changes the profile while Kafka is away.
     pub(super) async fn of_an_outage(world: &World) -> Result<Self> {
-        let cut_off = world.clone().on_brokers(NO_BROKER, world.kind().clone());
+        let cut_off = world.clone().on_brokers(NO_BROKER, world.broker_kind().clone());
         let mut service = user_service(&cut_off).start().await;
         let person = world.test_user("model");
         let mut connection = Connection::open(&service.base_url()).await?;

@@ -78,7 +78,7 @@ impl Cast {
         let through = |edge: Edge| edges.get(&edge).map(TcpProxy::address).unwrap_or_default();
         let mongodb = |edge| format!("mongodb://{}/?directConnection=true", through(edge));
         let world = World::without_topic(stack, "nemesis")
-            .on_brokers(kafka.brokers(), kafka.kind())
+            .on_brokers(kafka.brokers(), kafka.broker_kind())
             .on_mongodb(format!("mongodb://{}/?directConnection=true", mongod.address()))
             .on_smtp(format!("smtp://{}", through(Edge::Smtp)));
         world.create_topic().await;
@@ -125,7 +125,7 @@ async fn start_kafka(stack: &Stack, edges: &mut BTreeMap<Edge, TcpProxy>) -> Res
     }
     let advertised = Port::free()?;
     let kafka = IsolatedKafka::start_advertised(stack, "nemesis", advertised.number()).await;
-    if matches!(kafka.kind(), BrokerKind::Real) {
+    if matches!(kafka.broker_kind(), BrokerKind::Real) {
         // The number stays ours: nobody else is told of it before the proxy has it.
         let number = advertised.number();
         drop(advertised);

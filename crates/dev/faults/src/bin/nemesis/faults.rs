@@ -53,9 +53,9 @@ pub(crate) async fn inflict(cast: &Cast, planned: &Planned, nth: usize) -> bool 
         Fault::Rebalance(more) => rebalance(cast, *more, lasts).await,
         Fault::MongodKilled => {
             let mut mongod = cast.mongod.lock().await;
-            mongod.down().await;
+            mongod.take_down().await;
             sleep(lasts).await;
-            mongod.up().await;
+            mongod.bring_up().await;
         }
         Fault::MongodStopped => {
             let mut mongod = cast.mongod.lock().await;
@@ -65,9 +65,9 @@ pub(crate) async fn inflict(cast: &Cast, planned: &Planned, nth: usize) -> bool 
         }
         Fault::BrokerKilled => {
             let mut kafka = cast.kafka.lock().await;
-            kafka.down().await;
+            kafka.take_down().await;
             sleep(lasts).await;
-            kafka.up().await;
+            kafka.bring_up().await;
         }
         Fault::BrokerStopped => {
             let mut kafka = cast.kafka.lock().await;

@@ -13,7 +13,7 @@ const CHANGES: usize = 4;
 
 async fn run_on_mock(kafka: &IsolatedKafka, name: &str) -> Run {
     let stack = Stack::from_env();
-    let world = World::without_topic(&stack, name).on_brokers(kafka.brokers(), kafka.kind());
+    let world = World::without_topic(&stack, name).on_brokers(kafka.brokers(), kafka.broker_kind());
     world.create_topic().await;
     run_in(world).await
 }

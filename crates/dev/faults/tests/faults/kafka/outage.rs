@@ -69,7 +69,7 @@ fn watch_memory(pid: u32) -> (JoinHandle<()>, tokio::sync::watch::Receiver<u64>)
 async fn fault_06_sign_ups_while_kafka_is_down_have_every_event_and_every_mail_once_when_it_is_back() {
     let stack = Stack::from_env();
     let mut kafka = IsolatedKafka::start(&stack, "outage").await;
-    let world = World::without_topic(&stack, "outage").on_brokers(kafka.brokers(), kafka.kind());
+    let world = World::without_topic(&stack, "outage").on_brokers(kafka.brokers(), kafka.broker_kind());
     world.create_topic().await;
     let run = run_in(world).await;
     let (mut service, mut emails) = start(&run).await;
@@ -80,7 +80,7 @@ async fn fault_06_sign_ups_while_kafka_is_down_have_every_event_and_every_mail_o
     until_nothing_is_pending(&run.world).await;
     wait_for(DEADLINE, "the first mails", async || (mails_to(&run, &people[1].email) >= 1).then_some(())).await;
 
-    kafka.down().await;
+    kafka.take_down().await;
     let (looking, most) = watch_memory(service.pid());
     let before = resident(service.pid());
     let all = names("during", DURING_THE_OUTAGE);
@@ -107,7 +107,7 @@ async fn fault_06_sign_ups_while_kafka_is_down_have_every_event_and_every_mail_o
     })
     .await;
 
-    kafka.up().await;
+    kafka.bring_up().await;
     let history = judge(&run, HEALED).await;
     assert_eq!(history.mails.iter().filter(|mail| mail.state == "sent").count(), people.len());
     assert_eq!(history.mails.len(), people.len());
@@ -147,7 +147,7 @@ async fn fault_06_two_replicas_publish_after_an_outage_what_waited_once() {
     const IN_FLIGHT: usize = 2 * 5;
     let stack = Stack::from_env();
     let mut kafka = IsolatedKafka::start(&stack, "once").await;
-    let world = World::without_topic(&stack, "once").on_brokers(kafka.brokers(), kafka.kind());
+    let world = World::without_topic(&stack, "once").on_brokers(kafka.brokers(), kafka.broker_kind());
     world.create_topic().await;
     let mut run = run_in(world).await;
     run.limits.no_email_service = true;
@@ -162,10 +162,10 @@ async fn fault_06_two_replicas_publish_after_an_outage_what_waited_once() {
     let stop = AtomicBool::new(false);
     let outage = async {
         tokio::time::sleep(BEFORE).await;
-        kafka.down().await;
+        kafka.take_down().await;
         // The length of the fault, under load.
         tokio::time::sleep(AWAY).await;
-        kafka.up().await;
+        kafka.bring_up().await;
         stop.store(true, Ordering::Relaxed);
     };
     let (_, on_first, on_second) =

@@ -78,9 +78,9 @@ async fn fault_09_mongodb_down_stopped_or_slow_is_503_in_time_and_heals_by_itsel
     mongod.resume();
     until_it_works(&run, &mut service, &mut members, "stopped").await;
 
-    mongod.down().await;
+    mongod.take_down().await;
     assert_all_is_unavailable(&run, &service, &mut members, "down").await;
-    mongod.up().await;
+    mongod.bring_up().await;
     until_it_works(&run, &mut service, &mut members, "down").await;
 
     proxy.set_mode(ProxyMode::Slow(Duration::from_secs(5)));

@@ -55,7 +55,7 @@ async fn fault_23_a_full_disk_of_mongodb_is_503_and_loses_nothing_that_was_answe
 
     // As somebody who makes space and whose supervisor starts it again.
     mongod.free_disk();
-    mongod.up().await;
+    mongod.bring_up().await;
     service.wait_until_ready().await;
     wait_for(DEADLINE, "a change after the outage", async || {
         (status(&ada.0.update_profile("There is space").await) == Some(200)).then_some(())
