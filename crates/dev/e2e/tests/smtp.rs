@@ -139,7 +139,7 @@ async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits
         assert_eq!(mail.attempts, if others.contains(address) { 1 } else { 2 }, "{mail:#?}");
     }
     let accepted: Vec<String> =
-        smtp.deliveries().iter().filter(|taken| taken.accepted()).map(|taken| taken.mail.to[0].clone()).collect();
+        smtp.deliveries().iter().filter(|taken| taken.is_accepted()).map(|taken| taken.mail.to[0].clone()).collect();
     assert_eq!(accepted[..others.len()], others);
     assert_eq!(smtp.sessions().len(), 1, "all on one connection");
 }

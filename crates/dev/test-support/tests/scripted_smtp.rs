@@ -60,7 +60,7 @@ async fn without_rules_every_mail_is_taken_and_written_down() {
     let deliveries = server.wait_for_deliveries_to("b@example.org", 1).await;
     assert_eq!(deliveries[0].mail.subject, "hi");
     assert_eq!(deliveries[0].mail.text.trim(), ".text");
-    assert!(deliveries[0].accepted());
+    assert!(deliveries[0].is_accepted());
     use Phase::{Body, Data, Dot, Ehlo, Greeting, Mail, Rcpt};
     assert_eq!(server.sessions()[0].phases(), [Greeting, Ehlo, Mail, Rcpt, Data, Body, Dot]);
     server.wait_until_disconnected().await;
@@ -84,7 +84,7 @@ async fn a_mail_that_is_dropped_or_hangs_at_the_dot_has_arrived_without_an_answe
     assert_eq!(Client::connect(&server).await.mail_to("b@example.org").await, None);
     assert_eq!(Client::connect(&server).await.mail_to("b@example.org").await, None);
     assert_eq!(Client::connect(&server).await.mail_to("b@example.org").await.as_deref(), Some("250 2.0.0 taken"));
-    let accepted: Vec<bool> = server.deliveries().iter().map(test_support::Delivery::accepted).collect();
+    let accepted: Vec<bool> = server.deliveries().iter().map(test_support::Delivery::is_accepted).collect();
     assert_eq!(accepted, [false, false, true]);
 }
 
@@ -110,5 +110,5 @@ async fn a_mail_that_is_refused_within_its_body_gets_no_second_answer() {
     assert_eq!(client.reply().await, None);
     let replies: Vec<_> = server.transactions().into_iter().map(|seen| seen.reply).collect();
     assert_eq!(replies, [Some("452 4.2.2 full".to_owned())]);
-    assert!(!server.deliveries()[0].accepted());
+    assert!(!server.deliveries()[0].is_accepted());
 }

@@ -22,7 +22,7 @@ async fn a_mail_is_handed_over_and_written_down() {
     assert_eq!(row.last_reply.as_deref(), Some("250 2.0.0 taken"));
 
     let [delivery] = smtp.deliveries().try_into().expect("one mail");
-    assert!(delivery.accepted());
+    assert!(delivery.is_accepted());
     assert_eq!(delivery.mail.to, ["ada@example.com"]);
     assert_eq!(delivery.mail.from, "us@example.org");
     assert_eq!(delivery.mail.header("Message-ID"), row.message_id);

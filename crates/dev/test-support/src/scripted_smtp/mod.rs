@@ -157,7 +157,7 @@ pub struct Delivery {
 impl Delivery {
     /// Whether the answer was 250.
     #[must_use]
-    pub fn accepted(&self) -> bool {
+    pub fn is_accepted(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| reply.starts_with("250"))
     }
 }

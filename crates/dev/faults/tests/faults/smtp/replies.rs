@@ -166,7 +166,7 @@ async fn fault_18_a_mail_refused_for_now_is_sent_once_when_the_server_takes_it()
         scene.publish(&scene.publisher.notice(&address)).await;
         let mail = scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
         assert_eq!(mail.attempts, 3, "{mail:#?}");
-        let accepted = scene.smtp().deliveries_to(&address).iter().filter(|delivery| delivery.accepted()).count();
+        let accepted = scene.smtp().deliveries_to(&address).iter().filter(|delivery| delivery.is_accepted()).count();
         assert_eq!(accepted, 1, "{reply} at {phase:?}");
     }
     scene.judge().await;
