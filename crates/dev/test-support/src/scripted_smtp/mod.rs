@@ -52,9 +52,9 @@ pub enum Behavior {
     /// This answer, for example `451 4.7.1 try later`; more lines with CR LF between them.
     Reply(String),
     /// These bytes instead of a reply, with nothing added; the session goes on.
-    Raw(Vec<u8>),
+    RawBytes(Vec<u8>),
     /// The beginning of a reply without its line end, and then no more; the connection stays open.
-    Half(String),
+    PartialReply(String),
     /// No answer; the connection stays open.
     Hang,
     /// The connection is closed.
