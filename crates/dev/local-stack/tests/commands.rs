@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use local_stack::ports::{self, Port};
+use local_stack::network::ports::{self, Port};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use local_stack::{http, mail_catcher::MailCatcher, ports::Port};
+use local_stack::{
+    dependencies::mail_catcher::MailCatcher,
+    network::{http, ports::Port},
+};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use local_stack::{
-    infra::PARTITIONS,
-    kafka::{Kafka, KafkaSpec, SecureListener},
-    mock_control::MockControl,
-    mock_kafka::MockKafka,
-    mongod::{Mongod, MongodSpec},
-    parts::{KafkaPart, Parts},
-    ports::Port,
+    dependencies::{
+        Dependencies, KafkaBackend, PARTITIONS,
+        kafka::{Kafka, KafkaSpec, SecureListener},
+        mock_kafka::{MockControl, MockKafka},
+        mongod::{Mongod, MongodSpec},
+    },
+    network::ports::Port,
     small_disk::SmallDisk,
 };
 
@@ -76,9 +76,9 @@ impl IsolatedKafka {
         secure: Option<SecureListener>,
     ) -> Result<Self> {
         let ports = [Port::free()?, Port::free()?];
-        let parts = Parts::locate(stack.is_embedded())?;
-        let broker = match parts.kafka {
-            KafkaPart::Real { java, libs } => Broker::Real(Box::new(
+        let dependencies = Dependencies::locate(stack.is_embedded())?;
+        let broker = match dependencies.kafka {
+            KafkaBackend::ApacheKafka { java, libs } => Broker::Real(Box::new(
                 Kafka::start(KafkaSpec {
                     java,
                     libs,
@@ -91,7 +91,7 @@ impl IsolatedKafka {
                 })
                 .await?,
             )),
-            KafkaPart::Embedded { .. } => embedded(&ports[1]).await?,
+            KafkaBackend::Embedded { .. } => embedded(&ports[1]).await?,
         };
         Ok(Self { broker, _ports: ports })
     }
@@ -244,13 +244,13 @@ impl IsolatedMongod {
         let port = Port::free()?;
         let (disk, data) = disk.unzip();
         let spec = MongodSpec {
-            program: Parts::locate(true)?.mongod,
+            program: Dependencies::locate(true)?.mongod,
             port: port.number(),
             data: data.unwrap_or_else(|| directory(stack, "mongod", &port)),
             log: log(stack, &format!("mongod-{name}")),
             replica_set,
             tls,
-            entrance: disk.as_ref().map(SmallDisk::entrance).unwrap_or_default(),
+            command_prefix: disk.as_ref().map(SmallDisk::command_prefix).unwrap_or_default(),
         };
         Ok(Self { mongod: Mongod::start(spec).await?, disk, _port: port })
     }
@@ -282,7 +282,7 @@ impl IsolatedMongod {
 
     /// Whether it still runs: it ends by itself when it cannot write its journal.
     pub fn is_running(&mut self) -> bool {
-        self.mongod.child().exited().is_none()
+        self.mongod.child().exit_status().is_none()
     }
 
     /// Takes all space that is left on its small disk.
@@ -330,7 +330,7 @@ impl IsolatedReplicaSet {
     /// # Panics
     /// When it does not start.
     pub async fn start(stack: &Stack, name: &str) -> Self {
-        let program = must(Parts::locate(true)).mongod;
+        let program = must(Dependencies::locate(true)).mongod;
         let ports: Vec<Port> = (0..3).map(|_| must(Port::free())).collect();
         let spec = |port: &Port| MongodSpec {
             program: program.clone(),
@@ -339,7 +339,7 @@ impl IsolatedReplicaSet {
             log: log(stack, &format!("mongod-{name}-{}", port.number())),
             replica_set: Some("rs0".to_owned()),
             tls: None,
-            entrance: Vec::new(),
+            command_prefix: Vec::new(),
         };
         Self { members: must(Mongod::start_replica_set(ports.iter().map(spec).collect()).await), _ports: ports }
     }

@@ -23,10 +23,11 @@ pub use api::{Api, ApiResponse, TestUser, Tokens};
 pub use isolated_stack::{IsolatedKafka, IsolatedMongod, IsolatedReplicaSet};
 pub use layers::{Layer, assert_every_module_is_a_layer, assert_layers};
 pub use local_stack::{
-    kafka::SecureListener,
-    mock_kafka::MockKafka,
-    ports::Port,
-    tcp_proxy::{ProxyMode, TcpProxy},
+    dependencies::{kafka::SecureListener, mock_kafka::MockKafka},
+    network::{
+        ports::Port,
+        tcp_proxy::{ProxyMode, TcpProxy},
+    },
     wait_for::{DEADLINE, wait_for},
 };
 pub use mailbox::{Mailbox, ReceivedMail};

@@ -11,9 +11,11 @@ use std::{
 };
 
 use local_stack::{
-    child::{Child, ChildSpec, Output, tail},
-    http,
-    ports::Port,
+    network::{http, ports::Port},
+    process::{
+        child::{Child, ChildSpec, Output},
+        log_file::tail,
+    },
     wait_for::try_wait_for,
 };
 use rustix::process::Signal;
@@ -121,7 +123,7 @@ impl ServiceSpec {
     /// When it ends or does not answer within 45 s; with the end of its log.
     pub async fn start_until_live(self) -> Service {
         let mut service = self.launch();
-        service.until_status("/livez", "alive").await;
+        service.wait_for_status_200("/livez", "alive").await;
         service
     }
 
@@ -222,7 +224,7 @@ impl Service {
     /// # Panics
     /// When it ends or is not ready within 45 s.
     pub async fn wait_until_ready(&mut self) {
-        self.until_status("/readyz", "ready").await;
+        self.wait_for_status_200("/readyz", "ready").await;
     }
 
     /// Status and body of `/readyz` now; `None` when there is no answer.
@@ -288,7 +290,7 @@ impl Service {
 
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
-        self.child.exited().is_none()
+        self.child.exit_status().is_none()
     }
 
     /// Starts it again after its end: same ports, same configuration, same log.
@@ -318,10 +320,10 @@ impl Service {
         self.child = self.spec.child();
     }
 
-    async fn until_status(&mut self, path: &str, what: &str) {
+    async fn wait_for_status_200(&mut self, path: &str, what: &str) {
         let ops = self.ops_port();
         let waited = try_wait_for(START_DEADLINE, &format!("{} to be {what}", self.spec.name), async || {
-            self.child.still_runs()?;
+            self.child.ensure_running()?;
             Ok(http::get(ops, path, PROBE_DEADLINE).await.is_ok_and(|answer| answer.status == 200).then_some(()))
         })
         .await;

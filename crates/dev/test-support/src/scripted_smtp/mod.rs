@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use local_stack::ports::Port;
+use local_stack::network::ports::Port;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 

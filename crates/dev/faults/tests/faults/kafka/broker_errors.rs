@@ -63,10 +63,10 @@ async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_
     // One event in the middle of a list: while the first is under way the others gather behind it, then the
     // second is refused, once. The third must not be published before it.
     let before = failed().await;
-    mock.delay(Duration::from_secs(2)).await.expect("the mock runs");
+    mock.set_delay(Duration::from_secs(2)).await.expect("the mock runs");
     lives.push(live(&run, &service, "gathered").await);
     answer_produce_with(mock, &[RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP]).await;
-    mock.delay(Duration::ZERO).await.expect("the mock runs");
+    mock.set_delay(Duration::ZERO).await.expect("the mock runs");
     until_nothing_is_pending(&run.world).await;
     assert!(failed().await >= before + 1.0, "nothing was refused");
 
@@ -75,12 +75,12 @@ async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_
     lives.push(live(&run, &service, "cut").await);
     until_nothing_is_pending(&run.world).await;
 
-    mock.delay(Duration::from_millis(700)).await.expect("the mock runs");
+    mock.set_delay(Duration::from_millis(700)).await.expect("the mock runs");
     lives.push(live(&run, &service, "delayed").await);
     // Kept, and the word about it is lost: the answer waits when the connection is closed.
     lives.push(live(&run, &service, "unacknowledged").await);
     mock.broker_down().await.expect("the mock runs");
-    mock.delay(Duration::ZERO).await.expect("the mock runs");
+    mock.set_delay(Duration::ZERO).await.expect("the mock runs");
     lives.push(live(&run, &service, "down").await);
     mock.broker_up().await.expect("the mock runs");
     until_nothing_is_pending(&run.world).await;
