@@ -73,7 +73,7 @@ impl ApiResponse {
 pub struct Api {
     client: Client,
     base: String,
-    bearer: Option<String>,
+    access_token: Option<String>,
 }
 
 impl Api {
@@ -85,19 +85,19 @@ impl Api {
     pub fn new(base: String) -> Self {
         // A proxy from the environment has no business between a test and its service.
         let client = Client::builder().no_proxy().redirect(Policy::none()).timeout(DEADLINE).build();
-        Self { client: client.expect("a client without TLS can be made"), base, bearer: None }
+        Self { client: client.expect("a client without TLS can be made"), base, access_token: None }
     }
 
     /// The same with an access token.
     #[must_use]
     pub fn with_token(&self, access_token: &str) -> Self {
-        Self { bearer: Some(access_token.to_owned()), ..self.clone() }
+        Self { access_token: Some(access_token.to_owned()), ..self.clone() }
     }
 
     /// A request to be completed by the test; send it with [`Api::send`].
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
-        match &self.bearer {
+        match &self.access_token {
             Some(token) => request.bearer_auth(token),
             None => request,
         }
@@ -165,16 +165,16 @@ impl Api {
     }
 
     /// Registers somebody.
-    pub async fn register(&self, person: &TestUser) -> ApiResponse {
-        self.post("/api/users", &person.registration()).await
+    pub async fn register(&self, user: &TestUser) -> ApiResponse {
+        self.post("/api/users", &user.registration()).await
     }
 
     /// Logs somebody in by e-mail.
     ///
     /// # Panics
     /// When the answer is not 200.
-    pub async fn login(&self, person: &TestUser) -> Tokens {
-        let credentials = json!({ "identifier": person.email, "password": person.password });
+    pub async fn login(&self, user: &TestUser) -> Tokens {
+        let credentials = json!({ "identifier": user.email, "password": user.password });
         Tokens::from_response(&self.post("/api/auth/login", &credentials).await.expect(200))
     }
 }

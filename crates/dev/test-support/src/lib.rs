@@ -8,19 +8,18 @@
 
 mod api;
 mod isolated_stack;
+mod kafka;
 mod layers;
 mod mailbox;
-mod partitions;
-mod records;
 mod scripted_smtp;
 mod secrets;
 mod service;
 mod stack;
-mod topic;
 mod world;
 
 pub use api::{Api, ApiResponse, TestUser, Tokens};
 pub use isolated_stack::{IsolatedKafka, IsolatedMongod, IsolatedReplicaSet};
+pub use kafka::{Producer, Record, TopicReader, add_partitions, create_topic, delete_topic, produce, try_create_topic};
 pub use layers::{Layer, assert_every_module_is_a_layer, assert_layers};
 pub use local_stack::{
     dependencies::{kafka::SecureListener, mock_kafka::MockKafka},
@@ -31,8 +30,6 @@ pub use local_stack::{
     wait_for::{DEADLINE, wait_for},
 };
 pub use mailbox::{Mailbox, ReceivedMail};
-pub use partitions::add_partitions;
-pub use records::Record;
 pub use scripted_smtp::{
     Behavior, CertificateAuthority, Delivery, Phase, ScriptedSmtp, SmtpOptions, SmtpRule, SmtpSession, SmtpStep,
     SmtpTransaction,
@@ -40,5 +37,4 @@ pub use scripted_smtp::{
 pub use secrets::{Leak, find_leaks, find_leaks_everywhere, remember_secret, secrets_used};
 pub use service::{Service, ServiceSpec};
 pub use stack::{BrokerKind, Stack, report_skipped};
-pub use topic::{Producer, TopicReader, create_topic, delete_topic, produce, try_create_topic};
 pub use world::World;

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::{DEADLINE, Record, Stack};
 
 /// Shorter ones are found in innocent places.
-const SHORTEST: usize = 12;
+const MIN_SECRET_LENGTH: usize = 12;
 /// For all topics together.
 const TOPICS_DEADLINE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(200);
@@ -56,37 +56,37 @@ pub fn remember_secret(what: &str, value: &str) {
 #[must_use]
 pub fn secrets_used(stack: &Stack) -> BTreeMap<String, String> {
     let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
-    let text: String = files_below(&stack.directory().join("secrets")).into_iter().map(read).collect();
+    let text: String = files_under(&stack.directory().join("secrets")).into_iter().map(read).collect();
     text.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter_map(|line| Some((line["value"].as_str()?.to_owned(), line["what"].as_str()?.to_owned())))
-        .filter(|(value, _)| value.len() >= SHORTEST)
+        .filter(|(value, _)| value.len() >= MIN_SECRET_LENGTH)
         .collect()
 }
 
 /// Which of the secrets these bytes contain.
 #[must_use]
 pub fn find_leaks(place: &str, bytes: &[u8], secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
-    Search::of(secrets).find_leaks(place, bytes)
+    SecretSearch::new(secrets).find_leaks(place, bytes)
 }
 
 /// A search for all secrets of a run in one pass: a run has thousands of them, and more
 /// places to look at.
 #[derive(Clone)]
-struct Search {
+struct SecretSearch {
     values: AhoCorasick,
     /// What each is, in the order of `values`.
-    what: Vec<String>,
+    descriptions: Vec<String>,
 }
 
-impl Search {
-    fn of(secrets: &BTreeMap<String, String>) -> Self {
+impl SecretSearch {
+    fn new(secrets: &BTreeMap<String, String>) -> Self {
         let values = AhoCorasick::new(secrets.keys()).expect("some thousand short texts are within its limits");
-        Self { values, what: secrets.values().cloned().collect() }
+        Self { values, descriptions: secrets.values().cloned().collect() }
     }
 
     fn find_leaks(&self, place: &str, bytes: &[u8]) -> BTreeSet<Leak> {
-        let found = self.values.find_overlapping_iter(bytes).map(|hit| &self.what[hit.pattern().as_usize()]);
+        let found = self.values.find_overlapping_iter(bytes).map(|hit| &self.descriptions[hit.pattern().as_usize()]);
         found.map(|what| Leak { secret: what.clone(), place: place.to_owned() }).collect()
     }
 }
@@ -96,26 +96,26 @@ impl Search {
 /// # Panics
 /// When one of them cannot be read.
 pub async fn find_leaks_everywhere(stack: &Stack) -> BTreeSet<Leak> {
-    let secrets = Search::of(&secrets_used(stack));
-    let mut leaks = in_logs(stack, &secrets);
-    leaks.extend(in_topics(stack, &secrets).await);
-    leaks.extend(in_collections(stack, &secrets).await);
+    let secrets = SecretSearch::new(&secrets_used(stack));
+    let mut leaks = find_in_logs(stack, &secrets);
+    leaks.extend(find_in_topics(stack, &secrets).await);
+    leaks.extend(find_in_collections(stack, &secrets).await);
     leaks
 }
 
 /// The services' logs. What the mail server logs is the mails, in which tokens have to be.
-fn in_logs(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
+fn find_in_logs(stack: &Stack, secrets: &SecretSearch) -> BTreeSet<Leak> {
     let ours = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.starts_with("user-service") || name.starts_with("email-service")
     };
-    let logs = files_below(&stack.directory().join("logs")).into_iter().filter(ours);
+    let logs = files_under(&stack.directory().join("logs")).into_iter().filter(ours);
     logs.flat_map(|path| secrets.find_leaks(&path.display().to_string(), &fs::read(&path).unwrap_or_default()))
         .collect()
 }
 
 /// One consumer reads all topics: a run has hundreds of them.
-async fn in_topics(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
+async fn find_in_topics(stack: &Stack, secrets: &SecretSearch) -> BTreeSet<Leak> {
     let (brokers, secrets) = (stack.brokers().to_owned(), secrets.clone());
     let search = move || {
         let consumer: BaseConsumer = ClientConfig::new()
@@ -127,7 +127,7 @@ async fn in_topics(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
             .set("fetch.wait.max.ms", "50")
             .create()
             .expect("these settings are valid");
-        let mut unread = assign_everything(&consumer);
+        let mut unread = assign_all_partitions(&consumer);
         let mut leaks = BTreeSet::new();
         let end = Instant::now() + TOPICS_DEADLINE;
         while unread > 0 {
@@ -135,7 +135,7 @@ async fn in_topics(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
             match consumer.poll(POLL) {
                 Some(Ok(message)) => {
                     let place = format!("topic {}", message.topic());
-                    let record = Record::of(&message);
+                    let record = Record::from_message(&message);
                     let headers = record.headers.into_iter().filter_map(|(_, value)| value);
                     let parts = headers.chain(record.key).chain(record.value);
                     leaks.extend(parts.flat_map(|part| secrets.find_leaks(&place, &part)));
@@ -151,7 +151,7 @@ async fn in_topics(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
 }
 
 /// Assigns every partition of every topic from its beginning; how many.
-fn assign_everything(consumer: &BaseConsumer) -> usize {
+fn assign_all_partitions(consumer: &BaseConsumer) -> usize {
     let metadata = consumer.fetch_metadata(None, DEADLINE).expect("the broker answers");
     let mut assignment = TopicPartitionList::new();
     for topic in metadata.topics().iter().filter(|topic| !topic.name().starts_with("__")) {
@@ -164,7 +164,7 @@ fn assign_everything(consumer: &BaseConsumer) -> usize {
     assignment.count()
 }
 
-async fn in_collections(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
+async fn find_in_collections(stack: &Stack, secrets: &SecretSearch) -> BTreeSet<Leak> {
     let client = stack.mongodb().await;
     let mut leaks = BTreeSet::new();
     for database in client.list_database_names().await.expect("MongoDB answers") {
@@ -185,9 +185,9 @@ async fn in_collections(stack: &Stack, secrets: &Search) -> BTreeSet<Leak> {
 }
 
 /// All files in a directory and the ones below it; none when it is missing.
-fn files_below(directory: &Path) -> Vec<PathBuf> {
+fn files_under(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let below = |path: PathBuf| if path.is_dir() { files_below(&path) } else { vec![path] };
+    let below = |path: PathBuf| if path.is_dir() { files_under(&path) } else { vec![path] };
     entries.flatten().flat_map(|entry| below(entry.path())).collect()
 }
 

@@ -26,7 +26,7 @@ use crate::Api;
 const START_DEADLINE: Duration = Duration::from_secs(45);
 const END_DEADLINE: Duration = Duration::from_secs(40);
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
-const LINES_SHOWN: usize = 150;
+const LOG_LINES_SHOWN: usize = 150;
 
 /// What to start, and with which configuration.
 #[derive(Debug, Clone)]
@@ -123,7 +123,7 @@ impl ServiceSpec {
     /// When it ends or does not answer within 45 s; with the end of its log.
     pub async fn start_until_live(self) -> Service {
         let mut service = self.launch();
-        service.wait_for_status_200("/livez", "alive").await;
+        service.wait_until_ok("/livez", "alive").await;
         service
     }
 
@@ -224,7 +224,7 @@ impl Service {
     /// # Panics
     /// When it ends or is not ready within 45 s.
     pub async fn wait_until_ready(&mut self) {
-        self.wait_for_status_200("/readyz", "ready").await;
+        self.wait_until_ok("/readyz", "ready").await;
     }
 
     /// Status and body of `/readyz` now; `None` when there is no answer.
@@ -320,7 +320,7 @@ impl Service {
         self.child = self.spec.child();
     }
 
-    async fn wait_for_status_200(&mut self, path: &str, what: &str) {
+    async fn wait_until_ok(&mut self, path: &str, what: &str) {
         let ops = self.ops_port();
         let waited = try_wait_for(START_DEADLINE, &format!("{} to be {what}", self.spec.name), async || {
             self.child.ensure_running()?;
@@ -336,7 +336,7 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = tail(&self.spec.log, LINES_SHOWN);
+            let log = tail(&self.spec.log, LOG_LINES_SHOWN);
             // One write, so that the logs of two services do not mix.
             let text = format!("---- the end of {} ----\n{log}\n----\n", self.spec.log.display());
             let _ = std::io::stderr().write_all(text.as_bytes());
@@ -364,8 +364,8 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 fn has_fail_points(name: &'static str) -> bool {
     static USER: OnceLock<bool> = OnceLock::new();
     static EMAIL: OnceLock<bool> = OnceLock::new();
-    let asked = if name == "user-service" { &USER } else { &EMAIL };
-    *asked.get_or_init(|| {
+    let has_them = if name == "user-service" { &USER } else { &EMAIL };
+    *has_them.get_or_init(|| {
         let version = Command::new(binary(name)).arg("--version").stdin(Stdio::null()).output();
         version.is_ok_and(|version| String::from_utf8_lossy(&version.stdout).trim().ends_with("+fail-points"))
     })

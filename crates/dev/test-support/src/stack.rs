@@ -25,7 +25,7 @@ pub enum BrokerKind {
 pub struct Stack {
     pub(crate) mongodb_uri: String,
     pub(crate) brokers: String,
-    pub(crate) kind: BrokerKind,
+    pub(crate) broker_kind: BrokerKind,
     pub(crate) smtp_address: String,
     pub(crate) mail_api: String,
     pub(crate) directory: PathBuf,
@@ -37,15 +37,15 @@ impl Stack {
     /// When no stack runs: then `scripts/test` is to be used.
     #[must_use]
     pub fn from_env() -> Self {
-        end_with_cargo();
-        let kind = match variable("TEST_KAFKA_KIND").as_str() {
+        exit_with_cargo();
+        let broker_kind = match variable("TEST_KAFKA_KIND").as_str() {
             "embedded" => BrokerKind::Embedded { control: variable("TEST_KAFKA_CONTROL") },
             _ => BrokerKind::Real,
         };
         Self {
             mongodb_uri: variable("TEST_MONGODB_URI"),
             brokers: variable("TEST_KAFKA_BROKERS"),
-            kind,
+            broker_kind,
             smtp_address: variable("TEST_SMTP_ADDRESS"),
             mail_api: variable("TEST_MAIL_API"),
             directory: PathBuf::from(variable("TEST_STACK_DIR")),
@@ -68,13 +68,13 @@ impl Stack {
     /// Which broker it is.
     #[must_use]
     pub fn broker_kind(&self) -> &BrokerKind {
-        &self.kind
+        &self.broker_kind
     }
 
     /// Whether the broker is the embedded one.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
-        matches!(self.kind, BrokerKind::Embedded { .. })
+        matches!(self.broker_kind, BrokerKind::Embedded { .. })
     }
 
     /// `host:port` for SMTP.
@@ -127,16 +127,16 @@ fn variable(name: &str) -> String {
 
 /// The kernel ends this process when cargo ends, even if cargo is killed: tests would go on starting
 /// services otherwise. The signal is bound to the thread that asks for it, so that thread stays.
-fn end_with_cargo() {
-    static ASKED: OnceLock<()> = OnceLock::new();
-    ASKED.get_or_init(|| {
-        let stay = || {
+fn exit_with_cargo() {
+    static REQUESTED: OnceLock<()> = OnceLock::new();
+    REQUESTED.get_or_init(|| {
+        let hold_thread = || {
             let _ = set_parent_process_death_signal(Some(Signal::KILL));
             loop {
                 thread::park();
             }
         };
         // Without it only a killed cargo is not noticed.
-        let _ = thread::Builder::new().name("end-with-cargo".to_owned()).spawn(stay);
+        let _ = thread::Builder::new().name("exit-with-cargo".to_owned()).spawn(hold_thread);
     });
 }

@@ -27,7 +27,7 @@ pub struct World {
     brokers: String,
     mongodb_uri: String,
     smtp_urls: String,
-    kind: BrokerKind,
+    broker_kind: BrokerKind,
 }
 
 impl World {
@@ -42,14 +42,14 @@ impl World {
     /// [`World::create_topic`] has to).
     #[must_use]
     pub fn without_topic(stack: &Stack, name: &str) -> Self {
-        let tag = unique(name);
+        let tag = unique_tag(name);
         let world = Self {
             stack: stack.clone(),
             topic: format!("user.events.{tag}"),
             brokers: stack.brokers.clone(),
             mongodb_uri: stack.mongodb_uri.clone(),
             smtp_urls: format!("smtp://{}", stack.smtp_address),
-            kind: stack.kind.clone(),
+            broker_kind: stack.broker_kind.clone(),
             tag,
         };
         world.make_keys();
@@ -58,9 +58,9 @@ impl World {
 
     /// The same world on another broker: a private one, or through a proxy. Its topic has to be made there.
     #[must_use]
-    pub fn on_brokers(mut self, brokers: impl Into<String>, kind: BrokerKind) -> Self {
+    pub fn on_brokers(mut self, brokers: impl Into<String>, broker_kind: BrokerKind) -> Self {
         self.brokers = brokers.into();
-        self.kind = kind;
+        self.broker_kind = broker_kind;
         self
     }
 
@@ -80,7 +80,7 @@ impl World {
 
     /// Makes the topic, with 12 partitions.
     pub async fn create_topic(&self) {
-        create_topic(&self.brokers, &self.kind, &self.topic, 12).await;
+        create_topic(&self.brokers, &self.broker_kind, &self.topic, 12).await;
     }
 
     /// The shared parts.
@@ -110,7 +110,7 @@ impl World {
     /// Which broker it is.
     #[must_use]
     pub fn broker_kind(&self) -> &BrokerKind {
-        &self.kind
+        &self.broker_kind
     }
 
     /// The consumer group of the email service.
@@ -172,8 +172,8 @@ impl World {
         self.service("user-service", "USER_SERVICE")
             .with_http()
             .set("MONGODB__DATABASE", self.user_database_name())
-            .set("KEYS__ENCRYPTION_KEY_FILE", path(&keys.join("encryption.key")))
-            .set("SEALING__PUBLIC_KEY_FILE", path(&keys.join("sealing.public")))
+            .set("KEYS__ENCRYPTION_KEY_FILE", path_string(&keys.join("encryption.key")))
+            .set("SEALING__PUBLIC_KEY_FILE", path_string(&keys.join("sealing.public")))
             // Tests sign in more often than anybody may; those of the limits set it back.
             .set("LIMITS__ENABLED", "false")
     }
@@ -185,7 +185,7 @@ impl World {
             .set("MONGODB__DATABASE", self.email_database_name())
             .set("KAFKA__GROUP", self.group())
             .set("SMTP__URL", &self.smtp_urls)
-            .set("SEALING__PRIVATE_KEY_FILE", path(&self.keys().join("sealing.private")))
+            .set("SEALING__PRIVATE_KEY_FILE", path_string(&self.keys().join("sealing.private")))
     }
 
     /// Both services, ready, and a client of the user service. The mails' links lead to it.
@@ -230,12 +230,12 @@ impl World {
     }
 }
 
-fn path(path: &Path) -> String {
+fn path_string(path: &Path) -> String {
     path.display().to_string()
 }
 
 /// `name` and a suffix that no other test process and no other call has.
-fn unique(name: &str) -> String {
+fn unique_tag(name: &str) -> String {
     static PROCESS: OnceLock<String> = OnceLock::new();
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let process = PROCESS.get_or_init(|| {

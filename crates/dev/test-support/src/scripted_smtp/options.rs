@@ -3,21 +3,10 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    path::PathBuf,
     sync::Arc,
-    time::{Duration, SystemTime},
 };
 
-use tokio_rustls::rustls::{
-    ServerConfig,
-    crypto::ring::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
-};
-
-use super::session::now;
-use crate::Stack;
-
-const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+use tokio_rustls::rustls::ServerConfig;
 
 /// What kind of server it is. The default listens on 127.0.0.1, offers 8BITMIME and SMTPUTF8, takes any
 /// login, and has no TLS.
@@ -83,70 +72,7 @@ impl SmtpOptions {
         self
     }
 
-    pub(super) fn is_implicit(&self) -> bool {
+    pub(super) fn has_implicit_tls(&self) -> bool {
         matches!(self.tls, Some((_, true)))
-    }
-}
-
-/// A certificate authority of one test.
-pub struct CertificateAuthority {
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-    file: PathBuf,
-}
-
-impl CertificateAuthority {
-    /// Makes one. `name` tells its file from others of the run.
-    ///
-    /// # Panics
-    /// When its file cannot be written.
-    #[must_use]
-    pub fn new(stack: &Stack, name: &str) -> Self {
-        let mut authority = rcgen::CertificateParams::default();
-        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        authority.distinguished_name.push(rcgen::DnType::CommonName, "test authority");
-        let key = rcgen::KeyPair::generate().expect("a key can be made");
-        let pem = authority.self_signed(&key).expect("an authority signs for itself").pem();
-        let directory = stack.directory().join("certificates");
-        std::fs::create_dir_all(&directory).expect("the run's directory can be written");
-        let file = directory.join(format!("smtp-{name}-{}.pem", std::process::id()));
-        std::fs::write(&file, pem).expect("the run's directory can be written");
-        Self { issuer: rcgen::Issuer::new(authority, key), file }
-    }
-
-    /// The authority's certificate, for `SSL_CERT_FILE`.
-    #[must_use]
-    pub fn file(&self) -> String {
-        self.file.display().to_string()
-    }
-
-    /// A certificate for this host that is valid now.
-    #[must_use]
-    pub fn certificate(&self, host: &str) -> Arc<ServerConfig> {
-        self.certificate_until(host, now() + A_DAY)
-    }
-
-    /// A certificate for this host that was valid until yesterday.
-    #[must_use]
-    pub fn expired_certificate(&self, host: &str) -> Arc<ServerConfig> {
-        self.certificate_until(host, now() - A_DAY)
-    }
-
-    fn certificate_until(&self, host: &str, end: SystemTime) -> Arc<ServerConfig> {
-        let mut certificate = rcgen::CertificateParams::new([host.to_owned()]).expect("a host name or address");
-        (certificate.not_before, certificate.not_after) = ((end - A_DAY * 9).into(), end.into());
-        let key = rcgen::KeyPair::generate().expect("a key can be made");
-        let signed = certificate.signed_by(&key, &self.issuer).expect("the authority signs");
-        let chain = vec![CertificateDer::from(signed.der().to_vec())];
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
-        Arc::new(config.expect("key and certificate belong together"))
-    }
-}
-
-impl std::fmt::Debug for CertificateAuthority {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CertificateAuthority").field("file", &self.file).finish_non_exhaustive()
     }
 }

@@ -1,151 +1,21 @@
-//! A topic from a test's side: make it, read all of it, write anything into it.
+//! Reads a topic from its beginning.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
-    error::RDKafkaErrorCode,
-    message::{Header, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord},
 };
 
-use crate::{BrokerKind, DEADLINE, Record};
+use super::record::Record;
+use crate::DEADLINE;
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// How long one look into the topic takes at most.
 const POLL: Duration = Duration::from_millis(50);
-
-/// Makes a topic; nothing happens if it exists.
-///
-/// # Panics
-/// When it cannot be made.
-pub async fn create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) {
-    if let Err(error) = try_create_topic(brokers, kind, topic, partitions).await {
-        panic!("{error:#}");
-    }
-}
-
-/// Makes a topic; nothing happens if it exists.
-///
-/// # Errors
-/// When it cannot be made, for example because the broker is down.
-pub async fn try_create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) -> Result<()> {
-    if let BrokerKind::Embedded { control } = kind {
-        let url = format!("{control}/topics/{topic}?partitions={partitions}");
-        let client = reqwest::Client::builder().no_proxy().timeout(CALL_DEADLINE).build()?;
-        client.put(url).send().await?.error_for_status().context("the embedded broker's control endpoint")?;
-        return Ok(());
-    }
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
-    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-    let options = AdminOptions::new().operation_timeout(Some(CALL_DEADLINE)).request_timeout(Some(CALL_DEADLINE));
-    for result in admin.create_topics([&new], &options).await? {
-        match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((name, code)) => bail!("topic {name} cannot be made: {code}"),
-        }
-    }
-    Ok(())
-}
-
-/// Takes a topic away, with all that is in it. Only a real broker can.
-///
-/// # Panics
-/// When it does not.
-pub async fn delete_topic(brokers: &str, topic: &str) {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("these settings are valid");
-    let options = AdminOptions::new().operation_timeout(Some(CALL_DEADLINE)).request_timeout(Some(CALL_DEADLINE));
-    let deleted = admin.delete_topics(&[topic], &options).await.expect("the broker answers");
-    assert!(deleted.iter().all(Result::is_ok), "{topic} was not deleted: {deleted:?}");
-}
-
-/// Writes records, one connection for all of them. Clones share it.
-#[derive(Clone)]
-pub struct Producer(FutureProducer);
-
-impl Producer {
-    /// A producer to these brokers; they need not be there yet.
-    ///
-    /// # Panics
-    /// When librdkafka gives none.
-    #[must_use]
-    pub fn new(brokers: &str) -> Self {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", brokers)
-            .set("partitioner", "murmur2_random")
-            .set("allow.auto.create.topics", "false")
-            .set("message.timeout.ms", DEADLINE.as_millis().to_string())
-            // As large as the broker takes.
-            .set("message.max.bytes", "1048588")
-            .create();
-        Self(producer.expect("these settings are valid"))
-    }
-
-    /// Writes one record, to a given partition or where the key says. Returns partition and offset.
-    ///
-    /// # Panics
-    /// When the broker does not take it.
-    pub async fn produce(
-        &self,
-        topic: &str,
-        partition: Option<i32>,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[(&str, &str)],
-    ) -> (i32, i64) {
-        let produced = self.try_produce(topic, partition, key, value, headers).await;
-        produced.unwrap_or_else(|error| panic!("the record was not taken: {error}"))
-    }
-
-    /// Writes one record, to a given partition or where the key says. Returns partition and offset.
-    ///
-    /// # Errors
-    /// When the broker does not confirm it within 30 s; it may be in the topic all the same.
-    pub async fn try_produce(
-        &self,
-        topic: &str,
-        partition: Option<i32>,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[(&str, &str)],
-    ) -> Result<(i32, i64)> {
-        let mut all = OwnedHeaders::new();
-        for (name, value) in headers {
-            all = all.insert(Header { key: name, value: Some(*value) });
-        }
-        let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).headers(all);
-        record.partition = partition;
-        record.key = key;
-        record.payload = value;
-        match self.0.send(record, DEADLINE).await {
-            Ok(delivery) => Ok((delivery.partition, delivery.offset)),
-            Err((error, _)) => Err(error.into()),
-        }
-    }
-}
-
-/// Writes one record, to a given partition or where the key says. Returns partition and offset.
-///
-/// # Panics
-/// When the broker does not take it.
-pub async fn produce(
-    brokers: &str,
-    topic: &str,
-    partition: Option<i32>,
-    key: Option<&[u8]>,
-    value: Option<&[u8]>,
-    headers: &[(&str, &str)],
-) -> (i32, i64) {
-    Producer::new(brokers).produce(topic, partition, key, value, headers).await
-}
 
 /// Reads a topic from its beginning, with a consumer of its own and without a group.
 pub struct TopicReader {
@@ -229,7 +99,7 @@ impl TopicReader {
             let end = Instant::now() + POLL;
             loop {
                 match consumer.poll(end.saturating_duration_since(Instant::now())) {
-                    Some(Ok(message)) => found.push(Record::of(&message)),
+                    Some(Ok(message)) => found.push(Record::from_message(&message)),
                     // Errors of a broker that is down come up here; the next poll reconnects.
                     Some(Err(_)) => {}
                     None => return Some(found),
@@ -264,7 +134,7 @@ impl TopicReader {
         tokio::task::spawn_blocking(move || {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
             if slot.is_none() {
-                *slot = open(&brokers, &topic);
+                *slot = open_consumer(&brokers, &topic);
                 if slot.is_none() {
                     std::thread::sleep(POLL);
                 }
@@ -292,7 +162,7 @@ impl TopicReader {
     }
 }
 
-fn open(brokers: &str, topic: &str) -> Option<BaseConsumer> {
+fn open_consumer(brokers: &str, topic: &str) -> Option<BaseConsumer> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         // Demanded by the library, never used: partitions are assigned, offsets not stored.

@@ -24,7 +24,7 @@ pub struct Record {
 }
 
 impl Record {
-    pub(crate) fn of(message: &BorrowedMessage<'_>) -> Self {
+    pub(crate) fn from_message(message: &BorrowedMessage<'_>) -> Self {
         let headers = message.headers().map(|headers| {
             // rdkafka panics at a name that is not UTF-8, which one test writes.
             let read = |index| std::panic::catch_unwind(|| headers.get(index)).ok();

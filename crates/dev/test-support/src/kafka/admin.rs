@@ -1,0 +1,74 @@
+//! Administration of topics, as an operator does it: create, delete, and add partitions.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    error::RDKafkaErrorCode,
+};
+
+use crate::BrokerKind;
+
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Makes a topic; nothing happens if it exists.
+///
+/// # Panics
+/// When it cannot be made.
+pub async fn create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) {
+    if let Err(error) = try_create_topic(brokers, kind, topic, partitions).await {
+        panic!("{error:#}");
+    }
+}
+
+/// Makes a topic; nothing happens if it exists.
+///
+/// # Errors
+/// When it cannot be made, for example because the broker is down.
+pub async fn try_create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) -> Result<()> {
+    if let BrokerKind::Embedded { control } = kind {
+        let url = format!("{control}/topics/{topic}?partitions={partitions}");
+        let client = reqwest::Client::builder().no_proxy().timeout(CALL_DEADLINE).build()?;
+        client.put(url).send().await?.error_for_status().context("the embedded broker's control endpoint")?;
+        return Ok(());
+    }
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let options = AdminOptions::new().operation_timeout(Some(CALL_DEADLINE)).request_timeout(Some(CALL_DEADLINE));
+    for result in admin.create_topics([&new], &options).await? {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) => bail!("topic {name} cannot be made: {code}"),
+        }
+    }
+    Ok(())
+}
+
+/// Takes a topic away, with all that is in it. Only a real broker can.
+///
+/// # Panics
+/// When it does not.
+pub async fn delete_topic(brokers: &str, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("these settings are valid");
+    let options = AdminOptions::new().operation_timeout(Some(CALL_DEADLINE)).request_timeout(Some(CALL_DEADLINE));
+    let deleted = admin.delete_topics(&[topic], &options).await.expect("the broker answers");
+    assert!(deleted.iter().all(Result::is_ok), "{topic} was not deleted: {deleted:?}");
+}
+
+/// Adds partitions until the topic has `count`. Only a real broker can do that.
+///
+/// # Panics
+/// When the broker refuses it.
+pub async fn add_partitions(brokers: &str, topic: &str, count: usize) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("these settings are valid");
+    let options = AdminOptions::new().operation_timeout(Some(CALL_DEADLINE)).request_timeout(Some(CALL_DEADLINE));
+    let results = admin.create_partitions([&NewPartitions::new(topic, count)], &options).await;
+    for result in results.expect("the broker answers") {
+        result.unwrap_or_else(|(topic, code)| panic!("{topic} cannot have {count} partitions: {code}"));
+    }
+}

@@ -1,0 +1,90 @@
+//! Writes records into a topic, well-formed or not.
+
+use anyhow::Result;
+use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
+
+use crate::DEADLINE;
+
+/// Writes records, one connection for all of them. Clones share it.
+#[derive(Clone)]
+pub struct Producer(FutureProducer);
+
+impl Producer {
+    /// A producer to these brokers; they need not be there yet.
+    ///
+    /// # Panics
+    /// When librdkafka gives none.
+    #[must_use]
+    pub fn new(brokers: &str) -> Self {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("partitioner", "murmur2_random")
+            .set("allow.auto.create.topics", "false")
+            .set("message.timeout.ms", DEADLINE.as_millis().to_string())
+            // As large as the broker takes.
+            .set("message.max.bytes", "1048588")
+            .create();
+        Self(producer.expect("these settings are valid"))
+    }
+
+    /// Writes one record, to a given partition or where the key says. Returns partition and offset.
+    ///
+    /// # Panics
+    /// When the broker does not take it.
+    pub async fn produce(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &str)],
+    ) -> (i32, i64) {
+        let produced = self.try_produce(topic, partition, key, value, headers).await;
+        produced.unwrap_or_else(|error| panic!("the record was not taken: {error}"))
+    }
+
+    /// Writes one record, to a given partition or where the key says. Returns partition and offset.
+    ///
+    /// # Errors
+    /// When the broker does not confirm it within 30 s; it may be in the topic all the same.
+    pub async fn try_produce(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &str)],
+    ) -> Result<(i32, i64)> {
+        let mut all = OwnedHeaders::new();
+        for (name, value) in headers {
+            all = all.insert(Header { key: name, value: Some(*value) });
+        }
+        let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).headers(all);
+        record.partition = partition;
+        record.key = key;
+        record.payload = value;
+        match self.0.send(record, DEADLINE).await {
+            Ok(delivery) => Ok((delivery.partition, delivery.offset)),
+            Err((error, _)) => Err(error.into()),
+        }
+    }
+}
+
+/// Writes one record, to a given partition or where the key says. Returns partition and offset.
+///
+/// # Panics
+/// When the broker does not take it.
+pub async fn produce(
+    brokers: &str,
+    topic: &str,
+    partition: Option<i32>,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[(&str, &str)],
+) -> (i32, i64) {
+    Producer::new(brokers).produce(topic, partition, key, value, headers).await
+}
