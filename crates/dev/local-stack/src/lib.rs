@@ -1,8 +1,8 @@
-//! Runs what the services need next to them: MongoDB, Kafka and a mail catcher, natively.
+//! Runs the dependencies of the services natively: MongoDB, Kafka and a mail server.
 //!
-//! Real programs where they can be had ([`parts`]), embedded stand-ins where not
-//! ([`mock_kafka`], [`mail_catcher`]). Whatever is started here ends with the process that
-//! started it. Development and tests only; nothing of this is part of a deployment.
+//! A dependency is a real program where one is available, otherwise an embedded stand-in; [`dependencies`] chooses.
+//! Everything that this crate starts ends with the process that started it. The crate is for development and tests
+//! only and is not part of a deployment.
 
 pub mod dependencies;
 pub mod network;

@@ -1,4 +1,4 @@
-//! The `local-stack` command: everything the services need, natively, for development and for tests.
+//! The `local-stack` program: runs the dependencies of the services, and the services, for development and tests.
 
 mod commands;
 
@@ -21,13 +21,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start everything on the default ports, keep it running, stop all of it on Ctrl-C.
+    /// Start everything on the default ports, keep it running, and stop it on Ctrl-C.
     Up(UpArgs),
-    /// Stop what `up` has started in this clone.
+    /// Stop everything that `up` has started in this clone.
     Down,
-    /// Run a command next to MongoDB, Kafka and SMTP of its own on free ports, then stop everything.
+    /// Run a command with its own MongoDB, Kafka and mail server on free ports, then stop everything.
     ///
-    /// The command finds them in TEST_MONGODB_URI, TEST_KAFKA_BROKERS, TEST_KAFKA_KIND (real or embedded),
+    /// The command finds their addresses in TEST_MONGODB_URI, TEST_KAFKA_BROKERS, TEST_KAFKA_KIND (real or embedded),
     /// TEST_KAFKA_CONTROL (embedded only), TEST_SMTP_ADDRESS, TEST_MAIL_API and TEST_STACK_DIR, a directory
     /// for logs. The exit status is the command's.
     Run(RunArgs),

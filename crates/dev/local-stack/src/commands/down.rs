@@ -1,4 +1,4 @@
-//! `local-stack down`: ends what `up` has started in this clone, and nothing else.
+//! `local-stack down`: stops everything that `up` has started in this clone, and nothing else.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -10,10 +10,11 @@ use super::{
     workspace::Workspace,
 };
 
-/// Longer than the services' own grace and the brokers' shutdown together.
+/// Longer than the shutdown of the services and of the dependencies together.
 const GRACE: Duration = Duration::from_secs(60);
 const KILL_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Stops every running stack of this clone and removes its instance file.
 pub(crate) async fn down() -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let (running, ended): (Vec<_>, Vec<_>) =
@@ -34,7 +35,7 @@ pub(crate) async fn down() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends what a supervisor may have left, if it was killed, and forgets the instance.
+/// Stops the processes that a killed supervisor has left behind, and removes the instance file.
 async fn stop_leftovers(workspace: &Workspace, instance: &StackInstance) -> Result<()> {
     for child in instance.children.iter().filter(|child| child.is_running()) {
         println!("stopping {} (pid {}), which was left behind", child.name, child.pid);

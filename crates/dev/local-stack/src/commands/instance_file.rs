@@ -1,4 +1,4 @@
-//! What `up` has started in this clone: one file per running instance under `.local/run`.
+//! Instance files: one file under `.local/run` for each stack that `up` has started in this clone.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -9,34 +9,34 @@ use serde::{Deserialize, Serialize};
 
 use super::workspace::Workspace;
 
-/// A process that can be told from a later one with the same id.
+/// Identifies a process by its id and its start time, so that a later process with the same id is not taken for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessIdentity {
     pub(crate) name: String,
     pub(crate) pid: u32,
-    /// Clock ticks from the machine's start to its own.
+    /// The start time in clock ticks since the boot of the machine.
     started: u64,
 }
 
 impl ProcessIdentity {
-    /// The running process with this id.
+    /// Returns the identity of the running process with this id.
     pub(crate) fn from_pid(name: &str, pid: u32) -> Option<Self> {
         Some(Self { name: name.to_owned(), pid, started: start_ticks(pid)? })
     }
 
-    /// Whether it still runs, and is the same.
+    /// Returns whether the process still runs.
     pub(crate) fn is_running(&self) -> bool {
         start_ticks(self.pid) == Some(self.started)
     }
 
-    /// Sends a signal, if it still runs.
+    /// Sends a signal if the process still runs.
     pub(crate) fn signal(&self, signal: Signal) {
         if let (true, Some(pid)) = (self.is_running(), i32::try_from(self.pid).ok().and_then(Pid::from_raw)) {
             let _ = kill_process(pid, signal);
         }
     }
 
-    /// Waits until it is wait_until_gone.
+    /// Waits until the process has ended.
     pub(crate) async fn wait_until_gone(&self, deadline: Duration) -> Result<()> {
         try_wait_for(deadline, &format!("the end of {} (pid {})", self.name, self.pid), async || {
             Ok((!self.is_running()).then_some(()))
@@ -45,7 +45,7 @@ impl ProcessIdentity {
     }
 }
 
-/// When a process started; `None` when there is none, or it is a zombie.
+/// Returns the start time of a process, or `None` if there is no such process or it is a zombie.
 fn start_ticks(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
@@ -53,17 +53,21 @@ fn start_ticks(pid: u32) -> Option<u64> {
     (fields.first() != Some(&"Z")).then(|| fields.get(19)?.parse().ok()).flatten()
 }
 
-/// One `up`.
+/// A stack that `up` has started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct StackInstance {
+    /// The `local-stack up` process.
     pub(crate) supervisor: ProcessIdentity,
+    /// The processes that it has started.
     pub(crate) children: Vec<ProcessIdentity>,
+    /// Whether the stack includes the services.
     pub(crate) services: bool,
+    /// Whether everything is ready.
     pub(crate) ready: bool,
 }
 
 impl StackInstance {
-    /// Writes it down; a reader sees the old or the new one, never a half.
+    /// Writes the instance file. The rename is atomic, so a reader never sees a partial file.
     pub(crate) fn save(&self, workspace: &Workspace) -> Result<()> {
         let path = file(workspace, self.supervisor.pid);
         let draft = path.with_extension("draft");
@@ -73,17 +77,17 @@ impl StackInstance {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Forgets it.
+    /// Removes the instance file.
     pub(crate) fn delete(&self, workspace: &Workspace) {
         let _ = fs::remove_file(file(workspace, self.supervisor.pid));
     }
 
-    /// The one with this supervisor, if it is written down.
+    /// Reads the instance file of the supervisor with this process id.
     pub(crate) fn load(workspace: &Workspace, pid: u32) -> Option<Self> {
         serde_json::from_slice(&fs::read(file(workspace, pid)).ok()?).ok()
     }
 
-    /// All that are written down, ended ones too.
+    /// Reads all instance files, including those of supervisors that have ended.
     pub(crate) fn load_all(workspace: &Workspace) -> Vec<Self> {
         let Ok(entries) = fs::read_dir(directory(workspace)) else { return Vec::new() };
         entries
@@ -107,10 +111,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_not_taken_for_an_earlier_one_with_its_id() {
-        let mut own = ProcessIdentity::from_pid("self", std::process::id()).unwrap();
-        assert!(own.is_running());
-        own.started -= 1;
-        assert!(!own.is_running());
+    fn a_process_is_not_taken_for_an_earlier_one_with_the_same_id() {
+        let mut this_process = ProcessIdentity::from_pid("self", std::process::id()).unwrap();
+        assert!(this_process.is_running());
+        this_process.started -= 1;
+        assert!(!this_process.is_running());
     }
 }

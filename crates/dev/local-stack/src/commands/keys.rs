@@ -1,4 +1,5 @@
-//! The keys of a local stack: made once by the services' own `keygen`, where their default configuration looks.
+//! Creates the keys of a local stack with the services' own `keygen` command, where their default configuration
+//! expects them.
 
 use std::process::{Command, Stdio};
 
@@ -9,14 +10,14 @@ use super::workspace::Workspace;
 const KEYGENS: [(&str, &[&str]); 2] =
     [("user-service", &["encryption.key"]), ("email-service", &["sealing.public", "sealing.private"])];
 
-/// Makes the keys that are missing.
+/// Creates the keys that are missing.
 pub(crate) fn ensure_keys(workspace: &Workspace) -> Result<()> {
     let directory = workspace.keys();
     for (service, files) in KEYGENS {
         if files.iter().all(|file| directory.join(file).is_file()) {
             continue;
         }
-        let made = Command::new(workspace.binary(service)?)
+        let output = Command::new(workspace.binary(service)?)
             .args(["keygen", "--out"])
             .arg(&directory)
             .current_dir(workspace.root())
@@ -24,10 +25,10 @@ pub(crate) fn ensure_keys(workspace: &Workspace) -> Result<()> {
             .output()
             .with_context(|| format!("cannot run {service} keygen"))?;
         ensure!(
-            made.status.success(),
+            output.status.success(),
             "{service} keygen --out {} failed: {}",
             directory.display(),
-            String::from_utf8_lossy(&made.stderr).trim()
+            String::from_utf8_lossy(&output.stderr).trim()
         );
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `local-stack run`: a command next to parts of its own, and nothing left afterwards.
+//! `local-stack run`: runs a command with its own dependencies and leaves no process behind.
 
 use std::{
     fs,
@@ -28,16 +28,16 @@ use super::{
 /// How long the command may take to end after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(10);
 const KILL_DEADLINE: Duration = Duration::from_secs(10);
-/// Directories of failed runs that are kept for a look at their logs.
+/// How many directories of failed runs are kept with their logs.
 const KEPT_RUNS: usize = 5;
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    /// A binary built beside this one, to be kept for the run as it is now: a build by somebody else may
-    /// replace it meanwhile. The command finds it in the directory TEST_BINARIES.
+    /// Keep the current version of this binary for the run, because a build may replace it meanwhile. It was built
+    /// into the same directory as local-stack. The command finds it in the directory TEST_BINARIES.
     #[arg(long = "binary", value_name = "NAME")]
     pub(crate) binaries: Vec<String>,
-    /// Use the embedded broker even where Apache Kafka could run.
+    /// Use the embedded broker even if Apache Kafka is available.
     #[arg(long)]
     pub(crate) embedded: bool,
     /// The command and its arguments.
@@ -45,6 +45,7 @@ pub(crate) struct RunArgs {
     pub(crate) command: Vec<String>,
 }
 
+/// Starts the dependencies and the command, waits for the command, and stops everything.
 pub(crate) async fn run(arguments: &RunArgs) -> Result<ExitCode> {
     let mut signals = StopSignals::install()?;
     process_tree::adopt_orphans();
@@ -65,7 +66,7 @@ pub(crate) async fn run(arguments: &RunArgs) -> Result<ExitCode> {
     };
     let clean = process_tree::kill_descendants(KILL_DEADLINE);
     if !clean {
-        eprintln!("local-stack: some processes could not be ended");
+        eprintln!("local-stack: some processes could not be stopped");
     }
     directory.clean_up(matches!(&outcome, Ok(RunOutcome::Ended(status)) if status.success()));
     Ok(ExitCode::from(outcome?.exit_code()))
@@ -113,7 +114,7 @@ async fn start(arguments: &RunArgs, directory: &RunDirectory) -> Result<(Running
     for (name, value) in environment(&dependencies, directory.path()) {
         command = command.env(name, value);
     }
-    // Who takes processor time is to be told apart.
+    // Benchmarks attribute processor time to processes.
     let pids: Vec<String> = dependencies.pids().into_iter().map(|(name, pid)| format!("{name}={pid}")).collect();
     command = command.env("TEST_PIDS", pids.join(","));
     if !arguments.binaries.is_empty() {
@@ -138,7 +139,8 @@ fn environment(dependencies: &RunningDependencies, directory: &Path) -> Vec<(&'s
     variables
 }
 
-/// Waits for the command; a signal is passed on to its process group, a second one kills it.
+/// Waits for the command. The first signal is forwarded to its process group; after a second signal, or after
+/// [`GRACE`], the caller kills it.
 async fn wait_or_forward_signal(child: &mut Child, signals: &mut StopSignals) -> RunOutcome {
     let stop_signal = tokio::select! {
         status = child.wait() => return RunOutcome::Ended(status),
@@ -155,7 +157,7 @@ async fn wait_or_forward_signal(child: &mut Child, signals: &mut StopSignals) ->
     RunOutcome::Stopped(stop_signal)
 }
 
-/// `.local/runs/<pid>`: removed after a success, kept after a failure.
+/// The directory `.local/runs/<pid>`: removed after a success; its logs are kept after a failure.
 struct RunDirectory {
     path: PathBuf,
 }
@@ -178,7 +180,7 @@ impl RunDirectory {
         self.path.join("bin")
     }
 
-    /// A link costs nothing and stays what it is: a build writes a new file.
+    /// Makes hard links to the binaries. A later build writes new files and does not change the linked ones.
     fn link_binaries(&self, workspace: &Workspace, names: &[String]) -> Result<()> {
         fs::create_dir_all(self.binaries())?;
         for name in names {
@@ -201,7 +203,7 @@ impl RunDirectory {
     }
 }
 
-/// Removes the oldest directories of runs that have ended.
+/// Removes the directories of ended runs, except for the newest [`KEPT_RUNS`].
 fn remove_old_runs(runs: &Path) {
     let Ok(entries) = fs::read_dir(runs) else { return };
     let mut ended: Vec<_> = entries

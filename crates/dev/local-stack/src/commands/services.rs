@@ -1,4 +1,5 @@
-//! Both services as children: started with their default configuration, their logs shown and kept.
+//! Runs both services as child processes with their default configuration, and copies their logs to files and to the
+//! terminal.
 
 use std::{
     fs::{self, File},
@@ -22,7 +23,7 @@ use super::workspace::Workspace;
 
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 const PROBE_DEADLINE: Duration = Duration::from_secs(3);
-/// Longer than the services' own grace of 20 s.
+/// Longer than the shutdown deadline of the services, which is 20 s.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// The ports that the services listen on.
@@ -35,12 +36,12 @@ pub(crate) struct ServicePorts {
 }
 
 impl ServicePorts {
-    /// The default ones, moved by an offset.
+    /// Returns the default ports plus an offset.
     pub(crate) fn new(offset: u16) -> Self {
         Self { http: 3000 + offset, user_ops: 3001 + offset, email_ops: 3002 + offset, offset }
     }
 
-    /// Each with what it is for.
+    /// Returns each port with its purpose, for error messages.
     pub(crate) fn purposes(&self) -> [(u16, &'static str); 3] {
         [
             (self.http, "user-service"),
@@ -49,8 +50,8 @@ impl ServicePorts {
         ]
     }
 
-    /// What a service has to be told. Nothing on the default ports: there its own defaults are right, and
-    /// what starts here is what `cargo run -p` starts.
+    /// Returns the configuration of the services as environment variables. It is empty for the default ports, so that
+    /// the services run with the same configuration as under `cargo run -p`.
     fn configuration(&self, dependencies: &RunningDependencies) -> Vec<(&'static str, String)> {
         if self.offset == 0 {
             return Vec::new();
@@ -75,7 +76,7 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Starts both and waits until both are ready. `show` also writes their logs to standard output.
+    /// Starts both services and waits until both are ready. `show_logs` also writes their logs to standard output.
     pub(crate) async fn start(
         workspace: &Workspace,
         dependencies: &RunningDependencies,
@@ -90,7 +91,7 @@ impl Services {
             for (variable, value) in ports.configuration(dependencies) {
                 spec = spec.env(variable, value);
             }
-            // The service writes to a pipe and would choose JSON; who reads is a person.
+            // The service writes to a pipe and would choose JSON, but a person reads the output.
             if show_logs && io::stdout().is_terminal() && std::env::var_os(format).is_none() {
                 spec = spec.env(format, "human");
             }
@@ -115,17 +116,17 @@ impl Services {
         .await
     }
 
-    /// A service that has ended by itself.
+    /// Returns a service that has ended by itself, with its exit status.
     pub(crate) fn find_exited(&mut self) -> Option<(String, ExitStatus)> {
         self.children.iter_mut().find_map(|child| Some((child.name().to_owned(), child.exit_status()?)))
     }
 
-    /// Their names and process ids.
+    /// Returns the names and process ids of the services.
     pub(crate) fn pids(&self) -> impl Iterator<Item = (&str, u32)> {
         self.children.iter().map(|child| (child.name(), child.pid()))
     }
 
-    /// SIGTERM to both, and waits; killed after their grace.
+    /// Sends SIGTERM to both services and waits for their end. A service that still runs after [`GRACE`] is killed.
     pub(crate) async fn stop(mut self) {
         for child in &mut self.children {
             child.signal(rustix::process::Signal::TERM);
@@ -138,7 +139,7 @@ impl Services {
     }
 }
 
-/// Degraded is not ready here: all parts were started before.
+/// Returns whether the body of `/readyz` says `ready`. `degraded` is not enough, because all dependencies run.
 fn is_ready(body: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(body).is_ok_and(|body| body["status"] == "ready")
 }
@@ -149,7 +150,7 @@ fn follow_logs(child: &mut Child, path: &Path, show_logs: bool) -> Result<()> {
     }
     let log = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     let log = Arc::new(Mutex::new(log));
-    let (out, err) = child.take_pipes().context("the pipes were asked for")?;
+    let (out, err) = child.take_pipes().context("the child was not started with pipes")?;
     let prefix = format!("{:<13} | ", child.name());
     let streams: [Box<dyn Read + Send>; 2] = [Box::new(out), Box::new(err)];
     for stream in streams {
@@ -161,7 +162,7 @@ fn follow_logs(child: &mut Child, path: &Path, show_logs: bool) -> Result<()> {
     Ok(())
 }
 
-/// Ends when the process has closed its side.
+/// Copies lines until the process closes its end of the pipe.
 fn copy_lines(stream: impl Read, log: &Mutex<File>, prefix: &str, show_logs: bool) {
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();

@@ -1,9 +1,9 @@
-//! Ctrl-C, SIGTERM and SIGHUP as something to wait for.
+//! Waits for the signals that stop the program: SIGINT (Ctrl-C), SIGTERM and SIGHUP.
 
 use anyhow::Result;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Which signal came.
+/// The signal that arrived; SIGHUP counts as `Terminate`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopSignal {
     Interrupt,
@@ -11,7 +11,7 @@ pub(crate) enum StopSignal {
 }
 
 impl StopSignal {
-    /// The exit status by convention.
+    /// Returns the conventional exit status: 128 plus the number of the signal.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Interrupt => 130,
@@ -20,7 +20,7 @@ impl StopSignal {
     }
 }
 
-/// From its making on, the signals no longer end the process.
+/// Handlers for the stop signals. Once installed, the signals no longer end the process by themselves.
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
@@ -28,6 +28,7 @@ pub(crate) struct StopSignals {
 }
 
 impl StopSignals {
+    /// Installs the handlers.
     pub(crate) fn install() -> Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -36,7 +37,7 @@ impl StopSignals {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next stop signal.
     pub(crate) async fn next(&mut self) -> StopSignal {
         tokio::select! {
             _ = self.interrupt.recv() => StopSignal::Interrupt,

@@ -1,4 +1,4 @@
-//! `local-stack up`: parts, keys and services on the default ports, until Ctrl-C.
+//! `local-stack up`: runs the dependencies and the services on the default ports until Ctrl-C.
 
 use std::{
     fs::{self, File},
@@ -31,27 +31,27 @@ const KILL_DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 pub(crate) struct UpArgs {
-    /// Only MongoDB, Kafka and mail, without the services.
+    /// Start only MongoDB, Kafka and the mail server, without the services.
     #[arg(long)]
     pub(crate) infra: bool,
-    /// Use the embedded broker even where Apache Kafka could run.
+    /// Use the embedded broker even if Apache Kafka is available.
     #[arg(long)]
     pub(crate) embedded: bool,
-    /// Return once everything is ready; `scripts/down` stops it.
+    /// Run in the background and return when everything is ready; `scripts/down` stops it.
     #[arg(long)]
     pub(crate) detach: bool,
-    /// Added to every default port, to run beside another stack.
+    /// Add this number to every default port, to run beside another stack.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=38_000))]
     pub(crate) port_offset: u16,
-    /// Set by `--detach` for the process that stays.
+    /// Set by `--detach` for the background process.
     #[arg(long, hide = true)]
     pub(crate) background: bool,
 }
 
-/// Starts everything and stays until a signal or a crash.
+/// Starts everything and runs until a signal arrives or a process crashes.
 pub(crate) async fn run_in_foreground(arguments: &UpArgs) -> Result<ExitCode> {
     if arguments.background {
-        // A session of its own: the terminal's end does not reach it.
+        // In its own session the process outlives the terminal.
         rustix::process::setsid().context("cannot leave the terminal's session")?;
     }
     let mut signals = StopSignals::install()?;
@@ -62,7 +62,7 @@ pub(crate) async fn run_in_foreground(arguments: &UpArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut instance = StackInstance {
-        supervisor: ProcessIdentity::from_pid("local-stack up", std::process::id()).context("own process not found")?,
+        supervisor: ProcessIdentity::from_pid("local-stack up", std::process::id()).context("this process was not found in /proc")?,
         children: Vec::new(),
         services: !arguments.infra,
         ready: false,
@@ -95,11 +95,11 @@ async fn start(workspace: &Workspace, arguments: &UpArgs, instance: &mut StackIn
     let ports = DependencyPorts::DEFAULT.with_offset(arguments.port_offset);
     let service_ports = ServicePorts::new(arguments.port_offset);
     let already_running = check_ports(ports, (!arguments.infra).then_some(service_ports)).await?;
-    // Without the services too: `cargo run -p user-service` looks for them where these are.
+    // The keys are needed with `--infra` too: `cargo run -p user-service` reads the same files.
     keys::ensure_keys(workspace)?;
     rotate_logs(&workspace.logs());
     instance.save(workspace)?;
-    println!("starting MongoDB, Kafka and mail ...");
+    println!("starting MongoDB, Kafka and the mail server ...");
     let spec = DependenciesSpec {
         programs,
         ports,
@@ -129,7 +129,7 @@ async fn start(workspace: &Workspace, arguments: &UpArgs, instance: &mut StackIn
     Ok(Stack { dependencies, services })
 }
 
-/// Waits for a signal or a crash, then stops all: the services first, while what they need still runs.
+/// Waits for a signal or a crash, then stops everything. The services stop first, while their dependencies still run.
 async fn wait_for_stop(mut stack: Stack, signals: &mut StopSignals) -> Result<ExitCode> {
     let crash = tokio::select! {
         _ = signals.next() => None,
@@ -137,7 +137,7 @@ async fn wait_for_stop(mut stack: Stack, signals: &mut StopSignals) -> Result<Ex
     };
     match &crash {
         Some(what) => eprintln!("\nlocal-stack: {what}\nstopping everything ..."),
-        None => println!("\nstopping ... (again: at once)"),
+        None => println!("\nstopping ... (Ctrl-C again: stop at once)"),
     }
     let stop = async {
         if let Some(services) = stack.services {
@@ -164,7 +164,8 @@ async fn wait_for_crash(stack: &mut Stack) -> String {
     }
 }
 
-/// Which parts answer already. A port that something else holds is an error that names it.
+/// Returns which dependencies already run on their ports. A port that another program uses is an error that names the
+/// program.
 async fn check_ports(ports: DependencyPorts, services: Option<ServicePorts>) -> Result<AlreadyRunning> {
     let DependencyPorts { mongodb, kafka, kafka_control, smtp, mail } = ports;
     let running = AlreadyRunning {
@@ -196,11 +197,11 @@ fn port_conflict(port: u16, purpose: &str) -> Option<String> {
     Some(format!("port {port}, needed for {purpose}, is taken by {by}"))
 }
 
-/// Each start writes new logs; the ones before stay for one more start.
+/// Renames the logs of the previous start, so that each start writes new ones.
 fn rotate_logs(logs: &Path) {
     let Ok(entries) = fs::read_dir(logs) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
-        // The log of `--detach` itself is being written.
+        // `up.log` is the output of this process when it runs in the background.
         if path.extension().is_some_and(|extension| extension == "log") && path.file_stem().is_some_and(|s| s != "up") {
             let _ = fs::rename(&path, path.with_extension("log.1"));
         }
@@ -208,11 +209,11 @@ fn rotate_logs(logs: &Path) {
 }
 
 fn print_summary(workspace: &Workspace, dependencies: &RunningDependencies, ports: ServicePorts, arguments: &UpArgs) {
-    let until = if arguments.background { "scripts/down stops it." } else { "Ctrl-C stops all of it." };
+    let until = if arguments.background { "scripts/down stops it." } else { "Ctrl-C stops everything." };
     println!("\nReady. {until} Logs: {}\n", workspace.logs().display());
     println!("  mails          {}", dependencies.mail_url());
     if arguments.infra {
-        println!("\nNow, each in a terminal of its own:\n  cargo run -p user-service\n  cargo run -p email-service\n");
+        println!("\nNow start the services, each in its own terminal:\n  cargo run -p user-service\n  cargo run -p email-service\n");
         return;
     }
     let ServicePorts { http, user_ops, email_ops, .. } = ports;
@@ -226,7 +227,7 @@ fn print_summary(workspace: &Workspace, dependencies: &RunningDependencies, port
     );
 }
 
-/// Starts the same in the background, shows what it says, and returns once it is ready.
+/// Starts the stack in the background, prints its output, and returns when it is ready.
 pub(crate) async fn run_detached(arguments: &UpArgs) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     if let Some(running) = find_running(&workspace, arguments) {
@@ -246,7 +247,7 @@ pub(crate) async fn run_detached(arguments: &UpArgs) -> Result<ExitCode> {
         print_new_output(&mut output)?;
         if let Some(status) = child.try_wait()? {
             print_new_output(&mut output)?;
-            bail!("it ended with {status}");
+            bail!("the background process ended with {status}");
         }
         Ok(StackInstance::load(&workspace, child.id()).filter(|instance| instance.ready))
     })

@@ -1,4 +1,4 @@
-//! Which program serves as which part: on PATH, fetched by `scripts/parts`, or an embedded stand-in.
+//! Chooses the program for each dependency: from PATH, fetched by `scripts/parts`, or an embedded stand-in.
 
 use std::{
     env,
@@ -8,45 +8,45 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// The directories that `scripts/parts` fills; the names are also in that script.
+/// The directories that `scripts/parts` fills. The same names are in that script.
 const MONGOD_DIRECTORY: &str = "mongod-6.0.5";
 const KAFKA_DIRECTORY: &str = "kafka-4.1.0";
 const MAILHOG_DIRECTORY: &str = "mailhog-1.0.1";
 
-/// What runs Kafka's protocol.
+/// The implementation of Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KafkaBackend {
-    /// Apache Kafka: the Java program and the directory of its jars.
+    /// Apache Kafka: the `java` program and the directory of the jars.
     ApacheKafka { java: PathBuf, libs: PathBuf },
-    /// librdkafka's mock cluster in this process; with the reason.
+    /// librdkafka's mock cluster in this process, and the reason for this choice.
     Embedded { reason: &'static str },
 }
 
-/// What takes the mails.
+/// The implementation of the mail server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MailBackend {
-    /// The MailHog program.
+    /// The path of the MailHog program.
     MailHog(PathBuf),
-    /// The catcher in this process.
+    /// The built-in mail catcher in this process.
     Catcher,
 }
 
-/// The choice for every part.
+/// The program for each dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dependencies {
-    /// The `mongod` program.
+    /// The path of the `mongod` program.
     pub mongod: PathBuf,
-    /// Kafka.
+    /// The implementation of Kafka.
     pub kafka: KafkaBackend,
-    /// Mail.
+    /// The implementation of the mail server.
     pub mail: MailBackend,
 }
 
 impl Dependencies {
-    /// Looks for the parts: PATH first, then where `scripts/parts` puts them.
+    /// Looks for the programs on PATH first, then in the directory of `scripts/parts`.
     ///
     /// # Errors
-    /// When there is no `mongod`; everything else has a stand-in.
+    /// If there is no `mongod`. The other dependencies have a stand-in.
     pub fn locate(embedded_kafka: bool) -> Result<Self> {
         let fetched = fetched_directory();
         let path = env::var_os("PATH").unwrap_or_default();
@@ -68,14 +68,14 @@ impl Dependencies {
         let program = |path: PathBuf| is_executable(&path).then_some(path);
         let mongod = mongod.or_else(|| program(fetched.join(MONGOD_DIRECTORY).join("mongod"))).with_context(|| {
             format!(
-                "no mongod: neither on PATH nor in {}; run scripts/parts, or install MongoDB",
+                "mongod is neither on PATH nor in {}; run scripts/parts, or install MongoDB",
                 fetched.join(MONGOD_DIRECTORY).display()
             )
         })?;
         let libs = fetched.join(KAFKA_DIRECTORY).join("libs");
         let kafka = match java {
-            _ if embedded_kafka => KafkaBackend::Embedded { reason: "as asked" },
-            None => KafkaBackend::Embedded { reason: "no Java here" },
+            _ if embedded_kafka => KafkaBackend::Embedded { reason: "as requested" },
+            None => KafkaBackend::Embedded { reason: "Java is not installed" },
             Some(_) if !libs.is_dir() => KafkaBackend::Embedded { reason: "Apache Kafka was not fetched" },
             Some(java) => KafkaBackend::ApacheKafka { java, libs },
         };
@@ -86,13 +86,13 @@ impl Dependencies {
     }
 }
 
-/// Where `scripts/parts` puts what it fetches; the same rule as in `scripts/environment`.
+/// Returns the directory of the programs that `scripts/parts` has fetched, by the same rule as `scripts/environment`.
 fn fetched_directory() -> PathBuf {
     const CACHE_SUBDIRECTORY: &str = "user-email-services/parts";
-    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("LOCAL_STACK_PARTS")
-        .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join(CACHE_SUBDIRECTORY)))
-        .or_else(|| set("HOME").map(|home| home.join(".cache").join(CACHE_SUBDIRECTORY)))
+    let non_empty_path = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    non_empty_path("LOCAL_STACK_PARTS")
+        .or_else(|| non_empty_path("XDG_CACHE_HOME").map(|cache| cache.join(CACHE_SUBDIRECTORY)))
+        .or_else(|| non_empty_path("HOME").map(|home| home.join(".cache").join(CACHE_SUBDIRECTORY)))
         .unwrap_or_else(|| PathBuf::from(".local/parts"))
 }
 
@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_mongod_the_error_says_what_to_do() {
+    fn without_a_mongod_the_error_names_the_script_that_fetches_one() {
         let fetched = tempfile::tempdir().unwrap();
         let error = Dependencies::choose(fetched.path(), None, None, None, false).unwrap_err().to_string();
         assert!(error.contains("scripts/parts"), "{error}");
     }
 
     #[test]
-    fn what_is_on_path_is_taken_before_what_was_fetched() {
+    fn a_program_on_path_is_preferred_to_a_fetched_one() {
         let fetched = tempfile::tempdir().unwrap();
         program(&fetched.path().join("mongod-6.0.5/mongod"));
         let on_path = PathBuf::from("/usr/bin/mongod");
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn without_java_or_jars_the_broker_is_embedded_and_without_mailhog_the_catcher_takes_the_mails() {
+    fn without_java_or_jars_kafka_is_embedded_and_without_mailhog_the_mail_catcher_is_used() {
         let fetched = tempfile::tempdir().unwrap();
         let mongod = program(&fetched.path().join("mongod-6.0.5/mongod"));
         let dependencies = Dependencies::choose(fetched.path(), None, None, None, false).unwrap();
@@ -138,7 +138,7 @@ mod tests {
             dependencies,
             Dependencies {
                 mongod,
-                kafka: KafkaBackend::Embedded { reason: "no Java here" },
+                kafka: KafkaBackend::Embedded { reason: "Java is not installed" },
                 mail: MailBackend::Catcher
             }
         );
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn with_everything_fetched_the_real_parts_are_used() {
+    fn with_everything_fetched_the_real_programs_are_used() {
         let fetched = tempfile::tempdir().unwrap();
         program(&fetched.path().join("mongod-6.0.5/mongod"));
         let mailhog = program(&fetched.path().join("mailhog-1.0.1/MailHog"));
@@ -159,6 +159,6 @@ mod tests {
         assert_eq!(dependencies.kafka, KafkaBackend::ApacheKafka { java: java.clone(), libs });
         assert_eq!(dependencies.mail, MailBackend::MailHog(mailhog));
         let dependencies = Dependencies::choose(fetched.path(), None, Some(java), None, true).unwrap();
-        assert_eq!(dependencies.kafka, KafkaBackend::Embedded { reason: "as asked" });
+        assert_eq!(dependencies.kafka, KafkaBackend::Embedded { reason: "as requested" });
     }
 }
