@@ -1,5 +1,5 @@
-//! A file system of a few megabytes, to be filled: a tmpfs in a mount namespace of its own, which goes with
-//! the process that holds it, however that ends.
+//! A file system of a few megabytes that a test can fill: a tmpfs in its own mount namespace. The kernel removes it
+//! when the process in the namespace ends.
 
 use std::{
     fs::{self, File},
@@ -19,10 +19,10 @@ use crate::{
 };
 
 const MOUNT_DEADLINE: Duration = Duration::from_secs(10);
-/// In the file system, while it is full.
+/// The file that takes the space while the file system is full.
 const FILLER_FILE: &str = "filler";
 
-/// A mounted file system. Dropping it takes it away, with everything on it.
+/// A mounted file system. Dropping it unmounts it and discards its files.
 #[derive(Debug)]
 pub struct SmallDisk {
     namespace_process: Child,
@@ -30,11 +30,11 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one of so many megabytes on this directory, where only programs see it that are started through
-    /// its [`SmallDisk::command_prefix`].
+    /// Mounts a file system of this size on `directory`. Only programs that are started with its
+    /// [`SmallDisk::command_prefix`] see it.
     ///
     /// # Errors
-    /// When this machine does not allow it: it takes root, or user namespaces, and util-linux.
+    /// Returns an error if this machine does not allow the mount. It requires root or user namespaces, and util-linux.
     pub async fn mount(directory: &Path, megabytes: u32, log: &Path) -> Result<Self> {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let mount = r#"mount -t tmpfs -o "size=$0m" tmpfs "$1" && echo mounted && exec sleep infinity"#;
@@ -44,7 +44,7 @@ impl SmallDisk {
             .start()?;
         try_wait_for(MOUNT_DEADLINE, "the small disk", async || {
             if let Some(status) = namespace_process.exit_status() {
-                bail!("it cannot be mounted ({status}): {}", tail(log, 3));
+                bail!("the file system cannot be mounted ({status}): {}", tail(log, 3));
             }
             Ok((tail(log, 1) == "mounted").then_some(()))
         })
@@ -52,7 +52,7 @@ impl SmallDisk {
         Ok(Self { namespace_process, directory: directory.to_owned() })
     }
 
-    /// The program and the arguments to start another program with, so that it sees the file system.
+    /// Returns the command and its arguments that start another program in the mount namespace.
     #[must_use]
     pub fn command_prefix(&self) -> Vec<String> {
         let target = self.namespace_process.pid().to_string();
@@ -61,13 +61,13 @@ impl SmallDisk {
             .to_vec()
     }
 
-    /// Takes all space that is left.
+    /// Fills the remaining space.
     ///
     /// # Errors
-    /// When it cannot be written for another reason than that.
+    /// Returns an error if a write fails for another reason than a full file system.
     pub fn fill(&self) -> io::Result<()> {
         let mut filler = File::options().create(true).append(true).open(self.path_from_host(FILLER_FILE))?;
-        // The last bytes too: what is written may be small.
+        // Fill the last bytes too, because a later write may be small.
         for size in [64 * 1024, 1] {
             let chunk = vec![0_u8; size];
             loop {
@@ -81,15 +81,15 @@ impl SmallDisk {
         Ok(())
     }
 
-    /// Gives back what [`SmallDisk::fill`] took.
+    /// Frees the space that [`SmallDisk::fill`] has taken.
     ///
     /// # Errors
-    /// When it was not full.
+    /// Returns an error if the file system was not filled.
     pub fn free(&self) -> io::Result<()> {
         fs::remove_file(self.path_from_host(FILLER_FILE))
     }
 
-    /// Another namespace's files, by way of a process in it.
+    /// Returns the path of a file in the mount namespace as seen from outside, through the process in the namespace.
     fn path_from_host(&self, file: &str) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.namespace_process.pid()));
         root.join(self.directory.strip_prefix("/").unwrap_or(&self.directory)).join(file)
@@ -103,12 +103,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_small_disk_takes_little_is_full_and_is_free_again() {
+    async fn a_small_disk_can_be_filled_and_freed_again() {
         let outside = tempfile::tempdir().unwrap();
         let (mount_point, log) = (outside.path().join("disk"), outside.path().join("log"));
         let disk = match SmallDisk::mount(&mount_point, 2, &log).await {
             Ok(disk) => disk,
-            Err(error) => return eprintln!("SKIPPED a_small_disk_takes_little: {error:#}"),
+            Err(error) => return eprintln!("SKIPPED a_small_disk_can_be_filled_and_freed_again: {error:#}"),
         };
         let command_prefix = disk.command_prefix();
         let write = || {
@@ -126,6 +126,6 @@ mod tests {
         assert!(!write());
         disk.free().unwrap();
         assert!(write());
-        assert!(!mount_point.join("file").exists(), "nobody else sees it");
+        assert!(!mount_point.join("file").exists(), "the file is not visible outside the namespace");
     }
 }

@@ -68,7 +68,7 @@ impl Clone {
         })
     }
 
-    /// The processes that a running `up` has written down: the supervisor, then its children.
+    /// Returns the processes that a running `up` has written down: the supervisor, then its children.
     fn recorded(&self) -> Vec<u32> {
         let instance = wait(&format!("an instance that is ready; out: {}", self.said("out")), || {
             let file = fs::read_dir(self.path(".local/run")).ok()?.flatten().next()?.path();
@@ -101,7 +101,7 @@ fn signal(pid: u32, signal: Signal) {
     kill_process(pid, signal).expect("the process runs");
 }
 
-/// Whether it runs; one that has ended and was not yet asked about does not.
+/// Returns whether it runs; one that has ended and was not yet asked about does not.
 fn is_running(pid: u32) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))

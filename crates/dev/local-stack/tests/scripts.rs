@@ -72,7 +72,7 @@ impl Machine {
         (output, said)
     }
 
-    /// How often a program that appends to `$CALLS` was called.
+    /// Returns how often a program that appends to `$CALLS` was called.
     fn calls(&self) -> usize {
         fs::read_to_string(self.path("calls")).unwrap_or_default().lines().count()
     }
@@ -91,7 +91,7 @@ fn on_path(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not on PATH"))
 }
 
-/// A `cargo` whose `deny` can be called; what its other commands answer is in the script.
+/// Returns a `cargo` whose `deny` can be called; what its other commands answer is in the script.
 fn cargo_deny(fetch: i32, advisories: i32) -> String {
     format!(
         r#"echo "$@" >>"$CALLS"

@@ -25,32 +25,32 @@ pub struct ApiResponse {
 }
 
 impl ApiResponse {
-    /// The body as JSON; null when it is none.
+    /// Returns the body as JSON; null when it is none.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
     }
 
-    /// A member of the JSON body that is a string; empty when there is none.
+    /// Returns a member of the JSON body that is a string; empty when there is none.
     #[must_use]
     pub fn string(&self, member: &str) -> String {
         self.json()[member].as_str().unwrap_or_default().to_owned()
     }
 
-    /// A header's value; empty when there is none.
+    /// Returns a header's value; empty when there is none.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     }
 
-    /// The problem's slug: `email-taken` of `/problems/email-taken`.
+    /// Returns the problem's slug: `email-taken` of `/problems/email-taken`.
     #[must_use]
     pub fn problem(&self) -> String {
         self.string("type").trim_start_matches("/problems/").to_owned()
     }
 
     /// # Panics
-    /// When the status is another one; with the body.
+    /// Panics if the status is another one; with the body.
     #[track_caller]
     #[must_use]
     pub fn expect(self, status: u16) -> Self {
@@ -59,7 +59,7 @@ impl ApiResponse {
     }
 
     /// # Panics
-    /// When status or problem are others; with the body.
+    /// Panics if status or problem are others; with the body.
     #[track_caller]
     #[must_use]
     pub fn expect_problem(self, status: u16, slug: &str) -> Self {
@@ -77,10 +77,10 @@ pub struct Api {
 }
 
 impl Api {
-    /// A client of the service at this address.
+    /// Returns a client of the service at this address.
     ///
     /// # Panics
-    /// When no HTTP client can be made.
+    /// Panics if no HTTP client can be made.
     #[must_use]
     pub fn new(base: String) -> Self {
         // A proxy from the environment has no business between a test and its service.
@@ -88,13 +88,13 @@ impl Api {
         Self { client: client.expect("a client without TLS can be made"), base, access_token: None }
     }
 
-    /// The same with an access token.
+    /// Returns the same with an access token.
     #[must_use]
     pub fn with_token(&self, access_token: &str) -> Self {
         Self { access_token: Some(access_token.to_owned()), ..self.clone() }
     }
 
-    /// A request to be completed by the test; send it with [`Api::send`].
+    /// Returns a request to be completed by the test; send it with [`Api::send`].
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
         match &self.access_token {
@@ -106,7 +106,7 @@ impl Api {
     /// Sends it and reads the answer.
     ///
     /// # Panics
-    /// When there is no answer.
+    /// Panics if there is no answer.
     pub async fn send(&self, request: RequestBuilder) -> ApiResponse {
         self.try_send(request).await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
     }
@@ -114,7 +114,7 @@ impl Api {
     /// Sends it and reads the answer.
     ///
     /// # Errors
-    /// When there is no answer, for example because the service was killed.
+    /// Returns an error if there is no answer, for example because the service was killed.
     pub async fn try_send(&self, request: RequestBuilder) -> Result<ApiResponse, reqwest::Error> {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -136,7 +136,7 @@ impl Api {
         self.send(self.form(page, fields)).await
     }
 
-    /// The same as a request to be completed by the test.
+    /// Returns the same as a request to be completed by the test.
     pub fn form(&self, page: &str, fields: &[(&str, &str)]) -> RequestBuilder {
         let value = |value: &str| value.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
         let fields: Vec<String> = fields.iter().map(|(name, it)| format!("{name}={}", value(it))).collect();
@@ -172,7 +172,7 @@ impl Api {
     /// Logs somebody in by e-mail.
     ///
     /// # Panics
-    /// When the answer is not 200.
+    /// Panics if the answer is not 200.
     pub async fn login(&self, user: &TestUser) -> Tokens {
         let credentials = json!({ "identifier": user.email, "password": user.password });
         Tokens::from_response(&self.post("/api/auth/login", &credentials).await.expect(200))
@@ -201,7 +201,7 @@ impl TestUser {
         Self { username, email, password }
     }
 
-    /// The body of `POST /api/users`.
+    /// Returns the body of `POST /api/users`.
     #[must_use]
     pub fn registration(&self) -> Value {
         json!({ "username": self.username, "email": self.email, "password": self.password })
@@ -221,7 +221,7 @@ impl Tokens {
     /// Reads them from an answer of login or refresh.
     ///
     /// # Panics
-    /// When one of them is missing.
+    /// Panics if one of them is missing.
     #[must_use]
     pub fn from_response(response: &ApiResponse) -> Self {
         let tokens = Self { access: response.string("accessToken"), refresh: response.string("refreshToken") };

@@ -60,7 +60,7 @@ fn rust_files(source: &Path, layer: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The modules of the crate that a file names: `crate::x` and each head in `crate::{…}`.
+/// Returns the modules of the crate that a file names: `crate::x` and each head in `crate::{…}`.
 fn imported_modules(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, _) in text.match_indices("crate::") {

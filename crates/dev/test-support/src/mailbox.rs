@@ -33,7 +33,7 @@ impl ReceivedMail {
     /// Reads a mail and its envelope.
     ///
     /// # Panics
-    /// When it is no mail.
+    /// Panics if it is no mail.
     #[must_use]
     pub fn parse(from: &str, to: Vec<String>, raw: &str) -> Self {
         let mail = mailparse::parse_mail(raw.as_bytes()).unwrap_or_else(|error| panic!("not a mail: {error}\n{raw}"));
@@ -48,24 +48,24 @@ impl ReceivedMail {
         }
     }
 
-    /// A header's value; empty when there is none.
+    /// Returns a header's value; empty when there is none.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
         let header = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
         header.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
-    /// The links of the text part.
+    /// Returns the links of the text part.
     #[must_use]
     pub fn links(&self) -> Vec<String> {
         let words = self.text.split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '(' | ')' | '"'));
         words.filter(|word| word.starts_with("http://") || word.starts_with("https://")).map(str::to_owned).collect()
     }
 
-    /// The value of `token=` in the link whose path ends in `page`, remembered as a secret of the run.
+    /// Returns the value of `token=` in the link whose path ends in `page`, remembered as a secret of the run.
     ///
     /// # Panics
-    /// When there is no such link.
+    /// Panics if there is no such link.
     #[must_use]
     pub fn token(&self, page: &str) -> String {
         let marker = format!("{page}?token=");
@@ -88,7 +88,7 @@ pub struct Mailbox {
 
 impl Mailbox {
     /// # Panics
-    /// When no HTTP client can be made.
+    /// Panics if no HTTP client can be made.
     #[must_use]
     pub fn new(stack: &Stack, address: &str) -> Self {
         let client = Client::builder().no_proxy().timeout(CALL_DEADLINE).build();
@@ -99,10 +99,10 @@ impl Mailbox {
         }
     }
 
-    /// All mails so far, oldest first.
+    /// Returns all mails so far, oldest first.
     ///
     /// # Panics
-    /// When the mail server does not answer.
+    /// Panics if the mail server does not answer.
     pub async fn mails(&self) -> Vec<ReceivedMail> {
         let url = format!("{}/api/v2/search", self.api);
         let query = [("kind", "to"), ("query", self.address.as_str()), ("limit", "250")];
@@ -115,7 +115,7 @@ impl Mailbox {
     /// Waits until there are at least `count` mails and returns all, oldest first.
     ///
     /// # Panics
-    /// When there are fewer after 30 s.
+    /// Panics if there are fewer after 30 s.
     pub async fn wait_for_mails(&self, count: usize) -> Vec<ReceivedMail> {
         self.wait_for_mails_within(DEADLINE, count).await
     }
@@ -123,7 +123,7 @@ impl Mailbox {
     /// [`Mailbox::wait_for_mails`] with another deadline.
     ///
     /// # Panics
-    /// When there are fewer at the deadline.
+    /// Panics if there are fewer at the deadline.
     pub async fn wait_for_mails_within(&self, deadline: Duration, count: usize) -> Vec<ReceivedMail> {
         wait_for(deadline, &format!("{count} mail(s) to {}", self.address), async || {
             let mails = self.mails().await;
@@ -132,7 +132,7 @@ impl Mailbox {
         .await
     }
 
-    /// The search matches parts of an address; the envelope decides.
+    /// Returns the search matches parts of an address; the envelope decides.
     fn received(&self, item: &Value) -> Option<ReceivedMail> {
         let raw = &item["Raw"];
         let to: Vec<String> = raw["To"].as_array()?.iter().filter_map(|to| Some(to.as_str()?.to_owned())).collect();

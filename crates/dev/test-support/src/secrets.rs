@@ -40,7 +40,7 @@ pub struct Leak {
 /// Outside of a run of `scripts/test` nothing is written.
 ///
 /// # Panics
-/// When the run's directory cannot be written.
+/// Panics if the run's directory cannot be written.
 pub fn remember_secret(what: &str, value: &str) {
     let Some(directory) = env::var_os("TEST_STACK_DIR") else { return };
     let directory = Path::new(&directory).join("secrets");
@@ -52,7 +52,7 @@ pub fn remember_secret(what: &str, value: &str) {
     file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the run's directory can be written");
 }
 
-/// All secrets of the run so far: the value, and what it is.
+/// Returns all secrets of the run so far: the value, and what it is.
 #[must_use]
 pub fn secrets_used(stack: &Stack) -> BTreeMap<String, String> {
     let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
@@ -64,7 +64,7 @@ pub fn secrets_used(stack: &Stack) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Which of the secrets these bytes contain.
+/// Returns which of the secrets these bytes contain.
 #[must_use]
 pub fn find_leaks(place: &str, bytes: &[u8], secrets: &BTreeMap<String, String>) -> BTreeSet<Leak> {
     SecretSearch::new(secrets).find_leaks(place, bytes)
@@ -94,7 +94,7 @@ impl SecretSearch {
 /// Searches the services' logs, every topic and every collection of the run.
 ///
 /// # Panics
-/// When one of them cannot be read.
+/// Panics if one of them cannot be read.
 pub async fn find_leaks_everywhere(stack: &Stack) -> BTreeSet<Leak> {
     let secrets = SecretSearch::new(&secrets_used(stack));
     let mut leaks = find_in_logs(stack, &secrets);
@@ -103,7 +103,7 @@ pub async fn find_leaks_everywhere(stack: &Stack) -> BTreeSet<Leak> {
     leaks
 }
 
-/// The services' logs. What the mail server logs is the mails, in which tokens have to be.
+/// Returns the services' logs. What the mail server logs is the mails, in which tokens have to be.
 fn find_in_logs(stack: &Stack, secrets: &SecretSearch) -> BTreeSet<Leak> {
     let ours = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -114,7 +114,7 @@ fn find_in_logs(stack: &Stack, secrets: &SecretSearch) -> BTreeSet<Leak> {
         .collect()
 }
 
-/// One consumer reads all topics: a run has hundreds of them.
+/// Returns one consumer reads all topics: a run has hundreds of them.
 async fn find_in_topics(stack: &Stack, secrets: &SecretSearch) -> BTreeSet<Leak> {
     let (brokers, secrets) = (stack.brokers().to_owned(), secrets.clone());
     let search = move || {
@@ -184,7 +184,7 @@ async fn find_in_collections(stack: &Stack, secrets: &SecretSearch) -> BTreeSet<
     leaks
 }
 
-/// All files in a directory and the ones below it; none when it is missing.
+/// Returns all files in a directory and the ones below it; none when it is missing.
 fn files_under(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let below = |path: PathBuf| if path.is_dir() { files_under(&path) } else { vec![path] };

@@ -73,7 +73,7 @@ impl ServiceSpec {
     /// Arms fail points: `name=return` kills the process with SIGKILL at that place.
     ///
     /// # Panics
-    /// When the binary was built without them.
+    /// Panics if the binary was built without them.
     #[must_use]
     pub fn fail_points(self, points: &str) -> Self {
         assert!(has_fail_points(self.name), "{} was built without fail points; run scripts/test", self.name);
@@ -87,7 +87,7 @@ impl ServiceSpec {
         self
     }
 
-    /// The address of the public API that it will have. Empty for a service without one.
+    /// Returns the address of the public API that it will have. Empty for a service without one.
     #[must_use]
     pub fn base_url(&self) -> String {
         self.http.as_ref().map(|port| format!("http://127.0.0.1:{}", port.number())).unwrap_or_default()
@@ -110,7 +110,7 @@ impl ServiceSpec {
     /// Starts it and waits until `/readyz` answers 200 (`ready` or `degraded`).
     ///
     /// # Panics
-    /// When it ends or is not ready within 45 s; with the end of its log.
+    /// Panics if it ends or is not ready within 45 s; with the end of its log.
     pub async fn start(self) -> Service {
         let mut service = self.start_until_live().await;
         service.wait_until_ready().await;
@@ -120,7 +120,7 @@ impl ServiceSpec {
     /// Starts it and waits until `/livez` answers: for a start while what it needs is down.
     ///
     /// # Panics
-    /// When it ends or does not answer within 45 s; with the end of its log.
+    /// Panics if it ends or does not answer within 45 s; with the end of its log.
     pub async fn start_until_live(self) -> Service {
         let mut service = self.launch();
         service.wait_until_ok("/livez", "alive").await;
@@ -130,7 +130,7 @@ impl ServiceSpec {
     /// Starts it and waits for nothing: for a start that is expected to fail.
     ///
     /// # Panics
-    /// When the process cannot be started.
+    /// Panics if the process cannot be started.
     #[must_use]
     pub fn launch(self) -> Service {
         let child = self.child();
@@ -140,15 +140,15 @@ impl ServiceSpec {
     /// Runs a command of the same binary with the same configuration, such as `mail list --json`.
     ///
     /// # Panics
-    /// When it cannot be run.
+    /// Panics if it cannot be run.
     pub async fn command(&self, arguments: &[&str]) -> CommandOutput {
         self.command_with_input(arguments, Vec::new()).await
     }
 
-    /// The same, with something to read on its standard input.
+    /// Returns the same, with something to read on its standard input.
     ///
     /// # Panics
-    /// When it cannot be run.
+    /// Panics if it cannot be run.
     pub async fn command_with_input(&self, arguments: &[&str], input: Vec<u8>) -> CommandOutput {
         let mut command = Command::new(binary(self.name));
         command.args(arguments).envs(&self.variables);
@@ -195,19 +195,19 @@ impl Service {
         self.child.pid()
     }
 
-    /// The address of its public API.
+    /// Returns the address of its public API.
     #[must_use]
     pub fn base_url(&self) -> String {
         self.spec.base_url()
     }
 
-    /// The port of `/livez`, `/readyz` and `/metrics`.
+    /// Returns the port of `/livez`, `/readyz` and `/metrics`.
     #[must_use]
     pub fn ops_port(&self) -> u16 {
         self.spec.ops.number()
     }
 
-    /// A client of its public API.
+    /// Returns a client of its public API.
     #[must_use]
     pub fn api(&self) -> Api {
         Api::new(self.base_url())
@@ -222,24 +222,24 @@ impl Service {
     /// Waits until `/readyz` answers 200.
     ///
     /// # Panics
-    /// When it ends or is not ready within 45 s.
+    /// Panics if it ends or is not ready within 45 s.
     pub async fn wait_until_ready(&mut self) {
         self.wait_until_ok("/readyz", "ready").await;
     }
 
-    /// Status and body of `/readyz` now; `None` when there is no answer.
+    /// Returns status and body of `/readyz` now; `None` when there is no answer.
     pub async fn readiness(&self) -> Option<(u16, Value)> {
         let answer = http::get(self.ops_port(), "/readyz", PROBE_DEADLINE).await.ok()?;
         Some((answer.status, serde_json::from_str(&answer.body).ok()?))
     }
 
-    /// One check of `/readyz`, such as `kafka`: its word, or empty.
+    /// Returns one check of `/readyz`, such as `kafka`: its word, or empty.
     pub async fn check(&self, name: &str) -> String {
         let readiness = self.readiness().await;
         readiness.and_then(|(_, body)| Some(body["checks"][name].as_str()?.to_owned())).unwrap_or_default()
     }
 
-    /// The sum of a metric over all its label sets that contain `labels` (`template="welcome"`), or 0.
+    /// Returns the sum of a metric over all its label sets that contain `labels` (`template="welcome"`), or 0.
     pub async fn metric(&self, name: &str, labels: &str) -> f64 {
         let Ok(answer) = http::get(self.ops_port(), "/metrics", PROBE_DEADLINE).await else { return 0.0 };
         let value = |line: &str| -> Option<f64> {
@@ -258,7 +258,7 @@ impl Service {
     /// SIGTERM; returns how it ended.
     ///
     /// # Panics
-    /// When it has not ended within 40 s.
+    /// Panics if it has not ended within 40 s.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.child.signal(Signal::TERM);
         self.wait_for_exit(END_DEADLINE).await
@@ -282,13 +282,13 @@ impl Service {
     /// Waits until it ends by itself, as at a fail point.
     ///
     /// # Panics
-    /// When it has not ended by the deadline.
+    /// Panics if it has not ended by the deadline.
     pub async fn wait_for_exit(&mut self, deadline: Duration) -> ExitStatus {
         let ended = self.child.wait_within(deadline).await;
         ended.unwrap_or_else(|| panic!("{} (pid {}) has not ended within {deadline:?}", self.spec.name, self.pid()))
     }
 
-    /// Whether it still runs.
+    /// Returns whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.exit_status().is_none()
     }
@@ -296,7 +296,7 @@ impl Service {
     /// Starts it again after its end: same ports, same configuration, same log.
     ///
     /// # Panics
-    /// When it still runs, or is not ready within 45 s.
+    /// Panics if it still runs, or is not ready within 45 s.
     pub async fn restart(&mut self) {
         self.restart_with(|spec| spec).await;
     }
@@ -304,7 +304,7 @@ impl Service {
     /// Starts it again with a changed configuration, for example without its fail points.
     ///
     /// # Panics
-    /// As [`Service::restart`].
+    /// Panics under the conditions of [`Service::restart`].
     pub async fn restart_with(&mut self, change: impl FnOnce(ServiceSpec) -> ServiceSpec) {
         self.relaunch_with(change);
         self.wait_until_ready().await;
@@ -313,7 +313,7 @@ impl Service {
     /// Starts it again after its end, with a changed configuration, and waits for nothing.
     ///
     /// # Panics
-    /// When it still runs.
+    /// Panics if it still runs.
     pub fn relaunch_with(&mut self, change: impl FnOnce(ServiceSpec) -> ServiceSpec) {
         assert!(!self.is_running(), "{} still runs", self.spec.name);
         self.spec = change(self.spec.clone());
@@ -344,11 +344,11 @@ impl Drop for Service {
     }
 }
 
-/// The binary of this name: the one that `scripts/test` keeps for the run, or the one in the target
+/// Returns the binary of this name: the one that `scripts/test` keeps for the run, or the one in the target
 /// directory that this test was built into.
 ///
 /// # Panics
-/// When it is not built.
+/// Panics if it is not built.
 pub(crate) fn binary(name: &str) -> PathBuf {
     let kept = env::var_os("TEST_BINARIES").map(|directory| Path::new(&directory).join(name));
     if let Some(kept) = kept.filter(|kept| kept.is_file()) {

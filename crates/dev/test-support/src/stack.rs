@@ -34,7 +34,7 @@ pub struct Stack {
 
 impl Stack {
     /// # Panics
-    /// When no stack runs: then `scripts/test` is to be used.
+    /// Panics if no stack runs: then `scripts/test` is to be used.
     #[must_use]
     pub fn from_env() -> Self {
         exit_with_cargo();
@@ -53,56 +53,56 @@ impl Stack {
         }
     }
 
-    /// The connection string.
+    /// Returns the connection string.
     #[must_use]
     pub fn mongodb_uri(&self) -> &str {
         &self.mongodb_uri
     }
 
-    /// `host:port` of the broker.
+    /// Returns `host:port` of the broker.
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.brokers
     }
 
-    /// Which broker it is.
+    /// Returns which broker it is.
     #[must_use]
     pub fn broker_kind(&self) -> &BrokerKind {
         &self.broker_kind
     }
 
-    /// Whether the broker is the embedded one.
+    /// Returns whether the broker is the embedded one.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         matches!(self.broker_kind, BrokerKind::Embedded { .. })
     }
 
-    /// `host:port` for SMTP.
+    /// Returns `host:port` for SMTP.
     #[must_use]
     pub fn smtp_address(&self) -> &str {
         &self.smtp_address
     }
 
-    /// The address of the mail API, without a slash at its end.
+    /// Returns the address of the mail API, without a slash at its end.
     #[must_use]
     pub fn mail_api(&self) -> &str {
         &self.mail_api
     }
 
-    /// The run's directory: `logs` is kept after a failure.
+    /// Returns the run's directory: `logs` is kept after a failure.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The process id of a shared part (`mongod`, `kafka`), if it is a process.
+    /// Returns the process id of a shared part (`mongod`, `kafka`), if it is a process.
     #[must_use]
     pub fn pid(&self, name: &str) -> Option<u32> {
         let named = self.pids.split(',').find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
         named.and_then(|pid| pid.parse().ok())
     }
 
-    /// A client of the shared MongoDB. Each test makes its own: a client belongs to the test's runtime.
+    /// Returns a client of the shared MongoDB. Each test makes its own: a client belongs to the test's runtime.
     pub async fn mongodb(&self) -> Client {
         mongodb_client(&self.mongodb_uri).await
     }
@@ -125,7 +125,7 @@ fn variable(name: &str) -> String {
     })
 }
 
-/// The kernel ends this process when cargo ends, even if cargo is killed: tests would go on starting
+/// Returns the kernel ends this process when cargo ends, even if cargo is killed: tests would go on starting
 /// services otherwise. The signal is bound to the thread that asks for it, so that thread stays.
 fn exit_with_cargo() {
     static REQUESTED: OnceLock<()> = OnceLock::new();

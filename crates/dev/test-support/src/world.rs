@@ -31,14 +31,14 @@ pub struct World {
 }
 
 impl World {
-    /// A world whose topic exists already, with 12 partitions. `name` is a short word for logs and names.
+    /// Returns a world whose topic exists already, with 12 partitions. `name` is a short word for logs and names.
     pub async fn new(stack: &Stack, name: &str) -> Self {
         let world = Self::without_topic(stack, name);
         world.create_topic().await;
         world
     }
 
-    /// A world without its topic: the user service makes it (on the embedded broker, where it cannot,
+    /// Returns a world without its topic: the user service makes it (on the embedded broker, where it cannot,
     /// [`World::create_topic`] has to).
     #[must_use]
     pub fn without_topic(stack: &Stack, name: &str) -> Self {
@@ -56,7 +56,7 @@ impl World {
         world
     }
 
-    /// The same world on another broker: a private one, or through a proxy. Its topic has to be made there.
+    /// Returns the same world on another broker: a private one, or through a proxy. Its topic has to be made there.
     #[must_use]
     pub fn on_brokers(mut self, brokers: impl Into<String>, broker_kind: BrokerKind) -> Self {
         self.brokers = brokers.into();
@@ -64,14 +64,14 @@ impl World {
         self
     }
 
-    /// The same world on another MongoDB, or through a proxy.
+    /// Returns the same world on another MongoDB, or through a proxy.
     #[must_use]
     pub fn on_mongodb(mut self, uri: impl Into<String>) -> Self {
         self.mongodb_uri = uri.into();
         self
     }
 
-    /// The same world with other SMTP servers: one URL, or several with commas.
+    /// Returns the same world with other SMTP servers: one URL, or several with commas.
     #[must_use]
     pub fn on_smtp(mut self, urls: impl Into<String>) -> Self {
         self.smtp_urls = urls.into();
@@ -83,55 +83,55 @@ impl World {
         create_topic(&self.brokers, &self.broker_kind, &self.topic, 12).await;
     }
 
-    /// The shared parts.
+    /// Returns the shared parts.
     #[must_use]
     pub fn stack(&self) -> &Stack {
         &self.stack
     }
 
-    /// The part of all names that makes them unique.
+    /// Returns the part of all names that makes them unique.
     #[must_use]
     pub fn tag(&self) -> &str {
         &self.tag
     }
 
-    /// The topic's name.
+    /// Returns the topic's name.
     #[must_use]
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// `host:port` of the broker.
+    /// Returns `host:port` of the broker.
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.brokers
     }
 
-    /// Which broker it is.
+    /// Returns which broker it is.
     #[must_use]
     pub fn broker_kind(&self) -> &BrokerKind {
         &self.broker_kind
     }
 
-    /// The consumer group of the email service.
+    /// Returns the consumer group of the email service.
     #[must_use]
     pub fn group(&self) -> String {
         format!("email-{}", self.tag)
     }
 
-    /// The directory of the keys: `encryption.key`, `sealing.public`, `sealing.private`.
+    /// Returns the directory of the keys: `encryption.key`, `sealing.public`, `sealing.private`.
     #[must_use]
     pub fn keys(&self) -> PathBuf {
         self.stack.directory.join("keys").join(&self.tag)
     }
 
-    /// The directory of the services' logs.
+    /// Returns the directory of the services' logs.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
         self.stack.directory.join("logs").join(&self.tag)
     }
 
-    /// An e-mail address that only this world uses.
+    /// Returns an e-mail address that only this world uses.
     #[must_use]
     pub fn address(&self, local_part: &str) -> String {
         format!("{local_part}-{}@example.org", self.tag)
@@ -143,17 +143,17 @@ impl World {
         TestUser::new(name, &self.tag, self.address(name))
     }
 
-    /// The user service's database.
+    /// Returns the user service's database.
     pub async fn user_database(&self) -> Database {
         mongodb_client(&self.mongodb_uri).await.database(&self.user_database_name())
     }
 
-    /// The email service's database.
+    /// Returns the email service's database.
     pub async fn email_database(&self) -> Database {
         mongodb_client(&self.mongodb_uri).await.database(&self.email_database_name())
     }
 
-    /// The mails to one address, at the shared mail server.
+    /// Returns the mails to one address, at the shared mail server.
     #[must_use]
     pub fn mailbox(&self, address: &str) -> Mailbox {
         Mailbox::new(&self.stack, address)
@@ -165,7 +165,7 @@ impl World {
         TopicReader::new(&self.brokers, &self.topic)
     }
 
-    /// A user service of this world; `start` makes it run.
+    /// Returns a user service of this world; `start` makes it run.
     #[must_use]
     pub fn user_service(&self) -> ServiceSpec {
         let keys = self.keys();
@@ -178,7 +178,7 @@ impl World {
             .set("LIMITS__ENABLED", "false")
     }
 
-    /// An email service of this world; `start` makes it run.
+    /// Returns an email service of this world; `start` makes it run.
     #[must_use]
     pub fn email_service(&self) -> ServiceSpec {
         self.service("email-service", "EMAIL_SERVICE")

@@ -25,7 +25,7 @@ impl Client {
         self.reply().await
     }
 
-    /// The last line of the answer; none when the connection ends or nothing comes.
+    /// Returns the last line of the answer; none when the connection ends or nothing comes.
     async fn reply(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();

@@ -62,7 +62,8 @@ pub(crate) async fn run_in_foreground(arguments: &UpArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut instance = StackInstance {
-        supervisor: ProcessIdentity::from_pid("local-stack up", std::process::id()).context("this process was not found in /proc")?,
+        supervisor: ProcessIdentity::from_pid("local-stack up", std::process::id())
+            .context("this process was not found in /proc")?,
         children: Vec::new(),
         services: !arguments.infra,
         ready: false,
@@ -213,7 +214,9 @@ fn print_summary(workspace: &Workspace, dependencies: &RunningDependencies, port
     println!("\nReady. {until} Logs: {}\n", workspace.logs().display());
     println!("  mails          {}", dependencies.mail_url());
     if arguments.infra {
-        println!("\nNow start the services, each in its own terminal:\n  cargo run -p user-service\n  cargo run -p email-service\n");
+        println!(
+            "\nNow start the services, each in its own terminal:\n  cargo run -p user-service\n  cargo run -p email-service\n"
+        );
         return;
     }
     let ServicePorts { http, user_ops, email_ops, .. } = ports;

@@ -1,4 +1,4 @@
-//! One Apache Kafka broker in KRaft mode: broker and controller in one Java process.
+//! Runs one Apache Kafka broker in KRaft mode: broker and controller in one Java process.
 
 use std::{
     ffi::OsString,
@@ -18,40 +18,40 @@ use crate::{
 const FORMAT_DEADLINE: Duration = Duration::from_secs(60);
 const READY_DEADLINE: Duration = Duration::from_secs(90);
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
-/// Any 16 bytes in base64; one cluster of one broker needs no other.
+/// Any 16 bytes in base64; a single cluster needs no unique id.
 const CLUSTER_ID: &str = "bG9jYWwtc3RhY2sta2Fma2E";
 
-/// How to run it.
+/// How to run a broker.
 #[derive(Debug, Clone)]
 pub struct KafkaSpec {
-    /// The `java` program, 17 or later.
+    /// The path of the `java` program, version 17 or later.
     pub java: PathBuf,
     /// The directory of Kafka's jars.
     pub libs: PathBuf,
     /// The port for clients on 127.0.0.1.
     pub port: u16,
-    /// The port of its controller on 127.0.0.1.
+    /// The port of the controller on 127.0.0.1.
     pub controller_port: u16,
-    /// The port that clients are told to use, where a proxy stands in between.
+    /// The port that the broker advertises to clients, if a proxy stands in front of it.
     pub advertised_port: Option<u16>,
-    /// Where the data is; made and formatted if missing, kept.
+    /// The data directory; it is created and formatted if it is missing, and kept.
     pub data: PathBuf,
-    /// Its log file.
+    /// The log file.
     pub log: PathBuf,
-    /// A second listener, for TLS and a user.
+    /// A second listener with TLS and authentication.
     pub secure: Option<SecureListener>,
 }
 
-/// A listener on 127.0.0.1 that wants TLS and SASL/SCRAM.
+/// A listener on 127.0.0.1 that requires TLS and SASL/SCRAM.
 #[derive(Debug, Clone)]
 pub struct SecureListener {
-    /// Its port.
+    /// The port of the listener.
     pub port: u16,
-    /// The certificate and its key (PKCS#8) in one PEM file.
+    /// A PEM file with the certificate and its key (PKCS#8).
     pub pem: PathBuf,
-    /// The only user.
+    /// The name of the only user.
     pub user: String,
-    /// The user's password.
+    /// The password of the user.
     pub password: String,
 }
 
@@ -72,7 +72,7 @@ ssl.keystore.location={pem}
         )
     }
 
-    /// How the storage tool writes a user down.
+    /// Returns the user in the syntax of Kafka's storage tool.
     fn scram_credential(&self) -> String {
         format!("SCRAM-SHA-256=[name={},password={}]", self.user, self.password)
     }
@@ -86,10 +86,10 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// Formats the storage if need be, starts the broker and waits until it serves metadata.
+    /// Formats the storage if necessary, starts the broker and waits until it serves metadata.
     ///
     /// # Errors
-    /// When it does not start, with the end of its log.
+    /// Returns an error if it does not start, with the end of its log.
     pub async fn start(spec: KafkaSpec) -> Result<Self> {
         let properties = write_properties(&spec)?;
         if !spec.data.join("logs/meta.properties").is_file() {
@@ -101,28 +101,28 @@ impl Kafka {
         Ok(kafka)
     }
 
-    /// Starts it again on the same data and ports, after a stop or kill.
+    /// Starts it again with the same data and ports after it was stopped or killed.
     ///
     /// # Errors
-    /// As [`Kafka::start`].
+    /// Returns an error under the conditions of [`Kafka::start`].
     pub async fn restart(&mut self) -> Result<()> {
         let properties = write_properties(&self.spec)?;
         self.child = launch(&self.spec, &properties)?;
         self.wait_until_ready().await
     }
 
-    /// `host:port` for clients.
+    /// Returns `host:port` for clients.
     #[must_use]
     pub fn brokers(&self) -> String {
         format!("127.0.0.1:{}", self.spec.advertised_port.unwrap_or(self.spec.port))
     }
 
-    /// The process, for signals.
+    /// Returns the child process, for signals.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
-    /// Clean shutdown, killed after fifteen seconds.
+    /// Shuts it down cleanly, and kills it after fifteen seconds.
     pub async fn stop(&mut self) {
         self.child.stop(Duration::from_secs(15)).await;
     }
@@ -158,9 +158,9 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={logs}
-# A topic exists when the user service has made it, with the partitions that it wants.
+# The user service creates its topic, with the number of partitions that it needs.
 auto.create.topics.enable=false
-# One broker: nothing can be replicated.
+# With one broker there is no replication.
 default.replication.factor=1
 min.insync.replicas=1
 offsets.topic.replication.factor=1
@@ -170,14 +170,14 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=2
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-# A consumer group starts at once instead of after three seconds.
+# A consumer group starts immediately instead of after three seconds.
 group.initial.rebalance.delay.ms=0
 num.network.threads=2
 num.io.threads=4
 ",
         logs = logs.display()
     );
-    // Of a property that stands twice, the later counts.
+    // If a property occurs twice, the later one counts.
     text.extend(spec.secure.iter().map(|secure| secure.properties(*port, *controller_port, advertised)));
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
@@ -202,7 +202,7 @@ fn java_command(spec: &KafkaSpec, name: &str) -> ChildSpec {
     let mut class_path = OsString::from(&spec.libs);
     class_path.push("/*");
     ChildSpec::new(name, &spec.java, Output::File(spec.log.clone()))
-        // A small heap, and the compiler and collector that start fastest on two cores.
+        // A small heap, and the compiler and the garbage collector that start fastest on two cores.
         .args(["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"])
         .args(["-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp"])
         .arg(class_path)

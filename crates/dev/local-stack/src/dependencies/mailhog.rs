@@ -1,4 +1,4 @@
-//! One MailHog: takes every mail, shows it, delivers none.
+//! Runs MailHog, which accepts and shows every mail and delivers none.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,20 +12,20 @@ use crate::{
 
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 
-/// How to run it.
+/// How to run MailHog.
 #[derive(Debug, Clone)]
 pub struct MailHogSpec {
-    /// The program.
+    /// The path of the program.
     pub program: PathBuf,
     /// The SMTP port on 127.0.0.1.
     pub smtp_port: u16,
-    /// The port of API and page on 127.0.0.1.
+    /// The port of the API and the web page on 127.0.0.1.
     pub http_port: u16,
-    /// Its log file.
+    /// The log file.
     pub log: PathBuf,
 }
 
-/// A running MailHog. It keeps its mails in memory.
+/// A running MailHog. It keeps mails in memory.
 #[derive(Debug)]
 pub struct MailHog {
     spec: MailHogSpec,
@@ -33,10 +33,10 @@ pub struct MailHog {
 }
 
 impl MailHog {
-    /// Starts it and waits until it greets and answers its API.
+    /// Starts MailHog and waits until its SMTP server and its web page answer.
     ///
     /// # Errors
-    /// When it does not start, with the end of its log.
+    /// Returns an error if it does not start, with the end of its log.
     pub async fn start(spec: MailHogSpec) -> Result<Self> {
         let child = launch(&spec)?;
         let mut mailhog = Self { spec, child };
@@ -44,21 +44,21 @@ impl MailHog {
         Ok(mailhog)
     }
 
-    /// Starts it again on the same ports, after a stop or kill; empty.
+    /// Starts it again on the same ports, without mails, after it was stopped or killed.
     ///
     /// # Errors
-    /// As [`MailHog::start`].
+    /// Returns an error under the conditions of [`MailHog::start`].
     pub async fn restart(&mut self) -> Result<()> {
         self.child = launch(&self.spec)?;
         self.wait_until_ready().await
     }
 
-    /// The process, for signals.
+    /// Returns the child process, for signals.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
-    /// Stops it.
+    /// Shuts it down cleanly, and kills it after three seconds.
     pub async fn stop(&mut self) {
         self.child.stop(Duration::from_secs(3)).await;
     }

@@ -1,4 +1,4 @@
-//! One command to a MongoDB server in its wire protocol (OP_MSG), for readiness and set-up.
+//! Sends one command to a MongoDB server in its wire protocol (OP_MSG), for readiness checks and set-up.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use tokio::{
 
 const OP_MSG: i32 = 2013;
 const HEADER: usize = 16;
-/// The server's own bound for a message.
+/// The server's limit for the size of a message.
 const MAX_MESSAGE_BYTES: usize = 48_000_000;
 
 /// Runs `command` against the `admin` database of `127.0.0.1:port` and returns the reply.
 ///
 /// # Errors
-/// When nothing that speaks MongoDB's protocol answers within `deadline`, or the reply is not `ok`.
+/// Returns an error if no MongoDB server answers within `deadline`, or if the reply is not `ok`.
 pub async fn command(port: u16, mut command: Document, deadline: Duration) -> Result<Document> {
     command.insert("$db", "admin");
     let exchange = async {
@@ -51,11 +51,14 @@ async fn read_reply(stream: &mut TcpStream) -> Result<Document> {
     stream.read_exact(&mut header).await?;
     let field = |at: usize| i32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let length = usize::try_from(field(0))?;
-    ensure!(field(12) == OP_MSG && (HEADER + 5..MAX_MESSAGE_BYTES).contains(&length), "this is not MongoDB");
+    ensure!(
+        field(12) == OP_MSG && (HEADER + 5..MAX_MESSAGE_BYTES).contains(&length),
+        "the server does not speak MongoDB's protocol"
+    );
     let mut rest = vec![0_u8; length - HEADER];
     stream.read_exact(&mut rest).await?;
     match rest.get(4) {
         Some(0) => Ok(Document::from_reader(&rest[5..])?),
-        _ => bail!("a reply of an unexpected kind"),
+        _ => bail!("the reply has an unexpected section kind"),
     }
 }

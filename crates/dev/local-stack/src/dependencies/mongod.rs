@@ -1,4 +1,4 @@
-//! One `mongod`: standalone, or a replica set of one; or the members of a larger set.
+//! Runs `mongod`: standalone, as a replica set of one member, or as the members of a larger replica set.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -15,23 +15,23 @@ const READY_DEADLINE: Duration = Duration::from_secs(60);
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 const SMALL_JOURNAL: &str = "log=(enabled=true,remove=true,path=journal,compressor=snappy,file_max=512KB)";
 
-/// How to run it.
+/// How to run a `mongod`.
 #[derive(Debug, Clone)]
 pub struct MongodSpec {
-    /// The program.
+    /// The path of the program.
     pub program: PathBuf,
     /// The port on 127.0.0.1.
     pub port: u16,
-    /// Where the data is; made if missing, kept.
+    /// The data directory; it is created if it is missing, and kept.
     pub data: PathBuf,
-    /// Its log file.
+    /// The log file.
     pub log: PathBuf,
-    /// The name of a replica set with this one member; standalone without.
+    /// The name of its replica set; `None` for a standalone server.
     pub replica_set: Option<String>,
-    /// Its certificate and key in one PEM file: then it takes TLS beside plain connections.
+    /// A PEM file with the certificate and the key. With it, the server accepts TLS connections beside plain ones.
     pub tls: Option<PathBuf>,
-    /// What it is started through where its data is on a [`SmallDisk`](crate::small_disk::SmallDisk);
-    /// its journal is small then too.
+    /// The command and the arguments that start the program, if its data is on a
+    /// [`SmallDisk`](crate::small_disk::SmallDisk); the journal is small then too.
     pub command_prefix: Vec<String>,
 }
 
@@ -43,10 +43,10 @@ pub struct Mongod {
 }
 
 impl Mongod {
-    /// Starts it and waits until it takes writes.
+    /// Starts a `mongod` and waits until it accepts writes.
     ///
     /// # Errors
-    /// When it does not start, with the end of its log.
+    /// Returns an error if it does not start, with the end of its log.
     pub async fn start(spec: MongodSpec) -> Result<Self> {
         let child = launch(&spec)?;
         let mut mongod = Self { spec, child };
@@ -54,13 +54,13 @@ impl Mongod {
         Ok(mongod)
     }
 
-    /// Starts the members of one new replica set, all of whose specs name it, and waits until the
-    /// first is primary and every other one follows it.
+    /// Starts the members of a new replica set and waits until the first one is the primary and the others are
+    /// secondaries. Every spec names the replica set.
     ///
     /// # Errors
-    /// When one does not start, or they do not become a replica set.
+    /// Returns an error if a member does not start, or if the members do not form a replica set.
     pub async fn start_replica_set(specs: Vec<MongodSpec>) -> Result<Vec<Self>> {
-        let name = specs[0].replica_set.clone().context("the members of a replica set have its name")?;
+        let name = specs[0].replica_set.clone().context("a member has no replica set name")?;
         let host = |(n, spec): (i32, &MongodSpec)| doc! { "_id": n, "host": format!("127.0.0.1:{}", spec.port) };
         let members: Vec<_> = (0..).zip(&specs).map(host).collect();
         let start = |spec: MongodSpec| Ok(Self { child: launch(&spec)?, spec });
@@ -71,15 +71,15 @@ impl Mongod {
         let first = set[0].spec.port;
         let initiate = doc! { "replSetInitiate": { "_id": name, "members": members } };
         mongo_wire::command(first, initiate, READY_DEADLINE).await?;
-        set[0].wait_for_hello("a member that follows", |hello| has_role(hello, "secondary")).await?;
-        // It would wait ten seconds before it asks for votes by itself.
+        set[0].wait_for_hello("a secondary", |hello| has_role(hello, "secondary")).await?;
+        // Without this command the member would wait ten seconds before it starts an election.
         try_wait_for(READY_DEADLINE, "an election", async || {
             Ok(mongo_wire::command(first, doc! { "replSetStepUp": 1 }, READY_DEADLINE).await.ok())
         })
         .await?;
         set[0].wait_for_hello("a primary", |hello| has_role(hello, "isWritablePrimary")).await?;
         for member in &mut set[1..] {
-            member.wait_for_hello("a member that follows", |hello| has_role(hello, "secondary")).await?;
+            member.wait_for_hello("a secondary", |hello| has_role(hello, "secondary")).await?;
         }
         Ok(set)
     }
@@ -94,28 +94,28 @@ impl Mongod {
         .await
     }
 
-    /// Starts it again on the same data and port, after a stop or kill.
+    /// Starts it again with the same data and port after it was stopped or killed.
     ///
     /// # Errors
-    /// As [`Mongod::start`].
+    /// Returns an error under the conditions of [`Mongod::start`].
     pub async fn restart(&mut self) -> Result<()> {
         self.child = launch(&self.spec)?;
         self.wait_until_writable().await
     }
 
-    /// The connection string.
+    /// Returns the connection string.
     #[must_use]
     pub fn uri(&self) -> String {
         let options = self.spec.replica_set.as_ref().map(|name| format!("/?replicaSet={name}")).unwrap_or_default();
         format!("mongodb://127.0.0.1:{}{options}", self.spec.port)
     }
 
-    /// The process, for signals.
+    /// Returns the child process, for signals.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
-    /// Clean shutdown, killed after ten seconds.
+    /// Shuts it down cleanly, and kills it after ten seconds.
     pub async fn stop(&mut self) {
         self.child.stop(Duration::from_secs(10)).await;
     }
@@ -134,7 +134,7 @@ impl Mongod {
             if let (false, Some(name)) = (initiated, &spec.replica_set) {
                 let member = doc! { "_id": 0, "host": format!("127.0.0.1:{}", spec.port) };
                 let initiate = doc! { "replSetInitiate": { "_id": name, "members": [member] } };
-                // Refused where an earlier run on this data has done it: then it elects itself.
+                // The server refuses this if an earlier run has initiated the set; then it elects itself.
                 let _ = mongo_wire::command(spec.port, initiate, READY_DEADLINE).await;
                 initiated = true;
             }
@@ -157,14 +157,14 @@ fn launch(spec: &MongodSpec) -> Result<Child> {
         Some((program, arguments)) => ChildSpec::new("mongod", program, output)
             .args(arguments)
             .arg(&spec.program)
-            // 100 MB by default. The other members are what mongod itself sets.
+            // Journal files have 100 MB by default. The other settings are those of mongod itself.
             .args(["--wiredTigerEngineConfigString", SMALL_JOURNAL]),
     };
     started
         .arg("--dbpath")
         .arg(&spec.data)
         .args(["--port", &spec.port.to_string(), "--bind_ip", "127.0.0.1", "--nounixsocket"])
-        // Half of the memory by default, which is a lot for a development database.
+        // The default is half of the memory, which is too much for a development database.
         .args(["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"])
         .args(replica_set)
         .args(spec.tls.iter().flat_map(|_| ["--tlsMode", "preferTLS", "--tlsCertificateKeyFile"]))

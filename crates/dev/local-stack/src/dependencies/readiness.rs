@@ -1,4 +1,4 @@
-//! What answers on a port of this machine: MongoDB, Kafka, SMTP or a mail page.
+//! Readiness checks: whether MongoDB, Kafka, an SMTP server or a web page answers on a local port.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use crate::network::http;
 
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// Whether somebody listens.
+/// Returns whether a server listens on this port.
 pub async fn is_port_open(port: u16) -> bool {
     tokio::time::timeout(DEADLINE, TcpStream::connect(("127.0.0.1", port)))
         .await
         .is_ok_and(|connected| connected.is_ok())
 }
 
-/// Whether a MongoDB server answers on this port.
+/// Returns whether a MongoDB server answers on this port.
 pub async fn is_mongodb_ready(port: u16) -> bool {
     mongo_wire::command(port, doc! { "hello": 1 }, DEADLINE).await.is_ok()
 }
 
-/// Whether a Kafka cluster with at least one live broker answers at `brokers`.
+/// Returns whether a Kafka cluster with at least one live broker answers at `brokers`.
 pub async fn is_kafka_ready(brokers: &str, deadline: Duration) -> bool {
     let brokers = brokers.to_owned();
     let probe = move || {
@@ -37,7 +37,7 @@ pub async fn is_kafka_ready(brokers: &str, deadline: Duration) -> bool {
     tokio::task::spawn_blocking(probe).await.ok().flatten().is_some()
 }
 
-/// Whether an SMTP server greets.
+/// Returns whether an SMTP server sends its greeting on this port.
 pub async fn is_smtp_ready(port: u16) -> bool {
     let greeting = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
@@ -48,7 +48,7 @@ pub async fn is_smtp_ready(port: u16) -> bool {
     tokio::time::timeout(DEADLINE, greeting).await.ok().flatten().is_some()
 }
 
-/// Whether a web page answers.
+/// Returns whether an HTTP server answers `GET /` on this port without an error.
 pub async fn is_http_ready(port: u16) -> bool {
     http::get(port, "/", DEADLINE).await.is_ok_and(|response| response.status < 400)
 }

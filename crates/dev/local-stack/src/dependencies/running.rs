@@ -1,4 +1,4 @@
-//! The whole set of parts that the services need, started and stopped together.
+//! Starts and stops all dependencies together.
 
 use std::{path::PathBuf, process::ExitStatus, time::Duration};
 
@@ -14,31 +14,31 @@ use super::{
 };
 use crate::{network::tcp_proxy::TcpProxy, process::child::Child};
 
-/// The topic that the embedded broker has from the start: there nobody else can make it.
+/// The topic that is created on the embedded broker at the start. The services cannot create topics there.
 pub const TOPIC: &str = "user.events";
-/// How many partitions it has.
+/// The number of partitions of [`TOPIC`].
 pub const PARTITIONS: i32 = 12;
 
-/// One port for each purpose, all on 127.0.0.1.
+/// The ports of the dependencies, all on 127.0.0.1.
 #[derive(Debug, Clone, Copy)]
 pub struct DependencyPorts {
-    /// MongoDB.
+    /// The port of MongoDB.
     pub mongodb: u16,
-    /// Kafka's clients.
+    /// The port for clients of Kafka.
     pub kafka: u16,
-    /// Kafka's controller, or the embedded broker's control endpoint.
+    /// The port of Kafka's controller, or of the embedded broker's control endpoint.
     pub kafka_control: u16,
-    /// SMTP.
+    /// The SMTP port.
     pub smtp: u16,
-    /// The mail page and its API.
+    /// The port of the web page and the API of the mail server.
     pub mail: u16,
 }
 
 impl DependencyPorts {
-    /// The ports that the services' default configuration names.
+    /// The ports in the default configuration of the services.
     pub const DEFAULT: Self = Self { mongodb: 27017, kafka: 9092, kafka_control: 9093, smtp: 1025, mail: 8025 };
 
-    /// Each of them moved by the same distance, to run beside another stack.
+    /// Returns the ports with `offset` added to each, to run beside another stack.
     #[must_use]
     pub fn with_offset(self, offset: u16) -> Self {
         let Self { mongodb, kafka, kafka_control, smtp, mail } = self;
@@ -52,29 +52,29 @@ impl DependencyPorts {
     }
 }
 
-/// What is to be started.
+/// What to start, and where.
 #[derive(Debug, Clone)]
 pub struct DependenciesSpec {
-    /// With which programs.
+    /// The program for each dependency.
     pub programs: Dependencies,
-    /// On which ports.
+    /// The ports to listen on.
     pub ports: DependencyPorts,
-    /// Where MongoDB's and Kafka's data is; kept.
+    /// The directory of the data of MongoDB and Kafka; it is kept.
     pub data: PathBuf,
-    /// Where the logs go.
+    /// The directory of the logs.
     pub logs: PathBuf,
-    /// Which parts answer on their ports already and are used as they are.
+    /// The dependencies that already run on their ports and are used as they are.
     pub already_running: AlreadyRunning,
 }
 
-/// Dependencies that somebody else runs.
+/// The dependencies that another program runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AlreadyRunning {
-    /// MongoDB.
+    /// Whether MongoDB already runs.
     pub mongodb: bool,
-    /// Kafka.
+    /// Whether Kafka already runs.
     pub kafka: bool,
-    /// SMTP and the mail page.
+    /// Whether a mail server with a web page already runs.
     pub mail: bool,
 }
 
@@ -92,7 +92,7 @@ enum MailServer {
     External,
 }
 
-/// The running parts. Dropping it kills what was started.
+/// The running dependencies. Dropping this value kills the processes that it started.
 #[derive(Debug)]
 pub struct RunningDependencies {
     ports: DependencyPorts,
@@ -102,29 +102,29 @@ pub struct RunningDependencies {
 }
 
 impl RunningDependencies {
-    /// Starts everything at the same time and waits until all of it answers.
+    /// Starts all dependencies at the same time and waits until they are ready.
     ///
     /// # Errors
-    /// When a part does not start.
+    /// Returns an error if a dependency does not start.
     pub async fn start(spec: &DependenciesSpec) -> Result<Self> {
         let (mongod, broker, mail_server) =
             tokio::try_join!(start_mongod(spec), start_broker(spec), start_mail_server(spec))?;
         Ok(Self { ports: spec.ports, mongod, broker, mail_server })
     }
 
-    /// The connection string.
+    /// Returns the MongoDB connection string.
     #[must_use]
     pub fn mongodb_uri(&self) -> String {
         format!("mongodb://127.0.0.1:{}", self.ports.mongodb)
     }
 
-    /// `host:port` for Kafka's clients.
+    /// Returns `host:port` for Kafka's clients.
     #[must_use]
     pub fn brokers(&self) -> String {
         format!("127.0.0.1:{}", self.ports.kafka)
     }
 
-    /// The control endpoint of the embedded broker; none with a real one.
+    /// Returns the URL of the embedded broker's control endpoint, or `None` for a real broker.
     #[must_use]
     pub fn broker_control(&self) -> Option<String> {
         match &self.broker {
@@ -133,33 +133,35 @@ impl RunningDependencies {
         }
     }
 
-    /// `host:port` for SMTP.
+    /// Returns `host:port` for SMTP.
     #[must_use]
     pub fn smtp_address(&self) -> String {
         format!("127.0.0.1:{}", self.ports.smtp)
     }
 
-    /// The address of the mail page and its API.
+    /// Returns the URL of the web page and the API of the mail server.
     #[must_use]
     pub fn mail_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.mail)
     }
 
-    /// What was chosen: a name and a sentence for each part.
+    /// Returns the name of each dependency with a description of what runs.
     #[must_use]
     pub fn descriptions(&self) -> [(&'static str, String); 3] {
-        const EXTERNAL: &str = "the one that was running already";
+        const EXTERNAL: &str = "already running";
         let mongodb = if self.mongod.is_some() { "mongod" } else { EXTERNAL };
         let kafka = match &self.broker {
             Broker::ApacheKafka(_) => "Apache Kafka".to_owned(),
             Broker::External => EXTERNAL.to_owned(),
             Broker::Embedded { reason, control, .. } => {
-                format!("embedded broker ({reason}): keeps nothing over a restart; control at {}", control.url())
+                format!("embedded broker ({reason}): loses its records on restart; control at {}", control.url())
             }
         };
         let mail = match &self.mail_server {
             MailServer::MailHog(_) => "MailHog",
-            MailServer::Catcher { .. } => "built-in catcher (no MailHog here): keeps the newest 1000 mails in memory",
+            MailServer::Catcher { .. } => {
+                "built-in mail catcher (MailHog is not installed): keeps the newest 1000 mails in memory"
+            }
             MailServer::External => EXTERNAL,
         };
         [
@@ -169,7 +171,7 @@ impl RunningDependencies {
         ]
     }
 
-    /// The processes that were started.
+    /// Returns the child processes that were started.
     pub fn children(&mut self) -> Vec<&mut Child> {
         let mut children = Vec::new();
         children.extend(self.mongod.as_mut().map(Mongod::child));
@@ -182,12 +184,12 @@ impl RunningDependencies {
         children
     }
 
-    /// The process ids of the parts that are processes, by their names.
+    /// Returns the name and the process id of each child process.
     pub fn pids(&mut self) -> Vec<(String, u32)> {
         self.children().into_iter().map(|child| (child.name().to_owned(), child.pid())).collect()
     }
 
-    /// A part that has ended by itself: its name, how, and the end of its log.
+    /// Returns a child process that has ended by itself: its name, its exit status and the end of its log.
     pub fn find_exited(&mut self) -> Option<(String, ExitStatus, String)> {
         self.children().into_iter().find_map(|child| {
             let status = child.exit_status()?;
@@ -195,7 +197,7 @@ impl RunningDependencies {
         })
     }
 
-    /// Ends everything cleanly, so that the data can be used again.
+    /// Shuts down all child processes cleanly, so that their data can be used again.
     pub async fn stop(mut self) {
         let mongod = async {
             if let Some(mongod) = &mut self.mongod {
@@ -215,7 +217,7 @@ impl RunningDependencies {
         tokio::join!(mongod, broker, mail_server);
     }
 
-    /// Kills everything at once: for data that nobody wants any more.
+    /// Kills all child processes at once. Use this when the data is not needed any more.
     pub async fn kill(mut self) {
         for child in self.children() {
             child.signal_group(rustix::process::Signal::KILL);
@@ -263,7 +265,7 @@ async fn start_broker(spec: &DependenciesSpec) -> Result<Broker> {
         KafkaBackend::Embedded { reason } => {
             let mock = MockKafka::start().await?;
             mock.create_topic(TOPIC, PARTITIONS).await?;
-            // Clients begin at the well-known port and are told the mock's own one there.
+            // Clients connect to the well-known port; the metadata then names the mock cluster's own port.
             let forwarder = TcpProxy::start_on(spec.ports.kafka, mock.brokers()).await?;
             let control = MockControl::start(spec.ports.kafka_control, &mock)?;
             Ok(Broker::Embedded { _mock: mock, _forwarder: forwarder, control, reason })

@@ -1,4 +1,4 @@
-//! TCP ports on loopback: free ones that no other test takes, and who holds a taken one.
+//! TCP ports on the loopback interface: reserves free ports, and finds the process that uses a port.
 
 use std::{
     fmt, fs,
@@ -11,14 +11,15 @@ use anyhow::{Result, bail};
 
 use crate::process::process_tree::process_ids;
 
-/// Below Linux's ephemeral range, so that no outgoing connection takes a port between its choice and its use.
+/// The first port of the range. The range is below Linux's ephemeral ports, so that no outgoing connection takes a port
+/// between its reservation and its use.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// A free TCP port on loopback, reserved for as long as this value lives.
+/// A free TCP port on the loopback interface, reserved for as long as this value lives.
 ///
-/// The reservation is a UDP socket on the same number: it does not disturb TCP, ends with the process, and
-/// every other process that asks here sees it.
+/// The reservation is a UDP socket with the same number. It does not affect TCP, it ends with the process, and all
+/// processes that reserve ports with this type see it.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -29,10 +30,10 @@ impl Port {
     /// Reserves a free port.
     ///
     /// # Errors
-    /// When every port of the range is taken.
+    /// Returns an error if all ports of the range are in use.
     pub fn free() -> Result<Self> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        // Processes start at different places, so that they seldom meet.
+        // Each process starts at another port, so that processes seldom try the same one.
         let start = u16::try_from(u64::from(std::process::id()) * 97 % u64::from(COUNT)).unwrap_or(0);
         for _ in 0..COUNT {
             let step = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
@@ -44,21 +45,21 @@ impl Port {
         bail!("no free TCP port between {FIRST} and {}", FIRST + COUNT - 1)
     }
 
-    /// Reserves this port, if nobody listens on it or has reserved it.
+    /// Reserves this port, unless a process listens on it or has reserved it.
     #[must_use]
     pub fn reserve(number: u16) -> Option<Self> {
         let reservation = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
         is_free(number).then_some(Self { number, _reservation: reservation })
     }
 
-    /// The port's number.
+    /// Returns the port's number.
     #[must_use]
     pub fn number(&self) -> u16 {
         self.number
     }
 }
 
-/// Whether a server could listen on this port of 127.0.0.1 now.
+/// Returns whether a server could listen on this port of 127.0.0.1 now.
 #[must_use]
 pub fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
@@ -67,9 +68,9 @@ pub fn is_free(port: u16) -> bool {
 /// The process that listens on a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortOwner {
-    /// Its process id.
+    /// The process id.
     pub pid: u32,
-    /// Its command line, shortened.
+    /// The command line, shortened.
     pub command: String,
 }
 
@@ -79,7 +80,8 @@ impl fmt::Display for PortOwner {
     }
 }
 
-/// Who listens on `port`. `None` when nobody does, or when that process is not ours to look at.
+/// Returns the process that listens on `port`. `None` means that no process listens, or that this user may not inspect
+/// the process.
 #[must_use]
 pub fn owner_of(port: u16) -> Option<PortOwner> {
     let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
@@ -95,7 +97,7 @@ pub fn owner_of(port: u16) -> Option<PortOwner> {
     Some(PortOwner { pid, command: command_line_of(pid) })
 }
 
-/// The inodes of the sockets that listen on `port`, from the text of `/proc/net/tcp`.
+/// Returns the inodes of the sockets that listen on `port`, from the text of `/proc/net/tcp`.
 fn listening_inodes(table: &str, port: u16) -> Vec<String> {
     const LISTEN: &str = "0A";
     let suffix = format!(":{port:04X}");
@@ -150,23 +152,23 @@ mod tests {
     }
 
     #[test]
-    fn the_holder_of_a_taken_port_is_named() {
+    fn the_process_that_uses_a_port_is_named() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let owner = owner_of(port).expect("this process holds it");
+        let owner = owner_of(port).expect("this process listens on the port");
         assert_eq!(owner.pid, std::process::id());
         assert!(owner.command.contains("local_stack"), "{owner}");
         assert!(!is_free(port));
     }
 
     #[test]
-    fn a_free_port_has_no_holder() {
+    fn a_free_port_has_no_owner() {
         let port = Port::free().unwrap();
         assert_eq!(owner_of(port.number()), None);
     }
 
     #[test]
-    fn only_listening_sockets_of_that_port_count() {
+    fn only_listening_sockets_on_the_port_count() {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
              0: 0100007F:6989 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1\n\
              1: 0100007F:6989 0100007F:1234 01 00000000:00000000 00:00000000 00000000     0        0 222 1\n\

@@ -1,4 +1,5 @@
-//! A child process that never outlives its parent: own process group, output in a file, stop with a deadline.
+//! A child process that never outlives its parent. It has its own process group, writes its output to a file, and is
+//! stopped with a deadline.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -16,23 +17,23 @@ use super::{
     spawn::{command_bound_to_parent, spawn_on_permanent_thread},
 };
 
-/// How often a wait looks whether the process has ended.
+/// The interval at which a wait checks whether the process has ended.
 const POLL: Duration = Duration::from_millis(10);
-/// How long a killed process may take to disappear; the kernel is busy with its memory that long.
+/// The time that a killed process may take to disappear, because the kernel must free its memory.
 const REAP_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Where a child's standard output and error go.
+/// Where the standard output and standard error of a child go.
 #[derive(Debug, Clone)]
 pub enum Output {
-    /// Both appended to this file.
+    /// Both are appended to this file.
     File(PathBuf),
-    /// To be taken with [`Child::take_pipes`].
+    /// Both are pipes, which [`Child::take_pipes`] returns.
     Pipes,
-    /// The parent's own.
+    /// Both are those of the parent.
     Inherit,
 }
 
-/// What to start.
+/// How to start a child process.
 #[derive(Debug, Clone)]
 pub struct ChildSpec {
     name: String,
@@ -44,7 +45,7 @@ pub struct ChildSpec {
 }
 
 impl ChildSpec {
-    /// A program to be run under this name, which messages use.
+    /// Returns a spec for `program`. Messages use `name`.
     pub fn new(name: impl Into<String>, program: impl Into<PathBuf>, output: Output) -> Self {
         Self {
             name: name.into(),
@@ -63,31 +64,31 @@ impl ChildSpec {
         self
     }
 
-    /// Adds arguments.
+    /// Adds several arguments.
     #[must_use]
     pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
         self
     }
 
-    /// Sets a variable on top of the parent's environment.
+    /// Sets an environment variable in addition to the parent's environment.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
-    /// The working directory; the parent's by default.
+    /// Sets the working directory; the default is that of the parent.
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
     }
 
-    /// Starts it.
+    /// Starts the child process.
     ///
     /// # Errors
-    /// When the program cannot be started or its log file not be opened.
+    /// Returns an error if the program cannot be started or its log file cannot be opened.
     pub fn start(&self) -> Result<Child> {
         let mut command = self.command();
         let log = match &self.output {
@@ -104,7 +105,7 @@ impl ChildSpec {
         };
         let process = spawn_on_permanent_thread(command)
             .with_context(|| format!("cannot start {} ({})", self.name, self.program.display()))?;
-        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw).context("a process id out of range")?;
+        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw).context("the process id is out of range")?;
         Ok(Child { name: self.name.clone(), pid, process, log, exit_status: None })
     }
 
@@ -114,14 +115,14 @@ impl ChildSpec {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        // A group of its own: the terminal's Ctrl-C reaches the parent only, which then stops its children in
-        // order, and a kill of the group reaches the grandchildren.
+        // The child has its own process group, so that Ctrl-C in the terminal reaches only the parent, which stops its
+        // children in order, and so that killing the group reaches the grandchildren.
         command.stdin(Stdio::null()).process_group(0);
         command
     }
 }
 
-/// A running child. Dropping it kills it, and its process group, at once.
+/// A child process. Dropping this value kills the process and its process group immediately.
 #[derive(Debug)]
 pub struct Child {
     name: String,
@@ -132,30 +133,31 @@ pub struct Child {
 }
 
 impl Child {
-    /// The name that messages use.
+    /// Returns the name of the child in messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The process id.
+    /// Returns the process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// The file that its output goes to.
+    /// Returns the file that the output goes to, if there is one.
     #[must_use]
     pub fn log(&self) -> Option<&Path> {
         self.log.as_deref()
     }
 
-    /// Standard output and error of a child that was started with [`Output::Pipes`]; once.
+    /// Takes standard output and standard error of a child that was started with [`Output::Pipes`]. Later calls return
+    /// `None`.
     pub fn take_pipes(&mut self) -> Option<(ChildStdout, ChildStderr)> {
         Some((self.process.stdout.take()?, self.process.stderr.take()?))
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status if the process has ended.
     pub fn exit_status(&mut self) -> Option<ExitStatus> {
         if self.exit_status.is_none() {
             self.exit_status = self.process.try_wait().ok().flatten();
@@ -163,8 +165,10 @@ impl Child {
         self.exit_status
     }
 
+    /// Checks that the process runs.
+    ///
     /// # Errors
-    /// When the process has ended; with the end of its log.
+    /// Returns an error with the end of the log if the process has ended.
     pub fn ensure_running(&mut self) -> Result<()> {
         match self.exit_status() {
             None => Ok(()),
@@ -172,7 +176,7 @@ impl Child {
         }
     }
 
-    /// Waits until it ends.
+    /// Waits until the process ends.
     pub async fn wait(&mut self) -> ExitStatus {
         loop {
             if let Some(status) = self.exit_status() {
@@ -182,37 +186,38 @@ impl Child {
         }
     }
 
-    /// Waits until it ends, at most so long.
+    /// Waits until the process ends, or returns `None` after `deadline`.
     pub async fn wait_within(&mut self, deadline: Duration) -> Option<ExitStatus> {
         tokio::time::timeout(deadline, self.wait()).await.ok()
     }
 
-    /// Sends a signal to the process; nothing happens if it has ended.
+    /// Sends a signal to the process. Does nothing if the process has ended.
     pub fn signal(&mut self, signal: Signal) {
-        // Asked first: the id of a process that was already reaped may belong to another one by now.
+        // Check first, because the id of a reaped process may already belong to another process.
         if self.exit_status().is_none() {
             let _ = kill_process(self.pid, signal);
         }
     }
 
-    /// Sends a signal to the whole process group; nothing happens if the process has ended.
+    /// Sends a signal to the process group. Does nothing if the process has ended.
     pub fn signal_group(&mut self, signal: Signal) {
         if self.exit_status().is_none() {
             let _ = kill_process_group(self.pid, signal);
         }
     }
 
-    /// SIGSTOP: it keeps its sockets and does nothing.
+    /// Sends SIGSTOP: the process keeps its sockets and does nothing.
     pub fn pause(&mut self) {
         self.signal(Signal::STOP);
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub fn resume(&mut self) {
         self.signal(Signal::CONT);
     }
 
-    /// SIGTERM, then SIGKILL when it has not ended within `grace`. `None` when it had to be killed.
+    /// Sends SIGTERM, then SIGKILL to the process group if the process has not ended within `grace`. Returns `None` if it
+    /// was killed.
     pub async fn stop(&mut self, grace: Duration) -> Option<ExitStatus> {
         self.signal(Signal::TERM);
         let ended = self.wait_within(grace).await;
@@ -222,13 +227,13 @@ impl Child {
         ended
     }
 
-    /// SIGKILL to the process group, and waits until it is gone.
+    /// Sends SIGKILL to the process group and waits until the process has ended.
     pub async fn kill(&mut self) {
         self.signal_group(Signal::KILL);
         self.wait_within(REAP_DEADLINE).await;
     }
 
-    /// The last lines of its log; empty without a log file.
+    /// Returns the last lines of the log, or an empty text if there is no log file.
     #[must_use]
     pub fn log_tail(&self, lines: usize) -> String {
         self.log.as_deref().map(|path| tail(path, lines)).unwrap_or_default()
@@ -266,13 +271,13 @@ mod tests {
     }
 
     fn is_running(pid: u32) -> bool {
-        // A zombie that nobody has reaped yet does not run any more.
+        // A zombie, which is not reaped yet, does not run any more.
         fs::read_to_string(format!("/proc/{pid}/stat"))
             .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
     }
 
     #[tokio::test]
-    async fn output_goes_to_the_log_and_the_exit_status_is_told() {
+    async fn output_goes_to_the_log_and_the_exit_status_is_returned() {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("logs/out.log");
         let mut child = shell("echo one; echo two >&2; exit 3", &log);
@@ -283,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_child_that_ignores_sigterm_is_killed_after_its_grace() {
+    async fn a_child_that_ignores_sigterm_is_killed_after_the_grace_period() {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let mut child = shell("trap '' TERM; echo ready; while :; do sleep 0.05; done", &log);
@@ -297,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dropping_a_child_kills_its_grandchildren_too() {
+    async fn dropping_a_child_kills_its_descendants() {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let child = shell("sleep 300 & echo $!; wait", &log);
@@ -316,10 +321,10 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_an_error_that_names_it() {
+    fn a_missing_program_is_an_error_that_names_the_program() {
         let directory = tempfile::tempdir().unwrap();
         let spec = ChildSpec::new("ghost", "/no/such/program", Output::File(directory.path().join("log")));
-        // With `setpriv` in between it starts, and ends at once with 127.
+        // With `setpriv` in between, the start succeeds and the child ends immediately with status 127.
         match spec.start() {
             Err(error) => assert!(format!("{error:#}").contains("/no/such/program")),
             Ok(mut child) => {

@@ -1,4 +1,4 @@
-//! Log files of child processes: opened for appending, and their last lines for error messages.
+//! Log files of child processes: opens them for appending, and reads their last lines for error messages.
 
 use std::{
     fs::{self, File},
@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// The last lines of a text file, or why it cannot be read.
+/// Returns the last lines of a text file, or the reason why it cannot be read.
 #[must_use]
 pub fn tail(path: &Path, lines: usize) -> String {
     const MAX_BYTES: i64 = 256 * 1024;
@@ -30,6 +30,7 @@ pub fn tail(path: &Path, lines: usize) -> String {
     }
 }
 
+/// Opens a log file for appending, and creates it and its directory if they are missing.
 pub(super) fn open_log(path: &Path) -> Result<File> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;

@@ -1,4 +1,4 @@
-//! Child processes that never outlive this process.
+//! Child processes that never outlive this process, and the processes below them.
 
 pub mod child;
 pub mod log_file;

@@ -1,4 +1,4 @@
-//! The processes below this one, orphans included: adopted, found and ended, so that nothing is left behind.
+//! The descendants of this process: adopts orphans, and kills all descendants, so that no process is left behind.
 
 use std::{
     collections::HashMap,
@@ -8,14 +8,14 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, set_child_subreaper};
 
-/// From now on orphans below this process become its children instead of init's.
+/// Makes orphaned descendants of this process its children instead of children of init.
 pub fn adopt_orphans() {
-    // Without it only a grandchild whose parent died is missed; the process groups cover the rest.
+    // If this fails, only grandchildren whose parent has died are missed; the process groups cover the others.
     let _ = set_child_subreaper(Some(rustix::process::getpid()));
 }
 
-/// Kills every process below this one, again and again until there is none, at most for `deadline`.
-/// Returns whether none is left.
+/// Kills all descendants of this process repeatedly until none is left or `deadline` has passed. Returns whether none is
+/// left.
 pub fn kill_descendants(deadline: Duration) -> bool {
     let end = Instant::now() + deadline;
     loop {
@@ -33,12 +33,12 @@ pub fn kill_descendants(deadline: Duration) -> bool {
     }
 }
 
-/// The living processes below `ancestor`, zombies not counted.
+/// Returns the living descendants of `ancestor`, without zombies.
 fn living_descendants_of(ancestor: u32) -> Vec<u32> {
     let parents: HashMap<u32, (u32, char)> =
         process_ids().into_iter().filter_map(|pid| Some((pid, parent_and_state(pid)?))).collect();
     let is_descendant = |mut pid: u32| {
-        // Bounded: the table is not one moment's, so a cycle is thinkable.
+        // The number of steps is limited because the table is not an atomic snapshot and could contain a cycle.
         for _ in 0..64 {
             match parents.get(&pid) {
                 Some((parent, _)) if *parent == ancestor => return true,
@@ -51,7 +51,7 @@ fn living_descendants_of(ancestor: u32) -> Vec<u32> {
     parents.iter().filter(|(pid, (_, state))| *state != 'Z' && is_descendant(**pid)).map(|(pid, _)| *pid).collect()
 }
 
-/// The ids of all processes that can be seen.
+/// Returns the ids of all processes that are visible in `/proc`.
 pub(crate) fn process_ids() -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
@@ -59,7 +59,7 @@ pub(crate) fn process_ids() -> Vec<u32> {
 
 fn parent_and_state(pid: u32) -> Option<(u32, char)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold blanks and brackets: what counts is after the last one.
+    // The process name may contain spaces and brackets, so the fields after the last bracket are read.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
     Some((fields.next()?.parse().ok()?, state))
@@ -71,7 +71,7 @@ mod tests {
     use crate::process::child::{ChildSpec, Output};
 
     #[test]
-    fn a_child_and_its_child_are_below_this_process() {
+    fn a_child_and_a_grandchild_are_descendants_of_this_process() {
         let child =
             ChildSpec::new("shell", "/bin/sh", Output::Inherit).args(["-c", "sleep 300 & wait"]).start().unwrap();
         let end = Instant::now() + Duration::from_secs(10);

@@ -18,8 +18,8 @@ pub(super) fn command_bound_to_parent(program: &Path) -> Command {
     }
 }
 
-/// Whether `setpriv --pdeathsig` works here (util-linux). Without it a child ends with its parent only if
-/// the parent has the time to stop it.
+/// Returns whether `setpriv --pdeathsig` of util-linux works on this machine. Without it, a child survives a parent that
+/// is killed.
 fn supports_parent_death_signal() -> bool {
     static WORKS: OnceLock<bool> = OnceLock::new();
     *WORKS.get_or_init(|| {
@@ -33,8 +33,8 @@ fn supports_parent_death_signal() -> bool {
     })
 }
 
-/// Starts a process from a thread that lives as long as this process does: the kernel sends the parent
-/// death signal when the *thread* that forked ends, and a test's or a pool's thread ends early.
+/// Starts a process from a thread that lives as long as this process. The kernel sends the parent death signal when the
+/// *thread* that forked the child ends, and threads of tests and pools end early.
 pub(super) fn spawn_on_permanent_thread(command: Command) -> io::Result<StdChild> {
     type SpawnRequest = (Command, mpsc::SyncSender<io::Result<StdChild>>);
     static SPAWNER: OnceLock<mpsc::SyncSender<SpawnRequest>> = OnceLock::new();

@@ -31,7 +31,7 @@ impl IsolatedKafka {
     /// Starts one of the same kind as the shared one.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     pub async fn start(stack: &Stack, name: &str) -> Self {
         expect_ok(Self::try_start(stack, name, None, None).await)
     }
@@ -39,7 +39,7 @@ impl IsolatedKafka {
     /// Starts one that has a second listener for TLS and SASL/SCRAM. Only a real broker can do that.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     pub async fn start_secure(stack: &Stack, name: &str, secure: SecureListener) -> Self {
         expect_ok(Self::try_start(stack, name, None, Some(secure)).await)
     }
@@ -48,7 +48,7 @@ impl IsolatedKafka {
     /// real broker can do that.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     pub async fn start_advertised(stack: &Stack, name: &str, advertised_port: u16) -> Self {
         expect_ok(Self::try_start(stack, name, Some(advertised_port), None).await)
     }
@@ -56,7 +56,7 @@ impl IsolatedKafka {
     /// Starts an embedded one whatever the shared one is, for errors that only it can be told to answer with.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     pub async fn start_embedded() -> Self {
         expect_ok(Self::try_start_embedded().await)
     }
@@ -93,10 +93,10 @@ impl IsolatedKafka {
         Ok(Self { broker, _ports: ports })
     }
 
-    /// The embedded broker, to be told what to answer.
+    /// Returns the embedded broker, to be told what to answer.
     ///
     /// # Panics
-    /// When it is a real one.
+    /// Panics if it is a real one.
     #[must_use]
     pub fn mock(&self) -> &MockKafka {
         match &self.broker {
@@ -105,7 +105,7 @@ impl IsolatedKafka {
         }
     }
 
-    /// `host:port` for clients.
+    /// Returns `host:port` for clients.
     #[must_use]
     pub fn brokers(&self) -> String {
         match &self.broker {
@@ -114,13 +114,13 @@ impl IsolatedKafka {
         }
     }
 
-    /// `host:port` where a real one listens, for a proxy in front of it.
+    /// Returns `host:port` where a real one listens, for a proxy in front of it.
     #[must_use]
     pub fn listener(&self) -> String {
         format!("127.0.0.1:{}", self._ports[0].number())
     }
 
-    /// Which broker it is, for [`crate::World::on_brokers`].
+    /// Returns which broker it is, for [`crate::World::on_brokers`].
     #[must_use]
     pub fn broker_kind(&self) -> BrokerKind {
         match &self.broker {
@@ -132,7 +132,7 @@ impl IsolatedKafka {
     /// Makes a topic with 12 partitions.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// Panics if it cannot be made.
     pub async fn create_topic(&self, topic: &str) {
         crate::create_topic(&self.brokers(), &self.broker_kind(), topic, PARTITIONS).await;
     }
@@ -140,7 +140,7 @@ impl IsolatedKafka {
     /// Takes it away: the real one is killed, the embedded one accepts nobody. Records are kept.
     ///
     /// # Panics
-    /// When the embedded one refuses it.
+    /// Panics if the embedded one refuses it.
     pub async fn take_down(&mut self) {
         match &mut self.broker {
             Broker::ApacheKafka(kafka) => kafka.child().kill().await,
@@ -151,7 +151,7 @@ impl IsolatedKafka {
     /// Gives it back.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     pub async fn bring_up(&mut self) {
         match &mut self.broker {
             Broker::ApacheKafka(kafka) => expect_ok(kafka.restart().await),

@@ -28,7 +28,7 @@ impl IsolatedMongod {
     /// Starts a standalone one.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     pub async fn start(stack: &Stack, name: &str) -> Self {
         expect_ok(Self::try_start(stack, name, None, None, None).await)
     }
@@ -39,7 +39,7 @@ impl IsolatedMongod {
     /// Why this machine has no such file system.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     pub async fn start_on_small_disk(stack: &Stack, name: &str, megabytes: u32) -> Result<Self, String> {
         let port = expect_ok(Port::free());
         let (mount_point, log) = (data_directory(stack, "disk", &port), log_file(stack, &format!("disk-{name}")));
@@ -50,7 +50,7 @@ impl IsolatedMongod {
     /// Starts one that takes TLS too; `pem` holds its certificate and key.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     pub async fn start_with_tls(stack: &Stack, name: &str, pem: PathBuf) -> Self {
         expect_ok(Self::try_start(stack, name, None, Some(pem), None).await)
     }
@@ -58,7 +58,7 @@ impl IsolatedMongod {
     /// Starts a replica set of one.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     pub async fn start_replica_set(stack: &Stack, name: &str) -> Self {
         expect_ok(Self::try_start(stack, name, Some("rs0".to_owned()), None, None).await)
     }
@@ -84,13 +84,13 @@ impl IsolatedMongod {
         Ok(Self { mongod: Mongod::start(spec).await?, disk, _port: port })
     }
 
-    /// The connection string.
+    /// Returns the connection string.
     #[must_use]
     pub fn uri(&self) -> String {
         self.mongod.uri()
     }
 
-    /// `host:port`, for a proxy in front of it.
+    /// Returns `host:port`, for a proxy in front of it.
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self._port.number())
@@ -104,12 +104,12 @@ impl IsolatedMongod {
     /// Starts it again on its data.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     pub async fn bring_up(&mut self) {
         expect_ok(self.mongod.restart().await);
     }
 
-    /// Whether it still runs: it ends by itself when it cannot write its journal.
+    /// Returns whether it still runs: it ends by itself when it cannot write its journal.
     pub fn is_running(&mut self) -> bool {
         self.mongod.child().exit_status().is_none()
     }
@@ -117,7 +117,7 @@ impl IsolatedMongod {
     /// Takes all space that is left on its small disk.
     ///
     /// # Panics
-    /// When it has none.
+    /// Panics if it has none.
     pub fn fill_disk(&self) {
         self.small_disk().fill().expect("the small disk can be written");
     }
@@ -125,7 +125,7 @@ impl IsolatedMongod {
     /// Gives that space back.
     ///
     /// # Panics
-    /// When it was not taken.
+    /// Panics if it was not taken.
     pub fn free_disk(&self) {
         self.small_disk().free().expect("the small disk was filled");
     }
@@ -157,7 +157,7 @@ impl IsolatedReplicaSet {
     /// Starts one.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     pub async fn start(stack: &Stack, name: &str) -> Self {
         let program = expect_ok(Dependencies::locate(true)).mongod;
         let ports: Vec<Port> = (0..3).map(|_| expect_ok(Port::free())).collect();
@@ -173,7 +173,7 @@ impl IsolatedReplicaSet {
         Self { members: expect_ok(Mongod::start_replica_set(ports.iter().map(spec).collect()).await), _ports: ports }
     }
 
-    /// The connection string, which names every member.
+    /// Returns the connection string, which names every member.
     #[must_use]
     pub fn uri(&self) -> String {
         let hosts: Vec<String> = self._ports.iter().map(|port| format!("127.0.0.1:{}", port.number())).collect();

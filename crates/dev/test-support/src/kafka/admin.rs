@@ -17,7 +17,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// Makes a topic; nothing happens if it exists.
 ///
 /// # Panics
-/// When it cannot be made.
+/// Panics if it cannot be made.
 pub async fn create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) {
     if let Err(error) = try_create_topic(brokers, kind, topic, partitions).await {
         panic!("{error:#}");
@@ -27,7 +27,7 @@ pub async fn create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partiti
 /// Makes a topic; nothing happens if it exists.
 ///
 /// # Errors
-/// When it cannot be made, for example because the broker is down.
+/// Returns an error if it cannot be made, for example because the broker is down.
 pub async fn try_create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) -> Result<()> {
     if let BrokerKind::Embedded { control } = kind {
         let url = format!("{control}/topics/{topic}?partitions={partitions}");
@@ -50,7 +50,7 @@ pub async fn try_create_topic(brokers: &str, kind: &BrokerKind, topic: &str, par
 /// Takes a topic away, with all that is in it. Only a real broker can.
 ///
 /// # Panics
-/// When it does not.
+/// Panics if it does not.
 pub async fn delete_topic(brokers: &str, topic: &str) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create().expect("these settings are valid");
@@ -62,7 +62,7 @@ pub async fn delete_topic(brokers: &str, topic: &str) {
 /// Adds partitions until the topic has `count`. Only a real broker can do that.
 ///
 /// # Panics
-/// When the broker refuses it.
+/// Panics if the broker refuses it.
 pub async fn add_partitions(brokers: &str, topic: &str, count: usize) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create().expect("these settings are valid");

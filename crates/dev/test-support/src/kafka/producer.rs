@@ -14,10 +14,10 @@ use crate::DEADLINE;
 pub struct Producer(FutureProducer);
 
 impl Producer {
-    /// A producer to these brokers; they need not be there yet.
+    /// Returns a producer to these brokers; they need not be there yet.
     ///
     /// # Panics
-    /// When librdkafka gives none.
+    /// Panics if librdkafka gives none.
     #[must_use]
     pub fn new(brokers: &str) -> Self {
         let producer = ClientConfig::new()
@@ -34,7 +34,7 @@ impl Producer {
     /// Writes one record, to a given partition or where the key says. Returns partition and offset.
     ///
     /// # Panics
-    /// When the broker does not take it.
+    /// Panics if the broker does not take it.
     pub async fn produce(
         &self,
         topic: &str,
@@ -50,7 +50,7 @@ impl Producer {
     /// Writes one record, to a given partition or where the key says. Returns partition and offset.
     ///
     /// # Errors
-    /// When the broker does not confirm it within 30 s; it may be in the topic all the same.
+    /// Returns an error if the broker does not confirm it within 30 s; it may be in the topic all the same.
     pub async fn try_produce(
         &self,
         topic: &str,
@@ -77,7 +77,7 @@ impl Producer {
 /// Writes one record, to a given partition or where the key says. Returns partition and offset.
 ///
 /// # Panics
-/// When the broker does not take it.
+/// Panics if the broker does not take it.
 pub async fn produce(
     brokers: &str,
     topic: &str,

@@ -41,44 +41,44 @@ impl Record {
         }
     }
 
-    /// A header's value as text; empty when there is none.
+    /// Returns a header's value as text; empty when there is none.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
         let value = self.headers.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.as_deref());
         value.map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
     }
 
-    /// The key as text; empty when there is none.
+    /// Returns the key as text; empty when there is none.
     #[must_use]
     pub fn key_text(&self) -> String {
         self.key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default()
     }
 
-    /// The value as JSON; null when it is none.
+    /// Returns the value as JSON; null when it is none.
     #[must_use]
     pub fn json(&self) -> Value {
         self.value.as_deref().and_then(|value| serde_json::from_slice(value).ok()).unwrap_or(Value::Null)
     }
 
-    /// `ce_id`.
+    /// Returns `ce_id`.
     #[must_use]
     pub fn id(&self) -> String {
         self.header("ce_id")
     }
 
-    /// `ce_type`.
+    /// Returns `ce_type`.
     #[must_use]
     pub fn event_type(&self) -> String {
         self.header("ce_type")
     }
 
-    /// `ce_sequence` as a number; 0 when it is none.
+    /// Returns `ce_sequence` as a number; 0 when it is none.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.header("ce_sequence").parse().unwrap_or(0)
     }
 
-    /// Whether key, value or a header contains these bytes.
+    /// Returns whether key, value or a header contains these bytes.
     #[must_use]
     pub fn contains(&self, bytes: &[u8]) -> bool {
         let has = |part: &[u8]| part.windows(bytes.len().max(1)).any(|window| window == bytes);

@@ -27,13 +27,13 @@ pub struct TopicReader {
 }
 
 impl TopicReader {
-    /// A reader that has read nothing yet; the topic need not exist.
+    /// Returns a reader that has read nothing yet; the topic need not exist.
     #[must_use]
     pub fn new(brokers: &str, topic: &str) -> Self {
         Self { brokers: brokers.to_owned(), topic: topic.to_owned(), consumer: Arc::default(), records: Vec::new() }
     }
 
-    /// All that was read so far; of one partition in the order of the offsets.
+    /// Returns all that was read so far; of one partition in the order of the offsets.
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.records
@@ -42,7 +42,7 @@ impl TopicReader {
     /// Reads on until what was read so far satisfies the predicate.
     ///
     /// # Panics
-    /// When it does not by the deadline; with a list of what is there.
+    /// Panics if it does not by the deadline; with a list of what is there.
     pub async fn read_until(
         &mut self,
         deadline: Duration,
@@ -65,7 +65,7 @@ impl TopicReader {
     /// Reads until there are `count` records of this type.
     ///
     /// # Panics
-    /// When there are fewer at the deadline.
+    /// Panics if there are fewer at the deadline.
     pub async fn read_type(&mut self, event_type: &str, count: usize) -> Vec<Record> {
         let of_type = |records: &[Record]| records.iter().filter(|record| record.event_type() == event_type).count();
         let what = format!("{count} × {event_type}");
@@ -76,7 +76,7 @@ impl TopicReader {
     /// Reads everything that is in the topic when it is called.
     ///
     /// # Panics
-    /// When that takes longer than 30 s.
+    /// Panics if that takes longer than 30 s.
     pub async fn read_all(&mut self) -> &[Record] {
         let end = Instant::now() + DEADLINE;
         loop {
@@ -112,7 +112,7 @@ impl TopicReader {
         self.records.extend(found.await.unwrap_or_default());
     }
 
-    /// The end of every partition that still has records (an empty log counts as read).
+    /// Returns the end of every partition that still has records (an empty log counts as read).
     async fn high_watermarks(&self) -> Option<Vec<(i32, i64)>> {
         self.with_consumer(|consumer, topic| {
             let assignment = consumer.assignment().ok()?;

@@ -72,13 +72,13 @@ impl SmtpRule {
         Self { phase, behavior, remaining: None, recipient: None }
     }
 
-    /// The next time only.
+    /// Returns the next time only.
     #[must_use]
     pub fn once(phase: Phase, behavior: Behavior) -> Self {
         Self::times(1, phase, behavior)
     }
 
-    /// The next so many times.
+    /// Returns the next so many times.
     #[must_use]
     pub fn times(times: u32, phase: Phase, behavior: Behavior) -> Self {
         Self { phase, behavior, remaining: Some(times), recipient: None }

@@ -27,7 +27,7 @@ impl CertificateAuthority {
     /// Makes one. `name` tells its file from others of the run.
     ///
     /// # Panics
-    /// When its file cannot be written.
+    /// Panics if its file cannot be written.
     #[must_use]
     pub fn new(stack: &Stack, name: &str) -> Self {
         let mut authority = rcgen::CertificateParams::default();
@@ -42,19 +42,19 @@ impl CertificateAuthority {
         Self { issuer: rcgen::Issuer::new(authority, key), file }
     }
 
-    /// The authority's certificate, for `SSL_CERT_FILE`.
+    /// Returns the authority's certificate, for `SSL_CERT_FILE`.
     #[must_use]
     pub fn file(&self) -> String {
         self.file.display().to_string()
     }
 
-    /// A certificate for this host that is valid now.
+    /// Returns a certificate for this host that is valid now.
     #[must_use]
     pub fn certificate(&self, host: &str) -> Arc<ServerConfig> {
         self.certificate_valid_until(host, now() + ONE_DAY)
     }
 
-    /// A certificate for this host that was valid until yesterday.
+    /// Returns a certificate for this host that was valid until yesterday.
     #[must_use]
     pub fn expired_certificate(&self, host: &str) -> Arc<ServerConfig> {
         self.certificate_valid_until(host, now() - ONE_DAY)

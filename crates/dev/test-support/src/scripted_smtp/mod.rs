@@ -31,28 +31,28 @@ pub struct ScriptedSmtp {
 }
 
 impl ScriptedSmtp {
-    /// A server that takes every mail, until rules say otherwise.
+    /// Returns a server that takes every mail, until rules say otherwise.
     ///
     /// # Panics
-    /// When it cannot listen.
+    /// Panics if it cannot listen.
     pub async fn start() -> Self {
         Self::start_with_extensions(&[]).await
     }
 
-    /// A server that advertises these extensions too, for example `AUTH PLAIN`.
+    /// Returns a server that advertises these extensions too, for example `AUTH PLAIN`.
     ///
     /// # Panics
-    /// When it cannot listen.
+    /// Panics if it cannot listen.
     pub async fn start_with_extensions(extensions: &[&str]) -> Self {
         let mut options = SmtpOptions::default();
         options.extensions.extend(extensions.iter().map(|&extension| extension.to_owned()));
         Self::start_with_options(options).await
     }
 
-    /// A server of another kind.
+    /// Returns a server of another kind.
     ///
     /// # Panics
-    /// When it cannot listen.
+    /// Panics if it cannot listen.
     pub async fn start_with_options(options: SmtpOptions) -> Self {
         let port = Port::free().unwrap_or_else(|error| panic!("{error:#}"));
         let address = SocketAddr::new(options.host, port.number());
@@ -63,19 +63,19 @@ impl ScriptedSmtp {
         Self { address, _port: port, scheme, state, stop }
     }
 
-    /// `host:port`; an IPv6 address in brackets.
+    /// Returns `host:port`; an IPv6 address in brackets.
     #[must_use]
     pub fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// The number of the port.
+    /// Returns the number of the port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// `smtp://host:port`, or `smtps://host:port`.
+    /// Returns `smtp://host:port`, or `smtps://host:port`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address())
@@ -91,38 +91,38 @@ impl ScriptedSmtp {
         self.state.lock().rules.clear();
     }
 
-    /// All connections so far.
+    /// Returns all connections so far.
     #[must_use]
     pub fn sessions(&self) -> Vec<SmtpSession> {
         self.state.lock().sessions.clone()
     }
 
-    /// All mail transactions so far, in the order of their MAIL commands.
+    /// Returns all mail transactions so far, in the order of their MAIL commands.
     #[must_use]
     pub fn transactions(&self) -> Vec<SmtpTransaction> {
         self.state.lock().transactions.clone()
     }
 
-    /// All mails whose final dot arrived.
+    /// Returns all mails whose final dot arrived.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.state.lock().deliveries.clone()
     }
 
-    /// The latest delivery that is as asked.
+    /// Returns the latest delivery that is as asked.
     #[must_use]
     pub fn latest_delivery(&self, predicate: impl Fn(&Delivery) -> bool) -> Option<Delivery> {
         self.state.lock().deliveries.iter().rfind(|delivery| predicate(delivery)).cloned()
     }
 
-    /// The deliveries to one address.
+    /// Returns the deliveries to one address.
     #[must_use]
     pub fn deliveries_to(&self, address: &str) -> Vec<Delivery> {
         let to = |delivery: &Delivery| delivery.mail.to.iter().any(|to| to.eq_ignore_ascii_case(address));
         self.deliveries().into_iter().filter(to).collect()
     }
 
-    /// How often the client got to a phase, over all connections.
+    /// Returns how often the client got to a phase, over all connections.
     #[must_use]
     pub fn count(&self, phase: Phase) -> usize {
         self.state.lock().sessions.iter().flat_map(|session| &session.steps).filter(|step| step.phase == phase).count()
@@ -131,7 +131,7 @@ impl ScriptedSmtp {
     /// Waits until the client got to a phase so often.
     ///
     /// # Panics
-    /// When it has not after 30 s; with all connections.
+    /// Panics if it has not after 30 s; with all connections.
     pub async fn wait_for_phase(&self, phase: Phase, count: usize) {
         self.wait_until(&format!("{count} × {phase:?}"), || self.count(phase) >= count).await;
     }
@@ -139,7 +139,7 @@ impl ScriptedSmtp {
     /// Waits until so many final dots have arrived for an address.
     ///
     /// # Panics
-    /// When they have not after 30 s; with all connections.
+    /// Panics if they have not after 30 s; with all connections.
     pub async fn wait_for_deliveries_to(&self, address: &str, count: usize) -> Vec<Delivery> {
         self.wait_until(&format!("{count} mail(s) to {address}"), || self.deliveries_to(address).len() >= count).await;
         self.deliveries_to(address)
@@ -153,7 +153,7 @@ impl ScriptedSmtp {
     /// Waits until no connection is open.
     ///
     /// # Panics
-    /// When one still is after 30 s.
+    /// Panics if one still is after 30 s.
     pub async fn wait_until_disconnected(&self) {
         wait_for(DEADLINE, "the end of all SMTP connections", async || {
             self.sessions().iter().all(|session| session.ended).then_some(())

@@ -37,7 +37,7 @@ impl Default for SmtpOptions {
 }
 
 impl SmtpOptions {
-    /// One that announces only these.
+    /// Returns one that announces only these.
     #[must_use]
     pub fn with_extensions(extensions: &[&str]) -> Self {
         let extensions = extensions.iter().map(|&extension| extension.to_owned()).collect();
@@ -51,7 +51,7 @@ impl SmtpOptions {
         self
     }
 
-    /// The same, and hangs up then.
+    /// Returns the same, and hangs up then.
     #[must_use]
     pub fn refusing_mechanism_and_hanging_up(mut self, mechanism: &str, reply: &str) -> Self {
         self.refused_mechanism = Some((mechanism.to_owned(), reply.to_owned(), true));

@@ -133,7 +133,7 @@ impl Session {
         Ok(())
     }
 
-    /// The credentials are compared and not written down.
+    /// Returns the credentials are compared and not written down.
     async fn auth(&mut self, line: &str) -> Result<()> {
         let mut words = line.split_whitespace().skip(1);
         let mechanism = words.next().unwrap_or_default().to_ascii_uppercase();
@@ -201,7 +201,7 @@ impl Session {
         self.dot(&data, early).await
     }
 
-    /// A rule for the body lets the connection hang, drop or wait at its first line. A reply
+    /// Returns a rule for the body lets the connection hang, drop or wait at its first line. A reply
     /// there is the answer to the mail: the rest is read and thrown away.
     async fn begin_body(&mut self) -> Result<Option<String>> {
         match self.state.take_behavior(Phase::Body, &self.to) {
@@ -311,7 +311,7 @@ fn decode_base64(text: &str) -> String {
     STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| "\u{fffd}".to_owned())
 }
 
-/// The address between the angle brackets.
+/// Returns the address between the angle brackets.
 fn parse_path(line: &str) -> String {
     let inner = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
     inner.map(|(address, _)| address.to_owned()).unwrap_or_default()

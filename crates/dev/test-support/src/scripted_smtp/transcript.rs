@@ -31,7 +31,7 @@ pub struct SmtpSession {
 }
 
 impl SmtpSession {
-    /// The phases, in order.
+    /// Returns the phases, in order.
     #[must_use]
     pub fn phases(&self) -> Vec<Phase> {
         self.steps.iter().map(|step| step.phase).collect()
@@ -50,7 +50,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Whether the answer was 250.
+    /// Returns whether the answer was 250.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| reply.starts_with("250"))
@@ -89,7 +89,7 @@ impl SharedState {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The act for this moment, used up by one.
+    /// Returns the act for this moment, used up by one.
     pub(super) fn take_behavior(&self, phase: Phase, recipients: &[String]) -> Option<Behavior> {
         let mut state = self.lock();
         let rule = state.rules.iter_mut().find(|rule| rule.applies(phase, recipients))?;
@@ -97,7 +97,7 @@ impl SharedState {
         Some(rule.behavior.clone())
     }
 
-    /// The transaction that a session is in; nothing happens before its MAIL.
+    /// Returns the transaction that a session is in; nothing happens before its MAIL.
     pub(super) fn update_transaction(&self, session: usize, change: impl FnOnce(&mut SmtpTransaction)) {
         if let Some(last) = self.lock().transactions.iter_mut().rev().find(|last| last.session == session) {
             change(last);

@@ -1,8 +1,8 @@
-//! Reading a caught mail: its subject, and its text and HTML with the transfer encoding undone.
+//! Decodes a caught mail: its subject, sender, plain text and HTML.
 
 use mailparse::{MailHeaderMap as _, ParsedMail};
 
-/// What a mail shows to a person.
+/// The decoded parts of a mail that the pages show.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct DecodedMail {
     pub(super) subject: String,
@@ -11,7 +11,7 @@ pub(super) struct DecodedMail {
     pub(super) html: Option<String>,
 }
 
-/// Reads a mail; what cannot be read is missing in the answer.
+/// Decodes a mail. Parts that cannot be decoded are left out.
 pub(super) fn decode(data: &[u8]) -> DecodedMail {
     let Ok(mail) = mailparse::parse_mail(data) else { return DecodedMail::default() };
     let header = |name: &str| mail.headers.get_first_value(name).unwrap_or_default();
@@ -23,7 +23,7 @@ pub(super) fn decode(data: &[u8]) -> DecodedMail {
     }
 }
 
-/// The first part of this type, decoded.
+/// Returns the decoded content of the first part with this MIME type.
 fn decoded_part(mail: &ParsedMail<'_>, mime_type: &str) -> Option<String> {
     mail.parts().find(|part| part.ctype.mimetype.eq_ignore_ascii_case(mime_type)).and_then(|part| part.get_body().ok())
 }

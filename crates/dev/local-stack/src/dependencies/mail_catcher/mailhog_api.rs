@@ -1,4 +1,4 @@
-//! MailHog's HTTP API, as far as tests and people use it, in MailHog's shapes.
+//! The part of MailHog's HTTP API that tests and people use, with the same JSON.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +14,7 @@ use super::store::{CaughtMail, MailStore};
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 250;
 
-/// Adds the API's routes.
+/// Adds the routes of the API.
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .route("/api/v2/messages", web::get().to(list))
@@ -98,7 +98,7 @@ async fn list(store: Data<MailStore>, page: Query<PageQuery>) -> HttpResponse {
     HttpResponse::Ok().json(page_of(&store.all(), page.start, page.limit))
 }
 
-/// `kind` is `to`, `from` or `containing`; the query matches anywhere, in any case.
+/// Searches mails. `kind` is `to`, `from` or `containing`; the query matches any part of the text and ignores case.
 async fn search(store: Data<MailStore>, search: Query<SearchQuery>) -> HttpResponse {
     let wanted = search.query.to_lowercase();
     let has = |text: &str| text.to_lowercase().contains(&wanted);
@@ -164,7 +164,7 @@ fn mime_parts(mail: &ParsedMail<'_>) -> Option<MimeParts> {
     (!mail.subparts.is_empty()).then(|| MimeParts { parts: mail.subparts.iter().map(content).collect() })
 }
 
-/// The headers as they stand in the mail, unfolded, not decoded: as MailHog gives them.
+/// Returns the headers unfolded but not decoded, as MailHog does.
 fn headers(mail: &ParsedMail<'_>) -> BTreeMap<String, Vec<String>> {
     let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for header in &mail.headers {

@@ -1,4 +1,5 @@
-//! A mail catcher where MailHog cannot be had: SMTP in, MailHog's API and a plain page out.
+//! The built-in mail catcher, for machines without MailHog: it accepts mails by SMTP and shows them with MailHog's API
+//! and on a web page.
 
 mod decoded_mail;
 mod mailhog_api;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use store::{CaughtMail, MailStore};
 
-/// A running catcher. Dropping it ends it; its mails are gone then.
+/// A running mail catcher. Dropping it stops it and discards its mails.
 #[derive(Debug)]
 pub struct MailCatcher {
     store: Arc<MailStore>,
@@ -26,10 +27,10 @@ pub struct MailCatcher {
 }
 
 impl MailCatcher {
-    /// Takes mails on one port and shows them on the other, both on 127.0.0.1.
+    /// Starts a catcher with an SMTP server on one port and a web server on the other, both on 127.0.0.1.
     ///
     /// # Errors
-    /// When it cannot listen.
+    /// Returns an error if it cannot listen on the ports.
     pub async fn start(smtp_port: u16, http_port: u16) -> Result<Self> {
         let store = Arc::new(MailStore::default());
         let listener = TcpListener::bind(("127.0.0.1", smtp_port))
@@ -51,19 +52,19 @@ impl MailCatcher {
         Ok(Self { store, stop, http, smtp_port, http_port })
     }
 
-    /// `host:port` for SMTP.
+    /// Returns `host:port` for SMTP.
     #[must_use]
     pub fn smtp_address(&self) -> String {
         format!("127.0.0.1:{}", self.smtp_port)
     }
 
-    /// The address of page and API.
+    /// Returns the URL of the web page and the API.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.http_port)
     }
 
-    /// What it has caught.
+    /// Returns the mails that were accepted.
     #[must_use]
     pub fn store(&self) -> &MailStore {
         &self.store

@@ -1,4 +1,4 @@
-//! The catcher's page: a list of mails, and one mail with its HTML in a sandboxed frame.
+//! The web pages of the mail catcher: a list of mails, and one mail with its HTML in a sandboxed frame.
 
 use actix_web::{
     HttpResponse,
@@ -10,9 +10,10 @@ use super::{
     store::{CaughtMail, MailStore},
 };
 
-/// Of the pages themselves: no script, nothing from elsewhere.
+/// The content security policy of the pages: no scripts, and no resources from other origins.
 const PAGE_CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; form-action 'self'";
-/// Of a mail's HTML: sandboxed, so it runs no script and reaches nothing; its links open elsewhere.
+/// The content security policy of a mail's HTML: a sandbox without scripts and without network access. Links open in
+/// another window.
 const MAIL_CSP: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; \
      style-src 'unsafe-inline'; img-src data:";
 const STYLE: &str = "\
@@ -27,7 +28,7 @@ small { opacity: .7 }
 iframe { width: 100%; height: 75vh; border: 1px solid #8884; border-radius: .5rem; background: #fff }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: 1rem; border: 1px solid #8884; border-radius: .5rem }";
 
-/// Adds the page's routes.
+/// Adds the routes of the pages.
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .route("/", web::get().to(list))
@@ -40,7 +41,7 @@ async fn list(store: Data<MailStore>) -> HttpResponse {
     let mails = store.all();
     let rows: String = mails.iter().map(|mail| row(mail)).collect();
     let body = if mails.is_empty() {
-        "<p>No mail yet. This page reloads by itself.</p>".to_owned()
+        "<p>No mails yet. This page reloads automatically.</p>".to_owned()
     } else {
         format!("<table><tr><th>To<th>Subject<th>Received</tr>{rows}</table>")
     };
@@ -65,7 +66,7 @@ async fn show(store: Data<MailStore>, id: Path<String>) -> HttpResponse {
     let id = escape(&mail.id);
     let frame = decoded
         .html
-        .map(|_| format!("<h2>HTML</h2><iframe title=\"the mail's HTML\" sandbox=\"allow-popups allow-popups-to-escape-sandbox\" src=\"/mails/{id}/html\"></iframe>"))
+        .map(|_| format!("<h2>HTML</h2><iframe title=\"HTML of the mail\" sandbox=\"allow-popups allow-popups-to-escape-sandbox\" src=\"/mails/{id}/html\"></iframe>"))
         .unwrap_or_default();
     let text = decoded.text.map(|text| format!("<h2>Text</h2><pre>{}</pre>", escape(&text))).unwrap_or_default();
     let body = format!(
@@ -109,7 +110,7 @@ fn page(title: &str, head: &str, body: &str) -> HttpResponse {
 }
 
 fn not_found() -> HttpResponse {
-    HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("No such mail.\n")
+    HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("There is no such mail.\n")
 }
 
 fn escape(text: &str) -> String {

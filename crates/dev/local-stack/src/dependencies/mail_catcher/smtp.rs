@@ -1,4 +1,5 @@
-//! The catcher's SMTP server (RFC 5321): accepts every mail, bounded in size, lines, time and connections.
+//! The SMTP server of the mail catcher (RFC 5321). It accepts every mail within limits on size, line length, idle time
+//! and connections.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,13 +14,14 @@ use super::store::MailStore;
 
 const MAX_CONNECTIONS: usize = 256;
 const MAX_RECIPIENTS: usize = 100;
-/// Advertised by SIZE.
+/// The maximum size of a mail, which the SIZE extension advertises.
 const MAX_MAIL_BYTES: usize = 16 * 1024 * 1024;
-/// RFC 5321 asks for 512 in commands and 1000 in text; long headers come from other programs too.
+/// The maximum length of a line. RFC 5321 requires 512 bytes for commands and 1000 for text, but some programs send
+/// longer headers.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Serves until `stop`.
+/// Accepts connections until `stop` is cancelled.
 pub(super) async fn serve(listener: TcpListener, store: Arc<MailStore>, stop: CancellationToken) {
     let sessions = TaskTracker::new();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
@@ -39,7 +41,7 @@ pub(super) async fn serve(listener: TcpListener, store: Arc<MailStore>, stop: Ca
         };
         let stop = stop.clone();
         sessions.spawn(async move {
-            // An error is the client's hang-up or nonsense; the connection ends either way.
+            // An error means that the client has closed the connection or sent garbage; the session ends either way.
             let _ = stop.run_until_cancelled(session.run()).await;
         });
     }
@@ -72,7 +74,7 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<R, W> {
                     self.reply("250 2.0.0 reset").await?;
                 }
                 "NOOP" => self.reply("250 2.0.0 ok").await?,
-                "VRFY" => self.reply("252 2.1.5 will take it").await?,
+                "VRFY" => self.reply("252 2.1.5 cannot verify, but will accept").await?,
                 "QUIT" => return self.reply("221 2.0.0 bye").await,
                 _ => self.reply("500 5.5.1 unknown command").await?,
             }
@@ -81,7 +83,7 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<R, W> {
 
     async fn greet(&mut self, name: &str, extended: bool) -> Result<()> {
         if name.trim().is_empty() {
-            return self.reply("501 5.5.4 a name is needed").await;
+            return self.reply("501 5.5.4 host name required").await;
         }
         self.reset();
         self.helo = name.trim().to_owned();
@@ -96,10 +98,10 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<R, W> {
 
     async fn mail(&mut self, argument: &str) -> Result<()> {
         if self.helo.is_empty() {
-            return self.reply("503 5.5.1 EHLO first").await;
+            return self.reply("503 5.5.1 send EHLO first").await;
         }
         if self.from.is_some() {
-            return self.reply("503 5.5.1 MAIL was given already").await;
+            return self.reply("503 5.5.1 sender already specified").await;
         }
         let Some((address, parameters)) = parse_path(argument, "FROM:") else {
             return self.reply("501 5.5.4 MAIL FROM:<address>").await;
@@ -115,7 +117,7 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<R, W> {
 
     async fn recipient(&mut self, argument: &str) -> Result<()> {
         if self.from.is_none() {
-            return self.reply("503 5.5.1 MAIL first").await;
+            return self.reply("503 5.5.1 send MAIL first").await;
         }
         if self.to.len() >= MAX_RECIPIENTS {
             return self.reply("452 4.5.3 too many recipients").await;
@@ -131,21 +133,21 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<R, W> {
 
     async fn data(&mut self) -> Result<()> {
         let (Some(from), false) = (self.from.clone(), self.to.is_empty()) else {
-            return self.reply("503 5.5.1 MAIL and RCPT first").await;
+            return self.reply("503 5.5.1 send MAIL and RCPT first").await;
         };
-        self.reply("354 end with a dot on a line of its own").await?;
+        self.reply("354 end the mail with a dot on a line by itself").await?;
         match self.read_body().await? {
             None => self.reply("552 5.3.4 too large").await?,
             Some(data) => {
                 let id = self.store.add(&self.helo, &from, &self.to, data);
-                self.reply(&format!("250 2.0.0 kept as {id}")).await?;
+                self.reply(&format!("250 2.0.0 accepted as {id}")).await?;
             }
         }
         self.reset();
         Ok(())
     }
 
-    /// The mail's bytes up to the final dot, or `None` when there were too many.
+    /// Reads the mail up to the final dot. Returns `None` if it exceeds the maximum size.
     async fn read_body(&mut self) -> Result<Option<Vec<u8>>> {
         let mut data = Vec::new();
         let mut fits = true;
@@ -164,14 +166,14 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<R, W> {
         }
     }
 
-    /// One line without its end.
+    /// Reads one line and returns it without the line break.
     async fn read_line(&mut self) -> Result<Vec<u8>> {
         let mut line = Vec::new();
         let mut bounded = (&mut self.read).take(MAX_LINE_BYTES);
         let read = tokio::time::timeout(IDLE_TIMEOUT, bounded.read_until(b'\n', &mut line)).await??;
-        ensure!(read > 0, "the client has hung up");
+        ensure!(read > 0, "the client has closed the connection");
         if line.pop() != Some(b'\n') {
-            bail!("a line without an end");
+            bail!("the line is too long or has no line break");
         }
         if line.last() == Some(&b'\r') {
             line.pop();
@@ -190,7 +192,8 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<R, W> {
     }
 }
 
-/// The address and the parameters of `FROM:<address> parameters`, in any case and with or without a blank.
+/// Parses `FROM:<address> parameters` into the address and the parameters. The keyword may be in any case, and a space
+/// may follow it.
 fn parse_path(argument: &str, keyword: &str) -> Option<(String, String)> {
     let argument = argument.trim_start();
     let rest = argument
@@ -222,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_whole_session_leaves_the_mail_with_its_dots_unstuffed() {
+    async fn a_complete_session_stores_the_mail_with_its_dots_unstuffed() {
         let (codes, store) = session(
             "EHLO client\r\nMAIL FROM:<a@example.test> BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<jürgen@example.test>\r\n\
              DATA\r\nSubject: hi\r\n\r\n..dotted\r\nlast\r\n.\r\nQUIT\r\n",
@@ -239,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn commands_out_of_order_are_refused_and_a_reset_forgets_the_envelope() {
+    async fn commands_out_of_order_are_refused_and_rset_clears_the_envelope() {
         let (codes, store) = session(
             "MAIL FROM:<a@example.test>\r\nHELO c\r\nRCPT TO:<b@example.test>\r\nMAIL FROM:<a@example.test>\r\n\
              DATA\r\nRSET\r\nRCPT TO:<b@example.test>\r\nMAIL a\r\nNONSENSE\r\nNOOP\r\n",
@@ -250,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_mail_beyond_the_size_is_refused_and_the_session_goes_on() {
+    async fn a_mail_above_the_maximum_size_is_refused_and_the_session_continues() {
         let line = format!("{}\r\n", "x".repeat(60_000));
         let input = format!(
             "HELO c\r\nMAIL FROM:<a@example.test> SIZE=99999999999\r\nMAIL FROM:<a@example.test>\r\n\

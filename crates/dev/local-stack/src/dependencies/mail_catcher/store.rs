@@ -1,4 +1,4 @@
-//! The mails that were caught, in memory: the newest thousand, and at most 256 MiB of them.
+//! Stores the accepted mails in memory: at most the newest 1000, and at most 256 MiB.
 
 use std::{
     collections::VecDeque,
@@ -10,24 +10,24 @@ use jiff::Timestamp;
 const MAX_MAILS: usize = 1_000;
 const MAX_BYTES: usize = 256 * 1024 * 1024;
 
-/// One mail as SMTP delivered it.
+/// A mail as it arrived by SMTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaughtMail {
-    /// Unique while the catcher runs.
+    /// An id that is unique while the catcher runs.
     pub id: String,
-    /// When it was accepted.
+    /// When the mail was accepted.
     pub created: Timestamp,
-    /// The client's name in EHLO.
+    /// The host name that the client sent with EHLO or HELO.
     pub helo: String,
-    /// The envelope's sender.
+    /// The envelope sender.
     pub from: String,
-    /// The envelope's recipients.
+    /// The envelope recipients.
     pub to: Vec<String>,
-    /// Headers and body, dots unstuffed.
+    /// The headers and the body, with dots unstuffed.
     pub data: Vec<u8>,
 }
 
-/// Newest first.
+/// The stored mails, newest first.
 #[derive(Debug, Default)]
 pub struct MailStore {
     contents: Mutex<Contents>,
@@ -41,7 +41,7 @@ struct Contents {
 }
 
 impl MailStore {
-    /// Keeps a mail and returns its id; the oldest ones make room.
+    /// Stores a mail and returns its id. The oldest mails are removed to stay within the limits.
     pub fn add(&self, helo: &str, from: &str, to: &[String], data: Vec<u8>) -> String {
         let created = now();
         let mut contents = self.contents();
@@ -59,19 +59,19 @@ impl MailStore {
         id
     }
 
-    /// All mails, newest first.
+    /// Returns all mails, newest first.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<CaughtMail>> {
         self.contents().mails.iter().cloned().collect()
     }
 
-    /// The mail with this id.
+    /// Returns the mail with this id.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Arc<CaughtMail>> {
         self.contents().mails.iter().find(|mail| mail.id == id).cloned()
     }
 
-    /// Forgets one mail, or all; whether there was one.
+    /// Removes one mail, or all mails. Returns whether a mail was removed.
     pub fn remove(&self, id: Option<&str>) -> bool {
         let mut contents = self.contents();
         let before = contents.mails.len();
@@ -85,7 +85,7 @@ impl MailStore {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a display of when a mail came; nothing is decided by it")]
+#[expect(clippy::disallowed_methods, reason = "only shown as the time of arrival; no decision depends on it")]
 fn now() -> Timestamp {
     Timestamp::now()
 }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn mails_can_be_forgotten_one_by_one_and_all_at_once() {
+    fn mails_can_be_removed_one_by_one_or_all_at_once() {
         let store = MailStore::default();
         let first = store.add("c", "a@example.test", &[], b"1".to_vec());
         store.add("c", "a@example.test", &[], b"2".to_vec());

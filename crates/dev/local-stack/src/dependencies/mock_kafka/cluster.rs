@@ -1,9 +1,9 @@
 //! librdkafka's mock cluster: Kafka's protocol in this process, for machines without Java and for injected errors.
 //!
-//! It keeps nothing over a restart, drops the oldest records beyond 5 MiB a partition, has no CreateTopics
-//! (topics are made by [`MockKafka::create_topic`]), and waits three seconds at a group's first join. It also can
-//! take the leader away from a partition, which is not offered here: a produce request to that partition then ends
-//! this process (a null pointer in librdkafka 2.12.1).
+//! The cluster loses all records on restart, drops the oldest records of a partition beyond 5 MiB, does not support
+//! CreateTopics (use [`MockKafka::create_topic`]), and waits three seconds when the first member joins a group. It can
+//! also remove the leader of a partition, but this module does not offer that: a produce request to such a partition
+//! ends this process (a null pointer in librdkafka 2.12.1).
 
 use std::{sync::mpsc, thread, time::Duration};
 
@@ -18,22 +18,22 @@ use tokio::sync::oneshot;
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 type ClusterCall = Box<dyn FnOnce(&Cluster) + Send>;
 
-/// The only broker; the mock counts from 1.
+/// The id of the only broker; the mock cluster counts from 1.
 const BROKER: i32 = 1;
 
-/// A running mock cluster of one broker. Dropping it ends it.
+/// A running mock cluster of one broker. It ends when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct MockKafka {
     brokers: String,
-    /// The cluster is bound to one thread; what is to be done is sent to it.
+    /// Calls for the thread that owns the cluster, because the cluster is bound to one thread.
     calls: mpsc::Sender<ClusterCall>,
 }
 
 impl MockKafka {
-    /// Starts it on a port of its own choice.
+    /// Starts a cluster on a port that librdkafka chooses.
     ///
     /// # Errors
-    /// When librdkafka cannot make the cluster.
+    /// Returns an error if librdkafka cannot create the cluster.
     pub async fn start() -> Result<Self> {
         let (calls, received) = mpsc::channel::<ClusterCall>();
         let (started, start) = oneshot::channel();
@@ -50,29 +50,29 @@ impl MockKafka {
         Ok(Self { brokers, calls })
     }
 
-    /// `host:port` for clients.
+    /// Returns `host:port` for clients.
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.brokers
     }
 
-    /// Makes a topic; nothing happens if it exists.
+    /// Creates a topic. An existing topic is left as it is.
     ///
     /// # Errors
-    /// When the mock refuses it.
+    /// Returns an error if the mock cluster refuses the call.
     pub async fn create_topic(&self, topic: &str, partitions: i32) -> Result<()> {
         let name = topic.to_owned();
-        let made = self.run(move |cluster| cluster.create_topic(&name, partitions, 1)).await?;
-        match made {
+        let created = self.run(move |cluster| cluster.create_topic(&name, partitions, 1)).await?;
+        match created {
             Err(error) if format!("{error:?}").contains("TopicAlreadyExists") => Ok(()),
-            other => other.with_context(|| format!("cannot make topic {topic} in the mock cluster")),
+            other => other.with_context(|| format!("cannot create topic {topic} in the mock cluster")),
         }
     }
 
-    /// Cuts all connections and accepts none until [`MockKafka::broker_up`]; records stay.
+    /// Closes all connections and accepts none until [`MockKafka::broker_up`]. The records are kept.
     ///
     /// # Errors
-    /// When the mock refuses it.
+    /// Returns an error if the mock cluster refuses the call.
     pub async fn broker_down(&self) -> Result<()> {
         Ok(self.run(|cluster| cluster.broker_down(BROKER)).await??)
     }
@@ -80,32 +80,32 @@ impl MockKafka {
     /// Accepts connections again.
     ///
     /// # Errors
-    /// When the mock refuses it.
+    /// Returns an error if the mock cluster refuses the call.
     pub async fn broker_up(&self) -> Result<()> {
         Ok(self.run(|cluster| cluster.broker_up(BROKER)).await??)
     }
 
-    /// Answers every request only after this delay.
+    /// Delays the response to every request.
     ///
     /// # Errors
-    /// When the mock refuses it.
+    /// Returns an error if the mock cluster refuses the call.
     pub async fn set_delay(&self, delay: Duration) -> Result<()> {
         Ok(self.run(move |cluster| cluster.broker_round_trip_time(BROKER, delay)).await??)
     }
 
-    /// Answers the next requests of this kind with these errors, one each. `RD_KAFKA_RESP_ERR__TRANSPORT`
-    /// closes the connection instead of answering.
+    /// Answers each of the next requests to `api` with the next one of these errors. `RD_KAFKA_RESP_ERR__TRANSPORT`
+    /// closes the connection instead.
     ///
     /// # Errors
-    /// When the mock has ended.
+    /// Returns an error if the mock cluster has ended.
     pub async fn request_errors(&self, api: RDKafkaApiKey, errors: Vec<RDKafkaRespErr>) -> Result<()> {
         self.run(move |cluster| cluster.request_errors(api, &errors)).await
     }
 
-    /// Forgets the errors that [`MockKafka::request_errors`] has left for this kind.
+    /// Removes the errors for `api` that [`MockKafka::request_errors`] has set and that were not used yet.
     ///
     /// # Errors
-    /// When the mock has ended.
+    /// Returns an error if the mock cluster has ended.
     pub async fn clear_request_errors(&self, api: RDKafkaApiKey) -> Result<()> {
         self.run(move |cluster| cluster.clear_request_errors(api)).await
     }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_record_goes_through_a_forwarded_port_into_the_mock_and_out_again() {
+    async fn a_record_is_produced_and_consumed_through_a_forwarded_port() {
         let mock = MockKafka::start().await.unwrap();
         mock.create_topic("user.events", 12).await.unwrap();
         mock.create_topic("user.events", 12).await.unwrap();
@@ -173,14 +173,14 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_broker_that_is_down_takes_nothing_and_one_that_is_up_again_does() {
+    async fn a_broker_that_is_down_accepts_no_records_and_accepts_them_again_when_it_is_up() {
         let mock = MockKafka::start().await.unwrap();
         mock.create_topic("t", 1).await.unwrap();
         mock.broker_down().await.unwrap();
         let brokers = mock.brokers().to_owned();
         assert!(!readiness::is_kafka_ready(&brokers, Duration::from_millis(500)).await);
         mock.broker_up().await.unwrap();
-        let taken = tokio::task::spawn_blocking(move || produce(&brokers, "t", "again", SOON));
-        assert!(taken.await.unwrap());
+        let produced = tokio::task::spawn_blocking(move || produce(&brokers, "t", "again", SOON));
+        assert!(produced.await.unwrap());
     }
 }

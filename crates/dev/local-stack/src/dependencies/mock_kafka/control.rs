@@ -1,7 +1,8 @@
-//! A tiny HTTP endpoint beside the embedded broker, for what a client cannot ask a broker for.
+//! The HTTP control endpoint of the embedded broker, for operations that Kafka clients cannot request.
 //!
-//! `PUT /topics/{name}?partitions=12` makes a topic (the mock has no CreateTopics), `POST /broker/down` and
-//! `POST /broker/up` take the broker away and give it back, `PUT /broker/delay?ms=50` slows every answer.
+//! `PUT /topics/{name}?partitions=12` creates a topic (the mock cluster does not support CreateTopics),
+//! `POST /broker/down` and `POST /broker/up` make the broker unavailable and available again, and
+//! `PUT /broker/delay?ms=50` delays every response.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use serde::Deserialize;
 
 use super::cluster::MockKafka;
 
-/// The running endpoint. Dropping it ends it.
+/// The running endpoint. Dropping it stops it.
 #[derive(Debug)]
 pub struct MockControl {
     server: ServerHandle,
@@ -23,10 +24,10 @@ pub struct MockControl {
 }
 
 impl MockControl {
-    /// Serves on this port of 127.0.0.1.
+    /// Starts the endpoint on this port of 127.0.0.1.
     ///
     /// # Errors
-    /// When it cannot listen.
+    /// Returns an error if it cannot listen.
     pub fn start(port: u16, mock: &MockKafka) -> Result<Self> {
         let mock = Data::new(mock.clone());
         let server = HttpServer::new(move || {
@@ -47,7 +48,7 @@ impl MockControl {
         Ok(Self { server: handle, port })
     }
 
-    /// Its address.
+    /// Returns the URL of the endpoint.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -56,7 +57,7 @@ impl MockControl {
 
 impl Drop for MockControl {
     fn drop(&mut self) {
-        // The order to stop is sent by the call; the future only waits for its end.
+        // The call sends the stop command; its future only waits for the end of the server.
         drop(self.server.stop(false));
     }
 }

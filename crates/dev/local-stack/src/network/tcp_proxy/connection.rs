@@ -1,4 +1,4 @@
-//! One connection through the proxy: two directions, and what happens to their bytes.
+//! One connection through the proxy: forwards bytes in both directions as the mode says.
 
 use std::sync::{
     Arc,
@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{mode::ProxyMode, reply_loss::ReplyLoss};
 
-/// What a connection is made of; a clone for each.
+/// The state that a connection shares with the proxy. Each connection has a clone.
 #[derive(Clone)]
 pub(super) struct ConnectionContext {
     pub upstream: String,
@@ -27,7 +27,7 @@ pub(super) struct ConnectionContext {
 }
 
 impl ConnectionContext {
-    /// One more: from here on a cut is one of it.
+    /// Returns a clone for a new connection, which only later cuts affect.
     pub(super) fn for_new_connection(&self) -> Self {
         let mut context = self.clone();
         context.cut.mark_unchanged();
@@ -35,6 +35,7 @@ impl ConnectionContext {
         context
     }
 
+    /// Serves a client until the connection ends or is cut.
     pub(super) async fn run(self, client: TcpStream) {
         let mut cut = self.cut.clone();
         tokio::select! {
@@ -51,7 +52,7 @@ impl ConnectionContext {
             () = self.forward(&mut from_client, &mut to_client) => return,
             _ = half_open.changed() => {}
         }
-        // The upstream's end is closed; the client's stays until it is cut.
+        // The connection to the upstream server is closed. The client's connection stays open until it is cut.
         let mut buffer = vec![0_u8; 1024];
         while from_client.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
         let _ = to_client.shutdown().await;
@@ -83,15 +84,16 @@ impl ConnectionContext {
             };
             pump(&mut from_server, to_client, modes.clone(), true, inspect).await
         };
-        // A direction that has ended leaves the other one open; one that was stopped takes it along.
+        // If one direction ends, the other one stays open. If one is stopped, both end.
         let _ = tokio::try_join!(requests, replies);
     }
 }
 
-/// The connection is to be closed.
+/// The error that closes both directions of a connection.
 struct ConnectionStopped;
 
-/// Forwards until the end; `inspect` sees every chunk first and may stop the connection.
+/// Forwards bytes until the end of the stream. `inspect` sees each chunk first and stops the connection by returning
+/// `false`.
 async fn pump(
     from: &mut OwnedReadHalf,
     to: &mut OwnedWriteHalf,
@@ -116,7 +118,7 @@ async fn pump(
     Ok(())
 }
 
-/// Writes as the mode says, which may change before all is written.
+/// Writes a chunk as the mode says. The mode may change before the whole chunk is written.
 async fn write_in_mode(
     mut rest: &[u8],
     to: &mut OwnedWriteHalf,

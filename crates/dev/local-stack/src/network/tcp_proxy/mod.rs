@@ -1,5 +1,5 @@
-//! A TCP proxy on loopback whose connections can be cut, held, slowed down, throttled, swallowed, left
-//! half-open or refused, and that can lose the reply to one chosen request.
+//! A TCP proxy on the loopback interface for fault injection. Its connections can be cut, held, slowed down, throttled,
+//! left half-open or refused, their bytes can be discarded, and the reply to one chosen request can be lost.
 
 mod connection;
 mod mode;
@@ -15,17 +15,17 @@ pub use self::mode::ProxyMode;
 use self::{connection::ConnectionContext, reply_loss::ReplyLoss};
 use crate::network::ports::Port;
 
-/// Connections beyond this many are closed at once.
+/// The maximum number of connections. Further ones are closed immediately.
 const MAX_CONNECTIONS: usize = 2_048;
 
-/// A running proxy. Dropping it closes everything.
+/// A running proxy. Dropping it closes all connections and the listener.
 #[derive(Debug)]
 pub struct TcpProxy {
     port: u16,
     mode: watch::Sender<ProxyMode>,
-    /// Changes when all connections there are shall be cut.
+    /// Notifies all existing connections that they are cut.
     cuts: watch::Sender<()>,
-    /// Changes when they shall be left half-open.
+    /// Notifies all existing connections that they are left half-open.
     half_opens: watch::Sender<()>,
     reply_loss: Arc<ReplyLoss>,
     stop: CancellationToken,
@@ -36,7 +36,7 @@ impl TcpProxy {
     /// Listens on a free port and forwards to `upstream` (`host:port`).
     ///
     /// # Errors
-    /// When it cannot listen.
+    /// Returns an error if it cannot listen.
     pub async fn start(upstream: &str) -> Result<Self> {
         let reservation = Port::free()?;
         let mut proxy = Self::start_on(reservation.number(), upstream).await?;
@@ -47,7 +47,7 @@ impl TcpProxy {
     /// Listens on this port and forwards to `upstream` (`host:port`).
     ///
     /// # Errors
-    /// When it cannot listen.
+    /// Returns an error if it cannot listen.
     pub async fn start_on(port: u16, upstream: &str) -> Result<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on port {port}"))?;
@@ -66,19 +66,19 @@ impl TcpProxy {
         Ok(Self { port, mode, cuts, half_opens, reply_loss, stop, _reservation: None })
     }
 
-    /// The port that it listens on.
+    /// Returns the port that the proxy listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// `127.0.0.1:port`.
+    /// Returns `127.0.0.1:port`.
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Sets what happens from now on, to existing connections too.
+    /// Sets the mode for new and existing connections.
     pub fn set_mode(&self, mode: ProxyMode) {
         self.mode.send_replace(mode);
         if mode == ProxyMode::Refuse {
@@ -86,31 +86,30 @@ impl TcpProxy {
         }
     }
 
-    /// Closes all connections that there are; new ones are accepted as the mode says.
+    /// Closes all existing connections. New ones are accepted according to the mode.
     pub fn cut(&self) {
         self.cuts.send_replace(());
     }
 
-    /// Takes the upstream's end of all connections away without telling the clients: theirs stay open, what
-    /// they send vanishes, and nothing comes back, as after the loss of a machine. New connections are not
-    /// concerned.
+    /// Closes the connections to the upstream server but not those to the clients: what a client sends is discarded, and
+    /// it receives nothing, as after the loss of a machine. New connections are not affected.
     pub fn leave_half_open(&self) {
         self.half_opens.send_replace(());
     }
 
-    /// The next request in which these bytes stand arrives upstream, and its connection is cut in place of the
-    /// reply. They are found across chunks, in what one connection sends.
+    /// Forwards the next request that contains these bytes and cuts its connection instead of forwarding the reply. The
+    /// bytes may be spread over several chunks of one connection.
     pub fn lose_reply_to(&self, request: impl Into<Vec<u8>>) {
         self.reply_loss.arm(request.into());
     }
 
-    /// The same, and from that moment on the proxy refuses connections: as of a server that goes while it answers. Until
-    /// another mode is set.
+    /// Does the same as [`TcpProxy::lose_reply_to`] and then sets [`ProxyMode::Refuse`], as if the server had crashed
+    /// while it replied.
     pub fn lose_reply_to_and_refuse(&self, request: impl Into<Vec<u8>>) {
         self.reply_loss.arm_and_refuse(request.into(), self.mode.clone(), self.cuts.clone());
     }
 
-    /// How many replies [`TcpProxy::lose_reply_to`] has lost so far.
+    /// Returns the number of lost replies so far.
     #[must_use]
     pub fn lost_replies(&self) -> usize {
         self.reply_loss.lost_replies()
@@ -125,7 +124,7 @@ impl Drop for TcpProxy {
 
 struct Acceptor {
     address: SocketAddr,
-    /// What each connection is made of.
+    /// The context that each connection gets a clone of.
     context: ConnectionContext,
     stop: CancellationToken,
 }
@@ -150,7 +149,7 @@ impl Acceptor {
                 continue;
             }
             if listener.is_none() {
-                // Another process may hold the port for a moment.
+                // Another process may use the port for a moment.
                 match TcpListener::bind(self.address).await {
                     Ok(bound) => listener = Some(bound),
                     Err(_taken) => {

@@ -1,26 +1,26 @@
-//! The modes of a proxy, and how much of a chunk passes in each.
+//! The modes of a proxy, and how much of a chunk is written in each mode.
 
 use std::{num::NonZeroU32, time::Duration};
 
-/// How often a throttled direction gets its share of a second.
+/// The interval between two writes in a throttled direction.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What happens to connections and their bytes.
+/// What the proxy does with connections and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyMode {
-    /// Both directions flow.
+    /// Forwards both directions.
     Pass,
-    /// Nothing flows, nothing is lost: bytes wait until another mode is set.
+    /// Forwards nothing and loses nothing: bytes wait until another mode is set.
     Hold,
-    /// Every chunk waits this long first.
+    /// Delays each chunk.
     Slow(Duration),
-    /// So many bytes a second in each direction of each connection.
+    /// Limits each direction of each connection to this number of bytes per second.
     Throttle(NonZeroU32),
-    /// What is sent in either direction vanishes; connections stay open.
+    /// Discards the bytes in both directions. Connections stay open.
     Discard,
-    /// Requests arrive upstream, the replies vanish.
+    /// Forwards requests and discards replies.
     DiscardReplies,
-    /// Nobody listens: a connection attempt is refused; existing connections are cut.
+    /// Stops listening, so that new connections are refused, and cuts existing ones.
     Refuse,
 }
 
@@ -39,7 +39,7 @@ impl ProxyMode {
     }
 }
 
-/// How many of `length` bytes may go after how long, at so many bytes a second.
+/// Returns how many of `length` bytes are written next at a rate in bytes per second, and the pause before the write.
 fn throttled_write(rate: NonZeroU32, length: usize) -> (usize, Duration) {
     let tick = TICK.as_secs_f64();
     let bytes = ((f64::from(rate.get()) * tick) as usize).clamp(1, length);

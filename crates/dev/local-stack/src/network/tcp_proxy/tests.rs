@@ -1,4 +1,4 @@
-//! Each mode, seen by a client of an echo.
+//! Tests each mode with a client and an echo server.
 
 use std::num::NonZeroU32;
 
@@ -12,7 +12,7 @@ use super::*;
 const SOON: Duration = Duration::from_secs(5);
 const NOT_YET: Duration = Duration::from_millis(100);
 
-/// A server that sends everything back.
+/// Starts a server that echoes all bytes, and returns its address.
 async fn echo() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -50,7 +50,7 @@ async fn bytes_pass_in_both_directions_until_the_connection_is_cut() {
 }
 
 #[tokio::test]
-async fn held_bytes_arrive_later_and_discarded_ones_never() {
+async fn held_bytes_arrive_later_and_discarded_bytes_never() {
     let proxy = TcpProxy::start(&echo().await).await.unwrap();
     let mut stream = connect(&proxy).await;
     proxy.set_mode(ProxyMode::Hold);
@@ -67,7 +67,7 @@ async fn held_bytes_arrive_later_and_discarded_ones_never() {
 }
 
 #[tokio::test]
-async fn while_it_refuses_nobody_listens_and_afterwards_it_serves_again() {
+async fn refused_connections_are_accepted_again_in_another_mode() {
     let proxy = TcpProxy::start(&echo().await).await.unwrap();
     let mut stream = connect(&proxy).await;
     proxy.set_mode(ProxyMode::Refuse);
@@ -86,7 +86,7 @@ async fn while_it_refuses_nobody_listens_and_afterwards_it_serves_again() {
 }
 
 #[tokio::test]
-async fn a_reply_that_is_to_be_lost_takes_its_connection_along_and_no_other() {
+async fn a_lost_reply_cuts_its_connection_and_no_other() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = TcpProxy::start(&upstream.local_addr().unwrap().to_string()).await.unwrap();
     let (mut stream, mut other) = (connect(&proxy).await, connect(&proxy).await);
@@ -97,7 +97,7 @@ async fn a_reply_that_is_to_be_lost_takes_its_connection_along_and_no_other() {
     assert_eq!(read_length(&mut server, SOON).await, Some(5));
     server.write_all(b"one").await.unwrap();
     assert_eq!(read_length(&mut stream, SOON).await, Some(3));
-    // It arrives in two chunks, and whole.
+    // The request arrives in two chunks and is forwarded completely.
     for chunk in ["sec", "ond"] {
         stream.write_all(chunk.as_bytes()).await.unwrap();
         assert_eq!(read_length(&mut server, SOON).await, Some(3));
@@ -106,7 +106,7 @@ async fn a_reply_that_is_to_be_lost_takes_its_connection_along_and_no_other() {
     server.write_all(b"two").await.unwrap();
     assert_eq!(read_length(&mut stream, SOON).await, Some(0));
     assert_eq!(proxy.lost_replies(), 1);
-    // Once.
+    // Only one reply is lost.
     other.write_all(b"second").await.unwrap();
     assert_eq!(read_length(&mut others, SOON).await, Some(6));
     others.write_all(b"two").await.unwrap();
@@ -114,7 +114,7 @@ async fn a_reply_that_is_to_be_lost_takes_its_connection_along_and_no_other() {
 }
 
 #[tokio::test]
-async fn after_a_lost_reply_nobody_listens_if_that_was_asked_for() {
+async fn after_a_lost_reply_connections_are_refused_if_requested() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = TcpProxy::start(&upstream.local_addr().unwrap().to_string()).await.unwrap();
     let mut stream = connect(&proxy).await;
@@ -135,7 +135,7 @@ async fn after_a_lost_reply_nobody_listens_if_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn of_a_half_open_connection_only_the_upstream_knows_that_it_is_gone() {
+async fn a_half_open_connection_is_closed_upstream_and_stays_open_for_the_client() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = TcpProxy::start(&upstream.local_addr().unwrap().to_string()).await.unwrap();
     let mut stream = connect(&proxy).await;
@@ -156,7 +156,7 @@ async fn of_a_half_open_connection_only_the_upstream_knows_that_it_is_gone() {
 }
 
 #[tokio::test]
-async fn throttled_bytes_trickle_until_another_mode_is_set() {
+async fn throttled_bytes_arrive_slowly_until_another_mode_is_set() {
     let proxy = TcpProxy::start(&echo().await).await.unwrap();
     let mut stream = connect(&proxy).await;
     proxy.set_mode(ProxyMode::Throttle(NonZeroU32::new(1_000).unwrap()));
@@ -171,7 +171,7 @@ async fn throttled_bytes_trickle_until_another_mode_is_set() {
 }
 
 #[tokio::test]
-async fn what_is_slow_flows_again_as_soon_as_another_mode_is_set() {
+async fn delayed_bytes_arrive_as_soon_as_another_mode_is_set() {
     let proxy = TcpProxy::start(&echo().await).await.unwrap();
     let mut stream = connect(&proxy).await;
     proxy.set_mode(ProxyMode::Slow(Duration::from_secs(600)));
