@@ -1,4 +1,5 @@
-//! `local-stack run`, `up` and `down` as commands: what they say, how they end, and that nothing is left.
+//! Tests of the commands `local-stack run`, `up` and `down`: their output, their exit status, and that they leave no
+//! process behind.
 
 use std::{
     fs,
@@ -15,16 +16,16 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 const DEADLINE: Duration = Duration::from_secs(60);
-/// What `up` listens on without the services, before the offset.
+/// The default ports of `up --infra`.
 const PORTS: [u16; 5] = [27017, 9092, 9093, 1025, 8025];
 
-/// A clone's directory of its own, so that nothing meets a stack that runs here.
+/// A directory that stands for a separate clone, so that the tests do not affect a stack that runs in this one.
 struct TestClone {
     root: TempDir,
 }
 
 impl TestClone {
-    /// With keys, whatever they are: to make them the services would have to be built.
+    /// Creates the directory with empty key files, because `keygen` would require built services.
     fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
         let keys = root.path().join(".local/keys");
@@ -49,7 +50,7 @@ impl TestClone {
         self.command(arguments).output().expect("the binary runs")
     }
 
-    /// Starts it without waiting; what it says goes to files in the directory.
+    /// Starts the program without waiting for it. Its output goes to the files `out` and `err` in the directory.
     fn spawn(&self, arguments: &[&str]) -> Child {
         let file = |name: &str| fs::File::create(self.path(name)).expect("a temporary file");
         self.command(arguments).stdout(file("out")).stderr(file("err")).spawn().expect("the binary runs")
@@ -59,7 +60,7 @@ impl TestClone {
         fs::read_to_string(self.path(file)).unwrap_or_default()
     }
 
-    /// Waits until a file holds lines, and returns them.
+    /// Waits until a file has at least `count` complete lines, and returns them.
     fn wait_for_lines(&self, file: &str, count: usize) -> Vec<String> {
         wait_for(&format!("{count} lines in {file}; err: {}", self.output_text("err")), || {
             let text = self.output_text(file);
@@ -68,7 +69,7 @@ impl TestClone {
         })
     }
 
-    /// Returns the processes that a running `up` has written down: the supervisor, then its children.
+    /// Returns the process ids from the instance file of a running `up`: the supervisor, then its children.
     fn recorded_pids(&self) -> Vec<u32> {
         let instance = wait_for(&format!("an instance that is ready; out: {}", self.output_text("out")), || {
             let file = fs::read_dir(self.path(".local/run")).ok()?.flatten().next()?.path();
@@ -93,7 +94,7 @@ fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
 }
 
 fn wait_for_exit(child: &mut Child) -> ExitStatus {
-    wait_for("the end of local-stack", || child.try_wait().expect("it is our child"))
+    wait_for("the end of local-stack", || child.try_wait().expect("the process is a child of this test"))
 }
 
 fn signal(pid: u32, signal: Signal) {
@@ -101,7 +102,7 @@ fn signal(pid: u32, signal: Signal) {
     kill_process(pid, signal).expect("the process runs");
 }
 
-/// Returns whether it runs; one that has ended and was not yet asked about does not.
+/// Returns whether a process runs. A zombie does not run.
 fn is_running(pid: u32) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
@@ -111,7 +112,7 @@ fn wait_until_all_ended(pids: &[u32]) {
     wait_for(&format!("the end of {pids:?}"), || pids.iter().all(|pid| !is_running(*pid)).then_some(()));
 }
 
-/// An offset at which every port of `up` is free, reserved while this value lives.
+/// An offset at which all ports of `up` are free, reserved for as long as this value lives.
 struct PortOffset {
     value: u16,
     _ports: Vec<Port>,
@@ -129,8 +130,8 @@ impl PortOffset {
     }
 }
 
-/// A command for `run` that writes the ids of local-stack, of itself and of an escaped grandchild, and
-/// the port of MongoDB, to `$1`, and goes on as `$2` says.
+/// A script for `run` that writes the process ids of local-stack, of itself and of a grandchild in another session, the
+/// port of MongoDB and the kind of the broker to the file `$1`, and then evaluates `$2`.
 const REPORT_SCRIPT: &str = r#"
     setsid sleep 300 & escaped=$!
     printf '%s\n' "$PPID" "$$" "$escaped" "${TEST_MONGODB_URI##*:}" "$TEST_KAFKA_KIND" >"$1.draft"
@@ -143,13 +144,13 @@ fn reported_pids(lines: &[String]) -> Vec<u32> {
 }
 
 #[test]
-fn run_gives_a_command_its_parts_ends_with_its_status_and_leaves_nothing() {
+fn run_starts_dependencies_for_a_command_returns_its_status_and_leaves_no_process() {
     let clone = TestClone::new();
     let report = clone.path("report").display().to_string();
     let output = clone.output(&["run", "--embedded", "--", "bash", "-c", REPORT_SCRIPT, "bash", &report, "exit 7"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(7), "{stderr}");
-    for expected in ["MongoDB", "embedded broker (as asked)", "Mail", "logs of this run are kept"] {
+    for expected in ["MongoDB", "embedded broker (as requested)", "Mail", "logs of this run are kept"] {
         assert!(stderr.contains(expected), "{expected} is not in: {stderr}");
     }
     let lines = clone.wait_for_lines("report", 5);
@@ -163,22 +164,22 @@ fn run_removes_its_directory_after_a_success() {
     let clone = TestClone::new();
     let output = clone.output(&["run", "--embedded", "--", "bash", "-c", "test -d \"$TEST_STACK_DIR\""]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(fs::read_dir(clone.path(".local/runs")).expect("it was made").count(), 0);
+    assert_eq!(fs::read_dir(clone.path(".local/runs")).expect("the directory was created").count(), 0);
 }
 
 #[test]
-fn ctrl_c_ends_a_run_with_everything_below_it() {
+fn ctrl_c_ends_a_run_and_all_its_descendants() {
     let clone = TestClone::new();
     let report = clone.path("report").display().to_string();
-    // Hears Ctrl-C and goes on: the command is given its grace, then killed by the second one.
+    // The command handles the first Ctrl-C and continues; the second one kills it before the grace period ends.
     let ignores_sigint = r#"trap ': >"$1.heard"' INT; : >"$1.deaf"; while :; do sleep 0.1; done"#;
     let mut run =
         clone.spawn(&["run", "--embedded", "--", "bash", "-c", REPORT_SCRIPT, "bash", &report, ignores_sigint]);
     let lines = clone.wait_for_lines("report", 5);
-    // A signal before its trap is set would end it.
-    wait_for("a command that is deaf", || clone.path("report.deaf").exists().then_some(()));
+    // A signal before the trap is set would end the command.
+    wait_for("the trap for SIGINT", || clone.path("report.deaf").exists().then_some(()));
     signal(run.id(), Signal::INT);
-    wait_for("the first Ctrl-C at the command", || clone.path("report.heard").exists().then_some(()));
+    wait_for("the first Ctrl-C in the command", || clone.path("report.heard").exists().then_some(()));
     signal(run.id(), Signal::INT);
     assert_eq!(wait_for_exit(&mut run).code(), Some(130));
     wait_until_all_ended(&reported_pids(&lines));
@@ -186,7 +187,7 @@ fn ctrl_c_ends_a_run_with_everything_below_it() {
 }
 
 #[test]
-fn the_parts_end_even_if_local_stack_is_killed() {
+fn the_dependencies_end_even_if_local_stack_is_killed() {
     let clone = TestClone::new();
     let report = clone.path("report").display().to_string();
     let mut run = clone.spawn(&["run", "--embedded", "--", "bash", "-c", REPORT_SCRIPT, "bash", &report, "sleep 300"]);
@@ -197,7 +198,7 @@ fn the_parts_end_even_if_local_stack_is_killed() {
     wait_until_all_ended(&[command]);
     let mongodb: u16 = lines[3].parse().expect("a port");
     wait_for("the end of mongod", || ports::is_free(mongodb).then_some(()));
-    // Escaped into a session of its own it is nobody's child here; only a living local-stack finds it.
+    // The grandchild in another session is not killed, because only a running local-stack finds it.
     signal(reported_pids(&lines)[2], Signal::KILL);
 }
 
@@ -210,7 +211,7 @@ fn a_detached_stack_is_found_by_a_second_up_and_stopped_by_down() {
     let first = clone.output(&up);
     let text = String::from_utf8_lossy(&first.stdout);
     assert!(first.status.success() && text.contains("Ready."), "{text}{}", String::from_utf8_lossy(&first.stderr));
-    assert!(text.contains("keeps nothing over a restart"), "{text}");
+    assert!(text.contains("loses its records on restart"), "{text}");
     let pids = clone.recorded_pids();
     let second = clone.output(&up);
     assert!(String::from_utf8_lossy(&second.stdout).contains(&format!("already running (pid {})", pids[0])));
@@ -221,10 +222,10 @@ fn a_detached_stack_is_found_by_a_second_up_and_stopped_by_down() {
 }
 
 #[test]
-fn a_missing_key_that_cannot_be_made_is_an_error_before_anything_starts() {
+fn a_missing_key_that_cannot_be_created_is_an_error_before_anything_starts() {
     let clone = TestClone::new();
-    fs::remove_file(clone.path(".local/keys/encryption.key")).expect("it was made");
-    // A directory in its place: no program can write it.
+    fs::remove_file(clone.path(".local/keys/encryption.key")).expect("the key file exists");
+    // A directory at the path of the key prevents its creation.
     fs::create_dir(clone.path(".local/keys/encryption.key")).expect("a new name");
     let offset = PortOffset::reserve_free();
     let output = clone.output(&["up", "--infra", "--embedded", "--port-offset", &offset.text()]);
@@ -235,7 +236,7 @@ fn a_missing_key_that_cannot_be_made_is_an_error_before_anything_starts() {
 }
 
 #[test]
-fn a_taken_port_is_named_together_with_who_holds_it() {
+fn the_error_for_a_port_in_use_names_the_port_and_the_process() {
     let clone = TestClone::new();
     let offset = PortOffset::reserve_free();
     let port = 9092 + offset.value;
@@ -248,7 +249,7 @@ fn a_taken_port_is_named_together_with_who_holds_it() {
 }
 
 #[test]
-fn a_part_that_runs_already_is_used() {
+fn a_dependency_that_already_runs_is_used() {
     let (first, second) = (TestClone::new(), TestClone::new());
     let offset = PortOffset::reserve_free();
     let offset_text = offset.text();
@@ -256,14 +257,14 @@ fn a_part_that_runs_already_is_used() {
     assert!(first.output(&up).status.success());
     let output = second.output(&up);
     let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(text.matches("the one that was running already").count(), 3, "{text}");
+    assert_eq!(text.matches("already running").count(), 3, "{text}");
     assert!(second.output(&["down"]).status.success());
-    assert!(first.recorded_pids().iter().all(|pid| is_running(*pid)), "what the other one runs is not ours to stop");
+    assert!(first.recorded_pids().iter().all(|pid| is_running(*pid)), "down stops only the processes of its own clone");
     assert!(first.output(&["down"]).status.success());
 }
 
 #[test]
-fn a_part_that_crashes_is_named_and_stops_everything() {
+fn a_dependency_that_crashes_is_named_and_stops_everything() {
     let clone = TestClone::new();
     let offset = PortOffset::reserve_free();
     let mut up = clone.spawn(&["up", "--infra", "--embedded", "--port-offset", &offset.text()]);
@@ -285,5 +286,5 @@ fn ctrl_c_stops_a_stack_in_the_foreground_without_an_error() {
     assert_eq!(wait_for_exit(&mut up).code(), Some(0));
     assert!(clone.output_text("out").contains("stopped"), "{}", clone.output_text("out"));
     wait_until_all_ended(&pids);
-    assert_eq!(fs::read_dir(clone.path(".local/run")).expect("it was made").count(), 0);
+    assert_eq!(fs::read_dir(clone.path(".local/run")).expect("the directory was created").count(), 0);
 }

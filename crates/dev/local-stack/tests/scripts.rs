@@ -1,4 +1,4 @@
-//! The scripts on machines that lack something: a PATH that holds only what the test puts there.
+//! Tests of the scripts on machines that lack programs: PATH contains only what the test puts there.
 
 use std::{
     env, fs,
@@ -9,13 +9,13 @@ use std::{
 
 use tempfile::TempDir;
 
-/// What every machine has.
+/// The programs that every machine has.
 const BASIC_PROGRAMS: [&str; 24] = [
     "bash", "basename", "cat", "chmod", "cp", "cut", "dirname", "env", "find", "flock", "grep", "head", "ln", "mkdir",
     "mktemp", "mv", "rm", "rmdir", "sed", "sleep", "sort", "tail", "timeout", "tr",
 ];
 
-/// A clone with the scripts, and a machine with nothing but the basics.
+/// A clone with the scripts, and a PATH with only the basic programs.
 struct TestMachine {
     root: TempDir,
 }
@@ -41,7 +41,7 @@ impl TestMachine {
         self.root.path().join(name)
     }
 
-    /// Adds a program to the machine.
+    /// Adds a program to PATH.
     fn with_program(self, name: &str, script: &str) -> Self {
         self.write_program(&format!("bin/{name}"), script);
         self
@@ -60,7 +60,7 @@ impl TestMachine {
     }
 
     fn run(&self, script: &str, arguments: &[&str]) -> (Output, String) {
-        // From another directory: no script may depend on where it is called.
+        // The scripts are called from another directory, because they must not depend on the current one.
         let output = Command::new(self.path("clone/scripts").join(script))
             .args(arguments)
             .current_dir("/")
@@ -75,7 +75,7 @@ impl TestMachine {
         (output, text)
     }
 
-    /// Returns how often a program that appends to `$CALLS` was called.
+    /// Returns the number of calls of programs that append a line to `$CALLS`.
     fn call_count(&self) -> usize {
         fs::read_to_string(self.path("calls")).unwrap_or_default().lines().count()
     }
@@ -94,7 +94,8 @@ fn find_on_path(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not on PATH"))
 }
 
-/// Returns a `cargo` whose `deny` can be called; what its other commands answer is in the script.
+/// Returns the script of a `cargo` whose `deny` subcommands end with these statuses and append their arguments to
+/// `$CALLS`.
 fn fake_cargo_deny(fetch: i32, advisories: i32) -> String {
     format!(
         r#"echo "$@" >>"$CALLS"
@@ -106,7 +107,7 @@ fn fake_cargo_deny(fetch: i32, advisories: i32) -> String {
 }
 
 #[test]
-fn advisories_are_looked_at_where_their_database_can_be_had() {
+fn advisories_are_checked_where_their_database_can_be_fetched() {
     for (fetch, advisories, succeeds, skips) in [(0, 0, true, false), (0, 1, false, false), (1, 1, true, true)] {
         let machine = TestMachine::new().with_program("cargo", &fake_cargo_deny(fetch, advisories));
         let (output, text) = machine.run("../.ci/run", &["dependencies"]);
@@ -119,8 +120,8 @@ fn advisories_are_looked_at_where_their_database_can_be_had() {
     }
 }
 
-/// `docker exec CONTAINER user-service …` looks the program up in the container's `PATH`. The
-/// images have nothing but what the Dockerfile puts there.
+/// Checks the Dockerfile: `docker exec CONTAINER user-service …` looks for the program in the container's `PATH`, and
+/// the images contain only what the Dockerfile puts there.
 #[test]
 fn each_image_has_its_program_on_its_path() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
@@ -145,14 +146,14 @@ fn each_image_has_its_program_on_its_path() {
 }
 
 #[test]
-fn without_java_maven_and_go_the_stand_ins_are_chosen_and_said() {
+fn without_java_maven_and_go_the_stand_ins_are_chosen_and_reported() {
     let machine = TestMachine::new().with_fetched_mongod();
     let (output, text) = machine.run("parts", &[]);
     assert!(output.status.success(), "{text}");
     for line in [
         "parts: MongoDB  mongod 6.0.5",
-        "parts: Kafka    embedded broker: no Java here (17 or later)",
-        "parts: Mail     built-in catcher: neither MailHog nor Go here",
+        "parts: Kafka    embedded broker: Java 17 or later is not installed",
+        "parts: Mail     built-in mail catcher: neither MailHog nor Go is installed",
     ] {
         assert!(text.lines().any(|printed| printed == line), "{line} is not in: {text}");
     }
@@ -161,14 +162,14 @@ fn without_java_maven_and_go_the_stand_ins_are_chosen_and_said() {
 }
 
 #[test]
-fn without_mongod_and_pip_it_says_what_to_install() {
+fn without_mongod_and_pip_the_message_says_what_to_install() {
     let (output, text) = TestMachine::new().run("parts", &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text.contains("apt-get install -y python3 python3-pip"), "{text}");
 }
 
 #[test]
-fn what_is_on_path_is_used_as_it_is() {
+fn programs_on_path_are_used_as_they_are() {
     let machine = TestMachine::new().with_program("mongod", "").with_program("MailHog", "");
     let (output, text) = machine.run("parts", &[]);
     assert!(output.status.success(), "{text}");
@@ -176,10 +177,10 @@ fn what_is_on_path_is_used_as_it_is() {
 }
 
 #[test]
-fn a_mailhog_that_cannot_be_built_is_tried_once_a_day_or_when_asked() {
+fn a_mailhog_that_cannot_be_built_is_retried_once_a_day_or_on_request() {
     let machine = TestMachine::new().with_fetched_mongod().with_program("go", "echo go >>\"$CALLS\"; exit 1");
     let (output, text) = machine.run("parts", &[]);
-    assert!(output.status.success() && text.contains("built-in catcher: MailHog could not be built"), "{text}");
+    assert!(output.status.success() && text.contains("built-in mail catcher: MailHog could not be built"), "{text}");
     let (_, text) = machine.run("parts", &[]);
     assert!(text.contains("(scripts/parts --retry)"), "{text}");
     assert_eq!(machine.call_count(), 1);
@@ -188,7 +189,7 @@ fn a_mailhog_that_cannot_be_built_is_tried_once_a_day_or_when_asked() {
 }
 
 #[test]
-fn a_mailhog_that_can_be_built_is_there_the_next_time() {
+fn a_mailhog_that_was_built_is_used_the_next_time() {
     let go = "echo go >>\"$CALLS\"; printf '#!/bin/sh\\n' >\"$GOBIN/MailHog\"; chmod +x \"$GOBIN/MailHog\"";
     let machine = TestMachine::new().with_fetched_mongod().with_program("go", go);
     assert!(machine.run("parts", &[]).1.contains("MailHog 1.0.1 fetched"));
@@ -198,7 +199,7 @@ fn a_mailhog_that_can_be_built_is_there_the_next_time() {
 }
 
 #[test]
-fn a_java_that_is_too_old_or_a_maven_that_fails_means_the_embedded_broker() {
+fn the_embedded_broker_is_chosen_if_java_is_too_old_or_maven_fails() {
     let old = "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2";
     let machine = TestMachine::new().with_fetched_mongod().with_program("java", old).with_program("mvn", "exit 1");
     assert!(machine.run("parts", &[]).1.contains("embedded broker: Java 11 is older than 17"));
@@ -220,22 +221,22 @@ fn the_embedded_broker_needs_no_maven() {
         .with_fetched_mongod()
         .with_program("java", "exit 1")
         .with_program("mvn", "echo mvn >>\"$CALLS\"");
-    assert!(machine.run("parts", &["--embedded"]).1.contains("embedded broker, as asked"));
+    assert!(machine.run("parts", &["--embedded"]).1.contains("embedded broker, as requested"));
     assert_eq!(machine.call_count(), 0);
 }
 
 #[test]
-fn nothing_half_fetched_stays() {
+fn partial_downloads_are_removed() {
     let machine = TestMachine::new().with_fetched_mongod().with_program("go", "echo half >\"$GOBIN/MailHog\"; exit 1");
     machine.run("parts", &[]);
-    let left = fs::read_dir(machine.path("parts")).expect("it is there").flatten();
+    let left = fs::read_dir(machine.path("parts")).expect("the directory exists").flatten();
     let mut names: Vec<String> = left.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     assert_eq!(names, [".lock", "mailhog-1.0.1.missing", "mongod-6.0.5"]);
 }
 
 #[test]
-fn a_machine_without_rust_or_a_compiler_is_told_what_to_install() {
+fn without_rust_or_a_compiler_the_message_says_what_to_install() {
     for script in ["up", "test", "generate"] {
         let (output, text) = TestMachine::new().run(script, &[]);
         assert_eq!(output.status.code(), Some(1));
@@ -257,7 +258,7 @@ fn an_unknown_option_is_a_usage_error() {
 }
 
 #[test]
-fn help_says_what_a_script_does() {
+fn help_shows_the_usage_of_a_script() {
     for script in ["up", "test", "parts"] {
         let (output, text) = TestMachine::new().run(script, &["--help"]);
         assert!(output.status.success() && text.contains(&format!("scripts/{script} [")), "{text}");

@@ -11,8 +11,8 @@ use anyhow::{Result, bail};
 
 use crate::process::process_tree::process_ids;
 
-/// The first port of the range. The range is below Linux's ephemeral ports, so that no outgoing connection takes a port
-/// between its reservation and its use.
+/// The first port of the range. The range is below Linux's ephemeral ports, so that no outgoing connection takes a
+/// port between its reservation and its use.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 

@@ -216,8 +216,8 @@ impl Child {
         self.signal(Signal::CONT);
     }
 
-    /// Sends SIGTERM, then SIGKILL to the process group if the process has not ended within `grace`. Returns `None` if it
-    /// was killed.
+    /// Sends SIGTERM, then SIGKILL to the process group if the process has not ended within `grace`. Returns `None`
+    /// if it was killed.
     pub async fn stop(&mut self, grace: Duration) -> Option<ExitStatus> {
         self.signal(Signal::TERM);
         let ended = self.wait_within(grace).await;

@@ -14,8 +14,8 @@ pub fn adopt_orphans() {
     let _ = set_child_subreaper(Some(rustix::process::getpid()));
 }
 
-/// Kills all descendants of this process repeatedly until none is left or `deadline` has passed. Returns whether none is
-/// left.
+/// Kills all descendants of this process repeatedly until none is left or `deadline` has passed. Returns whether
+/// none is left.
 pub fn kill_descendants(deadline: Duration) -> bool {
     let end = Instant::now() + deadline;
     loop {

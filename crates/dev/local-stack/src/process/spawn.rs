@@ -18,8 +18,8 @@ pub(super) fn command_bound_to_parent(program: &Path) -> Command {
     }
 }
 
-/// Returns whether `setpriv --pdeathsig` of util-linux works on this machine. Without it, a child survives a parent that
-/// is killed.
+/// Returns whether `setpriv --pdeathsig` of util-linux works on this machine. Without it, a child survives a parent
+/// that is killed.
 fn supports_parent_death_signal() -> bool {
     static WORKS: OnceLock<bool> = OnceLock::new();
     *WORKS.get_or_init(|| {
@@ -33,7 +33,8 @@ fn supports_parent_death_signal() -> bool {
     })
 }
 
-/// Starts a process from a thread that lives as long as this process. The kernel sends the parent death signal when the
+/// Starts a process from a thread that lives as long as this process. The kernel sends the parent death signal when
+/// the
 /// *thread* that forked the child ends, and threads of tests and pools end early.
 pub(super) fn spawn_on_permanent_thread(command: Command) -> io::Result<StdChild> {
     type SpawnRequest = (Command, mpsc::SyncSender<io::Result<StdChild>>);

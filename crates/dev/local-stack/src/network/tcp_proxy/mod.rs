@@ -1,5 +1,6 @@
-//! A TCP proxy on the loopback interface for fault injection. Its connections can be cut, held, slowed down, throttled,
-//! left half-open or refused, their bytes can be discarded, and the reply to one chosen request can be lost.
+//! A TCP proxy on the loopback interface for fault injection. Its connections can be cut, held, slowed down,
+//! throttled, left half-open or refused, their bytes can be discarded, and the reply to one chosen request can be
+//! lost.
 
 mod connection;
 mod mode;
@@ -91,14 +92,14 @@ impl TcpProxy {
         self.cuts.send_replace(());
     }
 
-    /// Closes the connections to the upstream server but not those to the clients: what a client sends is discarded, and
-    /// it receives nothing, as after the loss of a machine. New connections are not affected.
+    /// Closes the connections to the upstream server but not those to the clients. What a client sends is
+    /// discarded, and it receives nothing, as after the loss of a machine. New connections are not affected.
     pub fn leave_half_open(&self) {
         self.half_opens.send_replace(());
     }
 
-    /// Forwards the next request that contains these bytes and cuts its connection instead of forwarding the reply. The
-    /// bytes may be spread over several chunks of one connection.
+    /// Forwards the next request that contains these bytes and cuts its connection instead of forwarding the reply.
+    /// The bytes may be spread over several chunks of one connection.
     pub fn lose_reply_to(&self, request: impl Into<Vec<u8>>) {
         self.reply_loss.arm(request.into());
     }

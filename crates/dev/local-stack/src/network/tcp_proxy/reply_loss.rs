@@ -45,8 +45,8 @@ impl ReplyLoss {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// Returns whether this chunk completes the awaited bytes; then no request is awaited any more. `earlier` holds the
-    /// end of the earlier chunks of the same connection.
+    /// Returns whether this chunk completes the awaited bytes; then no request is awaited any more. `earlier` holds
+    /// the end of the earlier chunks of the same connection.
     pub(super) fn matches(&self, earlier: &mut Vec<u8>, chunk: &[u8]) -> bool {
         let mut pending = self.request.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(request) = pending.as_ref().filter(|request| !request.is_empty()) else {
