@@ -130,8 +130,8 @@ impl PortOffset {
     }
 }
 
-/// A script for `run` that writes the process ids of local-stack, of itself and of a grandchild in another session, the
-/// port of MongoDB and the kind of the broker to the file `$1`, and then evaluates `$2`.
+/// A script for `run` that writes the process ids of local-stack, of itself and of a grandchild in another session,
+/// the port of MongoDB and the kind of the broker to the file `$1`, and then evaluates `$2`.
 const REPORT_SCRIPT: &str = r#"
     setsid sleep 300 & escaped=$!
     printf '%s\n' "$PPID" "$$" "$escaped" "${TEST_MONGODB_URI##*:}" "$TEST_KAFKA_KIND" >"$1.draft"

@@ -1,10 +1,11 @@
-//! What tests share: real parts, real binaries, scripted peers, and waiting for a condition with a deadline.
+//! Shared support for tests: real dependencies, real binaries, scripted peers, and waiting for conditions with a
+//! deadline.
 //!
-//! A test begins with [`Stack::from_env`] (`scripts/test` has started the parts) and a [`World`] of its own:
-//! a topic, two databases, keys and addresses that no other test uses. It starts services with
-//! [`World::user_service`] and [`World::email_service`], talks to them through [`Api`], reads what they
-//! published with [`TopicReader`] and what they mailed with [`Mailbox`]. Everything here panics with a
-//! sentence instead of returning an error: in a test that is the report.
+//! A test begins with [`Stack::from_env`], which finds the dependencies that `scripts/test` has started, and its own
+//! [`World`]: a topic, two databases, keys and email addresses that no other test uses. It starts services with
+//! [`World::user_service`] and [`World::email_service`], calls them through [`Api`], reads the published events with
+//! [`TopicReader`] and the sent mails with [`Mailbox`]. Functions of this crate panic with a message instead of
+//! returning an error, because the message is the report of the test.
 
 mod api;
 mod isolated_stack;

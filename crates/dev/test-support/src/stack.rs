@@ -1,4 +1,4 @@
-//! The parts that `scripts/test` has started, found in the environment.
+//! The shared dependencies that `scripts/test` has started, found in the environment variables.
 
 use std::{
     env,
@@ -11,16 +11,16 @@ use std::{
 use mongodb::{Client, options::ClientOptions};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-/// Which broker runs.
+/// The kind of a Kafka broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BrokerKind {
     /// Apache Kafka.
     Real,
-    /// librdkafka's mock cluster; with the address of its control endpoint.
+    /// librdkafka's mock cluster, with the URL of its control endpoint.
     Embedded { control: String },
 }
 
-/// Where the shared parts are. Cheap to clone.
+/// The addresses of the shared dependencies. A clone is cheap.
 #[derive(Debug, Clone)]
 pub struct Stack {
     pub(crate) mongodb_uri: String,
@@ -33,8 +33,10 @@ pub struct Stack {
 }
 
 impl Stack {
+    /// Reads the addresses from the environment variables that `scripts/test` sets.
+    ///
     /// # Panics
-    /// Panics if no stack runs: then `scripts/test` is to be used.
+    /// Panics if a variable is missing.
     #[must_use]
     pub fn from_env() -> Self {
         exit_with_cargo();
@@ -53,7 +55,7 @@ impl Stack {
         }
     }
 
-    /// Returns the connection string.
+    /// Returns the MongoDB connection string.
     #[must_use]
     pub fn mongodb_uri(&self) -> &str {
         &self.mongodb_uri
@@ -65,13 +67,13 @@ impl Stack {
         &self.brokers
     }
 
-    /// Returns which broker it is.
+    /// Returns the kind of the broker.
     #[must_use]
     pub fn broker_kind(&self) -> &BrokerKind {
         &self.broker_kind
     }
 
-    /// Returns whether the broker is the embedded one.
+    /// Returns whether the broker is embedded.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         matches!(self.broker_kind, BrokerKind::Embedded { .. })
@@ -83,26 +85,27 @@ impl Stack {
         &self.smtp_address
     }
 
-    /// Returns the address of the mail API, without a slash at its end.
+    /// Returns the URL of the mail API, without a trailing slash.
     #[must_use]
     pub fn mail_api(&self) -> &str {
         &self.mail_api
     }
 
-    /// Returns the run's directory: `logs` is kept after a failure.
+    /// Returns the directory of the run. Its `logs` are kept after a failure.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Returns the process id of a shared part (`mongod`, `kafka`), if it is a process.
+    /// Returns the process id of a shared dependency (`mongod`, `kafka`), if it is a child process.
     #[must_use]
     pub fn pid(&self, name: &str) -> Option<u32> {
         let named = self.pids.split(',').find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
         named.and_then(|pid| pid.parse().ok())
     }
 
-    /// Returns a client of the shared MongoDB. Each test makes its own: a client belongs to the test's runtime.
+    /// Returns a new client of the shared MongoDB. Each test needs its own client, because a client belongs to the
+    /// runtime of a test.
     pub async fn mongodb(&self) -> Client {
         mongodb_client(&self.mongodb_uri).await
     }
@@ -113,20 +116,20 @@ pub(crate) async fn mongodb_client(uri: &str) -> Client {
     Client::with_options(options).expect("the options come from a well-formed string")
 }
 
-/// Says aloud, past the capture of test output, that a test did not run here.
+/// Reports that a test did not run on this machine. The message bypasses the capture of test output.
 pub fn report_skipped(test: &str, why: &str) {
-    // Nothing to do about a closed standard error.
+    // A closed standard error is ignored.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }
 
 fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: this test needs MongoDB, Kafka and SMTP next to it; run scripts/test")
+        panic!("{name} is not set: this test needs MongoDB, Kafka and a mail server; run scripts/test")
     })
 }
 
-/// Returns the kernel ends this process when cargo ends, even if cargo is killed: tests would go on starting
-/// services otherwise. The signal is bound to the thread that asks for it, so that thread stays.
+/// Makes the kernel kill this process when cargo ends, even if cargo is killed. Otherwise the tests would continue to
+/// start services. The request belongs to the thread that makes it, so that thread never ends.
 fn exit_with_cargo() {
     static REQUESTED: OnceLock<()> = OnceLock::new();
     REQUESTED.get_or_init(|| {
@@ -136,7 +139,7 @@ fn exit_with_cargo() {
                 thread::park();
             }
         };
-        // Without it only a killed cargo is not noticed.
+        // If this fails, the process only misses that cargo was killed.
         let _ = thread::Builder::new().name("exit-with-cargo".to_owned()).spawn(hold_thread);
     });
 }

@@ -1,4 +1,4 @@
-//! A broker of one test's own.
+//! A Kafka broker that only one test uses.
 
 use anyhow::Result;
 use local_stack::{
@@ -13,11 +13,11 @@ use local_stack::{
 use super::files::{data_directory, expect_ok, log_file};
 use crate::{BrokerKind, Stack};
 
-/// A broker that only one test uses. Real where the shared one is, embedded otherwise.
+/// A broker that only one test uses. By default it is real or embedded like the shared broker.
 #[derive(Debug)]
 pub struct IsolatedKafka {
     broker: Broker,
-    /// TestResult so that no other test takes them while the broker is down.
+    /// The ports, reserved so that no other test takes them while the broker is down.
     _ports: [Port; 2],
 }
 
@@ -28,7 +28,7 @@ enum Broker {
 }
 
 impl IsolatedKafka {
-    /// Starts one of the same kind as the shared one.
+    /// Starts a broker of the same kind as the shared one.
     ///
     /// # Panics
     /// Panics if it does not start.
@@ -36,7 +36,7 @@ impl IsolatedKafka {
         expect_ok(Self::try_start(stack, name, None, None).await)
     }
 
-    /// Starts one that has a second listener for TLS and SASL/SCRAM. Only a real broker can do that.
+    /// Starts a broker with a second listener for TLS and SASL/SCRAM. The embedded broker does not support this.
     ///
     /// # Panics
     /// Panics if it does not start.
@@ -44,8 +44,8 @@ impl IsolatedKafka {
         expect_ok(Self::try_start(stack, name, None, Some(secure)).await)
     }
 
-    /// Starts one whose clients are told to come to this port, where a proxy of the test listens. Only a
-    /// real broker can do that.
+    /// Starts a broker that advertises this port, on which a proxy of the test listens. The embedded broker does not
+    /// support this.
     ///
     /// # Panics
     /// Panics if it does not start.
@@ -53,7 +53,7 @@ impl IsolatedKafka {
         expect_ok(Self::try_start(stack, name, Some(advertised_port), None).await)
     }
 
-    /// Starts an embedded one whatever the shared one is, for errors that only it can be told to answer with.
+    /// Starts an embedded broker, whatever the shared one is, to inject errors that a real broker cannot inject.
     ///
     /// # Panics
     /// Panics if it does not start.
@@ -93,15 +93,15 @@ impl IsolatedKafka {
         Ok(Self { broker, _ports: ports })
     }
 
-    /// Returns the embedded broker, to be told what to answer.
+    /// Returns the embedded broker, for error injection.
     ///
     /// # Panics
-    /// Panics if it is a real one.
+    /// Panics if the broker is real.
     #[must_use]
     pub fn mock(&self) -> &MockKafka {
         match &self.broker {
             Broker::Embedded { mock, .. } => mock,
-            Broker::ApacheKafka(_) => panic!("a real broker answers as it sees fit"),
+            Broker::ApacheKafka(_) => panic!("a real broker cannot inject errors"),
         }
     }
 
@@ -114,13 +114,13 @@ impl IsolatedKafka {
         }
     }
 
-    /// Returns `host:port` where a real one listens, for a proxy in front of it.
+    /// Returns `host:port` of a real broker's listener, for a proxy in front of it.
     #[must_use]
     pub fn listener(&self) -> String {
         format!("127.0.0.1:{}", self._ports[0].number())
     }
 
-    /// Returns which broker it is, for [`crate::World::on_brokers`].
+    /// Returns the kind of the broker, for [`crate::World::on_brokers`].
     #[must_use]
     pub fn broker_kind(&self) -> BrokerKind {
         match &self.broker {
@@ -129,18 +129,18 @@ impl IsolatedKafka {
         }
     }
 
-    /// Makes a topic with 12 partitions.
+    /// Creates a topic with 12 partitions.
     ///
     /// # Panics
-    /// Panics if it cannot be made.
+    /// Panics if the topic cannot be created.
     pub async fn create_topic(&self, topic: &str) {
         crate::create_topic(&self.brokers(), &self.broker_kind(), topic, PARTITIONS).await;
     }
 
-    /// Takes it away: the real one is killed, the embedded one accepts nobody. Records are kept.
+    /// Makes the broker unavailable: a real one is killed, an embedded one accepts no connections. Records are kept.
     ///
     /// # Panics
-    /// Panics if the embedded one refuses it.
+    /// Panics if the embedded broker refuses the call.
     pub async fn take_down(&mut self) {
         match &mut self.broker {
             Broker::ApacheKafka(kafka) => kafka.child().kill().await,
@@ -148,7 +148,7 @@ impl IsolatedKafka {
         }
     }
 
-    /// Gives it back.
+    /// Makes the broker available again.
     ///
     /// # Panics
     /// Panics if it does not start.
@@ -159,12 +159,12 @@ impl IsolatedKafka {
         }
     }
 
-    /// SIGSTOP of a real broker: its connections hang. Whether there was one.
+    /// Sends SIGSTOP to a real broker, so that its connections hang. Returns whether the broker is real.
     pub fn pause(&mut self) -> bool {
         self.apache_kafka().map(|kafka| kafka.child().pause()).is_some()
     }
 
-    /// SIGCONT of a real broker. Whether there was one.
+    /// Sends SIGCONT to a real broker. Returns whether the broker is real.
     pub fn resume(&mut self) -> bool {
         self.apache_kafka().map(|kafka| kafka.child().resume()).is_some()
     }

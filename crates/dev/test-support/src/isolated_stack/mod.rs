@@ -1,4 +1,4 @@
-//! A broker or a database of one test's own, for tests that take it down.
+//! Brokers and databases that only one test uses, for tests that take them down.
 
 mod files;
 mod kafka;

@@ -1,4 +1,4 @@
-//! A `mongod` or a replica set of one test's own.
+//! A `mongod` or a replica set that only one test uses.
 
 use std::path::PathBuf;
 
@@ -19,13 +19,13 @@ use crate::Stack;
 #[derive(Debug)]
 pub struct IsolatedMongod {
     mongod: Mongod,
-    /// Dropped after it.
+    /// The small disk of the data, if there is one. It is declared after `mongod`, so it is dropped later.
     disk: Option<SmallDisk>,
     _port: Port,
 }
 
 impl IsolatedMongod {
-    /// Starts a standalone one.
+    /// Starts a standalone server.
     ///
     /// # Panics
     /// Panics if it does not start.
@@ -33,10 +33,10 @@ impl IsolatedMongod {
         expect_ok(Self::try_start(stack, name, None, None, None).await)
     }
 
-    /// Starts a standalone one whose data is on a file system of so many megabytes.
+    /// Starts a standalone server whose data is on a file system of this size.
     ///
     /// # Errors
-    /// Why this machine has no such file system.
+    /// Returns the reason why this machine cannot mount such a file system.
     ///
     /// # Panics
     /// Panics if it does not start.
@@ -47,7 +47,7 @@ impl IsolatedMongod {
         Ok(expect_ok(Self::try_start(stack, name, None, None, Some((disk, mount_point))).await))
     }
 
-    /// Starts one that takes TLS too; `pem` holds its certificate and key.
+    /// Starts a server that also accepts TLS; `pem` contains its certificate and key.
     ///
     /// # Panics
     /// Panics if it does not start.
@@ -55,7 +55,7 @@ impl IsolatedMongod {
         expect_ok(Self::try_start(stack, name, None, Some(pem), None).await)
     }
 
-    /// Starts a replica set of one.
+    /// Starts a replica set of one member.
     ///
     /// # Panics
     /// Panics if it does not start.
@@ -96,12 +96,12 @@ impl IsolatedMongod {
         format!("127.0.0.1:{}", self._port.number())
     }
 
-    /// SIGKILL; the data is kept.
+    /// Sends SIGKILL. The data is kept.
     pub async fn take_down(&mut self) {
         self.mongod.child().kill().await;
     }
 
-    /// Starts it again on its data.
+    /// Starts the server again with its data.
     ///
     /// # Panics
     /// Panics if it does not start.
@@ -109,52 +109,52 @@ impl IsolatedMongod {
         expect_ok(self.mongod.restart().await);
     }
 
-    /// Returns whether it still runs: it ends by itself when it cannot write its journal.
+    /// Returns whether the server still runs. It ends by itself when it cannot write its journal.
     pub fn is_running(&mut self) -> bool {
         self.mongod.child().exit_status().is_none()
     }
 
-    /// Takes all space that is left on its small disk.
+    /// Fills the small disk.
     ///
     /// # Panics
-    /// Panics if it has none.
+    /// Panics if the server is not on a small disk.
     pub fn fill_disk(&self) {
         self.small_disk().fill().expect("the small disk can be written");
     }
 
-    /// Gives that space back.
+    /// Frees the space again.
     ///
     /// # Panics
-    /// Panics if it was not taken.
+    /// Panics if the disk was not filled.
     pub fn free_disk(&self) {
         self.small_disk().free().expect("the small disk was filled");
     }
 
     fn small_disk(&self) -> &SmallDisk {
-        self.disk.as_ref().expect("it was started on a small disk")
+        self.disk.as_ref().expect("the server was started on a small disk")
     }
 
-    /// SIGSTOP: connections hang.
+    /// Sends SIGSTOP, so that connections hang.
     pub fn pause(&mut self) {
         self.mongod.child().pause();
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub fn resume(&mut self) {
         self.mongod.child().resume();
     }
 }
 
-/// A replica set of three that only one test uses.
+/// A replica set of three members that only one test uses.
 #[derive(Debug)]
 pub struct IsolatedReplicaSet {
-    /// The first is the primary.
+    /// The members; the first one is the primary.
     members: Vec<Mongod>,
     _ports: Vec<Port>,
 }
 
 impl IsolatedReplicaSet {
-    /// Starts one.
+    /// Starts a replica set.
     ///
     /// # Panics
     /// Panics if it does not start.
@@ -180,18 +180,18 @@ impl IsolatedReplicaSet {
         format!("mongodb://{}/?replicaSet=rs0", hosts.join(","))
     }
 
-    /// SIGSTOP of all but the primary: for some ten seconds it takes itself for the primary still, and no
-    /// majority acknowledges anything.
+    /// Sends SIGSTOP to the secondaries. For about ten seconds the primary does not step down, and no majority
+    /// acknowledges a write.
     pub fn pause_secondaries(&mut self) {
         self.members[1..].iter_mut().for_each(|member| member.child().pause());
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub fn resume_secondaries(&mut self) {
         self.members[1..].iter_mut().for_each(|member| member.child().resume());
     }
 
-    /// SIGSTOP of the primary: its connections hang until the others have elected another one.
+    /// Sends SIGSTOP to the primary. Its connections hang, and the other members elect another primary.
     pub fn pause_primary(&mut self) {
         self.members[0].child().pause();
     }

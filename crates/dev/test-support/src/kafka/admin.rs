@@ -1,4 +1,4 @@
-//! Administration of topics, as an operator does it: create, delete, and add partitions.
+//! Administration of topics: creates and deletes topics, and adds partitions.
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ use crate::BrokerKind;
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Makes a topic; nothing happens if it exists.
+/// Creates a topic. An existing topic is left as it is.
 ///
 /// # Panics
-/// Panics if it cannot be made.
+/// Panics if the topic cannot be created.
 pub async fn create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) {
     if let Err(error) = try_create_topic(brokers, kind, topic, partitions).await {
         panic!("{error:#}");
     }
 }
 
-/// Makes a topic; nothing happens if it exists.
+/// Creates a topic. An existing topic is left as it is.
 ///
 /// # Errors
-/// Returns an error if it cannot be made, for example because the broker is down.
+/// Returns an error if the topic cannot be created, for example because the broker is down.
 pub async fn try_create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) -> Result<()> {
     if let BrokerKind::Embedded { control } = kind {
         let url = format!("{control}/topics/{topic}?partitions={partitions}");
@@ -41,16 +41,16 @@ pub async fn try_create_topic(brokers: &str, kind: &BrokerKind, topic: &str, par
     for result in admin.create_topics([&new], &options).await? {
         match result {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((name, code)) => bail!("topic {name} cannot be made: {code}"),
+            Err((name, code)) => bail!("topic {name} cannot be created: {code}"),
         }
     }
     Ok(())
 }
 
-/// Takes a topic away, with all that is in it. Only a real broker can.
+/// Deletes a topic with its records. The embedded broker does not support this.
 ///
 /// # Panics
-/// Panics if it does not.
+/// Panics if the broker refuses it.
 pub async fn delete_topic(brokers: &str, topic: &str) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create().expect("these settings are valid");
@@ -59,7 +59,7 @@ pub async fn delete_topic(brokers: &str, topic: &str) {
     assert!(deleted.iter().all(Result::is_ok), "{topic} was not deleted: {deleted:?}");
 }
 
-/// Adds partitions until the topic has `count`. Only a real broker can do that.
+/// Adds partitions until the topic has `count`. The embedded broker does not support this.
 ///
 /// # Panics
 /// Panics if the broker refuses it.

@@ -1,4 +1,4 @@
-//! Writes records into a topic, well-formed or not.
+//! Writes arbitrary records into a topic.
 
 use anyhow::Result;
 use rdkafka::{
@@ -9,15 +9,15 @@ use rdkafka::{
 
 use crate::DEADLINE;
 
-/// Writes records, one connection for all of them. Clones share it.
+/// Writes records over one connection, which clones share.
 #[derive(Clone)]
 pub struct Producer(FutureProducer);
 
 impl Producer {
-    /// Returns a producer to these brokers; they need not be there yet.
+    /// Returns a producer for these brokers, which need not run yet.
     ///
     /// # Panics
-    /// Panics if librdkafka gives none.
+    /// Panics if librdkafka cannot create a producer.
     #[must_use]
     pub fn new(brokers: &str) -> Self {
         let producer = ClientConfig::new()
@@ -25,16 +25,16 @@ impl Producer {
             .set("partitioner", "murmur2_random")
             .set("allow.auto.create.topics", "false")
             .set("message.timeout.ms", DEADLINE.as_millis().to_string())
-            // As large as the broker takes.
+            // The broker's limit.
             .set("message.max.bytes", "1048588")
             .create();
         Self(producer.expect("these settings are valid"))
     }
 
-    /// Writes one record, to a given partition or where the key says. Returns partition and offset.
+    /// Writes one record to a given partition, or to the partition of the key. Returns the partition and the offset.
     ///
     /// # Panics
-    /// Panics if the broker does not take it.
+    /// Panics if the broker does not acknowledge the record.
     pub async fn produce(
         &self,
         topic: &str,
@@ -44,13 +44,14 @@ impl Producer {
         headers: &[(&str, &str)],
     ) -> (i32, i64) {
         let produced = self.try_produce(topic, partition, key, value, headers).await;
-        produced.unwrap_or_else(|error| panic!("the record was not taken: {error}"))
+        produced.unwrap_or_else(|error| panic!("the record was not acknowledged: {error}"))
     }
 
-    /// Writes one record, to a given partition or where the key says. Returns partition and offset.
+    /// Writes one record to a given partition, or to the partition of the key. Returns the partition and the offset.
     ///
     /// # Errors
-    /// Returns an error if the broker does not confirm it within 30 s; it may be in the topic all the same.
+    /// Returns an error if the broker does not acknowledge the record within 30 s. The topic may contain it
+    /// nevertheless.
     pub async fn try_produce(
         &self,
         topic: &str,
@@ -74,10 +75,11 @@ impl Producer {
     }
 }
 
-/// Writes one record, to a given partition or where the key says. Returns partition and offset.
+/// Writes one record to a given partition, or to the partition of the key, over a new connection. Returns the
+/// partition and the offset.
 ///
 /// # Panics
-/// Panics if the broker does not take it.
+/// Panics if the broker does not acknowledge the record.
 pub async fn produce(
     brokers: &str,
     topic: &str,

@@ -1,4 +1,4 @@
-//! Reads a topic from its beginning.
+//! Reads the records of a topic from its beginning.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -14,14 +14,14 @@ use super::record::Record;
 use crate::DEADLINE;
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
-/// How long one look into the topic takes at most.
+/// The maximum duration of one poll.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Reads a topic from its beginning, with a consumer of its own and without a group.
+/// Reads a topic from its beginning, with its own consumer and without a consumer group.
 pub struct TopicReader {
     brokers: String,
     topic: String,
-    /// Made at the first read, when the topic's partitions are known.
+    /// The consumer; created at the first read, when the partitions of the topic are known.
     consumer: Arc<Mutex<Option<BaseConsumer>>>,
     records: Vec<Record>,
 }
@@ -33,16 +33,16 @@ impl TopicReader {
         Self { brokers: brokers.to_owned(), topic: topic.to_owned(), consumer: Arc::default(), records: Vec::new() }
     }
 
-    /// Returns all that was read so far; of one partition in the order of the offsets.
+    /// Returns the records that were read so far. Those of one partition are in the order of their offsets.
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.records
     }
 
-    /// Reads on until what was read so far satisfies the predicate.
+    /// Reads until the records so far satisfy the predicate. `what` names the condition in the message.
     ///
     /// # Panics
-    /// Panics if it does not by the deadline; with a list of what is there.
+    /// Panics with a list of the records if the predicate is not satisfied by the deadline.
     pub async fn read_until(
         &mut self,
         deadline: Duration,
@@ -53,7 +53,7 @@ impl TopicReader {
         while !predicate(&self.records) {
             assert!(
                 Instant::now() < end,
-                "{what}: not within {deadline:?}; in {} there is\n{}",
+                "{what}: not within {deadline:?}; the records in {} are\n{}",
                 self.topic,
                 self.summary()
             );
@@ -62,7 +62,7 @@ impl TopicReader {
         &self.records
     }
 
-    /// Reads until there are `count` records of this type.
+    /// Reads until there are `count` records of this event type, and returns the records of the type.
     ///
     /// # Panics
     /// Panics if there are fewer at the deadline.
@@ -73,10 +73,10 @@ impl TopicReader {
         self.records.iter().filter(|record| record.event_type() == event_type).cloned().collect()
     }
 
-    /// Reads everything that is in the topic when it is called.
+    /// Reads all records that are in the topic at the time of the call.
     ///
     /// # Panics
-    /// Panics if that takes longer than 30 s.
+    /// Panics if this takes longer than 30 s.
     pub async fn read_all(&mut self) -> &[Record] {
         let end = Instant::now() + DEADLINE;
         loop {
@@ -100,7 +100,7 @@ impl TopicReader {
             loop {
                 match consumer.poll(end.saturating_duration_since(Instant::now())) {
                     Some(Ok(message)) => found.push(Record::from_message(&message)),
-                    // Errors of a broker that is down come up here; the next poll reconnects.
+                    // Errors of a broker that is down are returned here; the next poll reconnects.
                     Some(Err(_)) => {}
                     None => return Some(found),
                 }
@@ -112,7 +112,7 @@ impl TopicReader {
         self.records.extend(found.await.unwrap_or_default());
     }
 
-    /// Returns the end of every partition that still has records (an empty log counts as read).
+    /// Returns the end offset of each partition; 0 for a partition without records, so that it counts as read.
     async fn high_watermarks(&self) -> Option<Vec<(i32, i64)>> {
         self.with_consumer(|consumer, topic| {
             let assignment = consumer.assignment().ok()?;
@@ -125,7 +125,7 @@ impl TopicReader {
         .await
     }
 
-    /// Works with the consumer on a thread that may block; `None` while the topic does not exist.
+    /// Calls `work` with the consumer on a blocking thread. Returns `None` while the topic does not exist.
     async fn with_consumer<T: Send + 'static>(
         &self,
         work: impl FnOnce(&BaseConsumer, &str) -> Option<T> + Send + 'static,
@@ -158,14 +158,14 @@ impl TopicReader {
             )
         };
         let lines: Vec<String> = self.records.iter().rev().take(50).rev().map(line).collect();
-        if lines.is_empty() { "  nothing".to_owned() } else { lines.join("\n") }
+        if lines.is_empty() { "  none".to_owned() } else { lines.join("\n") }
     }
 }
 
 fn open_consumer(brokers: &str, topic: &str) -> Option<BaseConsumer> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
-        // Demanded by the library, never used: partitions are assigned, offsets not stored.
+        // The library requires a group id but does not use it: partitions are assigned and no offsets are stored.
         .set("group.id", "test-reader")
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")

@@ -1,8 +1,8 @@
-//! What the server does instead of its usual replies, and the rules that say when.
+//! Behaviors of the server instead of its usual replies, and the rules that select them.
 
 use std::time::Duration;
 
-/// Where in a session.
+/// A phase of an SMTP session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// The connection, before the greeting.
@@ -11,17 +11,17 @@ pub enum Phase {
     Ehlo,
     /// STARTTLS.
     StartTls,
-    /// AUTH; for LOGIN the reply to the password.
+    /// AUTH; for LOGIN, the reply to the password.
     Auth,
     /// MAIL FROM.
     Mail,
     /// RCPT TO.
     Rcpt,
-    /// DATA, before the 354.
+    /// DATA, before the reply 354.
     Data,
-    /// After the 354, at the first line of the mail.
+    /// The first line of the mail, after the reply 354.
     Body,
-    /// After the final dot.
+    /// The final dot.
     Dot,
     /// RSET.
     Rset,
@@ -31,32 +31,32 @@ pub enum Phase {
     Quit,
 }
 
-/// What happens there instead of the usual answer.
+/// What the server does instead of sending its usual reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Behavior {
-    /// This answer, for example `451 4.7.1 try later`; more lines with CR LF between them.
+    /// Sends this reply, for example `451 4.7.1 try later`. CR LF separates several lines.
     Reply(String),
-    /// These bytes instead of a reply, with nothing added; the session goes on.
+    /// Sends exactly these bytes instead of a reply. The session continues.
     RawBytes(Vec<u8>),
-    /// The beginning of a reply without its line end, and then no more; the connection stays open.
+    /// Sends the beginning of a reply without a line break and nothing more. The connection stays open.
     PartialReply(String),
-    /// No answer; the connection stays open.
+    /// Sends no reply. The connection stays open.
     Hang,
-    /// The connection is closed.
+    /// Closes the connection.
     Drop,
-    /// The usual answer, later.
+    /// Sends the usual reply after a delay.
     Delay(Duration),
 }
 
 impl Behavior {
-    /// [`Behavior::Reply`].
+    /// Returns [`Behavior::Reply`] with this text.
     #[must_use]
     pub fn reply(line: &str) -> Self {
         Self::Reply(line.to_owned())
     }
 }
 
-/// An act, where, for whom, and how often.
+/// A rule for when the server shows a behavior: in which phase, for which recipient, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SmtpRule {
     phase: Phase,
@@ -66,31 +66,32 @@ pub struct SmtpRule {
 }
 
 impl SmtpRule {
-    /// Always, for everybody.
+    /// Returns a rule that always applies in this phase.
     #[must_use]
     pub fn always(phase: Phase, behavior: Behavior) -> Self {
         Self { phase, behavior, remaining: None, recipient: None }
     }
 
-    /// Returns the next time only.
+    /// Returns a rule that applies only the next time.
     #[must_use]
     pub fn once(phase: Phase, behavior: Behavior) -> Self {
         Self::times(1, phase, behavior)
     }
 
-    /// Returns the next so many times.
+    /// Returns a rule that applies the next `times` times.
     #[must_use]
     pub fn times(times: u32, phase: Phase, behavior: Behavior) -> Self {
         Self { phase, behavior, remaining: Some(times), recipient: None }
     }
 
-    /// Only for this recipient; for phases from RCPT on.
+    /// Restricts the rule to this recipient. Only phases from RCPT on have a recipient.
     #[must_use]
     pub fn to(mut self, recipient: &str) -> Self {
         self.recipient = Some(recipient.to_owned());
         self
     }
 
+    /// Returns whether the rule applies in this phase of a transaction with these recipients.
     pub(super) fn applies(&self, phase: Phase, recipients: &[String]) -> bool {
         let has_recipient =
             self.recipient.as_ref().is_none_or(|wanted| recipients.iter().any(|to| to.eq_ignore_ascii_case(wanted)));

@@ -1,4 +1,4 @@
-//! An SMTP server that misbehaves as a test says, and writes down everything that reaches it.
+//! A scripted SMTP server: it misbehaves according to the rules of a test, and records everything that it receives.
 
 mod behavior;
 mod certificate_authority;
@@ -20,7 +20,7 @@ pub use transcript::{Delivery, SmtpSession, SmtpStep, SmtpTransaction};
 
 use crate::{DEADLINE, wait_for};
 
-/// The running server. Dropping it closes everything.
+/// A running scripted SMTP server. Dropping it closes all connections.
 #[derive(Debug)]
 pub struct ScriptedSmtp {
     address: SocketAddr,
@@ -31,7 +31,7 @@ pub struct ScriptedSmtp {
 }
 
 impl ScriptedSmtp {
-    /// Returns a server that takes every mail, until rules say otherwise.
+    /// Starts a server that accepts every mail unless rules say otherwise.
     ///
     /// # Panics
     /// Panics if it cannot listen.
@@ -39,7 +39,7 @@ impl ScriptedSmtp {
         Self::start_with_extensions(&[]).await
     }
 
-    /// Returns a server that advertises these extensions too, for example `AUTH PLAIN`.
+    /// Starts a server that also announces these extensions, for example `AUTH PLAIN`.
     ///
     /// # Panics
     /// Panics if it cannot listen.
@@ -49,7 +49,7 @@ impl ScriptedSmtp {
         Self::start_with_options(options).await
     }
 
-    /// Returns a server of another kind.
+    /// Starts a server with these options.
     ///
     /// # Panics
     /// Panics if it cannot listen.
@@ -63,13 +63,13 @@ impl ScriptedSmtp {
         Self { address, _port: port, scheme, state, stop }
     }
 
-    /// Returns `host:port`; an IPv6 address in brackets.
+    /// Returns `host:port`, with an IPv6 address in brackets.
     #[must_use]
     pub fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// Returns the number of the port.
+    /// Returns the port number.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
@@ -81,17 +81,17 @@ impl ScriptedSmtp {
         format!("{}://{}", self.scheme, self.address())
     }
 
-    /// Adds a rule; of several that apply the oldest with uses left wins.
+    /// Adds a rule. If several rules apply, the oldest one with remaining uses wins.
     pub fn add_rule(&self, rule: SmtpRule) {
         self.state.lock().rules.push(rule);
     }
 
-    /// Takes all rules away: from now on it behaves.
+    /// Removes all rules, so that the server behaves normally from now on.
     pub fn clear_rules(&self) {
         self.state.lock().rules.clear();
     }
 
-    /// Returns all connections so far.
+    /// Returns all sessions so far.
     #[must_use]
     pub fn sessions(&self) -> Vec<SmtpSession> {
         self.state.lock().sessions.clone()
@@ -109,7 +109,7 @@ impl ScriptedSmtp {
         self.state.lock().deliveries.clone()
     }
 
-    /// Returns the latest delivery that is as asked.
+    /// Returns the latest delivery that satisfies the predicate.
     #[must_use]
     pub fn latest_delivery(&self, predicate: impl Fn(&Delivery) -> bool) -> Option<Delivery> {
         self.state.lock().deliveries.iter().rfind(|delivery| predicate(delivery)).cloned()
@@ -122,24 +122,24 @@ impl ScriptedSmtp {
         self.deliveries().into_iter().filter(to).collect()
     }
 
-    /// Returns how often the client got to a phase, over all connections.
+    /// Returns how often clients have reached a phase, over all sessions.
     #[must_use]
     pub fn count(&self, phase: Phase) -> usize {
         self.state.lock().sessions.iter().flat_map(|session| &session.steps).filter(|step| step.phase == phase).count()
     }
 
-    /// Waits until the client got to a phase so often.
+    /// Waits until clients have reached a phase at least `count` times.
     ///
     /// # Panics
-    /// Panics if it has not after 30 s; with all connections.
+    /// Panics with all sessions if this does not happen within 30 s.
     pub async fn wait_for_phase(&self, phase: Phase, count: usize) {
         self.wait_until(&format!("{count} × {phase:?}"), || self.count(phase) >= count).await;
     }
 
-    /// Waits until so many final dots have arrived for an address.
+    /// Waits until at least `count` mails to an address have arrived, and returns the deliveries.
     ///
     /// # Panics
-    /// Panics if they have not after 30 s; with all connections.
+    /// Panics with all sessions if this does not happen within 30 s.
     pub async fn wait_for_deliveries_to(&self, address: &str, count: usize) -> Vec<Delivery> {
         self.wait_until(&format!("{count} mail(s) to {address}"), || self.deliveries_to(address).len() >= count).await;
         self.deliveries_to(address)
@@ -147,13 +147,13 @@ impl ScriptedSmtp {
 
     async fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
         let reached = local_stack::wait_for::try_wait_for(DEADLINE, what, async || Ok(condition().then_some(()))).await;
-        assert!(reached.is_ok(), "{what}: not within {DEADLINE:?}; the connections:\n{:#?}", self.sessions());
+        assert!(reached.is_ok(), "{what}: not within {DEADLINE:?}; the sessions:\n{:#?}", self.sessions());
     }
 
     /// Waits until no connection is open.
     ///
     /// # Panics
-    /// Panics if one still is after 30 s.
+    /// Panics if a connection is still open after 30 s.
     pub async fn wait_until_disconnected(&self) {
         wait_for(DEADLINE, "the end of all SMTP connections", async || {
             self.sessions().iter().all(|session| session.ended).then_some(())

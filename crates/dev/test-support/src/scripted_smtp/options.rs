@@ -1,5 +1,4 @@
-//! What kind of SMTP server is scripted: where it listens, what it offers, whom it lets in, and its
-//! certificate.
+//! The options of the scripted SMTP server: its address, extensions, credentials and certificate.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -8,19 +7,19 @@ use std::{
 
 use tokio_rustls::rustls::ServerConfig;
 
-/// What kind of server it is. The default listens on 127.0.0.1, offers 8BITMIME and SMTPUTF8, takes any
-/// login, and has no TLS.
+/// The options of a server. By default it listens on 127.0.0.1, announces 8BITMIME and SMTPUTF8, accepts any login,
+/// and has no TLS.
 #[derive(Debug, Clone)]
 pub struct SmtpOptions {
-    /// Where it listens.
+    /// The address to listen on.
     pub host: IpAddr,
-    /// What it announces in reply to EHLO, beside STARTTLS.
+    /// The extensions in the reply to EHLO, in addition to STARTTLS.
     pub extensions: Vec<String>,
-    /// User and password that it takes; none: any.
+    /// The username and the password to accept; `None` accepts any.
     pub login: Option<(String, String)>,
-    /// A mechanism that it announces and refuses, the reply, and whether it hangs up then.
+    /// A login mechanism that the server announces and refuses, the reply, and whether it then closes the connection.
     pub refused_mechanism: Option<(String, String, bool)>,
-    /// Its certificate, and whether it speaks TLS from the first byte.
+    /// The certificate, and whether the server uses TLS from the first byte (implicit TLS).
     pub tls: Option<(Arc<ServerConfig>, bool)>,
 }
 
@@ -37,35 +36,35 @@ impl Default for SmtpOptions {
 }
 
 impl SmtpOptions {
-    /// Returns one that announces only these.
+    /// Returns options with only these extensions.
     #[must_use]
     pub fn with_extensions(extensions: &[&str]) -> Self {
         let extensions = extensions.iter().map(|&extension| extension.to_owned()).collect();
         Self { extensions, ..Self::default() }
     }
 
-    /// Refuses the login by this mechanism with this reply, whatever its credentials.
+    /// Refuses every login with this mechanism and sends this reply.
     #[must_use]
     pub fn refusing_mechanism(mut self, mechanism: &str, reply: &str) -> Self {
         self.refused_mechanism = Some((mechanism.to_owned(), reply.to_owned(), false));
         self
     }
 
-    /// Returns the same, and hangs up then.
+    /// Refuses every login with this mechanism, sends this reply, and closes the connection.
     #[must_use]
     pub fn refusing_mechanism_and_hanging_up(mut self, mechanism: &str, reply: &str) -> Self {
         self.refused_mechanism = Some((mechanism.to_owned(), reply.to_owned(), true));
         self
     }
 
-    /// Offers STARTTLS with this certificate.
+    /// Announces STARTTLS and uses this certificate.
     #[must_use]
     pub fn with_starttls(mut self, certificate: Arc<ServerConfig>) -> Self {
         self.tls = Some((certificate, false));
         self
     }
 
-    /// Speaks TLS from the first byte, with this certificate.
+    /// Uses TLS from the first byte, with this certificate.
     #[must_use]
     pub fn with_tls(mut self, certificate: Arc<ServerConfig>) -> Self {
         self.tls = Some((certificate, true));

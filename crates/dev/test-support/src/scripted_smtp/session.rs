@@ -1,4 +1,4 @@
-//! One connection to the scripted SMTP server.
+//! One session of the scripted SMTP server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,9 +18,10 @@ use super::{
 };
 use crate::mailbox::ReceivedMail;
 
-/// A forgotten connection ends after this.
+/// The maximum lifetime of a connection.
 const LIFETIME: Duration = Duration::from_secs(600);
 
+/// Accepts connections until `stop` is cancelled.
 pub(super) async fn serve(
     listener: TcpListener,
     state: SharedState,
@@ -37,14 +38,14 @@ pub(super) async fn serve(
         let (state, options, stop) = (state.clone(), Arc::clone(&options), stop.clone());
         tokio::spawn(async move {
             let mut session = Session::new(stream, state.clone(), number, options);
-            // An error is the end of the connection, which is written down in any case.
+            // An error means the end of the connection, which is recorded in any case.
             let _ = stop.run_until_cancelled(tokio::time::timeout(LIFETIME, session.run())).await;
             state.lock().sessions[number].ended = true;
         });
     }
 }
 
-/// In clear or encrypted.
+/// A connection with or without TLS.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
@@ -69,7 +70,7 @@ impl Session {
         if let Some((certificate, true)) = self.options.tls.clone() {
             self.encrypt(certificate).await?;
         }
-        self.answer(Phase::Greeting, "", "220 scripted ESMTP").await?;
+        self.reply(Phase::Greeting, "", "220 scripted ESMTP").await?;
         loop {
             let line = self.read_line().await?;
             let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
@@ -82,17 +83,17 @@ impl Session {
                     self.to.clear();
                     let transaction = SmtpTransaction { session: self.number, ..SmtpTransaction::default() };
                     self.state.lock().transactions.push(transaction);
-                    self.answer(Phase::Mail, &line, "250 2.1.0 ok").await?;
+                    self.reply(Phase::Mail, &line, "250 2.1.0 ok").await?;
                 }
                 "RCPT" => self.recipient(&line).await?,
                 "DATA" => self.data(&line).await?,
                 "RSET" => {
                     self.to.clear();
-                    self.answer(Phase::Rset, &line, "250 2.0.0 ok").await?;
+                    self.reply(Phase::Rset, &line, "250 2.0.0 ok").await?;
                 }
-                "NOOP" => drop(self.answer(Phase::Noop, &line, "250 2.0.0 ok").await?),
+                "NOOP" => drop(self.reply(Phase::Noop, &line, "250 2.0.0 ok").await?),
                 "QUIT" => {
-                    self.answer(Phase::Quit, &line, "221 2.0.0 bye").await?;
+                    self.reply(Phase::Quit, &line, "221 2.0.0 bye").await?;
                     return Ok(());
                 }
                 _ => self.send(b"500 5.5.1 unknown command\r\n").await?,
@@ -109,15 +110,15 @@ impl Session {
         let last = all.len() - 1;
         let lines: Vec<String> =
             all.iter().enumerate().map(|(n, word)| format!("250{}{word}", if n == last { ' ' } else { '-' })).collect();
-        self.answer(Phase::Ehlo, line, &lines.join("\r\n")).await?;
+        self.reply(Phase::Ehlo, line, &lines.join("\r\n")).await?;
         Ok(())
     }
 
     async fn starttls(&mut self, line: &str) -> Result<()> {
         let Some((certificate, _)) = self.options.tls.clone().filter(|_| !self.encrypted) else {
-            return self.send(b"502 5.5.1 no TLS here\r\n").await;
+            return self.send(b"502 5.5.1 TLS is not available\r\n").await;
         };
-        if self.answer(Phase::StartTls, line, "220 2.0.0 go on").await?.starts_with("220") {
+        if self.reply(Phase::StartTls, line, "220 2.0.0 go on").await?.starts_with("220") {
             self.encrypt(certificate).await?;
         }
         Ok(())
@@ -133,7 +134,7 @@ impl Session {
         Ok(())
     }
 
-    /// Returns the credentials are compared and not written down.
+    /// Handles AUTH. The credentials are compared but not recorded.
     async fn auth(&mut self, line: &str) -> Result<()> {
         let mut words = line.split_whitespace().skip(1);
         let mechanism = words.next().unwrap_or_default().to_ascii_uppercase();
@@ -144,19 +145,19 @@ impl Session {
                 let user = decode_base64(&self.challenge("Username:").await?);
                 format!("\0{user}\0{}", decode_base64(&self.challenge("Password:").await?))
             }
-            _ => return self.send(b"504 5.5.4 not that one\r\n").await,
+            _ => return self.send(b"504 5.5.4 unrecognized authentication type\r\n").await,
         };
         if let Some((refused, reply, hangs_up)) = self.options.refused_mechanism.clone()
             && refused.eq_ignore_ascii_case(&mechanism)
         {
-            self.answer(Phase::Auth, &format!("AUTH {mechanism}"), &reply).await?;
-            ensure!(!hangs_up, "the server hangs up on such a login");
+            self.reply(Phase::Auth, &format!("AUTH {mechanism}"), &reply).await?;
+            ensure!(!hangs_up, "the server closes the connection after this login");
             return Ok(());
         }
         let is_accepted =
             self.options.login.as_ref().is_none_or(|(user, password)| given == format!("\0{user}\0{password}"));
         let usual = if is_accepted { "235 2.7.0 ok" } else { "535 5.7.8 authentication failed" };
-        self.answer(Phase::Auth, &format!("AUTH {mechanism}"), usual).await?;
+        self.reply(Phase::Auth, &format!("AUTH {mechanism}"), usual).await?;
         Ok(())
     }
 
@@ -168,7 +169,7 @@ impl Session {
     async fn recipient(&mut self, line: &str) -> Result<()> {
         self.to.push(parse_path(line));
         self.state.update_transaction(self.number, |transaction| transaction.to.push(parse_path(line)));
-        let accepted = self.answer(Phase::Rcpt, line, "250 2.1.5 ok").await?.starts_with('2');
+        let accepted = self.reply(Phase::Rcpt, line, "250 2.1.5 ok").await?.starts_with('2');
         if !accepted {
             self.to.pop();
         }
@@ -176,7 +177,7 @@ impl Session {
     }
 
     async fn data(&mut self, line: &str) -> Result<()> {
-        let reply = self.answer(Phase::Data, line, "354 go on").await?;
+        let reply = self.reply(Phase::Data, line, "354 go on").await?;
         if !reply.starts_with("354") {
             return Ok(());
         }
@@ -185,8 +186,12 @@ impl Session {
         let mut early = None;
         loop {
             let Ok(line) = self.read_line().await else {
-                self.record_step(Phase::Body, format!("{} bytes, then the client was gone", data.len()), None);
-                bail!("the client has hung up within the mail");
+                self.record_step(
+                    Phase::Body,
+                    format!("{} bytes, then the client closed the connection", data.len()),
+                    None,
+                );
+                bail!("the client has closed the connection within the mail");
             };
             if std::mem::take(&mut first) {
                 early = self.begin_body().await?;
@@ -201,8 +206,8 @@ impl Session {
         self.dot(&data, early).await
     }
 
-    /// Returns a rule for the body lets the connection hang, drop or wait at its first line. A reply
-    /// there is the answer to the mail: the rest is read and thrown away.
+    /// Applies a rule for the body at its first line. A reply there is the reply to the mail: the rest of the mail is
+    /// read and discarded. Returns the first line of such a reply.
     async fn begin_body(&mut self) -> Result<Option<String>> {
         match self.state.take_behavior(Phase::Body, &self.to) {
             None => Ok(None),
@@ -226,7 +231,7 @@ impl Session {
         }
     }
 
-    /// `early` is the answer if it was given before the dot.
+    /// Records the mail and replies to the final dot. `early` is the reply if it was already sent before the dot.
     async fn dot(&mut self, data: &str, early: Option<String>) -> Result<()> {
         let mail = ReceivedMail::parse(&self.from, self.to.clone(), data);
         self.state.update_transaction(self.number, |transaction| {
@@ -240,7 +245,7 @@ impl Session {
         };
         let reply = match early {
             Some(reply) => reply,
-            None => self.answer(Phase::Dot, ".", "250 2.0.0 taken").await?,
+            None => self.reply(Phase::Dot, ".", "250 2.0.0 taken").await?,
         };
         self.state.update_transaction(self.number, |transaction| transaction.reply = Some(reply.clone()));
         self.state.lock().deliveries[index].reply = Some(reply);
@@ -248,8 +253,8 @@ impl Session {
         Ok(())
     }
 
-    /// Answers as the rules say, or as usual, and writes it down. Returns the answer's first line.
-    async fn answer(&mut self, phase: Phase, line: &str, usual: &str) -> Result<String> {
+    /// Sends the usual reply, or behaves as a rule says, and records the step. Returns the first line of the reply.
+    async fn reply(&mut self, phase: Phase, line: &str, usual: &str) -> Result<String> {
         let reply = match self.state.take_behavior(phase, &self.to) {
             None => usual.to_owned(),
             Some(Behavior::Reply(reply)) => reply,
@@ -266,11 +271,12 @@ impl Session {
             Some(behavior) => {
                 self.record_step(phase, line.to_owned(), None);
                 self.misbehave(&behavior).await?;
-                bail!("the connection was to end");
+                bail!("a rule ends the connection");
             }
         };
         let first = reply.lines().next().unwrap_or_default().to_owned();
-        // Before it is sent: who has seen the answer finds it in the transcript.
+        // The step is recorded before the reply is sent, so that a client that has the reply finds it in the
+        // transcript.
         self.record_step(phase, line.to_owned(), Some(first.clone()));
         self.send(format!("{reply}\r\n").as_bytes()).await?;
         Ok(first)
@@ -278,7 +284,7 @@ impl Session {
 
     async fn send(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream.write_all(bytes).await?;
-        // TLS keeps back what is not flushed.
+        // TLS buffers data until it is flushed.
         Ok(self.stream.flush().await?)
     }
 
@@ -287,11 +293,11 @@ impl Session {
             self.send(text.as_bytes()).await?;
         }
         if matches!(behavior, Behavior::Hang | Behavior::PartialReply(_)) {
-            // Until the client goes; what it still says is read and ignored.
+            // Read and ignore what the client sends until it closes the connection.
             let mut ignored = [0_u8; 4096];
             while self.stream.read(&mut ignored).await? > 0 {}
         }
-        bail!("the connection ends here")
+        bail!("a rule ends the connection")
     }
 
     fn record_step(&self, phase: Phase, line: String, reply: Option<String>) {
@@ -301,12 +307,12 @@ impl Session {
     async fn read_line(&mut self) -> Result<String> {
         let mut line = Vec::new();
         let read = self.stream.read_until(b'\n', &mut line).await?;
-        ensure!(read > 0 && line.ends_with(b"\n"), "the client has hung up");
+        ensure!(read > 0 && line.ends_with(b"\n"), "the client has closed the connection");
         Ok(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
     }
 }
 
-/// Base64 as text; what is none matches no login.
+/// Decodes Base64 text. Invalid input becomes a text that matches no login.
 fn decode_base64(text: &str) -> String {
     STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| "\u{fffd}".to_owned())
 }

@@ -1,4 +1,4 @@
-//! What the server writes down: sessions, transactions and deliveries.
+//! The transcript of the server: its sessions, transactions and deliveries.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,30 +8,30 @@ use std::{
 use super::behavior::{Behavior, Phase, SmtpRule};
 use crate::mailbox::ReceivedMail;
 
-/// One thing that the client said, and what it was answered.
+/// A command or a mail body from the client, and the reply of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SmtpStep {
-    /// Where in the session.
+    /// The phase of the session.
     pub phase: Phase,
-    /// What the client said; of a body, how many bytes.
+    /// The line from the client; for a body, its number of bytes.
     pub line: String,
-    /// The first line of the answer; none when it hung, was dropped, or none was due.
+    /// The first line of the reply; `None` if the server hung, closed the connection, or owed no reply.
     pub reply: Option<String>,
 }
 
-/// One connection, from its greeting on.
+/// An SMTP session: one connection, from the greeting on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SmtpSession {
-    /// What happened, in order.
+    /// The steps in order.
     pub steps: Vec<SmtpStep>,
     /// Whether the connection has ended.
     pub ended: bool,
-    /// Whether it was encrypted in the end.
+    /// Whether the connection was encrypted at its end.
     pub encrypted: bool,
 }
 
 impl SmtpSession {
-    /// Returns the phases, in order.
+    /// Returns the phases of the steps in order.
     #[must_use]
     pub fn phases(&self) -> Vec<Phase> {
         self.steps.iter().map(|step| step.phase).collect()
@@ -41,34 +41,34 @@ impl SmtpSession {
 /// A mail whose final dot arrived.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// The number of its connection, from 0.
+    /// The index of its session, from 0.
     pub session: usize,
     /// The mail.
     pub mail: ReceivedMail,
-    /// The answer to the dot; none when it hung or was dropped.
+    /// The reply to the final dot; `None` if the server hung or closed the connection.
     pub reply: Option<String>,
 }
 
 impl Delivery {
-    /// Returns whether the answer was 250.
+    /// Returns whether the reply was 250.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| reply.starts_with("250"))
     }
 }
 
-/// A mail transaction from its MAIL command on, however it went on.
+/// A mail transaction from its MAIL command on, whether or not it was completed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SmtpTransaction {
-    /// The number of its connection, from 0.
+    /// The index of its session, from 0.
     pub session: usize,
-    /// The recipients that were asked for, refused ones too.
+    /// The recipients in the RCPT commands, including refused ones.
     pub to: Vec<String>,
-    /// The header `Message-ID`, if the dot arrived.
+    /// The header `Message-ID`, if the final dot arrived.
     pub message_id: Option<String>,
-    /// When the dot arrived; none if it never did.
+    /// The time at which the final dot arrived; `None` if it did not arrive.
     pub dot_at: Option<SystemTime>,
-    /// The first line of the answer to the dot; none when it was never written.
+    /// The first line of the reply to the final dot; `None` if the server did not send it.
     pub reply: Option<String>,
 }
 
@@ -80,7 +80,7 @@ pub(super) struct State {
     pub(super) deliveries: Vec<Delivery>,
 }
 
-/// Shared between the server and its sessions.
+/// The state that the server shares with its sessions.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SharedState(Arc<Mutex<State>>);
 
@@ -89,7 +89,7 @@ impl SharedState {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the act for this moment, used up by one.
+    /// Returns the behavior of the first rule that applies, and uses the rule once.
     pub(super) fn take_behavior(&self, phase: Phase, recipients: &[String]) -> Option<Behavior> {
         let mut state = self.lock();
         let rule = state.rules.iter_mut().find(|rule| rule.applies(phase, recipients))?;
@@ -97,7 +97,7 @@ impl SharedState {
         Some(rule.behavior.clone())
     }
 
-    /// Returns the transaction that a session is in; nothing happens before its MAIL.
+    /// Changes the latest transaction of a session. Does nothing before the first MAIL command.
     pub(super) fn update_transaction(&self, session: usize, change: impl FnOnce(&mut SmtpTransaction)) {
         if let Some(last) = self.lock().transactions.iter_mut().rev().find(|last| last.session == session) {
             change(last);
@@ -105,6 +105,7 @@ impl SharedState {
     }
 }
 
+/// Returns the time of the host's clock.
 #[expect(clippy::disallowed_methods, reason = "a peer of the services has the host's clock")]
 pub(super) fn now() -> SystemTime {
     SystemTime::now()
