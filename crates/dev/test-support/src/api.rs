@@ -9,7 +9,7 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use crate::remember_secret;
+use crate::secrets::remember_secret;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 

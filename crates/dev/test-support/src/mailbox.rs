@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use local_stack::wait_for::{DEADLINE, wait_for};
 use mailparse::{MailHeaderMap as _, ParsedMail};
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::{DEADLINE, Stack, remember_secret, wait_for};
+use crate::{secrets::remember_secret, stack::Stack};
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 

@@ -11,6 +11,7 @@ use std::{
 use aho_corasick::AhoCorasick;
 use bson::RawDocumentBuf;
 use futures_util::TryStreamExt as _;
+use local_stack::wait_for::DEADLINE;
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
@@ -18,7 +19,7 @@ use rdkafka::{
 };
 use serde_json::{Value, json};
 
-use crate::{DEADLINE, Record, Stack};
+use crate::{kafka::Record, stack::Stack};
 
 /// The minimum length of a secret. Shorter ones also occur by chance.
 const MIN_SECRET_LENGTH: usize = 12;

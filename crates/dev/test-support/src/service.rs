@@ -21,7 +21,7 @@ use local_stack::{
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::Api;
+use crate::api::Api;
 
 const START_DEADLINE: Duration = Duration::from_secs(45);
 const END_DEADLINE: Duration = Duration::from_secs(40);

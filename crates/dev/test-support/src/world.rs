@@ -13,9 +13,11 @@ use std::{
 use mongodb::Database;
 
 use crate::{
-    Api, Mailbox, Service, ServiceSpec, Stack, TestUser, TopicReader, create_topic,
-    service::binary,
-    stack::{BrokerKind, mongodb_client},
+    api::{Api, TestUser},
+    kafka::{TopicReader, create_topic},
+    mailbox::Mailbox,
+    service::{Service, ServiceSpec, binary},
+    stack::{BrokerKind, Stack, mongodb_client},
 };
 
 /// The isolated environment of one test. All names are unique in a run, so no clean-up is needed.

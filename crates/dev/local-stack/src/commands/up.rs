@@ -215,7 +215,8 @@ fn print_summary(workspace: &Workspace, dependencies: &RunningDependencies, port
     println!("  mails          {}", dependencies.mail_url());
     if arguments.infra {
         println!(
-            "\nNow start the services, each in its own terminal:\n  cargo run -p user-service\n  cargo run -p email-service\n"
+            "\nNow start the services, each in its own terminal:\n  cargo run -p user-service\n  \
+             cargo run -p email-service\n"
         );
         return;
     }

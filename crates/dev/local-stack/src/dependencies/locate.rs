@@ -46,7 +46,7 @@ impl Dependencies {
     /// Looks for the programs on PATH first, then in the directory of `scripts/parts`.
     ///
     /// # Errors
-    /// If there is no `mongod`. The other dependencies have a stand-in.
+    /// Returns an error if there is no `mongod`. The other dependencies have a stand-in.
     pub fn locate(embedded_kafka: bool) -> Result<Self> {
         let fetched = fetched_directory();
         let path = env::var_os("PATH").unwrap_or_default();

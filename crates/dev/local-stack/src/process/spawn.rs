@@ -34,8 +34,7 @@ fn supports_parent_death_signal() -> bool {
 }
 
 /// Starts a process from a thread that lives as long as this process. The kernel sends the parent death signal when
-/// the
-/// *thread* that forked the child ends, and threads of tests and pools end early.
+/// the thread (not the process) that forked the child ends, and threads of tests and pools end early.
 pub(super) fn spawn_on_permanent_thread(command: Command) -> io::Result<StdChild> {
     type SpawnRequest = (Command, mpsc::SyncSender<io::Result<StdChild>>);
     static SPAWNER: OnceLock<mpsc::SyncSender<SpawnRequest>> = OnceLock::new();

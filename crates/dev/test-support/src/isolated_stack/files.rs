@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use local_stack::network::ports::Port;
 
-use crate::Stack;
+use crate::stack::Stack;
 
 /// Returns the data directory of the dependency on this port.
 pub(super) fn data_directory(stack: &Stack, kind: &str, port: &Port) -> PathBuf {

@@ -11,7 +11,10 @@ use local_stack::{
 };
 
 use super::files::{data_directory, expect_ok, log_file};
-use crate::{BrokerKind, Stack};
+use crate::{
+    kafka::create_topic,
+    stack::{BrokerKind, Stack},
+};
 
 /// A broker that only one test uses. By default it is real or embedded like the shared broker.
 #[derive(Debug)]
@@ -134,7 +137,7 @@ impl IsolatedKafka {
     /// # Panics
     /// Panics if the topic cannot be created.
     pub async fn create_topic(&self, topic: &str) {
-        crate::create_topic(&self.brokers(), &self.broker_kind(), topic, PARTITIONS).await;
+        create_topic(&self.brokers(), &self.broker_kind(), topic, PARTITIONS).await;
     }
 
     /// Makes the broker unavailable: a real one is killed, an embedded one accepts no connections. Records are kept.

@@ -13,7 +13,7 @@ use local_stack::{
 };
 
 use super::files::{data_directory, expect_ok, log_file};
-use crate::Stack;
+use crate::stack::Stack;
 
 /// A `mongod` that only one test uses.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use rdkafka::{
     error::RDKafkaErrorCode,
 };
 
-use crate::BrokerKind;
+use crate::stack::BrokerKind;
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 

@@ -1,13 +1,12 @@
 //! Writes arbitrary records into a topic.
 
 use anyhow::Result;
+use local_stack::wait_for::DEADLINE;
 use rdkafka::{
     ClientConfig,
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
-
-use crate::DEADLINE;
 
 /// Writes records over one connection, which clones share.
 #[derive(Clone)]

@@ -5,13 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use local_stack::wait_for::DEADLINE;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
 };
 
 use super::record::Record;
-use crate::DEADLINE;
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// The maximum duration of one poll.

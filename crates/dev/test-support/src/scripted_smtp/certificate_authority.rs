@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::transcript::now;
-use crate::Stack;
+use crate::stack::Stack;
 
 const ONE_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -8,7 +8,10 @@ mod transcript;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use local_stack::network::ports::Port;
+use local_stack::{
+    network::ports::Port,
+    wait_for::{DEADLINE, try_wait_for, wait_for},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -17,8 +20,6 @@ pub use certificate_authority::CertificateAuthority;
 pub use options::SmtpOptions;
 use transcript::SharedState;
 pub use transcript::{Delivery, SmtpSession, SmtpStep, SmtpTransaction};
-
-use crate::{DEADLINE, wait_for};
 
 /// A running scripted SMTP server. Dropping it closes all connections.
 #[derive(Debug)]
@@ -146,7 +147,7 @@ impl ScriptedSmtp {
     }
 
     async fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
-        let reached = local_stack::wait_for::try_wait_for(DEADLINE, what, async || Ok(condition().then_some(()))).await;
+        let reached = try_wait_for(DEADLINE, what, async || Ok(condition().then_some(()))).await;
         assert!(reached.is_ok(), "{what}: not within {DEADLINE:?}; the sessions:\n{:#?}", self.sessions());
     }
 
