@@ -24,9 +24,11 @@ use anyhow::{Context as _, Result, ensure};
 use bson::{Document, RawDocumentBuf, doc};
 use futures_util::TryStreamExt as _;
 use local_stack::{
-    mongod::{Mongod, MongodSpec},
-    parts::Parts,
-    ports::Port,
+    dependencies::{
+        Dependencies,
+        mongod::{Mongod, MongodSpec},
+    },
+    network::ports::Port,
 };
 use mongodb::{
     Client, Database, IndexModel,
@@ -61,13 +63,13 @@ async fn main() -> Result<()> {
 async fn measure(directory: &Path, users: usize) -> Result<Vec<(Sample, Sample)>> {
     let port = Port::free()?;
     let spec = MongodSpec {
-        program: Parts::locate(true)?.mongod,
+        program: Dependencies::locate(true)?.mongod,
         port: port.number(),
         data: directory.join("data"),
         log: directory.join("mongod.log"),
         replica_set: Some("import-rate".to_owned()),
         tls: None,
-        entrance: Vec::new(),
+        command_prefix: Vec::new(),
     };
     let mut mongod = Mongod::start(spec).await?;
     let (uri, pid) = (mongod.uri(), mongod.child().pid());

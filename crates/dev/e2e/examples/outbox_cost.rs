@@ -23,9 +23,11 @@ use std::{
 use anyhow::{Context as _, Result};
 use bson::{Document, doc};
 use local_stack::{
-    mongod::{Mongod, MongodSpec},
-    parts::Parts,
-    ports::Port,
+    dependencies::{
+        Dependencies,
+        mongod::{Mongod, MongodSpec},
+    },
+    network::ports::Port,
 };
 use mongodb::{
     Client, Collection, IndexModel,
@@ -260,13 +262,13 @@ impl Server {
         fs::create_dir_all(&directory)?;
         let port = Port::free()?;
         let spec = MongodSpec {
-            program: Parts::locate(true)?.mongod,
+            program: Dependencies::locate(true)?.mongod,
             port: port.number(),
             data: directory.join("data"),
             log: directory.join("mongod.log"),
             replica_set: Some("outbox-cost".to_owned()),
             tls: None,
-            entrance: Vec::new(),
+            command_prefix: Vec::new(),
         };
         let mut mongod = Mongod::start(spec).await?;
         let pid = mongod.child().pid();

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use local_stack::{mail_catcher::MailCatcher, ports::Port};
+use local_stack::{dependencies::mail_catcher::MailCatcher, network::ports::Port};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,

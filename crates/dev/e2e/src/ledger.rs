@@ -86,7 +86,7 @@ impl Mail {
     #[must_use]
     pub fn handovers(&self, deliveries: &[Delivery]) -> usize {
         let ours = deliveries.iter().filter(|delivery| delivery.mail.header("Message-ID") == self.message_id);
-        ours.filter(|delivery| delivery.reply.is_none() || delivery.accepted()).count()
+        ours.filter(|delivery| delivery.reply.is_none() || delivery.is_accepted()).count()
     }
 
     /// I5: handed over once, or once more for each `unknown -> queued`, which only the policy
@@ -101,7 +101,7 @@ impl Mail {
         let handovers = self.handovers(deliveries);
         assert!(handovers <= 1 + resent, "handed over {handovers} times: {self:#?}");
         if self.state == "sent" {
-            let accepted = deliveries.iter().any(|d| d.accepted() && d.mail.header("Message-ID") == self.message_id);
+            let accepted = deliveries.iter().any(|d| d.is_accepted() && d.mail.header("Message-ID") == self.message_id);
             assert!(accepted, "`sent` without a 250: {self:#?}");
         }
     }

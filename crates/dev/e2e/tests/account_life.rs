@@ -48,7 +48,7 @@ async fn an_account_lives_from_its_registration_to_its_goodbye() {
     assert_eq!(answer.json()["tokenType"], "Bearer");
     assert_eq!(answer.json()["expiresIn"], 900);
     assert_eq!(answer.json()["user"]["emailVerified"], true);
-    let phone = Tokens::of(&answer);
+    let phone = Tokens::from_response(&answer);
     let logins = topic.read_type("user.logged_in.v1", 2).await;
     assert!(logins.iter().all(|login| login.json()["methods"] == json!(["password"])));
 
@@ -211,7 +211,7 @@ async fn refresh_answer(api: &Api, token: &str) -> ApiResponse {
 }
 
 async fn refresh(api: &Api, token: &str) -> Tokens {
-    Tokens::of(&refresh_answer(api, token).await.expect(200))
+    Tokens::from_response(&refresh_answer(api, token).await.expect(200))
 }
 
 async fn refused_refresh(api: &Api, token: &str) {

@@ -37,7 +37,7 @@ async fn signed_in_user(world: &World, api: &Api, name: &str, network: u8) -> (T
     let users = world.user_database().await.collection::<Document>("users");
     let verified = doc! { "$set": { "emailVerified": true } };
     let _ = users.update_one(doc! { "email": &person.email }, verified).await.expect("a user can be changed");
-    let tokens = Tokens::of(&sign_in(api, &address, &person).await.expect(200));
+    let tokens = Tokens::from_response(&sign_in(api, &address, &person).await.expect(200));
     (person, api.with_token(&tokens.access))
 }
 
@@ -82,7 +82,7 @@ async fn changes_of_a_profile_are_limited_and_ending_sessions_is_not() {
     let _ = eves.patch(path, &json!({ "displayName": "Eve" })).await.expect(200);
 
     for n in 10..40 {
-        let other = Tokens::of(&sign_in(&api, &format!("203.0.113.{n}"), &ada).await.expect(200));
+        let other = Tokens::from_response(&sign_in(&api, &format!("203.0.113.{n}"), &ada).await.expect(200));
         let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
         let _ = api.with_token(&other.access).get(path).await.expect_problem(401, "unauthorized");
     }
@@ -162,7 +162,7 @@ async fn a_stolen_session_uses_nothing_up_by_requests_that_it_breaks_off() {
     let service = spec.set("HASHING__THREADS", "1").set("HASHING__MAX_WAIT", "30s").start().await;
     let api = service.api();
     let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
-    let stolen = api.with_token(&Tokens::of(&sign_in(&api, "203.0.113.1", &ada).await.expect(200)).access);
+    let stolen = api.with_token(&Tokens::from_response(&sign_in(&api, "203.0.113.1", &ada).await.expect(200)).access);
     let body = |password: &str| json!({ "newEmail": world.address("other"), "password": password });
     for _ in 0..5 {
         let request = stolen.request(Method::PUT, EMAIL).timeout(Duration::from_millis(60));

@@ -84,7 +84,7 @@ async fn the_first_administrator_is_made_by_a_command() {
     // The account as it is now decides, not what the token says of roles; a new one says it.
     assert_eq!(roles_claim(&tokens.access), json!([]));
     let _ = me.get("/api/admin/users").await.expect(200);
-    let refreshed = Tokens::of(&refresh(&api, &tokens.refresh).await.expect(200));
+    let refreshed = Tokens::from_response(&refresh(&api, &tokens.refresh).await.expect(200));
     assert_eq!(roles_claim(&refreshed.access), json!(["admin", "read-only_7"]));
 
     let mut topic = world.topic_reader();
@@ -171,7 +171,7 @@ async fn administration_is_for_administrators_only() {
     assert_eq!(ada.set_roles(&eve.id, &[]).await, 200);
     let _ = eve.api.get(&own).await.expect_problem(403, "forbidden");
     assert_eq!(roles_claim(&eve.tokens.access), json!(["admin"]));
-    let refreshed = Tokens::of(&refresh(&api, &eve.tokens.refresh).await.expect(200));
+    let refreshed = Tokens::from_response(&refresh(&api, &eve.tokens.refresh).await.expect(200));
     assert_eq!(roles_claim(&refreshed.access), json!([]));
     assert_eq!(ada.set_roles(&eve.id, &["admin"]).await, 200);
     let _ = eve.api.get(&own).await.expect(200);

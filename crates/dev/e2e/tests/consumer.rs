@@ -8,7 +8,7 @@ use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer as _},
 };
-use test_support::{DEADLINE, Mode, ScriptedSmtp, Service, Stack, TcpProxy, World, skipped, wait_for};
+use test_support::{DEADLINE, ProxyMode, ScriptedSmtp, Service, Stack, TcpProxy, World, report_skipped, wait_for};
 
 async fn lag(service: &Service) -> (f64, f64) {
     (service.metric("email_consumer_lag_records", "").await, service.metric("email_consumer_lag_seconds", "").await)
@@ -40,7 +40,7 @@ async fn lag_rises_while_the_ledger_is_away_and_falls_to_nothing_when_all_is_rea
     until_lag(&service, "no lag", |records, seconds| records == 0.0 && seconds == 0.0).await;
 
     // The oldest record is in hand and cannot be written down: its age is known, and rises.
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     for n in 0..3 {
         publisher.publish_to(n, &publisher.notice(&address(&format!("during{n}")))).await;
     }
@@ -53,11 +53,11 @@ async fn lag_rises_while_the_ledger_is_away_and_falls_to_nothing_when_all_is_rea
     assert_eq!(service.metric("email_consumer_errors_total", "kind=\"poll_exceeded\"").await, 0.0);
 
     // A service that starts now knows it too, of what it has fetched before it paused.
-    service.kill9().await;
-    let mut service = service.spec().clone().start_unready().await;
+    service.kill().await;
+    let mut service = service.spec().clone().start_until_live().await;
     until_lag(&service, "lag after a start", |records, seconds| records >= 1.0 && seconds > second).await;
 
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     service.wait_until_ready().await;
     for n in 0..3 {
         smtp.wait_for_deliveries_to(&address(&format!("during{n}")), 1).await;
@@ -86,7 +86,7 @@ async fn a_client_with_a_fatal_error_is_replaced_and_reading_goes_on() {
     const TEST: &str = "a_client_with_a_fatal_error_is_replaced_and_reading_goes_on";
     let stack = Stack::from_env();
     if stack.is_embedded() {
-        return skipped(TEST, "the embedded broker fences no static members");
+        return report_skipped(TEST, "the embedded broker fences no static members");
     }
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&stack, "fatal").await.on_smtp(smtp.url());

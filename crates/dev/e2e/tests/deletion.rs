@@ -71,7 +71,7 @@ async fn live_richly(world: &World, api: &Api, ada: &TestUser) -> (Api, TestUser
     wrong_login(api, ada).await;
     let credentials = json!({ "identifier": ada.email, "password": ada.password });
     let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, "Difference-Engine/2");
-    let first = Tokens::of(&api.send(request.json(&credentials)).await.expect(200));
+    let first = Tokens::from_response(&api.send(request.json(&credentials)).await.expect(200));
     let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": ada.email })).await.expect(202);
     world.mailbox(&ada.email).wait_for_mails(2).await;
     let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);

@@ -5,7 +5,7 @@
 
 use std::{fs, path::PathBuf};
 
-use test_support::{IsolatedKafka, IsolatedMongod, Port, SecureListener, ServiceSpec, Stack, World, skipped};
+use test_support::{IsolatedKafka, IsolatedMongod, Port, SecureListener, ServiceSpec, Stack, World, report_skipped};
 
 /// A certificate authority and a server certificate for this host, in files.
 struct Certificates {
@@ -59,7 +59,7 @@ async fn both_services_work_over_tls_to_mongodb_and_refuse_a_stranger_s_certific
     let secured = |spec: ServiceSpec| spec.set("MONGODB__URI", uri(&ours.authority));
     a_registration_becomes_a_mail(&world, secured).await;
 
-    let deceived = world.user_service().set("MONGODB__URI", uri(&strangers.authority)).start_unready().await;
+    let deceived = world.user_service().set("MONGODB__URI", uri(&strangers.authority)).start_until_live().await;
     assert_eq!(deceived.check("mongodb").await, "down");
 }
 
@@ -67,7 +67,7 @@ async fn both_services_work_over_tls_to_mongodb_and_refuse_a_stranger_s_certific
 async fn both_services_work_over_tls_to_kafka_with_scram() {
     let stack = Stack::from_env();
     if stack.is_embedded() {
-        return skipped("both_services_work_over_tls_to_kafka_with_scram", "the embedded broker has no TLS");
+        return report_skipped("both_services_work_over_tls_to_kafka_with_scram", "the embedded broker has no TLS");
     }
     let certificates = Certificates::make(&stack, "kafka");
     let port = Port::free().unwrap();
@@ -79,7 +79,7 @@ async fn both_services_work_over_tls_to_kafka_with_scram() {
     };
     let password = secure.password.clone();
     let kafka = IsolatedKafka::start_secure(&stack, "scram", secure).await;
-    let world = World::without_topic(&stack, "kafka-tls").on_brokers(kafka.brokers(), kafka.kind());
+    let world = World::without_topic(&stack, "kafka-tls").on_brokers(kafka.brokers(), kafka.broker_kind());
     let brokers = format!("127.0.0.1:{}", port.number());
 
     a_registration_becomes_a_mail(&world, |spec| {

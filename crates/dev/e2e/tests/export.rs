@@ -133,7 +133,7 @@ fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
 async fn login(api: &Api, person: &TestUser) -> Api {
     let credentials = json!({ "identifier": person.email, "password": person.password });
     let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, FIREFOX);
-    let tokens = test_support::Tokens::of(&api.send(request.json(&credentials)).await.expect(200));
+    let tokens = test_support::Tokens::from_response(&api.send(request.json(&credentials)).await.expect(200));
     api.with_token(&tokens.access)
 }
 

@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use e2e::{event_publisher::EventPublisher, ledger::Ledger, offsets};
 use events::Event;
 use serde_json::Value;
-use test_support::{Act, DEADLINE, Phase, Rule, ScriptedSmtp, ServiceSpec, Stack, World};
+use test_support::{Behavior, DEADLINE, Phase, ScriptedSmtp, ServiceSpec, SmtpRule, Stack, World};
 
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -54,7 +54,7 @@ async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
     let world = World::new(&Stack::from_env(), "commands").await.on_smtp(smtp.url());
     let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
     let (ada, grace) = (world.address("ada"), world.address("grace"));
-    smtp.rule(Rule::always(Phase::Rcpt, Act::reply("452 4.2.2 full")).to(&grace));
+    smtp.add_rule(SmtpRule::always(Phase::Rcpt, Behavior::reply("452 4.2.2 full")).to(&grace));
     let event = publisher.welcome(&ada);
     publisher.publish_to(0, &event).await;
     publisher.publish_to(0, &publisher.notice(&grace)).await;

@@ -196,7 +196,7 @@ async fn quarrel(
                 let credentials = json!({ "identifier": admin.person.email, "password": admin.person.password });
                 let login = service.post("/api/auth/login", &credentials).await;
                 if login.status == 200 {
-                    admin.tokens = Tokens::of(&login);
+                    admin.tokens = Tokens::from_response(&login);
                     admin.api = service.with_token(&admin.tokens.access);
                 } else {
                     assert_eq!(login.problem(), "account-disabled", "{}", login.text);

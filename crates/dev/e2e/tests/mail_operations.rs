@@ -10,7 +10,7 @@ use e2e::{
     offsets,
 };
 use serde_json::Value;
-use test_support::{Act, DEADLINE, Phase, Rule, ScriptedSmtp, Service, ServiceSpec, Stack, World};
+use test_support::{Behavior, DEADLINE, Phase, ScriptedSmtp, Service, ServiceSpec, SmtpRule, Stack, World};
 
 /// A scripted server, and an email service that mails through it.
 struct Scene {
@@ -91,7 +91,7 @@ fn step(from: &str, to: &str, note: &str) -> (String, String, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_mail_is_put_back_sent_once_and_its_history_says_by_whom_and_why() {
     let scene = Scene::new("requeue").await;
-    scene.smtp.rule(Rule::times(2, Phase::Rcpt, Act::reply("554 5.7.1 not from you")));
+    scene.smtp.add_rule(SmtpRule::times(2, Phase::Rcpt, Behavior::reply("554 5.7.1 not from you")));
     let _service = scene.spec.clone().start().await;
     let (ada, grace) = (scene.notice("ada").await, scene.notice("grace").await);
     let (failed, other) = (scene.mail(&ada, "failed").await, scene.mail(&grace, "failed").await);
@@ -129,7 +129,7 @@ async fn a_failed_mail_is_put_back_sent_once_and_its_history_says_by_whom_and_wh
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_mail_is_decided_by_hand_or_sent_again_and_the_history_says_that_it_may_arrive_twice() {
     let scene = Scene::new("unknown").await;
-    scene.smtp.rule(Rule::times(4, Phase::Dot, Act::Drop));
+    scene.smtp.add_rule(SmtpRule::times(4, Phase::Dot, Behavior::Drop));
     let _service = scene.spec.clone().start().await;
     let mut unknown = Vec::new();
     for name in ["one", "two", "three", "four"] {
@@ -163,7 +163,7 @@ async fn an_unknown_mail_is_decided_by_hand_or_sent_again_and_the_history_says_t
 async fn filters_find_what_is_meant_and_several_mails_need_a_yes() {
     let scene = Scene::new("filters").await;
     let names = ["ada", "grace", "edith"];
-    scene.smtp.rule(Rule::times(4, Phase::Rcpt, Act::reply("554 5.7.1 no")));
+    scene.smtp.add_rule(SmtpRule::times(4, Phase::Rcpt, Behavior::reply("554 5.7.1 no")));
     let mut service = scene.spec.clone().start().await;
     for name in names {
         let address = scene.notice(name).await;
@@ -229,7 +229,7 @@ async fn filters_find_what_is_meant_and_several_mails_need_a_yes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suppressed_address_has_mail_again_once_an_operator_says_so() {
     let scene = Scene::new("suppressed").await;
-    scene.smtp.rule(Rule::once(Phase::Rcpt, Act::reply("550 5.1.1 nobody here")));
+    scene.smtp.add_rule(SmtpRule::once(Phase::Rcpt, Behavior::reply("550 5.1.1 nobody here")));
     let _service = scene.spec.clone().start().await;
     let ada = scene.notice("ada").await;
     let refused = scene.mail(&ada, "failed").await;
@@ -263,7 +263,7 @@ async fn a_suppressed_address_has_mail_again_once_an_operator_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_whose_link_is_dead_is_never_put_back() {
     let scene = Scene::new("dead-link").await;
-    scene.smtp.rule(Rule::once(Phase::Rcpt, Act::reply("554 5.7.1 no")));
+    scene.smtp.add_rule(SmtpRule::once(Phase::Rcpt, Behavior::reply("554 5.7.1 no")));
     let _service = scene.spec.clone().start().await;
     let ada = scene.world.address("ada");
     scene.publisher.publish(&scene.publisher.welcome(&ada)).await;

@@ -175,7 +175,7 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
     let _ = me.put("/api/users/me/password", &change).await.expect(204);
     let other = api.login(&TestUser { username: "ada-renamed".to_owned(), ..renewed.clone() }).await;
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": other.refresh })).await.expect(204);
-    let _ = Tokens::of(&refreshed);
+    let _ = Tokens::from_response(&refreshed);
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
     for query in ["", "?status=disabled", "?query=ad", "?query=ad&status=active", "?query=ada%40"] {
         let _ = admin.get(&format!("/api/admin/users{query}")).await.expect(200);

@@ -113,17 +113,17 @@ async fn a_refresh_from_two_tabs_or_after_a_lost_response_gets_the_current_token
     let first = api.login(&ada).await;
 
     let answers = join_all((0..10).map(|_| try_refresh(&api, &first.refresh))).await;
-    let current: BTreeSet<String> = answers.iter().map(|answer| Tokens::of(answer).refresh).collect();
+    let current: BTreeSet<String> = answers.iter().map(|answer| Tokens::from_response(answer).refresh).collect();
     assert_eq!(current.len(), 1, "every tab has the same token");
     assert!(answers.iter().all(|answer| answer.status == 200));
-    let second = Tokens::of(&answers[0]);
+    let second = Tokens::from_response(&answers[0]);
     assert_ne!(second.refresh, first.refresh);
     // The response was lost: the previous token gets the current one once more.
-    let again = Tokens::of(&try_refresh(&api, &first.refresh).await.expect(200));
+    let again = Tokens::from_response(&try_refresh(&api, &first.refresh).await.expect(200));
     assert_eq!(again.refresh, second.refresh);
     let _ = api.with_token(&again.access).get("/api/users/me").await.expect(200);
 
-    let third = Tokens::of(&try_refresh(&api, &second.refresh).await.expect(200));
+    let third = Tokens::from_response(&try_refresh(&api, &second.refresh).await.expect(200));
     let elsewhere = api.login(&ada).await;
     // Somebody else has a token that is two behind: the session is over for everybody.
     let _ = try_refresh(&api, &first.refresh).await.expect_problem(401, "unauthorized");
@@ -152,12 +152,12 @@ async fn the_grace_of_a_previous_refresh_token_is_not_extended_by_its_use() {
     let _ = api.register(&ada).await.expect(201);
     let first = api.login(&ada).await;
     let before = Instant::now();
-    let second = Tokens::of(&try_refresh(&api, &first.refresh).await.expect(200));
+    let second = Tokens::from_response(&try_refresh(&api, &first.refresh).await.expect(200));
     let after = Instant::now();
     let refused = wait_for(DEADLINE, "the end of the grace", async || {
         let answer = try_refresh(&api, &first.refresh).await;
         if answer.status == 200 {
-            assert_eq!(Tokens::of(&answer).refresh, second.refresh);
+            assert_eq!(Tokens::from_response(&answer).refresh, second.refresh);
             return None;
         }
         Some(answer)
@@ -187,7 +187,7 @@ async fn a_client_that_never_got_the_answer_of_a_refresh_gets_another_token_once
     let api = service.api();
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    let refresh = async |token: &Tokens| Tokens::of(&try_refresh(&api, &token.refresh).await.expect(200));
+    let refresh = async |token: &Tokens| Tokens::from_response(&try_refresh(&api, &token.refresh).await.expect(200));
 
     let first = api.login(&ada).await;
     let lost = refresh(&first).await;
@@ -233,9 +233,9 @@ async fn an_owner_and_a_thief_who_refresh_in_turns_are_noticed_at_the_next_turn(
 
     for (turn, back) in [("a turn later", Duration::from_secs(15 * 60)), ("at once", Duration::ZERO)] {
         let stolen = api.login(&ada).await;
-        let owner = Tokens::of(&refresh(&stolen).await.expect(200));
+        let owner = Tokens::from_response(&refresh(&stolen).await.expect(200));
         pass_after_rotation(&world, Duration::from_secs(15 * 60)).await;
-        let thief = Tokens::of(&refresh(&stolen).await.expect(200));
+        let thief = Tokens::from_response(&refresh(&stolen).await.expect(200));
         if !back.is_zero() {
             pass_after_rotation(&world, back).await;
         }
@@ -262,7 +262,7 @@ async fn a_session_row_of_the_release_before_is_refreshed_by_the_same_rules() {
     let api = service.api();
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    let refresh = async |token: &Tokens| Tokens::of(&try_refresh(&api, &token.refresh).await.expect(200));
+    let refresh = async |token: &Tokens| Tokens::from_response(&try_refresh(&api, &token.refresh).await.expect(200));
     let first = api.login(&ada).await;
     let _lost = refresh(&first).await;
     pass_after_rotation(&world, BEYOND_THE_GRACE).await;
@@ -300,7 +300,7 @@ async fn a_session_that_was_ended_elsewhere_is_not_refreshed() {
     let _ = try_refresh(&api, &other.refresh).await.expect_problem(401, "unauthorized");
     until_sessions(&world, 1).await;
     // The kept session goes on over refreshes, until somebody else changes the password.
-    let kept = Tokens::of(&try_refresh(&api, &own.refresh).await.expect(200));
+    let kept = Tokens::from_response(&try_refresh(&api, &own.refresh).await.expect(200));
     let _ = api.with_token(&kept.access).get("/api/users/me").await.expect(200);
     let newest = api.login(&new).await;
     change_password(&api.with_token(&newest.access), &new, &renewed(&new)).await;

@@ -20,7 +20,9 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
 };
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, Port, Record, ServiceSpec, Stack, TestUser, World, create_topic, skipped, wait_for};
+use test_support::{
+    Api, DEADLINE, Port, Record, ServiceSpec, Stack, TestUser, World, create_topic, report_skipped, wait_for,
+};
 
 /// What was left behind is found within a moment; hashes cost nothing.
 fn eager(spec: ServiceSpec) -> ServiceSpec {
@@ -54,7 +56,10 @@ fn sequences(records: &[Record]) -> BTreeMap<String, Vec<u64>> {
 async fn a_missing_topic_is_made_with_its_partitions_and_retention() {
     let stack = Stack::from_env();
     if stack.is_embedded() {
-        skipped("a_missing_topic_is_made_with_its_partitions_and_retention", "the embedded broker makes no topics");
+        report_skipped(
+            "a_missing_topic_is_made_with_its_partitions_and_retention",
+            "the embedded broker makes no topics",
+        );
         return;
     }
     let world = World::without_topic(&stack, "newtopic");
@@ -91,7 +96,7 @@ async fn partitions(world: &World) -> usize {
 async fn nothing_is_published_to_a_topic_with_another_number_of_partitions() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "three");
-    create_topic(world.brokers(), world.kind(), world.topic(), 3).await;
+    create_topic(world.brokers(), world.broker_kind(), world.topic(), 3).await;
     let mut service = eager(world.user_service()).start().await;
     wait_for(DEADLINE, "the word about the partitions", async || {
         service.log().contains("another number of partitions").then_some(())

@@ -207,7 +207,7 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     // A wrong code does not use the token up; one grouped as people read it is right.
     let code = authenticator.code();
     let signed_in = second_step(&api, &token, &format!("{} {}", &code[..3], &code[3..])).await.expect(200);
-    let session = Tokens::of(&signed_in);
+    let session = Tokens::from_response(&signed_in);
     assert_eq!(signed_in.json()["user"]["email"], ada.email);
     let _ = api.with_token(&session.access).get("/api/users/me").await.expect(200);
     let logins = topic.read_type("user.logged_in.v1", 3).await;
@@ -275,11 +275,11 @@ async fn it_is_stored_only_sealed_and_hashed(
 }
 
 async fn recovery_codes_get_in_once_each(world: &World, api: &Api, person: &TestUser, codes: &[String]) {
-    let _ = Tokens::of(&whole_login(api, person, &codes[0]).await.expect(200));
+    let _ = Tokens::from_response(&whole_login(api, person, &codes[0]).await.expect(200));
     let again = whole_login(api, person, &codes[0]).await;
     let _ = again.expect_problem(401, "invalid-credentials");
     let typed = codes[7].replace('-', " ").to_lowercase();
-    let signed_in = Tokens::of(&whole_login(api, person, &typed).await.expect(200));
+    let signed_in = Tokens::from_response(&whole_login(api, person, &typed).await.expect(200));
     assert_eq!(status(&api.with_token(&signed_in.access)).await["recoveryCodesLeft"], 8);
 
     let used = world.topic_reader().read_type("user.recovery_code_used.v1", 2).await;
@@ -490,7 +490,7 @@ async fn the_token_between_the_factors_dies_with_its_use_the_password_the_factor
     }
 
     // Its time is over.
-    service.kill9().await;
+    service.kill().await;
     service.restart_with(|spec| spec.set("AUTH__MFA_TOKEN_TTL", "1s")).await;
     let (token, issued) = (mfa_token(&api, &renewed).await, now());
     wait_for(DEADLINE, "the end of a second", async || (now() > issued + 1).then_some(())).await;
@@ -523,7 +523,7 @@ async fn the_token_of_a_login_bears_five_codes_whatever_the_limits_say() {
     assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 5);
     // A new login gives a new token, and nothing was used up.
     let token = mfa_token(&apis[1], &ada).await;
-    let _ = Tokens::of(&second_step(&apis[1], &token, &codes[0]).await.expect(200));
+    let _ = Tokens::from_response(&second_step(&apis[1], &token, &codes[0]).await.expect(200));
 }
 
 #[tokio::test]
@@ -632,7 +632,7 @@ async fn an_outdated_hash_is_renewed_though_the_login_is_not_complete() {
     let (ada, _me, _authenticator, codes) = somebody(&world, &api, "ada").await;
     let hash = async || user_document(&world, &ada).await.get_str("passwordHash").expect("a hash").to_owned();
     let outdated = hash().await;
-    service.kill9().await;
+    service.kill().await;
     service.restart_with(|spec| spec.set("HASHING__ITERATIONS", "2")).await;
     let before = user_document(&world, &ada).await;
 

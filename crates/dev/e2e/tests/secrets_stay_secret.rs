@@ -86,7 +86,9 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     let mut tokens = api.login(&person).await;
     used("access token", &tokens.access);
     used("refresh token", &tokens.refresh);
-    tokens = Tokens::of(&api.post("/api/auth/refresh", &json!({ "refreshToken": tokens.refresh })).await.expect(200));
+    tokens = Tokens::from_response(
+        &api.post("/api/auth/refresh", &json!({ "refreshToken": tokens.refresh })).await.expect(200),
+    );
     used("access token", &tokens.access);
     used("refresh token", &tokens.refresh);
 

@@ -20,7 +20,7 @@ fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
 async fn login_with(api: &Api, person: &TestUser, user_agent: &str) -> Tokens {
     let credentials = json!({ "identifier": person.email, "password": person.password });
     let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, user_agent);
-    Tokens::of(&api.send(request.json(&credentials)).await.expect(200))
+    Tokens::from_response(&api.send(request.json(&credentials)).await.expect(200))
 }
 
 async fn refresh(api: &Api, token: &str) -> ApiResponse {
@@ -88,7 +88,7 @@ async fn a_person_sees_their_sessions_and_ends_one_of_them() {
     assert_eq!(current(&listed(&api.with_token(&phone.access)).await), [ids(&items)[1].clone()]);
 
     // A refresh is a use.
-    let phone = Tokens::of(&refresh(&api, &phone.refresh).await.expect(200));
+    let phone = Tokens::from_response(&refresh(&api, &phone.refresh).await.expect(200));
     let used = listed(&me).await[1].clone();
     assert!(time(&used["lastUsedAt"]) > time(&used["createdAt"]), "{used}");
 
@@ -139,7 +139,7 @@ async fn ending_all_others_ends_their_access_tokens_at_once_and_keeps_the_one_th
     let _ = refresh(&api, &other.refresh).await.expect_problem(401, "unauthorized");
     let items = listed(&me).await;
     assert_eq!(current(&items), ids(&items));
-    let own = Tokens::of(&refresh(&api, &own.refresh).await.expect(200));
+    let own = Tokens::from_response(&refresh(&api, &own.refresh).await.expect(200));
     let me = api.with_token(&own.access);
     assert_eq!(me.get("/api/users/me").await.json()["version"].as_u64(), version.map(|version| version + 1));
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use e2e::{event_publisher::EventPublisher, ledger::Ledger};
 use test_support::{
-    Act, DEADLINE, Phase, Rule, ScriptedSmtp, ServiceSpec, SmtpOptions, SmtpTls, Stack, World, remember_secret,
-    wait_for,
+    Behavior, CertificateAuthority, DEADLINE, Phase, ScriptedSmtp, ServiceSpec, SmtpOptions, SmtpRule, Stack, World,
+    remember_secret, wait_for,
 };
 
 /// One mail at a time, and deadlines that are over soon.
@@ -22,8 +22,8 @@ fn brisk(spec: ServiceSpec) -> ServiceSpec {
 async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
     let password = "smtp-password-of-a-test";
     remember_secret("smtp password", password);
-    let smtp = ScriptedSmtp::start_with(&["AUTH PLAIN"]).await;
-    smtp.rule(Rule::always(Phase::Auth, Act::reply("535 5.7.8 credentials invalid")));
+    let smtp = ScriptedSmtp::start_with_extensions(&["AUTH PLAIN"]).await;
+    smtp.add_rule(SmtpRule::always(Phase::Auth, Behavior::reply("535 5.7.8 credentials invalid")));
     let url = format!("smtp://mailer:{password}@{}", smtp.address());
     let world = World::new(&Stack::from_env(), "refuses-us").await.on_smtp(url);
     let service = brisk(world.email_service()).start().await;
@@ -39,10 +39,10 @@ async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
     let mail = ledger.wait_for_state(&address, "queued", DEADLINE).await;
     assert_eq!(mail.attempts, 0, "{mail:#?}");
 
-    smtp.behave();
+    smtp.clear_rules();
     ledger.wait_for_state(&address, "sent", DEADLINE).await;
     // The same said at MAIL, where nothing is known of the mail but its sender.
-    smtp.rule(Rule::times(2, Phase::Mail, Act::reply("530 5.7.0 authentication required")));
+    smtp.add_rule(SmtpRule::times(2, Phase::Mail, Behavior::reply("530 5.7.0 authentication required")));
     let address = world.address("grace");
     publisher.publish(&publisher.notice(&address)).await;
     let mail = ledger.wait_for_state(&address, "sent", DEADLINE).await;
@@ -56,28 +56,28 @@ async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_th
     let stack = Stack::from_env();
     let password = "smtp-password-over-tls";
     remember_secret("smtp password", password);
-    let (ours, strangers) = (SmtpTls::new(&stack, "ours"), SmtpTls::new(&stack, "strangers"));
-    let kind = || SmtpOptions::offering(&["AUTH PLAIN LOGIN"]);
+    let (ours, strangers) = (CertificateAuthority::new(&stack, "ours"), CertificateAuthority::new(&stack, "strangers"));
+    let kind = || SmtpOptions::with_extensions(&["AUTH PLAIN LOGIN"]);
     let mut untrusted = Vec::new();
     for certificate in [
         ours.certificate("mail.example.org"),
         ours.expired_certificate("127.0.0.1"),
         strangers.certificate("127.0.0.1"),
     ] {
-        untrusted.push(ScriptedSmtp::start_as(kind().with_tls(certificate.clone())).await);
-        untrusted.push(ScriptedSmtp::start_as(kind().with_starttls(certificate)).await);
+        untrusted.push(ScriptedSmtp::start_with_options(kind().with_tls(certificate.clone())).await);
+        untrusted.push(ScriptedSmtp::start_with_options(kind().with_starttls(certificate)).await);
     }
     // Two whose certificate is good, and between which and us somebody writes.
     for reply in ["220 go on\r\n250-scripted\r\n250 AUTH PLAIN", "454 4.7.0 no TLS for you"] {
-        let server = ScriptedSmtp::start_as(kind().with_starttls(ours.certificate("127.0.0.1"))).await;
-        server.rule(Rule::always(Phase::StartTls, Act::reply(reply)));
+        let server = ScriptedSmtp::start_with_options(kind().with_starttls(ours.certificate("127.0.0.1"))).await;
+        server.add_rule(SmtpRule::always(Phase::StartTls, Behavior::reply(reply)));
         untrusted.push(server);
     }
     // One from whose offer STARTTLS was taken.
-    untrusted.push(ScriptedSmtp::start_as(kind()).await);
+    untrusted.push(ScriptedSmtp::start_with_options(kind()).await);
     let trusted = [
-        ScriptedSmtp::start_as(kind().with_tls(ours.certificate("127.0.0.1"))).await,
-        ScriptedSmtp::start_as(kind().with_starttls(ours.certificate("127.0.0.1"))).await,
+        ScriptedSmtp::start_with_options(kind().with_tls(ours.certificate("127.0.0.1"))).await,
+        ScriptedSmtp::start_with_options(kind().with_starttls(ours.certificate("127.0.0.1"))).await,
     ];
 
     for good in &trusted {
@@ -121,7 +121,7 @@ async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits
     .enumerate()
     {
         let address = world.address(&format!("grey{number}"));
-        smtp.rule(Rule::once(phase, Act::reply(reply)).to(&address));
+        smtp.add_rule(SmtpRule::once(phase, Behavior::reply(reply)).to(&address));
         publisher.publish(&publisher.notice(&address)).await;
         greylisted.push(address);
     }
@@ -139,7 +139,7 @@ async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits
         assert_eq!(mail.attempts, if others.contains(address) { 1 } else { 2 }, "{mail:#?}");
     }
     let accepted: Vec<String> =
-        smtp.deliveries().iter().filter(|taken| taken.accepted()).map(|taken| taken.mail.to[0].clone()).collect();
+        smtp.deliveries().iter().filter(|taken| taken.is_accepted()).map(|taken| taken.mail.to[0].clone()).collect();
     assert_eq!(accepted[..others.len()], others);
     assert_eq!(smtp.sessions().len(), 1, "all on one connection");
 }

@@ -8,7 +8,8 @@ use futures_util::{TryStreamExt as _, future::join_all};
 use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::{
-    Api, ApiResponse, DEADLINE, Mode, ServiceSpec, Stack, TcpProxy, TestUser, Tokens, World, remember_secret, wait_for,
+    Api, ApiResponse, DEADLINE, ProxyMode, ServiceSpec, Stack, TcpProxy, TestUser, Tokens, World, remember_secret,
+    wait_for,
 };
 use totp_rs::Totp;
 
@@ -253,7 +254,7 @@ async fn the_owner_gets_in_from_a_known_network_while_an_attack_is_held() {
     // An administrator ends it: everybody may try again, everywhere.
     let granted = service.spec().command(&["grant-role", &eve.email, "admin"]).await;
     assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
-    let admin = api.with_token(&Tokens::of(&sign_in(&api, "198.51.100.1", &eve).await.expect(200)).access);
+    let admin = api.with_token(&Tokens::from_response(&sign_in(&api, "198.51.100.1", &eve).await.expect(200)).access);
     let (id, path) = (locked.key_text(), format!("/api/admin/users/{}/unlock", locked.key_text()));
     assert!(locked_until(&world, &ada).await.is_some());
     for _ in 0..2 {
@@ -336,7 +337,7 @@ async fn codes_are_guessed_as_slowly_as_passwords() {
     let api = service.api();
     let ada = world.test_user("ada");
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
-    let tokens = Tokens::of(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
+    let tokens = Tokens::from_response(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
     verify_address(&world, &ada).await;
     let totp = turn_totp_on(&api, &ada, &tokens.access).await;
 
@@ -361,7 +362,7 @@ async fn codes_are_guessed_as_slowly_as_passwords() {
     // The owner is not kept out, and is told: somebody has the password.
     let entered = second_step("203.0.113.7", &code(&totp, 1)).await.expect(200);
     assert_eq!(entered.header("ratelimit"), "\"code\";r=3;t=0");
-    let _ = Tokens::of(&entered);
+    let _ = Tokens::from_response(&entered);
     world.topic_reader().read_type("user.locked.v1", 1).await;
     assert!(service.metric("user_service_throttled_total", "scope=\"code\"").await >= 1.0);
     assert!(service.metric("user_service_throttled_total", "scope=\"account\"").await >= 1.0);
@@ -543,12 +544,12 @@ async fn a_throttle_that_cannot_be_read_lets_nobody_in() {
     let api = service.api();
     let nobody = world.address("nobody");
     let _ = guess(&api, "198.51.100.1", &nobody).await.expect(401);
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     let away = guess(&api, "198.51.100.1", &nobody).await.expect_problem(503, "unavailable");
     assert!(!away.header("retry-after").is_empty());
     let resend = from(&api, "198.51.100.1", RESEND, &json!({ "email": nobody })).await;
     let _ = resend.expect_problem(503, "unavailable");
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     wait_for(DEADLINE, "logins to be judged again", async || {
         (guess(&api, "198.51.100.2", &nobody).await.status == 401).then_some(())
     })
@@ -636,7 +637,7 @@ async fn a_known_network_has_one_count_of_wrong_codes_for_all_of_its_addresses_a
     let api = service.api();
     let ada = world.test_user("ada");
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
-    let tokens = Tokens::of(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
+    let tokens = Tokens::from_response(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
     let _ = sign_in(&api, "2001:db8:7:700::1", &ada).await.expect(200);
     let users = world.user_database().await.collection::<Document>("users");
     let verified = doc! { "$set": { "emailVerified": true } };
@@ -660,7 +661,7 @@ async fn a_known_network_has_one_count_of_wrong_codes_for_all_of_its_addresses_a
     world.topic_reader().read_type("user.locked.v1", 1).await;
     // The account's row is full, and holds strangers, not the owner's other network.
     let _ = second_step("192.0.2.1", &code(&totp, 1)).await.expect_problem(429, "rate-limited");
-    let _ = Tokens::of(&second_step("2001:db8:7:700::3", &code(&totp, 1)).await.expect(200));
+    let _ = Tokens::from_response(&second_step("2001:db8:7:700::3", &code(&totp, 1)).await.expect(200));
 }
 
 #[tokio::test]
@@ -705,7 +706,7 @@ async fn a_flood_of_refreshes_and_of_pages_is_turned_away_in_the_process() {
     let api = service.api();
     let ada = world.test_user("ada");
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
-    let tokens = Tokens::of(&sign_in(&api, "203.0.113.2", &ada).await.expect(200));
+    let tokens = Tokens::from_response(&sign_in(&api, "203.0.113.2", &ada).await.expect(200));
     let refresh = json!({ "refreshToken": tokens.refresh });
 
     // Ten a minute: five times the quota of requests.

@@ -1,20 +1,21 @@
-//! Waits for a condition: polls it until a deadline, and names it in the error.
+//! Waits for a condition: polls it until a deadline, and names the condition in the error.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-/// How long the first pause between two probes is; it grows to [`LONGEST_PAUSE`].
+/// The first pause between two calls of the probe. The pause doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Enough time, on a busy machine, for everything that happens by itself.
+/// A deadline that is long enough, even on a busy machine, for everything that happens without a further action.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Calls `probe` until it returns `Some`, and panics with `what` after `deadline`. For tests.
+/// Calls `probe` until it returns `Some`, and panics after `deadline`. `what` names the condition in the message. For
+/// tests.
 ///
 /// # Panics
-/// When `what` did not happen within `deadline`.
+/// Panics if `probe` did not return `Some` within `deadline`.
 pub async fn wait_for<T>(deadline: Duration, what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
     match try_wait_for(deadline, what, async || Ok(probe().await)).await {
         Ok(value) => value,
@@ -22,10 +23,10 @@ pub async fn wait_for<T>(deadline: Duration, what: &str, mut probe: impl AsyncFn
     }
 }
 
-/// Calls `probe` until it returns `Some`.
+/// Calls `probe` until it returns `Some`. `what` names the condition in the error.
 ///
 /// # Errors
-/// The error of the probe, at once; or, after `deadline`, that `what` did not happen in time.
+/// Returns the error of the probe immediately, or an error if `probe` did not return `Some` within `deadline`.
 pub async fn try_wait_for<T>(
     deadline: Duration,
     what: &str,
@@ -36,8 +37,8 @@ pub async fn try_wait_for<T>(
     loop {
         let left = end.saturating_duration_since(Instant::now());
         match tokio::time::timeout(left, probe()).await {
-            Ok(answer) => {
-                if let Some(value) = answer.with_context(|| format!("while waiting for {what}"))? {
+            Ok(result) => {
+                if let Some(value) = result.with_context(|| format!("while waiting for {what}"))? {
                     return Ok(value);
                 }
             }

@@ -1,8 +1,11 @@
-//! A mail goes in by SMTP and comes out of MailHog's API and of the page.
+//! Tests of the mail catcher: a mail that arrives by SMTP is shown by MailHog's API and by the web page.
 
 use std::time::Duration;
 
-use local_stack::{http, mail_catcher::MailCatcher, ports::Port};
+use local_stack::{
+    dependencies::mail_catcher::MailCatcher,
+    network::{http, ports::Port},
+};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -29,25 +32,25 @@ impl Catcher {
     }
 
     async fn send(&self, to: &str) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.smtp.number())).await.expect("it listens");
+        let mut stream = TcpStream::connect(("127.0.0.1", self.smtp.number())).await.expect("the server listens");
         let session =
             format!("EHLO test\r\nMAIL FROM:<no-reply@example.org>\r\nRCPT TO:<{to}>\r\nDATA\r\n{MAIL}.\r\nQUIT\r\n");
-        stream.write_all(session.as_bytes()).await.expect("it reads");
+        stream.write_all(session.as_bytes()).await.expect("the SMTP server reads");
         let mut replies = String::new();
         let read = stream.read_to_string(&mut replies);
-        tokio::time::timeout(SOON, read).await.expect("it answers").expect("it closes after QUIT");
+        tokio::time::timeout(SOON, read).await.expect("the server replies").expect("the server closes");
         assert!(replies.ends_with("221 2.0.0 bye\r\n"), "{replies}");
     }
 
     async fn json(&self, path: &str) -> Value {
-        let answer = http::get(self.http.number(), path, SOON).await.expect("the API answers");
-        assert_eq!(answer.status, 200);
-        serde_json::from_str(&answer.body).expect("the API answers JSON")
+        let response = http::get(self.http.number(), path, SOON).await.expect("the API answers");
+        assert_eq!(response.status, 200);
+        serde_json::from_str(&response.body).expect("the API answers JSON")
     }
 }
 
 #[tokio::test]
-async fn the_api_lists_mails_newest_first_in_mailhogs_shape() {
+async fn the_api_lists_mails_newest_first_with_mailhogs_json() {
     let catcher = Catcher::start().await;
     catcher.send("ada@example.org").await;
     catcher.send("bob@example.org").await;
@@ -71,8 +74,9 @@ async fn mails_are_found_by_recipient_and_can_be_deleted() {
     catcher.send("ada@example.org").await;
     catcher.send("bob@example.org").await;
     assert_eq!(catcher.json("/api/v2/search?kind=to&query=ADA@example.org").await["total"], 1);
-    assert_eq!(catcher.json("/api/v2/search?kind=to&query=nobody").await["total"], 0);
-    let deleted = http::request("DELETE", catcher.http.number(), "/api/v1/messages", SOON).await.expect("it answers");
+    assert_eq!(catcher.json("/api/v2/search?kind=to&query=unknown").await["total"], 0);
+    let deleted =
+        http::request("DELETE", catcher.http.number(), "/api/v1/messages", SOON).await.expect("the API answers");
     assert_eq!(deleted.status, 200);
     assert_eq!(catcher.json("/api/v2/messages").await["total"], 0);
 }
@@ -87,16 +91,16 @@ async fn the_page_shows_a_mail_escaped_and_its_html_in_a_sandbox() {
     assert!(list.body.contains("&lt;b&gt;Hello&lt;/b&gt;") && list.body.contains("ada@example.org"));
     let mail = get(format!("/mails/{id}")).await;
     assert!(mail.body.contains("plain words") && mail.body.contains("sandbox="));
-    assert!(!mail.body.contains("<script>"), "the mail's HTML is in a frame of its own");
+    assert!(!mail.body.contains("<script>"), "the HTML of the mail is only in its own frame");
     let html = get(format!("/mails/{id}/html")).await;
     assert!(html.body.contains("<p>rich"));
     assert_eq!(get("/mails/none".to_owned()).await.status, 404);
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_named() {
+async fn the_error_for_a_port_in_use_names_the_port() {
     let catcher = Catcher::start().await;
     let free = Port::free().expect("a free port");
-    let error = MailCatcher::start(catcher.smtp.number(), free.number()).await.expect_err("the port is taken");
+    let error = MailCatcher::start(catcher.smtp.number(), free.number()).await.expect_err("the port is in use");
     assert!(error.to_string().contains(&catcher.smtp.number().to_string()), "{error}");
 }

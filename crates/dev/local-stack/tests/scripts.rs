@@ -1,4 +1,4 @@
-//! The scripts on machines that lack something: a PATH that holds only what the test puts there.
+//! Tests of the scripts on machines that lack programs: PATH contains only what the test puts there.
 
 use std::{
     env, fs,
@@ -9,27 +9,30 @@ use std::{
 
 use tempfile::TempDir;
 
-/// What every machine has.
-const BASICS: [&str; 24] = [
+/// The programs that every machine has.
+const BASIC_PROGRAMS: [&str; 24] = [
     "bash", "basename", "cat", "chmod", "cp", "cut", "dirname", "env", "find", "flock", "grep", "head", "ln", "mkdir",
     "mktemp", "mv", "rm", "rmdir", "sed", "sleep", "sort", "tail", "timeout", "tr",
 ];
 
-/// A clone with the scripts, and a machine with nothing but the basics.
-struct Machine {
+/// A clone with the scripts, and a PATH with only the basic programs.
+struct TestMachine {
     root: TempDir,
 }
 
-impl Machine {
+impl TestMachine {
     fn new() -> Self {
         let machine = Self { root: tempfile::tempdir().expect("a temporary directory") };
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
-        copy(&workspace.join("scripts"), &machine.path("clone/scripts"));
-        copy(&workspace.join(".ci"), &machine.path("clone/.ci"));
-        copy(&workspace.join("crates/dev/local-stack/parts"), &machine.path("clone/crates/dev/local-stack/parts"));
+        copy_files(&workspace.join("scripts"), &machine.path("clone/scripts"));
+        copy_files(&workspace.join(".ci"), &machine.path("clone/.ci"));
+        copy_files(
+            &workspace.join("crates/dev/local-stack/parts"),
+            &machine.path("clone/crates/dev/local-stack/parts"),
+        );
         fs::create_dir_all(machine.path("bin")).expect("a temporary directory");
-        for name in BASICS {
-            symlink(on_path(name), machine.path("bin").join(name)).expect("a new name");
+        for name in BASIC_PROGRAMS {
+            symlink(find_on_path(name), machine.path("bin").join(name)).expect("a new name");
         }
         machine
     }
@@ -38,13 +41,13 @@ impl Machine {
         self.root.path().join(name)
     }
 
-    /// Adds a program to the machine.
-    fn with(self, name: &str, script: &str) -> Self {
-        self.program(&format!("bin/{name}"), script);
+    /// Adds a program to PATH.
+    fn with_program(self, name: &str, script: &str) -> Self {
+        self.write_program(&format!("bin/{name}"), script);
         self
     }
 
-    fn program(&self, name: &str, script: &str) {
+    fn write_program(&self, name: &str, script: &str) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a directory")).expect("a temporary directory");
         fs::write(&path, format!("#!/usr/bin/env bash\n{script}\n")).expect("a new file");
@@ -52,12 +55,12 @@ impl Machine {
     }
 
     fn with_fetched_mongod(self) -> Self {
-        self.program("parts/mongod-6.0.5/mongod", "");
+        self.write_program("parts/mongod-6.0.5/mongod", "");
         self
     }
 
     fn run(&self, script: &str, arguments: &[&str]) -> (Output, String) {
-        // From another directory: no script may depend on where it is called.
+        // The scripts are called from another directory, because they must not depend on the current one.
         let output = Command::new(self.path("clone/scripts").join(script))
             .args(arguments)
             .current_dir("/")
@@ -67,32 +70,33 @@ impl Machine {
             .env("CALLS", self.path("calls"))
             .output()
             .expect("the script runs");
-        let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-        let said = String::from_utf8_lossy(&said).into_owned();
-        (output, said)
+        let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        (output, text)
     }
 
-    /// How often a program that appends to `$CALLS` was called.
-    fn calls(&self) -> usize {
+    /// Returns the number of calls of programs that append a line to `$CALLS`.
+    fn call_count(&self) -> usize {
         fs::read_to_string(self.path("calls")).unwrap_or_default().lines().count()
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+fn copy_files(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a temporary directory");
     for entry in fs::read_dir(from).expect("a directory of the workspace").flatten() {
         fs::copy(entry.path(), to.join(entry.file_name())).expect("a file of the workspace");
     }
 }
 
-fn on_path(name: &str) -> PathBuf {
+fn find_on_path(name: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).map(|directory| directory.join(name)).find(|program| program.is_file());
     found.unwrap_or_else(|| panic!("{name} is not on PATH"))
 }
 
-/// A `cargo` whose `deny` can be called; what its other commands answer is in the script.
-fn cargo_deny(fetch: i32, advisories: i32) -> String {
+/// Returns the script of a `cargo` whose `deny` subcommands end with these statuses and append their arguments to
+/// `$CALLS`.
+fn fake_cargo_deny(fetch: i32, advisories: i32) -> String {
     format!(
         r#"echo "$@" >>"$CALLS"
         case "$*" in
@@ -103,21 +107,21 @@ fn cargo_deny(fetch: i32, advisories: i32) -> String {
 }
 
 #[test]
-fn advisories_are_looked_at_where_their_database_can_be_had() {
+fn advisories_are_checked_where_their_database_can_be_fetched() {
     for (fetch, advisories, succeeds, skips) in [(0, 0, true, false), (0, 1, false, false), (1, 1, true, true)] {
-        let machine = Machine::new().with("cargo", &cargo_deny(fetch, advisories));
-        let (output, said) = machine.run("../.ci/run", &["dependencies"]);
-        let case = format!("the fetch ends with {fetch}, the check with {advisories}: {said}");
+        let machine = TestMachine::new().with_program("cargo", &fake_cargo_deny(fetch, advisories));
+        let (output, text) = machine.run("../.ci/run", &["dependencies"]);
+        let case = format!("the fetch ends with {fetch}, the check with {advisories}: {text}");
         assert_eq!(output.status.success(), succeeds, "{case}");
-        assert_eq!(said.contains("SKIPPED: advisories"), skips, "{case}");
+        assert_eq!(text.contains("SKIPPED: advisories"), skips, "{case}");
         let calls = fs::read_to_string(machine.path("calls")).expect("cargo was called");
         assert!(calls.contains("check licenses bans sources"), "{calls}");
         assert_eq!(calls.contains("check --disable-fetch advisories"), !skips, "{calls}");
     }
 }
 
-/// `docker exec CONTAINER user-service …` looks the program up in the container's `PATH`. The
-/// images have nothing but what the Dockerfile puts there.
+/// Checks the Dockerfile: `docker exec CONTAINER user-service …` looks for the program in the container's `PATH`, and
+/// the images contain only what the Dockerfile puts there.
 #[test]
 fn each_image_has_its_program_on_its_path() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
@@ -142,121 +146,127 @@ fn each_image_has_its_program_on_its_path() {
 }
 
 #[test]
-fn without_java_maven_and_go_the_stand_ins_are_chosen_and_said() {
-    let machine = Machine::new().with_fetched_mongod();
-    let (output, said) = machine.run("parts", &[]);
-    assert!(output.status.success(), "{said}");
+fn without_java_maven_and_go_the_stand_ins_are_chosen_and_reported() {
+    let machine = TestMachine::new().with_fetched_mongod();
+    let (output, text) = machine.run("parts", &[]);
+    assert!(output.status.success(), "{text}");
     for line in [
         "parts: MongoDB  mongod 6.0.5",
-        "parts: Kafka    embedded broker: no Java here (17 or later)",
-        "parts: Mail     built-in catcher: neither MailHog nor Go here",
+        "parts: Kafka    embedded broker: Java 17 or later is not installed",
+        "parts: Mail     built-in mail catcher: neither MailHog nor Go is installed",
     ] {
-        assert!(said.lines().any(|said| said == line), "{line} is not in: {said}");
+        assert!(text.lines().any(|printed| printed == line), "{line} is not in: {text}");
     }
     let link = fs::read_link(machine.path("clone/.local/parts")).expect("a link");
     assert_eq!(link, machine.path("parts"));
 }
 
 #[test]
-fn without_mongod_and_pip_it_says_what_to_install() {
-    let (output, said) = Machine::new().run("parts", &[]);
+fn without_mongod_and_pip_the_message_says_what_to_install() {
+    let (output, text) = TestMachine::new().run("parts", &[]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("apt-get install -y python3 python3-pip"), "{said}");
+    assert!(text.contains("apt-get install -y python3 python3-pip"), "{text}");
 }
 
 #[test]
-fn what_is_on_path_is_used_as_it_is() {
-    let machine = Machine::new().with("mongod", "").with("MailHog", "");
-    let (output, said) = machine.run("parts", &[]);
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("bin/mongod, from PATH") && said.contains("bin/MailHog, from PATH"), "{said}");
+fn programs_on_path_are_used_as_they_are() {
+    let machine = TestMachine::new().with_program("mongod", "").with_program("MailHog", "");
+    let (output, text) = machine.run("parts", &[]);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("bin/mongod, from PATH") && text.contains("bin/MailHog, from PATH"), "{text}");
 }
 
 #[test]
-fn a_mailhog_that_cannot_be_built_is_tried_once_a_day_or_when_asked() {
-    let machine = Machine::new().with_fetched_mongod().with("go", "echo go >>\"$CALLS\"; exit 1");
-    let (output, said) = machine.run("parts", &[]);
-    assert!(output.status.success() && said.contains("built-in catcher: MailHog could not be built"), "{said}");
-    let (_, said) = machine.run("parts", &[]);
-    assert!(said.contains("(scripts/parts --retry)"), "{said}");
-    assert_eq!(machine.calls(), 1);
+fn a_mailhog_that_cannot_be_built_is_retried_once_a_day_or_on_request() {
+    let machine = TestMachine::new().with_fetched_mongod().with_program("go", "echo go >>\"$CALLS\"; exit 1");
+    let (output, text) = machine.run("parts", &[]);
+    assert!(output.status.success() && text.contains("built-in mail catcher: MailHog could not be built"), "{text}");
+    let (_, text) = machine.run("parts", &[]);
+    assert!(text.contains("(scripts/parts --retry)"), "{text}");
+    assert_eq!(machine.call_count(), 1);
     machine.run("parts", &["--retry"]);
-    assert_eq!(machine.calls(), 2);
+    assert_eq!(machine.call_count(), 2);
 }
 
 #[test]
-fn a_mailhog_that_can_be_built_is_there_the_next_time() {
+fn a_mailhog_that_was_built_is_used_the_next_time() {
     let go = "echo go >>\"$CALLS\"; printf '#!/bin/sh\\n' >\"$GOBIN/MailHog\"; chmod +x \"$GOBIN/MailHog\"";
-    let machine = Machine::new().with_fetched_mongod().with("go", go);
+    let machine = TestMachine::new().with_fetched_mongod().with_program("go", go);
     assert!(machine.run("parts", &[]).1.contains("MailHog 1.0.1 fetched"));
     assert!(machine.run("parts", &[]).1.contains("parts: Mail     MailHog 1.0.1\n"));
-    assert_eq!(machine.calls(), 1);
+    assert_eq!(machine.call_count(), 1);
     assert!(machine.path("parts/mailhog-1.0.1/MailHog").is_file());
 }
 
 #[test]
-fn a_java_that_is_too_old_or_a_maven_that_fails_means_the_embedded_broker() {
+fn the_embedded_broker_is_chosen_if_java_is_too_old_or_maven_fails() {
     let old = "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2";
-    let machine = Machine::new().with_fetched_mongod().with("java", old).with("mvn", "exit 1");
+    let machine = TestMachine::new().with_fetched_mongod().with_program("java", old).with_program("mvn", "exit 1");
     assert!(machine.run("parts", &[]).1.contains("embedded broker: Java 11 is older than 17"));
     let new = "echo 'Picked up something' >&2; echo 'openjdk version \"17.0.15\" 2025-04-15' >&2";
-    let machine =
-        Machine::new().with_fetched_mongod().with("java", new).with("mvn", "echo '[ERROR] no network'; exit 1");
-    let (output, said) = machine.run("parts", &[]);
+    let machine = TestMachine::new()
+        .with_fetched_mongod()
+        .with_program("java", new)
+        .with_program("mvn", "echo '[ERROR] no network'; exit 1");
+    let (output, text) = machine.run("parts", &[]);
     assert!(
-        output.status.success() && said.contains("Maven could not fetch Apache Kafka: [ERROR] no network"),
-        "{said}"
+        output.status.success() && text.contains("Maven could not fetch Apache Kafka: [ERROR] no network"),
+        "{text}"
     );
 }
 
 #[test]
 fn the_embedded_broker_needs_no_maven() {
-    let machine = Machine::new().with_fetched_mongod().with("java", "exit 1").with("mvn", "echo mvn >>\"$CALLS\"");
-    assert!(machine.run("parts", &["--embedded"]).1.contains("embedded broker, as asked"));
-    assert_eq!(machine.calls(), 0);
+    let machine = TestMachine::new()
+        .with_fetched_mongod()
+        .with_program("java", "exit 1")
+        .with_program("mvn", "echo mvn >>\"$CALLS\"");
+    assert!(machine.run("parts", &["--embedded"]).1.contains("embedded broker, as requested"));
+    assert_eq!(machine.call_count(), 0);
 }
 
 #[test]
-fn nothing_half_fetched_stays() {
-    let machine = Machine::new().with_fetched_mongod().with("go", "echo half >\"$GOBIN/MailHog\"; exit 1");
+fn partial_downloads_are_removed() {
+    let machine = TestMachine::new().with_fetched_mongod().with_program("go", "echo half >\"$GOBIN/MailHog\"; exit 1");
     machine.run("parts", &[]);
-    let left = fs::read_dir(machine.path("parts")).expect("it is there").flatten();
+    let left = fs::read_dir(machine.path("parts")).expect("the directory exists").flatten();
     let mut names: Vec<String> = left.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     assert_eq!(names, [".lock", "mailhog-1.0.1.missing", "mongod-6.0.5"]);
 }
 
 #[test]
-fn a_machine_without_rust_or_a_compiler_is_told_what_to_install() {
+fn without_rust_or_a_compiler_the_message_says_what_to_install() {
     for script in ["up", "test", "generate"] {
-        let (output, said) = Machine::new().run(script, &[]);
+        let (output, text) = TestMachine::new().run(script, &[]);
         assert_eq!(output.status.code(), Some(1));
-        assert!(said.contains(&format!("{script}: Rust is missing")), "{said}");
-        let (output, said) = Machine::new().with("cargo", "echo cargo >>\"$CALLS\"").with("cc", "").run(script, &[]);
+        assert!(text.contains(&format!("{script}: Rust is missing")), "{text}");
+        let (output, text) =
+            TestMachine::new().with_program("cargo", "echo cargo >>\"$CALLS\"").with_program("cc", "").run(script, &[]);
         assert_eq!(output.status.code(), Some(1));
-        assert!(said.contains("a C++ compiler") && said.contains("apt-get install -y build-essential perl"), "{said}");
+        assert!(text.contains("a C++ compiler") && text.contains("apt-get install -y build-essential perl"), "{text}");
     }
 }
 
 #[test]
 fn an_unknown_option_is_a_usage_error() {
     for script in ["up", "parts"] {
-        let (output, said) = Machine::new().run(script, &["--nonsense"]);
+        let (output, text) = TestMachine::new().run(script, &["--nonsense"]);
         assert_eq!(output.status.code(), Some(2));
-        assert!(said.contains("--nonsense"), "{said}");
+        assert!(text.contains("--nonsense"), "{text}");
     }
 }
 
 #[test]
-fn help_says_what_a_script_does() {
+fn help_shows_the_usage_of_a_script() {
     for script in ["up", "test", "parts"] {
-        let (output, said) = Machine::new().run(script, &["--help"]);
-        assert!(output.status.success() && said.contains(&format!("scripts/{script} [")), "{said}");
+        let (output, text) = TestMachine::new().run(script, &["--help"]);
+        assert!(output.status.success() && text.contains(&format!("scripts/{script} [")), "{text}");
     }
 }
 
 #[test]
 fn down_without_a_build_has_nothing_to_stop() {
-    let (output, said) = Machine::new().run("down", &[]);
-    assert!(output.status.success() && said.contains("nothing of this clone runs"), "{said}");
+    let (output, text) = TestMachine::new().run("down", &[]);
+    assert!(output.status.success() && text.contains("nothing of this clone runs"), "{text}");
 }

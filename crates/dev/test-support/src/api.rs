@@ -1,4 +1,4 @@
-//! A thin client of the public API: status, headers and JSON, nothing assumed about any of them.
+//! A thin client of the public API that returns status, headers and body as they are.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use crate::remember_secret;
+use crate::secrets::remember_secret;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Debug, Clone)]
 pub struct ApiResponse {
     /// The status code.
@@ -25,32 +25,34 @@ pub struct ApiResponse {
 }
 
 impl ApiResponse {
-    /// The body as JSON; null when it is none.
+    /// Returns the body as JSON, or null if it is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
     }
 
-    /// A member of the JSON body that is a string; empty when there is none.
+    /// Returns a string member of the JSON body, or an empty text if there is none.
     #[must_use]
     pub fn string(&self, member: &str) -> String {
         self.json()[member].as_str().unwrap_or_default().to_owned()
     }
 
-    /// A header's value; empty when there is none.
+    /// Returns the value of a header, or an empty text if there is none.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     }
 
-    /// The problem's slug: `email-taken` of `/problems/email-taken`.
+    /// Returns the slug of the problem: `email-taken` for `/problems/email-taken`.
     #[must_use]
     pub fn problem(&self) -> String {
         self.string("type").trim_start_matches("/problems/").to_owned()
     }
 
+    /// Checks the status.
+    ///
     /// # Panics
-    /// When the status is another one; with the body.
+    /// Panics with the body if the status differs.
     #[track_caller]
     #[must_use]
     pub fn expect(self, status: u16) -> Self {
@@ -58,8 +60,10 @@ impl ApiResponse {
         self
     }
 
+    /// Checks the status and the slug of the problem.
+    ///
     /// # Panics
-    /// When status or problem are others; with the body.
+    /// Panics with the body if one of them differs.
     #[track_caller]
     #[must_use]
     pub fn expect_problem(self, status: u16, slug: &str) -> Self {
@@ -73,70 +77,70 @@ impl ApiResponse {
 pub struct Api {
     client: Client,
     base: String,
-    bearer: Option<String>,
+    access_token: Option<String>,
 }
 
 impl Api {
-    /// A client of the service at this address.
+    /// Returns a client of the service at this address.
     ///
     /// # Panics
-    /// When no HTTP client can be made.
+    /// Panics if no HTTP client can be created.
     #[must_use]
     pub fn new(base: String) -> Self {
-        // A proxy from the environment has no business between a test and its service.
+        // A proxy from the environment must not stand between a test and its service.
         let client = Client::builder().no_proxy().redirect(Policy::none()).timeout(DEADLINE).build();
-        Self { client: client.expect("a client without TLS can be made"), base, bearer: None }
+        Self { client: client.expect("a client without TLS can be made"), base, access_token: None }
     }
 
-    /// The same with an access token.
+    /// Returns a copy of this client with an access token.
     #[must_use]
     pub fn with_token(&self, access_token: &str) -> Self {
-        Self { bearer: Some(access_token.to_owned()), ..self.clone() }
+        Self { access_token: Some(access_token.to_owned()), ..self.clone() }
     }
 
-    /// A request to be completed by the test; send it with [`Api::send`].
+    /// Returns a request that the test completes and sends with [`Api::send`].
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
-        match &self.bearer {
+        match &self.access_token {
             Some(token) => request.bearer_auth(token),
             None => request,
         }
     }
 
-    /// Sends it and reads the answer.
+    /// Sends a request and reads the response.
     ///
     /// # Panics
-    /// When there is no answer.
+    /// Panics if there is no response.
     pub async fn send(&self, request: RequestBuilder) -> ApiResponse {
-        self.try_send(request).await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+        self.try_send(request).await.unwrap_or_else(|error| panic!("no response: {error:?}"))
     }
 
-    /// Sends it and reads the answer.
+    /// Sends a request and reads the response.
     ///
     /// # Errors
-    /// When there is no answer, for example because the service was killed.
+    /// Returns an error if there is no response, for example because the service was killed.
     pub async fn try_send(&self, request: RequestBuilder) -> Result<ApiResponse, reqwest::Error> {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Ok(ApiResponse { status, headers, text: response.text().await? })
     }
 
-    /// GET.
+    /// Sends GET.
     pub async fn get(&self, path: &str) -> ApiResponse {
         self.send(self.request(Method::GET, path)).await
     }
 
-    /// POST with a JSON body.
+    /// Sends POST with a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> ApiResponse {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
-    /// POST of a page's form, as its button sends it: every byte of a value is escaped.
+    /// Submits the form of a page. Every byte of a value is percent-encoded.
     pub async fn submit(&self, page: &str, fields: &[(&str, &str)]) -> ApiResponse {
         self.send(self.form(page, fields)).await
     }
 
-    /// The same as a request to be completed by the test.
+    /// Returns the submission of a form as a request that the test completes.
     pub fn form(&self, page: &str, fields: &[(&str, &str)]) -> RequestBuilder {
         let value = |value: &str| value.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
         let fields: Vec<String> = fields.iter().map(|(name, it)| format!("{name}={}", value(it))).collect();
@@ -144,17 +148,17 @@ impl Api {
         request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(fields.join("&"))
     }
 
-    /// PUT with a JSON body.
+    /// Sends PUT with a JSON body.
     pub async fn put(&self, path: &str, body: &Value) -> ApiResponse {
         self.send(self.request(Method::PUT, path).json(body)).await
     }
 
-    /// PATCH with a JSON body.
+    /// Sends PATCH with a JSON body.
     pub async fn patch(&self, path: &str, body: &Value) -> ApiResponse {
         self.send(self.request(Method::PATCH, path).json(body)).await
     }
 
-    /// DELETE, with a JSON body if there is one.
+    /// Sends DELETE, with a JSON body if there is one.
     pub async fn delete(&self, path: &str, body: Option<&Value>) -> ApiResponse {
         let request = self.request(Method::DELETE, path);
         self.send(match body {
@@ -164,27 +168,27 @@ impl Api {
         .await
     }
 
-    /// Registers somebody.
-    pub async fn register(&self, person: &TestUser) -> ApiResponse {
-        self.post("/api/users", &person.registration()).await
+    /// Registers a user.
+    pub async fn register(&self, user: &TestUser) -> ApiResponse {
+        self.post("/api/users", &user.registration()).await
     }
 
-    /// Logs somebody in by e-mail.
+    /// Logs a user in by email address.
     ///
     /// # Panics
-    /// When the answer is not 200.
-    pub async fn login(&self, person: &TestUser) -> Tokens {
-        let credentials = json!({ "identifier": person.email, "password": person.password });
-        Tokens::of(&self.post("/api/auth/login", &credentials).await.expect(200))
+    /// Panics if the status is not 200.
+    pub async fn login(&self, user: &TestUser) -> Tokens {
+        let credentials = json!({ "identifier": user.email, "password": user.password });
+        Tokens::from_response(&self.post("/api/auth/login", &credentials).await.expect(200))
     }
 }
 
-/// Somebody who registers. The password is remembered as a secret of the run.
+/// The data of a user that a test registers. The password is remembered as a secret of the run.
 #[derive(Debug, Clone)]
 pub struct TestUser {
-    /// The user name.
+    /// The username.
     pub username: String,
-    /// The e-mail address.
+    /// The email address.
     pub email: String,
     /// The password.
     pub password: String,
@@ -192,7 +196,7 @@ pub struct TestUser {
 
 impl TestUser {
     pub(crate) fn new(name: &str, tag: &str, email: String) -> Self {
-        // At most 32 characters; the tag's end is what makes it unique.
+        // A username has at most 32 characters; the end of the tag makes it unique.
         let room = 31_usize.saturating_sub(name.len());
         let end: String = tag.chars().rev().take(room).collect::<Vec<_>>().into_iter().rev().collect();
         let username = format!("{name}-{}", end.trim_start_matches('-'));
@@ -201,14 +205,14 @@ impl TestUser {
         Self { username, email, password }
     }
 
-    /// The body of `POST /api/users`.
+    /// Returns the body of `POST /api/users`.
     #[must_use]
     pub fn registration(&self) -> Value {
         json!({ "username": self.username, "email": self.email, "password": self.password })
     }
 }
 
-/// What a login or refresh gave. Both tokens are remembered as secrets of the run.
+/// The tokens from a login or a refresh. Both are remembered as secrets of the run.
 #[derive(Debug, Clone)]
 pub struct Tokens {
     /// The access token.
@@ -218,14 +222,14 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Reads them from an answer of login or refresh.
+    /// Reads the tokens from the response to a login or a refresh.
     ///
     /// # Panics
-    /// When one of them is missing.
+    /// Panics if a token is missing.
     #[must_use]
-    pub fn of(answer: &ApiResponse) -> Self {
-        let tokens = Self { access: answer.string("accessToken"), refresh: answer.string("refreshToken") };
-        assert!(!tokens.access.is_empty() && !tokens.refresh.is_empty(), "no tokens: {}", answer.text);
+    pub fn from_response(response: &ApiResponse) -> Self {
+        let tokens = Self { access: response.string("accessToken"), refresh: response.string("refreshToken") };
+        assert!(!tokens.access.is_empty() && !tokens.refresh.is_empty(), "no tokens: {}", response.text);
         remember_secret("access token", &tokens.access);
         remember_secret("refresh token", &tokens.refresh);
         tokens

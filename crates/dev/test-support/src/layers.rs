@@ -1,4 +1,4 @@
-//! The shape of a crate: each layer imports only what is to its right.
+//! Checks the layers of a crate: each layer imports only the layers that it may.
 
 use std::{
     collections::BTreeSet,
@@ -9,37 +9,37 @@ use std::{
 /// A module of a crate, and the modules that it may import besides itself.
 pub type Layer = (&'static str, &'static [&'static str]);
 
-/// Fails on a file of a layer that imports what its layer may not, and on a layer without files.
+/// Checks that the files of each layer import only allowed modules, and that each layer has files.
 ///
 /// # Panics
-/// With every file that imports what it may not, or when the source in `source` cannot be read.
+/// Panics with all violations, or if a file in `source` cannot be read.
 pub fn assert_layers(source: &Path, layers: &[Layer]) {
-    let mut wrong = Vec::new();
+    let mut violations = Vec::new();
     for (layer, allowed) in layers {
         let files = rust_files(source, layer);
-        assert!(!files.is_empty(), "no files in layer {layer}");
+        assert!(!files.is_empty(), "the layer {layer} has no files");
         for file in files {
             let text = fs::read_to_string(&file).expect("the source can be read");
-            for imported in imports(&text) {
+            for imported in imported_modules(&text) {
                 if imported != *layer && !allowed.contains(&imported.as_str()) {
                     let name = file.strip_prefix(source).unwrap_or(&file).display();
-                    wrong.push(format!("{name} imports {imported}"));
+                    violations.push(format!("{name} imports {imported}"));
                 }
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
-/// Fails on a module of the crate that is neither a layer nor one of `above` them.
+/// Checks that each public module of the crate is a layer or listed in `above`, the modules above all layers.
 ///
 /// # Panics
-/// With the module, or when `lib.rs` in `source` cannot be read.
+/// Panics with the name of a module that is neither, or if `lib.rs` in `source` cannot be read.
 pub fn assert_every_module_is_a_layer(source: &Path, layers: &[Layer], above: &[&str]) {
     let text = fs::read_to_string(source.join("lib.rs")).expect("the source can be read");
     for module in text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
         let known = above.contains(&module) || layers.iter().any(|(layer, _)| *layer == module);
-        assert!(known, "{module} has no layer");
+        assert!(known, "the module {module} is not in a layer");
     }
 }
 
@@ -60,22 +60,22 @@ fn rust_files(source: &Path, layer: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The modules of the crate that a file names: `crate::x` and each head in `crate::{…}`.
-fn imports(text: &str) -> BTreeSet<String> {
+/// Returns the modules of the crate that a file imports: `x` for `crate::x`, and each first segment in `crate::{…}`.
+fn imported_modules(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, _) in text.match_indices("crate::") {
         let rest = &text[at + "crate::".len()..];
         if let Some(group) = rest.strip_prefix('{') {
-            found.extend(heads(group));
+            found.extend(first_segments(group));
         } else {
-            found.insert(identifier(rest));
+            found.insert(leading_identifier(rest));
         }
     }
     found.retain(|name| name.starts_with(|first: char| first.is_ascii_lowercase()));
     found
 }
 
-fn heads(group: &str) -> Vec<String> {
+fn first_segments(group: &str) -> Vec<String> {
     let (mut depth, mut heads, mut head) = (0, Vec::new(), true);
     for (at, c) in group.char_indices() {
         match c {
@@ -84,7 +84,7 @@ fn heads(group: &str) -> Vec<String> {
             '}' => depth -= 1,
             ',' if depth == 0 => head = true,
             _ if head && depth == 0 && !c.is_whitespace() => {
-                heads.push(identifier(&group[at..]));
+                heads.push(leading_identifier(&group[at..]));
                 head = false;
             }
             _ => {}
@@ -93,7 +93,7 @@ fn heads(group: &str) -> Vec<String> {
     heads
 }
 
-fn identifier(text: &str) -> String {
+fn leading_identifier(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
@@ -102,9 +102,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_import_is_found_in_every_form() {
+    fn imports_are_found_in_every_form() {
         let text = "use crate::store::Users;\nuse crate::{\n    domain::{A, B},\n    http::x,\n};\nlet x = crate::relay::go();";
         let expected = ["domain", "http", "relay", "store"].map(str::to_owned);
-        assert_eq!(imports(text), BTreeSet::from(expected));
+        assert_eq!(imported_modules(text), BTreeSet::from(expected));
     }
 }

@@ -1,39 +1,40 @@
-//! The mails that the shared mail server has taken for one address.
+//! The mails that the shared mail server has accepted for one address.
 
 use std::time::Duration;
 
+use local_stack::wait_for::{DEADLINE, wait_for};
 use mailparse::{MailHeaderMap as _, ParsedMail};
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::{DEADLINE, Stack, remember_secret, wait_for};
+use crate::{secrets::remember_secret, stack::Stack};
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// One mail as it arrived.
+/// A mail as it arrived.
 #[derive(Debug, Clone)]
 pub struct ReceivedMail {
-    /// The envelope's sender.
+    /// The envelope sender.
     pub from: String,
-    /// The envelope's recipients.
+    /// The envelope recipients.
     pub to: Vec<String>,
     /// The subject, decoded.
     pub subject: String,
-    /// All headers, decoded, in order.
+    /// All headers in order, decoded.
     pub headers: Vec<(String, String)>,
     /// The plain text, decoded.
     pub text: String,
     /// The HTML, decoded.
     pub html: String,
-    /// Headers and body as they were sent.
+    /// The headers and the body as they were sent.
     pub raw: String,
 }
 
 impl ReceivedMail {
-    /// Reads a mail and its envelope.
+    /// Parses a mail and adds its envelope.
     ///
     /// # Panics
-    /// When it is no mail.
+    /// Panics if `raw` is not a mail.
     #[must_use]
     pub fn parse(from: &str, to: Vec<String>, raw: &str) -> Self {
         let mail = mailparse::parse_mail(raw.as_bytes()).unwrap_or_else(|error| panic!("not a mail: {error}\n{raw}"));
@@ -48,24 +49,24 @@ impl ReceivedMail {
         }
     }
 
-    /// A header's value; empty when there is none.
+    /// Returns the value of a header, or an empty text if there is none.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
         let header = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
         header.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
-    /// The links of the text part.
+    /// Returns the links in the plain text.
     #[must_use]
     pub fn links(&self) -> Vec<String> {
         let words = self.text.split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '(' | ')' | '"'));
         words.filter(|word| word.starts_with("http://") || word.starts_with("https://")).map(str::to_owned).collect()
     }
 
-    /// The value of `token=` in the link whose path ends in `page`, remembered as a secret of the run.
+    /// Returns the token in the link whose path ends with `page`. The token is remembered as a secret of the run.
     ///
     /// # Panics
-    /// When there is no such link.
+    /// Panics if there is no such link.
     #[must_use]
     pub fn token(&self, page: &str) -> String {
         let marker = format!("{page}?token=");
@@ -78,7 +79,7 @@ impl ReceivedMail {
     }
 }
 
-/// The mails to one address.
+/// The mailbox of one address.
 #[derive(Debug, Clone)]
 pub struct Mailbox {
     client: Client,
@@ -87,8 +88,10 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
+    /// Returns the mailbox of an address on the shared mail server.
+    ///
     /// # Panics
-    /// When no HTTP client can be made.
+    /// Panics if no HTTP client can be created.
     #[must_use]
     pub fn new(stack: &Stack, address: &str) -> Self {
         let client = Client::builder().no_proxy().timeout(CALL_DEADLINE).build();
@@ -99,31 +102,31 @@ impl Mailbox {
         }
     }
 
-    /// All mails so far, oldest first.
+    /// Returns all mails so far, oldest first.
     ///
     /// # Panics
-    /// When the mail server does not answer.
+    /// Panics if the mail server does not respond.
     pub async fn mails(&self) -> Vec<ReceivedMail> {
         let url = format!("{}/api/v2/search", self.api);
         let query = [("kind", "to"), ("query", self.address.as_str()), ("limit", "250")];
-        let answer = self.client.get(url).query(&query).send().await.expect("the mail server answers");
-        let found: Value = answer.json().await.expect("the mail server answers JSON");
+        let response = self.client.get(url).query(&query).send().await.expect("the mail server responds");
+        let found: Value = response.json().await.expect("the mail server responds with JSON");
         let items = found["items"].as_array().cloned().unwrap_or_default();
         items.iter().rev().filter_map(|item| self.received(item)).collect()
     }
 
-    /// Waits until there are at least `count` mails and returns all, oldest first.
+    /// Waits until there are at least `count` mails, and returns all mails, oldest first.
     ///
     /// # Panics
-    /// When there are fewer after 30 s.
+    /// Panics if there are fewer after 30 s.
     pub async fn wait_for_mails(&self, count: usize) -> Vec<ReceivedMail> {
         self.wait_for_mails_within(DEADLINE, count).await
     }
 
-    /// [`Mailbox::wait_for_mails`] with another deadline.
+    /// Does the same as [`Mailbox::wait_for_mails`] with another deadline.
     ///
     /// # Panics
-    /// When there are fewer at the deadline.
+    /// Panics if there are fewer at the deadline.
     pub async fn wait_for_mails_within(&self, deadline: Duration, count: usize) -> Vec<ReceivedMail> {
         wait_for(deadline, &format!("{count} mail(s) to {}", self.address), async || {
             let mails = self.mails().await;
@@ -132,12 +135,13 @@ impl Mailbox {
         .await
     }
 
-    /// The search matches parts of an address; the envelope decides.
+    /// Parses a search result. Returns `None` if this address is not an envelope recipient, because the search also
+    /// matches parts of addresses.
     fn received(&self, item: &Value) -> Option<ReceivedMail> {
         let raw = &item["Raw"];
         let to: Vec<String> = raw["To"].as_array()?.iter().filter_map(|to| Some(to.as_str()?.to_owned())).collect();
-        let ours = to.iter().any(|to| to.eq_ignore_ascii_case(&self.address));
-        ours.then(|| {
+        let is_recipient = to.iter().any(|to| to.eq_ignore_ascii_case(&self.address));
+        is_recipient.then(|| {
             ReceivedMail::parse(raw["From"].as_str().unwrap_or_default(), to, raw["Data"].as_str().unwrap_or_default())
         })
     }

@@ -1,4 +1,4 @@
-//! A service as a real process: its configuration, its start, its signals, and its log when a test fails.
+//! Runs a service as a real process: its configuration, its start, its signals, and its log if a test fails.
 
 use std::{
     collections::BTreeMap,
@@ -11,22 +11,24 @@ use std::{
 };
 
 use local_stack::{
-    child::{Child, ChildSpec, Output, tail},
-    http,
-    ports::Port,
+    network::{http, ports::Port},
+    process::{
+        child::{Child, ChildSpec, Output},
+        log_file::tail,
+    },
     wait_for::try_wait_for,
 };
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::Api;
+use crate::api::Api;
 
 const START_DEADLINE: Duration = Duration::from_secs(45);
 const END_DEADLINE: Duration = Duration::from_secs(40);
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
-const LINES_SHOWN: usize = 150;
+const LOG_LINES_SHOWN: usize = 150;
 
-/// What to start, and with which configuration.
+/// A service to start, with its configuration.
 #[derive(Debug, Clone)]
 pub struct ServiceSpec {
     name: &'static str,
@@ -40,7 +42,7 @@ pub struct ServiceSpec {
 impl ServiceSpec {
     pub(crate) fn new(name: &'static str, prefix: &'static str, logs: &Path) -> Self {
         let ops = free_port();
-        // Replicas of one service in one world are told apart by their ports.
+        // The port distinguishes the logs of several replicas in one world.
         let log = logs.join(format!("{name}-{}.log", ops.number()));
         let spec = Self { name, prefix, log, variables: BTreeMap::new(), ops, http: None };
         let port = spec.ops.number().to_string();
@@ -54,44 +56,44 @@ impl ServiceSpec {
         self.set("HTTP__PORT", number)
     }
 
-    /// Sets a configuration key, named as in `RELAY__SWEEP_INTERVAL`, without the service's prefix.
+    /// Sets a configuration key, such as `RELAY__SWEEP_INTERVAL`, without the prefix of the service.
     #[must_use]
     pub fn set(self, key: &str, value: impl Into<String>) -> Self {
         let name = format!("{}__{key}", self.prefix);
         self.variable(name, value)
     }
 
-    /// Sets a variable as it stands.
+    /// Sets an environment variable without adding a prefix.
     #[must_use]
     pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.variables.insert(name.into(), value.into());
         self
     }
 
-    /// Arms fail points: `name=return` kills the process with SIGKILL at that place.
+    /// Activates fail points: `name=return` kills the process with SIGKILL at that place.
     ///
     /// # Panics
-    /// When the binary was built without them.
+    /// Panics if the binary was built without fail points.
     #[must_use]
     pub fn fail_points(self, points: &str) -> Self {
         assert!(has_fail_points(self.name), "{} was built without fail points; run scripts/test", self.name);
         self.variable("FAILPOINTS", points)
     }
 
-    /// Takes the fail points away again.
+    /// Deactivates the fail points.
     #[must_use]
     pub fn without_fail_points(mut self) -> Self {
         self.variables.remove("FAILPOINTS");
         self
     }
 
-    /// The address of the public API that it will have. Empty for a service without one.
+    /// Returns the URL that the public API will have, or an empty text for a service without one.
     #[must_use]
     pub fn base_url(&self) -> String {
         self.http.as_ref().map(|port| format!("http://127.0.0.1:{}", port.number())).unwrap_or_default()
     }
 
-    /// Another replica: the same configuration on ports of its own.
+    /// Returns the spec of another replica: the same configuration on its own ports.
     #[must_use]
     pub fn replica(&self) -> Self {
         let logs = self.log.parent().map(Path::to_owned).unwrap_or_default();
@@ -105,30 +107,30 @@ impl ServiceSpec {
         replica
     }
 
-    /// Starts it and waits until `/readyz` answers 200 (`ready` or `degraded`).
+    /// Starts the service and waits until `/readyz` responds with 200 (`ready` or `degraded`).
     ///
     /// # Panics
-    /// When it ends or is not ready within 45 s; with the end of its log.
+    /// Panics with the end of the log if the service ends or is not ready within 45 s.
     pub async fn start(self) -> Service {
-        let mut service = self.start_unready().await;
+        let mut service = self.start_until_live().await;
         service.wait_until_ready().await;
         service
     }
 
-    /// Starts it and waits until `/livez` answers: for a start while what it needs is down.
+    /// Starts the service and waits until `/livez` responds with 200, for a start while a dependency is down.
     ///
     /// # Panics
-    /// When it ends or does not answer within 45 s; with the end of its log.
-    pub async fn start_unready(self) -> Service {
+    /// Panics with the end of the log if the service ends or does not respond within 45 s.
+    pub async fn start_until_live(self) -> Service {
         let mut service = self.launch();
-        service.until_status("/livez", "alive").await;
+        service.wait_until_ok("/livez", "alive").await;
         service
     }
 
-    /// Starts it and waits for nothing: for a start that is expected to fail.
+    /// Starts the service and does not wait, for a start that is expected to fail.
     ///
     /// # Panics
-    /// When the process cannot be started.
+    /// Panics if the process cannot be started.
     #[must_use]
     pub fn launch(self) -> Service {
         let child = self.child();
@@ -138,23 +140,23 @@ impl ServiceSpec {
     /// Runs a command of the same binary with the same configuration, such as `mail list --json`.
     ///
     /// # Panics
-    /// When it cannot be run.
+    /// Panics if the command cannot be run.
     pub async fn command(&self, arguments: &[&str]) -> CommandOutput {
         self.command_with_input(arguments, Vec::new()).await
     }
 
-    /// The same, with something to read on its standard input.
+    /// Runs a command as [`ServiceSpec::command`] does, with this standard input.
     ///
     /// # Panics
-    /// When it cannot be run.
+    /// Panics if the command cannot be run.
     pub async fn command_with_input(&self, arguments: &[&str], input: Vec<u8>) -> CommandOutput {
         let mut command = Command::new(binary(self.name));
         command.args(arguments).envs(&self.variables);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let run = move || {
             let mut child = command.spawn()?;
-            let mut stdin = child.stdin.take().expect("it was asked for");
-            // A command that ends without reading all of it closes the pipe.
+            let mut stdin = child.stdin.take().expect("standard input is a pipe");
+            // A command may end without reading all of its input, which closes the pipe.
             let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
             let output = child.wait_with_output();
             writer.join().expect("writing does not panic");
@@ -173,7 +175,7 @@ impl ServiceSpec {
     }
 }
 
-/// A running service. Dropped by a panicking test it shows the end of its log.
+/// A running service. If a panicking test drops it, it prints the end of its log.
 #[derive(Debug)]
 pub struct Service {
     spec: ServiceSpec,
@@ -181,82 +183,82 @@ pub struct Service {
 }
 
 impl Service {
-    /// What it was started with.
+    /// Returns the spec that the service was started with.
     #[must_use]
     pub fn spec(&self) -> &ServiceSpec {
         &self.spec
     }
 
-    /// Its process id.
+    /// Returns the process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.pid()
     }
 
-    /// The address of its public API.
+    /// Returns the URL of the public API.
     #[must_use]
     pub fn base_url(&self) -> String {
         self.spec.base_url()
     }
 
-    /// The port of `/livez`, `/readyz` and `/metrics`.
+    /// Returns the port of `/livez`, `/readyz` and `/metrics`.
     #[must_use]
     pub fn ops_port(&self) -> u16 {
         self.spec.ops.number()
     }
 
-    /// A client of its public API.
+    /// Returns a client of the public API.
     #[must_use]
     pub fn api(&self) -> Api {
         Api::new(self.base_url())
     }
 
-    /// Its log so far, all starts of it.
+    /// Returns the log so far, of all starts.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.spec.log).unwrap_or_default()
     }
 
-    /// Waits until `/readyz` answers 200.
+    /// Waits until `/readyz` responds with 200.
     ///
     /// # Panics
-    /// When it ends or is not ready within 45 s.
+    /// Panics if the service ends or is not ready within 45 s.
     pub async fn wait_until_ready(&mut self) {
-        self.until_status("/readyz", "ready").await;
+        self.wait_until_ok("/readyz", "ready").await;
     }
 
-    /// Status and body of `/readyz` now; `None` when there is no answer.
+    /// Returns the current status and body of `/readyz`, or `None` if there is no response.
     pub async fn readiness(&self) -> Option<(u16, Value)> {
-        let answer = http::get(self.ops_port(), "/readyz", PROBE_DEADLINE).await.ok()?;
-        Some((answer.status, serde_json::from_str(&answer.body).ok()?))
+        let response = http::get(self.ops_port(), "/readyz", PROBE_DEADLINE).await.ok()?;
+        Some((response.status, serde_json::from_str(&response.body).ok()?))
     }
 
-    /// One check of `/readyz`, such as `kafka`: its word, or empty.
+    /// Returns the result of one check of `/readyz`, such as `kafka`, or an empty text if there is none.
     pub async fn check(&self, name: &str) -> String {
         let readiness = self.readiness().await;
         readiness.and_then(|(_, body)| Some(body["checks"][name].as_str()?.to_owned())).unwrap_or_default()
     }
 
-    /// The sum of a metric over all its label sets that contain `labels` (`template="welcome"`), or 0.
+    /// Returns the sum of a metric over all label sets that contain `labels` (`template="welcome"`), or 0.
     pub async fn metric(&self, name: &str, labels: &str) -> f64 {
-        let Ok(answer) = http::get(self.ops_port(), "/metrics", PROBE_DEADLINE).await else { return 0.0 };
+        let Ok(response) = http::get(self.ops_port(), "/metrics", PROBE_DEADLINE).await else { return 0.0 };
         let value = |line: &str| -> Option<f64> {
             let rest = line.strip_prefix(name)?;
             let (set, value) = rest.rsplit_once(' ')?;
             ((set.is_empty() || set.starts_with('{')) && set.contains(labels)).then(|| value.parse().ok())?
         };
-        answer.body.lines().filter_map(value).sum()
+        response.body.lines().filter_map(value).sum()
     }
 
-    /// SIGKILL; returns when it is gone.
-    pub async fn kill9(&mut self) {
+    /// Sends SIGKILL and waits until the process has ended.
+    pub async fn kill(&mut self) {
         self.child.kill().await;
     }
 
-    /// SIGTERM; returns how it ended.
+    /// Sends SIGTERM, waits until the process has ended, and returns its exit status.
     ///
     /// # Panics
-    /// When it has not ended within 40 s.
+    /// Panics if the process has not ended within 40 s.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.child.signal(Signal::TERM);
         self.wait_for_exit(END_DEADLINE).await
@@ -267,62 +269,62 @@ impl Service {
         self.child.signal(signal);
     }
 
-    /// SIGSTOP: it keeps its connections and leases and does nothing.
+    /// Sends SIGSTOP: the service keeps its connections and leases and does nothing.
     pub fn pause(&mut self) {
         self.child.pause();
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub fn resume(&mut self) {
         self.child.resume();
     }
 
-    /// Waits until it ends by itself, as at a fail point.
+    /// Waits until the process ends by itself, for example at a fail point.
     ///
     /// # Panics
-    /// When it has not ended by the deadline.
+    /// Panics if the process has not ended by the deadline.
     pub async fn wait_for_exit(&mut self, deadline: Duration) -> ExitStatus {
         let ended = self.child.wait_within(deadline).await;
         ended.unwrap_or_else(|| panic!("{} (pid {}) has not ended within {deadline:?}", self.spec.name, self.pid()))
     }
 
-    /// Whether it still runs.
+    /// Returns whether the process still runs.
     pub fn is_running(&mut self) -> bool {
-        self.child.exited().is_none()
+        self.child.exit_status().is_none()
     }
 
-    /// Starts it again after its end: same ports, same configuration, same log.
+    /// Starts the service again after its end with the same ports, configuration and log.
     ///
     /// # Panics
-    /// When it still runs, or is not ready within 45 s.
+    /// Panics if the service still runs, or is not ready within 45 s.
     pub async fn restart(&mut self) {
         self.restart_with(|spec| spec).await;
     }
 
-    /// Starts it again with a changed configuration, for example without its fail points.
+    /// Starts the service again with a changed configuration, for example without fail points.
     ///
     /// # Panics
-    /// As [`Service::restart`].
+    /// Panics under the conditions of [`Service::restart`].
     pub async fn restart_with(&mut self, change: impl FnOnce(ServiceSpec) -> ServiceSpec) {
         self.relaunch_with(change);
         self.wait_until_ready().await;
     }
 
-    /// Starts it again after its end, with a changed configuration, and waits for nothing.
+    /// Starts the service again after its end with a changed configuration, and does not wait.
     ///
     /// # Panics
-    /// When it still runs.
+    /// Panics if the service still runs.
     pub fn relaunch_with(&mut self, change: impl FnOnce(ServiceSpec) -> ServiceSpec) {
         assert!(!self.is_running(), "{} still runs", self.spec.name);
         self.spec = change(self.spec.clone());
         self.child = self.spec.child();
     }
 
-    async fn until_status(&mut self, path: &str, what: &str) {
+    async fn wait_until_ok(&mut self, path: &str, what: &str) {
         let ops = self.ops_port();
         let waited = try_wait_for(START_DEADLINE, &format!("{} to be {what}", self.spec.name), async || {
-            self.child.still_runs()?;
-            Ok(http::get(ops, path, PROBE_DEADLINE).await.is_ok_and(|answer| answer.status == 200).then_some(()))
+            self.child.ensure_running()?;
+            Ok(http::get(ops, path, PROBE_DEADLINE).await.is_ok_and(|response| response.status == 200).then_some(()))
         })
         .await;
         if let Err(error) = waited {
@@ -334,27 +336,27 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = tail(&self.spec.log, LINES_SHOWN);
-            // One write, so that the logs of two services do not mix.
+            let log = tail(&self.spec.log, LOG_LINES_SHOWN);
+            // The text is written at once, so that the logs of two services do not mix.
             let text = format!("---- the end of {} ----\n{log}\n----\n", self.spec.log.display());
             let _ = std::io::stderr().write_all(text.as_bytes());
         }
     }
 }
 
-/// The binary of this name: the one that `scripts/test` keeps for the run, or the one in the target
+/// Returns the binary of this name: the one that `scripts/test` keeps for the run, or the one in the target
 /// directory that this test was built into.
 ///
 /// # Panics
-/// When it is not built.
+/// Panics if the binary is not built.
 pub(crate) fn binary(name: &str) -> PathBuf {
     let kept = env::var_os("TEST_BINARIES").map(|directory| Path::new(&directory).join(name));
     if let Some(kept) = kept.filter(|kept| kept.is_file()) {
         return kept;
     }
-    let own = env::current_exe().expect("the test's own path is known");
-    // target/debug/deps/<test>
-    let path = own.ancestors().nth(2).expect("a test is two directories deep").join(name);
+    let test_program = env::current_exe().expect("the path of the test program is known");
+    // The test program is target/debug/deps/<test>.
+    let path = test_program.ancestors().nth(2).expect("a test is two directories deep").join(name);
     assert!(path.is_file(), "{} is not built; run scripts/test", path.display());
     path
 }
@@ -362,8 +364,8 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 fn has_fail_points(name: &'static str) -> bool {
     static USER: OnceLock<bool> = OnceLock::new();
     static EMAIL: OnceLock<bool> = OnceLock::new();
-    let asked = if name == "user-service" { &USER } else { &EMAIL };
-    *asked.get_or_init(|| {
+    let has_them = if name == "user-service" { &USER } else { &EMAIL };
+    *has_them.get_or_init(|| {
         let version = Command::new(binary(name)).arg("--version").stdin(Stdio::null()).output();
         version.is_ok_and(|version| String::from_utf8_lossy(&version.stdout).trim().ends_with("+fail-points"))
     })

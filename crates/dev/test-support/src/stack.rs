@@ -1,4 +1,4 @@
-//! The parts that `scripts/test` has started, found in the environment.
+//! The shared dependencies that `scripts/test` has started, found in the environment variables.
 
 use std::{
     env,
@@ -11,21 +11,21 @@ use std::{
 use mongodb::{Client, options::ClientOptions};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-/// Which broker runs.
+/// The kind of a Kafka broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BrokerKind {
     /// Apache Kafka.
     Real,
-    /// librdkafka's mock cluster; with the address of its control endpoint.
+    /// librdkafka's mock cluster, with the URL of its control endpoint.
     Embedded { control: String },
 }
 
-/// Where the shared parts are. Cheap to clone.
+/// The addresses of the shared dependencies. A clone is cheap.
 #[derive(Debug, Clone)]
 pub struct Stack {
     pub(crate) mongodb_uri: String,
     pub(crate) brokers: String,
-    pub(crate) kind: BrokerKind,
+    pub(crate) broker_kind: BrokerKind,
     pub(crate) smtp_address: String,
     pub(crate) mail_api: String,
     pub(crate) directory: PathBuf,
@@ -33,19 +33,21 @@ pub struct Stack {
 }
 
 impl Stack {
+    /// Reads the addresses from the environment variables that `scripts/test` sets.
+    ///
     /// # Panics
-    /// When no stack runs: then `scripts/test` is to be used.
+    /// Panics if a variable is missing.
     #[must_use]
     pub fn from_env() -> Self {
-        end_with_cargo();
-        let kind = match variable("TEST_KAFKA_KIND").as_str() {
+        exit_with_cargo();
+        let broker_kind = match variable("TEST_KAFKA_KIND").as_str() {
             "embedded" => BrokerKind::Embedded { control: variable("TEST_KAFKA_CONTROL") },
             _ => BrokerKind::Real,
         };
         Self {
             mongodb_uri: variable("TEST_MONGODB_URI"),
             brokers: variable("TEST_KAFKA_BROKERS"),
-            kind,
+            broker_kind,
             smtp_address: variable("TEST_SMTP_ADDRESS"),
             mail_api: variable("TEST_MAIL_API"),
             directory: PathBuf::from(variable("TEST_STACK_DIR")),
@@ -53,56 +55,57 @@ impl Stack {
         }
     }
 
-    /// The connection string.
+    /// Returns the MongoDB connection string.
     #[must_use]
     pub fn mongodb_uri(&self) -> &str {
         &self.mongodb_uri
     }
 
-    /// `host:port` of the broker.
+    /// Returns `host:port` of the broker.
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.brokers
     }
 
-    /// Which broker it is.
+    /// Returns the kind of the broker.
     #[must_use]
-    pub fn kind(&self) -> &BrokerKind {
-        &self.kind
+    pub fn broker_kind(&self) -> &BrokerKind {
+        &self.broker_kind
     }
 
-    /// Whether the broker is the embedded one.
+    /// Returns whether the broker is embedded.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
-        matches!(self.kind, BrokerKind::Embedded { .. })
+        matches!(self.broker_kind, BrokerKind::Embedded { .. })
     }
 
-    /// `host:port` for SMTP.
+    /// Returns `host:port` for SMTP.
     #[must_use]
     pub fn smtp_address(&self) -> &str {
         &self.smtp_address
     }
 
-    /// The address of the mail API, without a slash at its end.
+    /// Returns the URL of the mail API, without a trailing slash.
     #[must_use]
     pub fn mail_api(&self) -> &str {
         &self.mail_api
     }
 
-    /// The run's directory: `logs` is kept after a failure.
+    /// Returns the directory of the run. Its `logs` are kept after a failure.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The process id of a shared part (`mongod`, `kafka`), if it is a process.
+    /// Returns the process id of a shared dependency (`mongod`, `kafka`), if it is a child process.
     #[must_use]
     pub fn pid(&self, name: &str) -> Option<u32> {
         let named = self.pids.split(',').find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
         named.and_then(|pid| pid.parse().ok())
     }
 
-    /// A client of the shared MongoDB. Each test makes its own: a client belongs to the test's runtime.
+    /// Returns a new client of the shared MongoDB. Each test needs its own client, because a client belongs to the
+    /// runtime of a test.
     pub async fn mongodb(&self) -> Client {
         mongodb_client(&self.mongodb_uri).await
     }
@@ -113,30 +116,30 @@ pub(crate) async fn mongodb_client(uri: &str) -> Client {
     Client::with_options(options).expect("the options come from a well-formed string")
 }
 
-/// Says aloud, past the capture of test output, that a test did not run here.
-pub fn skipped(test: &str, why: &str) {
-    // Nothing to do about a closed standard error.
+/// Reports that a test did not run on this machine. The message bypasses the capture of test output.
+pub fn report_skipped(test: &str, why: &str) {
+    // A closed standard error is ignored.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }
 
 fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: this test needs MongoDB, Kafka and SMTP next to it; run scripts/test")
+        panic!("{name} is not set: this test needs MongoDB, Kafka and a mail server; run scripts/test")
     })
 }
 
-/// The kernel ends this process when cargo ends, even if cargo is killed: tests would go on starting
-/// services otherwise. The signal is bound to the thread that asks for it, so that thread stays.
-fn end_with_cargo() {
-    static ASKED: OnceLock<()> = OnceLock::new();
-    ASKED.get_or_init(|| {
-        let stay = || {
+/// Makes the kernel kill this process when cargo ends, even if cargo is killed. Otherwise the tests would continue to
+/// start services. The request belongs to the thread that makes it, so that thread never ends.
+fn exit_with_cargo() {
+    static REQUESTED: OnceLock<()> = OnceLock::new();
+    REQUESTED.get_or_init(|| {
+        let hold_thread = || {
             let _ = set_parent_process_death_signal(Some(Signal::KILL));
             loop {
                 thread::park();
             }
         };
-        // Without it only a killed cargo is not noticed.
-        let _ = thread::Builder::new().name("end-with-cargo".to_owned()).spawn(stay);
+        // If this fails, the process only misses that cargo was killed.
+        let _ = thread::Builder::new().name("exit-with-cargo".to_owned()).spawn(hold_thread);
     });
 }

@@ -1,4 +1,4 @@
-//! What one test has for itself: a topic, two databases, a consumer group, keys, and mail addresses.
+//! The isolated environment of one test: a topic, two databases, a consumer group, keys and email addresses.
 
 use std::{
     fs,
@@ -13,12 +13,14 @@ use std::{
 use mongodb::Database;
 
 use crate::{
-    Api, Mailbox, Service, ServiceSpec, Stack, TestUser, TopicReader, create_topic,
-    service::binary,
-    stack::{BrokerKind, mongodb_client},
+    api::{Api, TestUser},
+    kafka::{TopicReader, create_topic},
+    mailbox::Mailbox,
+    service::{Service, ServiceSpec, binary},
+    stack::{BrokerKind, Stack, mongodb_client},
 };
 
-/// One test's world. The names are unique in a run; nothing needs to be cleaned up.
+/// The isolated environment of one test. All names are unique in a run, so no clean-up is needed.
 #[derive(Debug, Clone)]
 pub struct World {
     stack: Stack,
@@ -27,173 +29,174 @@ pub struct World {
     brokers: String,
     mongodb_uri: String,
     smtp_urls: String,
-    kind: BrokerKind,
+    broker_kind: BrokerKind,
 }
 
 impl World {
-    /// A world whose topic exists already, with 12 partitions. `name` is a short word for logs and names.
+    /// Returns a world whose topic exists, with 12 partitions. `name` is a short word for logs and names.
     pub async fn new(stack: &Stack, name: &str) -> Self {
         let world = Self::without_topic(stack, name);
         world.create_topic().await;
         world
     }
 
-    /// A world without its topic: the user service makes it (on the embedded broker, where it cannot,
-    /// [`World::create_topic`] has to).
+    /// Returns a world without its topic, which the user service creates. On the embedded broker the service cannot
+    /// create it, so call [`World::create_topic`].
     #[must_use]
     pub fn without_topic(stack: &Stack, name: &str) -> Self {
-        let tag = unique(name);
+        let tag = unique_tag(name);
         let world = Self {
             stack: stack.clone(),
             topic: format!("user.events.{tag}"),
             brokers: stack.brokers.clone(),
             mongodb_uri: stack.mongodb_uri.clone(),
             smtp_urls: format!("smtp://{}", stack.smtp_address),
-            kind: stack.kind.clone(),
+            broker_kind: stack.broker_kind.clone(),
             tag,
         };
-        world.make_keys();
+        world.create_keys();
         world
     }
 
-    /// The same world on another broker: a private one, or through a proxy. Its topic has to be made there.
+    /// Returns this world on another broker: an isolated one, or one behind a proxy. Its topic must be created there.
     #[must_use]
-    pub fn on_brokers(mut self, brokers: impl Into<String>, kind: BrokerKind) -> Self {
+    pub fn on_brokers(mut self, brokers: impl Into<String>, broker_kind: BrokerKind) -> Self {
         self.brokers = brokers.into();
-        self.kind = kind;
+        self.broker_kind = broker_kind;
         self
     }
 
-    /// The same world on another MongoDB, or through a proxy.
+    /// Returns this world on another MongoDB, or on one behind a proxy.
     #[must_use]
     pub fn on_mongodb(mut self, uri: impl Into<String>) -> Self {
         self.mongodb_uri = uri.into();
         self
     }
 
-    /// The same world with other SMTP servers: one URL, or several with commas.
+    /// Returns this world with other SMTP servers: one URL, or several separated by commas.
     #[must_use]
     pub fn on_smtp(mut self, urls: impl Into<String>) -> Self {
         self.smtp_urls = urls.into();
         self
     }
 
-    /// Makes the topic, with 12 partitions.
+    /// Creates the topic with 12 partitions.
     pub async fn create_topic(&self) {
-        create_topic(&self.brokers, &self.kind, &self.topic, 12).await;
+        create_topic(&self.brokers, &self.broker_kind, &self.topic, 12).await;
     }
 
-    /// The shared parts.
+    /// Returns the shared dependencies.
     #[must_use]
     pub fn stack(&self) -> &Stack {
         &self.stack
     }
 
-    /// The part of all names that makes them unique.
+    /// Returns the tag that makes all names of this world unique.
     #[must_use]
     pub fn tag(&self) -> &str {
         &self.tag
     }
 
-    /// The topic's name.
+    /// Returns the name of the topic.
     #[must_use]
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// `host:port` of the broker.
+    /// Returns `host:port` of the broker.
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.brokers
     }
 
-    /// Which broker it is.
+    /// Returns the kind of the broker.
     #[must_use]
-    pub fn kind(&self) -> &BrokerKind {
-        &self.kind
+    pub fn broker_kind(&self) -> &BrokerKind {
+        &self.broker_kind
     }
 
-    /// The consumer group of the email service.
+    /// Returns the consumer group of the email service.
     #[must_use]
     pub fn group(&self) -> String {
         format!("email-{}", self.tag)
     }
 
-    /// The directory of the keys: `encryption.key`, `sealing.public`, `sealing.private`.
+    /// Returns the directory of the keys: `encryption.key`, `sealing.public`, `sealing.private`.
     #[must_use]
     pub fn keys(&self) -> PathBuf {
         self.stack.directory.join("keys").join(&self.tag)
     }
 
-    /// The directory of the services' logs.
+    /// Returns the directory of the logs of the services.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
         self.stack.directory.join("logs").join(&self.tag)
     }
 
-    /// An e-mail address that only this world uses.
+    /// Returns an email address that only this world uses.
     #[must_use]
     pub fn address(&self, local_part: &str) -> String {
         format!("{local_part}-{}@example.org", self.tag)
     }
 
-    /// Somebody with a user name, an address and a password of their own.
+    /// Returns a user with a unique username, email address and password.
     #[must_use]
     pub fn test_user(&self, name: &str) -> TestUser {
         TestUser::new(name, &self.tag, self.address(name))
     }
 
-    /// The user service's database.
+    /// Returns the database of the user service.
     pub async fn user_database(&self) -> Database {
         mongodb_client(&self.mongodb_uri).await.database(&self.user_database_name())
     }
 
-    /// The email service's database.
+    /// Returns the database of the email service.
     pub async fn email_database(&self) -> Database {
         mongodb_client(&self.mongodb_uri).await.database(&self.email_database_name())
     }
 
-    /// The mails to one address, at the shared mail server.
+    /// Returns the mailbox of an address on the shared mail server.
     #[must_use]
     pub fn mailbox(&self, address: &str) -> Mailbox {
         Mailbox::new(&self.stack, address)
     }
 
-    /// Reads the topic from its beginning.
+    /// Returns a reader of the topic from its beginning.
     #[must_use]
     pub fn topic_reader(&self) -> TopicReader {
         TopicReader::new(&self.brokers, &self.topic)
     }
 
-    /// A user service of this world; `start` makes it run.
+    /// Returns the spec of a user service in this world.
     #[must_use]
     pub fn user_service(&self) -> ServiceSpec {
         let keys = self.keys();
         self.service("user-service", "USER_SERVICE")
             .with_http()
             .set("MONGODB__DATABASE", self.user_database_name())
-            .set("KEYS__ENCRYPTION_KEY_FILE", path(&keys.join("encryption.key")))
-            .set("SEALING__PUBLIC_KEY_FILE", path(&keys.join("sealing.public")))
-            // Tests sign in more often than anybody may; those of the limits set it back.
+            .set("KEYS__ENCRYPTION_KEY_FILE", path_string(&keys.join("encryption.key")))
+            .set("SEALING__PUBLIC_KEY_FILE", path_string(&keys.join("sealing.public")))
+            // Tests log in more often than the rate limits allow; the tests of the limits enable them again.
             .set("LIMITS__ENABLED", "false")
     }
 
-    /// An email service of this world; `start` makes it run.
+    /// Returns the spec of an email service in this world.
     #[must_use]
     pub fn email_service(&self) -> ServiceSpec {
         self.service("email-service", "EMAIL_SERVICE")
             .set("MONGODB__DATABASE", self.email_database_name())
             .set("KAFKA__GROUP", self.group())
             .set("SMTP__URL", &self.smtp_urls)
-            .set("SEALING__PRIVATE_KEY_FILE", path(&self.keys().join("sealing.private")))
+            .set("SEALING__PRIVATE_KEY_FILE", path_string(&self.keys().join("sealing.private")))
     }
 
-    /// Both services, ready, and a client of the user service. The mails' links lead to it.
+    /// Starts both services, waits until they are ready, and returns them with a client of the user service. Links
+    /// in mails point to that user service.
     pub async fn start_both(&self) -> (Service, Service, Api) {
         let user_service = self.user_service();
-        let links = user_service.base_url();
+        let link_base_url = user_service.base_url();
         let (user_service, email_service) =
-            tokio::join!(user_service.start(), self.email_service().set("MAIL__LINK_BASE_URL", links).start());
+            tokio::join!(user_service.start(), self.email_service().set("MAIL__LINK_BASE_URL", link_base_url).start());
         let api = user_service.api();
         (user_service, email_service, api)
     }
@@ -214,28 +217,28 @@ impl World {
         format!("email-{}", self.tag)
     }
 
-    /// By the services' own commands, as an operator does it.
-    fn make_keys(&self) {
+    /// Creates the keys with the `keygen` commands of the services, as an operator does.
+    fn create_keys(&self) {
         let directory = self.keys();
-        fs::create_dir_all(&directory).expect("the run's directory can be written");
+        fs::create_dir_all(&directory).expect("the directory of the run is writable");
         for service in ["user-service", "email-service"] {
-            let made = Command::new(binary(service))
+            let output = Command::new(binary(service))
                 .args(["keygen", "--out"])
                 .arg(&directory)
                 .stdin(Stdio::null())
                 .output()
                 .expect("the service's binary runs");
-            assert!(made.status.success(), "{service} keygen: {}", String::from_utf8_lossy(&made.stderr));
+            assert!(output.status.success(), "{service} keygen: {}", String::from_utf8_lossy(&output.stderr));
         }
     }
 }
 
-fn path(path: &Path) -> String {
+fn path_string(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// `name` and a suffix that no other test process and no other call has.
-fn unique(name: &str) -> String {
+/// Returns `name` with a suffix that is unique to this process and this call.
+fn unique_tag(name: &str) -> String {
     static PROCESS: OnceLock<String> = OnceLock::new();
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let process = PROCESS.get_or_init(|| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use email_service::ledger::State;
 use service_kit::CheckState;
-use test_support::{Act, Phase, Rule, ScriptedSmtp, wait_for};
+use test_support::{Behavior, Phase, ScriptedSmtp, SmtpRule, wait_for};
 use tokio_util::sync::CancellationToken;
 
 use crate::setup::{STEP, Store, send_next, way};
@@ -22,7 +22,7 @@ async fn a_mail_is_handed_over_and_written_down() {
     assert_eq!(row.last_reply.as_deref(), Some("250 2.0.0 taken"));
 
     let [delivery] = smtp.deliveries().try_into().expect("one mail");
-    assert!(delivery.accepted());
+    assert!(delivery.is_accepted());
     assert_eq!(delivery.mail.to, ["ada@example.com"]);
     assert_eq!(delivery.mail.from, "us@example.org");
     assert_eq!(delivery.mail.header("Message-ID"), row.message_id);
@@ -56,7 +56,7 @@ async fn a_body_line_that_begins_with_a_dot_arrives_as_it_was() {
 async fn the_next_server_takes_over_and_no_attempt_is_lost() {
     let store = Store::new("failover").await;
     let (first, second) = (ScriptedSmtp::start().await, ScriptedSmtp::start().await);
-    first.rule(Rule::always(Phase::Greeting, Act::reply("554 5.3.2 no service")));
+    first.add_rule(SmtpRule::always(Phase::Greeting, Behavior::reply("554 5.3.2 no service")));
     let id = store.queue(store.notice("ada@example.com")).await;
     send_next(&store.sender(&[&first, &second])).await;
     let row = store.row(&id).await;
@@ -67,14 +67,14 @@ async fn the_next_server_takes_over_and_no_attempt_is_lost() {
 #[tokio::test]
 async fn without_a_server_a_mail_waits_and_loses_no_attempt() {
     for (phase, act) in [
-        (Phase::Greeting, Act::reply("421 4.3.2 busy")),
-        (Phase::Greeting, Act::Hang),
-        (Phase::Greeting, Act::Drop),
-        (Phase::Ehlo, Act::Hang),
-        (Phase::Ehlo, Act::reply("550 5.7.1 not you")),
+        (Phase::Greeting, Behavior::reply("421 4.3.2 busy")),
+        (Phase::Greeting, Behavior::Hang),
+        (Phase::Greeting, Behavior::Drop),
+        (Phase::Ehlo, Behavior::Hang),
+        (Phase::Ehlo, Behavior::reply("550 5.7.1 not you")),
     ] {
         let (store, smtp) = (Store::new("down").await, ScriptedSmtp::start().await);
-        smtp.rule(Rule::always(phase, act.clone()));
+        smtp.add_rule(SmtpRule::always(phase, act.clone()));
         let id = store.queue(store.notice("ada@example.com")).await;
         let sender = store.sender(&[&smtp]);
         send_next(&sender).await;
@@ -90,9 +90,9 @@ async fn without_a_server_a_mail_waits_and_loses_no_attempt() {
 
 #[tokio::test]
 async fn a_refused_login_is_the_servers_matter() {
-    let (store, smtp) = (Store::new("auth").await, ScriptedSmtp::start_with(&["AUTH PLAIN LOGIN"]).await);
+    let (store, smtp) = (Store::new("auth").await, ScriptedSmtp::start_with_extensions(&["AUTH PLAIN LOGIN"]).await);
     // To each of the two mechanisms.
-    smtp.rule(Rule::times(2, Phase::Auth, Act::reply("535 5.7.8 bad credentials")));
+    smtp.add_rule(SmtpRule::times(2, Phase::Auth, Behavior::reply("535 5.7.8 bad credentials")));
     let id = store.queue(store.notice("ada@example.com")).await;
     let url = format!("smtp://user:pass@{}", smtp.address());
     let sender = store.sender_to(&url, store.ledger("sender"));
@@ -128,11 +128,11 @@ async fn an_idle_service_notices_when_its_server_goes_and_comes_back() {
             .await;
     };
     until(CheckState::Ok).await;
-    smtp.rule(Rule::always(Phase::Rset, Act::Drop));
-    smtp.rule(Rule::always(Phase::Greeting, Act::Drop));
+    smtp.add_rule(SmtpRule::always(Phase::Rset, Behavior::Drop));
+    smtp.add_rule(SmtpRule::always(Phase::Greeting, Behavior::Drop));
     until(CheckState::Down).await;
     assert!(pool.checkout(&[]).await.is_err());
-    smtp.behave();
+    smtp.clear_rules();
     until(CheckState::Ok).await;
     pool.available().await;
     assert!(pool.checkout(&[]).await.is_ok());

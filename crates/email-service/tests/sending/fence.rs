@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bson::doc;
 use email_service::ledger::{State, ledger::Written};
-use test_support::{Act, Mode, Phase, Rule, ScriptedSmtp, TcpProxy, wait_for};
+use test_support::{Behavior, Phase, ProxyMode, ScriptedSmtp, SmtpRule, TcpProxy, wait_for};
 
 use crate::setup::{LEASE, Store, send_next, way};
 
@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(10);
 #[tokio::test]
 async fn an_unknown_mail_is_sent_again_once_where_its_policy_allows() {
     let (store, smtp) = (Store::new("resend").await, ScriptedSmtp::start().await);
-    smtp.rule(Rule::times(2, Phase::Dot, Act::Drop));
+    smtp.add_rule(SmtpRule::times(2, Phase::Dot, Behavior::Drop));
     let id = store.queue(store.welcome("ada@example.com")).await;
     let sender = store.sender(&[&smtp]);
     send_next(&sender).await;
@@ -38,7 +38,7 @@ async fn an_unknown_mail_is_sent_again_once_where_its_policy_allows() {
 #[tokio::test]
 async fn a_mail_that_was_taken_over_before_the_fence_is_not_sent() {
     let (store, smtp) = (Store::new("taken").await, ScriptedSmtp::start().await);
-    smtp.rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(400))));
+    smtp.add_rule(SmtpRule::once(Phase::Data, Behavior::Delay(Duration::from_millis(400))));
     let id = store.queue(store.notice("ada@example.com")).await;
     let sender = store.sender(&[&smtp]);
     let sending = tokio::spawn({
@@ -92,11 +92,11 @@ fn assert_no_word_after_354(smtp: &ScriptedSmtp) {
 }
 
 /// The answer to the flip is lost, and it may or may not have taken effect.
-async fn flip_of_unknown_outcome(mode: Mode) {
+async fn flip_of_unknown_outcome(mode: ProxyMode) {
     let (store, smtp) = (Store::new("unanswered").await, ScriptedSmtp::start().await);
     let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
     let proxy = TcpProxy::start(&upstream).await.unwrap();
-    smtp.rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(300))));
+    smtp.add_rule(SmtpRule::once(Phase::Data, Behavior::Delay(Duration::from_millis(300))));
     let id = store.queue(store.notice("ada@example.com")).await;
     let sender = store.sender_to(&smtp.url(), store.ledger_through(&proxy.address(), "sender").await);
     let sending = tokio::spawn({
@@ -104,12 +104,12 @@ async fn flip_of_unknown_outcome(mode: Mode) {
         async move { send_next(&sender).await }
     });
     smtp.wait_for_phase(Phase::Rcpt, 1).await;
-    proxy.set(mode);
+    proxy.set_mode(mode);
     smtp.wait_for_phase(Phase::Data, 1).await;
     // The socket closes as soon as the flip is of unknown outcome, whatever the ledger does.
     smtp.wait_until_disconnected().await;
     assert_no_word_after_354(&smtp);
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     proxy.cut();
     sending.await.unwrap();
 
@@ -123,12 +123,12 @@ async fn flip_of_unknown_outcome(mode: Mode) {
 
 #[tokio::test]
 async fn a_flip_whose_request_is_lost_sends_nothing_and_the_mail_goes_back() {
-    flip_of_unknown_outcome(Mode::Discard).await;
+    flip_of_unknown_outcome(ProxyMode::Discard).await;
 }
 
 #[tokio::test]
 async fn a_flip_whose_answer_is_lost_sends_nothing_and_the_mail_goes_back() {
-    flip_of_unknown_outcome(Mode::DiscardReplies).await;
+    flip_of_unknown_outcome(ProxyMode::DiscardReplies).await;
 }
 
 #[tokio::test]
@@ -136,19 +136,19 @@ async fn a_250_is_written_down_once_the_ledger_is_back() {
     let (store, smtp) = (Store::new("ledgeraway").await, ScriptedSmtp::start().await);
     let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
     let proxy = TcpProxy::start(&upstream).await.unwrap();
-    smtp.rule(Rule::once(Phase::Dot, Act::Delay(Duration::from_millis(300))));
+    smtp.add_rule(SmtpRule::once(Phase::Dot, Behavior::Delay(Duration::from_millis(300))));
     let id = store.queue(store.notice("ada@example.com")).await;
     let sender = store.sender_to(&smtp.url(), store.ledger_through(&proxy.address(), "sender").await);
     let sending = tokio::spawn(async move { send_next(&sender).await });
     smtp.wait_for_phase(Phase::Body, 1).await;
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     smtp.wait_for_phase(Phase::Dot, 1).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(store.row(&id).await.state, State::Data);
     // Recovery gives up on it, and the 250 is written down all the same.
     store.end_lease(&id).await;
     assert_eq!(store.ledger("other").recover().await.unwrap().unknown, 1);
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     sending.await.unwrap();
     let row = store.row(&id).await;
     assert_eq!(way(&row), [State::Queued, State::Preparing, State::Data, State::Unknown, State::Sent]);
@@ -175,7 +175,7 @@ async fn a_live_sender_keeps_its_lease() {
     let (store, smtp) = (Store::new("renew").await, ScriptedSmtp::start().await);
     // Three steps, each of them nearly a step's deadline.
     for phase in [Phase::Mail, Phase::Rcpt, Phase::Data] {
-        smtp.rule(Rule::once(phase, Act::Delay(Duration::from_millis(500))));
+        smtp.add_rule(SmtpRule::once(phase, Behavior::Delay(Duration::from_millis(500))));
     }
     let id = store.queue(store.notice("ada@example.com")).await;
     let mut sender = store.sender(&[&smtp]);
@@ -192,7 +192,7 @@ async fn a_live_sender_keeps_its_lease() {
 #[tokio::test]
 async fn a_stop_gives_back_what_has_not_reached_the_fence() {
     let (store, smtp) = (Store::new("stop").await, ScriptedSmtp::start().await);
-    smtp.rule(Rule::always(Phase::Data, Act::Delay(Duration::from_secs(60))));
+    smtp.add_rule(SmtpRule::always(Phase::Data, Behavior::Delay(Duration::from_secs(60))));
     let id = store.queue(store.notice("ada@example.com")).await;
     let mut sender = store.sender(&[&smtp]);
     let slow = std::sync::Arc::get_mut(&mut sender).unwrap();

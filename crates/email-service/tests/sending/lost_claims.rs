@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use email_service::ledger::State;
-use test_support::{Mode, ScriptedSmtp, TcpProxy, wait_for};
+use test_support::{ProxyMode, ScriptedSmtp, TcpProxy, wait_for};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -39,7 +39,7 @@ async fn a_mail_whose_claim_was_never_answered_is_sent_once_as_soon_as_the_ledge
     sleep(OUTAGE).await;
     assert_eq!((store.row(&id).await.state, smtp.deliveries().len()), (State::Preparing, 0));
 
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     let back = Instant::now();
     wait_for_state(&store, &id, State::Sent, SOON).await;
     assert!(back.elapsed() < SOON, "{:?}", back.elapsed());

@@ -7,7 +7,7 @@ use email_service::{
     sender::{dispatcher::Dispatcher, recovery},
 };
 use service_kit::Lifecycle;
-use test_support::{Act, Phase, Rule, ScriptedSmtp, wait_for};
+use test_support::{Behavior, Phase, ScriptedSmtp, SmtpRule, wait_for};
 use tokio::sync::Notify;
 
 use crate::setup::Store;
@@ -17,7 +17,7 @@ const MAILS: usize = 150;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_mail_arrives_once() {
     let (store, smtp) = (Store::new("many").await, ScriptedSmtp::start().await);
-    smtp.rule(Rule::times(20, Phase::Rcpt, Act::Drop));
+    smtp.add_rule(SmtpRule::times(20, Phase::Rcpt, Behavior::Drop));
     let lifecycle = Lifecycle::new();
     for instance in ["one", "two", "three"] {
         let mut sender = store.sender_to(&smtp.url(), store.ledger(instance));

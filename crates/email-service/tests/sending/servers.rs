@@ -8,7 +8,7 @@ use email_service::{
     sender::{dispatcher::Dispatcher, fence::Sender},
 };
 use service_kit::Lifecycle;
-use test_support::{Act, Phase, Rule, ScriptedSmtp, SmtpOptions, remember_secret, skipped, wait_for};
+use test_support::{Behavior, Phase, ScriptedSmtp, SmtpOptions, SmtpRule, remember_secret, report_skipped, wait_for};
 use tokio::sync::Notify;
 
 use crate::setup::{Store, send_next};
@@ -47,8 +47,8 @@ async fn mails_go_back_to_the_first_server_when_it_is_well_again() {
     let store = Store::new("failback").await;
     let (first, second) = (ScriptedSmtp::start().await, ScriptedSmtp::start().await);
     let _running = Running::start(store.sender(&[&first, &second]));
-    first.rule(Rule::always(Phase::Greeting, Act::reply("421 4.3.2 not now")));
-    first.rule(Rule::always(Phase::Rset, Act::Drop));
+    first.add_rule(SmtpRule::always(Phase::Greeting, Behavior::reply("421 4.3.2 not now")));
+    first.add_rule(SmtpRule::always(Phase::Rset, Behavior::Drop));
     for n in 0..6 {
         let id = store.queue(store.notice(&format!("away{n}@example.com"))).await;
         wait_for_state(&store, &id, State::Sent, ASKED_AGAIN).await;
@@ -56,7 +56,7 @@ async fn mails_go_back_to_the_first_server_when_it_is_well_again() {
     }
     assert_eq!((first.deliveries().len(), second.deliveries().len()), (0, 6));
 
-    first.behave();
+    first.clear_rules();
     wait_for(ASKED_AGAIN, "a mail at the first server", async || {
         let id = store.queue(store.notice(&format!("back{}@example.com", first.sessions().len()))).await;
         wait_for_state(&store, &id, State::Sent, ASKED_AGAIN).await;
@@ -74,10 +74,10 @@ async fn mails_go_back_to_the_first_server_when_it_is_well_again() {
 
 #[tokio::test]
 async fn a_server_that_breaks_off_mail_after_mail_is_left_alone_and_the_next_one_takes_over() {
-    for (phase, act) in [(Phase::Mail, Act::Hang), (Phase::Rcpt, Act::Drop), (Phase::Dot, Act::Drop)] {
+    for (phase, act) in [(Phase::Mail, Behavior::Hang), (Phase::Rcpt, Behavior::Drop), (Phase::Dot, Behavior::Drop)] {
         let store = Store::new("breaksoff").await;
         let (first, second) = (ScriptedSmtp::start().await, ScriptedSmtp::start().await);
-        first.rule(Rule::always(phase, act.clone()));
+        first.add_rule(SmtpRule::always(phase, act.clone()));
         let sender = store.sender(&[&first, &second]);
         for n in 0..6 {
             store.queue(store.notice(&format!("user{n}@example.com"))).await;
@@ -94,7 +94,7 @@ async fn a_server_that_breaks_off_mail_after_mail_is_left_alone_and_the_next_one
 async fn a_server_that_spoilt_mails_gets_them_one_at_a_time_until_one_goes_well() {
     let (store, smtp) = (Store::new("probation").await, ScriptedSmtp::start().await);
     // Were it not left alone, all of these would be unknown, and held.
-    smtp.rule(Rule::always(Phase::Dot, Act::Drop));
+    smtp.add_rule(SmtpRule::always(Phase::Dot, Behavior::Drop));
     let mut mails = Vec::new();
     for n in 0..20 {
         mails.push(store.queue(store.notice(&format!("user{n}@example.com"))).await);
@@ -104,7 +104,7 @@ async fn a_server_that_spoilt_mails_gets_them_one_at_a_time_until_one_goes_well(
     let unknown = store.ledger("test").count(State::Unknown).await.unwrap();
     assert!(unknown <= 8, "{unknown} mails for a server that is known to be broken");
 
-    smtp.behave();
+    smtp.clear_rules();
     for id in &mails {
         wait_for(ASKED_AGAIN, "every mail's end", async || {
             matches!(store.row(id).await.state, State::Sent | State::Unknown).then_some(())
@@ -119,7 +119,7 @@ async fn a_server_that_spoilt_mails_gets_them_one_at_a_time_until_one_goes_well(
 #[tokio::test]
 async fn a_server_on_probation_is_given_to_one_mail_at_a_time() {
     let (store, smtp) = (Store::new("trial").await, ScriptedSmtp::start().await);
-    smtp.rule(Rule::times(3, Phase::Rcpt, Act::Drop));
+    smtp.add_rule(SmtpRule::times(3, Phase::Rcpt, Behavior::Drop));
     let sender = store.sender(&[&smtp]);
     for n in 0..3 {
         store.queue(store.notice(&format!("user{n}@example.com"))).await;
@@ -150,8 +150,8 @@ async fn a_server_on_probation_is_given_to_one_mail_at_a_time() {
 async fn a_mail_beyond_one_servers_size_goes_through_another_and_is_not_offered_to_the_first() {
     let store = Store::new("size").await;
     let (small, large) = (
-        ScriptedSmtp::start_as(SmtpOptions::offering(&["SIZE 1000"])).await,
-        ScriptedSmtp::start_as(SmtpOptions::offering(&["size 10000000"])).await,
+        ScriptedSmtp::start_with_options(SmtpOptions::with_extensions(&["SIZE 1000"])).await,
+        ScriptedSmtp::start_with_options(SmtpOptions::with_extensions(&["size 10000000"])).await,
     );
     let id = store.queue(store.welcome("ada@example.com")).await;
     send_next(&store.sender(&[&small, &large])).await;
@@ -172,8 +172,8 @@ async fn a_mail_that_no_server_can_take_fails_with_the_reason_and_is_not_offered
     ] {
         let store = Store::new("cannot").await;
         let servers = [
-            ScriptedSmtp::start_as(SmtpOptions::offering(&[offered])).await,
-            ScriptedSmtp::start_as(SmtpOptions::offering(&[offered])).await,
+            ScriptedSmtp::start_with_options(SmtpOptions::with_extensions(&[offered])).await,
+            ScriptedSmtp::start_with_options(SmtpOptions::with_extensions(&[offered])).await,
         ];
         let id = store.queue(store.welcome(to)).await;
         let sender = store.sender(&[&servers[0], &servers[1]]);
@@ -187,8 +187,8 @@ async fn a_mail_that_no_server_can_take_fails_with_the_reason_and_is_not_offered
 
         // While one of them is away nobody knows what it would take.
         let id = store.queue(store.notice(to)).await;
-        servers[1].rule(Rule::always(Phase::Rset, Act::Drop));
-        servers[1].rule(Rule::always(Phase::Greeting, Act::Drop));
+        servers[1].add_rule(SmtpRule::always(Phase::Rset, Behavior::Drop));
+        servers[1].add_rule(SmtpRule::always(Phase::Greeting, Behavior::Drop));
         send_next(&sender).await;
         assert_eq!(store.row(&id).await.state, State::Queued);
     }
@@ -228,9 +228,9 @@ async fn a_login_is_by_plain_or_by_login_as_the_server_offers() {
         ("AUTH LOGIN PLAIN", "AUTH PLAIN"),
     ] {
         let store = Store::new("login").await;
-        let mut kind = SmtpOptions::offering(&[offered]);
+        let mut kind = SmtpOptions::with_extensions(&[offered]);
         kind.login = Some(("mailer".to_owned(), password.to_owned()));
-        let smtp = ScriptedSmtp::start_as(kind).await;
+        let smtp = ScriptedSmtp::start_with_options(kind).await;
         let id = store.queue(store.notice("ada@example.com")).await;
         let url = format!("smtp://mailer:pass%20word%2C%20with%20%25%20and%20%40@{}", smtp.address());
         send_next(&store.sender_to(&url, store.ledger("sender"))).await;
@@ -252,13 +252,16 @@ async fn a_server_that_offers_plain_and_refuses_it_is_logged_in_to_by_login_and_
     ] {
         let case = format!("{refused} {reply} {hangs_up}");
         let store = Store::new("othermechanism").await;
-        let kind = SmtpOptions::offering(&["AUTH PLAIN LOGIN"]);
-        let mut kind =
-            if hangs_up { kind.refusing_and_hanging_up(refused, reply) } else { kind.refusing(refused, reply) };
+        let kind = SmtpOptions::with_extensions(&["AUTH PLAIN LOGIN"]);
+        let mut kind = if hangs_up {
+            kind.refusing_mechanism_and_hanging_up(refused, reply)
+        } else {
+            kind.refusing_mechanism(refused, reply)
+        };
         kind.login = Some(("mailer".to_owned(), password.to_owned()));
-        let smtp = ScriptedSmtp::start_as(kind).await;
+        let smtp = ScriptedSmtp::start_with_options(kind).await;
         // Each mail on a connection of its own.
-        smtp.rule(Rule::always(Phase::Rset, Act::Drop));
+        smtp.add_rule(SmtpRule::always(Phase::Rset, Behavior::Drop));
         let sender = store.sender_to(&format!("smtp://mailer:{password}@{}", smtp.address()), store.ledger("sender"));
         for to in ["ada@example.com", "bob@example.com"] {
             let id = store.queue(store.notice(to)).await;
@@ -292,9 +295,9 @@ async fn a_login_that_no_mechanism_gets_in_with_is_tried_once_by_each_and_then_t
         ("538 5.7.11 encryption required", vec!["AUTH PLAIN"]),
     ] {
         let store = Store::new("nomechanism").await;
-        let mut kind = SmtpOptions::offering(&["AUTH LOGIN PLAIN"]).refusing("PLAIN", reply);
+        let mut kind = SmtpOptions::with_extensions(&["AUTH LOGIN PLAIN"]).refusing_mechanism("PLAIN", reply);
         kind.login = Some(("mailer".to_owned(), "another".to_owned()));
-        let smtp = ScriptedSmtp::start_as(kind).await;
+        let smtp = ScriptedSmtp::start_with_options(kind).await;
         let id = store.queue(store.notice("ada@example.com")).await;
         let sender = store.sender_to(&format!("smtp://mailer:{password}@{}", smtp.address()), store.ledger("sender"));
         send_next(&sender).await;
@@ -319,9 +322,9 @@ async fn a_server_that_offers_no_login_that_we_know_or_takes_ours_for_wrong_gets
     for (offered, said) in [("AUTH CRAM-MD5", "neither PLAIN nor LOGIN"), ("AUTH LOGIN", "535"), ("AUTH PLAIN", "535")]
     {
         let store = Store::new("wronglogin").await;
-        let mut kind = SmtpOptions::offering(&[offered]);
+        let mut kind = SmtpOptions::with_extensions(&[offered]);
         kind.login = Some(("mailer".to_owned(), "another".to_owned()));
-        let smtp = ScriptedSmtp::start_as(kind).await;
+        let smtp = ScriptedSmtp::start_with_options(kind).await;
         let id = store.queue(store.notice("ada@example.com")).await;
         let url = format!("smtp://mailer:ours@{}", smtp.address());
         send_next(&store.sender_to(&url, store.ledger("sender"))).await;
@@ -336,11 +339,11 @@ async fn a_server_that_offers_no_login_that_we_know_or_takes_ours_for_wrong_gets
 async fn a_server_on_ipv6_gets_its_mail_and_hears_our_address() {
     let host = std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
     if std::net::TcpListener::bind((host, 0)).is_err() {
-        skipped("a_server_on_ipv6_gets_its_mail_and_hears_our_address", "this machine has no IPv6");
+        report_skipped("a_server_on_ipv6_gets_its_mail_and_hears_our_address", "this machine has no IPv6");
         return;
     }
     let store = Store::new("ipv6").await;
-    let smtp = ScriptedSmtp::start_as(SmtpOptions { host, ..SmtpOptions::default() }).await;
+    let smtp = ScriptedSmtp::start_with_options(SmtpOptions { host, ..SmtpOptions::default() }).await;
     assert!(smtp.url().starts_with("smtp://[::1]:"));
     let id = store.queue(store.notice("ada@example.com")).await;
     send_next(&store.sender(&[&smtp])).await;
@@ -352,15 +355,15 @@ async fn a_server_on_ipv6_gets_its_mail_and_hears_our_address() {
 #[tokio::test]
 async fn a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_offers_nothing_better() {
     let Some(host) = an_address_of_this_machine_that_is_no_loopback() else {
-        skipped(
+        report_skipped(
             "a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_offers_nothing_better",
             "this machine has loopback only",
         );
         return;
     };
-    let mut kind = SmtpOptions::offering(&["AUTH PLAIN LOGIN"]);
+    let mut kind = SmtpOptions::with_extensions(&["AUTH PLAIN LOGIN"]);
     kind.host = host;
-    let smtp = ScriptedSmtp::start_as(kind).await;
+    let smtp = ScriptedSmtp::start_with_options(kind).await;
     // What an attacker leaves of a server's offer when he strips STARTTLS from it.
     for parameter in ["", "?tls=required", "?tls=opportunistic"] {
         let store = Store::new("stripped").await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use test_support::{DEADLINE, Service, Stack, World, skipped, wait_for};
+use test_support::{DEADLINE, Service, Stack, World, report_skipped, wait_for};
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::timeout};
 
 use crate::{
@@ -43,7 +43,7 @@ fn port_of(service: &Service) -> u16 {
 async fn ten_thousand_idle_connections_disturb_nobody_and_leave_nothing_behind() {
     let _alone = alone().await;
     if !can_open(IDLE as u64 + 1_000) {
-        skipped("ten_thousand_idle_connections", "this process may not open as many files (ulimit -n)");
+        report_skipped("ten_thousand_idle_connections", "this process may not open as many files (ulimit -n)");
         return;
     }
     let world = World::new(&Stack::from_env(), "idle").await;

@@ -11,7 +11,7 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
-use test_support::{DEADLINE, Mode, Service, Stack, TcpProxy, World, wait_for};
+use test_support::{DEADLINE, ProxyMode, Service, Stack, TcpProxy, World, wait_for};
 
 use crate::process::{Usage, alone, chosen};
 
@@ -71,7 +71,7 @@ async fn events_that_cannot_be_mailed_wait_outside_of_the_process() {
     .await;
     let before = Usage::of(service.pid());
 
-    mongodb.set(Mode::Refuse);
+    mongodb.set_mode(ProxyMode::Refuse);
     publish(&publisher, &world, 100, events).await;
     // It has begun with them, and stands.
     let away = most_resident(&service, "reading to pause", DEADLINE, async || {
@@ -81,7 +81,7 @@ async fn events_that_cannot_be_mailed_wait_outside_of_the_process() {
     println!("{events} events wait in the topic: {away} KiB of {} before", before.resident_kib);
     assert!(away < before.resident_kib + MOST_KIB, "{away} KiB, {before:?}");
 
-    mongodb.set(Mode::Pass);
+    mongodb.set_mode(ProxyMode::Pass);
     let within = Duration::from_secs(60) + Duration::from_millis(10 * events);
     let back = most_resident(&service, "all rows", within, async || {
         ledger.count_documents(doc! {}).await.expect("MongoDB answers") == 100 + events

@@ -73,7 +73,7 @@ pub(crate) async fn logged_in_client(run: &FaultRun, service: &Service, name: &s
 
 /// Kills a service and starts it again with `points`, at which it kills itself.
 pub(crate) async fn restart_with_fail_points(service: &mut Service, points: &str) {
-    service.kill9().await;
+    service.kill().await;
     service.restart_with(|spec| spec.fail_points(points)).await;
 }
 

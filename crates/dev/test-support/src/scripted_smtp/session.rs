@@ -1,9 +1,6 @@
-//! One connection to the scripted SMTP server.
+//! One session of the scripted SMTP server.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Result, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -14,79 +11,89 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::sync::CancellationToken;
 
-use super::{Act, Delivery, Phase, Shared, SmtpOptions, SmtpSession, SmtpTransaction, Step};
+use super::{
+    behavior::{Behavior, Phase},
+    options::SmtpOptions,
+    transcript::{Delivery, SharedState, SmtpSession, SmtpStep, SmtpTransaction, now},
+};
 use crate::mailbox::ReceivedMail;
 
-/// A forgotten connection ends after this.
+/// The maximum lifetime of a connection.
 const LIFETIME: Duration = Duration::from_secs(600);
 
-pub(super) async fn serve(listener: TcpListener, shared: Shared, kind: Arc<SmtpOptions>, stop: CancellationToken) {
+/// Accepts connections until `stop` is cancelled.
+pub(super) async fn serve(
+    listener: TcpListener,
+    state: SharedState,
+    options: Arc<SmtpOptions>,
+    stop: CancellationToken,
+) {
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let Ok((stream, _)) = accepted else { continue };
         let number = {
-            let mut state = shared.state();
-            state.sessions.push(SmtpSession::default());
-            state.sessions.len() - 1
+            let mut locked = state.lock();
+            locked.sessions.push(SmtpSession::default());
+            locked.sessions.len() - 1
         };
-        let (shared, kind, stop) = (shared.clone(), Arc::clone(&kind), stop.clone());
+        let (state, options, stop) = (state.clone(), Arc::clone(&options), stop.clone());
         tokio::spawn(async move {
-            let mut session = Session::new(stream, shared.clone(), number, kind);
-            // An error is the end of the connection, which is written down in any case.
+            let mut session = Session::new(stream, state.clone(), number, options);
+            // An error means the end of the connection, which is recorded in any case.
             let _ = stop.run_until_cancelled(tokio::time::timeout(LIFETIME, session.run())).await;
-            shared.state().sessions[number].ended = true;
+            state.lock().sessions[number].ended = true;
         });
     }
 }
 
-/// In clear or encrypted.
+/// A connection with or without TLS.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 struct Session {
     stream: BufReader<Box<dyn Stream>>,
-    shared: Shared,
+    state: SharedState,
     number: usize,
-    kind: Arc<SmtpOptions>,
+    options: Arc<SmtpOptions>,
     encrypted: bool,
     from: String,
     to: Vec<String>,
 }
 
 impl Session {
-    fn new(stream: TcpStream, shared: Shared, number: usize, kind: Arc<SmtpOptions>) -> Self {
+    fn new(stream: TcpStream, state: SharedState, number: usize, options: Arc<SmtpOptions>) -> Self {
         let _ = stream.set_nodelay(true);
         let stream = BufReader::new(Box::new(stream) as Box<dyn Stream>);
-        Self { stream, shared, number, kind, encrypted: false, from: String::new(), to: Vec::new() }
+        Self { stream, state, number, options, encrypted: false, from: String::new(), to: Vec::new() }
     }
 
     async fn run(&mut self) -> Result<()> {
-        if let Some((certificate, true)) = self.kind.tls.clone() {
+        if let Some((certificate, true)) = self.options.tls.clone() {
             self.encrypt(certificate).await?;
         }
-        self.answer(Phase::Greeting, "", "220 scripted ESMTP").await?;
+        self.reply(Phase::Greeting, "", "220 scripted ESMTP").await?;
         loop {
-            let line = self.line().await?;
+            let line = self.read_line().await?;
             let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
             match verb.as_str() {
-                "EHLO" | "HELO" => self.hello(&line).await?,
+                "EHLO" | "HELO" => self.ehlo(&line).await?,
                 "STARTTLS" => self.starttls(&line).await?,
                 "AUTH" => self.auth(&line).await?,
                 "MAIL" => {
-                    self.from = path(&line);
+                    self.from = parse_path(&line);
                     self.to.clear();
                     let transaction = SmtpTransaction { session: self.number, ..SmtpTransaction::default() };
-                    self.shared.state().transactions.push(transaction);
-                    self.answer(Phase::Mail, &line, "250 2.1.0 ok").await?;
+                    self.state.lock().transactions.push(transaction);
+                    self.reply(Phase::Mail, &line, "250 2.1.0 ok").await?;
                 }
                 "RCPT" => self.recipient(&line).await?,
                 "DATA" => self.data(&line).await?,
                 "RSET" => {
                     self.to.clear();
-                    self.answer(Phase::Rset, &line, "250 2.0.0 ok").await?;
+                    self.reply(Phase::Rset, &line, "250 2.0.0 ok").await?;
                 }
-                "NOOP" => drop(self.answer(Phase::Noop, &line, "250 2.0.0 ok").await?),
+                "NOOP" => drop(self.reply(Phase::Noop, &line, "250 2.0.0 ok").await?),
                 "QUIT" => {
-                    self.answer(Phase::Quit, &line, "221 2.0.0 bye").await?;
+                    self.reply(Phase::Quit, &line, "221 2.0.0 bye").await?;
                     return Ok(());
                 }
                 _ => self.send(b"500 5.5.1 unknown command\r\n").await?,
@@ -94,74 +101,75 @@ impl Session {
         }
     }
 
-    async fn hello(&mut self, line: &str) -> Result<()> {
+    async fn ehlo(&mut self, line: &str) -> Result<()> {
         let mut all = vec!["scripted".to_owned()];
-        all.extend(self.kind.extensions.iter().cloned());
-        if self.kind.tls.is_some() && !self.encrypted {
+        all.extend(self.options.extensions.iter().cloned());
+        if self.options.tls.is_some() && !self.encrypted {
             all.push("STARTTLS".to_owned());
         }
         let last = all.len() - 1;
         let lines: Vec<String> =
             all.iter().enumerate().map(|(n, word)| format!("250{}{word}", if n == last { ' ' } else { '-' })).collect();
-        self.answer(Phase::Ehlo, line, &lines.join("\r\n")).await?;
+        self.reply(Phase::Ehlo, line, &lines.join("\r\n")).await?;
         Ok(())
     }
 
     async fn starttls(&mut self, line: &str) -> Result<()> {
-        let Some((certificate, _)) = self.kind.tls.clone().filter(|_| !self.encrypted) else {
-            return self.send(b"502 5.5.1 no TLS here\r\n").await;
+        let Some((certificate, _)) = self.options.tls.clone().filter(|_| !self.encrypted) else {
+            return self.send(b"502 5.5.1 TLS is not available\r\n").await;
         };
-        if self.answer(Phase::StartTls, line, "220 2.0.0 go on").await?.starts_with("220") {
+        if self.reply(Phase::StartTls, line, "220 2.0.0 go on").await?.starts_with("220") {
             self.encrypt(certificate).await?;
         }
         Ok(())
     }
 
     async fn encrypt(&mut self, certificate: Arc<ServerConfig>) -> Result<()> {
-        let nobody: Box<dyn Stream> = Box::new(tokio::io::duplex(1).0);
-        let clear = std::mem::replace(&mut self.stream, BufReader::new(nobody)).into_inner();
+        let placeholder: Box<dyn Stream> = Box::new(tokio::io::duplex(1).0);
+        let clear = std::mem::replace(&mut self.stream, BufReader::new(placeholder)).into_inner();
         let encrypted = TlsAcceptor::from(certificate).accept(clear).await?;
         self.stream = BufReader::new(Box::new(encrypted));
         self.encrypted = true;
-        self.shared.state().sessions[self.number].encrypted = true;
+        self.state.lock().sessions[self.number].encrypted = true;
         Ok(())
     }
 
-    /// The credentials are compared and not written down.
+    /// Handles AUTH. The credentials are compared but not recorded.
     async fn auth(&mut self, line: &str) -> Result<()> {
         let mut words = line.split_whitespace().skip(1);
         let mechanism = words.next().unwrap_or_default().to_ascii_uppercase();
         let given = match (mechanism.as_str(), words.next()) {
-            ("PLAIN", Some(response)) => decoded(response),
-            ("PLAIN", None) => decoded(&self.challenge("").await?),
+            ("PLAIN", Some(response)) => decode_base64(response),
+            ("PLAIN", None) => decode_base64(&self.challenge("").await?),
             ("LOGIN", None) => {
-                let user = decoded(&self.challenge("Username:").await?);
-                format!("\0{user}\0{}", decoded(&self.challenge("Password:").await?))
+                let user = decode_base64(&self.challenge("Username:").await?);
+                format!("\0{user}\0{}", decode_base64(&self.challenge("Password:").await?))
             }
-            _ => return self.send(b"504 5.5.4 not that one\r\n").await,
+            _ => return self.send(b"504 5.5.4 unrecognized authentication type\r\n").await,
         };
-        if let Some((refused, reply, hangs_up)) = self.kind.refused_mechanism.clone()
+        if let Some((refused, reply, hangs_up)) = self.options.refused_mechanism.clone()
             && refused.eq_ignore_ascii_case(&mechanism)
         {
-            self.answer(Phase::Auth, &format!("AUTH {mechanism}"), &reply).await?;
-            ensure!(!hangs_up, "the server hangs up on such a login");
+            self.reply(Phase::Auth, &format!("AUTH {mechanism}"), &reply).await?;
+            ensure!(!hangs_up, "the server closes the connection after this login");
             return Ok(());
         }
-        let welcome = self.kind.login.as_ref().is_none_or(|(user, password)| given == format!("\0{user}\0{password}"));
-        let usual = if welcome { "235 2.7.0 ok" } else { "535 5.7.8 authentication failed" };
-        self.answer(Phase::Auth, &format!("AUTH {mechanism}"), usual).await?;
+        let is_accepted =
+            self.options.login.as_ref().is_none_or(|(user, password)| given == format!("\0{user}\0{password}"));
+        let usual = if is_accepted { "235 2.7.0 ok" } else { "535 5.7.8 authentication failed" };
+        self.reply(Phase::Auth, &format!("AUTH {mechanism}"), usual).await?;
         Ok(())
     }
 
     async fn challenge(&mut self, question: &str) -> Result<String> {
         self.send(format!("334 {}\r\n", STANDARD.encode(question)).as_bytes()).await?;
-        self.line().await
+        self.read_line().await
     }
 
     async fn recipient(&mut self, line: &str) -> Result<()> {
-        self.to.push(path(line));
-        self.shared.in_transaction(self.number, |ours| ours.to.push(path(line)));
-        let accepted = self.answer(Phase::Rcpt, line, "250 2.1.5 ok").await?.starts_with('2');
+        self.to.push(parse_path(line));
+        self.state.update_transaction(self.number, |transaction| transaction.to.push(parse_path(line)));
+        let accepted = self.reply(Phase::Rcpt, line, "250 2.1.5 ok").await?.starts_with('2');
         if !accepted {
             self.to.pop();
         }
@@ -169,7 +177,7 @@ impl Session {
     }
 
     async fn data(&mut self, line: &str) -> Result<()> {
-        let reply = self.answer(Phase::Data, line, "354 go on").await?;
+        let reply = self.reply(Phase::Data, line, "354 go on").await?;
         if !reply.starts_with("354") {
             return Ok(());
         }
@@ -177,9 +185,13 @@ impl Session {
         let mut first = true;
         let mut early = None;
         loop {
-            let Ok(line) = self.line().await else {
-                self.write_down(Phase::Body, format!("{} bytes, then the client was gone", data.len()), None);
-                bail!("the client has hung up within the mail");
+            let Ok(line) = self.read_line().await else {
+                self.record_step(
+                    Phase::Body,
+                    format!("{} bytes, then the client closed the connection", data.len()),
+                    None,
+                );
+                bail!("the client has closed the connection within the mail");
             };
             if std::mem::take(&mut first) {
                 early = self.begin_body().await?;
@@ -190,127 +202,123 @@ impl Session {
             data.push_str(line.strip_prefix('.').unwrap_or(&line));
             data.push_str("\r\n");
         }
-        self.write_down(Phase::Body, format!("{} bytes", data.len()), None);
+        self.record_step(Phase::Body, format!("{} bytes", data.len()), None);
         self.dot(&data, early).await
     }
 
-    /// A rule for the body lets the connection hang, drop or wait at its first line. A reply
-    /// there is the answer to the mail: the rest is read and thrown away.
+    /// Applies a rule for the body at its first line. A reply there is the reply to the mail: the rest of the mail is
+    /// read and discarded. Returns the first line of such a reply.
     async fn begin_body(&mut self) -> Result<Option<String>> {
-        match self.shared.act(Phase::Body, &self.to) {
+        match self.state.take_behavior(Phase::Body, &self.to) {
             None => Ok(None),
-            Some(Act::Delay(delay)) => {
+            Some(Behavior::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
                 Ok(None)
             }
-            Some(Act::Reply(reply)) => {
+            Some(Behavior::Reply(reply)) => {
                 self.send(format!("{reply}\r\n").as_bytes()).await?;
                 Ok(Some(reply.lines().next().unwrap_or_default().to_owned()))
             }
-            Some(Act::Raw(bytes)) => {
+            Some(Behavior::RawBytes(bytes)) => {
                 self.send(&bytes).await?;
                 Ok(None)
             }
-            Some(act) => {
-                self.write_down(Phase::Body, "begun".to_owned(), None);
-                self.misbehave(&act).await?;
+            Some(behavior) => {
+                self.record_step(Phase::Body, "begun".to_owned(), None);
+                self.misbehave(&behavior).await?;
                 Ok(None)
             }
         }
     }
 
-    /// `early` is the answer if it was given before the dot.
+    /// Records the mail and replies to the final dot. `early` is the reply if it was already sent before the dot.
     async fn dot(&mut self, data: &str, early: Option<String>) -> Result<()> {
         let mail = ReceivedMail::parse(&self.from, self.to.clone(), data);
-        self.shared.in_transaction(self.number, |ours| {
-            ours.message_id = Some(mail.header("Message-ID")).filter(|id| !id.is_empty());
-            ours.dot_at = Some(now());
+        self.state.update_transaction(self.number, |transaction| {
+            transaction.message_id = Some(mail.header("Message-ID")).filter(|id| !id.is_empty());
+            transaction.dot_at = Some(now());
         });
-        let place = {
-            let mut state = self.shared.state();
+        let index = {
+            let mut state = self.state.lock();
             state.deliveries.push(Delivery { session: self.number, mail, reply: None });
             state.deliveries.len() - 1
         };
         let reply = match early {
             Some(reply) => reply,
-            None => self.answer(Phase::Dot, ".", "250 2.0.0 taken").await?,
+            None => self.reply(Phase::Dot, ".", "250 2.0.0 taken").await?,
         };
-        self.shared.in_transaction(self.number, |ours| ours.reply = Some(reply.clone()));
-        self.shared.state().deliveries[place].reply = Some(reply);
+        self.state.update_transaction(self.number, |transaction| transaction.reply = Some(reply.clone()));
+        self.state.lock().deliveries[index].reply = Some(reply);
         self.to.clear();
         Ok(())
     }
 
-    /// Answers as the rules say, or as usual, and writes it down. Returns the answer's first line.
-    async fn answer(&mut self, phase: Phase, line: &str, usual: &str) -> Result<String> {
-        let reply = match self.shared.act(phase, &self.to) {
+    /// Sends the usual reply, or behaves as a rule says, and records the step. Returns the first line of the reply.
+    async fn reply(&mut self, phase: Phase, line: &str, usual: &str) -> Result<String> {
+        let reply = match self.state.take_behavior(phase, &self.to) {
             None => usual.to_owned(),
-            Some(Act::Reply(reply)) => reply,
-            Some(Act::Raw(bytes)) => {
+            Some(Behavior::Reply(reply)) => reply,
+            Some(Behavior::RawBytes(bytes)) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                self.write_down(phase, line.to_owned(), Some(text.clone()));
+                self.record_step(phase, line.to_owned(), Some(text.clone()));
                 self.send(&bytes).await?;
                 return Ok(text);
             }
-            Some(Act::Delay(delay)) => {
+            Some(Behavior::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
                 usual.to_owned()
             }
-            Some(act) => {
-                self.write_down(phase, line.to_owned(), None);
-                self.misbehave(&act).await?;
-                bail!("the connection was to end");
+            Some(behavior) => {
+                self.record_step(phase, line.to_owned(), None);
+                self.misbehave(&behavior).await?;
+                bail!("a rule ends the connection");
             }
         };
         let first = reply.lines().next().unwrap_or_default().to_owned();
-        // Before it is sent: who has seen the answer finds it in the transcript.
-        self.write_down(phase, line.to_owned(), Some(first.clone()));
+        // The step is recorded before the reply is sent, so that a client that has the reply finds it in the
+        // transcript.
+        self.record_step(phase, line.to_owned(), Some(first.clone()));
         self.send(format!("{reply}\r\n").as_bytes()).await?;
         Ok(first)
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream.write_all(bytes).await?;
-        // TLS keeps back what is not flushed.
+        // TLS buffers data until it is flushed.
         Ok(self.stream.flush().await?)
     }
 
-    async fn misbehave(&mut self, act: &Act) -> Result<()> {
-        if let Act::Half(text) = act {
+    async fn misbehave(&mut self, behavior: &Behavior) -> Result<()> {
+        if let Behavior::PartialReply(text) = behavior {
             self.send(text.as_bytes()).await?;
         }
-        if matches!(act, Act::Hang | Act::Half(_)) {
-            // Until the client goes; what it still says is read and ignored.
+        if matches!(behavior, Behavior::Hang | Behavior::PartialReply(_)) {
+            // Read and ignore what the client sends until it closes the connection.
             let mut ignored = [0_u8; 4096];
             while self.stream.read(&mut ignored).await? > 0 {}
         }
-        bail!("the connection ends here")
+        bail!("a rule ends the connection")
     }
 
-    fn write_down(&self, phase: Phase, line: String, reply: Option<String>) {
-        self.shared.state().sessions[self.number].steps.push(Step { phase, line, reply });
+    fn record_step(&self, phase: Phase, line: String, reply: Option<String>) {
+        self.state.lock().sessions[self.number].steps.push(SmtpStep { phase, line, reply });
     }
 
-    async fn line(&mut self) -> Result<String> {
+    async fn read_line(&mut self) -> Result<String> {
         let mut line = Vec::new();
         let read = self.stream.read_until(b'\n', &mut line).await?;
-        ensure!(read > 0 && line.ends_with(b"\n"), "the client has hung up");
+        ensure!(read > 0 && line.ends_with(b"\n"), "the client has closed the connection");
         Ok(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a peer of the services has the host's clock")]
-pub(super) fn now() -> SystemTime {
-    SystemTime::now()
-}
-
-/// Base64 as text; what is none matches no login.
-fn decoded(text: &str) -> String {
+/// Decodes Base64 text. Invalid input becomes a text that matches no login.
+fn decode_base64(text: &str) -> String {
     STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| "\u{fffd}".to_owned())
 }
 
-/// The address between the angle brackets.
-fn path(line: &str) -> String {
+/// Returns the address between the angle brackets.
+fn parse_path(line: &str) -> String {
     let inner = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
     inner.map(|(address, _)| address.to_owned()).unwrap_or_default()
 }

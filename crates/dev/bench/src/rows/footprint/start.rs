@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use local_stack::http;
+use local_stack::network::http;
 use test_support::{Service, ServiceSpec};
 
 use crate::{

@@ -56,7 +56,7 @@ impl Stages {
         let ledger = Ledger::new(&client.database(&format!("parts-{}", world.tag())));
         database::copy_indexes(ledger.rows(), &rows).await?;
         let topic = format!("{}.parts", world.topic());
-        test_support::create_topic(world.brokers(), world.kind(), &topic, PARTITIONS).await;
+        test_support::create_topic(world.brokers(), world.broker_kind(), &topic, PARTITIONS).await;
         Ok(Self {
             producer: Producer::new(world.brokers())?,
             arrivals: RecordArrivals::from_topic(world.brokers(), &topic)?,

@@ -63,7 +63,7 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
         producer: Producer::new(world.brokers())?,
         bare_topic: format!("{}.bare", world.topic()),
     };
-    test_support::create_topic(world.brokers(), world.kind(), &bench.bare_topic, PARTITIONS).await;
+    test_support::create_topic(world.brokers(), world.broker_kind(), &bench.bare_topic, PARTITIONS).await;
     for collection in ["users", "audit"] {
         database::copy_indexes(&bench.equal.collection(collection), &bench.ours.collection(collection)).await?;
     }

@@ -31,7 +31,7 @@ pub(super) struct PendingUserModel {
 impl PendingUserModel {
     /// Lets a user register, log in and change the profile while Kafka is unavailable.
     pub(super) async fn from_outage(world: &World) -> Result<Self> {
-        let cut_off = world.clone().on_brokers(NO_BROKER, world.kind().clone());
+        let cut_off = world.clone().on_brokers(NO_BROKER, world.broker_kind().clone());
         let mut service = user_service(&cut_off).start().await;
         let person = world.test_user("model");
         let mut connection = Connection::open(&service.base_url()).await?;
@@ -51,7 +51,7 @@ impl PendingUserModel {
         let users: Collection<Document> = world.user_database().await.collection("users");
         // This is the last index to be built.
         database::wait_for_index(&world.user_database().await.collection("audit"), "retention").await?;
-        service.kill9().await;
+        service.kill().await;
         let model = users.find_one_and_delete(doc! {}).await?.context("the account")?;
         Ok(Self { model, ids: Ids::random(), clock: Clock::system() })
     }

@@ -78,7 +78,7 @@ impl Cluster {
         let through = |link: NetworkLink| links.get(&link).map(TcpProxy::address).unwrap_or_default();
         let mongodb = |link| format!("mongodb://{}/?directConnection=true", through(link));
         let world = World::without_topic(stack, "nemesis")
-            .on_brokers(kafka.brokers(), kafka.kind())
+            .on_brokers(kafka.brokers(), kafka.broker_kind())
             .on_mongodb(format!("mongodb://{}/?directConnection=true", mongod.address()))
             .on_smtp(format!("smtp://{}", through(NetworkLink::Smtp)));
         world.create_topic().await;
@@ -128,7 +128,7 @@ async fn start_kafka(stack: &Stack, links: &mut BTreeMap<NetworkLink, TcpProxy>)
     }
     let advertised = Port::free()?;
     let kafka = IsolatedKafka::start_advertised(stack, "nemesis", advertised.number()).await;
-    if matches!(kafka.kind(), BrokerKind::Real) {
+    if matches!(kafka.broker_kind(), BrokerKind::Real) {
         // No other process takes the port in the meantime, because only the proxy knows it.
         let number = advertised.number();
         drop(advertised);

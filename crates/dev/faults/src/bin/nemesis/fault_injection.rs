@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use test_support::{Mode, Rule, Service, ServiceSpec, TcpProxy};
+use test_support::{ProxyMode, Service, ServiceSpec, SmtpRule, TcpProxy};
 use tokio::{
     sync::Mutex,
     time::{sleep, timeout},
@@ -21,7 +21,7 @@ pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize
     match &planned.fault {
         Fault::Kill(kind, n) => {
             let mut service = replica(cluster, *kind, *n).lock().await;
-            service.kill9().await;
+            service.kill().await;
             sleep(duration).await;
             start_again(&mut service);
         }
@@ -40,10 +40,10 @@ pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize
         Fault::TerminateCutOff(kind, n) => {
             let mut service = replica(cluster, *kind, *n).lock().await;
             let Some(proxy) = cluster.links.get(&kind.mongodb()) else { return false };
-            proxy.set(Mode::Refuse);
+            proxy.set_mode(ProxyMode::Refuse);
             sleep(duration).await;
             service.terminate().await;
-            proxy.set(Mode::Pass);
+            proxy.set_mode(ProxyMode::Pass);
             start_again(&mut service);
         }
         Fault::FailPoint(kind, n, place, times) => {
@@ -53,9 +53,9 @@ pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize
         Fault::Rebalance(more) => rebalance(cluster, *more, duration).await,
         Fault::MongodKilled => {
             let mut mongod = cluster.mongod.lock().await;
-            mongod.down().await;
+            mongod.take_down().await;
             sleep(duration).await;
-            mongod.up().await;
+            mongod.bring_up().await;
         }
         Fault::MongodStopped => {
             let mut mongod = cluster.mongod.lock().await;
@@ -65,9 +65,9 @@ pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize
         }
         Fault::BrokerKilled => {
             let mut kafka = cluster.kafka.lock().await;
-            kafka.down().await;
+            kafka.take_down().await;
             sleep(duration).await;
-            kafka.up().await;
+            kafka.bring_up().await;
         }
         Fault::BrokerStopped => {
             let mut kafka = cluster.kafka.lock().await;
@@ -82,9 +82,9 @@ pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize
             disturb_connections(proxy, *fault, duration).await;
         }
         Fault::Smtp(phase, act) => {
-            cluster.run.smtp.rule(Rule::always(*phase, act.clone()));
+            cluster.run.smtp.add_rule(SmtpRule::always(*phase, act.clone()));
             sleep(duration).await;
-            cluster.run.smtp.behave();
+            cluster.run.smtp.clear_rules();
         }
         Fault::Poison(kind) => poison_records::publish(cluster, *kind, nth).await,
     }
@@ -103,7 +103,7 @@ fn start_again(service: &mut Service) {
 /// Starts a process that kills itself at a fail point, or kills it after `duration`, and then starts one without
 /// fail points.
 async fn kill_at_fail_point(service: &mut Service, place: &str, times: u32, duration: Duration) {
-    service.kill9().await;
+    service.kill().await;
     service.relaunch_with(|spec| spec.fail_points(&format!("{place}={times}*off->return")));
     let end = async {
         while service.is_running() {
@@ -111,7 +111,7 @@ async fn kill_at_fail_point(service: &mut Service, place: &str, times: u32, dura
         }
     };
     if timeout(duration, end).await.is_err() {
-        service.kill9().await;
+        service.kill().await;
     }
     start_again(service);
 }
@@ -131,17 +131,17 @@ async fn disturb_connections(proxy: &TcpProxy, fault: NetworkFault, duration: Du
             return;
         }
         NetworkFault::HalfOpen => {
-            proxy.half_open();
+            proxy.leave_half_open();
             return;
         }
-        NetworkFault::Refuse => proxy.set(Mode::Refuse),
-        NetworkFault::BlackHole => proxy.set(Mode::Discard),
-        NetworkFault::LoseReplies => proxy.set(Mode::DiscardReplies),
-        NetworkFault::Hold => proxy.set(Mode::Hold),
-        NetworkFault::Slow(milliseconds) => proxy.set(Mode::Slow(Duration::from_millis(milliseconds))),
+        NetworkFault::Refuse => proxy.set_mode(ProxyMode::Refuse),
+        NetworkFault::BlackHole => proxy.set_mode(ProxyMode::Discard),
+        NetworkFault::LoseReplies => proxy.set_mode(ProxyMode::DiscardReplies),
+        NetworkFault::Hold => proxy.set_mode(ProxyMode::Hold),
+        NetworkFault::Slow(milliseconds) => proxy.set_mode(ProxyMode::Slow(Duration::from_millis(milliseconds))),
     }
     sleep(duration).await;
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     if matches!(fault, NetworkFault::BlackHole | NetworkFault::LoseReplies) {
         // TCP never loses bytes from the middle of a stream, so the connections are cut.
         proxy.cut();
@@ -151,10 +151,10 @@ async fn disturb_connections(proxy: &TcpProxy, fault: NetworkFault, duration: Du
 /// Removes all network faults and waits until every service is running and ready.
 pub(crate) async fn heal(cluster: &Cluster) {
     for proxy in cluster.links.values() {
-        proxy.set(Mode::Pass);
+        proxy.set_mode(ProxyMode::Pass);
         proxy.cut();
     }
-    cluster.run.smtp.behave();
+    cluster.run.smtp.clear_rules();
     for service in cluster.users.iter().chain(&cluster.emails) {
         let mut service = service.lock().await;
         if !service.is_running() {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use test_support::{Act, Phase};
+use test_support::{Behavior, Phase};
 
 use crate::cluster::{NetworkLink, REPLICAS, ServiceKind};
 
@@ -55,7 +55,7 @@ pub(crate) enum Fault {
     BrokerKilled,
     BrokerStopped,
     Network(NetworkLink, NetworkFault),
-    Smtp(Phase, Act),
+    Smtp(Phase, Behavior),
     /// A record that cannot be processed, by its kind.
     Poison(usize),
 }
@@ -216,12 +216,14 @@ fn network_fault(random: &mut ChaCha8Rng) -> NetworkFault {
     }
 }
 
-fn smtp_action(random: &mut ChaCha8Rng) -> Act {
+fn smtp_action(random: &mut ChaCha8Rng) -> Behavior {
     match random.random_range(0..4_u32) {
-        0 => Act::Hang,
-        1 => Act::Drop,
-        2 => Act::Delay(Duration::from_millis(random.random_range(300..2_500))),
-        _ => Act::reply(SMTP_REFUSALS.get(random.random_range(0..SMTP_REFUSALS.len())).copied().unwrap_or_default()),
+        0 => Behavior::Hang,
+        1 => Behavior::Drop,
+        2 => Behavior::Delay(Duration::from_millis(random.random_range(300..2_500))),
+        _ => {
+            Behavior::reply(SMTP_REFUSALS.get(random.random_range(0..SMTP_REFUSALS.len())).copied().unwrap_or_default())
+        }
     }
 }
 

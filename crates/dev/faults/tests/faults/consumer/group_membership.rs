@@ -45,7 +45,7 @@ async fn fault_11_rebalances_between_one_and_four_instances_under_load_lose_no_m
             for other in &mut others {
                 match end {
                     Ending::Terminated => drop(other.terminate().await),
-                    Ending::Killed => other.kill9().await,
+                    Ending::Killed => other.kill().await,
                 }
             }
             let probes = fixture.one_mail_in_each_partition(&format!("one{round}")).await;

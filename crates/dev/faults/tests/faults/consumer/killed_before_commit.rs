@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::offsets;
-use test_support::{Act, DEADLINE, Phase, Rule, ServiceSpec};
+use test_support::{Behavior, DEADLINE, Phase, ServiceSpec, SmtpRule};
 use tokio::time::{Instant, sleep};
 
 use crate::mail_fixture::MailFixture;
@@ -16,7 +16,7 @@ async fn fault_10_an_email_service_killed_between_ledger_write_and_offset_commit
     let fixture = MailFixture::new("offset").await;
     let addresses = fixture.one_mail_in_each_partition("reader").await;
     // The senders cannot work, so that only the consumer is under test.
-    fixture.smtp().rule(Rule::always(Phase::Greeting, Act::Drop));
+    fixture.smtp().add_rule(SmtpRule::always(Phase::Greeting, Behavior::Drop));
     let mut service = fixture.service().fail_points("ingest.after_ledger_write=return").launch();
     service.wait_for_exit(DEADLINE).await;
     assert!(!fixture.ledger.mails().await.is_empty(), "the service was killed before the ledger write");
@@ -24,7 +24,7 @@ async fn fault_10_an_email_service_killed_between_ledger_write_and_offset_commit
     fixture.ledger.assert_has_all_that_is_committed().await;
 
     // The same again some batches later, while mails are being sent.
-    fixture.smtp().behave();
+    fixture.smtp().clear_rules();
     service.restart_with(|spec| spec.fail_points("ingest.after_ledger_write=1*off->return")).await;
     let mut more = Vec::new();
     let since = Instant::now();

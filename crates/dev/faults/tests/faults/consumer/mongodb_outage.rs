@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::offsets;
-use test_support::{Act, DEADLINE, Mode, Phase, Rule, TcpProxy, wait_for};
+use test_support::{Behavior, DEADLINE, Phase, ProxyMode, SmtpRule, TcpProxy, wait_for};
 use tokio::time::{Instant, sleep};
 
 use crate::mail_fixture::MailFixture;
@@ -31,8 +31,8 @@ async fn fault_13_a_consumer_without_mongodb_stays_in_its_group_and_catches_up_a
     let (members, committed) = (members(&fixture).await, offsets::committed(&fixture.run.world).await);
 
     let mut waiting = Vec::new();
-    for (mode, name) in [(Mode::Refuse, "refused"), (Mode::Hold, "held")] {
-        proxy.set(mode);
+    for (mode, name) in [(ProxyMode::Refuse, "refused"), (ProxyMode::Hold, "held")] {
+        proxy.set_mode(mode);
         let since = Instant::now();
         // More than one batch is written, so that some records stay in the topic.
         for round in 0.. {
@@ -51,7 +51,7 @@ async fn fault_13_a_consumer_without_mongodb_stays_in_its_group_and_catches_up_a
         );
         assert_eq!(fixture.ledger.mails().await.len(), before.len());
     }
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     proxy.cut();
     let history = fixture.assert_promises_kept().await;
     assert_eq!(self::members(&fixture).await, members);
@@ -70,7 +70,7 @@ async fn fault_13_partitions_paused_without_mongodb_are_read_again_after_they_re
     let cut_off = spec.clone().set("MONGODB__URI", through).start().await;
     let before = fixture.one_mail_in_each_partition("before").await;
     fixture.wait_for_states(&before, "sent", DEADLINE).await;
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     wait_for(DEADLINE, "mongodb: down", async || (cut_off.check("mongodb").await == "down").then_some(())).await;
     let during = fixture.one_mail_in_each_partition("during").await;
 
@@ -79,7 +79,7 @@ async fn fault_13_partitions_paused_without_mongodb_are_read_again_after_they_re
         (other.metric("email_records_total", "").await >= 1.0).then_some(())
     })
     .await;
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     fixture.wait_for_states(&during, "sent", DEADLINE).await;
     other.terminate().await;
     let after = fixture.one_mail_in_each_partition("after").await;
@@ -93,7 +93,7 @@ async fn fault_13_a_mail_whose_claim_got_no_reply_is_sent_once_when_mongodb_retu
     let fixture = MailFixture::new("lost-claim").await;
     let (proxy, through) = start_proxy(&fixture).await;
     // While no server accepts connections nothing is claimed, so the first claim is for this mail.
-    fixture.smtp().rule(Rule::always(Phase::Greeting, Act::Drop));
+    fixture.smtp().add_rule(SmtpRule::always(Phase::Greeting, Behavior::Drop));
     let spec = fixture.service().set("MONGODB__URI", through).set("MONGODB__OPERATION_TIMEOUT", "1s");
     let service = spec.set("SENDER__LEASE", "10m").start().await;
     wait_for(DEADLINE, "smtp: down", async || (service.check("smtp").await == "down").then_some(())).await;
@@ -101,11 +101,11 @@ async fn fault_13_a_mail_whose_claim_got_no_reply_is_sent_once_when_mongodb_retu
     fixture.ledger.wait_for_state(&address, "queued", DEADLINE).await;
     let claim = [b"\x02findAndModify\0", &9_i32.to_le_bytes()[..], b"mailJobs\0"].concat();
     proxy.lose_reply_to_and_refuse(claim);
-    fixture.smtp().behave();
+    fixture.smtp().clear_rules();
     wait_for(DEADLINE, "a lost reply", async || (proxy.lost_replies() == 1).then_some(())).await;
     wait_for(DEADLINE, "mongodb: down", async || (service.check("mongodb").await == "down").then_some(())).await;
     fixture.ledger.wait_for_state(&address, "preparing", DEADLINE).await;
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(fixture.smtp().deliveries_to(&address).len(), 1);
     fixture.assert_promises_kept().await;

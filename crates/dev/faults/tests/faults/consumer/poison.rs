@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use e2e::event_publisher::EventPublisher;
 use events::Event;
 use faults::checker::DeadLetter;
-use test_support::{DEADLINE, delete_topic, skipped, wait_for};
+use test_support::{DEADLINE, delete_topic, report_skipped, wait_for};
 
 use crate::mail_fixture::MailFixture;
 
@@ -136,7 +136,7 @@ async fn fault_14_a_poison_record_is_one_dead_letter_with_its_reason_and_delays_
 async fn fault_14_poison_records_of_a_recreated_topic_are_dead_letters_although_their_offsets_repeat() {
     let mut fixture = MailFixture::new("recreated").await;
     if fixture.run.world.stack().is_embedded() {
-        skipped(
+        report_skipped(
             "fault_14_poison_records_of_a_recreated_topic_are_dead_letters_although_their_offsets_repeat",
             "the embedded broker cannot delete topics",
         );

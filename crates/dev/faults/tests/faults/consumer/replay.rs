@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::offsets;
-use test_support::{Act, DEADLINE, Phase, Rule, wait_for};
+use test_support::{Behavior, DEADLINE, Phase, SmtpRule, wait_for};
 
 use super::poison::poison_records;
 use crate::mail_fixture::MailFixture;
@@ -24,9 +24,9 @@ async fn fault_21_reading_the_whole_topic_again_from_offset_0_sends_no_mail_agai
     }
     fixture.one_mail_in_each_partition("sent").await;
     let (refused, unknown, twice) = (fixture.address("refused"), fixture.address("unknown"), fixture.address("twice"));
-    fixture.smtp().rule(Rule::once(Phase::Rcpt, Act::reply("550 5.1.1 no such user")).to(&refused));
-    fixture.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&unknown));
-    fixture.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&twice));
+    fixture.smtp().add_rule(SmtpRule::once(Phase::Rcpt, Behavior::reply("550 5.1.1 no such user")).to(&refused));
+    fixture.smtp().add_rule(SmtpRule::once(Phase::Dot, Behavior::Drop).to(&unknown));
+    fixture.smtp().add_rule(SmtpRule::once(Phase::Dot, Behavior::Drop).to(&twice));
     publisher.publish(&publisher.notice(&refused)).await;
     publisher.publish(&publisher.notice(&unknown)).await;
     publisher.publish(&publisher.welcome(&twice)).await;

@@ -13,7 +13,7 @@ use bson::doc;
 use e2e::offsets;
 use events::topic::partition_of;
 use faults::{Client, assert_promises_kept};
-use test_support::{DEADLINE, World, add_partitions, skipped, wait_for};
+use test_support::{DEADLINE, World, add_partitions, report_skipped, wait_for};
 
 use crate::setup::*;
 
@@ -39,7 +39,7 @@ async fn register_until_stopped(mut client: Client, world: World, number: usize,
 async fn fault_25_partitions_added_under_load_stop_the_relay_visibly_and_move_no_key() {
     let mut run = run("partitions").await;
     if run.world.stack().is_embedded() {
-        skipped("fault_25", "the embedded broker cannot add partitions");
+        report_skipped("fault_25", "the embedded broker cannot add partitions");
         return;
     }
     let (mut service, emails) = start(&run).await;

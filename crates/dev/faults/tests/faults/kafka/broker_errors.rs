@@ -13,7 +13,7 @@ const CHANGES: usize = 4;
 
 async fn run_on_mock(kafka: &IsolatedKafka, name: &str) -> FaultRun {
     let stack = Stack::from_env();
-    let world = World::without_topic(&stack, name).on_brokers(kafka.brokers(), kafka.kind());
+    let world = World::without_topic(&stack, name).on_brokers(kafka.brokers(), kafka.broker_kind());
     world.create_topic().await;
     run_in_world(world).await
 }
@@ -64,10 +64,10 @@ async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_
     // An error in the middle of a list: while the first event is being published the others queue up behind it, then
     // the second one is refused once. The third one must not be published before it.
     let before = failed().await;
-    mock.delay(Duration::from_secs(2)).await.expect("the mock runs");
+    mock.set_delay(Duration::from_secs(2)).await.expect("the mock runs");
     accounts.push(run_account(&run, &service, "gathered").await);
     answer_produce_with(mock, &[RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP]).await;
-    mock.delay(Duration::ZERO).await.expect("the mock runs");
+    mock.set_delay(Duration::ZERO).await.expect("the mock runs");
     wait_until_nothing_is_pending(&run.world).await;
     assert!(failed().await >= before + 1.0, "nothing was refused");
 
@@ -76,13 +76,13 @@ async fn fault_07_produce_that_is_refused_delayed_or_not_acknowledged_loses_and_
     accounts.push(run_account(&run, &service, "cut").await);
     wait_until_nothing_is_pending(&run.world).await;
 
-    mock.delay(Duration::from_millis(700)).await.expect("the mock runs");
+    mock.set_delay(Duration::from_millis(700)).await.expect("the mock runs");
     accounts.push(run_account(&run, &service, "delayed").await);
     // The record is stored and its acknowledgement lost, because the delayed response is pending when the connection
     // is closed.
     accounts.push(run_account(&run, &service, "unacknowledged").await);
     mock.broker_down().await.expect("the mock runs");
-    mock.delay(Duration::ZERO).await.expect("the mock runs");
+    mock.set_delay(Duration::ZERO).await.expect("the mock runs");
     accounts.push(run_account(&run, &service, "down").await);
     mock.broker_up().await.expect("the mock runs");
     wait_until_nothing_is_pending(&run.world).await;

@@ -70,7 +70,7 @@ fn watch_memory(pid: u32) -> (JoinHandle<()>, tokio::sync::watch::Receiver<u64>)
 async fn fault_06_registrations_while_kafka_is_down_cause_every_event_and_every_mail_once_when_it_is_back() {
     let stack = Stack::from_env();
     let mut kafka = IsolatedKafka::start(&stack, "outage").await;
-    let world = World::without_topic(&stack, "outage").on_brokers(kafka.brokers(), kafka.kind());
+    let world = World::without_topic(&stack, "outage").on_brokers(kafka.brokers(), kafka.broker_kind());
     world.create_topic().await;
     let run = run_in_world(world).await;
     let (mut service, mut emails) = start(&run).await;
@@ -81,7 +81,7 @@ async fn fault_06_registrations_while_kafka_is_down_cause_every_event_and_every_
     wait_until_nothing_is_pending(&run.world).await;
     wait_for(DEADLINE, "the first mails", async || (mails_to(&run, &people[1].email) >= 1).then_some(())).await;
 
-    kafka.down().await;
+    kafka.take_down().await;
     let (watcher, peak) = watch_memory(service.pid());
     let before = resident_memory(service.pid());
     let all = names("during", REGISTRATIONS_DURING_OUTAGE);
@@ -94,7 +94,7 @@ async fn fault_06_registrations_while_kafka_is_down_cause_every_event_and_every_
     println!("resident: {} MiB, and at most {} MiB more", before / MEBIBYTE, grown / MEBIBYTE);
     assert!(before > 0 && grown < MAX_MEMORY_GROWTH, "{before} bytes before, {grown} more");
     // A new relay process publishes the events when the broker comes back.
-    service.kill9().await;
+    service.kill().await;
     service.restart().await;
     people.extend(register_users(&run, &service, &names("later", 2)).await);
     wait_for(DEADLINE, "a degraded user service", async || {
@@ -108,7 +108,7 @@ async fn fault_06_registrations_while_kafka_is_down_cause_every_event_and_every_
     })
     .await;
 
-    kafka.up().await;
+    kafka.bring_up().await;
     let history = assert_promises_kept(&run, RECOVERY_DEADLINE).await;
     assert_eq!(history.mails.iter().filter(|mail| mail.state == "sent").count(), people.len());
     assert_eq!(history.mails.len(), people.len());
@@ -148,7 +148,7 @@ async fn fault_06_two_replicas_publish_the_pending_events_once_after_an_outage()
     const IN_FLIGHT: usize = 2 * 5;
     let stack = Stack::from_env();
     let mut kafka = IsolatedKafka::start(&stack, "once").await;
-    let world = World::without_topic(&stack, "once").on_brokers(kafka.brokers(), kafka.kind());
+    let world = World::without_topic(&stack, "once").on_brokers(kafka.brokers(), kafka.broker_kind());
     world.create_topic().await;
     let mut run = run_in_world(world).await;
     run.limits.no_email_service = true;
@@ -163,10 +163,10 @@ async fn fault_06_two_replicas_publish_the_pending_events_once_after_an_outage()
     let stop = AtomicBool::new(false);
     let outage = async {
         tokio::time::sleep(BEFORE).await;
-        kafka.down().await;
+        kafka.take_down().await;
         // The outage lasts this long, under load.
         tokio::time::sleep(OUTAGE).await;
-        kafka.up().await;
+        kafka.bring_up().await;
         stop.store(true, Ordering::Relaxed);
     };
     let (_, on_first, on_second) = tokio::join!(

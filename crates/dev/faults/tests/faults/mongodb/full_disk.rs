@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use faults::{Client, assert_promises_kept};
-use test_support::{DEADLINE, IsolatedMongod, Stack, TestUser, World, skipped, wait_for};
+use test_support::{DEADLINE, IsolatedMongod, Stack, TestUser, World, report_skipped, wait_for};
 
 use crate::setup::*;
 
@@ -15,7 +15,7 @@ async fn fault_23_a_full_disk_of_mongodb_is_answered_with_503_and_loses_no_ackno
     let stack = Stack::from_env();
     let mut mongod = match IsolatedMongod::start_on_small_disk(&stack, "fulldisk", DISK_MIB).await {
         Ok(mongod) => mongod,
-        Err(why) => return skipped("fault_23", &why),
+        Err(why) => return report_skipped("fault_23", &why),
     };
     let run = run_in_world(World::new(&stack, "fulldisk").await.on_mongodb(mongod.uri())).await;
     let (mut service, _emails) = start(&run).await;
@@ -55,7 +55,7 @@ async fn fault_23_a_full_disk_of_mongodb_is_answered_with_503_and_loses_no_ackno
 
     // This is what an operator who frees space, and a supervisor that restarts mongod, would do.
     mongod.free_disk();
-    mongod.up().await;
+    mongod.bring_up().await;
     service.wait_until_ready().await;
     wait_for(DEADLINE, "a change after the outage", async || {
         (status(&ada.0.update_profile("There is space").await) == Some(200)).then_some(())

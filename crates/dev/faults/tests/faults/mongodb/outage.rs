@@ -10,7 +10,9 @@ use faults::checker::Outcome;
 use faults::{Client, FaultRun, assert_promises_kept};
 use futures_util::future::join_all;
 use serde_json::json;
-use test_support::{DEADLINE, IsolatedMongod, Mode, Service, ServiceSpec, Stack, TcpProxy, TestUser, World, wait_for};
+use test_support::{
+    DEADLINE, IsolatedMongod, ProxyMode, Service, ServiceSpec, Stack, TcpProxy, TestUser, World, wait_for,
+};
 
 use crate::setup::*;
 
@@ -77,26 +79,26 @@ async fn fault_09_mongodb_down_paused_or_slow_is_answered_with_503_in_time_and_t
     mongod.resume();
     wait_for_recovery(&run, &mut service, &mut logged_in, "stopped").await;
 
-    mongod.down().await;
+    mongod.take_down().await;
     assert_all_is_unavailable(&run, &service, &mut logged_in, "down").await;
-    mongod.up().await;
+    mongod.bring_up().await;
     wait_for_recovery(&run, &mut service, &mut logged_in, "down").await;
 
-    proxy.set(Mode::Slow(Duration::from_secs(5)));
+    proxy.set_mode(ProxyMode::Slow(Duration::from_secs(5)));
     assert_all_is_unavailable(&run, &service, &mut logged_in, "slow").await;
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     wait_for_recovery(&run, &mut service, &mut logged_in, "slow").await;
 
     // Slow, but within the operation timeout: responses arrive late.
-    proxy.set(Mode::Slow(Duration::from_millis(150)));
+    proxy.set_mode(ProxyMode::Slow(Duration::from_millis(150)));
     assert_status(&logged_in.ada.0.update_profile("late").await, 200);
-    proxy.set(Mode::Discard);
+    proxy.set_mode(ProxyMode::Discard);
     assert_all_is_unavailable(&run, &service, &mut logged_in, "hole").await;
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     wait_for_recovery(&run, &mut service, &mut logged_in, "hole").await;
 
     // As if the machine were lost: existing connections look alive and lead nowhere, new ones lead to its successor.
-    proxy.half_open();
+    proxy.leave_half_open();
     wait_for_recovery(&run, &mut service, &mut logged_in, "halfopen").await;
 
     let history = assert_promises_kept(&run, RECOVERY_DEADLINE).await;
@@ -108,27 +110,27 @@ async fn fault_09_a_start_without_mongodb_is_reported_and_the_service_recovers_b
     let stack = Stack::from_env();
     let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
     let proxy = TcpProxy::start(upstream).await.expect("a proxy can listen");
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     let mut run = run_in_world(World::new(&stack, "nomongo").await.on_mongodb(proxied_uri(&proxy))).await;
     run.limits.no_email_service = true;
-    let mut service = with_short_intervals(run.world.user_service()).start_unready().await;
+    let mut service = with_short_intervals(run.world.user_service()).start_until_live().await;
     let (mut me, ada) = (client(&run, &service), run.world.test_user("ada"));
     assert_is_without_mongodb(&run, &service, &ada).await;
 
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     service.wait_until_ready().await;
     assert_status(&me.register(&ada, None).await, 201);
     assert_status(&me.login(&ada).await, 200);
     wait_until_nothing_is_pending(&run.world).await;
 
     // The same outage while the service is running.
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     wait_for(DEADLINE, "the outage to be reported", async || (service.check("mongodb").await == "down").then_some(()))
         .await;
     assert_is_without_mongodb(&run, &service, &ada).await;
     let started = Instant::now();
     assert_unavailable(&me.read_me().await, started);
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     service.wait_until_ready().await;
     assert_status(&me.read_me().await, 200);
     // The driver has to find its server again, without a restart.
@@ -164,7 +166,7 @@ async fn fault_09_a_request_whose_operations_are_too_slow_only_in_total_gets_503
     let mut unknown = run.world.test_user("unknown");
 
     // A round trip takes 1.4 s: less than the timeout of one operation, but more than half of it.
-    proxy.set(Mode::Slow(Duration::from_millis(700)));
+    proxy.set_mode(ProxyMode::Slow(Duration::from_millis(700)));
     let asked = Instant::now();
     tokio::join!(
         async {
@@ -182,7 +184,7 @@ async fn fault_09_a_request_whose_operations_are_too_slow_only_in_total_gets_503
     );
     // A single operation has enough time.
     assert_status(&eve.read_me().await, 200);
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     wait_for(DEADLINE, "a change after the outage", async || {
         (status(&eve.update_profile("Fast again").await) == Some(200)).then_some(())
     })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::ledger::Mail;
-use test_support::{Act, DEADLINE, Phase, Rule, Step};
+use test_support::{Behavior, DEADLINE, Phase, SmtpRule, SmtpStep};
 
 use crate::mail_fixture::MailFixture;
 
@@ -21,9 +21,9 @@ async fn fault_17_a_reply_after_the_timeout_is_not_taken_for_the_reply_to_the_ne
         let name = format!("{phase:?}").to_lowercase();
         let (slow, refused) = (fixture.address(&format!("slow-{name}")), fixture.address(&format!("no-{name}")));
         // At MAIL the recipient is not known yet; the slow mail comes first.
-        let rule = Rule::once(phase, Act::Delay(REPLY_DELAY));
-        fixture.smtp().rule(if phase == Phase::Mail { rule } else { rule.to(&slow) });
-        fixture.smtp().rule(Rule::always(Phase::Dot, Act::reply("554 5.6.0 no")).to(&refused));
+        let rule = SmtpRule::once(phase, Behavior::Delay(REPLY_DELAY));
+        fixture.smtp().add_rule(if phase == Phase::Mail { rule } else { rule.to(&slow) });
+        fixture.smtp().add_rule(SmtpRule::always(Phase::Dot, Behavior::reply("554 5.6.0 no")).to(&refused));
         let begun = fixture.smtp().count(Phase::Mail);
         fixture.publish(&fixture.publisher.notice(&slow)).await;
         // Records of two users may be read in either order.
@@ -61,6 +61,6 @@ fn assert_connection_was_abandoned(fixture: &MailFixture, slow: &str, phase: Pha
         Some(&session.steps[place..])
     });
     let steps = first.expect("the server received the slow mail's recipient");
-    let more = |step: &&Step| matches!(step.phase, Phase::Rset | Phase::Mail | Phase::Quit | Phase::Noop);
+    let more = |step: &&SmtpStep| matches!(step.phase, Phase::Rset | Phase::Mail | Phase::Quit | Phase::Noop);
     assert_eq!(steps.iter().find(more), None, "the sender reused a connection with a late reply at {phase:?}");
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use e2e::ledger::Mail;
-use test_support::{Act, DEADLINE, Phase, Rule, wait_for};
+use test_support::{Behavior, DEADLINE, Phase, SmtpRule, wait_for};
 
 use crate::mail_fixture::MailFixture;
 
@@ -93,9 +93,9 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
     let mut service = fixture.service().set("SENDER__CONCURRENCY", "1").set("MAIL__BACKOFF", "200s").start().await;
     for (number, (phase, reply, effect)) in table().into_iter().enumerate() {
         let address = fixture.address(&format!("row{number}"));
-        let rule = Rule::once(phase, Act::reply(reply));
+        let rule = SmtpRule::once(phase, Behavior::reply(reply));
         // At MAIL the recipient is not known yet.
-        fixture.smtp().rule(if phase == Phase::Mail { rule } else { rule.to(&address) });
+        fixture.smtp().add_rule(if phase == Phase::Mail { rule } else { rule.to(&address) });
         let (sessions, told) = (fixture.smtp().sessions().len(), fixture.smtp().count(phase));
         fixture.publish(&fixture.publisher.notice(&address)).await;
         fixture.smtp().wait_for_phase(phase, told + 1).await;
@@ -136,7 +136,7 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
         let fresh = matches!(effect, RetriedOnNewConnection | SenderRefused | Unexpected);
         let connections = fixture.smtp().sessions().len() - sessions.max(1);
         assert_eq!(connections > 0, fresh, "a new connection, {case}");
-        fixture.smtp().behave();
+        fixture.smtp().clear_rules();
     }
     // A mail to a suppressed address is not offered to the server.
     let place = table().iter().position(|(_, _, effect)| *effect == Suppressed).expect("there is one");
@@ -162,11 +162,11 @@ async fn fault_18_a_temporarily_refused_mail_is_sent_once_when_the_server_accept
     let _service = fixture.service().start().await;
     for (phase, reply) in [(Phase::Rcpt, "421 4.3.2 no"), (Phase::Data, "452 4.3.1 no"), (Phase::Dot, "552 5.2.2 no")] {
         let address = fixture.address(&format!("{phase:?}").to_lowercase());
-        fixture.smtp().rule(Rule::times(2, phase, Act::reply(reply)).to(&address));
+        fixture.smtp().add_rule(SmtpRule::times(2, phase, Behavior::reply(reply)).to(&address));
         fixture.publish(&fixture.publisher.notice(&address)).await;
         let mail = fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
         assert_eq!(mail.attempts, 3, "{mail:#?}");
-        let accepted = fixture.smtp().deliveries_to(&address).iter().filter(|delivery| delivery.accepted()).count();
+        let accepted = fixture.smtp().deliveries_to(&address).iter().filter(|delivery| delivery.is_accepted()).count();
         assert_eq!(accepted, 1, "{reply} at {phase:?}");
     }
     fixture.assert_promises_kept().await;

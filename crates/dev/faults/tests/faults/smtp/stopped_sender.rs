@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use test_support::{Act, DEADLINE, Phase, Rule, ServiceSpec, wait_for};
+use test_support::{Behavior, DEADLINE, Phase, ServiceSpec, SmtpRule, wait_for};
 
 use crate::mail_fixture::{IDLE_DEADLINE, MailFixture};
 
@@ -12,7 +12,7 @@ async fn fault_19_a_sender_paused_before_the_fence_sends_nothing_after_its_mail_
     let patient = |spec: ServiceSpec| spec.set("SMTP__STEP_TIMEOUT", "60s");
     let mut stopped = patient(fixture.service()).start().await;
     // The sender is waiting for the 354 when it is paused.
-    fixture.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(1500))));
+    fixture.smtp().add_rule(SmtpRule::once(Phase::Data, Behavior::Delay(Duration::from_millis(1500))));
     let address = fixture.notice("ada").await;
     fixture.smtp().wait_for_phase(Phase::Rcpt, 1).await;
     stopped.pause();
@@ -38,13 +38,13 @@ async fn fault_19_a_sender_resumed_while_another_one_holds_its_mail_does_not_cro
     let fixture = MailFixture::new("epoch").await;
     let patient = |spec: ServiceSpec| spec.set("SMTP__STEP_TIMEOUT", "60s");
     let mut stopped = patient(fixture.service()).start().await;
-    fixture.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_millis(1500))));
+    fixture.smtp().add_rule(SmtpRule::once(Phase::Data, Behavior::Delay(Duration::from_millis(1500))));
     let address = fixture.notice("ada").await;
     fixture.smtp().wait_for_phase(Phase::Rcpt, 1).await;
     stopped.pause();
     // The 354 for the first sender has arrived; the second one waits for its own until the first one has tried.
     fixture.smtp().wait_for_phase(Phase::Data, 1).await;
-    fixture.smtp().rule(Rule::once(Phase::Data, Act::Delay(Duration::from_secs(6))));
+    fixture.smtp().add_rule(SmtpRule::once(Phase::Data, Behavior::Delay(Duration::from_secs(6))));
     let _other = patient(stopped.spec().replica()).start().await;
     fixture.smtp().wait_for_phase(Phase::Rcpt, 2).await;
     fixture.ledger.wait_for_state(&address, "preparing", DEADLINE).await;
@@ -67,7 +67,7 @@ async fn fault_19_a_sender_paused_after_the_fence_still_records_its_late_250_aft
     let fixture = MailFixture::new("late250").await;
     let patient = |spec: ServiceSpec| spec.set("SMTP__DOT_TIMEOUT", "3s").set("SENDER__LEASE", "4s");
     let mut stopped = patient(fixture.service()).start().await;
-    fixture.smtp().rule(Rule::once(Phase::Dot, Act::Delay(Duration::from_millis(1500))));
+    fixture.smtp().add_rule(SmtpRule::once(Phase::Dot, Behavior::Delay(Duration::from_millis(1500))));
     let address = fixture.notice("ada").await;
     fixture.smtp().wait_for_deliveries_to(&address, 1).await;
     stopped.pause();

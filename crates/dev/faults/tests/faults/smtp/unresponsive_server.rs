@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use e2e::{ledger::Mail, offsets};
-use test_support::{Act, DEADLINE, Mode, Phase, Rule, ScriptedSmtp, Stack, TcpProxy, World, wait_for};
+use test_support::{Behavior, DEADLINE, Phase, ProxyMode, ScriptedSmtp, SmtpRule, Stack, TcpProxy, World, wait_for};
 
 use crate::mail_fixture::MailFixture;
 
 /// Returns replies that are not valid SMTP replies.
-fn invalid_replies() -> [Act; 3] {
+fn invalid_replies() -> [Behavior; 3] {
     [
-        Act::Half("25".to_owned()),
-        Act::Raw(b"\x00\xff\xfe what?\r\n".to_vec()),
-        Act::reply("250-one thing\r\n550 and another"),
+        Behavior::PartialReply("25".to_owned()),
+        Behavior::RawBytes(b"\x00\xff\xfe what?\r\n".to_vec()),
+        Behavior::reply("250-one thing\r\n550 and another"),
     ]
 }
 
@@ -22,13 +22,13 @@ async fn fault_15_a_mail_server_that_hangs_or_disconnects_before_the_fence_gets_
     let fixture = MailFixture::new("before").await;
     let _service = fixture.service().set("SENDER__CONCURRENCY", "1").start().await;
     for phase in [Phase::Greeting, Phase::Ehlo, Phase::Mail, Phase::Rcpt, Phase::Data] {
-        for (number, act) in [Act::Hang, Act::Drop].into_iter().chain(invalid_replies()).enumerate() {
+        for (number, act) in [Behavior::Hang, Behavior::Drop].into_iter().chain(invalid_replies()).enumerate() {
             let connecting = matches!(phase, Phase::Greeting | Phase::Ehlo);
             if connecting {
                 // The sender connects again only if the old connection is unusable.
-                fixture.smtp().rule(Rule::once(Phase::Rset, Act::Drop));
+                fixture.smtp().add_rule(SmtpRule::once(Phase::Rset, Behavior::Drop));
             }
-            fixture.smtp().rule(Rule::once(phase, act.clone()));
+            fixture.smtp().add_rule(SmtpRule::once(phase, act.clone()));
             let address = fixture.notice(&format!("{phase:?}-{number}").to_lowercase()).await;
             let mail = fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
             let case = format!("{act:?} at {phase:?}: {mail:#?}");
@@ -42,7 +42,7 @@ async fn fault_15_a_mail_server_that_hangs_or_disconnects_before_the_fence_gets_
                 let last = fixture.smtp().sessions().into_iter().rev().nth(1).expect("another session was opened");
                 assert_eq!(last.steps.last().map(|step| step.phase), Some(phase), "{case}");
             }
-            fixture.smtp().behave();
+            fixture.smtp().clear_rules();
         }
     }
     assert_eq!(
@@ -59,10 +59,10 @@ async fn fault_15_a_mail_server_that_hangs_or_disconnects_after_the_fence_leaves
     let _service = fixture.service().set("SENDER__CONCURRENCY", "1").start().await;
     let [half, garbage, two_replies] = invalid_replies();
     for (number, (phase, act)) in [
-        (Phase::Body, Act::Hang),
-        (Phase::Body, Act::Drop),
-        (Phase::Dot, Act::Hang),
-        (Phase::Dot, Act::Drop),
+        (Phase::Body, Behavior::Hang),
+        (Phase::Body, Behavior::Drop),
+        (Phase::Dot, Behavior::Hang),
+        (Phase::Dot, Behavior::Drop),
         (Phase::Dot, half),
         (Phase::Dot, garbage),
         (Phase::Dot, two_replies),
@@ -71,7 +71,7 @@ async fn fault_15_a_mail_server_that_hangs_or_disconnects_after_the_fence_leaves
     .enumerate()
     {
         let address = fixture.address(&format!("behind{number}"));
-        fixture.smtp().rule(Rule::always(phase, act.clone()).to(&address));
+        fixture.smtp().add_rule(SmtpRule::always(phase, act.clone()).to(&address));
         fixture.publish(&fixture.publisher.notice(&address)).await;
         let mail = fixture.ledger.wait_for_state(&address, "unknown", DEADLINE).await;
         assert!(mail.is_over() && mail.next_attempt_at.is_none(), "held, {act:?} at {phase:?}: {mail:#?}");
@@ -91,9 +91,9 @@ async fn fault_16_a_mail_whose_connection_drops_before_the_250_is_resent_only_by
     let _service = fixture.service().start().await;
     // Policy `hold`; `resend_once` accepted at the second attempt; and `resend_once` never accepted.
     let (held, once, never) = (fixture.address("held"), fixture.address("once"), fixture.address("never"));
-    fixture.smtp().rule(Rule::always(Phase::Dot, Act::Drop).to(&held));
-    fixture.smtp().rule(Rule::once(Phase::Dot, Act::Drop).to(&once));
-    fixture.smtp().rule(Rule::always(Phase::Dot, Act::Drop).to(&never));
+    fixture.smtp().add_rule(SmtpRule::always(Phase::Dot, Behavior::Drop).to(&held));
+    fixture.smtp().add_rule(SmtpRule::once(Phase::Dot, Behavior::Drop).to(&once));
+    fixture.smtp().add_rule(SmtpRule::always(Phase::Dot, Behavior::Drop).to(&never));
     fixture.publish(&fixture.publisher.notice(&held)).await;
     fixture.publish(&fixture.publisher.welcome(&once)).await;
     fixture.publish(&fixture.publisher.welcome(&never)).await;
@@ -119,7 +119,7 @@ async fn fault_15_while_no_mail_server_accepts_connections_the_topic_is_read_and
     let service = fixture.service().set("SENDER__CONCURRENCY", "4").start().await;
     wait_for(DEADLINE, "smtp: ok", async || (service.check("smtp").await == "ok").then_some(())).await;
 
-    proxy.set(Mode::Refuse);
+    proxy.set_mode(ProxyMode::Refuse);
     let addresses: Vec<String> = (0..8).map(|number| fixture.address(&format!("waits{number}"))).collect();
     for address in &addresses {
         fixture.publish(&fixture.publisher.notice(address)).await;
@@ -139,7 +139,7 @@ async fn fault_15_while_no_mail_server_accepts_connections_the_topic_is_read_and
     }
     assert!(fixture.smtp().deliveries().is_empty());
 
-    proxy.set(Mode::Pass);
+    proxy.set_mode(ProxyMode::Pass);
     wait_for(DEADLINE, "smtp: ok again", async || {
         let (status, body) = service.readiness().await?;
         (status == 200 && body["status"] == "ready").then_some(())

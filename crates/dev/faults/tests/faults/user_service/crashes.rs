@@ -87,7 +87,7 @@ async fn fault_01_a_user_service_killed_under_load_has_an_event_for_every_accoun
         (answered.load(Ordering::Relaxed) >= CLIENTS * EACH / 3).then_some(())
     })
     .await;
-    service.kill9().await;
+    service.kill().await;
     let accepted: Vec<String> = clients.join_all().await.into_iter().flatten().collect();
     service.restart().await;
 

@@ -142,18 +142,18 @@ async fn start_with_grace(run: &FaultRun) -> (Service, Service) {
 async fn fault_20_sigterm_under_load_while_kafka_is_down_ends_within_the_grace_and_loses_nothing() {
     let stack = Stack::from_env();
     let mut kafka = IsolatedKafka::start_embedded().await;
-    let world = World::without_topic(&stack, "termkafka").on_brokers(kafka.brokers(), kafka.kind());
+    let world = World::without_topic(&stack, "termkafka").on_brokers(kafka.brokers(), kafka.broker_kind());
     world.create_topic().await;
     let run = run_in_world(world).await;
     let (mut service, mut emails) = start_with_grace(&run).await;
     let stop = Arc::new(AtomicBool::new(false));
     let clients = start_clients(&run, &service, &stop);
     wait_for_accounts(&run, 40).await;
-    kafka.down().await;
+    kafka.take_down().await;
     wait_for_accounts(&run, 80).await;
     tokio::join!(terminate(&mut service, GRACE), terminate(&mut emails, GRACE));
     let acknowledged = stop_clients(clients, &stop).await;
-    kafka.up().await;
+    kafka.bring_up().await;
     tokio::join!(service.restart(), emails.restart());
     assert_kept_and_published(&run, &acknowledged).await;
 }

@@ -60,7 +60,7 @@ impl Actor {
         loop {
             let is_recipient = |to: &String| to.eq_ignore_ascii_case(address);
             let smtp = &self.cluster.run.smtp;
-            let found = smtp.latest(|delivery| {
+            let found = smtp.latest_delivery(|delivery| {
                 let text = &delivery.mail.text;
                 let used = || self.used.iter().any(|token| text.contains(token));
                 delivery.mail.to.iter().any(is_recipient) && text.contains(&link) && !used()

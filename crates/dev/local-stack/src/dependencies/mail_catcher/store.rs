@@ -1,0 +1,120 @@
+//! Stores the accepted mails in memory: at most the newest 1000, and at most 256 MiB.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+
+const MAX_MAILS: usize = 1_000;
+const MAX_BYTES: usize = 256 * 1024 * 1024;
+
+/// A mail as it arrived by SMTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaughtMail {
+    /// An id that is unique while the catcher runs.
+    pub id: String,
+    /// When the mail was accepted.
+    pub created: Timestamp,
+    /// The host name that the client sent with EHLO or HELO.
+    pub helo: String,
+    /// The envelope sender.
+    pub from: String,
+    /// The envelope recipients.
+    pub to: Vec<String>,
+    /// The headers and the body, with dots unstuffed.
+    pub data: Vec<u8>,
+}
+
+/// The stored mails, newest first.
+#[derive(Debug, Default)]
+pub struct MailStore {
+    contents: Mutex<Contents>,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    mails: VecDeque<Arc<CaughtMail>>,
+    bytes: usize,
+    accepted: u64,
+}
+
+impl MailStore {
+    /// Stores a mail and returns its id. The oldest mails are removed to stay within the limits.
+    pub fn add(&self, helo: &str, from: &str, to: &[String], data: Vec<u8>) -> String {
+        let created = now();
+        let mut contents = self.contents();
+        contents.accepted += 1;
+        let id = format!("{}-{}@mail-catcher.local", created.as_millisecond(), contents.accepted);
+        let mail =
+            CaughtMail { id: id.clone(), created, helo: helo.to_owned(), from: from.to_owned(), to: to.to_vec(), data };
+        contents.bytes += mail.data.len();
+        contents.mails.push_front(Arc::new(mail));
+        while contents.mails.len() > MAX_MAILS || (contents.bytes > MAX_BYTES && contents.mails.len() > 1) {
+            if let Some(oldest) = contents.mails.pop_back() {
+                contents.bytes -= oldest.data.len();
+            }
+        }
+        id
+    }
+
+    /// Returns all mails, newest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<CaughtMail>> {
+        self.contents().mails.iter().cloned().collect()
+    }
+
+    /// Returns the mail with this id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Arc<CaughtMail>> {
+        self.contents().mails.iter().find(|mail| mail.id == id).cloned()
+    }
+
+    /// Removes one mail, or all mails. Returns whether a mail was removed.
+    pub fn remove(&self, id: Option<&str>) -> bool {
+        let mut contents = self.contents();
+        let before = contents.mails.len();
+        contents.mails.retain(|mail| id.is_some_and(|id| mail.id != id));
+        contents.bytes = contents.mails.iter().map(|mail| mail.data.len()).sum();
+        contents.mails.len() < before
+    }
+
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "only shown as the time of arrival; no decision depends on it")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_thousand_mails_are_kept_newest_first() {
+        let store = MailStore::default();
+        for n in 0..1_005 {
+            store.add("client", "a@example.test", &["b@example.test".to_owned()], format!("{n}").into_bytes());
+        }
+        let mails = store.all();
+        assert_eq!(mails.len(), 1_000);
+        assert_eq!(mails[0].data, b"1004");
+        assert_eq!(mails[999].data, b"5");
+    }
+
+    #[test]
+    fn mails_can_be_removed_one_by_one_or_all_at_once() {
+        let store = MailStore::default();
+        let first = store.add("c", "a@example.test", &[], b"1".to_vec());
+        store.add("c", "a@example.test", &[], b"2".to_vec());
+        assert!(store.remove(Some(&first)));
+        assert!(!store.remove(Some(&first)));
+        assert_eq!(store.all().len(), 1);
+        assert!(store.remove(None));
+        assert!(store.all().is_empty());
+    }
+}

@@ -1,0 +1,18 @@
+//! The dependencies of the services: MongoDB, Kafka and a mail server.
+//!
+//! Each has a real program ([`mongod`], [`kafka`], [`mailhog`]). Kafka and the mail server also have an embedded
+//! stand-in ([`mock_kafka`], [`mail_catcher`]) for machines where the real program cannot be installed.
+//! [`Dependencies`] chooses the programs, [`RunningDependencies`] starts and stops all of them together.
+
+pub mod kafka;
+mod locate;
+pub mod mail_catcher;
+pub mod mailhog;
+pub mod mock_kafka;
+pub mod mongo_wire;
+pub mod mongod;
+pub mod readiness;
+mod running;
+
+pub use locate::{Dependencies, KafkaBackend, MailBackend};
+pub use running::{AlreadyRunning, DependenciesSpec, DependencyPorts, PARTITIONS, RunningDependencies, TOPIC};

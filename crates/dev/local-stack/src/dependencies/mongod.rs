@@ -1,0 +1,173 @@
+//! Runs `mongod`: standalone, as a replica set of one member, or as the members of a larger replica set.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result};
+use bson::{Document, doc};
+
+use super::mongo_wire;
+use crate::{
+    process::child::{Child, ChildSpec, Output},
+    wait_for::try_wait_for,
+};
+
+const READY_DEADLINE: Duration = Duration::from_secs(60);
+const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+const SMALL_JOURNAL: &str = "log=(enabled=true,remove=true,path=journal,compressor=snappy,file_max=512KB)";
+
+/// How to run a `mongod`.
+#[derive(Debug, Clone)]
+pub struct MongodSpec {
+    /// The path of the program.
+    pub program: PathBuf,
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    /// The data directory; it is created if it is missing, and kept.
+    pub data: PathBuf,
+    /// The log file.
+    pub log: PathBuf,
+    /// The name of its replica set; `None` for a standalone server.
+    pub replica_set: Option<String>,
+    /// A PEM file with the certificate and the key. With it, the server accepts TLS connections beside plain ones.
+    pub tls: Option<PathBuf>,
+    /// The command and the arguments that start the program, if its data is on a
+    /// [`SmallDisk`](crate::small_disk::SmallDisk); the journal is small then too.
+    pub command_prefix: Vec<String>,
+}
+
+/// A running `mongod`.
+#[derive(Debug)]
+pub struct Mongod {
+    spec: MongodSpec,
+    child: Child,
+}
+
+impl Mongod {
+    /// Starts a `mongod` and waits until it accepts writes.
+    ///
+    /// # Errors
+    /// Returns an error if it does not start, with the end of its log.
+    pub async fn start(spec: MongodSpec) -> Result<Self> {
+        let child = launch(&spec)?;
+        let mut mongod = Self { spec, child };
+        mongod.wait_until_writable().await?;
+        Ok(mongod)
+    }
+
+    /// Starts the members of a new replica set and waits until the first one is the primary and the others are
+    /// secondaries. Every spec names the replica set.
+    ///
+    /// # Errors
+    /// Returns an error if a member does not start, or if the members do not form a replica set.
+    pub async fn start_replica_set(specs: Vec<MongodSpec>) -> Result<Vec<Self>> {
+        let name = specs[0].replica_set.clone().context("a member has no replica set name")?;
+        let host = |(n, spec): (i32, &MongodSpec)| doc! { "_id": n, "host": format!("127.0.0.1:{}", spec.port) };
+        let members: Vec<_> = (0..).zip(&specs).map(host).collect();
+        let start = |spec: MongodSpec| Ok(Self { child: launch(&spec)?, spec });
+        let mut set = specs.into_iter().map(start).collect::<Result<Vec<_>>>()?;
+        for member in &mut set {
+            member.wait_for_hello("mongod", |_| true).await?;
+        }
+        let first = set[0].spec.port;
+        let initiate = doc! { "replSetInitiate": { "_id": name, "members": members } };
+        mongo_wire::command(first, initiate, READY_DEADLINE).await?;
+        set[0].wait_for_hello("a secondary", |hello| has_role(hello, "secondary")).await?;
+        // Without this command the member would wait ten seconds before it starts an election.
+        try_wait_for(READY_DEADLINE, "an election", async || {
+            Ok(mongo_wire::command(first, doc! { "replSetStepUp": 1 }, READY_DEADLINE).await.ok())
+        })
+        .await?;
+        set[0].wait_for_hello("a primary", |hello| has_role(hello, "isWritablePrimary")).await?;
+        for member in &mut set[1..] {
+            member.wait_for_hello("a secondary", |hello| has_role(hello, "secondary")).await?;
+        }
+        Ok(set)
+    }
+
+    async fn wait_for_hello(&mut self, what: &str, wanted: impl Fn(&Document) -> bool) -> Result<()> {
+        let Self { spec, child } = self;
+        try_wait_for(READY_DEADLINE, what, async || {
+            child.ensure_running()?;
+            let hello = mongo_wire::command(spec.port, doc! { "hello": 1 }, PROBE_DEADLINE).await.ok();
+            Ok(hello.is_some_and(|hello| wanted(&hello)).then_some(()))
+        })
+        .await
+    }
+
+    /// Starts it again with the same data and port after it was stopped or killed.
+    ///
+    /// # Errors
+    /// Returns an error under the conditions of [`Mongod::start`].
+    pub async fn restart(&mut self) -> Result<()> {
+        self.child = launch(&self.spec)?;
+        self.wait_until_writable().await
+    }
+
+    /// Returns the connection string.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let options = self.spec.replica_set.as_ref().map(|name| format!("/?replicaSet={name}")).unwrap_or_default();
+        format!("mongodb://127.0.0.1:{}{options}", self.spec.port)
+    }
+
+    /// Returns the child process, for signals.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Shuts it down cleanly, and kills it after ten seconds.
+    pub async fn stop(&mut self) {
+        self.child.stop(Duration::from_secs(10)).await;
+    }
+
+    async fn wait_until_writable(&mut self) -> Result<()> {
+        let Self { spec, child } = self;
+        let mut initiated = spec.replica_set.is_none();
+        try_wait_for(READY_DEADLINE, "mongod", async || {
+            child.ensure_running()?;
+            let Ok(hello) = mongo_wire::command(spec.port, doc! { "hello": 1 }, PROBE_DEADLINE).await else {
+                return Ok(None);
+            };
+            if has_role(&hello, "isWritablePrimary") {
+                return Ok(Some(()));
+            }
+            if let (false, Some(name)) = (initiated, &spec.replica_set) {
+                let member = doc! { "_id": 0, "host": format!("127.0.0.1:{}", spec.port) };
+                let initiate = doc! { "replSetInitiate": { "_id": name, "members": [member] } };
+                // The server refuses this if an earlier run has initiated the set; then it elects itself.
+                let _ = mongo_wire::command(spec.port, initiate, READY_DEADLINE).await;
+                initiated = true;
+            }
+            Ok(None)
+        })
+        .await
+    }
+}
+
+fn has_role(hello: &Document, role: &str) -> bool {
+    hello.get_bool(role).is_ok_and(|has_it| has_it)
+}
+
+fn launch(spec: &MongodSpec) -> Result<Child> {
+    fs::create_dir_all(&spec.data).with_context(|| format!("cannot make {}", spec.data.display()))?;
+    let replica_set = spec.replica_set.as_ref().map(|name| format!("--replSet={name}"));
+    let output = Output::File(spec.log.clone());
+    let started = match spec.command_prefix.split_first() {
+        None => ChildSpec::new("mongod", &spec.program, output),
+        Some((program, arguments)) => ChildSpec::new("mongod", program, output)
+            .args(arguments)
+            .arg(&spec.program)
+            // Journal files have 100 MB by default. The other settings are those of mongod itself.
+            .args(["--wiredTigerEngineConfigString", SMALL_JOURNAL]),
+    };
+    started
+        .arg("--dbpath")
+        .arg(&spec.data)
+        .args(["--port", &spec.port.to_string(), "--bind_ip", "127.0.0.1", "--nounixsocket"])
+        // The default is half of the memory, which is too much for a development database.
+        .args(["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"])
+        .args(replica_set)
+        .args(spec.tls.iter().flat_map(|_| ["--tlsMode", "preferTLS", "--tlsCertificateKeyFile"]))
+        .args(&spec.tls)
+        .start()
+}

@@ -1,0 +1,84 @@
+//! The descendants of this process: adopts orphans, and kills all descendants, so that no process is left behind.
+
+use std::{
+    collections::HashMap,
+    fs,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process, set_child_subreaper};
+
+/// Makes orphaned descendants of this process its children instead of children of init.
+pub fn adopt_orphans() {
+    // If this fails, only grandchildren whose parent has died are missed; the process groups cover the others.
+    let _ = set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// Kills all descendants of this process repeatedly until none is left or `deadline` has passed. Returns whether
+/// none is left.
+pub fn kill_descendants(deadline: Duration) -> bool {
+    let end = Instant::now() + deadline;
+    loop {
+        let remaining = living_descendants_of(std::process::id());
+        if remaining.is_empty() {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        for pid in remaining.into_iter().filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Returns the living descendants of `ancestor`, without zombies.
+fn living_descendants_of(ancestor: u32) -> Vec<u32> {
+    let parents: HashMap<u32, (u32, char)> =
+        process_ids().into_iter().filter_map(|pid| Some((pid, parent_and_state(pid)?))).collect();
+    let is_descendant = |mut pid: u32| {
+        // The number of steps is limited because the table is not an atomic snapshot and could contain a cycle.
+        for _ in 0..64 {
+            match parents.get(&pid) {
+                Some((parent, _)) if *parent == ancestor => return true,
+                Some((parent, _)) => pid = *parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    parents.iter().filter(|(pid, (_, state))| *state != 'Z' && is_descendant(**pid)).map(|(pid, _)| *pid).collect()
+}
+
+/// Returns the ids of all processes that are visible in `/proc`.
+pub(crate) fn process_ids() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn parent_and_state(pid: u32) -> Option<(u32, char)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The process name may contain spaces and brackets, so the fields after the last bracket are read.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((fields.next()?.parse().ok()?, state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::child::{ChildSpec, Output};
+
+    #[test]
+    fn a_child_and_a_grandchild_are_descendants_of_this_process() {
+        let child =
+            ChildSpec::new("shell", "/bin/sh", Output::Inherit).args(["-c", "sleep 300 & wait"]).start().unwrap();
+        let end = Instant::now() + Duration::from_secs(10);
+        while living_descendants_of(child.pid()).is_empty() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(living_descendants_of(child.pid()).len(), 1);
+        assert!(living_descendants_of(std::process::id()).contains(&child.pid()));
+    }
+}

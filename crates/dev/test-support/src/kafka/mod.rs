@@ -1,0 +1,11 @@
+//! A topic from a test's side: create it, read all of it, write anything into it.
+
+mod admin;
+mod producer;
+mod record;
+mod topic_reader;
+
+pub use admin::{add_partitions, create_topic, delete_topic, try_create_topic};
+pub use producer::{Producer, produce};
+pub use record::Record;
+pub use topic_reader::TopicReader;
