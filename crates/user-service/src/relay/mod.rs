@@ -9,6 +9,7 @@
 mod dispatcher;
 mod outbox_ack;
 mod producer;
+mod publisher;
 mod sweeper;
 mod topic_watch;
 mod work;

@@ -1,0 +1,154 @@
+//! Publishes one user's list of events in order, and parks a user whose events cannot be published.
+
+use std::{sync::Arc, time::Duration};
+
+use service_kit::{
+    Clock, fail_point,
+    panics::{self, Panicked},
+};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use uuid::Uuid;
+
+use super::{
+    producer::{EventProducer, Refusal},
+    work::{PLACE, Settlement, Waiter},
+};
+use crate::{
+    metrics::RelayMetrics,
+    store::{Acknowledged, Backlog, Parked, PendingEvent, PendingStore},
+};
+
+pub(super) struct Finished {
+    pub user: Uuid,
+    /// The last sequence that is in the topic now, if any was published.
+    pub up_to: Option<i64>,
+}
+
+pub(super) enum Source {
+    Fast {
+        _room: OwnedSemaphorePermit,
+    },
+    /// One batch at a time.
+    Sweep,
+}
+
+/// Publishes one user's list.
+pub(super) struct Publisher {
+    pub producer: Arc<EventProducer>,
+    pub pending: PendingStore,
+    pub acks: mpsc::Sender<Settlement>,
+    pub clock: Clock,
+    /// What waited longer is no longer the fast path's: the one replica that sweeps may be
+    /// publishing it.
+    pub left_to_the_sweep: Duration,
+    pub metrics: RelayMetrics,
+}
+
+impl Publisher {
+    /// A user whose list cannot be published without a panic is parked: the same events would do it again,
+    /// in every replica.
+    pub(super) async fn publish_or_park(
+        &self,
+        backlog: Backlog,
+        up_to: Option<i64>,
+        source: Source,
+        waiters: Vec<Arc<Waiter>>,
+    ) -> Finished {
+        let (user, parked) = (Uuid::from(backlog.user), backlog.parked.clone());
+        let published = panics::catch_future(PLACE, self.publish(backlog, up_to, source, waiters)).await;
+        match published {
+            Ok(finished) => finished,
+            Err(panicked) => {
+                self.park(user, None, panicked.to_string(), parked.as_ref()).await;
+                Finished { user, up_to }
+            }
+        }
+    }
+
+    /// In order, each after the broker's word for the one before; stops at the first
+    /// that is not taken. `up_to` is the last sequence known to be in the topic.
+    async fn publish(
+        &self,
+        backlog: Backlog,
+        up_to: Option<i64>,
+        source: Source,
+        waiters: Vec<Arc<Waiter>>,
+    ) -> Finished {
+        let user = Uuid::from(backlog.user);
+        let mut finished = Finished { user, up_to };
+        if backlog.parked.as_ref().is_some_and(|parked| self.clock.now() < parked.until.to_jiff()) {
+            return finished;
+        }
+        let total = backlog.pending_events.len();
+        let mut acknowledged: Vec<PendingEvent> = Vec::with_capacity(total);
+        for event in backlog.pending_events {
+            if finished.up_to.is_some_and(|up_to| event.sequence <= up_to) {
+                // In the topic already. The sweep finds it because its settling was lost,
+                // the fast path because its list is older than that. A tombstone goes
+                // with all of its entries at once.
+                if matches!(source, Source::Sweep) || backlog.deleted_at.is_some() {
+                    acknowledged.push(event);
+                }
+                continue;
+            }
+            if matches!(source, Source::Fast { .. }) && self.is_for_the_sweep(&event) {
+                self.metrics.fast_path_dropped.inc();
+                break;
+            }
+            let published = panics::catch_future(PLACE, async {
+                fail_point!("relay.before_publish");
+                self.producer.publish(user, &event).await
+            });
+            match published.await.unwrap_or_else(|panicked: Panicked| Err(Refusal::Event(panicked.to_string()))) {
+                Ok(()) => {
+                    self.metrics.observe_published(self.clock.now(), &event);
+                    finished.up_to = Some(event.sequence);
+                    acknowledged.push(event);
+                }
+                Err(refusal) => {
+                    self.note(user, &event, refusal, backlog.parked.as_ref()).await;
+                    break;
+                }
+            }
+        }
+        fail_point!("relay.after_ack");
+        if !acknowledged.is_empty() {
+            let last_of_tombstone = backlog.deleted_at.is_some() && acknowledged.len() == total;
+            // A closed channel means that the process ends: the next one publishes again.
+            let acknowledged = Acknowledged { user, events: acknowledged, last_of_tombstone };
+            let _ = self.acks.send(Settlement::new(acknowledged, waiters)).await;
+        }
+        finished
+    }
+
+    fn is_for_the_sweep(&self, event: &PendingEvent) -> bool {
+        let age = self.clock.now().duration_since(event.at.to_jiff());
+        Duration::try_from(age).is_ok_and(|age| age >= self.left_to_the_sweep)
+    }
+
+    async fn note(&self, user: Uuid, event: &PendingEvent, refusal: Refusal, before: Option<&Parked>) {
+        let id = event.id;
+        match refusal {
+            Refusal::Passing(error) => {
+                self.metrics.publish_failed.inc();
+                tracing::warn!(%id, error, "an event was not published; the sweep will");
+            }
+            Refusal::Event(error) => {
+                self.park(user, Some(id.into()), error, before).await;
+            }
+        }
+    }
+
+    /// `event` is the one that cannot be published, if that is known.
+    async fn park(&self, user: Uuid, event: Option<Uuid>, error: String, before: Option<&Parked>) {
+        let attempts = before.map_or(0, |parked| parked.attempts).saturating_add(1);
+        let pause = Duration::from_secs(10 << u32::try_from(attempts).unwrap_or(0).min(8));
+        let until = self.clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
+        self.metrics.parked.inc();
+        tracing::error!(%user, ?event, error, attempts, "an event cannot be published; its user's events wait");
+        let parked = Parked { until: until.into(), attempts, error };
+        if let Err(error) = self.pending.park(user, &parked).await {
+            tracing::warn!(%error, "a user could not be parked");
+        }
+    }
+}
