@@ -17,7 +17,7 @@ use super::{
     publisher::{Finished, Publisher, Source},
     sweeper::Sweeper,
     topic_watch::{TopicState, TopicWatch},
-    work::{Settlement, Sweep, Waiter},
+    work::{AckedList, BatchGuard, Sweep},
 };
 use crate::{
     metrics::RelayMetrics,
@@ -25,30 +25,30 @@ use crate::{
 };
 
 /// Users that wait in the fast path; beyond it the sweep finds them.
-const FAST_PATH: usize = 10_000;
+const MAX_QUEUED_USERS: usize = 10_000;
 /// Events of all lists of the fast path that wait or are being published: each list is all
 /// that its user has pending, and some have a hundred.
-const FAST_PATH_EVENTS: usize = 20_000;
+const MAX_QUEUED_EVENTS: usize = 20_000;
 /// Users that are published at once.
-const AT_ONCE: usize = 1_024;
+const MAX_CONCURRENT_USERS: usize = 1_024;
 /// Acknowledgements that wait to be settled.
-const ACKNOWLEDGEMENTS: usize = 4_096;
+const MAX_WAITING_ACKS: usize = 4_096;
 /// Users whose last published sequence is remembered, so that a list read before an
 /// event was taken off it publishes nothing twice.
-const REMEMBERED: usize = 100_000;
+const MAX_REMEMBERED_USERS: usize = 100_000;
 
 /// librdkafka looks for messages that are too late once a second.
-const TIMEOUTS_SEEN_AFTER: Duration = Duration::from_secs(1);
+const LIBRDKAFKA_TIMEOUT_CHECK: Duration = Duration::from_secs(1);
 /// A broker that answers within this time loses no event to the sweep.
-const SHORTEST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(4);
-const LONGEST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
+const MIN_MESSAGE_TIMEOUT: Duration = Duration::from_secs(4);
+const MAX_MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// An event is this old before the fast path leaves it to the sweep, however soon the sweep takes it.
-const SHORTEST_FAST_PATH: Duration = Duration::from_secs(1);
+const MIN_FAST_PATH_AGE: Duration = Duration::from_secs(1);
 
 /// How long librdkafka tries to bring one event into the topic: no longer than until the sweep
 /// takes over, so that after an outage two replicas do not publish the same events.
 fn message_timeout(sweep_min_age: Duration) -> Duration {
-    sweep_min_age.saturating_sub(TIMEOUTS_SEEN_AFTER).clamp(SHORTEST_MESSAGE_TIMEOUT, LONGEST_MESSAGE_TIMEOUT)
+    sweep_min_age.saturating_sub(LIBRDKAFKA_TIMEOUT_CHECK).clamp(MIN_MESSAGE_TIMEOUT, MAX_MESSAGE_TIMEOUT)
 }
 
 /// What the relay is set up with.
@@ -65,13 +65,13 @@ pub struct RelaySettings {
 /// The door to the relay for those who have just written.
 #[derive(Clone)]
 pub struct Relay {
-    fast: mpsc::Sender<Offered>,
+    fast: mpsc::Sender<QueuedBacklog>,
     room: Arc<Semaphore>,
     metrics: RelayMetrics,
 }
 
 /// A list with its share of the memory for lists, which it has until it was published.
-struct Offered {
+struct QueuedBacklog {
     backlog: Backlog,
     room: OwnedSemaphorePermit,
 }
@@ -95,9 +95,9 @@ impl Relay {
         client.set("message.timeout.ms", message_timeout(sweep_min_age).as_millis().to_string());
         let producer = Arc::new(EventProducer::new(client.clone(), topic.clone(), partitions)?);
         let (state_sender, state) = watch::channel(TopicState::Unreachable);
-        let (fast, fast_receiver) = mpsc::channel(FAST_PATH);
+        let (fast, fast_receiver) = mpsc::channel(MAX_QUEUED_USERS);
         let (sweep, sweep_receiver) = mpsc::channel(1);
-        let (acks, acks_receiver) = mpsc::channel::<Settlement>(ACKNOWLEDGEMENTS);
+        let (acks, acks_receiver) = mpsc::channel::<AckedList>(MAX_WAITING_ACKS);
         let stop = lifecycle.drained();
 
         let watch = TopicWatch { producer: Arc::clone(&producer), client, topic, partitions, health };
@@ -115,17 +115,17 @@ impl Relay {
             metrics: metrics.clone(),
         };
         lifecycle.spawn("relay-sweeper", sweeper.run(sweep, state.clone(), stop.clone()));
-        let left_to_the_sweep = sweep_min_age.max(SHORTEST_FAST_PATH);
-        let publisher = Publisher { producer, pending, acks, clock, left_to_the_sweep, metrics: metrics.clone() };
+        let fast_path_max_age = sweep_min_age.max(MIN_FAST_PATH_AGE);
+        let publisher = Publisher { producer, pending, acks, clock, fast_path_max_age, metrics: metrics.clone() };
         let dispatcher = Dispatcher {
             publisher: Arc::new(publisher),
             state,
             running: HashMap::new(),
-            published: LruCache::new(NonZeroUsize::new(REMEMBERED).expect("not zero")),
+            published: LruCache::new(NonZeroUsize::new(MAX_REMEMBERED_USERS).expect("not zero")),
             in_flight: FuturesUnordered::new(),
         };
         lifecycle.spawn("relay", dispatcher.run(fast_receiver, sweep_receiver, stop));
-        Ok(Self { fast, room: Arc::new(Semaphore::new(FAST_PATH_EVENTS)), metrics })
+        Ok(Self { fast, room: Arc::new(Semaphore::new(MAX_QUEUED_EVENTS)), metrics })
     }
 
     /// Publishes what the user has pending, soon. Never waits: when the relay is
@@ -136,28 +136,28 @@ impl Relay {
         }
         let events = u32::try_from(backlog.pending_events.len()).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(events);
-        if !room.is_ok_and(|room| self.fast.try_send(Offered { backlog, room }).is_ok()) {
+        if !room.is_ok_and(|room| self.fast.try_send(QueuedBacklog { backlog, room }).is_ok()) {
             self.metrics.fast_path_dropped.inc();
         }
     }
 }
 
-/// A user's next turn: a list that came while the one before was being published.
-type Next = (Backlog, Source, Vec<Arc<Waiter>>);
+/// The next list of a user: it arrived while the one before was being published.
+type NextList = (Backlog, Source, Vec<Arc<BatchGuard>>);
 
-/// Of two lists of one user the one that reaches further says all that the other says. What the
+/// Of two lists of one user the one that last_sequence further says all that the other says. What the
 /// sweep offers stays the sweep's: only then it is published whatever its age.
-fn together((waiting, its_source, mut waiters): Next, (backlog, source, more): Next) -> Next {
-    waiters.extend(more);
-    let backlog = if reaches(&waiting) < reaches(&backlog) { backlog } else { waiting };
+fn merge((waiting, its_source, mut guards): NextList, (backlog, source, more): NextList) -> NextList {
+    guards.extend(more);
+    let backlog = if last_sequence(&waiting) < last_sequence(&backlog) { backlog } else { waiting };
     let source = if matches!(its_source, Source::Sweep) { its_source } else { source };
-    (backlog, source, waiters)
+    (backlog, source, guards)
 }
 
 struct Dispatcher {
     publisher: Arc<Publisher>,
     state: watch::Receiver<TopicState>,
-    running: HashMap<Uuid, Option<Next>>,
+    running: HashMap<Uuid, Option<NextList>>,
     published: LruCache<Uuid, i64>,
     in_flight: FuturesUnordered<BoxFuture<'static, Finished>>,
 }
@@ -165,13 +165,13 @@ struct Dispatcher {
 impl Dispatcher {
     async fn run(
         mut self,
-        mut fast: mpsc::Receiver<Offered>,
+        mut fast: mpsc::Receiver<QueuedBacklog>,
         mut sweep: mpsc::Receiver<Sweep>,
         stop: CancellationToken,
     ) {
         let mut sweep_open = true;
         loop {
-            let room = self.in_flight.len() < AT_ONCE;
+            let room = self.in_flight.len() < MAX_CONCURRENT_USERS;
             tokio::select! {
                 Some(finished) = self.in_flight.next() => self.finish(&finished),
                 Some(offered) = fast.recv(), if room => self.take_offered(offered),
@@ -186,7 +186,7 @@ impl Dispatcher {
     }
 
     /// After the last request: what is queued is published, as far as Kafka is there.
-    async fn drain(mut self, mut fast: mpsc::Receiver<Offered>) {
+    async fn drain(mut self, mut fast: mpsc::Receiver<QueuedBacklog>) {
         while let Ok(offered) = fast.try_recv() {
             self.take_offered(offered);
         }
@@ -197,22 +197,22 @@ impl Dispatcher {
         let _ = tokio::task::spawn_blocking(move || publisher.producer.flush(Duration::from_secs(1))).await;
     }
 
-    fn take_offered(&mut self, Offered { backlog, room }: Offered) {
+    fn take_offered(&mut self, QueuedBacklog { backlog, room }: QueuedBacklog) {
         self.take(backlog, Source::Fast { _room: room }, Vec::new());
     }
 
     fn take_batch(&mut self, batch: Sweep) {
-        let waiter = Arc::new(Waiter::new(batch.done));
+        let guard = Arc::new(BatchGuard::new(batch.done));
         for backlog in batch.backlogs {
-            self.take(backlog, Source::Sweep, vec![Arc::clone(&waiter)]);
+            self.take(backlog, Source::Sweep, vec![Arc::clone(&guard)]);
         }
     }
 
-    fn take(&mut self, backlog: Backlog, source: Source, waiters: Vec<Arc<Waiter>>) {
+    fn take(&mut self, backlog: Backlog, source: Source, guards: Vec<Arc<BatchGuard>>) {
         if *self.state.borrow() != TopicState::Ready {
             return;
         }
-        let offered = (backlog, source, waiters);
+        let offered = (backlog, source, guards);
         match self.running.get_mut(&Uuid::from(offered.0.user)) {
             None => {
                 self.running.insert(Uuid::from(offered.0.user), None);
@@ -220,17 +220,17 @@ impl Dispatcher {
             }
             Some(next) => {
                 *next = Some(match next.take() {
-                    Some(waiting) => together(waiting, offered),
+                    Some(waiting) => merge(waiting, offered),
                     None => offered,
                 });
             }
         }
     }
 
-    fn start(&mut self, (backlog, source, waiters): Next) {
+    fn start(&mut self, (backlog, source, guards): NextList) {
         let up_to = self.published.get(&Uuid::from(backlog.user)).copied();
         let publisher = Arc::clone(&self.publisher);
-        self.in_flight.push(async move { publisher.publish_or_park(backlog, up_to, source, waiters).await }.boxed());
+        self.in_flight.push(async move { publisher.publish_or_park(backlog, up_to, source, guards).await }.boxed());
     }
 
     fn finish(&mut self, finished: &Finished) {
@@ -244,7 +244,7 @@ impl Dispatcher {
     }
 }
 
-fn reaches(backlog: &Backlog) -> i64 {
+fn last_sequence(backlog: &Backlog) -> i64 {
     backlog.pending_events.last().map_or(0, |event| event.sequence)
 }
 
@@ -286,27 +286,27 @@ mod tests {
         };
         let swept = || {
             let (done, tried) = tokio::sync::oneshot::channel();
-            (vec![Arc::new(Waiter::new(done))], tried)
+            (vec![Arc::new(BatchGuard::new(done))], tried)
         };
-        let (waiters, mut tried) = swept();
-        let next = together((backlog(1), Source::Sweep, waiters), (backlog(2), fast(), Vec::new()));
-        assert_eq!((reaches(&next.0), matches!(next.1, Source::Sweep)), (2, true));
+        let (guards, mut tried) = swept();
+        let next = merge((backlog(1), Source::Sweep, guards), (backlog(2), fast(), Vec::new()));
+        assert_eq!((last_sequence(&next.0), matches!(next.1, Source::Sweep)), (2, true));
         assert!(tried.try_recv().is_err_and(|error| error == tokio::sync::oneshot::error::TryRecvError::Empty));
-        let (waiters, mut tried) = swept();
-        let next = together((backlog(2), fast(), Vec::new()), (backlog(1), Source::Sweep, waiters));
-        assert_eq!((reaches(&next.0), matches!(next.1, Source::Sweep)), (2, true));
+        let (guards, mut tried) = swept();
+        let next = merge((backlog(2), fast(), Vec::new()), (backlog(1), Source::Sweep, guards));
+        assert_eq!((last_sequence(&next.0), matches!(next.1, Source::Sweep)), (2, true));
         drop(next);
         assert!(tried.try_recv().is_err_and(|error| error == tokio::sync::oneshot::error::TryRecvError::Closed));
-        let next = together((backlog(2), fast(), Vec::new()), (backlog(3), fast(), Vec::new()));
-        assert_eq!((reaches(&next.0), matches!(next.1, Source::Sweep)), (3, false));
+        let next = merge((backlog(2), fast(), Vec::new()), (backlog(3), fast(), Vec::new()));
+        assert_eq!((last_sequence(&next.0), matches!(next.1, Source::Sweep)), (3, false));
     }
 
     #[test]
     fn the_fast_path_is_bounded_in_users_and_in_events() {
-        for (each, expected) in [(1, FAST_PATH), (100, FAST_PATH_EVENTS / 100)] {
+        for (each, expected) in [(1, MAX_QUEUED_USERS), (100, MAX_QUEUED_EVENTS / 100)] {
             let metrics = RelayMetrics::register(&Registry::new()).unwrap();
-            let (fast, mut offered) = mpsc::channel(FAST_PATH);
-            let relay = Relay { fast, room: Arc::new(Semaphore::new(FAST_PATH_EVENTS)), metrics };
+            let (fast, mut offered) = mpsc::channel(MAX_QUEUED_USERS);
+            let relay = Relay { fast, room: Arc::new(Semaphore::new(MAX_QUEUED_EVENTS)), metrics };
             for _ in 0..expected + 5 {
                 relay.offer(backlog(each));
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use service_kit::{fail_point, panics};
 use tokio::sync::mpsc;
 
-use super::work::{PLACE, Settlement};
+use super::work::{AckedList, PANIC_LABEL};
 use crate::{
     metrics::RelayMetrics,
     store::{Acknowledged, PendingStore},
@@ -16,10 +16,10 @@ const BATCH: usize = 256;
 /// After a small batch the next one gathers for so long. No request waits for it, and the events
 /// are in the topic; what comes so late are their rows of the audit log, and the end of a sweep.
 const GATHER: Duration = Duration::from_millis(50);
-/// As many together are worth the way to MongoDB at once.
-const ENOUGH: usize = 64;
+/// As many merge are worth the way to MongoDB at once.
+const FULL_ENOUGH: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// Given up then: the sweep finds the events, and knows that they are published.
 const ATTEMPTS: u32 = 8;
 
@@ -30,11 +30,11 @@ pub(super) struct OutboxAck {
 
 impl OutboxAck {
     /// Ends when every sender is gone and all is settled.
-    pub(super) async fn run(self, mut acks: mpsc::Receiver<Settlement>) {
+    pub(super) async fn run(self, mut acks: mpsc::Receiver<AckedList>) {
         let mut batch = Vec::with_capacity(BATCH);
         while acks.recv_many(&mut batch, BATCH).await > 0 {
             self.settle_all(&batch).await;
-            if batch.len() < ENOUGH && acks.len() < ENOUGH {
+            if batch.len() < FULL_ENOUGH && acks.len() < FULL_ENOUGH {
                 tokio::time::sleep(GATHER).await;
             }
             batch.clear();
@@ -43,13 +43,13 @@ impl OutboxAck {
 
     /// A panic leaves only the events of its own user to the sweep: then each user is settled alone. What
     /// was settled before it is settled again, which changes nothing.
-    async fn settle_all(&self, batch: &[Settlement]) {
+    async fn settle_all(&self, batch: &[AckedList]) {
         let batch: Vec<_> = batch.iter().map(|settlement| &settlement.acknowledged).collect();
-        if panics::catch_future(PLACE, self.settle(&batch)).await.is_ok() {
+        if panics::catch_future(PANIC_LABEL, self.settle(&batch)).await.is_ok() {
             return;
         }
         for one in batch {
-            if panics::catch_future(PLACE, self.settle(&[one])).await.is_err() {
+            if panics::catch_future(PANIC_LABEL, self.settle(&[one])).await.is_err() {
                 self.metrics.settle_failed.inc();
             }
         }
@@ -67,7 +67,7 @@ impl OutboxAck {
                 }
                 Err(_) => {
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pause = (pause * 2).min(MAX_PAUSE);
                 }
             }
         }

@@ -33,22 +33,22 @@ pub const PRODUCER_PROPERTIES: &[(&str, &str)] = &[
 ];
 
 /// Why an event is not in the topic.
-pub(super) enum Refusal {
-    /// The broker will not take this event, now or later.
-    Event(String),
-    /// Something that passes.
-    Passing(String),
+pub(super) enum PublishError {
+    /// The broker refuses this event now and later.
+    Permanent(String),
+    /// The cause goes away by itself.
+    Transient(String),
 }
 
 /// librdkafka's log goes to ours.
-type Producing = FutureProducer<LogContext>;
+type LoggingProducer = FutureProducer<LogContext>;
 
 /// The producer; made again after a fatal error.
 pub(super) struct EventProducer {
     config: ClientConfig,
     topic: String,
     partitions: i32,
-    current: ArcSwap<Producing>,
+    current: ArcSwap<LoggingProducer>,
 }
 
 impl EventProducer {
@@ -58,18 +58,18 @@ impl EventProducer {
     }
 
     /// Publishes one event and waits for all in-sync replicas to have it.
-    pub(super) async fn publish(&self, user: Uuid, event: &PendingEvent) -> Result<(), Refusal> {
-        let headers = headers(user, event).map_err(|problem| Refusal::Event(problem.to_owned()))?;
+    pub(super) async fn publish(&self, user: Uuid, event: &PendingEvent) -> Result<(), PublishError> {
+        let headers = headers(user, event).map_err(|problem| PublishError::Permanent(problem.to_owned()))?;
         let key = user.to_string();
         // The partition is ours to say: partitions added later move no key.
         let partition = events::topic::partition_of(key.as_bytes(), self.partitions);
         let record = FutureRecord::to(&self.topic).partition(partition).key(&key).payload(&event.data).headers(headers);
         let producer = self.current.load_full();
-        let delivery = producer.send_result(record).map_err(|(error, _)| self.judge(&producer, &error))?;
+        let delivery = producer.send_result(record).map_err(|(error, _)| self.classify(&producer, &error))?;
         match delivery.await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err((error, _))) => Err(self.judge(&producer, &error)),
-            Err(_) => Err(Refusal::Passing("the producer was closed".to_owned())),
+            Ok(Err((error, _))) => Err(self.classify(&producer, &error)),
+            Err(_) => Err(PublishError::Transient("the producer was closed".to_owned())),
         }
     }
 
@@ -83,7 +83,7 @@ impl EventProducer {
         self.current.load_full().flush(deadline)
     }
 
-    fn judge(&self, used: &Arc<Producing>, error: &KafkaError) -> Refusal {
+    fn classify(&self, used: &Arc<LoggingProducer>, error: &KafkaError) -> PublishError {
         if used.client().fatal_error().is_some() {
             self.replace(used);
         }
@@ -98,12 +98,12 @@ impl EventProducer {
                     | RDKafkaErrorCode::PolicyViolation
             )
         );
-        if refused { Refusal::Event(error.to_string()) } else { Refusal::Passing(error.to_string()) }
+        if refused { PublishError::Permanent(error.to_string()) } else { PublishError::Transient(error.to_string()) }
     }
 
     /// A fatal error (idempotence lost) never heals: the next one starts afresh.
-    fn replace(&self, broken: &Arc<Producing>) {
-        match self.config.create_with_context::<_, Producing>(LogContext) {
+    fn replace(&self, broken: &Arc<LoggingProducer>) {
+        match self.config.create_with_context::<_, LoggingProducer>(LogContext) {
             Ok(fresh) => {
                 let before = self.current.compare_and_swap(broken, Arc::new(fresh));
                 if Arc::ptr_eq(&before, broken) {

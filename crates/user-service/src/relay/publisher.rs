@@ -10,8 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use uuid::Uuid;
 
 use super::{
-    producer::{EventProducer, Refusal},
-    work::{PLACE, Settlement, Waiter},
+    producer::{EventProducer, PublishError},
+    work::{AckedList, BatchGuard, PANIC_LABEL},
 };
 use crate::{
     metrics::RelayMetrics,
@@ -36,11 +36,11 @@ pub(super) enum Source {
 pub(super) struct Publisher {
     pub producer: Arc<EventProducer>,
     pub pending: PendingStore,
-    pub acks: mpsc::Sender<Settlement>,
+    pub acks: mpsc::Sender<AckedList>,
     pub clock: Clock,
     /// What waited longer is no longer the fast path's: the one replica that sweeps may be
     /// publishing it.
-    pub left_to_the_sweep: Duration,
+    pub fast_path_max_age: Duration,
     pub metrics: RelayMetrics,
 }
 
@@ -52,10 +52,10 @@ impl Publisher {
         backlog: Backlog,
         up_to: Option<i64>,
         source: Source,
-        waiters: Vec<Arc<Waiter>>,
+        guards: Vec<Arc<BatchGuard>>,
     ) -> Finished {
         let (user, parked) = (Uuid::from(backlog.user), backlog.parked.clone());
-        let published = panics::catch_future(PLACE, self.publish(backlog, up_to, source, waiters)).await;
+        let published = panics::catch_future(PANIC_LABEL, self.publish(backlog, up_to, source, guards)).await;
         match published {
             Ok(finished) => finished,
             Err(panicked) => {
@@ -72,7 +72,7 @@ impl Publisher {
         backlog: Backlog,
         up_to: Option<i64>,
         source: Source,
-        waiters: Vec<Arc<Waiter>>,
+        guards: Vec<Arc<BatchGuard>>,
     ) -> Finished {
         let user = Uuid::from(backlog.user);
         let mut finished = Finished { user, up_to };
@@ -91,22 +91,25 @@ impl Publisher {
                 }
                 continue;
             }
-            if matches!(source, Source::Fast { .. }) && self.is_for_the_sweep(&event) {
+            if matches!(source, Source::Fast { .. }) && self.is_too_old_for_fast_path(&event) {
                 self.metrics.fast_path_dropped.inc();
                 break;
             }
-            let published = panics::catch_future(PLACE, async {
+            let published = panics::catch_future(PANIC_LABEL, async {
                 fail_point!("relay.before_publish");
                 self.producer.publish(user, &event).await
             });
-            match published.await.unwrap_or_else(|panicked: Panicked| Err(Refusal::Event(panicked.to_string()))) {
+            match published
+                .await
+                .unwrap_or_else(|panicked: Panicked| Err(PublishError::Permanent(panicked.to_string())))
+            {
                 Ok(()) => {
                     self.metrics.observe_published(self.clock.now(), &event);
                     finished.up_to = Some(event.sequence);
                     acknowledged.push(event);
                 }
-                Err(refusal) => {
-                    self.note(user, &event, refusal, backlog.parked.as_ref()).await;
+                Err(error) => {
+                    self.handle_error(user, &event, error, backlog.parked.as_ref()).await;
                     break;
                 }
             }
@@ -116,24 +119,24 @@ impl Publisher {
             let last_of_tombstone = backlog.deleted_at.is_some() && acknowledged.len() == total;
             // A closed channel means that the process ends: the next one publishes again.
             let acknowledged = Acknowledged { user, events: acknowledged, last_of_tombstone };
-            let _ = self.acks.send(Settlement::new(acknowledged, waiters)).await;
+            let _ = self.acks.send(AckedList::new(acknowledged, guards)).await;
         }
         finished
     }
 
-    fn is_for_the_sweep(&self, event: &PendingEvent) -> bool {
+    fn is_too_old_for_fast_path(&self, event: &PendingEvent) -> bool {
         let age = self.clock.now().duration_since(event.at.to_jiff());
-        Duration::try_from(age).is_ok_and(|age| age >= self.left_to_the_sweep)
+        Duration::try_from(age).is_ok_and(|age| age >= self.fast_path_max_age)
     }
 
-    async fn note(&self, user: Uuid, event: &PendingEvent, refusal: Refusal, before: Option<&Parked>) {
+    async fn handle_error(&self, user: Uuid, event: &PendingEvent, error: PublishError, before: Option<&Parked>) {
         let id = event.id;
-        match refusal {
-            Refusal::Passing(error) => {
+        match error {
+            PublishError::Transient(error) => {
                 self.metrics.publish_failed.inc();
                 tracing::warn!(%id, error, "an event was not published; the sweep will");
             }
-            Refusal::Event(error) => {
+            PublishError::Permanent(error) => {
                 self.park(user, Some(id.into()), error, before).await;
             }
         }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     topic_watch::TopicState,
-    work::{PLACE, Sweep},
+    work::{PANIC_LABEL, Sweep},
 };
 use crate::{
     metrics::RelayMetrics,
@@ -23,7 +23,7 @@ use crate::{
 
 const LEASE: &str = "relay.sweep";
 const BATCH: i64 = 500;
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) struct Sweeper {
     pub pending: PendingStore,
@@ -46,7 +46,7 @@ impl Sweeper {
         let mut failures: u32 = 0;
         while !stop.is_cancelled() {
             // A panic is that sweep's: its cause may be one user, and others wait for the next sweep.
-            let swept = panics::catch_future(PLACE, self.sweep(&sweeps, &state, &stop)).await;
+            let swept = panics::catch_future(PANIC_LABEL, self.sweep(&sweeps, &state, &stop)).await;
             let failure = match swept {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
@@ -60,7 +60,7 @@ impl Sweeper {
                 Some(error) => {
                     failures = failures.saturating_add(1);
                     tracing::warn!(error, "the sweep could not read what is pending");
-                    (self.interval * 2_u32.pow(failures.min(6))).min(LONGEST_PAUSE)
+                    (self.interval * 2_u32.pow(failures.min(6))).min(MAX_PAUSE)
                 }
             };
             tokio::select! {
@@ -94,7 +94,7 @@ impl Sweeper {
                 break;
             }
             if let Some(before) = before.replace(tried) {
-                self.until_tried(before, stop).await;
+                self.wait_until_tried(before, stop).await;
             }
             // One that begins where it ends would be found again.
             if !whole || last == from {
@@ -103,13 +103,13 @@ impl Sweeper {
             from = last;
         }
         if let Some(last) = before {
-            self.until_tried(last, stop).await;
+            self.wait_until_tried(last, stop).await;
         }
         Ok(())
     }
 
     /// All of a batch was tried and settled, or the lease needs renewal.
-    async fn until_tried(&self, tried: oneshot::Receiver<()>, stop: &CancellationToken) {
+    async fn wait_until_tried(&self, tried: oneshot::Receiver<()>, stop: &CancellationToken) {
         tokio::select! {
             _ = tried => {}
             () = tokio::time::sleep(self.lease / 3) => {}

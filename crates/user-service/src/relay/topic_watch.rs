@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::producer::EventProducer;
 
-const ASK_DEADLINE: Duration = Duration::from_secs(3);
-const WHILE_NOT_READY: Duration = Duration::from_millis(500);
-const WHILE_READY: Duration = Duration::from_secs(3);
+const METADATA_DEADLINE: Duration = Duration::from_secs(3);
+const PAUSE_WHILE_NOT_READY: Duration = Duration::from_millis(500);
+const PAUSE_WHILE_READY: Duration = Duration::from_secs(3);
 /// 7 days.
 const RETENTION_MS: &str = "604800000";
 /// A day. Kafka deletes segments as a whole, each when its newest record is old enough, so
@@ -29,7 +29,7 @@ pub enum TopicState {
     /// Not seen yet, or the brokers do not answer.
     Unreachable,
     /// There, with another number of partitions: keys would move.
-    OtherPartitions(i32),
+    WrongPartitionCount(i32),
     Ready,
 }
 
@@ -47,20 +47,21 @@ impl TopicWatch {
     pub(super) async fn run(self, state: watch::Sender<TopicState>, stop: CancellationToken) {
         let watch = Arc::new(self);
         loop {
-            let looking = Arc::clone(&watch);
+            let watcher = Arc::clone(&watch);
             // The question blocks its thread until the brokers answer.
-            let seen = tokio::task::spawn_blocking(move || looking.look()).await.unwrap_or(Seen::Unreachable);
-            let now = match seen {
-                Seen::Partitions(count) if count == watch.partitions => TopicState::Ready,
-                Seen::Partitions(count) => TopicState::OtherPartitions(count),
-                Seen::Missing => {
+            let metadata =
+                tokio::task::spawn_blocking(move || watcher.fetch()).await.unwrap_or(TopicMetadata::Unreachable);
+            let now = match metadata {
+                TopicMetadata::Partitions(count) if count == watch.partitions => TopicState::Ready,
+                TopicMetadata::Partitions(count) => TopicState::WrongPartitionCount(count),
+                TopicMetadata::Missing => {
                     watch.create().await;
                     TopicState::Unreachable
                 }
-                Seen::Unreachable => TopicState::Unreachable,
+                TopicMetadata::Unreachable => TopicState::Unreachable,
             };
-            watch.tell(now, &state);
-            let pause = if now == TopicState::Ready { WHILE_READY } else { WHILE_NOT_READY };
+            watch.report(now, &state);
+            let pause = if now == TopicState::Ready { PAUSE_WHILE_READY } else { PAUSE_WHILE_NOT_READY };
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
@@ -68,7 +69,7 @@ impl TopicWatch {
         }
     }
 
-    fn tell(&self, now: TopicState, state: &watch::Sender<TopicState>) {
+    fn report(&self, now: TopicState, state: &watch::Sender<TopicState>) {
         let before = state.send_replace(now);
         let check = if now == TopicState::Ready { CheckState::Ok } else { CheckState::Degraded };
         self.health.set("kafka", check);
@@ -80,7 +81,7 @@ impl TopicWatch {
             TopicState::Unreachable => {
                 tracing::warn!(topic = self.topic, "Kafka is not reachable; events wait in MongoDB");
             }
-            TopicState::OtherPartitions(count) => tracing::error!(
+            TopicState::WrongPartitionCount(count) => tracing::error!(
                 topic = self.topic,
                 expected = self.partitions,
                 found = count,
@@ -89,15 +90,17 @@ impl TopicWatch {
         }
     }
 
-    fn look(&self) -> Seen {
-        let Ok(metadata) = self.producer.metadata(&self.topic, ASK_DEADLINE) else { return Seen::Unreachable };
+    fn fetch(&self) -> TopicMetadata {
+        let Ok(metadata) = self.producer.metadata(&self.topic, METADATA_DEADLINE) else {
+            return TopicMetadata::Unreachable;
+        };
         let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == self.topic) else {
-            return Seen::Missing;
+            return TopicMetadata::Missing;
         };
         match topic.error().map(RDKafkaErrorCode::from) {
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Seen::Missing,
-            Some(_) => Seen::Unreachable,
-            None => Seen::Partitions(i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => TopicMetadata::Missing,
+            Some(_) => TopicMetadata::Unreachable,
+            None => TopicMetadata::Partitions(i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)),
         }
     }
 
@@ -109,7 +112,8 @@ impl TopicWatch {
         let topic = NewTopic::new(&self.topic, self.partitions, TopicReplication::Fixed(-1))
             .set("retention.ms", RETENTION_MS)
             .set("segment.ms", SEGMENT_MS);
-        let options = AdminOptions::new().operation_timeout(Some(ASK_DEADLINE)).request_timeout(Some(ASK_DEADLINE));
+        let options =
+            AdminOptions::new().operation_timeout(Some(METADATA_DEADLINE)).request_timeout(Some(METADATA_DEADLINE));
         match admin.create_topics([&topic], &options).await.map(|mut results| results.pop()) {
             Ok(Some(Ok(_))) => tracing::info!(topic = self.topic, partitions = self.partitions, "created the topic"),
             Ok(Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists)))) | Ok(None) => {}
@@ -119,7 +123,7 @@ impl TopicWatch {
     }
 }
 
-enum Seen {
+enum TopicMetadata {
     Partitions(i32),
     Missing,
     Unreachable,

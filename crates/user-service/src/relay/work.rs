@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::store::{Acknowledged, Backlog};
 
 /// The label of the metric of caught panics.
-pub(super) const PLACE: &str = "relay";
+pub(super) const PANIC_LABEL: &str = "relay";
 
 /// A batch of the sweep; `done` is dropped when all of it was tried and settled.
 pub(super) struct Sweep {
@@ -16,23 +16,23 @@ pub(super) struct Sweep {
 }
 
 /// What is to be taken off a user's list, and who waits for that.
-pub(super) struct Settlement {
+pub(super) struct AckedList {
     pub acknowledged: Acknowledged,
-    _waiters: Vec<Arc<Waiter>>,
+    _waiters: Vec<Arc<BatchGuard>>,
 }
 
-impl Settlement {
-    pub(super) fn new(acknowledged: Acknowledged, waiters: Vec<Arc<Waiter>>) -> Self {
-        Self { acknowledged, _waiters: waiters }
+impl AckedList {
+    pub(super) fn new(acknowledged: Acknowledged, guards: Vec<Arc<BatchGuard>>) -> Self {
+        Self { acknowledged, _waiters: guards }
     }
 }
 
 /// Dropped with the last user of a sweep's batch; that is the word that it is done.
-pub(super) struct Waiter {
+pub(super) struct BatchGuard {
     _done: oneshot::Sender<()>,
 }
 
-impl Waiter {
+impl BatchGuard {
     pub(super) fn new(done: oneshot::Sender<()>) -> Self {
         Self { _done: done }
     }
