@@ -1,5 +1,5 @@
-//! Decides who is published when: one publisher per user at a time, a bounded number
-//! of users at once, and nothing that this process is known to have published.
+//! Decides which user's events are published next: one publisher per user at a time, a bounded
+//! number of users at once, and no event that this process is known to have published.
 
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -24,34 +24,34 @@ use crate::{
     store::{Backlog, LeaseStore, PendingStore},
 };
 
-/// Users that wait in the fast path; beyond it the sweep finds them.
+/// How many users wait in the queue of the fast path. The sweep publishes the events of the others.
 const MAX_QUEUED_USERS: usize = 10_000;
-/// Events of all lists of the fast path that wait or are being published: each list is all
-/// that its user has pending, and some have a hundred.
+/// How many events, of all lists together, wait in the fast path or are being published. A list holds
+/// all pending events of its user; some users have a hundred.
 const MAX_QUEUED_EVENTS: usize = 20_000;
-/// Users that are published at once.
+/// How many users' lists are published at the same time.
 const MAX_CONCURRENT_USERS: usize = 1_024;
-/// Acknowledgements that wait to be settled.
+/// How many acknowledged lists wait to be removed from the outboxes.
 const MAX_WAITING_ACKS: usize = 4_096;
-/// Users whose last published sequence is remembered, so that a list read before an
-/// event was taken off it publishes nothing twice.
+/// For how many users the last published sequence is remembered. It prevents that a list which was read
+/// before its events were removed is published twice.
 const MAX_REMEMBERED_USERS: usize = 100_000;
 
-/// librdkafka looks for messages that are too late once a second.
+/// How often librdkafka looks for messages that have timed out.
 const LIBRDKAFKA_TIMEOUT_CHECK: Duration = Duration::from_secs(1);
-/// A broker that answers within this time loses no event to the sweep.
+/// The shortest message timeout: a broker that responds within it leaves no event to the sweep.
 const MIN_MESSAGE_TIMEOUT: Duration = Duration::from_secs(4);
 const MAX_MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
-/// An event is this old before the fast path leaves it to the sweep, however soon the sweep takes it.
+/// The fast path publishes events that are younger than this, even if the sweep takes them earlier.
 const MIN_FAST_PATH_AGE: Duration = Duration::from_secs(1);
 
-/// How long librdkafka tries to bring one event into the topic: no longer than until the sweep
-/// takes over, so that after an outage two replicas do not publish the same events.
+/// Returns how long librdkafka tries to publish one event. It gives up before the sweep takes over, so that
+/// two replicas do not publish the same events after an outage.
 fn message_timeout(sweep_min_age: Duration) -> Duration {
     sweep_min_age.saturating_sub(LIBRDKAFKA_TIMEOUT_CHECK).clamp(MIN_MESSAGE_TIMEOUT, MAX_MESSAGE_TIMEOUT)
 }
 
-/// What the relay is set up with.
+/// The settings of the relay.
 pub struct RelaySettings {
     pub client: ClientConfig,
     pub topic: String,
@@ -62,7 +62,7 @@ pub struct RelaySettings {
     pub holder: Uuid,
 }
 
-/// The door to the relay for those who have just written.
+/// A handle that offers the events of a write to the relay.
 #[derive(Clone)]
 pub struct Relay {
     fast: mpsc::Sender<QueuedBacklog>,
@@ -70,18 +70,18 @@ pub struct Relay {
     metrics: RelayMetrics,
 }
 
-/// A list with its share of the memory for lists, which it has until it was published.
+/// A list in the queue, with its share of [`MAX_QUEUED_EVENTS`] until it has been published.
 struct QueuedBacklog {
     backlog: Backlog,
     room: OwnedSemaphorePermit,
 }
 
 impl Relay {
-    /// Starts the relay's tasks under `lifecycle`: they publish until it says that
-    /// everything else has ended, then finish what is in flight.
+    /// Starts the tasks of the relay under `lifecycle`. They publish until everything else has stopped, and
+    /// then complete what is in flight.
     ///
     /// # Errors
-    /// When librdkafka refuses its configuration.
+    /// If librdkafka refuses its configuration.
     pub fn start(
         settings: RelaySettings,
         pending: PendingStore,
@@ -102,8 +102,8 @@ impl Relay {
 
         let watch = TopicWatch { producer: Arc::clone(&producer), client, topic, partitions, health };
         lifecycle.spawn("topic-watch", watch.run(state_sender, stop.clone()));
-        let settler = OutboxAck { pending: pending.clone(), metrics: metrics.clone() };
-        lifecycle.spawn("relay-settler", settler.run(acks_receiver));
+        let outbox_ack = OutboxAck { pending: pending.clone(), metrics: metrics.clone() };
+        lifecycle.spawn("relay-settler", outbox_ack.run(acks_receiver));
         let sweeper = Sweeper {
             pending: pending.clone(),
             leases,
@@ -128,8 +128,8 @@ impl Relay {
         Ok(Self { fast, room: Arc::new(Semaphore::new(MAX_QUEUED_EVENTS)), metrics })
     }
 
-    /// Publishes what the user has pending, soon. Never waits: when the relay is
-    /// behind, the sweep will do it.
+    /// Queues the pending events of a user for publication. It never waits: if the queue is full, the sweep
+    /// publishes them.
     pub fn offer(&self, backlog: Backlog) {
         if backlog.pending_events.is_empty() {
             return;
@@ -145,8 +145,8 @@ impl Relay {
 /// The next list of a user: it arrived while the one before was being published.
 type NextList = (Backlog, Source, Vec<Arc<BatchGuard>>);
 
-/// Of two lists of one user the one that last_sequence further says all that the other says. What the
-/// sweep offers stays the sweep's: only then it is published whatever its age.
+/// Merges two lists of one user: the list with the higher last sequence contains the other one. If one of
+/// them comes from the sweep, so does the result, because only those are published at any age.
 fn merge((waiting, its_source, mut guards): NextList, (backlog, source, more): NextList) -> NextList {
     guards.extend(more);
     let backlog = if last_sequence(&waiting) < last_sequence(&backlog) { backlog } else { waiting };
@@ -185,7 +185,7 @@ impl Dispatcher {
         self.drain(fast).await;
     }
 
-    /// After the last request: what is queued is published, as far as Kafka is there.
+    /// Publishes what is queued after the last request, if Kafka is available.
     async fn drain(mut self, mut fast: mpsc::Receiver<QueuedBacklog>) {
         while let Ok(offered) = fast.try_recv() {
             self.take_offered(offered);
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn librdkafka_gives_an_event_up_before_the_sweep_takes_over_within_bounds() {
+    fn librdkafka_gives_up_on_an_event_before_the_sweep_takes_over() {
         let seconds = Duration::from_secs;
         for (min_age, expected) in [(0, 4), (5, 4), (8, 7), (60, 20)] {
             assert_eq!(message_timeout(seconds(min_age)), seconds(expected), "{min_age}");
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_sweep_offers_stays_its_own_and_the_longer_list_is_published() {
+    fn a_list_of_the_sweep_stays_one_and_the_longer_list_is_published() {
         let fast = || {
             let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
             Source::Fast { _room: room }
@@ -311,7 +311,7 @@ mod tests {
                 relay.offer(backlog(each));
             }
             assert_eq!((offered.len(), relay.metrics.fast_path_dropped.get()), (expected, 5));
-            // Whoever was published makes room.
+            // A published list makes room.
             drop(offered.try_recv());
             relay.offer(backlog(each));
             assert_eq!((offered.len(), relay.metrics.fast_path_dropped.get()), (expected, 5));

@@ -20,7 +20,7 @@ use crate::{
 
 pub(super) struct Finished {
     pub user: Uuid,
-    /// The last sequence that is in the topic now, if any was published.
+    /// The last sequence that is now in the topic, if one is known.
     pub up_to: Option<i64>,
 }
 
@@ -28,25 +28,24 @@ pub(super) enum Source {
     Fast {
         _room: OwnedSemaphorePermit,
     },
-    /// One batch at a time.
+    /// The sweep hands over one batch at a time.
     Sweep,
 }
 
-/// Publishes one user's list.
+/// Publishes the lists of users.
 pub(super) struct Publisher {
     pub producer: Arc<EventProducer>,
     pub pending: PendingStore,
     pub acks: mpsc::Sender<AckedList>,
     pub clock: Clock,
-    /// What waited longer is no longer the fast path's: the one replica that sweeps may be
-    /// publishing it.
+    /// From this age on, an event is left to the sweep: the replica that sweeps may be publishing it.
     pub fast_path_max_age: Duration,
     pub metrics: RelayMetrics,
 }
 
 impl Publisher {
-    /// A user whose list cannot be published without a panic is parked: the same events would do it again,
-    /// in every replica.
+    /// Publishes the list. A user whose list causes a panic is parked, because the same events would cause it
+    /// again in every replica.
     pub(super) async fn publish_or_park(
         &self,
         backlog: Backlog,
@@ -65,8 +64,8 @@ impl Publisher {
         }
     }
 
-    /// In order, each after the broker's word for the one before; stops at the first
-    /// that is not taken. `up_to` is the last sequence known to be in the topic.
+    /// Publishes the events in order, each after the broker has acknowledged the one before, and stops at the
+    /// first failure. `up_to` is the last sequence that is known to be in the topic.
     async fn publish(
         &self,
         backlog: Backlog,
@@ -83,9 +82,9 @@ impl Publisher {
         let mut acknowledged: Vec<PendingEvent> = Vec::with_capacity(total);
         for event in backlog.pending_events {
             if finished.up_to.is_some_and(|up_to| event.sequence <= up_to) {
-                // In the topic already. The sweep finds it because its settling was lost,
-                // the fast path because its list is older than that. A tombstone goes
-                // with all of its entries at once.
+                // The event is in the topic already. The sweep finds it when its removal from the outbox
+                // was lost; the fast path, when its list was read before that removal. A tombstone is
+                // removed together with all of its entries.
                 if matches!(source, Source::Sweep) || backlog.deleted_at.is_some() {
                     acknowledged.push(event);
                 }
@@ -117,7 +116,7 @@ impl Publisher {
         fail_point!("relay.after_ack");
         if !acknowledged.is_empty() {
             let last_of_tombstone = backlog.deleted_at.is_some() && acknowledged.len() == total;
-            // A closed channel means that the process ends: the next one publishes again.
+            // A closed channel means that the process ends; the next process publishes again.
             let acknowledged = Acknowledged { user, events: acknowledged, last_of_tombstone };
             let _ = self.acks.send(AckedList::new(acknowledged, guards)).await;
         }
@@ -134,7 +133,7 @@ impl Publisher {
         match error {
             PublishError::Transient(error) => {
                 self.metrics.publish_failed.inc();
-                tracing::warn!(%id, error, "an event was not published; the sweep will");
+                tracing::warn!(%id, error, "an event was not published; the sweep will publish it");
             }
             PublishError::Permanent(error) => {
                 self.park(user, Some(id.into()), error, before).await;
@@ -142,13 +141,13 @@ impl Publisher {
         }
     }
 
-    /// `event` is the one that cannot be published, if that is known.
+    /// Delays all events of this user. `event` is the event that cannot be published, if it is known.
     async fn park(&self, user: Uuid, event: Option<Uuid>, error: String, before: Option<&Parked>) {
         let attempts = before.map_or(0, |parked| parked.attempts).saturating_add(1);
         let pause = Duration::from_secs(10 << u32::try_from(attempts).unwrap_or(0).min(8));
         let until = self.clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
         self.metrics.parked.inc();
-        tracing::error!(%user, ?event, error, attempts, "an event cannot be published; its user's events wait");
+        tracing::error!(%user, ?event, error, attempts, "an event cannot be published; the events of its user wait");
         let parked = Parked { until: until.into(), attempts, error };
         if let Err(error) = self.pending.park(user, &parked).await {
             tracing::warn!(%error, "a user could not be parked");

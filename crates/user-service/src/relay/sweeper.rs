@@ -1,8 +1,8 @@
-//! Finds what the fast path left behind: after a crash, an outage, or a full queue.
-//! One sweeper at a time, by a lease on the database's clock.
+//! Finds the events that the fast path did not publish: after a crash, an outage or a full queue.
+//! A lease on the clock of the database ensures that one replica sweeps at a time.
 //!
-//! A sweep goes through all of it, oldest first, in batches: while one is published, the
-//! next one is read. Users whose events cannot be published now delay nobody behind them.
+//! A sweep reads all of them, oldest first, in batches: while one batch is published, the next
+//! one is read. Users whose events cannot be published now do not delay the users behind them.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Sweeper {
     ) {
         let mut failures: u32 = 0;
         while !stop.is_cancelled() {
-            // A panic is that sweep's: its cause may be one user, and others wait for the next sweep.
+            // A panic ends this sweep only: one user may be its cause, and the others wait for the next sweep.
             let swept = panics::catch_future(PANIC_LABEL, self.sweep(&sweeps, &state, &stop)).await;
             let failure = match swept {
                 Ok(Ok(())) => None,
@@ -59,7 +59,7 @@ impl Sweeper {
                 }
                 Some(error) => {
                     failures = failures.saturating_add(1);
-                    tracing::warn!(error, "the sweep could not read what is pending");
+                    tracing::warn!(error, "the sweep could not read the pending events");
                     (self.interval * 2_u32.pow(failures.min(6))).min(MAX_PAUSE)
                 }
             };
@@ -69,11 +69,11 @@ impl Sweeper {
             }
         }
         if let Err(error) = self.leases.release(LEASE, self.holder).await {
-            tracing::debug!(%error, "the sweep's lease runs out by itself");
+            tracing::debug!(%error, "the lease of the sweep could not be released; it expires by itself");
         }
     }
 
-    /// Everything that was left behind until now.
+    /// Hands over every event that is old enough for the sweep.
     async fn sweep(
         &self,
         sweeps: &mpsc::Sender<Sweep>,
@@ -96,7 +96,7 @@ impl Sweeper {
             if let Some(before) = before.replace(tried) {
                 self.wait_until_tried(before, stop).await;
             }
-            // One that begins where it ends would be found again.
+            // The next batch would begin where this one begins, and find the same events again.
             if !whole || last == from {
                 break;
             }
@@ -108,7 +108,7 @@ impl Sweeper {
         Ok(())
     }
 
-    /// All of a batch was tried and settled, or the lease needs renewal.
+    /// Waits until every list of a batch was tried and settled, or the lease needs renewal.
     async fn wait_until_tried(&self, tried: oneshot::Receiver<()>, stop: &CancellationToken) {
         tokio::select! {
             _ = tried => {}

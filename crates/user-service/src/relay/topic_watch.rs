@@ -1,5 +1,5 @@
-//! Watches the topic: makes it if it is missing, and says whether it has the
-//! partitions that the relay counts on. Nothing is published before that is seen.
+//! Watches the topic: creates it if it is missing, and reports whether it has the number of
+//! partitions that the relay expects. No event is published before that is known.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,21 +19,21 @@ const PAUSE_WHILE_NOT_READY: Duration = Duration::from_millis(500);
 const PAUSE_WHILE_READY: Duration = Duration::from_secs(3);
 /// 7 days.
 const RETENTION_MS: &str = "604800000";
-/// A day. Kafka deletes segments as a whole, each when its newest record is old enough, so
-/// a record stays for the retention and the time of a segment at most.
+/// One day. Kafka deletes a segment as a whole, when its newest record has exceeded the retention. So a record
+/// stays for at most the retention and the time of a segment.
 const SEGMENT_MS: &str = "86400000";
 
 /// Whether the relay may publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopicState {
-    /// Not seen yet, or the brokers do not answer.
+    /// The brokers do not respond, or have not responded yet.
     Unreachable,
-    /// There, with another number of partitions: keys would move.
+    /// The topic has another number of partitions than the configuration: keys would move.
     WrongPartitionCount(i32),
     Ready,
 }
 
-/// The topic as it should be.
+/// Watches one topic.
 pub(super) struct TopicWatch {
     pub producer: Arc<EventProducer>,
     pub client: ClientConfig,
@@ -43,12 +43,12 @@ pub(super) struct TopicWatch {
 }
 
 impl TopicWatch {
-    /// Watches until `stop`; each look is told to `state` and to the health report.
+    /// Watches until `stop`, and reports each result to `state` and to the health report.
     pub(super) async fn run(self, state: watch::Sender<TopicState>, stop: CancellationToken) {
         let watch = Arc::new(self);
         loop {
             let watcher = Arc::clone(&watch);
-            // The question blocks its thread until the brokers answer.
+            // The request blocks its thread until the brokers respond.
             let metadata =
                 tokio::task::spawn_blocking(move || watcher.fetch()).await.unwrap_or(TopicMetadata::Unreachable);
             let now = match metadata {
@@ -107,7 +107,7 @@ impl TopicWatch {
     async fn create(&self) {
         let admin: AdminClient<LogContext> = match self.client.create_with_context(LogContext) {
             Ok(admin) => admin,
-            Err(error) => return tracing::warn!(%error, "no Kafka admin client"),
+            Err(error) => return tracing::warn!(%error, "the Kafka admin client could not be created"),
         };
         let topic = NewTopic::new(&self.topic, self.partitions, TopicReplication::Fixed(-1))
             .set("retention.ms", RETENTION_MS)
