@@ -1,4 +1,4 @@
-//! Which event a fact becomes: the only file that builds payloads.
+//! Builds the event of each change. No other file builds payloads.
 
 use std::fmt;
 
@@ -21,23 +21,23 @@ use crate::{
     store::{AuditPart, NewEvent},
 };
 
-/// Who does something to an account.
+/// The person or the service that changes an account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Actor {
-    /// The person whose account it is.
+    /// The user whose account it is.
     #[default]
     User,
     Admin(Uuid),
-    /// Somebody with a shell on the service's machine.
+    /// An operator, on the command line of the service.
     Operator,
-    /// The service, by its configuration.
+    /// The service itself, as configured.
     System,
 }
 
 impl Actor {
-    /// Reads what `Display` wrote.
+    /// Parses what `Display` writes.
     #[must_use]
-    pub fn of(stored: &str) -> Self {
+    pub fn from_stored(stored: &str) -> Self {
         match stored {
             "self" => Self::User,
             "operator" => Self::Operator,
@@ -57,43 +57,43 @@ impl fmt::Display for Actor {
     }
 }
 
-/// Where a request came from: for the audit log and the trace, never for the topic.
+/// The origin of a request, for the audit log and the trace. It never reaches the topic.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
     pub actor: Actor,
     pub address: Option<String>,
     pub client: Option<String>,
-    /// Why an admin or operator does it, for the audit log.
+    /// The reason that an administrator or operator gives, for the audit log.
     pub reason: Option<String>,
     pub trace_parent: Option<TraceParent>,
 }
 
 impl Origin {
-    /// The same request, made by an admin for somebody else's account.
+    /// Returns the origin of the same request, made by an administrator for the account of another user.
     #[must_use]
     pub fn by_admin(self, admin: Uuid) -> Self {
         Self { actor: Actor::Admin(admin), ..self }
     }
 
-    /// Returns the same request with the reason that was given for it.
+    /// Returns the origin with this reason.
     #[must_use]
-    pub fn because(self, reason: &Reason) -> Self {
+    pub fn with_reason(self, reason: &Reason) -> Self {
         Self { reason: Some(reason.as_str().to_owned()), ..self }
     }
 
-    /// What the service does by itself.
+    /// Returns the origin of what the service does by itself.
     #[must_use]
     pub fn system() -> Self {
         Self { actor: Actor::System, ..Self::default() }
     }
 
-    /// What somebody does on the command line.
+    /// Returns the origin of what an operator does on the command line.
     #[must_use]
     pub fn operator() -> Self {
         Self { actor: Actor::Operator, ..Self::default() }
     }
 
-    /// The private part of the pending entry.
+    /// Returns the private part of the entry in the outbox.
     #[must_use]
     pub fn audit_part(&self) -> AuditPart {
         AuditPart {
@@ -105,21 +105,21 @@ impl Origin {
     }
 }
 
-/// Makes events: gives them their ids, and seals the tokens in them.
+/// Builds events: assigns their ids, and seals the tokens in them.
 #[derive(Clone)]
-pub struct Outbox {
+pub struct EventBuilder {
     ids: Ids,
     sealing: PublicKey,
 }
 
-impl Outbox {
-    /// Tokens are sealed to `sealing`, the email service's public key.
+impl EventBuilder {
+    /// Creates a builder that seals tokens to `sealing`, the public key of the email service.
     #[must_use]
     pub fn new(ids: Ids, sealing: PublicKey) -> Self {
         Self { ids, sealing }
     }
 
-    /// A new account, and the token that verifies its address.
+    /// A new account, with the token that verifies its email address.
     #[must_use]
     pub fn registered(
         &self,
@@ -140,7 +140,7 @@ impl Outbox {
         event(id, now, origin, &Payload::UserRegistered(payload))
     }
 
-    /// An account was taken over from another system. Needs no key: nothing is sealed.
+    /// An account was imported from another system. It seals nothing, so it needs no key.
     #[must_use]
     pub fn imported(ids: &Ids, user: &User, welcome: bool, now: Timestamp, origin: &Origin) -> NewEvent {
         let (username, recipient) = (user.username.clone(), user.recipient());
@@ -148,7 +148,7 @@ impl Outbox {
         event(ids.v7(now), now, origin, &Payload::UserImported(payload))
     }
 
-    /// A new verification token was asked for.
+    /// A new verification token was requested.
     #[must_use]
     pub fn verification_requested(
         &self,
@@ -164,14 +164,14 @@ impl Outbox {
         event(id, now, origin, &Payload::UserEmailVerificationRequested(payload))
     }
 
-    /// The address is the person's.
+    /// The email address was verified.
     #[must_use]
     pub fn email_verified(&self, user: &User, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserEmailVerified { user_id: user.id, email: user.email.clone() };
         event(self.ids.v7(now), now, origin, &Payload::UserEmailVerified(payload))
     }
 
-    /// A session began.
+    /// A session was started.
     #[must_use]
     pub fn logged_in(
         &self,
@@ -185,14 +185,14 @@ impl Outbox {
         event(self.ids.v7(now), now, origin, &Payload::UserLoggedIn(payload))
     }
 
-    /// Members of the profile have new values; only their names are told.
+    /// Members of the profile changed; the event contains only their names.
     #[must_use]
     pub fn profile_updated(&self, user: Uuid, changed: Vec<String>, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserProfileUpdated { user_id: user, changed };
         event(self.ids.v7(now), now, origin, &Payload::UserProfileUpdated(payload))
     }
 
-    /// The password is another; `undo` is the token that takes it back, and until when.
+    /// The password was changed. `undo` is the token that undoes it, with its expiry.
     #[must_use]
     pub fn password_changed(
         &self,
@@ -208,7 +208,7 @@ impl Outbox {
         event(id, now, origin, &Payload::UserPasswordChanged(payload))
     }
 
-    /// Another address was asked for; the present one is told.
+    /// A change of the email address was requested; the current address gets a notice.
     #[must_use]
     pub fn email_change_requested(
         &self,
@@ -231,7 +231,7 @@ impl Outbox {
         event(id, now, origin, &Payload::UserEmailChangeRequested(payload))
     }
 
-    /// The address is another; `user` is as before, and the address of before is told.
+    /// The email address was changed. `user` is the account before the change; its old address gets a notice.
     #[must_use]
     pub fn email_changed(
         &self,
@@ -254,14 +254,14 @@ impl Outbox {
         event(id, now, origin, &Payload::UserEmailChanged(payload))
     }
 
-    /// A change of the address was taken back; `user` is as it is now.
+    /// A change of the email address was undone. `user` is the account after the undo.
     #[must_use]
     pub fn email_change_undone(&self, user: &User, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserEmailChangeUndone { user_id: user.id, recipient: user.recipient() };
         event(self.ids.v7(now), now, origin, &Payload::UserEmailChangeUndone(payload))
     }
 
-    /// A link that sets a new password was asked for.
+    /// A link that sets a new password was requested.
     #[must_use]
     pub fn reset_requested(
         &self,
@@ -277,7 +277,7 @@ impl Outbox {
         event(id, now, origin, &Payload::UserPasswordResetRequested(payload))
     }
 
-    /// A registration with the address of this account was attempted; the link sets a new
+    /// A registration with the email address of this account was attempted. The link sets a new
     /// password.
     #[must_use]
     pub fn registration_attempted(
@@ -294,13 +294,13 @@ impl Outbox {
         event(id, now, origin, &Payload::UserRegistrationAttempted(payload))
     }
 
-    /// Sessions ended, by nothing that other events tell.
+    /// Sessions were ended, by a change that has no other event.
     #[must_use]
     pub fn sessions_ended(&self, user: Uuid, reason: SessionsEndedReason, now: Timestamp, origin: &Origin) -> NewEvent {
         sessions_ended(&self.ids, user, reason, now, origin)
     }
 
-    /// The second factor is on; `undo` is the token that turns it off, and until when.
+    /// The second factor was turned on. `undo` is the token that turns it off, with its expiry.
     #[must_use]
     pub fn totp_enabled(
         &self,
@@ -315,13 +315,13 @@ impl Outbox {
         event(id, now, origin, &Payload::UserTotpEnabled(payload))
     }
 
-    /// The second factor is off, by the user if `by` does not say otherwise.
+    /// The second factor was turned off, by the user if `by` is `None`.
     #[must_use]
     pub fn totp_disabled(&self, user: &User, by: Option<TotpDisabledBy>, now: Timestamp, origin: &Origin) -> NewEvent {
         totp_disabled(&self.ids, user, by, now, origin)
     }
 
-    /// There are new recovery codes; `undo` is the token that voids them, and until when.
+    /// New recovery codes were made. `undo` is the token that voids them, with its expiry.
     #[must_use]
     pub fn recovery_codes_renewed(
         &self,
@@ -336,20 +336,20 @@ impl Outbox {
         event(id, now, origin, &Payload::UserRecoveryCodesRenewed(payload))
     }
 
-    /// A change was taken back by the link in its notice; `user` is as it is now.
+    /// A change was undone by the link in its notice. `user` is the account after the undo.
     #[must_use]
     pub fn change_undone(&self, user: &User, change: UndoneChange, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserChangeUndone { user_id: user.id, change, recipient: user.recipient() };
         event(self.ids.v7(now), now, origin, &Payload::UserChangeUndone(payload))
     }
 
-    /// The owner of the mailbox said that the account is not theirs.
+    /// The owner of the mailbox disowned the account.
     #[must_use]
     pub fn disowned(&self, user: Uuid, now: Timestamp, origin: &Origin) -> NewEvent {
         event(self.ids.v7(now), now, origin, &Payload::UserDisowned(UserDisowned { user_id: user }))
     }
 
-    /// A recovery code stood in for the authenticator; `remaining` are left.
+    /// A recovery code was used in place of the authenticator; `remaining` codes are left.
     #[must_use]
     pub fn recovery_code_used(&self, user: &User, remaining: usize, now: Timestamp, origin: &Origin) -> NewEvent {
         let remaining = u32::try_from(remaining).unwrap_or(u32::MAX);
@@ -357,34 +357,34 @@ impl Outbox {
         event(self.ids.v7(now), now, origin, &Payload::UserRecoveryCodeUsed(payload))
     }
 
-    /// The account is under attack; networks it does not know are held.
+    /// The account is under attack; logins from unknown networks are refused.
     #[must_use]
     pub fn locked(&self, user: &User, until: Timestamp, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserLocked { user_id: user.id, until, recipient: user.recipient() };
         event(self.ids.v7(now), now, origin, &Payload::UserLocked(payload))
     }
 
-    /// The lock ended early.
+    /// An administrator ended the lock before its time.
     #[must_use]
     pub fn unlocked(&self, user: Uuid, now: Timestamp, origin: &Origin) -> NewEvent {
         event(self.ids.v7(now), now, origin, &Payload::UserUnlocked(UserUnlocked { user_id: user }))
     }
 
-    /// An admin has disabled the account.
+    /// An administrator disabled the account.
     #[must_use]
     pub fn disabled(&self, user: Uuid, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserDisabled { user_id: user, by: StatusChangedBy::Admin };
         event(self.ids.v7(now), now, origin, &Payload::UserDisabled(payload))
     }
 
-    /// An admin has enabled the account again.
+    /// An administrator enabled the account again.
     #[must_use]
     pub fn enabled(&self, user: Uuid, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserEnabled { user_id: user, by: StatusChangedBy::Admin };
         event(self.ids.v7(now), now, origin, &Payload::UserEnabled(payload))
     }
 
-    /// The account is gone.
+    /// The account was deleted.
     #[must_use]
     pub fn deleted(
         &self,
@@ -421,8 +421,8 @@ impl Outbox {
     }
 }
 
-/// The account has these roles now. No method of [`Outbox`]: the command line, which does
-/// it too, has no key to seal with.
+/// The roles of the account were changed. This is not a method of [`EventBuilder`], because the command line,
+/// which does it too, has no key to seal with.
 #[must_use]
 pub fn roles_changed(ids: &Ids, user: Uuid, roles: &[String], now: Timestamp, origin: &Origin) -> NewEvent {
     let by = if origin.actor == Actor::Operator { RolesChangedBy::Operator } else { RolesChangedBy::Admin };
@@ -430,14 +430,14 @@ pub fn roles_changed(ids: &Ids, user: Uuid, roles: &[String], now: Timestamp, or
     event(ids.v7(now), now, origin, &Payload::UserRolesChanged(payload))
 }
 
-/// As [`Outbox::totp_disabled`], for the command line.
+/// Builds the event of [`EventBuilder::totp_disabled`], for the command line.
 #[must_use]
 pub fn totp_disabled(ids: &Ids, user: &User, by: Option<TotpDisabledBy>, now: Timestamp, origin: &Origin) -> NewEvent {
     let payload = UserTotpDisabled { user_id: user.id, recipient: user.recipient(), by };
     event(ids.v7(now), now, origin, &Payload::UserTotpDisabled(payload))
 }
 
-/// As [`Outbox::sessions_ended`], for the command line.
+/// Builds the event of [`EventBuilder::sessions_ended`], for the command line.
 #[must_use]
 pub fn sessions_ended(ids: &Ids, user: Uuid, reason: SessionsEndedReason, now: Timestamp, origin: &Origin) -> NewEvent {
     let payload = UserSessionsEnded { user_id: user, reason };
@@ -462,7 +462,7 @@ mod tests {
     #[test]
     fn an_actor_reads_back_as_it_was_written() {
         for actor in [Actor::User, Actor::Admin(Uuid::max()), Actor::Operator, Actor::System] {
-            assert_eq!(Actor::of(&actor.to_string()), actor);
+            assert_eq!(Actor::from_stored(&actor.to_string()), actor);
         }
     }
 }

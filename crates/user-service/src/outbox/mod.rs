@@ -1,5 +1,5 @@
-//! What an account's change says to the world: facts become events here.
+//! Builds the events of the changes of an account.
 
 mod event_builder;
 
-pub use event_builder::{Actor, Origin, Outbox, roles_changed, sessions_ended, totp_disabled};
+pub use event_builder::{Actor, EventBuilder, Origin, roles_changed, sessions_ended, totp_disabled};

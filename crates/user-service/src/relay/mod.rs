@@ -1,14 +1,16 @@
-//! The relay: brings every pending event into the topic, in order, and takes it off
-//! its user's list. A fast path right after the write, and a sweep for what was left.
+//! The relay publishes every pending event to the topic, in order, and removes it from its
+//! user's outbox: on a fast path right after the write, and by a sweep for all that the fast
+//! path did not publish.
 //!
 //! ```text
-//! write ──offer──▶ dispatcher ──one user at a time──▶ producer ──ack──▶ settler ──▶ MongoDB
-//! sweeper ───────────▲
+//! write ──offer──▶ dispatcher ──▶ publisher ──▶ producer ──ack──▶ outbox_ack ──▶ MongoDB
+//! sweeper ───────────▲      (one per user)
 //! ```
 
 mod dispatcher;
 mod outbox_ack;
 mod producer;
+mod publisher;
 mod sweeper;
 mod topic_watch;
 mod work;

@@ -1,26 +1,26 @@
-//! Takes acknowledged events off their users' lists, in batches: at once what comes after a
-//! pause, and then whatever has come in while the last batch was written, and a little longer.
+//! Removes acknowledged events from the outboxes of their users, in batches. The first batch after a pause is
+//! written at once; the next ones gather what arrives while a batch is written, and [`GATHER`] longer.
 
 use std::time::Duration;
 
 use service_kit::{fail_point, panics};
 use tokio::sync::mpsc;
 
-use super::work::{PLACE, Settlement};
+use super::work::{AckedList, PANIC_LABEL};
 use crate::{
     metrics::RelayMetrics,
     store::{Acknowledged, PendingStore},
 };
 
 const BATCH: usize = 256;
-/// After a small batch the next one gathers for so long. No request waits for it, and the events
-/// are in the topic; what comes so late are their rows of the audit log, and the end of a sweep.
+/// How long the next batch gathers after a small one. No request waits for it, and the events are already in
+/// the topic; only their rows of the audit log and the end of a sweep come later.
 const GATHER: Duration = Duration::from_millis(50);
-/// As many together are worth the way to MongoDB at once.
-const ENOUGH: usize = 64;
+/// From this size on, a batch is written without gathering more.
+const FULL_ENOUGH: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// Given up then: the sweep finds the events, and knows that they are published.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+/// After this many attempts the events are left to the sweep, which knows that they are published.
 const ATTEMPTS: u32 = 8;
 
 pub(super) struct OutboxAck {
@@ -29,27 +29,27 @@ pub(super) struct OutboxAck {
 }
 
 impl OutboxAck {
-    /// Ends when every sender is gone and all is settled.
-    pub(super) async fn run(self, mut acks: mpsc::Receiver<Settlement>) {
+    /// Runs until every sender is gone and every list is settled.
+    pub(super) async fn run(self, mut acks: mpsc::Receiver<AckedList>) {
         let mut batch = Vec::with_capacity(BATCH);
         while acks.recv_many(&mut batch, BATCH).await > 0 {
             self.settle_all(&batch).await;
-            if batch.len() < ENOUGH && acks.len() < ENOUGH {
+            if batch.len() < FULL_ENOUGH && acks.len() < FULL_ENOUGH {
                 tokio::time::sleep(GATHER).await;
             }
             batch.clear();
         }
     }
 
-    /// A panic leaves only the events of its own user to the sweep: then each user is settled alone. What
-    /// was settled before it is settled again, which changes nothing.
-    async fn settle_all(&self, batch: &[Settlement]) {
-        let batch: Vec<_> = batch.iter().map(|settlement| &settlement.acknowledged).collect();
-        if panics::catch_future(PLACE, self.settle(&batch)).await.is_ok() {
+    /// Settles a batch. After a panic each user is settled alone, so only the events of the user that causes it
+    /// are left to the sweep. Settling a list twice changes nothing.
+    async fn settle_all(&self, batch: &[AckedList]) {
+        let batch: Vec<_> = batch.iter().map(|list| &list.acknowledged).collect();
+        if panics::catch_future(PANIC_LABEL, self.settle(&batch)).await.is_ok() {
             return;
         }
         for one in batch {
-            if panics::catch_future(PLACE, self.settle(&[one])).await.is_err() {
+            if panics::catch_future(PANIC_LABEL, self.settle(&[one])).await.is_err() {
                 self.metrics.settle_failed.inc();
             }
         }
@@ -63,11 +63,11 @@ impl OutboxAck {
                 Ok(()) => return,
                 Err(error) if attempt == ATTEMPTS => {
                     self.metrics.settle_failed.inc();
-                    tracing::warn!(%error, "published events stay on their lists until the sweep");
+                    tracing::warn!(%error, "published events stay in their outboxes until the sweep");
                 }
                 Err(_) => {
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pause = (pause * 2).min(MAX_PAUSE);
                 }
             }
         }

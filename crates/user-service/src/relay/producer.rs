@@ -1,5 +1,4 @@
-//! One event to the topic: the record as the contract wants it, and what the broker's
-//! answer means.
+//! Publishes one event: builds its record by the contract, and decides what an error of the broker means.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,15 +15,15 @@ use uuid::Uuid;
 
 use crate::store::PendingEvent;
 
-/// What we set for correctness and latency; the configuration may not change these.
+/// The properties that correctness and latency depend on. The configuration cannot change them.
 pub const PRODUCER_PROPERTIES: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
     ("acks", "all"),
     ("allow.auto.create.topics", "false"),
-    // It would add its whole self to each lone event; batches come from concurrency.
+    // A linger time would delay each single event by its whole length. Batches form by concurrency.
     ("linger.ms", "0"),
     ("compression.type", "lz4"),
-    // Shorter where the sweep takes over sooner: see the dispatcher.
+    // The dispatcher shortens it if the sweep takes over earlier.
     ("message.timeout.ms", "20000"),
     ("queue.buffering.max.kbytes", "65536"),
     ("socket.nagle.disable", "true"),
@@ -32,23 +31,23 @@ pub const PRODUCER_PROPERTIES: &[(&str, &str)] = &[
     ("reconnect.backoff.max.ms", "2000"),
 ];
 
-/// Why an event is not in the topic.
-pub(super) enum Refusal {
-    /// The broker will not take this event, now or later.
-    Event(String),
-    /// Something that passes.
-    Passing(String),
+/// Why an event was not published.
+pub(super) enum PublishError {
+    /// The broker refuses this event now and later.
+    Permanent(String),
+    /// The cause goes away by itself.
+    Transient(String),
 }
 
-/// librdkafka's log goes to ours.
-type Producing = FutureProducer<LogContext>;
+/// A producer whose librdkafka log goes to the log of the service.
+type LoggingProducer = FutureProducer<LogContext>;
 
-/// The producer; made again after a fatal error.
+/// The producer of events. It is replaced after a fatal error.
 pub(super) struct EventProducer {
     config: ClientConfig,
     topic: String,
     partitions: i32,
-    current: ArcSwap<Producing>,
+    current: ArcSwap<LoggingProducer>,
 }
 
 impl EventProducer {
@@ -57,23 +56,23 @@ impl EventProducer {
         Ok(Self { config, topic, partitions, current })
     }
 
-    /// Publishes one event and waits for all in-sync replicas to have it.
-    pub(super) async fn publish(&self, user: Uuid, event: &PendingEvent) -> Result<(), Refusal> {
-        let headers = headers(user, event).map_err(|problem| Refusal::Event(problem.to_owned()))?;
+    /// Publishes one event and waits until all in-sync replicas have it.
+    pub(super) async fn publish(&self, user: Uuid, event: &PendingEvent) -> Result<(), PublishError> {
+        let headers = headers(user, event).map_err(|problem| PublishError::Permanent(problem.to_owned()))?;
         let key = user.to_string();
-        // The partition is ours to say: partitions added later move no key.
+        // The service chooses the partition, so partitions that are added later move no key.
         let partition = events::topic::partition_of(key.as_bytes(), self.partitions);
         let record = FutureRecord::to(&self.topic).partition(partition).key(&key).payload(&event.data).headers(headers);
         let producer = self.current.load_full();
-        let delivery = producer.send_result(record).map_err(|(error, _)| self.judge(&producer, &error))?;
+        let delivery = producer.send_result(record).map_err(|(error, _)| self.classify(&producer, &error))?;
         match delivery.await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err((error, _))) => Err(self.judge(&producer, &error)),
-            Err(_) => Err(Refusal::Passing("the producer was closed".to_owned())),
+            Ok(Err((error, _))) => Err(self.classify(&producer, &error)),
+            Err(_) => Err(PublishError::Transient("the producer was closed".to_owned())),
         }
     }
 
-    /// What the brokers say about the topic. Blocks its thread.
+    /// Returns the metadata of the topic. Blocks its thread.
     pub(super) fn metadata(&self, topic: &str, deadline: Duration) -> KafkaResult<Metadata> {
         self.current.load_full().client().fetch_metadata(Some(topic), deadline)
     }
@@ -83,7 +82,7 @@ impl EventProducer {
         self.current.load_full().flush(deadline)
     }
 
-    fn judge(&self, used: &Arc<Producing>, error: &KafkaError) -> Refusal {
+    fn classify(&self, used: &Arc<LoggingProducer>, error: &KafkaError) -> PublishError {
         if used.client().fatal_error().is_some() {
             self.replace(used);
         }
@@ -98,19 +97,19 @@ impl EventProducer {
                     | RDKafkaErrorCode::PolicyViolation
             )
         );
-        if refused { Refusal::Event(error.to_string()) } else { Refusal::Passing(error.to_string()) }
+        if refused { PublishError::Permanent(error.to_string()) } else { PublishError::Transient(error.to_string()) }
     }
 
-    /// A fatal error (idempotence lost) never heals: the next one starts afresh.
-    fn replace(&self, broken: &Arc<Producing>) {
-        match self.config.create_with_context::<_, Producing>(LogContext) {
+    /// Replaces the producer: a fatal error (lost idempotence) is permanent for one instance.
+    fn replace(&self, broken: &Arc<LoggingProducer>) {
+        match self.config.create_with_context::<_, LoggingProducer>(LogContext) {
             Ok(fresh) => {
                 let before = self.current.compare_and_swap(broken, Arc::new(fresh));
                 if Arc::ptr_eq(&before, broken) {
                     tracing::error!("the Kafka producer had a fatal error and was made again");
                 }
             }
-            Err(error) => tracing::error!(%error, "the Kafka producer could not be made again"),
+            Err(error) => tracing::error!(%error, "the Kafka producer could not be replaced"),
         }
     }
 }
@@ -119,10 +118,10 @@ fn headers(user: Uuid, event: &PendingEvent) -> Result<OwnedHeaders, &'static st
     let envelope = events::Envelope {
         id: event.id.into(),
         event_type: events::EventType::parse(&event.event_type)
-            .map_err(|_| "an event type that this version does not know")?,
+            .map_err(|_| "this version does not know the event type")?,
         subject: user,
         time: event.at.into(),
-        sequence: u64::try_from(event.sequence).map_err(|_| "a negative sequence")?,
+        sequence: u64::try_from(event.sequence).map_err(|_| "the sequence is negative")?,
         trace_parent: event.trace_parent.as_deref().and_then(events::TraceParent::parse),
     };
     let headers = envelope.headers();

@@ -1,8 +1,8 @@
-//! Finds what the fast path left behind: after a crash, an outage, or a full queue.
-//! One sweeper at a time, by a lease on the database's clock.
+//! Finds the events that the fast path did not publish: after a crash, an outage or a full queue.
+//! A lease on the clock of the database ensures that one replica sweeps at a time.
 //!
-//! A sweep goes through all of it, oldest first, in batches: while one is published, the
-//! next one is read. Users whose events cannot be published now delay nobody behind them.
+//! A sweep reads all of them, oldest first, in batches: while one batch is published, the next
+//! one is read. Users whose events cannot be published now do not delay the users behind them.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     topic_watch::TopicState,
-    work::{PLACE, Sweep},
+    work::{PANIC_LABEL, Sweep},
 };
 use crate::{
     metrics::RelayMetrics,
@@ -23,7 +23,7 @@ use crate::{
 
 const LEASE: &str = "relay.sweep";
 const BATCH: i64 = 500;
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) struct Sweeper {
     pub pending: PendingStore,
@@ -45,8 +45,8 @@ impl Sweeper {
     ) {
         let mut failures: u32 = 0;
         while !stop.is_cancelled() {
-            // A panic is that sweep's: its cause may be one user, and others wait for the next sweep.
-            let swept = panics::catch_future(PLACE, self.sweep(&sweeps, &state, &stop)).await;
+            // A panic ends this sweep only: one user may be its cause, and the others wait for the next sweep.
+            let swept = panics::catch_future(PANIC_LABEL, self.sweep(&sweeps, &state, &stop)).await;
             let failure = match swept {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
@@ -59,8 +59,8 @@ impl Sweeper {
                 }
                 Some(error) => {
                     failures = failures.saturating_add(1);
-                    tracing::warn!(error, "the sweep could not read what is pending");
-                    (self.interval * 2_u32.pow(failures.min(6))).min(LONGEST_PAUSE)
+                    tracing::warn!(error, "the sweep could not read the pending events");
+                    (self.interval * 2_u32.pow(failures.min(6))).min(MAX_PAUSE)
                 }
             };
             tokio::select! {
@@ -69,11 +69,11 @@ impl Sweeper {
             }
         }
         if let Err(error) = self.leases.release(LEASE, self.holder).await {
-            tracing::debug!(%error, "the sweep's lease runs out by itself");
+            tracing::debug!(%error, "the lease of the sweep could not be released; it expires by itself");
         }
     }
 
-    /// Everything that was left behind until now.
+    /// Hands over every event that is old enough for the sweep.
     async fn sweep(
         &self,
         sweeps: &mpsc::Sender<Sweep>,
@@ -94,22 +94,22 @@ impl Sweeper {
                 break;
             }
             if let Some(before) = before.replace(tried) {
-                self.until_tried(before, stop).await;
+                self.wait_until_tried(before, stop).await;
             }
-            // One that begins where it ends would be found again.
+            // The next batch would begin where this one begins, and find the same events again.
             if !whole || last == from {
                 break;
             }
             from = last;
         }
         if let Some(last) = before {
-            self.until_tried(last, stop).await;
+            self.wait_until_tried(last, stop).await;
         }
         Ok(())
     }
 
-    /// All of a batch was tried and settled, or the lease needs renewal.
-    async fn until_tried(&self, tried: oneshot::Receiver<()>, stop: &CancellationToken) {
+    /// Waits until every list of a batch was tried and settled, or the lease needs renewal.
+    async fn wait_until_tried(&self, tried: oneshot::Receiver<()>, stop: &CancellationToken) {
         tokio::select! {
             _ = tried => {}
             () = tokio::time::sleep(self.lease / 3) => {}

@@ -1,5 +1,5 @@
-//! Watches the topic: makes it if it is missing, and says whether it has the
-//! partitions that the relay counts on. Nothing is published before that is seen.
+//! Watches the topic: creates it if it is missing, and reports whether it has the number of
+//! partitions that the relay expects. No event is published before that is known.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,26 +14,26 @@ use tokio_util::sync::CancellationToken;
 
 use super::producer::EventProducer;
 
-const ASK_DEADLINE: Duration = Duration::from_secs(3);
-const WHILE_NOT_READY: Duration = Duration::from_millis(500);
-const WHILE_READY: Duration = Duration::from_secs(3);
+const METADATA_DEADLINE: Duration = Duration::from_secs(3);
+const PAUSE_WHILE_NOT_READY: Duration = Duration::from_millis(500);
+const PAUSE_WHILE_READY: Duration = Duration::from_secs(3);
 /// 7 days.
 const RETENTION_MS: &str = "604800000";
-/// A day. Kafka deletes segments as a whole, each when its newest record is old enough, so
-/// a record stays for the retention and the time of a segment at most.
+/// One day. Kafka deletes a segment as a whole, when its newest record has exceeded the retention. So a record
+/// stays for at most the retention and the time of a segment.
 const SEGMENT_MS: &str = "86400000";
 
 /// Whether the relay may publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopicState {
-    /// Not seen yet, or the brokers do not answer.
+    /// The brokers do not respond, or have not responded yet.
     Unreachable,
-    /// There, with another number of partitions: keys would move.
-    OtherPartitions(i32),
+    /// The topic has another number of partitions than the configuration: keys would move.
+    WrongPartitionCount(i32),
     Ready,
 }
 
-/// The topic as it should be.
+/// Watches one topic.
 pub(super) struct TopicWatch {
     pub producer: Arc<EventProducer>,
     pub client: ClientConfig,
@@ -43,24 +43,25 @@ pub(super) struct TopicWatch {
 }
 
 impl TopicWatch {
-    /// Watches until `stop`; each look is told to `state` and to the health report.
+    /// Watches until `stop`, and reports each result to `state` and to the health report.
     pub(super) async fn run(self, state: watch::Sender<TopicState>, stop: CancellationToken) {
         let watch = Arc::new(self);
         loop {
-            let looking = Arc::clone(&watch);
-            // The question blocks its thread until the brokers answer.
-            let seen = tokio::task::spawn_blocking(move || looking.look()).await.unwrap_or(Seen::Unreachable);
-            let now = match seen {
-                Seen::Partitions(count) if count == watch.partitions => TopicState::Ready,
-                Seen::Partitions(count) => TopicState::OtherPartitions(count),
-                Seen::Missing => {
+            let watcher = Arc::clone(&watch);
+            // The request blocks its thread until the brokers respond.
+            let metadata =
+                tokio::task::spawn_blocking(move || watcher.fetch()).await.unwrap_or(TopicMetadata::Unreachable);
+            let now = match metadata {
+                TopicMetadata::Partitions(count) if count == watch.partitions => TopicState::Ready,
+                TopicMetadata::Partitions(count) => TopicState::WrongPartitionCount(count),
+                TopicMetadata::Missing => {
                     watch.create().await;
                     TopicState::Unreachable
                 }
-                Seen::Unreachable => TopicState::Unreachable,
+                TopicMetadata::Unreachable => TopicState::Unreachable,
             };
-            watch.tell(now, &state);
-            let pause = if now == TopicState::Ready { WHILE_READY } else { WHILE_NOT_READY };
+            watch.report(now, &state);
+            let pause = if now == TopicState::Ready { PAUSE_WHILE_READY } else { PAUSE_WHILE_NOT_READY };
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
@@ -68,7 +69,7 @@ impl TopicWatch {
         }
     }
 
-    fn tell(&self, now: TopicState, state: &watch::Sender<TopicState>) {
+    fn report(&self, now: TopicState, state: &watch::Sender<TopicState>) {
         let before = state.send_replace(now);
         let check = if now == TopicState::Ready { CheckState::Ok } else { CheckState::Degraded };
         self.health.set("kafka", check);
@@ -80,7 +81,7 @@ impl TopicWatch {
             TopicState::Unreachable => {
                 tracing::warn!(topic = self.topic, "Kafka is not reachable; events wait in MongoDB");
             }
-            TopicState::OtherPartitions(count) => tracing::error!(
+            TopicState::WrongPartitionCount(count) => tracing::error!(
                 topic = self.topic,
                 expected = self.partitions,
                 found = count,
@@ -89,27 +90,30 @@ impl TopicWatch {
         }
     }
 
-    fn look(&self) -> Seen {
-        let Ok(metadata) = self.producer.metadata(&self.topic, ASK_DEADLINE) else { return Seen::Unreachable };
+    fn fetch(&self) -> TopicMetadata {
+        let Ok(metadata) = self.producer.metadata(&self.topic, METADATA_DEADLINE) else {
+            return TopicMetadata::Unreachable;
+        };
         let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == self.topic) else {
-            return Seen::Missing;
+            return TopicMetadata::Missing;
         };
         match topic.error().map(RDKafkaErrorCode::from) {
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Seen::Missing,
-            Some(_) => Seen::Unreachable,
-            None => Seen::Partitions(i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => TopicMetadata::Missing,
+            Some(_) => TopicMetadata::Unreachable,
+            None => TopicMetadata::Partitions(i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)),
         }
     }
 
     async fn create(&self) {
         let admin: AdminClient<LogContext> = match self.client.create_with_context(LogContext) {
             Ok(admin) => admin,
-            Err(error) => return tracing::warn!(%error, "no Kafka admin client"),
+            Err(error) => return tracing::warn!(%error, "the Kafka admin client could not be created"),
         };
         let topic = NewTopic::new(&self.topic, self.partitions, TopicReplication::Fixed(-1))
             .set("retention.ms", RETENTION_MS)
             .set("segment.ms", SEGMENT_MS);
-        let options = AdminOptions::new().operation_timeout(Some(ASK_DEADLINE)).request_timeout(Some(ASK_DEADLINE));
+        let options =
+            AdminOptions::new().operation_timeout(Some(METADATA_DEADLINE)).request_timeout(Some(METADATA_DEADLINE));
         match admin.create_topics([&topic], &options).await.map(|mut results| results.pop()) {
             Ok(Some(Ok(_))) => tracing::info!(topic = self.topic, partitions = self.partitions, "created the topic"),
             Ok(Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists)))) | Ok(None) => {}
@@ -119,7 +123,7 @@ impl TopicWatch {
     }
 }
 
-enum Seen {
+enum TopicMetadata {
     Partitions(i32),
     Missing,
     Unreachable,

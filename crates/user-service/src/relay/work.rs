@@ -1,4 +1,4 @@
-//! What the relay's tasks hand to each other.
+//! The messages between the tasks of the relay.
 
 use std::sync::Arc;
 
@@ -6,33 +6,33 @@ use tokio::sync::oneshot;
 
 use crate::store::{Acknowledged, Backlog};
 
-/// The label of the metric of caught panics.
-pub(super) const PLACE: &str = "relay";
+/// The label of the relay in the metric of caught panics.
+pub(super) const PANIC_LABEL: &str = "relay";
 
-/// A batch of the sweep; `done` is dropped when all of it was tried and settled.
+/// A batch of the sweep. `done` is dropped when every list of it was tried and settled.
 pub(super) struct Sweep {
     pub backlogs: Vec<Backlog>,
     pub done: oneshot::Sender<()>,
 }
 
-/// What is to be taken off a user's list, and who waits for that.
-pub(super) struct Settlement {
+/// The acknowledged events of one user, which are to be removed from the outbox.
+pub(super) struct AckedList {
     pub acknowledged: Acknowledged,
-    _waiters: Vec<Arc<Waiter>>,
+    _waiters: Vec<Arc<BatchGuard>>,
 }
 
-impl Settlement {
-    pub(super) fn new(acknowledged: Acknowledged, waiters: Vec<Arc<Waiter>>) -> Self {
-        Self { acknowledged, _waiters: waiters }
+impl AckedList {
+    pub(super) fn new(acknowledged: Acknowledged, guards: Vec<Arc<BatchGuard>>) -> Self {
+        Self { acknowledged, _waiters: guards }
     }
 }
 
-/// Dropped with the last user of a sweep's batch; that is the word that it is done.
-pub(super) struct Waiter {
+/// Signals by its drop, with the last list of a batch, that the batch is done.
+pub(super) struct BatchGuard {
     _done: oneshot::Sender<()>,
 }
 
-impl Waiter {
+impl BatchGuard {
     pub(super) fn new(done: oneshot::Sender<()>) -> Self {
         Self { _done: done }
     }

@@ -66,7 +66,7 @@ pub async fn remove_second_factor(
         return Err(ActError::OwnSecondFactor);
     }
     let this = Arc::clone(accounts);
-    let origin = origin.by_admin(admin).because(reason);
+    let origin = origin.by_admin(admin).with_reason(reason);
     let act = async move {
         let decide = |user: &UserRecord| {
             if user.totp.is_none() {
@@ -93,7 +93,7 @@ pub async fn remove_second_factor_as_operator(
     account: &AccountName,
     reason: &Reason,
 ) -> Result<Uuid, RemoveSecondFactorError> {
-    let origin = Origin::operator().because(reason);
+    let origin = Origin::operator().with_reason(reason);
     for _ in 0..MAX_ATTEMPTS {
         let found = match account {
             AccountName::Id(id) => store.users.by_id(*id).await?,

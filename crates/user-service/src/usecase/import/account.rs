@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{AttributeRules, DisplayName, Email, Invalid, Locale, Roles, Timezone, UserStatus, Username, Writer},
     hashing::{ForeignHashes, PasswordHash, UnusableHash},
-    outbox::{Origin, Outbox},
+    outbox::{EventBuilder, Origin},
     store::{ImportedFrom, SCHEMA_VERSION, SessionRule, UserRecord},
 };
 use service_kit::Ids;
@@ -109,7 +109,7 @@ impl AccountReader {
             pending_events: Vec::new(),
             parked: None,
         };
-        let event = Outbox::imported(&self.ids, &record.user(), self.welcome, now, &Origin::operator());
+        let event = EventBuilder::imported(&self.ids, &record.user(), self.welcome, now, &Origin::operator());
         record.pending_events = vec![event.pending(1)];
         Ok(record)
     }

@@ -82,7 +82,7 @@ impl From<AuditEntry> for AuditLogEntry {
             id: entry.id.into(),
             at: entry.at.into(),
             kind: entry.kind,
-            actor: Actor::of(&entry.actor),
+            actor: Actor::from_stored(&entry.actor),
             address: entry.address,
             client: entry.client,
             reason: entry.reason,

@@ -1,0 +1,156 @@
+//! Publishes one user's list of events in order, and parks a user whose events cannot be published.
+
+use std::{sync::Arc, time::Duration};
+
+use service_kit::{
+    Clock, fail_point,
+    panics::{self, Panicked},
+};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use uuid::Uuid;
+
+use super::{
+    producer::{EventProducer, PublishError},
+    work::{AckedList, BatchGuard, PANIC_LABEL},
+};
+use crate::{
+    metrics::RelayMetrics,
+    store::{Acknowledged, Backlog, Parked, PendingEvent, PendingStore},
+};
+
+pub(super) struct Finished {
+    pub user: Uuid,
+    /// The last sequence that is now in the topic, if one is known.
+    pub up_to: Option<i64>,
+}
+
+pub(super) enum Source {
+    Fast {
+        _room: OwnedSemaphorePermit,
+    },
+    /// The sweep hands over one batch at a time.
+    Sweep,
+}
+
+/// Publishes the lists of users.
+pub(super) struct Publisher {
+    pub producer: Arc<EventProducer>,
+    pub pending: PendingStore,
+    pub acks: mpsc::Sender<AckedList>,
+    pub clock: Clock,
+    /// From this age on, an event is left to the sweep: the replica that sweeps may be publishing it.
+    pub fast_path_max_age: Duration,
+    pub metrics: RelayMetrics,
+}
+
+impl Publisher {
+    /// Publishes the list. A user whose list causes a panic is parked, because the same events would cause it
+    /// again in every replica.
+    pub(super) async fn publish_or_park(
+        &self,
+        backlog: Backlog,
+        up_to: Option<i64>,
+        source: Source,
+        guards: Vec<Arc<BatchGuard>>,
+    ) -> Finished {
+        let (user, parked) = (Uuid::from(backlog.user), backlog.parked.clone());
+        let published = panics::catch_future(PANIC_LABEL, self.publish(backlog, up_to, source, guards)).await;
+        match published {
+            Ok(finished) => finished,
+            Err(panicked) => {
+                self.park(user, None, panicked.to_string(), parked.as_ref()).await;
+                Finished { user, up_to }
+            }
+        }
+    }
+
+    /// Publishes the events in order, each after the broker has acknowledged the one before, and stops at the
+    /// first failure. `up_to` is the last sequence that is known to be in the topic.
+    async fn publish(
+        &self,
+        backlog: Backlog,
+        up_to: Option<i64>,
+        source: Source,
+        guards: Vec<Arc<BatchGuard>>,
+    ) -> Finished {
+        let user = Uuid::from(backlog.user);
+        let mut finished = Finished { user, up_to };
+        if backlog.parked.as_ref().is_some_and(|parked| self.clock.now() < parked.until.to_jiff()) {
+            return finished;
+        }
+        let total = backlog.pending_events.len();
+        let mut acknowledged: Vec<PendingEvent> = Vec::with_capacity(total);
+        for event in backlog.pending_events {
+            if finished.up_to.is_some_and(|up_to| event.sequence <= up_to) {
+                // The event is in the topic already. The sweep finds it when its removal from the outbox
+                // was lost; the fast path, when its list was read before that removal. A tombstone is
+                // removed together with all of its entries.
+                if matches!(source, Source::Sweep) || backlog.deleted_at.is_some() {
+                    acknowledged.push(event);
+                }
+                continue;
+            }
+            if matches!(source, Source::Fast { .. }) && self.is_too_old_for_fast_path(&event) {
+                self.metrics.fast_path_dropped.inc();
+                break;
+            }
+            let published = panics::catch_future(PANIC_LABEL, async {
+                fail_point!("relay.before_publish");
+                self.producer.publish(user, &event).await
+            });
+            match published
+                .await
+                .unwrap_or_else(|panicked: Panicked| Err(PublishError::Permanent(panicked.to_string())))
+            {
+                Ok(()) => {
+                    self.metrics.observe_published(self.clock.now(), &event);
+                    finished.up_to = Some(event.sequence);
+                    acknowledged.push(event);
+                }
+                Err(error) => {
+                    self.handle_error(user, &event, error, backlog.parked.as_ref()).await;
+                    break;
+                }
+            }
+        }
+        fail_point!("relay.after_ack");
+        if !acknowledged.is_empty() {
+            let last_of_tombstone = backlog.deleted_at.is_some() && acknowledged.len() == total;
+            // A closed channel means that the process ends; the next process publishes again.
+            let acknowledged = Acknowledged { user, events: acknowledged, last_of_tombstone };
+            let _ = self.acks.send(AckedList::new(acknowledged, guards)).await;
+        }
+        finished
+    }
+
+    fn is_too_old_for_fast_path(&self, event: &PendingEvent) -> bool {
+        let age = self.clock.now().duration_since(event.at.to_jiff());
+        Duration::try_from(age).is_ok_and(|age| age >= self.fast_path_max_age)
+    }
+
+    async fn handle_error(&self, user: Uuid, event: &PendingEvent, error: PublishError, before: Option<&Parked>) {
+        let id = event.id;
+        match error {
+            PublishError::Transient(error) => {
+                self.metrics.publish_failed.inc();
+                tracing::warn!(%id, error, "an event was not published; the sweep will publish it");
+            }
+            PublishError::Permanent(error) => {
+                self.park(user, Some(id.into()), error, before).await;
+            }
+        }
+    }
+
+    /// Delays all events of this user. `event` is the event that cannot be published, if it is known.
+    async fn park(&self, user: Uuid, event: Option<Uuid>, error: String, before: Option<&Parked>) {
+        let attempts = before.map_or(0, |parked| parked.attempts).saturating_add(1);
+        let pause = Duration::from_secs(10 << u32::try_from(attempts).unwrap_or(0).min(8));
+        let until = self.clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
+        self.metrics.parked.inc();
+        tracing::error!(%user, ?event, error, attempts, "an event cannot be published; the events of its user wait");
+        let parked = Parked { until: until.into(), attempts, error };
+        if let Err(error) = self.pending.park(user, &parked).await {
+            tracing::warn!(%error, "a user could not be parked");
+        }
+    }
+}
