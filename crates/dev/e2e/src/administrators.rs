@@ -8,7 +8,7 @@ use test_support::{Api, Service, TestUser, Tokens, World};
 #[derive(Debug, Clone)]
 pub struct Admin {
     /// Who it is.
-    pub person: TestUser,
+    pub user: TestUser,
     /// The account's id.
     pub id: String,
     /// A session of theirs.
@@ -21,38 +21,38 @@ pub struct Admin {
 ///
 /// # Panics
 /// When one of the steps is refused.
-pub async fn admin(world: &World, service: &Service, name: &str) -> Admin {
+pub async fn create_admin(world: &World, service: &Service, name: &str) -> Admin {
     let api = service.api();
-    let person = world.test_user(name);
-    let id = api.register(&person).await.expect(201).string("id");
-    let granted = service.spec().clone().without_fail_points().command(&["grant-role", &person.email, "admin"]).await;
+    let user = world.test_user(name);
+    let id = api.register(&user).await.expect(201).string("id");
+    let granted = service.spec().clone().without_fail_points().command(&["grant-role", &user.email, "admin"]).await;
     assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
-    let tokens = api.login(&person).await;
-    Admin { api: api.with_token(&tokens.access), person, id, tokens }
+    let tokens = api.login(&user).await;
+    Admin { api: api.with_token(&tokens.access), user, id, tokens }
 }
 
 impl Admin {
     /// The path of an account, or of something below it.
     #[must_use]
-    pub fn path(id: &str, below: &str) -> String {
+    pub fn user_path(id: &str, below: &str) -> String {
         format!("/api/admin/users/{id}{below}")
     }
 
     /// The account's roles from now on, in the answer's status.
     pub async fn set_roles(&self, id: &str, roles: &[&str]) -> u16 {
-        self.api.patch(&Self::path(id, ""), &serde_json::json!({ "roles": roles })).await.status
+        self.api.patch(&Self::user_path(id, ""), &serde_json::json!({ "roles": roles })).await.status
     }
 
     /// The ids of every page of a list, page by page.
     ///
     /// # Panics
     /// When a page is refused.
-    pub async fn pages(&self, query: &str) -> Vec<Vec<String>> {
+    pub async fn list_pages(&self, query: &str) -> Vec<Vec<String>> {
         let mut pages = Vec::new();
         let mut path = format!("/api/admin/users?{query}");
         loop {
             let page = self.api.get(&path).await.expect(200);
-            pages.push(ids(&page.json()));
+            pages.push(user_ids(&page.json()));
             let next = page.json()["nextCursor"].as_str().map(str::to_owned);
             let link = page.header("link");
             assert_eq!(next.is_some(), !link.is_empty(), "{link}");
@@ -65,7 +65,7 @@ impl Admin {
 
 /// The ids of a page's accounts.
 #[must_use]
-pub fn ids(page: &Value) -> Vec<String> {
+pub fn user_ids(page: &Value) -> Vec<String> {
     let items = page["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().filter_map(|user| Some(user["id"].as_str()?.to_owned())).collect()
 }

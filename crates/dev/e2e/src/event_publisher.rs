@@ -13,7 +13,7 @@ use service_kit::{Clock, Ids};
 use test_support::{Producer, World, remember_secret};
 use uuid::Uuid;
 
-const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const ONE_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Makes events of one world, and publishes them.
 pub struct EventPublisher {
@@ -44,28 +44,28 @@ impl EventPublisher {
     /// A registration: its welcome is sent again once if its delivery is unknown.
     #[must_use]
     pub fn welcome(&self, to: &str) -> Event {
-        self.welcome_for(to, A_DAY)
+        self.welcome_with_lifetime(to, ONE_DAY)
     }
 
     /// A registration whose link, and so its welcome, ends so soon.
     #[must_use]
-    pub fn welcome_for(&self, to: &str, lifetime: Duration) -> Event {
+    pub fn welcome_with_lifetime(&self, to: &str, lifetime: Duration) -> Event {
         let id = self.id();
         self.registered(id, to, self.verification(id, to), lifetime, self.now())
     }
 
     /// A registration that happened so long ago.
     #[must_use]
-    pub fn welcome_from(&self, to: &str, age: Duration) -> Event {
+    pub fn welcome_with_age(&self, to: &str, age: Duration) -> Event {
         let id = self.id();
-        self.registered(id, to, self.verification(id, to), A_DAY, self.now() - age)
+        self.registered(id, to, self.verification(id, to), ONE_DAY, self.now() - age)
     }
 
     /// A registration with a sealed token that somebody else was granted.
     #[must_use]
-    pub fn welcome_with_the_box_of(&self, to: &str, other: &Event) -> Event {
+    pub fn welcome_with_token_of(&self, to: &str, other: &Event) -> Event {
         let Payload::UserRegistered(other) = &other.payload else { panic!("not a registration") };
-        self.registered(self.id(), to, other.verification.sealed.clone(), A_DAY, self.now())
+        self.registered(self.id(), to, other.verification.sealed.clone(), ONE_DAY, self.now())
     }
 
     /// A change of password: its notice is held if its delivery is unknown.
@@ -78,10 +78,10 @@ impl EventPublisher {
 
     /// A registration of somebody who calls himself as he likes.
     #[must_use]
-    pub fn welcome_of(&self, username: &str, recipient: Recipient) -> Event {
+    pub fn welcome_for_recipient(&self, username: &str, recipient: Recipient) -> Event {
         let id = self.id();
         let sealed = self.verification(id, &recipient.email);
-        let verification = TokenGrant { sealed, expires_at: self.now() + A_DAY };
+        let verification = TokenGrant { sealed, expires_at: self.now() + ONE_DAY };
         let registered = UserRegistered { user_id: self.id(), username: username.to_owned(), recipient, verification };
         Event::new(id, self.now(), 1, None, registered.into())
     }
@@ -91,7 +91,7 @@ impl EventPublisher {
     pub fn email_change_requested(&self, new_email: &str, recipient: Recipient) -> Event {
         let id = self.id();
         let sealed = self.seal(id, new_email, Purpose::EmailChange);
-        let confirmation = TokenGrant { sealed, expires_at: self.now() + A_DAY };
+        let confirmation = TokenGrant { sealed, expires_at: self.now() + ONE_DAY };
         let new_email = new_email.to_owned();
         let requested =
             UserEmailChangeRequested { user_id: self.id(), new_email, recipient, confirmation, username: None };
@@ -104,7 +104,7 @@ impl EventPublisher {
         let id = self.id();
         let old_email = recipient.email.clone();
         let sealed = self.seal(id, &old_email, Purpose::EmailChangeUndo);
-        let undo = TokenGrant { sealed, expires_at: self.now() + A_DAY };
+        let undo = TokenGrant { sealed, expires_at: self.now() + ONE_DAY };
         let changed =
             UserEmailChanged { user_id: self.id(), old_email, new_email: new_email.to_owned(), recipient, undo };
         Event::new(id, self.now(), 3, None, changed.into())

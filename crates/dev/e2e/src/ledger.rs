@@ -17,7 +17,7 @@ const MAILING: [&str; 4] =
 /// A row of the ledger.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Mail {
+pub struct MailJob {
     #[serde(rename = "_id")]
     pub id: String,
     pub event_id: String,
@@ -30,12 +30,12 @@ pub struct Mail {
     pub next_attempt_at: Option<DateTime>,
     pub last_reply: Option<String>,
     pub terminal_at: Option<DateTime>,
-    pub history: Vec<Step>,
+    pub history: Vec<HistoryEntry>,
 }
 
 /// A step of a mail's history.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Step {
+pub struct HistoryEntry {
     pub at: DateTime,
     pub from: Option<String>,
     pub to: String,
@@ -55,10 +55,10 @@ pub struct DeadLetter {
     pub offset: i64,
 }
 
-impl Mail {
+impl MailJob {
     /// How often its history has this step.
     #[must_use]
-    pub fn steps(&self, from: &str, to: &str) -> usize {
+    pub fn count_transitions(&self, from: &str, to: &str) -> usize {
         self.history.iter().filter(|step| step.from.as_deref() == Some(from) && step.to == to).count()
     }
 
@@ -70,13 +70,13 @@ impl Mail {
 
     /// Whether nothing more happens to it by itself.
     #[must_use]
-    pub fn is_over(&self) -> bool {
+    pub fn is_terminal(&self) -> bool {
         self.terminal_at.is_some()
     }
 
     /// From its last step to its next attempt.
     #[must_use]
-    pub fn pause(&self) -> Duration {
+    pub fn retry_delay(&self) -> Duration {
         let last = self.history.last().map_or(0, |step| step.at.timestamp_millis());
         let next = self.next_attempt_at.map_or(0, DateTime::timestamp_millis);
         Duration::from_millis(u64::try_from(next - last).unwrap_or(0))
@@ -84,7 +84,7 @@ impl Mail {
 
     /// The deliveries of this mail that the server has taken, or may have.
     #[must_use]
-    pub fn handovers(&self, deliveries: &[Delivery]) -> usize {
+    pub fn count_handovers(&self, deliveries: &[Delivery]) -> usize {
         let ours = deliveries.iter().filter(|delivery| delivery.mail.header("Message-ID") == self.message_id);
         ours.filter(|delivery| delivery.reply.is_none() || delivery.accepted()).count()
     }
@@ -94,11 +94,11 @@ impl Mail {
     ///
     /// # Panics
     /// When it is not so.
-    pub fn assert_handed_over_as_allowed(&self, deliveries: &[Delivery]) {
-        let resent = self.steps("unknown", "queued");
+    pub fn assert_handovers_allowed(&self, deliveries: &[Delivery]) {
+        let resent = self.count_transitions("unknown", "queued");
         let allowed = usize::from(self.policy == "resend_once");
         assert!(resent <= allowed, "resent {resent} times under {}: {self:#?}", self.policy);
-        let handovers = self.handovers(deliveries);
+        let handovers = self.count_handovers(deliveries);
         assert!(handovers <= 1 + resent, "handed over {handovers} times: {self:#?}");
         if self.state == "sent" {
             let accepted = deliveries.iter().any(|d| d.accepted() && d.mail.header("Message-ID") == self.message_id);
@@ -115,22 +115,22 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub async fn of(world: &World) -> Self {
+    pub async fn for_world(world: &World) -> Self {
         Self { world: world.clone(), database: world.email_database().await }
     }
 
     /// All mails.
-    pub async fn mails(&self) -> Vec<Mail> {
+    pub async fn mails(&self) -> Vec<MailJob> {
         self.read("mailJobs", doc! {}).await
     }
 
     /// The mails to one address, oldest first.
-    pub async fn mails_to(&self, address: &str) -> Vec<Mail> {
+    pub async fn mails_to(&self, address: &str) -> Vec<MailJob> {
         self.read("mailJobs", doc! { "to": address }).await
     }
 
     /// All dead letters.
-    pub async fn letters(&self) -> Vec<DeadLetter> {
+    pub async fn dead_letters(&self) -> Vec<DeadLetter> {
         self.read("deadLetters", doc! {}).await
     }
 
@@ -149,8 +149,8 @@ impl Ledger {
         address: &str,
         what: &str,
         within: Duration,
-        holds: impl Fn(&Mail) -> bool,
-    ) -> Mail {
+        holds: impl Fn(&MailJob) -> bool,
+    ) -> MailJob {
         let mut last = Vec::new();
         let wait = tokio::time::timeout(within, async {
             loop {
@@ -168,7 +168,7 @@ impl Ledger {
     }
 
     /// [`Ledger::wait_for_mail`] for a state.
-    pub async fn wait_for_state(&self, address: &str, state: &str, within: Duration) -> Mail {
+    pub async fn wait_for_state(&self, address: &str, state: &str, within: Duration) -> MailJob {
         self.wait_for_mail(address, state, within, |mail| mail.state == state).await
     }
 
@@ -176,11 +176,11 @@ impl Ledger {
     ///
     /// # Panics
     /// When it is not so by the deadline.
-    pub async fn wait_until_quiet(&self, within: Duration) -> Vec<Mail> {
+    pub async fn wait_until_all_terminal(&self, within: Duration) -> Vec<MailJob> {
         offsets::wait_until_consumed(&self.world, within).await;
         wait_for(within, "every mail's end", async || {
             let mails = self.mails().await;
-            mails.iter().all(Mail::is_over).then_some(mails)
+            mails.iter().all(MailJob::is_terminal).then_some(mails)
         })
         .await
     }
@@ -190,11 +190,11 @@ impl Ledger {
     ///
     /// # Panics
     /// When one is not.
-    pub async fn assert_has_all_that_is_committed(&self) {
+    pub async fn assert_contains_committed_records(&self) {
         let committed = offsets::committed(&self.world).await;
-        let rows: BTreeMap<String, Mail> =
+        let rows: BTreeMap<String, MailJob> =
             self.mails().await.into_iter().map(|mail| (mail.event_id.clone(), mail)).collect();
-        let letters = self.letters().await;
+        let letters = self.dead_letters().await;
         let dead = |record: &Record| {
             letters.iter().any(|letter| (letter.partition, letter.offset) == (record.partition, record.offset))
         };

@@ -28,7 +28,7 @@ pub async fn committed(world: &World) -> BTreeMap<i32, i64> {
 /// When it has not by the deadline.
 pub async fn wait_until_consumed(world: &World, within: Duration) {
     wait_for(within, "the end of the topic as committed offset", async || {
-        let (committed, ends) = (try_committed(world).await?, ends(world).await?);
+        let (committed, ends) = (try_committed(world).await?, end_offsets(world).await?);
         let read = |(partition, end): (&i32, &i64)| *end == 0 || committed.get(partition) == Some(end);
         ends.iter().all(read).then_some(())
     })
@@ -36,8 +36,8 @@ pub async fn wait_until_consumed(world: &World, within: Duration) {
 }
 
 /// Where the group has not committed the end of the topic; none if it has everywhere.
-pub async fn behind(world: &World) -> Option<String> {
-    let Some((committed, ends)) = try_committed(world).await.zip(ends(world).await) else {
+pub async fn describe_lag(world: &World) -> Option<String> {
+    let Some((committed, ends)) = try_committed(world).await.zip(end_offsets(world).await) else {
         return Some("the broker does not say how far the topic is read".to_owned());
     };
     let unread = |(partition, end): (&i32, &i64)| {
@@ -50,9 +50,9 @@ pub async fn behind(world: &World) -> Option<String> {
 
 /// The members of the group, as the broker names them: a member that left and came back has another
 /// name. Only a real broker says.
-pub async fn members(world: &World) -> Option<BTreeSet<String>> {
+pub async fn group_members(world: &World) -> Option<BTreeSet<String>> {
     let group = world.group();
-    with_group(world, move |consumer, _| {
+    with_group_consumer(world, move |consumer, _| {
         let groups = consumer.fetch_group_list(Some(&group), CALL_DEADLINE).ok()?;
         let members = groups.groups().first()?.members().iter().map(|member| member.id().to_owned()).collect();
         Some(members)
@@ -62,7 +62,7 @@ pub async fn members(world: &World) -> Option<BTreeSet<String>> {
 
 /// Whether the broker knows the topic; none if it does not answer.
 pub async fn topic_exists(world: &World) -> Option<bool> {
-    with_group(world, |consumer, topic| {
+    with_group_consumer(world, |consumer, topic| {
         let metadata = consumer.fetch_metadata(None, CALL_DEADLINE).ok()?;
         Some(metadata.topics().iter().any(|known| known.name() == topic))
     })
@@ -73,9 +73,9 @@ pub async fn topic_exists(world: &World) -> Option<bool> {
 ///
 /// # Panics
 /// When the broker refuses it for 30 s.
-pub async fn rewind(world: &World) {
+pub async fn reset_to_beginning(world: &World) {
     wait_for(test_support::DEADLINE, "the group's offsets at the beginning", async || {
-        with_group(world, |consumer, topic| {
+        with_group_consumer(world, |consumer, topic| {
             let mut list = TopicPartitionList::new();
             for partition in 0..DEFAULT_PARTITIONS {
                 list.add_partition_offset(topic, partition, Offset::Offset(0)).ok()?;
@@ -88,7 +88,7 @@ pub async fn rewind(world: &World) {
 }
 
 async fn try_committed(world: &World) -> Option<BTreeMap<i32, i64>> {
-    with_group(world, |consumer, topic| {
+    with_group_consumer(world, |consumer, topic| {
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, DEFAULT_PARTITIONS - 1);
         let committed = consumer.committed_offsets(list, CALL_DEADLINE).ok()?;
@@ -101,8 +101,8 @@ async fn try_committed(world: &World) -> Option<BTreeMap<i32, i64>> {
     .await
 }
 
-async fn ends(world: &World) -> Option<BTreeMap<i32, i64>> {
-    with_group(world, |consumer, topic| {
+async fn end_offsets(world: &World) -> Option<BTreeMap<i32, i64>> {
+    with_group_consumer(world, |consumer, topic| {
         let end = |partition| Some((partition, consumer.fetch_watermarks(topic, partition, CALL_DEADLINE).ok()?.1));
         (0..DEFAULT_PARTITIONS).map(end).collect()
     })
@@ -110,7 +110,7 @@ async fn ends(world: &World) -> Option<BTreeMap<i32, i64>> {
 }
 
 /// With a consumer that is not a member of the group.
-async fn with_group<T: Send + 'static>(
+async fn with_group_consumer<T: Send + 'static>(
     world: &World,
     work: impl FnOnce(&BaseConsumer, &str) -> Option<T> + Send + 'static,
 ) -> Option<T> {

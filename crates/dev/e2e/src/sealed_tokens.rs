@@ -29,7 +29,7 @@ impl SealedTokens {
     ///
     /// # Panics
     /// When there are fewer at the deadline.
-    pub async fn nth(&mut self, event_type: &str, member: &str, address: &str, count: usize) -> String {
+    pub async fn wait_for_nth(&mut self, event_type: &str, member: &str, address: &str, count: usize) -> String {
         let Self { topic, keys } = self;
         let what = format!("{count} × {event_type} with a token for {address}");
         let found = |records: &[Record]| -> Vec<String> {

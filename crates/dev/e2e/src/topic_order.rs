@@ -30,7 +30,7 @@ pub fn first_occurrences(records: &[Record]) -> Vec<Record> {
 
 /// The types of one user's events, first occurrences only.
 #[must_use]
-pub fn types_of(user: &str, records: &[Record]) -> Vec<String> {
+pub fn event_types_of(user: &str, records: &[Record]) -> Vec<String> {
     let ours = first_occurrences(records).into_iter().filter(|record| record.key_text() == user);
     ours.map(|record| record.event_type()).collect()
 }

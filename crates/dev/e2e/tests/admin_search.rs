@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bson::{Document, Uuid, doc};
-use e2e::administrators::{Admin, admin, ids};
+use e2e::administrators::{Admin, create_admin, user_ids};
 use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database};
 use test_support::{DEADLINE, Stack, World, wait_for};
@@ -23,7 +23,7 @@ async fn a_page_among_fifty_thousand_accounts_examines_no_more_than_it_shows() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "many").await;
     let service = world.user_service().start().await;
-    let root = admin(&world, &service, "root").await;
+    let root = create_admin(&world, &service, "root").await;
     let database = world.user_database().await;
     let users = database.collection::<Document>("users");
     until_index(&database, LAST_INDEX).await;
@@ -57,7 +57,7 @@ async fn a_page_among_fifty_thousand_accounts_examines_no_more_than_it_shows() {
             let before = scans(&database).await.len();
             let at = if cursor.is_empty() { String::new() } else { format!("&cursor={cursor}") };
             let page = root.api.get(&format!("/api/admin/users?{query}&limit={LIMIT}{at}")).await.expect(200);
-            let ids = ids(&page.json());
+            let ids = user_ids(&page.json());
             assert!(ids.iter().all(|id| seen.insert(id.clone())), "{query}: somebody twice");
             cursor = page.string("nextCursor");
             assert!(cursor.is_empty() || ids.len() == LIMIT, "{query}: a short page of {}", ids.len());
@@ -83,7 +83,7 @@ async fn a_walk_to_the_end_finds_each_once(root: &Admin, database: &Database) {
         let before = scans(database).await.len();
         let page = root.api.get(&path).await.expect(200);
         pages += 1;
-        assert!(ids(&page.json()).iter().all(|id| seen.insert(id.clone())), "somebody twice on page {pages}");
+        assert!(user_ids(&page.json()).iter().all(|id| seen.insert(id.clone())), "somebody twice on page {pages}");
         cheap(&path, &scans(database).await.split_off(before), 17 * (PAGE + 1));
         let cursor = page.string("nextCursor");
         if cursor.is_empty() {

@@ -1,7 +1,7 @@
 //! What administrators do to the accounts of others, through both services as real processes.
 
 use bson::{Document, Uuid, doc};
-use e2e::administrators::{Admin, admin, ids};
+use e2e::administrators::{Admin, create_admin, user_ids};
 use futures_util::TryStreamExt as _;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
@@ -107,12 +107,12 @@ async fn administration_is_for_administrators_only() {
     let world = World::new(&stack, "onlyadmins").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (ada, eve) = (admin(&world, &service, "ada").await, admin(&world, &service, "eve").await);
+    let (ada, eve) = (create_admin(&world, &service, "ada").await, create_admin(&world, &service, "eve").await);
     let bob = world.test_user("bob");
     let bob_id = api.register(&bob).await.expect(201).string("id");
     let bobs = api.with_token(&api.login(&bob).await.access);
 
-    let own = Admin::path(&bob_id, "");
+    let own = Admin::user_path(&bob_id, "");
     let all: Vec<(Method, String)> = [
         (Method::GET, "/api/admin/users".to_owned()),
         (Method::GET, own.clone()),
@@ -147,7 +147,7 @@ async fn administration_is_for_administrators_only() {
     // What is no id, or nobody's, is not found; for those who may ask.
     let nobody = uuid::Uuid::from_u128(7).to_string();
     for id in [nobody.as_str(), "me", "0", "%20", &nobody.replace('-', "")] {
-        let path = Admin::path(id, "");
+        let path = Admin::user_path(id, "");
         for (method, below) in [
             ("GET", ""),
             ("PATCH", ""),
@@ -183,7 +183,7 @@ async fn accounts_are_listed_and_searched() {
     let world = World::new(&stack, "search").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let root = admin(&world, &service, "root").await;
+    let root = create_admin(&world, &service, "root").await;
     let mut people = Vec::new();
     for (username, local) in
         [("grace.h", "grace"), ("Grace_Two", "second"), ("alan", "graceland"), ("modern", "m.odern"), ("zoë77", "zoe")]
@@ -193,7 +193,7 @@ async fn accounts_are_listed_and_searched() {
         people.push(api.register(&person).await.expect(201).string("id"));
     }
     let found = async |query: &str| {
-        let pages = root.pages(query).await;
+        let pages = root.list_pages(query).await;
         pages.concat()
     };
     let people: Vec<&str> = people.iter().map(String::as_str).collect();
@@ -203,7 +203,7 @@ async fn accounts_are_listed_and_searched() {
     // The newest first; every member of a user.
     assert_eq!(found("").await, [zoe, modern, alan, two, grace, own]);
     let page = root.api.get("/api/admin/users?limit=2").await.expect(200);
-    assert_eq!(ids(&page.json()), [zoe, modern]);
+    assert_eq!(user_ids(&page.json()), [zoe, modern]);
     assert_eq!(page.json()["items"][0].as_object().expect("a user").len(), 14);
     assert_eq!(page.json()["items"][0]["username"], "zoë77");
     assert!(page.header("link").starts_with("</api/admin/users?limit=2&cursor="), "{}", page.header("link"));
@@ -213,7 +213,7 @@ async fn accounts_are_listed_and_searched() {
     // By the beginning of user name or address, each account once, whatever the case.
     for limit in [1, 2, 20] {
         for query in ["grace", "GRACE", "Gr%41ce", "%20grace%20"] {
-            let pages = root.pages(&format!("query={query}&limit={limit}")).await;
+            let pages = root.list_pages(&format!("query={query}&limit={limit}")).await;
             assert_eq!(pages.concat(), [grace, two, alan], "{query}");
             assert!(pages.iter().all(|page| page.len() <= limit), "{pages:?}");
         }
@@ -233,12 +233,12 @@ async fn accounts_are_listed_and_searched() {
     assert_eq!(found("query=").await.len(), 6);
 
     // By status, with and without a text; a deleted account is nowhere at once.
-    let _ = root.api.post(&Admin::path(two, "/disable"), &json!({})).await.expect(204);
+    let _ = root.api.post(&Admin::user_path(two, "/disable"), &json!({})).await.expect(204);
     assert_eq!(found("status=disabled").await, [two]);
     assert_eq!(found("status=active&limit=2").await, [zoe, modern, alan, grace, own]);
     assert_eq!(found("query=grace&status=active").await, [grace, alan]);
     assert_eq!(found("query=grace&status=disabled").await, [two]);
-    let _ = root.api.delete(&Admin::path(two, ""), None).await.expect(204);
+    let _ = root.api.delete(&Admin::user_path(two, ""), None).await.expect(204);
     assert_eq!(found("query=grace").await, [grace, alan]);
     assert_eq!(found("status=disabled").await, Vec::<String>::new());
 
@@ -271,7 +271,7 @@ async fn blanks_around_a_text_are_dropped_at_every_door() {
     let world = World::new(&stack, "blanks").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let root = admin(&world, &service, "root").await;
+    let root = create_admin(&world, &service, "root").await;
     let mut body = world.test_user("ada").registration();
     let password = body["password"].clone();
     for (member, text) in [("username", " ada-one\t"), ("locale", " de-CH\n"), ("displayName", " Ada ")] {
@@ -295,12 +295,12 @@ async fn blanks_around_a_text_are_dropped_at_every_door() {
     );
     let id = user["id"].as_str().expect("an id");
     let patch = json!({ "username": "\nada-three", "timezone": "utc " });
-    let user = root.api.patch(&Admin::path(id, ""), &patch).await.expect(200).json();
+    let user = root.api.patch(&Admin::user_path(id, ""), &patch).await.expect(200).json();
     assert_eq!((&user["username"], &user["timezone"]), (&json!("ada-three"), &json!("UTC")));
     let too_short = me.patch("/api/users/me", &json!({ "username": "  a  " })).await;
     assert_eq!(too_short.expect_problem(422, "validation-failed").json()["errors"][0]["code"], "too-short");
     let big = r#"{"attributes":{"n":18446744073709551616}}"#;
-    let request = root.api.request(Method::PATCH, &Admin::path(id, "")).header("content-type", "application/json");
+    let request = root.api.request(Method::PATCH, &Admin::user_path(id, "")).header("content-type", "application/json");
     let refused = root.api.send(request.body(big)).await.expect_problem(422, "validation-failed").json();
     assert_eq!(
         (&refused["errors"][0]["pointer"], &refused["errors"][0]["code"]),
@@ -315,7 +315,7 @@ async fn a_walk_over_all_pages_misses_and_doubles_nobody_while_people_register()
     let world = World::new(&stack, "paging").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let root = admin(&world, &service, "root").await;
+    let root = create_admin(&world, &service, "root").await;
     let register = async |prefix: &str, n: usize| {
         let person = world.test_user(&format!("{prefix}{n:03}"));
         api.register(&person).await.expect(201).string("id")
@@ -333,14 +333,14 @@ async fn a_walk_over_all_pages_misses_and_doubles_nobody_while_people_register()
         for n in 0.. {
             let at = if cursor.is_empty() { String::new() } else { format!("&cursor={cursor}") };
             let page = root.api.get(&format!("/api/admin/users?{query}{at}")).await.expect(200);
-            let found = ids(&page.json());
+            let found = user_ids(&page.json());
             assert!(found.len() <= 7);
             seen.extend(found);
             let tag = query.len();
             for name in [format!("walkeq{tag}x"), format!("walker0{tag}x"), format!("walkerz{tag}x")] {
                 let id = register(&name, n).await;
                 if n % 2 == 0 {
-                    let _ = root.api.delete(&Admin::path(&id, ""), None).await.expect(204);
+                    let _ = root.api.delete(&Admin::user_path(&id, ""), None).await.expect(204);
                 }
             }
             cursor = page.string("nextCursor");
@@ -364,13 +364,13 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "acts").await;
     let (service, _emails, api) = world.start_both().await;
-    let root = admin(&world, &service, "root").await;
+    let root = create_admin(&world, &service, "root").await;
     let bob = world.test_user("bob");
     let id = api.register(&bob).await.expect(201).string("id");
     let mailbox = world.mailbox(&bob.email);
     let welcome = mailbox.wait_for_mails(1).await.remove(0);
     let mut topic = world.topic_reader();
-    let path = |below: &str| Admin::path(&id, below);
+    let path = |below: &str| Admin::user_path(&id, below);
 
     the_account_is_changed_under_its_etag(&root, &id).await;
     let update = topic.read_type("user.profile_updated.v1", 1).await.remove(0);
@@ -456,7 +456,7 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
 
 /// By an administrator: the account's log and their own; by the person: theirs. Page by page it is the same.
 async fn both_logs_are_read(root: &Admin, person: &Api, id: &str) {
-    let path = Admin::path(id, "/audit");
+    let path = Admin::user_path(id, "/audit");
     let of_account = root.api.get(&format!("{path}?limit=100")).await.expect(200).json()["items"].clone();
     let disabled = entry(&of_account, "user.disabled.v1");
     assert_eq!((&disabled["actor"], &disabled["actorId"]), (&json!("admin"), &json!(root.id)));
@@ -490,7 +490,7 @@ fn entry(items: &Value, kind: &str) -> Value {
 }
 
 async fn the_account_is_changed_under_its_etag(root: &Admin, id: &str) {
-    let path = Admin::path(id, "");
+    let path = Admin::user_path(id, "");
     let seen = root.api.get(&path).await.expect(200);
     let etag = seen.header("etag");
     let known = root.api.request(Method::GET, &path).header(header::IF_NONE_MATCH, &etag);
@@ -512,7 +512,7 @@ async fn the_account_is_changed_under_its_etag(root: &Admin, id: &str) {
     // The same again is no change.
     let again = patch("*", &change).await.expect(200);
     assert_eq!(again.header("etag"), changed.header("etag"));
-    let taken = json!({ "username": root.person.username, "roles": [] });
+    let taken = json!({ "username": root.user.username, "roles": [] });
     let _ = patch("*", &taken).await.expect_problem(409, "username-taken");
 
     let many: Vec<String> = (0..33).map(|n| format!("r{n}")).collect();
@@ -537,8 +537,9 @@ async fn roles_are_cleared_by_null_and_an_act_on_oneself_is_in_ones_own_log_once
     let stack = Stack::from_env();
     let world = World::new(&stack, "selfact").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
-    let (ada, eve) = (admin(&world, &service, "ada").await, admin(&world, &service, "eve").await);
-    let patch = async |by: &Admin, id: &str, body: Value| by.api.patch(&Admin::path(id, ""), &body).await.expect(200);
+    let (ada, eve) = (create_admin(&world, &service, "ada").await, create_admin(&world, &service, "eve").await);
+    let patch =
+        async |by: &Admin, id: &str, body: Value| by.api.patch(&Admin::user_path(id, ""), &body).await.expect(200);
     let changed = patch(&ada, &ada.id, json!({ "roles": ["admin", "x"], "displayName": "Ada" })).await;
     assert_eq!(changed.json()["roles"], json!(["admin", "x"]));
     let rows = audit(&world, &ada.id, "user.profile_updated.v1", 1).await;
@@ -550,7 +551,7 @@ async fn roles_are_cleared_by_null_and_an_act_on_oneself_is_in_ones_own_log_once
     assert_eq!(cleared.json()["roles"], json!([]));
     let _ = ada.api.get("/api/admin/users").await.expect_problem(403, "forbidden");
     // Signing oneself out is an act like any other.
-    let _ = eve.api.post(&Admin::path(&eve.id, "/logout"), &json!({})).await.expect(204);
+    let _ = eve.api.post(&Admin::user_path(&eve.id, "/logout"), &json!({})).await.expect(204);
     let _ = eve.api.get("/api/admin/users").await.expect_problem(401, "unauthorized");
 }
 
@@ -562,10 +563,10 @@ async fn an_admins_act_is_possible_however_many_events_wait_for_kafka() {
     let spec = with_cheap_hashes(world.user_service()).set("KAFKA__BROKERS", "127.0.0.1:9");
     let service = spec.set("RELAY__MAX_PENDING_PER_USER", "4").start().await;
     let api = service.api();
-    let root = admin(&world, &service, "root").await;
+    let root = create_admin(&world, &service, "root").await;
     let bob = world.test_user("bob");
     let id = api.register(&bob).await.expect(201).string("id");
-    let path = |below: &str| Admin::path(&id, below);
+    let path = |below: &str| Admin::user_path(&id, below);
     let mut refused = None;
     for n in 0..5 {
         let answer = root.api.patch(&path(""), &json!({ "displayName": format!("Bob {n}") })).await;
@@ -581,7 +582,7 @@ async fn an_admins_act_is_possible_however_many_events_wait_for_kafka() {
     let _ = root.api.delete(&path(""), None).await.expect(204);
     let _ = root.api.get(&path("")).await.expect_problem(404, "not-found");
     // A tombstone that waits for Kafka is in no list.
-    assert_eq!(root.pages("").await.concat(), [root.id.as_str()]);
+    assert_eq!(root.list_pages("").await.concat(), [root.id.as_str()]);
     remember_secret("password", &bob.password);
 }
 
@@ -593,7 +594,7 @@ async fn an_administrator_unlocks_an_account_that_is_under_attack() {
     let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
     let service = spec.set("HTTP__TRUSTED_PROXIES", "127.0.0.1").start().await;
     let api = service.api();
-    let root = admin(&world, &service, "root").await;
+    let root = create_admin(&world, &service, "root").await;
     let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let login = async |network: usize, password: &str| {
@@ -602,7 +603,7 @@ async fn an_administrator_unlocks_an_account_that_is_under_attack() {
         api.send(request.json(&json!({ "identifier": ada.email, "password": password }))).await
     };
     let unlock = async || {
-        let _ = root.api.send(root.api.request(Method::POST, &Admin::path(&id, "/unlock"))).await.expect(204);
+        let _ = root.api.send(root.api.request(Method::POST, &Admin::user_path(&id, "/unlock"))).await.expect(204);
     };
     // Nothing is held: nothing happens.
     unlock().await;

@@ -52,7 +52,7 @@ fn registration(person: &TestUser, attributes: Value) -> Value {
     body
 }
 
-async fn admin(world: &World, service: &Service, api: &Api) -> Api {
+async fn register_admin(world: &World, service: &Service, api: &Api) -> Api {
     let person = world.test_user("admin");
     let _ = api.post("/api/users", &registration(&person, json!({ "team": "ops" }))).await.expect(201);
     let granted = service.spec().command(&["grant-role", &person.email, "admin"]).await;
@@ -111,7 +111,7 @@ async fn attributes_match_the_schema_whoever_writes_them() {
     let seen = me.get("/api/users/me").await.expect(200);
     assert_eq!(seen.json()["attributes"], own, "a refused change changes nothing");
 
-    let admin = admin(&world, &service, &api).await;
+    let admin = register_admin(&world, &service, &api).await;
     let path = format!("/api/admin/users/{id}");
     let refused = admin.patch(&path, &json!({ "attributes": { "plan": "gold" } })).await;
     assert_eq!(mistakes(refused), expected(&[("#/attributes/plan", "invalid")]));
@@ -138,7 +138,7 @@ async fn a_person_who_takes_all_away_keeps_what_is_for_admins() {
     let file = write(directory.path(), "attributes.json", &text);
     let service = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).start().await;
     let api = service.api();
-    let admin = admin(&world, &service, &api).await;
+    let admin = register_admin(&world, &service, &api).await;
     let ada = world.test_user("ada");
     let id = api.post("/api/users", &registration(&ada, json!({ "free": 1 }))).await.expect(201).string("id");
     let path = format!("/api/admin/users/{id}");

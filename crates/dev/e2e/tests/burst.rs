@@ -35,8 +35,8 @@ async fn a_burst_of_registrations_loses_and_doubles_none() {
     assert_eq!(stored.expect("MongoDB answers"), REGISTRATIONS as u64);
     let mut reader = world.topic_reader();
     reader.read_until(BURST_DEADLINE, "an event of each", |records| records.len() >= REGISTRATIONS).await;
-    let mails = Ledger::of(&world).await;
-    let rows = mails.wait_until_quiet(BURST_DEADLINE).await;
+    let mails = Ledger::for_world(&world).await;
+    let rows = mails.wait_until_all_terminal(BURST_DEADLINE).await;
     let records = reader.read_all().await;
     assert_eq!((records.len(), first_occurrences(records).len()), (REGISTRATIONS, REGISTRATIONS));
     assert_eq!(rows.len(), REGISTRATIONS);

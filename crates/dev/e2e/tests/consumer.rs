@@ -90,7 +90,7 @@ async fn a_client_with_a_fatal_error_is_replaced_and_reading_goes_on() {
     }
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&stack, "fatal").await.on_smtp(smtp.url());
-    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
     let spec = world.email_service().set("KAFKA__PROPERTIES__GROUP_INSTANCE_ID", "one");
     let service = spec.set("INGEST__MAX_POLL_INTERVAL", "6s").start().await;
     publisher.publish(&publisher.notice(&world.address("before"))).await;

@@ -37,13 +37,13 @@ fn assert_has(value: &Value, names: &[&str]) {
 async fn an_event_that_is_too_old_is_written_down_as_expired_and_mails_nobody() {
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&Stack::from_env(), "old").await.on_smtp(smtp.url());
-    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
     let (old, young) = (world.address("old"), world.address("young"));
-    publisher.publish_to(0, &publisher.welcome_from(&old, A_WEEK + Duration::from_secs(60))).await;
-    publisher.publish_to(0, &publisher.welcome_from(&young, A_WEEK - Duration::from_secs(3600))).await;
+    publisher.publish_to(0, &publisher.welcome_with_age(&old, A_WEEK + Duration::from_secs(60))).await;
+    publisher.publish_to(0, &publisher.welcome_with_age(&young, A_WEEK - Duration::from_secs(3600))).await;
     let _service = world.email_service().start().await;
     let mail = ledger.wait_for_state(&old, "expired", DEADLINE).await;
-    assert!(mail.is_over(), "{mail:#?}");
+    assert!(mail.is_terminal(), "{mail:#?}");
     ledger.wait_for_state(&young, "sent", DEADLINE).await;
     assert!(smtp.deliveries_to(&old).is_empty());
 }
@@ -52,7 +52,7 @@ async fn an_event_that_is_too_old_is_written_down_as_expired_and_mails_nobody() 
 async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&Stack::from_env(), "commands").await.on_smtp(smtp.url());
-    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
     let (ada, grace) = (world.address("ada"), world.address("grace"));
     smtp.rule(Rule::always(Phase::Rcpt, Act::reply("452 4.2.2 full")).to(&grace));
     let event = publisher.welcome(&ada);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bson::{Document, Uuid, doc};
-use e2e::administrators::{Admin, admin, listed_admins};
+use e2e::administrators::{Admin, create_admin, listed_admins};
 use futures_util::future::join_all;
 use serde_json::json;
 use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World};
@@ -26,9 +26,9 @@ async fn the_last_administrator_stays_in_all_four_ways() {
     let world = World::new(&stack, "lastadmin").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = admin(&world, &service, "ada").await;
-    let own = |below: &str| Admin::path(&ada.id, below);
-    let password = json!({ "password": ada.person.password });
+    let ada = create_admin(&world, &service, "ada").await;
+    let own = |below: &str| Admin::user_path(&ada.id, below);
+    let password = json!({ "password": ada.user.password });
     let etag = ada.api.get("/api/users/me").await.header("etag");
 
     let nobody_else = async || {
@@ -50,25 +50,25 @@ async fn the_last_administrator_stays_in_all_four_ways() {
     let _ = ada.api.post(&own("/enable"), &json!({})).await.expect(204);
 
     // Somebody with the role whose account is disabled does not count.
-    let eve = admin(&world, &service, "eve").await;
-    let _ = ada.api.post(&Admin::path(&eve.id, "/disable"), &json!({})).await.expect(204);
+    let eve = create_admin(&world, &service, "eve").await;
+    let _ = ada.api.post(&Admin::user_path(&eve.id, "/disable"), &json!({})).await.expect(204);
     nobody_else().await;
-    let _ = ada.api.patch(&Admin::path(&eve.id, ""), &json!({ "displayName": "Eve" })).await.expect(200);
+    let _ = ada.api.patch(&Admin::user_path(&eve.id, ""), &json!({ "displayName": "Eve" })).await.expect(200);
     assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
-    let _ = ada.api.post(&Admin::path(&eve.id, "/enable"), &json!({})).await.expect(204);
+    let _ = ada.api.post(&Admin::user_path(&eve.id, "/enable"), &json!({})).await.expect(204);
     assert_eq!(listed_admins(&world).await.len(), 2);
 
     // Of two each may go, in every way; then the other stays.
     let wrong = json!({ "password": "not the password" });
     let _ = ada.api.delete("/api/users/me", Some(&wrong)).await.expect_problem(403, "wrong-password");
     // Refused for another reason: she is still counted.
-    let taken = json!({ "roles": [], "username": eve.person.username });
+    let taken = json!({ "roles": [], "username": eve.user.username });
     let _ = ada.api.patch(&own(""), &taken).await.expect_problem(409, "username-taken");
     assert_eq!(listed_admins(&world).await.len(), 2);
     assert_eq!(ada.set_roles(&ada.id, &[]).await, 200);
     let _ = ada.api.get(&own("")).await.expect_problem(403, "forbidden");
-    let eves = json!({ "password": eve.person.password });
-    let back = api.with_token(&api.login(&eve.person).await.access);
+    let eves = json!({ "password": eve.user.password });
+    let back = api.with_token(&api.login(&eve.user).await.access);
     let _ = back.delete("/api/users/me", Some(&eves)).await.expect_problem(409, "conflict");
     let _ = back.patch(&own(""), &json!({ "roles": ["admin"] })).await.expect(200);
     let _ = back.delete("/api/users/me", Some(&eves)).await.expect(204);
@@ -86,17 +86,17 @@ async fn of_many_administrators_who_all_go_at_once_one_is_left() {
     let (first, second) = tokio::join!(first.start(), second.start());
     let mut admins = Vec::new();
     for n in 0..MANY {
-        admins.push(admin(&world, &first, &format!("admin{n}")).await);
+        admins.push(create_admin(&world, &first, &format!("admin{n}")).await);
     }
     assert_eq!(listed_admins(&world).await.len(), MANY);
     let leave = async |(n, admin): (usize, &Admin)| {
         let service = if n % 2 == 0 { &first } else { &second };
         let api = service.api().with_token(&admin.tokens.access);
         match n % 4 {
-            0 => api.patch(&Admin::path(&admin.id, ""), &json!({ "roles": [] })).await,
-            1 => api.post(&Admin::path(&admin.id, "/disable"), &json!({})).await,
-            2 => api.delete(&Admin::path(&admin.id, ""), None).await,
-            _ => api.delete("/api/users/me", Some(&json!({ "password": admin.person.password }))).await,
+            0 => api.patch(&Admin::user_path(&admin.id, ""), &json!({ "roles": [] })).await,
+            1 => api.post(&Admin::user_path(&admin.id, "/disable"), &json!({})).await,
+            2 => api.delete(&Admin::user_path(&admin.id, ""), None).await,
+            _ => api.delete("/api/users/me", Some(&json!({ "password": admin.user.password }))).await,
         }
     };
     let answers = join_all(admins.iter().enumerate().map(leave)).await;
@@ -117,11 +117,11 @@ async fn in_a_melee_nobody_is_listed_who_is_no_administrator_and_never_is_there_
     let (first, second) = tokio::join!(first.start(), second.start());
     let mut admins = Vec::new();
     for name in ["ada", "bea", "cyn", "dot"] {
-        admins.push(admin(&world, &first, name).await);
+        admins.push(create_admin(&world, &first, name).await);
     }
     let end = Instant::now() + LONG;
     let people: Arc<Vec<(String, TestUser)>> =
-        Arc::new(admins.iter().map(|admin| (admin.id.clone(), admin.person.clone())).collect());
+        Arc::new(admins.iter().map(|admin| (admin.id.clone(), admin.user.clone())).collect());
     let mut tasks = Vec::new();
     for (n, admin) in admins.iter().cloned().enumerate() {
         let service = if n % 2 == 0 { first.api() } else { second.api() };
@@ -182,10 +182,10 @@ async fn quarrel(
         let (id, _) = &people[next(people.len())];
         let what = next(6);
         let answer = match what {
-            0 | 1 => admin.api.patch(&Admin::path(id, ""), &json!({ "roles": [] })).await,
-            2 => admin.api.post(&Admin::path(id, "/disable"), &json!({})).await,
-            3 | 4 => admin.api.patch(&Admin::path(id, ""), &json!({ "roles": ["admin"] })).await,
-            _ => admin.api.post(&Admin::path(id, "/enable"), &json!({})).await,
+            0 | 1 => admin.api.patch(&Admin::user_path(id, ""), &json!({ "roles": [] })).await,
+            2 => admin.api.post(&Admin::user_path(id, "/disable"), &json!({})).await,
+            3 | 4 => admin.api.patch(&Admin::user_path(id, ""), &json!({ "roles": ["admin"] })).await,
+            _ => admin.api.post(&Admin::user_path(id, "/enable"), &json!({})).await,
         };
         match (answer.status, answer.problem().as_str()) {
             (200 | 204, _) if what < 3 => counts[0] += 1,
@@ -193,7 +193,7 @@ async fn quarrel(
             // No administrator at the moment, or somebody who was disabled.
             (200 | 204, _) | (403, "forbidden") => {}
             (401, "unauthorized") => {
-                let credentials = json!({ "identifier": admin.person.email, "password": admin.person.password });
+                let credentials = json!({ "identifier": admin.user.email, "password": admin.user.password });
                 let login = service.post("/api/auth/login", &credentials).await;
                 if login.status == 200 {
                     admin.tokens = Tokens::of(&login);
@@ -229,8 +229,8 @@ async fn a_crash_in_the_middle_of_a_removal_leaves_both_and_is_mended() {
     let world = World::new(&stack, "admincrash").await;
     let spec = with_cheap_hashes(world.user_service()).fail_points("admins.after_pull=return");
     let mut service = spec.start().await;
-    let (ada, eve) = (admin(&world, &service, "ada").await, admin(&world, &service, "eve").await);
-    let request = ada.api.request(reqwest::Method::PATCH, &Admin::path(&eve.id, ""));
+    let (ada, eve) = (create_admin(&world, &service, "ada").await, create_admin(&world, &service, "eve").await);
+    let request = ada.api.request(reqwest::Method::PATCH, &Admin::user_path(&eve.id, ""));
     let lost = ada.api.try_send(request.json(&json!({ "roles": [] }))).await;
     assert!(lost.is_err(), "{lost:?}");
     service.wait_for_exit(DEADLINE).await;
@@ -239,13 +239,13 @@ async fn a_crash_in_the_middle_of_a_removal_leaves_both_and_is_mended() {
     assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
     service.restart_with(ServiceSpec::without_fail_points).await;
     let _ = eve.api.get("/api/admin/users").await.expect(200);
-    let again = service.spec().command(&["grant-role", &eve.person.email, "admin"]).await;
+    let again = service.spec().command(&["grant-role", &eve.user.email, "admin"]).await;
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
     assert_eq!(listed_admins(&world).await.len(), 2);
     assert_eq!(eve.set_roles(&ada.id, &[]).await, 200);
     assert_eq!(listed_admins(&world).await, [uuid(&eve.id)]);
     // The removal that the crash stopped can be done now, by somebody who may.
-    let _ = eve.api.patch(&Admin::path(&ada.id, ""), &json!({ "roles": ["admin"] })).await.expect(200);
+    let _ = eve.api.patch(&Admin::user_path(&ada.id, ""), &json!({ "roles": ["admin"] })).await.expect(200);
     assert_eq!(ada.set_roles(&eve.id, &[]).await, 200);
     assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
 }

@@ -2,7 +2,7 @@
 //! used, what it says afterwards, and where it leads from there.
 
 use bson::{DateTime, Document, doc};
-use e2e::{sealed_tokens::SealedTokens, verification::verify_address};
+use e2e::{accounts::mark_email_verified, sealed_tokens::SealedTokens};
 use reqwest::{Method, header};
 use serde_json::json;
 use test_support::{Api, ApiResponse, DEADLINE, ReceivedMail, Stack, TestUser, World, remember_secret, wait_for};
@@ -262,7 +262,7 @@ async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
     let mut mails = SealedTokens::new(&world);
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    let link = mails.nth("user.registered.v1", "verification", &ada.email, 1).await;
+    let link = mails.wait_for_nth("user.registered.v1", "verification", &ada.email, 1).await;
     let page = open(&api, VERIFY, &link).await.expect(200);
     assert!(page.text.contains("This was not me") && page.text.contains("type=\"checkbox\""), "{}", page.text);
     let before = settled(&world, &ada).await;
@@ -289,7 +289,7 @@ async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
     // The button of that page leads on: a reset makes the account the reader's.
     assert!(done.text.contains("action=\"/reset-password\""), "{}", done.text);
     let _ = api.submit(RESET, &[("token", &link), ("action", "resend")]).await.expect(200);
-    let reset = mails.nth("user.password_reset_requested.v1", "reset", &ada.email, 1).await;
+    let reset = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, 1).await;
     let owner = TestUser { password: format!("{} of the owner", ada.password), ..ada.clone() };
     remember_secret("password", &owner.password);
     let _ = api.submit(RESET, &[("token", &reset), ("newPassword", &owner.password)]).await.expect(200);
@@ -322,7 +322,7 @@ async fn the_undo_link_of_each_change_opens_the_page_of_that_change() {
     let mut mails = SealedTokens::new(&world);
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    verify_address(&world, &ada).await;
+    mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
     remember_secret("password", &renewed.password);
@@ -347,7 +347,7 @@ async fn the_undo_link_of_each_change_opens_the_page_of_that_change() {
             false,
         ),
     ] {
-        let link = mails.nth(event, "undo", &ada.email, 1).await;
+        let link = mails.wait_for_nth(event, "undo", &ada.email, 1).await;
         let stored = settled(&world, &ada).await;
         let page = open(&api, UNDO_CHANGE, &link).await.expect(200);
         assert_eq!(heading(&page), before);
@@ -369,9 +369,9 @@ async fn the_undo_link_of_each_change_opens_the_page_of_that_change() {
     assert!(user.get("totp").is_none(), "{user}");
     assert_eq!(user.get_array("usedTokens").map(Vec::len).ok(), Some(3));
     // The undo of the password has sent a link; the button of another page sends one more.
-    let link = mails.nth("user.totp_enabled.v1", "undo", &ada.email, 1).await;
+    let link = mails.wait_for_nth("user.totp_enabled.v1", "undo", &ada.email, 1).await;
     let _ = api.submit(RESET, &[("token", &link), ("action", "resend")]).await.expect(200);
-    let reset = mails.nth("user.password_reset_requested.v1", "reset", &ada.email, 2).await;
+    let reset = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, 2).await;
     let _ = open(&api, RESET, &reset).await.expect(200);
 }
 
@@ -386,7 +386,7 @@ async fn an_account_remembers_its_last_five_used_links_and_forgets_old_ones() {
     let mut links = Vec::new();
     for round in 1..=7 {
         let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
-        let link = mails.nth("user.password_reset_requested.v1", "reset", &ada.email, round).await;
+        let link = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, round).await;
         let password = format!("{} {round}", ada.password);
         remember_secret("password", &password);
         let _ = api.submit(RESET, &[("token", &link), ("newPassword", &password)]).await.expect(200);
@@ -402,7 +402,7 @@ async fn an_account_remembers_its_last_five_used_links_and_forgets_old_ones() {
     let _ = users.update_one(doc! { "email": &ada.email }, over).await.expect("users can be changed");
     assert_eq!(heading(&open(&api, RESET, &links[6]).await.expect(400)), "This link does not work any more");
     let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
-    let link = mails.nth("user.password_reset_requested.v1", "reset", &ada.email, 8).await;
+    let link = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, 8).await;
     let _ = api.submit(RESET, &[("token", &link), ("newPassword", &ada.password)]).await.expect(200);
     assert_eq!(stored(&world, &ada).await.get_array("usedTokens").map(Vec::len).ok(), Some(1));
 }

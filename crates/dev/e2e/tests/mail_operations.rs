@@ -6,7 +6,7 @@ use std::process::Output;
 use bson::{Document, doc};
 use e2e::{
     event_publisher::EventPublisher,
-    ledger::{Ledger, Mail},
+    ledger::{Ledger, MailJob},
     offsets,
 };
 use serde_json::Value;
@@ -26,7 +26,7 @@ impl Scene {
         let smtp = ScriptedSmtp::start().await;
         let world = World::new(&Stack::from_env(), name).await.on_smtp(smtp.url());
         let spec = world.email_service().set("SMTP__STEP_TIMEOUT", "1s").set("SMTP__DOT_TIMEOUT", "1s");
-        Self { publisher: EventPublisher::new(&world), ledger: Ledger::of(&world).await, spec, world, smtp }
+        Self { publisher: EventPublisher::new(&world), ledger: Ledger::for_world(&world).await, spec, world, smtp }
     }
 
     async fn notice(&self, name: &str) -> String {
@@ -36,7 +36,7 @@ impl Scene {
     }
 
     /// The one mail to `address`, once it is in this state.
-    async fn mail(&self, address: &str, state: &str) -> Mail {
+    async fn mail(&self, address: &str, state: &str) -> MailJob {
         self.ledger.wait_for_state(address, state, DEADLINE).await
     }
 
@@ -77,7 +77,7 @@ fn text<'a>(value: &'a Value, member: &str) -> &'a str {
 }
 
 /// The last step that an operator made, with its note.
-fn order(mail: &Mail) -> (String, String, String) {
+fn order(mail: &MailJob) -> (String, String, String) {
     let step = mail.history.iter().rfind(|step| step.by.starts_with("operator "));
     let step = step.unwrap_or_else(|| panic!("nobody has ordered anything: {mail:#?}"));
     assert!(step.by.contains('@') && step.by.len() < 150, "{step:?}");
@@ -141,7 +141,7 @@ async fn an_unknown_mail_is_decided_by_hand_or_sent_again_and_the_history_says_t
         assert_eq!(resolved.code, Some(0), "{resolved:?}");
         let mail = scene.mail(&mail.to, to).await;
         assert_eq!(order(&mail), step("unknown", to, "decided by hand: the relay's log says so"));
-        assert!(mail.is_over());
+        assert!(mail.is_terminal());
         let again = scene.run(&["mail", "resolve", &mail.id, "--as", "sent"]).await;
         assert_eq!((again.outcomes()[0].1, again.code), ("left", Some(1)), "what is decided stays so");
     }
@@ -153,9 +153,9 @@ async fn an_unknown_mail_is_decided_by_hand_or_sent_again_and_the_history_says_t
     assert_eq!((again.code, again.detail(&unknown[3].id)), (Some(0), "it may arrive twice"));
     let sent = scene.mail(&unknown[3].to, "sent").await;
     assert_eq!(order(&sent), step("unknown", "queued", "sent again by hand: it may arrive twice"));
-    assert_eq!((sent.steps("unknown", "queued"), sent.handovers(&scene.smtp.deliveries())), (1, 2));
+    assert_eq!((sent.count_transitions("unknown", "queued"), sent.count_handovers(&scene.smtp.deliveries())), (1, 2));
     for mail in &unknown[..3] {
-        assert_eq!(mail.handovers(&scene.smtp.deliveries()), 1, "{mail:#?}");
+        assert_eq!(mail.count_handovers(&scene.smtp.deliveries()), 1, "{mail:#?}");
     }
 }
 
@@ -256,7 +256,7 @@ async fn a_suppressed_address_has_mail_again_once_an_operator_says_so() {
     assert_eq!((removed.outcomes()[0].1, removed.outcomes()[1].1, removed.code), ("left", "done", Some(1)));
     assert!(!scene.ledger.is_suppressed(&ada).await);
     assert_eq!(scene.run(&["mail", "requeue", id, &refused.id]).await.code, Some(0));
-    scene.ledger.wait_until_quiet(DEADLINE).await;
+    scene.ledger.wait_until_all_terminal(DEADLINE).await;
     assert_eq!(scene.smtp.deliveries_to(&ada).len(), 2);
 }
 

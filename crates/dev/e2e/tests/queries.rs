@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bson::{Bson, DateTime, Document, doc};
-use e2e::administrators::admin;
+use e2e::administrators::create_admin;
 use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database};
 use reqwest::Method;
@@ -40,7 +40,7 @@ async fn every_query_of_an_accounts_life_uses_its_index() {
     let mut service = spec.set("LIMITS__ENABLED", "true").start().await;
     let database = world.user_database().await;
     until_all_indexes_are_there(&database).await;
-    let root = admin(&world, &service, "root").await;
+    let root = create_admin(&world, &service, "root").await;
     watch(&database).await;
 
     live(&world, &service.api(), &root.api, &database).await;

@@ -3,9 +3,9 @@
 
 use bson::{Document, RawDocumentBuf, Uuid, doc};
 use e2e::{
-    administrators::{Admin, admin},
+    accounts::mark_email_verified,
+    administrators::{Admin, create_admin},
     topic_order::first_occurrences,
-    verification::verify_address,
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -105,7 +105,7 @@ fn recovery_codes(answer: &ApiResponse) -> Vec<String> {
 async fn somebody(world: &World, api: &Api, name: &str) -> (TestUser, Api, Authenticator, Vec<String>) {
     let person = world.test_user(name);
     let _ = api.register(&person).await.expect(201);
-    verify_address(world, &person).await;
+    mark_email_verified(world, &person).await;
     let me = api.with_token(&api.login(&person).await.access);
     let authenticator = start(&me, &person).await;
     let codes = recovery_codes(&confirm(&me, &authenticator.code()).await.expect(200));
@@ -153,7 +153,7 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     let ada = world.test_user("ada");
     let mut topic = world.topic_reader();
     let _ = api.register(&ada).await.expect(201);
-    verify_address(&world, &ada).await;
+    mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
 
     assert_eq!(status(&me).await, json!({ "enabled": false, "enabledAt": null, "recoveryCodesLeft": null }));
@@ -352,7 +352,7 @@ async fn a_code_is_read_in_the_digits_of_any_script_at_every_door() {
     let api = service.api();
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    verify_address(&world, &ada).await;
+    mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let in_script = |code: &str, zero: char| -> String {
         let digit = |c: char| {
@@ -575,7 +575,7 @@ async fn a_set_up_is_forgotten_after_its_time() {
     let api = service.api();
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    verify_address(&world, &ada).await;
+    mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let authenticator = start(&me, &ada).await;
     let setup = user_document(&world, &ada).await.get_document("totpSetup").expect("it is stored").clone();
@@ -603,7 +603,7 @@ async fn a_login_by_password_that_waits_while_the_second_factor_is_turned_on_get
     let api = now.api();
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    verify_address(&world, &ada).await;
+    mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let authenticator = start(&me, &ada).await;
 
@@ -698,8 +698,8 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
     let (users, _emails, api) = world.start_both().await;
     let (ada, me, ..) = somebody(&world, &api, "ada").await;
     let id = me.get("/api/users/me").await.expect(200).string("id");
-    let root = admin(&world, &users, "root").await;
-    let path = Admin::path(&id, "/remove-second-factor");
+    let root = create_admin(&world, &users, "root").await;
+    let path = Admin::user_path(&id, "/remove-second-factor");
     let body = json!({ "reason": format!("  {REASON} ") });
 
     let _ = api.post(&path, &body).await.expect_problem(401, "unauthorized");
@@ -710,9 +710,9 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
         let answer = root.api.post(&path, &refused).await.expect_problem(422, "validation-failed");
         assert_eq!(answer.json()["errors"][0]["pointer"], "#/reason", "{}", answer.text);
     }
-    let of_root = Admin::path(&root.id, "/remove-second-factor");
+    let of_root = Admin::user_path(&root.id, "/remove-second-factor");
     let _ = root.api.post(&of_root, &body).await.expect_problem(409, "conflict");
-    let unknown = Admin::path(&Uuid::from_bytes([7; 16]).to_string(), "/remove-second-factor");
+    let unknown = Admin::user_path(&Uuid::from_bytes([7; 16]).to_string(), "/remove-second-factor");
     let _ = root.api.post(&unknown, &body).await.expect_problem(404, "not-found");
     assert_eq!(status(&me).await["enabled"], true, "a refusal changes nothing");
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bson::{Document, doc};
-use e2e::administrators::admin;
+use e2e::administrators::create_admin;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 use test_support::{Api, ApiResponse, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, wait_for};
@@ -165,7 +165,7 @@ async fn ending_all_others_ends_their_access_tokens_at_once_and_keeps_the_one_th
 async fn where_no_session_is_to_be_ended_nothing_is_written() {
     let world = World::new(&Stack::from_env(), "noothers").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
-    let (api, root) = (service.api(), admin(&world, &service, "root").await);
+    let (api, root) = (service.api(), create_admin(&world, &service, "root").await);
     let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let logout_by_admin = async || {

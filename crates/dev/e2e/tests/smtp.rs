@@ -27,7 +27,7 @@ async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
     let url = format!("smtp://mailer:{password}@{}", smtp.address());
     let world = World::new(&Stack::from_env(), "refuses-us").await.on_smtp(url);
     let service = brisk(world.email_service()).start().await;
-    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
     let address = world.address("ada");
     publisher.publish(&publisher.notice(&address)).await;
     smtp.wait_for_phase(Phase::Auth, 2).await;
@@ -47,7 +47,7 @@ async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
     publisher.publish(&publisher.notice(&address)).await;
     let mail = ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(mail.attempts, 1, "{mail:#?}");
-    assert_eq!(mail.steps("preparing", "queued"), 2, "{mail:#?}");
+    assert_eq!(mail.count_transitions("preparing", "queued"), 2, "{mail:#?}");
     assert!(!service.log().contains(password));
 }
 
@@ -88,7 +88,7 @@ async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_th
         let urls: Vec<String> = untrusted.iter().chain([good]).map(url).collect();
         let world = World::new(&stack, "certificates").await.on_smtp(urls.join(","));
         let service = brisk(world.email_service()).variable("SSL_CERT_FILE", ours.file()).start().await;
-        let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+        let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
         let address = world.address("ada");
         publisher.publish(&publisher.welcome(&address)).await;
         let mail = ledger.wait_for_state(&address, "sent", DEADLINE).await;
@@ -109,7 +109,7 @@ async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&Stack::from_env(), "greylisted").await.on_smtp(smtp.url());
     let _service = brisk(world.email_service()).set("MAIL__GREYLISTING_PAUSE", "4s").start().await;
-    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
     let mut greylisted = Vec::new();
     for (number, (phase, reply)) in [
         (Phase::Rcpt, "450 4.2.0 greylisted, see you in a minute"),
@@ -127,7 +127,7 @@ async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits
     }
     for address in &greylisted {
         let mail = ledger.wait_for_mail(address, "refused", DEADLINE, |mail| mail.attempts == 1).await;
-        assert!(mail.pause() >= PAUSE, "{mail:#?}");
+        assert!(mail.retry_delay() >= PAUSE, "{mail:#?}");
     }
     // The others go at once, and all of them before the first that waits.
     let others: Vec<String> = (0..5).map(|number| world.address(&format!("other{number}"))).collect();

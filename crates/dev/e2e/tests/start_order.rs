@@ -47,7 +47,7 @@ async fn an_email_service_that_starts_later_mails_what_happened_before() {
     for person in &people {
         world.mailbox(&person.email).wait_for_mails(1).await;
     }
-    let mails = Ledger::of(&world).await.wait_until_quiet(DEADLINE).await;
+    let mails = Ledger::for_world(&world).await.wait_until_all_terminal(DEADLINE).await;
     assert_eq!(mails.iter().filter(|mail| mail.state == "sent").count(), 3);
     for person in &people {
         assert_eq!(world.mailbox(&person.email).mails().await.len(), 1);

@@ -2,7 +2,7 @@
 //! the notices bring the account back.
 
 use bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
-use e2e::{sealed_tokens::SealedTokens, verification::verify_address};
+use e2e::{accounts::mark_email_verified, sealed_tokens::SealedTokens};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use test_support::{Api, ApiResponse, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret};
@@ -51,7 +51,7 @@ fn at(person: &TestUser, email: &str) -> TestUser {
 async fn owner(world: &World, api: &Api, name: &str) -> (TestUser, Tokens) {
     let person = world.test_user(name);
     let _ = api.register(&person).await.expect(201);
-    verify_address(world, &person).await;
+    mark_email_verified(world, &person).await;
     let tokens = api.login(&person).await;
     (person, tokens)
 }
@@ -109,7 +109,7 @@ async fn turn_off(me: &Api, person: &TestUser, code: &str) {
 /// Asks for another address and confirms it from its mailbox.
 async fn change_address(api: &Api, me: &Api, mails: &mut SealedTokens, person: &TestUser, new: &str) {
     let _ = me.put("/api/users/me/email", &json!({ "newEmail": new, "password": person.password })).await.expect(202);
-    let token = mails.nth(CHANGE_REQUESTED, "confirmation", new, 1).await;
+    let token = mails.wait_for_nth(CHANGE_REQUESTED, "confirmation", new, 1).await;
     let _ = api.post("/api/auth/email-change/confirm", &json!({ "token": token })).await.expect(204);
 }
 
@@ -128,7 +128,7 @@ async fn reset(api: &Api, token: &str, person: &TestUser) -> ApiResponse {
 async fn reset_by_mail(api: &Api, mails: &mut SealedTokens, person: &TestUser) -> TestUser {
     let before = mails.all(&person.email).await.iter().filter(|mail| mail.0 == RESET_REQUESTED).count();
     let _ = api.post("/api/auth/password-reset", &json!({ "email": person.email })).await.expect(202);
-    let token = mails.nth(RESET_REQUESTED, "reset", &person.email, before + 1).await;
+    let token = mails.wait_for_nth(RESET_REQUESTED, "reset", &person.email, before + 1).await;
     let renewed = with_password(person, "regained");
     let _ = reset(api, &token, &renewed).await.expect(204);
     renewed
@@ -194,7 +194,7 @@ async fn gets_the_account_back(world: &World, api: &Api, name: &str, order: [The
 
     // What is in the owner's mailbox: the links of all changes but those after the address was another.
     let told = order.iter().position(|theft| *theft == Theft::Address).expect("it is one of the three");
-    mails.nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
+    mails.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
     let links: Vec<(String, String)> =
         mails.all(&ada.email).await.into_iter().filter(|mail| mail.0 != REGISTERED).collect();
     assert_eq!(links.len(), told + 1, "{order:?}: {links:?}");
@@ -238,12 +238,12 @@ async fn a_thief_who_turns_the_factor_on_again_after_its_undo_is_told_of_again()
     let (ada, _) = owner(&world, &api, "ada").await;
     let thief = api.with_token(&api.login(&ada).await.access);
     turn_on(&thief, &ada).await;
-    let first = mails.nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
+    let first = mails.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
     let _ = undo(&api, TOTP_ENABLED, &first).await.expect(204);
     // The password is still the one that the thief knows.
     let thief = api.with_token(&api.login(&ada).await.access);
     let codes = turn_on(&thief, &ada).await;
-    let second = mails.nth(TOTP_ENABLED, "undo", &ada.email, 2).await;
+    let second = mails.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 2).await;
     // Off and on again is the same factor: no other link, and the one there is holds.
     turn_off(&thief, &ada, &codes[0]).await;
     turn_on(&thief, &ada).await;
@@ -264,7 +264,7 @@ async fn a_mailbox_alone_does_not_get_past_a_factor_that_is_older_than_the_links
     let (ada, tokens) = owner(&world, &api, "ada").await;
     let me = api.with_token(&tokens.access);
     let codes = turn_on(&me, &ada).await;
-    let factors = mails.nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
+    let factors = mails.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
     // As if that had been a month ago.
     let then = DateTime::from_millis(DateTime::now().timestamp_millis() - 30 * 24 * 60 * 60 * 1_000);
     let past = doc! {
@@ -281,7 +281,7 @@ async fn a_mailbox_alone_does_not_get_past_a_factor_that_is_older_than_the_links
     let fresh = recovery_codes(&me.post("/api/users/me/totp/recovery-codes", &both).await.expect(200));
     let new = world.address("ada-new");
     change_address(&api, &me, &mut mails, &ada, &new).await;
-    mails.nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
+    mails.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
     let links = mails.all(&ada.email).await;
     let types: Vec<&str> = links.iter().map(|link| &*link.0).filter(|it| *it != REGISTERED).collect();
     assert_eq!(types, [TOTP_ENABLED, PASSWORD_CHANGED, CODES_RENEWED, ADDRESS_CHANGED]);
@@ -320,9 +320,9 @@ async fn a_password_alone_gets_no_link_and_does_not_get_past_the_factor() {
     let mallorys = api.with_token(&mallorys.access);
     turn_on(&mallorys, &mallory).await;
     let mallory = change_password(&mallorys, &mallory, "changed").await;
-    let own = mails.nth(TOTP_ENABLED, "undo", &mallory.email, 1).await;
-    let password = mails.nth(PASSWORD_CHANGED, "undo", &mallory.email, 1).await;
-    let verification = mails.nth(REGISTERED, "verification", &mallory.email, 1).await;
+    let own = mails.wait_for_nth(TOTP_ENABLED, "undo", &mallory.email, 1).await;
+    let password = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &mallory.email, 1).await;
+    let verification = mails.wait_for_nth(REGISTERED, "verification", &mallory.email, 1).await;
     for wrong in [&verification, "no token at all"] {
         let _ = undo(&api, TOTP_ENABLED, wrong).await.expect_problem(400, "token-invalid");
     }
@@ -358,7 +358,7 @@ async fn a_thief_who_changes_the_password_six_times_does_not_push_out_the_first_
     let changed = world.topic_reader().read_type(PASSWORD_CHANGED, 6).await;
     let granted: Vec<bool> = changed.iter().map(|record| record.json().get("undo").is_some()).collect();
     assert_eq!(granted, [true, true, true, true, true, false]);
-    let first = mails.nth(PASSWORD_CHANGED, "undo", &ada.email, 1).await;
+    let first = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 1).await;
     let _ = undo(&api, PASSWORD_CHANGED, &first).await.expect(204);
     is_signed_out(&api, &tokens).await;
     let _ = try_login(&api, &ada.email, &thief.password).await.expect_problem(401, "invalid-credentials");
@@ -372,7 +372,7 @@ async fn a_thief_who_changes_the_password_six_times_does_not_push_out_the_first_
         (&json!("password"), &json!(ada.email))
     );
     assert_eq!(requested.sequence(), undone.sequence() + 1);
-    let token = mails.nth(RESET_REQUESTED, "reset", &ada.email, 1).await;
+    let token = mails.wait_for_nth(RESET_REQUESTED, "reset", &ada.email, 1).await;
     let renewed = with_password(&ada, "renewed");
     let _ = reset(&api, &token, &renewed).await.expect(204);
     let me = api.with_token(&api.login(&renewed).await.access);
@@ -392,8 +392,8 @@ async fn a_link_dies_with_its_address_and_with_its_time() {
     let b = world.address("b");
     change_address(&api, &me, &mut mails, &ada, &b).await;
     let moved = change_password(&me, &at(&ada, &b), "changed").await;
-    let of_b = mails.nth(PASSWORD_CHANGED, "undo", &b, 1).await;
-    let back = mails.nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
+    let of_b = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &b, 1).await;
+    let back = mails.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
     let _ = undo(&api, ADDRESS_CHANGED, &back).await.expect(204);
     let _ = undo(&api, PASSWORD_CHANGED, &of_b).await.expect_problem(400, "token-invalid");
     assert!(stored(&world, &ada.email).await.get("undoTokens").is_none(), "it is not kept either");
@@ -402,12 +402,12 @@ async fn a_link_dies_with_its_address_and_with_its_time() {
     let ada = reset_by_mail(&api, &mut mails, &at(&moved, &ada.email)).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let ada = change_password(&me, &ada, "again").await;
-    let late = mails.nth(PASSWORD_CHANGED, "undo", &ada.email, 1).await;
+    let late = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 1).await;
     write(&world, &ada.email, doc! { "undoTokens.0.expiresAt": DateTime::now() }).await;
     let _ = undo(&api, PASSWORD_CHANGED, &late).await.expect_problem(400, "token-invalid");
     // And with the account.
     let ada = change_password(&me, &ada, "last").await;
-    let last = mails.nth(PASSWORD_CHANGED, "undo", &ada.email, 2).await;
+    let last = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 2).await;
     let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
     let _ = undo(&api, PASSWORD_CHANGED, &last).await.expect_problem(400, "token-invalid");
 }
@@ -417,13 +417,13 @@ async fn a_disabled_account_is_not_changed_by_a_link_and_keeps_it() {
     let world = World::new(&Stack::from_env(), "disabled").await;
     let service = cheap(&world).start().await;
     let api = service.api();
-    let root = e2e::administrators::admin(&world, &service, "root").await;
+    let root = e2e::administrators::create_admin(&world, &service, "root").await;
     let mut mails = SealedTokens::new(&world);
     let (ada, tokens) = owner(&world, &api, "ada").await;
     let me = api.with_token(&tokens.access);
     let id = me.get("/api/users/me").await.expect(200).string("id");
     change_password(&me, &ada, "changed").await;
-    let link = mails.nth(PASSWORD_CHANGED, "undo", &ada.email, 1).await;
+    let link = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 1).await;
     let _ = root.api.post(&format!("/api/admin/users/{id}/disable"), &json!({})).await.expect(204);
     let _ = undo(&api, PASSWORD_CHANGED, &link).await.expect_problem(400, "token-invalid");
     let _ = root.api.post(&format!("/api/admin/users/{id}/enable"), &json!({})).await.expect(204);
@@ -479,13 +479,14 @@ async fn a_disowned_account_stays_closed_until_a_reset_takes_it_over() {
     let tokens = api.login(&victim).await;
     let squatter = change_password(&api.with_token(&tokens.access), &victim, "changed").await;
     plant_factor(&world, &victim.email).await;
-    let verification = mails.nth(REGISTERED, "verification", &victim.email, 1).await;
-    let link = mails.nth(PASSWORD_CHANGED, "undo", &victim.email, 1).await;
+    let verification = mails.wait_for_nth(REGISTERED, "verification", &victim.email, 1).await;
+    let link = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &victim.email, 1).await;
     let disown = async |token: &str| api.post("/api/auth/email-verification/disown", &json!({ "token": token })).await;
     // A change of the password voids links that prove the address: another is asked for.
     let _ = disown(&verification).await.expect_problem(400, "token-invalid");
     let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": victim.email })).await.expect(202);
-    let verification = mails.nth("user.email_verification_requested.v1", "verification", &victim.email, 1).await;
+    let verification =
+        mails.wait_for_nth("user.email_verification_requested.v1", "verification", &victim.email, 1).await;
     for wrong in [&*link, "no token at all"] {
         let _ = disown(wrong).await.expect_problem(400, "token-invalid");
     }
@@ -528,11 +529,11 @@ async fn an_undo_voids_a_change_of_address_that_waits_to_be_confirmed() {
     let (ada, _) = owner(&world, &api, "ada").await;
     let thiefs = api.with_token(&api.login(&ada).await.access);
     turn_on(&thiefs, &ada).await;
-    let link = mails.nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
+    let link = mails.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
     let mallory = world.address("mallory");
     let body = json!({ "newEmail": mallory, "password": ada.password });
     let _ = thiefs.put("/api/users/me/email", &body).await.expect(202);
-    let waiting = mails.nth(CHANGE_REQUESTED, "confirmation", &mallory, 1).await;
+    let waiting = mails.wait_for_nth(CHANGE_REQUESTED, "confirmation", &mallory, 1).await;
     let _ = undo(&api, TOTP_ENABLED, &link).await.expect(204);
     let confirm = api.post("/api/auth/email-change/confirm", &json!({ "token": waiting })).await;
     let _ = confirm.expect_problem(400, "token-invalid");

@@ -1,7 +1,7 @@
 //! Usernames that were released stay reserved for their owner for a while.
 
 use bson::{DateTime, Document, doc};
-use e2e::administrators::{Admin, admin};
+use e2e::administrators::{Admin, create_admin};
 use serde_json::{Value, json};
 use test_support::{Api, ApiResponse, DEADLINE, Service, ServiceSpec, Stack, TestUser, World, wait_for};
 
@@ -46,7 +46,7 @@ async fn a_released_username_is_taken_for_all_but_its_owner() {
     let api = service.api();
     let (ada, me) = signed_in(&world, &api, "ada").await;
     let (eve, of_eve) = signed_in(&world, &api, "eve").await;
-    let root = admin(&world, &service, "root").await;
+    let root = create_admin(&world, &service, "root").await;
     let renamed = format!("{}x", &ada.username[..ada.username.len().min(31)]);
     let _ = rename(&me, &renamed).await.expect(200);
 
@@ -55,7 +55,7 @@ async fn a_released_username_is_taken_for_all_but_its_owner() {
         let _ = api.register(&newcomer).await.expect_problem(409, "username-taken");
         let _ = rename(&of_eve, &taken).await.expect_problem(409, "username-taken");
         let id = of_eve.get("/api/users/me").await.expect(200).string("id");
-        let by_admin = root.api.patch(&Admin::path(&id, ""), &json!({ "username": taken })).await;
+        let by_admin = root.api.patch(&Admin::user_path(&id, ""), &json!({ "username": taken })).await;
         let _ = by_admin.expect_problem(409, "username-taken");
         let output = import(&world, &service, &taken).await;
         assert!(output.contains("#/username: Another account has it"), "{output}");
@@ -74,7 +74,7 @@ async fn a_released_username_is_taken_for_all_but_its_owner() {
     // An administrator's change reserves as well.
     let id = me.get("/api/users/me").await.expect(200).string("id");
     let third = json!({ "username": "third-of-ada" });
-    let _ = root.api.patch(&Admin::path(&id, ""), &third).await.expect(200);
+    let _ = root.api.patch(&Admin::user_path(&id, ""), &third).await.expect(200);
     let _ = rename(&of_eve, &ada.username).await.expect_problem(409, "username-taken");
     // With the account all go.
     let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);

@@ -51,7 +51,7 @@ async fn look(run: &Run, users: &Database, emails: &Database) -> Result<Option<S
     if run.limits.no_email_service {
         return Ok(None);
     }
-    if let Some(behind) = offsets::behind(&run.world).await {
+    if let Some(behind) = offsets::describe_lag(&run.world).await {
         return Ok(Some(behind));
     }
     let mails = emails.collection::<Document>("mailJobs");

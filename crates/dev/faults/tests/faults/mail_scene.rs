@@ -27,7 +27,7 @@ impl Scene {
     }
 
     pub(crate) async fn of(world: World, smtp: ScriptedSmtp) -> Self {
-        let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+        let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
         let limits = Limits { no_user_service: true, ..Limits::default() };
         Self { run: Run { world, recorder: Recorder::new(), smtp, limits }, publisher, ledger }
     }

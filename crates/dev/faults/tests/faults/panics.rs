@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::ledger::{Ledger, Mail};
+use e2e::ledger::{Ledger, MailJob};
 use faults::checker::Outcome;
 use faults::{Client, judge};
 use futures_util::future::join_all;
@@ -146,8 +146,8 @@ async fn fault_39_panics_under_load_fail_what_they_happen_in_and_lose_and_double
     for place in ["record", "mail"] {
         assert_logged_without_message(&emails, place);
     }
-    let ledger = Ledger::of(&run.world).await;
-    let letters = ledger.letters().await;
+    let ledger = Ledger::for_world(&run.world).await;
+    let letters = ledger.dead_letters().await;
     assert_eq!(letters.len(), 4, "{letters:#?}");
     assert!(letters.iter().all(|letter| letter.reason == "processing-failed"), "{letters:#?}");
 
@@ -226,8 +226,9 @@ async fn panicked_at(point: &'static str, kind: BrokerKind, expected: Ending) {
         BrokerKind::Welcome => scene.welcome("ada").await,
         BrokerKind::Notice => scene.notice("ada").await,
     };
-    let mail = scene.ledger.wait_for_mail(&address, "over", AT_REST, Mail::is_over).await;
-    let ending = (mail.state.as_str(), scene.smtp().deliveries_to(&address).len(), mail.steps("unknown", "queued"));
+    let mail = scene.ledger.wait_for_mail(&address, "over", AT_REST, MailJob::is_terminal).await;
+    let ending =
+        (mail.state.as_str(), scene.smtp().deliveries_to(&address).len(), mail.count_transitions("unknown", "queued"));
     assert_eq!(ending, expected, "{kind:?} at {point}: {mail:#?}");
     let notes: Vec<&str> = mail.history.iter().filter_map(|step| step.note.as_deref()).collect();
     assert!(notes.iter().any(|note| note.starts_with("a defect of the program: panic at ")), "{notes:?}");

@@ -114,7 +114,7 @@ async fn members(scene: &Scene) -> Vec<String> {
         return Vec::new();
     }
     let members = wait_for(DEADLINE, "a member", async || {
-        offsets::members(&scene.run.world).await.filter(|members| !members.is_empty())
+        offsets::group_members(&scene.run.world).await.filter(|members| !members.is_empty())
     });
     members.await.into_iter().collect()
 }

@@ -55,9 +55,9 @@ pub(super) fn poisons(scene: &Scene, victims: &Event) -> Vec<Poison> {
         Poison::new("invalid-header", &good(), |poison| poison.set("ce_subject", &"x".repeat(1_000_000))),
         Poison::new("key-mismatch", &good(), |poison| poison.key = "somebody else".to_owned()),
         // The attacker's own address, with the link that was meant for the victim.
-        Poison::new("sealed-mismatch", &publisher.welcome_with_the_box_of(&scene.address("thief"), victims), |_| {}),
+        Poison::new("sealed-mismatch", &publisher.welcome_with_token_of(&scene.address("thief"), victims), |_| {}),
         // The victim's address, in an event that was never made.
-        Poison::new("sealed-mismatch", &publisher.welcome_with_the_box_of(&scene.address("victim"), victims), |_| {}),
+        Poison::new("sealed-mismatch", &publisher.welcome_with_token_of(&scene.address("victim"), victims), |_| {}),
     ]
 }
 
@@ -146,7 +146,7 @@ async fn fault_14_poison_of_a_topic_that_was_recreated_is_still_recorded_at_the_
         let neighbour = scene.notice("neighbour").await;
         wait_for(DEADLINE, "the neighbours' mails", async || {
             let mails = scene.ledger.mails_to(&neighbour).await;
-            mails.iter().all(e2e::ledger::Mail::is_over).then_some(())
+            mails.iter().all(e2e::ledger::MailJob::is_terminal).then_some(())
         })
         .await;
         faults::settle(&scene.run, crate::mail_scene::AT_REST).await;
@@ -156,7 +156,7 @@ async fn fault_14_poison_of_a_topic_that_was_recreated_is_still_recorded_at_the_
         scene.run.world.create_topic().await;
         service.restart().await;
     }
-    let letters = scene.ledger.letters().await;
+    let letters = scene.ledger.dead_letters().await;
     assert_eq!(letters.len(), 3, "{letters:#?}");
     assert!(
         letters.iter().all(|letter| (letter.partition, letter.offset, letter.reason.as_str()) == (0, 0, "not-json"))

@@ -30,7 +30,7 @@ async fn fault_21_whole_topic_replayed_from_offset_0_mails_nobody_again() {
     publisher.publish(&publisher.notice(&refused)).await;
     publisher.publish(&publisher.notice(&unknown)).await;
     publisher.publish(&publisher.welcome(&twice)).await;
-    publisher.publish(&publisher.welcome_from(&scene.address("old"), A_WEEK + Duration::from_secs(60))).await;
+    publisher.publish(&publisher.welcome_with_age(&scene.address("old"), A_WEEK + Duration::from_secs(60))).await;
     scene.ledger.wait_for_state(&refused, "failed", DEADLINE).await;
     publisher.publish(&publisher.notice(&refused)).await;
     let history = scene.judge().await;
@@ -49,7 +49,7 @@ async fn fault_21_whole_topic_replayed_from_offset_0_mails_nobody_again() {
         let group = format!("{}-again", scene.run.world.group());
         service.restart_with(|spec| spec.set("KAFKA__GROUP", group)).await;
     } else {
-        offsets::rewind(&scene.run.world).await;
+        offsets::reset_to_beginning(&scene.run.world).await;
         service.restart().await;
     }
     wait_for(DEADLINE, "every record read again", async || {

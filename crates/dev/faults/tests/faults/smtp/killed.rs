@@ -1,6 +1,6 @@
 //! A sender killed at each of its fail points.
 
-use e2e::ledger::Mail;
+use e2e::ledger::MailJob;
 use futures_util::future::join_all;
 use test_support::{DEADLINE, ServiceSpec};
 
@@ -28,8 +28,9 @@ async fn killed_at(point: &'static str, kind: BrokerKind, expected: Outcome) {
     service.wait_for_exit(DEADLINE).await;
     service.restart_with(ServiceSpec::without_fail_points).await;
 
-    let mail = scene.ledger.wait_for_mail(&address, "over", AT_REST, Mail::is_over).await;
-    let outcome = (mail.state.as_str(), scene.smtp().deliveries_to(&address).len(), mail.steps("unknown", "queued"));
+    let mail = scene.ledger.wait_for_mail(&address, "over", AT_REST, MailJob::is_terminal).await;
+    let outcome =
+        (mail.state.as_str(), scene.smtp().deliveries_to(&address).len(), mail.count_transitions("unknown", "queued"));
     assert_eq!(outcome, expected, "{kind:?} killed at {point}: {mail:#?}");
     scene.judge().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::ledger::Mail;
+use e2e::ledger::MailJob;
 use test_support::{Act, DEADLINE, Phase, Rule, Step};
 
 use crate::mail_scene::Scene;
@@ -29,9 +29,9 @@ async fn fault_17_the_250_arrives_after_our_timeout_and_no_reply_is_taken_for_th
         // Records of two users may be read in either order.
         scene.smtp().wait_for_phase(Phase::Mail, begun + 1).await;
         scene.publish(&scene.publisher.notice(&refused)).await;
-        let mail = scene.ledger.wait_for_mail(&refused, "over", DEADLINE, Mail::is_over).await;
+        let mail = scene.ledger.wait_for_mail(&refused, "over", DEADLINE, MailJob::is_terminal).await;
         assert_eq!((mail.state.as_str(), mail.last_reply.as_deref()), ("failed", Some("554 5.6.0 no")), "{phase:?}");
-        let mail = scene.ledger.wait_for_mail(&slow, "over", DEADLINE, Mail::is_over).await;
+        let mail = scene.ledger.wait_for_mail(&slow, "over", DEADLINE, MailJob::is_terminal).await;
         assert_eq!(mail.state, if phase == Phase::Dot { "unknown" } else { "sent" }, "{phase:?}: {mail:#?}");
         let sessions: Vec<usize> = [&slow, &refused]
             .map(|to| scene.smtp().deliveries_to(to).first().map(|delivery| delivery.session))

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use e2e::{ledger::Mail, offsets};
+use e2e::{ledger::MailJob, offsets};
 use test_support::{Act, DEADLINE, Mode, Phase, Rule, ScriptedSmtp, Stack, TcpProxy, World, wait_for};
 
 use crate::mail_scene::Scene;
@@ -32,12 +32,12 @@ async fn fault_15_smtp_hangs_or_hangs_up_before_the_fence_and_every_mail_is_sent
             let address = scene.notice(&format!("{phase:?}-{number}").to_lowercase()).await;
             let mail = scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
             let case = format!("{act:?} at {phase:?}: {mail:#?}");
-            assert_eq!(mail.steps("data", "unknown"), 0, "{case}");
+            assert_eq!(mail.count_transitions("data", "unknown"), 0, "{case}");
             assert_eq!(scene.smtp().deliveries_to(&address).len(), 1, "{case}");
             if connecting {
                 assert_eq!(mail.attempts, 1, "no mail pays for a server that takes no connections: {case}");
             } else {
-                assert_eq!((mail.attempts, mail.steps("preparing", "queued")), (2, 1), "{case}");
+                assert_eq!((mail.attempts, mail.count_transitions("preparing", "queued")), (2, 1), "{case}");
                 // One session for the broken transaction, and none of it used again.
                 let last = scene.smtp().sessions().into_iter().rev().nth(1).expect("another was made");
                 assert_eq!(last.steps.last().map(|step| step.phase), Some(phase), "{case}");
@@ -70,7 +70,7 @@ async fn fault_15_smtp_hangs_or_hangs_up_behind_the_fence_and_the_mail_is_unknow
         scene.smtp().rule(Rule::always(phase, act.clone()).to(&address));
         scene.publish(&scene.publisher.notice(&address)).await;
         let mail = scene.ledger.wait_for_state(&address, "unknown", DEADLINE).await;
-        assert!(mail.is_over() && mail.next_attempt_at.is_none(), "held, {act:?} at {phase:?}: {mail:#?}");
+        assert!(mail.is_terminal() && mail.next_attempt_at.is_none(), "held, {act:?} at {phase:?}: {mail:#?}");
         assert_eq!(mail.states(), ["queued", "preparing", "data", "unknown"], "{act:?} at {phase:?}");
         assert!(scene.smtp().deliveries_to(&address).len() <= 1);
         // Whatever happened to those, the next one is served.
@@ -94,8 +94,12 @@ async fn fault_16_smtp_takes_the_body_drops_before_250_and_only_the_policy_sends
     scene.publish(&scene.publisher.welcome(&once)).await;
     scene.publish(&scene.publisher.welcome(&never)).await;
     for (address, state, dots, resent) in [(&held, "unknown", 1, 0), (&once, "sent", 2, 1), (&never, "unknown", 2, 1)] {
-        let mail = scene.ledger.wait_for_mail(address, "over", DEADLINE, Mail::is_over).await;
-        let outcome = (mail.state.as_str(), scene.smtp().deliveries_to(address).len(), mail.steps("unknown", "queued"));
+        let mail = scene.ledger.wait_for_mail(address, "over", DEADLINE, MailJob::is_terminal).await;
+        let outcome = (
+            mail.state.as_str(),
+            scene.smtp().deliveries_to(address).len(),
+            mail.count_transitions("unknown", "queued"),
+        );
         assert_eq!(outcome, (state, dots, resent), "{mail:#?}");
         // Both copies are one mail to whoever removes duplicates.
         let ids = scene.smtp().deliveries_to(address);
@@ -120,7 +124,7 @@ async fn fault_15_smtp_refused_the_topic_is_read_on_and_afterwards_every_mail_go
         scene.publish(&scene.publisher.notice(address)).await;
     }
     let brief = scene.address("brief");
-    scene.publish(&scene.publisher.welcome_for(&brief, Duration::from_secs(4))).await;
+    scene.publish(&scene.publisher.welcome_with_lifetime(&brief, Duration::from_secs(4))).await;
     wait_for(DEADLINE, "a degraded service", async || {
         let (status, body) = service.readiness().await?;
         (status == 200 && body["status"] == "degraded" && body["checks"]["smtp"] == "down").then_some(())
@@ -128,9 +132,9 @@ async fn fault_15_smtp_refused_the_topic_is_read_on_and_afterwards_every_mail_go
     .await;
     offsets::wait_until_consumed(&scene.run.world, DEADLINE).await;
     let mail = scene.ledger.wait_for_state(&brief, "expired", DEADLINE).await;
-    assert!(mail.is_over() && mail.attempts == 0, "{mail:#?}");
+    assert!(mail.is_terminal() && mail.attempts == 0, "{mail:#?}");
     for mail in scene.ledger.mails().await.iter().filter(|mail| mail.to != brief) {
-        assert_eq!((mail.attempts, mail.is_over()), (0, false), "{mail:#?}");
+        assert_eq!((mail.attempts, mail.is_terminal()), (0, false), "{mail:#?}");
     }
     assert!(scene.smtp().deliveries().is_empty());
 

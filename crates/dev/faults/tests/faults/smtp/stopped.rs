@@ -27,7 +27,7 @@ async fn fault_19_sender_stopped_before_the_fence_taken_over_and_resumed_sends_n
     .await;
     let mail = scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(scene.smtp().deliveries_to(&address).len(), 1);
-    assert_eq!(mail.steps("preparing", "queued"), 1, "taken over once: {mail:#?}");
+    assert_eq!(mail.count_transitions("preparing", "queued"), 1, "taken over once: {mail:#?}");
     scene.judge().await;
 }
 
@@ -73,7 +73,7 @@ async fn fault_19_sender_stopped_behind_the_fence_taken_over_and_resumed_still_t
     scene.ledger.wait_for_state(&address, "unknown", AT_REST).await;
     stopped.resume();
     let mail = scene.ledger.wait_for_state(&address, "sent", DEADLINE).await;
-    assert_eq!(mail.steps("unknown", "sent"), 1, "{mail:#?}");
+    assert_eq!(mail.count_transitions("unknown", "sent"), 1, "{mail:#?}");
     assert_eq!(scene.smtp().deliveries_to(&address).len(), 1);
     scene.judge().await;
 }

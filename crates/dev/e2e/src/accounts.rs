@@ -7,7 +7,7 @@ use test_support::{TestUser, World};
 ///
 /// # Panics
 /// When there is no such account.
-pub async fn verify_address(world: &World, person: &TestUser) {
+pub async fn mark_email_verified(world: &World, person: &TestUser) {
     let users = world.user_database().await.collection::<Document>("users");
     let change = doc! { "$set": { "emailVerified": true } };
     let updated = users.update_one(doc! { "email": &person.email }, change).await.expect("users can be written");
