@@ -8,3 +8,4 @@ pub mod offsets;
 pub mod oversized_event;
 pub mod sealed_tokens;
 pub mod topic_order;
+pub mod totp;

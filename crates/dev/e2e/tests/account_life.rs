@@ -4,6 +4,7 @@ use std::{fs, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bson::{Document, Uuid, doc};
+use e2e::accounts::with_new_password;
 use ed25519_dalek::{Signature, VerifyingKey};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
@@ -229,8 +230,7 @@ async fn reuse_of_a_refresh_token_ends_its_session(api: &Api, person: &TestUser)
 
 /// The one who changes it stays signed in; everybody else is out at once.
 async fn change_password(api: &Api, person: &TestUser, own: &Tokens, other: &Tokens) -> TestUser {
-    let renewed = TestUser { password: format!("{} once more", person.password), ..person.clone() };
-    remember_secret("password", &renewed.password);
+    let renewed = with_new_password(person, "once more");
     let me = api.with_token(&own.access);
     let change = |current: &str| json!({ "currentPassword": current, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &change("not the one")).await.expect_problem(403, "wrong-password");

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bson::{Document, doc};
+use e2e::accounts::{mark_email_verified, with_cheap_hashes};
 use futures_util::TryStreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ const EMAIL: &str = "/api/users/me/email";
 fn limited(world: &World) -> ServiceSpec {
     let spec = world.user_service().set("LIMITS__ENABLED", "true").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
     let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
+    with_cheap_hashes(spec)
 }
 
 async fn from(api: &Api, address: &str, path: &str, body: &Value) -> ApiResponse {
@@ -34,9 +35,7 @@ async fn signed_in_user(world: &World, api: &Api, name: &str, network: u8) -> (T
     let person = world.test_user(name);
     let address = format!("203.0.113.{network}");
     let _ = from(api, &address, "/api/users", &person.registration()).await.expect(201);
-    let users = world.user_database().await.collection::<Document>("users");
-    let verified = doc! { "$set": { "emailVerified": true } };
-    let _ = users.update_one(doc! { "email": &person.email }, verified).await.expect("a user can be changed");
+    mark_email_verified(world, &person).await;
     let tokens = Tokens::of(&sign_in(api, &address, &person).await.expect(200));
     (person, api.with_token(&tokens.access))
 }
@@ -247,7 +246,7 @@ async fn a_registration_that_is_sent_again_is_held_as_a_guess_of_the_password() 
 #[tokio::test]
 async fn two_clients_may_use_the_same_idempotency_key_and_keys_of_the_release_before_are_honoured() {
     let world = World::new(&Stack::from_env(), "samekey").await;
-    let service = world.user_service().set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1").start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let (ada, eve, bob) = (world.test_user("ada"), world.test_user("eve"), world.test_user("bob"));
     let of_ada = register(&api, "203.0.113.1", "1", &ada.registration()).await.expect(201).string("id");

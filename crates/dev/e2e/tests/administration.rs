@@ -1,16 +1,14 @@
 //! What administrators do to the accounts of others, through both services as real processes.
 
 use bson::{Document, Uuid, doc};
-use e2e::administrators::{Admin, create_admin, user_ids};
+use e2e::{
+    accounts::with_cheap_hashes,
+    administrators::{Admin, create_admin, user_ids},
+};
 use futures_util::TryStreamExt as _;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, DEADLINE, Record, ServiceSpec, Stack, Tokens, World, remember_secret, wait_for};
-
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
+use test_support::{Api, ApiResponse, DEADLINE, Record, Stack, Tokens, World, remember_secret, wait_for};
 
 /// The rows of one account's log of this type, once there are so many.
 async fn audit(world: &World, user: &str, event_type: &str, count: usize) -> Vec<Document> {

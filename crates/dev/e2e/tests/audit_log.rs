@@ -3,14 +3,10 @@
 use std::collections::BTreeSet;
 
 use bson::{Document, doc};
+use e2e::accounts::with_cheap_hashes;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, World, wait_for};
-
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
+use test_support::{Api, DEADLINE, Stack, TestUser, World, wait_for};
 
 async fn wrong_login(api: &Api, person: &TestUser) {
     let wrong = json!({ "identifier": person.email, "password": "not the password" });

@@ -1,11 +1,12 @@
 //! Requests that hold only for the version that the client has seen.
 
+use e2e::accounts::with_new_password;
 use reqwest::{
     Method,
     header::{IF_MATCH, IF_NONE_MATCH},
 };
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, Stack, TestUser, World, remember_secret};
+use test_support::{Api, ApiResponse, Stack, World};
 
 async fn with(api: &Api, method: Method, path: &str, condition: (&str, &str), body: Option<&Value>) -> ApiResponse {
     let request = api.request(method, path).header(condition.0, condition.1);
@@ -28,8 +29,7 @@ async fn a_change_is_made_on_the_version_that_was_seen_or_not_at_all() {
     let seen = me.get("/api/users/me").await.expect(200).header("etag");
     assert_ne!(seen, stale, "the login is a new version");
 
-    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
-    remember_secret("password", &renewed.password);
+    let renewed = with_new_password(&ada, "renewed");
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let weak = format!("W/{seen}");
     for tag in [stale.as_str(), &weak, "\"0\", \"x\""] {

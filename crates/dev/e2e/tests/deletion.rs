@@ -4,18 +4,12 @@
 use std::time::{Duration, Instant};
 
 use bson::{Document, RawDocumentBuf, doc};
+use e2e::accounts::{with_cheap_hashes, with_new_password};
 use futures_util::TryStreamExt as _;
 use reqwest::{Method, header};
 use serde_json::json;
-use test_support::{
-    Api, ApiResponse, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret, wait_for,
-};
+use test_support::{Api, ApiResponse, DEADLINE, Stack, TestUser, Tokens, World, wait_for};
 use uuid::Uuid;
-
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
 
 async fn register(api: &Api, person: &TestUser) -> Uuid {
     let id = api.register(person).await.expect(201).string("id");
@@ -82,8 +76,7 @@ async fn live_richly(world: &World, api: &Api, ada: &TestUser) -> (Api, TestUser
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": out.refresh })).await.expect(204);
     api.login(ada).await;
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
-    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
-    remember_secret("password", &renewed.password);
+    let renewed = with_new_password(ada, "renewed");
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &change).await.expect(204);
     let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
@@ -135,6 +128,7 @@ async fn nothing_of_a_deleted_account_is_left_once_its_goodbye_is_published() {
 
 /// How long the late one stops. Its own requests may fail meanwhile: a thread is held.
 const LATE: &str = "1*sleep(8000)";
+
 const LATE_BY: Duration = Duration::from_secs(8);
 
 /// Asks until it is answered as expected.

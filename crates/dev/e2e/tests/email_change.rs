@@ -1,11 +1,11 @@
 //! Another e-mail address: asked for, confirmed, taken back, and given free, through both services.
 
 use bson::{Bson, DateTime, Document, doc};
+use e2e::accounts::{mark_email_verified, try_login, with_email, with_new_password};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 use test_support::{
-    Api, ApiResponse, DEADLINE, ReceivedMail, Record, Service, Stack, TestUser, Tokens, World, remember_secret,
-    wait_for,
+    Api, ApiResponse, DEADLINE, ReceivedMail, Record, Service, Stack, TestUser, Tokens, World, wait_for,
 };
 
 const CONFIRM: &str = "/confirm-email";
@@ -22,10 +22,6 @@ async fn confirm(api: &Api, token: &str) -> ApiResponse {
 
 async fn undo(api: &Api, token: &str) -> ApiResponse {
     api.post("/api/auth/email-change/undo", &json!({ "token": token })).await
-}
-
-async fn try_login(api: &Api, identifier: &str, password: &str) -> ApiResponse {
-    api.post("/api/auth/login", &json!({ "identifier": identifier, "password": password })).await
 }
 
 /// The mails to an address that link to a page, oldest first; waits until there are `count`.
@@ -57,17 +53,11 @@ async fn change(world: &World, me: &Api, person: &TestUser, new: &str) -> String
 /// mailbox: the old password is unusable.
 async fn regain(world: &World, api: &Api, person: &TestUser, count: usize) -> TestUser {
     let _ = try_login(api, &person.email, &person.password).await.expect_problem(401, "invalid-credentials");
-    let regained = TestUser { password: format!("{} regained", person.password), ..person.clone() };
-    remember_secret("password", &regained.password);
+    let regained = with_new_password(person, "regained");
     let reset = linked(world, &person.email, "/reset-password", count).await[count - 1].token("/reset-password");
     let body = json!({ "token": reset, "newPassword": regained.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
     regained
-}
-
-/// The same person under another address.
-fn at(person: &TestUser, email: &str) -> TestUser {
-    TestUser { email: email.to_owned(), ..person.clone() }
 }
 
 /// What MongoDB has of an account.
@@ -94,9 +84,7 @@ async fn another_spelling_of_the_present_address_is_written_at_once_and_nothing_
     let api = service.api();
     let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
-    let users = world.user_database().await.collection::<Document>("users");
-    let verified = doc! { "$set": { "emailVerified": true } };
-    users.update_one(doc! { "email": &ada.email }, verified).await.expect("users can be written");
+    mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let before = stored(&world, &id).await;
 
@@ -115,7 +103,7 @@ async fn another_spelling_of_the_present_address_is_written_at_once_and_nothing_
     for field in ["emailKeys", "tokens", "reserved"] {
         assert_eq!(after.get(field), before.get(field), "{field}");
     }
-    api.login(&at(&ada, &other.to_uppercase())).await;
+    api.login(&with_email(&ada, &other.to_uppercase())).await;
     let mut topic = world.topic_reader();
     topic.read_type("user.logged_in.v1", 2).await;
     let told: Vec<&Record> = topic.records().iter().filter(|it| it.event_type().contains("email_change")).collect();
@@ -178,7 +166,7 @@ async fn an_address_is_another_when_the_new_one_confirms_it() {
     // Whoever is signed in stays it.
     let after = me.get("/api/users/me").await.expect(200).json();
     assert_eq!((&after["email"], &after["emailVerified"]), (&json!(new), &json!(true)));
-    api.login(&at(&ada, &new.to_lowercase())).await;
+    api.login(&with_email(&ada, &new.to_lowercase())).await;
     let changed = topic.read_type("user.email_changed.v1", 1).await.remove(0);
     assert_eq!(changed.json()["oldEmail"], ada.email);
     assert_eq!(changed.json()["newEmail"], new);
@@ -193,7 +181,7 @@ async fn an_address_is_another_when_the_new_one_confirms_it() {
     let undo_token = told.token(UNDO);
     let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
     assert_ne!(api.register(&ada).await.expect(201).string("id"), id);
-    let _ = api.register(&TestUser { username: "ada-anew".to_owned(), ..at(&ada, &new) }).await.expect(201);
+    let _ = api.register(&TestUser { username: "ada-anew".to_owned(), ..with_email(&ada, &new) }).await.expect(201);
 }
 
 /// It does not log in, gets no mail, and nobody else can have it.
@@ -280,8 +268,7 @@ async fn whoever_lost_an_account_takes_it_back_from_the_old_address() {
     assert_eq!([ended.sequence(), reset.sequence()], [undone.sequence() + 1, undone.sequence() + 2]);
 
     // The reset has begun; with it Mallory's knowledge is worth nothing.
-    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
-    remember_secret("password", &renewed.password);
+    let renewed = with_new_password(&ada, "renewed");
     let body = json!({ "token": token(&world, &ada.email, "/reset-password").await, "newPassword": renewed.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
     let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
@@ -295,7 +282,8 @@ async fn whoever_lost_an_account_takes_it_back_from_the_old_address() {
     })
     .await;
     // Mallory's address is anybody's again.
-    let _ = api.register(&TestUser { username: "mallory-too".to_owned(), ..at(&ada, &mallory) }).await.expect(201);
+    let _ =
+        api.register(&TestUser { username: "mallory-too".to_owned(), ..with_email(&ada, &mallory) }).await.expect(201);
 }
 
 #[tokio::test]
@@ -310,10 +298,10 @@ async fn of_two_changes_each_can_be_undone_and_the_first_one_with_both() {
     let me = api.with_token(&api.login(&ada).await.access);
     let (b, c) = (world.address("ada-b"), world.address("ada-c"));
     let first = change(&world, &me, &ada, &b).await;
-    let second = change(&world, &me, &at(&ada, &b), &c).await;
+    let second = change(&world, &me, &with_email(&ada, &b), &c).await;
     assert_eq!(keys(&stored(&world, &id).await), [&*c, &*ada.email, &*b]);
     for (reserved, name) in [(&ada.email, "late-one"), (&b, "late-two")] {
-        let late = TestUser { username: name.to_owned(), ..at(&ada, reserved) };
+        let late = TestUser { username: name.to_owned(), ..with_email(&ada, reserved) };
         let _ = api.register(&late).await.expect_problem(409, "email-taken");
     }
     let _ = undo(&api, &first).await.expect(204);
@@ -321,7 +309,7 @@ async fn of_two_changes_each_can_be_undone_and_the_first_one_with_both() {
     let _ = undo(&api, &second).await.expect_problem(400, "token-invalid");
     api.login(&regain(&world, &api, &ada, 1).await).await;
     for (free, name) in [(&b, "free-one"), (&c, "free-two")] {
-        let _ = api.register(&TestUser { username: name.to_owned(), ..at(&ada, free) }).await.expect(201);
+        let _ = api.register(&TestUser { username: name.to_owned(), ..with_email(&ada, free) }).await.expect(201);
     }
 
     // The second undone first: the first can be still. So an intruder who changes the
@@ -330,7 +318,7 @@ async fn of_two_changes_each_can_be_undone_and_the_first_one_with_both() {
     let me = api.with_token(&api.login(&eve).await.access);
     let (b, c) = (world.address("eve-b"), world.address("eve-c"));
     let first = change(&world, &me, &eve, &b).await;
-    let second = change(&world, &me, &at(&eve, &b), &c).await;
+    let second = change(&world, &me, &with_email(&eve, &b), &c).await;
     let _ = undo(&api, &second).await.expect(204);
     assert_eq!(keys(&stored(&world, &id).await), [&*b, &*eve.email]);
     let _ = undo(&api, &second).await.expect_problem(400, "token-invalid");
@@ -346,7 +334,7 @@ async fn of_two_changes_each_can_be_undone_and_the_first_one_with_both() {
     let me = api.with_token(&api.login(&eve).await.access);
     let intruder = world.address("intruder");
     let first = undo_of(&world, &me, &eve, &intruder, 2).await;
-    let back = undo_back(&world, &me, &at(&eve, &intruder), &eve.email).await;
+    let back = undo_back(&world, &me, &with_email(&eve, &intruder), &eve.email).await;
     assert_eq!(keys(&stored(&world, &id).await), [&*eve.email, &*intruder]);
     let _ = undo(&api, &back).await.expect(204);
     assert_eq!(keys(&stored(&world, &id).await), [&*intruder, &*eve.email]);
@@ -399,7 +387,7 @@ async fn an_address_is_free_when_nobody_can_take_it_back_any_more() {
 
     // By a change of somebody else's address too, of which the token waited.
     let c = world.address("c");
-    let undo_token = change(&world, &me, &at(&ada, &b), &c).await;
+    let undo_token = change(&world, &me, &with_email(&ada, &b), &c).await;
     let _ = ask(&graces, &b, &grace.password).await.expect(202);
     // The first confirmation to b was Ada's.
     let waiting = linked(&world, &b, CONFIRM, 2).await[1].token(CONFIRM);
@@ -415,7 +403,7 @@ async fn an_address_is_free_when_nobody_can_take_it_back_any_more() {
     assert_eq!(keys(&stored(&world, &id).await), [&*c]);
     let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
 
-    the_sweep_gives_it_free(&world, &mut users, &me, &at(&ada, &c), &id).await;
+    the_sweep_gives_it_free(&world, &mut users, &me, &with_email(&ada, &c), &id).await;
 }
 
 /// Nobody asks for the address; housekeeping, which runs soon after a start, frees it.
@@ -491,16 +479,14 @@ async fn a_new_password_voids_a_request_but_no_undo() {
     // A reset link of the old address died with the change; one of the new lives.
     let _ = ask(&me, &c, &ada.password).await.expect(202);
     let requested = token(&world, &c, CONFIRM).await;
-    let renewed = TestUser { password: format!("{} renewed", ada.password), ..at(&ada, &b) };
-    remember_secret("password", &renewed.password);
+    let renewed = with_new_password(&with_email(&ada, &b), "renewed");
     let body = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &body).await.expect(204);
     let _ = confirm(&api, &requested).await.expect_problem(400, "token-invalid");
 
     let _ = api.post("/api/auth/password-reset", &json!({ "email": b })).await.expect(202);
     let reset = token(&world, &b, "/reset-password").await;
-    let again = TestUser { password: format!("{} again", ada.password), ..at(&ada, &b) };
-    remember_secret("password", &again.password);
+    let again = with_new_password(&with_email(&ada, &b), "again");
     let body = json!({ "token": reset, "newPassword": again.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
     api.login(&again).await;
@@ -514,7 +500,7 @@ async fn a_new_password_voids_a_request_but_no_undo() {
     let _ = undo(&api, &undo_token).await.expect(204);
     assert_eq!(stored(&world, &id).await.get_str("email").expect("an address"), ada.email);
 
-    let regained = regain(&world, &api, &at(&again, &ada.email), 1).await;
+    let regained = regain(&world, &api, &with_email(&again, &ada.email), 1).await;
     as_many_addresses_as_are_kept(&world, &api, &regained, &id).await;
 }
 
@@ -532,6 +518,6 @@ async fn as_many_addresses_as_are_kept(world: &World, api: &Api, person: &TestUs
     let _ = users.update_one(doc! { "_id": user }, update).await.expect("users can be written");
     let refused = ask(&me, &world.address("eleventh"), &person.password).await;
     let _ = refused.expect_problem(409, "conflict");
-    let late = TestUser { username: "collector".to_owned(), ..at(person, &world.address("kept-3")) };
+    let late = TestUser { username: "collector".to_owned(), ..with_email(person, &world.address("kept-3")) };
     let _ = api.register(&late).await.expect_problem(409, "email-taken");
 }

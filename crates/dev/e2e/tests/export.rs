@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bson::{Binary, Bson, DateTime, Document, Uuid, doc, spec::BinarySubtype};
+use e2e::accounts::with_cheap_hashes;
 use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, World, wait_for};
+use test_support::{Api, DEADLINE, Stack, TestUser, World, wait_for};
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
@@ -20,6 +21,7 @@ enum Fate {
     /// It does not, for this reason.
     Withheld(&'static str),
 }
+
 use Fate::{Exported, Withheld};
 
 const OURS: &str = "says how the service keeps the document, and nothing of the person";
@@ -124,11 +126,6 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("audit", "reason", Exported("/audit/*/reason")),
     ("audit", "target", Exported("/audit/*/targetId")),
 ];
-
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
 
 async fn login(api: &Api, person: &TestUser) -> Api {
     let credentials = json!({ "identifier": person.email, "password": person.password });

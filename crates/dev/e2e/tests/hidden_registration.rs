@@ -5,11 +5,10 @@
 use std::collections::BTreeMap;
 
 use bson::{Document, doc};
+use e2e::accounts::{try_login, with_cheap_hashes, with_new_password};
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{
-    Api, ApiResponse, DEADLINE, Service, ServiceSpec, Stack, TestUser, World, remember_secret, wait_for,
-};
+use test_support::{Api, ApiResponse, DEADLINE, Service, ServiceSpec, Stack, TestUser, World, wait_for};
 
 const ATTEMPTED: &str = "You already have an account at ";
 /// What an attacker wants to have mailed.
@@ -18,7 +17,7 @@ const BAIT: &str = "You won 8755 EUR";
 /// Cheap hashes, networks played by `X-Forwarded-For`, limits that count and do not hold.
 fn hidden(world: &World) -> ServiceSpec {
     let spec = world.user_service().set("AUTH__REGISTRATION", "hidden").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
-    let spec = spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1");
+    let spec = with_cheap_hashes(spec);
     let limits = ["LOGIN_FREE_FAILURES", "ACCOUNT_FREE_FAILURES", "MAILS_PER_ADDRESS"];
     let spec = limits.iter().fold(spec, |spec, limit| spec.set(&format!("LIMITS__{limit}"), "1000"));
     spec.set("LIMITS__ENABLED", "true")
@@ -35,10 +34,6 @@ async fn start(world: &World) -> (Service, Service, Api) {
 async fn register(api: &Api, person: &TestUser) {
     let answer = api.register(person).await.expect(202);
     assert_eq!(answer.json(), json!({ "status": "verification-pending" }));
-}
-
-async fn password_login(api: &Api, identifier: &str, password: &str) -> ApiResponse {
-    api.post("/api/auth/login", &json!({ "identifier": identifier, "password": password })).await
 }
 
 /// Waits for the mail with such a subject, and returns the token of its link.
@@ -230,11 +225,11 @@ async fn an_account_is_signed_in_to_and_has_its_username_once_its_address_is_ver
     assert_eq!(stored.get_str("username").ok(), Some(ada.username.as_str()));
     assert!(!stored.contains_key("usernameKeys"), "{stored}");
     for identifier in [&ada.email, &ada.username] {
-        let _ = password_login(&api, identifier, &ada.password).await.expect_problem(401, "invalid-credentials");
+        let _ = try_login(&api, identifier, &ada.password).await.expect_problem(401, "invalid-credentials");
     }
     verify(&world, &api, &ada).await;
     for identifier in [&ada.email, &ada.username] {
-        let _ = password_login(&api, identifier, &ada.password).await.expect(200);
+        let _ = try_login(&api, identifier, &ada.password).await.expect(200);
     }
     assert_eq!(username_of(&api, &ada).await, ada.username);
     let stored = user_document(&world, &ada.email).await.expect("the account is there");
@@ -265,15 +260,14 @@ async fn a_username_that_was_taken_meanwhile_gets_a_number_at_the_verification()
         number.len() == 4 && number.bytes().all(|digit| digit.is_ascii_digit()) && variant.chars().count() <= 32
     };
     assert!(is_a_variant(&variant) && variant != ada.username, "{variant}");
-    let _ = password_login(&api, &variant, &ada.password).await.expect(200);
+    let _ = try_login(&api, &variant, &ada.password).await.expect(200);
     let changed = world.topic_reader().read_type("user.profile_updated.v1", 1).await.remove(0);
     assert_eq!(changed.json()["changed"], json!(["username"]));
     // A reset is a first proof as well.
     let reset = json!({ "email": zoe.email });
     let _ = api.post("/api/auth/password-reset", &reset).await.expect(202);
     let token = mailed_token(&world, &zoe.email, "Reset your password", "/reset-password").await;
-    let zoe = TestUser { password: format!("{} renewed", zoe.password), ..zoe };
-    remember_secret("password", &zoe.password);
+    let zoe = with_new_password(&zoe, "renewed");
     let body = json!({ "token": token, "newPassword": zoe.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
     let other = username_of(&api, &zoe).await;
@@ -293,7 +287,7 @@ async fn who_registers_an_address_first_does_not_keep_its_owner_out() {
     let body = json!({ "token": token, "newPassword": owner.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
     api.login(&owner).await;
-    let _ = password_login(&api, &owner.email, &attacker.password).await.expect_problem(401, "invalid-credentials");
+    let _ = try_login(&api, &owner.email, &attacker.password).await.expect_problem(401, "invalid-credentials");
     let users = world.user_database().await.collection::<Document>("users");
     assert_eq!(users.count_documents(doc! {}).await.expect("users can be counted"), 1);
 }
@@ -335,7 +329,7 @@ async fn what_was_registered_in_hiding_stays_shut_when_registration_is_open_agai
     until_registered(&world, &ada).await;
     assert_eq!(users.terminate().await.code(), Some(0));
     users.restart_with(|spec| spec.set("AUTH__REGISTRATION", "open")).await;
-    let _ = password_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
+    let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
     let _ = api.register(&ada).await.expect_problem(409, "email-taken");
     // Its username is not taken; whoever gets it keeps it.
     let eve = TestUser { username: ada.username.clone(), ..world.test_user("eve") };

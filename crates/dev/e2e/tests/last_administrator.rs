@@ -6,15 +6,13 @@ use std::{
 };
 
 use bson::{Document, Uuid, doc};
-use e2e::administrators::{Admin, create_admin, listed_admins};
+use e2e::{
+    accounts::with_cheap_hashes,
+    administrators::{Admin, create_admin, listed_admins},
+};
 use futures_util::future::join_all;
 use serde_json::json;
 use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World};
-
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
 
 fn uuid(text: &str) -> Uuid {
     Uuid::parse_str(text).expect("an id is a UUID")

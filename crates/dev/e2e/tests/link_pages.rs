@@ -2,11 +2,14 @@
 //! used, what it says afterwards, and where it leads from there.
 
 use bson::{DateTime, Document, doc};
-use e2e::{accounts::mark_email_verified, sealed_tokens::SealedTokens};
+use e2e::{
+    accounts::{mark_email_verified, with_cheap_hashes, with_new_password},
+    sealed_tokens::SealedTokens,
+    totp::{enable_totp, recovery_codes},
+};
 use reqwest::{Method, header};
 use serde_json::json;
 use test_support::{Api, ApiResponse, DEADLINE, ReceivedMail, Stack, TestUser, World, remember_secret, wait_for};
-use totp_rs::Totp;
 
 const VERIFY: &str = "/verify-email";
 const RESET: &str = "/reset-password";
@@ -290,28 +293,10 @@ async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
     assert!(done.text.contains("action=\"/reset-password\""), "{}", done.text);
     let _ = api.submit(RESET, &[("token", &link), ("action", "resend")]).await.expect(200);
     let reset = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, 1).await;
-    let owner = TestUser { password: format!("{} of the owner", ada.password), ..ada.clone() };
-    remember_secret("password", &owner.password);
+    let owner = with_new_password(&ada, "of the owner");
     let _ = api.submit(RESET, &[("token", &reset), ("newPassword", &owner.password)]).await.expect(200);
     api.login(&owner).await;
     assert_eq!(heading(&open(&api, VERIFY, &link).await.expect(200)), "Your email address is confirmed");
-}
-
-/// Turns TOTP on; a recovery code.
-async fn turn_on_totp(me: &Api, person: &TestUser) -> String {
-    let started = me.post("/api/users/me/totp", &json!({ "password": person.password })).await.expect(200);
-    remember_secret("TOTP secret", &started.string("secret"));
-    let totp = Totp::from_url(started.string("otpauthUri")).expect("an authenticator reads the URI");
-    let now = u64::try_from(DateTime::now().timestamp_millis() / 1_000).expect("after 1970");
-    let code = totp.generate(now).to_string();
-    let confirmed = me.post("/api/users/me/totp/confirm", &json!({ "code": code })).await.expect(200);
-    first_recovery_code(&confirmed)
-}
-
-fn first_recovery_code(answer: &ApiResponse) -> String {
-    let codes: Vec<String> = serde_json::from_value(answer.json()["recoveryCodes"].clone()).expect("recovery codes");
-    codes.iter().for_each(|code| remember_secret("recovery code", code));
-    codes.into_iter().next().expect("there are codes")
 }
 
 #[tokio::test]
@@ -324,13 +309,12 @@ async fn the_undo_link_of_each_change_opens_the_page_of_that_change() {
     let _ = api.register(&ada).await.expect(201);
     mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
-    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
-    remember_secret("password", &renewed.password);
+    let renewed = with_new_password(&ada, "renewed");
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &change).await.expect(204);
-    let code = turn_on_totp(&me, &renewed).await;
-    let both = json!({ "password": renewed.password, "code": code });
-    first_recovery_code(&me.post("/api/users/me/totp/recovery-codes", &both).await.expect(200));
+    let (_, codes) = enable_totp(&me, &renewed).await;
+    let both = json!({ "password": renewed.password, "code": codes[0] });
+    recovery_codes(&me.post("/api/users/me/totp/recovery-codes", &both).await.expect(200));
 
     for (event, before, after, offers_reset) in [
         (
@@ -378,7 +362,7 @@ async fn the_undo_link_of_each_change_opens_the_page_of_that_change() {
 #[tokio::test]
 async fn an_account_remembers_its_last_five_used_links_and_forgets_old_ones() {
     let world = World::new(&Stack::from_env(), "usedlinks").await;
-    let service = world.user_service().set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1").start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
     let ada = world.test_user("ada");

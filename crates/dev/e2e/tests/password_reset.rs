@@ -1,6 +1,7 @@
 //! A forgotten password, from the request to the login with the new one, through both services.
 
 use bson::{Document, doc};
+use e2e::accounts::{try_login, user_document, with_new_password};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 use test_support::{Api, ApiResponse, DEADLINE, Mailbox, Stack, TestUser, World, remember_secret, wait_for};
@@ -18,17 +19,6 @@ async fn confirm(api: &Api, token: &str, password: &str) -> ApiResponse {
     api.post("/api/auth/password-reset/confirm", &body).await
 }
 
-async fn try_login(api: &Api, identifier: &str, password: &str) -> ApiResponse {
-    api.post("/api/auth/login", &json!({ "identifier": identifier, "password": password })).await
-}
-
-/// The person with a new password, which is not set yet.
-fn renewed(person: &TestUser, how: &str) -> TestUser {
-    let renewed = TestUser { password: format!("{} {how}", person.password), ..person.clone() };
-    remember_secret("password", &renewed.password);
-    renewed
-}
-
 /// The reset links that came by mail, oldest first; waits until there are `count`.
 async fn links(mailbox: &Mailbox, count: usize) -> Vec<String> {
     wait_for(DEADLINE, &format!("{count} reset mail(s)"), async || {
@@ -39,16 +29,9 @@ async fn links(mailbox: &Mailbox, count: usize) -> Vec<String> {
     .await
 }
 
-/// What MongoDB has of somebody.
-async fn stored(world: &World, person: &TestUser) -> Document {
-    let users = world.user_database().await.collection::<Document>("users");
-    let found = users.find_one(doc! { "email": &person.email }).await.expect("users can be read");
-    found.expect("the person is there")
-}
-
 /// The purposes of the tokens that somebody has.
 async fn purposes(world: &World, person: &TestUser) -> Vec<String> {
-    let user = stored(world, person).await;
+    let user = user_document(world, &person.email).await;
     let tokens = user.get_array("tokens").cloned().unwrap_or_default();
     let purpose = |token: &bson::Bson| token.as_document()?.get_str("purpose").ok().map(str::to_owned);
     tokens.iter().filter_map(purpose).collect()
@@ -89,10 +72,11 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     let _ = api.with_token(&session.access).get("/api/users/me").await.expect(200);
 
     // The older link works still; nothing that was mailed works after it.
-    let new = renewed(&ada, "by the link");
+    let new = with_new_password(&ada, "by the link");
     assert!(confirm(&api, older, &new.password).await.expect(204).text.is_empty());
     for used in [older, newer, &welcome] {
-        let _ = confirm(&api, used, &renewed(&ada, "again").password).await.expect_problem(400, "token-invalid");
+        let _ =
+            confirm(&api, used, &with_new_password(&ada, "again").password).await.expect_problem(400, "token-invalid");
     }
     let verification = json!({ "token": welcome });
     let _ = api.post("/api/auth/email-verification", &verification).await.expect_problem(400, "token-invalid");
@@ -134,7 +118,7 @@ async fn a_reset_for_nobody_is_answered_alike_and_does_nothing() {
     ask(&api, &ada.email).await;
     let token = links(&mailbox, 1).await.remove(0);
     set_status(&world, &ada, "disabled").await;
-    let new = renewed(&ada, "while disabled");
+    let new = with_new_password(&ada, "while disabled");
     let _ = confirm(&api, &token, &new.password).await.expect_problem(400, "token-invalid");
     ask(&api, &ada.email).await;
     ask(&api, &world.address("unknown")).await;
@@ -204,7 +188,7 @@ async fn five_links_are_valid_at_once_and_each_until_its_time_is_over() {
         .await;
     }
     // Those before it are as they were.
-    let new = renewed(&ada, "at last");
+    let new = with_new_password(&ada, "at last");
     let _ = confirm(&api, &tokens[5], &new.password).await.expect(204);
     api.login(&new).await;
 }
@@ -223,7 +207,7 @@ async fn two_clicks_at_once_set_one_password() {
     let _ = api.register(&ada).await.expect(201);
     ask(&api, &ada.email).await;
     let token = links(&world.mailbox(&ada.email), 1).await.remove(0);
-    let (one, two) = (renewed(&ada, "one"), renewed(&ada, "two"));
+    let (one, two) = (with_new_password(&ada, "one"), with_new_password(&ada, "two"));
     let (first, second) = tokio::join!(confirm(&api, &token, &one.password), confirm(&api, &token, &two.password));
     let (winner, loser, refused) = match first.status {
         204 => (one, two, second),
@@ -310,10 +294,10 @@ async fn a_reset_is_written_though_kafka_is_away_and_the_list_of_events_is_full(
         let _ = me.patch("/api/users/me", &rename(name)).await.expect(200);
     }
     let _ = me.patch("/api/users/me", &rename("Three")).await.expect_problem(503, "unavailable");
-    let new = renewed(&ada, "in an outage");
+    let new = with_new_password(&ada, "in an outage");
     let _ = confirm(&api, &token, &new.password).await.expect(204);
     api.login(&new).await;
-    let pending: Vec<Value> = stored(&world, &ada)
+    let pending: Vec<Value> = user_document(&world, &ada.email)
         .await
         .get_array("pendingEvents")
         .expect("a list")

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bson::{Bson, DateTime, Document, doc};
-use e2e::administrators::create_admin;
+use e2e::{accounts::with_new_password, administrators::create_admin};
 use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database};
 use reqwest::Method;
@@ -169,8 +169,7 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
     let reset = json!({ "token": "A".repeat(43), "newPassword": "long enough, and nobody's" });
     let _ = api.post("/api/auth/password-reset/confirm", &reset).await.expect_problem(400, "token-invalid");
     an_address_that_was_left_is_taken(world, api, &ada, &me, &users).await;
-    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
-    test_support::remember_secret("password", &renewed.password);
+    let renewed = with_new_password(&ada, "renewed");
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &change).await.expect(204);
     let other = api.login(&TestUser { username: "ada-renamed".to_owned(), ..renewed.clone() }).await;

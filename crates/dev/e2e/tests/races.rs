@@ -6,18 +6,12 @@ use std::{
 };
 
 use bson::{Document, doc};
+use e2e::accounts::{with_cheap_hashes, with_new_password};
 use futures_util::future::join_all;
 use mongodb::Collection;
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{
-    Api, ApiResponse, DEADLINE, Record, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret, wait_for,
-};
-
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
+use test_support::{Api, ApiResponse, DEADLINE, Record, Stack, TestUser, Tokens, World, wait_for};
 
 async fn sessions(world: &World) -> Collection<Document> {
     world.user_database().await.collection("sessions")
@@ -43,13 +37,6 @@ async fn try_login(api: &Api, person: &TestUser) -> ApiResponse {
 
 async fn try_refresh(api: &Api, token: &str) -> ApiResponse {
     api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
-}
-
-/// The person with a new password, which is not set yet.
-fn renewed(person: &TestUser) -> TestUser {
-    let renewed = TestUser { password: format!("{} renewed", person.password), ..person.clone() };
-    remember_secret("password", &renewed.password);
-    renewed
 }
 
 async fn change_password(me: &Api, from: &TestUser, to: &TestUser) {
@@ -294,7 +281,7 @@ async fn a_session_that_was_ended_elsewhere_is_not_refreshed() {
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let (own, other) = (api.login(&ada).await, api.login(&ada).await);
-    let new = renewed(&ada);
+    let new = with_new_password(&ada, "renewed");
     change_password(&api.with_token(&own.access), &ada, &new).await;
     let _ = api.with_token(&other.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
     let _ = try_refresh(&api, &other.refresh).await.expect_problem(401, "unauthorized");
@@ -303,7 +290,7 @@ async fn a_session_that_was_ended_elsewhere_is_not_refreshed() {
     let kept = Tokens::of(&try_refresh(&api, &own.refresh).await.expect(200));
     let _ = api.with_token(&kept.access).get("/api/users/me").await.expect(200);
     let newest = api.login(&new).await;
-    change_password(&api.with_token(&newest.access), &new, &renewed(&new)).await;
+    change_password(&api.with_token(&newest.access), &new, &with_new_password(&new, "renewed")).await;
     let _ = api.with_token(&kept.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
     let _ = try_refresh(&api, &kept.refresh).await.expect_problem(401, "unauthorized");
 }

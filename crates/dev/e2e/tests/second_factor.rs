@@ -3,102 +3,28 @@
 
 use bson::{Document, RawDocumentBuf, Uuid, doc};
 use e2e::{
-    accounts::mark_email_verified,
+    accounts::{mark_email_verified, update_user, user_document, with_cheap_hashes, with_new_password},
     administrators::{Admin, create_admin},
     topic_order::first_occurrences,
+    totp::{Authenticator, STEP, confirm_setup, enable_totp, recovery_codes, start_setup, unix_seconds},
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use service_kit::Clock;
-use test_support::{
-    Api, ApiResponse, DEADLINE, Record, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret, wait_for,
-};
-use totp_rs::Totp;
+use test_support::{Api, ApiResponse, DEADLINE, Record, Stack, TestUser, Tokens, World, remember_secret, wait_for};
 
-const STEP: u64 = 30;
 /// The subject of the notice that the second factor is off.
 const OFF: &str = "Two-factor authentication is off";
-
-/// An authenticator app that has scanned the QR code.
-struct Authenticator {
-    totp: Totp,
-    secret: String,
-}
-
-impl Authenticator {
-    fn of(started: &ApiResponse) -> Self {
-        let secret = started.string("secret");
-        remember_secret("TOTP secret", &secret);
-        let totp = Totp::from_url(started.string("otpauthUri")).expect("an authenticator reads the URI");
-        assert_eq!(totp.secret().to_base32(), secret);
-        Self { totp, secret }
-    }
-
-    fn code(&self) -> String {
-        self.code_in(0)
-    }
-
-    /// The code of the step that is so many steps from now.
-    fn code_in(&self, steps: i64) -> String {
-        let step = (now() / STEP).checked_add_signed(steps).expect("a step of our time");
-        self.totp.generate(step * STEP).to_string()
-    }
-
-    /// Six digits that are the code of no step near now.
-    fn wrong_code(&self) -> String {
-        let right: Vec<String> = (-2..=2).map(|steps| self.code_in(steps)).collect();
-        let mut candidates = (0..10).map(|n| format!("{n}12345"));
-        candidates.find(|code| !right.contains(code)).expect("ten codes are not all right")
-    }
-}
-
-fn now() -> u64 {
-    Clock::system().now().as_second().try_into().expect("it is after 1970")
-}
 
 /// Waits for the first half of a time step: a test that speaks of steps is done before
 /// the next one begins.
 async fn early_in_a_step() {
-    wait_for(DEADLINE, "the first half of a time step", async || (now() % STEP < STEP / 2).then_some(())).await;
-}
-
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
-
-async fn user_document(world: &World, person: &TestUser) -> Document {
-    let users = world.user_database().await.collection::<Document>("users");
-    let found = users.find_one(doc! { "email": &person.email }).await.expect("users can be read");
-    found.expect("the user is there")
+    wait_for(DEADLINE, "the first half of a time step", async || (unix_seconds() % STEP < STEP / 2).then_some(()))
+        .await;
 }
 
 /// As if time had passed: a step that was used can be used again.
 async fn forget_the_last_step(world: &World, person: &TestUser) {
-    let users = world.user_database().await.collection::<Document>("users");
-    let change = doc! { "$set": { "totp.lastStep": 0_i64 } };
-    let updated = users.update_one(doc! { "email": &person.email }, change).await.expect("users can be written");
-    assert_eq!(updated.matched_count, 1);
-}
-
-async fn start(me: &Api, person: &TestUser) -> Authenticator {
-    let body = json!({ "password": person.password });
-    Authenticator::of(&me.post("/api/users/me/totp", &body).await.expect(200))
-}
-
-async fn confirm(me: &Api, code: &str) -> ApiResponse {
-    me.post("/api/users/me/totp/confirm", &json!({ "code": code })).await
-}
-
-fn recovery_codes(answer: &ApiResponse) -> Vec<String> {
-    let codes = answer.json()["recoveryCodes"].as_array().cloned().expect("there are recovery codes");
-    let codes: Vec<String> = codes.iter().filter_map(|code| Some(code.as_str()?.to_owned())).collect();
-    assert_eq!(codes.len(), 10);
-    for code in &codes {
-        remember_secret("recovery code", code);
-        remember_secret("recovery code", &code.replace('-', ""));
-    }
-    codes
+    update_user(world, &person.email, doc! { "$set": { "totp.lastStep": 0_i64 } }).await;
 }
 
 /// Somebody whose second factor is on, and whose last step is forgotten.
@@ -107,8 +33,7 @@ async fn somebody(world: &World, api: &Api, name: &str) -> (TestUser, Api, Authe
     let _ = api.register(&person).await.expect(201);
     mark_email_verified(world, &person).await;
     let me = api.with_token(&api.login(&person).await.access);
-    let authenticator = start(&me, &person).await;
-    let codes = recovery_codes(&confirm(&me, &authenticator.code()).await.expect(200));
+    let (authenticator, codes) = enable_totp(&me, &person).await;
     forget_the_last_step(world, &person).await;
     (person, me, authenticator, codes)
 }
@@ -157,7 +82,7 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     let me = api.with_token(&api.login(&ada).await.access);
 
     assert_eq!(status(&me).await, json!({ "enabled": false, "enabledAt": null, "recoveryCodesLeft": null }));
-    let _ = confirm(&me, "123456").await.expect_problem(409, "conflict");
+    let _ = confirm_setup(&me, "123456").await.expect_problem(409, "conflict");
     let both = json!({ "password": ada.password, "code": "123456" });
     let _ = me.delete("/api/users/me/totp", Some(&both)).await.expect_problem(409, "conflict");
     let _ = me.post("/api/users/me/totp/recovery-codes", &both).await.expect_problem(409, "conflict");
@@ -165,11 +90,11 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     let _ = me.post("/api/users/me/totp", &wrong).await.expect_problem(403, "wrong-password");
 
     // Set up twice: the first secret is worth nothing then.
-    let given_up = start(&me, &ada).await;
+    let given_up = start_setup(&me, &ada).await;
     let body = json!({ "password": ada.password });
     let started = me.post("/api/users/me/totp", &body).await.expect(200);
     assert_eq!(started.header("cache-control"), "no-store");
-    let authenticator = Authenticator::of(&started);
+    let authenticator = Authenticator::from_setup(&started);
     assert_ne!(authenticator.secret, given_up.secret);
     assert_eq!(authenticator.secret.len(), 32, "160 bits in base32");
     assert_eq!((authenticator.totp.issuer(), authenticator.totp.account_name()), (Some("localhost"), &*ada.email));
@@ -177,15 +102,15 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     // Nothing is asked for before it is confirmed.
     assert_eq!(status(&me).await["enabled"], false);
     api.login(&ada).await;
-    let _ = confirm(&me, &given_up.code()).await.expect_problem(403, "wrong-code");
-    let _ = confirm(&me, &authenticator.wrong_code()).await.expect_problem(403, "wrong-code");
-    let _ = confirm(&me, "not a code").await.expect_problem(403, "wrong-code");
+    let _ = confirm_setup(&me, &given_up.code()).await.expect_problem(403, "wrong-code");
+    let _ = confirm_setup(&me, &authenticator.wrong_code()).await.expect_problem(403, "wrong-code");
+    let _ = confirm_setup(&me, "not a code").await.expect_problem(403, "wrong-code");
 
     let used = authenticator.code();
-    let confirmed = confirm(&me, &used).await.expect(200);
+    let confirmed = confirm_setup(&me, &used).await.expect(200);
     let codes = recovery_codes(&confirmed);
     assert!(codes.iter().all(|code| code.len() == 27 && code.split('-').count() == 4), "four groups of six");
-    let _ = confirm(&me, &authenticator.code_in(1)).await.expect_problem(409, "conflict");
+    let _ = confirm_setup(&me, &authenticator.code_at(1)).await.expect_problem(409, "conflict");
     let _ = me.post("/api/users/me/totp", &body).await.expect_problem(409, "conflict");
     let on = status(&me).await;
     assert_eq!((&on["enabled"], &on["recoveryCodesLeft"]), (&json!(true), &json!(10)));
@@ -220,7 +145,7 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     topic.read_type("user.totp_disabled.v1", 1).await;
     assert_eq!(status(&me).await["enabled"], false);
     api.login(&ada).await;
-    let stored = user_document(&world, &ada).await;
+    let stored = user_document(&world, &ada.email).await;
     assert!(stored.get("totp").is_none() && stored.get("totpSetup").is_none(), "{stored}");
     let subjects = wait_for(DEADLINE, "the notice that it is off", async || {
         let subjects: Vec<String> = mailbox.mails().await.into_iter().map(|mail| mail.subject).collect();
@@ -266,7 +191,7 @@ async fn it_is_stored_only_sealed_and_hashed(
     for code in codes {
         assert!(!contains(code.as_bytes()) && !contains(code.replace('-', "").as_bytes()));
     }
-    let stored = user_document(world, person).await;
+    let stored = user_document(world, &person.email).await;
     let totp = stored.get_document("totp").expect("the second factor is stored");
     // Nonce, 20 bytes, tag.
     assert!(totp.get_binary_generic("secret").is_ok_and(|sealed| sealed.len() == 24 + 20 + 16), "{totp}");
@@ -335,7 +260,7 @@ async fn removal_wants_password_and_code(world: &World, me: &Api, person: &TestU
 
     // Who asked with which wrong code is in the audit; how often is bounded.
     let audit = world.user_database().await.collection::<Document>("audit");
-    let user = user_document(world, person).await;
+    let user = user_document(world, &person.email).await;
     let refused = doc! { "userId": user.get("_id"), "type": "code_refused" };
     wait_for(DEADLINE, "the refused codes in the audit", async || {
         let rows = audit.count_documents(refused.clone()).await.expect("the audit can be read");
@@ -363,8 +288,8 @@ async fn a_code_is_read_in_the_digits_of_any_script_at_every_door() {
     };
     let grouped = |code: &str| format!("{}\u{2011}{}", &code[..3], &code[3..]);
     early_in_a_step().await;
-    let authenticator = start(&me, &ada).await;
-    let codes = confirm(&me, &in_script(&grouped(&authenticator.code()), '\u{660}')).await.expect(200);
+    let authenticator = start_setup(&me, &ada).await;
+    let codes = confirm_setup(&me, &in_script(&grouped(&authenticator.code()), '\u{660}')).await.expect(200);
     let codes = recovery_codes(&codes);
     forget_the_last_step(&world, &ada).await;
 
@@ -386,13 +311,13 @@ async fn a_code_of_the_step_before_or_after_is_accepted_and_no_older_one() {
     for (steps, status) in [(-2, 401), (-1, 200), (0, 200), (1, 200), (2, 401)] {
         early_in_a_step().await;
         forget_the_last_step(&world, &ada).await;
-        let answer = whole_login(&api, &ada, &authenticator.code_in(steps)).await;
+        let answer = whole_login(&api, &ada, &authenticator.code_at(steps)).await;
         assert_eq!(answer.status, status, "{steps} steps away: {}", answer.text);
     }
     // In order only: after the next step's code, the present one's is old.
     early_in_a_step().await;
     forget_the_last_step(&world, &ada).await;
-    let (present, next) = (authenticator.code(), authenticator.code_in(1));
+    let (present, next) = (authenticator.code(), authenticator.code_at(1));
     let _ = whole_login(&api, &ada, &next).await.expect(200);
     for code in [next, present] {
         let _ = whole_login(&api, &ada, &code).await.expect_problem(401, "invalid-credentials");
@@ -471,8 +396,7 @@ async fn the_token_between_the_factors_dies_with_its_use_the_password_the_factor
     }
 
     // The password is another.
-    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
-    remember_secret("password", &renewed.password);
+    let renewed = with_new_password(&ada, "renewed");
     let body = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &body).await.expect(204);
     invalid(&token, &codes[1]).await;
@@ -483,8 +407,8 @@ async fn the_token_between_the_factors_dies_with_its_use_the_password_the_factor
     let both = json!({ "password": renewed.password, "code": codes[1] });
     let _ = me.delete("/api/users/me/totp", Some(&both)).await.expect(204);
     invalid(&token, &codes[2]).await;
-    let another = start(&me, &renewed).await;
-    let fresh = recovery_codes(&confirm(&me, &another.code()).await.expect(200));
+    let another = start_setup(&me, &renewed).await;
+    let fresh = recovery_codes(&confirm_setup(&me, &another.code()).await.expect(200));
     for code in [&codes[2], &fresh[0], &authenticator.code()] {
         invalid(&token, code).await;
     }
@@ -492,8 +416,8 @@ async fn the_token_between_the_factors_dies_with_its_use_the_password_the_factor
     // Its time is over.
     service.kill9().await;
     service.restart_with(|spec| spec.set("AUTH__MFA_TOKEN_TTL", "1s")).await;
-    let (token, issued) = (mfa_token(&api, &renewed).await, now());
-    wait_for(DEADLINE, "the end of a second", async || (now() > issued + 1).then_some(())).await;
+    let (token, issued) = (mfa_token(&api, &renewed).await, unix_seconds());
+    wait_for(DEADLINE, "the end of a second", async || (unix_seconds() > issued + 1).then_some(())).await;
     invalid(&token, &fresh[0]).await;
 }
 
@@ -533,17 +457,15 @@ async fn a_set_up_bears_five_codes_whatever_the_limits_say() {
     let api = service.api();
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    let users = world.user_database().await.collection::<Document>("users");
-    let verified = doc! { "$set": { "emailVerified": true } };
-    let _ = users.update_one(doc! { "email": &ada.email }, verified).await.expect("users can be written");
+    mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
-    let authenticator = start(&me, &ada).await;
+    let authenticator = start_setup(&me, &ada).await;
     for _ in 0..5 {
-        let _ = confirm(&me, &authenticator.wrong_code()).await.expect_problem(403, "wrong-code");
+        let _ = confirm_setup(&me, &authenticator.wrong_code()).await.expect_problem(403, "wrong-code");
     }
-    let _ = confirm(&me, &authenticator.code()).await.expect_problem(409, "conflict");
-    let again = start(&me, &ada).await;
-    recovery_codes(&confirm(&me, &again.code()).await.expect(200));
+    let _ = confirm_setup(&me, &authenticator.code()).await.expect_problem(409, "conflict");
+    let again = start_setup(&me, &ada).await;
+    recovery_codes(&confirm_setup(&me, &again.code()).await.expect(200));
 }
 
 #[tokio::test]
@@ -559,8 +481,7 @@ async fn a_reset_of_the_password_does_not_get_around_the_second_factor() {
         mails.iter().find(|mail| mail.subject == "Reset your password").map(|mail| mail.token("/reset-password"))
     })
     .await;
-    let renewed = TestUser { password: format!("{} forgotten", ada.password), ..ada.clone() };
-    remember_secret("password", &renewed.password);
+    let renewed = with_new_password(&ada, "forgotten");
     let body = json!({ "token": link, "newPassword": renewed.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
     let _ = second_step(&api, &before, &authenticator.code()).await.expect_problem(400, "token-invalid");
@@ -577,19 +498,19 @@ async fn a_set_up_is_forgotten_after_its_time() {
     let _ = api.register(&ada).await.expect(201);
     mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
-    let authenticator = start(&me, &ada).await;
-    let setup = user_document(&world, &ada).await.get_document("totpSetup").expect("it is stored").clone();
+    let authenticator = start_setup(&me, &ada).await;
+    let setup = user_document(&world, &ada.email).await.get_document("totpSetup").expect("it is stored").clone();
     let until = setup.get_datetime("expiresAt").expect("it has an end").timestamp_millis() / 1_000;
-    let left = until - i64::try_from(now()).expect("a time of ours");
+    let left = until - i64::try_from(unix_seconds()).expect("a time of ours");
     assert!((3_500..=3_600).contains(&left), "{left} s");
 
     let users = world.user_database().await.collection::<Document>("users");
     let past = doc! { "$set": { "totpSetup.expiresAt": bson::DateTime::from_millis(0) } };
     users.update_one(doc! { "email": &ada.email }, past).await.expect("users can be written");
-    let _ = confirm(&me, &authenticator.code()).await.expect_problem(409, "conflict");
+    let _ = confirm_setup(&me, &authenticator.code()).await.expect_problem(409, "conflict");
     api.login(&ada).await;
-    let again = start(&me, &ada).await;
-    let _ = confirm(&me, &again.code()).await.expect(200);
+    let again = start_setup(&me, &ada).await;
+    let _ = confirm_setup(&me, &again.code()).await.expect(200);
 }
 
 #[tokio::test]
@@ -605,7 +526,7 @@ async fn a_login_by_password_that_waits_while_the_second_factor_is_turned_on_get
     let _ = api.register(&ada).await.expect(201);
     mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
-    let authenticator = start(&me, &ada).await;
+    let authenticator = start_setup(&me, &ada).await;
 
     let sessions = world.user_database().await.collection::<Document>("sessions");
     let until_sessions = async |count: u64| {
@@ -617,7 +538,7 @@ async fn a_login_by_password_that_waits_while_the_second_factor_is_turned_on_get
     let (slow, person) = (later.api(), ada.clone());
     let waiting = tokio::spawn(async move { password_login(&slow, &person).await });
     until_sessions(2).await;
-    let codes = recovery_codes(&confirm(&me, &authenticator.code()).await.expect(200));
+    let codes = recovery_codes(&confirm_setup(&me, &authenticator.code()).await.expect(200));
     assert!(!waiting.is_finished(), "the login was not slow enough for this test");
     let late = waiting.await.expect("a login does not panic").expect_problem(401, "mfa-required");
     until_sessions(1).await;
@@ -630,16 +551,16 @@ async fn an_outdated_hash_is_renewed_though_the_login_is_not_complete() {
     let mut service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let (ada, _me, _authenticator, codes) = somebody(&world, &api, "ada").await;
-    let hash = async || user_document(&world, &ada).await.get_str("passwordHash").expect("a hash").to_owned();
+    let hash = async || user_document(&world, &ada.email).await.get_str("passwordHash").expect("a hash").to_owned();
     let outdated = hash().await;
     service.kill9().await;
     service.restart_with(|spec| spec.set("HASHING__ITERATIONS", "2")).await;
-    let before = user_document(&world, &ada).await;
+    let before = user_document(&world, &ada.email).await;
 
     let token = mfa_token(&api, &ada).await;
     let renewed = hash().await;
     assert!(outdated.contains(",t=1,") && renewed.contains(",t=2,"), "{outdated} {renewed}");
-    let after = user_document(&world, &ada).await;
+    let after = user_document(&world, &ada.email).await;
     assert_eq!(before.get("updatedAt"), after.get("updatedAt"), "not an update of the account");
     let _ = second_step(&api, &token, &codes[0]).await.expect(200);
     let id = after.get("_id").and_then(|id| bson::deserialize_from_bson::<Uuid>(id.clone()).ok()).expect("an id");
@@ -657,11 +578,11 @@ async fn a_recovery_code_is_never_used_without_its_event() {
     let api = service.api();
     let (ada, _me, authenticator, codes) = somebody(&world, &api, "ada").await;
     let users = world.user_database().await.collection::<Document>("users");
-    let pending = async || user_document(&world, &ada).await.get_array("pendingEvents").map_or(0, Vec::len);
+    let pending = async || user_document(&world, &ada.email).await.get_array("pendingEvents").map_or(0, Vec::len);
     wait_for(DEADLINE, "an empty pending list", async || (pending().await == 0).then_some(())).await;
     // Parked: nothing of this person is published for now.
     let parked = doc! { "parked": {
-        "until": bson::DateTime::from_millis(i64::try_from((now() + 600) * 1_000).expect("a time of ours")),
+        "until": bson::DateTime::from_millis(i64::try_from((unix_seconds() + 600) * 1_000).expect("a time of ours")),
         "attempts": 1, "error": "by the test",
     } };
     users.update_one(doc! { "email": &ada.email }, doc! { "$set": parked }).await.expect("users can be written");
@@ -722,7 +643,7 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
     let me = api.with_token(&api.login(&ada).await.access);
     assert_eq!(status(&me).await["enabled"], false);
-    let stored = user_document(&world, &ada).await;
+    let stored = user_document(&world, &ada.email).await;
     assert!(stored.get("totp").is_none() && stored.get("totpSetup").is_none(), "{stored}");
 
     let mut topic = world.topic_reader();

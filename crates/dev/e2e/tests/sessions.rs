@@ -3,19 +3,14 @@
 use std::collections::BTreeSet;
 
 use bson::{Document, doc};
-use e2e::administrators::create_admin;
+use e2e::{accounts::with_cheap_hashes, administrators::create_admin};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, wait_for};
+use test_support::{Api, ApiResponse, DEADLINE, Stack, TestUser, Tokens, World, wait_for};
 use uuid::Uuid;
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
-
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
 
 async fn login_with(api: &Api, person: &TestUser, user_agent: &str) -> Tokens {
     let credentials = json!({ "identifier": person.email, "password": person.password });

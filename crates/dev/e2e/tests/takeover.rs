@@ -1,12 +1,17 @@
 //! The owner of the mailbox owns the account: a thief changes what they like, and the links in
 //! the notices bring the account back.
 
-use bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
-use e2e::{accounts::mark_email_verified, sealed_tokens::SealedTokens};
+use bson::{Binary, DateTime, doc, spec::BinarySubtype};
+use e2e::{
+    accounts::{
+        mark_email_verified, try_login, update_user, user_document, with_cheap_hashes, with_email, with_new_password,
+    },
+    sealed_tokens::SealedTokens,
+    totp::{enable_totp, recovery_codes},
+};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret};
-use totp_rs::Totp;
+use test_support::{Api, ApiResponse, Stack, TestUser, Tokens, World, remember_secret};
 
 const REGISTERED: &str = "user.registered.v1";
 const PASSWORD_CHANGED: &str = "user.password_changed.v1";
@@ -27,26 +32,6 @@ enum Theft {
 /// Every order of three.
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
-/// Where neither the hash nor the limits are what is tested.
-fn cheap(world: &World) -> ServiceSpec {
-    world.user_service().set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
-
-async fn try_login(api: &Api, identifier: &str, password: &str) -> ApiResponse {
-    api.post("/api/auth/login", &json!({ "identifier": identifier, "password": password })).await
-}
-
-/// The same person with another password.
-fn with_password(person: &TestUser, how: &str) -> TestUser {
-    let other = TestUser { password: format!("{} {how}", person.password), ..person.clone() };
-    remember_secret("password", &other.password);
-    other
-}
-
-fn at(person: &TestUser, email: &str) -> TestUser {
-    TestUser { email: email.to_owned(), ..person.clone() }
-}
-
 /// An account with a verified address, and its owner signed in.
 async fn owner(world: &World, api: &Api, name: &str) -> (TestUser, Tokens) {
     let person = world.test_user(name);
@@ -56,49 +41,20 @@ async fn owner(world: &World, api: &Api, name: &str) -> (TestUser, Tokens) {
     (person, tokens)
 }
 
-async fn stored(world: &World, email: &str) -> Document {
-    let users = world.user_database().await.collection::<Document>("users");
-    users.find_one(doc! { "email": email }).await.expect("users can be read").expect("the user is there")
-}
-
-async fn write(world: &World, email: &str, set: Document) {
-    let users = world.user_database().await.collection::<Document>("users");
-    let change = doc! { "$set": set };
-    let updated = users.update_one(doc! { "email": email }, change).await.expect("users can be written");
-    assert_eq!(updated.matched_count, 1);
-}
-
 /// A second factor that was turned on before the address was verified, as earlier releases allowed.
 async fn plant_factor(world: &World, email: &str) {
     let secret = Binary { subtype: BinarySubtype::Generic, bytes: vec![7; 60] };
     let planted = doc! {
         "secret": secret, "enabledAt": DateTime::now(), "lastStep": 0_i64, "recoveryCodes": [], "usedTokens": [],
     };
-    write(world, email, doc! { "totp": planted }).await;
+    update_user(world, email, doc! { "$set": { "totp": planted } }).await;
 }
 
 async fn change_password(me: &Api, person: &TestUser, how: &str) -> TestUser {
-    let renewed = with_password(person, how);
+    let renewed = with_new_password(person, how);
     let body = json!({ "currentPassword": person.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &body).await.expect(204);
     renewed
-}
-
-/// Turns the second factor on; its recovery codes.
-async fn turn_on(me: &Api, person: &TestUser) -> Vec<String> {
-    let started = me.post("/api/users/me/totp", &json!({ "password": person.password })).await.expect(200);
-    remember_secret("TOTP secret", &started.string("secret"));
-    let totp = Totp::from_url(started.string("otpauthUri")).expect("an authenticator reads the URI");
-    let now = u64::try_from(DateTime::now().timestamp_millis() / 1_000).expect("after 1970");
-    let code = totp.generate(now).to_string();
-    let confirmed = me.post("/api/users/me/totp/confirm", &json!({ "code": code })).await.expect(200);
-    recovery_codes(&confirmed)
-}
-
-fn recovery_codes(answer: &ApiResponse) -> Vec<String> {
-    let codes: Vec<String> = serde_json::from_value(answer.json()["recoveryCodes"].clone()).expect("recovery codes");
-    codes.iter().for_each(|code| remember_secret("recovery code", code));
-    codes
 }
 
 async fn turn_off(me: &Api, person: &TestUser, code: &str) {
@@ -129,7 +85,7 @@ async fn reset_by_mail(api: &Api, mails: &mut SealedTokens, person: &TestUser) -
     let before = mails.all(&person.email).await.iter().filter(|mail| mail.0 == RESET_REQUESTED).count();
     let _ = api.post("/api/auth/password-reset", &json!({ "email": person.email })).await.expect(202);
     let token = mails.wait_for_nth(RESET_REQUESTED, "reset", &person.email, before + 1).await;
-    let renewed = with_password(person, "regained");
+    let renewed = with_new_password(person, "regained");
     let _ = reset(api, &token, &renewed).await.expect(204);
     renewed
 }
@@ -148,18 +104,18 @@ async fn steal(world: &World, api: &Api, mails: &mut SealedTokens, owner: &TestU
     for theft in order {
         match theft {
             Theft::Password => thief = change_password(&me, &thief, "stolen").await,
-            Theft::Factor => drop(turn_on(&me, &thief).await),
+            Theft::Factor => drop(enable_totp(&me, &thief).await),
             Theft::Address => {
                 let name = owner.email.split('@').next().unwrap_or_default();
                 let new = format!("mallory-of-{name}@example.org");
                 change_address(api, &me, mails, &thief, &new).await;
-                thief = at(&thief, &new);
+                thief = with_email(&thief, &new);
             }
         }
     }
     // Owners cannot get in by themselves: that is what the links are for.
     let _ = try_login(api, &owner.email, &owner.password).await.expect(401);
-    assert!(stored(world, &thief.email).await.get("totp").is_some());
+    assert!(user_document(world, &thief.email).await.get("totp").is_some());
     Stolen { tokens, thief }
 }
 
@@ -171,7 +127,7 @@ struct Stolen {
 #[tokio::test]
 async fn in_every_order_of_a_thiefs_changes_and_of_the_links_the_owner_gets_the_account_back() {
     let world = World::new(&Stack::from_env(), "orders").await;
-    let service = cheap(&world).start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let thefts = [Theft::Password, Theft::Factor, Theft::Address];
     let lives = ORDERS.iter().enumerate().map(|(number, order)| {
@@ -217,7 +173,7 @@ async fn gets_the_account_back(world: &World, api: &Api, name: &str, order: [The
             let _ = try_login(api, address, password).await.expect_problem(401, "invalid-credentials");
         }
     }
-    let user = stored(world, &ada.email).await;
+    let user = user_document(world, &ada.email).await;
     for gone in ["totp", "totpSetup", "secondFactorSince", "secondFactorOffAt", "reserved"] {
         assert!(user.get(gone).is_none(), "{order:?}, {click_order:?}: {gone} in {user}");
     }
@@ -232,21 +188,21 @@ async fn gets_the_account_back(world: &World, api: &Api, name: &str, order: [The
 #[tokio::test]
 async fn a_thief_who_turns_the_factor_on_again_after_its_undo_is_told_of_again() {
     let world = World::new(&Stack::from_env(), "again").await;
-    let service = cheap(&world).start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
     let (ada, _) = owner(&world, &api, "ada").await;
     let thief = api.with_token(&api.login(&ada).await.access);
-    turn_on(&thief, &ada).await;
+    enable_totp(&thief, &ada).await;
     let first = mails.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
     let _ = undo(&api, TOTP_ENABLED, &first).await.expect(204);
     // The password is still the one that the thief knows.
     let thief = api.with_token(&api.login(&ada).await.access);
-    let codes = turn_on(&thief, &ada).await;
+    let codes = enable_totp(&thief, &ada).await.1;
     let second = mails.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 2).await;
     // Off and on again is the same factor: no other link, and the one there is holds.
     turn_off(&thief, &ada, &codes[0]).await;
-    turn_on(&thief, &ada).await;
+    enable_totp(&thief, &ada).await;
     let enabled = world.topic_reader().read_type(TOTP_ENABLED, 3).await;
     assert_eq!(enabled[2].json().get("undo"), None);
     let ada = reset_by_mail(&api, &mut mails, &ada).await;
@@ -258,25 +214,25 @@ async fn a_thief_who_turns_the_factor_on_again_after_its_undo_is_told_of_again()
 #[tokio::test]
 async fn a_mailbox_alone_does_not_get_past_a_factor_that_is_older_than_the_links() {
     let world = World::new(&Stack::from_env(), "mailboxonly").await;
-    let service = cheap(&world).start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
     let (ada, tokens) = owner(&world, &api, "ada").await;
     let me = api.with_token(&tokens.access);
-    let codes = turn_on(&me, &ada).await;
+    let codes = enable_totp(&me, &ada).await.1;
     let factors = mails.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
     // As if that had been a month ago.
     let then = DateTime::from_millis(DateTime::now().timestamp_millis() - 30 * 24 * 60 * 60 * 1_000);
     let past = doc! {
         "secondFactorSince": then, "totp.enabledAt": then, "totp.lastStep": 0_i64, "undoTokens.0.expiresAt": then,
     };
-    write(&world, &ada.email, past).await;
+    update_user(&world, &ada.email, doc! { "$set": past }).await;
     let _ = undo(&api, TOTP_ENABLED, &factors).await.expect_problem(400, "token-invalid");
 
     // The owner changes everything, among it the authenticator for a new one.
     let ada = change_password(&me, &ada, "changed").await;
     turn_off(&me, &ada, &codes[0]).await;
-    let codes = turn_on(&me, &ada).await;
+    let codes = enable_totp(&me, &ada).await.1;
     let both = json!({ "password": ada.password, "code": codes[0] });
     let fresh = recovery_codes(&me.post("/api/users/me/totp/recovery-codes", &both).await.expect(200));
     let new = world.address("ada-new");
@@ -291,7 +247,7 @@ async fn a_mailbox_alone_does_not_get_past_a_factor_that_is_older_than_the_links
     for (event_type, token) in links.iter().rev().filter(|link| link.0 != REGISTERED) {
         let expected = if event_type == TOTP_ENABLED { 400 } else { 204 };
         let _ = undo(&api, event_type, token).await.expect(expected);
-        assert!(stored(&world, &ada.email).await.get("totp").is_some(), "{event_type} removed the factor");
+        assert!(user_document(&world, &ada.email).await.get("totp").is_some(), "{event_type} removed the factor");
         attacker = reset_by_mail(&api, &mut mails, &attacker).await;
         let _ = try_login(&api, &attacker.email, &attacker.password).await.expect_problem(401, "mfa-required");
     }
@@ -301,24 +257,24 @@ async fn a_mailbox_alone_does_not_get_past_a_factor_that_is_older_than_the_links
     remember_secret("mfa token", &mfa);
     let second = api.post("/api/auth/login/totp", &json!({ "mfaToken": mfa, "code": fresh[0] })).await;
     let _ = second.expect_problem(401, "invalid-credentials");
-    let totp = stored(&world, &ada.email).await.get_document("totp").expect("it is on").clone();
+    let totp = user_document(&world, &ada.email).await.get_document("totp").expect("it is on").clone();
     assert_eq!(totp.get_array("recoveryCodes").map(Vec::len).ok(), Some(0));
 }
 
 #[tokio::test]
 async fn a_password_alone_gets_no_link_and_does_not_get_past_the_factor() {
     let world = World::new(&Stack::from_env(), "passwordonly").await;
-    let service = cheap(&world).start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
     let (ada, tokens) = owner(&world, &api, "ada").await;
     let me = api.with_token(&tokens.access);
-    turn_on(&me, &ada).await;
+    enable_totp(&me, &ada).await;
     let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "mfa-required");
     // Links of an account of their own do nothing to another's, nor anything that they were not made for.
     let (mallory, mallorys) = owner(&world, &api, "mallory").await;
     let mallorys = api.with_token(&mallorys.access);
-    turn_on(&mallorys, &mallory).await;
+    enable_totp(&mallorys, &mallory).await;
     let mallory = change_password(&mallorys, &mallory, "changed").await;
     let own = mails.wait_for_nth(TOTP_ENABLED, "undo", &mallory.email, 1).await;
     let password = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &mallory.email, 1).await;
@@ -338,14 +294,14 @@ async fn a_password_alone_gets_no_link_and_does_not_get_past_the_factor() {
     let mut both = [one.status, two.status];
     both.sort_unstable();
     assert_eq!(both, [204, 400]);
-    assert!(stored(&world, &ada.email).await.get("totp").is_some());
+    assert!(user_document(&world, &ada.email).await.get("totp").is_some());
     let _ = me.get("/api/users/me").await.expect(200);
 }
 
 #[tokio::test]
 async fn a_thief_who_changes_the_password_six_times_does_not_push_out_the_first_link() {
     let world = World::new(&Stack::from_env(), "sixtimes").await;
-    let service = cheap(&world).start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
     let (ada, _) = owner(&world, &api, "ada").await;
@@ -373,7 +329,7 @@ async fn a_thief_who_changes_the_password_six_times_does_not_push_out_the_first_
     );
     assert_eq!(requested.sequence(), undone.sequence() + 1);
     let token = mails.wait_for_nth(RESET_REQUESTED, "reset", &ada.email, 1).await;
-    let renewed = with_password(&ada, "renewed");
+    let renewed = with_new_password(&ada, "renewed");
     let _ = reset(&api, &token, &renewed).await.expect(204);
     let me = api.with_token(&api.login(&renewed).await.access);
     let log = me.get("/api/users/me/audit").await.expect(200).json();
@@ -384,26 +340,26 @@ async fn a_thief_who_changes_the_password_six_times_does_not_push_out_the_first_
 #[tokio::test]
 async fn a_link_dies_with_its_address_and_with_its_time() {
     let world = World::new(&Stack::from_env(), "deadlinks").await;
-    let service = cheap(&world).start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
     let (ada, tokens) = owner(&world, &api, "ada").await;
     let me = api.with_token(&tokens.access);
     let b = world.address("b");
     change_address(&api, &me, &mut mails, &ada, &b).await;
-    let moved = change_password(&me, &at(&ada, &b), "changed").await;
+    let moved = change_password(&me, &with_email(&ada, &b), "changed").await;
     let of_b = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &b, 1).await;
     let back = mails.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
     let _ = undo(&api, ADDRESS_CHANGED, &back).await.expect(204);
     let _ = undo(&api, PASSWORD_CHANGED, &of_b).await.expect_problem(400, "token-invalid");
-    assert!(stored(&world, &ada.email).await.get("undoTokens").is_none(), "it is not kept either");
+    assert!(user_document(&world, &ada.email).await.get("undoTokens").is_none(), "it is not kept either");
 
     // Its time: the link is there, and good for nothing.
-    let ada = reset_by_mail(&api, &mut mails, &at(&moved, &ada.email)).await;
+    let ada = reset_by_mail(&api, &mut mails, &with_email(&moved, &ada.email)).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let ada = change_password(&me, &ada, "again").await;
     let late = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 1).await;
-    write(&world, &ada.email, doc! { "undoTokens.0.expiresAt": DateTime::now() }).await;
+    update_user(&world, &ada.email, doc! { "$set": doc! { "undoTokens.0.expiresAt": DateTime::now() } }).await;
     let _ = undo(&api, PASSWORD_CHANGED, &late).await.expect_problem(400, "token-invalid");
     // And with the account.
     let ada = change_password(&me, &ada, "last").await;
@@ -415,7 +371,7 @@ async fn a_link_dies_with_its_address_and_with_its_time() {
 #[tokio::test]
 async fn a_disabled_account_is_not_changed_by_a_link_and_keeps_it() {
     let world = World::new(&Stack::from_env(), "disabled").await;
-    let service = cheap(&world).start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let root = e2e::administrators::create_admin(&world, &service, "root").await;
     let mut mails = SealedTokens::new(&world);
@@ -433,7 +389,7 @@ async fn a_disabled_account_is_not_changed_by_a_link_and_keeps_it() {
 #[tokio::test]
 async fn an_account_registered_with_anothers_address_is_taken_over_by_a_reset() {
     let world = World::new(&Stack::from_env(), "squatter").await;
-    let service = cheap(&world).start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
     let victim = world.test_user("victim");
@@ -446,12 +402,12 @@ async fn an_account_registered_with_anothers_address_is_taken_over_by_a_reset() 
         .post("/api/users/me/totp/confirm", &json!({ "code": "123456" }))
         .await
         .expect_problem(403, "email-not-verified");
-    assert!(stored(&world, &victim.email).await.get("totpSetup").is_none());
+    assert!(user_document(&world, &victim.email).await.get("totpSetup").is_none());
 
     // A factor of the time when that was possible.
     plant_factor(&world, &victim.email).await;
     let _ = try_login(&api, &victim.email, &victim.password).await.expect_problem(401, "mfa-required");
-    let _ = api.register(&at(&world.test_user("late"), &victim.email)).await.expect_problem(409, "email-taken");
+    let _ = api.register(&with_email(&world.test_user("late"), &victim.email)).await.expect_problem(409, "email-taken");
     let owner = reset_by_mail(&api, &mut mails, &victim).await;
     let mut topic = world.topic_reader();
     let disabled = topic.read_type("user.totp_disabled.v1", 1).await.remove(0);
@@ -459,11 +415,11 @@ async fn an_account_registered_with_anothers_address_is_taken_over_by_a_reset() 
     is_signed_out(&api, &tokens).await;
     let me = api.with_token(&api.login(&owner).await.access);
     assert_eq!(me.get("/api/users/me").await.expect(200).json()["emailVerified"], true);
-    let after = stored(&world, &victim.email).await;
+    let after = user_document(&world, &victim.email).await;
     assert!(after.get("totp").is_none() && after.get("totpSetup").is_none(), "{after}");
 
     // A reset that is not the first proof of the mailbox leaves the factor on.
-    turn_on(&me, &owner).await;
+    enable_totp(&me, &owner).await;
     let owner = reset_by_mail(&api, &mut mails, &owner).await;
     let _ = try_login(&api, &owner.email, &owner.password).await.expect_problem(401, "mfa-required");
 }
@@ -471,7 +427,7 @@ async fn an_account_registered_with_anothers_address_is_taken_over_by_a_reset() 
 #[tokio::test]
 async fn a_disowned_account_stays_closed_until_a_reset_takes_it_over() {
     let world = World::new(&Stack::from_env(), "disown").await;
-    let service = cheap(&world).start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
     let victim = world.test_user("victim");
@@ -500,7 +456,7 @@ async fn a_disowned_account_stays_closed_until_a_reset_takes_it_over() {
     let confirm = api.post("/api/auth/email-verification", &json!({ "token": verification })).await;
     let _ = confirm.expect_problem(400, "token-invalid");
     let _ = undo(&api, PASSWORD_CHANGED, &link).await.expect_problem(400, "token-invalid");
-    let user = stored(&world, &victim.email).await;
+    let user = user_document(&world, &victim.email).await;
     assert_eq!(user.get_bool("emailVerified").ok(), Some(false));
     assert_eq!(user.get_array("tokens").map(Vec::len).ok(), Some(0));
     for gone in ["totp", "totpSetup", "undoTokens", "secondFactorSince"] {
@@ -523,12 +479,12 @@ async fn a_disowned_account_stays_closed_until_a_reset_takes_it_over() {
 #[tokio::test]
 async fn an_undo_voids_a_change_of_address_that_waits_to_be_confirmed() {
     let world = World::new(&Stack::from_env(), "waiting").await;
-    let service = cheap(&world).start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
     let (ada, _) = owner(&world, &api, "ada").await;
     let thiefs = api.with_token(&api.login(&ada).await.access);
-    turn_on(&thiefs, &ada).await;
+    enable_totp(&thiefs, &ada).await;
     let link = mails.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
     let mallory = world.address("mallory");
     let body = json!({ "newEmail": mallory, "password": ada.password });

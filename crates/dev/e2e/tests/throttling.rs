@@ -3,14 +3,16 @@
 use std::net::Ipv4Addr;
 
 use bson::{DateTime, Document, doc, spec::BinarySubtype};
-use e2e::accounts::mark_email_verified;
+use e2e::{
+    accounts::{mark_email_verified, user_document, with_cheap_hashes, with_new_password},
+    totp::enable_totp,
+};
 use futures_util::{TryStreamExt as _, future::join_all};
 use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::{
     Api, ApiResponse, DEADLINE, Mode, ServiceSpec, Stack, TcpProxy, TestUser, Tokens, World, remember_secret, wait_for,
 };
-use totp_rs::Totp;
 
 const LOGIN: &str = "/api/auth/login";
 const RESEND: &str = "/api/auth/email-verification/resend";
@@ -22,7 +24,7 @@ const TOLERANCE: u64 = 20;
 fn throttled(world: &World) -> ServiceSpec {
     let spec = world.user_service().set("LIMITS__ENABLED", "true").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
     let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
+    with_cheap_hashes(spec)
 }
 
 async fn from(api: &Api, address: &str, path: &str, body: &Value) -> ApiResponse {
@@ -280,8 +282,7 @@ async fn the_owner_gets_in_from_a_known_network_while_an_attack_is_held() {
 }
 
 async fn locked_until(world: &World, person: &TestUser) -> Option<DateTime> {
-    let users = world.user_database().await.collection::<Document>("users");
-    let user = users.find_one(doc! { "email": &person.email }).await.expect("users can be read").expect("it is there");
+    let user = user_document(world, &person.email).await;
     user.get_datetime("lockedUntil").ok().copied()
 }
 
@@ -293,38 +294,16 @@ async fn reset_from(api: &Api, world: &World, address: &str, person: &TestUser) 
         mails.into_iter().find(|mail| mail.text.contains("/reset-password?token="))
     })
     .await;
-    let renewed = TestUser { password: format!("{} once more", person.password), ..person.clone() };
-    remember_secret("password", &renewed.password);
+    let renewed = with_new_password(person, "once more");
     let body = json!({ "token": mail.token("/reset-password"), "newPassword": renewed.password });
     let _ = from(api, address, &format!("{RESET}/confirm"), &body).await.expect(204);
     renewed
 }
 
 async fn known_networks(world: &World, person: &TestUser) -> Vec<Document> {
-    let users = world.user_database().await.collection::<Document>("users");
-    let user = users.find_one(doc! { "email": &person.email }).await.expect("users can be read").expect("it is there");
+    let user = user_document(world, &person.email).await;
     let known = user.get_array("knownNetworks").expect("networks are remembered");
     known.iter().filter_map(bson::Bson::as_document).cloned().collect()
-}
-
-/// An authenticator for this account, and the code that it shows now.
-async fn turn_totp_on(api: &Api, person: &TestUser, token: &str) -> Totp {
-    let me = api.with_token(token);
-    let started = me.post("/api/users/me/totp", &json!({ "password": person.password })).await.expect(200);
-    let totp = Totp::from_url(started.string("otpauthUri")).expect("an authenticator reads the URI");
-    let confirmed = me.post("/api/users/me/totp/confirm", &json!({ "code": code(&totp, 0) })).await.expect(200);
-    for code in confirmed.json()["recoveryCodes"].as_array().into_iter().flatten() {
-        remember_secret("recovery code", code.as_str().unwrap_or_default());
-    }
-    totp
-}
-
-/// Of so many steps of half a minute from now.
-fn code(totp: &Totp, steps: u64) -> String {
-    let now = u64::try_from(
-        jiff::Timestamp::from_millisecond(DateTime::now().timestamp_millis()).expect("a time").as_second(),
-    );
-    totp.generate(now.expect("after 1970") + 30 * steps).to_string()
 }
 
 #[tokio::test]
@@ -338,7 +317,7 @@ async fn codes_are_guessed_as_slowly_as_passwords() {
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     let tokens = Tokens::of(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
     mark_email_verified(&world, &ada).await;
-    let totp = turn_totp_on(&api, &ada, &tokens.access).await;
+    let (authenticator, _) = enable_totp(&api.with_token(&tokens.access), &ada).await;
 
     // Whoever has the password is held at the code, however often they log in.
     let second_step = async |address: &str, code: &str| {
@@ -351,15 +330,15 @@ async fn codes_are_guessed_as_slowly_as_passwords() {
         let answer = second_step("198.51.100.1", "abc-def").await.expect_problem(401, "invalid-credentials");
         assert!(answer.header("ratelimit").starts_with(&format!("\"code\";r={left};")), "{:?}", answer.headers);
     }
-    let held = second_step("198.51.100.1", &code(&totp, 1)).await.expect_problem(429, "rate-limited");
+    let held = second_step("198.51.100.1", &authenticator.code_at(1)).await.expect_problem(429, "rate-limited");
     assert_about(seconds(&held), 600);
     for _ in 0..2 {
         let _ = second_step("198.51.100.2", "abc-def").await.expect(401);
     }
-    let held = second_step("198.51.100.3", &code(&totp, 1)).await.expect_problem(429, "rate-limited");
+    let held = second_step("198.51.100.3", &authenticator.code_at(1)).await.expect_problem(429, "rate-limited");
     assert_about(seconds(&held), 900);
     // The owner is not kept out, and is told: somebody has the password.
-    let entered = second_step("203.0.113.7", &code(&totp, 1)).await.expect(200);
+    let entered = second_step("203.0.113.7", &authenticator.code_at(1)).await.expect(200);
     assert_eq!(entered.header("ratelimit"), "\"code\";r=3;t=0");
     let _ = Tokens::of(&entered);
     world.topic_reader().read_type("user.locked.v1", 1).await;
@@ -638,10 +617,8 @@ async fn a_known_network_has_one_count_of_wrong_codes_for_all_of_its_addresses_a
     let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     let tokens = Tokens::of(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
     let _ = sign_in(&api, "2001:db8:7:700::1", &ada).await.expect(200);
-    let users = world.user_database().await.collection::<Document>("users");
-    let verified = doc! { "$set": { "emailVerified": true } };
-    let _ = users.update_one(doc! { "email": &ada.email }, verified).await.expect("a user can be changed");
-    let totp = turn_totp_on(&api, &ada, &tokens.access).await;
+    mark_email_verified(&world, &ada).await;
+    let (authenticator, _) = enable_totp(&api.with_token(&tokens.access), &ada).await;
     let second_step = async |address: &str, code: &str| {
         let first = sign_in(&api, address, &ada).await.expect_problem(401, "mfa-required");
         let token = first.string("mfaToken");
@@ -653,14 +630,14 @@ async fn a_known_network_has_one_count_of_wrong_codes_for_all_of_its_addresses_a
     for last in 101..104 {
         let _ = second_step(&format!("203.0.113.{last}"), "abc-def").await.expect_problem(401, "invalid-credentials");
     }
-    let held = second_step("203.0.113.104", &code(&totp, 1)).await.expect_problem(429, "rate-limited");
+    let held = second_step("203.0.113.104", &authenticator.code_at(1)).await.expect_problem(429, "rate-limited");
     assert_about(seconds(&held), 600);
     // With the fourth wrong code of all known networks together the owner is told.
     let _ = second_step("2001:db8:7:7ff::2", "abc-def").await.expect_problem(401, "invalid-credentials");
     world.topic_reader().read_type("user.locked.v1", 1).await;
     // The account's row is full, and holds strangers, not the owner's other network.
-    let _ = second_step("192.0.2.1", &code(&totp, 1)).await.expect_problem(429, "rate-limited");
-    let _ = Tokens::of(&second_step("2001:db8:7:700::3", &code(&totp, 1)).await.expect(200));
+    let _ = second_step("192.0.2.1", &authenticator.code_at(1)).await.expect_problem(429, "rate-limited");
+    let _ = Tokens::of(&second_step("2001:db8:7:700::3", &authenticator.code_at(1)).await.expect(200));
 }
 
 #[tokio::test]

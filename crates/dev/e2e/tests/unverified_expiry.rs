@@ -3,15 +3,11 @@
 use std::time::{Duration, Instant};
 
 use bson::{Document, doc};
+use e2e::accounts::with_cheap_hashes;
 use futures_util::TryStreamExt as _;
 use mongodb::Collection;
 use serde_json::json;
-use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, World, wait_for};
-
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
+use test_support::{Api, DEADLINE, Stack, TestUser, World, wait_for};
 
 async fn users(world: &World) -> Collection<Document> {
     world.user_database().await.collection("users")

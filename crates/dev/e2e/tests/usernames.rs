@@ -1,35 +1,15 @@
 //! Usernames that were released stay reserved for their owner for a while.
 
-use bson::{DateTime, Document, doc};
-use e2e::administrators::{Admin, create_admin};
+use bson::{DateTime, doc};
+use e2e::{
+    accounts::{register_and_log_in, update_user, user_document, with_cheap_hashes},
+    administrators::{Admin, create_admin},
+};
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, DEADLINE, Service, ServiceSpec, Stack, TestUser, World, wait_for};
-
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
-
-async fn signed_in(world: &World, api: &Api, name: &str) -> (TestUser, Api) {
-    let person = world.test_user(name);
-    let _ = api.register(&person).await.expect(201);
-    let me = api.with_token(&api.login(&person).await.access);
-    (person, me)
-}
+use test_support::{Api, ApiResponse, DEADLINE, Service, Stack, TestUser, World, wait_for};
 
 async fn rename(me: &Api, username: &str) -> ApiResponse {
     me.patch("/api/users/me", &json!({ "username": username })).await
-}
-
-async fn change(world: &World, person: &TestUser, change: Document) {
-    let users = world.user_database().await.collection::<Document>("users");
-    let changed = users.update_one(doc! { "email": &person.email }, change).await.expect("users can be changed");
-    assert_eq!(changed.matched_count, 1);
-}
-
-async fn stored(world: &World, person: &TestUser) -> Document {
-    let users = world.user_database().await.collection::<Document>("users");
-    users.find_one(doc! { "email": &person.email }).await.expect("users can be read").expect("the account is there")
 }
 
 /// The errors of the import of one line with this username.
@@ -44,8 +24,8 @@ async fn a_released_username_is_taken_for_all_but_its_owner() {
     let world = World::new(&Stack::from_env(), "released").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (ada, me) = signed_in(&world, &api, "ada").await;
-    let (eve, of_eve) = signed_in(&world, &api, "eve").await;
+    let (ada, me) = register_and_log_in(&world, &api, "ada").await;
+    let (eve, of_eve) = register_and_log_in(&world, &api, "eve").await;
     let root = create_admin(&world, &service, "root").await;
     let renamed = format!("{}x", &ada.username[..ada.username.len().min(31)]);
     let _ = rename(&me, &renamed).await.expect(200);
@@ -88,8 +68,8 @@ async fn a_third_release_gives_up_the_oldest_reservation() {
     let world = World::new(&Stack::from_env(), "threenames").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (_, me) = signed_in(&world, &api, "ada").await;
-    let (_, of_eve) = signed_in(&world, &api, "eve").await;
+    let (_, me) = register_and_log_in(&world, &api, "ada").await;
+    let (_, of_eve) = register_and_log_in(&world, &api, "eve").await;
     for name in ["name-one", "name-two", "name-three"] {
         let _ = rename(&me, name).await.expect(200);
     }
@@ -109,25 +89,25 @@ async fn a_reservation_that_is_over_is_given_up_to_whoever_asks_and_by_the_house
     let world = World::new(&Stack::from_env(), "freenames").await;
     let mut service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (ada, me) = signed_in(&world, &api, "ada").await;
-    let (_, of_eve) = signed_in(&world, &api, "eve").await;
+    let (ada, me) = register_and_log_in(&world, &api, "ada").await;
+    let (_, of_eve) = register_and_log_in(&world, &api, "eve").await;
     let over = || doc! { "$set": { "reservedUsernames.$[].until": DateTime::from_millis(0) } };
     let _ = rename(&me, "ada-later").await.expect(200);
     let _ = rename(&of_eve, &ada.username).await.expect_problem(409, "username-taken");
-    change(&world, &ada, over()).await;
+    update_user(&world, &ada.email, over()).await;
     let _ = rename(&of_eve, &ada.username).await.expect(200);
     // At a registration, too.
     let _ = rename(&me, "ada-even-later").await.expect(200);
-    change(&world, &ada, over()).await;
+    update_user(&world, &ada.email, over()).await;
     let newcomer = TestUser { username: "ada-later".to_owned(), ..world.test_user("newcomer") };
     let _ = api.register(&newcomer).await.expect(201);
 
     let _ = rename(&me, "ada-last").await.expect(200);
-    change(&world, &ada, over()).await;
+    update_user(&world, &ada.email, over()).await;
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
     wait_for(DEADLINE, "the housekeeping", async || {
-        let stored = stored(&world, &ada).await;
+        let stored = user_document(&world, &ada.email).await;
         (!stored.contains_key("reservedUsernames")).then(|| {
             assert!(stored.get_array("usernameKeys").is_ok_and(|keys| keys.len() == 1), "{stored}");
         })
@@ -140,15 +120,15 @@ async fn an_account_of_the_release_before_is_protected_from_its_next_change_on()
     let world = World::new(&Stack::from_env(), "oldnames").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (ada, me) = signed_in(&world, &api, "ada").await;
-    let (_, of_eve) = signed_in(&world, &api, "eve").await;
-    change(&world, &ada, doc! { "$unset": { "usernameKeys": "" } }).await;
+    let (ada, me) = register_and_log_in(&world, &api, "ada").await;
+    let (_, of_eve) = register_and_log_in(&world, &api, "eve").await;
+    update_user(&world, &ada.email, doc! { "$unset": { "usernameKeys": "" } }).await;
     let _ = rename(&of_eve, &ada.username).await.expect_problem(409, "username-taken");
     let _ = rename(&me, "ada-later").await.expect(200);
     for taken in [ada.username.as_str(), "ada-later"] {
         let _ = rename(&of_eve, taken).await.expect_problem(409, "username-taken");
     }
-    let kept = stored(&world, &ada).await;
+    let kept = user_document(&world, &ada.email).await;
     let kept: Value = bson::deserialize_from_bson(kept.get("usernameKeys").cloned().expect("keys")).expect("texts");
     assert_eq!(kept.as_array().map(Vec::len), Some(2), "{kept}");
 }
