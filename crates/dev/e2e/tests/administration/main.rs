@@ -1,0 +1,7 @@
+//! What administrators do to the accounts of others, through both services as real processes.
+
+mod accounts;
+mod audit_rows;
+mod roles;
+mod search;
+mod search_cost;

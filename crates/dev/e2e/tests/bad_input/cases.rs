@@ -1,0 +1,74 @@
+//! The cases of one service: requests that are refused, and how.
+
+use reqwest::{RequestBuilder, header::CONTENT_TYPE};
+use serde_json::{Value, json};
+use test_support::{Api, TestUser};
+
+const JSON: &str = "application/json";
+
+/// One request, and how it is refused.
+pub(crate) struct Case {
+    pub(crate) what: String,
+    pub(crate) request: RequestBuilder,
+    pub(crate) status: u16,
+    pub(crate) slug: &'static str,
+    /// Of `validation-failed`: the place of each mistake (`#/email`, or a header's name) and its code.
+    pub(crate) mistakes: Vec<(&'static str, &'static str)>,
+}
+
+/// The cases of one service, and what they are made with.
+pub(crate) struct Table {
+    /// Without a token.
+    pub(crate) api: Api,
+    /// With a good one.
+    pub(crate) me: Api,
+    pub(crate) person: TestUser,
+    pub(crate) cases: Vec<Case>,
+}
+
+impl Table {
+    pub(crate) fn add(&mut self, what: impl Into<String>, request: RequestBuilder, status: u16, slug: &'static str) {
+        self.cases.push(Case { what: what.into(), request, status, slug, mistakes: Vec::new() });
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        self.me.request(method.parse().expect("a method"), path)
+    }
+
+    pub(crate) fn raw(&self, method: &str, path: &str, body: impl Into<Vec<u8>>) -> RequestBuilder {
+        self.request(method, path).header(CONTENT_TYPE, JSON).body(body.into())
+    }
+
+    pub(crate) fn invalid(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        mistakes: &[(&'static str, &'static str)],
+    ) {
+        let request = self.request(method, path).json(body);
+        self.invalid_request(format!("{method} {path} {mistakes:?}"), request, mistakes);
+    }
+
+    pub(crate) fn invalid_request(
+        &mut self,
+        what: String,
+        request: RequestBuilder,
+        mistakes: &[(&'static str, &'static str)],
+    ) {
+        let (status, slug, mistakes) = (422, "validation-failed", mistakes.to_vec());
+        self.cases.push(Case { what, request, status, slug, mistakes });
+    }
+
+    /// The registration of somebody new, with changes; null removes a member.
+    pub(crate) fn registration(&self, changes: &Value) -> Value {
+        let mut body = json!({ "username": "somebody-new", "email": "new@example.org", "password": "long enough" });
+        for (member, value) in changes.as_object().expect("changes are an object") {
+            match value {
+                Value::Null => drop(body.as_object_mut().and_then(|body| body.remove(member))),
+                value => body[member] = value.clone(),
+            }
+        }
+        body
+    }
+}

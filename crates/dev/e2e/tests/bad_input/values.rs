@@ -1,0 +1,122 @@
+//! Values that are refused, and names that are taken.
+
+use serde_json::{Value, json};
+
+use crate::cases::Table;
+
+impl Table {
+    pub(crate) fn registrations_that_do_not_fit(&mut self) {
+        let too_large: Value = (0..20).map(|n| (format!("a{n}"), json!("x".repeat(1000)))).collect();
+        let mut too_deep = json!({});
+        for _ in 0..20 {
+            too_deep = json!({ "a": too_deep });
+        }
+        let long = "l".repeat(300);
+        for (change, place, code) in [
+            (json!({ "username": "ab" }), "#/username", "too-short"),
+            (json!({ "username": "a".repeat(33) }), "#/username", "too-long"),
+            (json!({ "username": "a b c" }), "#/username", "invalid-character"),
+            (json!({ "username": "ada@example.org" }), "#/username", "invalid-character"),
+            (json!({ "username": "pаypal" }), "#/username", "mixed-scripts"),
+            (json!({ "email": "" }), "#/email", "not-an-address"),
+            (json!({ "email": "ada" }), "#/email", "not-an-address"),
+            (json!({ "email": "ada@example.org\r\nBcc: b@example.org" }), "#/email", "not-an-address"),
+            (json!({ "email": format!("{long}@example.org") }), "#/email", "too-long"),
+            (json!({ "password": "seven77" }), "#/password", "too-short"),
+            (json!({ "password": "p".repeat(257) }), "#/password", "too-long"),
+            (json!({ "password": "😀".repeat(256) + "x" }), "#/password", "too-long"),
+            (json!({ "displayName": "" }), "#/displayName", "too-short"),
+            (json!({ "displayName": "n".repeat(101) }), "#/displayName", "too-long"),
+            (json!({ "displayName": "a\nb" }), "#/displayName", "invalid-character"),
+            (json!({ "displayName": ["a"] }), "#/displayName", "wrong-type"),
+            (json!({ "locale": "not a tag" }), "#/locale", "not-a-language-tag"),
+            (json!({ "locale": "de-".repeat(20) }), "#/locale", "too-long"),
+            (json!({ "attributes": [1] }), "#/attributes", "wrong-type"),
+            (json!({ "attributes": too_large }), "#/attributes", "too-large"),
+            (json!({ "attributes": too_deep }), "#/attributes", "too-deep"),
+            (json!({ "roles": ["admin"] }), "#/roles", "unknown"),
+            (json!({ "emailVerified": true }), "#/emailVerified", "unknown"),
+            (json!({ "id": "0" }), "#/id", "unknown"),
+        ] {
+            self.invalid("POST", "/api/users", &self.registration(&change), &[(place, code)]);
+        }
+        let several = self.registration(&json!({ "username": "x", "email": "y", "password": "z" }));
+        let mistakes = [("#/username", "too-short"), ("#/email", "not-an-address"), ("#/password", "too-short")];
+        self.invalid("POST", "/api/users", &several, &mistakes);
+        let (spaced, empty, too_long) = ("a b".to_owned(), "\"\"".to_owned(), "k".repeat(129));
+        for key in [spaced, empty, too_long, "\"open".to_owned()] {
+            let body = self.registration(&json!({}));
+            let request = self.request("POST", "/api/users").header("idempotency-key", &key).json(&body);
+            let mistakes = [("Idempotency-Key", "not-an-idempotency-key")];
+            self.invalid_request(format!("Idempotency-Key: {key}"), request, &mistakes);
+        }
+    }
+
+    pub(crate) fn changes_that_do_not_fit(&mut self) {
+        for (change, place, code) in [
+            (json!({ "username": null }), "#/username", "wrong-type"),
+            (json!({ "username": "x" }), "#/username", "too-short"),
+            (json!({ "displayName": 1 }), "#/displayName", "wrong-type"),
+            (json!({ "displayName": "\u{202e}x" }), "#/displayName", "invalid-character"),
+            (json!({ "locale": "-" }), "#/locale", "not-a-language-tag"),
+            (json!({ "timezone": "Middle/Earth" }), "#/timezone", "not-a-time-zone"),
+            (json!({ "timezone": {} }), "#/timezone", "wrong-type"),
+            (json!({ "attributes": "x" }), "#/attributes", "wrong-type"),
+            (json!({ "attributes": { "a": "x".repeat(17 * 1024) } }), "#/attributes", "too-large"),
+            (json!({ "email": "other@example.org" }), "#/email", "unknown"),
+            (json!({ "password": "another one" }), "#/password", "unknown"),
+            (json!({ "status": "disabled" }), "#/status", "unknown"),
+            (json!({ "version": 7 }), "#/version", "unknown"),
+        ] {
+            self.invalid("PATCH", "/api/users/me", &change, &[(place, code)]);
+        }
+        let long = "p".repeat(257);
+        let new = json!({ "currentPassword": self.person.password, "newPassword": "short" });
+        self.invalid("PUT", "/api/users/me/password", &new, &[("#/newPassword", "too-short")]);
+        let both = json!({ "currentPassword": long, "newPassword": long });
+        let mistakes = [("#/currentPassword", "too-long"), ("#/newPassword", "too-long")];
+        self.invalid("PUT", "/api/users/me/password", &both, &mistakes);
+        self.invalid("DELETE", "/api/users/me", &json!({ "password": long }), &[("#/password", "too-long")]);
+        let login = json!({ "identifier": "ada", "password": long });
+        self.invalid("POST", "/api/auth/login", &login, &[("#/password", "too-long")]);
+        let resend = json!({ "email": "not an address" });
+        let path = "/api/auth/email-verification/resend";
+        self.invalid("POST", path, &resend, &[("#/email", "not-an-address")]);
+        for tag in ["7", "\"7", "*, \"7\"", ""] {
+            let body = json!({ "displayName": "X" });
+            let patch = self.request("PATCH", "/api/users/me").header("if-match", tag).json(&body);
+            self.invalid_request(format!("If-Match: {tag}"), patch, &[("If-Match", "invalid")]);
+            let get = self.request("GET", "/api/users/me").header("if-none-match", tag);
+            self.invalid_request(format!("If-None-Match: {tag}"), get, &[("If-None-Match", "invalid")]);
+        }
+    }
+
+    /// The account that there is has the user name `modern1`.
+    pub(crate) fn taken_names(&mut self) {
+        for email in [self.person.email.clone(), self.person.email.to_uppercase()] {
+            let body = self.registration(&json!({ "email": email }));
+            self.add(format!("{email} again"), self.request("POST", "/api/users").json(&body), 409, "email-taken");
+        }
+        for username in ["modern1", "MODERN1", "rnodern1", "modernl"] {
+            let body = self.registration(&json!({ "username": username }));
+            self.add(
+                format!("{username} again"),
+                self.request("POST", "/api/users").json(&body),
+                409,
+                "username-taken",
+            );
+        }
+        for username in ["other-one", "OTHER-ONE"] {
+            let request = self.request("PATCH", "/api/users/me").json(&json!({ "username": username }));
+            self.add(format!("renamed to {username}"), request, 409, "username-taken");
+        }
+        for change in [json!({ "displayName": "Other" }), json!({ "password": "another one" })] {
+            let mut body = self.person.registration();
+            for (member, value) in change.as_object().into_iter().flatten() {
+                body[member] = value.clone();
+            }
+            let request = self.request("POST", "/api/users").header("idempotency-key", "the-key").json(&body);
+            self.add(format!("the key again with {change}"), request, 422, "idempotency-key-reused");
+        }
+    }
+}

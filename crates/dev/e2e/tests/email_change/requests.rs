@@ -1,0 +1,74 @@
+//! The requests of a change of address, and the links in its mails.
+
+use bson::{Bson, Document, doc};
+use e2e::accounts::{try_login, with_new_password};
+use serde_json::json;
+use test_support::{Api, ApiResponse, DEADLINE, ReceivedMail, TestUser, World, wait_for};
+
+pub(crate) const CONFIRM: &str = "/confirm-email";
+pub(crate) const UNDO: &str = "/undo-email-change";
+
+/// Asks for another address.
+pub(crate) async fn ask(me: &Api, new: &str, password: &str) -> ApiResponse {
+    me.put("/api/users/me/email", &json!({ "newEmail": new, "password": password })).await
+}
+
+pub(crate) async fn confirm(api: &Api, token: &str) -> ApiResponse {
+    api.post("/api/auth/email-change/confirm", &json!({ "token": token })).await
+}
+
+pub(crate) async fn undo(api: &Api, token: &str) -> ApiResponse {
+    api.post("/api/auth/email-change/undo", &json!({ "token": token })).await
+}
+
+/// The mails to an address that link to a page, oldest first; waits until there are `count`.
+pub(crate) async fn linked(world: &World, address: &str, page: &str, count: usize) -> Vec<ReceivedMail> {
+    let mailbox = world.mailbox(address);
+    let marker = format!("{page}?token=");
+    wait_for(DEADLINE, &format!("{count} mail(s) to {address} with a link to {page}"), async || {
+        let mut mails = mailbox.mails().await;
+        mails.retain(|mail| mail.text.contains(&marker));
+        (mails.len() >= count).then_some(mails)
+    })
+    .await
+}
+
+/// The token of the link that is alone of its kind in a mailbox.
+pub(crate) async fn token(world: &World, address: &str, page: &str) -> String {
+    linked(world, address, page, 1).await.remove(0).token(page)
+}
+
+/// Asks and confirms; the undo token that the old address gets.
+pub(crate) async fn change(world: &World, me: &Api, person: &TestUser, new: &str) -> String {
+    let _ = ask(me, new, &person.password).await.expect(202);
+    let _ = confirm(me, &token(world, new, CONFIRM).await).await.expect(204);
+    let old = linked(world, &person.email, UNDO, 1).await;
+    old.last().expect("there is one").token(UNDO)
+}
+
+/// Sets a new password by the reset that an undo has begun, in reset mail number `count` of the
+/// mailbox: the old password is unusable.
+pub(crate) async fn regain(world: &World, api: &Api, person: &TestUser, count: usize) -> TestUser {
+    let _ = try_login(api, &person.email, &person.password).await.expect_problem(401, "invalid-credentials");
+    let regained = with_new_password(person, "regained");
+    let reset = linked(world, &person.email, "/reset-password", count).await[count - 1].token("/reset-password");
+    let body = json!({ "token": reset, "newPassword": regained.password });
+    let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
+    regained
+}
+
+/// What MongoDB has of an account.
+pub(crate) async fn stored(world: &World, id: &str) -> Document {
+    let users = world.user_database().await.collection::<Document>("users");
+    let id = bson::Uuid::parse_str(id).expect("an id is a UUID");
+    users.find_one(doc! { "_id": id }).await.expect("users can be read").expect("the user is there")
+}
+
+pub(crate) fn keys(user: &Document) -> Vec<&str> {
+    user.get_array("emailKeys").expect("keys").iter().filter_map(Bson::as_str).collect()
+}
+
+/// What the page's button sends.
+pub(crate) async fn post_form(api: &Api, page: &str, token: &str) -> ApiResponse {
+    api.submit(page, &[("token", token), ("confirmed", "yes")]).await
+}

@@ -1,0 +1,100 @@
+//! Password hashes of other systems.
+
+use bson::{Document, doc};
+use serde_json::{Value, json};
+use test_support::{DEADLINE, Stack, World, wait_for};
+
+use crate::files::{Files, PASSWORD, brisk, line, summary, test_user, users, with};
+
+/// Each form in which a hash may come, made by the systems themselves.
+pub(crate) const HASHES: &[(&str, &str)] = &[
+    ("supabase", "$2a$04$Z2bbUoBftxNnjLfumaeRvOvbGDwl2/NwQcV1pvpHGx0UyIeILWACu"),
+    ("bcrypt-2b", "$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y"),
+    ("php", "$2y$04$/Ux7RSSoJLxEEOX1pDsaW.CDOGAybZHUQB5mxm77jm4gxb7nPChWq"),
+    ("spring", "{bcrypt}$2a$04$Z2bbUoBftxNnjLfumaeRvOvbGDwl2/NwQcV1pvpHGx0UyIeILWACu"),
+    ("django-bcrypt", "bcrypt_sha256$$2b$04$E4Etm1aCgHzkkIWY42CSC.VJgqBouma8mDIBxIg1lh1VUAc1q/JKW"),
+    ("django", "pbkdf2_sha256$100$seasalt2seasalt2seasal$fCMvPN7+LsUOuZXWp1jwQdFkBeiJKX96mOKVC1lypZo="),
+    (
+        "django-scrypt",
+        "scrypt$16$seasalt2$8$1$g6boA7xf7bEmdFgBE8gH9MRthb3+mhfXNDiLf9hYhImBXVRXpspbDubt+pWT/PiclzwrfYljvLUNCEN5AXGjqA==",
+    ),
+    (
+        "django-argon2",
+        "argon2$argon2id$v=19$m=64,t=2,p=1$c2Vhc2FsdDJzZWFzYWx0Mg$GVWZ51ImvqhfSxNNk6/lMB/aRw3dRWQerTsPy3YuxSc",
+    ),
+    ("django-old", "sha1$seasalt2$e824926f4299e407ff642a1c09651c3ef477b993"),
+    ("passlib", "$pbkdf2-sha256$100$WEvJmZNy7h2jlDJGiBFizA$3tlw7LXnlnlUam.Gxip1jQ7aBkSQnjpW.Sf/TrAqwMQ"),
+    ("passlib-sha1", "$pbkdf2$100$ao3x3vs/ZwwBgBCi1FoLIQ$yoH2nl6cKVes9mI6XoJnXm/KbqE"),
+    ("scrypt", "$scrypt$ln=4,r=8,p=2$zHlPiXGOUUqJEQLgnBOCEA$cSm2SZbLjK9uJ5mJNvKUbxcJpKPoTuzNRG8ectwpGM8"),
+    (
+        "firebase",
+        "$fbscrypt$v=1,n=4,r=8,p=1,ss=Bw==,sk=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==$c2FsdHNhbHQ=$kSRbTSB3GDOR5ZgEvFSwS7oibMwypHmHyKkRQH1lZGFMLHwAGCz6NwaeMaNxtGmUT2pSLCagy7U1zIbF/RhIrQ==",
+    ),
+    ("argon2i", "$argon2i$v=19$m=64,t=2,p=2$xUkLlnt/wWdUWiTLQupqNw$fKWo52AvQjVaYiGmMiYS+pDSqkkgfF80KdVBp2onbDs"),
+    ("ldap", "{SSHA}uoCwdEtzQWDQfobFDeQHar5+ibkE4DyH"),
+    (
+        "ldap-512",
+        "{SSHA512}uJE3AVsfKacXEZdOquwRhobKDBxKOTOHxRgnVJFH7buqR9QqpcUm/3U4mvUziJhKgRuQdCdf7ygbjPvc6Esxjr73HqPUei9F",
+    ),
+];
+const KEYCLOAK: &str = r#"{"secretData":"{\"value\":\"/yFakMlDl2xIXcbIvCmwQ3f5b+vB2Ui5t7qa6qg93Z6NvAdTkzlGNgvVQDGF+H9HWKVKWQEKRd6jq7U5b+vBag==\",\"salt\":\"MDEyMzQ1Njc4OWFiY2RlZg==\"}","credentialData":"{\"hashIterations\":100,\"algorithm\":\"pbkdf2-sha512\"}"}"#;
+
+async fn stored_hash(world: &World, email: &str) -> String {
+    let users = world.user_database().await.collection::<Document>("users");
+    let user = users.find_one(doc! { "email": email }).await.expect("MongoDB answers").expect("the user is there");
+    user.get_str("passwordHash").expect("it has a hash").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_of_another_system_log_in_with_their_passwords_and_their_hashes_become_ours() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "takeover").await;
+    let files = Files::new();
+    let mut lines: Vec<Value> =
+        HASHES.iter().map(|(name, hash)| with(line(&world, name), "passwordHash", json!(hash))).collect();
+    let credential: Value = serde_json::from_str(KEYCLOAK).expect("it is JSON");
+    lines.push(with(line(&world, "keycloak"), "credential", credential));
+    lines.push(line(&world, "no-password"));
+    let file = files.write("users.ndjson", &lines);
+    let spec = brisk(world.user_service());
+
+    // No service has ever run: the import makes what it needs.
+    let done = summary(&users(&spec, &["import", &file, "--json"], 0).await);
+    assert_eq!(done["imported"], lines.len());
+    assert_eq!((&done["refused"], &done["dryRun"], &done["continuedAfterLine"]), (&json!(0), &json!(false), &json!(0)));
+
+    let (service, _emails) = tokio::join!(spec.start(), world.email_service().start());
+    let api = service.api();
+    let names: Vec<&str> = HASHES.iter().map(|(name, _)| *name).chain(["keycloak"]).collect();
+    for name in names {
+        let person = test_user(&world, name, PASSWORD);
+        let before = stored_hash(&world, &person.email).await;
+        let wrong = json!({ "identifier": person.email, "password": "correct house" });
+        let _ = api.post("/api/auth/login", &wrong).await.expect_problem(401, "invalid-credentials");
+        assert_eq!(stored_hash(&world, &person.email).await, before, "{name}");
+        api.login(&person).await;
+        let after = stored_hash(&world, &person.email).await;
+        assert!(after.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{name}: {after}");
+        api.login(&person).await;
+        assert_eq!(stored_hash(&world, &person.email).await, after, "{name}");
+    }
+    let nobody = json!({ "identifier": "no-password", "password": PASSWORD });
+    let _ = api.post("/api/auth/login", &nobody).await.expect_problem(401, "invalid-credentials");
+    assert!(stored_hash(&world, &world.address("no-password")).await.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+
+    let mut topic = world.topic_reader();
+    let imported = topic.read_type("user.imported.v1", lines.len()).await;
+    assert_eq!(imported.len(), lines.len());
+    assert!(imported.iter().all(|record| record.json()["welcome"] == false && record.sequence() == 1));
+    // Everything was read by the email service when a mail that comes after is there.
+    let ada = world.test_user("ada");
+    let _ = api.register(&ada).await.expect(201);
+    world.mailbox(&ada.email).wait_for_mails(1).await;
+    let jobs = world.email_database().await.collection::<Document>("mailJobs");
+    wait_for(DEADLINE, "one mail alone", async || {
+        let count = jobs.count_documents(doc! {}).await.expect("the ledger can be read");
+        assert!(count <= 1, "nobody was to be welcomed");
+        (count == 1).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,114 @@
+//! Every order of changes with every order of links.
+
+use e2e::{
+    accounts::{try_login, user_document, with_cheap_hashes, with_email},
+    sealed_tokens::SealedTokens,
+    totp::enable_totp,
+};
+use futures_util::future::join_all;
+use serde_json::json;
+use test_support::{Api, Stack, TestUser, Tokens, World};
+
+use crate::steps::{
+    ADDRESS_CHANGED, REGISTERED, change_address, change_password, is_signed_out, owner, reset_by_mail, undo,
+};
+
+/// What a thief changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Theft {
+    Password,
+    Factor,
+    Address,
+}
+
+/// Every order of three.
+const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+
+/// What a thief with the password makes of the account.
+async fn steal(world: &World, api: &Api, mails: &mut SealedTokens, owner: &TestUser, order: [Theft; 3]) -> Stolen {
+    let tokens = api.login(owner).await;
+    let me = api.with_token(&tokens.access);
+    let mut thief = owner.clone();
+    for theft in order {
+        match theft {
+            Theft::Password => thief = change_password(&me, &thief, "stolen").await,
+            Theft::Factor => drop(enable_totp(&me, &thief).await),
+            Theft::Address => {
+                let name = owner.email.split('@').next().unwrap_or_default();
+                let new = format!("mallory-of-{name}@example.org");
+                change_address(api, &me, mails, &thief, &new).await;
+                thief = with_email(&thief, &new);
+            }
+        }
+    }
+    // Owners cannot get in by themselves: that is what the links are for.
+    let _ = try_login(api, &owner.email, &owner.password).await.expect(401);
+    assert!(user_document(world, &thief.email).await.get("totp").is_some());
+    Stolen { tokens, thief }
+}
+
+struct Stolen {
+    tokens: Tokens,
+    thief: TestUser,
+}
+
+#[tokio::test]
+async fn in_every_order_of_a_thiefs_changes_and_of_the_links_the_owner_gets_the_account_back() {
+    let world = World::new(&Stack::from_env(), "orders").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let thefts = [Theft::Password, Theft::Factor, Theft::Address];
+    let lives = ORDERS.iter().enumerate().map(|(number, order)| {
+        let (world, api) = (&world, &api);
+        async move {
+            let order = order.map(|index| thefts[index]);
+            for (clicks, click_order) in ORDERS.iter().enumerate() {
+                let name = format!("ada{number}{clicks}");
+                gets_the_account_back(world, api, &name, order, click_order).await;
+            }
+        }
+    });
+    join_all(lives).await;
+}
+
+async fn gets_the_account_back(world: &World, api: &Api, name: &str, order: [Theft; 3], click_order: &[usize; 3]) {
+    let mut mails = SealedTokens::new(world);
+    let (ada, own) = owner(world, api, name).await;
+    let Stolen { tokens, thief } = steal(world, api, &mut mails, &ada, order).await;
+
+    // What is in the owner's mailbox: the links of all changes but those after the address was another.
+    let told = order.iter().position(|theft| *theft == Theft::Address).expect("it is one of the three");
+    mails.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
+    let links: Vec<(String, String)> =
+        mails.all(&ada.email).await.into_iter().filter(|mail| mail.0 != REGISTERED).collect();
+    assert_eq!(links.len(), told + 1, "{order:?}: {links:?}");
+    let mut done = 0;
+    for index in click_order {
+        let Some((event_type, token)) = links.get(*index) else { continue };
+        let answer = undo(api, event_type, token).await;
+        // A password's link restores the address too, and with it the address's is used.
+        assert!([204, 400].contains(&answer.status), "{order:?}, {click_order:?}: {}", answer.text);
+        assert!(done > 0 || answer.status == 204, "{order:?}, {click_order:?}: {}", answer.text);
+        done += 1;
+        is_signed_out(api, &tokens).await;
+        is_signed_out(api, &own).await;
+        let _ = undo(api, event_type, token).await.expect_problem(400, "token-invalid");
+    }
+
+    // Neither password opens it, at neither address.
+    for address in [&ada.email, &thief.email] {
+        for password in [&ada.password, &thief.password] {
+            let _ = try_login(api, address, password).await.expect_problem(401, "invalid-credentials");
+        }
+    }
+    let user = user_document(world, &ada.email).await;
+    for gone in ["totp", "totpSetup", "secondFactorSince", "secondFactorOffAt", "reserved"] {
+        assert!(user.get(gone).is_none(), "{order:?}, {click_order:?}: {gone} in {user}");
+    }
+    let ada = reset_by_mail(api, &mut mails, &ada).await;
+    let me = api.with_token(&api.login(&ada).await.access);
+    let account = me.get("/api/users/me").await.expect(200).json();
+    assert_eq!((&account["email"], &account["emailVerified"]), (&json!(ada.email), &json!(true)));
+    assert_eq!(me.get("/api/users/me/totp").await.expect(200).json()["enabled"], false);
+    let _ = try_login(api, &ada.email, &thief.password).await.expect_problem(401, "invalid-credentials");
+}

@@ -1,0 +1,235 @@
+//! What an undo link can do, and when it no longer works.
+
+use bson::{DateTime, doc};
+use e2e::{
+    accounts::{try_login, update_user, user_document, with_cheap_hashes, with_email, with_new_password},
+    sealed_tokens::SealedTokens,
+    totp::{enable_totp, recovery_codes},
+};
+use serde_json::{Value, json};
+use test_support::{Stack, World, remember_secret};
+
+use crate::steps::{
+    ADDRESS_CHANGED, CHANGE_REQUESTED, CODES_RENEWED, PASSWORD_CHANGED, REGISTERED, RESET_REQUESTED, TOTP_ENABLED,
+    change_address, change_password, is_signed_out, owner, reset, reset_by_mail, turn_off, undo,
+};
+
+#[tokio::test]
+async fn a_thief_who_turns_the_factor_on_again_after_its_undo_is_told_of_again() {
+    let world = World::new(&Stack::from_env(), "again").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let mut mails = SealedTokens::new(&world);
+    let (ada, _) = owner(&world, &api, "ada").await;
+    let thief = api.with_token(&api.login(&ada).await.access);
+    enable_totp(&thief, &ada).await;
+    let first = mails.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
+    let _ = undo(&api, TOTP_ENABLED, &first).await.expect(204);
+    // The password is still the one that the thief knows.
+    let thief = api.with_token(&api.login(&ada).await.access);
+    let codes = enable_totp(&thief, &ada).await.1;
+    let second = mails.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 2).await;
+    // Off and on again is the same factor: no other link, and the one there is holds.
+    turn_off(&thief, &ada, &codes[0]).await;
+    enable_totp(&thief, &ada).await;
+    let enabled = world.topic_reader().read_type(TOTP_ENABLED, 3).await;
+    assert_eq!(enabled[2].json().get("undo"), None);
+    let ada = reset_by_mail(&api, &mut mails, &ada).await;
+    let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "mfa-required");
+    let _ = undo(&api, TOTP_ENABLED, &second).await.expect(204);
+    api.login(&ada).await;
+}
+
+#[tokio::test]
+async fn a_mailbox_alone_does_not_get_past_a_factor_that_is_older_than_the_links() {
+    let world = World::new(&Stack::from_env(), "mailboxonly").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let mut mails = SealedTokens::new(&world);
+    let (ada, tokens) = owner(&world, &api, "ada").await;
+    let me = api.with_token(&tokens.access);
+    let codes = enable_totp(&me, &ada).await.1;
+    let factors = mails.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
+    // As if that had been a month ago.
+    let then = DateTime::from_millis(DateTime::now().timestamp_millis() - 30 * 24 * 60 * 60 * 1_000);
+    let past = doc! {
+        "secondFactorSince": then, "totp.enabledAt": then, "totp.lastStep": 0_i64, "undoTokens.0.expiresAt": then,
+    };
+    update_user(&world, &ada.email, doc! { "$set": past }).await;
+    let _ = undo(&api, TOTP_ENABLED, &factors).await.expect_problem(400, "token-invalid");
+
+    // The owner changes everything, among it the authenticator for a new one.
+    let ada = change_password(&me, &ada, "changed").await;
+    turn_off(&me, &ada, &codes[0]).await;
+    let codes = enable_totp(&me, &ada).await.1;
+    let both = json!({ "password": ada.password, "code": codes[0] });
+    let fresh = recovery_codes(&me.post("/api/users/me/totp/recovery-codes", &both).await.expect(200));
+    let new = world.address("ada-new");
+    change_address(&api, &me, &mut mails, &ada, &new).await;
+    mails.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
+    let links = mails.all(&ada.email).await;
+    let types: Vec<&str> = links.iter().map(|link| &*link.0).filter(|it| *it != REGISTERED).collect();
+    assert_eq!(types, [TOTP_ENABLED, PASSWORD_CHANGED, CODES_RENEWED, ADDRESS_CHANGED]);
+
+    // An attacker who reads the mailbox uses every link, and sets a password: it ends at the factor.
+    let mut attacker = ada.clone();
+    for (event_type, token) in links.iter().rev().filter(|link| link.0 != REGISTERED) {
+        let expected = if event_type == TOTP_ENABLED { 400 } else { 204 };
+        let _ = undo(&api, event_type, token).await.expect(expected);
+        assert!(user_document(&world, &ada.email).await.get("totp").is_some(), "{event_type} removed the factor");
+        attacker = reset_by_mail(&api, &mut mails, &attacker).await;
+        let _ = try_login(&api, &attacker.email, &attacker.password).await.expect_problem(401, "mfa-required");
+    }
+    // Nothing of the owner's either: the codes that were renewed are void.
+    let asked = try_login(&api, &attacker.email, &attacker.password).await;
+    let mfa = asked.string("mfaToken");
+    remember_secret("mfa token", &mfa);
+    let second = api.post("/api/auth/login/totp", &json!({ "mfaToken": mfa, "code": fresh[0] })).await;
+    let _ = second.expect_problem(401, "invalid-credentials");
+    let totp = user_document(&world, &ada.email).await.get_document("totp").expect("it is on").clone();
+    assert_eq!(totp.get_array("recoveryCodes").map(Vec::len).ok(), Some(0));
+}
+
+#[tokio::test]
+async fn a_password_alone_gets_no_link_and_does_not_get_past_the_factor() {
+    let world = World::new(&Stack::from_env(), "passwordonly").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let mut mails = SealedTokens::new(&world);
+    let (ada, tokens) = owner(&world, &api, "ada").await;
+    let me = api.with_token(&tokens.access);
+    enable_totp(&me, &ada).await;
+    let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "mfa-required");
+    // Links of an account of their own do nothing to another's, nor anything that they were not made for.
+    let (mallory, mallorys) = owner(&world, &api, "mallory").await;
+    let mallorys = api.with_token(&mallorys.access);
+    enable_totp(&mallorys, &mallory).await;
+    let mallory = change_password(&mallorys, &mallory, "changed").await;
+    let own = mails.wait_for_nth(TOTP_ENABLED, "undo", &mallory.email, 1).await;
+    let password = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &mallory.email, 1).await;
+    let verification = mails.wait_for_nth(REGISTERED, "verification", &mallory.email, 1).await;
+    for wrong in [&verification, "no token at all"] {
+        let _ = undo(&api, TOTP_ENABLED, wrong).await.expect_problem(400, "token-invalid");
+    }
+    for link in [&own, &password] {
+        let _ = undo(&api, ADDRESS_CHANGED, link).await.expect_problem(400, "token-invalid");
+        let _ = reset(&api, link, &mallory).await.expect_problem(400, "token-invalid");
+        for path in ["/api/auth/email-verification", "/api/auth/email-change/confirm"] {
+            let _ = api.post(path, &json!({ "token": link })).await.expect_problem(400, "token-invalid");
+        }
+    }
+    // Of two who use one link at once, one does.
+    let (one, two) = tokio::join!(undo(&api, TOTP_ENABLED, &own), undo(&api, TOTP_ENABLED, &own));
+    let mut both = [one.status, two.status];
+    both.sort_unstable();
+    assert_eq!(both, [204, 400]);
+    assert!(user_document(&world, &ada.email).await.get("totp").is_some());
+    let _ = me.get("/api/users/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_thief_who_changes_the_password_six_times_does_not_push_out_the_first_link() {
+    let world = World::new(&Stack::from_env(), "sixtimes").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let mut mails = SealedTokens::new(&world);
+    let (ada, _) = owner(&world, &api, "ada").await;
+    let tokens = api.login(&ada).await;
+    let thiefs = api.with_token(&tokens.access);
+    let mut thief = ada.clone();
+    for number in 0..6 {
+        thief = change_password(&thiefs, &thief, &number.to_string()).await;
+    }
+    let changed = world.topic_reader().read_type(PASSWORD_CHANGED, 6).await;
+    let granted: Vec<bool> = changed.iter().map(|record| record.json().get("undo").is_some()).collect();
+    assert_eq!(granted, [true, true, true, true, true, false]);
+    let first = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 1).await;
+    let _ = undo(&api, PASSWORD_CHANGED, &first).await.expect(204);
+    is_signed_out(&api, &tokens).await;
+    let _ = try_login(&api, &ada.email, &thief.password).await.expect_problem(401, "invalid-credentials");
+
+    // One write, in order; the reset goes to the same mailbox.
+    let mut topic = world.topic_reader();
+    let undone = topic.read_type("user.change_undone.v1", 1).await.remove(0);
+    let requested = topic.read_type(RESET_REQUESTED, 1).await.remove(0);
+    assert_eq!(
+        (&undone.json()["change"], &undone.json()["recipient"]["email"]),
+        (&json!("password"), &json!(ada.email))
+    );
+    assert_eq!(requested.sequence(), undone.sequence() + 1);
+    let token = mails.wait_for_nth(RESET_REQUESTED, "reset", &ada.email, 1).await;
+    let renewed = with_new_password(&ada, "renewed");
+    let _ = reset(&api, &token, &renewed).await.expect(204);
+    let me = api.with_token(&api.login(&renewed).await.access);
+    let log = me.get("/api/users/me/audit").await.expect(200).json();
+    let kinds: Vec<&Value> = log["items"].as_array().into_iter().flatten().map(|entry| &entry["type"]).collect();
+    assert!(kinds.contains(&&json!("user.change_undone.v1")), "{kinds:?}");
+}
+
+#[tokio::test]
+async fn a_link_dies_with_its_address_and_with_its_time() {
+    let world = World::new(&Stack::from_env(), "deadlinks").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let mut mails = SealedTokens::new(&world);
+    let (ada, tokens) = owner(&world, &api, "ada").await;
+    let me = api.with_token(&tokens.access);
+    let b = world.address("b");
+    change_address(&api, &me, &mut mails, &ada, &b).await;
+    let moved = change_password(&me, &with_email(&ada, &b), "changed").await;
+    let of_b = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &b, 1).await;
+    let back = mails.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
+    let _ = undo(&api, ADDRESS_CHANGED, &back).await.expect(204);
+    let _ = undo(&api, PASSWORD_CHANGED, &of_b).await.expect_problem(400, "token-invalid");
+    assert!(user_document(&world, &ada.email).await.get("undoTokens").is_none(), "it is not kept either");
+
+    // Its time: the link is there, and good for nothing.
+    let ada = reset_by_mail(&api, &mut mails, &with_email(&moved, &ada.email)).await;
+    let me = api.with_token(&api.login(&ada).await.access);
+    let ada = change_password(&me, &ada, "again").await;
+    let late = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 1).await;
+    update_user(&world, &ada.email, doc! { "$set": doc! { "undoTokens.0.expiresAt": DateTime::now() } }).await;
+    let _ = undo(&api, PASSWORD_CHANGED, &late).await.expect_problem(400, "token-invalid");
+    // And with the account.
+    let ada = change_password(&me, &ada, "last").await;
+    let last = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 2).await;
+    let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
+    let _ = undo(&api, PASSWORD_CHANGED, &last).await.expect_problem(400, "token-invalid");
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_not_changed_by_a_link_and_keeps_it() {
+    let world = World::new(&Stack::from_env(), "disabled").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let root = e2e::administrators::create_admin(&world, &service, "root").await;
+    let mut mails = SealedTokens::new(&world);
+    let (ada, tokens) = owner(&world, &api, "ada").await;
+    let me = api.with_token(&tokens.access);
+    let id = me.get("/api/users/me").await.expect(200).string("id");
+    change_password(&me, &ada, "changed").await;
+    let link = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 1).await;
+    let _ = root.api.post(&format!("/api/admin/users/{id}/disable"), &json!({})).await.expect(204);
+    let _ = undo(&api, PASSWORD_CHANGED, &link).await.expect_problem(400, "token-invalid");
+    let _ = root.api.post(&format!("/api/admin/users/{id}/enable"), &json!({})).await.expect(204);
+    let _ = undo(&api, PASSWORD_CHANGED, &link).await.expect(204);
+}
+
+#[tokio::test]
+async fn an_undo_voids_a_change_of_address_that_waits_to_be_confirmed() {
+    let world = World::new(&Stack::from_env(), "waiting").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let mut mails = SealedTokens::new(&world);
+    let (ada, _) = owner(&world, &api, "ada").await;
+    let thiefs = api.with_token(&api.login(&ada).await.access);
+    enable_totp(&thiefs, &ada).await;
+    let link = mails.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
+    let mallory = world.address("mallory");
+    let body = json!({ "newEmail": mallory, "password": ada.password });
+    let _ = thiefs.put("/api/users/me/email", &body).await.expect(202);
+    let waiting = mails.wait_for_nth(CHANGE_REQUESTED, "confirmation", &mallory, 1).await;
+    let _ = undo(&api, TOTP_ENABLED, &link).await.expect(204);
+    let confirm = api.post("/api/auth/email-change/confirm", &json!({ "token": waiting })).await;
+    let _ = confirm.expect_problem(400, "token-invalid");
+}

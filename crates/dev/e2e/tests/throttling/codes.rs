@@ -1,0 +1,81 @@
+//! Wrong codes of the second factor.
+
+use e2e::{accounts::mark_email_verified, totp::enable_totp};
+use serde_json::json;
+use test_support::{Stack, Tokens, World, remember_secret};
+
+use crate::requests::{assert_about, from, seconds, sign_in, throttled};
+
+#[tokio::test]
+async fn codes_are_guessed_as_slowly_as_passwords() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "codes").await;
+    let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").set("LIMITS__ACCOUNT_FREE_FAILURES", "5");
+    let service = spec.start().await;
+    let api = service.api();
+    let ada = world.test_user("ada");
+    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let tokens = Tokens::of(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
+    mark_email_verified(&world, &ada).await;
+    let (authenticator, _) = enable_totp(&api.with_token(&tokens.access), &ada).await;
+
+    // Whoever has the password is held at the code, however often they log in.
+    let second_step = async |address: &str, code: &str| {
+        let first = sign_in(&api, address, &ada).await.expect_problem(401, "mfa-required");
+        let token = first.string("mfaToken");
+        remember_secret("mfa token", &token);
+        from(&api, address, "/api/auth/login/totp", &json!({ "mfaToken": token, "code": code })).await
+    };
+    for left in (0..3).rev() {
+        let answer = second_step("198.51.100.1", "abc-def").await.expect_problem(401, "invalid-credentials");
+        assert!(answer.header("ratelimit").starts_with(&format!("\"code\";r={left};")), "{:?}", answer.headers);
+    }
+    let held = second_step("198.51.100.1", &authenticator.code_at(1)).await.expect_problem(429, "rate-limited");
+    assert_about(seconds(&held), 600);
+    for _ in 0..2 {
+        let _ = second_step("198.51.100.2", "abc-def").await.expect(401);
+    }
+    let held = second_step("198.51.100.3", &authenticator.code_at(1)).await.expect_problem(429, "rate-limited");
+    assert_about(seconds(&held), 900);
+    // The owner is not kept out, and is told: somebody has the password.
+    let entered = second_step("203.0.113.7", &authenticator.code_at(1)).await.expect(200);
+    assert_eq!(entered.header("ratelimit"), "\"code\";r=3;t=0");
+    let _ = Tokens::of(&entered);
+    world.topic_reader().read_type("user.locked.v1", 1).await;
+    assert!(service.metric("user_service_throttled_total", "scope=\"code\"").await >= 1.0);
+    assert!(service.metric("user_service_throttled_total", "scope=\"account\"").await >= 1.0);
+}
+
+#[tokio::test]
+async fn a_known_network_has_one_count_of_wrong_codes_for_all_of_its_addresses_and_the_owner_is_told() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "neighbours").await;
+    let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").set("LIMITS__ACCOUNT_FREE_FAILURES", "4");
+    let service = spec.start().await;
+    let api = service.api();
+    let ada = world.test_user("ada");
+    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let tokens = Tokens::of(&sign_in(&api, "203.0.113.7", &ada).await.expect(200));
+    let _ = sign_in(&api, "2001:db8:7:700::1", &ada).await.expect(200);
+    mark_email_verified(&world, &ada).await;
+    let (authenticator, _) = enable_totp(&api.with_token(&tokens.access), &ada).await;
+    let second_step = async |address: &str, code: &str| {
+        let first = sign_in(&api, address, &ada).await.expect_problem(401, "mfa-required");
+        let token = first.string("mfaToken");
+        remember_secret("mfa token", &token);
+        from(&api, address, "/api/auth/login/totp", &json!({ "mfaToken": token, "code": code })).await
+    };
+
+    // An attacker in the neighbourhood has the password, and an address for each guess.
+    for last in 101..104 {
+        let _ = second_step(&format!("203.0.113.{last}"), "abc-def").await.expect_problem(401, "invalid-credentials");
+    }
+    let held = second_step("203.0.113.104", &authenticator.code_at(1)).await.expect_problem(429, "rate-limited");
+    assert_about(seconds(&held), 600);
+    // With the fourth wrong code of all known networks together the owner is told.
+    let _ = second_step("2001:db8:7:7ff::2", "abc-def").await.expect_problem(401, "invalid-credentials");
+    world.topic_reader().read_type("user.locked.v1", 1).await;
+    // The account's row is full, and holds strangers, not the owner's other network.
+    let _ = second_step("192.0.2.1", &authenticator.code_at(1)).await.expect_problem(429, "rate-limited");
+    let _ = Tokens::of(&second_step("2001:db8:7:700::3", &authenticator.code_at(1)).await.expect(200));
+}

@@ -1,0 +1,84 @@
+//! Requests from a chosen network, and what their responses say.
+
+use bson::{Document, doc};
+use e2e::accounts::{user_document, with_cheap_hashes};
+use futures_util::TryStreamExt as _;
+use reqwest::Method;
+use serde_json::{Value, json};
+use test_support::{Api, ApiResponse, ServiceSpec, TestUser, World};
+
+pub(crate) const LOGIN: &str = "/api/auth/login";
+pub(crate) const RESEND: &str = "/api/auth/email-verification/resend";
+pub(crate) const RESET: &str = "/api/auth/password-reset";
+/// No attempt of a test lasts so long.
+const TOLERANCE: u64 = 20;
+
+/// Limits on, networks played by `X-Forwarded-For`, waits so long that none ends by chance, hashes that cost nothing.
+pub(crate) fn throttled(world: &World) -> ServiceSpec {
+    let spec = world.user_service().set("LIMITS__ENABLED", "true").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
+    let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
+    with_cheap_hashes(spec)
+}
+
+pub(crate) async fn from(api: &Api, address: &str, path: &str, body: &Value) -> ApiResponse {
+    api.send(api.request(Method::POST, path).header("x-forwarded-for", address).json(body)).await
+}
+
+/// A login with a password that nobody has.
+pub(crate) async fn guess(api: &Api, address: &str, identifier: &str) -> ApiResponse {
+    from(api, address, LOGIN, &json!({ "identifier": identifier, "password": "a guess of a password" })).await
+}
+
+pub(crate) async fn sign_in(api: &Api, address: &str, person: &TestUser) -> ApiResponse {
+    from(api, address, LOGIN, &json!({ "identifier": person.email, "password": person.password })).await
+}
+
+/// Everything of an answer that could tell something, but for the seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) status: u16,
+    pub(crate) problem: String,
+    pub(crate) detail: String,
+    pub(crate) policy: String,
+    pub(crate) remaining: String,
+    pub(crate) headers: Vec<String>,
+}
+
+pub(crate) fn said(answer: &ApiResponse) -> Said {
+    let limit = answer.header("ratelimit");
+    let mut headers: Vec<String> = answer.headers.keys().map(|name| name.as_str().to_owned()).collect();
+    headers.sort();
+    Said {
+        status: answer.status,
+        problem: answer.problem(),
+        detail: answer.string("detail"),
+        policy: answer.header("ratelimit-policy"),
+        remaining: limit.rsplit_once(";t=").map(|(rest, _)| rest.to_owned()).unwrap_or_default(),
+        headers,
+    }
+}
+
+/// The `t` of `RateLimit`, which a refusal repeats as `Retry-After`.
+pub(crate) fn seconds(answer: &ApiResponse) -> u64 {
+    let limit = answer.header("ratelimit");
+    let seconds = limit.rsplit_once(";t=").and_then(|(_, t)| t.parse().ok()).expect("RateLimit has a time");
+    if answer.status == 429 {
+        assert_eq!(answer.header("retry-after"), format!("{seconds}"));
+    }
+    seconds
+}
+
+pub(crate) fn assert_about(seconds: u64, expected: u64) {
+    assert!((expected.saturating_sub(TOLERANCE)..=expected).contains(&seconds), "{seconds} is not about {expected}");
+}
+
+pub(crate) async fn rows(world: &World) -> Vec<Document> {
+    let rows = world.user_database().await.collection::<Document>("throttles");
+    rows.find(doc! {}).await.expect("throttles can be read").try_collect().await.expect("throttles can be read")
+}
+
+pub(crate) async fn known_networks(world: &World, person: &TestUser) -> Vec<Document> {
+    let user = user_document(world, &person.email).await;
+    let known = user.get_array("knownNetworks").expect("networks are remembered");
+    known.iter().filter_map(bson::Bson::as_document).cloned().collect()
+}
