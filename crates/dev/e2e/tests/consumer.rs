@@ -10,21 +10,21 @@ use rdkafka::{
 };
 use test_support::{Api, DEADLINE, Mode, ScriptedSmtp, Service, Stack, TcpProxy, TestUser, World, skipped, wait_for};
 
-async fn lag(service: &Service) -> (f64, f64) {
+async fn read_lag(service: &Service) -> (f64, f64) {
     (service.metric("email_consumer_lag_records", "").await, service.metric("email_consumer_lag_seconds", "").await)
 }
 
 /// Waits for a lag as asked, and returns it.
-async fn until_lag(service: &Service, what: &str, holds: impl Fn(f64, f64) -> bool) -> (f64, f64) {
+async fn wait_for_lag(service: &Service, what: &str, holds: impl Fn(f64, f64) -> bool) -> (f64, f64) {
     wait_for(DEADLINE, what, async || {
-        let (records, seconds) = lag(service).await;
+        let (records, seconds) = read_lag(service).await;
         holds(records, seconds).then_some((records, seconds))
     })
     .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lag_rises_while_the_ledger_is_away_and_falls_to_nothing_when_all_is_read() {
+async fn the_lag_rises_while_mongodb_is_down_and_falls_to_zero_when_everything_is_read() {
     let stack = Stack::from_env();
     let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
     let proxy = TcpProxy::start(upstream).await.expect("a proxy can be had");
@@ -37,7 +37,7 @@ async fn lag_rises_while_the_ledger_is_away_and_falls_to_nothing_when_all_is_rea
     let address = |name: &str| world.address(name);
     publisher.publish_to(0, &publisher.notice(&address("before"))).await;
     smtp.wait_for_deliveries_to(&address("before"), 1).await;
-    until_lag(&service, "no lag", |records, seconds| records == 0.0 && seconds == 0.0).await;
+    wait_for_lag(&service, "no lag", |records, seconds| records == 0.0 && seconds == 0.0).await;
 
     // The oldest record is in hand and cannot be written down: its age is known, and rises.
     proxy.set(Mode::Refuse);
@@ -45,9 +45,9 @@ async fn lag_rises_while_the_ledger_is_away_and_falls_to_nothing_when_all_is_rea
         publisher.publish_to(n, &publisher.notice(&address(&format!("during{n}")))).await;
     }
     let published = publisher.now();
-    let (_, first) = until_lag(&service, "lag", |records, seconds| records >= 3.0 && seconds > 0.0).await;
+    let (_, first) = wait_for_lag(&service, "lag", |records, seconds| records >= 3.0 && seconds > 0.0).await;
     // For longer than a client may go without polling, and it keeps its partitions.
-    let (records, second) = until_lag(&service, "more lag", |_, seconds| seconds >= first + 6.5).await;
+    let (records, second) = wait_for_lag(&service, "more lag", |_, seconds| seconds >= first + 6.5).await;
     let age = publisher.now().duration_since(published).as_secs_f64();
     assert!(records == 3.0 && (second - age).abs() < 3.0, "{records} records, {second} s; published {age} s ago");
     assert_eq!(service.metric("email_consumer_errors_total", "kind=\"poll_exceeded\"").await, 0.0);
@@ -55,20 +55,20 @@ async fn lag_rises_while_the_ledger_is_away_and_falls_to_nothing_when_all_is_rea
     // A service that starts now knows it too, of what it has fetched before it paused.
     service.kill9().await;
     let mut service = service.spec().clone().start_unready().await;
-    until_lag(&service, "lag after a start", |records, seconds| records >= 1.0 && seconds > second).await;
+    wait_for_lag(&service, "lag after a start", |records, seconds| records >= 1.0 && seconds > second).await;
 
     proxy.set(Mode::Pass);
     service.wait_until_ready().await;
     for n in 0..3 {
         smtp.wait_for_deliveries_to(&address(&format!("during{n}")), 1).await;
     }
-    until_lag(&service, "no lag again", |records, seconds| records == 0.0 && seconds == 0.0).await;
+    wait_for_lag(&service, "no lag again", |records, seconds| records == 0.0 && seconds == 0.0).await;
     assert_eq!(smtp.deliveries().len(), 4);
 }
 
 /// A member of the world's group with this static id, as another instance would be. The broker fences the
 /// one that had it before, which is fatal for that one's client.
-fn usurper(world: &World, id: &str) -> BaseConsumer {
+fn second_static_member(world: &World, id: &str) -> BaseConsumer {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", world.brokers())
         .set("group.id", world.group())
@@ -82,8 +82,8 @@ fn usurper(world: &World, id: &str) -> BaseConsumer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_with_a_fatal_error_is_replaced_and_reading_goes_on() {
-    const TEST: &str = "a_client_with_a_fatal_error_is_replaced_and_reading_goes_on";
+async fn a_kafka_client_with_a_fatal_error_is_replaced_and_reading_continues() {
+    const TEST: &str = "a_kafka_client_with_a_fatal_error_is_replaced_and_reading_continues";
     let stack = Stack::from_env();
     if stack.is_embedded() {
         return skipped(TEST, "the embedded broker fences no static members");
@@ -96,15 +96,15 @@ async fn a_client_with_a_fatal_error_is_replaced_and_reading_goes_on() {
     publisher.publish(&publisher.notice(&world.address("before"))).await;
     ledger.wait_for_state(&world.address("before"), "sent", DEADLINE).await;
 
-    let other = usurper(&world, "one");
+    let second_member = second_static_member(&world, "one");
     let fatal = wait_for(DEADLINE, "a fatal error", async || {
-        let _ = tokio::task::block_in_place(|| other.poll(Duration::from_millis(100)));
+        let _ = tokio::task::block_in_place(|| second_member.poll(Duration::from_millis(100)));
         let fatal = service.metric("email_consumer_errors_total", "kind=\"fatal\"").await;
         (fatal > 0.0).then_some(fatal)
     })
     .await;
     // It does not leave the group by this: a static member is expected back.
-    drop(other);
+    drop(second_member);
     publisher.publish(&publisher.notice(&world.address("after"))).await;
     ledger.wait_for_state(&world.address("after"), "sent", DEADLINE).await;
     assert!(fatal >= 1.0 && smtp.deliveries().len() == 2);
@@ -113,20 +113,20 @@ async fn a_client_with_a_fatal_error_is_replaced_and_reading_goes_on() {
 /// With hashing, on a busy machine; producing to a broker that is away would take longer.
 const WITHOUT_WAITING: Duration = Duration::from_secs(3);
 
-async fn sign_up(api: &Api, world: &World, names: &[&str]) -> Vec<TestUser> {
+async fn register_all(api: &Api, world: &World, names: &[&str]) -> Vec<TestUser> {
     let mut people = Vec::new();
     for name in names {
-        let person = world.test_user(name);
+        let user = world.test_user(name);
         let started = Instant::now();
-        let _ = api.register(&person).await.expect(201);
+        let _ = api.register(&user).await.expect(201);
         assert!(started.elapsed() < WITHOUT_WAITING, "a registration took {:?}", started.elapsed());
-        people.push(person);
+        people.push(user);
     }
     people
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_email_service_that_is_older_than_the_topic_mails_within_fifteen_seconds() {
+async fn an_email_service_that_starts_before_the_topic_exists_sends_within_fifteen_seconds() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "topic-later");
     let _emails = world.email_service().start().await;
@@ -135,26 +135,26 @@ async fn an_email_service_that_is_older_than_the_topic_mails_within_fifteen_seco
         // Only a real broker lets the user service make it.
         world.create_topic().await;
     }
-    let person = world.test_user("early");
-    let _ = users.api().register(&person).await.expect(201);
-    let mails = world.mailbox(&person.email).wait_for_mails_within(Duration::from_secs(15), 1).await;
+    let user = world.test_user("early");
+    let _ = users.api().register(&user).await.expect(201);
+    let mails = world.mailbox(&user.email).wait_for_mails_within(Duration::from_secs(15), 1).await;
     assert_eq!(mails.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_email_service_that_starts_later_mails_what_happened_before() {
+async fn an_email_service_that_starts_later_sends_the_mails_of_earlier_events() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "emails-later").await;
     let users = world.user_service().start().await;
-    let people = sign_up(&users.api(), &world, &["one", "two", "three"]).await;
+    let people = register_all(&users.api(), &world, &["one", "two", "three"]).await;
     world.topic_reader().read_type("user.registered.v1", 3).await;
     let _emails = world.email_service().start().await;
-    for person in &people {
-        world.mailbox(&person.email).wait_for_mails(1).await;
+    for user in &people {
+        world.mailbox(&user.email).wait_for_mails(1).await;
     }
     let mails = Ledger::for_world(&world).await.wait_until_all_terminal(DEADLINE).await;
     assert_eq!(mails.iter().filter(|mail| mail.state == "sent").count(), 3);
-    for person in &people {
-        assert_eq!(world.mailbox(&person.email).mails().await.len(), 1);
+    for user in &people {
+        assert_eq!(world.mailbox(&user.email).mails().await.len(), 1);
     }
 }

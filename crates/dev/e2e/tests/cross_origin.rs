@@ -7,7 +7,7 @@ use test_support::{Api, ApiResponse, Stack, World};
 const APP: &str = "https://app.example.org";
 const STRANGER: &str = "https://evil.example";
 
-async fn from(api: &Api, origin: &str, method: Method, path: &str) -> ApiResponse {
+async fn request_from(api: &Api, origin: &str, method: Method, path: &str) -> ApiResponse {
     api.send(api.request(method, path).header("origin", origin)).await
 }
 
@@ -68,7 +68,7 @@ async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
         (Method::POST, "/api/auth/login", 400),
         (Method::GET, "/.well-known/jwks.json", 200),
     ] {
-        let answer = from(&api, APP, method, path).await.expect(status);
+        let answer = request_from(&api, APP, method, path).await.expect(status);
         assert_eq!(answer.header("access-control-allow-origin"), APP, "{path}");
     }
     let large = api.request(Method::POST, "/api/auth/login").header("origin", APP);
@@ -77,14 +77,14 @@ async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
 }
 
 #[tokio::test]
-async fn any_other_origin_is_served_without_a_word_that_its_browser_would_need() {
+async fn any_other_origin_gets_no_cors_headers() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "cors-other").await;
     let service = world.user_service().set("HTTP__CORS_ALLOWED_ORIGINS", APP).start().await;
     let api = service.api();
 
     for origin in [STRANGER, "null", "https://app.example.org.evil.example", "http://app.example.org"] {
-        let answer = from(&api, origin, Method::GET, "/.well-known/jwks.json").await.expect(200);
+        let answer = request_from(&api, origin, Method::GET, "/.well-known/jwks.json").await.expect(200);
         assert!(answer.header("access-control-allow-origin").is_empty(), "{origin}");
         let refused = preflight(&api, origin, "/api/users/me", "GET", "authorization").await;
         let refused = refused.expect_problem(403, "forbidden");
@@ -93,18 +93,18 @@ async fn any_other_origin_is_served_without_a_word_that_its_browser_would_need()
     let odd = preflight(&api, APP, "/api/users/me", "GET", "x-anything").await.expect_problem(403, "forbidden");
     assert!(odd.header("access-control-allow-headers").is_empty());
     // Pages are for people: no script of another origin has to read one.
-    let page = from(&api, APP, Method::GET, "/problems").await.expect(200);
+    let page = request_from(&api, APP, Method::GET, "/problems").await.expect(200);
     assert!(page.header("access-control-allow-origin").is_empty());
 
     let closed = world.user_service().start().await;
-    let answer = from(&closed.api(), APP, Method::GET, "/.well-known/jwks.json").await.expect(200);
+    let answer = request_from(&closed.api(), APP, Method::GET, "/.well-known/jwks.json").await.expect(200);
     assert!(answer.header("access-control-allow-origin").is_empty(), "no origin by default");
     let asked = preflight(&closed.api(), APP, "/api/users/me", "GET", "authorization").await;
     let _ = asked.expect_problem(405, "method-not-allowed");
 }
 
 #[tokio::test]
-async fn what_is_no_origin_stops_the_start() {
+async fn an_invalid_allowed_origin_prevents_the_start() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "cors-config").await;
     for origins in ["*", "https://app.example.org/", "app.example.org"] {
@@ -116,7 +116,7 @@ async fn what_is_no_origin_stops_the_start() {
 }
 
 #[tokio::test]
-async fn behind_tls_browsers_are_told_to_stay_there() {
+async fn behind_tls_the_response_has_strict_transport_security() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "hsts").await;
     let behind_proxy = world.user_service().set("HTTP__TRUSTED_PROXIES", "127.0.0.1").start().await;

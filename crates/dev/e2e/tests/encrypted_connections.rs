@@ -41,14 +41,14 @@ impl Certificates {
 async fn a_registration_becomes_a_mail(world: &World, secured: impl Fn(ServiceSpec) -> ServiceSpec) {
     let user_service = secured(world.user_service()).start().await;
     let _email_service = secured(world.email_service()).start().await;
-    let person = world.test_user("ada");
-    let _ = user_service.api().register(&person).await.expect(201);
-    world.mailbox(&person.email).wait_for_mails(1).await;
+    let user = world.test_user("ada");
+    let _ = user_service.api().register(&user).await.expect(201);
+    world.mailbox(&user.email).wait_for_mails(1).await;
     assert_eq!(user_service.check("kafka").await, "ok");
 }
 
 #[tokio::test]
-async fn both_services_work_over_tls_to_mongodb_and_refuse_a_stranger_s_certificate() {
+async fn both_services_use_tls_to_mongodb_and_refuse_an_untrusted_certificate() {
     let stack = Stack::from_env();
     let (ours, strangers) = (Certificates::make(&stack, "mongodb"), Certificates::make(&stack, "stranger"));
     let mongod = IsolatedMongod::start_with_tls(&stack, "tls", ours.server).await;
@@ -64,10 +64,10 @@ async fn both_services_work_over_tls_to_mongodb_and_refuse_a_stranger_s_certific
 }
 
 #[tokio::test]
-async fn both_services_work_over_tls_to_kafka_with_scram() {
+async fn both_services_use_tls_and_scram_to_kafka() {
     let stack = Stack::from_env();
     if stack.is_embedded() {
-        return skipped("both_services_work_over_tls_to_kafka_with_scram", "the embedded broker has no TLS");
+        return skipped("both_services_use_tls_and_scram_to_kafka", "the embedded broker has no TLS");
     }
     let certificates = Certificates::make(&stack, "kafka");
     let port = Port::free().unwrap();

@@ -34,7 +34,7 @@ fn assert_has(value: &Value, names: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_is_too_old_is_written_down_as_expired_and_mails_nobody() {
+async fn an_event_that_is_too_old_is_recorded_as_expired_and_sends_no_mail() {
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&Stack::from_env(), "old").await.on_smtp(smtp.url());
     let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
@@ -134,7 +134,7 @@ async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_configuration_is_checked_shown_without_secrets_and_refused_where_it_makes_no_sense() {
+async fn the_configuration_is_shown_without_secrets_and_invalid_values_are_refused() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "configuration").on_smtp("smtp://mailer:hidden-from-view@127.0.0.1:2525");
     let spec = world.email_service();
@@ -166,7 +166,7 @@ async fn the_configuration_is_checked_shown_without_secrets_and_refused_where_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keygen_makes_a_pair_that_only_its_owner_reads_and_never_overwrites_one() {
+async fn keygen_creates_a_pair_that_only_its_owner_can_read_and_never_overwrites_one() {
     let world = World::without_topic(&Stack::from_env(), "keygen");
     let spec = world.email_service();
     let directory = world.keys().join("more");

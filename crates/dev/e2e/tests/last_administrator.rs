@@ -14,12 +14,12 @@ use futures_util::future::join_all;
 use serde_json::json;
 use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World};
 
-fn uuid(text: &str) -> Uuid {
+fn parse_uuid(text: &str) -> Uuid {
     Uuid::parse_str(text).expect("an id is a UUID")
 }
 
 #[tokio::test]
-async fn the_last_administrator_stays_in_all_four_ways() {
+async fn the_last_administrator_cannot_be_removed_in_any_of_four_ways() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "lastadmin").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
@@ -29,7 +29,7 @@ async fn the_last_administrator_stays_in_all_four_ways() {
     let password = json!({ "password": ada.user.password });
     let etag = ada.api.get("/api/users/me").await.header("etag");
 
-    let nobody_else = async || {
+    let assert_every_way_is_refused = async || {
         let _ = ada.api.patch(&own(""), &json!({ "roles": ["x"] })).await.expect_problem(409, "conflict");
         let _ = ada
             .api
@@ -40,9 +40,9 @@ async fn the_last_administrator_stays_in_all_four_ways() {
         let _ = ada.api.delete(&own(""), None).await.expect_problem(409, "conflict");
         let _ = ada.api.delete("/api/users/me", Some(&password)).await.expect_problem(409, "conflict");
     };
-    nobody_else().await;
+    assert_every_way_is_refused().await;
     assert_eq!(ada.api.get("/api/users/me").await.header("etag"), etag, "a refusal changes nothing");
-    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
+    assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
     // What takes no right away is nobody's business but hers.
     let _ = ada.api.patch(&own(""), &json!({ "roles": ["admin", "x"] })).await.expect(200);
     let _ = ada.api.post(&own("/enable"), &json!({})).await.expect(204);
@@ -50,9 +50,9 @@ async fn the_last_administrator_stays_in_all_four_ways() {
     // Somebody with the role whose account is disabled does not count.
     let eve = create_admin(&world, &service, "eve").await;
     let _ = ada.api.post(&Admin::user_path(&eve.id, "/disable"), &json!({})).await.expect(204);
-    nobody_else().await;
+    assert_every_way_is_refused().await;
     let _ = ada.api.patch(&Admin::user_path(&eve.id, ""), &json!({ "displayName": "Eve" })).await.expect(200);
-    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
+    assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
     let _ = ada.api.post(&Admin::user_path(&eve.id, "/enable"), &json!({})).await.expect(204);
     assert_eq!(listed_admins(&world).await.len(), 2);
 
@@ -65,28 +65,28 @@ async fn the_last_administrator_stays_in_all_four_ways() {
     assert_eq!(listed_admins(&world).await.len(), 2);
     assert_eq!(ada.set_roles(&ada.id, &[]).await, 200);
     let _ = ada.api.get(&own("")).await.expect_problem(403, "forbidden");
-    let eves = json!({ "password": eve.user.password });
-    let back = api.with_token(&api.login(&eve.user).await.access);
-    let _ = back.delete("/api/users/me", Some(&eves)).await.expect_problem(409, "conflict");
-    let _ = back.patch(&own(""), &json!({ "roles": ["admin"] })).await.expect(200);
-    let _ = back.delete("/api/users/me", Some(&eves)).await.expect(204);
-    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
-    nobody_else().await;
+    let eve_password = json!({ "password": eve.user.password });
+    let eve_client = api.with_token(&api.login(&eve.user).await.access);
+    let _ = eve_client.delete("/api/users/me", Some(&eve_password)).await.expect_problem(409, "conflict");
+    let _ = eve_client.patch(&own(""), &json!({ "roles": ["admin"] })).await.expect(200);
+    let _ = eve_client.delete("/api/users/me", Some(&eve_password)).await.expect(204);
+    assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
+    assert_every_way_is_refused().await;
 }
 
 #[tokio::test]
-async fn of_many_administrators_who_all_go_at_once_one_is_left() {
-    const MANY: usize = 8;
+async fn one_administrator_is_left_when_many_leave_at_once() {
+    const ADMINS: usize = 8;
     let stack = Stack::from_env();
     let world = World::new(&stack, "exodus").await;
     let first = with_cheap_hashes(world.user_service());
     let second = first.replica();
     let (first, second) = tokio::join!(first.start(), second.start());
     let mut admins = Vec::new();
-    for n in 0..MANY {
+    for n in 0..ADMINS {
         admins.push(create_admin(&world, &first, &format!("admin{n}")).await);
     }
-    assert_eq!(listed_admins(&world).await.len(), MANY);
+    assert_eq!(listed_admins(&world).await.len(), ADMINS);
     let leave = async |(n, admin): (usize, &Admin)| {
         let service = if n % 2 == 0 { &first } else { &second };
         let api = service.api().with_token(&admin.tokens.access);
@@ -106,8 +106,8 @@ async fn of_many_administrators_who_all_go_at_once_one_is_left() {
 
 /// Whatever four administrators, an operator and two replicas do to each other's roles and accounts at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_melee_nobody_is_listed_who_is_no_administrator_and_never_is_there_none() {
-    const LONG: Duration = Duration::from_secs(12);
+async fn concurrent_changes_never_list_a_wrong_administrator_and_always_leave_one() {
+    const DURATION: Duration = Duration::from_secs(12);
     let stack = Stack::from_env();
     let world = World::new(&stack, "melee").await;
     let first = with_cheap_hashes(world.user_service());
@@ -117,26 +117,26 @@ async fn in_a_melee_nobody_is_listed_who_is_no_administrator_and_never_is_there_
     for name in ["ada", "bea", "cyn", "dot"] {
         admins.push(create_admin(&world, &first, name).await);
     }
-    let end = Instant::now() + LONG;
+    let end = Instant::now() + DURATION;
     let people: Arc<Vec<(String, TestUser)>> =
         Arc::new(admins.iter().map(|admin| (admin.id.clone(), admin.user.clone())).collect());
     let mut tasks = Vec::new();
     for (n, admin) in admins.iter().cloned().enumerate() {
         let service = if n % 2 == 0 { first.api() } else { second.api() };
-        tasks.push(tokio::spawn(quarrel(service, admin, Arc::clone(&people), n as u64, end)));
+        tasks.push(tokio::spawn(change_roles_at_random(service, admin, Arc::clone(&people), n as u64, end)));
     }
     let operator = async {
         let mut done = 0;
         while Instant::now() < end {
-            let (_, person) = &people[done % people.len()];
-            let granted = first.spec().command(&["grant-role", &person.email, "admin"]).await;
+            let (_, user) = &people[done % people.len()];
+            let granted = first.spec().command(&["grant-role", &user.email, "admin"]).await;
             assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
             done += 1;
         }
     };
     let watch = async {
         while Instant::now() < end {
-            nobody_is_listed_wrongly(&world).await;
+            assert_list_is_correct(&world).await;
         }
     };
     tokio::join!(operator, watch);
@@ -150,8 +150,8 @@ async fn in_a_melee_nobody_is_listed_who_is_no_administrator_and_never_is_there_
     // When all is quiet an administrator is there, and everybody else can be put back.
     let left = listed_admins(&world).await;
     assert!(!left.is_empty());
-    for (_, person) in people.iter() {
-        let again = first.spec().command(&["grant-role", &person.email, "admin"]).await;
+    for (_, user) in people.iter() {
+        let again = first.spec().command(&["grant-role", &user.email, "admin"]).await;
         assert!(again.status.success());
     }
     let users = world.user_database().await.collection::<Document>("users");
@@ -160,7 +160,7 @@ async fn in_a_melee_nobody_is_listed_who_is_no_administrator_and_never_is_there_
 }
 
 /// Takes and gives roles, disables and enables, at random; how many removals were done, and refused.
-async fn quarrel(
+async fn change_roles_at_random(
     service: Api,
     mut admin: Admin,
     people: Arc<Vec<(String, TestUser)>>,
@@ -207,7 +207,7 @@ async fn quarrel(
 }
 
 /// Between two equal states of the list: who is in it is an administrator.
-async fn nobody_is_listed_wrongly(world: &World) {
+async fn assert_list_is_correct(world: &World) {
     let database = world.user_database().await;
     let admins = database.collection::<Document>("admins");
     let read = async || admins.find_one(doc! {}).await.expect("admins can be read").expect("there is a list");
@@ -222,7 +222,7 @@ async fn nobody_is_listed_wrongly(world: &World) {
 }
 
 #[tokio::test]
-async fn a_crash_in_the_middle_of_a_removal_leaves_both_and_is_mended() {
+async fn a_crash_during_a_removal_leaves_both_administrators_and_is_repaired() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "admincrash").await;
     let spec = with_cheap_hashes(world.user_service()).fail_points("admins.after_pull=return");
@@ -234,16 +234,16 @@ async fn a_crash_in_the_middle_of_a_removal_leaves_both_and_is_mended() {
     service.wait_for_exit(DEADLINE).await;
 
     // Both still are; one is not counted until somebody, or the housekeeping, puts her back.
-    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
+    assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
     service.restart_with(ServiceSpec::without_fail_points).await;
     let _ = eve.api.get("/api/admin/users").await.expect(200);
     let again = service.spec().command(&["grant-role", &eve.user.email, "admin"]).await;
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
     assert_eq!(listed_admins(&world).await.len(), 2);
     assert_eq!(eve.set_roles(&ada.id, &[]).await, 200);
-    assert_eq!(listed_admins(&world).await, [uuid(&eve.id)]);
+    assert_eq!(listed_admins(&world).await, [parse_uuid(&eve.id)]);
     // The removal that the crash stopped can be done now, by somebody who may.
     let _ = eve.api.patch(&Admin::user_path(&ada.id, ""), &json!({ "roles": ["admin"] })).await.expect(200);
     assert_eq!(ada.set_roles(&eve.id, &[]).await, 200);
-    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
+    assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
 }

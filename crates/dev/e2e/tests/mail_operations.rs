@@ -41,24 +41,24 @@ impl Scene {
     }
 
     /// Runs a command: its lines, its exit code, and what it said to people.
-    async fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::new(&self.spec.command(&[arguments, &["--json"]].concat()).await)
+    async fn run(&self, arguments: &[&str]) -> CommandResult {
+        CommandResult::new(&self.spec.command(&[arguments, &["--json"]].concat()).await)
     }
 }
 
 /// What a command did.
 #[derive(Debug)]
-struct Ran {
+struct CommandResult {
     lines: Vec<Value>,
     code: Option<i32>,
-    said: String,
+    stderr: String,
 }
 
-impl Ran {
+impl CommandResult {
     fn new(output: &Output) -> Self {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let lines = text.lines().map(|line| serde_json::from_str(line).expect("each line is a JSON object")).collect();
-        Self { lines, code: output.status.code(), said: String::from_utf8_lossy(&output.stderr).into_owned() }
+        Self { lines, code: output.status.code(), stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 
     /// The outcomes by id, in the order of the lines.
@@ -77,7 +77,7 @@ fn text<'a>(value: &'a Value, member: &str) -> &'a str {
 }
 
 /// The last step that an operator made, with its note.
-fn order(mail: &MailJob) -> (String, String, String) {
+fn operator_step(mail: &MailJob) -> (String, String, String) {
     let step = mail.history.iter().rfind(|step| step.by.starts_with("operator "));
     let step = step.unwrap_or_else(|| panic!("nobody has ordered anything: {mail:#?}"));
     assert!(step.by.contains('@') && step.by.len() < 150, "{step:?}");
@@ -89,7 +89,7 @@ fn step(from: &str, to: &str, note: &str) -> (String, String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_mail_is_put_back_sent_once_and_its_history_says_by_whom_and_why() {
+async fn a_failed_mail_is_requeued_and_sent_once_and_its_history_names_operator_and_reason() {
     let scene = Scene::new("requeue").await;
     scene.smtp.rule(Rule::times(2, Phase::Rcpt, Act::reply("554 5.7.1 not from you")));
     let _service = scene.spec.clone().start().await;
@@ -109,10 +109,10 @@ async fn a_failed_mail_is_put_back_sent_once_and_its_history_says_by_whom_and_wh
     let expected = [("nothing", "left"), (fine.id.as_str(), "left"), (failed.id.as_str(), "done")];
     assert_eq!((done.outcomes().as_slice(), done.code), (expected.as_slice(), Some(1)), "{done:?}");
     assert!(done.detail("nothing").contains("no mail") && done.detail(&fine.id).contains("--again"));
-    assert!(done.said.contains("2 of 3 stay as they are"), "{}", done.said);
+    assert!(done.stderr.contains("2 of 3 stay as they are"), "{}", done.stderr);
 
     let sent = scene.mail(&ada, "sent").await;
-    assert_eq!(order(&sent), step("failed", "queued", "put back by hand: relay mended"));
+    assert_eq!(operator_step(&sent), step("failed", "queued", "put back by hand: relay mended"));
     assert_eq!((sent.attempts, scene.smtp.deliveries_to(&ada).len()), (2, 1));
     assert_eq!(scene.mail(&grace, "failed").await.history.len(), other.history.len(), "it was not meant");
     let again = scene.run(&["mail", "requeue", &failed.id]).await;
@@ -123,11 +123,11 @@ async fn a_failed_mail_is_put_back_sent_once_and_its_history_says_by_whom_and_wh
     assert_eq!(scene.run(&["mail", "requeue", &fine.id, "--again"]).await.code, Some(0));
     scene.smtp.wait_for_deliveries_to(&fine.to, 2).await;
     let twice = scene.mail(&fine.to, "sent").await;
-    assert_eq!(order(&twice), step("sent", "queued", "sent again by hand: the server has taken it before"));
+    assert_eq!(operator_step(&twice), step("sent", "queued", "sent again by hand: the server has taken it before"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_mail_is_decided_by_hand_or_sent_again_and_the_history_says_that_it_may_arrive_twice() {
+async fn an_unknown_mail_is_resolved_or_sent_again_and_the_history_says_that_it_may_arrive_twice() {
     let scene = Scene::new("unknown").await;
     scene.smtp.rule(Rule::times(4, Phase::Dot, Act::Drop));
     let _service = scene.spec.clone().start().await;
@@ -140,7 +140,7 @@ async fn an_unknown_mail_is_decided_by_hand_or_sent_again_and_the_history_says_t
         let resolved = scene.run(&["mail", "resolve", &mail.id, "--as", to, "--note", "the relay's log says so"]).await;
         assert_eq!(resolved.code, Some(0), "{resolved:?}");
         let mail = scene.mail(&mail.to, to).await;
-        assert_eq!(order(&mail), step("unknown", to, "decided by hand: the relay's log says so"));
+        assert_eq!(operator_step(&mail), step("unknown", to, "decided by hand: the relay's log says so"));
         assert!(mail.is_terminal());
         let again = scene.run(&["mail", "resolve", &mail.id, "--as", "sent"]).await;
         assert_eq!((again.outcomes()[0].1, again.code), ("left", Some(1)), "what is decided stays so");
@@ -152,7 +152,7 @@ async fn an_unknown_mail_is_decided_by_hand_or_sent_again_and_the_history_says_t
     let again = scene.run(&["mail", "requeue", &unknown[3].id]).await;
     assert_eq!((again.code, again.detail(&unknown[3].id)), (Some(0), "it may arrive twice"));
     let sent = scene.mail(&unknown[3].to, "sent").await;
-    assert_eq!(order(&sent), step("unknown", "queued", "sent again by hand: it may arrive twice"));
+    assert_eq!(operator_step(&sent), step("unknown", "queued", "sent again by hand: it may arrive twice"));
     assert_eq!((sent.count_transitions("unknown", "queued"), sent.count_handovers(&scene.smtp.deliveries())), (1, 2));
     for mail in &unknown[..3] {
         assert_eq!(mail.count_handovers(&scene.smtp.deliveries()), 1, "{mail:#?}");
@@ -160,7 +160,7 @@ async fn an_unknown_mail_is_decided_by_hand_or_sent_again_and_the_history_says_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn filters_find_what_is_meant_and_several_mails_need_a_yes() {
+async fn filters_select_the_expected_mails_and_several_mails_need_confirmation() {
     let scene = Scene::new("filters").await;
     let names = ["ada", "grace", "edith"];
     scene.smtp.rule(Rule::times(4, Phase::Rcpt, Act::reply("554 5.7.1 no")));
@@ -177,7 +177,7 @@ async fn filters_find_what_is_meant_and_several_mails_need_a_yes() {
 
     let found = async |filters: &[&str]| {
         let ran = scene.run(&[&["mail", "list"], filters].concat()).await;
-        assert_eq!(ran.code, Some(0), "{filters:?}: {}", ran.said);
+        assert_eq!(ran.code, Some(0), "{filters:?}: {}", ran.stderr);
         ran.lines.len()
     };
     let (ada, event) = (scene.world.address("ADA"), welcome.envelope.id.to_string());
@@ -219,7 +219,7 @@ async fn filters_find_what_is_meant_and_several_mails_need_a_yes() {
     assert_eq!(scene.run(&["mail", "requeue", "--state", "failed", "--to", &ada]).await.code, Some(0));
     let two = scene.run(&["mail", "requeue", "--state", "failed", "--limit", "2", "--yes"]).await;
     assert_eq!((two.code, two.lines.len()), (Some(0), 2));
-    assert!(two.said.contains("1 more match"), "{}", two.said);
+    assert!(two.stderr.contains("1 more match"), "{}", two.stderr);
     assert_eq!((found(&["--state", "failed"]).await, found(&["--state", "queued"]).await), (1, 3));
     let out = scene.run(&["mail", "resolve", "--state", "queued", "--as", "discarded", "--yes"]).await;
     assert_eq!((out.code, out.lines.len(), found(&["--state", "discarded"]).await), (Some(0), 3, 3));
@@ -227,7 +227,7 @@ async fn filters_find_what_is_meant_and_several_mails_need_a_yes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suppressed_address_has_mail_again_once_an_operator_says_so() {
+async fn a_suppressed_address_gets_mail_again_once_an_operator_removes_the_suppression() {
     let scene = Scene::new("suppressed").await;
     scene.smtp.rule(Rule::once(Phase::Rcpt, Act::reply("550 5.1.1 nobody here")));
     let _service = scene.spec.clone().start().await;
@@ -261,7 +261,7 @@ async fn a_suppressed_address_has_mail_again_once_an_operator_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_whose_link_is_dead_is_never_put_back() {
+async fn a_mail_whose_link_has_expired_is_never_requeued() {
     let scene = Scene::new("dead-link").await;
     scene.smtp.rule(Rule::once(Phase::Rcpt, Act::reply("554 5.7.1 no")));
     let _service = scene.spec.clone().start().await;
@@ -279,22 +279,22 @@ async fn a_mail_whose_link_is_dead_is_never_put_back() {
 }
 
 /// A service that opens only what is sealed to somebody else's key.
-async fn with_a_wrong_key(scene: &Scene) -> ServiceSpec {
+async fn spec_with_wrong_key(scene: &Scene) -> ServiceSpec {
     let directory = scene.world.keys().join("stranger");
     let directory = directory.to_str().expect("the path is text");
     assert!(scene.spec.command(&["keygen", "--out", directory]).await.status.success());
     scene.spec.clone().set("SEALING__PRIVATE_KEY_FILE", format!("{directory}/sealing.private"))
 }
 
-async fn in_another_group(scene: &Scene, group: &str) -> Service {
+async fn start_in_group(scene: &Scene, group: &str) -> Service {
     let group = format!("{}-{group}", scene.world.group());
     scene.spec.clone().set("KAFKA__GROUP", group).start().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replayed_letter_goes_through_the_door_of_new_records_and_mails_nobody_twice() {
+async fn a_replayed_dead_letter_is_handled_like_a_new_record_and_sends_no_mail_twice() {
     let scene = Scene::new("replay").await;
-    let wrong = with_a_wrong_key(&scene).await;
+    let wrong = spec_with_wrong_key(&scene).await;
     let (ada, grace) = (scene.world.address("ada"), scene.world.address("grace"));
     for address in [&ada, &grace] {
         scene.publisher.publish_to(0, &scene.publisher.welcome(address)).await;
@@ -311,7 +311,7 @@ async fn a_replayed_letter_goes_through_the_door_of_new_records_and_mails_nobody
     let found = scene.run(&["dead-letters", "list", "--reason", "sealed-unknown-key", "--state", "open"]).await;
     let ids: Vec<String> = found.lines.iter().rev().map(|letter| text(letter, "id").to_owned()).collect();
     let [first, second] = ids.as_slice() else { panic!("{found:#?}") };
-    let early = Ran::new(
+    let early = CommandResult::new(
         &wrong.command(&["dead-letters", "replay", "--reason", "sealed-unknown-key", "--yes", "--json"]).await,
     );
     assert_eq!((early.code, early.outcomes()[0].1), (Some(1), "left"), "{early:?}");
@@ -331,7 +331,7 @@ async fn a_replayed_letter_goes_through_the_door_of_new_records_and_mails_nobody
     assert_eq!((replayed.code, replayed.outcomes()[0].1), (Some(0), "done"), "{replayed:?}");
     let once_more = scene.run(&["dead-letters", "replay", first]).await;
     assert!(once_more.code == Some(1) && once_more.detail(first).contains("already"), "{once_more:?}");
-    let mut service = in_another_group(&scene, "again").await;
+    let mut service = start_in_group(&scene, "again").await;
     for address in [&ada, &grace] {
         scene.mail(address, "sent").await;
     }
@@ -348,7 +348,7 @@ async fn a_replayed_letter_goes_through_the_door_of_new_records_and_mails_nobody
     assert_eq!(scene.run(&["dead-letters", "discard", &poison]).await.code, Some(1), "it is decided");
 
     // The whole topic once more: what is decided stays so, and nothing is sent.
-    let service = in_another_group(&scene, "third").await;
+    let service = start_in_group(&scene, "third").await;
     test_support::wait_for(DEADLINE, "every record read", async || {
         (service.metric("email_records_total", "").await >= 3.0).then_some(())
     })

@@ -15,14 +15,14 @@ fn codes(answer: ApiResponse, member: &str) -> Vec<String> {
     errors.iter().map(|error| error["code"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-fn with(person: &TestUser, member: &str, value: &str) -> Value {
-    let mut body = person.registration();
+fn with_member(user: &TestUser, member: &str, value: &str) -> Value {
+    let mut body = user.registration();
     body[member] = json!(value);
     body
 }
 
 #[tokio::test]
-async fn a_password_is_refused_with_every_reason_wherever_it_is_chosen() {
+async fn a_password_is_refused_with_all_reasons_in_every_request_that_sets_one() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "choice").await;
     let service = world.user_service().set("AUTH__ISSUER", "https://accounts.acme.example/").start().await;
@@ -77,15 +77,18 @@ async fn a_password_is_refused_with_every_reason_wherever_it_is_chosen() {
 }
 
 #[tokio::test]
-async fn the_least_length_is_configured_and_counted_in_characters() {
+async fn the_minimum_length_is_configurable_and_counted_in_characters() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "length").await;
     let service = world.user_service().set("AUTH__PASSWORD_MIN_LENGTH", "15").start().await;
     let api = service.api();
     let ada = world.test_user("ada");
     let fourteen = "äöü quick wren";
-    assert_eq!(codes(api.post("/api/users", &with(&ada, "password", fourteen)).await, "password"), ["too-short"]);
-    let _ = api.post("/api/users", &with(&ada, "password", "äöü quick wrens")).await.expect(201);
+    assert_eq!(
+        codes(api.post("/api/users", &with_member(&ada, "password", fourteen)).await, "password"),
+        ["too-short"]
+    );
+    let _ = api.post("/api/users", &with_member(&ada, "password", "äöü quick wrens")).await.expect(201);
 }
 
 fn sha1(password: &str) -> [u8; 20] {
@@ -104,7 +107,7 @@ fn sorted_hashes(known: &[&str]) -> Vec<[u8; 20]> {
 }
 
 #[tokio::test]
-async fn a_password_that_has_become_known_is_refused() {
+async fn a_breached_password_is_refused() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "breach").await;
     let directory = tempfile::tempdir().expect("a directory can be made");
@@ -114,26 +117,26 @@ async fn a_password_that_has_become_known_is_refused() {
     for (file, contents) in [("pwned.txt", text.into_bytes()), ("pwned.bin", hashes.concat())] {
         let path = directory.path().join(file);
         fs::write(&path, contents).expect("the list can be written");
-        let service = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", shown(&path)).start().await;
+        let service = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", path_text(&path)).start().await;
         let api = service.api();
-        let person = world.test_user(file.trim_start_matches("pwned."));
+        let user = world.test_user(file.trim_start_matches("pwned."));
         for (password, expected) in [
             ("violet kettle drum", &["breached"][..]),
             ("ｖｉｏｌｅｔ ｋｅｔｔｌｅ ｄｒｕｍ", &["breached"]),
             ("Grüße aus dem Süden", &["breached"]),
             ("password", &["common", "breached"]),
         ] {
-            let answer = api.post("/api/users", &with(&person, "password", password)).await;
+            let answer = api.post("/api/users", &with_member(&user, "password", password)).await;
             assert_eq!(codes(answer, "password"), expected, "{file}: {password}");
         }
-        let _ = api.post("/api/users", &person.registration()).await.expect(201);
+        let _ = api.post("/api/users", &user.registration()).await.expect(201);
         // One that was chosen before it became known still signs in.
-        api.login(&person).await;
+        api.login(&user).await;
     }
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_used_is_told_before_the_service_starts() {
+async fn an_unusable_list_of_breached_passwords_prevents_the_start() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "list");
     let directory = tempfile::tempdir().expect("a directory can be made");
@@ -152,7 +155,7 @@ async fn a_list_that_cannot_be_used_is_told_before_the_service_starts() {
         if let Some(contents) = contents {
             fs::write(&path, contents).expect("the list can be written");
         }
-        let spec = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", shown(&path));
+        let spec = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", path_text(&path));
         for command in ["check-config", "serve"] {
             let Output { status, stderr, .. } = spec.command(&[command]).await;
             let error = String::from_utf8_lossy(&stderr);
@@ -164,10 +167,11 @@ async fn a_list_that_cannot_be_used_is_told_before_the_service_starts() {
     }
     let path = directory.path().join("good");
     fs::write(&path, lines.join("\n")).expect("the list can be written");
-    let good = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", shown(&path)).command(&["check-config"]).await;
+    let good =
+        world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", path_text(&path)).command(&["check-config"]).await;
     assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
 }
 
-fn shown(path: &Path) -> String {
+fn path_text(path: &Path) -> String {
     path.display().to_string()
 }

@@ -9,7 +9,7 @@ use test_support::{Api, ApiResponse, DEADLINE, Mailbox, Stack, TestUser, World, 
 const REQUESTED: &str = "user.password_reset_requested.v1";
 
 /// Asks for a mail; the answer is the same for everybody.
-async fn ask(api: &Api, email: &str) {
+async fn request_reset(api: &Api, email: &str) {
     let answer = api.post("/api/auth/password-reset", &json!({ "email": email })).await.expect(202);
     assert!(answer.text.is_empty(), "{}", answer.text);
 }
@@ -20,7 +20,7 @@ async fn confirm(api: &Api, token: &str, password: &str) -> ApiResponse {
 }
 
 /// The reset links that came by mail, oldest first; waits until there are `count`.
-async fn links(mailbox: &Mailbox, count: usize) -> Vec<String> {
+async fn wait_for_links(mailbox: &Mailbox, count: usize) -> Vec<String> {
     wait_for(DEADLINE, &format!("{count} reset mail(s)"), async || {
         let mails = mailbox.mails().await;
         let resets: Vec<_> = mails.iter().filter(|mail| mail.subject == "Reset your password").collect();
@@ -30,9 +30,9 @@ async fn links(mailbox: &Mailbox, count: usize) -> Vec<String> {
 }
 
 /// The purposes of the tokens that somebody has.
-async fn purposes(world: &World, person: &TestUser) -> Vec<String> {
-    let user = user_document(world, &person.email).await;
-    let tokens = user.get_array("tokens").cloned().unwrap_or_default();
+async fn token_purposes(world: &World, user: &TestUser) -> Vec<String> {
+    let document = user_document(world, &user.email).await;
+    let tokens = document.get_array("tokens").cloned().unwrap_or_default();
     let purpose = |token: &bson::Bson| token.as_document()?.get_str("purpose").ok().map(str::to_owned);
     tokens.iter().filter_map(purpose).collect()
 }
@@ -48,9 +48,9 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     let mailbox = world.mailbox(&ada.email);
     let welcome = mailbox.wait_for_mails(1).await.remove(0).token("/verify-email");
 
-    ask(&api, &ada.email.to_uppercase()).await;
-    ask(&api, &ada.email).await;
-    let mailed = links(&mailbox, 2).await;
+    request_reset(&api, &ada.email.to_uppercase()).await;
+    request_reset(&api, &ada.email).await;
+    let mailed = wait_for_links(&mailbox, 2).await;
     let (older, newer) = (&mailed[0], &mailed[1]);
     assert_ne!(older, newer);
     let mut topic = world.topic_reader();
@@ -80,7 +80,7 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     }
     let verification = json!({ "token": welcome });
     let _ = api.post("/api/auth/email-verification", &verification).await.expect_problem(400, "token-invalid");
-    assert_eq!(purposes(&world, &ada).await, Vec::<String>::new());
+    assert_eq!(token_purposes(&world, &ada).await, Vec::<String>::new());
 
     // Every session is over, for access and refresh tokens alike.
     let _ = api.with_token(&session.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
@@ -100,13 +100,13 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
 }
 
 #[tokio::test]
-async fn a_reset_for_nobody_is_answered_alike_and_does_nothing() {
+async fn a_reset_for_an_unknown_address_gets_the_same_response_and_does_nothing() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "noreset").await;
     let (_users, _emails, api) = world.start_both().await;
     let (ada, grace) = (world.test_user("ada"), world.test_user("grace"));
-    for person in [&ada, &grace] {
-        let _ = api.register(person).await.expect(201);
+    for user in [&ada, &grace] {
+        let _ = api.register(user).await.expect(201);
     }
     let mailbox = world.mailbox(&ada.email);
     mailbox.wait_for_mails(1).await;
@@ -115,15 +115,15 @@ async fn a_reset_for_nobody_is_answered_alike_and_does_nothing() {
     assert_eq!(not_an_address.json()["errors"][0]["pointer"], "#/email");
 
     // Disabled between the mail and the click: the link is worth nothing, and no other comes.
-    ask(&api, &ada.email).await;
-    let token = links(&mailbox, 1).await.remove(0);
+    request_reset(&api, &ada.email).await;
+    let token = wait_for_links(&mailbox, 1).await.remove(0);
     set_status(&world, &ada, "disabled").await;
     let new = with_new_password(&ada, "while disabled");
     let _ = confirm(&api, &token, &new.password).await.expect_problem(400, "token-invalid");
-    ask(&api, &ada.email).await;
-    ask(&api, &world.address("unknown")).await;
+    request_reset(&api, &ada.email).await;
+    request_reset(&api, &world.address("unknown")).await;
     // The queue is worked off in order: the others have been looked at when this one is there.
-    ask(&api, &grace.email).await;
+    request_reset(&api, &grace.email).await;
     let mut topic = world.topic_reader();
     topic.read_type(REQUESTED, 2).await;
     topic.read_all().await;
@@ -141,15 +141,15 @@ async fn a_reset_for_nobody_is_answered_alike_and_does_nothing() {
     }
 }
 
-async fn set_status(world: &World, person: &TestUser, status: &str) {
+async fn set_status(world: &World, user: &TestUser, status: &str) {
     let users = world.user_database().await.collection::<Document>("users");
     let update = doc! { "$set": { "status": status }, "$inc": { "version": 1_i64 } };
-    let result = users.update_one(doc! { "email": &person.email }, update).await.expect("users can be written");
+    let result = users.update_one(doc! { "email": &user.email }, update).await.expect("users can be written");
     assert_eq!(result.modified_count, 1);
 }
 
 #[tokio::test]
-async fn five_links_are_valid_at_once_and_each_until_its_time_is_over() {
+async fn five_links_are_valid_at_once_and_each_until_it_expires() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "fivelinks").await;
     let (mut users, _emails, api) = world.start_both().await;
@@ -158,10 +158,10 @@ async fn five_links_are_valid_at_once_and_each_until_its_time_is_over() {
     let mailbox = world.mailbox(&ada.email);
     let mut tokens: Vec<String> = Vec::new();
     for count in 1..=6_usize {
-        ask(&api, &ada.email).await;
-        tokens = links(&mailbox, count).await;
+        request_reset(&api, &ada.email).await;
+        tokens = wait_for_links(&mailbox, count).await;
     }
-    assert_eq!(purposes(&world, &ada).await.iter().filter(|purpose| *purpose == "password-reset").count(), 5);
+    assert_eq!(token_purposes(&world, &ada).await.iter().filter(|purpose| *purpose == "password-reset").count(), 5);
     let refused = confirm(&api, &tokens[0], "short").await;
     let _ = refused.expect_problem(400, "token-invalid");
     for valid in &tokens[1..] {
@@ -172,15 +172,16 @@ async fn five_links_are_valid_at_once_and_each_until_its_time_is_over() {
     assert_eq!(users.terminate().await.code(), Some(0));
     users.restart_with(|spec| spec.set("AUTH__RESET_TTL", "2s")).await;
     let api = users.api();
-    ask(&api, &ada.email).await;
+    request_reset(&api, &ada.email).await;
     let mut topic = world.topic_reader();
     topic.read_type(REQUESTED, 7).await;
     // The mail of a link that is over before it could be sent is not sent.
-    let short_lived = wait_for(DEADLINE, "the mail or its end", async || match links(&mailbox, 6).await.get(6) {
-        Some(token) => Some(Some(token.clone())),
-        None => expired(&world).await.then_some(None),
-    })
-    .await;
+    let short_lived =
+        wait_for(DEADLINE, "the mail or its end", async || match wait_for_links(&mailbox, 6).await.get(6) {
+            Some(token) => Some(Some(token.clone())),
+            None => has_expired_mail(&world).await.then_some(None),
+        })
+        .await;
     if let Some(token) = short_lived {
         wait_for(DEADLINE, "the link's end", async || {
             (confirm(&api, &token, "short").await.problem() == "token-invalid").then_some(())
@@ -193,7 +194,7 @@ async fn five_links_are_valid_at_once_and_each_until_its_time_is_over() {
     api.login(&new).await;
 }
 
-async fn expired(world: &World) -> bool {
+async fn has_expired_mail(world: &World) -> bool {
     let jobs = world.email_database().await.collection::<Document>("mailJobs");
     jobs.count_documents(doc! { "state": "expired" }).await.expect("the ledger can be read") > 0
 }
@@ -205,8 +206,8 @@ async fn two_clicks_at_once_set_one_password() {
     let (_users, _emails, api) = world.start_both().await;
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    ask(&api, &ada.email).await;
-    let token = links(&world.mailbox(&ada.email), 1).await.remove(0);
+    request_reset(&api, &ada.email).await;
+    let token = wait_for_links(&world.mailbox(&ada.email), 1).await.remove(0);
     let (one, two) = (with_new_password(&ada, "one"), with_new_password(&ada, "two"));
     let (first, second) = tokio::join!(confirm(&api, &token, &one.password), confirm(&api, &token, &two.password));
     let (winner, loser, refused) = match first.status {
@@ -230,8 +231,8 @@ async fn the_page_behind_the_link_sets_the_password() {
     let (users, _emails, api) = world.start_both().await;
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    ask(&api, &ada.email).await;
-    let token = links(&world.mailbox(&ada.email), 1).await.remove(0);
+    request_reset(&api, &ada.email).await;
+    let token = wait_for_links(&world.mailbox(&ada.email), 1).await.remove(0);
     let path = format!("/reset-password?token={token}");
     let mails = world.mailbox(&ada.email).mails().await;
     let expected = format!("{}{path}", users.base_url());
@@ -272,14 +273,14 @@ async fn the_page_behind_the_link_sets_the_password() {
 }
 
 #[tokio::test]
-async fn a_reset_is_written_though_kafka_is_away_and_the_list_of_events_is_full() {
+async fn a_reset_is_written_while_kafka_is_down_and_the_pending_list_is_full() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "fullreset").await;
     let (mut users, _emails, api) = world.start_both().await;
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    ask(&api, &ada.email).await;
-    let token = links(&world.mailbox(&ada.email), 1).await.remove(0);
+    request_reset(&api, &ada.email).await;
+    let token = wait_for_links(&world.mailbox(&ada.email), 1).await.remove(0);
     let tokens = api.login(&ada).await;
     let mut topic = world.topic_reader();
     topic.read_type("user.logged_in.v1", 1).await;

@@ -33,17 +33,17 @@ const EXPECTED: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn every_query_of_an_accounts_life_uses_its_index() {
+async fn every_query_in_the_life_of_an_account_uses_an_index() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "plans").await;
     let spec = world.user_service().set("RELAY__SWEEP_MIN_AGE", "0s").set("RELAY__SWEEP_INTERVAL", "100ms");
     let mut service = spec.set("LIMITS__ENABLED", "true").start().await;
     let database = world.user_database().await;
-    until_all_indexes_are_there(&database).await;
+    wait_for_all_indexes(&database).await;
     let root = create_admin(&world, &service, "root").await;
-    watch(&database).await;
+    enable_profiler(&database).await;
 
-    live(&world, &service.api(), &root.api, &database).await;
+    use_every_feature(&world, &service.api(), &root.api, &database).await;
     import_and_export(&world, service.spec()).await;
     // Housekeeping has its first turn soon after a start.
     assert_eq!(service.terminate().await.code(), Some(0));
@@ -61,12 +61,12 @@ async fn every_query_of_an_accounts_life_uses_its_index() {
 }
 
 #[tokio::test]
-async fn the_indexes_are_those_of_the_one_list() {
+async fn the_indexes_are_created_as_declared() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "indexes").await;
     let service = world.user_service().start().await;
     let database = world.user_database().await;
-    until_all_indexes_are_there(&database).await;
+    wait_for_all_indexes(&database).await;
     let users: Vec<Document> = indexes(&database, "users").await;
     for name in ["emailKeys", "usernameKey", "usernameKeys", "idempotencyKey"] {
         let index = users.iter().find(|index| is_named(index, name)).expect("the index is there");
@@ -113,7 +113,7 @@ fn is_named(index: &Document, name: &str) -> bool {
 }
 
 /// Those that only make things fast are built while the service works already.
-async fn until_all_indexes_are_there(database: &Database) {
+async fn wait_for_all_indexes(database: &Database) {
     wait_for(DEADLINE, "the last index", async || {
         let audit = indexes(database, "audit").await;
         audit.iter().any(|index| is_named(index, "retention")).then_some(())
@@ -121,7 +121,7 @@ async fn until_all_indexes_are_there(database: &Database) {
     .await;
 }
 
-async fn watch(database: &Database) {
+async fn enable_profiler(database: &Database) {
     let room = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
     database.run_command(room).await.expect("a capped collection can be made");
     database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
@@ -139,7 +139,7 @@ async fn import_and_export(world: &World, service: &ServiceSpec) {
 }
 
 /// Everything that can happen to an account.
-async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
+async fn use_every_feature(world: &World, api: &Api, admin: &Api, database: &Database) {
     let ada = world.test_user("ada");
     let register =
         || api.send(api.request(Method::POST, "/api/users").header("idempotency-key", "k").json(&ada.registration()));
@@ -168,7 +168,7 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
     let _ = api.get(&format!("/verify-email?token={}", "A".repeat(43))).await.expect(400);
     let reset = json!({ "token": "A".repeat(43), "newPassword": "long enough, and nobody's" });
     let _ = api.post("/api/auth/password-reset/confirm", &reset).await.expect_problem(400, "token-invalid");
-    an_address_that_was_left_is_taken(world, api, &ada, &me, &users).await;
+    take_released_address(world, api, &ada, &me, &users).await;
     let renewed = with_new_password(&ada, "renewed");
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &change).await.expect(204);
@@ -188,13 +188,7 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
 }
 
 /// By somebody who registers with it after its time; they are gone again at the end.
-async fn an_address_that_was_left_is_taken(
-    world: &World,
-    api: &Api,
-    holder: &TestUser,
-    me: &Api,
-    users: &Collection<Document>,
-) {
+async fn take_released_address(world: &World, api: &Api, holder: &TestUser, me: &Api, users: &Collection<Document>) {
     let change = json!({ "newEmail": world.address("elsewhere"), "password": holder.password });
     let _ = me.put("/api/users/me/email", &change).await.expect(202);
     let late = world.test_user("late");
@@ -203,8 +197,8 @@ async fn an_address_that_was_left_is_taken(
         doc! { "$push": { "emailKeys": &late.email }, "$set": { "reserved": [kept] }, "$inc": { "version": 1_i64 } };
     let _ = users.update_one(doc! { "email": &holder.email }, left).await.expect("the user can be changed");
     let _ = api.register(&late).await.expect(201);
-    let lates = api.with_token(&api.login(&late).await.access);
-    let _ = lates.delete("/api/users/me", Some(&json!({ "password": late.password }))).await.expect(204);
+    let late_client = api.with_token(&api.login(&late).await.access);
+    let _ = late_client.delete("/api/users/me", Some(&json!({ "password": late.password }))).await.expect(204);
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -230,13 +224,13 @@ async fn plans(database: &Database) -> BTreeSet<Plan> {
         .map(|row| {
             let text = |field: &str| row.get_str(field).unwrap_or_default().to_owned();
             let collection = text("ns").split_once('.').map(|(_, name)| name.to_owned()).unwrap_or_default();
-            Plan { collection, summary: text("planSummary"), operation: shape(row) }
+            Plan { collection, summary: text("planSummary"), operation: command_shape(row) }
         })
         .collect()
 }
 
 /// The command without its values: the names in its filter.
-fn shape(row: &Document) -> String {
+fn command_shape(row: &Document) -> String {
     let names = |document: &Document| document.keys().cloned().collect::<Vec<_>>().join(", ");
     let command = row.get_document("command").cloned().unwrap_or_default();
     let filter = ["filter", "query", "q"].into_iter().find_map(|field| command.get_document(field).ok());

@@ -34,7 +34,7 @@ async fn search(world: &World, secrets: &Secrets) -> BTreeSet<Leak> {
         leaks.extend(find_leaks("topic", &bytes_of(record), secrets));
     }
     for database in [world.user_database().await, world.email_database().await] {
-        leaks.extend(in_collections(&database, secrets).await);
+        leaks.extend(find_in_collections(&database, secrets).await);
     }
     leaks
 }
@@ -44,7 +44,7 @@ fn bytes_of(record: &Record) -> Vec<u8> {
     headers.chain([record.key.clone(), record.value.clone()]).flatten().flatten().collect()
 }
 
-async fn in_collections(database: &Database, secrets: &Secrets) -> BTreeSet<Leak> {
+async fn find_in_collections(database: &Database, secrets: &Secrets) -> BTreeSet<Leak> {
     let mut leaks = BTreeSet::new();
     for name in database.list_collection_names().await.expect("MongoDB answers") {
         let collection = database.collection::<RawDocumentBuf>(&name);
@@ -56,7 +56,7 @@ async fn in_collections(database: &Database, secrets: &Secrets) -> BTreeSet<Leak
     leaks
 }
 
-fn key(world: &World, name: &str) -> String {
+fn read_key(world: &World, name: &str) -> String {
     fs::read_to_string(world.keys().join(name)).expect("the world has made its keys").trim().to_owned()
 }
 
@@ -67,40 +67,37 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
         world.user_service().set("LOG__LEVEL", "debug").start(),
         world.email_service().set("LOG__LEVEL", "debug").start()
     );
-    let (api, person) = (users.api(), world.test_user("ada"));
+    let (api, user) = (users.api(), world.test_user("ada"));
     let mut secrets: Secrets =
-        ["encryption.key", "sealing.private"].map(|name| (key(&world, name), name.to_owned())).into();
-    let mut used = |what: &str, value: &str| {
+        ["encryption.key", "sealing.private"].map(|name| (read_key(&world, name), name.to_owned())).into();
+    let mut remember = |what: &str, value: &str| {
         remember_secret(what, value);
         secrets.insert(value.to_owned(), what.to_owned());
     };
-    used("password", &person.password);
-    let registered = api.register(&person).await.expect(201);
-    assert!(!registered.text.contains(&person.password));
-    let token = Mailbox::new(world.stack(), &person.email).wait_for_mails(1).await[0].token("/verify-email");
-    used("verification token", &token);
+    remember("password", &user.password);
+    let registered = api.register(&user).await.expect(201);
+    assert!(!registered.text.contains(&user.password));
+    let token = Mailbox::new(world.stack(), &user.email).wait_for_mails(1).await[0].token("/verify-email");
+    remember("verification token", &token);
     let _ = api.get(&format!("/verify-email?token={token}")).await.expect(200);
     let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
     let _ =
         api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect_problem(400, "token-invalid");
-    let mut tokens = api.login(&person).await;
-    used("access token", &tokens.access);
-    used("refresh token", &tokens.refresh);
+    let mut tokens = api.login(&user).await;
+    remember("access token", &tokens.access);
+    remember("refresh token", &tokens.refresh);
     tokens = Tokens::of(&api.post("/api/auth/refresh", &json!({ "refreshToken": tokens.refresh })).await.expect(200));
-    used("access token", &tokens.access);
-    used("refresh token", &tokens.refresh);
+    remember("access token", &tokens.access);
+    remember("refresh token", &tokens.refresh);
 
     // Secrets in all the wrong places.
     let misplaced = "misplaced passphrase of a test";
-    used("misplaced password", misplaced);
+    remember("misplaced password", misplaced);
     let wrong: [(&str, Value); 5] = [
-        ("/api/auth/login", json!({ "identifier": person.email, "password": misplaced })),
+        ("/api/auth/login", json!({ "identifier": user.email, "password": misplaced })),
         ("/api/auth/login", json!({ "identifier": misplaced, "password": misplaced })),
         ("/api/users", json!({ "username": misplaced, "email": misplaced, "password": misplaced })),
-        (
-            "/api/users",
-            json!({ "username": "eve", "email": person.email, "password": misplaced, "pasword": misplaced }),
-        ),
+        ("/api/users", json!({ "username": "eve", "email": user.email, "password": misplaced, "pasword": misplaced })),
         ("/api/auth/refresh", json!({ "refreshToken": misplaced })),
     ];
     for (path, body) in wrong {
@@ -113,12 +110,12 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     assert!(!answer.text.contains(misplaced), "{}", answer.text);
     let _ = api.with_token(misplaced.replace(' ', "-").as_str()).get("/api/users/me").await.expect(401);
 
-    let changed = format!("{} and another", person.password);
-    used("password", &changed);
+    let changed = format!("{} and another", user.password);
+    remember("password", &changed);
     let mine = api.with_token(&tokens.access);
-    let body = json!({ "currentPassword": person.password, "newPassword": changed });
+    let body = json!({ "currentPassword": user.password, "newPassword": changed });
     let _ = mine.put("/api/users/me/password", &body).await.expect(204);
-    Mailbox::new(world.stack(), &person.email).wait_for_mails(2).await;
+    Mailbox::new(world.stack(), &user.email).wait_for_mails(2).await;
 
     // A hash is nobody's business but the user's own document's.
     let hashes: Secrets = [("$argon2id$v=19".to_owned(), "hash".to_owned())].into();
@@ -138,7 +135,7 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_search_finds_a_secret_that_was_planted_in_each_of_the_places() {
+async fn the_search_finds_a_secret_in_each_of_the_places() {
     // Not remembered as one of the run: its last test is to find nothing.
     let planted = "planted-where-it-should-not-be";
     let secrets: Secrets = [(planted.to_owned(), "planted".to_owned())].into();

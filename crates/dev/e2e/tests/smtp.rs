@@ -10,7 +10,7 @@ use test_support::{
 };
 
 /// One mail at a time, and deadlines that are over soon.
-fn brisk(spec: ServiceSpec) -> ServiceSpec {
+fn with_short_timeouts(spec: ServiceSpec) -> ServiceSpec {
     spec.set("SMTP__STEP_TIMEOUT", "1s")
         .set("SMTP__DOT_TIMEOUT", "1s")
         .set("SENDER__LEASE", "3s")
@@ -19,14 +19,14 @@ fn brisk(spec: ServiceSpec) -> ServiceSpec {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
+async fn a_server_that_refuses_our_login_opens_the_breaker_and_costs_no_mail_an_attempt() {
     let password = "smtp-password-of-a-test";
     remember_secret("smtp password", password);
     let smtp = ScriptedSmtp::start_with(&["AUTH PLAIN"]).await;
     smtp.rule(Rule::always(Phase::Auth, Act::reply("535 5.7.8 credentials invalid")));
     let url = format!("smtp://mailer:{password}@{}", smtp.address());
     let world = World::new(&Stack::from_env(), "refuses-us").await.on_smtp(url);
-    let service = brisk(world.email_service()).start().await;
+    let service = with_short_timeouts(world.email_service()).start().await;
     let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
     let address = world.address("ada");
     publisher.publish(&publisher.notice(&address)).await;
@@ -52,7 +52,7 @@ async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_the_password() {
+async fn a_server_with_an_untrusted_certificate_gets_neither_a_mail_nor_the_password() {
     let stack = Stack::from_env();
     let password = "smtp-password-over-tls";
     remember_secret("smtp password", password);
@@ -87,7 +87,7 @@ async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_th
         };
         let urls: Vec<String> = untrusted.iter().chain([good]).map(url).collect();
         let world = World::new(&stack, "certificates").await.on_smtp(urls.join(","));
-        let service = brisk(world.email_service()).variable("SSL_CERT_FILE", ours.file()).start().await;
+        let service = with_short_timeouts(world.email_service()).variable("SSL_CERT_FILE", ours.file()).start().await;
         let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
         let address = world.address("ada");
         publisher.publish(&publisher.welcome(&address)).await;
@@ -104,11 +104,11 @@ async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits() {
+async fn greylisted_mails_are_sent_after_their_pause_and_other_mails_do_not_wait() {
     const PAUSE: Duration = Duration::from_secs(4);
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&Stack::from_env(), "greylisted").await.on_smtp(smtp.url());
-    let _service = brisk(world.email_service()).set("MAIL__GREYLISTING_PAUSE", "4s").start().await;
+    let _service = with_short_timeouts(world.email_service()).set("MAIL__GREYLISTING_PAUSE", "4s").start().await;
     let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
     let mut greylisted = Vec::new();
     for (number, (phase, reply)) in [

@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(8);
 const DIVISIONS: usize = 2_000;
 
 /// Requests of one kind.
-struct BrokerKind {
+struct RequestKind {
     name: &'static str,
     path: &'static str,
     body: Value,
@@ -38,7 +38,7 @@ struct BrokerKind {
     samples: Vec<f64>,
 }
 
-impl BrokerKind {
+impl RequestKind {
     fn new(name: &'static str, path: &'static str, body: Value, status: u16) -> Self {
         Self { name, path, body, status, fresh: None, samples: Vec::new() }
     }
@@ -54,9 +54,9 @@ impl BrokerKind {
 }
 
 /// Numbers that are the same in every run (xorshift).
-struct Shuffle(u64);
+struct Random(u64);
 
-impl Shuffle {
+impl Random {
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -79,7 +79,7 @@ fn median(samples: &[f64]) -> f64 {
 }
 
 /// What the medians of two groups of equal requests differ by, in 99 of 100 divisions.
-fn floor(equal: &[f64], shuffle: &mut Shuffle) -> f64 {
+fn noise_floor(equal: &[f64], shuffle: &mut Random) -> f64 {
     let mut all = equal.to_vec();
     let mut differences: Vec<f64> = (0..DIVISIONS)
         .map(|_| {
@@ -92,7 +92,7 @@ fn floor(equal: &[f64], shuffle: &mut Shuffle) -> f64 {
     differences[DIVISIONS * 99 / 100]
 }
 
-struct Verdict {
+struct Comparison {
     /// Of the equal requests.
     median: f64,
     floor: f64,
@@ -100,26 +100,26 @@ struct Verdict {
     others: Vec<(&'static str, f64)>,
 }
 
-impl Verdict {
-    fn of(kinds: &[BrokerKind], shuffle: &mut Shuffle) -> Self {
+impl Comparison {
+    fn of(kinds: &[RequestKind], shuffle: &mut Random) -> Self {
         let equal = [kinds[0].samples.clone(), kinds[1].samples.clone()].concat();
-        let (middle, floor) = (median(&equal), floor(&equal, shuffle));
+        let (middle, floor) = (median(&equal), noise_floor(&equal, shuffle));
         let others = kinds[2..].iter().map(|kind| (kind.name, median(&kind.samples) - middle)).collect();
         Self { median: middle, floor, others }
     }
 
     /// The smallest difference that is taken for one.
-    fn bound(&self) -> f64 {
+    fn smallest_difference(&self) -> f64 {
         FACTOR * self.floor
     }
 
-    fn tells(&self) -> bool {
-        self.others.iter().any(|(_, difference)| difference.abs() > self.bound())
+    fn reveals_difference(&self) -> bool {
+        self.others.iter().any(|(_, difference)| difference.abs() > self.smallest_difference())
     }
 }
 
 /// One request of each kind in turn, in another order each time.
-async fn sample(api: &Api, kinds: &mut [BrokerKind], rounds: usize, keep: bool, shuffle: &mut Shuffle) {
+async fn sample(api: &Api, kinds: &mut [RequestKind], rounds: usize, keep: bool, shuffle: &mut Random) {
     let mut order: Vec<usize> = (0..kinds.len()).collect();
     for _ in 0..rounds {
         shuffle.shuffle(&mut order);
@@ -141,32 +141,33 @@ async fn sample(api: &Api, kinds: &mut [BrokerKind], rounds: usize, keep: bool, 
 /// Measures until nothing is told, or that something is has been said `ATTEMPTS` times.
 /// `without_work` is the median of requests that are answered without the work that must
 /// not be left out: if that could be, it must be more than the bound.
-async fn experiment(api: &Api, what: &str, mut kinds: Vec<BrokerKind>, without_work: Option<f64>) -> Verdict {
-    let mut shuffle = Shuffle(0x9e37_79b9_7f4a_7c15);
+async fn experiment(api: &Api, what: &str, mut kinds: Vec<RequestKind>, without_work: Option<f64>) -> Comparison {
+    let mut shuffle = Random(0x9e37_79b9_7f4a_7c15);
     // Until plans, pools and caches are warm, and the bound of audit rows is reached.
     sample(api, &mut kinds, 25, false, &mut shuffle).await;
     let mut report = String::new();
     for _ in 0..ATTEMPTS {
         let more = kinds[0].samples.len().max(SAMPLES);
         sample(api, &mut kinds, more, true, &mut shuffle).await;
-        let verdict = Verdict::of(&kinds, &mut shuffle);
-        let (count, median, floor) = (kinds[0].samples.len(), verdict.median, verdict.floor);
+        let comparison = Comparison::of(&kinds, &mut shuffle);
+        let (count, median, floor) = (kinds[0].samples.len(), comparison.median, comparison.floor);
         report += &format!("{what}: {count} of each, median {median:.0} µs, floor {floor:.0} µs");
-        for (name, difference) in &verdict.others {
+        for (name, difference) in &comparison.others {
             report += &format!(", {name} {difference:+.0} µs");
         }
         report += "\n";
-        let would_be_seen = without_work.is_none_or(|without| verdict.bound() < verdict.median - without);
-        if !verdict.tells() && would_be_seen {
+        let would_be_seen =
+            without_work.is_none_or(|without| comparison.smallest_difference() < comparison.median - without);
+        if !comparison.reveals_difference() && would_be_seen {
             print!("{report}");
-            return verdict;
+            return comparison;
         }
     }
     panic!("the time of an answer tells something, or this machine is too busy to see that it does not:\n{report}");
 }
 
 #[tokio::test]
-async fn the_time_of_an_answer_does_not_tell_whether_an_account_exists() {
+async fn the_response_time_does_not_reveal_whether_an_account_exists() {
     let world = World::new(&Stack::from_env(), "timing").await;
     // Cheap, and the same for all.
     let spec = world.user_service().set("HASHING__MEMORY_KIB", "4096").set("HASHING__ITERATIONS", "1");
@@ -182,31 +183,32 @@ async fn the_time_of_an_answer_does_not_tell_whether_an_account_exists() {
     let service = spec.set("LIMITS__ENABLED", "true").start().await;
     let api = service.api();
     // Names, and so bodies, of one length.
-    let (known, barred, nobody) = (world.test_user("known"), world.test_user("shuts"), world.test_user("ghost"));
-    for person in [&known, &barred] {
-        let _ = api.register(person).await.expect(201);
+    let (known, disabled_user, unknown) =
+        (world.test_user("known"), world.test_user("shuts"), world.test_user("ghost"));
+    for user in [&known, &disabled_user] {
+        let _ = api.register(user).await.expect(201);
     }
     api.login(&known).await;
     let users = world.user_database().await.collection::<Document>("users");
-    let disabled = doc! { "$set": { "status": "disabled" } };
-    let _ = users.update_one(doc! { "email": &barred.email }, disabled).await.expect("users can be changed");
+    let set_disabled = doc! { "$set": { "status": "disabled" } };
+    let _ = users.update_one(doc! { "email": &disabled_user.email }, set_disabled).await.expect("users can be changed");
 
     let ask = |path, who: [(&'static str, &str); 4]| {
-        who.map(|(name, email)| BrokerKind::new(name, path, json!({ "email": email }), 202)).into()
+        who.map(|(name, email)| RequestKind::new(name, path, json!({ "email": email }), 202)).into()
     };
     let everybody = [
-        ("unknown", nobody.email.as_str()),
-        ("unknown again", &nobody.email),
+        ("unknown", unknown.email.as_str()),
+        ("unknown again", &unknown.email),
         ("known", &known.email),
-        ("disabled", &barred.email),
+        ("disabled", &disabled_user.email),
     ];
     let reset = experiment(&api, "reset", ask("/api/auth/password-reset", everybody), None).await;
     experiment(&api, "resend", ask("/api/auth/email-verification/resend", everybody), None).await;
     let login = |(name, identifier): (&'static str, &str)| {
         let body = json!({ "identifier": identifier, "password": "not the password" });
-        BrokerKind::new(name, "/api/auth/login", body, 401)
+        RequestKind::new(name, "/api/auth/login", body, 401)
     };
-    let mut logins: Vec<BrokerKind> = everybody.into_iter().map(login).collect();
+    let mut logins: Vec<RequestKind> = everybody.into_iter().map(login).collect();
     logins.push(login(("known, by user name", &known.username)));
     experiment(&api, "login", logins, Some(reset.median)).await;
 
@@ -217,29 +219,30 @@ async fn the_time_of_an_answer_does_not_tell_whether_an_account_exists() {
     let never = world.test_user("never");
     let _ = hidden.register(&never).await.expect(202);
     let registration =
-        |email: &str| json!({ "username": "not-claimed-by-any", "email": email, "password": nobody.password });
+        |email: &str| json!({ "username": "not-claimed-by-any", "email": email, "password": unknown.password });
     let new = |name, first| {
         let padding = known.email.strip_prefix("known").unwrap_or_default();
         let body = registration(&padding[2.min(padding.len())..]);
-        BrokerKind { fresh: Some(first), ..BrokerKind::new(name, "/api/users", body, 202) }
+        RequestKind { fresh: Some(first), ..RequestKind::new(name, "/api/users", body, 202) }
     };
-    let taken = |(name, email): (&'static str, &str)| BrokerKind::new(name, "/api/users", registration(email), 202);
+    let taken = |(name, email): (&'static str, &str)| RequestKind::new(name, "/api/users", registration(email), 202);
     let mut registrations = vec![new("free", 0), new("free again", 500_000)];
-    registrations
-        .extend([("taken", &*known.email), ("disabled", &barred.email), ("unverified", &never.email)].map(taken));
+    registrations.extend(
+        [("taken", &*known.email), ("disabled", &disabled_user.email), ("unverified", &never.email)].map(taken),
+    );
     experiment(&hidden, "registration", registrations, Some(reset.median)).await;
 }
 
 #[test]
-fn equal_requests_are_told_apart_by_nothing_and_others_by_what_they_differ() {
-    let mut shuffle = Shuffle(7);
+fn equal_requests_are_not_distinguished_and_slower_requests_are() {
+    let mut shuffle = Random(7);
     let mut around = |middle: f64| -> Vec<f64> {
         (0..200).map(|_| middle + f64::from(u32::try_from(shuffle.below(400)).unwrap_or_default()) - 200.0).collect()
     };
-    let kind = |name, samples| BrokerKind { samples, ..BrokerKind::new(name, "/", Value::Null, 200) };
+    let kind = |name, samples| RequestKind { samples, ..RequestKind::new(name, "/", Value::Null, 200) };
     let equal = [kind("one", around(5_000.0)), kind("other", around(5_000.0)), kind("like them", around(5_000.0))];
-    let verdict = Verdict::of(&equal, &mut Shuffle(9));
-    assert!(!verdict.tells() && verdict.floor > 0.0, "{} {:?}", verdict.floor, verdict.others);
+    let comparison = Comparison::of(&equal, &mut Random(9));
+    assert!(!comparison.reveals_difference() && comparison.floor > 0.0, "{} {:?}", comparison.floor, comparison.others);
     let slower = [kind("one", around(5_000.0)), kind("other", around(5_000.0)), kind("slower", around(5_300.0))];
-    assert!(Verdict::of(&slower, &mut Shuffle(9)).tells());
+    assert!(Comparison::of(&slower, &mut Random(9)).reveals_difference());
 }

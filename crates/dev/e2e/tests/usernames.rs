@@ -13,19 +13,19 @@ async fn rename(me: &Api, username: &str) -> ApiResponse {
 }
 
 /// The errors of the import of one line with this username.
-async fn import(world: &World, service: &Service, username: &str) -> String {
+async fn dry_run_import(world: &World, service: &Service, username: &str) -> String {
     let line = json!({ "username": username, "email": world.address("imported") }).to_string();
     let done = service.spec().command_with_input(&["users", "import", "-", "--dry-run"], line.into_bytes()).await;
     format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
 }
 
 #[tokio::test]
-async fn a_released_username_is_taken_for_all_but_its_owner() {
+async fn a_released_username_is_taken_for_everyone_but_its_owner() {
     let world = World::new(&Stack::from_env(), "released").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let (ada, me) = register_and_log_in(&world, &api, "ada").await;
-    let (eve, of_eve) = register_and_log_in(&world, &api, "eve").await;
+    let (eve, eve_client) = register_and_log_in(&world, &api, "eve").await;
     let root = create_admin(&world, &service, "root").await;
     let renamed = format!("{}x", &ada.username[..ada.username.len().min(31)]);
     let _ = rename(&me, &renamed).await.expect(200);
@@ -33,14 +33,14 @@ async fn a_released_username_is_taken_for_all_but_its_owner() {
     for taken in [ada.username.clone(), ada.username.to_uppercase()] {
         let newcomer = TestUser { username: taken.clone(), ..world.test_user("newcomer") };
         let _ = api.register(&newcomer).await.expect_problem(409, "username-taken");
-        let _ = rename(&of_eve, &taken).await.expect_problem(409, "username-taken");
-        let id = of_eve.get("/api/users/me").await.expect(200).string("id");
+        let _ = rename(&eve_client, &taken).await.expect_problem(409, "username-taken");
+        let id = eve_client.get("/api/users/me").await.expect(200).string("id");
         let by_admin = root.api.patch(&Admin::user_path(&id, ""), &json!({ "username": taken })).await;
         let _ = by_admin.expect_problem(409, "username-taken");
-        let output = import(&world, &service, &taken).await;
+        let output = dry_run_import(&world, &service, &taken).await;
         assert!(output.contains("#/username: Another account has it"), "{output}");
     }
-    assert_eq!(of_eve.get("/api/users/me").await.expect(200).string("username"), eve.username);
+    assert_eq!(eve_client.get("/api/users/me").await.expect(200).string("username"), eve.username);
     // It signs in to nothing.
     let login = json!({ "identifier": ada.username, "password": ada.password });
     let _ = api.post("/api/auth/login", &login).await.expect_problem(401, "invalid-credentials");
@@ -50,52 +50,52 @@ async fn a_released_username_is_taken_for_all_but_its_owner() {
     // The owner has it back at once, and then the other one is reserved.
     let _ = rename(&me, &ada.username).await.expect(200);
     let _ = api.post("/api/auth/login", &login).await.expect(200);
-    let _ = rename(&of_eve, &renamed).await.expect_problem(409, "username-taken");
+    let _ = rename(&eve_client, &renamed).await.expect_problem(409, "username-taken");
     // An administrator's change reserves as well.
     let id = me.get("/api/users/me").await.expect(200).string("id");
     let third = json!({ "username": "third-of-ada" });
     let _ = root.api.patch(&Admin::user_path(&id, ""), &third).await.expect(200);
-    let _ = rename(&of_eve, &ada.username).await.expect_problem(409, "username-taken");
+    let _ = rename(&eve_client, &ada.username).await.expect_problem(409, "username-taken");
     // With the account all go.
     let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
     for free in [&ada.username, &renamed, "third-of-ada"] {
-        let _ = rename(&of_eve, free).await.expect(200);
+        let _ = rename(&eve_client, free).await.expect(200);
     }
 }
 
 #[tokio::test]
-async fn a_third_release_gives_up_the_oldest_reservation() {
+async fn a_fourth_name_frees_the_oldest_reservation() {
     let world = World::new(&Stack::from_env(), "threenames").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let (_, me) = register_and_log_in(&world, &api, "ada").await;
-    let (_, of_eve) = register_and_log_in(&world, &api, "eve").await;
+    let (_, eve_client) = register_and_log_in(&world, &api, "eve").await;
     for name in ["name-one", "name-two", "name-three"] {
         let _ = rename(&me, name).await.expect(200);
     }
     for taken in ["name-one", "name-two", "name-three"] {
-        let _ = rename(&of_eve, taken).await.expect_problem(409, "username-taken");
+        let _ = rename(&eve_client, taken).await.expect_problem(409, "username-taken");
     }
     let _ = rename(&me, "name-four").await.expect(200);
-    let _ = rename(&of_eve, "name-two").await.expect_problem(409, "username-taken");
-    let _ = rename(&of_eve, "name-one").await.expect(200);
+    let _ = rename(&eve_client, "name-two").await.expect_problem(409, "username-taken");
+    let _ = rename(&eve_client, "name-one").await.expect(200);
     // Another spelling of the same name is no release.
     let _ = rename(&me, "NAME-FOUR").await.expect(200);
-    let _ = rename(&of_eve, "name-two").await.expect_problem(409, "username-taken");
+    let _ = rename(&eve_client, "name-two").await.expect_problem(409, "username-taken");
 }
 
 #[tokio::test]
-async fn a_reservation_that_is_over_is_given_up_to_whoever_asks_and_by_the_housekeeping() {
+async fn an_expired_reservation_is_freed_on_request_and_by_housekeeping() {
     let world = World::new(&Stack::from_env(), "freenames").await;
     let mut service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let (ada, me) = register_and_log_in(&world, &api, "ada").await;
-    let (_, of_eve) = register_and_log_in(&world, &api, "eve").await;
+    let (_, eve_client) = register_and_log_in(&world, &api, "eve").await;
     let over = || doc! { "$set": { "reservedUsernames.$[].until": DateTime::from_millis(0) } };
     let _ = rename(&me, "ada-later").await.expect(200);
-    let _ = rename(&of_eve, &ada.username).await.expect_problem(409, "username-taken");
+    let _ = rename(&eve_client, &ada.username).await.expect_problem(409, "username-taken");
     update_user(&world, &ada.email, over()).await;
-    let _ = rename(&of_eve, &ada.username).await.expect(200);
+    let _ = rename(&eve_client, &ada.username).await.expect(200);
     // At a registration, too.
     let _ = rename(&me, "ada-even-later").await.expect(200);
     update_user(&world, &ada.email, over()).await;
@@ -116,17 +116,17 @@ async fn a_reservation_that_is_over_is_given_up_to_whoever_asks_and_by_the_house
 }
 
 #[tokio::test]
-async fn an_account_of_the_release_before_is_protected_from_its_next_change_on() {
+async fn an_account_of_the_previous_release_is_protected_from_its_next_change_on() {
     let world = World::new(&Stack::from_env(), "oldnames").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let (ada, me) = register_and_log_in(&world, &api, "ada").await;
-    let (_, of_eve) = register_and_log_in(&world, &api, "eve").await;
+    let (_, eve_client) = register_and_log_in(&world, &api, "eve").await;
     update_user(&world, &ada.email, doc! { "$unset": { "usernameKeys": "" } }).await;
-    let _ = rename(&of_eve, &ada.username).await.expect_problem(409, "username-taken");
+    let _ = rename(&eve_client, &ada.username).await.expect_problem(409, "username-taken");
     let _ = rename(&me, "ada-later").await.expect(200);
     for taken in [ada.username.as_str(), "ada-later"] {
-        let _ = rename(&of_eve, taken).await.expect_problem(409, "username-taken");
+        let _ = rename(&eve_client, taken).await.expect_problem(409, "username-taken");
     }
     let kept = user_document(&world, &ada.email).await;
     let kept: Value = bson::deserialize_from_bson(kept.get("usernameKeys").cloned().expect("keys")).expect("texts");

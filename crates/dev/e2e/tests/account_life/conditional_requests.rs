@@ -8,7 +8,13 @@ use reqwest::{
 use serde_json::{Value, json};
 use test_support::{Api, ApiResponse, Stack, World};
 
-async fn with(api: &Api, method: Method, path: &str, condition: (&str, &str), body: Option<&Value>) -> ApiResponse {
+async fn send_conditional(
+    api: &Api,
+    method: Method,
+    path: &str,
+    condition: (&str, &str),
+    body: Option<&Value>,
+) -> ApiResponse {
     let request = api.request(method, path).header(condition.0, condition.1);
     api.send(match body {
         Some(body) => request.json(body),
@@ -18,7 +24,7 @@ async fn with(api: &Api, method: Method, path: &str, condition: (&str, &str), bo
 }
 
 #[tokio::test]
-async fn a_change_is_made_on_the_version_that_was_seen_or_not_at_all() {
+async fn a_conditional_change_applies_only_to_the_named_version() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "ifmatch").await;
     let service = world.user_service().start().await;
@@ -34,36 +40,42 @@ async fn a_change_is_made_on_the_version_that_was_seen_or_not_at_all() {
     let weak = format!("W/{seen}");
     for tag in [stale.as_str(), &weak, "\"0\", \"x\""] {
         let path = "/api/users/me/password";
-        let refused = with(&me, Method::PUT, path, (IF_MATCH.as_str(), tag), Some(&change)).await;
+        let refused = send_conditional(&me, Method::PUT, path, (IF_MATCH.as_str(), tag), Some(&change)).await;
         let _ = refused.expect_problem(412, "precondition-failed");
     }
-    let broken = with(&me, Method::PUT, "/api/users/me/password", (IF_MATCH.as_str(), "7"), Some(&change)).await;
+    let broken =
+        send_conditional(&me, Method::PUT, "/api/users/me/password", (IF_MATCH.as_str(), "7"), Some(&change)).await;
     let broken = broken.expect_problem(422, "validation-failed").json();
     assert_eq!(broken["errors"][0]["header"], "If-Match");
     api.login(&ada).await;
 
     let seen = me.get("/api/users/me").await.expect(200).header("etag");
-    let right = with(&me, Method::PUT, "/api/users/me/password", (IF_MATCH.as_str(), &seen), Some(&change)).await;
+    let right =
+        send_conditional(&me, Method::PUT, "/api/users/me/password", (IF_MATCH.as_str(), &seen), Some(&change)).await;
     let _ = right.expect(204);
     let any = json!({ "currentPassword": renewed.password, "newPassword": renewed.password });
-    let _ = with(&me, Method::PUT, "/api/users/me/password", (IF_MATCH.as_str(), "*"), Some(&any)).await.expect(204);
+    let _ = send_conditional(&me, Method::PUT, "/api/users/me/password", (IF_MATCH.as_str(), "*"), Some(&any))
+        .await
+        .expect(204);
 
     let confirmed = json!({ "password": renewed.password });
-    let late = with(&me, Method::DELETE, "/api/users/me", (IF_MATCH.as_str(), &seen), Some(&confirmed)).await;
+    let late =
+        send_conditional(&me, Method::DELETE, "/api/users/me", (IF_MATCH.as_str(), &seen), Some(&confirmed)).await;
     let _ = late.expect_problem(412, "precondition-failed");
     let now = me.get("/api/users/me").await.expect(200).header("etag");
-    let gone = with(&me, Method::DELETE, "/api/users/me", (IF_MATCH.as_str(), &now), Some(&confirmed)).await;
+    let gone =
+        send_conditional(&me, Method::DELETE, "/api/users/me", (IF_MATCH.as_str(), &now), Some(&confirmed)).await;
     let _ = gone.expect(204);
     // Of an account that is gone the token is worth nothing, whatever version it names.
     for condition in [(IF_MATCH.as_str(), now.as_str()), (IF_MATCH.as_str(), "*")] {
         let patch = json!({ "displayName": "Ada" });
-        let late = with(&me, Method::PATCH, "/api/users/me", condition, Some(&patch)).await;
+        let late = send_conditional(&me, Method::PATCH, "/api/users/me", condition, Some(&patch)).await;
         let _ = late.expect_problem(401, "unauthorized");
     }
 }
 
 #[tokio::test]
-async fn what_the_client_has_is_not_sent_again() {
+async fn a_representation_that_the_client_already_has_is_not_sent_again() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "ifnone").await;
     let service = world.user_service().start().await;
@@ -78,14 +90,16 @@ async fn what_the_client_has_is_not_sent_again() {
         let list = format!("\"other\", W/{tag}");
         for method in [Method::GET, Method::HEAD] {
             for condition in [tag.as_str(), &list, "*"] {
-                let same =
-                    with(client, method.clone(), path, (IF_NONE_MATCH.as_str(), condition), None).await.expect(304);
+                let same = send_conditional(client, method.clone(), path, (IF_NONE_MATCH.as_str(), condition), None)
+                    .await
+                    .expect(304);
                 assert_eq!(same.header("etag"), tag, "{path}");
                 assert_eq!(same.header("cache-control"), first.header("cache-control"), "{path}");
                 assert!(same.text.is_empty(), "{path}");
             }
-            let other =
-                with(client, method.clone(), path, (IF_NONE_MATCH.as_str(), "\"other\""), None).await.expect(200);
+            let other = send_conditional(client, method.clone(), path, (IF_NONE_MATCH.as_str(), "\"other\""), None)
+                .await
+                .expect(200);
             assert_eq!(other.header("etag"), tag, "{path}");
             assert_eq!(other.text.is_empty(), method == Method::HEAD, "{path}");
         }

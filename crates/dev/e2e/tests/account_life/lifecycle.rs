@@ -8,10 +8,10 @@ use reqwest::{Method, header};
 use serde_json::{Value, json};
 use test_support::{Api, DEADLINE, Record, Stack, TestUser, Tokens, World, wait_for};
 
-use crate::tokens::{refresh, refused_refresh};
+use crate::tokens::{assert_refresh_refused, refresh};
 
 #[tokio::test]
-async fn an_account_lives_from_its_registration_to_its_goodbye() {
+async fn an_account_from_its_registration_to_its_deletion() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "life").await;
     let (_users, _emails, api) = world.start_both().await;
@@ -27,7 +27,7 @@ async fn an_account_lives_from_its_registration_to_its_goodbye() {
     assert_is_a_new_user(&user, &ada);
 
     let record = topic.read_type("user.registered.v1", 1).await.remove(0);
-    assert_is_in_the_contract(&record, &id, 1);
+    assert_matches_contract(&record, &id, 1);
     assert_eq!(record.json()["username"], ada.username);
     assert_eq!(record.json()["recipient"]["email"], ada.email);
 
@@ -40,7 +40,7 @@ async fn an_account_lives_from_its_registration_to_its_goodbye() {
     assert_eq!(welcome.header("message-id"), job.get_str("messageId").expect("a row has its message id"));
     assert!(welcome.header("message-id").starts_with(&format!("<{}.welcome@", record.id())));
 
-    verify_by_the_link(&api, &welcome.links(), &welcome.token("/verify-email")).await;
+    verify_by_link(&api, &welcome.links(), &welcome.token("/verify-email")).await;
     topic.read_type("user.email_verified.v1", 1).await;
 
     let mut laptop = api.login(&ada).await;
@@ -53,11 +53,11 @@ async fn an_account_lives_from_its_registration_to_its_goodbye() {
     let logins = topic.read_type("user.logged_in.v1", 2).await;
     assert!(logins.iter().all(|login| login.json()["methods"] == json!(["password"])));
 
-    the_profile_is_changed_under_its_etag(&api.with_token(&laptop.access)).await;
+    change_profile_with_etag(&api.with_token(&laptop.access)).await;
     let update = topic.read_type("user.profile_updated.v1", 1).await.remove(0);
     assert_eq!(update.json()["changed"], json!(["displayName", "locale", "timezone", "attributes"]));
 
-    reuse_of_a_refresh_token_ends_its_session(&api, &ada).await;
+    assert_token_reuse_ends_session(&api, &ada).await;
 
     laptop = refresh(&api, &laptop.refresh).await;
     let renewed = change_password(&api, &ada, &laptop, &phone).await;
@@ -69,21 +69,21 @@ async fn an_account_lives_from_its_registration_to_its_goodbye() {
     let right = json!({ "password": renewed.password });
     let _ = me.delete("/api/users/me", Some(&right)).await.expect(204);
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
-    refused_refresh(&api, &laptop.refresh).await;
+    assert_refresh_refused(&api, &laptop.refresh).await;
     // The goodbye need not be out for name and address to be free.
     let again = api.register(&ada).await.expect(201);
     assert_ne!(again.string("id"), id);
 
     let goodbye = topic.read_type("user.deleted.v1", 1).await.remove(0);
     assert_eq!(goodbye.json()["by"], "self");
-    assert_is_in_the_contract(&goodbye, &id, goodbye.sequence());
-    nothing_is_left_of(&world, &id).await;
+    assert_matches_contract(&goodbye, &id, goodbye.sequence());
+    wait_until_nothing_is_left(&world, &id).await;
     // Welcome, password changed, goodbye, and the welcome of the one who came after.
     let mails = mailbox.wait_for_mails(4).await;
     let subjects: Vec<&str> = mails.iter().map(|mail| mail.subject.as_str()).collect();
     assert_eq!(subjects.iter().filter(|subject| subject.starts_with("Welcome to ")).count(), 2, "{subjects:?}");
     assert_eq!(subjects.iter().filter(|subject| **subject == "Your account was deleted").count(), 1, "{subjects:?}");
-    every_mail_is_sent_once(&world, 4).await;
+    wait_until_mails_are_sent(&world, 4).await;
     assert_eq!(mailbox.mails().await.len(), 4);
 
     let of_ada: Vec<u64> =
@@ -91,8 +91,8 @@ async fn an_account_lives_from_its_registration_to_its_goodbye() {
     assert!(of_ada.is_sorted_by(|one, next| one < next), "{of_ada:?}");
 }
 
-fn assert_is_a_new_user(user: &Value, person: &TestUser) {
-    let members: Vec<&str> = user.as_object().expect("a user is an object").keys().map(String::as_str).collect();
+fn assert_is_a_new_user(body: &Value, user: &TestUser) {
+    let members: Vec<&str> = body.as_object().expect("a user is an object").keys().map(String::as_str).collect();
     let mut expected = [
         "id",
         "username",
@@ -113,21 +113,21 @@ fn assert_is_a_new_user(user: &Value, person: &TestUser) {
     let mut members = members;
     members.sort_unstable();
     assert_eq!(members, expected);
-    assert_eq!(user["username"], person.username);
-    assert_eq!(user["email"], person.email);
-    assert_eq!(user["emailVerified"], false);
-    assert_eq!(user["status"], "active");
-    assert_eq!(user["roles"], json!([]));
-    assert_eq!(user["version"], 1);
+    assert_eq!(body["username"], user.username);
+    assert_eq!(body["email"], user.email);
+    assert_eq!(body["emailVerified"], false);
+    assert_eq!(body["status"], "active");
+    assert_eq!(body["roles"], json!([]));
+    assert_eq!(body["version"], 1);
     for unset in ["displayName", "locale", "timezone", "attributes", "lastLoginAt"] {
-        assert!(user[unset].is_null(), "{unset} of {user}");
+        assert!(body[unset].is_null(), "{unset} of {body}");
     }
-    let id = user["id"].as_str().and_then(|id| Uuid::parse_str(id).ok()).expect("the id is a UUID");
+    let id = body["id"].as_str().and_then(|id| Uuid::parse_str(id).ok()).expect("the id is a UUID");
     assert_eq!(id.bytes()[6] >> 4, 7, "{id}");
 }
 
 /// Headers, key, partition and schema of a record, as section 4.4 of the contract has them.
-fn assert_is_in_the_contract(record: &Record, user: &str, sequence: u64) {
+fn assert_matches_contract(record: &Record, user: &str, sequence: u64) {
     let event_type = record.event_type();
     assert_eq!(record.key_text(), user);
     assert_eq!(record.partition, events::topic::partition_of(user.as_bytes(), 12));
@@ -162,7 +162,7 @@ async fn ledger_row(world: &World, event_id: &str) -> Document {
 }
 
 /// Looking at the page uses nothing up, its form does, and no token works twice.
-async fn verify_by_the_link(api: &Api, links: &[String], token: &str) {
+async fn verify_by_link(api: &Api, links: &[String], token: &str) {
     let path = format!("/verify-email?token={token}");
     assert!(links.iter().any(|link| link.ends_with(&path)), "{links:?}");
     for _ in 0..2 {
@@ -179,7 +179,7 @@ async fn verify_by_the_link(api: &Api, links: &[String], token: &str) {
     let _ = api.post("/api/auth/email-verification", &used).await.expect_problem(400, "token-invalid");
 }
 
-async fn the_profile_is_changed_under_its_etag(me: &Api) {
+async fn change_profile_with_etag(me: &Api) {
     let seen = me.get("/api/users/me").await.expect(200);
     let etag = seen.header("etag");
     assert_eq!(etag, format!("\"{}\"", seen.json()["version"]));
@@ -207,35 +207,35 @@ async fn the_profile_is_changed_under_its_etag(me: &Api) {
     assert_eq!(now.header("etag"), changed.header("etag"));
 }
 
-async fn reuse_of_a_refresh_token_ends_its_session(api: &Api, person: &TestUser) {
-    let first = api.login(person).await;
+async fn assert_token_reuse_ends_session(api: &Api, user: &TestUser) {
+    let first = api.login(user).await;
     let second = refresh(api, &first.refresh).await;
     let third = refresh(api, &second.refresh).await;
     assert_ne!(second.refresh, third.refresh);
-    refused_refresh(api, &first.refresh).await;
-    refused_refresh(api, &third.refresh).await;
+    assert_refresh_refused(api, &first.refresh).await;
+    assert_refresh_refused(api, &third.refresh).await;
 }
 
 /// The one who changes it stays signed in; everybody else is out at once.
-async fn change_password(api: &Api, person: &TestUser, own: &Tokens, other: &Tokens) -> TestUser {
-    let renewed = with_new_password(person, "once more");
+async fn change_password(api: &Api, user: &TestUser, own: &Tokens, other: &Tokens) -> TestUser {
+    let renewed = with_new_password(user, "once more");
     let me = api.with_token(&own.access);
     let change = |current: &str| json!({ "currentPassword": current, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &change("not the one")).await.expect_problem(403, "wrong-password");
-    let _ = me.put("/api/users/me/password", &change(&person.password)).await.expect(204);
+    let _ = me.put("/api/users/me/password", &change(&user.password)).await.expect(204);
 
     let elsewhere = api.with_token(&other.access).get("/api/users/me").await;
     let _ = elsewhere.expect_problem(401, "unauthorized");
-    refused_refresh(api, &other.refresh).await;
+    assert_refresh_refused(api, &other.refresh).await;
     let _ = me.get("/api/users/me").await.expect(200);
     refresh(api, &own.refresh).await;
-    let old = json!({ "identifier": person.email, "password": person.password });
+    let old = json!({ "identifier": user.email, "password": user.password });
     let _ = api.post("/api/auth/login", &old).await.expect_problem(401, "invalid-credentials");
     api.login(&renewed).await;
     renewed
 }
 
-async fn nothing_is_left_of(world: &World, id: &str) {
+async fn wait_until_nothing_is_left(world: &World, id: &str) {
     let id = Uuid::parse_str(id).expect("an id is a UUID");
     let database = world.user_database().await;
     for (collection, field) in [("users", "_id"), ("sessions", "userId"), ("audit", "userId")] {
@@ -248,7 +248,7 @@ async fn nothing_is_left_of(world: &World, id: &str) {
     }
 }
 
-async fn every_mail_is_sent_once(world: &World, count: usize) {
+async fn wait_until_mails_are_sent(world: &World, count: usize) {
     let jobs = world.email_database().await.collection::<Document>("mailJobs");
     wait_for(DEADLINE, "every mail to be sent", async || {
         let sent = jobs.count_documents(doc! { "state": "sent" }).await.expect("the ledger can be read");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use test_support::{Stack, World, remember_secret};
 
 #[tokio::test]
-async fn a_registration_sent_twice_under_one_idempotency_key_makes_one_user() {
+async fn a_registration_sent_twice_with_one_idempotency_key_creates_one_user() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "idem").await;
     let service = world.user_service().start().await;
@@ -62,7 +62,7 @@ async fn a_registration_sent_twice_under_one_idempotency_key_makes_one_user() {
 }
 
 #[tokio::test]
-async fn mails_are_in_the_language_of_their_reader() {
+async fn mails_are_written_in_the_language_of_their_recipient() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "lang").await;
     let (_users, _emails, api) = world.start_both().await;
@@ -76,13 +76,13 @@ async fn mails_are_in_the_language_of_their_reader() {
         ("klingon", Some("tlh"), "en", "Welcome to "),
         ("nobody", None, "en", "Welcome to "),
     ] {
-        let person = world.test_user(name);
-        let mut body = person.registration();
+        let user = world.test_user(name);
+        let mut body = user.registration();
         if let Some(locale) = locale {
             body["locale"] = json!(locale);
         }
         let _ = api.post("/api/users", &body).await.expect(201);
-        let mail = world.mailbox(&person.email).wait_for_mails(1).await.remove(0);
+        let mail = world.mailbox(&user.email).wait_for_mails(1).await.remove(0);
         assert!(mail.subject.contains(subject), "{name}: {}", mail.subject);
         assert_eq!(mail.header("content-language"), language);
         // The link works in every language.
@@ -92,13 +92,13 @@ async fn mails_are_in_the_language_of_their_reader() {
 }
 
 #[tokio::test]
-async fn a_verification_mail_is_sent_again_to_the_unverified_only() {
+async fn a_verification_mail_is_resent_only_to_unverified_users() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "resend").await;
     let (_users, _emails, api) = world.start_both().await;
     let (pending, verified) = (world.test_user("pending"), world.test_user("verified"));
-    for person in [&pending, &verified] {
-        let _ = api.register(person).await.expect(201);
+    for user in [&pending, &verified] {
+        let _ = api.register(user).await.expect(201);
     }
     let welcome = world.mailbox(&verified.email).wait_for_mails(1).await.remove(0);
     let token = json!({ "token": welcome.token("/verify-email") });

@@ -8,20 +8,20 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::{Value, json};
 use test_support::{Api, ApiResponse, Stack, Tokens, World};
 
-async fn refresh_answer(api: &Api, token: &str) -> ApiResponse {
+async fn try_refresh(api: &Api, token: &str) -> ApiResponse {
     api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
 }
 
 pub(crate) async fn refresh(api: &Api, token: &str) -> Tokens {
-    Tokens::of(&refresh_answer(api, token).await.expect(200))
+    Tokens::of(&try_refresh(api, token).await.expect(200))
 }
 
-pub(crate) async fn refused_refresh(api: &Api, token: &str) {
-    let _ = refresh_answer(api, token).await.expect_problem(401, "unauthorized");
+pub(crate) async fn assert_refresh_refused(api: &Api, token: &str) {
+    let _ = try_refresh(api, token).await.expect_problem(401, "unauthorized");
 }
 
 #[tokio::test]
-async fn an_access_token_can_be_verified_by_anybody_with_the_key_set() {
+async fn an_access_token_can_be_verified_with_the_published_key_set() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "jwks").await;
     let service = world.user_service().start().await;
@@ -33,7 +33,7 @@ async fn an_access_token_can_be_verified_by_anybody_with_the_key_set() {
 
     let parts: Vec<&str> = tokens.access.split('.').collect();
     let [head, claims, signature] = parts[..] else { panic!("three parts, not {}", parts.len()) };
-    let (header, body) = (decoded(head), decoded(claims));
+    let (header, body) = (decode_part(head), decode_part(claims));
     assert_eq!(header["typ"], "at+jwt");
     assert_eq!(header["alg"], "EdDSA");
 
@@ -62,18 +62,18 @@ async fn an_access_token_can_be_verified_by_anybody_with_the_key_set() {
     let (issued, expires) = (body["iat"].as_i64().unwrap_or(0), body["exp"].as_i64().unwrap_or(0));
     assert_eq!(expires - issued, 15 * 60);
     assert!((before - 5..=before + 60).contains(&issued), "{issued}");
-    let other = decoded(api.login(&ada).await.access.split('.').nth(1).unwrap_or_default());
+    let other = decode_part(api.login(&ada).await.access.split('.').nth(1).unwrap_or_default());
     assert_ne!(other["jti"], body["jti"]);
     assert_ne!(other["sid"], body["sid"]);
 }
 
-fn decoded(part: &str) -> Value {
+fn decode_part(part: &str) -> Value {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(part).expect("a part of a JWT is base64url");
     serde_json::from_slice(&bytes).expect("a part of a JWT is JSON")
 }
 
 #[tokio::test]
-async fn logout_ends_the_session_and_never_says_whether_there_was_one() {
+async fn logout_ends_the_session_and_does_not_reveal_whether_there_was_one() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "logout").await;
     let service = world.user_service().start().await;
@@ -95,7 +95,7 @@ async fn logout_ends_the_session_and_never_says_whether_there_was_one() {
     let second = refresh(&api, &first.refresh).await;
     // Any genuine token of the session ends it, the one before the current too.
     logout(&first.refresh).await;
-    refused_refresh(&api, &second.refresh).await;
+    assert_refresh_refused(&api, &second.refresh).await;
     logout(&second.refresh).await;
     let sessions = world.user_database().await.collection::<Document>("sessions");
     assert_eq!(sessions.count_documents(doc! {}).await.expect("sessions can be counted"), 0);

@@ -13,30 +13,28 @@ async fn users(world: &World) -> Collection<Document> {
     world.user_database().await.collection("users")
 }
 
-async fn set(world: &World, person: &TestUser, fields: Document) {
-    let changed = users(world).await.update_one(doc! { "email": &person.email }, doc! { "$set": fields }).await;
+async fn set_fields(world: &World, user: &TestUser, fields: Document) {
+    let changed = users(world).await.update_one(doc! { "email": &user.email }, doc! { "$set": fields }).await;
     assert_eq!(changed.expect("users can be changed").matched_count, 1);
 }
 
-async fn is_there(world: &World, person: &TestUser) -> bool {
-    let found = users(world).await.count_documents(doc! { "email": &person.email }).await;
+async fn exists(world: &World, user: &TestUser) -> bool {
+    let found = users(world).await.count_documents(doc! { "email": &user.email }).await;
     found.expect("users can be counted") == 1
 }
 
-async fn until_gone(world: &World, person: &TestUser) {
-    wait_for(DEADLINE, &format!("{} to expire", person.username), async || {
-        (!is_there(world, person).await).then_some(())
-    })
-    .await;
+async fn wait_until_expired(world: &World, user: &TestUser) {
+    wait_for(DEADLINE, &format!("{} to expire", user.username), async || (!exists(world, user).await).then_some(()))
+        .await;
 }
 
-async fn verify(world: &World, api: &Api, person: &TestUser) {
-    let token = world.mailbox(&person.email).wait_for_mails(1).await.remove(0).token("/verify-email");
+async fn verify(world: &World, api: &Api, user: &TestUser) {
+    let token = world.mailbox(&user.email).wait_for_mails(1).await.remove(0).token("/verify-email");
     let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
 }
 
 #[tokio::test]
-async fn who_never_verified_goes_and_everybody_else_stays() {
+async fn only_accounts_that_were_never_verified_expire() {
     let world = World::new(&Stack::from_env(), "expiry").await;
     let (mut service, _emails) =
         tokio::join!(with_cheap_hashes(world.user_service()).start(), world.email_service().start());
@@ -44,13 +42,13 @@ async fn who_never_verified_goes_and_everybody_else_stays() {
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let (root, shut_out) = (world.test_user("root"), world.test_user("shutout"));
     let id = api.register(&ada).await.expect(201).string("id");
-    for person in [&eve, &root, &shut_out] {
-        let _ = api.register(person).await.expect(201);
+    for user in [&eve, &root, &shut_out] {
+        let _ = api.register(user).await.expect(201);
     }
     let me = api.with_token(&api.login(&ada).await.access);
     verify(&world, &api, &eve).await;
-    set(&world, &root, doc! { "roles": ["admin"] }).await;
-    set(&world, &shut_out, doc! { "status": "disabled" }).await;
+    set_fields(&world, &root, doc! { "roles": ["admin"] }).await;
+    set_fields(&world, &shut_out, doc! { "status": "disabled" }).await;
     assert_eq!(service.metric("user_service_unverified_expired_total", "").await, 0.0);
 
     // Off by default; now all four are old enough at once.
@@ -60,7 +58,7 @@ async fn who_never_verified_goes_and_everybody_else_stays() {
     let _ = database.run_command(room).await.expect("a capped collection can be made");
     let _ = database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
     service.restart_with(|spec| spec.set("AUTH__UNVERIFIED_EXPIRY", "3s")).await;
-    until_gone(&world, &ada).await;
+    wait_until_expired(&world, &ada).await;
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
 
     let mut topic = world.topic_reader();
@@ -72,9 +70,9 @@ async fn who_never_verified_goes_and_everybody_else_stays() {
     // Somebody who comes later goes later: the others have been passed over by then.
     let late = world.test_user("late");
     let _ = api.register(&late).await.expect(201);
-    until_gone(&world, &late).await;
-    for person in [&eve, &root, &shut_out] {
-        assert!(is_there(&world, person).await, "{} is gone", person.username);
+    wait_until_expired(&world, &late).await;
+    for user in [&eve, &root, &shut_out] {
+        assert!(exists(&world, user).await, "{} is gone", user.username);
     }
     assert_eq!(service.metric("user_service_unverified_expired_total", "").await, 2.0);
     // Name and address are free.
@@ -115,7 +113,7 @@ async fn a_verification_at_the_last_moment_wins() {
     verify(&world, &api, &ada).await;
     let late = world.test_user("late");
     let _ = api.register(&late).await.expect(201);
-    until_gone(&world, &late).await;
-    assert!(is_there(&world, &ada).await);
+    wait_until_expired(&world, &late).await;
+    assert!(exists(&world, &ada).await);
     api.login(&ada).await;
 }

@@ -9,10 +9,10 @@ use reqwest::{Method, header};
 use serde_json::{Value, json};
 use test_support::{Api, DEADLINE, Record, Stack, World, remember_secret, wait_for};
 
-use crate::audit_rows::{audit, refresh, text, uuid};
+use crate::audit_rows::{parse_uuid, refresh, text, wait_for_audit_rows};
 
 #[tokio::test]
-async fn blanks_around_a_text_are_dropped_at_every_door() {
+async fn white_space_around_a_text_is_trimmed_in_every_request() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "blanks").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
@@ -67,7 +67,7 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     let mut topic = world.topic_reader();
     let path = |below: &str| Admin::user_path(&id, below);
 
-    the_account_is_changed_under_its_etag(&root, &id).await;
+    change_account_with_etag(&root, &id).await;
     let update = topic.read_type("user.profile_updated.v1", 1).await.remove(0);
     assert_eq!(update.json()["changed"], json!(["username", "displayName", "locale", "timezone", "attributes"]));
     let roles = topic.read_type("user.roles_changed.v1", 2).await;
@@ -112,15 +112,15 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
 
     // Both logs say it. Of the admin the person's has the id only.
     for kind in ["user.profile_updated.v1", "user.sessions_ended.v1", "user.disabled.v1", "user.enabled.v1"] {
-        let row = audit(&world, &id, kind, 1).await.remove(0);
+        let row = wait_for_audit_rows(&world, &id, kind, 1).await.remove(0);
         assert_eq!(text(&row, "actor"), root.id.as_str(), "{row}");
         assert!(!row.contains_key("address") && !row.contains_key("client"), "{row}");
-        let row = audit(&world, &root.id, kind, 1).await.remove(0);
-        assert_eq!((text(&row, "actor"), row.get("target")), ("self", Some(&uuid(&id).into())), "{row}");
+        let row = wait_for_audit_rows(&world, &root.id, kind, 1).await.remove(0);
+        assert_eq!((text(&row, "actor"), row.get("target")), ("self", Some(&parse_uuid(&id).into())), "{row}");
         assert_eq!(text(&row, "address"), "127.0.0.1", "{row}");
     }
 
-    both_logs_are_read(&root, &api.with_token(&tokens.access), &id).await;
+    assert_both_logs(&root, &api.with_token(&tokens.access), &id).await;
 
     let stale = root.api.request(Method::DELETE, &path("")).header(header::IF_MATCH, "\"1\"");
     let _ = root.api.send(stale).await.expect_problem(412, "precondition-failed");
@@ -138,26 +138,26 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     let database = world.user_database().await;
     wait_for(DEADLINE, "the tombstone to go", async || {
         let users = database.collection::<Document>("users");
-        (users.count_documents(doc! { "_id": uuid(&id) }).await.expect("users can be counted") == 0).then_some(())
+        (users.count_documents(doc! { "_id": parse_uuid(&id) }).await.expect("users can be counted") == 0).then_some(())
     })
     .await;
     let rows = database.collection::<Document>("audit");
-    assert_eq!(rows.count_documents(doc! { "userId": uuid(&id) }).await.expect("audit can be counted"), 0);
-    let acts = rows.count_documents(doc! { "userId": uuid(&root.id), "target": uuid(&id) }).await;
+    assert_eq!(rows.count_documents(doc! { "userId": parse_uuid(&id) }).await.expect("audit can be counted"), 0);
+    let acts = rows.count_documents(doc! { "userId": parse_uuid(&root.id), "target": parse_uuid(&id) }).await;
     assert_eq!(acts.expect("audit can be counted"), 6, "profile, roles, sessions, disabled, enabled, deleted");
-    let deleted = audit(&world, &root.id, "user.deleted.v1", 1).await.remove(0);
-    assert_eq!(deleted.get("target"), Some(&uuid(&id).into()), "{deleted}");
+    let deleted = wait_for_audit_rows(&world, &root.id, "user.deleted.v1", 1).await.remove(0);
+    assert_eq!(deleted.get("target"), Some(&parse_uuid(&id).into()), "{deleted}");
 }
 
 /// By an administrator: the account's log and their own; by the person: theirs. Page by page it is the same.
-async fn both_logs_are_read(root: &Admin, person: &Api, id: &str) {
+async fn assert_both_logs(root: &Admin, user: &Api, id: &str) {
     let path = Admin::user_path(id, "/audit");
     let of_account = root.api.get(&format!("{path}?limit=100")).await.expect(200).json()["items"].clone();
     let disabled = entry(&of_account, "user.disabled.v1");
     assert_eq!((&disabled["actor"], &disabled["actorId"]), (&json!("admin"), &json!(root.id)));
     assert_eq!((&disabled["address"], &disabled["targetId"]), (&Value::Null, &Value::Null));
     assert_eq!(entry(&of_account, "user.registered.v1")["actor"], "self");
-    let by_person = person.get("/api/users/me/audit?limit=100").await.expect(200).json()["items"].clone();
+    let by_person = user.get("/api/users/me/audit?limit=100").await.expect(200).json()["items"].clone();
     assert_eq!(by_person, of_account);
 
     let own = root.api.get("/api/users/me/audit?limit=100").await.expect(200).json()["items"].clone();
@@ -184,7 +184,7 @@ fn entry(items: &Value, kind: &str) -> Value {
     found.unwrap_or_else(|| panic!("no {kind} in {items:#}")).clone()
 }
 
-async fn the_account_is_changed_under_its_etag(root: &Admin, id: &str) {
+async fn change_account_with_etag(root: &Admin, id: &str) {
     let path = Admin::user_path(id, "");
     let seen = root.api.get(&path).await.expect(200);
     let etag = seen.header("etag");
@@ -228,7 +228,7 @@ async fn the_account_is_changed_under_its_etag(root: &Admin, id: &str) {
 }
 
 #[tokio::test]
-async fn an_admins_act_is_possible_however_many_events_wait_for_kafka() {
+async fn an_administrator_can_act_while_many_events_wait_for_kafka() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "adminfull").await;
     // No broker: nothing leaves the pending lists.
@@ -292,7 +292,11 @@ async fn an_administrator_unlocks_an_account_that_is_under_attack() {
     let _ = login(251, &ada.password).await.expect(200);
     let unlocked = topic.read_type("user.unlocked.v1", 1).await;
     assert_eq!(unlocked.iter().map(Record::json).collect::<Vec<_>>(), [json!({ "userId": id })]);
-    let row = audit(&world, &id, "user.unlocked.v1", 1).await.remove(0);
+    let row = wait_for_audit_rows(&world, &id, "user.unlocked.v1", 1).await.remove(0);
     assert_eq!(text(&row, "actor"), root.id);
-    assert_eq!(audit(&world, &root.id, "user.unlocked.v1", 1).await.len(), 1, "what changes nothing is no act");
+    assert_eq!(
+        wait_for_audit_rows(&world, &root.id, "user.unlocked.v1", 1).await.len(),
+        1,
+        "what changes nothing is no act"
+    );
 }

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use test_support::{Api, ApiResponse, DEADLINE, World, wait_for};
 
 /// The rows of one account's log of this type, once there are so many.
-pub(crate) async fn audit(world: &World, user: &str, event_type: &str, count: usize) -> Vec<Document> {
+pub(crate) async fn wait_for_audit_rows(world: &World, user: &str, event_type: &str, count: usize) -> Vec<Document> {
     let rows = world.user_database().await.collection::<Document>("audit");
-    let filter = doc! { "userId": uuid(user), "type": event_type };
+    let filter = doc! { "userId": parse_uuid(user), "type": event_type };
     wait_for(DEADLINE, &format!("{count} rows of {event_type}"), async || {
         let found = rows.find(filter.clone()).sort(doc! { "at": 1 }).await.expect("audit can be read");
         let found: Vec<Document> = found.try_collect().await.expect("audit can be read");
@@ -22,7 +22,7 @@ pub(crate) fn text<'a>(row: &'a Document, field: &str) -> &'a str {
     row.get_str(field).unwrap_or_default()
 }
 
-pub(crate) fn uuid(text: &str) -> Uuid {
+pub(crate) fn parse_uuid(text: &str) -> Uuid {
     Uuid::parse_str(text).expect("an id is a UUID")
 }
 

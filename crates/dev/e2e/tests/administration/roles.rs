@@ -9,10 +9,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::{Api, Record, Stack, Tokens, World};
 
-use crate::audit_rows::{audit, refresh, roles_claim, text, uuid};
+use crate::audit_rows::{parse_uuid, refresh, roles_claim, text, wait_for_audit_rows};
 
 #[tokio::test]
-async fn the_first_administrator_is_made_by_a_command() {
+async fn the_first_administrator_is_appointed_by_a_command() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "grant").await;
     let spec = with_cheap_hashes(world.user_service());
@@ -59,17 +59,17 @@ async fn the_first_administrator_is_made_by_a_command() {
     let told: Vec<Value> = changes.iter().map(Record::json).collect();
     assert_eq!(told[0], json!({ "userId": id, "roles": ["admin"], "by": "operator" }));
     assert_eq!(told[1], json!({ "userId": id, "roles": ["admin", "read-only_7"], "by": "operator" }));
-    let rows = audit(&world, &id, "user.roles_changed.v1", 2).await;
+    let rows = wait_for_audit_rows(&world, &id, "user.roles_changed.v1", 2).await;
     assert_eq!(rows.len(), 2, "a role that was there is no change: {rows:?}");
     assert!(rows.iter().all(|row| text(row, "actor") == "operator" && !row.contains_key("address")), "{rows:?}");
     let admins = world.user_database().await.collection::<Document>("admins");
     let list = admins.find_one(doc! {}).await.expect("admins can be read").expect("there is a list");
-    assert_eq!(list.get_array("ids").expect("ids"), &vec![bson::Bson::from(uuid(&id))]);
+    assert_eq!(list.get_array("ids").expect("ids"), &vec![bson::Bson::from(parse_uuid(&id))]);
     assert_eq!(list.get("schemaVersion"), Some(&bson::Bson::Int32(1)));
 }
 
 #[tokio::test]
-async fn administration_is_for_administrators_only() {
+async fn only_administrators_may_administrate() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "onlyadmins").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
@@ -77,7 +77,7 @@ async fn administration_is_for_administrators_only() {
     let (ada, eve) = (create_admin(&world, &service, "ada").await, create_admin(&world, &service, "eve").await);
     let bob = world.test_user("bob");
     let bob_id = api.register(&bob).await.expect(201).string("id");
-    let bobs = api.with_token(&api.login(&bob).await.access);
+    let bob_client = api.with_token(&api.login(&bob).await.access);
 
     let own = Admin::user_path(&bob_id, "");
     let all: Vec<(Method, String)> = [
@@ -105,15 +105,15 @@ async fn administration_is_for_administrators_only() {
             async move { client.send(request).await }
         };
         let _ = send(&api).await.expect_problem(401, "unauthorized");
-        let refused = send(&bobs).await.expect_problem(403, "forbidden");
+        let refused = send(&bob_client).await.expect_problem(403, "forbidden");
         assert_eq!(refused.header("cache-control"), "no-store", "{method} {path}");
     }
     let untouched = ada.api.get(&own).await.expect(200).json();
     assert_eq!((&untouched["roles"], &untouched["status"]), (&json!([]), &json!("active")));
 
     // What is no id, or nobody's, is not found; for those who may ask.
-    let nobody = uuid::Uuid::from_u128(7).to_string();
-    for id in [nobody.as_str(), "me", "0", "%20", &nobody.replace('-', "")] {
+    let unknown = uuid::Uuid::from_u128(7).to_string();
+    for id in [unknown.as_str(), "me", "0", "%20", &unknown.replace('-', "")] {
         let path = Admin::user_path(id, "");
         for (method, below) in [
             ("GET", ""),
@@ -145,7 +145,7 @@ async fn administration_is_for_administrators_only() {
 }
 
 #[tokio::test]
-async fn roles_are_cleared_by_null_and_an_act_on_oneself_is_in_ones_own_log_once() {
+async fn null_clears_the_roles_and_a_change_of_ones_own_account_is_logged_once() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "selfact").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
@@ -154,7 +154,7 @@ async fn roles_are_cleared_by_null_and_an_act_on_oneself_is_in_ones_own_log_once
         async |by: &Admin, id: &str, body: Value| by.api.patch(&Admin::user_path(id, ""), &body).await.expect(200);
     let changed = patch(&ada, &ada.id, json!({ "roles": ["admin", "x"], "displayName": "Ada" })).await;
     assert_eq!(changed.json()["roles"], json!(["admin", "x"]));
-    let rows = audit(&world, &ada.id, "user.profile_updated.v1", 1).await;
+    let rows = wait_for_audit_rows(&world, &ada.id, "user.profile_updated.v1", 1).await;
     assert_eq!(rows.len(), 1);
     assert_eq!(text(&rows[0], "actor"), ada.id.as_str());
     assert_eq!(text(&rows[0], "address"), "127.0.0.1", "one's own");

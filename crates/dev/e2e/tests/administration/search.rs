@@ -18,9 +18,9 @@ async fn accounts_are_listed_and_searched() {
     for (username, local) in
         [("grace.h", "grace"), ("Grace_Two", "second"), ("alan", "graceland"), ("modern", "m.odern"), ("zoë77", "zoe")]
     {
-        let mut person = world.test_user(local);
-        username.clone_into(&mut person.username);
-        people.push(api.register(&person).await.expect(201).string("id"));
+        let mut user = world.test_user(local);
+        username.clone_into(&mut user.username);
+        people.push(api.register(&user).await.expect(201).string("id"));
     }
     let found = async |query: &str| {
         let pages = root.list_pages(query).await;
@@ -57,8 +57,8 @@ async fn accounts_are_listed_and_searched() {
     assert_eq!(found("query=modern").await, [modern]);
     assert_eq!(found("query=rnod").await, [modern]);
     assert_eq!(found("query=zo%C3%AB").await, [zoe]);
-    for nobody in ["query=nobody", "query=.*", "query=%5Egrace", "query=race", "query=%40example.org", "query=%00"] {
-        assert_eq!(found(nobody).await, Vec::<String>::new(), "{nobody}");
+    for unknown in ["query=nobody", "query=.*", "query=%5Egrace", "query=race", "query=%40example.org", "query=%00"] {
+        assert_eq!(found(unknown).await, Vec::<String>::new(), "{unknown}");
     }
     assert_eq!(found("query=").await.len(), 6);
 
@@ -96,7 +96,7 @@ async fn accounts_are_listed_and_searched() {
 }
 
 #[tokio::test]
-async fn a_walk_over_all_pages_misses_and_doubles_nobody_while_people_register() {
+async fn paging_through_all_accounts_misses_and_repeats_none_while_users_register() {
     const BEFORE: usize = 60;
     let stack = Stack::from_env();
     let world = World::new(&stack, "paging").await;
@@ -104,8 +104,8 @@ async fn a_walk_over_all_pages_misses_and_doubles_nobody_while_people_register()
     let api = service.api();
     let root = create_admin(&world, &service, "root").await;
     let register = async |prefix: &str, n: usize| {
-        let person = world.test_user(&format!("{prefix}{n:03}"));
-        api.register(&person).await.expect(201).string("id")
+        let user = world.test_user(&format!("{prefix}{n:03}"));
+        api.register(&user).await.expect(201).string("id")
     };
     let mut there = vec![root.id.clone()];
     for n in 0..BEFORE {

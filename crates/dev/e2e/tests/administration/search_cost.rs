@@ -11,30 +11,30 @@ use test_support::{DEADLINE, Stack, World, wait_for};
 /// Accounts of one kind: name and address begin with the same word.
 const MEMBERS: usize = 40_000;
 /// Accounts whose name begins with another word than the address, so that one search finds all by both.
-const TWICE: usize = 10_000;
+const FOUND_BY_BOTH: usize = 10_000;
 /// Every so many is disabled.
-const RARE: usize = 4_000;
+const DISABLED_EVERY: usize = 4_000;
 const LIMIT: usize = 20;
 /// The indexes of lists are built last.
 const LAST_INDEX: (&str, &str) = ("audit", "retention");
 
 #[tokio::test]
-async fn a_page_among_fifty_thousand_accounts_examines_no_more_than_it_shows() {
+async fn a_page_of_fifty_thousand_accounts_examines_few_more_documents_than_it_shows() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "many").await;
     let service = world.user_service().start().await;
     let root = create_admin(&world, &service, "root").await;
     let database = world.user_database().await;
     let users = database.collection::<Document>("users");
-    until_index(&database, LAST_INDEX).await;
-    insert_very_many(&users, &root).await;
+    wait_for_index(&database, LAST_INDEX).await;
+    insert_accounts(&users, &root).await;
     let room = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
     database.run_command(room).await.expect("a capped collection can be made");
     database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
 
     // Of each status, in each order, from the first and from a later page; nothing, few and very many found.
-    let all = MEMBERS + TWICE + 1;
-    let disabled = MEMBERS / RARE;
+    let all = MEMBERS + FOUND_BY_BOTH + 1;
+    let disabled = MEMBERS / DISABLED_EVERY;
     for (query, found) in [
         ("", all),
         ("status=active", all - disabled),
@@ -46,8 +46,8 @@ async fn a_page_among_fifty_thousand_accounts_examines_no_more_than_it_shows() {
         ("query=betaabab%40example", 1),
         ("query=nobody", 0),
         ("query=nobody&status=disabled", 0),
-        ("query=kappa", TWICE),
-        ("query=kappann", TWICE),
+        ("query=kappa", FOUND_BY_BOTH),
+        ("query=kappann", FOUND_BY_BOTH),
         ("query=kappa&status=disabled", 0),
         ("query=old", 0),
     ] {
@@ -62,19 +62,19 @@ async fn a_page_among_fifty_thousand_accounts_examines_no_more_than_it_shows() {
             cursor = page.string("nextCursor");
             assert!(cursor.is_empty() || ids.len() == LIMIT, "{query}: a short page of {}", ids.len());
             let scans = scans(&database).await.split_off(before);
-            cheap(query, &scans, 4 * (LIMIT + 1));
+            assert_index_scans(query, &scans, 4 * (LIMIT + 1));
             if cursor.is_empty() {
                 break;
             }
         }
         assert_eq!(seen.len(), found.min(5 * LIMIT), "{query}");
     }
-    a_walk_to_the_end_finds_each_once(&root, &database).await;
+    assert_paging_finds_each_account_once(&root, &database).await;
 }
 
 /// At the end of this list a long row of accounts has been shown by their names already: a page steps over a bounded
 /// number of them.
-async fn a_walk_to_the_end_finds_each_once(root: &Admin, database: &Database) {
+async fn assert_paging_finds_each_account_once(root: &Admin, database: &Database) {
     const PAGE: usize = 100;
     let mut seen = BTreeSet::new();
     let mut path = format!("/api/admin/users?query=kappa&limit={PAGE}");
@@ -84,20 +84,20 @@ async fn a_walk_to_the_end_finds_each_once(root: &Admin, database: &Database) {
         let page = root.api.get(&path).await.expect(200);
         pages += 1;
         assert!(user_ids(&page.json()).iter().all(|id| seen.insert(id.clone())), "somebody twice on page {pages}");
-        cheap(&path, &scans(database).await.split_off(before), 17 * (PAGE + 1));
+        assert_index_scans(&path, &scans(database).await.split_off(before), 17 * (PAGE + 1));
         let cursor = page.string("nextCursor");
         if cursor.is_empty() {
             break;
         }
         path = format!("/api/admin/users?query=kappa&limit={PAGE}&cursor={cursor}");
     }
-    assert_eq!(seen.len(), TWICE);
-    assert!(pages <= TWICE / PAGE + TWICE / (7 * PAGE) + 2, "{pages} pages");
+    assert_eq!(seen.len(), FOUND_BY_BOTH);
+    assert!(pages <= FOUND_BY_BOTH / PAGE + FOUND_BY_BOTH / (7 * PAGE) + 2, "{pages} pages");
 }
 
 /// Every scan by an index that has the order, and few documents in all.
 #[track_caller]
-fn cheap(query: &str, scans: &[Document], bound: usize) {
+fn assert_index_scans(query: &str, scans: &[Document], bound: usize) {
     let number = |scan: &Document, field: &str| scan.get(field).and_then(bson::Bson::as_i32).unwrap_or(i32::MAX);
     assert!(!scans.is_empty(), "{query}: no scan was seen");
     let mut examined = 0;
@@ -120,7 +120,7 @@ async fn scans(database: &Database) -> Vec<Document> {
     rows.try_collect().await.expect("the profile can be read")
 }
 
-async fn until_index(database: &Database, (collection, name): (&str, &str)) {
+async fn wait_for_index(database: &Database, (collection, name): (&str, &str)) {
     wait_for(DEADLINE, "the last index", async || {
         let names = database.collection::<Document>(collection).list_index_names().await.unwrap_or_default();
         names.iter().any(|found| found == name).then_some(())
@@ -129,7 +129,7 @@ async fn until_index(database: &Database, (collection, name): (&str, &str)) {
 }
 
 /// Copies of an account under other names.
-async fn insert_very_many(users: &Collection<Document>, root: &Admin) {
+async fn insert_accounts(users: &Collection<Document>, root: &Admin) {
     let root = Uuid::parse_str(&root.id).expect("an id is a UUID");
     let mut template = wait_for(DEADLINE, "an account that waits for nothing", async || {
         let user = users.find_one(doc! { "_id": root }).await.expect("users can be read").expect("it is there");
@@ -154,13 +154,13 @@ async fn insert_very_many(users: &Collection<Document>, root: &Admin) {
         user
     };
     let members = (0..MEMBERS).map(|n| {
-        let name = format!("beta{}", letters(n));
-        let status = if n % RARE == 7 { "disabled" } else { "active" };
+        let name = format!("beta{}", four_letters(n));
+        let status = if n % DISABLED_EVERY == 7 { "disabled" } else { "active" };
         copy(n, &name, &format!("{name}@example.org"), status)
     });
-    let twice = (0..TWICE).map(|n| {
-        let address = format!("kappaze{}@example.org", letters(n));
-        copy(MEMBERS + n, &format!("kappann{}", letters(n)), &address, "active")
+    let twice = (0..FOUND_BY_BOTH).map(|n| {
+        let address = format!("kappaze{}@example.org", four_letters(n));
+        copy(MEMBERS + n, &format!("kappann{}", four_letters(n)), &address, "active")
     });
     let all: Vec<Document> = members.chain(twice).collect();
     for some in all.chunks(5_000) {
@@ -169,7 +169,7 @@ async fn insert_very_many(users: &Collection<Document>, root: &Admin) {
 }
 
 /// A number in four letters that look like no others, so that a name of them is its own key.
-fn letters(n: usize) -> String {
+fn four_letters(n: usize) -> String {
     const ALPHABET: &[u8; 16] = b"abcdefghknpqrstu";
     (0..4).rev().map(|place| char::from(ALPHABET[n >> (4 * place) & 15])).collect()
 }

@@ -6,11 +6,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::Tokens;
 
-use crate::cases::Table;
+use crate::cases::Cases;
 
-impl Table {
+impl Cases {
     pub(crate) fn wrong_secrets(&mut self, verification_used: &str) {
-        let email = self.person.email.clone();
+        let email = self.user.email.clone();
         for (identifier, password) in [
             (email.as_str(), "not the password"),
             (email.as_str(), ""),
@@ -49,22 +49,22 @@ impl Table {
         }
     }
 
-    pub(crate) fn no_access(&mut self, tokens: &Tokens, expired: &str) {
-        let mut bad = forgeries(&tokens.access);
+    pub(crate) fn missing_and_bad_tokens(&mut self, tokens: &Tokens, expired: &str) {
+        let mut bad = forged_tokens(&tokens.access);
         bad.push(("expired", expired.to_owned()));
         bad.push(("the refresh token", tokens.refresh.clone()));
         for (method, path, body) in [
             ("GET", "/api/users/me", None),
             ("GET", "/api/users/me/totp", None),
-            ("POST", "/api/users/me/totp", Some(json!({ "password": self.person.password }))),
+            ("POST", "/api/users/me/totp", Some(json!({ "password": self.user.password }))),
             ("POST", "/api/users/me/totp/confirm", Some(json!({ "code": "123456" }))),
             ("PATCH", "/api/users/me", Some(json!({ "displayName": "Mallory" }))),
-            ("DELETE", "/api/users/me", Some(json!({ "password": self.person.password }))),
-            ("POST", "/api/users/me/delete", Some(json!({ "password": self.person.password }))),
+            ("DELETE", "/api/users/me", Some(json!({ "password": self.user.password }))),
+            ("POST", "/api/users/me/delete", Some(json!({ "password": self.user.password }))),
             (
                 "PUT",
                 "/api/users/me/password",
-                Some(json!({ "currentPassword": self.person.password, "newPassword": "a good new one" })),
+                Some(json!({ "currentPassword": self.user.password, "newPassword": "a good new one" })),
             ),
         ] {
             let request = |authorization: Option<String>| {
@@ -86,7 +86,7 @@ impl Table {
         }
     }
 
-    pub(crate) fn nowhere(&mut self) {
+    pub(crate) fn wrong_paths_methods_and_versions(&mut self) {
         for (method, path) in [
             ("GET", "/"),
             ("GET", "/nothing"),
@@ -138,7 +138,7 @@ impl Table {
             let patch =
                 self.request("PATCH", "/api/users/me").header("if-match", tag).json(&json!({ "displayName": "X" }));
             self.add(format!("PATCH If-Match: {tag}"), patch, 412, "precondition-failed");
-            let body = json!({ "password": self.person.password });
+            let body = json!({ "password": self.user.password });
             for (method, path) in [("DELETE", "/api/users/me"), ("POST", "/api/users/me/delete")] {
                 let delete = self.request(method, path).header("if-match", tag).json(&body);
                 self.add(format!("{method} {path} If-Match: {tag}"), delete, 412, "precondition-failed");
@@ -148,7 +148,7 @@ impl Table {
 }
 
 /// Tokens like this one that its signer did not sign.
-fn forgeries(genuine: &str) -> Vec<(&'static str, String)> {
+fn forged_tokens(genuine: &str) -> Vec<(&'static str, String)> {
     let parts: Vec<&str> = genuine.split('.').collect();
     let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     let read = |n: usize| -> Value {

@@ -3,10 +3,10 @@
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::cases::Table;
+use crate::cases::Cases;
 
 /// Every endpoint that takes JSON; those behind a token get a good one.
-const BODIES: &[(&str, &str)] = &[
+const JSON_ENDPOINTS: &[(&str, &str)] = &[
     ("POST", "/api/users"),
     ("POST", "/api/auth/login"),
     ("POST", "/api/auth/refresh"),
@@ -32,7 +32,7 @@ const BODIES: &[(&str, &str)] = &[
     ("POST", "/api/users/me/totp/recovery-codes"),
 ];
 
-impl Table {
+impl Cases {
     pub(crate) fn malformed_bodies(&mut self) {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(40), "]".repeat(40));
         let bodies: [(&str, &[u8]); 9] = [
@@ -46,7 +46,7 @@ impl Table {
             ("a duplicate member further in", b"{\"attributes\":{\"a\":1,\"a\":2}}"),
             ("too deep", deep.as_bytes()),
         ];
-        for (method, path) in BODIES {
+        for (method, path) in JSON_ENDPOINTS {
             for (what, body) in bodies {
                 self.add(format!("{what}: {method} {path}"), self.raw(method, path, body), 400, "malformed-body");
             }
@@ -54,7 +54,7 @@ impl Table {
     }
 
     pub(crate) fn media_types_and_sizes(&mut self) {
-        for (method, path) in BODIES {
+        for (method, path) in JSON_ENDPOINTS {
             for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"] {
                 let request = self.request(method, path).header(CONTENT_TYPE, media_type).body("{}");
                 self.add(format!("{media_type}: {method} {path}"), request, 415, "unsupported-media-type");
@@ -70,7 +70,7 @@ impl Table {
         self.add("a merge patch where none is taken", patch, 415, "unsupported-media-type");
     }
 
-    pub(crate) fn bodies_that_do_not_fit(&mut self) {
+    pub(crate) fn bodies_with_wrong_members(&mut self) {
         const STRINGS: &[(&str, &str, &[&str])] = &[
             ("POST", "/api/users", &["#/username", "#/email", "#/password"]),
             ("POST", "/api/auth/login", &["#/identifier", "#/password"]),
@@ -98,21 +98,21 @@ impl Table {
         for (method, path, members) in STRINGS {
             for (value, code) in [(json!(7), "wrong-type"), (Value::Null, "wrong-type"), (json!(["x"]), "wrong-type")] {
                 let body: Value = members.iter().map(|member| (member[2..].to_owned(), value.clone())).collect();
-                let mistakes: Vec<_> = members.iter().map(|member| (*member, code)).collect();
-                self.invalid(method, path, &body, &mistakes);
+                let errors: Vec<_> = members.iter().map(|member| (*member, code)).collect();
+                self.add_invalid(method, path, &body, &errors);
             }
             let mut missing: Vec<_> = members.iter().map(|member| (*member, "missing")).collect();
-            self.invalid(method, path, &json!({}), &missing);
+            self.add_invalid(method, path, &json!({}), &missing);
             missing.push(("#/unknown", "unknown"));
-            self.invalid(method, path, &json!({ "unknown": 1 }), &missing);
+            self.add_invalid(method, path, &json!({ "unknown": 1 }), &missing);
             for body in [json!([]), json!("x"), json!(null), json!(1)] {
-                self.invalid(method, path, &body, &[("#", "wrong-type")]);
+                self.add_invalid(method, path, &body, &[("#", "wrong-type")]);
             }
         }
     }
 
     /// In the text of a body: a JSON value of this program could not hold them.
-    pub(crate) fn numbers_that_would_be_read_as_others(&mut self) {
+    pub(crate) fn numbers_out_of_range(&mut self) {
         let digits = "1".repeat(400);
         for number in ["18446744073709551616", "-9223372036854775809", &digits, "1e400", "1e-400"] {
             let attributes = format!("{{\"a\":{{\"b\":[0,{number}]}}}}");
@@ -120,8 +120,8 @@ impl Table {
             let patch = format!("{{\"attributes\":{attributes}}}");
             for (method, path, body) in [("POST", "/api/users", body), ("PATCH", "/api/users/me", patch)] {
                 let request = self.raw(method, path, body);
-                let mistakes = [("#/attributes/a/b/1", "out-of-range")];
-                self.invalid_request(format!("{number:.30}: {method} {path}"), request, &mistakes);
+                let errors = [("#/attributes/a/b/1", "out-of-range")];
+                self.add_invalid_request(format!("{number:.30}: {method} {path}"), request, &errors);
             }
         }
     }

@@ -7,28 +7,28 @@ use test_support::{Api, TestUser};
 const JSON: &str = "application/json";
 
 /// One request, and how it is refused.
-pub(crate) struct Case {
+pub(crate) struct InvalidRequest {
     pub(crate) what: String,
     pub(crate) request: RequestBuilder,
     pub(crate) status: u16,
     pub(crate) slug: &'static str,
     /// Of `validation-failed`: the place of each mistake (`#/email`, or a header's name) and its code.
-    pub(crate) mistakes: Vec<(&'static str, &'static str)>,
+    pub(crate) errors: Vec<(&'static str, &'static str)>,
 }
 
 /// The cases of one service, and what they are made with.
-pub(crate) struct Table {
+pub(crate) struct Cases {
     /// Without a token.
     pub(crate) api: Api,
     /// With a good one.
     pub(crate) me: Api,
-    pub(crate) person: TestUser,
-    pub(crate) cases: Vec<Case>,
+    pub(crate) user: TestUser,
+    pub(crate) cases: Vec<InvalidRequest>,
 }
 
-impl Table {
+impl Cases {
     pub(crate) fn add(&mut self, what: impl Into<String>, request: RequestBuilder, status: u16, slug: &'static str) {
-        self.cases.push(Case { what: what.into(), request, status, slug, mistakes: Vec::new() });
+        self.cases.push(InvalidRequest { what: what.into(), request, status, slug, errors: Vec::new() });
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
@@ -39,25 +39,25 @@ impl Table {
         self.request(method, path).header(CONTENT_TYPE, JSON).body(body.into())
     }
 
-    pub(crate) fn invalid(
+    pub(crate) fn add_invalid(
         &mut self,
         method: &str,
         path: &str,
         body: &Value,
-        mistakes: &[(&'static str, &'static str)],
+        errors: &[(&'static str, &'static str)],
     ) {
         let request = self.request(method, path).json(body);
-        self.invalid_request(format!("{method} {path} {mistakes:?}"), request, mistakes);
+        self.add_invalid_request(format!("{method} {path} {errors:?}"), request, errors);
     }
 
-    pub(crate) fn invalid_request(
+    pub(crate) fn add_invalid_request(
         &mut self,
         what: String,
         request: RequestBuilder,
-        mistakes: &[(&'static str, &'static str)],
+        errors: &[(&'static str, &'static str)],
     ) {
-        let (status, slug, mistakes) = (422, "validation-failed", mistakes.to_vec());
-        self.cases.push(Case { what, request, status, slug, mistakes });
+        let (status, slug, errors) = (422, "validation-failed", errors.to_vec());
+        self.cases.push(InvalidRequest { what, request, status, slug, errors });
     }
 
     /// The registration of somebody new, with changes; null removes a member.

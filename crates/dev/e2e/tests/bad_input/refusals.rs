@@ -12,51 +12,51 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::cases::{Case, Table};
+use crate::cases::{Cases, InvalidRequest};
 
 #[tokio::test]
-async fn each_refusal_has_its_problem_and_nothing_changes() {
+async fn each_invalid_request_gets_its_problem_and_changes_nothing() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "bad").await;
     let (_users, _emails, api) = world.start_both().await;
-    let person = TestUser { username: "modern1".to_owned(), ..world.test_user("modern") };
+    let user = TestUser { username: "modern1".to_owned(), ..world.test_user("modern") };
     let other = TestUser { username: "other-one".to_owned(), ..world.test_user("other") };
     let first = api.request(Method::POST, "/api/users").header("idempotency-key", "the-key");
-    let _ = api.send(first.json(&person.registration())).await.expect(201);
+    let _ = api.send(first.json(&user.registration())).await.expect(201);
     let _ = api.register(&other).await.expect(201);
     let used = world.mailbox(&other.email).wait_for_mails(1).await.remove(0).token("/verify-email");
     let _ = api.post("/api/auth/email-verification", &json!({ "token": used })).await.expect(204);
-    let tokens = api.login(&person).await;
-    let expired = expired_token(&world, &person).await;
-    everything_is_published(&world).await;
+    let tokens = api.login(&user).await;
+    let expired = expired_token(&world, &user).await;
+    wait_until_all_published(&world).await;
     let mut topic = world.topic_reader();
     let (before, records) = (dump(&world).await, topic.read_all().await.len());
 
-    let mut table = Table { me: api.with_token(&tokens.access), api: api.clone(), person, cases: Vec::new() };
+    let mut table = Cases { me: api.with_token(&tokens.access), api: api.clone(), user, cases: Vec::new() };
     table.malformed_bodies();
     table.media_types_and_sizes();
-    table.bodies_that_do_not_fit();
-    table.numbers_that_would_be_read_as_others();
-    table.registrations_that_do_not_fit();
-    table.changes_that_do_not_fit();
+    table.bodies_with_wrong_members();
+    table.numbers_out_of_range();
+    table.invalid_registrations();
+    table.invalid_changes();
     table.taken_names();
     table.wrong_secrets(&used);
-    table.no_access(&tokens, &expired);
-    table.nowhere();
+    table.missing_and_bad_tokens(&tokens, &expired);
+    table.wrong_paths_methods_and_versions();
     let mut wrong = Vec::new();
     let mut slugs = BTreeSet::new();
     let count = table.cases.len();
     for case in table.cases {
         let answer = api.send(case.request.try_clone().expect("no body is a stream")).await;
         slugs.insert(case.slug);
-        if let Err(why) = judge(&case, &answer) {
+        if let Err(why) = check_response(&case, &answer) {
             wrong.push(format!("{}: {why}\n    {} {}", case.what, answer.status, answer.text));
         }
     }
     assert!(wrong.is_empty(), "{} of {count} cases:\n{}", wrong.len(), wrong.join("\n"));
 
     // Whatever they had caused would be published before this.
-    everything_is_published(&world).await;
+    wait_until_all_published(&world).await;
     assert_eq!(dump(&world).await, before);
     assert_eq!(topic.read_all().await.len(), records);
     let _ = table.me.get("/api/users/me").await.expect(200);
@@ -67,7 +67,7 @@ async fn each_refusal_has_its_problem_and_nothing_changes() {
 }
 
 /// Whether the answer is the problem that it should be, with the headers that go with it.
-fn judge(case: &Case, answer: &ApiResponse) -> Result<(), String> {
+fn check_response(case: &InvalidRequest, answer: &ApiResponse) -> Result<(), String> {
     let expect = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
     let body = answer.json();
     expect(answer.status == case.status && answer.problem() == case.slug, case.slug)?;
@@ -85,24 +85,25 @@ fn judge(case: &Case, answer: &ApiResponse) -> Result<(), String> {
     )?;
     expect(answer.header("allow").is_empty() == (case.status != 405), "Allow with 405 only")?;
     expect(body.get("errors").is_some() == (case.slug == "validation-failed"), "errors with validation-failed only")?;
-    let mut found: Vec<(String, String)> = body["errors"].as_array().into_iter().flatten().map(mistake).collect();
+    let mut found: Vec<(String, String)> =
+        body["errors"].as_array().into_iter().flatten().map(pointer_and_code).collect();
     let mut expected: Vec<(String, String)> =
-        case.mistakes.iter().map(|(place, code)| ((*place).to_owned(), (*code).to_owned())).collect();
+        case.errors.iter().map(|(place, code)| ((*place).to_owned(), (*code).to_owned())).collect();
     found.sort();
     expected.sort();
     expect(found == expected, &format!("the mistakes {expected:?}"))
 }
 
-fn mistake(error: &Value) -> (String, String) {
+fn pointer_and_code(error: &Value) -> (String, String) {
     let place = ["pointer", "header", "parameter"].into_iter().find_map(|member| error[member].as_str());
     (place.unwrap_or_default().to_owned(), error["code"].as_str().unwrap_or_default().to_owned())
 }
 
 /// A genuine token whose time is over.
-async fn expired_token(world: &World, person: &TestUser) -> String {
+async fn expired_token(world: &World, user: &TestUser) -> String {
     let mut brief = world.user_service().set("AUTH__ACCESS_TOKEN_TTL", "1s").start().await;
     let api = brief.api();
-    let tokens = api.login(person).await;
+    let tokens = api.login(user).await;
     let me = api.with_token(&tokens.access);
     wait_for(DEADLINE, "the token to expire", async || (me.get("/api/users/me").await.status == 401).then_some(()))
         .await;
@@ -110,7 +111,7 @@ async fn expired_token(world: &World, person: &TestUser) -> String {
     tokens.access
 }
 
-async fn everything_is_published(world: &World) {
+async fn wait_until_all_published(world: &World) {
     let users = world.user_database().await.collection::<Document>("users");
     wait_for(DEADLINE, "every event to be published", async || {
         let pending = doc! { "pendingEvents.0": { "$exists": true } };
@@ -131,7 +132,7 @@ async fn dump(world: &World) -> Vec<Document> {
 }
 
 #[tokio::test]
-async fn a_chunked_body_without_an_end_is_cut_off_at_its_bound() {
+async fn an_endless_chunked_body_is_cut_off_at_the_limit() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "chunked").await;
     let service = world.user_service().start().await;
@@ -163,7 +164,7 @@ async fn a_chunked_body_without_an_end_is_cut_off_at_its_bound() {
 }
 
 #[tokio::test]
-async fn an_unknown_account_and_a_wrong_password_are_answered_alike() {
+async fn an_unknown_account_and_a_wrong_password_get_the_same_response() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "alike").await;
     let service = world.user_service().start().await;

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::cases::Table;
+use crate::cases::Cases;
 
-impl Table {
-    pub(crate) fn registrations_that_do_not_fit(&mut self) {
+impl Cases {
+    pub(crate) fn invalid_registrations(&mut self) {
         let too_large: Value = (0..20).map(|n| (format!("a{n}"), json!("x".repeat(1000)))).collect();
         let mut too_deep = json!({});
         for _ in 0..20 {
@@ -38,21 +38,21 @@ impl Table {
             (json!({ "emailVerified": true }), "#/emailVerified", "unknown"),
             (json!({ "id": "0" }), "#/id", "unknown"),
         ] {
-            self.invalid("POST", "/api/users", &self.registration(&change), &[(place, code)]);
+            self.add_invalid("POST", "/api/users", &self.registration(&change), &[(place, code)]);
         }
         let several = self.registration(&json!({ "username": "x", "email": "y", "password": "z" }));
-        let mistakes = [("#/username", "too-short"), ("#/email", "not-an-address"), ("#/password", "too-short")];
-        self.invalid("POST", "/api/users", &several, &mistakes);
+        let errors = [("#/username", "too-short"), ("#/email", "not-an-address"), ("#/password", "too-short")];
+        self.add_invalid("POST", "/api/users", &several, &errors);
         let (spaced, empty, too_long) = ("a b".to_owned(), "\"\"".to_owned(), "k".repeat(129));
         for key in [spaced, empty, too_long, "\"open".to_owned()] {
             let body = self.registration(&json!({}));
             let request = self.request("POST", "/api/users").header("idempotency-key", &key).json(&body);
-            let mistakes = [("Idempotency-Key", "not-an-idempotency-key")];
-            self.invalid_request(format!("Idempotency-Key: {key}"), request, &mistakes);
+            let errors = [("Idempotency-Key", "not-an-idempotency-key")];
+            self.add_invalid_request(format!("Idempotency-Key: {key}"), request, &errors);
         }
     }
 
-    pub(crate) fn changes_that_do_not_fit(&mut self) {
+    pub(crate) fn invalid_changes(&mut self) {
         for (change, place, code) in [
             (json!({ "username": null }), "#/username", "wrong-type"),
             (json!({ "username": "x" }), "#/username", "too-short"),
@@ -68,32 +68,32 @@ impl Table {
             (json!({ "status": "disabled" }), "#/status", "unknown"),
             (json!({ "version": 7 }), "#/version", "unknown"),
         ] {
-            self.invalid("PATCH", "/api/users/me", &change, &[(place, code)]);
+            self.add_invalid("PATCH", "/api/users/me", &change, &[(place, code)]);
         }
         let long = "p".repeat(257);
-        let new = json!({ "currentPassword": self.person.password, "newPassword": "short" });
-        self.invalid("PUT", "/api/users/me/password", &new, &[("#/newPassword", "too-short")]);
+        let new = json!({ "currentPassword": self.user.password, "newPassword": "short" });
+        self.add_invalid("PUT", "/api/users/me/password", &new, &[("#/newPassword", "too-short")]);
         let both = json!({ "currentPassword": long, "newPassword": long });
-        let mistakes = [("#/currentPassword", "too-long"), ("#/newPassword", "too-long")];
-        self.invalid("PUT", "/api/users/me/password", &both, &mistakes);
-        self.invalid("DELETE", "/api/users/me", &json!({ "password": long }), &[("#/password", "too-long")]);
+        let errors = [("#/currentPassword", "too-long"), ("#/newPassword", "too-long")];
+        self.add_invalid("PUT", "/api/users/me/password", &both, &errors);
+        self.add_invalid("DELETE", "/api/users/me", &json!({ "password": long }), &[("#/password", "too-long")]);
         let login = json!({ "identifier": "ada", "password": long });
-        self.invalid("POST", "/api/auth/login", &login, &[("#/password", "too-long")]);
+        self.add_invalid("POST", "/api/auth/login", &login, &[("#/password", "too-long")]);
         let resend = json!({ "email": "not an address" });
         let path = "/api/auth/email-verification/resend";
-        self.invalid("POST", path, &resend, &[("#/email", "not-an-address")]);
+        self.add_invalid("POST", path, &resend, &[("#/email", "not-an-address")]);
         for tag in ["7", "\"7", "*, \"7\"", ""] {
             let body = json!({ "displayName": "X" });
             let patch = self.request("PATCH", "/api/users/me").header("if-match", tag).json(&body);
-            self.invalid_request(format!("If-Match: {tag}"), patch, &[("If-Match", "invalid")]);
+            self.add_invalid_request(format!("If-Match: {tag}"), patch, &[("If-Match", "invalid")]);
             let get = self.request("GET", "/api/users/me").header("if-none-match", tag);
-            self.invalid_request(format!("If-None-Match: {tag}"), get, &[("If-None-Match", "invalid")]);
+            self.add_invalid_request(format!("If-None-Match: {tag}"), get, &[("If-None-Match", "invalid")]);
         }
     }
 
     /// The account that there is has the user name `modern1`.
     pub(crate) fn taken_names(&mut self) {
-        for email in [self.person.email.clone(), self.person.email.to_uppercase()] {
+        for email in [self.user.email.clone(), self.user.email.to_uppercase()] {
             let body = self.registration(&json!({ "email": email }));
             self.add(format!("{email} again"), self.request("POST", "/api/users").json(&body), 409, "email-taken");
         }
@@ -111,7 +111,7 @@ impl Table {
             self.add(format!("renamed to {username}"), request, 409, "username-taken");
         }
         for change in [json!({ "displayName": "Other" }), json!({ "password": "another one" })] {
-            let mut body = self.person.registration();
+            let mut body = self.user.registration();
             for (member, value) in change.as_object().into_iter().flatten() {
                 body[member] = value.clone();
             }

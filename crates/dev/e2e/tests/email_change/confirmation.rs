@@ -4,10 +4,12 @@ use e2e::accounts::{mark_email_verified, try_login, with_email};
 use serde_json::{Value, json};
 use test_support::{Api, DEADLINE, Record, Stack, TestUser, World, wait_for};
 
-use crate::requests::{CONFIRM, UNDO, ask, confirm, linked, post_form, stored, token, undo};
+use crate::requests::{
+    CONFIRM, UNDO, confirm, mailed_token, post_form, request_change, stored_user, undo, wait_for_linked_mails,
+};
 
 #[tokio::test]
-async fn another_spelling_of_the_present_address_is_written_at_once_and_nothing_is_mailed() {
+async fn another_spelling_of_the_current_address_is_written_at_once_without_a_mail() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "spelling").await;
     let service = world.user_service().start().await;
@@ -16,20 +18,21 @@ async fn another_spelling_of_the_present_address_is_written_at_once_and_nothing_
     let id = api.register(&ada).await.expect(201).string("id");
     mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
-    let before = stored(&world, &id).await;
+    let before = stored_user(&world, &id).await;
 
     let other = ada.email.replacen('a', "A", 1);
     assert_ne!(other, ada.email);
-    let _ = ask(&me, &other, "not the password").await.expect_problem(403, "wrong-password");
+    let _ = request_change(&me, &other, "not the password").await.expect_problem(403, "wrong-password");
     assert_eq!(me.get("/api/users/me").await.expect(200).json()["email"], ada.email);
-    assert!(ask(&me, &other, &ada.password).await.expect(202).text.is_empty());
+    assert!(request_change(&me, &other, &ada.password).await.expect(202).text.is_empty());
     let account = me.get("/api/users/me").await.expect(200).json();
     assert_eq!((&account["email"], &account["emailVerified"]), (&json!(other), &json!(true)));
-    let refused = ask(&me, &format!("{other} "), &ada.password).await.expect_problem(422, "validation-failed");
+    let refused =
+        request_change(&me, &format!("{other} "), &ada.password).await.expect_problem(422, "validation-failed");
     assert_eq!(refused.json()["errors"][0]["code"], "unchanged");
 
     // Only the spelling: keys, links that are out and reserved addresses are as they were.
-    let after = stored(&world, &id).await;
+    let after = stored_user(&world, &id).await;
     for field in ["emailKeys", "tokens", "reserved"] {
         assert_eq!(after.get(field), before.get(field), "{field}");
     }
@@ -43,7 +46,7 @@ async fn another_spelling_of_the_present_address_is_written_at_once_and_nothing_
 }
 
 #[tokio::test]
-async fn an_address_is_another_when_the_new_one_confirms_it() {
+async fn the_address_changes_when_the_new_address_is_confirmed() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "newaddress").await;
     let (_users, _emails, api) = world.start_both().await;
@@ -54,18 +57,18 @@ async fn an_address_is_another_when_the_new_one_confirms_it() {
     let me = api.with_token(&tokens.access);
     let (typo, new) = (world.address("ad"), world.address("Ada.New"));
 
-    let _ = ask(&me, &new, "not the password").await.expect_problem(403, "wrong-password");
+    let _ = request_change(&me, &new, "not the password").await.expect_problem(403, "wrong-password");
     for (wrong, code) in [("nobody", "not-an-address"), (&*format!(" {}", ada.email), "unchanged")] {
-        let refused = ask(&me, wrong, &ada.password).await.expect_problem(422, "validation-failed");
+        let refused = request_change(&me, wrong, &ada.password).await.expect_problem(422, "validation-failed");
         assert_eq!(refused.json()["errors"][0]["pointer"], "#/newEmail", "{}", refused.text);
         assert_eq!(refused.json()["errors"][0]["code"], code);
     }
-    let _ = ask(&api, &new, &ada.password).await.expect_problem(401, "unauthorized");
+    let _ = request_change(&api, &new, &ada.password).await.expect_problem(401, "unauthorized");
 
     // A second request replaces the first: the typo's owner cannot confirm any more.
-    let _ = ask(&me, &typo, &ada.password).await.expect(202);
-    let stale = token(&world, &typo, CONFIRM).await;
-    assert!(ask(&me, &new, &ada.password).await.expect(202).text.is_empty());
+    let _ = request_change(&me, &typo, &ada.password).await.expect(202);
+    let stale = mailed_token(&world, &typo, CONFIRM).await;
+    assert!(request_change(&me, &new, &ada.password).await.expect(202).text.is_empty());
     let _ = confirm(&api, &stale).await.expect_problem(400, "token-invalid");
     let mut topic = world.topic_reader();
     let requested = topic.read_type("user.email_change_requested.v1", 2).await.remove(1);
@@ -79,7 +82,7 @@ async fn an_address_is_another_when_the_new_one_confirms_it() {
     assert!(!notice.text.contains("token="), "the old address can confirm: {}", notice.text);
 
     // Nothing has changed yet, and looking at the page changes nothing.
-    let fresh = token(&world, &new, CONFIRM).await;
+    let fresh = mailed_token(&world, &new, CONFIRM).await;
     for _ in 0..2 {
         let page = api.get(&format!("{CONFIRM}?token={fresh}")).await.expect(200);
         assert!(page.text.contains(&fresh) && page.text.contains("<form method=\"post\""), "{}", page.text);
@@ -101,10 +104,10 @@ async fn an_address_is_another_when_the_new_one_confirms_it() {
     assert_eq!(changed.json()["oldEmail"], ada.email);
     assert_eq!(changed.json()["newEmail"], new);
     assert_eq!(changed.json()["recipient"]["email"], ada.email);
-    let told = linked(&world, &ada.email, UNDO, 1).await.remove(0);
+    let told = wait_for_linked_mails(&world, &ada.email, UNDO, 1).await.remove(0);
     assert_eq!(told.subject, "Your email address was changed");
 
-    the_old_address_is_nobodys(&world, &api, &ada, &grace).await;
+    assert_old_address_is_reserved(&world, &api, &ada, &grace).await;
 
     // The whole account goes, and both addresses with it.
     let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
@@ -115,21 +118,21 @@ async fn an_address_is_another_when_the_new_one_confirms_it() {
 }
 
 /// It does not log in, gets no mail, and nobody else can have it.
-async fn the_old_address_is_nobodys(world: &World, api: &Api, ada: &TestUser, grace: &TestUser) {
+async fn assert_old_address_is_reserved(world: &World, api: &Api, ada: &TestUser, grace: &TestUser) {
     let _ = try_login(api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
     let late = TestUser { username: "somebody-else".to_owned(), ..ada.clone() };
     let _ = api.register(&late).await.expect_problem(409, "email-taken");
     // The request says nothing; the confirmation does, and the token stays what it is.
-    let graces = api.with_token(&api.login(grace).await.access);
+    let grace_client = api.with_token(&api.login(grace).await.access);
     let mails = world.mailbox(&ada.email).mails().await.len();
-    assert!(ask(&graces, &ada.email, &grace.password).await.expect(202).text.is_empty());
-    let reserved = token(world, &ada.email, CONFIRM).await;
+    assert!(request_change(&grace_client, &ada.email, &grace.password).await.expect(202).text.is_empty());
+    let reserved = mailed_token(world, &ada.email, CONFIRM).await;
     for _ in 0..2 {
         let _ = confirm(api, &reserved).await.expect_problem(409, "email-taken");
     }
     let page = post_form(api, CONFIRM, &reserved).await.expect(409);
     assert!(page.text.contains("This email address is taken"), "{}", page.text);
-    assert_eq!(graces.get("/api/users/me").await.expect(200).json()["email"], grace.email);
+    assert_eq!(grace_client.get("/api/users/me").await.expect(200).json()["email"], grace.email);
 
     for email in [&ada.email, &grace.email] {
         let _ = api.post("/api/auth/password-reset", &json!({ "email": email })).await.expect(202);
@@ -149,18 +152,18 @@ async fn the_old_address_is_nobodys(world: &World, api: &Api, ada: &TestUser, gr
 }
 
 #[tokio::test]
-async fn of_two_people_who_want_one_address_one_gets_it() {
+async fn only_one_of_two_users_gets_an_address_that_both_want() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "oneaddress").await;
     let (_users, _emails, api) = world.start_both().await;
     let (ada, grace) = (world.test_user("ada"), world.test_user("grace"));
     let wanted = world.address("wanted");
     let mut tokens = Vec::new();
-    for (count, person) in [&ada, &grace].into_iter().enumerate() {
-        let _ = api.register(person).await.expect(201);
-        let me = api.with_token(&api.login(person).await.access);
-        let _ = ask(&me, &wanted, &person.password).await.expect(202);
-        tokens.push((linked(&world, &wanted, CONFIRM, count + 1).await[count].token(CONFIRM), me));
+    for (count, user) in [&ada, &grace].into_iter().enumerate() {
+        let _ = api.register(user).await.expect(201);
+        let me = api.with_token(&api.login(user).await.access);
+        let _ = request_change(&me, &wanted, &user.password).await.expect(202);
+        tokens.push((wait_for_linked_mails(&world, &wanted, CONFIRM, count + 1).await[count].token(CONFIRM), me));
     }
     let (first, second) = tokio::join!(confirm(&api, &tokens[0].0), confirm(&api, &tokens[1].0));
     let (winner, loser, refused) = match first.status {

@@ -9,7 +9,7 @@ pub(crate) const CONFIRM: &str = "/confirm-email";
 pub(crate) const UNDO: &str = "/undo-email-change";
 
 /// Asks for another address.
-pub(crate) async fn ask(me: &Api, new: &str, password: &str) -> ApiResponse {
+pub(crate) async fn request_change(me: &Api, new: &str, password: &str) -> ApiResponse {
     me.put("/api/users/me/email", &json!({ "newEmail": new, "password": password })).await
 }
 
@@ -22,7 +22,7 @@ pub(crate) async fn undo(api: &Api, token: &str) -> ApiResponse {
 }
 
 /// The mails to an address that link to a page, oldest first; waits until there are `count`.
-pub(crate) async fn linked(world: &World, address: &str, page: &str, count: usize) -> Vec<ReceivedMail> {
+pub(crate) async fn wait_for_linked_mails(world: &World, address: &str, page: &str, count: usize) -> Vec<ReceivedMail> {
     let mailbox = world.mailbox(address);
     let marker = format!("{page}?token=");
     wait_for(DEADLINE, &format!("{count} mail(s) to {address} with a link to {page}"), async || {
@@ -34,37 +34,38 @@ pub(crate) async fn linked(world: &World, address: &str, page: &str, count: usiz
 }
 
 /// The token of the link that is alone of its kind in a mailbox.
-pub(crate) async fn token(world: &World, address: &str, page: &str) -> String {
-    linked(world, address, page, 1).await.remove(0).token(page)
+pub(crate) async fn mailed_token(world: &World, address: &str, page: &str) -> String {
+    wait_for_linked_mails(world, address, page, 1).await.remove(0).token(page)
 }
 
 /// Asks and confirms; the undo token that the old address gets.
-pub(crate) async fn change(world: &World, me: &Api, person: &TestUser, new: &str) -> String {
-    let _ = ask(me, new, &person.password).await.expect(202);
-    let _ = confirm(me, &token(world, new, CONFIRM).await).await.expect(204);
-    let old = linked(world, &person.email, UNDO, 1).await;
+pub(crate) async fn change_address(world: &World, me: &Api, user: &TestUser, new: &str) -> String {
+    let _ = request_change(me, new, &user.password).await.expect(202);
+    let _ = confirm(me, &mailed_token(world, new, CONFIRM).await).await.expect(204);
+    let old = wait_for_linked_mails(world, &user.email, UNDO, 1).await;
     old.last().expect("there is one").token(UNDO)
 }
 
 /// Sets a new password by the reset that an undo has begun, in reset mail number `count` of the
 /// mailbox: the old password is unusable.
-pub(crate) async fn regain(world: &World, api: &Api, person: &TestUser, count: usize) -> TestUser {
-    let _ = try_login(api, &person.email, &person.password).await.expect_problem(401, "invalid-credentials");
-    let regained = with_new_password(person, "regained");
-    let reset = linked(world, &person.email, "/reset-password", count).await[count - 1].token("/reset-password");
+pub(crate) async fn recover_account(world: &World, api: &Api, user: &TestUser, count: usize) -> TestUser {
+    let _ = try_login(api, &user.email, &user.password).await.expect_problem(401, "invalid-credentials");
+    let regained = with_new_password(user, "regained");
+    let reset =
+        wait_for_linked_mails(world, &user.email, "/reset-password", count).await[count - 1].token("/reset-password");
     let body = json!({ "token": reset, "newPassword": regained.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
     regained
 }
 
 /// What MongoDB has of an account.
-pub(crate) async fn stored(world: &World, id: &str) -> Document {
+pub(crate) async fn stored_user(world: &World, id: &str) -> Document {
     let users = world.user_database().await.collection::<Document>("users");
     let id = bson::Uuid::parse_str(id).expect("an id is a UUID");
     users.find_one(doc! { "_id": id }).await.expect("users can be read").expect("the user is there")
 }
 
-pub(crate) fn keys(user: &Document) -> Vec<&str> {
+pub(crate) fn email_keys(user: &Document) -> Vec<&str> {
     user.get_array("emailKeys").expect("keys").iter().filter_map(Bson::as_str).collect()
 }
 

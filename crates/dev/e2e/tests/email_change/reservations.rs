@@ -4,10 +4,12 @@ use bson::{DateTime, Document, doc};
 use e2e::accounts::with_email;
 use test_support::{Api, DEADLINE, Service, Stack, TestUser, World, wait_for};
 
-use crate::requests::{CONFIRM, ask, change, confirm, keys, linked, stored, undo};
+use crate::requests::{
+    CONFIRM, change_address, confirm, email_keys, request_change, stored_user, undo, wait_for_linked_mails,
+};
 
 #[tokio::test]
-async fn an_address_is_free_when_nobody_can_take_it_back_any_more() {
+async fn an_address_is_free_once_the_change_can_no_longer_be_undone() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "undottl").await;
     let (mut users, _emails, _) = world.start_both().await;
@@ -18,11 +20,11 @@ async fn an_address_is_free_when_nobody_can_take_it_back_any_more() {
     let id = api.register(&ada).await.expect(201).string("id");
     let _ = api.register(&grace).await.expect(201);
     let me = api.with_token(&api.login(&ada).await.access);
-    let graces = api.with_token(&api.login(&grace).await.access);
+    let grace_client = api.with_token(&api.login(&grace).await.access);
     let b = world.address("b");
     let late = TestUser { username: "late-comer".to_owned(), ..ada.clone() };
 
-    let undo_token = change(&world, &me, &ada, &b).await;
+    let undo_token = change_address(&world, &me, &ada, &b).await;
     let _ = api.register(&late).await.expect_problem(409, "email-taken");
     let came = wait_for(DEADLINE, "the address to be free", async || {
         let answer = api.register(&late).await;
@@ -30,18 +32,18 @@ async fn an_address_is_free_when_nobody_can_take_it_back_any_more() {
     })
     .await;
     assert_ne!(came, id);
-    assert_eq!(keys(&stored(&world, &id).await), [&*b]);
-    assert!(stored(&world, &id).await.get("reserved").is_none());
+    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*b]);
+    assert!(stored_user(&world, &id).await.get("reserved").is_none());
     let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
     api.login(&late).await;
     assert_eq!(me.get("/api/users/me").await.expect(200).json()["email"], b);
 
     // By a change of somebody else's address too, of which the token waited.
     let c = world.address("c");
-    let undo_token = change(&world, &me, &with_email(&ada, &b), &c).await;
-    let _ = ask(&graces, &b, &grace.password).await.expect(202);
+    let undo_token = change_address(&world, &me, &with_email(&ada, &b), &c).await;
+    let _ = request_change(&grace_client, &b, &grace.password).await.expect(202);
     // The first confirmation to b was Ada's.
-    let waiting = linked(&world, &b, CONFIRM, 2).await[1].token(CONFIRM);
+    let waiting = wait_for_linked_mails(&world, &b, CONFIRM, 2).await[1].token(CONFIRM);
     wait_for(DEADLINE, "the address to be free", async || {
         let answer = confirm(&api, &waiting).await;
         match answer.status {
@@ -50,19 +52,19 @@ async fn an_address_is_free_when_nobody_can_take_it_back_any_more() {
         }
     })
     .await;
-    assert_eq!(graces.get("/api/users/me").await.expect(200).json()["email"], b);
-    assert_eq!(keys(&stored(&world, &id).await), [&*c]);
+    assert_eq!(grace_client.get("/api/users/me").await.expect(200).json()["email"], b);
+    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*c]);
     let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
 
-    the_sweep_gives_it_free(&world, &mut users, &me, &with_email(&ada, &c), &id).await;
+    assert_housekeeping_frees_address(&world, &mut users, &me, &with_email(&ada, &c), &id).await;
 }
 
 /// Nobody asks for the address; housekeeping, which runs soon after a start, frees it.
-async fn the_sweep_gives_it_free(world: &World, users: &mut Service, me: &Api, person: &TestUser, id: &str) {
+async fn assert_housekeeping_frees_address(world: &World, users: &mut Service, me: &Api, user: &TestUser, id: &str) {
     let d = world.address("d");
-    change(world, me, person, &d).await;
-    let before = stored(world, id).await;
-    assert_eq!(keys(&before), [&*d, &*person.email]);
+    change_address(world, me, user, &d).await;
+    let before = stored_user(world, id).await;
+    assert_eq!(email_keys(&before), [&*d, &*user.email]);
     let until = before.get_array("reserved").expect("reservations")[0].as_document().cloned().unwrap_or_default();
     let until = until.get_datetime("until").expect("a time").to_jiff();
     wait_for(DEADLINE, "the end of the reservation", async || {
@@ -73,8 +75,8 @@ async fn the_sweep_gives_it_free(world: &World, users: &mut Service, me: &Api, p
     assert_eq!(users.terminate().await.code(), Some(0));
     users.restart().await;
     let after = wait_for(DEADLINE, "the sweep", async || {
-        let user = stored(world, id).await;
-        (keys(&user) == [&*d]).then_some(user)
+        let document = stored_user(world, id).await;
+        (email_keys(&document) == [&*d]).then_some(document)
     })
     .await;
     assert!(after.get("reserved").is_none(), "{after}");
@@ -82,20 +84,20 @@ async fn the_sweep_gives_it_free(world: &World, users: &mut Service, me: &Api, p
     assert_eq!(after.get_datetime("updatedAt").ok(), before.get_datetime("updatedAt").ok());
 }
 
-pub(crate) async fn as_many_addresses_as_are_kept(world: &World, api: &Api, person: &TestUser, id: &str) {
-    let me = api.with_token(&api.login(person).await.access);
+pub(crate) async fn assert_at_most_ten_addresses_are_reserved(world: &World, api: &Api, user: &TestUser, id: &str) {
+    let me = api.with_token(&api.login(user).await.access);
     let users = world.user_database().await.collection::<Document>("users");
-    let user = bson::Uuid::parse_str(id).expect("an id is a UUID");
+    let user_id = bson::Uuid::parse_str(id).expect("an id is a UUID");
     // In the year 2096.
     let far = DateTime::from_millis(4_000_000_000_000);
     let kept: Vec<Document> =
         (0..10).map(|n| doc! { "key": world.address(&format!("kept-{n}")), "until": far }).collect();
-    let mut keys = vec![person.email.clone()];
+    let mut keys = vec![user.email.clone()];
     keys.extend((0..10).map(|n| world.address(&format!("kept-{n}"))));
     let update = doc! { "$set": { "reserved": kept, "emailKeys": keys }, "$inc": { "version": 1_i64 } };
-    let _ = users.update_one(doc! { "_id": user }, update).await.expect("users can be written");
-    let refused = ask(&me, &world.address("eleventh"), &person.password).await;
+    let _ = users.update_one(doc! { "_id": user_id }, update).await.expect("users can be written");
+    let refused = request_change(&me, &world.address("eleventh"), &user.password).await;
     let _ = refused.expect_problem(409, "conflict");
-    let late = TestUser { username: "collector".to_owned(), ..with_email(person, &world.address("kept-3")) };
+    let late = TestUser { username: "collector".to_owned(), ..with_email(user, &world.address("kept-3")) };
     let _ = api.register(&late).await.expect_problem(409, "email-taken");
 }

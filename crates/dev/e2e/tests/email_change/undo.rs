@@ -6,12 +6,15 @@ use serde_json::json;
 use test_support::{Api, DEADLINE, Stack, TestUser, Tokens, World, wait_for};
 
 use crate::{
-    requests::{CONFIRM, UNDO, ask, change, confirm, keys, linked, post_form, regain, stored, token, undo},
-    reservations::as_many_addresses_as_are_kept,
+    requests::{
+        CONFIRM, UNDO, change_address, confirm, email_keys, mailed_token, post_form, recover_account, request_change,
+        stored_user, undo, wait_for_linked_mails,
+    },
+    reservations::assert_at_most_ten_addresses_are_reserved,
 };
 
 #[tokio::test]
-async fn whoever_lost_an_account_takes_it_back_from_the_old_address() {
+async fn the_owner_takes_a_stolen_account_back_from_the_old_address() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "takeover").await;
     let (_users, _emails, api) = world.start_both().await;
@@ -22,18 +25,18 @@ async fn whoever_lost_an_account_takes_it_back_from_the_old_address() {
     // Mallory knows the password.
     let stolen = api.login(&ada).await;
     let mallory = world.address("mallory");
-    let mallorys = api.with_token(&stolen.access);
-    let way_back = change(&world, &mallorys, &ada, &mallory).await;
+    let mallory_client = api.with_token(&stolen.access);
+    let undo_token = change_address(&world, &mallory_client, &ada, &mallory).await;
     let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
 
-    let page = api.get(&format!("{UNDO}?token={way_back}")).await.expect(200);
-    assert!(page.text.contains("Undo the change") && page.text.contains(&way_back), "{}", page.text);
-    let german = api.request(Method::GET, UNDO).header(header::ACCEPT_LANGUAGE, "de").query(&[("token", &way_back)]);
+    let page = api.get(&format!("{UNDO}?token={undo_token}")).await.expect(200);
+    assert!(page.text.contains("Undo the change") && page.text.contains(&undo_token), "{}", page.text);
+    let german = api.request(Method::GET, UNDO).header(header::ACCEPT_LANGUAGE, "de").query(&[("token", &undo_token)]);
     assert!(api.send(german).await.expect(200).text.contains("Änderung zurücknehmen"));
     let _ = api.get(UNDO).await.expect(400);
-    let done = post_form(&api, UNDO, &way_back).await.expect(200);
+    let done = post_form(&api, UNDO, &undo_token).await.expect(200);
     assert!(done.text.contains("Your email address is back"), "{}", done.text);
-    let _ = undo(&api, &way_back).await.expect_problem(400, "token-invalid");
+    let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
 
     // Everybody is out, for access and refresh tokens alike.
     for Tokens { access, refresh } in [&own, &stolen] {
@@ -44,8 +47,8 @@ async fn whoever_lost_an_account_takes_it_back_from_the_old_address() {
     for address in [&mallory, &ada.email] {
         let _ = try_login(&api, address, &ada.password).await.expect_problem(401, "invalid-credentials");
     }
-    let user = stored(&world, &id).await;
-    assert_eq!(keys(&user), [ada.email.to_lowercase()]);
+    let user = stored_user(&world, &id).await;
+    assert_eq!(email_keys(&user), [ada.email.to_lowercase()]);
     assert!(user.get("reserved").is_none(), "{user}");
 
     // One write, in order.
@@ -61,7 +64,8 @@ async fn whoever_lost_an_account_takes_it_back_from_the_old_address() {
 
     // The reset has begun; with it Mallory's knowledge is worth nothing.
     let renewed = with_new_password(&ada, "renewed");
-    let body = json!({ "token": token(&world, &ada.email, "/reset-password").await, "newPassword": renewed.password });
+    let body =
+        json!({ "token": mailed_token(&world, &ada.email, "/reset-password").await, "newPassword": renewed.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
     let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
     let tokens = api.login(&renewed).await;
@@ -79,7 +83,7 @@ async fn whoever_lost_an_account_takes_it_back_from_the_old_address() {
 }
 
 #[tokio::test]
-async fn of_two_changes_each_can_be_undone_and_the_first_one_with_both() {
+async fn each_of_two_changes_can_be_undone_and_undoing_the_first_undoes_both() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "chain").await;
     let (_users, _emails, api) = world.start_both().await;
@@ -89,17 +93,17 @@ async fn of_two_changes_each_can_be_undone_and_the_first_one_with_both() {
     let id = api.register(&ada).await.expect(201).string("id");
     let me = api.with_token(&api.login(&ada).await.access);
     let (b, c) = (world.address("ada-b"), world.address("ada-c"));
-    let first = change(&world, &me, &ada, &b).await;
-    let second = change(&world, &me, &with_email(&ada, &b), &c).await;
-    assert_eq!(keys(&stored(&world, &id).await), [&*c, &*ada.email, &*b]);
+    let first = change_address(&world, &me, &ada, &b).await;
+    let second = change_address(&world, &me, &with_email(&ada, &b), &c).await;
+    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*c, &*ada.email, &*b]);
     for (reserved, name) in [(&ada.email, "late-one"), (&b, "late-two")] {
         let late = TestUser { username: name.to_owned(), ..with_email(&ada, reserved) };
         let _ = api.register(&late).await.expect_problem(409, "email-taken");
     }
     let _ = undo(&api, &first).await.expect(204);
-    assert_eq!(keys(&stored(&world, &id).await), [&*ada.email]);
+    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*ada.email]);
     let _ = undo(&api, &second).await.expect_problem(400, "token-invalid");
-    api.login(&regain(&world, &api, &ada, 1).await).await;
+    api.login(&recover_account(&world, &api, &ada, 1).await).await;
     for (free, name) in [(&b, "free-one"), (&c, "free-two")] {
         let _ = api.register(&TestUser { username: name.to_owned(), ..with_email(&ada, free) }).await.expect(201);
     }
@@ -109,46 +113,46 @@ async fn of_two_changes_each_can_be_undone_and_the_first_one_with_both() {
     let id = api.register(&eve).await.expect(201).string("id");
     let me = api.with_token(&api.login(&eve).await.access);
     let (b, c) = (world.address("eve-b"), world.address("eve-c"));
-    let first = change(&world, &me, &eve, &b).await;
-    let second = change(&world, &me, &with_email(&eve, &b), &c).await;
+    let first = change_address(&world, &me, &eve, &b).await;
+    let second = change_address(&world, &me, &with_email(&eve, &b), &c).await;
     let _ = undo(&api, &second).await.expect(204);
-    assert_eq!(keys(&stored(&world, &id).await), [&*b, &*eve.email]);
+    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*b, &*eve.email]);
     let _ = undo(&api, &second).await.expect_problem(400, "token-invalid");
     let _ = undo(&api, &first).await.expect(204);
-    assert_eq!(keys(&stored(&world, &id).await), [&*eve.email]);
+    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*eve.email]);
     // The reset that the undo of the second began went to b, and died with the first.
-    let of_b = token(&world, &b, "/reset-password").await;
-    let body = json!({ "token": of_b, "newPassword": "anything at all" });
+    let b_token = mailed_token(&world, &b, "/reset-password").await;
+    let body = json!({ "token": b_token, "newPassword": "anything at all" });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect_problem(400, "token-invalid");
-    let eve = regain(&world, &api, &eve, 1).await;
+    let eve = recover_account(&world, &api, &eve, 1).await;
 
     // Going back by a change, and the intruder undoing that: the owner's link holds.
     let me = api.with_token(&api.login(&eve).await.access);
     let intruder = world.address("intruder");
-    let first = undo_of(&world, &me, &eve, &intruder, 2).await;
-    let back = undo_back(&world, &me, &with_email(&eve, &intruder), &eve.email).await;
-    assert_eq!(keys(&stored(&world, &id).await), [&*eve.email, &*intruder]);
+    let first = change_and_get_undo_token(&world, &me, &eve, &intruder, 2).await;
+    let back = change_back_and_get_undo_token(&world, &me, &with_email(&eve, &intruder), &eve.email).await;
+    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*eve.email, &*intruder]);
     let _ = undo(&api, &back).await.expect(204);
-    assert_eq!(keys(&stored(&world, &id).await), [&*intruder, &*eve.email]);
+    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*intruder, &*eve.email]);
     let _ = undo(&api, &first).await.expect(204);
-    assert_eq!(keys(&stored(&world, &id).await), [&*eve.email]);
-    api.login(&regain(&world, &api, &eve, 2).await).await;
+    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*eve.email]);
+    api.login(&recover_account(&world, &api, &eve, 2).await).await;
 }
 
 /// As `change`, for a mailbox that got undo links before: the one of number `count`.
-async fn undo_of(world: &World, me: &Api, person: &TestUser, new: &str, count: usize) -> String {
-    let _ = ask(me, new, &person.password).await.expect(202);
-    let _ = confirm(me, &token(world, new, CONFIRM).await).await.expect(204);
-    linked(world, &person.email, UNDO, count).await[count - 1].token(UNDO)
+async fn change_and_get_undo_token(world: &World, me: &Api, user: &TestUser, new: &str, count: usize) -> String {
+    let _ = request_change(me, new, &user.password).await.expect(202);
+    let _ = confirm(me, &mailed_token(world, new, CONFIRM).await).await.expect(204);
+    wait_for_linked_mails(world, &user.email, UNDO, count).await[count - 1].token(UNDO)
 }
 
 /// Changes to an address that the account had before.
-async fn undo_back(world: &World, me: &Api, person: &TestUser, old: &str) -> String {
-    undo_of(world, me, person, old, 1).await
+async fn change_back_and_get_undo_token(world: &World, me: &Api, user: &TestUser, old: &str) -> String {
+    change_and_get_undo_token(world, me, user, old, 1).await
 }
 
 #[tokio::test]
-async fn a_new_password_voids_a_request_but_no_undo() {
+async fn a_new_password_voids_an_unconfirmed_change_but_not_the_undo_link() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "voided").await;
     let (_users, _emails, api) = world.start_both().await;
@@ -156,17 +160,17 @@ async fn a_new_password_voids_a_request_but_no_undo() {
     let id = api.register(&ada).await.expect(201).string("id");
     let me = api.with_token(&api.login(&ada).await.access);
     let (b, c) = (world.address("b"), world.address("c"));
-    let undo_token = change(&world, &me, &ada, &b).await;
+    let undo_token = change_address(&world, &me, &ada, &b).await;
     // A reset link of the old address died with the change; one of the new lives.
-    let _ = ask(&me, &c, &ada.password).await.expect(202);
-    let requested = token(&world, &c, CONFIRM).await;
+    let _ = request_change(&me, &c, &ada.password).await.expect(202);
+    let requested = mailed_token(&world, &c, CONFIRM).await;
     let renewed = with_new_password(&with_email(&ada, &b), "renewed");
     let body = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &body).await.expect(204);
     let _ = confirm(&api, &requested).await.expect_problem(400, "token-invalid");
 
     let _ = api.post("/api/auth/password-reset", &json!({ "email": b })).await.expect(202);
-    let reset = token(&world, &b, "/reset-password").await;
+    let reset = mailed_token(&world, &b, "/reset-password").await;
     let again = with_new_password(&with_email(&ada, &b), "again");
     let body = json!({ "token": reset, "newPassword": again.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
@@ -179,8 +183,8 @@ async fn a_new_password_voids_a_request_but_no_undo() {
     let body = json!({ "token": undo_token, "newPassword": again.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect_problem(400, "token-invalid");
     let _ = undo(&api, &undo_token).await.expect(204);
-    assert_eq!(stored(&world, &id).await.get_str("email").expect("an address"), ada.email);
+    assert_eq!(stored_user(&world, &id).await.get_str("email").expect("an address"), ada.email);
 
-    let regained = regain(&world, &api, &with_email(&again, &ada.email), 1).await;
-    as_many_addresses_as_are_kept(&world, &api, &regained, &id).await;
+    let regained = recover_account(&world, &api, &with_email(&again, &ada.email), 1).await;
+    assert_at_most_ten_addresses_are_reserved(&world, &api, &regained, &id).await;
 }

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use test_support::{Stack, World};
 
 use crate::{
-    files::{Files, line, objects, summary, users},
+    files::{Files, json_lines, run_users_command, summary, user_line},
     hashes::HASHES,
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_exported_can_be_imported_elsewhere() {
+async fn an_export_can_be_imported_elsewhere() {
     let stack = Stack::from_env();
     let (here, there) = (World::new(&stack, "here").await, World::new(&stack, "there").await);
     let files = Files::new();
@@ -27,7 +27,7 @@ async fn what_is_exported_can_be_imported_elsewhere() {
     let _ = api.register(&gone).await.expect(201);
     let leaving = api.with_token(&api.login(&gone).await.access);
     let _ = leaving.delete("/api/users/me", Some(&json!({ "password": gone.password }))).await.expect(204);
-    let mut lines: Vec<Value> = (0..1_200).map(|n| line(&here, &format!("user{n}"))).collect();
+    let mut lines: Vec<Value> = (0..1_200).map(|n| user_line(&here, &format!("user{n}"))).collect();
     let id = "018f2f3e-7c4b-4f5a-8d3e-000000000001";
     lines[7] = json!({
         "id": id, "username": "user7", "email": here.address("user7"), "emailVerified": true, "roles": ["writer"],
@@ -35,15 +35,15 @@ async fn what_is_exported_can_be_imported_elsewhere() {
         "passwordHash": HASHES[0].1,
     });
     let file = files.write("users.ndjson", &lines);
-    let _ = users(service.spec(), &["import", &file], 0).await;
+    let _ = run_users_command(service.spec(), &["import", &file], 0).await;
 
     let out = files.path("export.ndjson").display().to_string();
-    let said = summary(&users(service.spec(), &["export", "--out", &out, "--json"], 0).await);
+    let said = summary(&run_users_command(service.spec(), &["export", "--out", &out, "--json"], 0).await);
     assert_eq!((&said["users"], &said["hashes"]), (&json!(1_201), &json!(true)));
     let mode = fs::metadata(&out).expect("the file is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // Never overwritten.
-    let _ = users(service.spec(), &["export", "--out", &out], 1).await;
+    let _ = run_users_command(service.spec(), &["export", "--out", &out], 1).await;
     let exported = files.read("export.ndjson");
     assert!(exported.is_sorted_by_key(|user| user["id"].as_str().map(str::to_owned)));
     let user =
@@ -57,20 +57,20 @@ async fn what_is_exported_can_be_imported_elsewhere() {
     assert_eq!((&user("user7")["id"], &user("user7")["createdAt"]), (&json!(id), &json!("2020-02-29T12:00:00Z")));
 
     let elsewhere = there.user_service();
-    let done = summary(&users(&elsewhere, &["import", &out, "--json"], 0).await);
+    let done = summary(&run_users_command(&elsewhere, &["import", &out, "--json"], 0).await);
     assert_eq!(done["imported"], 1_201);
-    let again = users(&elsewhere, &["export"], 0).await;
-    assert_eq!(objects(&again), exported);
-    let there_runs = elsewhere.start().await;
-    there_runs.api().login(&ada).await;
+    let again = run_users_command(&elsewhere, &["export"], 0).await;
+    assert_eq!(json_lines(&again), exported);
+    let elsewhere_service = elsewhere.start().await;
+    elsewhere_service.api().login(&ada).await;
 
     // Without the hashes nobody gets in, and nobody learns why.
     let third = World::new(&stack, "third").await;
-    let bare = users(there_runs.spec(), &["export", "--without-hashes"], 0).await;
+    let bare = run_users_command(elsewhere_service.spec(), &["export", "--without-hashes"], 0).await;
     assert!(!bare.contains("passwordHash"));
     let bare = files.write_text("bare.ndjson", bare);
     let spec = third.user_service();
-    let _ = users(&spec, &["import", &bare], 0).await;
+    let _ = run_users_command(&spec, &["import", &bare], 0).await;
     let third = spec.start().await;
     let login = json!({ "identifier": ada.email, "password": ada.password });
     let _ = third.api().post("/api/auth/login", &login).await.expect_problem(401, "invalid-credentials");

@@ -35,21 +35,21 @@ impl Files {
 
     /// The objects of a file with one a line.
     pub(crate) fn read(&self, name: &str) -> Vec<Value> {
-        objects(&fs::read_to_string(self.path(name)).expect("the file is there"))
+        json_lines(&fs::read_to_string(self.path(name)).expect("the file is there"))
     }
 }
 
-pub(crate) fn objects(text: &str) -> Vec<Value> {
+pub(crate) fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
 }
 
 /// Runs `users …` and checks its exit code; what it wrote to standard output.
-pub(crate) async fn users(spec: &ServiceSpec, arguments: &[&str], code: i32) -> String {
+pub(crate) async fn run_users_command(spec: &ServiceSpec, arguments: &[&str], code: i32) -> String {
     let all: Vec<&str> = ["users"].into_iter().chain(arguments.iter().copied()).collect();
-    said(&spec.command(&all).await, code)
+    stdout_of(&spec.command(&all).await, code)
 }
 
-pub(crate) fn said(output: &Output, code: i32) -> String {
+pub(crate) fn stdout_of(output: &Output, code: i32) -> String {
     let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{out}\n{error}");
     out.into_owned()
@@ -57,14 +57,14 @@ pub(crate) fn said(output: &Output, code: i32) -> String {
 
 /// The last line of `--json`.
 pub(crate) fn summary(text: &str) -> Value {
-    objects(text).pop().unwrap_or_else(|| panic!("nothing was said"))
+    json_lines(text).pop().unwrap_or_else(|| panic!("nothing was said"))
 }
 
-pub(crate) fn line(world: &World, name: &str) -> Value {
+pub(crate) fn user_line(world: &World, name: &str) -> Value {
     json!({ "username": name, "email": world.address(name) })
 }
 
-pub(crate) fn with(mut line: Value, member: &str, value: Value) -> Value {
+pub(crate) fn with_member(mut line: Value, member: &str, value: Value) -> Value {
     line[member] = value;
     line
 }
@@ -79,6 +79,6 @@ pub(crate) fn test_user(world: &World, name: &str, password: &str) -> TestUser {
 }
 
 /// A sweep that looks soon.
-pub(crate) fn brisk(spec: ServiceSpec) -> ServiceSpec {
+pub(crate) fn with_frequent_sweep(spec: ServiceSpec) -> ServiceSpec {
     spec.set("RELAY__SWEEP_INTERVAL", "100ms").set("RELAY__SWEEP_MIN_AGE", "0s")
 }

@@ -4,7 +4,9 @@ use bson::{Document, doc};
 use serde_json::{Value, json};
 use test_support::{DEADLINE, Stack, World, wait_for};
 
-use crate::files::{Files, PASSWORD, brisk, line, summary, test_user, users, with};
+use crate::files::{
+    Files, PASSWORD, run_users_command, summary, test_user, user_line, with_frequent_sweep, with_member,
+};
 
 /// Each form in which a hash may come, made by the systems themselves.
 pub(crate) const HASHES: &[(&str, &str)] = &[
@@ -46,20 +48,20 @@ async fn stored_hash(world: &World, email: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_of_another_system_log_in_with_their_passwords_and_their_hashes_become_ours() {
+async fn imported_users_log_in_with_their_passwords_and_their_hashes_are_renewed() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "takeover").await;
     let files = Files::new();
     let mut lines: Vec<Value> =
-        HASHES.iter().map(|(name, hash)| with(line(&world, name), "passwordHash", json!(hash))).collect();
+        HASHES.iter().map(|(name, hash)| with_member(user_line(&world, name), "passwordHash", json!(hash))).collect();
     let credential: Value = serde_json::from_str(KEYCLOAK).expect("it is JSON");
-    lines.push(with(line(&world, "keycloak"), "credential", credential));
-    lines.push(line(&world, "no-password"));
+    lines.push(with_member(user_line(&world, "keycloak"), "credential", credential));
+    lines.push(user_line(&world, "no-password"));
     let file = files.write("users.ndjson", &lines);
-    let spec = brisk(world.user_service());
+    let spec = with_frequent_sweep(world.user_service());
 
     // No service has ever run: the import makes what it needs.
-    let done = summary(&users(&spec, &["import", &file, "--json"], 0).await);
+    let done = summary(&run_users_command(&spec, &["import", &file, "--json"], 0).await);
     assert_eq!(done["imported"], lines.len());
     assert_eq!((&done["refused"], &done["dryRun"], &done["continuedAfterLine"]), (&json!(0), &json!(false), &json!(0)));
 
@@ -67,16 +69,16 @@ async fn people_of_another_system_log_in_with_their_passwords_and_their_hashes_b
     let api = service.api();
     let names: Vec<&str> = HASHES.iter().map(|(name, _)| *name).chain(["keycloak"]).collect();
     for name in names {
-        let person = test_user(&world, name, PASSWORD);
-        let before = stored_hash(&world, &person.email).await;
-        let wrong = json!({ "identifier": person.email, "password": "correct house" });
+        let user = test_user(&world, name, PASSWORD);
+        let before = stored_hash(&world, &user.email).await;
+        let wrong = json!({ "identifier": user.email, "password": "correct house" });
         let _ = api.post("/api/auth/login", &wrong).await.expect_problem(401, "invalid-credentials");
-        assert_eq!(stored_hash(&world, &person.email).await, before, "{name}");
-        api.login(&person).await;
-        let after = stored_hash(&world, &person.email).await;
+        assert_eq!(stored_hash(&world, &user.email).await, before, "{name}");
+        api.login(&user).await;
+        let after = stored_hash(&world, &user.email).await;
         assert!(after.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{name}: {after}");
-        api.login(&person).await;
-        assert_eq!(stored_hash(&world, &person.email).await, after, "{name}");
+        api.login(&user).await;
+        assert_eq!(stored_hash(&world, &user.email).await, after, "{name}");
     }
     let nobody = json!({ "identifier": "no-password", "password": PASSWORD });
     let _ = api.post("/api/auth/login", &nobody).await.expect_problem(401, "invalid-credentials");

@@ -8,23 +8,26 @@ use serde_json::{Value, json};
 use test_support::{DEADLINE, Record, Stack, World, wait_for};
 
 use crate::{
-    files::{Files, PASSWORD, brisk, documents, line, objects, said, summary, test_user, users, with},
+    files::{
+        Files, PASSWORD, documents, json_lines, run_users_command, stdout_of, summary, test_user, user_line,
+        with_frequent_sweep, with_member,
+    },
     hashes::HASHES,
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_import_that_is_killed_goes_on_and_nobody_is_there_twice() {
+async fn a_killed_import_can_be_resumed_and_imports_no_user_twice() {
     const PEOPLE: usize = 4_500;
     let stack = Stack::from_env();
     let world = World::new(&stack, "killed").await;
     let files = Files::new();
-    let mut lines: Vec<Value> = (0..PEOPLE).map(|n| line(&world, &format!("user{n}"))).collect();
+    let mut lines: Vec<Value> = (0..PEOPLE).map(|n| user_line(&world, &format!("user{n}"))).collect();
     // Refused in the part that is done before the kill, and in the part after it.
     lines[10] = json!({});
     lines[4_000] = json!({});
     let file = files.write("users.ndjson", &lines);
     let report = files.path("refused.ndjson").display().to_string();
-    let spec = brisk(world.user_service());
+    let spec = with_frequent_sweep(world.user_service());
 
     let armed = spec.clone().fail_points("import.after_batch=2*off->return");
     let killed = armed.command(&["users", "import", &file, "--report", &report]).await;
@@ -40,7 +43,7 @@ async fn an_import_that_is_killed_goes_on_and_nobody_is_there_twice() {
     assert_eq!(other.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&other.stderr).contains("without --welcome"), "{other:?}");
 
-    let done = summary(&users(&spec, &["import", &file, "--report", &report, "--json"], 1).await);
+    let done = summary(&run_users_command(&spec, &["import", &file, "--report", &report, "--json"], 1).await);
     assert_eq!((&done["continuedAfterLine"], &done["lastLine"]), (&json!(2_000), &json!(PEOPLE)));
     let count = |member: &str| done[member].as_u64().expect("a number");
     // Of this half: one refused, and those that the killed run had inserted recognised.
@@ -53,9 +56,9 @@ async fn an_import_that_is_killed_goes_on_and_nobody_is_there_twice() {
     assert_eq!((imported.len(), emails.len()), (PEOPLE - 2, PEOPLE - 2));
 
     // Once more: nothing to do; and if that is insisted on, still nobody twice.
-    let again = summary(&users(&spec, &["import", &file, "--json"], 1).await);
+    let again = summary(&run_users_command(&spec, &["import", &file, "--json"], 1).await);
     assert_eq!((&again["alreadyImported"], &again["alreadyRefused"]), (&json!(PEOPLE - 2), &json!(2)));
-    let again = summary(&users(&spec, &["import", &file, "--again", "--json"], 1).await);
+    let again = summary(&run_users_command(&spec, &["import", &file, "--again", "--json"], 1).await);
     assert_eq!((&again["imported"], &again["alreadyImported"]), (&json!(0), &json!(PEOPLE - 2)));
     assert_eq!(documents(&world, "users").await.len(), PEOPLE - 2);
 
@@ -76,15 +79,15 @@ async fn an_import_that_is_killed_goes_on_and_nobody_is_there_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_to_be_welcomed_gets_one_mail() {
+async fn each_user_of_an_import_with_welcome_gets_one_mail() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "welcomed").await;
     let files = Files::new();
-    let spec = brisk(world.user_service());
+    let spec = with_frequent_sweep(world.user_service());
     let (service, _emails) = tokio::join!(spec.start(), world.email_service().start());
-    let text: String = ["ada", "eve", "joe"].map(|name| format!("{}\n", line(&world, name))).concat();
+    let text: String = ["ada", "eve", "joe"].map(|name| format!("{}\n", user_line(&world, name))).concat();
     let file = files.write_text("users.ndjson", &text);
-    let done = summary(&users(service.spec(), &["import", &file, "--welcome", "--json"], 0).await);
+    let done = summary(&run_users_command(service.spec(), &["import", &file, "--welcome", "--json"], 0).await);
     assert_eq!(done["imported"], 3);
     for name in ["ada", "eve", "joe"] {
         let mails = world.mailbox(&world.address(name)).wait_for_mails(1).await;
@@ -92,11 +95,11 @@ async fn whoever_is_to_be_welcomed_gets_one_mail() {
     }
     // From a pipe, which has no memory: they are taken.
     let output = service.spec().command_with_input(&["users", "import", "-", "--welcome", "--json"], text.into()).await;
-    let told = objects(&said(&output, 1));
+    let told = json_lines(&stdout_of(&output, 1));
     assert_eq!((told.len(), &told[3]["refused"]), (4, &json!(3)));
-    let more = format!("{}\n", line(&world, "may"));
+    let more = format!("{}\n", user_line(&world, "may"));
     let output = service.spec().command_with_input(&["users", "import", "-"], more.into()).await;
-    assert!(said(&output, 0).starts_with("1 imported, 0 refused (1 lines, "));
+    assert!(stdout_of(&output, 0).starts_with("1 imported, 0 refused (1 lines, "));
     let mut topic = world.topic_reader();
     let records = topic.read_type("user.imported.v1", 4).await;
     assert_eq!(records.iter().filter(|record| record.json()["welcome"] == true).count(), 3);
@@ -109,17 +112,17 @@ async fn whoever_is_to_be_welcomed_gets_one_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_admin_comes_only_where_admins_are_asked_for_and_nobody_expires_for_an_old_date() {
+async fn administrators_are_imported_only_on_request_and_imported_users_do_not_expire() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "roles").await;
     let files = Files::new();
     let hash = json!(HASHES[0].1);
-    let root = with(with(line(&world, "root"), "roles", json!(["admin"])), "passwordHash", hash);
-    let old = with(line(&world, "old"), "createdAt", json!("2020-02-29T12:00:00Z"));
+    let root = with_member(with_member(user_line(&world, "root"), "roles", json!(["admin"])), "passwordHash", hash);
+    let old = with_member(user_line(&world, "old"), "createdAt", json!("2020-02-29T12:00:00Z"));
     let file = files.write("users.ndjson", &[root, old]);
-    let spec = brisk(world.user_service()).set("AUTH__UNVERIFIED_EXPIRY", "1h");
-    let _ = users(&spec, &["import", &file, "--dry-run"], 1).await;
-    let _ = users(&spec, &["import", &file, "--admins"], 0).await;
+    let spec = with_frequent_sweep(world.user_service()).set("AUTH__UNVERIFIED_EXPIRY", "1h");
+    let _ = run_users_command(&spec, &["import", &file, "--dry-run"], 1).await;
+    let _ = run_users_command(&spec, &["import", &file, "--admins"], 0).await;
     let mut service = spec.start().await;
     let api = service.api();
     let admin = api.with_token(&api.login(&test_user(&world, "root", PASSWORD)).await.access);

@@ -6,15 +6,15 @@ use test_support::{DEADLINE, Service, Stack, World, skipped, wait_for};
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::timeout};
 
 use crate::{
-    process::{Usage, alone, can_open, until_descriptors},
-    raw::connect,
+    process::{Usage, raise_open_file_limit, run_exclusively, wait_for_descriptors},
+    raw_client::connect,
 };
 
 const IDLE: usize = 10_000;
 /// In the kernel's queue of those to be accepted at one time.
 const TOGETHER: usize = 250;
 /// What a connection may cost: its buffers, its timers.
-const KIB_EACH: u64 = 64;
+const MAX_KIB_PER_CONNECTION: u64 = 64;
 
 /// So many connections; half of them have begun a request.
 async fn open(port: u16, count: usize) -> Vec<TcpStream> {
@@ -40,18 +40,18 @@ fn port_of(service: &Service) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_idle_connections_disturb_nobody_and_leave_nothing_behind() {
-    let _alone = alone().await;
-    if !can_open(IDLE as u64 + 1_000) {
+async fn ten_thousand_idle_connections_do_not_slow_others_down_and_leave_nothing_behind() {
+    let _alone = run_exclusively().await;
+    if !raise_open_file_limit(IDLE as u64 + 1_000) {
         skipped("ten_thousand_idle_connections", "this process may not open as many files (ulimit -n)");
         return;
     }
     let world = World::new(&Stack::from_env(), "idle").await;
     let service = world.user_service().set("HTTP__REQUEST_TIMEOUT", "10m").start().await;
-    let person = world.test_user("regular");
-    let _ = service.api().register(&person).await.expect(201);
+    let user = world.test_user("regular");
+    let _ = service.api().register(&user).await.expect(201);
     let started = Instant::now();
-    let _ = service.api().login(&person).await;
+    let _ = service.api().login(&user).await;
     let usual = started.elapsed();
     let before = Usage::of(service.pid());
 
@@ -64,38 +64,38 @@ async fn ten_thousand_idle_connections_disturb_nobody_and_leave_nothing_behind()
     let held = Usage::of(service.pid());
     for _ in 0..5 {
         let started = Instant::now();
-        let _ = service.api().login(&person).await;
+        let _ = service.api().login(&user).await;
         let took = started.elapsed();
         assert!(took < 10 * usual + Duration::from_secs(1), "a login takes {took:?}, and took {usual:?}");
     }
     assert!(service.readiness().await.is_some_and(|(status, _)| status == 200));
     let each = held.resident_kib.saturating_sub(before.resident_kib) / IDLE as u64;
     println!("{each} KiB for each of {IDLE} idle connections; {before:?}, {held:?}");
-    assert!(each < KIB_EACH, "{each} KiB for each connection");
+    assert!(each < MAX_KIB_PER_CONNECTION, "{each} KiB for each connection");
     assert_eq!(held.threads, before.threads);
 
     drop(connections);
-    until_descriptors(service.pid(), before.descriptors + 20).await;
+    wait_for_descriptors(service.pid(), before.descriptors + 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn there_are_never_more_connections_than_configured() {
-    const MOST: usize = 50;
-    let _alone = alone().await;
+    const MAX_CONNECTIONS: usize = 50;
+    let _alone = run_exclusively().await;
     let world = World::new(&Stack::from_env(), "many").await;
-    let spec = world.user_service().set("HTTP__MAX_CONNECTIONS", MOST.to_string());
+    let spec = world.user_service().set("HTTP__MAX_CONNECTIONS", MAX_CONNECTIONS.to_string());
     let service = spec.set("HTTP__REQUEST_TIMEOUT", "10m").start().await;
     let before = Usage::of(service.pid());
     // The rest is in the kernel's queue, where it costs the service nothing.
-    let connections = open(port_of(&service), 4 * MOST).await;
+    let connections = open(port_of(&service), 4 * MAX_CONNECTIONS).await;
     wait_for(DEADLINE, "as many connections as there may be", async || {
-        (Usage::of(service.pid()).descriptors + 10 >= before.descriptors + MOST).then_some(())
+        (Usage::of(service.pid()).descriptors + 10 >= before.descriptors + MAX_CONNECTIONS).then_some(())
     })
     .await;
     let waiting = timeout(Duration::from_millis(500), service.api().get("/.well-known/jwks.json")).await;
     assert!(waiting.is_err(), "there is no room for another");
     let held = Usage::of(service.pid());
-    assert!(held.descriptors <= before.descriptors + MOST + 10, "{held:?}, {before:?}");
+    assert!(held.descriptors <= before.descriptors + MAX_CONNECTIONS + 10, "{held:?}, {before:?}");
     assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port has room of its own");
     drop(connections);
     let _ = service.api().get("/.well-known/jwks.json").await.expect(200);

@@ -13,11 +13,11 @@ use rdkafka::{
 };
 use test_support::{DEADLINE, Mode, Service, Stack, TcpProxy, World, wait_for};
 
-use crate::process::{Usage, alone, chosen};
+use crate::process::{Usage, number_from_env, run_exclusively};
 
 /// In a moment's memory: what librdkafka fetches ahead (16 MiB and a message for each partition),
 /// two batches of 8 MiB, and what the allocator keeps of them.
-const MOST_KIB: u64 = 128 * 1024;
+const MAX_GROWTH_KIB: u64 = 128 * 1024;
 
 /// Publishes so many registrations, each with its mail.
 async fn publish(publisher: &EventPublisher, world: &World, from: u64, count: u64) {
@@ -40,7 +40,7 @@ async fn publish(publisher: &EventPublisher, world: &World, from: u64, count: u6
 }
 
 /// The most that the service held until `done`.
-async fn most_resident(service: &Service, what: &str, within: Duration, mut done: impl AsyncFnMut() -> bool) -> u64 {
+async fn max_resident_kib(service: &Service, what: &str, within: Duration, mut done: impl AsyncFnMut() -> bool) -> u64 {
     let mut most = 0;
     wait_for(within, what, async || {
         most = most.max(Usage::of(service.pid()).resident_kib);
@@ -51,11 +51,11 @@ async fn most_resident(service: &Service, what: &str, within: Duration, mut done
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_that_cannot_be_mailed_wait_outside_of_the_process() {
-    let _alone = alone().await;
+async fn events_that_cannot_be_mailed_wait_outside_the_process() {
+    let _alone = run_exclusively().await;
     let stack = Stack::from_env();
     // The embedded broker keeps only 5 MiB of a partition.
-    let events = if stack.is_embedded() { 2_000 } else { chosen("OVERLOAD_EVENTS", 6_000) };
+    let events = if stack.is_embedded() { 2_000 } else { number_from_env("OVERLOAD_EVENTS", 6_000) };
     let upstream = stack.mongodb_uri().split("//").nth(1).and_then(|rest| rest.split(['/', '?']).next());
     let mongodb = TcpProxy::start(upstream.expect("a host and a port")).await.expect("a proxy");
     let uri = format!("mongodb://{}/?directConnection=true", mongodb.address());
@@ -74,21 +74,21 @@ async fn events_that_cannot_be_mailed_wait_outside_of_the_process() {
     mongodb.set(Mode::Refuse);
     publish(&publisher, &world, 100, events).await;
     // It has begun with them, and stands.
-    let away = most_resident(&service, "reading to pause", DEADLINE, async || {
+    let away = max_resident_kib(&service, "reading to pause", DEADLINE, async || {
         service.log().contains("reading pauses") && service.check("mongodb").await == "down"
     })
     .await;
     println!("{events} events wait in the topic: {away} KiB of {} before", before.resident_kib);
-    assert!(away < before.resident_kib + MOST_KIB, "{away} KiB, {before:?}");
+    assert!(away < before.resident_kib + MAX_GROWTH_KIB, "{away} KiB, {before:?}");
 
     mongodb.set(Mode::Pass);
     let within = Duration::from_secs(60) + Duration::from_millis(10 * events);
-    let back = most_resident(&service, "all rows", within, async || {
+    let back = max_resident_kib(&service, "all rows", within, async || {
         ledger.count_documents(doc! {}).await.expect("MongoDB answers") == 100 + events
     })
     .await;
     println!("{events} mails wait in the ledger: {back} KiB");
-    assert!(back < before.resident_kib + MOST_KIB, "{back} KiB, {before:?}");
+    assert!(back < before.resident_kib + MAX_GROWTH_KIB, "{back} KiB, {before:?}");
     let after = Usage::of(service.pid());
     assert!(
         after.threads <= before.threads + 8 && after.descriptors <= before.descriptors + 40,

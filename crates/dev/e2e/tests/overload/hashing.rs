@@ -9,30 +9,30 @@ use serde_json::json;
 use test_support::{Api, ApiResponse, DEADLINE, Service, Stack, TestUser, World, wait_for};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 
-use crate::process::{Usage, alone, chosen, percentile};
+use crate::process::{Usage, number_from_env, percentile, run_exclusively};
 
 const MAX_WAIT: Duration = Duration::from_millis(500);
 /// Enough to keep one hash thread busy.
-const SATURATING: usize = 6;
+const SATURATING_CLIENTS: usize = 6;
 const SATURATION: Duration = Duration::from_secs(3);
 const CONNECTIONS: usize = 300;
 /// How much more is asked for than can be done.
-const TIMES: u32 = 10;
+const OVERLOAD_FACTOR: u32 = 10;
 /// How often to measure on a machine that becomes faster or slower meanwhile.
-const TRIES: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 /// How many have been registered: nobody twice.
 static REGISTERED: AtomicUsize = AtomicUsize::new(0);
 
 /// What one client was answered, and how soon.
 #[derive(Debug, Default)]
-struct Tally {
+struct Responses {
     accepted: Vec<Duration>,
     refused: Vec<Duration>,
     others: Vec<String>,
 }
 
-impl Tally {
+impl Responses {
     fn count(&mut self, answer: &ApiResponse, took: Duration) {
         match answer.status {
             200 | 201 => self.accepted.push(took),
@@ -64,12 +64,12 @@ impl Tally {
 async fn client(
     api: Api,
     number: usize,
-    person: TestUser,
+    user: TestUser,
     world: World,
     pace: Duration,
     stop: watch::Receiver<bool>,
-) -> Tally {
-    let mut tally = Tally::default();
+) -> Responses {
+    let mut responses = Responses::default();
     // Not all at the same moment.
     sleep(pace.mul_f64(number as f64 / CONNECTIONS as f64)).await;
     for turn in 0.. {
@@ -81,29 +81,29 @@ async fn client(
             let name = format!("new{}", REGISTERED.fetch_add(1, Ordering::Relaxed));
             api.register(&world.test_user(&name)).await
         } else {
-            let credentials = json!({ "identifier": person.email, "password": person.password });
+            let credentials = json!({ "identifier": user.email, "password": user.password });
             api.post("/api/auth/login", &credentials).await
         };
         let took = started.elapsed();
-        tally.count(&answer, took);
+        responses.count(&answer, took);
         sleep(pace.saturating_sub(took)).await;
     }
-    tally
+    responses
 }
 
 /// So many clients for so long; what all of them were answered, and what the service held meanwhile.
-async fn load(
+async fn run_clients(
     service: &Service,
     world: &World,
     clients: usize,
     pace: Duration,
     length: Duration,
-) -> (Tally, Vec<Usage>) {
+) -> (Responses, Vec<Usage>) {
     let (told, stop) = watch::channel(false);
     let mut running = JoinSet::new();
     for number in 0..clients {
-        let person = world.test_user("regular");
-        running.spawn(client(service.api(), number, person, world.clone(), pace, stop.clone()));
+        let user = world.test_user("regular");
+        running.spawn(client(service.api(), number, user, world.clone(), pace, stop.clone()));
     }
     let until = Instant::now() + length;
     let mut held = Vec::new();
@@ -113,31 +113,31 @@ async fn load(
         assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port does not answer");
     }
     told.send_replace(true);
-    let tallies = running.join_all().await;
-    (tallies.into_iter().fold(Tally::default(), Tally::and).sorted(), held)
+    let responses = running.join_all().await;
+    (responses.into_iter().fold(Responses::default(), Responses::and).sorted(), held)
 }
 
 /// A time of saturation, and the overload after it.
-struct Measured {
+struct Measurement {
     /// Logins and registrations a second at saturation, and the 95th percentile of their time.
     capacity: f64,
     usual: Duration,
     before: Usage,
-    overloaded: Tally,
+    overloaded: Responses,
     held: Vec<Usage>,
     length: Duration,
 }
 
-impl Measured {
+impl Measurement {
     async fn take(service: &Service, world: &World) -> Self {
         // Warms up as well: all threads and connections to the database that there will be.
-        let (saturated, before) = load(service, world, SATURATING, Duration::ZERO, SATURATION).await;
+        let (saturated, before) = run_clients(service, world, SATURATING_CLIENTS, Duration::ZERO, SATURATION).await;
         assert!(saturated.others.is_empty(), "{:?}", saturated.others.first());
         let capacity = saturated.accepted.len().max(1) as f64 / SATURATION.as_secs_f64();
         let (usual, before) = (percentile(&saturated.accepted, 95), *before.last().expect("it was measured"));
-        let length = Duration::from_secs(chosen("OVERLOAD_SECONDS", 8));
-        let pace = Duration::from_secs_f64(CONNECTIONS as f64 / (capacity * f64::from(TIMES)));
-        let (overloaded, held) = load(service, world, CONNECTIONS, pace, length).await;
+        let length = Duration::from_secs(number_from_env("OVERLOAD_SECONDS", 8));
+        let pace = Duration::from_secs_f64(CONNECTIONS as f64 / (capacity * f64::from(OVERLOAD_FACTOR)));
+        let (overloaded, held) = run_clients(service, world, CONNECTIONS, pace, length).await;
         Self { capacity, usual, before, overloaded, held, length }
     }
 
@@ -151,7 +151,7 @@ impl Measured {
     }
 
     /// What is not as it should be, or the machine has become slower since `capacity` was taken.
-    fn complaint(&self) -> Option<String> {
+    fn violation(&self) -> Option<String> {
         let (accepted, refused) = (&self.overloaded.accepted, &self.overloaded.refused);
         let (capacity, goodput, usual, bound) = (self.capacity, self.goodput(), self.usual, self.bound());
         if refused.len() <= 3 * accepted.len() {
@@ -183,7 +183,7 @@ impl Measured {
     }
 }
 
-impl std::fmt::Display for Measured {
+impl std::fmt::Display for Measurement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (accepted, refused) = (&self.overloaded.accepted, &self.overloaded.refused);
         write!(
@@ -205,8 +205,8 @@ impl std::fmt::Display for Measured {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_times_the_capacity_is_refused_quickly_and_what_is_accepted_is_served_as_ever() {
-    let _alone = alone().await;
+async fn ten_times_the_capacity_is_refused_quickly_and_accepted_requests_are_as_fast_as_before() {
+    let _alone = run_exclusively().await;
     let world = World::new(&Stack::from_env(), "overload").await;
     let spec = world.user_service().set("HASHING__THREADS", "1").set("HASHING__MAX_WAIT", "500ms");
     // Hashes that are slow even on a good machine, so that ten times as many are few requests.
@@ -215,14 +215,14 @@ async fn ten_times_the_capacity_is_refused_quickly_and_what_is_accepted_is_serve
 
     // A service that serves less under overload, or later, does so each time; a machine that
     // has other work for a while does not.
-    let mut complaints = Vec::new();
+    let mut violations = Vec::new();
     let measured = loop {
-        let measured = Measured::take(&service, &world).await;
+        let measured = Measurement::take(&service, &world).await;
         println!("{measured}");
         measured.assert_bounded();
-        let Some(complaint) = measured.complaint() else { break measured };
-        complaints.push(complaint);
-        assert!(complaints.len() < TRIES, "each time: {complaints:?}");
+        let Some(violation) = measured.violation() else { break measured };
+        violations.push(violation);
+        assert!(violations.len() < MAX_ATTEMPTS, "each time: {violations:?}");
     };
 
     // Over at once: what waited has been served, and the next one is.

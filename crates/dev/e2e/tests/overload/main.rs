@@ -6,7 +6,7 @@
 mod connections;
 mod events_waiting;
 mod hashing;
+mod malformed_requests;
 mod process;
-mod raw;
-mod shapes;
+mod raw_client;
 mod slow_clients;

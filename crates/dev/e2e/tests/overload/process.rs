@@ -29,7 +29,7 @@ impl Usage {
 }
 
 /// Waits until a process holds at most so many descriptors.
-pub(crate) async fn until_descriptors(pid: u32, most: usize) {
+pub(crate) async fn wait_for_descriptors(pid: u32, most: usize) {
     wait_for(DEADLINE, &format!("at most {most} descriptors"), async || {
         let now = Usage::of(pid).descriptors;
         (now <= most).then_some(())
@@ -38,20 +38,20 @@ pub(crate) async fn until_descriptors(pid: u32, most: usize) {
 }
 
 /// Tests that load the machine run one after the other.
-pub(crate) async fn alone() -> MutexGuard<'static, ()> {
+pub(crate) async fn run_exclusively() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::const_new(());
     ALONE.lock().await
 }
 
 /// Makes room for so many open files in this process; false where it is not given.
-pub(crate) fn can_open(files: u64) -> bool {
+pub(crate) fn raise_open_file_limit(files: u64) -> bool {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     getrlimit(Resource::Nofile).current.is_none_or(|now| now >= files)
 }
 
 /// A number from the environment, for a longer run.
-pub(crate) fn chosen(variable: &str, otherwise: u64) -> u64 {
+pub(crate) fn number_from_env(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 

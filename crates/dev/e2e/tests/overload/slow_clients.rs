@@ -12,11 +12,11 @@ use tokio::{
 };
 
 use crate::{
-    process::{Usage, alone, until_descriptors},
-    raw::{PATIENCE, connect, connect_narrow, status, until_closed},
+    process::{Usage, run_exclusively, wait_for_descriptors},
+    raw_client::{PATIENCE, connect, connect_with_small_buffer, read_until_closed, status},
 };
 
-const EACH: usize = 60;
+const CLIENTS_OF_EACH_KIND: usize = 60;
 /// The configured deadline of a head, of a body, and of an answer that nobody reads.
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -48,14 +48,14 @@ async fn trickle(mut stream: TcpStream, at_once: &[u8], slowly: &[u8]) -> Option
 
 /// Asks again and again for something large and reads nothing of it.
 async fn ask_and_never_read(port: u16, path: &'static str) -> TcpStream {
-    let mut stream = connect_narrow(port).await;
+    let mut stream = connect_with_small_buffer(port).await;
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(200);
     let _ = timeout(DEADLINE / 4, stream.write_all(request.as_bytes())).await;
     stream
 }
 
 /// Others are served while `clients` are at work, again and again.
-async fn others_are_served(service: &Service, clients: &mut JoinSet<()>) {
+async fn assert_others_are_served(service: &Service, clients: &mut JoinSet<()>) {
     while !clients.is_empty() {
         let started = Instant::now();
         let _ = service.api().get("/.well-known/jwks.json").await.expect(200);
@@ -71,8 +71,8 @@ async fn others_are_served(service: &Service, clients: &mut JoinSet<()>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_clients_are_given_up_at_their_deadlines_and_nobody_waits_for_them() {
-    let _alone = alone().await;
+async fn slow_clients_are_disconnected_at_their_deadlines_and_other_clients_do_not_wait() {
+    let _alone = run_exclusively().await;
     let world = World::new(&Stack::from_env(), "slow").await;
     let spec = world.user_service().set("HTTP__REQUEST_TIMEOUT", "2s").set("HTTP__UNREAD_TIMEOUT", "2s");
     let service = spec.set("HTTP__KEEP_ALIVE", "2s").start().await;
@@ -81,7 +81,7 @@ async fn slow_clients_are_given_up_at_their_deadlines_and_nobody_waits_for_them(
     let before = Usage::of(service.pid());
 
     let mut clients = JoinSet::new();
-    for _ in 0..EACH {
+    for _ in 0..CLIENTS_OF_EACH_KIND {
         clients.spawn(async move {
             let said = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
             assert!(matches!(status(&said), 0 | 408), "{said}");
@@ -104,20 +104,20 @@ async fn slow_clients_are_given_up_at_their_deadlines_and_nobody_waits_for_them(
         clients.spawn(async move {
             let mut stream = connect(port).await;
             stream.write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it is sent");
-            let said = until_closed(&mut stream).await.expect("an idle connection is closed");
+            let said = read_until_closed(&mut stream).await.expect("an idle connection is closed");
             assert_eq!(status(&String::from_utf8_lossy(&said)), 200);
         });
     }
-    others_are_served(&service, &mut clients).await;
+    assert_others_are_served(&service, &mut clients).await;
 
     let mut unread = JoinSet::new();
-    for _ in 0..EACH {
+    for _ in 0..CLIENTS_OF_EACH_KIND {
         unread.spawn(ask_and_never_read(port, "/api/openapi.json"));
     }
     let unread = unread.join_all().await;
     let _ = service.api().get("/.well-known/jwks.json").await.expect(200);
     // Their sockets are still open here: it is the service that gives up.
-    until_descriptors(service.pid(), before.descriptors + 20).await;
+    wait_for_descriptors(service.pid(), before.descriptors + 20).await;
     drop(unread);
     let after = Usage::of(service.pid());
     assert!(after.resident_kib < before.resident_kib + 100 * 1024, "{before:?}, {after:?}");
@@ -125,14 +125,14 @@ async fn slow_clients_are_given_up_at_their_deadlines_and_nobody_waits_for_them(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_clients_of_the_ops_port_do_not_keep_the_probes_out() {
-    let _alone = alone().await;
+async fn slow_clients_of_the_ops_port_do_not_block_the_probes() {
+    let _alone = run_exclusively().await;
     let world = World::new(&Stack::from_env(), "slow-ops").await;
     let service = world.email_service().start().await;
     let port = service.ops_port();
     let before = Usage::of(service.pid());
     let mut clients = JoinSet::new();
-    for _ in 0..EACH {
+    for _ in 0..CLIENTS_OF_EACH_KIND {
         clients.spawn(async move {
             let said = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
             assert!(matches!(status(&said), 0 | 408), "{said}");
@@ -152,5 +152,5 @@ async fn slow_clients_of_the_ops_port_do_not_keep_the_probes_out() {
         })
         .await;
     }
-    until_descriptors(service.pid(), before.descriptors + 20).await;
+    wait_for_descriptors(service.pid(), before.descriptors + 20).await;
 }

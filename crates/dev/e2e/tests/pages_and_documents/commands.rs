@@ -53,7 +53,7 @@ async fn the_configuration_is_checked_and_shown_without_secrets() {
 }
 
 #[tokio::test]
-async fn keys_are_made_for_their_owner_and_never_overwritten() {
+async fn keygen_creates_private_files_and_never_overwrites_them() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "keygen");
     let directory = tempfile::tempdir().expect("a directory can be made");
@@ -65,21 +65,21 @@ async fn keys_are_made_for_their_owner_and_never_overwritten() {
     ] {
         let made = spec.command(&["keygen", "--out", path]).await;
         assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
-        let contents: Vec<String> = files.iter().map(|(file, mode)| key(&out.join(file), *mode)).collect();
+        let contents: Vec<String> = files.iter().map(|(file, mode)| read_key(&out.join(file), *mode)).collect();
         for content in &contents {
             assert!(!text(&made.stdout).contains(content), "a key is printed");
         }
         let again = spec.command(&["keygen", "--out", path]).await;
         assert_eq!(again.status.code(), Some(1));
         assert!(text(&again.stderr).contains(files[0].0), "{}", text(&again.stderr));
-        let after: Vec<String> = files.iter().map(|(file, mode)| key(&out.join(file), *mode)).collect();
+        let after: Vec<String> = files.iter().map(|(file, mode)| read_key(&out.join(file), *mode)).collect();
         assert_eq!(after, contents, "a key was overwritten");
     }
     assert_eq!(fs::read_dir(&out).expect("the directory is there").count(), 3, "nothing but the keys");
 }
 
 /// 32 bytes in base64, and the file's mode.
-fn key(path: &Path, mode: u32) -> String {
+fn read_key(path: &Path, mode: u32) -> String {
     use base64::{Engine as _, prelude::BASE64_STANDARD};
     let metadata = fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert_eq!(metadata.permissions().mode() & 0o777, mode, "{}", path.display());
@@ -89,7 +89,7 @@ fn key(path: &Path, mode: u32) -> String {
 }
 
 #[tokio::test]
-async fn every_command_explains_itself() {
+async fn every_command_has_a_help_text() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "help");
     let user_commands: &[&[&str]] = &[
@@ -125,10 +125,10 @@ async fn every_command_explains_itself() {
         }
         for command in [&["nonsense"][..], &["serve", "--nonsense"], &["keygen"], &["--config"]] {
             let refused = spec.command(command).await;
-            assert_eq!(refused.status.code(), Some(2), "{command:?}: {}", said(&refused));
+            assert_eq!(refused.status.code(), Some(2), "{command:?}: {}", all_output(&refused));
         }
         let version = spec.command(&["--version"]).await;
-        assert!(text(&version.stdout).contains(env!("CARGO_PKG_VERSION")), "{}", said(&version));
+        assert!(text(&version.stdout).contains(env!("CARGO_PKG_VERSION")), "{}", all_output(&version));
     }
 }
 
@@ -136,6 +136,6 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn said(output: &Output) -> String {
+fn all_output(output: &Output) -> String {
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }

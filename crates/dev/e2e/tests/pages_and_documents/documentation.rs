@@ -52,7 +52,7 @@ const OPERATIONS: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn the_documentation_is_served_from_the_binary() {
+async fn the_api_documentation_is_served_by_the_binary() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "docs").await;
     let service = world.user_service().start().await;
@@ -97,12 +97,12 @@ async fn the_documentation_is_served_from_the_binary() {
     if let Ok(text) = fs::read_to_string(checked_in) {
         assert_eq!(serde_json::from_str::<Value>(&text).expect("it is JSON"), document, "run scripts/generate");
     }
-    every_operation_is_documented(&document);
-    every_reference_leads_somewhere(&document, &document);
+    assert_operations_documented(&document);
+    assert_references_resolve(&document, &document);
 }
 
 #[tokio::test]
-async fn the_documentation_can_be_turned_off() {
+async fn the_api_documentation_can_be_turned_off() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "nodocs").await;
     let service = world.user_service().set("HTTP__DOCS", "false").start().await;
@@ -123,7 +123,7 @@ fn assets(html: &str) -> Vec<String> {
     files
 }
 
-fn every_operation_is_documented(document: &Value) {
+fn assert_operations_documented(document: &Value) {
     let paths = document["paths"].as_object().expect("there are paths");
     let documented: BTreeSet<(&str, &str)> = paths
         .iter()
@@ -153,16 +153,16 @@ fn every_operation_is_documented(document: &Value) {
     }
 }
 
-fn every_reference_leads_somewhere(document: &Value, part: &Value) {
+fn assert_references_resolve(document: &Value, part: &Value) {
     match part {
         Value::Object(members) => {
             if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
                 let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
                 assert!(target.is_some(), "{reference}");
             }
-            members.values().for_each(|member| every_reference_leads_somewhere(document, member));
+            members.values().for_each(|member| assert_references_resolve(document, member));
         }
-        Value::Array(items) => items.iter().for_each(|item| every_reference_leads_somewhere(document, item)),
+        Value::Array(items) => items.iter().for_each(|item| assert_references_resolve(document, item)),
         _ => {}
     }
 }

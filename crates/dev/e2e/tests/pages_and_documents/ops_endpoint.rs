@@ -5,7 +5,7 @@ use serde_json::json;
 use test_support::{Api, Service, Stack, World};
 
 #[tokio::test]
-async fn the_ops_endpoint_tells_whether_the_service_lives_and_what_it_does() {
+async fn the_ops_endpoint_reports_health_and_metrics() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "ops").await;
     let mut service = world.user_service().start().await;
@@ -39,10 +39,10 @@ async fn the_ops_endpoint_tells_whether_the_service_lives_and_what_it_does() {
     for line in metrics.text.lines() {
         assert!(!line.contains(&ada.email) && !line.contains(&ada.username), "{line}");
     }
-    the_healthcheck_follows(&mut service).await;
+    assert_healthcheck(&mut service).await;
 }
 
-async fn the_healthcheck_follows(service: &mut Service) {
+async fn assert_healthcheck(service: &mut Service) {
     let spec = service.spec().clone();
     // Bound to all addresses it is asked on loopback.
     let unspecified = spec.clone().set("OPS__HOST", "0.0.0.0");

@@ -31,7 +31,7 @@ const SLUGS: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn every_page_is_private_and_runs_no_script() {
+async fn every_page_is_uncacheable_and_runs_no_script() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "pages").await;
     let service = world.user_service().start().await;

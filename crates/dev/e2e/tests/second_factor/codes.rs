@@ -9,10 +9,13 @@ use e2e::{
 use serde_json::{Value, json};
 use test_support::{ApiResponse, DEADLINE, Record, Stack, World, wait_for};
 
-use crate::requests::{early_in_a_step, forget_the_last_step, mfa_token, second_step, somebody, status, whole_login};
+use crate::requests::{
+    log_in_with_both_factors, mfa_token, reset_last_step, submit_code, totp_status, user_with_totp,
+    wait_for_early_in_step,
+};
 
 #[tokio::test]
-async fn a_code_is_read_in_the_digits_of_any_script_at_every_door() {
+async fn a_code_is_accepted_in_the_digits_of_any_script() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "digits").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
@@ -29,50 +32,50 @@ async fn a_code_is_read_in_the_digits_of_any_script_at_every_door() {
         code.chars().map(digit).collect()
     };
     let grouped = |code: &str| format!("{}\u{2011}{}", &code[..3], &code[3..]);
-    early_in_a_step().await;
+    wait_for_early_in_step().await;
     let authenticator = start_setup(&me, &ada).await;
     let codes = confirm_setup(&me, &in_script(&grouped(&authenticator.code()), '\u{660}')).await.expect(200);
     let codes = recovery_codes(&codes);
-    forget_the_last_step(&world, &ada).await;
+    reset_last_step(&world, &ada).await;
 
     let code = in_script(&grouped(&authenticator.code()), '\u{966}');
-    let _ = whole_login(&api, &ada, &code).await.expect(200);
-    let _ = whole_login(&api, &ada, &in_script(&codes[0], '\u{FF10}')).await.expect(200);
-    let _ = whole_login(&api, &ada, &in_script(&codes[1], '\u{6F0}')).await.expect(200);
-    forget_the_last_step(&world, &ada).await;
+    let _ = log_in_with_both_factors(&api, &ada, &code).await.expect(200);
+    let _ = log_in_with_both_factors(&api, &ada, &in_script(&codes[0], '\u{FF10}')).await.expect(200);
+    let _ = log_in_with_both_factors(&api, &ada, &in_script(&codes[1], '\u{6F0}')).await.expect(200);
+    reset_last_step(&world, &ada).await;
     let proof = json!({ "password": ada.password, "code": in_script(&authenticator.code(), '\u{1D7D8}') });
     let _ = me.post("/api/users/me/totp/remove", &proof).await.expect(204);
 }
 
 #[tokio::test]
-async fn a_code_of_the_step_before_or_after_is_accepted_and_no_older_one() {
+async fn a_code_of_the_previous_or_next_step_is_accepted_and_no_older_one() {
     let world = World::new(&Stack::from_env(), "drift").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (ada, _me, authenticator, _codes) = somebody(&world, &api, "ada").await;
+    let (ada, _me, authenticator, _codes) = user_with_totp(&world, &api, "ada").await;
     for (steps, status) in [(-2, 401), (-1, 200), (0, 200), (1, 200), (2, 401)] {
-        early_in_a_step().await;
-        forget_the_last_step(&world, &ada).await;
-        let answer = whole_login(&api, &ada, &authenticator.code_at(steps)).await;
+        wait_for_early_in_step().await;
+        reset_last_step(&world, &ada).await;
+        let answer = log_in_with_both_factors(&api, &ada, &authenticator.code_at(steps)).await;
         assert_eq!(answer.status, status, "{steps} steps away: {}", answer.text);
     }
     // In order only: after the next step's code, the present one's is old.
-    early_in_a_step().await;
-    forget_the_last_step(&world, &ada).await;
+    wait_for_early_in_step().await;
+    reset_last_step(&world, &ada).await;
     let (present, next) = (authenticator.code(), authenticator.code_at(1));
-    let _ = whole_login(&api, &ada, &next).await.expect(200);
+    let _ = log_in_with_both_factors(&api, &ada, &next).await.expect(200);
     for code in [next, present] {
-        let _ = whole_login(&api, &ada, &code).await.expect_problem(401, "invalid-credentials");
+        let _ = log_in_with_both_factors(&api, &ada, &code).await.expect_problem(401, "invalid-credentials");
     }
 }
 
 #[tokio::test]
-async fn of_two_at_once_who_use_one_code_one_gets_in() {
+async fn only_one_of_two_concurrent_logins_with_one_code_succeeds() {
     let world = World::new(&Stack::from_env(), "twoatonce").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let other = with_cheap_hashes(service.spec().replica()).start().await;
     let (api, elsewhere) = (service.api(), other.api());
-    let (ada, me, authenticator, codes) = somebody(&world, &api, "ada").await;
+    let (ada, me, authenticator, codes) = user_with_totp(&world, &api, "ada").await;
     let statuses = |answers: [ApiResponse; 2]| {
         let mut statuses = answers.map(|answer| (answer.status, answer.problem()));
         statuses.sort();
@@ -83,20 +86,20 @@ async fn of_two_at_once_who_use_one_code_one_gets_in() {
     for recovery_code in &codes[..5] {
         for code in [authenticator.code(), recovery_code.clone()] {
             let (one, two) = (mfa_token(&api, &ada).await, mfa_token(&api, &ada).await);
-            let (a, b) = tokio::join!(second_step(&api, &one, &code), second_step(&elsewhere, &two, &code));
+            let (a, b) = tokio::join!(submit_code(&api, &one, &code), submit_code(&elsewhere, &two, &code));
             assert_eq!(statuses([a, b]), refused(401, "invalid-credentials"));
         }
         // One token; after its use not even another good code helps.
-        forget_the_last_step(&world, &ada).await;
+        reset_last_step(&world, &ada).await;
         let token = mfa_token(&api, &ada).await;
         let (good, spare) = (authenticator.code(), &codes[9]);
-        let (a, b) = tokio::join!(second_step(&api, &token, &good), second_step(&elsewhere, &token, &good));
+        let (a, b) = tokio::join!(submit_code(&api, &token, &good), submit_code(&elsewhere, &token, &good));
         assert_eq!(statuses([a, b]), refused(400, "token-invalid"));
-        let _ = second_step(&api, &token, spare).await.expect_problem(400, "token-invalid");
-        forget_the_last_step(&world, &ada).await;
+        let _ = submit_code(&api, &token, spare).await.expect_problem(400, "token-invalid");
+        reset_last_step(&world, &ada).await;
     }
     // The recovery codes that were tried twice were used once.
-    assert_eq!(status(&me).await["recoveryCodesLeft"], 5);
+    assert_eq!(totp_status(&me).await["recoveryCodesLeft"], 5);
     // Two replicas may publish the same event twice.
     let remaining = |records: &[Record]| -> Vec<Value> {
         let used = |record: &Record| record.event_type() == "user.recovery_code_used.v1";
@@ -119,7 +122,7 @@ async fn a_recovery_code_is_never_used_without_its_event() {
     let spec = with_cheap_hashes(world.user_service()).set("RELAY__MAX_PENDING_PER_USER", "6");
     let service = spec.start().await;
     let api = service.api();
-    let (ada, _me, authenticator, codes) = somebody(&world, &api, "ada").await;
+    let (ada, _me, authenticator, codes) = user_with_totp(&world, &api, "ada").await;
     let users = world.user_database().await.collection::<Document>("users");
     let pending = async || user_document(&world, &ada.email).await.get_array("pendingEvents").map_or(0, Vec::len);
     wait_for(DEADLINE, "an empty pending list", async || (pending().await == 0).then_some(())).await;
@@ -133,16 +136,16 @@ async fn a_recovery_code_is_never_used_without_its_event() {
     for (code, status, waiting) in
         [(&codes[0], 200, 2), (&codes[1], 200, 4), (&codes[2], 200, 6), (&codes[3], 503, 6), (&codes[3], 503, 6)]
     {
-        let answer = whole_login(&api, &ada, code).await;
+        let answer = log_in_with_both_factors(&api, &ada, code).await;
         assert_eq!((answer.status, pending().await), (status, waiting), "{}", answer.text);
     }
     // The authenticator still gets in, without the login's event.
-    let _ = whole_login(&api, &ada, &authenticator.code()).await.expect(200);
+    let _ = log_in_with_both_factors(&api, &ada, &authenticator.code()).await.expect(200);
     assert_eq!(pending().await, 6);
     let unpark = doc! { "$unset": { "parked": "" } };
     users.update_one(doc! { "email": &ada.email }, unpark).await.expect("users can be written");
     let used = world.topic_reader().read_type("user.recovery_code_used.v1", 3).await;
     assert_eq!(used.iter().map(|record| record.json()["remaining"].clone()).collect::<Vec<_>>(), [9, 8, 7]);
     wait_for(DEADLINE, "an empty pending list", async || (pending().await == 0).then_some(())).await;
-    let _ = whole_login(&api, &ada, &codes[3]).await.expect(200);
+    let _ = log_in_with_both_factors(&api, &ada, &codes[3]).await.expect(200);
 }

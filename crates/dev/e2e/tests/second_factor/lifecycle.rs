@@ -8,16 +8,18 @@ use e2e::{
 use serde_json::{Value, json};
 use test_support::{Api, DEADLINE, Record, Stack, TestUser, Tokens, World, wait_for};
 
-use crate::requests::{OFF, forget_the_last_step, mfa_token, password_login, second_step, status, whole_login};
+use crate::requests::{
+    OFF_SUBJECT, log_in_with_both_factors, mfa_token, password_login, reset_last_step, submit_code, totp_status,
+};
 
-async fn events_of(world: &World, event_type: &str) -> Vec<Record> {
+async fn read_events(world: &World, event_type: &str) -> Vec<Record> {
     let mut topic = world.topic_reader();
     let all = topic.read_all().await.iter().filter(|record| record.event_type() == event_type);
     all.cloned().collect()
 }
 
 #[tokio::test]
-async fn a_second_factor_from_its_set_up_to_its_removal() {
+async fn a_second_factor_from_its_setup_to_its_removal() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "totp").await;
     let (users, _emails, api) = world.start_both().await;
@@ -27,7 +29,7 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
 
-    assert_eq!(status(&me).await, json!({ "enabled": false, "enabledAt": null, "recoveryCodesLeft": null }));
+    assert_eq!(totp_status(&me).await, json!({ "enabled": false, "enabledAt": null, "recoveryCodesLeft": null }));
     let _ = confirm_setup(&me, "123456").await.expect_problem(409, "conflict");
     let both = json!({ "password": ada.password, "code": "123456" });
     let _ = me.delete("/api/users/me/totp", Some(&both)).await.expect_problem(409, "conflict");
@@ -44,9 +46,9 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     assert_ne!(authenticator.secret, given_up.secret);
     assert_eq!(authenticator.secret.len(), 32, "160 bits in base32");
     assert_eq!((authenticator.totp.issuer(), authenticator.totp.account_name()), (Some("localhost"), &*ada.email));
-    is_a_drawing(&started.string("qrCodeSvg"));
+    assert_is_safe_svg(&started.string("qrCodeSvg"));
     // Nothing is asked for before it is confirmed.
-    assert_eq!(status(&me).await["enabled"], false);
+    assert_eq!(totp_status(&me).await["enabled"], false);
     api.login(&ada).await;
     let _ = confirm_setup(&me, &given_up.code()).await.expect_problem(403, "wrong-code");
     let _ = confirm_setup(&me, &authenticator.wrong_code()).await.expect_problem(403, "wrong-code");
@@ -58,48 +60,48 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
     assert!(codes.iter().all(|code| code.len() == 27 && code.split('-').count() == 4), "four groups of six");
     let _ = confirm_setup(&me, &authenticator.code_at(1)).await.expect_problem(409, "conflict");
     let _ = me.post("/api/users/me/totp", &body).await.expect_problem(409, "conflict");
-    let on = status(&me).await;
+    let on = totp_status(&me).await;
     assert_eq!((&on["enabled"], &on["recoveryCodesLeft"]), (&json!(true), &json!(10)));
     assert!(on["enabledAt"].as_str().is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()), "{on}");
     topic.read_type("user.totp_enabled.v1", 1).await;
     let mailbox = world.mailbox(&ada.email);
     assert_eq!(mailbox.wait_for_mails(2).await[1].subject, "Two-factor authentication is on");
-    it_is_stored_only_sealed_and_hashed(&world, &ada, &[&given_up, &authenticator], &codes).await;
+    assert_stored_sealed_and_hashed(&world, &ada, &[&given_up, &authenticator], &codes).await;
 
     // The code that confirmed it is used.
     let asked = password_login(&api, &ada).await.expect_problem(401, "mfa-required");
     assert!(asked.header("www-authenticate").starts_with("Bearer"), "{:?}", asked.headers);
     assert!(asked.json().get("accessToken").is_none());
-    let _ = whole_login(&api, &ada, &used).await.expect_problem(401, "invalid-credentials");
-    forget_the_last_step(&world, &ada).await;
+    let _ = log_in_with_both_factors(&api, &ada, &used).await.expect_problem(401, "invalid-credentials");
+    reset_last_step(&world, &ada).await;
     let token = mfa_token(&api, &ada).await;
-    let wrong_code = second_step(&api, &token, &authenticator.wrong_code()).await;
+    let wrong_code = submit_code(&api, &token, &authenticator.wrong_code()).await;
     let _ = wrong_code.expect_problem(401, "invalid-credentials");
     // A wrong code does not use the token up; one grouped as people read it is right.
     let code = authenticator.code();
-    let signed_in = second_step(&api, &token, &format!("{} {}", &code[..3], &code[3..])).await.expect(200);
+    let signed_in = submit_code(&api, &token, &format!("{} {}", &code[..3], &code[3..])).await.expect(200);
     let session = Tokens::of(&signed_in);
     assert_eq!(signed_in.json()["user"]["email"], ada.email);
     let _ = api.with_token(&session.access).get("/api/users/me").await.expect(200);
     let logins = topic.read_type("user.logged_in.v1", 3).await;
     assert_eq!(logins[2].json()["methods"], json!(["password", "totp"]));
 
-    recovery_codes_get_in_once_each(&world, &api, &ada, &codes).await;
-    let renewed = recovery_codes_are_renewed(&world, &api, &me, &ada, &authenticator, &codes).await;
-    removal_wants_password_and_code(&world, &me, &ada, &authenticator).await;
+    assert_recovery_codes_work_once(&world, &api, &ada, &codes).await;
+    let renewed = renew_recovery_codes(&world, &api, &me, &ada, &authenticator, &codes).await;
+    remove_with_password_and_code(&world, &me, &ada, &authenticator).await;
 
     topic.read_type("user.totp_disabled.v1", 1).await;
-    assert_eq!(status(&me).await["enabled"], false);
+    assert_eq!(totp_status(&me).await["enabled"], false);
     api.login(&ada).await;
     let stored = user_document(&world, &ada.email).await;
     assert!(stored.get("totp").is_none() && stored.get("totpSetup").is_none(), "{stored}");
     let subjects = wait_for(DEADLINE, "the notice that it is off", async || {
         let subjects: Vec<String> = mailbox.mails().await.into_iter().map(|mail| mail.subject).collect();
-        subjects.iter().any(|it| it == OFF).then_some(subjects)
+        subjects.iter().any(|it| it == OFF_SUBJECT).then_some(subjects)
     })
     .await;
     assert_eq!(subjects.iter().filter(|it| *it == "A recovery code was used to sign in").count(), 2, "{subjects:?}");
-    assert_eq!(subjects.iter().filter(|it| *it == OFF).count(), 1, "{subjects:?}");
+    assert_eq!(subjects.iter().filter(|it| *it == OFF_SUBJECT).count(), 1, "{subjects:?}");
 
     let mut shown = vec![authenticator.secret.as_str(), &given_up.secret, &token];
     shown.extend(codes.iter().chain(&renewed).map(String::as_str));
@@ -110,7 +112,7 @@ async fn a_second_factor_from_its_set_up_to_its_removal() {
 }
 
 /// Well-formed XML with nothing that runs or loads.
-fn is_a_drawing(svg: &str) {
+fn assert_is_safe_svg(svg: &str) {
     assert!(svg.starts_with("<?xml ") && svg.contains("<svg xmlns=\"http://www.w3.org/2000/svg\""), "{svg}");
     assert!(svg.ends_with("</svg>"));
     assert_eq!(svg.matches('<').count(), svg.matches('>').count());
@@ -120,24 +122,24 @@ fn is_a_drawing(svg: &str) {
     assert!(svg.len() < 50_000, "{} bytes", svg.len());
 }
 
-async fn it_is_stored_only_sealed_and_hashed(
+async fn assert_stored_sealed_and_hashed(
     world: &World,
-    person: &TestUser,
+    user: &TestUser,
     authenticators: &[&Authenticator],
     codes: &[String],
 ) {
     let users = world.user_database().await.collection::<RawDocumentBuf>("users");
-    let found = users.find_one(doc! { "email": &person.email }).await.expect("users can be read");
+    let found = users.find_one(doc! { "email": &user.email }).await.expect("users can be read");
     let raw = found.expect("the user is there").as_bytes().to_vec();
     let contains = |secret: &[u8]| raw.windows(secret.len()).any(|window| window == secret);
-    assert!(contains(person.email.as_bytes()), "nothing is searched");
+    assert!(contains(user.email.as_bytes()), "nothing is searched");
     for authenticator in authenticators {
         assert!(!contains(authenticator.secret.as_bytes()) && !contains(authenticator.totp.secret().as_bytes()));
     }
     for code in codes {
         assert!(!contains(code.as_bytes()) && !contains(code.replace('-', "").as_bytes()));
     }
-    let stored = user_document(world, &person.email).await;
+    let stored = user_document(world, &user.email).await;
     let totp = stored.get_document("totp").expect("the second factor is stored");
     // Nonce, 20 bytes, tag.
     assert!(totp.get_binary_generic("secret").is_ok_and(|sealed| sealed.len() == 24 + 20 + 16), "{totp}");
@@ -145,69 +147,69 @@ async fn it_is_stored_only_sealed_and_hashed(
     assert!(stored.get("totpSetup").is_none(), "{stored}");
 }
 
-async fn recovery_codes_get_in_once_each(world: &World, api: &Api, person: &TestUser, codes: &[String]) {
-    let _ = Tokens::of(&whole_login(api, person, &codes[0]).await.expect(200));
-    let again = whole_login(api, person, &codes[0]).await;
+async fn assert_recovery_codes_work_once(world: &World, api: &Api, user: &TestUser, codes: &[String]) {
+    let _ = Tokens::of(&log_in_with_both_factors(api, user, &codes[0]).await.expect(200));
+    let again = log_in_with_both_factors(api, user, &codes[0]).await;
     let _ = again.expect_problem(401, "invalid-credentials");
     let typed = codes[7].replace('-', " ").to_lowercase();
-    let signed_in = Tokens::of(&whole_login(api, person, &typed).await.expect(200));
-    assert_eq!(status(&api.with_token(&signed_in.access)).await["recoveryCodesLeft"], 8);
+    let signed_in = Tokens::of(&log_in_with_both_factors(api, user, &typed).await.expect(200));
+    assert_eq!(totp_status(&api.with_token(&signed_in.access)).await["recoveryCodesLeft"], 8);
 
     let used = world.topic_reader().read_type("user.recovery_code_used.v1", 2).await;
     assert_eq!(used.iter().map(|record| record.json()["remaining"].clone()).collect::<Vec<_>>(), [9, 8]);
-    assert!(used.iter().all(|record| record.json()["recipient"]["email"] == person.email));
+    assert!(used.iter().all(|record| record.json()["recipient"]["email"] == user.email));
     let methods: Vec<Value> =
-        events_of(world, "user.logged_in.v1").await.iter().map(|record| record.json()["methods"].clone()).collect();
+        read_events(world, "user.logged_in.v1").await.iter().map(|record| record.json()["methods"].clone()).collect();
     assert_eq!(methods.iter().filter(|it| **it == json!(["password", "recovery-code"])).count(), 2, "{methods:?}");
 }
 
-async fn recovery_codes_are_renewed(
+async fn renew_recovery_codes(
     world: &World,
     api: &Api,
     me: &Api,
-    person: &TestUser,
+    user: &TestUser,
     authenticator: &Authenticator,
     old: &[String],
 ) -> Vec<String> {
-    forget_the_last_step(world, person).await;
+    reset_last_step(world, user).await;
     let path = "/api/users/me/totp/recovery-codes";
     let body = |password: &str, code: &str| json!({ "password": password, "code": code });
     let code = authenticator.code();
     let _ = me.post(path, &body("not the one", &code)).await.expect_problem(403, "wrong-password");
     let wrong = authenticator.wrong_code();
-    let _ = me.post(path, &body(&person.password, &wrong)).await.expect_problem(403, "wrong-code");
-    let renewed = recovery_codes(&me.post(path, &body(&person.password, &code)).await.expect(200));
-    let _ = me.post(path, &body(&person.password, &code)).await.expect_problem(403, "wrong-code");
+    let _ = me.post(path, &body(&user.password, &wrong)).await.expect_problem(403, "wrong-code");
+    let renewed = recovery_codes(&me.post(path, &body(&user.password, &code)).await.expect(200));
+    let _ = me.post(path, &body(&user.password, &code)).await.expect_problem(403, "wrong-code");
     assert!(renewed.iter().all(|code| !old.contains(code)));
-    assert_eq!(status(me).await["recoveryCodesLeft"], 10);
-    let _ = whole_login(api, person, &old[1]).await.expect_problem(401, "invalid-credentials");
+    assert_eq!(totp_status(me).await["recoveryCodesLeft"], 10);
+    let _ = log_in_with_both_factors(api, user, &old[1]).await.expect_problem(401, "invalid-credentials");
     let told = world.topic_reader().read_type("user.recovery_codes_renewed.v1", 1).await;
     assert_eq!(
         told.iter().map(|record| record.json()["recipient"]["email"].clone()).collect::<Vec<_>>(),
-        [person.email.as_str()]
+        [user.email.as_str()]
     );
     renewed
 }
 
-async fn removal_wants_password_and_code(world: &World, me: &Api, person: &TestUser, authenticator: &Authenticator) {
-    forget_the_last_step(world, person).await;
+async fn remove_with_password_and_code(world: &World, me: &Api, user: &TestUser, authenticator: &Authenticator) {
+    reset_last_step(world, user).await;
     let body = |password: &str, code: &str| json!({ "password": password, "code": code });
     let (right, wrong) = (authenticator.code(), authenticator.wrong_code());
     let remove = async |body: Value| me.delete("/api/users/me/totp", Some(&body)).await;
     let _ = remove(body("not the one", &right)).await.expect_problem(403, "wrong-password");
-    let _ = remove(body(&person.password, &wrong)).await.expect_problem(403, "wrong-code");
+    let _ = remove(body(&user.password, &wrong)).await.expect_problem(403, "wrong-code");
     // The same for clients whose proxy drops the body of a DELETE.
     let post = async |body: Value| me.post("/api/users/me/totp/remove", &body).await;
     let _ = post(body("not the one", &right)).await.expect_problem(403, "wrong-password");
-    let _ = post(body(&person.password, &wrong)).await.expect_problem(403, "wrong-code");
-    let _ = post(body(&person.password, &right)).await.expect(204);
-    let _ = post(body(&person.password, &right)).await.expect_problem(409, "conflict");
-    let _ = remove(body(&person.password, &right)).await.expect_problem(409, "conflict");
+    let _ = post(body(&user.password, &wrong)).await.expect_problem(403, "wrong-code");
+    let _ = post(body(&user.password, &right)).await.expect(204);
+    let _ = post(body(&user.password, &right)).await.expect_problem(409, "conflict");
+    let _ = remove(body(&user.password, &right)).await.expect_problem(409, "conflict");
 
     // Who asked with which wrong code is in the audit; how often is bounded.
     let audit = world.user_database().await.collection::<Document>("audit");
-    let user = user_document(world, &person.email).await;
-    let refused = doc! { "userId": user.get("_id"), "type": "code_refused" };
+    let document = user_document(world, &user.email).await;
+    let refused = doc! { "userId": document.get("_id"), "type": "code_refused" };
     wait_for(DEADLINE, "the refused codes in the audit", async || {
         let rows = audit.count_documents(refused.clone()).await.expect("the audit can be read");
         (rows >= 5).then_some(())

@@ -8,7 +8,7 @@ use e2e::{
 use serde_json::{Value, json};
 use test_support::{Api, DEADLINE, Record, Stack, World, wait_for};
 
-use crate::requests::{OFF, somebody, status};
+use crate::requests::{OFF_SUBJECT, totp_status, user_with_totp};
 
 /// The entries of this type in the log that is read at `path`.
 async fn audit_entries(reader: &Api, path: &str, event_type: &str) -> Vec<Value> {
@@ -23,7 +23,7 @@ const REASON: &str = "lost phone and codes, identity checked, ticket 4711";
 async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
     let world = World::new(&Stack::from_env(), "adminfactor").await;
     let (users, _emails, api) = world.start_both().await;
-    let (ada, me, ..) = somebody(&world, &api, "ada").await;
+    let (ada, me, ..) = user_with_totp(&world, &api, "ada").await;
     let id = me.get("/api/users/me").await.expect(200).string("id");
     let root = create_admin(&world, &users, "root").await;
     let path = Admin::user_path(&id, "/remove-second-factor");
@@ -37,18 +37,18 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
         let answer = root.api.post(&path, &refused).await.expect_problem(422, "validation-failed");
         assert_eq!(answer.json()["errors"][0]["pointer"], "#/reason", "{}", answer.text);
     }
-    let of_root = Admin::user_path(&root.id, "/remove-second-factor");
-    let _ = root.api.post(&of_root, &body).await.expect_problem(409, "conflict");
+    let root_path = Admin::user_path(&root.id, "/remove-second-factor");
+    let _ = root.api.post(&root_path, &body).await.expect_problem(409, "conflict");
     let unknown = Admin::user_path(&Uuid::from_bytes([7; 16]).to_string(), "/remove-second-factor");
     let _ = root.api.post(&unknown, &body).await.expect_problem(404, "not-found");
-    assert_eq!(status(&me).await["enabled"], true, "a refusal changes nothing");
+    assert_eq!(totp_status(&me).await["enabled"], true, "a refusal changes nothing");
 
     let _ = root.api.post(&path, &body).await.expect(204);
     let _ = root.api.post(&path, &body).await.expect_problem(409, "conflict");
     // The sessions have ended; the password alone signs in.
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
     let me = api.with_token(&api.login(&ada).await.access);
-    assert_eq!(status(&me).await["enabled"], false);
+    assert_eq!(totp_status(&me).await["enabled"], false);
     let stored = user_document(&world, &ada.email).await;
     assert!(stored.get("totp").is_none() && stored.get("totpSetup").is_none(), "{stored}");
 
@@ -62,18 +62,18 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
     assert_eq!(ended, json!({ "userId": id, "reason": "admin" }));
     let mailbox = world.mailbox(&ada.email);
     wait_for(DEADLINE, "the notice", async || {
-        mailbox.mails().await.iter().any(|mail| mail.subject == OFF).then_some(())
+        mailbox.mails().await.iter().any(|mail| mail.subject == OFF_SUBJECT).then_some(())
     })
     .await;
     // Both logs say who and why; the topic and the service's log do not say why.
     let own = audit_entries(&me, "/api/users/me/audit", "user.totp_disabled.v1").await.remove(0);
     assert_eq!((&own["actor"], &own["actorId"], &own["reason"]), (&json!("admin"), &json!(root.id), &json!(REASON)));
     assert_eq!(own["address"], Value::Null);
-    let of_admin = wait_for(DEADLINE, "the entry of the administrator", async || {
+    let admin_entry = wait_for(DEADLINE, "the entry of the administrator", async || {
         audit_entries(&root.api, "/api/users/me/audit", "user.totp_disabled.v1").await.pop()
     })
     .await;
-    assert_eq!((&of_admin["targetId"], &of_admin["reason"]), (&json!(id), &json!(REASON)));
+    assert_eq!((&admin_entry["targetId"], &admin_entry["reason"]), (&json!(id), &json!(REASON)));
     assert!(topic.read_all().await.iter().all(|record| !record.contains(REASON.as_bytes())));
     assert!(!users.log().contains(REASON));
 }
@@ -82,9 +82,9 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
 async fn an_operator_removes_a_second_factor_by_a_command_that_asks_for_the_reason() {
     let world = World::new(&Stack::from_env(), "opfactor").await;
     let (users, _emails, api) = world.start_both().await;
-    let (ada, me, ..) = somebody(&world, &api, "ada").await;
-    let (eve, of_eve, ..) = somebody(&world, &api, "eve").await;
-    let eve_id = of_eve.get("/api/users/me").await.expect(200).string("id");
+    let (ada, me, ..) = user_with_totp(&world, &api, "ada").await;
+    let (eve, eve_client, ..) = user_with_totp(&world, &api, "eve").await;
+    let eve_id = eve_client.get("/api/users/me").await.expect(200).string("id");
     let id = me.get("/api/users/me").await.expect(200).string("id");
     let unknown = world.address("unknown");
     let shouted = ada.email.to_uppercase();
@@ -104,9 +104,9 @@ async fn an_operator_removes_a_second_factor_by_a_command_that_asks_for_the_reas
         assert_eq!(done.status.code(), Some(code), "{arguments:?}: {out}{err}");
         assert!(!out.contains(&ada.email) && !out.contains(REASON), "{out}");
     }
-    for (person, client) in [(&ada, &me), (&eve, &of_eve)] {
+    for (user, client) in [(&ada, &me), (&eve, &eve_client)] {
         let _ = client.get("/api/users/me").await.expect_problem(401, "unauthorized");
-        api.login(person).await;
+        api.login(user).await;
     }
     let off = world.topic_reader().read_type("user.totp_disabled.v1", 2).await;
     let off = off.iter().map(Record::json).find(|off| off["userId"] == id).expect("an event of ada");

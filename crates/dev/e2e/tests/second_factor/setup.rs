@@ -8,7 +8,7 @@ use e2e::{
 use test_support::{Stack, World};
 
 #[tokio::test]
-async fn a_set_up_bears_five_codes_whatever_the_limits_say() {
+async fn a_setup_allows_five_wrong_codes_even_if_limits_are_off() {
     let world = World::new(&Stack::from_env(), "fivesetup").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
@@ -26,7 +26,7 @@ async fn a_set_up_bears_five_codes_whatever_the_limits_say() {
 }
 
 #[tokio::test]
-async fn a_set_up_is_forgotten_after_its_time() {
+async fn a_setup_expires() {
     let world = World::new(&Stack::from_env(), "latesetup").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();

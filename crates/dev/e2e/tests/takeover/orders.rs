@@ -10,12 +10,13 @@ use serde_json::json;
 use test_support::{Api, Stack, TestUser, Tokens, World};
 
 use crate::steps::{
-    ADDRESS_CHANGED, REGISTERED, change_address, change_password, is_signed_out, owner, reset_by_mail, undo,
+    ADDRESS_CHANGED, REGISTERED, assert_signed_out, change_address, change_password, register_owner, reset_by_mail,
+    undo,
 };
 
 /// What a thief changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Theft {
+enum TheftStep {
     Password,
     Factor,
     Address,
@@ -25,18 +26,24 @@ enum Theft {
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
 /// What a thief with the password makes of the account.
-async fn steal(world: &World, api: &Api, mails: &mut SealedTokens, owner: &TestUser, order: [Theft; 3]) -> Stolen {
+async fn steal_account(
+    world: &World,
+    api: &Api,
+    sealed_tokens: &mut SealedTokens,
+    owner: &TestUser,
+    order: [TheftStep; 3],
+) -> StolenAccount {
     let tokens = api.login(owner).await;
     let me = api.with_token(&tokens.access);
     let mut thief = owner.clone();
     for theft in order {
         match theft {
-            Theft::Password => thief = change_password(&me, &thief, "stolen").await,
-            Theft::Factor => drop(enable_totp(&me, &thief).await),
-            Theft::Address => {
+            TheftStep::Password => thief = change_password(&me, &thief, "stolen").await,
+            TheftStep::Factor => drop(enable_totp(&me, &thief).await),
+            TheftStep::Address => {
                 let name = owner.email.split('@').next().unwrap_or_default();
                 let new = format!("mallory-of-{name}@example.org");
-                change_address(api, &me, mails, &thief, &new).await;
+                change_address(api, &me, sealed_tokens, &thief, &new).await;
                 thief = with_email(&thief, &new);
             }
         }
@@ -44,43 +51,49 @@ async fn steal(world: &World, api: &Api, mails: &mut SealedTokens, owner: &TestU
     // Owners cannot get in by themselves: that is what the links are for.
     let _ = try_login(api, &owner.email, &owner.password).await.expect(401);
     assert!(user_document(world, &thief.email).await.get("totp").is_some());
-    Stolen { tokens, thief }
+    StolenAccount { tokens, thief }
 }
 
-struct Stolen {
+struct StolenAccount {
     tokens: Tokens,
     thief: TestUser,
 }
 
 #[tokio::test]
-async fn in_every_order_of_a_thiefs_changes_and_of_the_links_the_owner_gets_the_account_back() {
+async fn the_owner_gets_the_account_back_in_every_order_of_changes_and_links() {
     let world = World::new(&Stack::from_env(), "orders").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let thefts = [Theft::Password, Theft::Factor, Theft::Address];
+    let thefts = [TheftStep::Password, TheftStep::Factor, TheftStep::Address];
     let lives = ORDERS.iter().enumerate().map(|(number, order)| {
         let (world, api) = (&world, &api);
         async move {
             let order = order.map(|index| thefts[index]);
             for (clicks, click_order) in ORDERS.iter().enumerate() {
                 let name = format!("ada{number}{clicks}");
-                gets_the_account_back(world, api, &name, order, click_order).await;
+                assert_owner_recovers_account(world, api, &name, order, click_order).await;
             }
         }
     });
     join_all(lives).await;
 }
 
-async fn gets_the_account_back(world: &World, api: &Api, name: &str, order: [Theft; 3], click_order: &[usize; 3]) {
-    let mut mails = SealedTokens::new(world);
-    let (ada, own) = owner(world, api, name).await;
-    let Stolen { tokens, thief } = steal(world, api, &mut mails, &ada, order).await;
+async fn assert_owner_recovers_account(
+    world: &World,
+    api: &Api,
+    name: &str,
+    order: [TheftStep; 3],
+    click_order: &[usize; 3],
+) {
+    let mut sealed_tokens = SealedTokens::new(world);
+    let (ada, own_tokens) = register_owner(world, api, name).await;
+    let StolenAccount { tokens, thief } = steal_account(world, api, &mut sealed_tokens, &ada, order).await;
 
     // What is in the owner's mailbox: the links of all changes but those after the address was another.
-    let told = order.iter().position(|theft| *theft == Theft::Address).expect("it is one of the three");
-    mails.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
+    let told = order.iter().position(|theft| *theft == TheftStep::Address).expect("it is one of the three");
+    sealed_tokens.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
     let links: Vec<(String, String)> =
-        mails.all(&ada.email).await.into_iter().filter(|mail| mail.0 != REGISTERED).collect();
+        sealed_tokens.all(&ada.email).await.into_iter().filter(|mail| mail.0 != REGISTERED).collect();
     assert_eq!(links.len(), told + 1, "{order:?}: {links:?}");
     let mut done = 0;
     for index in click_order {
@@ -90,8 +103,8 @@ async fn gets_the_account_back(world: &World, api: &Api, name: &str, order: [The
         assert!([204, 400].contains(&answer.status), "{order:?}, {click_order:?}: {}", answer.text);
         assert!(done > 0 || answer.status == 204, "{order:?}, {click_order:?}: {}", answer.text);
         done += 1;
-        is_signed_out(api, &tokens).await;
-        is_signed_out(api, &own).await;
+        assert_signed_out(api, &tokens).await;
+        assert_signed_out(api, &own_tokens).await;
         let _ = undo(api, event_type, token).await.expect_problem(400, "token-invalid");
     }
 
@@ -105,7 +118,7 @@ async fn gets_the_account_back(world: &World, api: &Api, name: &str, order: [The
     for gone in ["totp", "totpSetup", "secondFactorSince", "secondFactorOffAt", "reserved"] {
         assert!(user.get(gone).is_none(), "{order:?}, {click_order:?}: {gone} in {user}");
     }
-    let ada = reset_by_mail(api, &mut mails, &ada).await;
+    let ada = reset_by_mail(api, &mut sealed_tokens, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let account = me.get("/api/users/me").await.expect(200).json();
     assert_eq!((&account["email"], &account["emailVerified"]), (&json!(ada.email), &json!(true)));

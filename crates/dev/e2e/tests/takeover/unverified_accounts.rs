@@ -8,14 +8,16 @@ use e2e::{
 use serde_json::json;
 use test_support::{Stack, World};
 
-use crate::steps::{PASSWORD_CHANGED, REGISTERED, change_password, is_signed_out, plant_factor, reset_by_mail, undo};
+use crate::steps::{
+    PASSWORD_CHANGED, REGISTERED, assert_signed_out, change_password, insert_totp, reset_by_mail, undo,
+};
 
 #[tokio::test]
-async fn an_account_registered_with_anothers_address_is_taken_over_by_a_reset() {
+async fn an_account_registered_with_the_address_of_another_person_is_recovered_by_a_reset() {
     let world = World::new(&Stack::from_env(), "squatter").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let mut mails = SealedTokens::new(&world);
+    let mut sealed_tokens = SealedTokens::new(&world);
     let victim = world.test_user("victim");
     let _ = api.register(&victim).await.expect(201);
     let tokens = api.login(&victim).await;
@@ -29,14 +31,14 @@ async fn an_account_registered_with_anothers_address_is_taken_over_by_a_reset() 
     assert!(user_document(&world, &victim.email).await.get("totpSetup").is_none());
 
     // A factor of the time when that was possible.
-    plant_factor(&world, &victim.email).await;
+    insert_totp(&world, &victim.email).await;
     let _ = try_login(&api, &victim.email, &victim.password).await.expect_problem(401, "mfa-required");
     let _ = api.register(&with_email(&world.test_user("late"), &victim.email)).await.expect_problem(409, "email-taken");
-    let owner = reset_by_mail(&api, &mut mails, &victim).await;
+    let owner = reset_by_mail(&api, &mut sealed_tokens, &victim).await;
     let mut topic = world.topic_reader();
     let disabled = topic.read_type("user.totp_disabled.v1", 1).await.remove(0);
     assert_eq!(disabled.json()["by"], "mailbox");
-    is_signed_out(&api, &tokens).await;
+    assert_signed_out(&api, &tokens).await;
     let me = api.with_token(&api.login(&owner).await.access);
     assert_eq!(me.get("/api/users/me").await.expect(200).json()["emailVerified"], true);
     let after = user_document(&world, &victim.email).await;
@@ -44,35 +46,35 @@ async fn an_account_registered_with_anothers_address_is_taken_over_by_a_reset() 
 
     // A reset that is not the first proof of the mailbox leaves the factor on.
     enable_totp(&me, &owner).await;
-    let owner = reset_by_mail(&api, &mut mails, &owner).await;
+    let owner = reset_by_mail(&api, &mut sealed_tokens, &owner).await;
     let _ = try_login(&api, &owner.email, &owner.password).await.expect_problem(401, "mfa-required");
 }
 
 #[tokio::test]
-async fn a_disowned_account_stays_closed_until_a_reset_takes_it_over() {
+async fn a_disowned_account_stays_closed_until_a_reset() {
     let world = World::new(&Stack::from_env(), "disown").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let mut mails = SealedTokens::new(&world);
+    let mut sealed_tokens = SealedTokens::new(&world);
     let victim = world.test_user("victim");
     let id = api.register(&victim).await.expect(201).string("id");
     let tokens = api.login(&victim).await;
     let squatter = change_password(&api.with_token(&tokens.access), &victim, "changed").await;
-    plant_factor(&world, &victim.email).await;
-    let verification = mails.wait_for_nth(REGISTERED, "verification", &victim.email, 1).await;
-    let link = mails.wait_for_nth(PASSWORD_CHANGED, "undo", &victim.email, 1).await;
+    insert_totp(&world, &victim.email).await;
+    let verification = sealed_tokens.wait_for_nth(REGISTERED, "verification", &victim.email, 1).await;
+    let link = sealed_tokens.wait_for_nth(PASSWORD_CHANGED, "undo", &victim.email, 1).await;
     let disown = async |token: &str| api.post("/api/auth/email-verification/disown", &json!({ "token": token })).await;
     // A change of the password voids links that prove the address: another is asked for.
     let _ = disown(&verification).await.expect_problem(400, "token-invalid");
     let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": victim.email })).await.expect(202);
     let verification =
-        mails.wait_for_nth("user.email_verification_requested.v1", "verification", &victim.email, 1).await;
+        sealed_tokens.wait_for_nth("user.email_verification_requested.v1", "verification", &victim.email, 1).await;
     for wrong in [&*link, "no token at all"] {
         let _ = disown(wrong).await.expect_problem(400, "token-invalid");
     }
     let _ = disown(&verification).await.expect(204);
 
-    is_signed_out(&api, &tokens).await;
+    assert_signed_out(&api, &tokens).await;
     for password in [&victim.password, &squatter.password] {
         let _ = try_login(&api, &victim.email, password).await.expect_problem(401, "invalid-credentials");
     }
@@ -94,7 +96,7 @@ async fn a_disowned_account_stays_closed_until_a_reset_takes_it_over() {
     let disabled = topic.read_type("user.totp_disabled.v1", 1).await.remove(0);
     assert_eq!((disabled.sequence(), &disabled.json()["by"]), (disowned.sequence() + 1, &json!("mailbox")));
 
-    let owner = reset_by_mail(&api, &mut mails, &victim).await;
+    let owner = reset_by_mail(&api, &mut sealed_tokens, &victim).await;
     let me = api.with_token(&api.login(&owner).await.access);
     let account = me.get("/api/users/me").await.expect(200).json();
     assert_eq!((&account["id"], &account["emailVerified"]), (&json!(id), &json!(true)));

@@ -4,25 +4,25 @@ use reqwest::Method;
 use serde_json::json;
 use test_support::{Api, DEADLINE, Stack, World, wait_for};
 
-use crate::requests::{LOGIN, guess, throttled};
+use crate::requests::{LOGIN, guess_password, with_limits};
 
 #[tokio::test]
-async fn an_ipv6_network_is_one_client_and_the_wait_ends() {
+async fn an_ipv6_network_counts_as_one_client_and_its_wait_ends() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "six").await;
-    let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2").set("LIMITS__LOGIN_FIRST_WAIT", "1s");
+    let spec = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2").set("LIMITS__LOGIN_FIRST_WAIT", "1s");
     let service = spec.start().await;
     let api = service.api();
-    let nobody = world.address("nobody");
-    let _ = guess(&api, "2001:db8:0:1201::1", &nobody).await.expect(401);
-    let _ = guess(&api, "2001:db8:0:1202::2", &nobody).await.expect(401);
-    let held = guess(&api, "2001:db8:0:1203::3", &nobody).await.expect(429);
-    assert_eq!(held.header("retry-after"), "1");
-    let _ = guess(&api, "2001:db8:0:1301::1", &nobody).await.expect(401);
+    let unknown = world.address("nobody");
+    let _ = guess_password(&api, "2001:db8:0:1201::1", &unknown).await.expect(401);
+    let _ = guess_password(&api, "2001:db8:0:1202::2", &unknown).await.expect(401);
+    let limited = guess_password(&api, "2001:db8:0:1203::3", &unknown).await.expect(429);
+    assert_eq!(limited.header("retry-after"), "1");
+    let _ = guess_password(&api, "2001:db8:0:1301::1", &unknown).await.expect(401);
 
     let until_free = async || {
         wait_for(DEADLINE, "the wait to end", async || {
-            let answer = guess(&api, "2001:db8:0:1204::4", &nobody).await;
+            let answer = guess_password(&api, "2001:db8:0:1204::4", &unknown).await;
             (answer.status == 401).then_some(answer)
         })
         .await
@@ -33,31 +33,31 @@ async fn an_ipv6_network_is_one_client_and_the_wait_ends() {
 }
 
 #[tokio::test]
-async fn without_a_trusted_proxy_nobody_chooses_a_network() {
+async fn without_a_trusted_proxy_a_client_cannot_choose_its_network() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "noproxy").await;
-    let spec = throttled(&world).set("HTTP__TRUSTED_PROXIES", "").set("LIMITS__LOGIN_FREE_FAILURES", "2");
+    let spec = with_limits(&world).set("HTTP__TRUSTED_PROXIES", "").set("LIMITS__LOGIN_FREE_FAILURES", "2");
     let service = spec.start().await;
     let api = service.api();
-    let nobody = world.address("nobody");
+    let unknown = world.address("nobody");
     for (address, status) in [("198.51.100.1", 401), ("198.51.100.2", 401), ("198.51.100.3", 429)] {
-        let _ = guess(&api, address, &nobody).await.expect(status);
+        let _ = guess_password(&api, address, &unknown).await.expect(status);
     }
 }
 
 #[tokio::test]
-async fn only_the_named_header_says_where_a_client_comes_from() {
+async fn only_the_configured_header_determines_the_client_address() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "header").await;
-    let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2");
+    let spec = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2");
     let named = spec.replica().set("HTTP__CLIENT_ADDRESS_HEADER", "CF-Connecting-IP");
     let (service, named) = tokio::join!(spec.start(), named.start());
-    let guess_with = async |api: &Api, headers: [(&'static str, String); 2], nobody: &str| {
+    let guess_with = async |api: &Api, headers: [(&'static str, String); 2], unknown: &str| {
         let mut request = api.request(Method::POST, LOGIN);
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        api.send(request.json(&json!({ "identifier": nobody, "password": "a guess of a password" }))).await.status
+        api.send(request.json(&json!({ "identifier": unknown, "password": "a guess of a password" }))).await.status
     };
     for (api, header, other) in
         [(service.api(), "x-forwarded-for", "forwarded"), (named.api(), "cf-connecting-ip", "x-forwarded-for")]

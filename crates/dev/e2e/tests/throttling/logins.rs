@@ -9,56 +9,59 @@ use reqwest::Method;
 use serde_json::json;
 use test_support::{Api, DEADLINE, Stack, TestUser, Tokens, World, wait_for};
 
-use crate::requests::{RESET, assert_about, from, guess, known_networks, rows, said, seconds, sign_in, throttled};
+use crate::requests::{
+    RESET, assert_about, guess_password, known_networks, log_in_from, post_from, seconds_until_reset, summarize,
+    throttle_rows, with_limits,
+};
 
 #[tokio::test]
-async fn an_unknown_identifier_is_held_exactly_as_a_known_one() {
+async fn an_unknown_identifier_is_rate_limited_exactly_like_a_known_one() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "held").await;
-    let service = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").start().await;
+    let service = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").start().await;
     let api = service.api();
     let ada = world.test_user("ada");
-    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
 
-    let nobody = (world.address("nobody"), "nobody-at-all".to_owned());
-    let identifiers = [&ada.email, &nobody.0, &ada.username, &nobody.1];
-    let mut stories = Vec::new();
+    let unknown = (world.address("nobody"), "nobody-at-all".to_owned());
+    let identifiers = [&ada.email, &unknown.0, &ada.username, &unknown.1];
+    let mut all_responses = Vec::new();
     for (identifier, address) in
         identifiers.into_iter().zip(["198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4"])
     {
-        let mut story = Vec::new();
+        let mut responses = Vec::new();
         for attempt in 1..=5 {
-            let answer = guess(&api, address, identifier).await;
+            let answer = guess_password(&api, address, identifier).await;
             let expected = match attempt {
                 1 | 2 => 3600 * attempt,
                 _ => 600,
             };
-            assert_about(seconds(&answer), expected);
-            story.push(said(&answer));
+            assert_about(seconds_until_reset(&answer), expected);
+            responses.push(summarize(&answer));
         }
-        stories.push(story);
+        all_responses.push(responses);
     }
-    let statuses: Vec<(u16, &str)> = stories[0].iter().map(|it| (it.status, it.remaining.as_str())).collect();
+    let statuses: Vec<(u16, &str)> = all_responses[0].iter().map(|it| (it.status, it.remaining.as_str())).collect();
     let left = ["\"login\";r=2", "\"login\";r=1", "\"login\";r=0", "\"login\";r=0", "\"login\";r=0"];
     assert_eq!(statuses, [401, 401, 401, 429, 429].into_iter().zip(left).collect::<Vec<_>>());
-    assert!(stories[0].iter().all(|it| it.policy == "\"login\";q=3;w=10800"), "{:?}", stories[0]);
-    assert_eq!(stories[0][4].problem, "rate-limited");
-    assert!(stories.iter().all(|story| *story == stories[0]), "{stories:#?}");
+    assert!(all_responses[0].iter().all(|it| it.policy == "\"login\";q=3;w=10800"), "{:?}", all_responses[0]);
+    assert_eq!(all_responses[0][4].problem, "rate-limited");
+    assert!(all_responses.iter().all(|responses| *responses == all_responses[0]), "{all_responses:#?}");
     assert!(service.metric("user_service_throttled_total", "scope=\"login\"").await >= 8.0);
     assert!(service.metric("user_service_logins_total", "outcome=\"throttled\"").await >= 8.0);
 
     // The right password from there is held too: else the answer would be a way to guess.
-    let held = sign_in(&api, "198.51.100.1", &ada).await.expect_problem(429, "rate-limited");
-    assert_about(seconds(&held), 600);
+    let limited = log_in_from(&api, "198.51.100.1", &ada).await.expect_problem(429, "rate-limited");
+    assert_about(seconds_until_reset(&limited), 600);
     // From elsewhere it is not, and what is right is not charged.
     for _ in 0..10 {
-        let answer = sign_in(&api, "192.0.2.1", &ada).await.expect(200);
+        let answer = log_in_from(&api, "192.0.2.1", &ada).await.expect(200);
         assert_eq!(answer.header("ratelimit"), "\"login\";r=3;t=0");
     }
 
-    let rows = rows(&world).await;
+    let rows = throttle_rows(&world).await;
     let text = format!("{rows:?}");
-    for secret in [ada.email.as_str(), &ada.username, &nobody.0, &nobody.1, "198.51.100", "192.0.2"] {
+    for secret in [ada.email.as_str(), &ada.username, &unknown.0, &unknown.1, "198.51.100", "192.0.2"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
     assert!(rows.len() >= 8, "{text}");
@@ -87,77 +90,77 @@ async fn an_unknown_identifier_is_held_exactly_as_a_known_one() {
 }
 
 #[tokio::test]
-async fn a_burst_of_guesses_does_not_outrun_the_count() {
+async fn concurrent_guesses_cannot_exceed_the_limit() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "burst").await;
-    let spec = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3");
+    let spec = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3");
     let replica = spec.replica();
     let (one, other) = tokio::join!(spec.start(), replica.start());
     let ada = world.test_user("ada");
-    let _ = from(&one.api(), "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let _ = post_from(&one.api(), "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
 
     // Both replicas see the same rows.
     let apis = [one.api(), other.api()];
-    let guesses = (0..40).map(|n| guess(&apis[n % 2], "198.51.100.1", &ada.email));
+    let guesses = (0..40).map(|n| guess_password(&apis[n % 2], "198.51.100.1", &ada.email));
     let answers = join_all(guesses).await;
     let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
     assert_eq!((of(401), of(429)), (3, 37), "{:?}", answers.iter().map(|it| it.status).collect::<Vec<_>>());
     for api in &apis {
-        let _ = sign_in(api, "198.51.100.1", &ada).await.expect_problem(429, "rate-limited");
+        let _ = log_in_from(api, "198.51.100.1", &ada).await.expect_problem(429, "rate-limited");
     }
 }
 
 #[tokio::test]
-async fn the_owner_gets_in_from_a_known_network_while_an_attack_is_held() {
+async fn the_owner_can_log_in_from_a_known_network_during_an_attack() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "victim").await;
-    let spec = throttled(&world).set("LIMITS__ACCOUNT_FREE_FAILURES", "4");
+    let spec = with_limits(&world).set("LIMITS__ACCOUNT_FREE_FAILURES", "4");
     let (service, _emails) = tokio::join!(spec.start(), world.email_service().start());
     let api = service.api();
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
-    let nobody = world.address("nobody");
-    for person in [&ada, &eve] {
-        let _ = from(&api, "203.0.113.1", "/api/users", &person.registration()).await.expect(201);
+    let unknown = world.address("nobody");
+    for user in [&ada, &eve] {
+        let _ = post_from(&api, "203.0.113.1", "/api/users", &user.registration()).await.expect(201);
     }
-    let _ = sign_in(&api, "203.0.113.7", &ada).await.expect(200);
-    let _ = sign_in(&api, "2001:db8:7:700::1", &ada).await.expect(200);
+    let _ = log_in_from(&api, "203.0.113.7", &ada).await.expect(200);
+    let _ = log_in_from(&api, "2001:db8:7:700::1", &ada).await.expect(200);
     let networks = known_networks(&world, &ada).await;
     assert_eq!(networks.len(), 2);
 
     // Each from an address that has never tried before: nobody's own failures hold it.
     let attack = async |identifier: &str| {
-        let mut story = Vec::new();
+        let mut responses = Vec::new();
         for last in 1..=8 {
             let address = Ipv4Addr::new(198, 51, 100, last).to_string();
-            let answer = guess(&api, &address, identifier).await;
-            assert!(seconds(&answer) > 0);
-            story.push(said(&answer));
+            let answer = guess_password(&api, &address, identifier).await;
+            assert!(seconds_until_reset(&answer) > 0);
+            responses.push(summarize(&answer));
         }
-        story
+        responses
     };
-    let story = attack(&ada.email).await;
-    let statuses: Vec<u16> = story.iter().map(|it| it.status).collect();
+    let responses = attack(&ada.email).await;
+    let statuses: Vec<u16> = responses.iter().map(|it| it.status).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 429, 429, 429, 429]);
-    assert_eq!(attack(&nobody).await, story, "an identifier of nobody");
+    assert_eq!(attack(&unknown).await, responses, "an identifier of nobody");
 
     // From strange networks not even the right password; from its own networks, and their neighbourhood, it does.
-    let _ = sign_in(&api, "192.0.2.1", &ada).await.expect_problem(429, "rate-limited");
+    let _ = log_in_from(&api, "192.0.2.1", &ada).await.expect_problem(429, "rate-limited");
     for known in ["203.0.113.7", "203.0.113.200", "2001:db8:7:7ff::2"] {
-        let answer = sign_in(&api, known, &ada).await.expect(200);
+        let answer = log_in_from(&api, known, &ada).await.expect(200);
         assert_eq!(answer.header("ratelimit"), "\"login\";r=5;t=0", "{known}");
     }
-    let _ = sign_in(&api, "2001:db8:7:800::1", &ada).await.expect_problem(429, "rate-limited");
+    let _ = log_in_from(&api, "2001:db8:7:800::1", &ada).await.expect_problem(429, "rate-limited");
     // There, too, guessing is held: by that network's own failures.
     for _ in 0..5 {
-        let _ = guess(&api, "203.0.113.66", &ada.email).await.expect(401);
+        let _ = guess_password(&api, "203.0.113.66", &ada.email).await.expect(401);
     }
-    let _ = guess(&api, "203.0.113.66", &ada.email).await.expect(429);
-    let _ = sign_in(&api, "203.0.113.7", &ada).await.expect(200);
+    let _ = guess_password(&api, "203.0.113.66", &ada.email).await.expect(429);
+    let _ = log_in_from(&api, "203.0.113.7", &ada).await.expect(200);
     // From a strange network the way in leads through the mailbox: after a reset it is a known one.
-    let ada = reset_from(&api, &world, "192.0.2.1", &ada).await;
-    let _ = sign_in(&api, "192.0.2.1", &ada).await.expect(200);
+    let ada = reset_password_from(&api, &world, "192.0.2.1", &ada).await;
+    let _ = log_in_from(&api, "192.0.2.1", &ada).await.expect(200);
     // Somebody else's account is not touched.
-    let _ = sign_in(&api, "198.51.100.1", &eve).await.expect(200);
+    let _ = log_in_from(&api, "198.51.100.1", &eve).await.expect(200);
 
     let mut topic = world.topic_reader();
     let locked = topic.read_type("user.locked.v1", 1).await.remove(0);
@@ -172,8 +175,8 @@ async fn the_owner_gets_in_from_a_known_network_while_an_attack_is_held() {
 
     // The attack goes on, over another name of the account too; it has been told.
     attack(&ada.email).await;
-    assert_eq!(attack(&ada.username).await, story, "the username is another identifier");
-    let _ = sign_in(&api, "203.0.113.7", &ada).await.expect(200);
+    assert_eq!(attack(&ada.username).await, responses, "the username is another identifier");
+    let _ = log_in_from(&api, "203.0.113.7", &ada).await.expect(200);
     topic.read_type("user.logged_in.v1", 9).await;
     let records = topic.read_all().await;
     assert_eq!(records.iter().filter(|record| record.event_type() == "user.locked.v1").count(), 1);
@@ -182,7 +185,7 @@ async fn the_owner_gets_in_from_a_known_network_while_an_attack_is_held() {
     // An administrator ends it: everybody may try again, everywhere.
     let granted = service.spec().command(&["grant-role", &eve.email, "admin"]).await;
     assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
-    let admin = api.with_token(&Tokens::of(&sign_in(&api, "198.51.100.1", &eve).await.expect(200)).access);
+    let admin = api.with_token(&Tokens::of(&log_in_from(&api, "198.51.100.1", &eve).await.expect(200)).access);
     let (id, path) = (locked.key_text(), format!("/api/admin/users/{}/unlock", locked.key_text()));
     assert!(locked_until(&world, &ada).await.is_some());
     for _ in 0..2 {
@@ -190,14 +193,14 @@ async fn the_owner_gets_in_from_a_known_network_while_an_attack_is_held() {
     }
     assert!(locked_until(&world, &ada).await.is_none());
     for address in ["192.0.2.77", "203.0.113.66"] {
-        let _ = guess(&api, address, &ada.email).await.expect(401);
-        let _ = sign_in(&api, address, &ada).await.expect(200);
+        let _ = guess_password(&api, address, &ada.email).await.expect(401);
+        let _ = log_in_from(&api, address, &ada).await.expect(200);
     }
-    let _ = guess(&api, "198.51.100.8", &nobody).await.expect(429);
+    let _ = guess_password(&api, "198.51.100.8", &unknown).await.expect(429);
     let unlocked = topic.read_type("user.unlocked.v1", 1).await.remove(0);
     assert_eq!(unlocked.key_text(), id);
     // The second time nothing was held. And the next attack is a new one.
-    assert_eq!(attack(&ada.username).await, story);
+    assert_eq!(attack(&ada.username).await, responses);
     topic.read_type("user.locked.v1", 2).await;
     let records = topic.read_all().await;
     assert_eq!(records.iter().filter(|record| record.event_type() == "user.unlocked.v1").count(), 1);
@@ -208,22 +211,22 @@ async fn the_owner_gets_in_from_a_known_network_while_an_attack_is_held() {
     let _ = api.send(api.request(Method::POST, &path)).await.expect_problem(401, "unauthorized");
 }
 
-async fn locked_until(world: &World, person: &TestUser) -> Option<DateTime> {
-    let user = user_document(world, &person.email).await;
-    user.get_datetime("lockedUntil").ok().copied()
+async fn locked_until(world: &World, user: &TestUser) -> Option<DateTime> {
+    let document = user_document(world, &user.email).await;
+    document.get_datetime("lockedUntil").ok().copied()
 }
 
 /// The link from the mail, used from there.
-async fn reset_from(api: &Api, world: &World, address: &str, person: &TestUser) -> TestUser {
-    let _ = from(api, address, RESET, &json!({ "email": person.email })).await.expect(202);
+async fn reset_password_from(api: &Api, world: &World, address: &str, user: &TestUser) -> TestUser {
+    let _ = post_from(api, address, RESET, &json!({ "email": user.email })).await.expect(202);
     let mail = wait_for(DEADLINE, "the mail with the link", async || {
-        let mails = world.mailbox(&person.email).mails().await;
+        let mails = world.mailbox(&user.email).mails().await;
         mails.into_iter().find(|mail| mail.text.contains("/reset-password?token="))
     })
     .await;
-    let renewed = with_new_password(person, "once more");
+    let renewed = with_new_password(user, "once more");
     let body = json!({ "token": mail.token("/reset-password"), "newPassword": renewed.password });
-    let _ = from(api, address, &format!("{RESET}/confirm"), &body).await.expect(204);
+    let _ = post_from(api, address, &format!("{RESET}/confirm"), &body).await.expect(204);
     renewed
 }
 
@@ -231,22 +234,22 @@ async fn reset_from(api: &Api, world: &World, address: &str, person: &TestUser) 
 async fn at_most_eight_networks_are_remembered_for_thirty_days() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "networks").await;
-    let service = throttled(&world).set("LIMITS__ACCOUNT_FREE_FAILURES", "1").start().await;
+    let service = with_limits(&world).set("LIMITS__ACCOUNT_FREE_FAILURES", "1").start().await;
     let api = service.api();
     let ada = world.test_user("ada");
-    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     for third in 1..=10 {
-        let _ = sign_in(&api, &format!("10.0.{third}.1"), &ada).await.expect(200);
+        let _ = log_in_from(&api, &format!("10.0.{third}.1"), &ada).await.expect(200);
     }
     assert_eq!(known_networks(&world, &ada).await.len(), 8);
-    let held = guess(&api, "198.51.100.1", &ada.email).await.expect(401);
-    assert_eq!(held.header("ratelimit"), "\"login\";r=4;t=3600");
-    let _ = sign_in(&api, "10.0.2.1", &ada).await.expect(429);
-    let _ = sign_in(&api, "10.0.3.1", &ada).await.expect(200);
+    let limited = guess_password(&api, "198.51.100.1", &ada.email).await.expect(401);
+    assert_eq!(limited.header("ratelimit"), "\"login\";r=4;t=3600");
+    let _ = log_in_from(&api, "10.0.2.1", &ada).await.expect(429);
+    let _ = log_in_from(&api, "10.0.3.1", &ada).await.expect(200);
 
     let users = world.user_database().await.collection::<Document>("users");
     let old = DateTime::from_millis(DateTime::now().timestamp_millis() - 30 * 24 * 60 * 60 * 1000 - 1000);
     let older = doc! { "$set": { "knownNetworks.$[].lastSeen": old } };
     let _ = users.update_one(doc! { "email": &ada.email }, older).await.expect("a user can be changed");
-    let _ = sign_in(&api, "10.0.3.1", &ada).await.expect(429);
+    let _ = log_in_from(&api, "10.0.3.1", &ada).await.expect(429);
 }

@@ -3,16 +3,16 @@
 use serde_json::json;
 use test_support::{Stack, World, remember_secret};
 
-use crate::requests::{assert_about, from, seconds, throttled};
+use crate::requests::{assert_about, post_from, seconds_until_reset, with_limits};
 
 #[tokio::test]
-async fn a_stolen_session_does_not_guess_the_password_and_keeps_nobody_else_out() {
+async fn a_stolen_session_can_neither_guess_the_password_nor_lock_the_owner_out() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "again").await;
-    let service = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").start().await;
+    let service = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").start().await;
     let api = service.api();
     let ada = world.test_user("ada");
-    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     let stolen = api.with_token(&api.login(&ada).await.access);
     let own = api.with_token(&api.login(&ada).await.access);
 
@@ -24,21 +24,21 @@ async fn a_stolen_session_does_not_guess_the_password_and_keeps_nobody_else_out(
         let answer = stolen.put(path, &body("a guess of a password")).await.expect_problem(403, "wrong-password");
         assert!(answer.header("ratelimit").starts_with(&format!("\"password\";r={left};")), "{:?}", answer.headers);
     }
-    let held = stolen.put(path, &body(&ada.password)).await.expect_problem(429, "rate-limited");
-    assert_about(seconds(&held), 600);
+    let limited = stolen.put(path, &body(&ada.password)).await.expect_problem(429, "rate-limited");
+    assert_about(seconds_until_reset(&limited), 600);
     let delete = stolen.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await;
     let _ = delete.expect_problem(429, "rate-limited");
     let _ = own.put(path, &body(&ada.password)).await.expect(204);
 }
 
 #[tokio::test]
-async fn a_change_of_the_password_is_charged_before_the_new_one_is_judged() {
+async fn a_password_change_is_counted_before_the_new_password_is_checked() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "orderchange").await;
-    let service = throttled(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2").start().await;
+    let service = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2").start().await;
     let api = service.api();
     let ada = world.test_user("ada");
-    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     let me = api.with_token(&api.login(&ada).await.access);
     let change = async |new: &str| {
         me.put("/api/users/me/password", &json!({ "currentPassword": ada.password, "newPassword": new })).await

@@ -5,77 +5,81 @@ use reqwest::Method;
 use serde_json::json;
 use test_support::{ApiResponse, DEADLINE, Mode, Stack, TcpProxy, Tokens, World, wait_for};
 
-use crate::requests::{RESEND, RESET, assert_about, from, guess, rows, said, seconds, sign_in, throttled};
+use crate::requests::{
+    RESEND, RESET, assert_about, guess_password, log_in_from, post_from, seconds_until_reset, summarize, throttle_rows,
+    with_limits,
+};
 
 #[tokio::test]
 async fn requests_and_registrations_of_a_network_are_counted() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "quota").await;
-    let spec = throttled(&world).set("LIMITS__REQUESTS_PER_NETWORK", "6").set("LIMITS__REGISTRATIONS_PER_NETWORK", "2");
+    let spec =
+        with_limits(&world).set("LIMITS__REQUESTS_PER_NETWORK", "6").set("LIMITS__REGISTRATIONS_PER_NETWORK", "2");
     let service = spec.start().await;
     let api = service.api();
     let register = async |name: &str, address: &str| {
-        from(&api, address, "/api/users", &world.test_user(name).registration()).await
+        post_from(&api, address, "/api/users", &world.test_user(name).registration()).await
     };
     let first = register("one", "203.0.113.1").await.expect(201);
     assert_eq!(first.header("ratelimit-policy"), "\"registration\";q=2;w=3600");
     let _ = register("two", "203.0.113.1").await.expect(201);
     let third = register("three", "203.0.113.1").await.expect_problem(429, "rate-limited");
-    assert_about(seconds(&third), 1800);
+    assert_about(seconds_until_reset(&third), 1800);
     let _ = register("three", "203.0.113.2").await.expect(201);
 
     // Whatever they are for: every request to an endpoint that guards a secret counts.
     let token = json!({ "token": "A".repeat(43) });
-    let confirm = async || from(&api, "198.51.100.9", "/api/auth/email-verification", &token).await;
+    let confirm = async || post_from(&api, "198.51.100.9", "/api/auth/email-verification", &token).await;
     for left in (3..6).rev() {
         let answer = confirm().await.expect_problem(400, "token-invalid");
         assert!(answer.header("ratelimit").starts_with(&format!("\"network\";r={left};")), "{:?}", answer.headers);
     }
     for n in 0..3 {
-        let _ = guess(&api, "198.51.100.9", &world.address(&format!("nobody{n}"))).await.expect(401);
+        let _ = guess_password(&api, "198.51.100.9", &world.address(&format!("nobody{n}"))).await.expect(401);
     }
     let over = confirm().await.expect_problem(429, "rate-limited");
     assert_eq!(over.header("ratelimit-policy"), "\"network\";q=6;w=60");
-    assert_about(seconds(&over), 10);
+    assert_about(seconds_until_reset(&over), 10);
     // A flood is turned away without asking the database.
     let flood = join_all((0..30).map(|_| confirm())).await;
     assert!(flood.iter().all(|answer| answer.status == 429 || answer.status == 400));
     assert!(service.metric("user_service_throttled_total", "scope=\"first_line\"").await >= 1.0);
     assert!(service.metric("user_service_throttled_total", "scope=\"network\"").await >= 1.0);
-    let _ = guess(&api, "198.51.100.10", &world.address("nobody")).await.expect(401);
+    let _ = guess_password(&api, "198.51.100.10", &world.address("nobody")).await.expect(401);
 }
 
 #[tokio::test]
-async fn mails_to_an_address_are_counted_whether_or_not_somebody_has_it() {
+async fn mails_to_an_address_are_counted_whether_or_not_it_has_an_account() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "mails").await;
-    let service = throttled(&world).set("LIMITS__MAILS_PER_ADDRESS", "2").start().await;
+    let service = with_limits(&world).set("LIMITS__MAILS_PER_ADDRESS", "2").start().await;
     let api = service.api();
     let ada = world.test_user("ada");
-    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
-    let mut stories = Vec::new();
+    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let mut all_responses = Vec::new();
     for (path, email) in
         [RESEND, RESET].into_iter().flat_map(|path| [(path, ada.email.clone()), (path, world.address("nobody"))])
     {
-        let mut story = Vec::new();
+        let mut responses = Vec::new();
         for last in 1..=4 {
             // From other networks: it is the address that is protected.
-            let answer = from(&api, &format!("198.51.100.{last}"), path, &json!({ "email": email })).await;
-            assert!(seconds(&answer) > 0);
-            story.push(said(&answer));
+            let answer = post_from(&api, &format!("198.51.100.{last}"), path, &json!({ "email": email })).await;
+            assert!(seconds_until_reset(&answer) > 0);
+            responses.push(summarize(&answer));
         }
-        stories.push(story);
+        all_responses.push(responses);
     }
     // One kind of mail does not use up the quota of the other.
-    assert_eq!(stories[0].iter().map(|it| it.status).collect::<Vec<_>>(), [202, 202, 429, 429]);
-    assert!(stories.iter().all(|story| *story == stories[0]), "{stories:#?}");
-    assert_eq!(stories[0][0].policy, "\"mail\";q=2;w=3600");
+    assert_eq!(all_responses[0].iter().map(|it| it.status).collect::<Vec<_>>(), [202, 202, 429, 429]);
+    assert!(all_responses.iter().all(|responses| *responses == all_responses[0]), "{all_responses:#?}");
+    assert_eq!(all_responses[0][0].policy, "\"mail\";q=2;w=3600");
 
     let mut topic = world.topic_reader();
     topic.read_type("user.email_verification_requested.v1", 2).await;
     topic.read_type("user.password_reset_requested.v1", 2).await;
     // A later event of the same user: nothing more was queued before it.
-    let _ = sign_in(&api, "203.0.113.1", &ada).await.expect(200);
+    let _ = log_in_from(&api, "203.0.113.1", &ada).await.expect(200);
     topic.read_type("user.logged_in.v1", 1).await;
     let records = topic.read_all().await;
     for requested in ["user.email_verification_requested.v1", "user.password_reset_requested.v1"] {
@@ -84,47 +88,48 @@ async fn mails_to_an_address_are_counted_whether_or_not_somebody_has_it() {
 }
 
 #[tokio::test]
-async fn a_throttle_that_cannot_be_read_lets_nobody_in() {
+async fn logins_are_refused_while_the_limits_cannot_be_read() {
     let stack = Stack::from_env();
     let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
     let proxy = TcpProxy::start(upstream).await.expect("a proxy can be had");
     let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
     let world = World::new(&stack, "away").await.on_mongodb(uri);
-    let service = throttled(&world).start().await;
+    let service = with_limits(&world).start().await;
     let api = service.api();
-    let nobody = world.address("nobody");
-    let _ = guess(&api, "198.51.100.1", &nobody).await.expect(401);
+    let unknown = world.address("nobody");
+    let _ = guess_password(&api, "198.51.100.1", &unknown).await.expect(401);
     proxy.set(Mode::Refuse);
-    let away = guess(&api, "198.51.100.1", &nobody).await.expect_problem(503, "unavailable");
+    let away = guess_password(&api, "198.51.100.1", &unknown).await.expect_problem(503, "unavailable");
     assert!(!away.header("retry-after").is_empty());
-    let resend = from(&api, "198.51.100.1", RESEND, &json!({ "email": nobody })).await;
+    let resend = post_from(&api, "198.51.100.1", RESEND, &json!({ "email": unknown })).await;
     let _ = resend.expect_problem(503, "unavailable");
     proxy.set(Mode::Pass);
     wait_for(DEADLINE, "logins to be judged again", async || {
-        (guess(&api, "198.51.100.2", &nobody).await.status == 401).then_some(())
+        (guess_password(&api, "198.51.100.2", &unknown).await.status == 401).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn limits_that_are_off_say_nothing_and_hold_nobody() {
+async fn disabled_limits_set_no_headers_and_refuse_no_request() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "off").await;
     let service =
-        throttled(&world).set("LIMITS__ENABLED", "false").set("LIMITS__LOGIN_FREE_FAILURES", "1").start().await;
+        with_limits(&world).set("LIMITS__ENABLED", "false").set("LIMITS__LOGIN_FREE_FAILURES", "1").start().await;
     let api = service.api();
     for _ in 0..4 {
-        let answer = guess(&api, "198.51.100.1", &world.address("nobody")).await.expect(401);
+        let answer = guess_password(&api, "198.51.100.1", &world.address("nobody")).await.expect(401);
         assert!(answer.headers.get("ratelimit").is_none() && answer.headers.get("ratelimit-policy").is_none());
     }
-    assert!(rows(&world).await.is_empty());
+    assert!(throttle_rows(&world).await.is_empty());
 }
 
 #[tokio::test]
-async fn a_registration_is_counted_before_its_password_is_judged() {
+async fn a_registration_is_counted_before_its_password_is_checked() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "order").await;
-    let spec = throttled(&world).set("LIMITS__REQUESTS_PER_NETWORK", "3").set("LIMITS__REGISTRATIONS_PER_NETWORK", "1");
+    let spec =
+        with_limits(&world).set("LIMITS__REQUESTS_PER_NETWORK", "3").set("LIMITS__REGISTRATIONS_PER_NETWORK", "1");
     let service = spec.set("LIMITS__MAILS_PER_ADDRESS", "1").start().await;
     let api = service.api();
     let ada = world.test_user("ada");
@@ -142,34 +147,34 @@ async fn a_registration_is_counted_before_its_password_is_judged() {
     let mut long = with("displayName", &"Ada Lovelace ".repeat(4000));
     long["password"] = json!("password");
     for _ in 0..4 {
-        let answer = from(&api, "203.0.113.1", "/api/users", &long).await;
+        let answer = post_from(&api, "203.0.113.1", "/api/users", &long).await;
         assert!(answer.headers.get("ratelimit").is_none(), "{:?}", answer.headers);
         assert_eq!(codes(answer), ["#/displayName too-long"]);
     }
     // Each refused password is a request, but no registration and no mail.
     for _ in 0..3 {
-        let answer = from(&api, "203.0.113.1", "/api/users", &with("password", "password")).await;
+        let answer = post_from(&api, "203.0.113.1", "/api/users", &with("password", "password")).await;
         assert_eq!(codes(answer), ["#/password common"]);
     }
-    let over = from(&api, "203.0.113.1", "/api/users", &with("password", "password")).await;
+    let over = post_from(&api, "203.0.113.1", "/api/users", &with("password", "password")).await;
     let over = over.expect_problem(429, "rate-limited");
     assert_eq!(over.header("ratelimit-policy"), "\"network\";q=3;w=60");
-    let _ = from(&api, "203.0.113.2", "/api/users", &ada.registration()).await.expect(201);
+    let _ = post_from(&api, "203.0.113.2", "/api/users", &ada.registration()).await.expect(201);
 }
 
 #[tokio::test]
-async fn a_flood_of_refreshes_and_of_pages_is_turned_away_in_the_process() {
+async fn a_flood_of_refreshes_and_of_pages_is_refused_by_the_local_limiter() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "flood").await;
-    let service = throttled(&world).set("LIMITS__REQUESTS_PER_NETWORK", "2").start().await;
+    let service = with_limits(&world).set("LIMITS__REQUESTS_PER_NETWORK", "2").start().await;
     let api = service.api();
     let ada = world.test_user("ada");
-    let _ = from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
-    let tokens = Tokens::of(&sign_in(&api, "203.0.113.2", &ada).await.expect(200));
+    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let tokens = Tokens::of(&log_in_from(&api, "203.0.113.2", &ada).await.expect(200));
     let refresh = json!({ "refreshToken": tokens.refresh });
 
     // Ten a minute: five times the quota of requests.
-    let flood = join_all((0..30).map(|_| from(&api, "198.51.100.1", "/api/auth/refresh", &refresh))).await;
+    let flood = join_all((0..30).map(|_| post_from(&api, "198.51.100.1", "/api/auth/refresh", &refresh))).await;
     let of = |status: u16| flood.iter().filter(|answer| answer.status == status).count();
     assert!(of(429) >= 15 && of(200) + of(401) >= 10, "{:?}", flood.iter().map(|it| it.status).collect::<Vec<_>>());
     let refused = flood.iter().find(|answer| answer.status == 429).expect("one was refused");
@@ -177,11 +182,11 @@ async fn a_flood_of_refreshes_and_of_pages_is_turned_away_in_the_process() {
         (refused.problem(), refused.header("ratelimit-policy")),
         ("rate-limited".into(), "\"session\";q=10;w=60".into())
     );
-    assert!(seconds(refused) > 0);
-    let _ = from(&api, "198.51.100.1", "/api/auth/logout", &refresh).await.expect_problem(429, "rate-limited");
+    assert!(seconds_until_reset(refused) > 0);
+    let _ = post_from(&api, "198.51.100.1", "/api/auth/logout", &refresh).await.expect_problem(429, "rate-limited");
     // The flood holds neither logins from there, nor refreshes from elsewhere.
-    let _ = guess(&api, "198.51.100.1", &world.address("nobody")).await.expect(401);
-    let _ = from(&api, "198.51.100.2", "/api/auth/logout", &refresh).await.expect(204);
+    let _ = guess_password(&api, "198.51.100.1", &world.address("nobody")).await.expect(401);
+    let _ = post_from(&api, "198.51.100.2", "/api/auth/logout", &refresh).await.expect(204);
 
     for path in ["/verify-email", "/reset-password", "/confirm-email", "/undo-email-change"] {
         let page = async |address: &str| {

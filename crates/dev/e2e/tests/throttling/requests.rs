@@ -14,28 +14,28 @@ pub(crate) const RESET: &str = "/api/auth/password-reset";
 const TOLERANCE: u64 = 20;
 
 /// Limits on, networks played by `X-Forwarded-For`, waits so long that none ends by chance, hashes that cost nothing.
-pub(crate) fn throttled(world: &World) -> ServiceSpec {
+pub(crate) fn with_limits(world: &World) -> ServiceSpec {
     let spec = world.user_service().set("LIMITS__ENABLED", "true").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
     let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
     with_cheap_hashes(spec)
 }
 
-pub(crate) async fn from(api: &Api, address: &str, path: &str, body: &Value) -> ApiResponse {
+pub(crate) async fn post_from(api: &Api, address: &str, path: &str, body: &Value) -> ApiResponse {
     api.send(api.request(Method::POST, path).header("x-forwarded-for", address).json(body)).await
 }
 
 /// A login with a password that nobody has.
-pub(crate) async fn guess(api: &Api, address: &str, identifier: &str) -> ApiResponse {
-    from(api, address, LOGIN, &json!({ "identifier": identifier, "password": "a guess of a password" })).await
+pub(crate) async fn guess_password(api: &Api, address: &str, identifier: &str) -> ApiResponse {
+    post_from(api, address, LOGIN, &json!({ "identifier": identifier, "password": "a guess of a password" })).await
 }
 
-pub(crate) async fn sign_in(api: &Api, address: &str, person: &TestUser) -> ApiResponse {
-    from(api, address, LOGIN, &json!({ "identifier": person.email, "password": person.password })).await
+pub(crate) async fn log_in_from(api: &Api, address: &str, user: &TestUser) -> ApiResponse {
+    post_from(api, address, LOGIN, &json!({ "identifier": user.email, "password": user.password })).await
 }
 
 /// Everything of an answer that could tell something, but for the seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct ResponseSummary {
     pub(crate) status: u16,
     pub(crate) problem: String,
     pub(crate) detail: String,
@@ -44,11 +44,11 @@ pub(crate) struct Said {
     pub(crate) headers: Vec<String>,
 }
 
-pub(crate) fn said(answer: &ApiResponse) -> Said {
+pub(crate) fn summarize(answer: &ApiResponse) -> ResponseSummary {
     let limit = answer.header("ratelimit");
     let mut headers: Vec<String> = answer.headers.keys().map(|name| name.as_str().to_owned()).collect();
     headers.sort();
-    Said {
+    ResponseSummary {
         status: answer.status,
         problem: answer.problem(),
         detail: answer.string("detail"),
@@ -59,7 +59,7 @@ pub(crate) fn said(answer: &ApiResponse) -> Said {
 }
 
 /// The `t` of `RateLimit`, which a refusal repeats as `Retry-After`.
-pub(crate) fn seconds(answer: &ApiResponse) -> u64 {
+pub(crate) fn seconds_until_reset(answer: &ApiResponse) -> u64 {
     let limit = answer.header("ratelimit");
     let seconds = limit.rsplit_once(";t=").and_then(|(_, t)| t.parse().ok()).expect("RateLimit has a time");
     if answer.status == 429 {
@@ -72,13 +72,13 @@ pub(crate) fn assert_about(seconds: u64, expected: u64) {
     assert!((expected.saturating_sub(TOLERANCE)..=expected).contains(&seconds), "{seconds} is not about {expected}");
 }
 
-pub(crate) async fn rows(world: &World) -> Vec<Document> {
+pub(crate) async fn throttle_rows(world: &World) -> Vec<Document> {
     let rows = world.user_database().await.collection::<Document>("throttles");
     rows.find(doc! {}).await.expect("throttles can be read").try_collect().await.expect("throttles can be read")
 }
 
-pub(crate) async fn known_networks(world: &World, person: &TestUser) -> Vec<Document> {
-    let user = user_document(world, &person.email).await;
-    let known = user.get_array("knownNetworks").expect("networks are remembered");
+pub(crate) async fn known_networks(world: &World, user: &TestUser) -> Vec<Document> {
+    let document = user_document(world, &user.email).await;
+    let known = document.get_array("knownNetworks").expect("networks are remembered");
     known.iter().filter_map(bson::Bson::as_document).cloned().collect()
 }

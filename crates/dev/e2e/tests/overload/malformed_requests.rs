@@ -5,8 +5,8 @@ use std::time::Duration;
 use test_support::{Service, Stack, World};
 
 use crate::{
-    process::{Usage, alone, until_descriptors},
-    raw::{conversation, status},
+    process::{Usage, run_exclusively, wait_for_descriptors},
+    raw_client::{exchange, status},
 };
 
 const GET: &str = "GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\n";
@@ -16,9 +16,9 @@ const BODY: &str = "{\"refreshToken\":\"x\"}";
 const INNER: &str = "GET /problems/smuggled HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
 /// What is wrong with it, and what is sent.
-type Shape = (&'static str, String);
+type MalformedRequest = (&'static str, String);
 
-fn shapes() -> Vec<Shape> {
+fn malformed_requests() -> Vec<MalformedRequest> {
     let close = "connection: close\r\n\r\n";
     let chunked = format!("14\r\n{BODY}\r\n0\r\n\r\n");
     assert_eq!(BODY.len(), 0x14);
@@ -67,15 +67,15 @@ fn api_port(service: &Service) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_request_is_refused_or_closed_and_costs_nothing() {
-    let _alone = alone().await;
+async fn malformed_requests_are_refused_or_closed_and_use_no_memory() {
+    let _alone = run_exclusively().await;
     let world = World::new(&Stack::from_env(), "shapes").await;
     let spec = world.user_service().set("HTTP__REQUEST_TIMEOUT", "2s");
     let service = spec.set("HTTP__UNREAD_TIMEOUT", "2s").set("HTTP__KEEP_ALIVE", "2s").start().await;
     let before = Usage::of(service.pid());
     for port in [api_port(&service), service.ops_port()] {
-        let asked = shapes().into_iter().map(|(what, bytes)| async move {
-            let answer = conversation(port, bytes.as_bytes()).await;
+        let asked = malformed_requests().into_iter().map(|(what, bytes)| async move {
+            let answer = exchange(port, bytes.as_bytes()).await;
             let answer = answer.unwrap_or_else(|| panic!("{what}: the connection stays"));
             // Refused, or closed without a word.
             assert!(matches!(status(&answer), 0 | 400..=499 | 501 | 505), "{what}: {answer}");
@@ -84,14 +84,14 @@ async fn what_is_no_request_is_refused_or_closed_and_costs_nothing() {
         futures_util::future::join_all(asked).await;
     }
     let _ = service.api().get("/.well-known/jwks.json").await.expect(200);
-    until_descriptors(service.pid(), before.descriptors + 10).await;
+    wait_for_descriptors(service.pid(), before.descriptors + 10).await;
     let after = Usage::of(service.pid());
     assert!(after.resident_kib < before.resident_kib + 64 * 1024, "{before:?}, {after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_request_is_hidden_in_the_body_of_another() {
-    let _alone = alone().await;
+async fn no_request_can_be_smuggled_in_the_body_of_another() {
+    let _alone = run_exclusively().await;
     let world = World::new(&Stack::from_env(), "smuggle").await;
     let spec = world.user_service().set("HTTP__REQUEST_TIMEOUT", "2s").set("HTTP__KEEP_ALIVE", "2s");
     let service = spec.start().await;
@@ -108,7 +108,7 @@ async fn no_request_is_hidden_in_the_body_of_another() {
         ("a length of nothing", format!("{POST}content-length: 0\r\ncontent-length: {}\r\n\r\n{INNER}", INNER.len())),
         ("a body for a GET", format!("{GET}content-length: {}\r\n\r\n{INNER}", INNER.len())),
     ] {
-        let answer = conversation(api_port(&service), bytes.as_bytes()).await.expect("the connection ends");
+        let answer = exchange(api_port(&service), bytes.as_bytes()).await.expect("the connection ends");
         assert!(!answer.contains("smuggled"), "{what}: {answer}");
         assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{what}: {answer}");
         // A GET may have a body, that nobody reads.
@@ -119,12 +119,12 @@ async fn no_request_is_hidden_in_the_body_of_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_requests_on_one_connection_is_answered_in_order_within_bounded_memory() {
     const REQUESTS: usize = 5_000;
-    let _alone = alone().await;
+    let _alone = run_exclusively().await;
     let world = World::new(&Stack::from_env(), "flood").await;
     let service = world.user_service().start().await;
     let before = Usage::of(service.pid());
     let flood = format!("{GET}\r\n").repeat(REQUESTS - 1) + &format!("{GET}connection: close\r\n\r\n");
-    let (mut reader, mut writer) = crate::raw::connect(api_port(&service)).await.into_split();
+    let (mut reader, mut writer) = crate::raw_client::connect(api_port(&service)).await.into_split();
     let sending = tokio::spawn(async move {
         let _ = tokio::io::AsyncWriteExt::write_all(&mut writer, flood.as_bytes()).await;
         // Kept: a client that goes takes its requests along.
@@ -137,7 +137,7 @@ async fn a_flood_of_requests_on_one_connection_is_answered_in_order_within_bound
     let answers = String::from_utf8_lossy(&answers);
     assert_eq!(answers.matches("HTTP/1.1 200").count(), REQUESTS);
     // HTTP/1.0 is still spoken: one answer, then the end.
-    let old = conversation(api_port(&service), b"GET /.well-known/jwks.json HTTP/1.0\r\n\r\n").await.expect("it ends");
+    let old = exchange(api_port(&service), b"GET /.well-known/jwks.json HTTP/1.0\r\n\r\n").await.expect("it ends");
     assert_eq!(status(&old), 200, "{old}");
     let after = Usage::of(service.pid());
     assert!(after.resident_kib < before.resident_kib + 64 * 1024, "{before:?}, {after:?}");

@@ -24,7 +24,7 @@ pub(crate) async fn connect(port: u16) -> TcpStream {
 ///
 /// # Panics
 /// When nobody accepts it.
-pub(crate) async fn connect_narrow(port: u16) -> TcpStream {
+pub(crate) async fn connect_with_small_buffer(port: u16) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     let address = ([127, 0, 0, 1], port).into();
@@ -32,7 +32,7 @@ pub(crate) async fn connect_narrow(port: u16) -> TcpStream {
 }
 
 /// What the server says until it closes. `None` when it does not close.
-pub(crate) async fn until_closed(stream: &mut TcpStream) -> Option<Vec<u8>> {
+pub(crate) async fn read_until_closed(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut answer = Vec::new();
     match timeout(PATIENCE, stream.read_to_end(&mut answer)).await {
         Err(_) => None,
@@ -47,11 +47,11 @@ pub(crate) async fn send(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()>
 }
 
 /// Sends a whole conversation; what the server says until it closes. `None` when it does not close.
-pub(crate) async fn conversation(port: u16, bytes: &[u8]) -> Option<String> {
+pub(crate) async fn exchange(port: u16, bytes: &[u8]) -> Option<String> {
     let mut stream = connect(port).await;
     // It may have closed already, with an answer.
     let _ = send(&mut stream, bytes).await;
-    until_closed(&mut stream).await.map(|answer| String::from_utf8_lossy(&answer).into_owned())
+    read_until_closed(&mut stream).await.map(|answer| String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// The status of the first answer; 0 where there was none.
