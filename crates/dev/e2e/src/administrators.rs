@@ -1,26 +1,26 @@
-//! Administrators as a journey needs them: made by the command, signed in.
+//! Administrators: appointed by the command and logged in.
 
 use bson::{Bson, Document, Uuid, doc};
 use serde_json::Value;
 use test_support::{Api, Service, TestUser, Tokens, World};
 
-/// Somebody who may administrate, signed in.
+/// An administrator who is logged in.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    /// Who it is.
+    /// The user.
     pub user: TestUser,
-    /// The account's id.
+    /// The id of the account.
     pub id: String,
-    /// A session of theirs.
+    /// The tokens of a session of the administrator.
     pub tokens: Tokens,
-    /// A client with their access token.
+    /// A client with the administrator's access token.
     pub api: Api,
 }
 
-/// Registers somebody, gives them the role by the command, and signs them in.
+/// Registers a user, gives them the role `admin` by the command, and logs them in.
 ///
 /// # Panics
-/// When one of the steps is refused.
+/// Panics if a step is refused.
 pub async fn create_admin(world: &World, service: &Service, name: &str) -> Admin {
     let api = service.api();
     let user = world.test_user(name);
@@ -32,21 +32,21 @@ pub async fn create_admin(world: &World, service: &Service, name: &str) -> Admin
 }
 
 impl Admin {
-    /// The path of an account, or of something below it.
+    /// Returns the path of an account, or of a resource below it.
     #[must_use]
     pub fn user_path(id: &str, below: &str) -> String {
         format!("/api/admin/users/{id}{below}")
     }
 
-    /// The account's roles from now on, in the answer's status.
+    /// Sets the roles of an account and returns the status of the response.
     pub async fn set_roles(&self, id: &str, roles: &[&str]) -> u16 {
         self.api.patch(&Self::user_path(id, ""), &serde_json::json!({ "roles": roles })).await.status
     }
 
-    /// The ids of every page of a list, page by page.
+    /// Reads every page of a list and returns the ids, page by page.
     ///
     /// # Panics
-    /// When a page is refused.
+    /// Panics if a page is refused.
     pub async fn list_pages(&self, query: &str) -> Vec<Vec<String>> {
         let mut pages = Vec::new();
         let mut path = format!("/api/admin/users?{query}");
@@ -63,17 +63,17 @@ impl Admin {
     }
 }
 
-/// The ids of a page's accounts.
+/// Returns the ids of the accounts on a page.
 #[must_use]
 pub fn user_ids(page: &Value) -> Vec<String> {
     let items = page["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().filter_map(|user| Some(user["id"].as_str()?.to_owned())).collect()
 }
 
-/// The ids in the one document that counts administrators, who never are none.
+/// Returns the ids in the document that lists all administrators.
 ///
 /// # Panics
-/// When one of them is no active administrator.
+/// Panics if a listed account is not an active administrator.
 pub async fn listed_admins(world: &World) -> Vec<Uuid> {
     let database = world.user_database().await;
     let list = database.collection::<Document>("admins").find_one(doc! {}).await.expect("admins can be read");

@@ -1,4 +1,4 @@
-//! Writes events into the topic as the user service would, without one.
+//! Publishes events as the user service would, without a user service.
 
 use std::{fs, time::Duration};
 
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 const ONE_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Makes events of one world, and publishes them.
+/// Creates and publishes the events of one world.
 pub struct EventPublisher {
     world: World,
     producer: Producer,
@@ -25,8 +25,10 @@ pub struct EventPublisher {
 }
 
 impl EventPublisher {
+    /// Creates a publisher for a world.
+    ///
     /// # Panics
-    /// When the world's public key cannot be read.
+    /// Panics if the public key of the world cannot be read.
     #[must_use]
     pub fn new(world: &World) -> Self {
         let text = fs::read_to_string(world.keys().join("sealing.public")).expect("the world has made its keys");
@@ -35,40 +37,40 @@ impl EventPublisher {
         Self { world: world.clone(), producer, key, ids: Ids::random(), clock: Clock::system() }
     }
 
-    /// The time now.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// A registration: its welcome is sent again once if its delivery is unknown.
+    /// Returns a registration event. Its welcome mail is sent again once if its delivery is unknown.
     #[must_use]
     pub fn welcome(&self, to: &str) -> Event {
         self.welcome_with_lifetime(to, ONE_DAY)
     }
 
-    /// A registration whose link, and so its welcome, ends so soon.
+    /// Returns a registration event whose link, and therefore its welcome mail, expires after `lifetime`.
     #[must_use]
     pub fn welcome_with_lifetime(&self, to: &str, lifetime: Duration) -> Event {
         let id = self.id();
         self.registered(id, to, self.verification(id, to), lifetime, self.now())
     }
 
-    /// A registration that happened so long ago.
+    /// Returns a registration event that happened `age` ago.
     #[must_use]
     pub fn welcome_with_age(&self, to: &str, age: Duration) -> Event {
         let id = self.id();
         self.registered(id, to, self.verification(id, to), ONE_DAY, self.now() - age)
     }
 
-    /// A registration with a sealed token that somebody else was granted.
+    /// Returns a registration event with the sealed token of another registration event.
     #[must_use]
     pub fn welcome_with_token_of(&self, to: &str, other: &Event) -> Event {
         let Payload::UserRegistered(other) = &other.payload else { panic!("not a registration") };
         self.registered(self.id(), to, other.verification.sealed.clone(), ONE_DAY, self.now())
     }
 
-    /// A change of password: its notice is held if its delivery is unknown.
+    /// Returns an event of a password change. Its notice is held if its delivery is unknown.
     #[must_use]
     pub fn notice(&self, to: &str) -> Event {
         let (reason, recipient) = (PasswordChangeReason::Change, recipient(to));
@@ -76,7 +78,7 @@ impl EventPublisher {
         Event::new(self.id(), self.now(), 2, None, changed.into())
     }
 
-    /// A registration of somebody who calls himself as he likes.
+    /// Returns a registration event with a chosen username and recipient.
     #[must_use]
     pub fn welcome_for_recipient(&self, username: &str, recipient: Recipient) -> Event {
         let id = self.id();
@@ -86,7 +88,8 @@ impl EventPublisher {
         Event::new(id, self.now(), 1, None, registered.into())
     }
 
-    /// A change of address that waits for its confirmation: one mail to each of the two.
+    /// Returns an event of an address change that is not yet confirmed, which causes one mail to each of the two
+    /// addresses.
     #[must_use]
     pub fn email_change_requested(&self, new_email: &str, recipient: Recipient) -> Event {
         let id = self.id();
@@ -98,7 +101,7 @@ impl EventPublisher {
         Event::new(id, self.now(), 2, None, requested.into())
     }
 
-    /// A change of address that has happened.
+    /// Returns an event of a completed address change.
     #[must_use]
     pub fn email_changed(&self, new_email: &str, recipient: Recipient) -> Event {
         let id = self.id();
@@ -110,20 +113,20 @@ impl EventPublisher {
         Event::new(id, self.now(), 3, None, changed.into())
     }
 
-    /// Publishes it where its key belongs. Returns partition and offset.
+    /// Publishes an event to the partition of its key. Returns partition and offset.
     pub async fn publish(&self, event: &Event) -> (i32, i64) {
         let partition = partition_of(event.envelope.key().as_bytes(), DEFAULT_PARTITIONS);
         self.publish_to(partition, event).await
     }
 
-    /// Publishes it to this partition. Returns partition and offset.
+    /// Publishes an event to a given partition. Returns partition and offset.
     pub async fn publish_to(&self, partition: i32, event: &Event) -> (i32, i64) {
         let headers = event.envelope.headers();
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         self.publish_raw(partition, &event.envelope.key(), Some(event.payload.to_json().as_bytes()), &headers).await
     }
 
-    /// Publishes anything. Returns partition and offset.
+    /// Publishes any record. Returns partition and offset.
     pub async fn publish_raw(
         &self,
         partition: i32,

@@ -1,4 +1,4 @@
-//! What the email service's collections say, and the promises about them.
+//! The collections of the email service, and assertions about its guarantees.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,7 +10,7 @@ use test_support::{Delivery, Record, World, wait_for};
 
 use crate::offsets;
 
-/// The types whose events ask for a mail.
+/// The event types that cause a mail.
 const MAILING: [&str; 4] =
     ["user.registered.v1", "user.email_verification_requested.v1", "user.password_changed.v1", "user.deleted.v1"];
 
@@ -33,7 +33,7 @@ pub struct MailJob {
     pub history: Vec<HistoryEntry>,
 }
 
-/// A step of a mail's history.
+/// A state transition in the history of a mail.
 #[derive(Debug, Clone, Deserialize)]
 pub struct HistoryEntry {
     pub at: DateTime,
@@ -43,7 +43,7 @@ pub struct HistoryEntry {
     pub by: String,
 }
 
-/// A dead letter, without its contents.
+/// A dead letter without its contents.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
@@ -56,25 +56,25 @@ pub struct DeadLetter {
 }
 
 impl MailJob {
-    /// How often its history has this step.
+    /// Returns how often the history contains this transition.
     #[must_use]
     pub fn count_transitions(&self, from: &str, to: &str) -> usize {
         self.history.iter().filter(|step| step.from.as_deref() == Some(from) && step.to == to).count()
     }
 
-    /// The states that it was in, from the first on.
+    /// Returns the states of the mail in chronological order.
     #[must_use]
     pub fn states(&self) -> Vec<&str> {
         self.history.iter().map(|step| step.to.as_str()).collect()
     }
 
-    /// Whether nothing more happens to it by itself.
+    /// Returns whether the mail is in a terminal state.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.terminal_at.is_some()
     }
 
-    /// From its last step to its next attempt.
+    /// Returns the time between the last transition and the next attempt.
     #[must_use]
     pub fn retry_delay(&self) -> Duration {
         let last = self.history.last().map_or(0, |step| step.at.timestamp_millis());
@@ -82,18 +82,18 @@ impl MailJob {
         Duration::from_millis(u64::try_from(next - last).unwrap_or(0))
     }
 
-    /// The deliveries of this mail that the server has taken, or may have.
+    /// Returns the number of deliveries of this mail that the server has accepted or may have accepted.
     #[must_use]
     pub fn count_handovers(&self, deliveries: &[Delivery]) -> usize {
         let ours = deliveries.iter().filter(|delivery| delivery.mail.header("Message-ID") == self.message_id);
         ours.filter(|delivery| delivery.reply.is_none() || delivery.accepted()).count()
     }
 
-    /// I5: handed over once, or once more for each `unknown -> queued`, which only the policy
-    /// `resend_once` allows, and once.
+    /// Checks I5: the mail was handed over once, and once more for a transition `unknown -> queued`, which only the
+    /// policy `resend_once` allows, and only once.
     ///
     /// # Panics
-    /// When it is not so.
+    /// Panics if the mail was handed over more often.
     pub fn assert_handovers_allowed(&self, deliveries: &[Delivery]) {
         let resent = self.count_transitions("unknown", "queued");
         let allowed = usize::from(self.policy == "resend_once");
@@ -107,7 +107,7 @@ impl MailJob {
     }
 }
 
-/// The collections of one world's email service.
+/// The collections of the email service of one world.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     world: World,
@@ -115,35 +115,36 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Opens the collections of a world.
     pub async fn for_world(world: &World) -> Self {
         Self { world: world.clone(), database: world.email_database().await }
     }
 
-    /// All mails.
+    /// Returns all mails.
     pub async fn mails(&self) -> Vec<MailJob> {
         self.read("mailJobs", doc! {}).await
     }
 
-    /// The mails to one address, oldest first.
+    /// Returns the mails to an address, oldest first.
     pub async fn mails_to(&self, address: &str) -> Vec<MailJob> {
         self.read("mailJobs", doc! { "to": address }).await
     }
 
-    /// All dead letters.
+    /// Returns all dead letters.
     pub async fn dead_letters(&self) -> Vec<DeadLetter> {
         self.read("deadLetters", doc! {}).await
     }
 
-    /// Whether an address gets no mail any more.
+    /// Returns whether an address is suppressed.
     pub async fn is_suppressed(&self, address: &str) -> bool {
         let rows: Vec<Document> = self.read("suppressions", doc! { "_id": address }).await;
         !rows.is_empty()
     }
 
-    /// Waits until the one mail to an address is as asked.
+    /// Waits until there is exactly one mail to an address and `holds` is true for it.
     ///
     /// # Panics
-    /// When it is not by the deadline; with the mail.
+    /// Panics at the deadline, with the mails to the address.
     pub async fn wait_for_mail(
         &self,
         address: &str,
@@ -167,15 +168,15 @@ impl Ledger {
         found.unwrap_or_else(|_| panic!("the mail to {address} is not {what} within {within:?}: {last:#?}"))
     }
 
-    /// [`Ledger::wait_for_mail`] for a state.
+    /// Waits with [`Ledger::wait_for_mail`] until the mail is in a state.
     pub async fn wait_for_state(&self, address: &str, state: &str, within: Duration) -> MailJob {
         self.wait_for_mail(address, state, within, |mail| mail.state == state).await
     }
 
-    /// Waits until the whole topic is read and every mail is over: from here on nothing more is sent.
+    /// Waits until the whole topic is read and every mail is in a terminal state, so that no more mail is sent.
     ///
     /// # Panics
-    /// When it is not so by the deadline.
+    /// Panics at the deadline.
     pub async fn wait_until_all_terminal(&self, within: Duration) -> Vec<MailJob> {
         offsets::wait_until_consumed(&self.world, within).await;
         wait_for(within, "every mail's end", async || {
@@ -185,11 +186,11 @@ impl Ledger {
         .await
     }
 
-    /// I9: for every committed offset all earlier records that ask for a mail are in the ledger, and those
-    /// that cannot be processed among the dead letters.
+    /// Checks I9: for every committed offset, all earlier records that cause a mail are in the ledger or, if they
+    /// cannot be processed, among the dead letters.
     ///
     /// # Panics
-    /// When one is not.
+    /// Panics if a record is missing.
     pub async fn assert_contains_committed_records(&self) {
         let committed = offsets::committed(&self.world).await;
         let rows: BTreeMap<String, MailJob> =
@@ -207,7 +208,7 @@ impl Ledger {
         }
     }
 
-    /// Ends the pause of every mail that waits, behind the service's back.
+    /// Makes every queued mail due now by a direct write to the database.
     pub async fn make_all_due(&self) {
         let mails: Collection<Document> = self.database.collection("mailJobs");
         let due = vec![doc! { "$set": { "nextAttemptAt": "$$NOW" } }];

@@ -1,4 +1,4 @@
-//! What the journeys share beyond `test-support`: they know the contract, which it does not.
+//! Helpers of the black-box tests that know the events contract, which `test-support` does not.
 
 pub mod accounts;
 pub mod administrators;

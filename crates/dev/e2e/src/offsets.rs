@@ -1,4 +1,4 @@
-//! The committed offsets of a world's consumer group: read, waited for, and set back.
+//! The committed offsets of the consumer group of a world.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,18 +14,18 @@ use test_support::{World, wait_for};
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The next offset to read of each partition that the group has committed.
+/// Returns the next offset to read of each partition for which the group has committed one.
 ///
 /// # Panics
-/// When the broker does not answer.
+/// Panics if the broker does not respond.
 pub async fn committed(world: &World) -> BTreeMap<i32, i64> {
     try_committed(world).await.expect("the broker answers")
 }
 
-/// Waits until the group has committed the end of every partition.
+/// Waits until the group has committed the end offset of every partition.
 ///
 /// # Panics
-/// When it has not by the deadline.
+/// Panics at the deadline.
 pub async fn wait_until_consumed(world: &World, within: Duration) {
     wait_for(within, "the end of the topic as committed offset", async || {
         let (committed, ends) = (try_committed(world).await?, end_offsets(world).await?);
@@ -35,7 +35,7 @@ pub async fn wait_until_consumed(world: &World, within: Duration) {
     .await;
 }
 
-/// Where the group has not committed the end of the topic; none if it has everywhere.
+/// Describes the partitions whose end offset the group has not committed, or returns `None` if there are none.
 pub async fn describe_lag(world: &World) -> Option<String> {
     let Some((committed, ends)) = try_committed(world).await.zip(end_offsets(world).await) else {
         return Some("the broker does not say how far the topic is read".to_owned());
@@ -48,8 +48,8 @@ pub async fn describe_lag(world: &World) -> Option<String> {
     (!unread.is_empty()).then(|| unread.join(", "))
 }
 
-/// The members of the group, as the broker names them: a member that left and came back has another
-/// name. Only a real broker says.
+/// Returns the ids that the broker gave to the members of the group. A member that left and joined again has another
+/// id. Only a real broker supports this.
 pub async fn group_members(world: &World) -> Option<BTreeSet<String>> {
     let group = world.group();
     with_group_consumer(world, move |consumer, _| {
@@ -60,7 +60,7 @@ pub async fn group_members(world: &World) -> Option<BTreeSet<String>> {
     .await
 }
 
-/// Whether the broker knows the topic; none if it does not answer.
+/// Returns whether the broker knows the topic, or `None` if the broker does not respond.
 pub async fn topic_exists(world: &World) -> Option<bool> {
     with_group_consumer(world, |consumer, topic| {
         let metadata = consumer.fetch_metadata(None, CALL_DEADLINE).ok()?;
@@ -69,10 +69,10 @@ pub async fn topic_exists(world: &World) -> Option<bool> {
     .await
 }
 
-/// Sets the group back to the beginning of the topic. Nobody may be in the group.
+/// Resets the group to the beginning of the topic. The group must have no members.
 ///
 /// # Panics
-/// When the broker refuses it for 30 s.
+/// Panics if the broker refuses it for 30 s.
 pub async fn reset_to_beginning(world: &World) {
     wait_for(test_support::DEADLINE, "the group's offsets at the beginning", async || {
         with_group_consumer(world, |consumer, topic| {
@@ -109,7 +109,7 @@ async fn end_offsets(world: &World) -> Option<BTreeMap<i32, i64>> {
     .await
 }
 
-/// With a consumer that is not a member of the group.
+/// Calls `work` with a consumer that has the group's id but is not a member.
 async fn with_group_consumer<T: Send + 'static>(
     world: &World,
     work: impl FnOnce(&BaseConsumer, &str) -> Option<T> + Send + 'static,

@@ -1,5 +1,5 @@
-//! Limits that belong to an account or to a mailbox, wherever the requests come from: changes by a signed-in user,
-//! mails to one mailbox, and registrations that are sent again.
+//! Limits per account or per mailbox, independent of the client's network: changes by a signed-in user, mails to one
+//! mailbox, and repeated registrations.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use test_support::{
 
 const EMAIL: &str = "/api/users/me/email";
 
-/// Switches the limits on, with networks told by `X-Forwarded-For`, waits too long to end by chance, and cheap hashes.
+/// Enables the limits, takes the network from `X-Forwarded-For`, sets waits that do not end during a test, and makes
+/// hashes cheap.
 fn with_limits(world: &World) -> ServiceSpec {
     let spec = world.user_service().set("LIMITS__ENABLED", "true").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
     let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
@@ -55,7 +56,7 @@ async fn profile_changes_are_limited_and_ending_sessions_is_not() {
     let path = "/api/users/me";
 
     let rename = async |name: String| me.patch(path, &json!({ "username": name })).await;
-    // A name that is taken is not a new name.
+    // An attempt to take a used username is not counted as a username change.
     for _ in 0..2 {
         let _ = rename(eve.username.clone()).await.expect_problem(409, "username-taken");
     }
@@ -68,7 +69,7 @@ async fn profile_changes_are_limited_and_ending_sessions_is_not() {
         (policy(&limited), limited.header("ratelimit").starts_with("\"username\";r=0;")),
         ("\"username\";q=2;w=86400".into(), true)
     );
-    // That one was no change of the profile either; two of six are left.
+    // The refused request did not count as a profile change either; two of six are left.
     for n in 1..=2 {
         let changed = me.patch(path, &json!({ "displayName": format!("Ada {n}") })).await.expect(200);
         assert!(changed.header("ratelimit").starts_with(&format!("\"profile\";r={};", 2 - n)), "{:?}", changed.headers);
@@ -77,7 +78,7 @@ async fn profile_changes_are_limited_and_ending_sessions_is_not() {
     assert_eq!(policy(&limited), "\"profile\";q=6;w=3600");
     assert!(!limited.header("retry-after").is_empty());
     assert_eq!(me.get(path).await.expect(200).json()["displayName"], "Ada 2");
-    // Others are not held.
+    // Other accounts are not limited.
     let _ = eve_client.patch(path, &json!({ "displayName": "Eve" })).await.expect(200);
 
     for n in 10..40 {
@@ -99,7 +100,7 @@ async fn password_and_second_factor_changes_are_limited_per_account() {
         remember_secret("password", new);
         me.put("/api/users/me/password", &json!({ "currentPassword": current, "newPassword": new })).await
     };
-    // What does not pass the password uses nothing up, or a stolen session could.
+    // A request with a wrong password is not counted; otherwise a stolen session could use up the limit.
     for _ in 0..3 {
         let _ = start("not the password").await.expect_problem(403, "wrong-password");
     }
@@ -129,7 +130,7 @@ async fn an_account_cannot_flood_mailboxes_by_changing_its_address() {
         let request = me.request(Method::PUT, EMAIL).header("x-forwarded-for", format!("198.51.100.{from}"));
         me.send(request.json(&json!({ "newEmail": new, "password": user.password }))).await
     };
-    // Without the password no mail is sent, and none is counted.
+    // Without the right password no mail is sent, and none is counted.
     let guesser = TestUser { password: "not the password".to_owned(), ..ada.clone() };
     let _ = ask(&me, &guesser, &world.address("victim"), 1).await.expect_problem(403, "wrong-password");
     for n in 1..=5 {
@@ -138,7 +139,7 @@ async fn an_account_cannot_flood_mailboxes_by_changing_its_address() {
     let limited = ask(&me, &ada, &world.address("victim6"), 6).await.expect_problem(429, "rate-limited");
     assert_eq!(policy(&limited), "\"email-change\";q=5;w=3600");
 
-    // The mailbox is protected from several accounts, whatever follows the plus.
+    // The mailbox is protected against several accounts, whatever follows the plus sign.
     let (bob, bob_client) = signed_in_user(&world, &api, "bob", 3).await;
     let tagged = |n: u8| {
         let address = world.address("one");
@@ -156,7 +157,7 @@ async fn an_account_cannot_flood_mailboxes_by_changing_its_address() {
 #[tokio::test]
 async fn a_stolen_session_cannot_use_up_limits_with_aborted_requests() {
     let world = World::new(&Stack::from_env(), "brokenoff").await;
-    // A hash that takes long enough to go away meanwhile.
+    // The hash takes long enough for the client to disconnect during it.
     let spec = with_limits(&world).set("HASHING__MEMORY_KIB", "65536").set("HASHING__ITERATIONS", "12");
     let service = spec.set("HASHING__THREADS", "1").set("HASHING__MAX_WAIT", "30s").start().await;
     let api = service.api();
@@ -188,7 +189,7 @@ async fn all_tagged_addresses_of_a_mailbox_share_one_limit_of_registrations_and_
     }
     assert_eq!(statuses.iter().map(|it| it.status).collect::<Vec<_>>(), [201, 201, 201, 429, 429]);
     assert_eq!(policy(&statuses[3]), "\"mail\";q=3;w=3600");
-    // A registration that sends no mail is none to the mailbox.
+    // A registration that sends no mail is not counted for the mailbox.
     let taken = world.test_user("p0");
     for n in 0..5 {
         let mut body = taken.registration();
@@ -225,7 +226,7 @@ async fn a_repeated_registration_is_rate_limited_like_a_password_guess() {
     let api = service.api();
     let ada = world.test_user("ada");
     let first = register_with_key(&api, "203.0.113.1", "the-key", &ada.registration()).await.expect(201);
-    // The right password is not charged, however often; nor is it a mail.
+    // Requests with the right password are not counted, neither as guesses nor as mails.
     for _ in 0..6 {
         let again = register_with_key(&api, "203.0.113.1", "the-key", &ada.registration()).await.expect(201);
         assert_eq!(again.string("id"), first.string("id"));
@@ -238,7 +239,7 @@ async fn a_repeated_registration_is_rate_limited_like_a_password_guess() {
     }
     let limited = register_with_key(&api, "198.51.100.1", "the-key", &ada.registration()).await;
     assert_eq!(policy(&limited.expect_problem(429, "rate-limited")), "\"login\";q=3;w=10800");
-    // It is the same count as that of logins.
+    // Logins share this count.
     let _ = log_in_from(&api, "198.51.100.1", &ada).await.expect_problem(429, "rate-limited");
     let _ = log_in_from(&api, "203.0.113.1", &ada).await.expect(200);
 }
@@ -255,11 +256,11 @@ async fn two_clients_may_use_the_same_idempotency_key_and_keys_of_the_previous_r
         let again = register_with_key(&api, "203.0.113.1", "1", &user.registration()).await.expect(201);
         assert_eq!(again.string("id"), *id);
     }
-    // What is stored tells nothing of the key.
+    // The stored value does not reveal the key.
     let keys = [stored_idempotency_key(&world, &ada.email).await, stored_idempotency_key(&world, &eve.email).await];
     assert!(keys[0] != keys[1] && keys.iter().all(|key| key.len() == 43), "{keys:?}");
 
-    // As the release before stored it.
+    // Stores the key as the previous release did.
     let users = world.user_database().await.collection::<Document>("users");
     let bare = doc! { "$set": { "idempotency.key": "bare" } };
     let _ = users.update_one(doc! { "email": &ada.email }, bare).await.expect("a user can be changed");
@@ -269,7 +270,7 @@ async fn two_clients_may_use_the_same_idempotency_key_and_keys_of_the_previous_r
     other["displayName"] = json!("Ada");
     let reused = register_with_key(&api, "203.0.113.1", "bare", &other).await;
     let _ = reused.expect_problem(422, "idempotency-key-reused");
-    // To another client it is a key like any other.
+    // For another client the same key is unrelated.
     let mut taken = bob.registration();
     taken["username"] = json!(eve.username);
     let _ = register_with_key(&api, "203.0.113.1", "bare", &taken).await.expect_problem(409, "username-taken");

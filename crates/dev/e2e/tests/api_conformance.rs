@@ -1,7 +1,7 @@
-//! The service does what its OpenAPI document says: schemathesis tries it out, with what fits
-//! the document and with what does not.
+//! The service behaves as its OpenAPI document says: schemathesis sends requests that match the document and requests
+//! that do not.
 //!
-//! Needs schemathesis, which `scripts/check-api` fetches; without it there is nothing to run.
+//! This needs schemathesis, which `scripts/check-api` fetches.
 
 use std::{env, path::Path, process::Stdio, time::Duration};
 
@@ -32,7 +32,7 @@ async fn schemathesis_finds_nothing() {
         .args(["run", "--no-color", "--max-examples", &examples])
         .args(["--header", &format!("Authorization: Bearer {token}")])
         .arg(format!("{}/api/openapi.json", service.base_url()))
-        // It keeps notes where it runs.
+        // Schemathesis writes files into its working directory.
         .current_dir(world.logs().parent().unwrap_or(Path::new(".")))
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -1,5 +1,5 @@
-//! Attributes that match the operator's schema: at registration, in one's profile, by an admin; and
-//! those that only admins write.
+//! Attributes that match the operator's schema, at registration, in the profile and by an administrator, and
+//! attributes that only administrators can write.
 
 use std::{fs, path::Path};
 
@@ -34,7 +34,7 @@ fn write_file(directory: &Path, name: &str, text: &str) -> String {
     path.display().to_string()
 }
 
-/// Place and code of each mistake.
+/// Returns pointer and code of each error.
 fn errors(answer: ApiResponse) -> Vec<(String, String)> {
     let body = answer.expect_problem(422, "validation-failed").json();
     let text = |error: &Value, member: &str| error[member].as_str().unwrap_or_default().to_owned();
@@ -91,9 +91,9 @@ async fn attributes_match_the_schema_in_every_request_that_writes_them() {
         assert!(!answer.text.contains("A Team") && !answer.text.contains("Britain"), "{}", answer.text);
         assert_eq!(errors(answer), expected(wrong));
     }
-    // Nothing is judged as an empty object.
+    // Absent attributes are validated as an empty object.
     assert_eq!(errors(api.register(&ada).await), expected(&[("#/attributes/team", "missing")]));
-    // Mistakes of the syntax come first, and all at once; then those that are work to find, all at once.
+    // All syntax errors are reported first; errors that take work to find are reported together after them.
     let mut several = json!({ "username": "x", "email": "y", "password": "password", "attributes": { "team": 1 } });
     let syntax = [("#/username", "too-short"), ("#/email", "not-an-address")];
     assert_eq!(errors(api.post("/api/users", &several).await), expected(&syntax));
@@ -120,12 +120,12 @@ async fn attributes_match_the_schema_in_every_request_that_writes_them() {
     let all = json!({ "team": "core", "plan": "pro", "billing": { "country": "GB", "limit": 7 } });
     assert_eq!(changed.json()["attributes"], all);
 
-    // The person changes the rest, and takes away nothing that is not theirs.
+    // The user changes the other attributes and cannot remove the ones that only administrators write.
     let without = patch(json!({ "billing": null, "team": "web" })).await.expect(200);
     assert_eq!(without.json()["attributes"], json!({ "team": "web", "plan": "pro", "billing": { "limit": 7 } }));
     let way = patch(json!({ "billing": [] })).await;
     assert_eq!(errors(way), expected(&[("#/attributes/billing", "admin-only")]));
-    // Other members are changed also where the attributes would not fit any more.
+    // Other members can be changed even if the attributes no longer match the schema.
     let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
 }
 

@@ -1,4 +1,4 @@
-//! What happened to an account, as its person reads it: in order, whole, and bounded.
+//! The audit log of an account, as its user reads it: ordered, complete and bounded.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ fn types(items: &[Value]) -> Vec<&str> {
     items.iter().map(|item| item["type"].as_str().expect("an entry has its type")).collect()
 }
 
-/// The whole log, in pages of this size.
+/// Reads the whole log in pages of `limit` entries.
 async fn read_all_pages(me: &Api, limit: usize) -> Vec<Value> {
     let (mut path, mut all) = (format!("/api/users/me/audit?limit={limit}"), Vec::new());
     loop {
@@ -39,7 +39,7 @@ async fn read_all_pages(me: &Api, limit: usize) -> Vec<Value> {
     }
 }
 
-/// Waits until so many entries are there: those without an event come behind the answer.
+/// Waits until there are at least `count` entries. Entries without an event are written after the response.
 async fn wait_for_entries(me: &Api, count: usize) -> Vec<Value> {
     wait_for(DEADLINE, &format!("{count} audit entries"), async || {
         let all = read_all_pages(me, 100).await;
@@ -88,7 +88,7 @@ async fn a_user_reads_their_own_audit_log() {
     for wrong in ["limit=0", "limit=101", "cursor=AAAA", "user=x"] {
         let _ = me.get(&format!("/api/users/me/audit?{wrong}")).await.expect_problem(422, "validation-failed");
     }
-    // The same when everything is published, and nothing is left on the account.
+    // The log is the same when everything is published and the account has no pending events.
     let users = world.user_database().await.collection::<Document>("users");
     wait_for(DEADLINE, "the last event to be published", async || {
         let waiting = doc! { "pendingEvents.0": { "$exists": true } };
@@ -101,7 +101,7 @@ async fn a_user_reads_their_own_audit_log() {
 #[tokio::test]
 async fn unpublished_events_appear_once_and_in_order_in_the_audit_log() {
     let world = World::new(&Stack::from_env(), "auditpending").await;
-    // Nothing listens there.
+    // Nothing listens on this port.
     let mut service = with_cheap_hashes(world.user_service()).set("KAFKA__BROKERS", "127.0.0.1:9").start().await;
     let api = service.api();
     let ada = world.test_user("ada");
@@ -124,7 +124,7 @@ async fn unpublished_events_appear_once_and_in_order_in_the_audit_log() {
 
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("KAFKA__BROKERS", world.brokers())).await;
-    // While the relay moves them from the account to the log, none is missing and none is double.
+    // While the relay moves the entries from the account to the log, none is missing and none appears twice.
     wait_for(DEADLINE, "all of it published", async || {
         assert_eq!(read_all_pages(&me, 3).await, waiting);
         (rows.count_documents(doc! {}).await.expect("the log can be counted") == 8).then_some(())
@@ -150,9 +150,9 @@ async fn failed_logins_add_at_most_twenty_entries_an_hour_and_hide_no_other_entr
     let me = api.with_token(&api.login(&ada).await.access);
     let all = read_all_pages(&me, 100).await;
     assert_eq!(types(&all).into_iter().filter(|kind| *kind == "login_failed").count(), 20);
-    // What has an event is never left out for them.
+    // An entry with an event is never left out.
     assert_eq!(types(&all)[0], "user.logged_in.v1");
-    // Each kind has a bound of its own.
+    // Each type of entry has its own bound.
     let _ = me.delete("/api/users/me", Some(&json!({ "password": "not hers" }))).await.expect(403);
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": api.login(&ada).await.refresh })).await.expect(204);
     wait_for(DEADLINE, "the other kinds in the log", async || {

@@ -1,4 +1,4 @@
-//! Many registrations at once: none lost, none doubled, in the database, in the topic, in the mail.
+//! Many concurrent registrations: none is lost and none is repeated, in the database, in the topic and in the mails.
 
 use std::{collections::BTreeSet, time::Duration};
 

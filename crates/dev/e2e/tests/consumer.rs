@@ -1,5 +1,5 @@
-//! The Kafka consumer of the email service: how far behind it is can be seen, and a client that is of no
-//! more use is replaced.
+//! The Kafka consumer of the email service: its lag is visible, an unusable client is replaced, and the services can
+//! start in any order.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ async fn read_lag(service: &Service) -> (f64, f64) {
     (service.metric("email_consumer_lag_records", "").await, service.metric("email_consumer_lag_seconds", "").await)
 }
 
-/// Waits for a lag as asked, and returns it.
+/// Waits until `holds` is true for the lag, and returns the lag.
 async fn wait_for_lag(service: &Service, what: &str, holds: impl Fn(f64, f64) -> bool) -> (f64, f64) {
     wait_for(DEADLINE, what, async || {
         let (records, seconds) = read_lag(service).await;
@@ -39,20 +39,20 @@ async fn the_lag_rises_while_mongodb_is_down_and_falls_to_zero_when_everything_i
     smtp.wait_for_deliveries_to(&address("before"), 1).await;
     wait_for_lag(&service, "no lag", |records, seconds| records == 0.0 && seconds == 0.0).await;
 
-    // The oldest record is in hand and cannot be written down: its age is known, and rises.
+    // The oldest record is fetched but cannot be stored, so its age is known and rises.
     proxy.set(Mode::Refuse);
     for n in 0..3 {
         publisher.publish_to(n, &publisher.notice(&address(&format!("during{n}")))).await;
     }
     let published = publisher.now();
     let (_, first) = wait_for_lag(&service, "lag", |records, seconds| records >= 3.0 && seconds > 0.0).await;
-    // For longer than a client may go without polling, and it keeps its partitions.
+    // The consumer keeps its partitions for longer than a client may go without polling.
     let (records, second) = wait_for_lag(&service, "more lag", |_, seconds| seconds >= first + 6.5).await;
     let age = publisher.now().duration_since(published).as_secs_f64();
     assert!(records == 3.0 && (second - age).abs() < 3.0, "{records} records, {second} s; published {age} s ago");
     assert_eq!(service.metric("email_consumer_errors_total", "kind=\"poll_exceeded\"").await, 0.0);
 
-    // A service that starts now knows it too, of what it has fetched before it paused.
+    // A service that starts now also knows the lag, from the records that it fetched before it paused.
     service.kill9().await;
     let mut service = service.spec().clone().start_unready().await;
     wait_for_lag(&service, "lag after a start", |records, seconds| records >= 1.0 && seconds > second).await;
@@ -66,8 +66,8 @@ async fn the_lag_rises_while_mongodb_is_down_and_falls_to_zero_when_everything_i
     assert_eq!(smtp.deliveries().len(), 4);
 }
 
-/// A member of the world's group with this static id, as another instance would be. The broker fences the
-/// one that had it before, which is fatal for that one's client.
+/// Returns a member of the world's group with this static id. The broker fences the previous member with that id,
+/// which is a fatal error for its client.
 fn second_static_member(world: &World, id: &str) -> BaseConsumer {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", world.brokers())
@@ -103,14 +103,14 @@ async fn a_kafka_client_with_a_fatal_error_is_replaced_and_reading_continues() {
         (fatal > 0.0).then_some(fatal)
     })
     .await;
-    // It does not leave the group by this: a static member is expected back.
+    // Dropping it does not leave the group, because the broker expects a static member to come back.
     drop(second_member);
     publisher.publish(&publisher.notice(&world.address("after"))).await;
     ledger.wait_for_state(&world.address("after"), "sent", DEADLINE).await;
     assert!(fatal >= 1.0 && smtp.deliveries().len() == 2);
 }
 
-/// With hashing, on a busy machine; producing to a broker that is away would take longer.
+/// This includes hashing on a busy machine; waiting for an unreachable broker would take longer.
 const WITHOUT_WAITING: Duration = Duration::from_secs(3);
 
 async fn register_all(api: &Api, world: &World, names: &[&str]) -> Vec<TestUser> {
@@ -132,7 +132,7 @@ async fn an_email_service_that_starts_before_the_topic_exists_sends_within_fifte
     let _emails = world.email_service().start().await;
     let users = world.user_service().start().await;
     if stack.is_embedded() {
-        // Only a real broker lets the user service make it.
+        // Only with a real broker can the user service create the topic.
         world.create_topic().await;
     }
     let user = world.test_user("early");

@@ -1,4 +1,4 @@
-//! Calls from browsers on other origins, and what a browser is told about TLS.
+//! Requests from browsers on other origins, and HSTS.
 
 use reqwest::Method;
 use serde_json::json;
@@ -32,7 +32,7 @@ async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
     let service = spec.start().await;
     let api = service.api();
 
-    // Before the browser shows a token: the preflight has none.
+    // The browser sends the preflight without a token.
     let asked = preflight(&api, APP, "/api/users/me", "PATCH", "authorization,content-type,if-match").await.expect(200);
     assert_eq!(asked.header("access-control-allow-origin"), APP);
     assert!(names(&asked, "access-control-allow-methods").contains(&"patch".to_owned()), "{:?}", asked.headers);
@@ -60,7 +60,7 @@ async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
     assert_eq!(names(&registered, "access-control-expose-headers"), readable);
     assert!(names(&registered, "vary").contains(&"origin".to_owned()));
 
-    // A refusal that the browser hides from its application would be a riddle.
+    // Refusals have CORS headers too; otherwise the browser would hide them from the application.
     for (method, path, status) in [
         (Method::GET, "/api/users/me", 401),
         (Method::GET, "/api/nowhere", 404),
@@ -92,7 +92,7 @@ async fn any_other_origin_gets_no_cors_headers() {
     }
     let odd = preflight(&api, APP, "/api/users/me", "GET", "x-anything").await.expect_problem(403, "forbidden");
     assert!(odd.header("access-control-allow-headers").is_empty());
-    // Pages are for people: no script of another origin has to read one.
+    // Pages have no CORS headers, because no script of another origin needs to read them.
     let page = request_from(&api, APP, Method::GET, "/problems").await.expect(200);
     assert!(page.header("access-control-allow-origin").is_empty());
 
@@ -127,5 +127,5 @@ async fn behind_tls_the_response_has_strict_transport_security() {
     };
     assert_eq!(said(behind_proxy.api(), "https").await, "max-age=31536000");
     assert_eq!(said(behind_proxy.api(), "http").await, "");
-    assert_eq!(said(alone.api(), "https").await, "", "anybody can write that header");
+    assert_eq!(said(alone.api(), "https").await, "", "any client can send that header");
 }

@@ -1,5 +1,4 @@
-//! A deleted account leaves nothing: after a rich life, and when something is written
-//! about it at the worst of moments.
+//! A deleted account leaves nothing behind, even if something is written about it during the deletion.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +38,7 @@ async fn audit_rows(world: &World, id: Uuid) -> u64 {
     audit.count_documents(doc! { "userId": bson::Uuid::from(id) }).await.expect("the log can be counted")
 }
 
-/// Where one of these is, in all collections of the user service.
+/// Returns which of the needles occur in which collections of the user service.
 async fn find_traces(world: &World, of: &[(&str, &[u8])]) -> Vec<String> {
     let database = world.user_database().await;
     let mut found = Vec::new();
@@ -54,7 +53,7 @@ async fn find_traces(world: &World, of: &[(&str, &[u8])]) -> Vec<String> {
     found
 }
 
-/// Everything that leaves something behind; the person as they are at the end of it.
+/// Creates an account with data in every place, and returns its client and its user with the final password.
 async fn create_full_account(world: &World, api: &Api, ada: &TestUser) -> (Api, TestUser) {
     let mut body = ada.registration();
     body["displayName"] = json!("Augusta Ada King");
@@ -100,7 +99,7 @@ async fn nothing_of_a_deleted_account_is_left_once_its_last_event_is_published()
         ("the id", id.as_bytes()),
         ("the id", as_text.as_bytes()),
         ("the address", ada.email.as_bytes()),
-        ("the user name", ada.username.as_bytes()),
+        ("the username", ada.username.as_bytes()),
         ("the display name", b"Augusta Ada King"),
         ("an attribute", b"analytical-engine"),
         ("a user agent", b"Difference-Engine/2"),
@@ -112,7 +111,7 @@ async fn nothing_of_a_deleted_account_is_left_once_its_last_event_is_published()
     }
     assert!(before.contains(&"a user agent in audit".to_owned()), "{before:?}");
 
-    // The last note about her is on its way when she goes.
+    // The last audit row about the user is still being written during the deletion.
     wrong_login(&api, &ada).await;
     delete(&me, &ada).await;
     let goodbye = world.topic_reader().read_type("user.deleted.v1", 1).await.remove(0);
@@ -122,19 +121,19 @@ async fn nothing_of_a_deleted_account_is_left_once_its_last_event_is_published()
         find_traces(&world, &ada_needles).await.is_empty().then_some(())
     })
     .await;
-    // The search would have found somebody who is still there.
+    // The search finds a user who was not deleted.
     let eve_traces = find_traces(&world, &[("eve", eve_id.as_bytes())]).await;
     for place in ["users", "sessions", "audit"] {
         assert!(eve_traces.contains(&format!("eve in {place}")), "{eve_traces:?}");
     }
 }
 
-/// How long the late one stops. Its own requests may fail meanwhile: a thread is held.
+/// The action of the fail point that delays a replica. The delayed replica may fail its own requests meanwhile,
+/// because a thread is blocked.
 const DELAY_ACTION: &str = "1*sleep(8000)";
 
 const DELAY: Duration = Duration::from_secs(8);
 
-/// Asks until it is answered as expected.
 #[tokio::test]
 async fn an_account_can_be_deleted_by_post_for_proxies_that_drop_the_body_of_a_delete() {
     let stack = Stack::from_env();
@@ -145,7 +144,7 @@ async fn an_account_can_be_deleted_by_post_for_proxies_that_drop_the_body_of_a_d
     let id = register(&api, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let confirmed = json!({ "password": ada.password });
-    // What such a proxy lets through.
+    // A proxy that drops the body forwards this request.
     let _ = me.delete("/api/users/me", None).await.expect_problem(400, "malformed-body");
     let seen = me.get("/api/users/me").await.expect(200).header("etag");
     let with_tag = |tag: &str| {
@@ -160,6 +159,7 @@ async fn an_account_can_be_deleted_by_post_for_proxies_that_drop_the_body_of_a_d
     wait_until_tombstone_removed(&world, id).await;
 }
 
+/// Repeats a request until its response has the status.
 async fn repeat_until_status(status: u16, mut ask: impl AsyncFnMut() -> ApiResponse) {
     let answered = async || (ask().await.status == status).then_some(());
     wait_for(DEADLINE, &format!("an answer with {status}"), answered).await;
@@ -169,7 +169,7 @@ async fn repeat_until_status(status: u16, mut ask: impl AsyncFnMut() -> ApiRespo
 async fn an_audit_row_that_is_written_after_the_deletion_is_removed_too() {
     let world = World::new(&Stack::from_env(), "latenote").await;
     let fast = with_cheap_hashes(world.user_service());
-    // Stops before it writes the first note.
+    // Stops before it writes the first audit row.
     let delayed = fast.replica().fail_points(&format!("audit.before_write={DELAY_ACTION}"));
     let (fast, delayed) = tokio::join!(fast.start(), delayed.start());
     let api = fast.api();
@@ -184,7 +184,7 @@ async fn an_audit_row_that_is_written_after_the_deletion_is_removed_too() {
     assert_eq!(audit_rows(&world, id).await, 0);
     assert!(noted.elapsed() < DELAY, "the note was not late enough for this test");
 
-    // Notes are written one after the other.
+    // Audit rows are written one after the other.
     let wrong = json!({ "identifier": eve.email, "password": "not the password" });
     let delayed = delayed.api();
     repeat_until_status(401, async || delayed.post("/api/auth/login", &wrong).await).await;
@@ -201,12 +201,12 @@ async fn an_audit_row_that_is_written_after_the_deletion_is_removed_too() {
 #[tokio::test]
 async fn a_replica_that_acknowledges_after_the_deletion_leaves_no_audit_row() {
     let world = World::new(&Stack::from_env(), "latesettler").await;
-    // The sweep would settle for the late one.
+    // The sweep would do the work of the delayed replica.
     let fast = with_cheap_hashes(world.user_service()).set("RELAY__SWEEP_MIN_AGE", "60s");
-    // Stops between the broker's word for ada's registration and its audit row.
+    // Stops between the broker's acknowledgement of Ada's registration and its audit row.
     let delayed = fast.replica().fail_points(&format!("relay.after_ack={DELAY_ACTION}"));
     let (fast, delayed) = tokio::join!(fast.start(), delayed.start());
-    // Before that nothing is published, and here no sweep makes up for it.
+    // Nothing is published before the connection, and no sweep makes up for it here.
     for replica in [&fast, &delayed] {
         let connected = async || (replica.check("kafka").await == "ok").then_some(());
         wait_for(DEADLINE, "the connection to Kafka", connected).await;

@@ -1,5 +1,5 @@
-//! MongoDB over TLS, and Kafka over TLS with SASL/SCRAM: both services, configured only by
-//! the connection string and librdkafka's properties.
+//! Both services with TLS to MongoDB, and with TLS and SASL/SCRAM to Kafka, configured only by the connection string
+//! and librdkafka properties.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 use test_support::{IsolatedKafka, IsolatedMongod, Port, SecureListener, ServiceSpec, Stack, World, skipped};
 
-/// A certificate authority and a server certificate for this host, in files.
+/// Files with a certificate authority and a server certificate for this host.
 struct Certificates {
     authority: PathBuf,
     server: PathBuf,
@@ -30,14 +30,14 @@ impl Certificates {
         fs::create_dir_all(&directory).unwrap();
         let files = Self { authority: directory.join("authority.pem"), server: directory.join("server.pem") };
         fs::write(&files.authority, &authority_pem).unwrap();
-        // Kafka wants the whole chain; MongoDB does not mind it.
+        // Kafka needs the whole chain; MongoDB accepts it.
         let server = format!("{}{}{authority_pem}", server_key.serialize_pem(), server.pem());
         fs::write(&files.server, server).unwrap();
         files
     }
 }
 
-/// Both services start, and a registration becomes a mail.
+/// Starts both services and checks that a registration causes a mail.
 async fn a_registration_becomes_a_mail(world: &World, secured: impl Fn(ServiceSpec) -> ServiceSpec) {
     let user_service = secured(world.user_service()).start().await;
     let _email_service = secured(world.email_service()).start().await;

@@ -1,5 +1,4 @@
-//! What a person gets who asks for everything that is stored about them: it is compared
-//! with what is stored, field by field.
+//! The personal data export, compared field by field with the stored documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +13,11 @@ use test_support::{Api, DEADLINE, Stack, TestUser, World, wait_for};
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
-/// What becomes of a stored field.
+/// What the export does with a stored field.
 enum FieldRule {
-    /// It stands there in the export; `*` is every element of a list.
+    /// The field is exported at this pointer; `*` is every element of a list.
     Exported(&'static str),
-    /// It does not, for this reason.
+    /// The field is not exported, for this reason.
     Withheld(&'static str),
 }
 
@@ -27,8 +26,8 @@ use FieldRule::{Exported, Withheld};
 const INTERNAL: &str = "says how the service keeps the document, and nothing of the person";
 const SECRET: &str = "a secret, or what one can be tried against";
 
-/// Every field that may be stored about a person. One that is not here fails the test:
-/// export it, or write down why not.
+/// Every field that may be stored about a user. A stored field that is missing here fails the test: export it, or
+/// give the reason for withholding it.
 const FIELDS: &[(&str, &str, FieldRule)] = &[
     ("users", "_id", Exported("/account/id")),
     ("users", "schemaVersion", Withheld(INTERNAL)),
@@ -134,7 +133,7 @@ async fn log_in(api: &Api, user: &TestUser) -> Api {
     api.with_token(&tokens.access)
 }
 
-/// Everything that can be stored about somebody.
+/// Creates an account with as much stored data as possible.
 async fn create_full_account(api: &Api, ada: &TestUser) -> Api {
     let mut body = ada.registration();
     body["displayName"] = json!("Ada Lovelace");
@@ -147,7 +146,7 @@ async fn create_full_account(api: &Api, ada: &TestUser) -> Api {
     log_in(api, ada).await;
     let me = log_in(api, ada).await;
     let _ = me.patch("/api/users/me", &json!({ "timezone": "Europe/London" })).await.expect(200);
-    // The rule of the sessions has a kept one now.
+    // After this the session rule has a kept session.
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
     let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
     log_in(api, ada).await;
@@ -159,7 +158,7 @@ async fn rows(database: &Database, collection: &str, filter: Document) -> Vec<Do
     collection.find(filter).await.expect("it can be read").try_collect().await.expect("it can be read")
 }
 
-/// Every value of a document with its path; elements of a list are `*`.
+/// Collects every value of a document with its path; elements of a list are `*`.
 fn collect_leaves(path: &str, value: &Bson, found: &mut Vec<(String, Bson)>) {
     let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match value {
@@ -171,7 +170,7 @@ fn collect_leaves(path: &str, value: &Bson, found: &mut Vec<(String, Bson)>) {
     }
 }
 
-/// What stands in the export at a pointer, `*` being every element.
+/// Returns the exported values at a pointer; `*` is every element of a list.
 fn values_at<'a>(value: &'a Value, pointer: &str) -> Vec<&'a Value> {
     match pointer.split_once("/*") {
         None => value.pointer(pointer).into_iter().collect(),
@@ -182,7 +181,7 @@ fn values_at<'a>(value: &'a Value, pointer: &str) -> Vec<&'a Value> {
     }
 }
 
-/// A stored value as JSON shows it.
+/// Returns a stored value in the form that JSON shows.
 fn as_json(value: &Bson) -> Value {
     match value {
         Bson::String(text) => json!(text),
@@ -213,13 +212,13 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
         users.find_one(settled).await.expect("users can be read")
     })
     .await;
-    // From here on events wait on the account.
+    // From here on events stay pending on the account.
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("KAFKA__BROKERS", "127.0.0.1:9")).await;
     let patch = me.request(Method::PATCH, "/api/users/me").header(header::USER_AGENT, FIREFOX);
     let _ = me.send(patch.json(&json!({ "displayName": "Ada King" }))).await.expect(200);
-    // What it takes an admin, an attacker, an app with codes or a change of address to make,
-    // the database makes here.
+    // The database sets the fields that only an administrator, an attacker, an authenticator app or an address change
+    // could set.
     let (now, bytes) = (DateTime::now(), |byte: u8| Binary { subtype: BinarySubtype::Generic, bytes: vec![byte; 32] });
     let more = doc! {
         "roles": ["auditor"],
@@ -306,7 +305,7 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     let untested: Vec<_> = exported.map(|(field, _)| *field).filter(unseen).collect();
     assert!(untested.is_empty(), "this life left nothing in {untested:?}");
 
-    // No secret in any of the usual forms.
+    // The export contains no secret in any common encoding.
     let mut secrets = vec![user.get_str("passwordHash").expect("a user has a hash").to_owned()];
     let binaries = stored.iter().flat_map(|(_, documents)| documents).flat_map(|document| {
         let mut found = Vec::new();
@@ -336,7 +335,7 @@ async fn a_long_audit_log_is_exported_completely() {
     let me = log_in(&api, &ada).await;
     let database = world.user_database().await;
     let at = |n: i64| DateTime::from_millis(1_700_000_000_000 + n / 3);
-    // Many in the same millisecond: the order goes on by id.
+    // Many entries have the same millisecond, so the order continues by id.
     let audit = (0..3_001_i64).map(|n| {
         doc! { "_id": Uuid::new(), "schemaVersion": 1, "userId": id, "at": at(n), "type": "login_failed", "actor": "self" }
     });

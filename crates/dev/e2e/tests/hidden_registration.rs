@@ -1,6 +1,5 @@
-//! Registration that does not tell whether an address has an account
-//! (`auth.registration = "hidden"`): everything that a client can do, for a free and for a
-//! taken address side by side; the mails of both; and the later life of the account.
+//! Registration that does not reveal whether an address has an account (`auth.registration = "hidden"`): every
+//! request of a client for a free and for a taken address, the mails to both, and the later life of the account.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +10,10 @@ use serde_json::{Value, json};
 use test_support::{Api, ApiResponse, DEADLINE, Service, ServiceSpec, Stack, TestUser, World, wait_for};
 
 const ATTEMPTED: &str = "You already have an account at ";
-/// What an attacker wants to have mailed.
+/// A text that an attacker wants to have mailed.
 const BAIT: &str = "You won 8755 EUR";
 
-/// Cheap hashes, networks played by `X-Forwarded-For`, limits that count and do not hold.
+/// Makes hashes cheap, takes the network from `X-Forwarded-For`, and sets limits that count but do not refuse.
 fn with_hidden_registration(world: &World) -> ServiceSpec {
     let spec = world.user_service().set("AUTH__REGISTRATION", "hidden").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
     let spec = with_cheap_hashes(spec);
@@ -36,7 +35,7 @@ async fn register(api: &Api, user: &TestUser) {
     assert_eq!(answer.json(), json!({ "status": "verification-pending" }));
 }
 
-/// Waits for the mail with such a subject, and returns the token of its link.
+/// Waits for a mail whose subject begins with `subject`, and returns the token of its link.
 async fn mailed_token(world: &World, email: &str, subject: &str, page: &str) -> String {
     let mailbox = world.mailbox(email);
     wait_for(DEADLINE, &format!("the mail {subject:?}"), async || {
@@ -65,8 +64,8 @@ async fn wait_until_registered(world: &World, user: &TestUser) -> Document {
     wait_for(DEADLINE, "the account", async || find_user(world, &user.email).await).await
 }
 
-/// Everything of an answer but what is another at each request: the request's id, the
-/// date, and the seconds in which a limit forgets.
+/// A response without the parts that differ in every request: the request id, the date, and the seconds until a limit
+/// resets.
 #[derive(Debug, PartialEq, Eq)]
 struct RecordedResponse {
     what: &'static str,
@@ -82,13 +81,13 @@ fn record_response(what: &'static str, answer: &ApiResponse, user: &TestUser) ->
         let value = if name == "ratelimit" { value.rsplit_once(";t=").map_or(value, |(rest, _)| rest) } else { value };
         (name.as_str().to_owned(), value.to_owned())
     });
-    // Problems repeat the request's id.
+    // Problems repeat the request id.
     let body = answer.text.replace(&answer.header("x-request-id"), "REQUEST");
     let body = body.replace(&user.email, "EMAIL").replace(&user.username, "USERNAME");
     RecordedResponse { what, status: answer.status, headers: headers.collect(), body }
 }
 
-/// One client from one network, who knows nothing but what it sends.
+/// A client in one network, with the responses it got.
 struct Client<'a> {
     api: &'a Api,
     network: &'a str,
@@ -107,8 +106,7 @@ impl Client<'_> {
         self.responses.push(record_response(what, &answer, &self.user));
     }
 
-    /// All that a client can try with an address that it does not have. `other` is a
-    /// further address.
+    /// Sends every request that a client can try with an address that it does not own. `other` is another address.
     async fn try_everything(mut self, other: &str) -> Vec<RecordedResponse> {
         let user = self.user.clone();
         let mut registration = user.registration();
@@ -151,8 +149,8 @@ async fn the_responses_for_a_free_and_a_taken_address_are_the_same() {
     verify(&world, &api, &owner).await;
     let own_session = api.with_token(&api.login(&owner).await.access);
 
-    // A free address, that of an account, and that of one that was never verified; each
-    // with a username that is free, from a network of its own.
+    // The three clients use a free address, the address of an account, and the address of an unverified account. Each
+    // has a free username and its own network.
     let mut answers = Vec::new();
     for (network, name, email) in [
         ("198.51.100.1", "clienta", world.address("fresh")),
@@ -171,13 +169,13 @@ async fn the_responses_for_a_free_and_a_taken_address_are_the_same() {
     assert_eq!(answers[0][0].headers.get("cache-control").map(String::as_str), Some("no-store"));
     assert!(!answers[0][0].headers.contains_key("etag") && !answers[0][0].headers.contains_key("location"));
 
-    // A username of an account is taken, whatever the address.
+    // The username of an account is taken, whatever the address.
     for email in [world.address("unknown"), never.email.clone(), world.address("elsewhere")] {
         let body = json!({ "username": owner.username, "email": email, "password": owner.password });
         let _ = api.post("/api/users", &body).await.expect_problem(409, "username-taken");
     }
 
-    // To the owner nothing has happened.
+    // The owner's account has not changed.
     let _ = own_session.get("/api/users/me").await.expect(200);
     api.login(&owner).await;
     let attempted = world.topic_reader().read_type("user.registration_attempted.v1", 1).await;
@@ -187,8 +185,8 @@ async fn the_responses_for_a_free_and_a_taken_address_are_the_same() {
     assert_eq!(users.terminate().await.code(), Some(0));
 }
 
-/// The newcomer gets on, the owner is told and can reset; nothing that a client chose is in
-/// either mail.
+/// The new user can verify, and the owner is notified and can reset the password; neither mail contains a text that
+/// the client chose.
 #[tokio::test]
 async fn only_the_mailboxes_reveal_whether_an_address_is_taken() {
     let world = World::new(&Stack::from_env(), "hiddenmails").await;
@@ -258,7 +256,7 @@ async fn a_username_that_was_taken_in_the_meantime_gets_a_number_at_the_verifica
     let _ = try_login(&api, &variant, &ada.password).await.expect(200);
     let changed = world.topic_reader().read_type("user.profile_updated.v1", 1).await.remove(0);
     assert_eq!(changed.json()["changed"], json!(["username"]));
-    // A reset is a first proof as well.
+    // A reset also proves the address for the first time.
     let reset = json!({ "email": zoe.email });
     let _ = api.post("/api/auth/password-reset", &reset).await.expect(202);
     let token = mailed_token(&world, &zoe.email, "Reset your password", "/reset-password").await;
@@ -299,15 +297,15 @@ async fn the_same_request_sent_again_makes_one_account_and_one_mail() {
     for _ in 0..3 {
         send(&ada).await;
     }
-    // Of another request the key is another one, or none.
+    // A request of another user has another key, or none.
     send(&eve).await;
     wait_until_registered(&world, &ada).await;
     wait_until_registered(&world, &eve).await;
     verify(&world, &api, &ada).await;
-    // Though the account has the username by now.
+    // By now the account has the username.
     send(&ada).await;
     verify(&world, &api, &eve).await;
-    // They are decided in the order in which they were answered.
+    // Registrations are decided in the order of their responses.
     let zoe = world.test_user("zoe");
     register(&api, &zoe).await;
     wait_until_registered(&world, &zoe).await;
@@ -326,7 +324,7 @@ async fn a_hidden_registration_stays_closed_when_registration_is_open_again() {
     users.restart_with(|spec| spec.set("AUTH__REGISTRATION", "open")).await;
     let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
     let _ = api.register(&ada).await.expect_problem(409, "email-taken");
-    // Its username is not taken; whoever gets it keeps it.
+    // Its username is not taken; the user who gets it keeps it.
     let eve = TestUser { username: ada.username.clone(), ..world.test_user("eve") };
     let _ = api.register(&eve).await.expect(201);
     verify(&world, &api, &ada).await;

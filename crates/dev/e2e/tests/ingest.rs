@@ -1,5 +1,5 @@
-//! Reading the topic, and what operators see of it with the commands. Poison and replays are in the fault
-//! matrix (crates/dev/faults).
+//! Reading the topic, and the commands that show its effects to operators. Poison records and replays are in the
+//! fault matrix (crates/dev/faults).
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, process::Output, time::Duration};
 
@@ -11,7 +11,7 @@ use test_support::{Act, DEADLINE, Phase, Rule, ScriptedSmtp, ServiceSpec, Stack,
 
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// A good event's record whose value is cut off, in partition 0.
+/// Publishes the record of a valid event with a truncated value to partition 0.
 async fn publish_cut_off(publisher: &EventPublisher, event: &Event) {
     let headers = event.envelope.headers();
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -161,7 +161,7 @@ async fn the_configuration_is_shown_without_secrets_and_invalid_values_are_refus
             assert!(error.to_lowercase().contains(named), "{command} with {variable}={value}: {error}");
         }
     }
-    // Nobody listens on its ops port.
+    // Nothing listens on its ops port.
     assert_eq!(spec.command(&["healthcheck"]).await.status.code(), Some(1));
 }
 

@@ -1,4 +1,5 @@
-//! There always is an administrator left, whoever removes whom, and wherever the service is killed.
+//! There is always at least one administrator, whatever administrators do to each other and wherever the service is
+//! killed.
 
 use std::{
     sync::Arc,
@@ -43,11 +44,11 @@ async fn the_last_administrator_cannot_be_removed_in_any_of_four_ways() {
     assert_every_way_is_refused().await;
     assert_eq!(ada.api.get("/api/users/me").await.header("etag"), etag, "a refusal changes nothing");
     assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
-    // What takes no right away is nobody's business but hers.
+    // Changes that remove no right are allowed.
     let _ = ada.api.patch(&own(""), &json!({ "roles": ["admin", "x"] })).await.expect(200);
     let _ = ada.api.post(&own("/enable"), &json!({})).await.expect(204);
 
-    // Somebody with the role whose account is disabled does not count.
+    // An administrator whose account is disabled does not count.
     let eve = create_admin(&world, &service, "eve").await;
     let _ = ada.api.post(&Admin::user_path(&eve.id, "/disable"), &json!({})).await.expect(204);
     assert_every_way_is_refused().await;
@@ -56,10 +57,10 @@ async fn the_last_administrator_cannot_be_removed_in_any_of_four_ways() {
     let _ = ada.api.post(&Admin::user_path(&eve.id, "/enable"), &json!({})).await.expect(204);
     assert_eq!(listed_admins(&world).await.len(), 2);
 
-    // Of two each may go, in every way; then the other stays.
+    // Each of two administrators can be removed in every way; then the other one cannot.
     let wrong = json!({ "password": "not the password" });
     let _ = ada.api.delete("/api/users/me", Some(&wrong)).await.expect_problem(403, "wrong-password");
-    // Refused for another reason: she is still counted.
+    // The request is refused for another reason, so the administrator is still counted.
     let taken = json!({ "roles": [], "username": eve.user.username });
     let _ = ada.api.patch(&own(""), &taken).await.expect_problem(409, "username-taken");
     assert_eq!(listed_admins(&world).await.len(), 2);
@@ -104,7 +105,7 @@ async fn one_administrator_is_left_when_many_leave_at_once() {
     assert_eq!(listed_admins(&world).await.len(), 1);
 }
 
-/// Whatever four administrators, an operator and two replicas do to each other's roles and accounts at once.
+/// Four administrators, an operator and two replicas change each other's roles and accounts at random.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_changes_never_list_a_wrong_administrator_and_always_leave_one() {
     const DURATION: Duration = Duration::from_secs(12);
@@ -147,7 +148,7 @@ async fn concurrent_changes_never_list_a_wrong_administrator_and_always_leave_on
     }
     println!("{} removals were done, {} refused", done[0], done[1]);
     assert!(done[0] > 20, "too little happened");
-    // When all is quiet an administrator is there, and everybody else can be put back.
+    // At the end there is an administrator, and all others can be appointed again.
     let left = listed_admins(&world).await;
     assert!(!left.is_empty());
     for (_, user) in people.iter() {
@@ -159,7 +160,7 @@ async fn concurrent_changes_never_list_a_wrong_administrator_and_always_leave_on
     assert_eq!(u64::try_from(listed_admins(&world).await.len()).ok(), active.ok());
 }
 
-/// Takes and gives roles, disables and enables, at random; how many removals were done, and refused.
+/// Changes roles and statuses at random, and returns how many removals were done and how many were refused.
 async fn change_roles_at_random(
     service: Api,
     mut admin: Admin,
@@ -188,7 +189,7 @@ async fn change_roles_at_random(
         match (answer.status, answer.problem().as_str()) {
             (200 | 204, _) if what < 3 => counts[0] += 1,
             (409, "conflict") if what < 3 => counts[1] += 1,
-            // No administrator at the moment, or somebody who was disabled.
+            // The caller is currently no administrator, or its account was disabled.
             (200 | 204, _) | (403, "forbidden") => {}
             (401, "unauthorized") => {
                 let credentials = json!({ "identifier": admin.user.email, "password": admin.user.password });
@@ -206,14 +207,14 @@ async fn change_roles_at_random(
     counts
 }
 
-/// Between two equal states of the list: who is in it is an administrator.
+/// Checks between two equal reads of the list that every listed user is an administrator.
 async fn assert_list_is_correct(world: &World) {
     let database = world.user_database().await;
     let admins = database.collection::<Document>("admins");
     let read = async || admins.find_one(doc! {}).await.expect("admins can be read").expect("there is a list");
     let before = read().await;
     let ids = before.get_array("ids").expect("ids").clone();
-    assert!(!ids.is_empty(), "nobody is left");
+    assert!(!ids.is_empty(), "no administrator is left");
     let rightly = doc! { "_id": { "$in": &ids }, "status": "active", "roles": "admin" };
     let count = database.collection::<Document>("users").count_documents(rightly).await.expect("users can be counted");
     if read().await == before {
@@ -233,7 +234,7 @@ async fn a_crash_during_a_removal_leaves_both_administrators_and_is_repaired() {
     assert!(lost.is_err(), "{lost:?}");
     service.wait_for_exit(DEADLINE).await;
 
-    // Both still are; one is not counted until somebody, or the housekeeping, puts her back.
+    // Both are still administrators. One is not counted until an operator or the housekeeping adds it again.
     assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
     service.restart_with(ServiceSpec::without_fail_points).await;
     let _ = eve.api.get("/api/admin/users").await.expect(200);
@@ -242,7 +243,7 @@ async fn a_crash_during_a_removal_leaves_both_administrators_and_is_repaired() {
     assert_eq!(listed_admins(&world).await.len(), 2);
     assert_eq!(eve.set_roles(&ada.id, &[]).await, 200);
     assert_eq!(listed_admins(&world).await, [parse_uuid(&eve.id)]);
-    // The removal that the crash stopped can be done now, by somebody who may.
+    // The removal that the crash interrupted can now be done by an administrator.
     let _ = eve.api.patch(&Admin::user_path(&ada.id, ""), &json!({ "roles": ["admin"] })).await.expect(200);
     assert_eq!(ada.set_roles(&eve.id, &[]).await, 200);
     assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);

@@ -1,5 +1,5 @@
-//! The pages behind the links in mails, as the reader of a mail meets them: what a page says before anything is
-//! used, what it says afterwards, and where it leads from there.
+//! The pages behind the links in mails: what a page says before and after its token is used, and which action it
+//! offers next.
 
 use bson::{DateTime, Document, doc};
 use e2e::{
@@ -21,14 +21,14 @@ async fn open_link(api: &Api, page: &str, token: &str) -> ApiResponse {
     api.get(&format!("{page}?token={token}")).await
 }
 
-/// The account as MongoDB has it.
+/// Returns the stored document of an account.
 async fn stored_user(world: &World, user: &TestUser) -> Document {
     let users = world.user_database().await.collection::<Document>("users");
     let found = users.find_one(doc! { "username": &user.username }).await.expect("users can be read");
     found.expect("the account is there")
 }
 
-/// The account once nothing waits to be published.
+/// Waits until an account has no pending events, and returns its document.
 async fn wait_until_published(world: &World, user: &TestUser) -> Document {
     wait_for(DEADLINE, "all events of the account to be published", async || {
         let document = stored_user(world, user).await;
@@ -37,7 +37,7 @@ async fn wait_until_published(world: &World, user: &TestUser) -> Document {
     .await
 }
 
-/// The time of every outstanding link of the account is over.
+/// Makes every outstanding link of an account expire.
 async fn expire_links(world: &World, user: &TestUser) {
     let users = world.user_database().await.collection::<Document>("users");
     let past = doc! { "$set": { "tokens.$[].expiresAt": DateTime::from_millis(0) } };
@@ -45,7 +45,7 @@ async fn expire_links(world: &World, user: &TestUser) {
     assert_eq!(done.modified_count, 1);
 }
 
-/// The mails to the person that link to this page, oldest first, once there are `count`.
+/// Waits until at least `count` mails to the user link to a page, and returns them, oldest first.
 async fn wait_for_mails(world: &World, user: &TestUser, page: &str, count: usize) -> Vec<ReceivedMail> {
     let mailbox = world.mailbox(&user.email);
     let marker = format!("{page}?token=");
@@ -77,7 +77,7 @@ async fn a_verification_link_names_the_account_and_later_says_that_the_address_i
     let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": ada.email })).await.expect(202);
     let second = mailed_token(&world, &ada, VERIFY, 2).await;
 
-    // Opening it writes nothing.
+    // Opening the page writes nothing.
     let before = wait_until_published(&world, &ada).await;
     for _ in 0..3 {
         let page = open_link(&api, VERIFY, &first).await.expect(200);
@@ -88,7 +88,7 @@ async fn a_verification_link_names_the_account_and_later_says_that_the_address_i
 
     let done = api.submit(VERIFY, &[("token", &first)]).await.expect(200);
     assert_eq!(heading(&done), "Your email address is confirmed");
-    // Opened or pressed again, and so the other link that was mailed: it is done, and nothing is wrong.
+    // Opening or submitting this link or the other mailed link again shows success, not an error.
     for link in [&first, &second] {
         for answer in [open_link(&api, VERIFY, link).await, api.submit(VERIFY, &[("token", link)]).await] {
             let answer = answer.expect(200);
@@ -158,7 +158,7 @@ async fn a_used_reset_link_says_so_and_offers_a_new_one() {
     let _ = api.submit(RESET, &[("token", &other), ("action", "resend")]).await.expect(200);
     let fresh = mailed_token(&world, &ada, RESET, 3).await;
     let _ = open_link(&api, RESET, &fresh).await.expect(200);
-    // The reset has proved the address: the link of the welcome mail is done too.
+    // The reset has verified the address, so the link of the welcome mail also shows success.
     let welcome = mailed_token(&world, &ada, VERIFY, 1).await;
     assert_eq!(heading(&open_link(&api, VERIFY, &welcome).await.expect(200)), "Your email address is confirmed");
 }
@@ -191,7 +191,7 @@ async fn an_unknown_link_asks_for_the_address_and_does_not_reveal_whether_an_acc
     wait_for_mails(&world, &ada, RESET, 1).await;
     assert!(world.mailbox(&world.address("stranger")).mails().await.is_empty());
 
-    // Neither token nor address, an action that there is none of, and a page that sends no mail.
+    // The requests have neither token nor address, an unknown action, or a page that sends no mail.
     for (page, fields) in [
         (VERIFY, &[("action", "resend")][..]),
         (VERIFY, &[("token", &unknown), ("action", "explode")]),
@@ -249,7 +249,7 @@ async fn a_change_is_undone_only_when_the_box_is_ticked() {
     assert_eq!(wait_until_published(&world, &ada).await, before);
     let done = api.submit(UNDO, &[("token", &undo), ("confirmed", "yes")]).await.expect(200);
     assert_eq!(heading(&done), "Your email address is back");
-    // Pressed twice it says what is so, and helps a reader who cannot sign in.
+    // A second submission says that the link was used, and offers a reset to a reader who cannot sign in.
     for answer in
         [open_link(&api, UNDO, &undo).await, api.submit(UNDO, &[("token", &undo), ("confirmed", "yes")]).await]
     {
@@ -282,7 +282,7 @@ async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
     assert_eq!(heading(&done), "The account is not confirmed");
     let credentials = json!({ "identifier": ada.email, "password": ada.password });
     let _ = api.post("/api/auth/login", &credentials).await.expect_problem(401, "invalid-credentials");
-    // Again, and by the other button: the page says what was done, and confirms nothing.
+    // Opening it again or pressing the other button says that the account was disowned, and confirms nothing.
     let confirm = [("token", link.as_str())];
     for again in
         [open_link(&api, VERIFY, &link).await, api.submit(VERIFY, &disown).await, api.submit(VERIFY, &confirm).await]
@@ -291,7 +291,7 @@ async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
     }
     assert_eq!(stored_user(&world, &ada).await.get_bool("emailVerified").ok(), Some(false));
 
-    // The button of that page leads on: a reset makes the account the reader's.
+    // The page offers a reset, which gives the account to the reader.
     assert!(done.text.contains("action=\"/reset-password\""), "{}", done.text);
     let _ = api.submit(RESET, &[("token", &link), ("action", "resend")]).await.expect(200);
     let reset = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, 1).await;
@@ -338,7 +338,7 @@ async fn the_undo_link_of_each_change_opens_the_page_of_that_change() {
         let page = open_link(&api, UNDO_CHANGE, &link).await.expect(200);
         assert_eq!(heading(&page), before);
         assert!(page.text.contains("name=\"confirmed\" value=\"yes\" required"), "{}", page.text);
-        // It is for this page only.
+        // The link works on this page only.
         for other in [VERIFY, RESET, UNDO] {
             assert_eq!(heading(&open_link(&api, other, &link).await.expect(400)), "This link does not work any more");
         }
@@ -354,7 +354,7 @@ async fn the_undo_link_of_each_change_opens_the_page_of_that_change() {
     let user = wait_until_published(&world, &ada).await;
     assert!(user.get("totp").is_none(), "{user}");
     assert_eq!(user.get_array("usedTokens").map(Vec::len).ok(), Some(3));
-    // The undo of the password has sent a link; the button of another page sends one more.
+    // The undo of the password change has sent one reset link; the button of another page sends one more.
     let link = mails.wait_for_nth("user.totp_enabled.v1", "undo", &ada.email, 1).await;
     let _ = api.submit(RESET, &[("token", &link), ("action", "resend")]).await.expect(200);
     let reset = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, 2).await;
@@ -382,7 +382,7 @@ async fn an_account_remembers_its_last_five_used_links_and_forgets_old_ones() {
         let expected = if at < 2 { "This link does not work any more" } else { "This link was used already" };
         assert_eq!(heading(&open_link(&api, RESET, link).await.expect(400)), expected, "link {at}");
     }
-    // Whatever is over is dropped by the next use.
+    // The next use removes expired entries.
     let users = world.user_database().await.collection::<Document>("users");
     let over = doc! { "$set": { "usedTokens.$[].until": DateTime::from_millis(0) } };
     let _ = users.update_one(doc! { "email": &ada.email }, over).await.expect("users can be changed");

@@ -1,5 +1,5 @@
-//! What an operator does at night: mails put back or decided by hand, dead letters replayed, addresses that
-//! may have mail again. Nothing of it sends a mail twice without saying so (I5), and all of it is in the history.
+//! The operator's commands: mails requeued or resolved, dead letters replayed, suppressions removed. No mail is sent
+//! twice without a warning (I5), and the history records every command.
 
 use std::process::Output;
 
@@ -12,7 +12,7 @@ use e2e::{
 use serde_json::Value;
 use test_support::{Act, DEADLINE, Phase, Rule, ScriptedSmtp, Service, ServiceSpec, Stack, World};
 
-/// A scripted server, and an email service that mails through it.
+/// A scripted mail server, and an email service that sends through it.
 struct Scene {
     world: World,
     smtp: ScriptedSmtp,
@@ -35,18 +35,18 @@ impl Scene {
         address
     }
 
-    /// The one mail to `address`, once it is in this state.
+    /// Returns the only mail to `address` once it is in `state`.
     async fn mail(&self, address: &str, state: &str) -> MailJob {
         self.ledger.wait_for_state(address, state, DEADLINE).await
     }
 
-    /// Runs a command: its lines, its exit code, and what it said to people.
+    /// Runs a command and returns its lines, its exit code and its standard error.
     async fn run(&self, arguments: &[&str]) -> CommandResult {
         CommandResult::new(&self.spec.command(&[arguments, &["--json"]].concat()).await)
     }
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 struct CommandResult {
     lines: Vec<Value>,
@@ -61,7 +61,7 @@ impl CommandResult {
         Self { lines, code: output.status.code(), stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 
-    /// The outcomes by id, in the order of the lines.
+    /// Returns the outcomes with their ids, in the order of the lines.
     fn outcomes(&self) -> Vec<(&str, &str)> {
         self.lines.iter().map(|line| (text(line, "id"), text(line, "outcome"))).collect()
     }
@@ -76,10 +76,10 @@ fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value[member].as_str().unwrap_or_default()
 }
 
-/// The last step that an operator made, with its note.
+/// Returns the last transition that an operator made, with its note.
 fn operator_step(mail: &MailJob) -> (String, String, String) {
     let step = mail.history.iter().rfind(|step| step.by.starts_with("operator "));
-    let step = step.unwrap_or_else(|| panic!("nobody has ordered anything: {mail:#?}"));
+    let step = step.unwrap_or_else(|| panic!("no operator has changed it: {mail:#?}"));
     assert!(step.by.contains('@') && step.by.len() < 150, "{step:?}");
     (step.from.clone().unwrap_or_default(), step.to.clone(), step.note.clone().unwrap_or_default())
 }
@@ -104,7 +104,7 @@ async fn a_failed_mail_is_requeued_and_sent_once_and_its_history_names_operator_
     );
     assert_eq!(scene.ledger.mails_to(&ada).await[0].history.len(), failed.history.len(), "a dry run changes nothing");
 
-    // Of several some cannot be: they are named, and the others done.
+    // Some of several mails cannot be requeued: they are reported, and the others are requeued.
     let done = scene.run(&["mail", "requeue", "nothing", &failed.id, &fine.id, "--note", "relay mended"]).await;
     let expected = [("nothing", "left"), (fine.id.as_str(), "left"), (failed.id.as_str(), "done")];
     assert_eq!((done.outcomes().as_slice(), done.code), (expected.as_slice(), Some(1)), "{done:?}");
@@ -119,7 +119,7 @@ async fn a_failed_mail_is_requeued_and_sent_once_and_its_history_names_operator_
     assert_eq!((again.outcomes()[0].1, again.code), ("left", Some(1)), "it is sent by now");
     assert_eq!(scene.smtp.deliveries_to(&fine.to).len(), 1);
 
-    // Twice, because somebody insists; the Message-ID is the same.
+    // The operator insists on a second delivery; the Message-ID stays the same.
     assert_eq!(scene.run(&["mail", "requeue", &fine.id, "--again"]).await.code, Some(0));
     scene.smtp.wait_for_deliveries_to(&fine.to, 2).await;
     let twice = scene.mail(&fine.to, "sent").await;
@@ -145,7 +145,7 @@ async fn an_unknown_mail_is_resolved_or_sent_again_and_the_history_says_that_it_
         let again = scene.run(&["mail", "resolve", &mail.id, "--as", "sent"]).await;
         assert_eq!((again.outcomes()[0].1, again.code), ("left", Some(1)), "what is decided stays so");
     }
-    // What was discarded as unknown may have arrived: it takes more than a slip of the hand.
+    // A mail that was discarded as unknown may have arrived, so requeueing it needs `--again`.
     let discarded = scene.run(&["mail", "requeue", &unknown[2].id]).await;
     assert!(discarded.code == Some(1) && discarded.detail(&unknown[2].id).contains("--again"), "{discarded:?}");
 
@@ -172,7 +172,7 @@ async fn filters_select_the_expected_mails_and_several_mails_need_confirmation()
     let welcome = scene.publisher.welcome(&scene.world.address("welcome"));
     scene.publisher.publish(&welcome).await;
     scene.mail(&scene.world.address("welcome"), "failed").await;
-    // From here on nothing is sent, so that every mail stands where it is put.
+    // From here on no mail is sent, so that every mail keeps its state.
     service.terminate().await;
 
     let found = async |filters: &[&str]| {
@@ -215,7 +215,7 @@ async fn filters_select_the_expected_mails_and_several_mails_need_confirmation()
     }
     assert_eq!(found(&["--state", "failed"]).await, 4, "a refused command changes nothing");
 
-    // One row is no bulk, and a limit leaves the rest alone and says so.
+    // A single mail needs no confirmation; a limit leaves other mails alone and reports how many.
     assert_eq!(scene.run(&["mail", "requeue", "--state", "failed", "--to", &ada]).await.code, Some(0));
     let two = scene.run(&["mail", "requeue", "--state", "failed", "--limit", "2", "--yes"]).await;
     assert_eq!((two.code, two.lines.len()), (Some(0), 2));
@@ -229,7 +229,7 @@ async fn filters_select_the_expected_mails_and_several_mails_need_confirmation()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suppressed_address_gets_mail_again_once_an_operator_removes_the_suppression() {
     let scene = Scene::new("suppressed").await;
-    scene.smtp.rule(Rule::once(Phase::Rcpt, Act::reply("550 5.1.1 nobody here")));
+    scene.smtp.rule(Rule::once(Phase::Rcpt, Act::reply("550 5.1.1 no such user")));
     let _service = scene.spec.clone().start().await;
     let ada = scene.notice("ada").await;
     let refused = scene.mail(&ada, "failed").await;
@@ -249,10 +249,10 @@ async fn a_suppressed_address_gets_mail_again_once_an_operator_removes_the_suppr
         assert!(early.code == Some(1) && early.detail(mail).contains("suppressions remove"), "{early:?}");
     }
 
-    let nobody = scene.world.address("nobody");
+    let unknown = scene.world.address("unknown");
     let dry = scene.run(&["suppressions", "remove", &ada, "--dry-run"]).await;
     assert_eq!((dry.outcomes()[0].1, scene.run(&["suppressions", "list"]).await.lines.len()), ("would-be-done", 1));
-    let removed = scene.run(&["suppressions", "remove", &nobody, &ada.to_uppercase()]).await;
+    let removed = scene.run(&["suppressions", "remove", &unknown, &ada.to_uppercase()]).await;
     assert_eq!((removed.outcomes()[0].1, removed.outcomes()[1].1, removed.code), ("left", "done", Some(1)));
     assert!(!scene.ledger.is_suppressed(&ada).await);
     assert_eq!(scene.run(&["mail", "requeue", id, &refused.id]).await.code, Some(0));
@@ -278,7 +278,7 @@ async fn a_mail_whose_link_has_expired_is_never_requeued() {
     assert!(scene.smtp.deliveries_to(&ada).is_empty());
 }
 
-/// A service that opens only what is sealed to somebody else's key.
+/// Returns a service that can only open tokens that are sealed for another key.
 async fn spec_with_wrong_key(scene: &Scene) -> ServiceSpec {
     let directory = scene.world.keys().join("stranger");
     let directory = directory.to_str().expect("the path is text");
@@ -307,7 +307,7 @@ async fn a_replayed_dead_letter_is_handled_like_a_new_record_and_sends_no_mail_t
     offsets::wait_until_consumed(&scene.world, DEADLINE).await;
     service.terminate().await;
 
-    // Nothing was mended: they stay open, with the newest reason and a step of history.
+    // The cause was not repaired: the dead letters stay open, with the newest reason and a history entry.
     let found = scene.run(&["dead-letters", "list", "--reason", "sealed-unknown-key", "--state", "open"]).await;
     let ids: Vec<String> = found.lines.iter().rev().map(|letter| text(letter, "id").to_owned()).collect();
     let [first, second] = ids.as_slice() else { panic!("{found:#?}") };
@@ -322,9 +322,9 @@ async fn a_replayed_dead_letter_is_handled_like_a_new_record_and_sends_no_mail_t
     assert_eq!((text(letter, "state"), steps.len()), ("open", 2), "{letter:#}");
     assert!(text(&steps[1], "by").starts_with("operator ") && text(&steps[1], "reason") == "sealed-unknown-key");
 
-    // With the key: the first by command, the second by reading the topic again.
+    // With the right key, the first is replayed by the command and the second by reading the topic again.
     let bulk = scene.run(&["dead-letters", "replay", "--reason", "sealed-unknown-key"]).await;
-    assert_eq!(bulk.code, Some(2), "two letters, and nobody to ask: {bulk:?}");
+    assert_eq!(bulk.code, Some(2), "two dead letters need a confirmation: {bulk:?}");
     let dry = scene.run(&["dead-letters", "replay", first, "--dry-run"]).await;
     assert!(dry.detail(first).ends_with("is queued") && scene.ledger.mails().await.is_empty(), "{dry:?}");
     let replayed = scene.run(&["dead-letters", "replay", first, "--note", "the key is back"]).await;
@@ -337,7 +337,7 @@ async fn a_replayed_dead_letter_is_handled_like_a_new_record_and_sends_no_mail_t
     }
     service.terminate().await;
 
-    // Mailed meanwhile: the letter is settled, and nobody is mailed again.
+    // The mail was sent in the meantime: the dead letter is resolved, and no mail is sent again.
     let known = scene.run(&["dead-letters", "replay", second]).await;
     assert!(known.code == Some(0) && known.detail(second).contains("already"), "{known:?}");
     let poison = text(&scene.run(&["dead-letters", "list", "--reason", "not-json"]).await.lines[0], "id").to_owned();
@@ -347,7 +347,7 @@ async fn a_replayed_dead_letter_is_handled_like_a_new_record_and_sends_no_mail_t
     assert_eq!((gone.outcomes()[0].1, gone.outcomes()[1].1, gone.code), ("left", "done", Some(1)));
     assert_eq!(scene.run(&["dead-letters", "discard", &poison]).await.code, Some(1), "it is decided");
 
-    // The whole topic once more: what is decided stays so, and nothing is sent.
+    // When the whole topic is read again, all decisions stay and no mail is sent.
     let service = start_in_group(&scene, "third").await;
     test_support::wait_for(DEADLINE, "every record read", async || {
         (service.metric("email_records_total", "").await >= 3.0).then_some(())

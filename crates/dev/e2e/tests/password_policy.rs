@@ -1,5 +1,5 @@
-//! Which passwords may be chosen, at every place where one is: with the reasons, all at once, and
-//! never with the password.
+//! The password policy, in every request that sets a password: all reasons are reported together, and never the
+//! password.
 
 use std::{fs, path::Path, process::Output};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use test_support::{ApiResponse, Stack, TestUser, World, remember_secret};
 
-/// The codes for one member, in the order of the answer.
+/// Returns the codes for one member, in the order of the response.
 fn codes(answer: ApiResponse, member: &str) -> Vec<String> {
     let body = answer.expect_problem(422, "validation-failed").json();
     let errors = body["errors"].as_array().cloned().unwrap_or_default();
@@ -42,7 +42,7 @@ async fn a_password_is_refused_with_all_reasons_in_every_request_that_sets_one()
         ("P@$$w0rd1", &["common"]),
         ("qwertyuiop", &["common"]),
         ("aaaaaaaaaaaaaaaa", &["common"]),
-        // 31 turns on a keypad, at which zxcvbn panics.
+        // This password has 31 turns on a keypad, at which zxcvbn panics.
         ("15142626352358657848636353535362", &["strength-unknown"]),
         ("Countess1815", &["contains-own-words"]),
         ("c0unt3ss", &["common", "contains-own-words"]),
@@ -59,8 +59,7 @@ async fn a_password_is_refused_with_all_reasons_in_every_request_that_sets_one()
         assert!(password == "password" || !answer.text.contains(password), "{}", answer.text);
         assert_eq!(codes(answer, "password"), expected, "{password}");
     }
-    // Nothing was refused for what it is not: no kinds of characters are asked for, and a name is no
-    // harm in a password that is more than it.
+    // The policy requires no kinds of characters, and allows a name within a longer password.
     let _ = api.post("/api/users", &registration).await.expect(201);
     let me = api.with_token(&api.login(&ada).await.access);
     let change = |new: &str| json!({ "currentPassword": ada.password, "newPassword": new });
@@ -71,7 +70,7 @@ async fn a_password_is_refused_with_all_reasons_in_every_request_that_sets_one()
     let fine = "ada likes 紫 engines that weave";
     remember_secret("password", fine);
     let _ = me.put("/api/users/me/password", &change(fine)).await.expect(204);
-    // Full-width letters are the same password: it is normalised once.
+    // Full-width letters give the same password, because it is normalised.
     let typed = TestUser { password: "ａｄａ likes 紫 engines that weave".to_owned(), ..ada.clone() };
     api.login(&typed).await;
 }
@@ -100,7 +99,7 @@ fn hex(hash: &[u8; 20]) -> String {
 }
 
 fn sorted_hashes(known: &[&str]) -> Vec<[u8; 20]> {
-    let filler = (0..5000).map(|n| sha1(&format!("somebody's password {n}")));
+    let filler = (0..5000).map(|n| sha1(&format!("password of user {n}")));
     let mut hashes: Vec<_> = filler.chain(known.iter().map(|password| sha1(password))).collect();
     hashes.sort_unstable();
     hashes
@@ -130,7 +129,7 @@ async fn a_breached_password_is_refused() {
             assert_eq!(codes(answer, "password"), expected, "{file}: {password}");
         }
         let _ = api.post("/api/users", &user.registration()).await.expect(201);
-        // One that was chosen before it became known still signs in.
+        // A password that was set before it was breached still works.
         api.login(&user).await;
     }
 }

@@ -1,4 +1,4 @@
-//! A forgotten password, from the request to the login with the new one, through both services.
+//! A password reset from the request to the login with the new password, through both services.
 
 use bson::{Document, doc};
 use e2e::accounts::{try_login, user_document, with_new_password};
@@ -8,7 +8,7 @@ use test_support::{Api, ApiResponse, DEADLINE, Mailbox, Stack, TestUser, World, 
 
 const REQUESTED: &str = "user.password_reset_requested.v1";
 
-/// Asks for a mail; the answer is the same for everybody.
+/// Requests a reset mail; the response is the same for every address.
 async fn request_reset(api: &Api, email: &str) {
     let answer = api.post("/api/auth/password-reset", &json!({ "email": email })).await.expect(202);
     assert!(answer.text.is_empty(), "{}", answer.text);
@@ -19,7 +19,7 @@ async fn confirm(api: &Api, token: &str, password: &str) -> ApiResponse {
     api.post("/api/auth/password-reset/confirm", &body).await
 }
 
-/// The reset links that came by mail, oldest first; waits until there are `count`.
+/// Waits until at least `count` reset mails have arrived, and returns their tokens, oldest first.
 async fn wait_for_links(mailbox: &Mailbox, count: usize) -> Vec<String> {
     wait_for(DEADLINE, &format!("{count} reset mail(s)"), async || {
         let mails = mailbox.mails().await;
@@ -29,7 +29,7 @@ async fn wait_for_links(mailbox: &Mailbox, count: usize) -> Vec<String> {
     .await
 }
 
-/// The purposes of the tokens that somebody has.
+/// Returns the purposes of the stored tokens of a user.
 async fn token_purposes(world: &World, user: &TestUser) -> Vec<String> {
     let document = user_document(world, &user.email).await;
     let tokens = document.get_array("tokens").cloned().unwrap_or_default();
@@ -57,13 +57,13 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     let requested = topic.read_type(REQUESTED, 2).await.remove(0);
     assert_eq!(requested.key_text(), id);
     assert_eq!(requested.json()["recipient"]["email"], ada.email);
-    // Half an hour, from the moment of the event.
+    // The link is valid for half an hour from the time of the event.
     let time: jiff::Timestamp = requested.header("ce_time").parse().expect("a time");
     let expires = requested.json()["reset"]["expiresAt"].as_str().and_then(|text| text.parse().ok());
     let expires: jiff::Timestamp = expires.expect("a time");
     assert_eq!(expires.duration_since(time).as_secs(), 30 * 60);
 
-    // A refused password uses the token up as little as a body that does not fit.
+    // Neither a refused password nor an invalid body uses the token.
     for refused in ["short", &"x".repeat(300)] {
         let answer = confirm(&api, older, refused).await.expect_problem(422, "validation-failed");
         assert_eq!(answer.json()["errors"][0]["pointer"], "#/newPassword", "{}", answer.text);
@@ -71,7 +71,7 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     let _ = api.post("/api/auth/password-reset/confirm", &json!({ "token": older })).await.expect(422);
     let _ = api.with_token(&session.access).get("/api/users/me").await.expect(200);
 
-    // The older link works still; nothing that was mailed works after it.
+    // The older link still works, and no mailed link works after it.
     let new = with_new_password(&ada, "by the link");
     assert!(confirm(&api, older, &new.password).await.expect(204).text.is_empty());
     for used in [older, newer, &welcome] {
@@ -82,14 +82,14 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     let _ = api.post("/api/auth/email-verification", &verification).await.expect_problem(400, "token-invalid");
     assert_eq!(token_purposes(&world, &ada).await, Vec::<String>::new());
 
-    // Every session is over, for access and refresh tokens alike.
+    // All sessions have ended, both access and refresh tokens.
     let _ = api.with_token(&session.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
     let refresh = json!({ "refreshToken": session.refresh });
     let _ = api.post("/api/auth/refresh", &refresh).await.expect_problem(401, "unauthorized");
     let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
     let tokens = api.login(&new).await;
     let me = api.with_token(&tokens.access).get("/api/users/me").await.expect(200);
-    assert_eq!(me.json()["emailVerified"], true, "whoever has the link has the mailbox");
+    assert_eq!(me.json()["emailVerified"], true, "the link proves the mailbox");
 
     let verified = topic.read_type("user.email_verified.v1", 1).await.remove(0);
     let changed = topic.read_type("user.password_changed.v1", 1).await.remove(0);
@@ -110,11 +110,12 @@ async fn a_reset_for_an_unknown_address_gets_the_same_response_and_does_nothing(
     }
     let mailbox = world.mailbox(&ada.email);
     mailbox.wait_for_mails(1).await;
-    let not_an_address = api.post("/api/auth/password-reset", &json!({ "email": "nobody" })).await;
+    let not_an_address = api.post("/api/auth/password-reset", &json!({ "email": "unknown" })).await;
     let not_an_address = not_an_address.expect_problem(422, "validation-failed");
     assert_eq!(not_an_address.json()["errors"][0]["pointer"], "#/email");
 
-    // Disabled between the mail and the click: the link is worth nothing, and no other comes.
+    // The account is disabled between the mail and the use of the link: the link does not work, and no other one is
+    // sent.
     request_reset(&api, &ada.email).await;
     let token = wait_for_links(&mailbox, 1).await.remove(0);
     set_status(&world, &ada, "disabled").await;
@@ -122,7 +123,7 @@ async fn a_reset_for_an_unknown_address_gets_the_same_response_and_does_nothing(
     let _ = confirm(&api, &token, &new.password).await.expect_problem(400, "token-invalid");
     request_reset(&api, &ada.email).await;
     request_reset(&api, &world.address("unknown")).await;
-    // The queue is worked off in order: the others have been looked at when this one is there.
+    // The queue is processed in order, so the other requests have been processed when this mail arrives.
     request_reset(&api, &grace.email).await;
     let mut topic = world.topic_reader();
     topic.read_type(REQUESTED, 2).await;
@@ -133,10 +134,10 @@ async fn a_reset_for_an_unknown_address_gets_the_same_response_and_does_nothing(
     assert_eq!(mailbox.mails().await.len(), 2);
     assert_eq!(world.mailbox(&world.address("unknown")).mails().await.len(), 0);
 
-    // A user name is no address, and nobody's token is anybody's.
+    // No invalid token works.
     for nonsense in ["", "x", &"A".repeat(43), &"A".repeat(10_000)] {
         let _ = confirm(&api, nonsense, &new.password).await.expect_problem(400, "token-invalid");
-        // Not even what is wrong with a password is told without one.
+        // Without a valid token, the response does not say what is wrong with a password.
         let _ = confirm(&api, nonsense, "short").await.expect_problem(400, "token-invalid");
     }
 }
@@ -168,14 +169,14 @@ async fn five_links_are_valid_at_once_and_each_until_it_expires() {
         let _ = confirm(&api, valid, "short").await.expect_problem(422, "validation-failed");
     }
 
-    // Of another lifetime from here on.
+    // From here on links have another lifetime.
     assert_eq!(users.terminate().await.code(), Some(0));
     users.restart_with(|spec| spec.set("AUTH__RESET_TTL", "2s")).await;
     let api = users.api();
     request_reset(&api, &ada.email).await;
     let mut topic = world.topic_reader();
     topic.read_type(REQUESTED, 7).await;
-    // The mail of a link that is over before it could be sent is not sent.
+    // A mail whose link expires before the mail is sent is not sent.
     let short_lived =
         wait_for(DEADLINE, "the mail or its end", async || match wait_for_links(&mailbox, 6).await.get(6) {
             Some(token) => Some(Some(token.clone())),
@@ -188,7 +189,7 @@ async fn five_links_are_valid_at_once_and_each_until_it_expires() {
         })
         .await;
     }
-    // Those before it are as they were.
+    // The earlier links are still valid.
     let new = with_new_password(&ada, "at last");
     let _ = confirm(&api, &tokens[5], &new.password).await.expect(204);
     api.login(&new).await;
@@ -260,7 +261,7 @@ async fn the_page_behind_the_link_sets_the_password() {
     let _ = api.get("/reset-password").await.expect(400);
     let _ = api.send(api.request(Method::PUT, "/reset-password")).await.expect_problem(405, "method-not-allowed");
 
-    // As long as a password may be, of letters that are three bytes each in NFD and in the form.
+    // This password has the maximum length, in letters that take three bytes each in NFD and in the form.
     let jamo = |first: u32, count: u32, n: u32| char::from_u32(first + n % count).expect("a letter of Hangul");
     let syllable = |n| [jamo(0x1100, 19, n), jamo(0x1161, 21, n), jamo(0x11A8, 27, n)];
     let long = TestUser { password: (0..256).flat_map(syllable).collect(), ..ada.clone() };
@@ -285,7 +286,7 @@ async fn a_reset_is_written_while_kafka_is_down_and_the_pending_list_is_full() {
     let mut topic = world.topic_reader();
     topic.read_type("user.logged_in.v1", 1).await;
 
-    // Nothing is published from here on, and two events fill the list.
+    // Nothing is published from here on, and two events fill the pending list.
     assert_eq!(users.terminate().await.code(), Some(0));
     users.restart_with(|spec| spec.set("KAFKA__BROKERS", "127.0.0.1:1").set("RELAY__MAX_PENDING_PER_USER", "2")).await;
     let api = users.api();

@@ -1,4 +1,4 @@
-//! Every query that the service runs uses an index: the database's profiler watches a whole account's life.
+//! Every query of the service uses an index, as the database's profiler shows over the whole life of an account.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::json;
 use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, wait_for};
 
-/// The plans that have to be seen: collection and the profiler's summary.
+/// The expected plans: collection and the profiler's summary.
 const EXPECTED: &[(&str, &str)] = &[
     ("users", "IXSCAN { _id: 1 }"),
     ("users", "IXSCAN { emailKeys: 1 }"),
@@ -45,7 +45,7 @@ async fn every_query_in_the_life_of_an_account_uses_an_index() {
 
     use_every_feature(&world, &service.api(), &root.api, &database).await;
     import_and_export(&world, service.spec()).await;
-    // Housekeeping has its first turn soon after a start.
+    // Housekeeping runs soon after a start.
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
     let seen = wait_for(DEADLINE, "every kind of query", async || {
@@ -56,7 +56,7 @@ async fn every_query_in_the_life_of_an_account_uses_an_index() {
     .await;
     let scans: Vec<&Plan> = seen.iter().filter(|plan| plan.summary.contains("COLLSCAN")).collect();
     assert!(scans.is_empty(), "{scans:#?}");
-    // A query without a plan would not have been looked at.
+    // A query without a plan would not have been checked.
     assert!(seen.iter().any(|plan| plan.collection == "users" && plan.summary.starts_with("IDHACK")), "{seen:#?}");
 }
 
@@ -82,7 +82,7 @@ async fn the_indexes_are_created_as_declared() {
     assert_eq!(expiry(&indexes(&database, "sessions").await), [0]);
     assert_eq!(expiry(&indexes(&database, "audit").await), [365 * 24 * 60 * 60]);
 
-    // Another retention changes the index that is there.
+    // Another retention changes the existing index.
     let mut service = service;
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("AUDIT__RETENTION", "30d")).await;
@@ -112,7 +112,7 @@ fn is_named(index: &Document, name: &str) -> bool {
     index.get_str("name").is_ok_and(|found| found == name)
 }
 
-/// Those that only make things fast are built while the service works already.
+/// Waits for the indexes that only improve speed, which are built while the service already runs.
 async fn wait_for_all_indexes(database: &Database) {
     wait_for(DEADLINE, "the last index", async || {
         let audit = indexes(database, "audit").await;
@@ -127,7 +127,7 @@ async fn enable_profiler(database: &Database) {
     database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
 }
 
-/// All users at once, with a line whose address is taken.
+/// Imports and exports all users, with a line whose address is taken.
 async fn import_and_export(world: &World, service: &ServiceSpec) {
     let line = |name: &str| json!({ "username": name, "email": world.address("twice") });
     let lines = format!("{}\n{}\n", line("twice"), line("thrice"));
@@ -138,7 +138,7 @@ async fn import_and_export(world: &World, service: &ServiceSpec) {
     }
 }
 
-/// Everything that can happen to an account.
+/// Uses every feature of an account.
 async fn use_every_feature(world: &World, api: &Api, admin: &Api, database: &Database) {
     let ada = world.test_user("ada");
     let register =
@@ -146,7 +146,7 @@ async fn use_every_feature(world: &World, api: &Api, admin: &Api, database: &Dat
     let _ = register().await.expect(201);
     let _ = register().await.expect(201);
     let users = database.collection::<Document>("users");
-    // A key whose time is over is forgotten at its next use.
+    // An expired key is removed at its next use.
     let past = doc! { "$set": { "idempotency.until": DateTime::from_millis(0) } };
     let _ = users.update_one(doc! { "email": &ada.email }, past).await.expect("the user can be changed");
     let _ = register().await.expect_problem(409, "email-taken");
@@ -166,7 +166,7 @@ async fn use_every_feature(world: &World, api: &Api, admin: &Api, database: &Dat
     let _ = api.post("/api/auth/email-verification", &token).await.expect_problem(400, "token-invalid");
     let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
     let _ = api.get(&format!("/verify-email?token={}", "A".repeat(43))).await.expect(400);
-    let reset = json!({ "token": "A".repeat(43), "newPassword": "long enough, and nobody's" });
+    let reset = json!({ "token": "A".repeat(43), "newPassword": "long enough, and not used" });
     let _ = api.post("/api/auth/password-reset/confirm", &reset).await.expect_problem(400, "token-invalid");
     take_released_address(world, api, &ada, &me, &users).await;
     let renewed = with_new_password(&ada, "renewed");
@@ -181,13 +181,13 @@ async fn use_every_feature(world: &World, api: &Api, admin: &Api, database: &Dat
     }
     let _ = me.delete("/api/users/me", Some(&json!({ "password": renewed.password }))).await.expect(204);
     wait_for(DEADLINE, "the tombstone to go", async || {
-        // The admin stays.
+        // The administrator stays.
         (users.count_documents(doc! {}).await.expect("users can be counted") == 1).then_some(())
     })
     .await;
 }
 
-/// By somebody who registers with it after its time; they are gone again at the end.
+/// Registers a user with an address that was released and has expired, and deletes that user again.
 async fn take_released_address(world: &World, api: &Api, holder: &TestUser, me: &Api, users: &Collection<Document>) {
     let change = json!({ "newEmail": world.address("elsewhere"), "password": holder.password });
     let _ = me.put("/api/users/me/email", &change).await.expect(202);
@@ -214,7 +214,7 @@ impl Plan {
     }
 }
 
-/// What the service has run so far; this test's own reads are another client's.
+/// Returns the plans of the service's queries so far, without the queries of this test.
 async fn plans(database: &Database) -> BTreeSet<Plan> {
     let profile = database.collection::<Document>("system.profile");
     let filter = doc! { "appName": "user-service", "planSummary": { "$exists": true } };
@@ -229,7 +229,7 @@ async fn plans(database: &Database) -> BTreeSet<Plan> {
         .collect()
 }
 
-/// The command without its values: the names in its filter.
+/// Returns the command without values: the names in its filter.
 fn command_shape(row: &Document) -> String {
     let names = |document: &Document| document.keys().cloned().collect::<Vec<_>>().join(", ");
     let command = row.get_document("command").cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Two at once: what the filters of decision 2 and the one update of decision 12 are for.
+//! Concurrent requests: what the conditional writes of decision 2 and the single update of decision 12 guarantee.
 
 use std::{
     collections::BTreeSet,
@@ -65,7 +65,7 @@ async fn a_login_renews_a_hash_with_other_parameters() {
     assert!(second.starts_with("$argon2id$v=19$m=128,t=2,p=1$"), "{second}");
     after.api().login(&ada).await;
     assert_eq!(stored_hash(&world, &ada).await, second);
-    // A rehash is no change of the password: nobody is signed out, nothing is told.
+    // Renewing a hash is no password change: sessions continue, and no notice is sent.
     let _ = after.api().with_token(&tokens.access).get("/api/users/me").await.expect(200);
     let mut topic = world.topic_reader();
     topic.read_type("user.logged_in.v1", 3).await;
@@ -105,14 +105,14 @@ async fn a_refresh_from_two_tabs_or_after_a_lost_response_gets_the_current_token
     assert!(answers.iter().all(|answer| answer.status == 200));
     let second = Tokens::of(&answers[0]);
     assert_ne!(second.refresh, first.refresh);
-    // The response was lost: the previous token gets the current one once more.
+    // The response was lost: the previous token gets the current one again.
     let again = Tokens::of(&try_refresh(&api, &first.refresh).await.expect(200));
     assert_eq!(again.refresh, second.refresh);
     let _ = api.with_token(&again.access).get("/api/users/me").await.expect(200);
 
     let third = Tokens::of(&try_refresh(&api, &second.refresh).await.expect(200));
     let elsewhere = api.login(&ada).await;
-    // Somebody else has a token that is two behind: the session is over for everybody.
+    // A client uses a token that is two rotations old: the session ends for all clients.
     let _ = try_refresh(&api, &first.refresh).await.expect_problem(401, "unauthorized");
     for token in [&third, &second, &first] {
         let _ = try_refresh(&api, &token.refresh).await.expect_problem(401, "unauthorized");
@@ -156,7 +156,7 @@ async fn the_grace_of_a_previous_refresh_token_is_not_extended_by_its_use() {
     let _ = try_refresh(&api, &second.refresh).await.expect_problem(401, "unauthorized");
 }
 
-/// Moves the last rotation of every session into the past: as if that much time had passed since.
+/// Moves the last rotation of every session into the past by `time`.
 async fn age_last_rotation(world: &World, time: Duration) {
     let millis = i64::try_from(time.as_millis()).expect("a short time");
     let earlier = vec![doc! { "$set": { "rotatedAt": { "$subtract": ["$rotatedAt", millis] } } }];
@@ -182,23 +182,23 @@ async fn a_client_that_lost_the_response_to_a_refresh_gets_another_token_once() 
     let second = refresh(&first).await;
     assert!(![&first.refresh, &lost.refresh].contains(&&second.refresh));
     let _ = api.with_token(&second.access).get("/api/users/me").await.expect(200);
-    // The answer of the second try may be lost too, within its own grace.
+    // The response to the second attempt may be lost too, within its own grace period.
     assert_eq!(refresh(&first).await.refresh, second.refresh);
 
-    // The session goes on as any other, and the next answer may be lost as well.
+    // The session continues as usual, and the next response may be lost as well.
     let third = refresh(&second).await;
     assert_eq!(refresh(&second).await.refresh, third.refresh);
     age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
     let fourth = refresh(&second).await;
     assert_ne!(fourth.refresh, third.refresh);
 
-    // Once: after the grace of the retry the token is an old one.
+    // The retry is allowed once: after its grace period the token is an old one.
     age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
     for token in [&second, &fourth, &third] {
         let _ = try_refresh(&api, &token.refresh).await.expect_problem(401, "unauthorized");
     }
 
-    // Only within `auth.refresh_retry`.
+    // The retry is allowed only within `auth.refresh_retry`.
     let first = api.login(&ada).await;
     let second = refresh(&first).await;
     age_last_rotation(&world, Duration::from_secs(60 * 60 + 1)).await;
@@ -226,7 +226,7 @@ async fn alternating_refreshes_by_owner_and_thief_are_detected_at_the_next_refre
         if !back.is_zero() {
             age_last_rotation(&world, back).await;
         }
-        // The owner's token was skipped: that it turns up tells that there are two.
+        // The owner's token was skipped, so its use reveals that there are two holders.
         let answer = refresh(&owner).await;
         assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthorized"), "{turn}");
         let _ = refresh(&thief).await.expect_problem(401, "unauthorized");
@@ -258,7 +258,7 @@ async fn a_session_row_of_the_previous_release_is_refreshed_by_the_same_rules() 
     let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("one session");
     assert_eq!((row.get_i64("n").ok(), row.get_i64("retriedFrom").ok()), (Some(3), Some(1)));
 
-    // That release raises the number and leaves a field that it does not know.
+    // That release increments the number and keeps a field that it does not know.
     let as_before = vec![doc! { "$set": { "n": 4_i64, "rotatedAt": "$$NOW" } }];
     rows.update_one(doc! {}, as_before).await.expect("sessions can be written");
     let fourth = refresh(&third).await;
@@ -286,7 +286,7 @@ async fn a_session_that_was_ended_elsewhere_is_not_refreshed() {
     let _ = api.with_token(&other.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
     let _ = try_refresh(&api, &other.refresh).await.expect_problem(401, "unauthorized");
     wait_for_session_count(&world, 1).await;
-    // The kept session goes on over refreshes, until somebody else changes the password.
+    // The kept session survives refreshes until another session changes the password.
     let kept = Tokens::of(&try_refresh(&api, &own.refresh).await.expect(200));
     let _ = api.with_token(&kept.access).get("/api/users/me").await.expect(200);
     let newest = api.login(&new).await;
@@ -314,7 +314,7 @@ async fn only_one_of_many_registrations_of_one_name_or_address_succeeds() {
     };
     let ada = world.test_user("ada");
 
-    let with_name = |n: usize| TestUser { username: format!("somebody-{n}"), ..ada.clone() };
+    let with_name = |n: usize| TestUser { username: format!("user-{n}"), ..ada.clone() };
     let answers = register((0..12).map(with_name).collect(), None).await;
     assert_eq!(count_outcomes(&answers), [(201, String::new(), 1), (409, "email-taken".to_owned(), 11)]);
 
@@ -340,7 +340,7 @@ async fn only_one_of_many_registrations_of_one_name_or_address_succeeds() {
     assert_eq!(registered.iter().map(Record::key_text).collect::<BTreeSet<_>>().len(), 3);
 }
 
-/// How often each status and problem came.
+/// Returns how often each status and problem occurred.
 fn count_outcomes(answers: &[ApiResponse]) -> Vec<(u16, String, usize)> {
     let kinds: BTreeSet<(u16, String)> = answers.iter().map(|answer| (answer.status, answer.problem())).collect();
     let count =
@@ -370,7 +370,7 @@ async fn logins_beyond_the_capacity_of_the_hash_pool_are_refused_at_once() {
         assert!((1..=60).contains(&retry_after), "{retry_after}");
     }
     assert!(took < Duration::from_secs(15), "{took:?}");
-    // It has recovered by itself.
+    // The service has recovered without help.
     wait_for(DEADLINE, "a login after the rush", async || (try_login(&api, &ada).await.status == 200).then_some(()))
         .await;
 }

@@ -1,5 +1,5 @@
-//! The relay and what it depends on: a topic that is missing or strange, two replicas, a full list of events.
-//! What happens when a part fails is among the faults.
+//! The relay: a missing topic or one with another number of partitions, two replicas, and a full pending list.
+//! Failures of its dependencies are in the fault matrix.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +22,7 @@ use rdkafka::{
 use serde_json::{Value, json};
 use test_support::{Api, DEADLINE, Port, Record, ServiceSpec, Stack, TestUser, World, create_topic, skipped, wait_for};
 
-/// What was left behind is found within a moment; hashes cost nothing.
+/// Makes the sweep run often, and hashes cheap.
 fn with_frequent_sweep(spec: ServiceSpec) -> ServiceSpec {
     let spec = spec.set("RELAY__SWEEP_INTERVAL", "100ms").set("RELAY__SWEEP_MIN_AGE", "100ms");
     spec.set("RELAY__LEASE", "2s").set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
@@ -44,7 +44,7 @@ async fn wait_until_all_published(world: &World) {
     .await;
 }
 
-/// The sequences of each user's events, in the order of the topic, duplicates left out.
+/// Returns the sequences of each user's events in the order of the topic, without duplicates.
 fn sequences(records: &[Record]) -> BTreeMap<String, Vec<u64>> {
     let mut sequences: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for record in first_occurrences(records) {
@@ -74,7 +74,7 @@ async fn a_missing_topic_is_created_with_its_partitions_and_retention() {
     let config = described.remove(0).expect("the topic is there");
     let value = |name: &str| config.get(name).and_then(|entry| entry.value.clone());
     assert_eq!(value("retention.ms").as_deref(), Some("604800000"));
-    // Only whole segments are deleted: an event stays for as long as its segment is written to.
+    // Kafka deletes only whole segments, so an event stays as long as its segment is written to.
     assert_eq!(value("segment.ms").as_deref(), Some("86400000"));
 }
 
@@ -102,7 +102,7 @@ async fn nothing_is_published_to_a_topic_with_another_number_of_partitions() {
     .await;
     assert_eq!(service.check("kafka").await, "degraded");
     let id = service.api().register(&world.test_user("ada")).await.expect(201).string("id");
-    // At its end it publishes all that it may.
+    // On shutdown the service publishes everything that it may.
     assert_eq!(service.terminate().await.code(), Some(0));
     let mut topic = world.topic_reader();
     assert!(topic.read_all().await.is_empty(), "{:?}", topic.records());
@@ -156,7 +156,7 @@ async fn a_tombstone_is_removed_with_its_last_event_even_if_that_event_is_skippe
     wait_until_parked(&world, &id, 1).await;
     let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
     let spec = service.spec();
-    // The tombstone is not parked any more, so the broker is asked again, and refuses again.
+    // The tombstone is no longer parked, so the relay tries again and the broker refuses again.
     wait_until_parked(&world, &id, 1).await;
     let waiting = list_waiting_events(spec).await;
     let farewell = waiting.iter().find(|line| line["type"] == "user.deleted.v1").expect("the farewell waits");

@@ -1,5 +1,5 @@
-//! How often a request, its event and its mail go to MongoDB, counted by the database's profiler: a change
-//! that adds a way there has to say so here.
+//! The calls to MongoDB of a request, its event and its mail, as counted by the database's profiler. A change that
+//! adds a call has to change this test.
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
@@ -7,7 +7,7 @@ use mongodb::Database;
 use serde_json::json;
 use test_support::{DEADLINE, Stack, World, wait_for};
 
-/// What goes on by itself, and is not a request's.
+/// The collections that background tasks use.
 const BACKGROUND: [&str; 3] = ["leases", "keys", "suppressions"];
 
 #[tokio::test]
@@ -33,9 +33,9 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
     seen.push(("change of the profile", counter.commands_until_published().await));
     let _ = api.post("/api/auth/refresh", &json!({ "refreshToken": tokens.refresh })).await.expect(200);
     seen.push(("refresh", counter.commands_until_published().await));
-    // By name: the relay's two, `audit update` and `users update`, come between the request's.
+    // The commands are sorted by name; `audit update` and `users update` belong to the relay.
     let expected = [
-        // The network, the mailbox and the network's registrations: asked at once.
+        // The limits of the network, the mailbox and the network's registrations are checked concurrently.
         (
             "registration",
             "audit update, throttles findAndModify, throttles findAndModify, throttles findAndModify, users insert, \
@@ -63,14 +63,14 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
     assert_eq!(seen, expected);
 }
 
-/// The commands that one service sends to its database.
+/// Counts the commands that one service sends to its database.
 struct CommandCounter {
     database: Database,
     service: &'static str,
 }
 
 impl CommandCounter {
-    /// Waits for the index that is built last, so that nothing of the start is counted.
+    /// Waits for the index that is built last, so that nothing of the start is counted, and starts counting.
     async fn start(database: Database, service: &'static str, (collection, index): (&str, &str)) -> Self {
         wait_for(DEADLINE, "the last index", async || {
             let names = database.collection::<Document>(collection).list_index_names().await.unwrap_or_default();
@@ -83,7 +83,7 @@ impl CommandCounter {
         Self { database, service }
     }
 
-    /// What was sent since the last call until no event of anybody waits, by name.
+    /// Waits until no event is pending, and returns the names of the commands since the last call.
     async fn commands_until_published(&self) -> Vec<String> {
         let users = self.database.collection::<Document>("users");
         wait_for(DEADLINE, "all events to be published", async || {
@@ -104,7 +104,7 @@ impl CommandCounter {
     }
 }
 
-/// `users find`; none of what goes on by itself.
+/// Returns a command as `users find`, or `None` if it belongs to a background task.
 fn command(row: &Document) -> Option<String> {
     let collection = row.get_str("ns").ok()?.split_once('.')?.1;
     let name = match row.get_str("op").ok()? {

@@ -1,5 +1,5 @@
-//! Promise S1 in one life of an account, with everything logged: none of its secrets is in a log, in the
-//! topic, in the ledger or in any collection. The same over the whole run is `nothing_leaked`.
+//! Promise S1 in the life of one account with debug logs: no log, topic, ledger or collection contains any of its
+//! secrets. The test `nothing_leaked` checks the same for the whole run.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,13 +15,13 @@ use test_support::{Leak, Mailbox, Record, Stack, Tokens, World, find_leaks, prod
 
 type Secrets = BTreeMap<String, String>;
 
-/// Every file below a directory.
+/// Returns every file below a directory.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).expect("the directory is there").flatten().map(|entry| entry.path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// Logs, topic and collections of one world.
+/// Searches the logs, the topic and the collections of one world.
 async fn search(world: &World, secrets: &Secrets) -> BTreeSet<Leak> {
     let mut leaks = BTreeSet::new();
     for path in files(&world.logs()) {
@@ -90,7 +90,7 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     remember("access token", &tokens.access);
     remember("refresh token", &tokens.refresh);
 
-    // Secrets in all the wrong places.
+    // Clients put secrets into the wrong places.
     let misplaced = "misplaced passphrase of a test";
     remember("misplaced password", misplaced);
     let wrong: [(&str, Value); 5] = [
@@ -117,7 +117,7 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     let _ = mine.put("/api/users/me/password", &body).await.expect(204);
     Mailbox::new(world.stack(), &user.email).wait_for_mails(2).await;
 
-    // A hash is nobody's business but the user's own document's.
+    // Only the user's own document contains a hash.
     let hashes: Secrets = [("$argon2id$v=19".to_owned(), "hash".to_owned())].into();
     wait_for(test_support::DEADLINE, "the end of the relay's work", async || {
         let pending = doc! { "pendingEvents.0": { "$exists": true } };
@@ -130,13 +130,13 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     assert!(leaks.is_empty(), "{leaks:#?}");
     let places: BTreeSet<String> = search(&world, &hashes).await.into_iter().map(|leak| leak.place).collect();
     assert_eq!(places, BTreeSet::from(["users".to_owned()]));
-    // What was searched is what was written.
+    // The searched places are not empty.
     assert!(users.log().contains("/api/auth/login") && emails.log().len() > 1_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_search_finds_a_secret_in_each_of_the_places() {
-    // Not remembered as one of the run: its last test is to find nothing.
+    // The secret is not remembered for the run, because the last test of the run expects to find none.
     let planted = "planted-where-it-should-not-be";
     let secrets: Secrets = [(planted.to_owned(), "planted".to_owned())].into();
     let world = World::new(&Stack::from_env(), "planted").await;

@@ -1,4 +1,4 @@
-//! One's sessions: which there are, ending one, ending all others.
+//! The sessions of a user: the list, ending one, and ending all others.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ fn session_ids(items: &[Value]) -> Vec<String> {
     items.iter().map(|item| item["id"].as_str().expect("a session has an id").to_owned()).collect()
 }
 
-/// Not as texts: these leave out zeros at the end of the fraction.
+/// Parses a time. Texts cannot be compared, because they omit zeros at the end of the fraction.
 fn parse_time(value: &Value) -> jiff::Timestamp {
     value.as_str().and_then(|text| text.parse().ok()).expect("a time")
 }
@@ -82,12 +82,12 @@ async fn a_user_lists_their_sessions_and_ends_one_of_them() {
     assert!(items.iter().all(|item| item["address"] == "127.0.0.1" && item["createdAt"] == item["lastUsedAt"]));
     assert_eq!(current_ids(&list_sessions(&api.with_token(&phone.access)).await), [session_ids(&items)[1].clone()]);
 
-    // A refresh is a use.
+    // A refresh counts as a use.
     let phone = Tokens::of(&refresh(&api, &phone.refresh).await.expect(200));
     let used = list_sessions(&me).await[1].clone();
     assert!(parse_time(&used["lastUsedAt"]) > parse_time(&used["createdAt"]), "{used}");
 
-    // Others' sessions, unknown ones and what is no id are all alike.
+    // Sessions of other users, unknown ids and invalid ids give the same response.
     let eve_session_id = session_ids(&list_sessions(&api.with_token(&eve_tokens.access)).await).remove(0);
     for other in [eve_session_id, Uuid::nil().to_string(), "me".to_owned(), "%2e".to_owned()] {
         let _ = me.delete(&format!("/api/users/me/sessions/{other}"), None).await.expect_problem(404, "not-found");
@@ -104,7 +104,7 @@ async fn a_user_lists_their_sessions_and_ends_one_of_them() {
     );
     let _ = refresh(&api, &unknown_device.refresh).await.expect(200);
 
-    // One's own too: gone from the list, and its access token lives until its end.
+    // A user can end the current session too: it leaves the list, and its access token is valid until it expires.
     let own = format!("/api/users/me/sessions/{}", session_ids(&items)[2]);
     let _ = me.delete(&own, None).await.expect(204);
     let _ = refresh(&api, &laptop.refresh).await.expect_problem(401, "unauthorized");
@@ -144,11 +144,11 @@ async fn ending_all_other_sessions_voids_their_access_tokens_at_once_and_keeps_t
     let ended = world.topic_reader().read_type("user.sessions_ended.v1", 1).await.remove(0);
     assert_eq!(ended.key_text(), id);
     assert_eq!(ended.json(), json!({ "userId": id, "reason": "user" }));
-    // The rows of the others, with their addresses, are not kept for the rest of their time.
+    // The rows of the other sessions, with their addresses, are removed before they expire.
     let rows = world.user_database().await.collection::<Document>("sessions");
     assert_eq!(rows.count_documents(doc! {}).await.expect("sessions can be counted"), 1);
 
-    // Again, by the one that was kept: it is still kept. A later session may end it in turn.
+    // The kept session does it again and is still kept. A later session can end it in turn.
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
     let _ = me.get("/api/users/me").await.expect(200);
     let later = api.login(&ada).await;
@@ -187,7 +187,7 @@ async fn nothing_is_written_when_there_is_no_session_to_end() {
     }
     assert_eq!(version().await, before);
 
-    // A session that ended by itself is in no list, and its access token lives on: that is something to end.
+    // A session that was logged out is not listed, but its access token is still valid: ending all others voids it.
     let other = api.login(&ada).await;
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": other.refresh })).await.expect(204);
     let _ = api.with_token(&other.access).get("/api/users/me").await.expect(200);
@@ -198,7 +198,7 @@ async fn nothing_is_written_when_there_is_no_session_to_end() {
     }
     let _ = api.with_token(&other.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
     let _ = me.get("/api/users/me").await.expect(200);
-    // The kept one, too, after it has ended by itself.
+    // The same holds for the kept session after it was logged out.
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": own.refresh })).await.expect(204);
     logout_by_admin().await;
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
@@ -207,7 +207,7 @@ async fn nothing_is_written_when_there_is_no_session_to_end() {
 
     let mut topic = world.topic_reader();
     topic.read_type("user.sessions_ended.v1", 2).await;
-    // A later event: nothing more was published before it.
+    // This event comes later, so nothing else was published before it.
     api.login(&ada).await;
     topic.read_type("user.logged_in.v1", 4).await;
     let ended = topic.read_all().await.iter().filter(|it| it.event_type() == "user.sessions_ended.v1").count();
@@ -269,7 +269,7 @@ async fn expired_sessions_are_not_listed() {
         (list_sessions(&me).await.len() > 3).then_some(())
     })
     .await;
-    // Its row may be there for a minute yet, which the database takes to remove what has expired.
+    // The row may remain for up to a minute, until the database removes expired rows.
     wait_for(DEADLINE, "only the one that asks", async || {
         let items = list_sessions(&me).await;
         (items.len() <= 1 && current_ids(&items) == session_ids(&items)).then_some(())

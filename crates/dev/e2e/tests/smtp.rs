@@ -1,5 +1,5 @@
-//! A mail server that does not want us, that we do not trust, or that wants us to come back later. What
-//! becomes of mails when a server is away, silent, late or refuses is in the fault matrix (crates/dev/faults).
+//! Mail servers that refuse our login, that cannot be trusted, or that greylist. Mail servers that are down, silent,
+//! late or refuse mails are in the fault matrix (crates/dev/faults).
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use test_support::{
     wait_for,
 };
 
-/// One mail at a time, and deadlines that are over soon.
+/// Sends one mail at a time, with short deadlines.
 fn with_short_timeouts(spec: ServiceSpec) -> ServiceSpec {
     spec.set("SMTP__STEP_TIMEOUT", "1s")
         .set("SMTP__DOT_TIMEOUT", "1s")
@@ -41,7 +41,7 @@ async fn a_server_that_refuses_our_login_opens_the_breaker_and_costs_no_mail_an_
 
     smtp.behave();
     ledger.wait_for_state(&address, "sent", DEADLINE).await;
-    // The same said at MAIL, where nothing is known of the mail but its sender.
+    // The same refusal in reply to MAIL, when the server knows only the sender.
     smtp.rule(Rule::times(2, Phase::Mail, Act::reply("530 5.7.0 authentication required")));
     let address = world.address("grace");
     publisher.publish(&publisher.notice(&address)).await;
@@ -67,13 +67,13 @@ async fn a_server_with_an_untrusted_certificate_gets_neither_a_mail_nor_the_pass
         untrusted.push(ScriptedSmtp::start_as(kind().with_tls(certificate.clone())).await);
         untrusted.push(ScriptedSmtp::start_as(kind().with_starttls(certificate)).await);
     }
-    // Two whose certificate is good, and between which and us somebody writes.
+    // An attacker writes into the connection to these two servers, whose certificates are valid.
     for reply in ["220 go on\r\n250-scripted\r\n250 AUTH PLAIN", "454 4.7.0 no TLS for you"] {
         let server = ScriptedSmtp::start_as(kind().with_starttls(ours.certificate("127.0.0.1"))).await;
         server.rule(Rule::always(Phase::StartTls, Act::reply(reply)));
         untrusted.push(server);
     }
-    // One from whose offer STARTTLS was taken.
+    // An attacker removed STARTTLS from the capabilities of this server.
     untrusted.push(ScriptedSmtp::start_as(kind()).await);
     let trusted = [
         ScriptedSmtp::start_as(kind().with_tls(ours.certificate("127.0.0.1"))).await,
@@ -129,7 +129,7 @@ async fn greylisted_mails_are_sent_after_their_pause_and_other_mails_do_not_wait
         let mail = ledger.wait_for_mail(address, "refused", DEADLINE, |mail| mail.attempts == 1).await;
         assert!(mail.retry_delay() >= PAUSE, "{mail:#?}");
     }
-    // The others go at once, and all of them before the first that waits.
+    // The other mails are sent at once, all before the first greylisted one.
     let others: Vec<String> = (0..5).map(|number| world.address(&format!("other{number}"))).collect();
     for address in &others {
         publisher.publish(&publisher.notice(address)).await;

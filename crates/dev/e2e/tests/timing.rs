@@ -1,12 +1,10 @@
-//! Whether the time of an answer tells if an account exists (promise S2): login, reset
-//! and resend are asked for accounts that exist and for ones that do not, in turns, and
-//! the medians are compared.
+//! Checks that response times do not reveal whether an account exists (promise S2): login, reset and resend are
+//! requested for existing and unknown accounts in turn, and the medians are compared.
 //!
-//! The measure is the noise of this machine in this run. In each experiment the first
-//! two kinds of request are the same: the floor is what the medians of two groups of
-//! such equal requests differ by, in 99 of 100 random divisions. A kind of request whose
-//! median is further than `FACTOR` floors from theirs tells something. A busy machine
-//! gets more samples before that is said.
+//! The yardstick is the noise of this machine in this run. In each experiment the first two kinds of request are
+//! equal. The noise floor is the difference between the medians of two groups of such equal requests, in 99 of 100
+//! random divisions. A kind of request whose median differs by more than `FACTOR` noise floors reveals something. On
+//! a busy machine more samples are taken before the test fails.
 
 use std::time::{Duration, Instant};
 
@@ -15,26 +13,27 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use test_support::{Api, Stack, World};
 
-/// A floor is passed by one comparison of equal requests in a hundred, three floors by
-/// practically none. What this test has found before was ten: an account's document took
-/// 2 ms to be read, by a build without optimisation, and nobody's took none.
+/// One comparison of equal requests in a hundred exceeds one noise floor, and practically none exceeds three. A real
+/// difference that this test found was ten: reading an account's document took 2 ms in a build without optimisation,
+/// and there was no document for an unknown account.
 const FACTOR: f64 = 3.0;
-/// Samples of each kind in the first attempt; each further attempt doubles what there is.
+/// Samples of each kind in the first attempt; each further attempt doubles the number.
 const SAMPLES: usize = 100;
 const ATTEMPTS: u32 = 4;
-/// Until what goes on behind an answer (audit rows, mails that were asked for) is done.
+/// The pause until the work after a response (audit rows, requested mails) is done.
 const PAUSE: Duration = Duration::from_millis(8);
 const DIVISIONS: usize = 2_000;
 
-/// Requests of one kind.
+/// A kind of request, with its samples.
 struct RequestKind {
     name: &'static str,
     path: &'static str,
     body: Value,
     status: u16,
-    /// Each request has an address of its own: this number, counted up, before the body's.
+    /// If set, each request gets an address of its own: this number, which is incremented, before the address of the
+    /// body.
     fresh: Option<usize>,
-    /// Microseconds from the request to the end of the answer.
+    /// Microseconds from the request to the end of the response.
     samples: Vec<f64>,
 }
 
@@ -53,7 +52,7 @@ impl RequestKind {
     }
 }
 
-/// Numbers that are the same in every run (xorshift).
+/// Pseudo-random numbers that are the same in every run (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -78,7 +77,7 @@ fn median(samples: &[f64]) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
 }
 
-/// What the medians of two groups of equal requests differ by, in 99 of 100 divisions.
+/// Returns the difference between the medians of two groups of equal requests, in 99 of 100 divisions.
 fn noise_floor(equal: &[f64], shuffle: &mut Random) -> f64 {
     let mut all = equal.to_vec();
     let mut differences: Vec<f64> = (0..DIVISIONS)
@@ -93,10 +92,10 @@ fn noise_floor(equal: &[f64], shuffle: &mut Random) -> f64 {
 }
 
 struct Comparison {
-    /// Of the equal requests.
+    /// The median of the equal requests.
     median: f64,
     floor: f64,
-    /// The others, and how far they are from it.
+    /// The other kinds, and their difference from the median.
     others: Vec<(&'static str, f64)>,
 }
 
@@ -108,7 +107,7 @@ impl Comparison {
         Self { median: middle, floor, others }
     }
 
-    /// The smallest difference that is taken for one.
+    /// Returns the smallest difference that counts as one.
     fn smallest_difference(&self) -> f64 {
         FACTOR * self.floor
     }
@@ -118,7 +117,7 @@ impl Comparison {
     }
 }
 
-/// One request of each kind in turn, in another order each time.
+/// Sends one request of each kind in turn, in another order each time.
 async fn sample(api: &Api, kinds: &mut [RequestKind], rounds: usize, keep: bool, shuffle: &mut Random) {
     let mut order: Vec<usize> = (0..kinds.len()).collect();
     for _ in 0..rounds {
@@ -138,12 +137,11 @@ async fn sample(api: &Api, kinds: &mut [RequestKind], rounds: usize, keep: bool,
     }
 }
 
-/// Measures until nothing is told, or that something is has been said `ATTEMPTS` times.
-/// `without_work` is the median of requests that are answered without the work that must
-/// not be left out: if that could be, it must be more than the bound.
+/// Measures until no difference is found, or a difference was found `ATTEMPTS` times. `without_work` is the median of
+/// requests that skip the work which equalises the times; the test must be able to detect such a skip.
 async fn experiment(api: &Api, what: &str, mut kinds: Vec<RequestKind>, without_work: Option<f64>) -> Comparison {
     let mut shuffle = Random(0x9e37_79b9_7f4a_7c15);
-    // Until plans, pools and caches are warm, and the bound of audit rows is reached.
+    // Plans, pools and caches are warmed up, and the bound of audit rows is reached.
     sample(api, &mut kinds, 25, false, &mut shuffle).await;
     let mut report = String::new();
     for _ in 0..ATTEMPTS {
@@ -169,9 +167,9 @@ async fn experiment(api: &Api, what: &str, mut kinds: Vec<RequestKind>, without_
 #[tokio::test]
 async fn the_response_time_does_not_reveal_whether_an_account_exists() {
     let world = World::new(&Stack::from_env(), "timing").await;
-    // Cheap, and the same for all.
+    // Hashes are cheap, and the same for all accounts.
     let spec = world.user_service().set("HASHING__MEMORY_KIB", "4096").set("HASHING__ITERATIONS", "1");
-    // With the throttles' reads and writes, and nobody held.
+    // The rate limits are read and written, but refuse no request.
     let unheld = [
         "LOGIN_FREE_FAILURES",
         "ACCOUNT_FREE_FAILURES",
@@ -182,7 +180,7 @@ async fn the_response_time_does_not_reveal_whether_an_account_exists() {
     let spec = unheld.iter().fold(spec, |spec, limit| spec.set(&format!("LIMITS__{limit}"), "1000000"));
     let service = spec.set("LIMITS__ENABLED", "true").start().await;
     let api = service.api();
-    // Names, and so bodies, of one length.
+    // The names, and therefore the bodies, have the same length.
     let (known, disabled_user, unknown) =
         (world.test_user("known"), world.test_user("shuts"), world.test_user("ghost"));
     for user in [&known, &disabled_user] {
@@ -209,11 +207,11 @@ async fn the_response_time_does_not_reveal_whether_an_account_exists() {
         RequestKind::new(name, "/api/auth/login", body, 401)
     };
     let mut logins: Vec<RequestKind> = everybody.into_iter().map(login).collect();
-    logins.push(login(("known, by user name", &known.username)));
+    logins.push(login(("known, by username", &known.username)));
     experiment(&api, "login", logins, Some(reset.median)).await;
 
-    // Registration where it is hidden: new addresses, that of an account, of a disabled one,
-    // and of one that was never verified. Lengths are equal; the username stays free.
+    // Hidden registration: new addresses, and those of an account, of a disabled account and of an unverified one.
+    // Lengths are equal, and the username stays free.
     let replica = service.spec().replica().set("AUTH__REGISTRATION", "hidden").start().await;
     let hidden = replica.api();
     let never = world.test_user("never");

@@ -1,4 +1,4 @@
-//! Usernames that were released stay reserved for their owner for a while.
+//! Released usernames stay reserved for their owner for a while.
 
 use bson::{DateTime, doc};
 use e2e::{
@@ -12,7 +12,7 @@ async fn rename(me: &Api, username: &str) -> ApiResponse {
     me.patch("/api/users/me", &json!({ "username": username })).await
 }
 
-/// The errors of the import of one line with this username.
+/// Returns the output of a dry-run import of one line with this username.
 async fn dry_run_import(world: &World, service: &Service, username: &str) -> String {
     let line = json!({ "username": username, "email": world.address("imported") }).to_string();
     let done = service.spec().command_with_input(&["users", "import", "-", "--dry-run"], line.into_bytes()).await;
@@ -41,22 +41,22 @@ async fn a_released_username_is_taken_for_everyone_but_its_owner() {
         assert!(output.contains("#/username: Another account has it"), "{output}");
     }
     assert_eq!(eve_client.get("/api/users/me").await.expect(200).string("username"), eve.username);
-    // It signs in to nothing.
+    // The released username cannot log in.
     let login = json!({ "identifier": ada.username, "password": ada.password });
     let _ = api.post("/api/auth/login", &login).await.expect_problem(401, "invalid-credentials");
     let export = me.get("/api/users/me/export").await.expect(200).json();
     assert_eq!(export["reservedUsernames"].as_array().map(Vec::len), Some(1), "{export}");
 
-    // The owner has it back at once, and then the other one is reserved.
+    // The owner can take it back at once, and then the other username is reserved.
     let _ = rename(&me, &ada.username).await.expect(200);
     let _ = api.post("/api/auth/login", &login).await.expect(200);
     let _ = rename(&eve_client, &renamed).await.expect_problem(409, "username-taken");
-    // An administrator's change reserves as well.
+    // A change by an administrator also reserves the username.
     let id = me.get("/api/users/me").await.expect(200).string("id");
     let third = json!({ "username": "third-of-ada" });
     let _ = root.api.patch(&Admin::user_path(&id, ""), &third).await.expect(200);
     let _ = rename(&eve_client, &ada.username).await.expect_problem(409, "username-taken");
-    // With the account all go.
+    // Deleting the account releases all usernames.
     let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
     for free in [&ada.username, &renamed, "third-of-ada"] {
         let _ = rename(&eve_client, free).await.expect(200);
@@ -79,7 +79,7 @@ async fn a_fourth_name_frees_the_oldest_reservation() {
     let _ = rename(&me, "name-four").await.expect(200);
     let _ = rename(&eve_client, "name-two").await.expect_problem(409, "username-taken");
     let _ = rename(&eve_client, "name-one").await.expect(200);
-    // Another spelling of the same name is no release.
+    // Another spelling of the same username is no release.
     let _ = rename(&me, "NAME-FOUR").await.expect(200);
     let _ = rename(&eve_client, "name-two").await.expect_problem(409, "username-taken");
 }
@@ -96,7 +96,7 @@ async fn an_expired_reservation_is_freed_on_request_and_by_housekeeping() {
     let _ = rename(&eve_client, &ada.username).await.expect_problem(409, "username-taken");
     update_user(&world, &ada.email, over()).await;
     let _ = rename(&eve_client, &ada.username).await.expect(200);
-    // At a registration, too.
+    // A registration can take it, too.
     let _ = rename(&me, "ada-even-later").await.expect(200);
     update_user(&world, &ada.email, over()).await;
     let newcomer = TestUser { username: "ada-later".to_owned(), ..world.test_user("newcomer") };

@@ -1,4 +1,4 @@
-//! Requests that hold only for the version that the client has seen.
+//! Requests with `If-Match` and `If-None-Match`.
 
 use e2e::accounts::with_new_password;
 use reqwest::{
@@ -66,7 +66,7 @@ async fn a_conditional_change_applies_only_to_the_named_version() {
     let gone =
         send_conditional(&me, Method::DELETE, "/api/users/me", (IF_MATCH.as_str(), &now), Some(&confirmed)).await;
     let _ = gone.expect(204);
-    // Of an account that is gone the token is worth nothing, whatever version it names.
+    // The token of a deleted account is invalid, whatever version the request names.
     for condition in [(IF_MATCH.as_str(), now.as_str()), (IF_MATCH.as_str(), "*")] {
         let patch = json!({ "displayName": "Ada" });
         let late = send_conditional(&me, Method::PATCH, "/api/users/me", condition, Some(&patch)).await;

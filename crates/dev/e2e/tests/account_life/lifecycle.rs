@@ -1,4 +1,4 @@
-//! An account from its registration to its deletion.
+//! The life of an account from its registration to its deletion.
 
 use std::fs;
 
@@ -70,7 +70,7 @@ async fn an_account_from_its_registration_to_its_deletion() {
     let _ = me.delete("/api/users/me", Some(&right)).await.expect(204);
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
     assert_refresh_refused(&api, &laptop.refresh).await;
-    // The goodbye need not be out for name and address to be free.
+    // Username and address are free before the deletion event is published.
     let again = api.register(&ada).await.expect(201);
     assert_ne!(again.string("id"), id);
 
@@ -78,7 +78,8 @@ async fn an_account_from_its_registration_to_its_deletion() {
     assert_eq!(goodbye.json()["by"], "self");
     assert_matches_contract(&goodbye, &id, goodbye.sequence());
     wait_until_nothing_is_left(&world, &id).await;
-    // Welcome, password changed, goodbye, and the welcome of the one who came after.
+    // The mails are the welcome, the notice of the password change, the goodbye, and the welcome of the second
+    // account.
     let mails = mailbox.wait_for_mails(4).await;
     let subjects: Vec<&str> = mails.iter().map(|mail| mail.subject.as_str()).collect();
     assert_eq!(subjects.iter().filter(|subject| subject.starts_with("Welcome to ")).count(), 2, "{subjects:?}");
@@ -126,7 +127,7 @@ fn assert_is_a_new_user(body: &Value, user: &TestUser) {
     assert_eq!(id.bytes()[6] >> 4, 7, "{id}");
 }
 
-/// Headers, key, partition and schema of a record, as section 4.4 of the contract has them.
+/// Checks that headers, key, partition and schema of a record match section 4.4 of the contract.
 fn assert_matches_contract(record: &Record, user: &str, sequence: u64) {
     let event_type = record.event_type();
     assert_eq!(record.key_text(), user);
@@ -161,7 +162,8 @@ async fn ledger_row(world: &World, event_id: &str) -> Document {
     .await
 }
 
-/// Looking at the page uses nothing up, its form does, and no token works twice.
+/// Verifies the address through the page: opening the page does not use the token, submitting its form does, and no
+/// token works twice.
 async fn verify_by_link(api: &Api, links: &[String], token: &str) {
     let path = format!("/verify-email?token={token}");
     assert!(links.iter().any(|link| link.ends_with(&path)), "{links:?}");
@@ -172,7 +174,7 @@ async fn verify_by_link(api: &Api, links: &[String], token: &str) {
         assert_eq!(page.header("cache-control"), "no-store");
     }
     let _ = api.submit("/verify-email", &[("token", token)]).await.expect(200);
-    // Used is done, for a reader; for the API it is a token that does not work.
+    // The page shows a used token as done; the API refuses it.
     let again = api.submit("/verify-email", &[("token", token)]).await.expect(200);
     assert!(again.text.contains("It was confirmed before."), "{}", again.text);
     let used = json!({ "token": token });
@@ -216,7 +218,7 @@ async fn assert_token_reuse_ends_session(api: &Api, user: &TestUser) {
     assert_refresh_refused(api, &third.refresh).await;
 }
 
-/// The one who changes it stays signed in; everybody else is out at once.
+/// Changes the password: the session that changes it continues, and all other sessions end at once.
 async fn change_password(api: &Api, user: &TestUser, own: &Tokens, other: &Tokens) -> TestUser {
     let renewed = with_new_password(user, "once more");
     let me = api.with_token(&own.access);

@@ -1,4 +1,4 @@
-//! An account from its registration to its goodbye, through both services as real processes.
+//! The life of an account, through both services as real processes.
 
 mod conditional_requests;
 mod lifecycle;

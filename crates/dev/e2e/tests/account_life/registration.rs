@@ -18,11 +18,11 @@ async fn a_registration_sent_twice_with_one_idempotency_key_creates_one_user() {
 
     let body = ada.registration();
     let first = register("\"first-attempt\"", &body).await.expect(201);
-    // All three are duplicates now: address, name and key. The bare form is the same key.
+    // Address, username and key are all taken now. The key without quotation marks is the same key.
     let again = register("first-attempt", &body).await.expect(201);
     assert_eq!(again.string("id"), first.string("id"));
     assert_eq!(again.header("location"), "/api/users/me");
-    // The user as it is now, not as it was then.
+    // The response shows the current user, not the user at the time of the first request.
     let tokens = api.login(&ada).await;
     let me = api.with_token(&tokens.access);
     let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
@@ -35,16 +35,14 @@ async fn a_registration_sent_twice_with_one_idempotency_key_creates_one_user() {
         body[member] = json!(value);
         body
     };
-    // A key belongs to the address: with another one it is another key, and only the name is taken.
+    // A key belongs to an address: with another address it is a different key, and only the username is taken.
     let other_address = register("first-attempt", &with("email", &world.address("else"))).await;
     let _ = other_address.expect_problem(409, "username-taken");
-    for other in
-        [with("username", "somebody-else"), with("displayName", "Ada L."), with("password", "another password")]
-    {
+    for other in [with("username", "other-user"), with("displayName", "Ada L."), with("password", "another password")] {
         let reused = register("first-attempt", &other).await;
         let _ = reused.expect_problem(422, "idempotency-key-reused");
     }
-    // Members in another order, and an address in other letters, under a key of its own.
+    // The same address in other letters, under another key.
     let _ = register("second", &body).await.expect_problem(409, "email-taken");
     let _ = api.register(&ada).await.expect_problem(409, "email-taken");
 
@@ -74,7 +72,7 @@ async fn mails_are_written_in_the_language_of_their_recipient() {
         ("japanese", Some("ja-JP"), "ja", "へようこそ"),
         ("egyptian", Some("ar-EG"), "ar", "أهلًا بك في "),
         ("klingon", Some("tlh"), "en", "Welcome to "),
-        ("nobody", None, "en", "Welcome to "),
+        ("default", None, "en", "Welcome to "),
     ] {
         let user = world.test_user(name);
         let mut body = user.registration();
@@ -114,7 +112,7 @@ async fn a_verification_mail_is_resent_only_to_unverified_users() {
     resend(&pending.email.to_uppercase()).await;
     let mails = world.mailbox(&pending.email).wait_for_mails(2).await;
     assert_eq!(mails[1].subject, "Confirm your email address");
-    // The queue is worked off in order, so the other two have been looked at before.
+    // The queue is processed in order, so the other two requests were processed before.
     let mut topic = world.topic_reader();
     let requested = topic.read_type("user.email_verification_requested.v1", 1).await;
     let all = topic.read_all().await;
@@ -123,7 +121,7 @@ async fn a_verification_mail_is_resent_only_to_unverified_users() {
     assert_eq!(world.mailbox(&verified.email).mails().await.len(), 1);
     assert_eq!(world.mailbox(&world.address("unknown")).mails().await.len(), 0);
 
-    // The older link works still, and the newer one not after it.
+    // The older link still works, and the newer one no longer works after it.
     let older = world.mailbox(&pending.email).mails().await[0].token("/verify-email");
     let newer = mails[1].token("/verify-email");
     let _ = api.post("/api/auth/email-verification", &json!({ "token": older })).await.expect(204);
@@ -131,7 +129,7 @@ async fn a_verification_mail_is_resent_only_to_unverified_users() {
     let _ = used.expect_problem(400, "token-invalid");
 }
 
-/// A text that an attacker wants to have mailed to an address of another person.
+/// A text that an attacker wants to have mailed to another person.
 const BAIT: &str = "You won 8755 EUR, call 0900-1234567";
 
 #[tokio::test]

@@ -85,7 +85,7 @@ async fn logout_ends_the_session_and_does_not_reveal_whether_there_was_one() {
         assert!(answer.text.is_empty(), "{}", answer.text);
     };
     let first = api.login(&ada).await;
-    // Of the last character only two bits count: another one may stand for the same bytes.
+    // Only two bits of the last character count, so another last character may encode the same bytes.
     let before_last = first.refresh.len() - 2;
     let other = if first.refresh[before_last..].starts_with('A') { 'B' } else { 'A' };
     let forged = format!("{}{other}{}", &first.refresh[..before_last], &first.refresh[before_last + 1..]);
@@ -93,7 +93,7 @@ async fn logout_ends_the_session_and_does_not_reveal_whether_there_was_one() {
         logout(nonsense).await;
     }
     let second = refresh(&api, &first.refresh).await;
-    // Any genuine token of the session ends it, the one before the current too.
+    // Any genuine token of the session ends it, including the previous one.
     logout(&first.refresh).await;
     assert_refresh_refused(&api, &second.refresh).await;
     logout(&second.refresh).await;
@@ -102,7 +102,7 @@ async fn logout_ends_the_session_and_does_not_reveal_whether_there_was_one() {
     tokio::time::timeout(Duration::from_secs(5), api.login(&ada)).await.expect("a new session begins");
 }
 
-/// The service's clock is this machine's.
+/// Returns the current time. The service uses the clock of this machine.
 fn unix_seconds() -> i64 {
     let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
     i64::try_from(since.as_secs()).expect("before the year 292 billion")

@@ -1,4 +1,4 @@
-//! Accounts whose address was never verified go after their time, where that is configured.
+//! The expiry of accounts whose address was never verified, where it is configured.
 
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ async fn only_accounts_that_were_never_verified_expire() {
     set_fields(&world, &shut_out, doc! { "status": "disabled" }).await;
     assert_eq!(service.metric("user_service_unverified_expired_total", "").await, 0.0);
 
-    // Off by default; now all four are old enough at once.
+    // Expiry is off by default. When it is turned on, all four accounts are old enough.
     assert_eq!(service.terminate().await.code(), Some(0));
     let database = world.user_database().await;
     let room = doc! { "create": "system.profile", "capped": true, "size": 16 * 1024 * 1024 };
@@ -67,7 +67,7 @@ async fn only_accounts_that_were_never_verified_expire() {
     let mails = world.mailbox(&ada.email).wait_for_mails(2).await;
     assert!(mails.iter().any(|mail| mail.subject == "Your account was deleted"), "{mails:?}");
 
-    // Somebody who comes later goes later: the others have been passed over by then.
+    // An account that is registered later expires later. By then the others have been skipped.
     let late = world.test_user("late");
     let _ = api.register(&late).await.expect(201);
     wait_until_expired(&world, &late).await;
@@ -75,7 +75,7 @@ async fn only_accounts_that_were_never_verified_expire() {
         assert!(exists(&world, user).await, "{} is gone", user.username);
     }
     assert_eq!(service.metric("user_service_unverified_expired_total", "").await, 2.0);
-    // Name and address are free.
+    // Username and address are free.
     let _ = api.register(&ada).await.expect(201);
 
     let asked = doc! { "appName": "user-service", "command.filter.emailVerified": false };
@@ -97,7 +97,7 @@ async fn only_accounts_that_were_never_verified_expire() {
 async fn a_verification_at_the_last_moment_wins() {
     let world = World::new(&Stack::from_env(), "lastmoment").await;
     let spec = with_cheap_hashes(world.user_service());
-    // Stops once between the look at the account and the write that deletes it.
+    // Stops once between reading the account and the write that deletes it.
     let keeper = spec.replica().set("AUTH__UNVERIFIED_EXPIRY", "2s").fail_points("expiry.before_commit=1*sleep(10000)");
     let (service, _keeper, _emails) = tokio::join!(spec.start(), keeper.start(), world.email_service().start());
     let api = service.api();
@@ -105,7 +105,7 @@ async fn a_verification_at_the_last_moment_wins() {
     let _ = api.register(&ada).await.expect(201);
     let registered = Instant::now();
     world.mailbox(&ada.email).wait_for_mails(1).await;
-    // She was found two to three seconds after she came; the write waits since then.
+    // The account was found two to three seconds after its registration; the write has been waiting since then.
     wait_for(DEADLINE, "the moment before the end", async || {
         (registered.elapsed() > Duration::from_secs(6)).then_some(())
     })

@@ -1,4 +1,4 @@
-//! What an administrator does to an account.
+//! The changes that an administrator can make to an account.
 
 use bson::{Document, doc};
 use e2e::{
@@ -75,7 +75,7 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     assert_eq!(roles.json(), json!({ "userId": id, "roles": ["editor", "writer"], "by": "admin" }));
     assert_eq!((roles.sequence(), roles.key_text()), (update.sequence() + 1, id.clone()), "one write");
 
-    // Signed out everywhere, access tokens at once; the password is as it was.
+    // The user is signed out everywhere, and access tokens end at once; the password stays the same.
     let tokens = api.login(&bob).await;
     let _ = root.api.post(&path("/logout"), &json!({})).await.expect(204);
     let _ = api.with_token(&tokens.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
@@ -83,7 +83,7 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     let ended = topic.read_type("user.sessions_ended.v1", 1).await.remove(0);
     assert_eq!(ended.json(), json!({ "userId": id, "reason": "admin" }));
 
-    // Disabled: nobody signs in, no link works; a second time changes nothing.
+    // While the account is disabled, logins are refused and no link works. Disabling it again changes nothing.
     let tokens = api.login(&bob).await;
     let _ = root.api.send(root.api.request(Method::POST, &path("/disable"))).await.expect(204);
     let disabled = root.api.get(&path("")).await.expect(200);
@@ -110,7 +110,7 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
         assert_eq!(told.iter().map(Record::json).collect::<Vec<_>>(), [json!({ "userId": id, "by": "admin" })]);
     }
 
-    // Both logs say it. Of the admin the person's has the id only.
+    // Both audit logs contain the change. The user's log shows only the id of the administrator.
     for kind in ["user.profile_updated.v1", "user.sessions_ended.v1", "user.disabled.v1", "user.enabled.v1"] {
         let row = wait_for_audit_rows(&world, &id, kind, 1).await.remove(0);
         assert_eq!(text(&row, "actor"), root.id.as_str(), "{row}");
@@ -134,7 +134,7 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     assert_eq!(goodbye.json()["by"], "admin");
     assert_eq!(mailbox.wait_for_mails(2).await[1].subject, "Ihr Konto wurde gelöscht");
 
-    // Nothing is left of the person but what the admin did, with an id.
+    // Nothing is left of the user except the administrator's audit entries, which contain the id.
     let database = world.user_database().await;
     wait_for(DEADLINE, "the tombstone to go", async || {
         let users = database.collection::<Document>("users");
@@ -149,7 +149,8 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     assert_eq!(deleted.get("target"), Some(&parse_uuid(&id).into()), "{deleted}");
 }
 
-/// By an administrator: the account's log and their own; by the person: theirs. Page by page it is the same.
+/// Compares the log of the account as the administrator and as the user read it, and the log of the administrator;
+/// paging through a log gives the same entries.
 async fn assert_both_logs(root: &Admin, user: &Api, id: &str) {
     let path = Admin::user_path(id, "/audit");
     let of_account = root.api.get(&format!("{path}?limit=100")).await.expect(200).json()["items"].clone();
@@ -204,7 +205,7 @@ async fn change_account_with_etag(root: &Admin, id: &str) {
         assert_eq!(changed.json()[member], change[member]);
     }
     let _ = patch(&etag, &json!({ "displayName": "Rob" })).await.expect_problem(412, "precondition-failed");
-    // The same again is no change.
+    // Repeating the same change changes nothing.
     let again = patch("*", &change).await.expect(200);
     assert_eq!(again.header("etag"), changed.header("etag"));
     let taken = json!({ "username": root.user.username, "roles": [] });
@@ -231,7 +232,7 @@ async fn change_account_with_etag(root: &Admin, id: &str) {
 async fn an_administrator_can_act_while_many_events_wait_for_kafka() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "adminfull").await;
-    // No broker: nothing leaves the pending lists.
+    // Without a broker, no event leaves the pending lists.
     let spec = with_cheap_hashes(world.user_service()).set("KAFKA__BROKERS", "127.0.0.1:9");
     let service = spec.set("RELAY__MAX_PENDING_PER_USER", "4").start().await;
     let api = service.api();
@@ -277,7 +278,7 @@ async fn an_administrator_unlocks_an_account_that_is_under_attack() {
     let unlock = async || {
         let _ = root.api.send(root.api.request(Method::POST, &Admin::user_path(&id, "/unlock"))).await.expect(204);
     };
-    // Nothing is held: nothing happens.
+    // Unlocking an account that is not locked does nothing.
     unlock().await;
     let mut tries = 0;
     while login(tries, "a guess of a password").await.status != 429 {

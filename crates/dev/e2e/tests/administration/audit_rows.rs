@@ -1,11 +1,11 @@
-//! The rows of the audit log, and what several tests ask for.
+//! Rows of the audit log, and small requests that several modules share.
 
 use bson::{Document, Uuid, doc};
 use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use test_support::{Api, ApiResponse, DEADLINE, World, wait_for};
 
-/// The rows of one account's log of this type, once there are so many.
+/// Waits until the log of an account has `count` rows of a type, and returns them.
 pub(crate) async fn wait_for_audit_rows(world: &World, user: &str, event_type: &str, count: usize) -> Vec<Document> {
     let rows = world.user_database().await.collection::<Document>("audit");
     let filter = doc! { "userId": parse_uuid(user), "type": event_type };
@@ -17,7 +17,7 @@ pub(crate) async fn wait_for_audit_rows(world: &World, user: &str, event_type: &
     .await
 }
 
-/// A text of a row; empty where there is none.
+/// Returns a text field of a row, or an empty text if it is absent.
 pub(crate) fn text<'a>(row: &'a Document, field: &str) -> &'a str {
     row.get_str(field).unwrap_or_default()
 }

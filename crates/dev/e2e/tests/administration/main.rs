@@ -1,4 +1,4 @@
-//! What administrators do to the accounts of others, through both services as real processes.
+//! Administration of other accounts, through both services as real processes.
 
 mod accounts;
 mod audit_rows;

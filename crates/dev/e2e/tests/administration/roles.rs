@@ -1,4 +1,4 @@
-//! Who is an administrator, and what only administrators may do.
+//! The role `admin`: how it is given, and what it allows.
 
 use bson::{Document, doc};
 use e2e::{
@@ -48,7 +48,7 @@ async fn the_first_administrator_is_appointed_by_a_command() {
         }
     }
 
-    // The account as it is now decides, not what the token says of roles; a new one says it.
+    // The stored roles decide, not the roles claim of the token. A new token has the new roles.
     assert_eq!(roles_claim(&tokens.access), json!([]));
     let _ = me.get("/api/admin/users").await.expect(200);
     let refreshed = Tokens::of(&refresh(&api, &tokens.refresh).await.expect(200));
@@ -111,7 +111,7 @@ async fn only_administrators_may_administrate() {
     let untouched = ada.api.get(&own).await.expect(200).json();
     assert_eq!((&untouched["roles"], &untouched["status"]), (&json!([]), &json!("active")));
 
-    // What is no id, or nobody's, is not found; for those who may ask.
+    // An administrator gets 404 for an invalid or unknown id.
     let unknown = uuid::Uuid::from_u128(7).to_string();
     for id in [unknown.as_str(), "me", "0", "%20", &unknown.replace('-', "")] {
         let path = Admin::user_path(id, "");
@@ -133,7 +133,7 @@ async fn only_administrators_may_administrate() {
     let _ = ada.api.put(&own, &json!({})).await.expect_problem(405, "method-not-allowed");
     let _ = ada.api.get(&format!("{own}/disable")).await.expect_problem(405, "method-not-allowed");
 
-    // Who loses the role loses the access with it, whatever the token says.
+    // A user who loses the role loses access at once, whatever the token claims.
     let _ = eve.api.get(&own).await.expect(200);
     assert_eq!(ada.set_roles(&eve.id, &[]).await, 200);
     let _ = eve.api.get(&own).await.expect_problem(403, "forbidden");
@@ -162,7 +162,7 @@ async fn null_clears_the_roles_and_a_change_of_ones_own_account_is_logged_once()
     let cleared = patch(&eve, &ada.id, json!({ "roles": null })).await;
     assert_eq!(cleared.json()["roles"], json!([]));
     let _ = ada.api.get("/api/admin/users").await.expect_problem(403, "forbidden");
-    // Signing oneself out is an act like any other.
+    // Administrators can also sign themselves out.
     let _ = eve.api.post(&Admin::user_path(&eve.id, "/logout"), &json!({})).await.expect(204);
     let _ = eve.api.get("/api/admin/users").await.expect_problem(401, "unauthorized");
 }

@@ -30,7 +30,7 @@ async fn accounts_are_listed_and_searched() {
     let &[grace, two, alan, modern, zoe] = &people[..] else { panic!("five people") };
     let own = root.id.as_str();
 
-    // The newest first; every member of a user.
+    // The list starts with the newest account and shows every member of a user.
     assert_eq!(found("").await, [zoe, modern, alan, two, grace, own]);
     let page = root.api.get("/api/admin/users?limit=2").await.expect(200);
     assert_eq!(user_ids(&page.json()), [zoe, modern]);
@@ -40,7 +40,7 @@ async fn accounts_are_listed_and_searched() {
     let last = root.api.get("/api/admin/users?limit=6").await.expect(200);
     assert_eq!((last.json()["nextCursor"].clone(), last.header("link")), (Value::Null, String::new()));
 
-    // By the beginning of user name or address, each account once, whatever the case.
+    // The search finds the beginning of username or address, each account once, and ignores case.
     for limit in [1, 2, 20] {
         for query in ["grace", "GRACE", "Gr%41ce", "%20grace%20"] {
             let pages = root.list_pages(&format!("query={query}&limit={limit}")).await;
@@ -53,16 +53,16 @@ async fn accounts_are_listed_and_searched() {
     assert_eq!(found(&format!("query={}", address.to_uppercase())).await, [grace]);
     let begun = address.split_once("%40").expect("an address").0;
     assert_eq!(found(&format!("query={begun}%40exam")).await, [grace]);
-    // A name is found by letters that look like its own, as it is taken by them.
+    // A username is found by letters that look alike, as such names are also taken.
     assert_eq!(found("query=modern").await, [modern]);
     assert_eq!(found("query=rnod").await, [modern]);
     assert_eq!(found("query=zo%C3%AB").await, [zoe]);
-    for unknown in ["query=nobody", "query=.*", "query=%5Egrace", "query=race", "query=%40example.org", "query=%00"] {
+    for unknown in ["query=unknown", "query=.*", "query=%5Egrace", "query=race", "query=%40example.org", "query=%00"] {
         assert_eq!(found(unknown).await, Vec::<String>::new(), "{unknown}");
     }
     assert_eq!(found("query=").await.len(), 6);
 
-    // By status, with and without a text; a deleted account is nowhere at once.
+    // The status filter works with and without a search text. A deleted account disappears at once.
     let _ = root.api.post(&Admin::user_path(two, "/disable"), &json!({})).await.expect(204);
     assert_eq!(found("status=disabled").await, [two]);
     assert_eq!(found("status=active&limit=2").await, [zoe, modern, alan, grace, own]);
@@ -82,7 +82,7 @@ async fn accounts_are_listed_and_searched() {
         ("cursor=x", "cursor"),
         (&format!("query=grace&cursor={cursor}"), "cursor"),
         (&too_long, "query"),
-        // What begins every key because it folds to nothing finds nobody, and not everybody.
+        // A text that folds to nothing would match the beginning of every key; it is refused.
         ("query=%E2%80%AE", "query"),
         ("query=%20", "query"),
         ("query=%C2%AD%E2%80%8B&status=active", "query"),
@@ -111,7 +111,7 @@ async fn paging_through_all_accounts_misses_and_repeats_none_while_users_registe
     for n in 0..BEFORE {
         there.push(register("walker", n).await);
     }
-    // Between two pages somebody comes and somebody new goes: by id, and by key at both ends.
+    // Between two pages one account is added and a new one is deleted: by id, and by key at both ends.
     for (query, expected) in
         [("limit=7", &there[..]), ("limit=7&query=walker", &there[1..]), ("limit=7&status=active", &there[..])]
     {

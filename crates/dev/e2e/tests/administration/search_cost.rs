@@ -1,4 +1,5 @@
-//! Lists and searches among very many accounts cost what they show: the database's profiler counts what was examined.
+//! Lists and searches among very many accounts examine only about as many documents as they return, as counted by the
+//! database's profiler.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +9,15 @@ use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database};
 use test_support::{DEADLINE, Stack, World, wait_for};
 
-/// Accounts of one kind: name and address begin with the same word.
+/// The number of accounts whose username and address begin with the same word.
 const MEMBERS: usize = 40_000;
-/// Accounts whose name begins with another word than the address, so that one search finds all by both.
+/// The number of accounts whose username begins with another word than the address, so that one search finds each of
+/// them by both.
 const FOUND_BY_BOTH: usize = 10_000;
-/// Every so many is disabled.
+/// One in this many accounts is disabled.
 const DISABLED_EVERY: usize = 4_000;
 const LIMIT: usize = 20;
-/// The indexes of lists are built last.
+/// The index that the service builds last.
 const LAST_INDEX: (&str, &str) = ("audit", "retention");
 
 #[tokio::test]
@@ -32,7 +34,7 @@ async fn a_page_of_fifty_thousand_accounts_examines_few_more_documents_than_it_s
     database.run_command(room).await.expect("a capped collection can be made");
     database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
 
-    // Of each status, in each order, from the first and from a later page; nothing, few and very many found.
+    // Covers each status and each order, first and later pages, and searches with no, few and very many results.
     let all = MEMBERS + FOUND_BY_BOTH + 1;
     let disabled = MEMBERS / DISABLED_EVERY;
     for (query, found) in [
@@ -44,8 +46,8 @@ async fn a_page_of_fifty_thousand_accounts_examines_few_more_documents_than_it_s
         ("query=beta&status=disabled", disabled),
         ("query=betaaba", 16),
         ("query=betaabab%40example", 1),
-        ("query=nobody", 0),
-        ("query=nobody&status=disabled", 0),
+        ("query=unknown", 0),
+        ("query=unknown&status=disabled", 0),
         ("query=kappa", FOUND_BY_BOTH),
         ("query=kappann", FOUND_BY_BOTH),
         ("query=kappa&status=disabled", 0),
@@ -58,7 +60,7 @@ async fn a_page_of_fifty_thousand_accounts_examines_few_more_documents_than_it_s
             let at = if cursor.is_empty() { String::new() } else { format!("&cursor={cursor}") };
             let page = root.api.get(&format!("/api/admin/users?{query}&limit={LIMIT}{at}")).await.expect(200);
             let ids = user_ids(&page.json());
-            assert!(ids.iter().all(|id| seen.insert(id.clone())), "{query}: somebody twice");
+            assert!(ids.iter().all(|id| seen.insert(id.clone())), "{query}: an account twice");
             cursor = page.string("nextCursor");
             assert!(cursor.is_empty() || ids.len() == LIMIT, "{query}: a short page of {}", ids.len());
             let scans = scans(&database).await.split_off(before);
@@ -72,8 +74,8 @@ async fn a_page_of_fifty_thousand_accounts_examines_few_more_documents_than_it_s
     assert_paging_finds_each_account_once(&root, &database).await;
 }
 
-/// At the end of this list a long row of accounts has been shown by their names already: a page steps over a bounded
-/// number of them.
+/// Pages through a list whose end consists of accounts that were already shown by their username: each page skips a
+/// bounded number of them.
 async fn assert_paging_finds_each_account_once(root: &Admin, database: &Database) {
     const PAGE: usize = 100;
     let mut seen = BTreeSet::new();
@@ -83,7 +85,7 @@ async fn assert_paging_finds_each_account_once(root: &Admin, database: &Database
         let before = scans(database).await.len();
         let page = root.api.get(&path).await.expect(200);
         pages += 1;
-        assert!(user_ids(&page.json()).iter().all(|id| seen.insert(id.clone())), "somebody twice on page {pages}");
+        assert!(user_ids(&page.json()).iter().all(|id| seen.insert(id.clone())), "an account twice on page {pages}");
         assert_index_scans(&path, &scans(database).await.split_off(before), 17 * (PAGE + 1));
         let cursor = page.string("nextCursor");
         if cursor.is_empty() {
@@ -95,7 +97,7 @@ async fn assert_paging_finds_each_account_once(root: &Admin, database: &Database
     assert!(pages <= FOUND_BY_BOTH / PAGE + FOUND_BY_BOTH / (7 * PAGE) + 2, "{pages} pages");
 }
 
-/// Every scan by an index that has the order, and few documents in all.
+/// Checks that every scan uses an index with the right order and that few documents are examined in total.
 #[track_caller]
 fn assert_index_scans(query: &str, scans: &[Document], bound: usize) {
     let number = |scan: &Document, field: &str| scan.get(field).and_then(bson::Bson::as_i32).unwrap_or(i32::MAX);
@@ -112,7 +114,7 @@ fn assert_index_scans(query: &str, scans: &[Document], bound: usize) {
     assert!(examined <= bound, "{query}: {examined} documents in {} scans", scans.len());
 }
 
-/// The lists that the service has asked for so far, in order.
+/// Returns the list queries of the service so far, in order.
 async fn scans(database: &Database) -> Vec<Document> {
     let filter = doc! { "appName": "user-service", "op": "query", "command.sort": { "$exists": true }, "ns": format!("{}.users", database.name()), "command.hint": { "$exists": true } };
     let profile = database.collection::<Document>("system.profile");
@@ -128,7 +130,7 @@ async fn wait_for_index(database: &Database, (collection, name): (&str, &str)) {
     .await;
 }
 
-/// Copies of an account under other names.
+/// Inserts copies of an account under other names.
 async fn insert_accounts(users: &Collection<Document>, root: &Admin) {
     let root = Uuid::parse_str(&root.id).expect("an id is a UUID");
     let mut template = wait_for(DEADLINE, "an account that waits for nothing", async || {
@@ -141,10 +143,10 @@ async fn insert_accounts(users: &Collection<Document>, root: &Admin) {
     let copy = |n: usize, name: &str, address: &str, status: &str| {
         let mut user = template.clone();
         let mut id = root.bytes();
-        // Older than the template, each at a place of its own.
+        // Each copy is older than the template and has its own id.
         id[0] = 0;
         id[8..].copy_from_slice(&(n as u64).to_be_bytes());
-        // One in seven has had another address, which is reserved.
+        // One in seven accounts has a reserved former address.
         let mut keys = vec![address.to_owned()];
         keys.extend(n.is_multiple_of(7).then(|| format!("old{n}@example.org")));
         user.insert("_id", Uuid::from_bytes(id));
@@ -168,7 +170,7 @@ async fn insert_accounts(users: &Collection<Document>, root: &Admin) {
     }
 }
 
-/// A number in four letters that look like no others, so that a name of them is its own key.
+/// Writes a number in four letters that have no lookalikes, so that a username of them is its own key.
 fn four_letters(n: usize) -> String {
     const ALPHABET: &[u8; 16] = b"abcdefghknpqrstu";
     (0..4).rev().map(|place| char::from(ALPHABET[n >> (4 * place) & 15])).collect()

@@ -15,8 +15,8 @@ impl Cases {
             (email.as_str(), "not the password"),
             (email.as_str(), ""),
             ("modern1", "not the password"),
-            ("nobody@example.org", "not the password"),
-            ("nobody", "not the password"),
+            ("unknown@example.org", "not the password"),
+            ("unknown", "not the password"),
             ("", ""),
             ("@@@ \u{0}", "x"),
         ] {
@@ -37,15 +37,15 @@ impl Cases {
         for token in ["", "x", "ä", unknown.as_str(), verification_used, &"A".repeat(5000)] {
             let body = json!({ "token": token });
             for path in ["/api/auth/email-verification", "/api/auth/email-verification/disown", "/api/auth/undo"] {
-                self.add("a token that is none", self.request("POST", path).json(&body), 400, "token-invalid");
+                self.add("an invalid token", self.request("POST", path).json(&body), 400, "token-invalid");
             }
             let second = json!({ "mfaToken": token, "code": "123456" });
             let request = self.request("POST", "/api/auth/login/totp").json(&second);
-            self.add("an mfaToken that is none", request, 400, "token-invalid");
+            self.add("an invalid mfaToken", request, 400, "token-invalid");
         }
         for token in ["", "x", unknown.as_str(), &"A".repeat(5000)] {
             let request = self.request("POST", "/api/auth/refresh").json(&json!({ "refreshToken": token }));
-            self.add("a refresh token that is none", request, 401, "unauthorized");
+            self.add("an invalid refresh token", request, 401, "unauthorized");
         }
     }
 
@@ -147,7 +147,7 @@ impl Cases {
     }
 }
 
-/// Tokens like this one that its signer did not sign.
+/// Returns tokens that look like `genuine` but are not signed by its signer.
 fn forged_tokens(genuine: &str) -> Vec<(&'static str, String)> {
     let parts: Vec<&str> = genuine.split('.').collect();
     let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());

@@ -1,11 +1,11 @@
-//! Bodies that are not what an endpoint accepts.
+//! Bodies that an endpoint does not accept.
 
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use crate::cases::Cases;
 
-/// Every endpoint that takes JSON; those behind a token get a good one.
+/// Every endpoint that takes JSON. Those that need a token get a valid one.
 const JSON_ENDPOINTS: &[(&str, &str)] = &[
     ("POST", "/api/users"),
     ("POST", "/api/auth/login"),
@@ -111,7 +111,8 @@ impl Cases {
         }
     }
 
-    /// In the text of a body: a JSON value of this program could not hold them.
+    /// Adds bodies with numbers out of range. They are written as text, because a JSON value of this program cannot
+    /// hold them.
     pub(crate) fn numbers_out_of_range(&mut self) {
         let digits = "1".repeat(400);
         for number in ["18446744073709551616", "-9223372036854775809", &digits, "1e400", "1e-400"] {

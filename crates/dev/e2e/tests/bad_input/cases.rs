@@ -1,4 +1,4 @@
-//! The cases of one service: requests that are refused, and how.
+//! Invalid requests and their expected responses.
 
 use reqwest::{RequestBuilder, header::CONTENT_TYPE};
 use serde_json::{Value, json};
@@ -6,21 +6,22 @@ use test_support::{Api, TestUser};
 
 const JSON: &str = "application/json";
 
-/// One request, and how it is refused.
+/// An invalid request and its expected response.
 pub(crate) struct InvalidRequest {
     pub(crate) what: String,
     pub(crate) request: RequestBuilder,
     pub(crate) status: u16,
     pub(crate) slug: &'static str,
-    /// Of `validation-failed`: the place of each mistake (`#/email`, or a header's name) and its code.
+    /// The expected errors of `validation-failed`: the pointer (`#/email`) or header name of each error, and its
+    /// code.
     pub(crate) errors: Vec<(&'static str, &'static str)>,
 }
 
-/// The cases of one service, and what they are made with.
+/// All invalid requests to one service, and what is needed to build them.
 pub(crate) struct Cases {
-    /// Without a token.
+    /// A client without a token.
     pub(crate) api: Api,
-    /// With a good one.
+    /// A client with a valid token.
     pub(crate) me: Api,
     pub(crate) user: TestUser,
     pub(crate) cases: Vec<InvalidRequest>,
@@ -60,9 +61,9 @@ impl Cases {
         self.cases.push(InvalidRequest { what, request, status, slug, errors });
     }
 
-    /// The registration of somebody new, with changes; null removes a member.
+    /// Returns the registration of a new user with changes; null removes a member.
     pub(crate) fn registration(&self, changes: &Value) -> Value {
-        let mut body = json!({ "username": "somebody-new", "email": "new@example.org", "password": "long enough" });
+        let mut body = json!({ "username": "new-user", "email": "new@example.org", "password": "long enough" });
         for (member, value) in changes.as_object().expect("changes are an object") {
             match value {
                 Value::Null => drop(body.as_object_mut().and_then(|body| body.remove(member))),

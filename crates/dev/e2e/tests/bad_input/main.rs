@@ -1,4 +1,4 @@
-//! What a client can do wrong: each refusal has its problem, and nothing has changed afterwards.
+//! Invalid requests: each one gets its problem and changes nothing.
 
 mod access;
 mod bodies;

@@ -1,4 +1,4 @@
-//! The test of all cases, and of what needs a connection of its own.
+//! The test of all invalid requests, and tests of single refusals.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -55,7 +55,7 @@ async fn each_invalid_request_gets_its_problem_and_changes_nothing() {
     }
     assert!(wrong.is_empty(), "{} of {count} cases:\n{}", wrong.len(), wrong.join("\n"));
 
-    // Whatever they had caused would be published before this.
+    // Any event that the requests had caused would be published before this.
     wait_until_all_published(&world).await;
     assert_eq!(dump(&world).await, before);
     assert_eq!(topic.read_all().await.len(), records);
@@ -66,7 +66,7 @@ async fn each_invalid_request_gets_its_problem_and_changes_nothing() {
     }
 }
 
-/// Whether the answer is the problem that it should be, with the headers that go with it.
+/// Returns an error unless the response is the expected problem with the right headers.
 fn check_response(case: &InvalidRequest, answer: &ApiResponse) -> Result<(), String> {
     let expect = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
     let body = answer.json();
@@ -99,7 +99,7 @@ fn pointer_and_code(error: &Value) -> (String, String) {
     (place.unwrap_or_default().to_owned(), error["code"].as_str().unwrap_or_default().to_owned())
 }
 
-/// A genuine token whose time is over.
+/// Returns a genuine token that has expired.
 async fn expired_token(world: &World, user: &TestUser) -> String {
     let mut brief = world.user_service().set("AUTH__ACCESS_TOKEN_TTL", "1s").start().await;
     let api = brief.api();
@@ -145,7 +145,7 @@ async fn an_endless_chunked_body_is_cut_off_at_the_limit() {
         stream.write_all(head.as_bytes()).await.expect("the head is taken");
         let chunk = format!("2000\r\n{}\r\n", "x".repeat(0x2000));
         let (mut read, mut write) = stream.into_split();
-        // Goes on sending for as long as somebody listens.
+        // The client sends as long as the connection is open.
         let sender = tokio::spawn(async move { while write.write_all(chunk.as_bytes()).await.is_ok() {} });
         let mut answer = Vec::new();
         let ended = tokio::time::timeout(Duration::from_secs(20), async {
@@ -172,7 +172,7 @@ async fn an_unknown_account_and_a_wrong_password_get_the_same_response() {
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let mut seen = BTreeSet::new();
-    for identifier in [ada.email.as_str(), ada.username.as_str(), "nobody@example.org", "nobody", "no name at all"] {
+    for identifier in [ada.email.as_str(), ada.username.as_str(), "unknown@example.org", "unknown", "no name at all"] {
         let body = json!({ "identifier": identifier, "password": "not the password" });
         let answer = api.post("/api/auth/login", &body).await.expect_problem(401, "invalid-credentials");
         let mut problem = answer.json();

@@ -1,4 +1,4 @@
-//! Values that are refused, and names that are taken.
+//! Invalid values, and names that are taken.
 
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ impl Cases {
         }
     }
 
-    /// The account that there is has the user name `modern1`.
+    /// Adds registrations with names that are taken. The existing account has the username `modern1`.
     pub(crate) fn taken_names(&mut self) {
         for email in [self.user.email.clone(), self.user.email.to_uppercase()] {
             let body = self.registration(&json!({ "email": email }));

@@ -1,4 +1,4 @@
-//! A new address that is asked for and confirmed.
+//! A new address that is requested and confirmed.
 
 use e2e::accounts::{mark_email_verified, try_login, with_email};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ async fn another_spelling_of_the_current_address_is_written_at_once_without_a_ma
         request_change(&me, &format!("{other} "), &ada.password).await.expect_problem(422, "validation-failed");
     assert_eq!(refused.json()["errors"][0]["code"], "unchanged");
 
-    // Only the spelling: keys, links that are out and reserved addresses are as they were.
+    // Only the spelling changes; keys, outstanding links and reserved addresses stay the same.
     let after = stored_user(&world, &id).await;
     for field in ["emailKeys", "tokens", "reserved"] {
         assert_eq!(after.get(field), before.get(field), "{field}");
@@ -58,14 +58,14 @@ async fn the_address_changes_when_the_new_address_is_confirmed() {
     let (typo, new) = (world.address("ad"), world.address("Ada.New"));
 
     let _ = request_change(&me, &new, "not the password").await.expect_problem(403, "wrong-password");
-    for (wrong, code) in [("nobody", "not-an-address"), (&*format!(" {}", ada.email), "unchanged")] {
+    for (wrong, code) in [("unknown", "not-an-address"), (&*format!(" {}", ada.email), "unchanged")] {
         let refused = request_change(&me, wrong, &ada.password).await.expect_problem(422, "validation-failed");
         assert_eq!(refused.json()["errors"][0]["pointer"], "#/newEmail", "{}", refused.text);
         assert_eq!(refused.json()["errors"][0]["code"], code);
     }
     let _ = request_change(&api, &new, &ada.password).await.expect_problem(401, "unauthorized");
 
-    // A second request replaces the first: the typo's owner cannot confirm any more.
+    // A second request replaces the first, so the owner of the mistyped address can no longer confirm it.
     let _ = request_change(&me, &typo, &ada.password).await.expect(202);
     let stale = mailed_token(&world, &typo, CONFIRM).await;
     assert!(request_change(&me, &new, &ada.password).await.expect(202).text.is_empty());
@@ -81,7 +81,7 @@ async fn the_address_changes_when_the_new_address_is_confirmed() {
     .await;
     assert!(!notice.text.contains("token="), "the old address can confirm: {}", notice.text);
 
-    // Nothing has changed yet, and looking at the page changes nothing.
+    // Nothing has changed yet, and opening the page changes nothing.
     let fresh = mailed_token(&world, &new, CONFIRM).await;
     for _ in 0..2 {
         let page = api.get(&format!("{CONFIRM}?token={fresh}")).await.expect(200);
@@ -96,7 +96,7 @@ async fn the_address_changes_when_the_new_address_is_confirmed() {
     assert!(done.text.contains("Your new email address is confirmed"), "{}", done.text);
     let _ = post_form(&api, CONFIRM, &fresh).await.expect(400);
     let _ = confirm(&api, &fresh).await.expect_problem(400, "token-invalid");
-    // Whoever is signed in stays it.
+    // Sessions continue.
     let after = me.get("/api/users/me").await.expect(200).json();
     assert_eq!((&after["email"], &after["emailVerified"]), (&json!(new), &json!(true)));
     api.login(&with_email(&ada, &new.to_lowercase())).await;
@@ -109,7 +109,7 @@ async fn the_address_changes_when_the_new_address_is_confirmed() {
 
     assert_old_address_is_reserved(&world, &api, &ada, &grace).await;
 
-    // The whole account goes, and both addresses with it.
+    // The account is deleted, and both addresses with it.
     let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
     let undo_token = told.token(UNDO);
     let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
@@ -117,12 +117,12 @@ async fn the_address_changes_when_the_new_address_is_confirmed() {
     let _ = api.register(&TestUser { username: "ada-anew".to_owned(), ..with_email(&ada, &new) }).await.expect(201);
 }
 
-/// It does not log in, gets no mail, and nobody else can have it.
+/// Checks that the old address cannot log in, gets no mail and cannot be taken by another user.
 async fn assert_old_address_is_reserved(world: &World, api: &Api, ada: &TestUser, grace: &TestUser) {
     let _ = try_login(api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
-    let late = TestUser { username: "somebody-else".to_owned(), ..ada.clone() };
+    let late = TestUser { username: "other-user".to_owned(), ..ada.clone() };
     let _ = api.register(&late).await.expect_problem(409, "email-taken");
-    // The request says nothing; the confirmation does, and the token stays what it is.
+    // The request does not reveal that the address is reserved. The confirmation does, and it does not use the token.
     let grace_client = api.with_token(&api.login(grace).await.access);
     let mails = world.mailbox(&ada.email).mails().await.len();
     assert!(request_change(&grace_client, &ada.email, &grace.password).await.expect(202).text.is_empty());
@@ -138,7 +138,7 @@ async fn assert_old_address_is_reserved(world: &World, api: &Api, ada: &TestUser
         let _ = api.post("/api/auth/password-reset", &json!({ "email": email })).await.expect(202);
         let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": email })).await.expect(202);
     }
-    // The queue is worked off in order: Grace's come last.
+    // The queue is processed in order, and Grace's requests come last.
     let mut topic = world.topic_reader();
     topic.read_type("user.email_verification_requested.v1", 1).await;
     topic.read_all().await;
@@ -179,7 +179,7 @@ async fn only_one_of_two_users_gets_an_address_that_both_want() {
     topic.read_all().await;
     assert_eq!(topic.records().iter().filter(|it| it.event_type() == "user.email_changed.v1").count(), 1);
 
-    // The token was not used up: when the address is free, it is worth what it says.
+    // The token was not used: it works once the address is free.
     let gone = json!({ "password": people[winner].password });
     let _ = tokens[winner].1.delete("/api/users/me", Some(&gone)).await.expect(204);
     let _ = confirm(&api, &tokens[loser].0).await.expect(204);

@@ -1,4 +1,4 @@
-//! Another e-mail address: asked for, confirmed, taken back, and given free, through both services.
+//! Changes of the email address: requested, confirmed, undone and released, through both services.
 
 mod confirmation;
 mod requests;

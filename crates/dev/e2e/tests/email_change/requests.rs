@@ -1,4 +1,4 @@
-//! The requests of a change of address, and the links in its mails.
+//! The requests of an address change, and the links in its mails.
 
 use bson::{Bson, Document, doc};
 use e2e::accounts::{try_login, with_new_password};
@@ -8,7 +8,7 @@ use test_support::{Api, ApiResponse, DEADLINE, ReceivedMail, TestUser, World, wa
 pub(crate) const CONFIRM: &str = "/confirm-email";
 pub(crate) const UNDO: &str = "/undo-email-change";
 
-/// Asks for another address.
+/// Requests another address.
 pub(crate) async fn request_change(me: &Api, new: &str, password: &str) -> ApiResponse {
     me.put("/api/users/me/email", &json!({ "newEmail": new, "password": password })).await
 }
@@ -21,7 +21,7 @@ pub(crate) async fn undo(api: &Api, token: &str) -> ApiResponse {
     api.post("/api/auth/email-change/undo", &json!({ "token": token })).await
 }
 
-/// The mails to an address that link to a page, oldest first; waits until there are `count`.
+/// Waits until at least `count` mails to an address link to a page, and returns them, oldest first.
 pub(crate) async fn wait_for_linked_mails(world: &World, address: &str, page: &str, count: usize) -> Vec<ReceivedMail> {
     let mailbox = world.mailbox(address);
     let marker = format!("{page}?token=");
@@ -33,12 +33,12 @@ pub(crate) async fn wait_for_linked_mails(world: &World, address: &str, page: &s
     .await
 }
 
-/// The token of the link that is alone of its kind in a mailbox.
+/// Returns the token of the only link of its kind in a mailbox.
 pub(crate) async fn mailed_token(world: &World, address: &str, page: &str) -> String {
     wait_for_linked_mails(world, address, page, 1).await.remove(0).token(page)
 }
 
-/// Asks and confirms; the undo token that the old address gets.
+/// Requests and confirms a change, and returns the undo token that the old address gets.
 pub(crate) async fn change_address(world: &World, me: &Api, user: &TestUser, new: &str) -> String {
     let _ = request_change(me, new, &user.password).await.expect(202);
     let _ = confirm(me, &mailed_token(world, new, CONFIRM).await).await.expect(204);
@@ -46,8 +46,8 @@ pub(crate) async fn change_address(world: &World, me: &Api, user: &TestUser, new
     old.last().expect("there is one").token(UNDO)
 }
 
-/// Sets a new password by the reset that an undo has begun, in reset mail number `count` of the
-/// mailbox: the old password is unusable.
+/// Sets a new password with the reset that an undo has started, from reset mail number `count` of the mailbox. The
+/// old password no longer works.
 pub(crate) async fn recover_account(world: &World, api: &Api, user: &TestUser, count: usize) -> TestUser {
     let _ = try_login(api, &user.email, &user.password).await.expect_problem(401, "invalid-credentials");
     let regained = with_new_password(user, "regained");
@@ -58,7 +58,7 @@ pub(crate) async fn recover_account(world: &World, api: &Api, user: &TestUser, c
     regained
 }
 
-/// What MongoDB has of an account.
+/// Returns the stored document of an account.
 pub(crate) async fn stored_user(world: &World, id: &str) -> Document {
     let users = world.user_database().await.collection::<Document>("users");
     let id = bson::Uuid::parse_str(id).expect("an id is a UUID");
@@ -69,7 +69,7 @@ pub(crate) fn email_keys(user: &Document) -> Vec<&str> {
     user.get_array("emailKeys").expect("keys").iter().filter_map(Bson::as_str).collect()
 }
 
-/// What the page's button sends.
+/// Submits the form of a page.
 pub(crate) async fn post_form(api: &Api, page: &str, token: &str) -> ApiResponse {
     api.submit(page, &[("token", token), ("confirmed", "yes")]).await
 }

@@ -38,11 +38,11 @@ async fn an_address_is_free_once_the_change_can_no_longer_be_undone() {
     api.login(&late).await;
     assert_eq!(me.get("/api/users/me").await.expect(200).json()["email"], b);
 
-    // By a change of somebody else's address too, of which the token waited.
+    // The confirmation of another user's change also frees the address; its token has been waiting.
     let c = world.address("c");
     let undo_token = change_address(&world, &me, &with_email(&ada, &b), &c).await;
     let _ = request_change(&grace_client, &b, &grace.password).await.expect(202);
-    // The first confirmation to b was Ada's.
+    // The first confirmation mail to b was Ada's.
     let waiting = wait_for_linked_mails(&world, &b, CONFIRM, 2).await[1].token(CONFIRM);
     wait_for(DEADLINE, "the address to be free", async || {
         let answer = confirm(&api, &waiting).await;
@@ -59,7 +59,7 @@ async fn an_address_is_free_once_the_change_can_no_longer_be_undone() {
     assert_housekeeping_frees_address(&world, &mut users, &me, &with_email(&ada, &c), &id).await;
 }
 
-/// Nobody asks for the address; housekeeping, which runs soon after a start, frees it.
+/// Checks that housekeeping, which runs soon after a start, frees an address that no user requests.
 async fn assert_housekeeping_frees_address(world: &World, users: &mut Service, me: &Api, user: &TestUser, id: &str) {
     let d = world.address("d");
     change_address(world, me, user, &d).await;
@@ -88,7 +88,7 @@ pub(crate) async fn assert_at_most_ten_addresses_are_reserved(world: &World, api
     let me = api.with_token(&api.login(user).await.access);
     let users = world.user_database().await.collection::<Document>("users");
     let user_id = bson::Uuid::parse_str(id).expect("an id is a UUID");
-    // In the year 2096.
+    // This is in the year 2096.
     let far = DateTime::from_millis(4_000_000_000_000);
     let kept: Vec<Document> =
         (0..10).map(|n| doc! { "key": world.address(&format!("kept-{n}")), "until": far }).collect();

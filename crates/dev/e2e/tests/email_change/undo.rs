@@ -1,4 +1,4 @@
-//! A change of address that is undone.
+//! Address changes that are undone.
 
 use e2e::accounts::{try_login, with_email, with_new_password};
 use reqwest::{Method, header};
@@ -38,7 +38,7 @@ async fn the_owner_takes_a_stolen_account_back_from_the_old_address() {
     assert!(done.text.contains("Your email address is back"), "{}", done.text);
     let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
 
-    // Everybody is out, for access and refresh tokens alike.
+    // All sessions have ended, both access and refresh tokens.
     for Tokens { access, refresh } in [&own, &stolen] {
         let _ = api.with_token(access).get("/api/users/me").await.expect_problem(401, "unauthorized");
         let refused = api.post("/api/auth/refresh", &json!({ "refreshToken": refresh })).await;
@@ -51,7 +51,7 @@ async fn the_owner_takes_a_stolen_account_back_from_the_old_address() {
     assert_eq!(email_keys(&user), [ada.email.to_lowercase()]);
     assert!(user.get("reserved").is_none(), "{user}");
 
-    // One write, in order.
+    // All events come from one write, in this order.
     let mut topic = world.topic_reader();
     let undone = topic.read_type("user.email_change_undone.v1", 1).await.remove(0);
     let ended = topic.read_type("user.sessions_ended.v1", 1).await.remove(0);
@@ -62,7 +62,7 @@ async fn the_owner_takes_a_stolen_account_back_from_the_old_address() {
     }
     assert_eq!([ended.sequence(), reset.sequence()], [undone.sequence() + 1, undone.sequence() + 2]);
 
-    // The reset has begun; with it Mallory's knowledge is worth nothing.
+    // After the reset, the password that Mallory knows no longer works.
     let renewed = with_new_password(&ada, "renewed");
     let body =
         json!({ "token": mailed_token(&world, &ada.email, "/reset-password").await, "newPassword": renewed.password });
@@ -77,7 +77,7 @@ async fn the_owner_takes_a_stolen_account_back_from_the_old_address() {
         (has("The change of your email address was undone") && has("Your password was changed")).then_some(())
     })
     .await;
-    // Mallory's address is anybody's again.
+    // Mallory's address is free again.
     let _ =
         api.register(&TestUser { username: "mallory-too".to_owned(), ..with_email(&ada, &mallory) }).await.expect(201);
 }
@@ -89,7 +89,8 @@ async fn each_of_two_changes_can_be_undone_and_undoing_the_first_undoes_both() {
     let (_users, _emails, api) = world.start_both().await;
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
 
-    // a -> b -> c, and the first undone: all is as it was, the second cannot be undone.
+    // The address changes from a to b to c, and the first change is undone: everything is as before, and the second
+    // change can no longer be undone.
     let id = api.register(&ada).await.expect(201).string("id");
     let me = api.with_token(&api.login(&ada).await.access);
     let (b, c) = (world.address("ada-b"), world.address("ada-c"));
@@ -108,8 +109,8 @@ async fn each_of_two_changes_can_be_undone_and_undoing_the_first_undoes_both() {
         let _ = api.register(&TestUser { username: name.to_owned(), ..with_email(&ada, free) }).await.expect(201);
     }
 
-    // The second undone first: the first can be still. So an intruder who changes the
-    // address twice and takes the second back does not void the owner's link.
+    // The second change is undone first; the first can still be undone. So an intruder who changes the address twice
+    // and undoes the second change does not void the owner's link.
     let id = api.register(&eve).await.expect(201).string("id");
     let me = api.with_token(&api.login(&eve).await.access);
     let (b, c) = (world.address("eve-b"), world.address("eve-c"));
@@ -120,13 +121,13 @@ async fn each_of_two_changes_can_be_undone_and_undoing_the_first_undoes_both() {
     let _ = undo(&api, &second).await.expect_problem(400, "token-invalid");
     let _ = undo(&api, &first).await.expect(204);
     assert_eq!(email_keys(&stored_user(&world, &id).await), [&*eve.email]);
-    // The reset that the undo of the second began went to b, and died with the first.
+    // The undo of the second change sent a reset link to b, which the undo of the first change voided.
     let b_token = mailed_token(&world, &b, "/reset-password").await;
     let body = json!({ "token": b_token, "newPassword": "anything at all" });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect_problem(400, "token-invalid");
     let eve = recover_account(&world, &api, &eve, 1).await;
 
-    // Going back by a change, and the intruder undoing that: the owner's link holds.
+    // The address is changed back, and the intruder undoes that change: the owner's link still works.
     let me = api.with_token(&api.login(&eve).await.access);
     let intruder = world.address("intruder");
     let first = change_and_get_undo_token(&world, &me, &eve, &intruder, 2).await;
@@ -139,14 +140,14 @@ async fn each_of_two_changes_can_be_undone_and_undoing_the_first_undoes_both() {
     api.login(&recover_account(&world, &api, &eve, 2).await).await;
 }
 
-/// As `change`, for a mailbox that got undo links before: the one of number `count`.
+/// Changes the address of a mailbox that already has undo links, and returns the token of number `count`.
 async fn change_and_get_undo_token(world: &World, me: &Api, user: &TestUser, new: &str, count: usize) -> String {
     let _ = request_change(me, new, &user.password).await.expect(202);
     let _ = confirm(me, &mailed_token(world, new, CONFIRM).await).await.expect(204);
     wait_for_linked_mails(world, &user.email, UNDO, count).await[count - 1].token(UNDO)
 }
 
-/// Changes to an address that the account had before.
+/// Changes back to an earlier address of the account, and returns the undo token.
 async fn change_back_and_get_undo_token(world: &World, me: &Api, user: &TestUser, old: &str) -> String {
     change_and_get_undo_token(world, me, user, old, 1).await
 }
@@ -161,7 +162,7 @@ async fn a_new_password_voids_an_unconfirmed_change_but_not_the_undo_link() {
     let me = api.with_token(&api.login(&ada).await.access);
     let (b, c) = (world.address("b"), world.address("c"));
     let undo_token = change_address(&world, &me, &ada, &b).await;
-    // A reset link of the old address died with the change; one of the new lives.
+    // The change voided reset links of the old address; a link of the new address works.
     let _ = request_change(&me, &c, &ada.password).await.expect(202);
     let requested = mailed_token(&world, &c, CONFIRM).await;
     let renewed = with_new_password(&with_email(&ada, &b), "renewed");
@@ -175,7 +176,7 @@ async fn a_new_password_voids_an_unconfirmed_change_but_not_the_undo_link() {
     let body = json!({ "token": reset, "newPassword": again.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
     api.login(&again).await;
-    // No kind of token is good for anything else.
+    // No token works for another purpose.
     for wrong in [&reset, &requested] {
         let _ = undo(&api, wrong).await.expect_problem(400, "token-invalid");
     }

@@ -42,7 +42,7 @@ async fn an_export_can_be_imported_elsewhere() {
     assert_eq!((&said["users"], &said["hashes"]), (&json!(1_201), &json!(true)));
     let mode = fs::metadata(&out).expect("the file is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    // Never overwritten.
+    // The export never overwrites a file.
     let _ = run_users_command(service.spec(), &["export", "--out", &out], 1).await;
     let exported = files.read("export.ndjson");
     assert!(exported.is_sorted_by_key(|user| user["id"].as_str().map(str::to_owned)));
@@ -64,7 +64,7 @@ async fn an_export_can_be_imported_elsewhere() {
     let elsewhere_service = elsewhere.start().await;
     elsewhere_service.api().login(&ada).await;
 
-    // Without the hashes nobody gets in, and nobody learns why.
+    // Without the hashes no user can log in, and the response does not reveal why.
     let third = World::new(&stack, "third").await;
     let bare = run_users_command(elsewhere_service.spec(), &["export", "--without-hashes"], 0).await;
     assert!(!bare.contains("passwordHash"));
@@ -75,7 +75,7 @@ async fn an_export_can_be_imported_elsewhere() {
     let login = json!({ "identifier": ada.email, "password": ada.password });
     let _ = third.api().post("/api/auth/login", &login).await.expect_problem(401, "invalid-credentials");
 
-    // Its own export, at home: everybody is there already, and stays as they are.
+    // An import of the own export refuses every line, because all users exist, and changes nothing.
     let output = service.spec().command(&["users", "import", &out, "--json"]).await;
     assert_eq!(summary(&String::from_utf8_lossy(&output.stdout))["refused"], 1_201);
     assert_eq!(output.status.code(), Some(1));

@@ -1,4 +1,4 @@
-//! Files of users, the `users` command, and what is stored.
+//! Files of users, the `users` command, and the stored documents.
 
 use std::{fs, path::PathBuf, process::Output};
 
@@ -7,10 +7,10 @@ use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use test_support::{ServiceSpec, TestUser, World};
 
-/// What all hashes below are of.
+/// The password of all hashes in these tests.
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// Files of one test, in a directory that goes with it.
+/// The files of one test, in a temporary directory.
 pub(crate) struct Files(pub(crate) tempfile::TempDir);
 
 impl Files {
@@ -33,7 +33,7 @@ impl Files {
         path.display().to_string()
     }
 
-    /// The objects of a file with one a line.
+    /// Reads a file with one JSON object per line.
     pub(crate) fn read(&self, name: &str) -> Vec<Value> {
         json_lines(&fs::read_to_string(self.path(name)).expect("the file is there"))
     }
@@ -43,7 +43,7 @@ pub(crate) fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
 }
 
-/// Runs `users …` and checks its exit code; what it wrote to standard output.
+/// Runs `users …`, checks its exit code, and returns its standard output.
 pub(crate) async fn run_users_command(spec: &ServiceSpec, arguments: &[&str], code: i32) -> String {
     let all: Vec<&str> = ["users"].into_iter().chain(arguments.iter().copied()).collect();
     stdout_of(&spec.command(&all).await, code)
@@ -55,7 +55,7 @@ pub(crate) fn stdout_of(output: &Output, code: i32) -> String {
     out.into_owned()
 }
 
-/// The last line of `--json`.
+/// Returns the last line of the `--json` output.
 pub(crate) fn summary(text: &str) -> Value {
     json_lines(text).pop().unwrap_or_else(|| panic!("nothing was said"))
 }
@@ -78,7 +78,7 @@ pub(crate) fn test_user(world: &World, name: &str, password: &str) -> TestUser {
     TestUser { username: name.to_owned(), email: world.address(name), password: password.to_owned() }
 }
 
-/// A sweep that looks soon.
+/// Makes the sweep run often.
 pub(crate) fn with_frequent_sweep(spec: ServiceSpec) -> ServiceSpec {
     spec.set("RELAY__SWEEP_INTERVAL", "100ms").set("RELAY__SWEEP_MIN_AGE", "0s")
 }

@@ -8,7 +8,7 @@ use crate::files::{
     Files, PASSWORD, run_users_command, summary, test_user, user_line, with_frequent_sweep, with_member,
 };
 
-/// Each form in which a hash may come, made by the systems themselves.
+/// Hashes in each supported form, created by the systems themselves.
 pub(crate) const HASHES: &[(&str, &str)] = &[
     ("supabase", "$2a$04$Z2bbUoBftxNnjLfumaeRvOvbGDwl2/NwQcV1pvpHGx0UyIeILWACu"),
     ("bcrypt-2b", "$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y"),
@@ -60,7 +60,7 @@ async fn imported_users_log_in_with_their_passwords_and_their_hashes_are_renewed
     let file = files.write("users.ndjson", &lines);
     let spec = with_frequent_sweep(world.user_service());
 
-    // No service has ever run: the import makes what it needs.
+    // No service has run before: the import creates what it needs.
     let done = summary(&run_users_command(&spec, &["import", &file, "--json"], 0).await);
     assert_eq!(done["imported"], lines.len());
     assert_eq!((&done["refused"], &done["dryRun"], &done["continuedAfterLine"]), (&json!(0), &json!(false), &json!(0)));
@@ -80,22 +80,22 @@ async fn imported_users_log_in_with_their_passwords_and_their_hashes_are_renewed
         api.login(&user).await;
         assert_eq!(stored_hash(&world, &user.email).await, after, "{name}");
     }
-    let nobody = json!({ "identifier": "no-password", "password": PASSWORD });
-    let _ = api.post("/api/auth/login", &nobody).await.expect_problem(401, "invalid-credentials");
+    let no_password = json!({ "identifier": "no-password", "password": PASSWORD });
+    let _ = api.post("/api/auth/login", &no_password).await.expect_problem(401, "invalid-credentials");
     assert!(stored_hash(&world, &world.address("no-password")).await.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
 
     let mut topic = world.topic_reader();
     let imported = topic.read_type("user.imported.v1", lines.len()).await;
     assert_eq!(imported.len(), lines.len());
     assert!(imported.iter().all(|record| record.json()["welcome"] == false && record.sequence() == 1));
-    // Everything was read by the email service when a mail that comes after is there.
+    // A mail of a later event is sent after the email service has read all earlier events.
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     world.mailbox(&ada.email).wait_for_mails(1).await;
     let jobs = world.email_database().await.collection::<Document>("mailJobs");
     wait_for(DEADLINE, "one mail alone", async || {
         let count = jobs.count_documents(doc! {}).await.expect("the ledger can be read");
-        assert!(count <= 1, "nobody was to be welcomed");
+        assert!(count <= 1, "no imported user gets a welcome mail");
         (count == 1).then_some(())
     })
     .await;

@@ -1,4 +1,4 @@
-//! All users at once: taken over from another system with their passwords, and given away.
+//! The import and export of all users.
 
 mod export;
 mod files;

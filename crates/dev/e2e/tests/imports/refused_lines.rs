@@ -1,4 +1,4 @@
-//! Lines that are refused.
+//! Lines that an import refuses.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -65,7 +65,7 @@ async fn refused_lines_are_reported_one_by_one_and_the_others_are_imported() {
         assert_eq!(found, expected.iter().map(|(line, codes)| (*line, owned(codes))).collect());
     };
 
-    // A dry run says the same, and writes nothing at all.
+    // A dry run reports the same and writes nothing.
     let text = run_users_command(service.spec(), &["import", &file, "--dry-run", "--json"], 1).await;
     let mut dry = json_lines(&text);
     let said = dry.pop().expect("a summary");
@@ -94,7 +94,7 @@ async fn refused_lines_are_reported_one_by_one_and_the_others_are_imported() {
     assert_eq!(emails, BTreeSet::from([holder.email.clone(), world.address("first"), world.address("last")]));
     service.api().login(&test_user(&world, "last", PASSWORD)).await;
 
-    // For people: sentences on standard error, and no surprise in the codes.
+    // Without `--json`, standard error has readable sentences, and the exit codes are the same.
     let output = service.spec().command(&["users", "import", &file, "--again"]).await;
     assert_eq!(assert_readable_report(&output), (Some(1), true, true));
     let missing = files.path("missing").display().to_string();
@@ -102,7 +102,8 @@ async fn refused_lines_are_reported_one_by_one_and_the_others_are_imported() {
     let _ = run_users_command(service.spec(), &["import"], 2).await;
 }
 
-/// The code; whether standard output has the summary, and standard error a refused line.
+/// Checks the readable output, and returns the exit code, whether standard output has the summary, and whether
+/// standard error has a refused line.
 fn assert_readable_report(output: &Output) -> (Option<i32>, bool, bool) {
     let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let summary = out.starts_with("0 imported, 10 refused, 2 were there already (13 lines, ");

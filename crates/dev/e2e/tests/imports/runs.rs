@@ -22,7 +22,7 @@ async fn a_killed_import_can_be_resumed_and_imports_no_user_twice() {
     let world = World::new(&stack, "killed").await;
     let files = Files::new();
     let mut lines: Vec<Value> = (0..PEOPLE).map(|n| user_line(&world, &format!("user{n}"))).collect();
-    // Refused in the part that is done before the kill, and in the part after it.
+    // One refused line is before the kill and one after it.
     lines[10] = json!({});
     lines[4_000] = json!({});
     let file = files.write("users.ndjson", &lines);
@@ -38,7 +38,7 @@ async fn a_killed_import_can_be_resumed_and_imports_no_user_twice() {
     assert_eq!((record.get_i64("lines").ok(), record.get_i64("refused").ok()), (Some(2_000), Some(1)));
     assert!(!record.contains_key("finishedAt"));
 
-    // The other half is not to be welcomed if the first was not.
+    // The second half must use the same `--welcome` option as the first.
     let other = spec.command(&["users", "import", &file, "--welcome"]).await;
     assert_eq!(other.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&other.stderr).contains("without --welcome"), "{other:?}");
@@ -46,7 +46,7 @@ async fn a_killed_import_can_be_resumed_and_imports_no_user_twice() {
     let done = summary(&run_users_command(&spec, &["import", &file, "--report", &report, "--json"], 1).await);
     assert_eq!((&done["continuedAfterLine"], &done["lastLine"]), (&json!(2_000), &json!(PEOPLE)));
     let count = |member: &str| done[member].as_u64().expect("a number");
-    // Of this half: one refused, and those that the killed run had inserted recognised.
+    // The second half refuses one line and recognises the users that the killed run had inserted.
     assert_eq!(count("imported") + count("alreadyImported"), 2_499, "{done}");
     assert!(count("alreadyImported") >= 1_000, "{done}");
     let refused: Vec<u64> = files.read("refused.ndjson").iter().filter_map(|line| line["line"].as_u64()).collect();
@@ -55,14 +55,14 @@ async fn a_killed_import_can_be_resumed_and_imports_no_user_twice() {
     let emails: BTreeSet<&str> = imported.iter().filter_map(|user| user.get_str("email").ok()).collect();
     assert_eq!((imported.len(), emails.len()), (PEOPLE - 2, PEOPLE - 2));
 
-    // Once more: nothing to do; and if that is insisted on, still nobody twice.
+    // A further run has nothing to do; with `--again` it still imports no user twice.
     let again = summary(&run_users_command(&spec, &["import", &file, "--json"], 1).await);
     assert_eq!((&again["alreadyImported"], &again["alreadyRefused"]), (&json!(PEOPLE - 2), &json!(2)));
     let again = summary(&run_users_command(&spec, &["import", &file, "--again", "--json"], 1).await);
     assert_eq!((&again["imported"], &again["alreadyImported"]), (&json!(0), &json!(PEOPLE - 2)));
     assert_eq!(documents(&world, "users").await.len(), PEOPLE - 2);
 
-    // The relay of the service that runs finds them all, and each event is there once.
+    // The relay of the running service publishes all events, each once.
     let _service = spec.start().await;
     let mut topic = world.topic_reader();
     topic.read_type("user.imported.v1", PEOPLE - 2).await;
@@ -93,7 +93,7 @@ async fn each_user_of_an_import_with_welcome_gets_one_mail() {
         let mails = world.mailbox(&world.address(name)).wait_for_mails(1).await;
         assert!(mails[0].subject.starts_with("Welcome to "), "{}", mails[0].subject);
     }
-    // From a pipe, which has no memory: they are taken.
+    // An import from a pipe cannot be resumed: the users are taken.
     let output = service.spec().command_with_input(&["users", "import", "-", "--welcome", "--json"], text.into()).await;
     let told = json_lines(&stdout_of(&output, 1));
     assert_eq!((told.len(), &told[3]["refused"]), (4, &json!(3)));
@@ -128,12 +128,12 @@ async fn administrators_are_imported_only_on_request_and_imported_users_do_not_e
     let admin = api.with_token(&api.login(&test_user(&world, "root", PASSWORD)).await.access);
     let listed = admin.get("/api/admin/users").await.expect(200);
     assert_eq!(listed.json()["items"].as_array().map(Vec::len), Some(2));
-    // The last admin stays, so this one is in the list of admins.
+    // The last administrator cannot be removed, so this user is in the list of administrators.
     let id = listed.json()["items"].as_array().expect("a list").iter().find(|user| user["username"] == "root").cloned();
     let path = format!("/api/admin/users/{}", id.expect("root is listed")["id"].as_str().expect("a user has an id"));
     let _ = admin.delete(&path, None).await.expect_problem(409, "conflict");
 
-    // Somebody as old who was not imported goes; a link was mailed to them.
+    // An account of the same age that was not imported expires, because a verification link was mailed to it.
     let late = world.test_user("late");
     let _ = api.register(&late).await.expect(201);
     let all = world.user_database().await.collection::<Document>("users");

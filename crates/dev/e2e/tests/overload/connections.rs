@@ -1,4 +1,4 @@
-//! Thousands of connections on which nothing happens.
+//! Thousands of idle connections.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,12 @@ use crate::{
 };
 
 const IDLE: usize = 10_000;
-/// In the kernel's queue of those to be accepted at one time.
+/// The number of connections that wait in the kernel's accept queue at one time.
 const TOGETHER: usize = 250;
-/// What a connection may cost: its buffers, its timers.
+/// The maximum memory of a connection: its buffers and its timers.
 const MAX_KIB_PER_CONNECTION: u64 = 64;
 
-/// So many connections; half of them have begun a request.
+/// Opens `count` connections; half of them have sent a part of a request.
 async fn open(port: u16, count: usize) -> Vec<TcpStream> {
     let mut connections = Vec::with_capacity(count);
     while connections.len() < count {
@@ -43,7 +43,10 @@ fn port_of(service: &Service) -> u16 {
 async fn ten_thousand_idle_connections_do_not_slow_others_down_and_leave_nothing_behind() {
     let _alone = run_exclusively().await;
     if !raise_open_file_limit(IDLE as u64 + 1_000) {
-        skipped("ten_thousand_idle_connections", "this process may not open as many files (ulimit -n)");
+        skipped(
+            "ten_thousand_idle_connections_do_not_slow_others_down_and_leave_nothing_behind",
+            "this process may not open as many files (ulimit -n)",
+        );
         return;
     }
     let world = World::new(&Stack::from_env(), "idle").await;
@@ -57,7 +60,7 @@ async fn ten_thousand_idle_connections_do_not_slow_others_down_and_leave_nothing
 
     let connections = open(port_of(&service), IDLE).await;
     wait_for(DEADLINE, "all connections to be accepted", async || {
-        // Those of the requests before are closed meanwhile.
+        // The connections of earlier requests are closed meanwhile.
         (Usage::of(service.pid()).descriptors + 20 >= before.descriptors + IDLE).then_some(())
     })
     .await;
@@ -86,7 +89,7 @@ async fn there_are_never_more_connections_than_configured() {
     let spec = world.user_service().set("HTTP__MAX_CONNECTIONS", MAX_CONNECTIONS.to_string());
     let service = spec.set("HTTP__REQUEST_TIMEOUT", "10m").start().await;
     let before = Usage::of(service.pid());
-    // The rest is in the kernel's queue, where it costs the service nothing.
+    // The other connections wait in the kernel's queue, where they cost the service nothing.
     let connections = open(port_of(&service), 4 * MAX_CONNECTIONS).await;
     wait_for(DEADLINE, "as many connections as there may be", async || {
         (Usage::of(service.pid()).descriptors + 10 >= before.descriptors + MAX_CONNECTIONS).then_some(())

@@ -15,11 +15,11 @@ use test_support::{DEADLINE, Mode, Service, Stack, TcpProxy, World, wait_for};
 
 use crate::process::{Usage, number_from_env, run_exclusively};
 
-/// In a moment's memory: what librdkafka fetches ahead (16 MiB and a message for each partition),
-/// two batches of 8 MiB, and what the allocator keeps of them.
+/// The maximum growth of the memory: what librdkafka fetches ahead (16 MiB and a message for each partition), two
+/// batches of 8 MiB, and what the allocator keeps of them.
 const MAX_GROWTH_KIB: u64 = 128 * 1024;
 
-/// Publishes so many registrations, each with its mail.
+/// Publishes `count` registrations, each of which causes a mail.
 async fn publish(publisher: &EventPublisher, world: &World, from: u64, count: u64) {
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", world.brokers())
@@ -39,7 +39,7 @@ async fn publish(publisher: &EventPublisher, world: &World, from: u64, count: u6
     stream::iter(from..from + count).for_each_concurrent(500, send).await;
 }
 
-/// The most that the service held until `done`.
+/// Returns the maximum resident memory of the service until `done` is true.
 async fn max_resident_kib(service: &Service, what: &str, within: Duration, mut done: impl AsyncFnMut() -> bool) -> u64 {
     let mut most = 0;
     wait_for(within, what, async || {
@@ -59,7 +59,7 @@ async fn events_that_cannot_be_mailed_wait_outside_the_process() {
     let upstream = stack.mongodb_uri().split("//").nth(1).and_then(|rest| rest.split(['/', '?']).next());
     let mongodb = TcpProxy::start(upstream.expect("a host and a port")).await.expect("a proxy");
     let uri = format!("mongodb://{}/?directConnection=true", mongodb.address());
-    // Nobody listens there.
+    // Nothing listens there.
     let world = World::new(&stack, "waiting").await.on_smtp("smtp://127.0.0.1:9");
     let ledger = world.email_database().await.collection::<bson::Document>("mailJobs");
     let publisher = EventPublisher::new(&world);
@@ -73,7 +73,7 @@ async fn events_that_cannot_be_mailed_wait_outside_the_process() {
 
     mongodb.set(Mode::Refuse);
     publish(&publisher, &world, 100, events).await;
-    // It has begun with them, and stands.
+    // The service has started to read and then paused.
     let away = max_resident_kib(&service, "reading to pause", DEADLINE, async || {
         service.log().contains("reading pauses") && service.check("mongodb").await == "down"
     })

@@ -1,4 +1,4 @@
-//! Ten times as many logins and registrations as there is time to hash for.
+//! Ten times as many logins and registrations as the service has time to hash.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -12,19 +12,19 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 use crate::process::{Usage, number_from_env, percentile, run_exclusively};
 
 const MAX_WAIT: Duration = Duration::from_millis(500);
-/// Enough to keep one hash thread busy.
+/// The number of clients that keep one hash thread busy.
 const SATURATING_CLIENTS: usize = 6;
 const SATURATION: Duration = Duration::from_secs(3);
 const CONNECTIONS: usize = 300;
-/// How much more is asked for than can be done.
+/// The ratio of the offered load to the capacity.
 const OVERLOAD_FACTOR: u32 = 10;
-/// How often to measure on a machine that becomes faster or slower meanwhile.
+/// The number of measurements on a machine whose speed changes meanwhile.
 const MAX_ATTEMPTS: usize = 4;
 
-/// How many have been registered: nobody twice.
+/// The number of registered users, so that each name is registered once.
 static REGISTERED: AtomicUsize = AtomicUsize::new(0);
 
-/// What one client was answered, and how soon.
+/// The durations of the responses that one client got.
 #[derive(Debug, Default)]
 struct Responses {
     accepted: Vec<Duration>,
@@ -59,8 +59,8 @@ impl Responses {
     }
 }
 
-/// Logs in, or registers somebody else at each fifth time, until told to stop; with `pace`
-/// between the beginnings of two requests.
+/// Logs in, and registers a new user every fifth time, until it is told to stop. The starts of two requests are at
+/// least `pace` apart.
 async fn client(
     api: Api,
     number: usize,
@@ -70,7 +70,7 @@ async fn client(
     stop: watch::Receiver<bool>,
 ) -> Responses {
     let mut responses = Responses::default();
-    // Not all at the same moment.
+    // The clients start at different moments.
     sleep(pace.mul_f64(number as f64 / CONNECTIONS as f64)).await;
     for turn in 0.. {
         if *stop.borrow() {
@@ -91,7 +91,7 @@ async fn client(
     responses
 }
 
-/// So many clients for so long; what all of them were answered, and what the service held meanwhile.
+/// Runs `clients` clients for `length`, and returns their responses and the resource usage of the service.
 async fn run_clients(
     service: &Service,
     world: &World,
@@ -117,9 +117,9 @@ async fn run_clients(
     (responses.into_iter().fold(Responses::default(), Responses::and).sorted(), held)
 }
 
-/// A time of saturation, and the overload after it.
+/// A measurement at saturation, followed by one under overload.
 struct Measurement {
-    /// Logins and registrations a second at saturation, and the 95th percentile of their time.
+    /// Logins and registrations per second at saturation, and the 95th percentile of their duration.
     capacity: f64,
     usual: Duration,
     before: Usage,
@@ -130,7 +130,7 @@ struct Measurement {
 
 impl Measurement {
     async fn take(service: &Service, world: &World) -> Self {
-        // Warms up as well: all threads and connections to the database that there will be.
+        // This also warms up all threads and database connections.
         let (saturated, before) = run_clients(service, world, SATURATING_CLIENTS, Duration::ZERO, SATURATION).await;
         assert!(saturated.others.is_empty(), "{:?}", saturated.others.first());
         let capacity = saturated.accepted.len().max(1) as f64 / SATURATION.as_secs_f64();
@@ -145,12 +145,13 @@ impl Measurement {
         self.overloaded.accepted.len() as f64 / self.length.as_secs_f64()
     }
 
-    /// Longer than the queue's bound allows on a machine that does what it did just before.
+    /// Returns a limit that is above what the queue allows on a machine that is as fast as before.
     fn bound(&self) -> Duration {
         2 * MAX_WAIT + 4 * self.usual
     }
 
-    /// What is not as it should be, or the machine has become slower since `capacity` was taken.
+    /// Returns which expectation does not hold. The machine may also have become slower since `capacity` was
+    /// measured.
     fn violation(&self) -> Option<String> {
         let (accepted, refused) = (&self.overloaded.accepted, &self.overloaded.refused);
         let (capacity, goodput, usual, bound) = (self.capacity, self.goodput(), self.usual, self.bound());
@@ -167,7 +168,7 @@ impl Measurement {
         (quick >= usual).then(|| format!("refused in {quick:?}, a login takes {usual:?}"))
     }
 
-    /// True on any machine at any time.
+    /// Checks what must hold on any machine at any time.
     fn assert_bounded(&self) {
         let Self { overloaded, before, held, .. } = self;
         assert!(overloaded.others.is_empty(), "{} of {:?}", overloaded.others.len(), overloaded.others.first());
@@ -209,12 +210,11 @@ async fn ten_times_the_capacity_is_refused_quickly_and_accepted_requests_are_as_
     let _alone = run_exclusively().await;
     let world = World::new(&Stack::from_env(), "overload").await;
     let spec = world.user_service().set("HASHING__THREADS", "1").set("HASHING__MAX_WAIT", "500ms");
-    // Hashes that are slow even on a good machine, so that ten times as many are few requests.
+    // Hashes are slow even on a fast machine, so that ten times the capacity is few requests.
     let service = spec.set("HASHING__MEMORY_KIB", "32768").set("HASHING__ITERATIONS", "2").start().await;
     let _ = service.api().register(&world.test_user("regular")).await.expect(201);
 
-    // A service that serves less under overload, or later, does so each time; a machine that
-    // has other work for a while does not.
+    // A service that serves less under overload does so every time; a machine that is busy for a while does not.
     let mut violations = Vec::new();
     let measured = loop {
         let measured = Measurement::take(&service, &world).await;
@@ -225,7 +225,7 @@ async fn ten_times_the_capacity_is_refused_quickly_and_accepted_requests_are_as_
         assert!(violations.len() < MAX_ATTEMPTS, "each time: {violations:?}");
     };
 
-    // Over at once: what waited has been served, and the next one is.
+    // The overload ends at once: waiting requests have been served, and the next one is served too.
     wait_for(DEADLINE, "an empty queue", async || {
         (service.metric("user_service_hash_queue_length", "").await == 0.0).then_some(())
     })

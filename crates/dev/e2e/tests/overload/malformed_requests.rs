@@ -1,4 +1,5 @@
-//! Requests that are no requests, or far too much of one: refused or closed, never believed twice.
+//! Malformed and oversized HTTP requests: they are refused or the connection is closed, and no hidden request is
+//! served.
 
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use crate::{
 const GET: &str = "GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\n";
 const POST: &str = "POST /api/auth/logout HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
 const BODY: &str = "{\"refreshToken\":\"x\"}";
-/// A request inside of another one's body.
+/// A request inside the body of another request.
 const INNER: &str = "GET /problems/smuggled HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
-/// What is wrong with it, and what is sent.
+/// A description of the malformation, and the bytes of the request.
 type MalformedRequest = (&'static str, String);
 
 fn malformed_requests() -> Vec<MalformedRequest> {
@@ -38,7 +39,7 @@ fn malformed_requests() -> Vec<MalformedRequest> {
         ("a negative length", format!("{POST}content-length: -1\r\n\r\n{BODY}")),
         ("a length beyond numbers", format!("{POST}content-length: 99999999999999999999\r\n\r\n{BODY}")),
         ("a length in hexadecimal", format!("{POST}content-length: 0x14\r\n\r\n{BODY}")),
-        ("an encoding nobody has", format!("{POST}transfer-encoding: xchunked\r\n\r\n{chunked}")),
+        ("an unknown encoding", format!("{POST}transfer-encoding: xchunked\r\n\r\n{chunked}")),
         ("two encodings", format!("{POST}transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n{chunked}")),
         ("a list of encodings", format!("{POST}transfer-encoding: gzip, chunked\r\n\r\n{chunked}")),
         ("chunked in HTTP/1.0", format!("{}transfer-encoding: chunked\r\n\r\n{chunked}", POST.replace("1.1", "1.0"))),
@@ -55,8 +56,8 @@ fn malformed_requests() -> Vec<MalformedRequest> {
         ("a folded header", format!("{GET}x: a\r\n b\r\n{close}")),
         ("a NUL in a header", format!("{GET}x: a\0b\r\n{close}")),
         ("two hosts", format!("{GET}host: y\r\n{close}")),
-        ("HTTP/2 without asking", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
-        ("a version nobody has", "GET / HTTP/9.9\r\nhost: x\r\n\r\n".to_owned()),
+        ("HTTP/2 without negotiation", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
+        ("an unknown version", "GET / HTTP/9.9\r\nhost: x\r\n\r\n".to_owned()),
         ("a tunnel", format!("CONNECT example.org:443 HTTP/1.1\r\nhost: x\r\n{close}")),
         ("TLS on the wrong port", "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\u{3}\u{3}".to_owned()),
     ]
@@ -77,7 +78,7 @@ async fn malformed_requests_are_refused_or_closed_and_use_no_memory() {
         let asked = malformed_requests().into_iter().map(|(what, bytes)| async move {
             let answer = exchange(port, bytes.as_bytes()).await;
             let answer = answer.unwrap_or_else(|| panic!("{what}: the connection stays"));
-            // Refused, or closed without a word.
+            // The request is refused, or the connection is closed without a response.
             assert!(matches!(status(&answer), 0 | 400..=499 | 501 | 505), "{what}: {answer}");
             assert!(!answer.contains("\"internal\""), "{what}: {answer}");
         });
@@ -111,7 +112,7 @@ async fn no_request_can_be_smuggled_in_the_body_of_another() {
         let answer = exchange(api_port(&service), bytes.as_bytes()).await.expect("the connection ends");
         assert!(!answer.contains("smuggled"), "{what}: {answer}");
         assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{what}: {answer}");
-        // A GET may have a body, that nobody reads.
+        // A GET may have a body, which the service ignores.
         assert!(matches!(status(&answer), 0 | 400) || what == "a body for a GET", "{what}: {answer}");
     }
 }
@@ -127,7 +128,7 @@ async fn a_flood_of_requests_on_one_connection_is_answered_in_order_within_bound
     let (mut reader, mut writer) = crate::raw_client::connect(api_port(&service)).await.into_split();
     let sending = tokio::spawn(async move {
         let _ = tokio::io::AsyncWriteExt::write_all(&mut writer, flood.as_bytes()).await;
-        // Kept: a client that goes takes its requests along.
+        // The writer stays open, because the service drops the requests of a client that disconnects.
         writer
     });
     let mut answers = Vec::new();
@@ -136,7 +137,7 @@ async fn a_flood_of_requests_on_one_connection_is_answered_in_order_within_bound
     drop(sending);
     let answers = String::from_utf8_lossy(&answers);
     assert_eq!(answers.matches("HTTP/1.1 200").count(), REQUESTS);
-    // HTTP/1.0 is still spoken: one answer, then the end.
+    // HTTP/1.0 is still supported: one response, then the end.
     let old = exchange(api_port(&service), b"GET /.well-known/jwks.json HTTP/1.0\r\n\r\n").await.expect("it ends");
     assert_eq!(status(&old), 200, "{old}");
     let after = Usage::of(service.pid());

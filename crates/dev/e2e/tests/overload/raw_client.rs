@@ -1,4 +1,4 @@
-//! A client that sends bytes instead of requests.
+//! A client that sends raw bytes.
 
 use std::{io, time::Duration};
 
@@ -8,53 +8,53 @@ use tokio::{
     time::timeout,
 };
 
-/// Far above every deadline of the services in these tests.
+/// A deadline far above every deadline of the services in these tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A connection to a port of this machine.
+/// Connects to a port of this machine.
 ///
 /// # Panics
-/// When nobody accepts it.
+/// Panics if the connection is not accepted.
 pub(crate) async fn connect(port: u16) -> TcpStream {
     let connecting = timeout(PATIENCE, TcpStream::connect(("127.0.0.1", port)));
-    connecting.await.expect("it is accepted in time").expect("somebody listens")
+    connecting.await.expect("it is accepted in time").expect("the port is open")
 }
 
-/// As [`connect`], by a client that has hardly any room for answers.
+/// Connects like [`connect`], with a very small receive buffer.
 ///
 /// # Panics
-/// When nobody accepts it.
+/// Panics if the connection is not accepted.
 pub(crate) async fn connect_with_small_buffer(port: u16) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     let address = ([127, 0, 0, 1], port).into();
-    timeout(PATIENCE, socket.connect(address)).await.expect("it is accepted in time").expect("somebody listens")
+    timeout(PATIENCE, socket.connect(address)).await.expect("it is accepted in time").expect("the port is open")
 }
 
-/// What the server says until it closes. `None` when it does not close.
+/// Returns what the server sends until it closes the connection, or `None` if it does not close it.
 pub(crate) async fn read_until_closed(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut answer = Vec::new();
     match timeout(PATIENCE, stream.read_to_end(&mut answer)).await {
         Err(_) => None,
-        // A reset is an end too; what came before it may be lost.
+        // A reset also ends the connection; data before it may be lost.
         Ok(Ok(_) | Err(_)) => Some(answer),
     }
 }
 
-/// Sends all of it, or as much as the server takes.
+/// Sends all bytes, or as many as the server accepts.
 pub(crate) async fn send(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
     timeout(PATIENCE, stream.write_all(bytes)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Sends a whole conversation; what the server says until it closes. `None` when it does not close.
+/// Sends bytes and returns what the server sends until it closes the connection, or `None` if it does not close it.
 pub(crate) async fn exchange(port: u16, bytes: &[u8]) -> Option<String> {
     let mut stream = connect(port).await;
-    // It may have closed already, with an answer.
+    // The server may already have responded and closed the connection.
     let _ = send(&mut stream, bytes).await;
     read_until_closed(&mut stream).await.map(|answer| String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// The status of the first answer; 0 where there was none.
+/// Returns the status of the first response, or 0 if there is none.
 pub(crate) fn status(answer: &str) -> u16 {
     answer.split_whitespace().nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! Clients that send or read as slowly as they can: each is given up at its deadline, and nobody
-//! else waits for them.
+//! Clients that send or read as slowly as possible: each one is disconnected at its deadline, and other clients do
+//! not wait.
 
 use std::time::Duration;
 
@@ -17,14 +17,15 @@ use crate::{
 };
 
 const CLIENTS_OF_EACH_KIND: usize = 60;
-/// The configured deadline of a head, of a body, and of an answer that nobody reads.
+/// The configured deadline of a request head, of a body, and of a response that the client does not read.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 const HEAD: &[u8] =
     b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\nx-slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const LOGIN: &str = "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
 
-/// Sends these bytes one by one, then one of them again and again, until the server closes; what it said.
+/// Sends `at_once`, then the bytes of `slowly` one by one and repeatedly until the server closes the connection, and
+/// returns the response.
 async fn trickle(mut stream: TcpStream, at_once: &[u8], slowly: &[u8]) -> Option<String> {
     stream.write_all(at_once).await.ok()?;
     let (mut reader, mut writer) = stream.split();
@@ -46,7 +47,7 @@ async fn trickle(mut stream: TcpStream, at_once: &[u8], slowly: &[u8]) -> Option
     }
 }
 
-/// Asks again and again for something large and reads nothing of it.
+/// Requests something large repeatedly and reads none of the responses.
 async fn ask_and_never_read(port: u16, path: &'static str) -> TcpStream {
     let mut stream = connect_with_small_buffer(port).await;
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(200);
@@ -54,7 +55,7 @@ async fn ask_and_never_read(port: u16, path: &'static str) -> TcpStream {
     stream
 }
 
-/// Others are served while `clients` are at work, again and again.
+/// Checks repeatedly that other clients are served while `clients` are running.
 async fn assert_others_are_served(service: &Service, clients: &mut JoinSet<()>) {
     while !clients.is_empty() {
         let started = Instant::now();
@@ -116,7 +117,7 @@ async fn slow_clients_are_disconnected_at_their_deadlines_and_other_clients_do_n
     }
     let unread = unread.join_all().await;
     let _ = service.api().get("/.well-known/jwks.json").await.expect(200);
-    // Their sockets are still open here: it is the service that gives up.
+    // The sockets are still open on this side, so it is the service that closes them.
     wait_for_descriptors(service.pid(), before.descriptors + 20).await;
     drop(unread);
     let after = Usage::of(service.pid());

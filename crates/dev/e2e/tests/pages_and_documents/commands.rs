@@ -78,7 +78,7 @@ async fn keygen_creates_private_files_and_never_overwrites_them() {
     assert_eq!(fs::read_dir(&out).expect("the directory is there").count(), 3, "nothing but the keys");
 }
 
-/// 32 bytes in base64, and the file's mode.
+/// Checks the mode of a key file and that it has 32 bytes in base64, and returns its text.
 fn read_key(path: &Path, mode: u32) -> String {
     use base64::{Engine as _, prelude::BASE64_STANDARD};
     let metadata = fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -1,4 +1,4 @@
-//! The OpenAPI document and its page.
+//! The OpenAPI document and the page that shows it.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::{Stack, World};
 
-/// What this release serves of section 4.3 of the contract.
+/// The operations of section 4.3 of the contract that this release has.
 const OPERATIONS: &[(&str, &str)] = &[
     ("get", "/.well-known/jwks.json"),
     ("post", "/api/users"),
@@ -77,7 +77,7 @@ async fn the_api_documentation_is_served_by_the_binary() {
         let head = api.send(api.request(Method::HEAD, &format!("/docs/{asset}"))).await.expect(200);
         assert_eq!((head.text.as_str(), head.header("content-type")), ("", found.header("content-type")), "{asset}");
     }
-    // Nothing within the page that the policy would refuse.
+    // The page contains nothing that its policy would block.
     assert!(!index.text.contains("<style") && !index.text.contains("style=") && !index.text.contains("javascript:"));
     let inline = index.text.split("<script").skip(1).filter(|tag| !tag.trim_start().starts_with("src="));
     assert_eq!(inline.count(), 0, "{}", index.text);
@@ -114,7 +114,7 @@ async fn the_api_documentation_can_be_turned_off() {
     let _ = api.get("/problems/not-found").await.expect(200);
 }
 
-/// The scripts and styles that a page loads.
+/// Returns the scripts and styles that a page loads.
 fn assets(html: &str) -> Vec<String> {
     let marks = html.split(['"', '\'']);
     let files = marks.filter(|part| part.ends_with(".js") || part.ends_with(".css"));

@@ -1,4 +1,4 @@
-//! What people and tools read: pages, the OpenAPI document, the ops endpoint, and the commands.
+//! What users and tools read: pages, the OpenAPI document, the ops endpoint, and the commands.
 
 mod commands;
 mod documentation;

@@ -18,7 +18,7 @@ async fn the_ops_endpoint_reports_health_and_metrics() {
     .await;
     let ready = json!({ "status": "ready", "checks": { "mongodb": "ok", "kafka": "ok" } });
     assert_eq!(ops.get("/readyz").await.expect(200).json(), ready);
-    // Not for the public: neither is the one's served by the other.
+    // The ops endpoint is not public: neither port serves the paths of the other.
     for path in ["/livez", "/readyz", "/metrics"] {
         let _ = api.get(path).await.expect_problem(404, "not-found");
     }
@@ -44,10 +44,10 @@ async fn the_ops_endpoint_reports_health_and_metrics() {
 
 async fn assert_healthcheck(service: &mut Service) {
     let spec = service.spec().clone();
-    // Bound to all addresses it is asked on loopback.
+    // A service that listens on all addresses is checked on the loopback address.
     let unspecified = spec.clone().set("OPS__HOST", "0.0.0.0");
     assert_eq!(unspecified.command(&["healthcheck"]).await.status.code(), Some(0));
-    // It reads nothing else: a broken rest of the configuration is no concern of it.
+    // The health check reads no other configuration, so other broken settings do not matter.
     let elsewhere = spec.clone().set("MONGODB__URI", "nonsense").set("KEYS__ENCRYPTION_KEY_FILE", "/nowhere");
     assert_eq!(elsewhere.command(&["healthcheck"]).await.status.code(), Some(0));
     service.pause();

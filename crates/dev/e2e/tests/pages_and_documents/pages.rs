@@ -47,7 +47,7 @@ async fn every_page_is_uncacheable_and_runs_no_script() {
 
     let hostile = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
     for path in ["/verify-email", "/reset-password", "/confirm-email", "/undo-email-change", "/undo-change"] {
-        // A link that is none is said to be none at once.
+        // A page says at once that its link is invalid.
         let page = api.get(&format!("{path}?token={hostile}")).await.expect(400);
         assert!(!page.text.contains("<script"), "{}", page.text);
         assert!(page.text.contains("This link does not work any more"), "{}", page.text);
@@ -80,7 +80,7 @@ async fn every_page_is_uncacheable_and_runs_no_script() {
     }
     let head = api.send(api.request(Method::HEAD, "/problems/not-found")).await.expect(200);
     assert!(head.text.is_empty());
-    // No address of a page is in the log, only its route.
+    // The log contains the route of a page, never its query.
     assert!(!service.log().contains("token=abc"), "a query is in the log");
     assert!(service.log().contains("\"/verify-email\""), "the route is in the log");
 }

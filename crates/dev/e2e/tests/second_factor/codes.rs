@@ -1,4 +1,4 @@
-//! Which codes are accepted, and that each is used once.
+//! Which codes are accepted, and that each one works once.
 
 use bson::{Document, doc};
 use e2e::{
@@ -59,7 +59,7 @@ async fn a_code_of_the_previous_or_next_step_is_accepted_and_no_older_one() {
         let answer = log_in_with_both_factors(&api, &ada, &authenticator.code_at(steps)).await;
         assert_eq!(answer.status, status, "{steps} steps away: {}", answer.text);
     }
-    // In order only: after the next step's code, the present one's is old.
+    // Codes must be used in order: after the code of the next step, the current one is old.
     wait_for_early_in_step().await;
     reset_last_step(&world, &ada).await;
     let (present, next) = (authenticator.code(), authenticator.code_at(1));
@@ -89,7 +89,7 @@ async fn only_one_of_two_concurrent_logins_with_one_code_succeeds() {
             let (a, b) = tokio::join!(submit_code(&api, &one, &code), submit_code(&elsewhere, &two, &code));
             assert_eq!(statuses([a, b]), refused(401, "invalid-credentials"));
         }
-        // One token; after its use not even another good code helps.
+        // One token is used twice at once; after its use no other valid code works either.
         reset_last_step(&world, &ada).await;
         let token = mfa_token(&api, &ada).await;
         let (good, spare) = (authenticator.code(), &codes[9]);
@@ -109,13 +109,13 @@ async fn only_one_of_two_concurrent_logins_with_one_code_succeeds() {
     let mut topic = world.topic_reader();
     let records = topic.read_until(DEADLINE, "5 used recovery codes", |records| remaining(records).len() >= 5).await;
     assert_eq!(remaining(records), [9, 8, 7, 6, 5]);
-    // Every login has its session, every refused one has none: the first, and three a round.
+    // Every successful login has a session and every refused one has none: the first login, and three per round.
     let sessions = world.user_database().await.collection::<Document>("sessions");
     assert_eq!(sessions.count_documents(doc! {}).await.expect("sessions can be counted"), 1 + 3 * 5);
 }
 
-/// The bound of the pending list is a login's as well, where it uses a recovery code up:
-/// its notice is never left out.
+/// The bound of the pending list also applies to a login that uses a recovery code, because its notice is never left
+/// out.
 #[tokio::test]
 async fn a_recovery_code_is_never_used_without_its_event() {
     let world = World::new(&Stack::from_env(), "fullpending").await;
@@ -126,7 +126,7 @@ async fn a_recovery_code_is_never_used_without_its_event() {
     let users = world.user_database().await.collection::<Document>("users");
     let pending = async || user_document(&world, &ada.email).await.get_array("pendingEvents").map_or(0, Vec::len);
     wait_for(DEADLINE, "an empty pending list", async || (pending().await == 0).then_some(())).await;
-    // Parked: nothing of this person is published for now.
+    // While the account is parked, none of its events is published.
     let parked = doc! { "parked": {
         "until": bson::DateTime::from_millis(i64::try_from((unix_seconds() + 600) * 1_000).expect("a time of ours")),
         "attempts": 1, "error": "by the test",
@@ -139,7 +139,7 @@ async fn a_recovery_code_is_never_used_without_its_event() {
         let answer = log_in_with_both_factors(&api, &ada, code).await;
         assert_eq!((answer.status, pending().await), (status, waiting), "{}", answer.text);
     }
-    // The authenticator still gets in, without the login's event.
+    // The authenticator still works, without an event of the login.
     let _ = log_in_with_both_factors(&api, &ada, &authenticator.code()).await.expect(200);
     assert_eq!(pending().await, 6);
     let unpark = doc! { "$unset": { "parked": "" } };

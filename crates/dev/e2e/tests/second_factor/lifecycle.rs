@@ -1,4 +1,4 @@
-//! The second factor from its set-up to its removal by its user.
+//! The second factor from its setup to its removal by its user.
 
 use bson::{Document, RawDocumentBuf, doc};
 use e2e::{
@@ -37,7 +37,7 @@ async fn a_second_factor_from_its_setup_to_its_removal() {
     let wrong = json!({ "password": "not the one" });
     let _ = me.post("/api/users/me/totp", &wrong).await.expect_problem(403, "wrong-password");
 
-    // Set up twice: the first secret is worth nothing then.
+    // After a second setup the first secret no longer works.
     let given_up = start_setup(&me, &ada).await;
     let body = json!({ "password": ada.password });
     let started = me.post("/api/users/me/totp", &body).await.expect(200);
@@ -47,7 +47,7 @@ async fn a_second_factor_from_its_setup_to_its_removal() {
     assert_eq!(authenticator.secret.len(), 32, "160 bits in base32");
     assert_eq!((authenticator.totp.issuer(), authenticator.totp.account_name()), (Some("localhost"), &*ada.email));
     assert_is_safe_svg(&started.string("qrCodeSvg"));
-    // Nothing is asked for before it is confirmed.
+    // A login needs no code before the setup is confirmed.
     assert_eq!(totp_status(&me).await["enabled"], false);
     api.login(&ada).await;
     let _ = confirm_setup(&me, &given_up.code()).await.expect_problem(403, "wrong-code");
@@ -68,7 +68,7 @@ async fn a_second_factor_from_its_setup_to_its_removal() {
     assert_eq!(mailbox.wait_for_mails(2).await[1].subject, "Two-factor authentication is on");
     assert_stored_sealed_and_hashed(&world, &ada, &[&given_up, &authenticator], &codes).await;
 
-    // The code that confirmed it is used.
+    // The code that confirmed the setup is used.
     let asked = password_login(&api, &ada).await.expect_problem(401, "mfa-required");
     assert!(asked.header("www-authenticate").starts_with("Bearer"), "{:?}", asked.headers);
     assert!(asked.json().get("accessToken").is_none());
@@ -77,7 +77,7 @@ async fn a_second_factor_from_its_setup_to_its_removal() {
     let token = mfa_token(&api, &ada).await;
     let wrong_code = submit_code(&api, &token, &authenticator.wrong_code()).await;
     let _ = wrong_code.expect_problem(401, "invalid-credentials");
-    // A wrong code does not use the token up; one grouped as people read it is right.
+    // A wrong code does not use the token, and a code may be grouped.
     let code = authenticator.code();
     let signed_in = submit_code(&api, &token, &format!("{} {}", &code[..3], &code[3..])).await.expect(200);
     let session = Tokens::of(&signed_in);
@@ -111,7 +111,7 @@ async fn a_second_factor_from_its_setup_to_its_removal() {
     assert!(!shown.iter().any(|secret| users.log().contains(secret)), "a secret is in the log");
 }
 
-/// Well-formed XML with nothing that runs or loads.
+/// Checks that an SVG is well-formed XML and neither runs nor loads anything.
 fn assert_is_safe_svg(svg: &str) {
     assert!(svg.starts_with("<?xml ") && svg.contains("<svg xmlns=\"http://www.w3.org/2000/svg\""), "{svg}");
     assert!(svg.ends_with("</svg>"));
@@ -141,7 +141,7 @@ async fn assert_stored_sealed_and_hashed(
     }
     let stored = user_document(world, &user.email).await;
     let totp = stored.get_document("totp").expect("the second factor is stored");
-    // Nonce, 20 bytes, tag.
+    // The sealed secret has a nonce, 20 bytes and a tag.
     assert!(totp.get_binary_generic("secret").is_ok_and(|sealed| sealed.len() == 24 + 20 + 16), "{totp}");
     assert!(totp.get_array("recoveryCodes").is_ok_and(|hashes| hashes.len() == 10), "{totp}");
     assert!(stored.get("totpSetup").is_none(), "{stored}");
@@ -198,7 +198,7 @@ async fn remove_with_password_and_code(world: &World, me: &Api, user: &TestUser,
     let remove = async |body: Value| me.delete("/api/users/me/totp", Some(&body)).await;
     let _ = remove(body("not the one", &right)).await.expect_problem(403, "wrong-password");
     let _ = remove(body(&user.password, &wrong)).await.expect_problem(403, "wrong-code");
-    // The same for clients whose proxy drops the body of a DELETE.
+    // There is also a POST, for clients whose proxy drops the body of a DELETE.
     let post = async |body: Value| me.post("/api/users/me/totp/remove", &body).await;
     let _ = post(body("not the one", &right)).await.expect_problem(403, "wrong-password");
     let _ = post(body(&user.password, &wrong)).await.expect_problem(403, "wrong-code");
@@ -206,7 +206,7 @@ async fn remove_with_password_and_code(world: &World, me: &Api, user: &TestUser,
     let _ = post(body(&user.password, &right)).await.expect_problem(409, "conflict");
     let _ = remove(body(&user.password, &right)).await.expect_problem(409, "conflict");
 
-    // Who asked with which wrong code is in the audit; how often is bounded.
+    // Each wrong code has an audit entry, up to a bound.
     let audit = world.user_database().await.collection::<Document>("audit");
     let document = user_document(world, &user.email).await;
     let refused = doc! { "userId": document.get("_id"), "type": "code_refused" };

@@ -1,5 +1,4 @@
-//! The second factor from its set-up to its removal: codes computed as an authenticator
-//! computes them, recovery codes, and what two at once may not do.
+//! The second factor: codes computed as an authenticator app computes them, recovery codes, and concurrent logins.
 
 mod codes;
 mod lifecycle;

@@ -21,14 +21,14 @@ async fn the_mfa_token_is_void_after_its_use_a_new_password_a_new_factor_and_its
         let _ = submit_code(&api, token, code).await.expect_problem(400, "token-invalid");
     };
 
-    // Used: not even a good code helps.
+    // After its use the token does not work with another valid code either.
     let token = mfa_token(&api, &ada).await;
     let _ = submit_code(&api, &token, &codes[0]).await.expect(200);
     assert_invalid(&token, &codes[1]).await;
-    // Of somebody else: the code is not theirs.
+    // The code of another user does not work.
     let eve_token = mfa_token(&api, &eve).await;
     let _ = submit_code(&api, &eve_token, &codes[1]).await.expect_problem(401, "invalid-credentials");
-    // Altered anywhere.
+    // A token that is altered in any position is invalid.
     let token = mfa_token(&api, &ada).await;
     for place in [0, 30, 50, 60, 95] {
         let mut altered: Vec<char> = token.chars().collect();
@@ -36,15 +36,15 @@ async fn the_mfa_token_is_void_after_its_use_a_new_password_a_new_factor_and_its
         assert_invalid(&altered.into_iter().collect::<String>(), &codes[1]).await;
     }
 
-    // The password is another.
+    // The password changes.
     let renewed = with_new_password(&ada, "renewed");
     let body = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &body).await.expect(204);
     assert_invalid(&token, &codes[1]).await;
-    // It is still on, and asks the new password's owner.
+    // The second factor is still enabled, and the new password needs a code.
     let token = mfa_token(&api, &renewed).await;
 
-    // The second factor is off, and another one is on.
+    // The second factor is disabled, and another one is enabled.
     let both = json!({ "password": renewed.password, "code": codes[1] });
     let _ = me.delete("/api/users/me/totp", Some(&both)).await.expect(204);
     assert_invalid(&token, &codes[2]).await;
@@ -54,7 +54,7 @@ async fn the_mfa_token_is_void_after_its_use_a_new_password_a_new_factor_and_its
         assert_invalid(&token, code).await;
     }
 
-    // Its time is over.
+    // The token expires.
     service.kill9().await;
     service.restart_with(|spec| spec.set("AUTH__MFA_TOKEN_TTL", "1s")).await;
     let (token, issued) = (mfa_token(&api, &renewed).await, unix_seconds());
@@ -65,7 +65,7 @@ async fn the_mfa_token_is_void_after_its_use_a_new_password_a_new_factor_and_its
 #[tokio::test]
 async fn an_mfa_token_allows_five_wrong_codes_even_if_limits_are_off() {
     let world = World::new(&Stack::from_env(), "fivecodes").await;
-    // Limits are off, as in most tests; the count holds over replicas.
+    // Limits are off, as in most tests; the count includes all replicas.
     let spec = with_cheap_hashes(world.user_service());
     let replica = spec.replica();
     let (service, other) = tokio::join!(spec.start(), replica.start());
@@ -81,12 +81,12 @@ async fn an_mfa_token_allows_five_wrong_codes_even_if_limits_are_off() {
             let _ = submit_code(api, &token, &code).await.expect_problem(400, "token-invalid");
         }
     }
-    // Also when they come at once.
+    // The count also holds for concurrent requests.
     let token = mfa_token(&apis[0], &ada).await;
     let wrong = authenticator.wrong_code();
     let answers = join_all((0..20).map(|n| submit_code(&apis[n % 2], &token, &wrong))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 5);
-    // A new login gives a new token, and nothing was used up.
+    // A new login gives a new token, and no recovery code was used.
     let token = mfa_token(&apis[1], &ada).await;
     let _ = Tokens::of(&submit_code(&apis[1], &token, &codes[0]).await.expect(200));
 }

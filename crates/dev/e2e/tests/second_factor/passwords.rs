@@ -36,8 +36,8 @@ async fn a_password_reset_does_not_bypass_the_second_factor() {
 #[tokio::test]
 async fn a_password_login_in_progress_while_the_second_factor_is_enabled_gets_no_session() {
     let world = World::new(&Stack::from_env(), "latefactor").await;
-    // This login stops between the verified hash and the write that begins the session: in a replica
-    // of its own, whose threads nobody else waits for.
+    // This login stops between the verified hash and the write that starts the session. It has a replica of its own,
+    // so that no other request waits for its threads.
     let fast = with_cheap_hashes(world.user_service());
     let delayed = fast.replica().fail_points("login.before_commit=sleep(4000)");
     let (fast, delayed) = tokio::join!(fast.start(), delayed.start());

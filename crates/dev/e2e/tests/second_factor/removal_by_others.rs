@@ -10,7 +10,7 @@ use test_support::{Api, DEADLINE, Record, Stack, World, wait_for};
 
 use crate::requests::{OFF_SUBJECT, totp_status, user_with_totp};
 
-/// The entries of this type in the log that is read at `path`.
+/// Returns the entries of a type in the audit log at `path`.
 async fn audit_entries(reader: &Api, path: &str, event_type: &str) -> Vec<Value> {
     let page = reader.get(&format!("{path}?limit=100")).await.expect(200).json();
     let all = page["items"].as_array().cloned().unwrap_or_default();
@@ -45,7 +45,7 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
 
     let _ = root.api.post(&path, &body).await.expect(204);
     let _ = root.api.post(&path, &body).await.expect_problem(409, "conflict");
-    // The sessions have ended; the password alone signs in.
+    // The sessions have ended, and the password alone is enough to log in.
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
     let me = api.with_token(&api.login(&ada).await.access);
     assert_eq!(totp_status(&me).await["enabled"], false);
@@ -65,7 +65,8 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
         mailbox.mails().await.iter().any(|mail| mail.subject == OFF_SUBJECT).then_some(())
     })
     .await;
-    // Both logs say who and why; the topic and the service's log do not say why.
+    // Both audit logs contain the administrator and the reason; the topic and the service's log do not contain the
+    // reason.
     let own = audit_entries(&me, "/api/users/me/audit", "user.totp_disabled.v1").await.remove(0);
     assert_eq!((&own["actor"], &own["actorId"], &own["reason"]), (&json!("admin"), &json!(root.id), &json!(REASON)));
     assert_eq!(own["address"], Value::Null);

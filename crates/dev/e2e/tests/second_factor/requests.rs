@@ -11,19 +11,18 @@ use test_support::{Api, ApiResponse, DEADLINE, TestUser, World, remember_secret,
 /// The subject of the notice that the second factor is off.
 pub(crate) const OFF_SUBJECT: &str = "Two-factor authentication is off";
 
-/// Waits for the first half of a time step: a test that speaks of steps is done before
-/// the next one begins.
+/// Waits for the first half of a time step, so that a test that depends on steps ends before the next one.
 pub(crate) async fn wait_for_early_in_step() {
     wait_for(DEADLINE, "the first half of a time step", async || (unix_seconds() % STEP < STEP / 2).then_some(()))
         .await;
 }
 
-/// As if time had passed: a step that was used can be used again.
+/// Resets the last used time step, so that its code can be used again.
 pub(crate) async fn reset_last_step(world: &World, user: &TestUser) {
     update_user(world, &user.email, doc! { "$set": { "totp.lastStep": 0_i64 } }).await;
 }
 
-/// Somebody whose second factor is on, and whose last step is forgotten.
+/// Registers a user with a second factor whose last used time step is reset.
 pub(crate) async fn user_with_totp(
     world: &World,
     api: &Api,
@@ -43,7 +42,7 @@ pub(crate) async fn password_login(api: &Api, user: &TestUser) -> ApiResponse {
     api.post("/api/auth/login", &body).await
 }
 
-/// The token that stands for the right password.
+/// Logs in with the password and returns the token for the second step.
 pub(crate) async fn mfa_token(api: &Api, user: &TestUser) -> String {
     let answer = password_login(api, user).await.expect_problem(401, "mfa-required");
     let token = answer.string("mfaToken");

@@ -1,4 +1,4 @@
-//! A set-up that is not confirmed.
+//! Setups that are not confirmed.
 
 use bson::{Document, doc};
 use e2e::{

@@ -1,5 +1,5 @@
-//! The owner of the mailbox owns the account: a thief changes what they like, and the links in
-//! the notices bring the account back.
+//! The owner of the mailbox owns the account: a thief changes everything, and the links in the notices give the
+//! account back to its owner.
 
 mod orders;
 mod steps;

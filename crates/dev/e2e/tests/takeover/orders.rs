@@ -1,4 +1,4 @@
-//! Every order of changes with every order of links.
+//! All orders of changes with all orders of links.
 
 use e2e::{
     accounts::{try_login, user_document, with_cheap_hashes, with_email},
@@ -14,7 +14,7 @@ use crate::steps::{
     undo,
 };
 
-/// What a thief changes.
+/// A change that a thief makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TheftStep {
     Password,
@@ -22,10 +22,10 @@ enum TheftStep {
     Address,
 }
 
-/// Every order of three.
+/// All orders of three elements.
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
-/// What a thief with the password makes of the account.
+/// Makes the changes of a thief who knows the password.
 async fn steal_account(
     world: &World,
     api: &Api,
@@ -48,7 +48,7 @@ async fn steal_account(
             }
         }
     }
-    // Owners cannot get in by themselves: that is what the links are for.
+    // The owner can no longer log in, so only the links help.
     let _ = try_login(api, &owner.email, &owner.password).await.expect(401);
     assert!(user_document(world, &thief.email).await.get("totp").is_some());
     StolenAccount { tokens, thief }
@@ -89,7 +89,7 @@ async fn assert_owner_recovers_account(
     let (ada, own_tokens) = register_owner(world, api, name).await;
     let StolenAccount { tokens, thief } = steal_account(world, api, &mut sealed_tokens, &ada, order).await;
 
-    // What is in the owner's mailbox: the links of all changes but those after the address was another.
+    // The owner's mailbox has the links of all changes except those after the address change.
     let told = order.iter().position(|theft| *theft == TheftStep::Address).expect("it is one of the three");
     sealed_tokens.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
     let links: Vec<(String, String)> =
@@ -99,7 +99,7 @@ async fn assert_owner_recovers_account(
     for index in click_order {
         let Some((event_type, token)) = links.get(*index) else { continue };
         let answer = undo(api, event_type, token).await;
-        // A password's link restores the address too, and with it the address's is used.
+        // The link of a password change also restores the address, which uses the link of the address change.
         assert!([204, 400].contains(&answer.status), "{order:?}, {click_order:?}: {}", answer.text);
         assert!(done > 0 || answer.status == 204, "{order:?}, {click_order:?}: {}", answer.text);
         done += 1;
@@ -108,7 +108,7 @@ async fn assert_owner_recovers_account(
         let _ = undo(api, event_type, token).await.expect_problem(400, "token-invalid");
     }
 
-    // Neither password opens it, at neither address.
+    // Neither password works at either address.
     for address in [&ada.email, &thief.email] {
         for password in [&ada.password, &thief.password] {
             let _ = try_login(api, address, password).await.expect_problem(401, "invalid-credentials");

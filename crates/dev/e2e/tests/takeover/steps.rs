@@ -1,4 +1,4 @@
-//! What owners and thieves do to an account.
+//! The actions of owners and thieves.
 
 use bson::{Binary, DateTime, doc, spec::BinarySubtype};
 use e2e::{
@@ -16,7 +16,7 @@ pub(crate) const CHANGE_REQUESTED: &str = "user.email_change_requested.v1";
 pub(crate) const ADDRESS_CHANGED: &str = "user.email_changed.v1";
 pub(crate) const RESET_REQUESTED: &str = "user.password_reset_requested.v1";
 
-/// An account with a verified address, and its owner signed in.
+/// Registers a user with a verified address and logs them in.
 pub(crate) async fn register_owner(world: &World, api: &Api, name: &str) -> (TestUser, Tokens) {
     let user = world.test_user(name);
     let _ = api.register(&user).await.expect(201);
@@ -25,7 +25,7 @@ pub(crate) async fn register_owner(world: &World, api: &Api, name: &str) -> (Tes
     (user, tokens)
 }
 
-/// A second factor that was turned on before the address was verified, as earlier releases allowed.
+/// Inserts a second factor that was enabled before the address was verified, as earlier releases allowed.
 pub(crate) async fn insert_totp(world: &World, email: &str) {
     let secret = Binary { subtype: BinarySubtype::Generic, bytes: vec![7; 60] };
     let planted = doc! {
@@ -46,14 +46,14 @@ pub(crate) async fn disable_totp(me: &Api, user: &TestUser, code: &str) {
     let _ = me.delete("/api/users/me/totp", Some(&both)).await.expect(204);
 }
 
-/// Asks for another address and confirms it from its mailbox.
+/// Requests another address and confirms it from its mailbox.
 pub(crate) async fn change_address(api: &Api, me: &Api, sealed_tokens: &mut SealedTokens, user: &TestUser, new: &str) {
     let _ = me.put("/api/users/me/email", &json!({ "newEmail": new, "password": user.password })).await.expect(202);
     let token = sealed_tokens.wait_for_nth(CHANGE_REQUESTED, "confirmation", new, 1).await;
     let _ = api.post("/api/auth/email-change/confirm", &json!({ "token": token })).await.expect(204);
 }
 
-/// Follows the link in the notice of this event.
+/// Uses the undo link of an event.
 pub(crate) async fn undo(api: &Api, event_type: &str, token: &str) -> ApiResponse {
     let path = if event_type == ADDRESS_CHANGED { "/api/auth/email-change/undo" } else { "/api/auth/undo" };
     api.post(path, &json!({ "token": token })).await
@@ -64,7 +64,7 @@ pub(crate) async fn reset(api: &Api, token: &str, user: &TestUser) -> ApiRespons
     api.post("/api/auth/password-reset/confirm", &body).await
 }
 
-/// Asks for a reset and uses it, with nothing but the mailbox.
+/// Requests and uses a reset with the mailbox alone.
 pub(crate) async fn reset_by_mail(api: &Api, sealed_tokens: &mut SealedTokens, user: &TestUser) -> TestUser {
     let before = sealed_tokens.all(&user.email).await.iter().filter(|mail| mail.0 == RESET_REQUESTED).count();
     let _ = api.post("/api/auth/password-reset", &json!({ "email": user.email })).await.expect(202);

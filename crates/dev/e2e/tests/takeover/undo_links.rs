@@ -25,11 +25,11 @@ async fn enabling_a_second_factor_again_after_its_undo_sends_a_new_undo_link() {
     enable_totp(&thief, &ada).await;
     let first = sealed_tokens.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
     let _ = undo(&api, TOTP_ENABLED, &first).await.expect(204);
-    // The password is still the one that the thief knows.
+    // The thief still knows the password.
     let thief = api.with_token(&api.login(&ada).await.access);
     let codes = enable_totp(&thief, &ada).await.1;
     let second = sealed_tokens.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 2).await;
-    // Off and on again is the same factor: no other link, and the one there is holds.
+    // Disabling and enabling again within the period sends no other link, and the existing one stays valid.
     disable_totp(&thief, &ada, &codes[0]).await;
     enable_totp(&thief, &ada).await;
     let enabled = world.topic_reader().read_type(TOTP_ENABLED, 3).await;
@@ -50,7 +50,7 @@ async fn the_mailbox_alone_cannot_remove_a_second_factor_that_is_older_than_the_
     let me = api.with_token(&tokens.access);
     let codes = enable_totp(&me, &ada).await.1;
     let factors = sealed_tokens.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
-    // As if that had been a month ago.
+    // Moves the change a month into the past.
     let then = DateTime::from_millis(DateTime::now().timestamp_millis() - 30 * 24 * 60 * 60 * 1_000);
     let past = doc! {
         "secondFactorSince": then, "totp.enabledAt": then, "totp.lastStep": 0_i64, "undoTokens.0.expiresAt": then,
@@ -58,7 +58,7 @@ async fn the_mailbox_alone_cannot_remove_a_second_factor_that_is_older_than_the_
     update_user(&world, &ada.email, doc! { "$set": past }).await;
     let _ = undo(&api, TOTP_ENABLED, &factors).await.expect_problem(400, "token-invalid");
 
-    // The owner changes everything, among it the authenticator for a new one.
+    // The owner changes everything, including the authenticator.
     let ada = change_password(&me, &ada, "changed").await;
     disable_totp(&me, &ada, &codes[0]).await;
     let codes = enable_totp(&me, &ada).await.1;
@@ -71,7 +71,7 @@ async fn the_mailbox_alone_cannot_remove_a_second_factor_that_is_older_than_the_
     let types: Vec<&str> = links.iter().map(|link| &*link.0).filter(|it| *it != REGISTERED).collect();
     assert_eq!(types, [TOTP_ENABLED, PASSWORD_CHANGED, CODES_RENEWED, ADDRESS_CHANGED]);
 
-    // An attacker who reads the mailbox uses every link, and sets a password: it ends at the factor.
+    // An attacker who reads the mailbox uses every link and sets a password, but cannot pass the second factor.
     let mut attacker = ada.clone();
     for (event_type, token) in links.iter().rev().filter(|link| link.0 != REGISTERED) {
         let expected = if event_type == TOTP_ENABLED { 400 } else { 204 };
@@ -80,7 +80,7 @@ async fn the_mailbox_alone_cannot_remove_a_second_factor_that_is_older_than_the_
         attacker = reset_by_mail(&api, &mut sealed_tokens, &attacker).await;
         let _ = try_login(&api, &attacker.email, &attacker.password).await.expect_problem(401, "mfa-required");
     }
-    // Nothing of the owner's either: the codes that were renewed are void.
+    // The owner's renewed recovery codes are void too.
     let asked = try_login(&api, &attacker.email, &attacker.password).await;
     let mfa = asked.string("mfaToken");
     remember_secret("mfa token", &mfa);
@@ -100,7 +100,7 @@ async fn the_password_alone_gives_no_undo_link_and_does_not_bypass_the_second_fa
     let me = api.with_token(&tokens.access);
     enable_totp(&me, &ada).await;
     let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "mfa-required");
-    // Links of an account of their own do nothing to another's, nor anything that they were not made for.
+    // Links do nothing to another account, and work for no other purpose.
     let (mallory, mallory_tokens) = register_owner(&world, &api, "mallory").await;
     let mallory_client = api.with_token(&mallory_tokens.access);
     enable_totp(&mallory_client, &mallory).await;
@@ -118,7 +118,7 @@ async fn the_password_alone_gives_no_undo_link_and_does_not_bypass_the_second_fa
             let _ = api.post(path, &json!({ "token": link })).await.expect_problem(400, "token-invalid");
         }
     }
-    // Of two who use one link at once, one does.
+    // Only one of two concurrent uses of a link succeeds.
     let (one, two) = tokio::join!(undo(&api, TOTP_ENABLED, &own_link), undo(&api, TOTP_ENABLED, &own_link));
     let mut both = [one.status, two.status];
     both.sort_unstable();
@@ -148,7 +148,7 @@ async fn six_password_changes_do_not_displace_the_first_undo_link() {
     assert_signed_out(&api, &tokens).await;
     let _ = try_login(&api, &ada.email, &thief.password).await.expect_problem(401, "invalid-credentials");
 
-    // One write, in order; the reset goes to the same mailbox.
+    // Both events come from one write, in this order, and the reset goes to the same mailbox.
     let mut topic = world.topic_reader();
     let undone = topic.read_type("user.change_undone.v1", 1).await.remove(0);
     let requested = topic.read_type(RESET_REQUESTED, 1).await.remove(0);
@@ -183,14 +183,14 @@ async fn an_undo_link_is_void_when_its_address_changes_and_when_it_expires() {
     let _ = undo(&api, PASSWORD_CHANGED, &b_link).await.expect_problem(400, "token-invalid");
     assert!(user_document(&world, &ada.email).await.get("undoTokens").is_none(), "it is not kept either");
 
-    // Its time: the link is there, and good for nothing.
+    // The link has expired.
     let ada = reset_by_mail(&api, &mut sealed_tokens, &with_email(&moved, &ada.email)).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let ada = change_password(&me, &ada, "again").await;
     let late = sealed_tokens.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 1).await;
     update_user(&world, &ada.email, doc! { "$set": doc! { "undoTokens.0.expiresAt": DateTime::now() } }).await;
     let _ = undo(&api, PASSWORD_CHANGED, &late).await.expect_problem(400, "token-invalid");
-    // And with the account.
+    // The account is deleted.
     let ada = change_password(&me, &ada, "last").await;
     let last = sealed_tokens.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 2).await;
     let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);

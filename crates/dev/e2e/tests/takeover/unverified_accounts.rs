@@ -30,7 +30,7 @@ async fn an_account_registered_with_the_address_of_another_person_is_recovered_b
         .expect_problem(403, "email-not-verified");
     assert!(user_document(&world, &victim.email).await.get("totpSetup").is_none());
 
-    // A factor of the time when that was possible.
+    // An earlier release allowed this second factor.
     insert_totp(&world, &victim.email).await;
     let _ = try_login(&api, &victim.email, &victim.password).await.expect_problem(401, "mfa-required");
     let _ = api.register(&with_email(&world.test_user("late"), &victim.email)).await.expect_problem(409, "email-taken");
@@ -44,7 +44,7 @@ async fn an_account_registered_with_the_address_of_another_person_is_recovered_b
     let after = user_document(&world, &victim.email).await;
     assert!(after.get("totp").is_none() && after.get("totpSetup").is_none(), "{after}");
 
-    // A reset that is not the first proof of the mailbox leaves the factor on.
+    // A reset that is not the first proof of the mailbox keeps the second factor.
     enable_totp(&me, &owner).await;
     let owner = reset_by_mail(&api, &mut sealed_tokens, &owner).await;
     let _ = try_login(&api, &owner.email, &owner.password).await.expect_problem(401, "mfa-required");
@@ -64,7 +64,7 @@ async fn a_disowned_account_stays_closed_until_a_reset() {
     let verification = sealed_tokens.wait_for_nth(REGISTERED, "verification", &victim.email, 1).await;
     let link = sealed_tokens.wait_for_nth(PASSWORD_CHANGED, "undo", &victim.email, 1).await;
     let disown = async |token: &str| api.post("/api/auth/email-verification/disown", &json!({ "token": token })).await;
-    // A change of the password voids links that prove the address: another is asked for.
+    // A password change voids verification links, so a new one is requested.
     let _ = disown(&verification).await.expect_problem(400, "token-invalid");
     let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": victim.email })).await.expect(202);
     let verification =

@@ -1,4 +1,4 @@
-//! Which address counts as the network of a client.
+//! The client address that determines the network of a request.
 
 use reqwest::Method;
 use serde_json::json;
@@ -13,7 +13,7 @@ async fn an_ipv6_network_counts_as_one_client_and_its_wait_ends() {
     let spec = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2").set("LIMITS__LOGIN_FIRST_WAIT", "1s");
     let service = spec.start().await;
     let api = service.api();
-    let unknown = world.address("nobody");
+    let unknown = world.address("unknown");
     let _ = guess_password(&api, "2001:db8:0:1201::1", &unknown).await.expect(401);
     let _ = guess_password(&api, "2001:db8:0:1202::2", &unknown).await.expect(401);
     let limited = guess_password(&api, "2001:db8:0:1203::3", &unknown).await.expect(429);
@@ -39,7 +39,7 @@ async fn without_a_trusted_proxy_a_client_cannot_choose_its_network() {
     let spec = with_limits(&world).set("HTTP__TRUSTED_PROXIES", "").set("LIMITS__LOGIN_FREE_FAILURES", "2");
     let service = spec.start().await;
     let api = service.api();
-    let unknown = world.address("nobody");
+    let unknown = world.address("unknown");
     for (address, status) in [("198.51.100.1", 401), ("198.51.100.2", 401), ("198.51.100.3", 429)] {
         let _ = guess_password(&api, address, &unknown).await.expect(status);
     }
@@ -65,13 +65,13 @@ async fn only_the_configured_header_determines_the_client_address() {
         let (one, two) = (world.address(&format!("one-{header}")), world.address(&format!("two-{header}")));
         let mut statuses = Vec::new();
         for last in 1..=4 {
-            // The client invents a header beside the one that the proxy sets.
+            // The client adds a header of its own to the one that the proxy sets.
             let invented = if other == "forwarded" { format!("for=192.0.2.{last}") } else { format!("192.0.2.{last}") };
             let headers = [(header, "198.51.100.1".to_owned()), (other, invented)];
             statuses.push(guess_with(&api, headers, &one).await);
         }
         assert_eq!(statuses, [401, 401, 429, 429], "{header}");
-        // An invented header does not make the proxy's own address count either: all clients share that one.
+        // An added header does not make the proxy's own address count either; all clients would share it.
         for last in 1..=4 {
             let headers = [(header, format!("198.51.100.{last}")), (other, "for=192.0.2.1".to_owned())];
             assert_eq!(guess_with(&api, headers, &two).await, 401, "{header}");

@@ -19,7 +19,7 @@ async fn wrong_codes_are_rate_limited_like_wrong_passwords() {
     mark_email_verified(&world, &ada).await;
     let (authenticator, _) = enable_totp(&api.with_token(&tokens.access), &ada).await;
 
-    // Whoever has the password is held at the code, however often they log in.
+    // An attacker who knows the password is limited at the code, however often the attacker logs in.
     let second_step = async |address: &str, code: &str| {
         let first = log_in_from(&api, address, &ada).await.expect_problem(401, "mfa-required");
         let token = first.string("mfaToken");
@@ -37,7 +37,7 @@ async fn wrong_codes_are_rate_limited_like_wrong_passwords() {
     }
     let limited = second_step("198.51.100.3", &authenticator.code_at(1)).await.expect_problem(429, "rate-limited");
     assert_about(seconds_until_reset(&limited), 900);
-    // The owner is not kept out, and is told: somebody has the password.
+    // The owner is not locked out, and is notified that an attacker knows the password.
     let entered = second_step("203.0.113.7", &authenticator.code_at(1)).await.expect(200);
     assert_eq!(entered.header("ratelimit"), "\"code\";r=3;t=0");
     let _ = Tokens::of(&entered);
@@ -66,16 +66,16 @@ async fn wrong_codes_are_counted_per_known_network_and_the_owner_is_notified() {
         post_from(&api, address, "/api/auth/login/totp", &json!({ "mfaToken": token, "code": code })).await
     };
 
-    // An attacker in the neighbourhood has the password, and an address for each guess.
+    // An attacker in the same network knows the password and uses another address for each guess.
     for last in 101..104 {
         let _ = second_step(&format!("203.0.113.{last}"), "abc-def").await.expect_problem(401, "invalid-credentials");
     }
     let limited = second_step("203.0.113.104", &authenticator.code_at(1)).await.expect_problem(429, "rate-limited");
     assert_about(seconds_until_reset(&limited), 600);
-    // With the fourth wrong code of all known networks together the owner is told.
+    // The fourth wrong code of all known networks together notifies the owner.
     let _ = second_step("2001:db8:7:7ff::2", "abc-def").await.expect_problem(401, "invalid-credentials");
     world.topic_reader().read_type("user.locked.v1", 1).await;
-    // The account's row is full, and holds strangers, not the owner's other network.
+    // The limit of the account is reached: it refuses unknown networks, but not the owner's other network.
     let _ = second_step("192.0.2.1", &authenticator.code_at(1)).await.expect_problem(429, "rate-limited");
     let _ = Tokens::of(&second_step("2001:db8:7:700::3", &authenticator.code_at(1)).await.expect(200));
 }

@@ -23,7 +23,7 @@ async fn an_unknown_identifier_is_rate_limited_exactly_like_a_known_one() {
     let ada = world.test_user("ada");
     let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
 
-    let unknown = (world.address("nobody"), "nobody-at-all".to_owned());
+    let unknown = (world.address("unknown"), "unknown-user".to_owned());
     let identifiers = [&ada.email, &unknown.0, &ada.username, &unknown.1];
     let mut all_responses = Vec::new();
     for (identifier, address) in
@@ -50,10 +50,10 @@ async fn an_unknown_identifier_is_rate_limited_exactly_like_a_known_one() {
     assert!(service.metric("user_service_throttled_total", "scope=\"login\"").await >= 8.0);
     assert!(service.metric("user_service_logins_total", "outcome=\"throttled\"").await >= 8.0);
 
-    // The right password from there is held too: else the answer would be a way to guess.
+    // The right password is refused there too; otherwise the response would allow guessing.
     let limited = log_in_from(&api, "198.51.100.1", &ada).await.expect_problem(429, "rate-limited");
     assert_about(seconds_until_reset(&limited), 600);
-    // From elsewhere it is not, and what is right is not charged.
+    // It is accepted from other networks, and a right password is not counted.
     for _ in 0..10 {
         let answer = log_in_from(&api, "192.0.2.1", &ada).await.expect(200);
         assert_eq!(answer.header("ratelimit"), "\"login\";r=3;t=0");
@@ -72,7 +72,7 @@ async fn an_unknown_identifier_is_rate_limited_exactly_like_a_known_one() {
         });
         assert!(id.is_some_and(|id| id.subtype == BinarySubtype::Generic && id.bytes.len() == 32), "{row}");
         assert_eq!(row.get_i32("schemaVersion").ok(), Some(1));
-        // From then on it says no more than no row.
+        // After this time the row means the same as no row.
         let (at, expires) = (row.get_datetime("at").ok(), row.get_datetime("expiresAt").ok());
         assert!(at.is_some() && expires >= at, "{row}");
     }
@@ -118,7 +118,7 @@ async fn the_owner_can_log_in_from_a_known_network_during_an_attack() {
     let (service, _emails) = tokio::join!(spec.start(), world.email_service().start());
     let api = service.api();
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
-    let unknown = world.address("nobody");
+    let unknown = world.address("unknown");
     for user in [&ada, &eve] {
         let _ = post_from(&api, "203.0.113.1", "/api/users", &user.registration()).await.expect(201);
     }
@@ -127,7 +127,7 @@ async fn the_owner_can_log_in_from_a_known_network_during_an_attack() {
     let networks = known_networks(&world, &ada).await;
     assert_eq!(networks.len(), 2);
 
-    // Each from an address that has never tried before: nobody's own failures hold it.
+    // Each guess comes from a new address, so the limit per network does not apply.
     let attack = async |identifier: &str| {
         let mut responses = Vec::new();
         for last in 1..=8 {
@@ -141,25 +141,25 @@ async fn the_owner_can_log_in_from_a_known_network_during_an_attack() {
     let responses = attack(&ada.email).await;
     let statuses: Vec<u16> = responses.iter().map(|it| it.status).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 429, 429, 429, 429]);
-    assert_eq!(attack(&unknown).await, responses, "an identifier of nobody");
+    assert_eq!(attack(&unknown).await, responses, "an unknown identifier");
 
-    // From strange networks not even the right password; from its own networks, and their neighbourhood, it does.
+    // Unknown networks are refused even with the right password; known networks and their neighbours are not.
     let _ = log_in_from(&api, "192.0.2.1", &ada).await.expect_problem(429, "rate-limited");
     for known in ["203.0.113.7", "203.0.113.200", "2001:db8:7:7ff::2"] {
         let answer = log_in_from(&api, known, &ada).await.expect(200);
         assert_eq!(answer.header("ratelimit"), "\"login\";r=5;t=0", "{known}");
     }
     let _ = log_in_from(&api, "2001:db8:7:800::1", &ada).await.expect_problem(429, "rate-limited");
-    // There, too, guessing is held: by that network's own failures.
+    // Guessing from a known network is limited by that network's own failures.
     for _ in 0..5 {
         let _ = guess_password(&api, "203.0.113.66", &ada.email).await.expect(401);
     }
     let _ = guess_password(&api, "203.0.113.66", &ada.email).await.expect(429);
     let _ = log_in_from(&api, "203.0.113.7", &ada).await.expect(200);
-    // From a strange network the way in leads through the mailbox: after a reset it is a known one.
+    // From an unknown network the user resets the password by mail; after that the network is known.
     let ada = reset_password_from(&api, &world, "192.0.2.1", &ada).await;
     let _ = log_in_from(&api, "192.0.2.1", &ada).await.expect(200);
-    // Somebody else's account is not touched.
+    // The account of another user is not affected.
     let _ = log_in_from(&api, "198.51.100.1", &eve).await.expect(200);
 
     let mut topic = world.topic_reader();
@@ -173,7 +173,7 @@ async fn the_owner_can_log_in_from_a_known_network_during_an_attack() {
     })
     .await;
 
-    // The attack goes on, over another name of the account too; it has been told.
+    // The attack continues with another identifier of the account; the owner has already been notified.
     attack(&ada.email).await;
     assert_eq!(attack(&ada.username).await, responses, "the username is another identifier");
     let _ = log_in_from(&api, "203.0.113.7", &ada).await.expect(200);
@@ -182,7 +182,7 @@ async fn the_owner_can_log_in_from_a_known_network_during_an_attack() {
     assert_eq!(records.iter().filter(|record| record.event_type() == "user.locked.v1").count(), 1);
     assert_eq!(known_networks(&world, &ada).await.len(), 3);
 
-    // An administrator ends it: everybody may try again, everywhere.
+    // An administrator unlocks the account: all networks may try again.
     let granted = service.spec().command(&["grant-role", &eve.email, "admin"]).await;
     assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
     let admin = api.with_token(&Tokens::of(&log_in_from(&api, "198.51.100.1", &eve).await.expect(200)).access);
@@ -199,12 +199,12 @@ async fn the_owner_can_log_in_from_a_known_network_during_an_attack() {
     let _ = guess_password(&api, "198.51.100.8", &unknown).await.expect(429);
     let unlocked = topic.read_type("user.unlocked.v1", 1).await.remove(0);
     assert_eq!(unlocked.key_text(), id);
-    // The second time nothing was held. And the next attack is a new one.
+    // The second unlock had nothing to do. The next attack counts as a new one.
     assert_eq!(attack(&ada.username).await, responses);
     topic.read_type("user.locked.v1", 2).await;
     let records = topic.read_all().await;
     assert_eq!(records.iter().filter(|record| record.event_type() == "user.unlocked.v1").count(), 1);
-    for unknown in ["0190d3f0-0000-7000-8000-000000000000", "nobody"] {
+    for unknown in ["0190d3f0-0000-7000-8000-000000000000", "unknown"] {
         let path = format!("/api/admin/users/{unknown}/unlock");
         let _ = admin.send(admin.request(Method::POST, &path)).await.expect_problem(404, "not-found");
     }
@@ -216,7 +216,7 @@ async fn locked_until(world: &World, user: &TestUser) -> Option<DateTime> {
     document.get_datetime("lockedUntil").ok().copied()
 }
 
-/// The link from the mail, used from there.
+/// Resets the password with the mailed link, all from `address`.
 async fn reset_password_from(api: &Api, world: &World, address: &str, user: &TestUser) -> TestUser {
     let _ = post_from(api, address, RESET, &json!({ "email": user.email })).await.expect(202);
     let mail = wait_for(DEADLINE, "the mail with the link", async || {

@@ -1,4 +1,4 @@
-//! Throttling that holds whoever guesses and not whose account it is, and that tells nobody which accounts exist.
+//! Rate limits: they stop attackers without locking the owner out, and do not reveal which accounts exist.
 
 mod client_address;
 mod codes;

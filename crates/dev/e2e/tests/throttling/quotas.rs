@@ -28,7 +28,7 @@ async fn requests_and_registrations_of_a_network_are_counted() {
     assert_about(seconds_until_reset(&third), 1800);
     let _ = register("three", "203.0.113.2").await.expect(201);
 
-    // Whatever they are for: every request to an endpoint that guards a secret counts.
+    // Every request to an endpoint that checks a secret counts.
     let token = json!({ "token": "A".repeat(43) });
     let confirm = async || post_from(&api, "198.51.100.9", "/api/auth/email-verification", &token).await;
     for left in (3..6).rev() {
@@ -36,17 +36,17 @@ async fn requests_and_registrations_of_a_network_are_counted() {
         assert!(answer.header("ratelimit").starts_with(&format!("\"network\";r={left};")), "{:?}", answer.headers);
     }
     for n in 0..3 {
-        let _ = guess_password(&api, "198.51.100.9", &world.address(&format!("nobody{n}"))).await.expect(401);
+        let _ = guess_password(&api, "198.51.100.9", &world.address(&format!("unknown{n}"))).await.expect(401);
     }
     let over = confirm().await.expect_problem(429, "rate-limited");
     assert_eq!(over.header("ratelimit-policy"), "\"network\";q=6;w=60");
     assert_about(seconds_until_reset(&over), 10);
-    // A flood is turned away without asking the database.
+    // A flood is refused without asking the database.
     let flood = join_all((0..30).map(|_| confirm())).await;
     assert!(flood.iter().all(|answer| answer.status == 429 || answer.status == 400));
     assert!(service.metric("user_service_throttled_total", "scope=\"first_line\"").await >= 1.0);
     assert!(service.metric("user_service_throttled_total", "scope=\"network\"").await >= 1.0);
-    let _ = guess_password(&api, "198.51.100.10", &world.address("nobody")).await.expect(401);
+    let _ = guess_password(&api, "198.51.100.10", &world.address("unknown")).await.expect(401);
 }
 
 #[tokio::test]
@@ -59,18 +59,18 @@ async fn mails_to_an_address_are_counted_whether_or_not_it_has_an_account() {
     let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
     let mut all_responses = Vec::new();
     for (path, email) in
-        [RESEND, RESET].into_iter().flat_map(|path| [(path, ada.email.clone()), (path, world.address("nobody"))])
+        [RESEND, RESET].into_iter().flat_map(|path| [(path, ada.email.clone()), (path, world.address("unknown"))])
     {
         let mut responses = Vec::new();
         for last in 1..=4 {
-            // From other networks: it is the address that is protected.
+            // The requests come from other networks, because this limit protects the address.
             let answer = post_from(&api, &format!("198.51.100.{last}"), path, &json!({ "email": email })).await;
             assert!(seconds_until_reset(&answer) > 0);
             responses.push(summarize(&answer));
         }
         all_responses.push(responses);
     }
-    // One kind of mail does not use up the quota of the other.
+    // One kind of mail does not use the quota of the other.
     assert_eq!(all_responses[0].iter().map(|it| it.status).collect::<Vec<_>>(), [202, 202, 429, 429]);
     assert!(all_responses.iter().all(|responses| *responses == all_responses[0]), "{all_responses:#?}");
     assert_eq!(all_responses[0][0].policy, "\"mail\";q=2;w=3600");
@@ -78,7 +78,7 @@ async fn mails_to_an_address_are_counted_whether_or_not_it_has_an_account() {
     let mut topic = world.topic_reader();
     topic.read_type("user.email_verification_requested.v1", 2).await;
     topic.read_type("user.password_reset_requested.v1", 2).await;
-    // A later event of the same user: nothing more was queued before it.
+    // This event of the same user comes later, so nothing else was queued before it.
     let _ = log_in_from(&api, "203.0.113.1", &ada).await.expect(200);
     topic.read_type("user.logged_in.v1", 1).await;
     let records = topic.read_all().await;
@@ -96,7 +96,7 @@ async fn logins_are_refused_while_the_limits_cannot_be_read() {
     let world = World::new(&stack, "away").await.on_mongodb(uri);
     let service = with_limits(&world).start().await;
     let api = service.api();
-    let unknown = world.address("nobody");
+    let unknown = world.address("unknown");
     let _ = guess_password(&api, "198.51.100.1", &unknown).await.expect(401);
     proxy.set(Mode::Refuse);
     let away = guess_password(&api, "198.51.100.1", &unknown).await.expect_problem(503, "unavailable");
@@ -118,7 +118,7 @@ async fn disabled_limits_set_no_headers_and_refuse_no_request() {
         with_limits(&world).set("LIMITS__ENABLED", "false").set("LIMITS__LOGIN_FREE_FAILURES", "1").start().await;
     let api = service.api();
     for _ in 0..4 {
-        let answer = guess_password(&api, "198.51.100.1", &world.address("nobody")).await.expect(401);
+        let answer = guess_password(&api, "198.51.100.1", &world.address("unknown")).await.expect(401);
         assert!(answer.headers.get("ratelimit").is_none() && answer.headers.get("ratelimit-policy").is_none());
     }
     assert!(throttle_rows(&world).await.is_empty());
@@ -143,7 +143,7 @@ async fn a_registration_is_counted_before_its_password_is_checked() {
         let errors = answer["errors"].as_array().cloned().unwrap_or_default();
         errors.iter().map(|it| format!("{} {}", it["pointer"], it["code"]).replace('"', "")).collect::<Vec<_>>()
     };
-    // What is too long is refused for that alone: nothing is made of it, and no password is judged by it.
+    // A member that is too long is refused alone: neither a derived value nor the password is checked.
     let mut long = with("displayName", &"Ada Lovelace ".repeat(4000));
     long["password"] = json!("password");
     for _ in 0..4 {
@@ -151,7 +151,7 @@ async fn a_registration_is_counted_before_its_password_is_checked() {
         assert!(answer.headers.get("ratelimit").is_none(), "{:?}", answer.headers);
         assert_eq!(codes(answer), ["#/displayName too-long"]);
     }
-    // Each refused password is a request, but no registration and no mail.
+    // Each refused password counts as a request, but neither as a registration nor as a mail.
     for _ in 0..3 {
         let answer = post_from(&api, "203.0.113.1", "/api/users", &with("password", "password")).await;
         assert_eq!(codes(answer), ["#/password common"]);
@@ -173,7 +173,7 @@ async fn a_flood_of_refreshes_and_of_pages_is_refused_by_the_local_limiter() {
     let tokens = Tokens::of(&log_in_from(&api, "203.0.113.2", &ada).await.expect(200));
     let refresh = json!({ "refreshToken": tokens.refresh });
 
-    // Ten a minute: five times the quota of requests.
+    // The limit is ten a minute: five times the quota of requests.
     let flood = join_all((0..30).map(|_| post_from(&api, "198.51.100.1", "/api/auth/refresh", &refresh))).await;
     let of = |status: u16| flood.iter().filter(|answer| answer.status == status).count();
     assert!(of(429) >= 15 && of(200) + of(401) >= 10, "{:?}", flood.iter().map(|it| it.status).collect::<Vec<_>>());
@@ -184,8 +184,8 @@ async fn a_flood_of_refreshes_and_of_pages_is_refused_by_the_local_limiter() {
     );
     assert!(seconds_until_reset(refused) > 0);
     let _ = post_from(&api, "198.51.100.1", "/api/auth/logout", &refresh).await.expect_problem(429, "rate-limited");
-    // The flood holds neither logins from there, nor refreshes from elsewhere.
-    let _ = guess_password(&api, "198.51.100.1", &world.address("nobody")).await.expect(401);
+    // The flood limits neither logins from the same network nor refreshes from another one.
+    let _ = guess_password(&api, "198.51.100.1", &world.address("unknown")).await.expect(401);
     let _ = post_from(&api, "198.51.100.2", "/api/auth/logout", &refresh).await.expect(204);
 
     for path in ["/verify-email", "/reset-password", "/confirm-email", "/undo-email-change"] {

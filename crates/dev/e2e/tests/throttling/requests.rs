@@ -1,4 +1,4 @@
-//! Requests from a chosen network, and what their responses say.
+//! Requests from a chosen network, and the rate limit in their responses.
 
 use bson::{Document, doc};
 use e2e::accounts::{user_document, with_cheap_hashes};
@@ -10,10 +10,11 @@ use test_support::{Api, ApiResponse, ServiceSpec, TestUser, World};
 pub(crate) const LOGIN: &str = "/api/auth/login";
 pub(crate) const RESEND: &str = "/api/auth/email-verification/resend";
 pub(crate) const RESET: &str = "/api/auth/password-reset";
-/// No attempt of a test lasts so long.
+/// The maximum duration of a test's attempts in seconds.
 const TOLERANCE: u64 = 20;
 
-/// Limits on, networks played by `X-Forwarded-For`, waits so long that none ends by chance, hashes that cost nothing.
+/// Enables the limits, takes the network from `X-Forwarded-For`, sets waits that do not end during a test, and makes
+/// hashes cheap.
 pub(crate) fn with_limits(world: &World) -> ServiceSpec {
     let spec = world.user_service().set("LIMITS__ENABLED", "true").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
     let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
@@ -24,7 +25,7 @@ pub(crate) async fn post_from(api: &Api, address: &str, path: &str, body: &Value
     api.send(api.request(Method::POST, path).header("x-forwarded-for", address).json(body)).await
 }
 
-/// A login with a password that nobody has.
+/// Sends a login with a wrong password.
 pub(crate) async fn guess_password(api: &Api, address: &str, identifier: &str) -> ApiResponse {
     post_from(api, address, LOGIN, &json!({ "identifier": identifier, "password": "a guess of a password" })).await
 }
@@ -33,7 +34,7 @@ pub(crate) async fn log_in_from(api: &Api, address: &str, user: &TestUser) -> Ap
     post_from(api, address, LOGIN, &json!({ "identifier": user.email, "password": user.password })).await
 }
 
-/// Everything of an answer that could tell something, but for the seconds.
+/// Everything in a response that could reveal something, except the seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResponseSummary {
     pub(crate) status: u16,
@@ -58,7 +59,7 @@ pub(crate) fn summarize(answer: &ApiResponse) -> ResponseSummary {
     }
 }
 
-/// The `t` of `RateLimit`, which a refusal repeats as `Retry-After`.
+/// Returns the `t` of `RateLimit`, which a refusal repeats as `Retry-After`.
 pub(crate) fn seconds_until_reset(answer: &ApiResponse) -> u64 {
     let limit = answer.header("ratelimit");
     let seconds = limit.rsplit_once(";t=").and_then(|(_, t)| t.parse().ok()).expect("RateLimit has a time");
