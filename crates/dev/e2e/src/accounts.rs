@@ -46,7 +46,7 @@ pub fn with_email(user: &TestUser, email: &str) -> TestUser {
 /// Panics if the account does not exist.
 pub async fn user_document(world: &World, email: &str) -> Document {
     let users = world.user_database().await.collection::<Document>("users");
-    users.find_one(doc! { "email": email }).await.expect("users can be read").expect("the user is there")
+    users.find_one(doc! { "email": email }).await.expect("users can be read").expect("the user exists")
 }
 
 /// Applies an update to the stored document of an account.

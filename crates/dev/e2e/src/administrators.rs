@@ -57,7 +57,12 @@ impl Admin {
             let link = page.header("link");
             assert_eq!(next.is_some(), !link.is_empty(), "{link}");
             let Some(next) = next else { return pages };
-            path = link.trim_start_matches('<').split_once(">; rel=\"next\"").expect("a link to the next").0.to_owned();
+            path = link
+                .trim_start_matches('<')
+                .split_once(">; rel=\"next\"")
+                .expect("the header links to the next page")
+                .0
+                .to_owned();
             assert!(path.ends_with(&format!("cursor={next}")), "{link}");
         }
     }
@@ -77,13 +82,13 @@ pub fn user_ids(page: &Value) -> Vec<String> {
 pub async fn listed_admins(world: &World) -> Vec<Uuid> {
     let database = world.user_database().await;
     let list = database.collection::<Document>("admins").find_one(doc! {}).await.expect("admins can be read");
-    let list = list.expect("there is a list");
-    let ids: Vec<Uuid> = list.get_array("ids").expect("ids").iter().filter_map(uuid_of).collect();
+    let list = list.expect("the list exists");
+    let ids: Vec<Uuid> = list.get_array("ids").expect("the list has ids").iter().filter_map(uuid_of).collect();
     for id in &ids {
         let user = database.collection::<Document>("users").find_one(doc! { "_id": id }).await;
-        let user = user.expect("users can be read").expect("who is listed is there");
+        let user = user.expect("users can be read").expect("a listed user exists");
         assert_eq!(user.get("status"), Some(&Bson::from("active")), "{user}");
-        let roles = user.get_array("roles").expect("roles");
+        let roles = user.get_array("roles").expect("the user has roles");
         assert!(roles.contains(&Bson::from("admin")), "{id} is listed with {roles:?}");
     }
     ids

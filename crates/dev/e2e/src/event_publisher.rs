@@ -31,8 +31,8 @@ impl EventPublisher {
     /// Panics if the public key of the world cannot be read.
     #[must_use]
     pub fn new(world: &World) -> Self {
-        let text = fs::read_to_string(world.keys().join("sealing.public")).expect("the world has made its keys");
-        let key = PublicKey::from_base64(&text).expect("keygen makes keys that can be read");
+        let text = fs::read_to_string(world.keys().join("sealing.public")).expect("the world has created its keys");
+        let key = PublicKey::from_base64(&text).expect("keygen creates readable keys");
         let producer = Producer::new(world.brokers());
         Self { world: world.clone(), producer, key, ids: Ids::random(), clock: Clock::system() }
     }

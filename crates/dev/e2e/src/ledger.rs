@@ -179,7 +179,7 @@ impl Ledger {
     /// Panics at the deadline.
     pub async fn wait_until_all_terminal(&self, within: Duration) -> Vec<MailJob> {
         offsets::wait_until_consumed(&self.world, within).await;
-        wait_for(within, "every mail's end", async || {
+        wait_for(within, "every mail to be in a terminal state", async || {
             let mails = self.mails().await;
             mails.iter().all(MailJob::is_terminal).then_some(mails)
         })
@@ -212,12 +212,12 @@ impl Ledger {
     pub async fn make_all_due(&self) {
         let mails: Collection<Document> = self.database.collection("mailJobs");
         let due = vec![doc! { "$set": { "nextAttemptAt": "$$NOW" } }];
-        mails.update_many(doc! { "state": "queued" }, due).await.expect("MongoDB answers");
+        mails.update_many(doc! { "state": "queued" }, due).await.expect("MongoDB responds");
     }
 
     async fn read<T: DeserializeOwned + Send + Sync + Unpin>(&self, collection: &str, filter: Document) -> Vec<T> {
         let collection: Collection<T> = self.database.collection(collection);
-        let found = collection.find(filter).sort(doc! { "_id": 1 }).await.expect("MongoDB answers");
-        found.try_collect().await.expect("the documents are as they should be")
+        let found = collection.find(filter).sort(doc! { "_id": 1 }).await.expect("MongoDB responds");
+        found.try_collect().await.expect("the documents have the expected form")
     }
 }

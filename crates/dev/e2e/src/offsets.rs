@@ -19,7 +19,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// # Panics
 /// Panics if the broker does not respond.
 pub async fn committed(world: &World) -> BTreeMap<i32, i64> {
-    try_committed(world).await.expect("the broker answers")
+    try_committed(world).await.expect("the broker responds")
 }
 
 /// Waits until the group has committed the end offset of every partition.
@@ -125,5 +125,5 @@ async fn with_group_consumer<T: Send + 'static>(
             .expect("these settings are valid");
         work(&consumer, &topic)
     };
-    tokio::task::spawn_blocking(ask).await.expect("asking for offsets does not panic")
+    tokio::task::spawn_blocking(ask).await.expect("the task does not panic")
 }

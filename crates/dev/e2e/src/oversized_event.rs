@@ -18,7 +18,7 @@ pub async fn insert_oversized_event(world: &World, user: &str) -> String {
     let event = Uuid::new();
     let user = Uuid::parse_str(user).expect("an id is a UUID");
     let users = users(world).await;
-    let found = users.find_one(doc! { "_id": user }).await.expect("users can be read").expect("the user is there");
+    let found = users.find_one(doc! { "_id": user }).await.expect("users can be read").expect("the user exists");
     let sequence = found.get_i64("version").expect("a user has a version") + 1;
     let data = json!({ "userId": user.to_string(), "changed": ["x".repeat(2 * 1024 * 1024)] }).to_string();
     let entry = doc! {

@@ -22,8 +22,8 @@ impl SealedTokens {
     /// Panics if the private key of the world cannot be read.
     #[must_use]
     pub fn new(world: &World) -> Self {
-        let text = fs::read_to_string(world.keys().join("sealing.private")).expect("the world has made its keys");
-        let key = PrivateKey::from_base64(&text).expect("keygen makes keys that can be read");
+        let text = fs::read_to_string(world.keys().join("sealing.private")).expect("the world has created its keys");
+        let key = PrivateKey::from_base64(&text).expect("keygen creates readable keys");
         Self { topic: world.topic_reader(), keys: KeyRing::new(vec![key]).expect("there is a key") }
     }
 
@@ -57,7 +57,7 @@ impl SealedTokens {
 /// Returns the token in `member` of an event if it was sealed for `address`.
 fn token(keys: &KeyRing, record: &Record, member: &str, address: &str) -> Option<String> {
     let grant: TokenGrant = serde_json::from_value(record.json()[member].clone()).ok()?;
-    let opened = keys.open(&grant.sealed).expect("the world's key opens it");
+    let opened = keys.open(&grant.sealed).expect("the world's key opens the token");
     let token = opened.token.expose_secret().to_owned();
     remember_secret("one-time token", &token);
     (opened.to == address).then_some(token)

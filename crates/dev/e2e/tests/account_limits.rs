@@ -209,8 +209,11 @@ async fn all_tagged_addresses_of_a_mailbox_share_one_limit_of_registrations_and_
 
 async fn stored_idempotency_key(world: &World, email: &str) -> String {
     let users = world.user_database().await.collection::<Document>("users");
-    let user = users.find_one(doc! { "email": email }).await.expect("users can be read").expect("it is there");
-    user.get_document("idempotency").and_then(|it| it.get_str("key")).expect("it has a key").to_owned()
+    let user = users.find_one(doc! { "email": email }).await.expect("users can be read").expect("the user exists");
+    user.get_document("idempotency")
+        .and_then(|it| it.get_str("key"))
+        .expect("the user has an idempotency key")
+        .to_owned()
 }
 
 async fn register_with_key(api: &Api, address: &str, key: &str, body: &Value) -> ApiResponse {
@@ -275,6 +278,7 @@ async fn two_clients_may_use_the_same_idempotency_key_and_keys_of_the_previous_r
     taken["username"] = json!(eve.username);
     let _ = register_with_key(&api, "203.0.113.1", "bare", &taken).await.expect_problem(409, "username-taken");
     let _ = register_with_key(&api, "203.0.113.1", "bare", &bob.registration()).await.expect(201);
-    let all: Vec<Document> = users.find(doc! {}).await.expect("users").try_collect().await.expect("users can be read");
+    let all: Vec<Document> =
+        users.find(doc! {}).await.expect("users can be read").try_collect().await.expect("users can be read");
     assert_eq!(all.len(), 3);
 }

@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(600);
 #[tokio::test]
 #[ignore = "needs schemathesis: run scripts/check-api"]
 async fn schemathesis_finds_nothing() {
-    let schemathesis = env::var("SCHEMATHESIS").expect("scripts/check-api says where it is");
+    let schemathesis = env::var("SCHEMATHESIS").expect("scripts/check-api sets SCHEMATHESIS");
     let examples = env::var("EXAMPLES").unwrap_or_else(|_| "20".to_owned());
     let stack = Stack::from_env();
     let world = World::new(&stack, "conformance").await;
@@ -37,7 +37,7 @@ async fn schemathesis_finds_nothing() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let run = timeout(DEADLINE, run).await.expect("it ends in time").expect("schemathesis runs");
+    let run = timeout(DEADLINE, run).await.expect("the process ends in time").expect("schemathesis runs");
     let report = String::from_utf8_lossy(&run.stdout);
     println!("{report}");
     assert!(run.status.success(), "{report}{}", String::from_utf8_lossy(&run.stderr));

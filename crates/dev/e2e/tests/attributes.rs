@@ -64,7 +64,7 @@ async fn register_admin(world: &World, service: &Service, api: &Api) -> Api {
 async fn attributes_match_the_schema_in_every_request_that_writes_them() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "attrs").await;
-    let directory = tempfile::tempdir().expect("a directory can be made");
+    let directory = tempfile::tempdir().expect("a directory can be created");
     let file = write_file(directory.path(), "attributes.json", &schema().to_string());
     let service = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).start().await;
     let api = service.api();
@@ -109,7 +109,7 @@ async fn attributes_match_the_schema_in_every_request_that_writes_them() {
     assert_eq!(errors(patch(json!({ "plan": "pro" })).await), expected(&[("#/attributes/plan", "admin-only")]));
     assert_eq!(errors(patch(Value::Null).await), expected(&[("#/attributes/team", "missing")]));
     let seen = me.get("/api/users/me").await.expect(200);
-    assert_eq!(seen.json()["attributes"], own, "a refused change changes nothing");
+    assert_eq!(seen.json()["attributes"], own, "a refused request changes nothing");
 
     let admin = register_admin(&world, &service, &api).await;
     let path = format!("/api/admin/users/{id}");
@@ -133,7 +133,7 @@ async fn attributes_match_the_schema_in_every_request_that_writes_them() {
 async fn a_user_who_removes_all_attributes_keeps_the_admin_only_ones() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "attrnull").await;
-    let directory = tempfile::tempdir().expect("a directory can be made");
+    let directory = tempfile::tempdir().expect("a directory can be created");
     let text = json!({ "properties": { "plan": { "type": "string", "x-admin-only": true } } }).to_string();
     let file = write_file(directory.path(), "attributes.json", &text);
     let service = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).start().await;
@@ -159,7 +159,7 @@ async fn a_user_who_removes_all_attributes_keeps_the_admin_only_ones() {
 async fn an_unusable_schema_prevents_the_start() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "schema");
-    let directory = tempfile::tempdir().expect("a directory can be made");
+    let directory = tempfile::tempdir().expect("a directory can be created");
     for (name, text, part) in [
         ("no-json", "{", "not JSON"),
         ("no-schema", r#"{"type": "objekt"}"#, "cannot be used"),

@@ -64,13 +64,14 @@ async fn a_user_reads_their_own_audit_log() {
     wrong_login(&api, &ada).await;
     wait_for_entries(&me, 3).await;
     let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": "not hers" }))).await.expect(403);
+    let _ = me.delete("/api/users/me", Some(&json!({ "password": "not the password" }))).await.expect(403);
     let all = wait_for_entries(&me, 5).await;
 
     let happened =
         ["password_refused", "user.profile_updated.v1", "login_failed", "user.logged_in.v1", "user.registered.v1"];
     assert_eq!(types(&all), happened);
-    let members: BTreeSet<&str> = all[0].as_object().expect("an object").keys().map(String::as_str).collect();
+    let members: BTreeSet<&str> =
+        all[0].as_object().expect("the value is an object").keys().map(String::as_str).collect();
     let expected = ["id", "at", "type", "actor", "actorId", "address", "client", "reason", "targetId"];
     assert_eq!(members, BTreeSet::from(expected));
     for entry in &all {
@@ -125,7 +126,7 @@ async fn unpublished_events_appear_once_and_in_order_in_the_audit_log() {
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("KAFKA__BROKERS", world.brokers())).await;
     // While the relay moves the entries from the account to the log, none is missing and none appears twice.
-    wait_for(DEADLINE, "all of it published", async || {
+    wait_for(DEADLINE, "all events to be published", async || {
         assert_eq!(read_all_pages(&me, 3).await, waiting);
         (rows.count_documents(doc! {}).await.expect("the log can be counted") == 8).then_some(())
     })
@@ -153,9 +154,9 @@ async fn failed_logins_add_at_most_twenty_entries_an_hour_and_hide_no_other_entr
     // An entry with an event is never left out.
     assert_eq!(types(&all)[0], "user.logged_in.v1");
     // Each type of entry has its own bound.
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": "not hers" }))).await.expect(403);
+    let _ = me.delete("/api/users/me", Some(&json!({ "password": "not the password" }))).await.expect(403);
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": api.login(&ada).await.refresh })).await.expect(204);
-    wait_for(DEADLINE, "the other kinds in the log", async || {
+    wait_for(DEADLINE, "the other types in the log", async || {
         let all = read_all_pages(&me, 100).await;
         let has = |kind| types(&all).contains(&kind);
         (has("password_refused") && has("logged_out")).then_some(())

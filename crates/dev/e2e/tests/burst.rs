@@ -32,7 +32,7 @@ async fn a_burst_of_registrations_loses_and_repeats_none() {
 
     let database = world.user_database().await;
     let stored = database.collection::<bson::Document>("users").count_documents(doc! {}).await;
-    assert_eq!(stored.expect("MongoDB answers"), REGISTRATIONS as u64);
+    assert_eq!(stored.expect("MongoDB responds"), REGISTRATIONS as u64);
     let mut reader = world.topic_reader();
     reader.read_until(BURST_DEADLINE, "an event of each", |records| records.len() >= REGISTRATIONS).await;
     let mails = Ledger::for_world(&world).await;

@@ -27,7 +27,7 @@ async fn wait_for_lag(service: &Service, what: &str, holds: impl Fn(f64, f64) ->
 async fn the_lag_rises_while_mongodb_is_down_and_falls_to_zero_when_everything_is_read() {
     let stack = Stack::from_env();
     let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
-    let proxy = TcpProxy::start(upstream).await.expect("a proxy can be had");
+    let proxy = TcpProxy::start(upstream).await.expect("the proxy starts");
     let smtp = ScriptedSmtp::start().await;
     let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
     let world = World::new(&stack, "lag").await.on_mongodb(uri).on_smtp(smtp.url());
@@ -77,7 +77,7 @@ fn second_static_member(world: &World, id: &str) -> BaseConsumer {
         .set("enable.auto.commit", "false")
         .create()
         .expect("these settings are valid");
-    consumer.subscribe(&[world.topic()]).expect("the name of a topic");
+    consumer.subscribe(&[world.topic()]).expect("the topic name is valid");
     consumer
 }
 

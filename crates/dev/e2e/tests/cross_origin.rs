@@ -41,7 +41,7 @@ async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
     }
     assert_eq!(asked.header("access-control-max-age"), "3600");
     assert!(!asked.header("x-request-id").is_empty());
-    assert!(asked.header("access-control-allow-credentials").is_empty(), "tokens are no cookies");
+    assert!(asked.header("access-control-allow-credentials").is_empty(), "tokens are not cookies");
 
     let ada = world.test_user("ada");
     let request = api.request(Method::POST, "/api/users").header("origin", APP).json(&ada.registration());
@@ -98,7 +98,7 @@ async fn any_other_origin_gets_no_cors_headers() {
 
     let closed = world.user_service().start().await;
     let answer = request_from(&closed.api(), APP, Method::GET, "/.well-known/jwks.json").await.expect(200);
-    assert!(answer.header("access-control-allow-origin").is_empty(), "no origin by default");
+    assert!(answer.header("access-control-allow-origin").is_empty(), "no origin is allowed by default");
     let asked = preflight(&closed.api(), APP, "/api/users/me", "GET", "authorization").await;
     let _ = asked.expect_problem(405, "method-not-allowed");
 }

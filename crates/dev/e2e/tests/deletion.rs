@@ -26,7 +26,7 @@ async fn delete(me: &Api, user: &TestUser) {
 
 async fn wait_until_tombstone_removed(world: &World, id: Uuid) {
     let users = world.user_database().await.collection::<Document>("users");
-    wait_for(DEADLINE, "the tombstone to go", async || {
+    wait_for(DEADLINE, "the tombstone to be removed", async || {
         let left = users.count_documents(doc! { "_id": bson::Uuid::from(id) }).await.expect("users can be counted");
         (left == 0).then_some(())
     })
@@ -42,10 +42,10 @@ async fn audit_rows(world: &World, id: Uuid) -> u64 {
 async fn find_traces(world: &World, of: &[(&str, &[u8])]) -> Vec<String> {
     let database = world.user_database().await;
     let mut found = Vec::new();
-    for name in database.list_collection_names().await.expect("MongoDB answers") {
+    for name in database.list_collection_names().await.expect("MongoDB responds") {
         let collection = database.collection::<RawDocumentBuf>(&name);
-        let mut documents = collection.find(doc! {}).await.expect("it can be read");
-        while let Some(document) = documents.try_next().await.expect("it can be read") {
+        let mut documents = collection.find(doc! {}).await.expect("the collection can be read");
+        while let Some(document) = documents.try_next().await.expect("the collection can be read") {
             let has = |needle: &[u8]| document.as_bytes().windows(needle.len()).any(|window| window == needle);
             found.extend(of.iter().filter(|(_, needle)| has(needle)).map(|(what, _)| format!("{what} in {name}")));
         }
@@ -114,10 +114,10 @@ async fn nothing_of_a_deleted_account_is_left_once_its_last_event_is_published()
     // The last audit row about the user is still being written during the deletion.
     wrong_login(&api, &ada).await;
     delete(&me, &ada).await;
-    let goodbye = world.topic_reader().read_type("user.deleted.v1", 1).await.remove(0);
-    assert_eq!(goodbye.key_text(), as_text);
+    let deleted = world.topic_reader().read_type("user.deleted.v1", 1).await.remove(0);
+    assert_eq!(deleted.key_text(), as_text);
     wait_until_tombstone_removed(&world, id).await;
-    wait_for(DEADLINE, "her last trace to go", async || {
+    wait_for(DEADLINE, "the last trace to be removed", async || {
         find_traces(&world, &ada_needles).await.is_empty().then_some(())
     })
     .await;
@@ -162,7 +162,7 @@ async fn an_account_can_be_deleted_by_post_for_proxies_that_drop_the_body_of_a_d
 /// Repeats a request until its response has the status.
 async fn repeat_until_status(status: u16, mut ask: impl AsyncFnMut() -> ApiResponse) {
     let answered = async || (ask().await.status == status).then_some(());
-    wait_for(DEADLINE, &format!("an answer with {status}"), answered).await;
+    wait_for(DEADLINE, &format!("a response with {status}"), answered).await;
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn an_audit_row_that_is_written_after_the_deletion_is_removed_too() {
     delete(&me, &ada).await;
     wait_until_tombstone_removed(&world, id).await;
     assert_eq!(audit_rows(&world, id).await, 0);
-    assert!(noted.elapsed() < DELAY, "the note was not late enough for this test");
+    assert!(noted.elapsed() < DELAY, "the audit row was not late enough for this test");
 
     // Audit rows are written one after the other.
     let wrong = json!({ "identifier": eve.email, "password": "not the password" });
@@ -190,7 +190,7 @@ async fn an_audit_row_that_is_written_after_the_deletion_is_removed_too() {
     repeat_until_status(401, async || delayed.post("/api/auth/login", &wrong).await).await;
     let failed = doc! { "userId": bson::Uuid::from(eve_id), "type": "login_failed" };
     let audit = world.user_database().await.collection::<Document>("audit");
-    wait_for(DEADLINE, "the note behind it", async || {
+    wait_for(DEADLINE, "the next audit row", async || {
         let noted = audit.count_documents(failed.clone()).await.expect("the log can be counted");
         (noted > 0).then_some(())
     })
@@ -225,10 +225,10 @@ async fn a_replica_that_acknowledges_after_the_deletion_leaves_no_audit_row() {
         || delayed.request(Method::POST, "/api/users").header("idempotency-key", "eve").json(&eve.registration());
     repeat_until_status(201, async || delayed.send(again()).await).await;
     let users = world.user_database().await.collection::<Document>("users");
-    wait_for(DEADLINE, "the settling of what came later", async || {
+    wait_for(DEADLINE, "the later event to be published", async || {
         let settled = doc! { "email": &eve.email, "pendingEvents.0": { "$exists": false } };
         (users.count_documents(settled).await.expect("users can be counted") == 1).then_some(())
     })
     .await;
-    wait_for(DEADLINE, "no row of who is gone", async || (audit_rows(&world, id).await == 0).then_some(())).await;
+    wait_for(DEADLINE, "no row of the deleted user", async || (audit_rows(&world, id).await == 0).then_some(())).await;
 }

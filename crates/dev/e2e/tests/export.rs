@@ -155,7 +155,13 @@ async fn create_full_account(api: &Api, ada: &TestUser) -> Api {
 
 async fn rows(database: &Database, collection: &str, filter: Document) -> Vec<Document> {
     let collection: Collection<Document> = database.collection(collection);
-    collection.find(filter).await.expect("it can be read").try_collect().await.expect("it can be read")
+    collection
+        .find(filter)
+        .await
+        .expect("the collection can be read")
+        .try_collect()
+        .await
+        .expect("the collection can be read")
 }
 
 /// Collects every value of a document with its path; elements of a list are `*`.
@@ -190,7 +196,7 @@ fn as_json(value: &Bson) -> Value {
         Bson::Int64(number) => json!(number),
         Bson::DateTime(time) => json!(time.to_jiff().to_string()),
         Bson::Binary(binary) => json!(binary.to_uuid().map(|id| id.to_string()).unwrap_or_default()),
-        other => panic!("a field of a type that this test does not know: {other}"),
+        other => panic!("this test does not know the type of the field: {other}"),
     }
 }
 
@@ -205,7 +211,7 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     let me = create_full_account(&api, &ada).await;
     let database = world.user_database().await;
     let users = database.collection::<Document>("users");
-    wait_for(DEADLINE, "a reset token, and everything published", async || {
+    wait_for(DEADLINE, "a reset token, and no pending event", async || {
         let settled = doc! {
             "email": &ada.email, "tokens.purpose": "password-reset", "pendingEvents.0": { "$exists": false },
         };
@@ -247,7 +253,8 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     };
     let more = doc! { "$set": more, "$push": { "tokens": token } };
     let _ = users.update_one(doc! { "email": &ada.email }, more).await.expect("users can be changed");
-    let of_ada = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("she is there");
+    let of_ada =
+        users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("the user exists");
     let act = doc! {
         "_id": Uuid::new(), "schemaVersion": 1, "userId": of_ada["_id"].clone(), "at": now, "type": "user.disabled.v1",
         "actor": "self", "target": Uuid::new(), "reason": "a reason of an administrator",
@@ -264,7 +271,7 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     assert_eq!(export["audit"], me.get("/api/users/me/audit?limit=100").await.json()["items"]);
     assert!(!answer.text.contains(&eve.email) && !answer.text.contains(&eve.username));
 
-    let user = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("she is there");
+    let user = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("the user exists");
     let id = user.get("_id").cloned().expect("a user has an id");
     let stored = [
         ("users", vec![user.clone()]),
@@ -275,7 +282,7 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
         FIELDS.iter().map(|(collection, path, rule)| ((*collection, *path), rule)).collect();
     let (mut problems, mut seen) = (Vec::new(), BTreeSet::new());
     for (collection, documents) in &stored {
-        assert!(!documents.is_empty(), "nothing of hers is in {collection}");
+        assert!(!documents.is_empty(), "{collection} has no document of the user");
         for document in documents {
             let mut found = Vec::new();
             collect_leaves("", &Bson::from(document.clone()), &mut found);
@@ -303,7 +310,7 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     let unseen = |(collection, path): &(&str, &str)| !seen.contains(&(*collection, (*path).to_owned()));
     let exported = rules.iter().filter(|(_, rule)| matches!(rule, Exported(_)));
     let untested: Vec<_> = exported.map(|(field, _)| *field).filter(unseen).collect();
-    assert!(untested.is_empty(), "this life left nothing in {untested:?}");
+    assert!(untested.is_empty(), "the account has no value in {untested:?}");
 
     // The export contains no secret in any common encoding.
     let mut secrets = vec![user.get_str("passwordHash").expect("a user has a hash").to_owned()];

@@ -225,7 +225,7 @@ async fn login_and_username_work_once_the_address_is_verified() {
         let _ = try_login(&api, identifier, &ada.password).await.expect(200);
     }
     assert_eq!(username_of(&api, &ada).await, ada.username);
-    let stored = find_user(&world, &ada.email).await.expect("the account is there");
+    let stored = find_user(&world, &ada.email).await.expect("the account exists");
     assert!(!stored.contains_key("unclaimed") && stored.contains_key("usernameKeys"), "{stored}");
     let registered = world.topic_reader().read_type("user.registered.v1", 1).await.remove(0);
     assert_eq!(registered.json()["username"], ada.username);
@@ -309,7 +309,7 @@ async fn the_same_request_sent_again_makes_one_account_and_one_mail() {
     let zoe = world.test_user("zoe");
     register(&api, &zoe).await;
     wait_until_registered(&world, &zoe).await;
-    let stored = find_user(&world, &ada.email).await.expect("the account is there");
+    let stored = find_user(&world, &ada.email).await.expect("the account exists");
     assert!(stored.get_array("tokens").is_ok_and(Vec::is_empty), "a link was mailed: {stored}");
 }
 
@@ -344,5 +344,5 @@ async fn accepted_registrations_are_decided_before_the_service_exits() {
     assert_eq!(users.terminate().await.code(), Some(0));
     let stored = world.user_database().await.collection::<Document>("users");
     let count = stored.count_documents(doc! {}).await.expect("users can be counted");
-    assert_eq!(count, u64::try_from(PEOPLE).expect("a small number"));
+    assert_eq!(count, u64::try_from(PEOPLE).expect("the number fits"));
 }

@@ -25,7 +25,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
 }
 
 fn members(value: &Value) -> BTreeSet<&str> {
-    value.as_object().expect("an object").keys().map(String::as_str).collect()
+    value.as_object().expect("the value is an object").keys().map(String::as_str).collect()
 }
 
 fn assert_has(value: &Value, names: &[&str]) {
@@ -99,7 +99,7 @@ async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
     let states: Vec<&str> = sent["history"].as_array().into_iter().flatten().filter_map(|s| s["to"].as_str()).collect();
     assert_eq!(states, ["queued", "preparing", "data", "sent"]);
 
-    let id = sent["id"].as_str().expect("a text");
+    let id = sent["id"].as_str().expect("the value is a text");
     let shown = json_lines(&spec.command(&["mail", "show", id, "--json"]).await);
     assert_eq!(shown.as_slice(), std::slice::from_ref(sent));
     let waiting = json_lines(&spec.command(&["mail", "list", "--state", "queued", "--json"]).await);
@@ -114,7 +114,7 @@ async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
     let [letter] = letters.as_slice() else { panic!("{letters:#?}") };
     assert_has(letter, &["id", "state", "reason", "topic", "partition", "offset", "eventId", "type"]);
     assert_eq!((&letter["reason"], &letter["state"]), (&Value::from("not-json"), &Value::from("open")));
-    let id = letter["id"].as_str().expect("a text");
+    let id = letter["id"].as_str().expect("the value is a text");
     let shown = json_lines(&spec.command(&["dead-letters", "show", id, "--json"]).await);
     assert_eq!(shown[0]["contents"]["value"], STANDARD.encode("{"));
     assert_eq!(shown[0]["contents"]["key"], STANDARD.encode(poison.envelope.key()));
@@ -142,7 +142,7 @@ async fn the_configuration_is_shown_without_secrets_and_invalid_values_are_refus
     let text = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.status.success() && text.contains(world.topic()), "{shown:?}");
     assert!(!text.contains("hidden-from-view"), "{text}");
-    let key = fs::read_to_string(world.keys().join("sealing.private")).expect("the world has made its keys");
+    let key = fs::read_to_string(world.keys().join("sealing.private")).expect("the world has created its keys");
     assert!(!text.contains(key.trim()), "{text}");
 
     let refused: [(&str, &str, &str); 5] = [
@@ -155,7 +155,8 @@ async fn the_configuration_is_shown_without_secrets_and_invalid_values_are_refus
     for (variable, value, named) in refused {
         for command in ["check-config", "serve"] {
             let wrong: ServiceSpec = spec.clone().set(variable, value);
-            let output = tokio::time::timeout(DEADLINE, wrong.command(&[command])).await.expect("it ends at once");
+            let output =
+                tokio::time::timeout(DEADLINE, wrong.command(&[command])).await.expect("the command ends at once");
             let error = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
             assert_eq!(output.status.code(), Some(1), "{command} with {variable}={value}: {error}");
             assert!(error.to_lowercase().contains(named), "{command} with {variable}={value}: {error}");
@@ -170,13 +171,13 @@ async fn keygen_creates_a_pair_that_only_its_owner_can_read_and_never_overwrites
     let world = World::without_topic(&Stack::from_env(), "keygen");
     let spec = world.email_service();
     let directory = world.keys().join("more");
-    let arguments = ["keygen", "--out", directory.to_str().expect("the path is text")];
+    let arguments = ["keygen", "--out", directory.to_str().expect("the path is UTF-8")];
     assert!(spec.command(&arguments).await.status.success());
-    let read = |name: &str| fs::read_to_string(directory.join(name)).expect("keygen wrote it");
+    let read = |name: &str| fs::read_to_string(directory.join(name)).expect("keygen has written the file");
     for (name, mode) in [("sealing.public", 0o644), ("sealing.private", 0o600)] {
-        let permissions = fs::metadata(directory.join(name)).expect("keygen wrote it").permissions();
+        let permissions = fs::metadata(directory.join(name)).expect("keygen has written the file").permissions();
         assert_eq!(permissions.mode() & 0o777, mode, "{name}");
-        assert_eq!(STANDARD.decode(read(name).trim()).expect("base64").len(), 32, "{name}");
+        assert_eq!(STANDARD.decode(read(name).trim()).expect("the file is base64").len(), 32, "{name}");
     }
     let before = read("sealing.private");
     assert_eq!(spec.command(&arguments).await.status.code(), Some(1));

@@ -42,7 +42,7 @@ async fn the_last_administrator_cannot_be_removed_in_any_of_four_ways() {
         let _ = ada.api.delete("/api/users/me", Some(&password)).await.expect_problem(409, "conflict");
     };
     assert_every_way_is_refused().await;
-    assert_eq!(ada.api.get("/api/users/me").await.header("etag"), etag, "a refusal changes nothing");
+    assert_eq!(ada.api.get("/api/users/me").await.header("etag"), etag, "a refused request changes nothing");
     assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
     // Changes that remove no right are allowed.
     let _ = ada.api.patch(&own(""), &json!({ "roles": ["admin", "x"] })).await.expect(200);
@@ -110,7 +110,7 @@ async fn one_administrator_is_left_when_many_leave_at_once() {
 async fn concurrent_changes_never_list_a_wrong_administrator_and_always_leave_one() {
     const DURATION: Duration = Duration::from_secs(12);
     let stack = Stack::from_env();
-    let world = World::new(&stack, "melee").await;
+    let world = World::new(&stack, "concurrent").await;
     let first = with_cheap_hashes(world.user_service());
     let second = first.replica();
     let (first, second) = tokio::join!(first.start(), second.start());
@@ -143,11 +143,11 @@ async fn concurrent_changes_never_list_a_wrong_administrator_and_always_leave_on
     tokio::join!(operator, watch);
     let mut done = [0; 2];
     for task in tasks {
-        let counts = task.await.expect("a quarrel does not panic");
+        let counts = task.await.expect("the task does not panic");
         done = [done[0] + counts[0], done[1] + counts[1]];
     }
     println!("{} removals were done, {} refused", done[0], done[1]);
-    assert!(done[0] > 20, "too little happened");
+    assert!(done[0] > 20, "there were too few removals");
     // At the end there is an administrator, and all others can be appointed again.
     let left = listed_admins(&world).await;
     assert!(!left.is_empty());
@@ -211,9 +211,9 @@ async fn change_roles_at_random(
 async fn assert_list_is_correct(world: &World) {
     let database = world.user_database().await;
     let admins = database.collection::<Document>("admins");
-    let read = async || admins.find_one(doc! {}).await.expect("admins can be read").expect("there is a list");
+    let read = async || admins.find_one(doc! {}).await.expect("admins can be read").expect("the list exists");
     let before = read().await;
-    let ids = before.get_array("ids").expect("ids").clone();
+    let ids = before.get_array("ids").expect("the list has ids").clone();
     assert!(!ids.is_empty(), "no administrator is left");
     let rightly = doc! { "_id": { "$in": &ids }, "status": "active", "roles": "admin" };
     let count = database.collection::<Document>("users").count_documents(rightly).await.expect("users can be counted");

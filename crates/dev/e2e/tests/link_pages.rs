@@ -25,7 +25,7 @@ async fn open_link(api: &Api, page: &str, token: &str) -> ApiResponse {
 async fn stored_user(world: &World, user: &TestUser) -> Document {
     let users = world.user_database().await.collection::<Document>("users");
     let found = users.find_one(doc! { "username": &user.username }).await.expect("users can be read");
-    found.expect("the account is there")
+    found.expect("the account exists")
 }
 
 /// Waits until an account has no pending events, and returns its document.
@@ -120,7 +120,11 @@ async fn an_expired_link_offers_a_new_one_and_its_button_sends_it() {
         assert!(opened.text.contains("value=\"resend\"") && opened.text.contains(&over), "{}", opened.text);
         let pressed = api.submit(page, &[("token", &over), ("newPassword", "long enough, and random 7")]).await;
         assert_eq!(heading(&pressed.expect(400)), "This link has expired");
-        assert_eq!(stored_user(&world, &ada).await.get("version"), before.get("version"), "a page wrote");
+        assert_eq!(
+            stored_user(&world, &ada).await.get("version"),
+            before.get("version"),
+            "the page changed the account"
+        );
 
         let sent = api.submit(page, &[("token", &over), ("action", "resend")]).await.expect(200);
         assert_eq!(heading(&sent), "Please look into your mailbox");
@@ -144,7 +148,7 @@ async fn a_used_reset_link_says_so_and_offers_a_new_one() {
     let (one, other) = (mailed_token(&world, &ada, RESET, 1).await, mailed_token(&world, &ada, RESET, 2).await);
     let page = open_link(&api, RESET, &one).await.expect(200);
     let username = format!("autocomplete=\"username\" value=\"{}\"", ada.email);
-    assert!(page.text.contains(&username), "a password manager does not learn whose password it is: {}", page.text);
+    assert!(page.text.contains(&username), "the form has no username for password managers: {}", page.text);
     let renewed = format!("{} renewed", ada.password);
     remember_secret("password", &renewed);
     let _ = api.submit(RESET, &[("token", &one), ("newPassword", &renewed)]).await.expect(200);

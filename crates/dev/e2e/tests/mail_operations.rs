@@ -114,9 +114,9 @@ async fn a_failed_mail_is_requeued_and_sent_once_and_its_history_names_operator_
     let sent = scene.mail(&ada, "sent").await;
     assert_eq!(operator_step(&sent), step("failed", "queued", "put back by hand: relay mended"));
     assert_eq!((sent.attempts, scene.smtp.deliveries_to(&ada).len()), (2, 1));
-    assert_eq!(scene.mail(&grace, "failed").await.history.len(), other.history.len(), "it was not meant");
+    assert_eq!(scene.mail(&grace, "failed").await.history.len(), other.history.len(), "another mail was changed");
     let again = scene.run(&["mail", "requeue", &failed.id]).await;
-    assert_eq!((again.outcomes()[0].1, again.code), ("left", Some(1)), "it is sent by now");
+    assert_eq!((again.outcomes()[0].1, again.code), ("left", Some(1)), "a sent mail was requeued");
     assert_eq!(scene.smtp.deliveries_to(&fine.to).len(), 1);
 
     // The operator insists on a second delivery; the Message-ID stays the same.
@@ -143,7 +143,7 @@ async fn an_unknown_mail_is_resolved_or_sent_again_and_the_history_says_that_it_
         assert_eq!(operator_step(&mail), step("unknown", to, "decided by hand: the relay's log says so"));
         assert!(mail.is_terminal());
         let again = scene.run(&["mail", "resolve", &mail.id, "--as", "sent"]).await;
-        assert_eq!((again.outcomes()[0].1, again.code), ("left", Some(1)), "what is decided stays so");
+        assert_eq!((again.outcomes()[0].1, again.code), ("left", Some(1)), "a resolved mail was resolved again");
     }
     // A mail that was discarded as unknown may have arrived, so requeueing it needs `--again`.
     let discarded = scene.run(&["mail", "requeue", &unknown[2].id]).await;
@@ -223,7 +223,7 @@ async fn filters_select_the_expected_mails_and_several_mails_need_confirmation()
     assert_eq!((found(&["--state", "failed"]).await, found(&["--state", "queued"]).await), (1, 3));
     let out = scene.run(&["mail", "resolve", "--state", "queued", "--as", "discarded", "--yes"]).await;
     assert_eq!((out.code, out.lines.len(), found(&["--state", "discarded"]).await), (Some(0), 3, 3));
-    assert_eq!(scene.run(&["mail", "requeue", "--state", "sent", "--yes"]).await.code, Some(0), "nothing to do");
+    assert_eq!(scene.run(&["mail", "requeue", "--state", "sent", "--yes"]).await.code, Some(0), "no mail matches");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,7 +236,7 @@ async fn a_suppressed_address_gets_mail_again_once_an_operator_removes_the_suppr
     scene.publisher.publish(&scene.publisher.welcome(&ada)).await;
     offsets::wait_until_consumed(&scene.world, DEADLINE).await;
     let [suppressed] = &scene.run(&["mail", "list", "--state", "suppressed"]).await.lines[..] else {
-        panic!("one mail is suppressed")
+        panic!("there is not exactly one suppressed mail")
     };
     let id = text(suppressed, "id");
 
@@ -270,7 +270,7 @@ async fn a_mail_whose_link_has_expired_is_never_requeued() {
     let failed = scene.mail(&ada, "failed").await;
     let jobs = scene.world.email_database().await.collection::<Document>("mailJobs");
     let over = vec![doc! { "$set": { "expiresAt": "$$NOW" } }];
-    jobs.update_one(doc! { "_id": &failed.id }, over).await.expect("MongoDB answers");
+    jobs.update_one(doc! { "_id": &failed.id }, over).await.expect("MongoDB responds");
     for arguments in [["mail", "requeue", &failed.id].as_slice(), &["mail", "requeue", &failed.id, "--again"]] {
         let ran = scene.run(arguments).await;
         assert!(ran.code == Some(1) && ran.detail(&failed.id).contains("link is dead"), "{ran:?}");
@@ -281,7 +281,7 @@ async fn a_mail_whose_link_has_expired_is_never_requeued() {
 /// Returns a service that can only open tokens that are sealed for another key.
 async fn spec_with_wrong_key(scene: &Scene) -> ServiceSpec {
     let directory = scene.world.keys().join("stranger");
-    let directory = directory.to_str().expect("the path is text");
+    let directory = directory.to_str().expect("the path is UTF-8");
     assert!(scene.spec.command(&["keygen", "--out", directory]).await.status.success());
     scene.spec.clone().set("SEALING__PRIVATE_KEY_FILE", format!("{directory}/sealing.private"))
 }
@@ -318,7 +318,7 @@ async fn a_replayed_dead_letter_is_handled_like_a_new_record_and_sends_no_mail_t
     assert!(early.detail(first).starts_with("sealed-unknown-key"), "{early:?}");
     let shown = scene.run(&["dead-letters", "show", first]).await;
     let [letter] = shown.lines.as_slice() else { panic!("{shown:#?}") };
-    let steps = letter["history"].as_array().expect("a list");
+    let steps = letter["history"].as_array().expect("the value is a list");
     assert_eq!((text(letter, "state"), steps.len()), ("open", 2), "{letter:#}");
     assert!(text(&steps[1], "by").starts_with("operator ") && text(&steps[1], "reason") == "sealed-unknown-key");
 
@@ -345,11 +345,15 @@ async fn a_replayed_dead_letter_is_handled_like_a_new_record_and_sends_no_mail_t
     assert!(hopeless.code == Some(1) && hopeless.detail(&poison).starts_with("not-json"), "{hopeless:?}");
     let gone = scene.run(&["dead-letters", "discard", &poison, "nothing", "--note", "a test"]).await;
     assert_eq!((gone.outcomes()[0].1, gone.outcomes()[1].1, gone.code), ("left", "done", Some(1)));
-    assert_eq!(scene.run(&["dead-letters", "discard", &poison]).await.code, Some(1), "it is decided");
+    assert_eq!(
+        scene.run(&["dead-letters", "discard", &poison]).await.code,
+        Some(1),
+        "the dead letter was discarded before"
+    );
 
     // When the whole topic is read again, all decisions stay and no mail is sent.
     let service = start_in_group(&scene, "third").await;
-    test_support::wait_for(DEADLINE, "every record read", async || {
+    test_support::wait_for(DEADLINE, "every record to be read", async || {
         (service.metric("email_records_total", "").await >= 3.0).then_some(())
     })
     .await;

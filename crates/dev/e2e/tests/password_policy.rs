@@ -109,7 +109,7 @@ fn sorted_hashes(known: &[&str]) -> Vec<[u8; 20]> {
 async fn a_breached_password_is_refused() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "breach").await;
-    let directory = tempfile::tempdir().expect("a directory can be made");
+    let directory = tempfile::tempdir().expect("a directory can be created");
     let breached = ["violet kettle drum", "Grüße aus dem Süden", "password"];
     let hashes = sorted_hashes(&breached);
     let text: String = hashes.iter().map(|hash| format!("{}:{}\r\n", hex(hash), 7)).collect();
@@ -138,7 +138,7 @@ async fn a_breached_password_is_refused() {
 async fn an_unusable_list_of_breached_passwords_prevents_the_start() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "list");
-    let directory = tempfile::tempdir().expect("a directory can be made");
+    let directory = tempfile::tempdir().expect("a directory can be created");
     let hashes = sorted_hashes(&[]);
     let lines: Vec<String> = hashes.iter().map(|hash| format!("{}:1", hex(hash))).collect();
     let mut unsorted = lines.clone();

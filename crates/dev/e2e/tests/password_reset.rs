@@ -58,9 +58,9 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     assert_eq!(requested.key_text(), id);
     assert_eq!(requested.json()["recipient"]["email"], ada.email);
     // The link is valid for half an hour from the time of the event.
-    let time: jiff::Timestamp = requested.header("ce_time").parse().expect("a time");
+    let time: jiff::Timestamp = requested.header("ce_time").parse().expect("the time is valid");
     let expires = requested.json()["reset"]["expiresAt"].as_str().and_then(|text| text.parse().ok());
-    let expires: jiff::Timestamp = expires.expect("a time");
+    let expires: jiff::Timestamp = expires.expect("the time is valid");
     assert_eq!(expires.duration_since(time).as_secs(), 30 * 60);
 
     // Neither a refused password nor an invalid body uses the token.
@@ -95,7 +95,7 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     let changed = topic.read_type("user.password_changed.v1", 1).await.remove(0);
     assert_eq!(verified.json()["email"], ada.email);
     assert_eq!(changed.json()["reason"], "reset");
-    assert_eq!(changed.sequence(), verified.sequence() + 1, "one write");
+    assert_eq!(changed.sequence(), verified.sequence() + 1, "both events come from one write");
     assert_eq!(mailbox.wait_for_mails(4).await[3].subject, "Your password was changed");
 }
 
@@ -129,7 +129,7 @@ async fn a_reset_for_an_unknown_address_gets_the_same_response_and_does_nothing(
     topic.read_type(REQUESTED, 2).await;
     topic.read_all().await;
     let count = topic.records().iter().filter(|record| record.event_type() == REQUESTED).count();
-    assert_eq!(count, 2, "one for Ada before she was disabled, one for Grace");
+    assert_eq!(count, 2, "there is not one reset for Ada, before she was disabled, and one for Grace");
     world.mailbox(&grace.email).wait_for_mails(2).await;
     assert_eq!(mailbox.mails().await.len(), 2);
     assert_eq!(world.mailbox(&world.address("unknown")).mails().await.len(), 0);
@@ -177,14 +177,15 @@ async fn five_links_are_valid_at_once_and_each_until_it_expires() {
     let mut topic = world.topic_reader();
     topic.read_type(REQUESTED, 7).await;
     // A mail whose link expires before the mail is sent is not sent.
-    let short_lived =
-        wait_for(DEADLINE, "the mail or its end", async || match wait_for_links(&mailbox, 6).await.get(6) {
+    let short_lived = wait_for(DEADLINE, "the mail to be sent or to expire", async || {
+        match wait_for_links(&mailbox, 6).await.get(6) {
             Some(token) => Some(Some(token.clone())),
             None => has_expired_mail(&world).await.then_some(None),
-        })
-        .await;
+        }
+    })
+    .await;
     if let Some(token) = short_lived {
-        wait_for(DEADLINE, "the link's end", async || {
+        wait_for(DEADLINE, "the link to expire", async || {
             (confirm(&api, &token, "short").await.problem() == "token-invalid").then_some(())
         })
         .await;
@@ -237,7 +238,7 @@ async fn the_page_behind_the_link_sets_the_password() {
     let path = format!("/reset-password?token={token}");
     let mails = world.mailbox(&ada.email).mails().await;
     let expected = format!("{}{path}", users.base_url());
-    assert!(mails.iter().any(|mail| mail.links().contains(&expected)), "no link to the service's own page");
+    assert!(mails.iter().any(|mail| mail.links().contains(&expected)), "there is no link to the service's own page");
 
     for _ in 0..2 {
         let page = api.get(&path).await.expect(200);
@@ -251,7 +252,7 @@ async fn the_page_behind_the_link_sets_the_password() {
     };
     let refused = post(&[("token", &token), ("newPassword", "zu kurz")], "de").await.expect(422);
     assert!(refused.text.contains("mindestens 8 Zeichen") && refused.text.contains(&token), "{}", refused.text);
-    assert!(!refused.text.contains("zu kurz"), "a password is in the page: {}", refused.text);
+    assert!(!refused.text.contains("zu kurz"), "the page contains a password: {}", refused.text);
     let form: &[(&str, &str)] = &[("token", &token)];
     let _ = post(form, "en").await.expect(400);
     let huge = "ä".repeat(20_000);
@@ -262,7 +263,9 @@ async fn the_page_behind_the_link_sets_the_password() {
     let _ = api.send(api.request(Method::PUT, "/reset-password")).await.expect_problem(405, "method-not-allowed");
 
     // This password has the maximum length, in letters that take three bytes each in NFD and in the form.
-    let jamo = |first: u32, count: u32, n: u32| char::from_u32(first + n % count).expect("a letter of Hangul");
+    let jamo = |first: u32, count: u32, n: u32| {
+        char::from_u32(first + n % count).expect("the character is a letter of Hangul")
+    };
     let syllable = |n| [jamo(0x1100, 19, n), jamo(0x1161, 21, n), jamo(0x11A8, 27, n)];
     let long = TestUser { password: (0..256).flat_map(syllable).collect(), ..ada.clone() };
     remember_secret("password", &long.password);
@@ -302,7 +305,7 @@ async fn a_reset_is_written_while_kafka_is_down_and_the_pending_list_is_full() {
     let pending: Vec<Value> = user_document(&world, &ada.email)
         .await
         .get_array("pendingEvents")
-        .expect("a list")
+        .expect("the value is a list")
         .iter()
         .filter_map(|event| Some(json!(event.as_document()?.get_str("type").ok()?)))
         .collect();

@@ -69,9 +69,9 @@ async fn the_indexes_are_created_as_declared() {
     wait_for_all_indexes(&database).await;
     let users: Vec<Document> = indexes(&database, "users").await;
     for name in ["emailKeys", "usernameKey", "usernameKeys", "idempotencyKey"] {
-        let index = users.iter().find(|index| is_named(index, name)).expect("the index is there");
+        let index = users.iter().find(|index| is_named(index, name)).expect("the index exists");
         assert!(index.get_bool("unique").is_ok_and(|unique| unique), "{name}");
-        let partial = index.get_document("partialFilterExpression").expect("it is partial");
+        let partial = index.get_document("partialFilterExpression").expect("the index is partial");
         assert!(partial.values().all(|filter| *filter == Bson::from(doc! { "$exists": true })), "{partial}");
     }
     let expiry = |indexes: &[Document]| -> Vec<i64> {
@@ -123,7 +123,7 @@ async fn wait_for_all_indexes(database: &Database) {
 
 async fn enable_profiler(database: &Database) {
     let room = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
-    database.run_command(room).await.expect("a capped collection can be made");
+    database.run_command(room).await.expect("a capped collection can be created");
     database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
 }
 
@@ -180,7 +180,7 @@ async fn use_every_feature(world: &World, api: &Api, admin: &Api, database: &Dat
         let _ = admin.get(&format!("/api/admin/users{query}")).await.expect(200);
     }
     let _ = me.delete("/api/users/me", Some(&json!({ "password": renewed.password }))).await.expect(204);
-    wait_for(DEADLINE, "the tombstone to go", async || {
+    wait_for(DEADLINE, "the tombstone to be removed", async || {
         // The administrator stays.
         (users.count_documents(doc! {}).await.expect("users can be counted") == 1).then_some(())
     })
@@ -218,8 +218,13 @@ impl Plan {
 async fn plans(database: &Database) -> BTreeSet<Plan> {
     let profile = database.collection::<Document>("system.profile");
     let filter = doc! { "appName": "user-service", "planSummary": { "$exists": true } };
-    let rows: Vec<Document> =
-        profile.find(filter).await.expect("the profile can be read").try_collect().await.expect("it can be read");
+    let rows: Vec<Document> = profile
+        .find(filter)
+        .await
+        .expect("the profile can be read")
+        .try_collect()
+        .await
+        .expect("the collection can be read");
     rows.iter()
         .map(|row| {
             let text = |field: &str| row.get_str(field).unwrap_or_default().to_owned();

@@ -158,7 +158,7 @@ async fn the_grace_of_a_previous_refresh_token_is_not_extended_by_its_use() {
 
 /// Moves the last rotation of every session into the past by `time`.
 async fn age_last_rotation(world: &World, time: Duration) {
-    let millis = i64::try_from(time.as_millis()).expect("a short time");
+    let millis = i64::try_from(time.as_millis()).expect("the duration fits");
     let earlier = vec![doc! { "$set": { "rotatedAt": { "$subtract": ["$rotatedAt", millis] } } }];
     let written = sessions(world).await.update_many(doc! {}, earlier).await.expect("sessions can be written");
     assert!(written.modified_count > 0);
@@ -255,7 +255,7 @@ async fn a_session_row_of_the_previous_release_is_refreshed_by_the_same_rules() 
     age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
     let third = refresh(&first).await;
     let rows = sessions(&world).await;
-    let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("one session");
+    let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("there is one session");
     assert_eq!((row.get_i64("n").ok(), row.get_i64("retriedFrom").ok()), (Some(3), Some(1)));
 
     // That release increments the number and keeps a field that it does not know.
@@ -267,7 +267,7 @@ async fn a_session_row_of_the_previous_release_is_refreshed_by_the_same_rules() 
     let fifth = refresh(&third).await;
     assert_ne!(fifth.refresh, fourth.refresh);
     let _ = refresh(&fifth).await;
-    let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("one session");
+    let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("there is one session");
     assert_eq!(row.get_i64("n").ok(), Some(6));
     assert!(!row.contains_key("retriedFrom"), "{row}");
 }
@@ -307,7 +307,8 @@ async fn only_one_of_many_registrations_of_one_name_or_address_succeeds() {
         let send = |(n, user): (usize, &TestUser)| {
             let api = &apis[n % 2];
             let request = api.request(Method::POST, "/api/users").json(&user.registration());
-            let keyed = key.map(|key| request.try_clone().expect("no stream").header("idempotency-key", key));
+            let keyed =
+                key.map(|key| request.try_clone().expect("the body is not a stream").header("idempotency-key", key));
             api.send(keyed.unwrap_or(request))
         };
         join_all(people.iter().enumerate().map(send)).await

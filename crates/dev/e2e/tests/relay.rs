@@ -38,7 +38,7 @@ async fn count_users_with_pending_events(world: &World) -> u64 {
 }
 
 async fn wait_until_all_published(world: &World) {
-    wait_for(DEADLINE, "every event to be off its list", async || {
+    wait_for(DEADLINE, "every event to be published", async || {
         (count_users_with_pending_events(world).await == 0).then_some(())
     })
     .await;
@@ -71,7 +71,7 @@ async fn a_missing_topic_is_created_with_its_partitions_and_retention() {
     let resource = ResourceSpecifier::Topic(world.topic());
     let mut described =
         admin.describe_configs([&resource], &AdminOptions::new()).await.expect("the broker describes its topics");
-    let config = described.remove(0).expect("the topic is there");
+    let config = described.remove(0).expect("the topic exists");
     let value = |name: &str| config.get(name).and_then(|entry| entry.value.clone());
     assert_eq!(value("retention.ms").as_deref(), Some("604800000"));
     // Kafka deletes only whole segments, so an event stays as long as its segment is written to.
@@ -83,11 +83,11 @@ async fn partition_count(world: &World) -> usize {
     tokio::task::spawn_blocking(move || {
         let consumer: BaseConsumer =
             ClientConfig::new().set("bootstrap.servers", brokers).create().expect("these settings are valid");
-        let metadata = consumer.fetch_metadata(Some(&topic), Duration::from_secs(10)).expect("the broker answers");
+        let metadata = consumer.fetch_metadata(Some(&topic), Duration::from_secs(10)).expect("the broker responds");
         metadata.topics()[0].partitions().len()
     })
     .await
-    .expect("asking does not panic")
+    .expect("the task does not panic")
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn nothing_is_published_to_a_topic_with_another_number_of_partitions() {
     let world = World::without_topic(&stack, "three");
     create_topic(world.brokers(), world.kind(), world.topic(), 3).await;
     let mut service = with_frequent_sweep(world.user_service()).start().await;
-    wait_for(DEADLINE, "the word about the partitions", async || {
+    wait_for(DEADLINE, "the log message about the partitions", async || {
         service.log().contains("another number of partitions").then_some(())
     })
     .await;
@@ -159,15 +159,16 @@ async fn a_tombstone_is_removed_with_its_last_event_even_if_that_event_is_skippe
     // The tombstone is no longer parked, so the relay tries again and the broker refuses again.
     wait_until_parked(&world, &id, 1).await;
     let waiting = list_waiting_events(spec).await;
-    let farewell = waiting.iter().find(|line| line["type"] == "user.deleted.v1").expect("the farewell waits");
-    for event in [farewell["eventId"].as_str().unwrap_or_default(), &large] {
+    let deletion_event =
+        waiting.iter().find(|line| line["type"] == "user.deleted.v1").expect("the deletion event is pending");
+    for event in [deletion_event["eventId"].as_str().unwrap_or_default(), &large] {
         let skip = spec.command(&["events", "skip", &id, event]).await;
         assert_eq!(skip.status.code(), Some(0), "{}", String::from_utf8_lossy(&skip.stderr));
     }
     let database = world.user_database().await;
     for collection in ["users", "sessions", "audit"] {
         let left = database.collection::<Document>(collection).count_documents(doc! {}).await;
-        assert_eq!(left.expect("it can be counted"), 0, "{collection}");
+        assert_eq!(left.expect("the collection can be counted"), 0, "{collection}");
     }
 }
 
@@ -217,9 +218,5 @@ async fn a_full_pending_list_refuses_changes_but_allows_login_and_deletion() {
     topic.read_type("user.registered.v1", 2).await;
     wait_until_all_published(&world).await;
     let sequences_by_user = sequences(topic.read_all().await);
-    assert_eq!(
-        sequences_by_user[&id].len() as u64,
-        MAX_PENDING + 1,
-        "all that was written, and the farewell: {sequences_by_user:?}"
-    );
+    assert_eq!(sequences_by_user[&id].len() as u64, MAX_PENDING + 1, "an event is missing: {sequences_by_user:?}");
 }

@@ -78,7 +78,7 @@ impl CommandCounter {
         })
         .await;
         let room = doc! { "create": "system.profile", "capped": true, "size": 16 * 1024 * 1024 };
-        database.run_command(room).await.expect("a capped collection can be made");
+        database.run_command(room).await.expect("a capped collection can be created");
         database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
         Self { database, service }
     }

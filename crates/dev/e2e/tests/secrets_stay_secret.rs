@@ -17,7 +17,7 @@ type Secrets = BTreeMap<String, String>;
 
 /// Returns every file below a directory.
 fn files(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).expect("the directory is there").flatten().map(|entry| entry.path());
+    let entries = fs::read_dir(directory).expect("the directory exists").flatten().map(|entry| entry.path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
@@ -46,10 +46,10 @@ fn bytes_of(record: &Record) -> Vec<u8> {
 
 async fn find_in_collections(database: &Database, secrets: &Secrets) -> BTreeSet<Leak> {
     let mut leaks = BTreeSet::new();
-    for name in database.list_collection_names().await.expect("MongoDB answers") {
+    for name in database.list_collection_names().await.expect("MongoDB responds") {
         let collection = database.collection::<RawDocumentBuf>(&name);
-        let mut documents = collection.find(doc! {}).await.expect("MongoDB answers");
-        while let Some(document) = documents.try_next().await.expect("MongoDB answers") {
+        let mut documents = collection.find(doc! {}).await.expect("MongoDB responds");
+        while let Some(document) = documents.try_next().await.expect("MongoDB responds") {
             leaks.extend(find_leaks(&name, document.as_bytes(), secrets));
         }
     }
@@ -57,7 +57,7 @@ async fn find_in_collections(database: &Database, secrets: &Secrets) -> BTreeSet
 }
 
 fn read_key(world: &World, name: &str) -> String {
-    fs::read_to_string(world.keys().join(name)).expect("the world has made its keys").trim().to_owned()
+    fs::read_to_string(world.keys().join(name)).expect("the world has created its keys").trim().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +147,7 @@ async fn the_search_finds_a_secret_in_each_of_the_places() {
     produce(world.brokers(), world.topic(), Some(3), None, Some(value.as_bytes()), &[]).await;
     for (database, collection) in [(world.user_database().await, "users"), (world.email_database().await, "mailJobs")] {
         let row = doc! { "deep": [{ "note": format!("x{planted}y") }] };
-        let _ = database.collection(collection).insert_one(row).await.expect("MongoDB answers");
+        let _ = database.collection(collection).insert_one(row).await.expect("MongoDB responds");
     }
     let places: BTreeSet<String> = search(&world, &secrets).await.into_iter().map(|leak| leak.place).collect();
     assert_eq!(places, BTreeSet::from(["log", "mailJobs", "topic", "users"].map(str::to_owned)));

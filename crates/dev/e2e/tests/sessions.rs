@@ -33,7 +33,7 @@ fn session_ids(items: &[Value]) -> Vec<String> {
 
 /// Parses a time. Texts cannot be compared, because they omit zeros at the end of the fraction.
 fn parse_time(value: &Value) -> jiff::Timestamp {
-    value.as_str().and_then(|text| text.parse().ok()).expect("a time")
+    value.as_str().and_then(|text| text.parse().ok()).expect("the time is valid")
 }
 
 fn current_ids(items: &[Value]) -> Vec<String> {
@@ -50,9 +50,11 @@ async fn an_access_token_does_not_outlive_its_session() {
     let _ = api.register(&ada).await.expect(201);
     let credentials = json!({ "identifier": ada.email, "password": ada.password });
     let login = api.post("/api/auth/login", &credentials).await.expect(200);
-    let refreshed = refresh(&api, login.json()["refreshToken"].as_str().expect("a refresh token")).await.expect(200);
+    let refreshed = refresh(&api, login.json()["refreshToken"].as_str().expect("the response has a refresh token"))
+        .await
+        .expect(200);
     for answer in [login, refreshed] {
-        let expires_in = answer.json()["expiresIn"].as_u64().expect("seconds");
+        let expires_in = answer.json()["expiresIn"].as_u64().expect("the value is a number of seconds");
         assert!((200..=300).contains(&expires_in), "{expires_in} s of a session of 300 s");
     }
 }
@@ -77,7 +79,8 @@ async fn a_user_lists_their_sessions_and_ends_one_of_them() {
     let devices: Vec<&Value> = items.iter().map(|item| &item["device"]).collect();
     assert_eq!(devices, [&Value::Null, &json!("Safari on iPhone"), &json!("Firefox on Linux")]);
     assert_eq!(current_ids(&items), [session_ids(&items)[2].clone()]);
-    let members: BTreeSet<&str> = items[0].as_object().expect("an object").keys().map(String::as_str).collect();
+    let members: BTreeSet<&str> =
+        items[0].as_object().expect("the value is an object").keys().map(String::as_str).collect();
     assert_eq!(members, BTreeSet::from(["id", "device", "address", "createdAt", "lastUsedAt", "current"]));
     assert!(items.iter().all(|item| item["address"] == "127.0.0.1" && item["createdAt"] == item["lastUsedAt"]));
     assert_eq!(current_ids(&list_sessions(&api.with_token(&phone.access)).await), [session_ids(&items)[1].clone()]);
@@ -111,7 +114,7 @@ async fn a_user_lists_their_sessions_and_ends_one_of_them() {
     assert_eq!(session_ids(&list_sessions(&me).await), [session_ids(&items)[0].clone()]);
 
     let audit = world.user_database().await.collection::<Document>("audit");
-    wait_for(DEADLINE, "both ends in the audit log", async || {
+    wait_for(DEADLINE, "both ended sessions in the audit log", async || {
         let ended = audit.count_documents(doc! { "type": "session_ended", "actor": "self" }).await;
         (ended.expect("the audit log can be read") == 2).then_some(())
     })
@@ -172,7 +175,8 @@ async fn nothing_is_written_when_there_is_no_session_to_end() {
     };
     let version = async || {
         let users = world.user_database().await.collection::<Document>("users");
-        let user = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("it is there");
+        let user =
+            users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("the user exists");
         user.get_i64("version").expect("a user has a version")
     };
     let registered = version().await;
@@ -270,7 +274,7 @@ async fn expired_sessions_are_not_listed() {
     })
     .await;
     // The row may remain for up to a minute, until the database removes expired rows.
-    wait_for(DEADLINE, "only the one that asks", async || {
+    wait_for(DEADLINE, "only the current session", async || {
         let items = list_sessions(&me).await;
         (items.len() <= 1 && current_ids(&items) == session_ids(&items)).then_some(())
     })

@@ -98,7 +98,7 @@ async fn a_server_with_an_untrusted_certificate_gets_neither_a_mail_nor_the_pass
         assert!(!service.log().contains(password));
     }
     for server in &untrusted {
-        assert!(!server.sessions().is_empty(), "never tried");
+        assert!(!server.sessions().is_empty(), "the server was never tried");
         assert_eq!((server.count(Phase::Auth), server.count(Phase::Mail)), (0, 0), "{:#?}", server.sessions());
     }
 }
@@ -141,5 +141,5 @@ async fn greylisted_mails_are_sent_after_their_pause_and_other_mails_do_not_wait
     let accepted: Vec<String> =
         smtp.deliveries().iter().filter(|taken| taken.accepted()).map(|taken| taken.mail.to[0].clone()).collect();
     assert_eq!(accepted[..others.len()], others);
-    assert_eq!(smtp.sessions().len(), 1, "all on one connection");
+    assert_eq!(smtp.sessions().len(), 1, "there was more than one connection");
 }

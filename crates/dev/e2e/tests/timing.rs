@@ -161,7 +161,7 @@ async fn experiment(api: &Api, what: &str, mut kinds: Vec<RequestKind>, without_
             return comparison;
         }
     }
-    panic!("the time of an answer tells something, or this machine is too busy to see that it does not:\n{report}");
+    panic!("response times reveal something, or this machine is too busy to tell:\n{report}");
 }
 
 #[tokio::test]

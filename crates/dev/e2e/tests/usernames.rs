@@ -129,6 +129,7 @@ async fn an_account_of_the_previous_release_is_protected_from_its_next_change_on
         let _ = rename(&eve_client, taken).await.expect_problem(409, "username-taken");
     }
     let kept = user_document(&world, &ada.email).await;
-    let kept: Value = bson::deserialize_from_bson(kept.get("usernameKeys").cloned().expect("keys")).expect("texts");
+    let kept: Value = bson::deserialize_from_bson(kept.get("usernameKeys").cloned().expect("the user has keys"))
+        .expect("the keys are texts");
     assert_eq!(kept.as_array().map(Vec::len), Some(2), "{kept}");
 }

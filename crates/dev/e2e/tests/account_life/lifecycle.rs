@@ -74,9 +74,9 @@ async fn an_account_from_its_registration_to_its_deletion() {
     let again = api.register(&ada).await.expect(201);
     assert_ne!(again.string("id"), id);
 
-    let goodbye = topic.read_type("user.deleted.v1", 1).await.remove(0);
-    assert_eq!(goodbye.json()["by"], "self");
-    assert_matches_contract(&goodbye, &id, goodbye.sequence());
+    let deleted = topic.read_type("user.deleted.v1", 1).await.remove(0);
+    assert_eq!(deleted.json()["by"], "self");
+    assert_matches_contract(&deleted, &id, deleted.sequence());
     wait_until_nothing_is_left(&world, &id).await;
     // The mails are the welcome, the notice of the password change, the goodbye, and the welcome of the second
     // account.
@@ -145,7 +145,7 @@ fn assert_matches_contract(record: &Record, user: &str, sequence: u64) {
 
     let schema = fs::read_to_string(format!("{}/../../events/schemas/{event_type}.json", env!("CARGO_MANIFEST_DIR")));
     let schema: Value = serde_json::from_str(&schema.expect("the type has a schema")).expect("a schema is JSON");
-    let validator = jsonschema::validator_for(&schema).expect("the schema is one");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is valid");
     let data = record.json();
     let mistakes: Vec<String> = validator.iter_errors(&data).map(|error| error.to_string()).collect();
     assert!(mistakes.is_empty(), "{event_type}: {mistakes:?}");

@@ -152,15 +152,15 @@ async fn no_text_of_a_registration_is_mailed_before_the_address_is_verified() {
     }
     let mut topic = world.topic_reader();
     topic.read_type("user.password_reset_requested.v1", 1).await;
-    assert!(topic.read_all().await.iter().all(|record| !record.contains(b"8755 EUR")), "the text is in the topic");
+    assert!(topic.read_all().await.iter().all(|record| !record.contains(b"8755 EUR")), "the topic contains the text");
 
-    let welcome = mails.iter().find(|mail| mail.subject.starts_with("Welcome to ")).expect("the welcome");
+    let welcome = mails.iter().find(|mail| mail.subject.starts_with("Welcome to ")).expect("there is a welcome mail");
     let token = json!({ "token": welcome.token("/verify-email") });
     let _ = api.post("/api/auth/email-verification", &token).await.expect(204);
     let me = api.with_token(&api.login(&ada).await.access);
     let new = json!({ "currentPassword": ada.password, "newPassword": format!("{} renewed", ada.password) });
     remember_secret("password", &format!("{} renewed", ada.password));
     let _ = me.put("/api/users/me/password", &new).await.expect(204);
-    let notice = mailbox.wait_for_mails(4).await.pop().expect("the notice of the change");
-    assert!(notice.text.contains(BAIT), "the owner is greeted by name: {}", notice.text);
+    let notice = mailbox.wait_for_mails(4).await.pop().expect("there is a notice of the change");
+    assert!(notice.text.contains(BAIT), "the owner is not greeted by name: {}", notice.text);
 }

@@ -32,7 +32,7 @@ async fn an_access_token_can_be_verified_with_the_published_key_set() {
     let tokens = api.login(&ada).await;
 
     let parts: Vec<&str> = tokens.access.split('.').collect();
-    let [head, claims, signature] = parts[..] else { panic!("three parts, not {}", parts.len()) };
+    let [head, claims, signature] = parts[..] else { panic!("the token has {} parts", parts.len()) };
     let (header, body) = (decode_part(head), decode_part(claims));
     assert_eq!(header["typ"], "at+jwt");
     assert_eq!(header["alg"], "EdDSA");
@@ -43,11 +43,12 @@ async fn an_access_token_can_be_verified_with_the_published_key_set() {
     let keys = set["keys"].as_array().expect("a key set has keys");
     let key = keys.iter().find(|key| key["kid"] == header["kid"]).expect("the signing key is published");
     assert_eq!(json!([key["kty"], key["crv"], key["alg"], key["use"]]), json!(["OKP", "Ed25519", "EdDSA", "sig"]));
-    assert!(key.get("d").is_none(), "no private half");
+    assert!(key.get("d").is_none(), "the key set contains a private key");
     let public = BASE64_URL_SAFE_NO_PAD.decode(key["x"].as_str().unwrap_or_default()).expect("x is base64url");
-    let public = VerifyingKey::from_bytes(&public.try_into().expect("32 bytes")).expect("x is a point");
+    let public =
+        VerifyingKey::from_bytes(&public.try_into().expect("the key has 32 bytes")).expect("x is a valid point");
     let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).expect("a signature is base64url");
-    let signature = Signature::from_slice(&signature).expect("64 bytes");
+    let signature = Signature::from_slice(&signature).expect("the signature has 64 bytes");
     public.verify_strict(format!("{head}.{claims}").as_bytes(), &signature).expect("the signature is genuine");
 
     assert_eq!(body["iss"], "http://localhost:3000");
@@ -104,6 +105,6 @@ async fn logout_ends_the_session_and_does_not_reveal_whether_there_was_one() {
 
 /// Returns the current time. The service uses the clock of this machine.
 fn unix_seconds() -> i64 {
-    let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
-    i64::try_from(since.as_secs()).expect("before the year 292 billion")
+    let since = std::time::UNIX_EPOCH.elapsed().expect("the time is after 1970");
+    i64::try_from(since.as_secs()).expect("the time fits")
 }

@@ -55,15 +55,15 @@ async fn only_accounts_that_were_never_verified_expire() {
     assert_eq!(service.terminate().await.code(), Some(0));
     let database = world.user_database().await;
     let room = doc! { "create": "system.profile", "capped": true, "size": 16 * 1024 * 1024 };
-    let _ = database.run_command(room).await.expect("a capped collection can be made");
+    let _ = database.run_command(room).await.expect("a capped collection can be created");
     let _ = database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
     service.restart_with(|spec| spec.set("AUTH__UNVERIFIED_EXPIRY", "3s")).await;
     wait_until_expired(&world, &ada).await;
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
 
     let mut topic = world.topic_reader();
-    let goodbye = topic.read_type("user.deleted.v1", 1).await.remove(0);
-    assert_eq!((goodbye.key_text(), &goodbye.json()["by"]), (id, &json!("admin")));
+    let deleted = topic.read_type("user.deleted.v1", 1).await.remove(0);
+    assert_eq!((deleted.key_text(), &deleted.json()["by"]), (id, &json!("admin")));
     let mails = world.mailbox(&ada.email).wait_for_mails(2).await;
     assert!(mails.iter().any(|mail| mail.subject == "Your account was deleted"), "{mails:?}");
 
@@ -106,7 +106,7 @@ async fn a_verification_at_the_last_moment_wins() {
     let registered = Instant::now();
     world.mailbox(&ada.email).wait_for_mails(1).await;
     // The account was found two to three seconds after its registration; the write has been waiting since then.
-    wait_for(DEADLINE, "the moment before the end", async || {
+    wait_for(DEADLINE, "the moment before the deletion", async || {
         (registered.elapsed() > Duration::from_secs(6)).then_some(())
     })
     .await;

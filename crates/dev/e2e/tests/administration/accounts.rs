@@ -39,7 +39,7 @@ async fn white_space_around_a_text_is_trimmed_in_every_request() {
         (&user["username"], &user["locale"], &user["timezone"]),
         (&json!("ada-two"), &json!("fr"), &json!("Europe/Berlin"))
     );
-    let id = user["id"].as_str().expect("an id");
+    let id = user["id"].as_str().expect("the user has an id");
     let patch = json!({ "username": "\nada-three", "timezone": "utc " });
     let user = root.api.patch(&Admin::user_path(id, ""), &patch).await.expect(200).json();
     assert_eq!((&user["username"], &user["timezone"]), (&json!("ada-three"), &json!("UTC")));
@@ -71,9 +71,13 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     let update = topic.read_type("user.profile_updated.v1", 1).await.remove(0);
     assert_eq!(update.json()["changed"], json!(["username", "displayName", "locale", "timezone", "attributes"]));
     let roles = topic.read_type("user.roles_changed.v1", 2).await;
-    let roles = roles.iter().find(|record| record.key_text() == id).expect("the other one is root's");
+    let roles = roles.iter().find(|record| record.key_text() == id).expect("the other event belongs to root");
     assert_eq!(roles.json(), json!({ "userId": id, "roles": ["editor", "writer"], "by": "admin" }));
-    assert_eq!((roles.sequence(), roles.key_text()), (update.sequence() + 1, id.clone()), "one write");
+    assert_eq!(
+        (roles.sequence(), roles.key_text()),
+        (update.sequence() + 1, id.clone()),
+        "both events come from one write"
+    );
 
     // The user is signed out everywhere, and access tokens end at once; the password stays the same.
     let tokens = api.login(&bob).await;
@@ -130,13 +134,13 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     let _ = root.api.get(&path("")).await.expect_problem(404, "not-found");
     let _ = root.api.delete(&path(""), None).await.expect_problem(404, "not-found");
     let _ = api.with_token(&tokens.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
-    let goodbye = topic.read_type("user.deleted.v1", 1).await.remove(0);
-    assert_eq!(goodbye.json()["by"], "admin");
+    let deleted = topic.read_type("user.deleted.v1", 1).await.remove(0);
+    assert_eq!(deleted.json()["by"], "admin");
     assert_eq!(mailbox.wait_for_mails(2).await[1].subject, "Ihr Konto wurde gelöscht");
 
     // Nothing is left of the user except the administrator's audit entries, which contain the id.
     let database = world.user_database().await;
-    wait_for(DEADLINE, "the tombstone to go", async || {
+    wait_for(DEADLINE, "the tombstone to be removed", async || {
         let users = database.collection::<Document>("users");
         (users.count_documents(doc! { "_id": parse_uuid(&id) }).await.expect("users can be counted") == 0).then_some(())
     })
@@ -170,7 +174,7 @@ async fn assert_both_logs(root: &Admin, user: &Api, id: &str) {
     let mut next = format!("{path}?limit=3");
     while !next.is_empty() {
         let page = root.api.get(&next).await.expect(200);
-        paged.extend(page.json()["items"].as_array().expect("items").clone());
+        paged.extend(page.json()["items"].as_array().expect("the page has items").clone());
         let link = page.header("link");
         next = link.trim_start_matches('<').split_once('>').map(|(path, _)| path.to_owned()).unwrap_or_default();
     }
@@ -225,7 +229,7 @@ async fn change_account_with_etag(root: &Admin, id: &str) {
         let refused = patch("*", &body).await.expect_problem(422, "validation-failed");
         assert_eq!(refused.json()["errors"][0]["pointer"], pointer, "{}", refused.text);
     }
-    assert_eq!(root.api.get(&path).await.header("etag"), changed.header("etag"), "a refusal changes nothing");
+    assert_eq!(root.api.get(&path).await.header("etag"), changed.header("etag"), "a refused request changes nothing");
 }
 
 #[tokio::test]
@@ -283,7 +287,7 @@ async fn an_administrator_unlocks_an_account_that_is_under_attack() {
     let mut tries = 0;
     while login(tries, "a guess of a password").await.status != 429 {
         tries += 1;
-        assert!(tries < 200, "the account is never held");
+        assert!(tries < 200, "the account is never locked");
     }
     let _ = login(250, &ada.password).await.expect_problem(429, "rate-limited");
     let mut topic = world.topic_reader();
@@ -298,6 +302,6 @@ async fn an_administrator_unlocks_an_account_that_is_under_attack() {
     assert_eq!(
         wait_for_audit_rows(&world, &root.id, "user.unlocked.v1", 1).await.len(),
         1,
-        "what changes nothing is no act"
+        "an unlock that changes nothing is not recorded"
     );
 }

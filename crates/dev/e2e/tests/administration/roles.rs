@@ -42,7 +42,7 @@ async fn the_first_administrator_is_appointed_by_a_command() {
         assert_eq!(done.status.code(), Some(code), "{arguments:?}: {out}{err}");
         assert!(!out.contains(&ada.email) && !err.contains(&ada.email), "{out}{err}");
         if arguments.contains(&"--json") {
-            let line: Value = serde_json::from_str(out.trim_end()).expect("one JSON object");
+            let line: Value = serde_json::from_str(out.trim_end()).expect("the output is one JSON object");
             assert_eq!(line["userId"], id);
             assert_eq!(line["roles"], json!(["admin", "read-only_7"]));
         }
@@ -60,11 +60,11 @@ async fn the_first_administrator_is_appointed_by_a_command() {
     assert_eq!(told[0], json!({ "userId": id, "roles": ["admin"], "by": "operator" }));
     assert_eq!(told[1], json!({ "userId": id, "roles": ["admin", "read-only_7"], "by": "operator" }));
     let rows = wait_for_audit_rows(&world, &id, "user.roles_changed.v1", 2).await;
-    assert_eq!(rows.len(), 2, "a role that was there is no change: {rows:?}");
+    assert_eq!(rows.len(), 2, "granting an existing role is no change: {rows:?}");
     assert!(rows.iter().all(|row| text(row, "actor") == "operator" && !row.contains_key("address")), "{rows:?}");
     let admins = world.user_database().await.collection::<Document>("admins");
-    let list = admins.find_one(doc! {}).await.expect("admins can be read").expect("there is a list");
-    assert_eq!(list.get_array("ids").expect("ids"), &vec![bson::Bson::from(parse_uuid(&id))]);
+    let list = admins.find_one(doc! {}).await.expect("admins can be read").expect("the list exists");
+    assert_eq!(list.get_array("ids").expect("the list has ids"), &vec![bson::Bson::from(parse_uuid(&id))]);
     assert_eq!(list.get("schemaVersion"), Some(&bson::Bson::Int32(1)));
 }
 
@@ -124,7 +124,7 @@ async fn only_administrators_may_administrate() {
             ("POST", "/unlock"),
             ("POST", "/logout"),
         ] {
-            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            let method = Method::from_bytes(method.as_bytes()).expect("the method is valid");
             let request = ada.api.request(method.clone(), &format!("{path}{below}"));
             let request = if method == Method::PATCH { request.json(&json!({})) } else { request };
             let _ = ada.api.send(request).await.expect_problem(404, "not-found");

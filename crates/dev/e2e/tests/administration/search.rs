@@ -27,14 +27,14 @@ async fn accounts_are_listed_and_searched() {
         pages.concat()
     };
     let people: Vec<&str> = people.iter().map(String::as_str).collect();
-    let &[grace, two, alan, modern, zoe] = &people[..] else { panic!("five people") };
+    let &[grace, two, alan, modern, zoe] = &people[..] else { panic!("there are not five users") };
     let own = root.id.as_str();
 
     // The list starts with the newest account and shows every member of a user.
     assert_eq!(found("").await, [zoe, modern, alan, two, grace, own]);
     let page = root.api.get("/api/admin/users?limit=2").await.expect(200);
     assert_eq!(user_ids(&page.json()), [zoe, modern]);
-    assert_eq!(page.json()["items"][0].as_object().expect("a user").len(), 14);
+    assert_eq!(page.json()["items"][0].as_object().expect("the item is a user").len(), 14);
     assert_eq!(page.json()["items"][0]["username"], "zoë77");
     assert!(page.header("link").starts_with("</api/admin/users?limit=2&cursor="), "{}", page.header("link"));
     let last = root.api.get("/api/admin/users?limit=6").await.expect(200);
@@ -51,7 +51,7 @@ async fn accounts_are_listed_and_searched() {
     let address = world.address("grace").replace('@', "%40");
     assert_eq!(found(&format!("query={address}")).await, [grace]);
     assert_eq!(found(&format!("query={}", address.to_uppercase())).await, [grace]);
-    let begun = address.split_once("%40").expect("an address").0;
+    let begun = address.split_once("%40").expect("the text is an address").0;
     assert_eq!(found(&format!("query={begun}%40exam")).await, [grace]);
     // A username is found by letters that look alike, as such names are also taken.
     assert_eq!(found("query=modern").await, [modern]);

@@ -31,7 +31,7 @@ async fn a_page_of_fifty_thousand_accounts_examines_few_more_documents_than_it_s
     wait_for_index(&database, LAST_INDEX).await;
     insert_accounts(&users, &root).await;
     let room = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
-    database.run_command(room).await.expect("a capped collection can be made");
+    database.run_command(room).await.expect("a capped collection can be created");
     database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
 
     // Covers each status and each order, first and later pages, and searches with no, few and very many results.
@@ -60,7 +60,7 @@ async fn a_page_of_fifty_thousand_accounts_examines_few_more_documents_than_it_s
             let at = if cursor.is_empty() { String::new() } else { format!("&cursor={cursor}") };
             let page = root.api.get(&format!("/api/admin/users?{query}&limit={LIMIT}{at}")).await.expect(200);
             let ids = user_ids(&page.json());
-            assert!(ids.iter().all(|id| seen.insert(id.clone())), "{query}: an account twice");
+            assert!(ids.iter().all(|id| seen.insert(id.clone())), "{query}: an account is listed twice");
             cursor = page.string("nextCursor");
             assert!(cursor.is_empty() || ids.len() == LIMIT, "{query}: a short page of {}", ids.len());
             let scans = scans(&database).await.split_off(before);
@@ -85,7 +85,10 @@ async fn assert_paging_finds_each_account_once(root: &Admin, database: &Database
         let before = scans(database).await.len();
         let page = root.api.get(&path).await.expect(200);
         pages += 1;
-        assert!(user_ids(&page.json()).iter().all(|id| seen.insert(id.clone())), "an account twice on page {pages}");
+        assert!(
+            user_ids(&page.json()).iter().all(|id| seen.insert(id.clone())),
+            "an account is listed twice on page {pages}"
+        );
         assert_index_scans(&path, &scans(database).await.split_off(before), 17 * (PAGE + 1));
         let cursor = page.string("nextCursor");
         if cursor.is_empty() {
@@ -107,8 +110,8 @@ fn assert_index_scans(query: &str, scans: &[Document], bound: usize) {
         let plan = scan.get_str("planSummary").unwrap_or_default();
         assert!(plan.starts_with("IXSCAN { status: 1, "), "{query}: {plan}");
         assert!(!scan.contains_key("hasSortStage"), "{query}: sorted in memory, {plan}");
-        examined += usize::try_from(number(scan, "docsExamined")).expect("not negative");
-        let keys = usize::try_from(number(scan, "keysExamined")).expect("not negative");
+        examined += usize::try_from(number(scan, "docsExamined")).expect("the number is not negative");
+        let keys = usize::try_from(number(scan, "keysExamined")).expect("the number is not negative");
         assert!(keys <= bound + 2, "{query}: {keys} keys by {plan}");
     }
     assert!(examined <= bound, "{query}: {examined} documents in {} scans", scans.len());
@@ -133,8 +136,8 @@ async fn wait_for_index(database: &Database, (collection, name): (&str, &str)) {
 /// Inserts copies of an account under other names.
 async fn insert_accounts(users: &Collection<Document>, root: &Admin) {
     let root = Uuid::parse_str(&root.id).expect("an id is a UUID");
-    let mut template = wait_for(DEADLINE, "an account that waits for nothing", async || {
-        let user = users.find_one(doc! { "_id": root }).await.expect("users can be read").expect("it is there");
+    let mut template = wait_for(DEADLINE, "an account without pending events", async || {
+        let user = users.find_one(doc! { "_id": root }).await.expect("users can be read").expect("the user exists");
         user.get_array("pendingEvents").is_ok_and(Vec::is_empty).then_some(user)
     })
     .await;

@@ -68,10 +68,11 @@ impl Cases {
             ),
         ] {
             let request = |authorization: Option<String>| {
-                let request = self.api.request(method.parse().expect("a method"), path);
-                let request = authorization
-                    .map_or(request.try_clone().expect("no stream"), |it| request.header("authorization", it));
-                body.as_ref().map_or(request.try_clone().expect("no stream"), |body| request.json(body))
+                let request = self.api.request(method.parse().expect("the method is valid"), path);
+                let request = authorization.map_or(request.try_clone().expect("the body is not a stream"), |it| {
+                    request.header("authorization", it)
+                });
+                body.as_ref().map_or(request.try_clone().expect("the body is not a stream"), |body| request.json(body))
             };
             let mut found = vec![
                 ("no token", request(None)),

@@ -33,7 +33,7 @@ impl Cases {
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
-        self.me.request(method.parse().expect("a method"), path)
+        self.me.request(method.parse().expect("the method is valid"), path)
     }
 
     pub(crate) fn raw(&self, method: &str, path: &str, body: impl Into<Vec<u8>>) -> RequestBuilder {

@@ -47,7 +47,7 @@ async fn each_invalid_request_gets_its_problem_and_changes_nothing() {
     let mut slugs = BTreeSet::new();
     let count = table.cases.len();
     for case in table.cases {
-        let answer = api.send(case.request.try_clone().expect("no body is a stream")).await;
+        let answer = api.send(case.request.try_clone().expect("the body is not a stream")).await;
         slugs.insert(case.slug);
         if let Err(why) = check_response(&case, &answer) {
             wrong.push(format!("{}: {why}\n    {} {}", case.what, answer.status, answer.text));
@@ -125,7 +125,8 @@ async fn dump(world: &World) -> Vec<Document> {
     let mut all = Vec::new();
     for collection in ["users", "sessions", "keys"] {
         let cursor = database.collection::<Document>(collection).find(doc! {}).sort(doc! { "_id": 1 }).await;
-        let documents: Vec<Document> = cursor.expect("it can be read").try_collect().await.expect("it can be read");
+        let documents: Vec<Document> =
+            cursor.expect("the collection can be read").try_collect().await.expect("the collection can be read");
         all.extend(documents);
     }
     all
@@ -142,7 +143,7 @@ async fn an_endless_chunked_body_is_cut_off_at_the_limit() {
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
         );
-        stream.write_all(head.as_bytes()).await.expect("the head is taken");
+        stream.write_all(head.as_bytes()).await.expect("the head is sent");
         let chunk = format!("2000\r\n{}\r\n", "x".repeat(0x2000));
         let (mut read, mut write) = stream.into_split();
         // The client sends as long as the connection is open.

@@ -114,7 +114,7 @@ async fn the_address_changes_when_the_new_address_is_confirmed() {
     let undo_token = told.token(UNDO);
     let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
     assert_ne!(api.register(&ada).await.expect(201).string("id"), id);
-    let _ = api.register(&TestUser { username: "ada-anew".to_owned(), ..with_email(&ada, &new) }).await.expect(201);
+    let _ = api.register(&TestUser { username: "ada-again".to_owned(), ..with_email(&ada, &new) }).await.expect(201);
 }
 
 /// Checks that the old address cannot log in, gets no mail and cannot be taken by another user.
@@ -148,7 +148,11 @@ async fn assert_old_address_is_reserved(world: &World, api: &Api, ada: &TestUser
         assert_eq!(of_type.len(), 1, "{event_type}");
         assert_eq!(of_type[0]["recipient"]["email"], grace.email);
     }
-    assert_eq!(world.mailbox(&ada.email).mails().await.len(), mails + 1, "only the confirmation that Grace asked for");
+    assert_eq!(
+        world.mailbox(&ada.email).mails().await.len(),
+        mails + 1,
+        "there is another mail than the confirmation that Grace requested"
+    );
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ pub(crate) async fn change_address(world: &World, me: &Api, user: &TestUser, new
     let _ = request_change(me, new, &user.password).await.expect(202);
     let _ = confirm(me, &mailed_token(world, new, CONFIRM).await).await.expect(204);
     let old = wait_for_linked_mails(world, &user.email, UNDO, 1).await;
-    old.last().expect("there is one").token(UNDO)
+    old.last().expect("there is a link").token(UNDO)
 }
 
 /// Sets a new password with the reset that an undo has started, from reset mail number `count` of the mailbox. The
@@ -62,11 +62,11 @@ pub(crate) async fn recover_account(world: &World, api: &Api, user: &TestUser, c
 pub(crate) async fn stored_user(world: &World, id: &str) -> Document {
     let users = world.user_database().await.collection::<Document>("users");
     let id = bson::Uuid::parse_str(id).expect("an id is a UUID");
-    users.find_one(doc! { "_id": id }).await.expect("users can be read").expect("the user is there")
+    users.find_one(doc! { "_id": id }).await.expect("users can be read").expect("the user exists")
 }
 
 pub(crate) fn email_keys(user: &Document) -> Vec<&str> {
-    user.get_array("emailKeys").expect("keys").iter().filter_map(Bson::as_str).collect()
+    user.get_array("emailKeys").expect("the user has keys").iter().filter_map(Bson::as_str).collect()
 }
 
 /// Submits the form of a page.

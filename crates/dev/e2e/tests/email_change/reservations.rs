@@ -65,11 +65,12 @@ async fn assert_housekeeping_frees_address(world: &World, users: &mut Service, m
     change_address(world, me, user, &d).await;
     let before = stored_user(world, id).await;
     assert_eq!(email_keys(&before), [&*d, &*user.email]);
-    let until = before.get_array("reserved").expect("reservations")[0].as_document().cloned().unwrap_or_default();
-    let until = until.get_datetime("until").expect("a time").to_jiff();
+    let until =
+        before.get_array("reserved").expect("the user has reservations")[0].as_document().cloned().unwrap_or_default();
+    let until = until.get_datetime("until").expect("the time is valid").to_jiff();
     wait_for(DEADLINE, "the end of the reservation", async || {
-        let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
-        (i128::try_from(now.as_millis()).expect("a time") > i128::from(until.as_millisecond())).then_some(())
+        let now = std::time::UNIX_EPOCH.elapsed().expect("the time is after 1970");
+        (i128::try_from(now.as_millis()).expect("the time is valid") > i128::from(until.as_millisecond())).then_some(())
     })
     .await;
     assert_eq!(users.terminate().await.code(), Some(0));

@@ -184,7 +184,7 @@ async fn a_new_password_voids_an_unconfirmed_change_but_not_the_undo_link() {
     let body = json!({ "token": undo_token, "newPassword": again.password });
     let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect_problem(400, "token-invalid");
     let _ = undo(&api, &undo_token).await.expect(204);
-    assert_eq!(stored_user(&world, &id).await.get_str("email").expect("an address"), ada.email);
+    assert_eq!(stored_user(&world, &id).await.get_str("email").expect("the text is an address"), ada.email);
 
     let regained = recover_account(&world, &api, &with_email(&again, &ada.email), 1).await;
     assert_at_most_ten_addresses_are_reserved(&world, &api, &regained, &id).await;

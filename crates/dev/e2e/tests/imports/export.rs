@@ -40,7 +40,7 @@ async fn an_export_can_be_imported_elsewhere() {
     let out = files.path("export.ndjson").display().to_string();
     let said = summary(&run_users_command(service.spec(), &["export", "--out", &out, "--json"], 0).await);
     assert_eq!((&said["users"], &said["hashes"]), (&json!(1_201), &json!(true)));
-    let mode = fs::metadata(&out).expect("the file is there").permissions().mode();
+    let mode = fs::metadata(&out).expect("the file exists").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // The export never overwrites a file.
     let _ = run_users_command(service.spec(), &["export", "--out", &out], 1).await;

@@ -15,7 +15,7 @@ pub(crate) struct Files(pub(crate) tempfile::TempDir);
 
 impl Files {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().expect("a directory can be made"))
+        Self(tempfile::tempdir().expect("a directory can be created"))
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -35,7 +35,7 @@ impl Files {
 
     /// Reads a file with one JSON object per line.
     pub(crate) fn read(&self, name: &str) -> Vec<Value> {
-        json_lines(&fs::read_to_string(self.path(name)).expect("the file is there"))
+        json_lines(&fs::read_to_string(self.path(name)).expect("the file exists"))
     }
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn stdout_of(output: &Output, code: i32) -> String {
 
 /// Returns the last line of the `--json` output.
 pub(crate) fn summary(text: &str) -> Value {
-    json_lines(text).pop().unwrap_or_else(|| panic!("nothing was said"))
+    json_lines(text).pop().unwrap_or_else(|| panic!("there is no output"))
 }
 
 pub(crate) fn user_line(world: &World, name: &str) -> Value {
@@ -70,8 +70,8 @@ pub(crate) fn with_member(mut line: Value, member: &str, value: Value) -> Value 
 }
 
 pub(crate) async fn documents(world: &World, collection: &str) -> Vec<Document> {
-    let found = world.user_database().await.collection(collection).find(doc! {}).await.expect("MongoDB answers");
-    found.try_collect().await.expect("MongoDB answers")
+    let found = world.user_database().await.collection(collection).find(doc! {}).await.expect("MongoDB responds");
+    found.try_collect().await.expect("MongoDB responds")
 }
 
 pub(crate) fn test_user(world: &World, name: &str, password: &str) -> TestUser {

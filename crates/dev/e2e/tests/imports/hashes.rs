@@ -43,8 +43,8 @@ const KEYCLOAK: &str = r#"{"secretData":"{\"value\":\"/yFakMlDl2xIXcbIvCmwQ3f5b+
 
 async fn stored_hash(world: &World, email: &str) -> String {
     let users = world.user_database().await.collection::<Document>("users");
-    let user = users.find_one(doc! { "email": email }).await.expect("MongoDB answers").expect("the user is there");
-    user.get_str("passwordHash").expect("it has a hash").to_owned()
+    let user = users.find_one(doc! { "email": email }).await.expect("MongoDB responds").expect("the user exists");
+    user.get_str("passwordHash").expect("the user has a hash").to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +54,7 @@ async fn imported_users_log_in_with_their_passwords_and_their_hashes_are_renewed
     let files = Files::new();
     let mut lines: Vec<Value> =
         HASHES.iter().map(|(name, hash)| with_member(user_line(&world, name), "passwordHash", json!(hash))).collect();
-    let credential: Value = serde_json::from_str(KEYCLOAK).expect("it is JSON");
+    let credential: Value = serde_json::from_str(KEYCLOAK).expect("the text is JSON");
     lines.push(with_member(user_line(&world, "keycloak"), "credential", credential));
     lines.push(user_line(&world, "no-password"));
     let file = files.write("users.ndjson", &lines);
@@ -93,7 +93,7 @@ async fn imported_users_log_in_with_their_passwords_and_their_hashes_are_renewed
     let _ = api.register(&ada).await.expect(201);
     world.mailbox(&ada.email).wait_for_mails(1).await;
     let jobs = world.email_database().await.collection::<Document>("mailJobs");
-    wait_for(DEADLINE, "one mail alone", async || {
+    wait_for(DEADLINE, "exactly one mail", async || {
         let count = jobs.count_documents(doc! {}).await.expect("the ledger can be read");
         assert!(count <= 1, "no imported user gets a welcome mail");
         (count == 1).then_some(())

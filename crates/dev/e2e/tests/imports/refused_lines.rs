@@ -60,7 +60,7 @@ async fn refused_lines_are_reported_one_by_one_and_the_others_are_imported() {
             errors.iter().map(|error| (text(error, "pointer"), text(error, "code"))).collect()
         };
         let found: BTreeMap<u64, _> =
-            refused.iter().map(|line| (line["line"].as_u64().expect("a number"), codes(line))).collect();
+            refused.iter().map(|line| (line["line"].as_u64().expect("the value is a number"), codes(line))).collect();
         let owned = |codes: &Vec<(&str, &str)>| codes.iter().map(|(p, c)| ((*p).to_owned(), (*c).to_owned())).collect();
         assert_eq!(found, expected.iter().map(|(line, codes)| (*line, owned(codes))).collect());
     };
@@ -68,7 +68,7 @@ async fn refused_lines_are_reported_one_by_one_and_the_others_are_imported() {
     // A dry run reports the same and writes nothing.
     let text = run_users_command(service.spec(), &["import", &file, "--dry-run", "--json"], 1).await;
     let mut dry = json_lines(&text);
-    let said = dry.pop().expect("a summary");
+    let said = dry.pop().expect("there is a summary");
     assert_eq!((&said["dryRun"], &said["imported"], &said["refused"]), (&json!(true), &json!(2), &json!(10)));
     assert_refused(&dry);
     assert_eq!(documents(&world, "users").await.len(), 1);
@@ -78,13 +78,13 @@ async fn refused_lines_are_reported_one_by_one_and_the_others_are_imported() {
     let text = run_users_command(service.spec(), &["import", &file, "--report", &report, "--json"], 1).await;
     let said = summary(&text);
     assert_eq!((&said["dryRun"], &said["imported"], &said["refused"]), (&json!(false), &json!(2), &json!(10)));
-    assert_eq!(json_lines(&text).len(), 1, "the rest is in the report");
+    assert_eq!(json_lines(&text).len(), 1, "the refused lines are not in the report");
     assert_refused(&files.read("refused.ndjson"));
-    let report = fs::read_to_string(files.path("refused.ndjson")).expect("the report is there");
+    let report = fs::read_to_string(files.path("refused.ndjson")).expect("the report exists");
     for value in [blowfish, "hunter2", "80fef0aa", "Mars"] {
         assert!(!report.contains(value), "{report}");
     }
-    let mode = fs::metadata(files.path("refused.ndjson")).expect("the report is there").permissions().mode();
+    let mode = fs::metadata(files.path("refused.ndjson")).expect("the report exists").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let emails: BTreeSet<String> = documents(&world, "users")
         .await

@@ -34,7 +34,7 @@ async fn a_killed_import_can_be_resumed_and_imports_no_user_twice() {
     assert_eq!(killed.status.signal(), Some(9), "{killed:?}");
     let so_far = documents(&world, "users").await.len();
     assert!(so_far >= 2_999, "{so_far}");
-    let record = documents(&world, "imports").await.pop().expect("the import is noted");
+    let record = documents(&world, "imports").await.pop().expect("the import is recorded");
     assert_eq!((record.get_i64("lines").ok(), record.get_i64("refused").ok()), (Some(2_000), Some(1)));
     assert!(!record.contains_key("finishedAt"));
 
@@ -45,7 +45,7 @@ async fn a_killed_import_can_be_resumed_and_imports_no_user_twice() {
 
     let done = summary(&run_users_command(&spec, &["import", &file, "--report", &report, "--json"], 1).await);
     assert_eq!((&done["continuedAfterLine"], &done["lastLine"]), (&json!(2_000), &json!(PEOPLE)));
-    let count = |member: &str| done[member].as_u64().expect("a number");
+    let count = |member: &str| done[member].as_u64().expect("the value is a number");
     // The second half refuses one line and recognises the users that the killed run had inserted.
     assert_eq!(count("imported") + count("alreadyImported"), 2_499, "{done}");
     assert!(count("alreadyImported") >= 1_000, "{done}");
@@ -71,9 +71,9 @@ async fn a_killed_import_can_be_resumed_and_imports_no_user_twice() {
     let people: BTreeSet<String> = records.iter().map(Record::key_text).collect();
     assert_eq!((records.len(), people.len()), (PEOPLE - 2, PEOPLE - 2));
     let pending = world.user_database().await.collection::<Document>("users");
-    wait_for(DEADLINE, "nothing pending", async || {
+    wait_for(DEADLINE, "no pending event", async || {
         let left = pending.count_documents(doc! { "pendingEvents.0": { "$exists": true } }).await;
-        (left.expect("MongoDB answers") == 0).then_some(())
+        (left.expect("MongoDB responds") == 0).then_some(())
     })
     .await;
 }
@@ -129,7 +129,12 @@ async fn administrators_are_imported_only_on_request_and_imported_users_do_not_e
     let listed = admin.get("/api/admin/users").await.expect(200);
     assert_eq!(listed.json()["items"].as_array().map(Vec::len), Some(2));
     // The last administrator cannot be removed, so this user is in the list of administrators.
-    let id = listed.json()["items"].as_array().expect("a list").iter().find(|user| user["username"] == "root").cloned();
+    let id = listed.json()["items"]
+        .as_array()
+        .expect("the value is a list")
+        .iter()
+        .find(|user| user["username"] == "root")
+        .cloned();
     let path = format!("/api/admin/users/{}", id.expect("root is listed")["id"].as_str().expect("a user has an id"));
     let _ = admin.delete(&path, None).await.expect_problem(409, "conflict");
 
@@ -138,13 +143,13 @@ async fn administrators_are_imported_only_on_request_and_imported_users_do_not_e
     let _ = api.register(&late).await.expect(201);
     let all = world.user_database().await.collection::<Document>("users");
     let back = doc! { "$set": { "createdAt": bson::DateTime::from_millis(1_582_977_600_000) } };
-    let _ = all.update_one(doc! { "email": &late.email }, back).await.expect("MongoDB answers");
+    let _ = all.update_one(doc! { "email": &late.email }, back).await.expect("MongoDB responds");
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
-    wait_for(DEADLINE, "the one who is too old to go", async || {
-        let there = all.count_documents(doc! { "email": &late.email }).await.expect("MongoDB answers");
+    wait_for(DEADLINE, "the old account to expire", async || {
+        let there = all.count_documents(doc! { "email": &late.email }).await.expect("MongoDB responds");
         (there == 0).then_some(())
     })
     .await;
-    assert_eq!(all.count_documents(doc! { "email": world.address("old") }).await.expect("MongoDB answers"), 1);
+    assert_eq!(all.count_documents(doc! { "email": world.address("old") }).await.expect("MongoDB responds"), 1);
 }

@@ -25,7 +25,7 @@ async fn open(port: u16, count: usize) -> Vec<TcpStream> {
             opening.spawn(async move {
                 let mut stream = connect(port).await;
                 if number % 2 == 0 {
-                    stream.write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\n").await.expect("it is sent");
+                    stream.write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\n").await.expect("the bytes are sent");
                 }
                 stream
             });
@@ -36,7 +36,7 @@ async fn open(port: u16, count: usize) -> Vec<TcpStream> {
 }
 
 fn port_of(service: &Service) -> u16 {
-    service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+    service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("the URL has a port")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +69,7 @@ async fn ten_thousand_idle_connections_do_not_slow_others_down_and_leave_nothing
         let started = Instant::now();
         let _ = service.api().login(&user).await;
         let took = started.elapsed();
-        assert!(took < 10 * usual + Duration::from_secs(1), "a login takes {took:?}, and took {usual:?}");
+        assert!(took < 10 * usual + Duration::from_secs(1), "a login takes {took:?}, and before it took {usual:?}");
     }
     assert!(service.readiness().await.is_some_and(|(status, _)| status == 200));
     let each = held.resident_kib.saturating_sub(before.resident_kib) / IDLE as u64;
@@ -91,15 +91,15 @@ async fn there_are_never_more_connections_than_configured() {
     let before = Usage::of(service.pid());
     // The other connections wait in the kernel's queue, where they cost the service nothing.
     let connections = open(port_of(&service), 4 * MAX_CONNECTIONS).await;
-    wait_for(DEADLINE, "as many connections as there may be", async || {
+    wait_for(DEADLINE, "the maximum number of connections", async || {
         (Usage::of(service.pid()).descriptors + 10 >= before.descriptors + MAX_CONNECTIONS).then_some(())
     })
     .await;
     let waiting = timeout(Duration::from_millis(500), service.api().get("/.well-known/jwks.json")).await;
-    assert!(waiting.is_err(), "there is no room for another");
+    assert!(waiting.is_err(), "there are more connections than configured");
     let held = Usage::of(service.pid());
     assert!(held.descriptors <= before.descriptors + MAX_CONNECTIONS + 10, "{held:?}, {before:?}");
-    assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port has room of its own");
+    assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port does not respond");
     drop(connections);
     let _ = service.api().get("/.well-known/jwks.json").await.expect(200);
 }

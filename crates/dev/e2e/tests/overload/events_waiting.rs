@@ -25,7 +25,7 @@ async fn publish(publisher: &EventPublisher, world: &World, from: u64, count: u6
         .set("bootstrap.servers", world.brokers())
         .set("linger.ms", "5")
         .create()
-        .expect("a producer");
+        .expect("the producer is created");
     let send = async |number: u64| {
         let event = publisher.welcome(&world.address(&format!("w{number}")));
         let (key, value) = (event.envelope.key(), event.payload.to_json());
@@ -34,7 +34,7 @@ async fn publish(publisher: &EventPublisher, world: &World, from: u64, count: u6
             headers.insert(Header { key: name, value: Some(value.as_bytes()) })
         });
         let record = FutureRecord::to(world.topic()).partition(partition).key(&key).payload(&value).headers(headers);
-        producer.send(record, DEADLINE).await.expect("the broker takes it");
+        producer.send(record, DEADLINE).await.expect("the broker accepts the record");
     };
     stream::iter(from..from + count).for_each_concurrent(500, send).await;
 }
@@ -57,7 +57,7 @@ async fn events_that_cannot_be_mailed_wait_outside_the_process() {
     // The embedded broker keeps only 5 MiB of a partition.
     let events = if stack.is_embedded() { 2_000 } else { number_from_env("OVERLOAD_EVENTS", 6_000) };
     let upstream = stack.mongodb_uri().split("//").nth(1).and_then(|rest| rest.split(['/', '?']).next());
-    let mongodb = TcpProxy::start(upstream.expect("a host and a port")).await.expect("a proxy");
+    let mongodb = TcpProxy::start(upstream.expect("the URI has a host and a port")).await.expect("the proxy starts");
     let uri = format!("mongodb://{}/?directConnection=true", mongodb.address());
     // Nothing listens there.
     let world = World::new(&stack, "waiting").await.on_smtp("smtp://127.0.0.1:9");
@@ -66,7 +66,7 @@ async fn events_that_cannot_be_mailed_wait_outside_the_process() {
     let service = world.clone().on_mongodb(uri).email_service().start().await;
     publish(&publisher, &world, 0, 100).await;
     wait_for(DEADLINE, "the first rows", async || {
-        (ledger.count_documents(doc! {}).await.expect("MongoDB answers") == 100).then_some(())
+        (ledger.count_documents(doc! {}).await.expect("MongoDB responds") == 100).then_some(())
     })
     .await;
     let before = Usage::of(service.pid());
@@ -84,7 +84,7 @@ async fn events_that_cannot_be_mailed_wait_outside_the_process() {
     mongodb.set(Mode::Pass);
     let within = Duration::from_secs(60) + Duration::from_millis(10 * events);
     let back = max_resident_kib(&service, "all rows", within, async || {
-        ledger.count_documents(doc! {}).await.expect("MongoDB answers") == 100 + events
+        ledger.count_documents(doc! {}).await.expect("MongoDB responds") == 100 + events
     })
     .await;
     println!("{events} mails wait in the ledger: {back} KiB");

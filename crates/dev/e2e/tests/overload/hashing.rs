@@ -110,7 +110,7 @@ async fn run_clients(
     while Instant::now() < until {
         sleep(Duration::from_millis(200)).await;
         held.push(Usage::of(service.pid()));
-        assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port does not answer");
+        assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port does not respond");
     }
     told.send_replace(true);
     let responses = running.join_all().await;
@@ -134,7 +134,7 @@ impl Measurement {
         let (saturated, before) = run_clients(service, world, SATURATING_CLIENTS, Duration::ZERO, SATURATION).await;
         assert!(saturated.others.is_empty(), "{:?}", saturated.others.first());
         let capacity = saturated.accepted.len().max(1) as f64 / SATURATION.as_secs_f64();
-        let (usual, before) = (percentile(&saturated.accepted, 95), *before.last().expect("it was measured"));
+        let (usual, before) = (percentile(&saturated.accepted, 95), *before.last().expect("there is a measurement"));
         let length = Duration::from_secs(number_from_env("OVERLOAD_SECONDS", 8));
         let pace = Duration::from_secs_f64(CONNECTIONS as f64 / (capacity * f64::from(OVERLOAD_FACTOR)));
         let (overloaded, held) = run_clients(service, world, CONNECTIONS, pace, length).await;
@@ -222,7 +222,7 @@ async fn ten_times_the_capacity_is_refused_quickly_and_accepted_requests_are_as_
         measured.assert_bounded();
         let Some(violation) = measured.violation() else { break measured };
         violations.push(violation);
-        assert!(violations.len() < MAX_ATTEMPTS, "each time: {violations:?}");
+        assert!(violations.len() < MAX_ATTEMPTS, "every attempt failed: {violations:?}");
     };
 
     // The overload ends at once: waiting requests have been served, and the next one is served too.
@@ -233,5 +233,5 @@ async fn ten_times_the_capacity_is_refused_quickly_and_accepted_requests_are_as_
     let started = Instant::now();
     let _ = service.api().login(&world.test_user("regular")).await;
     let (took, bound) = (started.elapsed(), measured.bound());
-    assert!(took < bound, "{took:?} after it");
+    assert!(took < bound, "a login takes {took:?} after the overload");
 }

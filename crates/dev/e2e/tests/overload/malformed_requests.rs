@@ -64,7 +64,7 @@ fn malformed_requests() -> Vec<MalformedRequest> {
 }
 
 fn api_port(service: &Service) -> u16 {
-    service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+    service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("the URL has a port")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +77,7 @@ async fn malformed_requests_are_refused_or_closed_and_use_no_memory() {
     for port in [api_port(&service), service.ops_port()] {
         let asked = malformed_requests().into_iter().map(|(what, bytes)| async move {
             let answer = exchange(port, bytes.as_bytes()).await;
-            let answer = answer.unwrap_or_else(|| panic!("{what}: the connection stays"));
+            let answer = answer.unwrap_or_else(|| panic!("{what}: the connection stays open"));
             // The request is refused, or the connection is closed without a response.
             assert!(matches!(status(&answer), 0 | 400..=499 | 501 | 505), "{what}: {answer}");
             assert!(!answer.contains("\"internal\""), "{what}: {answer}");
@@ -133,12 +133,17 @@ async fn a_flood_of_requests_on_one_connection_is_answered_in_order_within_bound
     });
     let mut answers = Vec::new();
     let read = tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut answers);
-    tokio::time::timeout(Duration::from_secs(60), read).await.expect("it ends").expect("no reset");
+    tokio::time::timeout(Duration::from_secs(60), read)
+        .await
+        .expect("the connection ends")
+        .expect("the connection is not reset");
     drop(sending);
     let answers = String::from_utf8_lossy(&answers);
     assert_eq!(answers.matches("HTTP/1.1 200").count(), REQUESTS);
     // HTTP/1.0 is still supported: one response, then the end.
-    let old = exchange(api_port(&service), b"GET /.well-known/jwks.json HTTP/1.0\r\n\r\n").await.expect("it ends");
+    let old = exchange(api_port(&service), b"GET /.well-known/jwks.json HTTP/1.0\r\n\r\n")
+        .await
+        .expect("the connection ends");
     assert_eq!(status(&old), 200, "{old}");
     let after = Usage::of(service.pid());
     assert!(after.resident_kib < before.resident_kib + 64 * 1024, "{before:?}, {after:?}");

@@ -22,8 +22,13 @@ impl Usage {
     pub(crate) fn of(pid: u32) -> Self {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the service runs");
         let number = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel says so");
-            line.trim_start_matches(':').split_whitespace().next().expect("a number").parse().expect("a number")
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel reports the value");
+            line.trim_start_matches(':')
+                .split_whitespace()
+                .next()
+                .expect("the value is a number")
+                .parse()
+                .expect("the value is a number")
         };
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("the service runs").count();
         Self { resident_kib: number("VmRSS"), threads: number("Threads"), descriptors }

@@ -17,7 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 /// Panics if the connection is not accepted.
 pub(crate) async fn connect(port: u16) -> TcpStream {
     let connecting = timeout(PATIENCE, TcpStream::connect(("127.0.0.1", port)));
-    connecting.await.expect("it is accepted in time").expect("the port is open")
+    connecting.await.expect("the connection is accepted in time").expect("the port is open")
 }
 
 /// Connects like [`connect`], with a very small receive buffer.
@@ -25,10 +25,13 @@ pub(crate) async fn connect(port: u16) -> TcpStream {
 /// # Panics
 /// Panics if the connection is not accepted.
 pub(crate) async fn connect_with_small_buffer(port: u16) -> TcpStream {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    let socket = TcpSocket::new_v4().expect("the socket is created");
+    socket.set_recv_buffer_size(4096).expect("the buffer size is set");
     let address = ([127, 0, 0, 1], port).into();
-    timeout(PATIENCE, socket.connect(address)).await.expect("it is accepted in time").expect("the port is open")
+    timeout(PATIENCE, socket.connect(address))
+        .await
+        .expect("the connection is accepted in time")
+        .expect("the port is open")
 }
 
 /// Returns what the server sends until it closes the connection, or `None` if it does not close it.

@@ -61,10 +61,10 @@ async fn assert_others_are_served(service: &Service, clients: &mut JoinSet<()>) 
         let started = Instant::now();
         let _ = service.api().get("/.well-known/jwks.json").await.expect(200);
         let took = started.elapsed();
-        assert!(took < DEADLINE, "{took:?} for a key set while slow clients are there");
+        assert!(took < DEADLINE, "a key set takes {took:?} while slow clients are connected");
         let _ = timeout(Duration::from_millis(200), async {
             while let Some(ended) = clients.join_next().await {
-                ended.expect("a slow client saw what it should");
+                ended.expect("a slow client got the expected response");
             }
         })
         .await;
@@ -78,7 +78,8 @@ async fn slow_clients_are_disconnected_at_their_deadlines_and_other_clients_do_n
     let spec = world.user_service().set("HTTP__REQUEST_TIMEOUT", "2s").set("HTTP__UNREAD_TIMEOUT", "2s");
     let service = spec.set("HTTP__KEEP_ALIVE", "2s").start().await;
     let _ = service.api().register(&world.test_user("regular")).await.expect(201);
-    let port: u16 = service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let port: u16 =
+        service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("the URL has a port");
     let before = Usage::of(service.pid());
 
     let mut clients = JoinSet::new();
@@ -99,12 +100,15 @@ async fn slow_clients_are_disconnected_at_their_deadlines_and_other_clients_do_n
         });
         clients.spawn(async move {
             let head = b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
-            let said = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unwanted body ends");
+            let said = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unneeded body ends");
             assert_eq!(status(&said), 200, "{said}");
         });
         clients.spawn(async move {
             let mut stream = connect(port).await;
-            stream.write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it is sent");
+            stream
+                .write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\n\r\n")
+                .await
+                .expect("the bytes are sent");
             let said = read_until_closed(&mut stream).await.expect("an idle connection is closed");
             assert_eq!(status(&String::from_utf8_lossy(&said)), 200);
         });
@@ -140,15 +144,15 @@ async fn slow_clients_of_the_ops_port_do_not_block_the_probes() {
         });
         clients.spawn(async move {
             let head = b"GET /livez HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
-            let said = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unwanted body ends");
+            let said = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unneeded body ends");
             assert_eq!(status(&said), 200, "{said}");
         });
     }
     while !clients.is_empty() {
-        assert!(service.readiness().await.is_some(), "the probe has no answer");
+        assert!(service.readiness().await.is_some(), "the probe gets no response");
         let _ = timeout(Duration::from_millis(200), async {
             while let Some(ended) = clients.join_next().await {
-                ended.expect("a slow client saw what it should");
+                ended.expect("a slow client got the expected response");
             }
         })
         .await;

@@ -13,7 +13,8 @@ async fn the_configuration_is_checked_and_shown_without_secrets() {
     let shown =
         spec.clone().set("MONGODB__URI", secret_uri).set("AUTH__RESET_TTL", "45m").command(&["check-config"]).await;
     assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stderr));
-    let (out, key) = (text(&shown.stdout), fs::read_to_string(world.keys().join("encryption.key")).expect("the key"));
+    let (out, key) =
+        (text(&shown.stdout), fs::read_to_string(world.keys().join("encryption.key")).expect("the key can be read"));
     assert!(!out.contains("hunter2") && !out.contains(key.trim()), "{out}");
     assert!(out.contains("uri = \"<redacted>\"") && out.contains("reset_ttl = \"45m\""), "{out}");
 
@@ -37,7 +38,7 @@ async fn the_configuration_is_checked_and_shown_without_secrets() {
             assert!(!error.contains("hunter2"), "{error}");
         }
     }
-    let file = tempfile::NamedTempFile::new().expect("a file can be made");
+    let file = tempfile::NamedTempFile::new().expect("a file can be created");
     fs::write(file.path(), "[http]\nprot = 1\n").expect("the file can be written");
     let path = file.path().to_str().expect("the path is UTF-8");
     let refused = spec.command(&["check-config", "--config", path]).await;
@@ -56,7 +57,7 @@ async fn the_configuration_is_checked_and_shown_without_secrets() {
 async fn keygen_creates_private_files_and_never_overwrites_them() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "keygen");
-    let directory = tempfile::tempdir().expect("a directory can be made");
+    let directory = tempfile::tempdir().expect("a directory can be created");
     let out = directory.path().join("new").join("keys");
     let path = out.to_str().expect("the path is UTF-8");
     for (spec, files) in [
@@ -75,7 +76,7 @@ async fn keygen_creates_private_files_and_never_overwrites_them() {
         let after: Vec<String> = files.iter().map(|(file, mode)| read_key(&out.join(file), *mode)).collect();
         assert_eq!(after, contents, "a key was overwritten");
     }
-    assert_eq!(fs::read_dir(&out).expect("the directory is there").count(), 3, "nothing but the keys");
+    assert_eq!(fs::read_dir(&out).expect("the directory exists").count(), 3, "there are other files than the keys");
 }
 
 /// Checks the mode of a key file and that it has 32 bytes in base64, and returns its text.

@@ -65,7 +65,7 @@ async fn the_api_documentation_is_served_by_the_binary() {
     for asset in files {
         let found = api.get(&format!("/docs/{asset}")).await.expect(200);
         assert!(!found.text.is_empty(), "{asset}");
-        assert!(asset.is_empty() || !index.text.contains(&format!("//{asset}")), "{asset} comes from elsewhere");
+        assert!(asset.is_empty() || !index.text.contains(&format!("//{asset}")), "{asset} comes from another host");
         assert_eq!(found.header("x-content-type-options"), "nosniff");
         assert_eq!(found.header("x-frame-options"), "DENY");
         assert_eq!(found.header("referrer-policy"), "no-referrer");
@@ -92,10 +92,10 @@ async fn the_api_documentation_is_served_by_the_binary() {
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")), "{}", document["openapi"]);
     let printed = world.user_service().command(&["openapi"]).await;
     assert!(printed.status.success());
-    assert_eq!(serde_json::from_slice::<Value>(&printed.stdout).expect("it prints JSON"), document);
+    assert_eq!(serde_json::from_slice::<Value>(&printed.stdout).expect("the command prints JSON"), document);
     let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/openapi.json");
     if let Ok(text) = fs::read_to_string(checked_in) {
-        assert_eq!(serde_json::from_str::<Value>(&text).expect("it is JSON"), document, "run scripts/generate");
+        assert_eq!(serde_json::from_str::<Value>(&text).expect("the text is JSON"), document, "run scripts/generate");
     }
     assert_operations_documented(&document);
     assert_references_resolve(&document, &document);

@@ -128,7 +128,7 @@ async fn a_recovery_code_is_never_used_without_its_event() {
     wait_for(DEADLINE, "an empty pending list", async || (pending().await == 0).then_some(())).await;
     // While the account is parked, none of its events is published.
     let parked = doc! { "parked": {
-        "until": bson::DateTime::from_millis(i64::try_from((unix_seconds() + 600) * 1_000).expect("a time of ours")),
+        "until": bson::DateTime::from_millis(i64::try_from((unix_seconds() + 600) * 1_000).expect("the time fits")),
         "attempts": 1, "error": "by the test",
     } };
     users.update_one(doc! { "email": &ada.email }, doc! { "$set": parked }).await.expect("users can be written");

@@ -130,9 +130,9 @@ async fn assert_stored_sealed_and_hashed(
 ) {
     let users = world.user_database().await.collection::<RawDocumentBuf>("users");
     let found = users.find_one(doc! { "email": &user.email }).await.expect("users can be read");
-    let raw = found.expect("the user is there").as_bytes().to_vec();
+    let raw = found.expect("the user exists").as_bytes().to_vec();
     let contains = |secret: &[u8]| raw.windows(secret.len()).any(|window| window == secret);
-    assert!(contains(user.email.as_bytes()), "nothing is searched");
+    assert!(contains(user.email.as_bytes()), "the document was not searched");
     for authenticator in authenticators {
         assert!(!contains(authenticator.secret.as_bytes()) && !contains(authenticator.totp.secret().as_bytes()));
     }

@@ -71,7 +71,9 @@ async fn an_outdated_hash_is_renewed_even_if_the_login_is_not_complete() {
     let mut service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let (ada, _me, _authenticator, codes) = user_with_totp(&world, &api, "ada").await;
-    let hash = async || user_document(&world, &ada.email).await.get_str("passwordHash").expect("a hash").to_owned();
+    let hash = async || {
+        user_document(&world, &ada.email).await.get_str("passwordHash").expect("the user has a hash").to_owned()
+    };
     let outdated = hash().await;
     service.kill9().await;
     service.restart_with(|spec| spec.set("HASHING__ITERATIONS", "2")).await;
@@ -81,9 +83,12 @@ async fn an_outdated_hash_is_renewed_even_if_the_login_is_not_complete() {
     let renewed = hash().await;
     assert!(outdated.contains(",t=1,") && renewed.contains(",t=2,"), "{outdated} {renewed}");
     let after = user_document(&world, &ada.email).await;
-    assert_eq!(before.get("updatedAt"), after.get("updatedAt"), "not an update of the account");
+    assert_eq!(before.get("updatedAt"), after.get("updatedAt"), "renewing the hash updated the account");
     let _ = submit_code(&api, &token, &codes[0]).await.expect(200);
-    let id = after.get("_id").and_then(|id| bson::deserialize_from_bson::<Uuid>(id.clone()).ok()).expect("an id");
+    let id = after
+        .get("_id")
+        .and_then(|id| bson::deserialize_from_bson::<Uuid>(id.clone()).ok())
+        .expect("the user has an id");
     let logins = world.topic_reader().read_type("user.logged_in.v1", 2).await;
     assert!(logins.iter().all(|record| record.key_text() == id.to_string()));
 }

@@ -41,7 +41,7 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
     let _ = root.api.post(&root_path, &body).await.expect_problem(409, "conflict");
     let unknown = Admin::user_path(&Uuid::from_bytes([7; 16]).to_string(), "/remove-second-factor");
     let _ = root.api.post(&unknown, &body).await.expect_problem(404, "not-found");
-    assert_eq!(totp_status(&me).await["enabled"], true, "a refusal changes nothing");
+    assert_eq!(totp_status(&me).await["enabled"], true, "a refused request changes nothing");
 
     let _ = root.api.post(&path, &body).await.expect(204);
     let _ = root.api.post(&path, &body).await.expect_problem(409, "conflict");
@@ -110,7 +110,7 @@ async fn an_operator_removes_a_second_factor_by_a_command_that_asks_for_the_reas
         api.login(user).await;
     }
     let off = world.topic_reader().read_type("user.totp_disabled.v1", 2).await;
-    let off = off.iter().map(Record::json).find(|off| off["userId"] == id).expect("an event of ada");
+    let off = off.iter().map(Record::json).find(|off| off["userId"] == id).expect("there is an event of Ada");
     assert_eq!((&off["by"], &off["recipient"]["email"]), (&json!("operator"), &json!(ada.email)));
     let me = api.with_token(&api.login(&ada).await.access);
     let entry = audit_entries(&me, "/api/users/me/audit", "user.totp_disabled.v1").await.remove(0);

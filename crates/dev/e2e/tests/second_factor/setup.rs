@@ -35,9 +35,9 @@ async fn a_setup_expires() {
     mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let authenticator = start_setup(&me, &ada).await;
-    let setup = user_document(&world, &ada.email).await.get_document("totpSetup").expect("it is stored").clone();
-    let until = setup.get_datetime("expiresAt").expect("it has an end").timestamp_millis() / 1_000;
-    let left = until - i64::try_from(unix_seconds()).expect("a time of ours");
+    let setup = user_document(&world, &ada.email).await.get_document("totpSetup").expect("the setup is stored").clone();
+    let until = setup.get_datetime("expiresAt").expect("the setup expires").timestamp_millis() / 1_000;
+    let left = until - i64::try_from(unix_seconds()).expect("the time fits");
     assert!((3_500..=3_600).contains(&left), "{left} s");
 
     let users = world.user_database().await.collection::<Document>("users");

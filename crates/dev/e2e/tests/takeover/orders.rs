@@ -90,7 +90,8 @@ async fn assert_owner_recovers_account(
     let StolenAccount { tokens, thief } = steal_account(world, api, &mut sealed_tokens, &ada, order).await;
 
     // The owner's mailbox has the links of all changes except those after the address change.
-    let told = order.iter().position(|theft| *theft == TheftStep::Address).expect("it is one of the three");
+    let told =
+        order.iter().position(|theft| *theft == TheftStep::Address).expect("one of the three steps is the address");
     sealed_tokens.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
     let links: Vec<(String, String)> =
         sealed_tokens.all(&ada.email).await.into_iter().filter(|mail| mail.0 != REGISTERED).collect();

@@ -86,7 +86,8 @@ async fn the_mailbox_alone_cannot_remove_a_second_factor_that_is_older_than_the_
     remember_secret("mfa token", &mfa);
     let second = api.post("/api/auth/login/totp", &json!({ "mfaToken": mfa, "code": fresh[0] })).await;
     let _ = second.expect_problem(401, "invalid-credentials");
-    let totp = user_document(&world, &ada.email).await.get_document("totp").expect("it is on").clone();
+    let totp =
+        user_document(&world, &ada.email).await.get_document("totp").expect("the second factor is enabled").clone();
     assert_eq!(totp.get_array("recoveryCodes").map(Vec::len).ok(), Some(0));
 }
 
@@ -181,7 +182,7 @@ async fn an_undo_link_is_void_when_its_address_changes_and_when_it_expires() {
     let back = sealed_tokens.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
     let _ = undo(&api, ADDRESS_CHANGED, &back).await.expect(204);
     let _ = undo(&api, PASSWORD_CHANGED, &b_link).await.expect_problem(400, "token-invalid");
-    assert!(user_document(&world, &ada.email).await.get("undoTokens").is_none(), "it is not kept either");
+    assert!(user_document(&world, &ada.email).await.get("undoTokens").is_none(), "the undo token is still stored");
 
     // The link has expired.
     let ada = reset_by_mail(&api, &mut sealed_tokens, &with_email(&moved, &ada.email)).await;

@@ -88,8 +88,8 @@ async fn a_disowned_account_stays_closed_until_a_reset() {
     for gone in ["totp", "totpSetup", "undoTokens", "secondFactorSince"] {
         assert!(user.get(gone).is_none(), "{gone} in {user}");
     }
-    let hash = user.get_str("passwordHash").expect("there is one");
-    assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "it looks as any other: {hash}");
+    let hash = user.get_str("passwordHash").expect("there is a link");
+    assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "the hash looks different: {hash}");
     let mut topic = world.topic_reader();
     let disowned = topic.read_type("user.disowned.v1", 1).await.remove(0);
     assert_eq!(disowned.json(), json!({ "userId": id }));

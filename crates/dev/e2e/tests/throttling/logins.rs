@@ -77,7 +77,7 @@ async fn an_unknown_identifier_is_rate_limited_exactly_like_a_known_one() {
         assert!(at.is_some() && expires >= at, "{row}");
     }
     let database = world.user_database().await;
-    wait_for(DEADLINE, "the index that lets rows go", async || {
+    wait_for(DEADLINE, "the index that expires rows", async || {
         let indexes = database.run_command(doc! { "listIndexes": "throttles" }).await.ok()?;
         let indexes = indexes.get_document("cursor").ok()?.get_array("firstBatch").ok()?.clone();
         let expiry = |index: &Document| {
@@ -164,9 +164,10 @@ async fn the_owner_can_log_in_from_a_known_network_during_an_attack() {
 
     let mut topic = world.topic_reader();
     let locked = topic.read_type("user.locked.v1", 1).await.remove(0);
-    let until: jiff::Timestamp = locked.json()["until"].as_str().expect("until is text").parse().expect("a time");
+    let until: jiff::Timestamp =
+        locked.json()["until"].as_str().expect("`until` is a text").parse().expect("the time is valid");
     let about = until.as_millisecond() - DateTime::now().timestamp_millis();
-    assert!((13 * 60_000..=15 * 60_000).contains(&about), "a quarter of an hour: {about}");
+    assert!((13 * 60_000..=15 * 60_000).contains(&about), "the lock does not last a quarter of an hour: {about}");
     let mailbox = world.mailbox(&ada.email);
     wait_for(DEADLINE, "the notice", async || {
         mailbox.mails().await.iter().any(|mail| mail.subject.contains("locked")).then_some(())

@@ -91,7 +91,7 @@ async fn mails_to_an_address_are_counted_whether_or_not_it_has_an_account() {
 async fn logins_are_refused_while_the_limits_cannot_be_read() {
     let stack = Stack::from_env();
     let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
-    let proxy = TcpProxy::start(upstream).await.expect("a proxy can be had");
+    let proxy = TcpProxy::start(upstream).await.expect("the proxy starts");
     let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
     let world = World::new(&stack, "away").await.on_mongodb(uri);
     let service = with_limits(&world).start().await;
@@ -104,7 +104,7 @@ async fn logins_are_refused_while_the_limits_cannot_be_read() {
     let resend = post_from(&api, "198.51.100.1", RESEND, &json!({ "email": unknown })).await;
     let _ = resend.expect_problem(503, "unavailable");
     proxy.set(Mode::Pass);
-    wait_for(DEADLINE, "logins to be judged again", async || {
+    wait_for(DEADLINE, "logins to work again", async || {
         (guess_password(&api, "198.51.100.2", &unknown).await.status == 401).then_some(())
     })
     .await;
@@ -177,7 +177,7 @@ async fn a_flood_of_refreshes_and_of_pages_is_refused_by_the_local_limiter() {
     let flood = join_all((0..30).map(|_| post_from(&api, "198.51.100.1", "/api/auth/refresh", &refresh))).await;
     let of = |status: u16| flood.iter().filter(|answer| answer.status == status).count();
     assert!(of(429) >= 15 && of(200) + of(401) >= 10, "{:?}", flood.iter().map(|it| it.status).collect::<Vec<_>>());
-    let refused = flood.iter().find(|answer| answer.status == 429).expect("one was refused");
+    let refused = flood.iter().find(|answer| answer.status == 429).expect("a request was refused");
     assert_eq!(
         (refused.problem(), refused.header("ratelimit-policy")),
         ("rate-limited".into(), "\"session\";q=10;w=60".into())

@@ -80,6 +80,6 @@ pub(crate) async fn throttle_rows(world: &World) -> Vec<Document> {
 
 pub(crate) async fn known_networks(world: &World, user: &TestUser) -> Vec<Document> {
     let document = user_document(world, &user.email).await;
-    let known = document.get_array("knownNetworks").expect("networks are remembered");
+    let known = document.get_array("knownNetworks").expect("the user has known networks");
     known.iter().filter_map(bson::Bson::as_document).cloned().collect()
 }
