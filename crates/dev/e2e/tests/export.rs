@@ -169,7 +169,7 @@ fn collect_leaves(path: &str, value: &Bson, found: &mut Vec<(String, Bson)>) {
     let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match value {
         Bson::Document(document) => {
-            document.iter().for_each(|(name, value)| collect_leaves(&below(name), value, found))
+            document.iter().for_each(|(name, value)| collect_leaves(&below(name), value, found));
         }
         Bson::Array(elements) => elements.iter().for_each(|element| collect_leaves(&below("*"), element, found)),
         value => found.push((path.to_owned(), value.clone())),
