@@ -43,6 +43,6 @@ async fn a_burst_of_registrations_loses_and_repeats_none() {
     let deliveries = smtp.deliveries();
     assert_eq!(deliveries.len(), REGISTRATIONS);
     let mailed: BTreeSet<&str> = deliveries.iter().flat_map(|delivery| &delivery.mail.to).map(String::as_str).collect();
-    let asked: BTreeSet<&str> = people.iter().map(|user| user.email.as_str()).collect();
-    assert_eq!(mailed, asked);
+    let registered: BTreeSet<&str> = people.iter().map(|user| user.email.as_str()).collect();
+    assert_eq!(mailed, registered);
 }

@@ -33,15 +33,20 @@ async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
     let api = service.api();
 
     // The browser sends the preflight without a token.
-    let asked = preflight(&api, APP, "/api/users/me", "PATCH", "authorization,content-type,if-match").await.expect(200);
-    assert_eq!(asked.header("access-control-allow-origin"), APP);
-    assert!(names(&asked, "access-control-allow-methods").contains(&"patch".to_owned()), "{:?}", asked.headers);
+    let preflight_response =
+        preflight(&api, APP, "/api/users/me", "PATCH", "authorization,content-type,if-match").await.expect(200);
+    assert_eq!(preflight_response.header("access-control-allow-origin"), APP);
+    assert!(
+        names(&preflight_response, "access-control-allow-methods").contains(&"patch".to_owned()),
+        "{:?}",
+        preflight_response.headers
+    );
     for header in ["authorization", "content-type", "if-match", "if-none-match", "idempotency-key"] {
-        assert!(names(&asked, "access-control-allow-headers").contains(&header.to_owned()), "{header}");
+        assert!(names(&preflight_response, "access-control-allow-headers").contains(&header.to_owned()), "{header}");
     }
-    assert_eq!(asked.header("access-control-max-age"), "3600");
-    assert!(!asked.header("x-request-id").is_empty());
-    assert!(asked.header("access-control-allow-credentials").is_empty(), "tokens are not cookies");
+    assert_eq!(preflight_response.header("access-control-max-age"), "3600");
+    assert!(!preflight_response.header("x-request-id").is_empty());
+    assert!(preflight_response.header("access-control-allow-credentials").is_empty(), "tokens are not cookies");
 
     let ada = world.test_user("ada");
     let request = api.request(Method::POST, "/api/users").header("origin", APP).json(&ada.registration());
@@ -99,8 +104,8 @@ async fn any_other_origin_gets_no_cors_headers() {
     let closed = world.user_service().start().await;
     let answer = request_from(&closed.api(), APP, Method::GET, "/.well-known/jwks.json").await.expect(200);
     assert!(answer.header("access-control-allow-origin").is_empty(), "no origin is allowed by default");
-    let asked = preflight(&closed.api(), APP, "/api/users/me", "GET", "authorization").await;
-    let _ = asked.expect_problem(405, "method-not-allowed");
+    let preflight_response = preflight(&closed.api(), APP, "/api/users/me", "GET", "authorization").await;
+    let _ = preflight_response.expect_problem(405, "method-not-allowed");
 }
 
 #[tokio::test]
@@ -110,8 +115,8 @@ async fn an_invalid_allowed_origin_prevents_the_start() {
     for origins in ["*", "https://app.example.org/", "app.example.org"] {
         let checked = world.user_service().set("HTTP__CORS_ALLOWED_ORIGINS", origins).command(&["check-config"]).await;
         assert_eq!(checked.status.code(), Some(1), "{origins}");
-        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
-        assert!(said.contains("http.cors_allowed_origins") && said.contains("origin"), "{said}");
+        let hsts = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(hsts.contains("http.cors_allowed_origins") && hsts.contains("origin"), "{hsts}");
     }
 }
 
@@ -121,11 +126,11 @@ async fn behind_tls_the_response_has_strict_transport_security() {
     let world = World::new(&stack, "hsts").await;
     let behind_proxy = world.user_service().set("HTTP__TRUSTED_PROXIES", "127.0.0.1").start().await;
     let alone = world.user_service().start().await;
-    let said = async |api: Api, scheme: &str| {
+    let hsts = async |api: Api, scheme: &str| {
         let request = api.request(Method::GET, "/problems").header("x-forwarded-proto", scheme);
         api.send(request).await.expect(200).header("strict-transport-security")
     };
-    assert_eq!(said(behind_proxy.api(), "https").await, "max-age=31536000");
-    assert_eq!(said(behind_proxy.api(), "http").await, "");
-    assert_eq!(said(alone.api(), "https").await, "", "any client can send that header");
+    assert_eq!(hsts(behind_proxy.api(), "https").await, "max-age=31536000");
+    assert_eq!(hsts(behind_proxy.api(), "http").await, "");
+    assert_eq!(hsts(alone.api(), "https").await, "", "any client can send that header");
 }

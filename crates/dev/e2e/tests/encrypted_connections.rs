@@ -59,8 +59,8 @@ async fn both_services_use_tls_to_mongodb_and_refuse_an_untrusted_certificate() 
     let secured = |spec: ServiceSpec| spec.set("MONGODB__URI", uri(&ours.authority));
     a_registration_becomes_a_mail(&world, secured).await;
 
-    let deceived = world.user_service().set("MONGODB__URI", uri(&strangers.authority)).start_unready().await;
-    assert_eq!(deceived.check("mongodb").await, "down");
+    let refused = world.user_service().set("MONGODB__URI", uri(&strangers.authority)).start_unready().await;
+    assert_eq!(refused.check("mongodb").await, "down");
 }
 
 #[tokio::test]

@@ -253,10 +253,10 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     };
     let more = doc! { "$set": more, "$push": { "tokens": token } };
     let _ = users.update_one(doc! { "email": &ada.email }, more).await.expect("users can be changed");
-    let of_ada =
+    let stored_ada =
         users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("the user exists");
     let act = doc! {
-        "_id": Uuid::new(), "schemaVersion": 1, "userId": of_ada["_id"].clone(), "at": now, "type": "user.disabled.v1",
+        "_id": Uuid::new(), "schemaVersion": 1, "userId": stored_ada["_id"].clone(), "at": now, "type": "user.disabled.v1",
         "actor": "self", "target": Uuid::new(), "reason": "a reason of an administrator",
     };
     let _ = database.collection::<Document>("audit").insert_one(act).await.expect("a row can be written");
@@ -292,13 +292,13 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
                     None => problems.push(format!("{collection}.{path} is stored, neither exported nor withheld")),
                     Some(Withheld(reason)) => assert!(!reason.is_empty()),
                     Some(Exported(pointer)) => {
-                        let wanted = match path.as_str() {
+                        let expected = match path.as_str() {
                             "attributes" => {
                                 serde_json::from_str(value.as_str().unwrap_or_default()).unwrap_or_default()
                             }
                             _ => as_json(&value),
                         };
-                        if !values_at(&export, pointer).contains(&&wanted) {
+                        if !values_at(&export, pointer).contains(&&expected) {
                             problems.push(format!("{collection}.{path} is not at {pointer}"));
                         }
                     }

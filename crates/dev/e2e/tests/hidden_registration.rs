@@ -180,8 +180,8 @@ async fn the_responses_for_a_free_and_a_taken_address_are_the_same() {
     api.login(&owner).await;
     let attempted = world.topic_reader().read_type("user.registration_attempted.v1", 1).await;
     assert!(attempted.iter().all(|record| !record.contains(BAIT.as_bytes())));
-    let told: Vec<Value> = attempted.iter().map(|record| record.json()["recipient"]["email"].clone()).collect();
-    assert!(told.contains(&json!(owner.email)) && told.contains(&json!(never.email)), "{told:?}");
+    let recipients: Vec<Value> = attempted.iter().map(|record| record.json()["recipient"]["email"].clone()).collect();
+    assert!(recipients.contains(&json!(owner.email)) && recipients.contains(&json!(never.email)), "{recipients:?}");
     assert_eq!(users.terminate().await.code(), Some(0));
 }
 

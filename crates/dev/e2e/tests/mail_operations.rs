@@ -343,8 +343,11 @@ async fn a_replayed_dead_letter_is_handled_like_a_new_record_and_sends_no_mail_t
     let poison = text(&scene.run(&["dead-letters", "list", "--reason", "not-json"]).await.lines[0], "id").to_owned();
     let hopeless = scene.run(&["dead-letters", "replay", &poison]).await;
     assert!(hopeless.code == Some(1) && hopeless.detail(&poison).starts_with("not-json"), "{hopeless:?}");
-    let gone = scene.run(&["dead-letters", "discard", &poison, "nothing", "--note", "a test"]).await;
-    assert_eq!((gone.outcomes()[0].1, gone.outcomes()[1].1, gone.code), ("left", "done", Some(1)));
+    let discarded_letter = scene.run(&["dead-letters", "discard", &poison, "nothing", "--note", "a test"]).await;
+    assert_eq!(
+        (discarded_letter.outcomes()[0].1, discarded_letter.outcomes()[1].1, discarded_letter.code),
+        ("left", "done", Some(1))
+    );
     assert_eq!(
         scene.run(&["dead-letters", "discard", &poison]).await.code,
         Some(1),

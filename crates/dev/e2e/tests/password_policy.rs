@@ -71,8 +71,8 @@ async fn a_password_is_refused_with_all_reasons_in_every_request_that_sets_one()
     remember_secret("password", fine);
     let _ = me.put("/api/users/me/password", &change(fine)).await.expect(204);
     // Full-width letters give the same password, because it is normalised.
-    let typed = TestUser { password: "ａｄａ likes 紫 engines that weave".to_owned(), ..ada.clone() };
-    api.login(&typed).await;
+    let full_width = TestUser { password: "ａｄａ likes 紫 engines that weave".to_owned(), ..ada.clone() };
+    api.login(&full_width).await;
 }
 
 #[tokio::test]

@@ -122,8 +122,8 @@ async fn wait_for_all_indexes(database: &Database) {
 }
 
 async fn enable_profiler(database: &Database) {
-    let room = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
-    database.run_command(room).await.expect("a capped collection can be created");
+    let profile_collection = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
+    database.run_command(profile_collection).await.expect("a capped collection can be created");
     database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
 }
 

@@ -77,8 +77,8 @@ impl CommandCounter {
             names.iter().any(|name| name == index).then_some(())
         })
         .await;
-        let room = doc! { "create": "system.profile", "capped": true, "size": 16 * 1024 * 1024 };
-        database.run_command(room).await.expect("a capped collection can be created");
+        let profile_collection = doc! { "create": "system.profile", "capped": true, "size": 16 * 1024 * 1024 };
+        database.run_command(profile_collection).await.expect("a capped collection can be created");
         database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
         Self { database, service }
     }

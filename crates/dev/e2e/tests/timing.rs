@@ -125,9 +125,9 @@ async fn sample(api: &Api, kinds: &mut [RequestKind], rounds: usize, keep: bool,
         for &at in &order {
             let kind = &mut kinds[at];
             let request = kind.request(api);
-            let asked = Instant::now();
+            let started = Instant::now();
             let answer = api.send(request).await;
-            let took = asked.elapsed();
+            let took = started.elapsed();
             assert_eq!(answer.status, kind.status, "{}: {}", kind.name, answer.text);
             if keep {
                 kind.samples.push(took.as_secs_f64() * 1e6);

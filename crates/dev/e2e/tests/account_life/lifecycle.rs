@@ -87,9 +87,9 @@ async fn an_account_from_its_registration_to_its_deletion() {
     wait_until_mails_are_sent(&world, 4).await;
     assert_eq!(mailbox.mails().await.len(), 4);
 
-    let of_ada: Vec<u64> =
+    let sequences: Vec<u64> =
         topic.read_all().await.iter().filter(|record| record.key_text() == id).map(Record::sequence).collect();
-    assert!(of_ada.is_sorted_by(|one, next| one < next), "{of_ada:?}");
+    assert!(sequences.is_sorted_by(|one, next| one < next), "{sequences:?}");
 }
 
 fn assert_is_a_new_user(body: &Value, user: &TestUser) {

@@ -54,8 +54,8 @@ async fn only_accounts_that_were_never_verified_expire() {
     // Expiry is off by default. When it is turned on, all four accounts are old enough.
     assert_eq!(service.terminate().await.code(), Some(0));
     let database = world.user_database().await;
-    let room = doc! { "create": "system.profile", "capped": true, "size": 16 * 1024 * 1024 };
-    let _ = database.run_command(room).await.expect("a capped collection can be created");
+    let profile_collection = doc! { "create": "system.profile", "capped": true, "size": 16 * 1024 * 1024 };
+    let _ = database.run_command(profile_collection).await.expect("a capped collection can be created");
     let _ = database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
     service.restart_with(|spec| spec.set("AUTH__UNVERIFIED_EXPIRY", "3s")).await;
     wait_until_expired(&world, &ada).await;

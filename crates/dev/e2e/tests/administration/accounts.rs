@@ -110,8 +110,8 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     let tokens = api.login(&bob).await;
     let _ = api.post("/api/auth/email-verification", &token).await.expect_problem(400, "token-invalid");
     for kind in ["user.disabled.v1", "user.enabled.v1"] {
-        let told = topic.read_type(kind, 1).await;
-        assert_eq!(told.iter().map(Record::json).collect::<Vec<_>>(), [json!({ "userId": id, "by": "admin" })]);
+        let events = topic.read_type(kind, 1).await;
+        assert_eq!(events.iter().map(Record::json).collect::<Vec<_>>(), [json!({ "userId": id, "by": "admin" })]);
     }
 
     // Both audit logs contain the change. The user's log shows only the id of the administrator.

@@ -56,9 +56,9 @@ async fn the_first_administrator_is_appointed_by_a_command() {
 
     let mut topic = world.topic_reader();
     let changes = topic.read_type("user.roles_changed.v1", 2).await;
-    let told: Vec<Value> = changes.iter().map(Record::json).collect();
-    assert_eq!(told[0], json!({ "userId": id, "roles": ["admin"], "by": "operator" }));
-    assert_eq!(told[1], json!({ "userId": id, "roles": ["admin", "read-only_7"], "by": "operator" }));
+    let payloads: Vec<Value> = changes.iter().map(Record::json).collect();
+    assert_eq!(payloads[0], json!({ "userId": id, "roles": ["admin"], "by": "operator" }));
+    assert_eq!(payloads[1], json!({ "userId": id, "roles": ["admin", "read-only_7"], "by": "operator" }));
     let rows = wait_for_audit_rows(&world, &id, "user.roles_changed.v1", 2).await;
     assert_eq!(rows.len(), 2, "granting an existing role is no change: {rows:?}");
     assert!(rows.iter().all(|row| text(row, "actor") == "operator" && !row.contains_key("address")), "{rows:?}");

@@ -30,8 +30,8 @@ async fn a_page_of_fifty_thousand_accounts_examines_few_more_documents_than_it_s
     let users = database.collection::<Document>("users");
     wait_for_index(&database, LAST_INDEX).await;
     insert_accounts(&users, &root).await;
-    let room = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
-    database.run_command(room).await.expect("a capped collection can be created");
+    let profile_collection = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
+    database.run_command(profile_collection).await.expect("a capped collection can be created");
     database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
 
     // Covers each status and each order, first and later pages, and searches with no, few and very many results.

@@ -39,8 +39,8 @@ async fn another_spelling_of_the_current_address_is_written_at_once_without_a_ma
     api.login(&with_email(&ada, &other.to_uppercase())).await;
     let mut topic = world.topic_reader();
     topic.read_type("user.logged_in.v1", 2).await;
-    let told: Vec<&Record> = topic.records().iter().filter(|it| it.event_type().contains("email_change")).collect();
-    assert!(told.is_empty(), "{told:?}");
+    let notices: Vec<&Record> = topic.records().iter().filter(|it| it.event_type().contains("email_change")).collect();
+    assert!(notices.is_empty(), "{notices:?}");
     let updated = topic.read_type("user.profile_updated.v1", 1).await.remove(0);
     assert_eq!(updated.json()["changed"], json!(["email"]));
 }
@@ -104,14 +104,14 @@ async fn the_address_changes_when_the_new_address_is_confirmed() {
     assert_eq!(changed.json()["oldEmail"], ada.email);
     assert_eq!(changed.json()["newEmail"], new);
     assert_eq!(changed.json()["recipient"]["email"], ada.email);
-    let told = wait_for_linked_mails(&world, &ada.email, UNDO, 1).await.remove(0);
-    assert_eq!(told.subject, "Your email address was changed");
+    let undo_mail = wait_for_linked_mails(&world, &ada.email, UNDO, 1).await.remove(0);
+    assert_eq!(undo_mail.subject, "Your email address was changed");
 
     assert_old_address_is_reserved(&world, &api, &ada, &grace).await;
 
     // The account is deleted, and both addresses with it.
     let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
-    let undo_token = told.token(UNDO);
+    let undo_token = undo_mail.token(UNDO);
     let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
     assert_ne!(api.register(&ada).await.expect(201).string("id"), id);
     let _ = api.register(&TestUser { username: "ada-again".to_owned(), ..with_email(&ada, &new) }).await.expect(201);
@@ -184,8 +184,8 @@ async fn only_one_of_two_users_gets_an_address_that_both_want() {
     assert_eq!(topic.records().iter().filter(|it| it.event_type() == "user.email_changed.v1").count(), 1);
 
     // The token was not used: it works once the address is free.
-    let gone = json!({ "password": people[winner].password });
-    let _ = tokens[winner].1.delete("/api/users/me", Some(&gone)).await.expect(204);
+    let confirmation = json!({ "password": people[winner].password });
+    let _ = tokens[winner].1.delete("/api/users/me", Some(&confirmation)).await.expect(204);
     let _ = confirm(&api, &tokens[loser].0).await.expect(204);
     assert_eq!(tokens[loser].1.get("/api/users/me").await.expect(200).json()["email"], wanted);
 }

@@ -131,9 +131,9 @@ async fn each_of_two_changes_can_be_undone_and_undoing_the_first_undoes_both() {
     let me = api.with_token(&api.login(&eve).await.access);
     let intruder = world.address("intruder");
     let first = change_and_get_undo_token(&world, &me, &eve, &intruder, 2).await;
-    let back = change_back_and_get_undo_token(&world, &me, &with_email(&eve, &intruder), &eve.email).await;
+    let change_back_token = change_back_and_get_undo_token(&world, &me, &with_email(&eve, &intruder), &eve.email).await;
     assert_eq!(email_keys(&stored_user(&world, &id).await), [&*eve.email, &*intruder]);
-    let _ = undo(&api, &back).await.expect(204);
+    let _ = undo(&api, &change_back_token).await.expect(204);
     assert_eq!(email_keys(&stored_user(&world, &id).await), [&*intruder, &*eve.email]);
     let _ = undo(&api, &first).await.expect(204);
     assert_eq!(email_keys(&stored_user(&world, &id).await), [&*eve.email]);

@@ -68,16 +68,22 @@ async fn refused_lines_are_reported_one_by_one_and_the_others_are_imported() {
     // A dry run reports the same and writes nothing.
     let text = run_users_command(service.spec(), &["import", &file, "--dry-run", "--json"], 1).await;
     let mut dry = json_lines(&text);
-    let said = dry.pop().expect("there is a summary");
-    assert_eq!((&said["dryRun"], &said["imported"], &said["refused"]), (&json!(true), &json!(2), &json!(10)));
+    let summary_line = dry.pop().expect("there is a summary");
+    assert_eq!(
+        (&summary_line["dryRun"], &summary_line["imported"], &summary_line["refused"]),
+        (&json!(true), &json!(2), &json!(10))
+    );
     assert_refused(&dry);
     assert_eq!(documents(&world, "users").await.len(), 1);
     assert_eq!(documents(&world, "imports").await.len(), 0);
 
     let report = files.path("refused.ndjson").display().to_string();
     let text = run_users_command(service.spec(), &["import", &file, "--report", &report, "--json"], 1).await;
-    let said = summary(&text);
-    assert_eq!((&said["dryRun"], &said["imported"], &said["refused"]), (&json!(false), &json!(2), &json!(10)));
+    let summary_line = summary(&text);
+    assert_eq!(
+        (&summary_line["dryRun"], &summary_line["imported"], &summary_line["refused"]),
+        (&json!(false), &json!(2), &json!(10))
+    );
     assert_eq!(json_lines(&text).len(), 1, "the refused lines are not in the report");
     assert_refused(&files.read("refused.ndjson"));
     let report = fs::read_to_string(files.path("refused.ndjson")).expect("the report exists");

@@ -95,8 +95,8 @@ async fn each_user_of_an_import_with_welcome_gets_one_mail() {
     }
     // An import from a pipe cannot be resumed: the users are taken.
     let output = service.spec().command_with_input(&["users", "import", "-", "--welcome", "--json"], text.into()).await;
-    let told = json_lines(&stdout_of(&output, 1));
-    assert_eq!((told.len(), &told[3]["refused"]), (4, &json!(3)));
+    let lines = json_lines(&stdout_of(&output, 1));
+    assert_eq!((lines.len(), &lines[3]["refused"]), (4, &json!(3)));
     let more = format!("{}\n", user_line(&world, "may"));
     let output = service.spec().command_with_input(&["users", "import", "-"], more.into()).await;
     assert!(stdout_of(&output, 0).starts_with("1 imported, 0 refused (1 lines, "));
@@ -142,13 +142,13 @@ async fn administrators_are_imported_only_on_request_and_imported_users_do_not_e
     let late = world.test_user("late");
     let _ = api.register(&late).await.expect(201);
     let all = world.user_database().await.collection::<Document>("users");
-    let back = doc! { "$set": { "createdAt": bson::DateTime::from_millis(1_582_977_600_000) } };
-    let _ = all.update_one(doc! { "email": &late.email }, back).await.expect("MongoDB responds");
+    let older = doc! { "$set": { "createdAt": bson::DateTime::from_millis(1_582_977_600_000) } };
+    let _ = all.update_one(doc! { "email": &late.email }, older).await.expect("MongoDB responds");
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
     wait_for(DEADLINE, "the old account to expire", async || {
-        let there = all.count_documents(doc! { "email": &late.email }).await.expect("MongoDB responds");
-        (there == 0).then_some(())
+        let count = all.count_documents(doc! { "email": &late.email }).await.expect("MongoDB responds");
+        (count == 0).then_some(())
     })
     .await;
     assert_eq!(all.count_documents(doc! { "email": world.address("old") }).await.expect("MongoDB responds"), 1);

@@ -64,7 +64,7 @@ async fn ten_thousand_idle_connections_do_not_slow_others_down_and_leave_nothing
         (Usage::of(service.pid()).descriptors + 20 >= before.descriptors + IDLE).then_some(())
     })
     .await;
-    let held = Usage::of(service.pid());
+    let usage = Usage::of(service.pid());
     for _ in 0..5 {
         let started = Instant::now();
         let _ = service.api().login(&user).await;
@@ -72,10 +72,10 @@ async fn ten_thousand_idle_connections_do_not_slow_others_down_and_leave_nothing
         assert!(took < 10 * usual + Duration::from_secs(1), "a login takes {took:?}, and before it took {usual:?}");
     }
     assert!(service.readiness().await.is_some_and(|(status, _)| status == 200));
-    let each = held.resident_kib.saturating_sub(before.resident_kib) / IDLE as u64;
-    println!("{each} KiB for each of {IDLE} idle connections; {before:?}, {held:?}");
+    let each = usage.resident_kib.saturating_sub(before.resident_kib) / IDLE as u64;
+    println!("{each} KiB for each of {IDLE} idle connections; {before:?}, {usage:?}");
     assert!(each < MAX_KIB_PER_CONNECTION, "{each} KiB for each connection");
-    assert_eq!(held.threads, before.threads);
+    assert_eq!(usage.threads, before.threads);
 
     drop(connections);
     wait_for_descriptors(service.pid(), before.descriptors + 20).await;
@@ -97,8 +97,8 @@ async fn there_are_never_more_connections_than_configured() {
     .await;
     let waiting = timeout(Duration::from_millis(500), service.api().get("/.well-known/jwks.json")).await;
     assert!(waiting.is_err(), "there are more connections than configured");
-    let held = Usage::of(service.pid());
-    assert!(held.descriptors <= before.descriptors + MAX_CONNECTIONS + 10, "{held:?}, {before:?}");
+    let usage = Usage::of(service.pid());
+    assert!(usage.descriptors <= before.descriptors + MAX_CONNECTIONS + 10, "{usage:?}, {before:?}");
     assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port does not respond");
     drop(connections);
     let _ = service.api().get("/.well-known/jwks.json").await.expect(200);

@@ -74,21 +74,21 @@ async fn events_that_cannot_be_mailed_wait_outside_the_process() {
     mongodb.set(Mode::Refuse);
     publish(&publisher, &world, 100, events).await;
     // The service has started to read and then paused.
-    let away = max_resident_kib(&service, "reading to pause", DEADLINE, async || {
+    let during_outage = max_resident_kib(&service, "reading to pause", DEADLINE, async || {
         service.log().contains("reading pauses") && service.check("mongodb").await == "down"
     })
     .await;
-    println!("{events} events wait in the topic: {away} KiB of {} before", before.resident_kib);
-    assert!(away < before.resident_kib + MAX_GROWTH_KIB, "{away} KiB, {before:?}");
+    println!("{events} events wait in the topic: {during_outage} KiB of {} before", before.resident_kib);
+    assert!(during_outage < before.resident_kib + MAX_GROWTH_KIB, "{during_outage} KiB, {before:?}");
 
     mongodb.set(Mode::Pass);
     let within = Duration::from_secs(60) + Duration::from_millis(10 * events);
-    let back = max_resident_kib(&service, "all rows", within, async || {
+    let after_outage = max_resident_kib(&service, "all rows", within, async || {
         ledger.count_documents(doc! {}).await.expect("MongoDB responds") == 100 + events
     })
     .await;
-    println!("{events} mails wait in the ledger: {back} KiB");
-    assert!(back < before.resident_kib + MAX_GROWTH_KIB, "{back} KiB, {before:?}");
+    println!("{events} mails wait in the ledger: {after_outage} KiB");
+    assert!(after_outage < before.resident_kib + MAX_GROWTH_KIB, "{after_outage} KiB, {before:?}");
     let after = Usage::of(service.pid());
     assert!(
         after.threads <= before.threads + 8 && after.descriptors <= before.descriptors + 40,

@@ -99,22 +99,22 @@ async fn run_clients(
     pace: Duration,
     length: Duration,
 ) -> (Responses, Vec<Usage>) {
-    let (told, stop) = watch::channel(false);
+    let (stop_sender, stop) = watch::channel(false);
     let mut running = JoinSet::new();
     for number in 0..clients {
         let user = world.test_user("regular");
         running.spawn(client(service.api(), number, user, world.clone(), pace, stop.clone()));
     }
     let until = Instant::now() + length;
-    let mut held = Vec::new();
+    let mut usage = Vec::new();
     while Instant::now() < until {
         sleep(Duration::from_millis(200)).await;
-        held.push(Usage::of(service.pid()));
+        usage.push(Usage::of(service.pid()));
         assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port does not respond");
     }
-    told.send_replace(true);
+    stop_sender.send_replace(true);
     let responses = running.join_all().await;
-    (responses.into_iter().fold(Responses::default(), Responses::and).sorted(), held)
+    (responses.into_iter().fold(Responses::default(), Responses::and).sorted(), usage)
 }
 
 /// A measurement at saturation, followed by one under overload.
@@ -124,7 +124,7 @@ struct Measurement {
     usual: Duration,
     before: Usage,
     overloaded: Responses,
-    held: Vec<Usage>,
+    usage: Vec<Usage>,
     length: Duration,
 }
 
@@ -137,8 +137,8 @@ impl Measurement {
         let (usual, before) = (percentile(&saturated.accepted, 95), *before.last().expect("there is a measurement"));
         let length = Duration::from_secs(number_from_env("OVERLOAD_SECONDS", 8));
         let pace = Duration::from_secs_f64(CONNECTIONS as f64 / (capacity * f64::from(OVERLOAD_FACTOR)));
-        let (overloaded, held) = run_clients(service, world, CONNECTIONS, pace, length).await;
-        Self { capacity, usual, before, overloaded, held, length }
+        let (overloaded, usage) = run_clients(service, world, CONNECTIONS, pace, length).await;
+        Self { capacity, usual, before, overloaded, usage, length }
     }
 
     fn goodput(&self) -> f64 {
@@ -170,16 +170,16 @@ impl Measurement {
 
     /// Checks what must hold on any machine at any time.
     fn assert_bounded(&self) {
-        let Self { overloaded, before, held, .. } = self;
+        let Self { overloaded, before, usage, .. } = self;
         assert!(overloaded.others.is_empty(), "{} of {:?}", overloaded.others.len(), overloaded.others.first());
-        let (early, late) = held.split_at(held.len() / 3);
-        let most = |held: &[Usage], of: fn(&Usage) -> u64| held.iter().map(of).max().unwrap_or_default();
+        let (early, late) = usage.split_at(usage.len() / 3);
+        let most = |usage: &[Usage], of: fn(&Usage) -> u64| usage.iter().map(of).max().unwrap_or_default();
         let (first, last) = (most(early, |usage| usage.resident_kib), most(late, |usage| usage.resident_kib));
         println!("resident {} KiB before, {first} KiB early, {last} KiB late; {before:?}", before.resident_kib);
         assert!(last < first + first / 5 + 16 * 1024, "resident grew from {first} to {last} KiB");
-        let descriptors = held.iter().map(|usage| usage.descriptors).max().unwrap_or_default();
+        let descriptors = usage.iter().map(|usage| usage.descriptors).max().unwrap_or_default();
         assert!(descriptors <= before.descriptors + CONNECTIONS + 100, "{descriptors}, {} before", before.descriptors);
-        let threads = most(held, |usage| usage.threads);
+        let threads = most(usage, |usage| usage.threads);
         assert!(threads <= before.threads + 16, "{threads} threads, {} before", before.threads);
     }
 }

@@ -75,14 +75,14 @@ async fn malformed_requests_are_refused_or_closed_and_use_no_memory() {
     let service = spec.set("HTTP__UNREAD_TIMEOUT", "2s").set("HTTP__KEEP_ALIVE", "2s").start().await;
     let before = Usage::of(service.pid());
     for port in [api_port(&service), service.ops_port()] {
-        let asked = malformed_requests().into_iter().map(|(what, bytes)| async move {
+        let requests = malformed_requests().into_iter().map(|(what, bytes)| async move {
             let answer = exchange(port, bytes.as_bytes()).await;
             let answer = answer.unwrap_or_else(|| panic!("{what}: the connection stays open"));
             // The request is refused, or the connection is closed without a response.
             assert!(matches!(status(&answer), 0 | 400..=499 | 501 | 505), "{what}: {answer}");
             assert!(!answer.contains("\"internal\""), "{what}: {answer}");
         });
-        futures_util::future::join_all(asked).await;
+        futures_util::future::join_all(requests).await;
     }
     let _ = service.api().get("/.well-known/jwks.json").await.expect(200);
     wait_for_descriptors(service.pid(), before.descriptors + 10).await;

@@ -85,23 +85,23 @@ async fn slow_clients_are_disconnected_at_their_deadlines_and_other_clients_do_n
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS_OF_EACH_KIND {
         clients.spawn(async move {
-            let said = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
-            assert!(matches!(status(&said), 0 | 408), "{said}");
+            let response = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
+            assert!(matches!(status(&response), 0 | 408), "{response}");
         });
         clients.spawn(async move {
             let head = format!("{LOGIN}content-length: 60000\r\n\r\n");
-            let said = trickle(connect(port).await, head.as_bytes(), b" ").await.expect("a slow body ends");
-            assert!(matches!(status(&said), 400 | 408), "{said}");
+            let response = trickle(connect(port).await, head.as_bytes(), b" ").await.expect("a slow body ends");
+            assert!(matches!(status(&response), 400 | 408), "{response}");
         });
         clients.spawn(async move {
             let head = format!("{LOGIN}transfer-encoding: chunked\r\n\r\n");
-            let said = trickle(connect(port).await, head.as_bytes(), b"1\r\n \r\n").await.expect("slow chunks end");
-            assert!(matches!(status(&said), 400 | 408), "{said}");
+            let response = trickle(connect(port).await, head.as_bytes(), b"1\r\n \r\n").await.expect("slow chunks end");
+            assert!(matches!(status(&response), 400 | 408), "{response}");
         });
         clients.spawn(async move {
             let head = b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
-            let said = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unneeded body ends");
-            assert_eq!(status(&said), 200, "{said}");
+            let response = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unneeded body ends");
+            assert_eq!(status(&response), 200, "{response}");
         });
         clients.spawn(async move {
             let mut stream = connect(port).await;
@@ -109,8 +109,8 @@ async fn slow_clients_are_disconnected_at_their_deadlines_and_other_clients_do_n
                 .write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\n\r\n")
                 .await
                 .expect("the bytes are sent");
-            let said = read_until_closed(&mut stream).await.expect("an idle connection is closed");
-            assert_eq!(status(&String::from_utf8_lossy(&said)), 200);
+            let response = read_until_closed(&mut stream).await.expect("an idle connection is closed");
+            assert_eq!(status(&String::from_utf8_lossy(&response)), 200);
         });
     }
     assert_others_are_served(&service, &mut clients).await;
@@ -139,13 +139,13 @@ async fn slow_clients_of_the_ops_port_do_not_block_the_probes() {
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS_OF_EACH_KIND {
         clients.spawn(async move {
-            let said = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
-            assert!(matches!(status(&said), 0 | 408), "{said}");
+            let response = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
+            assert!(matches!(status(&response), 0 | 408), "{response}");
         });
         clients.spawn(async move {
             let head = b"GET /livez HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
-            let said = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unneeded body ends");
-            assert_eq!(status(&said), 200, "{said}");
+            let response = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unneeded body ends");
+            assert_eq!(status(&response), 200, "{response}");
         });
     }
     while !clients.is_empty() {

@@ -57,7 +57,7 @@ async fn assert_healthcheck(service: &mut Service) {
     assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
     service.resume();
     assert_eq!(service.terminate().await.code(), Some(0));
-    let gone = spec.command(&["healthcheck"]).await;
-    assert_eq!(gone.status.code(), Some(1));
-    assert!(!gone.stderr.is_empty());
+    let stopped = spec.command(&["healthcheck"]).await;
+    assert_eq!(stopped.status.code(), Some(1));
+    assert!(!stopped.stderr.is_empty());
 }

@@ -69,9 +69,9 @@ async fn a_second_factor_from_its_setup_to_its_removal() {
     assert_stored_sealed_and_hashed(&world, &ada, &[&given_up, &authenticator], &codes).await;
 
     // The code that confirmed the setup is used.
-    let asked = password_login(&api, &ada).await.expect_problem(401, "mfa-required");
-    assert!(asked.header("www-authenticate").starts_with("Bearer"), "{:?}", asked.headers);
-    assert!(asked.json().get("accessToken").is_none());
+    let first_step = password_login(&api, &ada).await.expect_problem(401, "mfa-required");
+    assert!(first_step.header("www-authenticate").starts_with("Bearer"), "{:?}", first_step.headers);
+    assert!(first_step.json().get("accessToken").is_none());
     let _ = log_in_with_both_factors(&api, &ada, &used).await.expect_problem(401, "invalid-credentials");
     reset_last_step(&world, &ada).await;
     let token = mfa_token(&api, &ada).await;
@@ -103,12 +103,12 @@ async fn a_second_factor_from_its_setup_to_its_removal() {
     assert_eq!(subjects.iter().filter(|it| *it == "A recovery code was used to sign in").count(), 2, "{subjects:?}");
     assert_eq!(subjects.iter().filter(|it| *it == OFF_SUBJECT).count(), 1, "{subjects:?}");
 
-    let mut shown = vec![authenticator.secret.as_str(), &given_up.secret, &token];
-    shown.extend(codes.iter().chain(&renewed).map(String::as_str));
+    let mut secrets = vec![authenticator.secret.as_str(), &given_up.secret, &token];
+    secrets.extend(codes.iter().chain(&renewed).map(String::as_str));
     for record in topic.read_all().await {
-        assert!(!shown.iter().any(|secret| record.contains(secret.as_bytes())), "{}", record.event_type());
+        assert!(!secrets.iter().any(|secret| record.contains(secret.as_bytes())), "{}", record.event_type());
     }
-    assert!(!shown.iter().any(|secret| users.log().contains(secret)), "a secret is in the log");
+    assert!(!secrets.iter().any(|secret| users.log().contains(secret)), "a secret is in the log");
 }
 
 /// Checks that an SVG is well-formed XML and neither runs nor loads anything.
@@ -151,8 +151,8 @@ async fn assert_recovery_codes_work_once(world: &World, api: &Api, user: &TestUs
     let _ = Tokens::of(&log_in_with_both_factors(api, user, &codes[0]).await.expect(200));
     let again = log_in_with_both_factors(api, user, &codes[0]).await;
     let _ = again.expect_problem(401, "invalid-credentials");
-    let typed = codes[7].replace('-', " ").to_lowercase();
-    let signed_in = Tokens::of(&log_in_with_both_factors(api, user, &typed).await.expect(200));
+    let grouped_code = codes[7].replace('-', " ").to_lowercase();
+    let signed_in = Tokens::of(&log_in_with_both_factors(api, user, &grouped_code).await.expect(200));
     assert_eq!(totp_status(&api.with_token(&signed_in.access)).await["recoveryCodesLeft"], 8);
 
     let used = world.topic_reader().read_type("user.recovery_code_used.v1", 2).await;
@@ -183,9 +183,9 @@ async fn renew_recovery_codes(
     assert!(renewed.iter().all(|code| !old.contains(code)));
     assert_eq!(totp_status(me).await["recoveryCodesLeft"], 10);
     let _ = log_in_with_both_factors(api, user, &old[1]).await.expect_problem(401, "invalid-credentials");
-    let told = world.topic_reader().read_type("user.recovery_codes_renewed.v1", 1).await;
+    let renewals = world.topic_reader().read_type("user.recovery_codes_renewed.v1", 1).await;
     assert_eq!(
-        told.iter().map(|record| record.json()["recipient"]["email"].clone()).collect::<Vec<_>>(),
+        renewals.iter().map(|record| record.json()["recipient"]["email"].clone()).collect::<Vec<_>>(),
         [user.email.as_str()]
     );
     renewed

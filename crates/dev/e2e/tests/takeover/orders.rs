@@ -65,7 +65,7 @@ async fn the_owner_gets_the_account_back_in_every_order_of_changes_and_links() {
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let thefts = [TheftStep::Password, TheftStep::Factor, TheftStep::Address];
-    let lives = ORDERS.iter().enumerate().map(|(number, order)| {
+    let attempts = ORDERS.iter().enumerate().map(|(number, order)| {
         let (world, api) = (&world, &api);
         async move {
             let order = order.map(|index| thefts[index]);
@@ -75,7 +75,7 @@ async fn the_owner_gets_the_account_back_in_every_order_of_changes_and_links() {
             }
         }
     });
-    join_all(lives).await;
+    join_all(attempts).await;
 }
 
 async fn assert_owner_recovers_account(
@@ -90,12 +90,12 @@ async fn assert_owner_recovers_account(
     let StolenAccount { tokens, thief } = steal_account(world, api, &mut sealed_tokens, &ada, order).await;
 
     // The owner's mailbox has the links of all changes except those after the address change.
-    let told =
+    let address_step =
         order.iter().position(|theft| *theft == TheftStep::Address).expect("one of the three steps is the address");
     sealed_tokens.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
     let links: Vec<(String, String)> =
         sealed_tokens.all(&ada.email).await.into_iter().filter(|mail| mail.0 != REGISTERED).collect();
-    assert_eq!(links.len(), told + 1, "{order:?}: {links:?}");
+    assert_eq!(links.len(), address_step + 1, "{order:?}: {links:?}");
     let mut done = 0;
     for index in click_order {
         let Some((event_type, token)) = links.get(*index) else { continue };

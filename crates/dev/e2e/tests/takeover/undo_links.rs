@@ -81,8 +81,8 @@ async fn the_mailbox_alone_cannot_remove_a_second_factor_that_is_older_than_the_
         let _ = try_login(&api, &attacker.email, &attacker.password).await.expect_problem(401, "mfa-required");
     }
     // The owner's renewed recovery codes are void too.
-    let asked = try_login(&api, &attacker.email, &attacker.password).await;
-    let mfa = asked.string("mfaToken");
+    let response = try_login(&api, &attacker.email, &attacker.password).await;
+    let mfa = response.string("mfaToken");
     remember_secret("mfa token", &mfa);
     let second = api.post("/api/auth/login/totp", &json!({ "mfaToken": mfa, "code": fresh[0] })).await;
     let _ = second.expect_problem(401, "invalid-credentials");
@@ -179,8 +179,8 @@ async fn an_undo_link_is_void_when_its_address_changes_and_when_it_expires() {
     change_address(&api, &me, &mut sealed_tokens, &ada, &b).await;
     let moved = change_password(&me, &with_email(&ada, &b), "changed").await;
     let b_link = sealed_tokens.wait_for_nth(PASSWORD_CHANGED, "undo", &b, 1).await;
-    let back = sealed_tokens.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
-    let _ = undo(&api, ADDRESS_CHANGED, &back).await.expect(204);
+    let address_link = sealed_tokens.wait_for_nth(ADDRESS_CHANGED, "undo", &ada.email, 1).await;
+    let _ = undo(&api, ADDRESS_CHANGED, &address_link).await.expect(204);
     let _ = undo(&api, PASSWORD_CHANGED, &b_link).await.expect_problem(400, "token-invalid");
     assert!(user_document(&world, &ada.email).await.get("undoTokens").is_none(), "the undo token is still stored");
 

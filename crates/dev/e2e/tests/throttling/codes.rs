@@ -38,9 +38,9 @@ async fn wrong_codes_are_rate_limited_like_wrong_passwords() {
     let limited = second_step("198.51.100.3", &authenticator.code_at(1)).await.expect_problem(429, "rate-limited");
     assert_about(seconds_until_reset(&limited), 900);
     // The owner is not locked out, and is notified that an attacker knows the password.
-    let entered = second_step("203.0.113.7", &authenticator.code_at(1)).await.expect(200);
-    assert_eq!(entered.header("ratelimit"), "\"code\";r=3;t=0");
-    let _ = Tokens::of(&entered);
+    let logged_in = second_step("203.0.113.7", &authenticator.code_at(1)).await.expect(200);
+    assert_eq!(logged_in.header("ratelimit"), "\"code\";r=3;t=0");
+    let _ = Tokens::of(&logged_in);
     world.topic_reader().read_type("user.locked.v1", 1).await;
     assert!(service.metric("user_service_throttled_total", "scope=\"code\"").await >= 1.0);
     assert!(service.metric("user_service_throttled_total", "scope=\"account\"").await >= 1.0);

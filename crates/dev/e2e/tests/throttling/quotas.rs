@@ -99,8 +99,8 @@ async fn logins_are_refused_while_the_limits_cannot_be_read() {
     let unknown = world.address("unknown");
     let _ = guess_password(&api, "198.51.100.1", &unknown).await.expect(401);
     proxy.set(Mode::Refuse);
-    let away = guess_password(&api, "198.51.100.1", &unknown).await.expect_problem(503, "unavailable");
-    assert!(!away.header("retry-after").is_empty());
+    let unavailable = guess_password(&api, "198.51.100.1", &unknown).await.expect_problem(503, "unavailable");
+    assert!(!unavailable.header("retry-after").is_empty());
     let resend = post_from(&api, "198.51.100.1", RESEND, &json!({ "email": unknown })).await;
     let _ = resend.expect_problem(503, "unavailable");
     proxy.set(Mode::Pass);
