@@ -115,8 +115,8 @@ async fn an_invalid_allowed_origin_prevents_the_start() {
     for origins in ["*", "https://app.example.org/", "app.example.org"] {
         let checked = world.user_service().set("HTTP__CORS_ALLOWED_ORIGINS", origins).command(&["check-config"]).await;
         assert_eq!(checked.status.code(), Some(1), "{origins}");
-        let hsts = String::from_utf8_lossy(&checked.stderr).into_owned();
-        assert!(hsts.contains("http.cors_allowed_origins") && hsts.contains("origin"), "{hsts}");
+        let stderr = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(stderr.contains("http.cors_allowed_origins") && stderr.contains("origin"), "{stderr}");
     }
 }
 
