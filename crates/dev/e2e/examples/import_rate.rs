@@ -1,14 +1,14 @@
-//! How long `users import` takes for 100 000 users, next to MongoDB's own limit: the same
-//! documents, inserted by a program that does nothing else.
+//! Measures how long `users import` takes for 100 000 users, next to MongoDB's own limit: a program that only inserts
+//! the same documents.
 //!
 //! ```sh
 //! cargo build --release --bin user-service
 //! cargo run --release -p e2e --example import_rate [USERS]
 //! ```
 //!
-//! Both write to the same replica set of one, with the same indexes, batches, commands
-//! under way and write concern, in turns; prints the medians and their ratio. The import
-//! reads, checks and makes the accounts, and notes after each batch how far it is.
+//! Both write to the same replica set of one, with the same indexes, batch size, concurrency and write concern, and
+//! take turns. The program prints the medians and their ratio. The import also reads and checks the lines, builds the
+//! accounts, and records its progress after each batch.
 
 use std::{
     env, fs,
@@ -38,10 +38,10 @@ use serde_json::json;
 
 const USERS: usize = 100_000;
 const ROUNDS: usize = 3;
-/// As the import has it.
+/// The batch size of the import.
 const BATCH: usize = 1_000;
 
-/// Of one round: seconds by the clock, and of processor time of whoever writes and of mongod.
+/// The result of one round: elapsed seconds, and the processor seconds of the writing process and of mongod.
 #[derive(Clone, Copy)]
 struct Sample {
     seconds: f64,
@@ -86,7 +86,7 @@ async fn rounds(uri: &str, mongod: u32, directory: &Path, users: usize) -> Resul
     run(Command::new(&program).args(["keygen", "--out"]).arg(directory))?;
     let mut samples = Vec::new();
     for round in 0..=ROUNDS {
-        // Another file each time: a file is imported once.
+        // Each round needs its own file, because a file is imported only once.
         let file = write_users(directory, round, users)?;
         let imported = client.database(&format!("imported-{round}"));
         let import = timed(mongod, async {
@@ -110,7 +110,7 @@ async fn rounds(uri: &str, mongod: u32, directory: &Path, users: usize) -> Resul
         imported.drop().await?;
         bare.drop().await?;
         fs::remove_file(file)?;
-        // The first one warms up.
+        // The first round is a warm-up.
         if round > 0 {
             samples.push((import, insert));
         }
@@ -118,7 +118,7 @@ async fn rounds(uri: &str, mongod: u32, directory: &Path, users: usize) -> Resul
     Ok(samples)
 }
 
-/// The limit: batches of what is there already, as many under way as the import has.
+/// Inserts the same documents in batches, with as many batches in flight as the import has: this is the limit.
 async fn insert(database: &Database, documents: Vec<RawDocumentBuf>) -> Result<()> {
     let users = database.collection::<RawDocumentBuf>("users");
     let at_once = thread::available_parallelism().map_or(1, usize::from).clamp(2, 16) + 2;
@@ -150,7 +150,7 @@ async fn timed(mongod: u32, work: impl Future<Output = Result<()>>) -> Result<Sa
     Ok(Sample { seconds, own_cpu: own_cpu() - own, mongod_cpu: cpu_of(mongod) - server })
 }
 
-/// People with a hash from elsewhere and a profile, in a file of some 350 bytes a line.
+/// Writes a file of users with a foreign hash and a profile, about 350 bytes a line.
 fn write_users(directory: &Path, round: usize, users: usize) -> Result<PathBuf> {
     let path = directory.join(format!("users-{round}.ndjson"));
     let mut file = BufWriter::new(fs::File::create(&path)?);
@@ -189,7 +189,7 @@ fn report(users: usize, samples: &[(Sample, Sample)]) {
     println!("ratio by clock {:.2}", median(&|(import, bare)| bare.seconds / import.seconds));
 }
 
-/// Next to this program in the target directory.
+/// Returns the path of the service, which is next to this program in the target directory.
 fn service() -> Result<PathBuf> {
     let own = env::current_exe()?;
     let path = own.ancestors().nth(2).context("an example is two directories deep")?.join("user-service");
@@ -203,12 +203,12 @@ fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// User and system time so far (`proc(5)`, fields 14 and 15, in 1/100 s).
+/// Returns the user and system time of a process so far (`proc(5)`, fields 14 and 15, in 1/100 s).
 fn cpu_of(pid: u32) -> f64 {
     ticks(&format!("/proc/{pid}/stat"), 2)
 }
 
-/// The same of this process and of its children that have ended.
+/// Returns the processor time of this process and of its finished children.
 fn own_cpu() -> f64 {
     ticks("/proc/self/stat", 4)
 }

@@ -1,7 +1,7 @@
-//! How long a mail takes: from the answer to a registration to the moment at which the
-//! mail server accepted the welcome mail, one registration at a time.
+//! Measures how long a mail takes: from the response to a registration until the mail server accepted the welcome
+//! mail, one registration at a time.
 //!
-//! Against a running stack (release builds, an otherwise idle machine):
+//! It needs a running stack (release builds, an otherwise idle machine):
 //! `cargo run -p e2e --example mail_latency -- 200`
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use service_kit::Clock;
 
 const API: &str = "http://127.0.0.1:3000";
 const MAIL_API: &str = "http://127.0.0.1:8025";
-/// Registrations that warm connections and caches up, and do not count.
+/// The number of registrations that warm up connections and caches and are not counted.
 const WARM_UP: usize = 20;
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
@@ -52,7 +52,7 @@ async fn register(client: &reqwest::Client, name: &str, email: &str) -> Result<(
     Ok(())
 }
 
-/// When the mail server wrote the mail to `email` down, by its own clock: the same host's.
+/// Returns when the mail server accepted the mail to `email`. The server runs on this host and uses the same clock.
 async fn accepted(client: &reqwest::Client, email: &str, clock: &Clock) -> Result<Timestamp> {
     let begun = clock.now();
     while clock.now().duration_since(begun) < PATIENCE {

@@ -1,13 +1,13 @@
-//! What an event costs MongoDB: an insert alone, with the event embedded, and with the
-//! event in a collection of its own under a transaction (docs/adr/0001).
+//! Measures what an event costs MongoDB: an insert alone, with the event embedded, and with the event in its own
+//! collection within a transaction (docs/adr/0001).
 //!
 //! ```sh
 //! cargo run -p e2e --example outbox_cost              # starts a replica set of one
-//! cargo run -p e2e --example outbox_cost mongodb://…  # or uses a server that is there
+//! cargo run -p e2e --example outbox_cost mongodb://…  # or uses an existing server
 //! ```
 //!
-//! 32 writers, majority and journal, five interleaved rounds; prints the medians. The
-//! client may be a debug build: mongod is what works.
+//! It uses 32 writers, write concern majority with journal, and five interleaved rounds, and prints the medians. The
+//! client may be a debug build, because mongod does the work.
 
 use std::{
     env, fs,
@@ -39,7 +39,7 @@ const WRITERS: usize = 32;
 const WRITES: usize = 4_000;
 const ROUNDS: usize = 5;
 
-/// One way to write a user and its event.
+/// A way to write a user and its event.
 #[derive(Clone, Copy)]
 enum Way {
     Alone,
@@ -60,7 +60,7 @@ struct Store {
     outbox: Collection<Document>,
 }
 
-/// Of one round: writes a second, and mongod's processor time for each in milliseconds.
+/// The result of one round: writes per second, and mongod's processor time per write in milliseconds.
 #[derive(Clone, Copy)]
 struct Sample {
     rate: f64,
@@ -92,7 +92,7 @@ async fn measure(uri: &str, pid: Option<u32>) -> Result<Vec<Vec<Sample>>> {
             }
             store.empty().await?;
             let sample = store.round(*way, pid).await?;
-            // The first one warms up.
+            // The first round is a warm-up.
             if round > 0 {
                 samples[index].push(sample);
             }
@@ -129,7 +129,7 @@ impl Store {
         let store = Self { users: database.collection("users"), outbox: database.collection("outbox"), client };
         store.index(&store.users, doc! { "emailKeys": 1 }, true).await?;
         store.index(&store.users, doc! { "usernameKey": 1 }, true).await?;
-        // What the sweep needs, in either design.
+        // The sweep needs these indexes in either design.
         store.index(&store.users, doc! { "pendingEvents.0.at": 1 }, false).await?;
         store.index(&store.outbox, doc! { "at": 1 }, false).await?;
         Ok(store)
@@ -190,7 +190,7 @@ impl Store {
     }
 }
 
-/// [`WRITES`] writes by [`WRITERS`] tasks.
+/// Makes [`WRITES`] writes in [`WRITERS`] tasks.
 async fn in_parallel<F>(write: impl Fn() -> F + Clone + Send + 'static) -> Result<()>
 where
     F: Future<Output = Result<()>> + Send,
@@ -212,7 +212,7 @@ where
     Ok(())
 }
 
-/// A fresh account, about as large as a real one.
+/// Returns a new account, about as large as a real one.
 fn user(id: Uuid) -> Document {
     doc! {
         "_id": bson::Uuid::from(id),
@@ -235,7 +235,7 @@ fn user(id: Uuid) -> Document {
     }
 }
 
-/// `user.registered.v1` as it waits to be published, with a sealed token of real length.
+/// Returns a `user.registered.v1` event that waits to be published, with a sealed token of realistic length.
 fn event() -> Document {
     doc! {
         "id": bson::Uuid::new(),
@@ -248,7 +248,7 @@ fn event() -> Document {
     }
 }
 
-/// A replica set of one, on data that is thrown away.
+/// A replica set of one on temporary data.
 struct Server {
     mongod: Mongod,
     pid: u32,
@@ -272,7 +272,7 @@ impl Server {
         };
         let mut mongod = Mongod::start(spec).await?;
         let pid = mongod.child().pid();
-        // The set has just elected itself; let it settle.
+        // The replica set has just elected its primary; let it settle.
         tokio::time::sleep(Duration::from_secs(2)).await;
         Ok(Self { mongod, pid, directory, _port: port })
     }
@@ -283,7 +283,7 @@ impl Server {
     }
 }
 
-/// User and system time of a process so far (`proc(5)`, fields 14 and 15, in 1/100 s).
+/// Returns the user and system time of a process so far (`proc(5)`, fields 14 and 15, in 1/100 s).
 fn cpu_seconds(pid: u32) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;

@@ -1,5 +1,5 @@
-//! What TCP_NODELAY is worth: mails whose body and final dot are written apart, as lettre
-//! does it, with and without it (docs/adr/0002).
+//! Measures the effect of TCP_NODELAY: mails whose body and final dot are written separately, as lettre does, with
+//! and without it (docs/adr/0002).
 //!
 //! ```sh
 //! cargo run -p e2e --example smtp_nodelay

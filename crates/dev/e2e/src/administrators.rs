@@ -1,89 +1,94 @@
-//! Administrators as a journey needs them: made by the command, signed in.
+//! Administrators: appointed by the command and logged in.
 
 use bson::{Bson, Document, Uuid, doc};
 use serde_json::Value;
 use test_support::{Api, Service, TestUser, Tokens, World};
 
-/// Somebody who may administrate, signed in.
+/// An administrator who is logged in.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    /// Who it is.
-    pub person: TestUser,
-    /// The account's id.
+    /// The user.
+    pub user: TestUser,
+    /// The id of the account.
     pub id: String,
-    /// A session of theirs.
+    /// The tokens of a session of the administrator.
     pub tokens: Tokens,
-    /// A client with their access token.
+    /// A client with the administrator's access token.
     pub api: Api,
 }
 
-/// Registers somebody, gives them the role by the command, and signs them in.
+/// Registers a user, gives them the role `admin` by the command, and logs them in.
 ///
 /// # Panics
-/// When one of the steps is refused.
-pub async fn admin(world: &World, service: &Service, name: &str) -> Admin {
+/// Panics if a step is refused.
+pub async fn create_admin(world: &World, service: &Service, name: &str) -> Admin {
     let api = service.api();
-    let person = world.test_user(name);
-    let id = api.register(&person).await.expect(201).string("id");
-    let granted = service.spec().clone().without_fail_points().command(&["grant-role", &person.email, "admin"]).await;
+    let user = world.test_user(name);
+    let id = api.register(&user).await.expect(201).string("id");
+    let granted = service.spec().clone().without_fail_points().command(&["grant-role", &user.email, "admin"]).await;
     assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
-    let tokens = api.login(&person).await;
-    Admin { api: api.with_token(&tokens.access), person, id, tokens }
+    let tokens = api.login(&user).await;
+    Admin { api: api.with_token(&tokens.access), user, id, tokens }
 }
 
 impl Admin {
-    /// The path of an account, or of something below it.
+    /// Returns the path of an account, or of a resource below it.
     #[must_use]
-    pub fn path(id: &str, below: &str) -> String {
+    pub fn user_path(id: &str, below: &str) -> String {
         format!("/api/admin/users/{id}{below}")
     }
 
-    /// The account's roles from now on, in the answer's status.
+    /// Sets the roles of an account and returns the status of the response.
     pub async fn set_roles(&self, id: &str, roles: &[&str]) -> u16 {
-        self.api.patch(&Self::path(id, ""), &serde_json::json!({ "roles": roles })).await.status
+        self.api.patch(&Self::user_path(id, ""), &serde_json::json!({ "roles": roles })).await.status
     }
 
-    /// The ids of every page of a list, page by page.
+    /// Reads every page of a list and returns the ids, page by page.
     ///
     /// # Panics
-    /// When a page is refused.
-    pub async fn pages(&self, query: &str) -> Vec<Vec<String>> {
+    /// Panics if a page is refused.
+    pub async fn list_pages(&self, query: &str) -> Vec<Vec<String>> {
         let mut pages = Vec::new();
         let mut path = format!("/api/admin/users?{query}");
         loop {
             let page = self.api.get(&path).await.expect(200);
-            pages.push(ids(&page.json()));
+            pages.push(user_ids(&page.json()));
             let next = page.json()["nextCursor"].as_str().map(str::to_owned);
             let link = page.header("link");
             assert_eq!(next.is_some(), !link.is_empty(), "{link}");
             let Some(next) = next else { return pages };
-            path = link.trim_start_matches('<').split_once(">; rel=\"next\"").expect("a link to the next").0.to_owned();
+            path = link
+                .trim_start_matches('<')
+                .split_once(">; rel=\"next\"")
+                .expect("the header links to the next page")
+                .0
+                .to_owned();
             assert!(path.ends_with(&format!("cursor={next}")), "{link}");
         }
     }
 }
 
-/// The ids of a page's accounts.
+/// Returns the ids of the accounts on a page.
 #[must_use]
-pub fn ids(page: &Value) -> Vec<String> {
+pub fn user_ids(page: &Value) -> Vec<String> {
     let items = page["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().filter_map(|user| Some(user["id"].as_str()?.to_owned())).collect()
 }
 
-/// The ids in the one document that counts administrators, who never are none.
+/// Returns the ids in the document that lists all administrators.
 ///
 /// # Panics
-/// When one of them is no active administrator.
+/// Panics if a listed account is not an active administrator.
 pub async fn listed_admins(world: &World) -> Vec<Uuid> {
     let database = world.user_database().await;
     let list = database.collection::<Document>("admins").find_one(doc! {}).await.expect("admins can be read");
-    let list = list.expect("there is a list");
-    let ids: Vec<Uuid> = list.get_array("ids").expect("ids").iter().filter_map(uuid_of).collect();
+    let list = list.expect("the list exists");
+    let ids: Vec<Uuid> = list.get_array("ids").expect("the list has ids").iter().filter_map(uuid_of).collect();
     for id in &ids {
         let user = database.collection::<Document>("users").find_one(doc! { "_id": id }).await;
-        let user = user.expect("users can be read").expect("who is listed is there");
+        let user = user.expect("users can be read").expect("a listed user exists");
         assert_eq!(user.get("status"), Some(&Bson::from("active")), "{user}");
-        let roles = user.get_array("roles").expect("roles");
+        let roles = user.get_array("roles").expect("the user has roles");
         assert!(roles.contains(&Bson::from("admin")), "{id} is listed with {roles:?}");
     }
     ids

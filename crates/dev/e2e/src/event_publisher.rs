@@ -1,4 +1,4 @@
-//! Writes events into the topic as the user service would, without one.
+//! Publishes events as the user service would, without a user service.
 
 use std::{fs, time::Duration};
 
@@ -13,9 +13,9 @@ use service_kit::{Clock, Ids};
 use test_support::{Producer, World, remember_secret};
 use uuid::Uuid;
 
-const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const ONE_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Makes events of one world, and publishes them.
+/// Creates and publishes the events of one world.
 pub struct EventPublisher {
     world: World,
     producer: Producer,
@@ -25,50 +25,52 @@ pub struct EventPublisher {
 }
 
 impl EventPublisher {
+    /// Creates a publisher for a world.
+    ///
     /// # Panics
-    /// When the world's public key cannot be read.
+    /// Panics if the public key of the world cannot be read.
     #[must_use]
     pub fn new(world: &World) -> Self {
-        let text = fs::read_to_string(world.keys().join("sealing.public")).expect("the world has made its keys");
-        let key = PublicKey::from_base64(&text).expect("keygen makes keys that can be read");
+        let text = fs::read_to_string(world.keys().join("sealing.public")).expect("the world has created its keys");
+        let key = PublicKey::from_base64(&text).expect("keygen creates readable keys");
         let producer = Producer::new(world.brokers());
         Self { world: world.clone(), producer, key, ids: Ids::random(), clock: Clock::system() }
     }
 
-    /// The time now.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// A registration: its welcome is sent again once if its delivery is unknown.
+    /// Returns a registration event. Its welcome mail is sent again once if its delivery is unknown.
     #[must_use]
     pub fn welcome(&self, to: &str) -> Event {
-        self.welcome_for(to, A_DAY)
+        self.welcome_with_lifetime(to, ONE_DAY)
     }
 
-    /// A registration whose link, and so its welcome, ends so soon.
+    /// Returns a registration event whose link, and therefore its welcome mail, expires after `lifetime`.
     #[must_use]
-    pub fn welcome_for(&self, to: &str, lifetime: Duration) -> Event {
+    pub fn welcome_with_lifetime(&self, to: &str, lifetime: Duration) -> Event {
         let id = self.id();
         self.registered(id, to, self.verification(id, to), lifetime, self.now())
     }
 
-    /// A registration that happened so long ago.
+    /// Returns a registration event that happened `age` ago.
     #[must_use]
-    pub fn welcome_from(&self, to: &str, age: Duration) -> Event {
+    pub fn welcome_with_age(&self, to: &str, age: Duration) -> Event {
         let id = self.id();
-        self.registered(id, to, self.verification(id, to), A_DAY, self.now() - age)
+        self.registered(id, to, self.verification(id, to), ONE_DAY, self.now() - age)
     }
 
-    /// A registration with a sealed token that somebody else was granted.
+    /// Returns a registration event with the sealed token of another registration event.
     #[must_use]
-    pub fn welcome_with_the_box_of(&self, to: &str, other: &Event) -> Event {
+    pub fn welcome_with_token_of(&self, to: &str, other: &Event) -> Event {
         let Payload::UserRegistered(other) = &other.payload else { panic!("not a registration") };
-        self.registered(self.id(), to, other.verification.sealed.clone(), A_DAY, self.now())
+        self.registered(self.id(), to, other.verification.sealed.clone(), ONE_DAY, self.now())
     }
 
-    /// A change of password: its notice is held if its delivery is unknown.
+    /// Returns an event of a password change. Its notice is held if its delivery is unknown.
     #[must_use]
     pub fn notice(&self, to: &str) -> Event {
         let (reason, recipient) = (PasswordChangeReason::Change, recipient(to));
@@ -76,54 +78,55 @@ impl EventPublisher {
         Event::new(self.id(), self.now(), 2, None, changed.into())
     }
 
-    /// A registration of somebody who calls himself as he likes.
+    /// Returns a registration event with a chosen username and recipient.
     #[must_use]
-    pub fn welcome_of(&self, username: &str, recipient: Recipient) -> Event {
+    pub fn welcome_for_recipient(&self, username: &str, recipient: Recipient) -> Event {
         let id = self.id();
         let sealed = self.verification(id, &recipient.email);
-        let verification = TokenGrant { sealed, expires_at: self.now() + A_DAY };
+        let verification = TokenGrant { sealed, expires_at: self.now() + ONE_DAY };
         let registered = UserRegistered { user_id: self.id(), username: username.to_owned(), recipient, verification };
         Event::new(id, self.now(), 1, None, registered.into())
     }
 
-    /// A change of address that waits for its confirmation: one mail to each of the two.
+    /// Returns an event of an address change that is not yet confirmed, which causes one mail to each of the two
+    /// addresses.
     #[must_use]
     pub fn email_change_requested(&self, new_email: &str, recipient: Recipient) -> Event {
         let id = self.id();
         let sealed = self.seal(id, new_email, Purpose::EmailChange);
-        let confirmation = TokenGrant { sealed, expires_at: self.now() + A_DAY };
+        let confirmation = TokenGrant { sealed, expires_at: self.now() + ONE_DAY };
         let new_email = new_email.to_owned();
         let requested =
             UserEmailChangeRequested { user_id: self.id(), new_email, recipient, confirmation, username: None };
         Event::new(id, self.now(), 2, None, requested.into())
     }
 
-    /// A change of address that has happened.
+    /// Returns an event of a completed address change.
     #[must_use]
     pub fn email_changed(&self, new_email: &str, recipient: Recipient) -> Event {
         let id = self.id();
         let old_email = recipient.email.clone();
         let sealed = self.seal(id, &old_email, Purpose::EmailChangeUndo);
-        let undo = TokenGrant { sealed, expires_at: self.now() + A_DAY };
+        let undo = TokenGrant { sealed, expires_at: self.now() + ONE_DAY };
         let changed =
             UserEmailChanged { user_id: self.id(), old_email, new_email: new_email.to_owned(), recipient, undo };
         Event::new(id, self.now(), 3, None, changed.into())
     }
 
-    /// Publishes it where its key belongs. Returns partition and offset.
+    /// Publishes an event to the partition of its key. Returns partition and offset.
     pub async fn publish(&self, event: &Event) -> (i32, i64) {
         let partition = partition_of(event.envelope.key().as_bytes(), DEFAULT_PARTITIONS);
         self.publish_to(partition, event).await
     }
 
-    /// Publishes it to this partition. Returns partition and offset.
+    /// Publishes an event to a given partition. Returns partition and offset.
     pub async fn publish_to(&self, partition: i32, event: &Event) -> (i32, i64) {
         let headers = event.envelope.headers();
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         self.publish_raw(partition, &event.envelope.key(), Some(event.payload.to_json().as_bytes()), &headers).await
     }
 
-    /// Publishes anything. Returns partition and offset.
+    /// Publishes any record. Returns partition and offset.
     pub async fn publish_raw(
         &self,
         partition: i32,

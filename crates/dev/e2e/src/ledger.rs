@@ -1,4 +1,4 @@
-//! What the email service's collections say, and the promises about them.
+//! The collections of the email service, and assertions about its guarantees.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,14 +10,14 @@ use test_support::{Delivery, Record, World, wait_for};
 
 use crate::offsets;
 
-/// The types whose events ask for a mail.
+/// The event types that cause a mail.
 const MAILING: [&str; 4] =
     ["user.registered.v1", "user.email_verification_requested.v1", "user.password_changed.v1", "user.deleted.v1"];
 
 /// A row of the ledger.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Mail {
+pub struct MailJob {
     #[serde(rename = "_id")]
     pub id: String,
     pub event_id: String,
@@ -30,12 +30,12 @@ pub struct Mail {
     pub next_attempt_at: Option<DateTime>,
     pub last_reply: Option<String>,
     pub terminal_at: Option<DateTime>,
-    pub history: Vec<Step>,
+    pub history: Vec<HistoryEntry>,
 }
 
-/// A step of a mail's history.
+/// A state transition in the history of a mail.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Step {
+pub struct HistoryEntry {
     pub at: DateTime,
     pub from: Option<String>,
     pub to: String,
@@ -43,7 +43,7 @@ pub struct Step {
     pub by: String,
 }
 
-/// A dead letter, without its contents.
+/// A dead letter without its contents.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
@@ -55,50 +55,50 @@ pub struct DeadLetter {
     pub offset: i64,
 }
 
-impl Mail {
-    /// How often its history has this step.
+impl MailJob {
+    /// Returns how often the history contains this transition.
     #[must_use]
-    pub fn steps(&self, from: &str, to: &str) -> usize {
+    pub fn count_transitions(&self, from: &str, to: &str) -> usize {
         self.history.iter().filter(|step| step.from.as_deref() == Some(from) && step.to == to).count()
     }
 
-    /// The states that it was in, from the first on.
+    /// Returns the states of the mail in chronological order.
     #[must_use]
     pub fn states(&self) -> Vec<&str> {
         self.history.iter().map(|step| step.to.as_str()).collect()
     }
 
-    /// Whether nothing more happens to it by itself.
+    /// Returns whether the mail is in a terminal state.
     #[must_use]
-    pub fn is_over(&self) -> bool {
+    pub fn is_terminal(&self) -> bool {
         self.terminal_at.is_some()
     }
 
-    /// From its last step to its next attempt.
+    /// Returns the time between the last transition and the next attempt.
     #[must_use]
-    pub fn pause(&self) -> Duration {
+    pub fn retry_delay(&self) -> Duration {
         let last = self.history.last().map_or(0, |step| step.at.timestamp_millis());
         let next = self.next_attempt_at.map_or(0, DateTime::timestamp_millis);
         Duration::from_millis(u64::try_from(next - last).unwrap_or(0))
     }
 
-    /// The deliveries of this mail that the server has taken, or may have.
+    /// Returns the number of deliveries of this mail that the server has accepted or may have accepted.
     #[must_use]
-    pub fn handovers(&self, deliveries: &[Delivery]) -> usize {
+    pub fn count_handovers(&self, deliveries: &[Delivery]) -> usize {
         let ours = deliveries.iter().filter(|delivery| delivery.mail.header("Message-ID") == self.message_id);
         ours.filter(|delivery| delivery.reply.is_none() || delivery.is_accepted()).count()
     }
 
-    /// I5: handed over once, or once more for each `unknown -> queued`, which only the policy
-    /// `resend_once` allows, and once.
+    /// Checks I5: the mail was handed over once, and once more for a transition `unknown -> queued`, which only the
+    /// policy `resend_once` allows, and only once.
     ///
     /// # Panics
-    /// When it is not so.
-    pub fn assert_handed_over_as_allowed(&self, deliveries: &[Delivery]) {
-        let resent = self.steps("unknown", "queued");
+    /// Panics if the mail was handed over more often.
+    pub fn assert_handovers_allowed(&self, deliveries: &[Delivery]) {
+        let resent = self.count_transitions("unknown", "queued");
         let allowed = usize::from(self.policy == "resend_once");
         assert!(resent <= allowed, "resent {resent} times under {}: {self:#?}", self.policy);
-        let handovers = self.handovers(deliveries);
+        let handovers = self.count_handovers(deliveries);
         assert!(handovers <= 1 + resent, "handed over {handovers} times: {self:#?}");
         if self.state == "sent" {
             let accepted = deliveries.iter().any(|d| d.is_accepted() && d.mail.header("Message-ID") == self.message_id);
@@ -107,7 +107,7 @@ impl Mail {
     }
 }
 
-/// The collections of one world's email service.
+/// The collections of the email service of one world.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     world: World,
@@ -115,42 +115,43 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub async fn of(world: &World) -> Self {
+    /// Opens the collections of a world.
+    pub async fn for_world(world: &World) -> Self {
         Self { world: world.clone(), database: world.email_database().await }
     }
 
-    /// All mails.
-    pub async fn mails(&self) -> Vec<Mail> {
+    /// Returns all mails.
+    pub async fn mails(&self) -> Vec<MailJob> {
         self.read("mailJobs", doc! {}).await
     }
 
-    /// The mails to one address, oldest first.
-    pub async fn mails_to(&self, address: &str) -> Vec<Mail> {
+    /// Returns the mails to an address, oldest first.
+    pub async fn mails_to(&self, address: &str) -> Vec<MailJob> {
         self.read("mailJobs", doc! { "to": address }).await
     }
 
-    /// All dead letters.
-    pub async fn letters(&self) -> Vec<DeadLetter> {
+    /// Returns all dead letters.
+    pub async fn dead_letters(&self) -> Vec<DeadLetter> {
         self.read("deadLetters", doc! {}).await
     }
 
-    /// Whether an address gets no mail any more.
+    /// Returns whether an address is suppressed.
     pub async fn is_suppressed(&self, address: &str) -> bool {
         let rows: Vec<Document> = self.read("suppressions", doc! { "_id": address }).await;
         !rows.is_empty()
     }
 
-    /// Waits until the one mail to an address is as asked.
+    /// Waits until there is exactly one mail to an address and `holds` is true for it.
     ///
     /// # Panics
-    /// When it is not by the deadline; with the mail.
+    /// Panics at the deadline, with the mails to the address.
     pub async fn wait_for_mail(
         &self,
         address: &str,
         what: &str,
         within: Duration,
-        holds: impl Fn(&Mail) -> bool,
-    ) -> Mail {
+        holds: impl Fn(&MailJob) -> bool,
+    ) -> MailJob {
         let mut last = Vec::new();
         let wait = tokio::time::timeout(within, async {
             loop {
@@ -167,34 +168,34 @@ impl Ledger {
         found.unwrap_or_else(|_| panic!("the mail to {address} is not {what} within {within:?}: {last:#?}"))
     }
 
-    /// [`Ledger::wait_for_mail`] for a state.
-    pub async fn wait_for_state(&self, address: &str, state: &str, within: Duration) -> Mail {
+    /// Waits with [`Ledger::wait_for_mail`] until the mail is in a state.
+    pub async fn wait_for_state(&self, address: &str, state: &str, within: Duration) -> MailJob {
         self.wait_for_mail(address, state, within, |mail| mail.state == state).await
     }
 
-    /// Waits until the whole topic is read and every mail is over: from here on nothing more is sent.
+    /// Waits until the whole topic is read and every mail is in a terminal state, so that no more mail is sent.
     ///
     /// # Panics
-    /// When it is not so by the deadline.
-    pub async fn wait_until_quiet(&self, within: Duration) -> Vec<Mail> {
+    /// Panics at the deadline.
+    pub async fn wait_until_all_terminal(&self, within: Duration) -> Vec<MailJob> {
         offsets::wait_until_consumed(&self.world, within).await;
-        wait_for(within, "every mail's end", async || {
+        wait_for(within, "every mail to be in a terminal state", async || {
             let mails = self.mails().await;
-            mails.iter().all(Mail::is_over).then_some(mails)
+            mails.iter().all(MailJob::is_terminal).then_some(mails)
         })
         .await
     }
 
-    /// I9: for every committed offset all earlier records that ask for a mail are in the ledger, and those
-    /// that cannot be processed among the dead letters.
+    /// Checks I9: for every committed offset, all earlier records that cause a mail are in the ledger or, if they
+    /// cannot be processed, among the dead letters.
     ///
     /// # Panics
-    /// When one is not.
-    pub async fn assert_has_all_that_is_committed(&self) {
+    /// Panics if a record is missing.
+    pub async fn assert_contains_committed_records(&self) {
         let committed = offsets::committed(&self.world).await;
-        let rows: BTreeMap<String, Mail> =
+        let rows: BTreeMap<String, MailJob> =
             self.mails().await.into_iter().map(|mail| (mail.event_id.clone(), mail)).collect();
-        let letters = self.letters().await;
+        let letters = self.dead_letters().await;
         let dead = |record: &Record| {
             letters.iter().any(|letter| (letter.partition, letter.offset) == (record.partition, record.offset))
         };
@@ -207,16 +208,16 @@ impl Ledger {
         }
     }
 
-    /// Ends the pause of every mail that waits, behind the service's back.
+    /// Makes every queued mail due now by a direct write to the database.
     pub async fn make_all_due(&self) {
         let mails: Collection<Document> = self.database.collection("mailJobs");
         let due = vec![doc! { "$set": { "nextAttemptAt": "$$NOW" } }];
-        mails.update_many(doc! { "state": "queued" }, due).await.expect("MongoDB answers");
+        mails.update_many(doc! { "state": "queued" }, due).await.expect("MongoDB responds");
     }
 
     async fn read<T: DeserializeOwned + Send + Sync + Unpin>(&self, collection: &str, filter: Document) -> Vec<T> {
         let collection: Collection<T> = self.database.collection(collection);
-        let found = collection.find(filter).sort(doc! { "_id": 1 }).await.expect("MongoDB answers");
-        found.try_collect().await.expect("the documents are as they should be")
+        let found = collection.find(filter).sort(doc! { "_id": 1 }).await.expect("MongoDB responds");
+        found.try_collect().await.expect("the documents have the expected form")
     }
 }

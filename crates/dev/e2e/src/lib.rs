@@ -1,5 +1,6 @@
-//! What the journeys share beyond `test-support`: they know the contract, which it does not.
+//! Helpers of the black-box tests that know the events contract, which `test-support` does not.
 
+pub mod accounts;
 pub mod administrators;
 pub mod event_publisher;
 pub mod ledger;
@@ -7,4 +8,4 @@ pub mod offsets;
 pub mod oversized_event;
 pub mod sealed_tokens;
 pub mod topic_order;
-pub mod verification;
+pub mod totp;

@@ -1,4 +1,4 @@
-//! The committed offsets of a world's consumer group: read, waited for, and set back.
+//! The committed offsets of the consumer group of a world.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,30 +14,30 @@ use test_support::{World, wait_for};
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The next offset to read of each partition that the group has committed.
+/// Returns the next offset to read of each partition for which the group has committed one.
 ///
 /// # Panics
-/// When the broker does not answer.
+/// Panics if the broker does not respond.
 pub async fn committed(world: &World) -> BTreeMap<i32, i64> {
-    try_committed(world).await.expect("the broker answers")
+    try_committed(world).await.expect("the broker responds")
 }
 
-/// Waits until the group has committed the end of every partition.
+/// Waits until the group has committed the end offset of every partition.
 ///
 /// # Panics
-/// When it has not by the deadline.
+/// Panics at the deadline.
 pub async fn wait_until_consumed(world: &World, within: Duration) {
     wait_for(within, "the end of the topic as committed offset", async || {
-        let (committed, ends) = (try_committed(world).await?, ends(world).await?);
+        let (committed, ends) = (try_committed(world).await?, end_offsets(world).await?);
         let read = |(partition, end): (&i32, &i64)| *end == 0 || committed.get(partition) == Some(end);
         ends.iter().all(read).then_some(())
     })
     .await;
 }
 
-/// Where the group has not committed the end of the topic; none if it has everywhere.
-pub async fn behind(world: &World) -> Option<String> {
-    let Some((committed, ends)) = try_committed(world).await.zip(ends(world).await) else {
+/// Describes the partitions whose end offset the group has not committed, or returns `None` if there are none.
+pub async fn describe_lag(world: &World) -> Option<String> {
+    let Some((committed, ends)) = try_committed(world).await.zip(end_offsets(world).await) else {
         return Some("the broker does not say how far the topic is read".to_owned());
     };
     let unread = |(partition, end): (&i32, &i64)| {
@@ -48,11 +48,11 @@ pub async fn behind(world: &World) -> Option<String> {
     (!unread.is_empty()).then(|| unread.join(", "))
 }
 
-/// The members of the group, as the broker names them: a member that left and came back has another
-/// name. Only a real broker says.
-pub async fn members(world: &World) -> Option<BTreeSet<String>> {
+/// Returns the ids that the broker gave to the members of the group. A member that left and joined again has another
+/// id. Only a real broker supports this.
+pub async fn group_members(world: &World) -> Option<BTreeSet<String>> {
     let group = world.group();
-    with_group(world, move |consumer, _| {
+    with_group_consumer(world, move |consumer, _| {
         let groups = consumer.fetch_group_list(Some(&group), CALL_DEADLINE).ok()?;
         let members = groups.groups().first()?.members().iter().map(|member| member.id().to_owned()).collect();
         Some(members)
@@ -60,22 +60,22 @@ pub async fn members(world: &World) -> Option<BTreeSet<String>> {
     .await
 }
 
-/// Whether the broker knows the topic; none if it does not answer.
+/// Returns whether the broker knows the topic, or `None` if the broker does not respond.
 pub async fn topic_exists(world: &World) -> Option<bool> {
-    with_group(world, |consumer, topic| {
+    with_group_consumer(world, |consumer, topic| {
         let metadata = consumer.fetch_metadata(None, CALL_DEADLINE).ok()?;
         Some(metadata.topics().iter().any(|known| known.name() == topic))
     })
     .await
 }
 
-/// Sets the group back to the beginning of the topic. Nobody may be in the group.
+/// Resets the group to the beginning of the topic. The group must have no members.
 ///
 /// # Panics
-/// When the broker refuses it for 30 s.
-pub async fn rewind(world: &World) {
+/// Panics if the broker refuses it for 30 s.
+pub async fn reset_to_beginning(world: &World) {
     wait_for(test_support::DEADLINE, "the group's offsets at the beginning", async || {
-        with_group(world, |consumer, topic| {
+        with_group_consumer(world, |consumer, topic| {
             let mut list = TopicPartitionList::new();
             for partition in 0..DEFAULT_PARTITIONS {
                 list.add_partition_offset(topic, partition, Offset::Offset(0)).ok()?;
@@ -88,7 +88,7 @@ pub async fn rewind(world: &World) {
 }
 
 async fn try_committed(world: &World) -> Option<BTreeMap<i32, i64>> {
-    with_group(world, |consumer, topic| {
+    with_group_consumer(world, |consumer, topic| {
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, DEFAULT_PARTITIONS - 1);
         let committed = consumer.committed_offsets(list, CALL_DEADLINE).ok()?;
@@ -101,16 +101,16 @@ async fn try_committed(world: &World) -> Option<BTreeMap<i32, i64>> {
     .await
 }
 
-async fn ends(world: &World) -> Option<BTreeMap<i32, i64>> {
-    with_group(world, |consumer, topic| {
+async fn end_offsets(world: &World) -> Option<BTreeMap<i32, i64>> {
+    with_group_consumer(world, |consumer, topic| {
         let end = |partition| Some((partition, consumer.fetch_watermarks(topic, partition, CALL_DEADLINE).ok()?.1));
         (0..DEFAULT_PARTITIONS).map(end).collect()
     })
     .await
 }
 
-/// With a consumer that is not a member of the group.
-async fn with_group<T: Send + 'static>(
+/// Calls `work` with a consumer that has the group's id but is not a member.
+async fn with_group_consumer<T: Send + 'static>(
     world: &World,
     work: impl FnOnce(&BaseConsumer, &str) -> Option<T> + Send + 'static,
 ) -> Option<T> {
@@ -125,5 +125,5 @@ async fn with_group<T: Send + 'static>(
             .expect("these settings are valid");
         work(&consumer, &topic)
     };
-    tokio::task::spawn_blocking(ask).await.expect("asking for offsets does not panic")
+    tokio::task::spawn_blocking(ask).await.expect("the task does not panic")
 }

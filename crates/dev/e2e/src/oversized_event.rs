@@ -1,4 +1,4 @@
-//! An event that no broker takes, and what becomes of the account in whose list it is.
+//! An event that every broker refuses because of its size, and the account that it belongs to.
 
 use bson::{DateTime, Document, Uuid, doc};
 use mongodb::Collection;
@@ -9,16 +9,16 @@ async fn users(world: &World) -> Collection<Document> {
     world.user_database().await.collection("users")
 }
 
-/// Puts an event of 2 MB into an account's list, and returns its id. No request can cause one; a later
-/// version with larger events might.
+/// Inserts an event of 2 MB into the pending list of an account, and returns its id. No request can cause such an
+/// event; a later version with larger events might.
 ///
 /// # Panics
-/// When there is no such account.
+/// Panics if the account does not exist.
 pub async fn insert_oversized_event(world: &World, user: &str) -> String {
     let event = Uuid::new();
     let user = Uuid::parse_str(user).expect("an id is a UUID");
     let users = users(world).await;
-    let found = users.find_one(doc! { "_id": user }).await.expect("users can be read").expect("the user is there");
+    let found = users.find_one(doc! { "_id": user }).await.expect("users can be read").expect("the user exists");
     let sequence = found.get_i64("version").expect("a user has a version") + 1;
     let data = json!({ "userId": user.to_string(), "changed": ["x".repeat(2 * 1024 * 1024)] }).to_string();
     let entry = doc! {
@@ -30,10 +30,10 @@ pub async fn insert_oversized_event(world: &World, user: &str) -> String {
     event.to_string()
 }
 
-/// Waits until the account was parked so often.
+/// Waits until the account was parked at least `attempts` times.
 ///
 /// # Panics
-/// When it was not within 30 s.
+/// Panics after 30 s.
 pub async fn wait_until_parked(world: &World, user: &str, attempts: i32) {
     let user = Uuid::parse_str(user).expect("an id is a UUID");
     let users = users(world).await;

@@ -1,4 +1,4 @@
-//! Opens the tokens in events as the email service does, without its mails.
+//! Opens the sealed tokens in events as the email service does, without its mails.
 
 use std::fs;
 
@@ -9,27 +9,29 @@ use events::{
 use secrecy::ExposeSecret as _;
 use test_support::{DEADLINE, Record, TopicReader, World, remember_secret};
 
-/// The tokens of one world, in the order of its events.
+/// The one-time tokens of one world, in the order of its events.
 pub struct SealedTokens {
     topic: TopicReader,
     keys: KeyRing,
 }
 
 impl SealedTokens {
+    /// Creates a reader for a world.
+    ///
     /// # Panics
-    /// When the world's private key cannot be read.
+    /// Panics if the private key of the world cannot be read.
     #[must_use]
     pub fn new(world: &World) -> Self {
-        let text = fs::read_to_string(world.keys().join("sealing.private")).expect("the world has made its keys");
-        let key = PrivateKey::from_base64(&text).expect("keygen makes keys that can be read");
+        let text = fs::read_to_string(world.keys().join("sealing.private")).expect("the world has created its keys");
+        let key = PrivateKey::from_base64(&text).expect("keygen creates readable keys");
         Self { topic: world.topic_reader(), keys: KeyRing::new(vec![key]).expect("there is a key") }
     }
 
-    /// Waits until `count` events of this type have a token for `address`, and returns the last.
+    /// Waits until `count` events of a type contain a token for `address`, and returns the last token.
     ///
     /// # Panics
-    /// When there are fewer at the deadline.
-    pub async fn nth(&mut self, event_type: &str, member: &str, address: &str, count: usize) -> String {
+    /// Panics if there are fewer at the deadline.
+    pub async fn wait_for_nth(&mut self, event_type: &str, member: &str, address: &str, count: usize) -> String {
         let Self { topic, keys } = self;
         let what = format!("{count} × {event_type} with a token for {address}");
         let found = |records: &[Record]| -> Vec<String> {
@@ -40,7 +42,7 @@ impl SealedTokens {
         found(records).swap_remove(count - 1)
     }
 
-    /// Returns all tokens that are in the topic now for `address`, with the types of their events.
+    /// Returns all tokens for `address` that are in the topic now, with the types of their events.
     pub async fn all(&mut self, address: &str) -> Vec<(String, String)> {
         let Self { topic, keys } = self;
         let members = ["verification", "reset", "confirmation", "undo"];
@@ -52,10 +54,10 @@ impl SealedTokens {
     }
 }
 
-/// The token in `member` of an event, if it was mailed to `address`.
+/// Returns the token in `member` of an event if it was sealed for `address`.
 fn token(keys: &KeyRing, record: &Record, member: &str, address: &str) -> Option<String> {
     let grant: TokenGrant = serde_json::from_value(record.json()[member].clone()).ok()?;
-    let opened = keys.open(&grant.sealed).expect("the world's key opens it");
+    let opened = keys.open(&grant.sealed).expect("the world's key opens the token");
     let token = opened.token.expose_secret().to_owned();
     remember_secret("one-time token", &token);
     (opened.to == address).then_some(token)

@@ -1,14 +1,14 @@
-//! The promises about the topic: I3, and that a duplicate is the same event again.
+//! Checks of the topic: I3, and that a duplicate repeats the same event.
 
 use std::collections::BTreeMap;
 
 use test_support::Record;
 
-/// The first occurrence of every event, in the order of the topic.
+/// Returns the first occurrence of every event, in the order of the topic.
 ///
 /// # Panics
-/// When a record has the id of an earlier one and is another event, or when the first occurrences of a
-/// user's events are not in the order of `ce_sequence`.
+/// Panics if a record repeats an event id with other contents, or if the first occurrences of a user's events are not
+/// in the order of `ce_sequence`.
 #[must_use]
 pub fn first_occurrences(records: &[Record]) -> Vec<Record> {
     let mut seen: BTreeMap<String, &Record> = BTreeMap::new();
@@ -28,9 +28,9 @@ pub fn first_occurrences(records: &[Record]) -> Vec<Record> {
     first
 }
 
-/// The types of one user's events, first occurrences only.
+/// Returns the event types of one user, first occurrences only.
 #[must_use]
-pub fn types_of(user: &str, records: &[Record]) -> Vec<String> {
+pub fn event_types_of(user: &str, records: &[Record]) -> Vec<String> {
     let ours = first_occurrences(records).into_iter().filter(|record| record.key_text() == user);
     ours.map(|record| record.event_type()).collect()
 }

@@ -1,9 +1,10 @@
-//! Limits that belong to an account or to a mailbox, wherever the requests come from: changes by a signed-in user,
-//! mails to one mailbox, and registrations that are sent again.
+//! Limits per account or per mailbox, independent of the client's network: changes by a signed-in user, mails to one
+//! mailbox, and repeated registrations.
 
 use std::time::Duration;
 
 use bson::{Document, doc};
+use e2e::accounts::{mark_email_verified, with_cheap_hashes};
 use futures_util::TryStreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -13,32 +14,31 @@ use test_support::{
 
 const EMAIL: &str = "/api/users/me/email";
 
-/// Switches the limits on, with networks told by `X-Forwarded-For`, waits too long to end by chance, and cheap hashes.
-fn limited(world: &World) -> ServiceSpec {
+/// Enables the limits, takes the network from `X-Forwarded-For`, sets waits that do not end during a test, and makes
+/// hashes cheap.
+fn with_limits(world: &World) -> ServiceSpec {
     let spec = world.user_service().set("LIMITS__ENABLED", "true").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
     let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
+    with_cheap_hashes(spec)
 }
 
-async fn from(api: &Api, address: &str, path: &str, body: &Value) -> ApiResponse {
+async fn post_from(api: &Api, address: &str, path: &str, body: &Value) -> ApiResponse {
     api.send(api.request(Method::POST, path).header("x-forwarded-for", address).json(body)).await
 }
 
-async fn sign_in(api: &Api, address: &str, person: &TestUser) -> ApiResponse {
-    let body = json!({ "identifier": person.email, "password": person.password });
-    from(api, address, "/api/auth/login", &body).await
+async fn log_in_from(api: &Api, address: &str, user: &TestUser) -> ApiResponse {
+    let body = json!({ "identifier": user.email, "password": user.password });
+    post_from(api, address, "/api/auth/login", &body).await
 }
 
 /// Registers a user from a network of its own and returns the signed-in client.
 async fn signed_in_user(world: &World, api: &Api, name: &str, network: u8) -> (TestUser, Api) {
-    let person = world.test_user(name);
+    let user = world.test_user(name);
     let address = format!("203.0.113.{network}");
-    let _ = from(api, &address, "/api/users", &person.registration()).await.expect(201);
-    let users = world.user_database().await.collection::<Document>("users");
-    let verified = doc! { "$set": { "emailVerified": true } };
-    let _ = users.update_one(doc! { "email": &person.email }, verified).await.expect("a user can be changed");
-    let tokens = Tokens::from_response(&sign_in(api, &address, &person).await.expect(200));
-    (person, api.with_token(&tokens.access))
+    let _ = post_from(api, &address, "/api/users", &user.registration()).await.expect(201);
+    mark_email_verified(world, &user).await;
+    let tokens = Tokens::from_response(&log_in_from(api, &address, &user).await.expect(200));
+    (user, api.with_token(&tokens.access))
 }
 
 fn policy(answer: &ApiResponse) -> String {
@@ -46,17 +46,17 @@ fn policy(answer: &ApiResponse) -> String {
 }
 
 #[tokio::test]
-async fn changes_of_a_profile_are_limited_and_ending_sessions_is_not() {
+async fn profile_changes_are_limited_and_ending_sessions_is_not() {
     let world = World::new(&Stack::from_env(), "writes").await;
-    let spec = limited(&world).set("LIMITS__PROFILE_CHANGES_PER_ACCOUNT", "6");
+    let spec = with_limits(&world).set("LIMITS__PROFILE_CHANGES_PER_ACCOUNT", "6");
     let service = spec.set("LIMITS__USERNAME_CHANGES_PER_ACCOUNT", "2").start().await;
     let api = service.api();
     let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
-    let (eve, eves) = signed_in_user(&world, &api, "eve", 2).await;
+    let (eve, eve_client) = signed_in_user(&world, &api, "eve", 2).await;
     let path = "/api/users/me";
 
     let rename = async |name: String| me.patch(path, &json!({ "username": name })).await;
-    // A name that is taken is not a new name.
+    // An attempt to take a used username is not counted as a username change.
     for _ in 0..2 {
         let _ = rename(eve.username.clone()).await.expect_problem(409, "username-taken");
     }
@@ -64,34 +64,34 @@ async fn changes_of_a_profile_are_limited_and_ending_sessions_is_not() {
         let renamed = rename(format!("ada-{n}-{}", world.tag().len())).await.expect(200);
         assert_eq!(policy(&renamed), "\"username\";q=2;w=86400");
     }
-    let held = rename("ada-3".to_owned()).await.expect_problem(429, "rate-limited");
+    let limited = rename("ada-3".to_owned()).await.expect_problem(429, "rate-limited");
     assert_eq!(
-        (policy(&held), held.header("ratelimit").starts_with("\"username\";r=0;")),
+        (policy(&limited), limited.header("ratelimit").starts_with("\"username\";r=0;")),
         ("\"username\";q=2;w=86400".into(), true)
     );
-    // That one was no change of the profile either; two of six are left.
+    // The refused request did not count as a profile change either; two of six are left.
     for n in 1..=2 {
         let changed = me.patch(path, &json!({ "displayName": format!("Ada {n}") })).await.expect(200);
         assert!(changed.header("ratelimit").starts_with(&format!("\"profile\";r={};", 2 - n)), "{:?}", changed.headers);
     }
-    let held = me.patch(path, &json!({ "displayName": "Ada 3" })).await.expect_problem(429, "rate-limited");
-    assert_eq!(policy(&held), "\"profile\";q=6;w=3600");
-    assert!(!held.header("retry-after").is_empty());
+    let limited = me.patch(path, &json!({ "displayName": "Ada 3" })).await.expect_problem(429, "rate-limited");
+    assert_eq!(policy(&limited), "\"profile\";q=6;w=3600");
+    assert!(!limited.header("retry-after").is_empty());
     assert_eq!(me.get(path).await.expect(200).json()["displayName"], "Ada 2");
-    // Others are not held.
-    let _ = eves.patch(path, &json!({ "displayName": "Eve" })).await.expect(200);
+    // Other accounts are not limited.
+    let _ = eve_client.patch(path, &json!({ "displayName": "Eve" })).await.expect(200);
 
     for n in 10..40 {
-        let other = Tokens::from_response(&sign_in(&api, &format!("203.0.113.{n}"), &ada).await.expect(200));
+        let other = Tokens::from_response(&log_in_from(&api, &format!("203.0.113.{n}"), &ada).await.expect(200));
         let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
         let _ = api.with_token(&other.access).get(path).await.expect_problem(401, "unauthorized");
     }
 }
 
 #[tokio::test]
-async fn changes_of_password_and_second_factor_are_limited_for_each_account() {
+async fn password_and_second_factor_changes_are_limited_per_account() {
     let world = World::new(&Stack::from_env(), "secrets").await;
-    let spec = limited(&world).set("LIMITS__PASSWORD_CHANGES_PER_ACCOUNT", "2");
+    let spec = with_limits(&world).set("LIMITS__PASSWORD_CHANGES_PER_ACCOUNT", "2");
     let service = spec.set("LIMITS__SECOND_FACTOR_CHANGES_PER_ACCOUNT", "2").start().await;
     let api = service.api();
     let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
@@ -100,7 +100,7 @@ async fn changes_of_password_and_second_factor_are_limited_for_each_account() {
         remember_secret("password", new);
         me.put("/api/users/me/password", &json!({ "currentPassword": current, "newPassword": new })).await
     };
-    // What does not pass the password uses nothing up, or a stolen session could.
+    // A request with a wrong password is not counted; otherwise a stolen session could use up the limit.
     for _ in 0..3 {
         let _ = start("not the password").await.expect_problem(403, "wrong-password");
     }
@@ -108,39 +108,39 @@ async fn changes_of_password_and_second_factor_are_limited_for_each_account() {
         let started = start(&ada.password).await.expect(200);
         remember_secret("TOTP secret", &started.string("secret"));
     }
-    let held = start(&ada.password).await.expect_problem(429, "rate-limited");
-    assert_eq!(policy(&held), "\"second-factor\";q=2;w=3600");
+    let limited = start(&ada.password).await.expect_problem(429, "rate-limited");
+    assert_eq!(policy(&limited), "\"second-factor\";q=2;w=3600");
 
     let _ = change("not the password", &format!("{} other", ada.password)).await.expect_problem(403, "wrong-password");
     let (one, two) = (format!("{} one", ada.password), format!("{} two", ada.password));
     let _ = change(&ada.password, &one).await.expect(204);
     let _ = change(&one, &two).await.expect(204);
-    let held = change(&two, &format!("{} three", ada.password)).await.expect_problem(429, "rate-limited");
-    assert_eq!(policy(&held), "\"password-change\";q=2;w=3600");
+    let limited = change(&two, &format!("{} three", ada.password)).await.expect_problem(429, "rate-limited");
+    assert_eq!(policy(&limited), "\"password-change\";q=2;w=3600");
 }
 
 #[tokio::test]
-async fn one_account_cannot_send_mails_to_others_by_changes_of_its_address() {
+async fn an_account_cannot_flood_mailboxes_by_changing_its_address() {
     let world = World::new(&Stack::from_env(), "bomb").await;
-    let service = limited(&world).start().await;
+    let service = with_limits(&world).start().await;
     let api = service.api();
     let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
-    let (eve, eves) = signed_in_user(&world, &api, "eve", 2).await;
-    let ask = async |me: &Api, person: &TestUser, new: &str, from: u8| {
+    let (eve, eve_client) = signed_in_user(&world, &api, "eve", 2).await;
+    let ask = async |me: &Api, user: &TestUser, new: &str, from: u8| {
         let request = me.request(Method::PUT, EMAIL).header("x-forwarded-for", format!("198.51.100.{from}"));
-        me.send(request.json(&json!({ "newEmail": new, "password": person.password }))).await
+        me.send(request.json(&json!({ "newEmail": new, "password": user.password }))).await
     };
-    // Without the password no mail is sent, and none is counted.
+    // Without the right password no mail is sent, and none is counted.
     let guesser = TestUser { password: "not the password".to_owned(), ..ada.clone() };
     let _ = ask(&me, &guesser, &world.address("victim"), 1).await.expect_problem(403, "wrong-password");
     for n in 1..=5 {
         let _ = ask(&me, &ada, &world.address(&format!("victim{n}")), n).await.expect(202);
     }
-    let held = ask(&me, &ada, &world.address("victim6"), 6).await.expect_problem(429, "rate-limited");
-    assert_eq!(policy(&held), "\"email-change\";q=5;w=3600");
+    let limited = ask(&me, &ada, &world.address("victim6"), 6).await.expect_problem(429, "rate-limited");
+    assert_eq!(policy(&limited), "\"email-change\";q=5;w=3600");
 
-    // The mailbox is protected from several accounts, whatever follows the plus.
-    let (bob, bobs) = signed_in_user(&world, &api, "bob", 3).await;
+    // The mailbox is protected against several accounts, whatever follows the plus sign.
+    let (bob, bob_client) = signed_in_user(&world, &api, "bob", 3).await;
     let tagged = |n: u8| {
         let address = world.address("one");
         let (local, domain) = address.split_once('@').expect("an address has an @");
@@ -148,21 +148,22 @@ async fn one_account_cannot_send_mails_to_others_by_changes_of_its_address() {
     };
     let mut statuses = Vec::new();
     for n in 0..7 {
-        let (person, client) = if n % 2 == 0 { (&eve, &eves) } else { (&bob, &bobs) };
-        statuses.push(ask(client, person, &tagged(n), n).await.status);
+        let (user, client) = if n % 2 == 0 { (&eve, &eve_client) } else { (&bob, &bob_client) };
+        statuses.push(ask(client, user, &tagged(n), n).await.status);
     }
     assert_eq!(statuses, [202, 202, 202, 202, 202, 429, 429]);
 }
 
 #[tokio::test]
-async fn a_stolen_session_uses_nothing_up_by_requests_that_it_breaks_off() {
+async fn a_stolen_session_cannot_use_up_limits_with_aborted_requests() {
     let world = World::new(&Stack::from_env(), "brokenoff").await;
-    // A hash that takes long enough to go away meanwhile.
-    let spec = limited(&world).set("HASHING__MEMORY_KIB", "65536").set("HASHING__ITERATIONS", "12");
+    // The hash takes long enough for the client to disconnect during it.
+    let spec = with_limits(&world).set("HASHING__MEMORY_KIB", "65536").set("HASHING__ITERATIONS", "12");
     let service = spec.set("HASHING__THREADS", "1").set("HASHING__MAX_WAIT", "30s").start().await;
     let api = service.api();
     let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
-    let stolen = api.with_token(&Tokens::from_response(&sign_in(&api, "203.0.113.1", &ada).await.expect(200)).access);
+    let stolen =
+        api.with_token(&Tokens::from_response(&log_in_from(&api, "203.0.113.1", &ada).await.expect(200)).access);
     let body = |password: &str| json!({ "newEmail": world.address("other"), "password": password });
     for _ in 0..5 {
         let request = stolen.request(Method::PUT, EMAIL).timeout(Duration::from_millis(60));
@@ -176,105 +177,109 @@ async fn a_stolen_session_uses_nothing_up_by_requests_that_it_breaks_off() {
 }
 
 #[tokio::test]
-async fn a_mailbox_with_many_tags_shares_one_budget_of_registrations_and_of_links() {
+async fn all_tagged_addresses_of_a_mailbox_share_one_limit_of_registrations_and_links() {
     let world = World::new(&Stack::from_env(), "tags").await;
-    let service = limited(&world).set("LIMITS__MAILS_PER_ADDRESS", "3").start().await;
+    let service = with_limits(&world).set("LIMITS__MAILS_PER_ADDRESS", "3").start().await;
     let api = service.api();
     let tagged = |name: &str, n: u8| world.address(name).replace('@', &format!("+{n}@"));
     let mut statuses = Vec::new();
     for n in 0..5 {
         let mut body = world.test_user(&format!("p{n}")).registration();
         body["email"] = json!(tagged("victim", n));
-        statuses.push(from(&api, &format!("198.51.100.{n}"), "/api/users", &body).await);
+        statuses.push(post_from(&api, &format!("198.51.100.{n}"), "/api/users", &body).await);
     }
     assert_eq!(statuses.iter().map(|it| it.status).collect::<Vec<_>>(), [201, 201, 201, 429, 429]);
     assert_eq!(policy(&statuses[3]), "\"mail\";q=3;w=3600");
-    // A registration that sends no mail is none to the mailbox.
+    // A registration that sends no mail is not counted for the mailbox.
     let taken = world.test_user("p0");
     for n in 0..5 {
         let mut body = taken.registration();
         body["email"] = json!(world.address("careful"));
-        let answer = from(&api, &format!("198.51.101.{n}"), "/api/users", &body).await;
+        let answer = post_from(&api, &format!("198.51.101.{n}"), "/api/users", &body).await;
         let _ = answer.expect_problem(409, "username-taken");
     }
     for path in ["/api/auth/password-reset", "/api/auth/email-verification/resend"] {
         let mut statuses = Vec::new();
         for n in 0..5 {
             let body = json!({ "email": tagged("victim", n) });
-            statuses.push(from(&api, &format!("198.51.102.{n}"), path, &body).await.status);
+            statuses.push(post_from(&api, &format!("198.51.102.{n}"), path, &body).await.status);
         }
         assert_eq!(statuses, [202, 202, 202, 429, 429], "{path}");
     }
 }
 
-async fn stored_key(world: &World, email: &str) -> String {
+async fn stored_idempotency_key(world: &World, email: &str) -> String {
     let users = world.user_database().await.collection::<Document>("users");
-    let user = users.find_one(doc! { "email": email }).await.expect("users can be read").expect("it is there");
-    user.get_document("idempotency").and_then(|it| it.get_str("key")).expect("it has a key").to_owned()
+    let user = users.find_one(doc! { "email": email }).await.expect("users can be read").expect("the user exists");
+    user.get_document("idempotency")
+        .and_then(|it| it.get_str("key"))
+        .expect("the user has an idempotency key")
+        .to_owned()
 }
 
-async fn register(api: &Api, address: &str, key: &str, body: &Value) -> ApiResponse {
+async fn register_with_key(api: &Api, address: &str, key: &str, body: &Value) -> ApiResponse {
     let request = api.request(Method::POST, "/api/users").header("idempotency-key", key);
     api.send(request.header("x-forwarded-for", address).json(body)).await
 }
 
 #[tokio::test]
-async fn a_registration_that_is_sent_again_is_held_as_a_guess_of_the_password() {
+async fn a_repeated_registration_is_rate_limited_like_a_password_guess() {
     let world = World::new(&Stack::from_env(), "replay").await;
-    let spec = limited(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3");
+    let spec = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3");
     let service = spec.set("LIMITS__MAILS_PER_ADDRESS", "2").start().await;
     let api = service.api();
     let ada = world.test_user("ada");
-    let first = register(&api, "203.0.113.1", "the-key", &ada.registration()).await.expect(201);
-    // The right password is not charged, however often; nor is it a mail.
+    let first = register_with_key(&api, "203.0.113.1", "the-key", &ada.registration()).await.expect(201);
+    // Requests with the right password are not counted, neither as guesses nor as mails.
     for _ in 0..6 {
-        let again = register(&api, "203.0.113.1", "the-key", &ada.registration()).await.expect(201);
+        let again = register_with_key(&api, "203.0.113.1", "the-key", &ada.registration()).await.expect(201);
         assert_eq!(again.string("id"), first.string("id"));
     }
     let mut guess = ada.registration();
     guess["password"] = json!("a guess of her password");
     for _ in 0..3 {
-        let answer = register(&api, "198.51.100.1", "the-key", &guess).await;
+        let answer = register_with_key(&api, "198.51.100.1", "the-key", &guess).await;
         let _ = answer.expect_problem(422, "idempotency-key-reused");
     }
-    let held = register(&api, "198.51.100.1", "the-key", &ada.registration()).await;
-    assert_eq!(policy(&held.expect_problem(429, "rate-limited")), "\"login\";q=3;w=10800");
-    // It is the same count as that of logins.
-    let _ = sign_in(&api, "198.51.100.1", &ada).await.expect_problem(429, "rate-limited");
-    let _ = sign_in(&api, "203.0.113.1", &ada).await.expect(200);
+    let limited = register_with_key(&api, "198.51.100.1", "the-key", &ada.registration()).await;
+    assert_eq!(policy(&limited.expect_problem(429, "rate-limited")), "\"login\";q=3;w=10800");
+    // Logins share this count.
+    let _ = log_in_from(&api, "198.51.100.1", &ada).await.expect_problem(429, "rate-limited");
+    let _ = log_in_from(&api, "203.0.113.1", &ada).await.expect(200);
 }
 
 #[tokio::test]
-async fn two_clients_may_use_the_same_idempotency_key_and_keys_of_the_release_before_are_honoured() {
+async fn two_clients_may_use_the_same_idempotency_key_and_keys_of_the_previous_release_are_honoured() {
     let world = World::new(&Stack::from_env(), "samekey").await;
-    let service = world.user_service().set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1").start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let (ada, eve, bob) = (world.test_user("ada"), world.test_user("eve"), world.test_user("bob"));
-    let of_ada = register(&api, "203.0.113.1", "1", &ada.registration()).await.expect(201).string("id");
-    let of_eve = register(&api, "203.0.113.1", "\"1\"", &eve.registration()).await.expect(201).string("id");
-    for (person, id) in [(&ada, &of_ada), (&eve, &of_eve)] {
-        let again = register(&api, "203.0.113.1", "1", &person.registration()).await.expect(201);
+    let ada_id = register_with_key(&api, "203.0.113.1", "1", &ada.registration()).await.expect(201).string("id");
+    let eve_id = register_with_key(&api, "203.0.113.1", "\"1\"", &eve.registration()).await.expect(201).string("id");
+    for (user, id) in [(&ada, &ada_id), (&eve, &eve_id)] {
+        let again = register_with_key(&api, "203.0.113.1", "1", &user.registration()).await.expect(201);
         assert_eq!(again.string("id"), *id);
     }
-    // What is stored tells nothing of the key.
-    let keys = [stored_key(&world, &ada.email).await, stored_key(&world, &eve.email).await];
+    // The stored value does not reveal the key.
+    let keys = [stored_idempotency_key(&world, &ada.email).await, stored_idempotency_key(&world, &eve.email).await];
     assert!(keys[0] != keys[1] && keys.iter().all(|key| key.len() == 43), "{keys:?}");
 
-    // As the release before stored it.
+    // Stores the key as the previous release did.
     let users = world.user_database().await.collection::<Document>("users");
     let bare = doc! { "$set": { "idempotency.key": "bare" } };
     let _ = users.update_one(doc! { "email": &ada.email }, bare).await.expect("a user can be changed");
-    let again = register(&api, "203.0.113.1", "bare", &ada.registration()).await.expect(201);
-    assert_eq!(again.string("id"), of_ada);
+    let again = register_with_key(&api, "203.0.113.1", "bare", &ada.registration()).await.expect(201);
+    assert_eq!(again.string("id"), ada_id);
     let mut other = ada.registration();
     other["displayName"] = json!("Ada");
-    let reused = register(&api, "203.0.113.1", "bare", &other).await;
+    let reused = register_with_key(&api, "203.0.113.1", "bare", &other).await;
     let _ = reused.expect_problem(422, "idempotency-key-reused");
-    // To another client it is a key like any other.
+    // For another client the same key is unrelated.
     let mut taken = bob.registration();
     taken["username"] = json!(eve.username);
-    let _ = register(&api, "203.0.113.1", "bare", &taken).await.expect_problem(409, "username-taken");
-    let _ = register(&api, "203.0.113.1", "bare", &bob.registration()).await.expect(201);
-    let all: Vec<Document> = users.find(doc! {}).await.expect("users").try_collect().await.expect("users can be read");
+    let _ = register_with_key(&api, "203.0.113.1", "bare", &taken).await.expect_problem(409, "username-taken");
+    let _ = register_with_key(&api, "203.0.113.1", "bare", &bob.registration()).await.expect(201);
+    let all: Vec<Document> =
+        users.find(doc! {}).await.expect("users can be read").try_collect().await.expect("users can be read");
     assert_eq!(all.len(), 3);
 }

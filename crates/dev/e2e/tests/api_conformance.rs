@@ -1,7 +1,7 @@
-//! The service does what its OpenAPI document says: schemathesis tries it out, with what fits
-//! the document and with what does not.
+//! The service behaves as its OpenAPI document says: schemathesis sends requests that match the document and requests
+//! that do not.
 //!
-//! Needs schemathesis, which `scripts/check-api` fetches; without it there is nothing to run.
+//! This needs schemathesis, which `scripts/check-api` fetches.
 
 use std::{env, path::Path, process::Stdio, time::Duration};
 
@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(600);
 #[tokio::test]
 #[ignore = "needs schemathesis: run scripts/check-api"]
 async fn schemathesis_finds_nothing() {
-    let schemathesis = env::var("SCHEMATHESIS").expect("scripts/check-api says where it is");
+    let schemathesis = env::var("SCHEMATHESIS").expect("scripts/check-api sets SCHEMATHESIS");
     let examples = env::var("EXAMPLES").unwrap_or_else(|_| "20".to_owned());
     let stack = Stack::from_env();
     let world = World::new(&stack, "conformance").await;
@@ -32,12 +32,12 @@ async fn schemathesis_finds_nothing() {
         .args(["run", "--no-color", "--max-examples", &examples])
         .args(["--header", &format!("Authorization: Bearer {token}")])
         .arg(format!("{}/api/openapi.json", service.base_url()))
-        // It keeps notes where it runs.
+        // Schemathesis writes files into its working directory.
         .current_dir(world.logs().parent().unwrap_or(Path::new(".")))
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let run = timeout(DEADLINE, run).await.expect("it ends in time").expect("schemathesis runs");
+    let run = timeout(DEADLINE, run).await.expect("the process ends in time").expect("schemathesis runs");
     let report = String::from_utf8_lossy(&run.stdout);
     println!("{report}");
     assert!(run.status.success(), "{report}{}", String::from_utf8_lossy(&run.stderr));

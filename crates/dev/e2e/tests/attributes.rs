@@ -1,5 +1,5 @@
-//! Attributes that match the operator's schema: at registration, in one's profile, by an admin; and
-//! those that only admins write.
+//! Attributes that match the operator's schema, at registration, in the profile and by an administrator, and
+//! attributes that only administrators can write.
 
 use std::{fs, path::Path};
 
@@ -28,14 +28,14 @@ fn schema() -> Value {
     })
 }
 
-fn write(directory: &Path, name: &str, text: &str) -> String {
+fn write_file(directory: &Path, name: &str, text: &str) -> String {
     let path = directory.join(name);
     fs::write(&path, text).expect("the schema can be written");
     path.display().to_string()
 }
 
-/// Place and code of each mistake.
-fn mistakes(answer: ApiResponse) -> Vec<(String, String)> {
+/// Returns pointer and code of each error.
+fn errors(answer: ApiResponse) -> Vec<(String, String)> {
     let body = answer.expect_problem(422, "validation-failed").json();
     let text = |error: &Value, member: &str| error[member].as_str().unwrap_or_default().to_owned();
     let errors = body["errors"].as_array().cloned().unwrap_or_default();
@@ -46,26 +46,26 @@ fn expected(mistakes: &[(&str, &str)]) -> Vec<(String, String)> {
     mistakes.iter().map(|(place, code)| ((*place).to_owned(), (*code).to_owned())).collect()
 }
 
-fn registration(person: &TestUser, attributes: Value) -> Value {
-    let mut body = person.registration();
+fn registration(user: &TestUser, attributes: Value) -> Value {
+    let mut body = user.registration();
     body["attributes"] = attributes;
     body
 }
 
-async fn admin(world: &World, service: &Service, api: &Api) -> Api {
-    let person = world.test_user("admin");
-    let _ = api.post("/api/users", &registration(&person, json!({ "team": "ops" }))).await.expect(201);
-    let granted = service.spec().command(&["grant-role", &person.email, "admin"]).await;
+async fn register_admin(world: &World, service: &Service, api: &Api) -> Api {
+    let user = world.test_user("admin");
+    let _ = api.post("/api/users", &registration(&user, json!({ "team": "ops" }))).await.expect(201);
+    let granted = service.spec().command(&["grant-role", &user.email, "admin"]).await;
     assert_eq!(granted.status.code(), Some(0), "{}", String::from_utf8_lossy(&granted.stderr));
-    api.with_token(&api.login(&person).await.access)
+    api.with_token(&api.login(&user).await.access)
 }
 
 #[tokio::test]
-async fn attributes_match_the_schema_whoever_writes_them() {
+async fn attributes_match_the_schema_in_every_request_that_writes_them() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "attrs").await;
-    let directory = tempfile::tempdir().expect("a directory can be made");
-    let file = write(directory.path(), "attributes.json", &schema().to_string());
+    let directory = tempfile::tempdir().expect("a directory can be created");
+    let file = write_file(directory.path(), "attributes.json", &schema().to_string());
     let service = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).start().await;
     let api = service.api();
     let ada = world.test_user("ada");
@@ -89,56 +89,56 @@ async fn attributes_match_the_schema_whoever_writes_them() {
     ] {
         let answer = api.post("/api/users", &registration(&ada, attributes)).await;
         assert!(!answer.text.contains("A Team") && !answer.text.contains("Britain"), "{}", answer.text);
-        assert_eq!(mistakes(answer), expected(wrong));
+        assert_eq!(errors(answer), expected(wrong));
     }
-    // Nothing is judged as an empty object.
-    assert_eq!(mistakes(api.register(&ada).await), expected(&[("#/attributes/team", "missing")]));
-    // Mistakes of the syntax come first, and all at once; then those that are work to find, all at once.
+    // Absent attributes are validated as an empty object.
+    assert_eq!(errors(api.register(&ada).await), expected(&[("#/attributes/team", "missing")]));
+    // All syntax errors are reported first; errors that take work to find are reported together after them.
     let mut several = json!({ "username": "x", "email": "y", "password": "password", "attributes": { "team": 1 } });
     let syntax = [("#/username", "too-short"), ("#/email", "not-an-address")];
-    assert_eq!(mistakes(api.post("/api/users", &several).await), expected(&syntax));
+    assert_eq!(errors(api.post("/api/users", &several).await), expected(&syntax));
     (several["username"], several["email"]) = (json!(ada.username), json!(ada.email));
     let rules = [("#/password", "common"), ("#/attributes/team", "wrong-type")];
-    assert_eq!(mistakes(api.post("/api/users", &several).await), expected(&rules));
+    assert_eq!(errors(api.post("/api/users", &several).await), expected(&rules));
 
     let own = json!({ "team": "core", "billing": { "country": "GB" } });
     let id = api.post("/api/users", &registration(&ada, own.clone())).await.expect(201).string("id");
     let me = api.with_token(&api.login(&ada).await.access);
     let patch = async |attributes: Value| me.patch("/api/users/me", &json!({ "attributes": attributes })).await;
-    assert_eq!(mistakes(patch(json!({ "team": null })).await), expected(&[("#/attributes/team", "missing")]));
-    assert_eq!(mistakes(patch(json!({ "plan": "pro" })).await), expected(&[("#/attributes/plan", "admin-only")]));
-    assert_eq!(mistakes(patch(Value::Null).await), expected(&[("#/attributes/team", "missing")]));
+    assert_eq!(errors(patch(json!({ "team": null })).await), expected(&[("#/attributes/team", "missing")]));
+    assert_eq!(errors(patch(json!({ "plan": "pro" })).await), expected(&[("#/attributes/plan", "admin-only")]));
+    assert_eq!(errors(patch(Value::Null).await), expected(&[("#/attributes/team", "missing")]));
     let seen = me.get("/api/users/me").await.expect(200);
-    assert_eq!(seen.json()["attributes"], own, "a refused change changes nothing");
+    assert_eq!(seen.json()["attributes"], own, "a refused request changes nothing");
 
-    let admin = admin(&world, &service, &api).await;
+    let admin = register_admin(&world, &service, &api).await;
     let path = format!("/api/admin/users/{id}");
     let refused = admin.patch(&path, &json!({ "attributes": { "plan": "gold" } })).await;
-    assert_eq!(mistakes(refused), expected(&[("#/attributes/plan", "invalid")]));
+    assert_eq!(errors(refused), expected(&[("#/attributes/plan", "invalid")]));
     let change = json!({ "attributes": { "plan": "pro", "billing": { "limit": 7 } } });
     let changed = admin.patch(&path, &change).await.expect(200);
     let all = json!({ "team": "core", "plan": "pro", "billing": { "country": "GB", "limit": 7 } });
     assert_eq!(changed.json()["attributes"], all);
 
-    // The person changes the rest, and takes away nothing that is not theirs.
+    // The user changes the other attributes and cannot remove the ones that only administrators write.
     let without = patch(json!({ "billing": null, "team": "web" })).await.expect(200);
     assert_eq!(without.json()["attributes"], json!({ "team": "web", "plan": "pro", "billing": { "limit": 7 } }));
     let way = patch(json!({ "billing": [] })).await;
-    assert_eq!(mistakes(way), expected(&[("#/attributes/billing", "admin-only")]));
-    // Other members are changed also where the attributes would not fit any more.
+    assert_eq!(errors(way), expected(&[("#/attributes/billing", "admin-only")]));
+    // Other members can be changed even if the attributes no longer match the schema.
     let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
 }
 
 #[tokio::test]
-async fn a_person_who_takes_all_away_keeps_what_is_for_admins() {
+async fn a_user_who_removes_all_attributes_keeps_the_admin_only_ones() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "attrnull").await;
-    let directory = tempfile::tempdir().expect("a directory can be made");
+    let directory = tempfile::tempdir().expect("a directory can be created");
     let text = json!({ "properties": { "plan": { "type": "string", "x-admin-only": true } } }).to_string();
-    let file = write(directory.path(), "attributes.json", &text);
+    let file = write_file(directory.path(), "attributes.json", &text);
     let service = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).start().await;
     let api = service.api();
-    let admin = admin(&world, &service, &api).await;
+    let admin = register_admin(&world, &service, &api).await;
     let ada = world.test_user("ada");
     let id = api.post("/api/users", &registration(&ada, json!({ "free": 1 }))).await.expect(201).string("id");
     let path = format!("/api/admin/users/{id}");
@@ -156,10 +156,10 @@ async fn a_person_who_takes_all_away_keeps_what_is_for_admins() {
 }
 
 #[tokio::test]
-async fn a_schema_that_cannot_be_used_is_told_before_the_service_starts() {
+async fn an_unusable_schema_prevents_the_start() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "schema");
-    let directory = tempfile::tempdir().expect("a directory can be made");
+    let directory = tempfile::tempdir().expect("a directory can be created");
     for (name, text, part) in [
         ("no-json", "{", "not JSON"),
         ("no-schema", r#"{"type": "objekt"}"#, "cannot be used"),
@@ -168,7 +168,7 @@ async fn a_schema_that_cannot_be_used_is_told_before_the_service_starts() {
         ("pattern", r#"{"properties": {"a": {"pattern": "(a+)+\\1"}}}"#, "cannot be used"),
         ("mark", r#"{"items": {"x-admin-only": true}}"#, "no effect"),
     ] {
-        let file = write(directory.path(), name, text);
+        let file = write_file(directory.path(), name, text);
         let spec = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file);
         for command in ["check-config", "serve"] {
             let refused = spec.command(&[command]).await;
@@ -179,7 +179,7 @@ async fn a_schema_that_cannot_be_used_is_told_before_the_service_starts() {
     }
     let missing = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", "/nowhere.json").command(&["check-config"]).await;
     assert!(String::from_utf8_lossy(&missing.stderr).contains("/nowhere.json cannot be read"));
-    let file = write(directory.path(), "good", &schema().to_string());
+    let file = write_file(directory.path(), "good", &schema().to_string());
     let good = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).command(&["check-config"]).await;
     assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
 }

@@ -1,19 +1,15 @@
-//! What happened to an account, as its person reads it: in order, whole, and bounded.
+//! The audit log of an account, as its user reads it: ordered, complete and bounded.
 
 use std::collections::BTreeSet;
 
 use bson::{Document, doc};
+use e2e::accounts::with_cheap_hashes;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, World, wait_for};
+use test_support::{Api, DEADLINE, Stack, TestUser, World, wait_for};
 
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
-
-async fn wrong_login(api: &Api, person: &TestUser) {
-    let wrong = json!({ "identifier": person.email, "password": "not the password" });
+async fn wrong_login(api: &Api, user: &TestUser) {
+    let wrong = json!({ "identifier": user.email, "password": "not the password" });
     let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, "Guesser/1.0");
     let _ = api.send(request.json(&wrong)).await.expect_problem(401, "invalid-credentials");
 }
@@ -26,8 +22,8 @@ fn types(items: &[Value]) -> Vec<&str> {
     items.iter().map(|item| item["type"].as_str().expect("an entry has its type")).collect()
 }
 
-/// The whole log, in pages of this size.
-async fn whole(me: &Api, limit: usize) -> Vec<Value> {
+/// Reads the whole log in pages of `limit` entries.
+async fn read_all_pages(me: &Api, limit: usize) -> Vec<Value> {
     let (mut path, mut all) = (format!("/api/users/me/audit?limit={limit}"), Vec::new());
     loop {
         let page = me.get(&path).await.expect(200);
@@ -43,38 +39,39 @@ async fn whole(me: &Api, limit: usize) -> Vec<Value> {
     }
 }
 
-/// Waits until so many entries are there: those without an event come behind the answer.
-async fn until_entries(me: &Api, count: usize) -> Vec<Value> {
+/// Waits until there are at least `count` entries. Entries without an event are written after the response.
+async fn wait_for_entries(me: &Api, count: usize) -> Vec<Value> {
     wait_for(DEADLINE, &format!("{count} audit entries"), async || {
-        let all = whole(me, 100).await;
+        let all = read_all_pages(me, 100).await;
         (all.len() >= count).then_some(all)
     })
     .await
 }
 
 #[tokio::test]
-async fn a_person_reads_what_happened_to_their_account() {
+async fn a_user_reads_their_own_audit_log() {
     let world = World::new(&Stack::from_env(), "audit").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let _ = api.get("/api/users/me/audit").await.expect_problem(401, "unauthorized");
-    for person in [&ada, &eve] {
-        let _ = api.register(person).await.expect(201);
+    for user in [&ada, &eve] {
+        let _ = api.register(user).await.expect(201);
     }
     let tokens = api.login(&ada).await;
     let me = api.with_token(&tokens.access);
-    let of_eve = api.with_token(&api.login(&eve).await.access);
+    let eve_client = api.with_token(&api.login(&eve).await.access);
     wrong_login(&api, &ada).await;
-    until_entries(&me, 3).await;
+    wait_for_entries(&me, 3).await;
     let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": "not hers" }))).await.expect(403);
-    let all = until_entries(&me, 5).await;
+    let _ = me.delete("/api/users/me", Some(&json!({ "password": "not the password" }))).await.expect(403);
+    let all = wait_for_entries(&me, 5).await;
 
     let happened =
         ["password_refused", "user.profile_updated.v1", "login_failed", "user.logged_in.v1", "user.registered.v1"];
     assert_eq!(types(&all), happened);
-    let members: BTreeSet<&str> = all[0].as_object().expect("an object").keys().map(String::as_str).collect();
+    let members: BTreeSet<&str> =
+        all[0].as_object().expect("the value is an object").keys().map(String::as_str).collect();
     let expected = ["id", "at", "type", "actor", "actorId", "address", "client", "reason", "targetId"];
     assert_eq!(members, BTreeSet::from(expected));
     for entry in &all {
@@ -85,27 +82,27 @@ async fn a_person_reads_what_happened_to_their_account() {
         assert_eq!(entry["address"], "127.0.0.1");
     }
     assert_eq!(all[2]["client"], "Guesser/1.0");
-    assert_eq!(types(&whole(&of_eve, 100).await), ["user.logged_in.v1", "user.registered.v1"]);
+    assert_eq!(types(&read_all_pages(&eve_client, 100).await), ["user.logged_in.v1", "user.registered.v1"]);
     for limit in [1, 2, 3, 5] {
-        assert_eq!(whole(&me, limit).await, all, "limit {limit}");
+        assert_eq!(read_all_pages(&me, limit).await, all, "limit {limit}");
     }
     for wrong in ["limit=0", "limit=101", "cursor=AAAA", "user=x"] {
         let _ = me.get(&format!("/api/users/me/audit?{wrong}")).await.expect_problem(422, "validation-failed");
     }
-    // The same when everything is published, and nothing is left on the account.
+    // The log is the same when everything is published and the account has no pending events.
     let users = world.user_database().await.collection::<Document>("users");
     wait_for(DEADLINE, "the last event to be published", async || {
         let waiting = doc! { "pendingEvents.0": { "$exists": true } };
         (users.count_documents(waiting).await.expect("users can be counted") == 0).then_some(())
     })
     .await;
-    assert_eq!(whole(&me, 2).await, all);
+    assert_eq!(read_all_pages(&me, 2).await, all);
 }
 
 #[tokio::test]
-async fn what_is_not_published_yet_is_in_the_log_in_its_place_and_once() {
+async fn unpublished_events_appear_once_and_in_order_in_the_audit_log() {
     let world = World::new(&Stack::from_env(), "auditpending").await;
-    // Nothing listens there.
+    // Nothing listens on this port.
     let mut service = with_cheap_hashes(world.user_service()).set("KAFKA__BROKERS", "127.0.0.1:9").start().await;
     let api = service.api();
     let ada = world.test_user("ada");
@@ -113,32 +110,32 @@ async fn what_is_not_published_yet_is_in_the_log_in_its_place_and_once() {
     let me = api.with_token(&api.login(&ada).await.access);
     for (round, name) in ["one", "two", "three"].iter().enumerate() {
         wrong_login(&api, &ada).await;
-        until_entries(&me, 2 * round + 3).await;
+        wait_for_entries(&me, 2 * round + 3).await;
         let _ = me.patch("/api/users/me", &json!({ "displayName": name })).await.expect(200);
     }
-    let waiting = whole(&me, 100).await;
+    let waiting = read_all_pages(&me, 100).await;
     let mut expected = ["user.profile_updated.v1", "login_failed"].repeat(3);
     expected.extend(["user.logged_in.v1", "user.registered.v1"]);
     assert_eq!(types(&waiting), expected);
     for limit in 1..=8 {
-        assert_eq!(whole(&me, limit).await, waiting, "limit {limit}");
+        assert_eq!(read_all_pages(&me, limit).await, waiting, "limit {limit}");
     }
     let rows = world.user_database().await.collection::<Document>("audit");
     assert_eq!(rows.count_documents(doc! {}).await.expect("the log can be counted"), 3);
 
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("KAFKA__BROKERS", world.brokers())).await;
-    // While the relay moves them from the account to the log, none is missing and none is double.
-    wait_for(DEADLINE, "all of it published", async || {
-        assert_eq!(whole(&me, 3).await, waiting);
+    // While the relay moves the entries from the account to the log, none is missing and none appears twice.
+    wait_for(DEADLINE, "all events to be published", async || {
+        assert_eq!(read_all_pages(&me, 3).await, waiting);
         (rows.count_documents(doc! {}).await.expect("the log can be counted") == 8).then_some(())
     })
     .await;
-    assert_eq!(whole(&me, 3).await, waiting);
+    assert_eq!(read_all_pages(&me, 3).await, waiting);
 }
 
 #[tokio::test]
-async fn guesses_fill_a_log_with_twenty_entries_an_hour_and_hide_nothing_else() {
+async fn failed_logins_add_at_most_twenty_entries_an_hour_and_hide_no_other_entry() {
     let world = World::new(&Stack::from_env(), "guesses").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
@@ -152,15 +149,15 @@ async fn guesses_fill_a_log_with_twenty_entries_an_hour_and_hide_nothing_else() 
     })
     .await;
     let me = api.with_token(&api.login(&ada).await.access);
-    let all = whole(&me, 100).await;
+    let all = read_all_pages(&me, 100).await;
     assert_eq!(types(&all).into_iter().filter(|kind| *kind == "login_failed").count(), 20);
-    // What has an event is never left out for them.
+    // An entry with an event is never left out.
     assert_eq!(types(&all)[0], "user.logged_in.v1");
-    // Each kind has a bound of its own.
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": "not hers" }))).await.expect(403);
+    // Each type of entry has its own bound.
+    let _ = me.delete("/api/users/me", Some(&json!({ "password": "not the password" }))).await.expect(403);
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": api.login(&ada).await.refresh })).await.expect(204);
-    wait_for(DEADLINE, "the other kinds in the log", async || {
-        let all = whole(&me, 100).await;
+    wait_for(DEADLINE, "the other types in the log", async || {
+        let all = read_all_pages(&me, 100).await;
         let has = |kind| types(&all).contains(&kind);
         (has("password_refused") && has("logged_out")).then_some(())
     })

@@ -1,4 +1,4 @@
-//! Many registrations at once: none lost, none doubled, in the database, in the topic, in the mail.
+//! Many concurrent registrations: none is lost and none is repeated, in the database, in the topic and in the mails.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,7 +11,7 @@ const CLIENTS: usize = 32;
 const BURST_DEADLINE: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_burst_of_registrations_loses_and_doubles_none() {
+async fn a_burst_of_registrations_loses_and_repeats_none() {
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&Stack::from_env(), "burst").await.on_smtp(smtp.url());
     let spec = world.user_service().set("HASHING__MEMORY_KIB", "1024").set("HASHING__ITERATIONS", "1");
@@ -21,10 +21,10 @@ async fn a_burst_of_registrations_loses_and_doubles_none() {
     let mut clients = tokio::task::JoinSet::new();
     for client in 0..CLIENTS {
         let api = users.api();
-        let mine: Vec<TestUser> = people.iter().skip(client).step_by(CLIENTS).cloned().collect();
+        let own_users: Vec<TestUser> = people.iter().skip(client).step_by(CLIENTS).cloned().collect();
         clients.spawn(async move {
-            for person in &mine {
-                let _ = api.register(person).await.expect(201);
+            for user in &own_users {
+                let _ = api.register(user).await.expect(201);
             }
         });
     }
@@ -32,17 +32,17 @@ async fn a_burst_of_registrations_loses_and_doubles_none() {
 
     let database = world.user_database().await;
     let stored = database.collection::<bson::Document>("users").count_documents(doc! {}).await;
-    assert_eq!(stored.expect("MongoDB answers"), REGISTRATIONS as u64);
+    assert_eq!(stored.expect("MongoDB responds"), REGISTRATIONS as u64);
     let mut reader = world.topic_reader();
     reader.read_until(BURST_DEADLINE, "an event of each", |records| records.len() >= REGISTRATIONS).await;
-    let mails = Ledger::of(&world).await;
-    let rows = mails.wait_until_quiet(BURST_DEADLINE).await;
+    let mails = Ledger::for_world(&world).await;
+    let rows = mails.wait_until_all_terminal(BURST_DEADLINE).await;
     let records = reader.read_all().await;
     assert_eq!((records.len(), first_occurrences(records).len()), (REGISTRATIONS, REGISTRATIONS));
     assert_eq!(rows.len(), REGISTRATIONS);
     let deliveries = smtp.deliveries();
     assert_eq!(deliveries.len(), REGISTRATIONS);
     let mailed: BTreeSet<&str> = deliveries.iter().flat_map(|delivery| &delivery.mail.to).map(String::as_str).collect();
-    let asked: BTreeSet<&str> = people.iter().map(|person| person.email.as_str()).collect();
-    assert_eq!(mailed, asked);
+    let registered: BTreeSet<&str> = people.iter().map(|user| user.email.as_str()).collect();
+    assert_eq!(mailed, registered);
 }

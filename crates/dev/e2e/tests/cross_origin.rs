@@ -1,4 +1,4 @@
-//! Calls from browsers on other origins, and what a browser is told about TLS.
+//! Requests from browsers on other origins, and HSTS.
 
 use reqwest::Method;
 use serde_json::json;
@@ -7,7 +7,7 @@ use test_support::{Api, ApiResponse, Stack, World};
 const APP: &str = "https://app.example.org";
 const STRANGER: &str = "https://evil.example";
 
-async fn from(api: &Api, origin: &str, method: Method, path: &str) -> ApiResponse {
+async fn request_from(api: &Api, origin: &str, method: Method, path: &str) -> ApiResponse {
     api.send(api.request(method, path).header("origin", origin)).await
 }
 
@@ -32,16 +32,21 @@ async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
     let service = spec.start().await;
     let api = service.api();
 
-    // Before the browser shows a token: the preflight has none.
-    let asked = preflight(&api, APP, "/api/users/me", "PATCH", "authorization,content-type,if-match").await.expect(200);
-    assert_eq!(asked.header("access-control-allow-origin"), APP);
-    assert!(names(&asked, "access-control-allow-methods").contains(&"patch".to_owned()), "{:?}", asked.headers);
+    // The browser sends the preflight without a token.
+    let preflight_response =
+        preflight(&api, APP, "/api/users/me", "PATCH", "authorization,content-type,if-match").await.expect(200);
+    assert_eq!(preflight_response.header("access-control-allow-origin"), APP);
+    assert!(
+        names(&preflight_response, "access-control-allow-methods").contains(&"patch".to_owned()),
+        "{:?}",
+        preflight_response.headers
+    );
     for header in ["authorization", "content-type", "if-match", "if-none-match", "idempotency-key"] {
-        assert!(names(&asked, "access-control-allow-headers").contains(&header.to_owned()), "{header}");
+        assert!(names(&preflight_response, "access-control-allow-headers").contains(&header.to_owned()), "{header}");
     }
-    assert_eq!(asked.header("access-control-max-age"), "3600");
-    assert!(!asked.header("x-request-id").is_empty());
-    assert!(asked.header("access-control-allow-credentials").is_empty(), "tokens are no cookies");
+    assert_eq!(preflight_response.header("access-control-max-age"), "3600");
+    assert!(!preflight_response.header("x-request-id").is_empty());
+    assert!(preflight_response.header("access-control-allow-credentials").is_empty(), "tokens are not cookies");
 
     let ada = world.test_user("ada");
     let request = api.request(Method::POST, "/api/users").header("origin", APP).json(&ada.registration());
@@ -60,7 +65,7 @@ async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
     assert_eq!(names(&registered, "access-control-expose-headers"), readable);
     assert!(names(&registered, "vary").contains(&"origin".to_owned()));
 
-    // A refusal that the browser hides from its application would be a riddle.
+    // Refusals have CORS headers too; otherwise the browser would hide them from the application.
     for (method, path, status) in [
         (Method::GET, "/api/users/me", 401),
         (Method::GET, "/api/nowhere", 404),
@@ -68,7 +73,7 @@ async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
         (Method::POST, "/api/auth/login", 400),
         (Method::GET, "/.well-known/jwks.json", 200),
     ] {
-        let answer = from(&api, APP, method, path).await.expect(status);
+        let answer = request_from(&api, APP, method, path).await.expect(status);
         assert_eq!(answer.header("access-control-allow-origin"), APP, "{path}");
     }
     let large = api.request(Method::POST, "/api/auth/login").header("origin", APP);
@@ -77,14 +82,14 @@ async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
 }
 
 #[tokio::test]
-async fn any_other_origin_is_served_without_a_word_that_its_browser_would_need() {
+async fn any_other_origin_gets_no_cors_headers() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "cors-other").await;
     let service = world.user_service().set("HTTP__CORS_ALLOWED_ORIGINS", APP).start().await;
     let api = service.api();
 
     for origin in [STRANGER, "null", "https://app.example.org.evil.example", "http://app.example.org"] {
-        let answer = from(&api, origin, Method::GET, "/.well-known/jwks.json").await.expect(200);
+        let answer = request_from(&api, origin, Method::GET, "/.well-known/jwks.json").await.expect(200);
         assert!(answer.header("access-control-allow-origin").is_empty(), "{origin}");
         let refused = preflight(&api, origin, "/api/users/me", "GET", "authorization").await;
         let refused = refused.expect_problem(403, "forbidden");
@@ -92,40 +97,40 @@ async fn any_other_origin_is_served_without_a_word_that_its_browser_would_need()
     }
     let odd = preflight(&api, APP, "/api/users/me", "GET", "x-anything").await.expect_problem(403, "forbidden");
     assert!(odd.header("access-control-allow-headers").is_empty());
-    // Pages are for people: no script of another origin has to read one.
-    let page = from(&api, APP, Method::GET, "/problems").await.expect(200);
+    // Pages have no CORS headers, because no script of another origin needs to read them.
+    let page = request_from(&api, APP, Method::GET, "/problems").await.expect(200);
     assert!(page.header("access-control-allow-origin").is_empty());
 
     let closed = world.user_service().start().await;
-    let answer = from(&closed.api(), APP, Method::GET, "/.well-known/jwks.json").await.expect(200);
-    assert!(answer.header("access-control-allow-origin").is_empty(), "no origin by default");
-    let asked = preflight(&closed.api(), APP, "/api/users/me", "GET", "authorization").await;
-    let _ = asked.expect_problem(405, "method-not-allowed");
+    let answer = request_from(&closed.api(), APP, Method::GET, "/.well-known/jwks.json").await.expect(200);
+    assert!(answer.header("access-control-allow-origin").is_empty(), "no origin is allowed by default");
+    let preflight_response = preflight(&closed.api(), APP, "/api/users/me", "GET", "authorization").await;
+    let _ = preflight_response.expect_problem(405, "method-not-allowed");
 }
 
 #[tokio::test]
-async fn what_is_no_origin_stops_the_start() {
+async fn an_invalid_allowed_origin_prevents_the_start() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "cors-config").await;
     for origins in ["*", "https://app.example.org/", "app.example.org"] {
         let checked = world.user_service().set("HTTP__CORS_ALLOWED_ORIGINS", origins).command(&["check-config"]).await;
         assert_eq!(checked.status.code(), Some(1), "{origins}");
-        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
-        assert!(said.contains("http.cors_allowed_origins") && said.contains("origin"), "{said}");
+        let stderr = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(stderr.contains("http.cors_allowed_origins") && stderr.contains("origin"), "{stderr}");
     }
 }
 
 #[tokio::test]
-async fn behind_tls_browsers_are_told_to_stay_there() {
+async fn behind_tls_the_response_has_strict_transport_security() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "hsts").await;
     let behind_proxy = world.user_service().set("HTTP__TRUSTED_PROXIES", "127.0.0.1").start().await;
     let alone = world.user_service().start().await;
-    let said = async |api: Api, scheme: &str| {
+    let hsts = async |api: Api, scheme: &str| {
         let request = api.request(Method::GET, "/problems").header("x-forwarded-proto", scheme);
         api.send(request).await.expect(200).header("strict-transport-security")
     };
-    assert_eq!(said(behind_proxy.api(), "https").await, "max-age=31536000");
-    assert_eq!(said(behind_proxy.api(), "http").await, "");
-    assert_eq!(said(alone.api(), "https").await, "", "anybody can write that header");
+    assert_eq!(hsts(behind_proxy.api(), "https").await, "max-age=31536000");
+    assert_eq!(hsts(behind_proxy.api(), "http").await, "");
+    assert_eq!(hsts(alone.api(), "https").await, "", "any client can send that header");
 }

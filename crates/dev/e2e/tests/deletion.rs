@@ -1,39 +1,32 @@
-//! A deleted account leaves nothing: after a rich life, and when something is written
-//! about it at the worst of moments.
+//! A deleted account leaves nothing behind, even if something is written about it during the deletion.
 
 use std::time::{Duration, Instant};
 
 use bson::{Document, RawDocumentBuf, doc};
+use e2e::accounts::{with_cheap_hashes, with_new_password};
 use futures_util::TryStreamExt as _;
 use reqwest::{Method, header};
 use serde_json::json;
-use test_support::{
-    Api, ApiResponse, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret, wait_for,
-};
+use test_support::{Api, ApiResponse, DEADLINE, Stack, TestUser, Tokens, World, wait_for};
 use uuid::Uuid;
 
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
-
-async fn register(api: &Api, person: &TestUser) -> Uuid {
-    let id = api.register(person).await.expect(201).string("id");
+async fn register(api: &Api, user: &TestUser) -> Uuid {
+    let id = api.register(user).await.expect(201).string("id");
     Uuid::parse_str(&id).expect("an id is a UUID")
 }
 
-async fn wrong_login(api: &Api, person: &TestUser) {
-    let wrong = json!({ "identifier": person.email, "password": "not the password" });
+async fn wrong_login(api: &Api, user: &TestUser) {
+    let wrong = json!({ "identifier": user.email, "password": "not the password" });
     let _ = api.post("/api/auth/login", &wrong).await.expect_problem(401, "invalid-credentials");
 }
 
-async fn delete(me: &Api, person: &TestUser) {
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": person.password }))).await.expect(204);
+async fn delete(me: &Api, user: &TestUser) {
+    let _ = me.delete("/api/users/me", Some(&json!({ "password": user.password }))).await.expect(204);
 }
 
-async fn until_the_tombstone_is_gone(world: &World, id: Uuid) {
+async fn wait_until_tombstone_removed(world: &World, id: Uuid) {
     let users = world.user_database().await.collection::<Document>("users");
-    wait_for(DEADLINE, "the tombstone to go", async || {
+    wait_for(DEADLINE, "the tombstone to be removed", async || {
         let left = users.count_documents(doc! { "_id": bson::Uuid::from(id) }).await.expect("users can be counted");
         (left == 0).then_some(())
     })
@@ -45,14 +38,14 @@ async fn audit_rows(world: &World, id: Uuid) -> u64 {
     audit.count_documents(doc! { "userId": bson::Uuid::from(id) }).await.expect("the log can be counted")
 }
 
-/// Where one of these is, in all collections of the user service.
-async fn traces(world: &World, of: &[(&str, &[u8])]) -> Vec<String> {
+/// Returns which of the needles occur in which collections of the user service.
+async fn find_traces(world: &World, of: &[(&str, &[u8])]) -> Vec<String> {
     let database = world.user_database().await;
     let mut found = Vec::new();
-    for name in database.list_collection_names().await.expect("MongoDB answers") {
+    for name in database.list_collection_names().await.expect("MongoDB responds") {
         let collection = database.collection::<RawDocumentBuf>(&name);
-        let mut documents = collection.find(doc! {}).await.expect("it can be read");
-        while let Some(document) = documents.try_next().await.expect("it can be read") {
+        let mut documents = collection.find(doc! {}).await.expect("the collection can be read");
+        while let Some(document) = documents.try_next().await.expect("the collection can be read") {
             let has = |needle: &[u8]| document.as_bytes().windows(needle.len()).any(|window| window == needle);
             found.extend(of.iter().filter(|(_, needle)| has(needle)).map(|(what, _)| format!("{what} in {name}")));
         }
@@ -60,8 +53,8 @@ async fn traces(world: &World, of: &[(&str, &[u8])]) -> Vec<String> {
     found
 }
 
-/// Everything that leaves something behind; the person as they are at the end of it.
-async fn live_richly(world: &World, api: &Api, ada: &TestUser) -> (Api, TestUser) {
+/// Creates an account with data in every place, and returns its client and its user with the final password.
+async fn create_full_account(world: &World, api: &Api, ada: &TestUser) -> (Api, TestUser) {
     let mut body = ada.registration();
     body["displayName"] = json!("Augusta Ada King");
     body["attributes"] = json!({ "team": "analytical-engine" });
@@ -82,8 +75,7 @@ async fn live_richly(world: &World, api: &Api, ada: &TestUser) -> (Api, TestUser
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": out.refresh })).await.expect(204);
     api.login(ada).await;
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
-    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
-    remember_secret("password", &renewed.password);
+    let renewed = with_new_password(ada, "renewed");
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &change).await.expect(204);
     let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
@@ -92,54 +84,58 @@ async fn live_richly(world: &World, api: &Api, ada: &TestUser) -> (Api, TestUser
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_a_deleted_account_is_left_once_its_goodbye_is_published() {
+async fn nothing_of_a_deleted_account_is_left_once_its_last_event_is_published() {
     let world = World::new(&Stack::from_env(), "deletion").await;
     let (users, _emails) = tokio::join!(with_cheap_hashes(world.user_service()).start(), world.email_service().start());
     let api = users.api();
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
-    let id_of_eve = register(&api, &eve).await;
+    let eve_id = register(&api, &eve).await;
     api.login(&eve).await;
-    let (me, ada) = live_richly(&world, &api, &ada).await;
+    let (me, ada) = create_full_account(&world, &api, &ada).await;
     let id = me.get("/api/users/me").await.expect(200).string("id");
     let id = Uuid::parse_str(&id).expect("an id is a UUID");
     let as_text = id.to_string();
-    let of_ada: [(&str, &[u8]); 8] = [
+    let ada_needles: [(&str, &[u8]); 8] = [
         ("the id", id.as_bytes()),
         ("the id", as_text.as_bytes()),
         ("the address", ada.email.as_bytes()),
-        ("the user name", ada.username.as_bytes()),
+        ("the username", ada.username.as_bytes()),
         ("the display name", b"Augusta Ada King"),
         ("an attribute", b"analytical-engine"),
         ("a user agent", b"Difference-Engine/2"),
         ("the idempotency key", b"a-rich-life"),
     ];
-    let before = traces(&world, &of_ada).await;
+    let before = find_traces(&world, &ada_needles).await;
     for place in ["users", "sessions", "audit"] {
         assert!(before.contains(&format!("the id in {place}")), "{before:?}");
     }
     assert!(before.contains(&"a user agent in audit".to_owned()), "{before:?}");
 
-    // The last note about her is on its way when she goes.
+    // The last audit row about the user is still being written during the deletion.
     wrong_login(&api, &ada).await;
     delete(&me, &ada).await;
-    let goodbye = world.topic_reader().read_type("user.deleted.v1", 1).await.remove(0);
-    assert_eq!(goodbye.key_text(), as_text);
-    until_the_tombstone_is_gone(&world, id).await;
-    wait_for(DEADLINE, "her last trace to go", async || traces(&world, &of_ada).await.is_empty().then_some(())).await;
-    // The search would have found somebody who is still there.
-    let of_eve = traces(&world, &[("eve", id_of_eve.as_bytes())]).await;
+    let deleted = world.topic_reader().read_type("user.deleted.v1", 1).await.remove(0);
+    assert_eq!(deleted.key_text(), as_text);
+    wait_until_tombstone_removed(&world, id).await;
+    wait_for(DEADLINE, "the last trace to be removed", async || {
+        find_traces(&world, &ada_needles).await.is_empty().then_some(())
+    })
+    .await;
+    // The search finds a user who was not deleted.
+    let eve_traces = find_traces(&world, &[("eve", eve_id.as_bytes())]).await;
     for place in ["users", "sessions", "audit"] {
-        assert!(of_eve.contains(&format!("eve in {place}")), "{of_eve:?}");
+        assert!(eve_traces.contains(&format!("eve in {place}")), "{eve_traces:?}");
     }
 }
 
-/// How long the late one stops. Its own requests may fail meanwhile: a thread is held.
-const LATE: &str = "1*sleep(8000)";
-const LATE_BY: Duration = Duration::from_secs(8);
+/// The action of the fail point that delays a replica. The delayed replica may fail its own requests meanwhile,
+/// because a thread is blocked.
+const DELAY_ACTION: &str = "1*sleep(8000)";
 
-/// Asks until it is answered as expected.
+const DELAY: Duration = Duration::from_secs(8);
+
 #[tokio::test]
-async fn an_account_is_deleted_by_post_where_a_proxy_drops_the_body_of_a_delete() {
+async fn an_account_can_be_deleted_by_post_for_proxies_that_drop_the_body_of_a_delete() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "postdelete").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
@@ -148,7 +144,7 @@ async fn an_account_is_deleted_by_post_where_a_proxy_drops_the_body_of_a_delete(
     let id = register(&api, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let confirmed = json!({ "password": ada.password });
-    // What such a proxy lets through.
+    // A proxy that drops the body forwards this request.
     let _ = me.delete("/api/users/me", None).await.expect_problem(400, "malformed-body");
     let seen = me.get("/api/users/me").await.expect(200).header("etag");
     let with_tag = |tag: &str| {
@@ -160,40 +156,41 @@ async fn an_account_is_deleted_by_post_where_a_proxy_drops_the_body_of_a_delete(
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
     let deleted = world.topic_reader().read_type("user.deleted.v1", 1).await.remove(0);
     assert_eq!((deleted.key_text(), deleted.json()["by"].as_str()), (id.to_string(), Some("self")));
-    until_the_tombstone_is_gone(&world, id).await;
+    wait_until_tombstone_removed(&world, id).await;
 }
 
-async fn until_answered(status: u16, mut ask: impl AsyncFnMut() -> ApiResponse) {
+/// Repeats a request until its response has the status.
+async fn repeat_until_status(status: u16, mut ask: impl AsyncFnMut() -> ApiResponse) {
     let answered = async || (ask().await.status == status).then_some(());
-    wait_for(DEADLINE, &format!("an answer with {status}"), answered).await;
+    wait_for(DEADLINE, &format!("a response with {status}"), answered).await;
 }
 
 #[tokio::test]
-async fn a_note_that_is_written_after_the_account_is_gone_goes_too() {
+async fn an_audit_row_that_is_written_after_the_deletion_is_removed_too() {
     let world = World::new(&Stack::from_env(), "latenote").await;
-    let prompt = with_cheap_hashes(world.user_service());
-    // Stops before it writes the first note.
-    let late = prompt.replica().fail_points(&format!("audit.before_write={LATE}"));
-    let (prompt, late) = tokio::join!(prompt.start(), late.start());
-    let api = prompt.api();
+    let fast = with_cheap_hashes(world.user_service());
+    // Stops before it writes the first audit row.
+    let delayed = fast.replica().fail_points(&format!("audit.before_write={DELAY_ACTION}"));
+    let (fast, delayed) = tokio::join!(fast.start(), delayed.start());
+    let api = fast.api();
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let id = register(&api, &ada).await;
-    let id_of_eve = register(&api, &eve).await;
+    let eve_id = register(&api, &eve).await;
     let me = api.with_token(&api.login(&ada).await.access);
     let noted = Instant::now();
-    wrong_login(&late.api(), &ada).await;
+    wrong_login(&delayed.api(), &ada).await;
     delete(&me, &ada).await;
-    until_the_tombstone_is_gone(&world, id).await;
+    wait_until_tombstone_removed(&world, id).await;
     assert_eq!(audit_rows(&world, id).await, 0);
-    assert!(noted.elapsed() < LATE_BY, "the note was not late enough for this test");
+    assert!(noted.elapsed() < DELAY, "the audit row was not late enough for this test");
 
-    // Notes are written one after the other.
+    // Audit rows are written one after the other.
     let wrong = json!({ "identifier": eve.email, "password": "not the password" });
-    let late = late.api();
-    until_answered(401, async || late.post("/api/auth/login", &wrong).await).await;
-    let failed = doc! { "userId": bson::Uuid::from(id_of_eve), "type": "login_failed" };
+    let delayed = delayed.api();
+    repeat_until_status(401, async || delayed.post("/api/auth/login", &wrong).await).await;
+    let failed = doc! { "userId": bson::Uuid::from(eve_id), "type": "login_failed" };
     let audit = world.user_database().await.collection::<Document>("audit");
-    wait_for(DEADLINE, "the note behind it", async || {
+    wait_for(DEADLINE, "the next audit row", async || {
         let noted = audit.count_documents(failed.clone()).await.expect("the log can be counted");
         (noted > 0).then_some(())
     })
@@ -202,35 +199,36 @@ async fn a_note_that_is_written_after_the_account_is_gone_goes_too() {
 }
 
 #[tokio::test]
-async fn a_replica_that_settles_after_the_account_is_gone_leaves_no_row() {
+async fn a_replica_that_acknowledges_after_the_deletion_leaves_no_audit_row() {
     let world = World::new(&Stack::from_env(), "latesettler").await;
-    // The sweep would settle for the late one.
-    let prompt = with_cheap_hashes(world.user_service()).set("RELAY__SWEEP_MIN_AGE", "60s");
-    // Stops between the broker's word for ada's registration and its audit row.
-    let late = prompt.replica().fail_points(&format!("relay.after_ack={LATE}"));
-    let (prompt, late) = tokio::join!(prompt.start(), late.start());
-    // Before that nothing is published, and here no sweep makes up for it.
-    for replica in [&prompt, &late] {
+    // The sweep would do the work of the delayed replica.
+    let fast = with_cheap_hashes(world.user_service()).set("RELAY__SWEEP_MIN_AGE", "60s");
+    // Stops between the broker's acknowledgement of Ada's registration and its audit row.
+    let delayed = fast.replica().fail_points(&format!("relay.after_ack={DELAY_ACTION}"));
+    let (fast, delayed) = tokio::join!(fast.start(), delayed.start());
+    // Nothing is published before the connection, and no sweep makes up for it here.
+    for replica in [&fast, &delayed] {
         let connected = async || (replica.check("kafka").await == "ok").then_some(());
         wait_for(DEADLINE, "the connection to Kafka", connected).await;
     }
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let published = Instant::now();
-    let id = register(&late.api(), &ada).await;
+    let id = register(&delayed.api(), &ada).await;
     world.topic_reader().read_type("user.registered.v1", 1).await;
-    let me = prompt.api().with_token(&prompt.api().login(&ada).await.access);
+    let me = fast.api().with_token(&fast.api().login(&ada).await.access);
     delete(&me, &ada).await;
-    until_the_tombstone_is_gone(&world, id).await;
-    assert!(published.elapsed() < LATE_BY, "the replica was not late enough for this test");
+    wait_until_tombstone_removed(&world, id).await;
+    assert!(published.elapsed() < DELAY, "the replica was not late enough for this test");
 
-    let late = late.api();
-    let again = || late.request(Method::POST, "/api/users").header("idempotency-key", "eve").json(&eve.registration());
-    until_answered(201, async || late.send(again()).await).await;
+    let delayed = delayed.api();
+    let again =
+        || delayed.request(Method::POST, "/api/users").header("idempotency-key", "eve").json(&eve.registration());
+    repeat_until_status(201, async || delayed.send(again()).await).await;
     let users = world.user_database().await.collection::<Document>("users");
-    wait_for(DEADLINE, "the settling of what came later", async || {
+    wait_for(DEADLINE, "the later event to be published", async || {
         let settled = doc! { "email": &eve.email, "pendingEvents.0": { "$exists": false } };
         (users.count_documents(settled).await.expect("users can be counted") == 1).then_some(())
     })
     .await;
-    wait_for(DEADLINE, "no row of who is gone", async || (audit_rows(&world, id).await == 0).then_some(())).await;
+    wait_for(DEADLINE, "no row of the deleted user", async || (audit_rows(&world, id).await == 0).then_some(())).await;
 }

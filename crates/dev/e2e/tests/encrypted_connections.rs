@@ -1,5 +1,5 @@
-//! MongoDB over TLS, and Kafka over TLS with SASL/SCRAM: both services, configured only by
-//! the connection string and librdkafka's properties.
+//! Both services with TLS to MongoDB, and with TLS and SASL/SCRAM to Kafka, configured only by the connection string
+//! and librdkafka properties.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 use test_support::{IsolatedKafka, IsolatedMongod, Port, SecureListener, ServiceSpec, Stack, World, report_skipped};
 
-/// A certificate authority and a server certificate for this host, in files.
+/// Files with a certificate authority and a server certificate for this host.
 struct Certificates {
     authority: PathBuf,
     server: PathBuf,
@@ -30,25 +30,25 @@ impl Certificates {
         fs::create_dir_all(&directory).unwrap();
         let files = Self { authority: directory.join("authority.pem"), server: directory.join("server.pem") };
         fs::write(&files.authority, &authority_pem).unwrap();
-        // Kafka wants the whole chain; MongoDB does not mind it.
+        // Kafka needs the whole chain; MongoDB accepts it.
         let server = format!("{}{}{authority_pem}", server_key.serialize_pem(), server.pem());
         fs::write(&files.server, server).unwrap();
         files
     }
 }
 
-/// Both services start, and a registration becomes a mail.
+/// Starts both services and checks that a registration causes a mail.
 async fn a_registration_becomes_a_mail(world: &World, secured: impl Fn(ServiceSpec) -> ServiceSpec) {
     let user_service = secured(world.user_service()).start().await;
     let _email_service = secured(world.email_service()).start().await;
-    let person = world.test_user("ada");
-    let _ = user_service.api().register(&person).await.expect(201);
-    world.mailbox(&person.email).wait_for_mails(1).await;
+    let user = world.test_user("ada");
+    let _ = user_service.api().register(&user).await.expect(201);
+    world.mailbox(&user.email).wait_for_mails(1).await;
     assert_eq!(user_service.check("kafka").await, "ok");
 }
 
 #[tokio::test]
-async fn both_services_work_over_tls_to_mongodb_and_refuse_a_stranger_s_certificate() {
+async fn both_services_use_tls_to_mongodb_and_refuse_an_untrusted_certificate() {
     let stack = Stack::from_env();
     let (ours, strangers) = (Certificates::make(&stack, "mongodb"), Certificates::make(&stack, "stranger"));
     let mongod = IsolatedMongod::start_with_tls(&stack, "tls", ours.server).await;
@@ -59,15 +59,15 @@ async fn both_services_work_over_tls_to_mongodb_and_refuse_a_stranger_s_certific
     let secured = |spec: ServiceSpec| spec.set("MONGODB__URI", uri(&ours.authority));
     a_registration_becomes_a_mail(&world, secured).await;
 
-    let deceived = world.user_service().set("MONGODB__URI", uri(&strangers.authority)).start_until_live().await;
-    assert_eq!(deceived.check("mongodb").await, "down");
+    let refused = world.user_service().set("MONGODB__URI", uri(&strangers.authority)).start_until_live().await;
+    assert_eq!(refused.check("mongodb").await, "down");
 }
 
 #[tokio::test]
-async fn both_services_work_over_tls_to_kafka_with_scram() {
+async fn both_services_use_tls_and_scram_to_kafka() {
     let stack = Stack::from_env();
     if stack.is_embedded() {
-        return report_skipped("both_services_work_over_tls_to_kafka_with_scram", "the embedded broker has no TLS");
+        return report_skipped("both_services_use_tls_and_scram_to_kafka", "the embedded broker has no TLS");
     }
     let certificates = Certificates::make(&stack, "kafka");
     let port = Port::free().unwrap();

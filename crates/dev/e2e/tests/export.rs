@@ -1,35 +1,36 @@
-//! What a person gets who asks for everything that is stored about them: it is compared
-//! with what is stored, field by field.
+//! The personal data export, compared field by field with the stored documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bson::{Binary, Bson, DateTime, Document, Uuid, doc, spec::BinarySubtype};
+use e2e::accounts::with_cheap_hashes;
 use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, World, wait_for};
+use test_support::{Api, DEADLINE, Stack, TestUser, World, wait_for};
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
-/// What becomes of a stored field.
-enum Fate {
-    /// It stands there in the export; `*` is every element of a list.
+/// What the export does with a stored field.
+enum FieldRule {
+    /// The field is exported at this pointer; `*` is every element of a list.
     Exported(&'static str),
-    /// It does not, for this reason.
+    /// The field is not exported, for this reason.
     Withheld(&'static str),
 }
-use Fate::{Exported, Withheld};
 
-const OURS: &str = "says how the service keeps the document, and nothing of the person";
+use FieldRule::{Exported, Withheld};
+
+const INTERNAL: &str = "says how the service keeps the document, and nothing of the person";
 const SECRET: &str = "a secret, or what one can be tried against";
 
-/// Every field that may be stored about a person. One that is not here fails the test:
-/// export it, or write down why not.
-const FIELDS: &[(&str, &str, Fate)] = &[
+/// Every field that may be stored about a user. A stored field that is missing here fails the test: export it, or
+/// give the reason for withholding it.
+const FIELDS: &[(&str, &str, FieldRule)] = &[
     ("users", "_id", Exported("/account/id")),
-    ("users", "schemaVersion", Withheld(OURS)),
+    ("users", "schemaVersion", Withheld(INTERNAL)),
     ("users", "version", Exported("/account/version")),
     ("users", "username", Exported("/account/username")),
     ("users", "usernameKey", Exported("/usernameKey")),
@@ -49,8 +50,8 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("users", "roles.*", Exported("/account/roles/*")),
     ("users", "status", Exported("/account/status")),
     ("users", "passwordHash", Withheld(SECRET)),
-    ("users", "sessions.epoch", Withheld(OURS)),
-    ("users", "sessions.keep", Withheld(OURS)),
+    ("users", "sessions.epoch", Withheld(INTERNAL)),
+    ("users", "sessions.keep", Withheld(INTERNAL)),
     ("users", "tokens.*.hash", Withheld(SECRET)),
     ("users", "tokens.*.purpose", Exported("/oneTimeTokens/*/purpose")),
     ("users", "tokens.*.to", Exported("/oneTimeTokens/*/addressKey")),
@@ -72,8 +73,8 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("users", "totp.enabledAt", Exported("/secondFactor/enabledAt")),
     ("users", "totp.lastStep", Withheld(SECRET)),
     ("users", "totp.recoveryCodes.*", Withheld(SECRET)),
-    ("users", "totp.usedTokens.*.id", Withheld(OURS)),
-    ("users", "totp.usedTokens.*.until", Withheld(OURS)),
+    ("users", "totp.usedTokens.*.id", Withheld(INTERNAL)),
+    ("users", "totp.usedTokens.*.until", Withheld(INTERNAL)),
     ("users", "totpSetup.secret", Withheld(SECRET)),
     ("users", "totpSetup.expiresAt", Exported("/secondFactorSetupUntil")),
     ("users", "secondFactorSince", Exported("/secondFactorSince")),
@@ -82,31 +83,31 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("users", "knownNetworks.*.lastSeen", Exported("/knownNetworks/*/lastSeen")),
     ("users", "lockedUntil", Exported("/lockedUntil")),
     ("users", "imported.at", Exported("/importedAt")),
-    ("users", "imported.import", Withheld(OURS)),
-    ("users", "imported.line", Withheld(OURS)),
+    ("users", "imported.import", Withheld(INTERNAL)),
+    ("users", "imported.line", Withheld(INTERNAL)),
     ("users", "createdAt", Exported("/account/createdAt")),
     ("users", "updatedAt", Exported("/account/updatedAt")),
     ("users", "lastLoginAt", Exported("/account/lastLoginAt")),
     ("users", "pendingEvents.*.id", Exported("/pendingEvents/*/id")),
     ("users", "pendingEvents.*.type", Exported("/pendingEvents/*/type")),
     ("users", "pendingEvents.*.at", Exported("/pendingEvents/*/at")),
-    ("users", "pendingEvents.*.sequence", Withheld(OURS)),
+    ("users", "pendingEvents.*.sequence", Withheld(INTERNAL)),
     ("users", "pendingEvents.*.data", Withheld("repeats what the account says; a sealed token in it is a secret")),
-    ("users", "pendingEvents.*.traceParent", Withheld(OURS)),
+    ("users", "pendingEvents.*.traceParent", Withheld(INTERNAL)),
     ("users", "pendingEvents.*.audit.actor", Exported("/audit/*/actor")),
     ("users", "pendingEvents.*.audit.address", Exported("/audit/*/address")),
     ("users", "pendingEvents.*.audit.client", Exported("/audit/*/client")),
     ("users", "pendingEvents.*.audit.reason", Exported("/audit/*/reason")),
-    ("users", "parked.until", Withheld(OURS)),
-    ("users", "parked.attempts", Withheld(OURS)),
-    ("users", "parked.error", Withheld(OURS)),
+    ("users", "parked.until", Withheld(INTERNAL)),
+    ("users", "parked.attempts", Withheld(INTERNAL)),
+    ("users", "parked.error", Withheld(INTERNAL)),
     ("sessions", "_id", Exported("/sessions/*/id")),
-    ("sessions", "schemaVersion", Withheld(OURS)),
+    ("sessions", "schemaVersion", Withheld(INTERNAL)),
     ("sessions", "userId", Exported("/account/id")),
-    ("sessions", "epoch", Withheld(OURS)),
+    ("sessions", "epoch", Withheld(INTERNAL)),
     ("sessions", "salt", Withheld(SECRET)),
-    ("sessions", "n", Withheld(OURS)),
-    ("sessions", "retriedFrom", Withheld(OURS)),
+    ("sessions", "n", Withheld(INTERNAL)),
+    ("sessions", "retriedFrom", Withheld(INTERNAL)),
     ("sessions", "createdAt", Exported("/sessions/*/createdAt")),
     ("sessions", "lastUsedAt", Exported("/sessions/*/lastUsedAt")),
     ("sessions", "rotatedAt", Exported("/sessions/*/rotatedAt")),
@@ -114,7 +115,7 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("sessions", "device", Exported("/sessions/*/userAgent")),
     ("sessions", "address", Exported("/sessions/*/address")),
     ("audit", "_id", Exported("/audit/*/id")),
-    ("audit", "schemaVersion", Withheld(OURS)),
+    ("audit", "schemaVersion", Withheld(INTERNAL)),
     ("audit", "userId", Exported("/account/id")),
     ("audit", "at", Exported("/audit/*/at")),
     ("audit", "type", Exported("/audit/*/type")),
@@ -125,20 +126,15 @@ const FIELDS: &[(&str, &str, Fate)] = &[
     ("audit", "target", Exported("/audit/*/targetId")),
 ];
 
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
-
-async fn login(api: &Api, person: &TestUser) -> Api {
-    let credentials = json!({ "identifier": person.email, "password": person.password });
+async fn log_in(api: &Api, user: &TestUser) -> Api {
+    let credentials = json!({ "identifier": user.email, "password": user.password });
     let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, FIREFOX);
     let tokens = test_support::Tokens::from_response(&api.send(request.json(&credentials)).await.expect(200));
     api.with_token(&tokens.access)
 }
 
-/// Everything that can be stored about somebody.
-async fn live_richly(api: &Api, ada: &TestUser) -> Api {
+/// Creates an account with as much stored data as possible.
+async fn create_full_account(api: &Api, ada: &TestUser) -> Api {
     let mut body = ada.registration();
     body["displayName"] = json!("Ada Lovelace");
     body["locale"] = json!("en-GB");
@@ -147,44 +143,52 @@ async fn live_richly(api: &Api, ada: &TestUser) -> Api {
     let _ = api.send(register.json(&body)).await.expect(201);
     let wrong = json!({ "identifier": ada.email, "password": "not the password" });
     let _ = api.post("/api/auth/login", &wrong).await.expect(401);
-    login(api, ada).await;
-    let me = login(api, ada).await;
+    log_in(api, ada).await;
+    let me = log_in(api, ada).await;
     let _ = me.patch("/api/users/me", &json!({ "timezone": "Europe/London" })).await.expect(200);
-    // The rule of the sessions has a kept one now.
+    // After this the session rule has a kept session.
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
     let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
-    login(api, ada).await;
+    log_in(api, ada).await;
     me
 }
 
 async fn rows(database: &Database, collection: &str, filter: Document) -> Vec<Document> {
     let collection: Collection<Document> = database.collection(collection);
-    collection.find(filter).await.expect("it can be read").try_collect().await.expect("it can be read")
+    collection
+        .find(filter)
+        .await
+        .expect("the collection can be read")
+        .try_collect()
+        .await
+        .expect("the collection can be read")
 }
 
-/// Every value of a document with its path; elements of a list are `*`.
-fn leaves(path: &str, value: &Bson, found: &mut Vec<(String, Bson)>) {
+/// Collects every value of a document with its path; elements of a list are `*`.
+fn collect_leaves(path: &str, value: &Bson, found: &mut Vec<(String, Bson)>) {
     let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match value {
-        Bson::Document(document) => document.iter().for_each(|(name, value)| leaves(&below(name), value, found)),
-        Bson::Array(elements) => elements.iter().for_each(|element| leaves(&below("*"), element, found)),
+        Bson::Document(document) => {
+            document.iter().for_each(|(name, value)| collect_leaves(&below(name), value, found));
+        }
+        Bson::Array(elements) => elements.iter().for_each(|element| collect_leaves(&below("*"), element, found)),
         value => found.push((path.to_owned(), value.clone())),
     }
 }
 
-/// What stands in the export at a pointer, `*` being every element.
-fn at<'a>(value: &'a Value, pointer: &str) -> Vec<&'a Value> {
+/// Returns the exported values at a pointer; `*` is every element of a list.
+fn values_at<'a>(value: &'a Value, pointer: &str) -> Vec<&'a Value> {
     match pointer.split_once("/*") {
         None => value.pointer(pointer).into_iter().collect(),
         Some((list, rest)) => {
             let elements = value.pointer(list).and_then(Value::as_array).into_iter().flatten();
-            elements.flat_map(|element| at(element, rest)).collect()
+            elements.flat_map(|element| values_at(element, rest)).collect()
         }
     }
 }
 
-/// A stored value as JSON shows it.
-fn shown(value: &Bson) -> Value {
+/// Returns a stored value in the form that JSON shows.
+fn as_json(value: &Bson) -> Value {
     match value {
         Bson::String(text) => json!(text),
         Bson::Boolean(yes) => json!(yes),
@@ -192,7 +196,7 @@ fn shown(value: &Bson) -> Value {
         Bson::Int64(number) => json!(number),
         Bson::DateTime(time) => json!(time.to_jiff().to_string()),
         Bson::Binary(binary) => json!(binary.to_uuid().map(|id| id.to_string()).unwrap_or_default()),
-        other => panic!("a field of a type that this test does not know: {other}"),
+        other => panic!("this test does not know the type of the field: {other}"),
     }
 }
 
@@ -204,23 +208,23 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let _ = api.get("/api/users/me/export").await.expect_problem(401, "unauthorized");
     let _ = api.register(&eve).await.expect(201);
-    let me = live_richly(&api, &ada).await;
+    let me = create_full_account(&api, &ada).await;
     let database = world.user_database().await;
     let users = database.collection::<Document>("users");
-    wait_for(DEADLINE, "a reset token, and everything published", async || {
+    wait_for(DEADLINE, "a reset token, and no pending event", async || {
         let settled = doc! {
             "email": &ada.email, "tokens.purpose": "password-reset", "pendingEvents.0": { "$exists": false },
         };
         users.find_one(settled).await.expect("users can be read")
     })
     .await;
-    // From here on events wait on the account.
+    // From here on events stay pending on the account.
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("KAFKA__BROKERS", "127.0.0.1:9")).await;
     let patch = me.request(Method::PATCH, "/api/users/me").header(header::USER_AGENT, FIREFOX);
     let _ = me.send(patch.json(&json!({ "displayName": "Ada King" }))).await.expect(200);
-    // What it takes an admin, an attacker, an app with codes or a change of address to make,
-    // the database makes here.
+    // The database sets the fields that only an administrator, an attacker, an authenticator app or an address change
+    // could set.
     let (now, bytes) = (DateTime::now(), |byte: u8| Binary { subtype: BinarySubtype::Generic, bytes: vec![byte; 32] });
     let more = doc! {
         "roles": ["auditor"],
@@ -249,9 +253,10 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     };
     let more = doc! { "$set": more, "$push": { "tokens": token } };
     let _ = users.update_one(doc! { "email": &ada.email }, more).await.expect("users can be changed");
-    let of_ada = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("she is there");
+    let stored_ada =
+        users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("the user exists");
     let act = doc! {
-        "_id": Uuid::new(), "schemaVersion": 1, "userId": of_ada["_id"].clone(), "at": now, "type": "user.disabled.v1",
+        "_id": Uuid::new(), "schemaVersion": 1, "userId": stored_ada["_id"].clone(), "at": now, "type": "user.disabled.v1",
         "actor": "self", "target": Uuid::new(), "reason": "a reason of an administrator",
     };
     let _ = database.collection::<Document>("audit").insert_one(act).await.expect("a row can be written");
@@ -266,52 +271,52 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     assert_eq!(export["audit"], me.get("/api/users/me/audit?limit=100").await.json()["items"]);
     assert!(!answer.text.contains(&eve.email) && !answer.text.contains(&eve.username));
 
-    let user = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("she is there");
+    let user = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("the user exists");
     let id = user.get("_id").cloned().expect("a user has an id");
     let stored = [
         ("users", vec![user.clone()]),
         ("sessions", rows(&database, "sessions", doc! { "userId": id.clone() }).await),
         ("audit", rows(&database, "audit", doc! { "userId": id }).await),
     ];
-    let fates: BTreeMap<(&str, &str), &Fate> =
-        FIELDS.iter().map(|(collection, path, fate)| ((*collection, *path), fate)).collect();
-    let (mut mistakes, mut seen) = (Vec::new(), BTreeSet::new());
+    let rules: BTreeMap<(&str, &str), &FieldRule> =
+        FIELDS.iter().map(|(collection, path, rule)| ((*collection, *path), rule)).collect();
+    let (mut problems, mut seen) = (Vec::new(), BTreeSet::new());
     for (collection, documents) in &stored {
-        assert!(!documents.is_empty(), "nothing of hers is in {collection}");
+        assert!(!documents.is_empty(), "{collection} has no document of the user");
         for document in documents {
             let mut found = Vec::new();
-            leaves("", &Bson::from(document.clone()), &mut found);
+            collect_leaves("", &Bson::from(document.clone()), &mut found);
             for (path, value) in found {
                 let _ = seen.insert((*collection, path.clone()));
-                match fates.get(&(*collection, path.as_str())) {
-                    None => mistakes.push(format!("{collection}.{path} is stored, neither exported nor withheld")),
+                match rules.get(&(*collection, path.as_str())) {
+                    None => problems.push(format!("{collection}.{path} is stored, neither exported nor withheld")),
                     Some(Withheld(reason)) => assert!(!reason.is_empty()),
                     Some(Exported(pointer)) => {
-                        let wanted = match path.as_str() {
+                        let expected = match path.as_str() {
                             "attributes" => {
                                 serde_json::from_str(value.as_str().unwrap_or_default()).unwrap_or_default()
                             }
-                            _ => shown(&value),
+                            _ => as_json(&value),
                         };
-                        if !at(&export, pointer).contains(&&wanted) {
-                            mistakes.push(format!("{collection}.{path} is not at {pointer}"));
+                        if !values_at(&export, pointer).contains(&&expected) {
+                            problems.push(format!("{collection}.{path} is not at {pointer}"));
                         }
                     }
                 }
             }
         }
     }
-    assert!(mistakes.is_empty(), "{mistakes:#?}");
+    assert!(problems.is_empty(), "{problems:#?}");
     let unseen = |(collection, path): &(&str, &str)| !seen.contains(&(*collection, (*path).to_owned()));
-    let exported = fates.iter().filter(|(_, fate)| matches!(fate, Exported(_)));
+    let exported = rules.iter().filter(|(_, rule)| matches!(rule, Exported(_)));
     let untested: Vec<_> = exported.map(|(field, _)| *field).filter(unseen).collect();
-    assert!(untested.is_empty(), "this life left nothing in {untested:?}");
+    assert!(untested.is_empty(), "the account has no value in {untested:?}");
 
-    // No secret in any of the usual forms.
+    // The export contains no secret in any common encoding.
     let mut secrets = vec![user.get_str("passwordHash").expect("a user has a hash").to_owned()];
     let binaries = stored.iter().flat_map(|(_, documents)| documents).flat_map(|document| {
         let mut found = Vec::new();
-        leaves("", &Bson::from(document.clone()), &mut found);
+        collect_leaves("", &Bson::from(document.clone()), &mut found);
         found
     });
     for (path, value) in binaries {
@@ -328,16 +333,16 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
 }
 
 #[tokio::test]
-async fn a_long_history_is_exported_whole() {
+async fn a_long_audit_log_is_exported_completely() {
     let world = World::new(&Stack::from_env(), "longexport").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let ada = world.test_user("ada");
     let id = Uuid::parse_str(api.register(&ada).await.expect(201).string("id")).expect("an id is a UUID");
-    let me = login(&api, &ada).await;
+    let me = log_in(&api, &ada).await;
     let database = world.user_database().await;
     let at = |n: i64| DateTime::from_millis(1_700_000_000_000 + n / 3);
-    // Many in the same millisecond: the order goes on by id.
+    // Many entries have the same millisecond, so the order continues by id.
     let audit = (0..3_001_i64).map(|n| {
         doc! { "_id": Uuid::new(), "schemaVersion": 1, "userId": id, "at": at(n), "type": "login_failed", "actor": "self" }
     });
@@ -359,7 +364,7 @@ async fn a_long_history_is_exported_whole() {
         let exported = export[list].as_array().cloned().unwrap_or_default();
         let ids: BTreeSet<&str> = exported.iter().filter_map(|row| row["id"].as_str()).collect();
         assert_eq!(ids.len(), exported.len(), "{list}");
-        let all = written.iter().all(|row| ids.contains(shown(&row["_id"]).as_str().unwrap_or_default()));
+        let all = written.iter().all(|row| ids.contains(as_json(&row["_id"]).as_str().unwrap_or_default()));
         assert!(all && exported.len() > written.len(), "{list}: {} of {}", exported.len(), written.len());
     }
     let ended = export["sessions"].as_array().into_iter().flatten().filter(|session| session["ended"] == true);

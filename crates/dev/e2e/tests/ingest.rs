@@ -1,5 +1,5 @@
-//! Reading the topic, and what operators see of it with the commands. Poison and replays are in the fault
-//! matrix (crates/dev/faults).
+//! Reading the topic, and the commands that show its effects to operators. Poison records and replays are in the
+//! fault matrix (crates/dev/faults).
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, process::Output, time::Duration};
 
@@ -11,7 +11,7 @@ use test_support::{Behavior, DEADLINE, Phase, ScriptedSmtp, ServiceSpec, SmtpRul
 
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// A good event's record whose value is cut off, in partition 0.
+/// Publishes the record of a valid event with a truncated value to partition 0.
 async fn publish_cut_off(publisher: &EventPublisher, event: &Event) {
     let headers = event.envelope.headers();
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -25,7 +25,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
 }
 
 fn members(value: &Value) -> BTreeSet<&str> {
-    value.as_object().expect("an object").keys().map(String::as_str).collect()
+    value.as_object().expect("the value is an object").keys().map(String::as_str).collect()
 }
 
 fn assert_has(value: &Value, names: &[&str]) {
@@ -34,16 +34,16 @@ fn assert_has(value: &Value, names: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_is_too_old_is_written_down_as_expired_and_mails_nobody() {
+async fn an_event_that_is_too_old_is_recorded_as_expired_and_sends_no_mail() {
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&Stack::from_env(), "old").await.on_smtp(smtp.url());
-    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
     let (old, young) = (world.address("old"), world.address("young"));
-    publisher.publish_to(0, &publisher.welcome_from(&old, A_WEEK + Duration::from_secs(60))).await;
-    publisher.publish_to(0, &publisher.welcome_from(&young, A_WEEK - Duration::from_secs(3600))).await;
+    publisher.publish_to(0, &publisher.welcome_with_age(&old, A_WEEK + Duration::from_secs(60))).await;
+    publisher.publish_to(0, &publisher.welcome_with_age(&young, A_WEEK - Duration::from_secs(3600))).await;
     let _service = world.email_service().start().await;
     let mail = ledger.wait_for_state(&old, "expired", DEADLINE).await;
-    assert!(mail.is_over(), "{mail:#?}");
+    assert!(mail.is_terminal(), "{mail:#?}");
     ledger.wait_for_state(&young, "sent", DEADLINE).await;
     assert!(smtp.deliveries_to(&old).is_empty());
 }
@@ -52,7 +52,7 @@ async fn an_event_that_is_too_old_is_written_down_as_expired_and_mails_nobody() 
 async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&Stack::from_env(), "commands").await.on_smtp(smtp.url());
-    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
     let (ada, grace) = (world.address("ada"), world.address("grace"));
     smtp.add_rule(SmtpRule::always(Phase::Rcpt, Behavior::reply("452 4.2.2 full")).to(&grace));
     let event = publisher.welcome(&ada);
@@ -99,7 +99,7 @@ async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
     let states: Vec<&str> = sent["history"].as_array().into_iter().flatten().filter_map(|s| s["to"].as_str()).collect();
     assert_eq!(states, ["queued", "preparing", "data", "sent"]);
 
-    let id = sent["id"].as_str().expect("a text");
+    let id = sent["id"].as_str().expect("the value is a text");
     let shown = json_lines(&spec.command(&["mail", "show", id, "--json"]).await);
     assert_eq!(shown.as_slice(), std::slice::from_ref(sent));
     let waiting = json_lines(&spec.command(&["mail", "list", "--state", "queued", "--json"]).await);
@@ -114,7 +114,7 @@ async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
     let [letter] = letters.as_slice() else { panic!("{letters:#?}") };
     assert_has(letter, &["id", "state", "reason", "topic", "partition", "offset", "eventId", "type"]);
     assert_eq!((&letter["reason"], &letter["state"]), (&Value::from("not-json"), &Value::from("open")));
-    let id = letter["id"].as_str().expect("a text");
+    let id = letter["id"].as_str().expect("the value is a text");
     let shown = json_lines(&spec.command(&["dead-letters", "show", id, "--json"]).await);
     assert_eq!(shown[0]["contents"]["value"], STANDARD.encode("{"));
     assert_eq!(shown[0]["contents"]["key"], STANDARD.encode(poison.envelope.key()));
@@ -134,7 +134,7 @@ async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_configuration_is_checked_shown_without_secrets_and_refused_where_it_makes_no_sense() {
+async fn the_configuration_is_shown_without_secrets_and_invalid_values_are_refused() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "configuration").on_smtp("smtp://mailer:hidden-from-view@127.0.0.1:2525");
     let spec = world.email_service();
@@ -142,7 +142,7 @@ async fn the_configuration_is_checked_shown_without_secrets_and_refused_where_it
     let text = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.status.success() && text.contains(world.topic()), "{shown:?}");
     assert!(!text.contains("hidden-from-view"), "{text}");
-    let key = fs::read_to_string(world.keys().join("sealing.private")).expect("the world has made its keys");
+    let key = fs::read_to_string(world.keys().join("sealing.private")).expect("the world has created its keys");
     assert!(!text.contains(key.trim()), "{text}");
 
     let refused: [(&str, &str, &str); 5] = [
@@ -155,28 +155,29 @@ async fn the_configuration_is_checked_shown_without_secrets_and_refused_where_it
     for (variable, value, named) in refused {
         for command in ["check-config", "serve"] {
             let wrong: ServiceSpec = spec.clone().set(variable, value);
-            let output = tokio::time::timeout(DEADLINE, wrong.command(&[command])).await.expect("it ends at once");
+            let output =
+                tokio::time::timeout(DEADLINE, wrong.command(&[command])).await.expect("the command ends at once");
             let error = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
             assert_eq!(output.status.code(), Some(1), "{command} with {variable}={value}: {error}");
             assert!(error.to_lowercase().contains(named), "{command} with {variable}={value}: {error}");
         }
     }
-    // Nobody listens on its ops port.
+    // Nothing listens on its ops port.
     assert_eq!(spec.command(&["healthcheck"]).await.status.code(), Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keygen_makes_a_pair_that_only_its_owner_reads_and_never_overwrites_one() {
+async fn keygen_creates_a_pair_that_only_its_owner_can_read_and_never_overwrites_one() {
     let world = World::without_topic(&Stack::from_env(), "keygen");
     let spec = world.email_service();
     let directory = world.keys().join("more");
-    let arguments = ["keygen", "--out", directory.to_str().expect("the path is text")];
+    let arguments = ["keygen", "--out", directory.to_str().expect("the path is UTF-8")];
     assert!(spec.command(&arguments).await.status.success());
-    let read = |name: &str| fs::read_to_string(directory.join(name)).expect("keygen wrote it");
+    let read = |name: &str| fs::read_to_string(directory.join(name)).expect("keygen has written the file");
     for (name, mode) in [("sealing.public", 0o644), ("sealing.private", 0o600)] {
-        let permissions = fs::metadata(directory.join(name)).expect("keygen wrote it").permissions();
+        let permissions = fs::metadata(directory.join(name)).expect("keygen has written the file").permissions();
         assert_eq!(permissions.mode() & 0o777, mode, "{name}");
-        assert_eq!(STANDARD.decode(read(name).trim()).expect("base64").len(), 32, "{name}");
+        assert_eq!(STANDARD.decode(read(name).trim()).expect("the file is base64").len(), 32, "{name}");
     }
     let before = read("sealing.private");
     assert_eq!(spec.command(&arguments).await.status.code(), Some(1));

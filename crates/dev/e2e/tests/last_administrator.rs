@@ -1,4 +1,5 @@
-//! There always is an administrator left, whoever removes whom, and wherever the service is killed.
+//! There is always at least one administrator, whatever administrators do to each other and wherever the service is
+//! killed.
 
 use std::{
     sync::Arc,
@@ -6,32 +7,30 @@ use std::{
 };
 
 use bson::{Document, Uuid, doc};
-use e2e::administrators::{Admin, admin, listed_admins};
+use e2e::{
+    accounts::with_cheap_hashes,
+    administrators::{Admin, create_admin, listed_admins},
+};
 use futures_util::future::join_all;
 use serde_json::json;
 use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World};
 
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
-
-fn uuid(text: &str) -> Uuid {
+fn parse_uuid(text: &str) -> Uuid {
     Uuid::parse_str(text).expect("an id is a UUID")
 }
 
 #[tokio::test]
-async fn the_last_administrator_stays_in_all_four_ways() {
+async fn the_last_administrator_cannot_be_removed_in_any_of_four_ways() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "lastadmin").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let ada = admin(&world, &service, "ada").await;
-    let own = |below: &str| Admin::path(&ada.id, below);
-    let password = json!({ "password": ada.person.password });
+    let ada = create_admin(&world, &service, "ada").await;
+    let own = |below: &str| Admin::user_path(&ada.id, below);
+    let password = json!({ "password": ada.user.password });
     let etag = ada.api.get("/api/users/me").await.header("etag");
 
-    let nobody_else = async || {
+    let assert_every_way_is_refused = async || {
         let _ = ada.api.patch(&own(""), &json!({ "roles": ["x"] })).await.expect_problem(409, "conflict");
         let _ = ada
             .api
@@ -42,61 +41,61 @@ async fn the_last_administrator_stays_in_all_four_ways() {
         let _ = ada.api.delete(&own(""), None).await.expect_problem(409, "conflict");
         let _ = ada.api.delete("/api/users/me", Some(&password)).await.expect_problem(409, "conflict");
     };
-    nobody_else().await;
-    assert_eq!(ada.api.get("/api/users/me").await.header("etag"), etag, "a refusal changes nothing");
-    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
-    // What takes no right away is nobody's business but hers.
+    assert_every_way_is_refused().await;
+    assert_eq!(ada.api.get("/api/users/me").await.header("etag"), etag, "a refused request changes nothing");
+    assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
+    // Changes that remove no right are allowed.
     let _ = ada.api.patch(&own(""), &json!({ "roles": ["admin", "x"] })).await.expect(200);
     let _ = ada.api.post(&own("/enable"), &json!({})).await.expect(204);
 
-    // Somebody with the role whose account is disabled does not count.
-    let eve = admin(&world, &service, "eve").await;
-    let _ = ada.api.post(&Admin::path(&eve.id, "/disable"), &json!({})).await.expect(204);
-    nobody_else().await;
-    let _ = ada.api.patch(&Admin::path(&eve.id, ""), &json!({ "displayName": "Eve" })).await.expect(200);
-    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
-    let _ = ada.api.post(&Admin::path(&eve.id, "/enable"), &json!({})).await.expect(204);
+    // An administrator whose account is disabled does not count.
+    let eve = create_admin(&world, &service, "eve").await;
+    let _ = ada.api.post(&Admin::user_path(&eve.id, "/disable"), &json!({})).await.expect(204);
+    assert_every_way_is_refused().await;
+    let _ = ada.api.patch(&Admin::user_path(&eve.id, ""), &json!({ "displayName": "Eve" })).await.expect(200);
+    assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
+    let _ = ada.api.post(&Admin::user_path(&eve.id, "/enable"), &json!({})).await.expect(204);
     assert_eq!(listed_admins(&world).await.len(), 2);
 
-    // Of two each may go, in every way; then the other stays.
+    // Each of two administrators can be removed in every way; then the other one cannot.
     let wrong = json!({ "password": "not the password" });
     let _ = ada.api.delete("/api/users/me", Some(&wrong)).await.expect_problem(403, "wrong-password");
-    // Refused for another reason: she is still counted.
-    let taken = json!({ "roles": [], "username": eve.person.username });
+    // The request is refused for another reason, so the administrator is still counted.
+    let taken = json!({ "roles": [], "username": eve.user.username });
     let _ = ada.api.patch(&own(""), &taken).await.expect_problem(409, "username-taken");
     assert_eq!(listed_admins(&world).await.len(), 2);
     assert_eq!(ada.set_roles(&ada.id, &[]).await, 200);
     let _ = ada.api.get(&own("")).await.expect_problem(403, "forbidden");
-    let eves = json!({ "password": eve.person.password });
-    let back = api.with_token(&api.login(&eve.person).await.access);
-    let _ = back.delete("/api/users/me", Some(&eves)).await.expect_problem(409, "conflict");
-    let _ = back.patch(&own(""), &json!({ "roles": ["admin"] })).await.expect(200);
-    let _ = back.delete("/api/users/me", Some(&eves)).await.expect(204);
-    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
-    nobody_else().await;
+    let eve_password = json!({ "password": eve.user.password });
+    let eve_client = api.with_token(&api.login(&eve.user).await.access);
+    let _ = eve_client.delete("/api/users/me", Some(&eve_password)).await.expect_problem(409, "conflict");
+    let _ = eve_client.patch(&own(""), &json!({ "roles": ["admin"] })).await.expect(200);
+    let _ = eve_client.delete("/api/users/me", Some(&eve_password)).await.expect(204);
+    assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
+    assert_every_way_is_refused().await;
 }
 
 #[tokio::test]
-async fn of_many_administrators_who_all_go_at_once_one_is_left() {
-    const MANY: usize = 8;
+async fn one_administrator_is_left_when_many_leave_at_once() {
+    const ADMINS: usize = 8;
     let stack = Stack::from_env();
     let world = World::new(&stack, "exodus").await;
     let first = with_cheap_hashes(world.user_service());
     let second = first.replica();
     let (first, second) = tokio::join!(first.start(), second.start());
     let mut admins = Vec::new();
-    for n in 0..MANY {
-        admins.push(admin(&world, &first, &format!("admin{n}")).await);
+    for n in 0..ADMINS {
+        admins.push(create_admin(&world, &first, &format!("admin{n}")).await);
     }
-    assert_eq!(listed_admins(&world).await.len(), MANY);
+    assert_eq!(listed_admins(&world).await.len(), ADMINS);
     let leave = async |(n, admin): (usize, &Admin)| {
         let service = if n % 2 == 0 { &first } else { &second };
         let api = service.api().with_token(&admin.tokens.access);
         match n % 4 {
-            0 => api.patch(&Admin::path(&admin.id, ""), &json!({ "roles": [] })).await,
-            1 => api.post(&Admin::path(&admin.id, "/disable"), &json!({})).await,
-            2 => api.delete(&Admin::path(&admin.id, ""), None).await,
-            _ => api.delete("/api/users/me", Some(&json!({ "password": admin.person.password }))).await,
+            0 => api.patch(&Admin::user_path(&admin.id, ""), &json!({ "roles": [] })).await,
+            1 => api.post(&Admin::user_path(&admin.id, "/disable"), &json!({})).await,
+            2 => api.delete(&Admin::user_path(&admin.id, ""), None).await,
+            _ => api.delete("/api/users/me", Some(&json!({ "password": admin.user.password }))).await,
         }
     };
     let answers = join_all(admins.iter().enumerate().map(leave)).await;
@@ -106,54 +105,54 @@ async fn of_many_administrators_who_all_go_at_once_one_is_left() {
     assert_eq!(listed_admins(&world).await.len(), 1);
 }
 
-/// Whatever four administrators, an operator and two replicas do to each other's roles and accounts at once.
+/// Four administrators, an operator and two replicas change each other's roles and accounts at random.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_melee_nobody_is_listed_who_is_no_administrator_and_never_is_there_none() {
-    const LONG: Duration = Duration::from_secs(12);
+async fn concurrent_changes_never_list_a_wrong_administrator_and_always_leave_one() {
+    const DURATION: Duration = Duration::from_secs(12);
     let stack = Stack::from_env();
-    let world = World::new(&stack, "melee").await;
+    let world = World::new(&stack, "concurrent").await;
     let first = with_cheap_hashes(world.user_service());
     let second = first.replica();
     let (first, second) = tokio::join!(first.start(), second.start());
     let mut admins = Vec::new();
     for name in ["ada", "bea", "cyn", "dot"] {
-        admins.push(admin(&world, &first, name).await);
+        admins.push(create_admin(&world, &first, name).await);
     }
-    let end = Instant::now() + LONG;
+    let end = Instant::now() + DURATION;
     let people: Arc<Vec<(String, TestUser)>> =
-        Arc::new(admins.iter().map(|admin| (admin.id.clone(), admin.person.clone())).collect());
+        Arc::new(admins.iter().map(|admin| (admin.id.clone(), admin.user.clone())).collect());
     let mut tasks = Vec::new();
     for (n, admin) in admins.iter().cloned().enumerate() {
         let service = if n % 2 == 0 { first.api() } else { second.api() };
-        tasks.push(tokio::spawn(quarrel(service, admin, Arc::clone(&people), n as u64, end)));
+        tasks.push(tokio::spawn(change_roles_at_random(service, admin, Arc::clone(&people), n as u64, end)));
     }
     let operator = async {
         let mut done = 0;
         while Instant::now() < end {
-            let (_, person) = &people[done % people.len()];
-            let granted = first.spec().command(&["grant-role", &person.email, "admin"]).await;
+            let (_, user) = &people[done % people.len()];
+            let granted = first.spec().command(&["grant-role", &user.email, "admin"]).await;
             assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
             done += 1;
         }
     };
     let watch = async {
         while Instant::now() < end {
-            nobody_is_listed_wrongly(&world).await;
+            assert_list_is_correct(&world).await;
         }
     };
     tokio::join!(operator, watch);
     let mut done = [0; 2];
     for task in tasks {
-        let counts = task.await.expect("a quarrel does not panic");
+        let counts = task.await.expect("the task does not panic");
         done = [done[0] + counts[0], done[1] + counts[1]];
     }
     println!("{} removals were done, {} refused", done[0], done[1]);
-    assert!(done[0] > 20, "too little happened");
-    // When all is quiet an administrator is there, and everybody else can be put back.
+    assert!(done[0] > 20, "there were too few removals");
+    // At the end there is an administrator, and all others can be appointed again.
     let left = listed_admins(&world).await;
     assert!(!left.is_empty());
-    for (_, person) in people.iter() {
-        let again = first.spec().command(&["grant-role", &person.email, "admin"]).await;
+    for (_, user) in people.iter() {
+        let again = first.spec().command(&["grant-role", &user.email, "admin"]).await;
         assert!(again.status.success());
     }
     let users = world.user_database().await.collection::<Document>("users");
@@ -161,8 +160,8 @@ async fn in_a_melee_nobody_is_listed_who_is_no_administrator_and_never_is_there_
     assert_eq!(u64::try_from(listed_admins(&world).await.len()).ok(), active.ok());
 }
 
-/// Takes and gives roles, disables and enables, at random; how many removals were done, and refused.
-async fn quarrel(
+/// Changes roles and statuses at random, and returns how many removals were done and how many were refused.
+async fn change_roles_at_random(
     service: Api,
     mut admin: Admin,
     people: Arc<Vec<(String, TestUser)>>,
@@ -182,18 +181,18 @@ async fn quarrel(
         let (id, _) = &people[next(people.len())];
         let what = next(6);
         let answer = match what {
-            0 | 1 => admin.api.patch(&Admin::path(id, ""), &json!({ "roles": [] })).await,
-            2 => admin.api.post(&Admin::path(id, "/disable"), &json!({})).await,
-            3 | 4 => admin.api.patch(&Admin::path(id, ""), &json!({ "roles": ["admin"] })).await,
-            _ => admin.api.post(&Admin::path(id, "/enable"), &json!({})).await,
+            0 | 1 => admin.api.patch(&Admin::user_path(id, ""), &json!({ "roles": [] })).await,
+            2 => admin.api.post(&Admin::user_path(id, "/disable"), &json!({})).await,
+            3 | 4 => admin.api.patch(&Admin::user_path(id, ""), &json!({ "roles": ["admin"] })).await,
+            _ => admin.api.post(&Admin::user_path(id, "/enable"), &json!({})).await,
         };
         match (answer.status, answer.problem().as_str()) {
             (200 | 204, _) if what < 3 => counts[0] += 1,
             (409, "conflict") if what < 3 => counts[1] += 1,
-            // No administrator at the moment, or somebody who was disabled.
+            // The caller is currently no administrator, or its account was disabled.
             (200 | 204, _) | (403, "forbidden") => {}
             (401, "unauthorized") => {
-                let credentials = json!({ "identifier": admin.person.email, "password": admin.person.password });
+                let credentials = json!({ "identifier": admin.user.email, "password": admin.user.password });
                 let login = service.post("/api/auth/login", &credentials).await;
                 if login.status == 200 {
                     admin.tokens = Tokens::from_response(&login);
@@ -208,14 +207,14 @@ async fn quarrel(
     counts
 }
 
-/// Between two equal states of the list: who is in it is an administrator.
-async fn nobody_is_listed_wrongly(world: &World) {
+/// Checks between two equal reads of the list that every listed user is an administrator.
+async fn assert_list_is_correct(world: &World) {
     let database = world.user_database().await;
     let admins = database.collection::<Document>("admins");
-    let read = async || admins.find_one(doc! {}).await.expect("admins can be read").expect("there is a list");
+    let read = async || admins.find_one(doc! {}).await.expect("admins can be read").expect("the list exists");
     let before = read().await;
-    let ids = before.get_array("ids").expect("ids").clone();
-    assert!(!ids.is_empty(), "nobody is left");
+    let ids = before.get_array("ids").expect("the list has ids").clone();
+    assert!(!ids.is_empty(), "no administrator is left");
     let rightly = doc! { "_id": { "$in": &ids }, "status": "active", "roles": "admin" };
     let count = database.collection::<Document>("users").count_documents(rightly).await.expect("users can be counted");
     if read().await == before {
@@ -224,28 +223,28 @@ async fn nobody_is_listed_wrongly(world: &World) {
 }
 
 #[tokio::test]
-async fn a_crash_in_the_middle_of_a_removal_leaves_both_and_is_mended() {
+async fn a_crash_during_a_removal_leaves_both_administrators_and_is_repaired() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "admincrash").await;
     let spec = with_cheap_hashes(world.user_service()).fail_points("admins.after_pull=return");
     let mut service = spec.start().await;
-    let (ada, eve) = (admin(&world, &service, "ada").await, admin(&world, &service, "eve").await);
-    let request = ada.api.request(reqwest::Method::PATCH, &Admin::path(&eve.id, ""));
+    let (ada, eve) = (create_admin(&world, &service, "ada").await, create_admin(&world, &service, "eve").await);
+    let request = ada.api.request(reqwest::Method::PATCH, &Admin::user_path(&eve.id, ""));
     let lost = ada.api.try_send(request.json(&json!({ "roles": [] }))).await;
     assert!(lost.is_err(), "{lost:?}");
     service.wait_for_exit(DEADLINE).await;
 
-    // Both still are; one is not counted until somebody, or the housekeeping, puts her back.
-    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
+    // Both are still administrators. One is not counted until an operator or the housekeeping adds it again.
+    assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
     service.restart_with(ServiceSpec::without_fail_points).await;
     let _ = eve.api.get("/api/admin/users").await.expect(200);
-    let again = service.spec().command(&["grant-role", &eve.person.email, "admin"]).await;
+    let again = service.spec().command(&["grant-role", &eve.user.email, "admin"]).await;
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
     assert_eq!(listed_admins(&world).await.len(), 2);
     assert_eq!(eve.set_roles(&ada.id, &[]).await, 200);
-    assert_eq!(listed_admins(&world).await, [uuid(&eve.id)]);
-    // The removal that the crash stopped can be done now, by somebody who may.
-    let _ = eve.api.patch(&Admin::path(&ada.id, ""), &json!({ "roles": ["admin"] })).await.expect(200);
+    assert_eq!(listed_admins(&world).await, [parse_uuid(&eve.id)]);
+    // The removal that the crash interrupted can now be done by an administrator.
+    let _ = eve.api.patch(&Admin::user_path(&ada.id, ""), &json!({ "roles": ["admin"] })).await.expect(200);
     assert_eq!(ada.set_roles(&eve.id, &[]).await, 200);
-    assert_eq!(listed_admins(&world).await, [uuid(&ada.id)]);
+    assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
 }

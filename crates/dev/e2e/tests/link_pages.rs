@@ -1,12 +1,15 @@
-//! The pages behind the links in mails, as the reader of a mail meets them: what a page says before anything is
-//! used, what it says afterwards, and where it leads from there.
+//! The pages behind the links in mails: what a page says before and after its token is used, and which action it
+//! offers next.
 
 use bson::{DateTime, Document, doc};
-use e2e::{sealed_tokens::SealedTokens, verification::verify_address};
+use e2e::{
+    accounts::{mark_email_verified, with_cheap_hashes, with_new_password},
+    sealed_tokens::SealedTokens,
+    totp::{enable_totp, recovery_codes},
+};
 use reqwest::{Method, header};
 use serde_json::json;
 use test_support::{Api, ApiResponse, DEADLINE, ReceivedMail, Stack, TestUser, World, remember_secret, wait_for};
-use totp_rs::Totp;
 
 const VERIFY: &str = "/verify-email";
 const RESET: &str = "/reset-password";
@@ -14,37 +17,37 @@ const UNDO: &str = "/undo-email-change";
 const UNDO_CHANGE: &str = "/undo-change";
 
 /// Opens a link.
-async fn open(api: &Api, page: &str, token: &str) -> ApiResponse {
+async fn open_link(api: &Api, page: &str, token: &str) -> ApiResponse {
     api.get(&format!("{page}?token={token}")).await
 }
 
-/// The account as MongoDB has it.
-async fn stored(world: &World, person: &TestUser) -> Document {
+/// Returns the stored document of an account.
+async fn stored_user(world: &World, user: &TestUser) -> Document {
     let users = world.user_database().await.collection::<Document>("users");
-    let found = users.find_one(doc! { "username": &person.username }).await.expect("users can be read");
-    found.expect("the account is there")
+    let found = users.find_one(doc! { "username": &user.username }).await.expect("users can be read");
+    found.expect("the account exists")
 }
 
-/// The account once nothing waits to be published.
-async fn settled(world: &World, person: &TestUser) -> Document {
+/// Waits until an account has no pending events, and returns its document.
+async fn wait_until_published(world: &World, user: &TestUser) -> Document {
     wait_for(DEADLINE, "all events of the account to be published", async || {
-        let user = stored(world, person).await;
-        user.get_array("pendingEvents").is_ok_and(Vec::is_empty).then_some(user)
+        let document = stored_user(world, user).await;
+        document.get_array("pendingEvents").is_ok_and(Vec::is_empty).then_some(document)
     })
     .await
 }
 
-/// The time of every outstanding link of the account is over.
-async fn let_links_expire(world: &World, person: &TestUser) {
+/// Makes every outstanding link of an account expire.
+async fn expire_links(world: &World, user: &TestUser) {
     let users = world.user_database().await.collection::<Document>("users");
     let past = doc! { "$set": { "tokens.$[].expiresAt": DateTime::from_millis(0) } };
-    let done = users.update_one(doc! { "username": &person.username }, past).await.expect("users can be changed");
+    let done = users.update_one(doc! { "username": &user.username }, past).await.expect("users can be changed");
     assert_eq!(done.modified_count, 1);
 }
 
-/// The mails to the person that link to this page, oldest first, once there are `count`.
-async fn mails(world: &World, person: &TestUser, page: &str, count: usize) -> Vec<ReceivedMail> {
-    let mailbox = world.mailbox(&person.email);
+/// Waits until at least `count` mails to the user link to a page, and returns them, oldest first.
+async fn wait_for_mails(world: &World, user: &TestUser, page: &str, count: usize) -> Vec<ReceivedMail> {
+    let mailbox = world.mailbox(&user.email);
     let marker = format!("{page}?token=");
     wait_for(DEADLINE, &format!("{count} mail(s) with a link to {page}"), async || {
         let mut mails = mailbox.mails().await;
@@ -54,8 +57,8 @@ async fn mails(world: &World, person: &TestUser, page: &str, count: usize) -> Ve
     .await
 }
 
-async fn token(world: &World, person: &TestUser, page: &str, count: usize) -> String {
-    mails(world, person, page, count).await[count - 1].token(page)
+async fn mailed_token(world: &World, user: &TestUser, page: &str, count: usize) -> String {
+    wait_for_mails(world, user, page, count).await[count - 1].token(page)
 }
 
 fn heading(page: &ApiResponse) -> &str {
@@ -64,30 +67,30 @@ fn heading(page: &ApiResponse) -> &str {
 }
 
 #[tokio::test]
-async fn a_verification_link_names_the_account_and_says_afterwards_that_the_address_is_confirmed() {
+async fn a_verification_link_names_the_account_and_later_says_that_the_address_is_confirmed() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "verifylink").await;
     let (_users, _emails, api) = world.start_both().await;
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    let first = token(&world, &ada, VERIFY, 1).await;
+    let first = mailed_token(&world, &ada, VERIFY, 1).await;
     let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": ada.email })).await.expect(202);
-    let second = token(&world, &ada, VERIFY, 2).await;
+    let second = mailed_token(&world, &ada, VERIFY, 2).await;
 
-    // Opening it writes nothing.
-    let before = settled(&world, &ada).await;
+    // Opening the page writes nothing.
+    let before = wait_until_published(&world, &ada).await;
     for _ in 0..3 {
-        let page = open(&api, VERIFY, &first).await.expect(200);
+        let page = open_link(&api, VERIFY, &first).await.expect(200);
         assert!(page.text.contains(&format!("<bdi>{}</bdi>", ada.username)), "{}", page.text);
         assert!(page.text.contains("Account created") && page.text.contains(" UTC</dd>"), "{}", page.text);
     }
-    assert_eq!(settled(&world, &ada).await, before);
+    assert_eq!(wait_until_published(&world, &ada).await, before);
 
     let done = api.submit(VERIFY, &[("token", &first)]).await.expect(200);
     assert_eq!(heading(&done), "Your email address is confirmed");
-    // Opened or pressed again, and so the other link that was mailed: it is done, and nothing is wrong.
+    // Opening or submitting this link or the other mailed link again shows success, not an error.
     for link in [&first, &second] {
-        for answer in [open(&api, VERIFY, link).await, api.submit(VERIFY, &[("token", link)]).await] {
+        for answer in [open_link(&api, VERIFY, link).await, api.submit(VERIFY, &[("token", link)]).await] {
             let answer = answer.expect(200);
             assert_eq!(heading(&answer), "Your email address is confirmed");
             assert!(answer.text.contains("You can sign in") && !answer.text.contains("<form"), "{}", answer.text);
@@ -109,27 +112,31 @@ async fn an_expired_link_offers_a_new_one_and_its_button_sends_it() {
     let _ = api.register(&ada).await.expect(201);
     let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
     for page in [VERIFY, RESET] {
-        let over = token(&world, &ada, page, 1).await;
-        let before = settled(&world, &ada).await;
-        let_links_expire(&world, &ada).await;
-        let opened = open(&api, page, &over).await.expect(400);
+        let over = mailed_token(&world, &ada, page, 1).await;
+        let before = wait_until_published(&world, &ada).await;
+        expire_links(&world, &ada).await;
+        let opened = open_link(&api, page, &over).await.expect(400);
         assert_eq!(heading(&opened), "This link has expired");
         assert!(opened.text.contains("value=\"resend\"") && opened.text.contains(&over), "{}", opened.text);
         let pressed = api.submit(page, &[("token", &over), ("newPassword", "long enough, and random 7")]).await;
         assert_eq!(heading(&pressed.expect(400)), "This link has expired");
-        assert_eq!(stored(&world, &ada).await.get("version"), before.get("version"), "a page wrote");
+        assert_eq!(
+            stored_user(&world, &ada).await.get("version"),
+            before.get("version"),
+            "the page changed the account"
+        );
 
         let sent = api.submit(page, &[("token", &over), ("action", "resend")]).await.expect(200);
         assert_eq!(heading(&sent), "Please look into your mailbox");
         assert!(!sent.text.contains(&ada.email), "{}", sent.text);
-        let fresh = token(&world, &ada, page, 2).await;
+        let fresh = mailed_token(&world, &ada, page, 2).await;
         assert_ne!(fresh, over);
-        let _ = open(&api, page, &fresh).await.expect(200);
+        let _ = open_link(&api, page, &fresh).await.expect(200);
     }
 }
 
 #[tokio::test]
-async fn a_reset_link_whose_password_is_set_says_so_and_offers_a_new_one() {
+async fn a_used_reset_link_says_so_and_offers_a_new_one() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "usedlink").await;
     let (_users, _emails, api) = world.start_both().await;
@@ -138,39 +145,39 @@ async fn a_reset_link_whose_password_is_set_says_so_and_offers_a_new_one() {
     for _ in 0..2 {
         let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
     }
-    let (one, other) = (token(&world, &ada, RESET, 1).await, token(&world, &ada, RESET, 2).await);
-    let page = open(&api, RESET, &one).await.expect(200);
+    let (one, other) = (mailed_token(&world, &ada, RESET, 1).await, mailed_token(&world, &ada, RESET, 2).await);
+    let page = open_link(&api, RESET, &one).await.expect(200);
     let username = format!("autocomplete=\"username\" value=\"{}\"", ada.email);
-    assert!(page.text.contains(&username), "a password manager does not learn whose password it is: {}", page.text);
+    assert!(page.text.contains(&username), "the form has no username for password managers: {}", page.text);
     let renewed = format!("{} renewed", ada.password);
     remember_secret("password", &renewed);
     let _ = api.submit(RESET, &[("token", &one), ("newPassword", &renewed)]).await.expect(200);
 
     for link in [&one, &other] {
-        let opened = open(&api, RESET, link).await.expect(400);
+        let opened = open_link(&api, RESET, link).await.expect(400);
         assert_eq!(heading(&opened), "This link was used already");
         let again = api.submit(RESET, &[("token", link), ("newPassword", &renewed)]).await.expect(400);
         assert_eq!(heading(&again), "This link was used already");
     }
     let _ = api.submit(RESET, &[("token", &other), ("action", "resend")]).await.expect(200);
-    let fresh = token(&world, &ada, RESET, 3).await;
-    let _ = open(&api, RESET, &fresh).await.expect(200);
-    // The reset has proved the address: the link of the welcome mail is done too.
-    let welcome = token(&world, &ada, VERIFY, 1).await;
-    assert_eq!(heading(&open(&api, VERIFY, &welcome).await.expect(200)), "Your email address is confirmed");
+    let fresh = mailed_token(&world, &ada, RESET, 3).await;
+    let _ = open_link(&api, RESET, &fresh).await.expect(200);
+    // The reset has verified the address, so the link of the welcome mail also shows success.
+    let welcome = mailed_token(&world, &ada, VERIFY, 1).await;
+    assert_eq!(heading(&open_link(&api, VERIFY, &welcome).await.expect(200)), "Your email address is confirmed");
 }
 
 #[tokio::test]
-async fn an_unknown_link_asks_for_the_address_and_does_not_tell_whether_there_is_an_account() {
+async fn an_unknown_link_asks_for_the_address_and_does_not_reveal_whether_an_account_exists() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "unknownlink").await;
     let (_users, _emails, api) = world.start_both().await;
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    mails(&world, &ada, VERIFY, 1).await;
+    wait_for_mails(&world, &ada, VERIFY, 1).await;
     let unknown = "A".repeat(43);
     for page in [VERIFY, RESET] {
-        let opened = open(&api, page, &unknown).await.expect(400);
+        let opened = open_link(&api, page, &unknown).await.expect(400);
         assert!(opened.text.contains("type=\"email\"") && opened.text.contains("value=\"resend\""), "{}", opened.text);
         let stranger = world.address("stranger");
         let mut answers = Vec::new();
@@ -184,11 +191,11 @@ async fn an_unknown_link_asks_for_the_address_and_does_not_tell_whether_there_is
         let typed = api.submit(page, &[("email", "<ada"), ("action", "resend")]).await.expect(422);
         assert!(typed.text.contains("value=\"&lt;ada\"") && typed.text.contains("role=\"alert\""), "{}", typed.text);
     }
-    mails(&world, &ada, VERIFY, 2).await;
-    mails(&world, &ada, RESET, 1).await;
+    wait_for_mails(&world, &ada, VERIFY, 2).await;
+    wait_for_mails(&world, &ada, RESET, 1).await;
     assert!(world.mailbox(&world.address("stranger")).mails().await.is_empty());
 
-    // Neither token nor address, an action that there is none of, and a page that sends no mail.
+    // The requests have neither token nor address, an unknown action, or a page that sends no mail.
     for (page, fields) in [
         (VERIFY, &[("action", "resend")][..]),
         (VERIFY, &[("token", &unknown), ("action", "explode")]),
@@ -200,7 +207,7 @@ async fn an_unknown_link_asks_for_the_address_and_does_not_tell_whether_there_is
 }
 
 #[tokio::test]
-async fn a_link_that_is_asked_for_too_often_is_not_sent() {
+async fn a_link_that_is_requested_too_often_is_not_sent() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "resendlimit").await;
     let service = world.user_service().set("LIMITS__ENABLED", "true").set("LIMITS__MAILS_PER_ADDRESS", "2");
@@ -208,15 +215,15 @@ async fn a_link_that_is_asked_for_too_often_is_not_sent() {
     let api = users.api();
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    let link = token(&world, &ada, VERIFY, 1).await;
-    let_links_expire(&world, &ada).await;
+    let link = mailed_token(&world, &ada, VERIFY, 1).await;
+    expire_links(&world, &ada).await;
     let again = [("token", link.as_str()), ("action", "resend")];
     for _ in 0..2 {
         let _ = api.submit(VERIFY, &again).await.expect(200);
     }
     let refused = api.submit(VERIFY, &again).await.expect(429);
     assert!(refused.text.contains("No link was sent") && !refused.header("retry-after").is_empty(), "{}", refused.text);
-    assert_eq!(mails(&world, &ada, VERIFY, 3).await.len(), 3);
+    assert_eq!(wait_for_mails(&world, &ada, VERIFY, 3).await.len(), 3);
 }
 
 #[tokio::test]
@@ -230,24 +237,26 @@ async fn a_change_is_undone_only_when_the_box_is_ticked() {
     let new = TestUser { email: world.address("ada-new"), ..ada.clone() };
     let body = json!({ "newEmail": new.email, "password": ada.password });
     let _ = me.put("/api/users/me/email", &body).await.expect(202);
-    let confirm = token(&world, &new, "/confirm-email", 1).await;
+    let confirm = mailed_token(&world, &new, "/confirm-email", 1).await;
     let _ = api.submit("/confirm-email", &[("token", &confirm)]).await.expect(200);
-    assert_eq!(heading(&open(&api, "/confirm-email", &confirm).await.expect(400)), "This link was used already");
+    assert_eq!(heading(&open_link(&api, "/confirm-email", &confirm).await.expect(400)), "This link was used already");
 
-    let undo = token(&world, &ada, UNDO, 1).await;
-    let page = open(&api, UNDO, &undo).await.expect(200);
+    let undo = mailed_token(&world, &ada, UNDO, 1).await;
+    let page = open_link(&api, UNDO, &undo).await.expect(200);
     assert!(page.text.contains("name=\"confirmed\" value=\"yes\" required"), "{}", page.text);
     assert!(page.text.contains("its present password stops working"), "{}", page.text);
-    let before = settled(&world, &ada).await;
+    let before = wait_until_published(&world, &ada).await;
     for fields in [&[("token", undo.as_str())][..], &[("token", &undo), ("confirmed", "no")]] {
         let again = api.submit(UNDO, fields).await.expect(422);
         assert!(again.text.contains("Please tick the box first.") && again.text.contains(&undo), "{}", again.text);
     }
-    assert_eq!(settled(&world, &ada).await, before);
+    assert_eq!(wait_until_published(&world, &ada).await, before);
     let done = api.submit(UNDO, &[("token", &undo), ("confirmed", "yes")]).await.expect(200);
     assert_eq!(heading(&done), "Your email address is back");
-    // Pressed twice it says what is so, and helps a reader who cannot sign in.
-    for answer in [open(&api, UNDO, &undo).await, api.submit(UNDO, &[("token", &undo), ("confirmed", "yes")]).await] {
+    // A second submission says that the link was used, and offers a reset to a reader who cannot sign in.
+    for answer in
+        [open_link(&api, UNDO, &undo).await, api.submit(UNDO, &[("token", &undo), ("confirmed", "yes")]).await]
+    {
         let answer = answer.expect(400);
         assert_eq!(heading(&answer), "This link was used already");
         assert!(answer.text.contains("action=\"/reset-password\""), "{}", answer.text);
@@ -262,14 +271,14 @@ async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
     let mut mails = SealedTokens::new(&world);
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    let link = mails.nth("user.registered.v1", "verification", &ada.email, 1).await;
-    let page = open(&api, VERIFY, &link).await.expect(200);
+    let link = mails.wait_for_nth("user.registered.v1", "verification", &ada.email, 1).await;
+    let page = open_link(&api, VERIFY, &link).await.expect(200);
     assert!(page.text.contains("This was not me") && page.text.contains("type=\"checkbox\""), "{}", page.text);
-    let before = settled(&world, &ada).await;
+    let before = wait_until_published(&world, &ada).await;
     let without_box = api.submit(VERIFY, &[("token", &link), ("action", "disown")]).await.expect(422);
     assert!(without_box.text.contains("Please tick the box first."), "{}", without_box.text);
     assert!(without_box.text.contains(&ada.username) && without_box.text.contains(&link), "{}", without_box.text);
-    assert_eq!(settled(&world, &ada).await, before);
+    assert_eq!(wait_until_published(&world, &ada).await, before);
     api.login(&ada).await;
 
     let disown = [("token", link.as_str()), ("action", "disown"), ("confirmed", "yes")];
@@ -277,41 +286,23 @@ async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
     assert_eq!(heading(&done), "The account is not confirmed");
     let credentials = json!({ "identifier": ada.email, "password": ada.password });
     let _ = api.post("/api/auth/login", &credentials).await.expect_problem(401, "invalid-credentials");
-    // Again, and by the other button: the page says what was done, and confirms nothing.
+    // Opening it again or pressing the other button says that the account was disowned, and confirms nothing.
     let confirm = [("token", link.as_str())];
     for again in
-        [open(&api, VERIFY, &link).await, api.submit(VERIFY, &disown).await, api.submit(VERIFY, &confirm).await]
+        [open_link(&api, VERIFY, &link).await, api.submit(VERIFY, &disown).await, api.submit(VERIFY, &confirm).await]
     {
         assert_eq!(heading(&again.expect(200)), "The account is not confirmed");
     }
-    assert_eq!(stored(&world, &ada).await.get_bool("emailVerified").ok(), Some(false));
+    assert_eq!(stored_user(&world, &ada).await.get_bool("emailVerified").ok(), Some(false));
 
-    // The button of that page leads on: a reset makes the account the reader's.
+    // The page offers a reset, which gives the account to the reader.
     assert!(done.text.contains("action=\"/reset-password\""), "{}", done.text);
     let _ = api.submit(RESET, &[("token", &link), ("action", "resend")]).await.expect(200);
-    let reset = mails.nth("user.password_reset_requested.v1", "reset", &ada.email, 1).await;
-    let owner = TestUser { password: format!("{} of the owner", ada.password), ..ada.clone() };
-    remember_secret("password", &owner.password);
+    let reset = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, 1).await;
+    let owner = with_new_password(&ada, "of the owner");
     let _ = api.submit(RESET, &[("token", &reset), ("newPassword", &owner.password)]).await.expect(200);
     api.login(&owner).await;
-    assert_eq!(heading(&open(&api, VERIFY, &link).await.expect(200)), "Your email address is confirmed");
-}
-
-/// Turns TOTP on; a recovery code.
-async fn turn_on_totp(me: &Api, person: &TestUser) -> String {
-    let started = me.post("/api/users/me/totp", &json!({ "password": person.password })).await.expect(200);
-    remember_secret("TOTP secret", &started.string("secret"));
-    let totp = Totp::from_url(started.string("otpauthUri")).expect("an authenticator reads the URI");
-    let now = u64::try_from(DateTime::now().timestamp_millis() / 1_000).expect("after 1970");
-    let code = totp.generate(now).to_string();
-    let confirmed = me.post("/api/users/me/totp/confirm", &json!({ "code": code })).await.expect(200);
-    first_recovery_code(&confirmed)
-}
-
-fn first_recovery_code(answer: &ApiResponse) -> String {
-    let codes: Vec<String> = serde_json::from_value(answer.json()["recoveryCodes"].clone()).expect("recovery codes");
-    codes.iter().for_each(|code| remember_secret("recovery code", code));
-    codes.into_iter().next().expect("there are codes")
+    assert_eq!(heading(&open_link(&api, VERIFY, &link).await.expect(200)), "Your email address is confirmed");
 }
 
 #[tokio::test]
@@ -322,15 +313,14 @@ async fn the_undo_link_of_each_change_opens_the_page_of_that_change() {
     let mut mails = SealedTokens::new(&world);
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    verify_address(&world, &ada).await;
+    mark_email_verified(&world, &ada).await;
     let me = api.with_token(&api.login(&ada).await.access);
-    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
-    remember_secret("password", &renewed.password);
+    let renewed = with_new_password(&ada, "renewed");
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &change).await.expect(204);
-    let code = turn_on_totp(&me, &renewed).await;
-    let both = json!({ "password": renewed.password, "code": code });
-    first_recovery_code(&me.post("/api/users/me/totp/recovery-codes", &both).await.expect(200));
+    let (_, codes) = enable_totp(&me, &renewed).await;
+    let both = json!({ "password": renewed.password, "code": codes[0] });
+    recovery_codes(&me.post("/api/users/me/totp/recovery-codes", &both).await.expect(200));
 
     for (event, before, after, offers_reset) in [
         (
@@ -347,38 +337,38 @@ async fn the_undo_link_of_each_change_opens_the_page_of_that_change() {
             false,
         ),
     ] {
-        let link = mails.nth(event, "undo", &ada.email, 1).await;
-        let stored = settled(&world, &ada).await;
-        let page = open(&api, UNDO_CHANGE, &link).await.expect(200);
+        let link = mails.wait_for_nth(event, "undo", &ada.email, 1).await;
+        let stored = wait_until_published(&world, &ada).await;
+        let page = open_link(&api, UNDO_CHANGE, &link).await.expect(200);
         assert_eq!(heading(&page), before);
         assert!(page.text.contains("name=\"confirmed\" value=\"yes\" required"), "{}", page.text);
-        // It is for this page only.
+        // The link works on this page only.
         for other in [VERIFY, RESET, UNDO] {
-            assert_eq!(heading(&open(&api, other, &link).await.expect(400)), "This link does not work any more");
+            assert_eq!(heading(&open_link(&api, other, &link).await.expect(400)), "This link does not work any more");
         }
         let without_box = api.submit(UNDO_CHANGE, &[("token", &link)]).await.expect(422);
         assert_eq!(heading(&without_box), before);
-        assert_eq!(settled(&world, &ada).await, stored);
+        assert_eq!(wait_until_published(&world, &ada).await, stored);
 
         let done = api.submit(UNDO_CHANGE, &[("token", &link), ("confirmed", "yes")]).await.expect(200);
         assert_eq!(heading(&done), after);
         assert_eq!(done.text.contains("action=\"/reset-password\""), offers_reset, "{}", done.text);
-        assert_eq!(heading(&open(&api, UNDO_CHANGE, &link).await.expect(400)), "This link was used already");
+        assert_eq!(heading(&open_link(&api, UNDO_CHANGE, &link).await.expect(400)), "This link was used already");
     }
-    let user = settled(&world, &ada).await;
+    let user = wait_until_published(&world, &ada).await;
     assert!(user.get("totp").is_none(), "{user}");
     assert_eq!(user.get_array("usedTokens").map(Vec::len).ok(), Some(3));
-    // The undo of the password has sent a link; the button of another page sends one more.
-    let link = mails.nth("user.totp_enabled.v1", "undo", &ada.email, 1).await;
+    // The undo of the password change has sent one reset link; the button of another page sends one more.
+    let link = mails.wait_for_nth("user.totp_enabled.v1", "undo", &ada.email, 1).await;
     let _ = api.submit(RESET, &[("token", &link), ("action", "resend")]).await.expect(200);
-    let reset = mails.nth("user.password_reset_requested.v1", "reset", &ada.email, 2).await;
-    let _ = open(&api, RESET, &reset).await.expect(200);
+    let reset = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, 2).await;
+    let _ = open_link(&api, RESET, &reset).await.expect(200);
 }
 
 #[tokio::test]
 async fn an_account_remembers_its_last_five_used_links_and_forgets_old_ones() {
     let world = World::new(&Stack::from_env(), "usedlinks").await;
-    let service = world.user_service().set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1").start().await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let mut mails = SealedTokens::new(&world);
     let ada = world.test_user("ada");
@@ -386,7 +376,7 @@ async fn an_account_remembers_its_last_five_used_links_and_forgets_old_ones() {
     let mut links = Vec::new();
     for round in 1..=7 {
         let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
-        let link = mails.nth("user.password_reset_requested.v1", "reset", &ada.email, round).await;
+        let link = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, round).await;
         let password = format!("{} {round}", ada.password);
         remember_secret("password", &password);
         let _ = api.submit(RESET, &[("token", &link), ("newPassword", &password)]).await.expect(200);
@@ -394,15 +384,15 @@ async fn an_account_remembers_its_last_five_used_links_and_forgets_old_ones() {
     }
     for (at, link) in links.iter().enumerate() {
         let expected = if at < 2 { "This link does not work any more" } else { "This link was used already" };
-        assert_eq!(heading(&open(&api, RESET, link).await.expect(400)), expected, "link {at}");
+        assert_eq!(heading(&open_link(&api, RESET, link).await.expect(400)), expected, "link {at}");
     }
-    // Whatever is over is dropped by the next use.
+    // The next use removes expired entries.
     let users = world.user_database().await.collection::<Document>("users");
     let over = doc! { "$set": { "usedTokens.$[].until": DateTime::from_millis(0) } };
     let _ = users.update_one(doc! { "email": &ada.email }, over).await.expect("users can be changed");
-    assert_eq!(heading(&open(&api, RESET, &links[6]).await.expect(400)), "This link does not work any more");
+    assert_eq!(heading(&open_link(&api, RESET, &links[6]).await.expect(400)), "This link does not work any more");
     let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
-    let link = mails.nth("user.password_reset_requested.v1", "reset", &ada.email, 8).await;
+    let link = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, 8).await;
     let _ = api.submit(RESET, &[("token", &link), ("newPassword", &ada.password)]).await.expect(200);
-    assert_eq!(stored(&world, &ada).await.get_array("usedTokens").map(Vec::len).ok(), Some(1));
+    assert_eq!(stored_user(&world, &ada).await.get_array("usedTokens").map(Vec::len).ok(), Some(1));
 }

@@ -1,18 +1,18 @@
-//! What an operator does at night: mails put back or decided by hand, dead letters replayed, addresses that
-//! may have mail again. Nothing of it sends a mail twice without saying so (I5), and all of it is in the history.
+//! The operator's commands: mails requeued or resolved, dead letters replayed, suppressions removed. No mail is sent
+//! twice without a warning (I5), and the history records every command.
 
 use std::process::Output;
 
 use bson::{Document, doc};
 use e2e::{
     event_publisher::EventPublisher,
-    ledger::{Ledger, Mail},
+    ledger::{Ledger, MailJob},
     offsets,
 };
 use serde_json::Value;
 use test_support::{Behavior, DEADLINE, Phase, ScriptedSmtp, Service, ServiceSpec, SmtpRule, Stack, World};
 
-/// A scripted server, and an email service that mails through it.
+/// A scripted mail server, and an email service that sends through it.
 struct Scene {
     world: World,
     smtp: ScriptedSmtp,
@@ -26,7 +26,7 @@ impl Scene {
         let smtp = ScriptedSmtp::start().await;
         let world = World::new(&Stack::from_env(), name).await.on_smtp(smtp.url());
         let spec = world.email_service().set("SMTP__STEP_TIMEOUT", "1s").set("SMTP__DOT_TIMEOUT", "1s");
-        Self { publisher: EventPublisher::new(&world), ledger: Ledger::of(&world).await, spec, world, smtp }
+        Self { publisher: EventPublisher::new(&world), ledger: Ledger::for_world(&world).await, spec, world, smtp }
     }
 
     async fn notice(&self, name: &str) -> String {
@@ -35,33 +35,33 @@ impl Scene {
         address
     }
 
-    /// The one mail to `address`, once it is in this state.
-    async fn mail(&self, address: &str, state: &str) -> Mail {
+    /// Returns the only mail to `address` once it is in `state`.
+    async fn mail(&self, address: &str, state: &str) -> MailJob {
         self.ledger.wait_for_state(address, state, DEADLINE).await
     }
 
-    /// Runs a command: its lines, its exit code, and what it said to people.
-    async fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::new(&self.spec.command(&[arguments, &["--json"]].concat()).await)
+    /// Runs a command and returns its lines, its exit code and its standard error.
+    async fn run(&self, arguments: &[&str]) -> CommandResult {
+        CommandResult::new(&self.spec.command(&[arguments, &["--json"]].concat()).await)
     }
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
-struct Ran {
+struct CommandResult {
     lines: Vec<Value>,
     code: Option<i32>,
-    said: String,
+    stderr: String,
 }
 
-impl Ran {
+impl CommandResult {
     fn new(output: &Output) -> Self {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let lines = text.lines().map(|line| serde_json::from_str(line).expect("each line is a JSON object")).collect();
-        Self { lines, code: output.status.code(), said: String::from_utf8_lossy(&output.stderr).into_owned() }
+        Self { lines, code: output.status.code(), stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 
-    /// The outcomes by id, in the order of the lines.
+    /// Returns the outcomes with their ids, in the order of the lines.
     fn outcomes(&self) -> Vec<(&str, &str)> {
         self.lines.iter().map(|line| (text(line, "id"), text(line, "outcome"))).collect()
     }
@@ -76,10 +76,10 @@ fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value[member].as_str().unwrap_or_default()
 }
 
-/// The last step that an operator made, with its note.
-fn order(mail: &Mail) -> (String, String, String) {
+/// Returns the last transition that an operator made, with its note.
+fn operator_step(mail: &MailJob) -> (String, String, String) {
     let step = mail.history.iter().rfind(|step| step.by.starts_with("operator "));
-    let step = step.unwrap_or_else(|| panic!("nobody has ordered anything: {mail:#?}"));
+    let step = step.unwrap_or_else(|| panic!("no operator has changed it: {mail:#?}"));
     assert!(step.by.contains('@') && step.by.len() < 150, "{step:?}");
     (step.from.clone().unwrap_or_default(), step.to.clone(), step.note.clone().unwrap_or_default())
 }
@@ -89,7 +89,7 @@ fn step(from: &str, to: &str, note: &str) -> (String, String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_mail_is_put_back_sent_once_and_its_history_says_by_whom_and_why() {
+async fn a_failed_mail_is_requeued_and_sent_once_and_its_history_names_operator_and_reason() {
     let scene = Scene::new("requeue").await;
     scene.smtp.add_rule(SmtpRule::times(2, Phase::Rcpt, Behavior::reply("554 5.7.1 not from you")));
     let _service = scene.spec.clone().start().await;
@@ -104,30 +104,30 @@ async fn a_failed_mail_is_put_back_sent_once_and_its_history_says_by_whom_and_wh
     );
     assert_eq!(scene.ledger.mails_to(&ada).await[0].history.len(), failed.history.len(), "a dry run changes nothing");
 
-    // Of several some cannot be: they are named, and the others done.
+    // Some of several mails cannot be requeued: they are reported, and the others are requeued.
     let done = scene.run(&["mail", "requeue", "nothing", &failed.id, &fine.id, "--note", "relay mended"]).await;
     let expected = [("nothing", "left"), (fine.id.as_str(), "left"), (failed.id.as_str(), "done")];
     assert_eq!((done.outcomes().as_slice(), done.code), (expected.as_slice(), Some(1)), "{done:?}");
     assert!(done.detail("nothing").contains("no mail") && done.detail(&fine.id).contains("--again"));
-    assert!(done.said.contains("2 of 3 stay as they are"), "{}", done.said);
+    assert!(done.stderr.contains("2 of 3 were not changed"), "{}", done.stderr);
 
     let sent = scene.mail(&ada, "sent").await;
-    assert_eq!(order(&sent), step("failed", "queued", "put back by hand: relay mended"));
+    assert_eq!(operator_step(&sent), step("failed", "queued", "put back by hand: relay mended"));
     assert_eq!((sent.attempts, scene.smtp.deliveries_to(&ada).len()), (2, 1));
-    assert_eq!(scene.mail(&grace, "failed").await.history.len(), other.history.len(), "it was not meant");
+    assert_eq!(scene.mail(&grace, "failed").await.history.len(), other.history.len(), "another mail was changed");
     let again = scene.run(&["mail", "requeue", &failed.id]).await;
-    assert_eq!((again.outcomes()[0].1, again.code), ("left", Some(1)), "it is sent by now");
+    assert_eq!((again.outcomes()[0].1, again.code), ("left", Some(1)), "a sent mail was requeued");
     assert_eq!(scene.smtp.deliveries_to(&fine.to).len(), 1);
 
-    // Twice, because somebody insists; the Message-ID is the same.
+    // The operator insists on a second delivery; the Message-ID stays the same.
     assert_eq!(scene.run(&["mail", "requeue", &fine.id, "--again"]).await.code, Some(0));
     scene.smtp.wait_for_deliveries_to(&fine.to, 2).await;
     let twice = scene.mail(&fine.to, "sent").await;
-    assert_eq!(order(&twice), step("sent", "queued", "sent again by hand: the server has taken it before"));
+    assert_eq!(operator_step(&twice), step("sent", "queued", "sent again by hand: the server has accepted it before"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_mail_is_decided_by_hand_or_sent_again_and_the_history_says_that_it_may_arrive_twice() {
+async fn an_unknown_mail_is_resolved_or_sent_again_and_the_history_says_that_it_may_arrive_twice() {
     let scene = Scene::new("unknown").await;
     scene.smtp.add_rule(SmtpRule::times(4, Phase::Dot, Behavior::Drop));
     let _service = scene.spec.clone().start().await;
@@ -140,27 +140,27 @@ async fn an_unknown_mail_is_decided_by_hand_or_sent_again_and_the_history_says_t
         let resolved = scene.run(&["mail", "resolve", &mail.id, "--as", to, "--note", "the relay's log says so"]).await;
         assert_eq!(resolved.code, Some(0), "{resolved:?}");
         let mail = scene.mail(&mail.to, to).await;
-        assert_eq!(order(&mail), step("unknown", to, "decided by hand: the relay's log says so"));
-        assert!(mail.is_over());
+        assert_eq!(operator_step(&mail), step("unknown", to, "decided by hand: the relay's log says so"));
+        assert!(mail.is_terminal());
         let again = scene.run(&["mail", "resolve", &mail.id, "--as", "sent"]).await;
-        assert_eq!((again.outcomes()[0].1, again.code), ("left", Some(1)), "what is decided stays so");
+        assert_eq!((again.outcomes()[0].1, again.code), ("left", Some(1)), "a resolved mail was resolved again");
     }
-    // What was discarded as unknown may have arrived: it takes more than a slip of the hand.
+    // A mail that was discarded as unknown may have arrived, so requeueing it needs `--again`.
     let discarded = scene.run(&["mail", "requeue", &unknown[2].id]).await;
     assert!(discarded.code == Some(1) && discarded.detail(&unknown[2].id).contains("--again"), "{discarded:?}");
 
     let again = scene.run(&["mail", "requeue", &unknown[3].id]).await;
     assert_eq!((again.code, again.detail(&unknown[3].id)), (Some(0), "it may arrive twice"));
     let sent = scene.mail(&unknown[3].to, "sent").await;
-    assert_eq!(order(&sent), step("unknown", "queued", "sent again by hand: it may arrive twice"));
-    assert_eq!((sent.steps("unknown", "queued"), sent.handovers(&scene.smtp.deliveries())), (1, 2));
+    assert_eq!(operator_step(&sent), step("unknown", "queued", "sent again by hand: it may arrive twice"));
+    assert_eq!((sent.count_transitions("unknown", "queued"), sent.count_handovers(&scene.smtp.deliveries())), (1, 2));
     for mail in &unknown[..3] {
-        assert_eq!(mail.handovers(&scene.smtp.deliveries()), 1, "{mail:#?}");
+        assert_eq!(mail.count_handovers(&scene.smtp.deliveries()), 1, "{mail:#?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn filters_find_what_is_meant_and_several_mails_need_a_yes() {
+async fn filters_select_the_expected_mails_and_several_mails_need_confirmation() {
     let scene = Scene::new("filters").await;
     let names = ["ada", "grace", "edith"];
     scene.smtp.add_rule(SmtpRule::times(4, Phase::Rcpt, Behavior::reply("554 5.7.1 no")));
@@ -172,12 +172,12 @@ async fn filters_find_what_is_meant_and_several_mails_need_a_yes() {
     let welcome = scene.publisher.welcome(&scene.world.address("welcome"));
     scene.publisher.publish(&welcome).await;
     scene.mail(&scene.world.address("welcome"), "failed").await;
-    // From here on nothing is sent, so that every mail stands where it is put.
+    // From here on no mail is sent, so that every mail keeps its state.
     service.terminate().await;
 
     let found = async |filters: &[&str]| {
         let ran = scene.run(&[&["mail", "list"], filters].concat()).await;
-        assert_eq!(ran.code, Some(0), "{filters:?}: {}", ran.said);
+        assert_eq!(ran.code, Some(0), "{filters:?}: {}", ran.stderr);
         ran.lines.len()
     };
     let (ada, event) = (scene.world.address("ADA"), welcome.envelope.id.to_string());
@@ -215,28 +215,28 @@ async fn filters_find_what_is_meant_and_several_mails_need_a_yes() {
     }
     assert_eq!(found(&["--state", "failed"]).await, 4, "a refused command changes nothing");
 
-    // One row is no bulk, and a limit leaves the rest alone and says so.
+    // A single mail needs no confirmation; a limit leaves other mails alone and reports how many.
     assert_eq!(scene.run(&["mail", "requeue", "--state", "failed", "--to", &ada]).await.code, Some(0));
     let two = scene.run(&["mail", "requeue", "--state", "failed", "--limit", "2", "--yes"]).await;
     assert_eq!((two.code, two.lines.len()), (Some(0), 2));
-    assert!(two.said.contains("1 more match"), "{}", two.said);
+    assert!(two.stderr.contains("1 more match"), "{}", two.stderr);
     assert_eq!((found(&["--state", "failed"]).await, found(&["--state", "queued"]).await), (1, 3));
     let out = scene.run(&["mail", "resolve", "--state", "queued", "--as", "discarded", "--yes"]).await;
     assert_eq!((out.code, out.lines.len(), found(&["--state", "discarded"]).await), (Some(0), 3, 3));
-    assert_eq!(scene.run(&["mail", "requeue", "--state", "sent", "--yes"]).await.code, Some(0), "nothing to do");
+    assert_eq!(scene.run(&["mail", "requeue", "--state", "sent", "--yes"]).await.code, Some(0), "no mail matches");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suppressed_address_has_mail_again_once_an_operator_says_so() {
+async fn a_suppressed_address_gets_mail_again_once_an_operator_removes_the_suppression() {
     let scene = Scene::new("suppressed").await;
-    scene.smtp.add_rule(SmtpRule::once(Phase::Rcpt, Behavior::reply("550 5.1.1 nobody here")));
+    scene.smtp.add_rule(SmtpRule::once(Phase::Rcpt, Behavior::reply("550 5.1.1 no such user")));
     let _service = scene.spec.clone().start().await;
     let ada = scene.notice("ada").await;
     let refused = scene.mail(&ada, "failed").await;
     scene.publisher.publish(&scene.publisher.welcome(&ada)).await;
     offsets::wait_until_consumed(&scene.world, DEADLINE).await;
     let [suppressed] = &scene.run(&["mail", "list", "--state", "suppressed"]).await.lines[..] else {
-        panic!("one mail is suppressed")
+        panic!("there is not exactly one suppressed mail")
     };
     let id = text(suppressed, "id");
 
@@ -249,19 +249,19 @@ async fn a_suppressed_address_has_mail_again_once_an_operator_says_so() {
         assert!(early.code == Some(1) && early.detail(mail).contains("suppressions remove"), "{early:?}");
     }
 
-    let nobody = scene.world.address("nobody");
+    let unknown = scene.world.address("unknown");
     let dry = scene.run(&["suppressions", "remove", &ada, "--dry-run"]).await;
     assert_eq!((dry.outcomes()[0].1, scene.run(&["suppressions", "list"]).await.lines.len()), ("would-be-done", 1));
-    let removed = scene.run(&["suppressions", "remove", &nobody, &ada.to_uppercase()]).await;
+    let removed = scene.run(&["suppressions", "remove", &unknown, &ada.to_uppercase()]).await;
     assert_eq!((removed.outcomes()[0].1, removed.outcomes()[1].1, removed.code), ("left", "done", Some(1)));
     assert!(!scene.ledger.is_suppressed(&ada).await);
     assert_eq!(scene.run(&["mail", "requeue", id, &refused.id]).await.code, Some(0));
-    scene.ledger.wait_until_quiet(DEADLINE).await;
+    scene.ledger.wait_until_all_terminal(DEADLINE).await;
     assert_eq!(scene.smtp.deliveries_to(&ada).len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_whose_link_is_dead_is_never_put_back() {
+async fn a_mail_whose_link_has_expired_is_never_requeued() {
     let scene = Scene::new("dead-link").await;
     scene.smtp.add_rule(SmtpRule::once(Phase::Rcpt, Behavior::reply("554 5.7.1 no")));
     let _service = scene.spec.clone().start().await;
@@ -270,31 +270,31 @@ async fn a_mail_whose_link_is_dead_is_never_put_back() {
     let failed = scene.mail(&ada, "failed").await;
     let jobs = scene.world.email_database().await.collection::<Document>("mailJobs");
     let over = vec![doc! { "$set": { "expiresAt": "$$NOW" } }];
-    jobs.update_one(doc! { "_id": &failed.id }, over).await.expect("MongoDB answers");
+    jobs.update_one(doc! { "_id": &failed.id }, over).await.expect("MongoDB responds");
     for arguments in [["mail", "requeue", &failed.id].as_slice(), &["mail", "requeue", &failed.id, "--again"]] {
         let ran = scene.run(arguments).await;
-        assert!(ran.code == Some(1) && ran.detail(&failed.id).contains("link is dead"), "{ran:?}");
+        assert!(ran.code == Some(1) && ran.detail(&failed.id).contains("link has expired"), "{ran:?}");
     }
     assert!(scene.smtp.deliveries_to(&ada).is_empty());
 }
 
-/// A service that opens only what is sealed to somebody else's key.
-async fn with_a_wrong_key(scene: &Scene) -> ServiceSpec {
+/// Returns a service that can only open tokens that are sealed for another key.
+async fn spec_with_wrong_key(scene: &Scene) -> ServiceSpec {
     let directory = scene.world.keys().join("stranger");
-    let directory = directory.to_str().expect("the path is text");
+    let directory = directory.to_str().expect("the path is UTF-8");
     assert!(scene.spec.command(&["keygen", "--out", directory]).await.status.success());
     scene.spec.clone().set("SEALING__PRIVATE_KEY_FILE", format!("{directory}/sealing.private"))
 }
 
-async fn in_another_group(scene: &Scene, group: &str) -> Service {
+async fn start_in_group(scene: &Scene, group: &str) -> Service {
     let group = format!("{}-{group}", scene.world.group());
     scene.spec.clone().set("KAFKA__GROUP", group).start().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replayed_letter_goes_through_the_door_of_new_records_and_mails_nobody_twice() {
+async fn a_replayed_dead_letter_is_handled_like_a_new_record_and_sends_no_mail_twice() {
     let scene = Scene::new("replay").await;
-    let wrong = with_a_wrong_key(&scene).await;
+    let wrong = spec_with_wrong_key(&scene).await;
     let (ada, grace) = (scene.world.address("ada"), scene.world.address("grace"));
     for address in [&ada, &grace] {
         scene.publisher.publish_to(0, &scene.publisher.welcome(address)).await;
@@ -307,49 +307,56 @@ async fn a_replayed_letter_goes_through_the_door_of_new_records_and_mails_nobody
     offsets::wait_until_consumed(&scene.world, DEADLINE).await;
     service.terminate().await;
 
-    // Nothing was mended: they stay open, with the newest reason and a step of history.
+    // The cause was not repaired: the dead letters stay open, with the newest reason and a history entry.
     let found = scene.run(&["dead-letters", "list", "--reason", "sealed-unknown-key", "--state", "open"]).await;
     let ids: Vec<String> = found.lines.iter().rev().map(|letter| text(letter, "id").to_owned()).collect();
     let [first, second] = ids.as_slice() else { panic!("{found:#?}") };
-    let early = Ran::new(
+    let early = CommandResult::new(
         &wrong.command(&["dead-letters", "replay", "--reason", "sealed-unknown-key", "--yes", "--json"]).await,
     );
     assert_eq!((early.code, early.outcomes()[0].1), (Some(1), "left"), "{early:?}");
     assert!(early.detail(first).starts_with("sealed-unknown-key"), "{early:?}");
     let shown = scene.run(&["dead-letters", "show", first]).await;
     let [letter] = shown.lines.as_slice() else { panic!("{shown:#?}") };
-    let steps = letter["history"].as_array().expect("a list");
+    let steps = letter["history"].as_array().expect("the value is a list");
     assert_eq!((text(letter, "state"), steps.len()), ("open", 2), "{letter:#}");
     assert!(text(&steps[1], "by").starts_with("operator ") && text(&steps[1], "reason") == "sealed-unknown-key");
 
-    // With the key: the first by command, the second by reading the topic again.
+    // With the right key, the first is replayed by the command and the second by reading the topic again.
     let bulk = scene.run(&["dead-letters", "replay", "--reason", "sealed-unknown-key"]).await;
-    assert_eq!(bulk.code, Some(2), "two letters, and nobody to ask: {bulk:?}");
+    assert_eq!(bulk.code, Some(2), "two dead letters need a confirmation: {bulk:?}");
     let dry = scene.run(&["dead-letters", "replay", first, "--dry-run"]).await;
     assert!(dry.detail(first).ends_with("is queued") && scene.ledger.mails().await.is_empty(), "{dry:?}");
     let replayed = scene.run(&["dead-letters", "replay", first, "--note", "the key is back"]).await;
     assert_eq!((replayed.code, replayed.outcomes()[0].1), (Some(0), "done"), "{replayed:?}");
     let once_more = scene.run(&["dead-letters", "replay", first]).await;
     assert!(once_more.code == Some(1) && once_more.detail(first).contains("already"), "{once_more:?}");
-    let mut service = in_another_group(&scene, "again").await;
+    let mut service = start_in_group(&scene, "again").await;
     for address in [&ada, &grace] {
         scene.mail(address, "sent").await;
     }
     service.terminate().await;
 
-    // Mailed meanwhile: the letter is settled, and nobody is mailed again.
+    // The mail was sent in the meantime: the dead letter is resolved, and no mail is sent again.
     let known = scene.run(&["dead-letters", "replay", second]).await;
     assert!(known.code == Some(0) && known.detail(second).contains("already"), "{known:?}");
     let poison = text(&scene.run(&["dead-letters", "list", "--reason", "not-json"]).await.lines[0], "id").to_owned();
     let hopeless = scene.run(&["dead-letters", "replay", &poison]).await;
     assert!(hopeless.code == Some(1) && hopeless.detail(&poison).starts_with("not-json"), "{hopeless:?}");
-    let gone = scene.run(&["dead-letters", "discard", &poison, "nothing", "--note", "a test"]).await;
-    assert_eq!((gone.outcomes()[0].1, gone.outcomes()[1].1, gone.code), ("left", "done", Some(1)));
-    assert_eq!(scene.run(&["dead-letters", "discard", &poison]).await.code, Some(1), "it is decided");
+    let discarded_letter = scene.run(&["dead-letters", "discard", &poison, "nothing", "--note", "a test"]).await;
+    assert_eq!(
+        (discarded_letter.outcomes()[0].1, discarded_letter.outcomes()[1].1, discarded_letter.code),
+        ("left", "done", Some(1))
+    );
+    assert_eq!(
+        scene.run(&["dead-letters", "discard", &poison]).await.code,
+        Some(1),
+        "the dead letter was discarded before"
+    );
 
-    // The whole topic once more: what is decided stays so, and nothing is sent.
-    let service = in_another_group(&scene, "third").await;
-    test_support::wait_for(DEADLINE, "every record read", async || {
+    // When the whole topic is read again, all decisions stay and no mail is sent.
+    let service = start_in_group(&scene, "third").await;
+    test_support::wait_for(DEADLINE, "every record to be read", async || {
         (service.metric("email_records_total", "").await >= 3.0).then_some(())
     })
     .await;

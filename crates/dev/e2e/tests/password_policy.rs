@@ -1,5 +1,5 @@
-//! Which passwords may be chosen, at every place where one is: with the reasons, all at once, and
-//! never with the password.
+//! The password policy, in every request that sets a password: all reasons are reported together, and never the
+//! password.
 
 use std::{fs, path::Path, process::Output};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use test_support::{ApiResponse, Stack, TestUser, World, remember_secret};
 
-/// The codes for one member, in the order of the answer.
+/// Returns the codes for one member, in the order of the response.
 fn codes(answer: ApiResponse, member: &str) -> Vec<String> {
     let body = answer.expect_problem(422, "validation-failed").json();
     let errors = body["errors"].as_array().cloned().unwrap_or_default();
@@ -15,14 +15,14 @@ fn codes(answer: ApiResponse, member: &str) -> Vec<String> {
     errors.iter().map(|error| error["code"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-fn with(person: &TestUser, member: &str, value: &str) -> Value {
-    let mut body = person.registration();
+fn with_member(user: &TestUser, member: &str, value: &str) -> Value {
+    let mut body = user.registration();
     body[member] = json!(value);
     body
 }
 
 #[tokio::test]
-async fn a_password_is_refused_with_every_reason_wherever_it_is_chosen() {
+async fn a_password_is_refused_with_all_reasons_in_every_request_that_sets_one() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "choice").await;
     let service = world.user_service().set("AUTH__ISSUER", "https://accounts.acme.example/").start().await;
@@ -42,7 +42,7 @@ async fn a_password_is_refused_with_every_reason_wherever_it_is_chosen() {
         ("P@$$w0rd1", &["common"]),
         ("qwertyuiop", &["common"]),
         ("aaaaaaaaaaaaaaaa", &["common"]),
-        // 31 turns on a keypad, at which zxcvbn panics.
+        // This password has 31 turns on a keypad, at which zxcvbn panics.
         ("15142626352358657848636353535362", &["strength-unknown"]),
         ("Countess1815", &["contains-own-words"]),
         ("c0unt3ss", &["common", "contains-own-words"]),
@@ -59,8 +59,7 @@ async fn a_password_is_refused_with_every_reason_wherever_it_is_chosen() {
         assert!(password == "password" || !answer.text.contains(password), "{}", answer.text);
         assert_eq!(codes(answer, "password"), expected, "{password}");
     }
-    // Nothing was refused for what it is not: no kinds of characters are asked for, and a name is no
-    // harm in a password that is more than it.
+    // The policy requires no kinds of characters, and allows a name within a longer password.
     let _ = api.post("/api/users", &registration).await.expect(201);
     let me = api.with_token(&api.login(&ada).await.access);
     let change = |new: &str| json!({ "currentPassword": ada.password, "newPassword": new });
@@ -71,21 +70,24 @@ async fn a_password_is_refused_with_every_reason_wherever_it_is_chosen() {
     let fine = "ada likes 紫 engines that weave";
     remember_secret("password", fine);
     let _ = me.put("/api/users/me/password", &change(fine)).await.expect(204);
-    // Full-width letters are the same password: it is normalised once.
-    let typed = TestUser { password: "ａｄａ likes 紫 engines that weave".to_owned(), ..ada.clone() };
-    api.login(&typed).await;
+    // Full-width letters give the same password, because it is normalised.
+    let full_width = TestUser { password: "ａｄａ likes 紫 engines that weave".to_owned(), ..ada.clone() };
+    api.login(&full_width).await;
 }
 
 #[tokio::test]
-async fn the_least_length_is_configured_and_counted_in_characters() {
+async fn the_minimum_length_is_configurable_and_counted_in_characters() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "length").await;
     let service = world.user_service().set("AUTH__PASSWORD_MIN_LENGTH", "15").start().await;
     let api = service.api();
     let ada = world.test_user("ada");
     let fourteen = "äöü quick wren";
-    assert_eq!(codes(api.post("/api/users", &with(&ada, "password", fourteen)).await, "password"), ["too-short"]);
-    let _ = api.post("/api/users", &with(&ada, "password", "äöü quick wrens")).await.expect(201);
+    assert_eq!(
+        codes(api.post("/api/users", &with_member(&ada, "password", fourteen)).await, "password"),
+        ["too-short"]
+    );
+    let _ = api.post("/api/users", &with_member(&ada, "password", "äöü quick wrens")).await.expect(201);
 }
 
 fn sha1(password: &str) -> [u8; 20] {
@@ -97,46 +99,46 @@ fn hex(hash: &[u8; 20]) -> String {
 }
 
 fn sorted_hashes(known: &[&str]) -> Vec<[u8; 20]> {
-    let filler = (0..5000).map(|n| sha1(&format!("somebody's password {n}")));
+    let filler = (0..5000).map(|n| sha1(&format!("password of user {n}")));
     let mut hashes: Vec<_> = filler.chain(known.iter().map(|password| sha1(password))).collect();
     hashes.sort_unstable();
     hashes
 }
 
 #[tokio::test]
-async fn a_password_that_has_become_known_is_refused() {
+async fn a_breached_password_is_refused() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "breach").await;
-    let directory = tempfile::tempdir().expect("a directory can be made");
+    let directory = tempfile::tempdir().expect("a directory can be created");
     let breached = ["violet kettle drum", "Grüße aus dem Süden", "password"];
     let hashes = sorted_hashes(&breached);
     let text: String = hashes.iter().map(|hash| format!("{}:{}\r\n", hex(hash), 7)).collect();
     for (file, contents) in [("pwned.txt", text.into_bytes()), ("pwned.bin", hashes.concat())] {
         let path = directory.path().join(file);
         fs::write(&path, contents).expect("the list can be written");
-        let service = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", shown(&path)).start().await;
+        let service = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", path_text(&path)).start().await;
         let api = service.api();
-        let person = world.test_user(file.trim_start_matches("pwned."));
+        let user = world.test_user(file.trim_start_matches("pwned."));
         for (password, expected) in [
             ("violet kettle drum", &["breached"][..]),
             ("ｖｉｏｌｅｔ ｋｅｔｔｌｅ ｄｒｕｍ", &["breached"]),
             ("Grüße aus dem Süden", &["breached"]),
             ("password", &["common", "breached"]),
         ] {
-            let answer = api.post("/api/users", &with(&person, "password", password)).await;
+            let answer = api.post("/api/users", &with_member(&user, "password", password)).await;
             assert_eq!(codes(answer, "password"), expected, "{file}: {password}");
         }
-        let _ = api.post("/api/users", &person.registration()).await.expect(201);
-        // One that was chosen before it became known still signs in.
-        api.login(&person).await;
+        let _ = api.post("/api/users", &user.registration()).await.expect(201);
+        // A password that was set before it was breached still works.
+        api.login(&user).await;
     }
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_used_is_told_before_the_service_starts() {
+async fn an_unusable_list_of_breached_passwords_prevents_the_start() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "list");
-    let directory = tempfile::tempdir().expect("a directory can be made");
+    let directory = tempfile::tempdir().expect("a directory can be created");
     let hashes = sorted_hashes(&[]);
     let lines: Vec<String> = hashes.iter().map(|hash| format!("{}:1", hex(hash))).collect();
     let mut unsorted = lines.clone();
@@ -152,7 +154,7 @@ async fn a_list_that_cannot_be_used_is_told_before_the_service_starts() {
         if let Some(contents) = contents {
             fs::write(&path, contents).expect("the list can be written");
         }
-        let spec = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", shown(&path));
+        let spec = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", path_text(&path));
         for command in ["check-config", "serve"] {
             let Output { status, stderr, .. } = spec.command(&[command]).await;
             let error = String::from_utf8_lossy(&stderr);
@@ -164,10 +166,11 @@ async fn a_list_that_cannot_be_used_is_told_before_the_service_starts() {
     }
     let path = directory.path().join("good");
     fs::write(&path, lines.join("\n")).expect("the list can be written");
-    let good = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", shown(&path)).command(&["check-config"]).await;
+    let good =
+        world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", path_text(&path)).command(&["check-config"]).await;
     assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
 }
 
-fn shown(path: &Path) -> String {
+fn path_text(path: &Path) -> String {
     path.display().to_string()
 }

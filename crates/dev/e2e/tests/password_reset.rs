@@ -1,14 +1,15 @@
-//! A forgotten password, from the request to the login with the new one, through both services.
+//! A password reset from the request to the login with the new password, through both services.
 
 use bson::{Document, doc};
+use e2e::accounts::{try_login, user_document, with_new_password};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 use test_support::{Api, ApiResponse, DEADLINE, Mailbox, Stack, TestUser, World, remember_secret, wait_for};
 
 const REQUESTED: &str = "user.password_reset_requested.v1";
 
-/// Asks for a mail; the answer is the same for everybody.
-async fn ask(api: &Api, email: &str) {
+/// Requests a reset mail; the response is the same for every address.
+async fn request_reset(api: &Api, email: &str) {
     let answer = api.post("/api/auth/password-reset", &json!({ "email": email })).await.expect(202);
     assert!(answer.text.is_empty(), "{}", answer.text);
 }
@@ -18,19 +19,8 @@ async fn confirm(api: &Api, token: &str, password: &str) -> ApiResponse {
     api.post("/api/auth/password-reset/confirm", &body).await
 }
 
-async fn try_login(api: &Api, identifier: &str, password: &str) -> ApiResponse {
-    api.post("/api/auth/login", &json!({ "identifier": identifier, "password": password })).await
-}
-
-/// The person with a new password, which is not set yet.
-fn renewed(person: &TestUser, how: &str) -> TestUser {
-    let renewed = TestUser { password: format!("{} {how}", person.password), ..person.clone() };
-    remember_secret("password", &renewed.password);
-    renewed
-}
-
-/// The reset links that came by mail, oldest first; waits until there are `count`.
-async fn links(mailbox: &Mailbox, count: usize) -> Vec<String> {
+/// Waits until at least `count` reset mails have arrived, and returns their tokens, oldest first.
+async fn wait_for_links(mailbox: &Mailbox, count: usize) -> Vec<String> {
     wait_for(DEADLINE, &format!("{count} reset mail(s)"), async || {
         let mails = mailbox.mails().await;
         let resets: Vec<_> = mails.iter().filter(|mail| mail.subject == "Reset your password").collect();
@@ -39,17 +29,10 @@ async fn links(mailbox: &Mailbox, count: usize) -> Vec<String> {
     .await
 }
 
-/// What MongoDB has of somebody.
-async fn stored(world: &World, person: &TestUser) -> Document {
-    let users = world.user_database().await.collection::<Document>("users");
-    let found = users.find_one(doc! { "email": &person.email }).await.expect("users can be read");
-    found.expect("the person is there")
-}
-
-/// The purposes of the tokens that somebody has.
-async fn purposes(world: &World, person: &TestUser) -> Vec<String> {
-    let user = stored(world, person).await;
-    let tokens = user.get_array("tokens").cloned().unwrap_or_default();
+/// Returns the purposes of the stored tokens of a user.
+async fn token_purposes(world: &World, user: &TestUser) -> Vec<String> {
+    let document = user_document(world, &user.email).await;
+    let tokens = document.get_array("tokens").cloned().unwrap_or_default();
     let purpose = |token: &bson::Bson| token.as_document()?.get_str("purpose").ok().map(str::to_owned);
     tokens.iter().filter_map(purpose).collect()
 }
@@ -65,22 +48,22 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     let mailbox = world.mailbox(&ada.email);
     let welcome = mailbox.wait_for_mails(1).await.remove(0).token("/verify-email");
 
-    ask(&api, &ada.email.to_uppercase()).await;
-    ask(&api, &ada.email).await;
-    let mailed = links(&mailbox, 2).await;
+    request_reset(&api, &ada.email.to_uppercase()).await;
+    request_reset(&api, &ada.email).await;
+    let mailed = wait_for_links(&mailbox, 2).await;
     let (older, newer) = (&mailed[0], &mailed[1]);
     assert_ne!(older, newer);
     let mut topic = world.topic_reader();
     let requested = topic.read_type(REQUESTED, 2).await.remove(0);
     assert_eq!(requested.key_text(), id);
     assert_eq!(requested.json()["recipient"]["email"], ada.email);
-    // Half an hour, from the moment of the event.
-    let time: jiff::Timestamp = requested.header("ce_time").parse().expect("a time");
+    // The link is valid for half an hour from the time of the event.
+    let time: jiff::Timestamp = requested.header("ce_time").parse().expect("the time is valid");
     let expires = requested.json()["reset"]["expiresAt"].as_str().and_then(|text| text.parse().ok());
-    let expires: jiff::Timestamp = expires.expect("a time");
+    let expires: jiff::Timestamp = expires.expect("the time is valid");
     assert_eq!(expires.duration_since(time).as_secs(), 30 * 60);
 
-    // A refused password uses the token up as little as a body that does not fit.
+    // Neither a refused password nor an invalid body uses the token.
     for refused in ["short", &"x".repeat(300)] {
         let answer = confirm(&api, older, refused).await.expect_problem(422, "validation-failed");
         assert_eq!(answer.json()["errors"][0]["pointer"], "#/newPassword", "{}", answer.text);
@@ -88,84 +71,86 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     let _ = api.post("/api/auth/password-reset/confirm", &json!({ "token": older })).await.expect(422);
     let _ = api.with_token(&session.access).get("/api/users/me").await.expect(200);
 
-    // The older link works still; nothing that was mailed works after it.
-    let new = renewed(&ada, "by the link");
+    // The older link still works, and no mailed link works after it.
+    let new = with_new_password(&ada, "by the link");
     assert!(confirm(&api, older, &new.password).await.expect(204).text.is_empty());
     for used in [older, newer, &welcome] {
-        let _ = confirm(&api, used, &renewed(&ada, "again").password).await.expect_problem(400, "token-invalid");
+        let _ =
+            confirm(&api, used, &with_new_password(&ada, "again").password).await.expect_problem(400, "token-invalid");
     }
     let verification = json!({ "token": welcome });
     let _ = api.post("/api/auth/email-verification", &verification).await.expect_problem(400, "token-invalid");
-    assert_eq!(purposes(&world, &ada).await, Vec::<String>::new());
+    assert_eq!(token_purposes(&world, &ada).await, Vec::<String>::new());
 
-    // Every session is over, for access and refresh tokens alike.
+    // All sessions have ended, both access and refresh tokens.
     let _ = api.with_token(&session.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
     let refresh = json!({ "refreshToken": session.refresh });
     let _ = api.post("/api/auth/refresh", &refresh).await.expect_problem(401, "unauthorized");
     let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
     let tokens = api.login(&new).await;
     let me = api.with_token(&tokens.access).get("/api/users/me").await.expect(200);
-    assert_eq!(me.json()["emailVerified"], true, "whoever has the link has the mailbox");
+    assert_eq!(me.json()["emailVerified"], true, "the link proves the mailbox");
 
     let verified = topic.read_type("user.email_verified.v1", 1).await.remove(0);
     let changed = topic.read_type("user.password_changed.v1", 1).await.remove(0);
     assert_eq!(verified.json()["email"], ada.email);
     assert_eq!(changed.json()["reason"], "reset");
-    assert_eq!(changed.sequence(), verified.sequence() + 1, "one write");
+    assert_eq!(changed.sequence(), verified.sequence() + 1, "both events come from one write");
     assert_eq!(mailbox.wait_for_mails(4).await[3].subject, "Your password was changed");
 }
 
 #[tokio::test]
-async fn a_reset_for_nobody_is_answered_alike_and_does_nothing() {
+async fn a_reset_for_an_unknown_address_gets_the_same_response_and_does_nothing() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "noreset").await;
     let (_users, _emails, api) = world.start_both().await;
     let (ada, grace) = (world.test_user("ada"), world.test_user("grace"));
-    for person in [&ada, &grace] {
-        let _ = api.register(person).await.expect(201);
+    for user in [&ada, &grace] {
+        let _ = api.register(user).await.expect(201);
     }
     let mailbox = world.mailbox(&ada.email);
     mailbox.wait_for_mails(1).await;
-    let not_an_address = api.post("/api/auth/password-reset", &json!({ "email": "nobody" })).await;
+    let not_an_address = api.post("/api/auth/password-reset", &json!({ "email": "unknown" })).await;
     let not_an_address = not_an_address.expect_problem(422, "validation-failed");
     assert_eq!(not_an_address.json()["errors"][0]["pointer"], "#/email");
 
-    // Disabled between the mail and the click: the link is worth nothing, and no other comes.
-    ask(&api, &ada.email).await;
-    let token = links(&mailbox, 1).await.remove(0);
+    // The account is disabled between the mail and the use of the link: the link does not work, and no other one is
+    // sent.
+    request_reset(&api, &ada.email).await;
+    let token = wait_for_links(&mailbox, 1).await.remove(0);
     set_status(&world, &ada, "disabled").await;
-    let new = renewed(&ada, "while disabled");
+    let new = with_new_password(&ada, "while disabled");
     let _ = confirm(&api, &token, &new.password).await.expect_problem(400, "token-invalid");
-    ask(&api, &ada.email).await;
-    ask(&api, &world.address("unknown")).await;
-    // The queue is worked off in order: the others have been looked at when this one is there.
-    ask(&api, &grace.email).await;
+    request_reset(&api, &ada.email).await;
+    request_reset(&api, &world.address("unknown")).await;
+    // The queue is processed in order, so the other requests have been processed when this mail arrives.
+    request_reset(&api, &grace.email).await;
     let mut topic = world.topic_reader();
     topic.read_type(REQUESTED, 2).await;
     topic.read_all().await;
     let count = topic.records().iter().filter(|record| record.event_type() == REQUESTED).count();
-    assert_eq!(count, 2, "one for Ada before she was disabled, one for Grace");
+    assert_eq!(count, 2, "there is not one reset for Ada, before she was disabled, and one for Grace");
     world.mailbox(&grace.email).wait_for_mails(2).await;
     assert_eq!(mailbox.mails().await.len(), 2);
     assert_eq!(world.mailbox(&world.address("unknown")).mails().await.len(), 0);
 
-    // A user name is no address, and nobody's token is anybody's.
+    // No invalid token works.
     for nonsense in ["", "x", &"A".repeat(43), &"A".repeat(10_000)] {
         let _ = confirm(&api, nonsense, &new.password).await.expect_problem(400, "token-invalid");
-        // Not even what is wrong with a password is told without one.
+        // Without a valid token, the response does not say what is wrong with a password.
         let _ = confirm(&api, nonsense, "short").await.expect_problem(400, "token-invalid");
     }
 }
 
-async fn set_status(world: &World, person: &TestUser, status: &str) {
+async fn set_status(world: &World, user: &TestUser, status: &str) {
     let users = world.user_database().await.collection::<Document>("users");
     let update = doc! { "$set": { "status": status }, "$inc": { "version": 1_i64 } };
-    let result = users.update_one(doc! { "email": &person.email }, update).await.expect("users can be written");
+    let result = users.update_one(doc! { "email": &user.email }, update).await.expect("users can be written");
     assert_eq!(result.modified_count, 1);
 }
 
 #[tokio::test]
-async fn five_links_are_valid_at_once_and_each_until_its_time_is_over() {
+async fn five_links_are_valid_at_once_and_each_until_it_expires() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "fivelinks").await;
     let (mut users, _emails, api) = world.start_both().await;
@@ -174,42 +159,44 @@ async fn five_links_are_valid_at_once_and_each_until_its_time_is_over() {
     let mailbox = world.mailbox(&ada.email);
     let mut tokens: Vec<String> = Vec::new();
     for count in 1..=6_usize {
-        ask(&api, &ada.email).await;
-        tokens = links(&mailbox, count).await;
+        request_reset(&api, &ada.email).await;
+        tokens = wait_for_links(&mailbox, count).await;
     }
-    assert_eq!(purposes(&world, &ada).await.iter().filter(|purpose| *purpose == "password-reset").count(), 5);
+    assert_eq!(token_purposes(&world, &ada).await.iter().filter(|purpose| *purpose == "password-reset").count(), 5);
     let refused = confirm(&api, &tokens[0], "short").await;
     let _ = refused.expect_problem(400, "token-invalid");
     for valid in &tokens[1..] {
         let _ = confirm(&api, valid, "short").await.expect_problem(422, "validation-failed");
     }
 
-    // Of another lifetime from here on.
+    // From here on links have another lifetime.
     assert_eq!(users.terminate().await.code(), Some(0));
     users.restart_with(|spec| spec.set("AUTH__RESET_TTL", "2s")).await;
     let api = users.api();
-    ask(&api, &ada.email).await;
+    request_reset(&api, &ada.email).await;
     let mut topic = world.topic_reader();
     topic.read_type(REQUESTED, 7).await;
-    // The mail of a link that is over before it could be sent is not sent.
-    let short_lived = wait_for(DEADLINE, "the mail or its end", async || match links(&mailbox, 6).await.get(6) {
-        Some(token) => Some(Some(token.clone())),
-        None => expired(&world).await.then_some(None),
+    // A mail whose link expires before the mail is sent is not sent.
+    let short_lived = wait_for(DEADLINE, "the mail to be sent or to expire", async || {
+        match wait_for_links(&mailbox, 6).await.get(6) {
+            Some(token) => Some(Some(token.clone())),
+            None => has_expired_mail(&world).await.then_some(None),
+        }
     })
     .await;
     if let Some(token) = short_lived {
-        wait_for(DEADLINE, "the link's end", async || {
+        wait_for(DEADLINE, "the link to expire", async || {
             (confirm(&api, &token, "short").await.problem() == "token-invalid").then_some(())
         })
         .await;
     }
-    // Those before it are as they were.
-    let new = renewed(&ada, "at last");
+    // The earlier links are still valid.
+    let new = with_new_password(&ada, "at last");
     let _ = confirm(&api, &tokens[5], &new.password).await.expect(204);
     api.login(&new).await;
 }
 
-async fn expired(world: &World) -> bool {
+async fn has_expired_mail(world: &World) -> bool {
     let jobs = world.email_database().await.collection::<Document>("mailJobs");
     jobs.count_documents(doc! { "state": "expired" }).await.expect("the ledger can be read") > 0
 }
@@ -221,9 +208,9 @@ async fn two_clicks_at_once_set_one_password() {
     let (_users, _emails, api) = world.start_both().await;
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    ask(&api, &ada.email).await;
-    let token = links(&world.mailbox(&ada.email), 1).await.remove(0);
-    let (one, two) = (renewed(&ada, "one"), renewed(&ada, "two"));
+    request_reset(&api, &ada.email).await;
+    let token = wait_for_links(&world.mailbox(&ada.email), 1).await.remove(0);
+    let (one, two) = (with_new_password(&ada, "one"), with_new_password(&ada, "two"));
     let (first, second) = tokio::join!(confirm(&api, &token, &one.password), confirm(&api, &token, &two.password));
     let (winner, loser, refused) = match first.status {
         204 => (one, two, second),
@@ -246,12 +233,12 @@ async fn the_page_behind_the_link_sets_the_password() {
     let (users, _emails, api) = world.start_both().await;
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    ask(&api, &ada.email).await;
-    let token = links(&world.mailbox(&ada.email), 1).await.remove(0);
+    request_reset(&api, &ada.email).await;
+    let token = wait_for_links(&world.mailbox(&ada.email), 1).await.remove(0);
     let path = format!("/reset-password?token={token}");
     let mails = world.mailbox(&ada.email).mails().await;
     let expected = format!("{}{path}", users.base_url());
-    assert!(mails.iter().any(|mail| mail.links().contains(&expected)), "no link to the service's own page");
+    assert!(mails.iter().any(|mail| mail.links().contains(&expected)), "there is no link to the service's own page");
 
     for _ in 0..2 {
         let page = api.get(&path).await.expect(200);
@@ -265,7 +252,7 @@ async fn the_page_behind_the_link_sets_the_password() {
     };
     let refused = post(&[("token", &token), ("newPassword", "zu kurz")], "de").await.expect(422);
     assert!(refused.text.contains("mindestens 8 Zeichen") && refused.text.contains(&token), "{}", refused.text);
-    assert!(!refused.text.contains("zu kurz"), "a password is in the page: {}", refused.text);
+    assert!(!refused.text.contains("zu kurz"), "the page contains a password: {}", refused.text);
     let form: &[(&str, &str)] = &[("token", &token)];
     let _ = post(form, "en").await.expect(400);
     let huge = "ä".repeat(20_000);
@@ -275,8 +262,10 @@ async fn the_page_behind_the_link_sets_the_password() {
     let _ = api.get("/reset-password").await.expect(400);
     let _ = api.send(api.request(Method::PUT, "/reset-password")).await.expect_problem(405, "method-not-allowed");
 
-    // As long as a password may be, of letters that are three bytes each in NFD and in the form.
-    let jamo = |first: u32, count: u32, n: u32| char::from_u32(first + n % count).expect("a letter of Hangul");
+    // This password has the maximum length, in letters that take three bytes each in NFD and in the form.
+    let jamo = |first: u32, count: u32, n: u32| {
+        char::from_u32(first + n % count).expect("the character is a letter of Hangul")
+    };
     let syllable = |n| [jamo(0x1100, 19, n), jamo(0x1161, 21, n), jamo(0x11A8, 27, n)];
     let long = TestUser { password: (0..256).flat_map(syllable).collect(), ..ada.clone() };
     remember_secret("password", &long.password);
@@ -288,19 +277,19 @@ async fn the_page_behind_the_link_sets_the_password() {
 }
 
 #[tokio::test]
-async fn a_reset_is_written_though_kafka_is_away_and_the_list_of_events_is_full() {
+async fn a_reset_is_written_while_kafka_is_down_and_the_pending_list_is_full() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "fullreset").await;
     let (mut users, _emails, api) = world.start_both().await;
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    ask(&api, &ada.email).await;
-    let token = links(&world.mailbox(&ada.email), 1).await.remove(0);
+    request_reset(&api, &ada.email).await;
+    let token = wait_for_links(&world.mailbox(&ada.email), 1).await.remove(0);
     let tokens = api.login(&ada).await;
     let mut topic = world.topic_reader();
     topic.read_type("user.logged_in.v1", 1).await;
 
-    // Nothing is published from here on, and two events fill the list.
+    // Nothing is published from here on, and two events fill the pending list.
     assert_eq!(users.terminate().await.code(), Some(0));
     users.restart_with(|spec| spec.set("KAFKA__BROKERS", "127.0.0.1:1").set("RELAY__MAX_PENDING_PER_USER", "2")).await;
     let api = users.api();
@@ -310,13 +299,13 @@ async fn a_reset_is_written_though_kafka_is_away_and_the_list_of_events_is_full(
         let _ = me.patch("/api/users/me", &rename(name)).await.expect(200);
     }
     let _ = me.patch("/api/users/me", &rename("Three")).await.expect_problem(503, "unavailable");
-    let new = renewed(&ada, "in an outage");
+    let new = with_new_password(&ada, "in an outage");
     let _ = confirm(&api, &token, &new.password).await.expect(204);
     api.login(&new).await;
-    let pending: Vec<Value> = stored(&world, &ada)
+    let pending: Vec<Value> = user_document(&world, &ada.email)
         .await
         .get_array("pendingEvents")
-        .expect("a list")
+        .expect("the value is a list")
         .iter()
         .filter_map(|event| Some(json!(event.as_document()?.get_str("type").ok()?)))
         .collect();

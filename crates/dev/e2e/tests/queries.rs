@@ -1,16 +1,16 @@
-//! Every query that the service runs uses an index: the database's profiler watches a whole account's life.
+//! Every query of the service uses an index, as the database's profiler shows over the whole life of an account.
 
 use std::collections::BTreeSet;
 
 use bson::{Bson, DateTime, Document, doc};
-use e2e::administrators::admin;
+use e2e::{accounts::with_new_password, administrators::create_admin};
 use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database};
 use reqwest::Method;
 use serde_json::json;
 use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, wait_for};
 
-/// The plans that have to be seen: collection and the profiler's summary.
+/// The expected plans: collection and the profiler's summary.
 const EXPECTED: &[(&str, &str)] = &[
     ("users", "IXSCAN { _id: 1 }"),
     ("users", "IXSCAN { emailKeys: 1 }"),
@@ -33,19 +33,19 @@ const EXPECTED: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn every_query_of_an_accounts_life_uses_its_index() {
+async fn every_query_in_the_life_of_an_account_uses_an_index() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "plans").await;
     let spec = world.user_service().set("RELAY__SWEEP_MIN_AGE", "0s").set("RELAY__SWEEP_INTERVAL", "100ms");
     let mut service = spec.set("LIMITS__ENABLED", "true").start().await;
     let database = world.user_database().await;
-    until_all_indexes_are_there(&database).await;
-    let root = admin(&world, &service, "root").await;
-    watch(&database).await;
+    wait_for_all_indexes(&database).await;
+    let root = create_admin(&world, &service, "root").await;
+    enable_profiler(&database).await;
 
-    live(&world, &service.api(), &root.api, &database).await;
+    use_every_feature(&world, &service.api(), &root.api, &database).await;
     import_and_export(&world, service.spec()).await;
-    // Housekeeping has its first turn soon after a start.
+    // Housekeeping runs soon after a start.
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
     let seen = wait_for(DEADLINE, "every kind of query", async || {
@@ -56,22 +56,22 @@ async fn every_query_of_an_accounts_life_uses_its_index() {
     .await;
     let scans: Vec<&Plan> = seen.iter().filter(|plan| plan.summary.contains("COLLSCAN")).collect();
     assert!(scans.is_empty(), "{scans:#?}");
-    // A query without a plan would not have been looked at.
+    // A query without a plan would not have been checked.
     assert!(seen.iter().any(|plan| plan.collection == "users" && plan.summary.starts_with("IDHACK")), "{seen:#?}");
 }
 
 #[tokio::test]
-async fn the_indexes_are_those_of_the_one_list() {
+async fn the_indexes_are_created_as_declared() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "indexes").await;
     let service = world.user_service().start().await;
     let database = world.user_database().await;
-    until_all_indexes_are_there(&database).await;
+    wait_for_all_indexes(&database).await;
     let users: Vec<Document> = indexes(&database, "users").await;
     for name in ["emailKeys", "usernameKey", "usernameKeys", "idempotencyKey"] {
-        let index = users.iter().find(|index| is_named(index, name)).expect("the index is there");
+        let index = users.iter().find(|index| is_named(index, name)).expect("the index exists");
         assert!(index.get_bool("unique").is_ok_and(|unique| unique), "{name}");
-        let partial = index.get_document("partialFilterExpression").expect("it is partial");
+        let partial = index.get_document("partialFilterExpression").expect("the index is partial");
         assert!(partial.values().all(|filter| *filter == Bson::from(doc! { "$exists": true })), "{partial}");
     }
     let expiry = |indexes: &[Document]| -> Vec<i64> {
@@ -82,7 +82,7 @@ async fn the_indexes_are_those_of_the_one_list() {
     assert_eq!(expiry(&indexes(&database, "sessions").await), [0]);
     assert_eq!(expiry(&indexes(&database, "audit").await), [365 * 24 * 60 * 60]);
 
-    // Another retention changes the index that is there.
+    // Another retention changes the existing index.
     let mut service = service;
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("AUDIT__RETENTION", "30d")).await;
@@ -112,8 +112,8 @@ fn is_named(index: &Document, name: &str) -> bool {
     index.get_str("name").is_ok_and(|found| found == name)
 }
 
-/// Those that only make things fast are built while the service works already.
-async fn until_all_indexes_are_there(database: &Database) {
+/// Waits for the indexes that only improve speed, which are built while the service already runs.
+async fn wait_for_all_indexes(database: &Database) {
     wait_for(DEADLINE, "the last index", async || {
         let audit = indexes(database, "audit").await;
         audit.iter().any(|index| is_named(index, "retention")).then_some(())
@@ -121,13 +121,13 @@ async fn until_all_indexes_are_there(database: &Database) {
     .await;
 }
 
-async fn watch(database: &Database) {
-    let room = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
-    database.run_command(room).await.expect("a capped collection can be made");
+async fn enable_profiler(database: &Database) {
+    let profile_collection = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
+    database.run_command(profile_collection).await.expect("a capped collection can be created");
     database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
 }
 
-/// All users at once, with a line whose address is taken.
+/// Imports and exports all users, with a line whose address is taken.
 async fn import_and_export(world: &World, service: &ServiceSpec) {
     let line = |name: &str| json!({ "username": name, "email": world.address("twice") });
     let lines = format!("{}\n{}\n", line("twice"), line("thrice"));
@@ -138,15 +138,15 @@ async fn import_and_export(world: &World, service: &ServiceSpec) {
     }
 }
 
-/// Everything that can happen to an account.
-async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
+/// Uses every feature of an account.
+async fn use_every_feature(world: &World, api: &Api, admin: &Api, database: &Database) {
     let ada = world.test_user("ada");
     let register =
         || api.send(api.request(Method::POST, "/api/users").header("idempotency-key", "k").json(&ada.registration()));
     let _ = register().await.expect(201);
     let _ = register().await.expect(201);
     let users = database.collection::<Document>("users");
-    // A key whose time is over is forgotten at its next use.
+    // An expired key is removed at its next use.
     let past = doc! { "$set": { "idempotency.until": DateTime::from_millis(0) } };
     let _ = users.update_one(doc! { "email": &ada.email }, past).await.expect("the user can be changed");
     let _ = register().await.expect_problem(409, "email-taken");
@@ -166,11 +166,10 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
     let _ = api.post("/api/auth/email-verification", &token).await.expect_problem(400, "token-invalid");
     let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
     let _ = api.get(&format!("/verify-email?token={}", "A".repeat(43))).await.expect(400);
-    let reset = json!({ "token": "A".repeat(43), "newPassword": "long enough, and nobody's" });
+    let reset = json!({ "token": "A".repeat(43), "newPassword": "long enough, and not used" });
     let _ = api.post("/api/auth/password-reset/confirm", &reset).await.expect_problem(400, "token-invalid");
-    an_address_that_was_left_is_taken(world, api, &ada, &me, &users).await;
-    let renewed = TestUser { password: format!("{} renewed", ada.password), ..ada.clone() };
-    test_support::remember_secret("password", &renewed.password);
+    take_released_address(world, api, &ada, &me, &users).await;
+    let renewed = with_new_password(&ada, "renewed");
     let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
     let _ = me.put("/api/users/me/password", &change).await.expect(204);
     let other = api.login(&TestUser { username: "ada-renamed".to_owned(), ..renewed.clone() }).await;
@@ -181,21 +180,15 @@ async fn live(world: &World, api: &Api, admin: &Api, database: &Database) {
         let _ = admin.get(&format!("/api/admin/users{query}")).await.expect(200);
     }
     let _ = me.delete("/api/users/me", Some(&json!({ "password": renewed.password }))).await.expect(204);
-    wait_for(DEADLINE, "the tombstone to go", async || {
-        // The admin stays.
+    wait_for(DEADLINE, "the tombstone to be removed", async || {
+        // The administrator stays.
         (users.count_documents(doc! {}).await.expect("users can be counted") == 1).then_some(())
     })
     .await;
 }
 
-/// By somebody who registers with it after its time; they are gone again at the end.
-async fn an_address_that_was_left_is_taken(
-    world: &World,
-    api: &Api,
-    holder: &TestUser,
-    me: &Api,
-    users: &Collection<Document>,
-) {
+/// Registers a user with an address that was released and has expired, and deletes that user again.
+async fn take_released_address(world: &World, api: &Api, holder: &TestUser, me: &Api, users: &Collection<Document>) {
     let change = json!({ "newEmail": world.address("elsewhere"), "password": holder.password });
     let _ = me.put("/api/users/me/email", &change).await.expect(202);
     let late = world.test_user("late");
@@ -204,8 +197,8 @@ async fn an_address_that_was_left_is_taken(
         doc! { "$push": { "emailKeys": &late.email }, "$set": { "reserved": [kept] }, "$inc": { "version": 1_i64 } };
     let _ = users.update_one(doc! { "email": &holder.email }, left).await.expect("the user can be changed");
     let _ = api.register(&late).await.expect(201);
-    let lates = api.with_token(&api.login(&late).await.access);
-    let _ = lates.delete("/api/users/me", Some(&json!({ "password": late.password }))).await.expect(204);
+    let late_client = api.with_token(&api.login(&late).await.access);
+    let _ = late_client.delete("/api/users/me", Some(&json!({ "password": late.password }))).await.expect(204);
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -221,23 +214,28 @@ impl Plan {
     }
 }
 
-/// What the service has run so far; this test's own reads are another client's.
+/// Returns the plans of the service's queries so far, without the queries of this test.
 async fn plans(database: &Database) -> BTreeSet<Plan> {
     let profile = database.collection::<Document>("system.profile");
     let filter = doc! { "appName": "user-service", "planSummary": { "$exists": true } };
-    let rows: Vec<Document> =
-        profile.find(filter).await.expect("the profile can be read").try_collect().await.expect("it can be read");
+    let rows: Vec<Document> = profile
+        .find(filter)
+        .await
+        .expect("the profile can be read")
+        .try_collect()
+        .await
+        .expect("the collection can be read");
     rows.iter()
         .map(|row| {
             let text = |field: &str| row.get_str(field).unwrap_or_default().to_owned();
             let collection = text("ns").split_once('.').map(|(_, name)| name.to_owned()).unwrap_or_default();
-            Plan { collection, summary: text("planSummary"), operation: shape(row) }
+            Plan { collection, summary: text("planSummary"), operation: command_shape(row) }
         })
         .collect()
 }
 
-/// The command without its values: the names in its filter.
-fn shape(row: &Document) -> String {
+/// Returns the command without values: the names in its filter.
+fn command_shape(row: &Document) -> String {
     let names = |document: &Document| document.keys().cloned().collect::<Vec<_>>().join(", ");
     let command = row.get_document("command").cloned().unwrap_or_default();
     let filter = ["filter", "query", "q"].into_iter().find_map(|field| command.get_document(field).ok());

@@ -1,4 +1,4 @@
-//! Two at once: what the filters of decision 2 and the one update of decision 12 are for.
+//! Concurrent requests: what the conditional writes of decision 2 and the single update of decision 12 guarantee.
 
 use std::{
     collections::BTreeSet,
@@ -6,24 +6,18 @@ use std::{
 };
 
 use bson::{Document, doc};
+use e2e::accounts::{with_cheap_hashes, with_new_password};
 use futures_util::future::join_all;
 use mongodb::Collection;
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{
-    Api, ApiResponse, DEADLINE, Record, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret, wait_for,
-};
-
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
+use test_support::{Api, ApiResponse, DEADLINE, Record, Stack, TestUser, Tokens, World, wait_for};
 
 async fn sessions(world: &World) -> Collection<Document> {
     world.user_database().await.collection("sessions")
 }
 
-async fn until_sessions(world: &World, count: u64) {
+async fn wait_for_session_count(world: &World, count: u64) {
     let sessions = sessions(world).await;
     wait_for(DEADLINE, &format!("{count} session rows"), async || {
         (sessions.count_documents(doc! {}).await.expect("sessions can be counted") == count).then_some(())
@@ -31,25 +25,18 @@ async fn until_sessions(world: &World, count: u64) {
     .await;
 }
 
-async fn stored_hash(world: &World, person: &TestUser) -> String {
+async fn stored_hash(world: &World, user: &TestUser) -> String {
     let users = world.user_database().await.collection::<Document>("users");
-    let user = users.find_one(doc! { "email": &person.email }).await.expect("users can be read");
-    user.and_then(|user| Some(user.get_str("passwordHash").ok()?.to_owned())).expect("the user has a hash")
+    let document = users.find_one(doc! { "email": &user.email }).await.expect("users can be read");
+    document.and_then(|document| Some(document.get_str("passwordHash").ok()?.to_owned())).expect("the user has a hash")
 }
 
-async fn try_login(api: &Api, person: &TestUser) -> ApiResponse {
-    api.post("/api/auth/login", &json!({ "identifier": person.email, "password": person.password })).await
+async fn try_login(api: &Api, user: &TestUser) -> ApiResponse {
+    api.post("/api/auth/login", &json!({ "identifier": user.email, "password": user.password })).await
 }
 
 async fn try_refresh(api: &Api, token: &str) -> ApiResponse {
     api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
-}
-
-/// The person with a new password, which is not set yet.
-fn renewed(person: &TestUser) -> TestUser {
-    let renewed = TestUser { password: format!("{} renewed", person.password), ..person.clone() };
-    remember_secret("password", &renewed.password);
-    renewed
 }
 
 async fn change_password(me: &Api, from: &TestUser, to: &TestUser) {
@@ -58,7 +45,7 @@ async fn change_password(me: &Api, from: &TestUser, to: &TestUser) {
 }
 
 #[tokio::test]
-async fn a_login_renews_a_hash_of_other_parameters() {
+async fn a_login_renews_a_hash_with_other_parameters() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "rehash").await;
     let before = with_cheap_hashes(world.user_service());
@@ -78,7 +65,7 @@ async fn a_login_renews_a_hash_of_other_parameters() {
     assert!(second.starts_with("$argon2id$v=19$m=128,t=2,p=1$"), "{second}");
     after.api().login(&ada).await;
     assert_eq!(stored_hash(&world, &ada).await, second);
-    // A rehash is no change of the password: nobody is signed out, nothing is told.
+    // Renewing a hash is no password change: sessions continue, and no notice is sent.
     let _ = after.api().with_token(&tokens.access).get("/api/users/me").await.expect(200);
     let mut topic = world.topic_reader();
     topic.read_type("user.logged_in.v1", 3).await;
@@ -86,7 +73,7 @@ async fn a_login_renews_a_hash_of_other_parameters() {
 }
 
 #[tokio::test]
-async fn of_two_writers_with_the_same_etag_one_is_told() {
+async fn only_one_of_several_writers_with_the_same_etag_succeeds() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "etag").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
@@ -118,20 +105,20 @@ async fn a_refresh_from_two_tabs_or_after_a_lost_response_gets_the_current_token
     assert!(answers.iter().all(|answer| answer.status == 200));
     let second = Tokens::from_response(&answers[0]);
     assert_ne!(second.refresh, first.refresh);
-    // The response was lost: the previous token gets the current one once more.
+    // The response was lost: the previous token gets the current one again.
     let again = Tokens::from_response(&try_refresh(&api, &first.refresh).await.expect(200));
     assert_eq!(again.refresh, second.refresh);
     let _ = api.with_token(&again.access).get("/api/users/me").await.expect(200);
 
     let third = Tokens::from_response(&try_refresh(&api, &second.refresh).await.expect(200));
     let elsewhere = api.login(&ada).await;
-    // Somebody else has a token that is two behind: the session is over for everybody.
+    // A client uses a token that is two rotations old: the session ends for all clients.
     let _ = try_refresh(&api, &first.refresh).await.expect_problem(401, "unauthorized");
     for token in [&third, &second, &first] {
         let _ = try_refresh(&api, &token.refresh).await.expect_problem(401, "unauthorized");
     }
     let _ = try_refresh(&api, &elsewhere.refresh).await.expect(200);
-    until_sessions(&world, 1).await;
+    wait_for_session_count(&world, 1).await;
     let audit = world.user_database().await.collection::<Document>("audit");
     wait_for(DEADLINE, "the audit row of the reuse", async || {
         audit.find_one(doc! { "type": "refresh_token_reused" }).await.expect("audit can be read")
@@ -169,18 +156,18 @@ async fn the_grace_of_a_previous_refresh_token_is_not_extended_by_its_use() {
     let _ = try_refresh(&api, &second.refresh).await.expect_problem(401, "unauthorized");
 }
 
-/// Moves the last rotation of every session into the past: as if that much time had passed since.
-async fn pass_after_rotation(world: &World, time: Duration) {
-    let millis = i64::try_from(time.as_millis()).expect("a short time");
+/// Moves the last rotation of every session into the past by `time`.
+async fn age_last_rotation(world: &World, time: Duration) {
+    let millis = i64::try_from(time.as_millis()).expect("the duration fits");
     let earlier = vec![doc! { "$set": { "rotatedAt": { "$subtract": ["$rotatedAt", millis] } } }];
     let written = sessions(world).await.update_many(doc! {}, earlier).await.expect("sessions can be written");
     assert!(written.modified_count > 0);
 }
 
-const BEYOND_THE_GRACE: Duration = Duration::from_secs(33);
+const AFTER_GRACE_PERIOD: Duration = Duration::from_secs(33);
 
 #[tokio::test]
-async fn a_client_that_never_got_the_answer_of_a_refresh_gets_another_token_once() {
+async fn a_client_that_lost_the_response_to_a_refresh_gets_another_token_once() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "lostanswer").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
@@ -191,38 +178,38 @@ async fn a_client_that_never_got_the_answer_of_a_refresh_gets_another_token_once
 
     let first = api.login(&ada).await;
     let lost = refresh(&first).await;
-    pass_after_rotation(&world, BEYOND_THE_GRACE).await;
+    age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
     let second = refresh(&first).await;
     assert!(![&first.refresh, &lost.refresh].contains(&&second.refresh));
     let _ = api.with_token(&second.access).get("/api/users/me").await.expect(200);
-    // The answer of the second try may be lost too, within its own grace.
+    // The response to the second attempt may be lost too, within its own grace period.
     assert_eq!(refresh(&first).await.refresh, second.refresh);
 
-    // The session goes on as any other, and the next answer may be lost as well.
+    // The session continues as usual, and the next response may be lost as well.
     let third = refresh(&second).await;
     assert_eq!(refresh(&second).await.refresh, third.refresh);
-    pass_after_rotation(&world, BEYOND_THE_GRACE).await;
+    age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
     let fourth = refresh(&second).await;
     assert_ne!(fourth.refresh, third.refresh);
 
-    // Once: after the grace of the retry the token is an old one.
-    pass_after_rotation(&world, BEYOND_THE_GRACE).await;
+    // The retry is allowed once: after its grace period the token is an old one.
+    age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
     for token in [&second, &fourth, &third] {
         let _ = try_refresh(&api, &token.refresh).await.expect_problem(401, "unauthorized");
     }
 
-    // Only within `auth.refresh_retry`.
+    // The retry is allowed only within `auth.refresh_retry`.
     let first = api.login(&ada).await;
     let second = refresh(&first).await;
-    pass_after_rotation(&world, Duration::from_secs(60 * 60 + 1)).await;
+    age_last_rotation(&world, Duration::from_secs(60 * 60 + 1)).await;
     for token in [&first, &second] {
         let _ = try_refresh(&api, &token.refresh).await.expect_problem(401, "unauthorized");
     }
-    until_sessions(&world, 0).await;
+    wait_for_session_count(&world, 0).await;
 }
 
 #[tokio::test]
-async fn an_owner_and_a_thief_who_refresh_in_turns_are_noticed_at_the_next_turn() {
+async fn alternating_refreshes_by_owner_and_thief_are_detected_at_the_next_refresh() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "turns").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
@@ -234,16 +221,16 @@ async fn an_owner_and_a_thief_who_refresh_in_turns_are_noticed_at_the_next_turn(
     for (turn, back) in [("a turn later", Duration::from_secs(15 * 60)), ("at once", Duration::ZERO)] {
         let stolen = api.login(&ada).await;
         let owner = Tokens::from_response(&refresh(&stolen).await.expect(200));
-        pass_after_rotation(&world, Duration::from_secs(15 * 60)).await;
+        age_last_rotation(&world, Duration::from_secs(15 * 60)).await;
         let thief = Tokens::from_response(&refresh(&stolen).await.expect(200));
         if !back.is_zero() {
-            pass_after_rotation(&world, back).await;
+            age_last_rotation(&world, back).await;
         }
-        // The owner's token was skipped: that it turns up tells that there are two.
+        // The owner's token was skipped, so its use reveals that there are two holders.
         let answer = refresh(&owner).await;
         assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthorized"), "{turn}");
         let _ = refresh(&thief).await.expect_problem(401, "unauthorized");
-        until_sessions(&world, 0).await;
+        wait_for_session_count(&world, 0).await;
     }
     assert!(service.metric("user_service_refresh_reuse_total", "").await >= 2.0);
     let audit = world.user_database().await.collection::<Document>("audit");
@@ -255,7 +242,7 @@ async fn an_owner_and_a_thief_who_refresh_in_turns_are_noticed_at_the_next_turn(
 }
 
 #[tokio::test]
-async fn a_session_row_of_the_release_before_is_refreshed_by_the_same_rules() {
+async fn a_session_row_of_the_previous_release_is_refreshed_by_the_same_rules() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "oldrows").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
@@ -265,22 +252,22 @@ async fn a_session_row_of_the_release_before_is_refreshed_by_the_same_rules() {
     let refresh = async |token: &Tokens| Tokens::from_response(&try_refresh(&api, &token.refresh).await.expect(200));
     let first = api.login(&ada).await;
     let _lost = refresh(&first).await;
-    pass_after_rotation(&world, BEYOND_THE_GRACE).await;
+    age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
     let third = refresh(&first).await;
     let rows = sessions(&world).await;
-    let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("one session");
+    let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("there is one session");
     assert_eq!((row.get_i64("n").ok(), row.get_i64("retriedFrom").ok()), (Some(3), Some(1)));
 
-    // That release raises the number and leaves a field that it does not know.
+    // That release increments the number and keeps a field that it does not know.
     let as_before = vec![doc! { "$set": { "n": 4_i64, "rotatedAt": "$$NOW" } }];
     rows.update_one(doc! {}, as_before).await.expect("sessions can be written");
     let fourth = refresh(&third).await;
     assert_ne!(fourth.refresh, third.refresh);
-    pass_after_rotation(&world, BEYOND_THE_GRACE).await;
+    age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
     let fifth = refresh(&third).await;
     assert_ne!(fifth.refresh, fourth.refresh);
     let _ = refresh(&fifth).await;
-    let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("one session");
+    let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("there is one session");
     assert_eq!(row.get_i64("n").ok(), Some(6));
     assert!(!row.contains_key("retriedFrom"), "{row}");
 }
@@ -294,22 +281,22 @@ async fn a_session_that_was_ended_elsewhere_is_not_refreshed() {
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
     let (own, other) = (api.login(&ada).await, api.login(&ada).await);
-    let new = renewed(&ada);
+    let new = with_new_password(&ada, "renewed");
     change_password(&api.with_token(&own.access), &ada, &new).await;
     let _ = api.with_token(&other.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
     let _ = try_refresh(&api, &other.refresh).await.expect_problem(401, "unauthorized");
-    until_sessions(&world, 1).await;
-    // The kept session goes on over refreshes, until somebody else changes the password.
+    wait_for_session_count(&world, 1).await;
+    // The kept session survives refreshes until another session changes the password.
     let kept = Tokens::from_response(&try_refresh(&api, &own.refresh).await.expect(200));
     let _ = api.with_token(&kept.access).get("/api/users/me").await.expect(200);
     let newest = api.login(&new).await;
-    change_password(&api.with_token(&newest.access), &new, &renewed(&new)).await;
+    change_password(&api.with_token(&newest.access), &new, &with_new_password(&new, "renewed")).await;
     let _ = api.with_token(&kept.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
     let _ = try_refresh(&api, &kept.refresh).await.expect_problem(401, "unauthorized");
 }
 
 #[tokio::test]
-async fn of_many_registrations_of_one_name_or_address_one_wins() {
+async fn only_one_of_many_registrations_of_one_name_or_address_succeeds() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "signup").await;
     let first = with_cheap_hashes(world.user_service());
@@ -317,19 +304,20 @@ async fn of_many_registrations_of_one_name_or_address_one_wins() {
     let (first, second) = tokio::join!(first.start(), second.start());
     let apis = [first.api(), second.api()];
     let register = async |people: Vec<TestUser>, key: Option<&str>| -> Vec<ApiResponse> {
-        let send = |(n, person): (usize, &TestUser)| {
+        let send = |(n, user): (usize, &TestUser)| {
             let api = &apis[n % 2];
-            let request = api.request(Method::POST, "/api/users").json(&person.registration());
-            let keyed = key.map(|key| request.try_clone().expect("no stream").header("idempotency-key", key));
+            let request = api.request(Method::POST, "/api/users").json(&user.registration());
+            let keyed =
+                key.map(|key| request.try_clone().expect("the body is not a stream").header("idempotency-key", key));
             api.send(keyed.unwrap_or(request))
         };
         join_all(people.iter().enumerate().map(send)).await
     };
     let ada = world.test_user("ada");
 
-    let with_name = |n: usize| TestUser { username: format!("somebody-{n}"), ..ada.clone() };
+    let with_name = |n: usize| TestUser { username: format!("user-{n}"), ..ada.clone() };
     let answers = register((0..12).map(with_name).collect(), None).await;
-    assert_eq!(tally(&answers), [(201, String::new(), 1), (409, "email-taken".to_owned(), 11)]);
+    assert_eq!(count_outcomes(&answers), [(201, String::new(), 1), (409, "email-taken".to_owned(), 11)]);
 
     let modern = ["modern1", "MODERN1", "rnodernl", "modernl", "Modern1", "rnodern1"];
     let with_address = |(n, name): (usize, &&str)| TestUser {
@@ -338,11 +326,11 @@ async fn of_many_registrations_of_one_name_or_address_one_wins() {
         ..ada.clone()
     };
     let answers = register(modern.iter().enumerate().map(with_address).collect(), None).await;
-    assert_eq!(tally(&answers), [(201, String::new(), 1), (409, "username-taken".to_owned(), 5)]);
+    assert_eq!(count_outcomes(&answers), [(201, String::new(), 1), (409, "username-taken".to_owned(), 5)]);
 
     let grace = TestUser { username: "grace".to_owned(), email: world.address("grace"), ..ada.clone() };
     let answers = register(vec![grace; 12], Some("one-key")).await;
-    assert_eq!(tally(&answers), [(201, String::new(), 12)]);
+    assert_eq!(count_outcomes(&answers), [(201, String::new(), 12)]);
     let ids: BTreeSet<String> = answers.iter().map(|answer| answer.string("id")).collect();
     assert_eq!(ids.len(), 1, "{ids:?}");
 
@@ -353,8 +341,8 @@ async fn of_many_registrations_of_one_name_or_address_one_wins() {
     assert_eq!(registered.iter().map(Record::key_text).collect::<BTreeSet<_>>().len(), 3);
 }
 
-/// How often each status and problem came.
-fn tally(answers: &[ApiResponse]) -> Vec<(u16, String, usize)> {
+/// Returns how often each status and problem occurred.
+fn count_outcomes(answers: &[ApiResponse]) -> Vec<(u16, String, usize)> {
     let kinds: BTreeSet<(u16, String)> = answers.iter().map(|answer| (answer.status, answer.problem())).collect();
     let count =
         |kind: &(u16, String)| answers.iter().filter(|answer| (answer.status, answer.problem()) == *kind).count();
@@ -362,7 +350,7 @@ fn tally(answers: &[ApiResponse]) -> Vec<(u16, String, usize)> {
 }
 
 #[tokio::test]
-async fn more_logins_than_the_hash_pool_can_do_are_refused_at_once() {
+async fn logins_beyond_the_capacity_of_the_hash_pool_are_refused_at_once() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "overload").await;
     let spec = world.user_service().set("HASHING__THREADS", "1").set("HASHING__ITERATIONS", "8");
@@ -383,7 +371,7 @@ async fn more_logins_than_the_hash_pool_can_do_are_refused_at_once() {
         assert!((1..=60).contains(&retry_after), "{retry_after}");
     }
     assert!(took < Duration::from_secs(15), "{took:?}");
-    // It has recovered by itself.
+    // The service has recovered without help.
     wait_for(DEADLINE, "a login after the rush", async || (try_login(&api, &ada).await.status == 200).then_some(()))
         .await;
 }

@@ -1,5 +1,5 @@
-//! The relay and what it depends on: a topic that is missing or strange, two replicas, a full list of events.
-//! What happens when a part fails is among the faults.
+//! The relay: a missing topic or one with another number of partitions, two replicas, and a full pending list.
+//! Failures of its dependencies are in the fault matrix.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,8 +24,8 @@ use test_support::{
     Api, DEADLINE, Port, Record, ServiceSpec, Stack, TestUser, World, create_topic, report_skipped, wait_for,
 };
 
-/// What was left behind is found within a moment; hashes cost nothing.
-fn eager(spec: ServiceSpec) -> ServiceSpec {
+/// Makes the sweep run often, and hashes cheap.
+fn with_frequent_sweep(spec: ServiceSpec) -> ServiceSpec {
     let spec = spec.set("RELAY__SWEEP_INTERVAL", "100ms").set("RELAY__SWEEP_MIN_AGE", "100ms");
     spec.set("RELAY__LEASE", "2s").set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
 }
@@ -34,16 +34,19 @@ async fn users(world: &World) -> Collection<Document> {
     world.user_database().await.collection("users")
 }
 
-async fn with_pending(world: &World) -> u64 {
+async fn count_users_with_pending_events(world: &World) -> u64 {
     let pending = doc! { "pendingEvents.0": { "$exists": true } };
     users(world).await.count_documents(pending).await.expect("users can be counted")
 }
 
-async fn until_nothing_is_pending(world: &World) {
-    wait_for(DEADLINE, "every event to be off its list", async || (with_pending(world).await == 0).then_some(())).await;
+async fn wait_until_all_published(world: &World) {
+    wait_for(DEADLINE, "every event to be published", async || {
+        (count_users_with_pending_events(world).await == 0).then_some(())
+    })
+    .await;
 }
 
-/// The sequences of each user's events, in the order of the topic, duplicates left out.
+/// Returns the sequences of each user's events in the order of the topic, without duplicates.
 fn sequences(records: &[Record]) -> BTreeMap<String, Vec<u64>> {
     let mut sequences: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for record in first_occurrences(records) {
@@ -53,43 +56,43 @@ fn sequences(records: &[Record]) -> BTreeMap<String, Vec<u64>> {
 }
 
 #[tokio::test]
-async fn a_missing_topic_is_made_with_its_partitions_and_retention() {
+async fn a_missing_topic_is_created_with_its_partitions_and_retention() {
     let stack = Stack::from_env();
     if stack.is_embedded() {
         report_skipped(
-            "a_missing_topic_is_made_with_its_partitions_and_retention",
+            "a_missing_topic_is_created_with_its_partitions_and_retention",
             "the embedded broker makes no topics",
         );
         return;
     }
     let world = World::without_topic(&stack, "newtopic");
-    let service = eager(world.user_service()).start().await;
+    let service = with_frequent_sweep(world.user_service()).start().await;
     let _ = service.api().register(&world.test_user("ada")).await.expect(201);
     let mut topic = world.topic_reader();
     topic.read_type("user.registered.v1", 1).await;
-    assert_eq!(partitions(&world).await, 12);
+    assert_eq!(partition_count(&world).await, 12);
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", world.brokers()).create().expect("these settings are valid");
     let resource = ResourceSpecifier::Topic(world.topic());
     let mut described =
         admin.describe_configs([&resource], &AdminOptions::new()).await.expect("the broker describes its topics");
-    let config = described.remove(0).expect("the topic is there");
+    let config = described.remove(0).expect("the topic exists");
     let value = |name: &str| config.get(name).and_then(|entry| entry.value.clone());
     assert_eq!(value("retention.ms").as_deref(), Some("604800000"));
-    // Only whole segments are deleted: an event stays for as long as its segment is written to.
+    // Kafka deletes only whole segments, so an event stays as long as its segment is written to.
     assert_eq!(value("segment.ms").as_deref(), Some("86400000"));
 }
 
-async fn partitions(world: &World) -> usize {
+async fn partition_count(world: &World) -> usize {
     let (brokers, topic) = (world.brokers().to_owned(), world.topic().to_owned());
     tokio::task::spawn_blocking(move || {
         let consumer: BaseConsumer =
             ClientConfig::new().set("bootstrap.servers", brokers).create().expect("these settings are valid");
-        let metadata = consumer.fetch_metadata(Some(&topic), Duration::from_secs(10)).expect("the broker answers");
+        let metadata = consumer.fetch_metadata(Some(&topic), Duration::from_secs(10)).expect("the broker responds");
         metadata.topics()[0].partitions().len()
     })
     .await
-    .expect("asking does not panic")
+    .expect("the task does not panic")
 }
 
 #[tokio::test]
@@ -97,18 +100,18 @@ async fn nothing_is_published_to_a_topic_with_another_number_of_partitions() {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, "three");
     create_topic(world.brokers(), world.broker_kind(), world.topic(), 3).await;
-    let mut service = eager(world.user_service()).start().await;
-    wait_for(DEADLINE, "the word about the partitions", async || {
+    let mut service = with_frequent_sweep(world.user_service()).start().await;
+    wait_for(DEADLINE, "the log message about the partitions", async || {
         service.log().contains("another number of partitions").then_some(())
     })
     .await;
     assert_eq!(service.check("kafka").await, "degraded");
     let id = service.api().register(&world.test_user("ada")).await.expect(201).string("id");
-    // At its end it publishes all that it may.
+    // On shutdown the service publishes everything that it may.
     assert_eq!(service.terminate().await.code(), Some(0));
     let mut topic = world.topic_reader();
     assert!(topic.read_all().await.is_empty(), "{:?}", topic.records());
-    assert_eq!(with_pending(&world).await, 1);
+    assert_eq!(count_users_with_pending_events(&world).await, 1);
 
     service.restart_with(|spec| spec.set("KAFKA__PARTITIONS", "3")).await;
     let record = topic.read_type("user.registered.v1", 1).await.remove(0);
@@ -116,68 +119,69 @@ async fn nothing_is_published_to_a_topic_with_another_number_of_partitions() {
 }
 
 #[tokio::test]
-async fn two_replicas_keep_the_order_and_double_nothing_under_another_id() {
+async fn two_replicas_keep_the_order_and_repeat_no_event_under_another_id() {
     const PEOPLE: usize = 12;
     const CHANGES: u64 = 8;
     let stack = Stack::from_env();
     let world = World::new(&stack, "replicas").await;
-    let first = eager(world.user_service()).set("RELAY__SWEEP_MIN_AGE", "0s");
+    let first = with_frequent_sweep(world.user_service()).set("RELAY__SWEEP_MIN_AGE", "0s");
     let second = first.replica();
     let (first, second) = tokio::join!(first.start(), second.start());
     let apis = [first.api(), second.api()];
-    let live = async |n: usize| -> String {
-        let person = world.test_user(&format!("p{n}"));
-        let id = apis[n % 2].register(&person).await.expect(201).string("id");
-        let token = apis[(n + 1) % 2].login(&person).await.access;
+    let register_and_change = async |n: usize| -> String {
+        let user = world.test_user(&format!("p{n}"));
+        let id = apis[n % 2].register(&user).await.expect(201).string("id");
+        let token = apis[(n + 1) % 2].login(&user).await.access;
         for change in 0..CHANGES {
             let me = apis[(n + usize::from(change % 2 == 0)) % 2].with_token(&token);
             let _ = me.patch("/api/users/me", &json!({ "displayName": format!("Change {change}") })).await.expect(200);
         }
         id
     };
-    let ids: BTreeSet<String> = join_all((0..PEOPLE).map(live)).await.into_iter().collect();
-    until_nothing_is_pending(&world).await;
+    let ids: BTreeSet<String> = join_all((0..PEOPLE).map(register_and_change)).await.into_iter().collect();
+    wait_until_all_published(&world).await;
     let mut topic = world.topic_reader();
-    let firsts = sequences(topic.read_all().await);
-    assert_eq!(firsts.keys().cloned().collect::<BTreeSet<_>>(), ids);
+    let sequences_by_user = sequences(topic.read_all().await);
+    assert_eq!(sequences_by_user.keys().cloned().collect::<BTreeSet<_>>(), ids);
     let all: Vec<u64> = (1..=CHANGES + 2).collect();
-    assert!(firsts.values().all(|sequences| *sequences == all), "{firsts:?}");
+    assert!(sequences_by_user.values().all(|sequences| *sequences == all), "{sequences_by_user:?}");
 }
 
 #[tokio::test]
-async fn a_tombstone_goes_with_its_last_event_also_when_that_is_skipped() {
+async fn a_tombstone_is_removed_with_its_last_event_even_if_that_event_is_skipped() {
     let stack = Stack::from_env();
     let world = World::new(&stack, "skipped").await;
-    let service = eager(world.user_service()).start().await;
+    let service = with_frequent_sweep(world.user_service()).start().await;
     let api = service.api();
     let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
-    let me = signed_in(&api, &ada).await;
-    until_nothing_is_pending(&world).await;
+    let me = log_in(&api, &ada).await;
+    wait_until_all_published(&world).await;
     let large = insert_oversized_event(&world, &id).await;
     wait_until_parked(&world, &id, 1).await;
     let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
     let spec = service.spec();
-    // The tombstone is not parked any more, so the broker is asked again, and refuses again.
+    // The tombstone is no longer parked, so the relay tries again and the broker refuses again.
     wait_until_parked(&world, &id, 1).await;
-    let waiting = listed(spec).await;
-    let farewell = waiting.iter().find(|line| line["type"] == "user.deleted.v1").expect("the farewell waits");
-    for event in [farewell["eventId"].as_str().unwrap_or_default(), &large] {
+    let waiting = list_waiting_events(spec).await;
+    let deletion_event =
+        waiting.iter().find(|line| line["type"] == "user.deleted.v1").expect("the deletion event is pending");
+    for event in [deletion_event["eventId"].as_str().unwrap_or_default(), &large] {
         let skip = spec.command(&["events", "skip", &id, event]).await;
         assert_eq!(skip.status.code(), Some(0), "{}", String::from_utf8_lossy(&skip.stderr));
     }
     let database = world.user_database().await;
     for collection in ["users", "sessions", "audit"] {
         let left = database.collection::<Document>(collection).count_documents(doc! {}).await;
-        assert_eq!(left.expect("it can be counted"), 0, "{collection}");
+        assert_eq!(left.expect("the collection can be counted"), 0, "{collection}");
     }
 }
 
-async fn signed_in(api: &Api, person: &TestUser) -> Api {
-    api.with_token(&api.login(person).await.access)
+async fn log_in(api: &Api, user: &TestUser) -> Api {
+    api.with_token(&api.login(user).await.access)
 }
 
-async fn listed(spec: &ServiceSpec) -> Vec<Value> {
+async fn list_waiting_events(spec: &ServiceSpec) -> Vec<Value> {
     let list = spec.command(&["events", "list", "--json"]).await;
     assert_eq!(list.status.code(), Some(0), "{}", String::from_utf8_lossy(&list.stderr));
     let text = String::from_utf8(list.stdout).expect("JSON is UTF-8");
@@ -185,18 +189,18 @@ async fn listed(spec: &ServiceSpec) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_full_list_of_pending_events_refuses_changes_but_no_login_and_no_farewell() {
-    const BOUND: u64 = 10;
+async fn a_full_pending_list_refuses_changes_but_allows_login_and_deletion() {
+    const MAX_PENDING: u64 = 10;
     let stack = Stack::from_env();
     let world = World::new(&stack, "bound").await;
-    let nobody = Port::free().expect("there is a free port");
-    let spec = eager(world.user_service()).set("RELAY__MAX_PENDING_PER_USER", BOUND.to_string());
-    let mut service = spec.set("KAFKA__BROKERS", format!("127.0.0.1:{}", nobody.number())).start().await;
+    let closed_port = Port::free().expect("there is a free port");
+    let spec = with_frequent_sweep(world.user_service()).set("RELAY__MAX_PENDING_PER_USER", MAX_PENDING.to_string());
+    let mut service = spec.set("KAFKA__BROKERS", format!("127.0.0.1:{}", closed_port.number())).start().await;
     let api = service.api();
     let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
-    let me = signed_in(&api, &ada).await;
-    for n in 2..BOUND {
+    let me = log_in(&api, &ada).await;
+    for n in 2..MAX_PENDING {
         let _ = me.patch("/api/users/me", &json!({ "displayName": format!("Change {n}") })).await.expect(200);
     }
     let before = me.get("/api/users/me").await.expect(200).text;
@@ -217,7 +221,7 @@ async fn a_full_list_of_pending_events_refuses_changes_but_no_login_and_no_farew
     let mut topic = world.topic_reader();
     topic.read_type("user.deleted.v1", 1).await;
     topic.read_type("user.registered.v1", 2).await;
-    until_nothing_is_pending(&world).await;
-    let firsts = sequences(topic.read_all().await);
-    assert_eq!(firsts[&id].len() as u64, BOUND + 1, "all that was written, and the farewell: {firsts:?}");
+    wait_until_all_published(&world).await;
+    let sequences_by_user = sequences(topic.read_all().await);
+    assert_eq!(sequences_by_user[&id].len() as u64, MAX_PENDING + 1, "an event is missing: {sequences_by_user:?}");
 }

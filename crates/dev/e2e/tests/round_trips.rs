@@ -1,5 +1,5 @@
-//! How often a request, its event and its mail go to MongoDB, counted by the database's profiler: a change
-//! that adds a way there has to say so here.
+//! The calls to MongoDB of a request, its event and its mail, as counted by the database's profiler. A change that
+//! adds a call has to change this test.
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
@@ -7,35 +7,35 @@ use mongodb::Database;
 use serde_json::json;
 use test_support::{DEADLINE, Stack, World, wait_for};
 
-/// What goes on by itself, and is not a request's.
+/// The collections that background tasks use.
 const BACKGROUND: [&str; 3] = ["leases", "keys", "suppressions"];
 
 #[tokio::test]
-async fn a_request_goes_to_mongodb_no_more_often_than_it_has_to() {
+async fn each_request_makes_only_the_expected_calls_to_mongodb() {
     let world = World::new(&Stack::from_env(), "roundtrips").await;
     let spec = world.user_service().set("LIMITS__ENABLED", "true").set("RELAY__SWEEP_INTERVAL", "10m");
     let service = spec.set("HASHING__MEMORY_KIB", "8").set("HASHING__ITERATIONS", "1").start().await;
     let (api, database) = (service.api(), world.user_database().await);
-    let counted = Counted::begin(database, "user-service", ("audit", "retention")).await;
+    let counter = CommandCounter::start(database, "user-service", ("audit", "retention")).await;
 
     let mut seen = Vec::new();
     let ada = world.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    seen.push(("registration", counted.until_published().await));
+    seen.push(("registration", counter.commands_until_published().await));
     let tokens = api.login(&ada).await;
-    seen.push(("first login", counted.until_published().await));
+    seen.push(("first login", counter.commands_until_published().await));
     let _ = api.login(&ada).await;
-    seen.push(("login from a known network", counted.until_published().await));
+    seen.push(("login from a known network", counter.commands_until_published().await));
     let me = api.with_token(&tokens.access);
     let _ = me.get("/api/users/me").await.expect(200);
-    seen.push(("profile", counted.until_published().await));
+    seen.push(("profile", counter.commands_until_published().await));
     let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
-    seen.push(("change of the profile", counted.until_published().await));
+    seen.push(("change of the profile", counter.commands_until_published().await));
     let _ = api.post("/api/auth/refresh", &json!({ "refreshToken": tokens.refresh })).await.expect(200);
-    seen.push(("refresh", counted.until_published().await));
-    // By name: the relay's two, `audit update` and `users update`, come between the request's.
+    seen.push(("refresh", counter.commands_until_published().await));
+    // The commands are sorted by name; `audit update` and `users update` belong to the relay.
     let expected = [
-        // The network, the mailbox and the network's registrations: asked at once.
+        // The limits of the network, the mailbox and the network's registrations are checked concurrently.
         (
             "registration",
             "audit update, throttles findAndModify, throttles findAndModify, throttles findAndModify, users insert, \
@@ -63,28 +63,28 @@ async fn a_request_goes_to_mongodb_no_more_often_than_it_has_to() {
     assert_eq!(seen, expected);
 }
 
-/// The commands that one service sends to its database.
-struct Counted {
+/// Counts the commands that one service sends to its database.
+struct CommandCounter {
     database: Database,
     service: &'static str,
 }
 
-impl Counted {
-    /// Waits for the index that is built last, so that nothing of the start is counted.
-    async fn begin(database: Database, service: &'static str, (collection, index): (&str, &str)) -> Self {
+impl CommandCounter {
+    /// Waits for the index that is built last, so that nothing of the start is counted, and starts counting.
+    async fn start(database: Database, service: &'static str, (collection, index): (&str, &str)) -> Self {
         wait_for(DEADLINE, "the last index", async || {
             let names = database.collection::<Document>(collection).list_index_names().await.unwrap_or_default();
             names.iter().any(|name| name == index).then_some(())
         })
         .await;
-        let room = doc! { "create": "system.profile", "capped": true, "size": 16 * 1024 * 1024 };
-        database.run_command(room).await.expect("a capped collection can be made");
+        let profile_collection = doc! { "create": "system.profile", "capped": true, "size": 16 * 1024 * 1024 };
+        database.run_command(profile_collection).await.expect("a capped collection can be created");
         database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
         Self { database, service }
     }
 
-    /// What was sent since the last call until no event of anybody waits, by name.
-    async fn until_published(&self) -> Vec<String> {
+    /// Waits until no event is pending, and returns the names of the commands since the last call.
+    async fn commands_until_published(&self) -> Vec<String> {
         let users = self.database.collection::<Document>("users");
         wait_for(DEADLINE, "all events to be published", async || {
             let waiting = users.find_one(doc! { "pendingEvents.0": { "$exists": true } }).await;
@@ -104,7 +104,7 @@ impl Counted {
     }
 }
 
-/// `users find`; none of what goes on by itself.
+/// Returns a command as `users find`, or `None` if it belongs to a background task.
 fn command(row: &Document) -> Option<String> {
     let collection = row.get_str("ns").ok()?.split_once('.')?.1;
     let name = match row.get_str("op").ok()? {

@@ -1,5 +1,5 @@
-//! Promise S1 in one life of an account, with everything logged: none of its secrets is in a log, in the
-//! topic, in the ledger or in any collection. The same over the whole run is `nothing_leaked`.
+//! Promise S1 in the life of one account with debug logs: no log, topic, ledger or collection contains any of its
+//! secrets. The test `nothing_leaked` checks the same for the whole run.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,13 +15,13 @@ use test_support::{Leak, Mailbox, Record, Stack, Tokens, World, find_leaks, prod
 
 type Secrets = BTreeMap<String, String>;
 
-/// Every file below a directory.
+/// Returns every file below a directory.
 fn files(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).expect("the directory is there").flatten().map(|entry| entry.path());
+    let entries = fs::read_dir(directory).expect("the directory exists").flatten().map(|entry| entry.path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// Logs, topic and collections of one world.
+/// Searches the logs, the topic and the collections of one world.
 async fn search(world: &World, secrets: &Secrets) -> BTreeSet<Leak> {
     let mut leaks = BTreeSet::new();
     for path in files(&world.logs()) {
@@ -34,7 +34,7 @@ async fn search(world: &World, secrets: &Secrets) -> BTreeSet<Leak> {
         leaks.extend(find_leaks("topic", &bytes_of(record), secrets));
     }
     for database in [world.user_database().await, world.email_database().await] {
-        leaks.extend(in_collections(&database, secrets).await);
+        leaks.extend(find_in_collections(&database, secrets).await);
     }
     leaks
 }
@@ -44,20 +44,20 @@ fn bytes_of(record: &Record) -> Vec<u8> {
     headers.chain([record.key.clone(), record.value.clone()]).flatten().flatten().collect()
 }
 
-async fn in_collections(database: &Database, secrets: &Secrets) -> BTreeSet<Leak> {
+async fn find_in_collections(database: &Database, secrets: &Secrets) -> BTreeSet<Leak> {
     let mut leaks = BTreeSet::new();
-    for name in database.list_collection_names().await.expect("MongoDB answers") {
+    for name in database.list_collection_names().await.expect("MongoDB responds") {
         let collection = database.collection::<RawDocumentBuf>(&name);
-        let mut documents = collection.find(doc! {}).await.expect("MongoDB answers");
-        while let Some(document) = documents.try_next().await.expect("MongoDB answers") {
+        let mut documents = collection.find(doc! {}).await.expect("MongoDB responds");
+        while let Some(document) = documents.try_next().await.expect("MongoDB responds") {
             leaks.extend(find_leaks(&name, document.as_bytes(), secrets));
         }
     }
     leaks
 }
 
-fn key(world: &World, name: &str) -> String {
-    fs::read_to_string(world.keys().join(name)).expect("the world has made its keys").trim().to_owned()
+fn read_key(world: &World, name: &str) -> String {
+    fs::read_to_string(world.keys().join(name)).expect("the world has created its keys").trim().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,42 +67,39 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
         world.user_service().set("LOG__LEVEL", "debug").start(),
         world.email_service().set("LOG__LEVEL", "debug").start()
     );
-    let (api, person) = (users.api(), world.test_user("ada"));
+    let (api, user) = (users.api(), world.test_user("ada"));
     let mut secrets: Secrets =
-        ["encryption.key", "sealing.private"].map(|name| (key(&world, name), name.to_owned())).into();
-    let mut used = |what: &str, value: &str| {
+        ["encryption.key", "sealing.private"].map(|name| (read_key(&world, name), name.to_owned())).into();
+    let mut remember = |what: &str, value: &str| {
         remember_secret(what, value);
         secrets.insert(value.to_owned(), what.to_owned());
     };
-    used("password", &person.password);
-    let registered = api.register(&person).await.expect(201);
-    assert!(!registered.text.contains(&person.password));
-    let token = Mailbox::new(world.stack(), &person.email).wait_for_mails(1).await[0].token("/verify-email");
-    used("verification token", &token);
+    remember("password", &user.password);
+    let registered = api.register(&user).await.expect(201);
+    assert!(!registered.text.contains(&user.password));
+    let token = Mailbox::new(world.stack(), &user.email).wait_for_mails(1).await[0].token("/verify-email");
+    remember("verification token", &token);
     let _ = api.get(&format!("/verify-email?token={token}")).await.expect(200);
     let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
     let _ =
         api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect_problem(400, "token-invalid");
-    let mut tokens = api.login(&person).await;
-    used("access token", &tokens.access);
-    used("refresh token", &tokens.refresh);
+    let mut tokens = api.login(&user).await;
+    remember("access token", &tokens.access);
+    remember("refresh token", &tokens.refresh);
     tokens = Tokens::from_response(
         &api.post("/api/auth/refresh", &json!({ "refreshToken": tokens.refresh })).await.expect(200),
     );
-    used("access token", &tokens.access);
-    used("refresh token", &tokens.refresh);
+    remember("access token", &tokens.access);
+    remember("refresh token", &tokens.refresh);
 
-    // Secrets in all the wrong places.
+    // Clients put secrets into the wrong places.
     let misplaced = "misplaced passphrase of a test";
-    used("misplaced password", misplaced);
+    remember("misplaced password", misplaced);
     let wrong: [(&str, Value); 5] = [
-        ("/api/auth/login", json!({ "identifier": person.email, "password": misplaced })),
+        ("/api/auth/login", json!({ "identifier": user.email, "password": misplaced })),
         ("/api/auth/login", json!({ "identifier": misplaced, "password": misplaced })),
         ("/api/users", json!({ "username": misplaced, "email": misplaced, "password": misplaced })),
-        (
-            "/api/users",
-            json!({ "username": "eve", "email": person.email, "password": misplaced, "pasword": misplaced }),
-        ),
+        ("/api/users", json!({ "username": "eve", "email": user.email, "password": misplaced, "pasword": misplaced })),
         ("/api/auth/refresh", json!({ "refreshToken": misplaced })),
     ];
     for (path, body) in wrong {
@@ -115,14 +112,14 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     assert!(!answer.text.contains(misplaced), "{}", answer.text);
     let _ = api.with_token(misplaced.replace(' ', "-").as_str()).get("/api/users/me").await.expect(401);
 
-    let changed = format!("{} and another", person.password);
-    used("password", &changed);
+    let changed = format!("{} and another", user.password);
+    remember("password", &changed);
     let mine = api.with_token(&tokens.access);
-    let body = json!({ "currentPassword": person.password, "newPassword": changed });
+    let body = json!({ "currentPassword": user.password, "newPassword": changed });
     let _ = mine.put("/api/users/me/password", &body).await.expect(204);
-    Mailbox::new(world.stack(), &person.email).wait_for_mails(2).await;
+    Mailbox::new(world.stack(), &user.email).wait_for_mails(2).await;
 
-    // A hash is nobody's business but the user's own document's.
+    // Only the user's own document contains a hash.
     let hashes: Secrets = [("$argon2id$v=19".to_owned(), "hash".to_owned())].into();
     wait_for(test_support::DEADLINE, "the end of the relay's work", async || {
         let pending = doc! { "pendingEvents.0": { "$exists": true } };
@@ -135,13 +132,13 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     assert!(leaks.is_empty(), "{leaks:#?}");
     let places: BTreeSet<String> = search(&world, &hashes).await.into_iter().map(|leak| leak.place).collect();
     assert_eq!(places, BTreeSet::from(["users".to_owned()]));
-    // What was searched is what was written.
+    // The searched places are not empty.
     assert!(users.log().contains("/api/auth/login") && emails.log().len() > 1_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_search_finds_a_secret_that_was_planted_in_each_of_the_places() {
-    // Not remembered as one of the run: its last test is to find nothing.
+async fn the_search_finds_a_secret_in_each_of_the_places() {
+    // The secret is not remembered for the run, because the last test of the run expects to find none.
     let planted = "planted-where-it-should-not-be";
     let secrets: Secrets = [(planted.to_owned(), "planted".to_owned())].into();
     let world = World::new(&Stack::from_env(), "planted").await;
@@ -152,7 +149,7 @@ async fn the_search_finds_a_secret_that_was_planted_in_each_of_the_places() {
     produce(world.brokers(), world.topic(), Some(3), None, Some(value.as_bytes()), &[]).await;
     for (database, collection) in [(world.user_database().await, "users"), (world.email_database().await, "mailJobs")] {
         let row = doc! { "deep": [{ "note": format!("x{planted}y") }] };
-        let _ = database.collection(collection).insert_one(row).await.expect("MongoDB answers");
+        let _ = database.collection(collection).insert_one(row).await.expect("MongoDB responds");
     }
     let places: BTreeSet<String> = search(&world, &secrets).await.into_iter().map(|leak| leak.place).collect();
     assert_eq!(places, BTreeSet::from(["log", "mailJobs", "topic", "users"].map(str::to_owned)));

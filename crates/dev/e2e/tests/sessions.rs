@@ -1,24 +1,19 @@
-//! One's sessions: which there are, ending one, ending all others.
+//! The sessions of a user: the list, ending one, and ending all others.
 
 use std::collections::BTreeSet;
 
 use bson::{Document, doc};
-use e2e::administrators::admin;
+use e2e::{accounts::with_cheap_hashes, administrators::create_admin};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, wait_for};
+use test_support::{Api, ApiResponse, DEADLINE, Stack, TestUser, Tokens, World, wait_for};
 use uuid::Uuid;
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
 
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
-
-async fn login_with(api: &Api, person: &TestUser, user_agent: &str) -> Tokens {
-    let credentials = json!({ "identifier": person.email, "password": person.password });
+async fn login_with(api: &Api, user: &TestUser, user_agent: &str) -> Tokens {
+    let credentials = json!({ "identifier": user.email, "password": user.password });
     let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, user_agent);
     Tokens::from_response(&api.send(request.json(&credentials)).await.expect(200))
 }
@@ -27,22 +22,22 @@ async fn refresh(api: &Api, token: &str) -> ApiResponse {
     api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
 }
 
-async fn listed(me: &Api) -> Vec<Value> {
+async fn list_sessions(me: &Api) -> Vec<Value> {
     let answer = me.get("/api/users/me/sessions").await.expect(200);
     answer.json()["items"].as_array().cloned().expect("a page has items")
 }
 
-fn ids(items: &[Value]) -> Vec<String> {
+fn session_ids(items: &[Value]) -> Vec<String> {
     items.iter().map(|item| item["id"].as_str().expect("a session has an id").to_owned()).collect()
 }
 
-/// Not as texts: these leave out zeros at the end of the fraction.
-fn time(value: &Value) -> jiff::Timestamp {
-    value.as_str().and_then(|text| text.parse().ok()).expect("a time")
+/// Parses a time. Texts cannot be compared, because they omit zeros at the end of the fraction.
+fn parse_time(value: &Value) -> jiff::Timestamp {
+    value.as_str().and_then(|text| text.parse().ok()).expect("the time is valid")
 }
 
-fn current(items: &[Value]) -> Vec<String> {
-    ids(&items.iter().filter(|item| item["current"] == true).cloned().collect::<Vec<_>>())
+fn current_ids(items: &[Value]) -> Vec<String> {
+    session_ids(&items.iter().filter(|item| item["current"] == true).cloned().collect::<Vec<_>>())
 }
 
 #[tokio::test]
@@ -55,65 +50,71 @@ async fn an_access_token_does_not_outlive_its_session() {
     let _ = api.register(&ada).await.expect(201);
     let credentials = json!({ "identifier": ada.email, "password": ada.password });
     let login = api.post("/api/auth/login", &credentials).await.expect(200);
-    let refreshed = refresh(&api, login.json()["refreshToken"].as_str().expect("a refresh token")).await.expect(200);
+    let refreshed = refresh(&api, login.json()["refreshToken"].as_str().expect("the response has a refresh token"))
+        .await
+        .expect(200);
     for answer in [login, refreshed] {
-        let expires_in = answer.json()["expiresIn"].as_u64().expect("seconds");
+        let expires_in = answer.json()["expiresIn"].as_u64().expect("the value is a number of seconds");
         assert!((200..=300).contains(&expires_in), "{expires_in} s of a session of 300 s");
     }
 }
 
 #[tokio::test]
-async fn a_person_sees_their_sessions_and_ends_one_of_them() {
+async fn a_user_lists_their_sessions_and_ends_one_of_them() {
     let world = World::new(&Stack::from_env(), "sessions").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
-    for person in [&ada, &eve] {
-        let _ = api.register(person).await.expect(201);
+    for user in [&ada, &eve] {
+        let _ = api.register(user).await.expect(201);
     }
     let _ = api.get("/api/users/me/sessions").await.expect_problem(401, "unauthorized");
     let laptop = login_with(&api, &ada, FIREFOX).await;
     let phone = login_with(&api, &ada, SAFARI).await;
-    let nameless = login_with(&api, &ada, "-").await;
-    let of_eve = api.login(&eve).await;
+    let unknown_device = login_with(&api, &ada, "-").await;
+    let eve_tokens = api.login(&eve).await;
     let me = api.with_token(&laptop.access);
 
-    let items = listed(&me).await;
+    let items = list_sessions(&me).await;
     let devices: Vec<&Value> = items.iter().map(|item| &item["device"]).collect();
     assert_eq!(devices, [&Value::Null, &json!("Safari on iPhone"), &json!("Firefox on Linux")]);
-    assert_eq!(current(&items), [ids(&items)[2].clone()]);
-    let members: BTreeSet<&str> = items[0].as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!(current_ids(&items), [session_ids(&items)[2].clone()]);
+    let members: BTreeSet<&str> =
+        items[0].as_object().expect("the value is an object").keys().map(String::as_str).collect();
     assert_eq!(members, BTreeSet::from(["id", "device", "address", "createdAt", "lastUsedAt", "current"]));
     assert!(items.iter().all(|item| item["address"] == "127.0.0.1" && item["createdAt"] == item["lastUsedAt"]));
-    assert_eq!(current(&listed(&api.with_token(&phone.access)).await), [ids(&items)[1].clone()]);
+    assert_eq!(current_ids(&list_sessions(&api.with_token(&phone.access)).await), [session_ids(&items)[1].clone()]);
 
-    // A refresh is a use.
+    // A refresh counts as a use.
     let phone = Tokens::from_response(&refresh(&api, &phone.refresh).await.expect(200));
-    let used = listed(&me).await[1].clone();
-    assert!(time(&used["lastUsedAt"]) > time(&used["createdAt"]), "{used}");
+    let used = list_sessions(&me).await[1].clone();
+    assert!(parse_time(&used["lastUsedAt"]) > parse_time(&used["createdAt"]), "{used}");
 
-    // Others' sessions, unknown ones and what is no id are all alike.
-    let id_of_eve = ids(&listed(&api.with_token(&of_eve.access)).await).remove(0);
-    for other in [id_of_eve, Uuid::nil().to_string(), "me".to_owned(), "%2e".to_owned()] {
+    // Sessions of other users, unknown ids and invalid ids give the same response.
+    let eve_session_id = session_ids(&list_sessions(&api.with_token(&eve_tokens.access)).await).remove(0);
+    for other in [eve_session_id, Uuid::nil().to_string(), "me".to_owned(), "%2e".to_owned()] {
         let _ = me.delete(&format!("/api/users/me/sessions/{other}"), None).await.expect_problem(404, "not-found");
     }
-    let _ = refresh(&api, &of_eve.refresh).await.expect(200);
+    let _ = refresh(&api, &eve_tokens.refresh).await.expect(200);
 
-    let path = format!("/api/users/me/sessions/{}", ids(&items)[1]);
+    let path = format!("/api/users/me/sessions/{}", session_ids(&items)[1]);
     let _ = me.delete(&path, None).await.expect(204);
     let _ = me.delete(&path, None).await.expect_problem(404, "not-found");
     let _ = refresh(&api, &phone.refresh).await.expect_problem(401, "unauthorized");
-    assert_eq!(ids(&listed(&me).await), [ids(&items)[0].clone(), ids(&items)[2].clone()]);
-    let _ = refresh(&api, &nameless.refresh).await.expect(200);
+    assert_eq!(
+        session_ids(&list_sessions(&me).await),
+        [session_ids(&items)[0].clone(), session_ids(&items)[2].clone()]
+    );
+    let _ = refresh(&api, &unknown_device.refresh).await.expect(200);
 
-    // One's own too: gone from the list, and its access token lives until its end.
-    let own = format!("/api/users/me/sessions/{}", ids(&items)[2]);
+    // A user can end the current session too: it leaves the list, and its access token is valid until it expires.
+    let own = format!("/api/users/me/sessions/{}", session_ids(&items)[2]);
     let _ = me.delete(&own, None).await.expect(204);
     let _ = refresh(&api, &laptop.refresh).await.expect_problem(401, "unauthorized");
-    assert_eq!(ids(&listed(&me).await), [ids(&items)[0].clone()]);
+    assert_eq!(session_ids(&list_sessions(&me).await), [session_ids(&items)[0].clone()]);
 
     let audit = world.user_database().await.collection::<Document>("audit");
-    wait_for(DEADLINE, "both ends in the audit log", async || {
+    wait_for(DEADLINE, "both ended sessions in the audit log", async || {
         let ended = audit.count_documents(doc! { "type": "session_ended", "actor": "self" }).await;
         (ended.expect("the audit log can be read") == 2).then_some(())
     })
@@ -124,7 +125,7 @@ async fn a_person_sees_their_sessions_and_ends_one_of_them() {
 }
 
 #[tokio::test]
-async fn ending_all_others_ends_their_access_tokens_at_once_and_keeps_the_one_that_asks() {
+async fn ending_all_other_sessions_voids_their_access_tokens_at_once_and_keeps_the_current_session() {
     let world = World::new(&Stack::from_env(), "others").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
@@ -137,8 +138,8 @@ async fn ending_all_others_ends_their_access_tokens_at_once_and_keeps_the_one_th
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
     let _ = api.with_token(&other.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
     let _ = refresh(&api, &other.refresh).await.expect_problem(401, "unauthorized");
-    let items = listed(&me).await;
-    assert_eq!(current(&items), ids(&items));
+    let items = list_sessions(&me).await;
+    assert_eq!(current_ids(&items), session_ids(&items));
     let own = Tokens::from_response(&refresh(&api, &own.refresh).await.expect(200));
     let me = api.with_token(&own.access);
     assert_eq!(me.get("/api/users/me").await.json()["version"].as_u64(), version.map(|version| version + 1));
@@ -146,26 +147,26 @@ async fn ending_all_others_ends_their_access_tokens_at_once_and_keeps_the_one_th
     let ended = world.topic_reader().read_type("user.sessions_ended.v1", 1).await.remove(0);
     assert_eq!(ended.key_text(), id);
     assert_eq!(ended.json(), json!({ "userId": id, "reason": "user" }));
-    // The rows of the others, with their addresses, are not kept for the rest of their time.
+    // The rows of the other sessions, with their addresses, are removed before they expire.
     let rows = world.user_database().await.collection::<Document>("sessions");
     assert_eq!(rows.count_documents(doc! {}).await.expect("sessions can be counted"), 1);
 
-    // Again, by the one that was kept: it is still kept. A later session may end it in turn.
+    // The kept session does it again and is still kept. A later session can end it in turn.
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
     let _ = me.get("/api/users/me").await.expect(200);
     let later = api.login(&ada).await;
-    assert_eq!(listed(&api.with_token(&later.access)).await.len(), 2);
+    assert_eq!(list_sessions(&api.with_token(&later.access)).await.len(), 2);
     let _ = api.with_token(&later.access).delete("/api/users/me/sessions", None).await.expect(204);
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
     let _ = me.delete("/api/users/me/sessions", None).await.expect_problem(401, "unauthorized");
-    assert_eq!(listed(&api.with_token(&later.access)).await.len(), 1);
+    assert_eq!(list_sessions(&api.with_token(&later.access)).await.len(), 1);
 }
 
 #[tokio::test]
-async fn where_no_session_is_to_be_ended_nothing_is_written() {
+async fn nothing_is_written_when_there_is_no_session_to_end() {
     let world = World::new(&Stack::from_env(), "noothers").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
-    let (api, root) = (service.api(), admin(&world, &service, "root").await);
+    let (api, root) = (service.api(), create_admin(&world, &service, "root").await);
     let ada = world.test_user("ada");
     let id = api.register(&ada).await.expect(201).string("id");
     let logout_by_admin = async || {
@@ -174,7 +175,8 @@ async fn where_no_session_is_to_be_ended_nothing_is_written() {
     };
     let version = async || {
         let users = world.user_database().await.collection::<Document>("users");
-        let user = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("it is there");
+        let user =
+            users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("the user exists");
         user.get_i64("version").expect("a user has a version")
     };
     let registered = version().await;
@@ -189,7 +191,7 @@ async fn where_no_session_is_to_be_ended_nothing_is_written() {
     }
     assert_eq!(version().await, before);
 
-    // A session that ended by itself is in no list, and its access token lives on: that is something to end.
+    // A session that was logged out is not listed, but its access token is still valid: ending all others voids it.
     let other = api.login(&ada).await;
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": other.refresh })).await.expect(204);
     let _ = api.with_token(&other.access).get("/api/users/me").await.expect(200);
@@ -200,7 +202,7 @@ async fn where_no_session_is_to_be_ended_nothing_is_written() {
     }
     let _ = api.with_token(&other.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
     let _ = me.get("/api/users/me").await.expect(200);
-    // The kept one, too, after it has ended by itself.
+    // The same holds for the kept session after it was logged out.
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": own.refresh })).await.expect(204);
     logout_by_admin().await;
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
@@ -209,7 +211,7 @@ async fn where_no_session_is_to_be_ended_nothing_is_written() {
 
     let mut topic = world.topic_reader();
     topic.read_type("user.sessions_ended.v1", 2).await;
-    // A later event: nothing more was published before it.
+    // This event comes later, so nothing else was published before it.
     api.login(&ada).await;
     topic.read_type("user.logged_in.v1", 4).await;
     let ended = topic.read_all().await.iter().filter(|it| it.event_type() == "user.sessions_ended.v1").count();
@@ -217,7 +219,7 @@ async fn where_no_session_is_to_be_ended_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_long_list_comes_in_pages_and_the_one_that_asks_is_in_the_first() {
+async fn a_long_list_of_sessions_is_paged_and_the_current_session_is_on_the_first_page() {
     let world = World::new(&Stack::from_env(), "manysessions").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
@@ -234,8 +236,8 @@ async fn a_long_list_comes_in_pages_and_the_one_that_asks_is_in_the_first() {
         loop {
             let page = me.get(&path).await.expect(200);
             let items = page.json()["items"].as_array().cloned().expect("a page has items");
-            assert!(items.len() <= limit && (pages > 0 || current(&items).len() == 1), "{items:#?}");
-            assert!(items.is_sorted_by_key(|item| std::cmp::Reverse(time(&item["createdAt"]))));
+            assert!(items.len() <= limit && (pages > 0 || current_ids(&items).len() == 1), "{items:#?}");
+            assert!(items.is_sorted_by_key(|item| std::cmp::Reverse(parse_time(&item["createdAt"]))));
             all.extend(items);
             pages += 1;
             let Some(cursor) = page.json()["nextCursor"].as_str().map(str::to_owned) else {
@@ -246,8 +248,8 @@ async fn a_long_list_comes_in_pages_and_the_one_that_asks_is_in_the_first() {
             assert_eq!(page.header("link"), format!("<{path}>; rel=\"next\""));
         }
         assert_eq!(all.len(), 26, "limit {limit}");
-        assert_eq!(ids(&all).into_iter().collect::<BTreeSet<_>>().len(), 26, "limit {limit}");
-        assert_eq!(current(&all).len(), 1, "limit {limit}");
+        assert_eq!(session_ids(&all).into_iter().collect::<BTreeSet<_>>().len(), 26, "limit {limit}");
+        assert_eq!(current_ids(&all).len(), 1, "limit {limit}");
     }
     let me = api.with_token(&oldest.access);
     let first = me.get("/api/users/me/sessions").await.expect(200).json();
@@ -258,7 +260,7 @@ async fn a_long_list_comes_in_pages_and_the_one_that_asks_is_in_the_first() {
 }
 
 #[tokio::test]
-async fn what_has_expired_is_not_listed() {
+async fn expired_sessions_are_not_listed() {
     let world = World::new(&Stack::from_env(), "idle").await;
     let service = with_cheap_hashes(world.user_service()).set("AUTH__SESSION_IDLE", "3s").start().await;
     let api = service.api();
@@ -268,13 +270,13 @@ async fn what_has_expired_is_not_listed() {
     let me = api.with_token(&first.access);
     wait_for(DEADLINE, "another session to be listed, and to expire", async || {
         api.login(&ada).await;
-        (listed(&me).await.len() > 3).then_some(())
+        (list_sessions(&me).await.len() > 3).then_some(())
     })
     .await;
-    // Its row may be there for a minute yet, which the database takes to remove what has expired.
-    wait_for(DEADLINE, "only the one that asks", async || {
-        let items = listed(&me).await;
-        (items.len() <= 1 && current(&items) == ids(&items)).then_some(())
+    // The row may remain for up to a minute, until the database removes expired rows.
+    wait_for(DEADLINE, "only the current session", async || {
+        let items = list_sessions(&me).await;
+        (items.len() <= 1 && current_ids(&items) == session_ids(&items)).then_some(())
     })
     .await;
 }

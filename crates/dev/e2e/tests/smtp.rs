@@ -1,5 +1,5 @@
-//! A mail server that does not want us, that we do not trust, or that wants us to come back later. What
-//! becomes of mails when a server is away, silent, late or refuses is in the fault matrix (crates/dev/faults).
+//! Mail servers that refuse our login, that cannot be trusted, or that greylist. Mail servers that are down, silent,
+//! late or refuse mails are in the fault matrix (crates/dev/faults).
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use test_support::{
     remember_secret, wait_for,
 };
 
-/// One mail at a time, and deadlines that are over soon.
-fn brisk(spec: ServiceSpec) -> ServiceSpec {
+/// Sends one mail at a time, with short deadlines.
+fn with_short_timeouts(spec: ServiceSpec) -> ServiceSpec {
     spec.set("SMTP__STEP_TIMEOUT", "1s")
         .set("SMTP__DOT_TIMEOUT", "1s")
         .set("SENDER__LEASE", "3s")
@@ -19,15 +19,15 @@ fn brisk(spec: ServiceSpec) -> ServiceSpec {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
+async fn a_server_that_refuses_our_login_opens_the_breaker_and_costs_no_mail_an_attempt() {
     let password = "smtp-password-of-a-test";
     remember_secret("smtp password", password);
     let smtp = ScriptedSmtp::start_with_extensions(&["AUTH PLAIN"]).await;
     smtp.add_rule(SmtpRule::always(Phase::Auth, Behavior::reply("535 5.7.8 credentials invalid")));
     let url = format!("smtp://mailer:{password}@{}", smtp.address());
     let world = World::new(&Stack::from_env(), "refuses-us").await.on_smtp(url);
-    let service = brisk(world.email_service()).start().await;
-    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+    let service = with_short_timeouts(world.email_service()).start().await;
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
     let address = world.address("ada");
     publisher.publish(&publisher.notice(&address)).await;
     smtp.wait_for_phase(Phase::Auth, 2).await;
@@ -41,18 +41,18 @@ async fn a_server_that_refuses_us_is_left_alone_and_no_mail_loses_an_attempt() {
 
     smtp.clear_rules();
     ledger.wait_for_state(&address, "sent", DEADLINE).await;
-    // The same said at MAIL, where nothing is known of the mail but its sender.
+    // The same refusal in reply to MAIL, when the server knows only the sender.
     smtp.add_rule(SmtpRule::times(2, Phase::Mail, Behavior::reply("530 5.7.0 authentication required")));
     let address = world.address("grace");
     publisher.publish(&publisher.notice(&address)).await;
     let mail = ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(mail.attempts, 1, "{mail:#?}");
-    assert_eq!(mail.steps("preparing", "queued"), 2, "{mail:#?}");
+    assert_eq!(mail.count_transitions("preparing", "queued"), 2, "{mail:#?}");
     assert!(!service.log().contains(password));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_the_password() {
+async fn a_server_with_an_untrusted_certificate_gets_neither_a_mail_nor_the_password() {
     let stack = Stack::from_env();
     let password = "smtp-password-over-tls";
     remember_secret("smtp password", password);
@@ -67,13 +67,13 @@ async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_th
         untrusted.push(ScriptedSmtp::start_with_options(kind().with_tls(certificate.clone())).await);
         untrusted.push(ScriptedSmtp::start_with_options(kind().with_starttls(certificate)).await);
     }
-    // Two whose certificate is good, and between which and us somebody writes.
+    // An attacker writes into the connection to these two servers, whose certificates are valid.
     for reply in ["220 go on\r\n250-scripted\r\n250 AUTH PLAIN", "454 4.7.0 no TLS for you"] {
         let server = ScriptedSmtp::start_with_options(kind().with_starttls(ours.certificate("127.0.0.1"))).await;
         server.add_rule(SmtpRule::always(Phase::StartTls, Behavior::reply(reply)));
         untrusted.push(server);
     }
-    // One from whose offer STARTTLS was taken.
+    // An attacker removed STARTTLS from the capabilities of this server.
     untrusted.push(ScriptedSmtp::start_with_options(kind()).await);
     let trusted = [
         ScriptedSmtp::start_with_options(kind().with_tls(ours.certificate("127.0.0.1"))).await,
@@ -87,8 +87,8 @@ async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_th
         };
         let urls: Vec<String> = untrusted.iter().chain([good]).map(url).collect();
         let world = World::new(&stack, "certificates").await.on_smtp(urls.join(","));
-        let service = brisk(world.email_service()).variable("SSL_CERT_FILE", ours.file()).start().await;
-        let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+        let service = with_short_timeouts(world.email_service()).variable("SSL_CERT_FILE", ours.file()).start().await;
+        let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
         let address = world.address("ada");
         publisher.publish(&publisher.welcome(&address)).await;
         let mail = ledger.wait_for_state(&address, "sent", DEADLINE).await;
@@ -98,18 +98,18 @@ async fn a_server_whose_certificate_cannot_be_trusted_gets_neither_a_mail_nor_th
         assert!(!service.log().contains(password));
     }
     for server in &untrusted {
-        assert!(!server.sessions().is_empty(), "never tried");
+        assert!(!server.sessions().is_empty(), "the server was never tried");
         assert_eq!((server.count(Phase::Auth), server.count(Phase::Mail)), (0, 0), "{:#?}", server.sessions());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits() {
+async fn greylisted_mails_are_sent_after_their_pause_and_other_mails_do_not_wait() {
     const PAUSE: Duration = Duration::from_secs(4);
     let smtp = ScriptedSmtp::start().await;
     let world = World::new(&Stack::from_env(), "greylisted").await.on_smtp(smtp.url());
-    let _service = brisk(world.email_service()).set("MAIL__GREYLISTING_PAUSE", "4s").start().await;
-    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+    let _service = with_short_timeouts(world.email_service()).set("MAIL__GREYLISTING_PAUSE", "4s").start().await;
+    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
     let mut greylisted = Vec::new();
     for (number, (phase, reply)) in [
         (Phase::Rcpt, "450 4.2.0 greylisted, see you in a minute"),
@@ -127,9 +127,9 @@ async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits
     }
     for address in &greylisted {
         let mail = ledger.wait_for_mail(address, "refused", DEADLINE, |mail| mail.attempts == 1).await;
-        assert!(mail.pause() >= PAUSE, "{mail:#?}");
+        assert!(mail.retry_delay() >= PAUSE, "{mail:#?}");
     }
-    // The others go at once, and all of them before the first that waits.
+    // The other mails are sent at once, all before the first greylisted one.
     let others: Vec<String> = (0..5).map(|number| world.address(&format!("other{number}"))).collect();
     for address in &others {
         publisher.publish(&publisher.notice(address)).await;
@@ -141,5 +141,5 @@ async fn greylisted_mails_wait_for_their_pause_and_go_then_and_nobody_else_waits
     let accepted: Vec<String> =
         smtp.deliveries().iter().filter(|taken| taken.is_accepted()).map(|taken| taken.mail.to[0].clone()).collect();
     assert_eq!(accepted[..others.len()], others);
-    assert_eq!(smtp.sessions().len(), 1, "all on one connection");
+    assert_eq!(smtp.sessions().len(), 1, "there was more than one connection");
 }

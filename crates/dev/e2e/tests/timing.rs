@@ -1,12 +1,10 @@
-//! Whether the time of an answer tells if an account exists (promise S2): login, reset
-//! and resend are asked for accounts that exist and for ones that do not, in turns, and
-//! the medians are compared.
+//! Checks that response times do not reveal whether an account exists (promise S2): login, reset and resend are
+//! requested for existing and unknown accounts in turn, and the medians are compared.
 //!
-//! The measure is the noise of this machine in this run. In each experiment the first
-//! two kinds of request are the same: the floor is what the medians of two groups of
-//! such equal requests differ by, in 99 of 100 random divisions. A kind of request whose
-//! median is further than `FACTOR` floors from theirs tells something. A busy machine
-//! gets more samples before that is said.
+//! The yardstick is the noise of this machine in this run. In each experiment the first two kinds of request are
+//! equal. The noise floor is the difference between the medians of two groups of such equal requests, in 99 of 100
+//! random divisions. A kind of request whose median differs by more than `FACTOR` noise floors reveals something. On
+//! a busy machine more samples are taken before the test fails.
 
 use std::time::{Duration, Instant};
 
@@ -15,30 +13,31 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use test_support::{Api, Stack, World};
 
-/// A floor is passed by one comparison of equal requests in a hundred, three floors by
-/// practically none. What this test has found before was ten: an account's document took
-/// 2 ms to be read, by a build without optimisation, and nobody's took none.
+/// One comparison of equal requests in a hundred exceeds one noise floor, and practically none exceeds three. A real
+/// difference that this test found was ten: reading an account's document took 2 ms in a build without optimisation,
+/// and there was no document for an unknown account.
 const FACTOR: f64 = 3.0;
-/// Samples of each kind in the first attempt; each further attempt doubles what there is.
+/// Samples of each kind in the first attempt; each further attempt doubles the number.
 const SAMPLES: usize = 100;
 const ATTEMPTS: u32 = 4;
-/// Until what goes on behind an answer (audit rows, mails that were asked for) is done.
+/// The pause until the work after a response (audit rows, requested mails) is done.
 const PAUSE: Duration = Duration::from_millis(8);
 const DIVISIONS: usize = 2_000;
 
-/// Requests of one kind.
-struct BrokerKind {
+/// A kind of request, with its samples.
+struct RequestKind {
     name: &'static str,
     path: &'static str,
     body: Value,
     status: u16,
-    /// Each request has an address of its own: this number, counted up, before the body's.
+    /// If set, each request gets an address of its own: this number, which is incremented, before the address of the
+    /// body.
     fresh: Option<usize>,
-    /// Microseconds from the request to the end of the answer.
+    /// Microseconds from the request to the end of the response.
     samples: Vec<f64>,
 }
 
-impl BrokerKind {
+impl RequestKind {
     fn new(name: &'static str, path: &'static str, body: Value, status: u16) -> Self {
         Self { name, path, body, status, fresh: None, samples: Vec::new() }
     }
@@ -53,10 +52,10 @@ impl BrokerKind {
     }
 }
 
-/// Numbers that are the same in every run (xorshift).
-struct Shuffle(u64);
+/// Pseudo-random numbers that are the same in every run (xorshift).
+struct Random(u64);
 
-impl Shuffle {
+impl Random {
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -78,8 +77,8 @@ fn median(samples: &[f64]) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
 }
 
-/// What the medians of two groups of equal requests differ by, in 99 of 100 divisions.
-fn floor(equal: &[f64], shuffle: &mut Shuffle) -> f64 {
+/// Returns the difference between the medians of two groups of equal requests, in 99 of 100 divisions.
+fn noise_floor(equal: &[f64], shuffle: &mut Random) -> f64 {
     let mut all = equal.to_vec();
     let mut differences: Vec<f64> = (0..DIVISIONS)
         .map(|_| {
@@ -92,43 +91,43 @@ fn floor(equal: &[f64], shuffle: &mut Shuffle) -> f64 {
     differences[DIVISIONS * 99 / 100]
 }
 
-struct Verdict {
-    /// Of the equal requests.
+struct Comparison {
+    /// The median of the equal requests.
     median: f64,
     floor: f64,
-    /// The others, and how far they are from it.
+    /// The other kinds, and their difference from the median.
     others: Vec<(&'static str, f64)>,
 }
 
-impl Verdict {
-    fn of(kinds: &[BrokerKind], shuffle: &mut Shuffle) -> Self {
+impl Comparison {
+    fn of(kinds: &[RequestKind], shuffle: &mut Random) -> Self {
         let equal = [kinds[0].samples.clone(), kinds[1].samples.clone()].concat();
-        let (middle, floor) = (median(&equal), floor(&equal, shuffle));
+        let (middle, floor) = (median(&equal), noise_floor(&equal, shuffle));
         let others = kinds[2..].iter().map(|kind| (kind.name, median(&kind.samples) - middle)).collect();
         Self { median: middle, floor, others }
     }
 
-    /// The smallest difference that is taken for one.
-    fn bound(&self) -> f64 {
+    /// Returns the smallest difference that counts as one.
+    fn smallest_difference(&self) -> f64 {
         FACTOR * self.floor
     }
 
-    fn tells(&self) -> bool {
-        self.others.iter().any(|(_, difference)| difference.abs() > self.bound())
+    fn reveals_difference(&self) -> bool {
+        self.others.iter().any(|(_, difference)| difference.abs() > self.smallest_difference())
     }
 }
 
-/// One request of each kind in turn, in another order each time.
-async fn sample(api: &Api, kinds: &mut [BrokerKind], rounds: usize, keep: bool, shuffle: &mut Shuffle) {
+/// Sends one request of each kind in turn, in another order each time.
+async fn sample(api: &Api, kinds: &mut [RequestKind], rounds: usize, keep: bool, shuffle: &mut Random) {
     let mut order: Vec<usize> = (0..kinds.len()).collect();
     for _ in 0..rounds {
         shuffle.shuffle(&mut order);
         for &at in &order {
             let kind = &mut kinds[at];
             let request = kind.request(api);
-            let asked = Instant::now();
+            let started = Instant::now();
             let answer = api.send(request).await;
-            let took = asked.elapsed();
+            let took = started.elapsed();
             assert_eq!(answer.status, kind.status, "{}: {}", kind.name, answer.text);
             if keep {
                 kind.samples.push(took.as_secs_f64() * 1e6);
@@ -138,39 +137,39 @@ async fn sample(api: &Api, kinds: &mut [BrokerKind], rounds: usize, keep: bool, 
     }
 }
 
-/// Measures until nothing is told, or that something is has been said `ATTEMPTS` times.
-/// `without_work` is the median of requests that are answered without the work that must
-/// not be left out: if that could be, it must be more than the bound.
-async fn experiment(api: &Api, what: &str, mut kinds: Vec<BrokerKind>, without_work: Option<f64>) -> Verdict {
-    let mut shuffle = Shuffle(0x9e37_79b9_7f4a_7c15);
-    // Until plans, pools and caches are warm, and the bound of audit rows is reached.
+/// Measures until no difference is found, or a difference was found `ATTEMPTS` times. `without_work` is the median of
+/// requests that skip the work which equalises the times; the test must be able to detect such a skip.
+async fn experiment(api: &Api, what: &str, mut kinds: Vec<RequestKind>, without_work: Option<f64>) -> Comparison {
+    let mut shuffle = Random(0x9e37_79b9_7f4a_7c15);
+    // Plans, pools and caches are warmed up, and the bound of audit rows is reached.
     sample(api, &mut kinds, 25, false, &mut shuffle).await;
     let mut report = String::new();
     for _ in 0..ATTEMPTS {
         let more = kinds[0].samples.len().max(SAMPLES);
         sample(api, &mut kinds, more, true, &mut shuffle).await;
-        let verdict = Verdict::of(&kinds, &mut shuffle);
-        let (count, median, floor) = (kinds[0].samples.len(), verdict.median, verdict.floor);
+        let comparison = Comparison::of(&kinds, &mut shuffle);
+        let (count, median, floor) = (kinds[0].samples.len(), comparison.median, comparison.floor);
         report += &format!("{what}: {count} of each, median {median:.0} µs, floor {floor:.0} µs");
-        for (name, difference) in &verdict.others {
+        for (name, difference) in &comparison.others {
             report += &format!(", {name} {difference:+.0} µs");
         }
         report += "\n";
-        let would_be_seen = without_work.is_none_or(|without| verdict.bound() < verdict.median - without);
-        if !verdict.tells() && would_be_seen {
+        let would_be_seen =
+            without_work.is_none_or(|without| comparison.smallest_difference() < comparison.median - without);
+        if !comparison.reveals_difference() && would_be_seen {
             print!("{report}");
-            return verdict;
+            return comparison;
         }
     }
-    panic!("the time of an answer tells something, or this machine is too busy to see that it does not:\n{report}");
+    panic!("response times reveal something, or this machine is too busy to tell:\n{report}");
 }
 
 #[tokio::test]
-async fn the_time_of_an_answer_does_not_tell_whether_an_account_exists() {
+async fn the_response_time_does_not_reveal_whether_an_account_exists() {
     let world = World::new(&Stack::from_env(), "timing").await;
-    // Cheap, and the same for all.
+    // Hashes are cheap, and the same for all accounts.
     let spec = world.user_service().set("HASHING__MEMORY_KIB", "4096").set("HASHING__ITERATIONS", "1");
-    // With the throttles' reads and writes, and nobody held.
+    // The rate limits are read and written, but refuse no request.
     let unheld = [
         "LOGIN_FREE_FAILURES",
         "ACCOUNT_FREE_FAILURES",
@@ -181,65 +180,67 @@ async fn the_time_of_an_answer_does_not_tell_whether_an_account_exists() {
     let spec = unheld.iter().fold(spec, |spec, limit| spec.set(&format!("LIMITS__{limit}"), "1000000"));
     let service = spec.set("LIMITS__ENABLED", "true").start().await;
     let api = service.api();
-    // Names, and so bodies, of one length.
-    let (known, barred, nobody) = (world.test_user("known"), world.test_user("shuts"), world.test_user("ghost"));
-    for person in [&known, &barred] {
-        let _ = api.register(person).await.expect(201);
+    // The names, and therefore the bodies, have the same length.
+    let (known, disabled_user, unknown) =
+        (world.test_user("known"), world.test_user("shuts"), world.test_user("ghost"));
+    for user in [&known, &disabled_user] {
+        let _ = api.register(user).await.expect(201);
     }
     api.login(&known).await;
     let users = world.user_database().await.collection::<Document>("users");
-    let disabled = doc! { "$set": { "status": "disabled" } };
-    let _ = users.update_one(doc! { "email": &barred.email }, disabled).await.expect("users can be changed");
+    let set_disabled = doc! { "$set": { "status": "disabled" } };
+    let _ = users.update_one(doc! { "email": &disabled_user.email }, set_disabled).await.expect("users can be changed");
 
     let ask = |path, who: [(&'static str, &str); 4]| {
-        who.map(|(name, email)| BrokerKind::new(name, path, json!({ "email": email }), 202)).into()
+        who.map(|(name, email)| RequestKind::new(name, path, json!({ "email": email }), 202)).into()
     };
     let everybody = [
-        ("unknown", nobody.email.as_str()),
-        ("unknown again", &nobody.email),
+        ("unknown", unknown.email.as_str()),
+        ("unknown again", &unknown.email),
         ("known", &known.email),
-        ("disabled", &barred.email),
+        ("disabled", &disabled_user.email),
     ];
     let reset = experiment(&api, "reset", ask("/api/auth/password-reset", everybody), None).await;
     experiment(&api, "resend", ask("/api/auth/email-verification/resend", everybody), None).await;
     let login = |(name, identifier): (&'static str, &str)| {
         let body = json!({ "identifier": identifier, "password": "not the password" });
-        BrokerKind::new(name, "/api/auth/login", body, 401)
+        RequestKind::new(name, "/api/auth/login", body, 401)
     };
-    let mut logins: Vec<BrokerKind> = everybody.into_iter().map(login).collect();
-    logins.push(login(("known, by user name", &known.username)));
+    let mut logins: Vec<RequestKind> = everybody.into_iter().map(login).collect();
+    logins.push(login(("known, by username", &known.username)));
     experiment(&api, "login", logins, Some(reset.median)).await;
 
-    // Registration where it is hidden: new addresses, that of an account, of a disabled one,
-    // and of one that was never verified. Lengths are equal; the username stays free.
+    // Hidden registration: new addresses, and those of an account, of a disabled account and of an unverified one.
+    // Lengths are equal, and the username stays free.
     let replica = service.spec().replica().set("AUTH__REGISTRATION", "hidden").start().await;
     let hidden = replica.api();
     let never = world.test_user("never");
     let _ = hidden.register(&never).await.expect(202);
     let registration =
-        |email: &str| json!({ "username": "not-claimed-by-any", "email": email, "password": nobody.password });
+        |email: &str| json!({ "username": "not-claimed-by-any", "email": email, "password": unknown.password });
     let new = |name, first| {
         let padding = known.email.strip_prefix("known").unwrap_or_default();
         let body = registration(&padding[2.min(padding.len())..]);
-        BrokerKind { fresh: Some(first), ..BrokerKind::new(name, "/api/users", body, 202) }
+        RequestKind { fresh: Some(first), ..RequestKind::new(name, "/api/users", body, 202) }
     };
-    let taken = |(name, email): (&'static str, &str)| BrokerKind::new(name, "/api/users", registration(email), 202);
+    let taken = |(name, email): (&'static str, &str)| RequestKind::new(name, "/api/users", registration(email), 202);
     let mut registrations = vec![new("free", 0), new("free again", 500_000)];
-    registrations
-        .extend([("taken", &*known.email), ("disabled", &barred.email), ("unverified", &never.email)].map(taken));
+    registrations.extend(
+        [("taken", &*known.email), ("disabled", &disabled_user.email), ("unverified", &never.email)].map(taken),
+    );
     experiment(&hidden, "registration", registrations, Some(reset.median)).await;
 }
 
 #[test]
-fn equal_requests_are_told_apart_by_nothing_and_others_by_what_they_differ() {
-    let mut shuffle = Shuffle(7);
+fn equal_requests_are_not_distinguished_and_slower_requests_are() {
+    let mut shuffle = Random(7);
     let mut around = |middle: f64| -> Vec<f64> {
         (0..200).map(|_| middle + f64::from(u32::try_from(shuffle.below(400)).unwrap_or_default()) - 200.0).collect()
     };
-    let kind = |name, samples| BrokerKind { samples, ..BrokerKind::new(name, "/", Value::Null, 200) };
+    let kind = |name, samples| RequestKind { samples, ..RequestKind::new(name, "/", Value::Null, 200) };
     let equal = [kind("one", around(5_000.0)), kind("other", around(5_000.0)), kind("like them", around(5_000.0))];
-    let verdict = Verdict::of(&equal, &mut Shuffle(9));
-    assert!(!verdict.tells() && verdict.floor > 0.0, "{} {:?}", verdict.floor, verdict.others);
+    let comparison = Comparison::of(&equal, &mut Random(9));
+    assert!(!comparison.reveals_difference() && comparison.floor > 0.0, "{} {:?}", comparison.floor, comparison.others);
     let slower = [kind("one", around(5_000.0)), kind("other", around(5_000.0)), kind("slower", around(5_300.0))];
-    assert!(Verdict::of(&slower, &mut Shuffle(9)).tells());
+    assert!(Comparison::of(&slower, &mut Random(9)).reveals_difference());
 }

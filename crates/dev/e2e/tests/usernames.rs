@@ -1,133 +1,113 @@
-//! Usernames that were released stay reserved for their owner for a while.
+//! Released usernames stay reserved for their owner for a while.
 
-use bson::{DateTime, Document, doc};
-use e2e::administrators::{Admin, admin};
+use bson::{DateTime, doc};
+use e2e::{
+    accounts::{register_and_log_in, update_user, user_document, with_cheap_hashes},
+    administrators::{Admin, create_admin},
+};
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, DEADLINE, Service, ServiceSpec, Stack, TestUser, World, wait_for};
-
-/// Where the hash is not what is tested.
-fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
-
-async fn signed_in(world: &World, api: &Api, name: &str) -> (TestUser, Api) {
-    let person = world.test_user(name);
-    let _ = api.register(&person).await.expect(201);
-    let me = api.with_token(&api.login(&person).await.access);
-    (person, me)
-}
+use test_support::{Api, ApiResponse, DEADLINE, Service, Stack, TestUser, World, wait_for};
 
 async fn rename(me: &Api, username: &str) -> ApiResponse {
     me.patch("/api/users/me", &json!({ "username": username })).await
 }
 
-async fn change(world: &World, person: &TestUser, change: Document) {
-    let users = world.user_database().await.collection::<Document>("users");
-    let changed = users.update_one(doc! { "email": &person.email }, change).await.expect("users can be changed");
-    assert_eq!(changed.matched_count, 1);
-}
-
-async fn stored(world: &World, person: &TestUser) -> Document {
-    let users = world.user_database().await.collection::<Document>("users");
-    users.find_one(doc! { "email": &person.email }).await.expect("users can be read").expect("the account is there")
-}
-
-/// The errors of the import of one line with this username.
-async fn import(world: &World, service: &Service, username: &str) -> String {
+/// Returns the output of a dry-run import of one line with this username.
+async fn dry_run_import(world: &World, service: &Service, username: &str) -> String {
     let line = json!({ "username": username, "email": world.address("imported") }).to_string();
     let done = service.spec().command_with_input(&["users", "import", "-", "--dry-run"], line.into_bytes()).await;
     format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
 }
 
 #[tokio::test]
-async fn a_released_username_is_taken_for_all_but_its_owner() {
+async fn a_released_username_is_taken_for_everyone_but_its_owner() {
     let world = World::new(&Stack::from_env(), "released").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (ada, me) = signed_in(&world, &api, "ada").await;
-    let (eve, of_eve) = signed_in(&world, &api, "eve").await;
-    let root = admin(&world, &service, "root").await;
+    let (ada, me) = register_and_log_in(&world, &api, "ada").await;
+    let (eve, eve_client) = register_and_log_in(&world, &api, "eve").await;
+    let root = create_admin(&world, &service, "root").await;
     let renamed = format!("{}x", &ada.username[..ada.username.len().min(31)]);
     let _ = rename(&me, &renamed).await.expect(200);
 
     for taken in [ada.username.clone(), ada.username.to_uppercase()] {
         let newcomer = TestUser { username: taken.clone(), ..world.test_user("newcomer") };
         let _ = api.register(&newcomer).await.expect_problem(409, "username-taken");
-        let _ = rename(&of_eve, &taken).await.expect_problem(409, "username-taken");
-        let id = of_eve.get("/api/users/me").await.expect(200).string("id");
-        let by_admin = root.api.patch(&Admin::path(&id, ""), &json!({ "username": taken })).await;
+        let _ = rename(&eve_client, &taken).await.expect_problem(409, "username-taken");
+        let id = eve_client.get("/api/users/me").await.expect(200).string("id");
+        let by_admin = root.api.patch(&Admin::user_path(&id, ""), &json!({ "username": taken })).await;
         let _ = by_admin.expect_problem(409, "username-taken");
-        let output = import(&world, &service, &taken).await;
+        let output = dry_run_import(&world, &service, &taken).await;
         assert!(output.contains("#/username: Another account has it"), "{output}");
     }
-    assert_eq!(of_eve.get("/api/users/me").await.expect(200).string("username"), eve.username);
-    // It signs in to nothing.
+    assert_eq!(eve_client.get("/api/users/me").await.expect(200).string("username"), eve.username);
+    // The released username cannot log in.
     let login = json!({ "identifier": ada.username, "password": ada.password });
     let _ = api.post("/api/auth/login", &login).await.expect_problem(401, "invalid-credentials");
     let export = me.get("/api/users/me/export").await.expect(200).json();
     assert_eq!(export["reservedUsernames"].as_array().map(Vec::len), Some(1), "{export}");
 
-    // The owner has it back at once, and then the other one is reserved.
+    // The owner can take it back at once, and then the other username is reserved.
     let _ = rename(&me, &ada.username).await.expect(200);
     let _ = api.post("/api/auth/login", &login).await.expect(200);
-    let _ = rename(&of_eve, &renamed).await.expect_problem(409, "username-taken");
-    // An administrator's change reserves as well.
+    let _ = rename(&eve_client, &renamed).await.expect_problem(409, "username-taken");
+    // A change by an administrator also reserves the username.
     let id = me.get("/api/users/me").await.expect(200).string("id");
     let third = json!({ "username": "third-of-ada" });
-    let _ = root.api.patch(&Admin::path(&id, ""), &third).await.expect(200);
-    let _ = rename(&of_eve, &ada.username).await.expect_problem(409, "username-taken");
-    // With the account all go.
+    let _ = root.api.patch(&Admin::user_path(&id, ""), &third).await.expect(200);
+    let _ = rename(&eve_client, &ada.username).await.expect_problem(409, "username-taken");
+    // Deleting the account releases all usernames.
     let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
     for free in [&ada.username, &renamed, "third-of-ada"] {
-        let _ = rename(&of_eve, free).await.expect(200);
+        let _ = rename(&eve_client, free).await.expect(200);
     }
 }
 
 #[tokio::test]
-async fn a_third_release_gives_up_the_oldest_reservation() {
+async fn a_fourth_name_frees_the_oldest_reservation() {
     let world = World::new(&Stack::from_env(), "threenames").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (_, me) = signed_in(&world, &api, "ada").await;
-    let (_, of_eve) = signed_in(&world, &api, "eve").await;
+    let (_, me) = register_and_log_in(&world, &api, "ada").await;
+    let (_, eve_client) = register_and_log_in(&world, &api, "eve").await;
     for name in ["name-one", "name-two", "name-three"] {
         let _ = rename(&me, name).await.expect(200);
     }
     for taken in ["name-one", "name-two", "name-three"] {
-        let _ = rename(&of_eve, taken).await.expect_problem(409, "username-taken");
+        let _ = rename(&eve_client, taken).await.expect_problem(409, "username-taken");
     }
     let _ = rename(&me, "name-four").await.expect(200);
-    let _ = rename(&of_eve, "name-two").await.expect_problem(409, "username-taken");
-    let _ = rename(&of_eve, "name-one").await.expect(200);
-    // Another spelling of the same name is no release.
+    let _ = rename(&eve_client, "name-two").await.expect_problem(409, "username-taken");
+    let _ = rename(&eve_client, "name-one").await.expect(200);
+    // Another spelling of the same username is no release.
     let _ = rename(&me, "NAME-FOUR").await.expect(200);
-    let _ = rename(&of_eve, "name-two").await.expect_problem(409, "username-taken");
+    let _ = rename(&eve_client, "name-two").await.expect_problem(409, "username-taken");
 }
 
 #[tokio::test]
-async fn a_reservation_that_is_over_is_given_up_to_whoever_asks_and_by_the_housekeeping() {
+async fn an_expired_reservation_is_freed_on_request_and_by_housekeeping() {
     let world = World::new(&Stack::from_env(), "freenames").await;
     let mut service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (ada, me) = signed_in(&world, &api, "ada").await;
-    let (_, of_eve) = signed_in(&world, &api, "eve").await;
+    let (ada, me) = register_and_log_in(&world, &api, "ada").await;
+    let (_, eve_client) = register_and_log_in(&world, &api, "eve").await;
     let over = || doc! { "$set": { "reservedUsernames.$[].until": DateTime::from_millis(0) } };
     let _ = rename(&me, "ada-later").await.expect(200);
-    let _ = rename(&of_eve, &ada.username).await.expect_problem(409, "username-taken");
-    change(&world, &ada, over()).await;
-    let _ = rename(&of_eve, &ada.username).await.expect(200);
-    // At a registration, too.
+    let _ = rename(&eve_client, &ada.username).await.expect_problem(409, "username-taken");
+    update_user(&world, &ada.email, over()).await;
+    let _ = rename(&eve_client, &ada.username).await.expect(200);
+    // A registration can take it, too.
     let _ = rename(&me, "ada-even-later").await.expect(200);
-    change(&world, &ada, over()).await;
+    update_user(&world, &ada.email, over()).await;
     let newcomer = TestUser { username: "ada-later".to_owned(), ..world.test_user("newcomer") };
     let _ = api.register(&newcomer).await.expect(201);
 
     let _ = rename(&me, "ada-last").await.expect(200);
-    change(&world, &ada, over()).await;
+    update_user(&world, &ada.email, over()).await;
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
     wait_for(DEADLINE, "the housekeeping", async || {
-        let stored = stored(&world, &ada).await;
+        let stored = user_document(&world, &ada.email).await;
         (!stored.contains_key("reservedUsernames")).then(|| {
             assert!(stored.get_array("usernameKeys").is_ok_and(|keys| keys.len() == 1), "{stored}");
         })
@@ -136,19 +116,20 @@ async fn a_reservation_that_is_over_is_given_up_to_whoever_asks_and_by_the_house
 }
 
 #[tokio::test]
-async fn an_account_of_the_release_before_is_protected_from_its_next_change_on() {
+async fn an_account_of_the_previous_release_is_protected_from_its_next_change_on() {
     let world = World::new(&Stack::from_env(), "oldnames").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let api = service.api();
-    let (ada, me) = signed_in(&world, &api, "ada").await;
-    let (_, of_eve) = signed_in(&world, &api, "eve").await;
-    change(&world, &ada, doc! { "$unset": { "usernameKeys": "" } }).await;
-    let _ = rename(&of_eve, &ada.username).await.expect_problem(409, "username-taken");
+    let (ada, me) = register_and_log_in(&world, &api, "ada").await;
+    let (_, eve_client) = register_and_log_in(&world, &api, "eve").await;
+    update_user(&world, &ada.email, doc! { "$unset": { "usernameKeys": "" } }).await;
+    let _ = rename(&eve_client, &ada.username).await.expect_problem(409, "username-taken");
     let _ = rename(&me, "ada-later").await.expect(200);
     for taken in [ada.username.as_str(), "ada-later"] {
-        let _ = rename(&of_eve, taken).await.expect_problem(409, "username-taken");
+        let _ = rename(&eve_client, taken).await.expect_problem(409, "username-taken");
     }
-    let kept = stored(&world, &ada).await;
-    let kept: Value = bson::deserialize_from_bson(kept.get("usernameKeys").cloned().expect("keys")).expect("texts");
+    let kept = user_document(&world, &ada.email).await;
+    let kept: Value = bson::deserialize_from_bson(kept.get("usernameKeys").cloned().expect("the user has keys"))
+        .expect("the keys are texts");
     assert_eq!(kept.as_array().map(Vec::len), Some(2), "{kept}");
 }

@@ -68,7 +68,7 @@ async fn unfinished_work(
     if run.limits.no_email_service {
         return Ok(None);
     }
-    if let Some(behind) = offsets::behind(&run.world).await {
+    if let Some(behind) = offsets::describe_lag(&run.world).await {
         return Ok(Some(behind));
     }
     let mails = emails.collection::<Document>("mailJobs");

@@ -1,4 +1,4 @@
-//! Thousands of connections on which nothing happens.
+//! Thousands of idle connections.
 
 use std::time::{Duration, Instant};
 
@@ -6,17 +6,17 @@ use test_support::{DEADLINE, Service, Stack, World, report_skipped, wait_for};
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::timeout};
 
 use crate::{
-    process::{Usage, alone, can_open, until_descriptors},
-    raw::connect,
+    process::{Usage, raise_open_file_limit, run_exclusively, wait_for_descriptors},
+    raw_client::connect,
 };
 
 const IDLE: usize = 10_000;
-/// In the kernel's queue of those to be accepted at one time.
+/// The number of connections that wait in the kernel's accept queue at one time.
 const TOGETHER: usize = 250;
-/// What a connection may cost: its buffers, its timers.
-const KIB_EACH: u64 = 64;
+/// The maximum memory of a connection: its buffers and its timers.
+const MAX_KIB_PER_CONNECTION: u64 = 64;
 
-/// So many connections; half of them have begun a request.
+/// Opens `count` connections; half of them have sent a part of a request.
 async fn open(port: u16, count: usize) -> Vec<TcpStream> {
     let mut connections = Vec::with_capacity(count);
     while connections.len() < count {
@@ -25,7 +25,7 @@ async fn open(port: u16, count: usize) -> Vec<TcpStream> {
             opening.spawn(async move {
                 let mut stream = connect(port).await;
                 if number % 2 == 0 {
-                    stream.write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\n").await.expect("it is sent");
+                    stream.write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\n").await.expect("the bytes are sent");
                 }
                 stream
             });
@@ -36,67 +36,70 @@ async fn open(port: u16, count: usize) -> Vec<TcpStream> {
 }
 
 fn port_of(service: &Service) -> u16 {
-    service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+    service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("the URL has a port")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_idle_connections_disturb_nobody_and_leave_nothing_behind() {
-    let _alone = alone().await;
-    if !can_open(IDLE as u64 + 1_000) {
-        report_skipped("ten_thousand_idle_connections", "this process may not open as many files (ulimit -n)");
+async fn ten_thousand_idle_connections_do_not_slow_others_down_and_leave_nothing_behind() {
+    let _alone = run_exclusively().await;
+    if !raise_open_file_limit(IDLE as u64 + 1_000) {
+        report_skipped(
+            "ten_thousand_idle_connections_do_not_slow_others_down_and_leave_nothing_behind",
+            "this process may not open as many files (ulimit -n)",
+        );
         return;
     }
     let world = World::new(&Stack::from_env(), "idle").await;
     let service = world.user_service().set("HTTP__REQUEST_TIMEOUT", "10m").start().await;
-    let person = world.test_user("regular");
-    let _ = service.api().register(&person).await.expect(201);
+    let user = world.test_user("regular");
+    let _ = service.api().register(&user).await.expect(201);
     let started = Instant::now();
-    let _ = service.api().login(&person).await;
+    let _ = service.api().login(&user).await;
     let usual = started.elapsed();
     let before = Usage::of(service.pid());
 
     let connections = open(port_of(&service), IDLE).await;
     wait_for(DEADLINE, "all connections to be accepted", async || {
-        // Those of the requests before are closed meanwhile.
+        // The connections of earlier requests are closed meanwhile.
         (Usage::of(service.pid()).descriptors + 20 >= before.descriptors + IDLE).then_some(())
     })
     .await;
-    let held = Usage::of(service.pid());
+    let usage = Usage::of(service.pid());
     for _ in 0..5 {
         let started = Instant::now();
-        let _ = service.api().login(&person).await;
+        let _ = service.api().login(&user).await;
         let took = started.elapsed();
-        assert!(took < 10 * usual + Duration::from_secs(1), "a login takes {took:?}, and took {usual:?}");
+        assert!(took < 10 * usual + Duration::from_secs(1), "a login takes {took:?}, and before it took {usual:?}");
     }
     assert!(service.readiness().await.is_some_and(|(status, _)| status == 200));
-    let each = held.resident_kib.saturating_sub(before.resident_kib) / IDLE as u64;
-    println!("{each} KiB for each of {IDLE} idle connections; {before:?}, {held:?}");
-    assert!(each < KIB_EACH, "{each} KiB for each connection");
-    assert_eq!(held.threads, before.threads);
+    let each = usage.resident_kib.saturating_sub(before.resident_kib) / IDLE as u64;
+    println!("{each} KiB for each of {IDLE} idle connections; {before:?}, {usage:?}");
+    assert!(each < MAX_KIB_PER_CONNECTION, "{each} KiB for each connection");
+    assert_eq!(usage.threads, before.threads);
 
     drop(connections);
-    until_descriptors(service.pid(), before.descriptors + 20).await;
+    wait_for_descriptors(service.pid(), before.descriptors + 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn there_are_never_more_connections_than_configured() {
-    const MOST: usize = 50;
-    let _alone = alone().await;
+    const MAX_CONNECTIONS: usize = 50;
+    let _alone = run_exclusively().await;
     let world = World::new(&Stack::from_env(), "many").await;
-    let spec = world.user_service().set("HTTP__MAX_CONNECTIONS", MOST.to_string());
+    let spec = world.user_service().set("HTTP__MAX_CONNECTIONS", MAX_CONNECTIONS.to_string());
     let service = spec.set("HTTP__REQUEST_TIMEOUT", "10m").start().await;
     let before = Usage::of(service.pid());
-    // The rest is in the kernel's queue, where it costs the service nothing.
-    let connections = open(port_of(&service), 4 * MOST).await;
-    wait_for(DEADLINE, "as many connections as there may be", async || {
-        (Usage::of(service.pid()).descriptors + 10 >= before.descriptors + MOST).then_some(())
+    // The other connections wait in the kernel's queue, where they cost the service nothing.
+    let connections = open(port_of(&service), 4 * MAX_CONNECTIONS).await;
+    wait_for(DEADLINE, "the maximum number of connections", async || {
+        (Usage::of(service.pid()).descriptors + 10 >= before.descriptors + MAX_CONNECTIONS).then_some(())
     })
     .await;
     let waiting = timeout(Duration::from_millis(500), service.api().get("/.well-known/jwks.json")).await;
-    assert!(waiting.is_err(), "there is no room for another");
-    let held = Usage::of(service.pid());
-    assert!(held.descriptors <= before.descriptors + MOST + 10, "{held:?}, {before:?}");
-    assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port has room of its own");
+    assert!(waiting.is_err(), "there are more connections than configured");
+    let usage = Usage::of(service.pid());
+    assert!(usage.descriptors <= before.descriptors + MAX_CONNECTIONS + 10, "{usage:?}, {before:?}");
+    assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port does not respond");
     drop(connections);
     let _ = service.api().get("/.well-known/jwks.json").await.expect(200);
 }

@@ -13,19 +13,19 @@ use rdkafka::{
 };
 use test_support::{DEADLINE, ProxyMode, Service, Stack, TcpProxy, World, wait_for};
 
-use crate::process::{Usage, alone, chosen};
+use crate::process::{Usage, number_from_env, run_exclusively};
 
-/// In a moment's memory: what librdkafka fetches ahead (16 MiB and a message for each partition),
-/// two batches of 8 MiB, and what the allocator keeps of them.
-const MOST_KIB: u64 = 128 * 1024;
+/// The maximum growth of the memory: what librdkafka fetches ahead (16 MiB and a message for each partition), two
+/// batches of 8 MiB, and what the allocator keeps of them.
+const MAX_GROWTH_KIB: u64 = 128 * 1024;
 
-/// Publishes so many registrations, each with its mail.
+/// Publishes `count` registrations, each of which causes a mail.
 async fn publish(publisher: &EventPublisher, world: &World, from: u64, count: u64) {
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", world.brokers())
         .set("linger.ms", "5")
         .create()
-        .expect("a producer");
+        .expect("the producer is created");
     let send = async |number: u64| {
         let event = publisher.welcome(&world.address(&format!("w{number}")));
         let (key, value) = (event.envelope.key(), event.payload.to_json());
@@ -34,13 +34,13 @@ async fn publish(publisher: &EventPublisher, world: &World, from: u64, count: u6
             headers.insert(Header { key: name, value: Some(value.as_bytes()) })
         });
         let record = FutureRecord::to(world.topic()).partition(partition).key(&key).payload(&value).headers(headers);
-        producer.send(record, DEADLINE).await.expect("the broker takes it");
+        producer.send(record, DEADLINE).await.expect("the broker accepts the record");
     };
     stream::iter(from..from + count).for_each_concurrent(500, send).await;
 }
 
-/// The most that the service held until `done`.
-async fn most_resident(service: &Service, what: &str, within: Duration, mut done: impl AsyncFnMut() -> bool) -> u64 {
+/// Returns the maximum resident memory of the service until `done` is true.
+async fn max_resident_kib(service: &Service, what: &str, within: Duration, mut done: impl AsyncFnMut() -> bool) -> u64 {
     let mut most = 0;
     wait_for(within, what, async || {
         most = most.max(Usage::of(service.pid()).resident_kib);
@@ -51,44 +51,44 @@ async fn most_resident(service: &Service, what: &str, within: Duration, mut done
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_that_cannot_be_mailed_wait_outside_of_the_process() {
-    let _alone = alone().await;
+async fn events_that_cannot_be_mailed_wait_outside_the_process() {
+    let _alone = run_exclusively().await;
     let stack = Stack::from_env();
     // The embedded broker keeps only 5 MiB of a partition.
-    let events = if stack.is_embedded() { 2_000 } else { chosen("OVERLOAD_EVENTS", 6_000) };
+    let events = if stack.is_embedded() { 2_000 } else { number_from_env("OVERLOAD_EVENTS", 6_000) };
     let upstream = stack.mongodb_uri().split("//").nth(1).and_then(|rest| rest.split(['/', '?']).next());
-    let mongodb = TcpProxy::start(upstream.expect("a host and a port")).await.expect("a proxy");
+    let mongodb = TcpProxy::start(upstream.expect("the URI has a host and a port")).await.expect("the proxy starts");
     let uri = format!("mongodb://{}/?directConnection=true", mongodb.address());
-    // Nobody listens there.
+    // Nothing listens there.
     let world = World::new(&stack, "waiting").await.on_smtp("smtp://127.0.0.1:9");
     let ledger = world.email_database().await.collection::<bson::Document>("mailJobs");
     let publisher = EventPublisher::new(&world);
     let service = world.clone().on_mongodb(uri).email_service().start().await;
     publish(&publisher, &world, 0, 100).await;
     wait_for(DEADLINE, "the first rows", async || {
-        (ledger.count_documents(doc! {}).await.expect("MongoDB answers") == 100).then_some(())
+        (ledger.count_documents(doc! {}).await.expect("MongoDB responds") == 100).then_some(())
     })
     .await;
     let before = Usage::of(service.pid());
 
     mongodb.set_mode(ProxyMode::Refuse);
     publish(&publisher, &world, 100, events).await;
-    // It has begun with them, and stands.
-    let away = most_resident(&service, "reading to pause", DEADLINE, async || {
+    // The service has started to read and then paused.
+    let during_outage = max_resident_kib(&service, "reading to pause", DEADLINE, async || {
         service.log().contains("reading pauses") && service.check("mongodb").await == "down"
     })
     .await;
-    println!("{events} events wait in the topic: {away} KiB of {} before", before.resident_kib);
-    assert!(away < before.resident_kib + MOST_KIB, "{away} KiB, {before:?}");
+    println!("{events} events wait in the topic: {during_outage} KiB of {} before", before.resident_kib);
+    assert!(during_outage < before.resident_kib + MAX_GROWTH_KIB, "{during_outage} KiB, {before:?}");
 
     mongodb.set_mode(ProxyMode::Pass);
     let within = Duration::from_secs(60) + Duration::from_millis(10 * events);
-    let back = most_resident(&service, "all rows", within, async || {
-        ledger.count_documents(doc! {}).await.expect("MongoDB answers") == 100 + events
+    let after_outage = max_resident_kib(&service, "all rows", within, async || {
+        ledger.count_documents(doc! {}).await.expect("MongoDB responds") == 100 + events
     })
     .await;
-    println!("{events} mails wait in the ledger: {back} KiB");
-    assert!(back < before.resident_kib + MOST_KIB, "{back} KiB, {before:?}");
+    println!("{events} mails wait in the ledger: {after_outage} KiB");
+    assert!(after_outage < before.resident_kib + MAX_GROWTH_KIB, "{after_outage} KiB, {before:?}");
     let after = Usage::of(service.pid());
     assert!(
         after.threads <= before.threads + 8 && after.descriptors <= before.descriptors + 40,

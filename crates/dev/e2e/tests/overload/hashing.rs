@@ -1,4 +1,4 @@
-//! Ten times as many logins and registrations as there is time to hash for.
+//! Ten times as many logins and registrations as the service has time to hash.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -9,30 +9,30 @@ use serde_json::json;
 use test_support::{Api, ApiResponse, DEADLINE, Service, Stack, TestUser, World, wait_for};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 
-use crate::process::{Usage, alone, chosen, percentile};
+use crate::process::{Usage, number_from_env, percentile, run_exclusively};
 
 const MAX_WAIT: Duration = Duration::from_millis(500);
-/// Enough to keep one hash thread busy.
-const SATURATING: usize = 6;
+/// The number of clients that keep one hash thread busy.
+const SATURATING_CLIENTS: usize = 6;
 const SATURATION: Duration = Duration::from_secs(3);
 const CONNECTIONS: usize = 300;
-/// How much more is asked for than can be done.
-const TIMES: u32 = 10;
-/// How often to measure on a machine that becomes faster or slower meanwhile.
-const TRIES: usize = 4;
+/// The ratio of the offered load to the capacity.
+const OVERLOAD_FACTOR: u32 = 10;
+/// The number of measurements on a machine whose speed changes meanwhile.
+const MAX_ATTEMPTS: usize = 4;
 
-/// How many have been registered: nobody twice.
+/// The number of registered users, so that each name is registered once.
 static REGISTERED: AtomicUsize = AtomicUsize::new(0);
 
-/// What one client was answered, and how soon.
+/// The durations of the responses that one client got.
 #[derive(Debug, Default)]
-struct Tally {
+struct Responses {
     accepted: Vec<Duration>,
     refused: Vec<Duration>,
     others: Vec<String>,
 }
 
-impl Tally {
+impl Responses {
     fn count(&mut self, answer: &ApiResponse, took: Duration) {
         match answer.status {
             200 | 201 => self.accepted.push(took),
@@ -59,18 +59,18 @@ impl Tally {
     }
 }
 
-/// Logs in, or registers somebody else at each fifth time, until told to stop; with `pace`
-/// between the beginnings of two requests.
+/// Logs in, and registers a new user every fifth time, until it is told to stop. The starts of two requests are at
+/// least `pace` apart.
 async fn client(
     api: Api,
     number: usize,
-    person: TestUser,
+    user: TestUser,
     world: World,
     pace: Duration,
     stop: watch::Receiver<bool>,
-) -> Tally {
-    let mut tally = Tally::default();
-    // Not all at the same moment.
+) -> Responses {
+    let mut responses = Responses::default();
+    // The clients start at different moments.
     sleep(pace.mul_f64(number as f64 / CONNECTIONS as f64)).await;
     for turn in 0.. {
         if *stop.borrow() {
@@ -81,77 +81,78 @@ async fn client(
             let name = format!("new{}", REGISTERED.fetch_add(1, Ordering::Relaxed));
             api.register(&world.test_user(&name)).await
         } else {
-            let credentials = json!({ "identifier": person.email, "password": person.password });
+            let credentials = json!({ "identifier": user.email, "password": user.password });
             api.post("/api/auth/login", &credentials).await
         };
         let took = started.elapsed();
-        tally.count(&answer, took);
+        responses.count(&answer, took);
         sleep(pace.saturating_sub(took)).await;
     }
-    tally
+    responses
 }
 
-/// So many clients for so long; what all of them were answered, and what the service held meanwhile.
-async fn load(
+/// Runs `clients` clients for `length`, and returns their responses and the resource usage of the service.
+async fn run_clients(
     service: &Service,
     world: &World,
     clients: usize,
     pace: Duration,
     length: Duration,
-) -> (Tally, Vec<Usage>) {
-    let (told, stop) = watch::channel(false);
+) -> (Responses, Vec<Usage>) {
+    let (stop_sender, stop) = watch::channel(false);
     let mut running = JoinSet::new();
     for number in 0..clients {
-        let person = world.test_user("regular");
-        running.spawn(client(service.api(), number, person, world.clone(), pace, stop.clone()));
+        let user = world.test_user("regular");
+        running.spawn(client(service.api(), number, user, world.clone(), pace, stop.clone()));
     }
     let until = Instant::now() + length;
-    let mut held = Vec::new();
+    let mut usage = Vec::new();
     while Instant::now() < until {
         sleep(Duration::from_millis(200)).await;
-        held.push(Usage::of(service.pid()));
-        assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port does not answer");
+        usage.push(Usage::of(service.pid()));
+        assert!(service.readiness().await.is_some_and(|(status, _)| status == 200), "the ops port does not respond");
     }
-    told.send_replace(true);
-    let tallies = running.join_all().await;
-    (tallies.into_iter().fold(Tally::default(), Tally::and).sorted(), held)
+    stop_sender.send_replace(true);
+    let responses = running.join_all().await;
+    (responses.into_iter().fold(Responses::default(), Responses::and).sorted(), usage)
 }
 
-/// A time of saturation, and the overload after it.
-struct Measured {
-    /// Logins and registrations a second at saturation, and the 95th percentile of their time.
+/// A measurement at saturation, followed by one under overload.
+struct Measurement {
+    /// Logins and registrations per second at saturation, and the 95th percentile of their duration.
     capacity: f64,
     usual: Duration,
     before: Usage,
-    overloaded: Tally,
-    held: Vec<Usage>,
+    overloaded: Responses,
+    usage: Vec<Usage>,
     length: Duration,
 }
 
-impl Measured {
+impl Measurement {
     async fn take(service: &Service, world: &World) -> Self {
-        // Warms up as well: all threads and connections to the database that there will be.
-        let (saturated, before) = load(service, world, SATURATING, Duration::ZERO, SATURATION).await;
+        // This also warms up all threads and database connections.
+        let (saturated, before) = run_clients(service, world, SATURATING_CLIENTS, Duration::ZERO, SATURATION).await;
         assert!(saturated.others.is_empty(), "{:?}", saturated.others.first());
         let capacity = saturated.accepted.len().max(1) as f64 / SATURATION.as_secs_f64();
-        let (usual, before) = (percentile(&saturated.accepted, 95), *before.last().expect("it was measured"));
-        let length = Duration::from_secs(chosen("OVERLOAD_SECONDS", 8));
-        let pace = Duration::from_secs_f64(CONNECTIONS as f64 / (capacity * f64::from(TIMES)));
-        let (overloaded, held) = load(service, world, CONNECTIONS, pace, length).await;
-        Self { capacity, usual, before, overloaded, held, length }
+        let (usual, before) = (percentile(&saturated.accepted, 95), *before.last().expect("there is a measurement"));
+        let length = Duration::from_secs(number_from_env("OVERLOAD_SECONDS", 8));
+        let pace = Duration::from_secs_f64(CONNECTIONS as f64 / (capacity * f64::from(OVERLOAD_FACTOR)));
+        let (overloaded, usage) = run_clients(service, world, CONNECTIONS, pace, length).await;
+        Self { capacity, usual, before, overloaded, usage, length }
     }
 
     fn goodput(&self) -> f64 {
         self.overloaded.accepted.len() as f64 / self.length.as_secs_f64()
     }
 
-    /// Longer than the queue's bound allows on a machine that does what it did just before.
+    /// Returns a limit that is above what the queue allows on a machine that is as fast as before.
     fn bound(&self) -> Duration {
         2 * MAX_WAIT + 4 * self.usual
     }
 
-    /// What is not as it should be, or the machine has become slower since `capacity` was taken.
-    fn complaint(&self) -> Option<String> {
+    /// Returns which expectation does not hold. The machine may also have become slower since `capacity` was
+    /// measured.
+    fn violation(&self) -> Option<String> {
         let (accepted, refused) = (&self.overloaded.accepted, &self.overloaded.refused);
         let (capacity, goodput, usual, bound) = (self.capacity, self.goodput(), self.usual, self.bound());
         if refused.len() <= 3 * accepted.len() {
@@ -167,23 +168,23 @@ impl Measured {
         (quick >= usual).then(|| format!("refused in {quick:?}, a login takes {usual:?}"))
     }
 
-    /// True on any machine at any time.
+    /// Checks what must hold on any machine at any time.
     fn assert_bounded(&self) {
-        let Self { overloaded, before, held, .. } = self;
+        let Self { overloaded, before, usage, .. } = self;
         assert!(overloaded.others.is_empty(), "{} of {:?}", overloaded.others.len(), overloaded.others.first());
-        let (early, late) = held.split_at(held.len() / 3);
-        let most = |held: &[Usage], of: fn(&Usage) -> u64| held.iter().map(of).max().unwrap_or_default();
+        let (early, late) = usage.split_at(usage.len() / 3);
+        let most = |usage: &[Usage], of: fn(&Usage) -> u64| usage.iter().map(of).max().unwrap_or_default();
         let (first, last) = (most(early, |usage| usage.resident_kib), most(late, |usage| usage.resident_kib));
         println!("resident {} KiB before, {first} KiB early, {last} KiB late; {before:?}", before.resident_kib);
         assert!(last < first + first / 5 + 16 * 1024, "resident grew from {first} to {last} KiB");
-        let descriptors = held.iter().map(|usage| usage.descriptors).max().unwrap_or_default();
+        let descriptors = usage.iter().map(|usage| usage.descriptors).max().unwrap_or_default();
         assert!(descriptors <= before.descriptors + CONNECTIONS + 100, "{descriptors}, {} before", before.descriptors);
-        let threads = most(held, |usage| usage.threads);
+        let threads = most(usage, |usage| usage.threads);
         assert!(threads <= before.threads + 16, "{threads} threads, {} before", before.threads);
     }
 }
 
-impl std::fmt::Display for Measured {
+impl std::fmt::Display for Measurement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (accepted, refused) = (&self.overloaded.accepted, &self.overloaded.refused);
         write!(
@@ -205,27 +206,26 @@ impl std::fmt::Display for Measured {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_times_the_capacity_is_refused_quickly_and_what_is_accepted_is_served_as_ever() {
-    let _alone = alone().await;
+async fn ten_times_the_capacity_is_refused_quickly_and_accepted_requests_are_as_fast_as_before() {
+    let _alone = run_exclusively().await;
     let world = World::new(&Stack::from_env(), "overload").await;
     let spec = world.user_service().set("HASHING__THREADS", "1").set("HASHING__MAX_WAIT", "500ms");
-    // Hashes that are slow even on a good machine, so that ten times as many are few requests.
+    // Hashes are slow even on a fast machine, so that ten times the capacity is few requests.
     let service = spec.set("HASHING__MEMORY_KIB", "32768").set("HASHING__ITERATIONS", "2").start().await;
     let _ = service.api().register(&world.test_user("regular")).await.expect(201);
 
-    // A service that serves less under overload, or later, does so each time; a machine that
-    // has other work for a while does not.
-    let mut complaints = Vec::new();
+    // A service that serves less under overload does so every time; a machine that is busy for a while does not.
+    let mut violations = Vec::new();
     let measured = loop {
-        let measured = Measured::take(&service, &world).await;
+        let measured = Measurement::take(&service, &world).await;
         println!("{measured}");
         measured.assert_bounded();
-        let Some(complaint) = measured.complaint() else { break measured };
-        complaints.push(complaint);
-        assert!(complaints.len() < TRIES, "each time: {complaints:?}");
+        let Some(violation) = measured.violation() else { break measured };
+        violations.push(violation);
+        assert!(violations.len() < MAX_ATTEMPTS, "every attempt failed: {violations:?}");
     };
 
-    // Over at once: what waited has been served, and the next one is.
+    // The overload ends at once: waiting requests have been served, and the next one is served too.
     wait_for(DEADLINE, "an empty queue", async || {
         (service.metric("user_service_hash_queue_length", "").await == 0.0).then_some(())
     })
@@ -233,5 +233,5 @@ async fn ten_times_the_capacity_is_refused_quickly_and_what_is_accepted_is_serve
     let started = Instant::now();
     let _ = service.api().login(&world.test_user("regular")).await;
     let (took, bound) = (started.elapsed(), measured.bound());
-    assert!(took < bound, "{took:?} after it");
+    assert!(took < bound, "a login takes {took:?} after the overload");
 }

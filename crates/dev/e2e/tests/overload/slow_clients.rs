@@ -1,5 +1,5 @@
-//! Clients that send or read as slowly as they can: each is given up at its deadline, and nobody
-//! else waits for them.
+//! Clients that send or read as slowly as possible: each one is disconnected at its deadline, and other clients do
+//! not wait.
 
 use std::time::Duration;
 
@@ -12,19 +12,20 @@ use tokio::{
 };
 
 use crate::{
-    process::{Usage, alone, until_descriptors},
-    raw::{PATIENCE, connect, connect_narrow, status, until_closed},
+    process::{Usage, run_exclusively, wait_for_descriptors},
+    raw_client::{PATIENCE, connect, connect_with_small_buffer, read_until_closed, status},
 };
 
-const EACH: usize = 60;
-/// The configured deadline of a head, of a body, and of an answer that nobody reads.
+const CLIENTS_OF_EACH_KIND: usize = 60;
+/// The configured deadline of a request head, of a body, and of a response that the client does not read.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 const HEAD: &[u8] =
     b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\nx-slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const LOGIN: &str = "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
 
-/// Sends these bytes one by one, then one of them again and again, until the server closes; what it said.
+/// Sends `at_once`, then the bytes of `slowly` one by one and repeatedly until the server closes the connection, and
+/// returns the response.
 async fn trickle(mut stream: TcpStream, at_once: &[u8], slowly: &[u8]) -> Option<String> {
     stream.write_all(at_once).await.ok()?;
     let (mut reader, mut writer) = stream.split();
@@ -46,24 +47,24 @@ async fn trickle(mut stream: TcpStream, at_once: &[u8], slowly: &[u8]) -> Option
     }
 }
 
-/// Asks again and again for something large and reads nothing of it.
+/// Requests something large repeatedly and reads none of the responses.
 async fn ask_and_never_read(port: u16, path: &'static str) -> TcpStream {
-    let mut stream = connect_narrow(port).await;
+    let mut stream = connect_with_small_buffer(port).await;
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(200);
     let _ = timeout(DEADLINE / 4, stream.write_all(request.as_bytes())).await;
     stream
 }
 
-/// Others are served while `clients` are at work, again and again.
-async fn others_are_served(service: &Service, clients: &mut JoinSet<()>) {
+/// Checks repeatedly that other clients are served while `clients` are running.
+async fn assert_others_are_served(service: &Service, clients: &mut JoinSet<()>) {
     while !clients.is_empty() {
         let started = Instant::now();
         let _ = service.api().get("/.well-known/jwks.json").await.expect(200);
         let took = started.elapsed();
-        assert!(took < DEADLINE, "{took:?} for a key set while slow clients are there");
+        assert!(took < DEADLINE, "a key set takes {took:?} while slow clients are connected");
         let _ = timeout(Duration::from_millis(200), async {
             while let Some(ended) = clients.join_next().await {
-                ended.expect("a slow client saw what it should");
+                ended.expect("a slow client got the expected response");
             }
         })
         .await;
@@ -71,53 +72,57 @@ async fn others_are_served(service: &Service, clients: &mut JoinSet<()>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_clients_are_given_up_at_their_deadlines_and_nobody_waits_for_them() {
-    let _alone = alone().await;
+async fn slow_clients_are_disconnected_at_their_deadlines_and_other_clients_do_not_wait() {
+    let _alone = run_exclusively().await;
     let world = World::new(&Stack::from_env(), "slow").await;
     let spec = world.user_service().set("HTTP__REQUEST_TIMEOUT", "2s").set("HTTP__UNREAD_TIMEOUT", "2s");
     let service = spec.set("HTTP__KEEP_ALIVE", "2s").start().await;
     let _ = service.api().register(&world.test_user("regular")).await.expect(201);
-    let port: u16 = service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let port: u16 =
+        service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("the URL has a port");
     let before = Usage::of(service.pid());
 
     let mut clients = JoinSet::new();
-    for _ in 0..EACH {
+    for _ in 0..CLIENTS_OF_EACH_KIND {
         clients.spawn(async move {
-            let said = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
-            assert!(matches!(status(&said), 0 | 408), "{said}");
+            let response = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
+            assert!(matches!(status(&response), 0 | 408), "{response}");
         });
         clients.spawn(async move {
             let head = format!("{LOGIN}content-length: 60000\r\n\r\n");
-            let said = trickle(connect(port).await, head.as_bytes(), b" ").await.expect("a slow body ends");
-            assert!(matches!(status(&said), 400 | 408), "{said}");
+            let response = trickle(connect(port).await, head.as_bytes(), b" ").await.expect("a slow body ends");
+            assert!(matches!(status(&response), 400 | 408), "{response}");
         });
         clients.spawn(async move {
             let head = format!("{LOGIN}transfer-encoding: chunked\r\n\r\n");
-            let said = trickle(connect(port).await, head.as_bytes(), b"1\r\n \r\n").await.expect("slow chunks end");
-            assert!(matches!(status(&said), 400 | 408), "{said}");
+            let response = trickle(connect(port).await, head.as_bytes(), b"1\r\n \r\n").await.expect("slow chunks end");
+            assert!(matches!(status(&response), 400 | 408), "{response}");
         });
         clients.spawn(async move {
             let head = b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
-            let said = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unwanted body ends");
-            assert_eq!(status(&said), 200, "{said}");
+            let response = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unneeded body ends");
+            assert_eq!(status(&response), 200, "{response}");
         });
         clients.spawn(async move {
             let mut stream = connect(port).await;
-            stream.write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it is sent");
-            let said = until_closed(&mut stream).await.expect("an idle connection is closed");
-            assert_eq!(status(&String::from_utf8_lossy(&said)), 200);
+            stream
+                .write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\n\r\n")
+                .await
+                .expect("the bytes are sent");
+            let response = read_until_closed(&mut stream).await.expect("an idle connection is closed");
+            assert_eq!(status(&String::from_utf8_lossy(&response)), 200);
         });
     }
-    others_are_served(&service, &mut clients).await;
+    assert_others_are_served(&service, &mut clients).await;
 
     let mut unread = JoinSet::new();
-    for _ in 0..EACH {
+    for _ in 0..CLIENTS_OF_EACH_KIND {
         unread.spawn(ask_and_never_read(port, "/api/openapi.json"));
     }
     let unread = unread.join_all().await;
     let _ = service.api().get("/.well-known/jwks.json").await.expect(200);
-    // Their sockets are still open here: it is the service that gives up.
-    until_descriptors(service.pid(), before.descriptors + 20).await;
+    // The sockets are still open on this side, so it is the service that closes them.
+    wait_for_descriptors(service.pid(), before.descriptors + 20).await;
     drop(unread);
     let after = Usage::of(service.pid());
     assert!(after.resident_kib < before.resident_kib + 100 * 1024, "{before:?}, {after:?}");
@@ -125,32 +130,32 @@ async fn slow_clients_are_given_up_at_their_deadlines_and_nobody_waits_for_them(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_clients_of_the_ops_port_do_not_keep_the_probes_out() {
-    let _alone = alone().await;
+async fn slow_clients_of_the_ops_port_do_not_block_the_probes() {
+    let _alone = run_exclusively().await;
     let world = World::new(&Stack::from_env(), "slow-ops").await;
     let service = world.email_service().start().await;
     let port = service.ops_port();
     let before = Usage::of(service.pid());
     let mut clients = JoinSet::new();
-    for _ in 0..EACH {
+    for _ in 0..CLIENTS_OF_EACH_KIND {
         clients.spawn(async move {
-            let said = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
-            assert!(matches!(status(&said), 0 | 408), "{said}");
+            let response = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
+            assert!(matches!(status(&response), 0 | 408), "{response}");
         });
         clients.spawn(async move {
             let head = b"GET /livez HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
-            let said = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unwanted body ends");
-            assert_eq!(status(&said), 200, "{said}");
+            let response = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unneeded body ends");
+            assert_eq!(status(&response), 200, "{response}");
         });
     }
     while !clients.is_empty() {
-        assert!(service.readiness().await.is_some(), "the probe has no answer");
+        assert!(service.readiness().await.is_some(), "the probe gets no response");
         let _ = timeout(Duration::from_millis(200), async {
             while let Some(ended) = clients.join_next().await {
-                ended.expect("a slow client saw what it should");
+                ended.expect("a slow client got the expected response");
             }
         })
         .await;
     }
-    until_descriptors(service.pid(), before.descriptors + 20).await;
+    wait_for_descriptors(service.pid(), before.descriptors + 20).await;
 }

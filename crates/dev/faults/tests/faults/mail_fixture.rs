@@ -28,7 +28,7 @@ impl MailFixture {
     }
 
     pub(crate) async fn in_world(world: World, smtp: ScriptedSmtp) -> Self {
-        let (publisher, ledger) = (EventPublisher::new(&world), Ledger::of(&world).await);
+        let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
         let limits = Limits { no_user_service: true, ..Limits::default() };
         Self { run: FaultRun { world, recorder: Recorder::new(), smtp, limits }, publisher, ledger }
     }

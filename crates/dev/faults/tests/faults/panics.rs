@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::ledger::{Ledger, Mail};
+use e2e::ledger::{Ledger, MailJob};
 use faults::checker::Outcome;
 use faults::{Client, assert_promises_kept};
 use futures_util::future::join_all;
@@ -147,8 +147,8 @@ async fn fault_39_panics_under_load_fail_only_what_they_interrupt_and_nothing_is
     for place in ["record", "mail"] {
         assert_logged_without_message(&emails, place);
     }
-    let ledger = Ledger::of(&run.world).await;
-    let letters = ledger.letters().await;
+    let ledger = Ledger::for_world(&run.world).await;
+    let letters = ledger.dead_letters().await;
     assert_eq!(letters.len(), 4, "{letters:#?}");
     assert!(letters.iter().all(|letter| letter.reason == "processing-failed"), "{letters:#?}");
 
@@ -228,8 +228,12 @@ async fn assert_result_when_panicking(point: &'static str, kind: MailKind, expec
         MailKind::Welcome => fixture.welcome("ada").await,
         MailKind::Notice => fixture.notice("ada").await,
     };
-    let mail = fixture.ledger.wait_for_mail(&address, "over", IDLE_DEADLINE, Mail::is_over).await;
-    let ending = (mail.state.as_str(), fixture.smtp().deliveries_to(&address).len(), mail.steps("unknown", "queued"));
+    let mail = fixture.ledger.wait_for_mail(&address, "over", IDLE_DEADLINE, MailJob::is_terminal).await;
+    let ending = (
+        mail.state.as_str(),
+        fixture.smtp().deliveries_to(&address).len(),
+        mail.count_transitions("unknown", "queued"),
+    );
     assert_eq!(ending, expected, "{kind:?} at {point}: {mail:#?}");
     let notes: Vec<&str> = mail.history.iter().filter_map(|step| step.note.as_deref()).collect();
     assert!(notes.iter().any(|note| note.starts_with("a defect of the program: panic at ")), "{notes:?}");

@@ -28,7 +28,7 @@ pub(crate) async fn publish(cluster: &Cluster, kind: usize, nth: usize) {
         // The token was sealed for another recipient.
         _ => {
             let other = publisher.welcome(&address("victim"));
-            let moved = publisher.welcome_with_the_box_of(&address("thief"), &other);
+            let moved = publisher.welcome_with_token_of(&address("thief"), &other);
             (key, headers) = (moved.envelope.key(), headers_of(&moved));
             value = Some(moved.payload.to_json().into_bytes());
         }

@@ -117,7 +117,7 @@ async fn members(fixture: &MailFixture) -> Vec<String> {
         return Vec::new();
     }
     let members = wait_for(DEADLINE, "a member", async || {
-        offsets::members(&fixture.run.world).await.filter(|members| !members.is_empty())
+        offsets::group_members(&fixture.run.world).await.filter(|members| !members.is_empty())
     });
     members.await.into_iter().collect()
 }

@@ -57,13 +57,13 @@ pub(super) fn poison_records(fixture: &MailFixture, victims: &Event) -> Vec<Pois
         // The attacker's own address with a link that was meant for the victim.
         PoisonRecord::new(
             "sealed-mismatch",
-            &publisher.welcome_with_the_box_of(&fixture.address("thief"), victims),
+            &publisher.welcome_with_token_of(&fixture.address("thief"), victims),
             |_| {},
         ),
         // The victim's address in a forged event.
         PoisonRecord::new(
             "sealed-mismatch",
-            &publisher.welcome_with_the_box_of(&fixture.address("victim"), victims),
+            &publisher.welcome_with_token_of(&fixture.address("victim"), victims),
             |_| {},
         ),
     ]
@@ -156,7 +156,7 @@ async fn fault_14_poison_records_of_a_recreated_topic_are_dead_letters_although_
         let neighbour = fixture.notice("neighbour").await;
         wait_for(DEADLINE, "the neighbours' mails", async || {
             let mails = fixture.ledger.mails_to(&neighbour).await;
-            mails.iter().all(e2e::ledger::Mail::is_over).then_some(())
+            mails.iter().all(e2e::ledger::MailJob::is_terminal).then_some(())
         })
         .await;
         faults::wait_until_idle(&fixture.run, crate::mail_fixture::IDLE_DEADLINE).await;
@@ -166,7 +166,7 @@ async fn fault_14_poison_records_of_a_recreated_topic_are_dead_letters_although_
         fixture.run.world.create_topic().await;
         service.restart().await;
     }
-    let letters = fixture.ledger.letters().await;
+    let letters = fixture.ledger.dead_letters().await;
     assert_eq!(letters.len(), 3, "{letters:#?}");
     assert!(
         letters.iter().all(|letter| (letter.partition, letter.offset, letter.reason.as_str()) == (0, 0, "not-json"))

@@ -30,7 +30,7 @@ async fn fault_21_reading_the_whole_topic_again_from_offset_0_sends_no_mail_agai
     publisher.publish(&publisher.notice(&refused)).await;
     publisher.publish(&publisher.notice(&unknown)).await;
     publisher.publish(&publisher.welcome(&twice)).await;
-    publisher.publish(&publisher.welcome_from(&fixture.address("old"), A_WEEK + Duration::from_secs(60))).await;
+    publisher.publish(&publisher.welcome_with_age(&fixture.address("old"), A_WEEK + Duration::from_secs(60))).await;
     fixture.ledger.wait_for_state(&refused, "failed", DEADLINE).await;
     publisher.publish(&publisher.notice(&refused)).await;
     let history = fixture.assert_promises_kept().await;
@@ -50,7 +50,7 @@ async fn fault_21_reading_the_whole_topic_again_from_offset_0_sends_no_mail_agai
         let group = format!("{}-again", fixture.run.world.group());
         service.restart_with(|spec| spec.set("KAFKA__GROUP", group)).await;
     } else {
-        offsets::rewind(&fixture.run.world).await;
+        offsets::reset_to_beginning(&fixture.run.world).await;
         service.restart().await;
     }
     wait_for(DEADLINE, "every record to be read again", async || {

@@ -157,12 +157,14 @@ async fn fault_22_hostile_text_in_events_stays_text_or_is_refused() {
             locale: locale.cloned(),
         };
         known.insert(address.clone());
-        publisher.publish(&publisher.welcome_of(text, recipient(Some(text)))).await;
+        publisher.publish(&publisher.welcome_for_recipient(text, recipient(Some(text)))).await;
         // The text as an address that the mail only mentions, and as the recipient's address.
         let new = if text.contains('@') && !text.contains("https://") { text.as_str() } else { "new@example.org" };
         publisher.publish(&publisher.email_changed(new, recipient(None))).await;
         publisher.publish(&publisher.email_change_requested(new, recipient(None))).await;
-        publisher.publish(&publisher.welcome_of("ada", Recipient { email: text.clone(), ..recipient(None) })).await;
+        publisher
+            .publish(&publisher.welcome_for_recipient("ada", Recipient { email: text.clone(), ..recipient(None) }))
+            .await;
         good.push(address);
     }
     let neighbour = fixture.notice("neighbour").await;

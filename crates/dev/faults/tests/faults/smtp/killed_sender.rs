@@ -1,6 +1,6 @@
 //! A sender killed at each of its fail points.
 
-use e2e::ledger::Mail;
+use e2e::ledger::MailJob;
 use futures_util::future::join_all;
 use test_support::{DEADLINE, ServiceSpec};
 
@@ -28,8 +28,12 @@ async fn assert_result_when_killed(point: &'static str, kind: MailKind, expected
     service.wait_for_exit(DEADLINE).await;
     service.restart_with(ServiceSpec::without_fail_points).await;
 
-    let mail = fixture.ledger.wait_for_mail(&address, "over", IDLE_DEADLINE, Mail::is_over).await;
-    let outcome = (mail.state.as_str(), fixture.smtp().deliveries_to(&address).len(), mail.steps("unknown", "queued"));
+    let mail = fixture.ledger.wait_for_mail(&address, "over", IDLE_DEADLINE, MailJob::is_terminal).await;
+    let outcome = (
+        mail.state.as_str(),
+        fixture.smtp().deliveries_to(&address).len(),
+        mail.count_transitions("unknown", "queued"),
+    );
     assert_eq!(outcome, expected, "{kind:?} killed at {point}: {mail:#?}");
     fixture.assert_promises_kept().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::ledger::Mail;
+use e2e::ledger::MailJob;
 use test_support::{Behavior, DEADLINE, Phase, SmtpRule, SmtpStep};
 
 use crate::mail_fixture::MailFixture;
@@ -29,9 +29,9 @@ async fn fault_17_a_reply_after_the_timeout_is_not_taken_for_the_reply_to_the_ne
         // Records of two users may be read in either order.
         fixture.smtp().wait_for_phase(Phase::Mail, begun + 1).await;
         fixture.publish(&fixture.publisher.notice(&refused)).await;
-        let mail = fixture.ledger.wait_for_mail(&refused, "over", DEADLINE, Mail::is_over).await;
+        let mail = fixture.ledger.wait_for_mail(&refused, "over", DEADLINE, MailJob::is_terminal).await;
         assert_eq!((mail.state.as_str(), mail.last_reply.as_deref()), ("failed", Some("554 5.6.0 no")), "{phase:?}");
-        let mail = fixture.ledger.wait_for_mail(&slow, "over", DEADLINE, Mail::is_over).await;
+        let mail = fixture.ledger.wait_for_mail(&slow, "over", DEADLINE, MailJob::is_terminal).await;
         assert_eq!(mail.state, if phase == Phase::Dot { "unknown" } else { "sent" }, "{phase:?}: {mail:#?}");
         let sessions: Vec<usize> = [&slow, &refused]
             .map(|to| fixture.smtp().deliveries_to(to).first().map(|delivery| delivery.session))

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use e2e::ledger::Mail;
+use e2e::ledger::MailJob;
 use test_support::{Behavior, DEADLINE, Phase, SmtpRule, wait_for};
 
 use crate::mail_fixture::MailFixture;
@@ -99,7 +99,7 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
         let (sessions, told) = (fixture.smtp().sessions().len(), fixture.smtp().count(phase));
         fixture.publish(&fixture.publisher.notice(&address)).await;
         fixture.smtp().wait_for_phase(phase, told + 1).await;
-        let judged = |mail: &Mail| mail.history.len() > 2 && !["preparing", "data"].contains(&mail.state.as_str());
+        let judged = |mail: &MailJob| mail.history.len() > 2 && !["preparing", "data"].contains(&mail.state.as_str());
         let mail = fixture.ledger.wait_for_mail(&address, "judged", DEADLINE, judged).await;
         let case = format!("{reply:?} at {phase:?}: {mail:#?}");
         if effect != Unexpected {
@@ -115,13 +115,16 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
         };
         if !(effect == SenderRefused && phase == Phase::Mail) {
             assert_eq!((mail.state.as_str(), mail.attempts), (state, attempts), "{case}");
-            assert_eq!(mail.is_over(), state != "queued", "{case}");
+            assert_eq!(mail.is_terminal(), state != "queued", "{case}");
         }
         match effect {
             Retried | RetriedOnNewConnection | Unexpected if state == "queued" => {
-                assert!(mail.pause() >= BACKOFF.mul_f64(0.8) && mail.pause() <= BACKOFF.mul_f64(1.2), "{case}");
+                assert!(
+                    mail.retry_delay() >= BACKOFF.mul_f64(0.8) && mail.retry_delay() <= BACKOFF.mul_f64(1.2),
+                    "{case}"
+                );
             }
-            Greylisted => assert!(mail.pause() >= GREYLISTING, "{case}"),
+            Greylisted => assert!(mail.retry_delay() >= GREYLISTING, "{case}"),
             _ => {}
         }
         assert_eq!(fixture.ledger.is_suppressed(&address).await, effect == Suppressed, "{case}");
@@ -144,7 +147,7 @@ async fn fault_18_every_reply_at_every_phase_has_the_effect_of_the_classificatio
     let address = fixture.notice(&format!("row{place}")).await;
     wait_for(DEADLINE, "a suppressed mail", async || {
         let mails = fixture.ledger.mails_to(&address).await;
-        mails.iter().any(|mail| mail.state == "suppressed" && mail.is_over()).then_some(())
+        mails.iter().any(|mail| mail.state == "suppressed" && mail.is_terminal()).then_some(())
     })
     .await;
     assert_eq!(fixture.smtp().count(Phase::Rcpt), before);

@@ -27,7 +27,7 @@ async fn fault_19_a_sender_paused_before_the_fence_sends_nothing_after_its_mail_
     .await;
     let mail = fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
     assert_eq!(fixture.smtp().deliveries_to(&address).len(), 1);
-    assert_eq!(mail.steps("preparing", "queued"), 1, "the mail was not taken over once: {mail:#?}");
+    assert_eq!(mail.count_transitions("preparing", "queued"), 1, "the mail was not taken over once: {mail:#?}");
     fixture.assert_promises_kept().await;
 }
 
@@ -76,7 +76,7 @@ async fn fault_19_a_sender_paused_after_the_fence_still_records_its_late_250_aft
     fixture.ledger.wait_for_state(&address, "unknown", IDLE_DEADLINE).await;
     stopped.resume();
     let mail = fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
-    assert_eq!(mail.steps("unknown", "sent"), 1, "{mail:#?}");
+    assert_eq!(mail.count_transitions("unknown", "sent"), 1, "{mail:#?}");
     assert_eq!(fixture.smtp().deliveries_to(&address).len(), 1);
     fixture.assert_promises_kept().await;
 }

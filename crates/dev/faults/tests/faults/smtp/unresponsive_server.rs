@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use e2e::{ledger::Mail, offsets};
+use e2e::{ledger::MailJob, offsets};
 use test_support::{Behavior, DEADLINE, Phase, ProxyMode, ScriptedSmtp, SmtpRule, Stack, TcpProxy, World, wait_for};
 
 use crate::mail_fixture::MailFixture;
@@ -32,12 +32,12 @@ async fn fault_15_a_mail_server_that_hangs_or_disconnects_before_the_fence_gets_
             let address = fixture.notice(&format!("{phase:?}-{number}").to_lowercase()).await;
             let mail = fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
             let case = format!("{act:?} at {phase:?}: {mail:#?}");
-            assert_eq!(mail.steps("data", "unknown"), 0, "{case}");
+            assert_eq!(mail.count_transitions("data", "unknown"), 0, "{case}");
             assert_eq!(fixture.smtp().deliveries_to(&address).len(), 1, "{case}");
             if connecting {
                 assert_eq!(mail.attempts, 1, "a failed connection counts as an attempt: {case}");
             } else {
-                assert_eq!((mail.attempts, mail.steps("preparing", "queued")), (2, 1), "{case}");
+                assert_eq!((mail.attempts, mail.count_transitions("preparing", "queued")), (2, 1), "{case}");
                 // The session of the failed transaction is not used again.
                 let last = fixture.smtp().sessions().into_iter().rev().nth(1).expect("another session was opened");
                 assert_eq!(last.steps.last().map(|step| step.phase), Some(phase), "{case}");
@@ -74,7 +74,7 @@ async fn fault_15_a_mail_server_that_hangs_or_disconnects_after_the_fence_leaves
         fixture.smtp().add_rule(SmtpRule::always(phase, act.clone()).to(&address));
         fixture.publish(&fixture.publisher.notice(&address)).await;
         let mail = fixture.ledger.wait_for_state(&address, "unknown", DEADLINE).await;
-        assert!(mail.is_over() && mail.next_attempt_at.is_none(), "held, {act:?} at {phase:?}: {mail:#?}");
+        assert!(mail.is_terminal() && mail.next_attempt_at.is_none(), "held, {act:?} at {phase:?}: {mail:#?}");
         assert_eq!(mail.states(), ["queued", "preparing", "data", "unknown"], "{act:?} at {phase:?}");
         assert!(fixture.smtp().deliveries_to(&address).len() <= 1);
         // The next mail is sent regardless.
@@ -98,9 +98,12 @@ async fn fault_16_a_mail_whose_connection_drops_before_the_250_is_resent_only_by
     fixture.publish(&fixture.publisher.welcome(&once)).await;
     fixture.publish(&fixture.publisher.welcome(&never)).await;
     for (address, state, dots, resent) in [(&held, "unknown", 1, 0), (&once, "sent", 2, 1), (&never, "unknown", 2, 1)] {
-        let mail = fixture.ledger.wait_for_mail(address, "over", DEADLINE, Mail::is_over).await;
-        let outcome =
-            (mail.state.as_str(), fixture.smtp().deliveries_to(address).len(), mail.steps("unknown", "queued"));
+        let mail = fixture.ledger.wait_for_mail(address, "over", DEADLINE, MailJob::is_terminal).await;
+        let outcome = (
+            mail.state.as_str(),
+            fixture.smtp().deliveries_to(address).len(),
+            mail.count_transitions("unknown", "queued"),
+        );
         assert_eq!(outcome, (state, dots, resent), "{mail:#?}");
         // Both copies have the same Message-ID, so that duplicates can be removed.
         let ids = fixture.smtp().deliveries_to(address);
@@ -125,7 +128,7 @@ async fn fault_15_while_no_mail_server_accepts_connections_the_topic_is_read_and
         fixture.publish(&fixture.publisher.notice(address)).await;
     }
     let brief = fixture.address("brief");
-    fixture.publish(&fixture.publisher.welcome_for(&brief, Duration::from_secs(4))).await;
+    fixture.publish(&fixture.publisher.welcome_with_lifetime(&brief, Duration::from_secs(4))).await;
     wait_for(DEADLINE, "a degraded service", async || {
         let (status, body) = service.readiness().await?;
         (status == 200 && body["status"] == "degraded" && body["checks"]["smtp"] == "down").then_some(())
@@ -133,9 +136,9 @@ async fn fault_15_while_no_mail_server_accepts_connections_the_topic_is_read_and
     .await;
     offsets::wait_until_consumed(&fixture.run.world, DEADLINE).await;
     let mail = fixture.ledger.wait_for_state(&brief, "expired", DEADLINE).await;
-    assert!(mail.is_over() && mail.attempts == 0, "{mail:#?}");
+    assert!(mail.is_terminal() && mail.attempts == 0, "{mail:#?}");
     for mail in fixture.ledger.mails().await.iter().filter(|mail| mail.to != brief) {
-        assert_eq!((mail.attempts, mail.is_over()), (0, false), "{mail:#?}");
+        assert_eq!((mail.attempts, mail.is_terminal()), (0, false), "{mail:#?}");
     }
     assert!(fixture.smtp().deliveries().is_empty());
 

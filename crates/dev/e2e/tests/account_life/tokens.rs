@@ -1,0 +1,110 @@
+//! Access tokens, refresh tokens and logout.
+
+use std::time::Duration;
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use bson::{Document, Uuid, doc};
+use ed25519_dalek::{Signature, VerifyingKey};
+use serde_json::{Value, json};
+use test_support::{Api, ApiResponse, Stack, Tokens, World};
+
+async fn try_refresh(api: &Api, token: &str) -> ApiResponse {
+    api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
+}
+
+pub(crate) async fn refresh(api: &Api, token: &str) -> Tokens {
+    Tokens::from_response(&try_refresh(api, token).await.expect(200))
+}
+
+pub(crate) async fn assert_refresh_refused(api: &Api, token: &str) {
+    let _ = try_refresh(api, token).await.expect_problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn an_access_token_can_be_verified_with_the_published_key_set() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "jwks").await;
+    let service = world.user_service().start().await;
+    let api = service.api();
+    let ada = world.test_user("ada");
+    let id = api.register(&ada).await.expect(201).string("id");
+    let before = unix_seconds();
+    let tokens = api.login(&ada).await;
+
+    let parts: Vec<&str> = tokens.access.split('.').collect();
+    let [head, claims, signature] = parts[..] else { panic!("the token has {} parts", parts.len()) };
+    let (header, body) = (decode_part(head), decode_part(claims));
+    assert_eq!(header["typ"], "at+jwt");
+    assert_eq!(header["alg"], "EdDSA");
+
+    let set = api.get("/.well-known/jwks.json").await.expect(200);
+    assert_eq!(set.header("cache-control"), "public, max-age=300");
+    let set = set.json();
+    let keys = set["keys"].as_array().expect("a key set has keys");
+    let key = keys.iter().find(|key| key["kid"] == header["kid"]).expect("the signing key is published");
+    assert_eq!(json!([key["kty"], key["crv"], key["alg"], key["use"]]), json!(["OKP", "Ed25519", "EdDSA", "sig"]));
+    assert!(key.get("d").is_none(), "the key set contains a private key");
+    let public = BASE64_URL_SAFE_NO_PAD.decode(key["x"].as_str().unwrap_or_default()).expect("x is base64url");
+    let public =
+        VerifyingKey::from_bytes(&public.try_into().expect("the key has 32 bytes")).expect("x is a valid point");
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).expect("a signature is base64url");
+    let signature = Signature::from_slice(&signature).expect("the signature has 64 bytes");
+    public.verify_strict(format!("{head}.{claims}").as_bytes(), &signature).expect("the signature is genuine");
+
+    assert_eq!(body["iss"], "http://localhost:3000");
+    assert_eq!(body["aud"], "user-service");
+    assert_eq!(body["client_id"], "user-service");
+    assert_eq!(body["sub"], id);
+    assert_eq!(body["roles"], json!([]));
+    assert_eq!(body["epoch"], 1);
+    for uuid in ["jti", "sid"] {
+        assert!(Uuid::parse_str(body[uuid].as_str().unwrap_or_default()).is_ok(), "{uuid}");
+    }
+    let (issued, expires) = (body["iat"].as_i64().unwrap_or(0), body["exp"].as_i64().unwrap_or(0));
+    assert_eq!(expires - issued, 15 * 60);
+    assert!((before - 5..=before + 60).contains(&issued), "{issued}");
+    let other = decode_part(api.login(&ada).await.access.split('.').nth(1).unwrap_or_default());
+    assert_ne!(other["jti"], body["jti"]);
+    assert_ne!(other["sid"], body["sid"]);
+}
+
+fn decode_part(part: &str) -> Value {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(part).expect("a part of a JWT is base64url");
+    serde_json::from_slice(&bytes).expect("a part of a JWT is JSON")
+}
+
+#[tokio::test]
+async fn logout_ends_the_session_and_does_not_reveal_whether_there_was_one() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "logout").await;
+    let service = world.user_service().start().await;
+    let api = service.api();
+    let ada = world.test_user("ada");
+    let _ = api.register(&ada).await.expect(201);
+    let logout = async |token: &str| {
+        let answer = api.post("/api/auth/logout", &json!({ "refreshToken": token })).await.expect(204);
+        assert!(answer.text.is_empty(), "{}", answer.text);
+    };
+    let first = api.login(&ada).await;
+    // Only two bits of the last character count, so another last character may encode the same bytes.
+    let before_last = first.refresh.len() - 2;
+    let other = if first.refresh[before_last..].starts_with('A') { 'B' } else { 'A' };
+    let forged = format!("{}{other}{}", &first.refresh[..before_last], &first.refresh[before_last + 1..]);
+    for nonsense in ["", "x", "ä\u{0}", &"A".repeat(10_000), &forged, &first.access] {
+        logout(nonsense).await;
+    }
+    let second = refresh(&api, &first.refresh).await;
+    // Any genuine token of the session ends it, including the previous one.
+    logout(&first.refresh).await;
+    assert_refresh_refused(&api, &second.refresh).await;
+    logout(&second.refresh).await;
+    let sessions = world.user_database().await.collection::<Document>("sessions");
+    assert_eq!(sessions.count_documents(doc! {}).await.expect("sessions can be counted"), 0);
+    tokio::time::timeout(Duration::from_secs(5), api.login(&ada)).await.expect("a new session begins");
+}
+
+/// Returns the current time. The service uses the clock of this machine.
+fn unix_seconds() -> i64 {
+    let since = std::time::UNIX_EPOCH.elapsed().expect("the time is after 1970");
+    i64::try_from(since.as_secs()).expect("the time fits")
+}

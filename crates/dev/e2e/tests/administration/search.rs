@@ -1,0 +1,147 @@
+//! The list of accounts and the search in it.
+
+use e2e::{
+    accounts::with_cheap_hashes,
+    administrators::{Admin, create_admin, user_ids},
+};
+use serde_json::{Value, json};
+use test_support::{Stack, World};
+
+#[tokio::test]
+async fn accounts_are_listed_and_searched() {
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "search").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let root = create_admin(&world, &service, "root").await;
+    let mut people = Vec::new();
+    for (username, local) in
+        [("grace.h", "grace"), ("Grace_Two", "second"), ("alan", "graceland"), ("modern", "m.odern"), ("zoë77", "zoe")]
+    {
+        let mut user = world.test_user(local);
+        username.clone_into(&mut user.username);
+        people.push(api.register(&user).await.expect(201).string("id"));
+    }
+    let found = async |query: &str| {
+        let pages = root.list_pages(query).await;
+        pages.concat()
+    };
+    let people: Vec<&str> = people.iter().map(String::as_str).collect();
+    let &[grace, two, alan, modern, zoe] = &people[..] else { panic!("there are not five users") };
+    let own = root.id.as_str();
+
+    // The list starts with the newest account and shows every member of a user.
+    assert_eq!(found("").await, [zoe, modern, alan, two, grace, own]);
+    let page = root.api.get("/api/admin/users?limit=2").await.expect(200);
+    assert_eq!(user_ids(&page.json()), [zoe, modern]);
+    assert_eq!(page.json()["items"][0].as_object().expect("the item is a user").len(), 14);
+    assert_eq!(page.json()["items"][0]["username"], "zoë77");
+    assert!(page.header("link").starts_with("</api/admin/users?limit=2&cursor="), "{}", page.header("link"));
+    let last = root.api.get("/api/admin/users?limit=6").await.expect(200);
+    assert_eq!((last.json()["nextCursor"].clone(), last.header("link")), (Value::Null, String::new()));
+
+    // The search finds the beginning of username or address, each account once, and ignores case.
+    for limit in [1, 2, 20] {
+        for query in ["grace", "GRACE", "Gr%41ce", "%20grace%20"] {
+            let pages = root.list_pages(&format!("query={query}&limit={limit}")).await;
+            assert_eq!(pages.concat(), [grace, two, alan], "{query}");
+            assert!(pages.iter().all(|page| page.len() <= limit), "{pages:?}");
+        }
+    }
+    let address = world.address("grace").replace('@', "%40");
+    assert_eq!(found(&format!("query={address}")).await, [grace]);
+    assert_eq!(found(&format!("query={}", address.to_uppercase())).await, [grace]);
+    let begun = address.split_once("%40").expect("the text is an address").0;
+    assert_eq!(found(&format!("query={begun}%40exam")).await, [grace]);
+    // A username is found by letters that look alike, as such names are also taken.
+    assert_eq!(found("query=modern").await, [modern]);
+    assert_eq!(found("query=rnod").await, [modern]);
+    assert_eq!(found("query=zo%C3%AB").await, [zoe]);
+    for unknown in ["query=unknown", "query=.*", "query=%5Egrace", "query=race", "query=%40example.org", "query=%00"] {
+        assert_eq!(found(unknown).await, Vec::<String>::new(), "{unknown}");
+    }
+    assert_eq!(found("query=").await.len(), 6);
+
+    // The status filter works with and without a search text. A deleted account disappears at once.
+    let _ = root.api.post(&Admin::user_path(two, "/disable"), &json!({})).await.expect(204);
+    assert_eq!(found("status=disabled").await, [two]);
+    assert_eq!(found("status=active&limit=2").await, [zoe, modern, alan, grace, own]);
+    assert_eq!(found("query=grace&status=active").await, [grace, alan]);
+    assert_eq!(found("query=grace&status=disabled").await, [two]);
+    let _ = root.api.delete(&Admin::user_path(two, ""), None).await.expect(204);
+    assert_eq!(found("query=grace").await, [grace, alan]);
+    assert_eq!(found("status=disabled").await, Vec::<String>::new());
+
+    let cursor = page.string("nextCursor");
+    let too_long = format!("query={}", "x".repeat(255));
+    for (query, parameter) in [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("status=deleted", "status"),
+        ("status=", "status"),
+        ("cursor=x", "cursor"),
+        (&format!("query=grace&cursor={cursor}"), "cursor"),
+        (&too_long, "query"),
+        // A text that folds to nothing would match the beginning of every key; it is refused.
+        ("query=%E2%80%AE", "query"),
+        ("query=%20", "query"),
+        ("query=%C2%AD%E2%80%8B&status=active", "query"),
+        ("page=2", "page"),
+        ("query=a&query=b", "query"),
+    ] {
+        let refused = root.api.get(&format!("/api/admin/users?{query}")).await;
+        let refused = refused.expect_problem(422, "validation-failed");
+        assert_eq!(refused.json()["errors"][0]["parameter"], parameter, "{query}: {}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn paging_through_all_accounts_misses_and_repeats_none_while_users_register() {
+    const BEFORE: usize = 60;
+    let stack = Stack::from_env();
+    let world = World::new(&stack, "paging").await;
+    let service = with_cheap_hashes(world.user_service()).start().await;
+    let api = service.api();
+    let root = create_admin(&world, &service, "root").await;
+    let register = async |prefix: &str, n: usize| {
+        let user = world.test_user(&format!("{prefix}{n:03}"));
+        api.register(&user).await.expect(201).string("id")
+    };
+    let mut there = vec![root.id.clone()];
+    for n in 0..BEFORE {
+        there.push(register("walker", n).await);
+    }
+    // Between two pages one account is added and a new one is deleted: by id, and by key at both ends.
+    for (query, expected) in
+        [("limit=7", &there[..]), ("limit=7&query=walker", &there[1..]), ("limit=7&status=active", &there[..])]
+    {
+        let mut seen = Vec::new();
+        let mut cursor = String::new();
+        for n in 0.. {
+            let at = if cursor.is_empty() { String::new() } else { format!("&cursor={cursor}") };
+            let page = root.api.get(&format!("/api/admin/users?{query}{at}")).await.expect(200);
+            let found = user_ids(&page.json());
+            assert!(found.len() <= 7);
+            seen.extend(found);
+            let tag = query.len();
+            for name in [format!("walkeq{tag}x"), format!("walker0{tag}x"), format!("walkerz{tag}x")] {
+                let id = register(&name, n).await;
+                if n % 2 == 0 {
+                    let _ = root.api.delete(&Admin::user_path(&id, ""), None).await.expect(204);
+                }
+            }
+            cursor = page.string("nextCursor");
+            if cursor.is_empty() {
+                break;
+            }
+            assert!(n < 60, "the list does not end");
+        }
+        for id in expected {
+            assert_eq!(seen.iter().filter(|it| *it == id).count(), 1, "{query}: {id} of {seen:?}");
+        }
+        let mut once = seen.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), seen.len(), "{query}");
+    }
+}

@@ -1,0 +1,7 @@
+//! Invalid requests: each one gets its problem and changes nothing.
+
+mod access;
+mod bodies;
+mod cases;
+mod refusals;
+mod values;

@@ -1,0 +1,6 @@
+//! What users and tools read: pages, the OpenAPI document, the ops endpoint, and the commands.
+
+mod commands;
+mod documentation;
+mod ops_endpoint;
+mod pages;

@@ -1,0 +1,81 @@
+//! The actions of owners and thieves.
+
+use bson::{Binary, DateTime, doc, spec::BinarySubtype};
+use e2e::{
+    accounts::{mark_email_verified, update_user, with_new_password},
+    sealed_tokens::SealedTokens,
+};
+use serde_json::json;
+use test_support::{Api, ApiResponse, TestUser, Tokens, World};
+
+pub(crate) const REGISTERED: &str = "user.registered.v1";
+pub(crate) const PASSWORD_CHANGED: &str = "user.password_changed.v1";
+pub(crate) const TOTP_ENABLED: &str = "user.totp_enabled.v1";
+pub(crate) const CODES_RENEWED: &str = "user.recovery_codes_renewed.v1";
+pub(crate) const CHANGE_REQUESTED: &str = "user.email_change_requested.v1";
+pub(crate) const ADDRESS_CHANGED: &str = "user.email_changed.v1";
+pub(crate) const RESET_REQUESTED: &str = "user.password_reset_requested.v1";
+
+/// Registers a user with a verified address and logs them in.
+pub(crate) async fn register_owner(world: &World, api: &Api, name: &str) -> (TestUser, Tokens) {
+    let user = world.test_user(name);
+    let _ = api.register(&user).await.expect(201);
+    mark_email_verified(world, &user).await;
+    let tokens = api.login(&user).await;
+    (user, tokens)
+}
+
+/// Inserts a second factor that was enabled before the address was verified, as earlier releases allowed.
+pub(crate) async fn insert_totp(world: &World, email: &str) {
+    let secret = Binary { subtype: BinarySubtype::Generic, bytes: vec![7; 60] };
+    let planted = doc! {
+        "secret": secret, "enabledAt": DateTime::now(), "lastStep": 0_i64, "recoveryCodes": [], "usedTokens": [],
+    };
+    update_user(world, email, doc! { "$set": { "totp": planted } }).await;
+}
+
+pub(crate) async fn change_password(me: &Api, user: &TestUser, how: &str) -> TestUser {
+    let renewed = with_new_password(user, how);
+    let body = json!({ "currentPassword": user.password, "newPassword": renewed.password });
+    let _ = me.put("/api/users/me/password", &body).await.expect(204);
+    renewed
+}
+
+pub(crate) async fn disable_totp(me: &Api, user: &TestUser, code: &str) {
+    let both = json!({ "password": user.password, "code": code });
+    let _ = me.delete("/api/users/me/totp", Some(&both)).await.expect(204);
+}
+
+/// Requests another address and confirms it from its mailbox.
+pub(crate) async fn change_address(api: &Api, me: &Api, sealed_tokens: &mut SealedTokens, user: &TestUser, new: &str) {
+    let _ = me.put("/api/users/me/email", &json!({ "newEmail": new, "password": user.password })).await.expect(202);
+    let token = sealed_tokens.wait_for_nth(CHANGE_REQUESTED, "confirmation", new, 1).await;
+    let _ = api.post("/api/auth/email-change/confirm", &json!({ "token": token })).await.expect(204);
+}
+
+/// Uses the undo link of an event.
+pub(crate) async fn undo(api: &Api, event_type: &str, token: &str) -> ApiResponse {
+    let path = if event_type == ADDRESS_CHANGED { "/api/auth/email-change/undo" } else { "/api/auth/undo" };
+    api.post(path, &json!({ "token": token })).await
+}
+
+pub(crate) async fn reset(api: &Api, token: &str, user: &TestUser) -> ApiResponse {
+    let body = json!({ "token": token, "newPassword": user.password });
+    api.post("/api/auth/password-reset/confirm", &body).await
+}
+
+/// Requests and uses a reset with the mailbox alone.
+pub(crate) async fn reset_by_mail(api: &Api, sealed_tokens: &mut SealedTokens, user: &TestUser) -> TestUser {
+    let before = sealed_tokens.all(&user.email).await.iter().filter(|mail| mail.0 == RESET_REQUESTED).count();
+    let _ = api.post("/api/auth/password-reset", &json!({ "email": user.email })).await.expect(202);
+    let token = sealed_tokens.wait_for_nth(RESET_REQUESTED, "reset", &user.email, before + 1).await;
+    let renewed = with_new_password(user, "regained");
+    let _ = reset(api, &token, &renewed).await.expect(204);
+    renewed
+}
+
+pub(crate) async fn assert_signed_out(api: &Api, tokens: &Tokens) {
+    let _ = api.with_token(&tokens.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
+    let refreshed = api.post("/api/auth/refresh", &json!({ "refreshToken": tokens.refresh })).await;
+    let _ = refreshed.expect_problem(401, "unauthorized");
+}
