@@ -17,14 +17,14 @@ use tokio::{
 };
 
 use crate::{
-    census,
     config::Settings,
-    ingest::{batch::Writer, client, consumer::Consumer, record::Reader},
-    ledger::{DeadLetters, Ledger, READINESS, Suppressions, indexes},
-    mailer::{connection::Endpoint, connection::Patience, pool::Pool},
+    ingest::{batch::BatchWriter, client, consumer::Consumer, decision::RecordDecider},
+    ledger::{DeadLetterStore, Ledger, READINESS, Suppressions, indexes},
+    ledger_gauges,
+    mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, pool::Pool},
     metrics::Metrics,
     renderer::Renderer,
-    sender::{dispatcher::Dispatcher, fence::Sender, recovery},
+    sender::{delivery::Sender, dispatcher::Dispatcher, recovery},
 };
 
 /// What `/readyz` tells. Without SMTP mails wait, and nothing is lost.
@@ -68,7 +68,7 @@ impl App {
         let database = client.database(&config.mongodb.database);
         let deadline = config.mongodb.operation_timeout;
         let ledger = Ledger::new(&database, deadline, instance.clone());
-        let letters = DeadLetters::new(&database, deadline);
+        let dead_letters = DeadLetterStore::new(&database, deadline);
         let suppressions = Suppressions::new(&database, deadline);
 
         let endpoints = servers
@@ -90,7 +90,7 @@ impl App {
             .spawn("recovery", recovery::run(ledger.clone(), Arc::clone(&wake), metrics.clone(), stopping.clone()));
         lifecycle.spawn(
             "census",
-            census::run(ledger.clone(), letters.clone(), clock.clone(), metrics.clone(), stopping.clone()),
+            ledger_gauges::run(ledger.clone(), dead_letters.clone(), clock.clone(), metrics.clone(), stopping.clone()),
         );
 
         let sender = Arc::new(Sender {
@@ -101,7 +101,7 @@ impl App {
             pool,
             backoff,
             greylisting_pause: config.mail.greylisting_pause,
-            patience: Patience { body, dot: config.smtp.dot_timeout },
+            timeouts: DeliveryTimeouts { body, dot: config.smtp.dot_timeout },
             lease: config.sender.lease,
             clock: clock.clone(),
             metrics: metrics.clone(),
@@ -111,10 +111,10 @@ impl App {
         lifecycle.spawn("dispatcher", dispatcher.run(stopping.clone()));
 
         let max_event_age = SignedDuration::try_from(config.mail.max_event_age).context("mail.max_event_age")?;
-        let reader = Reader::new(keys, max_event_age, domain, instance);
-        let writer = Writer { ledger, letters, suppressions, clock, metrics, wake };
+        let decider = RecordDecider::new(keys, max_event_age, domain, instance);
+        let writer = BatchWriter { ledger, letters: dead_letters, suppressions, clock, metrics, wake };
         let consumer =
-            Consumer::new(kafka, config.kafka.topic, reader, writer, health.clone(), Handle::current(), stopping)
+            Consumer::new(kafka, config.kafka.topic, decider, writer, health.clone(), Handle::current(), stopping)
                 .start()?;
         Ok(Self { lifecycle, health, ops, consumer, grace: config.shutdown.grace })
     }

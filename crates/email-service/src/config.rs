@@ -153,7 +153,7 @@ pub struct Settings {
 const SHORTEST_POLL_INTERVAL: Duration = Duration::from_secs(6);
 
 /// Beyond this a list of servers and a pool of connections are a mistake.
-const MOST_SENDERS: usize = 1024;
+const MAX_CONCURRENCY: usize = 1024;
 
 impl Settings {
     /// Loads from the defaults, `file` and the environment.
@@ -173,8 +173,8 @@ impl Settings {
         if config.kafka.topic.is_empty() || config.kafka.group.is_empty() {
             return Err(SettingError::value("kafka", "topic and group must be named"));
         }
-        if !(1..=MOST_SENDERS).contains(&config.sender.concurrency) {
-            return Err(SettingError::value("sender.concurrency", format!("must be 1 to {MOST_SENDERS}")));
+        if !(1..=MAX_CONCURRENCY).contains(&config.sender.concurrency) {
+            return Err(SettingError::value("sender.concurrency", format!("must be 1 to {MAX_CONCURRENCY}")));
         }
         if let Some(name) = &config.smtp.hello_name
             && url::Host::parse(name).is_err()
@@ -184,7 +184,14 @@ impl Settings {
         let backoff = Backoff::new(config.mail.backoff.iter().map(|step| **step).collect())
             .map_err(|problem| SettingError::value("mail.backoff", format!("needs {problem}")))?;
         let (from, link_base_url) = config.mail.sender()?;
-        Ok(Self { servers: servers(&config.smtp)?, backoff, from, link_base_url, keys: keys(&config.sealing)?, config })
+        Ok(Self {
+            servers: parse_servers(&config.smtp)?,
+            backoff,
+            from,
+            link_base_url,
+            keys: parse_keys(&config.sealing)?,
+            config,
+        })
     }
 
     /// How long the body may take. With [`SmtpConfig::dot_timeout`] it ends before the
@@ -222,7 +229,7 @@ fn check_durations(config: &Config) -> Result<(), SettingError> {
     Ok(())
 }
 
-fn servers(smtp: &SmtpConfig) -> Result<Vec<Server>, SettingError> {
+fn parse_servers(smtp: &SmtpConfig) -> Result<Vec<Server>, SettingError> {
     let mut servers = Vec::new();
     for url in &smtp.url {
         let listed = Server::parse_list(url.expose_secret());
@@ -234,7 +241,7 @@ fn servers(smtp: &SmtpConfig) -> Result<Vec<Server>, SettingError> {
     Ok(servers)
 }
 
-fn keys(sealing: &SealingConfig) -> Result<KeyRing, SettingError> {
+fn parse_keys(sealing: &SealingConfig) -> Result<KeyRing, SettingError> {
     let unusable = |error: KeyError| SettingError::value("sealing.private_key", error.to_string());
     let keys = sealing.private_key.iter().map(|key| PrivateKey::from_base64(key.expose_secret()));
     KeyRing::new(keys.collect::<Result<Vec<_>, _>>().map_err(unusable)?).map_err(unusable)

@@ -17,11 +17,11 @@
 //! | [`app`] | how do the parts come together? |
 
 pub mod app;
-pub mod census;
 pub mod commands;
 pub mod config;
 pub mod ingest;
 pub mod ledger;
+pub mod ledger_gauges;
 pub mod mailer;
 pub mod metrics;
 pub mod pause;

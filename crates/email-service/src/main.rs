@@ -7,9 +7,9 @@ use email_service::{
     app::App,
     commands::{
         dead_letters::{self, DeadLettersCommand},
-        keygen, line,
+        keygen,
         mail::{self, MailCommand},
-        preview,
+        preview, print_line,
         suppressions::{self, SuppressionsCommand},
     },
     config::{SOURCE, Settings},
@@ -68,7 +68,7 @@ enum Command {
     Mail(MailCommand),
     /// Look at records that could not be processed, replay or discard them
     #[command(subcommand)]
-    DeadLetters(DeadLettersCommand),
+    DeadLetterStore(DeadLettersCommand),
     /// Look at addresses that refused mail, and let them have it again
     #[command(subcommand)]
     Suppressions(SuppressionsCommand),
@@ -96,7 +96,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             let effective = SOURCE.effective(file, SOURCE.process_env()?)?;
             let settings = Settings::load(file)?;
             client::client_config(&settings.config.kafka, settings.config.ingest.max_poll_interval, "check-config")?;
-            Ok(line(effective.trim_end())?)
+            Ok(print_line(effective.trim_end())?)
         }
         Command::Healthcheck => {
             let config: OpsConfig = SOURCE.load_section("ops", file)?;
@@ -104,16 +104,20 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Keygen { out, public_out, if_missing } => {
             let files = keygen::KeyPairFiles::new(&out, public_out.as_deref());
-            let kid = if if_missing { files.make_if_missing()? } else { files.make()? };
+            let kid = if if_missing { files.create_if_missing()? } else { files.create()? };
             let text = format!("key {kid} is in {}", out.display());
-            Ok(line(if cli.json { serde_json::json!({ "kid": kid, "directory": out }).to_string() } else { text })?)
+            Ok(print_line(if cli.json {
+                serde_json::json!({ "kid": kid, "directory": out }).to_string()
+            } else {
+                text
+            })?)
         }
         Command::Preview { out } => {
             let written = preview::write(&out, &SOURCE.load_section("mail", file)?)?;
             if cli.json {
-                return Ok(line(serde_json::to_string(&written)?)?);
+                return Ok(print_line(serde_json::to_string(&written)?)?);
             }
-            Ok(line(format!(
+            Ok(print_line(format!(
                 "{} mails in {} languages are in {}",
                 written.mails,
                 written.languages,
@@ -121,7 +125,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             ))?)
         }
         Command::Mail(command) => block_on(mail::run(file, command, cli.json)),
-        Command::DeadLetters(command) => block_on(dead_letters::run(file, command, cli.json)),
+        Command::DeadLetterStore(command) => block_on(dead_letters::run(file, command, cli.json)),
         Command::Suppressions(command) => block_on(suppressions::run(file, command, cli.json)),
     }
 }

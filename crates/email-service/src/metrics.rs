@@ -94,69 +94,69 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         panics::register(&registry, PANICS.0, PANICS.1).expect("it is the first of the registry");
-        let make = Make(&registry);
+        let registrar = Registrar(&registry);
         Self {
-            records: make.counters(
+            records: registrar.counters(
                 "email_records_total",
                 "Records read from the topic, by what they were.",
                 &["outcome"],
             ),
-            dead_letters: make.counters(
+            dead_letters: registrar.counters(
                 "email_dead_letters_total",
                 "Records that could not be processed, by reason.",
                 &["reason"],
             ),
-            planned: make.counters(
+            planned: registrar.counters(
                 "email_ledger_rows_total",
                 "Rows written to the ledger, by template and first state; `known` were there already.",
                 &["template", "state"],
             ),
-            consumer_errors: make.counters(
+            consumer_errors: registrar.counters(
                 "email_consumer_errors_total",
                 "Errors of the Kafka consumer; it goes on after all but fatal ones.",
                 &["kind"],
             ),
-            lag: make.gauge(
+            lag: registrar.gauge(
                 "email_consumer_lag_records",
                 "Records in the assigned partitions that are not yet in the ledger.",
             ),
-            lag_seconds: make.float_gauge(
+            lag_seconds: registrar.float_gauge(
                 "email_consumer_lag_seconds",
                 "Age of the oldest record in the assigned partitions that is not yet in the ledger; 0 if there is none.",
             ),
-            mails: make.counters(
+            mails: registrar.counters(
                 "email_send_outcomes_total",
                 "Tries to send a mail, by how they ended.",
                 &["template", "outcome"],
             ),
-            jobs: make.gauges("email_ledger_mails", "Mails in the ledger, by state.", &["state"]),
-            open_dead_letters: make.gauge("email_dead_letters_open", "Dead letters that wait for somebody."),
-            longest_due: make.float_gauge(
+            jobs: registrar.gauges("email_ledger_mails", "Mails in the ledger, by state.", &["state"]),
+            open_dead_letters: registrar.gauge("email_dead_letters_open", "Dead letters that wait for somebody."),
+            longest_due: registrar.float_gauge(
                 "email_longest_due_seconds",
                 "How long the mail that has been due longest has been due; 0 if none is.",
             ),
-            send: make.histogram(
+            send: registrar.histogram(
                 "email_send_duration_seconds",
                 "From the claim of a mail to its outcome in the ledger.",
                 SEND_BUCKETS,
             ),
-            delivery: make.histogram(
+            delivery: registrar.histogram(
                 "email_delivery_latency_seconds",
                 "From the event to the server's 250.",
                 DELIVERY_BUCKETS,
             ),
-            replies: make.counters(
+            replies: registrar.counters(
                 "email_smtp_refusals_total",
                 "SMTP replies that refused something, by phase and code.",
                 &["phase", "code"],
             ),
-            connections: make.counters(
+            connections: registrar.counters(
                 "email_smtp_connections_total",
                 "Attempts to connect to an SMTP server, by result.",
                 &["server", "result"],
             ),
-            servers: make.gauges("email_smtp_up", "Whether the server takes connections.", &["server"]),
-            recovered: make.counters(
+            servers: registrar.gauges("email_smtp_up", "Whether the server takes connections.", &["server"]),
+            recovered: registrar.counters(
                 "email_recovered_total",
                 "Mails moved on because nobody held them any more.",
                 &["action"],
@@ -171,63 +171,63 @@ impl Metrics {
         self.registry.clone()
     }
 
-    pub fn record(&self, outcome: RecordOutcome) {
+    pub fn count_record(&self, outcome: RecordOutcome) {
         self.records.with_label_values(&[outcome.as_str()]).inc();
     }
 
-    pub fn dead_letter(&self, reason: &str) {
+    pub fn count_dead_letter(&self, reason: &str) {
         self.dead_letters.with_label_values(&[reason]).inc();
     }
 
     /// `state` as it was written, or `known`.
-    pub fn row(&self, template: Template, state: &str) {
+    pub fn count_ledger_row(&self, template: Template, state: &str) {
         self.planned.with_label_values(&[template.as_str(), state]).inc();
     }
 
-    pub fn consumer_error(&self, kind: &str) {
+    pub fn count_consumer_error(&self, kind: &str) {
         self.consumer_errors.with_label_values(&[kind]).inc();
     }
 
     /// How far reading is behind: records, and the age of the oldest in seconds.
-    pub fn lag(&self, records: i64, seconds: f64) {
+    pub fn set_lag(&self, records: i64, seconds: f64) {
         self.lag.set(records);
         self.lag_seconds.set(seconds);
     }
 
-    pub fn send_outcome(&self, template: Template, outcome: SendOutcome, took: Duration) {
+    pub fn observe_send(&self, template: Template, outcome: SendOutcome, took: Duration) {
         self.mails.with_label_values(&[template.as_str(), outcome.as_str()]).inc();
         self.send.observe(took.as_secs_f64());
     }
 
-    pub fn delivered(&self, latency: Duration) {
+    pub fn observe_delivery(&self, latency: Duration) {
         self.delivery.observe(latency.as_secs_f64());
     }
 
-    pub fn refusal(&self, phase: &str, code: u16) {
+    pub fn count_refusal(&self, phase: &str, code: u16) {
         self.replies.with_label_values(&[phase, &code.to_string()]).inc();
     }
 
-    pub fn connection(&self, server: &str, succeeded: bool) {
+    pub fn count_connection(&self, server: &str, succeeded: bool) {
         self.connections.with_label_values(&[server, if succeeded { "ok" } else { "failed" }]).inc();
     }
 
-    pub fn server_up(&self, server: &str, up: bool) {
+    pub fn set_server_up(&self, server: &str, up: bool) {
         self.servers.with_label_values(&[server]).set(i64::from(up));
     }
 
-    pub fn jobs(&self, state: State, count: u64) {
+    pub fn set_mails_in_state(&self, state: State, count: u64) {
         self.jobs.with_label_values(&[state.as_str()]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    pub fn open_dead_letters(&self, count: u64) {
+    pub fn set_open_dead_letters(&self, count: u64) {
         self.open_dead_letters.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    pub fn longest_due(&self, seconds: f64) {
+    pub fn set_longest_due(&self, seconds: f64) {
         self.longest_due.set(seconds);
     }
 
-    pub fn recovered(&self, action: &str, count: u64) {
+    pub fn count_recovered(&self, action: &str, count: u64) {
         self.recovered.with_label_values(&[action]).inc_by(count);
     }
 }
@@ -239,9 +239,9 @@ impl Default for Metrics {
 }
 
 /// Makes and registers.
-struct Make<'a>(&'a Registry);
+struct Registrar<'a>(&'a Registry);
 
-impl Make<'_> {
+impl Registrar<'_> {
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         self.register(IntCounterVec::new(Opts::new(name, help), labels))
     }
@@ -276,8 +276,8 @@ mod tests {
     #[test]
     fn every_metric_registers_and_is_ours_by_its_name() {
         let metrics = Metrics::new();
-        metrics.record(RecordOutcome::Mail);
-        metrics.send_outcome(Template::Welcome, SendOutcome::Sent, Duration::from_millis(3));
+        metrics.count_record(RecordOutcome::Mail);
+        metrics.observe_send(Template::Welcome, SendOutcome::Sent, Duration::from_millis(3));
         let gathered = metrics.registry().gather();
         assert!(gathered.iter().all(|family| family.name().starts_with("email_")));
         assert!(gathered.iter().any(|family| family.name() == "email_send_duration_seconds"));

@@ -75,13 +75,13 @@ impl Template {
     /// What becomes of a mail of this kind whose delivery is unknown. A second copy of a
     /// link that somebody waits for does no harm; a second alarm does.
     #[must_use]
-    pub fn policy(self) -> Policy {
+    pub fn resend_policy(self) -> ResendPolicy {
         match self {
             Template::Welcome
             | Template::VerifyEmail
             | Template::RegistrationAttempted
             | Template::PasswordReset
-            | Template::EmailChangeConfirm => Policy::ResendOnce,
+            | Template::EmailChangeConfirm => ResendPolicy::ResendOnce,
             Template::PasswordChanged
             | Template::EmailChangeNotice
             | Template::EmailChanged
@@ -92,7 +92,7 @@ impl Template {
             | Template::RecoveryCodesRenewed
             | Template::ChangeUndone
             | Template::AccountLocked
-            | Template::Goodbye => Policy::Hold,
+            | Template::Goodbye => ResendPolicy::Hold,
         }
     }
 
@@ -130,20 +130,20 @@ impl FromStr for Template {
 /// What becomes of a mail of which nobody knows whether the server took it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Policy {
+pub enum ResendPolicy {
     /// It is sent once more.
     ResendOnce,
     /// It stays `unknown` until somebody decides.
     Hold,
 }
 
-impl Policy {
+impl ResendPolicy {
     /// The name in the ledger.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Policy::ResendOnce => "resend_once",
-            Policy::Hold => "hold",
+            ResendPolicy::ResendOnce => "resend_once",
+            ResendPolicy::Hold => "hold",
         }
     }
 }
@@ -182,14 +182,14 @@ pub struct PlannedMail {
     /// Not worth sending from here on: the token's end, or `max_event_age` after the event; of a notice with an undo
     /// link the later of both.
     pub expires_at: Timestamp,
-    pub policy: Policy,
+    pub policy: ResendPolicy,
 }
 
 /// The mails that `event` causes, in the order in which they are worth sending.
 #[must_use]
 pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
     let too_old_at = event.envelope.time.checked_add(max_event_age).unwrap_or(Timestamp::MAX);
-    let plain = |template: Template, to: &Recipient, facts: Facts| PlannedMail {
+    let without_link = |template: Template, to: &Recipient, facts: Facts| PlannedMail {
         template,
         to: to.email.clone(),
         display_name: to.display_name.clone().filter(|_| template.names_recipient()),
@@ -197,15 +197,16 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         token: None,
         facts,
         expires_at: too_old_at,
-        policy: template.policy(),
+        policy: template.resend_policy(),
     };
-    let linked = |template: Template, to: &Recipient, facts: Facts, grant: &TokenGrant, purpose: Purpose| PlannedMail {
-        token: Some(PlannedToken { grant: grant.clone(), purpose }),
-        expires_at: grant.expires_at,
-        ..plain(template, to, facts)
-    };
+    let with_link =
+        |template: Template, to: &Recipient, facts: Facts, grant: &TokenGrant, purpose: Purpose| PlannedMail {
+            token: Some(PlannedToken { grant: grant.clone(), purpose }),
+            expires_at: grant.expires_at,
+            ..without_link(template, to, facts)
+        };
     // A notice of a change that can be undone, if there is a grant. The notice matters without its link, too.
-    let undoable = |notice: PlannedMail, undo: Option<&TokenGrant>, purpose: Purpose| match undo {
+    let with_undo_link = |notice: PlannedMail, undo: Option<&TokenGrant>, purpose: Purpose| match undo {
         Some(grant) => PlannedMail {
             token: Some(PlannedToken { grant: grant.clone(), purpose }),
             expires_at: notice.expires_at.max(grant.expires_at),
@@ -213,45 +214,41 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         },
         None => notice,
     };
-    let nothing_to_mention = Facts::default;
+    let no_facts = Facts::default;
 
     match &event.payload {
-        Payload::UserRegistered(data) => vec![linked(
+        Payload::UserRegistered(data) => vec![with_link(
             Template::Welcome,
             &data.recipient,
-            nothing_to_mention(),
+            no_facts(),
             &data.verification,
             Purpose::EmailVerification,
         )],
         Payload::UserImported(data) if data.welcome => {
-            vec![plain(Template::Welcome, &data.recipient, nothing_to_mention())]
+            vec![without_link(Template::Welcome, &data.recipient, no_facts())]
         }
-        Payload::UserRegistrationAttempted(data) => vec![linked(
+        Payload::UserRegistrationAttempted(data) => vec![with_link(
             Template::RegistrationAttempted,
             &data.recipient,
-            nothing_to_mention(),
+            no_facts(),
             &data.reset,
             Purpose::PasswordReset,
         )],
-        Payload::UserEmailVerificationRequested(data) => vec![linked(
+        Payload::UserEmailVerificationRequested(data) => vec![with_link(
             Template::VerifyEmail,
             &data.recipient,
-            nothing_to_mention(),
+            no_facts(),
             &data.verification,
             Purpose::EmailVerification,
         )],
         Payload::UserPasswordChanged(data) => {
             let undo = data.undo.as_ref();
-            let notice = plain(Template::PasswordChanged, &data.recipient, nothing_to_mention());
-            vec![undoable(notice, undo, Purpose::PasswordChangeUndo)]
+            let notice = without_link(Template::PasswordChanged, &data.recipient, no_facts());
+            vec![with_undo_link(notice, undo, Purpose::PasswordChangeUndo)]
         }
-        Payload::UserPasswordResetRequested(data) => vec![linked(
-            Template::PasswordReset,
-            &data.recipient,
-            nothing_to_mention(),
-            &data.reset,
-            Purpose::PasswordReset,
-        )],
+        Payload::UserPasswordResetRequested(data) => {
+            vec![with_link(Template::PasswordReset, &data.recipient, no_facts(), &data.reset, Purpose::PasswordReset)]
+        }
         Payload::UserEmailChangeRequested(data) => {
             let new_address = Recipient { email: data.new_email.clone(), ..data.recipient.clone() };
             let facts = Facts {
@@ -260,14 +257,14 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
                 ..Facts::default()
             };
             vec![
-                linked(
+                with_link(
                     Template::EmailChangeConfirm,
                     &new_address,
                     Facts { username: data.username.clone(), ..facts.clone() },
                     &data.confirmation,
                     Purpose::EmailChange,
                 ),
-                plain(Template::EmailChangeNotice, &data.recipient, facts),
+                without_link(Template::EmailChangeNotice, &data.recipient, facts),
             ]
         }
         Payload::UserEmailChanged(data) => {
@@ -276,42 +273,42 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
                 old_email: Some(data.old_email.clone()),
                 ..Facts::default()
             };
-            let notice = plain(Template::EmailChanged, &data.recipient, facts);
-            vec![undoable(notice, Some(&data.undo), Purpose::EmailChangeUndo)]
+            let notice = without_link(Template::EmailChanged, &data.recipient, facts);
+            vec![with_undo_link(notice, Some(&data.undo), Purpose::EmailChangeUndo)]
         }
         Payload::UserEmailChangeUndone(data) => {
-            vec![plain(Template::EmailChangeUndone, &data.recipient, nothing_to_mention())]
+            vec![without_link(Template::EmailChangeUndone, &data.recipient, no_facts())]
         }
         Payload::UserTotpEnabled(data) => {
-            let notice = plain(Template::TotpEnabled, &data.recipient, nothing_to_mention());
-            vec![undoable(notice, data.undo.as_ref(), Purpose::TotpUndo)]
+            let notice = without_link(Template::TotpEnabled, &data.recipient, no_facts());
+            vec![with_undo_link(notice, data.undo.as_ref(), Purpose::TotpUndo)]
         }
-        Payload::UserTotpDisabled(data) => vec![plain(
+        Payload::UserTotpDisabled(data) => vec![without_link(
             Template::TotpDisabled,
             &data.recipient,
             Facts { totp_disabled_by: data.by, ..Facts::default() },
         )],
         Payload::UserRecoveryCodesRenewed(data) => {
             let undo = data.undo.as_ref();
-            let notice = plain(Template::RecoveryCodesRenewed, &data.recipient, nothing_to_mention());
-            vec![undoable(notice, undo, Purpose::RecoveryCodesUndo)]
+            let notice = without_link(Template::RecoveryCodesRenewed, &data.recipient, no_facts());
+            vec![with_undo_link(notice, undo, Purpose::RecoveryCodesUndo)]
         }
-        Payload::UserChangeUndone(data) => vec![plain(
+        Payload::UserChangeUndone(data) => vec![without_link(
             Template::ChangeUndone,
             &data.recipient,
             Facts { undone_change: Some(data.change), ..Facts::default() },
         )],
-        Payload::UserRecoveryCodeUsed(data) => vec![plain(
+        Payload::UserRecoveryCodeUsed(data) => vec![without_link(
             Template::RecoveryCodeUsed,
             &data.recipient,
             Facts { remaining: Some(data.remaining), ..Facts::default() },
         )],
-        Payload::UserLocked(data) => vec![plain(
+        Payload::UserLocked(data) => vec![without_link(
             Template::AccountLocked,
             &data.recipient,
             Facts { locked_until: Some(data.until), ..Facts::default() },
         )],
-        Payload::UserDeleted(data) => vec![plain(Template::Goodbye, &data.recipient, nothing_to_mention())],
+        Payload::UserDeleted(data) => vec![without_link(Template::Goodbye, &data.recipient, no_facts())],
         Payload::UserImported(_)
         | Payload::UserDisowned(_)
         | Payload::UserEmailVerified(_)
@@ -369,7 +366,7 @@ mod tests {
         assert_eq!((mail.to.as_str(), mail.locale.as_deref()), ("ada@example.com", Some("de")));
         assert_eq!((&mail.display_name, &mail.facts), (&None, &Facts::default()), "nothing that the registrant chose");
         assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(Purpose::EmailVerification));
-        assert_eq!((mail.expires_at, mail.policy), (at(90), Policy::ResendOnce));
+        assert_eq!((mail.expires_at, mail.policy), (at(90), ResendPolicy::ResendOnce));
     }
 
     #[test]
@@ -400,7 +397,7 @@ mod tests {
         assert_eq!((notice.template, notice.to.as_str()), (Template::EmailChangeNotice, "ada@example.com"));
         assert_eq!((notice.display_name.as_deref(), &notice.facts.username), (Some("Ada"), &None));
         assert!(notice.token.is_none(), "the old address must not get the link");
-        assert_eq!(notice.policy, Policy::Hold);
+        assert_eq!(notice.policy, ResendPolicy::Hold);
     }
 
     #[test]
@@ -437,7 +434,7 @@ mod tests {
             let [mail] = mails.as_slice() else { panic!("{mails:?}") };
             assert_eq!(mail.template, template);
             assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(purpose));
-            assert_eq!((mail.expires_at, mail.policy), (at(0) + WEEK, Policy::Hold));
+            assert_eq!((mail.expires_at, mail.policy), (at(0) + WEEK, ResendPolicy::Hold));
         }
         let without =
             [planned(changed(None, PasswordChangeReason::Reset)), planned(enabled(None)), planned(renewed(None))];
@@ -452,7 +449,7 @@ mod tests {
             let mails = planned(UserChangeUndone { user_id: USER, change, recipient: recipient() });
             let [mail] = mails.as_slice() else { panic!("{mails:?}") };
             assert_eq!((mail.template, mail.facts.undone_change), (Template::ChangeUndone, Some(change)));
-            assert_eq!((&mail.token, mail.policy), (&None, Policy::Hold));
+            assert_eq!((&mail.token, mail.policy), (&None, ResendPolicy::Hold));
         }
         for by in [None, Some(TotpDisabledBy::Admin), Some(TotpDisabledBy::Operator), Some(TotpDisabledBy::Mailbox)] {
             let mails = planned(UserTotpDisabled { user_id: USER, recipient: recipient(), by });
@@ -467,7 +464,7 @@ mod tests {
         let [mail] = mails.as_slice() else { panic!("{mails:?}") };
         assert_eq!((mail.template, mail.to.as_str()), (Template::RegistrationAttempted, "ada@example.com"));
         assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(Purpose::PasswordReset));
-        assert_eq!((mail.expires_at, mail.policy, &mail.display_name), (at(60), Policy::ResendOnce, &None));
+        assert_eq!((mail.expires_at, mail.policy, &mail.display_name), (at(60), ResendPolicy::ResendOnce, &None));
         assert!(planned(UserDisowned { user_id: USER }).is_empty());
     }
 

@@ -11,9 +11,11 @@ use std::{
 
 use corpus::{TestResult, corpus};
 use email_service::mailer::{
-    connection::{Begun, Endpoint, Patience},
+    connection::{DeliveryTimeouts, TransactionStart},
+    endpoint::Endpoint,
+    reply::Reply,
     servers::Server,
-    verdict::{Phase, Reply},
+    verdict::Phase,
 };
 use lettre::address::Envelope;
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -48,13 +50,13 @@ async fn transaction(port: u16) -> Result<Option<Reply>, String> {
         Envelope::new(Some(address("us@example.org")), vec![address("ada@example.org")]).expect("an envelope");
     let body = b"Subject: x\r\n\r\nText\r\n";
     match connection.begin(&envelope, body).await.map_err(|error| error.to_string())? {
-        Begun::Open(open) => {
-            let patience = Patience { body: STEP, dot: STEP };
+        TransactionStart::Open(open) => {
+            let patience = DeliveryTimeouts { body: STEP, dot: STEP };
             let (reply, connection) = open.deliver(body, patience).await.map_err(|error| error.to_string())?;
             let _ = connection.reset().await;
             Ok(Some(reply))
         }
-        Begun::Refused { .. } | Begun::Unsupported { .. } => Ok(None),
+        TransactionStart::Refused { .. } | TransactionStart::Unsupported { .. } => Ok(None),
     }
 }
 

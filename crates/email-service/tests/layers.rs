@@ -14,7 +14,7 @@ const LAYERS: &[Layer] = &[
     ("renderer", &["plan"]),
     ("metrics", &["ledger", "plan"]),
     ("mailer", &["metrics", "pause"]),
-    ("census", &["ledger", "metrics", "pause"]),
+    ("ledger_gauges", &["ledger", "metrics", "pause"]),
     ("config", &["mailer"]),
     ("ingest", &["config", "ledger", "metrics", "pause", "plan"]),
     ("sender", &["ledger", "mailer", "metrics", "pause", "renderer"]),

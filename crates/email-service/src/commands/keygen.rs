@@ -33,7 +33,7 @@ impl KeyPairFiles {
     ///
     /// # Errors
     /// If one of the files is there already (neither is written then), or cannot be written.
-    pub fn make(&self) -> anyhow::Result<String> {
+    pub fn create(&self) -> anyhow::Result<String> {
         for path in [&self.private, &self.public] {
             if path.try_exists().with_context(|| path.display().to_string())? {
                 bail!("{} exists already: a key is never overwritten", path.display());
@@ -50,8 +50,8 @@ impl KeyPairFiles {
     /// # Errors
     /// If the halves that are there do not fit, only the public one is there, or a file
     /// cannot be read or written.
-    pub fn make_if_missing(&self) -> anyhow::Result<String> {
-        let Some(text) = read(&self.private)? else { return self.make() };
+    pub fn create_if_missing(&self) -> anyhow::Result<String> {
+        let Some(text) = read(&self.private)? else { return self.create() };
         let private = PrivateKey::from_base64(text.expose_secret())
             .with_context(|| format!("{} is no key", self.private.display()))?;
         let public = private.public();
@@ -123,7 +123,7 @@ mod tests {
     fn the_pair_fits_and_only_the_owner_reads_the_private_half() {
         let directory = Directory::new("pair");
         let files = KeyPairFiles::new(&directory.0, None);
-        let kid = files.make().unwrap();
+        let kid = files.create().unwrap();
 
         let mode = |name| fs::metadata(directory.0.join(name)).unwrap().permissions().mode() & 0o777;
         let private = PrivateKey::from_base64(&directory.read(PRIVATE)).unwrap();
@@ -132,10 +132,10 @@ mod tests {
         assert_eq!((mode(PRIVATE), mode(PUBLIC)), (0o600, 0o644));
 
         let before = directory.read(PRIVATE);
-        let error = files.make().unwrap_err().to_string();
+        let error = files.create().unwrap_err().to_string();
         assert!(error.contains("never overwritten"), "{error}");
         fs::remove_file(directory.0.join(PUBLIC)).unwrap();
-        assert!(files.make().is_err(), "half a pair is not completed");
+        assert!(files.create().is_err(), "half a pair is not completed");
         assert_eq!(directory.read(PRIVATE), before);
         assert!(!directory.0.join(PUBLIC).exists());
     }
@@ -146,13 +146,13 @@ mod tests {
         let (out, public_out) = (directory.0.join("private"), directory.0.join("public"));
         let files = KeyPairFiles::new(&out, Some(&public_out));
 
-        let kid = files.make_if_missing().unwrap();
+        let kid = files.create_if_missing().unwrap();
         let (private, public) = (directory.read("private/sealing.private"), directory.read("public/sealing.public"));
         assert!(!public_out.join(PRIVATE).exists() && !out.join(PUBLIC).exists(), "each half has its own place");
-        assert_eq!(files.make_if_missing().unwrap(), kid);
+        assert_eq!(files.create_if_missing().unwrap(), kid);
 
         fs::remove_file(public_out.join(PUBLIC)).unwrap();
-        assert_eq!(files.make_if_missing().unwrap(), kid);
+        assert_eq!(files.create_if_missing().unwrap(), kid);
         assert_eq!(directory.read("private/sealing.private"), private);
         assert_eq!(directory.read("public/sealing.public"), public);
     }
@@ -161,14 +161,14 @@ mod tests {
     fn halves_that_do_not_fit_are_refused() {
         let directory = Directory::new("misfit");
         let files = KeyPairFiles::new(&directory.0, None);
-        files.make().unwrap();
+        files.create().unwrap();
         let (_, other) = PrivateKey::generate();
         fs::write(directory.0.join(PUBLIC), other.to_base64()).unwrap();
-        let error = files.make_if_missing().unwrap_err().to_string();
+        let error = files.create_if_missing().unwrap_err().to_string();
         assert!(error.contains("does not belong"), "{error}");
 
         fs::remove_file(directory.0.join(PRIVATE)).unwrap();
-        assert!(files.make_if_missing().is_err(), "the private half is lost");
+        assert!(files.create_if_missing().is_err(), "the private half is lost");
         assert!(!directory.0.join(PRIVATE).exists());
     }
 }

@@ -19,13 +19,13 @@ use serde::Serialize;
 use crate::{
     config::MailConfig,
     plan::Template,
-    renderer::{Case, MailContent, Renderer, cases},
+    renderer::{MailCase, MailContent, Renderer, cases},
 };
 
 const FILE: &str = "index.html";
 /// Near the beginning of every page of ours, and by it we know them again.
-const MARK: &str = r#"<meta name="generator" content="email-service preview">"#;
-const HOW_NEAR: u64 = 1024;
+const GENERATOR_TAG: &str = r#"<meta name="generator" content="email-service preview">"#;
+const TAG_SEARCH_BYTES: u64 = 1024;
 
 /// Anybody sees that this opens nothing.
 const TOKEN: &str = "EXAMPLE-NOT-A-REAL-TOKEN-EXAMPLE-NOT-A-REAL";
@@ -41,27 +41,27 @@ pub struct Preview {
 }
 
 #[derive(Serialize)]
-struct Page {
+struct PreviewPage {
     product: String,
-    languages: Vec<Language>,
-    templates: Vec<Mails>,
+    languages: Vec<PreviewLanguage>,
+    templates: Vec<PreviewGroup>,
 }
 
 #[derive(Serialize)]
-struct Language {
+struct PreviewLanguage {
     tag: String,
     name: String,
 }
 
 /// A kind of mail in one of its cases, in every language.
 #[derive(Serialize)]
-struct Mails {
+struct PreviewGroup {
     name: String,
-    mails: Vec<Mail>,
+    mails: Vec<PreviewMail>,
 }
 
 #[derive(Serialize)]
-struct Mail {
+struct PreviewMail {
     language: String,
     subject: String,
     html: String,
@@ -85,21 +85,28 @@ pub fn write(out: &Path, config: &MailConfig) -> anyhow::Result<Preview> {
     Ok(Preview { file, mails, languages: page.languages.len() })
 }
 
-fn page(renderer: &Renderer) -> anyhow::Result<Page> {
-    let languages: Vec<Language> =
-        renderer.languages().map(|(tag, name)| Language { tag: tag.to_owned(), name: name.to_owned() }).collect();
+fn page(renderer: &Renderer) -> anyhow::Result<PreviewPage> {
+    let languages: Vec<PreviewLanguage> = renderer
+        .languages()
+        .map(|(tag, name)| PreviewLanguage { tag: tag.to_owned(), name: name.to_owned() })
+        .collect();
     let mut templates = Vec::with_capacity(Template::ALL.len());
     for &template in Template::ALL {
         for case in [None].into_iter().chain(cases(template).iter().copied().map(Some)) {
             let name = case.map_or(template.to_string(), |case| format!("{template}.{}", case.as_str()));
             let mails = languages.iter().map(|language| mail(renderer, template, case, &language.tag));
-            templates.push(Mails { name, mails: mails.collect::<anyhow::Result<_>>()? });
+            templates.push(PreviewGroup { name, mails: mails.collect::<anyhow::Result<_>>()? });
         }
     }
-    Ok(Page { product: renderer.product().to_owned(), languages, templates })
+    Ok(PreviewPage { product: renderer.product().to_owned(), languages, templates })
 }
 
-fn mail(renderer: &Renderer, template: Template, case: Option<Case>, language: &str) -> anyhow::Result<Mail> {
+fn mail(
+    renderer: &Renderer,
+    template: Template,
+    case: Option<MailCase>,
+    language: &str,
+) -> anyhow::Result<PreviewMail> {
     let token = SecretString::from(TOKEN);
     let now = Timestamp::from_second(NOW)?;
     let content = MailContent {
@@ -121,7 +128,7 @@ fn mail(renderer: &Renderer, template: Template, case: Option<Case>, language: &
         date: now,
     };
     let composed = renderer.compose(&content.in_case(case))?;
-    Ok(Mail {
+    Ok(PreviewMail {
         language: language.to_owned(),
         subject: composed.subject,
         html: composed.html,
@@ -130,7 +137,7 @@ fn mail(renderer: &Renderer, template: Template, case: Option<Case>, language: &
     })
 }
 
-fn html(page: &Page) -> anyhow::Result<String> {
+fn html(page: &PreviewPage) -> anyhow::Result<String> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -140,7 +147,7 @@ fn html(page: &Page) -> anyhow::Result<String> {
 
 /// Whole or not at all.
 fn replace(file: &Path, html: &[u8]) -> anyhow::Result<()> {
-    if !is_ours(file).with_context(|| file.display().to_string())? {
+    if !may_replace(file).with_context(|| file.display().to_string())? {
         bail!("{} was not written by this command: it stays as it is", file.display());
     }
     let directory = file.parent().unwrap_or(Path::new("."));
@@ -156,14 +163,14 @@ fn replace(file: &Path, html: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Whether the file may be replaced: it is a page of ours, or there is none.
-fn is_ours(file: &Path) -> io::Result<bool> {
+fn may_replace(file: &Path) -> io::Result<bool> {
     let mut beginning = Vec::new();
     match File::open(file) {
-        Ok(file) => file.take(HOW_NEAR).read_to_end(&mut beginning)?,
+        Ok(file) => file.take(TAG_SEARCH_BYTES).read_to_end(&mut beginning)?,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound) => return Ok(true),
         Err(error) => return Err(error),
     };
-    Ok(String::from_utf8_lossy(&beginning).contains(MARK))
+    Ok(String::from_utf8_lossy(&beginning).contains(GENERATOR_TAG))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Stores, act::Report, line, table};
-use crate::{ledger::Suppression, mailer::verdict::printable};
+use super::{Stores, operator_change::ChangeReport, print_line, print_table};
+use crate::{ledger::Suppression, mailer::reply::printable};
 
 /// What can be done with suppressed addresses.
 #[derive(Debug, Subcommand)]
@@ -37,7 +37,7 @@ pub enum SuppressionsCommand {
 
 /// A suppression as `--json` shows it.
 #[derive(Debug, Serialize)]
-struct Shown<'a> {
+struct SuppressionJson<'a> {
     address: &'a str,
     reply: &'a str,
     mail: &'a str,
@@ -61,7 +61,7 @@ async fn list(stores: &Stores, to: Option<&str>, limit: u32, json: bool) -> anyh
     let rows = stores.suppressions.list(to, i64::from(limit)).await?;
     if json {
         for Suppression { address, reply, mail, at, until } in &rows {
-            line(serde_json::to_string(&Shown { address, reply, mail, at: *at, until: *until })?)?;
+            print_line(serde_json::to_string(&SuppressionJson { address, reply, mail, at: *at, until: *until })?)?;
         }
         return Ok(());
     }
@@ -70,12 +70,12 @@ async fn list(stores: &Stores, to: Option<&str>, limit: u32, json: bool) -> anyh
         [printable(&row.address), time(row.at), time(row.until), row.mail.clone(), printable(&row.reply)]
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
-    table(["ADDRESS", "SINCE", "UNTIL", "MAIL", "REPLY"], &rows)?;
+    print_table(["ADDRESS", "SINCE", "UNTIL", "MAIL", "REPLY"], &rows)?;
     Ok(())
 }
 
 async fn remove(stores: &Stores, addresses: &[String], dry_run: bool, json: bool) -> anyhow::Result<()> {
-    let mut report = Report::default();
+    let mut report = ChangeReport::default();
     for address in addresses {
         let there = if dry_run {
             !stores.suppressions.list(Some(address), 1).await?.is_empty()
@@ -85,8 +85,8 @@ async fn remove(stores: &Stores, addresses: &[String], dry_run: bool, json: bool
         if there {
             report.done(dry_run, address, (Some("suppressed"), None), None);
         } else {
-            report.left(address, None, "it is not suppressed");
+            report.unchanged(address, None, "it is not suppressed");
         }
     }
-    report.conclude(json)
+    report.print(json)
 }

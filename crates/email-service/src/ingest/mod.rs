@@ -4,7 +4,7 @@
 pub mod batch;
 pub mod client;
 pub mod consumer;
+pub mod decision;
 pub mod lag;
 pub mod offsets;
-pub mod record;
 pub mod replay;

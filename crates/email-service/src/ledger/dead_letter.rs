@@ -13,12 +13,12 @@ use super::{
 };
 
 /// Beyond this a record is kept without its contents: a document holds 16 MiB.
-const MAX_KEPT: usize = 12 * 1024 * 1024;
+const MAX_KEPT_BYTES: usize = 12 * 1024 * 1024;
 
 /// Where a dead letter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LetterState {
+pub enum DeadLetterState {
     /// Waits for somebody.
     Open,
     /// Its record went through the door again, and was processed.
@@ -27,21 +27,22 @@ pub enum LetterState {
     Discarded,
 }
 
-impl LetterState {
-    pub const ALL: &'static [LetterState] = &[LetterState::Open, LetterState::Replayed, LetterState::Discarded];
+impl DeadLetterState {
+    pub const ALL: &'static [DeadLetterState] =
+        &[DeadLetterState::Open, DeadLetterState::Replayed, DeadLetterState::Discarded];
 
     /// The name in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            LetterState::Open => "open",
-            LetterState::Replayed => "replayed",
-            LetterState::Discarded => "discarded",
+            DeadLetterState::Open => "open",
+            DeadLetterState::Replayed => "replayed",
+            DeadLetterState::Discarded => "discarded",
         }
     }
 }
 
-impl fmt::Display for LetterState {
+impl fmt::Display for DeadLetterState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -50,13 +51,13 @@ impl fmt::Display for LetterState {
 /// The text names no state of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("one of open, replayed, discarded")]
-pub struct UnknownLetterState;
+pub struct UnknownDeadLetterState;
 
-impl FromStr for LetterState {
-    type Err = UnknownLetterState;
+impl FromStr for DeadLetterState {
+    type Err = UnknownDeadLetterState;
 
-    fn from_str(name: &str) -> Result<Self, UnknownLetterState> {
-        Self::ALL.iter().copied().find(|state| state.as_str() == name).ok_or(UnknownLetterState)
+    fn from_str(name: &str) -> Result<Self, UnknownDeadLetterState> {
+        Self::ALL.iter().copied().find(|state| state.as_str() == name).ok_or(UnknownDeadLetterState)
     }
 }
 
@@ -69,7 +70,7 @@ pub struct DeadLetter {
     #[serde(rename = "_id")]
     pub id: String,
     pub schema_version: i32,
-    pub state: LetterState,
+    pub state: DeadLetterState,
     /// A stable slug: the newest reason.
     pub reason: String,
     /// A sentence that quotes nothing of the record's data.
@@ -87,7 +88,7 @@ pub struct DeadLetter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Binary>,
     #[serde(default)]
-    pub headers: Vec<DeadHeader>,
+    pub headers: Vec<RecordHeader>,
     /// None for a record without a value; see `contents_kept`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Binary>,
@@ -97,7 +98,7 @@ pub struct DeadLetter {
     pub first_seen_at: Timestamp,
     /// Oldest first. Empty in letters of a version that kept none.
     #[serde(default)]
-    pub history: Vec<LetterStep>,
+    pub history: Vec<DeadLetterStep>,
     /// Set once somebody has decided; the letter goes `ledger.retention` later.
     #[serde(default, with = "optional_bson_time", skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Timestamp>,
@@ -105,13 +106,13 @@ pub struct DeadLetter {
 
 /// One step of a letter's way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LetterStep {
+pub struct DeadLetterStep {
     #[serde(with = "bson_time")]
     pub at: Timestamp,
     /// Absent in the first entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<LetterState>,
-    pub to: LetterState,
+    pub from: Option<DeadLetterState>,
+    pub to: DeadLetterState,
     /// Why it could not be processed, as of this step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -123,7 +124,7 @@ pub struct LetterStep {
 
 /// A header of the record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DeadHeader {
+pub struct RecordHeader {
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Binary>,
@@ -131,7 +132,7 @@ pub struct DeadHeader {
 
 /// Where a record stands in the topic, and its contents.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Record {
+pub struct ConsumedRecord {
     pub topic: String,
     pub partition: i32,
     pub offset: i64,
@@ -142,7 +143,7 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
 }
 
-impl Record {
+impl ConsumedRecord {
     /// Bytes of its contents.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -163,17 +164,17 @@ impl Record {
     #[must_use]
     pub fn dead_letter_id(&self) -> String {
         let mut digest = Sha256::new();
-        let mut part = |bytes: &[u8]| {
+        let mut update = |bytes: &[u8]| {
             digest.update((bytes.len() as u64).to_be_bytes());
             digest.update(bytes);
         };
-        part(self.topic.as_bytes());
-        part(&self.partition.to_be_bytes());
-        part(&self.offset.to_be_bytes());
-        part(&self.timestamp.unwrap_or(-1).to_be_bytes());
+        update(self.topic.as_bytes());
+        update(&self.partition.to_be_bytes());
+        update(&self.offset.to_be_bytes());
+        update(&self.timestamp.unwrap_or(-1).to_be_bytes());
         match &self.value {
-            Some(value) => part(value),
-            None => part(b"\0none"),
+            Some(value) => update(value),
+            None => update(b"\0none"),
         }
         hex::encode(digest.finalize())
     }
@@ -182,13 +183,13 @@ impl Record {
 impl DeadLetter {
     /// The dead letter of `record`, found at `now` by the instance `by`.
     #[must_use]
-    pub fn new(record: Record, reason: &str, detail: String, by: &str, now: Timestamp) -> Self {
+    pub fn new(record: ConsumedRecord, reason: &str, detail: String, by: &str, now: Timestamp) -> Self {
         let binary = |bytes| Binary { subtype: BinarySubtype::Generic, bytes };
-        let kept = record.size() <= MAX_KEPT;
+        let kept = record.size() <= MAX_KEPT_BYTES;
         Self {
             id: record.dead_letter_id(),
             schema_version: SCHEMA_VERSION,
-            state: LetterState::Open,
+            state: DeadLetterState::Open,
             reason: reason.to_owned(),
             detail,
             event_id: record.header(events::header::ID),
@@ -199,17 +200,21 @@ impl DeadLetter {
             timestamp: record.timestamp,
             key: record.key.filter(|_| kept).map(binary),
             headers: if kept {
-                record.headers.into_iter().map(|(name, value)| DeadHeader { name, value: value.map(binary) }).collect()
+                record
+                    .headers
+                    .into_iter()
+                    .map(|(name, value)| RecordHeader { name, value: value.map(binary) })
+                    .collect()
             } else {
                 Vec::new()
             },
             value: record.value.filter(|_| kept).map(binary),
             contents_kept: kept,
             first_seen_at: now,
-            history: vec![LetterStep {
+            history: vec![DeadLetterStep {
                 at: now,
                 from: None,
-                to: LetterState::Open,
+                to: DeadLetterState::Open,
                 reason: Some(reason.to_owned()),
                 note: None,
                 by: by.to_owned(),
@@ -220,9 +225,9 @@ impl DeadLetter {
 
     /// The record as it was read from the topic. `None`: it was too large to be kept.
     #[must_use]
-    pub fn record(&self) -> Option<Record> {
+    pub fn record(&self) -> Option<ConsumedRecord> {
         let bytes = |binary: &Option<Binary>| binary.as_ref().map(|binary| binary.bytes.clone());
-        self.contents_kept.then(|| Record {
+        self.contents_kept.then(|| ConsumedRecord {
             topic: self.topic.clone(),
             partition: self.partition,
             offset: self.offset,
@@ -238,8 +243,8 @@ impl DeadLetter {
 mod tests {
     use super::*;
 
-    fn record() -> Record {
-        Record {
+    fn record() -> ConsumedRecord {
+        ConsumedRecord {
             topic: "t".into(),
             partition: 3,
             offset: 7,
@@ -250,7 +255,7 @@ mod tests {
         }
     }
 
-    fn letter(record: Record) -> DeadLetter {
+    fn letter(record: ConsumedRecord) -> DeadLetter {
         DeadLetter::new(record, "not-json", "no".into(), "here", Timestamp::UNIX_EPOCH)
     }
 
@@ -259,13 +264,13 @@ mod tests {
         let id = record().dead_letter_id();
         assert_eq!(id, record().dead_letter_id());
         let mut others = Vec::new();
-        others.push(Record { topic: "u".into(), ..record() });
-        others.push(Record { partition: 4, ..record() });
-        others.push(Record { offset: 8, ..record() });
-        others.push(Record { timestamp: Some(2), ..record() });
-        others.push(Record { timestamp: None, ..record() });
-        others.push(Record { value: Some(b"w".to_vec()), ..record() });
-        others.push(Record { value: None, ..record() });
+        others.push(ConsumedRecord { topic: "u".into(), ..record() });
+        others.push(ConsumedRecord { partition: 4, ..record() });
+        others.push(ConsumedRecord { offset: 8, ..record() });
+        others.push(ConsumedRecord { timestamp: Some(2), ..record() });
+        others.push(ConsumedRecord { timestamp: None, ..record() });
+        others.push(ConsumedRecord { value: Some(b"w".to_vec()), ..record() });
+        others.push(ConsumedRecord { value: None, ..record() });
         for other in others {
             assert_ne!(other.dead_letter_id(), id, "{other:?}");
         }
@@ -281,8 +286,8 @@ mod tests {
 
     #[test]
     fn the_record_of_a_letter_is_the_one_that_was_read() {
-        let empty = Record { key: None, value: None, headers: vec![("h".into(), None)], ..record() };
-        for read in [record(), empty, Record::default()] {
+        let empty = ConsumedRecord { key: None, value: None, headers: vec![("h".into(), None)], ..record() };
+        for read in [record(), empty, ConsumedRecord::default()] {
             let kept = letter(read.clone());
             let document = bson::serialize_to_document(&kept).unwrap();
             let back: DeadLetter = bson::deserialize_from_document(document).unwrap();
@@ -300,14 +305,14 @@ mod tests {
 
     #[test]
     fn every_state_reads_back() {
-        for state in LetterState::ALL {
+        for state in DeadLetterState::ALL {
             assert_eq!(state.as_str().parse(), Ok(*state));
         }
     }
 
     #[test]
     fn a_record_that_no_document_can_hold_is_kept_without_its_contents() {
-        let large = Record { value: Some(vec![0; MAX_KEPT + 1]), ..record() };
+        let large = ConsumedRecord { value: Some(vec![0; MAX_KEPT_BYTES + 1]), ..record() };
         let id = large.dead_letter_id();
         let letter = letter(large);
         assert!(!letter.contents_kept && letter.value.is_none() && letter.headers.is_empty());

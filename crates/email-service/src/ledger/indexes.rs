@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::doc;
 use service_kit::mongo::IndexSpec;
 
-use super::{State, dead_letters, ledger, selection, suppressions};
+use super::{State, dead_letter_store, filter, ledger, suppressions};
 
 /// Built after readiness: without them everything works, slowly. `retention` is how long a
 /// terminal row, or a dead letter that somebody has decided, is kept.
@@ -22,15 +22,15 @@ pub fn all(retention: Duration) -> Vec<IndexSpec> {
         IndexSpec::new(ledger::COLLECTION, "newest", doc! { "eventTime": -1 }),
         // `mail list --to`, for an address as somebody tells it on the phone.
         IndexSpec::new(ledger::COLLECTION, "to", doc! { "to": 1, "eventTime": -1 })
-            .collation(selection::ignoring_case()),
+            .collation(filter::case_insensitive()),
         // Only terminal rows have the field.
         IndexSpec::new(ledger::COLLECTION, "retention", doc! { "terminalAt": 1 })
             .partial(doc! { "terminalAt": { "$exists": true } })
             .expire_after(retention),
-        IndexSpec::new(dead_letters::COLLECTION, "newest", doc! { "firstSeenAt": -1 }),
-        IndexSpec::new(dead_letters::COLLECTION, "state", doc! { "state": 1, "firstSeenAt": -1 }),
+        IndexSpec::new(dead_letter_store::COLLECTION, "newest", doc! { "firstSeenAt": -1 }),
+        IndexSpec::new(dead_letter_store::COLLECTION, "state", doc! { "state": 1, "firstSeenAt": -1 }),
         // Only those that somebody has decided have the field.
-        IndexSpec::new(dead_letters::COLLECTION, "retention", doc! { "settledAt": 1 })
+        IndexSpec::new(dead_letter_store::COLLECTION, "retention", doc! { "settledAt": 1 })
             .partial(doc! { "settledAt": { "$exists": true } })
             .expire_after(retention),
         IndexSpec::new(suppressions::COLLECTION, "retention", doc! { "until": 1 }).expire_after(Duration::ZERO),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{SCHEMA_VERSION, State};
-use crate::plan::{PlannedMail, Policy, Template};
+use crate::plan::{PlannedMail, ResendPolicy, Template};
 
 /// One mail: what it says, where it stands, and how it came there.
 ///
@@ -29,7 +29,7 @@ pub struct MailJob {
     pub display_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
-    pub facts: Facts,
+    pub facts: StoredFacts,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<SealedLink>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ pub struct MailJob {
     /// From here on it is not sent any more.
     #[serde(with = "bson_time")]
     pub expires_at: Timestamp,
-    pub policy: Policy,
+    pub policy: ResendPolicy,
     pub message_id: String,
     pub state: State,
     pub epoch: i64,
@@ -66,7 +66,7 @@ pub struct MailJob {
 /// What the texts may mention beside the recipient.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Facts {
+pub struct StoredFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,7 +146,7 @@ impl NewMail {
             to: mail.to,
             display_name: mail.display_name,
             locale: mail.locale,
-            facts: Facts {
+            facts: StoredFacts {
                 username: mail.facts.username,
                 new_email: mail.facts.new_email,
                 old_email: mail.facts.old_email,

@@ -90,7 +90,7 @@ impl State {
     /// sender holds is nobody else's, and what has expired stays so: its link is dead or its
     /// news is old, and whoever needs it asks again.
     #[must_use]
-    pub fn successors_by_order(self) -> &'static [State] {
+    pub fn operator_successors(self) -> &'static [State] {
         match self {
             State::Queued => &[State::Queued, State::Discarded],
             State::Unknown => &[State::Queued, State::Sent, State::Failed, State::Discarded],
@@ -150,8 +150,8 @@ mod tests {
     fn no_order_touches_what_a_sender_holds() {
         for state in State::ALL {
             let held = matches!(state, State::Preparing | State::Data);
-            assert!(!held || state.successors_by_order().is_empty(), "{state}");
-            for next in state.successors_by_order() {
+            assert!(!held || state.operator_successors().is_empty(), "{state}");
+            for next in state.operator_successors() {
                 assert!(!matches!(next, State::Preparing | State::Data | State::Unknown | State::Expired), "{next}");
             }
         }

@@ -21,7 +21,7 @@ use service_kit::{
     panics,
 };
 
-use super::{SCHEMA_VERSION, mail_job::bson_time, selection::ignoring_case};
+use super::{SCHEMA_VERSION, filter::case_insensitive, mail_job::bson_time};
 
 /// The collection.
 pub const COLLECTION: &str = "suppressions";
@@ -87,7 +87,7 @@ impl Suppressions {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn among<'a>(&self, addresses: &[&'a str]) -> Result<HashSet<&'a str>, StoreError> {
+    pub async fn suppressed_among<'a>(&self, addresses: &[&'a str]) -> Result<HashSet<&'a str>, StoreError> {
         if addresses.is_empty() {
             return Ok(HashSet::new());
         }
@@ -120,7 +120,7 @@ impl Suppressions {
         }
         let rows = self.documents.clone_with_type::<Suppression>();
         let find = rows.find(filter).sort(doc! { "until": -1 }).limit(limit);
-        let find = find.optional(address.map(|_| ignoring_case()), Find::collation);
+        let find = find.optional(address.map(|_| case_insensitive()), Find::collation);
         let find = async { find.await?.try_collect().await };
         within(self.deadline, find).await
     }
@@ -131,7 +131,7 @@ impl Suppressions {
     /// # Errors
     /// [`StoreError`]: it may be done.
     pub async fn remove(&self, address: &str) -> Result<bool, StoreError> {
-        let delete = self.documents.delete_many(doc! { "_id": key(address) }).collation(ignoring_case());
+        let delete = self.documents.delete_many(doc! { "_id": key(address) }).collation(case_insensitive());
         Ok(within(self.deadline, delete).await?.deleted_count > 0)
     }
 }

@@ -21,11 +21,11 @@ use super::backoff::doubling;
 
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Connections cost nobody a mail: they are tried this often at least.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_CONNECT_PAUSE: Duration = Duration::from_secs(10);
 /// Mails do.
-pub(super) const LONGEST_REFUSAL: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_MAIL_PAUSE: Duration = Duration::from_secs(60);
 /// One mail that goes wrong says nothing about the server.
-const IN_A_ROW: u32 = 3;
+const STRIKES_TO_TRIP: u32 = 3;
 
 /// The breaker of one server.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ pub(super) struct Breaker {
     /// On probation one mail is under way.
     on_trial: bool,
     /// The last sign of life.
-    seen: Option<Instant>,
+    last_seen: Option<Instant>,
 }
 
 /// What went wrong in a row, and how often that opened the breaker.
@@ -50,35 +50,35 @@ struct Strikes {
     count: u32,
     trips: u32,
     /// The mail that the last one was about.
-    last: String,
+    last_mail: String,
 }
 
 impl Strikes {
     /// One more. The pause, if it is one too many. The same mail again says nothing about
     /// the server: it would delay everybody else's by what is wrong with itself (I6).
-    fn strike(&mut self, mail: &str, sure: bool, chance: f64) -> Option<Duration> {
-        if !sure && self.last == mail {
+    fn strike(&mut self, mail: &str, about_server: bool, chance: f64) -> Option<Duration> {
+        if !about_server && self.last_mail == mail {
             return None;
         }
-        mail.clone_into(&mut self.last);
+        mail.clone_into(&mut self.last_mail);
         self.count = self.count.saturating_add(1);
-        if !sure && self.count < IN_A_ROW {
+        if !about_server && self.count < STRIKES_TO_TRIP {
             return None;
         }
         self.trips = self.trips.saturating_add(1);
-        Some(doubling(self.trips, FIRST_PAUSE, LONGEST_REFUSAL, chance))
+        Some(doubling(self.trips, FIRST_PAUSE, LONGEST_MAIL_PAUSE, chance))
     }
 }
 
 impl Breaker {
     /// Whether the server may be given a mail now.
-    pub(super) fn lets_through(&self) -> bool {
+    pub(super) fn allows_mail(&self) -> bool {
         self.tripped_until.is_none() && !(self.on_probation() && self.on_trial)
     }
 
     /// Whether it took one when it was last asked, and is not left alone.
-    pub(super) fn takes_connections(&self) -> bool {
-        self.tripped_until.is_none() && self.seen.is_some()
+    pub(super) fn is_up(&self) -> bool {
+        self.tripped_until.is_none() && self.last_seen.is_some()
     }
 
     /// When the server is to be asked again how it is.
@@ -86,23 +86,23 @@ impl Breaker {
         self.tripped_until
     }
 
-    pub(super) fn seen(&self) -> Option<Instant> {
-        self.seen
+    pub(super) fn last_seen(&self) -> Option<Instant> {
+        self.last_seen
     }
 
     fn on_probation(&self) -> bool {
         self.refusals.trips + self.breaks.trips > 0
     }
 
-    /// A mail is given to it. True if that is the one on trial: until [`Breaker::tried`]
+    /// A mail is given to it. True if that is the one on trial: until [`Breaker::end_trial`]
     /// there is no other.
-    pub(super) fn give(&mut self) -> bool {
+    pub(super) fn start_mail(&mut self) -> bool {
         self.on_trial |= self.on_probation();
         self.on_trial
     }
 
     /// The mail on trial is through, one way or another.
-    pub(super) fn tried(&mut self) {
+    pub(super) fn end_trial(&mut self) {
         self.on_trial = false;
     }
 
@@ -110,20 +110,20 @@ impl Breaker {
     pub(super) fn connected(&mut self, now: Instant) {
         self.failures = 0;
         self.tripped_until = None;
-        self.seen = Some(now);
+        self.last_seen = Some(now);
     }
 
     /// No connection was made.
     pub(super) fn failed(&mut self, now: Instant, chance: f64) {
         self.failures = self.failures.saturating_add(1);
-        self.seen = None;
-        self.tripped_until = Some(now + doubling(self.failures, FIRST_PAUSE, LONGEST_PAUSE, chance));
+        self.last_seen = None;
+        self.tripped_until = Some(now + doubling(self.failures, FIRST_PAUSE, LONGEST_CONNECT_PAUSE, chance));
     }
 
     /// A transaction went as it should, whatever was said of its mail.
     pub(super) fn answered(&mut self, now: Instant) {
         self.breaks = Strikes::default();
-        self.seen = Some(now);
+        self.last_seen = Some(now);
     }
 
     /// A mail was accepted: whatever the server refused before was not about us.
@@ -131,11 +131,11 @@ impl Breaker {
         self.refusals = Strikes::default();
     }
 
-    /// The server refused us, in the transaction of a mail; `sure`: at MAIL, where nothing
+    /// The server refused us, in the transaction of a mail; `about_server`: at MAIL, where nothing
     /// of the mail but its sender is known. True if it is left alone now.
-    pub(super) fn refused(&mut self, mail: &str, sure: bool, now: Instant, chance: f64) -> bool {
+    pub(super) fn refused(&mut self, mail: &str, about_server: bool, now: Instant, chance: f64) -> bool {
         self.breaks = Strikes::default();
-        let pause = (self.tripped_until.is_none()).then(|| self.refusals.strike(mail, sure, chance)).flatten();
+        let pause = (self.tripped_until.is_none()).then(|| self.refusals.strike(mail, about_server, chance)).flatten();
         self.open_for(pause, now)
     }
 
@@ -174,9 +174,9 @@ mod tests {
         }
         assert_eq!(waits[0], FIRST_PAUSE);
         assert!(waits.is_sorted());
-        assert_eq!(waits.last(), Some(&LONGEST_PAUSE));
+        assert_eq!(waits.last(), Some(&LONGEST_CONNECT_PAUSE));
         breaker.connected(now);
-        assert!(breaker.lets_through() && !breaker.give(), "no probation");
+        assert!(breaker.allows_mail() && !breaker.start_mail(), "no probation");
         breaker.failed(now, 0.0);
         assert_eq!(pause(&breaker, now), FIRST_PAUSE);
     }
@@ -187,13 +187,13 @@ mod tests {
         let mut breaker = Breaker::default();
         assert!(!breaker.refused("a", false, now, 0.0));
         assert!(!breaker.refused("b", false, now, 0.0));
-        assert!(breaker.lets_through());
+        assert!(breaker.allows_mail());
         assert!(breaker.refused("c", false, now, 0.0));
-        assert!(!breaker.lets_through());
+        assert!(!breaker.allows_mail());
 
         let mut breaker = Breaker::default();
         assert!(breaker.refused("a", true, now, 0.0));
-        assert!(!breaker.lets_through());
+        assert!(!breaker.allows_mail());
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
             assert!(!breaker.broke("bad", now, 0.0));
             assert!(!breaker.refused("bad", false, now, 0.0));
         }
-        assert!(breaker.lets_through());
+        assert!(breaker.allows_mail());
     }
 
     #[test]
@@ -238,21 +238,21 @@ mod tests {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         for mail in ["a", "b", "c"] {
-            assert!(!breaker.give());
+            assert!(!breaker.start_mail());
             breaker.broke(mail, now, 0.0);
         }
         breaker.connected(now);
-        assert!(breaker.lets_through());
-        assert!(breaker.give(), "the mail on trial");
-        assert!(!breaker.lets_through(), "no other meanwhile");
+        assert!(breaker.allows_mail());
+        assert!(breaker.start_mail(), "the mail on trial");
+        assert!(!breaker.allows_mail(), "no other meanwhile");
         assert!(breaker.broke("d", now, 0.0), "one is enough now");
-        breaker.tried();
+        breaker.end_trial();
         assert_eq!(pause(&breaker, now), FIRST_PAUSE * 2);
         breaker.connected(now);
-        assert!(breaker.give());
+        assert!(breaker.start_mail());
         breaker.answered(now);
-        breaker.tried();
-        assert!(breaker.lets_through() && !breaker.give(), "closed again");
+        breaker.end_trial();
+        assert!(breaker.allows_mail() && !breaker.start_mail(), "closed again");
     }
 
     #[test]
@@ -261,16 +261,16 @@ mod tests {
         let mut breaker = Breaker::default();
         breaker.refused("a", true, now, 0.0);
         breaker.connected(now);
-        assert!(breaker.give());
-        breaker.tried();
-        assert!(breaker.lets_through());
-        assert!(breaker.give());
+        assert!(breaker.start_mail());
+        breaker.end_trial();
+        assert!(breaker.allows_mail());
+        assert!(breaker.start_mail());
         // Refused for its own sake: the server answers, and may still not want us.
         breaker.answered(now);
-        breaker.tried();
-        assert!(breaker.give());
+        breaker.end_trial();
+        assert!(breaker.start_mail());
         breaker.accepted();
-        breaker.tried();
-        assert!(!breaker.give());
+        breaker.end_trial();
+        assert!(!breaker.start_mail());
     }
 }

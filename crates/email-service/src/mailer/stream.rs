@@ -22,17 +22,17 @@ use tokio::{
 
 /// The most that a server may say before we speak again, while a connection is made: a
 /// greeting, the reply to EHLO, its part of a TLS handshake.
-const MAX_SAID_AT_FIRST: usize = 64 * 1024;
+const MAX_HANDSHAKE_BYTES: usize = 64 * 1024;
 /// The same of a reply later on; RFC 5321 has lines of 512 octets.
-const MAX_SAID: usize = 8 * 1024;
+const MAX_REPLY_BYTES: usize = 8 * 1024;
 /// The lines of it. lettre looks at a reply's length only at the end of a line, and parses
 /// all of it again with each line: ten thousand of them would take seconds, in which no
 /// deadline is looked at. (Encrypted, one octet in 256 counts as the end of a line.)
-const MAX_LINES: usize = 256;
+const MAX_REPLY_LINES: usize = 256;
 
 /// What the owner of a connection and its stream tell each other.
 #[derive(Debug, Default)]
-pub struct Flags {
+pub struct StreamFlags {
     /// Whether reads may take more than one byte.
     ///
     /// lettre's buffer survives STARTTLS. Were it filled in large pieces, replies that an
@@ -45,7 +45,7 @@ pub struct Flags {
     connected: AtomicBool,
 }
 
-impl Flags {
+impl StreamFlags {
     /// From now on reads are as large as they come.
     pub fn read_in_bulk(&self) {
         self.bulk.store(true, Ordering::Relaxed);
@@ -65,10 +65,10 @@ impl Flags {
 /// A connected stream.
 pub struct SmtpStream {
     tcp: TcpStream,
-    flags: Arc<Flags>,
+    flags: Arc<StreamFlags>,
     /// Bytes and lines read since we wrote.
-    said: usize,
-    lines: usize,
+    bytes_read: usize,
+    lines_read: usize,
 }
 
 impl SmtpStream {
@@ -88,7 +88,7 @@ impl SmtpStream {
                     // The body and the final dot are two small writes: with Nagle the
                     // second would wait for the delayed acknowledgement of the first.
                     tcp.set_nodelay(true)?;
-                    return Ok(SmtpStream { tcp, flags: Arc::default(), said: 0, lines: 0 });
+                    return Ok(SmtpStream { tcp, flags: Arc::default(), bytes_read: 0, lines_read: 0 });
                 }
                 Ok(Err(error)) => last = error,
                 Err(_) => last = timed_out("the connection"),
@@ -99,7 +99,7 @@ impl SmtpStream {
 
     /// Shared with the stream.
     #[must_use]
-    pub fn flags(&self) -> Arc<Flags> {
+    pub fn flags(&self) -> Arc<StreamFlags> {
         Arc::clone(&self.flags)
     }
 
@@ -136,8 +136,8 @@ impl AsyncRead for SmtpStream {
             // The dot is on its way, its reply is not yet read.
             service_kit::fail_point!("sender.after_body");
         }
-        let most = if self.flags.connected.load(Ordering::Relaxed) { MAX_SAID } else { MAX_SAID_AT_FIRST };
-        if self.said >= most || self.lines >= MAX_LINES {
+        let most = if self.flags.connected.load(Ordering::Relaxed) { MAX_REPLY_BYTES } else { MAX_HANDSHAKE_BYTES };
+        if self.bytes_read >= most || self.lines_read >= MAX_REPLY_LINES {
             let problem = "the server talks without end";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, problem)));
         }
@@ -154,15 +154,15 @@ impl AsyncRead for SmtpStream {
             polled
         };
         let read = &buf.filled()[before..];
-        self.said += read.len();
-        self.lines += read.iter().filter(|byte| **byte == b'\n').count();
+        self.bytes_read += read.len();
+        self.lines_read += read.iter().filter(|byte| **byte == b'\n').count();
         polled
     }
 }
 
 impl AsyncWrite for SmtpStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        (self.said, self.lines) = (0, 0);
+        (self.bytes_read, self.lines_read) = (0, 0);
         Pin::new(&mut self.tcp).poll_write(cx, buf)
     }
 

@@ -6,7 +6,7 @@ use super::RenderError;
 
 /// The address with its domain in ASCII (RFC 5890) and lower case. The local part stays as it is:
 /// one outside ASCII needs a server with SMTPUTF8.
-pub(super) fn normalised(address: &str) -> Result<Address, RenderError> {
+pub(super) fn normalize(address: &str) -> Result<Address, RenderError> {
     // Ours are at most 254 bytes as A-labels; no line of a mail may have more than 998.
     if address.len() > 512 || address.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(RenderError::Recipient);
@@ -22,7 +22,7 @@ pub(super) fn normalised(address: &str) -> Result<Address, RenderError> {
 
 /// What a reader who need not be the owner may learn of an address: `a•••@e•••.com`. The owner
 /// recognises it; how long it is, and all but two characters and the top-level domain, stay hidden.
-pub(super) fn masked(address: &str) -> String {
+pub(super) fn mask(address: &str) -> String {
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let (domain, _) = idna::domain_to_unicode(domain.trim_end_matches('.'));
     let is_name = |label: &str| {
@@ -58,7 +58,7 @@ mod tests {
             ("a@example.0x1", "a@example.0x1"),
             ("用户@例え.jp", "用户@xn--r8jz45g.jp"),
         ] {
-            assert_eq!(normalised(given).unwrap().to_string(), expected);
+            assert_eq!(normalize(given).unwrap().to_string(), expected);
         }
     }
 
@@ -76,7 +76,7 @@ mod tests {
             "\"a\r\nb\"@example.org",
             "ada\u{2028}@example.org",
         ] {
-            assert!(normalised(given).is_err(), "{given:?}");
+            assert!(normalize(given).is_err(), "{given:?}");
         }
     }
 
@@ -93,7 +93,7 @@ mod tests {
             ("李@例え.テスト", "李•••@例•••.テスト"),
             ("ada@example.com.", "a•••@e•••.com"),
         ] {
-            assert_eq!(masked(address), expected, "{address}");
+            assert_eq!(mask(address), expected, "{address}");
         }
     }
 
@@ -114,9 +114,9 @@ mod tests {
             ("ada@x.com/?visit=evil.example/now", "a•••@x•••"),
             ("ada@x.\u{202E}moc", "a•••@x•••"),
         ] {
-            assert_eq!(masked(address), expected, "{address:?}");
+            assert_eq!(mask(address), expected, "{address:?}");
         }
-        let long = masked(&format!("{}@{}.{}", "a".repeat(500), "b".repeat(500), "c".repeat(500)));
+        let long = mask(&format!("{}@{}.{}", "a".repeat(500), "b".repeat(500), "c".repeat(500)));
         assert_eq!(long, "a•••@b•••");
     }
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::RenderError;
-use super::date::Dates;
-use super::facts::{Case, LinkTo, Placeholder, cases, facts, link_to};
-use super::phrase::Phrase;
+use super::case::{MailCase, cases};
+use super::date::DateFormat;
+use super::link::{LinkTarget, link_target};
+use super::message_pattern::MessagePattern;
+use super::placeholders::{Placeholder, required_placeholders};
 use super::plural::Plurals;
 use crate::plan::Template;
 
@@ -23,9 +25,9 @@ pub(super) struct Catalogue {
     /// Font families that show the script better than those of Latin; before them in the list.
     #[serde(default)]
     pub(super) fonts: Vec<String>,
-    pub(super) dates: Dates,
-    pub(super) common: Common,
-    mails: Mails,
+    pub(super) dates: DateFormat,
+    pub(super) common: CommonTexts,
+    mails: MailEntries,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -38,100 +40,100 @@ pub(super) enum Direction {
 /// What all mails share.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Common {
+pub(super) struct CommonTexts {
     /// What follows a label in plain text, with the space after it.
     pub(super) colon: String,
-    pub(super) greeting: Phrase,
+    pub(super) greeting: MessagePattern,
     /// For one whose name is not known, or not fit to be shown.
-    pub(super) greeting_neutral: Phrase,
-    pub(super) link_fallback: Phrase,
-    /// Heads [`Mail::not_you`].
-    pub(super) not_you: Phrase,
+    pub(super) greeting_neutral: MessagePattern,
+    pub(super) link_fallback: MessagePattern,
+    /// Heads [`MailEntry::not_you`].
+    pub(super) not_you: MessagePattern,
     /// Why one gets this mail, unless it has a reason of its own.
-    pub(super) reason: Phrase,
-    pub(super) automatic: Phrase,
+    pub(super) reason: MessagePattern,
+    pub(super) automatic: MessagePattern,
 }
 
 /// The texts of one kind of mail.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Mail {
-    subject: Phrase,
+struct MailEntry {
+    subject: MessagePattern,
     /// What a mailbox shows after the subject.
-    preheader: Phrase,
-    heading: Phrase,
-    paragraphs: Vec<Phrase>,
+    preheader: MessagePattern,
+    heading: MessagePattern,
+    paragraphs: Vec<MessagePattern>,
     #[serde(default)]
-    details: Vec<Detail>,
+    details: Vec<DetailTexts>,
     /// Present exactly in the mails that have a button.
-    link: Option<Link>,
+    link: Option<LinkTexts>,
     /// What to do if it was not the recipient.
-    not_you: Phrase,
-    reason: Option<Phrase>,
+    not_you: MessagePattern,
+    reason: Option<MessagePattern>,
     /// Exactly one for each of the kind's [`cases`], by its name.
     #[serde(default)]
-    when: BTreeMap<String, When>,
+    when: BTreeMap<String, CaseTexts>,
 }
 
 /// The texts that stand in for the usual ones in one case.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct When {
-    subject: Option<Phrase>,
-    preheader: Option<Phrase>,
-    heading: Option<Phrase>,
-    paragraphs: Option<Vec<Phrase>>,
-    not_you: Option<Phrase>,
+struct CaseTexts {
+    subject: Option<MessagePattern>,
+    preheader: Option<MessagePattern>,
+    heading: Option<MessagePattern>,
+    paragraphs: Option<Vec<MessagePattern>>,
+    not_you: Option<MessagePattern>,
 }
 
 /// The texts of one mail: those of its case, and the usual ones for the rest.
 #[derive(Clone, Copy)]
 pub(super) struct MailTexts<'a> {
-    pub(super) subject: &'a Phrase,
-    pub(super) preheader: &'a Phrase,
-    pub(super) heading: &'a Phrase,
-    pub(super) paragraphs: &'a [Phrase],
-    pub(super) details: &'a [Detail],
-    pub(super) link: Option<&'a Link>,
-    pub(super) not_you: &'a Phrase,
-    pub(super) reason: Option<&'a Phrase>,
+    pub(super) subject: &'a MessagePattern,
+    pub(super) preheader: &'a MessagePattern,
+    pub(super) heading: &'a MessagePattern,
+    pub(super) paragraphs: &'a [MessagePattern],
+    pub(super) details: &'a [DetailTexts],
+    pub(super) link: Option<&'a LinkTexts>,
+    pub(super) not_you: &'a MessagePattern,
+    pub(super) reason: Option<&'a MessagePattern>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Detail {
-    pub(super) label: Phrase,
-    pub(super) value: Phrase,
+pub(super) struct DetailTexts {
+    pub(super) label: MessagePattern,
+    pub(super) value: MessagePattern,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Link {
+pub(super) struct LinkTexts {
     #[serde(default)]
-    pub(super) paragraphs: Vec<Phrase>,
-    pub(super) button: Phrase,
-    pub(super) expiry: Phrase,
+    pub(super) paragraphs: Vec<MessagePattern>,
+    pub(super) button: MessagePattern,
+    pub(super) expiry: MessagePattern,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Mails {
-    welcome: Mail,
-    verify_email: Mail,
-    registration_attempted: Mail,
-    password_reset: Mail,
-    password_changed: Mail,
-    email_change_confirm: Mail,
-    email_change_notice: Mail,
-    email_changed: Mail,
-    email_change_undone: Mail,
-    totp_enabled: Mail,
-    totp_disabled: Mail,
-    recovery_code_used: Mail,
-    recovery_codes_renewed: Mail,
-    change_undone: Mail,
-    account_locked: Mail,
-    goodbye: Mail,
+struct MailEntries {
+    welcome: MailEntry,
+    verify_email: MailEntry,
+    registration_attempted: MailEntry,
+    password_reset: MailEntry,
+    password_changed: MailEntry,
+    email_change_confirm: MailEntry,
+    email_change_notice: MailEntry,
+    email_changed: MailEntry,
+    email_change_undone: MailEntry,
+    totp_enabled: MailEntry,
+    totp_disabled: MailEntry,
+    recovery_code_used: MailEntry,
+    recovery_codes_renewed: MailEntry,
+    change_undone: MailEntry,
+    account_locked: MailEntry,
+    goodbye: MailEntry,
 }
 
 impl Catalogue {
@@ -148,16 +150,16 @@ impl Catalogue {
     }
 
     pub(super) fn plurals(&self) -> Result<Plurals, RenderError> {
-        Plurals::of_language(&self.tag)
+        Plurals::for_language(&self.tag)
             .map_err(|problem| RenderError::Catalogue { language: self.tag.clone(), problem })
     }
 
     /// The texts of a mail of this kind in this case.
-    pub(super) fn texts(&self, template: Template, case: Option<Case>) -> MailTexts<'_> {
+    pub(super) fn texts(&self, template: Template, case: Option<MailCase>) -> MailTexts<'_> {
         self.mail(template).texts(case)
     }
 
-    fn mail(&self, template: Template) -> &Mail {
+    fn mail(&self, template: Template) -> &MailEntry {
         let mails = &self.mails;
         match template {
             Template::Welcome => &mails.welcome,
@@ -199,24 +201,24 @@ impl Catalogue {
     }
 }
 
-impl Common {
+impl CommonTexts {
     fn check(&self) -> Result<(), String> {
         use Placeholder::{Name, Product, To};
         if self.colon.trim().is_empty() || self.colon.chars().any(char::is_control) {
             return Err("common.colon: it is empty, or contains a control character".to_owned());
         }
-        only(&self.greeting, &[Name, Product], "common.greeting")?;
-        tells(&[&self.greeting], Name, "common.greeting")?;
-        only(&self.greeting_neutral, &[Product], "common.greeting_neutral")?;
-        only(&self.link_fallback, &[Product], "common.link_fallback")?;
-        only(&self.not_you, &[Product], "common.not_you")?;
-        only(&self.reason, &[Product, To], "common.reason")?;
-        only(&self.automatic, &[Product], "common.automatic")
+        check_only(&self.greeting, &[Name, Product], "common.greeting")?;
+        check_mentioned(&[&self.greeting], Name, "common.greeting")?;
+        check_only(&self.greeting_neutral, &[Product], "common.greeting_neutral")?;
+        check_only(&self.link_fallback, &[Product], "common.link_fallback")?;
+        check_only(&self.not_you, &[Product], "common.not_you")?;
+        check_only(&self.reason, &[Product, To], "common.reason")?;
+        check_only(&self.automatic, &[Product], "common.automatic")
     }
 }
 
-impl Mail {
-    fn texts(&self, case: Option<Case>) -> MailTexts<'_> {
+impl MailEntry {
+    fn texts(&self, case: Option<MailCase>) -> MailTexts<'_> {
         let when = case.and_then(|case| self.when.get(case.as_str()));
         MailTexts {
             subject: when.and_then(|when| when.subject.as_ref()).unwrap_or(&self.subject),
@@ -250,63 +252,63 @@ impl Mail {
 
 impl MailTexts<'_> {
     /// The subject and what stands out carry no text of the user; the body carries every fact.
-    fn check(&self, template: Template, case: Option<Case>, plurals: &Plurals) -> Result<(), String> {
+    fn check(&self, template: Template, case: Option<MailCase>, plurals: &Plurals) -> Result<(), String> {
         use Placeholder::{EventTime, Product, To};
-        only(self.subject, &[Product], "subject")?;
-        only(self.preheader, &[Product], "preheader")?;
-        only(self.heading, &[Product], "heading")?;
+        check_only(self.subject, &[Product], "subject")?;
+        check_only(self.preheader, &[Product], "preheader")?;
+        check_only(self.heading, &[Product], "heading")?;
         if let Some(reason) = self.reason {
-            only(reason, &[Product, To], "reason")?;
+            check_only(reason, &[Product, To], "reason")?;
         }
         if self.paragraphs.is_empty() {
             return Err("paragraphs: there are none".to_owned());
         }
-        let facts = facts(template, case);
+        let required = required_placeholders(template, case);
         let mut known = vec![Product, To, EventTime];
-        known.extend(facts);
-        let mut body: Vec<&Phrase> = self.paragraphs.iter().collect();
+        known.extend(required);
+        let mut body: Vec<&MessagePattern> = self.paragraphs.iter().collect();
         body.push(self.not_you);
         for detail in self.details {
-            only(&detail.label, &[Product], "details.label")?;
+            check_only(&detail.label, &[Product], "details.label")?;
             body.push(&detail.value);
         }
-        for phrase in &body {
-            only(phrase, &known, "body")?;
-            phrase.check_forms(plurals).map_err(|problem| format!("body: {problem}"))?;
+        for pattern in &body {
+            check_only(pattern, &known, "body")?;
+            pattern.check_forms(plurals).map_err(|problem| format!("body: {problem}"))?;
         }
-        for &fact in facts {
-            tells(&body, fact, "body")?;
+        for &placeholder in required {
+            check_mentioned(&body, placeholder, "body")?;
         }
-        match (link_to(template), self.link) {
-            (LinkTo::Nothing, None) => Ok(()),
-            (LinkTo::Nothing, Some(_)) => Err("link: this mail has none".to_owned()),
+        match (link_target(template), self.link) {
+            (LinkTarget::Nothing, None) => Ok(()),
+            (LinkTarget::Nothing, Some(_)) => Err("link: this mail has none".to_owned()),
             (_, None) => Err("link: it is missing".to_owned()),
             (_, Some(link)) => link.check(known),
         }
     }
 }
 
-impl Link {
+impl LinkTexts {
     fn check(&self, mut known: Vec<Placeholder>) -> Result<(), String> {
         known.push(Placeholder::LinkExpiresAt);
-        for phrase in &self.paragraphs {
-            only(phrase, &known, "link.paragraphs")?;
+        for pattern in &self.paragraphs {
+            check_only(pattern, &known, "link.paragraphs")?;
         }
-        only(&self.button, &[Placeholder::Product], "link.button")?;
-        only(&self.expiry, &known, "link.expiry")?;
-        tells(&[&self.expiry], Placeholder::LinkExpiresAt, "link.expiry")
+        check_only(&self.button, &[Placeholder::Product], "link.button")?;
+        check_only(&self.expiry, &known, "link.expiry")?;
+        check_mentioned(&[&self.expiry], Placeholder::LinkExpiresAt, "link.expiry")
     }
 }
 
-fn only(phrase: &Phrase, known: &[Placeholder], place: &str) -> Result<(), String> {
-    match phrase.placeholders().find(|used| !known.contains(used)) {
+fn check_only(pattern: &MessagePattern, known: &[Placeholder], place: &str) -> Result<(), String> {
+    match pattern.placeholders().find(|used| !known.contains(used)) {
         Some(used) => Err(format!("{place}: {{{}}} has no value here", used.as_str())),
         None => Ok(()),
     }
 }
 
-fn tells(phrases: &[&Phrase], fact: Placeholder, place: &str) -> Result<(), String> {
-    if phrases.iter().any(|p| p.placeholders().any(|used| used == fact)) {
+fn check_mentioned(patterns: &[&MessagePattern], fact: Placeholder, place: &str) -> Result<(), String> {
+    if patterns.iter().any(|p| p.placeholders().any(|used| used == fact)) {
         Ok(())
     } else {
         Err(format!("{place}: {{{}}} is told nowhere", fact.as_str()))

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Dates {
+pub(super) struct DateFormat {
     /// With each of [`FIELDS`] once, and the letters `UTC`.
     format: String,
     /// January first.
@@ -17,7 +17,7 @@ pub(super) struct Dates {
 
 const FIELDS: [&str; 5] = ["{day}", "{month}", "{year}", "{hour}", "{minute}"];
 
-impl Dates {
+impl DateFormat {
     pub(super) fn check(&self) -> Result<(), String> {
         for field in FIELDS {
             if self.format.matches(field).count() != 1 {
@@ -62,18 +62,22 @@ impl Dates {
 mod tests {
     use super::*;
 
-    fn dates(format: &str) -> Dates {
-        Dates { format: format.to_owned(), months: std::array::from_fn(|n| format!("m{}", n + 1)), first_day: None }
+    fn dates(format: &str) -> DateFormat {
+        DateFormat {
+            format: format.to_owned(),
+            months: std::array::from_fn(|n| format!("m{}", n + 1)),
+            first_day: None,
+        }
     }
 
     #[test]
     fn the_first_of_a_month_may_be_written_otherwise() {
         let dates =
-            Dates { first_day: Some("1er".to_owned()), ..dates("{day} {month} {year} à {hour}:{minute} (UTC)") };
+            DateFormat { first_day: Some("1er".to_owned()), ..dates("{day} {month} {year} à {hour}:{minute} (UTC)") };
         assert!(dates.check().is_ok());
         assert_eq!(dates.format("2026-03-01T01:11:00Z".parse().unwrap()), "1er m3 2026 à 01:11 (UTC)");
         assert_eq!(dates.format("2026-03-11T01:01:00Z".parse().unwrap()), "11 m3 2026 à 01:01 (UTC)");
-        assert!(Dates { first_day: Some(String::new()), ..dates }.check().is_err());
+        assert!(DateFormat { first_day: Some(String::new()), ..dates }.check().is_err());
     }
 
     #[test]

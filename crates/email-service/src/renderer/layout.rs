@@ -5,8 +5,8 @@ use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, context, escape_formatter};
 use serde::Serialize;
 
-use super::phrase::Filled;
-use super::{RenderError, lines};
+use super::message_pattern::FilledText;
+use super::{RenderError, wrap};
 
 const HTML: &str = "mail.html";
 const TEXT: &str = "mail.txt";
@@ -15,7 +15,7 @@ const TEXT_WIDTH: usize = 72;
 
 /// Everything that a mail says, ready to be laid out. No `Debug`: the link carries a token.
 #[derive(Serialize)]
-pub(super) struct View {
+pub(super) struct MailView {
     pub(super) language: String,
     pub(super) is_rtl: bool,
     /// Families for the language's script, each followed by a comma; may be empty.
@@ -26,30 +26,30 @@ pub(super) struct View {
     pub(super) product: String,
     pub(super) subject: String,
     pub(super) preheader: String,
-    pub(super) heading: Filled,
-    pub(super) greeting: Filled,
-    pub(super) paragraphs: Vec<Filled>,
-    pub(super) details: Vec<Detail>,
-    pub(super) link: Option<Link>,
+    pub(super) heading: FilledText,
+    pub(super) greeting: FilledText,
+    pub(super) paragraphs: Vec<FilledText>,
+    pub(super) details: Vec<DetailView>,
+    pub(super) link: Option<LinkView>,
     pub(super) not_you_title: String,
-    pub(super) not_you: Filled,
-    pub(super) reason: Filled,
+    pub(super) not_you: FilledText,
+    pub(super) reason: FilledText,
     pub(super) automatic: String,
 }
 
 #[derive(Serialize)]
-pub(super) struct Detail {
+pub(super) struct DetailView {
     pub(super) label: String,
-    pub(super) value: Filled,
+    pub(super) value: FilledText,
 }
 
 #[derive(Serialize)]
-pub(super) struct Link {
-    pub(super) paragraphs: Vec<Filled>,
+pub(super) struct LinkView {
+    pub(super) paragraphs: Vec<FilledText>,
     pub(super) button: String,
     pub(super) url: String,
     pub(super) fallback: String,
-    pub(super) expiry: Filled,
+    pub(super) expiry: FilledText,
 }
 
 pub(super) struct Layout(Environment<'static>);
@@ -65,23 +65,23 @@ impl Layout {
         environment.set_syntax(syntax);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_formatter(format_escaped);
-        environment.add_filter("wrap", wrap);
+        environment.add_filter("wrap", wrap_filter);
         environment.add_template(HTML, include_str!("layout/mail.html")).map_err(|error| failed(HTML, &error))?;
         environment.add_template(TEXT, include_str!("layout/mail.txt")).map_err(|error| failed(TEXT, &error))?;
         Ok(Layout(environment))
     }
 
     /// Escaped as HTML.
-    pub(super) fn html(&self, view: &View) -> Result<String, RenderError> {
+    pub(super) fn html(&self, view: &MailView) -> Result<String, RenderError> {
         self.render(HTML, view)
     }
 
     /// Wrapped, not escaped: it is plain text.
-    pub(super) fn text(&self, view: &View) -> Result<String, RenderError> {
+    pub(super) fn text(&self, view: &MailView) -> Result<String, RenderError> {
         self.render(TEXT, view)
     }
 
-    fn render(&self, layout: &'static str, view: &View) -> Result<String, RenderError> {
+    fn render(&self, layout: &'static str, view: &MailView) -> Result<String, RenderError> {
         self.0
             .get_template(layout)
             .and_then(|template| template.render(context! { mail => Serde(view) }))
@@ -120,8 +120,8 @@ fn escaped(text: &str) -> String {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "filters take their arguments by value")]
-fn wrap(text: String) -> String {
-    lines::wrapped(&text, TEXT_WIDTH)
+fn wrap_filter(text: String) -> String {
+    wrap::wrap(&text, TEXT_WIDTH)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::RenderError;
+use crate::plan::Template;
 
 /// Where the pages are: scheme, host, and perhaps a path that all pages are below.
 pub(super) struct LinkBase(Url);
@@ -28,6 +29,36 @@ impl LinkBase {
         url.path_segments_mut().expect("a URL with http or https has path segments").pop_if_empty().push(page);
         url.query_pairs_mut().append_pair("token", token.expose_secret());
         url.into()
+    }
+}
+
+/// Whether a kind of mail has a button, and the path of the page that it opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LinkTarget {
+    Nothing,
+    /// Left out when there is no token: an imported user's address is confirmed already, and not
+    /// every change can be undone.
+    PageIfToken(&'static str),
+    Page(&'static str),
+}
+
+pub(super) fn link_target(template: Template) -> LinkTarget {
+    match template {
+        Template::Welcome => LinkTarget::PageIfToken("verify-email"),
+        Template::VerifyEmail => LinkTarget::Page("verify-email"),
+        Template::PasswordReset | Template::RegistrationAttempted => LinkTarget::Page("reset-password"),
+        Template::EmailChangeConfirm => LinkTarget::Page("confirm-email"),
+        Template::EmailChanged => LinkTarget::Page("undo-email-change"),
+        Template::PasswordChanged | Template::TotpEnabled | Template::RecoveryCodesRenewed => {
+            LinkTarget::PageIfToken("undo-change")
+        }
+        Template::EmailChangeNotice
+        | Template::EmailChangeUndone
+        | Template::TotpDisabled
+        | Template::RecoveryCodeUsed
+        | Template::ChangeUndone
+        | Template::AccountLocked
+        | Template::Goodbye => LinkTarget::Nothing,
     }
 }
 

@@ -16,7 +16,7 @@ const LINE: usize = 76;
 /// The longest line that there may be (RFC 5322, 2.1.1).
 const MAX_LINE: usize = 998;
 
-pub(super) struct Parts<'a> {
+pub(super) struct MessageInput<'a> {
     pub(super) from: &'a Mailbox,
     pub(super) to: Address,
     pub(super) to_name: Option<String>,
@@ -29,33 +29,33 @@ pub(super) struct Parts<'a> {
 }
 
 /// One recipient, in the envelope as in `To`.
-pub(super) fn build(parts: Parts<'_>) -> Result<(Envelope, MessageBytes), RenderError> {
-    let envelope = Envelope::new(Some(parts.from.email.clone()), vec![parts.to.clone()])?;
-    let message_id = checked_message_id(parts.message_id)?;
+pub(super) fn build(input: MessageInput<'_>) -> Result<(Envelope, MessageBytes), RenderError> {
+    let envelope = Envelope::new(Some(input.from.email.clone()), vec![input.to.clone()])?;
+    let message_id = checked_message_id(input.message_id)?;
     let alternatives = MultiPart::builder()
         .kind(MultiPartKind::Alternative)
         .boundary(boundary(&message_id))
-        .singlepart(part(ContentType::TEXT_PLAIN, parts.text))
-        .singlepart(part(ContentType::TEXT_HTML, parts.html));
+        .singlepart(text_part(ContentType::TEXT_PLAIN, input.text))
+        .singlepart(text_part(ContentType::TEXT_HTML, input.html));
     let message = Message::builder()
         .envelope(envelope.clone())
-        .from(parts.from.clone())
-        .to(Mailbox::new(parts.to_name, parts.to))
-        .subject(parts.subject)
-        .date(SystemTime::from(parts.date))
+        .from(input.from.clone())
+        .to(Mailbox::new(input.to_name, input.to))
+        .subject(input.subject)
+        .date(SystemTime::from(input.date))
         .message_id(Some(message_id))
         // RFC 3834: no vacation notices in return. The second is what Exchange reads.
         .raw_header(header("Auto-Submitted", "auto-generated"))
         .raw_header(header("X-Auto-Response-Suppress", "All"))
-        .raw_header(header("Content-Language", parts.language))
+        .raw_header(header("Content-Language", input.language))
         .multipart(alternatives)?;
-    Ok((envelope, MessageBytes(folded(&message.formatted()))))
+    Ok((envelope, MessageBytes(fold_headers(&message.formatted()))))
 }
 
 /// A text as it is where that may be sent, else as base64: either way a link stands unbroken and
 /// unchanged in what the mail program decodes. Quoted-printable breaks it, and writes `=3D` for
 /// `=`, which programs and filters undo differently well.
-fn part(content_type: ContentType, text: &str) -> SinglePart {
+fn text_part(content_type: ContentType, text: &str) -> SinglePart {
     let lines = text.replace('\n', "\r\n");
     let body = if is_seven_bit(text) {
         Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit)
@@ -77,7 +77,7 @@ fn is_seven_bit(text: &str) -> bool {
 /// The message with no header line longer than [`LINE`] that has a space to be broken at: lettre
 /// never breaks before the address of a mailbox. Unfolded (RFC 5322, 2.2.3) the headers are the
 /// same: only line breaks before spaces are added.
-fn folded(message: &[u8]) -> Vec<u8> {
+fn fold_headers(message: &[u8]) -> Vec<u8> {
     let end = message.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(message.len());
     let (headers, rest) = message.split_at(end);
     let mut folded = Vec::with_capacity(message.len() + 16);
@@ -85,7 +85,7 @@ fn folded(message: &[u8]) -> Vec<u8> {
         if number > 0 {
             folded.push(b'\n');
         }
-        while let Some(at) = fold(line) {
+        while let Some(at) = fold_position(line) {
             folded.extend_from_slice(&line[..at]);
             folded.extend_from_slice(b"\r\n");
             line = &line[at..];
@@ -98,7 +98,7 @@ fn folded(message: &[u8]) -> Vec<u8> {
 
 /// Where to break this line, if it is too long: before the last space that leaves a line short
 /// enough, else before the first. The name of a header does not stand alone on its line.
-fn fold(line: &[u8]) -> Option<usize> {
+fn fold_position(line: &[u8]) -> Option<usize> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() <= LINE {
         return None;
@@ -150,7 +150,7 @@ mod tests {
     }
 
     fn encoded(text: &str) -> (String, String) {
-        let part = part(ContentType::TEXT_PLAIN, text);
+        let part = text_part(ContentType::TEXT_PLAIN, text);
         let formatted = String::from_utf8(part.formatted()).unwrap();
         let (headers, body) = formatted.split_once("\r\n\r\n").unwrap();
         let encoding = headers.split_once("Content-Transfer-Encoding: ").unwrap().1.lines().next().unwrap();
@@ -196,7 +196,7 @@ mod tests {
             "Date: short".to_owned(),
         ] {
             let message = format!("A: b\r\n{header}\r\nC: d\r\n\r\nbody {}", "as it is ".repeat(20));
-            let folded = String::from_utf8(folded(message.as_bytes())).unwrap();
+            let folded = String::from_utf8(fold_headers(message.as_bytes())).unwrap();
             assert_eq!(folded.replace("\r\n ", " "), message, "{header}");
             let (headers, _) = folded.split_once("\r\n\r\n").unwrap();
             for line in headers.split("\r\n").filter(|line| line.len() > LINE && line.contains(':')) {

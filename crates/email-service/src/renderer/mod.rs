@@ -4,20 +4,21 @@
 
 mod address;
 mod bidi;
+mod case;
 mod catalogue;
 mod compose;
 mod date;
-mod facts;
 mod language;
 mod layout;
-mod lines;
 mod link;
 mod message;
-mod name;
-mod phrase;
+mod message_pattern;
+mod placeholders;
 mod plural;
+mod sanitize;
 #[cfg(test)]
 mod tests;
+mod wrap;
 
 use std::fmt;
 
@@ -29,7 +30,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::plan::Template;
-pub use facts::{Case, cases};
+pub use case::{MailCase, cases};
 use language::Catalogues;
 use layout::Layout;
 use link::LinkBase;
@@ -143,8 +144,8 @@ impl Renderer {
     /// Links are made below `link_base_url` (http or https, without query or fragment).
     pub fn new(from: Mailbox, link_base_url: Url) -> Result<Renderer, RenderError> {
         let Mailbox { name, email } = from;
-        let email = address::normalised(email.as_ref()).map_err(|_| RenderError::Sender)?;
-        let name = name.as_deref().and_then(name::cleaned);
+        let email = address::normalize(email.as_ref()).map_err(|_| RenderError::Sender)?;
+        let name = name.as_deref().and_then(sanitize::clean_name);
         Ok(Renderer {
             product: name.clone().unwrap_or_else(|| email.domain().to_owned()),
             from: Mailbox::new(name, email),

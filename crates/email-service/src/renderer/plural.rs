@@ -15,7 +15,7 @@ pub(super) enum Form {
 
 impl Plurals {
     /// A language that CLDR does not know has one form for all numbers.
-    pub(super) fn of_language(tag: &str) -> Result<Plurals, String> {
+    pub(super) fn for_language(tag: &str) -> Result<Plurals, String> {
         let locale: Locale = tag.parse().map_err(|_| "the tag is not of BCP 47".to_owned())?;
         let rules = PluralRules::try_new_cardinal((&locale).into()).map_err(|error| error.to_string())?;
         Ok(Plurals(rules))
@@ -57,10 +57,10 @@ mod tests {
             ("ar-EG", [Zero, One, Two, Few, Few, Many, Other]),
             ("tlh", [Other; 7]),
         ] {
-            let plurals = Plurals::of_language(tag).unwrap();
+            let plurals = Plurals::for_language(tag).unwrap();
             assert_eq!([0, 1, 2, 3, 10, 11, 100].map(|count| plurals.category(count)), expected, "{tag}");
         }
-        assert!(Plurals::of_language("not a tag").is_err());
+        assert!(Plurals::for_language("not a tag").is_err());
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn a_hostile_name_adds_no_header_no_recipient_no_element_and_no_link_in_any_lang
         for name in &names {
             let mail = reset(Some(name));
             // Without a name that is fit to be shown the greeting is neutral, and isolates nothing.
-            let plain = if name::in_text(Some(name)).is_some() { &named } else { &nameless };
+            let plain = if sanitize::name_in_sentence(Some(name)).is_some() { &named } else { &nameless };
             let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
 
             assert_eq!(header_names(&parsed), header_names_of(plain), "{name:?}");
@@ -169,7 +169,7 @@ fn a_hostile_name_adds_no_header_no_recipient_no_element_and_no_link_in_any_lang
 
             assert_eq!(tags(&mail.html), tags(&plain.html), "{name:?}");
             assert_eq!(links(&mail.text), links(&plain.text), "{name:?}");
-            // A long name is a line of its own where it is isolated.
+            // A long name is a line of its own where it is isolate.
             let lines = mail.text.lines().count();
             assert!((0..=2).contains(&(lines - neutral.text.lines().count())), "{name:?}");
             for shown in [&mail.text, &mail.html] {
@@ -266,7 +266,7 @@ proptest! {
     }
 }
 
-/// Every character that changes how the text around it runs.
+/// Every character that changes how the text around it direction.
 fn direction_controls(text: &str) -> Vec<char> {
     let is_control = |c: &char| matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     text.chars().filter(is_control).collect()
@@ -327,7 +327,7 @@ fn each_link_opens_its_page_with_the_token() {
 fn a_mail_without_a_link_does_not_carry_a_token() {
     let token = token();
     for &template in Template::ALL {
-        if facts::link_to(template) == facts::LinkTo::Nothing {
+        if link::link_target(template) == link::LinkTarget::Nothing {
             let mail = composed(&content(template, &token));
             assert!(!mail.text.contains(TOKEN) && !mail.html.contains(TOKEN), "{template:?}");
         }
@@ -500,7 +500,7 @@ fn a_long_name_with_a_long_address_is_folded_and_read_back() {
         (mail.to, mail.display_name) = (&to, Some(name));
         let mail = composed(&mail);
         let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
-        assert_eq!(recipient(&parsed), (name::cleaned(name), to.clone()));
+        assert_eq!(recipient(&parsed), (sanitize::clean_name(name), to.clone()));
         let message = std::str::from_utf8(mail.message.as_bytes()).unwrap();
         for line in message.split("\r\n").filter(|line| line.len() > 76) {
             assert_eq!(line, format!(" <{to}>"), "only an address that is itself too long");

@@ -7,13 +7,13 @@ use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ledger::{Ledger, ledger::Recovered},
+    ledger::{Ledger, ledger::RecoveryCounts},
     mailer::backoff::chance,
     metrics::Metrics,
 };
 
 /// How often.
-const EVERY: Duration = Duration::from_secs(2);
+const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Recovers until `stop`; wakes the senders when mails became due.
 pub async fn run(ledger: Ledger, wake: Arc<Notify>, metrics: Metrics, stop: CancellationToken) {
@@ -23,7 +23,7 @@ pub async fn run(ledger: Ledger, wake: Arc<Notify>, metrics: Metrics, stop: Canc
                 Ok(recovered) => report(&recovered, &wake, &metrics),
                 Err(error) => tracing::debug!(%error, "recovery has to wait"),
             }
-            sleep(EVERY.mul_f64(0.75 + 0.5 * chance())).await;
+            sleep(INTERVAL.mul_f64(0.75 + 0.5 * chance())).await;
         }
     };
     tokio::select! {
@@ -32,7 +32,7 @@ pub async fn run(ledger: Ledger, wake: Arc<Notify>, metrics: Metrics, stop: Canc
     }
 }
 
-fn report(recovered: &Recovered, wake: &Notify, metrics: &Metrics) {
+fn report(recovered: &RecoveryCounts, wake: &Notify, metrics: &Metrics) {
     let moved = [
         ("requeued", recovered.requeued),
         ("unknown", recovered.unknown),
@@ -43,7 +43,7 @@ fn report(recovered: &Recovered, wake: &Notify, metrics: &Metrics) {
     for (action, count) in moved {
         if count > 0 {
             tracing::info!(action, count, "mails that nobody held were moved on");
-            metrics.recovered(action, count);
+            metrics.count_recovered(action, count);
         }
     }
     if recovered.requeued + recovered.resent > 0 {

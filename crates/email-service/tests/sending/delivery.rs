@@ -7,7 +7,7 @@ use service_kit::CheckState;
 use test_support::{Act, Phase, Rule, ScriptedSmtp, wait_for};
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{STEP, Store, send_next, way};
+use crate::setup::{STEP, Store, send_next, state_history};
 
 #[tokio::test]
 async fn a_mail_is_handed_over_and_written_down() {
@@ -16,7 +16,7 @@ async fn a_mail_is_handed_over_and_written_down() {
     assert_eq!(send_next(&store.sender(&[&smtp])).await, id);
 
     let row = store.row(&id).await;
-    assert_eq!(way(&row), [State::Queued, State::Preparing, State::Data, State::Sent]);
+    assert_eq!(state_history(&row), [State::Queued, State::Preparing, State::Data, State::Sent]);
     assert_eq!((row.state, row.attempts, row.epoch), (State::Sent, 1, 1));
     assert!(row.terminal_at.is_some() && row.lease.is_none() && row.next_attempt_at.is_none());
     assert_eq!(row.last_reply.as_deref(), Some("250 2.0.0 taken"));
@@ -134,7 +134,7 @@ async fn an_idle_service_notices_when_its_server_goes_and_comes_back() {
     assert!(pool.checkout(&[]).await.is_err());
     smtp.behave();
     until(CheckState::Ok).await;
-    pool.available().await;
+    pool.wait_until_available().await;
     assert!(pool.checkout(&[]).await.is_ok());
     stop.cancel();
     watch.await.unwrap();

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use bson::doc;
-use email_service::ledger::{State, ledger::Written};
+use email_service::ledger::{State, ledger::WriteOutcome};
 use test_support::{Act, Mode, Phase, Rule, ScriptedSmtp, TcpProxy, wait_for};
 
-use crate::setup::{LEASE, Store, send_next, way};
+use crate::setup::{LEASE, Store, send_next, state_history};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -64,7 +64,7 @@ async fn a_lease_that_has_ended_bars_the_fence_even_if_nobody_took_over() {
     let ledger = store.ledger("a");
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
     store.end_lease(&id).await;
-    assert!(!ledger.flip(&job, LEASE).await.unwrap());
+    assert!(!ledger.pass_fence(&job, LEASE).await.unwrap());
     assert_eq!(store.row(&id).await.state, State::Preparing);
 }
 
@@ -74,12 +74,12 @@ async fn a_flip_that_arrives_late_finds_nothing() {
     let id = store.queue(store.notice("ada@example.com")).await;
     let ledger = store.ledger("a");
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    assert_eq!(ledger.take_back(&job, "test").await.unwrap(), Written::Done);
-    assert!(!ledger.flip(&job, LEASE).await.unwrap());
+    assert_eq!(ledger.undo_fence(&job, "test").await.unwrap(), WriteOutcome::Done);
+    assert!(!ledger.pass_fence(&job, LEASE).await.unwrap());
     // Nor does it after the next claim.
     let again = ledger.claim(LEASE).await.unwrap().unwrap();
-    assert!(!ledger.flip(&job, LEASE).await.unwrap());
-    assert!(ledger.flip(&again, LEASE).await.unwrap());
+    assert!(!ledger.pass_fence(&job, LEASE).await.unwrap());
+    assert!(ledger.pass_fence(&again, LEASE).await.unwrap());
     assert_eq!(store.row(&id).await.state, State::Data);
 }
 
@@ -151,7 +151,7 @@ async fn a_250_is_written_down_once_the_ledger_is_back() {
     proxy.set(Mode::Pass);
     sending.await.unwrap();
     let row = store.row(&id).await;
-    assert_eq!(way(&row), [State::Queued, State::Preparing, State::Data, State::Unknown, State::Sent]);
+    assert_eq!(state_history(&row), [State::Queued, State::Preparing, State::Data, State::Unknown, State::Sent]);
     assert_eq!(row.epoch, 1);
 }
 
@@ -161,12 +161,12 @@ async fn a_250_does_not_touch_a_mail_that_was_queued_again_meanwhile() {
     let id = store.queue(store.welcome("ada@example.com")).await;
     let ledger = store.ledger("a");
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    assert!(ledger.flip(&job, LEASE).await.unwrap());
+    assert!(ledger.pass_fence(&job, LEASE).await.unwrap());
     store.end_lease(&id).await;
     assert_eq!(ledger.recover().await.unwrap().unknown, 1);
     store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
     assert_eq!(ledger.recover().await.unwrap().resent, 1);
-    assert_eq!(ledger.sent(&job, "250 late").await.unwrap(), Written::Lost(Some(State::Queued)));
+    assert_eq!(ledger.mark_sent(&job, "250 late").await.unwrap(), WriteOutcome::Lost(Some(State::Queued)));
     assert_eq!(store.row(&id).await.state, State::Queued);
 }
 

@@ -4,10 +4,10 @@ use std::{collections::HashSet, time::Duration};
 
 use bson::{Document, doc};
 use email_service::ledger::{
-    DeadLetter, DeadLetters, Inserted, LetterFilter, LetterState, MailFilter, Record, State,
-    filters::{abandoned, claimable, held_for_good, overdue, resendable},
+    ConsumedRecord, DeadLetter, DeadLetterFilter, DeadLetterState, DeadLetterStore, InsertResult, MailFilter, State,
+    filter::{abandoned, claimable, queued_and_expired, resendable, unknown_and_expired},
     indexes,
-    ledger::GivenBack,
+    ledger::Requeue,
 };
 use service_kit::mongo::ensure_indexes;
 
@@ -21,7 +21,7 @@ async fn a_mail_that_is_there_already_stays_as_it_is() {
     assert_eq!(ledger.insert([&first].into_iter()).await.unwrap().new, 1);
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
     let inserted = ledger.insert([&first, &second].into_iter()).await.unwrap();
-    assert_eq!(inserted, Inserted { new: 1, known: vec![0], refused: Vec::new() });
+    assert_eq!(inserted, InsertResult { new: 1, existing: vec![0], refused: Vec::new() });
     assert_eq!(store.row(&job.id).await.state, State::Preparing);
 }
 
@@ -49,12 +49,12 @@ async fn mails_that_are_claimed_together_are_claimed_once() {
     }
     let claims = (0..8).map(|n| {
         let ledger = store.ledger(&format!("sender {n}"));
-        async move { ledger.claim_several(5, LEASE).await.unwrap() }
+        async move { ledger.claim_batch(5, LEASE).await.unwrap() }
     });
     let mut claimed: Vec<_> = futures_util::future::join_all(claims).await.into_iter().flatten().collect();
     let last = store.ledger("last");
     loop {
-        let rest = last.claim_several(5, LEASE).await.unwrap();
+        let rest = last.claim_batch(5, LEASE).await.unwrap();
         assert!(rest.len() <= 5);
         if rest.is_empty() {
             break;
@@ -80,13 +80,13 @@ async fn of_several_those_that_are_due_longest_are_claimed_and_what_is_not_due_i
     }
     store.change(&later, doc! { "nextAttemptAt": { "$add": ["$$NOW", 60_000_i64] } }).await;
     let ledger = store.ledger("a");
-    let mut ids: Vec<String> = ledger.claim_several(3, LEASE).await.unwrap().into_iter().map(|job| job.id).collect();
+    let mut ids: Vec<String> = ledger.claim_batch(3, LEASE).await.unwrap().into_iter().map(|job| job.id).collect();
     ids.sort();
     let mut longest = due.split_off(1);
     longest.sort();
     assert_eq!(ids, longest);
-    assert_eq!(ledger.claim_several(3, LEASE).await.unwrap().len(), 1);
-    assert!(ledger.claim_several(3, LEASE).await.unwrap().is_empty());
+    assert_eq!(ledger.claim_batch(3, LEASE).await.unwrap().len(), 1);
+    assert!(ledger.claim_batch(3, LEASE).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -140,8 +140,8 @@ async fn an_unknown_mail_that_expires_before_its_resend_is_over() {
     let id = store.queue(store.welcome("ada@example.com")).await;
     let ledger = store.ledger("a");
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    assert!(ledger.flip(&job, LEASE).await.unwrap());
-    ledger.unknown(&job, "test").await.unwrap();
+    assert!(ledger.pass_fence(&job, LEASE).await.unwrap());
+    ledger.mark_unknown(&job, "test").await.unwrap();
     store.change(&id, doc! { "expiresAt": "$$NOW", "nextAttemptAt": "$$NOW" }).await;
     let recovered = ledger.recover().await.unwrap();
     assert_eq!((recovered.held, recovered.resent), (1, 0));
@@ -159,11 +159,11 @@ async fn a_claim_whose_answer_was_lost_is_given_back_and_no_other() {
     let in_hand = ours.claim(LEASE).await.unwrap().unwrap();
     let lost = ours.claim(LEASE).await.unwrap().unwrap();
     let other = theirs.claim(LEASE).await.unwrap().unwrap();
-    assert_eq!(ours.release_unclaimed(std::slice::from_ref(&in_hand.id)).await.unwrap(), 1);
+    assert_eq!(ours.release_unknown_claims(std::slice::from_ref(&in_hand.id)).await.unwrap(), 1);
     assert_eq!(store.row(&lost.id).await.state, State::Queued);
     assert_eq!(store.row(&in_hand.id).await.state, State::Preparing);
     assert_eq!(store.row(&other.id).await.state, State::Preparing);
-    assert!(!ours.flip(&lost, LEASE).await.unwrap());
+    assert!(!ours.pass_fence(&lost, LEASE).await.unwrap());
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn a_mail_of_a_kind_that_only_a_newer_release_knows_keeps_no_other_from_be
         .await
         .unwrap();
     let known = store.queue(store.notice("bob@example.com")).await;
-    let claimed = ledger.claim_several(10, LEASE).await.unwrap();
+    let claimed = ledger.claim_batch(10, LEASE).await.unwrap();
     assert_eq!(claimed.into_iter().map(|job| job.id).collect::<Vec<_>>(), [known]);
     let listed = ledger.list(&MailFilter::default(), 10).await.unwrap();
     assert_eq!((listed.jobs.len(), listed.unreadable.len()), (2, newer.len()), "a list names what it leaves out");
@@ -215,14 +215,14 @@ async fn history_is_bounded_but_keeps_what_concerns_unknown() {
     let id = store.queue(store.welcome("ada@example.com")).await;
     let ledger = store.ledger("a");
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    assert!(ledger.flip(&job, LEASE).await.unwrap());
-    ledger.unknown(&job, "test").await.unwrap();
+    assert!(ledger.pass_fence(&job, LEASE).await.unwrap());
+    ledger.mark_unknown(&job, "test").await.unwrap();
     store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
     assert_eq!(ledger.recover().await.unwrap().resent, 1);
-    let back = GivenBack { delay: Duration::ZERO, attempted: true, note: "$again", reply: Some("$reply") };
+    let back = Requeue { delay: Duration::ZERO, attempted: true, note: "$again", reply: Some("$reply") };
     for _ in 0..60 {
         let job = ledger.claim(LEASE).await.unwrap().unwrap();
-        ledger.give_back(&job, &back).await.unwrap();
+        ledger.requeue(&job, &back).await.unwrap();
     }
     let row = store.row(&id).await;
     assert!(row.history.len() <= 62, "{}", row.history.len());
@@ -236,18 +236,19 @@ async fn history_is_bounded_but_keeps_what_concerns_unknown() {
 #[tokio::test]
 async fn a_dead_letter_is_kept_once_and_stays_discarded() {
     let store = Store::new("deadletters").await;
-    let letters = DeadLetters::new(&store.database, Duration::from_secs(2));
-    let record = Record { topic: "t".into(), offset: 1, value: Some(b"x".to_vec()), ..Record::default() };
+    let letters = DeadLetterStore::new(&store.database, Duration::from_secs(2));
+    let record =
+        ConsumedRecord { topic: "t".into(), offset: 1, value: Some(b"x".to_vec()), ..ConsumedRecord::default() };
     let letter = DeadLetter::new(record, "not-json", "no".into(), "here", store.clock.now());
-    letters.keep(std::slice::from_ref(&letter)).await.unwrap();
+    letters.insert_new(std::slice::from_ref(&letter)).await.unwrap();
     let collection = store.database.collection::<Document>("deadLetters");
     collection.update_one(doc! {}, doc! { "$set": { "state": "discarded" } }).await.unwrap();
-    letters.keep(&[letter.clone(), letter.clone()]).await.unwrap();
+    letters.insert_new(&[letter.clone(), letter.clone()]).await.unwrap();
     assert_eq!(collection.count_documents(doc! {}).await.unwrap(), 1);
     let kept = letters.find(&letter.id).await.unwrap().unwrap();
-    assert_eq!((kept.state, kept.value.unwrap().bytes.as_slice()), (LetterState::Discarded, b"x".as_slice()));
-    for (state, count) in [(LetterState::Discarded, 1), (LetterState::Open, 0)] {
-        let filter = LetterFilter { states: vec![state], ..LetterFilter::default() };
+    assert_eq!((kept.state, kept.value.unwrap().bytes.as_slice()), (DeadLetterState::Discarded, b"x".as_slice()));
+    for (state, count) in [(DeadLetterState::Discarded, 1), (DeadLetterState::Open, 0)] {
+        let filter = DeadLetterFilter { states: vec![state], ..DeadLetterFilter::default() };
         assert_eq!(letters.list(&filter, true, 10).await.unwrap().len(), count);
         assert_eq!(letters.count(&filter).await.unwrap(), count as u64);
     }
@@ -262,11 +263,11 @@ async fn an_address_is_suppressed_as_it_was_sent_and_its_domain_in_every_spellin
     let other = ["victim@bücher.example", "Victim@bücher.example", "bob@bücher.example", "VICTIM@other.example"];
     let same = ["VICTIM@BÜCHER.example", "VICTIM@xn--bcher-kva.EXAMPLE"];
     let asked: Vec<&str> = other.into_iter().chain(same).collect();
-    assert_eq!(suppressions.among(&asked).await.unwrap(), HashSet::from(same));
+    assert_eq!(suppressions.suppressed_among(&asked).await.unwrap(), HashSet::from(same));
     // An operator who has the address by telephone finds it.
     assert_eq!(suppressions.list(Some("victim@bücher.example"), 9).await.unwrap().len(), 1);
     assert!(suppressions.remove("victim@BÜCHER.example").await.unwrap());
-    assert!(suppressions.among(&same).await.unwrap().is_empty());
+    assert!(suppressions.suppressed_among(&same).await.unwrap().is_empty());
     assert!(!suppressions.remove("victim@bücher.example").await.unwrap());
 }
 
@@ -275,10 +276,10 @@ async fn a_suppression_ends_by_the_clock_of_the_database() {
     let store = Store::new("suppressions").await;
     let suppressions = store.suppressions();
     suppressions.add("ada@example.com", "550 5.1.1 gone", "x/welcome").await.unwrap();
-    assert_eq!(suppressions.among(&["ada@example.com"]).await.unwrap().len(), 1);
+    assert_eq!(suppressions.suppressed_among(&["ada@example.com"]).await.unwrap().len(), 1);
     let collection = store.database.collection::<Document>("suppressions");
     collection.update_one(doc! {}, vec![doc! { "$set": { "until": "$$NOW" } }]).await.unwrap();
-    assert!(suppressions.among(&["ada@example.com"]).await.unwrap().is_empty(), "TTL need not have run");
+    assert!(suppressions.suppressed_among(&["ada@example.com"]).await.unwrap().is_empty(), "TTL need not have run");
 }
 
 #[tokio::test]
@@ -293,10 +294,10 @@ async fn a_suppression_of_an_earlier_release_counts_for_every_spelling_until_it_
     suppressions.add("here@example.com", "550 5.1.1 gone", "x/welcome").await.unwrap();
     let asked = ["gone@example.com", "GONE@Example.com", "here@example.com", "HERE@example.com"];
     let expected = HashSet::from(["gone@example.com", "GONE@Example.com", "here@example.com"]);
-    assert_eq!(suppressions.among(&asked).await.unwrap(), expected);
+    assert_eq!(suppressions.suppressed_among(&asked).await.unwrap(), expected);
     assert_eq!(suppressions.list(None, 9).await.unwrap().len(), 2);
     assert!(suppressions.remove("GONE@example.com").await.unwrap());
-    assert!(suppressions.among(&asked[..2]).await.unwrap().is_empty());
+    assert!(suppressions.suppressed_among(&asked[..2]).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -314,8 +315,8 @@ async fn every_query_has_its_index() {
         ("abandoned preparing", abandoned(State::Preparing), doc! {}, "due"),
         ("abandoned data", abandoned(State::Data), doc! {}, "due"),
         ("resend", resendable(), doc! {}, "due"),
-        ("held", held_for_good(), doc! {}, "due"),
-        ("overdue", overdue(), doc! {}, "expiry"),
+        ("held", unknown_and_expired(), doc! {}, "due"),
+        ("overdue", queued_and_expired(), doc! {}, "expiry"),
         ("list by state", doc! { "state": "sent" }, doc! {}, "due"),
         ("list by user", doc! { "userId": "x" }, doc! { "eventTime": -1 }, "user"),
         ("list by address", doc! { "to": "U1@example.com" }, doc! { "eventTime": -1 }, "to"),
@@ -345,7 +346,7 @@ async fn a_terminal_row_has_the_time_that_its_removal_counts_from_and_no_other_h
     let ids = [store.queue(store.notice("a@example.com")).await, store.queue(store.notice("b@example.com")).await];
     let ledger = store.ledger("a");
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    ledger.failed(&job, "test", Some("550 no")).await.unwrap();
+    ledger.mark_failed(&job, "test", Some("550 no")).await.unwrap();
     let expiring = store.database.collection::<Document>("mailJobs");
     let terminal = expiring.count_documents(doc! { "terminalAt": { "$type": "date" } }).await.unwrap();
     assert_eq!((ids.len(), terminal), (2, 1));

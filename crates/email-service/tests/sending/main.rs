@@ -7,6 +7,6 @@ mod fence;
 mod ledger;
 mod lost_claims;
 mod many_senders;
-mod orders;
+mod operator_actions;
 mod servers;
 mod setup;

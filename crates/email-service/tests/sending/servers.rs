@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use email_service::{
     ledger::State,
     mailer::pool::Checkout,
-    sender::{dispatcher::Dispatcher, fence::Sender},
+    sender::{delivery::Sender, dispatcher::Dispatcher},
 };
 use service_kit::Lifecycle;
 use test_support::{Act, Phase, Rule, ScriptedSmtp, SmtpOptions, remember_secret, skipped, wait_for};
@@ -131,16 +131,16 @@ async fn a_server_on_probation_is_given_to_one_mail_at_a_time() {
         let pool = pool.clone();
         async move { pool.watch(tokio_util::sync::CancellationToken::new()).await }
     });
-    tokio::time::timeout(ASKED_AGAIN, pool.available()).await.expect("asked again");
+    tokio::time::timeout(ASKED_AGAIN, pool.wait_until_available()).await.expect("asked again");
 
-    let Checkout { connection, turn } = pool.checkout(&[]).await.unwrap();
+    let Checkout { connection, permit } = pool.checkout(&[]).await.unwrap();
     assert!(pool.checkout(&[]).await.is_err(), "one is on trial");
-    turn.unused(connection);
-    drop(turn);
-    let Checkout { connection, turn } = pool.checkout(&[]).await.unwrap();
+    permit.return_unused(connection);
+    drop(permit);
+    let Checkout { connection, permit } = pool.checkout(&[]).await.unwrap();
     assert!(pool.checkout(&[]).await.is_err(), "the one before has shown nothing");
-    turn.put_back(connection);
-    drop(turn);
+    permit.return_connection(connection);
+    drop(permit);
     let (one, other) = (pool.checkout(&[]).await, pool.checkout(&[]).await);
     assert!(one.is_ok() && other.is_ok(), "one went well");
     watch.abort();

@@ -11,16 +11,11 @@ use std::{
 use bson::{Document, doc};
 use email_service::{
     ledger::{Ledger, MailJob, NewMail, State, Suppressions},
-    mailer::{
-        backoff::Backoff,
-        connection::{Endpoint, Patience},
-        pool::Pool,
-        servers::Server,
-    },
+    mailer::{backoff::Backoff, connection::DeliveryTimeouts, endpoint::Endpoint, pool::Pool, servers::Server},
     metrics::Metrics,
     plan,
     renderer::Renderer,
-    sender::fence::Sender,
+    sender::delivery::Sender,
 };
 use events::{
     Event, Payload, Recipient, TokenGrant, UserRegistered, UserTotpEnabled,
@@ -35,7 +30,8 @@ use uuid::Uuid;
 
 /// A sender's deadlines in these tests.
 pub(crate) const STEP: Duration = Duration::from_millis(600);
-pub(crate) const PATIENCE: Patience = Patience { body: Duration::from_millis(600), dot: Duration::from_millis(800) };
+pub(crate) const TIMEOUTS: DeliveryTimeouts =
+    DeliveryTimeouts { body: Duration::from_millis(600), dot: Duration::from_millis(800) };
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(10);
 pub(crate) const GREYLISTING: Duration = Duration::from_secs(5 * 60);
@@ -158,7 +154,7 @@ impl Store {
             pool: Pool::new(endpoints, health, metrics.clone()),
             backoff: Backoff::new(vec![FIRST_WAIT]).unwrap(),
             greylisting_pause: GREYLISTING,
-            patience: PATIENCE,
+            timeouts: TIMEOUTS,
             lease: LEASE,
             clock: self.clock.clone(),
             metrics,
@@ -197,6 +193,6 @@ pub(crate) async fn send_next(sender: &Sender) -> String {
 }
 
 /// The states of a row's history, from the first on.
-pub(crate) fn way(job: &MailJob) -> Vec<State> {
+pub(crate) fn state_history(job: &MailJob) -> Vec<State> {
     job.history.iter().map(|step| step.to).collect()
 }

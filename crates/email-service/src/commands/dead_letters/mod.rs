@@ -1,7 +1,6 @@
 //! `dead-letters list|show|replay|discard`: records that could not be processed.
 
-pub mod decide;
-pub mod filter;
+pub mod change;
 pub mod show;
 
 use std::path::Path;
@@ -30,10 +29,10 @@ pub enum DeadLettersCommand {
     ///
     /// Exit code 1 if any of the letters that were meant stays as it is.
     #[command(after_long_help = REPLAY_EXAMPLES)]
-    Replay(decide::DecideArgs),
+    Replay(change::DeadLetterChangeArgs),
     /// Decide that records are not to be processed; they are kept for `ledger.retention`
     #[command(after_long_help = DISCARD_EXAMPLES)]
-    Discard(decide::DecideArgs),
+    Discard(change::DeadLetterChangeArgs),
 }
 
 const REPLAY_EXAMPLES: &str = "Examples:
@@ -53,7 +52,7 @@ pub async fn run(file: Option<&Path>, command: DeadLettersCommand, json: bool) -
     match command {
         DeadLettersCommand::List(args) => show::list(&stores, &args, json).await,
         DeadLettersCommand::Show { id } => show::show(&stores, &id, json).await,
-        DeadLettersCommand::Replay(args) => decide::replay(&stores, file, &args, json).await,
-        DeadLettersCommand::Discard(args) => decide::discard(&stores, &args, json).await,
+        DeadLettersCommand::Replay(args) => change::replay(&stores, file, &args, json).await,
+        DeadLettersCommand::Discard(args) => change::discard(&stores, &args, json).await,
     }
 }

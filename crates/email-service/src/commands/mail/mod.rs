@@ -1,7 +1,6 @@
 //! `mail list|show|requeue|resolve`: what became of each mail, and what to do about it.
 
-pub mod filter;
-pub mod order;
+pub mod change;
 pub mod show;
 
 use std::path::Path;
@@ -30,14 +29,14 @@ pub enum MailCommand {
     /// A mail that changes between the look and the write is left alone. Exit code 1 if any of
     /// the mails that were meant stays as it is; each is named with the reason.
     #[command(after_long_help = REQUEUE_EXAMPLES)]
-    Requeue(order::RequeueArgs),
+    Requeue(change::RequeueArgs),
     /// Decide mails of which nobody knows whether the server took them
     ///
     /// Look into the mail server's log for the Message-ID (`mail show`). A 250: --as sent. No trace
     /// of it: --as failed, or put it back with `mail requeue`. Not worth either: --as discarded,
     /// which also takes mails out of the queue.
     #[command(after_long_help = RESOLVE_EXAMPLES)]
-    Resolve(order::ResolveArgs),
+    Resolve(change::ResolveArgs),
 }
 
 const REQUEUE_EXAMPLES: &str = "Examples:
@@ -60,7 +59,7 @@ pub async fn run(file: Option<&Path>, command: MailCommand, json: bool) -> anyho
     match command {
         MailCommand::List(args) => show::list(&stores, &args, json).await,
         MailCommand::Show { id } => show::show(&stores, &id, json).await,
-        MailCommand::Requeue(args) => order::requeue(&stores, &args, json).await,
-        MailCommand::Resolve(args) => order::resolve(&stores, &args, json).await,
+        MailCommand::Requeue(args) => change::requeue(&stores, &args, json).await,
+        MailCommand::Resolve(args) => change::resolve(&stores, &args, json).await,
     }
 }

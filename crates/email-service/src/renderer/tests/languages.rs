@@ -233,7 +233,7 @@ fn subjects_and_names_are_encoded_words_that_each_decode_alone() {
             }
             let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
             assert_eq!(parsed.headers.get_all_values("Subject"), [mail.subject.as_str()]);
-            assert_eq!(recipient(&parsed).0, name::cleaned(&name).filter(|_| template.names_recipient()));
+            assert_eq!(recipient(&parsed).0, sanitize::clean_name(&name).filter(|_| template.names_recipient()));
         }
         assert!(encoded > 2 * Template::ALL.len(), "subjects and names were encoded");
     }
@@ -284,7 +284,7 @@ fn arabic_runs_from_right_to_left_and_what_is_latin_in_it_does_not() {
         assert_eq!(subject.contains("Acme"), subject.contains("\u{2068}Acme\u{2069}"));
         // An isolate ends where its line does.
         for line in text.lines() {
-            assert_eq!(line.chars().map(bidi::depth).sum::<i32>(), 0, "{line:?}");
+            assert_eq!(line.chars().map(bidi::isolate_depth_change).sum::<i32>(), 0, "{line:?}");
         }
         if let Some(link) = links(&text).first() {
             assert!(text.lines().any(|line| line == *link), "a link is alone on its line");

@@ -13,7 +13,7 @@ use lettre::transport::smtp::client::{AsyncNetworkStream, AsyncTokioStream, TlsP
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _};
 
-use crate::mailer::stream::SmtpStream;
+use super::stream::SmtpStream;
 
 /// Encrypts `stream`, and checks the server's certificate.
 pub(super) async fn connect(

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::bidi::{self, Runs};
-use super::facts::Placeholder;
+use super::bidi::{self, ValueDirection};
+use super::placeholders::Placeholder;
 use super::plural::{Form, Plurals};
 
 /// Numbers up to this one must have their form; above it, `other` will do.
@@ -16,43 +16,43 @@ const HIGHEST_COUNT_CHECKED: u32 = 1000;
 /// Or one text for each plural form of [`Placeholder::COUNT`]:
 /// `{ one = "{remaining} code", other = "{remaining} codes" }`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Written")]
-pub(super) struct Phrase(Forms);
+#[serde(try_from = "RawPattern")]
+pub(super) struct MessagePattern(PatternForms);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Forms {
-    Always(Vec<Piece>),
-    ByCount(Vec<(Form, Vec<Piece>)>),
+enum PatternForms {
+    Always(Vec<PatternPart>),
+    ByCount(Vec<(Form, Vec<PatternPart>)>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum PatternPart {
     Literal(String),
     Value(Placeholder),
 }
 
-/// A phrase as the file has it.
+/// A pattern as the file has it.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Written {
+enum RawPattern {
     Text(String),
     Forms(BTreeMap<String, String>),
 }
 
-/// What the text of a filled phrase depends on beside its values.
-pub(super) struct Reader<'a> {
+/// What the text of a filled pattern depends on beside its values.
+pub(super) struct FillContext<'a> {
     pub(super) is_rtl: bool,
     pub(super) plurals: &'a Plurals,
     /// The value of [`Placeholder::COUNT`].
     pub(super) count: Option<u32>,
 }
 
-/// A filled phrase. Neither form is HTML: the layout escapes.
+/// A filled pattern. Neither form is HTML: the layout escapes.
 #[derive(Clone, Serialize)]
-pub(super) struct Filled {
-    /// Values that could reorder the sentence are isolated by control characters.
+pub(super) struct FilledText {
+    /// Values that could reorder the sentence are isolate by control characters.
     pub(super) plain: String,
-    /// The same in pieces, so that the layout can isolate values by elements.
+    /// The same in parts, so that the layout can isolate values by elements.
     segments: Vec<Segment>,
 }
 
@@ -63,44 +63,44 @@ struct Segment {
     is_ltr: bool,
 }
 
-impl Phrase {
-    fn by_count(written: &BTreeMap<String, String>) -> Result<Phrase, String> {
+impl MessagePattern {
+    fn from_plural_forms(written: &BTreeMap<String, String>) -> Result<MessagePattern, String> {
         let mut forms = Vec::with_capacity(written.len());
         for (name, text) in written {
             let form = Form::parse(name).ok_or_else(|| format!("{name:?} is no plural form"))?;
-            forms.push((form, pieces(text)?));
+            forms.push((form, parts(text)?));
         }
         if forms.iter().all(|(form, _)| *form != Form::OTHER) {
             return Err("the plural form \"other\" is missing".to_owned());
         }
-        Ok(Phrase(Forms::ByCount(forms)))
+        Ok(MessagePattern(PatternForms::ByCount(forms)))
     }
 
     /// All that are named, in whichever form; the number that chooses the form is one of them.
     pub(super) fn placeholders(&self) -> impl Iterator<Item = Placeholder> {
-        let (forms, count): (Vec<&Vec<Piece>>, _) = match &self.0 {
-            Forms::Always(pieces) => (vec![pieces], None),
-            Forms::ByCount(forms) => (forms.iter().map(|(_, pieces)| pieces).collect(), Some(Placeholder::COUNT)),
+        let (forms, count): (Vec<&Vec<PatternPart>>, _) = match &self.0 {
+            PatternForms::Always(parts) => (vec![parts], None),
+            PatternForms::ByCount(forms) => (forms.iter().map(|(_, parts)| parts).collect(), Some(Placeholder::COUNT)),
         };
-        forms.into_iter().flatten().filter_map(Piece::placeholder).chain(count)
+        forms.into_iter().flatten().filter_map(PatternPart::placeholder).chain(count)
     }
 
     /// Every number has its form, and no form keeps the number to itself that stands for several.
     pub(super) fn check_forms(&self, plurals: &Plurals) -> Result<(), String> {
-        let Forms::ByCount(forms) = &self.0 else { return Ok(()) };
+        let PatternForms::ByCount(forms) = &self.0 else { return Ok(()) };
         let mut numbers = vec![0; forms.len()];
         for count in 0..=HIGHEST_COUNT_CHECKED {
-            let at = chosen(forms, count, plurals)
+            let at = form_index(forms, count, plurals)
                 .ok_or_else(|| format!("there is no form for {count}: {:?}", plurals.category(count)))?;
             numbers[at] += 1;
         }
-        for ((form, pieces), numbers) in forms.iter().zip(numbers) {
+        for ((form, parts), numbers) in forms.iter().zip(numbers) {
             if let Form::Category(category) = form
                 && !plurals.has(*category)
             {
                 return Err(format!("the language has no plural form {category:?}"));
             }
-            let tells = pieces.iter().any(|piece| piece.placeholder() == Some(Placeholder::COUNT));
+            let tells = parts.iter().any(|piece| piece.placeholder() == Some(Placeholder::COUNT));
             if numbers != 1 && !tells {
                 return Err(format!("the form {form:?} must tell {{{}}}", Placeholder::COUNT.as_str()));
             }
@@ -112,29 +112,29 @@ impl Phrase {
     /// placeholder for which there is no value.
     pub(super) fn fill(
         &self,
-        reader: &Reader<'_>,
+        context: &FillContext<'_>,
         value: impl Fn(Placeholder) -> Option<String>,
-    ) -> Result<Filled, Placeholder> {
-        let pieces = match &self.0 {
-            Forms::Always(pieces) => pieces,
-            Forms::ByCount(forms) => {
-                let count = reader.count.ok_or(Placeholder::COUNT)?;
+    ) -> Result<FilledText, Placeholder> {
+        let parts = match &self.0 {
+            PatternForms::Always(parts) => parts,
+            PatternForms::ByCount(forms) => {
+                let count = context.count.ok_or(Placeholder::COUNT)?;
                 let is_other = |(form, _): &(Form, _)| *form == Form::OTHER;
-                let at = chosen(forms, count, reader.plurals).or_else(|| forms.iter().position(is_other));
-                &forms[at.expect("a phrase by count has the form `other`")].1
+                let at = form_index(forms, count, context.plurals).or_else(|| forms.iter().position(is_other));
+                &forms[at.expect("a pattern by count has the form `other`")].1
             }
         };
-        let mut filled = Filled { plain: String::new(), segments: Vec::with_capacity(pieces.len()) };
-        for piece in pieces {
+        let mut filled = FilledText { plain: String::new(), segments: Vec::with_capacity(parts.len()) };
+        for piece in parts {
             filled.segments.push(match piece {
-                Piece::Literal(text) => {
+                PatternPart::Literal(text) => {
                     filled.plain.push_str(text);
                     Segment { text: text.clone(), is_value: false, is_ltr: false }
                 }
-                Piece::Value(placeholder) => {
+                PatternPart::Value(placeholder) => {
                     let text = value(*placeholder).ok_or(*placeholder)?;
-                    filled.plain.push_str(&bidi::isolated(&text, placeholder.runs(), reader.is_rtl));
-                    Segment { text, is_value: true, is_ltr: placeholder.runs() == Runs::LeftToRight }
+                    filled.plain.push_str(&bidi::isolate(&text, placeholder.direction(), context.is_rtl));
+                    Segment { text, is_value: true, is_ltr: placeholder.direction() == ValueDirection::LeftToRight }
                 }
             });
         }
@@ -142,29 +142,29 @@ impl Phrase {
     }
 }
 
-impl Piece {
+impl PatternPart {
     fn placeholder(&self) -> Option<Placeholder> {
         match self {
-            Piece::Value(placeholder) => Some(*placeholder),
-            Piece::Literal(_) => None,
+            PatternPart::Value(placeholder) => Some(*placeholder),
+            PatternPart::Literal(_) => None,
         }
     }
 }
 
 /// The place of the form for exactly this number, else of that for its category.
-fn chosen<T>(forms: &[(Form, T)], count: u32, plurals: &Plurals) -> Option<usize> {
+fn form_index<T>(forms: &[(Form, T)], count: u32, plurals: &Plurals) -> Option<usize> {
     let place = |wanted: Form| forms.iter().position(|(form, _)| *form == wanted);
     place(Form::Exactly(count)).or_else(|| place(Form::Category(plurals.category(count))))
 }
 
-fn pieces(text: &str) -> Result<Vec<Piece>, String> {
+fn parts(text: &str) -> Result<Vec<PatternPart>, String> {
     if text.trim().is_empty() || text.trim() != text {
         return Err(format!("{text:?} is empty, or has space around it"));
     }
-    if text.chars().any(|c| c.is_control() || bidi::depth(c) != 0) {
+    if text.chars().any(|c| c.is_control() || bidi::isolate_depth_change(c) != 0) {
         return Err(format!("{text:?} contains a line break or control character"));
     }
-    let mut pieces = Vec::new();
+    let mut parts = Vec::new();
     let mut rest = text;
     while let Some(brace) = rest.find(['{', '}']) {
         let (literal, from_brace) = rest.split_at(brace);
@@ -173,27 +173,27 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
         };
         let placeholder =
             Placeholder::parse(name).ok_or_else(|| format!("{text:?} has the unknown placeholder {{{name}}}"))?;
-        push_literal(&mut pieces, literal);
-        pieces.push(Piece::Value(placeholder));
+        push_literal(&mut parts, literal);
+        parts.push(PatternPart::Value(placeholder));
         rest = after;
     }
-    push_literal(&mut pieces, rest);
-    Ok(pieces)
+    push_literal(&mut parts, rest);
+    Ok(parts)
 }
 
-fn push_literal(pieces: &mut Vec<Piece>, text: &str) {
+fn push_literal(parts: &mut Vec<PatternPart>, text: &str) {
     if !text.is_empty() {
-        pieces.push(Piece::Literal(text.to_owned()));
+        parts.push(PatternPart::Literal(text.to_owned()));
     }
 }
 
-impl TryFrom<Written> for Phrase {
+impl TryFrom<RawPattern> for MessagePattern {
     type Error = String;
 
-    fn try_from(written: Written) -> Result<Phrase, String> {
+    fn try_from(written: RawPattern) -> Result<MessagePattern, String> {
         match written {
-            Written::Text(text) => pieces(&text).map(|pieces| Phrase(Forms::Always(pieces))),
-            Written::Forms(forms) => Phrase::by_count(&forms),
+            RawPattern::Text(text) => parts(&text).map(|parts| MessagePattern(PatternForms::Always(parts))),
+            RawPattern::Forms(forms) => MessagePattern::from_plural_forms(&forms),
         }
     }
 }
@@ -202,66 +202,71 @@ impl TryFrom<Written> for Phrase {
 mod tests {
     use super::*;
 
-    fn phrase(text: &str) -> Phrase {
-        Phrase::try_from(Written::Text(text.to_owned())).unwrap()
+    fn pattern(text: &str) -> MessagePattern {
+        MessagePattern::try_from(RawPattern::Text(text.to_owned())).unwrap()
     }
 
-    fn by_count(forms: &[(&str, &str)]) -> Result<Phrase, String> {
+    fn from_plural_forms(forms: &[(&str, &str)]) -> Result<MessagePattern, String> {
         let forms = forms.iter().map(|(form, text)| ((*form).to_owned(), (*text).to_owned())).collect();
-        Phrase::try_from(Written::Forms(forms))
+        MessagePattern::try_from(RawPattern::Forms(forms))
     }
 
-    fn filled(phrase: &Phrase, is_rtl: bool, value: &str) -> String {
-        let plurals = Plurals::of_language("en").unwrap();
-        let reader = Reader { is_rtl, plurals: &plurals, count: None };
-        phrase.fill(&reader, |_| Some(value.to_owned())).ok().unwrap().plain
+    fn filled(pattern: &MessagePattern, is_rtl: bool, value: &str) -> String {
+        let plurals = Plurals::for_language("en").unwrap();
+        let context = FillContext { is_rtl, plurals: &plurals, count: None };
+        pattern.fill(&context, |_| Some(value.to_owned())).ok().unwrap().plain
     }
 
     #[test]
     fn values_are_filled_in_and_not_read_again() {
-        assert_eq!(filled(&phrase("Hello {name}, {name}!"), false, "{product}"), "Hello {product}, {product}!");
+        assert_eq!(filled(&pattern("Hello {name}, {name}!"), false, "{product}"), "Hello {product}, {product}!");
     }
 
     #[test]
     fn a_value_is_isolated_in_a_text_that_runs_the_other_way() {
-        assert_eq!(filled(&phrase("مرحبا {name}!"), true, "Ada"), "مرحبا \u{2068}Ada\u{2069}!");
-        assert_eq!(filled(&phrase("{to} هنا"), true, "a@b.c"), "\u{2066}a@b.c\u{2069} هنا");
-        assert_eq!(filled(&phrase("Hello {name}!"), false, "محمد"), "Hello \u{2068}محمد\u{2069}!");
+        assert_eq!(filled(&pattern("مرحبا {name}!"), true, "Ada"), "مرحبا \u{2068}Ada\u{2069}!");
+        assert_eq!(filled(&pattern("{to} هنا"), true, "a@b.c"), "\u{2066}a@b.c\u{2069} هنا");
+        assert_eq!(filled(&pattern("Hello {name}!"), false, "محمد"), "Hello \u{2068}محمد\u{2069}!");
     }
 
     #[test]
     fn a_value_that_is_not_there_is_named() {
-        let plurals = Plurals::of_language("en").unwrap();
-        let reader = Reader { is_rtl: false, plurals: &plurals, count: None };
-        assert_eq!(phrase("until {locked_until}").fill(&reader, |_| None).err(), Some(Placeholder::LockedUntil));
-        let counted = by_count(&[("other", "many")]).unwrap();
-        assert_eq!(counted.fill(&reader, |_| None).err(), Some(Placeholder::Remaining));
+        let plurals = Plurals::for_language("en").unwrap();
+        let context = FillContext { is_rtl: false, plurals: &plurals, count: None };
+        assert_eq!(pattern("until {locked_until}").fill(&context, |_| None).err(), Some(Placeholder::LockedUntil));
+        let counted = from_plural_forms(&[("other", "many")]).unwrap();
+        assert_eq!(counted.fill(&context, |_| None).err(), Some(Placeholder::Remaining));
     }
 
     #[test]
     fn a_phrase_with_a_mistake_is_refused() {
         for text in ["", " ", " x", "x ", "a\nb", "{nmae}", "{name", "name}", "{}", "{{name}}", "{ name }", "\u{2068}x"]
         {
-            assert!(Phrase::try_from(Written::Text(text.to_owned())).is_err(), "{text:?}");
+            assert!(MessagePattern::try_from(RawPattern::Text(text.to_owned())).is_err(), "{text:?}");
         }
-        assert!(by_count(&[("one", "{remaining} code")]).is_err(), "without `other`");
-        assert!(by_count(&[("some", "x"), ("other", "x")]).is_err(), "no such form");
+        assert!(from_plural_forms(&[("one", "{remaining} code")]).is_err(), "without `other`");
+        assert!(from_plural_forms(&[("some", "x"), ("other", "x")]).is_err(), "no such form");
     }
 
     #[test]
     fn the_number_chooses_the_form() {
-        let phrase = by_count(&[("=0", "none"), ("one", "{remaining} code"), ("other", "{remaining} codes")]).unwrap();
-        let plurals = Plurals::of_language("en").unwrap();
+        let pattern =
+            from_plural_forms(&[("=0", "none"), ("one", "{remaining} code"), ("other", "{remaining} codes")]).unwrap();
+        let plurals = Plurals::for_language("en").unwrap();
         for (count, expected) in [(0, "none"), (1, "1 code"), (2, "2 codes"), (2_000_000, "2000000 codes")] {
-            let reader = Reader { is_rtl: false, plurals: &plurals, count: Some(count) };
-            assert_eq!(phrase.fill(&reader, |_| Some(count.to_string())).ok().unwrap().plain, expected);
+            let context = FillContext { is_rtl: false, plurals: &plurals, count: Some(count) };
+            assert_eq!(pattern.fill(&context, |_| Some(count.to_string())).ok().unwrap().plain, expected);
         }
     }
 
     #[test]
     fn every_form_of_the_language_must_be_there_and_no_other() {
         let problem = |tag: &str, forms: &[(&str, &str)]| {
-            by_count(forms).unwrap().check_forms(&Plurals::of_language(tag).unwrap()).err().unwrap_or_default()
+            from_plural_forms(forms)
+                .unwrap()
+                .check_forms(&Plurals::for_language(tag).unwrap())
+                .err()
+                .unwrap_or_default()
         };
         let arabic = [
             ("=0", "لا شيء"),

@@ -4,7 +4,7 @@ use lettre::transport::smtp::response::Response;
 
 /// The extensions that matter to us. Keywords are read whatever their case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Offers {
+pub struct EhloCapabilities {
     /// Addresses with characters beyond ASCII (RFC 6531).
     pub smtp_utf8: bool,
     /// Bodies with bytes beyond ASCII (RFC 6152).
@@ -27,35 +27,35 @@ pub enum SizeLimit {
     Bytes(u64),
 }
 
-impl Offers {
+impl EhloCapabilities {
     #[must_use]
-    pub fn of(reply: &Response) -> Self {
+    pub fn from_reply(reply: &Response) -> Self {
         // The first line is the server's name.
-        Self::read(reply.message().skip(1))
+        Self::parse(reply.message().skip(1))
     }
 
-    fn read<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
-        let mut offers = Self::default();
+    fn parse<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
+        let mut capabilities = Self::default();
         for line in lines {
             let mut words = line.split_ascii_whitespace();
             match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
-                "SMTPUTF8" => offers.smtp_utf8 = true,
-                "8BITMIME" => offers.eight_bit_mime = true,
+                "SMTPUTF8" => capabilities.smtp_utf8 = true,
+                "8BITMIME" => capabilities.eight_bit_mime = true,
                 // Something that is no number promises nothing and forbids nothing.
                 "SIZE" => match words.next().map_or(Ok(0), str::parse) {
-                    Ok(0) | Err(_) => offers.size = SizeLimit::Open,
-                    Ok(most) => offers.size = SizeLimit::Bytes(most),
+                    Ok(0) | Err(_) => capabilities.size = SizeLimit::Open,
+                    Ok(most) => capabilities.size = SizeLimit::Bytes(most),
                 },
                 "AUTH" => {
                     for mechanism in words {
-                        offers.auth_plain |= mechanism.eq_ignore_ascii_case("PLAIN");
-                        offers.auth_login |= mechanism.eq_ignore_ascii_case("LOGIN");
+                        capabilities.auth_plain |= mechanism.eq_ignore_ascii_case("PLAIN");
+                        capabilities.auth_login |= mechanism.eq_ignore_ascii_case("LOGIN");
                     }
                 }
                 _ => {}
             }
         }
-        offers
+        capabilities
     }
 }
 
@@ -65,14 +65,14 @@ mod tests {
 
     use super::*;
 
-    fn offers(lines: &[&str]) -> Offers {
-        Offers::read(lines.iter().copied())
+    fn capabilities(lines: &[&str]) -> EhloCapabilities {
+        EhloCapabilities::parse(lines.iter().copied())
     }
 
     #[test]
     fn keywords_are_read_whatever_their_case() {
-        let all = offers(&["PIPELINING", "size 1000", "8bitMIME", "SMTPUTF8", "Auth CRAM-MD5 login plain", ""]);
-        let expected = Offers {
+        let all = capabilities(&["PIPELINING", "size 1000", "8bitMIME", "SMTPUTF8", "Auth CRAM-MD5 login plain", ""]);
+        let expected = EhloCapabilities {
             smtp_utf8: true,
             eight_bit_mime: true,
             size: SizeLimit::Bytes(1000),
@@ -80,21 +80,21 @@ mod tests {
             auth_login: true,
         };
         assert_eq!(all, expected);
-        assert_eq!(offers(&["HELP", "SMTPUTF8X", "X-SIZE 1"]), Offers::default());
+        assert_eq!(capabilities(&["HELP", "SMTPUTF8X", "X-SIZE 1"]), EhloCapabilities::default());
     }
 
     #[test]
     fn a_size_without_a_limit_is_none() {
         for line in ["SIZE", "SIZE 0", "SIZE many", "SIZE 99999999999999999999999"] {
-            assert_eq!(offers(&[line]).size, SizeLimit::Open, "{line}");
+            assert_eq!(capabilities(&[line]).size, SizeLimit::Open, "{line}");
         }
-        assert_eq!(offers(&[]).size, SizeLimit::Unknown);
+        assert_eq!(capabilities(&[]).size, SizeLimit::Unknown);
     }
 
     proptest! {
         #[test]
         fn any_reply_is_read(lines in proptest::collection::vec(".{0,80}", 0..8)) {
-            let _ = Offers::read(lines.iter().map(String::as_str));
+            let _ = EhloCapabilities::parse(lines.iter().map(String::as_str));
         }
     }
 }

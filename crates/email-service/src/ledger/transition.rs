@@ -12,14 +12,14 @@ use super::State;
 const RESEND_AFTER: Duration = Duration::from_secs(10);
 
 /// How many steps of history are kept beside those that concern `unknown`.
-const HISTORY: i32 = 60;
+const MAX_HISTORY: i32 = 60;
 
 /// A mail whose sender disappeared is due at once the first time, then this much later
 /// with each time: one that takes its process down must not do so in a circle.
 const PAUSE_AFTER_LOSS: Duration = Duration::from_secs(30);
 
 /// One step: the state, `fields`, and the entry of history.
-pub(super) fn step(by: &str, to: State, note: Option<&str>, fields: Document) -> Vec<Document> {
+pub(super) fn transition(by: &str, to: State, note: Option<&str>, fields: Document) -> Vec<Document> {
     let mut entry = doc! { "at": "$$NOW", "from": "$state", "to": to.as_str(), "by": literal(by) };
     if let Some(note) = note {
         entry.insert("note", literal(note));
@@ -52,31 +52,31 @@ pub(super) fn resent_fields() -> Document {
 
 /// Back to `queued` by an operator's order, due at once. `second`: the server may have taken
 /// it already, so it counts as its resend, and the policy adds none.
-pub(super) fn put_back_fields(second: bool) -> Document {
+pub(super) fn operator_requeue_fields(counts_as_resend: bool) -> Document {
     let mut fields = resent_fields();
     fields.insert("lease", "$$REMOVE");
     fields.insert("terminalAt", "$$REMOVE");
     fields.insert("losses", 0_i64);
-    if !second {
+    if !counts_as_resend {
         fields.remove("resends");
     }
     fields
 }
 
 /// The end by an operator's order. The epoch rises: whoever held the mail finds it no more.
-pub(super) fn resolved_fields() -> Document {
-    let mut fields = end();
+pub(super) fn operator_resolve_fields() -> Document {
+    let mut fields = terminal_fields();
     fields.insert("epoch", doc! { "$add": ["$epoch", 1_i64] });
     fields
 }
 
 /// The fields of a row that nothing more happens to.
-pub(super) fn end() -> Document {
+pub(super) fn terminal_fields() -> Document {
     doc! { "terminalAt": "$$NOW", "lease": "$$REMOVE", "nextAttemptAt": "$$REMOVE" }
 }
 
-pub(super) fn terminal(reply: Option<&str>, attempted: bool) -> Document {
-    let mut fields = end();
+pub(super) fn finished_fields(reply: Option<&str>, attempted: bool) -> Document {
+    let mut fields = terminal_fields();
     if attempted {
         fields.insert("attempts", doc! { "$add": ["$attempts", 1_i64] });
     }
@@ -106,16 +106,16 @@ pub(super) fn unknown_fields() -> Document {
 fn bounded_history(entry: Document) -> Bson {
     let all = doc! { "$concatArrays": ["$history", [entry]] };
     let unknown = |field: &str| doc! { "$eq": [format!("$$step.{field}"), State::Unknown.as_str()] };
-    let older = doc! { "$slice": ["$$all", { "$subtract": [{ "$size": "$$all" }, HISTORY] }] };
+    let older = doc! { "$slice": ["$$all", { "$subtract": [{ "$size": "$$all" }, MAX_HISTORY] }] };
     let kept = doc! { "$filter": {
         "input": older, "as": "step", "cond": { "$or": [unknown("from"), unknown("to")] },
     } };
     doc! { "$let": {
         "vars": { "all": all },
         "in": { "$cond": [
-            { "$lte": [{ "$size": "$$all" }, HISTORY] },
+            { "$lte": [{ "$size": "$$all" }, MAX_HISTORY] },
             "$$all",
-            { "$concatArrays": [kept, { "$slice": ["$$all", -HISTORY] }] },
+            { "$concatArrays": [kept, { "$slice": ["$$all", -MAX_HISTORY] }] },
         ] },
     } }
     .into()
@@ -124,8 +124,8 @@ fn bounded_history(entry: Document) -> Bson {
 /// The history of a dead letter with `entry` at its end: the first entry, and the newest.
 pub(super) fn bounded_letter_history(entry: Document) -> Bson {
     let all = doc! { "$concatArrays": [{ "$ifNull": ["$history", []] }, [entry]] };
-    let kept = doc! { "$concatArrays": [{ "$slice": ["$$all", 1] }, { "$slice": ["$$all", -HISTORY] }] };
-    let short = doc! { "$lte": [{ "$size": "$$all" }, HISTORY] };
+    let kept = doc! { "$concatArrays": [{ "$slice": ["$$all", 1] }, { "$slice": ["$$all", -MAX_HISTORY] }] };
+    let short = doc! { "$lte": [{ "$size": "$$all" }, MAX_HISTORY] };
     doc! { "$let": { "vars": { "all": all }, "in": { "$cond": [short, "$$all", kept] } } }.into()
 }
 

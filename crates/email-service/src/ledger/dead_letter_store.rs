@@ -9,9 +9,9 @@ use mongodb::{Collection, Database};
 use service_kit::mongo::{StoreError, within};
 
 use super::{
-    DeadLetter, LetterState,
-    selection::{any_of, between},
-    step::{bounded_letter_history, literal},
+    DeadLetter, DeadLetterState,
+    filter::{match_any, match_time_range},
+    transition::{bounded_letter_history, literal},
 };
 
 /// The collection.
@@ -19,16 +19,16 @@ pub const COLLECTION: &str = "deadLetters";
 
 /// Handle to the dead letters.
 #[derive(Clone)]
-pub struct DeadLetters {
+pub struct DeadLetterStore {
     documents: Collection<DeadLetter>,
     deadline: Duration,
 }
 
 /// Which letters: all conditions that are given hold.
 #[derive(Debug, Clone, Default)]
-pub struct LetterFilter {
+pub struct DeadLetterFilter {
     /// Any of these; none given: any at all. So for the other lists.
-    pub states: Vec<LetterState>,
+    pub states: Vec<DeadLetterState>,
     pub reasons: Vec<String>,
     pub types: Vec<String>,
     pub event: Option<String>,
@@ -38,32 +38,32 @@ pub struct LetterFilter {
     pub until: Option<Timestamp>,
 }
 
-impl LetterFilter {
+impl DeadLetterFilter {
     fn document(&self) -> Document {
         let mut filter = Document::new();
-        any_of(&mut filter, "state", self.states.iter().map(|state| state.as_str()));
-        any_of(&mut filter, "reason", self.reasons.iter().map(String::as_str));
-        any_of(&mut filter, "type", self.types.iter().map(String::as_str));
-        any_of(&mut filter, "eventId", self.event.iter().map(String::as_str));
-        between(&mut filter, "firstSeenAt", self.since, self.until);
+        match_any(&mut filter, "state", self.states.iter().map(|state| state.as_str()));
+        match_any(&mut filter, "reason", self.reasons.iter().map(String::as_str));
+        match_any(&mut filter, "type", self.types.iter().map(String::as_str));
+        match_any(&mut filter, "eventId", self.event.iter().map(String::as_str));
+        match_time_range(&mut filter, "firstSeenAt", self.since, self.until);
         filter
     }
 }
 
 /// What an operator's act does to a letter that was seen in a state.
 #[derive(Debug, Clone)]
-pub struct Decided<'a> {
+pub struct DeadLetterDecision<'a> {
     pub id: &'a str,
     /// As it was seen: if it is another one by now, nothing is written.
-    pub seen: LetterState,
-    pub to: LetterState,
+    pub expected: DeadLetterState,
+    pub to: DeadLetterState,
     /// Why its record could not be processed this time, and a sentence on it.
     pub reason: Option<(&'a str, &'a str)>,
     pub by: &'a str,
     pub note: Option<&'a str>,
 }
 
-impl DeadLetters {
+impl DeadLetterStore {
     #[must_use]
     pub fn new(database: &Database, deadline: Duration) -> Self {
         Self { documents: database.collection(COLLECTION), deadline }
@@ -73,7 +73,7 @@ impl DeadLetters {
     ///
     /// # Errors
     /// [`StoreError`]: some may be kept. Trying again is safe.
-    pub async fn keep(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {
+    pub async fn insert_new(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {
         for letter in letters {
             let mut document = bson::serialize_to_document(letter).map_err(mongodb::error::Error::from)?;
             document.remove("_id");
@@ -93,27 +93,27 @@ impl DeadLetters {
     ///
     /// # Errors
     /// [`StoreError`]: it may be written.
-    pub async fn decide(&self, decided: &Decided<'_>) -> Result<bool, StoreError> {
+    pub async fn decide(&self, decision: &DeadLetterDecision<'_>) -> Result<bool, StoreError> {
         let mut entry = doc! {
             "at": "$$NOW",
             "from": "$state",
-            "to": decided.to.as_str(),
-            "by": literal(decided.by),
+            "to": decision.to.as_str(),
+            "by": literal(decision.by),
         };
-        let mut set = doc! { "state": decided.to.as_str() };
-        if let Some((reason, detail)) = decided.reason {
+        let mut set = doc! { "state": decision.to.as_str() };
+        if let Some((reason, detail)) = decision.reason {
             entry.insert("reason", literal(reason));
             set.insert("reason", literal(reason));
             set.insert("detail", literal(detail));
         }
-        if let Some(note) = decided.note {
+        if let Some(note) = decision.note {
             entry.insert("note", literal(note));
         }
         set.insert("history", bounded_letter_history(entry));
-        if decided.to != decided.seen {
+        if decision.to != decision.expected {
             set.insert("settledAt", "$$NOW");
         }
-        let filter = doc! { "_id": decided.id, "state": decided.seen.as_str() };
+        let filter = doc! { "_id": decision.id, "state": decision.expected.as_str() };
         let update = self.documents.update_one(filter, vec![doc! { "$set": set }]);
         Ok(within(self.deadline, update).await?.matched_count == 1)
     }
@@ -133,7 +133,7 @@ impl DeadLetters {
     /// [`StoreError`].
     pub async fn list(
         &self,
-        filter: &LetterFilter,
+        filter: &DeadLetterFilter,
         newest_first: bool,
         limit: i64,
     ) -> Result<Vec<DeadLetter>, StoreError> {
@@ -155,7 +155,7 @@ impl DeadLetters {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn count(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
+    pub async fn count(&self, filter: &DeadLetterFilter) -> Result<u64, StoreError> {
         within(self.deadline, self.documents.count_documents(filter.document())).await
     }
 
@@ -164,6 +164,6 @@ impl DeadLetters {
     /// # Errors
     /// [`StoreError`].
     pub async fn count_open(&self) -> Result<u64, StoreError> {
-        self.count(&LetterFilter { states: vec![LetterState::Open], ..LetterFilter::default() }).await
+        self.count(&DeadLetterFilter { states: vec![DeadLetterState::Open], ..DeadLetterFilter::default() }).await
     }
 }

@@ -6,9 +6,9 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::bidi;
 
-/// No line is wider than `columns`, unless it is one word: an address, a link. What is isolated
+/// No line is wider than `columns`, unless it is one word: an address, a link. What is isolate
 /// (see [`bidi`]) is one word too, since an isolate does not reach beyond its line.
-pub(super) fn wrapped(text: &str, columns: usize) -> String {
+pub(super) fn wrap(text: &str, columns: usize) -> String {
     let mut lines = String::with_capacity(text.len() + 8);
     let (mut column, mut spaces) = (0, 0);
     for piece in pieces(text) {
@@ -32,7 +32,7 @@ fn pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut from, mut seen, mut depth) = (0, 0, 0);
     for at in LineSegmenter::new_for_non_complex_scripts(LineBreakOptions::default()).segment_str(text) {
-        depth += text[seen..at].chars().map(bidi::depth).sum::<i32>();
+        depth += text[seen..at].chars().map(bidi::isolate_depth_change).sum::<i32>();
         seen = at;
         let is_break = depth == 0 && is_between_words(&text[from..at], &text[at..]);
         if at > from && (is_break || at == text.len()) {
@@ -59,28 +59,28 @@ mod tests {
     fn text_is_wrapped_at_spaces() {
         let long = "x".repeat(100);
         let words = format!("{} {long} end", "well-known e-mail to a.b-c@example.org ".repeat(5).trim());
-        let wrapped = wrapped(&words, 40);
-        assert_eq!(wrapped.replace('\n', " "), words);
-        for line in wrapped.lines() {
+        let wrap = wrap(&words, 40);
+        assert_eq!(wrap.replace('\n', " "), words);
+        for line in wrap.lines() {
             assert!(line.chars().count() <= 40 || line == long, "{line:?}");
         }
-        assert_eq!(super::wrapped("", 40), "");
+        assert_eq!(super::wrap("", 40), "");
     }
 
     #[test]
     fn a_no_break_space_does_not_break() {
-        assert_eq!(wrapped("mot\u{202F}; mot\u{A0}: fin", 5), "mot\u{202F};\nmot\u{A0}:\nfin");
+        assert_eq!(wrap("mot\u{202F}; mot\u{A0}: fin", 5), "mot\u{202F};\nmot\u{A0}:\nfin");
     }
 
     #[test]
     fn japanese_is_wrapped_between_characters_but_no_line_begins_with_a_full_stop() {
-        assert_eq!(wrapped("パスワードが変更されました。", 12), "パスワードが\n変更されまし\nた。");
-        assert_eq!(wrapped("変更しました。次", 12), "変更しまし\nた。次");
-        assert_eq!(wrapped("「Acme」のアカウント", 8), "「Acme」\nのアカウ\nント");
+        assert_eq!(wrap("パスワードが変更されました。", 12), "パスワードが\n変更されまし\nた。");
+        assert_eq!(wrap("変更しました。次", 12), "変更しまし\nた。次");
+        assert_eq!(wrap("「Acme」のアカウント", 8), "「Acme」\nのアカウ\nント");
     }
 
     #[test]
     fn what_is_isolated_stays_on_one_line() {
-        assert_eq!(wrapped("مرحبا \u{2068}Ada Lovelace\u{2069} هنا", 10), "مرحبا\n\u{2068}Ada Lovelace\u{2069}\nهنا");
+        assert_eq!(wrap("مرحبا \u{2068}Ada Lovelace\u{2069} هنا", 10), "مرحبا\n\u{2068}Ada Lovelace\u{2069}\nهنا");
     }
 }

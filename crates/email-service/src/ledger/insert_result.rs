@@ -7,35 +7,35 @@ const DUPLICATE_KEY: i32 = 11000;
 
 /// What became of a batch of new mails.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Inserted {
+pub struct InsertResult {
     /// Written now.
     pub new: usize,
     /// Positions of those that were there already: their record was read again.
-    pub known: Vec<usize>,
+    pub existing: Vec<usize>,
     /// Positions of those that the store refuses for themselves, with its error code.
     pub refused: Vec<(usize, i32)>,
 }
 
-impl Inserted {
+impl InsertResult {
     /// Which mails of a batch were there already and which the store refuses for themselves;
     /// none of it if the batch as a whole has to be tried again.
-    pub(super) fn sorted_out(failure: &InsertManyError, total: usize) -> Option<Self> {
+    pub(super) fn from_failure(failure: &InsertManyError, total: usize) -> Option<Self> {
         if failure.write_concern_error.is_some() {
             return None;
         }
-        let mut inserted = Inserted::default();
+        let mut result = InsertResult::default();
         for error in failure.write_errors.as_deref().unwrap_or_default() {
             if error.code != DUPLICATE_KEY {
-                inserted.refused.push((error.index, error.code));
+                result.refused.push((error.index, error.code));
             } else if error.message.contains(" index: _id_ ") {
-                inserted.known.push(error.index);
+                result.existing.push(error.index);
             } else {
                 // Another unique index, which we do not have: not "already in the ledger".
                 return None;
             }
         }
-        inserted.new = total.checked_sub(inserted.known.len() + inserted.refused.len())?;
-        Some(inserted)
+        result.new = total.checked_sub(result.existing.len() + result.refused.len())?;
+        Some(result)
     }
 }
 
@@ -58,25 +58,26 @@ mod tests {
 
     #[test]
     fn a_row_that_is_there_already_is_known() {
-        let inserted = Inserted::sorted_out(&failure(&[(0, DUPLICATE_KEY, KNOWN)], false), 3).unwrap();
-        assert_eq!(inserted, Inserted { new: 2, known: vec![0], refused: Vec::new() });
+        let result = InsertResult::from_failure(&failure(&[(0, DUPLICATE_KEY, KNOWN)], false), 3).unwrap();
+        assert_eq!(result, InsertResult { new: 2, existing: vec![0], refused: Vec::new() });
     }
 
     #[test]
     fn a_row_that_the_store_refuses_is_told_apart() {
-        let inserted =
-            Inserted::sorted_out(&failure(&[(0, DUPLICATE_KEY, KNOWN), (2, 10334, "too large")], false), 3).unwrap();
-        assert_eq!(inserted, Inserted { new: 1, known: vec![0], refused: vec![(2, 10334)] });
+        let result =
+            InsertResult::from_failure(&failure(&[(0, DUPLICATE_KEY, KNOWN), (2, 10334, "too large")], false), 3)
+                .unwrap();
+        assert_eq!(result, InsertResult { new: 1, existing: vec![0], refused: vec![(2, 10334)] });
     }
 
     #[test]
     fn nothing_is_known_to_be_safe_without_the_majority() {
-        assert_eq!(Inserted::sorted_out(&failure(&[(0, DUPLICATE_KEY, KNOWN)], true), 1), None);
+        assert_eq!(InsertResult::from_failure(&failure(&[(0, DUPLICATE_KEY, KNOWN)], true), 1), None);
     }
 
     #[test]
     fn a_duplicate_of_another_index_is_no_known_row() {
         let other = KNOWN.replace("_id_", "someIndex_1");
-        assert_eq!(Inserted::sorted_out(&failure(&[(0, DUPLICATE_KEY, &other)], false), 1), None);
+        assert_eq!(InsertResult::from_failure(&failure(&[(0, DUPLICATE_KEY, &other)], false), 1), None);
     }
 }

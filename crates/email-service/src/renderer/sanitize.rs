@@ -10,13 +10,13 @@ const MAX_ADDRESS: usize = 320;
 
 /// The name on one line, without characters that are invisible or change direction; `None` if
 /// nothing is left.
-pub(super) fn cleaned(name: &str) -> Option<String> {
-    visible_line(name).map(|line| shortened(&line, MAX_LENGTH))
+pub(super) fn clean_name(name: &str) -> Option<String> {
+    visible_line(name).map(|line| truncate(&line, MAX_LENGTH))
 }
 
-/// As [`cleaned`], for addresses: whole if they can be one.
-pub(super) fn one_line(text: &str) -> Option<String> {
-    visible_line(text).map(|line| shortened(&line, MAX_ADDRESS))
+/// As [`clean_name`], for addresses: whole if they can be one.
+pub(super) fn clean_address(text: &str) -> Option<String> {
+    visible_line(text).map(|line| truncate(&line, MAX_ADDRESS))
 }
 
 fn visible_line(text: &str) -> Option<String> {
@@ -29,8 +29,8 @@ fn visible_line(text: &str) -> Option<String> {
 
 /// The name as it may stand in a text, written so that no mail program makes a link of it; `None`
 /// if there is none, or if it is not fit for that.
-pub(super) fn in_text(name: Option<&str>) -> Option<String> {
-    name.and_then(cleaned).filter(|name| !looks_like_a_link(name)).map(|name| without_domains(&name))
+pub(super) fn name_in_sentence(name: Option<&str>) -> Option<String> {
+    name.and_then(clean_name).filter(|name| !looks_like_a_link(name)).map(|name| without_auto_links(&name))
 }
 
 fn is_break(c: char) -> bool {
@@ -47,7 +47,7 @@ fn is_invisible(c: char) -> bool {
         | '\u{E0000}'..='\u{E007F}')
 }
 
-fn shortened(line: &str, most: usize) -> String {
+fn truncate(line: &str, most: usize) -> String {
     let chars: Vec<char> = line.chars().collect();
     if chars.len() <= most {
         return line.to_owned();
@@ -74,7 +74,7 @@ fn looks_like_a_link(name: &str) -> bool {
 
 /// `jane.doe` is a fine user name, and a domain to a mail program: a zero-width space after the dot
 /// shows the same and links nowhere. "J. R. R." and "J.R.R." stay as they are.
-fn without_domains(name: &str) -> String {
+fn without_auto_links(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();
     let mut shown = String::with_capacity(name.len());
     for (at, &c) in chars.iter().enumerate() {
@@ -104,8 +104,8 @@ mod tests {
             "👩‍💻 Grace",
             "नरेंद्र",
         ] {
-            assert_eq!(cleaned(name).as_deref(), Some(name));
-            assert_eq!(in_text(Some(name)).as_deref(), Some(name));
+            assert_eq!(clean_name(name).as_deref(), Some(name));
+            assert_eq!(name_in_sentence(Some(name)).as_deref(), Some(name));
         }
     }
 
@@ -120,35 +120,35 @@ mod tests {
             ("\u{202E}\u{200F} \u{3164}", None),
             ("", None),
         ] {
-            assert_eq!(cleaned(name).as_deref(), expected, "{name:?}");
+            assert_eq!(clean_name(name).as_deref(), expected, "{name:?}");
         }
     }
 
     #[test]
     fn a_long_name_is_cut_between_characters_that_belong_together() {
-        let long = cleaned(&"a".repeat(320)).unwrap();
+        let long = clean_name(&"a".repeat(320)).unwrap();
         assert_eq!(long.chars().count(), MAX_LENGTH);
         assert!(long.ends_with("a…"));
 
         let family = "👨\u{200D}👩\u{200D}👧";
-        let cut = cleaned(&format!("{}{family}", "a".repeat(MAX_LENGTH - 3))).unwrap();
+        let cut = clean_name(&format!("{}{family}", "a".repeat(MAX_LENGTH - 3))).unwrap();
         assert_eq!(cut, format!("{}…", "a".repeat(MAX_LENGTH - 3)));
 
-        let marks = cleaned(&format!("a{}", "\u{0301}".repeat(320))).unwrap();
+        let marks = clean_name(&format!("a{}", "\u{0301}".repeat(320))).unwrap();
         assert_eq!(marks, "a…");
     }
 
     #[test]
     fn a_name_that_looks_like_a_link_is_passed_over() {
         for name in ["Win at https://evil.example", "WWW.evil.example", "eve@evil.example", "evil.example/now"] {
-            assert_eq!(in_text(Some(name)), None);
+            assert_eq!(name_in_sentence(Some(name)), None);
         }
     }
 
     #[test]
     fn a_name_that_a_mail_program_takes_for_a_domain_is_broken_up() {
-        assert_eq!(in_text(Some("jane.doe")).as_deref(), Some("jane.\u{200B}doe"));
-        assert_eq!(in_text(Some("Go to evil.example")).as_deref(), Some("Go to evil.\u{200B}example"));
-        assert_eq!(in_text(None), None);
+        assert_eq!(name_in_sentence(Some("jane.doe")).as_deref(), Some("jane.\u{200B}doe"));
+        assert_eq!(name_in_sentence(Some("Go to evil.example")).as_deref(), Some("Go to evil.\u{200B}example"));
+        assert_eq!(name_in_sentence(None), None);
     }
 }

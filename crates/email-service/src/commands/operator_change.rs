@@ -7,13 +7,13 @@ use anyhow::bail;
 use serde::Serialize;
 use service_kit::cli::UsageError;
 
-use super::{line, table};
+use super::{print_line, print_table};
 
-const LONGEST_NOTE: usize = 500;
+const MAX_NOTE_CHARS: usize = 500;
 
 /// How an act is meant.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct ActArgs {
+pub struct ChangeArgs {
     /// Say what would happen, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -21,35 +21,35 @@ pub struct ActArgs {
     #[arg(long, short = 'y')]
     pub yes: bool,
     /// Why, for the history: at most 500 characters
-    #[arg(long, value_parser = note)]
+    #[arg(long, value_parser = parse_note)]
     pub note: Option<String>,
 }
 
-fn note(text: &str) -> Result<String, String> {
+fn parse_note(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
         return Err("one line of text".to_owned());
     }
-    if text.chars().count() > LONGEST_NOTE {
-        return Err(format!("at most {LONGEST_NOTE} characters"));
+    if text.chars().count() > MAX_NOTE_CHARS {
+        return Err(format!("at most {MAX_NOTE_CHARS} characters"));
     }
     Ok(text.to_owned())
 }
 
-impl ActArgs {
+impl ChangeArgs {
     /// Asks before an act on several rows that a filter has found: `summary` says what would
     /// happen to them.
     ///
     /// # Errors
     /// A [`UsageError`] where nobody can be asked, another one if the answer is no.
-    pub fn consent(&self, by_filter: bool, rows: usize, summary: &str) -> anyhow::Result<()> {
+    pub fn confirm(&self, by_filter: bool, rows: usize, summary: &str) -> anyhow::Result<()> {
         let mut terminal = None;
         if io::stdin().is_terminal() && io::stderr().is_terminal() {
             terminal = Some((io::stdin().lock(), io::stderr().lock()));
         }
-        self.consent_on(terminal, by_filter, rows, summary)
+        self.confirm_on(terminal, by_filter, rows, summary)
     }
 
-    fn consent_on(
+    fn confirm_on(
         &self,
         terminal: Option<(impl BufRead, impl Write)>,
         by_filter: bool,
@@ -78,7 +78,7 @@ impl ActArgs {
 ///
 /// # Errors
 /// A [`UsageError`] for both, and for neither: an act on everything has to say so.
-pub fn one_way(ids: &[String], filters: bool, example: &str) -> Result<bool, UsageError> {
+pub fn is_by_filter(ids: &[String], filters: bool, example: &str) -> Result<bool, UsageError> {
     match (ids.is_empty(), filters) {
         (false, false) => Ok(false),
         (true, true) => Ok(true),
@@ -89,16 +89,16 @@ pub fn one_way(ids: &[String], filters: bool, example: &str) -> Result<bool, Usa
 
 /// What became of each row that an act was meant for.
 #[derive(Debug, Default)]
-pub struct Report {
-    lines: Vec<Line>,
+pub struct ChangeReport {
+    rows: Vec<ReportRow>,
     /// Rows that the filter finds beyond `--limit`.
     pub more: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct Line {
+struct ReportRow {
     id: String,
-    outcome: Outcome,
+    outcome: ChangeOutcome,
     from: Option<&'static str>,
     to: Option<&'static str>,
     detail: Option<String>,
@@ -106,23 +106,24 @@ struct Line {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum Outcome {
+enum ChangeOutcome {
     Done,
     WouldBeDone,
-    Left,
+    #[serde(rename = "left")]
+    Unchanged,
 }
 
-impl Outcome {
+impl ChangeOutcome {
     fn as_str(self) -> &'static str {
         match self {
-            Outcome::Done => "done",
-            Outcome::WouldBeDone => "would be done",
-            Outcome::Left => "left",
+            ChangeOutcome::Done => "done",
+            ChangeOutcome::WouldBeDone => "would be done",
+            ChangeOutcome::Unchanged => "left",
         }
     }
 }
 
-impl Report {
+impl ChangeReport {
     /// The act was done, or with `dry_run` would be.
     pub fn done(
         &mut self,
@@ -131,40 +132,46 @@ impl Report {
         (from, to): (Option<&'static str>, Option<&'static str>),
         detail: Option<String>,
     ) {
-        let outcome = if dry_run { Outcome::WouldBeDone } else { Outcome::Done };
-        self.lines.push(Line { id: id.to_owned(), outcome, from, to, detail });
+        let outcome = if dry_run { ChangeOutcome::WouldBeDone } else { ChangeOutcome::Done };
+        self.rows.push(ReportRow { id: id.to_owned(), outcome, from, to, detail });
     }
 
     /// The row stays as it is.
-    pub fn left(&mut self, id: &str, state: Option<&'static str>, why: &str) {
+    pub fn unchanged(&mut self, id: &str, state: Option<&'static str>, why: &str) {
         let detail = Some(why.to_string());
-        self.lines.push(Line { id: id.to_owned(), outcome: Outcome::Left, from: state, to: None, detail });
+        self.rows.push(ReportRow {
+            id: id.to_owned(),
+            outcome: ChangeOutcome::Unchanged,
+            from: state,
+            to: None,
+            detail,
+        });
     }
 
     /// Prints it.
     ///
     /// # Errors
     /// If a row was left as it was, or nothing can be printed.
-    pub fn conclude(self, json: bool) -> anyhow::Result<()> {
+    pub fn print(self, json: bool) -> anyhow::Result<()> {
         if json {
-            for row in &self.lines {
-                line(serde_json::to_string(row)?)?;
+            for row in &self.rows {
+                print_line(serde_json::to_string(row)?)?;
             }
-        } else if !self.lines.is_empty() {
+        } else if !self.rows.is_empty() {
             let or_none = |text: Option<&str>| text.unwrap_or("-").to_owned();
-            let row = |row: &Line| {
-                let Line { id, outcome, from, to, detail } = row;
+            let row = |row: &ReportRow| {
+                let ReportRow { id, outcome, from, to, detail } = row;
                 let detail = detail.clone().unwrap_or_default();
                 [outcome.as_str().to_owned(), or_none(*from), or_none(*to), id.clone(), detail]
             };
-            let rows: Vec<_> = self.lines.iter().map(row).collect();
-            table(["OUTCOME", "FROM", "TO", "ID", ""], &rows)?;
+            let rows: Vec<_> = self.rows.iter().map(row).collect();
+            print_table(["OUTCOME", "FROM", "TO", "ID", ""], &rows)?;
         }
         if self.more > 0 {
             eprintln!("{} more match: run it again, or raise --limit", self.more);
         }
-        let left = self.lines.iter().filter(|line| line.outcome == Outcome::Left).count();
-        match (left, self.lines.len()) {
+        let left = self.rows.iter().filter(|line| line.outcome == ChangeOutcome::Unchanged).count();
+        match (left, self.rows.len()) {
             (0, 0) => eprintln!("nothing matches"),
             (0, _) => {}
             (left, all) => bail!("{left} of {all} stay as they are"),
@@ -177,17 +184,17 @@ impl Report {
 mod tests {
     use super::*;
 
-    fn asked(args: &ActArgs, answer: &str, by_filter: bool, rows: usize) -> (anyhow::Result<()>, String) {
+    fn answer_prompt(args: &ChangeArgs, answer: &str, by_filter: bool, rows: usize) -> (anyhow::Result<()>, String) {
         let mut output = Vec::new();
-        let result = args.consent_on(Some((answer.as_bytes(), &mut output)), by_filter, rows, "3 mails");
+        let result = args.confirm_on(Some((answer.as_bytes(), &mut output)), by_filter, rows, "3 mails");
         (result, String::from_utf8(output).unwrap())
     }
 
     #[test]
     fn several_rows_of_a_filter_need_a_yes() {
-        let args = ActArgs::default();
+        let args = ChangeArgs::default();
         for (answer, goes_on) in [("y\n", true), ("YES\n", true), ("\n", false), ("", false), ("no\n", false)] {
-            let (result, said) = asked(&args, answer, true, 3);
+            let (result, said) = answer_prompt(&args, answer, true, 3);
             assert_eq!(result.is_ok(), goes_on, "{answer:?}");
             assert_eq!(said, "3 mails. Go on? [y/N] ");
         }
@@ -195,12 +202,12 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_about_ids_one_row_or_a_dry_run_or_after_yes() {
-        let default = ActArgs::default();
-        let dry_run = ActArgs { dry_run: true, ..ActArgs::default() };
-        let yes = ActArgs { yes: true, ..ActArgs::default() };
+        let default = ChangeArgs::default();
+        let dry_run = ChangeArgs { dry_run: true, ..ChangeArgs::default() };
+        let yes = ChangeArgs { yes: true, ..ChangeArgs::default() };
         for (args, by_filter, rows) in [(&default, false, 3), (&default, true, 1), (&dry_run, true, 3), (&yes, true, 3)]
         {
-            let (result, said) = asked(args, "", by_filter, rows);
+            let (result, said) = answer_prompt(args, "", by_filter, rows);
             assert!(result.is_ok() && said.is_empty());
         }
     }
@@ -208,31 +215,31 @@ mod tests {
     #[test]
     fn where_nobody_can_be_asked_it_is_a_usage_error() {
         let nobody: Option<(&[u8], Vec<u8>)> = None;
-        let error = ActArgs::default().consent_on(nobody, true, 2, "2 mails").unwrap_err();
+        let error = ChangeArgs::default().confirm_on(nobody, true, 2, "2 mails").unwrap_err();
         assert!(error.is::<UsageError>() && error.to_string().contains("--yes"), "{error}");
     }
 
     #[test]
     fn an_act_says_in_one_way_what_it_means() {
         let ids = ["a".to_owned()];
-        assert!(!one_way(&ids, false, "").unwrap());
-        assert!(one_way(&[], true, "").unwrap());
-        assert!(one_way(&ids, true, "").is_err());
-        assert!(one_way(&[], false, "--state failed").unwrap_err().to_string().contains("--state failed"));
+        assert!(!is_by_filter(&ids, false, "").unwrap());
+        assert!(is_by_filter(&[], true, "").unwrap());
+        assert!(is_by_filter(&ids, true, "").is_err());
+        assert!(is_by_filter(&[], false, "--state failed").unwrap_err().to_string().contains("--state failed"));
     }
 
     #[test]
     fn a_note_is_one_short_line() {
-        assert!(note("as agreed with Grace").is_ok());
-        assert!(note("two\nlines").is_err() && note(&"x".repeat(501)).is_err());
+        assert!(parse_note("as agreed with Grace").is_ok());
+        assert!(parse_note("two\nlines").is_err() && parse_note(&"x".repeat(501)).is_err());
     }
 
     #[test]
     fn what_was_left_makes_it_a_failure_that_is_no_usage_error() {
-        let mut report = Report::default();
+        let mut report = ChangeReport::default();
         report.done(false, "a", (Some("failed"), Some("queued")), None);
-        report.left("b", Some("sent"), "because");
-        let error = report.conclude(true).unwrap_err();
+        report.unchanged("b", Some("sent"), "because");
+        let error = report.print(true).unwrap_err();
         assert_eq!(error.to_string(), "1 of 2 stay as they are");
         assert!(!error.is::<UsageError>());
     }

@@ -8,11 +8,15 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 
-use super::{connection::read_reply, offers::Offers, servers::Login, verdict::Reply};
+use super::{
+    ehlo_capabilities::EhloCapabilities,
+    reply::{Reply, read_reply},
+    servers::Credentials,
+};
 
 const SUCCEEDED: u16 = 235;
-const GO_ON: u16 = 334;
-const CLOSING: u16 = 421;
+const CONTINUE: u16 = 334;
+const SERVICE_CLOSING: u16 = 421;
 
 /// A line that nobody may read but the server.
 struct SecretLine(SecretString);
@@ -52,83 +56,87 @@ impl Mechanism {
 
 /// Those that the server offers, in the order in which they are tried: first the one that it took
 /// last.
-pub(super) fn offered(offers: &Offers, taken: Option<Mechanism>) -> Vec<Mechanism> {
-    let all = [(Mechanism::Plain, offers.auth_plain), (Mechanism::Login, offers.auth_login)];
-    let mut offered: Vec<_> = all.into_iter().filter_map(|(mechanism, offered)| offered.then_some(mechanism)).collect();
-    offered.sort_by_key(|mechanism| Some(*mechanism) != taken);
-    offered
+pub(super) fn mechanisms_in_order(capabilities: &EhloCapabilities, last_accepted: Option<Mechanism>) -> Vec<Mechanism> {
+    let all = [(Mechanism::Plain, capabilities.auth_plain), (Mechanism::Login, capabilities.auth_login)];
+    let mut mechanisms: Vec<_> =
+        all.into_iter().filter_map(|(mechanism, offered)| offered.then_some(mechanism)).collect();
+    mechanisms.sort_by_key(|mechanism| Some(*mechanism) != last_accepted);
+    mechanisms
 }
 
 /// Why there is no login. The connection is of no more use then.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotLoggedIn {
+pub(super) enum AuthError {
     /// What the server said, without anything of the login in it.
     Refused(String),
     /// It refused one mechanism, and then did not answer the next: these are worth another
     /// connection.
-    HungUp { problem: String, left: Vec<Mechanism> },
+    ConnectionClosed { problem: String, remaining: Vec<Mechanism> },
 }
 
 /// Logs in by the first of `mechanisms` that the server takes, and returns it. Each is tried once.
 ///
 /// # Errors
-/// [`NotLoggedIn`].
-pub(super) async fn log_in(
+/// [`AuthError`].
+pub(super) async fn authenticate(
     smtp: &mut AsyncSmtpConnection,
     mechanisms: &[Mechanism],
-    login: &Login,
+    credentials: &Credentials,
     step: Duration,
-) -> Result<Mechanism, NotLoggedIn> {
+) -> Result<Mechanism, AuthError> {
     let mut refusals: Vec<String> = Vec::new();
     for (tried, &mechanism) in mechanisms.iter().enumerate() {
-        let problem = match attempt(smtp, mechanism, login, step).await {
+        let problem = match attempt_mechanism(smtp, mechanism, credentials, step).await {
             Ok(reply) if reply.code == SUCCEEDED => return Ok(mechanism),
-            Ok(reply) if reply.code != CLOSING => {
-                refusals.push(format!("{}: {}", mechanism.as_str(), without(login, &reply)));
-                if is_of_mechanism(reply.code) {
+            Ok(reply) if reply.code != SERVICE_CLOSING => {
+                refusals.push(format!("{}: {}", mechanism.as_str(), redacted(credentials, &reply)));
+                if allows_another_mechanism(reply.code) {
                     continue;
                 }
                 break;
             }
-            Ok(reply) => without(login, &reply),
+            Ok(reply) => redacted(credentials, &reply),
             Err(problem) => problem,
         };
         refusals.push(format!("{}: {problem}", mechanism.as_str()));
         if tried > 0 {
-            return Err(NotLoggedIn::HungUp { problem: refusals.join("; "), left: mechanisms[tried..].to_vec() });
+            return Err(AuthError::ConnectionClosed {
+                problem: refusals.join("; "),
+                remaining: mechanisms[tried..].to_vec(),
+            });
         }
         break;
     }
     if refusals.is_empty() {
         refusals.push("the server offers neither PLAIN nor LOGIN".to_owned());
     }
-    Err(NotLoggedIn::Refused(refusals.join("; ")))
+    Err(AuthError::Refused(refusals.join("; ")))
 }
 
 /// Whether another mechanism may do better: 504 (not that one), 534 (too weak), and 535 too, by
 /// which some servers say the same. Not for now (4xx), and not where TLS is wanted first.
-fn is_of_mechanism(code: u16) -> bool {
+fn allows_another_mechanism(code: u16) -> bool {
     matches!(code, 500..=599) && !matches!(code, 530 | 538)
 }
 
-async fn attempt(
+async fn attempt_mechanism(
     smtp: &mut AsyncSmtpConnection,
     mechanism: Mechanism,
-    login: &Login,
+    credentials: &Credentials,
     step: Duration,
 ) -> Result<Reply, String> {
-    let password = login.password.expose_secret();
+    let password = credentials.password.expose_secret();
     match mechanism {
         Mechanism::Plain => {
-            let response = STANDARD.encode(format!("\0{}\0{password}", login.user));
-            said(smtp, SecretLine::new(format!("AUTH PLAIN {response}")), step).await
+            let response = STANDARD.encode(format!("\0{}\0{password}", credentials.user));
+            send_line(smtp, SecretLine::new(format!("AUTH PLAIN {response}")), step).await
         }
         Mechanism::Login => {
             // Servers word the two questions as they like, and ask them in this order.
-            let mut reply = said(smtp, SecretLine::new("AUTH LOGIN".to_owned()), step).await?;
-            for answer in [login.user.as_str(), password] {
-                if reply.code == GO_ON {
-                    reply = said(smtp, SecretLine::encoded(answer), step).await?;
+            let mut reply = send_line(smtp, SecretLine::new("AUTH LOGIN".to_owned()), step).await?;
+            for answer in [credentials.user.as_str(), password] {
+                if reply.code == CONTINUE {
+                    reply = send_line(smtp, SecretLine::encoded(answer), step).await?;
                 }
             }
             Ok(reply)
@@ -136,15 +144,15 @@ async fn attempt(
     }
 }
 
-async fn said(smtp: &mut AsyncSmtpConnection, line: SecretLine, step: Duration) -> Result<Reply, String> {
+async fn send_line(smtp: &mut AsyncSmtpConnection, line: SecretLine, step: Duration) -> Result<Reply, String> {
     let answer = timeout(step, smtp.command(line)).await.map_err(|_| "no answer in time".to_owned())?;
     read_reply(answer).map_err(|error| error.to_string())
 }
 
 /// The reply, unless the server repeats in it what it was sent.
-fn without(login: &Login, reply: &Reply) -> String {
-    let password = login.password.expose_secret();
-    let plain = STANDARD.encode(format!("\0{}\0{password}", login.user));
+fn redacted(credentials: &Credentials, reply: &Reply) -> String {
+    let password = credentials.password.expose_secret();
+    let plain = STANDARD.encode(format!("\0{}\0{password}", credentials.user));
     let repeated = [password.to_owned(), STANDARD.encode(password), plain];
     if repeated.iter().any(|secret| !secret.is_empty() && reply.text.contains(secret)) {
         return format!("{:03} (the text repeats the login)", reply.code);
@@ -158,8 +166,8 @@ mod tests {
 
     #[test]
     fn a_reply_that_repeats_the_login_is_not_passed_on() {
-        let login = Login { user: "mailer".into(), password: "hunter2".to_owned().into() };
-        let shown = |text: &str| without(&login, &Reply::new(535, text));
+        let credentials = Credentials { user: "mailer".into(), password: "hunter2".to_owned().into() };
+        let shown = |text: &str| redacted(&credentials, &Reply::new(535, text));
         assert_eq!(shown("5.7.8 bad credentials"), "535 5.7.8 bad credentials");
         for text in ["no hunter2 here", "bad command aHVudGVyMg==", "AUTH PLAIN AG1haWxlcgBodW50ZXIy"] {
             assert_eq!(shown(text), "535 (the text repeats the login)", "{text}");
@@ -169,24 +177,29 @@ mod tests {
     #[test]
     fn what_a_server_took_last_is_tried_first() {
         use Mechanism::{Login, Plain};
-        let offers = |auth_plain, auth_login| Offers { auth_plain, auth_login, ..Offers::default() };
-        let both = offers(true, true);
-        for taken in [None, Some(Plain)] {
-            assert_eq!(offered(&both, taken), [Plain, Login]);
+        let capabilities =
+            |auth_plain, auth_login| EhloCapabilities { auth_plain, auth_login, ..EhloCapabilities::default() };
+        let both = capabilities(true, true);
+        for last_accepted in [None, Some(Plain)] {
+            assert_eq!(mechanisms_in_order(&both, last_accepted), [Plain, Login]);
         }
-        assert_eq!(offered(&both, Some(Login)), [Login, Plain]);
-        assert_eq!(offered(&offers(true, false), Some(Login)), [Plain], "what is not offered is not tried");
-        assert_eq!(offered(&offers(false, true), None), [Login]);
-        assert!(offered(&offers(false, false), Some(Plain)).is_empty());
+        assert_eq!(mechanisms_in_order(&both, Some(Login)), [Login, Plain]);
+        assert_eq!(
+            mechanisms_in_order(&capabilities(true, false), Some(Login)),
+            [Plain],
+            "what is not offered is not tried"
+        );
+        assert_eq!(mechanisms_in_order(&capabilities(false, true), None), [Login]);
+        assert!(mechanisms_in_order(&capabilities(false, false), Some(Plain)).is_empty());
     }
 
     #[test]
     fn only_a_refusal_for_good_lets_another_mechanism_be_tried() {
         for code in [500, 501, 502, 503, 504, 534, 535, 550, 554] {
-            assert!(is_of_mechanism(code), "{code}");
+            assert!(allows_another_mechanism(code), "{code}");
         }
         for code in [235, 334, 421, 432, 454, 530, 538] {
-            assert!(!is_of_mechanism(code), "{code}");
+            assert!(!allows_another_mechanism(code), "{code}");
         }
     }
 }

@@ -7,26 +7,26 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ledger::{DeadLetters, Ledger, State},
+    ledger::{DeadLetterStore, Ledger, State},
     metrics::Metrics,
     pause::chance,
 };
 
 /// How often.
-const EVERY: Duration = Duration::from_secs(15);
+const INTERVAL: Duration = Duration::from_secs(15);
 
 /// The states that ask for attention. Counting those that are over would cost more with
 /// every mail ever sent; their counters tell them.
 const COUNTED: &[State] = &[State::Queued, State::Preparing, State::Data, State::Unknown];
 
 /// Counts until `stop`.
-pub async fn run(ledger: Ledger, letters: DeadLetters, clock: Clock, metrics: Metrics, stop: CancellationToken) {
+pub async fn run(ledger: Ledger, letters: DeadLetterStore, clock: Clock, metrics: Metrics, stop: CancellationToken) {
     let round = async {
         loop {
             if let Err(error) = count(&ledger, &letters, &clock, &metrics).await {
                 tracing::debug!(%error, "the ledger could not be counted");
             }
-            sleep(EVERY.mul_f64(0.75 + 0.5 * chance())).await;
+            sleep(INTERVAL.mul_f64(0.75 + 0.5 * chance())).await;
         }
     };
     tokio::select! {
@@ -35,15 +35,15 @@ pub async fn run(ledger: Ledger, letters: DeadLetters, clock: Clock, metrics: Me
     }
 }
 
-async fn count(ledger: &Ledger, letters: &DeadLetters, clock: &Clock, metrics: &Metrics) -> Result<(), StoreError> {
+async fn count(ledger: &Ledger, letters: &DeadLetterStore, clock: &Clock, metrics: &Metrics) -> Result<(), StoreError> {
     for state in COUNTED {
-        metrics.jobs(*state, ledger.count(*state).await?);
+        metrics.set_mails_in_state(*state, ledger.count(*state).await?);
     }
-    metrics.open_dead_letters(letters.count_open().await?);
-    let due_for = match ledger.longest_due().await? {
+    metrics.set_open_dead_letters(letters.count_open().await?);
+    let due_for = match ledger.oldest_due().await? {
         Some(due) => clock.now().duration_since(due).as_secs_f64().max(0.0),
         None => 0.0,
     };
-    metrics.longest_due(due_for);
+    metrics.set_longest_due(due_for);
     Ok(())
 }

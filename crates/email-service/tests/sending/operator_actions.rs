@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use bson::doc;
 use email_service::ledger::{
-    Carried, DeadLetter, DeadLetters, Ledger, LetterState, MailFilter, Order, Record, Seen, State,
-    dead_letters::Decided, ledger::Written,
+    ActionResult, ConsumedRecord, DeadLetter, DeadLetterState, DeadLetterStore, Ledger, MailFilter, MailSnapshot,
+    OperatorAction, State, dead_letter_store::DeadLetterDecision, ledger::WriteOutcome,
 };
 
 use crate::setup::{LEASE, Store};
 
-const REQUEUE: Order = Order::Requeue { again: false };
+const REQUEUE: OperatorAction = OperatorAction::Requeue { again: false };
 
-async fn seen(ledger: &Ledger, id: &str) -> Seen {
-    ledger.look_at(&[id.to_owned()]).await.unwrap().remove(0)
+async fn snapshot(ledger: &Ledger, id: &str) -> MailSnapshot {
+    ledger.snapshots_by_id(&[id.to_owned()]).await.unwrap().remove(0)
 }
 
 /// Lets the mail fail, as its sender would.
 async fn fail(ledger: &Ledger) {
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    assert_eq!(ledger.failed(&job, "test", Some("554 no")).await.unwrap(), Written::Done);
+    assert_eq!(ledger.mark_failed(&job, "test", Some("554 no")).await.unwrap(), WriteOutcome::Done);
 }
 
 #[tokio::test]
@@ -28,20 +28,23 @@ async fn an_order_finds_nothing_once_the_mail_has_moved_even_if_it_looks_the_sam
     let id = store.queue(store.notice("ada@example.com")).await;
     let (operator, senders) = (store.ledger("operator a@h"), store.ledger("s"));
     fail(&senders).await;
-    let stale = seen(&operator, &id).await;
+    let stale = snapshot(&operator, &id).await;
 
     // Another operator was quicker, a sender has it, and it fails once more.
-    assert_eq!(operator.carry_out(REQUEUE, &stale, None).await.unwrap(), Carried::Out);
-    assert_eq!(operator.carry_out(REQUEUE, &stale, None).await.unwrap(), Carried::Changed(Some(State::Queued)));
+    assert_eq!(operator.apply_action(REQUEUE, &stale, None).await.unwrap(), ActionResult::Applied);
+    assert_eq!(operator.apply_action(REQUEUE, &stale, None).await.unwrap(), ActionResult::Changed(Some(State::Queued)));
     let job = senders.claim(LEASE).await.unwrap().expect("it is due at once");
-    assert_eq!(operator.carry_out(REQUEUE, &stale, None).await.unwrap(), Carried::Changed(Some(State::Preparing)));
-    assert!(senders.flip(&job, LEASE).await.unwrap(), "the sender holds it, whatever is ordered");
-    assert_eq!(senders.failed(&job, "test", None).await.unwrap(), Written::Done);
-    assert_eq!(operator.carry_out(REQUEUE, &stale, None).await.unwrap(), Carried::Changed(Some(State::Failed)));
+    assert_eq!(
+        operator.apply_action(REQUEUE, &stale, None).await.unwrap(),
+        ActionResult::Changed(Some(State::Preparing))
+    );
+    assert!(senders.pass_fence(&job, LEASE).await.unwrap(), "the sender holds it, whatever is ordered");
+    assert_eq!(senders.mark_failed(&job, "test", None).await.unwrap(), WriteOutcome::Done);
+    assert_eq!(operator.apply_action(REQUEUE, &stale, None).await.unwrap(), ActionResult::Changed(Some(State::Failed)));
     assert_eq!(store.row(&id).await.epoch, job.epoch, "nothing was written");
 
-    let fresh = seen(&operator, &id).await;
-    assert_eq!(operator.carry_out(REQUEUE, &fresh, None).await.unwrap(), Carried::Out);
+    let fresh = snapshot(&operator, &id).await;
+    assert_eq!(operator.apply_action(REQUEUE, &fresh, None).await.unwrap(), ActionResult::Applied);
     let row = store.row(&id).await;
     assert_eq!((row.state, row.epoch, row.terminal_at, row.losses), (State::Queued, job.epoch + 1, None, 0));
 }
@@ -50,16 +53,16 @@ async fn an_order_finds_nothing_once_the_mail_has_moved_even_if_it_looks_the_sam
 async fn a_sender_that_comes_late_finds_nothing_after_an_order() {
     let store = Store::new("late").await;
     let (operator, sender) = (store.ledger("operator a@h"), store.ledger("s"));
-    for order in [REQUEUE, Order::Resolve(State::Failed)] {
-        let id = store.queue(store.notice(&format!("{}@example.com", order.to()))).await;
+    for action in [REQUEUE, OperatorAction::Resolve(State::Failed)] {
+        let id = store.queue(store.notice(&format!("{}@example.com", action.to()))).await;
         let job = sender.claim(LEASE).await.unwrap().unwrap();
-        assert!(sender.flip(&job, LEASE).await.unwrap());
-        sender.unknown(&job, "no reply").await.unwrap();
-        let unknown = seen(&operator, &id).await;
+        assert!(sender.pass_fence(&job, LEASE).await.unwrap());
+        sender.mark_unknown(&job, "no reply").await.unwrap();
+        let unknown = snapshot(&operator, &id).await;
         assert!(unknown.may_have_arrived());
-        assert_eq!(operator.carry_out(order, &unknown, Some("note")).await.unwrap(), Carried::Out);
-        assert_eq!(sender.sent(&job, "250 late").await.unwrap(), Written::Lost(Some(order.to())));
-        assert!(!sender.flip(&job, LEASE).await.unwrap() && !sender.renew(&job, LEASE).await.unwrap());
+        assert_eq!(operator.apply_action(action, &unknown, Some("note")).await.unwrap(), ActionResult::Applied);
+        assert_eq!(sender.mark_sent(&job, "250 late").await.unwrap(), WriteOutcome::Lost(Some(action.to())));
+        assert!(!sender.pass_fence(&job, LEASE).await.unwrap() && !sender.renew_lease(&job, LEASE).await.unwrap());
         assert_eq!(store.row(&id).await.epoch, job.epoch + 1);
         store.change(&id, doc! { "state": "discarded" }).await;
     }
@@ -72,11 +75,11 @@ async fn a_resend_by_hand_is_the_one_that_the_policy_allows() {
     let (operator, sender) = (store.ledger("operator a@h"), store.ledger("s"));
     for by_hand in [true, false] {
         let job = sender.claim(LEASE).await.unwrap().unwrap();
-        assert!(sender.flip(&job, LEASE).await.unwrap());
-        sender.unknown(&job, "no reply").await.unwrap();
+        assert!(sender.pass_fence(&job, LEASE).await.unwrap());
+        sender.mark_unknown(&job, "no reply").await.unwrap();
         if by_hand {
-            let unknown = seen(&operator, &id).await;
-            assert_eq!(operator.carry_out(REQUEUE, &unknown, None).await.unwrap(), Carried::Out);
+            let unknown = snapshot(&operator, &id).await;
+            assert_eq!(operator.apply_action(REQUEUE, &unknown, None).await.unwrap(), ActionResult::Applied);
         }
     }
     let row = store.row(&id).await;
@@ -90,12 +93,12 @@ async fn recovery_and_an_order_never_both_move_an_unknown_mail() {
     let id = store.queue(store.welcome("ada@example.com")).await;
     let (operator, sender) = (store.ledger("operator a@h"), store.ledger("s"));
     let job = sender.claim(LEASE).await.unwrap().unwrap();
-    assert!(sender.flip(&job, LEASE).await.unwrap());
-    sender.unknown(&job, "no reply").await.unwrap();
+    assert!(sender.pass_fence(&job, LEASE).await.unwrap());
+    sender.mark_unknown(&job, "no reply").await.unwrap();
     store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
-    let unknown = seen(&operator, &id).await;
-    let (recovered, ordered) = tokio::join!(sender.recover(), operator.carry_out(REQUEUE, &unknown, None));
-    let moves = recovered.unwrap().resent + u64::from(ordered.unwrap() == Carried::Out);
+    let unknown = snapshot(&operator, &id).await;
+    let (recovered, ordered) = tokio::join!(sender.recover(), operator.apply_action(REQUEUE, &unknown, None));
+    let moves = recovered.unwrap().resent + u64::from(ordered.unwrap() == ActionResult::Applied);
     assert_eq!(moves, 1);
     let row = store.row(&id).await;
     let resends = row.history.iter().filter(|step| step.from == Some(State::Unknown)).count();
@@ -115,8 +118,8 @@ async fn many_operators_and_senders_at_once_hand_each_mail_over_once_for_each_or
         let (ledger, failed) = (store.ledger(&format!("operator {n}@h")), failed.clone());
         async move {
             let mut carried = 0;
-            for seen in ledger.select(&failed, 100).await.unwrap() {
-                carried += u64::from(ledger.carry_out(REQUEUE, &seen, None).await.unwrap() == Carried::Out);
+            for mail in ledger.snapshots(&failed, 100).await.unwrap() {
+                carried += u64::from(ledger.apply_action(REQUEUE, &mail, None).await.unwrap() == ActionResult::Applied);
             }
             carried
         }
@@ -128,8 +131,11 @@ async fn many_operators_and_senders_at_once_hand_each_mail_over_once_for_each_or
             for _ in 0..40 {
                 match ledger.claim(LEASE).await.unwrap() {
                     Some(job) => {
-                        assert!(ledger.flip(&job, LEASE).await.unwrap(), "an order has taken what a sender holds");
-                        assert_eq!(ledger.sent(&job, "250 ok").await.unwrap(), Written::Done);
+                        assert!(
+                            ledger.pass_fence(&job, LEASE).await.unwrap(),
+                            "an order has taken what a sender holds"
+                        );
+                        assert_eq!(ledger.mark_sent(&job, "250 ok").await.unwrap(), WriteOutcome::Done);
                         sent += 1;
                     }
                     None => tokio::time::sleep(Duration::from_millis(5)).await,
@@ -148,14 +154,14 @@ async fn many_operators_and_senders_at_once_hand_each_mail_over_once_for_each_or
 #[tokio::test]
 async fn a_letter_is_decided_once_and_its_history_tells_it() {
     let store = Store::new("decided").await;
-    let letters = DeadLetters::new(&store.database, Duration::from_secs(2));
-    let record = Record { topic: "t".into(), value: Some(b"x".to_vec()), ..Record::default() };
+    let letters = DeadLetterStore::new(&store.database, Duration::from_secs(2));
+    let record = ConsumedRecord { topic: "t".into(), value: Some(b"x".to_vec()), ..ConsumedRecord::default() };
     let letter = DeadLetter::new(record, "not-json", "no".into(), "here", store.clock.now());
-    letters.keep(std::slice::from_ref(&letter)).await.unwrap();
-    let open = Decided {
+    letters.insert_new(std::slice::from_ref(&letter)).await.unwrap();
+    let open = DeadLetterDecision {
         id: &letter.id,
-        seen: LetterState::Open,
-        to: LetterState::Open,
+        expected: DeadLetterState::Open,
+        to: DeadLetterState::Open,
         reason: Some(("invalid-data", "$no")),
         by: "operator a@h",
         note: Some("$note"),
@@ -163,14 +169,14 @@ async fn a_letter_is_decided_once_and_its_history_tells_it() {
     for _ in 0..70 {
         assert!(letters.decide(&open).await.unwrap());
     }
-    let discard = Decided { to: LetterState::Discarded, reason: None, ..open };
+    let discard = DeadLetterDecision { to: DeadLetterState::Discarded, reason: None, ..open };
     assert!(letters.decide(&discard).await.unwrap());
     assert!(!letters.decide(&discard).await.unwrap(), "it is not open any more");
-    letters.keep(std::slice::from_ref(&letter)).await.unwrap();
+    letters.insert_new(std::slice::from_ref(&letter)).await.unwrap();
     let kept = letters.find(&letter.id).await.unwrap().unwrap();
     assert_eq!(
         (kept.state, kept.reason.as_str(), kept.detail.as_str()),
-        (LetterState::Discarded, "invalid-data", "$no")
+        (DeadLetterState::Discarded, "invalid-data", "$no")
     );
     assert!(kept.settled_at.is_some(), "its retention counts from now");
     let (first, last) = (kept.history.first().unwrap(), kept.history.last().unwrap());
@@ -178,7 +184,7 @@ async fn a_letter_is_decided_once_and_its_history_tells_it() {
     assert_eq!((first.from, first.reason.as_deref(), first.by.as_str()), (None, Some("not-json"), "here"));
     assert_eq!(
         (last.from, last.to, last.by.as_str()),
-        (Some(LetterState::Open), LetterState::Discarded, "operator a@h")
+        (Some(DeadLetterState::Open), DeadLetterState::Discarded, "operator a@h")
     );
     assert_eq!(last.note.as_deref(), Some("$note"));
 }

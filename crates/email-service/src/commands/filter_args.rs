@@ -1,0 +1,97 @@
+//! Which mails and which dead letters a command means, as it is typed.
+
+use jiff::Timestamp;
+
+use super::time_arg::TimeArg;
+use crate::{
+    ledger::{DeadLetterFilter, DeadLetterState, MailFilter, State},
+    plan::Template,
+};
+
+/// Conditions on mails; all that are given hold.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
+pub struct MailFilterArgs {
+    /// In this state; several with commas
+    #[arg(long, value_delimiter = ',')]
+    pub state: Vec<State>,
+    /// Of this kind (welcome, password-reset, …); several with commas
+    #[arg(long, value_delimiter = ',')]
+    pub template: Vec<Template>,
+    /// Caused by this user
+    #[arg(long, value_name = "USER_ID")]
+    pub user: Option<String>,
+    /// To this address, in upper or lower case
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: Option<String>,
+    /// Caused by this event
+    #[arg(long, value_name = "EVENT_ID")]
+    pub event: Option<String>,
+    /// Whose event happened at this time or later: RFC 3339, or how long ago, such as 2h
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<TimeArg>,
+    /// Whose event happened before this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<TimeArg>,
+}
+
+impl MailFilterArgs {
+    /// Whether any condition is given.
+    pub(super) fn is_given(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// What is meant at `now`.
+    pub(super) fn to_filter(&self, now: Timestamp) -> MailFilter {
+        MailFilter {
+            states: self.state.clone(),
+            templates: self.template.clone(),
+            user: self.user.clone(),
+            to: self.to.as_ref().map(|address| address.trim().to_owned()),
+            event: self.event.clone(),
+            since: self.since.map(|time| time.resolve(now)),
+            until: self.until.map(|time| time.resolve(now)),
+        }
+    }
+}
+
+/// Conditions on dead letters; all that are given hold.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
+pub struct DeadLetterFilterArgs {
+    /// In this state: open, replayed, discarded; several with commas
+    #[arg(long, value_delimiter = ',')]
+    pub state: Vec<DeadLetterState>,
+    /// For this reason (not-json, sealed-unknown-key, …); several with commas
+    #[arg(long, value_delimiter = ',')]
+    pub reason: Vec<String>,
+    /// Of events of this type; several with commas
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub event_type: Vec<String>,
+    /// Of this event
+    #[arg(long, value_name = "EVENT_ID")]
+    pub event: Option<String>,
+    /// First seen at this time or later: RFC 3339, or how long ago, such as 2h
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<TimeArg>,
+    /// First seen before this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<TimeArg>,
+}
+
+impl DeadLetterFilterArgs {
+    /// Whether any condition is given.
+    pub(super) fn is_given(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// What is meant at `now`.
+    pub(super) fn to_filter(&self, now: Timestamp) -> DeadLetterFilter {
+        DeadLetterFilter {
+            states: self.state.clone(),
+            reasons: self.reason.clone(),
+            types: self.event_type.clone(),
+            event: self.event.clone(),
+            since: self.since.map(|time| time.resolve(now)),
+            until: self.until.map(|time| time.resolve(now)),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! `mail requeue` and `mail resolve`.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::future::join_all;
+use service_kit::cli::UsageError;
+
+use crate::{
+    commands::{
+        Stores,
+        filter_args::MailFilterArgs,
+        operator_change::{ChangeArgs, ChangeReport, is_by_filter},
+    },
+    ledger::{ActionResult, MailSnapshot, OperatorAction, State},
+};
+
+/// So many orders are under way at once.
+const CONCURRENT_ACTIONS: usize = 16;
+
+/// Which mails, and how.
+#[derive(Debug, Clone, clap::Args)]
+pub struct MailChangeArgs {
+    /// Mails by their ids; or use filters
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    #[command(flatten)]
+    filter: MailFilterArgs,
+    /// At most so many that match a filter, those of the oldest events first
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+/// What is put back.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RequeueArgs {
+    #[command(flatten)]
+    selection: MailChangeArgs,
+    /// Also what the server has taken, or may have taken before somebody discarded it: it arrives twice
+    #[arg(long)]
+    again: bool,
+}
+
+/// What is decided.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ResolveArgs {
+    #[command(flatten)]
+    selection: MailChangeArgs,
+    /// What became of it
+    #[arg(long = "as", value_name = "STATE", value_parser = parse_resolution)]
+    resolution: State,
+}
+
+fn parse_resolution(text: &str) -> Result<State, &'static str> {
+    match text.parse() {
+        Ok(state @ (State::Sent | State::Failed | State::Discarded)) => Ok(state),
+        _ => Err("one of sent, failed, discarded"),
+    }
+}
+
+/// `mail requeue`
+///
+/// # Errors
+/// If not all mails that were meant are in the queue.
+pub(super) async fn requeue(stores: &Stores, args: &RequeueArgs, json: bool) -> anyhow::Result<()> {
+    if args.selection.filter.is_given() && args.selection.filter.state.is_empty() {
+        let text = "mails of which state? Such as --state failed, or unknown, suppressed, discarded, queued";
+        return Err(UsageError(text.to_owned()).into());
+    }
+    change(stores, &args.selection, OperatorAction::Requeue { again: args.again }, json).await
+}
+
+/// `mail resolve`
+///
+/// # Errors
+/// If not all mails that were meant are decided.
+pub(super) async fn resolve(stores: &Stores, args: &ResolveArgs, json: bool) -> anyhow::Result<()> {
+    let mut selection = args.selection.clone();
+    if selection.filter.is_given() && selection.filter.state.is_empty() {
+        selection.filter.state.push(State::Unknown);
+    }
+    change(stores, &selection, OperatorAction::Resolve(args.resolution), json).await
+}
+
+async fn change(stores: &Stores, args: &MailChangeArgs, action: OperatorAction, json: bool) -> anyhow::Result<()> {
+    let by_filter = is_by_filter(&args.ids, args.filter.is_given(), "--state unknown --since 2h")?;
+    let mut report = ChangeReport::default();
+    let meant = if by_filter {
+        find_by_filter(stores, args, &mut report).await?
+    } else {
+        find_by_ids(stores, args, &mut report).await?
+    };
+
+    let addresses: Vec<&str> = meant.iter().map(|mail| mail.to.as_str()).collect();
+    let suppressed: HashSet<String> =
+        stores.suppressions.suppressed_among(&addresses).await?.into_iter().map(str::to_owned).collect();
+    let mut possible = Vec::new();
+    for mail in meant {
+        match action.check(&mail, suppressed.contains(&mail.to)) {
+            Ok(()) => possible.push(mail),
+            Err(refused) => report.unchanged(&mail.id, Some(mail.state.as_str()), &refused.to_string()),
+        }
+    }
+    args.change.confirm(by_filter, possible.len(), &summary(action, &possible))?;
+    apply(stores, args, action, &possible, &mut report).await;
+    report.print(json)
+}
+
+/// Those that the filter finds.
+async fn find_by_filter(
+    stores: &Stores,
+    args: &MailChangeArgs,
+    report: &mut ChangeReport,
+) -> anyhow::Result<Vec<MailSnapshot>> {
+    let filter = args.filter.to_filter(stores.clock.now());
+    let found = stores.ledger.snapshots(&filter, i64::from(args.limit)).await?;
+    if found.len() == usize::try_from(args.limit)? {
+        report.more = stores.ledger.count_matching(&filter).await?.saturating_sub(u64::from(args.limit));
+    }
+    Ok(found)
+}
+
+/// Those with the ids, in their action.
+async fn find_by_ids(
+    stores: &Stores,
+    args: &MailChangeArgs,
+    report: &mut ChangeReport,
+) -> anyhow::Result<Vec<MailSnapshot>> {
+    let there = stores.ledger.snapshots_by_id(&args.ids).await?;
+    let mut there: HashMap<String, MailSnapshot> = there.into_iter().map(|mail| (mail.id.clone(), mail)).collect();
+    let mut meant = Vec::new();
+    let mut asked = HashSet::new();
+    for id in args.ids.iter().filter(|id| asked.insert(id.as_str())) {
+        match there.remove(id) {
+            Some(mail) => meant.push(mail),
+            None => report.unchanged(id, None, "no mail has this id"),
+        }
+    }
+    Ok(meant)
+}
+
+/// What would happen, for somebody who is to say yes.
+fn summary(action: OperatorAction, possible: &[MailSnapshot]) -> String {
+    let mut counts: Vec<(State, usize)> = Vec::new();
+    for mail in possible {
+        match counts.iter_mut().find(|(state, _)| *state == mail.state) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((mail.state, 1)),
+        }
+    }
+    let counts: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let twice = possible.iter().filter(|mail| mail.may_have_arrived()).count();
+    let warning = match action {
+        OperatorAction::Requeue { .. } if twice > 0 => format!("; {twice} of them may arrive twice"),
+        _ => String::new(),
+    };
+    format!("{} mails become {} ({}){warning}", possible.len(), action.to(), counts.join(", "))
+}
+
+async fn apply(
+    stores: &Stores,
+    args: &MailChangeArgs,
+    action: OperatorAction,
+    mails: &[MailSnapshot],
+    report: &mut ChangeReport,
+) {
+    let mut reachable = true;
+    for some in mails.chunks(CONCURRENT_ACTIONS) {
+        if args.change.dry_run {
+            some.iter().for_each(|mail| report_done(report, true, action, mail));
+            continue;
+        }
+        if !reachable {
+            some.iter().for_each(|mail| report.unchanged(&mail.id, Some(mail.state.as_str()), "not tried"));
+            continue;
+        }
+        let actions = some.iter().map(|mail| stores.ledger.apply_action(action, mail, args.change.note.as_deref()));
+        for (mail, result) in some.iter().zip(join_all(actions).await) {
+            let was = Some(mail.state.as_str());
+            match result {
+                Ok(ActionResult::Applied) => report_done(report, false, action, mail),
+                Ok(ActionResult::Changed(Some(now))) if now == mail.state => {
+                    report.unchanged(&mail.id, was, "its time is over, or it has been somewhere else meanwhile");
+                }
+                Ok(ActionResult::Changed(Some(now))) => {
+                    report.unchanged(&mail.id, was, &format!("it became {now} meanwhile"))
+                }
+                Ok(ActionResult::Changed(None)) => report.unchanged(&mail.id, was, "it is gone"),
+                Err(error) => {
+                    reachable = false;
+                    report.unchanged(&mail.id, was, &format!("nobody knows, look at it again: {error}"));
+                }
+            }
+        }
+    }
+}
+
+fn report_done(report: &mut ChangeReport, dry_run: bool, action: OperatorAction, mail: &MailSnapshot) {
+    let twice = matches!(action, OperatorAction::Requeue { .. }) && mail.may_have_arrived();
+    let states = (Some(mail.state.as_str()), Some(action.to().as_str()));
+    report.done(dry_run, &mail.id, states, twice.then(|| "it may arrive twice".to_owned()));
+}

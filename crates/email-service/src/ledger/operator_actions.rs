@@ -1,0 +1,344 @@
+//! What an operator orders: mails put back to `queued`, or decided by hand.
+//!
+//! An order is decided on the state and the epoch that were mail, and its write asks for
+//! both: a sender that claims the mail meanwhile, or anybody else, makes it find nothing.
+//! What a sender holds (`preparing`, `data`) is never touched.
+
+use bson::{Document, doc};
+use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
+use mongodb::{
+    action::{Action as _, CountDocuments, Find},
+    options::Collation,
+};
+use serde::Deserialize;
+use service_kit::mongo::{StoreError, within};
+
+use super::{
+    Ledger, MailFilter, State,
+    mail_job::optional_bson_time,
+    transition::{operator_requeue_fields, operator_resolve_fields, transition},
+};
+use crate::plan::Template;
+
+/// What an operator wants of a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperatorAction {
+    /// Sent, as soon as a sender is free. `again`: even if the server has taken it.
+    Requeue { again: bool },
+    /// The end of an `unknown` mail, or with [`State::Discarded`] of a waiting one.
+    Resolve(State),
+}
+
+/// A mail as an order is decided on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MailSnapshot {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub template: Template,
+    pub to: String,
+    pub state: State,
+    pub epoch: i64,
+    #[serde(default, with = "optional_bson_time")]
+    pub next_attempt_at: Option<Timestamp>,
+    /// Whether it carries a link.
+    #[serde(rename = "link")]
+    pub has_link: bool,
+    /// Whether its time is over, by the database's clock.
+    #[serde(rename = "over")]
+    pub has_expired: bool,
+    /// Whether it is due only later.
+    #[serde(rename = "waits")]
+    pub is_due_later: bool,
+    /// The state before this one.
+    #[serde(default, rename = "cameFrom")]
+    pub previous_state: Option<State>,
+}
+
+/// Why a mail stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ActionRefusal {
+    #[error("a sender holds it")]
+    HeldBySender,
+    #[error("it has expired: its link is dead or its news is old, and whoever needs it asks again")]
+    Expired,
+    #[error("its link is dead by now")]
+    LinkExpired,
+    #[error("its time is over")]
+    TimeOver,
+    #[error("it is due already")]
+    AlreadyDue,
+    #[error("the server has taken it: --again sends it a second time")]
+    AlreadySent,
+    #[error("it was discarded when nobody knew whether the server had taken it: --again sends it all the same")]
+    MayHaveBeenSent,
+    #[error("its address is suppressed: `suppressions remove` it first")]
+    Suppressed,
+    #[error("only unknown mails are resolved, and waiting ones discarded")]
+    NotResolvable,
+    #[error("a waiting mail can only be discarded")]
+    OnlyDiscardable,
+}
+
+/// What became of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActionResult {
+    Applied,
+    /// Not: the mail stands like this by now, or is gone.
+    Changed(Option<State>),
+}
+
+impl MailSnapshot {
+    /// Whether the server may have taken it: sending it is sending it a second time.
+    #[must_use]
+    pub fn may_have_arrived(&self) -> bool {
+        match self.state {
+            State::Unknown | State::Sent => true,
+            State::Discarded => self.previous_state == Some(State::Unknown),
+            _ => false,
+        }
+    }
+}
+
+impl OperatorAction {
+    /// The state that the order leads to.
+    #[must_use]
+    pub fn to(self) -> State {
+        match self {
+            OperatorAction::Requeue { .. } => State::Queued,
+            OperatorAction::Resolve(state) => state,
+        }
+    }
+
+    /// Whether it can be carried out on a mail that was seen so. `suppressed`: its address is
+    /// to be left alone.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(self, mail: &MailSnapshot, suppressed: bool) -> Result<(), ActionRefusal> {
+        if matches!(mail.state, State::Preparing | State::Data) {
+            return Err(ActionRefusal::HeldBySender);
+        }
+        match self {
+            OperatorAction::Requeue { again } => check_requeue(mail, again, suppressed),
+            OperatorAction::Resolve(to) => match mail.state {
+                State::Unknown => Ok(()),
+                State::Queued if to == State::Discarded => Ok(()),
+                State::Queued => Err(ActionRefusal::OnlyDiscardable),
+                _ => Err(ActionRefusal::NotResolvable),
+            },
+        }
+    }
+
+    fn note(self, mail: &MailSnapshot, operators: Option<&str>) -> String {
+        let ours = match self {
+            OperatorAction::Requeue { .. } if mail.state == State::Sent => {
+                "sent again by hand: the server has taken it before"
+            }
+            OperatorAction::Requeue { .. } if mail.may_have_arrived() => "sent again by hand: it may arrive twice",
+            OperatorAction::Requeue { .. } => "put back by hand",
+            OperatorAction::Resolve(_) => "decided by hand",
+        };
+        operators.map_or_else(|| ours.to_owned(), |note| format!("{ours}: {note}"))
+    }
+
+    /// What the write asks for, beside the id.
+    fn filter(self, mail: &MailSnapshot) -> Document {
+        let mut filter = doc! { "_id": &mail.id, "state": mail.state.as_str(), "epoch": mail.epoch };
+        if matches!(self, OperatorAction::Requeue { .. }) {
+            filter.insert("$expr", doc! { "$gt": ["$expiresAt", "$$NOW"] });
+        }
+        filter
+    }
+}
+
+fn check_requeue(mail: &MailSnapshot, again: bool, suppressed: bool) -> Result<(), ActionRefusal> {
+    match mail.state {
+        State::Expired => return Err(ActionRefusal::Expired),
+        State::Sent if !again => return Err(ActionRefusal::AlreadySent),
+        State::Discarded if mail.may_have_arrived() && !again => return Err(ActionRefusal::MayHaveBeenSent),
+        State::Queued if !mail.is_due_later => return Err(ActionRefusal::AlreadyDue),
+        _ => {}
+    }
+    if mail.has_expired {
+        return Err(if mail.has_link { ActionRefusal::LinkExpired } else { ActionRefusal::TimeOver });
+    }
+    if suppressed {
+        return Err(ActionRefusal::Suppressed);
+    }
+    Ok(())
+}
+
+impl Ledger {
+    /// The mails that an order by filter is about, those of the oldest events first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn snapshots(&self, filter: &MailFilter, limit: i64) -> Result<Vec<MailSnapshot>, StoreError> {
+        self.find_snapshots(filter.document(), filter.collation(), limit).await
+    }
+
+    /// The mails with these ids, those that are there.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn snapshots_by_id(&self, ids: &[String]) -> Result<Vec<MailSnapshot>, StoreError> {
+        self.find_snapshots(doc! { "_id": { "$in": ids } }, None, 0).await
+    }
+
+    /// How many mails are as asked.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_matching(&self, filter: &MailFilter) -> Result<u64, StoreError> {
+        let count =
+            self.documents.count_documents(filter.document()).optional(filter.collation(), CountDocuments::collation);
+        within(self.deadline, count).await
+    }
+
+    /// Carries the order out, if the mail still stands as it was mail. The history names this
+    /// process as the one who did it, with the operator's `note`.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it may be done. Look, and order it again.
+    pub async fn apply_action(
+        &self,
+        action: OperatorAction,
+        mail: &MailSnapshot,
+        note: Option<&str>,
+    ) -> Result<ActionResult, StoreError> {
+        debug_assert!(mail.state.operator_successors().contains(&action.to()), "{} -> {}", mail.state, action.to());
+        let fields = match action {
+            OperatorAction::Requeue { .. } => operator_requeue_fields(mail.may_have_arrived()),
+            OperatorAction::Resolve(_) => operator_resolve_fields(),
+        };
+        let note = action.note(mail, note);
+        let update = transition(self.instance(), action.to(), Some(&note), fields);
+        let write = self.documents.update_one(action.filter(mail), update);
+        if within(self.deadline, write).await?.matched_count == 1 {
+            return Ok(ActionResult::Applied);
+        }
+        Ok(ActionResult::Changed(self.find(&mail.id).await?.map(|job| job.state)))
+    }
+
+    async fn find_snapshots(
+        &self,
+        filter: Document,
+        collation: Option<Collation>,
+        limit: i64,
+    ) -> Result<Vec<MailSnapshot>, StoreError> {
+        let fields = doc! {
+            "template": 1, "to": 1, "state": 1, "epoch": 1, "nextAttemptAt": 1,
+            "link": { "$eq": [{ "$type": "$link" }, "object"] },
+            "over": { "$lte": ["$expiresAt", "$$NOW"] },
+            "waits": { "$gt": ["$nextAttemptAt", "$$NOW"] },
+            // Only the first entry has no `from`, so the last of these is that of the last entry.
+            "cameFrom": { "$arrayElemAt": ["$history.from", -1] },
+        };
+        let find = async {
+            let mails = self.documents.clone_with_type::<MailSnapshot>();
+            let find = mails.find(filter).projection(fields).sort(doc! { "eventTime": 1 }).limit(limit);
+            find.optional(collation, Find::collation).await?.try_collect().await
+        };
+        within(self.deadline, find).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(state: State) -> MailSnapshot {
+        MailSnapshot {
+            id: "e/welcome".into(),
+            template: Template::Welcome,
+            to: "ada@example.org".into(),
+            state,
+            epoch: 3,
+            next_attempt_at: None,
+            has_link: true,
+            has_expired: false,
+            is_due_later: true,
+            previous_state: None,
+        }
+    }
+
+    const REQUEUE: OperatorAction = OperatorAction::Requeue { again: false };
+    const AGAIN: OperatorAction = OperatorAction::Requeue { again: true };
+
+    #[test]
+    fn an_order_that_is_not_refused_leads_to_a_state_that_may_follow() {
+        let resolutions = [State::Sent, State::Failed, State::Discarded].map(OperatorAction::Resolve);
+        for action in [REQUEUE, AGAIN].iter().chain(&resolutions) {
+            for state in State::ALL {
+                let allowed = action.check(&snapshot(*state), false).is_ok();
+                let follows = state.operator_successors().contains(&action.to());
+                assert!(!allowed || follows, "{action:?} on {state}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_sender_holds_is_left_to_it() {
+        for state in [State::Preparing, State::Data] {
+            for action in [REQUEUE, AGAIN, OperatorAction::Resolve(State::Discarded)] {
+                assert_eq!(action.check(&snapshot(state), false), Err(ActionRefusal::HeldBySender));
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_server_has_taken_is_sent_again_only_on_an_explicit_order() {
+        assert_eq!(REQUEUE.check(&snapshot(State::Sent), false), Err(ActionRefusal::AlreadySent));
+        assert_eq!(AGAIN.check(&snapshot(State::Sent), false), Ok(()));
+        let discarded = MailSnapshot { previous_state: Some(State::Unknown), ..snapshot(State::Discarded) };
+        assert_eq!(REQUEUE.check(&discarded, false), Err(ActionRefusal::MayHaveBeenSent));
+        assert_eq!(AGAIN.check(&discarded, false), Ok(()));
+        assert_eq!(REQUEUE.check(&snapshot(State::Discarded), false), Ok(()));
+    }
+
+    #[test]
+    fn a_dead_link_is_never_sent() {
+        for state in [State::Failed, State::Unknown, State::Suppressed, State::Discarded, State::Queued] {
+            for again in [false, true] {
+                let action = OperatorAction::Requeue { again };
+                assert_eq!(
+                    action.check(&MailSnapshot { has_expired: true, ..snapshot(state) }, false),
+                    Err(ActionRefusal::LinkExpired),
+                    "{state}"
+                );
+                let news = MailSnapshot { has_expired: true, has_link: false, ..snapshot(state) };
+                assert_eq!(action.check(&news, false), Err(ActionRefusal::TimeOver), "{state}");
+            }
+            assert_eq!(REQUEUE.check(&snapshot(state), true), Err(ActionRefusal::Suppressed), "{state}");
+        }
+        assert_eq!(AGAIN.check(&snapshot(State::Expired), false), Err(ActionRefusal::Expired));
+        assert!(
+            REQUEUE.filter(&snapshot(State::Failed)).contains_key("$expr"),
+            "the database's clock has the last word"
+        );
+    }
+
+    #[test]
+    fn only_unknown_mails_are_resolved_and_waiting_ones_discarded() {
+        for to in [State::Sent, State::Failed, State::Discarded] {
+            assert_eq!(OperatorAction::Resolve(to).check(&snapshot(State::Unknown), false), Ok(()));
+            assert_eq!(
+                OperatorAction::Resolve(to).check(&snapshot(State::Failed), false),
+                Err(ActionRefusal::NotResolvable)
+            );
+        }
+        assert_eq!(OperatorAction::Resolve(State::Discarded).check(&snapshot(State::Queued), false), Ok(()));
+        assert_eq!(
+            OperatorAction::Resolve(State::Sent).check(&snapshot(State::Queued), false),
+            Err(ActionRefusal::OnlyDiscardable)
+        );
+    }
+
+    #[test]
+    fn the_history_says_when_a_mail_may_arrive_twice() {
+        assert_eq!(REQUEUE.note(&snapshot(State::Unknown), None), "sent again by hand: it may arrive twice");
+        assert_eq!(REQUEUE.note(&snapshot(State::Failed), Some("relay mended")), "put back by hand: relay mended");
+    }
+}
