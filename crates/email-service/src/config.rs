@@ -269,12 +269,12 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_promise_nothing_that_is_not_read() {
+    fn every_key_of_the_defaults_is_read() {
         assert_eq!(SOURCE.unread::<Config>().unwrap(), Vec::<String>::new());
     }
 
     #[test]
-    fn the_defaults_make_sense() {
+    fn the_defaults_are_valid() {
         let settings = load(&[]).unwrap();
         assert_eq!(settings.servers[0].to_string(), "smtp://127.0.0.1:1025");
         assert_eq!(settings.from.email.to_string(), "no-reply@example.org");
@@ -297,20 +297,20 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_that_forgets_before_the_topic_does_is_refused() {
+    fn a_retention_shorter_than_the_maximum_event_age_is_refused() {
         assert!(problem(&[("LEDGER__RETENTION", "7d")]).starts_with("ledger.retention: must be longer"));
         assert!(load(&[("LEDGER__RETENTION", "7d 1s")]).is_ok());
     }
 
     #[test]
-    fn the_lease_outlives_body_and_dot() {
+    fn the_lease_is_longer_than_the_body_and_dot_timeouts() {
         assert!(problem(&[("SENDER__LEASE", "60s")]).starts_with("sender.lease"));
         let settings = load(&[("SENDER__LEASE", "5s"), ("SMTP__DOT_TIMEOUT", "2s")]).unwrap();
         assert!(settings.body_timeout() + settings.config.smtp.dot_timeout < settings.config.sender.lease);
     }
 
     #[test]
-    fn values_that_make_no_sense_are_refused_by_name_and_secrets_are_not_shown() {
+    fn invalid_values_are_refused_by_key_and_secrets_are_not_shown() {
         for (key, value, named) in [
             ("SENDER__CONCURRENCY", "0", "sender.concurrency"),
             ("MAIL__FROM", "nobody", "mail.from"),

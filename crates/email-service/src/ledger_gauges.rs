@@ -17,13 +17,13 @@ const INTERVAL: Duration = Duration::from_secs(15);
 
 /// The states that ask for attention. Counting those that are over would cost more with
 /// every mail ever sent; their counters tell them.
-const COUNTED: &[State] = &[State::Queued, State::Preparing, State::Data, State::Unknown];
+const COUNTED_STATES: &[State] = &[State::Queued, State::Preparing, State::Data, State::Unknown];
 
 /// Counts until `stop`.
 pub async fn run(ledger: Ledger, letters: DeadLetterStore, clock: Clock, metrics: Metrics, stop: CancellationToken) {
     let round = async {
         loop {
-            if let Err(error) = count(&ledger, &letters, &clock, &metrics).await {
+            if let Err(error) = update_gauges(&ledger, &letters, &clock, &metrics).await {
                 tracing::debug!(%error, "the ledger could not be counted");
             }
             sleep(INTERVAL.mul_f64(0.75 + 0.5 * chance())).await;
@@ -35,8 +35,13 @@ pub async fn run(ledger: Ledger, letters: DeadLetterStore, clock: Clock, metrics
     }
 }
 
-async fn count(ledger: &Ledger, letters: &DeadLetterStore, clock: &Clock, metrics: &Metrics) -> Result<(), StoreError> {
-    for state in COUNTED {
+async fn update_gauges(
+    ledger: &Ledger,
+    letters: &DeadLetterStore,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> Result<(), StoreError> {
+    for state in COUNTED_STATES {
         metrics.set_mails_in_state(*state, ledger.count(*state).await?);
     }
     metrics.set_open_dead_letters(letters.count_open().await?);

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_makes_sense_as_a_whole() {
+    fn the_command_line_definition_is_consistent() {
         Cli::command().debug_assert();
     }
 }

@@ -274,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_registers_and_is_ours_by_its_name() {
+    fn every_metric_registers_and_has_the_prefix() {
         let metrics = Metrics::new();
         metrics.count_record(RecordOutcome::Mail);
         metrics.observe_send(Template::Welcome, SendOutcome::Sent, Duration::from_millis(3));

@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registration_causes_a_welcome_that_expires_with_its_link() {
+    fn a_registration_causes_a_welcome_mail_that_expires_with_its_link() {
         let mails = planned(UserRegistered {
             user_id: USER,
             username: "ada".into(),
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_causes_a_welcome_without_a_link_only_where_it_says_so() {
+    fn an_import_causes_a_welcome_mail_only_on_request_and_without_a_link() {
         let imported =
             |welcome| UserImported { user_id: USER, username: "ada".into(), welcome, recipient: recipient() };
         assert!(planned(imported(false)).is_empty());
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_address_confirms_to_the_new_one_and_tells_the_old_one() {
+    fn a_requested_email_change_mails_the_new_and_the_old_address() {
         let mails = planned(UserEmailChangeRequested {
             user_id: USER,
             new_email: "ada@new.example".into(),
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_address_is_told_to_the_old_one_with_the_undo_link() {
+    fn a_changed_email_address_sends_the_undo_link_to_the_old_one() {
         let mails = planned(UserEmailChanged {
             user_id: USER,
             old_email: "ada@example.com".into(),
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_has_the_undo_link_of_its_event_and_outlives_a_short_one() {
+    fn a_notice_carries_the_undo_link_and_does_not_expire_with_it() {
         let undo = || Some(grant(at(60)));
         let changed = |undo, reason| UserPasswordChanged { user_id: USER, reason, recipient: recipient(), undo };
         let renewed = |undo| UserRecoveryCodesRenewed { user_id: USER, recipient: recipient(), undo };
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn an_undone_change_and_a_factor_that_another_turned_off_say_which_and_who() {
+    fn an_undone_change_and_a_disabled_factor_name_the_change_and_the_actor() {
         for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes] {
             let mails = planned(UserChangeUndone { user_id: USER, change, recipient: recipient() });
             let [mail] = mails.as_slice() else { panic!("{mails:?}") };
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempted_registration_is_told_to_the_owner_with_a_reset_link() {
+    fn an_attempted_registration_sends_the_owner_a_reset_link() {
         let attempted = UserRegistrationAttempted { user_id: USER, recipient: recipient(), reset: grant(at(60)) };
         let mails = planned(attempted);
         let [mail] = mails.as_slice() else { panic!("{mails:?}") };
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn notices_carry_what_they_mention() {
+    fn notices_carry_the_values_that_they_mention() {
         let locked = planned(UserLocked { user_id: USER, until: at(5), recipient: recipient() });
         assert_eq!(locked[0].facts.locked_until, Some(at(5)));
         let used = planned(UserRecoveryCodeUsed { user_id: USER, remaining: 3, recipient: recipient() });
@@ -477,14 +477,14 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_says_goodbye_and_an_unlock_says_nothing() {
+    fn a_deletion_sends_a_goodbye_and_an_unlock_sends_nothing() {
         let mails = planned(UserDeleted { user_id: USER, by: DeletedBy::Admin, recipient: recipient() });
         assert_eq!(mails[0].template, Template::Goodbye);
         assert!(planned(UserUnlocked { user_id: USER }).is_empty());
     }
 
     #[test]
-    fn every_name_reads_back() {
+    fn every_name_parses_to_its_value() {
         for template in Template::ALL {
             assert_eq!(template.as_str().parse(), Ok(*template));
             assert_eq!(serde_json::to_value(template).unwrap(), template.as_str());

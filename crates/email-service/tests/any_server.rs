@@ -28,9 +28,9 @@ use tokio::{
 
 const STEP: Duration = Duration::from_millis(300);
 /// Connect, greeting and EHLO, EHLO, three commands, body and dot, RSET; and a machine that does other things.
-const LONGEST: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// A conversation in which everything is in order. EHLO is said twice.
-const IN_ORDER: [&str; 7] = [
+const VALID_REPLIES: [&str; 7] = [
     "220 mail.example.org ESMTP\r\n",
     "250-mail.example.org\r\n250-SMTPUTF8\r\n250 8BITMIME\r\n",
     "250-mail.example.org\r\n250-SMTPUTF8\r\n250 8BITMIME\r\n",
@@ -61,11 +61,11 @@ async fn transaction(port: u16) -> Result<Option<Reply>, String> {
 }
 
 /// Says one reply after each thing that is sent to it; then closes, or is silent.
-async fn say(mut peer: TcpStream, replies: Vec<Vec<u8>>, closes: bool) {
+async fn send_replies(mut peer: TcpStream, replies: Vec<Vec<u8>>, closes: bool) {
     let mut heard = [0; 4096];
     for reply in replies {
         // A reply that is not complete is answered by nothing: the next one follows soon.
-        let wait = if closes { Duration::from_millis(5) } else { LONGEST };
+        let wait = if closes { Duration::from_millis(5) } else { TEST_TIMEOUT };
         if peer.write_all(&reply).await.is_err()
             || matches!(timeout(wait, peer.read(&mut heard)).await, Ok(Ok(0) | Err(_)))
         {
@@ -84,22 +84,22 @@ fn with_replies(runtime: &Runtime, replies: Vec<Vec<u8>>, closes: bool) -> Resul
         let port = listener.local_addr().expect("bound").port();
         let server = tokio::spawn(async move {
             if let Ok((peer, _)) = listener.accept().await {
-                say(peer, replies, closes).await;
+                send_replies(peer, replies, closes).await;
             }
         });
-        let ended = timeout(LONGEST, transaction(port)).await;
+        let ended = timeout(TEST_TIMEOUT, transaction(port)).await;
         server.abort();
         ended.expect("every step has a deadline")
     })
 }
 
 #[test]
-fn a_server_may_say_anything_at_any_time() {
+fn any_reply_at_any_time_is_handled() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let replies = corpus!("smtp_replies");
-    let holds = |in_order: usize, odd: Vec<Vec<u8>>| -> TestResult {
-        let said = IN_ORDER[..in_order].iter().map(|reply| reply.as_bytes().to_vec());
-        if let Ok(Some(reply)) = with_replies(&runtime, said.chain(odd).collect(), true) {
+    let holds = |valid_count: usize, odd: Vec<Vec<u8>>| -> TestResult {
+        let result = VALID_REPLIES[..valid_count].iter().map(|reply| reply.as_bytes().to_vec());
+        if let Ok(Some(reply)) = with_replies(&runtime, result.chain(odd).collect(), true) {
             // What was taken for the answer to the dot is a reply of its own, however odd.
             prop_assert!(reply.text.chars().count() <= 300 && reply.code < 1000);
             prop_assert_eq!(Phase::Dot.accepts(&reply), reply.code == 250);
@@ -107,34 +107,34 @@ fn a_server_may_say_anything_at_any_time() {
         Ok(())
     };
     for odd in replies.cases() {
-        for in_order in 0..=IN_ORDER.len() {
-            holds(in_order, vec![odd.to_vec()]).expect("the property holds for the corpus");
+        for valid_count in 0..=VALID_REPLIES.len() {
+            holds(valid_count, vec![odd.to_vec()]).expect("the property holds for the corpus");
         }
     }
-    let inputs = (0..=IN_ORDER.len(), prop::collection::vec(replies.bytes(), 0..4));
+    let inputs = (0..=VALID_REPLIES.len(), prop::collection::vec(replies.bytes(), 0..4));
     TestRunner::default()
-        .run(&inputs, |(in_order, odd)| holds(in_order, odd))
+        .run(&inputs, |(valid_count, odd)| holds(valid_count, odd))
         .unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
-fn a_server_that_falls_silent_is_left_at_the_deadline_of_the_step() {
+fn a_silent_server_is_abandoned_at_the_deadline_of_the_step() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    for in_order in 0..IN_ORDER.len() {
-        let replies = IN_ORDER[..in_order].iter().map(|reply| reply.as_bytes().to_vec()).collect();
+    for valid_count in 0..VALID_REPLIES.len() {
+        let replies = VALID_REPLIES[..valid_count].iter().map(|reply| reply.as_bytes().to_vec()).collect();
         let started = Instant::now();
         let ended = with_replies(&runtime, replies, false);
-        assert!(ended.is_err(), "{in_order}: {ended:?}");
-        assert!(started.elapsed() >= STEP, "{in_order}");
+        assert!(ended.is_err(), "{valid_count}: {ended:?}");
+        assert!(started.elapsed() >= STEP, "{valid_count}");
     }
 }
 
 #[test]
-fn a_server_that_talks_without_end_is_cut_off_before_it_fills_the_memory() {
+fn an_endless_reply_is_cut_off_before_it_fills_the_memory() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     for endless in [&b"220 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"[..], b"220-xxxxxxxxxxxxxxxx\r\n", b"\r\n"] {
-        for in_order in [0, 1, 4, 6] {
-            let (said, taken) = runtime.block_on(async {
+        for valid_count in [0, 1, 4, 6] {
+            let (result, taken) = runtime.block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
                 let port = listener.local_addr().expect("bound").port();
                 let taken = Arc::new(AtomicUsize::new(0));
@@ -142,7 +142,7 @@ fn a_server_that_talks_without_end_is_cut_off_before_it_fills_the_memory() {
                 let server = tokio::spawn(async move {
                     let Ok((mut peer, _)) = listener.accept().await else { return };
                     let mut heard = [0; 4096];
-                    for reply in &IN_ORDER[..in_order] {
+                    for reply in &VALID_REPLIES[..valid_count] {
                         let _ = peer.write_all(reply.as_bytes()).await;
                         let _ = peer.read(&mut heard).await;
                     }
@@ -151,13 +151,13 @@ fn a_server_that_talks_without_end_is_cut_off_before_it_fills_the_memory() {
                         count.fetch_add(piece.len(), Ordering::Relaxed);
                     }
                 });
-                let ended = timeout(LONGEST, transaction(port)).await.expect("every step has a deadline");
-                let _ = timeout(LONGEST, server).await.expect("the connection was closed");
+                let ended = timeout(TEST_TIMEOUT, transaction(port)).await.expect("every step has a deadline");
+                let _ = timeout(TEST_TIMEOUT, server).await.expect("the connection was closed");
                 (ended, taken.load(Ordering::Relaxed))
             });
-            assert!(said.is_err(), "{said:?}");
+            assert!(result.is_err(), "{result:?}");
             // What fits into the sockets' own buffers, and little more.
-            assert!(taken < 16 * 1024 * 1024, "{taken} bytes were taken after {in_order} replies");
+            assert!(taken < 16 * 1024 * 1024, "{taken} bytes were taken after {valid_count} replies");
         }
     }
 }

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pair_fits_and_only_the_owner_reads_the_private_half() {
+    fn the_key_pair_matches_and_only_the_owner_can_read_the_private_half() {
         let directory = Directory::new("pair");
         let files = KeyPairFiles::new(&directory.0, None);
         let kid = files.create().unwrap();
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_made_and_what_is_there_is_kept() {
+    fn a_missing_half_is_created_and_an_existing_half_is_kept() {
         let directory = Directory::new("missing");
         let (out, public_out) = (directory.0.join("private"), directory.0.join("public"));
         let files = KeyPairFiles::new(&out, Some(&public_out));
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_that_do_not_fit_are_refused() {
+    fn mismatched_key_halves_are_refused() {
         let directory = Directory::new("misfit");
         let files = KeyPairFiles::new(&directory.0, None);
         files.create().unwrap();

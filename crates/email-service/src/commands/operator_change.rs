@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn several_rows_of_a_filter_need_a_yes() {
+    fn several_rows_of_a_filter_need_a_confirmation() {
         let args = ChangeArgs::default();
         for (answer, goes_on) in [("y\n", true), ("YES\n", true), ("\n", false), ("", false), ("no\n", false)] {
             let (result, said) = answer_prompt(&args, answer, true, 3);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_asked_about_ids_one_row_or_a_dry_run_or_after_yes() {
+    fn ids_one_row_a_dry_run_and_yes_need_no_confirmation() {
         let default = ChangeArgs::default();
         let dry_run = ChangeArgs { dry_run: true, ..ChangeArgs::default() };
         let yes = ChangeArgs { yes: true, ..ChangeArgs::default() };
@@ -213,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_can_be_asked_it_is_a_usage_error() {
+    fn without_a_terminal_a_confirmation_is_a_usage_error() {
         let nobody: Option<(&[u8], Vec<u8>)> = None;
         let error = ChangeArgs::default().confirm_on(nobody, true, 2, "2 mails").unwrap_err();
         assert!(error.is::<UsageError>() && error.to_string().contains("--yes"), "{error}");
     }
 
     #[test]
-    fn an_act_says_in_one_way_what_it_means() {
+    fn a_change_selects_rows_by_ids_or_by_filters() {
         let ids = ["a".to_owned()];
         assert!(!is_by_filter(&ids, false, "").unwrap());
         assert!(is_by_filter(&[], true, "").unwrap());
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_makes_it_a_failure_that_is_no_usage_error() {
+    fn an_unchanged_row_is_a_failure_but_no_usage_error() {
         let mut report = ChangeReport::default();
         report.done(false, "a", (Some("failed"), Some("queued")), None);
         report.unchanged("b", Some("sent"), "because");

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mail_in_every_language_is_on_the_page_and_nothing_comes_from_elsewhere() {
+    fn the_page_contains_every_mail_in_every_language_and_loads_nothing() {
         let directory = Directory::new("all");
         let preview = write(&directory.0.join("deep/er"), &config("\"A & <B>\" <no-reply@example.org>")).unwrap();
         assert_eq!((preview.mails, preview.languages), ((16 + 9) * 6, 6));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_ours_is_replaced_and_a_file_of_somebody_else_is_not() {
+    fn a_preview_page_is_replaced_and_any_other_file_is_kept() {
         let directory = Directory::new("again");
         let file = write(&directory.0, &config("One <a@example.org>")).unwrap().file;
         let first = fs::read(&file).unwrap();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_or_sent_from_is_an_error() {
+    fn an_unwritable_directory_and_an_invalid_sender_are_errors() {
         let directory = Directory::new("errors");
         fs::write(&directory.0, "a file, not a directory").unwrap();
         assert!(write(&directory.0, &config("One <a@example.org>")).is_err());

@@ -82,14 +82,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_short_and_plain() {
+    fn an_operator_name_is_short_and_printable() {
         assert_eq!(format_operator_name("ada", "mail-1\n"), "operator ada@mail-1");
         assert_eq!(format_operator_name("a d\u{1b}[2Ja", "h"), "operator ad[2Ja@h");
         assert!(format_operator_name(&"x".repeat(9_000), &"y".repeat(9_000)).len() < 150);
     }
 
     #[test]
-    fn somebody_runs_this() {
+    fn the_operator_has_a_name() {
         assert!(operator_name().starts_with("operator ") && operator_name().contains('@'));
     }
 }

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_and_a_duration_are_understood_and_nothing_else() {
+    fn a_time_and_a_duration_are_parsed_and_nothing_else() {
         let now: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
         let at = |text: &str| text.parse::<TimeArg>().map(|time| time.resolve(now).to_string());
         assert_eq!(at("2026-11-23T02:30:00+02:00").as_deref(), Ok("2026-11-23T00:30:00Z"));

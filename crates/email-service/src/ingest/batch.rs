@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn however_many_threads_decide_each_record_gets_its_own_decision() {
+    fn each_record_gets_its_own_decision_whatever_the_number_of_threads() {
         let keys = Arc::new(KeyRing::new(vec![PrivateKey::generate().0]).unwrap());
         let decider = RecordDecider::new(keys, SignedDuration::from_hours(1), "example.org".into(), "here".into());
         for count in [0, 1, MIN_RECORDS_PER_THREAD, 2 * MIN_RECORDS_PER_THREAD + 1, 500] {

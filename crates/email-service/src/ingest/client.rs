@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_may_tune_but_not_switch_our_guarantees_off() {
+    fn an_operator_cannot_override_required_properties() {
         let tuned = kafka(&[("fetch.queue.backoff.ms", "50")]);
         let config = client_config(&tuned, Duration::from_secs(60), "here").unwrap();
         assert_eq!(config.get("fetch.queue.backoff.ms"), Some("50"));

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registration_becomes_a_welcome() {
+    fn a_registration_becomes_a_welcome_mail() {
         let Setup { decider, public } = setup();
         let grant = sealed(&public, ADDRESS, Purpose::EmailVerification, EVENT);
         let RecordDecision::Mails(mails) = decider.decide(&record(registered(grant)), now()) else { panic!("no mail") };
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_box_of_another_address_purpose_or_event_is_a_dead_letter() {
+    fn a_token_sealed_for_another_address_purpose_or_event_is_a_dead_letter() {
         let Setup { decider, public } = setup();
         for (to, purpose, event) in [
             ("eve@example.com", Purpose::EmailVerification, EVENT),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_box_for_another_key_or_a_broken_one_is_a_dead_letter() {
+    fn a_token_sealed_for_another_key_or_damaged_is_a_dead_letter() {
         let Setup { decider, public } = setup();
         let stranger = setup().public;
         let foreign = sealed(&stranger, ADDRESS, Purpose::EmailVerification, EVENT);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_event_is_written_down_as_expired_even_if_its_key_is_gone() {
+    fn an_old_event_is_recorded_as_expired_even_if_its_key_is_gone() {
         let decider = setup().decider;
         let grant = sealed(&setup().public, ADDRESS, Purpose::EmailVerification, EVENT);
         let old = record_at(registered(grant), now() - SignedDuration::from_hours(7 * 24));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_whose_token_has_ended_is_written_down_as_expired() {
+    fn a_mail_whose_token_has_expired_is_recorded_as_expired() {
         let Setup { decider, public } = setup();
         let mut grant = sealed(&public, ADDRESS, Purpose::EmailVerification, EVENT);
         grant.expires_at = now();
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn events_without_a_mail_and_unknown_ones_are_skipped() {
+    fn events_without_a_mail_and_unknown_types_are_skipped() {
         let decider = setup().decider;
         let verified = UserEmailVerified { user_id: USER, email: ADDRESS.into() };
         assert_eq!(decider.decide(&record(verified.into()), now()), RecordDecision::NoMail);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_decode_is_a_dead_letter_that_quotes_nothing() {
+    fn an_undecodable_record_is_a_dead_letter_that_quotes_no_data() {
         let decider = setup().decider;
         let mut poison = record(UserEmailVerified { user_id: USER, email: ADDRESS.into() }.into());
         poison.value = Some(b"{\"secret\": \"hunter2\"".to_vec());

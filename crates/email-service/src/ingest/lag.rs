@@ -128,7 +128,7 @@ mod tests {
     }
 
     /// Partition 0 of `t`, assigned at 0 and drained then.
-    fn drained() -> LagTracker {
+    fn lag_without_backlog() -> LagTracker {
         let mut lag = LagTracker::default();
         lag.assigned("t", 0, at(0));
         lag
@@ -139,8 +139,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_unread_is_no_lag_however_old_the_last_record_is() {
-        let mut lag = drained();
+    fn without_unread_records_there_is_no_lag() {
+        let mut lag = lag_without_backlog();
         lag.record_read("t", 0, at(1));
         lag.write_started();
         lag.write_finished();
@@ -150,8 +150,8 @@ mod tests {
     }
 
     #[test]
-    fn while_a_record_cannot_be_written_down_its_age_is_told_exactly_and_rises() {
-        let mut lag = drained();
+    fn the_age_of_an_unwritten_record_is_exact_and_rises() {
+        let mut lag = lag_without_backlog();
         assert_eq!(lag.measure(|_, _| 0, at(10)), behind(0, 0.0));
         lag.record_read("t", 0, at(12));
         lag.record_read("t", 0, at(14));
@@ -164,8 +164,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_while_a_batch_was_written_down_is_not_safe_with_it() {
-        let mut lag = drained();
+    fn records_read_during_a_write_are_not_safe_with_it() {
+        let mut lag = lag_without_backlog();
         lag.record_read("t", 0, at(12));
         lag.write_started();
         lag.record_read("t", 0, at(14));
@@ -178,15 +178,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_hand_is_unread_even_if_the_broker_has_not_said_so() {
-        let mut lag = drained();
+    fn a_record_in_memory_is_unread_even_if_the_broker_has_not_reported_it() {
+        let mut lag = lag_without_backlog();
         lag.record_read("t", 0, at(5));
         assert_eq!(lag.measure(|_, _| 0, at(7)), behind(1, 2.0));
     }
 
     #[test]
     fn records_add_up_and_the_oldest_partition_counts() {
-        let mut lag = drained();
+        let mut lag = lag_without_backlog();
         lag.assigned("t", 1, at(0));
         lag.record_read("t", 0, at(3));
         lag.record_read("t", 1, at(8));
@@ -198,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_is_ours_already_keeps_its_standing_and_a_clock_ahead_is_no_lag() {
-        let mut lag = drained();
+    fn a_repeated_assignment_keeps_the_lag_and_a_clock_ahead_is_no_lag() {
+        let mut lag = lag_without_backlog();
         lag.assigned("t", 0, at(50));
         assert_eq!(lag.measure(|_, _| 1, at(60)), behind(1, 60.0));
         lag.record_read("t", 0, at(90));

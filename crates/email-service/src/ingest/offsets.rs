@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_was_taken_away_is_left_alone() {
+    fn a_revoked_partition_stores_no_offset() {
         let mut assignments = AssignmentCounts::default();
         let mut offsets = BatchOffsets::default();
         offsets.add("t", 0, 9, &assignments);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_came_back_counts_from_its_new_records() {
+    fn a_partition_assigned_again_counts_from_its_new_records() {
         let mut assignments = AssignmentCounts::default();
         let mut offsets = BatchOffsets::default();
         offsets.add("t", 0, 9, &assignments);

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_record_has_the_same_id_and_any_difference_another() {
+    fn any_difference_between_records_gives_another_id() {
         let id = record().dead_letter_id();
         assert_eq!(id, record().dead_letter_id());
         let mut others = Vec::new();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_survives_its_way_through_bson() {
+    fn a_dead_letter_round_trips_through_bson() {
         let letter = letter(record());
         let document = bson::serialize_to_document(&letter).unwrap();
         assert_eq!(document.get_str("eventId").unwrap(), "id");
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_record_of_a_letter_is_the_one_that_was_read() {
+    fn the_record_of_a_dead_letter_is_the_consumed_record() {
         let empty = ConsumedRecord { key: None, value: None, headers: vec![("h".into(), None)], ..record() };
         for read in [record(), empty, ConsumedRecord::default()] {
             let kept = letter(read.clone());
@@ -297,21 +297,21 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_of_a_version_without_history_is_read() {
+    fn a_dead_letter_without_history_is_readable() {
         let mut document = bson::serialize_to_document(&letter(record())).unwrap();
         document.remove("history");
         assert_eq!(bson::deserialize_from_document::<DeadLetter>(document).unwrap().history, []);
     }
 
     #[test]
-    fn every_state_reads_back() {
+    fn every_state_name_parses_to_its_state() {
         for state in DeadLetterState::ALL {
             assert_eq!(state.as_str().parse(), Ok(*state));
         }
     }
 
     #[test]
-    fn a_record_that_no_document_can_hold_is_kept_without_its_contents() {
+    fn a_record_too_large_for_a_document_is_stored_without_its_contents() {
         let large = ConsumedRecord { value: Some(vec![0; MAX_KEPT_BYTES + 1]), ..record() };
         let id = large.dead_letter_id();
         let letter = letter(large);

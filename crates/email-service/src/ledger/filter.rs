@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_given_is_every_mail_and_each_condition_narrows() {
+    fn an_empty_filter_matches_every_mail_and_each_condition_narrows() {
         assert_eq!(MailFilter::default().document(), doc! {});
         let filter = MailFilter {
             states: vec![State::Failed, State::Unknown],

@@ -57,13 +57,13 @@ mod tests {
     const KNOWN: &str = "E11000 duplicate key error collection: db.mailJobs index: _id_ dup key: { _id: \"x\" }";
 
     #[test]
-    fn a_row_that_is_there_already_is_known() {
+    fn a_duplicate_id_is_an_existing_row() {
         let result = InsertResult::from_failure(&failure(&[(0, DUPLICATE_KEY, KNOWN)], false), 3).unwrap();
         assert_eq!(result, InsertResult { new: 2, existing: vec![0], refused: Vec::new() });
     }
 
     #[test]
-    fn a_row_that_the_store_refuses_is_told_apart() {
+    fn a_row_that_the_store_refuses_is_reported_separately() {
         let result =
             InsertResult::from_failure(&failure(&[(0, DUPLICATE_KEY, KNOWN), (2, 10334, "too large")], false), 3)
                 .unwrap();
@@ -71,12 +71,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_known_to_be_safe_without_the_majority() {
+    fn without_a_majority_no_row_is_confirmed() {
         assert_eq!(InsertResult::from_failure(&failure(&[(0, DUPLICATE_KEY, KNOWN)], true), 1), None);
     }
 
     #[test]
-    fn a_duplicate_of_another_index_is_no_known_row() {
+    fn a_duplicate_in_another_index_is_not_an_existing_row() {
         let other = KNOWN.replace("_id_", "someIndex_1");
         assert_eq!(InsertResult::from_failure(&failure(&[(0, DUPLICATE_KEY, &other)], false), 1), None);
     }

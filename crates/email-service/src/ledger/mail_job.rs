@@ -279,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn id_and_message_id_follow_from_the_event_alone() {
+    fn the_id_and_the_message_id_follow_from_the_event() {
         let NewMail(job) = new_mail(false);
         assert_eq!(job.id, "00000000-0000-0000-0000-000000000002/welcome");
         assert_eq!(job.message_id, "<00000000-0000-0000-0000-000000000002.welcome@example.org>");
     }
 
     #[test]
-    fn a_row_survives_its_way_through_bson() {
+    fn a_mail_job_round_trips_through_bson() {
         let NewMail(job) = new_mail(false);
         let document = bson::serialize_to_document(&job).unwrap();
         assert!(matches!(document.get("eventTime"), Some(Bson::DateTime(_))));
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_that_comes_too_late_is_written_down_as_expired() {
+    fn a_mail_that_arrives_too_late_is_recorded_as_expired() {
         let NewMail(job) = new_mail(true);
         assert_eq!((job.state, job.terminal_at, job.next_attempt_at), (State::Expired, Some(now()), None));
     }

@@ -268,7 +268,7 @@ mod tests {
     const AGAIN: OperatorAction = OperatorAction::Requeue { again: true };
 
     #[test]
-    fn an_order_that_is_not_refused_leads_to_a_state_that_may_follow() {
+    fn every_allowed_action_leads_to_a_permitted_state() {
         let resolutions = [State::Sent, State::Failed, State::Discarded].map(OperatorAction::Resolve);
         for action in [REQUEUE, AGAIN].iter().chain(&resolutions) {
             for state in State::ALL {
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_sender_holds_is_left_to_it() {
+    fn a_mail_held_by_a_sender_is_not_changed() {
         for state in [State::Preparing, State::Data] {
             for action in [REQUEUE, AGAIN, OperatorAction::Resolve(State::Discarded)] {
                 assert_eq!(action.check(&snapshot(state), false), Err(ActionRefusal::HeldBySender));
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_has_taken_is_sent_again_only_on_an_explicit_order() {
+    fn a_mail_that_the_server_accepted_is_resent_only_with_again() {
         assert_eq!(REQUEUE.check(&snapshot(State::Sent), false), Err(ActionRefusal::AlreadySent));
         assert_eq!(AGAIN.check(&snapshot(State::Sent), false), Ok(()));
         let discarded = MailSnapshot { previous_state: Some(State::Unknown), ..snapshot(State::Discarded) };
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_link_is_never_sent() {
+    fn a_mail_with_an_expired_link_is_never_sent() {
         for state in [State::Failed, State::Unknown, State::Suppressed, State::Discarded, State::Queued] {
             for again in [false, true] {
                 let action = OperatorAction::Requeue { again };
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn only_unknown_mails_are_resolved_and_waiting_ones_discarded() {
+    fn only_unknown_mails_are_resolved_and_queued_mails_discarded() {
         for to in [State::Sent, State::Failed, State::Discarded] {
             assert_eq!(OperatorAction::Resolve(to).check(&snapshot(State::Unknown), false), Ok(()));
             assert_eq!(

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_reads_back() {
+    fn every_name_parses_to_its_value() {
         for state in State::ALL {
             assert_eq!(state.as_str().parse(), Ok(*state));
         }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn no_order_touches_what_a_sender_holds() {
+    fn no_operator_action_touches_a_mail_held_by_a_sender() {
         for state in State::ALL {
             let held = matches!(state, State::Preparing | State::Data);
             assert!(!held || state.operator_successors().is_empty(), "{state}");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_accepted_never_expires() {
+    fn a_mail_that_may_have_been_accepted_never_expires() {
         for state in [State::Data, State::Unknown] {
             assert!(!state.successors().contains(&State::Expired), "{state}");
         }

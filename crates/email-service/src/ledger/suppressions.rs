@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_has_the_local_part_as_it_was_sent_and_one_form_of_the_domain() {
+    fn a_key_has_the_exact_local_part_and_a_normalized_domain() {
         assert_eq!(key("Ada@Example.COM"), "Ada@example.com");
         assert_eq!(key(" ada@example.com\n"), "ada@example.com");
         assert_eq!(key("ada@Bücher.example"), key("ada@xn--bcher-kva.example"));

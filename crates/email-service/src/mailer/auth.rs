@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reply_that_repeats_the_login_is_not_passed_on() {
+    fn a_reply_that_repeats_the_credentials_is_redacted() {
         let credentials = Credentials { user: "mailer".into(), password: "hunter2".to_owned().into() };
         let shown = |text: &str| redacted(&credentials, &Reply::new(535, text));
         assert_eq!(shown("5.7.8 bad credentials"), "535 5.7.8 bad credentials");
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_took_last_is_tried_first() {
+    fn the_mechanism_accepted_last_is_tried_first() {
         use Mechanism::{Login, Plain};
         let capabilities =
             |auth_plain, auth_login| EhloCapabilities { auth_plain, auth_login, ..EhloCapabilities::default() };
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_refusal_for_good_lets_another_mechanism_be_tried() {
+    fn only_a_permanent_refusal_allows_another_mechanism() {
         for code in [500, 501, 502, 503, 504, 534, 535, 550, 554] {
             assert!(allows_another_mechanism(code), "{code}");
         }

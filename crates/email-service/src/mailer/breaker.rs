@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_cannot_be_reached_is_left_alone_for_longer_and_longer() {
+    fn an_unreachable_server_is_paused_with_growing_delays() {
         let mut breaker = Breaker::default();
         let now = Instant::now();
         let mut waits = Vec::new();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn one_refused_mail_closes_no_door_but_several_in_a_row_or_a_sure_one_do() {
+    fn one_refused_mail_does_not_trip_the_breaker_but_three_or_one_at_mail_do() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         assert!(!breaker.refused("a", false, now, 0.0));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_alone_does_not_make_refusals_forgotten() {
+    fn a_new_connection_alone_does_not_reset_the_refusals() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         breaker.refused("a", true, now, 0.0);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_breaks_off_in_a_row_is_left_alone_and_one_answer_between_is_enough() {
+    fn broken_transactions_in_a_row_trip_the_breaker_and_one_success_resets_it() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         for _ in 0..5 {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn one_mail_that_spoils_every_transaction_opens_nothing() {
+    fn one_mail_that_breaks_every_transaction_does_not_trip_the_breaker() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         for _ in 0..50 {
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn on_probation_there_is_one_mail_at_a_time_until_one_went_well() {
+    fn on_probation_one_mail_is_sent_at_a_time_until_one_succeeds() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         for mail in ["a", "b", "c"] {
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_on_trial_that_says_nothing_makes_room_for_the_next() {
+    fn a_trial_without_a_result_lets_the_next_mail_through() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         breaker.refused("a", true, now, 0.0);

@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_becomes_its_a_label() {
+    fn a_domain_becomes_an_a_label() {
         let (_, to, ascii) = plain_addresses(&envelope(&["ada@bücher.example"])).unwrap();
         assert_eq!((to.to_string().as_str(), ascii), ("ada@xn--bcher-kva.example", true));
         let (_, to, ascii) = plain_addresses(&envelope(&["ädä@bücher.example"])).unwrap();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_could_end_its_command_is_refused() {
+    fn an_address_that_could_inject_a_command_is_refused() {
         for user in ["a\r\nRCPT TO:<eve@example.org>", "a> <b", "\"a\0\""] {
             let hostile = Address::new_dangerous(user, "example.org");
             let envelope = Envelope::new(None, vec![hostile]).unwrap();

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn keywords_are_read_whatever_their_case() {
+    fn keywords_are_parsed_in_any_case() {
         let all = capabilities(&["PIPELINING", "size 1000", "8bitMIME", "SMTPUTF8", "Auth CRAM-MD5 login plain", ""]);
         let expected = EhloCapabilities {
             smtp_utf8: true,
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_without_a_limit_is_none() {
+    fn a_size_without_a_number_is_unlimited() {
         for line in ["SIZE", "SIZE 0", "SIZE many", "SIZE 99999999999999999999999"] {
             assert_eq!(capabilities(&[line]).size, SizeLimit::Open, "{line}");
         }
@@ -93,7 +93,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_reply_is_read(lines in proptest::collection::vec(".{0,80}", 0..8)) {
+        fn any_reply_is_parsed(lines in proptest::collection::vec(".{0,80}", 0..8)) {
             let _ = EhloCapabilities::parse(lines.iter().map(String::as_str));
         }
     }

@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_leaves_this_machine_only_encrypted() {
+    fn a_password_leaves_the_machine_only_over_tls() {
         let may = |encrypted, ip: &str| may_send_password(encrypted, Some(ip.parse().unwrap()));
         for near in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
             assert!(may(false, near), "{near}");

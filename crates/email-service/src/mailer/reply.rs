@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_enhanced_code_counts_only_where_its_class_agrees() {
+    fn an_enhanced_code_counts_only_if_its_class_matches() {
         let enhanced = |code, text| Reply::new(code, text).enhanced();
         assert_eq!(enhanced(550, "5.1.1 no"), Some((1, 1)));
         assert_eq!(enhanced(550, "5.7.26 no"), Some((7, 26)));

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn every_server_beyond_this_machine_must_encrypt_unless_the_operator_says_otherwise() {
+    fn every_remote_server_requires_tls_unless_configured_otherwise() {
         let encryption = |url: &str| server(url).encryption;
         for host in ["mail.example.com", "198.51.100.7", "mailhog", "10.1.2.3", "192.168.0.9", "[fd00::1]"] {
             assert_eq!(encryption(&format!("smtp://{host}:1025")), Encryption::Required, "{host}");
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_in_clear_over_a_network_is_refused_at_once() {
+    fn a_login_without_tls_over_a_network_is_refused_at_start() {
         assert_eq!(error("smtp://u:p@mail.example.com?tls=none"), ServerUrlError::ClearLogin);
         assert_eq!(error("smtp://u:p@10.1.2.3?tls=none"), ServerUrlError::ClearLogin);
         assert_eq!(server("smtp://u:p@localhost?tls=none").encryption, Encryption::None);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_server_is_refused_without_being_quoted() {
+    fn an_invalid_server_url_is_refused_and_not_quoted() {
         assert_eq!(error("mail.example.com:25"), ServerUrlError::Scheme);
         assert_eq!(error("secret"), ServerUrlError::NotAUrl);
         assert_eq!(error("http://mail.example.com"), ServerUrlError::Scheme);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn any_text_is_a_list_of_servers_or_refused_and_no_password_is_shown() {
+    fn any_text_is_parsed_or_refused_without_showing_a_password() {
         corpus::corpus!("smtp_url").holds_for_text(|text| {
             match Server::parse_list(text) {
                 Ok(servers) => {
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_host_is_shown_in_brackets_and_connected_to_without() {
+    fn an_ipv6_host_has_brackets_only_in_its_url() {
         let server = server("smtp://[::1]:1025");
         assert_eq!(server.host, "::1");
         assert_eq!(server.to_string(), "smtp://[::1]:1025");

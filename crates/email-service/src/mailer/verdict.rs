@@ -68,7 +68,7 @@ impl Verdict {
     }
 }
 
-const LATER: Verdict = Verdict::Retry { greylisted: false, close: false };
+const RETRY_LATER: Verdict = Verdict::Retry { greylisted: false, close: false };
 
 /// Judges a `reply` that `phase` does not accept.
 #[must_use]
@@ -83,12 +83,12 @@ pub fn judge(phase: Phase, reply: &Reply) -> Verdict {
         454 if phase == Phase::Mail => Verdict::RelayTrouble,
         // Greylisting servers want to see us again after some minutes, not seconds.
         450 | 451 => Verdict::Retry { greylisted: true, close: false },
-        400..=499 => LATER,
+        400..=499 => RETRY_LATER,
         // Bad sequence of commands: not this mail's fault, but this connection's state.
         503 => Verdict::Retry { greylisted: false, close: true },
         // Mailbox full: people do empty them.
-        552 => LATER,
-        500..=599 if matches!(enhanced, Some((2, 2))) => LATER,
+        552 => RETRY_LATER,
+        500..=599 if matches!(enhanced, Some((2, 2))) => RETRY_LATER,
         // Only the answer to RCPT speaks about the address, and only if it says 5.1.x or
         // nothing more: 5.7.x is about us, 5.2.x and 5.4.x may pass. A misjudged one
         // would keep every reset from its user for a month.
@@ -114,25 +114,25 @@ mod tests {
 
     const FAIL: Verdict = Verdict::Fail { suppress: false };
     const FAIL_AND_SUPPRESS: Verdict = Verdict::Fail { suppress: true };
-    const IN_SOME_MINUTES: Verdict = Verdict::Retry { greylisted: true, close: false };
-    const ON_ANOTHER_CONNECTION: Verdict = Verdict::Retry { greylisted: false, close: true };
+    const RETRY_AFTER_GREYLISTING: Verdict = Verdict::Retry { greylisted: true, close: false };
+    const RETRY_ON_NEW_CONNECTION: Verdict = Verdict::Retry { greylisted: false, close: true };
 
     #[test]
-    fn every_4xx_is_tried_again_and_greylisting_after_minutes() {
+    fn every_4xx_is_retried_and_greylisting_after_minutes() {
         for phase in Phase::ALL {
-            assert_eq!(verdict(*phase, "421 4.3.2 shutting down"), ON_ANOTHER_CONNECTION);
-            assert_eq!(verdict(*phase, "450 4.2.0 greylisted"), IN_SOME_MINUTES);
-            assert_eq!(verdict(*phase, "451 try later"), IN_SOME_MINUTES);
-            assert_eq!(verdict(*phase, "452 4.3.1 no space"), LATER);
+            assert_eq!(verdict(*phase, "421 4.3.2 shutting down"), RETRY_ON_NEW_CONNECTION);
+            assert_eq!(verdict(*phase, "450 4.2.0 greylisted"), RETRY_AFTER_GREYLISTING);
+            assert_eq!(verdict(*phase, "451 try later"), RETRY_AFTER_GREYLISTING);
+            assert_eq!(verdict(*phase, "452 4.3.1 no space"), RETRY_LATER);
         }
     }
 
     #[test]
-    fn a_full_mailbox_is_tried_again_whatever_the_code() {
+    fn a_full_mailbox_is_retried_whatever_the_code() {
         for phase in Phase::ALL {
-            assert_eq!(verdict(*phase, "552 5.2.2 over quota"), LATER);
-            assert_eq!(verdict(*phase, "552 too much"), LATER);
-            assert_eq!(verdict(*phase, "550 5.2.2 mailbox full"), LATER);
+            assert_eq!(verdict(*phase, "552 5.2.2 over quota"), RETRY_LATER);
+            assert_eq!(verdict(*phase, "552 too much"), RETRY_LATER);
+            assert_eq!(verdict(*phase, "550 5.2.2 mailbox full"), RETRY_LATER);
         }
     }
 
@@ -156,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn missing_authentication_is_the_relays_matter() {
+    fn missing_authentication_is_relay_trouble() {
         for phase in Phase::ALL {
             assert_eq!(verdict(*phase, "530 5.7.0 authentication required"), Verdict::RelayTrouble);
             assert_eq!(verdict(*phase, "535 5.7.8 bad credentials"), Verdict::RelayTrouble);
         }
         assert_eq!(verdict(Phase::Mail, "454 4.7.0 temporary authentication failure"), Verdict::RelayTrouble);
-        assert_eq!(verdict(Phase::Rcpt, "454 4.7.1 relay access denied"), LATER);
+        assert_eq!(verdict(Phase::Rcpt, "454 4.7.1 relay access denied"), RETRY_LATER);
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_354_belongs_to_data_alone() {
+    fn a_354_is_accepted_only_as_reply_to_data() {
         let reply = Reply::new(354, "go ahead");
         for phase in Phase::ALL {
             assert_eq!(phase.accepts(&reply), *phase == Phase::Data);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_server_says_is_one_short_line_with_a_verdict() {
+    fn any_reply_becomes_one_short_line_with_a_verdict() {
         corpus::corpus!("smtp_replies").holds_for_text(|text| {
             let shown = printable(text);
             prop_assert!(shown.chars().count() <= MAX_TEXT && !shown.chars().any(char::is_control));

@@ -30,11 +30,17 @@ pub(super) fn mask(address: &str) -> String {
     };
     let top = domain.rsplit_once('.').map(|(_, top)| top);
     let top = top.filter(|top| is_name(top) && !top.starts_with(|c: char| c.is_numeric()));
-    format!("{}•••@{}•••{}{}", first(local), first(&domain), top.map_or("", |_| "."), top.unwrap_or_default())
+    format!(
+        "{}•••@{}•••{}{}",
+        first_alphanumeric(local),
+        first_alphanumeric(&domain),
+        top.map_or("", |_| "."),
+        top.unwrap_or_default()
+    )
 }
 
 /// The first character, if it is a letter or a digit that stands alone.
-fn first(text: &str) -> String {
+fn first_alphanumeric(text: &str) -> String {
     text.chars().next().filter(|c| c.is_alphanumeric()).map(String::from).unwrap_or_default()
 }
 
@@ -63,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_single_address_is_refused() {
+    fn anything_but_one_address_is_refused() {
         for given in [
             "",
             "ada",
@@ -81,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_masked_address_tells_two_characters_and_the_top_level_domain() {
+    fn a_masked_address_shows_two_characters_and_the_top_level_domain() {
         for (address, expected) in [
             ("ada.lovelace@example.com", "a•••@e•••.com"),
             ("ada.lovelace@mail.example.co.uk", "a•••@m•••.uk"),
@@ -98,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_or_broken_address_is_masked_to_nothing_that_says_anything() {
+    fn a_hostile_or_invalid_address_is_masked_completely() {
         for (address, expected) in [
             ("", "•••@•••"),
             ("@", "•••@•••"),

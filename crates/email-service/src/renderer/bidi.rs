@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_isolated_where_it_could_reorder() {
+    fn a_value_is_isolated_where_it_could_reorder_the_sentence() {
         for (value, direction, in_rtl_text, expected) in [
             ("Ada", ValueDirection::FirstStrong, false, "Ada"),
             ("李小龙", ValueDirection::FirstStrong, false, "李小龙"),

@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_nobody_reads_is_refused() {
+    fn an_unused_text_is_refused() {
         assert!(problem(&changed("[mails.goodbye]", "[mails.goodbye]\nfooter = \"x\"")).contains("footer"));
         assert!(problem(&format!("{ENGLISH}\n[mails.farewell]\nsubject = \"x\"")).contains("farewell"));
     }
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_with_a_text_of_the_user_is_refused() {
+    fn a_subject_with_user_text_is_refused() {
         let name = problem(&changed("subject = \"Reset your password\"", "subject = \"{name}, reset it\""));
         assert!(name.contains("mails.password-reset.subject: {name}"), "{name}");
         let to = problem(&changed("subject = \"Reset your password\"", "subject = \"Mail to {to}\""));
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_that_keeps_a_fact_to_itself_is_refused() {
+    fn a_mail_without_a_required_placeholder_is_refused() {
         let fact = problem(&changed("value = \"{locked_until}\"", "value = \"later\""));
         assert!(fact.contains("mails.account-locked.body: {locked_until}"), "{fact}");
         let expiry = problem(&changed("until {link_expires_at}.", "for a while."));
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plural_form_too_few_and_a_number_out_of_place_are_refused() {
+    fn a_missing_plural_form_and_a_misplaced_count_are_refused() {
         let form = problem(&changed("one = \"{remaining} code\", ", ""));
         assert!(form.contains("mails.recovery-code-used.body: there is no form for 1"), "{form}");
         let place =
@@ -387,14 +387,14 @@ mod tests {
     }
 
     #[test]
-    fn a_font_that_would_end_the_style_is_refused() {
+    fn a_font_name_with_css_syntax_is_refused() {
         let direction = "direction = \"ltr\"";
         assert!(problem(&changed(direction, &format!("{direction}\nfonts = [\"x;color:red\"]"))).contains("fonts"));
         assert!(problem(&changed("colon = \": \"", "colon = \" \"")).contains("common.colon"));
     }
 
     #[test]
-    fn a_link_too_many_or_too_few_is_refused() {
+    fn an_unexpected_or_missing_link_is_refused() {
         let link = "\n[mails.goodbye.link]\nbutton = \"x\"\nexpiry = \"{link_expires_at}\"\n";
         assert!(problem(&format!("{ENGLISH}{link}")).contains("mails.goodbye.link"));
         let header = "[mails.verify-email.link]\nbutton = \"Confirm email address\"\nexpiry = \"The link works once, until {link_expires_at}.\"";
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_too_many_or_too_few_or_without_its_fact_is_refused() {
+    fn an_unknown_or_missing_case_or_one_without_its_placeholder_is_refused() {
         let header = "[mails.totp-disabled.when.by-mailbox]";
         assert!(problem(&changed(header, "[mails.totp-disabled.when.by-nobody]")).contains("when.by-nobody"));
         let (before, from) = ENGLISH.split_once(header).unwrap();
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_language_is_refused() {
+    fn a_file_whose_name_is_no_language_tag_is_refused() {
         for tag in ["", "en_US", "en-", "englishes1", "en.bak"] {
             assert!(Catalogue::parse(tag, ENGLISH).is_err(), "{tag:?}");
         }

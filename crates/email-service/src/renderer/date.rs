@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_a_month_may_be_written_otherwise() {
+    fn the_first_day_of_a_month_may_have_its_own_form() {
         let dates =
             DateFormat { first_day: Some("1er".to_owned()), ..dates("{day} {month} {year} à {hour}:{minute} (UTC)") };
         assert!(dates.check().is_ok());
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn first_and_last_minute_of_a_year() {
+    fn the_first_and_last_minute_of_a_year_are_formatted() {
         let dates = dates("{day} {month} {year}, {hour}:{minute} UTC");
         let format = |at: &str| dates.format(at.parse().unwrap());
         assert_eq!(format("2026-01-01T00:00:59Z"), "1 m1 2026, 00:00 UTC");

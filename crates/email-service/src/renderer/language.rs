@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_letter_subtag_goes_together_with_what_follows_it() {
+    fn a_single_letter_subtag_is_removed_with_the_subtag_after_it() {
         let asked = std::cell::RefCell::new(Vec::new());
         let none: Option<()> = lookup("zh-Hant-CN-x-private1", |range| {
             asked.borrow_mut().push(range.to_owned());
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_start_without_english() {
+    fn catalogues_without_english_are_refused() {
         let files = [("de".to_owned(), Some(include_str!("../../catalogues/de.toml")))];
         assert!(Catalogues::parse(files.into_iter()).is_err());
     }

@@ -98,13 +98,13 @@ fn failed(layout: &'static str, error: &Error) -> RenderError {
 fn format_escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.as_str() {
         Some(text) if *state.auto_escape() == AutoEscape::Html && !value.is_safe() => {
-            out.write_str(&escaped(text)).map_err(Error::from)
+            out.write_str(&escape_html(text)).map_err(Error::from)
         }
         _ => escape_formatter(out, state, value),
     }
 }
 
-fn escaped(text: &str) -> String {
+fn escape_html(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn html_has_no_character_that_opens_anything() {
-        assert_eq!(escaped("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
+    fn html_special_characters_are_escaped() {
+        assert_eq!(escape_html("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
     }
 }

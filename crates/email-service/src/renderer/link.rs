@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_cannot_add_to_the_query() {
+    fn a_token_cannot_extend_the_query() {
         assert_eq!(
             link("http://a.example", "x&y=\"><b>#"),
             "http://a.example/verify-email?token=x%26y%3D%22%3E%3Cb%3E%23"
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_that_no_page_can_be_below_is_refused() {
+    fn an_unusable_link_base_is_refused() {
         for base in [
             "ftp://a.example",
             "mailto:a@a.example",

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_id_gets_its_brackets_and_nothing_else() {
+    fn a_message_id_gets_angle_brackets_and_nothing_else() {
         assert_eq!(checked_message_id("a.1@mail.example").unwrap(), "<a.1@mail.example>");
         assert_eq!(checked_message_id("<a.1@mail.example>").unwrap(), "<a.1@mail.example>");
         for given in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b\r\nBcc: x", "<a@b", "a@b> <c@d"] {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_in_ascii_goes_as_it_is_and_any_other_as_base64() {
+    fn an_ascii_text_is_sent_unencoded_and_any_other_as_base64() {
         let link = format!("https://accounts.acme.example/reset-password?token={}", "x".repeat(43));
         let (encoding, body) = encoded(&format!("Open\n{link}\n\nBye"));
         assert_eq!((encoding.as_str(), body.trim_end()), ("7bit", format!("Open\r\n{link}\r\n\r\nBye").as_str()));
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_header_line_is_broken_before_a_space_and_unfolds_to_itself() {
+    fn a_long_header_line_is_folded_before_a_space_and_unfolds_unchanged() {
         let address = format!("<{}@{}.example>", "a".repeat(60), "b".repeat(60));
         let encoded = format!("=?utf-8?b?{}?=", "QQ".repeat(30));
         for header in [

@@ -218,19 +218,19 @@ mod tests {
     }
 
     #[test]
-    fn values_are_filled_in_and_not_read_again() {
+    fn values_are_inserted_and_not_parsed_again() {
         assert_eq!(filled(&pattern("Hello {name}, {name}!"), false, "{product}"), "Hello {product}, {product}!");
     }
 
     #[test]
-    fn a_value_is_isolated_in_a_text_that_runs_the_other_way() {
+    fn a_value_is_isolated_in_a_text_of_the_other_direction() {
         assert_eq!(filled(&pattern("مرحبا {name}!"), true, "Ada"), "مرحبا \u{2068}Ada\u{2069}!");
         assert_eq!(filled(&pattern("{to} هنا"), true, "a@b.c"), "\u{2066}a@b.c\u{2069} هنا");
         assert_eq!(filled(&pattern("Hello {name}!"), false, "محمد"), "Hello \u{2068}محمد\u{2069}!");
     }
 
     #[test]
-    fn a_value_that_is_not_there_is_named() {
+    fn a_missing_value_is_named() {
         let plurals = Plurals::for_language("en").unwrap();
         let context = FillContext { is_rtl: false, plurals: &plurals, count: None };
         assert_eq!(pattern("until {locked_until}").fill(&context, |_| None).err(), Some(Placeholder::LockedUntil));
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phrase_with_a_mistake_is_refused() {
+    fn an_invalid_pattern_is_refused() {
         for text in ["", " ", " x", "x ", "a\nb", "{nmae}", "{name", "name}", "{}", "{{name}}", "{ name }", "\u{2068}x"]
         {
             assert!(MessagePattern::try_from(RawPattern::Text(text.to_owned())).is_err(), "{text:?}");
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_chooses_the_form() {
+    fn the_count_selects_the_plural_form() {
         let pattern =
             from_plural_forms(&[("=0", "none"), ("one", "{remaining} code"), ("other", "{remaining} codes")]).unwrap();
         let plurals = Plurals::for_language("en").unwrap();

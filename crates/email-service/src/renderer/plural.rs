@@ -48,7 +48,7 @@ mod tests {
     use PluralCategory::{Few, Many, One, Other, Two, Zero};
 
     #[test]
-    fn numbers_are_counted_as_each_language_does() {
+    fn plural_categories_follow_the_rules_of_each_language() {
         for (tag, expected) in [
             ("en", [Other, One, Other, Other, Other, Other, Other]),
             ("fr", [One, One, Other, Other, Other, Other, Other]),

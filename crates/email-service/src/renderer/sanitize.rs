@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn line_breaks_and_invisible_characters_are_gone() {
+    fn line_breaks_and_invisible_characters_are_removed() {
         for (name, expected) in [
             ("Ada\r\nBcc: eve", Some("Ada Bcc: eve")),
             ("Ada\u{2028}\u{85}Lovelace\0", Some("Ada Lovelace")),
@@ -139,14 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_looks_like_a_link_is_passed_over() {
+    fn a_name_that_looks_like_a_link_is_left_out() {
         for name in ["Win at https://evil.example", "WWW.evil.example", "eve@evil.example", "evil.example/now"] {
             assert_eq!(name_in_sentence(Some(name)), None);
         }
     }
 
     #[test]
-    fn a_name_that_a_mail_program_takes_for_a_domain_is_broken_up() {
+    fn a_name_that_looks_like_a_domain_gets_a_zero_width_space() {
         assert_eq!(name_in_sentence(Some("jane.doe")).as_deref(), Some("jane.\u{200B}doe"));
         assert_eq!(name_in_sentence(Some("Go to evil.example")).as_deref(), Some("Go to evil.\u{200B}example"));
         assert_eq!(name_in_sentence(None), None);

@@ -64,7 +64,7 @@ fn content(template: Template, token: &SecretString) -> MailContent<'_> {
 }
 
 /// A mail of each kind in each of its cases, with the name of both.
-fn every_case(token: &SecretString) -> Vec<(String, MailContent<'_>)> {
+fn every_mail_in_every_case(token: &SecretString) -> Vec<(String, MailContent<'_>)> {
     let mut mails = Vec::new();
     for &template in Template::ALL {
         mails.push((template.to_string(), content(template, token).in_case(None)));
@@ -80,10 +80,10 @@ fn composed(mail: &MailContent<'_>) -> ComposedMail {
 }
 
 #[test]
-fn headers_and_bodies_are_what_a_mail_program_reads() {
+fn headers_and_bodies_parse_back_unchanged() {
     let (renderer, token) = (renderer(), token());
     for (language, _) in renderer.languages() {
-        for (title, mut mail) in every_case(&token) {
+        for (title, mut mail) in every_mail_in_every_case(&token) {
             mail.locale = Some(language);
             let name = mail.display_name.filter(|_| mail.template.names_recipient()).map(str::to_owned);
             let mail = renderer.compose(&mail).unwrap();
@@ -223,7 +223,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn whatever_users_call_themselves_a_mail_has_one_recipient_our_headers_and_our_elements(
+    fn user_text_changes_no_recipient_header_or_element(
         display_name in hostile_text(),
         username in hostile_text(),
         locale in hostile_text(),
@@ -291,7 +291,7 @@ fn links(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_hostile_new_address_is_only_text() {
+fn a_hostile_new_address_is_shown_as_plain_text() {
     let token = token();
     let mut mail = content(Template::EmailChanged, &token);
     let plain = composed(&mail);
@@ -335,7 +335,7 @@ fn a_mail_without_a_link_does_not_carry_a_token() {
 }
 
 #[test]
-fn debug_shows_no_token() {
+fn debug_output_contains_no_token() {
     let token = token();
     for &template in Template::ALL {
         let content = content(template, &token);
@@ -346,7 +346,7 @@ fn debug_shows_no_token() {
 }
 
 #[test]
-fn what_a_mail_needs_and_lacks_is_named() {
+fn a_missing_value_of_a_mail_is_named() {
     let (renderer, token) = (renderer(), token());
     let missing = |template, change: fn(&mut MailContent<'_>)| {
         let mut mail = content(template, &token);
@@ -366,7 +366,7 @@ fn what_a_mail_needs_and_lacks_is_named() {
 }
 
 #[test]
-fn a_mail_is_the_same_each_time_it_is_made_and_another_mail_has_another_boundary() {
+fn rendering_is_deterministic_and_each_mail_has_its_own_boundary() {
     let token = token();
     let mut mail = content(Template::Welcome, &token);
     let first = composed(&mail);
@@ -380,7 +380,7 @@ fn a_mail_is_the_same_each_time_it_is_made_and_another_mail_has_another_boundary
 }
 
 #[test]
-fn an_internationalised_domain_is_an_a_label_on_the_wire_and_as_typed_in_the_text() {
+fn an_internationalised_domain_is_an_a_label_on_the_wire_and_unchanged_in_the_text() {
     let token = token();
     let mut mail = content(Template::VerifyEmail, &token);
     mail.to = "ada@bücher.example";
@@ -394,7 +394,7 @@ fn an_internationalised_domain_is_an_a_label_on_the_wire_and_as_typed_in_the_tex
 }
 
 #[test]
-fn who_cannot_be_reached_gets_no_mail() {
+fn an_invalid_recipient_address_is_refused() {
     let token = token();
     for to in ["", "ada", "ada@example.org, eve@evil.example", "ada@example.org\r\nBcc: eve@evil.example"] {
         let mut mail = content(Template::Welcome, &token);
@@ -420,10 +420,10 @@ fn the_greeting_is_by_display_name_or_neutral() {
 }
 
 #[test]
-fn no_text_that_the_registrant_chose_is_in_a_mail_to_an_address_that_need_not_be_theirs() {
+fn a_mail_to_an_unverified_address_contains_no_text_of_the_registrant() {
     let (renderer, token) = (renderer(), token());
     for (language, _) in renderer.languages() {
-        for (title, mut plain) in every_case(&token) {
+        for (title, mut plain) in every_mail_in_every_case(&token) {
             plain.locale = Some(language);
             for name in HOSTILE_NAMES.into_iter().chain(["Ada Lovelace", "Your account was hacked call 555 0100"]) {
                 // The same bytes whatever the name is: it is nowhere, not in `To`, not in the text.
@@ -471,10 +471,10 @@ fn the_confirmation_of_a_new_address_names_the_account_and_warns() {
 }
 
 #[test]
-fn a_link_is_neither_broken_nor_rewritten_on_the_wire() {
+fn a_link_is_not_broken_or_rewritten_on_the_wire() {
     let (renderer, token) = (renderer(), token());
     for (language, _) in renderer.languages() {
-        for (title, mut mail) in every_case(&token) {
+        for (title, mut mail) in every_mail_in_every_case(&token) {
             mail.locale = Some(language);
             let mail = renderer.compose(&mail).unwrap();
             let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
@@ -492,7 +492,7 @@ fn a_link_is_neither_broken_nor_rewritten_on_the_wire() {
 }
 
 #[test]
-fn a_long_name_with_a_long_address_is_folded_and_read_back() {
+fn a_long_name_with_a_long_address_is_folded_and_parsed_back() {
     let token = token();
     let to = format!("{}@{}.example", "ada".repeat(21), "lovelace".repeat(7));
     for name in ["Ada Lovelace", &"Ada ".repeat(16), &"山田太郎".repeat(16), &"a\"b ".repeat(12), &"x".repeat(64)] {
@@ -509,7 +509,7 @@ fn a_long_name_with_a_long_address_is_folded_and_read_back() {
 }
 
 #[test]
-fn without_a_name_of_its_own_the_product_is_the_senders_domain() {
+fn without_a_display_name_the_product_is_the_senders_domain() {
     let renderer =
         Renderer::new("no-reply@acme.example".parse().unwrap(), "https://acme.example".parse().unwrap()).unwrap();
     let token = token();

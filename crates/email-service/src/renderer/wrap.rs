@@ -11,7 +11,7 @@ use super::bidi;
 pub(super) fn wrap(text: &str, columns: usize) -> String {
     let mut lines = String::with_capacity(text.len() + 8);
     let (mut column, mut spaces) = (0, 0);
-    for piece in pieces(text) {
+    for piece in unbreakable_pieces(text) {
         let word = piece.trim_end_matches(' ');
         if column > 0 && column + spaces + word.width() > columns {
             lines.push('\n');
@@ -28,7 +28,7 @@ pub(super) fn wrap(text: &str, columns: usize) -> String {
 }
 
 /// What stays on one line, each with the spaces that follow it.
-fn pieces(text: &str) -> Vec<&str> {
+fn unbreakable_pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut from, mut seen, mut depth) = (0, 0, 0);
     for at in LineSegmenter::new_for_non_complex_scripts(LineBreakOptions::default()).segment_str(text) {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_isolated_stays_on_one_line() {
+    fn an_isolated_value_stays_on_one_line() {
         assert_eq!(wrap("مرحبا \u{2068}Ada Lovelace\u{2069} هنا", 10), "مرحبا\n\u{2068}Ada Lovelace\u{2069}\nهنا");
     }
 }

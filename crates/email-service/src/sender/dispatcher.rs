@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_held_unknowingly_is_looked_for_until_it_was_done_and_then_until_the_lease_is_over() {
+    fn lost_claims_are_released_until_no_lease_can_be_left() {
         let lease = Duration::from_secs(90);
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);

@@ -12,7 +12,7 @@ use crate::setup::{LEASE, Store, send_next, state_history};
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn an_unknown_mail_is_sent_again_once_where_its_policy_allows() {
+async fn an_unknown_mail_is_resent_once_if_its_policy_allows() {
     let (store, smtp) = (Store::new("resend").await, ScriptedSmtp::start().await);
     smtp.rule(Rule::times(2, Phase::Dot, Act::Drop));
     let id = store.queue(store.welcome("ada@example.com")).await;
@@ -54,11 +54,11 @@ async fn a_mail_that_was_taken_over_before_the_fence_is_not_sent() {
     let row = store.row(&id).await;
     assert_eq!((row.state, row.epoch), (State::Preparing, taken.epoch), "the other one holds it");
     smtp.wait_until_disconnected().await;
-    assert_no_word_after_354(&smtp);
+    assert_nothing_sent_after_354(&smtp);
 }
 
 #[tokio::test]
-async fn a_lease_that_has_ended_bars_the_fence_even_if_nobody_took_over() {
+async fn an_expired_lease_blocks_the_fence_even_if_no_other_sender_took_over() {
     let store = Store::new("ended").await;
     let id = store.queue(store.notice("ada@example.com")).await;
     let ledger = store.ledger("a");
@@ -69,7 +69,7 @@ async fn a_lease_that_has_ended_bars_the_fence_even_if_nobody_took_over() {
 }
 
 #[tokio::test]
-async fn a_flip_that_arrives_late_finds_nothing() {
+async fn a_late_fence_write_matches_nothing() {
     let store = Store::new("lateflip").await;
     let id = store.queue(store.notice("ada@example.com")).await;
     let ledger = store.ledger("a");
@@ -84,7 +84,7 @@ async fn a_flip_that_arrives_late_finds_nothing() {
 }
 
 /// The client closed the socket after the server's 354, and wrote nothing into it before.
-fn assert_no_word_after_354(smtp: &ScriptedSmtp) {
+fn assert_nothing_sent_after_354(smtp: &ScriptedSmtp) {
     let steps: Vec<_> = smtp.sessions().into_iter().flat_map(|session| session.steps).collect();
     let mut bodies = steps.iter().filter(|step| step.phase == Phase::Body);
     assert!(bodies.all(|step| step.line.starts_with("0 bytes, ")), "{steps:#?}");
@@ -92,7 +92,7 @@ fn assert_no_word_after_354(smtp: &ScriptedSmtp) {
 }
 
 /// The answer to the flip is lost, and it may or may not have taken effect.
-async fn flip_of_unknown_outcome(mode: Mode) {
+async fn run_fence_with_unknown_outcome(mode: Mode) {
     let (store, smtp) = (Store::new("unanswered").await, ScriptedSmtp::start().await);
     let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
     let proxy = TcpProxy::start(&upstream).await.unwrap();
@@ -108,7 +108,7 @@ async fn flip_of_unknown_outcome(mode: Mode) {
     smtp.wait_for_phase(Phase::Data, 1).await;
     // The socket closes as soon as the flip is of unknown outcome, whatever the ledger does.
     smtp.wait_until_disconnected().await;
-    assert_no_word_after_354(&smtp);
+    assert_nothing_sent_after_354(&smtp);
     proxy.set(Mode::Pass);
     proxy.cut();
     sending.await.unwrap();
@@ -122,17 +122,17 @@ async fn flip_of_unknown_outcome(mode: Mode) {
 }
 
 #[tokio::test]
-async fn a_flip_whose_request_is_lost_sends_nothing_and_the_mail_goes_back() {
-    flip_of_unknown_outcome(Mode::Discard).await;
+async fn a_fence_write_whose_request_is_lost_sends_nothing_and_the_mail_is_requeued() {
+    run_fence_with_unknown_outcome(Mode::Discard).await;
 }
 
 #[tokio::test]
-async fn a_flip_whose_answer_is_lost_sends_nothing_and_the_mail_goes_back() {
-    flip_of_unknown_outcome(Mode::DiscardReplies).await;
+async fn a_fence_write_whose_answer_is_lost_sends_nothing_and_the_mail_is_requeued() {
+    run_fence_with_unknown_outcome(Mode::DiscardReplies).await;
 }
 
 #[tokio::test]
-async fn a_250_is_written_down_once_the_ledger_is_back() {
+async fn a_250_is_recorded_when_the_ledger_is_reachable_again() {
     let (store, smtp) = (Store::new("ledgeraway").await, ScriptedSmtp::start().await);
     let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
     let proxy = TcpProxy::start(&upstream).await.unwrap();
@@ -156,7 +156,7 @@ async fn a_250_is_written_down_once_the_ledger_is_back() {
 }
 
 #[tokio::test]
-async fn a_250_does_not_touch_a_mail_that_was_queued_again_meanwhile() {
+async fn a_late_250_does_not_change_a_mail_that_was_queued_again() {
     let store = Store::new("latesent").await;
     let id = store.queue(store.welcome("ada@example.com")).await;
     let ledger = store.ledger("a");
@@ -171,7 +171,7 @@ async fn a_250_does_not_touch_a_mail_that_was_queued_again_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_live_sender_keeps_its_lease() {
+async fn a_running_sender_keeps_its_lease() {
     let (store, smtp) = (Store::new("renew").await, ScriptedSmtp::start().await);
     // Three steps, each of them nearly a step's deadline.
     for phase in [Phase::Mail, Phase::Rcpt, Phase::Data] {
@@ -190,7 +190,7 @@ async fn a_live_sender_keeps_its_lease() {
 }
 
 #[tokio::test]
-async fn a_stop_gives_back_what_has_not_reached_the_fence() {
+async fn a_stop_requeues_a_mail_that_has_not_reached_the_fence() {
     let (store, smtp) = (Store::new("stop").await, ScriptedSmtp::start().await);
     smtp.rule(Rule::always(Phase::Data, Act::Delay(Duration::from_secs(60))));
     let id = store.queue(store.notice("ada@example.com")).await;
@@ -226,7 +226,7 @@ async fn an_expired_mail_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_box_that_was_moved_into_another_row_mails_nobody() {
+async fn a_sealed_token_copied_into_another_row_sends_no_mail() {
     let (store, smtp) = (Store::new("moved").await, ScriptedSmtp::start().await);
     let id = store.queue(store.welcome("ada@example.com")).await;
     store.change(&id, doc! { "to": "eve@example.com" }).await;

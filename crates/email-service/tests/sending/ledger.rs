@@ -14,7 +14,7 @@ use service_kit::mongo::ensure_indexes;
 use crate::setup::{LEASE, Store};
 
 #[tokio::test]
-async fn a_mail_that_is_there_already_stays_as_it_is() {
+async fn an_existing_mail_is_not_changed_by_an_insert() {
     let store = Store::new("known").await;
     let ledger = store.ledger("a");
     let (first, second) = (store.notice("a@example.com"), store.notice("b@example.com"));
@@ -42,7 +42,7 @@ async fn two_claims_never_get_the_same_mail() {
 }
 
 #[tokio::test]
-async fn mails_that_are_claimed_together_are_claimed_once() {
+async fn mails_claimed_in_batches_are_claimed_once() {
     let store = Store::new("together").await;
     for n in 0..20 {
         store.queue(store.notice(&format!("u{n}@example.com"))).await;
@@ -69,7 +69,7 @@ async fn mails_that_are_claimed_together_are_claimed_once() {
 }
 
 #[tokio::test]
-async fn of_several_those_that_are_due_longest_are_claimed_and_what_is_not_due_is_not() {
+async fn a_batch_claim_takes_the_mails_that_have_been_due_longest() {
     let store = Store::new("longest").await;
     let later = store.queue(store.notice("later@example.com")).await;
     let mut due = Vec::new();
@@ -90,7 +90,7 @@ async fn of_several_those_that_are_due_longest_are_claimed_and_what_is_not_due_i
 }
 
 #[tokio::test]
-async fn the_mail_that_is_due_longest_is_claimed_first_and_what_is_not_due_is_not() {
+async fn the_mail_that_has_been_due_longest_is_claimed_first() {
     let store = Store::new("order").await;
     let later = store.queue(store.notice("later@example.com")).await;
     let first = store.queue(store.notice("first@example.com")).await;
@@ -104,7 +104,7 @@ async fn the_mail_that_is_due_longest_is_claimed_first_and_what_is_not_due_is_no
 }
 
 #[tokio::test]
-async fn a_mail_whose_sender_disappeared_is_due_at_once_and_later_the_second_time() {
+async fn a_mail_whose_sender_disappeared_is_due_at_once_and_delayed_the_second_time() {
     let store = Store::new("loss").await;
     let id = store.queue(store.notice("ada@example.com")).await;
     let ledger = store.ledger("a");
@@ -122,7 +122,7 @@ async fn a_mail_whose_sender_disappeared_is_due_at_once_and_later_the_second_tim
 }
 
 #[tokio::test]
-async fn what_waits_beyond_its_end_expires_and_is_not_claimed() {
+async fn a_queued_mail_past_its_expiry_is_expired_and_not_claimed() {
     let store = Store::new("expiry").await;
     let id = store.queue(store.notice("ada@example.com")).await;
     store.change(&id, doc! { "expiresAt": "$$NOW" }).await;
@@ -135,7 +135,7 @@ async fn what_waits_beyond_its_end_expires_and_is_not_claimed() {
 }
 
 #[tokio::test]
-async fn an_unknown_mail_that_expires_before_its_resend_is_over() {
+async fn an_unknown_mail_that_expires_before_its_resend_becomes_terminal() {
     let store = Store::new("heldforgood").await;
     let id = store.queue(store.welcome("ada@example.com")).await;
     let ledger = store.ledger("a");
@@ -150,7 +150,7 @@ async fn an_unknown_mail_that_expires_before_its_resend_is_over() {
 }
 
 #[tokio::test]
-async fn a_claim_whose_answer_was_lost_is_given_back_and_no_other() {
+async fn only_the_claim_whose_answer_was_lost_is_released() {
     let store = Store::new("lostclaim").await;
     store.queue(store.notice("a@example.com")).await;
     store.queue(store.notice("b@example.com")).await;
@@ -167,7 +167,7 @@ async fn a_claim_whose_answer_was_lost_is_given_back_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_mail_of_a_kind_that_only_a_newer_release_knows_keeps_no_other_from_being_sent() {
+async fn a_mail_that_only_a_newer_release_can_read_does_not_block_other_mails() {
     let store = Store::new("newer").await;
     let mut newer = Vec::new();
     for (at, (field, value)) in
@@ -234,7 +234,7 @@ async fn history_is_bounded_but_keeps_what_concerns_unknown() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_is_kept_once_and_stays_discarded() {
+async fn a_dead_letter_is_stored_once_and_stays_discarded() {
     let store = Store::new("deadletters").await;
     let letters = DeadLetterStore::new(&store.database, Duration::from_secs(2));
     let record =
@@ -255,7 +255,7 @@ async fn a_dead_letter_is_kept_once_and_stays_discarded() {
 }
 
 #[tokio::test]
-async fn an_address_is_suppressed_as_it_was_sent_and_its_domain_in_every_spelling() {
+async fn an_address_is_suppressed_with_its_exact_local_part_and_any_spelling_of_its_domain() {
     let store = Store::new("suppressions").await;
     let suppressions = store.suppressions();
     suppressions.add("VICTIM@Bücher.example", "550 5.1.1 $gone", "x/welcome").await.unwrap();
@@ -272,7 +272,7 @@ async fn an_address_is_suppressed_as_it_was_sent_and_its_domain_in_every_spellin
 }
 
 #[tokio::test]
-async fn a_suppression_ends_by_the_clock_of_the_database() {
+async fn a_suppression_ends_by_the_database_clock() {
     let store = Store::new("suppressions").await;
     let suppressions = store.suppressions();
     suppressions.add("ada@example.com", "550 5.1.1 gone", "x/welcome").await.unwrap();
@@ -283,7 +283,7 @@ async fn a_suppression_ends_by_the_clock_of_the_database() {
 }
 
 #[tokio::test]
-async fn a_suppression_of_an_earlier_release_counts_for_every_spelling_until_it_ends() {
+async fn a_suppression_of_an_earlier_release_matches_any_case_until_it_ends() {
     let store = Store::new("suppressions").await;
     let suppressions = store.suppressions();
     let collection = store.database.collection::<Document>("suppressions");
@@ -341,7 +341,7 @@ async fn every_query_has_its_index() {
 }
 
 #[tokio::test]
-async fn a_terminal_row_has_the_time_that_its_removal_counts_from_and_no_other_has() {
+async fn only_a_terminal_row_has_the_time_for_its_removal() {
     let store = Store::new("ttl").await;
     let ids = [store.queue(store.notice("a@example.com")).await, store.queue(store.notice("b@example.com")).await];
     let ledger = store.ledger("a");
@@ -353,7 +353,7 @@ async fn a_terminal_row_has_the_time_that_its_removal_counts_from_and_no_other_h
 }
 
 #[tokio::test]
-async fn what_operators_list_beside_mails_has_its_index_too() {
+async fn the_lists_of_dead_letters_and_suppressions_have_an_index() {
     let store = Store::new("explain-letters").await;
     ensure_indexes(&store.database, &indexes::all(Duration::from_secs(86_400))).await.unwrap();
     let newest = doc! { "firstSeenAt": -1 };

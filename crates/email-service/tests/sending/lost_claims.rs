@@ -7,7 +7,7 @@ use test_support::{Mode, ScriptedSmtp, TcpProxy, wait_for};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    servers::{Running, wait_for_state},
+    servers::{RunningSender, wait_for_state},
     setup::Store,
 };
 
@@ -18,22 +18,22 @@ const OUTAGE: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(15);
 
 /// How a claim of one mail begins on MongoDB's wire.
-fn claim_of_a_mail() -> Vec<u8> {
+fn claim_command_bytes() -> Vec<u8> {
     let name = b"mailJobs\0";
     let length = i32::try_from(name.len()).unwrap().to_le_bytes();
     [b"\x02findAndModify\0", &length[..], name].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_whose_claim_was_never_answered_is_sent_once_as_soon_as_the_ledger_is_back() {
+async fn a_mail_whose_claim_was_never_answered_is_sent_once_when_the_ledger_is_back() {
     let store = Store::new("lostclaims").await;
     let proxy = TcpProxy::start(&store.upstream()).await.unwrap();
     let smtp = ScriptedSmtp::start().await;
     let mut sender = store.sender_to(&smtp.url(), store.impatient_ledger_through(&proxy.address(), "sender").await);
     Arc::get_mut(&mut sender).unwrap().lease = LONG_LEASE;
     let id = store.queue(store.notice("ada@example.com")).await;
-    proxy.lose_reply_to_and_refuse(claim_of_a_mail());
-    let _running = Running::start(sender);
+    proxy.lose_reply_to_and_refuse(claim_command_bytes());
+    let _running = RunningSender::start(sender);
     wait_for_state(&store, &id, State::Preparing, SOON).await;
     wait_for(SOON, "a lost reply", async || (proxy.lost_replies() == 1).then_some(())).await;
     sleep(OUTAGE).await;

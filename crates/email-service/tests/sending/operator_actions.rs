@@ -23,7 +23,7 @@ async fn fail(ledger: &Ledger) {
 }
 
 #[tokio::test]
-async fn an_order_finds_nothing_once_the_mail_has_moved_even_if_it_looks_the_same() {
+async fn an_action_on_an_outdated_snapshot_matches_nothing() {
     let store = Store::new("stale").await;
     let id = store.queue(store.notice("ada@example.com")).await;
     let (operator, senders) = (store.ledger("operator a@h"), store.ledger("s"));
@@ -50,7 +50,7 @@ async fn an_order_finds_nothing_once_the_mail_has_moved_even_if_it_looks_the_sam
 }
 
 #[tokio::test]
-async fn a_sender_that_comes_late_finds_nothing_after_an_order() {
+async fn a_late_sender_matches_nothing_after_an_operator_action() {
     let store = Store::new("late").await;
     let (operator, sender) = (store.ledger("operator a@h"), store.ledger("s"));
     for action in [REQUEUE, OperatorAction::Resolve(State::Failed)] {
@@ -69,7 +69,7 @@ async fn a_sender_that_comes_late_finds_nothing_after_an_order() {
 }
 
 #[tokio::test]
-async fn a_resend_by_hand_is_the_one_that_the_policy_allows() {
+async fn a_manual_resend_counts_as_the_resend_that_the_policy_allows() {
     let store = Store::new("once").await;
     let id = store.queue(store.welcome("ada@example.com")).await;
     let (operator, sender) = (store.ledger("operator a@h"), store.ledger("s"));
@@ -88,7 +88,7 @@ async fn a_resend_by_hand_is_the_one_that_the_policy_allows() {
 }
 
 #[tokio::test]
-async fn recovery_and_an_order_never_both_move_an_unknown_mail() {
+async fn recovery_and_an_operator_action_never_both_move_an_unknown_mail() {
     let store = Store::new("recovery").await;
     let id = store.queue(store.welcome("ada@example.com")).await;
     let (operator, sender) = (store.ledger("operator a@h"), store.ledger("s"));
@@ -106,7 +106,7 @@ async fn recovery_and_an_order_never_both_move_an_unknown_mail() {
 }
 
 #[tokio::test]
-async fn many_operators_and_senders_at_once_hand_each_mail_over_once_for_each_order() {
+async fn concurrent_operators_and_senders_deliver_each_mail_once_per_action() {
     let store = Store::new("crowd").await;
     let mut ids = Vec::new();
     for n in 0..10 {
@@ -152,7 +152,7 @@ async fn many_operators_and_senders_at_once_hand_each_mail_over_once_for_each_or
 }
 
 #[tokio::test]
-async fn a_letter_is_decided_once_and_its_history_tells_it() {
+async fn a_dead_letter_is_decided_once_and_its_history_records_it() {
     let store = Store::new("decided").await;
     let letters = DeadLetterStore::new(&store.database, Duration::from_secs(2));
     let record = ConsumedRecord { topic: "t".into(), value: Some(b"x".to_vec()), ..ConsumedRecord::default() };

@@ -14,12 +14,12 @@ use tokio::sync::Notify;
 use crate::setup::{Store, send_next};
 
 /// A server that is well again is asked within this: the longest pause with its jitter, and a tick.
-const ASKED_AGAIN: Duration = Duration::from_secs(13);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(13);
 
 /// The senders and the watch over the servers, until it is dropped.
-pub(crate) struct Running(Lifecycle);
+pub(crate) struct RunningSender(Lifecycle);
 
-impl Running {
+impl RunningSender {
     pub(crate) fn start(sender: Arc<Sender>) -> Self {
         let lifecycle = Lifecycle::new();
         let pool = sender.pool.clone();
@@ -31,7 +31,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningSender {
     fn drop(&mut self) {
         self.0.stopping().cancel();
     }
@@ -43,23 +43,23 @@ pub(crate) async fn wait_for_state(store: &Store, id: &str, state: State, within
 }
 
 #[tokio::test]
-async fn mails_go_back_to_the_first_server_when_it_is_well_again() {
+async fn mails_return_to_the_first_server_when_it_recovers() {
     let store = Store::new("failback").await;
     let (first, second) = (ScriptedSmtp::start().await, ScriptedSmtp::start().await);
-    let _running = Running::start(store.sender(&[&first, &second]));
+    let _running = RunningSender::start(store.sender(&[&first, &second]));
     first.rule(Rule::always(Phase::Greeting, Act::reply("421 4.3.2 not now")));
     first.rule(Rule::always(Phase::Rset, Act::Drop));
     for n in 0..6 {
         let id = store.queue(store.notice(&format!("away{n}@example.com"))).await;
-        wait_for_state(&store, &id, State::Sent, ASKED_AGAIN).await;
+        wait_for_state(&store, &id, State::Sent, PROBE_TIMEOUT).await;
         assert_eq!(store.row(&id).await.attempts, 1);
     }
     assert_eq!((first.deliveries().len(), second.deliveries().len()), (0, 6));
 
     first.behave();
-    wait_for(ASKED_AGAIN, "a mail at the first server", async || {
+    wait_for(PROBE_TIMEOUT, "a mail at the first server", async || {
         let id = store.queue(store.notice(&format!("back{}@example.com", first.sessions().len()))).await;
-        wait_for_state(&store, &id, State::Sent, ASKED_AGAIN).await;
+        wait_for_state(&store, &id, State::Sent, PROBE_TIMEOUT).await;
         (!first.deliveries().is_empty()).then_some(())
     })
     .await;
@@ -67,13 +67,13 @@ async fn mails_go_back_to_the_first_server_when_it_is_well_again() {
     let at_second = second.deliveries().len();
     for n in 0..3 {
         let id = store.queue(store.notice(&format!("again{n}@example.com"))).await;
-        wait_for_state(&store, &id, State::Sent, ASKED_AGAIN).await;
+        wait_for_state(&store, &id, State::Sent, PROBE_TIMEOUT).await;
     }
     assert_eq!(second.deliveries().len(), at_second);
 }
 
 #[tokio::test]
-async fn a_server_that_breaks_off_mail_after_mail_is_left_alone_and_the_next_one_takes_over() {
+async fn a_server_that_breaks_the_connection_repeatedly_is_skipped_for_the_next_one() {
     for (phase, act) in [(Phase::Mail, Act::Hang), (Phase::Rcpt, Act::Drop), (Phase::Dot, Act::Drop)] {
         let store = Store::new("breaksoff").await;
         let (first, second) = (ScriptedSmtp::start().await, ScriptedSmtp::start().await);
@@ -91,7 +91,7 @@ async fn a_server_that_breaks_off_mail_after_mail_is_left_alone_and_the_next_one
 }
 
 #[tokio::test]
-async fn a_server_that_spoilt_mails_gets_them_one_at_a_time_until_one_goes_well() {
+async fn a_server_that_broke_transactions_gets_one_mail_at_a_time_until_one_succeeds() {
     let (store, smtp) = (Store::new("probation").await, ScriptedSmtp::start().await);
     // Were it not left alone, all of these would be unknown, and held.
     smtp.rule(Rule::always(Phase::Dot, Act::Drop));
@@ -99,14 +99,14 @@ async fn a_server_that_spoilt_mails_gets_them_one_at_a_time_until_one_goes_well(
     for n in 0..20 {
         mails.push(store.queue(store.notice(&format!("user{n}@example.com"))).await);
     }
-    let _running = Running::start(store.sender(&[&smtp]));
-    wait_for(ASKED_AGAIN, "two mails on trial", async || (smtp.count(Phase::Dot) >= 6).then_some(())).await;
+    let _running = RunningSender::start(store.sender(&[&smtp]));
+    wait_for(PROBE_TIMEOUT, "two mails on trial", async || (smtp.count(Phase::Dot) >= 6).then_some(())).await;
     let unknown = store.ledger("test").count(State::Unknown).await.unwrap();
     assert!(unknown <= 8, "{unknown} mails for a server that is known to be broken");
 
     smtp.behave();
     for id in &mails {
-        wait_for(ASKED_AGAIN, "every mail's end", async || {
+        wait_for(PROBE_TIMEOUT, "every mail's end", async || {
             matches!(store.row(id).await.state, State::Sent | State::Unknown).then_some(())
         })
         .await;
@@ -117,7 +117,7 @@ async fn a_server_that_spoilt_mails_gets_them_one_at_a_time_until_one_goes_well(
 }
 
 #[tokio::test]
-async fn a_server_on_probation_is_given_to_one_mail_at_a_time() {
+async fn a_server_on_probation_gets_one_mail_at_a_time() {
     let (store, smtp) = (Store::new("trial").await, ScriptedSmtp::start().await);
     smtp.rule(Rule::times(3, Phase::Rcpt, Act::Drop));
     let sender = store.sender(&[&smtp]);
@@ -131,7 +131,7 @@ async fn a_server_on_probation_is_given_to_one_mail_at_a_time() {
         let pool = pool.clone();
         async move { pool.watch(tokio_util::sync::CancellationToken::new()).await }
     });
-    tokio::time::timeout(ASKED_AGAIN, pool.wait_until_available()).await.expect("asked again");
+    tokio::time::timeout(PROBE_TIMEOUT, pool.wait_until_available()).await.expect("asked again");
 
     let Checkout { connection, permit } = pool.checkout(&[]).await.unwrap();
     assert!(pool.checkout(&[]).await.is_err(), "one is on trial");
@@ -147,7 +147,7 @@ async fn a_server_on_probation_is_given_to_one_mail_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_mail_beyond_one_servers_size_goes_through_another_and_is_not_offered_to_the_first() {
+async fn a_mail_too_large_for_one_server_is_sent_through_another() {
     let store = Store::new("size").await;
     let (small, large) = (
         ScriptedSmtp::start_as(SmtpOptions::offering(&["SIZE 1000"])).await,
@@ -165,7 +165,7 @@ async fn a_mail_beyond_one_servers_size_goes_through_another_and_is_not_offered_
 }
 
 #[tokio::test]
-async fn a_mail_that_no_server_can_take_fails_with_the_reason_and_is_not_offered() {
+async fn a_mail_that_no_server_supports_fails_with_the_reason() {
     for (offered, to, reason) in [
         ("SIZE 1000", "ada@example.com", "and the server takes 1000 (SIZE)"),
         ("8BITMIME", "ädä@example.com", "SMTPUTF8"),
@@ -218,7 +218,7 @@ async fn smtputf8_and_8bitmime_are_asked_for_only_where_they_are_needed() {
 }
 
 #[tokio::test]
-async fn a_login_is_by_plain_or_by_login_as_the_server_offers() {
+async fn the_login_uses_the_mechanism_that_the_server_offers() {
     let password = "pass word, with % and @";
     remember_secret("smtp password", password);
     for (offered, mechanism) in [
@@ -241,7 +241,7 @@ async fn a_login_is_by_plain_or_by_login_as_the_server_offers() {
 }
 
 #[tokio::test]
-async fn a_server_that_offers_plain_and_refuses_it_is_logged_in_to_by_login_and_remembered() {
+async fn the_mechanism_that_worked_is_remembered_when_the_server_refuses_plain() {
     let password = "password-of-the-other-mechanism";
     remember_secret("smtp password", password);
     for (refused, reply, hangs_up) in [
@@ -282,7 +282,7 @@ async fn a_server_that_offers_plain_and_refuses_it_is_logged_in_to_by_login_and_
 }
 
 #[tokio::test]
-async fn a_login_that_no_mechanism_gets_in_with_is_tried_once_by_each_and_then_the_server_is_left_alone() {
+async fn each_mechanism_is_tried_once_and_then_the_breaker_opens() {
     let password = "wrong-password-by-two-mechanisms";
     remember_secret("smtp password", password);
     for (reply, expected) in [
@@ -315,7 +315,7 @@ async fn a_login_that_no_mechanism_gets_in_with_is_tried_once_by_each_and_then_t
 }
 
 #[tokio::test]
-async fn a_server_that_offers_no_login_that_we_know_or_takes_ours_for_wrong_gets_no_mail() {
+async fn a_server_without_a_usable_login_gets_no_mail() {
     for (offered, said) in [("AUTH CRAM-MD5", "neither PLAIN nor LOGIN"), ("AUTH LOGIN", "535"), ("AUTH PLAIN", "535")]
     {
         let store = Store::new("wronglogin").await;
@@ -333,10 +333,10 @@ async fn a_server_that_offers_no_login_that_we_know_or_takes_ours_for_wrong_gets
 }
 
 #[tokio::test]
-async fn a_server_on_ipv6_gets_its_mail_and_hears_our_address() {
+async fn a_server_on_ipv6_receives_mail_and_our_address_literal() {
     let host = std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
     if std::net::TcpListener::bind((host, 0)).is_err() {
-        skipped("a_server_on_ipv6_gets_its_mail_and_hears_our_address", "this machine has no IPv6");
+        skipped("a_server_on_ipv6_receives_mail_and_our_address_literal", "this machine has no IPv6");
         return;
     }
     let store = Store::new("ipv6").await;
@@ -350,12 +350,9 @@ async fn a_server_on_ipv6_gets_its_mail_and_hears_our_address() {
 }
 
 #[tokio::test]
-async fn a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_offers_nothing_better() {
-    let Some(host) = an_address_of_this_machine_that_is_no_loopback() else {
-        skipped(
-            "a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_offers_nothing_better",
-            "this machine has loopback only",
-        );
+async fn a_password_is_never_sent_unencrypted_to_another_machine() {
+    let Some(host) = non_loopback_address() else {
+        skipped("a_password_is_never_sent_unencrypted_to_another_machine", "this machine has loopback only");
         return;
     };
     let mut kind = SmtpOptions::offering(&["AUTH PLAIN LOGIN"]);
@@ -378,7 +375,7 @@ async fn a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_o
 }
 
 /// By which this machine would reach others; no packet is sent.
-fn an_address_of_this_machine_that_is_no_loopback() -> Option<std::net::IpAddr> {
+fn non_loopback_address() -> Option<std::net::IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("198.51.100.1:9").ok()?;
     let ip = socket.local_addr().ok()?.ip();

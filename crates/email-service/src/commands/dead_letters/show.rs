@@ -193,7 +193,7 @@ mod tests {
     use crate::ledger::ConsumedRecord;
 
     #[test]
-    fn contents_are_shown_in_base64_and_only_on_request() {
+    fn contents_are_shown_in_base64_and_only_by_show() {
         let record = ConsumedRecord { value: Some(b"\x1b[2J".to_vec()), ..ConsumedRecord::default() };
         let letter = DeadLetter::new(record, "not-json", "no".into(), "here", Timestamp::UNIX_EPOCH);
         let json = serde_json::to_value(DeadLetterJson::new(&letter, true)).unwrap();

@@ -85,7 +85,7 @@ fn every_catalogue_has_the_keys_of_english_and_names_the_same_values() {
 }
 
 #[test]
-fn nothing_was_left_in_english() {
+fn no_text_is_left_in_english() {
     let english: BTreeSet<String> = all_texts("en").into_iter().filter(|text| text.contains(' ')).collect();
     for language in ["ar", "de", "es", "fr", "ja"] {
         let left: Vec<String> = all_texts(language).into_iter().filter(|text| english.contains(text)).collect();
@@ -94,7 +94,7 @@ fn nothing_was_left_in_english() {
 }
 
 #[test]
-fn a_recipient_reads_the_language_that_is_closest() {
+fn a_recipient_gets_the_closest_language() {
     let (renderer, token) = (renderer(), token());
     for (locale, expected) in [
         ("fr-CA", "fr"),
@@ -120,7 +120,7 @@ fn a_recipient_reads_the_language_that_is_closest() {
 }
 
 #[test]
-fn french_has_its_no_break_spaces_and_its_apostrophes() {
+fn french_uses_no_break_spaces_and_typographic_apostrophes() {
     for text in all_texts("fr") {
         let chars: Vec<char> = text.chars().collect();
         for (at, c) in chars.iter().enumerate() {
@@ -150,7 +150,7 @@ fn spanish_opens_its_questions_and_exclamations() {
 }
 
 #[test]
-fn japanese_has_its_own_punctuation_and_no_spaces() {
+fn japanese_texts_use_japanese_punctuation_and_no_spaces() {
     for text in all_texts("ja") {
         let text = text.replace(" / ", "");
         assert!(!text.contains([',', '.', '?', '!', '(', ')', ';', ':']), "{text}");
@@ -159,7 +159,7 @@ fn japanese_has_its_own_punctuation_and_no_spaces() {
 }
 
 #[test]
-fn arabic_has_its_own_punctuation_and_western_digits() {
+fn arabic_texts_use_arabic_punctuation_and_western_digits() {
     for text in all_texts("ar") {
         assert!(!text.contains([',', ';', '?']), "{text}");
         assert!(!text.chars().any(|c| matches!(c, '\u{0660}'..='\u{0669}' | '\u{06F0}'..='\u{06F9}')), "{text}");
@@ -167,7 +167,7 @@ fn arabic_has_its_own_punctuation_and_western_digits() {
 }
 
 #[test]
-fn points_in_time_are_written_as_in_each_language() {
+fn times_are_formatted_for_each_language() {
     for (language, expected) in [
         ("ar", "1 مارس 2026، الساعة 08:05 (UTC)"),
         ("de", "1. März 2026, 08:05 Uhr (UTC)"),
@@ -185,7 +185,7 @@ fn points_in_time_are_written_as_in_each_language() {
 }
 
 #[test]
-fn codes_are_counted_as_each_language_counts() {
+fn codes_use_the_plural_forms_of_each_language() {
     let (renderer, token) = (renderer(), token());
     for (language, expected) in [
         ("ar", ["لا شيء", "رمز واحد", "رمزان", "3 رموز", "11 رمزًا", "100 رمز"]),
@@ -240,11 +240,11 @@ fn subjects_and_names_are_encoded_words_that_each_decode_alone() {
 }
 
 #[test]
-fn no_line_of_a_text_is_too_wide_in_any_script() {
+fn no_line_of_text_is_too_wide_in_any_script() {
     use unicode_width::UnicodeWidthStr as _;
     let (renderer, token) = (renderer(), token());
     for (language, _) in renderer.languages() {
-        for (_, mut mail) in every_case(&token) {
+        for (_, mut mail) in every_mail_in_every_case(&token) {
             mail.locale = Some(language);
             let text = renderer.compose(&mail).unwrap().text;
             for line in text.lines().filter(|line| !line.contains("://")) {
@@ -256,9 +256,9 @@ fn no_line_of_a_text_is_too_wide_in_any_script() {
 }
 
 #[test]
-fn arabic_runs_from_right_to_left_and_what_is_latin_in_it_does_not() {
+fn arabic_mails_are_right_to_left_and_isolate_latin_values() {
     let (renderer, token) = (renderer(), token());
-    for (_, mut mail) in every_case(&token) {
+    for (_, mut mail) in every_mail_in_every_case(&token) {
         mail.locale = Some("ar-EG");
         let names_recipient = mail.template.names_recipient();
         let ComposedMail { html, text, subject, .. } = renderer.compose(&mail).unwrap();
@@ -294,10 +294,10 @@ fn arabic_runs_from_right_to_left_and_what_is_latin_in_it_does_not() {
 }
 
 #[test]
-fn a_language_from_left_to_right_needs_no_control_characters() {
+fn a_left_to_right_language_needs_no_control_characters() {
     let (renderer, token) = (renderer(), token());
     for language in ["de", "en", "es", "fr", "ja"] {
-        for (_, mut mail) in every_case(&token) {
+        for (_, mut mail) in every_mail_in_every_case(&token) {
             mail.locale = Some(language);
             let mail = renderer.compose(&mail).unwrap();
             assert!(direction_controls(&format!("{}{}{}", mail.subject, mail.text, mail.html)).is_empty());
@@ -307,7 +307,7 @@ fn a_language_from_left_to_right_needs_no_control_characters() {
 }
 
 #[test]
-fn japanese_has_fonts_and_line_breaks_of_its_own() {
+fn japanese_mails_have_their_own_fonts_and_line_breaks() {
     let token = token();
     let mut mail = content(Template::PasswordReset, &token);
     assert!(!composed(&mail).html.contains("line-break"));

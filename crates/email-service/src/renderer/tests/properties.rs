@@ -8,7 +8,7 @@ use super::*;
 /// A mail is larger than its texts by what a name and an address may add.
 const LARGEST: usize = 256 * 1024;
 
-fn held(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -> TestResult {
+fn check_invariants(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -> TestResult {
     match renderer.compose(mail) {
         Ok(composed) => {
             let bytes = composed.message.as_bytes();
@@ -39,7 +39,7 @@ fn held(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -> TestResult
 }
 
 #[test]
-fn whatever_was_chosen_a_mail_is_one_mail_to_one_recipient() {
+fn any_user_text_gives_one_mail_to_one_recipient() {
     let (renderer, token) = (renderer(), token());
     let count = std::cell::Cell::new(0);
     corpus!("name").holds_for_text(|chosen| {
@@ -53,7 +53,7 @@ fn whatever_was_chosen_a_mail_is_one_mail_to_one_recipient() {
             MailContent { locale: Some(chosen), ..plain.clone() },
             MailContent { message_id: chosen, ..plain },
         ] {
-            held(&renderer, &mail, chosen)?;
+            check_invariants(&renderer, &mail, chosen)?;
         }
         Ok(())
     });
