@@ -1,4 +1,4 @@
-//! Puts the parts together, and takes them apart again: the only file that knows them all.
+//! Starts and stops the parts of the service: the only file that knows all of them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ use crate::{
     sender::{delivery::Sender, dispatcher::Dispatcher, recovery},
 };
 
-/// What `/readyz` tells. Without SMTP mails wait, and nothing is lost.
+/// The checks of `/readyz`. Without SMTP mails wait, and none is lost.
 const CHECKS: &[Check] = &[
     Check { name: "mongodb", required: true },
     Check { name: "kafka", required: true },
@@ -44,11 +44,11 @@ pub struct App {
 }
 
 impl App {
-    /// Starts everything. Neither MongoDB nor Kafka nor a mail server need be there: each
-    /// part waits for what it needs, and `/readyz` says what is missing.
+    /// Starts all parts. MongoDB, Kafka and the mail servers may be unreachable: each part waits
+    /// for what it needs, and `/readyz` reports what is missing.
     ///
     /// # Errors
-    /// For what waiting cannot heal: the configuration, the port.
+    /// Errors that waiting cannot repair: an invalid configuration, a port in use.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let (clock, ids, lifecycle) = (Clock::system(), Ids::random(), Lifecycle::new());
         let (health, metrics) = (Health::new(CHECKS), Metrics::new());
@@ -82,7 +82,7 @@ impl App {
             .spawn("mongodb watch", mongo::watch(database.collection(READINESS), health.clone(), stopping.clone()));
         lifecycle.spawn("indexes", build_indexes(database, config.ledger.retention, lifecycle.clone()));
         lifecycle.spawn("smtp watch", {
-            // Until the last send is over.
+            // The watch ends after the last send.
             let (pool, stop) = (pool.clone(), lifecycle.drained());
             async move { pool.watch(stop).await }
         });
@@ -119,13 +119,13 @@ impl App {
         Ok(Self { lifecycle, health, ops, consumer, grace: config.shutdown.grace })
     }
 
-    /// Runs until the first signal, then stops: reading and claiming end, what is being sent
-    /// is finished, all of it within the grace. What is left is safe in the ledger.
+    /// Runs until the first signal, then stops within the grace period: reading and claiming end,
+    /// and mails that are being sent are finished. All other mails are safe in the ledger.
     pub async fn run_until_stopped(self) {
         self.lifecycle.stopping().cancelled().await;
         let deadline = Instant::now() + self.grace;
         self.health.stop();
-        // An error: the thread has ended without a word, which a panic does.
+        // An error means that the thread ended without a message, as after a panic.
         let _ = timeout(self.grace, self.consumer).await;
         self.lifecycle.drained().cancel();
         self.lifecycle.finish(deadline.saturating_duration_since(Instant::now())).await;
@@ -134,8 +134,7 @@ impl App {
     }
 }
 
-/// How leases and histories call this process: the host, and something that no other
-/// process on it has.
+/// Returns the name of this process in leases and histories: the host name and a random suffix.
 fn instance_name(ids: &Ids) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let unique = ids.v4().simple().to_string();
@@ -143,7 +142,7 @@ fn instance_name(ids: &Ids) -> String {
     format!("{}-{}", if host.is_empty() { "email-service" } else { host }, &unique[..8])
 }
 
-/// None of the indexes is needed for correctness, so nobody waits for them.
+/// Builds the indexes in the background: none is needed for correctness.
 async fn build_indexes(database: Database, retention: Duration, lifecycle: Lifecycle) {
     const PAUSE: Duration = Duration::from_secs(2);
     let indexes = indexes::all(retention);

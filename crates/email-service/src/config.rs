@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::mailer::{backoff::Backoff, servers::Server};
 
-/// Where the configuration comes from: the embedded defaults, and which keys are secrets.
+/// The source of the configuration: the embedded defaults, and the keys that are secrets.
 pub const SOURCE: ConfigSource = ConfigSource {
     service: "email-service",
     defaults: include_str!("config.default.toml"),
@@ -27,7 +27,7 @@ pub const SOURCE: ConfigSource = ConfigSource {
     ],
 };
 
-/// Everything that can be set, as it is written.
+/// All settings as they are written.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Config {
     pub ops: OpsConfig,
@@ -43,7 +43,7 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// Kafka, and who reads.
+/// The Kafka connection, the topic and the consumer group.
 #[derive(Debug, Clone, Deserialize)]
 pub struct KafkaConfig {
     pub brokers: String,
@@ -53,7 +53,7 @@ pub struct KafkaConfig {
     pub properties: Properties,
 }
 
-/// Reading the topic.
+/// How the topic is read.
 #[derive(Debug, Clone, Deserialize)]
 pub struct IngestConfig {
     #[serde(deserialize_with = "service_kit::config::duration")]
@@ -81,7 +81,7 @@ pub struct SenderConfig {
     pub lease: Duration,
 }
 
-/// What the mails say about us, and when they are tried.
+/// The sender's address and links of the mails, and their retries.
 #[derive(Debug, Clone, Deserialize)]
 pub struct MailConfig {
     pub from: String,
@@ -95,10 +95,10 @@ pub struct MailConfig {
 }
 
 impl MailConfig {
-    /// Who the mails are from, and what their links begin with.
+    /// Returns the sender's address and the base URL of the links.
     ///
     /// # Errors
-    /// [`SettingError::Value`], if one of them is not what it should be.
+    /// [`SettingError::Value`] if one of them is invalid.
     pub fn sender(&self) -> Result<(Mailbox, Url), SettingError> {
         let from = self
             .from
@@ -110,21 +110,21 @@ impl MailConfig {
     }
 }
 
-/// How long mails are remembered.
+/// How long mails are kept in the ledger.
 #[derive(Debug, Clone, Deserialize)]
 pub struct LedgerConfig {
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub retention: Duration,
 }
 
-/// The keys that tokens are sealed to.
+/// The private keys for the sealed tokens.
 #[derive(Debug, Clone, Deserialize)]
 pub struct SealingConfig {
     #[serde(deserialize_with = "service_kit::config::secret_list")]
     pub private_key: Vec<SecretString>,
 }
 
-/// A value that is written well and makes no sense. Names the key, never a secret.
+/// An error in the configuration. It names the key and never shows a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingError {
     #[error(transparent)]
@@ -139,7 +139,7 @@ impl SettingError {
     }
 }
 
-/// What the configuration means: parsed, and checked against each other.
+/// The parsed and checked configuration.
 pub struct Settings {
     pub config: Config,
     pub servers: Vec<Server>,
@@ -149,17 +149,17 @@ pub struct Settings {
     pub keys: KeyRing,
 }
 
-/// Below this brokers refuse a session (`group.min.session.timeout.ms`).
+/// Brokers refuse shorter sessions (`group.min.session.timeout.ms`).
 const SHORTEST_POLL_INTERVAL: Duration = Duration::from_secs(6);
 
-/// Beyond this a list of servers and a pool of connections are a mistake.
+/// More concurrent senders are a mistake in the configuration.
 const MAX_CONCURRENCY: usize = 1024;
 
 impl Settings {
-    /// Loads from the defaults, `file` and the environment.
+    /// Loads the settings from the defaults, `file` and the environment.
     ///
     /// # Errors
-    /// [`SettingError`], for the first mistake.
+    /// [`SettingError`] for the first mistake.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingError> {
         Self::new(SOURCE.load(file)?)
     }
@@ -167,7 +167,7 @@ impl Settings {
     /// Parses and checks `config`.
     ///
     /// # Errors
-    /// [`SettingError::Value`], for the first mistake.
+    /// [`SettingError::Value`] for the first mistake.
     pub fn new(config: Config) -> Result<Self, SettingError> {
         check_durations(&config)?;
         if config.kafka.topic.is_empty() || config.kafka.group.is_empty() {
@@ -194,8 +194,8 @@ impl Settings {
         })
     }
 
-    /// How long the body may take. With [`SmtpConfig::dot_timeout`] it ends before the
-    /// lease does, so that a mail is not taken over from a sender that is about to hear 250.
+    /// Returns the time limit for sending the body. Together with [`SmtpConfig::dot_timeout`] it is
+    /// shorter than the lease, so that a mail is not taken over while its sender waits for the 250.
     #[must_use]
     pub fn body_timeout(&self) -> Duration {
         let spare = self.config.sender.lease.saturating_sub(self.config.smtp.dot_timeout);

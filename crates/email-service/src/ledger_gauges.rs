@@ -1,4 +1,4 @@
-//! Counts what is in the ledger, for the metrics.
+//! The gauges of the ledger: mails by state, open dead letters, and the longest wait.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::{
     pause::chance,
 };
 
-/// How often.
+/// The mean time between two counts.
 const INTERVAL: Duration = Duration::from_secs(15);
 
-/// The states that ask for attention. Counting those that are over would cost more with
-/// every mail ever sent; their counters tell them.
+/// The states that may need attention. Counting the terminal ones would cost more with every mail
+/// ever sent; counters cover them.
 const COUNTED_STATES: &[State] = &[State::Queued, State::Preparing, State::Data, State::Unknown];
 
-/// Counts until `stop`.
+/// Updates the gauges until `stop`.
 pub async fn run(ledger: Ledger, letters: DeadLetterStore, clock: Clock, metrics: Metrics, stop: CancellationToken) {
     let round = async {
         loop {

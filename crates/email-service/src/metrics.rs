@@ -1,4 +1,4 @@
-//! Every metric of the service: names, labels, help. Both the name and what it counts are
+//! Every metric of the service: names, labels, help texts. The name and the meaning of a metric are
 //! part of the contract with dashboards (docs/OPERATIONS.md).
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use service_kit::{panics, prometheus};
 
 use crate::{ledger::State, plan::Template};
 
-/// The counter of caught panics, and the places where they are caught.
+/// The counter of caught panics, and the places where panics are caught.
 const PANICS: (&str, &[&str]) = ("email_panics_total", &["record", "mail", "smtp", "ops"]);
 
 /// Handles to the metrics. Clones share them.
@@ -33,7 +33,7 @@ pub struct Metrics {
     recovered: IntCounterVec,
 }
 
-/// What a record turned out to be.
+/// The result of processing a record.
 #[derive(Debug, Clone, Copy)]
 pub enum RecordOutcome {
     Mail,
@@ -53,7 +53,7 @@ impl RecordOutcome {
     }
 }
 
-/// How one try to send ended.
+/// The result of one attempt to send a mail.
 #[derive(Debug, Clone, Copy)]
 pub enum SendOutcome {
     Sent,
@@ -79,17 +79,17 @@ impl SendOutcome {
     }
 }
 
-/// Seconds: from a relay on the same host to one that thinks for minutes.
+/// In seconds: from a relay on the same host to one that takes minutes.
 const SEND_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 
-/// Seconds: from at once to after an outage.
+/// In seconds: from an immediate delivery to one after an outage.
 const DELIVERY_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0, 21600.0];
 
 impl Metrics {
-    /// All metrics, registered in a registry of their own.
+    /// Creates all metrics in a registry of their own.
     ///
     /// # Panics
-    /// If two have the same name: a mistake that no test run survives.
+    /// If two metrics have the same name, which every test run would find.
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
@@ -165,7 +165,7 @@ impl Metrics {
         }
     }
 
-    /// For the ops endpoint.
+    /// Returns the registry for the ops endpoint.
     #[must_use]
     pub fn registry(&self) -> Registry {
         self.registry.clone()
@@ -179,7 +179,7 @@ impl Metrics {
         self.dead_letters.with_label_values(&[reason]).inc();
     }
 
-    /// `state` as it was written, or `known`.
+    /// `state` is the state that was written, or `known`.
     pub fn count_ledger_row(&self, template: Template, state: &str) {
         self.planned.with_label_values(&[template.as_str(), state]).inc();
     }
@@ -188,7 +188,7 @@ impl Metrics {
         self.consumer_errors.with_label_values(&[kind]).inc();
     }
 
-    /// How far reading is behind: records, and the age of the oldest in seconds.
+    /// Sets the consumer lag: the number of records, and the age of the oldest in seconds.
     pub fn set_lag(&self, records: i64, seconds: f64) {
         self.lag.set(records);
         self.lag_seconds.set(seconds);
@@ -238,7 +238,7 @@ impl Default for Metrics {
     }
 }
 
-/// Makes and registers.
+/// Creates metrics and registers them.
 struct Registrar<'a>(&'a Registry);
 
 impl Registrar<'_> {

@@ -29,7 +29,7 @@ pub enum Template {
 }
 
 impl Template {
-    /// All kinds, in the order of an account's life.
+    /// All kinds of mail, in the order of an account's life.
     pub const ALL: &'static [Template] = &[
         Template::Welcome,
         Template::VerifyEmail,
@@ -49,7 +49,7 @@ impl Template {
         Template::Goodbye,
     ];
 
-    /// The name in the ledger, in metrics and in the catalogues.
+    /// Returns the name in the ledger, in metrics and in the catalogues.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -72,8 +72,8 @@ impl Template {
         }
     }
 
-    /// What becomes of a mail of this kind whose delivery is unknown. A second copy of a
-    /// link that somebody waits for does no harm; a second alarm does.
+    /// Returns what happens to a mail of this kind if its delivery is unknown. A second copy of a
+    /// link that the user waits for does no harm; a second alarm does.
     #[must_use]
     pub fn resend_policy(self) -> ResendPolicy {
         match self {
@@ -96,9 +96,9 @@ impl Template {
         }
     }
 
-    /// Whether a mail of this kind may call the recipient by the display name of the account. One
-    /// to an address that is not verified may not: its text would be the registrant's, and its
-    /// reader a stranger.
+    /// Returns whether a mail of this kind may use the display name of the account. A mail to an
+    /// unverified address must not: the registrant chose the name, and the reader may be a
+    /// stranger.
     #[must_use]
     pub fn names_recipient(self) -> bool {
         !matches!(
@@ -114,7 +114,7 @@ impl fmt::Display for Template {
     }
 }
 
-/// The text names no kind of mail.
+/// The text is not the name of a kind of mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no such kind of mail")]
 pub struct UnknownTemplate;
@@ -127,18 +127,18 @@ impl FromStr for Template {
     }
 }
 
-/// What becomes of a mail of which nobody knows whether the server took it.
+/// What happens to a mail when it is unknown whether the server accepted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResendPolicy {
     /// It is sent once more.
     ResendOnce,
-    /// It stays `unknown` until somebody decides.
+    /// It stays `unknown` until an operator decides.
     Hold,
 }
 
 impl ResendPolicy {
-    /// The name in the ledger.
+    /// Returns the name in the ledger.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -148,14 +148,14 @@ impl ResendPolicy {
     }
 }
 
-/// A link's token, still sealed, and what it must have been sealed for.
+/// The sealed token of a link, and the purpose that it must have been sealed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedToken {
     pub grant: TokenGrant,
     pub purpose: Purpose,
 }
 
-/// What a text may mention beside the recipient.
+/// The values that a mail may mention besides the recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
     pub username: Option<String>,
@@ -165,7 +165,7 @@ pub struct Facts {
     pub locked_until: Option<Timestamp>,
     /// Who turned TOTP off, if it was not the user.
     pub totp_disabled_by: Option<TotpDisabledBy>,
-    /// Which change an undo link took back.
+    /// The change that an undo link reverted.
     pub undone_change: Option<UndoneChange>,
 }
 
@@ -173,19 +173,19 @@ pub struct Facts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedMail {
     pub template: Template,
-    /// The one address it goes to, and the one its token must be sealed to.
+    /// The only recipient; the token must be sealed to this address.
     pub to: String,
     pub display_name: Option<String>,
     pub locale: Option<String>,
     pub token: Option<PlannedToken>,
     pub facts: Facts,
-    /// Not worth sending from here on: the token's end, or `max_event_age` after the event; of a notice with an undo
-    /// link the later of both.
+    /// From this time on the mail is not worth sending: the token's expiry, or `max_event_age`
+    /// after the event. For a notice with an undo link the later of both.
     pub expires_at: Timestamp,
     pub policy: ResendPolicy,
 }
 
-/// The mails that `event` causes, in the order in which they are worth sending.
+/// Returns the mails that `event` causes, in the order in which they are worth sending.
 #[must_use]
 pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
     let too_old_at = event.envelope.time.checked_add(max_event_age).unwrap_or(Timestamp::MAX);
@@ -205,7 +205,8 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
             expires_at: grant.expires_at,
             ..without_link(template, to, facts)
         };
-    // A notice of a change that can be undone, if there is a grant. The notice matters without its link, too.
+    // Adds the undo link to a notice if the event has a grant. The notice is useful without it,
+    // too.
     let with_undo_link = |notice: PlannedMail, undo: Option<&TokenGrant>, purpose: Purpose| match undo {
         Some(grant) => PlannedMail {
             token: Some(PlannedToken { grant: grant.clone(), purpose }),

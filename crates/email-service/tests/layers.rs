@@ -1,4 +1,4 @@
-//! The shape of the crate: each layer imports only what is to its right.
+//! The layers of the crate: each layer imports only what is to its right.
 //!
 //! `ingest -> {plan, ledger}`, `sender -> {ledger, renderer, mailer}`
 
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use test_support::{Layer, assert_every_module_is_a_layer, assert_layers};
 
-/// A layer, and the layers that it may import besides itself.
+/// Each layer, and the layers that it may import besides itself.
 const LAYERS: &[Layer] = &[
     ("pause", &[]),
     ("plan", &[]),

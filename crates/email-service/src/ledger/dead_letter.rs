@@ -1,4 +1,4 @@
-//! A dead letter: the document, and the record that it keeps.
+//! A dead letter: the stored document, and the record that it contains.
 
 use std::{fmt, str::FromStr};
 
@@ -12,18 +12,18 @@ use super::{
     mail_job::{bson_time, optional_bson_time},
 };
 
-/// Beyond this a record is kept without its contents: a document holds 16 MiB.
+/// Larger records are stored without their contents: a document holds at most 16 MiB.
 const MAX_KEPT_BYTES: usize = 12 * 1024 * 1024;
 
-/// Where a dead letter stands.
+/// The state of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeadLetterState {
-    /// Waits for somebody.
+    /// Waits for an operator.
     Open,
-    /// Its record went through the door again, and was processed.
+    /// Its record was processed again, with success.
     Replayed,
-    /// Somebody decided that it is not to be processed.
+    /// An operator decided not to process it.
     Discarded,
 }
 
@@ -31,7 +31,7 @@ impl DeadLetterState {
     pub const ALL: &'static [DeadLetterState] =
         &[DeadLetterState::Open, DeadLetterState::Replayed, DeadLetterState::Discarded];
 
-    /// The name in the store.
+    /// Returns the name in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl fmt::Display for DeadLetterState {
     }
 }
 
-/// The text names no state of a dead letter.
+/// The text is not the name of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("one of open, replayed, discarded")]
 pub struct UnknownDeadLetterState;
@@ -61,19 +61,19 @@ impl FromStr for DeadLetterState {
     }
 }
 
-/// A record, and why it could not be processed.
+/// A record, and the reason why it could not be processed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
-    /// SHA-256 of topic, partition, offset, record timestamp and value: the same record is
-    /// kept once, and a new topic of the same name starts afresh.
+    /// SHA-256 of topic, partition, offset, record timestamp and value: the same record is stored
+    /// once, and a new topic of the same name starts afresh.
     #[serde(rename = "_id")]
     pub id: String,
     pub schema_version: i32,
     pub state: DeadLetterState,
     /// A stable slug: the newest reason.
     pub reason: String,
-    /// A sentence that quotes nothing of the record's data.
+    /// A sentence that quotes none of the record's data.
     pub detail: String,
     pub topic: String,
     pub partition: i32,
@@ -89,22 +89,22 @@ pub struct DeadLetter {
     pub key: Option<Binary>,
     #[serde(default)]
     pub headers: Vec<RecordHeader>,
-    /// None for a record without a value; see `contents_kept`.
+    /// `None` for a record without a value; see `contents_kept`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Binary>,
-    /// False: key, headers and value were too large to be kept, and are in the topic only.
+    /// False if key, headers and value were too large to be stored: they are in the topic only.
     pub contents_kept: bool,
     #[serde(with = "bson_time")]
     pub first_seen_at: Timestamp,
-    /// Oldest first. Empty in letters of a version that kept none.
+    /// Oldest first. Empty in dead letters of a release that stored no history.
     #[serde(default)]
     pub history: Vec<DeadLetterStep>,
-    /// Set once somebody has decided; the letter goes `ledger.retention` later.
+    /// Set when an operator decides; the dead letter is removed `ledger.retention` later.
     #[serde(default, with = "optional_bson_time", skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Timestamp>,
 }
 
-/// One step of a letter's way.
+/// One change of state of a dead letter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetterStep {
     #[serde(with = "bson_time")]
@@ -113,7 +113,7 @@ pub struct DeadLetterStep {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<DeadLetterState>,
     pub to: DeadLetterState,
-    /// Why it could not be processed, as of this step.
+    /// The reason at this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,13 +130,13 @@ pub struct RecordHeader {
     pub value: Option<Binary>,
 }
 
-/// Where a record stands in the topic, and its contents.
+/// A record as it was read from the topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConsumedRecord {
     pub topic: String,
     pub partition: i32,
     pub offset: i64,
-    /// In milliseconds; none on a topic without timestamps.
+    /// In milliseconds; `None` on a topic without timestamps.
     pub timestamp: Option<i64>,
     pub key: Option<Vec<u8>>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
@@ -144,7 +144,7 @@ pub struct ConsumedRecord {
 }
 
 impl ConsumedRecord {
-    /// Bytes of its contents.
+    /// Returns the size of its contents in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
@@ -152,7 +152,7 @@ impl ConsumedRecord {
         length(&self.key) + headers + length(&self.value)
     }
 
-    /// The text of a header that is there once and is UTF-8; its first characters.
+    /// Returns the first characters of a header whose value is UTF-8.
     fn header(&self, wanted: &str) -> Option<String> {
         const SHOWN: usize = 100;
         let value = self.headers.iter().find(|(name, _)| name == wanted)?.1.as_deref()?;
@@ -160,7 +160,7 @@ impl ConsumedRecord {
         Some(text.chars().filter(|c| !c.is_control()).take(SHOWN).collect())
     }
 
-    /// The id of its dead letter.
+    /// Returns the id of its dead letter.
     #[must_use]
     pub fn dead_letter_id(&self) -> String {
         let mut digest = Sha256::new();
@@ -181,7 +181,7 @@ impl ConsumedRecord {
 }
 
 impl DeadLetter {
-    /// The dead letter of `record`, found at `now` by the instance `by`.
+    /// Creates the dead letter of `record`, found at `now` by the instance `by`.
     #[must_use]
     pub fn new(record: ConsumedRecord, reason: &str, detail: String, by: &str, now: Timestamp) -> Self {
         let binary = |bytes| Binary { subtype: BinarySubtype::Generic, bytes };
@@ -223,7 +223,8 @@ impl DeadLetter {
         }
     }
 
-    /// The record as it was read from the topic. `None`: it was too large to be kept.
+    /// Returns the record as it was read from the topic, or `None` if it was too large to be
+    /// stored.
     #[must_use]
     pub fn record(&self) -> Option<ConsumedRecord> {
         let bytes = |binary: &Option<Binary>| binary.as_ref().map(|binary| binary.bytes.clone());

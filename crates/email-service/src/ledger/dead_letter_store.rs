@@ -1,4 +1,4 @@
-//! The operations on `deadLetters`: kept once, decided by an operator.
+//! The operations on `deadLetters`.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
     transition::{bounded_letter_history, literal},
 };
 
-/// The collection.
+/// The name of the collection.
 pub const COLLECTION: &str = "deadLetters";
 
 /// Handle to the dead letters.
@@ -24,17 +24,17 @@ pub struct DeadLetterStore {
     deadline: Duration,
 }
 
-/// Which letters: all conditions that are given hold.
+/// A filter for dead letters; all given conditions must hold.
 #[derive(Debug, Clone, Default)]
 pub struct DeadLetterFilter {
-    /// Any of these; none given: any at all. So for the other lists.
+    /// Any of these states; an empty list means any state. The same applies to the other lists.
     pub states: Vec<DeadLetterState>,
     pub reasons: Vec<String>,
     pub types: Vec<String>,
     pub event: Option<String>,
-    /// First seen not before this.
+    /// First seen at this time or later.
     pub since: Option<Timestamp>,
-    /// First seen before this.
+    /// First seen before this time.
     pub until: Option<Timestamp>,
 }
 
@@ -50,14 +50,14 @@ impl DeadLetterFilter {
     }
 }
 
-/// What an operator's act does to a letter that was seen in a state.
+/// A decision on a dead letter that was read in the state `expected`.
 #[derive(Debug, Clone)]
 pub struct DeadLetterDecision<'a> {
     pub id: &'a str,
-    /// As it was seen: if it is another one by now, nothing is written.
+    /// The state that was read. Nothing is written if the state has changed since.
     pub expected: DeadLetterState,
     pub to: DeadLetterState,
-    /// Why its record could not be processed this time, and a sentence on it.
+    /// The reason and the detail if its record could not be processed this time.
     pub reason: Option<(&'a str, &'a str)>,
     pub by: &'a str,
     pub note: Option<&'a str>,
@@ -69,10 +69,10 @@ impl DeadLetterStore {
         Self { documents: database.collection(COLLECTION), deadline }
     }
 
-    /// Keeps the letters that are not there yet; one that somebody has decided stays as it is.
+    /// Stores the dead letters that are new; existing ones are not changed.
     ///
     /// # Errors
-    /// [`StoreError`]: some may be kept. Trying again is safe.
+    /// [`StoreError`]: some may be stored. Trying again is safe.
     pub async fn insert_new(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {
         for letter in letters {
             let mut document = bson::serialize_to_document(letter).map_err(mongodb::error::Error::from)?;
@@ -80,7 +80,7 @@ impl DeadLetterStore {
             let update = doc! { "$setOnInsert": document };
             let upsert = self.documents.update_one(doc! { "_id": &letter.id }, update).upsert(true);
             match within(self.deadline, upsert).await {
-                // Two instances at once: the other one has kept it.
+                // Two instances inserted it at once, and the other one was first.
                 Ok(_) | Err(StoreError::DuplicateKey { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -88,11 +88,11 @@ impl DeadLetterStore {
         Ok(())
     }
 
-    /// Writes a decision down, in the state, the reason and the history, if the letter still
-    /// stands as it was seen. False: it does not.
+    /// Writes a decision to the state, the reason and the history, if the state is still the
+    /// expected one. Returns false if it is not.
     ///
     /// # Errors
-    /// [`StoreError`]: it may be written.
+    /// [`StoreError`]: the decision may be written.
     pub async fn decide(&self, decision: &DeadLetterDecision<'_>) -> Result<bool, StoreError> {
         let mut entry = doc! {
             "at": "$$NOW",
@@ -118,19 +118,19 @@ impl DeadLetterStore {
         Ok(within(self.deadline, update).await?.matched_count == 1)
     }
 
-    /// One letter.
+    /// Returns one dead letter.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn find(&self, id: &str) -> Result<Option<DeadLetter>, StoreError> {
         within(self.deadline, self.documents.find_one(doc! { "_id": id })).await
     }
 
-    /// Letters without their contents, by the time at which they were first seen: the newest
-    /// first, or the oldest.
+    /// Returns dead letters without their contents, ordered by the time at which they were first
+    /// seen.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn list(
         &self,
         filter: &DeadLetterFilter,
@@ -151,18 +151,18 @@ impl DeadLetterStore {
         within(self.deadline, list).await
     }
 
-    /// How many are as asked.
+    /// Counts the dead letters that match `filter`.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn count(&self, filter: &DeadLetterFilter) -> Result<u64, StoreError> {
         within(self.deadline, self.documents.count_documents(filter.document())).await
     }
 
-    /// How many are open.
+    /// Counts the open dead letters.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn count_open(&self) -> Result<u64, StoreError> {
         self.count(&DeadLetterFilter { states: vec![DeadLetterState::Open], ..DeadLetterFilter::default() }).await
     }

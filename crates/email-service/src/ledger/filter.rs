@@ -1,4 +1,5 @@
-//! Which rows an operator means: filters as the commands take them.
+//! Filters on `mailJobs`: those of the operators' commands, and those of claims and recovery. Each
+//! of the latter has its index (see [`super::indexes`]), and compares times by the server's clock.
 
 use bson::{Document, doc};
 use jiff::Timestamp;
@@ -7,19 +8,19 @@ use mongodb::options::{Collation, CollationStrength};
 use super::{MailJob, State};
 use crate::plan::Template;
 
-/// Which mails: all conditions that are given hold.
+/// A filter for mails; all given conditions must hold.
 #[derive(Debug, Clone, Default)]
 pub struct MailFilter {
-    /// Any of these; none given: any at all. So for the templates.
+    /// Any of these states; an empty list means any state. The same applies to the templates.
     pub states: Vec<State>,
     pub templates: Vec<Template>,
     pub user: Option<String>,
-    /// The address, in upper or lower case.
+    /// The recipient's address, in upper or lower case.
     pub to: Option<String>,
     pub event: Option<String>,
-    /// The event happened not before this.
+    /// The event happened at this time or later.
     pub since: Option<Timestamp>,
-    /// The event happened before this.
+    /// The event happened before this time.
     pub until: Option<Timestamp>,
 }
 
@@ -31,20 +32,21 @@ impl MailFilter {
         match_any(&mut filter, "userId", self.user.iter().map(String::as_str));
         match_any(&mut filter, "to", self.to.iter().map(String::as_str));
         if let Some(event) = &self.event {
-            // `<event id>/<template>`, with the index that every collection has; `0` comes after `/`.
+            // Ids are `<event id>/<template>`, so the index on `_id` serves this range; `0` is the
+            // character after `/`.
             filter.insert("_id", doc! { "$gte": format!("{event}/"), "$lt": format!("{event}0") });
         }
         match_time_range(&mut filter, "eventTime", self.since, self.until);
         filter
     }
 
-    /// How texts are compared: addresses without regard to case.
+    /// Returns the collation: addresses are compared case-insensitively.
     pub(super) fn collation(&self) -> Option<Collation> {
         self.to.as_ref().map(|_| case_insensitive())
     }
 }
 
-/// Of the index on addresses, and so of every query that is to use it.
+/// Returns the collation of the index on addresses. A query must use the same one.
 pub(super) fn case_insensitive() -> Collation {
     Collation::builder().locale("en").strength(CollationStrength::Secondary).build()
 }
@@ -71,7 +73,7 @@ pub(super) fn match_time_range(filter: &mut Document, field: &str, since: Option
     }
 }
 
-/// The claim's filter.
+/// Matches mails that can be claimed.
 pub fn claimable() -> Document {
     doc! {
         "state": State::Queued.as_str(),
@@ -82,16 +84,17 @@ pub fn claimable() -> Document {
     }
 }
 
-/// Held by a sender whose lease has ended.
+/// Matches mails held by a sender whose lease has ended.
 pub fn abandoned(state: State) -> Document {
     doc! { "state": state.as_str(), "$expr": { "$lte": ["$lease.until", "$$NOW"] } }
 }
 
-/// Unknown, and to be sent again now.
+/// Matches unknown mails whose resend is due.
 pub fn resendable() -> Document {
     doc! {
         "state": State::Unknown.as_str(),
-        // A terminal one has no such time; without this, `$expr` would take "none" for early.
+        // Terminal mails have no such time; without this condition `$expr` would treat a missing
+        // time as due.
         "nextAttemptAt": { "$gt": bson::DateTime::from_millis(0) },
         "$expr": { "$and": [
             { "$lte": ["$nextAttemptAt", "$$NOW"] },
@@ -100,7 +103,7 @@ pub fn resendable() -> Document {
     }
 }
 
-/// Unknown, was to be sent again, and has expired meanwhile.
+/// Matches unknown mails that have expired before their resend.
 pub fn unknown_and_expired() -> Document {
     doc! {
         "state": State::Unknown.as_str(),
@@ -109,12 +112,12 @@ pub fn unknown_and_expired() -> Document {
     }
 }
 
-/// Waits, and is no longer worth it.
+/// Matches queued mails that have expired.
 pub fn queued_and_expired() -> Document {
     doc! { "state": State::Queued.as_str(), "$expr": { "$lte": ["$expiresAt", "$$NOW"] } }
 }
 
-/// Only the claim that `job` is, and only in these states.
+/// Matches `job` only while this claim holds it, and only in these states.
 pub(super) fn claimed_by(job: &MailJob, states: &[State]) -> Document {
     let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
     doc! { "_id": &job.id, "epoch": job.epoch, "state": { "$in": states } }

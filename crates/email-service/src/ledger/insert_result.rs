@@ -1,24 +1,24 @@
-//! What became of a batch of new mails: the one place where a duplicate key becomes "in the
-//! ledger already".
+//! The result of inserting new mails: the only place where a duplicate key becomes "already in the
+//! ledger".
 
 use mongodb::error::InsertManyError;
 
 const DUPLICATE_KEY: i32 = 11000;
 
-/// What became of a batch of new mails.
+/// The result of inserting a batch of new mails.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct InsertResult {
-    /// Written now.
+    /// The number of mails that were written.
     pub new: usize,
-    /// Positions of those that were there already: their record was read again.
+    /// Indexes of the mails that were in the ledger already: their record was read again.
     pub existing: Vec<usize>,
-    /// Positions of those that the store refuses for themselves, with its error code.
+    /// Indexes of the mails that the database refuses permanently, with its error code.
     pub refused: Vec<(usize, i32)>,
 }
 
 impl InsertResult {
-    /// Which mails of a batch were there already and which the store refuses for themselves;
-    /// none of it if the batch as a whole has to be tried again.
+    /// Reads from `failure` which mails existed already and which ones the database refuses.
+    /// Returns `None` if the whole batch must be tried again.
     pub(super) fn from_failure(failure: &InsertManyError, total: usize) -> Option<Self> {
         if failure.write_concern_error.is_some() {
             return None;
@@ -30,7 +30,7 @@ impl InsertResult {
             } else if error.message.contains(" index: _id_ ") {
                 result.existing.push(error.index);
             } else {
-                // Another unique index, which we do not have: not "already in the ledger".
+                // Another unique index, which we do not have: this is not "already in the ledger".
                 return None;
             }
         }

@@ -1,4 +1,4 @@
-//! The operations on `mailJobs`. Each is one atomic write whose filter says what it was
+//! The writes to `mailJobs`. Each is one atomic write whose filter names the state that it was
 //! decided on; `docs/adr` argues why no mail can be handed over twice.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::{
     },
 };
 
-/// The collection.
+/// The name of the collection.
 pub const COLLECTION: &str = "mailJobs";
 
 /// Handle to the ledger. Clones share the connection pool.
@@ -28,32 +28,32 @@ pub struct Ledger {
     instance: String,
 }
 
-/// A mail that this release cannot read is due again after this: for a replica that can.
+/// A mail that this release cannot read is due again after this time, for a replica that can.
 const UNREADABLE_PAUSE: Duration = Duration::from_secs(10 * 60);
-/// Unreadable mails that a claim puts aside before it says that there is none.
+/// The number of unreadable mails that one call of `claim` puts aside.
 const MAX_UNREADABLE_CLAIMS: usize = 100;
 
-/// What became of a write that only a holder may do.
+/// The result of a write that only the holder of a mail may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteOutcome {
-    /// The mail stands as asked, by this write or an earlier one of the same holder.
+    /// The mail has the requested state, by this write or an earlier one of the same holder.
     Done,
-    /// Somebody else has taken the mail meanwhile; it stands like this.
+    /// Another sender or operator has taken the mail; this is its present state.
     Lost(Option<State>),
 }
 
-/// How a mail that was not delivered goes back.
+/// How a mail that was not delivered returns to the queue.
 #[derive(Debug, Clone)]
 pub struct Requeue<'a> {
-    /// Not before this much later.
+    /// The mail is due after this time.
     pub delay: Duration,
-    /// Whether the try counts.
+    /// Whether this counts as an attempt.
     pub attempted: bool,
     pub note: &'a str,
     pub reply: Option<&'a str>,
 }
 
-/// How many mails recovery moved.
+/// The numbers of mails that recovery moved.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct RecoveryCounts {
     pub requeued: u64,
@@ -64,23 +64,24 @@ pub struct RecoveryCounts {
 }
 
 impl Ledger {
-    /// `instance` is how the history calls this process; `deadline` bounds each operation.
+    /// Creates a handle. `instance` is the name of this process in the history; `deadline` limits
+    /// each operation.
     #[must_use]
     pub fn new(database: &Database, deadline: Duration, instance: String) -> Self {
         Self { jobs: database.collection(COLLECTION), documents: database.collection(COLLECTION), deadline, instance }
     }
 
-    /// How the history calls this process.
+    /// Returns the name of this process in the history.
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.instance
     }
 
-    /// Writes new mails down; one whose id is there already stays as it is. Ok means that
-    /// every mail, but those `refused`, is on a majority of the servers.
+    /// Writes new mails; existing ones are not changed. `Ok` means that every mail, except those
+    /// `refused`, is on a majority of the servers.
     ///
     /// # Errors
-    /// [`StoreError`]: some may be written. Trying again is safe.
+    /// [`StoreError`]: some mails may be written. Trying again is safe.
     pub async fn insert<'a>(
         &self,
         mails: impl ExactSizeIterator<Item = &'a NewMail> + Send,
@@ -90,7 +91,7 @@ impl Ledger {
             return Ok(InsertResult::default());
         }
         let rows = mails.map(|NewMail(job)| job);
-        // Not `within`: which of the writes failed, and why, is in the driver's own error.
+        // Not `within`: only the driver's own error tells which writes failed, and why.
         let insert = self.jobs.insert_many(rows).ordered(false);
         match tokio::time::timeout(self.deadline, insert.into_future()).await {
             Err(_) => Err(StoreError::Timeout),
@@ -105,10 +106,10 @@ impl Ledger {
         }
     }
 
-    /// Takes the mail that is due longest, if any: `queued -> preparing`.
+    /// Claims the mail that has been due longest, if there is one: `queued -> preparing`.
     ///
     /// # Errors
-    /// [`StoreError`]: a mail may have been taken; call [`Ledger::release_unknown_claims`].
+    /// [`StoreError`]: a mail may have been claimed; call [`Ledger::release_unknown_claims`].
     pub async fn claim(&self, lease: Duration) -> Result<Option<MailJob>, StoreError> {
         for _ in 0..MAX_UNREADABLE_CLAIMS {
             let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
@@ -124,11 +125,11 @@ impl Ledger {
         Ok(None)
     }
 
-    /// Takes up to `most` of the mails that are due longest: two reads and one write, however
-    /// many there are. Fewer than there are due if others claim at the same time.
+    /// Claims up to `most` of the mails that have been due longest, with two reads and one write.
+    /// Returns fewer mails if other instances claim at the same time.
     ///
     /// # Errors
-    /// [`StoreError`]: mails may have been taken; call [`Ledger::release_unknown_claims`].
+    /// [`StoreError`]: mails may have been claimed; call [`Ledger::release_unknown_claims`].
     pub async fn claim_batch(&self, most: usize, lease: Duration) -> Result<Vec<MailJob>, StoreError> {
         let due = self.documents.find(claimable()).sort(doc! { "nextAttemptAt": 1 }).projection(doc! { "_id": 1 });
         let due = due.limit(i64::try_from(most).unwrap_or(i64::MAX));
@@ -140,7 +141,7 @@ impl Ledger {
         let mut still_claimable = claimable();
         still_claimable.insert("_id", doc! { "$in": &ids });
         self.update_all(still_claimable, self.claim_update(lease)).await?;
-        // Of those that were due a moment ago, the ones in our name are ours by this write, or
+        // Among the ids that were due, those leased to this instance were claimed by this write, or
         // by an earlier one whose answer was lost.
         let ours = doc! {
             "_id": { "$in": ids },
@@ -153,8 +154,9 @@ impl Ledger {
         Ok(self.put_unreadable_aside(&claimed).await)
     }
 
-    /// Those of the claimed rows that this release can read. A newer one may have written kinds of
-    /// mail that this one does not know: they are put aside, and keep no other from being sent.
+    /// Returns those of the claimed mails that this release can read. A newer release may have
+    /// written kinds of mail that this one does not know: they are put aside, so that they do not
+    /// block other mails.
     async fn put_unreadable_aside(&self, rows: &[RawDocumentBuf]) -> Vec<MailJob> {
         let MailList { jobs, unreadable } = MailList::from_rows(rows);
         if !unreadable.is_empty() {
@@ -185,8 +187,8 @@ impl Ledger {
         self.transition(State::Preparing, None, fields)
     }
 
-    /// Gives back what this process holds without knowing it: a claim whose answer never
-    /// came. `known` are the ids of the mails that its senders have in hand.
+    /// Requeues the mails that this process holds without knowing it, because the answer to the
+    /// claim was lost. `known` are the ids of the mails that its senders hold.
     ///
     /// # Errors
     /// [`StoreError`]: call it again.
@@ -204,10 +206,10 @@ impl Ledger {
         self.update_all(filter, self.transition(State::Queued, Some("the answer to the claim was lost"), fields)).await
     }
 
-    /// Puts the end of the lease off. False: the mail is no longer held.
+    /// Extends the lease. Returns false if the mail is no longer held.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn renew_lease(&self, job: &MailJob, lease: Duration) -> Result<bool, StoreError> {
         let filter = claimed_by(job, &[State::Preparing, State::Data]);
         let update = vec![doc! { "$set": { "lease.until": from_now(lease) } }];
@@ -215,12 +217,12 @@ impl Ledger {
         Ok(result.matched_count == 1)
     }
 
-    /// The fence: `preparing -> data`, and a new lease. Only after `true` may the body be
-    /// sent. The filter asks for the claim's epoch and for a lease that has not ended by
-    /// the server's clock, so it never matches once recovery could have taken the mail.
+    /// Passes the fence: `preparing -> data`, with a new lease. Only after `true` may the body be
+    /// sent. The filter requires the epoch of the claim and a lease that has not ended by the
+    /// server's clock, so it never matches once recovery could have taken the mail.
     ///
     /// # Errors
-    /// [`StoreError`]: the flip may have taken effect, or may still. Call
+    /// [`StoreError`]: the write may have taken effect, or may still do so. Call
     /// [`Ledger::undo_fence`].
     pub async fn pass_fence(&self, job: &MailJob, lease: Duration) -> Result<bool, StoreError> {
         let mut filter = claimed_by(job, &[State::Preparing]);
@@ -230,8 +232,9 @@ impl Ledger {
         Ok(result.matched_count == 1)
     }
 
-    /// After a flip of unknown outcome, with no byte of the body sent:
-    /// `preparing | data -> queued`. The raised epoch makes a late flip find nothing.
+    /// Requeues the mail after a fence write of unknown outcome, when no byte of the body was sent:
+    /// `preparing | data -> queued`. Because the epoch is raised, a late fence write matches
+    /// nothing.
     ///
     /// # Errors
     /// [`StoreError`]: call it again, until the lease ends.
@@ -240,7 +243,7 @@ impl Ledger {
         self.requeue(job, &requeue).await
     }
 
-    /// `preparing | data -> queued`: surely not delivered.
+    /// Requeues a mail that was certainly not delivered: `preparing | data -> queued`.
     ///
     /// # Errors
     /// [`StoreError`]: call it again.
@@ -258,7 +261,7 @@ impl Ledger {
         self.write_as_holder(job, &from, State::Queued, Some(requeue.note), fields).await
     }
 
-    /// `data -> sent`, and `unknown -> sent` for a 250 that came late.
+    /// Records a delivery: `data -> sent`, or `unknown -> sent` for a late 250.
     ///
     /// # Errors
     /// [`StoreError`]: call it again.
@@ -267,7 +270,7 @@ impl Ledger {
         self.write_as_holder(job, &from, State::Sent, Some(reply), finished_fields(Some(reply), true)).await
     }
 
-    /// Refused for good. `unknown -> failed` is a refusal that came late.
+    /// Records a permanent failure. `unknown -> failed` is a late refusal.
     ///
     /// # Errors
     /// [`StoreError`]: call it again.
@@ -281,7 +284,7 @@ impl Ledger {
         self.write_as_holder(job, &from, State::Failed, Some(note), finished_fields(reply, true)).await
     }
 
-    /// `preparing -> expired`.
+    /// Records that the mail has expired: `preparing -> expired`.
     ///
     /// # Errors
     /// [`StoreError`]: call it again.
@@ -289,8 +292,8 @@ impl Ledger {
         self.write_as_holder(job, &[State::Preparing], State::Expired, None, finished_fields(None, false)).await
     }
 
-    /// `data -> unknown`: the body, or a part of it, is gone, and no reply came. Terminal
-    /// at once unless the mail may be sent again.
+    /// Records an unknown delivery: `data -> unknown`. The body was sent, or a part of it, and no
+    /// reply came. The mail is terminal at once unless it may be resent.
     ///
     /// # Errors
     /// [`StoreError`]: call it again.
@@ -301,11 +304,11 @@ impl Ledger {
         self.write_as_holder(job, &[State::Data], State::Unknown, Some(note), fields).await
     }
 
-    /// What nobody holds any more, moved on by the server's clock alone. Any instance may
-    /// do it, at any time.
+    /// Moves on the mails that no sender holds any more, by the server's clock alone. Any instance
+    /// may call it at any time.
     ///
     /// # Errors
-    /// [`StoreError`]: the rest is done the next time.
+    /// [`StoreError`]: the next call does the rest.
     pub async fn recover(&self) -> Result<RecoveryCounts, StoreError> {
         Ok(RecoveryCounts {
             requeued: self
@@ -333,8 +336,8 @@ impl Ledger {
         })
     }
 
-    /// A write by the holder of `job`. If nothing matches, an earlier try of the same write
-    /// may have taken effect, whose answer was lost.
+    /// Writes as the holder of `job`. If nothing matches, an earlier attempt of the same write may
+    /// have taken effect although its answer was lost.
     async fn write_as_holder(
         &self,
         job: &MailJob,
@@ -353,7 +356,8 @@ impl Ledger {
         let epoch = if raises_epoch { job.epoch + 1 } else { job.epoch };
         match now {
             Some(row) if row.state == to && row.epoch == epoch => Ok(WriteOutcome::Done),
-            // The primary says otherwise, and the majority does not know it yet: ask again.
+            // The primary has changed the row, and the majority read does not show it yet: try
+            // again.
             Some(row) if row.epoch == job.epoch && from.contains(&row.state) => Err(StoreError::Timeout),
             row => Ok(WriteOutcome::Lost(row.map(|row| row.state))),
         }

@@ -1,7 +1,7 @@
 //! MongoDB: the only place that knows collections, documents and filters.
 //!
-//! Every write is acknowledged by a majority and journaled (set on the client). Leases,
-//! waits and expiry are compared by the server's clock (`$$NOW`), never by this host's.
+//! Every write is acknowledged by a majority and journaled (set on the client). Leases, waits and
+//! expiry are compared by the server's clock (`$$NOW`), never by this host's.
 
 pub mod dead_letter;
 pub mod dead_letter_store;
@@ -31,5 +31,5 @@ pub use suppressions::{Suppression, Suppressions};
 /// The collection of the small document that `/readyz` writes.
 pub const READINESS: &str = "readiness";
 
-/// The version of every document's shape.
+/// The version of the structure of all documents.
 pub const SCHEMA_VERSION: i32 = 1;

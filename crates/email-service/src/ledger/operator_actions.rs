@@ -1,8 +1,8 @@
-//! What an operator orders: mails put back to `queued`, or decided by hand.
+//! The actions of operators on mails: back to `queued`, or resolved by hand.
 //!
-//! An order is decided on the state and the epoch that were mail, and its write asks for
-//! both: a sender that claims the mail meanwhile, or anybody else, makes it find nothing.
-//! What a sender holds (`preparing`, `data`) is never touched.
+//! An action is decided on the state and the epoch that were read, and its write requires both: if
+//! a sender claims the mail meanwhile, or another operator changes it, the write matches nothing. A
+//! mail that a sender holds (`preparing`, `data`) is never touched.
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
@@ -21,16 +21,16 @@ use super::{
 };
 use crate::plan::Template;
 
-/// What an operator wants of a mail.
+/// An operator's action on a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperatorAction {
-    /// Sent, as soon as a sender is free. `again`: even if the server has taken it.
+    /// Sends it as soon as a sender is free; with `again` even if the server has accepted it.
     Requeue { again: bool },
-    /// The end of an `unknown` mail, or with [`State::Discarded`] of a waiting one.
+    /// Ends an `unknown` mail, or with [`State::Discarded`] a queued one.
     Resolve(State),
 }
 
-/// A mail as an order is decided on.
+/// The fields of a mail that an action is decided on.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MailSnapshot {
@@ -42,21 +42,21 @@ pub struct MailSnapshot {
     pub epoch: i64,
     #[serde(default, with = "optional_bson_time")]
     pub next_attempt_at: Option<Timestamp>,
-    /// Whether it carries a link.
+    /// Whether the mail has a link.
     #[serde(rename = "link")]
     pub has_link: bool,
-    /// Whether its time is over, by the database's clock.
+    /// Whether the mail has expired, by the database's clock.
     #[serde(rename = "over")]
     pub has_expired: bool,
-    /// Whether it is due only later.
+    /// Whether the mail is due at a later time.
     #[serde(rename = "waits")]
     pub is_due_later: bool,
-    /// The state before this one.
+    /// The state before the present one.
     #[serde(default, rename = "cameFrom")]
     pub previous_state: Option<State>,
 }
 
-/// Why a mail stays as it is.
+/// Why an action is not possible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ActionRefusal {
     #[error("a sender holds it")]
@@ -81,16 +81,16 @@ pub enum ActionRefusal {
     OnlyDiscardable,
 }
 
-/// What became of an action.
+/// The result of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActionResult {
     Applied,
-    /// Not: the mail stands like this by now, or is gone.
+    /// Not applied: the mail now has this state, or is gone.
     Changed(Option<State>),
 }
 
 impl MailSnapshot {
-    /// Whether the server may have taken it: sending it is sending it a second time.
+    /// Returns whether the server may have accepted the mail: another attempt may deliver it twice.
     #[must_use]
     pub fn may_have_arrived(&self) -> bool {
         match self.state {
@@ -102,7 +102,7 @@ impl MailSnapshot {
 }
 
 impl OperatorAction {
-    /// The state that the order leads to.
+    /// Returns the state that the action leads to.
     #[must_use]
     pub fn to(self) -> State {
         match self {
@@ -111,11 +111,10 @@ impl OperatorAction {
         }
     }
 
-    /// Whether it can be carried out on a mail that was seen so. `suppressed`: its address is
-    /// to be left alone.
+    /// Checks whether the action is possible. `suppressed`: the address gets no mail.
     ///
     /// # Errors
-    /// Why not.
+    /// [`ActionRefusal`] with the reason.
     pub fn check(self, mail: &MailSnapshot, suppressed: bool) -> Result<(), ActionRefusal> {
         if matches!(mail.state, State::Preparing | State::Data) {
             return Err(ActionRefusal::HeldBySender);
@@ -143,7 +142,7 @@ impl OperatorAction {
         operators.map_or_else(|| ours.to_owned(), |note| format!("{ours}: {note}"))
     }
 
-    /// What the write asks for, beside the id.
+    /// Returns the filter of the write: the mail must be unchanged.
     fn filter(self, mail: &MailSnapshot) -> Document {
         let mut filter = doc! { "_id": &mail.id, "state": mail.state.as_str(), "epoch": mail.epoch };
         if matches!(self, OperatorAction::Requeue { .. }) {
@@ -171,37 +170,37 @@ fn check_requeue(mail: &MailSnapshot, again: bool, suppressed: bool) -> Result<(
 }
 
 impl Ledger {
-    /// The mails that an order by filter is about, those of the oldest events first.
+    /// Returns the mails that match `filter`, those of the oldest events first.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn snapshots(&self, filter: &MailFilter, limit: i64) -> Result<Vec<MailSnapshot>, StoreError> {
         self.find_snapshots(filter.document(), filter.collation(), limit).await
     }
 
-    /// The mails with these ids, those that are there.
+    /// Returns the mails with these ids that exist.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn snapshots_by_id(&self, ids: &[String]) -> Result<Vec<MailSnapshot>, StoreError> {
         self.find_snapshots(doc! { "_id": { "$in": ids } }, None, 0).await
     }
 
-    /// How many mails are as asked.
+    /// Counts the mails that match `filter`.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn count_matching(&self, filter: &MailFilter) -> Result<u64, StoreError> {
         let count =
             self.documents.count_documents(filter.document()).optional(filter.collation(), CountDocuments::collation);
         within(self.deadline, count).await
     }
 
-    /// Carries the order out, if the mail still stands as it was mail. The history names this
-    /// process as the one who did it, with the operator's `note`.
+    /// Applies the action if the mail is unchanged. The history names this process, and contains
+    /// the operator's `note`.
     ///
     /// # Errors
-    /// [`StoreError`]: it may be done. Look, and order it again.
+    /// [`StoreError`]: the action may be applied. Read the mail and try again.
     pub async fn apply_action(
         &self,
         action: OperatorAction,
@@ -233,7 +232,7 @@ impl Ledger {
             "link": { "$eq": [{ "$type": "$link" }, "object"] },
             "over": { "$lte": ["$expiresAt", "$$NOW"] },
             "waits": { "$gt": ["$nextAttemptAt", "$$NOW"] },
-            // Only the first entry has no `from`, so the last of these is that of the last entry.
+            // Only the first entry has no `from`, so the last element is that of the last entry.
             "cameFrom": { "$arrayElemAt": ["$history.from", -1] },
         };
         let find = async {

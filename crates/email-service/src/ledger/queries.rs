@@ -8,11 +8,11 @@ use service_kit::mongo::{StoreError, within};
 
 use super::{Ledger, MailFilter, MailJob, State, filter::claimable};
 
-/// Mails that were found.
+/// The mails that a query found.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct MailList {
     pub jobs: Vec<MailJob>,
-    /// The ids of those that this release cannot read: a newer one has written them.
+    /// The ids of the mails that this release cannot read: a newer one has written them.
     pub unreadable: Vec<String>,
 }
 
@@ -30,18 +30,18 @@ impl MailList {
 }
 
 impl Ledger {
-    /// One mail.
+    /// Returns one mail.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn find(&self, id: &str) -> Result<Option<MailJob>, StoreError> {
         within(self.deadline, self.jobs.find_one(doc! { "_id": id })).await
     }
 
-    /// The mails of the newest events first.
+    /// Returns the mails that match `filter`, those of the newest events first.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn list(&self, filter: &MailFilter, limit: i64) -> Result<MailList, StoreError> {
         let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
         let list = async {
@@ -52,18 +52,18 @@ impl Ledger {
         Ok(MailList::from_rows(&found))
     }
 
-    /// How many mails are in `state`.
+    /// Counts the mails in `state`.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn count(&self, state: State) -> Result<u64, StoreError> {
         within(self.deadline, self.documents.count_documents(doc! { "state": state.as_str() })).await
     }
 
-    /// Since when the mail is due that has been due longest.
+    /// Returns the due time of the mail that has been due longest.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let find = self.documents.find_one(claimable()).sort(doc! { "nextAttemptAt": 1 });
         let row = within(self.deadline, find.projection(doc! { "nextAttemptAt": 1 })).await?;
