@@ -1,5 +1,4 @@
-//! Records that were read together, and how they become durable: all of them, or none
-//! counts as read.
+//! A batch of records, and how it becomes durable: all of its records, or none counts as read.
 
 use std::{num::NonZero, sync::Arc, thread, time::Duration};
 
@@ -17,20 +16,20 @@ use crate::{
 
 const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(5);
-/// Records, for which another thread is worth its start.
+/// An additional thread is worth its start from this number of records on.
 const MIN_RECORDS_PER_THREAD: usize = 64;
 
-/// What the records of a batch ask for.
+/// The results of the records of a batch.
 #[derive(Default)]
 pub struct Batch {
-    /// Each with the record it comes from.
+    /// Each mail with its record.
     pub(super) mails: Vec<(NewMail, Arc<ConsumedRecord>)>,
     pub(super) letters: Vec<DeadLetter>,
     pub(super) outcomes: Vec<RecordOutcome>,
 }
 
 impl Batch {
-    /// What these records ask for at `now`. Many are decided on all processors: most of the
+    /// Decides all `records` at `now`. Large batches are decided on all processors: most of the
     /// work is opening sealed tokens.
     #[must_use]
     pub fn from_records(records: Vec<ConsumedRecord>, decider: &RecordDecider, now: Timestamp) -> Self {
@@ -62,7 +61,7 @@ impl Batch {
     }
 }
 
-/// In the order of the records.
+/// Returns the decisions in the order of the records.
 fn decisions(records: &[ConsumedRecord], decider: &RecordDecider, now: Timestamp) -> Vec<RecordDecision> {
     let decide = |part: &[ConsumedRecord]| -> Vec<RecordDecision> {
         part.iter().map(|record| decider.decide(record, now)).collect()
@@ -82,7 +81,7 @@ fn decisions(records: &[ConsumedRecord], decider: &RecordDecider, now: Timestamp
             decisions.extend(match thread {
                 // A panic outside of one record's decision has ended the process.
                 Ok(thread) => thread.join().unwrap_or_else(|_| decide(part)),
-                // The system gives no thread.
+                // The operating system gives no thread.
                 Err(_) => decide(part),
             });
         }
@@ -95,14 +94,14 @@ fn decisions(records: &[ConsumedRecord], decider: &RecordDecider, now: Timestamp
 pub enum MailOutcome {
     /// It is in the ledger now, in this state.
     New(State),
-    /// It was there already, and stays as it is.
+    /// It was in the ledger already, and is not changed.
     Existing,
-    /// The ledger refuses it for itself.
+    /// The ledger refuses it permanently.
     Refused,
 }
 
 impl MailOutcome {
-    /// The name in metrics; none for a mail that is not in the ledger.
+    /// Returns the name in metrics, or `None` for a mail that is not in the ledger.
     fn as_str(self) -> Option<&'static str> {
         match self {
             MailOutcome::New(state) => Some(state.as_str()),
@@ -112,9 +111,9 @@ impl MailOutcome {
     }
 }
 
-/// What the ledger said to the mails of a batch.
+/// The result of storing the mails of a batch.
 pub(super) struct StoredMails {
-    /// One for each mail, in their order.
+    /// One outcome for each mail, in their order.
     pub(super) outcomes: Vec<MailOutcome>,
     /// The records whose mails were refused.
     pub(super) refused: Vec<DeadLetter>,
@@ -128,13 +127,13 @@ pub struct BatchWriter {
     pub suppressions: Suppressions,
     pub clock: Clock,
     pub metrics: Metrics,
-    /// Tells the senders that there is work.
+    /// Wakes the senders.
     pub wake: Arc<Notify>,
 }
 
 impl BatchWriter {
-    /// Writes until everything of `batch` is on a majority of the servers. False: `stop` came
-    /// first, and nothing of it may count as read.
+    /// Writes until the whole `batch` is on a majority of the servers. Returns false if `stop` came
+    /// first: then nothing of it may count as read.
     pub async fn write(&self, mut batch: Batch, stop: &CancellationToken) -> bool {
         let mut failures = 0;
         let refused = loop {
@@ -170,8 +169,8 @@ impl BatchWriter {
         true
     }
 
-    /// One try; safe to repeat, because ids follow from the records alone. Returns the letters
-    /// of those records whose mails the ledger refuses.
+    /// Tries once to write the batch. It is safe to repeat, because ids follow from the records
+    /// alone. Returns the dead letters of records whose mails the ledger refuses.
     async fn try_write(&self, batch: &mut Batch) -> Result<Vec<DeadLetter>, StoreError> {
         let StoredMails { outcomes, refused } = self.store_mails(batch).await?;
         self.letters.insert_new(&batch.letters).await?;
@@ -193,8 +192,9 @@ impl BatchWriter {
         Ok(refused)
     }
 
-    /// The one door to the ledger, for records that are read and for letters that are replayed.
-    /// A mail has the id that follows from its event, so none gets in twice.
+    /// Stores the mails of a batch: the only way into the ledger, for records from the topic and
+    /// for replayed dead letters. The id of a mail follows from its event, so no mail is stored
+    /// twice.
     pub(super) async fn store_mails(&self, batch: &mut Batch) -> Result<StoredMails, StoreError> {
         let addresses: Vec<&str> = batch.mails.iter().map(|(mail, _)| mail.to()).collect();
         let suppressed = self.suppressions.suppressed_among(&addresses).await?;
@@ -234,7 +234,7 @@ mod tests {
         let keys = Arc::new(KeyRing::new(vec![PrivateKey::generate().0]).unwrap());
         let decider = RecordDecider::new(keys, SignedDuration::from_hours(1), "example.org".into(), "here".into());
         for count in [0, 1, MIN_RECORDS_PER_THREAD, 2 * MIN_RECORDS_PER_THREAD + 1, 500] {
-            // Not in step with any division into parts.
+            // This pattern does not align with any division into chunks.
             let empty = |n: usize| n % 3 == 1 || n % 7 == 1;
             let record = |n: usize| {
                 let value = (!empty(n)).then(|| b"no JSON".to_vec());

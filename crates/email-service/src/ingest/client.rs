@@ -1,4 +1,4 @@
-//! librdkafka's client: its configuration, what it tells us, and how it is closed.
+//! librdkafka's client: its configuration, its callbacks, and how it is closed.
 
 use std::{
     sync::{Arc, mpsc},
@@ -21,17 +21,17 @@ use super::{
 };
 use crate::{config::KafkaConfig, metrics::Metrics};
 
-/// Closing a client waits for brokers that may be gone.
+/// Closing a client may wait for unreachable brokers; it is limited to this time.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest session timeout that we ask for; brokers take 6 s to 30 min.
+/// The longest session timeout that we request; brokers allow 6 s to 30 min.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 /// The check in `/readyz`.
 pub(super) const KAFKA_CHECK: &str = "kafka";
 
-/// The configuration of the client: the operator's properties, and ours on top.
+/// Returns the configuration of the client: the operator's properties and the required ones.
 ///
 /// # Errors
-/// If a property is ours, or librdkafka refuses it.
+/// If the operator sets a required property, or librdkafka refuses one.
 pub fn client_config(
     kafka: &KafkaConfig,
     max_poll_interval: Duration,
@@ -60,7 +60,7 @@ pub fn client_config(
         ("fetch.queue.backoff.ms", "100"),
         ("queued.max.messages.kbytes", "16384"),
         ("reconnect.backoff.max.ms", "2000"),
-        // A broker that stands still is given up after this, instead of a minute.
+        // A broker that does not respond is abandoned after this time, instead of a minute.
         ("socket.timeout.ms", "10000"),
         ("socket.keepalive.enable", "true"),
         ("log.connection.close", "false"),
@@ -72,7 +72,7 @@ pub fn client_config(
     kafka::client_config(&kafka.brokers, &properties, required)
 }
 
-/// Hears from librdkafka.
+/// The callbacks of librdkafka.
 pub(super) struct ConsumerCallbacks {
     pub(super) assignments: Arc<Mutex<AssignmentCounts>>,
     pub(super) lag: Arc<Mutex<LagTracker>>,
@@ -123,8 +123,8 @@ impl ConsumerContext for ConsumerCallbacks {
         }
     }
 
-    /// librdkafka remembers that a partition was paused while it was somebody else's. One
-    /// that comes back would never be read again: what paused it has passed without it.
+    /// Resumes partitions that are assigned again. librdkafka remembers that a partition was paused
+    /// before it was revoked, and would never read it again.
     fn post_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Assign(partitions) = rebalance
             && let Err(error) = client.resume(partitions)
@@ -139,8 +139,8 @@ fn partition_numbers(partitions: &TopicPartitionList) -> String {
     numbers.join(",")
 }
 
-/// Leaves the group and commits what is stored. librdkafka may wait for brokers that are
-/// gone, so this happens on a thread that nobody waits for longer than a while.
+/// Leaves the group and commits the stored offsets. librdkafka may wait for unreachable brokers, so
+/// this happens on a thread of its own, for which the caller waits only a limited time.
 pub(super) fn close(client: BaseConsumer<ConsumerCallbacks>) {
     let (done, closed) = mpsc::channel();
     let closing = thread::Builder::new().name("kafka-close".to_owned()).spawn(move || {

@@ -1,10 +1,10 @@
-//! Reads the topic, on a thread of its own: librdkafka's client must be polled whatever
-//! else happens, or the group takes its partitions away.
+//! Reads the topic, on a thread of its own: librdkafka's client must be polled all the time, or the
+//! group revokes its partitions.
 //!
-//! While one batch is being written the next one is read and decoded, and no more than that:
-//! if the write takes longer than a moment (MongoDB away) the thread goes on polling with its
-//! partitions paused, so memory stays bounded. Offsets are stored, and later committed by
-//! librdkafka, only after the write, and in the order of the batches.
+//! While one batch is being written, one more is read and decoded. If the write takes long (MongoDB
+//! is unreachable), the thread goes on polling with its partitions paused, so memory stays bounded.
+//! Offsets are stored, and later committed by librdkafka, only after the write, in the order of the
+//! batches.
 
 use std::{
     sync::{Arc, mpsc},
@@ -38,21 +38,21 @@ use crate::{
 };
 
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// A batch is written in milliseconds; only if it is not are the partitions paused, since
-/// that throws away what was fetched ahead.
+/// Partitions are paused only if a write takes longer than this: pausing discards the records that
+/// were fetched ahead.
 const WRITE_WAIT: Duration = Duration::from_secs(1);
 const MAX_RECORDS: usize = 500;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// Headers of one record whose names cannot be read; what follows them is left out too.
+/// The number of unreadable header names after which the rest of the headers is left out.
 const MAX_UNREADABLE_HEADERS: u32 = 4;
-/// After a stop, a batch that is being written is given this long.
+/// The time that a batch that is being written has after a stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
-/// The brokers are asked once whether they are there, and have so long for the answer.
+/// The timeout of the first metadata request, which shows whether the brokers are reachable.
 const METADATA_TIMEOUT: Duration = Duration::from_millis(500);
-/// A new client after a fatal error.
+/// The pauses before a new client after a fatal error.
 const FIRST_RECREATE_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_RECREATE_PAUSE: Duration = Duration::from_secs(30);
-/// Everything that reading needs.
+/// Reads the topic and hands over the batches.
 pub struct Consumer {
     config: ClientConfig,
     topic: String,
@@ -65,7 +65,7 @@ pub struct Consumer {
     stop: CancellationToken,
 }
 
-/// What one client's callbacks and the reading of it share.
+/// The state that the callbacks of one client share with its reader.
 struct ClientState {
     assignments: Arc<Mutex<AssignmentCounts>>,
     lag: Arc<Mutex<LagTracker>>,
@@ -74,7 +74,7 @@ struct ClientState {
 /// Why reading with one client ended.
 enum ReadingEnd {
     Stopped,
-    /// The client is of no more use.
+    /// The client is not usable any more.
     Fatal(KafkaError),
 }
 
@@ -93,7 +93,7 @@ impl Consumer {
         Self { config, topic, decider, writer, clock, health, metrics, runtime, stop }
     }
 
-    /// Starts the thread. The receiver tells when it has ended, after `stop`.
+    /// Starts the thread. The receiver completes when the thread has ended, after `stop`.
     ///
     /// # Errors
     /// If the operating system gives no thread.
@@ -142,7 +142,7 @@ impl Consumer {
         let client_state = ClientState { assignments: Arc::clone(&context.assignments), lag: Arc::clone(&context.lag) };
         let client: BaseConsumer<ConsumerCallbacks> = self.config.create_with_context(context)?;
         client.subscribe(&[&self.topic])?;
-        // The first statistics, which say so from then on, come after a second.
+        // The statistics, which report the brokers from then on, first come after a second.
         if client.fetch_metadata(Some(&self.topic), METADATA_TIMEOUT).is_ok() {
             self.health.set(KAFKA_CHECK, CheckState::Ok);
         }
@@ -154,7 +154,7 @@ impl Consumer {
     fn read(&self, client: &BaseConsumer<ConsumerCallbacks>, client_state: &ClientState) -> ReadingEnd {
         let (mut read_ahead, mut pending) = (Vec::new(), None);
         loop {
-            // While a batch is being written the next one is read, but not waited for.
+            // During a write the next batch is read, but the thread does not wait for records.
             let wait = if pending.is_none() { POLL_INTERVAL } else { Duration::ZERO };
             let gathered = match self.gather(client, client_state, &mut read_ahead, wait) {
                 Ok(gathered) => gathered,
@@ -173,7 +173,7 @@ impl Consumer {
         }
     }
 
-    /// What is there to be read, up to a batch. Waits so long for the first record.
+    /// Reads at most one batch. Waits at most `wait` for the first record.
     fn gather(
         &self,
         client: &BaseConsumer<ConsumerCallbacks>,
@@ -204,14 +204,14 @@ impl Consumer {
         Ok(gathered)
     }
 
-    /// Counts a record in.
+    /// Adds a record to the counts and the offsets of the batch.
     fn count_in(
         &self,
         record: ConsumedRecord,
         gathered: &mut GatheredBatch,
         client_state: &ClientState,
     ) -> ConsumedRecord {
-        // On a topic without timestamps: when it came to us.
+        // On a topic without timestamps the time of arrival is used.
         let written = record.timestamp.and_then(|millis| Timestamp::from_millisecond(millis).ok());
         client_state.lag.lock().record_read(
             &record.topic,
@@ -224,7 +224,7 @@ impl Consumer {
         record
     }
 
-    /// Hands a batch over.
+    /// Starts writing a batch.
     fn start_write(&self, gathered: GatheredBatch, client_state: &ClientState) -> PendingWrite {
         client_state.lag.lock().write_started();
         let (done, written) = mpsc::channel();
@@ -252,7 +252,7 @@ impl Consumer {
             let mut stopped_at = None;
             while result == Err(mpsc::RecvTimeoutError::Timeout) {
                 match client.poll(POLL_INTERVAL) {
-                    // Of a partition that was given to us just now.
+                    // From a partition that was assigned just now.
                     Some(Ok(message)) => {
                         read_ahead.push(consumed_record(&message));
                         pause(client);
@@ -274,7 +274,7 @@ impl Consumer {
             resume(client);
         }
         if result != Ok(true) {
-            // Only if the process ends: the runtime has dropped the write.
+            // Only when the process ends: the runtime has dropped the write.
             return Some(ReadingEnd::Stopped);
         }
         client_state.lag.lock().write_finished();
@@ -282,17 +282,17 @@ impl Consumer {
         let stored =
             offsets.next_offsets(&client_state.assignments.lock()).and_then(|offsets| client.store_offsets(&offsets));
         if let Err(error) = stored {
-            // Of a partition that went away this moment: its records are read again, and
-            // are known then.
+            // Its partition was revoked just now: the records are read again, and their mails exist
+            // then.
             tracing::debug!(%error, "offsets were not stored");
         }
         None
     }
 
-    /// An error instead of a record. Most pass by themselves.
+    /// Handles an error instead of a record. Most errors are temporary.
     ///
     /// # Errors
-    /// What makes the client of no more use.
+    /// A fatal error, after which the client is not usable.
     fn handle_poll_error(
         &self,
         client: &BaseConsumer<ConsumerCallbacks>,
@@ -303,7 +303,7 @@ impl Consumer {
             return Err(KafkaError::ClientCreation(format!("{code}: {reason}")));
         }
         match code {
-            // The topic is made by the user service, perhaps later than this.
+            // The user service creates the topic, perhaps later than this.
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
                 self.metrics.count_consumer_error("no_topic");
                 tracing::info!(topic = self.topic, "the topic does not exist yet: waiting for it");
@@ -324,7 +324,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// Sleeps, but not past a stop.
+    /// Sleeps for `duration`, or until a stop.
     fn sleep_unless_stopped(&self, duration: Duration) {
         let until = Instant::now() + duration;
         while Instant::now() < until && !self.stop.is_cancelled() {
@@ -337,12 +337,12 @@ impl Consumer {
 struct PendingWrite {
     offsets: BatchOffsets,
     started_at: Instant,
-    /// Whether all of it is safe.
+    /// True if the whole batch is safe.
     written: mpsc::Receiver<bool>,
     give_up: CancellationToken,
 }
 
-/// The records of a batch, and how far they go.
+/// The records of a batch, and their offsets.
 #[derive(Default)]
 struct GatheredBatch {
     batch: Batch,
@@ -370,7 +370,8 @@ fn consumed_record(message: &BorrowedMessage<'_>) -> ConsumedRecord {
     }
 }
 
-/// A header whose name is not UTF-8 is left out: rdkafka panics at it, and none of ours has such a name.
+/// Reads the headers. A header whose name is not UTF-8 is left out: rdkafka panics at it, and no
+/// event has such a name.
 fn consumed_headers(headers: &BorrowedHeaders) -> Vec<(String, Option<Vec<u8>>)> {
     let (mut read, mut unreadable) = (Vec::new(), 0);
     for index in 0..headers.count() {
@@ -378,7 +379,8 @@ fn consumed_headers(headers: &BorrowedHeaders) -> Vec<(String, Option<Vec<u8>>)>
             Ok(header) => read.extend(header.map(|it| (it.key.to_owned(), it.value.map(<[u8]>::to_vec)))),
             Err(_) => unreadable += 1,
         }
-        // Each costs a backtrace: a record made of them is not to hold up its neighbours.
+        // Each panic costs a backtrace: a record with many such headers must not delay other
+        // records.
         if unreadable == MAX_UNREADABLE_HEADERS {
             break;
         }
@@ -386,7 +388,7 @@ fn consumed_headers(headers: &BorrowedHeaders) -> Vec<(String, Option<Vec<u8>>)>
     read
 }
 
-/// Pauses whatever is assigned now. An error means that it is not assigned any more.
+/// Pauses all assigned partitions. An error means that one is not assigned any more.
 fn pause(client: &BaseConsumer<ConsumerCallbacks>) {
     if let Err(error) = client.assignment().and_then(|partitions| client.pause(&partitions)) {
         tracing::debug!(%error, "partitions were not paused");

@@ -1,4 +1,4 @@
-//! From a record to a decision: mails, nothing, or a dead letter. Pure: no I/O.
+//! The decision on a record: mails, nothing, or a dead letter. Pure: no I/O.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use crate::{
     plan::{PlannedMail, plan},
 };
 
-/// The reason of a record at which the code panicked: a defect of the program, not of the record.
+/// The reason of a dead letter at which the code panicked: a defect of the program, not of the
+/// record.
 pub const PROCESSING_FAILED: &str = "processing-failed";
 
 /// What a record asks for.
@@ -21,13 +22,13 @@ pub enum RecordDecision {
     Mails(Vec<NewMail>),
     /// An event that causes no mail.
     NoMail,
-    /// An event that this version does not know: skipped, and counted.
+    /// An event type that this version does not know: skipped, and counted.
     UnknownType(String),
     /// It cannot be processed.
     Dead { reason: &'static str, detail: String },
 }
 
-/// Reads records.
+/// Decides what records ask for.
 pub struct RecordDecider {
     keys: Arc<KeyRing>,
     max_event_age: SignedDuration,
@@ -42,13 +43,13 @@ impl RecordDecider {
         Self { keys, max_event_age, domain, instance }
     }
 
-    /// How histories call this process.
+    /// Returns the name of this process in histories.
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.instance
     }
 
-    /// Decides at `now`. A panic is this record's end only.
+    /// Decides on `record` at `now`. A panic makes this record a dead letter, and affects no other.
     #[must_use]
     pub fn decide(&self, record: &ConsumedRecord, now: Timestamp) -> RecordDecision {
         let decided = panics::catch("record", || {
@@ -76,7 +77,8 @@ impl RecordDecider {
         let too_old = now.duration_since(event.envelope.time) >= self.max_event_age;
         let mut mails = Vec::with_capacity(planned.len());
         for mail in planned {
-            // What is too late is never opened again: its key may be gone, rightly.
+            // A token that comes too late is never opened: its key may have been removed,
+            // correctly.
             let too_late = too_old || mail.expires_at <= now;
             if !too_late && let Err(error) = self.check_sealed_token(event, &mail) {
                 return RecordDecision::Dead { reason: error.reason(), detail: error.to_string() };
@@ -86,7 +88,7 @@ impl RecordDecider {
         RecordDecision::Mails(mails)
     }
 
-    /// Opens the token and drops it at once: only whether it belongs here matters now.
+    /// Opens the token and drops it at once: this only checks that it belongs to this mail.
     fn check_sealed_token(&self, event: &Event, mail: &PlannedMail) -> Result<(), events::sealing::OpenError> {
         let Some(token) = &mail.token else { return Ok(()) };
         self.keys.open_bound(&token.grant.sealed, &mail.to, token.purpose, event.envelope.id).map(drop)

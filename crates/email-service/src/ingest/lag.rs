@@ -1,30 +1,31 @@
-//! How far reading is behind, in records and in seconds.
+//! The consumer lag, in records and in seconds.
 //!
-//! A record is unread until it is safe in the ledger. Of each assigned partition this knows
-//! when the oldest unread record was written into the topic: exactly, while it is in hand and
-//! cannot be written down; otherwise not before the newest record that is safe, nor before the
-//! last moment at which nothing was unread. So the age is never told too low, but for a
-//! partition that has just come to us: it counts from then, until a record of it is read.
+//! A record is unread until it is safe in the ledger. For each assigned partition this tracks when
+//! the oldest unread record was written into the topic. The time is exact while the record is in
+//! memory and cannot be written to the ledger. Otherwise it is the time of the newest record that
+//! is safe, or the last moment without unread records, whichever is later. So the age is never
+//! reported too low, except for a newly assigned partition: its age counts from the assignment
+//! until one of its records is read.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rdkafka::statistics;
 
-/// The assigned partitions.
+/// Tracks the lag of the assigned partitions.
 #[derive(Debug, Default)]
 pub struct LagTracker {
     partitions: HashMap<(String, i32), PartitionLag>,
 }
 
-/// How far one partition is read.
+/// The progress of one partition.
 #[derive(Debug, Clone, Copy)]
 struct PartitionLag {
-    /// What was written before this is safe, or was there before the partition came to us.
+    /// All records written before this time are safe, or were there before the assignment.
     safe_until: Timestamp,
-    /// Of the batch that is being written down.
+    /// The records of the batch that is being written to the ledger.
     in_write: Option<WriteTimes>,
-    /// Of what is read and waits for that.
+    /// The records that are read and wait for the next write.
     waiting: Option<WriteTimes>,
 }
 
@@ -36,48 +37,48 @@ struct WriteTimes {
 }
 
 impl PartitionLag {
-    /// The oldest record that is read and not yet safe.
+    /// Returns the time of the oldest record that is read and not yet safe.
     fn oldest_in_hand(&self) -> Option<Timestamp> {
         self.in_write.into_iter().chain(self.waiting).map(|span| span.oldest).min()
     }
 }
 
-/// How far reading is behind, over all assigned partitions.
+/// The lag over all assigned partitions.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct ConsumerLag {
-    /// Together.
+    /// The total of all partitions.
     pub records: i64,
-    /// Of the partition that is furthest behind; 0 if nothing is unread.
+    /// The highest age of all partitions; 0 if nothing is unread.
     pub seconds: f64,
 }
 
 impl LagTracker {
-    /// The partition is ours from `now` on.
+    /// The partition is assigned to this consumer at `now`.
     pub fn assigned(&mut self, topic: &str, partition: i32, now: Timestamp) {
         let fresh = PartitionLag { safe_until: now, in_write: None, waiting: None };
         self.partitions.entry((topic.to_owned(), partition)).or_insert(fresh);
     }
 
-    /// The partition is somebody else's.
+    /// The partition was revoked.
     pub fn revoked(&mut self, topic: &str, partition: i32) {
         self.partitions.remove(&(topic.to_owned(), partition));
     }
 
-    /// A record that was written into the topic at `written` is in hand.
+    /// A record that was written into the topic at `written` was read.
     pub fn record_read(&mut self, topic: &str, partition: i32, written: Timestamp) {
         let Some(partition_lag) = self.partitions.get_mut(&(topic.to_owned(), partition)) else { return };
         let span = partition_lag.waiting.get_or_insert(WriteTimes { oldest: written, newest: written });
         *span = WriteTimes { oldest: span.oldest.min(written), newest: span.newest.max(written) };
     }
 
-    /// Everything that is read is being written down now.
+    /// All records that were read are now being written to the ledger.
     pub fn write_started(&mut self) {
         for partition_lag in self.partitions.values_mut() {
             partition_lag.in_write = partition_lag.waiting.take();
         }
     }
 
-    /// Everything that was handed over is in the ledger.
+    /// All records of the write are in the ledger.
     pub fn write_finished(&mut self) {
         for partition_lag in self.partitions.values_mut() {
             if let Some(span) = partition_lag.in_write.take() {
@@ -86,8 +87,8 @@ impl LagTracker {
         }
     }
 
-    /// Where reading stands at `now`. `unread_records` tells how many records of a partition are not
-    /// read, as far as the broker has said.
+    /// Returns the lag at `now`. `unread` returns the number of unread records of a partition, as
+    /// far as the broker has reported.
     pub fn measure(&mut self, unread: impl Fn(&str, i32) -> i64, now: Timestamp) -> ConsumerLag {
         let mut behind = ConsumerLag::default();
         for ((topic, partition), partition_lag) in &mut self.partitions {
@@ -105,9 +106,9 @@ impl LagTracker {
     }
 }
 
-/// How many records of a partition are not yet read, as librdkafka knows it: up to the end
-/// that a reader may see, from what is stored for the commit, else from what is committed,
-/// else from the beginning.
+/// Returns the number of unread records of a partition as librdkafka reports it: up to the end that
+/// a reader may see, counted from the stored offset, else from the committed one, else from the
+/// beginning.
 #[must_use]
 pub fn unread_records(partition: &statistics::Partition) -> i64 {
     let known = |offset: i64| (offset >= 0).then_some(offset);
@@ -127,7 +128,7 @@ mod tests {
         Timestamp::from_second(1_900_000_000 + second).unwrap()
     }
 
-    /// Partition 0 of `t`, assigned at 0 and drained then.
+    /// Partition 0 of `t`, assigned at 0 without unread records.
     fn lag_without_backlog() -> LagTracker {
         let mut lag = LagTracker::default();
         lag.assigned("t", 0, at(0));
@@ -145,7 +146,7 @@ mod tests {
         lag.write_started();
         lag.write_finished();
         assert_eq!(lag.measure(|_, _| 0, at(1_000)), behind(0, 0.0));
-        // After days of silence a record arrives: it is no older than the last look.
+        // After days of silence a record arrives: it is no older than the last measurement.
         assert_eq!(lag.measure(|_, _| 1, at(1_001)), behind(1, 1.0));
     }
 
@@ -223,7 +224,7 @@ mod tests {
             (partition(NONE, NONE, 2, 10), 8),
             (partition(NONE, NONE, NONE, 10), 0),
             (partition(NONE, NONE, NONE, NONE), 0),
-            // The end is of an earlier answer than what is stored.
+            // The reported end is older than the stored offset.
             (partition(10, 9, 0, 9), 0),
         ] {
             assert_eq!(unread_records(&partition), expected, "{partition:?}");

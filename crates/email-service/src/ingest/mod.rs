@@ -1,5 +1,5 @@
-//! From the topic to the ledger: each record's mails are written down, or the record is a
-//! dead letter, and only then does its offset count as read.
+//! From the topic to the ledger: a record's mails are stored, or the record becomes a dead letter,
+//! and only then its offset is committed.
 
 pub mod batch;
 pub mod client;

@@ -1,35 +1,34 @@
-//! What may be committed: for each partition the offset after the last record that is
-//! safe in the ledger.
+//! The offsets that may be committed: for each partition the one after the last record that is safe
+//! in the ledger.
 //!
-//! librdkafka stores a list's offsets as given, and a single message's plus one. This is
-//! the one place that adds the one.
+//! librdkafka stores the offsets of a list unchanged, and that of a single message plus one. This
+//! is the only place that adds one.
 
 use std::collections::HashMap;
 
 use rdkafka::{Offset, TopicPartitionList, error::KafkaResult};
 
-/// How often each partition was taken from this consumer. A record that was read before
-/// its partition went away must not move the offset of the next assignment, which may
-/// be further on.
+/// Counts how often each partition was revoked. A record that was read before a revocation must not
+/// move the offset of the next assignment, which may be further on.
 #[derive(Debug, Default)]
 pub struct AssignmentCounts {
     revocations: HashMap<(String, i32), u64>,
 }
 
 impl AssignmentCounts {
-    /// A rebalance took the partition away.
+    /// The partition was revoked.
     pub fn revoked(&mut self, topic: &str, partition: i32) {
         *self.revocations.entry((topic.to_owned(), partition)).or_default() += 1;
     }
 
-    /// Which assignment of the partition holds now.
+    /// Returns the number of the present assignment of the partition.
     #[must_use]
     pub fn current(&self, topic: &str, partition: i32) -> u64 {
         self.revocations.get(&(topic.to_owned(), partition)).copied().unwrap_or_default()
     }
 }
 
-/// The records of one batch, by partition.
+/// The last offsets of one batch, by partition.
 #[derive(Debug, Default)]
 pub struct BatchOffsets {
     partitions: HashMap<(String, i32), LastRead>,
@@ -42,21 +41,21 @@ struct LastRead {
 }
 
 impl BatchOffsets {
-    /// The record at `offset` is part of the batch.
+    /// Adds the record at `offset` to the batch.
     pub fn add(&mut self, topic: &str, partition: i32, offset: i64, assignments: &AssignmentCounts) {
         let assignment = assignments.current(topic, partition);
         let read =
             self.partitions.entry((topic.to_owned(), partition)).or_insert(LastRead { last: offset, assignment });
-        // The same partition in two assignments of one batch: the later one counts.
+        // The same partition in two assignments of one batch: the later assignment counts.
         *read =
             LastRead { last: if read.assignment == assignment { read.last.max(offset) } else { offset }, assignment };
     }
 
-    /// Where to go on reading, once the whole batch is safe: last + 1 of each partition
-    /// that was not taken away meanwhile.
+    /// Returns the next offsets to read, once the whole batch is safe: last + 1 of each partition
+    /// that was not revoked meanwhile.
     ///
     /// # Errors
-    /// Never, for offsets that came from a broker.
+    /// Never for offsets that came from a broker.
     pub fn next_offsets(&self, assignments: &AssignmentCounts) -> KafkaResult<TopicPartitionList> {
         let mut list = TopicPartitionList::new();
         for ((topic, partition), read) in &self.partitions {

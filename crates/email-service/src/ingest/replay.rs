@@ -1,5 +1,4 @@
-//! A dead letter through the door again: the same decision and the same writes as for a
-//! record that is read from the topic.
+//! The replay of a dead letter: the same decision and the same writes as for a record of the topic.
 
 use service_kit::mongo::StoreError;
 
@@ -12,10 +11,10 @@ use crate::{
     metrics::RecordOutcome,
 };
 
-/// What the record of a letter turns out to be this time.
+/// The result of replaying a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplayOutcome {
-    /// Its mails, by id, are in the ledger; some may have been there already.
+    /// Its mails are in the ledger, by id; some may have been there already.
     Mails(Vec<(String, MailOutcome)>),
     /// An event that causes no mail.
     NoMail,
@@ -24,7 +23,7 @@ pub enum ReplayOutcome {
 }
 
 impl ReplayOutcome {
-    /// Where the letter then stands.
+    /// Returns the state of the dead letter after the replay.
     #[must_use]
     pub fn resulting_state(&self, current: DeadLetterState) -> DeadLetterState {
         match self {
@@ -34,15 +33,15 @@ impl ReplayOutcome {
     }
 }
 
-/// An older service reads on over what it does not know; a letter of such an event waits for
-/// a newer one.
+/// The consumer skips event types that it does not know; the dead letter of such an event waits for
+/// a newer version.
 const UNKNOWN_TYPE: (&str, &str) = ("unknown-type", "this version does not know the type of the event");
 
 impl BatchWriter {
-    /// What would become of `record`. Writes nothing.
+    /// Returns what a replay of `record` would do. Writes nothing.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn preview_replay(
         &self,
         record: ConsumedRecord,
@@ -69,9 +68,9 @@ impl BatchWriter {
         Ok(ReplayOutcome::Mails(mails))
     }
 
-    /// Lets the record of a letter in: its mails first, then what the letter says. False: by
-    /// now somebody else has decided it; its mails, if any, are in the ledger all the same, and
-    /// no mail is there twice.
+    /// Replays a dead letter: stores its mails first, then updates the letter. Returns false if
+    /// another operator has decided it meanwhile; its mails are in the ledger all the same, and no
+    /// mail is stored twice.
     ///
     /// # Errors
     /// [`StoreError`]: replay it again.
@@ -112,7 +111,7 @@ impl BatchWriter {
     }
 }
 
-/// What a batch of one record is, unless it asks for mails.
+/// Returns the outcome of a batch of one record, unless it asks for mails.
 fn outcome_without_mails(batch: &Batch) -> Option<ReplayOutcome> {
     let dead =
         |reason: &str, detail: &str| ReplayOutcome::Dead { reason: reason.to_owned(), detail: detail.to_owned() };

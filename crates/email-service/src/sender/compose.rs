@@ -1,4 +1,4 @@
-//! Makes the mail of a job: opens its token and renders it.
+//! Renders the mail of a job, with its token opened.
 
 use events::{
     SealedToken,
@@ -12,15 +12,15 @@ use crate::{
     renderer::{ComposedMail, MailContent, Renderer},
 };
 
-/// Why a mail cannot be made.
+/// Why a mail cannot be rendered.
 pub(super) enum ComposeError {
-    /// Trying again does not help.
+    /// Another attempt does not help.
     Permanent(String),
-    /// An operator can help.
+    /// An operator can repair it.
     Temporary(String),
 }
 
-/// The mail, with its token opened; both are gone when the send is over.
+/// Renders the mail. The opened token lives only as long as the result.
 pub(super) fn compose(
     job: &MailJob,
     renderer: &Renderer,

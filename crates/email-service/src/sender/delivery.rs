@@ -1,14 +1,14 @@
-//! Drives one claimed mail through SMTP, so that it is handed over once.
+//! Takes one claimed mail through SMTP, so that it is handed over at most once.
 //!
 //! ```text
-//! render ─ connect ─ MAIL ─ RCPT ─ DATA ─ 354 ─ flip ─ body ─ dot ─ 250 ─ sent
-//!                                              └ the fence: preparing -> data
+//! render ─ connect ─ MAIL ─ RCPT ─ DATA ─ 354 ─ fence ─ body ─ dot ─ 250 ─ sent
+//!                                              └ preparing -> data
 //! ```
 //!
-//! Left of the fence the server has no mail: whatever happens, the mail goes back. Right of
-//! it only a reply says what became of it, and where none comes it is `unknown`. Between
-//! the two stands one compare-and-set: no byte of the body is written unless the row is
-//! known to say `data` under our epoch.
+//! Left of the fence the server has no mail: whatever happens, the mail is requeued. Right of
+//! it only a reply tells the outcome, and without a reply the mail is `unknown`. The fence is
+//! one compare-and-set: no byte of the body is written unless the row is known to say `data`
+//! with our epoch.
 
 use std::{
     sync::{
@@ -40,13 +40,13 @@ use crate::{
     renderer::{ComposedMail, Renderer},
 };
 
-/// After a stop, a transaction that has not reached the fence is given this long.
+/// The time that a transaction before the fence has after a stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
-/// The label of the metric of caught panics.
+/// The label in the metric of caught panics.
 const PANIC_LABEL: &str = "mail";
 
-/// What sending needs. Shared by all sends.
+/// The parts and settings that all sends share.
 pub struct Sender {
     pub ledger: Ledger,
     pub suppressions: Suppressions,
@@ -65,23 +65,23 @@ pub struct Sender {
 
 /// Why a mail did not reach the fence.
 pub(super) enum TransactionError {
-    /// The server answered, but not what lets the transaction go on.
+    /// The server sent a reply that does not let the transaction go on.
     Refused { phase: Phase, reply: Reply, permit: ServerPermit },
-    /// No server of the list can take such a mail; why the last one cannot.
+    /// No server in the list supports this mail; the reason of the last one.
     Unsupported(String),
-    /// Those servers that could be asked cannot take it; others are away.
+    /// No reachable server supports this mail, and others are unavailable.
     SomeServersDown(String),
-    /// The connection broke, or a step took too long.
+    /// The connection broke, or a step timed out.
     ConnectionBroken(String),
-    /// No server takes connections.
+    /// No server accepts connections.
     NoServer(String),
     /// The process stops.
     Stopping,
 }
 
 impl Sender {
-    /// Sends `job`, which the caller has claimed, and writes down what became of it. A panic is the
-    /// failure of this mail only.
+    /// Sends `job`, which the caller has claimed, and records the outcome. A panic fails this mail
+    /// only.
     pub async fn send(&self, job: &MailJob) {
         let started = Instant::now();
         let at_fence = AtomicBool::new(false);
@@ -90,14 +90,14 @@ impl Sender {
             Ok(outcome) => outcome,
             Err(panicked) => {
                 let failed = self.handle_panic(job, at_fence.into_inner(), &panicked);
-                // Otherwise the lease ends, and recovery moves the mail on.
+                // After a second panic the lease ends, and recovery moves the mail on.
                 panics::catch_future(PANIC_LABEL, self.with_lease(job, failed)).await.unwrap_or(SendOutcome::Lost)
             }
         };
         self.metrics.observe_send(job.template, outcome, started.elapsed());
     }
 
-    /// Keeps the lease while the work on a mail lasts.
+    /// Renews the lease while the work on a mail lasts.
     async fn with_lease(&self, job: &MailJob, work: impl Future<Output = SendOutcome>) -> SendOutcome {
         tokio::select! {
             biased;
@@ -106,8 +106,9 @@ impl Sender {
         }
     }
 
-    /// Before the fence the mail has failed. From the fence on it may have been accepted. If the row does not
-    /// say `data` the flip itself has panicked: no byte of the body was written, and recovery queues the mail.
+    /// Records a panic: before the fence the mail has failed, from the fence on it may have been
+    /// accepted. If the row does not say `data`, the fence write itself has panicked: no byte of
+    /// the body was written, and recovery requeues the mail.
     async fn handle_panic(&self, job: &MailJob, at_fence: bool, panicked: &Panicked) -> SendOutcome {
         let note = panicked.to_string();
         if !at_fence {
@@ -138,8 +139,8 @@ impl Sender {
         }
     }
 
-    /// Up to the server's 354. May be dropped at any point: the socket closes, and the
-    /// server has no mail.
+    /// Opens a transaction up to the server's 354. May be dropped at any point: the socket closes,
+    /// and the server has no mail.
     async fn open_transaction(
         &self,
         job: &MailJob,
@@ -179,7 +180,7 @@ impl Sender {
         }
     }
 
-    /// The fence, and what lies behind it. Never cancelled.
+    /// Passes the fence and sends the body. Never cancelled.
     async fn deliver_body(
         &self,
         job: &MailJob,
@@ -196,7 +197,7 @@ impl Sender {
         let fence_started = Instant::now();
         at_fence.store(true, Ordering::Relaxed);
         match self.ledger.pass_fence(job, self.lease).await {
-            // A process that slept since then may have been given up already.
+            // A process that was suspended since then may have lost the mail to recovery.
             Ok(true) if fence_started.elapsed() < self.lease => {}
             Ok(false) => {
                 drop(transaction);
@@ -234,8 +235,9 @@ impl Sender {
         }
     }
 
-    /// After a flip whose outcome is unknown, with the socket closed and no byte of the body
-    /// written. Repeated until the lease ends: from then on recovery may have seen `data`.
+    /// Requeues the mail after a fence write of unknown outcome, with the socket closed and no byte
+    /// of the body written. Repeated until the lease ends: from then on recovery may have seen
+    /// `data`.
     async fn undo_fence(&self, job: &MailJob, fence_started: Instant, note: &str) -> SendOutcome {
         let mut failures = 0;
         while fence_started.elapsed() < self.lease {

@@ -1,4 +1,4 @@
-//! Claims mails that are due, and starts a send for each: at most `sender.concurrency`.
+//! Claims due mails, and starts a send for each: at most `sender.concurrency` at the same time.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -20,36 +20,36 @@ use crate::{
     },
 };
 
-/// How often the ledger is asked when nothing wakes us: retries fall due unannounced.
+/// The mean time between two queries of an idle dispatcher: retries become due without a signal.
 const POLL_INTERVAL: Duration = Duration::from_millis(800);
 
-/// Mails that are claimed together. More would only wait: a claim takes a millisecond or two.
+/// The largest number of mails claimed together. More would only wait: a claim takes a millisecond
+/// or two.
 const MAX_BATCH: usize = 32;
 
-/// After a claim of unknown outcome, how often the ledger is asked once more what is held: a claim
-/// may take effect after a first look.
+/// The time between two checks for lost claims: a claim may take effect after the first check.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The one who claims.
+/// Claims mails and starts their sends.
 pub struct Dispatcher {
     ledger: Ledger,
     pool: Pool,
     sender: Arc<Sender>,
     lease: Duration,
     free: Arc<Semaphore>,
-    /// The mails that sends of this process have in hand.
+    /// The ids of the mails that sends of this process hold.
     in_hand: Arc<Mutex<HashSet<String>>>,
     /// Signalled when mails were written to the ledger.
     wake: Arc<Notify>,
     lifecycle: Lifecycle,
 }
 
-/// Claims whose answers never came. What they took is ours without our knowing it.
+/// Claims whose answers were lost: this process may hold mails without knowing it.
 #[derive(Debug, Default)]
 struct LostClaims {
-    /// The last one.
+    /// The time of the last lost claim.
     last: Option<Instant>,
-    /// When what we did not know was last given back.
+    /// The time of the last release after it.
     released: Option<Instant>,
 }
 
@@ -62,8 +62,8 @@ impl LostClaims {
         self.released = Some(now);
     }
 
-    /// Whether to look: until it was done once, then now and again until nothing can be held any
-    /// more.
+    /// Returns whether to check for unknown claims: until the first check succeeds, then at
+    /// intervals until no lease of the lost claim can be left.
     fn is_check_due(&mut self, now: Instant, lease: Duration) -> bool {
         let (Some(last), Some(released)) = (self.last, self.released) else { return self.last.is_some() };
         if now.duration_since(last) > lease {
@@ -89,10 +89,10 @@ impl Dispatcher {
         }
     }
 
-    /// Claims and starts until `stop`; what was started goes on.
+    /// Claims mails and starts sends until `stop`; started sends go on.
     ///
-    /// The first mail is claimed alone, in one round trip; while mails are found, as many as
-    /// there are free places are claimed together.
+    /// The first mail is claimed alone, in one round trip; while mails are found, as many as there
+    /// are free permits are claimed together.
     pub async fn run(self, stop: CancellationToken) {
         let (mut failures, mut batch_size) = (0, 1);
         let mut lost_claims = LostClaims::default();
@@ -114,7 +114,7 @@ impl Dispatcher {
                 Err(error) => {
                     drop(permits);
                     failures += 1;
-                    // A claim of several reads what it has taken: that can fail by itself.
+                    // A batch claim reads what it has claimed: this read can fail by itself.
                     if error.outcome_unknown() || batch_size > 1 {
                         lost_claims.record_loss(Instant::now());
                     }
@@ -122,12 +122,12 @@ impl Dispatcher {
                 }
             }
         }
-        // Others need not wait for the leases to end.
+        // So that other instances need not wait for the leases to end.
         self.release_lost_claims(&mut lost_claims).await;
     }
 
-    /// Waits until a send could start: a free place, and a server. So many places as are free,
-    /// but no more than `batch_size`. `None`: stop.
+    /// Waits until a send can start: a free permit, and a server. Returns all free permits, at most
+    /// `batch_size`, or `None` after a stop.
     async fn acquire_permits(&self, batch_size: usize, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
         let acquire_permits = async {
             let mut permits = Arc::clone(&self.free).acquire_owned().await.ok()?;
@@ -183,9 +183,8 @@ impl Dispatcher {
         }
     }
 
-    /// The answer to a claim may be lost, and the mail with it for the length of a lease: whatever
-    /// we hold without having it in hand goes back, however often that has to be tried, and is
-    /// claimed again at once.
+    /// Requeues the mails of lost claims, which would otherwise wait until their lease ends.
+    /// Repeated until it succeeds.
     async fn release_lost_claims(&self, lost_claims: &mut LostClaims) {
         if !lost_claims.is_check_due(Instant::now(), self.lease) {
             return;
@@ -215,7 +214,7 @@ mod tests {
         let mut lost_claims = LostClaims::default();
         assert!(!lost_claims.is_check_due(at(0), lease));
         lost_claims.record_loss(at(0));
-        // The database is away: the look is tried again for as long as it takes.
+        // The database is unreachable: the check is repeated for as long as it takes.
         assert!(lost_claims.is_check_due(at(0), lease) && lost_claims.is_check_due(at(200), lease));
         lost_claims.record_release(at(1));
         assert!(!lost_claims.is_check_due(at(1), lease));

@@ -1,4 +1,4 @@
-//! From the ledger to the mail server, once.
+//! Sends mails from the ledger to the mail server, each once.
 
 mod compose;
 pub mod delivery;

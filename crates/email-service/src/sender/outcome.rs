@@ -1,4 +1,4 @@
-//! Writes down what became of a mail.
+//! Records the outcome of a send in the ledger.
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ use crate::{
     metrics::SendOutcome,
 };
 
-/// A mail that a server refuses for its own reasons comes back after this.
+/// The delay of a mail that a server refuses for reasons of its own.
 const RELAY_TROUBLE_DELAY: Duration = Duration::from_secs(30);
-/// A mail that met no server comes back after this; the breaker keeps it longer.
+/// The delay of a mail for which no server was available; the breaker makes it longer.
 const NO_SERVER_DELAY: Duration = Duration::from_secs(1);
 
 impl Sender {
-    /// The server's word on the body.
+    /// Handles the server's reply to the body.
     pub(super) async fn handle_body_reply(&self, job: &MailJob, reply: Reply, permit: ServerPermit) -> SendOutcome {
         if Phase::Dot.accepts(&reply) {
             permit.report_accepted();
@@ -67,7 +67,7 @@ impl Sender {
         }
     }
 
-    /// A refusal that is certain: the server has no mail.
+    /// Handles a certain refusal: the server has no mail.
     pub(super) async fn handle_refusal(
         &self,
         job: &MailJob,
@@ -85,14 +85,14 @@ impl Sender {
             Verdict::OutOfStep => permit.report_broken(&job.id),
             Verdict::Retry { .. } | Verdict::Fail { .. } => {}
         }
-        // The next mail's turn need not wait for the ledger.
+        // The next mail on this server need not wait for the ledger.
         drop(permit);
         match verdict {
             Verdict::Retry { greylisted, close: _ } => {
                 let at_least = greylisted.then_some(self.greylisting_pause);
                 self.retry(job, &note, Some(&text), at_least).await
             }
-            // Replies are out of step, and the body is not sent: another connection.
+            // Replies are out of step, and the body was not sent: try again on another connection.
             Verdict::OutOfStep => self.retry(job, &note, Some(&text), None).await,
             Verdict::Fail { suppress } => {
                 if suppress {
@@ -119,7 +119,7 @@ impl Sender {
         self.record_outcome(job, SendOutcome::Retried, || self.ledger.requeue(job, &requeue)).await
     }
 
-    /// Back without a lost attempt.
+    /// Requeues the mail without counting an attempt.
     pub(super) async fn requeue_without_attempt(
         &self,
         job: &MailJob,
@@ -143,8 +143,8 @@ impl Sender {
         }
     }
 
-    /// Writes an outcome down, however long the ledger is away: it is known only here. The
-    /// process may end meanwhile; then recovery does what can be done without it.
+    /// Writes an outcome, however long the ledger is unreachable: only this process knows it. If
+    /// the process ends meanwhile, recovery moves the mail on.
     pub(super) async fn record_outcome<W, F>(&self, job: &MailJob, outcome: SendOutcome, write: W) -> SendOutcome
     where
         W: Fn() -> F,

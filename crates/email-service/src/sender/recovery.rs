@@ -1,5 +1,5 @@
-//! Moves on what nobody holds any more: ended leases, unknown deliveries, expired mails.
-//! Every instance does it; the writes decide by the server's clock.
+//! Moves on the mails that no sender holds any more: ended leases, unknown deliveries, expired
+//! mails. Every instance does it; the writes decide by the server's clock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,10 +12,10 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How often.
+/// The mean time between two runs.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Recovers until `stop`; wakes the senders when mails became due.
+/// Recovers until `stop`, and wakes the senders when mails became due.
 pub async fn run(ledger: Ledger, wake: Arc<Notify>, metrics: Metrics, stop: CancellationToken) {
     let round = async {
         loop {
