@@ -1,5 +1,6 @@
-//! AUTH: PLAIN and LOGIN (RFC 4954, RFC 4616). Some servers offer both and take only one, so the
-//! other is tried after a refusal, and what a server took is tried first from then on.
+//! SMTP authentication: PLAIN and LOGIN (RFC 4954, RFC 4616). Some servers offer both and accept
+//! only one, so the other one is tried after a refusal. The mechanism that succeeded is tried first
+//! on the next connection.
 
 use std::{fmt, time::Duration};
 
@@ -18,7 +19,7 @@ const SUCCEEDED: u16 = 235;
 const CONTINUE: u16 = 334;
 const SERVICE_CLOSING: u16 = 421;
 
-/// A line that nobody may read but the server.
+/// A line with credentials, which only the server may read.
 struct SecretLine(SecretString);
 
 impl SecretLine {
@@ -31,14 +32,14 @@ impl SecretLine {
     }
 }
 
-/// On its way into the connection; lettre takes anything that can be displayed.
+/// Writes the line to the connection; lettre accepts anything that implements `Display`.
 impl fmt::Display for SecretLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\r\n", self.0.expose_secret())
     }
 }
 
-/// A mechanism that we know.
+/// The supported mechanisms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mechanism {
     Plain,
@@ -54,8 +55,8 @@ impl Mechanism {
     }
 }
 
-/// Those that the server offers, in the order in which they are tried: first the one that it took
-/// last.
+/// Returns the mechanisms that the server offers, in the order of attempts: first the one that it
+/// accepted last.
 pub(super) fn mechanisms_in_order(capabilities: &EhloCapabilities, last_accepted: Option<Mechanism>) -> Vec<Mechanism> {
     let all = [(Mechanism::Plain, capabilities.auth_plain), (Mechanism::Login, capabilities.auth_login)];
     let mut mechanisms: Vec<_> =
@@ -64,20 +65,21 @@ pub(super) fn mechanisms_in_order(capabilities: &EhloCapabilities, last_accepted
     mechanisms
 }
 
-/// Why there is no login. The connection is of no more use then.
+/// Why authentication failed. The connection is not usable afterwards.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AuthError {
-    /// What the server said, without anything of the login in it.
+    /// The server's replies, without any credentials in them.
     Refused(String),
-    /// It refused one mechanism, and then did not answer the next: these are worth another
-    /// connection.
+    /// The server refused one mechanism and did not answer the next: the remaining ones are worth
+    /// another connection.
     ConnectionClosed { problem: String, remaining: Vec<Mechanism> },
 }
 
-/// Logs in by the first of `mechanisms` that the server takes, and returns it. Each is tried once.
+/// Authenticates with the first of `mechanisms` that the server accepts, and returns it. Each is
+/// tried once.
 ///
 /// # Errors
-/// [`AuthError`].
+/// [`AuthError`] if the server accepts none.
 pub(super) async fn authenticate(
     smtp: &mut AsyncSmtpConnection,
     mechanisms: &[Mechanism],
@@ -113,8 +115,9 @@ pub(super) async fn authenticate(
     Err(AuthError::Refused(refusals.join("; ")))
 }
 
-/// Whether another mechanism may do better: 504 (not that one), 534 (too weak), and 535 too, by
-/// which some servers say the same. Not for now (4xx), and not where TLS is wanted first.
+/// Returns whether another mechanism may succeed: after 504 (unsupported), 534 (too weak), and 535,
+/// which some servers send for the same. Not after a temporary refusal (4xx), nor where TLS is
+/// required first.
 fn allows_another_mechanism(code: u16) -> bool {
     matches!(code, 500..=599) && !matches!(code, 530 | 538)
 }
@@ -132,7 +135,7 @@ async fn attempt_mechanism(
             send_line(smtp, SecretLine::new(format!("AUTH PLAIN {response}")), step).await
         }
         Mechanism::Login => {
-            // Servers word the two questions as they like, and ask them in this order.
+            // The texts of the two prompts differ between servers; their order does not.
             let mut reply = send_line(smtp, SecretLine::new("AUTH LOGIN".to_owned()), step).await?;
             for answer in [credentials.user.as_str(), password] {
                 if reply.code == CONTINUE {
@@ -149,7 +152,7 @@ async fn send_line(smtp: &mut AsyncSmtpConnection, line: SecretLine, step: Durat
     read_reply(answer).map_err(|error| error.to_string())
 }
 
-/// The reply, unless the server repeats in it what it was sent.
+/// Returns the reply, without its text if that repeats the credentials.
 fn redacted(credentials: &Credentials, reply: &Reply) -> String {
     let password = credentials.password.expose_secret();
     let plain = STANDARD.encode(format!("\0{}\0{password}", credentials.user));

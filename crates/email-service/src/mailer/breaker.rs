@@ -1,17 +1,17 @@
-//! Whether a server is tried: its circuit breaker. Values in, values out.
+//! The circuit breaker of a server: whether the server gets mails. Values in, values out.
 //!
 //! ```text
-//!            it takes no connection ──▶ left alone ──── a connection ───▶ closed
-//! closed ──▶                             for longer and longer
-//!            it refuses us, or breaks off ─▶ left alone ─ a connection ─▶ on probation
-//!            mail after mail                     ▲                           │ one mail
-//!                                                └───────── again ◀──────────┤ at a time
-//!                                                           closed ◀── well ─┘
+//!            accepts no connection ───▶ paused, each time ── a connection ──▶ closed
+//! closed ──▶                             for longer
+//!            refuses us, or breaks ───▶ paused ──── a connection ──▶ on probation
+//!            the connection, mail           ▲                            │ one mail
+//!            after mail                     └───────── fails again ◀─────┤ at a time
+//!                                                      closed ◀── works ─┘
 //! ```
 //!
-//! A server that takes connections and then spoils mails is the more harmful one: each try
-//! costs a mail its attempt, or behind the fence leaves it unknown. So after such a pause
-//! it gets one mail at a time until one went well.
+//! A server that accepts connections and then breaks transactions does more harm: each try
+//! costs a mail its attempt, or makes it unknown behind the fence. So after such a pause it
+//! gets one mail at a time until one succeeds.
 
 use std::time::Duration;
 
@@ -20,42 +20,42 @@ use tokio::time::Instant;
 use super::backoff::doubling;
 
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// Connections cost nobody a mail: they are tried this often at least.
+/// The longest pause between connections. They cost no mail an attempt.
 pub(super) const LONGEST_CONNECT_PAUSE: Duration = Duration::from_secs(10);
-/// Mails do.
+/// The longest pause after failed mails, which do cost an attempt.
 pub(super) const LONGEST_MAIL_PAUSE: Duration = Duration::from_secs(60);
-/// One mail that goes wrong says nothing about the server.
+/// A single failed mail says nothing about the server.
 const STRIKES_TO_TRIP: u32 = 3;
 
 /// The breaker of one server.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
-    /// Left alone until then.
+    /// The server is paused until this time.
     tripped_until: Option<Instant>,
-    /// Connections that failed, in a row.
+    /// The number of failed connections in a row.
     failures: u32,
-    /// Mails refused for no fault of theirs, in a row.
+    /// Refusals in a row that were not caused by the mails.
     refusals: Strikes,
-    /// Transactions in which the connection broke or the server fell silent, in a row.
+    /// Transactions in a row in which the connection broke or the server did not answer.
     breaks: Strikes,
-    /// On probation one mail is under way.
+    /// Whether a mail is under way on probation.
     on_trial: bool,
-    /// The last sign of life.
+    /// When the server last answered.
     last_seen: Option<Instant>,
 }
 
-/// What went wrong in a row, and how often that opened the breaker.
+/// Counts failures in a row, and how often they tripped the breaker.
 #[derive(Debug, Default)]
 struct Strikes {
     count: u32,
     trips: u32,
-    /// The mail that the last one was about.
+    /// The mail of the last failure.
     last_mail: String,
 }
 
 impl Strikes {
-    /// One more. The pause, if it is one too many. The same mail again says nothing about
-    /// the server: it would delay everybody else's by what is wrong with itself (I6).
+    /// Counts a failure, and returns the pause if the breaker trips. Another failure of the same
+    /// mail says nothing about the server, and must not delay other mails (I6).
     fn strike(&mut self, mail: &str, about_server: bool, chance: f64) -> Option<Duration> {
         if !about_server && self.last_mail == mail {
             return None;
@@ -71,17 +71,17 @@ impl Strikes {
 }
 
 impl Breaker {
-    /// Whether the server may be given a mail now.
+    /// Returns whether the server may get a mail now.
     pub(super) fn allows_mail(&self) -> bool {
         self.tripped_until.is_none() && !(self.on_probation() && self.on_trial)
     }
 
-    /// Whether it took one when it was last asked, and is not left alone.
+    /// Returns whether the server accepted the last connection and is not paused.
     pub(super) fn is_up(&self) -> bool {
         self.tripped_until.is_none() && self.last_seen.is_some()
     }
 
-    /// When the server is to be asked again how it is.
+    /// Returns when the server is to be probed again.
     pub(super) fn tripped_until(&self) -> Option<Instant> {
         self.tripped_until
     }
@@ -94,55 +94,56 @@ impl Breaker {
         self.refusals.trips + self.breaks.trips > 0
     }
 
-    /// A mail is given to it. True if that is the one on trial: until [`Breaker::end_trial`]
-    /// there is no other.
+    /// Records that the server gets a mail. Returns whether the mail is on trial: then no other is
+    /// sent until [`Breaker::end_trial`].
     pub(super) fn start_mail(&mut self) -> bool {
         self.on_trial |= self.on_probation();
         self.on_trial
     }
 
-    /// The mail on trial is through, one way or another.
+    /// Ends the trial, whatever its result.
     pub(super) fn end_trial(&mut self) {
         self.on_trial = false;
     }
 
-    /// A connection was made, or answered.
+    /// Records that a connection was made, or answered.
     pub(super) fn connected(&mut self, now: Instant) {
         self.failures = 0;
         self.tripped_until = None;
         self.last_seen = Some(now);
     }
 
-    /// No connection was made.
+    /// Records that no connection was made.
     pub(super) fn failed(&mut self, now: Instant, chance: f64) {
         self.failures = self.failures.saturating_add(1);
         self.last_seen = None;
         self.tripped_until = Some(now + doubling(self.failures, FIRST_PAUSE, LONGEST_CONNECT_PAUSE, chance));
     }
 
-    /// A transaction went as it should, whatever was said of its mail.
+    /// Records a complete transaction, whatever the reply to its mail.
     pub(super) fn answered(&mut self, now: Instant) {
         self.breaks = Strikes::default();
         self.last_seen = Some(now);
     }
 
-    /// A mail was accepted: whatever the server refused before was not about us.
+    /// Records that a mail was accepted: earlier refusals were not about us.
     pub(super) fn accepted(&mut self) {
         self.refusals = Strikes::default();
     }
 
-    /// The server refused us, in the transaction of a mail; `about_server`: at MAIL, where nothing
-    /// of the mail but its sender is known. True if it is left alone now.
+    /// Records that the server refused us in the transaction of a mail. `about_server`: the refusal
+    /// came at MAIL, where only the sender's address is known. Returns whether the server is paused
+    /// now.
     pub(super) fn refused(&mut self, mail: &str, about_server: bool, now: Instant, chance: f64) -> bool {
         self.breaks = Strikes::default();
         let pause = (self.tripped_until.is_none()).then(|| self.refusals.strike(mail, about_server, chance)).flatten();
         self.open_for(pause, now)
     }
 
-    /// The connection broke in the transaction of a mail, or no answer came. True if the
-    /// server is left alone now.
+    /// Records that the connection broke in the transaction of a mail, or no answer came. Returns
+    /// whether the server is paused now.
     pub(super) fn broke(&mut self, mail: &str, now: Instant, chance: f64) -> bool {
-        // What was under way when the breaker opened says nothing new.
+        // Transactions that were under way when the breaker tripped add nothing.
         let pause = (self.tripped_until.is_none()).then(|| self.breaks.strike(mail, false, chance)).flatten();
         self.open_for(pause, now)
     }
@@ -217,7 +218,7 @@ mod tests {
         }
         assert!(!breaker.broke("a", now, 0.0) && !breaker.broke("b", now, 0.0));
         assert!(breaker.broke("c", now, 0.0));
-        // The others that were under way.
+        // Other transactions that were under way.
         assert!(!breaker.broke("d", now, 0.0));
         assert_eq!(pause(&breaker, now), FIRST_PAUSE);
     }
@@ -265,7 +266,7 @@ mod tests {
         breaker.end_trial();
         assert!(breaker.allows_mail());
         assert!(breaker.start_mail());
-        // Refused for its own sake: the server answers, and may still not want us.
+        // Refused because of the mail itself: the server answers, and may still refuse us.
         breaker.answered(now);
         breaker.end_trial();
         assert!(breaker.start_mail());

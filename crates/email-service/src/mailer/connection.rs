@@ -1,9 +1,9 @@
-//! One SMTP connection over lettre's: a deadline on every step, and types that make it
+//! One SMTP connection, based on lettre's: every step has a deadline, and the types make it
 //! impossible to reuse a connection whose replies could be out of step.
 //!
-//! Every step takes the connection and gives it back only if the step was completed. A
-//! step that fails, takes too long or is cancelled drops it, and with it the socket:
-//! nothing (no QUIT) is ever written into a transaction of unknown state.
+//! Every step takes the connection and returns it only if the step was completed. A step that
+//! fails, times out or is cancelled drops it, and closes the socket: nothing, not even QUIT, is
+//! written into a transaction of unknown state.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,17 +30,17 @@ use super::{
     verdict::Phase,
 };
 
-/// The label of the metric of caught panics.
+/// The label in the metric of caught panics.
 pub(super) const PANIC_LABEL: &str = "smtp";
 
-/// A process that was stopped finds all its deadlines over before it hears what came
-/// meanwhile: one more look, at what is there already.
+/// After a suspension of the process all deadlines are over before it reads what arrived meanwhile:
+/// it polls once more, for data that is there already.
 const FINAL_POLL: Duration = Duration::from_millis(100);
 
-/// lettre ends every mail with a line end of its own.
+/// lettre ends every mail with an additional line end.
 const FINAL_LINE_END_BYTES: usize = 2;
 
-/// A step was not completed: the connection is gone.
+/// A step was not completed: the connection is closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{step}: {problem}")]
 pub struct ConnectionBroken {
@@ -48,7 +48,7 @@ pub struct ConnectionBroken {
     pub problem: String,
 }
 
-/// Runs a step; a panic at what the server says breaks the connection like any other failure.
+/// Runs a step; a panic at the server's data breaks the connection like any other failure.
 async fn catch_panic<T>(
     step: &'static str,
     work: impl Future<Output = Result<T, ConnectionBroken>>,
@@ -57,29 +57,29 @@ async fn catch_panic<T>(
     done.unwrap_or_else(|panicked| Err(ConnectionBroken { step, problem: panicked.to_string() }))
 }
 
-/// A connection with no transaction open.
+/// A connection without an open transaction.
 pub struct Connection {
     smtp: AsyncSmtpConnection,
     capabilities: EhloCapabilities,
     flags: Arc<StreamFlags>,
     step: Duration,
-    /// When it was opened.
+    /// The time of its opening.
     pub opened: Instant,
 }
 
-/// The server has said 354 and waits for the body. Whoever drops this closes the socket
-/// without a word, so the server throws the transaction away.
+/// A transaction in which the server has said 354 and waits for the body. Dropping it closes the
+/// socket, so that the server discards the transaction.
 pub struct OpenTransaction {
     connection: Connection,
 }
 
-/// How far a transaction came.
+/// The result of opening a transaction.
 pub enum TransactionStart {
     /// 354: the body may follow.
     Open(OpenTransaction),
-    /// The server refused, or answered something that does not belong here.
+    /// The server refused, or sent a reply that is invalid here.
     Refused { phase: Phase, reply: Reply, connection: Connection },
-    /// This server cannot take such a mail, and was not asked to. Another one may.
+    /// This server does not support the mail, and was not asked. Another one may.
     Unsupported { problem: String, connection: Connection },
 }
 
@@ -93,10 +93,10 @@ impl Connection {
         Self { smtp, capabilities, flags, step, opened: Instant::now() }
     }
 
-    /// MAIL, RCPT and DATA.
+    /// Sends MAIL, RCPT and DATA.
     ///
     /// # Errors
-    /// [`ConnectionBroken`]: the mail was not accepted, and the connection is gone.
+    /// [`ConnectionBroken`]: the mail was not accepted, and the connection is closed.
     pub async fn begin(self, envelope: &Envelope, body: &[u8]) -> Result<TransactionStart, ConnectionBroken> {
         catch_panic("begin", self.try_begin(envelope, body)).await
     }
@@ -124,27 +124,27 @@ impl Connection {
         Ok(TransactionStart::Open(OpenTransaction { connection: self }))
     }
 
-    /// RSET: makes sure that the connection lives and that its replies are in step.
+    /// Sends RSET: checks that the connection works and that its replies are in step.
     ///
     /// # Errors
-    /// [`ConnectionBroken`]: the connection is gone.
+    /// [`ConnectionBroken`]: the connection is closed.
     pub async fn reset(mut self) -> Result<Self, ConnectionBroken> {
         let reply = self.command("RSET", Rset.to_string()).await?;
         if reply.code == 250 { Ok(self) } else { Err(ConnectionBroken { step: "RSET", problem: reply.to_string() }) }
     }
 
-    /// Says goodbye, for politeness; not after a DATA.
+    /// Sends QUIT, as the protocol asks for; not after DATA.
     pub async fn quit(mut self) {
         const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
-        // What the server says to it changes nothing.
+        // The reply to it changes nothing.
         let quit = timeout(QUIT_TIMEOUT, self.command("QUIT", Quit.to_string()));
         let _ = panics::catch_future(PANIC_LABEL, quit).await;
     }
 
-    /// What MAIL has to say about such a mail, or why this server cannot take it.
+    /// Returns the parameters of MAIL for this mail, or why this server does not support it.
     fn parameters(&self, ascii: bool, body: &[u8]) -> Result<Vec<MailParameter>, String> {
         let mut parameters = Vec::new();
-        // As RFC 1870 counts: without the dot, and without the dots that are doubled.
+        // RFC 1870 counts neither the final dot nor the doubled dots.
         let size = body.len() + FINAL_LINE_END_BYTES;
         match self.capabilities.size {
             SizeLimit::Bytes(most) if u64::try_from(size).is_ok_and(|size| size > most) => {
@@ -168,7 +168,7 @@ impl Connection {
         Ok(parameters)
     }
 
-    /// Sends one command and waits for its reply, whatever it says.
+    /// Sends one command and waits for its reply, whatever it is.
     async fn command(&mut self, step: &'static str, command: String) -> Result<Reply, ConnectionBroken> {
         let answer = timeout(self.step, self.smtp.command(command)).await;
         step_reply(step, answer.ok())
@@ -179,7 +179,7 @@ impl OpenTransaction {
     /// Sends the body and the dot, and waits for the reply to the dot.
     ///
     /// # Errors
-    /// [`ConnectionBroken`]: nobody knows whether the mail was accepted.
+    /// [`ConnectionBroken`]: it is unknown whether the mail was accepted.
     pub async fn deliver(
         self,
         body: &[u8],
@@ -194,7 +194,7 @@ impl OpenTransaction {
         timeouts: DeliveryTimeouts,
     ) -> Result<(Reply, Connection), ConnectionBroken> {
         let (flags, written) = (Arc::clone(&self.connection.flags), Notify::new());
-        // The second part is never there; asking for it tells that the first is written.
+        // The second part is always absent; the request for it shows that the first is written.
         let end_of_body = std::iter::from_fn(|| {
             flags.body_written();
             written.notify_one();
@@ -218,16 +218,16 @@ impl OpenTransaction {
     }
 }
 
-/// How long to wait once the body is being sent.
+/// The time limits once the body is being sent.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliveryTimeouts {
-    /// For the body to be written.
+    /// The limit for writing the body.
     pub body: Duration,
-    /// For the reply to the dot.
+    /// The limit for the reply to the dot.
     pub dot: Duration,
 }
 
-/// The reply to a step, if there is one that can be read; `None` is "not in time".
+/// Returns the reply to a step if it is readable; an `answer` of `None` means a timeout.
 fn step_reply(
     step: &'static str,
     answer: Option<Result<Response, lettre::transport::smtp::Error>>,
@@ -240,8 +240,8 @@ fn step_reply(
     }
 }
 
-/// Sender and the one recipient, their domains as A-labels, and whether both are ASCII.
-/// `None` for anything that is not one plain address: nothing of it may reach the wire.
+/// Returns the sender and the one recipient, with their domains as A-labels, and whether both are
+/// ASCII. `None` for anything that is not one plain address: no part of it may reach the wire.
 fn plain_addresses(envelope: &Envelope) -> Option<(Option<Address>, Address, bool)> {
     let [to] = envelope.to() else { return None };
     let to = plain_address(to)?;

@@ -1,15 +1,15 @@
-//! What a server offers, read from its reply to EHLO (RFC 5321, 4.1.1.1).
+//! The capabilities of a server, read from its reply to EHLO (RFC 5321, 4.1.1.1).
 
 use lettre::transport::smtp::response::Response;
 
-/// The extensions that matter to us. Keywords are read whatever their case.
+/// The extensions that the service uses. Keywords are case-insensitive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EhloCapabilities {
-    /// Addresses with characters beyond ASCII (RFC 6531).
+    /// Addresses with non-ASCII characters (RFC 6531).
     pub smtp_utf8: bool,
-    /// Bodies with bytes beyond ASCII (RFC 6152).
+    /// Bodies with non-ASCII bytes (RFC 6152).
     pub eight_bit_mime: bool,
-    /// How large a mail may be (RFC 1870).
+    /// The maximum size of a mail (RFC 1870).
     pub size: SizeLimit,
     pub auth_plain: bool,
     pub auth_login: bool,
@@ -18,12 +18,12 @@ pub struct EhloCapabilities {
 /// The extension SIZE.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SizeLimit {
-    /// Not offered: the parameter is not understood.
+    /// Not offered: the server does not understand the parameter.
     #[default]
     Unknown,
-    /// Offered, with no fixed limit.
+    /// Offered without a fixed limit.
     Open,
-    /// So many bytes at most.
+    /// At most this number of bytes.
     Bytes(u64),
 }
 
@@ -41,7 +41,7 @@ impl EhloCapabilities {
             match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
                 "SMTPUTF8" => capabilities.smtp_utf8 = true,
                 "8BITMIME" => capabilities.eight_bit_mime = true,
-                // Something that is no number promises nothing and forbids nothing.
+                // An invalid number is treated as no limit.
                 "SIZE" => match words.next().map_or(Ok(0), str::parse) {
                     Ok(0) | Err(_) => capabilities.size = SizeLimit::Open,
                     Ok(most) => capabilities.size = SizeLimit::Bytes(most),

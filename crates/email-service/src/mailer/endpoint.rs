@@ -1,4 +1,4 @@
-//! How a connection is made: TCP, TLS, EHLO and the login.
+//! How a connection is made: TCP, TLS, EHLO and authentication.
 
 use std::{fmt, net::IpAddr, time::Duration};
 
@@ -21,22 +21,23 @@ use super::{
     stream::SmtpStream,
 };
 
-/// A server, and what connecting to it needs.
+/// A server, and the settings and state for connecting to it.
 pub struct Endpoint {
     pub server: Server,
-    /// In EHLO; none: the address of the connection.
+    /// The name in EHLO; `None` means the address of the connection.
     hello_name: Option<String>,
     /// The deadline of each step.
     step: Duration,
     tls: OnceCell<TlsParameters>,
-    /// How it let us in last.
+    /// The mechanism that the server accepted last.
     mechanism: Mutex<Option<Mechanism>>,
 }
 
-/// Why an attempt to connect came to nothing.
+/// Why one attempt to connect failed.
 enum AttemptError {
     Failed(ConnectError),
-    /// The server hung up on the login, and may take one of these on another connection.
+    /// The server closed the connection during authentication, and may accept one of these
+    /// mechanisms on another connection.
     ClosedDuringAuth(ConnectError, Vec<Mechanism>),
 }
 
@@ -46,11 +47,11 @@ impl From<ConnectError> for AttemptError {
     }
 }
 
-/// Why there is no connection: the server's or the network's matter, never a mail's.
+/// Why there is no connection: a problem of the server or the network, never of a mail.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{step}: {problem}")]
 pub struct ConnectError {
-    /// What was being done.
+    /// The step that failed.
     pub step: &'static str,
     pub problem: String,
 }
@@ -61,10 +62,10 @@ impl Endpoint {
         Self { server, hello_name, step, tls: OnceCell::new(), mechanism: Mutex::default() }
     }
 
-    /// Connects, encrypts and logs in as the server's URL says.
+    /// Connects, encrypts and authenticates as the server's URL says.
     ///
     /// # Errors
-    /// [`ConnectError`]; nothing of it is a mail's fault. A panic at what the server says is one too.
+    /// [`ConnectError`], also for a panic at the server's data; it is never caused by a mail.
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
         let connected = panics::catch_future(PANIC_LABEL, async {
             fail_point!("smtp.connect");
@@ -87,7 +88,7 @@ impl Endpoint {
         })
     }
 
-    /// One connection. `allowed`: the mechanisms by which to log in.
+    /// Tries one connection. `allowed` limits the mechanisms of the authentication.
     async fn try_connect_once(&self, allowed: Option<&[Mechanism]>) -> Result<Connection, AttemptError> {
         let server = &self.server;
         let connected = SmtpStream::connect(&server.host, server.port, self.step).await;
@@ -147,8 +148,8 @@ impl Endpoint {
         Ok(Connection::new(smtp, capabilities, flags, self.step))
     }
 
-    /// Asks once more: lettre forgets the extensions that it does not use itself, and what
-    /// was said before TLS does not count.
+    /// Sends EHLO once more: lettre does not keep the extensions that it does not use itself, and
+    /// the reply before TLS does not count.
     async fn ask_capabilities(
         &self,
         smtp: &mut AsyncSmtpConnection,
@@ -158,7 +159,8 @@ impl Endpoint {
         Ok(EhloCapabilities::from_reply(&reply))
     }
 
-    /// EHLO's name; where none is configured the address literal that RFC 5321 asks for.
+    /// Returns the name for EHLO; if none is configured, the address literal that RFC 5321 asks
+    /// for.
     fn hello_id(&self, stream: &SmtpStream) -> ClientId {
         match (&self.hello_name, stream.local_addr().map(|address| address.ip())) {
             (Some(name), _) => ClientId::Domain(name.clone()),
@@ -168,7 +170,8 @@ impl Endpoint {
         }
     }
 
-    /// Made at first use: it reads the system's certificates.
+    /// Returns the TLS parameters. They are made at first use, because that reads the system's
+    /// certificates.
     async fn tls_parameters(&self) -> Result<TlsParameters, ConnectError> {
         let make = || async {
             let host = self.server.host.clone();
@@ -176,14 +179,14 @@ impl Endpoint {
             match tokio::task::spawn_blocking(make).await {
                 Ok(Ok(made)) => made.map_err(|error| failed("TLS", error)),
                 Ok(Err(panicked)) => Err(failed("TLS", panicked)),
-                // Not the error of the join, which would quote a panic.
+                // The join error is not shown: it would quote a panic.
                 Err(_) => Err(failed("TLS", "the certificates could not be read")),
             }
         };
         self.tls.get_or_try_init(make).await.cloned()
     }
 
-    /// `steps` commands or handshakes under their common deadline.
+    /// Runs an operation of `steps` commands or handshakes with their common deadline.
     async fn with_deadline<T, E: fmt::Display>(
         &self,
         step: &'static str,
@@ -201,8 +204,8 @@ fn failed(step: &'static str, problem: impl fmt::Display) -> ConnectError {
     ConnectError { step, problem: printable(&problem.to_string()) }
 }
 
-/// A password goes over TLS, or stays on this machine. What counts is where the connection
-/// leads, not what the name in the URL looks like.
+/// Returns whether the password may be sent: over TLS, or to this machine. The address of the
+/// connection decides, not the name in the URL.
 fn may_send_password(encrypted: bool, peer: Option<IpAddr>) -> bool {
     encrypted || peer.is_some_and(|ip| ip.to_canonical().is_loopback())
 }

@@ -1,5 +1,5 @@
-//! TLS before the first byte (`smtps://`). lettre encrypts such a connection only if it
-//! opens the socket itself, and then it keeps Nagle's delay.
+//! TLS before the first byte (`smtps://`). lettre encrypts such a connection only if it opens the
+//! socket itself, and then it keeps Nagle's delay.
 #![expect(deprecated, reason = "lettre's only way to put TLS over a stream that we opened")]
 
 use std::{
@@ -25,7 +25,7 @@ pub(super) async fn connect(
     Ok(EncryptedStream(encrypted.compat()))
 }
 
-/// A stream that lettre's connection takes for a plain one.
+/// An encrypted stream that lettre's connection treats as a plain one.
 pub(super) struct EncryptedStream(Compat<AsyncNetworkStream>);
 
 impl fmt::Debug for EncryptedStream {

@@ -1,4 +1,4 @@
-//! SMTP: connections with a deadline on every step, a pool of them, and what replies mean.
+//! SMTP: connections with a deadline on every step, a pool of them, and the meaning of replies.
 
 mod auth;
 pub mod backoff;

@@ -1,10 +1,10 @@
-//! The connections that are open, and which servers take any.
+//! The pool of open connections, and the availability of the servers.
 //!
-//! A connection is taken out, used, and put back only after a complete transaction; it is
-//! reset before it is used again. A server that cannot be reached, does not want us, or
-//! breaks off mail after mail is left alone for a while (its [`Breaker`]) and tried again
-//! by [`Pool::watch`], not at the cost of a mail. Mails go to the first server of the list
-//! that is not left alone, so they go back to it as soon as it is well.
+//! A connection is checked out, used, and returned only after a complete transaction; it is reset
+//! before it is used again. A server that is unreachable, refuses us, or breaks the connection mail
+//! after mail is paused for a while (its [`Breaker`]) and probed by [`Pool::watch`], not at the
+//! cost of a mail. Mails go to the first server of the list that is not paused, so they return to
+//! it as soon as it works again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,14 +24,14 @@ use super::{
 };
 use crate::metrics::Metrics;
 
-/// Servers close what is idle after minutes; a connection that is still there is tried
-/// with RSET.
+/// Servers close idle connections after minutes; a connection that is still open is checked with
+/// RSET.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
-/// Some servers count RSETs; none minds a new connection every few minutes.
+/// Some servers limit RSETs; a new connection every few minutes is acceptable to all.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
-/// The first server in use is asked this often when no mail tells how it is.
+/// The first server in use is probed at this interval if no mail shows its state.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
-/// How often the watch looks around.
+/// The interval of the watch.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 /// The check in `/readyz`.
 const CHECK: &str = "smtp";
@@ -44,7 +44,7 @@ struct PoolState {
     slots: Vec<ServerSlot>,
     health: Health,
     metrics: Metrics,
-    /// Signalled whenever a server takes connections again.
+    /// Signalled when a server accepts connections again.
     usable: Notify,
 }
 
@@ -65,25 +65,25 @@ struct IdleConnection {
     since: Instant,
 }
 
-/// A connection from the pool, and the turn that it was taken for.
+/// A connection from the pool, and the permit to use its server.
 pub struct Checkout {
     pub connection: Connection,
     pub permit: ServerPermit,
 }
 
-/// One mail's turn with a server. What the server made of it is said here; a turn that is
-/// dropped without a word says nothing about the server.
+/// The permit to send one mail to a server. It reports the result to the server's breaker; a permit
+/// that is dropped without a report changes nothing.
 pub struct ServerPermit {
     pool: Pool,
     server: ServerId,
     on_trial: bool,
 }
 
-/// Names a server of the list.
+/// Identifies a server of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerId(usize);
 
-/// No server takes connections now.
+/// No server accepts connections now.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("no mail server takes connections: {0}")]
 pub struct NoServerAvailable(String);
@@ -98,17 +98,17 @@ impl Pool {
         Self(Arc::new(PoolState { slots, health, metrics, usable: Notify::new() }))
     }
 
-    /// How many servers are in the list.
+    /// Returns the number of servers in the list.
     #[must_use]
     pub fn server_count(&self) -> usize {
         self.0.slots.len()
     }
 
-    /// A connection that is ready for MAIL, to the first server that takes one and is none
-    /// of `excluded`.
+    /// Returns a connection that is ready for MAIL, to the first available server that is not in
+    /// `excluded`.
     ///
     /// # Errors
-    /// [`NoServerAvailable`], if none does.
+    /// [`NoServerAvailable`] if there is none.
     pub async fn checkout(&self, excluded: &[ServerId]) -> Result<Checkout, NoServerAvailable> {
         let mut problem = "all were tried a moment ago".to_owned();
         for (index, slot) in self.0.slots.iter().enumerate() {
@@ -133,7 +133,7 @@ impl Pool {
         })
     }
 
-    /// Waits until a server takes connections, or may.
+    /// Waits until a server may accept connections.
     pub async fn wait_until_available(&self) {
         loop {
             let notified = self.0.usable.notified();
@@ -144,8 +144,8 @@ impl Pool {
         }
     }
 
-    /// Closes what is idle for too long, and asks servers that nobody hears of how they
-    /// are, until `stop`.
+    /// Closes connections that are idle for too long, and probes servers of unknown state, until
+    /// `stop`.
     pub async fn watch(&self, stop: CancellationToken) {
         let watches = (0..self.0.slots.len()).map(|index| self.watch_server(index));
         tokio::select! {
@@ -181,11 +181,11 @@ impl Pool {
         }
     }
 
-    /// An idle connection that answers RSET, or a new one.
+    /// Returns an idle connection that answers RSET, or a new one.
     async fn reuse_or_connect(&self, slot: &ServerSlot) -> Result<Connection, ConnectError> {
         while let Some(connection) = slot.take_idle(Instant::now()) {
             if let Ok(connection) = connection.reset().await {
-                // As good a sign of life as a new connection: it closes the breaker too.
+                // The answer closes the breaker, as a new connection does.
                 if slot.record_contact(true) {
                     tracing::info!(server = %slot.name, "the mail server answers");
                     self.publish_health();
@@ -223,18 +223,18 @@ impl Pool {
 }
 
 impl ServerPermit {
-    /// Which server it is with.
+    /// Returns the server.
     #[must_use]
     pub fn server(&self) -> ServerId {
         self.server
     }
 
-    /// The connection was not used.
+    /// Returns a connection that was not used.
     pub fn return_unused(&self, connection: Connection) {
         self.slot().state.lock().idle.push(IdleConnection { connection, since: Instant::now() });
     }
 
-    /// After a complete transaction, whatever was said of the mail.
+    /// Returns the connection after a complete transaction, whatever the reply to the mail.
     pub fn return_connection(&self, connection: Connection) {
         let now = Instant::now();
         let mut state = self.slot().state.lock();
@@ -242,18 +242,18 @@ impl ServerPermit {
         state.idle.push(IdleConnection { connection, since: now });
     }
 
-    /// The mail was accepted.
+    /// Reports that the mail was accepted.
     pub fn report_accepted(&self) {
         self.slot().state.lock().breaker.accepted();
     }
 
-    /// The server refused us, and the mail is not at fault; `about_server` as said at MAIL.
+    /// Reports that the server refused us, not because of the mail. `about_server`: at MAIL.
     pub fn report_refused(&self, mail: &str, about_server: bool) {
         let tripped = self.slot().state.lock().breaker.refused(mail, about_server, Instant::now(), chance());
         self.report_tripped(tripped, "the mail server refuses us: it is left alone for a while");
     }
 
-    /// The connection broke, or no answer came in time.
+    /// Reports that the connection broke, or no answer came in time.
     pub fn report_broken(&self, mail: &str) {
         let tripped = self.slot().state.lock().breaker.broke(mail, Instant::now(), chance());
         self.report_tripped(tripped, "the mail server breaks off mail after mail: it is left alone for a while");
@@ -284,7 +284,7 @@ impl Drop for ServerPermit {
 }
 
 impl ServerSlot {
-    /// The server answered, or did not take a connection; true if that is news.
+    /// Records whether the server answered. Returns true if its availability changed.
     fn record_contact(&self, answers: bool) -> bool {
         let mut state = self.state.lock();
         let before = (state.breaker.allows_mail(), state.breaker.last_seen().is_some());
@@ -298,7 +298,7 @@ impl ServerSlot {
 
     fn take_idle(&self, now: Instant) -> Option<Connection> {
         self.drop_idle(now);
-        // The one that was used last: the others may grow old and go.
+        // The connection that was used last: the others may grow old and be closed.
         self.state.lock().idle.pop().map(|idle| idle.connection)
     }
 

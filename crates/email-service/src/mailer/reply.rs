@@ -1,30 +1,30 @@
-//! A server's reply: code and text.
+//! A server's reply: its code and its text.
 
 use std::{error::Error as _, fmt};
 
 use lettre::transport::smtp::response::Response;
 
-/// A server's reply: its code, and its text made harmless.
+/// A server's reply: its code, and its text without unsafe characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     pub code: u16,
-    /// Printable, on one line, bounded.
+    /// Printable, on one line, of limited length.
     pub text: String,
 }
 
-/// How much of a reply's text is kept, in characters.
+/// The maximum length of a reply's text, in characters.
 pub(super) const MAX_TEXT: usize = 300;
 
 impl Reply {
-    /// Keeps what can be printed on one line: the text comes from outside and ends up in
-    /// the ledger and on terminals.
+    /// Creates a reply with a printable text: it comes from outside and is shown in the ledger and
+    /// on terminals.
     #[must_use]
     pub fn new(code: u16, text: &str) -> Self {
         Self { code, text: printable(text) }
     }
 
-    /// The enhanced status code (RFC 3463) that the text begins with, where its class is
-    /// that of the reply.
+    /// Returns subject and detail of the enhanced status code (RFC 3463) at the beginning of the
+    /// text, if its class matches the code.
     #[must_use]
     pub fn enhanced(&self) -> Option<(u16, u16)> {
         let mut parts = self.text.split_whitespace().next()?.split('.');
@@ -40,7 +40,7 @@ impl fmt::Display for Reply {
     }
 }
 
-/// `text` without what does not print, on one line, of bounded length.
+/// Returns the printable characters of `text` on one line of limited length.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
@@ -50,13 +50,13 @@ pub fn printable(text: &str) -> String {
     shortened.trim_end().to_owned()
 }
 
-/// Marks that reorder or hide what stands beside them on a terminal.
+/// Returns whether a character hides or reorders the characters beside it on a terminal.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
-/// A reply is one, whatever it says: lettre makes an error of those that refuse, and the
-/// text its source.
+/// Reads the reply from lettre's result: lettre returns a refusal as an error, with the text as its
+/// source.
 pub(super) fn read_reply(
     answer: Result<Response, lettre::transport::smtp::Error>,
 ) -> Result<Reply, lettre::transport::smtp::Error> {

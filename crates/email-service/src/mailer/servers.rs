@@ -5,20 +5,20 @@ use std::{fmt, net::IpAddr, str::FromStr};
 use secrecy::SecretString;
 use url::Url;
 
-/// How a connection comes to be encrypted.
+/// How a connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encryption {
     /// `smtps://`: TLS before the first byte (RFC 8314).
     Implicit,
-    /// STARTTLS, or no mail at all.
+    /// STARTTLS is required.
     Required,
-    /// STARTTLS where the server offers it.
+    /// STARTTLS if the server offers it.
     Opportunistic,
-    /// Never.
+    /// No encryption.
     None,
 }
 
-/// Who we are to a server that asks.
+/// The username and the password for a server.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     pub user: String,
@@ -34,7 +34,7 @@ pub struct Server {
     pub credentials: Option<Credentials>,
 }
 
-/// Why a text is no server. Never quotes it: it may hold a password.
+/// Why a text is not a server URL. The message never quotes the text, which may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ServerUrlError {
     #[error("no server is named")]
@@ -56,10 +56,10 @@ pub enum ServerUrlError {
 }
 
 impl Server {
-    /// Reads the list: URLs separated by commas (a comma inside of a password is `%2C`).
+    /// Parses a list of URLs separated by commas (a comma in a password is `%2C`).
     ///
     /// # Errors
-    /// [`ServerUrlError`] if it is empty or an entry is no server.
+    /// [`ServerUrlError`] if the list is empty or an entry is invalid.
     pub fn parse_list(list: &str) -> Result<Vec<Server>, ServerUrlError> {
         let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let servers = entries.map(str::parse).collect::<Result<Vec<_>, _>>()?;
@@ -106,7 +106,7 @@ impl FromStr for Server {
     }
 }
 
-/// Without the password: for logs and metrics.
+/// Shows the URL without the credentials, for logs and metrics.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.encryption == Encryption::Implicit { "smtps" } else { "smtp" };
@@ -145,8 +145,8 @@ fn tls_parameter(url: &Url) -> Result<Option<Encryption>, ServerUrlError> {
     Ok(chosen)
 }
 
-/// Whether the host is this machine, by its name or its address. Everything else is a
-/// network, whoever owns it.
+/// Returns whether the host is this machine, by its name or its address. All other hosts are
+/// reached over a network.
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {
@@ -155,8 +155,8 @@ fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// RFC 3986, 2.1. `None` if a `%` is not followed by two hex digits, or if the result is
-/// not UTF-8.
+/// Decodes percent-encoding (RFC 3986, 2.1). `None` if a `%` is not followed by two hex digits, or
+/// the result is not UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::reply::Reply;
 
-/// What the reply answers.
+/// The command that a reply answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     Mail,
@@ -27,7 +27,7 @@ impl Phase {
         }
     }
 
-    /// Whether `reply` lets the transaction go on. For the dot only 250 means that the mail
+    /// Returns whether `reply` lets the transaction go on. For the dot only 250 means that the mail
     /// was accepted.
     #[must_use]
     pub fn accepts(self, reply: &Reply) -> bool {
@@ -46,22 +46,22 @@ impl fmt::Display for Phase {
     }
 }
 
-/// What a reply that does not let the transaction go on means.
+/// The meaning of a reply that does not let the transaction go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Try again later; `greylisted`: not before the pause that such servers ask for.
+    /// Try again later; `greylisted`: not before the pause that greylisting servers ask for.
     Retry { greylisted: bool, close: bool },
-    /// Refused for good; `suppress`: and so will every other mail to this address be.
+    /// Refused permanently; `suppress`: other mails to this address would be refused, too.
     Fail { suppress: bool },
-    /// The server does not want *us*: no fault of this mail, which loses no attempt.
+    /// The server refuses *us*: it is not the mail's fault, and costs it no attempt.
     RelayTrouble,
-    /// No reply that belongs here (a 354 to RCPT, a 251 to the dot): replies and commands
-    /// are out of step, so nothing that this connection says can be believed.
+    /// An invalid reply in this phase (a 354 to RCPT, a 251 to the dot): replies and commands are
+    /// out of step, so the connection cannot be trusted.
     OutOfStep,
 }
 
 impl Verdict {
-    /// Whether the connection is of no more use after such a reply.
+    /// Returns whether the connection must be closed after such a reply.
     #[must_use]
     pub fn closes_connection(self) -> bool {
         matches!(self, Verdict::OutOfStep | Verdict::RelayTrouble | Verdict::Retry { close: true, .. })
@@ -77,21 +77,21 @@ pub fn judge(phase: Phase, reply: &Reply) -> Verdict {
     match reply.code {
         // The service closes the connection (RFC 5321, 3.8).
         421 => Verdict::Retry { greylisted: false, close: true },
-        // "Authentication required / failed". At RCPT a 454 is about the address:
-        // Postfix says it for a relay that it denies for now.
+        // "Authentication required / failed". At RCPT a 454 is about the address: Postfix sends it
+        // for a relay that it denies for now.
         530 | 534 | 535 | 538 => Verdict::RelayTrouble,
         454 if phase == Phase::Mail => Verdict::RelayTrouble,
-        // Greylisting servers want to see us again after some minutes, not seconds.
+        // Greylisting servers expect the next attempt after some minutes, not seconds.
         450 | 451 => Verdict::Retry { greylisted: true, close: false },
         400..=499 => RETRY_LATER,
-        // Bad sequence of commands: not this mail's fault, but this connection's state.
+        // Bad sequence of commands: a problem of this connection's state, not of the mail.
         503 => Verdict::Retry { greylisted: false, close: true },
-        // Mailbox full: people do empty them.
+        // Mailbox full: its owner may empty it.
         552 => RETRY_LATER,
         500..=599 if matches!(enhanced, Some((2, 2))) => RETRY_LATER,
-        // Only the answer to RCPT speaks about the address, and only if it says 5.1.x or
-        // nothing more: 5.7.x is about us, 5.2.x and 5.4.x may pass. A misjudged one
-        // would keep every reset from its user for a month.
+        // Only the reply to RCPT is about the address, and only if it says 5.1.x or has no enhanced
+        // code: 5.7.x is about us, 5.2.x and 5.4.x may be temporary. A wrong suppression would
+        // block every password reset of the user for a month.
         550 | 551 | 553 if phase == Phase::Rcpt && enhanced.is_none_or(|(subject, _)| subject == 1) => {
             Verdict::Fail { suppress: true }
         }
