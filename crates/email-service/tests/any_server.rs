@@ -1,5 +1,5 @@
-//! Mail servers that say anything: a transaction ends by its deadlines, nothing panics, memory is
-//! bounded, and only a 250 to the dot is an accepted mail.
+//! Mail servers with arbitrary replies: a transaction ends by its deadlines, nothing panics, memory
+//! is bounded, and only a 250 to the dot means an accepted mail.
 
 use std::{
     sync::{
@@ -27,9 +27,10 @@ use tokio::{
 };
 
 const STEP: Duration = Duration::from_millis(300);
-/// Connect, greeting and EHLO, EHLO, three commands, body and dot, RSET; and a machine that does other things.
+/// The steps of a transaction (connect, greeting and EHLO, EHLO, three commands, body and dot,
+/// RSET) on a busy machine.
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
-/// A conversation in which everything is in order. EHLO is said twice.
+/// The replies of a successful transaction. EHLO is sent twice.
 const VALID_REPLIES: [&str; 7] = [
     "220 mail.example.org ESMTP\r\n",
     "250-mail.example.org\r\n250-SMTPUTF8\r\n250 8BITMIME\r\n",
@@ -40,7 +41,7 @@ const VALID_REPLIES: [&str; 7] = [
     "250 2.0.0 accepted\r\n",
 ];
 
-/// What a whole transaction came to: the reply to the dot, if it came so far.
+/// Runs a whole transaction. Returns the reply to the dot, if it came that far.
 async fn transaction(port: u16) -> Result<Option<Reply>, String> {
     let server: Server = format!("smtp://127.0.0.1:{port}?tls=none").parse().expect("a URL");
     let endpoint = Endpoint::new(server, None, STEP);
@@ -60,11 +61,11 @@ async fn transaction(port: u16) -> Result<Option<Reply>, String> {
     }
 }
 
-/// Says one reply after each thing that is sent to it; then closes, or is silent.
+/// Sends one reply after each input; then closes the connection, or stays silent.
 async fn send_replies(mut peer: TcpStream, replies: Vec<Vec<u8>>, closes: bool) {
     let mut heard = [0; 4096];
     for reply in replies {
-        // A reply that is not complete is answered by nothing: the next one follows soon.
+        // The client does not answer an incomplete reply: the next one follows soon.
         let wait = if closes { Duration::from_millis(5) } else { TEST_TIMEOUT };
         if peer.write_all(&reply).await.is_err()
             || matches!(timeout(wait, peer.read(&mut heard)).await, Ok(Ok(0) | Err(_)))
@@ -77,7 +78,7 @@ async fn send_replies(mut peer: TcpStream, replies: Vec<Vec<u8>>, closes: bool) 
     }
 }
 
-/// A transaction with a server that says this.
+/// Runs a transaction with a server that sends `replies`.
 fn with_replies(runtime: &Runtime, replies: Vec<Vec<u8>>, closes: bool) -> Result<Option<Reply>, String> {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -100,7 +101,7 @@ fn any_reply_at_any_time_is_handled() {
     let holds = |valid_count: usize, odd: Vec<Vec<u8>>| -> TestResult {
         let result = VALID_REPLIES[..valid_count].iter().map(|reply| reply.as_bytes().to_vec());
         if let Ok(Some(reply)) = with_replies(&runtime, result.chain(odd).collect(), true) {
-            // What was taken for the answer to the dot is a reply of its own, however odd.
+            // Whatever was read as the reply to the dot is a valid reply.
             prop_assert!(reply.text.chars().count() <= 300 && reply.code < 1000);
             prop_assert_eq!(Phase::Dot.accepts(&reply), reply.code == 250);
         }
@@ -156,7 +157,7 @@ fn an_endless_reply_is_cut_off_before_it_fills_the_memory() {
                 (ended, taken.load(Ordering::Relaxed))
             });
             assert!(result.is_err(), "{result:?}");
-            // What fits into the sockets' own buffers, and little more.
+            // The content of the socket buffers, and little more.
             assert!(taken < 16 * 1024 * 1024, "{taken} bytes were taken after {valid_count} replies");
         }
     }

@@ -1,4 +1,4 @@
-//! Which mails and which dead letters a command means, as it is typed.
+//! The filters of the commands on mails and dead letters, as command-line arguments.
 
 use jiff::Timestamp;
 
@@ -8,13 +8,13 @@ use crate::{
     plan::Template,
 };
 
-/// Conditions on mails; all that are given hold.
+/// Conditions on mails; all given conditions must hold.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct MailFilterArgs {
-    /// In this state; several with commas
+    /// In this state; several separated by commas
     #[arg(long, value_delimiter = ',')]
     pub state: Vec<State>,
-    /// Of this kind (welcome, password-reset, …); several with commas
+    /// Of this kind (welcome, password-reset, …); several separated by commas
     #[arg(long, value_delimiter = ',')]
     pub template: Vec<Template>,
     /// Caused by this user
@@ -26,7 +26,7 @@ pub struct MailFilterArgs {
     /// Caused by this event
     #[arg(long, value_name = "EVENT_ID")]
     pub event: Option<String>,
-    /// Whose event happened at this time or later: RFC 3339, or how long ago, such as 2h
+    /// Whose event happened at this time or later: RFC 3339, or a duration before now, such as 2h
     #[arg(long, value_name = "TIME")]
     pub since: Option<TimeArg>,
     /// Whose event happened before this time
@@ -35,12 +35,12 @@ pub struct MailFilterArgs {
 }
 
 impl MailFilterArgs {
-    /// Whether any condition is given.
+    /// Returns whether any condition is given.
     pub(super) fn is_given(&self) -> bool {
         *self != Self::default()
     }
 
-    /// What is meant at `now`.
+    /// Returns the filter, with durations counted back from `now`.
     pub(super) fn to_filter(&self, now: Timestamp) -> MailFilter {
         MailFilter {
             states: self.state.clone(),
@@ -54,22 +54,22 @@ impl MailFilterArgs {
     }
 }
 
-/// Conditions on dead letters; all that are given hold.
+/// Conditions on dead letters; all given conditions must hold.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct DeadLetterFilterArgs {
-    /// In this state: open, replayed, discarded; several with commas
+    /// In this state: open, replayed, discarded; several separated by commas
     #[arg(long, value_delimiter = ',')]
     pub state: Vec<DeadLetterState>,
-    /// For this reason (not-json, sealed-unknown-key, …); several with commas
+    /// For this reason (not-json, sealed-unknown-key, …); several separated by commas
     #[arg(long, value_delimiter = ',')]
     pub reason: Vec<String>,
-    /// Of events of this type; several with commas
+    /// Of events of this type; several separated by commas
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub event_type: Vec<String>,
     /// Of this event
     #[arg(long, value_name = "EVENT_ID")]
     pub event: Option<String>,
-    /// First seen at this time or later: RFC 3339, or how long ago, such as 2h
+    /// First seen at this time or later: RFC 3339, or a duration before now, such as 2h
     #[arg(long, value_name = "TIME")]
     pub since: Option<TimeArg>,
     /// First seen before this time
@@ -78,12 +78,12 @@ pub struct DeadLetterFilterArgs {
 }
 
 impl DeadLetterFilterArgs {
-    /// Whether any condition is given.
+    /// Returns whether any condition is given.
     pub(super) fn is_given(&self) -> bool {
         *self != Self::default()
     }
 
-    /// What is meant at `now`.
+    /// Returns the filter, with durations counted back from `now`.
     pub(super) fn to_filter(&self, now: Timestamp) -> DeadLetterFilter {
         DeadLetterFilter {
             states: self.state.clone(),

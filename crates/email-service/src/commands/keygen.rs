@@ -1,4 +1,4 @@
-//! `keygen`: the key pair that tokens are sealed with.
+//! `keygen`: the key pair of the sealed tokens.
 
 use std::{
     fs::{self, OpenOptions},
@@ -14,8 +14,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 const PUBLIC: &str = "sealing.public";
 const PRIVATE: &str = "sealing.private";
 
-/// Where the two halves are: in one directory, or in two, so that who reads the public
-/// one cannot reach the private one.
+/// The files of the two halves: in one directory or in two, so that readers of the public half
+/// cannot reach the private one.
 #[derive(Debug)]
 pub struct KeyPairFiles {
     private: PathBuf,
@@ -23,16 +23,17 @@ pub struct KeyPairFiles {
 }
 
 impl KeyPairFiles {
-    /// `sealing.private` in `out`, `sealing.public` in `public_out` or else in `out`.
+    /// Names the files: `sealing.private` in `out`, `sealing.public` in `public_out` or else in
+    /// `out`.
     #[must_use]
     pub fn new(out: &Path, public_out: Option<&Path>) -> Self {
         Self { private: out.join(PRIVATE), public: public_out.unwrap_or(out).join(PUBLIC) }
     }
 
-    /// Makes a key pair, and the directories if they are not there. Returns the key's id.
+    /// Creates a key pair, and missing directories. Returns the key's id.
     ///
     /// # Errors
-    /// If one of the files is there already (neither is written then), or cannot be written.
+    /// If one of the files exists (then neither is written), or cannot be written.
     pub fn create(&self) -> anyhow::Result<String> {
         for path in [&self.private, &self.public] {
             if path.try_exists().with_context(|| path.display().to_string())? {
@@ -44,12 +45,12 @@ impl KeyPairFiles {
         self.write_public(&public)
     }
 
-    /// Makes a key pair unless there is one. A public half that is not there is derived
-    /// from the private one: a start that was interrupted between the two goes on.
+    /// Creates a key pair unless one exists. A missing public half is derived from the private one,
+    /// so that a start interrupted between the two can be repeated.
     ///
     /// # Errors
-    /// If the halves that are there do not fit, only the public one is there, or a file
-    /// cannot be read or written.
+    /// If the existing halves do not match, only the public one exists, or a file cannot be read or
+    /// written.
     pub fn create_if_missing(&self) -> anyhow::Result<String> {
         let Some(text) = read(&self.private)? else { return self.create() };
         let private = PrivateKey::from_base64(text.expose_secret())
@@ -68,7 +69,7 @@ impl KeyPairFiles {
     }
 }
 
-/// The text of a file; nothing if there is none.
+/// Returns the text of a file, or `None` if it does not exist.
 fn read(path: &Path) -> anyhow::Result<Option<SecretString>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text.into())),

@@ -1,4 +1,4 @@
-//! What the binary does beside serving.
+//! The commands of the binary besides `serve`.
 
 pub mod dead_letters;
 pub mod filter_args;
@@ -14,15 +14,15 @@ use std::io::{self, Write as _};
 
 pub use stores::Stores;
 
-/// Writes a line to standard output. A reader that has gone (`| head`) ends the command.
+/// Writes a line to standard output. A closed reader (`| head`) ends the command.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If the line cannot be written.
 pub fn print_line(text: impl std::fmt::Display) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{text}")
 }
 
-/// A table for people: columns as wide as they need to be, the last one as long as it is.
+/// Writes a table whose columns are as wide as their longest cell.
 ///
 /// # Errors
 /// If it cannot be written.

@@ -1,5 +1,5 @@
-//! What all acts on rows have in common: what they are meant for, whether somebody has to
-//! say yes, and what is said afterwards.
+//! The parts that all changing commands share: the selection of rows, the confirmation and the
+//! report.
 
 use std::io::{self, BufRead, IsTerminal as _, Write};
 
@@ -11,16 +11,16 @@ use super::{print_line, print_table};
 
 const MAX_NOTE_CHARS: usize = 500;
 
-/// How an act is meant.
+/// The options of a changing command.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ChangeArgs {
     /// Say what would happen, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask, however many a filter finds
+    /// Do not ask for confirmation
     #[arg(long, short = 'y')]
     pub yes: bool,
-    /// Why, for the history: at most 500 characters
+    /// The reason, for the history: at most 500 characters
     #[arg(long, value_parser = parse_note)]
     pub note: Option<String>,
 }
@@ -36,11 +36,11 @@ fn parse_note(text: &str) -> Result<String, String> {
 }
 
 impl ChangeArgs {
-    /// Asks before an act on several rows that a filter has found: `summary` says what would
-    /// happen to them.
+    /// Asks for confirmation before a change of several rows that a filter has found. `summary`
+    /// says what would happen.
     ///
     /// # Errors
-    /// A [`UsageError`] where nobody can be asked, another one if the answer is no.
+    /// A [`UsageError`] without a terminal, another error if the answer is no.
     pub fn confirm(&self, by_filter: bool, rows: usize, summary: &str) -> anyhow::Result<()> {
         let mut terminal = None;
         if io::stdin().is_terminal() && io::stderr().is_terminal() {
@@ -74,10 +74,10 @@ impl ChangeArgs {
     }
 }
 
-/// Either ids or filters: an act says which rows it means in one way.
+/// Returns whether the rows are selected by filters, and not by ids.
 ///
 /// # Errors
-/// A [`UsageError`] for both, and for neither: an act on everything has to say so.
+/// A [`UsageError`] for both, and for neither: a change of all rows needs a filter.
 pub fn is_by_filter(ids: &[String], filters: bool, example: &str) -> Result<bool, UsageError> {
     match (ids.is_empty(), filters) {
         (false, false) => Ok(false),
@@ -87,11 +87,11 @@ pub fn is_by_filter(ids: &[String], filters: bool, example: &str) -> Result<bool
     }
 }
 
-/// What became of each row that an act was meant for.
+/// What became of each selected row.
 #[derive(Debug, Default)]
 pub struct ChangeReport {
     rows: Vec<ReportRow>,
-    /// Rows that the filter finds beyond `--limit`.
+    /// The number of rows that match the filter beyond `--limit`.
     pub more: u64,
 }
 
@@ -124,7 +124,7 @@ impl ChangeOutcome {
 }
 
 impl ChangeReport {
-    /// The act was done, or with `dry_run` would be.
+    /// Adds a row that was changed, or with `dry_run` would be.
     pub fn done(
         &mut self,
         dry_run: bool,
@@ -136,7 +136,7 @@ impl ChangeReport {
         self.rows.push(ReportRow { id: id.to_owned(), outcome, from, to, detail });
     }
 
-    /// The row stays as it is.
+    /// Adds a row that was not changed.
     pub fn unchanged(&mut self, id: &str, state: Option<&'static str>, why: &str) {
         let detail = Some(why.to_string());
         self.rows.push(ReportRow {
@@ -148,10 +148,10 @@ impl ChangeReport {
         });
     }
 
-    /// Prints it.
+    /// Prints the report.
     ///
     /// # Errors
-    /// If a row was left as it was, or nothing can be printed.
+    /// If a row was not changed, or the report cannot be printed.
     pub fn print(self, json: bool) -> anyhow::Result<()> {
         if json {
             for row in &self.rows {

@@ -1,7 +1,7 @@
-//! `preview`: every mail in every language on one page, to look at before it is sent.
+//! `preview`: every mail in every language on one page.
 //!
-//! Made by the renderer that the senders use, with example data. Needs no database, no Kafka, no
-//! network and no key; the page asks for nothing from elsewhere either.
+//! Uses the renderer of the senders, with example data. Needs no database, no Kafka, no network and
+//! no key; the page loads nothing from elsewhere either.
 
 use std::{
     fs::{self, File},
@@ -23,16 +23,16 @@ use crate::{
 };
 
 const FILE: &str = "index.html";
-/// Near the beginning of every page of ours, and by it we know them again.
+/// Identifies a page of this command. It stands near the beginning of the page.
 const GENERATOR_TAG: &str = r#"<meta name="generator" content="email-service preview">"#;
 const TAG_SEARCH_BYTES: u64 = 1024;
 
-/// Anybody sees that this opens nothing.
+/// Obviously not a real token.
 const TOKEN: &str = "EXAMPLE-NOT-A-REAL-TOKEN-EXAMPLE-NOT-A-REAL";
-/// The page is the same each time it is made: 22 November 2026, 20:10:42 UTC.
+/// A fixed time, so that the page is always the same: 22 November 2026, 20:10:42 UTC.
 const NOW: i64 = 1_795_378_242;
 
-/// What was written.
+/// A summary of the written page.
 #[derive(Debug, Serialize)]
 pub struct Preview {
     pub file: PathBuf,
@@ -69,12 +69,12 @@ struct PreviewMail {
     bytes: usize,
 }
 
-/// Writes `index.html` in this directory, which is made if it is not there. A page that this
-/// command wrote before is replaced, and nothing else is.
+/// Writes `index.html` in the directory `out`, which is created if it is missing. Only a page that
+/// this command wrote before is replaced.
 ///
 /// # Errors
-/// If the sender or the base of links is not usable, an `index.html` of another origin is there, or
-/// nothing can be written there.
+/// If the sender or the link base is invalid, an `index.html` of another origin exists, or nothing
+/// can be written.
 pub fn write(out: &Path, config: &MailConfig) -> anyhow::Result<Preview> {
     let (from, link_base_url) = config.sender()?;
     let renderer = Renderer::new(from, link_base_url)?;
@@ -145,7 +145,7 @@ fn html(page: &PreviewPage) -> anyhow::Result<String> {
     Ok(environment.get_template(FILE)?.render(Serde(page))?)
 }
 
-/// Whole or not at all.
+/// Replaces the file as a whole, or not at all.
 fn replace(file: &Path, html: &[u8]) -> anyhow::Result<()> {
     if !may_replace(file).with_context(|| file.display().to_string())? {
         bail!("{} was not written by this command: it stays as it is", file.display());
@@ -162,7 +162,7 @@ fn replace(file: &Path, html: &[u8]) -> anyhow::Result<()> {
     written.with_context(|| file.display().to_string())
 }
 
-/// Whether the file may be replaced: it is a page of ours, or there is none.
+/// Returns whether the file may be replaced: it was written by this command, or does not exist.
 fn may_replace(file: &Path) -> io::Result<bool> {
     let mut beginning = Vec::new();
     match File::open(file) {

@@ -14,24 +14,24 @@ use crate::{
     ledger::{DeadLetterStore, Ledger, Suppressions},
 };
 
-/// Nobody waits for a command as a client waits for an answer: it may read much.
+/// The minimum deadline of an operation: commands may read much, and no client waits.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The stores that the commands work on.
+/// The stores, the clock, and the operator's name.
 pub struct Stores {
     pub ledger: Ledger,
     pub letters: DeadLetterStore,
     pub suppressions: Suppressions,
     pub clock: Clock,
-    /// What histories call whoever runs the command.
+    /// The operator's name in histories.
     pub operator: String,
 }
 
 impl Stores {
-    /// Only `[mongodb]` of the configuration matters.
+    /// Opens the stores. Only `[mongodb]` of the configuration is read.
     ///
     /// # Errors
-    /// If the configuration or the URI is not usable.
+    /// If the configuration or the URI is invalid.
     pub async fn open(file: Option<&Path>) -> anyhow::Result<Self> {
         let config = mongodb_config(file)?;
         let client = mongo::client(&config, "email-service").await?;
@@ -49,7 +49,7 @@ impl Stores {
 }
 
 fn mongodb_config(file: Option<&Path>) -> Result<MongoConfig, ConfigError> {
-    /// The rest may be wrong, or its secrets unreadable here.
+    /// The other sections may be invalid, or their secrets unreadable here.
     #[derive(serde::Deserialize)]
     struct OnlyMongo {
         mongodb: MongoConfig,
@@ -59,8 +59,8 @@ fn mongodb_config(file: Option<&Path>) -> Result<MongoConfig, ConfigError> {
 
 const MAX_NAME_PART: usize = 64;
 
-/// The name of whoever runs this process, for a history. It is what the environment says, so
-/// it helps to remember and proves nothing.
+/// Returns the name of the operator for histories: `operator <login>@<host>`. It comes from the
+/// environment, so it is information and no proof.
 fn operator_name() -> String {
     let variables = ["SUDO_USER", "LOGNAME", "USER"].into_iter();
     let login = variables.filter_map(|name| env::var(name).ok()).find(|login| !login.is_empty());

@@ -1,4 +1,4 @@
-//! `suppressions list|remove`: addresses that refused mail for good, and get none for a month.
+//! `suppressions list|remove`: addresses that refused mail permanently, and get none for 30 days.
 
 use std::path::Path;
 
@@ -9,22 +9,22 @@ use serde::Serialize;
 use super::{Stores, operator_change::ChangeReport, print_line, print_table};
 use crate::{ledger::Suppression, mailer::reply::printable};
 
-/// What can be done with suppressed addresses.
+/// The commands on suppressed addresses.
 #[derive(Debug, Subcommand)]
 pub enum SuppressionsCommand {
-    /// The addresses that get no mail, the newest first
+    /// List the suppressed addresses, the newest first
     List {
         /// Only this address, in upper or lower case
         #[arg(long, value_name = "ADDRESS")]
         to: Option<String>,
-        /// At most so many
+        /// The maximum number of rows
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
     },
-    /// Let addresses have mail again
+    /// Remove suppressions: the addresses get mail again
     ///
-    /// From the next event on. A mail that was suppressed meanwhile stays so:
-    /// `mail requeue --state suppressed --to ADDRESS` sends it.
+    /// This applies from the next event on. A mail that was suppressed meanwhile stays so: `mail
+    /// requeue --state suppressed --to ADDRESS` sends it.
     Remove {
         /// In upper or lower case
         #[arg(value_name = "ADDRESS", required = true)]
@@ -35,7 +35,7 @@ pub enum SuppressionsCommand {
     },
 }
 
-/// A suppression as `--json` shows it.
+/// A suppression in the JSON output.
 #[derive(Debug, Serialize)]
 struct SuppressionJson<'a> {
     address: &'a str,
@@ -45,10 +45,10 @@ struct SuppressionJson<'a> {
     until: Timestamp,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// If the store does not answer, or an address was not suppressed.
+/// If the database does not answer, or an address was not suppressed.
 pub async fn run(file: Option<&Path>, command: SuppressionsCommand, json: bool) -> anyhow::Result<()> {
     let stores = Stores::open(file).await?;
     match command {

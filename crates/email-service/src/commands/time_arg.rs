@@ -1,24 +1,24 @@
-//! A point in time as it is typed: RFC 3339, or how long ago.
+//! A time on the command line: RFC 3339, or a duration before now.
 
 use std::{str::FromStr, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A point in time.
+/// A time on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeArg {
     At(Timestamp),
-    /// So long before now.
+    /// This long before now.
     Ago(Duration),
 }
 
 impl TimeArg {
-    /// The time that is meant at `now`.
+    /// Returns the time, with durations counted back from `now`.
     #[must_use]
     pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             TimeArg::At(time) => time,
-            // Longer ago than there is time: the beginning of it.
+            // A duration beyond the beginning of time means 1970.
             TimeArg::Ago(duration) => SignedDuration::try_from(duration)
                 .ok()
                 .and_then(|duration| now.checked_sub(duration).ok())
@@ -27,7 +27,7 @@ impl TimeArg {
     }
 }
 
-/// The text names no time.
+/// The text is neither a time nor a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("neither a time such as 2026-11-23T02:30:00Z, nor a duration such as 2h or 3d")]
 pub struct InvalidTimeArg;

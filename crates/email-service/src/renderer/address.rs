@@ -1,13 +1,13 @@
-//! Mail addresses as the wire wants them: the domain as an A-label.
+//! Email addresses in messages and envelopes: the domain as an A-label; and their masked form.
 
 use lettre::Address;
 
 use super::RenderError;
 
-/// The address with its domain in ASCII (RFC 5890) and lower case. The local part stays as it is:
-/// one outside ASCII needs a server with SMTPUTF8.
+/// Returns the address with its domain in ASCII (RFC 5890) and lower case. The local part is not
+/// changed: non-ASCII characters in it need a server with SMTPUTF8.
 pub(super) fn normalize(address: &str) -> Result<Address, RenderError> {
-    // Ours are at most 254 bytes as A-labels; no line of a mail may have more than 998.
+    // The user service allows 254 bytes with A-labels; a line of a mail must not exceed 998.
     if address.len() > 512 || address.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(RenderError::Recipient);
     }
@@ -20,8 +20,8 @@ pub(super) fn normalize(address: &str) -> Result<Address, RenderError> {
     Address::new(local, domain).map_err(|_| RenderError::Recipient)
 }
 
-/// What a reader who need not be the owner may learn of an address: `a•••@e•••.com`. The owner
-/// recognises it; how long it is, and all but two characters and the top-level domain, stay hidden.
+/// Masks an address for a reader who may not be its owner: `a•••@e•••.com`. The owner recognises
+/// it; its length, and all but two characters and the top-level domain, stay hidden.
 pub(super) fn mask(address: &str) -> String {
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let (domain, _) = idna::domain_to_unicode(domain.trim_end_matches('.'));
@@ -39,7 +39,7 @@ pub(super) fn mask(address: &str) -> String {
     )
 }
 
-/// The first character, if it is a letter or a digit that stands alone.
+/// Returns the first character if it is a letter or a digit.
 fn first_alphanumeric(text: &str) -> String {
     text.chars().next().filter(|c| c.is_alphanumeric()).map(String::from).unwrap_or_default()
 }
@@ -57,7 +57,7 @@ mod tests {
             ("ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
             ("ädä@example.org", "ädä@example.org"),
             ("ada@[192.0.2.1]", "ada@[192.0.2.1]"),
-            // What the user service accepts.
+            // The user service accepts these.
             ("root@localhost", "root@localhost"),
             ("o'brien+x_{y}@example.org", "o'brien+x_{y}@example.org"),
             ("x--y@ab--cd.example", "x--y@ab--cd.example"),

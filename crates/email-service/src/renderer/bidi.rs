@@ -1,25 +1,26 @@
-//! Keeps a value from reordering the sentence around it in plain text: the isolates of UAX #9.
+//! Prevents a value from reordering the sentence around it in plain text, by the isolates of UAX
+//! #9.
 //!
-//! HTML has `<bdi>` for it. A subject and a text part have only these characters.
+//! HTML has `<bdi>` for this. A subject and a text part have only these characters.
 
 use std::borrow::Cow;
 
-/// The direction is that of the value's first letter.
+/// The isolate takes the direction of the value's first letter.
 const FIRST_STRONG_ISOLATE: char = '\u{2068}';
 const LEFT_TO_RIGHT_ISOLATE: char = '\u{2066}';
 const POP_ISOLATE: char = '\u{2069}';
 
-/// How a value itself direction.
+/// The direction of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueDirection {
-    /// As its first letter says: a name.
+    /// The direction of its first letter, for names.
     FirstStrong,
-    /// Always from left to right, whatever it is written in: a mail address.
+    /// Always from left to right, for email addresses.
     LeftToRight,
 }
 
-/// The value as it may stand in a sentence. It stays as it is where nothing can be reordered: in a
-/// text that direction from left to right, if the value does too. It must not contain isolates.
+/// Isolates a value for use in a sentence. It is not changed where nothing can be reordered: a
+/// left-to-right value in a left-to-right text. It must not contain isolates.
 pub(super) fn isolate(value: &str, direction: ValueDirection, in_rtl_text: bool) -> Cow<'_, str> {
     let is_safe =
         if in_rtl_text { value.chars().all(|c| c.is_ascii_digit()) } else { !value.chars().any(is_right_to_left) };
@@ -33,7 +34,7 @@ pub(super) fn isolate(value: &str, direction: ValueDirection, in_rtl_text: bool)
     Cow::Owned(format!("{opening}{value}{POP_ISOLATE}"))
 }
 
-/// By how much deeper in isolates the text is after this character.
+/// Returns the change of the isolate depth after this character.
 pub(super) fn isolate_depth_change(c: char) -> i32 {
     match c {
         FIRST_STRONG_ISOLATE | LEFT_TO_RIGHT_ISOLATE => 1,
@@ -42,7 +43,8 @@ pub(super) fn isolate_depth_change(c: char) -> i32 {
     }
 }
 
-/// The blocks that Unicode keeps for scripts from right to left (`DerivedBidiClass.txt`).
+/// Returns whether the character is in a block that Unicode reserves for right-to-left scripts
+/// (`DerivedBidiClass.txt`).
 fn is_right_to_left(c: char) -> bool {
     matches!(c,
         '\u{0590}'..='\u{08FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFF}'

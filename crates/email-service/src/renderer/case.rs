@@ -1,31 +1,31 @@
-//! The cases in which a kind of mail says something else than its usual texts.
+//! The cases in which a kind of mail has other texts than usual.
 
 use events::{TotpDisabledBy, UndoneChange};
 
 use super::{MailContent, sanitize};
 use crate::plan::Template;
 
-/// A case in which a kind of mail says something else than its usual texts.
+/// A case in which a kind of mail has other texts than usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailCase {
     /// The change can be undone by a link.
     Undo,
-    /// An administrator, or the operator, turned the second factor off.
+    /// An administrator or the operator turned the second factor off.
     ByAdmin,
     /// The owner of the mailbox turned the second factor off, by a link in a mail.
     ByMailbox,
-    /// A change of the password was undone.
+    /// A password change was undone.
     Password,
     /// A second factor was turned off again.
     Totp,
-    /// New recovery codes were made void.
+    /// New recovery codes were voided.
     RecoveryCodes,
-    /// The username is known, and fit to be shown.
+    /// The username is known and safe to show.
     Named,
 }
 
 impl MailCase {
-    /// The name of its table below `when` in the catalogues.
+    /// Returns the name of its table below `when` in the catalogues.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl MailCase {
     }
 }
 
-/// The cases that a kind of mail has beside the usual one.
+/// Returns the cases of a kind of mail besides the usual one.
 #[must_use]
 pub fn cases(template: Template) -> &'static [MailCase] {
     match template {
@@ -61,7 +61,7 @@ pub fn cases(template: Template) -> &'static [MailCase] {
     }
 }
 
-/// The case of this mail; none: the usual one.
+/// Returns the case of this mail; `None` is the usual one.
 pub(super) fn case_of(mail: &MailContent<'_>) -> Option<MailCase> {
     let case = match mail.template {
         Template::TotpDisabled => mail.totp_disabled_by.map(|by| match by {
@@ -80,7 +80,7 @@ pub(super) fn case_of(mail: &MailContent<'_>) -> Option<MailCase> {
 }
 
 impl MailContent<'_> {
-    /// The same mail in this case: for examples of all of them.
+    /// Returns the same mail in this case, for examples.
     #[must_use]
     pub fn in_case(self, case: Option<MailCase>) -> Self {
         let is = |wanted| case == Some(wanted);

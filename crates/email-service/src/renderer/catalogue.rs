@@ -1,4 +1,4 @@
-//! The texts of one language, read from its embedded file and checked to be complete.
+//! The texts of one language, read from its embedded file and checked for completeness.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ use crate::plan::Template;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Catalogue {
-    /// BCP 47; from the file's name.
+    /// The BCP 47 tag, from the file's name.
     #[serde(skip)]
     pub(super) tag: String,
-    /// The language's name in itself.
+    /// The language's own name for itself.
     pub(super) name: String,
     pub(super) direction: Direction,
-    /// Font families that show the script better than those of Latin; before them in the list.
+    /// Font families that suit the script better; they come first in the font list.
     #[serde(default)]
     pub(super) fonts: Vec<String>,
     pub(super) dates: DateFormat,
@@ -37,19 +37,19 @@ pub(super) enum Direction {
     Rtl,
 }
 
-/// What all mails share.
+/// The texts that all mails share.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CommonTexts {
-    /// What follows a label in plain text, with the space after it.
+    /// Follows a label in plain text, including the space after it.
     pub(super) colon: String,
     pub(super) greeting: MessagePattern,
-    /// For one whose name is not known, or not fit to be shown.
+    /// For recipients whose name is unknown or unsafe to show.
     pub(super) greeting_neutral: MessagePattern,
     pub(super) link_fallback: MessagePattern,
-    /// Heads [`MailEntry::not_you`].
+    /// The heading of [`MailEntry::not_you`].
     pub(super) not_you: MessagePattern,
-    /// Why one gets this mail, unless it has a reason of its own.
+    /// Why the recipient gets this mail, unless it has a reason of its own.
     pub(super) reason: MessagePattern,
     pub(super) automatic: MessagePattern,
 }
@@ -59,23 +59,23 @@ pub(super) struct CommonTexts {
 #[serde(deny_unknown_fields)]
 struct MailEntry {
     subject: MessagePattern,
-    /// What a mailbox shows after the subject.
+    /// The preview text that mail programs show after the subject.
     preheader: MessagePattern,
     heading: MessagePattern,
     paragraphs: Vec<MessagePattern>,
     #[serde(default)]
     details: Vec<DetailTexts>,
-    /// Present exactly in the mails that have a button.
+    /// Present only in the mails that have a button.
     link: Option<LinkTexts>,
-    /// What to do if it was not the recipient.
+    /// What to do if the recipient did not cause the mail.
     not_you: MessagePattern,
     reason: Option<MessagePattern>,
-    /// Exactly one for each of the kind's [`cases`], by its name.
+    /// One entry for each of the kind's [`cases`], by its name.
     #[serde(default)]
     when: BTreeMap<String, CaseTexts>,
 }
 
-/// The texts that stand in for the usual ones in one case.
+/// The texts that replace the usual ones in one case.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CaseTexts {
@@ -154,7 +154,7 @@ impl Catalogue {
             .map_err(|problem| RenderError::Catalogue { language: self.tag.clone(), problem })
     }
 
-    /// The texts of a mail of this kind in this case.
+    /// Returns the texts of a mail of this kind in this case.
     pub(super) fn texts(&self, template: Template, case: Option<MailCase>) -> MailTexts<'_> {
         self.mail(template).texts(case)
     }
@@ -185,7 +185,7 @@ impl Catalogue {
         if self.name.trim().is_empty() {
             return Err("name is empty".to_owned());
         }
-        // They stand unquoted in a style attribute.
+        // They are unquoted in a style attribute.
         let is_family = |c: char| c.is_ascii_alphanumeric() || c == ' ' || c == '-';
         if let Some(family) = self.fonts.iter().find(|family| family.is_empty() || !family.chars().all(is_family)) {
             return Err(format!("fonts: {family:?} is no name of a font family"));
@@ -251,7 +251,8 @@ impl MailEntry {
 }
 
 impl MailTexts<'_> {
-    /// The subject and what stands out carry no text of the user; the body carries every fact.
+    /// Checks that subject, preheader and heading contain no user text, and that the body contains
+    /// every required placeholder.
     fn check(&self, template: Template, case: Option<MailCase>, plurals: &Plurals) -> Result<(), String> {
         use Placeholder::{EventTime, Product, To};
         check_only(self.subject, &[Product], "subject")?;

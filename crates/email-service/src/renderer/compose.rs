@@ -1,4 +1,4 @@
-//! From a mail's content to its texts, and from those to the message.
+//! From a mail's content to its texts, and from the texts to the message.
 
 use secrecy::SecretString;
 
@@ -13,16 +13,16 @@ use super::plural::Plurals;
 use super::{ComposedMail, MailContent, RenderError, Renderer, address, sanitize};
 
 impl Renderer {
-    /// The whole mail. The same content gives the same bytes, so a mail that is sent again is the
-    /// same mail.
+    /// Renders the whole mail. The same content gives the same bytes, so a mail that is sent again
+    /// is identical.
     ///
     /// # Errors
-    /// The recipient is no address, the message id is none, or a value is missing that this
-    /// template needs.
+    /// If the recipient's address or the message id is invalid, or a value that this template needs
+    /// is missing.
     pub fn compose(&self, mail: &MailContent<'_>) -> Result<ComposedMail, RenderError> {
         let catalogue = self.catalogues.for_locale(mail.locale);
         let to = address::normalize(mail.to)?;
-        // Rows of earlier releases have one for every kind of mail.
+        // Rows of earlier releases have a display name for every kind of mail.
         let display_name = mail.display_name.filter(|_| mail.template.names_recipient());
         let view = Texts::new(self, mail, catalogue, display_name)?.view()?;
         let text = self.layout.text(&view)?;

@@ -1,4 +1,4 @@
-//! Points in time as the reader's language writes them, always in UTC, and saying so.
+//! Dates and times in the reader's language, always in UTC with its name.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -7,11 +7,11 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DateFormat {
-    /// With each of [`FIELDS`] once, and the letters `UTC`.
+    /// Contains each of [`FIELDS`] once, and the letters `UTC`.
     format: String,
-    /// January first.
+    /// The months, starting with January.
     months: [String; 12],
-    /// How the first day of a month is written, if not `1`: French says "1er mars 2026".
+    /// The first day of a month, if it is not `1`: French writes "1er mars 2026".
     first_day: Option<String>,
 }
 
@@ -40,8 +40,8 @@ impl DateFormat {
         Ok(())
     }
 
-    /// In digits as everywhere else in a mail (0 to 9, in Arabic too): those of its links and codes.
-    /// To the minute, in UTC.
+    /// Formats a time to the minute, in UTC. The digits are 0 to 9 in every language, as in links
+    /// and codes.
     pub(super) fn format(&self, at: Timestamp) -> String {
         let at = at.to_zoned(TimeZone::UTC);
         let month = usize::from(at.month().unsigned_abs()).saturating_sub(1);

@@ -1,4 +1,4 @@
-//! The one layout that all mails share, as HTML and as text.
+//! The layout that all mails share, as HTML and as text.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
@@ -10,17 +10,17 @@ use super::{RenderError, wrap};
 
 const HTML: &str = "mail.html";
 const TEXT: &str = "mail.txt";
-/// Columns of the text form; fits a quoted reply into 76.
+/// The width of the text part in columns; a quoted reply fits into 76.
 const TEXT_WIDTH: usize = 72;
 
-/// Everything that a mail says, ready to be laid out. No `Debug`: the link carries a token.
+/// The contents of a mail for the layout. No `Debug`: the link contains a token.
 #[derive(Serialize)]
 pub(super) struct MailView {
     pub(super) language: String,
     pub(super) is_rtl: bool,
-    /// Families for the language's script, each followed by a comma; may be empty.
+    /// Font families for the language's script, each followed by a comma; may be empty.
     pub(super) fonts: String,
-    /// Between a label and its value in the text form, and after a label that ends its line.
+    /// Between a label and its value in the text part, and after a label at the end of a line.
     pub(super) colon: String,
     pub(super) colon_at_end: String,
     pub(super) product: String,
@@ -71,12 +71,12 @@ impl Layout {
         Ok(Layout(environment))
     }
 
-    /// Escaped as HTML.
+    /// Renders the HTML part, escaped.
     pub(super) fn html(&self, view: &MailView) -> Result<String, RenderError> {
         self.render(HTML, view)
     }
 
-    /// Wrapped, not escaped: it is plain text.
+    /// Renders the text part, wrapped and not escaped.
     pub(super) fn text(&self, view: &MailView) -> Result<String, RenderError> {
         self.render(TEXT, view)
     }
@@ -89,12 +89,12 @@ impl Layout {
     }
 }
 
-/// Kind and line only: an error's details may quote values.
+/// Returns the kind and the line only: the error's details may quote values.
 fn failed(layout: &'static str, error: &Error) -> RenderError {
     RenderError::Layout { layout, problem: format!("{:?} in line {}", error.kind(), error.line().unwrap_or(0)) }
 }
 
-/// As minijinja's own, but it leaves `/` alone: links stay readable in the source.
+/// Escapes like minijinja, except for `/`: links stay readable in the source.
 fn format_escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.as_str() {
         Some(text) if *state.auto_escape() == AutoEscape::Html && !value.is_safe() => {

@@ -1,4 +1,4 @@
-//! The links in mails: a page of the user service, and the one-time token as its query.
+//! The links in mails: a page of the user service, with the one-time token as its query.
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -6,7 +6,7 @@ use url::Url;
 use super::RenderError;
 use crate::plan::Template;
 
-/// Where the pages are: scheme, host, and perhaps a path that all pages are below.
+/// The base URL of the pages: scheme, host, and optionally a path.
 pub(super) struct LinkBase(Url);
 
 impl LinkBase {
@@ -23,7 +23,7 @@ impl LinkBase {
         Ok(LinkBase(base))
     }
 
-    /// `<base>/<page>?token=<token>`. The answer is as secret as the token.
+    /// Returns `<base>/<page>?token=<token>`, which is as secret as the token.
     pub(super) fn to(&self, page: &str, token: &SecretString) -> String {
         let mut url = self.0.clone();
         url.path_segments_mut().expect("a URL with http or https has path segments").pop_if_empty().push(page);
@@ -32,12 +32,12 @@ impl LinkBase {
     }
 }
 
-/// Whether a kind of mail has a button, and the path of the page that it opens.
+/// Whether a kind of mail has a button, and the path of its page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LinkTarget {
     Nothing,
-    /// Left out when there is no token: an imported user's address is confirmed already, and not
-    /// every change can be undone.
+    /// Left out without a token: an imported user's address is confirmed already, and not every
+    /// change can be undone.
     PageIfToken(&'static str),
     Page(&'static str),
 }

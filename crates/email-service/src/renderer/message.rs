@@ -1,4 +1,4 @@
-//! Puts subject, text and HTML into a message (RFC 5322, MIME) with its envelope.
+//! Builds a message (RFC 5322, MIME) and its envelope from subject, text and HTML.
 
 use std::time::SystemTime;
 
@@ -11,9 +11,10 @@ use sha2::{Digest, Sha256};
 
 use super::{MessageBytes, RenderError};
 
-/// The longest line with an encoded word (RFC 2047, 2); RFC 5322 recommends 78 at most for others.
+/// The maximum length of a line with an encoded word (RFC 2047, 2); RFC 5322 recommends at most 78
+/// for others.
 const LINE: usize = 76;
-/// The longest line that there may be (RFC 5322, 2.1.1).
+/// The maximum length of any line (RFC 5322, 2.1.1).
 const MAX_LINE: usize = 998;
 
 pub(super) struct MessageInput<'a> {
@@ -28,7 +29,7 @@ pub(super) struct MessageInput<'a> {
     pub(super) html: &'a str,
 }
 
-/// One recipient, in the envelope as in `To`.
+/// Builds the message with one recipient, in the envelope and in `To`.
 pub(super) fn build(input: MessageInput<'_>) -> Result<(Envelope, MessageBytes), RenderError> {
     let envelope = Envelope::new(Some(input.from.email.clone()), vec![input.to.clone()])?;
     let message_id = checked_message_id(input.message_id)?;
@@ -44,7 +45,7 @@ pub(super) fn build(input: MessageInput<'_>) -> Result<(Envelope, MessageBytes),
         .subject(input.subject)
         .date(SystemTime::from(input.date))
         .message_id(Some(message_id))
-        // RFC 3834: no vacation notices in return. The second is what Exchange reads.
+        // RFC 3834: prevents automatic replies. Exchange reads the second one.
         .raw_header(header("Auto-Submitted", "auto-generated"))
         .raw_header(header("X-Auto-Response-Suppress", "All"))
         .raw_header(header("Content-Language", input.language))
@@ -52,15 +53,15 @@ pub(super) fn build(input: MessageInput<'_>) -> Result<(Envelope, MessageBytes),
     Ok((envelope, MessageBytes(fold_headers(&message.formatted()))))
 }
 
-/// A text as it is where that may be sent, else as base64: either way a link stands unbroken and
-/// unchanged in what the mail program decodes. Quoted-printable breaks it, and writes `=3D` for
-/// `=`, which programs and filters undo differently well.
+/// Encodes a text as 7bit where possible, else as base64: links stay unbroken and unchanged.
+/// Quoted-printable breaks links and writes `=3D` for `=`, which some programs and filters decode
+/// wrongly.
 fn text_part(content_type: ContentType, text: &str) -> SinglePart {
     let lines = text.replace('\n', "\r\n");
     let body = if is_seven_bit(text) {
         Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit)
     } else {
-        // Not `expect`: it would print the refused text, token and all.
+        // Not `expect`: it would print the refused text with the token.
         let Ok(body) = Body::new_with_encoding(lines.into_bytes(), ContentTransferEncoding::Base64) else {
             unreachable!("base64 takes any text");
         };
@@ -69,14 +70,14 @@ fn text_part(content_type: ContentType, text: &str) -> SinglePart {
     SinglePart::builder().content_type(content_type).body(body)
 }
 
-/// What RFC 5322, 2.1.1 and RFC 2045, 2.7 allow without an encoding.
+/// Returns whether the text needs no encoding (RFC 5322, 2.1.1 and RFC 2045, 2.7).
 fn is_seven_bit(text: &str) -> bool {
     text.is_ascii() && !text.contains(['\0', '\r']) && text.split('\n').all(|line| line.len() <= MAX_LINE)
 }
 
-/// The message with no header line longer than [`LINE`] that has a space to be broken at: lettre
-/// never breaks before the address of a mailbox. Unfolded (RFC 5322, 2.2.3) the headers are the
-/// same: only line breaks before spaces are added.
+/// Folds header lines longer than [`LINE`] at spaces: lettre never breaks before the address of a
+/// mailbox. Unfolded (RFC 5322, 2.2.3) the headers are unchanged: only line breaks before spaces
+/// are added.
 fn fold_headers(message: &[u8]) -> Vec<u8> {
     let end = message.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(message.len());
     let (headers, rest) = message.split_at(end);
@@ -96,8 +97,8 @@ fn fold_headers(message: &[u8]) -> Vec<u8> {
     folded
 }
 
-/// Where to break this line, if it is too long: before the last space that leaves a line short
-/// enough, else before the first. The name of a header does not stand alone on its line.
+/// Returns where to break a line that is too long: before the last space that makes it short
+/// enough, else before the first one. The name of a header never stands alone on its line.
 fn fold_position(line: &[u8]) -> Option<usize> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() <= LINE {
@@ -113,7 +114,8 @@ fn fold_position(line: &[u8]) -> Option<usize> {
     Some(spaces.take_while(|at| *at <= LINE).last().unwrap_or(first))
 }
 
-/// The same for the same mail. `=_` occurs neither in base64 nor in a text of ours.
+/// Returns the boundary, which is the same for the same mail. `=_` occurs neither in base64 nor in
+/// our texts.
 fn boundary(message_id: &str) -> String {
     let digest = hex::encode(Sha256::digest(message_id));
     format!("=_{}", &digest[..32])
@@ -123,7 +125,7 @@ fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
-/// In angle brackets.
+/// Checks a message id, and returns it in angle brackets.
 fn checked_message_id(given: &str) -> Result<String, RenderError> {
     let bare = given.strip_prefix('<').and_then(|id| id.strip_suffix('>')).unwrap_or(given);
     let is_token =

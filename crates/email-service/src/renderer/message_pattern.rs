@@ -1,4 +1,4 @@
-//! A text of a catalogue, with placeholders in braces, read once and filled per mail.
+//! A text of a catalogue with placeholders in braces, parsed once and filled for each mail.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use super::bidi::{self, ValueDirection};
 use super::placeholders::Placeholder;
 use super::plural::{Form, Plurals};
 
-/// Numbers up to this one must have their form; above it, `other` will do.
+/// Counts up to this one must have their plural form; above it `other` is used if necessary.
 const HIGHEST_COUNT_CHECKED: u32 = 1000;
 
-/// A text such as `Welcome to {product}`: not empty, on one line, known placeholders only.
+/// A text such as `Welcome to {product}`: not empty, on one line, with known placeholders only.
 ///
-/// Or one text for each plural form of [`Placeholder::COUNT`]:
-/// `{ one = "{remaining} code", other = "{remaining} codes" }`.
+/// Or one text for each plural form of [`Placeholder::COUNT`]: `{ one = "{remaining} code", other =
+/// "{remaining} codes" }`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawPattern")]
 pub(super) struct MessagePattern(PatternForms);
@@ -31,7 +31,7 @@ enum PatternPart {
     Value(Placeholder),
 }
 
-/// A pattern as the file has it.
+/// A pattern as it is in the file.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum RawPattern {
@@ -39,7 +39,7 @@ enum RawPattern {
     Forms(BTreeMap<String, String>),
 }
 
-/// What the text of a filled pattern depends on beside its values.
+/// What a filled text depends on besides its values.
 pub(super) struct FillContext<'a> {
     pub(super) is_rtl: bool,
     pub(super) plurals: &'a Plurals,
@@ -47,12 +47,12 @@ pub(super) struct FillContext<'a> {
     pub(super) count: Option<u32>,
 }
 
-/// A filled pattern. Neither form is HTML: the layout escapes.
+/// A filled pattern. It is not HTML: the layout escapes it.
 #[derive(Clone, Serialize)]
 pub(super) struct FilledText {
-    /// Values that could reorder the sentence are isolate by control characters.
+    /// The text with control characters around values that could reorder it.
     pub(super) plain: String,
-    /// The same in parts, so that the layout can isolate values by elements.
+    /// The same text in segments, so that the layout can isolate values by elements.
     segments: Vec<Segment>,
 }
 
@@ -76,7 +76,7 @@ impl MessagePattern {
         Ok(MessagePattern(PatternForms::ByCount(forms)))
     }
 
-    /// All that are named, in whichever form; the number that chooses the form is one of them.
+    /// Returns the placeholders of all forms, including the count that selects the form.
     pub(super) fn placeholders(&self) -> impl Iterator<Item = Placeholder> {
         let (forms, count): (Vec<&Vec<PatternPart>>, _) = match &self.0 {
             PatternForms::Always(parts) => (vec![parts], None),
@@ -85,7 +85,7 @@ impl MessagePattern {
         forms.into_iter().flatten().filter_map(PatternPart::placeholder).chain(count)
     }
 
-    /// Every number has its form, and no form keeps the number to itself that stands for several.
+    /// Checks that every count has a form, and that a form for several counts contains the count.
     pub(super) fn check_forms(&self, plurals: &Plurals) -> Result<(), String> {
         let PatternForms::ByCount(forms) = &self.0 else { return Ok(()) };
         let mut numbers = vec![0; forms.len()];
@@ -108,8 +108,8 @@ impl MessagePattern {
         Ok(())
     }
 
-    /// Values are inserted as they are and never read again for placeholders. The error is the
-    /// placeholder for which there is no value.
+    /// Fills in the values, which are not parsed for placeholders again. The error is the
+    /// placeholder without a value.
     pub(super) fn fill(
         &self,
         context: &FillContext<'_>,
@@ -151,7 +151,7 @@ impl PatternPart {
     }
 }
 
-/// The place of the form for exactly this number, else of that for its category.
+/// Returns the index of the form for exactly this count, else of the form for its category.
 fn form_index<T>(forms: &[(Form, T)], count: u32, plurals: &Plurals) -> Option<usize> {
     let place = |wanted: Form| forms.iter().position(|(form, _)| *form == wanted);
     place(Form::Exactly(count)).or_else(|| place(Form::Category(plurals.category(count))))
@@ -281,7 +281,7 @@ mod tests {
         assert!(problem("en", &arabic).contains("no plural form"));
         assert!(problem("en", &[("other", "{remaining} codes")]).contains("no form for 1"));
         assert!(problem("en", &[("one", "one"), ("other", "many")]).contains("must tell {remaining}"));
-        // French says "0 code", so this form stands for two numbers.
+        // French says "0 code", so this form is used for two counts.
         assert!(problem("fr", &[("one", "un code"), ("other", "{remaining} codes")]).contains("must tell"));
         assert_eq!(problem("ja", &[("other", "{remaining}個")]), "");
     }

@@ -1,5 +1,4 @@
-//! What each kind of mail is about: the values that it must tell, the cases in which it says
-//! something else, and the page its button opens.
+//! The placeholders of the texts, and those that each kind of mail requires.
 
 use super::{bidi::ValueDirection, case::MailCase};
 use crate::plan::Template;
@@ -15,7 +14,7 @@ pub(super) enum Placeholder {
     LinkExpiresAt,
     NewEmail,
     OldEmail,
-    /// The present address of the account, for a reader who need not be its owner.
+    /// The present address of the account, masked for a reader who may not be its owner.
     MaskedEmail,
     Username,
     Remaining,
@@ -23,7 +22,7 @@ pub(super) enum Placeholder {
 }
 
 impl Placeholder {
-    /// The one number there is: it chooses among the plural forms of a text.
+    /// The only number: it selects the plural form of a text.
     pub(super) const COUNT: P = P::Remaining;
 
     const ALL: [P; 11] = [
@@ -70,7 +69,7 @@ impl Placeholder {
     }
 }
 
-/// The values that a mail's body must tell in every language, besides its link.
+/// Returns the values that a mail's body must contain in every language, besides its link.
 pub(super) fn required_placeholders(template: Template, case: Option<MailCase>) -> &'static [Placeholder] {
     match (template, case) {
         (Template::Welcome | Template::PasswordReset | Template::RegistrationAttempted, _) => &[],

@@ -1,12 +1,12 @@
-//! Which form of a text goes with a number, by the plural rules of CLDR.
+//! The plural form for a number, by the rules of CLDR.
 
 use icu_locale_core::Locale;
 use icu_plurals::{PluralCategory, PluralRules};
 
-/// The rules of one language.
+/// The plural rules of one language.
 pub(super) struct Plurals(PluralRules);
 
-/// When a form is taken. The exact number comes first, then the category.
+/// When a form is used. An exact number has priority over a category.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Exactly(u32),
@@ -14,7 +14,7 @@ pub(super) enum Form {
 }
 
 impl Plurals {
-    /// A language that CLDR does not know has one form for all numbers.
+    /// Loads the rules of a language. One that CLDR does not know has one form for all numbers.
     pub(super) fn for_language(tag: &str) -> Result<Plurals, String> {
         let locale: Locale = tag.parse().map_err(|_| "the tag is not of BCP 47".to_owned())?;
         let rules = PluralRules::try_new_cardinal((&locale).into()).map_err(|error| error.to_string())?;
@@ -33,7 +33,7 @@ impl Plurals {
 impl Form {
     pub(super) const OTHER: Form = Form::Category(PluralCategory::Other);
 
-    /// `one`, `few` and so on, or `=0` for an exact number.
+    /// Parses `one`, `few` and so on, or `=0` for an exact number.
     pub(super) fn parse(name: &str) -> Option<Form> {
         match name.strip_prefix('=') {
             Some(number) => number.parse().ok().map(Form::Exactly),

@@ -1,20 +1,21 @@
-//! Makes names that users chose safe to show: no control characters, no reordering, no links, bounded.
+//! Makes user-chosen names safe to show: no control characters, no reordering, no links, limited
+//! length.
 //!
-//! Anybody can register somebody else's address under any name. So a name is also what a stranger
-//! can make us say to the recipient, and must not become a message of his.
+//! Any client can register another person's address under any name. So a name may be an attacker's
+//! text to the recipient, and must not become a message.
 
-/// Longer names are cut. In characters.
+/// The maximum length of a name, in characters. Longer names are cut.
 const MAX_LENGTH: usize = 64;
-/// The same of addresses; RFC 5321 has 64 octets before the @ and 255 behind it.
+/// The maximum length of an address; RFC 5321 allows 64 octets before the @ and 255 after it.
 const MAX_ADDRESS: usize = 320;
 
-/// The name on one line, without characters that are invisible or change direction; `None` if
-/// nothing is left.
+/// Returns the name on one line, without characters that are invisible or change direction; `None`
+/// if nothing is left.
 pub(super) fn clean_name(name: &str) -> Option<String> {
     visible_line(name).map(|line| truncate(&line, MAX_LENGTH))
 }
 
-/// As [`clean_name`], for addresses: whole if they can be one.
+/// Returns an address cleaned like a name, and cut only beyond the length of any valid address.
 pub(super) fn clean_address(text: &str) -> Option<String> {
     visible_line(text).map(|line| truncate(&line, MAX_ADDRESS))
 }
@@ -27,8 +28,8 @@ fn visible_line(text: &str) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// The name as it may stand in a text, written so that no mail program makes a link of it; `None`
-/// if there is none, or if it is not fit for that.
+/// Returns the name for use in a text, written so that no mail program makes a link of it; `None`
+/// if there is none, or it looks like a link.
 pub(super) fn name_in_sentence(name: Option<&str>) -> Option<String> {
     name.and_then(clean_name).filter(|name| !looks_like_a_link(name)).map(|name| without_auto_links(&name))
 }
@@ -37,8 +38,8 @@ fn is_break(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Bidirectional controls, zero-width characters but the joiners that scripts and emoji need,
-/// interlinear annotation, and tags.
+/// Returns whether the character is a bidirectional control, a zero-width character (except the
+/// joiners that scripts and emoji need), an interlinear annotation, or a tag.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{200B}'
@@ -60,7 +61,8 @@ fn truncate(line: &str, most: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Combining marks of the common scripts, variation selectors, skin tones, the joiner.
+/// Returns whether the character is a combining mark of a common script, a variation selector, a
+/// skin tone or a joiner.
 fn belongs_to_previous(c: char) -> bool {
     matches!(c, '\u{0300}'..='\u{036F}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}'
         | '\u{20D0}'..='\u{20FF}' | '\u{FE00}'..='\u{FE0F}' | '\u{FE20}'..='\u{FE2F}'
@@ -72,8 +74,9 @@ fn looks_like_a_link(name: &str) -> bool {
     lower.contains(['/', '\\', '@', ':', '／', '＠', '：']) || lower.contains("www.")
 }
 
-/// `jane.doe` is a fine user name, and a domain to a mail program: a zero-width space after the dot
-/// shows the same and links nowhere. "J. R. R." and "J.R.R." stay as they are.
+/// Adds a zero-width space after dots within a name. `jane.doe` is a valid username, and a domain
+/// to a mail program: the name looks the same and is not linked. "J. R. R." and "J.R.R." are not
+/// changed.
 fn without_auto_links(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();
     let mut shown = String::with_capacity(name.len());

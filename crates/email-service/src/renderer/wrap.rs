@@ -1,13 +1,13 @@
-//! Breaks the lines of the text part, in every script: at spaces, and between the characters of
-//! scripts that write without spaces where UAX #14 allows it (never before 。 or after 「).
+//! Wraps the lines of the text part in every script: at spaces, and between the characters of
+//! scripts without spaces where UAX #14 allows it (never before 。 or after 「).
 
 use icu_segmenter::{LineSegmenter, options::LineBreakOptions};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::bidi;
 
-/// No line is wider than `columns`, unless it is one word: an address, a link. What is isolate
-/// (see [`bidi`]) is one word too, since an isolate does not reach beyond its line.
+/// Wraps `text` to `columns`, except for longer words such as addresses and links. An isolated
+/// value (see [`bidi`]) counts as one word, since an isolate ends with its line.
 pub(super) fn wrap(text: &str, columns: usize) -> String {
     let mut lines = String::with_capacity(text.len() + 8);
     let (mut column, mut spaces) = (0, 0);
@@ -27,7 +27,7 @@ pub(super) fn wrap(text: &str, columns: usize) -> String {
     lines
 }
 
-/// What stays on one line, each with the spaces that follow it.
+/// Returns the unbreakable pieces of the text, each with the spaces that follow it.
 fn unbreakable_pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut from, mut seen, mut depth) = (0, 0, 0);
@@ -43,7 +43,8 @@ fn unbreakable_pieces(text: &str) -> Vec<&str> {
     pieces
 }
 
-/// UAX #14 breaks at hyphens, too, and within addresses: both are left whole.
+/// Returns whether a break is between words. UAX #14 also breaks at hyphens and within addresses,
+/// which stay unbroken here.
 fn is_between_words(before: &str, after: &str) -> bool {
     let is_wide = |c: char| c.width() == Some(2);
     before.ends_with(' ')

@@ -1,4 +1,4 @@
-//! A mail arrives, once, and the ledger says so.
+//! A mail arrives once, and the ledger records it.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn a_connection_is_reused_after_a_reset() {
 
 #[tokio::test]
 async fn a_body_line_that_begins_with_a_dot_arrives_unchanged() {
-    // Every mail has such lines in principle; here it is enough that all of it arrives.
+    // The mail may contain such lines; the test checks that all of it arrives.
     let (store, smtp) = (Store::new("dots").await, ScriptedSmtp::start().await);
     store.queue(store.welcome("ada@example.com")).await;
     send_next(&store.sender(&[&smtp])).await;
@@ -81,7 +81,7 @@ async fn a_mail_without_a_reachable_server_waits_and_loses_no_attempt() {
         let row = store.row(&id).await;
         assert_eq!((row.state, row.attempts), (State::Queued, 0), "{phase:?} {act:?}");
 
-        // The breaker keeps the next mail from the door.
+        // The breaker stops the next mail.
         let sessions = smtp.sessions().len();
         assert!(sender.pool.checkout(&[]).await.is_err());
         assert_eq!(smtp.sessions().len(), sessions);
@@ -91,7 +91,7 @@ async fn a_mail_without_a_reachable_server_waits_and_loses_no_attempt() {
 #[tokio::test]
 async fn a_refused_login_costs_the_mail_no_attempt() {
     let (store, smtp) = (Store::new("auth").await, ScriptedSmtp::start_with(&["AUTH PLAIN LOGIN"]).await);
-    // To each of the two mechanisms.
+    // One reply for each of the two mechanisms.
     smtp.rule(Rule::times(2, Phase::Auth, Act::reply("535 5.7.8 bad credentials")));
     let id = store.queue(store.notice("ada@example.com")).await;
     let url = format!("smtp://user:pass@{}", smtp.address());

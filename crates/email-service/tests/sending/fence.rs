@@ -1,5 +1,4 @@
-//! What happens around the fence: before it a mail goes back, behind it only a reply says
-//! what became of it.
+//! The fence: before it a mail is requeued, behind it only a reply tells the outcome.
 
 use std::time::Duration;
 
@@ -76,14 +75,14 @@ async fn a_late_fence_write_matches_nothing() {
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
     assert_eq!(ledger.undo_fence(&job, "test").await.unwrap(), WriteOutcome::Done);
     assert!(!ledger.pass_fence(&job, LEASE).await.unwrap());
-    // Nor does it after the next claim.
+    // It does not match after the next claim either.
     let again = ledger.claim(LEASE).await.unwrap().unwrap();
     assert!(!ledger.pass_fence(&job, LEASE).await.unwrap());
     assert!(ledger.pass_fence(&again, LEASE).await.unwrap());
     assert_eq!(store.row(&id).await.state, State::Data);
 }
 
-/// The client closed the socket after the server's 354, and wrote nothing into it before.
+/// Asserts that the client closed the socket after the server's 354, and wrote nothing before.
 fn assert_nothing_sent_after_354(smtp: &ScriptedSmtp) {
     let steps: Vec<_> = smtp.sessions().into_iter().flat_map(|session| session.steps).collect();
     let mut bodies = steps.iter().filter(|step| step.phase == Phase::Body);
@@ -91,7 +90,7 @@ fn assert_nothing_sent_after_354(smtp: &ScriptedSmtp) {
     assert!(steps.iter().all(|step| step.phase != Phase::Quit), "{steps:#?}");
 }
 
-/// The answer to the flip is lost, and it may or may not have taken effect.
+/// Loses the request or the answer of the fence write, which may or may not take effect.
 async fn run_fence_with_unknown_outcome(mode: Mode) {
     let (store, smtp) = (Store::new("unanswered").await, ScriptedSmtp::start().await);
     let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
@@ -106,7 +105,7 @@ async fn run_fence_with_unknown_outcome(mode: Mode) {
     smtp.wait_for_phase(Phase::Rcpt, 1).await;
     proxy.set(mode);
     smtp.wait_for_phase(Phase::Data, 1).await;
-    // The socket closes as soon as the flip is of unknown outcome, whatever the ledger does.
+    // The socket closes as soon as the outcome of the fence write is unknown.
     smtp.wait_until_disconnected().await;
     assert_nothing_sent_after_354(&smtp);
     proxy.set(Mode::Pass);
@@ -145,7 +144,7 @@ async fn a_250_is_recorded_when_the_ledger_is_reachable_again() {
     smtp.wait_for_phase(Phase::Dot, 1).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(store.row(&id).await.state, State::Data);
-    // Recovery gives up on it, and the 250 is written down all the same.
+    // Recovery moves the mail on, and the 250 is recorded all the same.
     store.end_lease(&id).await;
     assert_eq!(store.ledger("other").recover().await.unwrap().unknown, 1);
     proxy.set(Mode::Pass);
@@ -173,7 +172,7 @@ async fn a_late_250_does_not_change_a_mail_that_was_queued_again() {
 #[tokio::test]
 async fn a_running_sender_keeps_its_lease() {
     let (store, smtp) = (Store::new("renew").await, ScriptedSmtp::start().await);
-    // Three steps, each of them nearly a step's deadline.
+    // Three steps, each nearly as long as its deadline.
     for phase in [Phase::Mail, Phase::Rcpt, Phase::Data] {
         smtp.rule(Rule::once(phase, Act::Delay(Duration::from_millis(500))));
     }

@@ -1,4 +1,4 @@
-//! The ledger's operations on a real server: what is there already, recovery, indexes.
+//! The ledger's operations on a real server: inserts, claims, recovery, indexes.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -184,7 +184,7 @@ async fn a_mail_that_only_a_newer_release_can_read_does_not_block_other_mails() 
     assert_eq!(ledger.claim(LEASE).await.unwrap().map(|job| job.id), Some(known));
     assert!(ledger.claim(LEASE).await.unwrap().is_none());
 
-    // The same if many are claimed together.
+    // The same for a batch claim.
     store
         .database
         .collection::<Document>("mailJobs")
@@ -264,7 +264,7 @@ async fn an_address_is_suppressed_with_its_exact_local_part_and_any_spelling_of_
     let same = ["VICTIM@BÜCHER.example", "VICTIM@xn--bcher-kva.EXAMPLE"];
     let asked: Vec<&str> = other.into_iter().chain(same).collect();
     assert_eq!(suppressions.suppressed_among(&asked).await.unwrap(), HashSet::from(same));
-    // An operator who has the address by telephone finds it.
+    // An operator who types the address in another case finds it.
     assert_eq!(suppressions.list(Some("victim@bücher.example"), 9).await.unwrap().len(), 1);
     assert!(suppressions.remove("victim@BÜCHER.example").await.unwrap());
     assert!(suppressions.suppressed_among(&same).await.unwrap().is_empty());
@@ -290,7 +290,7 @@ async fn a_suppression_of_an_earlier_release_matches_any_case_until_it_ends() {
     let until = bson::DateTime::from_jiff(store.clock.now() + jiff::SignedDuration::from_hours(1));
     let row = doc! { "_id": "gone@example.com", "schemaVersion": 1, "reply": "550", "mail": "x", "at": until, "until": until };
     collection.insert_one(row).await.unwrap();
-    // A row of this release beside it counts only as it is.
+    // A row of this release matches only as it was sent.
     suppressions.add("here@example.com", "550 5.1.1 gone", "x/welcome").await.unwrap();
     let asked = ["gone@example.com", "GONE@Example.com", "here@example.com", "HERE@example.com"];
     let expected = HashSet::from(["gone@example.com", "GONE@Example.com", "here@example.com"]);
@@ -305,7 +305,7 @@ async fn every_query_has_its_index() {
     let store = Store::new("explain").await;
     let retention = Duration::from_secs(86_400);
     ensure_indexes(&store.database, &indexes::all(retention)).await.unwrap();
-    // Again, and with another retention: nothing fails.
+    // A second run with another retention succeeds.
     ensure_indexes(&store.database, &indexes::all(retention * 2)).await.unwrap();
     for n in 0..50 {
         store.queue(store.notice(&format!("u{n}@example.com"))).await;

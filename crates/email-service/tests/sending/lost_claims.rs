@@ -1,4 +1,4 @@
-//! A claim that takes effect and whose answer is lost, while the database goes away.
+//! A claim that takes effect although its answer is lost, while the database is unreachable.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,13 +11,13 @@ use crate::{
     setup::Store,
 };
 
-/// Longer than the test may take: a mail that has to wait for it is late.
+/// Longer than the test may take: a mail that waits for the end of this lease is late.
 const LONG_LEASE: Duration = Duration::from_secs(120);
-/// How long the database is away: longer than the first look for what is held.
+/// The length of the outage: longer than the first check for unknown claims.
 const OUTAGE: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(15);
 
-/// How a claim of one mail begins on MongoDB's wire.
+/// The first bytes of a claim of one mail in MongoDB's protocol.
 fn claim_command_bytes() -> Vec<u8> {
     let name = b"mailJobs\0";
     let length = i32::try_from(name.len()).unwrap().to_le_bytes();

@@ -1,4 +1,4 @@
-//! An operator's orders on a real server, while others move the same mails.
+//! Operator actions on a real server, while others change the same mails.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn snapshot(ledger: &Ledger, id: &str) -> MailSnapshot {
     ledger.snapshots_by_id(&[id.to_owned()]).await.unwrap().remove(0)
 }
 
-/// Lets the mail fail, as its sender would.
+/// Claims the mail and marks it as failed, as a sender would.
 async fn fail(ledger: &Ledger) {
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
     assert_eq!(ledger.mark_failed(&job, "test", Some("554 no")).await.unwrap(), WriteOutcome::Done);
@@ -30,7 +30,7 @@ async fn an_action_on_an_outdated_snapshot_matches_nothing() {
     fail(&senders).await;
     let stale = snapshot(&operator, &id).await;
 
-    // Another operator was quicker, a sender has it, and it fails once more.
+    // Another operator is faster, a sender claims the mail, and it fails once more.
     assert_eq!(operator.apply_action(REQUEUE, &stale, None).await.unwrap(), ActionResult::Applied);
     assert_eq!(operator.apply_action(REQUEUE, &stale, None).await.unwrap(), ActionResult::Changed(Some(State::Queued)));
     let job = senders.claim(LEASE).await.unwrap().expect("it is due at once");

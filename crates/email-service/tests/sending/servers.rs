@@ -1,4 +1,4 @@
-//! Several servers, servers that misbehave mail after mail, and what a server offers.
+//! Several servers, servers that fail repeatedly, and the capabilities of servers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,10 +13,11 @@ use tokio::sync::Notify;
 
 use crate::setup::{Store, send_next};
 
-/// A server that is well again is asked within this: the longest pause with its jitter, and a tick.
+/// A recovered server is probed within this time: the longest pause with its jitter, and one
+/// interval of the watch.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(13);
 
-/// The senders and the watch over the servers, until it is dropped.
+/// A running dispatcher and pool watch; dropping it stops them.
 pub(crate) struct RunningSender(Lifecycle);
 
 impl RunningSender {
@@ -63,7 +64,7 @@ async fn mails_return_to_the_first_server_when_it_recovers() {
         (!first.deliveries().is_empty()).then_some(())
     })
     .await;
-    // And from then on all of them.
+    // From then on all mails go there.
     let at_second = second.deliveries().len();
     for n in 0..3 {
         let id = store.queue(store.notice(&format!("again{n}@example.com"))).await;
@@ -93,7 +94,7 @@ async fn a_server_that_breaks_the_connection_repeatedly_is_skipped_for_the_next_
 #[tokio::test]
 async fn a_server_that_broke_transactions_gets_one_mail_at_a_time_until_one_succeeds() {
     let (store, smtp) = (Store::new("probation").await, ScriptedSmtp::start().await);
-    // Were it not left alone, all of these would be unknown, and held.
+    // Without the breaker all of these would become unknown.
     smtp.rule(Rule::always(Phase::Dot, Act::Drop));
     let mut mails = Vec::new();
     for n in 0..20 {
@@ -157,7 +158,7 @@ async fn a_mail_too_large_for_one_server_is_sent_through_another() {
     send_next(&store.sender(&[&small, &large])).await;
     assert_eq!(store.row(&id).await.state, State::Sent);
     assert_eq!((small.count(Phase::Mail), large.deliveries().len()), (0, 1));
-    // RFC 1870: what MAIL announces is what arrives.
+    // RFC 1870: the size in MAIL is the size that arrives.
     let raw = large.deliveries()[0].mail.raw.len();
     let steps: Vec<_> = large.sessions().into_iter().flat_map(|session| session.steps).collect();
     let mail = steps.iter().find(|step| step.phase == Phase::Mail).expect("there was a mail");
@@ -182,10 +183,10 @@ async fn a_mail_that_no_server_supports_fails_with_the_reason() {
         assert_eq!(row.state, State::Failed, "{row:#?}");
         assert!(row.history.last().unwrap().note.as_ref().unwrap().contains(reason), "{row:#?}");
         assert!(servers.iter().all(|server| server.count(Phase::Mail) == 0));
-        // The servers are as good as before.
+        // The servers are still available.
         assert!(sender.pool.checkout(&[]).await.is_ok());
 
-        // While one of them is away nobody knows what it would take.
+        // While one of them is unreachable, its capabilities are unknown.
         let id = store.queue(store.notice(to)).await;
         servers[1].rule(Rule::always(Phase::Rset, Act::Drop));
         servers[1].rule(Rule::always(Phase::Greeting, Act::Drop));
@@ -257,7 +258,7 @@ async fn the_mechanism_that_worked_is_remembered_when_the_server_refuses_plain()
             if hangs_up { kind.refusing_and_hanging_up(refused, reply) } else { kind.refusing(refused, reply) };
         kind.login = Some(("mailer".to_owned(), password.to_owned()));
         let smtp = ScriptedSmtp::start_as(kind).await;
-        // Each mail on a connection of its own.
+        // Each mail uses a connection of its own.
         smtp.rule(Rule::always(Phase::Rset, Act::Drop));
         let sender = store.sender_to(&format!("smtp://mailer:{password}@{}", smtp.address()), store.ledger("sender"));
         for to in ["ada@example.com", "bob@example.com"] {
@@ -287,7 +288,8 @@ async fn each_mechanism_is_tried_once_and_then_the_breaker_opens() {
     remember_secret("smtp password", password);
     for (reply, expected) in [
         ("535 5.7.8 authentication failed", vec!["AUTH PLAIN", "AUTH LOGIN"]),
-        // Not for now, and not without TLS: another mechanism would hear the same.
+        // Refused temporarily, or because of missing TLS: another mechanism would get the same
+        // reply.
         ("454 4.7.0 later", vec!["AUTH PLAIN"]),
         ("538 5.7.11 encryption required", vec!["AUTH PLAIN"]),
     ] {
@@ -358,7 +360,7 @@ async fn a_password_is_never_sent_unencrypted_to_another_machine() {
     let mut kind = SmtpOptions::offering(&["AUTH PLAIN LOGIN"]);
     kind.host = host;
     let smtp = ScriptedSmtp::start_as(kind).await;
-    // What an attacker leaves of a server's offer when he strips STARTTLS from it.
+    // The capabilities that remain when an attacker removes STARTTLS.
     for parameter in ["", "?tls=required", "?tls=opportunistic"] {
         let store = Store::new("stripped").await;
         let id = store.queue(store.notice("ada@example.com")).await;
@@ -367,14 +369,14 @@ async fn a_password_is_never_sent_unencrypted_to_another_machine() {
         assert_eq!(store.row(&id).await.state, State::Queued, "{parameter}");
         assert_eq!((smtp.count(Phase::Auth), smtp.count(Phase::Mail)), (0, 0), "{parameter}");
     }
-    // Without a login it is the operator's choice.
+    // Without credentials the operator may choose it.
     let store = Store::new("inclear").await;
     let id = store.queue(store.notice("ada@example.com")).await;
     send_next(&store.sender_to(&format!("{}?tls=none", smtp.url()), store.ledger("sender"))).await;
     assert_eq!(store.row(&id).await.state, State::Sent);
 }
 
-/// By which this machine would reach others; no packet is sent.
+/// Returns the address by which this machine would reach others; no packet is sent.
 fn non_loopback_address() -> Option<std::net::IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("198.51.100.1:9").ok()?;

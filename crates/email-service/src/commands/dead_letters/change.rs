@@ -23,22 +23,22 @@ use crate::{
     metrics::Metrics,
 };
 
-/// Which letters, and how.
+/// The selection of dead letters, and the options of the change.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DeadLetterChangeArgs {
-    /// Letters by their ids; or use filters
+    /// The ids of dead letters; or use filters
     #[arg(value_name = "ID")]
     ids: Vec<String>,
     #[command(flatten)]
     filter: DeadLetterFilterArgs,
-    /// At most so many that match a filter, the oldest first
+    /// The maximum number of dead letters that match a filter, the oldest first
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
     #[command(flatten)]
     change: ChangeArgs,
 }
 
-/// A letter as it was looked at.
+/// A dead letter as it was read.
 struct SelectedLetter {
     id: String,
     state: DeadLetterState,
@@ -47,10 +47,10 @@ struct SelectedLetter {
 const NOT_FOUND: &str = "no dead letter has this id";
 const CHANGED_MEANWHILE: &str = "somebody else has decided it meanwhile";
 
-/// `dead-letters replay`
+/// Runs `dead-letters replay`.
 ///
 /// # Errors
-/// If not all letters that were meant are replayed.
+/// If one of the selected dead letters is not replayed.
 pub(super) async fn replay(
     stores: &Stores,
     file: Option<&Path>,
@@ -81,10 +81,10 @@ pub(super) async fn replay(
     report.print(json)
 }
 
-/// `dead-letters discard`
+/// Runs `dead-letters discard`.
 ///
 /// # Errors
-/// If not all letters that were meant are discarded.
+/// If one of the selected dead letters is not discarded.
 pub(super) async fn discard(stores: &Stores, args: &DeadLetterChangeArgs, json: bool) -> anyhow::Result<()> {
     let mut report = ChangeReport::default();
     let letters = select_letters(stores, args, &mut report, |state| match state {
@@ -113,7 +113,7 @@ pub(super) async fn discard(stores: &Stores, args: &DeadLetterChangeArgs, json: 
     report.print(json)
 }
 
-/// The letters that are meant and stand so that they can be decided; the others are reported.
+/// Returns the selected dead letters that can be changed; the others are reported.
 async fn select_letters(
     stores: &Stores,
     args: &DeadLetterChangeArgs,
@@ -150,7 +150,7 @@ async fn select_letters(
     Ok(meant)
 }
 
-/// The door that the service has for records of the topic, opened by hand.
+/// Replays records with the code of the consumer.
 struct Replayer {
     writer: BatchWriter,
     decider: RecordDecider,
@@ -168,7 +168,7 @@ impl Replayer {
                 letters: stores.letters.clone(),
                 suppressions: stores.suppressions.clone(),
                 clock: stores.clock.clone(),
-                // Of a process that nobody asks for them.
+                // This process serves no metrics.
                 metrics: Metrics::new(),
                 wake: Arc::new(Notify::new()),
             },
@@ -217,7 +217,7 @@ impl Replayer {
     }
 }
 
-/// What a letter turned out to be, for people.
+/// Describes the outcome of a replay for the report.
 fn describe(outcome: &ReplayOutcome) -> String {
     let ReplayOutcome::Mails(mails) = outcome else { return "it asks for no mail".to_owned() };
     let tell = |(id, outcome): &(String, MailOutcome)| match outcome {

@@ -12,8 +12,8 @@ use crate::{
     mailer::reply::printable,
 };
 
-/// A dead letter as `--json` shows it; the contents only in `show`, in base64: they may be
-/// anything.
+/// A dead letter in the JSON output; the contents only in `show`, in base64, because they may be
+/// any bytes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DeadLetterJson<'a> {
@@ -100,20 +100,20 @@ impl<'a> DeadLetterJson<'a> {
     }
 }
 
-/// Which letters to list.
+/// The selection of dead letters to list.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ListArgs {
     #[command(flatten)]
     pub filter: DeadLetterFilterArgs,
-    /// At most so many, the newest first
+    /// The maximum number of rows, the newest first
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub limit: u32,
 }
 
-/// `dead-letters list`
+/// Runs `dead-letters list`.
 ///
 /// # Errors
-/// If the store cannot be read.
+/// If the database does not answer.
 pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Result<()> {
     let letters = stores.letters.list(&args.filter.to_filter(stores.clock.now()), true, i64::from(args.limit)).await?;
     if json {
@@ -137,10 +137,10 @@ pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Resul
     Ok(())
 }
 
-/// `dead-letters show`
+/// Runs `dead-letters show`.
 ///
 /// # Errors
-/// If there is no such letter, or the store cannot be read.
+/// If there is no such dead letter, or the database does not answer.
 pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
     let Some(letter) = stores.letters.find(id).await? else {
         bail!("no dead letter has the id {id}");

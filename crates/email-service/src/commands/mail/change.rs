@@ -14,40 +14,41 @@ use crate::{
     ledger::{ActionResult, MailSnapshot, OperatorAction, State},
 };
 
-/// So many orders are under way at once.
+/// The number of actions that run at the same time.
 const CONCURRENT_ACTIONS: usize = 16;
 
-/// Which mails, and how.
+/// The selection of mails, and the options of the change.
 #[derive(Debug, Clone, clap::Args)]
 pub struct MailChangeArgs {
-    /// Mails by their ids; or use filters
+    /// The ids of mails; or use filters
     #[arg(value_name = "ID")]
     ids: Vec<String>,
     #[command(flatten)]
     filter: MailFilterArgs,
-    /// At most so many that match a filter, those of the oldest events first
+    /// The maximum number of mails that match a filter, those of the oldest events first
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
     #[command(flatten)]
     change: ChangeArgs,
 }
 
-/// What is put back.
+/// The arguments of `mail requeue`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RequeueArgs {
     #[command(flatten)]
     selection: MailChangeArgs,
-    /// Also what the server has taken, or may have taken before somebody discarded it: it arrives twice
+    /// Also mails that the server has accepted, or may have accepted before they were discarded:
+    /// they may arrive twice
     #[arg(long)]
     again: bool,
 }
 
-/// What is decided.
+/// The arguments of `mail resolve`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ResolveArgs {
     #[command(flatten)]
     selection: MailChangeArgs,
-    /// What became of it
+    /// The final state of the mails
     #[arg(long = "as", value_name = "STATE", value_parser = parse_resolution)]
     resolution: State,
 }
@@ -59,10 +60,10 @@ fn parse_resolution(text: &str) -> Result<State, &'static str> {
     }
 }
 
-/// `mail requeue`
+/// Runs `mail requeue`.
 ///
 /// # Errors
-/// If not all mails that were meant are in the queue.
+/// If one of the selected mails is not requeued.
 pub(super) async fn requeue(stores: &Stores, args: &RequeueArgs, json: bool) -> anyhow::Result<()> {
     if args.selection.filter.is_given() && args.selection.filter.state.is_empty() {
         let text = "mails of which state? Such as --state failed, or unknown, suppressed, discarded, queued";
@@ -71,10 +72,10 @@ pub(super) async fn requeue(stores: &Stores, args: &RequeueArgs, json: bool) -> 
     change(stores, &args.selection, OperatorAction::Requeue { again: args.again }, json).await
 }
 
-/// `mail resolve`
+/// Runs `mail resolve`.
 ///
 /// # Errors
-/// If not all mails that were meant are decided.
+/// If one of the selected mails is not resolved.
 pub(super) async fn resolve(stores: &Stores, args: &ResolveArgs, json: bool) -> anyhow::Result<()> {
     let mut selection = args.selection.clone();
     if selection.filter.is_given() && selection.filter.state.is_empty() {
@@ -107,7 +108,7 @@ async fn change(stores: &Stores, args: &MailChangeArgs, action: OperatorAction, 
     report.print(json)
 }
 
-/// Those that the filter finds.
+/// Returns the mails that match the filter.
 async fn find_by_filter(
     stores: &Stores,
     args: &MailChangeArgs,
@@ -121,7 +122,7 @@ async fn find_by_filter(
     Ok(found)
 }
 
-/// Those with the ids, in their action.
+/// Returns the mails with the given ids, in their order.
 async fn find_by_ids(
     stores: &Stores,
     args: &MailChangeArgs,
@@ -140,7 +141,7 @@ async fn find_by_ids(
     Ok(meant)
 }
 
-/// What would happen, for somebody who is to say yes.
+/// Returns the text of the confirmation.
 fn summary(action: OperatorAction, possible: &[MailSnapshot]) -> String {
     let mut counts: Vec<(State, usize)> = Vec::new();
     for mail in possible {

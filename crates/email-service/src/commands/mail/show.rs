@@ -10,7 +10,7 @@ use crate::{
     plan::{ResendPolicy, Template},
 };
 
-/// A mail as `--json` shows it.
+/// A mail in the JSON output.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MailJson<'a> {
@@ -72,17 +72,17 @@ impl<'a> From<&'a MailJob> for MailJson<'a> {
     }
 }
 
-/// Which mails to list.
+/// The selection of mails to list.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ListArgs {
     #[command(flatten)]
     pub filter: MailFilterArgs,
-    /// At most so many, the newest first
+    /// The maximum number of rows, the newest first
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub limit: u32,
 }
 
-/// `mail list`
+/// Runs `mail list`.
 ///
 /// # Errors
 /// If the ledger cannot be read.
@@ -113,7 +113,7 @@ pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Resul
     Ok(())
 }
 
-/// `mail show`
+/// Runs `mail show`.
 ///
 /// # Errors
 /// If there is no such mail, or the ledger cannot be read.

@@ -1,4 +1,4 @@
-//! The catalogues against each other, the habits of each language, and those that run from right to left.
+//! The catalogues compared with each other, the conventions of each language, and text direction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ const CATALOGUES: [(&str, &str); 6] = [
     ("ja", include_str!("../../../catalogues/ja.toml")),
 ];
 
-/// Each text by its key; the forms of a plural are one text.
+/// Returns each text by its key; the forms of a plural are one text.
 fn texts(toml: &str) -> BTreeMap<String, String> {
     fn collect(key: &str, value: &Value, texts: &mut BTreeMap<String, String>) {
         let is_plural = |table: &Table| table.contains_key("other");
@@ -140,7 +140,7 @@ fn spanish_opens_its_questions_and_exclamations() {
     for text in all_texts("es") {
         assert_eq!(text.matches('?').count(), text.matches('¿').count(), "{text}");
         assert_eq!(text.matches('!').count(), text.matches('¡').count(), "{text}");
-        // Only usted.
+        // Only the formal address (usted).
         let words = text.to_lowercase();
         assert!(
             !words.split(|c: char| !c.is_alphabetic()).any(|word| ["tu", "tus", "ti", "tú"].contains(&word)),
@@ -225,7 +225,8 @@ fn subjects_and_names_are_encoded_words_that_each_decode_alone() {
             let message = std::str::from_utf8(mail.message.as_bytes()).unwrap();
             let (headers, _) = message.split_once("\r\n\r\n").unwrap();
             for word in headers.split_whitespace().filter(|word| word.starts_with("=?")) {
-                // RFC 2047, sections 2 and 5: at most 75 characters, whole characters in each.
+                // RFC 2047, sections 2 and 5: at most 75 characters, and whole characters in each
+                // word.
                 assert!(word.len() <= 75, "{word}");
                 let base64 = word.strip_prefix("=?utf-8?b?").and_then(|rest| rest.strip_suffix("?=")).unwrap();
                 assert!(String::from_utf8(BASE64_STANDARD.decode(base64).unwrap()).is_ok(), "{word}");
@@ -265,9 +266,9 @@ fn arabic_mails_are_right_to_left_and_isolate_latin_values() {
         assert!(html.contains("<html lang=\"ar\" dir=\"rtl\"") && html.contains("<body class=\"page\" dir=\"rtl\""));
         assert!(html.contains("role=\"article\"") && html.contains("lang=\"ar\" dir=\"rtl\">"));
         assert!(html.contains("align=\"right\"") && !html.contains("align=\"left\""));
-        // Arabic letters join: they are not moved closer to each other.
+        // Arabic letters join, so there is no negative letter spacing.
         assert!(!html.contains("letter-spacing"));
-        // Columns of a table run as the table says.
+        // Each table has its own direction for its columns.
         assert_eq!(html.matches("class=\"panel\"").count(), html.matches("class=\"panel\" dir=\"rtl\"").count());
 
         assert_eq!(
@@ -282,7 +283,7 @@ fn arabic_mails_are_right_to_left_and_isolate_latin_values() {
         }
         assert_eq!(text.matches("ada@example.org").count(), text.matches("\u{2066}ada@example.org\u{2069}").count());
         assert_eq!(subject.contains("Acme"), subject.contains("\u{2068}Acme\u{2069}"));
-        // An isolate ends where its line does.
+        // An isolate ends on the line where it began.
         for line in text.lines() {
             assert_eq!(line.chars().map(bidi::isolate_depth_change).sum::<i32>(), 0, "{line:?}");
         }
@@ -321,7 +322,7 @@ fn japanese_mails_have_their_own_fonts_and_line_breaks() {
 fn a_language_is_added_by_adding_a_file() {
     let english = include_str!("../../../catalogues/en.toml");
     let hebrew = english.replace("direction = \"ltr\"", "direction = \"rtl\"").replace("Hello {name},", "שלום {name},");
-    // Hebrew has a dual.
+    // Hebrew has a dual form.
     let hebrew = hebrew.replace("one = \"{remaining} code\",", "one = \"{remaining} code\", two = \"two codes\",");
     let files = [("en".to_owned(), Some(english)), ("he".to_owned(), Some(hebrew.as_str()))];
     let mut renderer = renderer();

@@ -1,11 +1,11 @@
-//! What holds of every mail, whatever a user chose and wherever it stands.
+//! The properties of every mail, for any user-chosen text in any place.
 
 use corpus::{TestResult, corpus};
 use proptest::prelude::*;
 
 use super::*;
 
-/// A mail is larger than its texts by what a name and an address may add.
+/// The maximum size of a mail with the longest names and addresses.
 const LARGEST: usize = 256 * 1024;
 
 fn check_invariants(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -> TestResult {
@@ -13,10 +13,11 @@ fn check_invariants(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -
         Ok(composed) => {
             let bytes = composed.message.as_bytes();
             prop_assert!(bytes.len() < LARGEST, "{} bytes", bytes.len());
-            // A local part beyond ASCII goes to servers with SMTPUTF8 only.
+            // A non-ASCII local part goes only to servers with SMTPUTF8.
             let ascii = composed.envelope.to().iter().all(|to| AsRef::<str>::as_ref(to).is_ascii());
             prop_assert!(bytes.is_ascii() || !ascii);
-            // An address that is too long for its line cannot be folded: only the limit of RFC 5322 holds.
+            // An address that is too long for a line cannot be folded: only the limit of RFC 5322
+            // applies.
             for line in bytes.split(|byte| *byte == b'\n') {
                 prop_assert!(line.len() <= 999 && !line[..line.len().saturating_sub(1)].contains(&b'\r'));
             }
@@ -26,7 +27,7 @@ fn check_invariants(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -
             prop_assert_eq!(composed.envelope.to().len(), 1);
             prop_assert!(!composed.subject.chars().any(char::is_control));
             prop_assert!(!composed.text.chars().any(|c| c.is_control() && c != '\n'));
-            // However the text is broken into lines, elements and links are the layout's.
+            // The elements and links come from the layout only.
             prop_assert_eq!(composed.html.matches("<a ").count(), plain.html.matches("<a ").count());
             prop_assert!(!composed.html.to_lowercase().contains("<script"));
         }

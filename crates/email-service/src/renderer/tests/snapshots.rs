@@ -1,5 +1,5 @@
-//! Every mail in every language as it was last approved: one file of a language's headers and
-//! texts, for those who read it, and one of its HTML.
+//! Snapshots of every mail in every language: one file of a language's headers and texts, and one
+//! of its HTML.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ fn assert_snapshot(name: &str, shown: &str) {
     });
 }
 
-/// Headers as they are sent, then the text as it is read.
+/// Returns the headers as they are sent, then the text.
 fn headers_and_text(mail: &ComposedMail) -> String {
     let message = std::str::from_utf8(mail.message.as_bytes()).unwrap();
     let (headers, _) = message.split_once("\r\n\r\n").unwrap();
