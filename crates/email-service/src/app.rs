@@ -150,9 +150,9 @@ async fn build_indexes(database: Database, retention: Duration, lifecycle: Lifec
     let build = async {
         while let Err(error) = ensure_indexes(&database, &indexes).await {
             if error.is_transient() {
-                tracing::debug!(%error, "indexes have to wait");
+                tracing::debug!(%error, "the indexes cannot be built yet");
             } else {
-                tracing::error!(%error, "an index cannot be had");
+                tracing::error!(%error, "an index cannot be built");
             }
             sleep(PAUSE).await;
         }

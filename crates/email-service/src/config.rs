@@ -216,11 +216,12 @@ fn check_durations(config: &Config) -> Result<(), SettingError> {
         }
     }
     if config.ledger.retention <= config.mail.max_event_age {
-        let problem = "must be longer than mail.max_event_age: else the topic read again would mail everybody again";
+        let problem =
+            "must be longer than mail.max_event_age: otherwise a topic that is read again would send every mail again";
         return Err(SettingError::value("ledger.retention", problem));
     }
     if config.sender.lease <= config.smtp.dot_timeout {
-        let problem = "must be longer than smtp.dot_timeout: else a mail is taken over while its sender waits";
+        let problem = "must be longer than smtp.dot_timeout: otherwise a mail is taken over while its sender waits";
         return Err(SettingError::value("sender.lease", problem));
     }
     if config.ingest.max_poll_interval < SHORTEST_POLL_INTERVAL {
@@ -313,7 +314,7 @@ mod tests {
     fn invalid_values_are_refused_by_key_and_secrets_are_not_shown() {
         for (key, value, named) in [
             ("SENDER__CONCURRENCY", "0", "sender.concurrency"),
-            ("MAIL__FROM", "nobody", "mail.from"),
+            ("MAIL__FROM", "no address", "mail.from"),
             ("MAIL__LINK_BASE_URL", "here", "mail.link_base_url"),
             ("MAIL__BACKOFF", "", "mail.backoff"),
             ("SMTP__STEP_TIMEOUT", "0s", "smtp.step_timeout"),

@@ -40,7 +40,7 @@ enum Command {
     Serve,
     /// Check the configuration and print the effective values, without secrets
     CheckConfig,
-    /// Ask the running service on this machine whether it is ready; exit code 0 if it is
+    /// Check whether the running service on this machine is ready; exit code 0 if it is
     Healthcheck,
     /// Create the key pair for the sealed tokens in events
     Keygen {

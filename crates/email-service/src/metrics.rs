@@ -93,12 +93,12 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
-        panics::register(&registry, PANICS.0, PANICS.1).expect("it is the first of the registry");
+        panics::register(&registry, PANICS.0, PANICS.1).expect("the registry is empty");
         let registrar = Registrar(&registry);
         Self {
             records: registrar.counters(
                 "email_records_total",
-                "Records read from the topic, by what they were.",
+                "Records read from the topic, by outcome.",
                 &["outcome"],
             ),
             dead_letters: registrar.counters(
@@ -108,12 +108,12 @@ impl Metrics {
             ),
             planned: registrar.counters(
                 "email_ledger_rows_total",
-                "Rows written to the ledger, by template and first state; `known` were there already.",
+                "Mails written to the ledger, by template and first state; `known` were in the ledger already.",
                 &["template", "state"],
             ),
             consumer_errors: registrar.counters(
                 "email_consumer_errors_total",
-                "Errors of the Kafka consumer; it goes on after all but fatal ones.",
+                "Errors of the Kafka consumer, by kind; it continues after all but fatal ones.",
                 &["kind"],
             ),
             lag: registrar.gauge(
@@ -126,28 +126,28 @@ impl Metrics {
             ),
             mails: registrar.counters(
                 "email_send_outcomes_total",
-                "Tries to send a mail, by how they ended.",
+                "Attempts to send a mail, by template and outcome.",
                 &["template", "outcome"],
             ),
             jobs: registrar.gauges("email_ledger_mails", "Mails in the ledger, by state.", &["state"]),
-            open_dead_letters: registrar.gauge("email_dead_letters_open", "Dead letters that wait for somebody."),
+            open_dead_letters: registrar.gauge("email_dead_letters_open", "Dead letters that wait for an operator."),
             longest_due: registrar.float_gauge(
                 "email_longest_due_seconds",
-                "How long the mail that has been due longest has been due; 0 if none is.",
+                "How long the longest due mail has been due; 0 if none is due.",
             ),
             send: registrar.histogram(
                 "email_send_duration_seconds",
-                "From the claim of a mail to its outcome in the ledger.",
+                "Time from the claim of a mail to its outcome in the ledger.",
                 SEND_BUCKETS,
             ),
             delivery: registrar.histogram(
                 "email_delivery_latency_seconds",
-                "From the event to the server's 250.",
+                "Time from the event to the server's 250.",
                 DELIVERY_BUCKETS,
             ),
             replies: registrar.counters(
                 "email_smtp_refusals_total",
-                "SMTP replies that refused something, by phase and code.",
+                "SMTP replies that refuse a command or a mail, by phase and code.",
                 &["phase", "code"],
             ),
             connections: registrar.counters(
@@ -155,10 +155,10 @@ impl Metrics {
                 "Attempts to connect to an SMTP server, by result.",
                 &["server", "result"],
             ),
-            servers: registrar.gauges("email_smtp_up", "Whether the server takes connections.", &["server"]),
+            servers: registrar.gauges("email_smtp_up", "Whether the server accepts connections.", &["server"]),
             recovered: registrar.counters(
                 "email_recovered_total",
-                "Mails moved on because nobody held them any more.",
+                "Mails that recovery moved on because no sender held them any more, by action.",
                 &["action"],
             ),
             registry,
@@ -263,7 +263,7 @@ impl Registrar<'_> {
     }
 
     fn register<T: prometheus::core::Collector + Clone + 'static>(&self, metric: prometheus::Result<T>) -> T {
-        let metric = metric.expect("name and labels are constants that every test makes");
+        let metric = metric.expect("names and labels are valid constants");
         self.0.register(Box::new(metric.clone())).expect("each name is registered once");
         metric
     }

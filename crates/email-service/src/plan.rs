@@ -116,7 +116,7 @@ impl fmt::Display for Template {
 
 /// The text is not the name of a kind of mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no such kind of mail")]
+#[error("unknown kind of mail")]
 pub struct UnknownTemplate;
 
 impl FromStr for Template {
@@ -163,7 +163,7 @@ pub struct Facts {
     pub old_email: Option<String>,
     pub remaining: Option<u32>,
     pub locked_until: Option<Timestamp>,
-    /// Who turned TOTP off, if it was not the user.
+    /// The actor that turned TOTP off, if it was not the user.
     pub totp_disabled_by: Option<TotpDisabledBy>,
     /// The change that an undo link reverted.
     pub undone_change: Option<UndoneChange>,
@@ -365,7 +365,7 @@ mod tests {
         let [mail] = mails.as_slice() else { panic!("{mails:?}") };
         assert_eq!(mail.template, Template::Welcome);
         assert_eq!((mail.to.as_str(), mail.locale.as_deref()), ("ada@example.com", Some("de")));
-        assert_eq!((&mail.display_name, &mail.facts), (&None, &Facts::default()), "nothing that the registrant chose");
+        assert_eq!((&mail.display_name, &mail.facts), (&None, &Facts::default()), "no text of the registrant");
         assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(Purpose::EmailVerification));
         assert_eq!((mail.expires_at, mail.policy), (at(90), ResendPolicy::ResendOnce));
     }

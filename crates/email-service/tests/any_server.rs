@@ -43,12 +43,12 @@ const VALID_REPLIES: [&str; 7] = [
 
 /// Runs a whole transaction. Returns the reply to the dot, if it came that far.
 async fn transaction(port: u16) -> Result<Option<Reply>, String> {
-    let server: Server = format!("smtp://127.0.0.1:{port}?tls=none").parse().expect("a URL");
+    let server: Server = format!("smtp://127.0.0.1:{port}?tls=none").parse().expect("a valid URL");
     let endpoint = Endpoint::new(server, None, STEP);
     let connection = endpoint.connect().await.map_err(|error| error.to_string())?;
-    let address = |text: &str| text.parse().expect("an address");
+    let address = |text: &str| text.parse().expect("a valid address");
     let envelope =
-        Envelope::new(Some(address("us@example.org")), vec![address("ada@example.org")]).expect("an envelope");
+        Envelope::new(Some(address("us@example.org")), vec![address("ada@example.org")]).expect("a valid envelope");
     let body = b"Subject: x\r\n\r\nText\r\n";
     match connection.begin(&envelope, body).await.map_err(|error| error.to_string())? {
         TransactionStart::Open(open) => {
@@ -81,8 +81,8 @@ async fn send_replies(mut peer: TcpStream, replies: Vec<Vec<u8>>, closes: bool) 
 /// Runs a transaction with a server that sends `replies`.
 fn with_replies(runtime: &Runtime, replies: Vec<Vec<u8>>, closes: bool) -> Result<Option<Reply>, String> {
     runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("bound").port();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("the listener is bound").port();
         let server = tokio::spawn(async move {
             if let Ok((peer, _)) = listener.accept().await {
                 send_replies(peer, replies, closes).await;
@@ -136,8 +136,8 @@ fn an_endless_reply_is_cut_off_before_it_fills_the_memory() {
     for endless in [&b"220 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"[..], b"220-xxxxxxxxxxxxxxxx\r\n", b"\r\n"] {
         for valid_count in [0, 1, 4, 6] {
             let (result, taken) = runtime.block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-                let port = listener.local_addr().expect("bound").port();
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                let port = listener.local_addr().expect("the listener is bound").port();
                 let taken = Arc::new(AtomicUsize::new(0));
                 let count = Arc::clone(&taken);
                 let server = tokio::spawn(async move {
@@ -153,7 +153,7 @@ fn an_endless_reply_is_cut_off_before_it_fills_the_memory() {
                     }
                 });
                 let ended = timeout(TEST_TIMEOUT, transaction(port)).await.expect("every step has a deadline");
-                let _ = timeout(TEST_TIMEOUT, server).await.expect("the connection was closed");
+                let _ = timeout(TEST_TIMEOUT, server).await.expect("the client closes the connection");
                 (ended, taken.load(Ordering::Relaxed))
             });
             assert!(result.is_err(), "{result:?}");

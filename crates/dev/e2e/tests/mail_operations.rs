@@ -109,7 +109,7 @@ async fn a_failed_mail_is_put_back_sent_once_and_its_history_says_by_whom_and_wh
     let expected = [("nothing", "left"), (fine.id.as_str(), "left"), (failed.id.as_str(), "done")];
     assert_eq!((done.outcomes().as_slice(), done.code), (expected.as_slice(), Some(1)), "{done:?}");
     assert!(done.detail("nothing").contains("no mail") && done.detail(&fine.id).contains("--again"));
-    assert!(done.said.contains("2 of 3 stay as they are"), "{}", done.said);
+    assert!(done.said.contains("2 of 3 were not changed"), "{}", done.said);
 
     let sent = scene.mail(&ada, "sent").await;
     assert_eq!(order(&sent), step("failed", "queued", "put back by hand: relay mended"));
@@ -123,7 +123,7 @@ async fn a_failed_mail_is_put_back_sent_once_and_its_history_says_by_whom_and_wh
     assert_eq!(scene.run(&["mail", "requeue", &fine.id, "--again"]).await.code, Some(0));
     scene.smtp.wait_for_deliveries_to(&fine.to, 2).await;
     let twice = scene.mail(&fine.to, "sent").await;
-    assert_eq!(order(&twice), step("sent", "queued", "sent again by hand: the server has taken it before"));
+    assert_eq!(order(&twice), step("sent", "queued", "sent again by hand: the server has accepted it before"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,7 +273,7 @@ async fn a_mail_whose_link_is_dead_is_never_put_back() {
     jobs.update_one(doc! { "_id": &failed.id }, over).await.expect("MongoDB answers");
     for arguments in [["mail", "requeue", &failed.id].as_slice(), &["mail", "requeue", &failed.id, "--again"]] {
         let ran = scene.run(arguments).await;
-        assert!(ran.code == Some(1) && ran.detail(&failed.id).contains("link is dead"), "{ran:?}");
+        assert!(ran.code == Some(1) && ran.detail(&failed.id).contains("link has expired"), "{ran:?}");
     }
     assert!(scene.smtp.deliveries_to(&ada).is_empty());
 }
@@ -345,7 +345,7 @@ async fn a_replayed_letter_goes_through_the_door_of_new_records_and_mails_nobody
     assert!(hopeless.code == Some(1) && hopeless.detail(&poison).starts_with("not-json"), "{hopeless:?}");
     let gone = scene.run(&["dead-letters", "discard", &poison, "nothing", "--note", "a test"]).await;
     assert_eq!((gone.outcomes()[0].1, gone.outcomes()[1].1, gone.code), ("left", "done", Some(1)));
-    assert_eq!(scene.run(&["dead-letters", "discard", &poison]).await.code, Some(1), "it is decided");
+    assert_eq!(scene.run(&["dead-letters", "discard", &poison]).await.code, Some(1), "it has been decided");
 
     // The whole topic once more: what is decided stays so, and nothing is sent.
     let service = in_another_group(&scene, "third").await;

@@ -11,25 +11,25 @@ use crate::{
 /// Conditions on mails; all given conditions must hold.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct MailFilterArgs {
-    /// In this state; several separated by commas
+    /// Only mails in this state; several separated by commas
     #[arg(long, value_delimiter = ',')]
     pub state: Vec<State>,
-    /// Of this kind (welcome, password-reset, …); several separated by commas
+    /// Only mails of this kind (welcome, password-reset, …); several separated by commas
     #[arg(long, value_delimiter = ',')]
     pub template: Vec<Template>,
-    /// Caused by this user
+    /// Only mails caused by this user
     #[arg(long, value_name = "USER_ID")]
     pub user: Option<String>,
-    /// To this address, in upper or lower case
+    /// Only mails to this address, in upper or lower case
     #[arg(long, value_name = "ADDRESS")]
     pub to: Option<String>,
-    /// Caused by this event
+    /// Only mails caused by this event
     #[arg(long, value_name = "EVENT_ID")]
     pub event: Option<String>,
-    /// Whose event happened at this time or later: RFC 3339, or a duration before now, such as 2h
+    /// Only mails whose event happened at this time or later: RFC 3339, or a duration before now, such as 2h
     #[arg(long, value_name = "TIME")]
     pub since: Option<TimeArg>,
-    /// Whose event happened before this time
+    /// Only mails whose event happened before this time
     #[arg(long, value_name = "TIME")]
     pub until: Option<TimeArg>,
 }
@@ -57,22 +57,22 @@ impl MailFilterArgs {
 /// Conditions on dead letters; all given conditions must hold.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct DeadLetterFilterArgs {
-    /// In this state: open, replayed, discarded; several separated by commas
+    /// Only dead letters in this state: open, replayed, discarded; several separated by commas
     #[arg(long, value_delimiter = ',')]
     pub state: Vec<DeadLetterState>,
-    /// For this reason (not-json, sealed-unknown-key, …); several separated by commas
+    /// Only dead letters with this reason (not-json, sealed-unknown-key, …); several separated by commas
     #[arg(long, value_delimiter = ',')]
     pub reason: Vec<String>,
-    /// Of events of this type; several separated by commas
+    /// Only events of this type; several separated by commas
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub event_type: Vec<String>,
-    /// Of this event
+    /// Only this event
     #[arg(long, value_name = "EVENT_ID")]
     pub event: Option<String>,
-    /// First seen at this time or later: RFC 3339, or a duration before now, such as 2h
+    /// Only dead letters first seen at this time or later: RFC 3339, or a duration before now, such as 2h
     #[arg(long, value_name = "TIME")]
     pub since: Option<TimeArg>,
-    /// First seen before this time
+    /// Only dead letters first seen before this time
     #[arg(long, value_name = "TIME")]
     pub until: Option<TimeArg>,
 }

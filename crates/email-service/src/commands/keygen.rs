@@ -54,11 +54,11 @@ impl KeyPairFiles {
     pub fn create_if_missing(&self) -> anyhow::Result<String> {
         let Some(text) = read(&self.private)? else { return self.create() };
         let private = PrivateKey::from_base64(text.expose_secret())
-            .with_context(|| format!("{} is no key", self.private.display()))?;
+            .with_context(|| format!("{} is not a key", self.private.display()))?;
         let public = private.public();
         let Some(text) = read(&self.public)? else { return self.write_public(&public) };
         let found = PublicKey::from_base64(text.expose_secret())
-            .with_context(|| format!("{} is no key", self.public.display()))?;
+            .with_context(|| format!("{} is not a key", self.public.display()))?;
         ensure!(found.kid() == public.kid(), "{} does not belong to {}", self.public.display(), self.private.display());
         Ok(public.kid().to_owned())
     }
@@ -136,7 +136,7 @@ mod tests {
         let error = files.create().unwrap_err().to_string();
         assert!(error.contains("never overwritten"), "{error}");
         fs::remove_file(directory.0.join(PUBLIC)).unwrap();
-        assert!(files.create().is_err(), "half a pair is not completed");
+        assert!(files.create().is_err(), "an incomplete pair is not completed by `create`");
         assert_eq!(directory.read(PRIVATE), before);
         assert!(!directory.0.join(PUBLIC).exists());
     }
@@ -149,7 +149,7 @@ mod tests {
 
         let kid = files.create_if_missing().unwrap();
         let (private, public) = (directory.read("private/sealing.private"), directory.read("public/sealing.public"));
-        assert!(!public_out.join(PRIVATE).exists() && !out.join(PUBLIC).exists(), "each half has its own place");
+        assert!(!public_out.join(PRIVATE).exists() && !out.join(PUBLIC).exists(), "each half is in its own directory");
         assert_eq!(files.create_if_missing().unwrap(), kid);
 
         fs::remove_file(public_out.join(PUBLIC)).unwrap();
@@ -169,7 +169,7 @@ mod tests {
         assert!(error.contains("does not belong"), "{error}");
 
         fs::remove_file(directory.0.join(PRIVATE)).unwrap();
-        assert!(files.create_if_missing().is_err(), "the private half is lost");
+        assert!(files.create_if_missing().is_err(), "the private half is missing");
         assert!(!directory.0.join(PRIVATE).exists());
     }
 }

@@ -27,7 +27,7 @@ pub struct ChangeArgs {
 
 fn parse_note(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
-        return Err("one line of text".to_owned());
+        return Err("must be one line of text".to_owned());
     }
     if text.chars().count() > MAX_NOTE_CHARS {
         return Err(format!("at most {MAX_NOTE_CHARS} characters"));
@@ -36,7 +36,7 @@ fn parse_note(text: &str) -> Result<String, String> {
 }
 
 impl ChangeArgs {
-    /// Asks for confirmation before a change of several rows that a filter has found. `summary`
+    /// Requests a confirmation before a change of several rows that a filter has found. `summary`
     /// says what would happen.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl ChangeArgs {
             return Ok(());
         }
         let Some((mut input, mut output)) = terminal else {
-            let text = format!("{summary}: say --yes, for nobody can be asked here, or --dry-run to look first");
+            let text = format!("{summary}: without a terminal use --yes to confirm, or --dry-run to look first");
             return Err(UsageError(text).into());
         };
         write!(output, "{summary}. Go on? [y/N] ")?;
@@ -82,8 +82,8 @@ pub fn is_by_filter(ids: &[String], filters: bool, example: &str) -> Result<bool
     match (ids.is_empty(), filters) {
         (false, false) => Ok(false),
         (true, true) => Ok(true),
-        (false, true) => Err(UsageError("either ids or filters, not both".to_owned())),
-        (true, false) => Err(UsageError(format!("which ones? Ids, or filters such as {example}"))),
+        (false, true) => Err(UsageError("use either ids or filters, not both".to_owned())),
+        (true, false) => Err(UsageError(format!("name ids, or use filters such as {example}"))),
     }
 }
 
@@ -174,7 +174,7 @@ impl ChangeReport {
         match (left, self.rows.len()) {
             (0, 0) => eprintln!("nothing matches"),
             (0, _) => {}
-            (left, all) => bail!("{left} of {all} stay as they are"),
+            (left, all) => bail!("{left} of {all} were not changed"),
         }
         Ok(())
     }
@@ -214,8 +214,8 @@ mod tests {
 
     #[test]
     fn without_a_terminal_a_confirmation_is_a_usage_error() {
-        let nobody: Option<(&[u8], Vec<u8>)> = None;
-        let error = ChangeArgs::default().confirm_on(nobody, true, 2, "2 mails").unwrap_err();
+        let no_terminal: Option<(&[u8], Vec<u8>)> = None;
+        let error = ChangeArgs::default().confirm_on(no_terminal, true, 2, "2 mails").unwrap_err();
         assert!(error.is::<UsageError>() && error.to_string().contains("--yes"), "{error}");
     }
 
@@ -240,7 +240,7 @@ mod tests {
         report.done(false, "a", (Some("failed"), Some("queued")), None);
         report.unchanged("b", Some("sent"), "because");
         let error = report.print(true).unwrap_err();
-        assert_eq!(error.to_string(), "1 of 2 stay as they are");
+        assert_eq!(error.to_string(), "1 of 2 were not changed");
         assert!(!error.is::<UsageError>());
     }
 }

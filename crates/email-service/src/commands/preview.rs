@@ -148,7 +148,7 @@ fn html(page: &PreviewPage) -> anyhow::Result<String> {
 /// Replaces the file as a whole, or not at all.
 fn replace(file: &Path, html: &[u8]) -> anyhow::Result<()> {
     if !may_replace(file).with_context(|| file.display().to_string())? {
-        bail!("{} was not written by this command: it stays as it is", file.display());
+        bail!("{} was not written by this command and is not replaced", file.display());
     }
     let directory = file.parent().unwrap_or(Path::new("."));
     let unfinished = directory.join(format!(".{FILE}.{}", std::process::id()));
@@ -222,7 +222,7 @@ mod tests {
         }
         assert!(html.contains("<title>Mails of A &amp; &lt;B&gt;</title>"));
         assert!(html.contains(TOKEN));
-        assert_eq!(fs::read_dir(directory.0.join("deep/er")).unwrap().count(), 1, "nothing else is left there");
+        assert_eq!(fs::read_dir(directory.0.join("deep/er")).unwrap().count(), 1, "no other file is left");
     }
 
     #[test]
@@ -233,11 +233,11 @@ mod tests {
         assert!(write(&directory.0, &config("Two <a@example.org>")).is_ok());
         assert_ne!(fs::read(&file).unwrap(), first);
         write(&directory.0, &config("One <a@example.org>")).unwrap();
-        assert_eq!(fs::read(&file).unwrap(), first, "the same page each time");
+        assert_eq!(fs::read(&file).unwrap(), first, "the page is deterministic");
 
         fs::write(&file, "<p>my own page</p>").unwrap();
         let error = write(&directory.0, &config("One <a@example.org>")).unwrap_err().to_string();
-        assert!(error.contains("stays as it is"), "{error}");
+        assert!(error.contains("is not replaced"), "{error}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "<p>my own page</p>");
     }
 
@@ -247,7 +247,7 @@ mod tests {
         fs::write(&directory.0, "a file, not a directory").unwrap();
         assert!(write(&directory.0, &config("One <a@example.org>")).is_err());
         fs::remove_file(&directory.0).unwrap();
-        assert!(write(&directory.0, &config("nobody")).is_err());
-        assert!(!directory.0.exists(), "nothing is made for nothing");
+        assert!(write(&directory.0, &config("no address")).is_err());
+        assert!(!directory.0.exists(), "the directory was not created");
     }
 }

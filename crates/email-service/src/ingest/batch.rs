@@ -141,7 +141,7 @@ impl BatchWriter {
                 Ok(refused) => break refused,
                 Err(error) => {
                     if failures == 0 {
-                        tracing::warn!(%error, "records cannot be written down: trying on");
+                        tracing::warn!(%error, "records cannot be written to the ledger: trying again");
                     }
                     failures += 1;
                 }
@@ -179,7 +179,7 @@ impl BatchWriter {
         // From here on the batch is safe.
         let known = outcomes.iter().filter(|outcome| **outcome == MailOutcome::Existing).count();
         if known > 0 {
-            tracing::info!(known, "records read again: their mails are in the ledger already");
+            tracing::info!(known, "records were read again: their mails are in the ledger already");
         }
         for ((mail, _), outcome) in batch.mails.iter().zip(&outcomes) {
             if let Some(name) = outcome.as_str() {

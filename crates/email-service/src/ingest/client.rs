@@ -112,7 +112,7 @@ impl ConsumerContext for ConsumerCallbacks {
                 }
             }
             Rebalance::Revoke(partitions) => {
-                tracing::info!(partitions = %partition_numbers(partitions), "partitions taken away");
+                tracing::info!(partitions = %partition_numbers(partitions), "partitions revoked");
                 let (mut assignments, mut lag) = (self.assignments.lock(), self.lag.lock());
                 for partition in partitions.elements() {
                     assignments.revoked(partition.topic(), partition.partition());
@@ -129,7 +129,7 @@ impl ConsumerContext for ConsumerCallbacks {
         if let Rebalance::Assign(partitions) = rebalance
             && let Err(error) = client.resume(partitions)
         {
-            tracing::warn!(%error, "partitions that came back cannot be read on");
+            tracing::warn!(%error, "partitions that were assigned again cannot be resumed");
         }
     }
 }
@@ -148,7 +148,7 @@ pub(super) fn close(client: BaseConsumer<ConsumerCallbacks>) {
         let _ = done.send(());
     });
     if closing.is_err() || closed.recv_timeout(CLOSE_TIMEOUT).is_err() {
-        tracing::warn!("the Kafka client does not close in time: leaving it behind");
+        tracing::warn!("the Kafka client does not close in time and is abandoned");
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! While one batch is being written, one more is read and decoded. If the write takes long (MongoDB
 //! is unreachable), the thread goes on polling with its partitions paused, so memory stays bounded.
-//! Offsets are stored, and later committed by librdkafka, only after the write, in the order of the
-//! batches.
+//! The offsets are stored, and later committed by librdkafka, only after the write, in the order of
+//! the batches.
 
 use std::{
     sync::{Arc, mpsc},
@@ -119,7 +119,7 @@ impl Consumer {
                     failures += 1;
                     self.health.set(KAFKA_CHECK, CheckState::Down);
                     self.metrics.count_consumer_error("fatal");
-                    tracing::error!(%error, "the Kafka client is of no more use: making another");
+                    tracing::error!(%error, "the Kafka client has failed: creating a new one");
                     self.sleep_unless_stopped(doubling(
                         failures,
                         FIRST_RECREATE_PAUSE,
@@ -247,7 +247,7 @@ impl Consumer {
         let PendingWrite { offsets, started_at, written, give_up } = write;
         let mut result = written.recv_timeout(WRITE_WAIT.saturating_sub(started_at.elapsed()));
         if result.is_err() {
-            tracing::warn!("the ledger is slow or away: reading pauses");
+            tracing::warn!("the ledger is slow or unreachable: reading pauses");
             pause(client);
             let mut stopped_at = None;
             while result == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -310,7 +310,7 @@ impl Consumer {
             }
             Some(RDKafkaErrorCode::PollExceeded) => {
                 self.metrics.count_consumer_error("poll_exceeded");
-                tracing::warn!("this process stood still for too long and lost its partitions: joining again");
+                tracing::warn!("this process did not poll for too long and lost its partitions: joining again");
             }
             Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
                 self.metrics.count_consumer_error("brokers");
@@ -318,7 +318,7 @@ impl Consumer {
             }
             _ => {
                 self.metrics.count_consumer_error("other");
-                tracing::warn!(%error, "the Kafka client reports an error: going on");
+                tracing::warn!(%error, "the Kafka client reports an error: continuing");
             }
         }
         Ok(())

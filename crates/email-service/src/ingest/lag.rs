@@ -160,7 +160,7 @@ mod tests {
         lag.write_started();
         assert_eq!(lag.measure(|_, _| 2, at(60)), behind(2, 48.0));
         lag.write_finished();
-        assert_eq!(lag.measure(|_, _| 5, at(60)), behind(5, 46.0), "not written before what is safe");
+        assert_eq!(lag.measure(|_, _| 5, at(60)), behind(5, 46.0), "not older than the newest safe record");
         assert_eq!(lag.measure(|_, _| 0, at(61)), behind(0, 0.0));
     }
 
@@ -193,7 +193,7 @@ mod tests {
         lag.record_read("t", 1, at(8));
         assert_eq!(lag.measure(|_, partition| i64::from(partition) + 1, at(10)), behind(3, 7.0));
         lag.revoked("t", 0);
-        assert_eq!(lag.measure(|_, _| 2, at(10)), behind(2, 2.0), "what is somebody else's is not counted");
+        assert_eq!(lag.measure(|_, _| 2, at(10)), behind(2, 2.0), "a revoked partition is not counted");
         lag.record_read("t", 0, at(3));
         assert_eq!(lag.measure(|_, _| 2, at(10)), behind(2, 2.0));
     }

@@ -146,6 +146,6 @@ mod tests {
             "eventTime": { "$gte": bson::DateTime::from_millis(0) },
         };
         assert_eq!(filter.document(), expected);
-        assert!(filter.collation().is_none(), "only an address is compared without regard to case");
+        assert!(filter.collation().is_none(), "only addresses are compared case-insensitively");
     }
 }

@@ -160,13 +160,13 @@ impl Ledger {
     async fn put_unreadable_aside(&self, rows: &[RawDocumentBuf]) -> Vec<MailJob> {
         let MailList { jobs, unreadable } = MailList::from_rows(rows);
         if !unreadable.is_empty() {
-            tracing::warn!(mails = ?unreadable, "this release cannot read these mails: they are left to another one");
+            tracing::warn!(mails = ?unreadable, "this release cannot read these mails: leaving them to a newer one");
             let filter = doc! {
                 "_id": { "$in": unreadable },
                 "state": State::Preparing.as_str(),
                 "lease.owner": &self.instance,
             };
-            let note = Some("this release cannot read it: left to another one");
+            let note = Some("this release cannot read it: left to a newer one");
             let fields = doc! {
                 "epoch": { "$add": ["$epoch", 1_i64] },
                 "lease": "$$REMOVE",
@@ -327,7 +327,7 @@ impl Ledger {
             resent: self
                 .update_all(
                     resendable(),
-                    self.transition(State::Queued, Some("sent again, as its policy allows once"), resent_fields()),
+                    self.transition(State::Queued, Some("sent again once, as its policy allows"), resent_fields()),
                 )
                 .await?,
             expired: self

@@ -292,7 +292,7 @@ mod tests {
         assert!(matches!(document.get("nextAttemptAt"), Some(Bson::DateTime(_))));
         assert!(matches!(document.get("attempts"), Some(Bson::Int64(0))));
         assert_eq!(document.get_str("policy").unwrap(), "resend_once");
-        assert!(!document.contains_key("terminalAt"), "TTL must not see it");
+        assert!(!document.contains_key("terminalAt"), "the TTL index must not match it");
         assert_eq!(bson::deserialize_from_document::<MailJob>(document).unwrap(), job);
     }
 

@@ -61,23 +61,23 @@ pub struct MailSnapshot {
 pub enum ActionRefusal {
     #[error("a sender holds it")]
     HeldBySender,
-    #[error("it has expired: its link is dead or its news is old, and whoever needs it asks again")]
+    #[error("it has expired: the user has to ask for a new one")]
     Expired,
-    #[error("its link is dead by now")]
+    #[error("its link has expired")]
     LinkExpired,
-    #[error("its time is over")]
+    #[error("it has expired")]
     TimeOver,
-    #[error("it is due already")]
+    #[error("it is already due")]
     AlreadyDue,
-    #[error("the server has taken it: --again sends it a second time")]
+    #[error("the server has accepted it: --again sends it a second time")]
     AlreadySent,
-    #[error("it was discarded when nobody knew whether the server had taken it: --again sends it all the same")]
+    #[error("it was discarded while its delivery was unknown: --again sends it all the same")]
     MayHaveBeenSent,
     #[error("its address is suppressed: `suppressions remove` it first")]
     Suppressed,
-    #[error("only unknown mails are resolved, and waiting ones discarded")]
+    #[error("only unknown mails can be resolved, and queued ones discarded")]
     NotResolvable,
-    #[error("a waiting mail can only be discarded")]
+    #[error("a queued mail can only be discarded")]
     OnlyDiscardable,
 }
 
@@ -133,7 +133,7 @@ impl OperatorAction {
     fn note(self, mail: &MailSnapshot, operators: Option<&str>) -> String {
         let ours = match self {
             OperatorAction::Requeue { .. } if mail.state == State::Sent => {
-                "sent again by hand: the server has taken it before"
+                "sent again by hand: the server has accepted it before"
             }
             OperatorAction::Requeue { .. } if mail.may_have_arrived() => "sent again by hand: it may arrive twice",
             OperatorAction::Requeue { .. } => "put back by hand",
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(AGAIN.check(&snapshot(State::Expired), false), Err(ActionRefusal::Expired));
         assert!(
             REQUEUE.filter(&snapshot(State::Failed)).contains_key("$expr"),
-            "the database's clock has the last word"
+            "the database checks the expiry by its own clock"
         );
     }
 

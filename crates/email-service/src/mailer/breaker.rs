@@ -245,15 +245,15 @@ mod tests {
         breaker.connected(now);
         assert!(breaker.allows_mail());
         assert!(breaker.start_mail(), "the mail on trial");
-        assert!(!breaker.allows_mail(), "no other meanwhile");
-        assert!(breaker.broke("d", now, 0.0), "one is enough now");
+        assert!(!breaker.allows_mail(), "no other mail during the trial");
+        assert!(breaker.broke("d", now, 0.0), "one failure is enough on probation");
         breaker.end_trial();
         assert_eq!(pause(&breaker, now), FIRST_PAUSE * 2);
         breaker.connected(now);
         assert!(breaker.start_mail());
         breaker.answered(now);
         breaker.end_trial();
-        assert!(breaker.allows_mail() && !breaker.start_mail(), "closed again");
+        assert!(breaker.allows_mail() && !breaker.start_mail(), "the breaker is closed again");
     }
 
     #[test]

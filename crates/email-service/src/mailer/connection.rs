@@ -103,7 +103,7 @@ impl Connection {
 
     async fn try_begin(mut self, envelope: &Envelope, body: &[u8]) -> Result<TransactionStart, ConnectionBroken> {
         let Some((from, to, ascii)) = plain_addresses(envelope) else {
-            let problem = "the envelope has no single plain recipient".to_owned();
+            let problem = "the envelope does not have exactly one plain recipient".to_owned();
             return Ok(TransactionStart::Unsupported { problem, connection: self });
         };
         let parameters = match self.parameters(ascii, body) {
@@ -148,20 +148,20 @@ impl Connection {
         let size = body.len() + FINAL_LINE_END_BYTES;
         match self.capabilities.size {
             SizeLimit::Bytes(most) if u64::try_from(size).is_ok_and(|size| size > most) => {
-                return Err(format!("the mail has {size} bytes, and the server takes {most} (SIZE)"));
+                return Err(format!("the mail has {size} bytes, and the server accepts {most} (SIZE)"));
             }
             SizeLimit::Bytes(_) | SizeLimit::Open => parameters.push(MailParameter::Size(size)),
             SizeLimit::Unknown => {}
         }
         if !body.is_ascii() {
             if !self.capabilities.eight_bit_mime {
-                return Err("the server takes no 8BITMIME".to_owned());
+                return Err("the server does not support 8BITMIME".to_owned());
             }
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
         if !ascii {
             if !self.capabilities.smtp_utf8 {
-                return Err("the server takes no addresses with characters beyond ASCII (SMTPUTF8)".to_owned());
+                return Err("the server does not support non-ASCII addresses (SMTPUTF8)".to_owned());
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }

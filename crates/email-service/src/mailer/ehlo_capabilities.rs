@@ -18,10 +18,10 @@ pub struct EhloCapabilities {
 /// The extension SIZE.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SizeLimit {
-    /// Not offered: the server does not understand the parameter.
+    /// The server does not offer it, and does not understand the parameter.
     #[default]
     Unknown,
-    /// Offered without a fixed limit.
+    /// The server offers it without a fixed limit.
     Open,
     /// At most this number of bytes.
     Bytes(u64),

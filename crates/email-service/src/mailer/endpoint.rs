@@ -79,7 +79,7 @@ impl Endpoint {
             Ok(connection) => return Ok(connection),
             Err(AttemptError::Failed(error)) => return Err(error),
             Err(AttemptError::ClosedDuringAuth(error, remaining)) => {
-                tracing::debug!(server = %self.server, %error, "another connection for another login");
+                tracing::debug!(server = %self.server, %error, "trying another mechanism on a new connection");
                 remaining
             }
         };

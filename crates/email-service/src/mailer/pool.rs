@@ -85,7 +85,7 @@ pub struct ServerId(usize);
 
 /// No server accepts connections now.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("no mail server takes connections: {0}")]
+#[error("no mail server accepts connections: {0}")]
 pub struct NoServerAvailable(String);
 
 impl Pool {
@@ -110,7 +110,7 @@ impl Pool {
     /// # Errors
     /// [`NoServerAvailable`] if there is none.
     pub async fn checkout(&self, excluded: &[ServerId]) -> Result<Checkout, NoServerAvailable> {
-        let mut problem = "all were tried a moment ago".to_owned();
+        let mut problem = "all were tried recently".to_owned();
         for (index, slot) in self.0.slots.iter().enumerate() {
             let server = ServerId(index);
             let Some(permit) = (!excluded.contains(&server)).then(|| self.try_permit(server)).flatten() else {
@@ -198,11 +198,13 @@ impl Pool {
         self.0.metrics.count_connection(&slot.name, connected.is_ok());
         self.0.metrics.set_server_up(&slot.name, connected.is_ok());
         match &connected {
-            Ok(_) if changed => tracing::info!(server = %slot.name, "the mail server takes connections"),
+            Ok(_) if changed => tracing::info!(server = %slot.name, "the mail server accepts connections"),
             Err(error) if changed => {
-                tracing::warn!(server = %slot.name, %error, "the mail server takes no connections");
+                tracing::warn!(server = %slot.name, %error, "the mail server does not accept connections");
             }
-            Err(error) => tracing::debug!(server = %slot.name, %error, "the mail server still takes no connections"),
+            Err(error) => {
+                tracing::debug!(server = %slot.name, %error, "the mail server still does not accept connections")
+            }
             Ok(_) => {}
         }
         self.publish_health();
@@ -250,13 +252,13 @@ impl ServerPermit {
     /// Reports that the server refused us, not because of the mail. `about_server`: at MAIL.
     pub fn report_refused(&self, mail: &str, about_server: bool) {
         let tripped = self.slot().state.lock().breaker.refused(mail, about_server, Instant::now(), chance());
-        self.report_tripped(tripped, "the mail server refuses us: it is left alone for a while");
+        self.report_tripped(tripped, "the mail server refuses this service: it is paused");
     }
 
     /// Reports that the connection broke, or no answer came in time.
     pub fn report_broken(&self, mail: &str) {
         let tripped = self.slot().state.lock().breaker.broke(mail, Instant::now(), chance());
-        self.report_tripped(tripped, "the mail server breaks off mail after mail: it is left alone for a while");
+        self.report_tripped(tripped, "the mail server breaks the connection repeatedly: it is paused");
     }
 
     fn report_tripped(&self, tripped: bool, why: &'static str) {

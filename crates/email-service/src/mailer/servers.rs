@@ -45,13 +45,13 @@ pub enum ServerUrlError {
     Scheme,
     #[error("the host is missing")]
     NoHost,
-    #[error("a path or fragment means nothing here")]
+    #[error("a path or fragment is not allowed")]
     Path,
     #[error("the only parameter is tls=none|opportunistic|required, and only for smtp://")]
     Parameter,
-    #[error("user and password go together, percent-encoded UTF-8")]
+    #[error("user and password must both be given, as percent-encoded UTF-8")]
     Credentials,
-    #[error("a password is never sent in clear over a network: tls=none is for servers without a login")]
+    #[error("a password is never sent unencrypted over a network: tls=none is for servers without user and password")]
     ClearLogin,
 }
 

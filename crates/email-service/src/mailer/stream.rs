@@ -80,7 +80,7 @@ impl SmtpStream {
     pub async fn connect(host: &str, port: u16, deadline: Duration) -> io::Result<SmtpStream> {
         let timed_out = |what: &str| io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"));
         let addresses =
-            timeout(deadline, lookup_host((host, port))).await.map_err(|_| timed_out("the look-up of the name"))??;
+            timeout(deadline, lookup_host((host, port))).await.map_err(|_| timed_out("the name lookup"))??;
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in addresses {
             match timeout(deadline, TcpStream::connect(address)).await {
@@ -138,7 +138,7 @@ impl AsyncRead for SmtpStream {
         }
         let most = if self.flags.connected.load(Ordering::Relaxed) { MAX_REPLY_BYTES } else { MAX_HANDSHAKE_BYTES };
         if self.bytes_read >= most || self.lines_read >= MAX_REPLY_LINES {
-            let problem = "the server talks without end";
+            let problem = "the server's reply is too long";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, problem)));
         }
         let before = buf.filled().len();

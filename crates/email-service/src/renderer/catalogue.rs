@@ -183,12 +183,12 @@ impl Catalogue {
 
     fn check(&self, plurals: &Plurals) -> Result<(), String> {
         if self.name.trim().is_empty() {
-            return Err("name is empty".to_owned());
+            return Err("the name is empty".to_owned());
         }
         // They are unquoted in a style attribute.
         let is_family = |c: char| c.is_ascii_alphanumeric() || c == ' ' || c == '-';
         if let Some(family) = self.fonts.iter().find(|family| family.is_empty() || !family.chars().all(is_family)) {
-            return Err(format!("fonts: {family:?} is no name of a font family"));
+            return Err(format!("fonts: {family:?} is not the name of a font family"));
         }
         self.dates.check()?;
         self.common.check()?;
@@ -262,7 +262,7 @@ impl MailTexts<'_> {
             check_only(reason, &[Product, To], "reason")?;
         }
         if self.paragraphs.is_empty() {
-            return Err("paragraphs: there are none".to_owned());
+            return Err("paragraphs: they are missing".to_owned());
         }
         let required = required_placeholders(template, case);
         let mut known = vec![Product, To, EventTime];
@@ -282,7 +282,7 @@ impl MailTexts<'_> {
         }
         match (link_target(template), self.link) {
             (LinkTarget::Nothing, None) => Ok(()),
-            (LinkTarget::Nothing, Some(_)) => Err("link: this mail has none".to_owned()),
+            (LinkTarget::Nothing, Some(_)) => Err("link: this mail has no link".to_owned()),
             (_, None) => Err("link: it is missing".to_owned()),
             (_, Some(link)) => link.check(known),
         }
@@ -312,7 +312,7 @@ fn check_mentioned(patterns: &[&MessagePattern], fact: Placeholder, place: &str)
     if patterns.iter().any(|p| p.placeholders().any(|used| used == fact)) {
         Ok(())
     } else {
-        Err(format!("{place}: {{{}}} is told nowhere", fact.as_str()))
+        Err(format!("{place}: {{{}}} is missing", fact.as_str()))
     }
 }
 
@@ -334,7 +334,7 @@ mod tests {
     }
 
     fn changed(from: &str, to: &str) -> String {
-        assert!(ENGLISH.contains(from), "the test looks for {from:?}");
+        assert!(ENGLISH.contains(from), "the test needs {from:?}");
         ENGLISH.replacen(from, to, 1)
     }
 
@@ -405,7 +405,7 @@ mod tests {
     #[test]
     fn an_unknown_or_missing_case_or_one_without_its_placeholder_is_refused() {
         let header = "[mails.totp-disabled.when.by-mailbox]";
-        assert!(problem(&changed(header, "[mails.totp-disabled.when.by-nobody]")).contains("when.by-nobody"));
+        assert!(problem(&changed(header, "[mails.totp-disabled.when.by-stranger]")).contains("when.by-stranger"));
         let (before, from) = ENGLISH.split_once(header).unwrap();
         let (_, after) = from.split_once("\n[").unwrap();
         let missing = problem(&format!("{before}[{after}"));

@@ -35,7 +35,7 @@ impl DateFormat {
             return Err("dates.months has an empty name".to_owned());
         }
         if self.first_day.as_ref().is_some_and(|day| day.trim().is_empty() || day.contains(['{', '}'])) {
-            return Err("dates.first_day is not usable".to_owned());
+            return Err("dates.first_day is invalid".to_owned());
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl MessagePattern {
     fn from_plural_forms(written: &BTreeMap<String, String>) -> Result<MessagePattern, String> {
         let mut forms = Vec::with_capacity(written.len());
         for (name, text) in written {
-            let form = Form::parse(name).ok_or_else(|| format!("{name:?} is no plural form"))?;
+            let form = Form::parse(name).ok_or_else(|| format!("{name:?} is not a plural form"))?;
             forms.push((form, parts(text)?));
         }
         if forms.iter().all(|(form, _)| *form != Form::OTHER) {
@@ -102,7 +102,7 @@ impl MessagePattern {
             }
             let tells = parts.iter().any(|piece| piece.placeholder() == Some(Placeholder::COUNT));
             if numbers != 1 && !tells {
-                return Err(format!("the form {form:?} must tell {{{}}}", Placeholder::COUNT.as_str()));
+                return Err(format!("the form {form:?} must contain {{{}}}", Placeholder::COUNT.as_str()));
             }
         }
         Ok(())
@@ -159,7 +159,7 @@ fn form_index<T>(forms: &[(Form, T)], count: u32, plurals: &Plurals) -> Option<u
 
 fn parts(text: &str) -> Result<Vec<PatternPart>, String> {
     if text.trim().is_empty() || text.trim() != text {
-        return Err(format!("{text:?} is empty, or has space around it"));
+        return Err(format!("{text:?} is empty, or has spaces around it"));
     }
     if text.chars().any(|c| c.is_control() || bidi::isolate_depth_change(c) != 0) {
         return Err(format!("{text:?} contains a line break or control character"));
@@ -244,8 +244,8 @@ mod tests {
         {
             assert!(MessagePattern::try_from(RawPattern::Text(text.to_owned())).is_err(), "{text:?}");
         }
-        assert!(from_plural_forms(&[("one", "{remaining} code")]).is_err(), "without `other`");
-        assert!(from_plural_forms(&[("some", "x"), ("other", "x")]).is_err(), "no such form");
+        assert!(from_plural_forms(&[("one", "{remaining} code")]).is_err(), "`other` is missing");
+        assert!(from_plural_forms(&[("some", "x"), ("other", "x")]).is_err(), "unknown form");
     }
 
     #[test]
@@ -280,9 +280,9 @@ mod tests {
         assert!(problem("ar", &arabic[1..]).contains("no form for 0"));
         assert!(problem("en", &arabic).contains("no plural form"));
         assert!(problem("en", &[("other", "{remaining} codes")]).contains("no form for 1"));
-        assert!(problem("en", &[("one", "one"), ("other", "many")]).contains("must tell {remaining}"));
+        assert!(problem("en", &[("one", "one"), ("other", "many")]).contains("must contain {remaining}"));
         // French says "0 code", so this form is used for two counts.
-        assert!(problem("fr", &[("one", "un code"), ("other", "{remaining} codes")]).contains("must tell"));
+        assert!(problem("fr", &[("one", "un code"), ("other", "{remaining} codes")]).contains("must contain"));
         assert_eq!(problem("ja", &[("other", "{remaining}個")]), "");
     }
 }

@@ -67,7 +67,7 @@ pub struct MailContent<'a> {
     /// The number of recovery codes left.
     pub remaining: Option<u32>,
     pub locked_until: Option<Timestamp>,
-    /// Who turned TOTP off, if it was not the user.
+    /// The actor that turned TOTP off, if it was not the user.
     pub totp_disabled_by: Option<TotpDisabledBy>,
     pub undone_change: Option<UndoneChange>,
     /// The time of the event that the mail is about.
@@ -121,13 +121,13 @@ impl fmt::Debug for MessageBytes {
 /// address, a name or a token.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    #[error("the catalogue `{language}.toml` is not usable: {problem}")]
+    #[error("the catalogue `{language}.toml` is invalid: {problem}")]
     Catalogue { language: String, problem: String },
-    #[error("the base of links is not usable: {0}")]
+    #[error("the link base is invalid: {0}")]
     LinkBase(&'static str),
-    #[error("the sender's address is not usable")]
+    #[error("the sender's address is invalid")]
     Sender,
-    #[error("the recipient is not a mail address")]
+    #[error("the recipient is not an email address")]
     Recipient,
     #[error("the message id is not of the form left@right")]
     MessageId,

@@ -16,7 +16,7 @@ pub(super) enum Form {
 impl Plurals {
     /// Loads the rules of a language. One that CLDR does not know has one form for all numbers.
     pub(super) fn for_language(tag: &str) -> Result<Plurals, String> {
-        let locale: Locale = tag.parse().map_err(|_| "the tag is not of BCP 47".to_owned())?;
+        let locale: Locale = tag.parse().map_err(|_| "the tag is not a BCP 47 tag".to_owned())?;
         let rules = PluralRules::try_new_cardinal((&locale).into()).map_err(|error| error.to_string())?;
         Ok(Plurals(rules))
     }

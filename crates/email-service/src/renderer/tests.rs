@@ -132,7 +132,7 @@ fn assert_bodies(mail: &ComposedMail, parsed: &ParsedMail<'_>) {
     assert_eq!(html.trim_end(), mail.html.trim_end());
 }
 
-/// Asserts that the message is ASCII with CRLF line ends, and no line is longer than 76.
+/// Checks that the message is ASCII with CRLF line ends, and no line is longer than 76.
 fn assert_well_formed(message: &[u8]) {
     let message = std::str::from_utf8(message).unwrap();
     assert!(message.is_ascii());
@@ -504,7 +504,7 @@ fn a_long_name_with_a_long_address_is_folded_and_parsed_back() {
         assert_eq!(recipient(&parsed), (sanitize::clean_name(name), to.clone()));
         let message = std::str::from_utf8(mail.message.as_bytes()).unwrap();
         for line in message.split("\r\n").filter(|line| line.len() > 76) {
-            assert_eq!(line, format!(" <{to}>"), "only an address that is itself too long");
+            assert_eq!(line, format!(" <{to}>"), "only the address itself is too long");
         }
     }
 }

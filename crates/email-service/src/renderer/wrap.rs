@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn text_is_wrapped_at_spaces() {
         let long = "x".repeat(100);
-        let words = format!("{} {long} end", "well-known e-mail to a.b-c@example.org ".repeat(5).trim());
+        let words = format!("{} {long} end", "well-known mail-box to a.b-c@example.org ".repeat(5).trim());
         let wrap = wrap(&words, 40);
         assert_eq!(wrap.replace('\n', " "), words);
         for line in wrap.lines() {

@@ -114,7 +114,7 @@ impl Sender {
         if !at_fence {
             return self.fail(job, &note, None).await;
         }
-        tracing::warn!(note, "it is not known whether the mail was accepted");
+        tracing::warn!(note, "it is unknown whether the mail was accepted");
         self.record_outcome(job, SendOutcome::Unknown, || self.ledger.mark_unknown(job, &note)).await
     }
 
@@ -201,7 +201,7 @@ impl Sender {
             Ok(true) if fence_started.elapsed() < self.lease => {}
             Ok(false) => {
                 drop(transaction);
-                tracing::warn!("the mail was taken over before the fence: not sent here");
+                tracing::warn!("the mail was taken over before the fence: this process does not send it");
                 return SendOutcome::Lost;
             }
             Ok(true) => {
@@ -210,7 +210,7 @@ impl Sender {
             }
             Err(error) => {
                 drop(transaction);
-                tracing::warn!(%error, "the fence is of unknown outcome: not sent now");
+                tracing::warn!(%error, "the outcome of the fence write is unknown: the mail is not sent now");
                 return self.undo_fence(job, fence_started, "the ledger did not answer at the fence").await;
             }
         }
@@ -229,7 +229,7 @@ impl Sender {
                 permit.report_broken(&job.id);
                 drop(permit);
                 let note = format!("no reply to the body: {broken}");
-                tracing::warn!(note, "nobody knows whether the mail was accepted");
+                tracing::warn!(note, "it is unknown whether the mail was accepted");
                 self.record_outcome(job, SendOutcome::Unknown, || self.ledger.mark_unknown(job, &note)).await
             }
         }

@@ -175,7 +175,7 @@ impl Dispatcher {
 
     async fn pause_after_failure(&self, error: &StoreError, failures: u32, stop: &CancellationToken) {
         if failures == 1 {
-            tracing::warn!(%error, "no mails can be claimed: trying on");
+            tracing::warn!(%error, "no mails can be claimed: trying again");
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -194,10 +194,10 @@ impl Dispatcher {
             Ok(released) => {
                 lost_claims.record_release(Instant::now());
                 if released > 0 {
-                    tracing::info!(released, "mails whose claim was never answered are due again");
+                    tracing::info!(released, "mails whose claim was not answered are due again");
                 }
             }
-            Err(error) => tracing::debug!(%error, "what was claimed without an answer has to wait"),
+            Err(error) => tracing::debug!(%error, "unknown claims cannot be released yet"),
         }
     }
 }
@@ -221,7 +221,7 @@ mod tests {
         assert!(lost_claims.is_check_due(at(2), lease), "a claim may take effect late");
         lost_claims.record_release(at(2));
         lost_claims.record_loss(at(2));
-        assert!(lost_claims.is_check_due(at(2), lease), "another one: at once");
+        assert!(lost_claims.is_check_due(at(2), lease), "immediately after another lost claim");
         lost_claims.record_release(at(3));
         assert!(lost_claims.is_check_due(at(92), lease));
         assert!(!lost_claims.is_check_due(at(93), lease) && !lost_claims.is_check_due(at(99), lease));

@@ -41,7 +41,7 @@ impl Sender {
             Verdict::OutOfStep => {
                 permit.report_broken(&job.id);
                 drop(permit);
-                let note = format!("the reply to the body is none: {reply}");
+                let note = format!("the reply to the body is invalid: {reply}");
                 self.record_outcome(job, SendOutcome::Unknown, || self.ledger.mark_unknown(job, &note)).await
             }
             verdict => self.handle_refusal(job, Phase::Dot, &reply, verdict, permit).await,
@@ -79,7 +79,7 @@ impl Sender {
         self.metrics.count_refusal(phase.as_str(), reply.code);
         let note = format!("reply to {phase}: {reply}");
         let text = reply.to_string();
-        tracing::info!(note, ?verdict, "the server refused");
+        tracing::info!(note, ?verdict, "the server refused the mail");
         match verdict {
             Verdict::RelayTrouble => permit.report_refused(&job.id, phase == Phase::Mail),
             Verdict::OutOfStep => permit.report_broken(&job.id),
@@ -159,7 +159,7 @@ impl Sender {
                         mail = job.id,
                         ?outcome,
                         ?state,
-                        "the mail was taken over: its outcome here is void"
+                        "the mail was taken over: the outcome of this process is not recorded"
                     );
                     return SendOutcome::Lost;
                 }
@@ -170,7 +170,7 @@ impl Sender {
 
     pub(super) async fn pause_after_failure(&self, error: &StoreError, failures: u32) -> u32 {
         if failures == 0 {
-            tracing::warn!(%error, "the ledger does not answer: trying on");
+            tracing::warn!(%error, "the ledger does not answer: trying again");
         }
         let failures = failures.saturating_add(1);
         sleep(doubling(failures, Duration::from_millis(50), Duration::from_secs(1), chance())).await;

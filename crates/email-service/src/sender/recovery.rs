@@ -21,7 +21,7 @@ pub async fn run(ledger: Ledger, wake: Arc<Notify>, metrics: Metrics, stop: Canc
         loop {
             match ledger.recover().await {
                 Ok(recovered) => report(&recovered, &wake, &metrics),
-                Err(error) => tracing::debug!(%error, "recovery has to wait"),
+                Err(error) => tracing::debug!(%error, "recovery is not possible yet"),
             }
             sleep(INTERVAL.mul_f64(0.75 + 0.5 * chance())).await;
         }
@@ -42,7 +42,7 @@ fn report(recovered: &RecoveryCounts, wake: &Notify, metrics: &Metrics) {
     ];
     for (action, count) in moved {
         if count > 0 {
-            tracing::info!(action, count, "mails that nobody held were moved on");
+            tracing::info!(action, count, "mails that no sender held were moved on");
             metrics.count_recovered(action, count);
         }
     }

@@ -21,7 +21,7 @@ async fn a_mail_is_delivered_and_recorded() {
     assert!(row.terminal_at.is_some() && row.lease.is_none() && row.next_attempt_at.is_none());
     assert_eq!(row.last_reply.as_deref(), Some("250 2.0.0 taken"));
 
-    let [delivery] = smtp.deliveries().try_into().expect("one mail");
+    let [delivery] = smtp.deliveries().try_into().expect("exactly one mail");
     assert!(delivery.accepted());
     assert_eq!(delivery.mail.to, ["ada@example.com"]);
     assert_eq!(delivery.mail.from, "us@example.org");

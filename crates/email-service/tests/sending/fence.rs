@@ -20,7 +20,7 @@ async fn an_unknown_mail_is_resent_once_if_its_policy_allows() {
     let row = store.row(&id).await;
     assert_eq!((row.state, row.terminal_at), (State::Unknown, None));
     let ledger = store.ledger("recovery");
-    assert_eq!(ledger.recover().await.unwrap().resent, 0, "not at once: a late 250 may come");
+    assert_eq!(ledger.recover().await.unwrap().resent, 0, "not at once: a late 250 may still arrive");
 
     store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
     assert_eq!(ledger.recover().await.unwrap().resent, 1);
@@ -28,7 +28,7 @@ async fn an_unknown_mail_is_resent_once_if_its_policy_allows() {
     send_next(&sender).await;
     let row = store.row(&id).await;
     assert_eq!(row.state, State::Unknown);
-    assert!(row.terminal_at.is_some(), "once only");
+    assert!(row.terminal_at.is_some(), "resent only once");
     assert_eq!(ledger.recover().await.unwrap().resent, 0);
     let steps: Vec<_> = row.history.iter().filter_map(|step| Some((step.from?, step.to))).collect();
     assert_eq!(steps.iter().filter(|step| **step == (State::Unknown, State::Queued)).count(), 1);
@@ -47,11 +47,11 @@ async fn a_mail_that_was_taken_over_before_the_fence_is_not_sent() {
     smtp.wait_for_phase(Phase::Rcpt, 1).await;
     store.end_lease(&id).await;
     assert_eq!(store.ledger("other").recover().await.unwrap().requeued, 1);
-    let taken = store.ledger("other").claim(LEASE).await.unwrap().expect("due at once");
+    let taken = store.ledger("other").claim(LEASE).await.unwrap().expect("the mail is due at once");
     sending.await.unwrap();
 
     let row = store.row(&id).await;
-    assert_eq!((row.state, row.epoch), (State::Preparing, taken.epoch), "the other one holds it");
+    assert_eq!((row.state, row.epoch), (State::Preparing, taken.epoch), "the other sender holds it");
     smtp.wait_until_disconnected().await;
     assert_nothing_sent_after_354(&smtp);
 }
@@ -82,7 +82,7 @@ async fn a_late_fence_write_matches_nothing() {
     assert_eq!(store.row(&id).await.state, State::Data);
 }
 
-/// Asserts that the client closed the socket after the server's 354, and wrote nothing before.
+/// Checks that the client closed the socket after the server's 354, and wrote nothing before.
 fn assert_nothing_sent_after_354(smtp: &ScriptedSmtp) {
     let steps: Vec<_> = smtp.sessions().into_iter().flat_map(|session| session.steps).collect();
     let mut bodies = steps.iter().filter(|step| step.phase == Phase::Body);
@@ -114,7 +114,7 @@ async fn run_fence_with_unknown_outcome(mode: Mode) {
 
     let row = store.row(&id).await;
     assert_eq!((row.state, row.attempts), (State::Queued, 0), "{mode:?}: {row:#?}");
-    assert_eq!(row.epoch, 2, "the epoch is raised, so that a late flip finds nothing");
+    assert_eq!(row.epoch, 2, "the epoch is raised, so that a late fence write matches nothing");
     send_next(&sender).await;
     assert_eq!(store.row(&id).await.state, State::Sent);
     assert_eq!(smtp.deliveries().len(), 1);

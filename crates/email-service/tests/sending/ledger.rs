@@ -109,7 +109,7 @@ async fn a_mail_whose_sender_disappeared_is_due_at_once_and_delayed_the_second_t
     let id = store.queue(store.notice("ada@example.com")).await;
     let ledger = store.ledger("a");
     for losses in 1..=2 {
-        let job = ledger.claim(LEASE).await.unwrap().expect("due at once");
+        let job = ledger.claim(LEASE).await.unwrap().expect("the mail is due at once");
         assert_eq!(ledger.recover().await.unwrap().requeued, 0, "the lease runs");
         store.end_lease(&id).await;
         assert_eq!(ledger.recover().await.unwrap().requeued, 1);
@@ -118,7 +118,7 @@ async fn a_mail_whose_sender_disappeared_is_due_at_once_and_delayed_the_second_t
         assert_eq!(row.epoch, job.epoch + 1);
         assert!(row.lease.is_none());
     }
-    assert!(ledger.claim(LEASE).await.unwrap().is_none(), "one that takes its process down must wait");
+    assert!(ledger.claim(LEASE).await.unwrap().is_none(), "a mail that crashes its process must wait");
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_mail_that_only_a_newer_release_can_read_does_not_block_other_mails() 
     let claimed = ledger.claim_batch(10, LEASE).await.unwrap();
     assert_eq!(claimed.into_iter().map(|job| job.id).collect::<Vec<_>>(), [known]);
     let listed = ledger.list(&MailFilter::default(), 10).await.unwrap();
-    assert_eq!((listed.jobs.len(), listed.unreadable.len()), (2, newer.len()), "a list names what it leaves out");
+    assert_eq!((listed.jobs.len(), listed.unreadable.len()), (2, newer.len()), "the list names the unreadable mails");
     for id in newer {
         let row =
             store.database.collection::<Document>("mailJobs").find_one(doc! { "_id": id }).await.unwrap().unwrap();

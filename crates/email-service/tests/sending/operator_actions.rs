@@ -33,12 +33,12 @@ async fn an_action_on_an_outdated_snapshot_matches_nothing() {
     // Another operator is faster, a sender claims the mail, and it fails once more.
     assert_eq!(operator.apply_action(REQUEUE, &stale, None).await.unwrap(), ActionResult::Applied);
     assert_eq!(operator.apply_action(REQUEUE, &stale, None).await.unwrap(), ActionResult::Changed(Some(State::Queued)));
-    let job = senders.claim(LEASE).await.unwrap().expect("it is due at once");
+    let job = senders.claim(LEASE).await.unwrap().expect("the mail is due at once");
     assert_eq!(
         operator.apply_action(REQUEUE, &stale, None).await.unwrap(),
         ActionResult::Changed(Some(State::Preparing))
     );
-    assert!(senders.pass_fence(&job, LEASE).await.unwrap(), "the sender holds it, whatever is ordered");
+    assert!(senders.pass_fence(&job, LEASE).await.unwrap(), "the sender holds it despite the action");
     assert_eq!(senders.mark_failed(&job, "test", None).await.unwrap(), WriteOutcome::Done);
     assert_eq!(operator.apply_action(REQUEUE, &stale, None).await.unwrap(), ActionResult::Changed(Some(State::Failed)));
     assert_eq!(store.row(&id).await.epoch, job.epoch, "nothing was written");
@@ -83,7 +83,7 @@ async fn a_manual_resend_counts_as_the_resend_that_the_policy_allows() {
         }
     }
     let row = store.row(&id).await;
-    assert_eq!((row.state, row.resends, row.next_attempt_at), (State::Unknown, 1, None), "no resend by itself");
+    assert_eq!((row.state, row.resends, row.next_attempt_at), (State::Unknown, 1, None), "no automatic resend");
     assert!(row.terminal_at.is_some());
 }
 
@@ -133,7 +133,7 @@ async fn concurrent_operators_and_senders_deliver_each_mail_once_per_action() {
                     Some(job) => {
                         assert!(
                             ledger.pass_fence(&job, LEASE).await.unwrap(),
-                            "an order has taken what a sender holds"
+                            "an action changed a mail that a sender holds"
                         );
                         assert_eq!(ledger.mark_sent(&job, "250 ok").await.unwrap(), WriteOutcome::Done);
                         sent += 1;
@@ -146,7 +146,7 @@ async fn concurrent_operators_and_senders_deliver_each_mail_once_per_action() {
     });
     let (carried, sent): (Vec<u64>, Vec<u64>) =
         tokio::join!(futures_util::future::join_all(operators), futures_util::future::join_all(senders));
-    assert_eq!(carried.iter().sum::<u64>(), 10, "each mail was put back by one of them");
+    assert_eq!(carried.iter().sum::<u64>(), 10, "each mail was requeued by one operator");
     let queued = store.ledger("s").count(State::Queued).await.unwrap();
     assert_eq!(sent.iter().sum::<u64>() + queued, 10);
 }
@@ -171,14 +171,14 @@ async fn a_dead_letter_is_decided_once_and_its_history_records_it() {
     }
     let discard = DeadLetterDecision { to: DeadLetterState::Discarded, reason: None, ..open };
     assert!(letters.decide(&discard).await.unwrap());
-    assert!(!letters.decide(&discard).await.unwrap(), "it is not open any more");
+    assert!(!letters.decide(&discard).await.unwrap(), "it is no longer open");
     letters.insert_new(std::slice::from_ref(&letter)).await.unwrap();
     let kept = letters.find(&letter.id).await.unwrap().unwrap();
     assert_eq!(
         (kept.state, kept.reason.as_str(), kept.detail.as_str()),
         (DeadLetterState::Discarded, "invalid-data", "$no")
     );
-    assert!(kept.settled_at.is_some(), "its retention counts from now");
+    assert!(kept.settled_at.is_some(), "its retention starts now");
     let (first, last) = (kept.history.first().unwrap(), kept.history.last().unwrap());
     assert!(kept.history.len() <= 61, "{}", kept.history.len());
     assert_eq!((first.from, first.reason.as_deref(), first.by.as_str()), (None, Some("not-json"), "here"));

@@ -85,7 +85,11 @@ async fn a_server_that_breaks_the_connection_repeatedly_is_skipped_for_the_next_
             send_next(&sender).await;
         }
         let spoilt = first.sessions().len();
-        assert_eq!((spoilt, second.deliveries().len()), (3, 3), "{act:?} at {phase:?}: three in a row are enough");
+        assert_eq!(
+            (spoilt, second.deliveries().len()),
+            (3, 3),
+            "{act:?} at {phase:?}: three failures in a row trip the breaker"
+        );
         assert!(sender.pool.checkout(&[]).await.is_ok());
         assert_eq!(first.sessions().len(), spoilt);
     }
@@ -103,11 +107,11 @@ async fn a_server_that_broke_transactions_gets_one_mail_at_a_time_until_one_succ
     let _running = RunningSender::start(store.sender(&[&smtp]));
     wait_for(PROBE_TIMEOUT, "two mails on trial", async || (smtp.count(Phase::Dot) >= 6).then_some(())).await;
     let unknown = store.ledger("test").count(State::Unknown).await.unwrap();
-    assert!(unknown <= 8, "{unknown} mails for a server that is known to be broken");
+    assert!(unknown <= 8, "{unknown} mails for a server that is known to fail");
 
     smtp.behave();
     for id in &mails {
-        wait_for(PROBE_TIMEOUT, "every mail's end", async || {
+        wait_for(PROBE_TIMEOUT, "the end of every mail", async || {
             matches!(store.row(id).await.state, State::Sent | State::Unknown).then_some(())
         })
         .await;
@@ -126,24 +130,24 @@ async fn a_server_on_probation_gets_one_mail_at_a_time() {
         store.queue(store.notice(&format!("user{n}@example.com"))).await;
         send_next(&sender).await;
     }
-    assert!(sender.pool.checkout(&[]).await.is_err(), "left alone");
+    assert!(sender.pool.checkout(&[]).await.is_err(), "the breaker is open");
     let pool = sender.pool.clone();
     let watch = tokio::spawn({
         let pool = pool.clone();
         async move { pool.watch(tokio_util::sync::CancellationToken::new()).await }
     });
-    tokio::time::timeout(PROBE_TIMEOUT, pool.wait_until_available()).await.expect("asked again");
+    tokio::time::timeout(PROBE_TIMEOUT, pool.wait_until_available()).await.expect("the server is probed again");
 
     let Checkout { connection, permit } = pool.checkout(&[]).await.unwrap();
-    assert!(pool.checkout(&[]).await.is_err(), "one is on trial");
+    assert!(pool.checkout(&[]).await.is_err(), "another mail is on trial");
     permit.return_unused(connection);
     drop(permit);
     let Checkout { connection, permit } = pool.checkout(&[]).await.unwrap();
-    assert!(pool.checkout(&[]).await.is_err(), "the one before has shown nothing");
+    assert!(pool.checkout(&[]).await.is_err(), "the trial before had no result");
     permit.return_connection(connection);
     drop(permit);
     let (one, other) = (pool.checkout(&[]).await, pool.checkout(&[]).await);
-    assert!(one.is_ok() && other.is_ok(), "one went well");
+    assert!(one.is_ok() && other.is_ok(), "the trial succeeded");
     watch.abort();
 }
 
@@ -161,7 +165,7 @@ async fn a_mail_too_large_for_one_server_is_sent_through_another() {
     // RFC 1870: the size in MAIL is the size that arrives.
     let raw = large.deliveries()[0].mail.raw.len();
     let steps: Vec<_> = large.sessions().into_iter().flat_map(|session| session.steps).collect();
-    let mail = steps.iter().find(|step| step.phase == Phase::Mail).expect("there was a mail");
+    let mail = steps.iter().find(|step| step.phase == Phase::Mail).expect("MAIL was sent");
     assert!(mail.line.ends_with(&format!(" SIZE={raw}")), "{} for {raw} bytes", mail.line);
 }
 

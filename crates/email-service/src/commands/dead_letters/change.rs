@@ -45,7 +45,7 @@ struct SelectedLetter {
 }
 
 const NOT_FOUND: &str = "no dead letter has this id";
-const CHANGED_MEANWHILE: &str = "somebody else has decided it meanwhile";
+const CHANGED_MEANWHILE: &str = "another operator has decided it meanwhile";
 
 /// Runs `dead-letters replay`.
 ///
@@ -61,10 +61,10 @@ pub(super) async fn replay(
     let mut report = ChangeReport::default();
     let letters = select_letters(stores, args, &mut report, |state| match state {
         DeadLetterState::Open | DeadLetterState::Discarded => Ok(()),
-        DeadLetterState::Replayed => Err("it is replayed already"),
+        DeadLetterState::Replayed => Err("it has been replayed already"),
     });
     let letters = letters.await?;
-    let summary = format!("{} dead letters are replayed; what they ask for is mailed", letters.len());
+    let summary = format!("{} dead letters will be replayed; their mails will be sent", letters.len());
     args.change.confirm(args.ids.is_empty(), letters.len(), &summary)?;
     let mut letters = letters.iter();
     for selected in letters.by_ref() {
@@ -72,7 +72,7 @@ pub(super) async fn replay(
             report.unchanged(
                 &selected.id,
                 Some(selected.state.as_str()),
-                &format!("nobody knows, replay it again: {error}"),
+                &format!("the outcome is unknown, replay it again: {error}"),
             );
             break;
         }
@@ -89,10 +89,10 @@ pub(super) async fn discard(stores: &Stores, args: &DeadLetterChangeArgs, json: 
     let mut report = ChangeReport::default();
     let letters = select_letters(stores, args, &mut report, |state| match state {
         DeadLetterState::Open => Ok(()),
-        DeadLetterState::Replayed | DeadLetterState::Discarded => Err("it is decided already"),
+        DeadLetterState::Replayed | DeadLetterState::Discarded => Err("it has been decided already"),
     });
     let letters = letters.await?;
-    let summary = format!("{} dead letters are discarded: nobody is mailed for them", letters.len());
+    let summary = format!("{} dead letters will be discarded: none of their mails will be sent", letters.len());
     args.change.confirm(args.ids.is_empty(), letters.len(), &summary)?;
     for SelectedLetter { id, state } in &letters {
         let (from, to) = (Some(state.as_str()), DeadLetterState::Discarded);
@@ -194,7 +194,7 @@ impl Replayer {
             report.unchanged(
                 &selected.id,
                 was,
-                &format!("it was too large to be kept: its record is in the topic only, at {place}"),
+                &format!("it was too large to be stored: its record is only in the topic, at {place}"),
             );
             return Ok(());
         };

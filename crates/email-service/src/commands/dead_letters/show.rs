@@ -165,7 +165,7 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
         print_line(format_args!("{name:<12}{value}"))?;
     }
     if !letter.contents_kept {
-        print_line("its contents were too large to be kept: they are in the topic only")?;
+        print_line("its contents were too large to be stored: they are only in the topic")?;
     }
     for header in &letter.headers {
         print_line(format_args!("{:<12}{}: {}", "header", printable(&header.name), text(&header.value)))?;

@@ -66,7 +66,7 @@ fn parse_resolution(text: &str) -> Result<State, &'static str> {
 /// If one of the selected mails is not requeued.
 pub(super) async fn requeue(stores: &Stores, args: &RequeueArgs, json: bool) -> anyhow::Result<()> {
     if args.selection.filter.is_given() && args.selection.filter.state.is_empty() {
-        let text = "mails of which state? Such as --state failed, or unknown, suppressed, discarded, queued";
+        let text = "a filter needs a state, such as --state failed, or unknown, suppressed, discarded, queued";
         return Err(UsageError(text.to_owned()).into());
     }
     change(stores, &args.selection, OperatorAction::Requeue { again: args.again }, json).await
@@ -182,7 +182,7 @@ async fn apply(
             match result {
                 Ok(ActionResult::Applied) => report_done(report, false, action, mail),
                 Ok(ActionResult::Changed(Some(now))) if now == mail.state => {
-                    report.unchanged(&mail.id, was, "its time is over, or it has been somewhere else meanwhile");
+                    report.unchanged(&mail.id, was, "it has expired, or it has changed meanwhile");
                 }
                 Ok(ActionResult::Changed(Some(now))) => {
                     report.unchanged(&mail.id, was, &format!("it became {now} meanwhile"))
@@ -190,7 +190,11 @@ async fn apply(
                 Ok(ActionResult::Changed(None)) => report.unchanged(&mail.id, was, "it is gone"),
                 Err(error) => {
                     reachable = false;
-                    report.unchanged(&mail.id, was, &format!("nobody knows, look at it again: {error}"));
+                    report.unchanged(
+                        &mail.id,
+                        was,
+                        &format!("the outcome is unknown, check it with `mail show`: {error}"),
+                    );
                 }
             }
         }

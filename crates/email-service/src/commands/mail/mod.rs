@@ -41,10 +41,10 @@ pub enum MailCommand {
 }
 
 const REQUEUE_EXAMPLES: &str = "Examples:
-  email-service mail requeue 0199f0c2-…/welcome --note 'relay mended'
+  email-service mail requeue 0199f0c2-…/welcome --note 'relay repaired'
   email-service mail requeue --state failed --since 2h --dry-run
   email-service mail requeue --state failed,unknown --template password-reset --yes
-  email-service mail requeue --state queued --yes      # the mail server is back: do not wait for the back-off";
+  email-service mail requeue --state queued --yes      # the mail server is back: do not wait for the next attempt";
 
 const RESOLVE_EXAMPLES: &str = "Examples:
   email-service mail resolve 0199f0c2-…/goodbye --as sent --note '250 in the relay log at 02:14'

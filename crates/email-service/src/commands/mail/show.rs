@@ -90,7 +90,7 @@ pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Resul
     let MailList { jobs, unreadable } =
         stores.ledger.list(&args.filter.to_filter(stores.clock.now()), i64::from(args.limit)).await?;
     if !unreadable.is_empty() {
-        eprintln!("left out, because only a newer release can read them: {}", unreadable.join(", "));
+        eprintln!("not shown, because only a newer release can read them: {}", unreadable.join(", "));
     }
     if json {
         for job in &jobs {
@@ -140,7 +140,7 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
         ("next attempt", time(job.next_attempt_at)),
         ("message id", job.message_id.clone()),
         ("last reply", job.last_reply.clone().unwrap_or_else(|| "-".to_owned())),
-        ("over since", time(job.terminal_at)),
+        ("ended at", time(job.terminal_at)),
     ] {
         print_line(format_args!("{name:<14}{value}"))?;
     }

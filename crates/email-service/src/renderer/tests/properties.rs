@@ -21,8 +21,8 @@ fn check_invariants(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -
             for line in bytes.split(|byte| *byte == b'\n') {
                 prop_assert!(line.len() <= 999 && !line[..line.len().saturating_sub(1)].contains(&b'\r'));
             }
-            let parsed = mailparse::parse_mail(bytes).expect("a mail");
-            let plain = renderer.compose(&content(mail.template, &token())).expect("the plain mail");
+            let parsed = mailparse::parse_mail(bytes).expect("a valid mail");
+            let plain = renderer.compose(&content(mail.template, &token())).expect("the plain mail renders");
             prop_assert_eq!(header_names(&parsed), header_names_of(&plain));
             prop_assert_eq!(composed.envelope.to().len(), 1);
             prop_assert!(!composed.subject.chars().any(char::is_control));
