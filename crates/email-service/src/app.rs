@@ -89,7 +89,7 @@ impl App {
         lifecycle
             .spawn("recovery", recovery::run(ledger.clone(), Arc::clone(&wake), metrics.clone(), stopping.clone()));
         lifecycle.spawn(
-            "census",
+            "ledger gauges",
             ledger_gauges::run(ledger.clone(), dead_letters.clone(), clock.clone(), metrics.clone(), stopping.clone()),
         );
 

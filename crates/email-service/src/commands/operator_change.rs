@@ -184,7 +184,12 @@ impl ChangeReport {
 mod tests {
     use super::*;
 
-    fn answer_prompt(args: &ChangeArgs, answer: &str, by_filter: bool, rows: usize) -> (anyhow::Result<()>, String) {
+    fn confirm_with_answer(
+        args: &ChangeArgs,
+        answer: &str,
+        by_filter: bool,
+        rows: usize,
+    ) -> (anyhow::Result<()>, String) {
         let mut output = Vec::new();
         let result = args.confirm_on(Some((answer.as_bytes(), &mut output)), by_filter, rows, "3 mails");
         (result, String::from_utf8(output).unwrap())
@@ -194,9 +199,9 @@ mod tests {
     fn several_rows_of_a_filter_need_a_confirmation() {
         let args = ChangeArgs::default();
         for (answer, goes_on) in [("y\n", true), ("YES\n", true), ("\n", false), ("", false), ("no\n", false)] {
-            let (result, said) = answer_prompt(&args, answer, true, 3);
+            let (result, prompt) = confirm_with_answer(&args, answer, true, 3);
             assert_eq!(result.is_ok(), goes_on, "{answer:?}");
-            assert_eq!(said, "3 mails. Go on? [y/N] ");
+            assert_eq!(prompt, "3 mails. Go on? [y/N] ");
         }
     }
 
@@ -207,8 +212,8 @@ mod tests {
         let yes = ChangeArgs { yes: true, ..ChangeArgs::default() };
         for (args, by_filter, rows) in [(&default, false, 3), (&default, true, 1), (&dry_run, true, 3), (&yes, true, 3)]
         {
-            let (result, said) = answer_prompt(args, "", by_filter, rows);
-            assert!(result.is_ok() && said.is_empty());
+            let (result, prompt) = confirm_with_answer(args, "", by_filter, rows);
+            assert!(result.is_ok() && prompt.is_empty());
         }
     }
 

@@ -77,12 +77,12 @@ async fn list(stores: &Stores, to: Option<&str>, limit: u32, json: bool) -> anyh
 async fn remove(stores: &Stores, addresses: &[String], dry_run: bool, json: bool) -> anyhow::Result<()> {
     let mut report = ChangeReport::default();
     for address in addresses {
-        let there = if dry_run {
+        let exists = if dry_run {
             !stores.suppressions.list(Some(address), 1).await?.is_empty()
         } else {
             stores.suppressions.remove(address).await?
         };
-        if there {
+        if exists {
             report.done(dry_run, address, (Some("suppressed"), None), None);
         } else {
             report.unchanged(address, None, "it is not suppressed");

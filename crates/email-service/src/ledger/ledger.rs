@@ -86,8 +86,8 @@ impl Ledger {
         &self,
         mails: impl ExactSizeIterator<Item = &'a NewMail> + Send,
     ) -> Result<InsertResult, StoreError> {
-        let asked = mails.len();
-        if asked == 0 {
+        let total = mails.len();
+        if total == 0 {
             return Ok(InsertResult::default());
         }
         let rows = mails.map(|NewMail(job)| job);
@@ -95,9 +95,9 @@ impl Ledger {
         let insert = self.jobs.insert_many(rows).ordered(false);
         match tokio::time::timeout(self.deadline, insert.into_future()).await {
             Err(_) => Err(StoreError::Timeout),
-            Ok(Ok(_)) => Ok(InsertResult { new: asked, ..InsertResult::default() }),
+            Ok(Ok(_)) => Ok(InsertResult { new: total, ..InsertResult::default() }),
             Ok(Err(error)) => match error.kind.as_ref() {
-                ErrorKind::InsertMany(failure) => match InsertResult::from_failure(failure, asked) {
+                ErrorKind::InsertMany(failure) => match InsertResult::from_failure(failure, total) {
                     Some(inserted) => Ok(inserted),
                     None => Err(error.into()),
                 },
@@ -125,14 +125,14 @@ impl Ledger {
         Ok(None)
     }
 
-    /// Claims up to `most` of the mails that have been due longest, with two reads and one write.
+    /// Claims up to `limit` of the mails that have been due longest, with two reads and one write.
     /// Returns fewer mails if other instances claim at the same time.
     ///
     /// # Errors
     /// [`StoreError`]: mails may have been claimed; call [`Ledger::release_unknown_claims`].
-    pub async fn claim_batch(&self, most: usize, lease: Duration) -> Result<Vec<MailJob>, StoreError> {
+    pub async fn claim_batch(&self, limit: usize, lease: Duration) -> Result<Vec<MailJob>, StoreError> {
         let due = self.documents.find(claimable()).sort(doc! { "nextAttemptAt": 1 }).projection(doc! { "_id": 1 });
-        let due = due.limit(i64::try_from(most).unwrap_or(i64::MAX));
+        let due = due.limit(i64::try_from(limit).unwrap_or(i64::MAX));
         let due: Vec<Document> = within(self.deadline, async { due.await?.try_collect().await }).await?;
         let ids: Vec<Bson> = due.into_iter().filter_map(|mut row| row.remove("_id")).collect();
         if ids.is_empty() {

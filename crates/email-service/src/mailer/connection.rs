@@ -147,8 +147,8 @@ impl Connection {
         // RFC 1870 counts neither the final dot nor the doubled dots.
         let size = body.len() + FINAL_LINE_END_BYTES;
         match self.capabilities.size {
-            SizeLimit::Bytes(most) if u64::try_from(size).is_ok_and(|size| size > most) => {
-                return Err(format!("the mail has {size} bytes, and the server accepts {most} (SIZE)"));
+            SizeLimit::Bytes(max) if u64::try_from(size).is_ok_and(|size| size > max) => {
+                return Err(format!("the mail has {size} bytes, and the server accepts {max} (SIZE)"));
             }
             SizeLimit::Bytes(_) | SizeLimit::Open => parameters.push(MailParameter::Size(size)),
             SizeLimit::Unknown => {}

@@ -44,7 +44,7 @@ impl EhloCapabilities {
                 // An invalid number is treated as no limit.
                 "SIZE" => match words.next().map_or(Ok(0), str::parse) {
                     Ok(0) | Err(_) => capabilities.size = SizeLimit::Open,
-                    Ok(most) => capabilities.size = SizeLimit::Bytes(most),
+                    Ok(max) => capabilities.size = SizeLimit::Bytes(max),
                 },
                 "AUTH" => {
                     for mechanism in words {

@@ -203,7 +203,7 @@ impl Pool {
                 tracing::warn!(server = %slot.name, %error, "the mail server does not accept connections");
             }
             Err(error) => {
-                tracing::debug!(server = %slot.name, %error, "the mail server still does not accept connections")
+                tracing::debug!(server = %slot.name, %error, "the mail server still does not accept connections");
             }
             Ok(_) => {}
         }
@@ -287,10 +287,10 @@ impl Drop for ServerPermit {
 
 impl ServerSlot {
     /// Records whether the server answered. Returns true if its availability changed.
-    fn record_contact(&self, answers: bool) -> bool {
+    fn record_contact(&self, answered: bool) -> bool {
         let mut state = self.state.lock();
         let before = (state.breaker.allows_mail(), state.breaker.last_seen().is_some());
-        if answers {
+        if answered {
             state.breaker.connected(Instant::now());
         } else {
             state.breaker.failed(Instant::now(), chance());

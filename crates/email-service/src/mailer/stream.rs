@@ -136,8 +136,9 @@ impl AsyncRead for SmtpStream {
             // The dot is on its way; its reply is not yet read.
             service_kit::fail_point!("sender.after_body");
         }
-        let most = if self.flags.connected.load(Ordering::Relaxed) { MAX_REPLY_BYTES } else { MAX_HANDSHAKE_BYTES };
-        if self.bytes_read >= most || self.lines_read >= MAX_REPLY_LINES {
+        let max_bytes =
+            if self.flags.connected.load(Ordering::Relaxed) { MAX_REPLY_BYTES } else { MAX_HANDSHAKE_BYTES };
+        if self.bytes_read >= max_bytes || self.lines_read >= MAX_REPLY_LINES {
             let problem = "the server's reply is too long";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, problem)));
         }

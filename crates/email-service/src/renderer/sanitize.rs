@@ -48,12 +48,12 @@ fn is_invisible(c: char) -> bool {
         | '\u{E0000}'..='\u{E007F}')
 }
 
-fn truncate(line: &str, most: usize) -> String {
+fn truncate(line: &str, max_chars: usize) -> String {
     let chars: Vec<char> = line.chars().collect();
-    if chars.len() <= most {
+    if chars.len() <= max_chars {
         return line.to_owned();
     }
-    let mut end = most - 1;
+    let mut end = max_chars - 1;
     while end > 1 && (belongs_to_previous(chars[end]) || chars[end - 1] == '\u{200D}') {
         end -= 1;
     }

@@ -30,14 +30,14 @@ pub(super) fn wrap(text: &str, columns: usize) -> String {
 /// Returns the unbreakable pieces of the text, each with the spaces that follow it.
 fn unbreakable_pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
-    let (mut from, mut seen, mut depth) = (0, 0, 0);
-    for at in LineSegmenter::new_for_non_complex_scripts(LineBreakOptions::default()).segment_str(text) {
-        depth += text[seen..at].chars().map(bidi::isolate_depth_change).sum::<i32>();
-        seen = at;
-        let is_break = depth == 0 && is_between_words(&text[from..at], &text[at..]);
-        if at > from && (is_break || at == text.len()) {
-            pieces.push(&text[from..at]);
-            from = at;
+    let (mut start, mut counted_to, mut depth) = (0, 0, 0);
+    for end in LineSegmenter::new_for_non_complex_scripts(LineBreakOptions::default()).segment_str(text) {
+        depth += text[counted_to..end].chars().map(bidi::isolate_depth_change).sum::<i32>();
+        counted_to = end;
+        let is_break = depth == 0 && is_between_words(&text[start..end], &text[end..]);
+        if end > start && (is_break || end == text.len()) {
+            pieces.push(&text[start..end]);
+            start = end;
         }
     }
     pieces

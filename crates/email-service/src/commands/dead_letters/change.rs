@@ -120,7 +120,7 @@ async fn select_letters(
     report: &mut ChangeReport,
     check: impl Fn(DeadLetterState) -> Result<(), &'static str>,
 ) -> anyhow::Result<Vec<SelectedLetter>> {
-    let mut meant = Vec::new();
+    let mut letters = Vec::new();
     if is_by_filter(&args.ids, args.filter.is_given(), "--reason sealed-unknown-key")? {
         let mut filter = args.filter.to_filter(stores.clock.now());
         if filter.states.is_empty() {
@@ -130,24 +130,24 @@ async fn select_letters(
         if found.len() == usize::try_from(args.limit)? {
             report.more = stores.letters.count(&filter).await?.saturating_sub(u64::from(args.limit));
         }
-        meant.extend(found.into_iter().map(|letter| SelectedLetter { id: letter.id, state: letter.state }));
+        letters.extend(found.into_iter().map(|letter| SelectedLetter { id: letter.id, state: letter.state }));
     } else {
-        let mut asked = HashSet::new();
-        for id in args.ids.iter().filter(|id| asked.insert(id.as_str())) {
+        let mut seen_ids = HashSet::new();
+        for id in args.ids.iter().filter(|id| seen_ids.insert(id.as_str())) {
             match stores.letters.find(id).await? {
-                Some(letter) => meant.push(SelectedLetter { id: letter.id, state: letter.state }),
+                Some(letter) => letters.push(SelectedLetter { id: letter.id, state: letter.state }),
                 None => report.unchanged(id, None, NOT_FOUND),
             }
         }
     }
-    meant.retain(|selected| match check(selected.state) {
+    letters.retain(|selected| match check(selected.state) {
         Ok(()) => true,
         Err(why) => {
             report.unchanged(&selected.id, Some(selected.state.as_str()), why);
             false
         }
     });
-    Ok(meant)
+    Ok(letters)
 }
 
 /// Replays records with the code of the consumer.
@@ -182,10 +182,10 @@ impl Replayer {
         selected: &SelectedLetter,
         report: &mut ChangeReport,
     ) -> Result<(), StoreError> {
-        let was = Some(selected.state.as_str());
+        let from = Some(selected.state.as_str());
         let Some(letter) = stores.letters.find(&selected.id).await?.filter(|letter| letter.state == selected.state)
         else {
-            report.unchanged(&selected.id, was, CHANGED_MEANWHILE);
+            report.unchanged(&selected.id, from, CHANGED_MEANWHILE);
             return Ok(());
         };
         let Some(record) = letter.record() else {
@@ -193,7 +193,7 @@ impl Replayer {
             let place = format!("{topic}/{partition}@{offset}");
             report.unchanged(
                 &selected.id,
-                was,
+                from,
                 &format!("it was too large to be stored: its record is only in the topic, at {place}"),
             );
             return Ok(());
@@ -204,13 +204,13 @@ impl Replayer {
             self.writer.replay(&letter, record, &self.decider, args.change.note.as_deref()).await?
         };
         match &outcome {
-            _ if !written => report.unchanged(&selected.id, was, CHANGED_MEANWHILE),
+            _ if !written => report.unchanged(&selected.id, from, CHANGED_MEANWHILE),
             ReplayOutcome::Dead { reason, detail } => {
-                report.unchanged(&selected.id, was, &format!("{reason}: {detail}"))
+                report.unchanged(&selected.id, from, &format!("{reason}: {detail}"));
             }
             ReplayOutcome::Mails(_) | ReplayOutcome::NoMail => {
                 let to = outcome.resulting_state(selected.state).as_str();
-                report.done(args.change.dry_run, &selected.id, (was, Some(to)), Some(describe(&outcome)));
+                report.done(args.change.dry_run, &selected.id, (from, Some(to)), Some(describe(&outcome)));
             }
         }
         Ok(())

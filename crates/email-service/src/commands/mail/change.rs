@@ -87,17 +87,17 @@ pub(super) async fn resolve(stores: &Stores, args: &ResolveArgs, json: bool) -> 
 async fn change(stores: &Stores, args: &MailChangeArgs, action: OperatorAction, json: bool) -> anyhow::Result<()> {
     let by_filter = is_by_filter(&args.ids, args.filter.is_given(), "--state unknown --since 2h")?;
     let mut report = ChangeReport::default();
-    let meant = if by_filter {
+    let selected = if by_filter {
         find_by_filter(stores, args, &mut report).await?
     } else {
         find_by_ids(stores, args, &mut report).await?
     };
 
-    let addresses: Vec<&str> = meant.iter().map(|mail| mail.to.as_str()).collect();
+    let addresses: Vec<&str> = selected.iter().map(|mail| mail.to.as_str()).collect();
     let suppressed: HashSet<String> =
         stores.suppressions.suppressed_among(&addresses).await?.into_iter().map(str::to_owned).collect();
     let mut possible = Vec::new();
-    for mail in meant {
+    for mail in selected {
         match action.check(&mail, suppressed.contains(&mail.to)) {
             Ok(()) => possible.push(mail),
             Err(refused) => report.unchanged(&mail.id, Some(mail.state.as_str()), &refused.to_string()),
@@ -128,17 +128,18 @@ async fn find_by_ids(
     args: &MailChangeArgs,
     report: &mut ChangeReport,
 ) -> anyhow::Result<Vec<MailSnapshot>> {
-    let there = stores.ledger.snapshots_by_id(&args.ids).await?;
-    let mut there: HashMap<String, MailSnapshot> = there.into_iter().map(|mail| (mail.id.clone(), mail)).collect();
-    let mut meant = Vec::new();
-    let mut asked = HashSet::new();
-    for id in args.ids.iter().filter(|id| asked.insert(id.as_str())) {
-        match there.remove(id) {
-            Some(mail) => meant.push(mail),
+    let existing = stores.ledger.snapshots_by_id(&args.ids).await?;
+    let mut existing: HashMap<String, MailSnapshot> =
+        existing.into_iter().map(|mail| (mail.id.clone(), mail)).collect();
+    let mut selected = Vec::new();
+    let mut seen_ids = HashSet::new();
+    for id in args.ids.iter().filter(|id| seen_ids.insert(id.as_str())) {
+        match existing.remove(id) {
+            Some(mail) => selected.push(mail),
             None => report.unchanged(id, None, "no mail has this id"),
         }
     }
-    Ok(meant)
+    Ok(selected)
 }
 
 /// Returns the text of the confirmation.
@@ -151,9 +152,11 @@ fn summary(action: OperatorAction, possible: &[MailSnapshot]) -> String {
         }
     }
     let counts: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
-    let twice = possible.iter().filter(|mail| mail.may_have_arrived()).count();
+    let possible_duplicates = possible.iter().filter(|mail| mail.may_have_arrived()).count();
     let warning = match action {
-        OperatorAction::Requeue { .. } if twice > 0 => format!("; {twice} of them may arrive twice"),
+        OperatorAction::Requeue { .. } if possible_duplicates > 0 => {
+            format!("; {possible_duplicates} of them may arrive twice")
+        }
         _ => String::new(),
     };
     format!("{} mails become {} ({}){warning}", possible.len(), action.to(), counts.join(", "))
@@ -167,32 +170,32 @@ async fn apply(
     report: &mut ChangeReport,
 ) {
     let mut reachable = true;
-    for some in mails.chunks(CONCURRENT_ACTIONS) {
+    for chunk in mails.chunks(CONCURRENT_ACTIONS) {
         if args.change.dry_run {
-            some.iter().for_each(|mail| report_done(report, true, action, mail));
+            chunk.iter().for_each(|mail| report_done(report, true, action, mail));
             continue;
         }
         if !reachable {
-            some.iter().for_each(|mail| report.unchanged(&mail.id, Some(mail.state.as_str()), "not tried"));
+            chunk.iter().for_each(|mail| report.unchanged(&mail.id, Some(mail.state.as_str()), "not tried"));
             continue;
         }
-        let actions = some.iter().map(|mail| stores.ledger.apply_action(action, mail, args.change.note.as_deref()));
-        for (mail, result) in some.iter().zip(join_all(actions).await) {
-            let was = Some(mail.state.as_str());
+        let actions = chunk.iter().map(|mail| stores.ledger.apply_action(action, mail, args.change.note.as_deref()));
+        for (mail, result) in chunk.iter().zip(join_all(actions).await) {
+            let from = Some(mail.state.as_str());
             match result {
                 Ok(ActionResult::Applied) => report_done(report, false, action, mail),
                 Ok(ActionResult::Changed(Some(now))) if now == mail.state => {
-                    report.unchanged(&mail.id, was, "it has expired, or it has changed meanwhile");
+                    report.unchanged(&mail.id, from, "it has expired, or it has changed meanwhile");
                 }
                 Ok(ActionResult::Changed(Some(now))) => {
-                    report.unchanged(&mail.id, was, &format!("it became {now} meanwhile"))
+                    report.unchanged(&mail.id, from, &format!("it became {now} meanwhile"));
                 }
-                Ok(ActionResult::Changed(None)) => report.unchanged(&mail.id, was, "it is gone"),
+                Ok(ActionResult::Changed(None)) => report.unchanged(&mail.id, from, "it is gone"),
                 Err(error) => {
                     reachable = false;
                     report.unchanged(
                         &mail.id,
-                        was,
+                        from,
                         &format!("the outcome is unknown, check it with `mail show`: {error}"),
                     );
                 }
@@ -202,7 +205,7 @@ async fn apply(
 }
 
 fn report_done(report: &mut ChangeReport, dry_run: bool, action: OperatorAction, mail: &MailSnapshot) {
-    let twice = matches!(action, OperatorAction::Requeue { .. }) && mail.may_have_arrived();
+    let may_arrive_twice = matches!(action, OperatorAction::Requeue { .. }) && mail.may_have_arrived();
     let states = (Some(mail.state.as_str()), Some(action.to().as_str()));
-    report.done(dry_run, &mail.id, states, twice.then(|| "it may arrive twice".to_owned()));
+    report.done(dry_run, &mail.id, states, may_arrive_twice.then(|| "it may arrive twice".to_owned()));
 }
