@@ -139,34 +139,34 @@ impl Consumer {
             health: self.health.clone(),
             metrics: self.metrics.clone(),
         };
-        let client_state = ClientState { assignments: Arc::clone(&context.assignments), lag: Arc::clone(&context.lag) };
+        let state = ClientState { assignments: Arc::clone(&context.assignments), lag: Arc::clone(&context.lag) };
         let client: BaseConsumer<ConsumerCallbacks> = self.config.create_with_context(context)?;
         client.subscribe(&[&self.topic])?;
         // The statistics, which report the brokers from then on, first come after a second.
         if client.fetch_metadata(Some(&self.topic), METADATA_TIMEOUT).is_ok() {
             self.health.set(KAFKA_CHECK, CheckState::Ok);
         }
-        let ended = self.read(&client, &client_state);
+        let ended = self.read(&client, &state);
         close(client);
         Ok(ended)
     }
 
-    fn read(&self, client: &BaseConsumer<ConsumerCallbacks>, client_state: &ClientState) -> ReadingEnd {
+    fn read(&self, client: &BaseConsumer<ConsumerCallbacks>, state: &ClientState) -> ReadingEnd {
         let (mut read_ahead, mut pending) = (Vec::new(), None);
         loop {
             // During a write the next batch is read, but the thread does not wait for records.
             let wait = if pending.is_none() { POLL_INTERVAL } else { Duration::ZERO };
-            let gathered = match self.gather(client, client_state, &mut read_ahead, wait) {
+            let gathered = match self.gather(client, state, &mut read_ahead, wait) {
                 Ok(gathered) => gathered,
                 Err(fatal) => return ReadingEnd::Fatal(fatal),
             };
             if let Some(write) = pending.take()
-                && let Some(ended) = self.finish_write(client, client_state, write, &mut read_ahead)
+                && let Some(ended) = self.finish_write(client, state, write, &mut read_ahead)
             {
                 return ended;
             }
             if gathered.records > 0 {
-                pending = Some(self.start_write(gathered, client_state));
+                pending = Some(self.start_write(gathered, state));
             } else if self.stop.is_cancelled() {
                 return ReadingEnd::Stopped;
             }
@@ -177,7 +177,7 @@ impl Consumer {
     fn gather(
         &self,
         client: &BaseConsumer<ConsumerCallbacks>,
-        client_state: &ClientState,
+        state: &ClientState,
         read_ahead: &mut Vec<ConsumedRecord>,
         mut wait: Duration,
     ) -> Result<GatheredBatch, KafkaError> {
@@ -187,13 +187,13 @@ impl Consumer {
             return Ok(gathered);
         }
         for record in read_ahead.drain(..) {
-            records.push(self.count_in(record, &mut gathered, client_state));
+            records.push(self.count_in(record, &mut gathered, state));
             wait = Duration::ZERO;
         }
         while let Some(polled) = client.poll(wait) {
             wait = Duration::ZERO;
             match polled {
-                Ok(message) => records.push(self.count_in(consumed_record(&message), &mut gathered, client_state)),
+                Ok(message) => records.push(self.count_in(consumed_record(&message), &mut gathered, state)),
                 Err(error) => self.handle_poll_error(client, &error)?,
             }
             if gathered.is_full() || self.stop.is_cancelled() {
@@ -205,28 +205,19 @@ impl Consumer {
     }
 
     /// Adds a record to the counts and the offsets of the batch.
-    fn count_in(
-        &self,
-        record: ConsumedRecord,
-        gathered: &mut GatheredBatch,
-        client_state: &ClientState,
-    ) -> ConsumedRecord {
+    fn count_in(&self, record: ConsumedRecord, gathered: &mut GatheredBatch, state: &ClientState) -> ConsumedRecord {
         // On a topic without timestamps the time of arrival is used.
         let written = record.timestamp.and_then(|millis| Timestamp::from_millisecond(millis).ok());
-        client_state.lag.lock().record_read(
-            &record.topic,
-            record.partition,
-            written.unwrap_or_else(|| self.clock.now()),
-        );
+        state.lag.lock().record_read(&record.topic, record.partition, written.unwrap_or_else(|| self.clock.now()));
         gathered.records += 1;
         gathered.bytes += record.size();
-        gathered.offsets.add(&record.topic, record.partition, record.offset, &client_state.assignments.lock());
+        gathered.offsets.add(&record.topic, record.partition, record.offset, &state.assignments.lock());
         record
     }
 
     /// Starts writing a batch.
-    fn start_write(&self, gathered: GatheredBatch, client_state: &ClientState) -> PendingWrite {
-        client_state.lag.lock().write_started();
+    fn start_write(&self, gathered: GatheredBatch, state: &ClientState) -> PendingWrite {
+        state.lag.lock().write_started();
         let (done, written) = mpsc::channel();
         let give_up = CancellationToken::new();
         let (writer, token, batch) = (self.writer.clone(), give_up.clone(), gathered.batch);
@@ -240,7 +231,7 @@ impl Consumer {
     fn finish_write(
         &self,
         client: &BaseConsumer<ConsumerCallbacks>,
-        client_state: &ClientState,
+        state: &ClientState,
         write: PendingWrite,
         read_ahead: &mut Vec<ConsumedRecord>,
     ) -> Option<ReadingEnd> {
@@ -277,10 +268,9 @@ impl Consumer {
             // Only when the process ends: the runtime has dropped the write.
             return Some(ReadingEnd::Stopped);
         }
-        client_state.lag.lock().write_finished();
+        state.lag.lock().write_finished();
         fail_point!("ingest.after_ledger_write");
-        let stored =
-            offsets.next_offsets(&client_state.assignments.lock()).and_then(|offsets| client.store_offsets(&offsets));
+        let stored = offsets.next_offsets(&state.assignments.lock()).and_then(|offsets| client.store_offsets(&offsets));
         if let Err(error) = stored {
             // Its partition was revoked just now: the records are read again, and their mails exist
             // then.

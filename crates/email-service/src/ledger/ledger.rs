@@ -143,14 +143,14 @@ impl Ledger {
         self.update_all(still_claimable, self.claim_update(lease)).await?;
         // Among the ids that were due, those leased to this instance were claimed by this write, or
         // by an earlier one whose answer was lost.
-        let ours = doc! {
+        let claimed_here = doc! {
             "_id": { "$in": ids },
             "state": State::Preparing.as_str(),
             "lease.owner": &self.instance,
         };
         let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
         let claimed: Vec<RawDocumentBuf> =
-            within(self.deadline, async { rows.find(ours).await?.try_collect().await }).await?;
+            within(self.deadline, async { rows.find(claimed_here).await?.try_collect().await }).await?;
         Ok(self.put_unreadable_aside(&claimed).await)
     }
 

@@ -130,8 +130,8 @@ impl OperatorAction {
         }
     }
 
-    fn note(self, mail: &MailSnapshot, operators: Option<&str>) -> String {
-        let ours = match self {
+    fn note(self, mail: &MailSnapshot, operator_note: Option<&str>) -> String {
+        let action_note = match self {
             OperatorAction::Requeue { .. } if mail.state == State::Sent => {
                 "sent again by hand: the server has accepted it before"
             }
@@ -139,7 +139,7 @@ impl OperatorAction {
             OperatorAction::Requeue { .. } => "put back by hand",
             OperatorAction::Resolve(_) => "decided by hand",
         };
-        operators.map_or_else(|| ours.to_owned(), |note| format!("{ours}: {note}"))
+        operator_note.map_or_else(|| action_note.to_owned(), |note| format!("{action_note}: {note}"))
     }
 
     /// Returns the filter of the write: the mail must be unchanged.

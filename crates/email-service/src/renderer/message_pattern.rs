@@ -88,20 +88,20 @@ impl MessagePattern {
     /// Checks that every count has a form, and that a form for several counts contains the count.
     pub(super) fn check_forms(&self, plurals: &Plurals) -> Result<(), String> {
         let PatternForms::ByCount(forms) = &self.0 else { return Ok(()) };
-        let mut numbers = vec![0; forms.len()];
+        let mut counts = vec![0; forms.len()];
         for count in 0..=HIGHEST_COUNT_CHECKED {
             let at = form_index(forms, count, plurals)
                 .ok_or_else(|| format!("there is no form for {count}: {:?}", plurals.category(count)))?;
-            numbers[at] += 1;
+            counts[at] += 1;
         }
-        for ((form, parts), numbers) in forms.iter().zip(numbers) {
+        for ((form, parts), counts) in forms.iter().zip(counts) {
             if let Form::Category(category) = form
                 && !plurals.has(*category)
             {
                 return Err(format!("the language has no plural form {category:?}"));
             }
-            let tells = parts.iter().any(|piece| piece.placeholder() == Some(Placeholder::COUNT));
-            if numbers != 1 && !tells {
+            let contains_count = parts.iter().any(|piece| piece.placeholder() == Some(Placeholder::COUNT));
+            if counts != 1 && !contains_count {
                 return Err(format!("the form {form:?} must contain {{{}}}", Placeholder::COUNT.as_str()));
             }
         }
