@@ -69,7 +69,7 @@ enum Command {
     Mail(MailCommand),
     /// List records that could not be processed, replay or discard them
     #[command(subcommand)]
-    DeadLetterStore(DeadLettersCommand),
+    DeadLetters(DeadLettersCommand),
     /// List suppressed addresses and remove suppressions
     #[command(subcommand)]
     Suppressions(SuppressionsCommand),
@@ -126,7 +126,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             ))?)
         }
         Command::Mail(command) => block_on(mail::run(file, command, cli.json)),
-        Command::DeadLetterStore(command) => block_on(dead_letters::run(file, command, cli.json)),
+        Command::DeadLetters(command) => block_on(dead_letters::run(file, command, cli.json)),
         Command::Suppressions(command) => block_on(suppressions::run(file, command, cli.json)),
     }
 }

@@ -172,7 +172,7 @@ async fn a_mail_too_large_for_one_server_is_sent_through_another() {
 #[tokio::test]
 async fn a_mail_that_no_server_supports_fails_with_the_reason() {
     for (offered, to, reason) in [
-        ("SIZE 1000", "ada@example.com", "and the server takes 1000 (SIZE)"),
+        ("SIZE 1000", "ada@example.com", "and the server accepts 1000 (SIZE)"),
         ("8BITMIME", "ädä@example.com", "SMTPUTF8"),
     ] {
         let store = Store::new("cannot").await;
