@@ -1,9 +1,9 @@
-//! How the program is linked, and that a new language is noticed.
+//! Linker arguments, and a rebuild when a catalogue is added.
 
 fn main() {
-    // As in the user service.
+    // The same as in the user service.
     println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     println!("cargo::rerun-if-changed=build.rs");
-    // A new file in a folder is not noticed otherwise.
+    // Cargo does not notice a new file in the folder otherwise.
     println!("cargo::rerun-if-changed=catalogues");
 }

@@ -1,4 +1,4 @@
-//! Puts the parts together, and takes them apart again: the only file that knows them all.
+//! Starts and stops the parts of the service: the only file that knows all of them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,17 +17,17 @@ use tokio::{
 };
 
 use crate::{
-    census,
     config::Settings,
-    ingest::{batch::Writer, client, consumer::Consumer, record::Reader},
-    ledger::{DeadLetters, Ledger, READINESS, Suppressions, indexes},
-    mailer::{connection::Endpoint, connection::Patience, pool::Pool},
+    ingest::{batch::BatchWriter, client, consumer::Consumer, decision::RecordDecider},
+    ledger::{DeadLetterStore, Ledger, READINESS, Suppressions, indexes},
+    ledger_gauges,
+    mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, pool::Pool},
     metrics::Metrics,
     renderer::Renderer,
-    sender::{dispatcher::Dispatcher, fence::Sender, recovery},
+    sender::{delivery::Sender, dispatcher::Dispatcher, recovery},
 };
 
-/// What `/readyz` tells. Without SMTP mails wait, and nothing is lost.
+/// The checks of `/readyz`. Without SMTP mails wait, and none is lost.
 const CHECKS: &[Check] = &[
     Check { name: "mongodb", required: true },
     Check { name: "kafka", required: true },
@@ -44,11 +44,11 @@ pub struct App {
 }
 
 impl App {
-    /// Starts everything. Neither MongoDB nor Kafka nor a mail server need be there: each
-    /// part waits for what it needs, and `/readyz` says what is missing.
+    /// Starts all parts. MongoDB, Kafka and the mail servers may be unreachable: each part waits
+    /// for what it needs, and `/readyz` reports what is missing.
     ///
     /// # Errors
-    /// For what waiting cannot heal: the configuration, the port.
+    /// Errors that waiting cannot repair: an invalid configuration, a port in use.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let (clock, ids, lifecycle) = (Clock::system(), Ids::random(), Lifecycle::new());
         let (health, metrics) = (Health::new(CHECKS), Metrics::new());
@@ -68,7 +68,7 @@ impl App {
         let database = client.database(&config.mongodb.database);
         let deadline = config.mongodb.operation_timeout;
         let ledger = Ledger::new(&database, deadline, instance.clone());
-        let letters = DeadLetters::new(&database, deadline);
+        let dead_letters = DeadLetterStore::new(&database, deadline);
         let suppressions = Suppressions::new(&database, deadline);
 
         let endpoints = servers
@@ -82,15 +82,15 @@ impl App {
             .spawn("mongodb watch", mongo::monitor(database.collection(READINESS), health.clone(), stopping.clone()));
         lifecycle.spawn("indexes", build_indexes(database, config.ledger.retention, lifecycle.clone()));
         lifecycle.spawn("smtp watch", {
-            // Until the last send is over.
+            // The watch ends after the last send.
             let (pool, stop) = (pool.clone(), lifecycle.drained());
             async move { pool.watch(stop).await }
         });
         lifecycle
             .spawn("recovery", recovery::run(ledger.clone(), Arc::clone(&wake), metrics.clone(), stopping.clone()));
         lifecycle.spawn(
-            "census",
-            census::run(ledger.clone(), letters.clone(), clock.clone(), metrics.clone(), stopping.clone()),
+            "ledger gauges",
+            ledger_gauges::run(ledger.clone(), dead_letters.clone(), clock.clone(), metrics.clone(), stopping.clone()),
         );
 
         let sender = Arc::new(Sender {
@@ -101,7 +101,7 @@ impl App {
             pool,
             backoff,
             greylisting_pause: config.mail.greylisting_pause,
-            patience: Patience { body, dot: config.smtp.dot_timeout },
+            timeouts: DeliveryTimeouts { body, dot: config.smtp.dot_timeout },
             lease: config.sender.lease,
             clock: clock.clone(),
             metrics: metrics.clone(),
@@ -111,21 +111,21 @@ impl App {
         lifecycle.spawn("dispatcher", dispatcher.run(stopping.clone()));
 
         let max_event_age = SignedDuration::try_from(config.mail.max_event_age).context("mail.max_event_age")?;
-        let reader = Reader::new(keys, max_event_age, domain, instance);
-        let writer = Writer { ledger, letters, suppressions, clock, metrics, wake };
+        let decider = RecordDecider::new(keys, max_event_age, domain, instance);
+        let writer = BatchWriter { ledger, letters: dead_letters, suppressions, clock, metrics, wake };
         let consumer =
-            Consumer::new(kafka, config.kafka.topic, reader, writer, health.clone(), Handle::current(), stopping)
+            Consumer::new(kafka, config.kafka.topic, decider, writer, health.clone(), Handle::current(), stopping)
                 .start()?;
         Ok(Self { lifecycle, health, ops, consumer, grace: config.shutdown.grace })
     }
 
-    /// Runs until the first signal, then stops: reading and claiming end, what is being sent
-    /// is finished, all of it within the grace. What is left is safe in the ledger.
+    /// Runs until the first signal, then stops within the grace period: reading and claiming end,
+    /// and mails that are being sent are finished. All other mails are safe in the ledger.
     pub async fn run_until_stopped(self) {
         self.lifecycle.stopping().cancelled().await;
         let deadline = Instant::now() + self.grace;
         self.health.stop();
-        // An error: the thread has ended without a word, which a panic does.
+        // An error means that the thread ended without a message, as after a panic.
         let _ = timeout(self.grace, self.consumer).await;
         self.lifecycle.drained().cancel();
         self.lifecycle.finish(deadline.saturating_duration_since(Instant::now())).await;
@@ -134,8 +134,7 @@ impl App {
     }
 }
 
-/// How leases and histories call this process: the host, and something that no other
-/// process on it has.
+/// Returns the name of this process in leases and histories: the host name and a random suffix.
 fn instance_name(ids: &Ids) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let unique = ids.v4().simple().to_string();
@@ -143,7 +142,7 @@ fn instance_name(ids: &Ids) -> String {
     format!("{}-{}", if host.is_empty() { "email-service" } else { host }, &unique[..8])
 }
 
-/// None of the indexes is needed for correctness, so nobody waits for them.
+/// Builds the indexes in the background: none is needed for correctness.
 async fn build_indexes(database: Database, retention: Duration, lifecycle: Lifecycle) {
     const PAUSE: Duration = Duration::from_secs(2);
     let indexes = indexes::all(retention);
@@ -151,9 +150,9 @@ async fn build_indexes(database: Database, retention: Duration, lifecycle: Lifec
     let build = async {
         while let Err(error) = ensure_indexes(&database, &indexes).await {
             if error.is_transient() {
-                tracing::debug!(%error, "indexes have to wait");
+                tracing::debug!(%error, "the indexes cannot be built yet");
             } else {
-                tracing::error!(%error, "an index cannot be had");
+                tracing::error!(%error, "an index cannot be built");
             }
             sleep(PAUSE).await;
         }

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::mailer::servers::Server;
 
-/// Where the configuration comes from: the embedded defaults, and which keys are secrets.
+/// The source of the configuration: the embedded defaults, and the keys that are secrets.
 pub const SOURCE: ConfigSource = ConfigSource {
     service: "email-service",
     defaults: include_str!("config.default.toml"),
@@ -28,7 +28,7 @@ pub const SOURCE: ConfigSource = ConfigSource {
     ],
 };
 
-/// Everything that can be set, as it is written.
+/// All settings as they are written.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Config {
     pub ops: OpsConfig,
@@ -44,7 +44,7 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// Kafka, and who reads.
+/// The Kafka connection, the topic and the consumer group.
 #[derive(Debug, Clone, Deserialize)]
 pub struct KafkaConfig {
     pub brokers: String,
@@ -54,7 +54,7 @@ pub struct KafkaConfig {
     pub properties: Properties,
 }
 
-/// Reading the topic.
+/// How the topic is read.
 #[derive(Debug, Clone, Deserialize)]
 pub struct IngestConfig {
     #[serde(deserialize_with = "service_kit::config::duration")]
@@ -82,7 +82,7 @@ pub struct SenderConfig {
     pub lease: Duration,
 }
 
-/// What the mails say about us, and when they are tried.
+/// The sender's address and links of the mails, and their retries.
 #[derive(Debug, Clone, Deserialize)]
 pub struct MailConfig {
     pub from: String,
@@ -96,10 +96,10 @@ pub struct MailConfig {
 }
 
 impl MailConfig {
-    /// Who the mails are from, and what their links begin with.
+    /// Returns the sender's address and the base URL of the links.
     ///
     /// # Errors
-    /// [`SettingError::Value`], if one of them is not what it should be.
+    /// [`SettingError::Value`] if one of them is invalid.
     pub fn sender(&self) -> Result<(Mailbox, Url), SettingError> {
         let from = self
             .from
@@ -111,21 +111,21 @@ impl MailConfig {
     }
 }
 
-/// How long mails are remembered.
+/// How long mails are kept in the ledger.
 #[derive(Debug, Clone, Deserialize)]
 pub struct LedgerConfig {
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub retention: Duration,
 }
 
-/// The keys that tokens are sealed to.
+/// The private keys for the sealed tokens.
 #[derive(Debug, Clone, Deserialize)]
 pub struct SealingConfig {
     #[serde(deserialize_with = "service_kit::config::secret_list")]
     pub private_key: Vec<SecretString>,
 }
 
-/// A value that is written well and makes no sense. Names the key, never a secret.
+/// An error in the configuration. It names the key and never shows a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingError {
     #[error(transparent)]
@@ -140,7 +140,7 @@ impl SettingError {
     }
 }
 
-/// What the configuration means: parsed, and checked against each other.
+/// The parsed and checked configuration.
 pub struct Settings {
     pub config: Config,
     pub servers: Vec<Server>,
@@ -150,17 +150,17 @@ pub struct Settings {
     pub keys: KeyRing,
 }
 
-/// Below this brokers refuse a session (`group.min.session.timeout.ms`).
+/// Brokers refuse shorter sessions (`group.min.session.timeout.ms`).
 const SHORTEST_POLL_INTERVAL: Duration = Duration::from_secs(6);
 
-/// Beyond this a list of servers and a pool of connections are a mistake.
-const MOST_SENDERS: usize = 1024;
+/// More concurrent senders are a mistake in the configuration.
+const MAX_CONCURRENCY: usize = 1024;
 
 impl Settings {
-    /// Loads from the defaults, `file` and the environment.
+    /// Loads the settings from the defaults, `file` and the environment.
     ///
     /// # Errors
-    /// [`SettingError`], for the first mistake.
+    /// [`SettingError`] for the first mistake.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingError> {
         Self::new(SOURCE.load(file)?)
     }
@@ -168,14 +168,14 @@ impl Settings {
     /// Parses and checks `config`.
     ///
     /// # Errors
-    /// [`SettingError::Value`], for the first mistake.
+    /// [`SettingError::Value`] for the first mistake.
     pub fn new(config: Config) -> Result<Self, SettingError> {
         check_durations(&config)?;
         if config.kafka.topic.is_empty() || config.kafka.group.is_empty() {
             return Err(SettingError::value("kafka", "topic and group must be named"));
         }
-        if !(1..=MOST_SENDERS).contains(&config.sender.concurrency) {
-            return Err(SettingError::value("sender.concurrency", format!("must be 1 to {MOST_SENDERS}")));
+        if !(1..=MAX_CONCURRENCY).contains(&config.sender.concurrency) {
+            return Err(SettingError::value("sender.concurrency", format!("must be 1 to {MAX_CONCURRENCY}")));
         }
         if let Some(name) = &config.smtp.hello_name
             && url::Host::parse(name).is_err()
@@ -185,11 +185,18 @@ impl Settings {
         let backoff = Backoff::new(config.mail.backoff.iter().map(|step| **step).collect())
             .map_err(|problem| SettingError::value("mail.backoff", format!("needs {problem}")))?;
         let (from, link_base_url) = config.mail.sender()?;
-        Ok(Self { servers: servers(&config.smtp)?, backoff, from, link_base_url, keys: keys(&config.sealing)?, config })
+        Ok(Self {
+            servers: parse_servers(&config.smtp)?,
+            backoff,
+            from,
+            link_base_url,
+            keys: parse_keys(&config.sealing)?,
+            config,
+        })
     }
 
-    /// How long the body may take. With [`SmtpConfig::dot_timeout`] it ends before the
-    /// lease does, so that a mail is not taken over from a sender that is about to hear 250.
+    /// Returns the time limit for sending the body. Together with [`SmtpConfig::dot_timeout`] it is
+    /// shorter than the lease, so that a mail is not taken over while its sender waits for the 250.
     #[must_use]
     pub fn body_timeout(&self) -> Duration {
         let spare = self.config.sender.lease.saturating_sub(self.config.smtp.dot_timeout);
@@ -210,11 +217,12 @@ fn check_durations(config: &Config) -> Result<(), SettingError> {
         }
     }
     if config.ledger.retention <= config.mail.max_event_age {
-        let problem = "must be longer than mail.max_event_age: else the topic read again would mail everybody again";
+        let problem =
+            "must be longer than mail.max_event_age: otherwise a topic that is read again would send every mail again";
         return Err(SettingError::value("ledger.retention", problem));
     }
     if config.sender.lease <= config.smtp.dot_timeout {
-        let problem = "must be longer than smtp.dot_timeout: else a mail is taken over while its sender waits";
+        let problem = "must be longer than smtp.dot_timeout: otherwise a mail is taken over while its sender waits";
         return Err(SettingError::value("sender.lease", problem));
     }
     if config.ingest.max_poll_interval < SHORTEST_POLL_INTERVAL {
@@ -223,7 +231,7 @@ fn check_durations(config: &Config) -> Result<(), SettingError> {
     Ok(())
 }
 
-fn servers(smtp: &SmtpConfig) -> Result<Vec<Server>, SettingError> {
+fn parse_servers(smtp: &SmtpConfig) -> Result<Vec<Server>, SettingError> {
     let mut servers = Vec::new();
     for url in &smtp.url {
         let listed = Server::parse_list(url.expose_secret());
@@ -235,7 +243,7 @@ fn servers(smtp: &SmtpConfig) -> Result<Vec<Server>, SettingError> {
     Ok(servers)
 }
 
-fn keys(sealing: &SealingConfig) -> Result<KeyRing, SettingError> {
+fn parse_keys(sealing: &SealingConfig) -> Result<KeyRing, SettingError> {
     let unusable = |error: KeyError| SettingError::value("sealing.private_key", error.to_string());
     let keys = sealing.private_key.iter().map(|key| PrivateKey::from_base64(key.expose_secret()));
     KeyRing::new(keys.collect::<Result<Vec<_>, _>>().map_err(unusable)?).map_err(unusable)
@@ -263,12 +271,12 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_promise_nothing_that_is_not_read() {
+    fn every_key_of_the_defaults_is_read() {
         assert_eq!(SOURCE.unread_keys::<Config>().unwrap(), Vec::<String>::new());
     }
 
     #[test]
-    fn the_defaults_make_sense() {
+    fn the_defaults_are_valid() {
         let settings = load(&[]).unwrap();
         assert_eq!(settings.servers[0].to_string(), "smtp://127.0.0.1:1025");
         assert_eq!(settings.from.email.to_string(), "no-reply@example.org");
@@ -291,23 +299,23 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_that_forgets_before_the_topic_does_is_refused() {
+    fn a_retention_shorter_than_the_maximum_event_age_is_refused() {
         assert!(problem(&[("LEDGER__RETENTION", "7d")]).starts_with("ledger.retention: must be longer"));
         assert!(load(&[("LEDGER__RETENTION", "7d 1s")]).is_ok());
     }
 
     #[test]
-    fn the_lease_outlives_body_and_dot() {
+    fn the_lease_is_longer_than_the_body_and_dot_timeouts() {
         assert!(problem(&[("SENDER__LEASE", "60s")]).starts_with("sender.lease"));
         let settings = load(&[("SENDER__LEASE", "5s"), ("SMTP__DOT_TIMEOUT", "2s")]).unwrap();
         assert!(settings.body_timeout() + settings.config.smtp.dot_timeout < settings.config.sender.lease);
     }
 
     #[test]
-    fn values_that_make_no_sense_are_refused_by_name_and_secrets_are_not_shown() {
+    fn invalid_values_are_refused_by_key_and_secrets_are_not_shown() {
         for (key, value, named) in [
             ("SENDER__CONCURRENCY", "0", "sender.concurrency"),
-            ("MAIL__FROM", "nobody", "mail.from"),
+            ("MAIL__FROM", "no address", "mail.from"),
             ("MAIL__LINK_BASE_URL", "here", "mail.link_base_url"),
             ("MAIL__BACKOFF", "", "mail.backoff"),
             ("SMTP__STEP_TIMEOUT", "0s", "smtp.step_timeout"),

@@ -1,4 +1,4 @@
-//! The e-mail service: account events become mails, each exactly once as far as SMTP allows.
+//! The email service: account events become mails, each sent exactly once as far as SMTP allows.
 //!
 //! ```text
 //! topic ─▶ ingest ─▶ ledger (MongoDB) ─▶ sender ─▶ mail server
@@ -10,18 +10,18 @@
 //! |---|---|
 //! | [`plan`] | which mails does an event cause? |
 //! | [`ingest`] | when does a record count as read? |
-//! | [`ledger`] | where does a mail stand, and who holds it? |
+//! | [`ledger`] | which state is a mail in, and which sender holds it? |
 //! | [`sender`] | what happens between the claim of a mail and its outcome? |
-//! | [`mailer`] | how do we talk SMTP, and what does a reply mean? |
+//! | [`mailer`] | how do we speak SMTP, and what does a reply mean? |
 //! | [`renderer`] | what does a mail say? |
-//! | [`app`] | how do the parts come together? |
+//! | [`app`] | how do the parts work together? |
 
 pub mod app;
-pub mod census;
 pub mod commands;
 pub mod config;
 pub mod ingest;
 pub mod ledger;
+pub mod ledger_gauges;
 pub mod mailer;
 pub mod metrics;
 pub mod plan;

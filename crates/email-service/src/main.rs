@@ -1,4 +1,4 @@
-//! The command line of the e-mail service.
+//! The command line of the email service.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -7,9 +7,9 @@ use email_service::{
     app::App,
     commands::{
         dead_letters::{self, DeadLettersCommand},
-        keygen, line,
+        keygen,
         mail::{self, MailCommand},
-        preview,
+        preview, print_line,
         suppressions::{self, SuppressionsCommand},
     },
     config::{SOURCE, Settings},
@@ -21,13 +21,13 @@ use service_kit::{
     fail_points, install_panic_hook, ops, telemetry,
 };
 
-/// Reads account events from Kafka and mails the people concerned, each mail once.
+/// Reads account events from Kafka and sends the mails that they cause, each mail once
 #[derive(Debug, Parser)]
 #[command(name = "email-service", version = service_kit::version!())]
 struct Cli {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Print JSON, one object a line
+    /// Print JSON, one object per line
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -36,40 +36,41 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the service (what no command means, too)
+    /// Run the service; the default without a command
     Serve,
-    /// Check the configuration and print it as it takes effect, without secrets
+    /// Check the configuration and print the effective values, without secrets
     CheckConfig,
-    /// Ask the running service on this machine whether it is ready; exit code 0 if so
+    /// Check whether the running service on this machine is ready; exit code 0 if it is
     Healthcheck,
-    /// Make the key pair that tokens in events are sealed with
+    /// Create the key pair for the sealed tokens in events
     Keygen {
-        /// The directory for sealing.public and sealing.private; nothing is overwritten
+        /// The directory for sealing.public and sealing.private; existing files are never
+        /// overwritten
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
-        /// Another directory for sealing.public, out of whose reach the private half stays
+        /// Another directory for sealing.public, so that its readers cannot reach the private half
         #[arg(long, value_name = "DIR")]
         public_out: Option<PathBuf>,
-        /// Be content with a pair that is there already
+        /// Succeed without a change if the key pair exists
         #[arg(long)]
         if_missing: bool,
     },
     /// Write every mail in every language, with example data, to one HTML page
     ///
-    /// Made by the code that makes the mails that are sent. Needs no database, no Kafka and no
-    /// key; of the configuration only [mail] matters, for the sender's name and the links.
+    /// Uses the same code as the mails that are sent. Needs no database, no Kafka and no key; of
+    /// the configuration only [mail] matters, for the sender's name and the links.
     Preview {
-        /// The directory for index.html; a page of this command is replaced, nothing else is
+        /// The directory for index.html; only a page written by this command is replaced
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Look at mails, put them back into the queue, decide unknown ones
+    /// List mails, put them back into the queue, resolve unknown ones
     #[command(subcommand)]
     Mail(MailCommand),
-    /// Look at records that could not be processed, replay or discard them
+    /// List records that could not be processed, replay or discard them
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
-    /// Look at addresses that refused mail, and let them have it again
+    /// List suppressed addresses and remove suppressions
     #[command(subcommand)]
     Suppressions(SuppressionsCommand),
 }
@@ -96,7 +97,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             let effective = SOURCE.effective(file, SOURCE.process_env()?)?;
             let settings = Settings::load(file)?;
             client::client_config(&settings.config.kafka, settings.config.ingest.max_poll_interval, "check-config")?;
-            Ok(line(effective.trim_end())?)
+            Ok(print_line(effective.trim_end())?)
         }
         Command::Healthcheck => {
             let config: OpsConfig = SOURCE.load_section("ops", file)?;
@@ -104,16 +105,20 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Keygen { out, public_out, if_missing } => {
             let files = keygen::KeyPairFiles::new(&out, public_out.as_deref());
-            let kid = if if_missing { files.make_if_missing()? } else { files.make()? };
+            let kid = if if_missing { files.create_if_missing()? } else { files.create()? };
             let text = format!("key {kid} is in {}", out.display());
-            Ok(line(if cli.json { serde_json::json!({ "kid": kid, "directory": out }).to_string() } else { text })?)
+            Ok(print_line(if cli.json {
+                serde_json::json!({ "kid": kid, "directory": out }).to_string()
+            } else {
+                text
+            })?)
         }
         Command::Preview { out } => {
             let written = preview::write(&out, &SOURCE.load_section("mail", file)?)?;
             if cli.json {
-                return Ok(line(serde_json::to_string(&written)?)?);
+                return Ok(print_line(serde_json::to_string(&written)?)?);
             }
-            Ok(line(format!(
+            Ok(print_line(format!(
                 "{} mails in {} languages are in {}",
                 written.mails,
                 written.languages,
@@ -133,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_makes_sense_as_a_whole() {
+    fn the_command_line_definition_is_consistent() {
         Cli::command().debug_assert();
     }
 }

@@ -1,4 +1,4 @@
-//! Every metric of the service: names, labels, help. Both the name and what it counts are
+//! Every metric of the service: names, labels, help texts. The name and the meaning of a metric are
 //! part of the contract with dashboards (docs/OPERATIONS.md).
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use service_kit::{panics, prometheus};
 
 use crate::{ledger::State, plan::Template};
 
-/// The counter of caught panics, and the places where they are caught.
+/// The counter of caught panics, and the places where panics are caught.
 const PANICS: (&str, &[&str]) = ("email_panics_total", &["record", "mail", "smtp", "ops"]);
 
 /// Handles to the metrics. Clones share them.
@@ -33,7 +33,7 @@ pub struct Metrics {
     recovered: IntCounterVec,
 }
 
-/// What a record turned out to be.
+/// The result of processing a record.
 #[derive(Debug, Clone, Copy)]
 pub enum RecordOutcome {
     Mail,
@@ -53,7 +53,7 @@ impl RecordOutcome {
     }
 }
 
-/// How one try to send ended.
+/// The result of one attempt to send a mail.
 #[derive(Debug, Clone, Copy)]
 pub enum SendOutcome {
     Sent,
@@ -79,155 +79,155 @@ impl SendOutcome {
     }
 }
 
-/// Seconds: from a relay on the same host to one that thinks for minutes.
+/// In seconds: from a relay on the same host to one that takes minutes.
 const SEND_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 
-/// Seconds: from at once to after an outage.
+/// In seconds: from an immediate delivery to one after an outage.
 const DELIVERY_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0, 21600.0];
 
 impl Metrics {
-    /// All metrics, registered in a registry of their own.
+    /// Creates all metrics in a registry of their own.
     ///
     /// # Panics
-    /// If two have the same name: a mistake that no test run survives.
+    /// If two metrics have the same name, which every test run would find.
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
-        panics::register(&registry, PANICS.0, PANICS.1).expect("it is the first of the registry");
-        let make = Make(&registry);
+        panics::register(&registry, PANICS.0, PANICS.1).expect("the registry is empty");
+        let registrar = Registrar(&registry);
         Self {
-            records: make.counters(
+            records: registrar.counters(
                 "email_records_total",
-                "Records read from the topic, by what they were.",
+                "Records read from the topic, by outcome.",
                 &["outcome"],
             ),
-            dead_letters: make.counters(
+            dead_letters: registrar.counters(
                 "email_dead_letters_total",
                 "Records that could not be processed, by reason.",
                 &["reason"],
             ),
-            planned: make.counters(
+            planned: registrar.counters(
                 "email_ledger_rows_total",
-                "Rows written to the ledger, by template and first state; `known` were there already.",
+                "Mails written to the ledger, by template and first state; `known` were in the ledger already.",
                 &["template", "state"],
             ),
-            consumer_errors: make.counters(
+            consumer_errors: registrar.counters(
                 "email_consumer_errors_total",
-                "Errors of the Kafka consumer; it goes on after all but fatal ones.",
+                "Errors of the Kafka consumer, by kind; it continues after all but fatal ones.",
                 &["kind"],
             ),
-            lag: make.gauge(
+            lag: registrar.gauge(
                 "email_consumer_lag_records",
                 "Records in the assigned partitions that are not yet in the ledger.",
             ),
-            lag_seconds: make.float_gauge(
+            lag_seconds: registrar.float_gauge(
                 "email_consumer_lag_seconds",
                 "Age of the oldest record in the assigned partitions that is not yet in the ledger; 0 if there is none.",
             ),
-            mails: make.counters(
+            mails: registrar.counters(
                 "email_send_outcomes_total",
-                "Tries to send a mail, by how they ended.",
+                "Attempts to send a mail, by template and outcome.",
                 &["template", "outcome"],
             ),
-            jobs: make.gauges("email_ledger_mails", "Mails in the ledger, by state.", &["state"]),
-            open_dead_letters: make.gauge("email_dead_letters_open", "Dead letters that wait for somebody."),
-            longest_due: make.float_gauge(
+            jobs: registrar.gauges("email_ledger_mails", "Mails in the ledger, by state.", &["state"]),
+            open_dead_letters: registrar.gauge("email_dead_letters_open", "Dead letters that wait for an operator."),
+            longest_due: registrar.float_gauge(
                 "email_longest_due_seconds",
-                "How long the mail that has been due longest has been due; 0 if none is.",
+                "How long the longest due mail has been due; 0 if none is due.",
             ),
-            send: make.histogram(
+            send: registrar.histogram(
                 "email_send_duration_seconds",
-                "From the claim of a mail to its outcome in the ledger.",
+                "Time from the claim of a mail to its outcome in the ledger.",
                 SEND_BUCKETS,
             ),
-            delivery: make.histogram(
+            delivery: registrar.histogram(
                 "email_delivery_latency_seconds",
-                "From the event to the server's 250.",
+                "Time from the event to the server's 250.",
                 DELIVERY_BUCKETS,
             ),
-            replies: make.counters(
+            replies: registrar.counters(
                 "email_smtp_refusals_total",
-                "SMTP replies that refused something, by phase and code.",
+                "SMTP replies that refuse a command or a mail, by phase and code.",
                 &["phase", "code"],
             ),
-            connections: make.counters(
+            connections: registrar.counters(
                 "email_smtp_connections_total",
                 "Attempts to connect to an SMTP server, by result.",
                 &["server", "result"],
             ),
-            servers: make.gauges("email_smtp_up", "Whether the server takes connections.", &["server"]),
-            recovered: make.counters(
+            servers: registrar.gauges("email_smtp_up", "Whether the server accepts connections.", &["server"]),
+            recovered: registrar.counters(
                 "email_recovered_total",
-                "Mails moved on because nobody held them any more.",
+                "Mails that recovery moved on because no sender held them any more, by action.",
                 &["action"],
             ),
             registry,
         }
     }
 
-    /// For the ops endpoint.
+    /// Returns the registry for the ops endpoint.
     #[must_use]
     pub fn registry(&self) -> Registry {
         self.registry.clone()
     }
 
-    pub fn record(&self, outcome: RecordOutcome) {
+    pub fn count_record(&self, outcome: RecordOutcome) {
         self.records.with_label_values(&[outcome.as_str()]).inc();
     }
 
-    pub fn dead_letter(&self, reason: &str) {
+    pub fn count_dead_letter(&self, reason: &str) {
         self.dead_letters.with_label_values(&[reason]).inc();
     }
 
-    /// `state` as it was written, or `known`.
-    pub fn row(&self, template: Template, state: &str) {
+    /// `state` is the state that was written, or `known`.
+    pub fn count_ledger_row(&self, template: Template, state: &str) {
         self.planned.with_label_values(&[template.as_str(), state]).inc();
     }
 
-    pub fn consumer_error(&self, kind: &str) {
+    pub fn count_consumer_error(&self, kind: &str) {
         self.consumer_errors.with_label_values(&[kind]).inc();
     }
 
-    /// How far reading is behind: records, and the age of the oldest in seconds.
-    pub fn lag(&self, records: i64, seconds: f64) {
+    /// Sets the consumer lag: the number of records, and the age of the oldest in seconds.
+    pub fn set_lag(&self, records: i64, seconds: f64) {
         self.lag.set(records);
         self.lag_seconds.set(seconds);
     }
 
-    pub fn send_outcome(&self, template: Template, outcome: SendOutcome, took: Duration) {
+    pub fn observe_send(&self, template: Template, outcome: SendOutcome, took: Duration) {
         self.mails.with_label_values(&[template.as_str(), outcome.as_str()]).inc();
         self.send.observe(took.as_secs_f64());
     }
 
-    pub fn delivered(&self, latency: Duration) {
+    pub fn observe_delivery(&self, latency: Duration) {
         self.delivery.observe(latency.as_secs_f64());
     }
 
-    pub fn refusal(&self, phase: &str, code: u16) {
+    pub fn count_refusal(&self, phase: &str, code: u16) {
         self.replies.with_label_values(&[phase, &code.to_string()]).inc();
     }
 
-    pub fn connection(&self, server: &str, succeeded: bool) {
+    pub fn count_connection(&self, server: &str, succeeded: bool) {
         self.connections.with_label_values(&[server, if succeeded { "ok" } else { "failed" }]).inc();
     }
 
-    pub fn server_up(&self, server: &str, up: bool) {
+    pub fn set_server_up(&self, server: &str, up: bool) {
         self.servers.with_label_values(&[server]).set(i64::from(up));
     }
 
-    pub fn jobs(&self, state: State, count: u64) {
+    pub fn set_mails_in_state(&self, state: State, count: u64) {
         self.jobs.with_label_values(&[state.as_str()]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    pub fn open_dead_letters(&self, count: u64) {
+    pub fn set_open_dead_letters(&self, count: u64) {
         self.open_dead_letters.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    pub fn longest_due(&self, seconds: f64) {
+    pub fn set_longest_due(&self, seconds: f64) {
         self.longest_due.set(seconds);
     }
 
-    pub fn recovered(&self, action: &str, count: u64) {
+    pub fn count_recovered(&self, action: &str, count: u64) {
         self.recovered.with_label_values(&[action]).inc_by(count);
     }
 }
@@ -238,10 +238,10 @@ impl Default for Metrics {
     }
 }
 
-/// Makes and registers.
-struct Make<'a>(&'a Registry);
+/// Creates metrics and registers them.
+struct Registrar<'a>(&'a Registry);
 
-impl Make<'_> {
+impl Registrar<'_> {
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         self.register(IntCounterVec::new(Opts::new(name, help), labels))
     }
@@ -263,7 +263,7 @@ impl Make<'_> {
     }
 
     fn register<T: prometheus::core::Collector + Clone + 'static>(&self, metric: prometheus::Result<T>) -> T {
-        let metric = metric.expect("name and labels are constants that every test makes");
+        let metric = metric.expect("names and labels are valid constants");
         self.0.register(Box::new(metric.clone())).expect("each name is registered once");
         metric
     }
@@ -274,10 +274,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_registers_and_is_ours_by_its_name() {
+    fn every_metric_registers_and_has_the_prefix() {
         let metrics = Metrics::new();
-        metrics.record(RecordOutcome::Mail);
-        metrics.send_outcome(Template::Welcome, SendOutcome::Sent, Duration::from_millis(3));
+        metrics.count_record(RecordOutcome::Mail);
+        metrics.observe_send(Template::Welcome, SendOutcome::Sent, Duration::from_millis(3));
         let gathered = metrics.registry().gather();
         assert!(gathered.iter().all(|family| family.name().starts_with("email_")));
         assert!(gathered.iter().any(|family| family.name() == "email_send_duration_seconds"));

@@ -29,7 +29,7 @@ pub enum Template {
 }
 
 impl Template {
-    /// All kinds, in the order of an account's life.
+    /// All kinds of mail, in the order of an account's life.
     pub const ALL: &'static [Template] = &[
         Template::Welcome,
         Template::VerifyEmail,
@@ -49,7 +49,7 @@ impl Template {
         Template::Goodbye,
     ];
 
-    /// The name in the ledger, in metrics and in the catalogues.
+    /// Returns the name in the ledger, in metrics and in the catalogues.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -72,16 +72,16 @@ impl Template {
         }
     }
 
-    /// What becomes of a mail of this kind whose delivery is unknown. A second copy of a
-    /// link that somebody waits for does no harm; a second alarm does.
+    /// Returns what happens to a mail of this kind if its delivery is unknown. A second copy of a
+    /// link that the user waits for does no harm; a second alarm does.
     #[must_use]
-    pub fn policy(self) -> Policy {
+    pub fn resend_policy(self) -> ResendPolicy {
         match self {
             Template::Welcome
             | Template::VerifyEmail
             | Template::RegistrationAttempted
             | Template::PasswordReset
-            | Template::EmailChangeConfirm => Policy::ResendOnce,
+            | Template::EmailChangeConfirm => ResendPolicy::ResendOnce,
             Template::PasswordChanged
             | Template::EmailChangeNotice
             | Template::EmailChanged
@@ -92,13 +92,13 @@ impl Template {
             | Template::RecoveryCodesRenewed
             | Template::ChangeUndone
             | Template::AccountLocked
-            | Template::Goodbye => Policy::Hold,
+            | Template::Goodbye => ResendPolicy::Hold,
         }
     }
 
-    /// Whether a mail of this kind may call the recipient by the display name of the account. One
-    /// to an address that is not verified may not: its text would be the registrant's, and its
-    /// reader a stranger.
+    /// Returns whether a mail of this kind may use the display name of the account. A mail to an
+    /// unverified address must not: the registrant chose the name, and the reader may be a
+    /// stranger.
     #[must_use]
     pub fn names_recipient(self) -> bool {
         !matches!(
@@ -114,9 +114,9 @@ impl fmt::Display for Template {
     }
 }
 
-/// The text names no kind of mail.
+/// The text is not the name of a kind of mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no such kind of mail")]
+#[error("unknown kind of mail")]
 pub struct UnknownTemplate;
 
 impl FromStr for Template {
@@ -127,35 +127,35 @@ impl FromStr for Template {
     }
 }
 
-/// What becomes of a mail of which nobody knows whether the server took it.
+/// What happens to a mail when it is unknown whether the server accepted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Policy {
+pub enum ResendPolicy {
     /// It is sent once more.
     ResendOnce,
-    /// It stays `unknown` until somebody decides.
+    /// It stays `unknown` until an operator decides.
     Hold,
 }
 
-impl Policy {
-    /// The name in the ledger.
+impl ResendPolicy {
+    /// Returns the name in the ledger.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Policy::ResendOnce => "resend_once",
-            Policy::Hold => "hold",
+            ResendPolicy::ResendOnce => "resend_once",
+            ResendPolicy::Hold => "hold",
         }
     }
 }
 
-/// A link's token, still sealed, and what it must have been sealed for.
+/// The sealed token of a link, and the purpose that it must have been sealed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedToken {
     pub grant: TokenGrant,
     pub purpose: Purpose,
 }
 
-/// What a text may mention beside the recipient.
+/// The values that a mail may mention besides the recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
     pub username: Option<String>,
@@ -163,9 +163,9 @@ pub struct Facts {
     pub old_email: Option<String>,
     pub remaining: Option<u32>,
     pub locked_until: Option<Timestamp>,
-    /// Who turned TOTP off, if it was not the user.
+    /// The actor that turned TOTP off, if it was not the user.
     pub totp_disabled_by: Option<TotpDisabledBy>,
-    /// Which change an undo link took back.
+    /// The change that an undo link reverted.
     pub undone_change: Option<UndoneChange>,
 }
 
@@ -173,23 +173,23 @@ pub struct Facts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedMail {
     pub template: Template,
-    /// The one address it goes to, and the one its token must be sealed to.
+    /// The only recipient; the token must be sealed to this address.
     pub to: String,
     pub display_name: Option<String>,
     pub locale: Option<String>,
     pub token: Option<PlannedToken>,
     pub facts: Facts,
-    /// Not worth sending from here on: the token's end, or `max_event_age` after the event; of a notice with an undo
-    /// link the later of both.
+    /// From this time on the mail is not worth sending: the token's expiry, or `max_event_age`
+    /// after the event. For a notice with an undo link the later of both.
     pub expires_at: Timestamp,
-    pub policy: Policy,
+    pub policy: ResendPolicy,
 }
 
-/// The mails that `event` causes, in the order in which they are worth sending.
+/// Returns the mails that `event` causes, in the order in which they are worth sending.
 #[must_use]
 pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
     let too_old_at = event.envelope.time.checked_add(max_event_age).unwrap_or(Timestamp::MAX);
-    let plain = |template: Template, to: &Recipient, facts: Facts| PlannedMail {
+    let without_link = |template: Template, to: &Recipient, facts: Facts| PlannedMail {
         template,
         to: to.email.clone(),
         display_name: to.display_name.clone().filter(|_| template.names_recipient()),
@@ -197,15 +197,17 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         token: None,
         facts,
         expires_at: too_old_at,
-        policy: template.policy(),
+        policy: template.resend_policy(),
     };
-    let linked = |template: Template, to: &Recipient, facts: Facts, grant: &TokenGrant, purpose: Purpose| PlannedMail {
-        token: Some(PlannedToken { grant: grant.clone(), purpose }),
-        expires_at: grant.expires_at,
-        ..plain(template, to, facts)
-    };
-    // A notice of a change that can be undone, if there is a grant. The notice matters without its link, too.
-    let undoable = |notice: PlannedMail, undo: Option<&TokenGrant>, purpose: Purpose| match undo {
+    let with_link =
+        |template: Template, to: &Recipient, facts: Facts, grant: &TokenGrant, purpose: Purpose| PlannedMail {
+            token: Some(PlannedToken { grant: grant.clone(), purpose }),
+            expires_at: grant.expires_at,
+            ..without_link(template, to, facts)
+        };
+    // Adds the undo link to a notice if the event has a grant. The notice is useful without it,
+    // too.
+    let with_undo_link = |notice: PlannedMail, undo: Option<&TokenGrant>, purpose: Purpose| match undo {
         Some(grant) => PlannedMail {
             token: Some(PlannedToken { grant: grant.clone(), purpose }),
             expires_at: notice.expires_at.max(grant.expires_at),
@@ -213,45 +215,41 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         },
         None => notice,
     };
-    let nothing_to_mention = Facts::default;
+    let no_facts = Facts::default;
 
     match &event.payload {
-        Payload::UserRegistered(data) => vec![linked(
+        Payload::UserRegistered(data) => vec![with_link(
             Template::Welcome,
             &data.recipient,
-            nothing_to_mention(),
+            no_facts(),
             &data.verification,
             Purpose::EmailVerification,
         )],
         Payload::UserImported(data) if data.welcome => {
-            vec![plain(Template::Welcome, &data.recipient, nothing_to_mention())]
+            vec![without_link(Template::Welcome, &data.recipient, no_facts())]
         }
-        Payload::UserRegistrationAttempted(data) => vec![linked(
+        Payload::UserRegistrationAttempted(data) => vec![with_link(
             Template::RegistrationAttempted,
             &data.recipient,
-            nothing_to_mention(),
+            no_facts(),
             &data.reset,
             Purpose::PasswordReset,
         )],
-        Payload::UserEmailVerificationRequested(data) => vec![linked(
+        Payload::UserEmailVerificationRequested(data) => vec![with_link(
             Template::VerifyEmail,
             &data.recipient,
-            nothing_to_mention(),
+            no_facts(),
             &data.verification,
             Purpose::EmailVerification,
         )],
         Payload::UserPasswordChanged(data) => {
             let undo = data.undo.as_ref();
-            let notice = plain(Template::PasswordChanged, &data.recipient, nothing_to_mention());
-            vec![undoable(notice, undo, Purpose::PasswordChangeUndo)]
+            let notice = without_link(Template::PasswordChanged, &data.recipient, no_facts());
+            vec![with_undo_link(notice, undo, Purpose::PasswordChangeUndo)]
         }
-        Payload::UserPasswordResetRequested(data) => vec![linked(
-            Template::PasswordReset,
-            &data.recipient,
-            nothing_to_mention(),
-            &data.reset,
-            Purpose::PasswordReset,
-        )],
+        Payload::UserPasswordResetRequested(data) => {
+            vec![with_link(Template::PasswordReset, &data.recipient, no_facts(), &data.reset, Purpose::PasswordReset)]
+        }
         Payload::UserEmailChangeRequested(data) => {
             let new_address = Recipient { email: data.new_email.clone(), ..data.recipient.clone() };
             let facts = Facts {
@@ -260,14 +258,14 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
                 ..Facts::default()
             };
             vec![
-                linked(
+                with_link(
                     Template::EmailChangeConfirm,
                     &new_address,
                     Facts { username: data.username.clone(), ..facts.clone() },
                     &data.confirmation,
                     Purpose::EmailChange,
                 ),
-                plain(Template::EmailChangeNotice, &data.recipient, facts),
+                without_link(Template::EmailChangeNotice, &data.recipient, facts),
             ]
         }
         Payload::UserEmailChanged(data) => {
@@ -276,42 +274,42 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
                 old_email: Some(data.old_email.clone()),
                 ..Facts::default()
             };
-            let notice = plain(Template::EmailChanged, &data.recipient, facts);
-            vec![undoable(notice, Some(&data.undo), Purpose::EmailChangeUndo)]
+            let notice = without_link(Template::EmailChanged, &data.recipient, facts);
+            vec![with_undo_link(notice, Some(&data.undo), Purpose::EmailChangeUndo)]
         }
         Payload::UserEmailChangeUndone(data) => {
-            vec![plain(Template::EmailChangeUndone, &data.recipient, nothing_to_mention())]
+            vec![without_link(Template::EmailChangeUndone, &data.recipient, no_facts())]
         }
         Payload::UserTotpEnabled(data) => {
-            let notice = plain(Template::TotpEnabled, &data.recipient, nothing_to_mention());
-            vec![undoable(notice, data.undo.as_ref(), Purpose::TotpUndo)]
+            let notice = without_link(Template::TotpEnabled, &data.recipient, no_facts());
+            vec![with_undo_link(notice, data.undo.as_ref(), Purpose::TotpUndo)]
         }
-        Payload::UserTotpDisabled(data) => vec![plain(
+        Payload::UserTotpDisabled(data) => vec![without_link(
             Template::TotpDisabled,
             &data.recipient,
             Facts { totp_disabled_by: data.by, ..Facts::default() },
         )],
         Payload::UserRecoveryCodesRenewed(data) => {
             let undo = data.undo.as_ref();
-            let notice = plain(Template::RecoveryCodesRenewed, &data.recipient, nothing_to_mention());
-            vec![undoable(notice, undo, Purpose::RecoveryCodesUndo)]
+            let notice = without_link(Template::RecoveryCodesRenewed, &data.recipient, no_facts());
+            vec![with_undo_link(notice, undo, Purpose::RecoveryCodesUndo)]
         }
-        Payload::UserChangeUndone(data) => vec![plain(
+        Payload::UserChangeUndone(data) => vec![without_link(
             Template::ChangeUndone,
             &data.recipient,
             Facts { undone_change: Some(data.change), ..Facts::default() },
         )],
-        Payload::UserRecoveryCodeUsed(data) => vec![plain(
+        Payload::UserRecoveryCodeUsed(data) => vec![without_link(
             Template::RecoveryCodeUsed,
             &data.recipient,
             Facts { remaining: Some(data.remaining), ..Facts::default() },
         )],
-        Payload::UserLocked(data) => vec![plain(
+        Payload::UserLocked(data) => vec![without_link(
             Template::AccountLocked,
             &data.recipient,
             Facts { locked_until: Some(data.until), ..Facts::default() },
         )],
-        Payload::UserDeleted(data) => vec![plain(Template::Goodbye, &data.recipient, nothing_to_mention())],
+        Payload::UserDeleted(data) => vec![without_link(Template::Goodbye, &data.recipient, no_facts())],
         Payload::UserImported(_)
         | Payload::UserDisowned(_)
         | Payload::UserEmailVerified(_)
@@ -357,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registration_causes_a_welcome_that_expires_with_its_link() {
+    fn a_registration_causes_a_welcome_mail_that_expires_with_its_link() {
         let mails = planned(UserRegistered {
             user_id: USER,
             username: "ada".into(),
@@ -367,13 +365,13 @@ mod tests {
         let [mail] = mails.as_slice() else { panic!("{mails:?}") };
         assert_eq!(mail.template, Template::Welcome);
         assert_eq!((mail.to.as_str(), mail.locale.as_deref()), ("ada@example.com", Some("de")));
-        assert_eq!((&mail.display_name, &mail.facts), (&None, &Facts::default()), "nothing that the registrant chose");
+        assert_eq!((&mail.display_name, &mail.facts), (&None, &Facts::default()), "no text of the registrant");
         assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(Purpose::EmailVerification));
-        assert_eq!((mail.expires_at, mail.policy), (at(90), Policy::ResendOnce));
+        assert_eq!((mail.expires_at, mail.policy), (at(90), ResendPolicy::ResendOnce));
     }
 
     #[test]
-    fn an_import_causes_a_welcome_without_a_link_only_where_it_says_so() {
+    fn an_import_causes_a_welcome_mail_only_on_request_and_without_a_link() {
         let imported =
             |welcome| UserImported { user_id: USER, username: "ada".into(), welcome, recipient: recipient() };
         assert!(planned(imported(false)).is_empty());
@@ -384,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_address_confirms_to_the_new_one_and_tells_the_old_one() {
+    fn a_requested_email_change_mails_the_new_and_the_old_address() {
         let mails = planned(UserEmailChangeRequested {
             user_id: USER,
             new_email: "ada@new.example".into(),
@@ -400,11 +398,11 @@ mod tests {
         assert_eq!((notice.template, notice.to.as_str()), (Template::EmailChangeNotice, "ada@example.com"));
         assert_eq!((notice.display_name.as_deref(), &notice.facts.username), (Some("Ada"), &None));
         assert!(notice.token.is_none(), "the old address must not get the link");
-        assert_eq!(notice.policy, Policy::Hold);
+        assert_eq!(notice.policy, ResendPolicy::Hold);
     }
 
     #[test]
-    fn a_changed_address_is_told_to_the_old_one_with_the_undo_link() {
+    fn a_changed_email_address_sends_the_undo_link_to_the_old_one() {
         let mails = planned(UserEmailChanged {
             user_id: USER,
             old_email: "ada@example.com".into(),
@@ -419,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_has_the_undo_link_of_its_event_and_outlives_a_short_one() {
+    fn a_notice_carries_the_undo_link_and_does_not_expire_with_it() {
         let undo = || Some(grant(at(60)));
         let changed = |undo, reason| UserPasswordChanged { user_id: USER, reason, recipient: recipient(), undo };
         let renewed = |undo| UserRecoveryCodesRenewed { user_id: USER, recipient: recipient(), undo };
@@ -437,7 +435,7 @@ mod tests {
             let [mail] = mails.as_slice() else { panic!("{mails:?}") };
             assert_eq!(mail.template, template);
             assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(purpose));
-            assert_eq!((mail.expires_at, mail.policy), (at(0) + WEEK, Policy::Hold));
+            assert_eq!((mail.expires_at, mail.policy), (at(0) + WEEK, ResendPolicy::Hold));
         }
         let without =
             [planned(changed(None, PasswordChangeReason::Reset)), planned(enabled(None)), planned(renewed(None))];
@@ -447,12 +445,12 @@ mod tests {
     }
 
     #[test]
-    fn an_undone_change_and_a_factor_that_another_turned_off_say_which_and_who() {
+    fn an_undone_change_and_a_disabled_factor_name_the_change_and_the_actor() {
         for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes] {
             let mails = planned(UserChangeUndone { user_id: USER, change, recipient: recipient() });
             let [mail] = mails.as_slice() else { panic!("{mails:?}") };
             assert_eq!((mail.template, mail.facts.undone_change), (Template::ChangeUndone, Some(change)));
-            assert_eq!((&mail.token, mail.policy), (&None, Policy::Hold));
+            assert_eq!((&mail.token, mail.policy), (&None, ResendPolicy::Hold));
         }
         for by in [None, Some(TotpDisabledBy::Admin), Some(TotpDisabledBy::Operator), Some(TotpDisabledBy::Mailbox)] {
             let mails = planned(UserTotpDisabled { user_id: USER, recipient: recipient(), by });
@@ -461,18 +459,18 @@ mod tests {
     }
 
     #[test]
-    fn an_attempted_registration_is_told_to_the_owner_with_a_reset_link() {
+    fn an_attempted_registration_sends_the_owner_a_reset_link() {
         let attempted = UserRegistrationAttempted { user_id: USER, recipient: recipient(), reset: grant(at(60)) };
         let mails = planned(attempted);
         let [mail] = mails.as_slice() else { panic!("{mails:?}") };
         assert_eq!((mail.template, mail.to.as_str()), (Template::RegistrationAttempted, "ada@example.com"));
         assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(Purpose::PasswordReset));
-        assert_eq!((mail.expires_at, mail.policy, &mail.display_name), (at(60), Policy::ResendOnce, &None));
+        assert_eq!((mail.expires_at, mail.policy, &mail.display_name), (at(60), ResendPolicy::ResendOnce, &None));
         assert!(planned(UserDisowned { user_id: USER }).is_empty());
     }
 
     #[test]
-    fn notices_carry_what_they_mention() {
+    fn notices_carry_the_values_that_they_mention() {
         let locked = planned(UserLocked { user_id: USER, until: at(5), recipient: recipient() });
         assert_eq!(locked[0].facts.locked_until, Some(at(5)));
         let used = planned(UserRecoveryCodeUsed { user_id: USER, remaining: 3, recipient: recipient() });
@@ -480,14 +478,14 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_says_goodbye_and_an_unlock_says_nothing() {
+    fn a_deletion_sends_a_goodbye_and_an_unlock_sends_nothing() {
         let mails = planned(UserDeleted { user_id: USER, by: DeletedBy::Admin, recipient: recipient() });
         assert_eq!(mails[0].template, Template::Goodbye);
         assert!(planned(UserUnlocked { user_id: USER }).is_empty());
     }
 
     #[test]
-    fn every_name_reads_back() {
+    fn every_name_parses_to_its_value() {
         for template in Template::ALL {
             assert_eq!(template.as_str().parse(), Ok(*template));
             assert_eq!(serde_json::to_value(template).unwrap(), template.as_str());

@@ -1,5 +1,5 @@
-//! Mail servers that say anything: a transaction ends by its deadlines, nothing panics, memory is
-//! bounded, and only a 250 to the dot is an accepted mail.
+//! Mail servers with arbitrary replies: a transaction ends by its deadlines, nothing panics, memory
+//! is bounded, and only a 250 to the dot means an accepted mail.
 
 use std::{
     sync::{
@@ -11,9 +11,11 @@ use std::{
 
 use corpus::{TestResult, corpus};
 use email_service::mailer::{
-    connection::{Begun, Endpoint, Patience},
+    connection::{DeliveryTimeouts, TransactionStart},
+    endpoint::Endpoint,
+    reply::Reply,
     servers::Server,
-    verdict::{Phase, Reply},
+    verdict::Phase,
 };
 use lettre::address::Envelope;
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -25,10 +27,11 @@ use tokio::{
 };
 
 const STEP: Duration = Duration::from_millis(300);
-/// Connect, greeting and EHLO, EHLO, three commands, body and dot, RSET; and a machine that does other things.
-const LONGEST: Duration = Duration::from_secs(20);
-/// A conversation in which everything is in order. EHLO is said twice.
-const IN_ORDER: [&str; 7] = [
+/// The steps of a transaction (connect, greeting and EHLO, EHLO, three commands, body and dot,
+/// RSET) on a busy machine.
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// The replies of a successful transaction. EHLO is sent twice.
+const VALID_REPLIES: [&str; 7] = [
     "220 mail.example.org ESMTP\r\n",
     "250-mail.example.org\r\n250-SMTPUTF8\r\n250 8BITMIME\r\n",
     "250-mail.example.org\r\n250-SMTPUTF8\r\n250 8BITMIME\r\n",
@@ -38,32 +41,32 @@ const IN_ORDER: [&str; 7] = [
     "250 2.0.0 accepted\r\n",
 ];
 
-/// What a whole transaction came to: the reply to the dot, if it came so far.
+/// Runs a whole transaction. Returns the reply to the dot, if it came that far.
 async fn transaction(port: u16) -> Result<Option<Reply>, String> {
-    let server: Server = format!("smtp://127.0.0.1:{port}?tls=none").parse().expect("a URL");
+    let server: Server = format!("smtp://127.0.0.1:{port}?tls=none").parse().expect("a valid URL");
     let endpoint = Endpoint::new(server, None, STEP);
     let connection = endpoint.connect().await.map_err(|error| error.to_string())?;
-    let address = |text: &str| text.parse().expect("an address");
+    let address = |text: &str| text.parse().expect("a valid address");
     let envelope =
-        Envelope::new(Some(address("us@example.org")), vec![address("ada@example.org")]).expect("an envelope");
+        Envelope::new(Some(address("us@example.org")), vec![address("ada@example.org")]).expect("a valid envelope");
     let body = b"Subject: x\r\n\r\nText\r\n";
     match connection.begin(&envelope, body).await.map_err(|error| error.to_string())? {
-        Begun::Open(open) => {
-            let patience = Patience { body: STEP, dot: STEP };
+        TransactionStart::Open(open) => {
+            let patience = DeliveryTimeouts { body: STEP, dot: STEP };
             let (reply, connection) = open.deliver(body, patience).await.map_err(|error| error.to_string())?;
             let _ = connection.reset().await;
             Ok(Some(reply))
         }
-        Begun::Refused { .. } | Begun::Unsupported { .. } => Ok(None),
+        TransactionStart::Refused { .. } | TransactionStart::Unsupported { .. } => Ok(None),
     }
 }
 
-/// Says one reply after each thing that is sent to it; then closes, or is silent.
-async fn say(mut peer: TcpStream, replies: Vec<Vec<u8>>, closes: bool) {
+/// Sends one reply after each input; then closes the connection, or stays silent.
+async fn send_replies(mut peer: TcpStream, replies: Vec<Vec<u8>>, closes: bool) {
     let mut heard = [0; 4096];
     for reply in replies {
-        // A reply that is not complete is answered by nothing: the next one follows soon.
-        let wait = if closes { Duration::from_millis(5) } else { LONGEST };
+        // The client does not answer an incomplete reply: the next one follows soon.
+        let wait = if closes { Duration::from_millis(5) } else { TEST_TIMEOUT };
         if peer.write_all(&reply).await.is_err()
             || matches!(timeout(wait, peer.read(&mut heard)).await, Ok(Ok(0) | Err(_)))
         {
@@ -75,72 +78,72 @@ async fn say(mut peer: TcpStream, replies: Vec<Vec<u8>>, closes: bool) {
     }
 }
 
-/// A transaction with a server that says this.
+/// Runs a transaction with a server that sends `replies`.
 fn with_replies(runtime: &Runtime, replies: Vec<Vec<u8>>, closes: bool) -> Result<Option<Reply>, String> {
     runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("bound").port();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("the listener is bound").port();
         let server = tokio::spawn(async move {
             if let Ok((peer, _)) = listener.accept().await {
-                say(peer, replies, closes).await;
+                send_replies(peer, replies, closes).await;
             }
         });
-        let ended = timeout(LONGEST, transaction(port)).await;
+        let ended = timeout(TEST_TIMEOUT, transaction(port)).await;
         server.abort();
         ended.expect("every step has a deadline")
     })
 }
 
 #[test]
-fn a_server_may_say_anything_at_any_time() {
+fn any_reply_at_any_time_is_handled() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let replies = corpus!("smtp_replies");
-    let holds = |in_order: usize, odd: Vec<Vec<u8>>| -> TestResult {
-        let said = IN_ORDER[..in_order].iter().map(|reply| reply.as_bytes().to_vec());
-        if let Ok(Some(reply)) = with_replies(&runtime, said.chain(odd).collect(), true) {
-            // What was taken for the answer to the dot is a reply of its own, however odd.
+    let holds = |valid_count: usize, odd: Vec<Vec<u8>>| -> TestResult {
+        let result = VALID_REPLIES[..valid_count].iter().map(|reply| reply.as_bytes().to_vec());
+        if let Ok(Some(reply)) = with_replies(&runtime, result.chain(odd).collect(), true) {
+            // Whatever was read as the reply to the dot is a valid reply.
             prop_assert!(reply.text.chars().count() <= 300 && reply.code < 1000);
             prop_assert_eq!(Phase::Dot.accepts(&reply), reply.code == 250);
         }
         Ok(())
     };
     for odd in replies.cases() {
-        for in_order in 0..=IN_ORDER.len() {
-            holds(in_order, vec![odd.to_vec()]).expect("the property holds for the corpus");
+        for valid_count in 0..=VALID_REPLIES.len() {
+            holds(valid_count, vec![odd.to_vec()]).expect("the property holds for the corpus");
         }
     }
-    let inputs = (0..=IN_ORDER.len(), prop::collection::vec(replies.bytes(), 0..4));
+    let inputs = (0..=VALID_REPLIES.len(), prop::collection::vec(replies.bytes(), 0..4));
     TestRunner::default()
-        .run(&inputs, |(in_order, odd)| holds(in_order, odd))
+        .run(&inputs, |(valid_count, odd)| holds(valid_count, odd))
         .unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
-fn a_server_that_falls_silent_is_left_at_the_deadline_of_the_step() {
+fn a_silent_server_is_abandoned_at_the_deadline_of_the_step() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    for in_order in 0..IN_ORDER.len() {
-        let replies = IN_ORDER[..in_order].iter().map(|reply| reply.as_bytes().to_vec()).collect();
+    for valid_count in 0..VALID_REPLIES.len() {
+        let replies = VALID_REPLIES[..valid_count].iter().map(|reply| reply.as_bytes().to_vec()).collect();
         let started = Instant::now();
         let ended = with_replies(&runtime, replies, false);
-        assert!(ended.is_err(), "{in_order}: {ended:?}");
-        assert!(started.elapsed() >= STEP, "{in_order}");
+        assert!(ended.is_err(), "{valid_count}: {ended:?}");
+        assert!(started.elapsed() >= STEP, "{valid_count}");
     }
 }
 
 #[test]
-fn a_server_that_talks_without_end_is_cut_off_before_it_fills_the_memory() {
+fn an_endless_reply_is_cut_off_before_it_fills_the_memory() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     for endless in [&b"220 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"[..], b"220-xxxxxxxxxxxxxxxx\r\n", b"\r\n"] {
-        for in_order in [0, 1, 4, 6] {
-            let (said, taken) = runtime.block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-                let port = listener.local_addr().expect("bound").port();
+        for valid_count in [0, 1, 4, 6] {
+            let (result, taken) = runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                let port = listener.local_addr().expect("the listener is bound").port();
                 let taken = Arc::new(AtomicUsize::new(0));
                 let count = Arc::clone(&taken);
                 let server = tokio::spawn(async move {
                     let Ok((mut peer, _)) = listener.accept().await else { return };
                     let mut heard = [0; 4096];
-                    for reply in &IN_ORDER[..in_order] {
+                    for reply in &VALID_REPLIES[..valid_count] {
                         let _ = peer.write_all(reply.as_bytes()).await;
                         let _ = peer.read(&mut heard).await;
                     }
@@ -149,13 +152,13 @@ fn a_server_that_talks_without_end_is_cut_off_before_it_fills_the_memory() {
                         count.fetch_add(piece.len(), Ordering::Relaxed);
                     }
                 });
-                let ended = timeout(LONGEST, transaction(port)).await.expect("every step has a deadline");
-                let _ = timeout(LONGEST, server).await.expect("the connection was closed");
+                let ended = timeout(TEST_TIMEOUT, transaction(port)).await.expect("every step has a deadline");
+                let _ = timeout(TEST_TIMEOUT, server).await.expect("the client closes the connection");
                 (ended, taken.load(Ordering::Relaxed))
             });
-            assert!(said.is_err(), "{said:?}");
-            // What fits into the sockets' own buffers, and little more.
-            assert!(taken < 16 * 1024 * 1024, "{taken} bytes were taken after {in_order} replies");
+            assert!(result.is_err(), "{result:?}");
+            // The content of the socket buffers, and little more.
+            assert!(taken < 16 * 1024 * 1024, "{taken} bytes were taken after {valid_count} replies");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The shape of the crate: each layer imports only what is to its right.
+//! The layers of the crate: each layer imports only what is to its right.
 //!
 //! `ingest -> {plan, ledger}`, `sender -> {ledger, renderer, mailer}`
 
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use test_support::{Layer, assert_every_module_is_a_layer, assert_layers};
 
-/// A layer, and the layers that it may import besides itself.
+/// Each layer, and the layers that it may import besides itself.
 const LAYERS: &[Layer] = &[
     ("plan", &[]),
     ("ledger", &["plan"]),
     ("renderer", &["plan"]),
     ("metrics", &["ledger", "plan"]),
     ("mailer", &["metrics"]),
-    ("census", &["ledger", "metrics"]),
+    ("ledger_gauges", &["ledger", "metrics"]),
     ("config", &["mailer"]),
     ("ingest", &["config", "ledger", "metrics", "plan"]),
     ("sender", &["ledger", "mailer", "metrics", "renderer"]),

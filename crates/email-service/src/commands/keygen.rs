@@ -1,4 +1,4 @@
-//! `keygen`: the key pair that tokens are sealed with.
+//! `keygen`: the key pair of the sealed tokens.
 
 use std::{
     fs::{self, OpenOptions},
@@ -14,8 +14,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 const PUBLIC: &str = "sealing.public";
 const PRIVATE: &str = "sealing.private";
 
-/// Where the two halves are: in one directory, or in two, so that who reads the public
-/// one cannot reach the private one.
+/// The files of the two halves: in one directory or in two, so that readers of the public half
+/// cannot reach the private one.
 #[derive(Debug)]
 pub struct KeyPairFiles {
     private: PathBuf,
@@ -23,17 +23,18 @@ pub struct KeyPairFiles {
 }
 
 impl KeyPairFiles {
-    /// `sealing.private` in `out`, `sealing.public` in `public_out` or else in `out`.
+    /// Names the files: `sealing.private` in `out`, `sealing.public` in `public_out` or else in
+    /// `out`.
     #[must_use]
     pub fn new(out: &Path, public_out: Option<&Path>) -> Self {
         Self { private: out.join(PRIVATE), public: public_out.unwrap_or(out).join(PUBLIC) }
     }
 
-    /// Makes a key pair, and the directories if they are not there. Returns the key's id.
+    /// Creates a key pair, and missing directories. Returns the key's id.
     ///
     /// # Errors
-    /// If one of the files is there already (neither is written then), or cannot be written.
-    pub fn make(&self) -> anyhow::Result<String> {
+    /// If one of the files exists (then neither is written), or cannot be written.
+    pub fn create(&self) -> anyhow::Result<String> {
         for path in [&self.private, &self.public] {
             if path.try_exists().with_context(|| path.display().to_string())? {
                 bail!("{} exists already: a key is never overwritten", path.display());
@@ -44,20 +45,20 @@ impl KeyPairFiles {
         self.write_public(&public)
     }
 
-    /// Makes a key pair unless there is one. A public half that is not there is derived
-    /// from the private one: a start that was interrupted between the two goes on.
+    /// Creates a key pair unless one exists. A missing public half is derived from the private one,
+    /// so that a start interrupted between the two can be repeated.
     ///
     /// # Errors
-    /// If the halves that are there do not fit, only the public one is there, or a file
-    /// cannot be read or written.
-    pub fn make_if_missing(&self) -> anyhow::Result<String> {
-        let Some(text) = read(&self.private)? else { return self.make() };
+    /// If the existing halves do not match, only the public one exists, or a file cannot be read or
+    /// written.
+    pub fn create_if_missing(&self) -> anyhow::Result<String> {
+        let Some(text) = read(&self.private)? else { return self.create() };
         let private = PrivateKey::from_base64(text.expose_secret())
-            .with_context(|| format!("{} is no key", self.private.display()))?;
+            .with_context(|| format!("{} is not a key", self.private.display()))?;
         let public = private.public();
         let Some(text) = read(&self.public)? else { return self.write_public(&public) };
         let found = PublicKey::from_base64(text.expose_secret())
-            .with_context(|| format!("{} is no key", self.public.display()))?;
+            .with_context(|| format!("{} is not a key", self.public.display()))?;
         ensure!(found.kid() == public.kid(), "{} does not belong to {}", self.public.display(), self.private.display());
         Ok(public.kid().to_owned())
     }
@@ -68,7 +69,7 @@ impl KeyPairFiles {
     }
 }
 
-/// The text of a file; nothing if there is none.
+/// Returns the text of a file, or `None` if it does not exist.
 fn read(path: &Path) -> anyhow::Result<Option<SecretString>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text.into())),
@@ -120,10 +121,10 @@ mod tests {
     }
 
     #[test]
-    fn the_pair_fits_and_only_the_owner_reads_the_private_half() {
+    fn the_key_pair_matches_and_only_the_owner_can_read_the_private_half() {
         let directory = Directory::new("pair");
         let files = KeyPairFiles::new(&directory.0, None);
-        let kid = files.make().unwrap();
+        let kid = files.create().unwrap();
 
         let mode = |name| fs::metadata(directory.0.join(name)).unwrap().permissions().mode() & 0o777;
         let private = PrivateKey::from_base64(&directory.read(PRIVATE)).unwrap();
@@ -132,43 +133,43 @@ mod tests {
         assert_eq!((mode(PRIVATE), mode(PUBLIC)), (0o600, 0o644));
 
         let before = directory.read(PRIVATE);
-        let error = files.make().unwrap_err().to_string();
+        let error = files.create().unwrap_err().to_string();
         assert!(error.contains("never overwritten"), "{error}");
         fs::remove_file(directory.0.join(PUBLIC)).unwrap();
-        assert!(files.make().is_err(), "half a pair is not completed");
+        assert!(files.create().is_err(), "an incomplete pair is not completed by `create`");
         assert_eq!(directory.read(PRIVATE), before);
         assert!(!directory.0.join(PUBLIC).exists());
     }
 
     #[test]
-    fn what_is_missing_is_made_and_what_is_there_is_kept() {
+    fn a_missing_half_is_created_and_an_existing_half_is_kept() {
         let directory = Directory::new("missing");
         let (out, public_out) = (directory.0.join("private"), directory.0.join("public"));
         let files = KeyPairFiles::new(&out, Some(&public_out));
 
-        let kid = files.make_if_missing().unwrap();
+        let kid = files.create_if_missing().unwrap();
         let (private, public) = (directory.read("private/sealing.private"), directory.read("public/sealing.public"));
-        assert!(!public_out.join(PRIVATE).exists() && !out.join(PUBLIC).exists(), "each half has its own place");
-        assert_eq!(files.make_if_missing().unwrap(), kid);
+        assert!(!public_out.join(PRIVATE).exists() && !out.join(PUBLIC).exists(), "each half is in its own directory");
+        assert_eq!(files.create_if_missing().unwrap(), kid);
 
         fs::remove_file(public_out.join(PUBLIC)).unwrap();
-        assert_eq!(files.make_if_missing().unwrap(), kid);
+        assert_eq!(files.create_if_missing().unwrap(), kid);
         assert_eq!(directory.read("private/sealing.private"), private);
         assert_eq!(directory.read("public/sealing.public"), public);
     }
 
     #[test]
-    fn halves_that_do_not_fit_are_refused() {
+    fn mismatched_key_halves_are_refused() {
         let directory = Directory::new("misfit");
         let files = KeyPairFiles::new(&directory.0, None);
-        files.make().unwrap();
+        files.create().unwrap();
         let (_, other) = PrivateKey::generate();
         fs::write(directory.0.join(PUBLIC), other.to_base64()).unwrap();
-        let error = files.make_if_missing().unwrap_err().to_string();
+        let error = files.create_if_missing().unwrap_err().to_string();
         assert!(error.contains("does not belong"), "{error}");
 
         fs::remove_file(directory.0.join(PRIVATE)).unwrap();
-        assert!(files.make_if_missing().is_err(), "the private half is lost");
+        assert!(files.create_if_missing().is_err(), "the private half is missing");
         assert!(!directory.0.join(PRIVATE).exists());
     }
 }

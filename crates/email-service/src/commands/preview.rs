@@ -1,7 +1,7 @@
-//! `preview`: every mail in every language on one page, to look at before it is sent.
+//! `preview`: every mail in every language on one page.
 //!
-//! Made by the renderer that the senders use, with example data. Needs no database, no Kafka, no
-//! network and no key; the page asks for nothing from elsewhere either.
+//! Uses the renderer of the senders, with example data. Needs no database, no Kafka, no network and
+//! no key; the page loads nothing from elsewhere either.
 
 use std::{
     fs::{self, File},
@@ -19,20 +19,20 @@ use serde::Serialize;
 use crate::{
     config::MailConfig,
     plan::Template,
-    renderer::{Case, MailContent, Renderer, cases},
+    renderer::{MailCase, MailContent, Renderer, cases},
 };
 
 const FILE: &str = "index.html";
-/// Near the beginning of every page of ours, and by it we know them again.
-const MARK: &str = r#"<meta name="generator" content="email-service preview">"#;
-const HOW_NEAR: u64 = 1024;
+/// Identifies a page of this command. It stands near the beginning of the page.
+const GENERATOR_TAG: &str = r#"<meta name="generator" content="email-service preview">"#;
+const TAG_SEARCH_BYTES: u64 = 1024;
 
-/// Anybody sees that this opens nothing.
+/// Obviously not a real token.
 const TOKEN: &str = "EXAMPLE-NOT-A-REAL-TOKEN-EXAMPLE-NOT-A-REAL";
-/// The page is the same each time it is made: 22 November 2026, 20:10:42 UTC.
+/// A fixed time, so that the page is always the same: 22 November 2026, 20:10:42 UTC.
 const NOW: i64 = 1_795_378_242;
 
-/// What was written.
+/// A summary of the written page.
 #[derive(Debug, Serialize)]
 pub struct Preview {
     pub file: PathBuf,
@@ -41,27 +41,27 @@ pub struct Preview {
 }
 
 #[derive(Serialize)]
-struct Page {
+struct PreviewPage {
     product: String,
-    languages: Vec<Language>,
-    templates: Vec<Mails>,
+    languages: Vec<PreviewLanguage>,
+    templates: Vec<PreviewGroup>,
 }
 
 #[derive(Serialize)]
-struct Language {
+struct PreviewLanguage {
     tag: String,
     name: String,
 }
 
 /// A kind of mail in one of its cases, in every language.
 #[derive(Serialize)]
-struct Mails {
+struct PreviewGroup {
     name: String,
-    mails: Vec<Mail>,
+    mails: Vec<PreviewMail>,
 }
 
 #[derive(Serialize)]
-struct Mail {
+struct PreviewMail {
     language: String,
     subject: String,
     html: String,
@@ -69,12 +69,12 @@ struct Mail {
     bytes: usize,
 }
 
-/// Writes `index.html` in this directory, which is made if it is not there. A page that this
-/// command wrote before is replaced, and nothing else is.
+/// Writes `index.html` in the directory `out`, which is created if it is missing. Only a page that
+/// this command wrote before is replaced.
 ///
 /// # Errors
-/// If the sender or the base of links is not usable, an `index.html` of another origin is there, or
-/// nothing can be written there.
+/// If the sender or the link base is invalid, an `index.html` of another origin exists, or nothing
+/// can be written.
 pub fn write(out: &Path, config: &MailConfig) -> anyhow::Result<Preview> {
     let (from, link_base_url) = config.sender()?;
     let renderer = Renderer::new(from, link_base_url)?;
@@ -85,21 +85,28 @@ pub fn write(out: &Path, config: &MailConfig) -> anyhow::Result<Preview> {
     Ok(Preview { file, mails, languages: page.languages.len() })
 }
 
-fn page(renderer: &Renderer) -> anyhow::Result<Page> {
-    let languages: Vec<Language> =
-        renderer.languages().map(|(tag, name)| Language { tag: tag.to_owned(), name: name.to_owned() }).collect();
+fn page(renderer: &Renderer) -> anyhow::Result<PreviewPage> {
+    let languages: Vec<PreviewLanguage> = renderer
+        .languages()
+        .map(|(tag, name)| PreviewLanguage { tag: tag.to_owned(), name: name.to_owned() })
+        .collect();
     let mut templates = Vec::with_capacity(Template::ALL.len());
     for &template in Template::ALL {
         for case in [None].into_iter().chain(cases(template).iter().copied().map(Some)) {
             let name = case.map_or(template.to_string(), |case| format!("{template}.{}", case.as_str()));
             let mails = languages.iter().map(|language| mail(renderer, template, case, &language.tag));
-            templates.push(Mails { name, mails: mails.collect::<anyhow::Result<_>>()? });
+            templates.push(PreviewGroup { name, mails: mails.collect::<anyhow::Result<_>>()? });
         }
     }
-    Ok(Page { product: renderer.product().to_owned(), languages, templates })
+    Ok(PreviewPage { product: renderer.product().to_owned(), languages, templates })
 }
 
-fn mail(renderer: &Renderer, template: Template, case: Option<Case>, language: &str) -> anyhow::Result<Mail> {
+fn mail(
+    renderer: &Renderer,
+    template: Template,
+    case: Option<MailCase>,
+    language: &str,
+) -> anyhow::Result<PreviewMail> {
     let token = SecretString::from(TOKEN);
     let now = Timestamp::from_second(NOW)?;
     let content = MailContent {
@@ -121,7 +128,7 @@ fn mail(renderer: &Renderer, template: Template, case: Option<Case>, language: &
         date: now,
     };
     let composed = renderer.compose(&content.in_case(case))?;
-    Ok(Mail {
+    Ok(PreviewMail {
         language: language.to_owned(),
         subject: composed.subject,
         html: composed.html,
@@ -130,7 +137,7 @@ fn mail(renderer: &Renderer, template: Template, case: Option<Case>, language: &
     })
 }
 
-fn html(page: &Page) -> anyhow::Result<String> {
+fn html(page: &PreviewPage) -> anyhow::Result<String> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -138,10 +145,10 @@ fn html(page: &Page) -> anyhow::Result<String> {
     Ok(environment.get_template(FILE)?.render(Serde(page))?)
 }
 
-/// Whole or not at all.
+/// Replaces the file as a whole, or not at all.
 fn replace(file: &Path, html: &[u8]) -> anyhow::Result<()> {
-    if !is_ours(file).with_context(|| file.display().to_string())? {
-        bail!("{} was not written by this command: it stays as it is", file.display());
+    if !may_replace(file).with_context(|| file.display().to_string())? {
+        bail!("{} was not written by this command and is not replaced", file.display());
     }
     let directory = file.parent().unwrap_or(Path::new("."));
     let unfinished = directory.join(format!(".{FILE}.{}", std::process::id()));
@@ -155,15 +162,15 @@ fn replace(file: &Path, html: &[u8]) -> anyhow::Result<()> {
     written.with_context(|| file.display().to_string())
 }
 
-/// Whether the file may be replaced: it is a page of ours, or there is none.
-fn is_ours(file: &Path) -> io::Result<bool> {
+/// Returns whether the file may be replaced: it was written by this command, or does not exist.
+fn may_replace(file: &Path) -> io::Result<bool> {
     let mut beginning = Vec::new();
     match File::open(file) {
-        Ok(file) => file.take(HOW_NEAR).read_to_end(&mut beginning)?,
+        Ok(file) => file.take(TAG_SEARCH_BYTES).read_to_end(&mut beginning)?,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound) => return Ok(true),
         Err(error) => return Err(error),
     };
-    Ok(String::from_utf8_lossy(&beginning).contains(MARK))
+    Ok(String::from_utf8_lossy(&beginning).contains(GENERATOR_TAG))
 }
 
 #[cfg(test)]
@@ -194,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mail_in_every_language_is_on_the_page_and_nothing_comes_from_elsewhere() {
+    fn the_page_contains_every_mail_in_every_language_and_loads_nothing() {
         let directory = Directory::new("all");
         let preview = write(&directory.0.join("deep/er"), &config("\"A & <B>\" <no-reply@example.org>")).unwrap();
         assert_eq!((preview.mails, preview.languages), ((16 + 9) * 6, 6));
@@ -215,32 +222,32 @@ mod tests {
         }
         assert!(html.contains("<title>Mails of A &amp; &lt;B&gt;</title>"));
         assert!(html.contains(TOKEN));
-        assert_eq!(fs::read_dir(directory.0.join("deep/er")).unwrap().count(), 1, "nothing else is left there");
+        assert_eq!(fs::read_dir(directory.0.join("deep/er")).unwrap().count(), 1, "no other file is left");
     }
 
     #[test]
-    fn a_page_of_ours_is_replaced_and_a_file_of_somebody_else_is_not() {
+    fn a_preview_page_is_replaced_and_any_other_file_is_kept() {
         let directory = Directory::new("again");
         let file = write(&directory.0, &config("One <a@example.org>")).unwrap().file;
         let first = fs::read(&file).unwrap();
         assert!(write(&directory.0, &config("Two <a@example.org>")).is_ok());
         assert_ne!(fs::read(&file).unwrap(), first);
         write(&directory.0, &config("One <a@example.org>")).unwrap();
-        assert_eq!(fs::read(&file).unwrap(), first, "the same page each time");
+        assert_eq!(fs::read(&file).unwrap(), first, "the page is deterministic");
 
         fs::write(&file, "<p>my own page</p>").unwrap();
         let error = write(&directory.0, &config("One <a@example.org>")).unwrap_err().to_string();
-        assert!(error.contains("stays as it is"), "{error}");
+        assert!(error.contains("is not replaced"), "{error}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "<p>my own page</p>");
     }
 
     #[test]
-    fn what_cannot_be_written_or_sent_from_is_an_error() {
+    fn an_unwritable_directory_and_an_invalid_sender_are_errors() {
         let directory = Directory::new("errors");
         fs::write(&directory.0, "a file, not a directory").unwrap();
         assert!(write(&directory.0, &config("One <a@example.org>")).is_err());
         fs::remove_file(&directory.0).unwrap();
-        assert!(write(&directory.0, &config("nobody")).is_err());
-        assert!(!directory.0.exists(), "nothing is made for nothing");
+        assert!(write(&directory.0, &config("no address")).is_err());
+        assert!(!directory.0.exists(), "the directory was not created");
     }
 }

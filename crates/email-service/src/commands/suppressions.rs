@@ -1,4 +1,4 @@
-//! `suppressions list|remove`: addresses that refused mail for good, and get none for a month.
+//! `suppressions list|remove`: addresses that refused mail permanently, and get none for 30 days.
 
 use std::path::Path;
 
@@ -6,25 +6,25 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Stores, act::Report, line, table};
-use crate::{ledger::Suppression, mailer::verdict::printable};
+use super::{Stores, operator_change::ChangeReport, print_line, print_table};
+use crate::{ledger::Suppression, mailer::reply::printable};
 
-/// What can be done with suppressed addresses.
+/// The commands on suppressed addresses.
 #[derive(Debug, Subcommand)]
 pub enum SuppressionsCommand {
-    /// The addresses that get no mail, the newest first
+    /// List the suppressed addresses, the newest first
     List {
         /// Only this address, in upper or lower case
         #[arg(long, value_name = "ADDRESS")]
         to: Option<String>,
-        /// At most so many
+        /// The maximum number of rows
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
     },
-    /// Let addresses have mail again
+    /// Remove suppressions: the addresses get mail again
     ///
-    /// From the next event on. A mail that was suppressed meanwhile stays so:
-    /// `mail requeue --state suppressed --to ADDRESS` sends it.
+    /// This applies from the next event on. A mail that was suppressed meanwhile stays so: `mail
+    /// requeue --state suppressed --to ADDRESS` sends it.
     Remove {
         /// In upper or lower case
         #[arg(value_name = "ADDRESS", required = true)]
@@ -35,9 +35,9 @@ pub enum SuppressionsCommand {
     },
 }
 
-/// A suppression as `--json` shows it.
+/// A suppression in the JSON output.
 #[derive(Debug, Serialize)]
-struct Shown<'a> {
+struct SuppressionJson<'a> {
     address: &'a str,
     reply: &'a str,
     mail: &'a str,
@@ -45,10 +45,10 @@ struct Shown<'a> {
     until: Timestamp,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// If the store does not answer, or an address was not suppressed.
+/// If the database does not answer, or an address was not suppressed.
 pub async fn run(file: Option<&Path>, command: SuppressionsCommand, json: bool) -> anyhow::Result<()> {
     let stores = Stores::open(file).await?;
     match command {
@@ -61,7 +61,7 @@ async fn list(stores: &Stores, to: Option<&str>, limit: u32, json: bool) -> anyh
     let rows = stores.suppressions.list(to, i64::from(limit)).await?;
     if json {
         for Suppression { address, reply, mail, at, until } in &rows {
-            line(serde_json::to_string(&Shown { address, reply, mail, at: *at, until: *until })?)?;
+            print_line(serde_json::to_string(&SuppressionJson { address, reply, mail, at: *at, until: *until })?)?;
         }
         return Ok(());
     }
@@ -70,23 +70,23 @@ async fn list(stores: &Stores, to: Option<&str>, limit: u32, json: bool) -> anyh
         [printable(&row.address), time(row.at), time(row.until), row.mail.clone(), printable(&row.reply)]
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
-    table(["ADDRESS", "SINCE", "UNTIL", "MAIL", "REPLY"], &rows)?;
+    print_table(["ADDRESS", "SINCE", "UNTIL", "MAIL", "REPLY"], &rows)?;
     Ok(())
 }
 
 async fn remove(stores: &Stores, addresses: &[String], dry_run: bool, json: bool) -> anyhow::Result<()> {
-    let mut report = Report::default();
+    let mut report = ChangeReport::default();
     for address in addresses {
-        let there = if dry_run {
+        let exists = if dry_run {
             !stores.suppressions.list(Some(address), 1).await?.is_empty()
         } else {
             stores.suppressions.remove(address).await?
         };
-        if there {
+        if exists {
             report.done(dry_run, address, (Some("suppressed"), None), None);
         } else {
-            report.left(address, None, "it is not suppressed");
+            report.unchanged(address, None, "it is not suppressed");
         }
     }
-    report.conclude(json)
+    report.print(json)
 }

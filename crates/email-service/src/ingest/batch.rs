@@ -1,5 +1,4 @@
-//! Records that were read together, and how they become durable: all of them, or none
-//! counts as read.
+//! A batch of records, and how it becomes durable: all of its records, or none counts as read.
 
 use std::{num::NonZero, sync::Arc, thread, time::Duration};
 
@@ -12,52 +11,52 @@ use service_kit::{
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::record::{Decision, Reader};
+use super::decision::{RecordDecider, RecordDecision};
 use crate::{
-    ledger::{DeadLetter, DeadLetters, Ledger, NewMail, Record, State, Suppressions},
+    ledger::{ConsumedRecord, DeadLetter, DeadLetterStore, Ledger, NewMail, State, Suppressions},
     metrics::{Metrics, RecordOutcome},
 };
 
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LAST_RETRY: Duration = Duration::from_secs(5);
-/// Records, for which another thread is worth its start.
-const LEAST_OF_A_THREAD: usize = 64;
+const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// An additional thread is worth its start from this number of records on.
+const MIN_RECORDS_PER_THREAD: usize = 64;
 
-/// What the records of a batch ask for.
+/// The results of the records of a batch.
 #[derive(Default)]
 pub struct Batch {
-    /// Each with the record it comes from.
-    pub(super) mails: Vec<(NewMail, Arc<Record>)>,
+    /// Each mail with its record.
+    pub(super) mails: Vec<(NewMail, Arc<ConsumedRecord>)>,
     pub(super) letters: Vec<DeadLetter>,
     pub(super) outcomes: Vec<RecordOutcome>,
 }
 
 impl Batch {
-    /// What these records ask for at `now`. Many are decided on all processors: most of the
+    /// Decides all `records` at `now`. Large batches are decided on all processors: most of the
     /// work is opening sealed tokens.
     #[must_use]
-    pub fn of(records: Vec<Record>, reader: &Reader, now: Timestamp) -> Self {
+    pub fn from_records(records: Vec<ConsumedRecord>, decider: &RecordDecider, now: Timestamp) -> Self {
         let mut batch = Self::default();
-        let decisions = decisions(&records, reader, now);
+        let decisions = decisions(&records, decider, now);
         for (record, decision) in records.into_iter().zip(decisions) {
-            batch.add(record, decision, reader.instance(), now);
+            batch.add(record, decision, decider.instance(), now);
         }
         batch
     }
 
-    fn add(&mut self, record: Record, decision: Decision, instance: &str, now: Timestamp) {
+    fn add(&mut self, record: ConsumedRecord, decision: RecordDecision, instance: &str, now: Timestamp) {
         match decision {
-            Decision::Mails(mails) => {
+            RecordDecision::Mails(mails) => {
                 self.outcomes.push(RecordOutcome::Mail);
                 let record = Arc::new(record);
                 self.mails.extend(mails.into_iter().map(|mail| (mail, Arc::clone(&record))));
             }
-            Decision::NoMail => self.outcomes.push(RecordOutcome::NoMail),
-            Decision::UnknownType(name) => {
+            RecordDecision::NoMail => self.outcomes.push(RecordOutcome::NoMail),
+            RecordDecision::UnknownType(name) => {
                 tracing::debug!(r#type = name, "an event of a type that this version does not know is skipped");
                 self.outcomes.push(RecordOutcome::UnknownType);
             }
-            Decision::Dead { reason, detail } => {
+            RecordDecision::Dead { reason, detail } => {
                 self.outcomes.push(RecordOutcome::DeadLetter);
                 self.letters.push(DeadLetter::new(record, reason, detail, instance, now));
             }
@@ -65,11 +64,13 @@ impl Batch {
     }
 }
 
-/// In the order of the records.
-fn decisions(records: &[Record], reader: &Reader, now: Timestamp) -> Vec<Decision> {
-    let decide = |part: &[Record]| -> Vec<Decision> { part.iter().map(|record| reader.decide(record, now)).collect() };
+/// Returns the decisions in the order of the records.
+fn decisions(records: &[ConsumedRecord], decider: &RecordDecider, now: Timestamp) -> Vec<RecordDecision> {
+    let decide = |part: &[ConsumedRecord]| -> Vec<RecordDecision> {
+        part.iter().map(|record| decider.decide(record, now)).collect()
+    };
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = processors.min(records.len() / LEAST_OF_A_THREAD).max(1);
+    let threads = processors.min(records.len() / MIN_RECORDS_PER_THREAD).max(1);
     let mut parts = records.chunks(records.len().div_ceil(threads).max(1));
     let own = parts.next().unwrap_or_default();
     let decide = &decide;
@@ -83,7 +84,7 @@ fn decisions(records: &[Record], reader: &Reader, now: Timestamp) -> Vec<Decisio
             decisions.extend(match thread {
                 // A panic outside of one record's decision has ended the process.
                 Ok(thread) => thread.join().unwrap_or_else(|_| decide(part)),
-                // The system gives no thread.
+                // The operating system gives no thread.
                 Err(_) => decide(part),
             });
         }
@@ -93,49 +94,49 @@ fn decisions(records: &[Record], reader: &Reader, now: Timestamp) -> Vec<Decisio
 
 /// What became of a mail that a record asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum MailOutcome {
     /// It is in the ledger now, in this state.
     New(State),
-    /// It was there already, and stays as it is.
-    Known,
-    /// The ledger refuses it for itself.
+    /// It was in the ledger already, and is not changed.
+    Existing,
+    /// The ledger refuses it permanently.
     Refused,
 }
 
-impl Fate {
-    /// The name in metrics; none for a mail that is not in the ledger.
+impl MailOutcome {
+    /// Returns the name in metrics, or `None` for a mail that is not in the ledger.
     fn as_str(self) -> Option<&'static str> {
         match self {
-            Fate::New(state) => Some(state.as_str()),
-            Fate::Known => Some("known"),
-            Fate::Refused => None,
+            MailOutcome::New(state) => Some(state.as_str()),
+            MailOutcome::Existing => Some("known"),
+            MailOutcome::Refused => None,
         }
     }
 }
 
-/// What the ledger said to the mails of a batch.
-pub(super) struct Admitted {
-    /// One for each mail, in their order.
-    pub(super) fates: Vec<Fate>,
+/// The result of storing the mails of a batch.
+pub(super) struct StoredMails {
+    /// One outcome for each mail, in their order.
+    pub(super) outcomes: Vec<MailOutcome>,
     /// The records whose mails were refused.
     pub(super) refused: Vec<DeadLetter>,
 }
 
 /// Writes batches. Clones share the connections.
 #[derive(Clone)]
-pub struct Writer {
+pub struct BatchWriter {
     pub ledger: Ledger,
-    pub letters: DeadLetters,
+    pub letters: DeadLetterStore,
     pub suppressions: Suppressions,
     pub clock: Clock,
     pub metrics: Metrics,
-    /// Tells the senders that there is work.
+    /// Wakes the senders.
     pub wake: Arc<Notify>,
 }
 
-impl Writer {
-    /// Writes until everything of `batch` is on a majority of the servers. False: `stop` came
-    /// first, and nothing of it may count as read.
+impl BatchWriter {
+    /// Writes until the whole `batch` is on a majority of the servers. Returns false if `stop` came
+    /// first: then nothing of it may count as read.
     pub async fn write(&self, mut batch: Batch, stop: &CancellationToken) -> bool {
         let mut failures = 0;
         let refused = loop {
@@ -143,18 +144,18 @@ impl Writer {
                 Ok(refused) => break refused,
                 Err(error) => {
                     if failures == 0 {
-                        tracing::warn!(%error, "records cannot be written down: trying on");
+                        tracing::warn!(%error, "records cannot be written to the ledger: trying again");
                     }
                     failures += 1;
                 }
             }
             tokio::select! {
                 () = stop.cancelled() => return false,
-                () = sleep(exponential(failures, FIRST_RETRY, LAST_RETRY, random_fraction())) => {}
+                () = sleep(exponential(failures, FIRST_RETRY_PAUSE, LONGEST_RETRY_PAUSE, random_fraction())) => {}
             }
         };
         for outcome in &batch.outcomes {
-            self.metrics.record(*outcome);
+            self.metrics.count_record(*outcome);
         }
         for letter in batch.letters.iter().chain(&refused) {
             let (reason, detail) = (&letter.reason, &letter.detail);
@@ -166,39 +167,40 @@ impl Writer {
                 offset = letter.offset,
                 "dead letter: a record cannot be processed"
             );
-            self.metrics.dead_letter(reason);
+            self.metrics.count_dead_letter(reason);
         }
         true
     }
 
-    /// One try; safe to repeat, because ids follow from the records alone. Returns the letters
-    /// of those records whose mails the ledger refuses.
+    /// Tries once to write the batch. It is safe to repeat, because ids follow from the records
+    /// alone. Returns the dead letters of records whose mails the ledger refuses.
     async fn try_write(&self, batch: &mut Batch) -> Result<Vec<DeadLetter>, StoreError> {
-        let Admitted { fates, refused } = self.admit(batch).await?;
-        self.letters.keep(&batch.letters).await?;
-        self.letters.keep(&refused).await?;
+        let StoredMails { outcomes, refused } = self.store_mails(batch).await?;
+        self.letters.insert_new(&batch.letters).await?;
+        self.letters.insert_new(&refused).await?;
 
         // From here on the batch is safe.
-        let known = fates.iter().filter(|fate| **fate == Fate::Known).count();
+        let known = outcomes.iter().filter(|outcome| **outcome == MailOutcome::Existing).count();
         if known > 0 {
-            tracing::info!(known, "records read again: their mails are in the ledger already");
+            tracing::info!(known, "records were read again: their mails are in the ledger already");
         }
-        for ((mail, _), fate) in batch.mails.iter().zip(&fates) {
-            if let Some(name) = fate.as_str() {
-                self.metrics.row(mail.template(), name);
+        for ((mail, _), outcome) in batch.mails.iter().zip(&outcomes) {
+            if let Some(name) = outcome.as_str() {
+                self.metrics.count_ledger_row(mail.template(), name);
             }
         }
-        if fates.contains(&Fate::New(State::Queued)) {
+        if outcomes.contains(&MailOutcome::New(State::Queued)) {
             self.wake.notify_one();
         }
         Ok(refused)
     }
 
-    /// The one door to the ledger, for records that are read and for letters that are replayed.
-    /// A mail has the id that follows from its event, so none gets in twice.
-    pub(super) async fn admit(&self, batch: &mut Batch) -> Result<Admitted, StoreError> {
+    /// Stores the mails of a batch: the only way into the ledger, for records from the topic and
+    /// for replayed dead letters. The id of a mail follows from its event, so no mail is stored
+    /// twice.
+    pub(super) async fn store_mails(&self, batch: &mut Batch) -> Result<StoredMails, StoreError> {
         let addresses: Vec<&str> = batch.mails.iter().map(|(mail, _)| mail.to()).collect();
-        let suppressed = self.suppressions.among(&addresses).await?;
+        let suppressed = self.suppressions.suppressed_among(&addresses).await?;
         let now = self.clock.now();
         let suppressed: Vec<bool> = addresses.iter().map(|address| suppressed.contains(*address)).collect();
         for ((mail, _), _) in batch.mails.iter_mut().zip(suppressed).filter(|(_, suppressed)| *suppressed) {
@@ -206,19 +208,20 @@ impl Writer {
         }
         let inserted = self.ledger.insert(batch.mails.iter().map(|(mail, _)| mail)).await?;
 
-        let mut fates: Vec<Fate> = batch.mails.iter().map(|(mail, _)| Fate::New(mail.state())).collect();
-        for index in &inserted.known {
-            fates[*index] = Fate::Known;
+        let mut outcomes: Vec<MailOutcome> =
+            batch.mails.iter().map(|(mail, _)| MailOutcome::New(mail.state())).collect();
+        for index in &inserted.existing {
+            outcomes[*index] = MailOutcome::Existing;
         }
         let mut refused = Vec::new();
         for (index, code) in &inserted.refused {
             let (mail, record) = &batch.mails[*index];
-            fates[*index] = Fate::Refused;
+            outcomes[*index] = MailOutcome::Refused;
             let detail = format!("the ledger refuses the mail {} (error {code})", mail.template());
             let letter = DeadLetter::new((**record).clone(), "ledger-refused", detail, self.ledger.instance(), now);
             refused.push(letter);
         }
-        Ok(Admitted { fates, refused })
+        Ok(StoredMails { outcomes, refused })
     }
 }
 
@@ -230,17 +233,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn however_many_threads_decide_each_record_gets_its_own_decision() {
+    fn each_record_gets_its_own_decision_whatever_the_number_of_threads() {
         let keys = Arc::new(KeyRing::new(vec![PrivateKey::generate().0]).unwrap());
-        let reader = Reader::new(keys, SignedDuration::from_hours(1), "example.org".into(), "here".into());
-        for count in [0, 1, LEAST_OF_A_THREAD, 2 * LEAST_OF_A_THREAD + 1, 500] {
-            // Not in step with any division into parts.
+        let decider = RecordDecider::new(keys, SignedDuration::from_hours(1), "example.org".into(), "here".into());
+        for count in [0, 1, MIN_RECORDS_PER_THREAD, 2 * MIN_RECORDS_PER_THREAD + 1, 500] {
+            // This pattern does not align with any division into chunks.
             let empty = |n: usize| n % 3 == 1 || n % 7 == 1;
             let record = |n: usize| {
                 let value = (!empty(n)).then(|| b"no JSON".to_vec());
-                Record { offset: i64::try_from(n).unwrap(), value, ..Record::default() }
+                ConsumedRecord { offset: i64::try_from(n).unwrap(), value, ..ConsumedRecord::default() }
             };
-            let batch = Batch::of((0..count).map(record).collect(), &reader, Timestamp::UNIX_EPOCH);
+            let batch = Batch::from_records((0..count).map(record).collect(), &decider, Timestamp::UNIX_EPOCH);
             let found: Vec<_> =
                 batch.letters.iter().map(|letter| (letter.offset, letter.reason == "null-value")).collect();
             let expected: Vec<_> = (0..count).map(|n| (i64::try_from(n).unwrap(), empty(n))).collect();

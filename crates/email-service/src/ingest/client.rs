@@ -1,4 +1,4 @@
-//! librdkafka's client: its configuration, what it tells us, and how it is closed.
+//! librdkafka's client: its configuration, its callbacks, and how it is closed.
 
 use std::{
     sync::{Arc, mpsc},
@@ -16,22 +16,22 @@ use rdkafka::{
 use service_kit::{CheckState, Clock, Health, kafka};
 
 use super::{
-    lag::{Behind, Lag, unread},
-    offsets::Assignments,
+    lag::{ConsumerLag, LagTracker, unread_records},
+    offsets::AssignmentCounts,
 };
 use crate::{config::KafkaConfig, metrics::Metrics};
 
-/// Closing a client waits for brokers that may be gone.
-const CLOSING: Duration = Duration::from_secs(5);
-/// The longest session timeout that we ask for; brokers take 6 s to 30 min.
+/// Closing a client may wait for unreachable brokers; it is limited to this time.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest session timeout that we request; brokers allow 6 s to 30 min.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 /// The check in `/readyz`.
-pub(super) const CHECK: &str = "kafka";
+pub(super) const KAFKA_CHECK: &str = "kafka";
 
-/// The configuration of the client: the operator's properties, and ours on top.
+/// Returns the configuration of the client: the operator's properties and the required ones.
 ///
 /// # Errors
-/// If a property is ours, or librdkafka refuses it.
+/// If the operator sets a required property, or librdkafka refuses one.
 pub fn client_config(
     kafka: &KafkaConfig,
     max_poll_interval: Duration,
@@ -39,7 +39,7 @@ pub fn client_config(
 ) -> Result<ClientConfig, kafka::KafkaConfigError> {
     let poll = max_poll_interval.as_millis().to_string();
     let session = max_poll_interval.min(SESSION_TIMEOUT).as_millis().to_string();
-    let ours: &[(&str, &str)] = &[
+    let required: &[(&str, &str)] = &[
         ("group.id", &kafka.group),
         ("client.id", instance),
         ("enable.auto.commit", "true"),
@@ -60,7 +60,7 @@ pub fn client_config(
         ("fetch.queue.backoff.ms", "100"),
         ("queued.max.messages.kbytes", "16384"),
         ("reconnect.backoff.max.ms", "2000"),
-        // A broker that stands still is given up after this, instead of a minute.
+        // A broker that does not respond is abandoned after this time, instead of a minute.
         ("socket.timeout.ms", "10000"),
         ("socket.keepalive.enable", "true"),
         ("log.connection.close", "false"),
@@ -69,19 +69,19 @@ pub fn client_config(
     for (name, value) in preferred {
         properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
-    kafka::client_config(&kafka.brokers, &properties, ours)
+    kafka::client_config(&kafka.brokers, &properties, required)
 }
 
-/// Hears from librdkafka.
-pub(super) struct Context {
-    pub(super) assignments: Arc<Mutex<Assignments>>,
-    pub(super) lag: Arc<Mutex<Lag>>,
+/// The callbacks of librdkafka.
+pub(super) struct ConsumerCallbacks {
+    pub(super) assignments: Arc<Mutex<AssignmentCounts>>,
+    pub(super) lag: Arc<Mutex<LagTracker>>,
     pub(super) clock: Clock,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
 }
 
-impl ClientContext for Context {
+impl ClientContext for ConsumerCallbacks {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         kafka::log(level, facility, message);
     }
@@ -92,63 +92,63 @@ impl ClientContext for Context {
 
     fn stats(&self, statistics: Statistics) {
         let up = statistics.brokers.values().any(|broker| broker.state == "UP");
-        self.health.set(CHECK, if up { CheckState::Ok } else { CheckState::Down });
-        let unread = |topic: &str, partition: i32| {
-            statistics.topics.get(topic).and_then(|topic| topic.partitions.get(&partition)).map_or(0, unread)
+        self.health.set(KAFKA_CHECK, if up { CheckState::Ok } else { CheckState::Down });
+        let unread_records = |topic: &str, partition: i32| {
+            statistics.topics.get(topic).and_then(|topic| topic.partitions.get(&partition)).map_or(0, unread_records)
         };
-        let Behind { records, seconds } = self.lag.lock().measure(unread, self.clock.now());
-        self.metrics.lag(records, seconds);
+        let ConsumerLag { records, seconds } = self.lag.lock().measure(unread_records, self.clock.now());
+        self.metrics.set_lag(records, seconds);
     }
 }
 
-impl ConsumerContext for Context {
+impl ConsumerContext for ConsumerCallbacks {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
-                tracing::info!(partitions = %shown(partitions), "partitions assigned");
+                tracing::info!(partitions = %partition_numbers(partitions), "partitions assigned");
                 let (mut lag, now) = (self.lag.lock(), self.clock.now());
                 for partition in partitions.elements() {
                     lag.assigned(partition.topic(), partition.partition(), now);
                 }
             }
             Rebalance::Revoke(partitions) => {
-                tracing::info!(partitions = %shown(partitions), "partitions taken away");
+                tracing::info!(partitions = %partition_numbers(partitions), "partitions revoked");
                 let (mut assignments, mut lag) = (self.assignments.lock(), self.lag.lock());
                 for partition in partitions.elements() {
-                    assignments.taken_away(partition.topic(), partition.partition());
-                    lag.taken_away(partition.topic(), partition.partition());
+                    assignments.revoked(partition.topic(), partition.partition());
+                    lag.revoked(partition.topic(), partition.partition());
                 }
             }
             Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
         }
     }
 
-    /// librdkafka remembers that a partition was paused while it was somebody else's. One
-    /// that comes back would never be read again: what paused it has passed without it.
+    /// Resumes partitions that are assigned again. librdkafka remembers that a partition was paused
+    /// before it was revoked, and would never read it again.
     fn post_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Assign(partitions) = rebalance
             && let Err(error) = client.resume(partitions)
         {
-            tracing::warn!(%error, "partitions that came back cannot be read on");
+            tracing::warn!(%error, "partitions that were assigned again cannot be resumed");
         }
     }
 }
 
-fn shown(partitions: &TopicPartitionList) -> String {
+fn partition_numbers(partitions: &TopicPartitionList) -> String {
     let numbers: Vec<String> = partitions.elements().iter().map(|element| element.partition().to_string()).collect();
     numbers.join(",")
 }
 
-/// Leaves the group and commits what is stored. librdkafka may wait for brokers that are
-/// gone, so this happens on a thread that nobody waits for longer than a while.
-pub(super) fn close(client: BaseConsumer<Context>) {
+/// Leaves the group and commits the stored offsets. librdkafka may wait for unreachable brokers, so
+/// this happens on a thread of its own, for which the caller waits only a limited time.
+pub(super) fn close(client: BaseConsumer<ConsumerCallbacks>) {
     let (done, closed) = mpsc::channel();
     let closing = thread::Builder::new().name("kafka-close".to_owned()).spawn(move || {
         drop(client);
         let _ = done.send(());
     });
-    if closing.is_err() || closed.recv_timeout(CLOSING).is_err() {
-        tracing::warn!("the Kafka client does not close in time: leaving it behind");
+    if closing.is_err() || closed.recv_timeout(CLOSE_TIMEOUT).is_err() {
+        tracing::warn!("the Kafka client does not close in time and is abandoned");
     }
 }
 
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_may_tune_but_not_switch_our_guarantees_off() {
+    fn an_operator_cannot_override_required_properties() {
         let tuned = kafka(&[("fetch.queue.backoff.ms", "50")]);
         let config = client_config(&tuned, Duration::from_secs(60), "here").unwrap();
         assert_eq!(config.get("fetch.queue.backoff.ms"), Some("50"));

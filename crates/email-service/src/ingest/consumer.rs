@@ -1,10 +1,10 @@
-//! Reads the topic, on a thread of its own: librdkafka's client must be polled whatever
-//! else happens, or the group takes its partitions away.
+//! Reads the topic, on a thread of its own: librdkafka's client must be polled all the time, or the
+//! group revokes its partitions.
 //!
-//! While one batch is being written the next one is read and decoded, and no more than that:
-//! if the write takes longer than a moment (MongoDB away) the thread goes on polling with its
-//! partitions paused, so memory stays bounded. Offsets are stored, and later committed by
-//! librdkafka, only after the write, and in the order of the batches.
+//! While one batch is being written, one more is read and decoded. If the write takes long (MongoDB
+//! is unreachable), the thread goes on polling with its partitions paused, so memory stays bounded.
+//! The offsets are stored, and later committed by librdkafka, only after the write, in the order of
+//! the batches.
 
 use std::{
     sync::{Arc, mpsc},
@@ -29,35 +29,35 @@ use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    batch::{Batch, Writer},
-    client::{CHECK, Context, close},
-    lag::Lag,
-    offsets::{Assignments, Progress},
-    record::Reader,
+    batch::{Batch, BatchWriter},
+    client::{ConsumerCallbacks, KAFKA_CHECK, close},
+    decision::RecordDecider,
+    lag::LagTracker,
+    offsets::{AssignmentCounts, BatchOffsets},
 };
-use crate::{ledger::Record, metrics::Metrics};
+use crate::{ledger::ConsumedRecord, metrics::Metrics};
 
-const POLL: Duration = Duration::from_millis(100);
-/// A batch is written in milliseconds; only if it is not are the partitions paused, since
-/// that throws away what was fetched ahead.
-const WRITE_PATIENCE: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// Partitions are paused only if a write takes longer than this: pausing discards the records that
+/// were fetched ahead.
+const WRITE_WAIT: Duration = Duration::from_secs(1);
 const MAX_RECORDS: usize = 500;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// Headers of one record whose names cannot be read; what follows them is left out too.
-const MAX_UNREADABLE: u32 = 4;
-/// After a stop, a batch that is being written is given this long.
-const LAST_CHANCE: Duration = Duration::from_secs(5);
-/// The brokers are asked once whether they are there, and have so long for the answer.
-const FIRST_WORD: Duration = Duration::from_millis(500);
-/// A new client after a fatal error.
-const RECREATE_FIRST: Duration = Duration::from_secs(1);
-const RECREATE_LAST: Duration = Duration::from_secs(30);
-/// Everything that reading needs.
+/// The number of unreadable header names after which the rest of the headers is left out.
+const MAX_UNREADABLE_HEADERS: u32 = 4;
+/// The time that a batch that is being written has after a stop.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+/// The timeout of the first metadata request, which shows whether the brokers are reachable.
+const METADATA_TIMEOUT: Duration = Duration::from_millis(500);
+/// The pauses before a new client after a fatal error.
+const FIRST_RECREATE_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_RECREATE_PAUSE: Duration = Duration::from_secs(30);
+/// Reads the topic and hands over the batches.
 pub struct Consumer {
     config: ClientConfig,
     topic: String,
-    reader: Reader,
-    writer: Writer,
+    decider: RecordDecider,
+    writer: BatchWriter,
     clock: Clock,
     health: Health,
     metrics: Metrics,
@@ -65,16 +65,16 @@ pub struct Consumer {
     stop: CancellationToken,
 }
 
-/// What one client's callbacks and the reading of it share.
-struct Shared {
-    assignments: Arc<Mutex<Assignments>>,
-    lag: Arc<Mutex<Lag>>,
+/// The state that the callbacks of one client share with its reader.
+struct ClientState {
+    assignments: Arc<Mutex<AssignmentCounts>>,
+    lag: Arc<Mutex<LagTracker>>,
 }
 
 /// Why reading with one client ended.
-enum Ended {
+enum ReadingEnd {
     Stopped,
-    /// The client is of no more use.
+    /// The client is not usable any more.
     Fatal(KafkaError),
 }
 
@@ -83,17 +83,17 @@ impl Consumer {
     pub fn new(
         config: ClientConfig,
         topic: String,
-        reader: Reader,
-        writer: Writer,
+        decider: RecordDecider,
+        writer: BatchWriter,
         health: Health,
         runtime: Handle,
         stop: CancellationToken,
     ) -> Self {
         let (clock, metrics) = (writer.clock.clone(), writer.metrics.clone());
-        Self { config, topic, reader, writer, clock, health, metrics, runtime, stop }
+        Self { config, topic, decider, writer, clock, health, metrics, runtime, stop }
     }
 
-    /// Starts the thread. The receiver tells when it has ended, after `stop`.
+    /// Starts the thread. The receiver completes when the thread has ended, after `stop`.
     ///
     /// # Errors
     /// If the operating system gives no thread.
@@ -110,238 +110,246 @@ impl Consumer {
         let mut failures = 0;
         while !self.stop.is_cancelled() {
             let started = Instant::now();
-            match self.read_with_a_new_client() {
-                Ok(Ended::Stopped) => return,
-                Ok(Ended::Fatal(error)) | Err(error) => {
-                    if started.elapsed() > RECREATE_LAST {
+            match self.read_with_new_client() {
+                Ok(ReadingEnd::Stopped) => return,
+                Ok(ReadingEnd::Fatal(error)) | Err(error) => {
+                    if started.elapsed() > LONGEST_RECREATE_PAUSE {
                         failures = 0;
                     }
                     failures += 1;
-                    self.health.set(CHECK, CheckState::Down);
-                    self.metrics.consumer_error("fatal");
-                    tracing::error!(%error, "the Kafka client is of no more use: making another");
-                    self.rest(exponential(failures, RECREATE_FIRST, RECREATE_LAST, random_fraction()));
+                    self.health.set(KAFKA_CHECK, CheckState::Down);
+                    self.metrics.count_consumer_error("fatal");
+                    tracing::error!(%error, "the Kafka client has failed: creating a new one");
+                    self.sleep_unless_stopped(exponential(
+                        failures,
+                        FIRST_RECREATE_PAUSE,
+                        LONGEST_RECREATE_PAUSE,
+                        random_fraction(),
+                    ));
                 }
             }
         }
     }
 
-    fn read_with_a_new_client(&self) -> Result<Ended, KafkaError> {
-        let context = Context {
+    fn read_with_new_client(&self) -> Result<ReadingEnd, KafkaError> {
+        let context = ConsumerCallbacks {
             assignments: Arc::default(),
             lag: Arc::default(),
             clock: self.clock.clone(),
             health: self.health.clone(),
             metrics: self.metrics.clone(),
         };
-        let shared = Shared { assignments: Arc::clone(&context.assignments), lag: Arc::clone(&context.lag) };
-        let client: BaseConsumer<Context> = self.config.create_with_context(context)?;
+        let state = ClientState { assignments: Arc::clone(&context.assignments), lag: Arc::clone(&context.lag) };
+        let client: BaseConsumer<ConsumerCallbacks> = self.config.create_with_context(context)?;
         client.subscribe(&[&self.topic])?;
-        // The first statistics, which say so from then on, come after a second.
-        if client.fetch_metadata(Some(&self.topic), FIRST_WORD).is_ok() {
-            self.health.set(CHECK, CheckState::Ok);
+        // The statistics, which report the brokers from then on, first come after a second.
+        if client.fetch_metadata(Some(&self.topic), METADATA_TIMEOUT).is_ok() {
+            self.health.set(KAFKA_CHECK, CheckState::Ok);
         }
-        let ended = self.read(&client, &shared);
+        let ended = self.read(&client, &state);
         close(client);
         Ok(ended)
     }
 
-    fn read(&self, client: &BaseConsumer<Context>, shared: &Shared) -> Ended {
-        let (mut read_ahead, mut under_way) = (Vec::new(), None);
+    fn read(&self, client: &BaseConsumer<ConsumerCallbacks>, state: &ClientState) -> ReadingEnd {
+        let (mut read_ahead, mut pending) = (Vec::new(), None);
         loop {
-            // While a batch is being written the next one is read, but not waited for.
-            let wait = if under_way.is_none() { POLL } else { Duration::ZERO };
-            let taken = match self.gather(client, shared, &mut read_ahead, wait) {
-                Ok(taken) => taken,
-                Err(fatal) => return Ended::Fatal(fatal),
+            // During a write the next batch is read, but the thread does not wait for records.
+            let wait = if pending.is_none() { POLL_INTERVAL } else { Duration::ZERO };
+            let gathered = match self.gather(client, state, &mut read_ahead, wait) {
+                Ok(gathered) => gathered,
+                Err(fatal) => return ReadingEnd::Fatal(fatal),
             };
-            if let Some(write) = under_way.take()
-                && let Some(ended) = self.finish(client, shared, write, &mut read_ahead)
+            if let Some(write) = pending.take()
+                && let Some(ended) = self.finish_write(client, state, write, &mut read_ahead)
             {
                 return ended;
             }
-            if taken.records > 0 {
-                under_way = Some(self.begin(taken, shared));
+            if gathered.records > 0 {
+                pending = Some(self.start_write(gathered, state));
             } else if self.stop.is_cancelled() {
-                return Ended::Stopped;
+                return ReadingEnd::Stopped;
             }
         }
     }
 
-    /// What is there to be read, up to a batch. Waits so long for the first record.
+    /// Reads at most one batch. Waits at most `wait` for the first record.
     fn gather(
         &self,
-        client: &BaseConsumer<Context>,
-        shared: &Shared,
-        read_ahead: &mut Vec<Record>,
+        client: &BaseConsumer<ConsumerCallbacks>,
+        state: &ClientState,
+        read_ahead: &mut Vec<ConsumedRecord>,
         mut wait: Duration,
-    ) -> Result<Taken, KafkaError> {
-        let mut taken = Taken::default();
+    ) -> Result<GatheredBatch, KafkaError> {
+        let mut gathered = GatheredBatch::default();
         let mut records = Vec::new();
         if self.stop.is_cancelled() {
-            return Ok(taken);
+            return Ok(gathered);
         }
         for record in read_ahead.drain(..) {
-            records.push(self.take(record, &mut taken, shared));
+            records.push(self.count_in(record, &mut gathered, state));
             wait = Duration::ZERO;
         }
         while let Some(polled) = client.poll(wait) {
             wait = Duration::ZERO;
             match polled {
-                Ok(message) => records.push(self.take(record_of(&message), &mut taken, shared)),
-                Err(error) => self.not_read(client, &error)?,
+                Ok(message) => records.push(self.count_in(consumed_record(&message), &mut gathered, state)),
+                Err(error) => self.handle_poll_error(client, &error)?,
             }
-            if taken.is_full() || self.stop.is_cancelled() {
+            if gathered.is_full() || self.stop.is_cancelled() {
                 break;
             }
         }
-        taken.batch = Batch::of(records, &self.reader, self.clock.now());
-        Ok(taken)
+        gathered.batch = Batch::from_records(records, &self.decider, self.clock.now());
+        Ok(gathered)
     }
 
-    /// Counts a record in.
-    fn take(&self, record: Record, taken: &mut Taken, shared: &Shared) -> Record {
-        // On a topic without timestamps: when it came to us.
+    /// Adds a record to the counts and the offsets of the batch.
+    fn count_in(&self, record: ConsumedRecord, gathered: &mut GatheredBatch, state: &ClientState) -> ConsumedRecord {
+        // On a topic without timestamps the time of arrival is used.
         let written = record.timestamp.and_then(|millis| Timestamp::from_millisecond(millis).ok());
-        shared.lag.lock().read(&record.topic, record.partition, written.unwrap_or_else(|| self.clock.now()));
-        taken.records += 1;
-        taken.bytes += record.size();
-        taken.progress.read(&record.topic, record.partition, record.offset, &shared.assignments.lock());
+        state.lag.lock().record_read(&record.topic, record.partition, written.unwrap_or_else(|| self.clock.now()));
+        gathered.records += 1;
+        gathered.bytes += record.size();
+        gathered.offsets.add(&record.topic, record.partition, record.offset, &state.assignments.lock());
         record
     }
 
-    /// Hands a batch over.
-    fn begin(&self, taken: Taken, shared: &Shared) -> UnderWay {
-        shared.lag.lock().handed_over();
+    /// Starts writing a batch.
+    fn start_write(&self, gathered: GatheredBatch, state: &ClientState) -> PendingWrite {
+        state.lag.lock().write_started();
         let (done, written) = mpsc::channel();
         let give_up = CancellationToken::new();
-        let (writer, token, batch) = (self.writer.clone(), give_up.clone(), taken.batch);
+        let (writer, token, batch) = (self.writer.clone(), give_up.clone(), gathered.batch);
         self.runtime.spawn(async move {
             let _ = done.send(writer.write(batch, &token).await);
         });
-        UnderWay { progress: taken.progress, begun: Instant::now(), written, give_up }
+        PendingWrite { offsets: gathered.offsets, started_at: Instant::now(), written, give_up }
     }
 
     /// Keeps polling until a batch is written, and stores its offsets.
-    fn finish(
+    fn finish_write(
         &self,
-        client: &BaseConsumer<Context>,
-        shared: &Shared,
-        write: UnderWay,
-        read_ahead: &mut Vec<Record>,
-    ) -> Option<Ended> {
-        let UnderWay { progress, begun, written, give_up } = write;
-        let mut result = written.recv_timeout(WRITE_PATIENCE.saturating_sub(begun.elapsed()));
+        client: &BaseConsumer<ConsumerCallbacks>,
+        state: &ClientState,
+        write: PendingWrite,
+        read_ahead: &mut Vec<ConsumedRecord>,
+    ) -> Option<ReadingEnd> {
+        let PendingWrite { offsets, started_at, written, give_up } = write;
+        let mut result = written.recv_timeout(WRITE_WAIT.saturating_sub(started_at.elapsed()));
         if result.is_err() {
-            tracing::warn!("the ledger is slow or away: reading pauses");
+            tracing::warn!("the ledger is slow or unreachable: reading pauses");
             pause(client);
             let mut stopped_at = None;
             while result == Err(mpsc::RecvTimeoutError::Timeout) {
-                match client.poll(POLL) {
-                    // Of a partition that was given to us just now.
+                match client.poll(POLL_INTERVAL) {
+                    // From a partition that was assigned just now.
                     Some(Ok(message)) => {
-                        read_ahead.push(record_of(&message));
+                        read_ahead.push(consumed_record(&message));
                         pause(client);
                     }
                     Some(Err(error)) => {
-                        if let Err(fatal) = self.not_read(client, &error) {
+                        if let Err(fatal) = self.handle_poll_error(client, &error) {
                             give_up.cancel();
-                            return Some(Ended::Fatal(fatal));
+                            return Some(ReadingEnd::Fatal(fatal));
                         }
                     }
                     None => {}
                 }
-                if self.stop.is_cancelled() && stopped_at.get_or_insert_with(Instant::now).elapsed() > LAST_CHANCE {
+                if self.stop.is_cancelled() && stopped_at.get_or_insert_with(Instant::now).elapsed() > STOP_GRACE {
                     give_up.cancel();
-                    return Some(Ended::Stopped);
+                    return Some(ReadingEnd::Stopped);
                 }
                 result = written.recv_timeout(Duration::ZERO);
             }
             resume(client);
         }
         if result != Ok(true) {
-            // Only if the process ends: the runtime has dropped the write.
-            return Some(Ended::Stopped);
+            // Only when the process ends: the runtime has dropped the write.
+            return Some(ReadingEnd::Stopped);
         }
-        shared.lag.lock().safe();
+        state.lag.lock().write_finished();
         fail_point!("ingest.after_ledger_write");
-        let stored =
-            progress.next_offsets(&shared.assignments.lock()).and_then(|offsets| client.store_offsets(&offsets));
+        let stored = offsets.next_offsets(&state.assignments.lock()).and_then(|offsets| client.store_offsets(&offsets));
         if let Err(error) = stored {
-            // Of a partition that went away this moment: its records are read again, and
-            // are known then.
+            // Its partition was revoked just now: the records are read again, and their mails exist
+            // then.
             tracing::debug!(%error, "offsets were not stored");
         }
         None
     }
 
-    /// An error instead of a record. Most pass by themselves.
+    /// Handles an error instead of a record. Most errors are temporary.
     ///
     /// # Errors
-    /// What makes the client of no more use.
-    fn not_read(&self, client: &BaseConsumer<Context>, error: &KafkaError) -> Result<(), KafkaError> {
+    /// A fatal error, after which the client is not usable.
+    fn handle_poll_error(
+        &self,
+        client: &BaseConsumer<ConsumerCallbacks>,
+        error: &KafkaError,
+    ) -> Result<(), KafkaError> {
         let code = error.rdkafka_error_code();
         if let Some((code, reason)) = client.client().fatal_error() {
             return Err(KafkaError::ClientCreation(format!("{code}: {reason}")));
         }
         match code {
-            // The topic is made by the user service, perhaps later than this.
+            // The user service creates the topic, perhaps later than this.
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                self.metrics.consumer_error("no_topic");
+                self.metrics.count_consumer_error("no_topic");
                 tracing::info!(topic = self.topic, "the topic does not exist yet: waiting for it");
             }
             Some(RDKafkaErrorCode::PollExceeded) => {
-                self.metrics.consumer_error("poll_exceeded");
-                tracing::warn!("this process stood still for too long and lost its partitions: joining again");
+                self.metrics.count_consumer_error("poll_exceeded");
+                tracing::warn!("this process did not poll for too long and lost its partitions: joining again");
             }
             Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
-                self.metrics.consumer_error("brokers");
+                self.metrics.count_consumer_error("brokers");
                 tracing::debug!(%error, "brokers cannot be reached");
             }
             _ => {
-                self.metrics.consumer_error("other");
-                tracing::warn!(%error, "the Kafka client reports an error: going on");
+                self.metrics.count_consumer_error("other");
+                tracing::warn!(%error, "the Kafka client reports an error: continuing");
             }
         }
         Ok(())
     }
 
-    /// Sleeps, but not past a stop.
-    fn rest(&self, duration: Duration) {
+    /// Sleeps for `duration`, or until a stop.
+    fn sleep_unless_stopped(&self, duration: Duration) {
         let until = Instant::now() + duration;
         while Instant::now() < until && !self.stop.is_cancelled() {
-            thread::sleep(POLL);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }
 
 /// A batch that is being written.
-struct UnderWay {
-    progress: Progress,
-    begun: Instant,
-    /// Whether all of it is safe.
+struct PendingWrite {
+    offsets: BatchOffsets,
+    started_at: Instant,
+    /// True if the whole batch is safe.
     written: mpsc::Receiver<bool>,
     give_up: CancellationToken,
 }
 
-/// The records of a batch, and how far they go.
+/// The records of a batch, and their offsets.
 #[derive(Default)]
-struct Taken {
+struct GatheredBatch {
     batch: Batch,
-    progress: Progress,
+    offsets: BatchOffsets,
     records: usize,
     bytes: usize,
 }
 
-impl Taken {
+impl GatheredBatch {
     fn is_full(&self) -> bool {
         self.records >= MAX_RECORDS || self.bytes >= MAX_BYTES
     }
 }
 
-fn record_of(message: &BorrowedMessage<'_>) -> Record {
-    let headers = message.headers().map(headers_of);
-    Record {
+fn consumed_record(message: &BorrowedMessage<'_>) -> ConsumedRecord {
+    let headers = message.headers().map(consumed_headers);
+    ConsumedRecord {
         topic: message.topic().to_owned(),
         partition: message.partition(),
         offset: message.offset(),
@@ -352,30 +360,32 @@ fn record_of(message: &BorrowedMessage<'_>) -> Record {
     }
 }
 
-/// A header whose name is not UTF-8 is left out: rdkafka panics at it, and none of ours has such a name.
-fn headers_of(headers: &BorrowedHeaders) -> Vec<(String, Option<Vec<u8>>)> {
+/// Reads the headers. A header whose name is not UTF-8 is left out: rdkafka panics at it, and no
+/// event has such a name.
+fn consumed_headers(headers: &BorrowedHeaders) -> Vec<(String, Option<Vec<u8>>)> {
     let (mut read, mut unreadable) = (Vec::new(), 0);
     for index in 0..headers.count() {
         match panics::catch("record", || headers.try_get(index)) {
             Ok(header) => read.extend(header.map(|it| (it.key.to_owned(), it.value.map(<[u8]>::to_vec)))),
             Err(_) => unreadable += 1,
         }
-        // Each costs a backtrace: a record made of them is not to hold up its neighbours.
-        if unreadable == MAX_UNREADABLE {
+        // Each panic costs a backtrace: a record with many such headers must not delay other
+        // records.
+        if unreadable == MAX_UNREADABLE_HEADERS {
             break;
         }
     }
     read
 }
 
-/// Pauses whatever is assigned now. An error means that it is not assigned any more.
-fn pause(client: &BaseConsumer<Context>) {
+/// Pauses all assigned partitions. An error means that one is not assigned any more.
+fn pause(client: &BaseConsumer<ConsumerCallbacks>) {
     if let Err(error) = client.assignment().and_then(|partitions| client.pause(&partitions)) {
         tracing::debug!(%error, "partitions were not paused");
     }
 }
 
-fn resume(client: &BaseConsumer<Context>) {
+fn resume(client: &BaseConsumer<ConsumerCallbacks>) {
     if let Err(error) = client.assignment().and_then(|partitions| client.resume(&partitions)) {
         tracing::debug!(%error, "partitions were not resumed");
     }

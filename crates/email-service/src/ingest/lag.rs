@@ -1,115 +1,116 @@
-//! How far reading is behind, in records and in seconds.
+//! The consumer lag, in records and in seconds.
 //!
-//! A record is unread until it is safe in the ledger. Of each assigned partition this knows
-//! when the oldest unread record was written into the topic: exactly, while it is in hand and
-//! cannot be written down; otherwise not before the newest record that is safe, nor before the
-//! last moment at which nothing was unread. So the age is never told too low, but for a
-//! partition that has just come to us: it counts from then, until a record of it is read.
+//! A record is unread until it is safe in the ledger. For each assigned partition this tracks when
+//! the oldest unread record was written into the topic. The time is exact while the record is in
+//! memory and cannot be written to the ledger. Otherwise it is the time of the newest record that
+//! is safe, or the last moment without unread records, whichever is later. So the age is never
+//! reported too low, except for a newly assigned partition: its age counts from the assignment
+//! until one of its records is read.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rdkafka::statistics;
 
-/// The assigned partitions.
+/// Tracks the lag of the assigned partitions.
 #[derive(Debug, Default)]
-pub struct Lag {
-    partitions: HashMap<(String, i32), Standing>,
+pub struct LagTracker {
+    partitions: HashMap<(String, i32), PartitionLag>,
 }
 
-/// How far one partition is read.
+/// The progress of one partition.
 #[derive(Debug, Clone, Copy)]
-struct Standing {
-    /// What was written before this is safe, or was there before the partition came to us.
+struct PartitionLag {
+    /// All records written before this time are safe, or were there before the assignment.
     safe_until: Timestamp,
-    /// Of the batch that is being written down.
-    under_way: Option<Span>,
-    /// Of what is read and waits for that.
-    read: Option<Span>,
+    /// The records of the batch that is being written to the ledger.
+    in_write: Option<WriteTimes>,
+    /// The records that are read and wait for the next write.
+    waiting: Option<WriteTimes>,
 }
 
 /// When the oldest and the newest of some records were written into the topic.
 #[derive(Debug, Clone, Copy)]
-struct Span {
+struct WriteTimes {
     oldest: Timestamp,
     newest: Timestamp,
 }
 
-impl Standing {
-    /// The oldest record that is read and not yet safe.
+impl PartitionLag {
+    /// Returns the time of the oldest record that is read and not yet safe.
     fn oldest_in_hand(&self) -> Option<Timestamp> {
-        self.under_way.into_iter().chain(self.read).map(|span| span.oldest).min()
+        self.in_write.into_iter().chain(self.waiting).map(|span| span.oldest).min()
     }
 }
 
-/// How far reading is behind, over all assigned partitions.
+/// The lag over all assigned partitions.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
-pub struct Behind {
-    /// Together.
+pub struct ConsumerLag {
+    /// The total of all partitions.
     pub records: i64,
-    /// Of the partition that is furthest behind; 0 if nothing is unread.
+    /// The highest age of all partitions; 0 if nothing is unread.
     pub seconds: f64,
 }
 
-impl Lag {
-    /// The partition is ours from `now` on.
+impl LagTracker {
+    /// The partition is assigned to this consumer at `now`.
     pub fn assigned(&mut self, topic: &str, partition: i32, now: Timestamp) {
-        let fresh = Standing { safe_until: now, under_way: None, read: None };
+        let fresh = PartitionLag { safe_until: now, in_write: None, waiting: None };
         self.partitions.entry((topic.to_owned(), partition)).or_insert(fresh);
     }
 
-    /// The partition is somebody else's.
-    pub fn taken_away(&mut self, topic: &str, partition: i32) {
+    /// The partition was revoked.
+    pub fn revoked(&mut self, topic: &str, partition: i32) {
         self.partitions.remove(&(topic.to_owned(), partition));
     }
 
-    /// A record that was written into the topic at `written` is in hand.
-    pub fn read(&mut self, topic: &str, partition: i32, written: Timestamp) {
-        let Some(standing) = self.partitions.get_mut(&(topic.to_owned(), partition)) else { return };
-        let span = standing.read.get_or_insert(Span { oldest: written, newest: written });
-        *span = Span { oldest: span.oldest.min(written), newest: span.newest.max(written) };
+    /// A record that was written into the topic at `written` was read.
+    pub fn record_read(&mut self, topic: &str, partition: i32, written: Timestamp) {
+        let Some(partition_lag) = self.partitions.get_mut(&(topic.to_owned(), partition)) else { return };
+        let span = partition_lag.waiting.get_or_insert(WriteTimes { oldest: written, newest: written });
+        *span = WriteTimes { oldest: span.oldest.min(written), newest: span.newest.max(written) };
     }
 
-    /// Everything that is read is being written down now.
-    pub fn handed_over(&mut self) {
-        for standing in self.partitions.values_mut() {
-            standing.under_way = standing.read.take();
+    /// All records that were read are now being written to the ledger.
+    pub fn write_started(&mut self) {
+        for partition_lag in self.partitions.values_mut() {
+            partition_lag.in_write = partition_lag.waiting.take();
         }
     }
 
-    /// Everything that was handed over is in the ledger.
-    pub fn safe(&mut self) {
-        for standing in self.partitions.values_mut() {
-            if let Some(span) = standing.under_way.take() {
-                standing.safe_until = span.newest;
+    /// All records of the write are in the ledger.
+    pub fn write_finished(&mut self) {
+        for partition_lag in self.partitions.values_mut() {
+            if let Some(span) = partition_lag.in_write.take() {
+                partition_lag.safe_until = span.newest;
             }
         }
     }
 
-    /// Where reading stands at `now`. `unread` tells how many records of a partition are not
-    /// read, as far as the broker has said.
-    pub fn measure(&mut self, unread: impl Fn(&str, i32) -> i64, now: Timestamp) -> Behind {
-        let mut behind = Behind::default();
-        for ((topic, partition), standing) in &mut self.partitions {
-            let in_hand = standing.oldest_in_hand();
+    /// Returns the lag at `now`. `unread` returns the number of unread records of a partition, as
+    /// far as the broker has reported.
+    pub fn measure(&mut self, unread: impl Fn(&str, i32) -> i64, now: Timestamp) -> ConsumerLag {
+        let mut behind = ConsumerLag::default();
+        for ((topic, partition), partition_lag) in &mut self.partitions {
+            let in_hand = partition_lag.oldest_in_hand();
             let records = unread(topic, *partition).max(i64::from(in_hand.is_some()));
             if records == 0 {
-                standing.safe_until = standing.safe_until.max(now);
+                partition_lag.safe_until = partition_lag.safe_until.max(now);
                 continue;
             }
-            let oldest = in_hand.unwrap_or(standing.safe_until);
+            let oldest = in_hand.unwrap_or(partition_lag.safe_until);
             let age = now.duration_since(oldest).as_secs_f64().max(0.0);
-            behind = Behind { records: behind.records + records, seconds: behind.seconds.max(age) };
+            behind = ConsumerLag { records: behind.records + records, seconds: behind.seconds.max(age) };
         }
         behind
     }
 }
 
-/// How many records of a partition are not yet read, as librdkafka knows it: up to the end
-/// that a reader may see, from what is stored for the commit, else from what is committed,
-/// else from the beginning.
+/// Returns the number of unread records of a partition as librdkafka reports it: up to the end that
+/// a reader may see, counted from the stored offset, else from the committed one, else from the
+/// beginning.
 #[must_use]
-pub fn unread(partition: &statistics::Partition) -> i64 {
+pub fn unread_records(partition: &statistics::Partition) -> i64 {
     let known = |offset: i64| (offset >= 0).then_some(offset);
     let end = known(partition.ls_offset).or(known(partition.hi_offset));
     let next = known(partition.stored_offset).or(known(partition.committed_offset)).or(known(partition.lo_offset));
@@ -127,82 +128,82 @@ mod tests {
         Timestamp::from_second(1_900_000_000 + second).unwrap()
     }
 
-    /// Partition 0 of `t`, assigned at 0 and drained then.
-    fn drained() -> Lag {
-        let mut lag = Lag::default();
+    /// Partition 0 of `t`, assigned at 0 without unread records.
+    fn lag_without_backlog() -> LagTracker {
+        let mut lag = LagTracker::default();
         lag.assigned("t", 0, at(0));
         lag
     }
 
-    fn behind(records: i64, seconds: f64) -> Behind {
-        Behind { records, seconds }
+    fn behind(records: i64, seconds: f64) -> ConsumerLag {
+        ConsumerLag { records, seconds }
     }
 
     #[test]
-    fn nothing_unread_is_no_lag_however_old_the_last_record_is() {
-        let mut lag = drained();
-        lag.read("t", 0, at(1));
-        lag.handed_over();
-        lag.safe();
+    fn without_unread_records_there_is_no_lag() {
+        let mut lag = lag_without_backlog();
+        lag.record_read("t", 0, at(1));
+        lag.write_started();
+        lag.write_finished();
         assert_eq!(lag.measure(|_, _| 0, at(1_000)), behind(0, 0.0));
-        // After days of silence a record arrives: it is no older than the last look.
+        // After days of silence a record arrives: it is no older than the last measurement.
         assert_eq!(lag.measure(|_, _| 1, at(1_001)), behind(1, 1.0));
     }
 
     #[test]
-    fn while_a_record_cannot_be_written_down_its_age_is_told_exactly_and_rises() {
-        let mut lag = drained();
+    fn the_age_of_an_unwritten_record_is_exact_and_rises() {
+        let mut lag = lag_without_backlog();
         assert_eq!(lag.measure(|_, _| 0, at(10)), behind(0, 0.0));
-        lag.read("t", 0, at(12));
-        lag.read("t", 0, at(14));
+        lag.record_read("t", 0, at(12));
+        lag.record_read("t", 0, at(14));
         assert_eq!(lag.measure(|_, _| 2, at(15)), behind(2, 3.0));
-        lag.handed_over();
+        lag.write_started();
         assert_eq!(lag.measure(|_, _| 2, at(60)), behind(2, 48.0));
-        lag.safe();
-        assert_eq!(lag.measure(|_, _| 5, at(60)), behind(5, 46.0), "not written before what is safe");
+        lag.write_finished();
+        assert_eq!(lag.measure(|_, _| 5, at(60)), behind(5, 46.0), "not older than the newest safe record");
         assert_eq!(lag.measure(|_, _| 0, at(61)), behind(0, 0.0));
     }
 
     #[test]
-    fn what_was_read_while_a_batch_was_written_down_is_not_safe_with_it() {
-        let mut lag = drained();
-        lag.read("t", 0, at(12));
-        lag.handed_over();
-        lag.read("t", 0, at(14));
+    fn records_read_during_a_write_are_not_safe_with_it() {
+        let mut lag = lag_without_backlog();
+        lag.record_read("t", 0, at(12));
+        lag.write_started();
+        lag.record_read("t", 0, at(14));
         assert_eq!(lag.measure(|_, _| 2, at(20)), behind(2, 8.0));
-        lag.safe();
+        lag.write_finished();
         assert_eq!(lag.measure(|_, _| 1, at(20)), behind(1, 6.0));
-        lag.handed_over();
-        lag.safe();
+        lag.write_started();
+        lag.write_finished();
         assert_eq!(lag.measure(|_, _| 0, at(20)), behind(0, 0.0));
     }
 
     #[test]
-    fn what_is_in_hand_is_unread_even_if_the_broker_has_not_said_so() {
-        let mut lag = drained();
-        lag.read("t", 0, at(5));
+    fn a_record_in_memory_is_unread_even_if_the_broker_has_not_reported_it() {
+        let mut lag = lag_without_backlog();
+        lag.record_read("t", 0, at(5));
         assert_eq!(lag.measure(|_, _| 0, at(7)), behind(1, 2.0));
     }
 
     #[test]
     fn records_add_up_and_the_oldest_partition_counts() {
-        let mut lag = drained();
+        let mut lag = lag_without_backlog();
         lag.assigned("t", 1, at(0));
-        lag.read("t", 0, at(3));
-        lag.read("t", 1, at(8));
+        lag.record_read("t", 0, at(3));
+        lag.record_read("t", 1, at(8));
         assert_eq!(lag.measure(|_, partition| i64::from(partition) + 1, at(10)), behind(3, 7.0));
-        lag.taken_away("t", 0);
-        assert_eq!(lag.measure(|_, _| 2, at(10)), behind(2, 2.0), "what is somebody else's is not counted");
-        lag.read("t", 0, at(3));
+        lag.revoked("t", 0);
+        assert_eq!(lag.measure(|_, _| 2, at(10)), behind(2, 2.0), "a revoked partition is not counted");
+        lag.record_read("t", 0, at(3));
         assert_eq!(lag.measure(|_, _| 2, at(10)), behind(2, 2.0));
     }
 
     #[test]
-    fn a_partition_that_is_ours_already_keeps_its_standing_and_a_clock_ahead_is_no_lag() {
-        let mut lag = drained();
+    fn a_repeated_assignment_keeps_the_lag_and_a_clock_ahead_is_no_lag() {
+        let mut lag = lag_without_backlog();
         lag.assigned("t", 0, at(50));
         assert_eq!(lag.measure(|_, _| 1, at(60)), behind(1, 60.0));
-        lag.read("t", 0, at(90));
+        lag.record_read("t", 0, at(90));
         assert_eq!(lag.measure(|_, _| 1, at(60)), behind(1, 0.0));
     }
 
@@ -223,10 +224,10 @@ mod tests {
             (partition(NONE, NONE, 2, 10), 8),
             (partition(NONE, NONE, NONE, 10), 0),
             (partition(NONE, NONE, NONE, NONE), 0),
-            // The end is of an earlier answer than what is stored.
+            // The reported end is older than the stored offset.
             (partition(10, 9, 0, 9), 0),
         ] {
-            assert_eq!(unread(&partition), expected, "{partition:?}");
+            assert_eq!(unread_records(&partition), expected, "{partition:?}");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! From the topic to the ledger: each record's mails are written down, or the record is a
-//! dead letter, and only then does its offset count as read.
+//! From the topic to the ledger: a record's mails are stored, or the record becomes a dead letter,
+//! and only then its offset is committed.
 
 pub mod batch;
 pub mod client;
 pub mod consumer;
+pub mod decision;
 pub mod lag;
 pub mod offsets;
-pub mod record;
 pub mod replay;

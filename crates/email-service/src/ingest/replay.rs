@@ -1,55 +1,58 @@
-//! A dead letter through the door again: the same decision and the same writes as for a
-//! record that is read from the topic.
+//! The replay of a dead letter: the same decision and the same writes as for a record of the topic.
 
 use service_kit::mongo::StoreError;
 
 use super::{
-    batch::{Batch, Fate, Writer},
-    record::Reader,
+    batch::{Batch, BatchWriter, MailOutcome},
+    decision::RecordDecider,
 };
 use crate::{
-    ledger::{DeadLetter, LetterState, Record, dead_letters::Decided},
+    ledger::{ConsumedRecord, DeadLetter, DeadLetterState, dead_letter_store::DeadLetterDecision},
     metrics::RecordOutcome,
 };
 
-/// What the record of a letter turns out to be this time.
+/// The result of replaying a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Again {
-    /// Its mails, by id, are in the ledger; some may have been there already.
-    Mails(Vec<(String, Fate)>),
+pub enum ReplayOutcome {
+    /// Its mails are in the ledger, by id; some may have been there already.
+    Mails(Vec<(String, MailOutcome)>),
     /// An event that causes no mail.
     NoMail,
     /// It cannot be processed, for this reason.
     Dead { reason: String, detail: String },
 }
 
-impl Again {
-    /// Where the letter then stands.
+impl ReplayOutcome {
+    /// Returns the state of the dead letter after the replay.
     #[must_use]
-    pub fn leads_to(&self, seen: LetterState) -> LetterState {
+    pub fn resulting_state(&self, current: DeadLetterState) -> DeadLetterState {
         match self {
-            Again::Mails(_) | Again::NoMail => LetterState::Replayed,
-            Again::Dead { .. } => seen,
+            ReplayOutcome::Mails(_) | ReplayOutcome::NoMail => DeadLetterState::Replayed,
+            ReplayOutcome::Dead { .. } => current,
         }
     }
 }
 
-/// An older service reads on over what it does not know; a letter of such an event waits for
-/// a newer one.
+/// The consumer skips event types that it does not know; the dead letter of such an event waits for
+/// a newer version.
 const UNKNOWN_TYPE: (&str, &str) = ("unknown-type", "this version does not know the type of the event");
 
-impl Writer {
-    /// What would become of `record`. Writes nothing.
+impl BatchWriter {
+    /// Returns what a replay of `record` would do. Writes nothing.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn foresee(&self, record: Record, reader: &Reader) -> Result<Again, StoreError> {
-        let batch = self.one(record, reader);
-        if let Some(settled) = without_mails(&batch) {
-            return Ok(settled);
+    /// [`StoreError`] if the database does not answer.
+    pub async fn preview_replay(
+        &self,
+        record: ConsumedRecord,
+        decider: &RecordDecider,
+    ) -> Result<ReplayOutcome, StoreError> {
+        let batch = self.batch_of_one(record, decider);
+        if let Some(outcome) = outcome_without_mails(&batch) {
+            return Ok(outcome);
         }
         let addresses: Vec<&str> = batch.mails.iter().map(|(mail, _)| mail.to()).collect();
-        let suppressed = self.suppressions.among(&addresses).await?;
+        let suppressed = self.suppressions.suppressed_among(&addresses).await?;
         let mut mails = Vec::new();
         for (mail, _) in &batch.mails {
             let mut mail = mail.clone();
@@ -57,60 +60,65 @@ impl Writer {
                 mail.suppress(self.clock.now());
             }
             let known = self.ledger.find(mail.id()).await?.is_some();
-            mails.push((mail.id().to_owned(), if known { Fate::Known } else { Fate::New(mail.state()) }));
+            mails.push((
+                mail.id().to_owned(),
+                if known { MailOutcome::Existing } else { MailOutcome::New(mail.state()) },
+            ));
         }
-        Ok(Again::Mails(mails))
+        Ok(ReplayOutcome::Mails(mails))
     }
 
-    /// Lets the record of a letter in: its mails first, then what the letter says. False: by
-    /// now somebody else has decided it; its mails, if any, are in the ledger all the same, and
-    /// no mail is there twice.
+    /// Replays a dead letter: stores its mails first, then updates the letter. Returns false if
+    /// another operator has decided it meanwhile; its mails are in the ledger all the same, and no
+    /// mail is stored twice.
     ///
     /// # Errors
     /// [`StoreError`]: replay it again.
     pub async fn replay(
         &self,
         letter: &DeadLetter,
-        record: Record,
-        reader: &Reader,
+        record: ConsumedRecord,
+        decider: &RecordDecider,
         note: Option<&str>,
-    ) -> Result<(Again, bool), StoreError> {
-        let mut batch = self.one(record, reader);
-        let again = match without_mails(&batch) {
-            Some(again) => again,
+    ) -> Result<(ReplayOutcome, bool), StoreError> {
+        let mut batch = self.batch_of_one(record, decider);
+        let outcome = match outcome_without_mails(&batch) {
+            Some(outcome) => outcome,
             None => {
-                let admitted = self.admit(&mut batch).await?;
+                let admitted = self.store_mails(&mut batch).await?;
                 match admitted.refused.into_iter().next() {
-                    Some(DeadLetter { reason, detail, .. }) => Again::Dead { reason, detail },
+                    Some(DeadLetter { reason, detail, .. }) => ReplayOutcome::Dead { reason, detail },
                     None => {
                         let ids = batch.mails.iter().map(|(mail, _)| mail.id().to_owned());
-                        Again::Mails(ids.zip(admitted.fates).collect())
+                        ReplayOutcome::Mails(ids.zip(admitted.outcomes).collect())
                     }
                 }
             }
         };
-        let reason = match &again {
-            Again::Dead { reason, detail } => Some((reason.as_str(), detail.as_str())),
-            Again::Mails(_) | Again::NoMail => None,
+        let reason = match &outcome {
+            ReplayOutcome::Dead { reason, detail } => Some((reason.as_str(), detail.as_str())),
+            ReplayOutcome::Mails(_) | ReplayOutcome::NoMail => None,
         };
-        let (seen, to) = (letter.state, again.leads_to(letter.state));
-        let decided = Decided { id: &letter.id, seen, to, reason, by: reader.instance(), note };
-        let written = self.letters.decide(&decided).await?;
-        Ok((again, written))
+        let to = outcome.resulting_state(letter.state);
+        let decision =
+            DeadLetterDecision { id: &letter.id, expected: letter.state, to, reason, by: decider.instance(), note };
+        let written = self.letters.decide(&decision).await?;
+        Ok((outcome, written))
     }
 
-    fn one(&self, record: Record, reader: &Reader) -> Batch {
-        Batch::of(vec![record], reader, self.clock.now())
+    fn batch_of_one(&self, record: ConsumedRecord, decider: &RecordDecider) -> Batch {
+        Batch::from_records(vec![record], decider, self.clock.now())
     }
 }
 
-/// What a batch of one record is, unless it asks for mails.
-fn without_mails(batch: &Batch) -> Option<Again> {
-    let dead = |reason: &str, detail: &str| Again::Dead { reason: reason.to_owned(), detail: detail.to_owned() };
+/// Returns the outcome of a batch of one record, unless it asks for mails.
+fn outcome_without_mails(batch: &Batch) -> Option<ReplayOutcome> {
+    let dead =
+        |reason: &str, detail: &str| ReplayOutcome::Dead { reason: reason.to_owned(), detail: detail.to_owned() };
     match (batch.letters.first(), batch.outcomes.first()) {
         (Some(letter), _) => Some(dead(&letter.reason, &letter.detail)),
         (None, Some(RecordOutcome::UnknownType)) => Some(dead(UNKNOWN_TYPE.0, UNKNOWN_TYPE.1)),
-        (None, _) if batch.mails.is_empty() => Some(Again::NoMail),
+        (None, _) if batch.mails.is_empty() => Some(ReplayOutcome::NoMail),
         (None, _) => None,
     }
 }

@@ -1,4 +1,4 @@
-//! A dead letter: the document, and the record that it keeps.
+//! A dead letter: the stored document, and the record that it contains.
 
 use std::{fmt, str::FromStr};
 
@@ -12,67 +12,68 @@ use super::{
     mail_job::{bson_time, optional_bson_time},
 };
 
-/// Beyond this a record is kept without its contents: a document holds 16 MiB.
-const MAX_KEPT: usize = 12 * 1024 * 1024;
+/// Larger records are stored without their contents: a document holds at most 16 MiB.
+const MAX_KEPT_BYTES: usize = 12 * 1024 * 1024;
 
-/// Where a dead letter stands.
+/// The state of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LetterState {
-    /// Waits for somebody.
+pub enum DeadLetterState {
+    /// Waits for an operator.
     Open,
-    /// Its record went through the door again, and was processed.
+    /// Its record was processed again, with success.
     Replayed,
-    /// Somebody decided that it is not to be processed.
+    /// An operator decided not to process it.
     Discarded,
 }
 
-impl LetterState {
-    pub const ALL: &'static [LetterState] = &[LetterState::Open, LetterState::Replayed, LetterState::Discarded];
+impl DeadLetterState {
+    pub const ALL: &'static [DeadLetterState] =
+        &[DeadLetterState::Open, DeadLetterState::Replayed, DeadLetterState::Discarded];
 
-    /// The name in the store.
+    /// Returns the name in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            LetterState::Open => "open",
-            LetterState::Replayed => "replayed",
-            LetterState::Discarded => "discarded",
+            DeadLetterState::Open => "open",
+            DeadLetterState::Replayed => "replayed",
+            DeadLetterState::Discarded => "discarded",
         }
     }
 }
 
-impl fmt::Display for LetterState {
+impl fmt::Display for DeadLetterState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// The text names no state of a dead letter.
+/// The text is not the name of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("one of open, replayed, discarded")]
-pub struct UnknownLetterState;
+pub struct UnknownDeadLetterState;
 
-impl FromStr for LetterState {
-    type Err = UnknownLetterState;
+impl FromStr for DeadLetterState {
+    type Err = UnknownDeadLetterState;
 
-    fn from_str(name: &str) -> Result<Self, UnknownLetterState> {
-        Self::ALL.iter().copied().find(|state| state.as_str() == name).ok_or(UnknownLetterState)
+    fn from_str(name: &str) -> Result<Self, UnknownDeadLetterState> {
+        Self::ALL.iter().copied().find(|state| state.as_str() == name).ok_or(UnknownDeadLetterState)
     }
 }
 
-/// A record, and why it could not be processed.
+/// A record, and the reason why it could not be processed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
-    /// SHA-256 of topic, partition, offset, record timestamp and value: the same record is
-    /// kept once, and a new topic of the same name starts afresh.
+    /// SHA-256 of topic, partition, offset, record timestamp and value: the same record is stored
+    /// once, and a new topic of the same name starts afresh.
     #[serde(rename = "_id")]
     pub id: String,
     pub schema_version: i32,
-    pub state: LetterState,
+    pub state: DeadLetterState,
     /// A stable slug: the newest reason.
     pub reason: String,
-    /// A sentence that quotes nothing of the record's data.
+    /// A sentence that quotes none of the record's data.
     pub detail: String,
     pub topic: String,
     pub partition: i32,
@@ -87,32 +88,32 @@ pub struct DeadLetter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Binary>,
     #[serde(default)]
-    pub headers: Vec<DeadHeader>,
-    /// None for a record without a value; see `contents_kept`.
+    pub headers: Vec<RecordHeader>,
+    /// `None` for a record without a value; see `contents_kept`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Binary>,
-    /// False: key, headers and value were too large to be kept, and are in the topic only.
+    /// False if key, headers and value were too large to be stored: they are in the topic only.
     pub contents_kept: bool,
     #[serde(with = "bson_time")]
     pub first_seen_at: Timestamp,
-    /// Oldest first. Empty in letters of a version that kept none.
+    /// Oldest first. Empty in dead letters of a release that stored no history.
     #[serde(default)]
-    pub history: Vec<LetterStep>,
-    /// Set once somebody has decided; the letter goes `ledger.retention` later.
+    pub history: Vec<DeadLetterStep>,
+    /// Set when an operator decides; the dead letter is removed `ledger.retention` later.
     #[serde(default, with = "optional_bson_time", skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Timestamp>,
 }
 
-/// One step of a letter's way.
+/// One change of state of a dead letter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LetterStep {
+pub struct DeadLetterStep {
     #[serde(with = "bson_time")]
     pub at: Timestamp,
     /// Absent in the first entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<LetterState>,
-    pub to: LetterState,
-    /// Why it could not be processed, as of this step.
+    pub from: Option<DeadLetterState>,
+    pub to: DeadLetterState,
+    /// The reason at this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,27 +124,27 @@ pub struct LetterStep {
 
 /// A header of the record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DeadHeader {
+pub struct RecordHeader {
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Binary>,
 }
 
-/// Where a record stands in the topic, and its contents.
+/// A record as it was read from the topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Record {
+pub struct ConsumedRecord {
     pub topic: String,
     pub partition: i32,
     pub offset: i64,
-    /// In milliseconds; none on a topic without timestamps.
+    /// In milliseconds; `None` on a topic without timestamps.
     pub timestamp: Option<i64>,
     pub key: Option<Vec<u8>>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
     pub value: Option<Vec<u8>>,
 }
 
-impl Record {
-    /// Bytes of its contents.
+impl ConsumedRecord {
+    /// Returns the size of its contents in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
@@ -151,7 +152,7 @@ impl Record {
         length(&self.key) + headers + length(&self.value)
     }
 
-    /// The text of a header that is there once and is UTF-8; its first characters.
+    /// Returns the first characters of a header whose value is UTF-8.
     fn header(&self, wanted: &str) -> Option<String> {
         const SHOWN: usize = 100;
         let value = self.headers.iter().find(|(name, _)| name == wanted)?.1.as_deref()?;
@@ -159,36 +160,36 @@ impl Record {
         Some(text.chars().filter(|c| !c.is_control()).take(SHOWN).collect())
     }
 
-    /// The id of its dead letter.
+    /// Returns the id of its dead letter.
     #[must_use]
     pub fn dead_letter_id(&self) -> String {
         let mut digest = Sha256::new();
-        let mut part = |bytes: &[u8]| {
+        let mut update = |bytes: &[u8]| {
             digest.update((bytes.len() as u64).to_be_bytes());
             digest.update(bytes);
         };
-        part(self.topic.as_bytes());
-        part(&self.partition.to_be_bytes());
-        part(&self.offset.to_be_bytes());
-        part(&self.timestamp.unwrap_or(-1).to_be_bytes());
+        update(self.topic.as_bytes());
+        update(&self.partition.to_be_bytes());
+        update(&self.offset.to_be_bytes());
+        update(&self.timestamp.unwrap_or(-1).to_be_bytes());
         match &self.value {
-            Some(value) => part(value),
-            None => part(b"\0none"),
+            Some(value) => update(value),
+            None => update(b"\0none"),
         }
         hex::encode(digest.finalize())
     }
 }
 
 impl DeadLetter {
-    /// The dead letter of `record`, found at `now` by the instance `by`.
+    /// Creates the dead letter of `record`, found at `now` by the instance `by`.
     #[must_use]
-    pub fn new(record: Record, reason: &str, detail: String, by: &str, now: Timestamp) -> Self {
+    pub fn new(record: ConsumedRecord, reason: &str, detail: String, by: &str, now: Timestamp) -> Self {
         let binary = |bytes| Binary { subtype: BinarySubtype::Generic, bytes };
-        let kept = record.size() <= MAX_KEPT;
+        let kept = record.size() <= MAX_KEPT_BYTES;
         Self {
             id: record.dead_letter_id(),
             schema_version: SCHEMA_VERSION,
-            state: LetterState::Open,
+            state: DeadLetterState::Open,
             reason: reason.to_owned(),
             detail,
             event_id: record.header(events::header::ID),
@@ -199,17 +200,21 @@ impl DeadLetter {
             timestamp: record.timestamp,
             key: record.key.filter(|_| kept).map(binary),
             headers: if kept {
-                record.headers.into_iter().map(|(name, value)| DeadHeader { name, value: value.map(binary) }).collect()
+                record
+                    .headers
+                    .into_iter()
+                    .map(|(name, value)| RecordHeader { name, value: value.map(binary) })
+                    .collect()
             } else {
                 Vec::new()
             },
             value: record.value.filter(|_| kept).map(binary),
             contents_kept: kept,
             first_seen_at: now,
-            history: vec![LetterStep {
+            history: vec![DeadLetterStep {
                 at: now,
                 from: None,
-                to: LetterState::Open,
+                to: DeadLetterState::Open,
                 reason: Some(reason.to_owned()),
                 note: None,
                 by: by.to_owned(),
@@ -218,11 +223,12 @@ impl DeadLetter {
         }
     }
 
-    /// The record as it was read from the topic. `None`: it was too large to be kept.
+    /// Returns the record as it was read from the topic, or `None` if it was too large to be
+    /// stored.
     #[must_use]
-    pub fn record(&self) -> Option<Record> {
+    pub fn record(&self) -> Option<ConsumedRecord> {
         let bytes = |binary: &Option<Binary>| binary.as_ref().map(|binary| binary.bytes.clone());
-        self.contents_kept.then(|| Record {
+        self.contents_kept.then(|| ConsumedRecord {
             topic: self.topic.clone(),
             partition: self.partition,
             offset: self.offset,
@@ -238,8 +244,8 @@ impl DeadLetter {
 mod tests {
     use super::*;
 
-    fn record() -> Record {
-        Record {
+    fn record() -> ConsumedRecord {
+        ConsumedRecord {
             topic: "t".into(),
             partition: 3,
             offset: 7,
@@ -250,29 +256,29 @@ mod tests {
         }
     }
 
-    fn letter(record: Record) -> DeadLetter {
+    fn letter(record: ConsumedRecord) -> DeadLetter {
         DeadLetter::new(record, "not-json", "no".into(), "here", Timestamp::UNIX_EPOCH)
     }
 
     #[test]
-    fn the_same_record_has_the_same_id_and_any_difference_another() {
+    fn any_difference_between_records_gives_another_id() {
         let id = record().dead_letter_id();
         assert_eq!(id, record().dead_letter_id());
         let mut others = Vec::new();
-        others.push(Record { topic: "u".into(), ..record() });
-        others.push(Record { partition: 4, ..record() });
-        others.push(Record { offset: 8, ..record() });
-        others.push(Record { timestamp: Some(2), ..record() });
-        others.push(Record { timestamp: None, ..record() });
-        others.push(Record { value: Some(b"w".to_vec()), ..record() });
-        others.push(Record { value: None, ..record() });
+        others.push(ConsumedRecord { topic: "u".into(), ..record() });
+        others.push(ConsumedRecord { partition: 4, ..record() });
+        others.push(ConsumedRecord { offset: 8, ..record() });
+        others.push(ConsumedRecord { timestamp: Some(2), ..record() });
+        others.push(ConsumedRecord { timestamp: None, ..record() });
+        others.push(ConsumedRecord { value: Some(b"w".to_vec()), ..record() });
+        others.push(ConsumedRecord { value: None, ..record() });
         for other in others {
             assert_ne!(other.dead_letter_id(), id, "{other:?}");
         }
     }
 
     #[test]
-    fn a_letter_survives_its_way_through_bson() {
+    fn a_dead_letter_round_trips_through_bson() {
         let letter = letter(record());
         let document = bson::serialize_to_document(&letter).unwrap();
         assert_eq!(document.get_str("eventId").unwrap(), "id");
@@ -280,9 +286,9 @@ mod tests {
     }
 
     #[test]
-    fn the_record_of_a_letter_is_the_one_that_was_read() {
-        let empty = Record { key: None, value: None, headers: vec![("h".into(), None)], ..record() };
-        for read in [record(), empty, Record::default()] {
+    fn the_record_of_a_dead_letter_is_the_consumed_record() {
+        let empty = ConsumedRecord { key: None, value: None, headers: vec![("h".into(), None)], ..record() };
+        for read in [record(), empty, ConsumedRecord::default()] {
             let kept = letter(read.clone());
             let document = bson::serialize_to_document(&kept).unwrap();
             let back: DeadLetter = bson::deserialize_from_document(document).unwrap();
@@ -292,22 +298,22 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_of_a_version_without_history_is_read() {
+    fn a_dead_letter_without_history_is_readable() {
         let mut document = bson::serialize_to_document(&letter(record())).unwrap();
         document.remove("history");
         assert_eq!(bson::deserialize_from_document::<DeadLetter>(document).unwrap().history, []);
     }
 
     #[test]
-    fn every_state_reads_back() {
-        for state in LetterState::ALL {
+    fn every_state_name_parses_to_its_state() {
+        for state in DeadLetterState::ALL {
             assert_eq!(state.as_str().parse(), Ok(*state));
         }
     }
 
     #[test]
-    fn a_record_that_no_document_can_hold_is_kept_without_its_contents() {
-        let large = Record { value: Some(vec![0; MAX_KEPT + 1]), ..record() };
+    fn a_record_too_large_for_a_document_is_stored_without_its_contents() {
+        let large = ConsumedRecord { value: Some(vec![0; MAX_KEPT_BYTES + 1]), ..record() };
         let id = large.dead_letter_id();
         let letter = letter(large);
         assert!(!letter.contents_kept && letter.value.is_none() && letter.headers.is_empty());

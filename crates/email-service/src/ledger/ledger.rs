@@ -1,65 +1,61 @@
-//! The operations on `mailJobs`. Each is one atomic write whose filter says what it was
+//! The writes to `mailJobs`. Each is one atomic write whose filter names the state that it was
 //! decided on; `docs/adr` argues why no mail can be handed over twice.
 
 use std::time::Duration;
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures_util::TryStreamExt as _;
-use jiff::Timestamp;
-use mongodb::{
-    Collection, Database,
-    action::{Action as _, Find},
-    error::ErrorKind,
-    options::ReturnDocument,
-};
+use mongodb::{Collection, Database, error::ErrorKind, options::ReturnDocument};
 use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
-    Inserted, MailFilter, MailJob, NewMail, State,
-    filters::{abandoned, claimable, held, held_for_good, overdue, resendable},
-    step::{end, from_now, literal, requeued_fields, resent_fields, step, terminal, unknown_fields},
+    InsertResult, MailJob, MailList, NewMail, State,
+    filter::{abandoned, claimable, claimed_by, queued_and_expired, resendable, unknown_and_expired},
+    transition::{
+        finished_fields, from_now, literal, requeued_fields, resent_fields, terminal_fields, transition, unknown_fields,
+    },
 };
 
-/// The collection.
+/// The name of the collection.
 pub const COLLECTION: &str = "mailJobs";
 
 /// Handle to the ledger. Clones share the connection pool.
 #[derive(Clone)]
 pub struct Ledger {
-    jobs: Collection<MailJob>,
+    pub(super) jobs: Collection<MailJob>,
     pub(super) documents: Collection<Document>,
     pub(super) deadline: Duration,
     instance: String,
 }
 
-/// A mail that this release cannot read is due again after this: for a replica that can.
+/// A mail that this release cannot read is due again after this time, for a replica that can.
 const UNREADABLE_PAUSE: Duration = Duration::from_secs(10 * 60);
-/// Unreadable mails that a claim puts aside before it says that there is none.
-const MOST_PUT_ASIDE: usize = 100;
+/// The number of unreadable mails that one call of `claim` puts aside.
+const MAX_UNREADABLE_CLAIMS: usize = 100;
 
-/// What became of a write that only a holder may do.
+/// The result of a write that only the holder of a mail may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
-    /// The mail stands as asked, by this write or an earlier one of the same holder.
+pub enum WriteOutcome {
+    /// The mail has the requested state, by this write or an earlier one of the same holder.
     Done,
-    /// Somebody else has taken the mail meanwhile; it stands like this.
+    /// Another sender or operator has taken the mail; this is its present state.
     Lost(Option<State>),
 }
 
-/// How a mail that was not delivered goes back.
+/// How a mail that was not delivered returns to the queue.
 #[derive(Debug, Clone)]
-pub struct GivenBack<'a> {
-    /// Not before this much later.
+pub struct Requeue<'a> {
+    /// The mail is due after this time.
     pub delay: Duration,
-    /// Whether the try counts.
+    /// Whether this counts as an attempt.
     pub attempted: bool,
     pub note: &'a str,
     pub reply: Option<&'a str>,
 }
 
-/// How many mails recovery moved.
+/// The numbers of mails that recovery moved.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Recovered {
+pub struct RecoveryCounts {
     pub requeued: u64,
     pub unknown: u64,
     pub resent: u64,
@@ -67,61 +63,41 @@ pub struct Recovered {
     pub expired: u64,
 }
 
-/// Mails that were found.
-#[derive(Debug, Default, Clone, PartialEq)]
-pub struct Listed {
-    pub jobs: Vec<MailJob>,
-    /// The ids of those that this release cannot read: a newer one has written them.
-    pub unreadable: Vec<String>,
-}
-
-impl Listed {
-    fn read(rows: &[RawDocumentBuf]) -> Self {
-        let mut listed = Self::default();
-        for row in rows {
-            match bson::deserialize_from_slice(row.as_bytes()) {
-                Ok(job) => listed.jobs.push(job),
-                Err(_) => listed.unreadable.extend(row.get_str("_id").ok().map(str::to_owned)),
-            }
-        }
-        listed
-    }
-}
-
 impl Ledger {
-    /// `instance` is how the history calls this process; `deadline` bounds each operation.
+    /// Creates a handle. `instance` is the name of this process in the history; `deadline` limits
+    /// each operation.
     #[must_use]
     pub fn new(database: &Database, deadline: Duration, instance: String) -> Self {
         Self { jobs: database.collection(COLLECTION), documents: database.collection(COLLECTION), deadline, instance }
     }
 
-    /// How the history calls this process.
+    /// Returns the name of this process in the history.
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.instance
     }
 
-    /// Writes new mails down; one whose id is there already stays as it is. Ok means that
-    /// every mail, but those `refused`, is on a majority of the servers.
+    /// Writes new mails; existing ones are not changed. `Ok` means that every mail, except those
+    /// `refused`, is on a majority of the servers.
     ///
     /// # Errors
-    /// [`StoreError`]: some may be written. Trying again is safe.
+    /// [`StoreError`]: some mails may be written. Trying again is safe.
     pub async fn insert<'a>(
         &self,
         mails: impl ExactSizeIterator<Item = &'a NewMail> + Send,
-    ) -> Result<Inserted, StoreError> {
-        let asked = mails.len();
-        if asked == 0 {
-            return Ok(Inserted::default());
+    ) -> Result<InsertResult, StoreError> {
+        let total = mails.len();
+        if total == 0 {
+            return Ok(InsertResult::default());
         }
         let rows = mails.map(|NewMail(job)| job);
-        // Not `with_deadline`: which of the writes failed, and why, is in the driver's own error.
+        // Not `with_deadline`: only the driver's own error tells which writes failed, and why.
         let insert = self.jobs.insert_many(rows).ordered(false);
         match tokio::time::timeout(self.deadline, insert.into_future()).await {
             Err(_) => Err(StoreError::Timeout),
-            Ok(Ok(_)) => Ok(Inserted { new: asked, ..Inserted::default() }),
+            Ok(Ok(_)) => Ok(InsertResult { new: total, ..InsertResult::default() }),
             Ok(Err(error)) => match error.kind.as_ref() {
-                ErrorKind::InsertMany(failure) => match Inserted::sorted_out(failure, asked) {
+                ErrorKind::InsertMany(failure) => match InsertResult::from_failure(failure, total) {
                     Some(inserted) => Ok(inserted),
                     None => Err(error.into()),
                 },
@@ -130,92 +106,93 @@ impl Ledger {
         }
     }
 
-    /// Takes the mail that is due longest, if any: `queued -> preparing`.
+    /// Claims the mail that has been due longest, if there is one: `queued -> preparing`.
     ///
     /// # Errors
-    /// [`StoreError`]: a mail may have been taken; call [`Ledger::release_unclaimed`].
+    /// [`StoreError`]: a mail may have been claimed; call [`Ledger::release_unknown_claims`].
     pub async fn claim(&self, lease: Duration) -> Result<Option<MailJob>, StoreError> {
-        for _ in 0..MOST_PUT_ASIDE {
+        for _ in 0..MAX_UNREADABLE_CLAIMS {
             let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
             let claim = rows
-                .find_one_and_update(claimable(), self.taken(lease))
+                .find_one_and_update(claimable(), self.claim_update(lease))
                 .sort(doc! { "nextAttemptAt": 1 })
                 .return_document(ReturnDocument::After);
             let Some(row) = with_deadline(self.deadline, claim).await? else { return Ok(None) };
-            if let Some(job) = self.readable(&[row]).await.pop() {
+            if let Some(job) = self.put_unreadable_aside(&[row]).await.pop() {
                 return Ok(Some(job));
             }
         }
         Ok(None)
     }
 
-    /// Takes up to `most` of the mails that are due longest: two reads and one write, however
-    /// many there are. Fewer than there are due if others claim at the same time.
+    /// Claims up to `limit` of the mails that have been due longest, with two reads and one write.
+    /// Returns fewer mails if other instances claim at the same time.
     ///
     /// # Errors
-    /// [`StoreError`]: mails may have been taken; call [`Ledger::release_unclaimed`].
-    pub async fn claim_several(&self, most: usize, lease: Duration) -> Result<Vec<MailJob>, StoreError> {
+    /// [`StoreError`]: mails may have been claimed; call [`Ledger::release_unknown_claims`].
+    pub async fn claim_batch(&self, limit: usize, lease: Duration) -> Result<Vec<MailJob>, StoreError> {
         let due = self.documents.find(claimable()).sort(doc! { "nextAttemptAt": 1 }).projection(doc! { "_id": 1 });
-        let due = due.limit(i64::try_from(most).unwrap_or(i64::MAX));
+        let due = due.limit(i64::try_from(limit).unwrap_or(i64::MAX));
         let due: Vec<Document> = with_deadline(self.deadline, async { due.await?.try_collect().await }).await?;
         let ids: Vec<Bson> = due.into_iter().filter_map(|mut row| row.remove("_id")).collect();
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut still = claimable();
-        still.insert("_id", doc! { "$in": &ids });
-        self.move_all(still, self.taken(lease)).await?;
-        // Of those that were due a moment ago, the ones in our name are ours by this write, or
+        let mut still_claimable = claimable();
+        still_claimable.insert("_id", doc! { "$in": &ids });
+        self.update_all(still_claimable, self.claim_update(lease)).await?;
+        // Among the ids that were due, those leased to this instance were claimed by this write, or
         // by an earlier one whose answer was lost.
-        let ours = doc! {
+        let claimed_here = doc! {
             "_id": { "$in": ids },
             "state": State::Preparing.as_str(),
             "lease.owner": &self.instance,
         };
         let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
         let claimed: Vec<RawDocumentBuf> =
-            with_deadline(self.deadline, async { rows.find(ours).await?.try_collect().await }).await?;
-        Ok(self.readable(&claimed).await)
+            with_deadline(self.deadline, async { rows.find(claimed_here).await?.try_collect().await }).await?;
+        Ok(self.put_unreadable_aside(&claimed).await)
     }
 
-    /// Those of the claimed rows that this release can read. A newer one may have written kinds of
-    /// mail that this one does not know: they are put aside, and keep no other from being sent.
-    async fn readable(&self, rows: &[RawDocumentBuf]) -> Vec<MailJob> {
-        let Listed { jobs, unreadable } = Listed::read(rows);
+    /// Returns those of the claimed mails that this release can read. A newer release may have
+    /// written kinds of mail that this one does not know: they are put aside, so that they do not
+    /// block other mails.
+    async fn put_unreadable_aside(&self, rows: &[RawDocumentBuf]) -> Vec<MailJob> {
+        let MailList { jobs, unreadable } = MailList::from_rows(rows);
         if !unreadable.is_empty() {
-            tracing::warn!(mails = ?unreadable, "this release cannot read these mails: they are left to another one");
+            tracing::warn!(mails = ?unreadable, "this release cannot read these mails: leaving them to a newer one");
             let filter = doc! {
                 "_id": { "$in": unreadable },
                 "state": State::Preparing.as_str(),
                 "lease.owner": &self.instance,
             };
-            let note = Some("this release cannot read it: left to another one");
+            let note = Some("this release cannot read it: left to a newer one");
             let fields = doc! {
                 "epoch": { "$add": ["$epoch", 1_i64] },
                 "lease": "$$REMOVE",
                 "nextAttemptAt": from_now(UNREADABLE_PAUSE),
             };
-            if let Err(error) = self.move_all(filter, self.step(State::Queued, note, fields)).await {
+            if let Err(error) = self.update_all(filter, self.transition(State::Queued, note, fields)).await {
                 tracing::warn!(%error, "they are due again when their lease has ended");
             }
         }
         jobs
     }
 
-    fn taken(&self, lease: Duration) -> Vec<Document> {
+    fn claim_update(&self, lease: Duration) -> Vec<Document> {
         let fields = doc! {
             "epoch": { "$add": ["$epoch", 1_i64] },
             "lease": { "owner": literal(&self.instance), "until": from_now(lease) },
         };
-        self.step(State::Preparing, None, fields)
+        self.transition(State::Preparing, None, fields)
     }
 
-    /// Gives back what this process holds without knowing it: a claim whose answer never
-    /// came. `known` are the ids of the mails that its senders have in hand.
+    /// Requeues the mails that this process holds without knowing it, because the answer to the
+    /// claim was lost. `known` are the ids of the mails that its senders hold.
     ///
     /// # Errors
     /// [`StoreError`]: call it again.
-    pub async fn release_unclaimed(&self, known: &[String]) -> Result<u64, StoreError> {
+    pub async fn release_unknown_claims(&self, known: &[String]) -> Result<u64, StoreError> {
         let filter = doc! {
             "state": State::Preparing.as_str(),
             "lease.owner": &self.instance,
@@ -226,203 +203,172 @@ impl Ledger {
             "lease": "$$REMOVE",
             "nextAttemptAt": "$$NOW",
         };
-        self.move_all(filter, self.step(State::Queued, Some("the answer to the claim was lost"), fields)).await
+        self.update_all(filter, self.transition(State::Queued, Some("the answer to the claim was lost"), fields)).await
     }
 
-    /// Puts the end of the lease off. False: the mail is no longer held.
+    /// Extends the lease. Returns false if the mail is no longer held.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn renew(&self, job: &MailJob, lease: Duration) -> Result<bool, StoreError> {
-        let filter = held(job, &[State::Preparing, State::Data]);
+    /// [`StoreError`] if the database does not answer.
+    pub async fn renew_lease(&self, job: &MailJob, lease: Duration) -> Result<bool, StoreError> {
+        let filter = claimed_by(job, &[State::Preparing, State::Data]);
         let update = vec![doc! { "$set": { "lease.until": from_now(lease) } }];
         let result = with_deadline(self.deadline, self.documents.update_one(filter, update)).await?;
         Ok(result.matched_count == 1)
     }
 
-    /// The fence: `preparing -> data`, and a new lease. Only after `true` may the body be
-    /// sent. The filter asks for the claim's epoch and for a lease that has not ended by
-    /// the server's clock, so it never matches once recovery could have taken the mail.
+    /// Passes the fence: `preparing -> data`, with a new lease. Only after `true` may the body be
+    /// sent. The filter requires the epoch of the claim and a lease that has not ended by the
+    /// server's clock, so it never matches once recovery could have taken the mail.
     ///
     /// # Errors
-    /// [`StoreError`]: the flip may have taken effect, or may still. Call
-    /// [`Ledger::take_back`].
-    pub async fn flip(&self, job: &MailJob, lease: Duration) -> Result<bool, StoreError> {
-        let mut filter = held(job, &[State::Preparing]);
+    /// [`StoreError`]: the write may have taken effect, or may still do so. Call
+    /// [`Ledger::undo_fence`].
+    pub async fn pass_fence(&self, job: &MailJob, lease: Duration) -> Result<bool, StoreError> {
+        let mut filter = claimed_by(job, &[State::Preparing]);
         filter.insert("$expr", doc! { "$gt": ["$lease.until", "$$NOW"] });
-        let flip = self.step(State::Data, None, doc! { "lease.until": from_now(lease) });
-        let result = with_deadline(self.deadline, self.documents.update_one(filter, flip)).await?;
+        let pass_fence = self.transition(State::Data, None, doc! { "lease.until": from_now(lease) });
+        let result = with_deadline(self.deadline, self.documents.update_one(filter, pass_fence)).await?;
         Ok(result.matched_count == 1)
     }
 
-    /// After a flip of unknown outcome, with no byte of the body sent:
-    /// `preparing | data -> queued`. The raised epoch makes a late flip find nothing.
+    /// Requeues the mail after a fence write of unknown outcome, when no byte of the body was sent:
+    /// `preparing | data -> queued`. Because the epoch is raised, a late fence write matches
+    /// nothing.
     ///
     /// # Errors
     /// [`StoreError`]: call it again, until the lease ends.
-    pub async fn take_back(&self, job: &MailJob, note: &str) -> Result<Written, StoreError> {
-        let back = GivenBack { delay: Duration::ZERO, attempted: false, note, reply: None };
-        self.give_back(job, &back).await
+    pub async fn undo_fence(&self, job: &MailJob, note: &str) -> Result<WriteOutcome, StoreError> {
+        let requeue = Requeue { delay: Duration::ZERO, attempted: false, note, reply: None };
+        self.requeue(job, &requeue).await
     }
 
-    /// `preparing | data -> queued`: surely not delivered.
+    /// Requeues a mail that was certainly not delivered: `preparing | data -> queued`.
     ///
     /// # Errors
     /// [`StoreError`]: call it again.
-    pub async fn give_back(&self, job: &MailJob, back: &GivenBack<'_>) -> Result<Written, StoreError> {
+    pub async fn requeue(&self, job: &MailJob, requeue: &Requeue<'_>) -> Result<WriteOutcome, StoreError> {
         let mut fields = doc! {
             "epoch": { "$add": ["$epoch", 1_i64] },
             "lease": "$$REMOVE",
-            "nextAttemptAt": from_now(back.delay),
-            "attempts": { "$add": ["$attempts", i64::from(back.attempted)] },
+            "nextAttemptAt": from_now(requeue.delay),
+            "attempts": { "$add": ["$attempts", i64::from(requeue.attempted)] },
         };
-        if let Some(reply) = back.reply {
+        if let Some(reply) = requeue.reply {
             fields.insert("lastReply", literal(reply));
         }
         let from = [State::Preparing, State::Data];
-        self.write(job, &from, State::Queued, Some(back.note), fields).await
+        self.write_as_holder(job, &from, State::Queued, Some(requeue.note), fields).await
     }
 
-    /// `data -> sent`, and `unknown -> sent` for a 250 that came late.
+    /// Records a delivery: `data -> sent`, or `unknown -> sent` for a late 250.
     ///
     /// # Errors
     /// [`StoreError`]: call it again.
-    pub async fn sent(&self, job: &MailJob, reply: &str) -> Result<Written, StoreError> {
+    pub async fn mark_sent(&self, job: &MailJob, reply: &str) -> Result<WriteOutcome, StoreError> {
         let from = [State::Data, State::Unknown];
-        self.write(job, &from, State::Sent, Some(reply), terminal(Some(reply), true)).await
+        self.write_as_holder(job, &from, State::Sent, Some(reply), finished_fields(Some(reply), true)).await
     }
 
-    /// Refused for good. `unknown -> failed` is a refusal that came late.
+    /// Records a permanent failure. `unknown -> failed` is a late refusal.
     ///
     /// # Errors
     /// [`StoreError`]: call it again.
-    pub async fn failed(&self, job: &MailJob, note: &str, reply: Option<&str>) -> Result<Written, StoreError> {
+    pub async fn mark_failed(
+        &self,
+        job: &MailJob,
+        note: &str,
+        reply: Option<&str>,
+    ) -> Result<WriteOutcome, StoreError> {
         let from = [State::Preparing, State::Data, State::Unknown];
-        self.write(job, &from, State::Failed, Some(note), terminal(reply, true)).await
+        self.write_as_holder(job, &from, State::Failed, Some(note), finished_fields(reply, true)).await
     }
 
-    /// `preparing -> expired`.
+    /// Records that the mail has expired: `preparing -> expired`.
     ///
     /// # Errors
     /// [`StoreError`]: call it again.
-    pub async fn expired(&self, job: &MailJob) -> Result<Written, StoreError> {
-        self.write(job, &[State::Preparing], State::Expired, None, terminal(None, false)).await
+    pub async fn mark_expired(&self, job: &MailJob) -> Result<WriteOutcome, StoreError> {
+        self.write_as_holder(job, &[State::Preparing], State::Expired, None, finished_fields(None, false)).await
     }
 
-    /// `data -> unknown`: the body, or a part of it, is gone, and no reply came. Terminal
-    /// at once unless the mail may be sent again.
+    /// Records an unknown delivery: `data -> unknown`. The body was sent, or a part of it, and no
+    /// reply came. The mail is terminal at once unless it may be resent.
     ///
     /// # Errors
     /// [`StoreError`]: call it again.
-    pub async fn unknown(&self, job: &MailJob, note: &str) -> Result<Written, StoreError> {
+    pub async fn mark_unknown(&self, job: &MailJob, note: &str) -> Result<WriteOutcome, StoreError> {
         let mut fields = unknown_fields();
         fields.insert("attempts", doc! { "$add": ["$attempts", 1_i64] });
         fields.insert("lastReply", literal(note));
-        self.write(job, &[State::Data], State::Unknown, Some(note), fields).await
+        self.write_as_holder(job, &[State::Data], State::Unknown, Some(note), fields).await
     }
 
-    /// What nobody holds any more, moved on by the server's clock alone. Any instance may
-    /// do it, at any time.
+    /// Moves on the mails that no sender holds any more, by the server's clock alone. Any instance
+    /// may call it at any time.
     ///
     /// # Errors
-    /// [`StoreError`]: the rest is done the next time.
-    pub async fn recover(&self) -> Result<Recovered, StoreError> {
-        Ok(Recovered {
+    /// [`StoreError`]: the next call does the rest.
+    pub async fn recover(&self) -> Result<RecoveryCounts, StoreError> {
+        Ok(RecoveryCounts {
             requeued: self
-                .move_all(
+                .update_all(
                     abandoned(State::Preparing),
-                    self.step(State::Queued, Some("the sender disappeared before the fence"), requeued_fields()),
+                    self.transition(State::Queued, Some("the sender disappeared before the fence"), requeued_fields()),
                 )
                 .await?,
             unknown: self
-                .move_all(
+                .update_all(
                     abandoned(State::Data),
-                    self.step(State::Unknown, Some("the sender disappeared after the fence"), unknown_fields()),
+                    self.transition(State::Unknown, Some("the sender disappeared after the fence"), unknown_fields()),
                 )
                 .await?,
-            held: self.move_all(held_for_good(), vec![doc! { "$set": end() }]).await?,
+            held: self.update_all(unknown_and_expired(), vec![doc! { "$set": terminal_fields() }]).await?,
             resent: self
-                .move_all(
+                .update_all(
                     resendable(),
-                    self.step(State::Queued, Some("sent again, as its policy allows once"), resent_fields()),
+                    self.transition(State::Queued, Some("sent again once, as its policy allows"), resent_fields()),
                 )
                 .await?,
-            expired: self.move_all(overdue(), self.step(State::Expired, None, terminal(None, false))).await?,
+            expired: self
+                .update_all(queued_and_expired(), self.transition(State::Expired, None, finished_fields(None, false)))
+                .await?,
         })
     }
 
-    /// One mail.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn find(&self, id: &str) -> Result<Option<MailJob>, StoreError> {
-        with_deadline(self.deadline, self.jobs.find_one(doc! { "_id": id })).await
-    }
-
-    /// The mails of the newest events first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn list(&self, filter: &MailFilter, limit: i64) -> Result<Listed, StoreError> {
-        let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
-        let list = async {
-            let find = rows.find(filter.document()).sort(doc! { "eventTime": -1 }).limit(limit);
-            find.optional(filter.collation(), Find::collation).await?.try_collect().await
-        };
-        let found: Vec<RawDocumentBuf> = with_deadline(self.deadline, list).await?;
-        Ok(Listed::read(&found))
-    }
-
-    /// How many mails are in `state`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn count(&self, state: State) -> Result<u64, StoreError> {
-        with_deadline(self.deadline, self.documents.count_documents(doc! { "state": state.as_str() })).await
-    }
-
-    /// Since when the mail is due that has been due longest.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn longest_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let find = self.documents.find_one(claimable()).sort(doc! { "nextAttemptAt": 1 });
-        let row = with_deadline(self.deadline, find.projection(doc! { "nextAttemptAt": 1 })).await?;
-        Ok(row.and_then(|row| row.get_datetime("nextAttemptAt").ok().map(|at| at.to_jiff())))
-    }
-
-    /// A write by the holder of `job`. If nothing matches, an earlier try of the same write
-    /// may have taken effect, whose answer was lost.
-    async fn write(
+    /// Writes as the holder of `job`. If nothing matches, an earlier attempt of the same write may
+    /// have taken effect although its answer was lost.
+    async fn write_as_holder(
         &self,
         job: &MailJob,
         from: &[State],
         to: State,
         note: Option<&str>,
         fields: Document,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         debug_assert!(from.iter().all(|state| state.successors().contains(&to)), "{from:?} -> {to}");
-        let raised = fields.contains_key("epoch");
-        let update = self.documents.update_one(held(job, from), self.step(to, note, fields));
+        let raises_epoch = fields.contains_key("epoch");
+        let update = self.documents.update_one(claimed_by(job, from), self.transition(to, note, fields));
         if with_deadline(self.deadline, update).await?.matched_count == 1 {
-            return Ok(Written::Done);
+            return Ok(WriteOutcome::Done);
         }
         let now = self.find(&job.id).await?;
-        let epoch = if raised { job.epoch + 1 } else { job.epoch };
+        let epoch = if raises_epoch { job.epoch + 1 } else { job.epoch };
         match now {
-            Some(row) if row.state == to && row.epoch == epoch => Ok(Written::Done),
-            // The primary says otherwise, and the majority does not know it yet: ask again.
+            Some(row) if row.state == to && row.epoch == epoch => Ok(WriteOutcome::Done),
+            // The primary has changed the row, and the majority read does not show it yet: try
+            // again.
             Some(row) if row.epoch == job.epoch && from.contains(&row.state) => Err(StoreError::Timeout),
-            row => Ok(Written::Lost(row.map(|row| row.state))),
+            row => Ok(WriteOutcome::Lost(row.map(|row| row.state))),
         }
     }
 
-    async fn move_all(&self, filter: Document, update: Vec<Document>) -> Result<u64, StoreError> {
+    async fn update_all(&self, filter: Document, update: Vec<Document>) -> Result<u64, StoreError> {
         let result = with_deadline(self.deadline, self.documents.update_many(filter, update)).await?;
         Ok(result.modified_count)
     }
 
-    fn step(&self, to: State, note: Option<&str>, fields: Document) -> Vec<Document> {
-        step(&self.instance, to, note, fields)
+    fn transition(&self, to: State, note: Option<&str>, fields: Document) -> Vec<Document> {
+        transition(&self.instance, to, note, fields)
     }
 }

@@ -1,4 +1,4 @@
-//! A row of the ledger: document and type in one.
+//! A row of the ledger.
 
 use bson::Bson;
 use events::{Event, TotpDisabledBy, UndoneChange, sealing::Purpose};
@@ -6,16 +6,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{SCHEMA_VERSION, State};
-use crate::plan::{PlannedMail, Policy, Template};
+use crate::plan::{PlannedMail, ResendPolicy, Template};
 
-/// One mail: what it says, where it stands, and how it came there.
+/// One mail: its contents, its state and its history.
 ///
-/// A token is in it only sealed. `(id, epoch)` names one claim: every claim and every
-/// recovery raises `epoch`, so a write that asks for an epoch can only be its holder's.
+/// It contains a token only in sealed form. `(id, epoch)` names one claim: every claim and every
+/// recovery raises `epoch`, so a write that requires an epoch can only be its holder's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MailJob {
-    /// `<event id>/<template>`: the same event can never be written down twice.
+    /// `<event id>/<template>`: a mail of an event can never be stored twice.
     #[serde(rename = "_id")]
     pub id: String,
     pub schema_version: i32,
@@ -29,23 +29,23 @@ pub struct MailJob {
     pub display_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
-    pub facts: Facts,
+    pub facts: StoredFacts,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<SealedLink>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_parent: Option<String>,
     #[serde(with = "bson_time")]
     pub event_time: Timestamp,
-    /// From here on it is not sent any more.
+    /// From this time on the mail is not sent.
     #[serde(with = "bson_time")]
     pub expires_at: Timestamp,
-    pub policy: Policy,
+    pub policy: ResendPolicy,
     pub message_id: String,
     pub state: State,
     pub epoch: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
-    /// Tries that reached a server and were not undone by its own trouble.
+    /// Attempts that reached a server and did not fail because of the server's own trouble.
     pub attempts: i64,
     /// How often an unknown delivery was sent again.
     #[serde(default)]
@@ -58,15 +58,15 @@ pub struct MailJob {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_reply: Option<String>,
     pub history: Vec<HistoryEntry>,
-    /// Set once nothing more will happen by itself; the row goes `ledger.retention` later.
+    /// Set when the mail is terminal; the row is removed `ledger.retention` later.
     #[serde(default, with = "optional_bson_time", skip_serializing_if = "Option::is_none")]
     pub terminal_at: Option<Timestamp>,
 }
 
-/// What the texts may mention beside the recipient.
+/// The values that the texts may mention besides the recipient.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Facts {
+pub struct StoredFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,7 @@ pub struct SealedLink {
     pub expires_at: Timestamp,
 }
 
-/// Who holds the mail, and until when by the server's clock.
+/// The holder of the mail, and the end of the lease by the server's clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lease {
     pub owner: String,
@@ -103,7 +103,7 @@ pub struct Lease {
     pub until: Timestamp,
 }
 
-/// One step of a mail's way.
+/// One change of state of a mail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryEntry {
     #[serde(with = "bson_time")]
@@ -118,13 +118,12 @@ pub struct HistoryEntry {
     pub by: String,
 }
 
-/// A mail as it enters the ledger.
+/// A mail that is not yet in the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewMail(pub(super) MailJob);
 
 impl NewMail {
-    /// The row for one of the mails of `event`: due at once, or `expired` if it is too late
-    /// for it at `now`.
+    /// Creates the row for one of the mails of `event`: due at once, or `expired` if `too_late`.
     #[must_use]
     pub fn new(event: &Event, mail: PlannedMail, too_late: bool, domain: &str, by: &str, now: Timestamp) -> Self {
         let envelope = &event.envelope;
@@ -146,7 +145,7 @@ impl NewMail {
             to: mail.to,
             display_name: mail.display_name,
             locale: mail.locale,
-            facts: Facts {
+            facts: StoredFacts {
                 username: mail.facts.username,
                 new_email: mail.facts.new_email,
                 old_email: mail.facts.old_email,
@@ -167,8 +166,8 @@ impl NewMail {
             attempts: 0,
             resends: 0,
             losses: 0,
-            // The event's time keeps mails in order; one from a clock that is ahead must
-            // not wait for it.
+            // The event's time keeps mails in order; an event from a clock that is ahead must not
+            // wait.
             next_attempt_at: (!too_late).then(|| envelope.time.min(now)),
             last_reply: None,
             history: vec![HistoryEntry {
@@ -182,13 +181,13 @@ impl NewMail {
         })
     }
 
-    /// The row's id.
+    /// Returns the id of the row.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.0.id
     }
 
-    /// Where it would go.
+    /// Returns the recipient's address.
     #[must_use]
     pub fn to(&self) -> &str {
         &self.0.to
@@ -204,7 +203,7 @@ impl NewMail {
         self.0.state
     }
 
-    /// Its address refused mail before: it is written down, and not sent.
+    /// Marks the mail as suppressed: it is stored, and not sent.
     pub fn suppress(&mut self, now: Timestamp) {
         if self.0.state != State::Queued {
             return;
@@ -219,7 +218,7 @@ impl NewMail {
     }
 }
 
-/// Times are BSON dates: milliseconds.
+/// Serializes times as BSON dates, in milliseconds.
 pub(crate) mod bson_time {
     use super::{Bson, Timestamp};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -233,7 +232,7 @@ pub(crate) mod bson_time {
     }
 }
 
-/// The same, where it may be absent.
+/// The same for optional times.
 pub(crate) mod optional_bson_time {
     use super::Timestamp;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -279,26 +278,26 @@ mod tests {
     }
 
     #[test]
-    fn id_and_message_id_follow_from_the_event_alone() {
+    fn the_id_and_the_message_id_follow_from_the_event() {
         let NewMail(job) = new_mail(false);
         assert_eq!(job.id, "00000000-0000-0000-0000-000000000002/welcome");
         assert_eq!(job.message_id, "<00000000-0000-0000-0000-000000000002.welcome@example.org>");
     }
 
     #[test]
-    fn a_row_survives_its_way_through_bson() {
+    fn a_mail_job_round_trips_through_bson() {
         let NewMail(job) = new_mail(false);
         let document = bson::serialize_to_document(&job).unwrap();
         assert!(matches!(document.get("eventTime"), Some(Bson::DateTime(_))));
         assert!(matches!(document.get("nextAttemptAt"), Some(Bson::DateTime(_))));
         assert!(matches!(document.get("attempts"), Some(Bson::Int64(0))));
         assert_eq!(document.get_str("policy").unwrap(), "resend_once");
-        assert!(!document.contains_key("terminalAt"), "TTL must not see it");
+        assert!(!document.contains_key("terminalAt"), "the TTL index must not match it");
         assert_eq!(bson::deserialize_from_document::<MailJob>(document).unwrap(), job);
     }
 
     #[test]
-    fn a_mail_that_comes_too_late_is_written_down_as_expired() {
+    fn a_mail_that_arrives_too_late_is_recorded_as_expired() {
         let NewMail(job) = new_mail(true);
         assert_eq!((job.state, job.terminal_at, job.next_attempt_at), (State::Expired, Some(now()), None));
     }

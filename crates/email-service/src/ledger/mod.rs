@@ -1,34 +1,35 @@
 //! MongoDB: the only place that knows collections, documents and filters.
 //!
-//! Every write is acknowledged by a majority and journaled (set on the client). Leases,
-//! waits and expiry are compared by the server's clock (`$$NOW`), never by this host's.
+//! Every write is acknowledged by a majority and journaled (set on the client). Leases, waits and
+//! expiry are compared by the server's clock (`$$NOW`), never by this host's.
 
 pub mod dead_letter;
-pub mod dead_letters;
-pub mod filters;
+pub mod dead_letter_store;
+pub mod filter;
 pub mod indexes;
-pub mod inserted;
+pub mod insert_result;
 #[expect(clippy::module_inception, reason = "the operations of the ledger are the ledger")]
 pub mod ledger;
 pub mod mail_job;
-mod orders;
-mod selection;
+mod operator_actions;
+mod queries;
 pub mod states;
-mod step;
 pub mod suppressions;
+mod transition;
 
-pub use dead_letter::{DeadLetter, LetterState, Record};
-pub use dead_letters::{DeadLetters, LetterFilter};
-pub use inserted::Inserted;
-pub use ledger::{Ledger, Listed};
+pub use dead_letter::{ConsumedRecord, DeadLetter, DeadLetterState};
+pub use dead_letter_store::{DeadLetterFilter, DeadLetterStore};
+pub use filter::MailFilter;
+pub use insert_result::InsertResult;
+pub use ledger::Ledger;
 pub use mail_job::{MailJob, NewMail, SealedLink};
-pub use orders::{Carried, Order, Refused, Seen};
-pub use selection::MailFilter;
+pub use operator_actions::{ActionRefusal, ActionResult, MailSnapshot, OperatorAction};
+pub use queries::MailList;
 pub use states::State;
 pub use suppressions::{Suppression, Suppressions};
 
 /// The collection of the small document that `/readyz` writes.
 pub const READINESS: &str = "readiness";
 
-/// The version of every document's shape.
+/// The version of the structure of all documents.
 pub const SCHEMA_VERSION: i32 = 1;

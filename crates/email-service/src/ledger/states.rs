@@ -1,13 +1,13 @@
-//! The states of a mail, and which may follow which.
+//! The states of a mail, and the transitions between them.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Where a mail stands.
+/// The state of a mail.
 ///
 /// ```text
-///            ┌───────────────◀──────────────┐ (given back, refused for now)
+///            ┌───────────────◀──────────────┐ (requeued, or refused for now)
 ///  queued ─▶ preparing ─▶ data ─▶ sent      │
 ///    │           │         ├──▶ failed      │
 ///    │           └─▶ failed└──▶ unknown ────┘ (resent once, where the policy allows)
@@ -24,15 +24,15 @@ pub enum State {
     Data,
     /// The server said 250 to the final dot.
     Sent,
-    /// Refused for good.
+    /// Refused permanently.
     Failed,
     /// No longer worth sending.
     Expired,
-    /// Its address refused mail before.
+    /// Its address is suppressed.
     Suppressed,
-    /// Somebody decided that it is not to be sent.
+    /// An operator decided not to send it.
     Discarded,
-    /// The body may have been accepted; nobody can tell.
+    /// The body may have been accepted; the service cannot tell.
     Unknown,
 }
 
@@ -49,7 +49,7 @@ impl State {
         State::Unknown,
     ];
 
-    /// The name in the ledger.
+    /// Returns the name in the ledger.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,14 +65,14 @@ impl State {
         }
     }
 
-    /// Whether nothing more happens by itself. `unknown` is terminal or not by its policy
-    /// and history: its row says so by `terminalAt`.
+    /// Returns whether no automatic change follows. Whether `unknown` is terminal depends on the
+    /// policy and the history: its row then has `terminalAt`.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         matches!(self, State::Sent | State::Failed | State::Expired | State::Suppressed | State::Discarded)
     }
 
-    /// The states that may follow without anybody's order.
+    /// Returns the states that may follow automatically.
     #[must_use]
     pub fn successors(self) -> &'static [State] {
         match self {
@@ -86,11 +86,11 @@ impl State {
 }
 
 impl State {
-    /// The states that may follow by an operator's order, and never by themselves. What a
-    /// sender holds is nobody else's, and what has expired stays so: its link is dead or its
-    /// news is old, and whoever needs it asks again.
+    /// Returns the states that may follow only by an operator's action. A mail that a sender holds
+    /// cannot be changed. An expired mail stays expired: its link has expired or its message is
+    /// outdated, and the user can ask for a new one.
     #[must_use]
-    pub fn successors_by_order(self) -> &'static [State] {
+    pub fn operator_successors(self) -> &'static [State] {
         match self {
             State::Queued => &[State::Queued, State::Discarded],
             State::Unknown => &[State::Queued, State::Sent, State::Failed, State::Discarded],
@@ -106,7 +106,7 @@ impl fmt::Display for State {
     }
 }
 
-/// The text names no state.
+/// The text is not the name of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("one of queued, preparing, data, sent, failed, expired, suppressed, discarded, unknown")]
 pub struct UnknownState;
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_reads_back() {
+    fn every_name_parses_to_its_value() {
         for state in State::ALL {
             assert_eq!(state.as_str().parse(), Ok(*state));
         }
@@ -147,18 +147,18 @@ mod tests {
     }
 
     #[test]
-    fn no_order_touches_what_a_sender_holds() {
+    fn no_operator_action_touches_a_mail_held_by_a_sender() {
         for state in State::ALL {
             let held = matches!(state, State::Preparing | State::Data);
-            assert!(!held || state.successors_by_order().is_empty(), "{state}");
-            for next in state.successors_by_order() {
+            assert!(!held || state.operator_successors().is_empty(), "{state}");
+            for next in state.operator_successors() {
                 assert!(!matches!(next, State::Preparing | State::Data | State::Unknown | State::Expired), "{next}");
             }
         }
     }
 
     #[test]
-    fn what_may_have_been_accepted_never_expires() {
+    fn a_mail_that_may_have_been_accepted_never_expires() {
         for state in [State::Data, State::Unknown] {
             assert!(!state.successors().contains(&State::Expired), "{state}");
         }

@@ -1,10 +1,10 @@
-//! Addresses that refused mail for good. They get none for a month.
+//! Addresses that refused mail permanently. They get none for 30 days.
 //!
-//! An address is suppressed as it was sent: the domain in whatever spelling, the local part in
-//! that one, because only its server knows whether another case is another mailbox (RFC 5321,
-//! 2.4). So a refusal of `VICTIM@…`, which anyone can cause, keeps no mail from `victim@…`.
-//! Rows without `caseSensitive` are of an earlier release, which wrote the local part in lower
-//! case: they count for every spelling, until they end.
+//! The domain of a suppressed address matches in any spelling. The local part matches only as it
+//! was sent, because only its server knows whether another case is another mailbox (RFC 5321, 2.4):
+//! a refusal of `VICTIM@…`, which any client can cause, must not stop mail to `victim@…`. Rows
+//! without `caseSensitive` are of an earlier release, which stored the local part in lower case:
+//! they match in any case until they end.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -21,26 +21,26 @@ use service_kit::{
     panics,
 };
 
-use super::{SCHEMA_VERSION, mail_job::bson_time, selection::ignoring_case};
+use super::{SCHEMA_VERSION, filter::case_insensitive, mail_job::bson_time};
 
-/// The collection.
+/// The name of the collection.
 pub const COLLECTION: &str = "suppressions";
 
-/// Marks rows whose local part is as it was sent.
+/// Marks rows that have the local part as it was sent.
 const CASE_SENSITIVE: &str = "caseSensitive";
 
-/// How long an address is left alone.
+/// How long an address gets no mail.
 pub const DURATION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// An address that is left alone.
+/// An address that gets no mail.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Suppression {
-    /// Its domain as A-label in lower case.
+    /// The address, its domain as A-label in lower case.
     #[serde(rename = "_id")]
     pub address: String,
-    /// What the server said.
+    /// The server's reply.
     pub reply: String,
-    /// The mail that it said it to.
+    /// The id of the mail that was refused.
     pub mail: String,
     #[serde(with = "bson_time")]
     pub at: Timestamp,
@@ -61,7 +61,7 @@ impl Suppressions {
         Self { documents: database.collection(COLLECTION), deadline }
     }
 
-    /// Leaves `address` alone from now on.
+    /// Suppresses `address` from now on.
     ///
     /// # Errors
     /// [`StoreError`]: trying again is safe.
@@ -77,17 +77,17 @@ impl Suppressions {
         } }];
         let filter = doc! { "_id": key(address) };
         match with_deadline(self.deadline, self.documents.update_one(filter, update).upsert(true)).await {
-            // Two upserts at once: the other one has done it.
+            // Two upserts at once: the other one has written the row.
             Ok(_) | Err(StoreError::DuplicateKey { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Which of `addresses` are to be left alone.
+    /// Returns those of `addresses` that are suppressed.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn among<'a>(&self, addresses: &[&'a str]) -> Result<HashSet<&'a str>, StoreError> {
+    /// [`StoreError`] if the database does not answer.
+    pub async fn suppressed_among<'a>(&self, addresses: &[&'a str]) -> Result<HashSet<&'a str>, StoreError> {
         if addresses.is_empty() {
             return Ok(HashSet::new());
         }
@@ -108,11 +108,11 @@ impl Suppressions {
         Ok(addresses.iter().copied().filter(|address| is_suppressed(address)).collect())
     }
 
-    /// Those that hold, the longest first; of `address` alone, in upper or lower case, where it is
-    /// given.
+    /// Returns the suppressions in effect, the longest first. With `address` only those of this
+    /// address, in upper or lower case.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn list(&self, address: Option<&str>, limit: i64) -> Result<Vec<Suppression>, StoreError> {
         let mut filter = doc! { "$expr": { "$gt": ["$until", "$$NOW"] } };
         if let Some(address) = address {
@@ -120,27 +120,27 @@ impl Suppressions {
         }
         let rows = self.documents.clone_with_type::<Suppression>();
         let find = rows.find(filter).sort(doc! { "until": -1 }).limit(limit);
-        let find = find.optional(address.map(|_| ignoring_case()), Find::collation);
+        let find = find.optional(address.map(|_| case_insensitive()), Find::collation);
         let find = async { find.await?.try_collect().await };
         with_deadline(self.deadline, find).await
     }
 
-    /// Lets `address` have mail again, in upper or lower case: an operator has it by telephone.
-    /// False: it was not left alone.
+    /// Removes the suppressions of `address`, in upper or lower case. Returns false if there is
+    /// none.
     ///
     /// # Errors
-    /// [`StoreError`]: it may be done.
+    /// [`StoreError`]: they may be removed.
     pub async fn remove(&self, address: &str) -> Result<bool, StoreError> {
-        let delete = self.documents.delete_many(doc! { "_id": key(address) }).collation(ignoring_case());
+        let delete = self.documents.delete_many(doc! { "_id": key(address) }).collation(case_insensitive());
         Ok(with_deadline(self.deadline, delete).await?.deleted_count > 0)
     }
 }
 
-/// The address as it was sent, its domain as A-label in lower case.
+/// Returns the address as it was sent, its domain as A-label in lower case.
 fn key(address: &str) -> String {
     let address = address.trim();
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
-    // The ingest asks for the key outside of the boundary around a record's decision.
+    // The ingest calls this outside of the panic boundary around a record's decision.
     let domain = match panics::catch("record", || url::Host::parse(domain)) {
         Ok(Ok(host)) => host.to_string(),
         Ok(Err(_)) | Err(_) => domain.to_lowercase(),
@@ -148,7 +148,7 @@ fn key(address: &str) -> String {
     format!("{local}@{domain}")
 }
 
-/// The key of an earlier release: the local part in lower case, too.
+/// Returns the key of an earlier release: with the local part in lower case.
 fn folded_key(address: &str) -> String {
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     key(&format!("{}@{domain}", local.to_lowercase()))
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_has_the_local_part_as_it_was_sent_and_one_form_of_the_domain() {
+    fn a_key_has_the_exact_local_part_and_a_normalized_domain() {
         assert_eq!(key("Ada@Example.COM"), "Ada@example.com");
         assert_eq!(key(" ada@example.com\n"), "ada@example.com");
         assert_eq!(key("ada@Bücher.example"), key("ada@xn--bcher-kva.example"));

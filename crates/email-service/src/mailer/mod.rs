@@ -1,10 +1,13 @@
-//! SMTP: connections with a deadline on every step, a pool of them, and what replies mean.
+//! SMTP: connections with a deadline on every step, a pool of them, and the meaning of replies.
 
+mod auth;
 mod breaker;
 pub mod connection;
-mod login;
-pub mod offers;
+pub mod ehlo_capabilities;
+pub mod endpoint;
+mod implicit_tls;
 pub mod pool;
+pub mod reply;
 pub mod servers;
 pub mod stream;
 pub mod verdict;

@@ -1,10 +1,10 @@
-//! The connections that are open, and which servers take any.
+//! The pool of open connections, and the availability of the servers.
 //!
-//! A connection is taken out, used, and put back only after a complete transaction; it is
-//! reset before it is used again. A server that cannot be reached, does not want us, or
-//! breaks off mail after mail is left alone for a while (its [`Breaker`]) and tried again
-//! by [`Pool::watch`], not at the cost of a mail. Mails go to the first server of the list
-//! that is not left alone, so they go back to it as soon as it is well.
+//! A connection is checked out, used, and returned only after a complete transaction; it is reset
+//! before it is used again. A server that is unreachable, refuses us, or breaks the connection mail
+//! after mail is paused for a while (its [`Breaker`]) and probed by [`Pool::watch`], not at the
+//! cost of a mail. Mails go to the first server of the list that is not paused, so they return to
+//! it as soon as it works again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,126 +18,133 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     breaker::Breaker,
-    connection::{ConnectError, Connection, Endpoint},
+    connection::Connection,
+    endpoint::{ConnectError, Endpoint},
 };
 use crate::metrics::Metrics;
 
-/// Servers close what is idle after minutes; a connection that is still there is tried
-/// with RSET.
+/// Servers close idle connections after minutes; a connection that is still open is checked with
+/// RSET.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
-/// Some servers count RSETs; none minds a new connection every few minutes.
+/// Some servers limit RSETs; a new connection every few minutes is acceptable to all.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
-/// The first server in use is asked this often when no mail tells how it is.
-const PROBE_EVERY: Duration = Duration::from_secs(5);
-/// How often the watch looks around.
-const TICK: Duration = Duration::from_millis(250);
+/// The first server in use is probed at this interval if no mail shows its state.
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// The interval of the watch.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 /// The check in `/readyz`.
 const CHECK: &str = "smtp";
 
 /// The pool. Clones share it.
 #[derive(Clone)]
-pub struct Pool(Arc<Inner>);
+pub struct Pool(Arc<PoolState>);
 
-struct Inner {
-    slots: Vec<Slot>,
+struct PoolState {
+    slots: Vec<ServerSlot>,
     health: Health,
     metrics: Metrics,
-    /// Signalled whenever a server takes connections again.
+    /// Signalled when a server accepts connections again.
     usable: Notify,
 }
 
-struct Slot {
+struct ServerSlot {
     endpoint: Endpoint,
     name: String,
-    state: Mutex<SlotState>,
+    state: Mutex<ServerState>,
 }
 
 #[derive(Default)]
-struct SlotState {
-    idle: Vec<Idle>,
+struct ServerState {
+    idle: Vec<IdleConnection>,
     breaker: Breaker,
 }
 
-struct Idle {
+struct IdleConnection {
     connection: Connection,
     since: Instant,
 }
 
-/// A connection from the pool, and the turn that it was taken for.
+/// A connection from the pool, and the permit to use its server.
 pub struct Checkout {
     pub connection: Connection,
-    pub turn: Turn,
+    pub permit: ServerPermit,
 }
 
-/// One mail's turn with a server. What the server made of it is said here; a turn that is
-/// dropped without a word says nothing about the server.
-pub struct Turn {
+/// The permit to send one mail to a server. It reports the result to the server's breaker; a permit
+/// that is dropped without a report changes nothing.
+pub struct ServerPermit {
     pool: Pool,
     server: ServerId,
     on_trial: bool,
 }
 
-/// Names a server of the list.
+/// Identifies a server of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerId(usize);
 
-/// No server takes connections now.
+/// No server accepts connections now.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("no mail server takes connections: {0}")]
-pub struct Unavailable(String);
+#[error("no mail server accepts connections: {0}")]
+pub struct NoServerAvailable(String);
 
 impl Pool {
     #[must_use]
     pub fn new(endpoints: Vec<Endpoint>, health: Health, metrics: Metrics) -> Self {
         let slots = endpoints
             .into_iter()
-            .map(|endpoint| Slot { name: endpoint.server.to_string(), endpoint, state: Mutex::default() })
+            .map(|endpoint| ServerSlot { name: endpoint.server.to_string(), endpoint, state: Mutex::default() })
             .collect();
-        Self(Arc::new(Inner { slots, health, metrics, usable: Notify::new() }))
+        Self(Arc::new(PoolState { slots, health, metrics, usable: Notify::new() }))
     }
 
-    /// How many servers are in the list.
+    /// Returns the number of servers in the list.
     #[must_use]
-    pub fn servers(&self) -> usize {
+    pub fn server_count(&self) -> usize {
         self.0.slots.len()
     }
 
-    /// A connection that is ready for MAIL, to the first server that takes one and is none
-    /// of `but`.
+    /// Returns a connection that is ready for MAIL, to the first available server that is not in
+    /// `excluded`.
     ///
     /// # Errors
-    /// [`Unavailable`], if none does.
-    pub async fn checkout(&self, but: &[ServerId]) -> Result<Checkout, Unavailable> {
-        let mut problem = "all were tried a moment ago".to_owned();
+    /// [`NoServerAvailable`] if there is none.
+    pub async fn checkout(&self, excluded: &[ServerId]) -> Result<Checkout, NoServerAvailable> {
+        let mut problem = "all were tried recently".to_owned();
         for (index, slot) in self.0.slots.iter().enumerate() {
             let server = ServerId(index);
-            let Some(turn) = (!but.contains(&server)).then(|| self.turn(server)).flatten() else { continue };
-            match self.connection_to(slot).await {
-                Ok(connection) => return Ok(Checkout { connection, turn }),
+            let Some(permit) = (!excluded.contains(&server)).then(|| self.try_permit(server)).flatten() else {
+                continue;
+            };
+            match self.reuse_or_connect(slot).await {
+                Ok(connection) => return Ok(Checkout { connection, permit }),
                 Err(error) => problem = error.to_string(),
             }
         }
-        Err(Unavailable(problem))
+        Err(NoServerAvailable(problem))
     }
 
-    fn turn(&self, server: ServerId) -> Option<Turn> {
+    fn try_permit(&self, server: ServerId) -> Option<ServerPermit> {
         let mut state = self.0.slots[server.0].state.lock();
-        state.breaker.lets_through().then(|| Turn { pool: self.clone(), server, on_trial: state.breaker.give() })
+        state.breaker.allows_mail().then(|| ServerPermit {
+            pool: self.clone(),
+            server,
+            on_trial: state.breaker.start_mail(),
+        })
     }
 
-    /// Waits until a server takes connections, or may.
-    pub async fn available(&self) {
+    /// Waits until a server may accept connections.
+    pub async fn wait_until_available(&self) {
         loop {
-            let opened = self.0.usable.notified();
+            let notified = self.0.usable.notified();
             if self.first_usable().is_some() {
                 return;
             }
-            opened.await;
+            notified.await;
         }
     }
 
-    /// Closes what is idle for too long, and asks servers that nobody hears of how they
-    /// are, until `stop`.
+    /// Closes connections that are idle for too long, and probes servers of unknown state, until
+    /// `stop`.
     pub async fn watch(&self, stop: CancellationToken) {
         let watches = (0..self.0.slots.len()).map(|index| self.watch_server(index));
         tokio::select! {
@@ -151,58 +158,60 @@ impl Pool {
         loop {
             let now = Instant::now();
             slot.drop_idle(now);
-            if self.wants_probe(index, now)
-                && let Ok(connection) = self.connection_to(slot).await
+            if self.needs_probe(index, now)
+                && let Ok(connection) = self.reuse_or_connect(slot).await
             {
-                slot.state.lock().idle.push(Idle { connection, since: Instant::now() });
+                slot.state.lock().idle.push(IdleConnection { connection, since: Instant::now() });
             }
-            sleep(TICK).await;
+            sleep(WATCH_INTERVAL).await;
         }
     }
 
-    fn wants_probe(&self, index: usize, now: Instant) -> bool {
+    fn needs_probe(&self, index: usize, now: Instant) -> bool {
         let state = self.0.slots[index].state.lock();
         let breaker = &state.breaker;
         match breaker.tripped_until() {
             Some(until) => until <= now,
             None => {
-                let unheard = breaker.seen().is_none_or(|seen| now.duration_since(seen) >= PROBE_EVERY);
+                let is_silent = breaker.last_seen().is_none_or(|seen| now.duration_since(seen) >= PROBE_INTERVAL);
                 drop(state);
-                unheard && self.first_usable() == Some(index)
+                is_silent && self.first_usable() == Some(index)
             }
         }
     }
 
-    /// An idle connection that answers RSET, or a new one.
-    async fn connection_to(&self, slot: &Slot) -> Result<Connection, ConnectError> {
+    /// Returns an idle connection that answers RSET, or a new one.
+    async fn reuse_or_connect(&self, slot: &ServerSlot) -> Result<Connection, ConnectError> {
         while let Some(connection) = slot.take_idle(Instant::now()) {
             if let Ok(connection) = connection.reset().await {
-                // As good a sign of life as a new connection: it closes the breaker too.
-                if slot.heard(true) {
+                // The answer closes the breaker, as a new connection does.
+                if slot.record_contact(true) {
                     tracing::info!(server = %slot.name, "the mail server answers");
-                    self.report();
+                    self.publish_health();
                 }
                 return Ok(connection);
             }
         }
         let connected = slot.endpoint.connect().await;
-        let changed = slot.heard(connected.is_ok());
-        self.0.metrics.connection(&slot.name, connected.is_ok());
-        self.0.metrics.server_up(&slot.name, connected.is_ok());
+        let changed = slot.record_contact(connected.is_ok());
+        self.0.metrics.count_connection(&slot.name, connected.is_ok());
+        self.0.metrics.set_server_up(&slot.name, connected.is_ok());
         match &connected {
-            Ok(_) if changed => tracing::info!(server = %slot.name, "the mail server takes connections"),
+            Ok(_) if changed => tracing::info!(server = %slot.name, "the mail server accepts connections"),
             Err(error) if changed => {
-                tracing::warn!(server = %slot.name, %error, "the mail server takes no connections");
+                tracing::warn!(server = %slot.name, %error, "the mail server does not accept connections");
             }
-            Err(error) => tracing::debug!(server = %slot.name, %error, "the mail server still takes no connections"),
+            Err(error) => {
+                tracing::debug!(server = %slot.name, %error, "the mail server still does not accept connections");
+            }
             Ok(_) => {}
         }
-        self.report();
+        self.publish_health();
         connected
     }
 
-    fn report(&self) {
-        let up = self.0.slots.iter().any(|slot| slot.state.lock().breaker.takes_connections());
+    fn publish_health(&self) {
+        let up = self.0.slots.iter().any(|slot| slot.state.lock().breaker.is_up());
         self.0.health.set(CHECK, if up { CheckState::Ok } else { CheckState::Down });
         if self.first_usable().is_some() {
             self.0.usable.notify_waiters();
@@ -210,94 +219,94 @@ impl Pool {
     }
 
     fn first_usable(&self) -> Option<usize> {
-        self.0.slots.iter().position(|slot| slot.state.lock().breaker.lets_through())
+        self.0.slots.iter().position(|slot| slot.state.lock().breaker.allows_mail())
     }
 }
 
-impl Turn {
-    /// Which server it is with.
+impl ServerPermit {
+    /// Returns the server.
     #[must_use]
     pub fn server(&self) -> ServerId {
         self.server
     }
 
-    /// The connection was not used.
-    pub fn unused(&self, connection: Connection) {
-        self.slot().state.lock().idle.push(Idle { connection, since: Instant::now() });
+    /// Returns a connection that was not used.
+    pub fn return_unused(&self, connection: Connection) {
+        self.slot().state.lock().idle.push(IdleConnection { connection, since: Instant::now() });
     }
 
-    /// After a complete transaction, whatever was said of the mail.
-    pub fn put_back(&self, connection: Connection) {
+    /// Returns the connection after a complete transaction, whatever the reply to the mail.
+    pub fn return_connection(&self, connection: Connection) {
         let now = Instant::now();
         let mut state = self.slot().state.lock();
         state.breaker.answered(now);
-        state.idle.push(Idle { connection, since: now });
+        state.idle.push(IdleConnection { connection, since: now });
     }
 
-    /// The mail was accepted.
-    pub fn accepted(&self) {
+    /// Reports that the mail was accepted.
+    pub fn report_accepted(&self) {
         self.slot().state.lock().breaker.accepted();
     }
 
-    /// The server refused us, and the mail is not at fault; `sure` as said at MAIL.
-    pub fn refused(&self, mail: &str, sure: bool) {
-        let tripped = self.slot().state.lock().breaker.refused(mail, sure, Instant::now(), random_fraction());
-        self.leave_alone(tripped, "the mail server refuses us: it is left alone for a while");
+    /// Reports that the server refused us, not because of the mail. `about_server`: at MAIL.
+    pub fn report_refused(&self, mail: &str, about_server: bool) {
+        let tripped = self.slot().state.lock().breaker.refused(mail, about_server, Instant::now(), random_fraction());
+        self.report_tripped(tripped, "the mail server refuses this service: it is paused");
     }
 
-    /// The connection broke, or no answer came in time.
-    pub fn broke(&self, mail: &str) {
+    /// Reports that the connection broke, or no answer came in time.
+    pub fn report_broken(&self, mail: &str) {
         let tripped = self.slot().state.lock().breaker.broke(mail, Instant::now(), random_fraction());
-        self.leave_alone(tripped, "the mail server breaks off mail after mail: it is left alone for a while");
+        self.report_tripped(tripped, "the mail server breaks the connection repeatedly: it is paused");
     }
 
-    fn leave_alone(&self, tripped: bool, why: &'static str) {
+    fn report_tripped(&self, tripped: bool, why: &'static str) {
         if tripped {
             let slot = self.slot();
             slot.state.lock().idle.clear();
             tracing::warn!(server = %slot.name, "{why}");
-            self.pool.0.metrics.server_up(&slot.name, false);
-            self.pool.report();
+            self.pool.0.metrics.set_server_up(&slot.name, false);
+            self.pool.publish_health();
         }
     }
 
-    fn slot(&self) -> &Slot {
+    fn slot(&self) -> &ServerSlot {
         &self.pool.0.slots[self.server.0]
     }
 }
 
-impl Drop for Turn {
+impl Drop for ServerPermit {
     fn drop(&mut self) {
         if self.on_trial {
-            self.slot().state.lock().breaker.tried();
-            self.pool.report();
+            self.slot().state.lock().breaker.end_trial();
+            self.pool.publish_health();
         }
     }
 }
 
-impl Slot {
-    /// The server answered, or did not take a connection; true if that is news.
-    fn heard(&self, answers: bool) -> bool {
+impl ServerSlot {
+    /// Records whether the server answered. Returns true if its availability changed.
+    fn record_contact(&self, answered: bool) -> bool {
         let mut state = self.state.lock();
-        let before = (state.breaker.lets_through(), state.breaker.seen().is_some());
-        if answers {
+        let before = (state.breaker.allows_mail(), state.breaker.last_seen().is_some());
+        if answered {
             state.breaker.connected(Instant::now());
         } else {
             state.breaker.failed(Instant::now(), random_fraction());
         }
-        before != (state.breaker.lets_through(), state.breaker.seen().is_some())
+        before != (state.breaker.allows_mail(), state.breaker.last_seen().is_some())
     }
 
     fn take_idle(&self, now: Instant) -> Option<Connection> {
         self.drop_idle(now);
-        // The one that was used last: the others may grow old and go.
+        // The connection that was used last: the others may grow old and be closed.
         self.state.lock().idle.pop().map(|idle| idle.connection)
     }
 
     fn drop_idle(&self, now: Instant) {
-        let stale: Vec<Idle> = {
+        let stale: Vec<IdleConnection> = {
             let mut state = self.state.lock();
-            let is_stale = |idle: &mut Idle| {
+            let is_stale = |idle: &mut IdleConnection| {
                 now.duration_since(idle.since) > IDLE_LIMIT || now.duration_since(idle.connection.opened) > LIFETIME
             };
             state.idle.extract_if(.., is_stale).collect()

@@ -5,22 +5,22 @@ use std::{fmt, net::IpAddr, str::FromStr};
 use secrecy::SecretString;
 use url::Url;
 
-/// How a connection comes to be encrypted.
+/// How a connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encryption {
     /// `smtps://`: TLS before the first byte (RFC 8314).
     Implicit,
-    /// STARTTLS, or no mail at all.
+    /// STARTTLS is required.
     Required,
-    /// STARTTLS where the server offers it.
+    /// STARTTLS if the server offers it.
     Opportunistic,
-    /// Never.
+    /// No encryption.
     None,
 }
 
-/// Who we are to a server that asks.
+/// The username and the password for a server.
 #[derive(Debug, Clone)]
-pub struct Login {
+pub struct Credentials {
     pub user: String,
     pub password: SecretString,
 }
@@ -31,12 +31,12 @@ pub struct Server {
     pub host: String,
     pub port: u16,
     pub encryption: Encryption,
-    pub login: Option<Login>,
+    pub credentials: Option<Credentials>,
 }
 
-/// Why a text is no server. Never quotes it: it may hold a password.
+/// Why a text is not a server URL. The message never quotes the text, which may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ServerError {
+pub enum ServerUrlError {
     #[error("no server is named")]
     Empty,
     #[error("not a URL such as smtp://host:port or smtps://user:password@host")]
@@ -45,68 +45,68 @@ pub enum ServerError {
     Scheme,
     #[error("the host is missing")]
     NoHost,
-    #[error("a path or fragment means nothing here")]
+    #[error("a path or fragment is not allowed")]
     Path,
     #[error("the only parameter is tls=none|opportunistic|required, and only for smtp://")]
     Parameter,
-    #[error("user and password go together, percent-encoded UTF-8")]
-    Login,
-    #[error("a password is never sent in clear over a network: tls=none is for servers without a login")]
+    #[error("user and password must both be given, as percent-encoded UTF-8")]
+    Credentials,
+    #[error("a password is never sent unencrypted over a network: tls=none is for servers without user and password")]
     ClearLogin,
 }
 
 impl Server {
-    /// Reads the list: URLs separated by commas (a comma inside of a password is `%2C`).
+    /// Parses a list of URLs separated by commas (a comma in a password is `%2C`).
     ///
     /// # Errors
-    /// [`ServerError`] if it is empty or an entry is no server.
-    pub fn parse_list(list: &str) -> Result<Vec<Server>, ServerError> {
+    /// [`ServerUrlError`] if the list is empty or an entry is invalid.
+    pub fn parse_list(list: &str) -> Result<Vec<Server>, ServerUrlError> {
         let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let servers = entries.map(str::parse).collect::<Result<Vec<_>, _>>()?;
-        if servers.is_empty() { Err(ServerError::Empty) } else { Ok(servers) }
+        if servers.is_empty() { Err(ServerUrlError::Empty) } else { Ok(servers) }
     }
 }
 
 impl FromStr for Server {
-    type Err = ServerError;
+    type Err = ServerUrlError;
 
-    fn from_str(text: &str) -> Result<Self, ServerError> {
-        let url = Url::parse(text).map_err(|_| ServerError::NotAUrl)?;
+    fn from_str(text: &str) -> Result<Self, ServerUrlError> {
+        let url = Url::parse(text).map_err(|_| ServerUrlError::NotAUrl)?;
         let implicit = match url.scheme() {
             "smtp" => false,
             "smtps" => true,
-            _ => return Err(ServerError::Scheme),
+            _ => return Err(ServerUrlError::Scheme),
         };
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(ServerError::NoHost)?;
-        let host = percent_decoded(host).ok_or(ServerError::NoHost)?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(ServerUrlError::NoHost)?;
+        let host = percent_decoded(host).ok_or(ServerUrlError::NoHost)?;
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
-            return Err(ServerError::Path);
+            return Err(ServerUrlError::Path);
         }
-        let login = login(&url)?;
+        let credentials = credentials(&url)?;
         let encryption = match (tls_parameter(&url)?, implicit) {
             (None, true) => Encryption::Implicit,
-            (Some(_), true) => return Err(ServerError::Parameter),
+            (Some(_), true) => return Err(ServerUrlError::Parameter),
             (Some(chosen), false) => chosen,
             (None, false) if is_loopback(&host) => Encryption::Opportunistic,
             (None, false) => Encryption::Required,
         };
-        if encryption == Encryption::None && login.is_some() && !is_loopback(&host) {
-            return Err(ServerError::ClearLogin);
+        if encryption == Encryption::None && credentials.is_some() && !is_loopback(&host) {
+            return Err(ServerUrlError::ClearLogin);
         }
         let default_port = if implicit {
             465
-        } else if login.is_some() {
+        } else if credentials.is_some() {
             587
         } else {
             25
         };
         let port = url.port().unwrap_or(default_port);
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Server { host, port, encryption, login })
+        Ok(Server { host, port, encryption, credentials })
     }
 }
 
-/// Without the password: for logs and metrics.
+/// Shows the URL without the credentials, for logs and metrics.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.encryption == Encryption::Implicit { "smtps" } else { "smtp" };
@@ -118,35 +118,35 @@ impl fmt::Display for Server {
     }
 }
 
-fn login(url: &Url) -> Result<Option<Login>, ServerError> {
+fn credentials(url: &Url) -> Result<Option<Credentials>, ServerUrlError> {
     match (url.username(), url.password()) {
         ("", None) => Ok(None),
-        ("", Some(_)) | (_, None) => Err(ServerError::Login),
+        ("", Some(_)) | (_, None) => Err(ServerUrlError::Credentials),
         (user, Some(password)) => {
-            let decoded = |text| percent_decoded(text).ok_or(ServerError::Login);
-            Ok(Some(Login { user: decoded(user)?, password: decoded(password)?.into() }))
+            let decoded = |text| percent_decoded(text).ok_or(ServerUrlError::Credentials);
+            Ok(Some(Credentials { user: decoded(user)?, password: decoded(password)?.into() }))
         }
     }
 }
 
-fn tls_parameter(url: &Url) -> Result<Option<Encryption>, ServerError> {
+fn tls_parameter(url: &Url) -> Result<Option<Encryption>, ServerUrlError> {
     let mut chosen = None;
     for (name, value) in url.query_pairs() {
         let encryption = match (&*name, &*value) {
             ("tls", "none") => Encryption::None,
             ("tls", "opportunistic") => Encryption::Opportunistic,
             ("tls", "required") => Encryption::Required,
-            _ => return Err(ServerError::Parameter),
+            _ => return Err(ServerUrlError::Parameter),
         };
         if chosen.replace(encryption).is_some() {
-            return Err(ServerError::Parameter);
+            return Err(ServerUrlError::Parameter);
         }
     }
     Ok(chosen)
 }
 
-/// Whether the host is this machine, by its name or its address. Everything else is a
-/// network, whoever owns it.
+/// Returns whether the host is this machine, by its name or its address. All other hosts are
+/// reached over a network.
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {
@@ -155,8 +155,8 @@ fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// RFC 3986, 2.1. `None` if a `%` is not followed by two hex digits, or if the result is
-/// not UTF-8.
+/// Decodes percent-encoding (RFC 3986, 2.1). `None` if a `%` is not followed by two hex digits, or
+/// the result is not UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -182,7 +182,7 @@ mod tests {
         url.parse().unwrap()
     }
 
-    fn error(url: &str) -> ServerError {
+    fn error(url: &str) -> ServerUrlError {
         url.parse::<Server>().unwrap_err()
     }
 
@@ -191,7 +191,7 @@ mod tests {
         let servers = Server::parse_list("smtp://a:1, smtps://b ,smtp://c:2,").unwrap();
         let shown: Vec<String> = servers.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["smtp://a:1", "smtps://b:465", "smtp://c:2"]);
-        assert_eq!(Server::parse_list(" , ").unwrap_err(), ServerError::Empty);
+        assert_eq!(Server::parse_list(" , ").unwrap_err(), ServerUrlError::Empty);
     }
 
     #[test]
@@ -205,16 +205,16 @@ mod tests {
     #[test]
     fn a_login_is_percent_decoded_and_never_shown() {
         let server = server("smtps://me%40example.com:p%2Cw%25d@mail.example.com");
-        let login = server.login.as_ref().unwrap();
-        assert_eq!(login.user, "me@example.com");
-        assert_eq!(login.password.expose_secret(), "p,w%d");
+        let credentials = server.credentials.as_ref().unwrap();
+        assert_eq!(credentials.user, "me@example.com");
+        assert_eq!(credentials.password.expose_secret(), "p,w%d");
         assert!(!format!("{server} {server:?}").contains("p,w"));
-        assert_eq!(error("smtp://user@mail.example.com"), ServerError::Login);
-        assert_eq!(error("smtp://u:%zz@mail.example.com"), ServerError::Login);
+        assert_eq!(error("smtp://user@mail.example.com"), ServerUrlError::Credentials);
+        assert_eq!(error("smtp://u:%zz@mail.example.com"), ServerUrlError::Credentials);
     }
 
     #[test]
-    fn every_server_beyond_this_machine_must_encrypt_unless_the_operator_says_otherwise() {
+    fn every_remote_server_requires_tls_unless_configured_otherwise() {
         let encryption = |url: &str| server(url).encryption;
         for host in ["mail.example.com", "198.51.100.7", "mailhog", "10.1.2.3", "192.168.0.9", "[fd00::1]"] {
             assert_eq!(encryption(&format!("smtp://{host}:1025")), Encryption::Required, "{host}");
@@ -228,36 +228,36 @@ mod tests {
     }
 
     #[test]
-    fn a_login_in_clear_over_a_network_is_refused_at_once() {
-        assert_eq!(error("smtp://u:p@mail.example.com?tls=none"), ServerError::ClearLogin);
-        assert_eq!(error("smtp://u:p@10.1.2.3?tls=none"), ServerError::ClearLogin);
+    fn a_login_without_tls_over_a_network_is_refused_at_start() {
+        assert_eq!(error("smtp://u:p@mail.example.com?tls=none"), ServerUrlError::ClearLogin);
+        assert_eq!(error("smtp://u:p@10.1.2.3?tls=none"), ServerUrlError::ClearLogin);
         assert_eq!(server("smtp://u:p@localhost?tls=none").encryption, Encryption::None);
         assert_eq!(server("smtp://u:p@mail.example.com").encryption, Encryption::Required);
     }
 
     #[test]
-    fn what_is_no_server_is_refused_without_being_quoted() {
-        assert_eq!(error("mail.example.com:25"), ServerError::Scheme);
-        assert_eq!(error("secret"), ServerError::NotAUrl);
-        assert_eq!(error("http://mail.example.com"), ServerError::Scheme);
-        assert_eq!(error("smtp:///x"), ServerError::NoHost);
-        assert_eq!(error("smtp://a/b"), ServerError::Path);
-        assert_eq!(error("smtp://a?tls=maybe"), ServerError::Parameter);
-        assert_eq!(error("smtp://a?tls=none&tls=required"), ServerError::Parameter);
-        assert_eq!(error("smtps://a?tls=none"), ServerError::Parameter);
+    fn an_invalid_server_url_is_refused_and_not_quoted() {
+        assert_eq!(error("mail.example.com:25"), ServerUrlError::Scheme);
+        assert_eq!(error("secret"), ServerUrlError::NotAUrl);
+        assert_eq!(error("http://mail.example.com"), ServerUrlError::Scheme);
+        assert_eq!(error("smtp:///x"), ServerUrlError::NoHost);
+        assert_eq!(error("smtp://a/b"), ServerUrlError::Path);
+        assert_eq!(error("smtp://a?tls=maybe"), ServerUrlError::Parameter);
+        assert_eq!(error("smtp://a?tls=none&tls=required"), ServerUrlError::Parameter);
+        assert_eq!(error("smtps://a?tls=none"), ServerUrlError::Parameter);
         assert!(!error("secret").to_string().contains("secret:"));
     }
 
     #[test]
-    fn any_text_is_a_list_of_servers_or_refused_and_no_password_is_shown() {
+    fn any_text_is_parsed_or_refused_without_showing_a_password() {
         corpus::corpus!("smtp_url").holds_for_text(|text| {
             match Server::parse_list(text) {
                 Ok(servers) => {
                     for server in servers {
                         proptest::prop_assert!(!server.host.is_empty());
                         let mut other = server.clone();
-                        if let Some(login) = &mut other.login {
-                            login.password = "another".into();
+                        if let Some(credentials) = &mut other.credentials {
+                            credentials.password = "another".into();
                         }
                         proptest::prop_assert_eq!(format!("{server:?}"), format!("{other:?}"), "the password is shown");
                     }
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_host_is_shown_in_brackets_and_connected_to_without() {
+    fn an_ipv6_host_has_brackets_only_in_its_url() {
         let server = server("smtp://[::1]:1025");
         assert_eq!(server.host, "::1");
         assert_eq!(server.to_string(), "smtp://[::1]:1025");

@@ -1,5 +1,5 @@
-//! The TCP stream under a connection: without Nagle's delay, and read byte by byte until
-//! TLS has had its chance.
+//! The TCP stream of a connection: without Nagle's delay, and read byte by byte until TLS is
+//! established.
 
 use std::{
     fmt, io,
@@ -20,43 +20,43 @@ use tokio::{
     time::timeout,
 };
 
-/// The most that a server may say before we speak again, while a connection is made: a
+/// The maximum number of bytes from the server between two writes while a connection is made: a
 /// greeting, the reply to EHLO, its part of a TLS handshake.
-const MAX_SAID_AT_FIRST: usize = 64 * 1024;
-/// The same of a reply later on; RFC 5321 has lines of 512 octets.
-const MAX_SAID: usize = 8 * 1024;
-/// The lines of it. lettre looks at a reply's length only at the end of a line, and parses
-/// all of it again with each line: ten thousand of them would take seconds, in which no
-/// deadline is looked at. (Encrypted, one octet in 256 counts as the end of a line.)
-const MAX_LINES: usize = 256;
+const MAX_HANDSHAKE_BYTES: usize = 64 * 1024;
+/// The same for later replies; RFC 5321 limits a line to 512 octets.
+const MAX_REPLY_BYTES: usize = 8 * 1024;
+/// The maximum number of lines in it. lettre checks the length of a reply only at the end of a
+/// line, and parses the whole reply again with each line: ten thousand lines would take seconds, in
+/// which no deadline is checked. (In encrypted data one octet in 256 counts as a line end.)
+const MAX_REPLY_LINES: usize = 256;
 
-/// What the owner of a connection and its stream tell each other.
+/// The flags that a connection and its stream share.
 #[derive(Debug, Default)]
-pub struct Flags {
+pub struct StreamFlags {
     /// Whether reads may take more than one byte.
     ///
-    /// lettre's buffer survives STARTTLS. Were it filled in large pieces, replies that an
-    /// attacker put behind the "220 ready" in clear would be taken for replies that came
-    /// through TLS. Byte by byte it never holds more than the line that was asked for.
+    /// lettre's buffer survives STARTTLS. If it were filled in large pieces, replies that an
+    /// attacker adds in clear behind the "220 ready" would be treated as replies received through
+    /// TLS. Byte by byte, the buffer never holds more than the requested line.
     bulk: AtomicBool,
-    /// The body is written: the next thing to be read is the reply to the dot.
+    /// The body is written: the next read is for the reply to the dot.
     body_written: AtomicBool,
-    /// There was a greeting, and all that goes before mails.
+    /// The connection is established, and ready for mails.
     connected: AtomicBool,
 }
 
-impl Flags {
-    /// From now on reads are as large as they come.
+impl StreamFlags {
+    /// Allows reads of any size from now on.
     pub fn read_in_bulk(&self) {
         self.bulk.store(true, Ordering::Relaxed);
     }
 
-    /// From now on the server has only replies to say.
+    /// Applies the limits of replies from now on.
     pub fn connected(&self) {
         self.connected.store(true, Ordering::Relaxed);
     }
 
-    /// The body is written, and the dot follows.
+    /// Records that the body is written, and the dot follows.
     pub fn body_written(&self) {
         self.body_written.store(true, Ordering::Relaxed);
     }
@@ -65,30 +65,30 @@ impl Flags {
 /// A connected stream.
 pub struct SmtpStream {
     tcp: TcpStream,
-    flags: Arc<Flags>,
-    /// Bytes and lines read since we wrote.
-    said: usize,
-    lines: usize,
+    flags: Arc<StreamFlags>,
+    /// Bytes and lines read since the last write.
+    bytes_read: usize,
+    lines_read: usize,
 }
 
 impl SmtpStream {
-    /// Connects to the first address of `host` that answers. `deadline` is for the name's
-    /// look-up, and for each address.
+    /// Connects to the first address of `host` that accepts. `deadline` limits the name lookup, and
+    /// each address.
     ///
     /// # Errors
-    /// Why the last address did not answer.
+    /// The error of the last address.
     pub async fn connect(host: &str, port: u16, deadline: Duration) -> io::Result<SmtpStream> {
         let timed_out = |what: &str| io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"));
         let addresses =
-            timeout(deadline, lookup_host((host, port))).await.map_err(|_| timed_out("the look-up of the name"))??;
+            timeout(deadline, lookup_host((host, port))).await.map_err(|_| timed_out("the name lookup"))??;
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in addresses {
             match timeout(deadline, TcpStream::connect(address)).await {
                 Ok(Ok(tcp)) => {
-                    // The body and the final dot are two small writes: with Nagle the
+                    // The body and the final dot are two small writes: with Nagle's delay the
                     // second would wait for the delayed acknowledgement of the first.
                     tcp.set_nodelay(true)?;
-                    return Ok(SmtpStream { tcp, flags: Arc::default(), said: 0, lines: 0 });
+                    return Ok(SmtpStream { tcp, flags: Arc::default(), bytes_read: 0, lines_read: 0 });
                 }
                 Ok(Err(error)) => last = error,
                 Err(_) => last = timed_out("the connection"),
@@ -97,22 +97,22 @@ impl SmtpStream {
         Err(last)
     }
 
-    /// Shared with the stream.
+    /// Returns the flags that are shared with the stream.
     #[must_use]
-    pub fn flags(&self) -> Arc<Flags> {
+    pub fn flags(&self) -> Arc<StreamFlags> {
         Arc::clone(&self.flags)
     }
 
-    /// Where it leads.
+    /// Returns the server's address.
     #[must_use]
     pub fn peer_ip(&self) -> Option<IpAddr> {
         self.tcp.peer_addr().ok().map(|address| address.ip())
     }
 
-    /// Our end.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// If the socket is gone.
+    /// If the socket is closed.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.tcp.local_addr()
     }
@@ -133,12 +133,13 @@ impl AsyncTokioStream for SmtpStream {
 impl AsyncRead for SmtpStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.flags.body_written.swap(false, Ordering::Relaxed) {
-            // The dot is on its way, its reply is not yet read.
+            // The dot is on its way; its reply is not yet read.
             service_kit::fail_point!("sender.after_body");
         }
-        let most = if self.flags.connected.load(Ordering::Relaxed) { MAX_SAID } else { MAX_SAID_AT_FIRST };
-        if self.said >= most || self.lines >= MAX_LINES {
-            let problem = "the server talks without end";
+        let max_bytes =
+            if self.flags.connected.load(Ordering::Relaxed) { MAX_REPLY_BYTES } else { MAX_HANDSHAKE_BYTES };
+        if self.bytes_read >= max_bytes || self.lines_read >= MAX_REPLY_LINES {
+            let problem = "the server's reply is too long";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, problem)));
         }
         let before = buf.filled().len();
@@ -154,15 +155,15 @@ impl AsyncRead for SmtpStream {
             polled
         };
         let read = &buf.filled()[before..];
-        self.said += read.len();
-        self.lines += read.iter().filter(|byte| **byte == b'\n').count();
+        self.bytes_read += read.len();
+        self.lines_read += read.iter().filter(|byte| **byte == b'\n').count();
         polled
     }
 }
 
 impl AsyncWrite for SmtpStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        (self.said, self.lines) = (0, 0);
+        (self.bytes_read, self.lines_read) = (0, 0);
         Pin::new(&mut self.tcp).poll_write(cx, buf)
     }
 

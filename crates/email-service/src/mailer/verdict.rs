@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// What the reply answers.
+use super::reply::Reply;
+
+/// The command that a reply answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     Mail,
@@ -25,7 +27,7 @@ impl Phase {
         }
     }
 
-    /// Whether `reply` lets the transaction go on. For the dot only 250 means that the mail
+    /// Returns whether `reply` lets the transaction go on. For the dot only 250 means that the mail
     /// was accepted.
     #[must_use]
     pub fn accepts(self, reply: &Reply) -> bool {
@@ -44,72 +46,29 @@ impl fmt::Display for Phase {
     }
 }
 
-/// A server's reply: its code, and its text made harmless.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    pub code: u16,
-    /// Printable, on one line, bounded.
-    pub text: String,
-}
-
-/// How much of a reply's text is kept, in characters.
-const MAX_TEXT: usize = 300;
-
-impl Reply {
-    /// Keeps what can be printed on one line: the text comes from outside and ends up in
-    /// the ledger and on terminals.
-    #[must_use]
-    pub fn new(code: u16, text: &str) -> Self {
-        Self { code, text: printable(text) }
-    }
-
-    /// The enhanced status code (RFC 3463) that the text begins with, where its class is
-    /// that of the reply.
-    #[must_use]
-    pub fn enhanced(&self) -> Option<(u16, u16)> {
-        let mut parts = self.text.split_whitespace().next()?.split('.');
-        let mut number = || parts.next().filter(|part| (1..=3).contains(&part.len()))?.parse::<u16>().ok();
-        let (class, subject, detail) = (number()?, number()?, number()?);
-        (parts.next().is_none() && class == self.code / 100).then_some((subject, detail))
-    }
-}
-
-impl fmt::Display for Reply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:03} {}", self.code, self.text)
-    }
-}
-
-/// `text` without what does not print, on one line, of bounded length.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
-    let words = visible.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let line = words.collect::<Vec<_>>().join(" ");
-    let shortened: String = line.chars().take(MAX_TEXT).collect();
-    shortened.trim_end().to_owned()
-}
-
-/// Marks that reorder or hide what stands beside them on a terminal.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-}
-
-/// What a reply that does not let the transaction go on means.
+/// The meaning of a reply that does not let the transaction go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Try again later; `greylisted`: not before the pause that such servers ask for.
+    /// Try again later; `greylisted`: not before the pause that greylisting servers ask for.
     Retry { greylisted: bool, close: bool },
-    /// Refused for good; `suppress`: and so will every other mail to this address be.
+    /// Refused permanently; `suppress`: other mails to this address would be refused, too.
     Fail { suppress: bool },
-    /// The server does not want *us*: no fault of this mail, which loses no attempt.
+    /// The server refuses *us*: it is not the mail's fault, and costs it no attempt.
     RelayTrouble,
-    /// No reply that belongs here (a 354 to RCPT, a 251 to the dot): replies and commands
-    /// are out of step, so nothing that this connection says can be believed.
+    /// An invalid reply in this phase (a 354 to RCPT, a 251 to the dot): replies and commands are
+    /// out of step, so the connection cannot be trusted.
     OutOfStep,
 }
 
-const LATER: Verdict = Verdict::Retry { greylisted: false, close: false };
+impl Verdict {
+    /// Returns whether the connection must be closed after such a reply.
+    #[must_use]
+    pub fn closes_connection(self) -> bool {
+        matches!(self, Verdict::OutOfStep | Verdict::RelayTrouble | Verdict::Retry { close: true, .. })
+    }
+}
+
+const RETRY_LATER: Verdict = Verdict::Retry { greylisted: false, close: false };
 
 /// Judges a `reply` that `phase` does not accept.
 #[must_use]
@@ -118,21 +77,21 @@ pub fn judge(phase: Phase, reply: &Reply) -> Verdict {
     match reply.code {
         // The service closes the connection (RFC 5321, 3.8).
         421 => Verdict::Retry { greylisted: false, close: true },
-        // "Authentication required / failed". At RCPT a 454 is about the address:
-        // Postfix says it for a relay that it denies for now.
+        // "Authentication required / failed". At RCPT a 454 is about the address: Postfix sends it
+        // for a relay that it denies for now.
         530 | 534 | 535 | 538 => Verdict::RelayTrouble,
         454 if phase == Phase::Mail => Verdict::RelayTrouble,
-        // Greylisting servers want to see us again after some minutes, not seconds.
+        // Greylisting servers expect the next attempt after some minutes, not seconds.
         450 | 451 => Verdict::Retry { greylisted: true, close: false },
-        400..=499 => LATER,
-        // Bad sequence of commands: not this mail's fault, but this connection's state.
+        400..=499 => RETRY_LATER,
+        // Bad sequence of commands: a problem of this connection's state, not of the mail.
         503 => Verdict::Retry { greylisted: false, close: true },
-        // Mailbox full: people do empty them.
-        552 => LATER,
-        500..=599 if matches!(enhanced, Some((2, 2))) => LATER,
-        // Only the answer to RCPT speaks about the address, and only if it says 5.1.x or
-        // nothing more: 5.7.x is about us, 5.2.x and 5.4.x may pass. A misjudged one
-        // would keep every reset from its user for a month.
+        // Mailbox full: its owner may empty it.
+        552 => RETRY_LATER,
+        500..=599 if matches!(enhanced, Some((2, 2))) => RETRY_LATER,
+        // Only the reply to RCPT is about the address, and only if it says 5.1.x or has no enhanced
+        // code: 5.7.x is about us, 5.2.x and 5.4.x may be temporary. A wrong suppression would
+        // block every password reset of the user for a month.
         550 | 551 | 553 if phase == Phase::Rcpt && enhanced.is_none_or(|(subject, _)| subject == 1) => {
             Verdict::Fail { suppress: true }
         }
@@ -146,6 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::mailer::reply::{MAX_TEXT, printable};
 
     fn verdict(phase: Phase, line: &str) -> Verdict {
         let (code, text) = line.split_once(' ').unwrap_or((line, ""));
@@ -154,25 +114,25 @@ mod tests {
 
     const FAIL: Verdict = Verdict::Fail { suppress: false };
     const FAIL_AND_SUPPRESS: Verdict = Verdict::Fail { suppress: true };
-    const IN_SOME_MINUTES: Verdict = Verdict::Retry { greylisted: true, close: false };
-    const ON_ANOTHER_CONNECTION: Verdict = Verdict::Retry { greylisted: false, close: true };
+    const RETRY_AFTER_GREYLISTING: Verdict = Verdict::Retry { greylisted: true, close: false };
+    const RETRY_ON_NEW_CONNECTION: Verdict = Verdict::Retry { greylisted: false, close: true };
 
     #[test]
-    fn every_4xx_is_tried_again_and_greylisting_after_minutes() {
+    fn every_4xx_is_retried_and_greylisting_after_minutes() {
         for phase in Phase::ALL {
-            assert_eq!(verdict(*phase, "421 4.3.2 shutting down"), ON_ANOTHER_CONNECTION);
-            assert_eq!(verdict(*phase, "450 4.2.0 greylisted"), IN_SOME_MINUTES);
-            assert_eq!(verdict(*phase, "451 try later"), IN_SOME_MINUTES);
-            assert_eq!(verdict(*phase, "452 4.3.1 no space"), LATER);
+            assert_eq!(verdict(*phase, "421 4.3.2 shutting down"), RETRY_ON_NEW_CONNECTION);
+            assert_eq!(verdict(*phase, "450 4.2.0 greylisted"), RETRY_AFTER_GREYLISTING);
+            assert_eq!(verdict(*phase, "451 try later"), RETRY_AFTER_GREYLISTING);
+            assert_eq!(verdict(*phase, "452 4.3.1 no space"), RETRY_LATER);
         }
     }
 
     #[test]
-    fn a_full_mailbox_is_tried_again_whatever_the_code() {
+    fn a_full_mailbox_is_retried_whatever_the_code() {
         for phase in Phase::ALL {
-            assert_eq!(verdict(*phase, "552 5.2.2 over quota"), LATER);
-            assert_eq!(verdict(*phase, "552 too much"), LATER);
-            assert_eq!(verdict(*phase, "550 5.2.2 mailbox full"), LATER);
+            assert_eq!(verdict(*phase, "552 5.2.2 over quota"), RETRY_LATER);
+            assert_eq!(verdict(*phase, "552 too much"), RETRY_LATER);
+            assert_eq!(verdict(*phase, "550 5.2.2 mailbox full"), RETRY_LATER);
         }
     }
 
@@ -196,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn missing_authentication_is_the_relays_matter() {
+    fn missing_authentication_is_relay_trouble() {
         for phase in Phase::ALL {
             assert_eq!(verdict(*phase, "530 5.7.0 authentication required"), Verdict::RelayTrouble);
             assert_eq!(verdict(*phase, "535 5.7.8 bad credentials"), Verdict::RelayTrouble);
         }
         assert_eq!(verdict(Phase::Mail, "454 4.7.0 temporary authentication failure"), Verdict::RelayTrouble);
-        assert_eq!(verdict(Phase::Rcpt, "454 4.7.1 relay access denied"), LATER);
+        assert_eq!(verdict(Phase::Rcpt, "454 4.7.1 relay access denied"), RETRY_LATER);
     }
 
     #[test]
@@ -215,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_354_belongs_to_data_alone() {
+    fn a_354_is_accepted_only_as_reply_to_data() {
         let reply = Reply::new(354, "go ahead");
         for phase in Phase::ALL {
             assert_eq!(phase.accepts(&reply), *phase == Phase::Data);
@@ -224,26 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_enhanced_code_counts_only_where_its_class_agrees() {
-        let enhanced = |code, text| Reply::new(code, text).enhanced();
-        assert_eq!(enhanced(550, "5.1.1 no"), Some((1, 1)));
-        assert_eq!(enhanced(550, "5.7.26 no"), Some((7, 26)));
-        assert_eq!(enhanced(550, "4.7.1 no"), None);
-        assert_eq!(enhanced(550, "5.1 no"), None);
-        assert_eq!(enhanced(550, "5.1.1.1 no"), None);
-        assert_eq!(enhanced(550, "5.1.1234 no"), None);
-        assert_eq!(enhanced(550, ""), None);
-    }
-
-    #[test]
-    fn a_replys_text_is_one_printable_line_of_bounded_length() {
-        let hostile = "5.1.1 \u{1b}[2Jgone\r\n250 \u{202e}ok\0";
-        assert_eq!(Reply::new(550, hostile).text, "5.1.1 [2Jgone 250 ok");
-        assert_eq!(Reply::new(550, &"x".repeat(9_999)).text.len(), MAX_TEXT);
-    }
-
-    #[test]
-    fn whatever_a_server_says_is_one_short_line_with_a_verdict() {
+    fn any_reply_becomes_one_short_line_with_a_verdict() {
         corpus::corpus!("smtp_replies").holds_for_text(|text| {
             let shown = printable(text);
             prop_assert!(shown.chars().count() <= MAX_TEXT && !shown.chars().any(char::is_control));

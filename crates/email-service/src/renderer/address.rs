@@ -1,13 +1,13 @@
-//! Mail addresses as the wire wants them: the domain as an A-label.
+//! Email addresses in messages and envelopes: the domain as an A-label; and their masked form.
 
 use lettre::Address;
 
 use super::RenderError;
 
-/// The address with its domain in ASCII (RFC 5890) and lower case. The local part stays as it is:
-/// one outside ASCII needs a server with SMTPUTF8.
-pub(super) fn normalised(address: &str) -> Result<Address, RenderError> {
-    // Ours are at most 254 bytes as A-labels; no line of a mail may have more than 998.
+/// Returns the address with its domain in ASCII (RFC 5890) and lower case. The local part is not
+/// changed: non-ASCII characters in it need a server with SMTPUTF8.
+pub(super) fn normalize(address: &str) -> Result<Address, RenderError> {
+    // The user service allows 254 bytes with A-labels; a line of a mail must not exceed 998.
     if address.len() > 512 || address.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(RenderError::Recipient);
     }
@@ -20,9 +20,9 @@ pub(super) fn normalised(address: &str) -> Result<Address, RenderError> {
     Address::new(local, domain).map_err(|_| RenderError::Recipient)
 }
 
-/// What a reader who need not be the owner may learn of an address: `a•••@e•••.com`. The owner
-/// recognises it; how long it is, and all but two characters and the top-level domain, stay hidden.
-pub(super) fn masked(address: &str) -> String {
+/// Masks an address for a reader who may not be its owner: `a•••@e•••.com`. The owner recognises
+/// it; its length, and all but two characters and the top-level domain, stay hidden.
+pub(super) fn mask(address: &str) -> String {
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let (domain, _) = idna::domain_to_unicode(domain.trim_end_matches('.'));
     let is_name = |label: &str| {
@@ -30,11 +30,17 @@ pub(super) fn masked(address: &str) -> String {
     };
     let top = domain.rsplit_once('.').map(|(_, top)| top);
     let top = top.filter(|top| is_name(top) && !top.starts_with(|c: char| c.is_numeric()));
-    format!("{}•••@{}•••{}{}", first(local), first(&domain), top.map_or("", |_| "."), top.unwrap_or_default())
+    format!(
+        "{}•••@{}•••{}{}",
+        first_alphanumeric(local),
+        first_alphanumeric(&domain),
+        top.map_or("", |_| "."),
+        top.unwrap_or_default()
+    )
 }
 
-/// The first character, if it is a letter or a digit that stands alone.
-fn first(text: &str) -> String {
+/// Returns the first character if it is a letter or a digit.
+fn first_alphanumeric(text: &str) -> String {
     text.chars().next().filter(|c| c.is_alphanumeric()).map(String::from).unwrap_or_default()
 }
 
@@ -51,19 +57,19 @@ mod tests {
             ("ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
             ("ädä@example.org", "ädä@example.org"),
             ("ada@[192.0.2.1]", "ada@[192.0.2.1]"),
-            // What the user service accepts.
+            // The user service accepts these.
             ("root@localhost", "root@localhost"),
             ("o'brien+x_{y}@example.org", "o'brien+x_{y}@example.org"),
             ("x--y@ab--cd.example", "x--y@ab--cd.example"),
             ("a@example.0x1", "a@example.0x1"),
             ("用户@例え.jp", "用户@xn--r8jz45g.jp"),
         ] {
-            assert_eq!(normalised(given).unwrap().to_string(), expected);
+            assert_eq!(normalize(given).unwrap().to_string(), expected);
         }
     }
 
     #[test]
-    fn what_is_no_single_address_is_refused() {
+    fn anything_but_one_address_is_refused() {
         for given in [
             "",
             "ada",
@@ -76,12 +82,12 @@ mod tests {
             "\"a\r\nb\"@example.org",
             "ada\u{2028}@example.org",
         ] {
-            assert!(normalised(given).is_err(), "{given:?}");
+            assert!(normalize(given).is_err(), "{given:?}");
         }
     }
 
     #[test]
-    fn a_masked_address_tells_two_characters_and_the_top_level_domain() {
+    fn a_masked_address_shows_two_characters_and_the_top_level_domain() {
         for (address, expected) in [
             ("ada.lovelace@example.com", "a•••@e•••.com"),
             ("ada.lovelace@mail.example.co.uk", "a•••@m•••.uk"),
@@ -93,12 +99,12 @@ mod tests {
             ("李@例え.テスト", "李•••@例•••.テスト"),
             ("ada@example.com.", "a•••@e•••.com"),
         ] {
-            assert_eq!(masked(address), expected, "{address}");
+            assert_eq!(mask(address), expected, "{address}");
         }
     }
 
     #[test]
-    fn a_hostile_or_broken_address_is_masked_to_nothing_that_says_anything() {
+    fn a_hostile_or_invalid_address_is_masked_completely() {
         for (address, expected) in [
             ("", "•••@•••"),
             ("@", "•••@•••"),
@@ -114,9 +120,9 @@ mod tests {
             ("ada@x.com/?visit=evil.example/now", "a•••@x•••"),
             ("ada@x.\u{202E}moc", "a•••@x•••"),
         ] {
-            assert_eq!(masked(address), expected, "{address:?}");
+            assert_eq!(mask(address), expected, "{address:?}");
         }
-        let long = masked(&format!("{}@{}.{}", "a".repeat(500), "b".repeat(500), "c".repeat(500)));
+        let long = mask(&format!("{}@{}.{}", "a".repeat(500), "b".repeat(500), "c".repeat(500)));
         assert_eq!(long, "a•••@b•••");
     }
 }

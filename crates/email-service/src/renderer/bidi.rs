@@ -1,40 +1,41 @@
-//! Keeps a value from reordering the sentence around it in plain text: the isolates of UAX #9.
+//! Prevents a value from reordering the sentence around it in plain text, by the isolates of UAX
+//! #9.
 //!
-//! HTML has `<bdi>` for it. A subject and a text part have only these characters.
+//! HTML has `<bdi>` for this. A subject and a text part have only these characters.
 
 use std::borrow::Cow;
 
-/// The direction is that of the value's first letter.
+/// The isolate takes the direction of the value's first letter.
 const FIRST_STRONG_ISOLATE: char = '\u{2068}';
 const LEFT_TO_RIGHT_ISOLATE: char = '\u{2066}';
 const POP_ISOLATE: char = '\u{2069}';
 
-/// How a value itself runs.
+/// The direction of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Runs {
-    /// As its first letter says: a name.
-    AsItsLetters,
-    /// Always from left to right, whatever it is written in: a mail address.
+pub(super) enum ValueDirection {
+    /// The direction of its first letter, for names.
+    FirstStrong,
+    /// Always from left to right, for email addresses.
     LeftToRight,
 }
 
-/// The value as it may stand in a sentence. It stays as it is where nothing can be reordered: in a
-/// text that runs from left to right, if the value does too. It must not contain isolates.
-pub(super) fn isolated(value: &str, runs: Runs, in_right_to_left: bool) -> Cow<'_, str> {
+/// Isolates a value for use in a sentence. It is not changed where nothing can be reordered: a
+/// left-to-right value in a left-to-right text. It must not contain isolates.
+pub(super) fn isolate(value: &str, direction: ValueDirection, in_rtl_text: bool) -> Cow<'_, str> {
     let is_safe =
-        if in_right_to_left { value.chars().all(|c| c.is_ascii_digit()) } else { !value.chars().any(is_right_to_left) };
+        if in_rtl_text { value.chars().all(|c| c.is_ascii_digit()) } else { !value.chars().any(is_right_to_left) };
     if is_safe {
         return Cow::Borrowed(value);
     }
-    let opening = match runs {
-        Runs::AsItsLetters => FIRST_STRONG_ISOLATE,
-        Runs::LeftToRight => LEFT_TO_RIGHT_ISOLATE,
+    let opening = match direction {
+        ValueDirection::FirstStrong => FIRST_STRONG_ISOLATE,
+        ValueDirection::LeftToRight => LEFT_TO_RIGHT_ISOLATE,
     };
     Cow::Owned(format!("{opening}{value}{POP_ISOLATE}"))
 }
 
-/// By how much deeper in isolates the text is after this character.
-pub(super) fn depth(c: char) -> i32 {
+/// Returns the change of the isolate depth after this character.
+pub(super) fn isolate_depth_change(c: char) -> i32 {
     match c {
         FIRST_STRONG_ISOLATE | LEFT_TO_RIGHT_ISOLATE => 1,
         POP_ISOLATE => -1,
@@ -42,7 +43,8 @@ pub(super) fn depth(c: char) -> i32 {
     }
 }
 
-/// The blocks that Unicode keeps for scripts from right to left (`DerivedBidiClass.txt`).
+/// Returns whether the character is in a block that Unicode reserves for right-to-left scripts
+/// (`DerivedBidiClass.txt`).
 fn is_right_to_left(c: char) -> bool {
     matches!(c,
         '\u{0590}'..='\u{08FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFF}'
@@ -54,18 +56,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_isolated_where_it_could_reorder() {
-        for (value, runs, in_right_to_left, expected) in [
-            ("Ada", Runs::AsItsLetters, false, "Ada"),
-            ("李小龙", Runs::AsItsLetters, false, "李小龙"),
-            ("محمد", Runs::AsItsLetters, false, "\u{2068}محمد\u{2069}"),
-            ("ada@مثال.example", Runs::LeftToRight, false, "\u{2066}ada@مثال.example\u{2069}"),
-            ("Ada", Runs::AsItsLetters, true, "\u{2068}Ada\u{2069}"),
-            ("محمد (Acme)", Runs::AsItsLetters, true, "\u{2068}محمد (Acme)\u{2069}"),
-            ("ada@example.org", Runs::LeftToRight, true, "\u{2066}ada@example.org\u{2069}"),
-            ("7", Runs::AsItsLetters, true, "7"),
+    fn a_value_is_isolated_where_it_could_reorder_the_sentence() {
+        for (value, direction, in_rtl_text, expected) in [
+            ("Ada", ValueDirection::FirstStrong, false, "Ada"),
+            ("李小龙", ValueDirection::FirstStrong, false, "李小龙"),
+            ("محمد", ValueDirection::FirstStrong, false, "\u{2068}محمد\u{2069}"),
+            ("ada@مثال.example", ValueDirection::LeftToRight, false, "\u{2066}ada@مثال.example\u{2069}"),
+            ("Ada", ValueDirection::FirstStrong, true, "\u{2068}Ada\u{2069}"),
+            ("محمد (Acme)", ValueDirection::FirstStrong, true, "\u{2068}محمد (Acme)\u{2069}"),
+            ("ada@example.org", ValueDirection::LeftToRight, true, "\u{2066}ada@example.org\u{2069}"),
+            ("7", ValueDirection::FirstStrong, true, "7"),
         ] {
-            assert_eq!(isolated(value, runs, in_right_to_left), expected);
+            assert_eq!(isolate(value, direction, in_rtl_text), expected);
         }
     }
 }

@@ -1,31 +1,33 @@
-//! The texts of one language, read from its embedded file and checked to be complete.
+//! The texts of one language, read from its embedded file and checked for completeness.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::RenderError;
-use super::date::Dates;
-use super::facts::{Case, LinkTo, Placeholder, cases, facts, link_to};
-use super::phrase::Phrase;
+use super::case::{MailCase, cases};
+use super::date::DateFormat;
+use super::link::{LinkTarget, link_target};
+use super::message_pattern::MessagePattern;
+use super::placeholders::{Placeholder, required_placeholders};
 use super::plural::Plurals;
 use crate::plan::Template;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Catalogue {
-    /// BCP 47; from the file's name.
+    /// The BCP 47 tag, from the file's name.
     #[serde(skip)]
     pub(super) tag: String,
-    /// The language's name in itself.
+    /// The language's own name for itself.
     pub(super) name: String,
     pub(super) direction: Direction,
-    /// Font families that show the script better than those of Latin; before them in the list.
+    /// Font families that suit the script better; they come first in the font list.
     #[serde(default)]
     pub(super) fonts: Vec<String>,
-    pub(super) dates: Dates,
-    pub(super) common: Common,
-    mails: Mails,
+    pub(super) dates: DateFormat,
+    pub(super) common: CommonTexts,
+    mails: MailEntries,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -35,103 +37,103 @@ pub(super) enum Direction {
     Rtl,
 }
 
-/// What all mails share.
+/// The texts that all mails share.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Common {
-    /// What follows a label in plain text, with the space after it.
+pub(super) struct CommonTexts {
+    /// Follows a label in plain text, including the space after it.
     pub(super) colon: String,
-    pub(super) greeting: Phrase,
-    /// For one whose name is not known, or not fit to be shown.
-    pub(super) greeting_neutral: Phrase,
-    pub(super) link_fallback: Phrase,
-    /// Heads [`Mail::not_you`].
-    pub(super) not_you: Phrase,
-    /// Why one gets this mail, unless it has a reason of its own.
-    pub(super) reason: Phrase,
-    pub(super) automatic: Phrase,
+    pub(super) greeting: MessagePattern,
+    /// For recipients whose name is unknown or unsafe to show.
+    pub(super) greeting_neutral: MessagePattern,
+    pub(super) link_fallback: MessagePattern,
+    /// The heading of [`MailEntry::not_you`].
+    pub(super) not_you: MessagePattern,
+    /// Why the recipient gets this mail, unless it has a reason of its own.
+    pub(super) reason: MessagePattern,
+    pub(super) automatic: MessagePattern,
 }
 
 /// The texts of one kind of mail.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Mail {
-    subject: Phrase,
-    /// What a mailbox shows after the subject.
-    preheader: Phrase,
-    heading: Phrase,
-    paragraphs: Vec<Phrase>,
+struct MailEntry {
+    subject: MessagePattern,
+    /// The preview text that mail programs show after the subject.
+    preheader: MessagePattern,
+    heading: MessagePattern,
+    paragraphs: Vec<MessagePattern>,
     #[serde(default)]
-    details: Vec<Detail>,
-    /// Present exactly in the mails that have a button.
-    link: Option<Link>,
-    /// What to do if it was not the recipient.
-    not_you: Phrase,
-    reason: Option<Phrase>,
-    /// Exactly one for each of the kind's [`cases`], by its name.
+    details: Vec<DetailTexts>,
+    /// Present only in the mails that have a button.
+    link: Option<LinkTexts>,
+    /// What to do if the recipient did not cause the mail.
+    not_you: MessagePattern,
+    reason: Option<MessagePattern>,
+    /// One entry for each of the kind's [`cases`], by its name.
     #[serde(default)]
-    when: BTreeMap<String, When>,
+    when: BTreeMap<String, CaseTexts>,
 }
 
-/// The texts that stand in for the usual ones in one case.
+/// The texts that replace the usual ones in one case.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct When {
-    subject: Option<Phrase>,
-    preheader: Option<Phrase>,
-    heading: Option<Phrase>,
-    paragraphs: Option<Vec<Phrase>>,
-    not_you: Option<Phrase>,
+struct CaseTexts {
+    subject: Option<MessagePattern>,
+    preheader: Option<MessagePattern>,
+    heading: Option<MessagePattern>,
+    paragraphs: Option<Vec<MessagePattern>>,
+    not_you: Option<MessagePattern>,
 }
 
 /// The texts of one mail: those of its case, and the usual ones for the rest.
 #[derive(Clone, Copy)]
 pub(super) struct MailTexts<'a> {
-    pub(super) subject: &'a Phrase,
-    pub(super) preheader: &'a Phrase,
-    pub(super) heading: &'a Phrase,
-    pub(super) paragraphs: &'a [Phrase],
-    pub(super) details: &'a [Detail],
-    pub(super) link: Option<&'a Link>,
-    pub(super) not_you: &'a Phrase,
-    pub(super) reason: Option<&'a Phrase>,
+    pub(super) subject: &'a MessagePattern,
+    pub(super) preheader: &'a MessagePattern,
+    pub(super) heading: &'a MessagePattern,
+    pub(super) paragraphs: &'a [MessagePattern],
+    pub(super) details: &'a [DetailTexts],
+    pub(super) link: Option<&'a LinkTexts>,
+    pub(super) not_you: &'a MessagePattern,
+    pub(super) reason: Option<&'a MessagePattern>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Detail {
-    pub(super) label: Phrase,
-    pub(super) value: Phrase,
+pub(super) struct DetailTexts {
+    pub(super) label: MessagePattern,
+    pub(super) value: MessagePattern,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Link {
+pub(super) struct LinkTexts {
     #[serde(default)]
-    pub(super) paragraphs: Vec<Phrase>,
-    pub(super) button: Phrase,
-    pub(super) expiry: Phrase,
+    pub(super) paragraphs: Vec<MessagePattern>,
+    pub(super) button: MessagePattern,
+    pub(super) expiry: MessagePattern,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Mails {
-    welcome: Mail,
-    verify_email: Mail,
-    registration_attempted: Mail,
-    password_reset: Mail,
-    password_changed: Mail,
-    email_change_confirm: Mail,
-    email_change_notice: Mail,
-    email_changed: Mail,
-    email_change_undone: Mail,
-    totp_enabled: Mail,
-    totp_disabled: Mail,
-    recovery_code_used: Mail,
-    recovery_codes_renewed: Mail,
-    change_undone: Mail,
-    account_locked: Mail,
-    goodbye: Mail,
+struct MailEntries {
+    welcome: MailEntry,
+    verify_email: MailEntry,
+    registration_attempted: MailEntry,
+    password_reset: MailEntry,
+    password_changed: MailEntry,
+    email_change_confirm: MailEntry,
+    email_change_notice: MailEntry,
+    email_changed: MailEntry,
+    email_change_undone: MailEntry,
+    totp_enabled: MailEntry,
+    totp_disabled: MailEntry,
+    recovery_code_used: MailEntry,
+    recovery_codes_renewed: MailEntry,
+    change_undone: MailEntry,
+    account_locked: MailEntry,
+    goodbye: MailEntry,
 }
 
 impl Catalogue {
@@ -148,16 +150,16 @@ impl Catalogue {
     }
 
     pub(super) fn plurals(&self) -> Result<Plurals, RenderError> {
-        Plurals::of_language(&self.tag)
+        Plurals::for_language(&self.tag)
             .map_err(|problem| RenderError::Catalogue { language: self.tag.clone(), problem })
     }
 
-    /// The texts of a mail of this kind in this case.
-    pub(super) fn texts(&self, template: Template, case: Option<Case>) -> MailTexts<'_> {
+    /// Returns the texts of a mail of this kind in this case.
+    pub(super) fn texts(&self, template: Template, case: Option<MailCase>) -> MailTexts<'_> {
         self.mail(template).texts(case)
     }
 
-    fn mail(&self, template: Template) -> &Mail {
+    fn mail(&self, template: Template) -> &MailEntry {
         let mails = &self.mails;
         match template {
             Template::Welcome => &mails.welcome,
@@ -181,12 +183,12 @@ impl Catalogue {
 
     fn check(&self, plurals: &Plurals) -> Result<(), String> {
         if self.name.trim().is_empty() {
-            return Err("name is empty".to_owned());
+            return Err("the name is empty".to_owned());
         }
-        // They stand unquoted in a style attribute.
+        // They are unquoted in a style attribute.
         let is_family = |c: char| c.is_ascii_alphanumeric() || c == ' ' || c == '-';
         if let Some(family) = self.fonts.iter().find(|family| family.is_empty() || !family.chars().all(is_family)) {
-            return Err(format!("fonts: {family:?} is no name of a font family"));
+            return Err(format!("fonts: {family:?} is not the name of a font family"));
         }
         self.dates.check()?;
         self.common.check()?;
@@ -199,24 +201,24 @@ impl Catalogue {
     }
 }
 
-impl Common {
+impl CommonTexts {
     fn check(&self) -> Result<(), String> {
         use Placeholder::{Name, Product, To};
         if self.colon.trim().is_empty() || self.colon.chars().any(char::is_control) {
             return Err("common.colon: it is empty, or contains a control character".to_owned());
         }
-        only(&self.greeting, &[Name, Product], "common.greeting")?;
-        tells(&[&self.greeting], Name, "common.greeting")?;
-        only(&self.greeting_neutral, &[Product], "common.greeting_neutral")?;
-        only(&self.link_fallback, &[Product], "common.link_fallback")?;
-        only(&self.not_you, &[Product], "common.not_you")?;
-        only(&self.reason, &[Product, To], "common.reason")?;
-        only(&self.automatic, &[Product], "common.automatic")
+        check_only(&self.greeting, &[Name, Product], "common.greeting")?;
+        check_mentioned(&[&self.greeting], Name, "common.greeting")?;
+        check_only(&self.greeting_neutral, &[Product], "common.greeting_neutral")?;
+        check_only(&self.link_fallback, &[Product], "common.link_fallback")?;
+        check_only(&self.not_you, &[Product], "common.not_you")?;
+        check_only(&self.reason, &[Product, To], "common.reason")?;
+        check_only(&self.automatic, &[Product], "common.automatic")
     }
 }
 
-impl Mail {
-    fn texts(&self, case: Option<Case>) -> MailTexts<'_> {
+impl MailEntry {
+    fn texts(&self, case: Option<MailCase>) -> MailTexts<'_> {
         let when = case.and_then(|case| self.when.get(case.as_str()));
         MailTexts {
             subject: when.and_then(|when| when.subject.as_ref()).unwrap_or(&self.subject),
@@ -249,67 +251,68 @@ impl Mail {
 }
 
 impl MailTexts<'_> {
-    /// The subject and what stands out carry no text of the user; the body carries every fact.
-    fn check(&self, template: Template, case: Option<Case>, plurals: &Plurals) -> Result<(), String> {
+    /// Checks that subject, preheader and heading contain no user text, and that the body contains
+    /// every required placeholder.
+    fn check(&self, template: Template, case: Option<MailCase>, plurals: &Plurals) -> Result<(), String> {
         use Placeholder::{EventTime, Product, To};
-        only(self.subject, &[Product], "subject")?;
-        only(self.preheader, &[Product], "preheader")?;
-        only(self.heading, &[Product], "heading")?;
+        check_only(self.subject, &[Product], "subject")?;
+        check_only(self.preheader, &[Product], "preheader")?;
+        check_only(self.heading, &[Product], "heading")?;
         if let Some(reason) = self.reason {
-            only(reason, &[Product, To], "reason")?;
+            check_only(reason, &[Product, To], "reason")?;
         }
         if self.paragraphs.is_empty() {
-            return Err("paragraphs: there are none".to_owned());
+            return Err("paragraphs: they are missing".to_owned());
         }
-        let facts = facts(template, case);
+        let required = required_placeholders(template, case);
         let mut known = vec![Product, To, EventTime];
-        known.extend(facts);
-        let mut body: Vec<&Phrase> = self.paragraphs.iter().collect();
+        known.extend(required);
+        let mut body: Vec<&MessagePattern> = self.paragraphs.iter().collect();
         body.push(self.not_you);
         for detail in self.details {
-            only(&detail.label, &[Product], "details.label")?;
+            check_only(&detail.label, &[Product], "details.label")?;
             body.push(&detail.value);
         }
-        for phrase in &body {
-            only(phrase, &known, "body")?;
-            phrase.check_forms(plurals).map_err(|problem| format!("body: {problem}"))?;
+        for pattern in &body {
+            check_only(pattern, &known, "body")?;
+            pattern.check_forms(plurals).map_err(|problem| format!("body: {problem}"))?;
         }
-        for &fact in facts {
-            tells(&body, fact, "body")?;
+        for &placeholder in required {
+            check_mentioned(&body, placeholder, "body")?;
         }
-        match (link_to(template), self.link) {
-            (LinkTo::Nothing, None) => Ok(()),
-            (LinkTo::Nothing, Some(_)) => Err("link: this mail has none".to_owned()),
+        match (link_target(template), self.link) {
+            (LinkTarget::Nothing, None) => Ok(()),
+            (LinkTarget::Nothing, Some(_)) => Err("link: this mail has no link".to_owned()),
             (_, None) => Err("link: it is missing".to_owned()),
             (_, Some(link)) => link.check(known),
         }
     }
 }
 
-impl Link {
+impl LinkTexts {
     fn check(&self, mut known: Vec<Placeholder>) -> Result<(), String> {
         known.push(Placeholder::LinkExpiresAt);
-        for phrase in &self.paragraphs {
-            only(phrase, &known, "link.paragraphs")?;
+        for pattern in &self.paragraphs {
+            check_only(pattern, &known, "link.paragraphs")?;
         }
-        only(&self.button, &[Placeholder::Product], "link.button")?;
-        only(&self.expiry, &known, "link.expiry")?;
-        tells(&[&self.expiry], Placeholder::LinkExpiresAt, "link.expiry")
+        check_only(&self.button, &[Placeholder::Product], "link.button")?;
+        check_only(&self.expiry, &known, "link.expiry")?;
+        check_mentioned(&[&self.expiry], Placeholder::LinkExpiresAt, "link.expiry")
     }
 }
 
-fn only(phrase: &Phrase, known: &[Placeholder], place: &str) -> Result<(), String> {
-    match phrase.placeholders().find(|used| !known.contains(used)) {
+fn check_only(pattern: &MessagePattern, known: &[Placeholder], place: &str) -> Result<(), String> {
+    match pattern.placeholders().find(|used| !known.contains(used)) {
         Some(used) => Err(format!("{place}: {{{}}} has no value here", used.as_str())),
         None => Ok(()),
     }
 }
 
-fn tells(phrases: &[&Phrase], fact: Placeholder, place: &str) -> Result<(), String> {
-    if phrases.iter().any(|p| p.placeholders().any(|used| used == fact)) {
+fn check_mentioned(patterns: &[&MessagePattern], fact: Placeholder, place: &str) -> Result<(), String> {
+    if patterns.iter().any(|p| p.placeholders().any(|used| used == fact)) {
         Ok(())
     } else {
-        Err(format!("{place}: {{{}}} is told nowhere", fact.as_str()))
+        Err(format!("{place}: {{{}}} is missing", fact.as_str()))
     }
 }
 
@@ -331,7 +334,7 @@ mod tests {
     }
 
     fn changed(from: &str, to: &str) -> String {
-        assert!(ENGLISH.contains(from), "the test looks for {from:?}");
+        assert!(ENGLISH.contains(from), "the test needs {from:?}");
         ENGLISH.replacen(from, to, 1)
     }
 
@@ -346,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_nobody_reads_is_refused() {
+    fn an_unused_text_is_refused() {
         assert!(problem(&changed("[mails.goodbye]", "[mails.goodbye]\nfooter = \"x\"")).contains("footer"));
         assert!(problem(&format!("{ENGLISH}\n[mails.farewell]\nsubject = \"x\"")).contains("farewell"));
     }
@@ -360,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_with_a_text_of_the_user_is_refused() {
+    fn a_subject_with_user_text_is_refused() {
         let name = problem(&changed("subject = \"Reset your password\"", "subject = \"{name}, reset it\""));
         assert!(name.contains("mails.password-reset.subject: {name}"), "{name}");
         let to = problem(&changed("subject = \"Reset your password\"", "subject = \"Mail to {to}\""));
@@ -368,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_that_keeps_a_fact_to_itself_is_refused() {
+    fn a_mail_without_a_required_placeholder_is_refused() {
         let fact = problem(&changed("value = \"{locked_until}\"", "value = \"later\""));
         assert!(fact.contains("mails.account-locked.body: {locked_until}"), "{fact}");
         let expiry = problem(&changed("until {link_expires_at}.", "for a while."));
@@ -376,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plural_form_too_few_and_a_number_out_of_place_are_refused() {
+    fn a_missing_plural_form_and_a_misplaced_count_are_refused() {
         let form = problem(&changed("one = \"{remaining} code\", ", ""));
         assert!(form.contains("mails.recovery-code-used.body: there is no form for 1"), "{form}");
         let place =
@@ -385,14 +388,14 @@ mod tests {
     }
 
     #[test]
-    fn a_font_that_would_end_the_style_is_refused() {
+    fn a_font_name_with_css_syntax_is_refused() {
         let direction = "direction = \"ltr\"";
         assert!(problem(&changed(direction, &format!("{direction}\nfonts = [\"x;color:red\"]"))).contains("fonts"));
         assert!(problem(&changed("colon = \": \"", "colon = \" \"")).contains("common.colon"));
     }
 
     #[test]
-    fn a_link_too_many_or_too_few_is_refused() {
+    fn an_unexpected_or_missing_link_is_refused() {
         let link = "\n[mails.goodbye.link]\nbutton = \"x\"\nexpiry = \"{link_expires_at}\"\n";
         assert!(problem(&format!("{ENGLISH}{link}")).contains("mails.goodbye.link"));
         let header = "[mails.verify-email.link]\nbutton = \"Confirm email address\"\nexpiry = \"The link works once, until {link_expires_at}.\"";
@@ -400,9 +403,9 @@ mod tests {
     }
 
     #[test]
-    fn a_case_too_many_or_too_few_or_without_its_fact_is_refused() {
+    fn an_unknown_or_missing_case_or_one_without_its_placeholder_is_refused() {
         let header = "[mails.totp-disabled.when.by-mailbox]";
-        assert!(problem(&changed(header, "[mails.totp-disabled.when.by-nobody]")).contains("when.by-nobody"));
+        assert!(problem(&changed(header, "[mails.totp-disabled.when.by-stranger]")).contains("when.by-stranger"));
         let (before, from) = ENGLISH.split_once(header).unwrap();
         let (_, after) = from.split_once("\n[").unwrap();
         let missing = problem(&format!("{before}[{after}"));
@@ -414,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_language_is_refused() {
+    fn a_file_whose_name_is_no_language_tag_is_refused() {
         for tag in ["", "en_US", "en-", "englishes1", "en.bak"] {
             assert!(Catalogue::parse(tag, ENGLISH).is_err(), "{tag:?}");
         }

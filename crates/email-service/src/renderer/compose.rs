@@ -1,34 +1,36 @@
-//! From a mail's content to its texts, and from those to the message.
+//! From a mail's content to its texts, and from the texts to the message.
 
 use secrecy::SecretString;
 
+use super::case::case_of;
 use super::catalogue::{Catalogue, Direction, MailTexts};
-use super::facts::{LinkTo, Placeholder, case_of, link_to};
-use super::layout::{Detail, Link, View};
-use super::message::{self, Parts};
-use super::phrase::{Filled, Phrase, Reader};
+use super::layout::{DetailView, LinkView, MailView};
+use super::link::{LinkTarget, link_target};
+use super::message::{self, MessageInput};
+use super::message_pattern::{FillContext, FilledText, MessagePattern};
+use super::placeholders::Placeholder;
 use super::plural::Plurals;
-use super::{ComposedMail, MailContent, RenderError, Renderer, address, name};
+use super::{ComposedMail, MailContent, RenderError, Renderer, address, sanitize};
 
 impl Renderer {
-    /// The whole mail. The same content gives the same bytes, so a mail that is sent again is the
-    /// same mail.
+    /// Renders the whole mail. The same content gives the same bytes, so a mail that is sent again
+    /// is identical.
     ///
     /// # Errors
-    /// The recipient is no address, the message id is none, or a value is missing that this
-    /// template needs.
+    /// If the recipient's address or the message id is invalid, or a value that this template needs
+    /// is missing.
     pub fn compose(&self, mail: &MailContent<'_>) -> Result<ComposedMail, RenderError> {
         let catalogue = self.catalogues.for_locale(mail.locale);
-        let to = address::normalised(mail.to)?;
-        // Rows of earlier releases have one for every kind of mail.
+        let to = address::normalize(mail.to)?;
+        // Rows of earlier releases have a display name for every kind of mail.
         let display_name = mail.display_name.filter(|_| mail.template.names_recipient());
         let view = Texts::new(self, mail, catalogue, display_name)?.view()?;
         let text = self.layout.text(&view)?;
         let html = self.layout.html(&view)?;
-        let (envelope, message) = message::build(Parts {
+        let (envelope, message) = message::build(MessageInput {
             from: &self.from,
             to,
-            to_name: display_name.and_then(name::cleaned),
+            to_name: display_name.and_then(sanitize::clean_name),
             subject: &view.subject,
             date: mail.date,
             message_id: mail.message_id,
@@ -40,7 +42,7 @@ impl Renderer {
     }
 }
 
-/// Fills the phrases of one mail.
+/// Fills the patterns of one mail.
 struct Texts<'a> {
     renderer: &'a Renderer,
     mail: &'a MailContent<'a>,
@@ -62,18 +64,18 @@ impl<'a> Texts<'a> {
             mail,
             catalogue,
             texts: catalogue.texts(mail.template, case_of(mail)),
-            greeting_name: name::in_text(display_name),
+            greeting_name: sanitize::name_in_sentence(display_name),
             plurals: catalogue.plurals()?,
         })
     }
 
-    fn view(&self) -> Result<View, RenderError> {
+    fn view(&self) -> Result<MailView, RenderError> {
         let (texts, common) = (self.texts, &self.catalogue.common);
         let greeting = match self.greeting_name {
             Some(_) => &common.greeting,
             None => &common.greeting_neutral,
         };
-        Ok(View {
+        Ok(MailView {
             language: self.catalogue.tag.clone(),
             is_rtl: self.is_rtl(),
             fonts: self.catalogue.fonts.iter().map(|family| format!("{family},")).collect(),
@@ -94,23 +96,23 @@ impl<'a> Texts<'a> {
         })
     }
 
-    fn details(&self) -> Result<Vec<Detail>, RenderError> {
-        let fill = |detail: &super::catalogue::Detail| {
-            Ok(Detail { label: self.fill(&detail.label)?.plain, value: self.fill(&detail.value)? })
+    fn details(&self) -> Result<Vec<DetailView>, RenderError> {
+        let fill = |detail: &super::catalogue::DetailTexts| {
+            Ok(DetailView { label: self.fill(&detail.label)?.plain, value: self.fill(&detail.value)? })
         };
         self.texts.details.iter().map(fill).collect()
     }
 
-    fn link(&self) -> Result<Option<Link>, RenderError> {
+    fn link(&self) -> Result<Option<LinkView>, RenderError> {
         let Some(texts) = self.texts.link else {
             return Ok(None);
         };
-        let (page, token): (&str, &SecretString) = match (link_to(self.mail.template), self.mail.link_token) {
-            (LinkTo::Nothing, _) | (LinkTo::PageIfToken(_), None) => return Ok(None),
-            (LinkTo::Page(_), None) => return Err(self.missing("link_token")),
-            (LinkTo::Page(page) | LinkTo::PageIfToken(page), Some(token)) => (page, token),
+        let (page, token): (&str, &SecretString) = match (link_target(self.mail.template), self.mail.link_token) {
+            (LinkTarget::Nothing, _) | (LinkTarget::PageIfToken(_), None) => return Ok(None),
+            (LinkTarget::Page(_), None) => return Err(self.missing("link_token")),
+            (LinkTarget::Page(page) | LinkTarget::PageIfToken(page), Some(token)) => (page, token),
         };
-        Ok(Some(Link {
+        Ok(Some(LinkView {
             paragraphs: self.fill_all(&texts.paragraphs)?,
             button: self.fill(&texts.button)?.plain,
             url: self.renderer.links.to(page, token),
@@ -119,14 +121,14 @@ impl<'a> Texts<'a> {
         }))
     }
 
-    fn fill_all(&self, phrases: &[Phrase]) -> Result<Vec<Filled>, RenderError> {
-        phrases.iter().map(|phrase| self.fill(phrase)).collect()
+    fn fill_all(&self, patterns: &[MessagePattern]) -> Result<Vec<FilledText>, RenderError> {
+        patterns.iter().map(|pattern| self.fill(pattern)).collect()
     }
 
-    fn fill(&self, phrase: &Phrase) -> Result<Filled, RenderError> {
-        let reader = Reader { is_rtl: self.is_rtl(), plurals: &self.plurals, count: self.mail.remaining };
-        phrase
-            .fill(&reader, |placeholder| self.value(placeholder))
+    fn fill(&self, pattern: &MessagePattern) -> Result<FilledText, RenderError> {
+        let context = FillContext { is_rtl: self.is_rtl(), plurals: &self.plurals, count: self.mail.remaining };
+        pattern
+            .fill(&context, |placeholder| self.value(placeholder))
             .map_err(|placeholder| self.missing(placeholder.as_str()))
     }
 
@@ -139,14 +141,14 @@ impl<'a> Texts<'a> {
         let format = |at| self.catalogue.dates.format(at);
         match placeholder {
             Placeholder::Product => Some(self.renderer.product.clone()),
-            Placeholder::To => name::one_line(mail.to),
+            Placeholder::To => sanitize::clean_address(mail.to),
             Placeholder::Name => self.greeting_name.clone(),
             Placeholder::EventTime => Some(format(mail.event_time)),
             Placeholder::LinkExpiresAt => mail.link_expires_at.map(format),
-            Placeholder::NewEmail => mail.new_email.and_then(name::one_line),
-            Placeholder::OldEmail => mail.old_email.and_then(name::one_line),
-            Placeholder::MaskedEmail => mail.old_email.map(address::masked),
-            Placeholder::Username => name::in_text(mail.username),
+            Placeholder::NewEmail => mail.new_email.and_then(sanitize::clean_address),
+            Placeholder::OldEmail => mail.old_email.and_then(sanitize::clean_address),
+            Placeholder::MaskedEmail => mail.old_email.map(address::mask),
+            Placeholder::Username => sanitize::name_in_sentence(mail.username),
             Placeholder::Remaining => mail.remaining.map(|count| count.to_string()),
             Placeholder::LockedUntil => mail.locked_until.map(format),
         }

@@ -1,4 +1,4 @@
-//! Points in time as the reader's language writes them, always in UTC, and saying so.
+//! Dates and times in the reader's language, always in UTC with its name.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -6,18 +6,18 @@ use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Dates {
-    /// With each of [`FIELDS`] once, and the letters `UTC`.
+pub(super) struct DateFormat {
+    /// Contains each of [`FIELDS`] once, and the letters `UTC`.
     format: String,
-    /// January first.
+    /// The months, starting with January.
     months: [String; 12],
-    /// How the first day of a month is written, if not `1`: French says "1er mars 2026".
+    /// The first day of a month, if it is not `1`: French writes "1er mars 2026".
     first_day: Option<String>,
 }
 
 const FIELDS: [&str; 5] = ["{day}", "{month}", "{year}", "{hour}", "{minute}"];
 
-impl Dates {
+impl DateFormat {
     pub(super) fn check(&self) -> Result<(), String> {
         for field in FIELDS {
             if self.format.matches(field).count() != 1 {
@@ -35,13 +35,13 @@ impl Dates {
             return Err("dates.months has an empty name".to_owned());
         }
         if self.first_day.as_ref().is_some_and(|day| day.trim().is_empty() || day.contains(['{', '}'])) {
-            return Err("dates.first_day is not usable".to_owned());
+            return Err("dates.first_day is invalid".to_owned());
         }
         Ok(())
     }
 
-    /// In digits as everywhere else in a mail (0 to 9, in Arabic too): those of its links and codes.
-    /// To the minute, in UTC.
+    /// Formats a time to the minute, in UTC. The digits are 0 to 9 in every language, as in links
+    /// and codes.
     pub(super) fn format(&self, at: Timestamp) -> String {
         let at = at.to_zoned(TimeZone::UTC);
         let month = usize::from(at.month().unsigned_abs()).saturating_sub(1);
@@ -62,22 +62,26 @@ impl Dates {
 mod tests {
     use super::*;
 
-    fn dates(format: &str) -> Dates {
-        Dates { format: format.to_owned(), months: std::array::from_fn(|n| format!("m{}", n + 1)), first_day: None }
+    fn dates(format: &str) -> DateFormat {
+        DateFormat {
+            format: format.to_owned(),
+            months: std::array::from_fn(|n| format!("m{}", n + 1)),
+            first_day: None,
+        }
     }
 
     #[test]
-    fn the_first_of_a_month_may_be_written_otherwise() {
+    fn the_first_day_of_a_month_may_have_its_own_form() {
         let dates =
-            Dates { first_day: Some("1er".to_owned()), ..dates("{day} {month} {year} à {hour}:{minute} (UTC)") };
+            DateFormat { first_day: Some("1er".to_owned()), ..dates("{day} {month} {year} à {hour}:{minute} (UTC)") };
         assert!(dates.check().is_ok());
         assert_eq!(dates.format("2026-03-01T01:11:00Z".parse().unwrap()), "1er m3 2026 à 01:11 (UTC)");
         assert_eq!(dates.format("2026-03-11T01:01:00Z".parse().unwrap()), "11 m3 2026 à 01:01 (UTC)");
-        assert!(Dates { first_day: Some(String::new()), ..dates }.check().is_err());
+        assert!(DateFormat { first_day: Some(String::new()), ..dates }.check().is_err());
     }
 
     #[test]
-    fn first_and_last_minute_of_a_year() {
+    fn the_first_and_last_minute_of_a_year_are_formatted() {
         let dates = dates("{day} {month} {year}, {hour}:{minute} UTC");
         let format = |at: &str| dates.format(at.parse().unwrap());
         assert_eq!(format("2026-01-01T00:00:59Z"), "1 m1 2026, 00:00 UTC");

@@ -1,14 +1,14 @@
-//! All languages there are, and the choice among them: the lookup of RFC 4647, section 3.4.
+//! All languages, and the choice among them: the lookup of RFC 4647, section 3.4.
 
 use include_dir::{Dir, include_dir};
 
 use super::RenderError;
 use super::catalogue::Catalogue;
 
-/// Every file of this folder is a language.
+/// The catalogues: every file of this folder is a language.
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalogues");
 
-/// The language of those whose own there is no catalogue for.
+/// The language for locales without a catalogue.
 const FALLBACK: &str = "en";
 
 /// All languages. English is always among them.
@@ -26,7 +26,7 @@ impl Catalogues {
         Catalogues::parse(files)
     }
 
-    /// Of tags with their files' texts (`None`: not UTF-8).
+    /// Parses catalogues from tags and file contents (`None` if not UTF-8).
     pub(super) fn parse<'a>(files: impl Iterator<Item = (String, Option<&'a str>)>) -> Result<Catalogues, RenderError> {
         let mut by_tag = Vec::new();
         for (tag, toml) in files {
@@ -47,7 +47,7 @@ impl Catalogues {
         self.by_tag.iter()
     }
 
-    /// The closest to `locale`, else English.
+    /// Returns the catalogue that is closest to `locale`, or the English one.
     pub(super) fn for_locale(&self, locale: Option<&str>) -> &Catalogue {
         locale
             .and_then(|locale| lookup(locale, |range| self.iter().find(|c| c.tag.eq_ignore_ascii_case(range))))
@@ -55,8 +55,8 @@ impl Catalogues {
     }
 }
 
-/// What `find` has for `locale`, or for the closest prefix of it: `de-CH-1996`, then `de-CH`,
-/// then `de`. `None` if there is nothing for any. Underscores count as hyphens.
+/// Returns what `find` returns for `locale` or its longest possible prefix: `de-CH-1996`, then
+/// `de-CH`, then `de`. Underscores count as hyphens.
 fn lookup<T>(locale: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
     let tag = locale.trim().replace('_', "-");
     let mut range = tag.as_str();
@@ -65,7 +65,7 @@ fn lookup<T>(locale: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
             return Some(found);
         }
         range = range.rsplit_once('-')?.0;
-        // A single letter introduces what followed, and means nothing without it.
+        // A single-letter subtag introduces the subtags after it, and has no meaning without them.
         while let Some((before, single)) = range.rsplit_once('-') {
             if single.len() != 1 {
                 break;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_letter_subtag_goes_together_with_what_follows_it() {
+    fn a_single_letter_subtag_is_removed_with_the_subtag_after_it() {
         let asked = std::cell::RefCell::new(Vec::new());
         let none: Option<()> = lookup("zh-Hant-CN-x-private1", |range| {
             asked.borrow_mut().push(range.to_owned());
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_start_without_english() {
+    fn catalogues_without_english_are_refused() {
         let files = [("de".to_owned(), Some(include_str!("../../catalogues/de.toml")))];
         assert!(Catalogues::parse(files.into_iter()).is_err());
     }

@@ -1,55 +1,55 @@
-//! The one layout that all mails share, as HTML and as text.
+//! The layout that all mails share, as HTML and as text.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, context, escape_formatter};
 use serde::Serialize;
 
-use super::phrase::Filled;
-use super::{RenderError, lines};
+use super::message_pattern::FilledText;
+use super::{RenderError, wrap};
 
 const HTML: &str = "mail.html";
 const TEXT: &str = "mail.txt";
-/// Columns of the text form; fits a quoted reply into 76.
+/// The width of the text part in columns; a quoted reply fits into 76.
 const TEXT_WIDTH: usize = 72;
 
-/// Everything that a mail says, ready to be laid out. No `Debug`: the link carries a token.
+/// The contents of a mail for the layout. No `Debug`: the link contains a token.
 #[derive(Serialize)]
-pub(super) struct View {
+pub(super) struct MailView {
     pub(super) language: String,
     pub(super) is_rtl: bool,
-    /// Families for the language's script, each followed by a comma; may be empty.
+    /// Font families for the language's script, each followed by a comma; may be empty.
     pub(super) fonts: String,
-    /// Between a label and its value in the text form, and after a label that ends its line.
+    /// Between a label and its value in the text part, and after a label at the end of a line.
     pub(super) colon: String,
     pub(super) colon_at_end: String,
     pub(super) product: String,
     pub(super) subject: String,
     pub(super) preheader: String,
-    pub(super) heading: Filled,
-    pub(super) greeting: Filled,
-    pub(super) paragraphs: Vec<Filled>,
-    pub(super) details: Vec<Detail>,
-    pub(super) link: Option<Link>,
+    pub(super) heading: FilledText,
+    pub(super) greeting: FilledText,
+    pub(super) paragraphs: Vec<FilledText>,
+    pub(super) details: Vec<DetailView>,
+    pub(super) link: Option<LinkView>,
     pub(super) not_you_title: String,
-    pub(super) not_you: Filled,
-    pub(super) reason: Filled,
+    pub(super) not_you: FilledText,
+    pub(super) reason: FilledText,
     pub(super) automatic: String,
 }
 
 #[derive(Serialize)]
-pub(super) struct Detail {
+pub(super) struct DetailView {
     pub(super) label: String,
-    pub(super) value: Filled,
+    pub(super) value: FilledText,
 }
 
 #[derive(Serialize)]
-pub(super) struct Link {
-    pub(super) paragraphs: Vec<Filled>,
+pub(super) struct LinkView {
+    pub(super) paragraphs: Vec<FilledText>,
     pub(super) button: String,
     pub(super) url: String,
     pub(super) fallback: String,
-    pub(super) expiry: Filled,
+    pub(super) expiry: FilledText,
 }
 
 pub(super) struct Layout(Environment<'static>);
@@ -65,23 +65,23 @@ impl Layout {
         environment.set_syntax(syntax);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_formatter(format_escaped);
-        environment.add_filter("wrap", wrap);
+        environment.add_filter("wrap", wrap_filter);
         environment.add_template(HTML, include_str!("layout/mail.html")).map_err(|error| failed(HTML, &error))?;
         environment.add_template(TEXT, include_str!("layout/mail.txt")).map_err(|error| failed(TEXT, &error))?;
         Ok(Layout(environment))
     }
 
-    /// Escaped as HTML.
-    pub(super) fn html(&self, view: &View) -> Result<String, RenderError> {
+    /// Renders the HTML part, escaped.
+    pub(super) fn html(&self, view: &MailView) -> Result<String, RenderError> {
         self.render(HTML, view)
     }
 
-    /// Wrapped, not escaped: it is plain text.
-    pub(super) fn text(&self, view: &View) -> Result<String, RenderError> {
+    /// Renders the text part, wrapped and not escaped.
+    pub(super) fn text(&self, view: &MailView) -> Result<String, RenderError> {
         self.render(TEXT, view)
     }
 
-    fn render(&self, layout: &'static str, view: &View) -> Result<String, RenderError> {
+    fn render(&self, layout: &'static str, view: &MailView) -> Result<String, RenderError> {
         self.0
             .get_template(layout)
             .and_then(|template| template.render(context! { mail => Serde(view) }))
@@ -89,22 +89,22 @@ impl Layout {
     }
 }
 
-/// Kind and line only: an error's details may quote values.
+/// Returns the kind and the line only: the error's details may quote values.
 fn failed(layout: &'static str, error: &Error) -> RenderError {
     RenderError::Layout { layout, problem: format!("{:?} in line {}", error.kind(), error.line().unwrap_or(0)) }
 }
 
-/// As minijinja's own, but it leaves `/` alone: links stay readable in the source.
+/// Escapes like minijinja, except for `/`: links stay readable in the source.
 fn format_escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.as_str() {
         Some(text) if *state.auto_escape() == AutoEscape::Html && !value.is_safe() => {
-            out.write_str(&escaped(text)).map_err(Error::from)
+            out.write_str(&escape_html(text)).map_err(Error::from)
         }
         _ => escape_formatter(out, state, value),
     }
 }
 
-fn escaped(text: &str) -> String {
+fn escape_html(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -120,8 +120,8 @@ fn escaped(text: &str) -> String {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "filters take their arguments by value")]
-fn wrap(text: String) -> String {
-    lines::wrapped(&text, TEXT_WIDTH)
+fn wrap_filter(text: String) -> String {
+    wrap::wrap(&text, TEXT_WIDTH)
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn html_has_no_character_that_opens_anything() {
-        assert_eq!(escaped("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
+    fn html_special_characters_are_escaped() {
+        assert_eq!(escape_html("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
     }
 }

@@ -1,11 +1,12 @@
-//! The links in mails: a page of the user service, and the one-time token as its query.
+//! The links in mails: a page of the user service, with the one-time token as its query.
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::RenderError;
+use crate::plan::Template;
 
-/// Where the pages are: scheme, host, and perhaps a path that all pages are below.
+/// The base URL of the pages: scheme, host, and optionally a path.
 pub(super) struct LinkBase(Url);
 
 impl LinkBase {
@@ -22,12 +23,42 @@ impl LinkBase {
         Ok(LinkBase(base))
     }
 
-    /// `<base>/<page>?token=<token>`. The answer is as secret as the token.
+    /// Returns `<base>/<page>?token=<token>`, which is as secret as the token.
     pub(super) fn to(&self, page: &str, token: &SecretString) -> String {
         let mut url = self.0.clone();
         url.path_segments_mut().expect("a URL with http or https has path segments").pop_if_empty().push(page);
         url.query_pairs_mut().append_pair("token", token.expose_secret());
         url.into()
+    }
+}
+
+/// Whether a kind of mail has a button, and the path of its page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LinkTarget {
+    Nothing,
+    /// Left out without a token: an imported user's address is confirmed already, and not every
+    /// change can be undone.
+    PageIfToken(&'static str),
+    Page(&'static str),
+}
+
+pub(super) fn link_target(template: Template) -> LinkTarget {
+    match template {
+        Template::Welcome => LinkTarget::PageIfToken("verify-email"),
+        Template::VerifyEmail => LinkTarget::Page("verify-email"),
+        Template::PasswordReset | Template::RegistrationAttempted => LinkTarget::Page("reset-password"),
+        Template::EmailChangeConfirm => LinkTarget::Page("confirm-email"),
+        Template::EmailChanged => LinkTarget::Page("undo-email-change"),
+        Template::PasswordChanged | Template::TotpEnabled | Template::RecoveryCodesRenewed => {
+            LinkTarget::PageIfToken("undo-change")
+        }
+        Template::EmailChangeNotice
+        | Template::EmailChangeUndone
+        | Template::TotpDisabled
+        | Template::RecoveryCodeUsed
+        | Template::ChangeUndone
+        | Template::AccountLocked
+        | Template::Goodbye => LinkTarget::Nothing,
     }
 }
 
@@ -53,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_cannot_add_to_the_query() {
+    fn a_token_cannot_extend_the_query() {
         assert_eq!(
             link("http://a.example", "x&y=\"><b>#"),
             "http://a.example/verify-email?token=x%26y%3D%22%3E%3Cb%3E%23"
@@ -61,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_that_no_page_can_be_below_is_refused() {
+    fn an_unusable_link_base_is_refused() {
         for base in [
             "ftp://a.example",
             "mailto:a@a.example",

@@ -1,4 +1,4 @@
-//! Puts subject, text and HTML into a message (RFC 5322, MIME) with its envelope.
+//! Builds a message (RFC 5322, MIME) and its envelope from subject, text and HTML.
 
 use std::time::SystemTime;
 
@@ -11,12 +11,13 @@ use sha2::{Digest, Sha256};
 
 use super::{MessageBytes, RenderError};
 
-/// The longest line with an encoded word (RFC 2047, 2); RFC 5322 recommends 78 at most for others.
+/// The maximum length of a line with an encoded word (RFC 2047, 2); RFC 5322 recommends at most 78
+/// for others.
 const LINE: usize = 76;
-/// The longest line that there may be (RFC 5322, 2.1.1).
+/// The maximum length of any line (RFC 5322, 2.1.1).
 const MAX_LINE: usize = 998;
 
-pub(super) struct Parts<'a> {
+pub(super) struct MessageInput<'a> {
     pub(super) from: &'a Mailbox,
     pub(super) to: Address,
     pub(super) to_name: Option<String>,
@@ -28,39 +29,39 @@ pub(super) struct Parts<'a> {
     pub(super) html: &'a str,
 }
 
-/// One recipient, in the envelope as in `To`.
-pub(super) fn build(parts: Parts<'_>) -> Result<(Envelope, MessageBytes), RenderError> {
-    let envelope = Envelope::new(Some(parts.from.email.clone()), vec![parts.to.clone()])?;
-    let message_id = checked_message_id(parts.message_id)?;
+/// Builds the message with one recipient, in the envelope and in `To`.
+pub(super) fn build(input: MessageInput<'_>) -> Result<(Envelope, MessageBytes), RenderError> {
+    let envelope = Envelope::new(Some(input.from.email.clone()), vec![input.to.clone()])?;
+    let message_id = checked_message_id(input.message_id)?;
     let alternatives = MultiPart::builder()
         .kind(MultiPartKind::Alternative)
         .boundary(boundary(&message_id))
-        .singlepart(part(ContentType::TEXT_PLAIN, parts.text))
-        .singlepart(part(ContentType::TEXT_HTML, parts.html));
+        .singlepart(text_part(ContentType::TEXT_PLAIN, input.text))
+        .singlepart(text_part(ContentType::TEXT_HTML, input.html));
     let message = Message::builder()
         .envelope(envelope.clone())
-        .from(parts.from.clone())
-        .to(Mailbox::new(parts.to_name, parts.to))
-        .subject(parts.subject)
-        .date(SystemTime::from(parts.date))
+        .from(input.from.clone())
+        .to(Mailbox::new(input.to_name, input.to))
+        .subject(input.subject)
+        .date(SystemTime::from(input.date))
         .message_id(Some(message_id))
-        // RFC 3834: no vacation notices in return. The second is what Exchange reads.
+        // RFC 3834: prevents automatic replies. Exchange reads the second one.
         .raw_header(header("Auto-Submitted", "auto-generated"))
         .raw_header(header("X-Auto-Response-Suppress", "All"))
-        .raw_header(header("Content-Language", parts.language))
+        .raw_header(header("Content-Language", input.language))
         .multipart(alternatives)?;
-    Ok((envelope, MessageBytes(folded(&message.formatted()))))
+    Ok((envelope, MessageBytes(fold_headers(&message.formatted()))))
 }
 
-/// A text as it is where that may be sent, else as base64: either way a link stands unbroken and
-/// unchanged in what the mail program decodes. Quoted-printable breaks it, and writes `=3D` for
-/// `=`, which programs and filters undo differently well.
-fn part(content_type: ContentType, text: &str) -> SinglePart {
+/// Encodes a text as 7bit where possible, else as base64: links stay unbroken and unchanged.
+/// Quoted-printable breaks links and writes `=3D` for `=`, which some programs and filters decode
+/// wrongly.
+fn text_part(content_type: ContentType, text: &str) -> SinglePart {
     let lines = text.replace('\n', "\r\n");
     let body = if is_seven_bit(text) {
         Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit)
     } else {
-        // Not `expect`: it would print the refused text, token and all.
+        // Not `expect`: it would print the refused text with the token.
         let Ok(body) = Body::new_with_encoding(lines.into_bytes(), ContentTransferEncoding::Base64) else {
             unreachable!("base64 takes any text");
         };
@@ -69,15 +70,15 @@ fn part(content_type: ContentType, text: &str) -> SinglePart {
     SinglePart::builder().content_type(content_type).body(body)
 }
 
-/// What RFC 5322, 2.1.1 and RFC 2045, 2.7 allow without an encoding.
+/// Returns whether the text needs no encoding (RFC 5322, 2.1.1 and RFC 2045, 2.7).
 fn is_seven_bit(text: &str) -> bool {
     text.is_ascii() && !text.contains(['\0', '\r']) && text.split('\n').all(|line| line.len() <= MAX_LINE)
 }
 
-/// The message with no header line longer than [`LINE`] that has a space to be broken at: lettre
-/// never breaks before the address of a mailbox. Unfolded (RFC 5322, 2.2.3) the headers are the
-/// same: only line breaks before spaces are added.
-fn folded(message: &[u8]) -> Vec<u8> {
+/// Folds header lines longer than [`LINE`] at spaces: lettre never breaks before the address of a
+/// mailbox. Unfolded (RFC 5322, 2.2.3) the headers are unchanged: only line breaks before spaces
+/// are added.
+fn fold_headers(message: &[u8]) -> Vec<u8> {
     let end = message.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(message.len());
     let (headers, rest) = message.split_at(end);
     let mut folded = Vec::with_capacity(message.len() + 16);
@@ -85,7 +86,7 @@ fn folded(message: &[u8]) -> Vec<u8> {
         if number > 0 {
             folded.push(b'\n');
         }
-        while let Some(at) = fold(line) {
+        while let Some(at) = fold_position(line) {
             folded.extend_from_slice(&line[..at]);
             folded.extend_from_slice(b"\r\n");
             line = &line[at..];
@@ -96,9 +97,9 @@ fn folded(message: &[u8]) -> Vec<u8> {
     folded
 }
 
-/// Where to break this line, if it is too long: before the last space that leaves a line short
-/// enough, else before the first. The name of a header does not stand alone on its line.
-fn fold(line: &[u8]) -> Option<usize> {
+/// Returns where to break a line that is too long: before the last space that makes it short
+/// enough, else before the first one. The name of a header never stands alone on its line.
+fn fold_position(line: &[u8]) -> Option<usize> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() <= LINE {
         return None;
@@ -113,7 +114,8 @@ fn fold(line: &[u8]) -> Option<usize> {
     Some(spaces.take_while(|at| *at <= LINE).last().unwrap_or(first))
 }
 
-/// The same for the same mail. `=_` occurs neither in base64 nor in a text of ours.
+/// Returns the boundary, which is the same for the same mail. `=_` occurs neither in base64 nor in
+/// our texts.
 fn boundary(message_id: &str) -> String {
     let digest = hex::encode(Sha256::digest(message_id));
     format!("=_{}", &digest[..32])
@@ -123,7 +125,7 @@ fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
-/// In angle brackets.
+/// Checks a message id, and returns it in angle brackets.
 fn checked_message_id(given: &str) -> Result<String, RenderError> {
     let bare = given.strip_prefix('<').and_then(|id| id.strip_suffix('>')).unwrap_or(given);
     let is_token =
@@ -141,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_id_gets_its_brackets_and_nothing_else() {
+    fn a_message_id_gets_angle_brackets_and_nothing_else() {
         assert_eq!(checked_message_id("a.1@mail.example").unwrap(), "<a.1@mail.example>");
         assert_eq!(checked_message_id("<a.1@mail.example>").unwrap(), "<a.1@mail.example>");
         for given in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b\r\nBcc: x", "<a@b", "a@b> <c@d"] {
@@ -150,7 +152,7 @@ mod tests {
     }
 
     fn encoded(text: &str) -> (String, String) {
-        let part = part(ContentType::TEXT_PLAIN, text);
+        let part = text_part(ContentType::TEXT_PLAIN, text);
         let formatted = String::from_utf8(part.formatted()).unwrap();
         let (headers, body) = formatted.split_once("\r\n\r\n").unwrap();
         let encoding = headers.split_once("Content-Transfer-Encoding: ").unwrap().1.lines().next().unwrap();
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_in_ascii_goes_as_it_is_and_any_other_as_base64() {
+    fn an_ascii_text_is_sent_unencoded_and_any_other_as_base64() {
         let link = format!("https://accounts.acme.example/reset-password?token={}", "x".repeat(43));
         let (encoding, body) = encoded(&format!("Open\n{link}\n\nBye"));
         assert_eq!((encoding.as_str(), body.trim_end()), ("7bit", format!("Open\r\n{link}\r\n\r\nBye").as_str()));
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_header_line_is_broken_before_a_space_and_unfolds_to_itself() {
+    fn a_long_header_line_is_folded_before_a_space_and_unfolds_unchanged() {
         let address = format!("<{}@{}.example>", "a".repeat(60), "b".repeat(60));
         let encoded = format!("=?utf-8?b?{}?=", "QQ".repeat(30));
         for header in [
@@ -196,7 +198,7 @@ mod tests {
             "Date: short".to_owned(),
         ] {
             let message = format!("A: b\r\n{header}\r\nC: d\r\n\r\nbody {}", "as it is ".repeat(20));
-            let folded = String::from_utf8(folded(message.as_bytes())).unwrap();
+            let folded = String::from_utf8(fold_headers(message.as_bytes())).unwrap();
             assert_eq!(folded.replace("\r\n ", " "), message, "{header}");
             let (headers, _) = folded.split_once("\r\n\r\n").unwrap();
             for line in headers.split("\r\n").filter(|line| line.len() > LINE && line.contains(':')) {

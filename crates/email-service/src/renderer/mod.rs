@@ -1,23 +1,24 @@
-//! Turns a planned mail into the bytes that go to the SMTP server, in the recipient's language.
+//! Renders a planned mail in the recipient's language, as bytes for the SMTP server.
 //!
-//! Texts live in `catalogues/<language>.toml`, the look in `layout/`. Pure: no clock, no I/O.
+//! The texts are in `catalogues/<language>.toml`, the layout in `layout/`. Pure: no clock, no I/O.
 
 mod address;
 mod bidi;
+mod case;
 mod catalogue;
 mod compose;
 mod date;
-mod facts;
 mod language;
 mod layout;
-mod lines;
 mod link;
 mod message;
-mod name;
-mod phrase;
+mod message_pattern;
+mod placeholders;
 mod plural;
+mod sanitize;
 #[cfg(test)]
 mod tests;
+mod wrap;
 
 use std::fmt;
 
@@ -29,47 +30,47 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::plan::Template;
-pub use facts::{Case, cases};
+pub use case::{MailCase, cases};
 use language::Catalogues;
 use layout::Layout;
 use link::LinkBase;
 
-/// Renders every kind of mail in every language. Cheap to share, never changes.
+/// Renders every kind of mail in every language. Immutable.
 pub struct Renderer {
     from: Mailbox,
-    /// What the mails call the product: the display name of `from`, else its domain.
+    /// The name of the product in mails: the display name of `from`, else its domain.
     product: String,
     links: LinkBase,
     catalogues: Catalogues,
     layout: Layout,
 }
 
-/// One mail to render. What a template has no use for is ignored; what it needs and is
-/// missing is [`RenderError::MissingValue`].
+/// One mail to render. Values that the template does not use are ignored; a missing value is
+/// [`RenderError::MissingValue`].
 #[derive(Debug, Clone)]
 pub struct MailContent<'a> {
     pub template: Template,
-    /// The one recipient. An internationalised domain may be in either form.
+    /// The only recipient. An internationalised domain may be in either form.
     pub to: &'a str,
-    /// As the user typed it: may contain anything. Left out where the address need not be the
-    /// user's: see [`Template::names_recipient`].
+    /// The display name as the user typed it: it may contain anything. Not used where the address
+    /// may belong to another person: see [`Template::names_recipient`].
     pub display_name: Option<&'a str>,
-    /// A BCP 47 tag; the closest catalogue is chosen (RFC 4647 lookup), else English.
+    /// A BCP 47 tag; selects the closest catalogue (RFC 4647 lookup), else English.
     pub locale: Option<&'a str>,
-    /// Told in the confirmation of a new address only.
+    /// Used only in the confirmation of a new address.
     pub username: Option<&'a str>,
-    /// The one-time token of the link; with it goes `link_expires_at`.
+    /// The one-time token of the link; needs `link_expires_at`.
     pub link_token: Option<&'a SecretString>,
     pub link_expires_at: Option<Timestamp>,
     pub new_email: Option<&'a str>,
     pub old_email: Option<&'a str>,
-    /// Recovery codes left.
+    /// The number of recovery codes left.
     pub remaining: Option<u32>,
     pub locked_until: Option<Timestamp>,
-    /// Who turned TOTP off, if it was not the user.
+    /// The actor that turned TOTP off, if it was not the user.
     pub totp_disabled_by: Option<TotpDisabledBy>,
     pub undone_change: Option<UndoneChange>,
-    /// When that happened what the mail is about.
+    /// The time of the event that the mail is about.
     pub event_time: Timestamp,
     /// `left@right`, with or without angle brackets.
     pub message_id: &'a str,
@@ -77,7 +78,7 @@ pub struct MailContent<'a> {
     pub date: Timestamp,
 }
 
-/// A rendered mail. `text` and `html` are what `message` carries, before encoding.
+/// A rendered mail. `text` and `html` are the parts of `message` before encoding.
 pub struct ComposedMail {
     pub subject: String,
     /// Exactly one recipient; domains as A-labels.
@@ -87,7 +88,7 @@ pub struct ComposedMail {
     pub html: String,
 }
 
-/// Bodies carry one-time tokens, so only their sizes are shown.
+/// The bodies contain one-time tokens, so only their sizes are shown.
 impl fmt::Debug for ComposedMail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ComposedMail")
@@ -116,17 +117,17 @@ impl fmt::Debug for MessageBytes {
     }
 }
 
-/// Why a mail, or the renderer itself, cannot be made. Trying again does not help. No variant
-/// carries an address, a name or a token.
+/// Why a mail or the renderer cannot be made. Another attempt does not help. No variant contains an
+/// address, a name or a token.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    #[error("the catalogue `{language}.toml` is not usable: {problem}")]
+    #[error("the catalogue `{language}.toml` is invalid: {problem}")]
     Catalogue { language: String, problem: String },
-    #[error("the base of links is not usable: {0}")]
+    #[error("the link base is invalid: {0}")]
     LinkBase(&'static str),
-    #[error("the sender's address is not usable")]
+    #[error("the sender's address is invalid")]
     Sender,
-    #[error("the recipient is not a mail address")]
+    #[error("the recipient is not an email address")]
     Recipient,
     #[error("the message id is not of the form left@right")]
     MessageId,
@@ -139,12 +140,13 @@ pub enum RenderError {
 }
 
 impl Renderer {
-    /// Checks every embedded catalogue completely, so that no mail fails later for want of a text.
-    /// Links are made below `link_base_url` (http or https, without query or fragment).
+    /// Creates a renderer, and checks every embedded catalogue completely, so that no mail fails
+    /// later because of a missing text. Links begin with `link_base_url` (http or https, without
+    /// query or fragment).
     pub fn new(from: Mailbox, link_base_url: Url) -> Result<Renderer, RenderError> {
         let Mailbox { name, email } = from;
-        let email = address::normalised(email.as_ref()).map_err(|_| RenderError::Sender)?;
-        let name = name.as_deref().and_then(name::cleaned);
+        let email = address::normalize(email.as_ref()).map_err(|_| RenderError::Sender)?;
+        let name = name.as_deref().and_then(sanitize::clean_name);
         Ok(Renderer {
             product: name.clone().unwrap_or_else(|| email.domain().to_owned()),
             from: Mailbox::new(name, email),
@@ -154,12 +156,12 @@ impl Renderer {
         })
     }
 
-    /// What the mails call the product.
+    /// Returns the name of the product in mails.
     pub fn product(&self) -> &str {
         &self.product
     }
 
-    /// The languages there are: tag and own name, ordered by tag.
+    /// Returns tag and own name of all languages, ordered by tag.
     pub fn languages(&self) -> impl Iterator<Item = (&str, &str)> {
         self.catalogues.iter().map(|c| (&*c.tag, &*c.name))
     }

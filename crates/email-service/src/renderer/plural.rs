@@ -1,12 +1,12 @@
-//! Which form of a text goes with a number, by the plural rules of CLDR.
+//! The plural form for a number, by the rules of CLDR.
 
 use icu_locale_core::Locale;
 use icu_plurals::{PluralCategory, PluralRules};
 
-/// The rules of one language.
+/// The plural rules of one language.
 pub(super) struct Plurals(PluralRules);
 
-/// When a form is taken. The exact number comes first, then the category.
+/// When a form is used. An exact number has priority over a category.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Exactly(u32),
@@ -14,9 +14,9 @@ pub(super) enum Form {
 }
 
 impl Plurals {
-    /// A language that CLDR does not know has one form for all numbers.
-    pub(super) fn of_language(tag: &str) -> Result<Plurals, String> {
-        let locale: Locale = tag.parse().map_err(|_| "the tag is not of BCP 47".to_owned())?;
+    /// Loads the rules of a language. One that CLDR does not know has one form for all numbers.
+    pub(super) fn for_language(tag: &str) -> Result<Plurals, String> {
+        let locale: Locale = tag.parse().map_err(|_| "the tag is not a BCP 47 tag".to_owned())?;
         let rules = PluralRules::try_new_cardinal((&locale).into()).map_err(|error| error.to_string())?;
         Ok(Plurals(rules))
     }
@@ -33,7 +33,7 @@ impl Plurals {
 impl Form {
     pub(super) const OTHER: Form = Form::Category(PluralCategory::Other);
 
-    /// `one`, `few` and so on, or `=0` for an exact number.
+    /// Parses `one`, `few` and so on, or `=0` for an exact number.
     pub(super) fn parse(name: &str) -> Option<Form> {
         match name.strip_prefix('=') {
             Some(number) => number.parse().ok().map(Form::Exactly),
@@ -48,7 +48,7 @@ mod tests {
     use PluralCategory::{Few, Many, One, Other, Two, Zero};
 
     #[test]
-    fn numbers_are_counted_as_each_language_does() {
+    fn plural_categories_follow_the_rules_of_each_language() {
         for (tag, expected) in [
             ("en", [Other, One, Other, Other, Other, Other, Other]),
             ("fr", [One, One, Other, Other, Other, Other, Other]),
@@ -57,10 +57,10 @@ mod tests {
             ("ar-EG", [Zero, One, Two, Few, Few, Many, Other]),
             ("tlh", [Other; 7]),
         ] {
-            let plurals = Plurals::of_language(tag).unwrap();
+            let plurals = Plurals::for_language(tag).unwrap();
             assert_eq!([0, 1, 2, 3, 10, 11, 100].map(|count| plurals.category(count)), expected, "{tag}");
         }
-        assert!(Plurals::of_language("not a tag").is_err());
+        assert!(Plurals::for_language("not a tag").is_err());
     }
 
     #[test]

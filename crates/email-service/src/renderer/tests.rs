@@ -1,4 +1,4 @@
-//! What every mail does, and what no mail may ever do.
+//! What every mail does, and what no mail may do.
 
 mod languages;
 mod properties;
@@ -13,7 +13,7 @@ use super::*;
 
 const TOKEN: &str = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE";
 
-/// What a stranger may try as a display name, and what must not come of it.
+/// Display names that an attacker may try.
 const HOSTILE_NAMES: [&str; 12] = [
     "Ada\r\nBcc: eve@evil.example\r\n\r\nHello",
     "Ada\nSubject: You won",
@@ -63,8 +63,8 @@ fn content(template: Template, token: &SecretString) -> MailContent<'_> {
     }
 }
 
-/// A mail of each kind in each of its cases, with the name of both.
-fn every_case(token: &SecretString) -> Vec<(String, MailContent<'_>)> {
+/// Returns a mail of each kind in each of its cases, with the name of both.
+fn every_mail_in_every_case(token: &SecretString) -> Vec<(String, MailContent<'_>)> {
     let mut mails = Vec::new();
     for &template in Template::ALL {
         mails.push((template.to_string(), content(template, token).in_case(None)));
@@ -80,10 +80,10 @@ fn composed(mail: &MailContent<'_>) -> ComposedMail {
 }
 
 #[test]
-fn headers_and_bodies_are_what_a_mail_program_reads() {
+fn headers_and_bodies_parse_back_unchanged() {
     let (renderer, token) = (renderer(), token());
     for (language, _) in renderer.languages() {
-        for (title, mut mail) in every_case(&token) {
+        for (title, mut mail) in every_mail_in_every_case(&token) {
             mail.locale = Some(language);
             let name = mail.display_name.filter(|_| mail.template.names_recipient()).map(str::to_owned);
             let mail = renderer.compose(&mail).unwrap();
@@ -108,7 +108,7 @@ fn headers_and_bodies_are_what_a_mail_program_reads() {
     }
 }
 
-/// The one mailbox of the one `To`.
+/// Returns the only mailbox of the only `To` header.
 fn recipient(parsed: &ParsedMail<'_>) -> (Option<String>, String) {
     let to = parsed.headers.get_all_headers("To");
     assert_eq!(to.len(), 1);
@@ -132,7 +132,7 @@ fn assert_bodies(mail: &ComposedMail, parsed: &ParsedMail<'_>) {
     assert_eq!(html.trim_end(), mail.html.trim_end());
 }
 
-/// ASCII, CRLF only, no line longer than 76.
+/// Checks that the message is ASCII with CRLF line ends, and no line is longer than 76.
 fn assert_well_formed(message: &[u8]) {
     let message = std::str::from_utf8(message).unwrap();
     assert!(message.is_ascii());
@@ -156,8 +156,8 @@ fn a_hostile_name_adds_no_header_no_recipient_no_element_and_no_link_in_any_lang
         let (named, nameless, neutral) = (reset(Some("Ada Lovelace")), reset(None), reset(Some("ada")));
         for name in &names {
             let mail = reset(Some(name));
-            // Without a name that is fit to be shown the greeting is neutral, and isolates nothing.
-            let plain = if name::in_text(Some(name)).is_some() { &named } else { &nameless };
+            // Without a name that is safe to show the greeting is neutral, and contains no isolate.
+            let plain = if sanitize::name_in_sentence(Some(name)).is_some() { &named } else { &nameless };
             let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
 
             assert_eq!(header_names(&parsed), header_names_of(plain), "{name:?}");
@@ -169,7 +169,7 @@ fn a_hostile_name_adds_no_header_no_recipient_no_element_and_no_link_in_any_lang
 
             assert_eq!(tags(&mail.html), tags(&plain.html), "{name:?}");
             assert_eq!(links(&mail.text), links(&plain.text), "{name:?}");
-            // A long name is a line of its own where it is isolated.
+            // A long isolated name is a line of its own.
             let lines = mail.text.lines().count();
             assert!((0..=2).contains(&(lines - neutral.text.lines().count())), "{name:?}");
             for shown in [&mail.text, &mail.html] {
@@ -182,7 +182,7 @@ fn a_hostile_name_adds_no_header_no_recipient_no_element_and_no_link_in_any_lang
     }
 }
 
-/// Text as nobody types it: anything, and the pieces that attacks are made of.
+/// Generates arbitrary text with typical parts of attacks.
 fn hostile_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "\\PC{0,12}",
@@ -223,7 +223,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn whatever_users_call_themselves_a_mail_has_one_recipient_our_headers_and_our_elements(
+    fn user_text_changes_no_recipient_header_or_element(
         display_name in hostile_text(),
         username in hostile_text(),
         locale in hostile_text(),
@@ -240,7 +240,7 @@ proptest! {
         hostile.locale = Some(&locale);
         hostile.new_email = Some(&new_email);
         hostile.old_email = Some(&old_email);
-        // A change of address that speaks of none is no mail at all.
+        // A mail about an email change needs an address.
         let Ok(mail) = renderer.compose(&hostile) else { return Ok(()) };
         let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
         prop_assert_eq!(header_names(&parsed), header_names_of(&plain));
@@ -252,7 +252,7 @@ proptest! {
         }
         assert_well_formed(mail.message.as_bytes());
         assert_bodies(&mail, &parsed);
-        // Attributes may differ with the language. A greeting without a name isolates none.
+        // Attributes may differ with the language. A greeting without a name contains no isolate.
         let elements = |mail: &ComposedMail| -> Vec<String> {
             let names = tags(&mail.html).into_iter().map(|tag| tag.split(' ').next().unwrap_or_default().to_owned());
             names.filter(|name| name.trim_start_matches('/') != "bdi").collect()
@@ -266,7 +266,7 @@ proptest! {
     }
 }
 
-/// Every character that changes how the text around it runs.
+/// Returns every character that changes the text direction.
 fn direction_controls(text: &str) -> Vec<char> {
     let is_control = |c: &char| matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     text.chars().filter(is_control).collect()
@@ -280,7 +280,7 @@ fn header_names(parsed: &ParsedMail<'_>) -> Vec<String> {
     parsed.headers.iter().map(mailparse::MailHeader::get_key).collect()
 }
 
-/// The elements, with their attributes.
+/// Returns the elements with their attributes.
 fn tags(html: &str) -> Vec<&str> {
     let opened = html.split('<').skip(1);
     opened.filter_map(|rest| rest.split_once('>')).map(|(tag, _)| tag).collect()
@@ -291,7 +291,7 @@ fn links(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_hostile_new_address_is_only_text() {
+fn a_hostile_new_address_is_shown_as_plain_text() {
     let token = token();
     let mut mail = content(Template::EmailChanged, &token);
     let plain = composed(&mail);
@@ -327,7 +327,7 @@ fn each_link_opens_its_page_with_the_token() {
 fn a_mail_without_a_link_does_not_carry_a_token() {
     let token = token();
     for &template in Template::ALL {
-        if facts::link_to(template) == facts::LinkTo::Nothing {
+        if link::link_target(template) == link::LinkTarget::Nothing {
             let mail = composed(&content(template, &token));
             assert!(!mail.text.contains(TOKEN) && !mail.html.contains(TOKEN), "{template:?}");
         }
@@ -335,7 +335,7 @@ fn a_mail_without_a_link_does_not_carry_a_token() {
 }
 
 #[test]
-fn debug_shows_no_token() {
+fn debug_output_contains_no_token() {
     let token = token();
     for &template in Template::ALL {
         let content = content(template, &token);
@@ -346,7 +346,7 @@ fn debug_shows_no_token() {
 }
 
 #[test]
-fn what_a_mail_needs_and_lacks_is_named() {
+fn a_missing_value_of_a_mail_is_named() {
     let (renderer, token) = (renderer(), token());
     let missing = |template, change: fn(&mut MailContent<'_>)| {
         let mut mail = content(template, &token);
@@ -366,7 +366,7 @@ fn what_a_mail_needs_and_lacks_is_named() {
 }
 
 #[test]
-fn a_mail_is_the_same_each_time_it_is_made_and_another_mail_has_another_boundary() {
+fn rendering_is_deterministic_and_each_mail_has_its_own_boundary() {
     let token = token();
     let mut mail = content(Template::Welcome, &token);
     let first = composed(&mail);
@@ -380,7 +380,7 @@ fn a_mail_is_the_same_each_time_it_is_made_and_another_mail_has_another_boundary
 }
 
 #[test]
-fn an_internationalised_domain_is_an_a_label_on_the_wire_and_as_typed_in_the_text() {
+fn an_internationalised_domain_is_an_a_label_on_the_wire_and_unchanged_in_the_text() {
     let token = token();
     let mut mail = content(Template::VerifyEmail, &token);
     mail.to = "ada@bücher.example";
@@ -394,7 +394,7 @@ fn an_internationalised_domain_is_an_a_label_on_the_wire_and_as_typed_in_the_tex
 }
 
 #[test]
-fn who_cannot_be_reached_gets_no_mail() {
+fn an_invalid_recipient_address_is_refused() {
     let token = token();
     for to in ["", "ada", "ada@example.org, eve@evil.example", "ada@example.org\r\nBcc: eve@evil.example"] {
         let mut mail = content(Template::Welcome, &token);
@@ -420,13 +420,13 @@ fn the_greeting_is_by_display_name_or_neutral() {
 }
 
 #[test]
-fn no_text_that_the_registrant_chose_is_in_a_mail_to_an_address_that_need_not_be_theirs() {
+fn a_mail_to_an_unverified_address_contains_no_text_of_the_registrant() {
     let (renderer, token) = (renderer(), token());
     for (language, _) in renderer.languages() {
-        for (title, mut plain) in every_case(&token) {
+        for (title, mut plain) in every_mail_in_every_case(&token) {
             plain.locale = Some(language);
             for name in HOSTILE_NAMES.into_iter().chain(["Ada Lovelace", "Your account was hacked call 555 0100"]) {
-                // The same bytes whatever the name is: it is nowhere, not in `To`, not in the text.
+                // The bytes must be the same for every name: it is neither in `To` nor in the text.
                 let with = |display_name, username| {
                     renderer.compose(&MailContent { display_name, username, ..plain.clone() }).unwrap().message
                 };
@@ -453,7 +453,8 @@ fn the_confirmation_of_a_new_address_names_the_account_and_warns() {
         assert!(shown.contains("the account jane.\u{200B}doe at Acme, whose present address"), "{shown}");
         assert!(shown.contains("a•••@e•••.org") && shown.contains("Do not press the button"), "{shown}");
     }
-    // Neither an event of an earlier release nor a name that a mail program would link has the case.
+    // An event of an earlier release, and a name that a mail program would link, do not have this
+    // case.
     let unnamed = confirmation(None);
     assert!(unnamed.text.replace('\n', " ").contains("an account at Acme whose present address is a•••@e•••.org"));
     for name in ["eve@evil.example", "https://evil.example", "www.evil", "\u{202E}"] {
@@ -461,7 +462,7 @@ fn the_confirmation_of_a_new_address_names_the_account_and_warns() {
     }
     let hostile = confirmation(Some("</p><a href=x>\r\nBcc\u{202E}"));
     assert_eq!(hostile.html.matches("<a ").count(), unnamed.html.matches("<a ").count());
-    // The present address itself is not told.
+    // The mail does not contain the present address.
     let mut mail = content(Template::EmailChangeConfirm, &token);
     (mail.to, mail.old_email) = ("new@example.org", Some("ada.secret@lovelace.example"));
     let mail = composed(&mail);
@@ -471,10 +472,10 @@ fn the_confirmation_of_a_new_address_names_the_account_and_warns() {
 }
 
 #[test]
-fn a_link_is_neither_broken_nor_rewritten_on_the_wire() {
+fn a_link_is_not_broken_or_rewritten_on_the_wire() {
     let (renderer, token) = (renderer(), token());
     for (language, _) in renderer.languages() {
-        for (title, mut mail) in every_case(&token) {
+        for (title, mut mail) in every_mail_in_every_case(&token) {
             mail.locale = Some(language);
             let mail = renderer.compose(&mail).unwrap();
             let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
@@ -492,7 +493,7 @@ fn a_link_is_neither_broken_nor_rewritten_on_the_wire() {
 }
 
 #[test]
-fn a_long_name_with_a_long_address_is_folded_and_read_back() {
+fn a_long_name_with_a_long_address_is_folded_and_parsed_back() {
     let token = token();
     let to = format!("{}@{}.example", "ada".repeat(21), "lovelace".repeat(7));
     for name in ["Ada Lovelace", &"Ada ".repeat(16), &"山田太郎".repeat(16), &"a\"b ".repeat(12), &"x".repeat(64)] {
@@ -500,16 +501,16 @@ fn a_long_name_with_a_long_address_is_folded_and_read_back() {
         (mail.to, mail.display_name) = (&to, Some(name));
         let mail = composed(&mail);
         let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
-        assert_eq!(recipient(&parsed), (name::cleaned(name), to.clone()));
+        assert_eq!(recipient(&parsed), (sanitize::clean_name(name), to.clone()));
         let message = std::str::from_utf8(mail.message.as_bytes()).unwrap();
         for line in message.split("\r\n").filter(|line| line.len() > 76) {
-            assert_eq!(line, format!(" <{to}>"), "only an address that is itself too long");
+            assert_eq!(line, format!(" <{to}>"), "only the address itself is too long");
         }
     }
 }
 
 #[test]
-fn without_a_name_of_its_own_the_product_is_the_senders_domain() {
+fn without_a_display_name_the_product_is_the_senders_domain() {
     let renderer =
         Renderer::new("no-reply@acme.example".parse().unwrap(), "https://acme.example".parse().unwrap()).unwrap();
     let token = token();

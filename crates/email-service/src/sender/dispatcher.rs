@@ -1,4 +1,4 @@
-//! Claims mails that are due, and starts a send for each: at most `sender.concurrency`.
+//! Claims due mails, and starts a send for each: at most `sender.concurrency` at the same time.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -16,63 +16,63 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::fence::Sender;
+use super::delivery::Sender;
 use crate::{
     ledger::{Ledger, MailJob},
     mailer::pool::Pool,
 };
 
-/// How often the ledger is asked when nothing wakes us: retries fall due unannounced.
-const POLL: Duration = Duration::from_millis(800);
+/// The mean time between two queries of an idle dispatcher: retries become due without a signal.
+const POLL_INTERVAL: Duration = Duration::from_millis(800);
 
-/// Mails that are claimed together. More would only wait: a claim takes a millisecond or two.
-const AT_ONCE: usize = 32;
+/// The largest number of mails claimed together. More would only wait: a claim takes a millisecond
+/// or two.
+const MAX_BATCH: usize = 32;
 
-/// After a claim of unknown outcome, how often the ledger is asked once more what is held: a claim
-/// may take effect after a first look.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The time between two checks for lost claims: a claim may take effect after the first check.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The one who claims.
+/// Claims mails and starts their sends.
 pub struct Dispatcher {
     ledger: Ledger,
     pool: Pool,
     sender: Arc<Sender>,
     lease: Duration,
     free: Arc<Semaphore>,
-    /// The mails that sends of this process have in hand.
+    /// The ids of the mails that sends of this process hold.
     in_hand: Arc<Mutex<HashSet<String>>>,
     /// Signalled when mails were written to the ledger.
     wake: Arc<Notify>,
     lifecycle: Lifecycle,
 }
 
-/// Claims whose answers never came. What they took is ours without our knowing it.
+/// Claims whose answers were lost: this process may hold mails without knowing it.
 #[derive(Debug, Default)]
-struct Unanswered {
-    /// The last one.
+struct LostClaims {
+    /// The time of the last lost claim.
     last: Option<Instant>,
-    /// When what we did not know was last given back.
-    settled: Option<Instant>,
+    /// The time of the last release after it.
+    released: Option<Instant>,
 }
 
-impl Unanswered {
-    fn lost(&mut self, now: Instant) {
-        (self.last, self.settled) = (Some(now), None);
+impl LostClaims {
+    fn record_loss(&mut self, now: Instant) {
+        (self.last, self.released) = (Some(now), None);
     }
 
-    fn settled(&mut self, now: Instant) {
-        self.settled = Some(now);
+    fn record_release(&mut self, now: Instant) {
+        self.released = Some(now);
     }
 
-    /// Whether to look: until it was done once, then now and again until nothing can be held any
-    /// more.
-    fn wants_look(&mut self, now: Instant, lease: Duration) -> bool {
-        let (Some(last), Some(settled)) = (self.last, self.settled) else { return self.last.is_some() };
+    /// Returns whether to check for unknown claims: until the first check succeeds, then at
+    /// intervals until no lease of the lost claim can be left.
+    fn is_check_due(&mut self, now: Instant, lease: Duration) -> bool {
+        let (Some(last), Some(released)) = (self.last, self.released) else { return self.last.is_some() };
         if now.duration_since(last) > lease {
             *self = Self::default();
             return false;
         }
-        now.duration_since(settled) >= LOOK_AGAIN
+        now.duration_since(released) >= CHECK_INTERVAL
     }
 }
 
@@ -91,79 +91,79 @@ impl Dispatcher {
         }
     }
 
-    /// Claims and starts until `stop`; what was started goes on.
+    /// Claims mails and starts sends until `stop`; started sends go on.
     ///
-    /// The first mail is claimed alone, in one round trip; while mails are found, as many as
-    /// there are free places are claimed together.
+    /// The first mail is claimed alone, in one round trip; while mails are found, as many as there
+    /// are free permits are claimed together.
     pub async fn run(self, stop: CancellationToken) {
-        let (mut failures, mut most) = (0, 1);
-        let mut unanswered = Unanswered::default();
-        while let Some(mut places) = self.ready(most, &stop).await {
-            self.settle(&mut unanswered).await;
-            match self.claim(places.num_permits()).await {
+        let (mut failures, mut batch_size) = (0, 1);
+        let mut lost_claims = LostClaims::default();
+        while let Some(mut permits) = self.acquire_permits(batch_size, &stop).await {
+            self.release_lost_claims(&mut lost_claims).await;
+            match self.claim(permits.num_permits()).await {
                 Ok(jobs) if jobs.is_empty() => {
-                    (failures, most) = (0, 1);
-                    drop(places);
-                    self.idle(&stop).await;
+                    (failures, batch_size) = (0, 1);
+                    drop(permits);
+                    self.wait_for_work(&stop).await;
                 }
                 Ok(jobs) => {
-                    (failures, most) = (0, AT_ONCE);
+                    (failures, batch_size) = (0, MAX_BATCH);
                     fail_point!("sender.after_claim");
-                    for (job, place) in jobs.into_iter().zip(std::iter::from_fn(|| places.split(1))) {
-                        self.start(job, place);
+                    for (job, permit) in jobs.into_iter().zip(std::iter::from_fn(|| permits.split(1))) {
+                        self.spawn_send(job, permit);
                     }
                 }
                 Err(error) => {
-                    drop(places);
+                    drop(permits);
                     failures += 1;
-                    // A claim of several reads what it has taken: that can fail by itself.
-                    if error.outcome_unknown() || most > 1 {
-                        unanswered.lost(Instant::now());
+                    // A batch claim reads what it has claimed: this read can fail by itself.
+                    if error.outcome_unknown() || batch_size > 1 {
+                        lost_claims.record_loss(Instant::now());
                     }
-                    self.pause_after(&error, failures, &stop).await;
+                    self.pause_after_failure(&error, failures, &stop).await;
                 }
             }
         }
-        // Others need not wait for the leases to end.
-        self.settle(&mut unanswered).await;
+        // So that other instances need not wait for the leases to end.
+        self.release_lost_claims(&mut lost_claims).await;
     }
 
-    /// Waits until a send could start: a free place, and a server. So many places as are free,
-    /// but no more than `most`. `None`: stop.
-    async fn ready(&self, most: usize, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
-        let ready = async {
-            let mut places = Arc::clone(&self.free).acquire_owned().await.ok()?;
-            self.pool.available().await;
-            while places.num_permits() < most
-                && let Ok(place) = Arc::clone(&self.free).try_acquire_owned()
+    /// Waits until a send can start: a free permit, and a server. Returns all free permits, at most
+    /// `batch_size`, or `None` after a stop.
+    async fn acquire_permits(&self, batch_size: usize, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+        let acquire_permits = async {
+            let mut permits = Arc::clone(&self.free).acquire_owned().await.ok()?;
+            self.pool.wait_until_available().await;
+            while permits.num_permits() < batch_size
+                && let Ok(permit) = Arc::clone(&self.free).try_acquire_owned()
             {
-                places.merge(place);
+                permits.merge(permit);
             }
-            Some(places)
+            Some(permits)
         };
         tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            places = ready => places,
+            permits = acquire_permits => permits,
         }
     }
 
-    async fn claim(&self, most: usize) -> Result<Vec<MailJob>, StoreError> {
-        if most > 1 {
-            return self.ledger.claim_several(most, self.lease).await;
+    async fn claim(&self, batch_size: usize) -> Result<Vec<MailJob>, StoreError> {
+        if batch_size > 1 {
+            return self.ledger.claim_batch(batch_size, self.lease).await;
         }
         Ok(self.ledger.claim(self.lease).await?.into_iter().collect())
     }
 
-    async fn idle(&self, stop: &CancellationToken) {
+    async fn wait_for_work(&self, stop: &CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.wake.notified() => {}
-            () = sleep(POLL.mul_f64(0.75 + 0.5 * random_fraction())) => {}
+            () = sleep(POLL_INTERVAL.mul_f64(0.75 + 0.5 * random_fraction())) => {}
         }
     }
 
-    fn start(&self, job: MailJob, permit: OwnedSemaphorePermit) {
+    fn spawn_send(&self, job: MailJob, permit: OwnedSemaphorePermit) {
         let (sender, in_hand) = (Arc::clone(&self.sender), Arc::clone(&self.in_hand));
         in_hand.lock().insert(job.id.clone());
         let span = tracing::info_span!("mail", id = job.id, traceparent = job.trace_parent);
@@ -175,9 +175,9 @@ impl Dispatcher {
         self.lifecycle.spawn("send", send.instrument(span));
     }
 
-    async fn pause_after(&self, error: &StoreError, failures: u32, stop: &CancellationToken) {
+    async fn pause_after_failure(&self, error: &StoreError, failures: u32, stop: &CancellationToken) {
         if failures == 1 {
-            tracing::warn!(%error, "no mails can be claimed: trying on");
+            tracing::warn!(%error, "no mails can be claimed: trying again");
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -185,22 +185,21 @@ impl Dispatcher {
         }
     }
 
-    /// The answer to a claim may be lost, and the mail with it for the length of a lease: whatever
-    /// we hold without having it in hand goes back, however often that has to be tried, and is
-    /// claimed again at once.
-    async fn settle(&self, unanswered: &mut Unanswered) {
-        if !unanswered.wants_look(Instant::now(), self.lease) {
+    /// Requeues the mails of lost claims, which would otherwise wait until their lease ends.
+    /// Repeated until it succeeds.
+    async fn release_lost_claims(&self, lost_claims: &mut LostClaims) {
+        if !lost_claims.is_check_due(Instant::now(), self.lease) {
             return;
         }
-        let known: Vec<String> = self.in_hand.lock().iter().cloned().collect();
-        match self.ledger.release_unclaimed(&known).await {
+        let in_hand: Vec<String> = self.in_hand.lock().iter().cloned().collect();
+        match self.ledger.release_unknown_claims(&in_hand).await {
             Ok(released) => {
-                unanswered.settled(Instant::now());
+                lost_claims.record_release(Instant::now());
                 if released > 0 {
-                    tracing::info!(released, "mails whose claim was never answered are due again");
+                    tracing::info!(released, "mails whose claim was not answered are due again");
                 }
             }
-            Err(error) => tracing::debug!(%error, "what was claimed without an answer has to wait"),
+            Err(error) => tracing::debug!(%error, "unknown claims cannot be released yet"),
         }
     }
 }
@@ -210,23 +209,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_held_unknowingly_is_looked_for_until_it_was_done_and_then_until_the_lease_is_over() {
+    fn lost_claims_are_released_until_no_lease_can_be_left() {
         let lease = Duration::from_secs(90);
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut unanswered = Unanswered::default();
-        assert!(!unanswered.wants_look(at(0), lease));
-        unanswered.lost(at(0));
-        // The database is away: the look is tried again for as long as it takes.
-        assert!(unanswered.wants_look(at(0), lease) && unanswered.wants_look(at(200), lease));
-        unanswered.settled(at(1));
-        assert!(!unanswered.wants_look(at(1), lease));
-        assert!(unanswered.wants_look(at(2), lease), "a claim may take effect late");
-        unanswered.settled(at(2));
-        unanswered.lost(at(2));
-        assert!(unanswered.wants_look(at(2), lease), "another one: at once");
-        unanswered.settled(at(3));
-        assert!(unanswered.wants_look(at(92), lease));
-        assert!(!unanswered.wants_look(at(93), lease) && !unanswered.wants_look(at(99), lease));
+        let mut lost_claims = LostClaims::default();
+        assert!(!lost_claims.is_check_due(at(0), lease));
+        lost_claims.record_loss(at(0));
+        // The database is unreachable: the check is repeated for as long as it takes.
+        assert!(lost_claims.is_check_due(at(0), lease) && lost_claims.is_check_due(at(200), lease));
+        lost_claims.record_release(at(1));
+        assert!(!lost_claims.is_check_due(at(1), lease));
+        assert!(lost_claims.is_check_due(at(2), lease), "a claim may take effect late");
+        lost_claims.record_release(at(2));
+        lost_claims.record_loss(at(2));
+        assert!(lost_claims.is_check_due(at(2), lease), "immediately after another lost claim");
+        lost_claims.record_release(at(3));
+        assert!(lost_claims.is_check_due(at(92), lease));
+        assert!(!lost_claims.is_check_due(at(93), lease) && !lost_claims.is_check_due(at(99), lease));
     }
 }

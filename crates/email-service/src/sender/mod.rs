@@ -1,5 +1,7 @@
-//! From the ledger to the mail server, once.
+//! Sends mails from the ledger to the mail server, each once.
 
+mod compose;
+pub mod delivery;
 pub mod dispatcher;
-pub mod fence;
+mod outcome;
 pub mod recovery;

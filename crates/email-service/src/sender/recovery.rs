@@ -1,5 +1,5 @@
-//! Moves on what nobody holds any more: ended leases, unknown deliveries, expired mails.
-//! Every instance does it; the writes decide by the server's clock.
+//! Moves on the mails that no sender holds any more: ended leases, unknown deliveries, expired
+//! mails. Every instance does it; the writes decide by the server's clock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,22 +8,22 @@ use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ledger::{Ledger, ledger::Recovered},
+    ledger::{Ledger, ledger::RecoveryCounts},
     metrics::Metrics,
 };
 
-/// How often.
-const EVERY: Duration = Duration::from_secs(2);
+/// The mean time between two runs.
+const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Recovers until `stop`; wakes the senders when mails became due.
+/// Recovers until `stop`, and wakes the senders when mails became due.
 pub async fn run(ledger: Ledger, wake: Arc<Notify>, metrics: Metrics, stop: CancellationToken) {
     let round = async {
         loop {
             match ledger.recover().await {
                 Ok(recovered) => report(&recovered, &wake, &metrics),
-                Err(error) => tracing::debug!(%error, "recovery has to wait"),
+                Err(error) => tracing::debug!(%error, "recovery is not possible yet"),
             }
-            sleep(EVERY.mul_f64(0.75 + 0.5 * random_fraction())).await;
+            sleep(INTERVAL.mul_f64(0.75 + 0.5 * random_fraction())).await;
         }
     };
     tokio::select! {
@@ -32,7 +32,7 @@ pub async fn run(ledger: Ledger, wake: Arc<Notify>, metrics: Metrics, stop: Canc
     }
 }
 
-fn report(recovered: &Recovered, wake: &Notify, metrics: &Metrics) {
+fn report(recovered: &RecoveryCounts, wake: &Notify, metrics: &Metrics) {
     let moved = [
         ("requeued", recovered.requeued),
         ("unknown", recovered.unknown),
@@ -42,8 +42,8 @@ fn report(recovered: &Recovered, wake: &Notify, metrics: &Metrics) {
     ];
     for (action, count) in moved {
         if count > 0 {
-            tracing::info!(action, count, "mails that nobody held were moved on");
-            metrics.recovered(action, count);
+            tracing::info!(action, count, "mails that no sender held were moved on");
+            metrics.count_recovered(action, count);
         }
     }
     if recovered.requeued + recovered.resent > 0 {

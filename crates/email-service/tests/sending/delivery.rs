@@ -1,4 +1,4 @@
-//! A mail arrives, once, and the ledger says so.
+//! A mail arrives once, and the ledger records it.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use service_kit::CheckState;
 use test_support::{Behavior, Phase, ScriptedSmtp, SmtpRule, wait_for};
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{STEP, Store, send_next, way};
+use crate::setup::{STEP, Store, send_next, state_history};
 
 #[tokio::test]
-async fn a_mail_is_handed_over_and_written_down() {
+async fn a_mail_is_delivered_and_recorded() {
     let (store, smtp) = (Store::new("delivery").await, ScriptedSmtp::start().await);
     let id = store.queue(store.welcome("ada@example.com")).await;
     assert_eq!(send_next(&store.sender(&[&smtp])).await, id);
 
     let row = store.row(&id).await;
-    assert_eq!(way(&row), [State::Queued, State::Preparing, State::Data, State::Sent]);
+    assert_eq!(state_history(&row), [State::Queued, State::Preparing, State::Data, State::Sent]);
     assert_eq!((row.state, row.attempts, row.epoch), (State::Sent, 1, 1));
     assert!(row.terminal_at.is_some() && row.lease.is_none() && row.next_attempt_at.is_none());
     assert_eq!(row.last_reply.as_deref(), Some("250 2.0.0 taken"));
 
-    let [delivery] = smtp.deliveries().try_into().expect("one mail");
+    let [delivery] = smtp.deliveries().try_into().expect("exactly one mail");
     assert!(delivery.is_accepted());
     assert_eq!(delivery.mail.to, ["ada@example.com"]);
     assert_eq!(delivery.mail.from, "us@example.org");
@@ -30,7 +30,7 @@ async fn a_mail_is_handed_over_and_written_down() {
 }
 
 #[tokio::test]
-async fn a_connection_is_used_again_after_a_reset() {
+async fn a_connection_is_reused_after_a_reset() {
     let (store, smtp) = (Store::new("reuse").await, ScriptedSmtp::start().await);
     let sender = store.sender(&[&smtp]);
     for to in ["a@example.com", "b@example.com", "c@example.com"] {
@@ -43,8 +43,8 @@ async fn a_connection_is_used_again_after_a_reset() {
 }
 
 #[tokio::test]
-async fn a_body_line_that_begins_with_a_dot_arrives_as_it_was() {
-    // Every mail has such lines in principle; here it is enough that all of it arrives.
+async fn a_body_line_that_begins_with_a_dot_arrives_unchanged() {
+    // The mail may contain such lines; the test checks that all of it arrives.
     let (store, smtp) = (Store::new("dots").await, ScriptedSmtp::start().await);
     store.queue(store.welcome("ada@example.com")).await;
     send_next(&store.sender(&[&smtp])).await;
@@ -53,7 +53,7 @@ async fn a_body_line_that_begins_with_a_dot_arrives_as_it_was() {
 }
 
 #[tokio::test]
-async fn the_next_server_takes_over_and_no_attempt_is_lost() {
+async fn the_next_server_takes_over_without_a_lost_attempt() {
     let store = Store::new("failover").await;
     let (first, second) = (ScriptedSmtp::start().await, ScriptedSmtp::start().await);
     first.add_rule(SmtpRule::always(Phase::Greeting, Behavior::reply("554 5.3.2 no service")));
@@ -65,7 +65,7 @@ async fn the_next_server_takes_over_and_no_attempt_is_lost() {
 }
 
 #[tokio::test]
-async fn without_a_server_a_mail_waits_and_loses_no_attempt() {
+async fn a_mail_without_a_reachable_server_waits_and_loses_no_attempt() {
     for (phase, act) in [
         (Phase::Greeting, Behavior::reply("421 4.3.2 busy")),
         (Phase::Greeting, Behavior::Hang),
@@ -81,7 +81,7 @@ async fn without_a_server_a_mail_waits_and_loses_no_attempt() {
         let row = store.row(&id).await;
         assert_eq!((row.state, row.attempts), (State::Queued, 0), "{phase:?} {act:?}");
 
-        // The breaker keeps the next mail from the door.
+        // The breaker stops the next mail.
         let sessions = smtp.sessions().len();
         assert!(sender.pool.checkout(&[]).await.is_err());
         assert_eq!(smtp.sessions().len(), sessions);
@@ -89,9 +89,9 @@ async fn without_a_server_a_mail_waits_and_loses_no_attempt() {
 }
 
 #[tokio::test]
-async fn a_refused_login_is_the_servers_matter() {
+async fn a_refused_login_costs_the_mail_no_attempt() {
     let (store, smtp) = (Store::new("auth").await, ScriptedSmtp::start_with_extensions(&["AUTH PLAIN LOGIN"]).await);
-    // To each of the two mechanisms.
+    // One reply for each of the two mechanisms.
     smtp.add_rule(SmtpRule::times(2, Phase::Auth, Behavior::reply("535 5.7.8 bad credentials")));
     let id = store.queue(store.notice("ada@example.com")).await;
     let url = format!("smtp://user:pass@{}", smtp.address());
@@ -104,7 +104,7 @@ async fn a_refused_login_is_the_servers_matter() {
 }
 
 #[tokio::test]
-async fn a_server_that_must_encrypt_and_cannot_gets_no_mail() {
+async fn a_server_without_the_required_tls_gets_no_mail() {
     let (store, smtp) = (Store::new("starttls").await, ScriptedSmtp::start().await);
     let id = store.queue(store.notice("ada@example.com")).await;
     let sender = store.sender_to(&format!("{}?tls=required", smtp.url()), store.ledger("sender"));
@@ -114,7 +114,7 @@ async fn a_server_that_must_encrypt_and_cannot_gets_no_mail() {
 }
 
 #[tokio::test]
-async fn an_idle_service_notices_when_its_server_goes_and_comes_back() {
+async fn an_idle_service_notices_when_its_server_disappears_and_returns() {
     let smtp = ScriptedSmtp::start().await;
     let (pool, health) = Store::pool(&smtp, STEP);
     let stop = CancellationToken::new();
@@ -134,7 +134,7 @@ async fn an_idle_service_notices_when_its_server_goes_and_comes_back() {
     assert!(pool.checkout(&[]).await.is_err());
     smtp.clear_rules();
     until(CheckState::Ok).await;
-    pool.available().await;
+    pool.wait_until_available().await;
     assert!(pool.checkout(&[]).await.is_ok());
     stop.cancel();
     watch.await.unwrap();

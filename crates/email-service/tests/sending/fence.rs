@@ -1,18 +1,17 @@
-//! What happens around the fence: before it a mail goes back, behind it only a reply says
-//! what became of it.
+//! The fence: before it a mail is requeued, behind it only a reply tells the outcome.
 
 use std::time::Duration;
 
 use bson::doc;
-use email_service::ledger::{State, ledger::Written};
+use email_service::ledger::{State, ledger::WriteOutcome};
 use test_support::{Behavior, Phase, ProxyMode, ScriptedSmtp, SmtpRule, TcpProxy, wait_for};
 
-use crate::setup::{LEASE, Store, send_next, way};
+use crate::setup::{LEASE, Store, send_next, state_history};
 
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn an_unknown_mail_is_sent_again_once_where_its_policy_allows() {
+async fn an_unknown_mail_is_resent_once_if_its_policy_allows() {
     let (store, smtp) = (Store::new("resend").await, ScriptedSmtp::start().await);
     smtp.add_rule(SmtpRule::times(2, Phase::Dot, Behavior::Drop));
     let id = store.queue(store.welcome("ada@example.com")).await;
@@ -21,7 +20,7 @@ async fn an_unknown_mail_is_sent_again_once_where_its_policy_allows() {
     let row = store.row(&id).await;
     assert_eq!((row.state, row.terminal_at), (State::Unknown, None));
     let ledger = store.ledger("recovery");
-    assert_eq!(ledger.recover().await.unwrap().resent, 0, "not at once: a late 250 may come");
+    assert_eq!(ledger.recover().await.unwrap().resent, 0, "not at once: a late 250 may still arrive");
 
     store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
     assert_eq!(ledger.recover().await.unwrap().resent, 1);
@@ -29,7 +28,7 @@ async fn an_unknown_mail_is_sent_again_once_where_its_policy_allows() {
     send_next(&sender).await;
     let row = store.row(&id).await;
     assert_eq!(row.state, State::Unknown);
-    assert!(row.terminal_at.is_some(), "once only");
+    assert!(row.terminal_at.is_some(), "resent only once");
     assert_eq!(ledger.recover().await.unwrap().resent, 0);
     let steps: Vec<_> = row.history.iter().filter_map(|step| Some((step.from?, step.to))).collect();
     assert_eq!(steps.iter().filter(|step| **step == (State::Unknown, State::Queued)).count(), 1);
@@ -48,51 +47,51 @@ async fn a_mail_that_was_taken_over_before_the_fence_is_not_sent() {
     smtp.wait_for_phase(Phase::Rcpt, 1).await;
     store.end_lease(&id).await;
     assert_eq!(store.ledger("other").recover().await.unwrap().requeued, 1);
-    let taken = store.ledger("other").claim(LEASE).await.unwrap().expect("due at once");
+    let taken = store.ledger("other").claim(LEASE).await.unwrap().expect("the mail is due at once");
     sending.await.unwrap();
 
     let row = store.row(&id).await;
-    assert_eq!((row.state, row.epoch), (State::Preparing, taken.epoch), "the other one holds it");
+    assert_eq!((row.state, row.epoch), (State::Preparing, taken.epoch), "the other sender holds it");
     smtp.wait_until_disconnected().await;
-    assert_no_word_after_354(&smtp);
+    assert_nothing_sent_after_354(&smtp);
 }
 
 #[tokio::test]
-async fn a_lease_that_has_ended_bars_the_fence_even_if_nobody_took_over() {
+async fn an_expired_lease_blocks_the_fence_even_if_no_other_sender_took_over() {
     let store = Store::new("ended").await;
     let id = store.queue(store.notice("ada@example.com")).await;
     let ledger = store.ledger("a");
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
     store.end_lease(&id).await;
-    assert!(!ledger.flip(&job, LEASE).await.unwrap());
+    assert!(!ledger.pass_fence(&job, LEASE).await.unwrap());
     assert_eq!(store.row(&id).await.state, State::Preparing);
 }
 
 #[tokio::test]
-async fn a_flip_that_arrives_late_finds_nothing() {
+async fn a_late_fence_write_matches_nothing() {
     let store = Store::new("lateflip").await;
     let id = store.queue(store.notice("ada@example.com")).await;
     let ledger = store.ledger("a");
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    assert_eq!(ledger.take_back(&job, "test").await.unwrap(), Written::Done);
-    assert!(!ledger.flip(&job, LEASE).await.unwrap());
-    // Nor does it after the next claim.
+    assert_eq!(ledger.undo_fence(&job, "test").await.unwrap(), WriteOutcome::Done);
+    assert!(!ledger.pass_fence(&job, LEASE).await.unwrap());
+    // It does not match after the next claim either.
     let again = ledger.claim(LEASE).await.unwrap().unwrap();
-    assert!(!ledger.flip(&job, LEASE).await.unwrap());
-    assert!(ledger.flip(&again, LEASE).await.unwrap());
+    assert!(!ledger.pass_fence(&job, LEASE).await.unwrap());
+    assert!(ledger.pass_fence(&again, LEASE).await.unwrap());
     assert_eq!(store.row(&id).await.state, State::Data);
 }
 
-/// The client closed the socket after the server's 354, and wrote nothing into it before.
-fn assert_no_word_after_354(smtp: &ScriptedSmtp) {
+/// Checks that the client closed the socket after the server's 354, and wrote nothing before.
+fn assert_nothing_sent_after_354(smtp: &ScriptedSmtp) {
     let steps: Vec<_> = smtp.sessions().into_iter().flat_map(|session| session.steps).collect();
     let mut bodies = steps.iter().filter(|step| step.phase == Phase::Body);
     assert!(bodies.all(|step| step.line.starts_with("0 bytes, ")), "{steps:#?}");
     assert!(steps.iter().all(|step| step.phase != Phase::Quit), "{steps:#?}");
 }
 
-/// The answer to the flip is lost, and it may or may not have taken effect.
-async fn flip_of_unknown_outcome(mode: ProxyMode) {
+/// Loses the request or the answer of the fence write, which may or may not take effect.
+async fn run_fence_with_unknown_outcome(mode: ProxyMode) {
     let (store, smtp) = (Store::new("unanswered").await, ScriptedSmtp::start().await);
     let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
     let proxy = TcpProxy::start(&upstream).await.unwrap();
@@ -106,33 +105,33 @@ async fn flip_of_unknown_outcome(mode: ProxyMode) {
     smtp.wait_for_phase(Phase::Rcpt, 1).await;
     proxy.set_mode(mode);
     smtp.wait_for_phase(Phase::Data, 1).await;
-    // The socket closes as soon as the flip is of unknown outcome, whatever the ledger does.
+    // The socket closes as soon as the outcome of the fence write is unknown.
     smtp.wait_until_disconnected().await;
-    assert_no_word_after_354(&smtp);
+    assert_nothing_sent_after_354(&smtp);
     proxy.set_mode(ProxyMode::Pass);
     proxy.cut();
     sending.await.unwrap();
 
     let row = store.row(&id).await;
     assert_eq!((row.state, row.attempts), (State::Queued, 0), "{mode:?}: {row:#?}");
-    assert_eq!(row.epoch, 2, "the epoch is raised, so that a late flip finds nothing");
+    assert_eq!(row.epoch, 2, "the epoch is raised, so that a late fence write matches nothing");
     send_next(&sender).await;
     assert_eq!(store.row(&id).await.state, State::Sent);
     assert_eq!(smtp.deliveries().len(), 1);
 }
 
 #[tokio::test]
-async fn a_flip_whose_request_is_lost_sends_nothing_and_the_mail_goes_back() {
-    flip_of_unknown_outcome(ProxyMode::Discard).await;
+async fn a_fence_write_whose_request_is_lost_sends_nothing_and_the_mail_is_requeued() {
+    run_fence_with_unknown_outcome(ProxyMode::Discard).await;
 }
 
 #[tokio::test]
-async fn a_flip_whose_answer_is_lost_sends_nothing_and_the_mail_goes_back() {
-    flip_of_unknown_outcome(ProxyMode::DiscardReplies).await;
+async fn a_fence_write_whose_answer_is_lost_sends_nothing_and_the_mail_is_requeued() {
+    run_fence_with_unknown_outcome(ProxyMode::DiscardReplies).await;
 }
 
 #[tokio::test]
-async fn a_250_is_written_down_once_the_ledger_is_back() {
+async fn a_250_is_recorded_when_the_ledger_is_reachable_again() {
     let (store, smtp) = (Store::new("ledgeraway").await, ScriptedSmtp::start().await);
     let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
     let proxy = TcpProxy::start(&upstream).await.unwrap();
@@ -145,35 +144,35 @@ async fn a_250_is_written_down_once_the_ledger_is_back() {
     smtp.wait_for_phase(Phase::Dot, 1).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(store.row(&id).await.state, State::Data);
-    // Recovery gives up on it, and the 250 is written down all the same.
+    // Recovery moves the mail on, and the 250 is recorded all the same.
     store.end_lease(&id).await;
     assert_eq!(store.ledger("other").recover().await.unwrap().unknown, 1);
     proxy.set_mode(ProxyMode::Pass);
     sending.await.unwrap();
     let row = store.row(&id).await;
-    assert_eq!(way(&row), [State::Queued, State::Preparing, State::Data, State::Unknown, State::Sent]);
+    assert_eq!(state_history(&row), [State::Queued, State::Preparing, State::Data, State::Unknown, State::Sent]);
     assert_eq!(row.epoch, 1);
 }
 
 #[tokio::test]
-async fn a_250_does_not_touch_a_mail_that_was_queued_again_meanwhile() {
+async fn a_late_250_does_not_change_a_mail_that_was_queued_again() {
     let store = Store::new("latesent").await;
     let id = store.queue(store.welcome("ada@example.com")).await;
     let ledger = store.ledger("a");
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    assert!(ledger.flip(&job, LEASE).await.unwrap());
+    assert!(ledger.pass_fence(&job, LEASE).await.unwrap());
     store.end_lease(&id).await;
     assert_eq!(ledger.recover().await.unwrap().unknown, 1);
     store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
     assert_eq!(ledger.recover().await.unwrap().resent, 1);
-    assert_eq!(ledger.sent(&job, "250 late").await.unwrap(), Written::Lost(Some(State::Queued)));
+    assert_eq!(ledger.mark_sent(&job, "250 late").await.unwrap(), WriteOutcome::Lost(Some(State::Queued)));
     assert_eq!(store.row(&id).await.state, State::Queued);
 }
 
 #[tokio::test]
-async fn a_live_sender_keeps_its_lease() {
+async fn a_running_sender_keeps_its_lease() {
     let (store, smtp) = (Store::new("renew").await, ScriptedSmtp::start().await);
-    // Three steps, each of them nearly a step's deadline.
+    // Three steps, each nearly as long as its deadline.
     for phase in [Phase::Mail, Phase::Rcpt, Phase::Data] {
         smtp.add_rule(SmtpRule::once(phase, Behavior::Delay(Duration::from_millis(500))));
     }
@@ -190,7 +189,7 @@ async fn a_live_sender_keeps_its_lease() {
 }
 
 #[tokio::test]
-async fn a_stop_gives_back_what_has_not_reached_the_fence() {
+async fn a_stop_requeues_a_mail_that_has_not_reached_the_fence() {
     let (store, smtp) = (Store::new("stop").await, ScriptedSmtp::start().await);
     smtp.add_rule(SmtpRule::always(Phase::Data, Behavior::Delay(Duration::from_secs(60))));
     let id = store.queue(store.notice("ada@example.com")).await;
@@ -226,7 +225,7 @@ async fn an_expired_mail_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_box_that_was_moved_into_another_row_mails_nobody() {
+async fn a_sealed_token_copied_into_another_row_sends_no_mail() {
     let (store, smtp) = (Store::new("moved").await, ScriptedSmtp::start().await);
     let id = store.queue(store.welcome("ada@example.com")).await;
     store.change(&id, doc! { "to": "eve@example.com" }).await;

@@ -1,27 +1,27 @@
-//! The ledger's operations on a real server: what is there already, recovery, indexes.
+//! The ledger's operations on a real server: inserts, claims, recovery, indexes.
 
 use std::{collections::HashSet, time::Duration};
 
 use bson::{Document, doc};
 use email_service::ledger::{
-    DeadLetter, DeadLetters, Inserted, LetterFilter, LetterState, MailFilter, Record, State,
-    filters::{abandoned, claimable, held_for_good, overdue, resendable},
+    ConsumedRecord, DeadLetter, DeadLetterFilter, DeadLetterState, DeadLetterStore, InsertResult, MailFilter, State,
+    filter::{abandoned, claimable, queued_and_expired, resendable, unknown_and_expired},
     indexes,
-    ledger::GivenBack,
+    ledger::Requeue,
 };
 use service_kit::mongo::ensure_indexes;
 
 use crate::setup::{LEASE, Store};
 
 #[tokio::test]
-async fn a_mail_that_is_there_already_stays_as_it_is() {
+async fn an_existing_mail_is_not_changed_by_an_insert() {
     let store = Store::new("known").await;
     let ledger = store.ledger("a");
     let (first, second) = (store.notice("a@example.com"), store.notice("b@example.com"));
     assert_eq!(ledger.insert([&first].into_iter()).await.unwrap().new, 1);
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
     let inserted = ledger.insert([&first, &second].into_iter()).await.unwrap();
-    assert_eq!(inserted, Inserted { new: 1, known: vec![0], refused: Vec::new() });
+    assert_eq!(inserted, InsertResult { new: 1, existing: vec![0], refused: Vec::new() });
     assert_eq!(store.row(&job.id).await.state, State::Preparing);
 }
 
@@ -42,19 +42,19 @@ async fn two_claims_never_get_the_same_mail() {
 }
 
 #[tokio::test]
-async fn mails_that_are_claimed_together_are_claimed_once() {
+async fn mails_claimed_in_batches_are_claimed_once() {
     let store = Store::new("together").await;
     for n in 0..20 {
         store.queue(store.notice(&format!("u{n}@example.com"))).await;
     }
     let claims = (0..8).map(|n| {
         let ledger = store.ledger(&format!("sender {n}"));
-        async move { ledger.claim_several(5, LEASE).await.unwrap() }
+        async move { ledger.claim_batch(5, LEASE).await.unwrap() }
     });
     let mut claimed: Vec<_> = futures_util::future::join_all(claims).await.into_iter().flatten().collect();
     let last = store.ledger("last");
     loop {
-        let rest = last.claim_several(5, LEASE).await.unwrap();
+        let rest = last.claim_batch(5, LEASE).await.unwrap();
         assert!(rest.len() <= 5);
         if rest.is_empty() {
             break;
@@ -69,7 +69,7 @@ async fn mails_that_are_claimed_together_are_claimed_once() {
 }
 
 #[tokio::test]
-async fn of_several_those_that_are_due_longest_are_claimed_and_what_is_not_due_is_not() {
+async fn a_batch_claim_takes_the_mails_that_have_been_due_longest() {
     let store = Store::new("longest").await;
     let later = store.queue(store.notice("later@example.com")).await;
     let mut due = Vec::new();
@@ -80,17 +80,17 @@ async fn of_several_those_that_are_due_longest_are_claimed_and_what_is_not_due_i
     }
     store.change(&later, doc! { "nextAttemptAt": { "$add": ["$$NOW", 60_000_i64] } }).await;
     let ledger = store.ledger("a");
-    let mut ids: Vec<String> = ledger.claim_several(3, LEASE).await.unwrap().into_iter().map(|job| job.id).collect();
+    let mut ids: Vec<String> = ledger.claim_batch(3, LEASE).await.unwrap().into_iter().map(|job| job.id).collect();
     ids.sort();
     let mut longest = due.split_off(1);
     longest.sort();
     assert_eq!(ids, longest);
-    assert_eq!(ledger.claim_several(3, LEASE).await.unwrap().len(), 1);
-    assert!(ledger.claim_several(3, LEASE).await.unwrap().is_empty());
+    assert_eq!(ledger.claim_batch(3, LEASE).await.unwrap().len(), 1);
+    assert!(ledger.claim_batch(3, LEASE).await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn the_mail_that_is_due_longest_is_claimed_first_and_what_is_not_due_is_not() {
+async fn the_mail_that_has_been_due_longest_is_claimed_first() {
     let store = Store::new("order").await;
     let later = store.queue(store.notice("later@example.com")).await;
     let first = store.queue(store.notice("first@example.com")).await;
@@ -104,12 +104,12 @@ async fn the_mail_that_is_due_longest_is_claimed_first_and_what_is_not_due_is_no
 }
 
 #[tokio::test]
-async fn a_mail_whose_sender_disappeared_is_due_at_once_and_later_the_second_time() {
+async fn a_mail_whose_sender_disappeared_is_due_at_once_and_delayed_the_second_time() {
     let store = Store::new("loss").await;
     let id = store.queue(store.notice("ada@example.com")).await;
     let ledger = store.ledger("a");
     for losses in 1..=2 {
-        let job = ledger.claim(LEASE).await.unwrap().expect("due at once");
+        let job = ledger.claim(LEASE).await.unwrap().expect("the mail is due at once");
         assert_eq!(ledger.recover().await.unwrap().requeued, 0, "the lease runs");
         store.end_lease(&id).await;
         assert_eq!(ledger.recover().await.unwrap().requeued, 1);
@@ -118,11 +118,11 @@ async fn a_mail_whose_sender_disappeared_is_due_at_once_and_later_the_second_tim
         assert_eq!(row.epoch, job.epoch + 1);
         assert!(row.lease.is_none());
     }
-    assert!(ledger.claim(LEASE).await.unwrap().is_none(), "one that takes its process down must wait");
+    assert!(ledger.claim(LEASE).await.unwrap().is_none(), "a mail that crashes its process must wait");
 }
 
 #[tokio::test]
-async fn what_waits_beyond_its_end_expires_and_is_not_claimed() {
+async fn a_queued_mail_past_its_expiry_is_expired_and_not_claimed() {
     let store = Store::new("expiry").await;
     let id = store.queue(store.notice("ada@example.com")).await;
     store.change(&id, doc! { "expiresAt": "$$NOW" }).await;
@@ -135,13 +135,13 @@ async fn what_waits_beyond_its_end_expires_and_is_not_claimed() {
 }
 
 #[tokio::test]
-async fn an_unknown_mail_that_expires_before_its_resend_is_over() {
+async fn an_unknown_mail_that_expires_before_its_resend_becomes_terminal() {
     let store = Store::new("heldforgood").await;
     let id = store.queue(store.welcome("ada@example.com")).await;
     let ledger = store.ledger("a");
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    assert!(ledger.flip(&job, LEASE).await.unwrap());
-    ledger.unknown(&job, "test").await.unwrap();
+    assert!(ledger.pass_fence(&job, LEASE).await.unwrap());
+    ledger.mark_unknown(&job, "test").await.unwrap();
     store.change(&id, doc! { "expiresAt": "$$NOW", "nextAttemptAt": "$$NOW" }).await;
     let recovered = ledger.recover().await.unwrap();
     assert_eq!((recovered.held, recovered.resent), (1, 0));
@@ -150,7 +150,7 @@ async fn an_unknown_mail_that_expires_before_its_resend_is_over() {
 }
 
 #[tokio::test]
-async fn a_claim_whose_answer_was_lost_is_given_back_and_no_other() {
+async fn only_the_claim_whose_answer_was_lost_is_released() {
     let store = Store::new("lostclaim").await;
     store.queue(store.notice("a@example.com")).await;
     store.queue(store.notice("b@example.com")).await;
@@ -159,15 +159,15 @@ async fn a_claim_whose_answer_was_lost_is_given_back_and_no_other() {
     let in_hand = ours.claim(LEASE).await.unwrap().unwrap();
     let lost = ours.claim(LEASE).await.unwrap().unwrap();
     let other = theirs.claim(LEASE).await.unwrap().unwrap();
-    assert_eq!(ours.release_unclaimed(std::slice::from_ref(&in_hand.id)).await.unwrap(), 1);
+    assert_eq!(ours.release_unknown_claims(std::slice::from_ref(&in_hand.id)).await.unwrap(), 1);
     assert_eq!(store.row(&lost.id).await.state, State::Queued);
     assert_eq!(store.row(&in_hand.id).await.state, State::Preparing);
     assert_eq!(store.row(&other.id).await.state, State::Preparing);
-    assert!(!ours.flip(&lost, LEASE).await.unwrap());
+    assert!(!ours.pass_fence(&lost, LEASE).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_mail_of_a_kind_that_only_a_newer_release_knows_keeps_no_other_from_being_sent() {
+async fn a_mail_that_only_a_newer_release_can_read_does_not_block_other_mails() {
     let store = Store::new("newer").await;
     let mut newer = Vec::new();
     for (at, (field, value)) in
@@ -184,7 +184,7 @@ async fn a_mail_of_a_kind_that_only_a_newer_release_knows_keeps_no_other_from_be
     assert_eq!(ledger.claim(LEASE).await.unwrap().map(|job| job.id), Some(known));
     assert!(ledger.claim(LEASE).await.unwrap().is_none());
 
-    // The same if many are claimed together.
+    // The same for a batch claim.
     store
         .database
         .collection::<Document>("mailJobs")
@@ -197,10 +197,10 @@ async fn a_mail_of_a_kind_that_only_a_newer_release_knows_keeps_no_other_from_be
         .await
         .unwrap();
     let known = store.queue(store.notice("bob@example.com")).await;
-    let claimed = ledger.claim_several(10, LEASE).await.unwrap();
+    let claimed = ledger.claim_batch(10, LEASE).await.unwrap();
     assert_eq!(claimed.into_iter().map(|job| job.id).collect::<Vec<_>>(), [known]);
     let listed = ledger.list(&MailFilter::default(), 10).await.unwrap();
-    assert_eq!((listed.jobs.len(), listed.unreadable.len()), (2, newer.len()), "a list names what it leaves out");
+    assert_eq!((listed.jobs.len(), listed.unreadable.len()), (2, newer.len()), "the list names the unreadable mails");
     for id in newer {
         let row =
             store.database.collection::<Document>("mailJobs").find_one(doc! { "_id": id }).await.unwrap().unwrap();
@@ -215,14 +215,14 @@ async fn history_is_bounded_but_keeps_what_concerns_unknown() {
     let id = store.queue(store.welcome("ada@example.com")).await;
     let ledger = store.ledger("a");
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    assert!(ledger.flip(&job, LEASE).await.unwrap());
-    ledger.unknown(&job, "test").await.unwrap();
+    assert!(ledger.pass_fence(&job, LEASE).await.unwrap());
+    ledger.mark_unknown(&job, "test").await.unwrap();
     store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
     assert_eq!(ledger.recover().await.unwrap().resent, 1);
-    let back = GivenBack { delay: Duration::ZERO, attempted: true, note: "$again", reply: Some("$reply") };
+    let back = Requeue { delay: Duration::ZERO, attempted: true, note: "$again", reply: Some("$reply") };
     for _ in 0..60 {
         let job = ledger.claim(LEASE).await.unwrap().unwrap();
-        ledger.give_back(&job, &back).await.unwrap();
+        ledger.requeue(&job, &back).await.unwrap();
     }
     let row = store.row(&id).await;
     assert!(row.history.len() <= 62, "{}", row.history.len());
@@ -234,27 +234,28 @@ async fn history_is_bounded_but_keeps_what_concerns_unknown() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_is_kept_once_and_stays_discarded() {
+async fn a_dead_letter_is_stored_once_and_stays_discarded() {
     let store = Store::new("deadletters").await;
-    let letters = DeadLetters::new(&store.database, Duration::from_secs(2));
-    let record = Record { topic: "t".into(), offset: 1, value: Some(b"x".to_vec()), ..Record::default() };
+    let letters = DeadLetterStore::new(&store.database, Duration::from_secs(2));
+    let record =
+        ConsumedRecord { topic: "t".into(), offset: 1, value: Some(b"x".to_vec()), ..ConsumedRecord::default() };
     let letter = DeadLetter::new(record, "not-json", "no".into(), "here", store.clock.now());
-    letters.keep(std::slice::from_ref(&letter)).await.unwrap();
+    letters.insert_new(std::slice::from_ref(&letter)).await.unwrap();
     let collection = store.database.collection::<Document>("deadLetters");
     collection.update_one(doc! {}, doc! { "$set": { "state": "discarded" } }).await.unwrap();
-    letters.keep(&[letter.clone(), letter.clone()]).await.unwrap();
+    letters.insert_new(&[letter.clone(), letter.clone()]).await.unwrap();
     assert_eq!(collection.count_documents(doc! {}).await.unwrap(), 1);
     let kept = letters.find(&letter.id).await.unwrap().unwrap();
-    assert_eq!((kept.state, kept.value.unwrap().bytes.as_slice()), (LetterState::Discarded, b"x".as_slice()));
-    for (state, count) in [(LetterState::Discarded, 1), (LetterState::Open, 0)] {
-        let filter = LetterFilter { states: vec![state], ..LetterFilter::default() };
+    assert_eq!((kept.state, kept.value.unwrap().bytes.as_slice()), (DeadLetterState::Discarded, b"x".as_slice()));
+    for (state, count) in [(DeadLetterState::Discarded, 1), (DeadLetterState::Open, 0)] {
+        let filter = DeadLetterFilter { states: vec![state], ..DeadLetterFilter::default() };
         assert_eq!(letters.list(&filter, true, 10).await.unwrap().len(), count);
         assert_eq!(letters.count(&filter).await.unwrap(), count as u64);
     }
 }
 
 #[tokio::test]
-async fn an_address_is_suppressed_as_it_was_sent_and_its_domain_in_every_spelling() {
+async fn an_address_is_suppressed_with_its_exact_local_part_and_any_spelling_of_its_domain() {
     let store = Store::new("suppressions").await;
     let suppressions = store.suppressions();
     suppressions.add("VICTIM@Bücher.example", "550 5.1.1 $gone", "x/welcome").await.unwrap();
@@ -262,41 +263,41 @@ async fn an_address_is_suppressed_as_it_was_sent_and_its_domain_in_every_spellin
     let other = ["victim@bücher.example", "Victim@bücher.example", "bob@bücher.example", "VICTIM@other.example"];
     let same = ["VICTIM@BÜCHER.example", "VICTIM@xn--bcher-kva.EXAMPLE"];
     let asked: Vec<&str> = other.into_iter().chain(same).collect();
-    assert_eq!(suppressions.among(&asked).await.unwrap(), HashSet::from(same));
-    // An operator who has the address by telephone finds it.
+    assert_eq!(suppressions.suppressed_among(&asked).await.unwrap(), HashSet::from(same));
+    // An operator who types the address in another case finds it.
     assert_eq!(suppressions.list(Some("victim@bücher.example"), 9).await.unwrap().len(), 1);
     assert!(suppressions.remove("victim@BÜCHER.example").await.unwrap());
-    assert!(suppressions.among(&same).await.unwrap().is_empty());
+    assert!(suppressions.suppressed_among(&same).await.unwrap().is_empty());
     assert!(!suppressions.remove("victim@bücher.example").await.unwrap());
 }
 
 #[tokio::test]
-async fn a_suppression_ends_by_the_clock_of_the_database() {
+async fn a_suppression_ends_by_the_database_clock() {
     let store = Store::new("suppressions").await;
     let suppressions = store.suppressions();
     suppressions.add("ada@example.com", "550 5.1.1 gone", "x/welcome").await.unwrap();
-    assert_eq!(suppressions.among(&["ada@example.com"]).await.unwrap().len(), 1);
+    assert_eq!(suppressions.suppressed_among(&["ada@example.com"]).await.unwrap().len(), 1);
     let collection = store.database.collection::<Document>("suppressions");
     collection.update_one(doc! {}, vec![doc! { "$set": { "until": "$$NOW" } }]).await.unwrap();
-    assert!(suppressions.among(&["ada@example.com"]).await.unwrap().is_empty(), "TTL need not have run");
+    assert!(suppressions.suppressed_among(&["ada@example.com"]).await.unwrap().is_empty(), "TTL need not have run");
 }
 
 #[tokio::test]
-async fn a_suppression_of_an_earlier_release_counts_for_every_spelling_until_it_ends() {
+async fn a_suppression_of_an_earlier_release_matches_any_case_until_it_ends() {
     let store = Store::new("suppressions").await;
     let suppressions = store.suppressions();
     let collection = store.database.collection::<Document>("suppressions");
     let until = bson::DateTime::from_jiff(store.clock.now() + jiff::SignedDuration::from_hours(1));
     let row = doc! { "_id": "gone@example.com", "schemaVersion": 1, "reply": "550", "mail": "x", "at": until, "until": until };
     collection.insert_one(row).await.unwrap();
-    // A row of this release beside it counts only as it is.
+    // A row of this release matches only as it was sent.
     suppressions.add("here@example.com", "550 5.1.1 gone", "x/welcome").await.unwrap();
     let asked = ["gone@example.com", "GONE@Example.com", "here@example.com", "HERE@example.com"];
     let expected = HashSet::from(["gone@example.com", "GONE@Example.com", "here@example.com"]);
-    assert_eq!(suppressions.among(&asked).await.unwrap(), expected);
+    assert_eq!(suppressions.suppressed_among(&asked).await.unwrap(), expected);
     assert_eq!(suppressions.list(None, 9).await.unwrap().len(), 2);
     assert!(suppressions.remove("GONE@example.com").await.unwrap());
-    assert!(suppressions.among(&asked[..2]).await.unwrap().is_empty());
+    assert!(suppressions.suppressed_among(&asked[..2]).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -304,7 +305,7 @@ async fn every_query_has_its_index() {
     let store = Store::new("explain").await;
     let retention = Duration::from_secs(86_400);
     ensure_indexes(&store.database, &indexes::all(retention)).await.unwrap();
-    // Again, and with another retention: nothing fails.
+    // A second run with another retention succeeds.
     ensure_indexes(&store.database, &indexes::all(retention * 2)).await.unwrap();
     for n in 0..50 {
         store.queue(store.notice(&format!("u{n}@example.com"))).await;
@@ -314,8 +315,8 @@ async fn every_query_has_its_index() {
         ("abandoned preparing", abandoned(State::Preparing), doc! {}, "due"),
         ("abandoned data", abandoned(State::Data), doc! {}, "due"),
         ("resend", resendable(), doc! {}, "due"),
-        ("held", held_for_good(), doc! {}, "due"),
-        ("overdue", overdue(), doc! {}, "expiry"),
+        ("held", unknown_and_expired(), doc! {}, "due"),
+        ("overdue", queued_and_expired(), doc! {}, "expiry"),
         ("list by state", doc! { "state": "sent" }, doc! {}, "due"),
         ("list by user", doc! { "userId": "x" }, doc! { "eventTime": -1 }, "user"),
         ("list by address", doc! { "to": "U1@example.com" }, doc! { "eventTime": -1 }, "to"),
@@ -340,19 +341,19 @@ async fn every_query_has_its_index() {
 }
 
 #[tokio::test]
-async fn a_terminal_row_has_the_time_that_its_removal_counts_from_and_no_other_has() {
+async fn only_a_terminal_row_has_the_time_for_its_removal() {
     let store = Store::new("ttl").await;
     let ids = [store.queue(store.notice("a@example.com")).await, store.queue(store.notice("b@example.com")).await];
     let ledger = store.ledger("a");
     let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    ledger.failed(&job, "test", Some("550 no")).await.unwrap();
+    ledger.mark_failed(&job, "test", Some("550 no")).await.unwrap();
     let expiring = store.database.collection::<Document>("mailJobs");
     let terminal = expiring.count_documents(doc! { "terminalAt": { "$type": "date" } }).await.unwrap();
     assert_eq!((ids.len(), terminal), (2, 1));
 }
 
 #[tokio::test]
-async fn what_operators_list_beside_mails_has_its_index_too() {
+async fn the_lists_of_dead_letters_and_suppressions_have_an_index() {
     let store = Store::new("explain-letters").await;
     ensure_indexes(&store.database, &indexes::all(Duration::from_secs(86_400))).await.unwrap();
     let newest = doc! { "firstSeenAt": -1 };

@@ -1,4 +1,4 @@
-//! A claim that takes effect and whose answer is lost, while the database goes away.
+//! A claim that takes effect although its answer is lost, while the database is unreachable.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,33 +7,33 @@ use test_support::{ProxyMode, ScriptedSmtp, TcpProxy, wait_for};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    servers::{Running, wait_for_state},
+    servers::{RunningSender, wait_for_state},
     setup::Store,
 };
 
-/// Longer than the test may take: a mail that has to wait for it is late.
+/// Longer than the test may take: a mail that waits for the end of this lease is late.
 const LONG_LEASE: Duration = Duration::from_secs(120);
-/// How long the database is away: longer than the first look for what is held.
+/// The length of the outage: longer than the first check for unknown claims.
 const OUTAGE: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(15);
 
-/// How a claim of one mail begins on MongoDB's wire.
-fn claim_of_a_mail() -> Vec<u8> {
+/// The first bytes of a claim of one mail in MongoDB's protocol.
+fn claim_command_bytes() -> Vec<u8> {
     let name = b"mailJobs\0";
     let length = i32::try_from(name.len()).unwrap().to_le_bytes();
     [b"\x02findAndModify\0", &length[..], name].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_whose_claim_was_never_answered_is_sent_once_as_soon_as_the_ledger_is_back() {
+async fn a_mail_whose_claim_was_never_answered_is_sent_once_when_the_ledger_is_back() {
     let store = Store::new("lostclaims").await;
     let proxy = TcpProxy::start(&store.upstream()).await.unwrap();
     let smtp = ScriptedSmtp::start().await;
     let mut sender = store.sender_to(&smtp.url(), store.impatient_ledger_through(&proxy.address(), "sender").await);
     Arc::get_mut(&mut sender).unwrap().lease = LONG_LEASE;
     let id = store.queue(store.notice("ada@example.com")).await;
-    proxy.lose_reply_to_and_refuse(claim_of_a_mail());
-    let _running = Running::start(sender);
+    proxy.lose_reply_to_and_refuse(claim_command_bytes());
+    let _running = RunningSender::start(sender);
     wait_for_state(&store, &id, State::Preparing, SOON).await;
     wait_for(SOON, "a lost reply", async || (proxy.lost_replies() == 1).then_some(())).await;
     sleep(OUTAGE).await;

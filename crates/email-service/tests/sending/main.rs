@@ -1,4 +1,4 @@
-//! Ledger and fence against a real MongoDB and an SMTP server that misbehaves.
+//! Ledger and fence with a real MongoDB and a scripted SMTP server.
 
 #![expect(clippy::unwrap_used, reason = "what a test's helper cannot have fails the test")]
 
@@ -7,6 +7,6 @@ mod fence;
 mod ledger;
 mod lost_claims;
 mod many_senders;
-mod orders;
+mod operator_actions;
 mod servers;
 mod setup;

@@ -1,4 +1,4 @@
-//! Several instances on one ledger: every mail arrives once.
+//! Several instances with one ledger: every mail arrives once.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

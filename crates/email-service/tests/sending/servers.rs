@@ -1,11 +1,11 @@
-//! Several servers, servers that misbehave mail after mail, and what a server offers.
+//! Several servers, servers that fail repeatedly, and the capabilities of servers.
 
 use std::{sync::Arc, time::Duration};
 
 use email_service::{
     ledger::State,
     mailer::pool::Checkout,
-    sender::{dispatcher::Dispatcher, fence::Sender},
+    sender::{delivery::Sender, dispatcher::Dispatcher},
 };
 use service_kit::Lifecycle;
 use test_support::{Behavior, Phase, ScriptedSmtp, SmtpOptions, SmtpRule, remember_secret, report_skipped, wait_for};
@@ -13,13 +13,14 @@ use tokio::sync::Notify;
 
 use crate::setup::{Store, send_next};
 
-/// A server that is well again is asked within this: the longest pause with its jitter, and a tick.
-const ASKED_AGAIN: Duration = Duration::from_secs(13);
+/// A recovered server is probed within this time: the longest pause with its jitter, and one
+/// interval of the watch.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(13);
 
-/// The senders and the watch over the servers, until it is dropped.
-pub(crate) struct Running(Lifecycle);
+/// A running dispatcher and pool watch; dropping it stops them.
+pub(crate) struct RunningSender(Lifecycle);
 
-impl Running {
+impl RunningSender {
     pub(crate) fn start(sender: Arc<Sender>) -> Self {
         let lifecycle = Lifecycle::new();
         let pool = sender.pool.clone();
@@ -31,7 +32,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningSender {
     fn drop(&mut self) {
         self.0.stopping().cancel();
     }
@@ -43,37 +44,37 @@ pub(crate) async fn wait_for_state(store: &Store, id: &str, state: State, within
 }
 
 #[tokio::test]
-async fn mails_go_back_to_the_first_server_when_it_is_well_again() {
+async fn mails_return_to_the_first_server_when_it_recovers() {
     let store = Store::new("failback").await;
     let (first, second) = (ScriptedSmtp::start().await, ScriptedSmtp::start().await);
-    let _running = Running::start(store.sender(&[&first, &second]));
+    let _running = RunningSender::start(store.sender(&[&first, &second]));
     first.add_rule(SmtpRule::always(Phase::Greeting, Behavior::reply("421 4.3.2 not now")));
     first.add_rule(SmtpRule::always(Phase::Rset, Behavior::Drop));
     for n in 0..6 {
         let id = store.queue(store.notice(&format!("away{n}@example.com"))).await;
-        wait_for_state(&store, &id, State::Sent, ASKED_AGAIN).await;
+        wait_for_state(&store, &id, State::Sent, PROBE_TIMEOUT).await;
         assert_eq!(store.row(&id).await.attempts, 1);
     }
     assert_eq!((first.deliveries().len(), second.deliveries().len()), (0, 6));
 
     first.clear_rules();
-    wait_for(ASKED_AGAIN, "a mail at the first server", async || {
+    wait_for(PROBE_TIMEOUT, "a mail at the first server", async || {
         let id = store.queue(store.notice(&format!("back{}@example.com", first.sessions().len()))).await;
-        wait_for_state(&store, &id, State::Sent, ASKED_AGAIN).await;
+        wait_for_state(&store, &id, State::Sent, PROBE_TIMEOUT).await;
         (!first.deliveries().is_empty()).then_some(())
     })
     .await;
-    // And from then on all of them.
+    // From then on all mails go there.
     let at_second = second.deliveries().len();
     for n in 0..3 {
         let id = store.queue(store.notice(&format!("again{n}@example.com"))).await;
-        wait_for_state(&store, &id, State::Sent, ASKED_AGAIN).await;
+        wait_for_state(&store, &id, State::Sent, PROBE_TIMEOUT).await;
     }
     assert_eq!(second.deliveries().len(), at_second);
 }
 
 #[tokio::test]
-async fn a_server_that_breaks_off_mail_after_mail_is_left_alone_and_the_next_one_takes_over() {
+async fn a_server_that_breaks_the_connection_repeatedly_is_skipped_for_the_next_one() {
     for (phase, act) in [(Phase::Mail, Behavior::Hang), (Phase::Rcpt, Behavior::Drop), (Phase::Dot, Behavior::Drop)] {
         let store = Store::new("breaksoff").await;
         let (first, second) = (ScriptedSmtp::start().await, ScriptedSmtp::start().await);
@@ -84,29 +85,33 @@ async fn a_server_that_breaks_off_mail_after_mail_is_left_alone_and_the_next_one
             send_next(&sender).await;
         }
         let spoilt = first.sessions().len();
-        assert_eq!((spoilt, second.deliveries().len()), (3, 3), "{act:?} at {phase:?}: three in a row are enough");
+        assert_eq!(
+            (spoilt, second.deliveries().len()),
+            (3, 3),
+            "{act:?} at {phase:?}: three failures in a row trip the breaker"
+        );
         assert!(sender.pool.checkout(&[]).await.is_ok());
         assert_eq!(first.sessions().len(), spoilt);
     }
 }
 
 #[tokio::test]
-async fn a_server_that_spoilt_mails_gets_them_one_at_a_time_until_one_goes_well() {
+async fn a_server_that_broke_transactions_gets_one_mail_at_a_time_until_one_succeeds() {
     let (store, smtp) = (Store::new("probation").await, ScriptedSmtp::start().await);
-    // Were it not left alone, all of these would be unknown, and held.
+    // Without the breaker all of these would become unknown.
     smtp.add_rule(SmtpRule::always(Phase::Dot, Behavior::Drop));
     let mut mails = Vec::new();
     for n in 0..20 {
         mails.push(store.queue(store.notice(&format!("user{n}@example.com"))).await);
     }
-    let _running = Running::start(store.sender(&[&smtp]));
-    wait_for(ASKED_AGAIN, "two mails on trial", async || (smtp.count(Phase::Dot) >= 6).then_some(())).await;
+    let _running = RunningSender::start(store.sender(&[&smtp]));
+    wait_for(PROBE_TIMEOUT, "two mails on trial", async || (smtp.count(Phase::Dot) >= 6).then_some(())).await;
     let unknown = store.ledger("test").count(State::Unknown).await.unwrap();
-    assert!(unknown <= 8, "{unknown} mails for a server that is known to be broken");
+    assert!(unknown <= 8, "{unknown} mails for a server that is known to fail");
 
     smtp.clear_rules();
     for id in &mails {
-        wait_for(ASKED_AGAIN, "every mail's end", async || {
+        wait_for(PROBE_TIMEOUT, "the end of every mail", async || {
             matches!(store.row(id).await.state, State::Sent | State::Unknown).then_some(())
         })
         .await;
@@ -117,7 +122,7 @@ async fn a_server_that_spoilt_mails_gets_them_one_at_a_time_until_one_goes_well(
 }
 
 #[tokio::test]
-async fn a_server_on_probation_is_given_to_one_mail_at_a_time() {
+async fn a_server_on_probation_gets_one_mail_at_a_time() {
     let (store, smtp) = (Store::new("trial").await, ScriptedSmtp::start().await);
     smtp.add_rule(SmtpRule::times(3, Phase::Rcpt, Behavior::Drop));
     let sender = store.sender(&[&smtp]);
@@ -125,29 +130,29 @@ async fn a_server_on_probation_is_given_to_one_mail_at_a_time() {
         store.queue(store.notice(&format!("user{n}@example.com"))).await;
         send_next(&sender).await;
     }
-    assert!(sender.pool.checkout(&[]).await.is_err(), "left alone");
+    assert!(sender.pool.checkout(&[]).await.is_err(), "the breaker is open");
     let pool = sender.pool.clone();
     let watch = tokio::spawn({
         let pool = pool.clone();
         async move { pool.watch(tokio_util::sync::CancellationToken::new()).await }
     });
-    tokio::time::timeout(ASKED_AGAIN, pool.available()).await.expect("asked again");
+    tokio::time::timeout(PROBE_TIMEOUT, pool.wait_until_available()).await.expect("the server is probed again");
 
-    let Checkout { connection, turn } = pool.checkout(&[]).await.unwrap();
-    assert!(pool.checkout(&[]).await.is_err(), "one is on trial");
-    turn.unused(connection);
-    drop(turn);
-    let Checkout { connection, turn } = pool.checkout(&[]).await.unwrap();
-    assert!(pool.checkout(&[]).await.is_err(), "the one before has shown nothing");
-    turn.put_back(connection);
-    drop(turn);
+    let Checkout { connection, permit } = pool.checkout(&[]).await.unwrap();
+    assert!(pool.checkout(&[]).await.is_err(), "another mail is on trial");
+    permit.return_unused(connection);
+    drop(permit);
+    let Checkout { connection, permit } = pool.checkout(&[]).await.unwrap();
+    assert!(pool.checkout(&[]).await.is_err(), "the trial before had no result");
+    permit.return_connection(connection);
+    drop(permit);
     let (one, other) = (pool.checkout(&[]).await, pool.checkout(&[]).await);
-    assert!(one.is_ok() && other.is_ok(), "one went well");
+    assert!(one.is_ok() && other.is_ok(), "the trial succeeded");
     watch.abort();
 }
 
 #[tokio::test]
-async fn a_mail_beyond_one_servers_size_goes_through_another_and_is_not_offered_to_the_first() {
+async fn a_mail_too_large_for_one_server_is_sent_through_another() {
     let store = Store::new("size").await;
     let (small, large) = (
         ScriptedSmtp::start_with_options(SmtpOptions::with_extensions(&["SIZE 1000"])).await,
@@ -157,17 +162,17 @@ async fn a_mail_beyond_one_servers_size_goes_through_another_and_is_not_offered_
     send_next(&store.sender(&[&small, &large])).await;
     assert_eq!(store.row(&id).await.state, State::Sent);
     assert_eq!((small.count(Phase::Mail), large.deliveries().len()), (0, 1));
-    // RFC 1870: what MAIL announces is what arrives.
+    // RFC 1870: the size in MAIL is the size that arrives.
     let raw = large.deliveries()[0].mail.raw.len();
     let steps: Vec<_> = large.sessions().into_iter().flat_map(|session| session.steps).collect();
-    let mail = steps.iter().find(|step| step.phase == Phase::Mail).expect("there was a mail");
+    let mail = steps.iter().find(|step| step.phase == Phase::Mail).expect("MAIL was sent");
     assert!(mail.line.ends_with(&format!(" SIZE={raw}")), "{} for {raw} bytes", mail.line);
 }
 
 #[tokio::test]
-async fn a_mail_that_no_server_can_take_fails_with_the_reason_and_is_not_offered() {
+async fn a_mail_that_no_server_supports_fails_with_the_reason() {
     for (offered, to, reason) in [
-        ("SIZE 1000", "ada@example.com", "and the server takes 1000 (SIZE)"),
+        ("SIZE 1000", "ada@example.com", "and the server accepts 1000 (SIZE)"),
         ("8BITMIME", "ädä@example.com", "SMTPUTF8"),
     ] {
         let store = Store::new("cannot").await;
@@ -182,10 +187,10 @@ async fn a_mail_that_no_server_can_take_fails_with_the_reason_and_is_not_offered
         assert_eq!(row.state, State::Failed, "{row:#?}");
         assert!(row.history.last().unwrap().note.as_ref().unwrap().contains(reason), "{row:#?}");
         assert!(servers.iter().all(|server| server.count(Phase::Mail) == 0));
-        // The servers are as good as before.
+        // The servers are still available.
         assert!(sender.pool.checkout(&[]).await.is_ok());
 
-        // While one of them is away nobody knows what it would take.
+        // While one of them is unreachable, its capabilities are unknown.
         let id = store.queue(store.notice(to)).await;
         servers[1].add_rule(SmtpRule::always(Phase::Rset, Behavior::Drop));
         servers[1].add_rule(SmtpRule::always(Phase::Greeting, Behavior::Drop));
@@ -218,7 +223,7 @@ async fn smtputf8_and_8bitmime_are_asked_for_only_where_they_are_needed() {
 }
 
 #[tokio::test]
-async fn a_login_is_by_plain_or_by_login_as_the_server_offers() {
+async fn the_login_uses_the_mechanism_that_the_server_offers() {
     let password = "pass word, with % and @";
     remember_secret("smtp password", password);
     for (offered, mechanism) in [
@@ -241,7 +246,7 @@ async fn a_login_is_by_plain_or_by_login_as_the_server_offers() {
 }
 
 #[tokio::test]
-async fn a_server_that_offers_plain_and_refuses_it_is_logged_in_to_by_login_and_remembered() {
+async fn the_mechanism_that_worked_is_remembered_when_the_server_refuses_plain() {
     let password = "password-of-the-other-mechanism";
     remember_secret("smtp password", password);
     for (refused, reply, hangs_up) in [
@@ -260,7 +265,7 @@ async fn a_server_that_offers_plain_and_refuses_it_is_logged_in_to_by_login_and_
         };
         kind.login = Some(("mailer".to_owned(), password.to_owned()));
         let smtp = ScriptedSmtp::start_with_options(kind).await;
-        // Each mail on a connection of its own.
+        // Each mail uses a connection of its own.
         smtp.add_rule(SmtpRule::always(Phase::Rset, Behavior::Drop));
         let sender = store.sender_to(&format!("smtp://mailer:{password}@{}", smtp.address()), store.ledger("sender"));
         for to in ["ada@example.com", "bob@example.com"] {
@@ -285,12 +290,13 @@ async fn a_server_that_offers_plain_and_refuses_it_is_logged_in_to_by_login_and_
 }
 
 #[tokio::test]
-async fn a_login_that_no_mechanism_gets_in_with_is_tried_once_by_each_and_then_the_server_is_left_alone() {
+async fn each_mechanism_is_tried_once_and_then_the_breaker_opens() {
     let password = "wrong-password-by-two-mechanisms";
     remember_secret("smtp password", password);
     for (reply, expected) in [
         ("535 5.7.8 authentication failed", vec!["AUTH PLAIN", "AUTH LOGIN"]),
-        // Not for now, and not without TLS: another mechanism would hear the same.
+        // Refused temporarily, or because of missing TLS: another mechanism would get the same
+        // reply.
         ("454 4.7.0 later", vec!["AUTH PLAIN"]),
         ("538 5.7.11 encryption required", vec!["AUTH PLAIN"]),
     ] {
@@ -318,7 +324,7 @@ async fn a_login_that_no_mechanism_gets_in_with_is_tried_once_by_each_and_then_t
 }
 
 #[tokio::test]
-async fn a_server_that_offers_no_login_that_we_know_or_takes_ours_for_wrong_gets_no_mail() {
+async fn a_server_without_a_usable_login_gets_no_mail() {
     for (offered, said) in [("AUTH CRAM-MD5", "neither PLAIN nor LOGIN"), ("AUTH LOGIN", "535"), ("AUTH PLAIN", "535")]
     {
         let store = Store::new("wronglogin").await;
@@ -336,10 +342,10 @@ async fn a_server_that_offers_no_login_that_we_know_or_takes_ours_for_wrong_gets
 }
 
 #[tokio::test]
-async fn a_server_on_ipv6_gets_its_mail_and_hears_our_address() {
+async fn a_server_on_ipv6_receives_mail_and_our_address_literal() {
     let host = std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
     if std::net::TcpListener::bind((host, 0)).is_err() {
-        report_skipped("a_server_on_ipv6_gets_its_mail_and_hears_our_address", "this machine has no IPv6");
+        report_skipped("a_server_on_ipv6_receives_mail_and_our_address_literal", "this machine has no IPv6");
         return;
     }
     let store = Store::new("ipv6").await;
@@ -353,18 +359,15 @@ async fn a_server_on_ipv6_gets_its_mail_and_hears_our_address() {
 }
 
 #[tokio::test]
-async fn a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_offers_nothing_better() {
-    let Some(host) = an_address_of_this_machine_that_is_no_loopback() else {
-        report_skipped(
-            "a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_offers_nothing_better",
-            "this machine has loopback only",
-        );
+async fn a_password_is_never_sent_unencrypted_to_another_machine() {
+    let Some(host) = non_loopback_address() else {
+        report_skipped("a_password_is_never_sent_unencrypted_to_another_machine", "this machine has loopback only");
         return;
     };
     let mut kind = SmtpOptions::with_extensions(&["AUTH PLAIN LOGIN"]);
     kind.host = host;
     let smtp = ScriptedSmtp::start_with_options(kind).await;
-    // What an attacker leaves of a server's offer when he strips STARTTLS from it.
+    // The capabilities that remain when an attacker removes STARTTLS.
     for parameter in ["", "?tls=required", "?tls=opportunistic"] {
         let store = Store::new("stripped").await;
         let id = store.queue(store.notice("ada@example.com")).await;
@@ -373,15 +376,15 @@ async fn a_password_is_not_sent_in_clear_to_another_machine_even_if_the_server_o
         assert_eq!(store.row(&id).await.state, State::Queued, "{parameter}");
         assert_eq!((smtp.count(Phase::Auth), smtp.count(Phase::Mail)), (0, 0), "{parameter}");
     }
-    // Without a login it is the operator's choice.
+    // Without credentials the operator may choose it.
     let store = Store::new("inclear").await;
     let id = store.queue(store.notice("ada@example.com")).await;
     send_next(&store.sender_to(&format!("{}?tls=none", smtp.url()), store.ledger("sender"))).await;
     assert_eq!(store.row(&id).await.state, State::Sent);
 }
 
-/// By which this machine would reach others; no packet is sent.
-fn an_address_of_this_machine_that_is_no_loopback() -> Option<std::net::IpAddr> {
+/// Returns the address by which this machine would reach others; no packet is sent.
+fn non_loopback_address() -> Option<std::net::IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("198.51.100.1:9").ok()?;
     let ip = socket.local_addr().ok()?.ip();

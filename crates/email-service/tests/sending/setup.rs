@@ -1,4 +1,4 @@
-//! What each test has: a database of its own, a scripted mail server, a sender.
+//! The setup of each test: a database of its own, a scripted mail server, a sender.
 
 use std::{
     sync::{
@@ -11,15 +11,11 @@ use std::{
 use bson::{Document, doc};
 use email_service::{
     ledger::{Ledger, MailJob, NewMail, State, Suppressions},
-    mailer::{
-        connection::{Endpoint, Patience},
-        pool::Pool,
-        servers::Server,
-    },
+    mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, pool::Pool, servers::Server},
     metrics::Metrics,
     plan,
     renderer::Renderer,
-    sender::fence::Sender,
+    sender::delivery::Sender,
 };
 use events::{
     Event, Payload, Recipient, TokenGrant, UserRegistered, UserTotpEnabled,
@@ -32,9 +28,10 @@ use test_support::{ScriptedSmtp, Stack};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// A sender's deadlines in these tests.
+/// The deadlines of a sender in these tests.
 pub(crate) const STEP: Duration = Duration::from_millis(600);
-pub(crate) const PATIENCE: Patience = Patience { body: Duration::from_millis(600), dot: Duration::from_millis(800) };
+pub(crate) const TIMEOUTS: DeliveryTimeouts =
+    DeliveryTimeouts { body: Duration::from_millis(600), dot: Duration::from_millis(800) };
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(10);
 pub(crate) const GREYLISTING: Duration = Duration::from_secs(5 * 60);
@@ -66,13 +63,13 @@ impl Store {
         Ledger::new(&self.database, Duration::from_secs(2), instance.to_owned())
     }
 
-    /// The same database through another address.
+    /// Returns a ledger on the same database through another address.
     pub(crate) async fn ledger_through(&self, address: &str, instance: &str) -> Ledger {
         let client = client(&format!("mongodb://{address}/?directConnection=true")).await;
         Ledger::new(&client.database(self.database.name()), Duration::from_millis(700), instance.to_owned())
     }
 
-    /// The same, and it says soon that it finds no server.
+    /// The same, with a short timeout if no server is found.
     pub(crate) async fn impatient_ledger_through(&self, address: &str, instance: &str) -> Ledger {
         let uri = format!("mongodb://{address}/?directConnection=true");
         let config =
@@ -81,13 +78,13 @@ impl Store {
         Ledger::new(&client.database(self.database.name()), Duration::from_secs(2), instance.to_owned())
     }
 
-    /// `host:port` of the database.
+    /// Returns `host:port` of the database.
     pub(crate) fn upstream(&self) -> String {
         let rest = self.uri.split("://").nth(1).unwrap();
         rest.split(['/', '?']).next().unwrap().to_owned()
     }
 
-    /// A mail whose policy is `resend_once`, with a link.
+    /// Returns a mail with a link whose policy is `resend_once`.
     pub(crate) fn welcome(&self, to: &str) -> NewMail {
         let (id, user) = (self.id(), self.id());
         let plaintext =
@@ -101,7 +98,7 @@ impl Store {
         self.mail_of(id, registered.into())
     }
 
-    /// A mail whose policy is `hold`.
+    /// Returns a mail whose policy is `hold`.
     pub(crate) fn notice(&self, to: &str) -> NewMail {
         self.mail_of(self.id(), UserTotpEnabled { user_id: self.id(), recipient: recipient(to), undo: None }.into())
     }
@@ -117,7 +114,7 @@ impl Store {
         self.ids.v7(self.clock.now())
     }
 
-    /// Writes `mail` down and returns its id.
+    /// Stores `mail` and returns its id.
     pub(crate) async fn queue(&self, mail: NewMail) -> String {
         assert_eq!(self.ledger("test").insert([&mail].into_iter()).await.unwrap().new, 1);
         mail.id().to_owned()
@@ -127,14 +124,14 @@ impl Store {
         self.ledger("test").find(id).await.unwrap().unwrap()
     }
 
-    /// Changes a row behind the ledger's back.
+    /// Changes a row directly in the database.
     pub(crate) async fn change(&self, id: &str, set: Document) {
         let jobs = self.database.collection::<Document>("mailJobs");
         let changed = jobs.update_one(doc! { "_id": id }, vec![doc! { "$set": set }]).await.unwrap();
         assert_eq!(changed.matched_count, 1);
     }
 
-    /// Lets the lease of a row end now.
+    /// Ends the lease of a row now.
     pub(crate) async fn end_lease(&self, id: &str) {
         self.change(id, doc! { "lease.until": { "$subtract": ["$$NOW", 1_i64] } }).await;
     }
@@ -157,7 +154,7 @@ impl Store {
             pool: Pool::new(endpoints, health, metrics.clone()),
             backoff: Backoff::new(vec![FIRST_WAIT]).unwrap(),
             greylisting_pause: GREYLISTING,
-            patience: PATIENCE,
+            timeouts: TIMEOUTS,
             lease: LEASE,
             clock: self.clock.clone(),
             metrics,
@@ -166,7 +163,7 @@ impl Store {
         })
     }
 
-    /// A pool of one server, and the health that it reports to.
+    /// Returns a pool of one server, and the health that it reports to.
     pub(crate) fn pool(smtp: &ScriptedSmtp, step: Duration) -> (Pool, Health) {
         let health = Health::new(&[Check { name: "smtp", required: false }]);
         let endpoint = Endpoint::new(smtp.url().parse().unwrap(), None, step);
@@ -188,14 +185,14 @@ fn recipient(to: &str) -> Recipient {
     Recipient { email: to.to_owned(), display_name: Some("Ada".into()), locale: None }
 }
 
-/// Claims the one mail that is due and sends it.
+/// Claims the due mail and sends it.
 pub(crate) async fn send_next(sender: &Sender) -> String {
     let job = sender.ledger.claim(sender.lease).await.unwrap().expect("a mail is due");
     sender.send(&job).await;
     job.id
 }
 
-/// The states of a row's history, from the first on.
-pub(crate) fn way(job: &MailJob) -> Vec<State> {
+/// Returns the states in a row's history, the oldest first.
+pub(crate) fn state_history(job: &MailJob) -> Vec<State> {
     job.history.iter().map(|step| step.to).collect()
 }

@@ -1,7 +1,6 @@
 //! `dead-letters list|show|replay|discard`: records that could not be processed.
 
-pub mod decide;
-pub mod filter;
+pub mod change;
 pub mod show;
 
 use std::path::Path;
@@ -10,30 +9,30 @@ use clap::Subcommand;
 
 use super::Stores;
 
-/// What can be done with dead letters.
+/// The commands on dead letters.
 #[derive(Debug, Subcommand)]
 pub enum DeadLettersCommand {
-    /// The newest dead letters
+    /// List the newest dead letters
     List(show::ListArgs),
-    /// One dead letter, with the record's contents and its history
+    /// Show one dead letter, with the record's contents and its history
     Show {
-        /// As `dead-letters list` shows it
+        /// The id, as in `dead-letters list`
         id: String,
     },
-    /// Let records through the door again, after what was wrong has been mended
+    /// Process records again, after the cause has been repaired
     ///
-    /// The record is decided as if it was read from the topic now: its mails go into the ledger
-    /// and the letter is `replayed`, or it stays open with the newest reason. An event that was
-    /// mailed before is known by its id and mails nobody again; one older than mail.max_event_age
-    /// is written down as expired. Needs the whole configuration and the sealing keys: run it
-    /// where the service runs. Filters mean open letters, unless --state says otherwise.
+    /// The record is decided as if it was read from the topic now: its mails go into the ledger and
+    /// the letter is `replayed`, or it stays open with the newest reason. The mails of an event
+    /// that are in the ledger already are not sent again; an event older than mail.max_event_age is
+    /// recorded as expired. Needs the whole configuration and the sealing keys: run it where the
+    /// service runs. Filters select open letters, unless --state says otherwise.
     ///
-    /// Exit code 1 if any of the letters that were meant stays as it is.
+    /// Exit code 1 if any of the selected letters is not changed.
     #[command(after_long_help = REPLAY_EXAMPLES)]
-    Replay(decide::DecideArgs),
-    /// Decide that records are not to be processed; they are kept for `ledger.retention`
+    Replay(change::DeadLetterChangeArgs),
+    /// Decide not to process records; they are kept for `ledger.retention`
     #[command(after_long_help = DISCARD_EXAMPLES)]
-    Discard(decide::DecideArgs),
+    Discard(change::DeadLetterChangeArgs),
 }
 
 const REPLAY_EXAMPLES: &str = "Examples:
@@ -44,16 +43,16 @@ const DISCARD_EXAMPLES: &str = "Examples:
   email-service dead-letters discard 7f0c… --note 'a test of the load team'
   email-service dead-letters discard --reason not-json --since 1d --yes";
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// If it cannot be done, or not to all letters that were meant.
+/// If it fails for one of the selected letters.
 pub async fn run(file: Option<&Path>, command: DeadLettersCommand, json: bool) -> anyhow::Result<()> {
     let stores = Stores::open(file).await?;
     match command {
         DeadLettersCommand::List(args) => show::list(&stores, &args, json).await,
         DeadLettersCommand::Show { id } => show::show(&stores, &id, json).await,
-        DeadLettersCommand::Replay(args) => decide::replay(&stores, file, &args, json).await,
-        DeadLettersCommand::Discard(args) => decide::discard(&stores, &args, json).await,
+        DeadLettersCommand::Replay(args) => change::replay(&stores, file, &args, json).await,
+        DeadLettersCommand::Discard(args) => change::discard(&stores, &args, json).await,
     }
 }

@@ -6,20 +6,19 @@ use bson::Binary;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::filter::FilterArgs;
 use crate::{
-    commands::{Stores, line, table},
-    ledger::{DeadLetter, LetterState, dead_letter::LetterStep},
-    mailer::verdict::printable,
+    commands::{Stores, filter_args::DeadLetterFilterArgs, print_line, print_table},
+    ledger::{DeadLetter, DeadLetterState, dead_letter::DeadLetterStep},
+    mailer::reply::printable,
 };
 
-/// A dead letter as `--json` shows it; the contents only in `show`, in base64: they may be
-/// anything.
+/// A dead letter in the JSON output; the contents only in `show`, in base64, because they may be
+/// any bytes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+struct DeadLetterJson<'a> {
     id: &'a str,
-    state: LetterState,
+    state: DeadLetterState,
     reason: &'a str,
     detail: &'a str,
     topic: &'a str,
@@ -31,37 +30,37 @@ struct Shown<'a> {
     first_seen_at: Timestamp,
     settled_at: Option<Timestamp>,
     contents_kept: bool,
-    history: Vec<Step<'a>>,
+    history: Vec<HistoryStepJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    contents: Option<Contents>,
+    contents: Option<ContentsJson>,
 }
 
 #[derive(Debug, Serialize)]
-struct Step<'a> {
+struct HistoryStepJson<'a> {
     at: Timestamp,
-    from: Option<LetterState>,
-    to: LetterState,
+    from: Option<DeadLetterState>,
+    to: DeadLetterState,
     reason: Option<&'a str>,
     note: Option<&'a str>,
     by: &'a str,
 }
 
-impl<'a> From<&'a LetterStep> for Step<'a> {
-    fn from(step: &'a LetterStep) -> Self {
+impl<'a> From<&'a DeadLetterStep> for HistoryStepJson<'a> {
+    fn from(step: &'a DeadLetterStep) -> Self {
         let (reason, note) = (step.reason.as_deref(), step.note.as_deref());
         Self { at: step.at, from: step.from, to: step.to, reason, note, by: &step.by }
     }
 }
 
 #[derive(Debug, Serialize)]
-struct Contents {
+struct ContentsJson {
     key: Option<String>,
-    headers: Vec<Header>,
+    headers: Vec<HeaderJson>,
     value: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Header {
+struct HeaderJson {
     name: String,
     value: Option<String>,
 }
@@ -70,14 +69,14 @@ fn base64(binary: &Option<Binary>) -> Option<String> {
     binary.as_ref().map(|binary| STANDARD.encode(&binary.bytes))
 }
 
-impl<'a> Shown<'a> {
+impl<'a> DeadLetterJson<'a> {
     fn new(letter: &'a DeadLetter, with_contents: bool) -> Self {
-        let contents = || Contents {
+        let contents = || ContentsJson {
             key: base64(&letter.key),
             headers: letter
                 .headers
                 .iter()
-                .map(|header| Header { name: header.name.clone(), value: base64(&header.value) })
+                .map(|header| HeaderJson { name: header.name.clone(), value: base64(&header.value) })
                 .collect(),
             value: base64(&letter.value),
         };
@@ -95,31 +94,31 @@ impl<'a> Shown<'a> {
             first_seen_at: letter.first_seen_at,
             settled_at: letter.settled_at,
             contents_kept: letter.contents_kept,
-            history: letter.history.iter().map(Step::from).collect(),
+            history: letter.history.iter().map(HistoryStepJson::from).collect(),
             contents: with_contents.then(contents),
         }
     }
 }
 
-/// Which letters to list.
+/// The selection of dead letters to list.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ListArgs {
     #[command(flatten)]
-    pub filter: FilterArgs,
-    /// At most so many, the newest first
+    pub filter: DeadLetterFilterArgs,
+    /// The maximum number of rows, the newest first
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub limit: u32,
 }
 
-/// `dead-letters list`
+/// Runs `dead-letters list`.
 ///
 /// # Errors
-/// If the store cannot be read.
+/// If the database does not answer.
 pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Result<()> {
-    let letters = stores.letters.list(&args.filter.at(stores.clock.now()), true, i64::from(args.limit)).await?;
+    let letters = stores.letters.list(&args.filter.to_filter(stores.clock.now()), true, i64::from(args.limit)).await?;
     if json {
         for letter in &letters {
-            line(serde_json::to_string(&Shown::new(letter, false))?)?;
+            print_line(serde_json::to_string(&DeadLetterJson::new(letter, false))?)?;
         }
         return Ok(());
     }
@@ -134,20 +133,20 @@ pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Resul
         ]
     };
     let rows: Vec<_> = letters.iter().map(row).collect();
-    table(["STATE", "REASON", "RECORD", "TYPE", "FIRST SEEN", "ID"], &rows)?;
+    print_table(["STATE", "REASON", "RECORD", "TYPE", "FIRST SEEN", "ID"], &rows)?;
     Ok(())
 }
 
-/// `dead-letters show`
+/// Runs `dead-letters show`.
 ///
 /// # Errors
-/// If there is no such letter, or the store cannot be read.
+/// If there is no such dead letter, or the database does not answer.
 pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
     let Some(letter) = stores.letters.find(id).await? else {
         bail!("no dead letter has the id {id}");
     };
     if json {
-        line(serde_json::to_string(&Shown::new(&letter, true))?)?;
+        print_line(serde_json::to_string(&DeadLetterJson::new(&letter, true))?)?;
         return Ok(());
     }
     let text = |binary: &Option<Binary>| match binary {
@@ -163,17 +162,17 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
         ("first seen", letter.first_seen_at.to_string()),
         ("key", text(&letter.key)),
     ] {
-        line(format_args!("{name:<12}{value}"))?;
+        print_line(format_args!("{name:<12}{value}"))?;
     }
     if !letter.contents_kept {
-        line("its contents were too large to be kept: they are in the topic only")?;
+        print_line("its contents were too large to be stored: they are only in the topic")?;
     }
     for header in &letter.headers {
-        line(format_args!("{:<12}{}: {}", "header", printable(&header.name), text(&header.value)))?;
+        print_line(format_args!("{:<12}{}: {}", "header", printable(&header.name), text(&header.value)))?;
     }
-    line(format_args!("{:<12}{}", "value", text(&letter.value)))?;
-    line("")?;
-    let row = |step: &LetterStep| {
+    print_line(format_args!("{:<12}{}", "value", text(&letter.value)))?;
+    print_line("")?;
+    let row = |step: &DeadLetterStep| {
         [
             step.at.to_string(),
             step.from.map_or("-".to_owned(), |state| state.to_string()),
@@ -184,22 +183,22 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
         ]
     };
     let rows: Vec<_> = letter.history.iter().map(row).collect();
-    table(["AT", "FROM", "TO", "REASON", "BY", "NOTE"], &rows)?;
+    print_table(["AT", "FROM", "TO", "REASON", "BY", "NOTE"], &rows)?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Record;
+    use crate::ledger::ConsumedRecord;
 
     #[test]
-    fn contents_are_shown_in_base64_and_only_on_request() {
-        let record = Record { value: Some(b"\x1b[2J".to_vec()), ..Record::default() };
+    fn contents_are_shown_in_base64_and_only_by_show() {
+        let record = ConsumedRecord { value: Some(b"\x1b[2J".to_vec()), ..ConsumedRecord::default() };
         let letter = DeadLetter::new(record, "not-json", "no".into(), "here", Timestamp::UNIX_EPOCH);
-        let json = serde_json::to_value(Shown::new(&letter, true)).unwrap();
+        let json = serde_json::to_value(DeadLetterJson::new(&letter, true)).unwrap();
         assert_eq!(json["contents"]["value"], "G1sySg==");
-        let json = serde_json::to_value(Shown::new(&letter, false)).unwrap();
+        let json = serde_json::to_value(DeadLetterJson::new(&letter, false)).unwrap();
         assert!(json.get("contents").is_none());
     }
 }

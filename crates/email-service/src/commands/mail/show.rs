@@ -4,17 +4,16 @@ use anyhow::bail;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::filter::FilterArgs;
 use crate::{
-    commands::{Stores, line, table},
-    ledger::{Listed, MailJob, State, mail_job::HistoryEntry},
-    plan::{Policy, Template},
+    commands::{Stores, filter_args::MailFilterArgs, print_line, print_table},
+    ledger::{MailJob, MailList, State, mail_job::HistoryEntry},
+    plan::{ResendPolicy, Template},
 };
 
-/// A mail as `--json` shows it.
+/// A mail in the JSON output.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+struct MailJson<'a> {
     id: &'a str,
     event_id: &'a str,
     user_id: &'a str,
@@ -26,16 +25,16 @@ struct Shown<'a> {
     next_attempt_at: Option<Timestamp>,
     message_id: &'a str,
     last_reply: Option<&'a str>,
-    policy: Policy,
+    policy: ResendPolicy,
     epoch: i64,
     event_time: Timestamp,
     expires_at: Timestamp,
     terminal_at: Option<Timestamp>,
-    history: Vec<Step<'a>>,
+    history: Vec<HistoryStepJson<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Step<'a> {
+struct HistoryStepJson<'a> {
     at: Timestamp,
     from: Option<State>,
     to: State,
@@ -43,13 +42,13 @@ struct Step<'a> {
     by: &'a str,
 }
 
-impl<'a> From<&'a HistoryEntry> for Step<'a> {
+impl<'a> From<&'a HistoryEntry> for HistoryStepJson<'a> {
     fn from(entry: &'a HistoryEntry) -> Self {
         Self { at: entry.at, from: entry.from, to: entry.to, note: entry.note.as_deref(), by: &entry.by }
     }
 }
 
-impl<'a> From<&'a MailJob> for Shown<'a> {
+impl<'a> From<&'a MailJob> for MailJson<'a> {
     fn from(job: &'a MailJob) -> Self {
         Self {
             id: &job.id,
@@ -68,34 +67,34 @@ impl<'a> From<&'a MailJob> for Shown<'a> {
             event_time: job.event_time,
             expires_at: job.expires_at,
             terminal_at: job.terminal_at,
-            history: job.history.iter().map(Step::from).collect(),
+            history: job.history.iter().map(HistoryStepJson::from).collect(),
         }
     }
 }
 
-/// Which mails to list.
+/// The selection of mails to list.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ListArgs {
     #[command(flatten)]
-    pub filter: FilterArgs,
-    /// At most so many, the newest first
+    pub filter: MailFilterArgs,
+    /// The maximum number of rows, the newest first
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub limit: u32,
 }
 
-/// `mail list`
+/// Runs `mail list`.
 ///
 /// # Errors
 /// If the ledger cannot be read.
 pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Result<()> {
-    let Listed { jobs, unreadable } =
-        stores.ledger.list(&args.filter.at(stores.clock.now()), i64::from(args.limit)).await?;
+    let MailList { jobs, unreadable } =
+        stores.ledger.list(&args.filter.to_filter(stores.clock.now()), i64::from(args.limit)).await?;
     if !unreadable.is_empty() {
-        eprintln!("left out, because only a newer release can read them: {}", unreadable.join(", "));
+        eprintln!("not shown, because only a newer release can read them: {}", unreadable.join(", "));
     }
     if json {
         for job in &jobs {
-            line(serde_json::to_string(&Shown::from(job))?)?;
+            print_line(serde_json::to_string(&MailJson::from(job))?)?;
         }
         return Ok(());
     }
@@ -110,11 +109,11 @@ pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Resul
         ]
     };
     let rows: Vec<_> = jobs.iter().map(row).collect();
-    table(["STATE", "TEMPLATE", "TO", "ATTEMPTS", "EVENT TIME", "ID"], &rows)?;
+    print_table(["STATE", "TEMPLATE", "TO", "ATTEMPTS", "EVENT TIME", "ID"], &rows)?;
     Ok(())
 }
 
-/// `mail show`
+/// Runs `mail show`.
 ///
 /// # Errors
 /// If there is no such mail, or the ledger cannot be read.
@@ -123,7 +122,7 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
         bail!("no mail has the id {id}");
     };
     if json {
-        line(serde_json::to_string(&Shown::from(&job))?)?;
+        print_line(serde_json::to_string(&MailJson::from(&job))?)?;
         return Ok(());
     }
     let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.to_string());
@@ -141,11 +140,11 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
         ("next attempt", time(job.next_attempt_at)),
         ("message id", job.message_id.clone()),
         ("last reply", job.last_reply.clone().unwrap_or_else(|| "-".to_owned())),
-        ("over since", time(job.terminal_at)),
+        ("ended at", time(job.terminal_at)),
     ] {
-        line(format_args!("{name:<14}{value}"))?;
+        print_line(format_args!("{name:<14}{value}"))?;
     }
-    line("")?;
+    print_line("")?;
     let row = |step: &HistoryEntry| {
         [
             step.at.to_string(),
@@ -156,6 +155,6 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
         ]
     };
     let rows: Vec<_> = job.history.iter().map(row).collect();
-    table(["AT", "FROM", "TO", "BY", "NOTE"], &rows)?;
+    print_table(["AT", "FROM", "TO", "BY", "NOTE"], &rows)?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The catalogues against each other, the habits of each language, and those that run from right to left.
+//! The catalogues compared with each other, the conventions of each language, and text direction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ const CATALOGUES: [(&str, &str); 6] = [
     ("ja", include_str!("../../../catalogues/ja.toml")),
 ];
 
-/// Each text by its key; the forms of a plural are one text.
+/// Returns each text by its key; the forms of a plural are one text.
 fn texts(toml: &str) -> BTreeMap<String, String> {
     fn collect(key: &str, value: &Value, texts: &mut BTreeMap<String, String>) {
         let is_plural = |table: &Table| table.contains_key("other");
@@ -85,7 +85,7 @@ fn every_catalogue_has_the_keys_of_english_and_names_the_same_values() {
 }
 
 #[test]
-fn nothing_was_left_in_english() {
+fn no_text_is_left_in_english() {
     let english: BTreeSet<String> = all_texts("en").into_iter().filter(|text| text.contains(' ')).collect();
     for language in ["ar", "de", "es", "fr", "ja"] {
         let left: Vec<String> = all_texts(language).into_iter().filter(|text| english.contains(text)).collect();
@@ -94,7 +94,7 @@ fn nothing_was_left_in_english() {
 }
 
 #[test]
-fn a_recipient_reads_the_language_that_is_closest() {
+fn a_recipient_gets_the_closest_language() {
     let (renderer, token) = (renderer(), token());
     for (locale, expected) in [
         ("fr-CA", "fr"),
@@ -120,7 +120,7 @@ fn a_recipient_reads_the_language_that_is_closest() {
 }
 
 #[test]
-fn french_has_its_no_break_spaces_and_its_apostrophes() {
+fn french_uses_no_break_spaces_and_typographic_apostrophes() {
     for text in all_texts("fr") {
         let chars: Vec<char> = text.chars().collect();
         for (at, c) in chars.iter().enumerate() {
@@ -140,7 +140,7 @@ fn spanish_opens_its_questions_and_exclamations() {
     for text in all_texts("es") {
         assert_eq!(text.matches('?').count(), text.matches('¿').count(), "{text}");
         assert_eq!(text.matches('!').count(), text.matches('¡').count(), "{text}");
-        // Only usted.
+        // Only the formal address (usted).
         let words = text.to_lowercase();
         assert!(
             !words.split(|c: char| !c.is_alphabetic()).any(|word| ["tu", "tus", "ti", "tú"].contains(&word)),
@@ -150,7 +150,7 @@ fn spanish_opens_its_questions_and_exclamations() {
 }
 
 #[test]
-fn japanese_has_its_own_punctuation_and_no_spaces() {
+fn japanese_texts_use_japanese_punctuation_and_no_spaces() {
     for text in all_texts("ja") {
         let text = text.replace(" / ", "");
         assert!(!text.contains([',', '.', '?', '!', '(', ')', ';', ':']), "{text}");
@@ -159,7 +159,7 @@ fn japanese_has_its_own_punctuation_and_no_spaces() {
 }
 
 #[test]
-fn arabic_has_its_own_punctuation_and_western_digits() {
+fn arabic_texts_use_arabic_punctuation_and_western_digits() {
     for text in all_texts("ar") {
         assert!(!text.contains([',', ';', '?']), "{text}");
         assert!(!text.chars().any(|c| matches!(c, '\u{0660}'..='\u{0669}' | '\u{06F0}'..='\u{06F9}')), "{text}");
@@ -167,7 +167,7 @@ fn arabic_has_its_own_punctuation_and_western_digits() {
 }
 
 #[test]
-fn points_in_time_are_written_as_in_each_language() {
+fn times_are_formatted_for_each_language() {
     for (language, expected) in [
         ("ar", "1 مارس 2026، الساعة 08:05 (UTC)"),
         ("de", "1. März 2026, 08:05 Uhr (UTC)"),
@@ -185,7 +185,7 @@ fn points_in_time_are_written_as_in_each_language() {
 }
 
 #[test]
-fn codes_are_counted_as_each_language_counts() {
+fn codes_use_the_plural_forms_of_each_language() {
     let (renderer, token) = (renderer(), token());
     for (language, expected) in [
         ("ar", ["لا شيء", "رمز واحد", "رمزان", "3 رموز", "11 رمزًا", "100 رمز"]),
@@ -225,7 +225,8 @@ fn subjects_and_names_are_encoded_words_that_each_decode_alone() {
             let message = std::str::from_utf8(mail.message.as_bytes()).unwrap();
             let (headers, _) = message.split_once("\r\n\r\n").unwrap();
             for word in headers.split_whitespace().filter(|word| word.starts_with("=?")) {
-                // RFC 2047, sections 2 and 5: at most 75 characters, whole characters in each.
+                // RFC 2047, sections 2 and 5: at most 75 characters, and whole characters in each
+                // word.
                 assert!(word.len() <= 75, "{word}");
                 let base64 = word.strip_prefix("=?utf-8?b?").and_then(|rest| rest.strip_suffix("?=")).unwrap();
                 assert!(String::from_utf8(BASE64_STANDARD.decode(base64).unwrap()).is_ok(), "{word}");
@@ -233,18 +234,18 @@ fn subjects_and_names_are_encoded_words_that_each_decode_alone() {
             }
             let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
             assert_eq!(parsed.headers.get_all_values("Subject"), [mail.subject.as_str()]);
-            assert_eq!(recipient(&parsed).0, name::cleaned(&name).filter(|_| template.names_recipient()));
+            assert_eq!(recipient(&parsed).0, sanitize::clean_name(&name).filter(|_| template.names_recipient()));
         }
         assert!(encoded > 2 * Template::ALL.len(), "subjects and names were encoded");
     }
 }
 
 #[test]
-fn no_line_of_a_text_is_too_wide_in_any_script() {
+fn no_line_of_text_is_too_wide_in_any_script() {
     use unicode_width::UnicodeWidthStr as _;
     let (renderer, token) = (renderer(), token());
     for (language, _) in renderer.languages() {
-        for (_, mut mail) in every_case(&token) {
+        for (_, mut mail) in every_mail_in_every_case(&token) {
             mail.locale = Some(language);
             let text = renderer.compose(&mail).unwrap().text;
             for line in text.lines().filter(|line| !line.contains("://")) {
@@ -256,18 +257,18 @@ fn no_line_of_a_text_is_too_wide_in_any_script() {
 }
 
 #[test]
-fn arabic_runs_from_right_to_left_and_what_is_latin_in_it_does_not() {
+fn arabic_mails_are_right_to_left_and_isolate_latin_values() {
     let (renderer, token) = (renderer(), token());
-    for (_, mut mail) in every_case(&token) {
+    for (_, mut mail) in every_mail_in_every_case(&token) {
         mail.locale = Some("ar-EG");
         let names_recipient = mail.template.names_recipient();
         let ComposedMail { html, text, subject, .. } = renderer.compose(&mail).unwrap();
         assert!(html.contains("<html lang=\"ar\" dir=\"rtl\"") && html.contains("<body class=\"page\" dir=\"rtl\""));
         assert!(html.contains("role=\"article\"") && html.contains("lang=\"ar\" dir=\"rtl\">"));
         assert!(html.contains("align=\"right\"") && !html.contains("align=\"left\""));
-        // Arabic letters join: they are not moved closer to each other.
+        // Arabic letters join, so there is no negative letter spacing.
         assert!(!html.contains("letter-spacing"));
-        // Columns of a table run as the table says.
+        // Each table has its own direction for its columns.
         assert_eq!(html.matches("class=\"panel\"").count(), html.matches("class=\"panel\" dir=\"rtl\"").count());
 
         assert_eq!(
@@ -282,9 +283,9 @@ fn arabic_runs_from_right_to_left_and_what_is_latin_in_it_does_not() {
         }
         assert_eq!(text.matches("ada@example.org").count(), text.matches("\u{2066}ada@example.org\u{2069}").count());
         assert_eq!(subject.contains("Acme"), subject.contains("\u{2068}Acme\u{2069}"));
-        // An isolate ends where its line does.
+        // An isolate ends on the line where it began.
         for line in text.lines() {
-            assert_eq!(line.chars().map(bidi::depth).sum::<i32>(), 0, "{line:?}");
+            assert_eq!(line.chars().map(bidi::isolate_depth_change).sum::<i32>(), 0, "{line:?}");
         }
         if let Some(link) = links(&text).first() {
             assert!(text.lines().any(|line| line == *link), "a link is alone on its line");
@@ -294,10 +295,10 @@ fn arabic_runs_from_right_to_left_and_what_is_latin_in_it_does_not() {
 }
 
 #[test]
-fn a_language_from_left_to_right_needs_no_control_characters() {
+fn a_left_to_right_language_needs_no_control_characters() {
     let (renderer, token) = (renderer(), token());
     for language in ["de", "en", "es", "fr", "ja"] {
-        for (_, mut mail) in every_case(&token) {
+        for (_, mut mail) in every_mail_in_every_case(&token) {
             mail.locale = Some(language);
             let mail = renderer.compose(&mail).unwrap();
             assert!(direction_controls(&format!("{}{}{}", mail.subject, mail.text, mail.html)).is_empty());
@@ -307,7 +308,7 @@ fn a_language_from_left_to_right_needs_no_control_characters() {
 }
 
 #[test]
-fn japanese_has_fonts_and_line_breaks_of_its_own() {
+fn japanese_mails_have_their_own_fonts_and_line_breaks() {
     let token = token();
     let mut mail = content(Template::PasswordReset, &token);
     assert!(!composed(&mail).html.contains("line-break"));
@@ -321,7 +322,7 @@ fn japanese_has_fonts_and_line_breaks_of_its_own() {
 fn a_language_is_added_by_adding_a_file() {
     let english = include_str!("../../../catalogues/en.toml");
     let hebrew = english.replace("direction = \"ltr\"", "direction = \"rtl\"").replace("Hello {name},", "שלום {name},");
-    // Hebrew has a dual.
+    // Hebrew has a dual form.
     let hebrew = hebrew.replace("one = \"{remaining} code\",", "one = \"{remaining} code\", two = \"two codes\",");
     let files = [("en".to_owned(), Some(english)), ("he".to_owned(), Some(hebrew.as_str()))];
     let mut renderer = renderer();

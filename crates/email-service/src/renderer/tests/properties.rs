@@ -1,32 +1,33 @@
-//! What holds of every mail, whatever a user chose and wherever it stands.
+//! The properties of every mail, for any user-chosen text in any place.
 
 use corpus::{TestResult, corpus};
 use proptest::prelude::*;
 
 use super::*;
 
-/// A mail is larger than its texts by what a name and an address may add.
+/// The maximum size of a mail with the longest names and addresses.
 const LARGEST: usize = 256 * 1024;
 
-fn held(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -> TestResult {
+fn check_invariants(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -> TestResult {
     match renderer.compose(mail) {
         Ok(composed) => {
             let bytes = composed.message.as_bytes();
             prop_assert!(bytes.len() < LARGEST, "{} bytes", bytes.len());
-            // A local part beyond ASCII goes to servers with SMTPUTF8 only.
+            // A non-ASCII local part goes only to servers with SMTPUTF8.
             let ascii = composed.envelope.to().iter().all(|to| AsRef::<str>::as_ref(to).is_ascii());
             prop_assert!(bytes.is_ascii() || !ascii);
-            // An address that is too long for its line cannot be folded: only the limit of RFC 5322 holds.
+            // An address that is too long for a line cannot be folded: only the limit of RFC 5322
+            // applies.
             for line in bytes.split(|byte| *byte == b'\n') {
                 prop_assert!(line.len() <= 999 && !line[..line.len().saturating_sub(1)].contains(&b'\r'));
             }
-            let parsed = mailparse::parse_mail(bytes).expect("a mail");
-            let plain = renderer.compose(&content(mail.template, &token())).expect("the plain mail");
+            let parsed = mailparse::parse_mail(bytes).expect("a valid mail");
+            let plain = renderer.compose(&content(mail.template, &token())).expect("the plain mail renders");
             prop_assert_eq!(header_names(&parsed), header_names_of(&plain));
             prop_assert_eq!(composed.envelope.to().len(), 1);
             prop_assert!(!composed.subject.chars().any(char::is_control));
             prop_assert!(!composed.text.chars().any(|c| c.is_control() && c != '\n'));
-            // However the text is broken into lines, elements and links are the layout's.
+            // The elements and links come from the layout only.
             prop_assert_eq!(composed.html.matches("<a ").count(), plain.html.matches("<a ").count());
             prop_assert!(!composed.html.to_lowercase().contains("<script"));
         }
@@ -39,7 +40,7 @@ fn held(renderer: &Renderer, mail: &MailContent<'_>, chosen: &str) -> TestResult
 }
 
 #[test]
-fn whatever_was_chosen_a_mail_is_one_mail_to_one_recipient() {
+fn any_user_text_gives_one_mail_to_one_recipient() {
     let (renderer, token) = (renderer(), token());
     let count = std::cell::Cell::new(0);
     corpus!("name").holds_for_text(|chosen| {
@@ -53,7 +54,7 @@ fn whatever_was_chosen_a_mail_is_one_mail_to_one_recipient() {
             MailContent { locale: Some(chosen), ..plain.clone() },
             MailContent { message_id: chosen, ..plain },
         ] {
-            held(&renderer, &mail, chosen)?;
+            check_invariants(&renderer, &mail, chosen)?;
         }
         Ok(())
     });

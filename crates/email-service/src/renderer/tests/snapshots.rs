@@ -1,5 +1,5 @@
-//! Every mail in every language as it was last approved: one file of a language's headers and
-//! texts, for those who read it, and one of its HTML.
+//! Snapshots of every mail in every language: one file of a language's headers and texts, and one
+//! of its HTML.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ fn assert_snapshot(name: &str, shown: &str) {
     });
 }
 
-/// Headers as they are sent, then the text as it is read.
+/// Returns the headers as they are sent, then the text.
 fn headers_and_text(mail: &ComposedMail) -> String {
     let message = std::str::from_utf8(mail.message.as_bytes()).unwrap();
     let (headers, _) = message.split_once("\r\n\r\n").unwrap();
@@ -29,7 +29,7 @@ fn every_mail_in_every_language() {
     let (renderer, token) = (renderer(), token());
     for (language, _) in renderer.languages() {
         let (mut texts, mut html) = (String::new(), String::new());
-        for (name, mut mail) in every_case(&token) {
+        for (name, mut mail) in every_mail_in_every_case(&token) {
             mail.locale = Some(language);
             let mail = renderer.compose(&mail).unwrap();
             let title = format!("====== {name}: {}\n\n", mail.subject);
@@ -42,7 +42,7 @@ fn every_mail_in_every_language() {
 }
 
 #[test]
-fn an_imported_user_is_welcomed_without_a_link() {
+fn an_imported_user_gets_a_welcome_mail_without_a_link() {
     let (renderer, token) = (renderer(), token());
     let mut shown = String::new();
     for (language, _) in renderer.languages() {
@@ -58,7 +58,7 @@ fn an_imported_user_is_welcomed_without_a_link() {
 }
 
 #[test]
-fn a_mail_to_a_hostile_name_at_a_hostile_address() {
+fn a_mail_with_a_hostile_name_and_a_hostile_address() {
     let (renderer, token) = (renderer(), token());
     let mut shown = String::new();
     for (language, _) in renderer.languages() {

@@ -1,22 +1,23 @@
-//! Makes names that users chose safe to show: no control characters, no reordering, no links, bounded.
+//! Makes user-chosen names safe to show: no control characters, no reordering, no links, limited
+//! length.
 //!
-//! Anybody can register somebody else's address under any name. So a name is also what a stranger
-//! can make us say to the recipient, and must not become a message of his.
+//! Any client can register another person's address under any name. So a name may be an attacker's
+//! text to the recipient, and must not become a message.
 
-/// Longer names are cut. In characters.
+/// The maximum length of a name, in characters. Longer names are cut.
 const MAX_LENGTH: usize = 64;
-/// The same of addresses; RFC 5321 has 64 octets before the @ and 255 behind it.
+/// The maximum length of an address; RFC 5321 allows 64 octets before the @ and 255 after it.
 const MAX_ADDRESS: usize = 320;
 
-/// The name on one line, without characters that are invisible or change direction; `None` if
-/// nothing is left.
-pub(super) fn cleaned(name: &str) -> Option<String> {
-    visible_line(name).map(|line| shortened(&line, MAX_LENGTH))
+/// Returns the name on one line, without characters that are invisible or change direction; `None`
+/// if nothing is left.
+pub(super) fn clean_name(name: &str) -> Option<String> {
+    visible_line(name).map(|line| truncate(&line, MAX_LENGTH))
 }
 
-/// As [`cleaned`], for addresses: whole if they can be one.
-pub(super) fn one_line(text: &str) -> Option<String> {
-    visible_line(text).map(|line| shortened(&line, MAX_ADDRESS))
+/// Returns an address cleaned like a name, and cut only beyond the length of any valid address.
+pub(super) fn clean_address(text: &str) -> Option<String> {
+    visible_line(text).map(|line| truncate(&line, MAX_ADDRESS))
 }
 
 fn visible_line(text: &str) -> Option<String> {
@@ -27,18 +28,18 @@ fn visible_line(text: &str) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// The name as it may stand in a text, written so that no mail program makes a link of it; `None`
-/// if there is none, or if it is not fit for that.
-pub(super) fn in_text(name: Option<&str>) -> Option<String> {
-    name.and_then(cleaned).filter(|name| !looks_like_a_link(name)).map(|name| without_domains(&name))
+/// Returns the name for use in a text, written so that no mail program makes a link of it; `None`
+/// if there is none, or it looks like a link.
+pub(super) fn name_in_sentence(name: Option<&str>) -> Option<String> {
+    name.and_then(clean_name).filter(|name| !looks_like_a_link(name)).map(|name| without_auto_links(&name))
 }
 
 fn is_break(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Bidirectional controls, zero-width characters but the joiners that scripts and emoji need,
-/// interlinear annotation, and tags.
+/// Returns whether the character is a bidirectional control, a zero-width character (except the
+/// joiners that scripts and emoji need), an interlinear annotation, or a tag.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{200B}'
@@ -47,12 +48,12 @@ fn is_invisible(c: char) -> bool {
         | '\u{E0000}'..='\u{E007F}')
 }
 
-fn shortened(line: &str, most: usize) -> String {
+fn truncate(line: &str, max_chars: usize) -> String {
     let chars: Vec<char> = line.chars().collect();
-    if chars.len() <= most {
+    if chars.len() <= max_chars {
         return line.to_owned();
     }
-    let mut end = most - 1;
+    let mut end = max_chars - 1;
     while end > 1 && (belongs_to_previous(chars[end]) || chars[end - 1] == '\u{200D}') {
         end -= 1;
     }
@@ -60,7 +61,8 @@ fn shortened(line: &str, most: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Combining marks of the common scripts, variation selectors, skin tones, the joiner.
+/// Returns whether the character is a combining mark of a common script, a variation selector, a
+/// skin tone or a joiner.
 fn belongs_to_previous(c: char) -> bool {
     matches!(c, '\u{0300}'..='\u{036F}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}'
         | '\u{20D0}'..='\u{20FF}' | '\u{FE00}'..='\u{FE0F}' | '\u{FE20}'..='\u{FE2F}'
@@ -72,9 +74,10 @@ fn looks_like_a_link(name: &str) -> bool {
     lower.contains(['/', '\\', '@', ':', '／', '＠', '：']) || lower.contains("www.")
 }
 
-/// `jane.doe` is a fine user name, and a domain to a mail program: a zero-width space after the dot
-/// shows the same and links nowhere. "J. R. R." and "J.R.R." stay as they are.
-fn without_domains(name: &str) -> String {
+/// Adds a zero-width space after dots within a name. `jane.doe` is a valid username, and a domain
+/// to a mail program: the name looks the same and is not linked. "J. R. R." and "J.R.R." are not
+/// changed.
+fn without_auto_links(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();
     let mut shown = String::with_capacity(name.len());
     for (at, &c) in chars.iter().enumerate() {
@@ -104,13 +107,13 @@ mod tests {
             "👩‍💻 Grace",
             "नरेंद्र",
         ] {
-            assert_eq!(cleaned(name).as_deref(), Some(name));
-            assert_eq!(in_text(Some(name)).as_deref(), Some(name));
+            assert_eq!(clean_name(name).as_deref(), Some(name));
+            assert_eq!(name_in_sentence(Some(name)).as_deref(), Some(name));
         }
     }
 
     #[test]
-    fn line_breaks_and_invisible_characters_are_gone() {
+    fn line_breaks_and_invisible_characters_are_removed() {
         for (name, expected) in [
             ("Ada\r\nBcc: eve", Some("Ada Bcc: eve")),
             ("Ada\u{2028}\u{85}Lovelace\0", Some("Ada Lovelace")),
@@ -120,35 +123,35 @@ mod tests {
             ("\u{202E}\u{200F} \u{3164}", None),
             ("", None),
         ] {
-            assert_eq!(cleaned(name).as_deref(), expected, "{name:?}");
+            assert_eq!(clean_name(name).as_deref(), expected, "{name:?}");
         }
     }
 
     #[test]
     fn a_long_name_is_cut_between_characters_that_belong_together() {
-        let long = cleaned(&"a".repeat(320)).unwrap();
+        let long = clean_name(&"a".repeat(320)).unwrap();
         assert_eq!(long.chars().count(), MAX_LENGTH);
         assert!(long.ends_with("a…"));
 
         let family = "👨\u{200D}👩\u{200D}👧";
-        let cut = cleaned(&format!("{}{family}", "a".repeat(MAX_LENGTH - 3))).unwrap();
+        let cut = clean_name(&format!("{}{family}", "a".repeat(MAX_LENGTH - 3))).unwrap();
         assert_eq!(cut, format!("{}…", "a".repeat(MAX_LENGTH - 3)));
 
-        let marks = cleaned(&format!("a{}", "\u{0301}".repeat(320))).unwrap();
+        let marks = clean_name(&format!("a{}", "\u{0301}".repeat(320))).unwrap();
         assert_eq!(marks, "a…");
     }
 
     #[test]
-    fn a_name_that_looks_like_a_link_is_passed_over() {
+    fn a_name_that_looks_like_a_link_is_left_out() {
         for name in ["Win at https://evil.example", "WWW.evil.example", "eve@evil.example", "evil.example/now"] {
-            assert_eq!(in_text(Some(name)), None);
+            assert_eq!(name_in_sentence(Some(name)), None);
         }
     }
 
     #[test]
-    fn a_name_that_a_mail_program_takes_for_a_domain_is_broken_up() {
-        assert_eq!(in_text(Some("jane.doe")).as_deref(), Some("jane.\u{200B}doe"));
-        assert_eq!(in_text(Some("Go to evil.example")).as_deref(), Some("Go to evil.\u{200B}example"));
-        assert_eq!(in_text(None), None);
+    fn a_name_that_looks_like_a_domain_gets_a_zero_width_space() {
+        assert_eq!(name_in_sentence(Some("jane.doe")).as_deref(), Some("jane.\u{200B}doe"));
+        assert_eq!(name_in_sentence(Some("Go to evil.example")).as_deref(), Some("Go to evil.\u{200B}example"));
+        assert_eq!(name_in_sentence(None), None);
     }
 }

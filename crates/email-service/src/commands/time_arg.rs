@@ -1,25 +1,25 @@
-//! A point in time as it is typed: RFC 3339, or how long ago.
+//! A time on the command line: RFC 3339, or a duration before now.
 
 use std::{str::FromStr, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A point in time.
+/// A time on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub enum TimeArg {
     At(Timestamp),
-    /// So long before now.
+    /// This long before now.
     Ago(Duration),
 }
 
-impl Moment {
-    /// The time that is meant at `now`.
+impl TimeArg {
+    /// Returns the time, with durations counted back from `now`.
     #[must_use]
-    pub fn at(self, now: Timestamp) -> Timestamp {
+    pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
-            Moment::At(time) => time,
-            // Longer ago than there is time: the beginning of it.
-            Moment::Ago(duration) => SignedDuration::try_from(duration)
+            TimeArg::At(time) => time,
+            // A duration beyond the beginning of time means 1970.
+            TimeArg::Ago(duration) => SignedDuration::try_from(duration)
                 .ok()
                 .and_then(|duration| now.checked_sub(duration).ok())
                 .unwrap_or(Timestamp::UNIX_EPOCH),
@@ -27,19 +27,19 @@ impl Moment {
     }
 }
 
-/// The text names no time.
+/// The text is neither a time nor a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("neither a time such as 2026-11-23T02:30:00Z, nor a duration such as 2h or 3d")]
-pub struct NoMoment;
+pub struct InvalidTimeArg;
 
-impl FromStr for Moment {
-    type Err = NoMoment;
+impl FromStr for TimeArg {
+    type Err = InvalidTimeArg;
 
-    fn from_str(text: &str) -> Result<Self, NoMoment> {
+    fn from_str(text: &str) -> Result<Self, InvalidTimeArg> {
         if let Ok(time) = text.parse() {
-            return Ok(Moment::At(time));
+            return Ok(TimeArg::At(time));
         }
-        humantime::parse_duration(text).map(Moment::Ago).map_err(|_| NoMoment)
+        humantime::parse_duration(text).map(TimeArg::Ago).map_err(|_| InvalidTimeArg)
     }
 }
 
@@ -48,14 +48,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_and_a_duration_are_understood_and_nothing_else() {
+    fn a_time_and_a_duration_are_parsed_and_nothing_else() {
         let now: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
-        let at = |text: &str| text.parse::<Moment>().map(|moment| moment.at(now).to_string());
+        let at = |text: &str| text.parse::<TimeArg>().map(|time| time.resolve(now).to_string());
         assert_eq!(at("2026-11-23T02:30:00+02:00").as_deref(), Ok("2026-11-23T00:30:00Z"));
         assert_eq!(at("2h 30m").as_deref(), Ok("2026-11-23T09:30:00Z"));
         assert_eq!(at("99999999y").as_deref(), Ok("1970-01-01T00:00:00Z"));
         for text in ["", "yesterday", "2026-11-23", "2", "-2h"] {
-            assert_eq!(at(text), Err(NoMoment), "{text}");
+            assert_eq!(at(text), Err(InvalidTimeArg), "{text}");
         }
     }
 }

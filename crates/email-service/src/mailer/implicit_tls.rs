@@ -1,5 +1,5 @@
-//! TLS before the first byte (`smtps://`). lettre encrypts such a connection only if it
-//! opens the socket itself, and then it keeps Nagle's delay.
+//! TLS before the first byte (`smtps://`). lettre encrypts such a connection only if it opens the
+//! socket itself, and then it keeps Nagle's delay.
 #![expect(deprecated, reason = "lettre's only way to put TLS over a stream that we opened")]
 
 use std::{
@@ -13,7 +13,7 @@ use lettre::transport::smtp::client::{AsyncNetworkStream, AsyncTokioStream, TlsP
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _};
 
-use crate::mailer::stream::SmtpStream;
+use super::stream::SmtpStream;
 
 /// Encrypts `stream`, and checks the server's certificate.
 pub(super) async fn connect(
@@ -25,7 +25,7 @@ pub(super) async fn connect(
     Ok(EncryptedStream(encrypted.compat()))
 }
 
-/// A stream that lettre's connection takes for a plain one.
+/// An encrypted stream that lettre's connection treats as a plain one.
 pub(super) struct EncryptedStream(Compat<AsyncNetworkStream>);
 
 impl fmt::Debug for EncryptedStream {

@@ -1,4 +1,4 @@
-//! The operations on `deadLetters`: kept once, decided by an operator.
+//! The operations on `deadLetters`.
 
 use std::time::Duration;
 
@@ -9,78 +9,78 @@ use mongodb::{Collection, Database};
 use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
-    DeadLetter, LetterState,
-    selection::{any_of, between},
-    step::{bounded_letter_history, literal},
+    DeadLetter, DeadLetterState,
+    filter::{match_any, match_time_range},
+    transition::{bounded_letter_history, literal},
 };
 
-/// The collection.
+/// The name of the collection.
 pub const COLLECTION: &str = "deadLetters";
 
 /// Handle to the dead letters.
 #[derive(Clone)]
-pub struct DeadLetters {
+pub struct DeadLetterStore {
     documents: Collection<DeadLetter>,
     deadline: Duration,
 }
 
-/// Which letters: all conditions that are given hold.
+/// A filter for dead letters; all given conditions must hold.
 #[derive(Debug, Clone, Default)]
-pub struct LetterFilter {
-    /// Any of these; none given: any at all. So for the other lists.
-    pub states: Vec<LetterState>,
+pub struct DeadLetterFilter {
+    /// Any of these states; an empty list means any state. The same applies to the other lists.
+    pub states: Vec<DeadLetterState>,
     pub reasons: Vec<String>,
     pub types: Vec<String>,
     pub event: Option<String>,
-    /// First seen not before this.
+    /// First seen at this time or later.
     pub since: Option<Timestamp>,
-    /// First seen before this.
+    /// First seen before this time.
     pub until: Option<Timestamp>,
 }
 
-impl LetterFilter {
+impl DeadLetterFilter {
     fn document(&self) -> Document {
         let mut filter = Document::new();
-        any_of(&mut filter, "state", self.states.iter().map(|state| state.as_str()));
-        any_of(&mut filter, "reason", self.reasons.iter().map(String::as_str));
-        any_of(&mut filter, "type", self.types.iter().map(String::as_str));
-        any_of(&mut filter, "eventId", self.event.iter().map(String::as_str));
-        between(&mut filter, "firstSeenAt", self.since, self.until);
+        match_any(&mut filter, "state", self.states.iter().map(|state| state.as_str()));
+        match_any(&mut filter, "reason", self.reasons.iter().map(String::as_str));
+        match_any(&mut filter, "type", self.types.iter().map(String::as_str));
+        match_any(&mut filter, "eventId", self.event.iter().map(String::as_str));
+        match_time_range(&mut filter, "firstSeenAt", self.since, self.until);
         filter
     }
 }
 
-/// What an operator's act does to a letter that was seen in a state.
+/// A decision on a dead letter that was read in the state `expected`.
 #[derive(Debug, Clone)]
-pub struct Decided<'a> {
+pub struct DeadLetterDecision<'a> {
     pub id: &'a str,
-    /// As it was seen: if it is another one by now, nothing is written.
-    pub seen: LetterState,
-    pub to: LetterState,
-    /// Why its record could not be processed this time, and a sentence on it.
+    /// The state that was read. Nothing is written if the state has changed since.
+    pub expected: DeadLetterState,
+    pub to: DeadLetterState,
+    /// The reason and the detail if its record could not be processed this time.
     pub reason: Option<(&'a str, &'a str)>,
     pub by: &'a str,
     pub note: Option<&'a str>,
 }
 
-impl DeadLetters {
+impl DeadLetterStore {
     #[must_use]
     pub fn new(database: &Database, deadline: Duration) -> Self {
         Self { documents: database.collection(COLLECTION), deadline }
     }
 
-    /// Keeps the letters that are not there yet; one that somebody has decided stays as it is.
+    /// Stores the dead letters that are new; existing ones are not changed.
     ///
     /// # Errors
-    /// [`StoreError`]: some may be kept. Trying again is safe.
-    pub async fn keep(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {
+    /// [`StoreError`]: some may be stored. Trying again is safe.
+    pub async fn insert_new(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {
         for letter in letters {
             let mut document = bson::serialize_to_document(letter).map_err(mongodb::error::Error::from)?;
             document.remove("_id");
             let update = doc! { "$setOnInsert": document };
             let upsert = self.documents.update_one(doc! { "_id": &letter.id }, update).upsert(true);
             match with_deadline(self.deadline, upsert).await {
-                // Two instances at once: the other one has kept it.
+                // Two instances inserted it at once, and the other one was first.
                 Ok(_) | Err(StoreError::DuplicateKey { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -88,52 +88,52 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Writes a decision down, in the state, the reason and the history, if the letter still
-    /// stands as it was seen. False: it does not.
+    /// Writes a decision to the state, the reason and the history, if the state is still the
+    /// expected one. Returns false if it is not.
     ///
     /// # Errors
-    /// [`StoreError`]: it may be written.
-    pub async fn decide(&self, decided: &Decided<'_>) -> Result<bool, StoreError> {
+    /// [`StoreError`]: the decision may be written.
+    pub async fn decide(&self, decision: &DeadLetterDecision<'_>) -> Result<bool, StoreError> {
         let mut entry = doc! {
             "at": "$$NOW",
             "from": "$state",
-            "to": decided.to.as_str(),
-            "by": literal(decided.by),
+            "to": decision.to.as_str(),
+            "by": literal(decision.by),
         };
-        let mut set = doc! { "state": decided.to.as_str() };
-        if let Some((reason, detail)) = decided.reason {
+        let mut set = doc! { "state": decision.to.as_str() };
+        if let Some((reason, detail)) = decision.reason {
             entry.insert("reason", literal(reason));
             set.insert("reason", literal(reason));
             set.insert("detail", literal(detail));
         }
-        if let Some(note) = decided.note {
+        if let Some(note) = decision.note {
             entry.insert("note", literal(note));
         }
         set.insert("history", bounded_letter_history(entry));
-        if decided.to != decided.seen {
+        if decision.to != decision.expected {
             set.insert("settledAt", "$$NOW");
         }
-        let filter = doc! { "_id": decided.id, "state": decided.seen.as_str() };
+        let filter = doc! { "_id": decision.id, "state": decision.expected.as_str() };
         let update = self.documents.update_one(filter, vec![doc! { "$set": set }]);
         Ok(with_deadline(self.deadline, update).await?.matched_count == 1)
     }
 
-    /// One letter.
+    /// Returns one dead letter.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn find(&self, id: &str) -> Result<Option<DeadLetter>, StoreError> {
         with_deadline(self.deadline, self.documents.find_one(doc! { "_id": id })).await
     }
 
-    /// Letters without their contents, by the time at which they were first seen: the newest
-    /// first, or the oldest.
+    /// Returns dead letters without their contents, ordered by the time at which they were first
+    /// seen.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn list(
         &self,
-        filter: &LetterFilter,
+        filter: &DeadLetterFilter,
         newest_first: bool,
         limit: i64,
     ) -> Result<Vec<DeadLetter>, StoreError> {
@@ -151,19 +151,19 @@ impl DeadLetters {
         with_deadline(self.deadline, list).await
     }
 
-    /// How many are as asked.
+    /// Counts the dead letters that match `filter`.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn count(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
+    /// [`StoreError`] if the database does not answer.
+    pub async fn count(&self, filter: &DeadLetterFilter) -> Result<u64, StoreError> {
         with_deadline(self.deadline, self.documents.count_documents(filter.document())).await
     }
 
-    /// How many are open.
+    /// Counts the open dead letters.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the database does not answer.
     pub async fn count_open(&self) -> Result<u64, StoreError> {
-        self.count(&LetterFilter { states: vec![LetterState::Open], ..LetterFilter::default() }).await
+        self.count(&DeadLetterFilter { states: vec![DeadLetterState::Open], ..DeadLetterFilter::default() }).await
     }
 }

@@ -1,5 +1,5 @@
-//! How a row changes: update pipelines that set the state, the fields that go with it, and
-//! the entry of history, all in one write.
+//! The update pipelines that change a row: each sets the state, the fields that belong to it and
+//! the history entry in one write.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use bson::{Bson, Document, doc};
 
 use super::State;
 
-/// After this an unknown delivery is sent again, where its policy allows: time for a late
-/// 250 to be written down first.
+/// An unknown delivery is resent after this time, where its policy allows: a late 250 is written
+/// first.
 const RESEND_AFTER: Duration = Duration::from_secs(10);
 
-/// How many steps of history are kept beside those that concern `unknown`.
-const HISTORY: i32 = 60;
+/// The number of history entries that are kept besides those about `unknown`.
+const MAX_HISTORY: i32 = 60;
 
-/// A mail whose sender disappeared is due at once the first time, then this much later
-/// with each time: one that takes its process down must not do so in a circle.
+/// A mail whose sender disappeared is due at once the first time, and later by this much each
+/// further time: a mail that crashes its process must not do so in a loop.
 const PAUSE_AFTER_LOSS: Duration = Duration::from_secs(30);
 
-/// One step: the state, `fields`, and the entry of history.
-pub(super) fn step(by: &str, to: State, note: Option<&str>, fields: Document) -> Vec<Document> {
+/// Returns the update that sets the state and `fields` and appends to the history.
+pub(super) fn transition(by: &str, to: State, note: Option<&str>, fields: Document) -> Vec<Document> {
     let mut entry = doc! { "at": "$$NOW", "from": "$state", "to": to.as_str(), "by": literal(by) };
     if let Some(note) = note {
         entry.insert("note", literal(note));
@@ -29,7 +29,7 @@ pub(super) fn step(by: &str, to: State, note: Option<&str>, fields: Document) ->
     vec![doc! { "$set": set }]
 }
 
-/// `preparing -> queued` by recovery.
+/// The fields of `preparing -> queued` by recovery.
 pub(super) fn requeued_fields() -> Document {
     let losses = doc! { "$ifNull": ["$losses", 0_i64] };
     let pause = doc! { "$multiply": [millis(PAUSE_AFTER_LOSS), { "$min": [losses.clone(), 20_i64] }] };
@@ -41,7 +41,7 @@ pub(super) fn requeued_fields() -> Document {
     }
 }
 
-/// `unknown -> queued` by policy.
+/// The fields of `unknown -> queued` by policy.
 pub(super) fn resent_fields() -> Document {
     doc! {
         "epoch": { "$add": ["$epoch", 1_i64] },
@@ -50,33 +50,34 @@ pub(super) fn resent_fields() -> Document {
     }
 }
 
-/// Back to `queued` by an operator's order, due at once. `second`: the server may have taken
-/// it already, so it counts as its resend, and the policy adds none.
-pub(super) fn put_back_fields(second: bool) -> Document {
+/// The fields of a return to `queued` by an operator, due at once. `counts_as_resend`: the server
+/// may have accepted the mail, so this counts as its resend, and the policy adds none.
+pub(super) fn operator_requeue_fields(counts_as_resend: bool) -> Document {
     let mut fields = resent_fields();
     fields.insert("lease", "$$REMOVE");
     fields.insert("terminalAt", "$$REMOVE");
     fields.insert("losses", 0_i64);
-    if !second {
+    if !counts_as_resend {
         fields.remove("resends");
     }
     fields
 }
 
-/// The end by an operator's order. The epoch rises: whoever held the mail finds it no more.
-pub(super) fn resolved_fields() -> Document {
-    let mut fields = end();
+/// The fields of an end by an operator. The raised epoch makes writes of an earlier holder match
+/// nothing.
+pub(super) fn operator_resolve_fields() -> Document {
+    let mut fields = terminal_fields();
     fields.insert("epoch", doc! { "$add": ["$epoch", 1_i64] });
     fields
 }
 
-/// The fields of a row that nothing more happens to.
-pub(super) fn end() -> Document {
+/// The fields of a terminal row.
+pub(super) fn terminal_fields() -> Document {
     doc! { "terminalAt": "$$NOW", "lease": "$$REMOVE", "nextAttemptAt": "$$REMOVE" }
 }
 
-pub(super) fn terminal(reply: Option<&str>, attempted: bool) -> Document {
-    let mut fields = end();
+pub(super) fn finished_fields(reply: Option<&str>, attempted: bool) -> Document {
+    let mut fields = terminal_fields();
     if attempted {
         fields.insert("attempts", doc! { "$add": ["$attempts", 1_i64] });
     }
@@ -86,8 +87,8 @@ pub(super) fn terminal(reply: Option<&str>, attempted: bool) -> Document {
     fields
 }
 
-/// `unknown` waits for its resend, or is terminal: under `hold`, after its one resend, and
-/// once the mail has expired. The epoch stays: a late 250 still finds it.
+/// The fields of an `unknown` mail: it waits for its resend, or is terminal under `hold`, after its
+/// one resend, and once it has expired. The epoch stays, so that a late 250 still matches.
 pub(super) fn unknown_fields() -> Document {
     let may_resend = doc! { "$and": [
         { "$eq": ["$policy", "resend_once"] },
@@ -101,35 +102,35 @@ pub(super) fn unknown_fields() -> Document {
     }
 }
 
-/// The history with `entry` at its end. Beyond its bound old steps go, but never one that
-/// concerns `unknown`: those say why a mail may have been sent twice.
+/// Appends `entry` to the history. Above the limit, old entries are removed, but never one about
+/// `unknown`: those explain why a mail may have been sent twice.
 fn bounded_history(entry: Document) -> Bson {
     let all = doc! { "$concatArrays": ["$history", [entry]] };
     let unknown = |field: &str| doc! { "$eq": [format!("$$step.{field}"), State::Unknown.as_str()] };
-    let older = doc! { "$slice": ["$$all", { "$subtract": [{ "$size": "$$all" }, HISTORY] }] };
+    let older = doc! { "$slice": ["$$all", { "$subtract": [{ "$size": "$$all" }, MAX_HISTORY] }] };
     let kept = doc! { "$filter": {
         "input": older, "as": "step", "cond": { "$or": [unknown("from"), unknown("to")] },
     } };
     doc! { "$let": {
         "vars": { "all": all },
         "in": { "$cond": [
-            { "$lte": [{ "$size": "$$all" }, HISTORY] },
+            { "$lte": [{ "$size": "$$all" }, MAX_HISTORY] },
             "$$all",
-            { "$concatArrays": [kept, { "$slice": ["$$all", -HISTORY] }] },
+            { "$concatArrays": [kept, { "$slice": ["$$all", -MAX_HISTORY] }] },
         ] },
     } }
     .into()
 }
 
-/// The history of a dead letter with `entry` at its end: the first entry, and the newest.
+/// Appends `entry` to the history of a dead letter, and keeps the first entry and the newest ones.
 pub(super) fn bounded_letter_history(entry: Document) -> Bson {
     let all = doc! { "$concatArrays": [{ "$ifNull": ["$history", []] }, [entry]] };
-    let kept = doc! { "$concatArrays": [{ "$slice": ["$$all", 1] }, { "$slice": ["$$all", -HISTORY] }] };
-    let short = doc! { "$lte": [{ "$size": "$$all" }, HISTORY] };
+    let kept = doc! { "$concatArrays": [{ "$slice": ["$$all", 1] }, { "$slice": ["$$all", -MAX_HISTORY] }] };
+    let short = doc! { "$lte": [{ "$size": "$$all" }, MAX_HISTORY] };
     doc! { "$let": { "vars": { "all": all }, "in": { "$cond": [short, "$$all", kept] } } }.into()
 }
 
-/// A text as it is: in a pipeline a string that begins with `$` would name a field.
+/// Quotes a text: in a pipeline a string that begins with `$` would name a field.
 pub(super) fn literal(text: &str) -> Document {
     doc! { "$literal": text }
 }

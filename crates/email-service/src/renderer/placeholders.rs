@@ -1,0 +1,94 @@
+//! The placeholders of the texts, and those that each kind of mail requires.
+
+use super::{bidi::ValueDirection, case::MailCase};
+use crate::plan::Template;
+use Placeholder as P;
+
+/// A value that a text can name in braces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Placeholder {
+    Product,
+    To,
+    Name,
+    EventTime,
+    LinkExpiresAt,
+    NewEmail,
+    OldEmail,
+    /// The present address of the account, masked for a reader who may not be its owner.
+    MaskedEmail,
+    Username,
+    Remaining,
+    LockedUntil,
+}
+
+impl Placeholder {
+    /// The only number: it selects the plural form of a text.
+    pub(super) const COUNT: P = P::Remaining;
+
+    const ALL: [P; 11] = [
+        P::Product,
+        P::To,
+        P::Name,
+        P::EventTime,
+        P::LinkExpiresAt,
+        P::NewEmail,
+        P::OldEmail,
+        P::MaskedEmail,
+        P::Username,
+        P::Remaining,
+        P::LockedUntil,
+    ];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            P::Product => "product",
+            P::To => "to",
+            P::Name => "name",
+            P::EventTime => "event_time",
+            P::LinkExpiresAt => "link_expires_at",
+            P::NewEmail => "new_email",
+            P::OldEmail => "old_email",
+            P::MaskedEmail => "masked_email",
+            P::Username => "username",
+            P::Remaining => "remaining",
+            P::LockedUntil => "locked_until",
+        }
+    }
+
+    pub(super) fn direction(self) -> ValueDirection {
+        match self {
+            P::To | P::NewEmail | P::OldEmail | P::MaskedEmail => ValueDirection::LeftToRight,
+            P::Product | P::Name | P::EventTime | P::LinkExpiresAt | P::Username | P::Remaining | P::LockedUntil => {
+                ValueDirection::FirstStrong
+            }
+        }
+    }
+
+    pub(super) fn parse(name: &str) -> Option<Placeholder> {
+        P::ALL.into_iter().find(|p| p.as_str() == name)
+    }
+}
+
+/// Returns the values that a mail's body must contain in every language, besides its link.
+pub(super) fn required_placeholders(template: Template, case: Option<MailCase>) -> &'static [Placeholder] {
+    match (template, case) {
+        (Template::Welcome | Template::PasswordReset | Template::RegistrationAttempted, _) => &[],
+        (Template::VerifyEmail, _) => &[P::To],
+        (Template::EmailChangeConfirm, Some(MailCase::Named)) => &[P::To, P::MaskedEmail, P::Username],
+        (Template::EmailChangeConfirm, _) => &[P::To, P::MaskedEmail],
+        (
+            Template::PasswordChanged
+            | Template::TotpEnabled
+            | Template::TotpDisabled
+            | Template::RecoveryCodesRenewed
+            | Template::ChangeUndone
+            | Template::Goodbye,
+            _,
+        ) => &[P::EventTime],
+        (Template::EmailChangeNotice, _) => &[P::NewEmail, P::EventTime],
+        (Template::EmailChanged, _) => &[P::NewEmail, P::OldEmail, P::EventTime],
+        (Template::EmailChangeUndone, _) => &[P::To, P::EventTime],
+        (Template::RecoveryCodeUsed, _) => &[P::Remaining, P::EventTime],
+        (Template::AccountLocked, _) => &[P::LockedUntil, P::EventTime],
+    }
+}
