@@ -11,9 +11,9 @@ use crate::{
     domain::{DisplayName, Invalid, Locale, Password, Timezone, Username},
     http::{
         errors::{
-            field_errors::Validation,
             openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::{
             conditional::{IfMatch, IfNoneMatch, etag_header, not_modified},

@@ -8,9 +8,9 @@ use crate::{
     domain::Reason,
     http::{
         errors::{
-            field_errors::Validation,
             openapi_responses::{BodyRefused, Forbidden, LastAdmin, NoSuchUser, NotSignedIn, TryLater},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::{json_body::JsonBody, parameters::PathId, signed_in::SignedInAdmin},
         middleware::request_context::RequestContext,

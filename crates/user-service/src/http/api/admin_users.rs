@@ -13,9 +13,10 @@ use crate::{
     domain::{Roles, SearchText, UserCursor, UserSearch, UserStatus},
     http::{
         errors::{
-            field_errors::Validation,
+            field_errors::FieldError,
             openapi_responses::{BodyRefused, Forbidden, LastAdmin, NoSuchUser, NotSignedIn, TryLater},
-            problem::{FieldError, Problem, ProblemDetails},
+            problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::{
             conditional::{IfMatch, IfNoneMatch, etag_header, not_modified},

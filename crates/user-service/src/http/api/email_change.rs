@@ -9,9 +9,9 @@ use crate::{
     domain::{Email, Password},
     http::{
         errors::{
-            field_errors::Validation,
             openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::{json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,

@@ -9,9 +9,9 @@ use crate::{
     domain::Email,
     http::{
         errors::{
-            field_errors::Validation,
             openapi_responses::{BodyRefused, Throttled, TryLater},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,

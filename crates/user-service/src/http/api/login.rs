@@ -10,9 +10,9 @@ use crate::{
     domain::{LoginIdentifier, Password},
     http::{
         errors::{
-            field_errors::Validation,
             openapi_responses::{BodyRefused, Throttled, TryLater},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,

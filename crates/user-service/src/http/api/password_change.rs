@@ -9,9 +9,9 @@ use crate::{
     domain::Password,
     http::{
         errors::{
-            field_errors::Validation,
             openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::{conditional::IfMatch, json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,

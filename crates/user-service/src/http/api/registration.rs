@@ -11,9 +11,9 @@ use crate::{
     domain::{Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, Username},
     http::{
         errors::{
-            field_errors::Validation,
             openapi_responses::{Throttled, TryLater},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::{conditional::etag_header, json_body::JsonBody},
         middleware::request_context::RequestContext,

@@ -3,7 +3,6 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::problem::Problem;
 use crate::domain::{Invalid, SchemaViolation, json_pointer};
 
 /// One entry of `errors` in a `validation-failed` problem.
@@ -62,37 +61,6 @@ impl FieldError {
     #[must_use]
     pub fn header(name: &str, code: &'static str, detail: impl Into<String>) -> Self {
         Self { location: Location::Header(name.to_owned()), code, detail: detail.into() }
-    }
-}
-
-/// The mistakes found so far.
-#[derive(Default)]
-pub(in crate::http) struct Validation(Vec<FieldError>);
-
-impl Validation {
-    /// The value, or its mistake noted under the member's name.
-    pub(in crate::http) fn check<T>(&mut self, member: &str, parsed: Result<T, Invalid>) -> Option<T> {
-        parsed.map_err(|invalid| self.0.push(FieldError::body(member, &invalid))).ok()
-    }
-
-    /// As [`Self::check`], for a member that may be missing.
-    pub(in crate::http) fn check_optional<T>(&mut self, member: &str, parsed: Option<Result<T, Invalid>>) -> Option<T> {
-        parsed.and_then(|parsed| self.check(member, parsed))
-    }
-
-    /// As [`Self::check`], for a header.
-    pub(in crate::http) fn check_header<T>(&mut self, name: &str, parsed: Option<Result<T, Invalid>>) -> Option<T> {
-        parsed?.map_err(|invalid| self.0.push(FieldError::header(name, invalid.code, invalid.detail))).ok()
-    }
-
-    /// Fails if anything was noted.
-    pub(in crate::http) fn finish(&mut self) -> Result<(), Problem> {
-        if self.0.is_empty() { Ok(()) } else { Err(self.problem()) }
-    }
-
-    /// Everything noted, as a problem.
-    pub(in crate::http) fn problem(&mut self) -> Problem {
-        Problem::ValidationFailed(std::mem::take(&mut self.0))
     }
 }
 

@@ -5,3 +5,5 @@ pub mod field_errors;
 pub mod not_found;
 pub(super) mod openapi_responses;
 pub mod problem;
+pub mod problem_type;
+pub(super) mod validation;

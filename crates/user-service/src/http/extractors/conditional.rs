@@ -8,7 +8,7 @@ use actix_web::{
     http::header::{self, HeaderMap, HeaderName},
 };
 
-use crate::http::errors::problem::{FieldError, Problem};
+use crate::http::errors::{field_errors::FieldError, problem::Problem};
 
 /// The strong entity tag of a version: the quoted number.
 #[must_use]

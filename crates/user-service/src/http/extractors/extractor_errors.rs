@@ -7,7 +7,7 @@ use actix_web::{
 };
 
 use super::json_body::MAX_BODY_BYTES;
-use crate::http::errors::problem::{FieldError, Problem};
+use crate::http::errors::{field_errors::FieldError, problem::Problem};
 
 /// The most bytes a page's form may post: a token and a password, each byte of which is
 /// three in the form.

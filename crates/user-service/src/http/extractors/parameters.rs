@@ -8,7 +8,7 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use uuid::Uuid;
 
-use crate::http::errors::problem::{FieldError, Problem};
+use crate::http::errors::{field_errors::FieldError, problem::Problem};
 
 /// The parameters of a request by name. An extractor; a query that is not
 /// `application/x-www-form-urlencoded`, or names one twice, is `validation-failed`.

@@ -8,7 +8,7 @@ use super::{
         LinkPage, confirm_email_page, disowned_page, email_changed_page, email_taken_page, email_verified_page,
         password_reset_page, reset_password_page, try_again_page, undone_page, verify_email_page,
     },
-    visit::{Action, Link, LinkForm, Visit},
+    link_request::{Action, Link, LinkForm, Visit},
 };
 use crate::{
     domain::Invalid,

@@ -2,7 +2,7 @@
 
 pub mod account_pages;
 pub mod layout;
+mod link_request;
 pub(super) mod mailed_links;
 pub mod problem_pages;
 mod texts;
-mod visit;

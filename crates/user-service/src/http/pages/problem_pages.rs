@@ -8,8 +8,10 @@ use secrecy::SecretString;
 use super::layout::{Escaped, Page};
 use crate::http::{
     errors::{
+        field_errors::FieldError,
         not_found::{get, method_not_allowed},
-        problem::{FieldError, Problem, ProblemType},
+        problem::Problem,
+        problem_type::ProblemType,
     },
     extractors::language::Language,
 };

@@ -1,0 +1,50 @@
+//! Parses the headers in which proxies name the client: `X-Forwarded-For`, `Forwarded` (RFC 7239), and headers with one
+//! address.
+
+use std::net::IpAddr;
+
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+
+/// The hops of all `X-Forwarded-For` lines, nearest last.
+pub(super) fn forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    joined(headers, &header::X_FORWARDED_FOR).map_or_else(Vec::new, |list| list.split(',').map(node).collect())
+}
+
+/// The `for` of each element of all `Forwarded` lines, nearest last.
+pub(super) fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    let of_element = |element: &str| node(&parameter(element, "for")?);
+    // Neither an address nor a port contains a comma or a semicolon, quoted or not.
+    joined(headers, &header::FORWARDED).map_or_else(Vec::new, |list| list.split(',').map(of_element).collect())
+}
+
+/// The address in a header that holds one.
+pub(super) fn single(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
+    let mut lines = headers.get_all(name);
+    let only = lines.next().filter(|_| lines.next().is_none())?;
+    node(only.to_str().ok()?)
+}
+
+/// A parameter of one element of `Forwarded`, in lower case.
+pub(super) fn parameter(element: &str, wanted: &str) -> Option<String> {
+    element.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        let value = value.trim().trim_matches('"').to_ascii_lowercase();
+        name.trim().eq_ignore_ascii_case(wanted).then_some(value)
+    })
+}
+
+pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let lines: Vec<_> = headers.get_all(name).map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`.
+fn node(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let address = match text.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once(']')?.0,
+        None if text.matches(':').count() == 1 => text.split_once(':')?.0,
+        None => text,
+    };
+    address.parse::<IpAddr>().ok().map(|it| it.to_canonical())
+}
