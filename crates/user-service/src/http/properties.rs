@@ -47,7 +47,7 @@ fn headers(name: &HeaderName, value: &[u8]) -> HeaderMap {
 }
 
 /// A refusal that a client gets: of bounded size, without secrets.
-fn refused(problem: &Problem) -> TestResult {
+fn check_refusal(problem: &Problem) -> TestResult {
     let details = serde_json::to_string(&problem.details()).expect("a problem serialises");
     prop_assert!(details.len() <= LONGEST_PROBLEM, "{} bytes", details.len());
     prop_assert!(!details.contains(SECRET), "{}", details);
@@ -56,7 +56,7 @@ fn refused(problem: &Problem) -> TestResult {
 }
 
 #[test]
-fn a_stranger_never_chooses_the_address_and_a_proxy_only_among_those_it_names() {
+fn only_a_trusted_proxy_can_report_another_client_address() {
     let proxies = TrustedProxies::parse(["10.0.0.0/8", "fd00::/8"]).expect("two networks");
     let stranger: IpAddr = Ipv4Addr::new(203, 0, 113, 9).into();
     let proxy: IpAddr = Ipv4Addr::new(10, 1, 2, 3).into();
@@ -74,8 +74,8 @@ fn a_stranger_never_chooses_the_address_and_a_proxy_only_among_those_it_names() 
             prop_assert_eq!(proxies.client_address(stranger, &headers), stranger);
             let client = proxies.client_address(proxy, &headers);
             prop_assert_eq!(client, client.to_canonical());
-            let _ = proxies.came_over_tls(proxy, &headers);
-            prop_assert!(!proxies.came_over_tls(stranger, &headers));
+            let _ = proxies.client_used_https(proxy, &headers);
+            prop_assert!(!proxies.client_used_https(stranger, &headers));
             // The hop that the proxy itself adds is the client, whatever stood before it. Where one address is
             // expected, a second one means that neither is believed.
             let mut behind = headers.clone();
@@ -89,12 +89,12 @@ fn a_stranger_never_chooses_the_address_and_a_proxy_only_among_those_it_names() 
 }
 
 #[test]
-fn a_configured_proxy_or_origin_is_one_or_refused_by_its_name() {
+fn a_configured_proxy_or_origin_is_parsed_or_refused() {
     corpus!("header").holds_for_text(|text| {
         if let Ok(proxies) = TrustedProxies::parse([text]) {
             let all = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
             for address in all {
-                let _ = proxies.came_over_tls(address, &HeaderMap::new());
+                let _ = proxies.client_used_https(address, &HeaderMap::new());
             }
         }
         if let Ok(origins) = AllowedOrigins::parse([text]) {
@@ -106,21 +106,21 @@ fn a_configured_proxy_or_origin_is_one_or_refused_by_its_name() {
 }
 
 #[test]
-fn a_condition_is_a_list_of_tags_or_refused() {
+fn a_conditional_header_is_a_list_of_tags_or_refused() {
     corpus!("header").holds_for_bytes(|value| {
         match IfMatch::from_headers(&headers(&header::IF_MATCH, value)) {
             Ok(condition) => prop_assert_eq!(condition.allows(7), condition.check(7).is_ok()),
-            Err(problem) => refused(&problem)?,
+            Err(problem) => check_refusal(&problem)?,
         }
         if let Err(problem) = IfNoneMatch::from_headers(&headers(&header::IF_NONE_MATCH, value)) {
-            refused(&problem)?;
+            check_refusal(&problem)?;
         }
         Ok(())
     });
 }
 
 #[test]
-fn a_language_is_one_of_ours() {
+fn any_accept_language_selects_a_supported_language() {
     corpus!("header").holds_for_bytes(|value| {
         let language = Language::from_headers(&headers(&header::ACCEPT_LANGUAGE, value));
         prop_assert!(Language::ALL.contains(&language));
@@ -129,7 +129,7 @@ fn a_language_is_one_of_ours() {
 }
 
 #[test]
-fn a_bearer_token_is_short_and_of_its_letters() {
+fn an_accepted_bearer_token_is_short_and_has_only_allowed_characters() {
     corpus!("header").holds_for_bytes(|value| {
         let headers = headers(&header::AUTHORIZATION, value);
         match bearer_token(&headers) {
@@ -137,19 +137,19 @@ fn a_bearer_token_is_short_and_of_its_letters() {
                 prop_assert!((1..=MAX_TOKEN_BYTES).contains(&token.len()));
                 prop_assert!(token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b','));
             }
-            Err(problem) => refused(&problem)?,
+            Err(problem) => check_refusal(&problem)?,
         }
         Ok(())
     });
 }
 
 #[test]
-fn what_goes_into_logs_and_sessions_is_short_and_printable() {
+fn accepted_user_agents_and_request_ids_are_short_and_printable() {
     corpus!("header").holds_for_bytes(|value| {
         if let Some(agent) = request_context::user_agent(&headers(&header::USER_AGENT, value)) {
             prop_assert!((1..=256).contains(&agent.chars().count()) && !agent.chars().any(char::is_control));
         }
-        let id = request_context::sane_request_id(&headers(&HeaderName::from_static("x-request-id"), value));
+        let id = request_context::valid_request_id(&headers(&HeaderName::from_static("x-request-id"), value));
         if let Some(id) = id {
             prop_assert!((1..=128).contains(&id.len()) && HeaderValue::from_str(&id).is_ok());
         }
@@ -158,25 +158,26 @@ fn what_goes_into_logs_and_sessions_is_short_and_printable() {
 }
 
 #[test]
-fn a_query_is_read_once_or_refused() {
+fn a_query_is_parsed_or_refused() {
     corpus!("header").holds_for_text(|text| {
         let parsed = Query::parse(text);
         let query = match &parsed {
             Ok(query) => query,
-            Err(problem) => return refused(problem),
+            Err(problem) => return check_refusal(problem),
         };
-        if let Err(problem) = query.only(&["limit", "cursor"]) {
-            refused(&problem)?;
+        if let Err(problem) = query.reject_unknown(&["limit", "cursor"]) {
+            check_refusal(&problem)?;
         }
-        match PageRequest::<(i64, String)>::of(query) {
+        match PageRequest::<(i64, String)>::from_query(query) {
             Ok(page) => {
                 prop_assert!((1..=100).contains(&page.limit));
-                if let Some(place) = page.after {
-                    let (_, link) = paging::next_link("/api", &[("query", text)], &paging::cursor(&place));
+                if let Some(position) = page.after {
+                    let (_, link) =
+                        paging::next_page_link("/api", &[("query", text)], &paging::encode_cursor(&position));
                     prop_assert!(HeaderValue::from_str(&link).is_ok());
                 }
             }
-            Err(problem) => refused(&problem)?,
+            Err(problem) => check_refusal(&problem)?,
         }
         Ok(())
     });
@@ -185,19 +186,19 @@ fn a_query_is_read_once_or_refused() {
 proptest! {
     #[test]
     fn a_cursor_reads_back(number in any::<i64>(), text in any::<String>()) {
-        let place = (number, text);
-        let cursor = paging::cursor(&place);
+        let position = (number, text);
+        let cursor = paging::encode_cursor(&position);
         let query = Query::parse(&format!("cursor={cursor}")).expect("it is base64url");
-        match PageRequest::<(i64, String)>::of(&query) {
-            Ok(page) => prop_assert_eq!(page.after, Some(place)),
+        match PageRequest::<(i64, String)>::from_query(&query) {
+            Ok(page) => prop_assert_eq!(page.after, Some(position)),
             // Nothing that we hand out is as long.
             Err(_) => prop_assert!(cursor.len() > 1024),
         }
     }
 
     #[test]
-    fn a_link_to_the_next_page_is_a_header(name in any::<String>(), value in any::<String>()) {
-        let (_, link) = paging::next_link("/api/admin/users", &[(&name, &value)], "AAAA");
+    fn the_link_to_the_next_page_is_a_valid_header(name in any::<String>(), value in any::<String>()) {
+        let (_, link) = paging::next_page_link("/api/admin/users", &[(&name, &value)], "AAAA");
         prop_assert!(HeaderValue::from_str(&link).is_ok());
         let (path, query) = link.trim_start_matches('<').split_once('?').expect("a query");
         let query = query.split_once('>').expect("its end").0;
@@ -209,7 +210,7 @@ proptest! {
     }
 
     #[test]
-    fn a_version_is_its_own_tag(version in any::<i64>(), other in any::<i64>()) {
+    fn a_version_matches_only_its_own_tag(version in any::<i64>(), other in any::<i64>()) {
         let condition = IfMatch::from_headers(&headers(&header::IF_MATCH, etag(version).as_bytes())).expect("a tag");
         prop_assert!(condition.allows(version));
         prop_assert_eq!(condition.allows(other), other == version);
@@ -217,7 +218,7 @@ proptest! {
 }
 
 #[test]
-fn json_means_the_same_to_everyone_or_is_refused() {
+fn strict_json_is_read_alike_by_every_parser() {
     corpus!("json").holds_for_bytes(|bytes| {
         match strict_json::parse(bytes) {
             Ok(value) => {
@@ -245,7 +246,7 @@ fn shape(value: &Value) -> usize {
 }
 
 #[test]
-fn a_body_is_a_registration_or_a_refusal_that_repeats_nothing() {
+fn a_body_is_accepted_or_refused_without_repeating_a_secret() {
     corpus!("json").holds_for_bytes(|bytes| {
         let (request, mut payload) = TestRequest::post()
             .insert_header((header::CONTENT_TYPE, "application/json"))
@@ -254,19 +255,19 @@ fn a_body_is_a_registration_or_a_refusal_that_repeats_nothing() {
         let read = JsonBody::<registration::RegistrationBody>::from_request(&request, &mut payload).now_or_never();
         match read.expect("the whole body is there") {
             Ok(_) => prop_assert!(bytes.len() <= MAX_BODY_BYTES),
-            Err(problem) => refused(&problem)?,
+            Err(problem) => check_refusal(&problem)?,
         }
         if let Ok(value) = strict_json::parse(bytes)
             && let Err(problem) = body_schema::check::<registration::RegistrationBody>(&value)
         {
-            refused(&problem)?;
+            check_refusal(&problem)?;
         }
         Ok(())
     });
 }
 
 #[test]
-fn any_content_type_or_encoding_is_known_or_refused() {
+fn any_content_type_or_encoding_is_accepted_or_refused() {
     corpus!("header").holds_for_bytes(|value| {
         for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LENGTH] {
             let mut request = TestRequest::post().set_payload("{}");
@@ -276,7 +277,7 @@ fn any_content_type_or_encoding_is_known_or_refused() {
             let (request, mut payload) = request.to_http_parts();
             let read = JsonBody::<registration::RegistrationBody>::from_request(&request, &mut payload).now_or_never();
             if let Err(problem) = read.expect("the whole body is there") {
-                refused(&problem)?;
+                check_refusal(&problem)?;
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use crate::{
     domain::{DisplayName, Invalid, Locale, Password, Timezone, Username},
     http::{
         errors::{
-            openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
+            openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
             validation::Validation,
         },
@@ -32,14 +32,14 @@ use crate::{
         (status = 200, description = "The account", body = UserBody, headers(("ETag" = String))),
         (status = 304, description = "Not changed since"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, TryLater,
+        NotSignedIn, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn get_me(
     SignedInCaller(caller): SignedInCaller,
     if_none_match: IfNoneMatch,
 ) -> Result<HttpResponse, Problem> {
     let version = caller.user.version;
-    if if_none_match.has(version) {
+    if if_none_match.matches(version) {
         return Ok(not_modified(version));
     }
     Ok(HttpResponse::Ok().insert_header(etag_header(version)).json(UserBody::from(caller.user.user())))
@@ -76,7 +76,7 @@ pub(crate) struct ProfilePatchBody {
         (status = 200, description = "The account as it is now", body = UserBody, headers(("ETag" = String))),
         (status = 409, description = "`username-taken`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Throttled, TryLater,
+        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn update_me(
     accounts: web::Data<AccountService>,
@@ -85,22 +85,22 @@ pub(in crate::http) async fn update_me(
     context: RequestContext,
     MergePatchBody(body): MergePatchBody<ProfilePatchBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let change = profile_change(body, &mut found);
-    found.finish()?;
+    let mut validation = Validation::default();
+    let change = profile_change(body, &mut validation);
+    validation.finish()?;
     let permits = move |version| if_match.allows(version);
     let user = usecase::update_profile(&accounts.into_inner(), caller, change, permits, context.origin()).await?;
     Ok(HttpResponse::Ok().insert_header(etag_header(user.version)).json(UserBody::from(user)))
 }
 
 /// The change that the members mean; mistakes are noted.
-pub(in crate::http) fn profile_change(body: ProfilePatchBody, found: &mut Validation) -> ProfileChange {
+pub(in crate::http) fn profile_change(body: ProfilePatchBody, validation: &mut Validation) -> ProfileChange {
     ProfileChange {
-        username: found.check_optional("username", body.username.as_deref().map(Username::parse)),
-        display_name: found
+        username: validation.check_optional("username", body.username.as_deref().map(Username::parse)),
+        display_name: validation
             .check_optional("displayName", body.display_name.map(|new| parse_or_clear(new, DisplayName::parse))),
-        locale: found.check_optional("locale", body.locale.map(|new| parse_or_clear(new, Locale::parse))),
-        timezone: found.check_optional("timezone", body.timezone.map(|new| parse_or_clear(new, Timezone::parse))),
+        locale: validation.check_optional("locale", body.locale.map(|new| parse_or_clear(new, Locale::parse))),
+        timezone: validation.check_optional("timezone", body.timezone.map(|new| parse_or_clear(new, Timezone::parse))),
         attributes: body.attributes,
     }
 }
@@ -113,7 +113,7 @@ fn parse_or_clear<T>(new: Option<String>, parse: impl Fn(&str) -> Result<T, Inva
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = AccountDeletion)]
-pub(crate) struct DeletionBody {
+pub(crate) struct AccountDeletionBody {
     #[schema(value_type = String)]
     password: SecretString,
 }
@@ -121,20 +121,20 @@ pub(crate) struct DeletionBody {
 /// Deletes the account of the access token. It cannot be undone; user name and address
 /// are free at once.
 #[utoipa::path(delete, path = "/api/users/me", tag = "account", operation_id = "deleteMe", security(("bearer" = [])),
-    request_body = DeletionBody,
+    request_body = AccountDeletionBody,
     params(("If-Match" = Option<String>, Header, description = "The ETag that it was decided on")),
     responses(
         (status = 204, description = "Deleted"),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Throttled, TryLater,
+        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn delete_me(
     accounts: web::Data<AccountService>,
     caller: SignedInCaller,
     if_match: IfMatch,
     context: RequestContext,
-    body: JsonBody<DeletionBody>,
+    body: JsonBody<AccountDeletionBody>,
 ) -> Result<HttpResponse, Problem> {
     delete_account(accounts, caller, if_match, context, body).await
 }
@@ -142,20 +142,20 @@ pub(in crate::http) async fn delete_me(
 /// Does what `DELETE /api/users/me` does, for clients behind a proxy that drops the body of
 /// a DELETE (RFC 9110 gives it no meaning).
 #[utoipa::path(post, path = "/api/users/me/delete", tag = "account", operation_id = "deleteMeByPost", security(("bearer" = [])),
-    request_body = DeletionBody,
+    request_body = AccountDeletionBody,
     params(("If-Match" = Option<String>, Header, description = "The ETag that it was decided on")),
     responses(
         (status = 204, description = "Deleted"),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Throttled, TryLater,
+        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn delete_me_by_post(
     accounts: web::Data<AccountService>,
     caller: SignedInCaller,
     if_match: IfMatch,
     context: RequestContext,
-    body: JsonBody<DeletionBody>,
+    body: JsonBody<AccountDeletionBody>,
 ) -> Result<HttpResponse, Problem> {
     delete_account(accounts, caller, if_match, context, body).await
 }
@@ -165,11 +165,11 @@ async fn delete_account(
     SignedInCaller(caller): SignedInCaller,
     if_match: IfMatch,
     context: RequestContext,
-    JsonBody(body): JsonBody<DeletionBody>,
+    JsonBody(body): JsonBody<AccountDeletionBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let password = found.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
-    let password = password.ok_or_else(|| found.problem())?;
+    let mut validation = Validation::default();
+    let password = validation.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
+    let password = password.ok_or_else(|| validation.problem())?;
     let permits = move |version| if_match.allows(version);
     let delete = DeleteAccount { password };
     usecase::delete_account(&accounts.into_inner(), caller, delete, permits, context.origin()).await?;

@@ -8,7 +8,7 @@ use crate::{
     domain::Reason,
     http::{
         errors::{
-            openapi_responses::{BodyRefused, Forbidden, LastAdmin, NoSuchUser, NotSignedIn, TryLater},
+            openapi_responses::{BodyRefused, Forbidden, LastAdmin, NotSignedIn, ServiceUnavailable, UserNotFound},
             problem::{Problem, ProblemDetails},
             validation::Validation,
         },
@@ -24,7 +24,7 @@ use crate::{
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
         (status = 204, description = "Disabled"),
-        NotSignedIn, Forbidden, NoSuchUser, LastAdmin, TryLater,
+        NotSignedIn, Forbidden, UserNotFound, LastAdmin, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn disable(
     accounts: web::Data<AccountService>,
@@ -41,7 +41,7 @@ pub(in crate::http) async fn disable(
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
         (status = 204, description = "Enabled"),
-        NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn enable(
     accounts: web::Data<AccountService>,
@@ -58,7 +58,7 @@ pub(in crate::http) async fn enable(
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
         (status = 204, description = "All sessions are over"),
-        NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn logout(
     accounts: web::Data<AccountService>,
@@ -76,7 +76,7 @@ pub(in crate::http) async fn logout(
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
         (status = 204, description = "Nothing is held against the account"),
-        NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn unlock(
     accounts: web::Data<AccountService>,
@@ -92,7 +92,7 @@ pub(in crate::http) async fn unlock(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = SecondFactorRemoval)]
-pub(crate) struct ReasonBody {
+pub(crate) struct SecondFactorRemovalBody {
     /// One line of at most 500 characters. It is kept in the audit log of the account, which its owner reads, and in
     /// that of the administrator.
     #[schema(example = "lost phone and codes; identity checked by video call, ticket 4711")]
@@ -102,22 +102,24 @@ pub(crate) struct ReasonBody {
 /// Turns the second factor of another account off, voids its recovery codes, and ends all
 /// sessions of the account. The owner gets a notice.
 #[utoipa::path(post, path = "/api/admin/users/{id}/remove-second-factor", tag = "administration", operation_id = "removeSecondFactor",
-    security(("bearer" = [])), request_body = ReasonBody,
+    security(("bearer" = [])), request_body = SecondFactorRemovalBody,
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
         (status = 204, description = "Off"),
         (status = 409, description = "`conflict`: the account has no second factor, or is one's own", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        BodyRefused, NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn remove_second_factor(
     accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
     id: PathId,
     context: RequestContext,
-    JsonBody(body): JsonBody<ReasonBody>,
+    JsonBody(body): JsonBody<SecondFactorRemovalBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let Some(reason) = found.check("reason", Reason::parse(&body.reason)) else { return Err(found.problem()) };
+    let mut validation = Validation::default();
+    let Some(reason) = validation.check("reason", Reason::parse(&body.reason)) else {
+        return Err(validation.problem());
+    };
     let accounts = accounts.into_inner();
     usecase::remove_second_factor(&accounts, id.uuid()?, admin.id, &reason, context.origin()).await?;
     Ok(HttpResponse::NoContent().finish())

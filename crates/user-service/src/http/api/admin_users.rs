@@ -14,14 +14,14 @@ use crate::{
     http::{
         errors::{
             field_errors::FieldError,
-            openapi_responses::{BodyRefused, Forbidden, LastAdmin, NoSuchUser, NotSignedIn, TryLater},
+            openapi_responses::{BodyRefused, Forbidden, LastAdmin, NotSignedIn, ServiceUnavailable, UserNotFound},
             problem::{Problem, ProblemDetails},
             validation::Validation,
         },
         extractors::{
             conditional::{IfMatch, IfNoneMatch, etag_header, not_modified},
             json_body::{MergePatchBody, double_option},
-            paging::{PageRequest, cursor, next_link},
+            paging::{PageRequest, encode_cursor, next_page_link},
             parameters::{PathId, Query},
             signed_in::SignedInAdmin,
         },
@@ -56,42 +56,42 @@ pub(crate) struct UserPageBody {
     responses(
         (status = 200, description = "A page", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)"))),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, Forbidden, TryLater,
+        NotSignedIn, Forbidden, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn list_users(
     accounts: web::Data<AccountService>,
     _admin: SignedInAdmin,
     query: Query,
 ) -> Result<HttpResponse, Problem> {
-    query.only(&PARAMETERS)?;
+    query.reject_unknown(&PARAMETERS)?;
     let search = search(&query)?;
-    let page = PageRequest::<UserCursor>::of(&query)?;
-    if page.after.as_ref().is_some_and(|place| !place.fits(&search)) {
-        return Err(refused("cursor", "invalid", "Not a `nextCursor` of this list."));
+    let page = PageRequest::<UserCursor>::from_query(&query)?;
+    if page.after.as_ref().is_some_and(|cursor| !cursor.fits(&search)) {
+        return Err(parameter_problem("cursor", "invalid", "Not a `nextCursor` of this list."));
     }
     let found = usecase::find_users(&accounts, &search, page.after.as_ref(), page.limit).await?;
-    let next_cursor = found.next.as_ref().map(cursor);
+    let next_cursor = found.next.as_ref().map(encode_cursor);
     let mut response = HttpResponse::Ok();
     if let Some(next) = &next_cursor {
         let kept: Vec<_> = PARAMETERS[..3].iter().filter_map(|name| Some((*name, query.get(name)?))).collect();
-        response.insert_header(next_link(PATH, &kept, next));
+        response.insert_header(next_page_link(PATH, &kept, next));
     }
     Ok(response.json(UserPageBody { items: found.users.into_iter().map(UserBody::from).collect(), next_cursor }))
 }
 
 fn search(query: &Query) -> Result<UserSearch, Problem> {
     let text = SearchText::parse(query.get("query").unwrap_or_default())
-        .map_err(|invalid| refused("query", invalid.code, &invalid.detail))?;
+        .map_err(|invalid| parameter_problem("query", invalid.code, &invalid.detail))?;
     let status = match query.get("status") {
         None => None,
         Some("active") => Some(UserStatus::Active),
         Some("disabled") => Some(UserStatus::Disabled),
-        Some(_) => return Err(refused("status", "unknown", "Either `active` or `disabled`.")),
+        Some(_) => return Err(parameter_problem("status", "unknown", "Either `active` or `disabled`.")),
     };
     Ok(UserSearch { text, status })
 }
 
-fn refused(parameter: &str, code: &'static str, detail: &str) -> Problem {
+fn parameter_problem(parameter: &str, code: &'static str, detail: &str) -> Problem {
     Problem::ValidationFailed(vec![FieldError::parameter(parameter, code, detail)])
 }
 
@@ -105,7 +105,7 @@ fn refused(parameter: &str, code: &'static str, detail: &str) -> Problem {
         (status = 200, description = "The account", body = UserBody, headers(("ETag" = String))),
         (status = 304, description = "Not changed since"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn get_user(
     accounts: web::Data<AccountService>,
@@ -114,7 +114,7 @@ pub(in crate::http) async fn get_user(
     if_none_match: IfNoneMatch,
 ) -> Result<HttpResponse, Problem> {
     let user = usecase::find_user(&accounts, id.uuid()?).await?.ok_or(Problem::NotFound)?;
-    if if_none_match.has(user.version) {
+    if if_none_match.matches(user.version) {
         return Ok(not_modified(user.version));
     }
     Ok(HttpResponse::Ok().insert_header(etag_header(user.version)).json(UserBody::from(user)))
@@ -163,7 +163,7 @@ pub(crate) struct UserPatchBody {
         (status = 200, description = "The account as it is now", body = UserBody, headers(("ETag" = String))),
         (status = 409, description = "`username-taken`; `conflict`: the last administrator", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        BodyRefused, NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn update_user(
     accounts: web::Data<AccountService>,
@@ -174,12 +174,12 @@ pub(in crate::http) async fn update_user(
     MergePatchBody(body): MergePatchBody<UserPatchBody>,
 ) -> Result<HttpResponse, Problem> {
     let UserPatchBody { username, display_name, locale, timezone, attributes, roles } = body;
-    let mut found = Validation::default();
+    let mut validation = Validation::default();
     let profile = ProfilePatchBody { username, display_name, locale, timezone, attributes };
-    let change = profile_change(profile, &mut found);
+    let change = profile_change(profile, &mut validation);
     let names = |roles: Option<Vec<RoleName>>| Roles::parse(roles.unwrap_or_default().into_iter().map(|role| role.0));
-    let roles = found.check_optional("roles", roles.map(names));
-    found.finish()?;
+    let roles = validation.check_optional("roles", roles.map(names));
+    validation.finish()?;
     let permits = move |version| if_match.allows(version);
     let origin = context.origin().by_admin(admin.id);
     let user = usecase::edit_user(&accounts.into_inner(), id.uuid()?, change, roles, permits, origin).await?;
@@ -196,7 +196,7 @@ pub(in crate::http) async fn update_user(
         (status = 204, description = "Deleted"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, Forbidden, NoSuchUser, LastAdmin, TryLater,
+        NotSignedIn, Forbidden, UserNotFound, LastAdmin, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn delete_user(
     accounts: web::Data<AccountService>,

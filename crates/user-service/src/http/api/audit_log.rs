@@ -10,11 +10,11 @@ use crate::{
     domain::Cursor,
     http::{
         errors::{
-            openapi_responses::{Forbidden, NoSuchUser, NotSignedIn, TryLater},
+            openapi_responses::{Forbidden, NotSignedIn, ServiceUnavailable, UserNotFound},
             problem::{Problem, ProblemDetails},
         },
         extractors::{
-            paging::{PageRequest, cursor, next_link},
+            paging::{PageRequest, encode_cursor, next_page_link},
             parameters::{PathId, Query},
             signed_in::{SignedInAdmin, SignedInCaller},
         },
@@ -42,7 +42,7 @@ pub(crate) struct AuditEntryBody {
     address: Option<String>,
     /// The user agent, with the same exception.
     client: Option<String>,
-    /// Why an admin or operator did it, where a reason is asked for.
+    /// Why an admin or operator did it, where a reason is requested for.
     reason: Option<String>,
     /// In an admin's own log: whose account it was done to.
     target_id: Option<Uuid>,
@@ -80,23 +80,23 @@ pub(crate) struct AuditPageBody {
     next_cursor: Option<String>,
 }
 
-/// Which page of a log is asked for.
+/// Which page of a log is requested for.
 ///
 /// # Errors
 /// `validation-failed` that names the parameter.
-pub(in crate::http) fn page_asked_for(query: &Query) -> Result<PageRequest<Cursor>, Problem> {
-    query.only(&["limit", "cursor"])?;
-    PageRequest::of(query)
+pub(in crate::http) fn page_request(query: &Query) -> Result<PageRequest<Cursor>, Problem> {
+    query.reject_unknown(&["limit", "cursor"])?;
+    PageRequest::from_query(query)
 }
 
 /// The page as the answer to this request.
-pub(in crate::http) fn answer(request: &HttpRequest, limit: u32, page: AuditPage) -> HttpResponse {
-    let next_cursor = page.next.as_ref().map(cursor);
-    let mut answer = HttpResponse::Ok();
+pub(in crate::http) fn page_response(request: &HttpRequest, limit: u32, page: AuditPage) -> HttpResponse {
+    let next_cursor = page.next.as_ref().map(encode_cursor);
+    let mut response = HttpResponse::Ok();
     if let Some(next) = &next_cursor {
-        answer.insert_header(next_link(request.path(), &[("limit", &limit.to_string())], next));
+        response.insert_header(next_page_link(request.path(), &[("limit", &limit.to_string())], next));
     }
-    answer.json(AuditPageBody { items: page.items.into_iter().map(AuditEntryBody::from).collect(), next_cursor })
+    response.json(AuditPageBody { items: page.items.into_iter().map(AuditEntryBody::from).collect(), next_cursor })
 }
 
 /// The audit log of the account, newest first.
@@ -108,7 +108,7 @@ pub(in crate::http) fn answer(request: &HttpRequest, limit: u32, page: AuditPage
     responses(
         (status = 200, description = "A page", body = AuditPageBody, headers(("Link" = String, description = "The next page (RFC 8288)"))),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, TryLater,
+        NotSignedIn, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn get_my_audit_log(
     accounts: web::Data<AccountService>,
@@ -116,9 +116,9 @@ pub(in crate::http) async fn get_my_audit_log(
     query: Query,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let asked = page_asked_for(&query)?;
-    let page = usecase::audit_log(&accounts, &caller.user, asked.limit, asked.after).await?;
-    Ok(answer(&request, asked.limit, page))
+    let requested = page_request(&query)?;
+    let page = usecase::audit_log(&accounts, &caller.user, requested.limit, requested.after).await?;
+    Ok(page_response(&request, requested.limit, page))
 }
 
 /// The audit log of the account, newest first. That of an administrator also has what
@@ -132,7 +132,7 @@ pub(in crate::http) async fn get_my_audit_log(
     responses(
         (status = 200, description = "A page", body = AuditPageBody, headers(("Link" = String, description = "The next page (RFC 8288)"))),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn get_user_audit_log(
     accounts: web::Data<AccountService>,
@@ -141,7 +141,7 @@ pub(in crate::http) async fn get_user_audit_log(
     query: Query,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let asked = page_asked_for(&query)?;
-    let page = usecase::audit_log_of(&accounts, id.uuid()?, asked.limit, asked.after).await?;
-    Ok(answer(&request, asked.limit, page.ok_or(Problem::NotFound)?))
+    let requested = page_request(&query)?;
+    let page = usecase::audit_log_of(&accounts, id.uuid()?, requested.limit, requested.after).await?;
+    Ok(page_response(&request, requested.limit, page.ok_or(Problem::NotFound)?))
 }

@@ -9,7 +9,7 @@ use crate::{
     domain::{Email, Password},
     http::{
         errors::{
-            openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
+            openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
             validation::Validation,
         },
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = EmailChange)]
-pub(crate) struct NewEmailBody {
+pub(crate) struct EmailChangeBody {
     #[schema(example = "ada@example.net")]
     new_email: String,
     #[schema(value_type = String)]
@@ -35,23 +35,23 @@ pub(crate) struct NewEmailBody {
 /// account has the address: that is decided at the confirmation. Another spelling of the
 /// present address (letter case, say) takes effect at once, and nothing is mailed.
 #[utoipa::path(put, path = "/api/users/me/email", tag = "account", operation_id = "changeEmail", security(("bearer" = [])),
-    request_body = NewEmailBody,
+    request_body = EmailChangeBody,
     responses(
         (status = 202, description = "A confirmation is sent to the new address, a notice to the present one; or the present address is spelled so now"),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`conflict`: ten earlier addresses are kept for the account", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Throttled, TryLater,
+        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn change_email(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     context: RequestContext,
-    JsonBody(body): JsonBody<NewEmailBody>,
+    JsonBody(body): JsonBody<EmailChangeBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let new = found.check("newEmail", Email::parse(&body.new_email));
-    let password = found.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
-    let (Some(new), Some(password)) = (new, password) else { return Err(found.problem()) };
+    let mut validation = Validation::default();
+    let new = validation.check("newEmail", Email::parse(&body.new_email));
+    let password = validation.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
+    let (Some(new), Some(password)) = (new, password) else { return Err(validation.problem()) };
     let change = ChangeEmail { new, password };
     usecase::change_email(&accounts.into_inner(), caller, change, context.origin()).await?;
     Ok(HttpResponse::Accepted().finish())
@@ -76,7 +76,7 @@ pub(crate) struct EmailChangeTokenBody {
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn confirm_email_change(
     accounts: web::Data<AccountService>,
@@ -96,7 +96,7 @@ pub(in crate::http) async fn confirm_email_change(
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn undo_email_change(
     accounts: web::Data<AccountService>,

@@ -9,7 +9,7 @@ use crate::{
     domain::Email,
     http::{
         errors::{
-            openapi_responses::{BodyRefused, Throttled, TryLater},
+            openapi_responses::{BodyRefused, RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
             validation::Validation,
         },
@@ -32,7 +32,7 @@ pub(crate) struct VerificationTokenBody {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = EmailVerificationResend)]
-pub(crate) struct ResendBody {
+pub(crate) struct ResendVerificationBody {
     #[schema(example = "ada@example.org")]
     email: String,
 }
@@ -45,7 +45,7 @@ pub(crate) struct ResendBody {
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn verify_email(
     accounts: web::Data<AccountService>,
@@ -58,18 +58,18 @@ pub(in crate::http) async fn verify_email(
 
 /// Asks for another verification mail. The answer does not tell whether there is such
 /// an account.
-#[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "e-mail", operation_id = "resendEmailVerification", request_body = ResendBody,
+#[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "e-mail", operation_id = "resendEmailVerification", request_body = ResendVerificationBody,
     responses(
         (status = 202, description = "A mail is sent if there is an account with this address that is not verified"),
-        BodyRefused, Throttled, TryLater,
+        BodyRefused, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn resend_verification(
     accounts: web::Data<AccountService>,
     context: RequestContext,
-    JsonBody(body): JsonBody<ResendBody>,
+    JsonBody(body): JsonBody<ResendVerificationBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let email = found.check("email", Email::parse(&body.email)).ok_or_else(|| found.problem())?;
+    let mut validation = Validation::default();
+    let email = validation.check("email", Email::parse(&body.email)).ok_or_else(|| validation.problem())?;
     usecase::request_mail(&accounts, RequestedMail::Verification, &email, context.origin()).await?;
     Ok(HttpResponse::Accepted().finish())
 }
@@ -84,7 +84,7 @@ pub(in crate::http) async fn resend_verification(
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn disown_account(
     accounts: web::Data<AccountService>,

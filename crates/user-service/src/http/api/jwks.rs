@@ -48,7 +48,7 @@ struct Jwk {
     (status = 422, description = "`validation-failed`", body = crate::http::errors::problem::ProblemDetails, content_type = "application/problem+json"),
     (status = 503, description = "`unavailable`", body = crate::http::errors::problem::ProblemDetails, content_type = "application/problem+json"),
 ))]
-pub(in crate::http) async fn get(
+pub(in crate::http) async fn get_jwks(
     accounts: web::Data<AccountService>,
     if_none_match: IfNoneMatch,
 ) -> Result<HttpResponse, Problem> {
@@ -65,14 +65,14 @@ pub(in crate::http) async fn get(
         })
         .collect();
     let max_age = format!("public, max-age={}", JWKS_MAX_AGE.as_secs());
-    let version = version_of(&keys);
-    let mut answer = if if_none_match.has(&version) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    answer.insert_header((header::CACHE_CONTROL, max_age)).insert_header(etag_header(&version));
-    Ok(if if_none_match.has(&version) { answer.finish() } else { answer.json(JwkSet { keys }) })
+    let version = key_set_version(&keys);
+    let mut response = if if_none_match.matches(&version) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((header::CACHE_CONTROL, max_age)).insert_header(etag_header(&version));
+    Ok(if if_none_match.matches(&version) { response.finish() } else { response.json(JwkSet { keys }) })
 }
 
 /// The same for the same keys in the same order: an id is its key's thumbprint.
-fn version_of(keys: &[Jwk]) -> String {
+fn key_set_version(keys: &[Jwk]) -> String {
     let ids: Vec<&str> = keys.iter().map(|key| key.kid.as_str()).collect();
     hex::encode(&Sha256::digest(ids.join(" "))[..16])
 }

@@ -10,7 +10,7 @@ use crate::{
     domain::{LoginIdentifier, Password},
     http::{
         errors::{
-            openapi_responses::{BodyRefused, Throttled, TryLater},
+            openapi_responses::{BodyRefused, RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
             validation::Validation,
         },
@@ -38,16 +38,16 @@ pub(crate) struct LoginBody {
         (status = 200, description = "Tokens and the account", body = SignedInBody),
         (status = 401, description = "`invalid-credentials`; `mfa-required` with `mfaToken` for `/api/auth/login/totp`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 403, description = "`account-disabled`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, Throttled, TryLater,
+        BodyRefused, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn login(
     accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<LoginBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let password = found.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
-    let password = password.ok_or_else(|| found.problem())?;
+    let mut validation = Validation::default();
+    let password = validation.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
+    let password = password.ok_or_else(|| validation.problem())?;
     let login = Login { identifier: LoginIdentifier::parse(&body.identifier), password };
     Ok(usecase::login(&accounts.into_inner(), login, context.origin()).await?.into())
 }
@@ -56,7 +56,7 @@ pub(in crate::http) async fn login(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = SecondFactor)]
-pub(crate) struct SecondFactorBody {
+pub(crate) struct LoginTotpBody {
     /// Of the answer `mfa-required`: good for one login within five minutes.
     #[schema(value_type = String)]
     mfa_token: SecretString,
@@ -66,7 +66,7 @@ pub(crate) struct SecondFactorBody {
 }
 
 /// Begins a session with the second factor, after the password.
-#[utoipa::path(post, path = "/api/auth/login/totp", tag = "session", operation_id = "loginTotp", request_body = SecondFactorBody,
+#[utoipa::path(post, path = "/api/auth/login/totp", tag = "session", operation_id = "loginTotp", request_body = LoginTotpBody,
     responses(
         (status = 200, description = "Tokens and the account", body = SignedInBody),
         (status = 400, description = "`malformed-body`; `token-invalid`: unknown, used or expired, log in again", body = ProblemDetails, content_type = "application/problem+json"),
@@ -74,12 +74,12 @@ pub(crate) struct SecondFactorBody {
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn login_totp(
     accounts: web::Data<AccountService>,
     context: RequestContext,
-    JsonBody(body): JsonBody<SecondFactorBody>,
+    JsonBody(body): JsonBody<LoginTotpBody>,
 ) -> Result<HttpResponse, Problem> {
     let accounts = accounts.into_inner();
     Ok(usecase::login_totp(&accounts, body.mfa_token, body.code, context.origin()).await?.into())

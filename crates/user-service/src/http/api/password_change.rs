@@ -9,7 +9,7 @@ use crate::{
     domain::Password,
     http::{
         errors::{
-            openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
+            openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
             validation::Validation,
         },
@@ -39,7 +39,7 @@ pub(crate) struct PasswordChangeBody {
         (status = 204, description = "Changed"),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Throttled, TryLater,
+        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn change_password(
     accounts: web::Data<AccountService>,
@@ -48,11 +48,11 @@ pub(in crate::http) async fn change_password(
     context: RequestContext,
     JsonBody(body): JsonBody<PasswordChangeBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
+    let mut validation = Validation::default();
     let current = Password::parse_attempt(body.current_password.expose_secret().to_owned());
-    let current = found.check("currentPassword", current);
-    let new = found.check("newPassword", accounts.passwords.normal_form(&body.new_password));
-    let (Some(current), Some(new)) = (current, new) else { return Err(found.problem()) };
+    let current = validation.check("currentPassword", current);
+    let new = validation.check("newPassword", accounts.passwords.normal_form(&body.new_password));
+    let (Some(current), Some(new)) = (current, new) else { return Err(validation.problem()) };
     let change = ChangePassword { current, new };
     let permits = move |version| if_match.allows(version);
     usecase::change_password(&accounts.into_inner(), caller, change, permits, context.origin()).await?;

@@ -9,7 +9,7 @@ use crate::{
     domain::Email,
     http::{
         errors::{
-            openapi_responses::{BodyRefused, Throttled, TryLater},
+            openapi_responses::{BodyRefused, RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
             validation::Validation,
         },
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = PasswordReset)]
-pub(crate) struct ResetRequestBody {
+pub(crate) struct PasswordResetBody {
     #[schema(example = "ada@example.org")]
     email: String,
 }
@@ -32,7 +32,7 @@ pub(crate) struct ResetRequestBody {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = PasswordResetConfirmation)]
-pub(crate) struct ResetConfirmationBody {
+pub(crate) struct PasswordResetConfirmationBody {
     #[schema(value_type = String)]
     token: SecretString,
     /// At most 256 characters and 1024 bytes.
@@ -42,18 +42,18 @@ pub(crate) struct ResetConfirmationBody {
 
 /// Asks for a mail with a link that sets a new password. The answer does not tell whether
 /// there is such an account.
-#[utoipa::path(post, path = "/api/auth/password-reset", tag = "password", operation_id = "requestPasswordReset", request_body = ResetRequestBody,
+#[utoipa::path(post, path = "/api/auth/password-reset", tag = "password", operation_id = "requestPasswordReset", request_body = PasswordResetBody,
     responses(
         (status = 202, description = "A mail is sent if there is an account with this address"),
-        BodyRefused, Throttled, TryLater,
+        BodyRefused, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn request_password_reset(
     accounts: web::Data<AccountService>,
     context: RequestContext,
-    JsonBody(body): JsonBody<ResetRequestBody>,
+    JsonBody(body): JsonBody<PasswordResetBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let email = found.check("email", Email::parse(&body.email)).ok_or_else(|| found.problem())?;
+    let mut validation = Validation::default();
+    let email = validation.check("email", Email::parse(&body.email)).ok_or_else(|| validation.problem())?;
     usecase::request_mail(&accounts, RequestedMail::Reset, &email, context.origin()).await?;
     Ok(HttpResponse::Accepted().finish())
 }
@@ -61,19 +61,19 @@ pub(in crate::http) async fn request_password_reset(
 /// Sets a new password. All sessions end, all other links that were mailed die (but for
 /// those that undo a change of the address), and the address counts as verified. A
 /// password that is refused does not use the token up.
-#[utoipa::path(post, path = "/api/auth/password-reset/confirm", tag = "password", operation_id = "confirmPasswordReset", request_body = ResetConfirmationBody,
+#[utoipa::path(post, path = "/api/auth/password-reset/confirm", tag = "password", operation_id = "confirmPasswordReset", request_body = PasswordResetConfirmationBody,
     responses(
         (status = 204, description = "Changed"),
         (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn confirm_password_reset(
     accounts: web::Data<AccountService>,
     context: RequestContext,
-    JsonBody(body): JsonBody<ResetConfirmationBody>,
+    JsonBody(body): JsonBody<PasswordResetConfirmationBody>,
 ) -> Result<HttpResponse, Problem> {
     let token = body.token.expose_secret();
     usecase::reset_password(&accounts.into_inner(), token, &body.new_password, context.origin()).await?;

@@ -32,16 +32,16 @@ pub(crate) struct ExportHead {
     /// The form of the user name by which it is told apart.
     username_key: String,
     /// Earlier usernames that no other account gets yet.
-    reserved_usernames: Vec<KeyBody>,
+    reserved_usernames: Vec<ReservedKeyBody>,
     /// Earlier addresses that nobody else gets yet.
-    reserved_addresses: Vec<KeyBody>,
-    one_time_tokens: Vec<TokenBody>,
+    reserved_addresses: Vec<ReservedKeyBody>,
+    one_time_tokens: Vec<ExportedTokenBody>,
     /// Links that are used up, which their pages can tell for a while.
-    used_links: Vec<UsedLinkBody>,
+    used_links: Vec<ExportedUsedLinkBody>,
     /// Until when the registration's `Idempotency-Key` is honoured: it is stored as a keyed hash.
     #[schema(value_type = Option<String>, format = DateTime)]
     idempotency_key_until: Option<Timestamp>,
-    second_factor: Option<FactorBody>,
+    second_factor: Option<ExportedSecondFactorBody>,
     /// Until when a second factor that was begun can be confirmed.
     #[schema(value_type = Option<String>, format = DateTime)]
     second_factor_setup_until: Option<Timestamp>,
@@ -52,7 +52,7 @@ pub(crate) struct ExportHead {
     #[schema(value_type = Option<String>, format = DateTime)]
     second_factor_off_at: Option<Timestamp>,
     /// Networks of successful logins, the latest first: stored as keyed hashes, which tell nobody more.
-    known_networks: Vec<NetworkBody>,
+    known_networks: Vec<KnownNetworkBody>,
     /// Somebody guessed at the account's password, and its owner was told.
     #[schema(value_type = Option<String>, format = DateTime)]
     locked_until: Option<Timestamp>,
@@ -60,14 +60,14 @@ pub(crate) struct ExportHead {
     #[schema(value_type = Option<String>, format = DateTime)]
     imported_at: Option<Timestamp>,
     /// Events that are not published yet.
-    pending_events: Vec<WaitingEventBody>,
+    pending_events: Vec<PendingEventBody>,
 }
 
 /// A link that was mailed and is not used.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ExportedToken)]
-pub(crate) struct TokenBody {
+pub(crate) struct ExportedTokenBody {
     purpose: &'static str,
     /// The form of the address that it was mailed to.
     address_key: String,
@@ -81,7 +81,7 @@ pub(crate) struct TokenBody {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ExportedUsedLink)]
-pub(crate) struct UsedLinkBody {
+pub(crate) struct ExportedUsedLinkBody {
     purpose: &'static str,
     /// The form of the address that it was mailed to.
     address_key: String,
@@ -92,7 +92,7 @@ pub(crate) struct UsedLinkBody {
 /// The form of an address that is kept for a while.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ExportedKey)]
-pub(crate) struct KeyBody {
+pub(crate) struct ReservedKeyBody {
     key: String,
     #[schema(value_type = String, format = DateTime)]
     until: Timestamp,
@@ -102,7 +102,7 @@ pub(crate) struct KeyBody {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ExportedSecondFactor)]
-pub(crate) struct FactorBody {
+pub(crate) struct ExportedSecondFactorBody {
     #[schema(value_type = String, format = DateTime)]
     enabled_at: Timestamp,
     recovery_codes_left: usize,
@@ -112,7 +112,7 @@ pub(crate) struct FactorBody {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ExportedNetwork)]
-pub(crate) struct NetworkBody {
+pub(crate) struct KnownNetworkBody {
     #[schema(value_type = String, format = DateTime)]
     last_seen: Timestamp,
 }
@@ -120,7 +120,7 @@ pub(crate) struct NetworkBody {
 /// An event that waits to be published.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ExportedEvent)]
-pub(crate) struct WaitingEventBody {
+pub(crate) struct PendingEventBody {
     id: Uuid,
     #[serde(rename = "type")]
     event_type: String,
@@ -155,24 +155,24 @@ impl ExportHead {
             account: data.user.into(),
             email_keys: data.email_keys,
             username_key: data.username_key,
-            reserved_usernames: data.reserved_usernames.into_iter().map(KeyBody::from).collect(),
-            reserved_addresses: data.reserved.into_iter().map(KeyBody::from).collect(),
-            one_time_tokens: data.tokens.into_iter().map(TokenBody::from).collect(),
-            used_links: data.used_links.into_iter().map(UsedLinkBody::from).collect(),
+            reserved_usernames: data.reserved_usernames.into_iter().map(ReservedKeyBody::from).collect(),
+            reserved_addresses: data.reserved.into_iter().map(ReservedKeyBody::from).collect(),
+            one_time_tokens: data.tokens.into_iter().map(ExportedTokenBody::from).collect(),
+            used_links: data.used_links.into_iter().map(ExportedUsedLinkBody::from).collect(),
             idempotency_key_until: data.idempotency_key_until,
-            second_factor: data.second_factor.map(FactorBody::from),
+            second_factor: data.second_factor.map(ExportedSecondFactorBody::from),
             second_factor_setup_until: data.second_factor_setup_until,
             second_factor_since: data.second_factor_since,
             second_factor_off_at: data.second_factor_off_at,
-            known_networks: data.known_networks.into_iter().map(|last_seen| NetworkBody { last_seen }).collect(),
+            known_networks: data.known_networks.into_iter().map(|last_seen| KnownNetworkBody { last_seen }).collect(),
             locked_until: data.locked_until,
             imported_at: data.imported_at,
-            pending_events: data.waiting.into_iter().map(WaitingEventBody::from).collect(),
+            pending_events: data.waiting.into_iter().map(PendingEventBody::from).collect(),
         }
     }
 }
 
-impl From<ExportedToken> for TokenBody {
+impl From<ExportedToken> for ExportedTokenBody {
     fn from(token: ExportedToken) -> Self {
         Self {
             purpose: token.purpose,
@@ -183,25 +183,25 @@ impl From<ExportedToken> for TokenBody {
     }
 }
 
-impl From<ExportedUsedLink> for UsedLinkBody {
+impl From<ExportedUsedLink> for ExportedUsedLinkBody {
     fn from(link: ExportedUsedLink) -> Self {
         Self { purpose: link.purpose, address_key: link.address_key, until: link.until }
     }
 }
 
-impl From<ExportedKey> for KeyBody {
+impl From<ExportedKey> for ReservedKeyBody {
     fn from(key: ExportedKey) -> Self {
         Self { key: key.key, until: key.until }
     }
 }
 
-impl From<ExportedFactor> for FactorBody {
+impl From<ExportedFactor> for ExportedSecondFactorBody {
     fn from(factor: ExportedFactor) -> Self {
         Self { enabled_at: factor.enabled_at, recovery_codes_left: factor.recovery_codes_left }
     }
 }
 
-impl From<WaitingEvent> for WaitingEventBody {
+impl From<WaitingEvent> for PendingEventBody {
     fn from(event: WaitingEvent) -> Self {
         Self { id: event.id, event_type: event.event_type, at: event.at }
     }

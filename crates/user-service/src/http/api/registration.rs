@@ -11,7 +11,7 @@ use crate::{
     domain::{Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, Username},
     http::{
         errors::{
-            openapi_responses::{Throttled, TryLater},
+            openapi_responses::{RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
             validation::Validation,
         },
@@ -47,13 +47,13 @@ pub(crate) struct RegistrationBody {
 /// The answer of a service that hides which addresses have an account.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RegistrationPending)]
-pub(crate) struct PendingBody {
+pub(crate) struct RegistrationPendingBody {
     /// A mail to the address says what comes next.
     #[schema(example = "verification-pending")]
     status: &'static str,
 }
 
-const PENDING: PendingBody = PendingBody { status: "verification-pending" };
+const VERIFICATION_PENDING: RegistrationPendingBody = RegistrationPendingBody { status: "verification-pending" };
 
 /// Registers an account. The answer to the same request with the same
 /// `Idempotency-Key` is the same account.
@@ -61,13 +61,13 @@ const PENDING: PendingBody = PendingBody { status: "verification-pending" };
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters; honoured for 24 h")),
     responses(
         (status = 201, description = "The account", body = UserBody, headers(("Location" = String), ("ETag" = String))),
-        (status = 202, description = "`auth.registration = \"hidden\"`: whether the address is free or has an account", body = PendingBody),
+        (status = 202, description = "`auth.registration = \"hidden\"`: whether the address is free or has an account", body = RegistrationPendingBody),
         (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`email-taken`, `username-taken`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`, `idempotency-key-reused`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn register(
     accounts: web::Data<AccountService>,
@@ -81,7 +81,7 @@ pub(in crate::http) async fn register(
             .insert_header((header::LOCATION, "/api/users/me"))
             .insert_header(etag_header(user.version))
             .json(UserBody::from(*user)),
-        Registered::VerificationPending => HttpResponse::Accepted().json(PENDING),
+        Registered::VerificationPending => HttpResponse::Accepted().json(VERIFICATION_PENDING),
     })
 }
 
@@ -91,17 +91,17 @@ fn registration(
     request: &HttpRequest,
     body: RegistrationBody,
 ) -> Result<Registration, Problem> {
-    let mut found = Validation::default();
-    let username = found.check("username", Username::parse(&body.username));
-    let email = found.check("email", Email::parse(&body.email));
-    let password = found.check("password", accounts.passwords.normal_form(&body.password));
-    let display_name = found.check_optional("displayName", body.display_name.as_deref().map(DisplayName::parse));
-    let locale = found.check_optional("locale", body.locale.as_deref().map(Locale::parse));
-    let attributes = found.check_optional("attributes", body.attributes.map(Attributes::parse));
-    let idempotency_key = found.check_header("Idempotency-Key", idempotency_key(request));
-    found.finish()?;
+    let mut validation = Validation::default();
+    let username = validation.check("username", Username::parse(&body.username));
+    let email = validation.check("email", Email::parse(&body.email));
+    let password = validation.check("password", accounts.passwords.normal_form(&body.password));
+    let display_name = validation.check_optional("displayName", body.display_name.as_deref().map(DisplayName::parse));
+    let locale = validation.check_optional("locale", body.locale.as_deref().map(Locale::parse));
+    let attributes = validation.check_optional("attributes", body.attributes.map(Attributes::parse));
+    let idempotency_key = validation.check_header("Idempotency-Key", idempotency_key(request));
+    validation.finish()?;
     let (Some(username), Some(email), Some(password)) = (username, email, password) else {
-        return Err(found.problem());
+        return Err(validation.problem());
     };
     Ok(Registration { username, email, password, display_name, locale, attributes, idempotency_key })
 }

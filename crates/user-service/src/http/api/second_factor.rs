@@ -11,7 +11,7 @@ use crate::{
     domain::Password,
     http::{
         errors::{
-            openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
+            openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
             validation::Validation,
         },
@@ -35,9 +35,9 @@ pub(in crate::http) struct BothFactorsBody {
 
 impl BothFactorsBody {
     fn parse(self) -> Result<BothFactors, Problem> {
-        let mut found = Validation::default();
-        let password = found.check("password", Password::parse_attempt(self.password.expose_secret().to_owned()));
-        let password = password.ok_or_else(|| found.problem())?;
+        let mut validation = Validation::default();
+        let password = validation.check("password", Password::parse_attempt(self.password.expose_secret().to_owned()));
+        let password = password.ok_or_else(|| validation.problem())?;
         Ok(BothFactors { password, code: self.code })
     }
 }
@@ -53,7 +53,7 @@ pub(in crate::http) struct RecoveryCodesBody {
 }
 
 impl RecoveryCodesBody {
-    fn answer(codes: &[SecretString]) -> HttpResponse {
+    fn response(codes: &[SecretString]) -> HttpResponse {
         let recovery_codes = codes.iter().map(|code| code.expose_secret().to_owned()).collect();
         HttpResponse::Ok().json(Self { recovery_codes })
     }
@@ -75,7 +75,7 @@ pub(crate) struct TotpStatusBody {
 /// Whether logins ask for a code, and how many recovery codes are left.
 #[utoipa::path(get, path = "/api/users/me/totp", tag = "second factor", operation_id = "getTotp",
     security(("bearer" = [])),
-    responses((status = 200, description = "The state", body = TotpStatusBody), NotSignedIn, TryLater))]
+    responses((status = 200, description = "The state", body = TotpStatusBody), NotSignedIn, ServiceUnavailable))]
 pub(in crate::http) async fn get_totp(SignedInCaller(caller): SignedInCaller) -> Result<HttpResponse, Problem> {
     let totp = caller.user.totp.as_ref();
     Ok(HttpResponse::Ok().json(TotpStatusBody {
@@ -89,7 +89,7 @@ pub(in crate::http) async fn get_totp(SignedInCaller(caller): SignedInCaller) ->
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = TotpSetup)]
-pub(crate) struct StartTotpBody {
+pub(crate) struct TotpSetupBody {
     #[schema(value_type = String)]
     password: SecretString,
 }
@@ -112,22 +112,22 @@ pub(crate) struct TotpStartedBody {
 /// Starts to set up a second factor. It is on when a code of it has been confirmed, within
 /// an hour; starting again gives another secret.
 #[utoipa::path(post, path = "/api/users/me/totp", tag = "second factor", operation_id = "startTotp",
-    security(("bearer" = [])), request_body = StartTotpBody,
+    security(("bearer" = [])), request_body = TotpSetupBody,
     responses(
         (status = 200, description = "The secret, in three forms", body = TotpStartedBody),
         (status = 403, description = "`wrong-password`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`conflict`: it is on already", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Throttled, TryLater,
+        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn start_totp(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     context: RequestContext,
-    JsonBody(body): JsonBody<StartTotpBody>,
+    JsonBody(body): JsonBody<TotpSetupBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let password = found.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
-    let password = password.ok_or_else(|| found.problem())?;
+    let mut validation = Validation::default();
+    let password = validation.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
+    let password = password.ok_or_else(|| validation.problem())?;
     let started = usecase::start_totp(&accounts.into_inner(), caller, password, context.origin()).await?;
     let qr_code = qr_code::svg(&started.otpauth_uri).map_err(Problem::internal)?;
     Ok(HttpResponse::Ok().json(TotpStartedBody {
@@ -141,7 +141,7 @@ pub(in crate::http) async fn start_totp(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = TotpConfirmation)]
-pub(crate) struct ConfirmTotpBody {
+pub(crate) struct TotpConfirmationBody {
     /// Of the authenticator; spaces do not matter.
     #[schema(value_type = String, example = "123 456")]
     code: SecretString,
@@ -149,21 +149,21 @@ pub(crate) struct ConfirmTotpBody {
 
 /// Turns the second factor on. The recovery codes are shown this once.
 #[utoipa::path(post, path = "/api/users/me/totp/confirm", tag = "second factor", operation_id = "confirmTotp",
-    security(("bearer" = [])), request_body = ConfirmTotpBody,
+    security(("bearer" = [])), request_body = TotpConfirmationBody,
     responses(
         (status = 200, description = "It is on; these get the person in without the authenticator", body = RecoveryCodesBody),
         (status = 403, description = "`wrong-code`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`conflict`: not started, expired, or on already", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Throttled, TryLater,
+        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn confirm_totp(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     context: RequestContext,
-    JsonBody(body): JsonBody<ConfirmTotpBody>,
+    JsonBody(body): JsonBody<TotpConfirmationBody>,
 ) -> Result<HttpResponse, Problem> {
     let codes = usecase::confirm_totp(&accounts.into_inner(), caller, body.code, context.origin()).await?;
-    Ok(RecoveryCodesBody::answer(&codes))
+    Ok(RecoveryCodesBody::response(&codes))
 }
 
 /// Turns the second factor off; its recovery codes are void.
@@ -173,7 +173,7 @@ pub(in crate::http) async fn confirm_totp(
         (status = 204, description = "Off"),
         (status = 403, description = "`wrong-password`, `wrong-code`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`conflict`: it is not on", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Throttled, TryLater,
+        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn remove_totp(
     accounts: web::Data<AccountService>,
@@ -181,7 +181,7 @@ pub(in crate::http) async fn remove_totp(
     context: RequestContext,
     body: JsonBody<BothFactorsBody>,
 ) -> Result<HttpResponse, Problem> {
-    remove(accounts, caller, context, body).await
+    delete_totp(accounts, caller, context, body).await
 }
 
 /// Does what `DELETE /api/users/me/totp` does, for clients behind a proxy that drops the
@@ -192,7 +192,7 @@ pub(in crate::http) async fn remove_totp(
         (status = 204, description = "Off"),
         (status = 403, description = "`wrong-password`, `wrong-code`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`conflict`: it is not on", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Throttled, TryLater,
+        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn remove_totp_by_post(
     accounts: web::Data<AccountService>,
@@ -200,10 +200,10 @@ pub(in crate::http) async fn remove_totp_by_post(
     context: RequestContext,
     body: JsonBody<BothFactorsBody>,
 ) -> Result<HttpResponse, Problem> {
-    remove(accounts, caller, context, body).await
+    delete_totp(accounts, caller, context, body).await
 }
 
-async fn remove(
+async fn delete_totp(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     context: RequestContext,
@@ -220,7 +220,7 @@ async fn remove(
         (status = 200, description = "The new codes, shown this once", body = RecoveryCodesBody),
         (status = 403, description = "`wrong-password`, `wrong-code`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`conflict`: the second factor is not on", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Throttled, TryLater,
+        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn renew_recovery_codes(
     accounts: web::Data<AccountService>,
@@ -230,5 +230,5 @@ pub(in crate::http) async fn renew_recovery_codes(
 ) -> Result<HttpResponse, Problem> {
     let proof = body.parse()?;
     let codes = usecase::renew_recovery_codes(&accounts.into_inner(), caller, proof, context.origin()).await?;
-    Ok(RecoveryCodesBody::answer(&codes))
+    Ok(RecoveryCodesBody::response(&codes))
 }

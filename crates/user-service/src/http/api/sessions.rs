@@ -12,12 +12,12 @@ use crate::{
     domain::Cursor,
     http::{
         errors::{
-            openapi_responses::{BodyRefused, FloodRefused, NotSignedIn, TryLater},
+            openapi_responses::{BodyRefused, NetworkRateLimited, NotSignedIn, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
         },
         extractors::{
             json_body::JsonBody,
-            paging::{PageRequest, cursor, next_link},
+            paging::{PageRequest, encode_cursor, next_page_link},
             parameters::{PathId, Query},
             signed_in::SignedInCaller,
         },
@@ -77,7 +77,7 @@ impl From<ListedSession> for SessionBody {
     responses(
         (status = 200, description = "A page", body = SessionPageBody, headers(("Link" = String, description = "The next page (RFC 8288)"))),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, TryLater,
+        NotSignedIn, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn list_sessions(
     accounts: web::Data<AccountService>,
@@ -85,21 +85,21 @@ pub(in crate::http) async fn list_sessions(
     query: Query,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    query.only(&["limit", "cursor"])?;
-    let page: PageRequest<Cursor> = PageRequest::of(&query)?;
+    query.reject_unknown(&["limit", "cursor"])?;
+    let page: PageRequest<Cursor> = PageRequest::from_query(&query)?;
     let found = usecase::list_sessions(&accounts, &caller, page.limit, page.after).await?;
-    let next_cursor = found.next.as_ref().map(cursor);
-    let mut answer = HttpResponse::Ok();
+    let next_cursor = found.next.as_ref().map(encode_cursor);
+    let mut response = HttpResponse::Ok();
     if let Some(next) = &next_cursor {
-        answer.insert_header(next_link(request.path(), &[("limit", &page.limit.to_string())], next));
+        response.insert_header(next_page_link(request.path(), &[("limit", &page.limit.to_string())], next));
     }
     let items = found.items.into_iter().map(SessionBody::from).collect();
-    Ok(answer.json(SessionPageBody { items, next_cursor }))
+    Ok(response.json(SessionPageBody { items, next_cursor }))
 }
 
 /// Ends all sessions but the one that asks.
 #[utoipa::path(delete, path = "/api/users/me/sessions", tag = "session", operation_id = "endOtherSessions", security(("bearer" = [])),
-    responses((status = 204, description = "All others have ended"), NotSignedIn, TryLater))]
+    responses((status = 204, description = "All others have ended"), NotSignedIn, ServiceUnavailable))]
 pub(in crate::http) async fn end_other_sessions(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
@@ -115,7 +115,7 @@ pub(in crate::http) async fn end_other_sessions(
     responses(
         (status = 204, description = "It has ended"),
         (status = 404, description = "`not-found`: none of this account's living sessions", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, TryLater,
+        NotSignedIn, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn end_session(
     accounts: web::Data<AccountService>,
@@ -141,7 +141,7 @@ pub(crate) struct RefreshTokenBody {
     responses(
         (status = 200, description = "Tokens and the account", body = SignedInBody),
         (status = 401, description = "`unauthorized`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, FloodRefused, TryLater,
+        BodyRefused, NetworkRateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn refresh(
     accounts: web::Data<AccountService>,
@@ -155,7 +155,7 @@ pub(in crate::http) async fn refresh(
 #[utoipa::path(post, path = "/api/auth/logout", tag = "session", operation_id = "logout", request_body = RefreshTokenBody,
     responses(
         (status = 204, description = "The session is over, if there was one"),
-        BodyRefused, FloodRefused, TryLater,
+        BodyRefused, NetworkRateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn logout(
     accounts: web::Data<AccountService>,

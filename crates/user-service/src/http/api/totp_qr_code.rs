@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn the_drawing_is_the_matrix_with_four_light_modules_around_it() {
+    fn the_svg_shows_the_matrix_with_a_quiet_zone_of_four_modules() {
         let code = QrCode::new(TEXT).unwrap();
         let (width, border) = (code.width(), 4);
         let modules = dark_modules(&drawn(TEXT), width, border);
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_dark_on_light_without_script_or_links() {
+    fn the_svg_is_dark_on_light_without_script_or_links() {
         let svg = drawn(TEXT);
         assert!(svg.contains(r##"fill="#fff""##) && svg.contains(r##"fill="#000""##), "{svg}");
         assert!(svg.ends_with("</svg>"));
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_uri_there_can_be_still_fits() {
+    fn the_longest_possible_uri_fits() {
         let longest = format!("otpauth://totp/{}", "x".repeat(3 * (254 + 2 * 253)));
         assert!(drawn(&longest).len() > 1_000);
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
+
 use super::{field_errors::FieldError, problem::Problem};
 use crate::{
     domain::Invalid,
@@ -18,6 +20,21 @@ use crate::{
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Why the only administrator stays one.
 const LAST_ADMIN: &str = "This is the only administrator. Make somebody else one first.";
+
+/// The problem for an error that did not say itself how it wants to be answered: nothing of its
+/// text reaches the client.
+#[must_use]
+pub(in crate::http) fn problem_for_status(status: StatusCode) -> Problem {
+    match status {
+        StatusCode::NOT_FOUND => Problem::NotFound,
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::UnsupportedMediaType,
+        StatusCode::UNAUTHORIZED => Problem::Unauthorized,
+        StatusCode::FORBIDDEN => Problem::Forbidden,
+        _ if status.is_client_error() => Problem::MalformedBody("The request cannot be read.".into()),
+        _ => Problem::Internal,
+    }
+}
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {

@@ -1,6 +1,6 @@
 //! Errors: problem details (RFC 9457), and which error of a use case becomes which problem.
 
-mod error_mapping;
+pub(super) mod error_mapping;
 pub mod field_errors;
 pub mod not_found;
 pub(super) mod openapi_responses;

@@ -19,7 +19,7 @@ pub fn method_not_allowed(allow: &'static str) -> Route {
 }
 
 /// As `web::get()`, and HEAD: the server sends the same head and leaves the body out.
-pub fn get() -> Route {
+pub fn get_or_head() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
@@ -39,12 +39,14 @@ mod tests {
 
     fn routes(config: &mut web::ServiceConfig) {
         config
-            .service(web::resource("/hello").route(get().to(hello)).default_service(method_not_allowed("GET, HEAD")))
+            .service(
+                web::resource("/hello").route(get_or_head().to(hello)).default_service(method_not_allowed("GET, HEAD")),
+            )
             .default_service(web::to(not_found));
     }
 
     #[actix_web::test]
-    async fn what_nothing_serves_is_a_problem() {
+    async fn unserved_paths_and_methods_are_problems() {
         let app = test::init_service(App::new().configure(routes)).await;
         for (method, path, status, allow) in [
             (Method::GET, "/hello", 200, None),

@@ -25,7 +25,7 @@ pub(in crate::http) enum BodyRefused {
 /// Of every operation: too much to do, or a part of the system is away.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]
-pub(in crate::http) enum TryLater {
+pub(in crate::http) enum ServiceUnavailable {
     /// `overloaded`, `unavailable`
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemDetails),
@@ -34,7 +34,7 @@ pub(in crate::http) enum TryLater {
 /// Of every operation that guards a secret or sends a mail.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]
-pub(in crate::http) enum Throttled {
+pub(in crate::http) enum RateLimited {
     /// `rate-limited`; every answer of this operation has `RateLimit-Policy` and `RateLimit`
     #[response(status = 429, content_type = "application/problem+json")]
     RateLimited(ProblemDetails),
@@ -43,7 +43,7 @@ pub(in crate::http) enum Throttled {
 /// Of an operation that turns away a network that floods this process.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]
-pub(in crate::http) enum FloodRefused {
+pub(in crate::http) enum NetworkRateLimited {
     /// `rate-limited`, with `RateLimit-Policy` and `RateLimit`
     #[response(status = 429, content_type = "application/problem+json")]
     RateLimited(ProblemDetails),
@@ -70,7 +70,7 @@ pub(in crate::http) enum Forbidden {
 /// Of every operation on the account of somebody else.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]
-pub(in crate::http) enum NoSuchUser {
+pub(in crate::http) enum UserNotFound {
     /// `not-found`
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(ProblemDetails),

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_answered_as_problem_json_with_its_members_and_headers() {
+    fn every_problem_response_has_its_members_and_headers() {
         for problem_type in ProblemType::ALL {
             let problem = problem_pages::example(*problem_type);
             let (response, body) = answer(&problem);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_and_a_missing_one_differ_only_in_the_challenge_and_the_advice() {
+    fn a_refused_token_and_a_missing_one_differ_only_in_challenge_and_detail() {
         let challenge = |problem: &Problem| {
             let (response, _) = answer(problem);
             response.headers().get(header::WWW_AUTHENTICATE).unwrap().to_str().unwrap().to_owned()
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_of_an_internal_problem_stays_inside() {
+    fn the_cause_of_an_internal_problem_is_not_shown() {
         let problem = Problem::internal(anyhow::anyhow!("disk 7 on fire").context("writing"));
         let (_, body) = answer(&problem);
         assert!(!body.to_string().contains("disk 7"));

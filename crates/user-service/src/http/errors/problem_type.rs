@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slugs_and_statuses_are_those_of_the_contract() {
+    fn slugs_and_statuses_match_the_contract() {
         let mut table: Vec<_> = ProblemType::ALL.iter().map(|it| (it.slug(), it.status().as_u16())).collect();
         table.sort_unstable();
         assert_eq!(

@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
+    fn the_scheme_of_a_bearer_token_is_case_insensitive() {
         for line in ["Bearer a.b-c_d~e+f/g==", "bearer a.b-c_d~e+f/g==", "BEARER  a.b-c_d~e+f/g=="] {
             assert_eq!(parse(&[line.as_bytes()]).unwrap(), "a.b-c_d~e+f/g==");
         }
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bearer_token_is_not_the_same_as_a_bad_one() {
+    fn a_missing_token_is_distinguished_from_a_malformed_one() {
         for lines in [&[][..], &[&b"Basic YTpi"[..]], &[b"Bearerx"], &[b"Digest"], &[b"token abc"]] {
             assert!(matches!(parse(lines), Err(Problem::TokenMissing)), "{lines:?}");
         }

@@ -6,14 +6,14 @@ use std::{net::IpAddr, str::FromStr};
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
 use super::{
-    forwarding_headers::{forwarded, forwarded_for, joined, parameter, single},
-    ip_network::Network,
+    forwarding_headers::{forwarded, joined_lines, parameter, single_address, x_forwarded_for},
+    ip_network::IpNetwork,
 };
 
 /// No real proxy chain is longer.
 const MAX_HOPS: usize = 32;
 /// Headers that mean something else in every request; naming one of them is a mistake.
-const NEVER_AN_ADDRESS: [&str; 20] = [
+const NOT_ADDRESS_HEADERS: [&str; 20] = [
     "accept",
     "accept-encoding",
     "accept-language",
@@ -40,7 +40,7 @@ const NEVER_AN_ADDRESS: [&str; 20] = [
 /// say it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    networks: Vec<Network>,
+    networks: Vec<IpNetwork>,
     header: ClientAddressHeader,
 }
 
@@ -60,23 +60,23 @@ pub enum ClientAddressHeader {
 /// An entry of the list of trusted proxies that is no address or network.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is neither an IP address nor a network such as 10.0.0.0/8")]
-pub struct InvalidProxy(String);
+pub struct InvalidTrustedProxy(String);
 
 /// A text that does not name a header with a client's address.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is no header that holds a client's address, such as x-forwarded-for, forwarded or x-real-ip")]
-pub struct InvalidHeader(String);
+pub struct InvalidAddressHeader(String);
 
 impl FromStr for ClientAddressHeader {
-    type Err = InvalidHeader;
+    type Err = InvalidAddressHeader;
 
-    fn from_str(text: &str) -> Result<Self, InvalidHeader> {
-        let invalid = || InvalidHeader(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, InvalidAddressHeader> {
+        let invalid = || InvalidAddressHeader(text.to_owned());
         let name = HeaderName::from_str(text.trim()).map_err(|_| invalid())?;
         match name.as_str() {
             "x-forwarded-for" => Ok(Self::XForwardedFor),
             "forwarded" => Ok(Self::Forwarded),
-            other if NEVER_AN_ADDRESS.contains(&other) => Err(invalid()),
+            other if NOT_ADDRESS_HEADERS.contains(&other) => Err(invalid()),
             _ => Ok(Self::Single(name)),
         }
     }
@@ -87,8 +87,9 @@ impl TrustedProxies {
     ///
     /// # Errors
     /// The first entry that is neither.
-    pub fn parse<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self, InvalidProxy> {
-        let parsed = |entry: S| Network::parse(entry.as_ref()).ok_or_else(|| InvalidProxy(entry.as_ref().to_owned()));
+    pub fn parse<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self, InvalidTrustedProxy> {
+        let parsed =
+            |entry: S| IpNetwork::parse(entry.as_ref()).ok_or_else(|| InvalidTrustedProxy(entry.as_ref().to_owned()));
         let networks = entries.into_iter().map(parsed).collect::<Result<_, _>>()?;
         Ok(Self { networks, header: ClientAddressHeader::default() })
     }
@@ -109,16 +110,16 @@ impl TrustedProxies {
             return peer;
         }
         match &self.header {
-            ClientAddressHeader::XForwardedFor => self.walk(peer, forwarded_for(headers)),
-            ClientAddressHeader::Forwarded => self.walk(peer, forwarded(headers)),
-            ClientAddressHeader::Single(name) => single(headers, name).unwrap_or(peer),
+            ClientAddressHeader::XForwardedFor => self.rightmost_untrusted(peer, x_forwarded_for(headers)),
+            ClientAddressHeader::Forwarded => self.rightmost_untrusted(peer, forwarded(headers)),
+            ClientAddressHeader::Single(name) => single_address(headers, name).unwrap_or(peer),
         }
     }
 
     /// Whether the client came over TLS, as the trusted proxy next to us says in the header that belongs to the one
     /// with the address: `proto` of `Forwarded`, else `X-Forwarded-Proto`; the last entry is that proxy's own.
     #[must_use]
-    pub fn came_over_tls(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+    pub fn client_used_https(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         if !self.contains(peer.to_canonical()) {
             return false;
         }
@@ -126,7 +127,7 @@ impl TrustedProxies {
             ClientAddressHeader::Forwarded => header::FORWARDED,
             ClientAddressHeader::XForwardedFor | ClientAddressHeader::Single(_) => header::X_FORWARDED_PROTO,
         };
-        let Some(list) = joined(headers, &name) else { return false };
+        let Some(list) = joined_lines(headers, &name) else { return false };
         let last = list.rsplit(',').next().unwrap_or_default();
         match self.header {
             ClientAddressHeader::Forwarded => parameter(last, "proto").is_some_and(|proto| proto == "https"),
@@ -139,7 +140,7 @@ impl TrustedProxies {
     }
 
     /// From the nearest hop outwards, as long as the one who reports is trusted.
-    fn walk(&self, peer: IpAddr, hops: Vec<Option<IpAddr>>) -> IpAddr {
+    fn rightmost_untrusted(&self, peer: IpAddr, hops: Vec<Option<IpAddr>>) -> IpAddr {
         let mut nearest = peer;
         for hop in hops.into_iter().rev().take(MAX_HOPS) {
             // An obfuscated or broken entry: the last proxy that is known stands for the client.
@@ -171,11 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_trusted_proxy_says_that_the_client_came_over_tls_and_in_the_family_of_the_configured_header() {
-        let over_tls = |named: &str, peer: &str, lines: &[(&str, &str)]| {
+    fn only_the_trusted_proxy_says_that_the_client_client_used_https_and_in_the_family_of_the_configured_header() {
+        let used_https = |named: &str, peer: &str, lines: &[(&str, &str)]| {
             let request = lines.iter().fold(TestRequest::get(), |it, line| it.append_header(*line)).to_http_request();
             let proxies = TrustedProxies::parse(["10.0.0.0/8"]).unwrap().with_header(named.parse().unwrap());
-            proxies.came_over_tls(peer.parse().unwrap(), request.headers())
+            proxies.client_used_https(peer.parse().unwrap(), request.headers())
         };
         let (proto, standard) = (("x-forwarded-proto", "https"), ("forwarded", "for=192.0.2.1;proto=https"));
         for (named, lines) in [
@@ -187,8 +188,8 @@ mod tests {
             ("forwarded", &[("forwarded", "proto=http, for=192.0.2.1;Proto=\"https\"")]),
             ("forwarded", &[standard, ("x-forwarded-proto", "http")]),
         ] {
-            assert!(over_tls(named, "10.1.2.3", lines), "{named}: {lines:?}");
-            assert!(!over_tls(named, "192.0.2.1", lines), "{named}: {lines:?}");
+            assert!(used_https(named, "10.1.2.3", lines), "{named}: {lines:?}");
+            assert!(!used_https(named, "192.0.2.1", lines), "{named}: {lines:?}");
         }
         for (named, lines) in [
             ("x-forwarded-for", &[][..]),
@@ -200,12 +201,12 @@ mod tests {
             ("forwarded", &[proto]),
             ("forwarded", &[("forwarded", "proto=https, for=192.0.2.1")]),
         ] {
-            assert!(!over_tls(named, "10.1.2.3", lines), "{named}: {lines:?}");
+            assert!(!used_https(named, "10.1.2.3", lines), "{named}: {lines:?}");
         }
     }
 
     #[test]
-    fn a_stranger_is_not_believed() {
+    fn an_untrusted_peer_is_not_believed() {
         assert_eq!(client("203.0.113.9", &[("x-forwarded-for", "198.51.100.1")]), "203.0.113.9");
         assert_eq!(client_in("forwarded", "203.0.113.9", &[("forwarded", "for=198.51.100.1")]), "203.0.113.9");
         assert_eq!(client_in("x-real-ip", "203.0.113.9", &[("x-real-ip", "198.51.100.1")]), "203.0.113.9");
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rightmost_address_that_is_no_trusted_proxy_is_the_client() {
+    fn the_rightmost_untrusted_address_is_the_client() {
         for (lines, expected) in [
             (&[][..], "10.1.2.3"),
             (&[("x-forwarded-for", "198.51.100.1")], "198.51.100.1"),
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_configured_header_is_read_whatever_else_the_client_sends() {
+    fn only_the_configured_header_is_read() {
         let all = [
             ("x-forwarded-for", "6.6.6.6, 198.51.100.1"),
             ("forwarded", "for=6.6.6.6, for=198.51.100.2"),
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_for_one_address_holds_one_address() {
+    fn a_single_address_header_holds_exactly_one_address() {
         let of = |lines: &[(&str, &str)]| client_in("x-real-ip", "10.1.2.3", lines);
         assert_eq!(of(&[("x-real-ip", " ::ffff:198.51.100.1 ")]), "198.51.100.1");
         // A trusted proxy is one, too, when it asks itself.
@@ -271,18 +272,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_no_header_with_an_address_is_refused_by_name() {
+    fn a_header_that_holds_no_address_is_refused_by_name() {
         for name in
             ["", "x forwarded for", "x-forwarded-for,forwarded", "host", "Authorization", "X-Forwarded-Proto", "ä"]
         {
-            assert_eq!(name.parse::<ClientAddressHeader>(), Err(InvalidHeader(name.to_owned())));
+            assert_eq!(name.parse::<ClientAddressHeader>(), Err(InvalidAddressHeader(name.to_owned())));
         }
     }
 
     #[test]
-    fn what_is_no_network_is_refused_by_name() {
+    fn an_invalid_network_is_refused_by_name() {
         for entry in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/+8", "localhost", "10.0.0.1:80"] {
-            assert_eq!(TrustedProxies::parse(["::1", entry]), Err(InvalidProxy(entry.to_owned())));
+            assert_eq!(TrustedProxies::parse(["::1", entry]), Err(InvalidTrustedProxy(entry.to_owned())));
         }
     }
 }

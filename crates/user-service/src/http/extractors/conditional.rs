@@ -83,7 +83,7 @@ impl IfNoneMatch {
 
     /// Whether the client has `version`, so that 304 is the answer. Weak comparison.
     #[must_use]
-    pub fn has(&self, version: impl fmt::Display) -> bool {
+    pub fn matches(&self, version: impl fmt::Display) -> bool {
         match &self.0 {
             Condition::Absent => false,
             Condition::Any => true,
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn if_none_match_compares_weakly() {
-        for (lines, has) in [
+        for (lines, matches) in [
             (&[][..], false),
             (&["*"], true),
             (&["\"7\""], true),
@@ -222,12 +222,12 @@ mod tests {
             (&["\"6\", W/\"7\""], true),
             (&["\"6\""], false),
         ] {
-            assert_eq!(if_none_match(lines).unwrap().has(7), has, "{lines:?}");
+            assert_eq!(if_none_match(lines).unwrap().matches(7), matches, "{lines:?}");
         }
     }
 
     #[test]
-    fn what_is_no_list_of_tags_is_refused_naming_the_header() {
+    fn a_malformed_list_of_tags_is_refused_with_the_name_of_its_header() {
         for line in
             ["", ",", "7", "\"7", "7\"", "w/\"7\"", "W/7", "\"7\" \"8\"", "*, \"7\"", "\"7\", *", "\"a b\"", "\"7\"x"]
         {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_quoted_and_strong() {
+    fn the_etag_of_a_version_is_quoted_and_strong() {
         assert_eq!(etag(7), "\"7\"");
         let response = not_modified(7);
         assert_eq!(response.status(), 304);

@@ -2,7 +2,6 @@
 
 use actix_web::{
     error::{PathError, QueryPayloadError, UrlencodedError},
-    http::StatusCode,
     web::{self, FormConfig, PathConfig, PayloadConfig, QueryConfig},
 };
 
@@ -20,21 +19,6 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .app_data(QueryConfig::default().error_handler(|error, _| query_problem(&error).into()))
         .app_data(FormConfig::default().limit(MAX_FORM_BYTES).error_handler(|error, _| form_problem(&error).into()))
         .app_data(PayloadConfig::new(MAX_BODY_BYTES));
-}
-
-/// The problem for an error that did not say itself how it wants to be answered: nothing of its
-/// text reaches the client.
-#[must_use]
-pub fn foreign_problem(status: StatusCode) -> Problem {
-    match status {
-        StatusCode::NOT_FOUND => Problem::NotFound,
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::UnsupportedMediaType,
-        StatusCode::UNAUTHORIZED => Problem::Unauthorized,
-        StatusCode::FORBIDDEN => Problem::Forbidden,
-        _ if status.is_client_error() => Problem::MalformedBody("The request cannot be read.".into()),
-        _ => Problem::Internal,
-    }
 }
 
 /// An id that is no UUID names nothing.
@@ -88,7 +72,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn refusals_of_actix_are_problems_without_the_value() {
+    async fn refusals_of_actix_become_problems_without_the_value() {
         let app = test::init_service(
             App::new()
                 .configure(configure)

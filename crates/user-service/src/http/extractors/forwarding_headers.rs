@@ -6,22 +6,23 @@ use std::net::IpAddr;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
 /// The hops of all `X-Forwarded-For` lines, nearest last.
-pub(super) fn forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    joined(headers, &header::X_FORWARDED_FOR).map_or_else(Vec::new, |list| list.split(',').map(node).collect())
+pub(super) fn x_forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    joined_lines(headers, &header::X_FORWARDED_FOR)
+        .map_or_else(Vec::new, |list| list.split(',').map(parse_node).collect())
 }
 
 /// The `for` of each element of all `Forwarded` lines, nearest last.
 pub(super) fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let of_element = |element: &str| node(&parameter(element, "for")?);
+    let of_element = |element: &str| parse_node(&parameter(element, "for")?);
     // Neither an address nor a port contains a comma or a semicolon, quoted or not.
-    joined(headers, &header::FORWARDED).map_or_else(Vec::new, |list| list.split(',').map(of_element).collect())
+    joined_lines(headers, &header::FORWARDED).map_or_else(Vec::new, |list| list.split(',').map(of_element).collect())
 }
 
 /// The address in a header that holds one.
-pub(super) fn single(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
+pub(super) fn single_address(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
     let mut lines = headers.get_all(name);
     let only = lines.next().filter(|_| lines.next().is_none())?;
-    node(only.to_str().ok()?)
+    parse_node(only.to_str().ok()?)
 }
 
 /// A parameter of one element of `Forwarded`, in lower case.
@@ -33,13 +34,13 @@ pub(super) fn parameter(element: &str, wanted: &str) -> Option<String> {
     })
 }
 
-pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+pub(super) fn joined_lines(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let lines: Vec<_> = headers.get_all(name).map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
     (!lines.is_empty()).then(|| lines.join(","))
 }
 
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`.
-fn node(text: &str) -> Option<IpAddr> {
+fn parse_node(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let address = match text.strip_prefix('[') {
         Some(bracketed) => bracketed.split_once(']')?.0,

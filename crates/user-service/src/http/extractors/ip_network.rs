@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Network {
+pub(super) struct IpNetwork {
     base: IpAddr,
     prefix: u32,
 }
 
-impl Network {
+impl IpNetwork {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (address, prefix) = match text.split_once('/') {
@@ -19,13 +19,13 @@ impl Network {
             None => (text, None),
         };
         let base: IpAddr = address.parse().ok()?;
-        let bits = bits(base).1;
-        let prefix = prefix.unwrap_or(bits);
-        (prefix <= bits).then_some(Self { base, prefix })
+        let width = as_number(base).1;
+        let prefix = prefix.unwrap_or(width);
+        (prefix <= width).then_some(Self { base, prefix })
     }
 
     pub(super) fn contains(self, address: IpAddr) -> bool {
-        let ((base, width), (address, other)) = (bits(self.base), bits(address));
+        let ((base, width), (address, other)) = (as_number(self.base), as_number(address));
         // `checked_shr` is `None` only for /0, which holds every address of the family.
         let shift = width - self.prefix;
         width == other && base.checked_shr(shift) == address.checked_shr(shift)
@@ -33,7 +33,7 @@ impl Network {
 }
 
 /// An address as a number, and how many bits it has.
-fn bits(address: IpAddr) -> (u128, u32) {
+fn as_number(address: IpAddr) -> (u128, u32) {
     match address {
         IpAddr::V4(it) => (u32::from(it).into(), 32),
         IpAddr::V6(it) => (it.into(), 128),
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_hold_their_addresses() {
+    fn a_network_contains_its_addresses_and_no_others() {
         for (network, inside, outside) in [
             ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
             ("10.1.2.3/8", "10.255.0.1", "11.0.0.1"),
@@ -54,7 +54,7 @@ mod tests {
             ("::/0", "2001:db8::1", "1.2.3.4"),
             ("2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::1"),
         ] {
-            let network = Network::parse(network).unwrap();
+            let network = IpNetwork::parse(network).unwrap();
             assert!(network.contains(inside.parse().unwrap()), "{network:?}");
             assert!(!network.contains(outside.parse().unwrap()), "{network:?}");
         }

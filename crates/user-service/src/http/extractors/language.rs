@@ -50,7 +50,7 @@ impl Language {
             .get_all(header::ACCEPT_LANGUAGE)
             .filter_map(|line| line.to_str().ok())
             .flat_map(|line| line.split(','))
-            .filter_map(weighted)
+            .filter_map(parse_weighted_range)
             .filter(|(_, weight)| *weight > 0)
             .collect();
         // Stable: of equal weights, the first.
@@ -71,7 +71,7 @@ impl Language {
 }
 
 /// A range and its weight in thousandths: `de-AT;q=0.8`. `None` for nonsense.
-fn weighted(entry: &str) -> Option<(&str, u16)> {
+fn parse_weighted_range(entry: &str) -> Option<(&str, u16)> {
     let (range, parameters) = entry.split_once(';').unwrap_or((entry, "q=1"));
     let weight: f32 =
         parameters.trim().strip_prefix(['q', 'Q'])?.trim_start().strip_prefix('=')?.trim().parse().ok()?;
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readers_first_choice_among_ours_wins() {
+    fn the_preferred_supported_language_is_chosen() {
         for (header, expected) in [
             ("", "en"),
             ("de", "de"),

@@ -27,26 +27,25 @@ impl<C: DeserializeOwned> PageRequest<C> {
     ///
     /// # Errors
     /// `validation-failed` that names the parameter.
-    pub(in crate::http) fn of(query: &Query) -> Result<Self, Problem> {
-        let limit =
-            match query.get("limit") {
-                None => DEFAULT_LIMIT,
-                Some(text) => text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
-                    refused("limit", "out-of-range", format!("A whole number from 1 to {MAX_LIMIT}."))
-                })?,
-            };
-        let after = query.get("cursor").map(decode).transpose()?;
+    pub(in crate::http) fn from_query(query: &Query) -> Result<Self, Problem> {
+        let limit = match query.get("limit") {
+            None => DEFAULT_LIMIT,
+            Some(text) => text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
+                parameter_problem("limit", "out-of-range", format!("A whole number from 1 to {MAX_LIMIT}."))
+            })?,
+        };
+        let after = query.get("cursor").map(decode_cursor).transpose()?;
         Ok(Self { limit, after })
     }
 }
 
 /// The text of a place in a list.
-pub(in crate::http) fn cursor<C: Serialize>(place: &C) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).expect("a place is a few plain values"))
+pub(in crate::http) fn encode_cursor<C: Serialize>(position: &C) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).expect("a position is a few plain values"))
 }
 
 /// The `Link` header (RFC 8288) to the next page: the path, and the query with another cursor.
-pub(in crate::http) fn next_link(path: &str, query: &[(&str, &str)], cursor: &str) -> (HeaderName, String) {
+pub(in crate::http) fn next_page_link(path: &str, query: &[(&str, &str)], cursor: &str) -> (HeaderName, String) {
     let encode = |text: &str| percent_encode(text);
     let mut parameters: Vec<String> =
         query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
@@ -54,15 +53,15 @@ pub(in crate::http) fn next_link(path: &str, query: &[(&str, &str)], cursor: &st
     (header::LINK, format!("<{path}?{}>; rel=\"next\"", parameters.join("&")))
 }
 
-fn decode<C: DeserializeOwned>(text: &str) -> Result<C, Problem> {
+fn decode_cursor<C: DeserializeOwned>(text: &str) -> Result<C, Problem> {
     Some(text)
         .filter(|text| text.len() <= MAX_CURSOR_CHARS)
         .and_then(|text| BASE64_URL_SAFE_NO_PAD.decode(text).ok())
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .ok_or_else(|| refused("cursor", "invalid", "Not a `nextCursor` of this list.".to_owned()))
+        .ok_or_else(|| parameter_problem("cursor", "invalid", "Not a `nextCursor` of this list.".to_owned()))
 }
 
-fn refused(parameter: &str, code: &'static str, detail: String) -> Problem {
+fn parameter_problem(parameter: &str, code: &'static str, detail: String) -> Problem {
     Problem::ValidationFailed(vec![FieldError::parameter(parameter, code, detail)])
 }
 
@@ -85,13 +84,13 @@ mod tests {
 
     fn page(query: &str) -> Result<PageRequest<(i64, String)>, Problem> {
         let request = TestRequest::with_uri(&format!("/?{query}")).to_http_request();
-        PageRequest::of(&Query::extract(&request).now_or_never().unwrap().unwrap())
+        PageRequest::from_query(&Query::extract(&request).now_or_never().unwrap().unwrap())
     }
 
     #[test]
-    fn a_cursor_reads_back_and_anything_else_is_refused() {
-        let place = (7_i64, "ä".to_owned());
-        assert_eq!(page(&format!("cursor={}", cursor(&place))).unwrap().after, Some(place));
+    fn a_cursor_reads_back_and_other_texts_are_refused() {
+        let position = (7_i64, "ä".to_owned());
+        assert_eq!(page(&format!("cursor={}", encode_cursor(&position))).unwrap().after, Some(position));
         for other in ["cursor=", "cursor=AAAA", "cursor=!", &format!("cursor={}", "A".repeat(2000))] {
             assert!(matches!(page(other), Err(Problem::ValidationFailed(_))), "{other}");
         }
@@ -109,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_link_to_the_next_page_keeps_the_query() {
-        let (name, value) = next_link("/api/admin/users", &[("query", "a b&c"), ("limit", "5")], "xyz");
+        let (name, value) = next_page_link("/api/admin/users", &[("query", "a b&c"), ("limit", "5")], "xyz");
         assert_eq!(name, header::LINK);
         assert_eq!(value, r#"</api/admin/users?query=a%20b%26c&limit=5&cursor=xyz>; rel="next""#);
     }

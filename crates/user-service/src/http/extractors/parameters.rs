@@ -20,12 +20,12 @@ impl Query {
     ///
     /// # Errors
     /// `validation-failed` that names every other.
-    pub(in crate::http) fn only(&self, known: &[&str]) -> Result<(), Problem> {
+    pub(in crate::http) fn reject_unknown(&self, known: &[&str]) -> Result<(), Problem> {
         let unknown: Vec<_> = self
             .0
             .keys()
             .filter(|name| !known.contains(&name.as_str()))
-            .map(|name| FieldError::parameter(&shown(name), "unknown", "There is no such parameter."))
+            .map(|name| FieldError::parameter(&truncated(name), "unknown", "There is no such parameter."))
             .collect();
         if unknown.is_empty() { Ok(()) } else { Err(Problem::ValidationFailed(unknown)) }
     }
@@ -43,7 +43,7 @@ impl Query {
         for (name, value) in pairs.into_inner() {
             if parameters.contains_key(&name) {
                 let repeated =
-                    FieldError::parameter(&shown(&name), "repeated", "The parameter is there more than once.");
+                    FieldError::parameter(&truncated(&name), "repeated", "The parameter is there more than once.");
                 return Err(Problem::ValidationFailed(vec![repeated]));
             }
             parameters.insert(name, value);
@@ -62,7 +62,7 @@ impl FromRequest for Query {
 }
 
 /// The name of a parameter as an error repeats it: bounded.
-fn shown(name: &str) -> String {
+fn truncated(name: &str) -> String {
     name.chars().take(64).collect()
 }
 
@@ -94,12 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_parameters_are_read_once_and_no_others() {
+    fn known_parameters_are_read_and_others_are_refused() {
         let query = Query::parse("limit=5&query=ada%20l&status=").unwrap();
         assert_eq!((query.get("limit"), query.get("query"), query.get("status")), (Some("5"), Some("ada l"), Some("")));
         assert_eq!(query.get("cursor"), None);
-        assert!(query.only(&["limit", "query", "status"]).is_ok());
-        assert!(matches!(query.only(&["limit"]), Err(Problem::ValidationFailed(errors)) if errors.len() == 2));
+        assert!(query.reject_unknown(&["limit", "query", "status"]).is_ok());
+        assert!(
+            matches!(query.reject_unknown(&["limit"]), Err(Problem::ValidationFailed(errors)) if errors.len() == 2)
+        );
         assert!(matches!(Query::parse("a=1&a=1"), Err(Problem::ValidationFailed(_))));
     }
 }

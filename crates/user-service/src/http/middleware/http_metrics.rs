@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_that_a_client_made_up_gets_no_label_of_its_own() {
+    fn unknown_methods_share_one_label() {
         assert_eq!(method_label(&Method::from_bytes(b"X1").unwrap()), "other");
         assert_eq!(method_label(&Method::PATCH), "PATCH");
     }

@@ -13,18 +13,18 @@ use service_kit::{fail_point, panics};
 use crate::{http::errors::problem::Problem, usecase::Failure};
 
 /// The label of the metric.
-const PLACE: &str = "request";
+const BOUNDARY: &str = "request";
 
 /// The inner service's answer, or [`Problem::Internal`] if it panics.
-pub(in crate::http) async fn answer<B: MessageBody + 'static>(
+pub(in crate::http) async fn call_catching_panics<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let answer = panics::catch_future(PLACE, async {
+    let response = panics::catch_future(BOUNDARY, async {
         fail_point!("http.request");
         next.call(request).await
     });
-    answer.await.unwrap_or_else(|panicked| Err(Problem::internal(panicked).into()))
+    response.await.unwrap_or_else(|panicked| Err(Problem::internal(panicked).into()))
 }
 
 /// The outermost middleware, for what [`request_context`](super::request_context) does itself:
@@ -36,8 +36,8 @@ pub async fn catch_panics<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let answer = panics::catch_future(PLACE, async { next.call(request).await });
-    answer.await.unwrap_or_else(|panicked| Err(Problem::internal(panicked).into()))
+    let response = panics::catch_future(BOUNDARY, async { next.call(request).await });
+    response.await.unwrap_or_else(|panicked| Err(Problem::internal(panicked).into()))
 }
 
 /// A body that breaks off where making it panics: it is made after the middlewares have returned.
@@ -46,8 +46,8 @@ pub(in crate::http) fn catch_panics_of_body(
 ) -> impl Stream<Item = Result<Bytes, Failure>> {
     stream::unfold(Some(Box::pin(body)), |body| async {
         let mut body = body?;
-        match panics::catch_future(PLACE, body.next()).await {
-            Ok(piece) => Some((piece?, Some(body))),
+        match panics::catch_future(BOUNDARY, body.next()).await {
+            Ok(chunk) => Some((chunk?, Some(body))),
             // What has panicked is not polled again.
             Err(panicked) => Some((Err(Failure::Internal(panicked.into())), None)),
         }
@@ -61,9 +61,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_whose_making_panics_breaks_off_with_an_error() {
+    fn a_body_stream_that_panics_ends_with_an_error() {
         let body = stream::iter([1, 0, 1]).map(|n| Ok(Bytes::from((12 / n).to_string())));
-        let pieces: Vec<_> = catch_panics_of_body(body).collect::<Vec<_>>().now_or_never().unwrap();
-        assert!(matches!(&pieces[..], [Ok(first), Err(Failure::Internal(_))] if first == "12"), "{pieces:?}");
+        let chunks: Vec<_> = catch_panics_of_body(body).collect::<Vec<_>>().now_or_never().unwrap();
+        assert!(matches!(&chunks[..], [Ok(first), Err(Failure::Internal(_))] if first == "12"), "{chunks:?}");
     }
 }

@@ -24,10 +24,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::http::errors::problem::Problem;
 
 /// Answers up to this size are not counted: they fit the buffer of their connection.
-const SMALL: usize = 64 * 1024;
+const UNCOUNTED_BYTES: usize = 64 * 1024;
 /// For all large answers together, in bytes.
-const ROOM: usize = 64 * 1024 * 1024;
-const PIECE: usize = 32 * 1024;
+const MEMORY_BYTES: usize = 64 * 1024 * 1024;
+const CHUNK_BYTES: usize = 32 * 1024;
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The room for large answers. Clones share it.
@@ -36,16 +36,16 @@ pub struct ResponseMemory(Arc<Semaphore>);
 
 impl Default for ResponseMemory {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ROOM)))
+        Self(Arc::new(Semaphore::new(MEMORY_BYTES)))
     }
 }
 
 impl ResponseMemory {
-    /// A middleware: `App::wrap(from_fn(move |request, next| answers.clone().hold(request, next)))`.
+    /// A middleware: `App::wrap(from_fn(move |request, next| answers.clone().reserve(request, next)))`.
     ///
     /// # Errors
     /// Those of the inner service; `overloaded` when too many large answers are unread.
-    pub async fn hold<B: MessageBody + 'static>(
+    pub async fn reserve<B: MessageBody + 'static>(
         self,
         request: ServiceRequest,
         next: Next<B>,
@@ -55,28 +55,29 @@ impl ResponseMemory {
             BodySize::Sized(size) => usize::try_from(size).unwrap_or(usize::MAX),
             BodySize::None | BodySize::Stream => 0,
         };
-        if size <= SMALL {
+        if size <= UNCOUNTED_BYTES {
             return Ok(response);
         }
         // What is larger than all the room there is has all of it.
-        let wanted = u32::try_from(size.min(ROOM)).unwrap_or(u32::MAX);
-        let Ok(room) = self.0.try_acquire_many_owned(wanted) else {
+        let bytes = u32::try_from(size.min(MEMORY_BYTES)).unwrap_or(u32::MAX);
+        let Ok(reserved) = self.0.try_acquire_many_owned(bytes) else {
             return Err(Problem::Overloaded { retry_after: RETRY_AFTER }.into());
         };
-        Ok(response
-            .map_body(|_, body| BoxBody::new(InPieces { size: body.size(), body, left: Bytes::new(), _room: room })))
+        Ok(response.map_body(|_, body| {
+            BoxBody::new(ChunkedBody { size: body.size(), body, rest: Bytes::new(), _reserved: reserved })
+        }))
     }
 }
 
 /// A body that is handed out in small pieces.
-struct InPieces {
+struct ChunkedBody {
     size: BodySize,
     body: BoxBody,
-    left: Bytes,
-    _room: OwnedSemaphorePermit,
+    rest: Bytes,
+    _reserved: OwnedSemaphorePermit,
 }
 
-impl MessageBody for InPieces {
+impl MessageBody for ChunkedBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -84,14 +85,14 @@ impl MessageBody for InPieces {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        if self.left.is_empty() {
+        if self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_next(cx)) {
-                Some(Ok(more)) => self.left = more,
+                Some(Ok(more)) => self.rest = more,
                 end => return Poll::Ready(end),
             }
         }
-        let piece = self.left.len().min(PIECE);
-        Poll::Ready(Some(Ok(self.left.split_to(piece))))
+        let chunk = self.rest.len().min(CHUNK_BYTES);
+        Poll::Ready(Some(Ok(self.rest.split_to(chunk))))
     }
 }
 
@@ -102,13 +103,13 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
-    async fn large_answers_have_room_until_they_are_read_and_small_ones_always() {
-        let answers = ResponseMemory(Arc::new(Semaphore::new(150_000)));
+    async fn large_responses_hold_memory_until_they_are_read_and_small_ones_need_none() {
+        let memory = ResponseMemory(Arc::new(Semaphore::new(150_000)));
         let app = test::init_service(
             App::new()
-                .wrap(from_fn(move |request, next| answers.clone().hold(request, next)))
+                .wrap(from_fn(move |request, next| memory.clone().reserve(request, next)))
                 .route("/large", web::get().to(|| async { HttpResponse::Ok().body(vec![b'x'; 100_000]) }))
-                .route("/small", web::get().to(|| async { HttpResponse::Ok().body(vec![b'x'; SMALL]) })),
+                .route("/small", web::get().to(|| async { HttpResponse::Ok().body(vec![b'x'; UNCOUNTED_BYTES]) })),
         )
         .await;
         let get = |path: &str| test::TestRequest::get().uri(path).to_request();

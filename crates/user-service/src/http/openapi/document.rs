@@ -39,7 +39,7 @@ use crate::http::api::{
         second_factor::renew_recovery_codes,
         email_change::change_email,
         audit_log::get_my_audit_log,
-        personal_data_export::get,
+        personal_data_export::export_me,
         login::login,
         login::login_totp,
         sessions::refresh,
@@ -62,7 +62,7 @@ use crate::http::api::{
         email_change::confirm_email_change,
         email_change::undo_email_change,
         undo::undo_change,
-        jwks::get,
+        jwks::get_jwks,
     ),
     modifiers(&Bearer, &RequestHeaders, &AnswerHeaders),
     tags(
@@ -149,14 +149,14 @@ fn operations(document: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = &
 /// # Panics
 /// Never: the document is made of strings.
 #[must_use]
-pub fn document() -> String {
+pub fn openapi_json() -> String {
     ApiDocument::openapi().to_pretty_json().expect("an OpenAPI document serialises")
 }
 
 /// `GET /api/openapi.json`
-pub(in crate::http) async fn get() -> HttpResponse {
+pub(in crate::http) async fn get_openapi() -> HttpResponse {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
     // It never changes, and takes milliseconds to make.
-    let document = DOCUMENT.get_or_init(|| document().into());
+    let document = DOCUMENT.get_or_init(|| openapi_json().into());
     HttpResponse::Ok().content_type("application/json").body(document.clone())
 }

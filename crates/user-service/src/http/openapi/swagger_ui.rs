@@ -10,7 +10,7 @@ use actix_web::{
 use utoipa_swagger_ui::Config;
 
 use crate::http::errors::{
-    not_found::{get, method_not_allowed},
+    not_found::{self, get_or_head},
     problem::Problem,
 };
 
@@ -21,10 +21,10 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 /// Registers `/docs` and what is below it.
 pub(in crate::http) fn configure(config: &mut ServiceConfig) {
-    let not = || method_not_allowed("GET, HEAD");
+    let method_not_allowed = || not_found::method_not_allowed("GET, HEAD");
     config
-        .service(resource("/docs").route(get().to(redirect)).default_service(not()))
-        .service(resource("/docs/{path:.*}").route(get().to(file)).default_service(not()));
+        .service(resource("/docs").route(get_or_head().to(redirect)).default_service(method_not_allowed()))
+        .service(resource("/docs/{path:.*}").route(get_or_head().to(file)).default_service(method_not_allowed()));
 }
 
 async fn redirect() -> HttpResponse {

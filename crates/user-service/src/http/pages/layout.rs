@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_text_stays_text() {
+    fn hostile_text_is_escaped() {
         for (text, html) in [
             ("plain ü", "plain ü"),
             ("", ""),

@@ -9,7 +9,7 @@ use super::layout::{Escaped, Page};
 use crate::http::{
     errors::{
         field_errors::FieldError,
-        not_found::{get, method_not_allowed},
+        not_found::{get_or_head, method_not_allowed},
         problem::Problem,
         problem_type::ProblemType,
     },
@@ -19,9 +19,13 @@ use crate::http::{
 /// Registers `/problems` and `/problems/{slug}`.
 pub fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/problems").route(get().to(index)).default_service(method_not_allowed("GET, HEAD")))
         .service(
-            web::resource("/problems/{slug}").route(get().to(page)).default_service(method_not_allowed("GET, HEAD")),
+            web::resource("/problems").route(get_or_head().to(index)).default_service(method_not_allowed("GET, HEAD")),
+        )
+        .service(
+            web::resource("/problems/{slug}")
+                .route(get_or_head().to(page))
+                .default_service(method_not_allowed("GET, HEAD")),
         );
 }
 

@@ -28,8 +28,8 @@ use super::{
 };
 use crate::{
     http::{
-        errors::problem::Problem,
-        extractors::{client_address::TrustedProxies, extractor_errors::foreign_problem},
+        errors::{error_mapping::problem_for_status, problem::Problem},
+        extractors::client_address::TrustedProxies,
         request_id::with_request_id,
     },
     outbox::{Actor, Origin},
@@ -37,7 +37,7 @@ use crate::{
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
-const MAX_REQUEST_ID: usize = 128;
+const MAX_REQUEST_ID_BYTES: usize = 128;
 const MAX_USER_AGENT_CHARS: usize = 256;
 /// A year (RFC 6797). Other hosts of the domain are not ours to decide about.
 const HSTS: &str = "max-age=31536000";
@@ -85,7 +85,7 @@ impl RequestScope {
         let headers = request.headers();
         let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip());
         RequestContext {
-            request_id: sane_request_id(headers).unwrap_or_else(|| self.ids.v7(self.clock.now()).to_string()),
+            request_id: valid_request_id(headers).unwrap_or_else(|| self.ids.v7(self.clock.now()).to_string()),
             client_address: self.trusted_proxies.client_address(peer, headers),
             user_agent: user_agent(headers),
             trace_parent: headers
@@ -130,36 +130,36 @@ pub async fn request_context<B: MessageBody + 'static>(
     let route = request.match_pattern().unwrap_or_else(|| NO_ROUTE.to_owned());
     let method = method_label(request.method());
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip());
-    let over_tls = scope.trusted_proxies.came_over_tls(peer, request.headers());
-    let stamp = Stamp::new(&request_id, request.path(), over_tls);
+    let is_https = scope.trusted_proxies.client_used_https(peer, request.headers());
+    let headers = ResponseHeaders::new(&request_id, request.path(), is_https);
     let span = tracing::info_span!("request", request_id, method, route);
     let observation =
         Observation { metrics: scope.metrics.clone(), method, route, started: Instant::now(), done: false };
     request.extensions_mut().insert(context);
 
-    with_request_id(request_id, answer(request, next, stamp, observation).instrument(span)).await
+    with_request_id(request_id, serve(request, next, headers, observation).instrument(span)).await
 }
 
-async fn answer<B: MessageBody + 'static>(
+async fn serve<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-    stamp: Stamp,
+    headers: ResponseHeaders,
     mut observation: Observation,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match panic_boundary::answer(request, next).await {
+    match panic_boundary::call_catching_panics(request, next).await {
         Ok(response) => {
-            let mut response = speak_problems(response.map_into_boxed_body());
-            stamp.mark(response.headers_mut());
+            let mut response = without_foreign_error(response.map_into_boxed_body());
+            headers.insert_into(response.headers_mut());
             observation.finish(response.status(), response.response().body().size());
             Ok(response)
         }
         // A middleware further in refused: the response is made from the error later.
         Err(error) => {
-            let mut error = as_problem(error);
+            let mut error = problem_or_replacement(error);
             let response = error.error_response();
             observation.finish(response.status(), response.body().size());
             error.add_response_mapper(move |mut response| {
-                stamp.mark(response.headers_mut());
+                headers.insert_into(response.headers_mut());
                 response
             });
             Err(error)
@@ -168,21 +168,21 @@ async fn answer<B: MessageBody + 'static>(
 }
 
 /// Replaces the answer of an error that is not ours: its text may say too much, and is no problem details.
-fn speak_problems(response: ServiceResponse) -> ServiceResponse {
+fn without_foreign_error(response: ServiceResponse) -> ServiceResponse {
     match response.response().error() {
         Some(error) if error.as_error::<Problem>().is_none() => {
-            let problem = replacement(error);
+            let problem = replacement_problem(error);
             response.into_response(HttpResponse::from_error(problem))
         }
         _ => response,
     }
 }
 
-fn as_problem(error: Error) -> Error {
-    if error.as_error::<Problem>().is_some() { error } else { replacement(&error).into() }
+fn problem_or_replacement(error: Error) -> Error {
+    if error.as_error::<Problem>().is_some() { error } else { replacement_problem(&error).into() }
 }
 
-fn replacement(error: &Error) -> Problem {
+fn replacement_problem(error: &Error) -> Problem {
     // A preflight that asks for what is not allowed.
     if error.as_error::<CorsError>().is_some() {
         return Problem::Forbidden;
@@ -191,29 +191,29 @@ fn replacement(error: &Error) -> Problem {
     if status.is_server_error() {
         tracing::error!(%error, "the request failed");
     }
-    foreign_problem(status)
+    problem_for_status(status)
 }
 
 /// The headers of every response.
-struct Stamp {
+struct ResponseHeaders {
     request_id: HeaderValue,
     is_api: bool,
-    over_tls: bool,
+    is_https: bool,
 }
 
-impl Stamp {
-    fn new(request_id: &str, path: &str, over_tls: bool) -> Self {
+impl ResponseHeaders {
+    fn new(request_id: &str, path: &str, is_https: bool) -> Self {
         Self {
             request_id: HeaderValue::from_str(request_id).expect("a request id is visible ASCII"),
             is_api: path == "/api" || path.starts_with("/api/"),
-            over_tls,
+            is_https,
         }
     }
 
-    fn mark(&self, headers: &mut HeaderMap) {
+    fn insert_into(&self, headers: &mut HeaderMap) {
         headers.insert(REQUEST_ID, self.request_id.clone());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if self.over_tls {
+        if self.is_https {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
         }
         if self.is_api && !headers.contains_key(header::CACHE_CONTROL) {
@@ -260,12 +260,12 @@ fn millis(duration: std::time::Duration) -> u64 {
 }
 
 /// One header of 1 to 128 characters that can go into a log and a header without a second thought.
-pub(in crate::http) fn sane_request_id(headers: &HeaderMap) -> Option<String> {
+pub(in crate::http) fn valid_request_id(headers: &HeaderMap) -> Option<String> {
     let mut lines = headers.get_all(REQUEST_ID);
     let id = lines.next().filter(|_| lines.next().is_none())?.to_str().ok()?;
-    let sane = (1..=MAX_REQUEST_ID).contains(&id.len())
+    let is_valid = (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
         && id.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'_' | b'-'));
-    sane.then(|| id.to_owned())
+    is_valid.then(|| id.to_owned())
 }
 
 pub(in crate::http) fn user_agent(headers: &HeaderMap) -> Option<String> {

@@ -132,7 +132,7 @@ async fn a_problem_names_the_request() {
 }
 
 #[actix_web::test]
-async fn an_error_that_is_not_ours_becomes_a_problem_without_its_text() {
+async fn a_foreign_error_becomes_a_problem_without_its_text() {
     let app = app!(scope());
     for path in ["/api/leaky", "/api/guarded-foreign"] {
         let response = call!(app, get(path));
@@ -143,7 +143,7 @@ async fn an_error_that_is_not_ours_becomes_a_problem_without_its_text() {
 }
 
 #[actix_web::test]
-async fn a_panic_of_a_handler_or_a_middleware_is_its_requests_problem_and_counts_as_a_500() {
+async fn a_panic_of_a_handler_or_a_middleware_is_answered_and_counted_as_a_500() {
     let registry = Registry::new();
     let metrics = HttpMetrics::register(&registry).unwrap();
     let app = app!(RequestScope { metrics, ..scope() });
@@ -161,7 +161,7 @@ async fn a_panic_of_a_handler_or_a_middleware_is_its_requests_problem_and_counts
 }
 
 #[actix_web::test]
-async fn a_panic_outside_of_the_request_context_is_its_requests_problem_too() {
+async fn a_panic_outside_the_request_context_is_answered_as_a_problem_too() {
     async fn defective<B: MessageBody>(_: ServiceRequest, _: Next<B>) -> Result<ServiceResponse<B>, Error> {
         panic!("hunter2")
     }
@@ -173,7 +173,7 @@ async fn a_panic_outside_of_the_request_context_is_its_requests_problem_too() {
 }
 
 #[actix_web::test]
-async fn only_a_sane_request_id_is_taken_over() {
+async fn only_a_valid_request_id_is_adopted() {
     let app = app!(scope());
     let long = "a".repeat(129);
     for (id, taken) in [
@@ -195,7 +195,7 @@ async fn only_a_sane_request_id_is_taken_over() {
 }
 
 #[actix_web::test]
-async fn handlers_see_who_asks() {
+async fn handlers_see_the_context_of_their_request() {
     let app = app!(scope());
     let request = get("/api/whoami/7")
         .insert_header(("x-request-id", "r1"))
@@ -213,7 +213,7 @@ async fn handlers_see_who_asks() {
 }
 
 #[actix_web::test]
-async fn metrics_carry_templates_and_not_paths() {
+async fn metrics_are_labelled_with_route_templates_and_not_with_paths() {
     let registry = Registry::new();
     let metrics = HttpMetrics::register(&registry).unwrap();
     let app = app!(RequestScope { metrics, ..scope() });
@@ -244,14 +244,13 @@ async fn metrics_carry_templates_and_not_paths() {
 }
 
 #[actix_web::test]
-async fn a_head_request_has_the_head_of_a_get_and_no_body() {
+async fn a_head_request_gets_the_headers_of_a_get_and_no_body() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     let server = actix_web::HttpServer::new(|| {
-        App::new()
-            .app_data(web::Data::new(scope()))
-            .wrap(from_fn(request_context))
-            .service(web::resource("/page").route(crate::http::errors::not_found::get().to(|| async { "hello" })))
+        App::new().app_data(web::Data::new(scope())).wrap(from_fn(request_context)).service(
+            web::resource("/page").route(crate::http::errors::not_found::get_or_head().to(|| async { "hello" })),
+        )
     })
     .workers(1)
     .disable_signals()

@@ -65,37 +65,42 @@ impl LinkPage {
     }
 }
 
-/// The verification page: it names the account, so that the reader knows what is confirmed. `box_missing` after the
+/// The verification page: it names the account, so that the reader knows what is confirmed. `box_not_ticked` after the
 /// account was to be disowned without the box.
 #[must_use]
-pub fn verify_email_page(account: &LinkedAccount, token: &str, box_missing: bool, language: Language) -> HttpResponse {
-    let texts = Texts::of(language);
-    let (page, token) = (LinkPage::VerifyEmail, Hidden("token", token));
-    let disown = [token, Hidden("action", "disown")];
+pub fn verify_email_page(
+    account: &LinkedAccount,
+    token: &str,
+    box_not_ticked: bool,
+    language: Language,
+) -> HttpResponse {
+    let texts = Texts::for_language(language);
+    let (page, token) = (LinkPage::VerifyEmail, HiddenField("token", token));
+    let disown = [token, HiddenField("action", "disown")];
     let body = [
         paragraph(texts.verify_text),
-        account_facts(texts, account),
+        account_details(texts, account),
         form(page, &[token], "", texts.verify_button),
         "<hr>".to_owned(),
         paragraph(texts.disown_text),
-        form(page, &disown, &check_box(texts, texts.disown_box, box_missing), texts.disown_button),
+        form(page, &disown, &checkbox(texts, texts.disown_box, box_not_ticked), texts.disown_button),
     ]
     .join("\n");
-    Page { status: status(box_missing), language, title: texts.verify_title, body }.into_response()
+    Page { status: form_status(box_not_ticked), language, title: texts.verify_title, body }.into_response()
 }
 
 /// The address is confirmed.
 #[must_use]
 pub fn email_verified_page(language: Language) -> HttpResponse {
-    let texts = Texts::of(language);
-    message(StatusCode::OK, language, texts.verified_title, texts.verified_text)
+    let texts = Texts::for_language(language);
+    message_page(StatusCode::OK, language, texts.verified_title, texts.verified_text)
 }
 
 /// The reader said that the account is not theirs. A reset takes it over.
 #[must_use]
 pub fn disowned_page(token: &str, language: Language) -> HttpResponse {
-    let texts = Texts::of(language);
-    let body = format!("{}\n{}", outcome(texts.disowned_text), reset_offer(texts, token));
+    let texts = Texts::for_language(language);
+    let body = format!("{}\n{}", status_paragraph(texts.disowned_text), reset_offer_form(texts, token));
     Page { status: StatusCode::OK, language, title: texts.disowned_title, body }.into_response()
 }
 
@@ -109,7 +114,7 @@ pub fn reset_password_page(
     refused: &[Invalid],
     language: Language,
 ) -> HttpResponse {
-    let texts = Texts::of(language);
+    let texts = Texts::for_language(language);
     let error = if refused.is_empty() {
         String::new()
     } else {
@@ -132,109 +137,115 @@ pub fn reset_password_page(
         label = Escaped(texts.reset_label),
         hint = Escaped(&texts.password_hint(min_length)),
     );
-    let form = form(LinkPage::ResetPassword, &[Hidden("token", token)], &fields, texts.reset_button);
+    let form = form(LinkPage::ResetPassword, &[HiddenField("token", token)], &fields, texts.reset_button);
     let body = format!("{}\n{form}", paragraph(texts.reset_text));
-    Page { status: status(!refused.is_empty()), language, title: texts.reset_title, body }.into_response()
+    Page { status: form_status(!refused.is_empty()), language, title: texts.reset_title, body }.into_response()
 }
 
 /// The password is set.
 #[must_use]
 pub fn password_reset_page(language: Language) -> HttpResponse {
-    let texts = Texts::of(language);
-    message(StatusCode::OK, language, texts.reset_done_title, texts.reset_done_text)
+    let texts = Texts::for_language(language);
+    message_page(StatusCode::OK, language, texts.reset_done_title, texts.reset_done_text)
 }
 
 /// The page that confirms a new address; it names the account that gets it.
 #[must_use]
 pub fn confirm_email_page(account: &LinkedAccount, token: &str, language: Language) -> HttpResponse {
-    let texts = Texts::of(language);
-    let form = form(LinkPage::ConfirmEmail, &[Hidden("token", token)], "", texts.change_button);
-    let body = [paragraph(texts.change_text), account_facts(texts, account), form].join("\n");
+    let texts = Texts::for_language(language);
+    let form = form(LinkPage::ConfirmEmail, &[HiddenField("token", token)], "", texts.change_button);
+    let body = [paragraph(texts.change_text), account_details(texts, account), form].join("\n");
     Page { status: StatusCode::OK, language, title: texts.change_title, body }.into_response()
 }
 
 /// The account has the new address.
 #[must_use]
 pub fn email_changed_page(language: Language) -> HttpResponse {
-    let texts = Texts::of(language);
-    message(StatusCode::OK, language, texts.changed_title, texts.changed_text)
+    let texts = Texts::for_language(language);
+    message_page(StatusCode::OK, language, texts.changed_title, texts.changed_text)
 }
 
 /// Another account has the new address by now.
 #[must_use]
 pub fn email_taken_page(language: Language) -> HttpResponse {
-    let texts = Texts::of(language);
-    message(StatusCode::CONFLICT, language, texts.taken_title, texts.taken_text)
+    let texts = Texts::for_language(language);
+    message_page(StatusCode::CONFLICT, language, texts.taken_title, texts.taken_text)
 }
 
-/// A page that undoes the kind of change that `purpose` names; `box_missing` after it was sent without the box.
+/// A page that undoes the kind of change that `purpose` names; `box_not_ticked` after it was sent without the box.
 #[must_use]
-pub fn undo_page(page: LinkPage, purpose: Purpose, token: &str, box_missing: bool, language: Language) -> HttpResponse {
-    let texts = Texts::of(language);
+pub fn undo_page(
+    page: LinkPage,
+    purpose: Purpose,
+    token: &str,
+    box_not_ticked: bool,
+    language: Language,
+) -> HttpResponse {
+    let texts = Texts::for_language(language);
     let undo = undo_texts(texts, purpose);
-    let fields = check_box(texts, texts.undo_box, box_missing);
-    let form = form(page, &[Hidden("token", token)], &fields, texts.undo_button);
+    let fields = checkbox(texts, texts.undo_box, box_not_ticked);
+    let form = form(page, &[HiddenField("token", token)], &fields, texts.undo_button);
     let body = format!("{}\n{form}", paragraph(undo.text));
-    Page { status: status(box_missing), language, title: undo.title, body }.into_response()
+    Page { status: form_status(box_not_ticked), language, title: undo.title, body }.into_response()
 }
 
 /// The change is undone. Where the undo has not sent a link to choose a new password itself, the page offers one.
 #[must_use]
 pub fn undone_page(purpose: Purpose, token: &str, language: Language) -> HttpResponse {
-    let texts = Texts::of(language);
+    let texts = Texts::for_language(language);
     let undo = undo_texts(texts, purpose);
     let offer = match purpose {
-        Purpose::TotpUndo | Purpose::RecoveryCodesUndo => reset_offer(texts, token),
+        Purpose::TotpUndo | Purpose::RecoveryCodesUndo => reset_offer_form(texts, token),
         _ => String::new(),
     };
-    let body = format!("{}\n{offer}", outcome(undo.done_text));
+    let body = format!("{}\n{offer}", status_paragraph(undo.done_text));
     Page { status: StatusCode::OK, language, title: undo.done_title, body }.into_response()
 }
 
 /// What is so with a link that cannot be used, and what the reader can do now.
 #[must_use]
-pub fn dead_link_page(page: LinkPage, state: &LinkState, token: &str, language: Language) -> HttpResponse {
-    let texts = Texts::of(language);
+pub fn unusable_link_page(page: LinkPage, state: &LinkState, token: &str, language: Language) -> HttpResponse {
+    let texts = Texts::for_language(language);
     let (title, text) = match (state, page) {
         (LinkState::Confirmed, _) => {
-            return message(StatusCode::OK, language, texts.verified_title, texts.confirmed_text);
+            return message_page(StatusCode::OK, language, texts.verified_title, texts.confirmed_text);
         }
         // A verification link is used up, and the address is not verified.
         (LinkState::Used, LinkPage::VerifyEmail) => return disowned_page(token, language),
         (LinkState::Used, LinkPage::ResetPassword) => (texts.used_title, texts.reset_used_text),
         (LinkState::Used, _) => (texts.used_title, texts.used_text),
         (LinkState::Expired, _) => (texts.expired_title, texts.expired_text),
-        (LinkState::Unknown | LinkState::Valid(_), _) => (texts.refused_title, texts.refused_text),
+        (LinkState::Unknown | LinkState::Valid(_), _) => (texts.unknown_title, texts.unknown_text),
     };
     let next = match page {
         LinkPage::VerifyEmail | LinkPage::ResetPassword => match state {
-            LinkState::Used | LinkState::Expired => send_again(page, token, texts.send_button),
-            _ => ask_form(texts, page, texts.ask_text, "", texts.send_button),
+            LinkState::Used | LinkState::Expired => resend_form(page, token, texts.send_button),
+            _ => address_form(texts, page, texts.address_form_text, "", texts.send_button),
         },
         LinkPage::ConfirmEmail if *state == LinkState::Used => String::new(),
         LinkPage::ConfirmEmail => paragraph(texts.change_again_text),
         LinkPage::UndoEmailChange | LinkPage::UndoChange => {
-            ask_form(texts, LinkPage::ResetPassword, texts.ask_reset_text, "", texts.reset_offer_button)
+            address_form(texts, LinkPage::ResetPassword, texts.address_form_reset_text, "", texts.reset_offer_button)
         }
     };
-    let body = format!("{}\n{next}", outcome(text));
+    let body = format!("{}\n{next}", status_paragraph(text));
     Page { status: StatusCode::BAD_REQUEST, language, title, body }.into_response()
 }
 
 /// What was typed is not an address that a link can be sent to.
 #[must_use]
 pub fn address_refused_page(page: LinkPage, typed: &str, language: Language) -> HttpResponse {
-    let texts = Texts::of(language);
-    let error = format!("<p class=\"error\" role=\"alert\">{}</p>", Escaped(texts.ask_invalid));
-    let body = format!("{error}\n{}", ask_form(texts, page, texts.ask_text, typed, texts.send_button));
+    let texts = Texts::for_language(language);
+    let error = format!("<p class=\"error\" role=\"alert\">{}</p>", Escaped(texts.address_invalid));
+    let body = format!("{error}\n{}", address_form(texts, page, texts.address_form_text, typed, texts.send_button));
     Page { status: StatusCode::UNPROCESSABLE_ENTITY, language, title: texts.send_button, body }.into_response()
 }
 
 /// A link was asked for. The answer does not tell whether one is sent.
 #[must_use]
 pub fn link_sent_page(language: Language) -> HttpResponse {
-    let texts = Texts::of(language);
-    message(StatusCode::OK, language, texts.sent_title, texts.sent_text)
+    let texts = Texts::for_language(language);
+    message_page(StatusCode::OK, language, texts.sent_title, texts.sent_text)
 }
 
 /// A link was asked for, and none can be sent at the moment.
@@ -247,7 +258,7 @@ pub fn link_not_sent_page(failure: Failure, language: Language) -> HttpResponse 
 #[must_use]
 pub fn try_again_page(failure: Failure, language: Language) -> HttpResponse {
     failure_page(failure, language, |texts, problem| match problem {
-        Problem::RateLimited { .. } => texts.throttled_text,
+        Problem::RateLimited { .. } => texts.rate_limited_text,
         _ => texts.unavailable_text,
     })
 }
@@ -257,9 +268,9 @@ fn failure_page(
     language: Language,
     text: impl FnOnce(&'static Texts, &Problem) -> &'static str,
 ) -> HttpResponse {
-    let texts = Texts::of(language);
+    let texts = Texts::for_language(language);
     let problem = Problem::from(failure);
-    let mut response = message(problem.status(), language, texts.unavailable_title, text(texts, &problem));
+    let mut response = message_page(problem.status(), language, texts.unavailable_title, text(texts, &problem));
     if let Some(seconds) = problem.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -278,7 +289,7 @@ fn undo_texts(texts: &Texts, purpose: Purpose) -> &UndoTexts {
 }
 
 /// Which account it is: what the registrant chose is text.
-fn account_facts(texts: &Texts, account: &LinkedAccount) -> String {
+fn account_details(texts: &Texts, account: &LinkedAccount) -> String {
     format!(
         "<dl>\n\
          <dt>{username_label}</dt><dd><bdi>{username}</bdi></dd>\n\
@@ -287,24 +298,26 @@ fn account_facts(texts: &Texts, account: &LinkedAccount) -> String {
         username_label = Escaped(texts.account_username),
         username = Escaped(&account.username),
         created_label = Escaped(texts.account_created),
-        created = Escaped(&texts.dates.format(account.created_at)),
+        created = Escaped(&texts.date_format.format(account.created_at)),
     )
 }
 
 /// A form that is shown again because something in it is missing or wrong.
-fn status(is_refused: bool) -> StatusCode {
+fn form_status(is_refused: bool) -> StatusCode {
     if is_refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }
 }
 
 /// A field that the form sends and the reader does not see: name and value.
 #[derive(Clone, Copy)]
-struct Hidden<'a>(&'static str, &'a str);
+struct HiddenField<'a>(&'static str, &'a str);
 
 /// A form that posts to the page's own path.
-fn form(page: LinkPage, hidden: &[Hidden<'_>], fields: &str, button: &str) -> String {
+fn form(page: LinkPage, hidden: &[HiddenField<'_>], fields: &str, button: &str) -> String {
     let hidden: String = hidden
         .iter()
-        .map(|Hidden(name, value)| format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">\n", Escaped(value)))
+        .map(|HiddenField(name, value)| {
+            format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">\n", Escaped(value))
+        })
         .collect();
     let (path, button) = (page.path(), Escaped(button));
     format!(
@@ -313,9 +326,9 @@ fn form(page: LinkPage, hidden: &[Hidden<'_>], fields: &str, button: &str) -> St
 }
 
 /// The box that a person must tick before something is destroyed.
-fn check_box(texts: &Texts, label: &str, is_missing: bool) -> String {
+fn checkbox(texts: &Texts, label: &str, is_missing: bool) -> String {
     let (error, described) = if is_missing {
-        let sentence = Escaped(texts.box_missing);
+        let sentence = Escaped(texts.box_not_ticked);
         let error = format!("<p class=\"error\" id=\"error\" role=\"alert\">{sentence}</p>\n");
         (error, " aria-describedby=\"error\" aria-invalid=\"true\"")
     } else {
@@ -329,35 +342,35 @@ fn check_box(texts: &Texts, label: &str, is_missing: bool) -> String {
 }
 
 /// One button that has a new link sent to the address that this link was mailed to.
-fn send_again(page: LinkPage, token: &str, button: &str) -> String {
-    form(page, &[Hidden("token", token), Hidden("action", "resend")], "", button)
+fn resend_form(page: LinkPage, token: &str, button: &str) -> String {
+    form(page, &[HiddenField("token", token), HiddenField("action", "resend")], "", button)
 }
 
-fn reset_offer(texts: &Texts, token: &str) -> String {
-    send_again(LinkPage::ResetPassword, token, texts.reset_offer_button)
+fn reset_offer_form(texts: &Texts, token: &str) -> String {
+    resend_form(LinkPage::ResetPassword, token, texts.reset_offer_button)
 }
 
 /// A form that asks for the address to send a link to.
-fn ask_form(texts: &Texts, page: LinkPage, text: &str, typed: &str, button: &str) -> String {
+fn address_form(texts: &Texts, page: LinkPage, text: &str, typed: &str, button: &str) -> String {
     let fields = format!(
         "<label for=\"email\">{label}</label>\n\
          <input type=\"email\" id=\"email\" name=\"email\" autocomplete=\"email\" dir=\"ltr\" value=\"{typed}\" required>\n",
-        label = Escaped(texts.ask_label),
+        label = Escaped(texts.address_label),
         typed = Escaped(typed),
     );
-    format!("{}\n{}", paragraph(text), form(page, &[Hidden("action", "resend")], &fields, button))
+    format!("{}\n{}", paragraph(text), form(page, &[HiddenField("action", "resend")], &fields, button))
 }
 
 fn paragraph(text: &str) -> String {
     format!("<p>{}</p>", Escaped(text))
 }
 
-fn outcome(text: &str) -> String {
+fn status_paragraph(text: &str) -> String {
     format!("<p role=\"status\">{}</p>", Escaped(text))
 }
 
-fn message(status: StatusCode, language: Language, title: &str, text: &str) -> HttpResponse {
-    Page { status, language, title, body: outcome(text) }.into_response()
+fn message_page(status: StatusCode, language: Language, title: &str, text: &str) -> HttpResponse {
+    Page { status, language, title, body: status_paragraph(text) }.into_response()
 }
 
 #[cfg(test)]

@@ -39,9 +39,9 @@ fn forms(token: &str, language: Language) -> Vec<(LinkPage, HttpResponse)> {
         (LinkPage::ResetPassword, disowned_page(token, language)),
         (LinkPage::ResetPassword, undone_page(Purpose::TotpUndo, token, language)),
         (LinkPage::ResetPassword, undone_page(Purpose::RecoveryCodesUndo, token, language)),
-        (LinkPage::VerifyEmail, dead_link_page(LinkPage::VerifyEmail, &LinkState::Expired, token, language)),
-        (LinkPage::ResetPassword, dead_link_page(LinkPage::ResetPassword, &LinkState::Expired, token, language)),
-        (LinkPage::ResetPassword, dead_link_page(LinkPage::ResetPassword, &LinkState::Used, token, language)),
+        (LinkPage::VerifyEmail, unusable_link_page(LinkPage::VerifyEmail, &LinkState::Expired, token, language)),
+        (LinkPage::ResetPassword, unusable_link_page(LinkPage::ResetPassword, &LinkState::Expired, token, language)),
+        (LinkPage::ResetPassword, unusable_link_page(LinkPage::ResetPassword, &LinkState::Used, token, language)),
     ];
     for page in [LinkPage::UndoEmailChange, LinkPage::UndoChange] {
         forms.extend(page.purposes().iter().map(|it| (page, undo_page(page, *it, token, false, language))));
@@ -92,7 +92,7 @@ fn the_pages_that_confirm_an_address_name_the_account_in_each_language() {
 }
 
 #[test]
-fn what_the_registrant_chose_is_text_on_the_page_and_not_markup() {
+fn values_that_the_registrant_chose_are_escaped() {
     let hostile = LinkedAccount {
         username: HOSTILE.to_owned(),
         email: HOSTILE.to_owned(),
@@ -107,20 +107,20 @@ fn what_the_registrant_chose_is_text_on_the_page_and_not_markup() {
 }
 
 #[test]
-fn what_destroys_something_needs_a_box_and_nothing_else_does() {
-    let page = |box_missing| {
+fn destructive_forms_have_a_checkbox_and_others_do_not() {
+    let page = |box_not_ticked| {
         let mut pages =
-            vec![verify_email_page(&account(Purpose::EmailVerification), "t", box_missing, Language::German)];
+            vec![verify_email_page(&account(Purpose::EmailVerification), "t", box_not_ticked, Language::German)];
         for page in [LinkPage::UndoEmailChange, LinkPage::UndoChange] {
-            pages.extend(page.purposes().iter().map(|it| undo_page(page, *it, "t", box_missing, Language::German)));
+            pages.extend(page.purposes().iter().map(|it| undo_page(page, *it, "t", box_not_ticked, Language::German)));
         }
         pages
     };
     for response in page(false) {
         assert_eq!(response.status(), StatusCode::OK);
         let html = html(response);
-        let check_box = r#"<input type="checkbox" id="confirmed" name="confirmed" value="yes" required>"#;
-        assert_eq!(html.matches(check_box).count(), 1, "{html}");
+        let checkbox = r#"<input type="checkbox" id="confirmed" name="confirmed" value="yes" required>"#;
+        assert_eq!(html.matches(checkbox).count(), 1, "{html}");
         assert!(!html.contains("role=\"alert\""), "{html}");
     }
     for response in page(true) {
@@ -148,10 +148,10 @@ fn each_kind_of_change_has_an_undo_page_of_its_own() {
 }
 
 #[test]
-fn every_dead_link_says_what_is_so_and_where_to_go() {
+fn every_unusable_link_explains_its_state_and_the_next_step() {
     for page in PAGES {
         for state in [LinkState::Used, LinkState::Expired, LinkState::Unknown] {
-            let response = dead_link_page(page, &state, "abc", Language::English);
+            let response = unusable_link_page(page, &state, "abc", Language::English);
             let disowned = page == LinkPage::VerifyEmail && state == LinkState::Used;
             assert_eq!(response.status(), if disowned { 200 } else { 400 }, "{page:?} {state:?}");
             let html = html(response);
@@ -162,8 +162,8 @@ fn every_dead_link_says_what_is_so_and_where_to_go() {
                 _ => "This link does not work any more",
             };
             assert!(html.contains(&format!("<h1>{title}</h1>")), "{page:?} {state:?}: {html}");
-            let by_token = html.contains("name=\"token\" value=\"abc\"") && html.contains("value=\"resend\"");
-            let by_address = html.contains("type=\"email\"") && html.contains("value=\"resend\"");
+            let resends_by_token = html.contains("name=\"token\" value=\"abc\"") && html.contains("value=\"resend\"");
+            let asks_for_address = html.contains("type=\"email\"") && html.contains("value=\"resend\"");
             let expected = match (page, state) {
                 (LinkPage::ConfirmEmail, LinkState::Used) => (false, false),
                 (LinkPage::ConfirmEmail, _) => {
@@ -175,10 +175,10 @@ fn every_dead_link_says_what_is_so_and_where_to_go() {
                 }
                 _ => (false, true),
             };
-            assert_eq!((by_token, by_address), expected, "{page:?}: {html}");
+            assert_eq!((resends_by_token, asks_for_address), expected, "{page:?}: {html}");
         }
     }
-    let confirmed = dead_link_page(LinkPage::VerifyEmail, &LinkState::Confirmed, "abc", Language::English);
+    let confirmed = unusable_link_page(LinkPage::VerifyEmail, &LinkState::Confirmed, "abc", Language::English);
     assert_eq!(confirmed.status(), 200);
     let confirmed = html(confirmed);
     assert!(confirmed.contains("You can sign in") && !confirmed.contains("<form"), "{confirmed}");
@@ -187,13 +187,13 @@ fn every_dead_link_says_what_is_so_and_where_to_go() {
 #[test]
 fn an_unknown_link_shows_no_token() {
     for page in PAGES {
-        let html = html(dead_link_page(page, &LinkState::Unknown, "abcdef", Language::English));
+        let html = html(unusable_link_page(page, &LinkState::Unknown, "abcdef", Language::English));
         assert!(!html.contains("abcdef"), "{html}");
     }
 }
 
 #[test]
-fn a_refused_password_is_explained_where_it_was_typed_and_the_token_kept() {
+fn a_refused_password_is_explained_beside_its_field_and_the_token_is_kept() {
     let ada = account(Purpose::PasswordReset);
     let too_short = Invalid { code: "too-short", detail: "A password has at least 12 characters.".into() };
     let page = reset_password_page(&ada, "abc", 12, &[too_short], Language::German);
@@ -212,7 +212,7 @@ fn a_refused_password_is_explained_where_it_was_typed_and_the_token_kept() {
 }
 
 #[test]
-fn a_password_manager_knows_that_the_password_is_a_new_one_and_whose() {
+fn a_password_manager_can_tell_that_the_password_is_new_and_for_which_account() {
     let page = html(reset_password_page(&account(Purpose::PasswordReset), "abc", 8, &[], Language::English));
     assert!(page.contains(r#"autocomplete="new-password" required"#), "{page}");
     assert!(page.contains("At least 8 characters") && !page.contains("alert"), "{page}");
@@ -227,7 +227,7 @@ fn a_password_manager_knows_that_the_password_is_a_new_one_and_whose() {
 fn each_page_exists_in_each_language_with_its_status() {
     for &language in Language::ALL {
         let invalid = address_refused_page(LinkPage::ResetPassword, "x", language);
-        let dead = |page, state| dead_link_page(page, &state, "t", language);
+        let unusable = |page, state| unusable_link_page(page, &state, "t", language);
         let unavailable = || Failure::Unavailable("MongoDB".to_owned());
         let limited = || Failure::RateLimited { retry_after: Duration::from_secs(7) };
         let mut pages: Vec<(HttpResponse, u16)> = forms("t", language)
@@ -242,10 +242,10 @@ fn each_page_exists_in_each_language_with_its_status() {
             (email_taken_page(language), 409),
             (undone_page(Purpose::EmailChangeUndo, "t", language), 200),
             (undone_page(Purpose::PasswordChangeUndo, "t", language), 200),
-            (dead(LinkPage::VerifyEmail, LinkState::Confirmed), 200),
-            (dead(LinkPage::ConfirmEmail, LinkState::Used), 400),
-            (dead(LinkPage::UndoChange, LinkState::Expired), 400),
-            (dead(LinkPage::VerifyEmail, LinkState::Unknown), 400),
+            (unusable(LinkPage::VerifyEmail, LinkState::Confirmed), 200),
+            (unusable(LinkPage::ConfirmEmail, LinkState::Used), 400),
+            (unusable(LinkPage::UndoChange, LinkState::Expired), 400),
+            (unusable(LinkPage::VerifyEmail, LinkState::Unknown), 400),
             (invalid, 422),
             (link_sent_page(language), 200),
             (link_not_sent_page(limited(), language), 429),

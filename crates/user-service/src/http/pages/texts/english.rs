@@ -1,6 +1,6 @@
 //! The pages in English.
 
-use super::{Dates, Texts, UndoTexts};
+use super::{DateFormat, Texts, UndoTexts};
 
 pub(super) const TEXTS: Texts = Texts {
     verify_title: "Confirm your email address",
@@ -69,10 +69,10 @@ pub(super) const TEXTS: Texts = Texts {
     },
     undo_box: "I did not make this change.",
     undo_button: "Undo the change",
-    box_missing: "Please tick the box first.",
+    box_not_ticked: "Please tick the box first.",
 
-    refused_title: "This link does not work any more",
-    refused_text: "It is not complete, or a later link or a later change has replaced it.",
+    unknown_title: "This link does not work any more",
+    unknown_text: "It is not complete, or a later link or a later change has replaced it.",
     used_title: "This link was used already",
     used_text: "It has done what it was sent for. A link works once.",
     reset_used_text: "A new password was set with it, or with another link like it. Sign in with that password, or ask for a new link.",
@@ -80,19 +80,19 @@ pub(super) const TEXTS: Texts = Texts {
     expired_text: "It worked for a limited time.",
     send_button: "Send a new link",
     reset_offer_button: "Send a link to choose a new password",
-    ask_text: "Enter your email address, and we send you a new link.",
-    ask_reset_text: "If you cannot sign in, enter your email address, and we send you a link to choose a new password.",
-    ask_label: "Email address",
-    ask_invalid: "This is not an email address.",
+    address_form_text: "Enter your email address, and we send you a new link.",
+    address_form_reset_text: "If you cannot sign in, enter your email address, and we send you a link to choose a new password.",
+    address_label: "Email address",
+    address_invalid: "This is not an email address.",
     sent_title: "Please look into your mailbox",
     sent_text: "If this address belongs to an account that needs the link, a new one is on its way. It can take a few minutes; please look into the spam folder too.",
     not_sent_text: "No link was sent. Either too many were asked for, or something we need is not available right now.",
     unavailable_title: "Please try again in a moment",
-    throttled_text: "Too many requests came from your network. The link in your mail stays valid.",
+    rate_limited_text: "Too many requests came from your network. The link in your mail stays valid.",
     unavailable_text: "Something we need is not available right now. The link in your mail stays valid.",
 
-    dates: Dates {
-        format: "{day} {month} {year}, {hour}:{minute} UTC",
+    date_format: DateFormat {
+        pattern: "{day} {month} {year}, {hour}:{minute} UTC",
         months: [
             "January",
             "February",

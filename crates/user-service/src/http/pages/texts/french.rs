@@ -1,6 +1,6 @@
 //! The pages in French: *vous*, and the no-break spaces before `:` (U+00A0) and `; ! ?` (U+202F).
 
-use super::{Dates, Texts, UndoTexts};
+use super::{DateFormat, Texts, UndoTexts};
 
 pub(super) const TEXTS: Texts = Texts {
     verify_title: "Confirmez votre adresse e-mail",
@@ -72,10 +72,10 @@ pub(super) const TEXTS: Texts = Texts {
     },
     undo_box: "Je n’ai pas fait ce changement.",
     undo_button: "Annuler le changement",
-    box_missing: "Veuillez d’abord cocher la case.",
+    box_not_ticked: "Veuillez d’abord cocher la case.",
 
-    refused_title: "Ce lien ne fonctionne plus",
-    refused_text: "Il est incomplet, ou un lien ou un changement ultérieur l’a remplacé.",
+    unknown_title: "Ce lien ne fonctionne plus",
+    unknown_text: "Il est incomplet, ou un lien ou un changement ultérieur l’a remplacé.",
     used_title: "Ce lien a déjà servi",
     used_text: "Il a fait ce pour quoi il a été envoyé. Un lien ne sert qu’une fois.",
     reset_used_text: "Un nouveau mot de passe a été choisi avec ce lien ou avec un autre du même genre. Connectez-vous avec ce mot de passe, ou demandez un nouveau lien.",
@@ -83,19 +83,19 @@ pub(super) const TEXTS: Texts = Texts {
     expired_text: "Il n’était valable que pour un temps limité.",
     send_button: "Envoyer un nouveau lien",
     reset_offer_button: "Envoyer un lien pour choisir un nouveau mot de passe",
-    ask_text: "Saisissez votre adresse e-mail, et nous vous enverrons un nouveau lien.",
-    ask_reset_text: "Si vous ne pouvez pas vous connecter, saisissez votre adresse e-mail, et nous vous enverrons un lien pour choisir un nouveau mot de passe.",
-    ask_label: "Adresse e-mail",
-    ask_invalid: "Ce n’est pas une adresse e-mail.",
+    address_form_text: "Saisissez votre adresse e-mail, et nous vous enverrons un nouveau lien.",
+    address_form_reset_text: "Si vous ne pouvez pas vous connecter, saisissez votre adresse e-mail, et nous vous enverrons un lien pour choisir un nouveau mot de passe.",
+    address_label: "Adresse e-mail",
+    address_invalid: "Ce n’est pas une adresse e-mail.",
     sent_title: "Veuillez consulter votre messagerie",
     sent_text: "Si cette adresse est celle d’un compte qui a besoin du lien, un nouveau lien est en route. Cela peut prendre quelques minutes ; regardez aussi dans les courriers indésirables.",
     not_sent_text: "Aucun lien n’a été envoyé. Trop de liens ont été demandés, ou un élément dont nous avons besoin n’est pas disponible pour le moment.",
     unavailable_title: "Veuillez réessayer dans un instant",
-    throttled_text: "Trop de demandes sont venues de votre réseau. Le lien de votre e-mail reste valable.",
+    rate_limited_text: "Trop de demandes sont venues de votre réseau. Le lien de votre e-mail reste valable.",
     unavailable_text: "Un élément dont nous avons besoin n’est pas disponible pour le moment. Le lien de votre e-mail reste valable.",
 
-    dates: Dates {
-        format: "{day} {month} {year} à {hour}:{minute} (UTC)",
+    date_format: DateFormat {
+        pattern: "{day} {month} {year} à {hour}:{minute} (UTC)",
         months: [
             "janvier",
             "février",

@@ -1,6 +1,6 @@
 //! The pages in German: *Sie*.
 
-use super::{Dates, Texts, UndoTexts};
+use super::{DateFormat, Texts, UndoTexts};
 
 pub(super) const TEXTS: Texts = Texts {
     verify_title: "E-Mail-Adresse bestätigen",
@@ -72,10 +72,10 @@ pub(super) const TEXTS: Texts = Texts {
     },
     undo_box: "Ich habe diese Änderung nicht vorgenommen.",
     undo_button: "Änderung zurücknehmen",
-    box_missing: "Bitte kreuzen Sie zuerst das Kästchen an.",
+    box_not_ticked: "Bitte kreuzen Sie zuerst das Kästchen an.",
 
-    refused_title: "Dieser Link gilt nicht mehr",
-    refused_text: "Er ist unvollständig, oder ein späterer Link oder eine spätere Änderung hat ihn ersetzt.",
+    unknown_title: "Dieser Link gilt nicht mehr",
+    unknown_text: "Er ist unvollständig, oder ein späterer Link oder eine spätere Änderung hat ihn ersetzt.",
     used_title: "Dieser Link wurde schon benutzt",
     used_text: "Er hat getan, wofür er gedacht war. Ein Link gilt einmal.",
     reset_used_text: "Mit ihm oder mit einem anderen Link dieser Art wurde ein neues Passwort gesetzt. Melden Sie sich damit an, oder fordern Sie einen neuen Link an.",
@@ -83,19 +83,19 @@ pub(super) const TEXTS: Texts = Texts {
     expired_text: "Er galt nur für eine begrenzte Zeit.",
     send_button: "Neuen Link schicken",
     reset_offer_button: "Link für ein neues Passwort schicken",
-    ask_text: "Geben Sie Ihre E-Mail-Adresse ein, dann schicken wir Ihnen einen neuen Link.",
-    ask_reset_text: "Falls Sie sich nicht anmelden können, geben Sie Ihre E-Mail-Adresse ein. Dann schicken wir Ihnen einen Link, mit dem Sie ein neues Passwort wählen.",
-    ask_label: "E-Mail-Adresse",
-    ask_invalid: "Das ist keine E-Mail-Adresse.",
+    address_form_text: "Geben Sie Ihre E-Mail-Adresse ein, dann schicken wir Ihnen einen neuen Link.",
+    address_form_reset_text: "Falls Sie sich nicht anmelden können, geben Sie Ihre E-Mail-Adresse ein. Dann schicken wir Ihnen einen Link, mit dem Sie ein neues Passwort wählen.",
+    address_label: "E-Mail-Adresse",
+    address_invalid: "Das ist keine E-Mail-Adresse.",
     sent_title: "Bitte sehen Sie in Ihr Postfach",
     sent_text: "Falls diese Adresse zu einem Konto gehört, das den Link braucht, ist ein neuer unterwegs. Das kann einige Minuten dauern; bitte sehen Sie auch im Spam-Ordner nach.",
     not_sent_text: "Es wurde kein Link geschickt. Entweder wurden zu viele angefordert, oder etwas, das wir brauchen, ist gerade nicht verfügbar.",
     unavailable_title: "Bitte versuchen Sie es gleich noch einmal",
-    throttled_text: "Aus Ihrem Netz kamen zu viele Anfragen. Der Link in Ihrer E-Mail bleibt gültig.",
+    rate_limited_text: "Aus Ihrem Netz kamen zu viele Anfragen. Der Link in Ihrer E-Mail bleibt gültig.",
     unavailable_text: "Etwas, das wir brauchen, ist gerade nicht verfügbar. Der Link in Ihrer E-Mail bleibt gültig.",
 
-    dates: Dates {
-        format: "{day}. {month} {year}, {hour}:{minute} Uhr (UTC)",
+    date_format: DateFormat {
+        pattern: "{day}. {month} {year}, {hour}:{minute} Uhr (UTC)",
         months: [
             "Januar",
             "Februar",

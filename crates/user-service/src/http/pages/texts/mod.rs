@@ -61,10 +61,10 @@ pub(in crate::http) struct Texts {
     /// What the reader has to tick before a change is undone.
     pub undo_box: &'static str,
     pub undo_button: &'static str,
-    pub box_missing: &'static str,
+    pub box_not_ticked: &'static str,
 
-    pub refused_title: &'static str,
-    pub refused_text: &'static str,
+    pub unknown_title: &'static str,
+    pub unknown_text: &'static str,
     pub used_title: &'static str,
     pub used_text: &'static str,
     pub reset_used_text: &'static str,
@@ -74,20 +74,20 @@ pub(in crate::http) struct Texts {
     pub send_button: &'static str,
     /// Sends a link to choose a new password, on pages of other links.
     pub reset_offer_button: &'static str,
-    pub ask_text: &'static str,
-    pub ask_reset_text: &'static str,
-    pub ask_label: &'static str,
-    pub ask_invalid: &'static str,
+    pub address_form_text: &'static str,
+    pub address_form_reset_text: &'static str,
+    pub address_label: &'static str,
+    pub address_invalid: &'static str,
     /// After every request for a link, whether or not one is sent.
     pub sent_title: &'static str,
     pub sent_text: &'static str,
     pub not_sent_text: &'static str,
 
     pub unavailable_title: &'static str,
-    pub throttled_text: &'static str,
+    pub rate_limited_text: &'static str,
     pub unavailable_text: &'static str,
 
-    pub dates: Dates,
+    pub date_format: DateFormat,
 }
 
 /// The texts of a page that undoes one kind of change.
@@ -99,15 +99,15 @@ pub(in crate::http) struct UndoTexts {
 }
 
 /// How a language writes points in time: as in the mails, always in UTC.
-pub(in crate::http) struct Dates {
-    pub format: &'static str,
+pub(in crate::http) struct DateFormat {
+    pub pattern: &'static str,
     /// January first.
     pub months: [&'static str; 12],
     /// How the first day of a month is written, if not `1`.
     pub first_day: Option<&'static str>,
 }
 
-impl Dates {
+impl DateFormat {
     /// A point in time to the minute, in digits 0 to 9.
     pub(in crate::http) fn format(&self, at: Timestamp) -> String {
         let at = at.to_zoned(TimeZone::UTC);
@@ -116,7 +116,7 @@ impl Dates {
             (Some(first), 1) => first.to_owned(),
             (_, day) => day.to_string(),
         };
-        self.format
+        self.pattern
             .replace("{day}", &day)
             .replace("{month}", self.months[month])
             .replace("{year}", &at.year().to_string())
@@ -127,7 +127,7 @@ impl Dates {
 
 impl Texts {
     /// The table of a language.
-    pub(in crate::http) fn of(language: Language) -> &'static Self {
+    pub(in crate::http) fn for_language(language: Language) -> &'static Self {
         match language {
             Language::English => &english::TEXTS,
             Language::German => &german::TEXTS,
@@ -141,16 +141,16 @@ impl Texts {
     /// Why a password may not be chosen, if this language has a sentence for it.
     pub(in crate::http) fn password_reason(&self, code: &str, min_length: usize) -> Option<String> {
         let (_, text) = self.password_reasons.iter().find(|(known, _)| *known == code)?;
-        Some(with_min(text, min_length))
+        Some(insert_min_length(text, min_length))
     }
 
     /// What a password has to be like.
     pub(in crate::http) fn password_hint(&self, min_length: usize) -> String {
-        with_min(self.reset_hint, min_length)
+        insert_min_length(self.reset_hint, min_length)
     }
 }
 
-fn with_min(text: &str, min_length: usize) -> String {
+fn insert_min_length(text: &str, min_length: usize) -> String {
     text.replace("{min}", &min_length.to_string())
 }
 

@@ -1,6 +1,6 @@
 //! The pages in Spanish: *usted*.
 
-use super::{Dates, Texts, UndoTexts};
+use super::{DateFormat, Texts, UndoTexts};
 
 pub(super) const TEXTS: Texts = Texts {
     verify_title: "Confirme su dirección de correo electrónico",
@@ -69,10 +69,10 @@ pub(super) const TEXTS: Texts = Texts {
     },
     undo_box: "Yo no hice este cambio.",
     undo_button: "Deshacer el cambio",
-    box_missing: "Marque primero la casilla.",
+    box_not_ticked: "Marque primero la casilla.",
 
-    refused_title: "Este enlace ya no funciona",
-    refused_text: "Está incompleto, o lo ha sustituido un enlace o un cambio posterior.",
+    unknown_title: "Este enlace ya no funciona",
+    unknown_text: "Está incompleto, o lo ha sustituido un enlace o un cambio posterior.",
     used_title: "Este enlace ya se ha utilizado",
     used_text: "Ha hecho aquello para lo que se envió. Un enlace sirve una sola vez.",
     reset_used_text: "Con este enlace, o con otro del mismo tipo, se eligió una contraseña nueva. Inicie sesión con ella o solicite un enlace nuevo.",
@@ -80,19 +80,19 @@ pub(super) const TEXTS: Texts = Texts {
     expired_text: "Solo era válido durante un tiempo limitado.",
     send_button: "Enviar un enlace nuevo",
     reset_offer_button: "Enviar un enlace para elegir una contraseña nueva",
-    ask_text: "Introduzca su dirección de correo electrónico y le enviaremos un enlace nuevo.",
-    ask_reset_text: "Si no puede iniciar sesión, introduzca su dirección de correo electrónico y le enviaremos un enlace para elegir una contraseña nueva.",
-    ask_label: "Dirección de correo electrónico",
-    ask_invalid: "Esto no es una dirección de correo electrónico.",
+    address_form_text: "Introduzca su dirección de correo electrónico y le enviaremos un enlace nuevo.",
+    address_form_reset_text: "Si no puede iniciar sesión, introduzca su dirección de correo electrónico y le enviaremos un enlace para elegir una contraseña nueva.",
+    address_label: "Dirección de correo electrónico",
+    address_invalid: "Esto no es una dirección de correo electrónico.",
     sent_title: "Mire en su buzón",
     sent_text: "Si esta dirección pertenece a una cuenta que necesita el enlace, uno nuevo está en camino. Puede tardar unos minutos; mire también en la carpeta de correo no deseado.",
     not_sent_text: "No se ha enviado ningún enlace. Se han solicitado demasiados, o algo que necesitamos no está disponible ahora mismo.",
     unavailable_title: "Inténtelo de nuevo dentro de un momento",
-    throttled_text: "Han llegado demasiadas solicitudes desde su red. El enlace de su correo sigue siendo válido.",
+    rate_limited_text: "Han llegado demasiadas solicitudes desde su red. El enlace de su correo sigue siendo válido.",
     unavailable_text: "Algo que necesitamos no está disponible ahora mismo. El enlace de su correo sigue siendo válido.",
 
-    dates: Dates {
-        format: "{day} de {month} de {year}, {hour}:{minute} (UTC)",
+    date_format: DateFormat {
+        pattern: "{day} de {month} de {year}, {hour}:{minute} (UTC)",
         months: [
             "enero",
             "febrero",

@@ -44,9 +44,9 @@ impl Texts {
             ref undo_codes,
             undo_box,
             undo_button,
-            box_missing,
-            refused_title,
-            refused_text,
+            box_not_ticked,
+            unknown_title,
+            unknown_text,
             used_title,
             used_text,
             reset_used_text,
@@ -54,17 +54,17 @@ impl Texts {
             expired_text,
             send_button,
             reset_offer_button,
-            ask_text,
-            ask_reset_text,
-            ask_label,
-            ask_invalid,
+            address_form_text,
+            address_form_reset_text,
+            address_label,
+            address_invalid,
             sent_title,
             sent_text,
             not_sent_text,
             unavailable_title,
-            throttled_text,
+            rate_limited_text,
             unavailable_text,
-            dates: _,
+            date_format: _,
         } = *self;
         let mut all = vec![
             verify_title,
@@ -98,9 +98,9 @@ impl Texts {
             change_again_text,
             undo_box,
             undo_button,
-            box_missing,
-            refused_title,
-            refused_text,
+            box_not_ticked,
+            unknown_title,
+            unknown_text,
             used_title,
             used_text,
             reset_used_text,
@@ -108,15 +108,15 @@ impl Texts {
             expired_text,
             send_button,
             reset_offer_button,
-            ask_text,
-            ask_reset_text,
-            ask_label,
-            ask_invalid,
+            address_form_text,
+            address_form_reset_text,
+            address_label,
+            address_invalid,
             sent_title,
             sent_text,
             not_sent_text,
             unavailable_title,
-            throttled_text,
+            rate_limited_text,
             unavailable_text,
         ];
         for undo in [undo_email, undo_password, undo_totp, undo_codes] {
@@ -128,10 +128,10 @@ impl Texts {
 }
 
 #[test]
-fn every_language_knows_the_reasons_that_english_knows_and_says_how_long() {
+fn every_language_explains_each_refused_password_and_the_minimum_length() {
     for language in Language::ALL {
-        let texts = Texts::of(*language);
-        for (code, english) in Texts::of(Language::English).password_reasons {
+        let texts = Texts::for_language(*language);
+        for (code, english) in Texts::for_language(Language::English).password_reasons {
             let reason = texts.password_reason(code, 12).unwrap_or_else(|| panic!("{language:?}: {code}"));
             assert_eq!(reason.contains("12"), english.contains("{min}"), "{language:?}: {code}");
         }
@@ -140,18 +140,18 @@ fn every_language_knows_the_reasons_that_english_knows_and_says_how_long() {
 }
 
 #[test]
-fn nothing_was_left_in_english_and_no_sentence_is_empty() {
-    let english = Texts::of(Language::English).all();
+fn no_other_language_has_an_english_or_empty_text() {
+    let english = Texts::for_language(Language::English).all();
     for language in Language::ALL.iter().filter(|language| **language != Language::English) {
-        for text in Texts::of(*language).all() {
+        for text in Texts::for_language(*language).all() {
             assert!(!text.is_empty() && text.trim() == text && !english.contains(&text), "{language:?}: {text:?}");
         }
     }
 }
 
 #[test]
-fn each_language_has_its_punctuation() {
-    for text in Texts::of(Language::French).all() {
+fn each_language_has_its_own_punctuation() {
+    for text in Texts::for_language(Language::French).all() {
         let chars: Vec<char> = text.chars().collect();
         for (at, c) in chars.iter().enumerate().skip(1) {
             match c {
@@ -162,16 +162,16 @@ fn each_language_has_its_punctuation() {
         }
         assert!(!text.contains('\''), "{text}");
     }
-    for text in Texts::of(Language::Japanese).all() {
+    for text in Texts::for_language(Language::Japanese).all() {
         assert!(!text.contains([' ', ',', '.', ':', '!', '?']), "{text}");
     }
-    for text in Texts::of(Language::Arabic).all() {
+    for text in Texts::for_language(Language::Arabic).all() {
         assert!(!text.contains([',', ';', '?']), "{text}");
     }
 }
 
 #[test]
-fn points_in_time_are_written_in_each_language_and_in_utc() {
+fn times_are_written_in_each_language_and_in_utc() {
     let at = "2026-03-01T04:05:59Z".parse().unwrap();
     for (language, expected) in [
         (Language::English, "1 March 2026, 04:05 UTC"),
@@ -181,19 +181,19 @@ fn points_in_time_are_written_in_each_language_and_in_utc() {
         (Language::Japanese, "2026年3月1日 04:05（UTC）"),
         (Language::Arabic, "1 مارس 2026، الساعة 04:05 (UTC)"),
     ] {
-        assert_eq!(Texts::of(language).dates.format(at), expected);
+        assert_eq!(Texts::for_language(language).date_format.format(at), expected);
     }
     let second = "2026-12-02T23:59:00Z".parse().unwrap();
-    assert_eq!(Texts::of(Language::French).dates.format(second), "2 décembre 2026 à 23:59 (UTC)");
+    assert_eq!(Texts::for_language(Language::French).date_format.format(second), "2 décembre 2026 à 23:59 (UTC)");
 }
 
 #[test]
-fn points_in_time_are_written_as_in_the_mails() {
+fn times_are_written_as_in_the_mails() {
     let catalogues = Path::new(env!("CARGO_MANIFEST_DIR")).join("../email-service/catalogues");
     for language in Language::ALL {
         let catalogue = fs::read_to_string(catalogues.join(format!("{}.toml", language.tag()))).unwrap();
-        let Dates { format, months, first_day } = &Texts::of(*language).dates;
-        assert!(catalogue.contains(&format!("\nformat = \"{format}\"\n")), "{language:?}: {format}");
+        let DateFormat { pattern, months, first_day } = &Texts::for_language(*language).date_format;
+        assert!(catalogue.contains(&format!("\nformat = \"{pattern}\"\n")), "{language:?}: {pattern}");
         for month in months {
             assert!(catalogue.contains(&format!("\"{month}\"")), "{language:?}: {month}");
         }
@@ -205,7 +205,7 @@ fn points_in_time_are_written_as_in_the_mails() {
 
 #[test]
 fn english_speaks_as_the_vocabulary_says() {
-    for text in Texts::of(Language::English).all() {
+    for text in Texts::for_language(Language::English).all() {
         let lower = text.to_lowercase();
         for wrong in ["e-mail", "user name", "log in", "login", "somebody", "nobody", "whoever"] {
             assert!(!lower.contains(wrong), "{wrong}: {text}");
