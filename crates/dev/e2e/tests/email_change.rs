@@ -249,7 +249,7 @@ async fn whoever_lost_an_account_takes_it_back_from_the_old_address() {
     let page = api.get(&format!("{UNDO}?token={way_back}")).await.expect(200);
     assert!(page.text.contains("Undo the change") && page.text.contains(&way_back), "{}", page.text);
     let german = api.request(Method::GET, UNDO).header(header::ACCEPT_LANGUAGE, "de").query(&[("token", &way_back)]);
-    assert!(api.send(german).await.expect(200).text.contains("Änderung zurücknehmen"));
+    assert!(api.send(german).await.expect(200).text.contains("Änderung rückgängig machen"));
     let _ = api.get(UNDO).await.expect(400);
     let done = post_form(&api, UNDO, &way_back).await.expect(200);
     assert!(done.text.contains("Your email address is back"), "{}", done.text);

@@ -120,7 +120,7 @@ async fn an_expired_link_offers_a_new_one_and_its_button_sends_it() {
         assert_eq!(stored(&world, &ada).await.get("version"), before.get("version"), "a page wrote");
 
         let sent = api.submit(page, &[("token", &over), ("action", "resend")]).await.expect(200);
-        assert_eq!(heading(&sent), "Please look into your mailbox");
+        assert_eq!(heading(&sent), "Please check your mailbox");
         assert!(!sent.text.contains(&ada.email), "{}", sent.text);
         let fresh = token(&world, &ada, page, 2).await;
         assert_ne!(fresh, over);

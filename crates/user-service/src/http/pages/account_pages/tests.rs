@@ -1,4 +1,4 @@
-//! Tests of the pages behind the links in mails.
+//! Tests of the pages behind mailed links.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn account(purpose: Purpose) -> LinkedAccount {
     }
 }
 
-/// Every page with a form for its token.
+/// Returns every page that has a form with the token.
 fn forms(token: &str, language: Language) -> Vec<(LinkPage, HttpResponse)> {
     let mut forms = vec![
         (LinkPage::VerifyEmail, verify_email_page(&account(Purpose::EmailVerification), token, false, language)),
@@ -129,7 +129,7 @@ fn destructive_forms_have_a_checkbox_and_others_do_not() {
         assert!(html.contains("role=\"alert\">Bitte kreuzen Sie zuerst das Kästchen an."), "{html}");
         assert!(html.contains("aria-describedby=\"error\"") && html.contains("value=\"t\""), "{html}");
     }
-    // To confirm an address destroys nothing: its form has no box.
+    // Confirming an address is not destructive, so its form has no box.
     let html = html(verify_email_page(&account(Purpose::EmailVerification), "t", false, Language::English));
     let confirm = html.split_once("</form>").unwrap().0;
     assert!(!confirm.contains("checkbox") && html.contains("name=\"action\" value=\"disown\""), "{html}");
@@ -167,7 +167,7 @@ fn every_unusable_link_explains_its_state_and_the_next_step() {
             let expected = match (page, state) {
                 (LinkPage::ConfirmEmail, LinkState::Used) => (false, false),
                 (LinkPage::ConfirmEmail, _) => {
-                    assert!(html.contains("ask for the change again"), "{html}");
+                    assert!(html.contains("request it again"), "{html}");
                     (false, false)
                 }
                 (LinkPage::VerifyEmail | LinkPage::ResetPassword, LinkState::Used | LinkState::Expired) => {
@@ -205,7 +205,7 @@ fn a_refused_password_is_explained_beside_its_field_and_the_token_is_kept() {
     );
     assert!(german.contains(r#"name="token" value="abc""#) && german.contains("aria-invalid=\"true\""), "{german}");
 
-    // A reason that the language has no sentence for.
+    // The German table has no text for this reason.
     let other = Invalid { code: "unheard-of", detail: "Not <this> one.".into() };
     let german = html(reset_password_page(&ada, "abc", 12, &[other], Language::German));
     assert!(german.contains("<span lang=\"en\" dir=\"ltr\">Not &lt;this&gt; one.</span>"), "{german}");
@@ -216,7 +216,7 @@ fn a_password_manager_can_tell_that_the_password_is_new_and_for_which_account() 
     let page = html(reset_password_page(&account(Purpose::PasswordReset), "abc", 8, &[], Language::English));
     assert!(page.contains(r#"autocomplete="new-password" required"#), "{page}");
     assert!(page.contains("At least 8 characters") && !page.contains("alert"), "{page}");
-    // Not of type hidden, which password managers pass over, and in the same form, before the password.
+    // The field must not be of type hidden, which password managers ignore, and must precede the password in its form.
     let (form, _) = page.split_once("name=\"newPassword\"").unwrap();
     let username =
         r#"<input type="text" class="unseen" name="username" autocomplete="username" value="ada@example.org" readonly"#;

@@ -1,4 +1,4 @@
-//! The pages in French: *vous*, and the no-break spaces before `:` (U+00A0) and `; ! ?` (U+202F).
+//! The texts in French, with *vous*, and with no-break spaces before `:` (U+00A0) and `; ! ?` (U+202F).
 
 use super::{DateFormat, Texts, UndoTexts};
 
@@ -20,7 +20,7 @@ pub(super) const TEXTS: Texts = Texts {
     reset_title: "Choisissez un nouveau mot de passe",
     reset_text: "Tous vos appareils seront déconnectés ; vous pourrez ensuite vous connecter avec le nouveau mot de passe.",
     reset_label: "Nouveau mot de passe",
-    reset_hint: "Au moins {min} caractères. Plusieurs mots se retiennent plus facilement que des signes.",
+    reset_hint: "Au moins {min} caractères. Plusieurs mots se retiennent plus facilement que des caractères spéciaux.",
     reset_button: "Enregistrer le mot de passe",
     reset_done_title: "Votre mot de passe est modifié",
     reset_done_text: "Vous pouvez maintenant vous connecter avec celui-ci. Vous pouvez fermer cette page.",
@@ -30,11 +30,14 @@ pub(super) const TEXTS: Texts = Texts {
         ("too-long", "Il est trop long : 256 caractères au plus."),
         (
             "common",
-            "Celui-ci est parmi les premiers que quelqu’un essaierait : prenez plusieurs mots ou des caractères au hasard.",
+            "Ce mot de passe est parmi les premiers qu’un attaquant essaierait : prenez plusieurs mots ou des caractères au hasard.",
         ),
-        ("contains-own-words", "Celui-ci n’est guère plus que votre nom, votre adresse ou le nom de ce service."),
-        ("breached", "Celui-ci figure sur une liste de mots de passe dévoilés."),
-        ("strength-unknown", "La solidité de celui-ci n’a pas pu être estimée : prenez plusieurs mots."),
+        (
+            "contains-own-words",
+            "Ce mot de passe n’est guère plus que votre nom, votre adresse ou le nom de ce service.",
+        ),
+        ("breached", "Ce mot de passe figure sur une liste de mots de passe divulgués."),
+        ("strength-unknown", "La solidité de ce mot de passe n’a pas pu être estimée : prenez plusieurs mots."),
     ],
 
     change_title: "Confirmez votre nouvelle adresse e-mail",
@@ -43,7 +46,7 @@ pub(super) const TEXTS: Texts = Texts {
     changed_title: "Votre nouvelle adresse e-mail est confirmée",
     changed_text: "Désormais, c’est avec elle que vous vous connectez. Nous avons prévenu votre ancienne adresse. Vous pouvez fermer cette page.",
     taken_title: "Cette adresse e-mail est déjà prise",
-    taken_text: "Un autre compte utilise entre-temps cette adresse ; le vôtre garde donc la sienne.",
+    taken_text: "Un autre compte utilise désormais cette adresse ; le vôtre garde donc la sienne.",
     change_again_text: "Votre compte garde l’adresse qu’il a. Si vous voulez toujours en changer, connectez-vous et refaites la demande.",
 
     undo_email: UndoTexts {
@@ -62,7 +65,7 @@ pub(super) const TEXTS: Texts = Texts {
         title: "Désactivez l’authentification à deux facteurs",
         text: "À utiliser si vous n’avez pas activé l’authentification à deux facteurs. Elle sera désactivée, ses codes de secours ne fonctionneront plus et tous les appareils seront déconnectés.",
         done_title: "L’authentification à deux facteurs est désactivée",
-        done_text: "Tous les appareils sont déconnectés. La personne qui l’a activé connaît probablement votre mot de passe : choisissez-en un nouveau maintenant.",
+        done_text: "Tous les appareils sont déconnectés. La personne qui l’a activée connaît probablement votre mot de passe : choisissez-en un nouveau maintenant.",
     },
     undo_codes: UndoTexts {
         title: "Invalidez les nouveaux codes de secours",

@@ -1,4 +1,4 @@
-//! The pages in Japanese: です・ます, no spaces.
+//! The texts in Japanese, with です・ます and without spaces.
 
 use super::{DateFormat, Texts, UndoTexts};
 
@@ -20,7 +20,7 @@ pub(super) const TEXTS: Texts = Texts {
     reset_title: "新しいパスワードの設定",
     reset_text: "設定が済むと、すべての端末からログアウトします。その後、新しいパスワードでログインできます。",
     reset_label: "新しいパスワード",
-    reset_hint: "{min}文字以上。記号を混ぜるより、いくつかの単語を並べるほうが覚えやすくなります。",
+    reset_hint: "{min}文字以上。記号を混ぜるより、いくつかの単語を組み合わせるほうが覚えやすくなります。",
     reset_button: "パスワードを設定する",
     reset_done_title: "パスワードが変更されました",
     reset_done_text: "新しいパスワードでログインできます。このページは閉じてかまいません。",
@@ -30,11 +30,11 @@ pub(super) const TEXTS: Texts = Texts {
         ("too-long", "長すぎます。256文字以内にしてください。"),
         (
             "common",
-            "真っ先に試されそうなパスワードです。いくつかの単語を並べるか、でたらめな文字の並びにしてください。",
+            "真っ先に試されそうなパスワードです。いくつかの単語を組み合わせるか、ランダムな文字列にしてください。",
         ),
         ("contains-own-words", "お名前、アドレス、またはこのサービスの名前とほとんど変わりません。"),
         ("breached", "流出したパスワードの一覧に載っています。"),
-        ("strength-unknown", "強度を判定できませんでした。複数の単語を組み合わせてください。"),
+        ("strength-unknown", "強度を判定できませんでした。いくつかの単語を組み合わせてください。"),
     ],
 
     change_title: "新しいメールアドレスの確認",

@@ -1,5 +1,4 @@
-//! Every sentence of the pages behind the links in mails: one table for each language.
-//! Adding a language is adding its table.
+//! The texts of the pages behind mailed links: one table for each language. To add a language, add its table.
 
 mod arabic;
 mod english;
@@ -17,12 +16,12 @@ pub(in crate::http) struct Texts {
     pub verify_title: &'static str,
     pub verify_text: &'static str,
     pub verify_button: &'static str,
-    /// Before the account's username, and before the time when it was created.
+    /// The labels of the username and of the creation time of the account.
     pub account_username: &'static str,
     pub account_created: &'static str,
     pub verified_title: &'static str,
     pub verified_text: &'static str,
-    /// For a link whose address is verified already.
+    /// For a link whose address is already verified.
     pub confirmed_text: &'static str,
     pub disown_text: &'static str,
     pub disown_box: &'static str,
@@ -33,15 +32,15 @@ pub(in crate::http) struct Texts {
     pub reset_title: &'static str,
     pub reset_text: &'static str,
     pub reset_label: &'static str,
-    /// `{min}` is the least number of characters.
+    /// `{min}` is the minimum number of characters.
     pub reset_hint: &'static str,
     pub reset_button: &'static str,
     pub reset_done_title: &'static str,
     pub reset_done_text: &'static str,
-    /// Before the reason.
+    /// Shown before the reasons.
     pub password_refused: &'static str,
-    /// By the codes of the password policy; `{min}` as above. For a code that is not
-    /// here the policy's own English sentence is shown.
+    /// The reasons by the codes of the password policy; `{min}` as above. For an unknown code, the English detail of the
+    /// policy is shown.
     pub password_reasons: &'static [(&'static str, &'static str)],
 
     pub change_title: &'static str,
@@ -51,14 +50,14 @@ pub(in crate::http) struct Texts {
     pub changed_text: &'static str,
     pub taken_title: &'static str,
     pub taken_text: &'static str,
-    /// Where to go with a change whose link cannot be used any more.
+    /// The next step for a change whose link cannot be used any more.
     pub change_again_text: &'static str,
 
     pub undo_email: UndoTexts,
     pub undo_password: UndoTexts,
     pub undo_totp: UndoTexts,
     pub undo_codes: UndoTexts,
-    /// What the reader has to tick before a change is undone.
+    /// The label of the box that the reader must tick before a change is undone.
     pub undo_box: &'static str,
     pub undo_button: &'static str,
     pub box_not_ticked: &'static str,
@@ -72,13 +71,13 @@ pub(in crate::http) struct Texts {
     pub expired_text: &'static str,
 
     pub send_button: &'static str,
-    /// Sends a link to choose a new password, on pages of other links.
+    /// The button that sends a link to choose a new password, on the pages of other links.
     pub reset_offer_button: &'static str,
     pub address_form_text: &'static str,
     pub address_form_reset_text: &'static str,
     pub address_label: &'static str,
     pub address_invalid: &'static str,
-    /// After every request for a link, whether or not one is sent.
+    /// Shown after every request for a link, whether or not one is sent.
     pub sent_title: &'static str,
     pub sent_text: &'static str,
     pub not_sent_text: &'static str,
@@ -98,17 +97,17 @@ pub(in crate::http) struct UndoTexts {
     pub done_text: &'static str,
 }
 
-/// How a language writes points in time: as in the mails, always in UTC.
+/// The format of timestamps in a language: the same as in the mails, always in UTC.
 pub(in crate::http) struct DateFormat {
     pub pattern: &'static str,
-    /// January first.
+    /// The names of the months, from January.
     pub months: [&'static str; 12],
-    /// How the first day of a month is written, if not `1`.
+    /// The text for the first day of a month, if it is not `1`.
     pub first_day: Option<&'static str>,
 }
 
 impl DateFormat {
-    /// A point in time to the minute, in digits 0 to 9.
+    /// Formats a timestamp to the minute, with the digits 0 to 9.
     pub(in crate::http) fn format(&self, at: Timestamp) -> String {
         let at = at.to_zoned(TimeZone::UTC);
         let month = usize::from(at.month().unsigned_abs()).saturating_sub(1);
@@ -126,7 +125,7 @@ impl DateFormat {
 }
 
 impl Texts {
-    /// The table of a language.
+    /// Returns the table of a language.
     pub(in crate::http) fn for_language(language: Language) -> &'static Self {
         match language {
             Language::English => &english::TEXTS,
@@ -138,13 +137,13 @@ impl Texts {
         }
     }
 
-    /// Why a password may not be chosen, if this language has a sentence for it.
+    /// Returns the reason why a password was refused, or `None` if this language has no text for the code.
     pub(in crate::http) fn password_reason(&self, code: &str, min_length: usize) -> Option<String> {
         let (_, text) = self.password_reasons.iter().find(|(known, _)| *known == code)?;
         Some(insert_min_length(text, min_length))
     }
 
-    /// What a password has to be like.
+    /// Returns the hint about the minimum length of a password.
     pub(in crate::http) fn password_hint(&self, min_length: usize) -> String {
         insert_min_length(self.reset_hint, min_length)
     }

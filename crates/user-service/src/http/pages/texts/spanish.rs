@@ -1,4 +1,4 @@
-//! The pages in Spanish: *usted*.
+//! The texts in Spanish, with *usted*.
 
 use super::{DateFormat, Texts, UndoTexts};
 
@@ -10,7 +10,7 @@ pub(super) const TEXTS: Texts = Texts {
     account_created: "Cuenta creada el",
     verified_title: "Su dirección de correo electrónico está confirmada",
     verified_text: "Gracias. Ya puede cerrar esta página.",
-    confirmed_text: "Ya se había confirmado antes. Puede iniciar sesión; no hay nada más que hacer.",
+    confirmed_text: "Ya estaba confirmada. Puede iniciar sesión; no hay nada más que hacer.",
     disown_text: "Si usted no creó esta cuenta, díganoslo. Su contraseña dejará de funcionar, se cerrará la sesión en todos los dispositivos, se desactivará la verificación en dos pasos y la dirección de correo electrónico quedará sin confirmar.",
     disown_box: "Yo no creé esta cuenta.",
     disown_button: "No fui yo",
@@ -20,7 +20,7 @@ pub(super) const TEXTS: Texts = Texts {
     reset_title: "Elija una contraseña nueva",
     reset_text: "Se cerrará la sesión en todos los dispositivos y después podrá iniciar sesión con la contraseña nueva.",
     reset_label: "Contraseña nueva",
-    reset_hint: "Al menos {min} caracteres. Varias palabras se recuerdan mejor que los signos.",
+    reset_hint: "Al menos {min} caracteres. Varias palabras se recuerdan mejor que los caracteres especiales.",
     reset_button: "Guardar la contraseña",
     reset_done_title: "Se ha cambiado su contraseña",
     reset_done_text: "Ya puede iniciar sesión con ella. Puede cerrar esta página.",
@@ -28,10 +28,13 @@ pub(super) const TEXTS: Texts = Texts {
     password_reasons: &[
         ("too-short", "Debe tener al menos {min} caracteres."),
         ("too-long", "Es demasiado larga: como máximo, 256 caracteres."),
-        ("common", "Esta es de las primeras que alguien probaría: use varias palabras o caracteres al azar."),
-        ("contains-own-words", "Esta es poco más que su nombre, su dirección o el nombre de este servicio."),
-        ("breached", "Esta figura en una lista de contraseñas que se han hecho públicas."),
-        ("strength-unknown", "No se ha podido estimar la seguridad de esta: use varias palabras."),
+        (
+            "common",
+            "Esta contraseña es de las primeras que un atacante probaría: use varias palabras o caracteres al azar.",
+        ),
+        ("contains-own-words", "Esta contraseña es poco más que su nombre, su dirección o el nombre de este servicio."),
+        ("breached", "Esta contraseña figura en una lista de contraseñas filtradas."),
+        ("strength-unknown", "No se ha podido estimar la seguridad de esta contraseña: use varias palabras."),
     ],
 
     change_title: "Confirme su nueva dirección de correo electrónico",
@@ -40,7 +43,7 @@ pub(super) const TEXTS: Texts = Texts {
     changed_title: "Su nueva dirección de correo electrónico está confirmada",
     changed_text: "A partir de ahora, inicie sesión con ella. Hemos avisado a su dirección anterior. Puede cerrar esta página.",
     taken_title: "Esta dirección de correo electrónico ya está en uso",
-    taken_text: "Entretanto, otra cuenta utiliza esta dirección, por lo que la suya conserva la que tiene.",
+    taken_text: "Otra cuenta utiliza ahora esta dirección, por lo que la suya conserva la que tiene.",
     change_again_text: "Su cuenta conserva la dirección que tiene. Si todavía quiere cambiarla, inicie sesión y solicítelo de nuevo.",
 
     undo_email: UndoTexts {

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use super::*;
 
 impl Texts {
-    /// Every sentence, the reasons last.
+    /// Returns all texts, the reasons last.
     fn all(&self) -> Vec<&'static str> {
         let Texts {
             verify_title,
