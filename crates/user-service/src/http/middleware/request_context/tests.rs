@@ -28,11 +28,11 @@ async fn whoami(context: RequestContext) -> String {
     )
 }
 
-async fn teapot() -> Result<HttpResponse, Problem> {
+async fn refused() -> Result<HttpResponse, Problem> {
     Err(Problem::TokenInvalid)
 }
 
-async fn leaky() -> Result<HttpResponse, Error> {
+async fn foreign_error() -> Result<HttpResponse, Error> {
     Err(actix_web::error::ErrorInternalServerError("mongodb://root:hunter2@db"))
 }
 
@@ -50,7 +50,7 @@ async fn defective() -> HttpResponse {
     panic!("{quoted}")
 }
 
-async fn refuse<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+async fn guard<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
     match request.path() {
         "/api/guarded" => Err(Problem::Forbidden.into()),
         "/api/defective-guard" => panic!("hunter2"),
@@ -64,11 +64,11 @@ macro_rules! app {
         test::init_service(
             App::new()
                 .app_data(web::Data::new($scope))
-                .wrap(from_fn(refuse))
+                .wrap(from_fn(guard))
                 .wrap(from_fn(request_context))
                 .route("/api/whoami/{id}", web::get().to(whoami))
-                .route("/api/teapot", web::get().to(teapot))
-                .route("/api/leaky", web::get().to(leaky))
+                .route("/api/refused", web::get().to(refused))
+                .route("/api/foreign-error", web::get().to(foreign_error))
                 .route("/api/cached", web::get().to(cached))
                 .route("/api/slow", web::get().to(slow))
                 .route("/api/defective", web::get().to(defective))
@@ -79,7 +79,7 @@ macro_rules! app {
     };
 }
 
-/// As `test::call_service`, for services that may answer with an error, as a server does.
+/// Calls the service like `test::call_service`, and turns an error into its response, as a server does.
 macro_rules! call {
     ($app:expr, $request:expr) => {
         match actix_web::dev::Service::call(&$app, $request.to_request()).await {
@@ -103,8 +103,8 @@ async fn every_response_has_its_headers() {
     for (path, status, cache) in [
         ("/api/whoami/1", 200, Some("no-store")),
         ("/api/cached", 200, Some("max-age=300")),
-        ("/api/teapot", 400, Some("no-store")),
-        ("/api/leaky", 500, Some("no-store")),
+        ("/api/refused", 400, Some("no-store")),
+        ("/api/foreign-error", 500, Some("no-store")),
         ("/api/guarded", 403, Some("no-store")),
         ("/api/guarded-foreign", 500, Some("no-store")),
         ("/api/defective", 500, Some("no-store")),
@@ -124,7 +124,7 @@ async fn every_response_has_its_headers() {
 #[actix_web::test]
 async fn a_problem_names_the_request() {
     let app = app!(scope());
-    for path in ["/api/teapot", "/api/nowhere", "/api/leaky"] {
+    for path in ["/api/refused", "/api/nowhere", "/api/foreign-error"] {
         let response = call!(app, get(path).insert_header(("x-request-id", "abc")));
         let body: Value = serde_json::from_str(&text(response).await).unwrap();
         assert_eq!(body["requestId"], "abc", "{path}");
@@ -134,7 +134,7 @@ async fn a_problem_names_the_request() {
 #[actix_web::test]
 async fn a_foreign_error_becomes_a_problem_without_its_text() {
     let app = app!(scope());
-    for path in ["/api/leaky", "/api/guarded-foreign"] {
+    for path in ["/api/foreign-error", "/api/guarded-foreign"] {
         let response = call!(app, get(path));
         assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), "application/problem+json");
         let body = text(response).await;
@@ -220,7 +220,7 @@ async fn metrics_are_labelled_with_route_templates_and_not_with_paths() {
     for path in [
         "/api/whoami/1",
         "/api/whoami/2?token=hunter2",
-        "/api/teapot",
+        "/api/refused",
         "/api/whoami/1/hunter2",
         "/hunter2",
         "/api/guarded",
@@ -233,7 +233,7 @@ async fn metrics_are_labelled_with_route_templates_and_not_with_paths() {
     let report = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
     for line in [
         r#"http_requests_total{method="GET",route="/api/whoami/{id}",status="2xx"} 2"#,
-        r#"http_requests_total{method="GET",route="/api/teapot",status="4xx"} 1"#,
+        r#"http_requests_total{method="GET",route="/api/refused",status="4xx"} 1"#,
         r#"http_requests_total{method="GET",route="unmatched",status="4xx"} 3"#,
         r#"http_requests_total{method="GET",route="/api/slow",status="aborted"} 1"#,
         r#"http_request_duration_seconds_count{method="GET",route="/api/whoami/{id}",status="2xx"} 2"#,
