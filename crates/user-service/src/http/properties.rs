@@ -1,4 +1,4 @@
-//! What holds of every header, query and body, whatever a client sends.
+//! Property tests of the parsers of headers, queries and bodies, which must hold for any input.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -30,12 +30,12 @@ use super::{
 };
 use crate::domain::strict_json::{self, NotAcceptable};
 
-/// No problem is longer, whatever was sent.
-const LONGEST_PROBLEM: usize = 16 * 1024;
-/// Stands in bodies of the corpus, never in what is said about them.
+/// The largest size of a problem, for any input.
+const MAX_PROBLEM_BYTES: usize = 16 * 1024;
+/// A value in the bodies of the corpus that no problem may repeat.
 const SECRET: &str = "s3cr3t-p4ss";
 
-/// One or two lines of a header, as far as a client can send them.
+/// Returns a header with one or two lines, without the values that a client cannot send.
 fn headers(name: &HeaderName, value: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in value.splitn(2, |byte| *byte == b'\n') {
@@ -46,10 +46,10 @@ fn headers(name: &HeaderName, value: &[u8]) -> HeaderMap {
     headers
 }
 
-/// A refusal that a client gets: of bounded size, without secrets.
+/// Checks that a problem is a client error of bounded size, without secrets.
 fn check_refusal(problem: &Problem) -> TestResult {
     let details = serde_json::to_string(&problem.details()).expect("a problem serialises");
-    prop_assert!(details.len() <= LONGEST_PROBLEM, "{} bytes", details.len());
+    prop_assert!(details.len() <= MAX_PROBLEM_BYTES, "{} bytes", details.len());
     prop_assert!(!details.contains(SECRET), "{}", details);
     prop_assert!(problem.status().is_client_error(), "{}", details);
     Ok(())
@@ -58,11 +58,11 @@ fn check_refusal(problem: &Problem) -> TestResult {
 #[test]
 fn only_a_trusted_proxy_can_report_another_client_address() {
     let proxies = TrustedProxies::parse(["10.0.0.0/8", "fd00::/8"]).expect("two networks");
-    let stranger: IpAddr = Ipv4Addr::new(203, 0, 113, 9).into();
+    let untrusted: IpAddr = Ipv4Addr::new(203, 0, 113, 9).into();
     let proxy: IpAddr = Ipv4Addr::new(10, 1, 2, 3).into();
     let real_ip = HeaderName::from_static("x-real-ip");
     corpus!("header").holds_for_bytes(|value| {
-        let own = IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7));
+        let hop = IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7));
         for (name, configured, line) in [
             (header::X_FORWARDED_FOR, ClientAddressHeader::XForwardedFor, "2001:db8::7"),
             (header::FORWARDED, ClientAddressHeader::Forwarded, "for=\"[2001:db8::7]\""),
@@ -71,18 +71,18 @@ fn only_a_trusted_proxy_can_report_another_client_address() {
             let list = name != real_ip;
             let proxies = proxies.clone().with_header(configured);
             let headers = headers(&name, value);
-            prop_assert_eq!(proxies.client_address(stranger, &headers), stranger);
+            prop_assert_eq!(proxies.client_address(untrusted, &headers), untrusted);
             let client = proxies.client_address(proxy, &headers);
             prop_assert_eq!(client, client.to_canonical());
             let _ = proxies.client_used_https(proxy, &headers);
-            prop_assert!(!proxies.client_used_https(stranger, &headers));
-            // The hop that the proxy itself adds is the client, whatever stood before it. Where one address is
-            // expected, a second one means that neither is believed.
-            let mut behind = headers.clone();
-            behind.append(name.clone(), HeaderValue::from_str(line).expect("ASCII"));
-            let alone = behind.get_all(&name).count() == 1;
-            let expected = if list || alone { own } else { proxy };
-            prop_assert_eq!(proxies.client_address(proxy, &behind), expected);
+            prop_assert!(!proxies.client_used_https(untrusted, &headers));
+            // The hop that the proxy itself adds is the client, whatever precedes it. In a header for one address, a
+            // second address invalidates both.
+            let mut proxied = headers.clone();
+            proxied.append(name.clone(), HeaderValue::from_str(line).expect("ASCII"));
+            let alone = proxied.get_all(&name).count() == 1;
+            let expected = if list || alone { hop } else { proxy };
+            prop_assert_eq!(proxies.client_address(proxy, &proxied), expected);
         }
         Ok(())
     });
@@ -188,10 +188,10 @@ proptest! {
     fn a_cursor_reads_back(number in any::<i64>(), text in any::<String>()) {
         let position = (number, text);
         let cursor = paging::encode_cursor(&position);
-        let query = Query::parse(&format!("cursor={cursor}")).expect("it is base64url");
+        let query = Query::parse(&format!("cursor={cursor}")).expect("a cursor is valid in a query");
         match PageRequest::<(i64, String)>::from_query(&query) {
             Ok(page) => prop_assert_eq!(page.after, Some(position)),
-            // Nothing that we hand out is as long.
+            // This service issues no cursor of that length.
             Err(_) => prop_assert!(cursor.len() > 1024),
         }
     }
@@ -201,10 +201,10 @@ proptest! {
         let (_, link) = paging::next_page_link("/api/admin/users", &[(&name, &value)], "AAAA");
         prop_assert!(HeaderValue::from_str(&link).is_ok());
         let (path, query) = link.trim_start_matches('<').split_once('?').expect("a query");
-        let query = query.split_once('>').expect("its end").0;
+        let query = query.split_once('>').expect("the end of the URL").0;
         prop_assert_eq!(path, "/api/admin/users");
         if name != "cursor" {
-            let read = Query::parse(query).expect("it was written just now");
+            let read = Query::parse(query).expect("the query of the link is valid");
             prop_assert_eq!((read.get(&name), read.get("cursor")), (Some(&*value), Some("AAAA")));
         }
     }
@@ -236,7 +236,7 @@ fn strict_json_is_read_alike_by_every_parser() {
     });
 }
 
-/// How many values there are: what duplicates and depth could change.
+/// Returns the number of values, which duplicate members and nesting could change.
 fn shape(value: &Value) -> usize {
     match value {
         Value::Object(members) => 1 + members.values().map(shape).sum::<usize>(),

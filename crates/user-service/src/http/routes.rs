@@ -1,4 +1,4 @@
-//! The whole API on one screen.
+//! The routes of the whole API.
 
 use actix_web::web::{self, ServiceConfig, resource};
 
@@ -13,7 +13,7 @@ use super::{
     pages::{mailed_links, problem_pages},
 };
 
-/// Registers every route; those below `/docs` only if `docs`.
+/// Registers every route; the routes below `/docs` only if `docs` is true.
 pub fn configure(config: &mut ServiceConfig, docs: bool) {
     let allow_only = method_not_allowed;
     let api = web::scope("/api")

@@ -1,4 +1,4 @@
-//! `/api/admin/users/{id}/{disable,enable,logout,unlock,remove-second-factor}`: what an administrator does to an account.
+//! `/api/admin/users/{id}/{disable,enable,logout,unlock,remove-second-factor}`: actions of an administrator on an account.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -18,8 +18,9 @@ use crate::{
     usecase::{self, AccountService},
 };
 
-/// Ends all sessions of the account and refuses logins, until it is enabled again.
-/// Nothing happens to one that is disabled.
+/// Disables the account: ends all its sessions, and refuses logins until it is enabled again.
+///
+/// Does nothing if the account is already disabled.
 #[utoipa::path(post, path = "/api/admin/users/{id}/disable", tag = "administration", operation_id = "disableUser", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
@@ -36,7 +37,9 @@ pub(in crate::http) async fn disable(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Accepts logins to the account again. Nothing happens to one that is active.
+/// Enables the account: accepts logins again.
+///
+/// Does nothing if the account is active.
 #[utoipa::path(post, path = "/api/admin/users/{id}/enable", tag = "administration", operation_id = "enableUser", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
@@ -53,11 +56,11 @@ pub(in crate::http) async fn enable(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Ends all sessions of the account, access tokens of this service included.
+/// Ends all sessions of the account. This service no longer accepts their access tokens.
 #[utoipa::path(post, path = "/api/admin/users/{id}/logout", tag = "administration", operation_id = "logoutUser", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
-        (status = 204, description = "All sessions are over"),
+        (status = 204, description = "All sessions have ended"),
         NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn logout(
@@ -70,12 +73,13 @@ pub(in crate::http) async fn logout(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Forgets the failed attempts that are held against the account, from wherever they came.
-/// Nothing happens where there are none.
+/// Resets the failed attempts that are counted for the account, from all networks.
+///
+/// Does nothing if there are none.
 #[utoipa::path(post, path = "/api/admin/users/{id}/unlock", tag = "administration", operation_id = "unlockUser", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
-        (status = 204, description = "Nothing is held against the account"),
+        (status = 204, description = "The failed attempts are reset"),
         NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn unlock(
@@ -88,25 +92,26 @@ pub(in crate::http) async fn unlock(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Why the second factor is removed.
+/// The reason for removing the second factor.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = SecondFactorRemoval)]
 pub(crate) struct SecondFactorRemovalBody {
-    /// One line of at most 500 characters. It is kept in the audit log of the account, which its owner reads, and in
-    /// that of the administrator.
+    /// One line of at most 500 characters. It is recorded in the audit log of the account, which its owner can read, and
+    /// in that of the administrator.
     #[schema(example = "lost phone and codes; identity checked by video call, ticket 4711")]
     reason: String,
 }
 
-/// Turns the second factor of another account off, voids its recovery codes, and ends all
-/// sessions of the account. The owner gets a notice.
+/// Removes the second factor of another account.
+///
+/// Its recovery codes become void, and all sessions of the account end. The owner is notified by mail.
 #[utoipa::path(post, path = "/api/admin/users/{id}/remove-second-factor", tag = "administration", operation_id = "removeSecondFactor",
     security(("bearer" = [])), request_body = SecondFactorRemovalBody,
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
-        (status = 204, description = "Off"),
-        (status = 409, description = "`conflict`: the account has no second factor, or is one's own", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 204, description = "Removed"),
+        (status = 409, description = "`conflict`: the account has no second factor, or is that of the caller", body = ProblemDetails, content_type = "application/problem+json"),
         BodyRefused, NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn remove_second_factor(

@@ -39,22 +39,24 @@ const PARAMETERS: [&str; 4] = ["query", "status", "limit", "cursor"];
 #[schema(as = UserPage)]
 pub(crate) struct UserPageBody {
     items: Vec<UserBody>,
-    /// The `cursor` of the next page; null on the last one.
+    /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// AccountService by page: the newest first, or those whose address or user name begins with
-/// `query`, in the order of that. A page may have fewer accounts than `limit`, and still
-/// a next one. Who comes or goes meanwhile moves nobody else.
+/// Lists accounts in pages.
+///
+/// The newest accounts come first. If `query` is given, the list has the accounts whose email address or username begins
+/// with it, in the order of that. A page may have fewer accounts than `limit` although there is a next page. Accounts
+/// that are created or deleted meanwhile do not shift the pages.
 #[utoipa::path(get, path = "/api/admin/users", tag = "administration", operation_id = "listUsers", security(("bearer" = [])),
     params(
-        ("query" = Option<String>, Query, description = "The beginning of an e-mail address or a user name, in any letter case", max_length = 254),
+        ("query" = Option<String>, Query, description = "The beginning of an email address or username; letter case does not matter", max_length = 254),
         ("status" = Option<String>, Query, description = "`active` or `disabled`", pattern = "^(active|disabled)$"),
-        ("limit" = Option<u32>, Query, description = "1 to 100, default 20", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "The page size: 1 to 100; 20 by default", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page"),
     ),
     responses(
-        (status = 200, description = "A page", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)"))),
+        (status = 200, description = "A page of accounts", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)"))),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
         NotSignedIn, Forbidden, ServiceUnavailable,
     ))]
@@ -67,7 +69,7 @@ pub(in crate::http) async fn list_users(
     let search = search(&query)?;
     let page = PageRequest::<UserCursor>::from_query(&query)?;
     if page.after.as_ref().is_some_and(|cursor| !cursor.fits(&search)) {
-        return Err(parameter_problem("cursor", "invalid", "Not a `nextCursor` of this list."));
+        return Err(parameter_problem("cursor", "invalid", "This is not a `nextCursor` of this list."));
     }
     let found = usecase::find_users(&accounts, &search, page.after.as_ref(), page.limit).await?;
     let next_cursor = found.next.as_ref().map(encode_cursor);
@@ -86,7 +88,7 @@ fn search(query: &Query) -> Result<UserSearch, Problem> {
         None => None,
         Some("active") => Some(UserStatus::Active),
         Some("disabled") => Some(UserStatus::Disabled),
-        Some(_) => return Err(parameter_problem("status", "unknown", "Either `active` or `disabled`.")),
+        Some(_) => return Err(parameter_problem("status", "unknown", "The status is either `active` or `disabled`.")),
     };
     Ok(UserSearch { text, status })
 }
@@ -95,15 +97,15 @@ fn parameter_problem(parameter: &str, code: &'static str, detail: &str) -> Probl
     Problem::ValidationFailed(vec![FieldError::parameter(parameter, code, detail)])
 }
 
-/// One account.
+/// Returns an account.
 #[utoipa::path(get, path = "/api/admin/users/{id}", tag = "administration", operation_id = "getUser", security(("bearer" = [])),
     params(
         ("id" = uuid::Uuid, Path, description = "The account's id"),
-        ("If-None-Match" = Option<String>, Header, description = "ETags that the client has"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETags that the client already has"),
     ),
     responses(
         (status = 200, description = "The account", body = UserBody, headers(("ETag" = String))),
-        (status = 304, description = "Not changed since"),
+        (status = 304, description = "Not modified"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
         NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
@@ -120,17 +122,17 @@ pub(in crate::http) async fn get_user(
     Ok(HttpResponse::Ok().insert_header(etag_header(user.version)).json(UserBody::from(user)))
 }
 
-/// The name of a role; `admin` administrates, others are the applications'.
+/// The name of a role. `admin` is the role of administrators; the meaning of all others is defined by applications.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Role, min_length = 1, max_length = 32, pattern = "^[a-z0-9_-]+$")]
 pub(crate) struct RoleName(String);
 
-/// Members to change (RFC 7396); null clears one.
+/// The members to change (RFC 7396); null clears a member.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = UserPatch)]
 pub(crate) struct UserPatchBody {
-    /// Cannot be cleared.
+    /// The new username; cannot be cleared.
     #[schema(nullable = false)]
     username: Option<String>,
     #[serde(default, deserialize_with = "double_option")]
@@ -142,26 +144,26 @@ pub(crate) struct UserPatchBody {
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<String>)]
     timezone: Option<Option<String>>,
-    /// Merged into what is there.
+    /// Merged into the current attributes.
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<Object>)]
     attributes: Option<Option<Map<String, Value>>>,
-    /// All roles from now on.
+    /// The new list of all roles of the account.
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<Vec<RoleName>>, max_items = 32)]
     roles: Option<Option<Vec<RoleName>>>,
 }
 
-/// Changes the account: profile and roles in one write.
+/// Changes the profile and the roles of an account, in one write.
 #[utoipa::path(patch, path = "/api/admin/users/{id}", tag = "administration", operation_id = "updateUser", security(("bearer" = [])),
     request_body(content((UserPatchBody = "application/merge-patch+json"), (UserPatchBody = "application/json"))),
     params(
         ("id" = uuid::Uuid, Path, description = "The account's id"),
-        ("If-Match" = Option<String>, Header, description = "The ETag that the change was decided on"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the version that the change is based on"),
     ),
     responses(
-        (status = 200, description = "The account as it is now", body = UserBody, headers(("ETag" = String))),
-        (status = 409, description = "`username-taken`; `conflict`: the last administrator", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 200, description = "The changed account", body = UserBody, headers(("ETag" = String))),
+        (status = 409, description = "`username-taken`; `conflict`: this is the last administrator", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
         BodyRefused, NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
@@ -186,11 +188,13 @@ pub(in crate::http) async fn update_user(
     Ok(HttpResponse::Ok().insert_header(etag_header(user.version)).json(UserBody::from(user)))
 }
 
-/// Deletes the account; the person gets a goodbye mail. It cannot be undone.
+/// Deletes an account.
+///
+/// The user is notified by mail. The deletion cannot be undone.
 #[utoipa::path(delete, path = "/api/admin/users/{id}", tag = "administration", operation_id = "deleteUser", security(("bearer" = [])),
     params(
         ("id" = uuid::Uuid, Path, description = "The account's id"),
-        ("If-Match" = Option<String>, Header, description = "The ETag that it was decided on"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the version that the request is based on"),
     ),
     responses(
         (status = 204, description = "Deleted"),

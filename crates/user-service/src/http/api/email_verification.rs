@@ -1,4 +1,4 @@
-//! `/api/auth/email-verification`: verifies an email address, sends the link again, or disowns the account.
+//! `/api/auth/email-verification`: verify an email address, request a new link, or disown the account.
 
 use actix_web::{HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
@@ -19,7 +19,7 @@ use crate::{
     usecase::{self, AccountService, RequestedMail},
 };
 
-/// The token from the mail.
+/// The token from the link in the mail.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = EmailVerification)]
@@ -28,7 +28,7 @@ pub(crate) struct VerificationTokenBody {
     token: SecretString,
 }
 
-/// The address that a mail is asked for.
+/// The email address to which a new link is mailed.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = EmailVerificationResend)]
@@ -37,8 +37,10 @@ pub(crate) struct ResendVerificationBody {
     email: String,
 }
 
-/// Verifies the address that the token was mailed to. A token works once.
-#[utoipa::path(post, path = "/api/auth/email-verification", tag = "e-mail", operation_id = "verifyEmail", request_body = VerificationTokenBody,
+/// Verifies the email address to which the token was mailed.
+///
+/// A token works once.
+#[utoipa::path(post, path = "/api/auth/email-verification", tag = "email address", operation_id = "verifyEmail", request_body = VerificationTokenBody,
     responses(
         (status = 204, description = "Verified"),
         (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
@@ -56,11 +58,12 @@ pub(in crate::http) async fn verify_email(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Asks for another verification mail. The answer does not tell whether there is such
-/// an account.
-#[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "e-mail", operation_id = "resendEmailVerification", request_body = ResendVerificationBody,
+/// Requests a new verification mail.
+///
+/// The response does not reveal whether there is such an account.
+#[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "email address", operation_id = "resendEmailVerification", request_body = ResendVerificationBody,
     responses(
-        (status = 202, description = "A mail is sent if there is an account with this address that is not verified"),
+        (status = 202, description = "A mail is sent if an account has this email address and it is not verified"),
         BodyRefused, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn resend_verification(
@@ -74,10 +77,12 @@ pub(in crate::http) async fn resend_verification(
     Ok(HttpResponse::Accepted().finish())
 }
 
-/// Says, with the token of a verification mail, that the account is not the mailbox owner's. Its password becomes
-/// unusable, its second factor is removed, and all sessions and links end; the address stays unverified. A password
-/// reset takes the account over. A token works once.
-#[utoipa::path(post, path = "/api/auth/email-verification/disown", tag = "e-mail", operation_id = "disownAccount", request_body = VerificationTokenBody,
+/// Disowns an account: reports, with the token of a verification mail, that the owner of the mailbox did not create it.
+///
+/// The password of the account becomes unusable, its second factor is removed, and all its sessions and mailed links
+/// end. The email address stays unverified. With a password reset, the owner of the mailbox gets the account. A token
+/// works once.
+#[utoipa::path(post, path = "/api/auth/email-verification/disown", tag = "email address", operation_id = "disownAccount", request_body = VerificationTokenBody,
     responses(
         (status = 204, description = "Disowned"),
         (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),

@@ -19,22 +19,23 @@ use crate::{
     usecase::{self, AccountService, ChangePassword},
 };
 
-/// The present password and the new one.
+/// The current password and the new one.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = PasswordChange)]
 pub(crate) struct PasswordChangeBody {
     #[schema(value_type = String)]
     current_password: SecretString,
-    /// At least 8 characters (or as configured), at most 256 and 1024 bytes; not a common, breached or personal one.
+    /// At least 8 characters (or as configured), at most 256 characters and 1024 bytes. Common, breached and personal
+    /// passwords are refused.
     #[schema(value_type = String)]
     new_password: SecretString,
 }
 
-/// Changes the password. All other sessions end.
+/// Changes the password of the caller. All other sessions end.
 #[utoipa::path(put, path = "/api/users/me/password", tag = "account", operation_id = "changePassword", security(("bearer" = [])),
     request_body = PasswordChangeBody,
-    params(("If-Match" = Option<String>, Header, description = "The ETag that it was decided on")),
+    params(("If-Match" = Option<String>, Header, description = "The ETag of the version that the change is based on")),
     responses(
         (status = 204, description = "Changed"),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),

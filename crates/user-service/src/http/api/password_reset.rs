@@ -1,4 +1,4 @@
-//! `/api/auth/password-reset`: requests a reset link, and sets a new password with it.
+//! `/api/auth/password-reset`: request a reset link, and set a new password with it.
 
 use actix_web::{HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
@@ -19,7 +19,7 @@ use crate::{
     usecase::{self, AccountService, RequestedMail},
 };
 
-/// The address of the account whose password is forgotten.
+/// The email address of the account whose password is forgotten.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = PasswordReset)]
@@ -28,23 +28,25 @@ pub(crate) struct PasswordResetBody {
     email: String,
 }
 
-/// The token from the mail and the new password.
+/// The token from the link in the mail, and the new password.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = PasswordResetConfirmation)]
 pub(crate) struct PasswordResetConfirmationBody {
     #[schema(value_type = String)]
     token: SecretString,
-    /// At most 256 characters and 1024 bytes.
+    /// At least 8 characters (or as configured), at most 256 characters and 1024 bytes. Common, breached and personal
+    /// passwords are refused.
     #[schema(value_type = String)]
     new_password: SecretString,
 }
 
-/// Asks for a mail with a link that sets a new password. The answer does not tell whether
-/// there is such an account.
+/// Requests a mail with a link to choose a new password.
+///
+/// The response does not reveal whether there is such an account.
 #[utoipa::path(post, path = "/api/auth/password-reset", tag = "password", operation_id = "requestPasswordReset", request_body = PasswordResetBody,
     responses(
-        (status = 202, description = "A mail is sent if there is an account with this address"),
+        (status = 202, description = "A mail is sent if an account has this email address"),
         BodyRefused, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn request_password_reset(
@@ -58,9 +60,10 @@ pub(in crate::http) async fn request_password_reset(
     Ok(HttpResponse::Accepted().finish())
 }
 
-/// Sets a new password. All sessions end, all other links that were mailed die (but for
-/// those that undo a change of the address), and the address counts as verified. A
-/// password that is refused does not use the token up.
+/// Sets a new password.
+///
+/// All sessions end. All other mailed links become invalid, except those that undo a change of the email address. The
+/// email address counts as verified. If the password is refused, the token can be used again.
 #[utoipa::path(post, path = "/api/auth/password-reset/confirm", tag = "password", operation_id = "confirmPasswordReset", request_body = PasswordResetConfirmationBody,
     responses(
         (status = 204, description = "Changed"),

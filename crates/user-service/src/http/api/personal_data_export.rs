@@ -1,5 +1,5 @@
-//! `GET /api/users/me/export`: everything that is stored about the person, as one JSON
-//! document that is written while it is read.
+//! `GET /api/users/me/export`: all data that is stored about the user, as one JSON document that is streamed while it is
+//! read.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -27,12 +27,13 @@ use crate::{
     usecase::{self, AccountService, Failure},
 };
 
-/// Everything that is stored about the person, but for secrets. The connection breaks
-/// off if it cannot be completed: a whole answer is a whole export.
+/// Returns all data that is stored about the user, except secrets.
+///
+/// If the export cannot be completed, the connection is closed early. So a complete response is a complete export.
 #[utoipa::path(get, path = "/api/users/me/export", tag = "account", operation_id = "exportMe", security(("bearer" = [])),
     responses(
         (status = 200, description = "The export", body = ExportBody,
-            headers(("Content-Disposition" = String, description = "A file name to save it under"))),
+            headers(("Content-Disposition" = String, description = "A file name for the export"))),
         NotSignedIn, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn export_me(
@@ -41,7 +42,7 @@ pub(in crate::http) async fn export_me(
 ) -> Result<HttpResponse, Problem> {
     let (accounts, user) = (accounts.into_inner(), Arc::new(caller.user));
     let head = ExportHead::new(usecase::personal_data(&user), accounts.clock.now());
-    // The first chunk of each list before the answer's head: what is away is a 503.
+    // The first chunk of each list is read before the response starts, so that an unavailable database is a 503.
     let sessions = read_first_chunk(usecase::export_sessions(Arc::clone(&accounts), Arc::clone(&user))).await?;
     let audit = read_first_chunk(usecase::export_audit(accounts, user)).await?;
     let body = literal(open_object(&head))
@@ -50,7 +51,7 @@ pub(in crate::http) async fn export_me(
         .chain(literal("],\"audit\":[".to_owned()))
         .chain(array_elements(audit.map_ok(to_bodies::<_, AuditEntryBody>)))
         .chain(literal("]}\n".to_owned()))
-        .inspect_err(|error| tracing::warn!(%error, "an export broke off"));
+        .inspect_err(|error| tracing::warn!(%error, "an export could not be completed"));
     let body = catch_panics_of_body(body);
     Ok(HttpResponse::Ok()
         .content_type("application/json")
@@ -60,7 +61,7 @@ pub(in crate::http) async fn export_me(
 
 type ChunkStream<T> = Pin<Box<dyn Stream<Item = Result<Vec<T>, Failure>>>>;
 
-/// The stream with its first chunk read.
+/// Reads the first chunk of the stream, and returns the stream including it.
 async fn read_first_chunk<T: 'static>(
     chunks: impl Stream<Item = Result<Vec<T>, Failure>> + 'static,
 ) -> Result<ChunkStream<T>, Failure> {
@@ -73,14 +74,14 @@ fn to_bodies<T, B: From<T>>(chunk: Vec<T>) -> Vec<B> {
     chunk.into_iter().map(B::from).collect()
 }
 
-/// A JSON object without its closing brace.
+/// Returns a JSON object without its closing brace.
 fn open_object<T: Serialize>(object: &T) -> String {
     let mut text = to_json(object);
     text.pop();
     text
 }
 
-/// The elements of a JSON array, without its brackets.
+/// Returns the elements of a JSON array, without its brackets.
 fn array_elements<T: Serialize>(
     chunks: impl Stream<Item = Result<Vec<T>, Failure>>,
 ) -> impl Stream<Item = Result<Bytes, Failure>> {

@@ -1,4 +1,4 @@
-//! `POST /api/users`: registration.
+//! `POST /api/users`: registers an account.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use secrecy::SecretString;
@@ -21,7 +21,7 @@ use crate::{
     usecase::{self, AccountService, Registered, Registration},
 };
 
-/// A new account.
+/// The data of a new account.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Registration)]
@@ -31,7 +31,8 @@ pub(crate) struct RegistrationBody {
     username: String,
     #[schema(example = "ada@example.org")]
     email: String,
-    /// At least 8 characters (or as configured), at most 256 and 1024 bytes; not a common, breached or personal one.
+    /// At least 8 characters (or as configured), at most 256 characters and 1024 bytes. Common, breached and personal
+    /// passwords are refused.
     #[schema(value_type = String, example = "correct horse battery")]
     password: SecretString,
     #[schema(nullable = false, example = "Ada Lovelace")]
@@ -39,29 +40,30 @@ pub(crate) struct RegistrationBody {
     /// A language tag (BCP 47).
     #[schema(nullable = false, example = "en-GB")]
     locale: Option<String>,
-    /// Anything, up to 16 KiB, that the configured schema allows.
+    /// Any attributes that the configured schema allows, up to 16 KiB.
     #[schema(nullable = false, value_type = Option<Object>)]
     attributes: Option<Value>,
 }
 
-/// The answer of a service that hides which addresses have an account.
+/// The response of a service that does not reveal which email addresses have an account.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RegistrationPending)]
 pub(crate) struct RegistrationPendingBody {
-    /// A mail to the address says what comes next.
+    /// A mail to the address explains the next step.
     #[schema(example = "verification-pending")]
     status: &'static str,
 }
 
 const VERIFICATION_PENDING: RegistrationPendingBody = RegistrationPendingBody { status: "verification-pending" };
 
-/// Registers an account. The answer to the same request with the same
-/// `Idempotency-Key` is the same account.
+/// Registers an account.
+///
+/// A repeated request with the same `Idempotency-Key` returns the same account.
 #[utoipa::path(post, path = "/api/users", tag = "account", operation_id = "register", request_body = RegistrationBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters; honoured for 24 h")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters; honoured for 24 hours")),
     responses(
         (status = 201, description = "The account", body = UserBody, headers(("Location" = String), ("ETag" = String))),
-        (status = 202, description = "`auth.registration = \"hidden\"`: whether the address is free or has an account", body = RegistrationPendingBody),
+        (status = 202, description = "With `auth.registration = \"hidden\"`: the response is the same whether or not the email address has an account", body = RegistrationPendingBody),
         (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 409, description = "`email-taken`, `username-taken`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
@@ -85,7 +87,7 @@ pub(in crate::http) async fn register(
     })
 }
 
-/// What can be told of the body at once and cheaply. The rules for passwords and attributes come after the limits.
+/// Validates what is cheap to validate. The rules for passwords and attributes are checked after the rate limits.
 fn registration(
     accounts: &AccountService,
     request: &HttpRequest,
@@ -110,7 +112,7 @@ fn idempotency_key(request: &HttpRequest) -> Option<Result<IdempotencyKey, Inval
     let mut values = request.headers().get_all("idempotency-key");
     let value = values.next()?;
     if values.next().is_some() {
-        return Some(Err(Invalid::new("repeated", "The header is there more than once.")));
+        return Some(Err(Invalid::new("repeated", "The header occurs more than once.")));
     }
     Some(IdempotencyKey::parse(value.as_bytes()))
 }

@@ -1,4 +1,4 @@
-//! `POST /api/auth/undo`: undoes a change with the token of its notice.
+//! `POST /api/auth/undo`: undoes a change with the token from its notice.
 
 use actix_web::{HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
@@ -17,7 +17,7 @@ use crate::{
     usecase::{self, AccountService},
 };
 
-/// The token from the mail.
+/// The token from the link in the mail.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = UndoToken)]
@@ -26,9 +26,10 @@ pub(crate) struct UndoTokenBody {
     token: SecretString,
 }
 
-/// Undoes a change of the password, TOTP that was turned on, or new recovery codes, with the token of the notice about
-/// it. All sessions end. A changed password becomes unusable, and a link to choose a new one is mailed; TOTP is turned
-/// off; the present recovery codes are void. A token works once.
+/// Undoes a change of the password, of TOTP or of the recovery codes, with the token from the notice of the change.
+///
+/// All sessions end. A changed password becomes unusable, and a link to choose a new one is mailed. TOTP that was turned
+/// on is removed. New recovery codes become void. A token works once.
 #[utoipa::path(post, path = "/api/auth/undo", tag = "password", operation_id = "undoChange", request_body = UndoTokenBody,
     responses(
         (status = 204, description = "The change is undone"),

@@ -1,4 +1,4 @@
-//! Errors: problem details (RFC 9457), and which error of a use case becomes which problem.
+//! Errors: problem details (RFC 9457), and the mapping of use case errors to problems.
 
 pub(super) mod error_mapping;
 pub mod field_errors;

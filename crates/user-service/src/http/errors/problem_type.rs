@@ -1,4 +1,4 @@
-//! The problem types: slug, status and title of each.
+//! The table of all problem types, with slug, status and title.
 
 use actix_web::http::StatusCode;
 
@@ -9,22 +9,22 @@ macro_rules! problem_types {
         pub enum ProblemType { $(#[doc = $title] $name,)* }
 
         impl ProblemType {
-            /// All of them, by status class and meaning.
+            /// All problem types, ordered by status.
             pub const ALL: &'static [ProblemType] = &[$(ProblemType::$name),*];
 
-            /// The last part of the `type` URI.
+            /// Returns the last part of the `type` URI.
             #[must_use]
             pub const fn slug(self) -> &'static str {
                 match self { $(Self::$name => $slug),* }
             }
 
-            /// The HTTP status that it is answered with.
+            /// Returns the HTTP status of the response.
             #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status),* }
             }
 
-            /// The type in a few words, the same for each occurrence.
+            /// Returns the type in a few words, the same for each occurrence.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title),* }
@@ -42,11 +42,11 @@ problem_types! {
     WrongPassword: FORBIDDEN, "wrong-password", "The password is wrong";
     WrongCode: FORBIDDEN, "wrong-code", "The code is wrong";
     AccountDisabled: FORBIDDEN, "account-disabled", "The account is disabled";
-    EmailNotVerified: FORBIDDEN, "email-not-verified", "The e-mail address is not verified";
+    EmailNotVerified: FORBIDDEN, "email-not-verified", "The email address is not verified";
     Forbidden: FORBIDDEN, "forbidden", "Not allowed";
     NotFound: NOT_FOUND, "not-found", "Not found";
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here";
-    EmailTaken: CONFLICT, "email-taken", "The e-mail address is taken";
+    EmailTaken: CONFLICT, "email-taken", "The email address is taken";
     UsernameTaken: CONFLICT, "username-taken", "The username is taken";
     Conflict: CONFLICT, "conflict", "The request conflicts with the current state";
     PreconditionFailed: PRECONDITION_FAILED, "precondition-failed", "The precondition does not hold";

@@ -1,17 +1,17 @@
-//! The access token in a request (RFC 6750, section 2.1). Whether it is valid is decided elsewhere.
+//! Reads the access token of a request (RFC 6750, section 2.1). The token is validated in `tokens/access_token.rs`.
 
 use actix_web::http::header::{self, HeaderMap};
 
 use crate::http::errors::problem::Problem;
 
-/// The longest token that is looked at; ours have less than 3 KiB, with every role there can be.
+/// The longest token that is parsed. The tokens of this service have less than 3 KiB, even with the most roles.
 pub const MAX_TOKEN_BYTES: usize = 4 * 1024;
 
-/// The token of the one `Authorization: Bearer …` header.
+/// Returns the token of the `Authorization: Bearer …` header.
 ///
 /// # Errors
 /// [`Problem::TokenMissing`] without the header or with another scheme; [`Problem::Unauthorized`]
-/// when it occurs twice, is longer than [`MAX_TOKEN_BYTES`], or is not a `b64token`.
+/// if the header occurs twice, the token is longer than [`MAX_TOKEN_BYTES`], or it is not a `b64token`.
 pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut lines = headers.get_all(header::AUTHORIZATION);
     let line = lines.next().ok_or(Problem::TokenMissing)?;
@@ -27,7 +27,7 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     if token.len() <= MAX_TOKEN_BYTES && is_b64token(token) { Ok(token) } else { Err(Problem::Unauthorized) }
 }
 
-/// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
+/// Returns whether the text matches `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
 fn is_b64token(token: &str) -> bool {
     let unpadded = token.trim_end_matches('=');
     !unpadded.is_empty() && unpadded.bytes().all(|it| it.is_ascii_alphanumeric() || b"-._~+/".contains(&it))

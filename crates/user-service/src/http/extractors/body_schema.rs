@@ -1,4 +1,4 @@
-//! Checks a body against the OpenAPI schema that documents it, and reports all mistakes at once.
+//! Validates a body against the OpenAPI schema that documents it, and reports all violations at once.
 
 use std::{
     any::{TypeId, type_name},
@@ -19,14 +19,14 @@ use crate::{
     http::errors::{field_errors::FieldError, problem::Problem},
 };
 
-/// One compiled validator per body type, for the life of the process.
+/// The compiled validators, one for each body type, kept for the life of the process.
 static VALIDATORS: LazyLock<RwLock<HashMap<TypeId, &'static Validator>>> = LazyLock::new(RwLock::default);
 
-/// Checks `value` against `T`'s schema. Members that the schema does not name are mistakes,
-/// whatever the derive says.
+/// Validates `value` against the schema of `T`. Members that the schema does not name are violations, even if the derived
+/// schema allows them.
 ///
 /// # Errors
-/// `validation-failed` with all mistakes, ordered by place; `internal` if `T`'s schema is not one.
+/// `validation-failed` with all violations, ordered by path; `internal` if the schema of `T` cannot be compiled.
 pub fn check<T: ToSchema + 'static>(value: &Value) -> Result<(), Problem> {
     let violations = violations(validator_for::<T>()?, value);
     if violations.is_empty() {
@@ -35,7 +35,7 @@ pub fn check<T: ToSchema + 'static>(value: &Value) -> Result<(), Problem> {
     Err(violations_problem(violations))
 }
 
-/// The problem that tells of these mistakes.
+/// Returns the problem that reports these violations.
 pub(in crate::http) fn violations_problem(violations: Vec<SchemaViolation>) -> Problem {
     let error = |it: SchemaViolation| FieldError::at(json_pointer(&it.path), it.invalid.code, it.invalid.detail);
     Problem::ValidationFailed(violations.into_iter().map(error).collect())
@@ -50,7 +50,7 @@ fn validator_for<T: ToSchema + 'static>() -> Result<&'static Validator, Problem>
     let compiled = compile::<T>().map_err(|error| {
         Problem::internal(error.context(format!("the schema of {} cannot be used", type_name::<T>())))
     })?;
-    // Leaked on purpose: there are as many as there are body types, and each lives as long as the process.
+    // Leaked on purpose: there is one validator for each body type, and it lives as long as the process.
     Ok(VALIDATORS.write().entry(id).or_insert_with(|| Box::leak(Box::new(compiled))))
 }
 
@@ -59,8 +59,8 @@ fn compile<T: ToSchema>() -> anyhow::Result<Validator> {
     let mut referenced = Vec::new();
     T::schemas(&mut referenced);
     let referenced: BTreeMap<_, _> = referenced.into_iter().collect();
-    let root = schema.as_object_mut().ok_or_else(|| anyhow::anyhow!("it is no object"))?;
-    // `additionalProperties` does not see what `allOf` names.
+    let root = schema.as_object_mut().ok_or_else(|| anyhow::anyhow!("it is not an object"))?;
+    // `additionalProperties` does not consider the members that `allOf` names.
     let keyword = if root.contains_key("allOf") { "unevaluatedProperties" } else { "additionalProperties" };
     root.insert(keyword.into(), json!(false));
     root.insert("components".into(), json!({ "schemas": referenced }));

@@ -1,5 +1,5 @@
-//! Which address a client has when proxies stand between: one header, named by the operator, read from trusted
-//! proxies only.
+//! Determines the address of the client behind proxies: from the one header that the operator configures, and only if a
+//! trusted proxy sent it.
 
 use std::{net::IpAddr, str::FromStr};
 
@@ -10,9 +10,9 @@ use super::{
     ip_network::IpNetwork,
 };
 
-/// No real proxy chain is longer.
+/// The number of hops that are examined. No real proxy chain is longer.
 const MAX_HOPS: usize = 32;
-/// Headers that mean something else in every request; naming one of them is a mistake.
+/// Headers that have another meaning in every request. To configure one of them is a mistake.
 const NOT_ADDRESS_HEADERS: [&str; 20] = [
     "accept",
     "accept-encoding",
@@ -36,35 +36,35 @@ const NOT_ADDRESS_HEADERS: [&str; 20] = [
     "x-request-id",
 ];
 
-/// The networks whose word about a client's address is believed (none by default), and the header in which they
-/// say it.
+/// The networks of the proxies that may report the address of a client (none by default), and the header in which they
+/// report it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     networks: Vec<IpNetwork>,
     header: ClientAddressHeader,
 }
 
-/// The one header that is read for the client's address. All others are the client's own words, because a proxy
-/// passes on what it does not write.
+/// The header that is read for the address of the client. No other header is read: a proxy forwards the headers that it
+/// does not set itself, so the client can choose their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ClientAddressHeader {
-    /// A list of addresses; the scheme is in `X-Forwarded-Proto`.
+    /// `X-Forwarded-For`, a list of addresses; the scheme is in `X-Forwarded-Proto`.
     #[default]
     XForwardedFor,
-    /// RFC 7239: a list of elements with `for` and `proto`.
+    /// `Forwarded` (RFC 7239), a list of elements with `for` and `proto`.
     Forwarded,
     /// A header that holds one address, such as `CF-Connecting-IP`; the scheme is in `X-Forwarded-Proto`.
     Single(HeaderName),
 }
 
-/// An entry of the list of trusted proxies that is no address or network.
+/// An entry of the list of trusted proxies that is neither an address nor a network.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is neither an IP address nor a network such as 10.0.0.0/8")]
 pub struct InvalidTrustedProxy(String);
 
-/// A text that does not name a header with a client's address.
+/// A text that does not name a header with the address of a client.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is no header that holds a client's address, such as x-forwarded-for, forwarded or x-real-ip")]
+#[error("`{0}` is not a header that holds the address of a client, such as x-forwarded-for, forwarded or x-real-ip")]
 pub struct InvalidAddressHeader(String);
 
 impl FromStr for ClientAddressHeader {
@@ -83,10 +83,10 @@ impl FromStr for ClientAddressHeader {
 }
 
 impl TrustedProxies {
-    /// From addresses and CIDR networks (`10.0.0.0/8`, `::1`). Bits behind the prefix are ignored.
+    /// Parses addresses and CIDR networks (`10.0.0.0/8`, `::1`). Bits after the prefix are ignored.
     ///
     /// # Errors
-    /// The first entry that is neither.
+    /// [`InvalidTrustedProxy`] with the first entry that is neither.
     pub fn parse<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self, InvalidTrustedProxy> {
         let parsed =
             |entry: S| IpNetwork::parse(entry.as_ref()).ok_or_else(|| InvalidTrustedProxy(entry.as_ref().to_owned()));
@@ -94,15 +94,15 @@ impl TrustedProxies {
         Ok(Self { networks, header: ClientAddressHeader::default() })
     }
 
-    /// The same proxies, which tell the client's address in `header`.
+    /// Returns the same proxies, with `header` as the header that is read.
     #[must_use]
     pub fn with_header(self, header: ClientAddressHeader) -> Self {
         Self { header, ..self }
     }
 
-    /// The client's address: the peer's, unless the peer is a trusted proxy; then what the configured header says:
-    /// of a list the rightmost address that is no trusted proxy. A header that is missing, broken, or repeated where
-    /// one address is expected, says nothing, and the peer's address is the answer.
+    /// Returns the address of the client. That is the address of the peer, unless the peer is a trusted proxy. Then it is
+    /// the address in the configured header; in a list, the rightmost address that is not a trusted proxy. If the header
+    /// is missing, malformed, or repeated where one address is expected, the address of the peer is returned.
     #[must_use]
     pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
@@ -116,8 +116,8 @@ impl TrustedProxies {
         }
     }
 
-    /// Whether the client came over TLS, as the trusted proxy next to us says in the header that belongs to the one
-    /// with the address: `proto` of `Forwarded`, else `X-Forwarded-Proto`; the last entry is that proxy's own.
+    /// Returns whether the client used TLS, as the nearest trusted proxy reports it: in `proto` of `Forwarded` if that is
+    /// the configured header, else in `X-Forwarded-Proto`. The last entry is the one that the nearest proxy added.
     #[must_use]
     pub fn client_used_https(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         if !self.contains(peer.to_canonical()) {
@@ -139,11 +139,11 @@ impl TrustedProxies {
         self.networks.iter().any(|network| network.contains(address))
     }
 
-    /// From the nearest hop outwards, as long as the one who reports is trusted.
+    /// Returns the first hop that is not a trusted proxy, counted from the nearest one.
     fn rightmost_untrusted(&self, peer: IpAddr, hops: Vec<Option<IpAddr>>) -> IpAddr {
         let mut nearest = peer;
         for hop in hops.into_iter().rev().take(MAX_HOPS) {
-            // An obfuscated or broken entry: the last proxy that is known stands for the client.
+            // The entry is obfuscated or malformed, so the last known proxy is taken as the client.
             let Some(hop) = hop else { break };
             nearest = hop;
             if !self.contains(hop) {
@@ -195,7 +195,7 @@ mod tests {
             ("x-forwarded-for", &[][..]),
             ("x-forwarded-for", &[("x-forwarded-proto", "http")]),
             ("x-forwarded-for", &[("x-forwarded-proto", "https, http")]),
-            // The client's own words.
+            // The client can choose these headers.
             ("x-forwarded-for", &[standard]),
             ("cf-connecting-ip", &[standard]),
             ("forwarded", &[proto]),
@@ -263,7 +263,7 @@ mod tests {
     fn a_single_address_header_holds_exactly_one_address() {
         let of = |lines: &[(&str, &str)]| client_in("x-real-ip", "10.1.2.3", lines);
         assert_eq!(of(&[("x-real-ip", " ::ffff:198.51.100.1 ")]), "198.51.100.1");
-        // A trusted proxy is one, too, when it asks itself.
+        // A trusted proxy can be the client, too.
         assert_eq!(of(&[("x-real-ip", "10.9.9.9")]), "10.9.9.9");
         for broken in ["", "unknown", "6.6.6.6, 198.51.100.1", "<script>"] {
             assert_eq!(of(&[("x-real-ip", broken)]), "10.1.2.3", "{broken}");

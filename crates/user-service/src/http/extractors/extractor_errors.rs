@@ -1,4 +1,4 @@
-//! Turns the refusals of actix's own extractors into problems.
+//! Turns the errors of actix's own extractors into problems.
 
 use actix_web::{
     error::{PathError, QueryPayloadError, UrlencodedError},
@@ -8,11 +8,10 @@ use actix_web::{
 use super::json_body::MAX_BODY_BYTES;
 use crate::http::errors::{field_errors::FieldError, problem::Problem};
 
-/// The most bytes a page's form may post: a token and a password, each byte of which is
-/// three in the form.
+/// The largest body of a page's form: a token and a password, each byte of which may be encoded as three bytes.
 pub const MAX_FORM_BYTES: usize = 8 * 1024;
 
-/// Registers the error handlers and bounds, once, for the whole application.
+/// Registers the error handlers and size limits for the whole application.
 pub fn configure(config: &mut web::ServiceConfig) {
     config
         .app_data(PathConfig::default().error_handler(|error, _| path_problem(&error).into()))
@@ -21,7 +20,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .app_data(PayloadConfig::new(MAX_BODY_BYTES));
 }
 
-/// An id that is no UUID names nothing.
+/// A path with an invalid id names no resource.
 fn path_problem(_: &PathError) -> Problem {
     Problem::NotFound
 }

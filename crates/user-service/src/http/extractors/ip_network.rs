@@ -1,7 +1,8 @@
-//! A network of IP addresses, in CIDR notation.
+//! IP networks in CIDR notation.
 
 use std::net::IpAddr;
 
+/// A network of IP addresses. Bits of `base` after the prefix are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IpNetwork {
     base: IpAddr,
@@ -9,6 +10,7 @@ pub(super) struct IpNetwork {
 }
 
 impl IpNetwork {
+    /// Parses an address or a CIDR network.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (address, prefix) = match text.split_once('/') {
@@ -24,15 +26,16 @@ impl IpNetwork {
         (prefix <= width).then_some(Self { base, prefix })
     }
 
+    /// Returns whether the network contains `address`, which must be of the same family.
     pub(super) fn contains(self, address: IpAddr) -> bool {
         let ((base, width), (address, other)) = (as_number(self.base), as_number(address));
-        // `checked_shr` is `None` only for /0, which holds every address of the family.
+        // `checked_shr` returns `None` only for /0, which contains every address of the family.
         let shift = width - self.prefix;
         width == other && base.checked_shr(shift) == address.checked_shr(shift)
     }
 }
 
-/// An address as a number, and how many bits it has.
+/// Returns an address as a number, and its width in bits.
 fn as_number(address: IpAddr) -> (u128, u32) {
     match address {
         IpAddr::V4(it) => (u32::from(it).into(), 32),

@@ -1,4 +1,4 @@
-//! Extractors for request bodies: bounded, strict JSON, checked against the documented schema.
+//! Extractors for request bodies: bounded, strict JSON that is validated against the documented schema.
 
 use std::{any::type_name, io};
 
@@ -22,20 +22,20 @@ use crate::{
     http::errors::{field_errors::FieldError, problem::Problem},
 };
 
-/// The most bytes a body may have.
+/// The largest size of a body.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// A JSON object sent as `application/json`.
 ///
 /// `T` is a flat struct with `#[serde(deny_unknown_fields, rename_all = "camelCase")]`; its
-/// schema decides what is accepted. Refusals: `unsupported-media-type`, `body-too-large`,
+/// schema decides what is accepted. Errors: `unsupported-media-type`, `body-too-large`,
 /// `malformed-body`, `validation-failed`.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
-/// As [`JsonBody`], and `application/merge-patch+json` (RFC 7396) is accepted too.
+/// A JSON object like [`JsonBody`], sent as `application/json` or `application/merge-patch+json` (RFC 7396).
 ///
-/// An optional member is `Option<Option<V>>` with [`double_option`].
+/// A member that can be cleared is an `Option<Option<V>>` with [`double_option`].
 #[derive(Debug)]
 pub struct MergePatchBody<T>(pub T);
 
@@ -61,13 +61,14 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest for MergePatchBody<T>
     }
 }
 
-/// For a member of a merge patch: absent is `None`, `null` is `Some(None)`.
+/// Deserializes a member of a merge patch: an absent member is `None`, `null` is `Some(None)`. The name is that of the
+/// same function in `serde_with`.
 ///
-/// Use it as `#[serde(default, deserialize_with = "json_body::double_option")]` with
-/// `#[schema(value_type = Option<String>)]` (or whatever the member's type is).
+/// Use it as `#[serde(default, deserialize_with = "double_option")]` with `#[schema(value_type = Option<String>)]`, or
+/// the type of the member instead of `String`.
 ///
 /// # Errors
-/// Those of `T`.
+/// The errors of `T`.
 pub fn double_option<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     T: Deserialize<'de>,
@@ -76,15 +77,15 @@ where
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
-/// What the headers say about the body.
+/// The content type of the request.
 enum ContentType {
     Accepted,
-    /// No `Content-Type`: fine for no body at all, which then is `malformed-body`.
+    /// There is no `Content-Type`: accepted only for an empty body, which is then `malformed-body`.
     Absent,
 }
 
-/// Checks the headers now, and returns the future that reads the body up to [`MAX_BODY_BYTES`]. Its
-/// deadline is set by `service_kit::http_server::guard_body`.
+/// Checks the headers, and returns a future that reads the body up to [`MAX_BODY_BYTES`]. The deadline of the body is
+/// enforced by `service_kit::http_server::guard_body`.
 fn read_body(
     request: &HttpRequest,
     payload: &mut Payload,
@@ -122,7 +123,7 @@ fn is_utf8(mime: &actix_web::mime::Mime) -> bool {
     mime.get_param("charset").is_none_or(|charset| charset == "utf-8")
 }
 
-/// Refuses a body that says itself that it is too large, before any of it is read.
+/// Refuses a body whose `Content-Length` is too large, before any of it is read.
 fn check_content_length(request: &HttpRequest) -> Result<(), Problem> {
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
@@ -157,9 +158,9 @@ fn parse_body<T: DeserializeOwned + ToSchema + 'static>(body: &[u8]) -> Result<T
     })?;
     body_schema::check::<T>(&value)?;
     serde_json::from_value(value).map_err(|_| {
-        // A gap between schema and type is our mistake, but it is this body that does not fit. The
-        // error itself is not logged: it quotes the value.
-        tracing::error!(body = type_name::<T>(), "a body fits its schema and not its type");
+        // The schema allows a value that the type does not, which is a defect of the service; the body is refused all the
+        // same. The error itself is not logged, because it quotes the value.
+        tracing::error!(body = type_name::<T>(), "a body matches its schema but not its type");
         Problem::ValidationFailed(vec![FieldError::at(
             json_pointer::<&str>([]),
             "invalid",

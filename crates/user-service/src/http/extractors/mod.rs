@@ -1,4 +1,4 @@
-//! What handlers take as arguments: each reads and checks one part of a request.
+//! The extractors: each reads and validates one part of a request for the handlers.
 
 pub mod bearer_token;
 pub mod body_schema;

@@ -1,6 +1,5 @@
-//! Lists in pages: `limit` and an opaque `cursor` in, `nextCursor` and `Link` out.
-//! A cursor is a place in the order of the list (keyset), so rows that come and go
-//! move no page.
+//! Keyset pagination: reads `limit` and an opaque `cursor`, and writes `nextCursor` and `Link`. A cursor is a position in
+//! the order of the list, so inserted and deleted rows do not shift the pages.
 
 use actix_web::http::header::{self, HeaderName};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -9,16 +8,17 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::parameters::Query;
 use crate::http::errors::{field_errors::FieldError, problem::Problem};
 
-/// Rows of a page when nobody says otherwise.
+/// The page size if the request has no `limit`.
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 const MAX_CURSOR_CHARS: usize = 1024;
 
-/// Which page is asked for. `C` is the place after which it begins.
+/// The requested page of a list. `C` is the type of a position in the list.
 #[derive(Debug)]
 pub(in crate::http) struct PageRequest<C> {
-    /// 1 to 100.
+    /// The page size: 1 to 100.
     pub(in crate::http) limit: u32,
+    /// The position after which the page begins; `None` for the first page.
     pub(in crate::http) after: Option<C>,
 }
 
@@ -26,7 +26,7 @@ impl<C: DeserializeOwned> PageRequest<C> {
     /// Reads `limit` and `cursor`.
     ///
     /// # Errors
-    /// `validation-failed` that names the parameter.
+    /// `validation-failed` with the name of the invalid parameter.
     pub(in crate::http) fn from_query(query: &Query) -> Result<Self, Problem> {
         let limit = match query.get("limit") {
             None => DEFAULT_LIMIT,
@@ -39,12 +39,12 @@ impl<C: DeserializeOwned> PageRequest<C> {
     }
 }
 
-/// The text of a place in a list.
+/// Encodes a position in a list as a cursor.
 pub(in crate::http) fn encode_cursor<C: Serialize>(position: &C) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).expect("a position is a few plain values"))
+    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).expect("a position consists of plain values"))
 }
 
-/// The `Link` header (RFC 8288) to the next page: the path, and the query with another cursor.
+/// Returns the `Link` header (RFC 8288) to the next page: the path, and the query with the next cursor.
 pub(in crate::http) fn next_page_link(path: &str, query: &[(&str, &str)], cursor: &str) -> (HeaderName, String) {
     let encode = |text: &str| percent_encode(text);
     let mut parameters: Vec<String> =
@@ -58,14 +58,14 @@ fn decode_cursor<C: DeserializeOwned>(text: &str) -> Result<C, Problem> {
         .filter(|text| text.len() <= MAX_CURSOR_CHARS)
         .and_then(|text| BASE64_URL_SAFE_NO_PAD.decode(text).ok())
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .ok_or_else(|| parameter_problem("cursor", "invalid", "Not a `nextCursor` of this list.".to_owned()))
+        .ok_or_else(|| parameter_problem("cursor", "invalid", "This is not a `nextCursor` of this list.".to_owned()))
 }
 
 fn parameter_problem(parameter: &str, code: &'static str, detail: String) -> Problem {
     Problem::ValidationFailed(vec![FieldError::parameter(parameter, code, detail)])
 }
 
-/// All but the unreserved characters of RFC 3986.
+/// Percent-encodes all but the unreserved characters of RFC 3986.
 fn percent_encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {

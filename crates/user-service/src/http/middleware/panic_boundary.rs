@@ -1,4 +1,4 @@
-//! A panic while a request is handled is that request's problem `internal`, and the process goes on.
+//! Turns a panic during a request into the problem `internal` for that request; the process continues.
 
 use actix_web::{
     Error,
@@ -12,10 +12,10 @@ use service_kit::{fail_point, panics};
 
 use crate::{http::errors::problem::Problem, usecase::Failure};
 
-/// The label of the metric.
+/// The label of the panic metric.
 const BOUNDARY: &str = "request";
 
-/// The inner service's answer, or [`Problem::Internal`] if it panics.
+/// Calls the inner service, and returns its response, or [`Problem::Internal`] if it panics.
 pub(in crate::http) async fn call_catching_panics<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -27,11 +27,11 @@ pub(in crate::http) async fn call_catching_panics<B: MessageBody + 'static>(
     response.await.unwrap_or_else(|panicked| Err(Problem::internal(panicked).into()))
 }
 
-/// The outermost middleware, for what [`request_context`](super::request_context) does itself:
+/// The outermost middleware, which catches panics of [`request_context`](super::request_context) itself:
 /// `App::wrap(from_fn(catch_panics))`.
 ///
 /// # Errors
-/// Those of the inner service; [`Problem::Internal`] if it panics.
+/// The errors of the inner service; [`Problem::Internal`] if it panics.
 pub async fn catch_panics<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -40,7 +40,8 @@ pub async fn catch_panics<B: MessageBody + 'static>(
     response.await.unwrap_or_else(|panicked| Err(Problem::internal(panicked).into()))
 }
 
-/// A body that breaks off where making it panics: it is made after the middlewares have returned.
+/// Returns a body that ends with an error where the stream `body` panics. Middlewares cannot catch these panics, because
+/// the body is produced after they have returned.
 pub(in crate::http) fn catch_panics_of_body(
     body: impl Stream<Item = Result<Bytes, Failure>> + 'static,
 ) -> impl Stream<Item = Result<Bytes, Failure>> {
@@ -48,7 +49,7 @@ pub(in crate::http) fn catch_panics_of_body(
         let mut body = body?;
         match panics::catch_future(BOUNDARY, body.next()).await {
             Ok(chunk) => Some((chunk?, Some(body))),
-            // What has panicked is not polled again.
+            // A stream that has panicked must not be polled again.
             Err(panicked) => Some((Err(Failure::Internal(panicked.into())), None)),
         }
     })

@@ -1,5 +1,5 @@
-//! `RateLimit-Policy` and `RateLimit` (IETF draft "RateLimit header fields for HTTP",
-//! version 11) on the answers of throttled endpoints, refused or not.
+//! Adds `RateLimit-Policy` and `RateLimit` (IETF draft "RateLimit header fields for HTTP", version 11) to the responses
+//! of rate-limited endpoints, whether or not the request is refused.
 
 use actix_web::{
     Error,
@@ -17,10 +17,10 @@ use crate::{
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// A middleware: `App::wrap(middleware::from_fn(rate_limit_headers))`.
+/// The middleware that adds the headers: `App::wrap(middleware::from_fn(rate_limit_headers))`.
 ///
 /// # Errors
-/// Those of the inner service.
+/// The errors of the inner service.
 pub async fn rate_limit_headers<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -38,7 +38,7 @@ pub async fn rate_limit_headers<B: MessageBody + 'static>(
 fn header_fields(status: &RateLimitStatus) -> [(HeaderName, HeaderValue); 2] {
     let RateLimitStatus { policy, quota, window, remaining, reset } = status;
     let reset = if reset.is_zero() { 0 } else { whole_seconds(*reset) };
-    let value = |text: String| HeaderValue::from_str(&text).expect("a policy's name is plain ASCII");
+    let value = |text: String| HeaderValue::from_str(&text).expect("the name of a policy is visible ASCII");
     [
         (POLICY, value(format!("\"{policy}\";q={quota};w={}", whole_seconds(*window)))),
         (LIMIT, value(format!("\"{policy}\";r={remaining};t={reset}"))),

@@ -1,9 +1,8 @@
-//! Large answers share a bounded memory, so that clients who ask for many and read none cannot
-//! fill it.
+//! Bounds the memory of all large responses together, so that clients which request many large responses and read none
+//! of them cannot exhaust it.
 //!
-//! actix-http copies each piece of a body into the connection's buffer, and asks for the next one
-//! when that is down to 32 KiB. So a large body is handed out in small pieces, and waits in the
-//! memory that it has been given room for here.
+//! actix-http copies each chunk of a body into the buffer of its connection, and polls for the next chunk when the buffer
+//! holds at most 32 KiB. So a large body is sent in small chunks, and its rest waits in the memory that is reserved here.
 
 use std::{
     pin::Pin,
@@ -23,14 +22,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::errors::problem::Problem;
 
-/// Answers up to this size are not counted: they fit the buffer of their connection.
+/// Responses up to this size are not counted, because they fit into the buffer of their connection.
 const UNCOUNTED_BYTES: usize = 64 * 1024;
-/// For all large answers together, in bytes.
+/// The memory for all large responses together.
 const MEMORY_BYTES: usize = 64 * 1024 * 1024;
+/// The largest chunk in which a large body is sent.
 const CHUNK_BYTES: usize = 32 * 1024;
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The room for large answers. Clones share it.
+/// The bounded memory for large responses. Clones share it.
 #[derive(Debug, Clone)]
 pub struct ResponseMemory(Arc<Semaphore>);
 
@@ -41,10 +41,11 @@ impl Default for ResponseMemory {
 }
 
 impl ResponseMemory {
-    /// A middleware: `App::wrap(from_fn(move |request, next| answers.clone().reserve(request, next)))`.
+    /// The middleware that reserves memory for a large response until the client has read it:
+    /// `App::wrap(from_fn(move |request, next| memory.clone().reserve(request, next)))`.
     ///
     /// # Errors
-    /// Those of the inner service; `overloaded` when too many large answers are unread.
+    /// The errors of the inner service; `overloaded` if unread large responses hold too much memory.
     pub async fn reserve<B: MessageBody + 'static>(
         self,
         request: ServiceRequest,
@@ -58,7 +59,7 @@ impl ResponseMemory {
         if size <= UNCOUNTED_BYTES {
             return Ok(response);
         }
-        // What is larger than all the room there is has all of it.
+        // A response that is larger than the whole memory reserves all of it.
         let bytes = u32::try_from(size.min(MEMORY_BYTES)).unwrap_or(u32::MAX);
         let Ok(reserved) = self.0.try_acquire_many_owned(bytes) else {
             return Err(Problem::Overloaded { retry_after: RETRY_AFTER }.into());
@@ -69,7 +70,7 @@ impl ResponseMemory {
     }
 }
 
-/// A body that is handed out in small pieces.
+/// A body that is sent in small chunks and holds its reserved memory.
 struct ChunkedBody {
     size: BodySize,
     body: BoxBody,

@@ -1,4 +1,4 @@
-//! Swagger UI for the OpenAPI document, under `/docs/`: files that are part of the program.
+//! Serves Swagger UI for the OpenAPI document under `/docs/`. Its files are compiled into the program.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -14,12 +14,12 @@ use crate::http::errors::{
     problem::Problem,
 };
 
-/// The strictest under which the page works: its own scripts and styles, none within HTML; images
-/// also as `data:`, which the style sheet has for arrows; requests to this service only; no frame.
+/// The strictest policy under which the page works: scripts and styles of its own, but not inline; images also as `data:`,
+/// which the style sheet uses for arrows; requests to this service only; no frames.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Registers `/docs` and what is below it.
+/// Registers `/docs` and the files below it.
 pub(in crate::http) fn configure(config: &mut ServiceConfig) {
     let method_not_allowed = || not_found::method_not_allowed("GET, HEAD");
     config

@@ -1,4 +1,5 @@
-//! The pages behind mailed links: `GET` shows a form and uses nothing up, because mail scanners follow links; the form posts.
+//! Handlers of the pages behind mailed links. `GET` shows a form and does not use the token, because mail scanners follow
+//! links; the form sends a `POST`.
 
 use actix_web::{HttpResponse, web};
 use events::{UndoneChange, sealing::Purpose};

@@ -1,4 +1,5 @@
-//! Around every request: its id, its span, its access line and metrics, and the headers of every response.
+//! The middleware around every request: sets its id and span, writes its access log line and metrics, and sets the
+//! headers of every response.
 
 use std::{
     future::Ready,
@@ -39,12 +40,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const MAX_REQUEST_ID_BYTES: usize = 128;
 const MAX_USER_AGENT_CHARS: usize = 256;
-/// A year (RFC 6797). Other hosts of the domain are not ours to decide about.
+/// One year (RFC 6797), without `includeSubDomains`, because this service does not decide for other hosts of the domain.
 const HSTS: &str = "max-age=31536000";
-/// The route of a path that nothing serves: the path itself is the client's invention.
+/// The route label of a path that is not served. The path itself is chosen by the client, so it is not a label.
 const NO_ROUTE: &str = "unmatched";
 
-/// What [`request_context`] works with; put into the application as `web::Data`.
+/// The dependencies of [`request_context`], stored in the application as `web::Data`.
 #[derive(Debug, Clone)]
 pub struct RequestScope {
     pub clock: Clock,
@@ -53,21 +54,21 @@ pub struct RequestScope {
     pub metrics: HttpMetrics,
 }
 
-/// Who asks, and under which id. An extractor behind [`request_context`].
+/// Id and origin of a request. An extractor for handlers inside of [`request_context`].
 #[derive(Debug, Clone)]
 pub struct RequestContext {
-    /// The client's own `x-request-id` if it is sane, else a UUIDv7.
+    /// The client's `x-request-id` if it is valid, else a new UUIDv7.
     pub request_id: String,
-    /// See [`TrustedProxies::client_address`].
+    /// The address of the client, as [`TrustedProxies::client_address`] returns it.
     pub client_address: IpAddr,
-    /// `User-Agent`, at most 256 characters, without control characters.
+    /// The `User-Agent` header: at most 256 characters, without control characters.
     pub user_agent: Option<String>,
-    /// The client's `traceparent` if it is valid, else the start of a new trace.
+    /// The client's `traceparent` if it is valid, else that of a new trace.
     pub trace_parent: TraceParent,
 }
 
 impl RequestContext {
-    /// What a use case hears of where the request came from.
+    /// Returns the origin of the request for use cases and their events.
     #[must_use]
     pub fn origin(&self) -> Origin {
         Origin {
@@ -113,11 +114,10 @@ impl FromRequest for RequestContext {
     }
 }
 
-/// The middleware around every request: `App::wrap(middleware::from_fn(request_context))` with a
-/// `web::Data<RequestScope>`.
+/// The middleware: `App::wrap(middleware::from_fn(request_context))` with a `web::Data<RequestScope>`.
 ///
 /// # Errors
-/// Those of the inner service, as problems and with the headers of every response; `internal` if it panics.
+/// The errors of the inner service, as problems with the headers of every response; `internal` if it panics.
 pub async fn request_context<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -153,7 +153,7 @@ async fn serve<B: MessageBody + 'static>(
             observation.finish(response.status(), response.response().body().size());
             Ok(response)
         }
-        // A middleware further in refused: the response is made from the error later.
+        // An inner middleware has refused the request; actix makes the response from the error later.
         Err(error) => {
             let mut error = problem_or_replacement(error);
             let response = error.error_response();
@@ -167,7 +167,7 @@ async fn serve<B: MessageBody + 'static>(
     }
 }
 
-/// Replaces the answer of an error that is not ours: its text may say too much, and is no problem details.
+/// Replaces the response of an error that is not a [`Problem`]: its text may reveal internals, and has another format.
 fn without_foreign_error(response: ServiceResponse) -> ServiceResponse {
     match response.response().error() {
         Some(error) if error.as_error::<Problem>().is_none() => {
@@ -183,7 +183,7 @@ fn problem_or_replacement(error: Error) -> Error {
 }
 
 fn replacement_problem(error: &Error) -> Problem {
-    // A preflight that asks for what is not allowed.
+    // The preflight requests something that is not allowed.
     if error.as_error::<CorsError>().is_some() {
         return Problem::Forbidden;
     }
@@ -194,7 +194,7 @@ fn replacement_problem(error: &Error) -> Problem {
     problem_for_status(status)
 }
 
-/// The headers of every response.
+/// The headers that every response gets.
 struct ResponseHeaders {
     request_id: HeaderValue,
     is_api: bool,
@@ -222,7 +222,7 @@ impl ResponseHeaders {
     }
 }
 
-/// One request's access line and metrics, also when it is dropped because its client went away.
+/// The access log line and the metrics of one request, written also if the client disconnects before the response.
 struct Observation {
     metrics: HttpMetrics,
     method: &'static str,
@@ -250,7 +250,7 @@ impl Drop for Observation {
         if !self.done {
             let duration = self.started.elapsed();
             self.metrics.observe(self.method, &self.route, None, duration);
-            tracing::info!(duration_ms = millis(duration), "the client went away before the answer");
+            tracing::info!(duration_ms = millis(duration), "the client disconnected before the response");
         }
     }
 }
@@ -259,7 +259,8 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// One header of 1 to 128 characters that can go into a log and a header without a second thought.
+/// Returns the request id of the client if there is one header with 1 to 128 letters, digits, `.`, `_` or `-`, which are
+/// safe in logs and headers.
 pub(in crate::http) fn valid_request_id(headers: &HeaderMap) -> Option<String> {
     let mut lines = headers.get_all(REQUEST_ID);
     let id = lines.next().filter(|_| lines.next().is_none())?.to_str().ok()?;
@@ -268,6 +269,7 @@ pub(in crate::http) fn valid_request_id(headers: &HeaderMap) -> Option<String> {
     is_valid.then(|| id.to_owned())
 }
 
+/// Returns the user agent without control characters, cut to 256 characters.
 pub(in crate::http) fn user_agent(headers: &HeaderMap) -> Option<String> {
     let raw = String::from_utf8_lossy(headers.get(header::USER_AGENT)?.as_bytes()).into_owned();
     let visible: String = raw.chars().filter(|it| !it.is_control()).take(MAX_USER_AGENT_CHARS).collect();

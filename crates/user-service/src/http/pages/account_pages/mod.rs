@@ -1,6 +1,6 @@
-//! The pages behind the links in mails: forms, and what became of them. Looking at a
-//! form consumes nothing, so a mail scanner that follows links does no harm; what destroys
-//! something has a box that a person must tick, because some scanners press buttons too.
+//! The HTML of the pages behind mailed links: forms and their results. Showing a form does not use the token, so mail
+//! scanners that follow links do no harm. Destructive forms have a box that a person must tick, because some scanners
+//! press buttons, too.
 
 use actix_web::{
     HttpResponse,
@@ -42,7 +42,7 @@ impl LinkPage {
         }
     }
 
-    /// What the links to this page are for.
+    /// Returns the purposes of the links to this page.
     #[must_use]
     pub const fn purposes(self) -> &'static [Purpose] {
         match self {
@@ -54,7 +54,7 @@ impl LinkPage {
         }
     }
 
-    /// The mail that this page sends again, if it does.
+    /// Returns the mail that this page can send again.
     #[must_use]
     pub const fn mail(self) -> Option<RequestedMail> {
         match self {
@@ -65,8 +65,8 @@ impl LinkPage {
     }
 }
 
-/// The verification page: it names the account, so that the reader knows what is confirmed. `box_not_ticked` after the
-/// account was to be disowned without the box.
+/// Returns the page that verifies an email address. It names the account, so that the reader knows what is confirmed.
+/// `box_not_ticked`: the form that disowns the account was sent without the box.
 #[must_use]
 pub fn verify_email_page(
     account: &LinkedAccount,
@@ -89,14 +89,14 @@ pub fn verify_email_page(
     Page { status: form_status(box_not_ticked), language, title: texts.verify_title, body }.into_response()
 }
 
-/// The address is confirmed.
+/// Returns the page after an email address was verified.
 #[must_use]
 pub fn email_verified_page(language: Language) -> HttpResponse {
     let texts = Texts::for_language(language);
     message_page(StatusCode::OK, language, texts.verified_title, texts.verified_text)
 }
 
-/// The reader said that the account is not theirs. A reset takes it over.
+/// Returns the page after an account was disowned. It offers a password reset, with which the reader gets the account.
 #[must_use]
 pub fn disowned_page(token: &str, language: Language) -> HttpResponse {
     let texts = Texts::for_language(language);
@@ -104,8 +104,8 @@ pub fn disowned_page(token: &str, language: Language) -> HttpResponse {
     Page { status: StatusCode::OK, language, title: texts.disowned_title, body }.into_response()
 }
 
-/// The reset page, and again with the reasons when a password was refused: the token is kept in the form, the
-/// password is not. A field that only password managers see says whose password it is.
+/// Returns the page with the form for a new password. After a refused password, the page shows the reasons, and its form
+/// keeps the token but not the password. A field that only password managers see names the account.
 #[must_use]
 pub fn reset_password_page(
     account: &LinkedAccount,
@@ -142,14 +142,14 @@ pub fn reset_password_page(
     Page { status: form_status(!refused.is_empty()), language, title: texts.reset_title, body }.into_response()
 }
 
-/// The password is set.
+/// Returns the page after a password was reset.
 #[must_use]
 pub fn password_reset_page(language: Language) -> HttpResponse {
     let texts = Texts::for_language(language);
     message_page(StatusCode::OK, language, texts.reset_done_title, texts.reset_done_text)
 }
 
-/// The page that confirms a new address; it names the account that gets it.
+/// Returns the page that confirms a new email address. It names the account that gets the address.
 #[must_use]
 pub fn confirm_email_page(account: &LinkedAccount, token: &str, language: Language) -> HttpResponse {
     let texts = Texts::for_language(language);
@@ -158,21 +158,22 @@ pub fn confirm_email_page(account: &LinkedAccount, token: &str, language: Langua
     Page { status: StatusCode::OK, language, title: texts.change_title, body }.into_response()
 }
 
-/// The account has the new address.
+/// Returns the page after a change of the email address was confirmed.
 #[must_use]
 pub fn email_changed_page(language: Language) -> HttpResponse {
     let texts = Texts::for_language(language);
     message_page(StatusCode::OK, language, texts.changed_title, texts.changed_text)
 }
 
-/// Another account has the new address by now.
+/// Returns the page for a new email address that another account has taken meanwhile.
 #[must_use]
 pub fn email_taken_page(language: Language) -> HttpResponse {
     let texts = Texts::for_language(language);
     message_page(StatusCode::CONFLICT, language, texts.taken_title, texts.taken_text)
 }
 
-/// A page that undoes the kind of change that `purpose` names; `box_not_ticked` after it was sent without the box.
+/// Returns the page that undoes the kind of change that `purpose` names. `box_not_ticked`: the form was sent without the
+/// box.
 #[must_use]
 pub fn undo_page(
     page: LinkPage,
@@ -189,7 +190,8 @@ pub fn undo_page(
     Page { status: form_status(box_not_ticked), language, title: undo.title, body }.into_response()
 }
 
-/// The change is undone. Where the undo has not sent a link to choose a new password itself, the page offers one.
+/// Returns the page after a change was undone. If the undo did not send a link to choose a new password, the page offers
+/// to send one.
 #[must_use]
 pub fn undone_page(purpose: Purpose, token: &str, language: Language) -> HttpResponse {
     let texts = Texts::for_language(language);
@@ -202,7 +204,7 @@ pub fn undone_page(purpose: Purpose, token: &str, language: Language) -> HttpRes
     Page { status: StatusCode::OK, language, title: undo.done_title, body }.into_response()
 }
 
-/// What is so with a link that cannot be used, and what the reader can do now.
+/// Returns the page that explains why a link cannot be used, and what the reader can do.
 #[must_use]
 pub fn unusable_link_page(page: LinkPage, state: &LinkState, token: &str, language: Language) -> HttpResponse {
     let texts = Texts::for_language(language);
@@ -210,7 +212,7 @@ pub fn unusable_link_page(page: LinkPage, state: &LinkState, token: &str, langua
         (LinkState::Confirmed, _) => {
             return message_page(StatusCode::OK, language, texts.verified_title, texts.confirmed_text);
         }
-        // A verification link is used up, and the address is not verified.
+        // The link was used, but the address is not verified: the account was disowned.
         (LinkState::Used, LinkPage::VerifyEmail) => return disowned_page(token, language),
         (LinkState::Used, LinkPage::ResetPassword) => (texts.used_title, texts.reset_used_text),
         (LinkState::Used, _) => (texts.used_title, texts.used_text),
@@ -232,7 +234,7 @@ pub fn unusable_link_page(page: LinkPage, state: &LinkState, token: &str, langua
     Page { status: StatusCode::BAD_REQUEST, language, title, body }.into_response()
 }
 
-/// What was typed is not an address that a link can be sent to.
+/// Returns the page after the entered text was not an email address.
 #[must_use]
 pub fn address_refused_page(page: LinkPage, typed: &str, language: Language) -> HttpResponse {
     let texts = Texts::for_language(language);
@@ -241,20 +243,20 @@ pub fn address_refused_page(page: LinkPage, typed: &str, language: Language) -> 
     Page { status: StatusCode::UNPROCESSABLE_ENTITY, language, title: texts.send_button, body }.into_response()
 }
 
-/// A link was asked for. The answer does not tell whether one is sent.
+/// Returns the page after a link was requested. It does not reveal whether one is sent.
 #[must_use]
 pub fn link_sent_page(language: Language) -> HttpResponse {
     let texts = Texts::for_language(language);
     message_page(StatusCode::OK, language, texts.sent_title, texts.sent_text)
 }
 
-/// A link was asked for, and none can be sent at the moment.
+/// Returns the page after a requested link could not be sent.
 #[must_use]
 pub fn link_not_sent_page(failure: Failure, language: Language) -> HttpResponse {
     failure_page(failure, language, |texts, _| texts.not_sent_text)
 }
 
-/// Nothing was consumed: a part of the service is away, or too much was asked of it.
+/// Returns the page for a failure that did not use the token: a component is unavailable, or a rate limit was reached.
 #[must_use]
 pub fn try_again_page(failure: Failure, language: Language) -> HttpResponse {
     failure_page(failure, language, |texts, problem| match problem {
@@ -288,7 +290,7 @@ fn undo_texts(texts: &Texts, purpose: Purpose) -> &UndoTexts {
     }
 }
 
-/// Which account it is: what the registrant chose is text.
+/// Returns username and creation time of the account. The username is escaped, because the registrant chose it.
 fn account_details(texts: &Texts, account: &LinkedAccount) -> String {
     format!(
         "<dl>\n\
@@ -302,16 +304,16 @@ fn account_details(texts: &Texts, account: &LinkedAccount) -> String {
     )
 }
 
-/// A form that is shown again because something in it is missing or wrong.
+/// Returns the status of a form, which is 422 if it is shown again with an error.
 fn form_status(is_refused: bool) -> StatusCode {
     if is_refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }
 }
 
-/// A field that the form sends and the reader does not see: name and value.
+/// A hidden field of a form: name and value.
 #[derive(Clone, Copy)]
 struct HiddenField<'a>(&'static str, &'a str);
 
-/// A form that posts to the page's own path.
+/// Returns a form that posts to the path of the page.
 fn form(page: LinkPage, hidden: &[HiddenField<'_>], fields: &str, button: &str) -> String {
     let hidden: String = hidden
         .iter()
@@ -325,7 +327,7 @@ fn form(page: LinkPage, hidden: &[HiddenField<'_>], fields: &str, button: &str) 
     )
 }
 
-/// The box that a person must tick before something is destroyed.
+/// Returns the box that a person must tick before a destructive action.
 fn checkbox(texts: &Texts, label: &str, is_missing: bool) -> String {
     let (error, described) = if is_missing {
         let sentence = Escaped(texts.box_not_ticked);
@@ -341,7 +343,7 @@ fn checkbox(texts: &Texts, label: &str, is_missing: bool) -> String {
     )
 }
 
-/// One button that has a new link sent to the address that this link was mailed to.
+/// Returns a form with one button, which sends a new link to the address to which this link was mailed.
 fn resend_form(page: LinkPage, token: &str, button: &str) -> String {
     form(page, &[HiddenField("token", token), HiddenField("action", "resend")], "", button)
 }
@@ -350,7 +352,7 @@ fn reset_offer_form(texts: &Texts, token: &str) -> String {
     resend_form(LinkPage::ResetPassword, token, texts.reset_offer_button)
 }
 
-/// A form that asks for the address to send a link to.
+/// Returns a form that sends a link to an entered address.
 fn address_form(texts: &Texts, page: LinkPage, text: &str, typed: &str, button: &str) -> String {
     let fields = format!(
         "<label for=\"email\">{label}</label>\n\
