@@ -265,7 +265,7 @@ mod tests {
     use super::*;
     use crate::http::pages::problem_pages;
 
-    fn answer(problem: &Problem) -> (HttpResponse, Value) {
+    fn response_and_body(problem: &Problem) -> (HttpResponse, Value) {
         let response = problem.error_response();
         let body = problem.error_response().into_body().try_into_bytes().unwrap();
         (response, serde_json::from_slice(&body).unwrap())
@@ -275,7 +275,7 @@ mod tests {
     fn every_problem_response_has_its_members_and_headers() {
         for problem_type in ProblemType::ALL {
             let problem = problem_pages::example(*problem_type);
-            let (response, body) = answer(&problem);
+            let (response, body) = response_and_body(&problem);
             let slug = problem.slug();
             let header = |name: header::HeaderName| response.headers().get(name).map(|it| it.to_str().unwrap());
 
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn a_refused_token_and_a_missing_one_differ_only_in_challenge_and_detail() {
         let challenge = |problem: &Problem| {
-            let (response, _) = answer(problem);
+            let (response, _) = response_and_body(problem);
             response.headers().get(header::WWW_AUTHENTICATE).unwrap().to_str().unwrap().to_owned()
         };
         assert_eq!(challenge(&Problem::Unauthorized), r#"Bearer realm="user-service", error="invalid_token""#);
@@ -321,13 +321,13 @@ mod tests {
     fn neither_debug_nor_display_shows_the_mfa_token() {
         let problem = Problem::MfaRequired { mfa_token: SecretString::from("s3cret") };
         assert!(!format!("{problem:?} {problem}").contains("s3cret"));
-        assert_eq!(answer(&problem).1["mfaToken"], "s3cret");
+        assert_eq!(response_and_body(&problem).1["mfaToken"], "s3cret");
     }
 
     #[test]
     fn the_cause_of_an_internal_problem_is_not_shown() {
         let problem = Problem::internal(anyhow::anyhow!("disk 7 on fire").context("writing"));
-        let (_, body) = answer(&problem);
+        let (_, body) = response_and_body(&problem);
         assert!(!body.to_string().contains("disk 7"));
     }
 }

@@ -186,9 +186,9 @@ async fn only_a_valid_request_id_is_adopted() {
         ("é", false),
     ] {
         let response = call!(app, get("/page").insert_header(("x-request-id", id.as_bytes())));
-        let answered = response.headers().get("x-request-id").unwrap().to_str().unwrap().to_owned();
-        assert_eq!(answered == id, taken, "{id}");
-        assert!(taken || uuid::Uuid::parse_str(&answered).unwrap().get_version_num() == 7);
+        let returned = response.headers().get("x-request-id").unwrap().to_str().unwrap().to_owned();
+        assert_eq!(returned == id, taken, "{id}");
+        assert!(taken || uuid::Uuid::parse_str(&returned).unwrap().get_version_num() == 7);
     }
     let twice = get("/page").append_header(("x-request-id", "a")).append_header(("x-request-id", "b"));
     assert_eq!(call!(app, twice).headers().get("x-request-id").unwrap().len(), 36);
@@ -263,10 +263,10 @@ async fn a_head_request_gets_the_headers_of_a_get_and_no_body() {
 
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(b"HEAD /page HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    tokio::time::timeout(Duration::from_secs(5), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("content-length: 5"), "{answer}");
-    assert!(answer.contains("x-request-id: ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    let mut response = String::new();
+    tokio::time::timeout(Duration::from_secs(5), stream.read_to_string(&mut response)).await.unwrap().unwrap();
+    assert!(response.starts_with("HTTP/1.1 200") && response.contains("content-length: 5"), "{response}");
+    assert!(response.contains("x-request-id: ") && response.ends_with("\r\n\r\n"), "{response}");
 
     handle.stop(false).await;
     running.await.unwrap().unwrap();
